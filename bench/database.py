@@ -25,7 +25,8 @@ from bench.fleets import START, make
 from fleet.app.planning.plans import plan
 from fleet.app.rollouts.rollouts import start
 from fleet.app.rollouts.run import run
-from fleet.app.wiring.home import CLOCK, DATABASE, Home
+from fleet.app.wiring.home import DATABASE, Home
+from fleet.app.wiring.sources.simulated_clock import CLOCK
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.model.behaviour import ClusterBehaviour
 from fleet.simulated.clock import SimulatedClock

@@ -25,6 +25,7 @@ from bench.fleets import NEW, START, App, fleet_of, policy
 from bench.memory import most_resident
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 
 HEAD = ("GROWS", "NODES", "PODS", "BUDGETS", "SECONDS", "EXPONENT", "MEMORY", "TAKES", "RATIO")
 """SECONDS: of CPU, for the plan. MEMORY: MB at most, the fleet itself included."""
@@ -70,7 +71,9 @@ def measure(case: Case) -> Row:
     rng = Random(str(case))
     snapshot = fleet_of(apps(case, rng), case.nodes, rng)
     began = process_time()
-    plan = make_plan("bench", [snapshot], policy(LIMIT), ["workers"], NEW, START, DurationEstimates())
+    plan = make_plan(
+        PlanRequest("bench", [snapshot], policy(LIMIT), ["workers"], NEW, START, DurationEstimates())
+    )
     seconds = process_time() - began
     if plan.held:
         raise RuntimeError(f"held: {plan.held[0]}")

@@ -197,7 +197,7 @@ def roll(
             members.kill(name)
             time.sleep(DOWN_SECONDS)  # noqa: TID251 - the machine is away for so long
             away = wait(etcd, lambda group: group.leader is not None)
-            absence = quorum.absence(away, RULE, node)
+            absence = quorum.group_without(away, RULE, node)
             seconds = absence.commit_seconds if absence is not None else None
             commits.append(seconds * 1000 if seconds is not None else None)
             members.start(name)

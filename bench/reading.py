@@ -31,7 +31,7 @@ from urllib3.exceptions import ReadTimeoutError
 from bench.memory import used_by
 from fleet.core.engine.engine import Engine
 from fleet.core.quorum.groups import EtcdAccess
-from fleet.core.rollout.event import Synced
+from fleet.core.rollout.event import ClusterSynced
 from fleet.etcd.gateway import Gateway, trust
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.cluster import KubeCluster
@@ -204,7 +204,7 @@ def view(kubeconfig: Path) -> None:
         try:
             async for event in cluster.events():
                 engine.observe(event, clock.now())
-                if isinstance(event, Synced):
+                if isinstance(event, ClusterSynced):
                     return
         finally:
             await cluster.close()

@@ -22,7 +22,7 @@ from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.rollout.action import AnyAction, Cordon, Evict, Outcome, Reboot, Result, Stage, Uncordon
-from fleet.core.rollout.event import Gone, Seen
+from fleet.core.rollout.event import Deleted, Upserted
 from fleet.model.model import Model
 
 RETRY = 5.0
@@ -177,15 +177,15 @@ class Player:
         touched: set[str] = set()
         for _, event in self._model.advance(at):
             match event:
-                case Seen(_, Pod() as pod):
+                case Upserted(_, Pod() as pod):
                     touched.add(self._see(pod))
-                case Gone(_, Pod() as pod):
+                case Deleted(_, Pod() as pod):
                     self._pods.get(self._places.pop(pod.uid, ""), {}).pop(pod.uid, None)
                     touched.add(pod.node)
-                case Seen(_, Node() as node):
+                case Upserted(_, Node() as node):
                     self._nodes[node.name] = node
                     touched.add(node.name)
-                case Seen(_, Machine() as machine):
+                case Upserted(_, Machine() as machine):
                     self._machines[machine.name] = machine
                     touched.add(machine.name)
         return touched

@@ -29,12 +29,14 @@ from fleet.core.engine.engine import Engine
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
-from fleet.core.rollout.event import Seen, Synced
+from fleet.core.rollout.event import ClusterSynced, Upserted
 from fleet.core.rollout.rollout import Rollout
 from fleet.model.model import Model
+from fleet.planner.expectations import expected
 from fleet.planner.order_search import search_order
-from fleet.planner.planner import expected, make_plan
+from fleet.planner.planner import make_plan
 from fleet.planner.recorder import PlanRecorder
+from fleet.planner.request import PlanRequest
 from fleet.planner.simulate import simulate
 
 SIZES = (300, 1000, 3000)
@@ -113,7 +115,9 @@ def fleet_case(shape: str, count: int, limit: int | None, orders: int = 0) -> Ro
 def _planned(snapshot: Snapshot, limit: int | None, times: DurationEstimates, orders: int) -> Plan:
     def again(urgency: Mapping[NodeRef, float]) -> Plan:
         chosen = policy(limit)
-        return make_plan("bench", [snapshot], chosen, ["workers"], NEW, START, times, urgency=urgency)
+        return make_plan(
+            PlanRequest("bench", [snapshot], chosen, ["workers"], NEW, START, times, urgency=urgency)
+        )
 
     left = iter(range(orders))
     first = again({})
@@ -124,8 +128,8 @@ def _executed(plan: Plan, snapshot: Snapshot) -> float:
     """The same engine on a cluster whose times are spread; seconds until the last run has ended."""
     engine = Engine({snapshot.cluster: snapshot.site})
     for thing in snapshot.things():
-        engine.observe(Seen(snapshot.cluster, thing), START)
-    engine.observe(Synced(snapshot.cluster, snapshot.server_version), START)
+        engine.observe(Upserted(snapshot.cluster, thing), START)
+    engine.observe(ClusterSynced(snapshot.cluster, snapshot.server_version), START)
     rollout = Rollout("bench", plan.begin(), START, "bench")
     engine.add(rollout)
     simulate(

@@ -24,7 +24,7 @@ from fleet.app.wiring.home import DATABASE, Home
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.rollout import Goal, Start
-from fleet.core.rollout.steps import Step, Turn
+from fleet.core.rollout.steps import Step, StepResult
 from fleet.drivers.journal.checkpoints import keep
 from fleet.store import ClusterRow
 
@@ -52,9 +52,19 @@ class Row(Struct, frozen=True):
 
 
 WAY = (
-    *((Turn.BEGIN, Step.STAGE), (Turn.DONE, Step.STAGED), (Turn.BEGIN, Step.CORDON), (Turn.DONE, Step.DRAIN)),
-    *((Turn.DONE, Step.REBOOT), (Turn.DONE, Step.VERIFY), (Turn.DONE, Step.UNCORDON), (Turn.DONE, Step.SOAK)),
-    (Turn.DONE, Step.DONE),
+    *(
+        (StepResult.BEGIN, Step.STAGE),
+        (StepResult.DONE, Step.STAGED),
+        (StepResult.BEGIN, Step.CORDON),
+        (StepResult.DONE, Step.DRAIN),
+    ),
+    *(
+        (StepResult.DONE, Step.REBOOT),
+        (StepResult.DONE, Step.VERIFY),
+        (StepResult.DONE, Step.UNCORDON),
+        (StepResult.DONE, Step.SOAK),
+    ),
+    (StepResult.DONE, Step.DONE),
 )
 
 

@@ -18,7 +18,7 @@ from fleet.core.policy.policy import Policy
 from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.releases.release import Release
 from fleet.core.rollout.action import AnyAction, Outcome, Result
-from fleet.core.rollout.event import Event, Seen, Synced
+from fleet.core.rollout.event import ClusterEvent, ClusterSynced, Upserted
 from fleet.core.rollout.replay import rollouts_of, unfinished
 from fleet.core.rollout.rollout import Goal, Rollout, Run, Start, intent, outcome
 from fleet.core.rollout.steps import Step
@@ -43,7 +43,7 @@ class Story:
             for each in snapshots
         }
         self.entries: list[JournalEntry] = []
-        self.events: list[tuple[float, Event]] = []
+        self.events: list[tuple[float, ClusterEvent]] = []
         self.performed: list[tuple[float, AnyAction, Result]] = []
         self.at = 0.0
         self._perform = perform or self.really
@@ -134,8 +134,8 @@ class Story:
         for model in self.models.values():
             model.advance(self.at)
             for thing in model.snapshot(self.now).things():
-                engine.observe(Seen(model.cluster, thing), self.now)
-            engine.observe(Synced(model.cluster, model.server_version), self.now)
+                engine.observe(Upserted(model.cluster, thing), self.now)
+            engine.observe(ClusterSynced(model.cluster, model.server_version), self.now)
         return engine
 
     def _append(self, records: Sequence[JournalRecord], actor: str = "fleet@test") -> None:

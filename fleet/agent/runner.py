@@ -90,7 +90,7 @@ async def warn_of_others(host: Host) -> None:
 
 def _over_ssh(way: str) -> Host:
     """Of `ssh:USER@NAME:PORT`; user and port may be left to the ssh configuration."""
-    from fleet.machines.access import Access, address_of
+    from fleet.machines.access import SshAccess, address_of
     from fleet.machines.ssh.host import Limit, Ssh
 
-    return Ssh(address_of(way.removeprefix("ssh:")), Access(), Limit())
+    return Ssh(address_of(way.removeprefix("ssh:")), SshAccess(), Limit())

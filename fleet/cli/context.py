@@ -42,12 +42,12 @@ def repeat(draw: Callable[[], Text], seconds: float) -> None:
     from threading import Event
 
     from fleet.cli.terminal.columns import folded
-    from fleet.cli.terminal.live_display import Canvas
+    from fleet.cli.terminal.live_display import LiveDisplay
     from fleet.cli.terminal.output import console, people_watch
 
     screen, never = console(), Event()
     if people_watch():
-        with Canvas(screen) as canvas:
+        with LiveDisplay(screen) as canvas:
             while True:
                 canvas.draw(folded(draw(), screen.width))
                 never.wait(seconds)

@@ -7,7 +7,7 @@ from typing import Any
 from typer.core import TyperGroup
 
 
-class Menu(TyperGroup):
+class CommandList(TyperGroup):
     """Under their headings, in their order, each with the first paragraph of its help."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

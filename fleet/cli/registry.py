@@ -9,7 +9,7 @@ import typer
 
 from fleet.cli.commands import audit, clusters, controllers, inventory, labs, nodes, plans, rollouts
 from fleet.cli.commands.demo import demo
-from fleet.cli.help_format import Menu
+from fleet.cli.help_format import CommandList
 
 FLEET, ROLLOUTS, CLUSTERS, LAB = "Fleet", "Rollouts", "Clusters", "Try it"
 
@@ -21,7 +21,7 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 held (nothing started)
 """
 
 app = typer.Typer(
-    cls=Menu,
+    cls=CommandList,
     name="fleet",
     help=HELP,
     epilog=EPILOG,

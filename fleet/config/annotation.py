@@ -8,8 +8,8 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from fleet.config import forms
-from fleet.config.findings import Findings, Place, TooMany
-from fleet.config.fragment import Block, Entry, Scalar, compose
+from fleet.config.findings import Findings, SourcePlace, TooMany
+from fleet.config.fragment import Block, KeyEntry, Scalar, compose
 from fleet.config.quorum import KINDS, probe, rule, spread, voters
 from fleet.config.reader import Reader
 from fleet.core.objects.selector import Selector
@@ -17,7 +17,9 @@ from fleet.core.objects.workload import QUORUM_ANNOTATION, Workload
 from fleet.core.quorum.groups import GroupMembers, QuorumGroup, QuorumKind
 from fleet.core.quorum.probe import ExecProbe
 
-KIND: forms.Form[QuorumKind] = forms.choice({name: kind for name, kind in KINDS.items() if kind != "etcd"})
+KIND: forms.ValueForm[QuorumKind] = forms.choice(
+    {name: kind for name, kind in KINDS.items() if kind != "etcd"}
+)
 """An etcd needs files of the machine that asks it: that is for the policy to say."""
 LINE = re.compile(r"^1: ")
 MOST_CHARACTERS = 8192
@@ -54,12 +56,12 @@ def _read(pods: QuorumGroup, workload: Workload, place: str, findings: Findings)
     written = workload.quorum or ""
     if len(written) > MOST_CHARACTERS:
         findings.problem(
-            Place(place, 1), f"expected at most {MOST_CHARACTERS} characters, found {len(written)}"
+            SourcePlace(place, 1), f"expected at most {MOST_CHARACTERS} characters, found {len(written)}"
         )
         return pods
     document = compose(written, place, findings)
     if isinstance(document, Scalar):
-        document = Block(document.line, {"kind": Entry(document.line, document)})
+        document = Block(document.line, {"kind": KeyEntry(document.line, document)})
     reader = Reader(document if isinstance(document, Block) else Block(1), place, findings)
     if not isinstance(document, Block) and not findings.problems:
         reader.problem(f"expected {KIND.words}, or a mapping with the key kind, found neither")

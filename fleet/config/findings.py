@@ -8,7 +8,7 @@ MOST = 100
 """Problems after which the rest of a file is not looked at: it is not a policy."""
 
 
-class Place(Struct, frozen=True, order=True):
+class SourcePlace(Struct, frozen=True, order=True):
     file: str
     line: int
     """Counted from 1; 0 where what was read has no lines."""
@@ -23,7 +23,7 @@ class Place(Struct, frozen=True, order=True):
 class Caution(Struct, frozen=True, order=True):
     """Allowed, but hardly meant."""
 
-    place: Place
+    place: SourcePlace
     words: str
 
     def __str__(self) -> str:
@@ -36,18 +36,18 @@ class TooMany(Exception):
 
 class Findings:
     def __init__(self) -> None:
-        self._problems: list[tuple[Place, str]] = []
+        self._problems: list[tuple[SourcePlace, str]] = []
         self._cautions: list[Caution] = []
         self.asked: set[str] = set()
         """The keys that were asked for, given or not: all that a file may hold (`pools[].limits.per_zone`)."""
 
-    def problem(self, place: Place, words: str) -> None:
+    def problem(self, place: SourcePlace, words: str) -> None:
         """Raises TooMany where it is one too many."""
         if len(self._problems) >= MOST:
             raise TooMany
         self._problems.append((place, words))
 
-    def caution(self, place: Place, words: str) -> None:
+    def caution(self, place: SourcePlace, words: str) -> None:
         if len(self._cautions) < MOST:
             self._cautions.append(Caution(place, words))
 

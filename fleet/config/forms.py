@@ -32,7 +32,7 @@ LABEL = re.compile(
 LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 
 
-class Form(NamedTuple, Generic[T]):
+class ValueForm(NamedTuple, Generic[T]):
     words: str
     """What is expected."""
     read: Callable[[str], T]
@@ -41,7 +41,7 @@ class Form(NamedTuple, Generic[T]):
     """Where there are only these: the nearest one is suggested."""
 
 
-def matching(words: str, pattern: str | re.Pattern[str]) -> Form[str]:
+def matching(words: str, pattern: str | re.Pattern[str]) -> ValueForm[str]:
     compiled = re.compile(pattern)
 
     def read(text: str) -> str:
@@ -49,7 +49,7 @@ def matching(words: str, pattern: str | re.Pattern[str]) -> Form[str]:
             raise ValueError(text)
         return text
 
-    return Form(words, read)
+    return ValueForm(words, read)
 
 
 def _word(text: str) -> str:
@@ -80,12 +80,12 @@ def _source(text: str) -> str:
     return _text(text)
 
 
-TEXT = Form("text", _text)
-VERSION = Form("text of at most 256 characters", _version)
-SOURCE = Form(
+TEXT = ValueForm("text", _text)
+VERSION = ValueForm("text of at most 256 characters", _version)
+SOURCE = ValueForm(
     "a source without user, password, ? and # in it, since plans, journal and reports show it", _source
 )
-ORDER = Form("a whole number", _order)
+ORDER = ValueForm("a whole number", _order)
 NAME = matching(NAME_WORDS, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DIGEST = matching(
     "a digest such as sha256: and 64 hexadecimal digits in lower case",
@@ -97,13 +97,13 @@ ENDPOINT = matching(
 )
 PATH = matching("keys with dots between, such as servers.0.lag", r"[^.\s=]+(?:\.[^.\s=]+)*")
 LABEL_KEY = matching("a label such as example.com/pool", LABEL)
-WORD = Form("a word of at most 20 letters and '-', such as \"true\"", _word)
+WORD = ValueForm("a word of at most 20 letters and '-', such as \"true\"", _word)
 """The only values of pods' annotations that are kept: see `fleet.core.objects.pod`."""
 KIND = matching("a kind such as Job, or none", r"[A-Z][A-Za-z0-9]{0,62}|none")
 LABEL_TEXT = matching("a label's value (at most 63 letters, digits, '-', '_' and '.')", LABEL_VALUE)
 
 
-def choice(options: Mapping[str, T]) -> Form[T]:
+def choice(options: Mapping[str, T]) -> ValueForm[T]:
     """One of a few words."""
 
     def read(text: str) -> T:
@@ -111,10 +111,10 @@ def choice(options: Mapping[str, T]) -> Form[T]:
             raise ValueError(text)
         return options[text]
 
-    return Form(" or ".join(options), read, frozenset(options))
+    return ValueForm(" or ".join(options), read, frozenset(options))
 
 
-def one_of(names: Iterable[str], words: str) -> Form[str]:
+def one_of(names: Iterable[str], words: str) -> ValueForm[str]:
     known = frozenset(names)
 
     def read(text: str) -> str:
@@ -122,7 +122,7 @@ def one_of(names: Iterable[str], words: str) -> Form[str]:
             raise ValueError(text)
         return text
 
-    return Form(words, read, known)
+    return ValueForm(words, read, known)
 
 
 ARCHITECTURE = one_of(
@@ -132,14 +132,14 @@ ARCHITECTURE = one_of(
 """The values of the label kubernetes.io/arch: those of Go's GOARCH for which there are kubelets or images."""
 
 
-def count(least: int) -> Form[int]:
+def count(least: int) -> ValueForm[int]:
     def read(text: str) -> int:
         number = _number(text)
         if number < least:
             raise ValueError(text)
         return number
 
-    return Form(f"a whole number from {least} on", read)
+    return ValueForm(f"a whole number from {least} on", read)
 
 
 def _failures(text: str) -> int | Amount:
@@ -201,17 +201,17 @@ def _http_path(text: str) -> str:
     return text
 
 
-HTTP_PATH = Form("a path such as /health?ready=1, without . or .. in it", _http_path)
-VOTERS = Form(count(1).words, _voters)
-PORT = Form("a port, 1 to 65535", _port)
-TERM: Form[ProbeTerm | None] = Form(
+HTTP_PATH = ValueForm("a path such as /health?ready=1, without . or .. in it", _http_path)
+VOTERS = ValueForm(count(1).words, _voters)
+PORT = ValueForm("a port, 1 to 65535", _port)
+TERM: ValueForm[ProbeTerm | None] = ValueForm(
     "keys with dots between and what to find there, such as role=leader|primary (alone: true)", _term
 )
-FAILURES: Form[int | Amount] = Form("a whole number from 1 on, or a percentage", _failures)
-AMOUNT = Form("a number of nodes, a percentage from 0% to 100%, or none", _amount)
+FAILURES: ValueForm[int | Amount] = ValueForm("a whole number from 1 on, or a percentage", _failures)
+AMOUNT = ValueForm("a number of nodes, a percentage from 0% to 100%, or none", _amount)
 
 
-def seconds(least: int) -> Form[int]:
+def seconds(least: int) -> ValueForm[int]:
     """A duration, as whole seconds."""
 
     def read(text: str) -> int:
@@ -228,7 +228,7 @@ def seconds(least: int) -> Form[int]:
             raise ValueError(text)
         return total
 
-    return Form(
+    return ValueForm(
         "a duration such as 90s, 5m or 1h30m" + (", not zero" if least else "") + ", at most 30d", read
     )
 
@@ -237,7 +237,7 @@ def _grace(text: str) -> int | None:
     return None if text == "pod" else seconds(0).read(text)
 
 
-GRACE = Form("a duration such as 90s or 5m, or pod (each pod's own)", _grace)
+GRACE = ValueForm("a duration such as 90s or 5m, or pod (each pod's own)", _grace)
 
 
 def _clock(text: str) -> time:
@@ -247,8 +247,8 @@ def _clock(text: str) -> time:
     return time(int(found[1]), int(found[2]))
 
 
-CLOCK_TIME = Form("a time of day such as 01:00", _clock)
-END_TIME: Form[time | None] = Form(
+CLOCK_TIME = ValueForm("a time of day such as 01:00", _clock)
+END_TIME: ValueForm[time | None] = ValueForm(
     "a time of day such as 05:00, at most 24:00", lambda text: None if text == "24:00" else _clock(text)
 )
 """None: the end of the day."""
@@ -268,7 +268,7 @@ def _day(text: str) -> int:
     raise ValueError(text)
 
 
-WEEKDAYS = Form("a weekday such as sat, or a range such as mon-fri", _days)
+WEEKDAYS = ValueForm("a weekday such as sat, or a range such as mon-fri", _days)
 
 
 @lru_cache(maxsize=1)
@@ -276,11 +276,11 @@ def zones() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
-def zone() -> Form[str]:
+def zone() -> ValueForm[str]:
     return one_of(zones(), "a time zone such as Europe/Berlin")
 
 
-def moment(zone_name: str) -> Form[datetime]:
+def moment(zone_name: str) -> ValueForm[datetime]:
     """In UTC. One without a distance from UTC is on the clock of the zone, if there is one."""
 
     def read(text: str) -> datetime:
@@ -293,4 +293,4 @@ def moment(zone_name: str) -> Form[datetime]:
             raise ValueError(text)
         return found.astimezone(UTC)
 
-    return Form("a moment such as 2026-12-19T00:00+01:00 (without the +01:00: a zone beside it)", read)
+    return ValueForm("a moment such as 2026-12-19T00:00+01:00 (without the +01:00: a zone beside it)", read)

@@ -12,7 +12,7 @@ from typing import Literal
 import yaml
 from msgspec import Struct
 
-from fleet.config.findings import Findings, Place
+from fleet.config.findings import Findings, SourcePlace
 
 MOST_BYTES = 1 << 20
 MOST_PARTS = 100_000
@@ -27,8 +27,8 @@ PASSWORD = re.compile(r":(?!//)[^@/]*@(?!sha(?:256|512):)", re.IGNORECASE)
 QUERY = re.compile(r"(://[^?#]*)[?#].*", re.DOTALL)
 """May be a signature or a token: whoever has the URL may fetch."""
 
-Kind = Literal["text", "number", "boolean", "nothing"]
-KINDS: dict[str, Kind] = {"int": "number", "float": "number", "bool": "boolean", "null": "nothing"}
+ScalarKind = Literal["text", "number", "boolean", "nothing"]
+KINDS: dict[str, ScalarKind] = {"int": "number", "float": "number", "bool": "boolean", "null": "nothing"}
 """By the end of YAML's own tag; all others are text."""
 
 
@@ -36,7 +36,7 @@ class Scalar(Struct, frozen=True):
     line: int
     text: str
     """As written: `01:00` and `1.10` stay what they are."""
-    kind: Kind = "text"
+    kind: ScalarKind = "text"
     """What plain YAML would make of it."""
 
 
@@ -45,7 +45,7 @@ class Items(Struct, frozen=True):
     items: tuple[Fragment, ...] = ()
 
 
-class Entry(Struct, frozen=True):
+class KeyEntry(Struct, frozen=True):
     line: int
     """Of the key."""
     value: Fragment
@@ -55,7 +55,7 @@ class Block(Struct, frozen=True):
     """A mapping."""
 
     line: int
-    entries: dict[str, Entry] = {}
+    entries: dict[str, KeyEntry] = {}
 
 
 Fragment = Scalar | Items | Block
@@ -66,7 +66,7 @@ def is_nothing(fragment: Fragment) -> bool:
     return isinstance(fragment, Scalar) and fragment.kind == "nothing"
 
 
-class Unreadable(Exception):
+class UnreadableYaml(Exception):
     """No document can be made of the text."""
 
     def __init__(self, line: int, words: str) -> None:
@@ -83,23 +83,23 @@ def compose(text: str, file: str, findings: Findings) -> Fragment | None:
     try:
         _check(text)
         return _Composer(text, file, findings).document()
-    except Unreadable as wrong:
-        findings.problem(Place(file, wrong.line), wrong.words)
+    except UnreadableYaml as wrong:
+        findings.problem(SourcePlace(file, wrong.line), wrong.words)
     except yaml.MarkedYAMLError as wrong:
         mark = wrong.problem_mark or wrong.context_mark
         words = " ".join(part for part in (wrong.context, wrong.problem) if part)
-        findings.problem(Place(file, mark.line + 1 if mark else 1), f"not YAML: {words[:200]}")
+        findings.problem(SourcePlace(file, mark.line + 1 if mark else 1), f"not YAML: {words[:200]}")
     except yaml.YAMLError as wrong:
-        findings.problem(Place(file, 1), f"not YAML: {ascii(str(wrong))[1:200]}")
+        findings.problem(SourcePlace(file, 1), f"not YAML: {ascii(str(wrong))[1:200]}")
     return None
 
 
 def _check(text: str) -> None:
     if unprintable := UNPRINTABLE.search(text):
         line = text.count("\n", 0, unprintable.start()) + 1
-        raise Unreadable(line, f"expected text, found the character {unprintable.group()!a}")
+        raise UnreadableYaml(line, f"expected text, found the character {unprintable.group()!a}")
     if len(text.encode()) > MOST_BYTES:
-        raise Unreadable(1, f"expected at most {MOST_BYTES >> 20} MiB, found more")
+        raise UnreadableYaml(1, f"expected at most {MOST_BYTES >> 20} MiB, found more")
 
 
 class _Composer:
@@ -120,7 +120,7 @@ class _Composer:
         self._next()
         after = self._loader.peek_event()
         if not isinstance(after, yaml.StreamEndEvent):
-            raise Unreadable(_line(after), "expected one document, found another one")
+            raise UnreadableYaml(_line(after), "expected one document, found another one")
         return fragment
 
     def _next(self) -> yaml.Event:
@@ -131,7 +131,7 @@ class _Composer:
         event = self._next()
         line = _line(event)
         if depth > DEEPEST:
-            raise Unreadable(line, f"expected at most {DEEPEST} levels, found more")
+            raise UnreadableYaml(line, f"expected at most {DEEPEST} levels, found more")
         before = self._parts
         self._count(1, line)
         fragment: Fragment
@@ -147,7 +147,7 @@ class _Composer:
                 self._no_tag(event, line, path)
                 fragment = self._block(line, path, depth)
             case _:
-                raise Unreadable(line, "not YAML: expected a value")
+                raise UnreadableYaml(line, "not YAML: expected a value")
         if event.anchor:
             self._anchors[event.anchor] = (fragment, self._parts - before)
         return fragment
@@ -155,14 +155,14 @@ class _Composer:
     def _count(self, parts: int, line: int) -> None:
         self._parts += parts
         if self._parts > MOST_PARTS:
-            raise Unreadable(
+            raise UnreadableYaml(
                 line, f"expected at most {MOST_PARTS} values, found more (aliases are counted in full)"
             )
 
     def _repeated(self, event: yaml.AliasEvent, line: int) -> Fragment:
         # An anchor is known from its end on: nothing can hold itself.
         if event.anchor not in self._anchors:
-            raise Unreadable(line, f"expected an anchor before its alias, found only *{event.anchor}")
+            raise UnreadableYaml(line, f"expected an anchor before its alias, found only *{event.anchor}")
         fragment, parts = self._anchors[event.anchor]
         self._count(parts, line)
         return fragment
@@ -177,7 +177,7 @@ class _Composer:
     ) -> None:
         if event.tag not in (None, "!"):
             self._findings.problem(
-                Place(self._file, line, path),
+                SourcePlace(self._file, line, path),
                 f"expected a plain value, found the tag {ascii(event.tag)[:60]}",
             )
 
@@ -189,7 +189,7 @@ class _Composer:
         return Items(line, tuple(found))
 
     def _block(self, line: int, path: str, depth: int) -> Block:
-        entries: dict[str, Entry] = {}
+        entries: dict[str, KeyEntry] = {}
         while not isinstance(self._loader.peek_event(), yaml.MappingEndEvent):
             key = self._fragment(path, depth + 1)
             name = key.text if isinstance(key, Scalar) else ""
@@ -197,16 +197,16 @@ class _Composer:
             value = self._fragment(here, depth + 1)
             if not isinstance(key, Scalar):
                 self._findings.problem(
-                    Place(self._file, key.line, path), "expected a key, found a list or mapping"
+                    SourcePlace(self._file, key.line, path), "expected a key, found a list or mapping"
                 )
             elif name == "<<":
                 words = "expected no merge key (what pools share goes under defaults), found <<"
-                self._findings.problem(Place(self._file, key.line, path), words)
+                self._findings.problem(SourcePlace(self._file, key.line, path), words)
             elif name in entries:
                 words = f"expected each key once, found it again (first on line {entries[name].line})"
-                self._findings.problem(Place(self._file, key.line, here), words)
+                self._findings.problem(SourcePlace(self._file, key.line, here), words)
             else:
-                entries[name] = Entry(key.line, value)
+                entries[name] = KeyEntry(key.line, value)
         self._next()
         return Block(line, entries)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from fleet.config.findings import Caution, Findings, Place, TooMany
+from fleet.config.findings import Caution, Findings, SourcePlace, TooMany
 from fleet.config.fragment import Block, compose
 from fleet.config.pool import limits, pools
 from fleet.config.quorum import quorums
@@ -55,7 +55,7 @@ def read(text: str, name: str, findings: Findings) -> Policy:
     document = compose(text, name, findings)
     if not isinstance(document, Block):
         if document is not None or not findings.problems:
-            findings.problem(Place(name, 1), "expected a mapping with the key pools, found none")
+            findings.problem(SourcePlace(name, 1), "expected a mapping with the key pools, found none")
         return Policy()
     reader = Reader(document, name, findings)
     known = streams(reader, Path(name).parent)

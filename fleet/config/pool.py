@@ -23,7 +23,7 @@ WAIT_OR_IGNORE: dict[str, Literal["wait", "ignore"]] = {"wait": "wait", "ignore"
 HOLD_OR_EVICT: dict[str, Literal["hold", "evict"]] = {"hold": "hold", "evict": "evict"}
 
 
-class Known:
+class KnownStreams:
     """The streams that a pool may name, and their versions."""
 
     def __init__(self, streams: Sequence[Stream]) -> None:
@@ -37,14 +37,14 @@ class Known:
             if stream.releases
         }
 
-    def version(self, stream: str) -> forms.Form[str]:
+    def version(self, stream: str) -> forms.ValueForm[str]:
         """Any text where the stream has problems of its own."""
         return self._versions.get(stream, forms.TEXT)
 
 
 def pools(reader: Reader, streams: Sequence[Stream]) -> tuple[Pool, ...]:
     """Rules that a pool does not give are those under `defaults`, or else those of `Pool`."""
-    known = Known(streams)
+    known = KnownStreams(streams)
     base = _rules(reader.block("defaults"), Pool(""), known)
     parts = reader.blocks("pools", some=True)
     found = [_pool(part, base, known) for part in parts]
@@ -62,7 +62,7 @@ def pools(reader: Reader, streams: Sequence[Stream]) -> tuple[Pool, ...]:
     return tuple(found)
 
 
-def _pool(reader: Reader, base: Pool, known: Known) -> Pool:
+def _pool(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
     name = reader.required("name", forms.NAME, "")
     rules = _rules(reader, base, known)
     if reader.has("version") and not rules.stream and not reader.has("stream"):
@@ -80,7 +80,7 @@ def _pool(reader: Reader, base: Pool, known: Known) -> Pool:
     )
 
 
-def _rules(reader: Reader, base: Pool, known: Known) -> Pool:
+def _rules(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
     """What `defaults` and a pool may both say."""
     windows = tuple(window(each) for each in reader.blocks("windows"))
     return replace(

@@ -27,8 +27,8 @@ KINDS: dict[str, QuorumKind] = {
 SPREADS: dict[str, GroupSpread] = {"site": "site", "zone": "zone"}
 HOLD_OR_ALLOW: dict[str, Literal["hold", "allow"]] = {"hold": "hold", "allow": "allow"}
 SCHEMES: dict[str, Literal["http", "https"]] = {"http": "http", "https": "https"}
-Answer = Literal["json", "lines", "table", "metrics"]
-ANSWERS: dict[str, Answer] = {"json": "json", "lines": "lines", "table": "table", "metrics": "metrics"}
+ProbeAnswer = Literal["json", "lines", "table", "metrics"]
+ANSWERS: dict[str, ProbeAnswer] = {"json": "json", "lines": "lines", "table": "table", "metrics": "metrics"}
 OF_ETCD = ("endpoints", "ca", "cert", "key", "snapshot", "defragment", "last_voter_wait")
 OF_PODS = ("namespace", "selector", "voters", "probe")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TypeVar
 
-from fleet.config.findings import Findings, Place
-from fleet.config.forms import Form
-from fleet.config.fragment import Block, Entry, Fragment, Items, Scalar, is_nothing, shown
+from fleet.config.findings import Findings, SourcePlace
+from fleet.config.forms import ValueForm
+from fleet.config.fragment import Block, Fragment, Items, KeyEntry, Scalar, is_nothing, shown
 
 T = TypeVar("T")
 
@@ -38,10 +38,10 @@ class Reader:
     def has(self, key: str) -> bool:
         return key in self._block.entries and not is_nothing(self._block.entries[key].value)
 
-    def place(self, key: str = "") -> Place:
+    def place(self, key: str = "") -> SourcePlace:
         """Of the key, or of the whole if it is not given."""
         entry = self._block.entries.get(key)
-        return Place(self.file, entry.line if entry else self._block.line, self._path(key))
+        return SourcePlace(self.file, entry.line if entry else self._block.line, self._path(key))
 
     def problem(self, words: str, key: str = "") -> None:
         self.findings.problem(self.place(key), words)
@@ -49,7 +49,7 @@ class Reader:
     def caution(self, words: str, key: str = "") -> None:
         self.findings.caution(self.place(key), words)
 
-    def value(self, key: str, form: Form[T], default: T) -> T:
+    def value(self, key: str, form: ValueForm[T], default: T) -> T:
         entry = self._take(key)
         return default if entry is None else self._read(entry.value, self._path(key), form, default)
 
@@ -62,7 +62,7 @@ class Reader:
         self._wrong(entry.value, self._path(key), "true or false", frozenset(("true", "false")))
         return default
 
-    def required(self, key: str, form: Form[T], instead: T) -> T:
+    def required(self, key: str, form: ValueForm[T], instead: T) -> T:
         """`instead` is only the type's sake: without the key, there is a problem."""
         if key not in self._block.entries:
             self._take(key)
@@ -70,7 +70,7 @@ class Reader:
             return instead
         return self.value(key, form, instead)
 
-    def values(self, key: str, form: Form[T], some: bool = False) -> tuple[T, ...]:
+    def values(self, key: str, form: ValueForm[T], some: bool = False) -> tuple[T, ...]:
         """Of a list, or of one value that stands for a list of one. Empty without the key, unless there must be
         some."""
         entry = self._take(key)
@@ -81,7 +81,7 @@ class Reader:
         parts = entry.value.items if isinstance(entry.value, Items) else (entry.value,)
         return tuple(self._all(parts, self._path(key), form))
 
-    def pairs(self, key: str, name: Form[str], form: Form[str]) -> dict[str, str]:
+    def pairs(self, key: str, name: ValueForm[str], form: ValueForm[str]) -> dict[str, str]:
         """Of a mapping whose keys are free."""
         entry = self._take(key)
         if entry is None or is_nothing(entry.value):
@@ -133,7 +133,7 @@ class Reader:
         for part in self._parts:
             part.close()
 
-    def _take(self, key: str) -> Entry | None:
+    def _take(self, key: str) -> KeyEntry | None:
         self._asked.add(key)
         self.findings.asked.add(self._pattern(key))
         return self._block.entries.get(key)
@@ -149,7 +149,7 @@ class Reader:
         self._parts.append(part)
         return part
 
-    def _all(self, parts: tuple[Fragment, ...], path: str, form: Form[T]) -> list[T]:
+    def _all(self, parts: tuple[Fragment, ...], path: str, form: ValueForm[T]) -> list[T]:
         found: list[T] = []
         for part in parts:
             if isinstance(part, Scalar) and part.kind in ("text", "number"):
@@ -161,13 +161,13 @@ class Reader:
             self._wrong(part, path, form.words, form.known)
         return found
 
-    def _read(self, fragment: Fragment, path: str, form: Form[T], default: T) -> T:
+    def _read(self, fragment: Fragment, path: str, form: ValueForm[T], default: T) -> T:
         found = self._all((fragment,), path, form)
         return found[0] if found else default
 
     def _wrong(self, found: Fragment, path: str, words: str, known: frozenset[str] = frozenset()) -> None:
         text = found.text if isinstance(found, Scalar) else ""
-        place = Place(self.file, found.line, path)
+        place = SourcePlace(self.file, found.line, path)
         self.findings.problem(place, f"expected {words}, found {_told(found)}{_nearest(text, known)}")
 
 

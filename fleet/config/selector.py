@@ -11,8 +11,8 @@ from fleet.config.reader import Reader
 from fleet.core.objects.selector import Requirement, Selector
 from fleet.core.policy.policy import Pool
 
-Operator = Literal["In", "NotIn", "Exists", "DoesNotExist"]
-OPERATORS: dict[str, Operator | None] = {
+SelectorOperator = Literal["In", "NotIn", "Exists", "DoesNotExist"]
+OPERATORS: dict[str, SelectorOperator | None] = {
     "In": "In",
     "NotIn": "NotIn",
     "Exists": "Exists",

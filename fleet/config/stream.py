@@ -10,7 +10,7 @@ from fleet.config.reader import Reader
 from fleet.core.releases.kernel import architecture_of
 from fleet.core.releases.release import Release, Stream
 
-Releases = tuple[Release, ...]
+ReleaseList = tuple[Release, ...]
 
 
 def text_of(path: Path) -> str:
@@ -32,7 +32,7 @@ def text_of(path: Path) -> str:
 def streams(reader: Reader, folder: Path) -> tuple[Stream, ...]:
     """`folder` is what the paths of feed files are relative to."""
     found: dict[str, Stream] = {}
-    feeds: dict[str, Releases] = {}
+    feeds: dict[str, ReleaseList] = {}
     first: dict[str, tuple[Release, str]] = {}
     for each in reader.blocks("streams"):
         name = each.required("name", forms.NAME, "")
@@ -51,7 +51,7 @@ def streams(reader: Reader, folder: Path) -> tuple[Stream, ...]:
     return tuple(found.values())
 
 
-def _releases_of(reader: Reader, folder: Path, feeds: dict[str, Releases]) -> Releases:
+def _releases_of(reader: Reader, folder: Path, feeds: dict[str, ReleaseList]) -> ReleaseList:
     written = _releases(reader, some=reader.has("releases"))
     name = reader.value("file", forms.TEXT, "")
     if not name:
@@ -66,7 +66,7 @@ def _releases_of(reader: Reader, folder: Path, feeds: dict[str, Releases]) -> Re
     return feeds[name]
 
 
-def _feed(reader: Reader, path: Path) -> Releases:
+def _feed(reader: Reader, path: Path) -> ReleaseList:
     try:
         text = text_of(path)
     except (OSError, ValueError) as wrong:
@@ -83,7 +83,7 @@ def _feed(reader: Reader, path: Path) -> Releases:
     return releases
 
 
-def _releases(reader: Reader, some: bool) -> Releases:
+def _releases(reader: Reader, some: bool) -> ReleaseList:
     """Oldest first."""
     found: dict[str, Release] = {}
     for each in reader.blocks("releases", some):

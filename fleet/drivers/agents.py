@@ -9,15 +9,15 @@ from typing import Protocol
 from fleet.core.records.leadership import Leadership
 from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, Outcome
-from fleet.core.rollout.event import Event
+from fleet.core.rollout.event import ClusterEvent
 from fleet.drivers.ports import Cluster
 
 
 class Agents(Protocol):
-    tell: Callable[[Event], None]
+    tell: Callable[[ClusterEvent], None]
     """Where they say what they do; set by whoever listens."""
 
-    def see(self, event: Event) -> None:
+    def see(self, event: ClusterEvent) -> None:
         """What the cluster tells, in order."""
         ...
 
@@ -39,9 +39,9 @@ class ClusterWithAgents:
     def requests(self) -> Mapping[RequestKind, int]:
         return self._wrapped.requests
 
-    async def events(self) -> AsyncGenerator[Event, None]:
+    async def events(self) -> AsyncGenerator[ClusterEvent, None]:
         """The cluster's, and what the agents say."""
-        inbox: asyncio.Queue[Event | None] = asyncio.Queue()
+        inbox: asyncio.Queue[ClusterEvent | None] = asyncio.Queue()
         self._agents.tell = inbox.put_nowait
         listening = asyncio.create_task(self._listen(inbox))
         try:
@@ -52,7 +52,7 @@ class ClusterWithAgents:
             listening.cancel()
             await asyncio.wait({listening})
 
-    async def _listen(self, inbox: asyncio.Queue[Event | None]) -> None:
+    async def _listen(self, inbox: asyncio.Queue[ClusterEvent | None]) -> None:
         try:
             async for event in self._wrapped.events():
                 self._agents.see(event)

@@ -22,7 +22,7 @@ from fleet.core.records.errors import FleetError
 from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
-from fleet.core.rollout.event import Event, Lost, Noted, Synced
+from fleet.core.rollout.event import ClusterEvent, ClusterLost, ClusterSynced, JournalNote
 from fleet.core.rollout.replay import unfinished
 from fleet.core.rollout.rollout import Rollout, Start, intent, outcome
 from fleet.drivers.foresight import Foresight
@@ -50,7 +50,7 @@ class Executor:
         identity: str,
         epoch: int,
         abandoned: Callable[[str], bool],
-        watcher: Callable[[str, Event], None],
+        watcher: Callable[[str, ClusterEvent], None],
     ) -> None:
         """`watcher` is told every event of every cluster, for the inventory."""
         self._clusters = dict(clusters)
@@ -61,12 +61,12 @@ class Executor:
         self._identity = identity
         self._epoch = epoch
         self._watcher = watcher
-        self._inbox: deque[Event] = deque()
+        self._inbox: deque[ClusterEvent] = deque()
         self._news = asyncio.Event()
         self._leases = {
             name: ClusterLease(cluster, identity, abandoned, journal) for name, cluster in clusters.items()
         }
-        self._reach: dict[str, Lost | Synced] = {}
+        self._reach: dict[str, ClusterLost | ClusterSynced] = {}
         """The last word of each cluster on whether it can be seen."""
         self._performing: set[asyncio.Task[None]] = set()
         self._broken: BaseException | None = None
@@ -135,7 +135,7 @@ class Executor:
         noted = [
             event.record
             for event in events
-            if isinstance(event, Noted) and event.record.rollout in self._engine.rollouts
+            if isinstance(event, JournalNote) and event.record.rollout in self._engine.rollouts
         ]
         self._append([*(outcome(each.action, each.result, each.detail) for each in outcomes), *noted])
         for event in events:
@@ -162,13 +162,13 @@ class Executor:
                     self._stopwatch.sent(action, pod, now)
         yield from self._stopwatch.take(now)
 
-    def _take(self) -> list[Event]:
+    def _take(self) -> list[ClusterEvent]:
         events = [self._inbox.popleft() for _ in range(min(BATCH, len(self._inbox)))]
         if not self._inbox:
             self._news.clear()
         return events
 
-    def _put(self, event: Event) -> None:
+    def _put(self, event: ClusterEvent) -> None:
         self._inbox.append(event)
         self._news.set()
 
@@ -221,7 +221,7 @@ class Executor:
         logs.CLUSTER.set(cluster.name)
         async for event in cluster.events():
             self._watcher(cluster.name, event)
-            if isinstance(event, Lost | Synced):
+            if isinstance(event, ClusterLost | ClusterSynced):
                 self._reach[cluster.name] = event
                 self._tell_reach(cluster.name)
             else:
@@ -234,11 +234,11 @@ class Executor:
         """A cluster is there for the engine while it answers and its lease is ours."""
         reach = self._reach.get(name)
         lease = self._leases[name]
-        if reach is not None and (lease.valid or isinstance(reach, Lost)):
+        if reach is not None and (lease.valid or isinstance(reach, ClusterLost)):
             self._put(reach)
-            log.reached(name, reach.why if isinstance(reach, Lost) else "")
+            log.reached(name, reach.why if isinstance(reach, ClusterLost) else "")
         elif reach is not None and lease.why:
-            self._put(Lost(name, lease.why, led_by_another=True))
+            self._put(ClusterLost(name, lease.why, led_by_another=True))
             log.reached(name, lease.why)
 
     async def _stop(self, tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -14,7 +14,7 @@ from fleet.core.engine.engine import Decision, Engine
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalRecord
-from fleet.core.rollout.steps import Turn
+from fleet.core.rollout.steps import StepResult
 
 PAUSE = timedelta(seconds=1)
 """Between two looks ahead."""
@@ -51,7 +51,7 @@ class Foresight:
                 news[ref] = None
                 if not self._waits(ref):
                     self._lasting.pop(ref, None)
-                elif item.detail["turn"] == Turn.BACK:
+                elif item.detail["turn"] == StepResult.BACK:
                     self._fresh.append(ref)
         if self._next is None or now >= self._next:
             self._next = now + PAUSE

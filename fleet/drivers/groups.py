@@ -11,7 +11,7 @@ from fleet.core.objects.pod import Pod
 from fleet.core.objects.workload import Workload
 from fleet.core.quorum.groups import QuorumGroup as Declared
 from fleet.core.quorum.quorum import Quorum, SnapshotRule
-from fleet.core.rollout.event import Event, Gone, Seen
+from fleet.core.rollout.event import ClusterEvent, Deleted, Upserted
 
 
 class QuorumClient(Protocol):
@@ -21,7 +21,7 @@ class QuorumClient(Protocol):
     rest: float
     """Seconds between two readings."""
 
-    def see(self, event: Event) -> None:
+    def see(self, event: ClusterEvent) -> None:
         """What its cluster tells, in order."""
         ...
 
@@ -59,8 +59,8 @@ class QuorumClients:
         self._declared: dict[str, Declared] = {}
         self._workloads: dict[str, Workload] = {}
         """With an annotation, by uid."""
-        self._nodes: dict[str, Seen] = {}
-        self._pods: dict[str, Seen] = {}
+        self._nodes: dict[str, Upserted] = {}
+        self._pods: dict[str, Upserted] = {}
         """What a group that comes later has missed."""
 
     def __iter__(self) -> Iterator[QuorumClient]:
@@ -69,27 +69,27 @@ class QuorumClients:
     def get(self, name: str) -> QuorumClient | None:
         return self._live.get(name)
 
-    def see(self, event: Event) -> bool:
+    def see(self, event: ClusterEvent) -> bool:
         """True: its groups are no longer those that they were."""
         changed = self._note(event)
         for group in self._live.values():
             group.see(event)
         return changed
 
-    def _note(self, event: Event) -> bool:
+    def _note(self, event: ClusterEvent) -> bool:
         match event:
-            case Seen(_, Node() as node):
+            case Upserted(_, Node() as node):
                 self._nodes[node.name] = event
-            case Gone(_, Node() as node):
+            case Deleted(_, Node() as node):
                 self._nodes.pop(node.name, None)
-            case Seen(_, Pod() as pod):
+            case Upserted(_, Pod() as pod):
                 self._pods[pod.uid] = event
-            case Gone(_, Pod() as pod):
+            case Deleted(_, Pod() as pod):
                 self._pods.pop(pod.uid, None)
-            case Seen(_, Workload() as workload) if workload.quorum is not None:
+            case Upserted(_, Workload() as workload) if workload.quorum is not None:
                 self._workloads[workload.uid] = workload
                 return self._settle()
-            case Seen(_, Workload() as workload) | Gone(_, Workload() as workload):
+            case Upserted(_, Workload() as workload) | Deleted(_, Workload() as workload):
                 return self._workloads.pop(workload.uid, None) is not None and self._settle()
         return False
 

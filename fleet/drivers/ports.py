@@ -16,8 +16,8 @@ from fleet.core.records.leadership import Leadership
 from fleet.core.records.requests import RequestKind
 from fleet.core.records.retention import Retention
 from fleet.core.rollout.action import AnyAction, Outcome
-from fleet.core.rollout.checkpoint import Folded
-from fleet.core.rollout.event import Event, Thing
+from fleet.core.rollout.checkpoint import RolloutCheckpoint
+from fleet.core.rollout.event import ClusterEvent, ClusterObject
 
 
 class Clock(Protocol):
@@ -53,7 +53,7 @@ class Journal(Protocol):
 class CheckpointStore(Protocol):
     """Rollouts as they stood at one place of the journal."""
 
-    def load(self) -> tuple[int, Sequence[Folded]]:
+    def load(self) -> tuple[int, Sequence[RolloutCheckpoint]]:
         """The entry up to which they are told (0: none), and they, oldest first."""
         ...
 
@@ -61,7 +61,7 @@ class CheckpointStore(Protocol):
         self,
         before: int,
         seq: int,
-        folded: Mapping[str, tuple[int, Folded]],
+        folded: Mapping[str, tuple[int, RolloutCheckpoint]],
         *,
         at: datetime,
         actor: str,
@@ -108,7 +108,13 @@ class Inventory(Protocol):
     def sync(self, snapshot: Snapshot, *, at: datetime, source: str) -> object: ...
 
     def note(
-        self, cluster: str, seen: Sequence[Thing], gone: Sequence[Thing], *, at: datetime, source: str
+        self,
+        cluster: str,
+        seen: Sequence[ClusterObject],
+        gone: Sequence[ClusterObject],
+        *,
+        at: datetime,
+        source: str,
     ) -> object: ...
 
     def forget(self, retention: Retention, *, at: datetime) -> int:
@@ -140,7 +146,7 @@ class Cluster(Protocol):
         """Sent so far, by this process."""
         ...
 
-    def events(self) -> AsyncIterator[Event]:
+    def events(self) -> AsyncIterator[ClusterEvent]:
         """Lists and watches every kind: `Seen` for all there is, `Synced`, then changes as they come; `Lost` while the
         cluster does not answer, and after it the differences and `Synced` again. Ends only when it is closed."""
         ...

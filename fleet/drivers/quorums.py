@@ -13,7 +13,7 @@ from fleet.core.records.errors import FleetError
 from fleet.core.records.leadership import Leadership
 from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, Defragment, MoveLeader, Outcome, Reboot, Result, SaveSnapshot
-from fleet.core.rollout.event import Event, Gone, Seen, Synced
+from fleet.core.rollout.event import ClusterEvent, ClusterSynced, Deleted, Upserted
 from fleet.drivers.groups import QuorumClient, QuorumClients
 from fleet.drivers.ports import Clock, Cluster
 
@@ -30,7 +30,7 @@ class ClusterWithQuorums:
         self._groups = groups
         self._clock = clock
         self._last: dict[str, Quorum] = {}
-        self._inbox: asyncio.Queue[Event | None] | None = None
+        self._inbox: asyncio.Queue[ClusterEvent | None] | None = None
         self._changed = asyncio.Event()
         """There are other groups than at the last reading."""
 
@@ -38,14 +38,14 @@ class ClusterWithQuorums:
     def requests(self) -> Mapping[RequestKind, int]:
         return self._wrapped.requests
 
-    async def events(self) -> AsyncGenerator[Event, None]:
+    async def events(self) -> AsyncGenerator[ClusterEvent, None]:
         """Every group has been read before the cluster counts as synced: nothing begins without knowing them."""
         inbox = self._inbox = asyncio.Queue()
         listener = asyncio.create_task(self._listen(inbox))
         reader: asyncio.Task[None] | None = None
         try:
             while (event := await inbox.get()) is not None:
-                if isinstance(event, Synced):
+                if isinstance(event, ClusterSynced):
                     for told in await self._read_some(list(self._groups)):
                         yield told
                     reader = reader or asyncio.create_task(self._read_on(inbox))
@@ -84,7 +84,7 @@ class ClusterWithQuorums:
     async def close(self) -> None:
         await self._wrapped.close()
 
-    async def _listen(self, inbox: asyncio.Queue[Event | None]) -> None:
+    async def _listen(self, inbox: asyncio.Queue[ClusterEvent | None]) -> None:
         try:
             async for event in self._wrapped.events():
                 if self._groups.see(event):
@@ -93,7 +93,7 @@ class ClusterWithQuorums:
         finally:
             inbox.put_nowait(None)
 
-    async def _read_on(self, inbox: asyncio.Queue[Event | None]) -> None:
+    async def _read_on(self, inbox: asyncio.Queue[ClusterEvent | None]) -> None:
         try:
             while True:
                 await self._some_due()
@@ -119,30 +119,30 @@ class ClusterWithQuorums:
         now = self._clock.now()
         return [group for group in self._groups if self._changed.is_set() or self._rested(group, now)]
 
-    async def _read_some(self, groups: Sequence[QuorumClient]) -> list[Event]:
+    async def _read_some(self, groups: Sequence[QuorumClient]) -> list[ClusterEvent]:
         """Side by side: one that does not answer keeps no other."""
         self._changed.clear()
         found = await asyncio.gather(*(self._read(group) for group in groups))
         gone = [name for name in self._last if self._groups.get(name) is None]
-        lost: list[Event] = [Gone(self.name, self._last.pop(name)) for name in gone]
+        lost: list[ClusterEvent] = [Deleted(self.name, self._last.pop(name)) for name in gone]
         return [*lost, *(event for event in found if event is not None)]
 
     def _rested(self, group: QuorumClient, now: datetime) -> bool:
         last = self._last.get(group.name)
         return last is None or last.read_at is None or (now - last.read_at).total_seconds() >= group.rest
 
-    async def _read(self, group: QuorumClient) -> Event | None:
+    async def _read(self, group: QuorumClient) -> ClusterEvent | None:
         told = await group.read(self._clock.now())
         if self._groups.get(group.name) is not group:
             return None
         before = self._last.get(group.name)
         if told is not None:
             self._last[group.name] = told
-            return Seen(self.name, told)
+            return Upserted(self.name, told)
         if before is None:
             return None
         del self._last[group.name]
-        return Gone(self.name, before)
+        return Deleted(self.name, before)
 
     async def _forbidden(self, action: Reboot) -> str:
         """Why the node must not go in this very moment; empty: it may."""
@@ -154,7 +154,7 @@ class ClusterWithQuorums:
             told = await group.read(begun)
             if told is None or not fresh(told, rule, self._clock.now()):
                 return f"quorum group {name} could not be read in time"
-            if why := quorum.forbidden(told, rule, action.node):
+            if why := quorum.why_no_reboot(told, rule, action.node):
                 return why
         return await self._unthought(action)
 

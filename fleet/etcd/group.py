@@ -13,7 +13,7 @@ from fleet.core.objects.node import Node, NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, SnapshotRule
-from fleet.core.rollout.event import Event, Gone, Seen
+from fleet.core.rollout.event import ClusterEvent, Deleted, Upserted
 from fleet.etcd.errors import EtcdError
 from fleet.etcd.etcd import Etcd
 from fleet.etcd.reading import MemberPlace
@@ -51,16 +51,16 @@ class EtcdGroup:
         self._access = group.access
         self._beside = beside
 
-    def see(self, event: Event) -> None:
+    def see(self, event: ClusterEvent) -> None:
         """What its cluster tells: nodes, and the static pods that carry the members."""
         match event:
-            case Seen(_, Node() as node):
+            case Upserted(_, Node() as node):
                 self._nodes[node.name] = node
-            case Gone(_, Node() as node):
+            case Deleted(_, Node() as node):
                 self._nodes.pop(node.name, None)
-            case Seen(_, Pod() as pod) if pods_of([pod]):
+            case Upserted(_, Pod() as pod) if pods_of([pod]):
                 self._pods[pod.uid] = pod
-            case Gone(_, Pod() as pod):
+            case Deleted(_, Pod() as pod):
                 self._pods.pop(pod.uid, None)
 
     async def read(self, now: datetime) -> Quorum | None:

@@ -19,16 +19,16 @@ from fleet.core.records.errors import FleetError, UnreachableError, UsageError
 from fleet.core.records.leadership import Leadership
 from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, Outcome
-from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced
+from fleet.core.rollout.event import ClusterEvent, ClusterLost, ClusterSynced, Deleted, Upserted
 from fleet.hosts import facts, observation, ownership
-from fleet.hosts.connections import Reach, Way, Ways, over_ssh
+from fleet.hosts.connections import ConnectHost, Connector, HostConnection, over_ssh
 from fleet.hosts.executor import HostActionExecutor, told_of
-from fleet.hosts.inventory.inventory import Entry, Inventory
-from fleet.hosts.inventory.source import Source
+from fleet.hosts.inventory.inventory import HostEntry, HostInventory
+from fleet.hosts.inventory.source import InventorySource
 from fleet.hosts.ownership import Claim
 from fleet.hosts.probe import survey
-from fleet.hosts.record import Records
-from fleet.hosts.supervisor import Looks, Steward
+from fleet.hosts.record import HostRecords
+from fleet.hosts.supervisor import HostSupervisor, ProbeIntervals
 from fleet.machines.agent.agent import Pace
 from fleet.machines.agent.boot_log import BootLog
 from fleet.machines.agent.contained import contained
@@ -44,7 +44,7 @@ that are left count as away until they are. Plain silence is known after half of
 
 class Rhythm(Struct, frozen=True):
     agents: Pace = Pace()
-    looks: Looks = Looks()
+    looks: ProbeIntervals = ProbeIntervals()
     patience: float = PATIENCE
 
 
@@ -57,6 +57,14 @@ class HostsReading(Struct, frozen=True):
     """Hosts that were not reached, and why."""
 
 
+class HostClaim(Struct, frozen=True):
+    """What became of the claim on one host."""
+
+    message: str
+    claimed: bool = True
+    """The host belongs to this fleet now."""
+
+
 class HostsCluster:
     """`path`: the inventory file. `folder`: where the records and the lease are kept. Nothing is connected before the
     first call."""
@@ -66,20 +74,20 @@ class HostsCluster:
         name: str,
         path: Path,
         folder: Path,
-        ways: Ways = over_ssh,
+        ways: Connector = over_ssh,
         rhythm: Rhythm = RHYTHM,
         own: Claim | None = None,
     ) -> None:
         self.name = name
-        self._source = Source(path)
+        self._source = InventorySource(path)
         self._ways = ways
         self._rhythm = rhythm
-        self._records = Records(folder)
+        self._records = HostRecords(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self._lease = FileLease(folder / "lease")
         self._own = own
         self._verbs = HostActionExecutor(self._records, self._known, own)
-        self._stewards: dict[str, Steward] = {}
+        self._stewards: dict[str, HostSupervisor] = {}
         self._watches: list[_Watch] = []
 
     @property
@@ -87,7 +95,7 @@ class HostsCluster:
         """None: there is no API server."""
         return {}
 
-    async def events(self) -> AsyncGenerator[Event, None]:
+    async def events(self) -> AsyncGenerator[ClusterEvent, None]:
         """One reader at a time: it is for as long as somebody reads that the hosts are looked after."""
         watch = _Watch(
             self.name, self._source, self._records, self._stewards, self._ways, self._rhythm, self._own
@@ -122,7 +130,7 @@ class HostsCluster:
         inventory = await self._source.now()
         reach = self._ways(inventory)
 
-        async def one(host: Entry) -> tuple[Node, Machine, FleetError | None]:
+        async def one(host: HostEntry) -> tuple[Node, Machine, FleetError | None]:
             record = self._records.read(host.name)
             way = reach(host)
             try:
@@ -143,22 +151,24 @@ class HostsCluster:
         snapshot = Snapshot(self.name, site, at, nodes=nodes, machines=machines)
         return HostsReading(snapshot, {name: why.full_message for name, why in unreached.items()})
 
-    async def claim(self) -> dict[str, str]:
+    async def claim(self) -> dict[str, HostClaim]:
         """Makes every host this fleet's, whoever has it: what was done, or why not, by host. Raises ConfigError."""
         inventory = await self._source.now()
         reach = self._ways(inventory)
 
-        async def one(host: Entry) -> str:
+        async def one(host: HostEntry) -> HostClaim:
             way = reach(host)
             try:
                 with contained(host.name):
                     before = (await facts.look(way)).claim
                 if self._own is None or (before is not None and before.fleet == self._own.fleet):
-                    return "was claimed already"
+                    return HostClaim("was claimed already")
                 await ownership.take(way, self._own, over=True)
-                return "claimed" if before is None else f"taken over from {before.by or 'another fleet'}"
+                return HostClaim(
+                    "claimed" if before is None else f"taken over from {before.by or 'another fleet'}"
+                )
             except FleetError as error:
-                return f"not claimed: {error.message}"
+                return HostClaim(f"not claimed: {error.message}", claimed=False)
             finally:
                 await way.close()
 
@@ -182,7 +192,7 @@ class HostsCluster:
         for watch in self._watches:
             watch.close()
 
-    async def _known(self, name: str) -> tuple[Entry, Way] | None:
+    async def _known(self, name: str) -> tuple[HostEntry, HostConnection] | None:
         """By the file as it is now: what a person has just written there counts."""
         host = next((each for each in (await self._source.now()).hosts if each.name == name), None)
         if host is None:
@@ -199,15 +209,15 @@ class _Watch:
     def __init__(
         self,
         name: str,
-        source: Source,
-        records: Records,
-        stewards: dict[str, Steward],
-        ways: Ways,
+        source: InventorySource,
+        records: HostRecords,
+        stewards: dict[str, HostSupervisor],
+        ways: Connector,
         rhythm: Rhythm,
         own: Claim | None,
     ) -> None:
         self._own = own
-        self.inbox: asyncio.Queue[Event | None] = asyncio.Queue()
+        self.inbox: asyncio.Queue[ClusterEvent | None] = asyncio.Queue()
         self._name = name
         self._records = records
         self._stewards = stewards
@@ -215,8 +225,8 @@ class _Watch:
         self._ways = ways
         self._rhythm = rhythm
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._inventory = Inventory()
-        self._reach: Reach | None = None
+        self._inventory = HostInventory()
+        self._reach: ConnectHost | None = None
         self._told: dict[str, tuple[Node, Machine]] = {}
         self._dirty: set[str] = set()
         self._first: dict[str, asyncio.Task[object]] = {}
@@ -224,7 +234,7 @@ class _Watch:
         self._heard_at = 0.0
         """When the last of these looks was over or begun, by the event loop's clock."""
         self._news = asyncio.Event()
-        self._said: Lost | Synced | None = None
+        self._said: ClusterLost | ClusterSynced | None = None
         records.changed = self._changed
 
     async def run(self) -> None:
@@ -279,7 +289,7 @@ class _Watch:
             if name in self._stewards:
                 self._stewards[name].host = host
             else:
-                steward = Steward(
+                steward = HostSupervisor(
                     host,
                     self._reach(host),
                     self._records,
@@ -293,7 +303,7 @@ class _Watch:
             self._dirty.add(name)
         return ""
 
-    def _await_first_look(self, name: str, steward: Steward) -> None:
+    def _await_first_look(self, name: str, steward: HostSupervisor) -> None:
         clock = asyncio.get_running_loop().time
 
         def looked(task: asyncio.Task[object]) -> None:
@@ -328,7 +338,7 @@ class _Watch:
         del self._stewards[name]
         if gone and (told := self._told.pop(name, None)) is not None:
             for thing in told:
-                self.inbox.put_nowait(Gone(self._name, thing))
+                self.inbox.put_nowait(Deleted(self._name, thing))
 
     def _tell(self) -> None:
         hosts = {host.name: host for host in self._inventory.hosts}
@@ -338,9 +348,9 @@ class _Watch:
             before = self._told.get(name)
             self._told[name] = now
             if before is None or before[0] != now[0]:
-                self.inbox.put_nowait(Seen(self._name, now[0]))
+                self.inbox.put_nowait(Upserted(self._name, now[0]))
             if before is None or before[1] != now[1]:
-                self.inbox.put_nowait(Seen(self._name, now[1]))
+                self.inbox.put_nowait(Upserted(self._name, now[1]))
         self._dirty &= self._first.keys()
 
     def _cut_off(self) -> str:
@@ -353,13 +363,13 @@ class _Watch:
         return _none(there) if len(there) > 1 and all(there.values()) else ""
 
     def _say(self, why: str) -> None:
-        said: Lost | Synced = Lost(self._name, why) if why else Synced(self._name)
+        said: ClusterLost | ClusterSynced = ClusterLost(self._name, why) if why else ClusterSynced(self._name)
         if said != self._said:
             self._said = said
             self.inbox.put_nowait(said)
 
 
-def _same_way(before: Entry, now: Entry | None) -> bool:
+def _same_way(before: HostEntry, now: HostEntry | None) -> bool:
     """It is reached and observed as before."""
     if now is None:
         return False

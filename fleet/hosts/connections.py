@@ -4,35 +4,35 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from fleet.hosts.inventory.inventory import Entry, Inventory
+from fleet.hosts.inventory.inventory import HostEntry, HostInventory
 from fleet.machines.host import Host
 
 
-class Way(Host, Protocol):
+class HostConnection(Host, Protocol):
     """A Host with a connection."""
 
     async def close(self) -> None: ...
 
 
-class Ways(Protocol):
-    def __call__(self, inventory: Inventory) -> Reach:
+class Connector(Protocol):
+    def __call__(self, inventory: HostInventory) -> ConnectHost:
         """Opened for one inventory; another one is opened when the file changes."""
         ...
 
 
-class Reach(Protocol):
-    def __call__(self, host: Entry) -> Way: ...
+class ConnectHost(Protocol):
+    def __call__(self, host: HostEntry) -> HostConnection: ...
 
 
-def over_ssh(inventory: Inventory) -> Reach:
+def over_ssh(inventory: HostInventory) -> ConnectHost:
     """Nothing is connected before the first command."""
-    from fleet.machines.access import Access, Address
+    from fleet.machines.access import SshAccess, SshAddress
     from fleet.machines.ssh.host import Limit, Ssh
 
     limit = Limit(inventory.parallel)
 
-    def reach(host: Entry) -> Way:
-        access = Access(config=inventory.config, identity=host.identity or inventory.identity)
-        return Ssh(Address(host.address or host.name, host.user, host.port), access, limit)
+    def reach(host: HostEntry) -> HostConnection:
+        access = SshAccess(config=inventory.config, identity=host.identity or inventory.identity)
+        return Ssh(SshAddress(host.address or host.name, host.user, host.port), access, limit)
 
     return reach

@@ -15,7 +15,7 @@ from fleet.core.releases.release import Release
 from fleet.core.rollout.action import (
     Action,
     AnyAction,
-    Clear,
+    CancelRequest,
     Cordon,
     Evict,
     Mark,
@@ -28,9 +28,9 @@ from fleet.core.rollout.action import (
 )
 from fleet.hosts import facts, hooks, observation, ownership
 from fleet.hosts.hooks import HookError
-from fleet.hosts.inventory.inventory import Entry, Hook
+from fleet.hosts.inventory.inventory import Hook, HostEntry
 from fleet.hosts.ownership import Claim
-from fleet.hosts.record import Record, Records
+from fleet.hosts.record import HostRecord, HostRecords
 from fleet.machines.agent.contained import not_understood
 from fleet.machines.host import Host
 from fleet.model import node_patches
@@ -45,23 +45,23 @@ HostActionResult = tuple[Result, str]
 class HostLookup(Protocol):
     """The hosts as they are to be reached now. Raises FleetError where the inventory cannot be read."""
 
-    async def __call__(self, name: str) -> tuple[Entry, Host] | None: ...
+    async def __call__(self, name: str) -> tuple[HostEntry, Host] | None: ...
 
 
 class HostActionExecutor:
-    def __init__(self, records: Records, known: HostLookup, own: Claim | None = None) -> None:
+    def __init__(self, records: HostRecords, known: HostLookup, own: Claim | None = None) -> None:
         """`own`: the claim to be on a host before anything is done to it; None: it is not asked."""
         self._own = own
         self._records = records
         self._known = known
-        self._verbs: Mapping[type, Callable[[Any, Entry, Host], Awaitable[HostActionResult]]] = {
+        self._verbs: Mapping[type, Callable[[Any, HostEntry, Host], Awaitable[HostActionResult]]] = {
             Mark: self._mark,
             Unmark: self._unmark,
             Cordon: self._cordon,
             Uncordon: self._uncordon,
             Stage: self._stage,
             Reboot: self._reboot,
-            Clear: self._clear,
+            CancelRequest: self._clear,
         }
 
     async def perform(self, action: AnyAction) -> Outcome:
@@ -92,15 +92,15 @@ class HostActionExecutor:
             return Result.FAILED, f"a host cannot {action.kind}"
         return await verb(action, *found)
 
-    def _mine(self, action: Action) -> Record:
+    def _mine(self, action: Action) -> HostRecord:
         """The record of the machine that is meant. Raises Refusal where another stands under its name."""
         record = self._records.read(action.node.name)
         if record.node.uid != action.uid:
             raise RefusedPatch(Result.GONE, f"another machine now stands under the name {action.node.name}")
         return record
 
-    def _change(self, action: Action, how: Callable[[Record], Record]) -> Record:
-        def mine(record: Record) -> Record:
+    def _change(self, action: Action, how: Callable[[HostRecord], HostRecord]) -> HostRecord:
+        def mine(record: HostRecord) -> HostRecord:
             if record.node.uid != action.uid:
                 raise RefusedPatch(
                     Result.GONE, f"another machine now stands under the name {action.node.name}"
@@ -109,13 +109,13 @@ class HostActionExecutor:
 
         return self._records.change(action.node.name, mine)
 
-    async def _mark(self, action: Mark, host: Entry, way: Host) -> HostActionResult:
+    async def _mark(self, action: Mark, host: HostEntry, way: Host) -> HostActionResult:
         self._change(
             action, lambda record: _with(record, node_patches.add_pending_taint(record.node, action.rollout))
         )
         return Result.DONE, ""
 
-    async def _unmark(self, action: Unmark, host: Entry, way: Host) -> HostActionResult:
+    async def _unmark(self, action: Unmark, host: HostEntry, way: Host) -> HostActionResult:
         await self._after(action, host, way)
         self._change(
             action,
@@ -134,7 +134,7 @@ class HostActionExecutor:
                 f"{found.words}: stop the other one first, then fleet cluster claim {action.node.cluster}",
             )
 
-    async def _cordon(self, action: Cordon, host: Entry, way: Host) -> HostActionResult:
+    async def _cordon(self, action: Cordon, host: HostEntry, way: Host) -> HostActionResult:
         """The hook `before` comes first: the host is out of service once the cordon is there."""
         await self._claimed(action, way)
         if _cordoned(self._mine(action), host, action.rollout) is None:
@@ -152,7 +152,7 @@ class HostActionExecutor:
         now = await self._known(action.node.name)
         host = now[0] if now is not None else host
 
-        def cordon(record: Record) -> Record:
+        def cordon(record: HostRecord) -> HostRecord:
             if _cordoned(record, host, action.rollout) is None:
                 return record
             return _with(record, node_patches.cordon(record.node, action.rollout))
@@ -160,17 +160,17 @@ class HostActionExecutor:
         self._change(action, cordon)
         return Result.DONE, ""
 
-    async def _uncordon(self, action: Uncordon, host: Entry, way: Host) -> HostActionResult:
+    async def _uncordon(self, action: Uncordon, host: HostEntry, way: Host) -> HostActionResult:
         """The hook `after` comes first: a host that cannot be put back into service stays out."""
         await self._after(action, host, way)
         self._change(action, lambda record: _with(record, node_patches.uncordon(record.node, action.rollout)))
         return Result.DONE, ""
 
-    async def _stage(self, action: Stage, host: Entry, way: Host) -> HostActionResult:
+    async def _stage(self, action: Stage, host: HostEntry, way: Host) -> HostActionResult:
         await self._claimed(action, way)
         return self._ask(action, Ask.STAGE, action.token, action.release)
 
-    async def _reboot(self, action: Reboot, host: Entry, way: Host) -> HostActionResult:
+    async def _reboot(self, action: Reboot, host: HostEntry, way: Host) -> HostActionResult:
         record = self._mine(action)
         name, request = action.node.name, record.machine.request
         if request is not None and request.token == action.token:
@@ -186,8 +186,8 @@ class HostActionExecutor:
         await self._claimed(action, way)
         return self._ask(action, Ask.REBOOT, action.token, action.release)
 
-    async def _clear(self, action: Clear, host: Entry, way: Host) -> HostActionResult:
-        def clear(record: Record) -> Record:
+    async def _clear(self, action: CancelRequest, host: HostEntry, way: Host) -> HostActionResult:
+        def clear(record: HostRecord) -> HostRecord:
             request = record.machine.request
             if request is None or not request.token.startswith(f"{action.rollout}/"):
                 return record
@@ -197,7 +197,7 @@ class HostActionExecutor:
         return Result.DONE, ""
 
     def _ask(self, action: Action, ask: Ask, token: str, release: Release) -> HostActionResult:
-        def asked(record: Record) -> Record:
+        def asked(record: HostRecord) -> HostRecord:
             if record.machine.request is not None and record.machine.request.token == token:
                 return record
             request = Request(ask, token, release)
@@ -206,7 +206,7 @@ class HostActionExecutor:
         self._change(action, asked)
         return Result.DONE, ""
 
-    async def _after(self, action: Action, host: Entry, way: Host) -> None:
+    async def _after(self, action: Action, host: HostEntry, way: Host) -> None:
         """Where the hook `before` has begun for this rollout."""
         if self._mine(action).hooked != action.rollout:
             return
@@ -228,10 +228,10 @@ def told_of(cluster: str, node: str) -> dict[str, str]:
     return {"FLEET_CLUSTER": cluster, "FLEET_NODE": node}
 
 
-def _cordoned(record: Record, host: Entry, rollout: str) -> Node | None:
+def _cordoned(record: HostRecord, host: HostEntry, rollout: str) -> Node | None:
     """Raises Refusal where somebody else has cordoned it."""
     return node_patches.cordon(observation.node_of(record, host, None), rollout)
 
 
-def _with(record: Record, node: Node | None) -> Record:
+def _with(record: HostRecord, node: Node | None) -> HostRecord:
     return record if node is None else replace(record, node=node)

@@ -36,7 +36,7 @@ UP = ("running", "degraded")
 """States of a systemd that has booted; `degraded`: a unit has failed."""
 
 
-class Facts(Struct, frozen=True):
+class HostFacts(Struct, frozen=True):
     boot_id: str
     machine_id: str
     kernel: str
@@ -53,7 +53,7 @@ class Facts(Struct, frozen=True):
         return "" if self.state in UP else f"systemd is {self.state or 'silent'}"
 
 
-def parse(text: str) -> Facts:
+def parse(text: str) -> HostFacts:
     """Raises MachineError where the answer is not whole."""
     told, marker, release = text.partition("os-release\n")
     lines = [line.partition("=") for line in told.splitlines() if "=" in line]
@@ -64,7 +64,7 @@ def parse(text: str) -> Facts:
         # By these it is known again: cut off, either could be another's.
         if len(found[name]) > NAME_MOST:
             raise MachineError(f"the host tells a {name} of {len(found[name])} characters")
-    return Facts(
+    return HostFacts(
         found["boot_id"],
         found["machine_id"],
         found.get("kernel", "")[:NAME_MOST],
@@ -75,6 +75,6 @@ def parse(text: str) -> Facts:
     )
 
 
-async def look(host: Host) -> Facts:
+async def look(host: Host) -> HostFacts:
     """Raises FleetError where it is not reached, or does not answer as a host under systemd."""
     return parse(await checked(host, ("sh", "-c", _SCRIPT), 30.0))

@@ -14,16 +14,16 @@ from fleet.core.objects.node import (
     Node,
     Taint,
 )
-from fleet.hosts.facts import Facts
-from fleet.hosts.inventory.inventory import Entry
+from fleet.hosts.facts import HostFacts
+from fleet.hosts.inventory.inventory import HostEntry
 from fleet.hosts.ownership import Claim
-from fleet.hosts.record import Record
+from fleet.hosts.record import HostRecord
 
 
-def reached(record: Record, facts: Facts, unready: str) -> Record:
+def reached(record: HostRecord, facts: HostFacts, unready: str) -> HostRecord:
     """`unready`: why it does not work; empty: it does. Another machine under the name begins anew."""
     if record.node.uid and record.node.uid != facts.machine_id:
-        record = Record.empty(record.node.name)
+        record = HostRecord.empty(record.node.name)
     node = replace(
         record.node,
         uid=facts.machine_id,
@@ -41,12 +41,12 @@ def reached(record: Record, facts: Facts, unready: str) -> Record:
     return replace(record, node=node, machine=machine, claim=facts.claim)
 
 
-def away(record: Record, why: str) -> Record:
+def away(record: HostRecord, why: str) -> HostRecord:
     """It was not reached: what is known of it is old."""
     return replace(record, node=replace(record.node, ready=None, annotations=_told(record.node, why)))
 
 
-def node_of(record: Record, host: Entry, own: Claim | None) -> Node:
+def node_of(record: HostRecord, host: HostEntry, own: Claim | None) -> Node:
     """With what the inventory says of it. `own`: the claim by which it would be this fleet's; another's is a cordon."""
     labels = record.node.labels | host.labels
     if host.zone:
@@ -64,7 +64,7 @@ def node_of(record: Record, host: Entry, own: Claim | None) -> Node:
     return replace(record.node, labels=labels, addresses=addresses, taints=taints, unschedulable=True)
 
 
-def busy(record: Record) -> bool:
+def busy(record: HostRecord) -> bool:
     """Something is under way there: it is worth a closer look."""
     request = record.machine.request
     answer = record.machine.answer(request.token) if request is not None else None

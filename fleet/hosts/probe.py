@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from fleet.hosts import facts, hooks, observation
-from fleet.hosts.inventory.inventory import Entry
-from fleet.hosts.record import Record
+from fleet.hosts.inventory.inventory import HostEntry
+from fleet.hosts.record import HostRecord
 from fleet.machines.agent.agent import described, identified
 from fleet.machines.families.detect import detect, family
 from fleet.machines.host import Host
 
 
-async def survey(record: Record, host: Entry, way: Host, told: Mapping[str, str]) -> Record:
+async def survey(record: HostRecord, host: HostEntry, way: Host, told: Mapping[str, str]) -> HostRecord:
     """What the record would be now. Raises FleetError where the host is not reached or its system is not known."""
     found = await facts.look(way)
     unready = found.unready

@@ -24,7 +24,7 @@ from fleet.core.text.untrusted import UNREADABLE
 from fleet.hosts.ownership import Claim
 
 
-class Record(Struct, frozen=True):
+class HostRecord(Struct, frozen=True):
     node: Node
     """As it was last seen, with fleet's own marks."""
     machine: Machine
@@ -34,11 +34,11 @@ class Record(Struct, frozen=True):
     """Whose the host was at the last look; None: nobody's."""
 
     @classmethod
-    def empty(cls, name: str, uid: str = "") -> Record:
+    def empty(cls, name: str, uid: str = "") -> HostRecord:
         return cls(Node(name, uid, ready=None), Machine(name, uid))
 
 
-class Records:
+class HostRecords:
     """Of one cluster of hosts. `changed` is told the name of each host whose record is another now."""
 
     def __init__(self, folder: Path) -> None:
@@ -46,19 +46,19 @@ class Records:
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self.changed: Callable[[str], None] = lambda _: None
 
-    def read(self, name: str) -> Record:
+    def read(self, name: str) -> HostRecord:
         """An empty one where nothing is known. Raises FleetError for a file that is not ours."""
         path = self._path(name)
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Record)
+            return msgspec.json.decode(path.read_bytes(), type=HostRecord)
         except FileNotFoundError:
-            return Record.empty(name)
+            return HostRecord.empty(name)
         except (OSError, *UNREADABLE) as error:
             raise FleetError(
                 f"{path} cannot be read: {error}", "take it away: what it says is found out anew"
             ) from None
 
-    def change(self, name: str, how: Callable[[Record], Record]) -> Record:
+    def change(self, name: str, how: Callable[[HostRecord], HostRecord]) -> HostRecord:
         """What `how` makes of the record, written before this returns. Raises what `how` raises."""
         with self._locked():
             before = self.read(name)
@@ -90,7 +90,7 @@ class Records:
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.json"
 
-    def _write(self, name: str, record: Record) -> None:
+    def _write(self, name: str, record: HostRecord) -> None:
         path = self._path(name)
         fresh = path.with_suffix(".new")
         with fresh.open("wb") as file:
@@ -113,7 +113,7 @@ class Records:
 class OwnRecord:
     """The machine of one host, for its agent (`machines.own.OwnMachine`)."""
 
-    def __init__(self, records: Records, name: str) -> None:
+    def __init__(self, records: HostRecords, name: str) -> None:
         self._records = records
         self._name = name
 
@@ -131,7 +131,7 @@ class OwnRecord:
         class Other(Exception):
             """The machine has another version by now."""
 
-        def told(record: Record) -> Record:
+        def told(record: HostRecord) -> HostRecord:
             if record.machine.resource_version != machine.resource_version:
                 raise Other
             return replace(record, machine=machine)

@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from fleet.core.records.errors import FleetError
 from fleet.hosts import facts, hooks, observation
-from fleet.hosts.connections import Way
-from fleet.hosts.facts import Facts
-from fleet.hosts.inventory.inventory import Entry
-from fleet.hosts.record import Records
+from fleet.hosts.connections import HostConnection
+from fleet.hosts.facts import HostFacts
+from fleet.hosts.inventory.inventory import HostEntry
+from fleet.hosts.record import HostRecords
 from fleet.machines.agent.agent import Agent, Pace
 from fleet.machines.agent.boot_log import BootLog
 from fleet.machines.agent.contained import contained
@@ -22,7 +22,7 @@ from fleet.machines.families.family import Family
 LOG = logging.getLogger(__name__)
 
 
-class Looks(Struct, frozen=True):
+class ProbeIntervals(Struct, frozen=True):
     """Seconds between two looks at a host."""
 
     idle: float = 15.0
@@ -32,9 +32,15 @@ class Looks(Struct, frozen=True):
     """Looks after which its operating system is observed again: somebody may have staged a release by hand."""
 
 
-class Steward:
+class HostSupervisor:
     def __init__(
-        self, host: Entry, way: Way, records: Records, told: dict[str, str], pace: Pace, looks: Looks
+        self,
+        host: HostEntry,
+        way: HostConnection,
+        records: HostRecords,
+        told: dict[str, str],
+        pace: Pace,
+        looks: ProbeIntervals,
     ) -> None:
         """`told`: what its hooks are told. `way` is this object's alone from now on."""
         self.host = host
@@ -65,7 +71,7 @@ class Steward:
             await self._stop()
             await self.way.close()
 
-    async def look(self) -> Facts:
+    async def look(self) -> HostFacts:
         """Now, and into the record. Raises FleetError where it is not reached."""
         name = self.host.name
         found = await facts.look(self.way)
@@ -101,7 +107,7 @@ class Steward:
         self._task = asyncio.create_task(self._agent.run())
         self._boot = boot
 
-    async def _unready(self, found: Facts) -> str:
+    async def _unready(self, found: HostFacts) -> str:
         if found.unready or self.host.ready is None:
             return found.unready
         return await hooks.ready(self.host.ready, self.way, self._told)

@@ -11,7 +11,7 @@ from fleet.core.objects.machine import LogAsk
 from fleet.core.records.leadership import Leadership
 from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, Outcome
-from fleet.core.rollout.event import Event
+from fleet.core.rollout.event import ClusterEvent
 from fleet.kube.actions import access
 from fleet.kube.actions.executor import ActionExecutor
 from fleet.kube.actions.lease import LeaseClient
@@ -50,7 +50,7 @@ class KubeCluster:
         """Kinds (their resource) that cannot be watched, and why, of those that fleet can live without."""
         return {resource: why for each in self._watching for resource, why in each.missing.items()}
 
-    async def events(self) -> AsyncGenerator[Event, None]:
+    async def events(self) -> AsyncGenerator[ClusterEvent, None]:
         watching = Informers(self.name, self.transport, self._clock, self._pulse)
         self._watching.append(watching)
         try:

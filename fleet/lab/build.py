@@ -20,7 +20,8 @@ import msgspec
 
 from fleet.lab.errors import LabError
 
-Progress = Callable[[str], None]
+ReportLine = Callable[[str], None]
+"""Is called with a line for the user as each step of a long piece of work begins."""
 
 SOURCES = Path(__file__).parent / "go"
 KUBERNETES_VERSION = "v1.36.3"
@@ -102,7 +103,7 @@ def version_key(toolchain: Toolchain, version: Version = VERSIONS[DEFAULT]) -> s
 
 
 def build(
-    progress: Progress, cache: Path | None = None, search_path: str | None = None, kubernetes: str = DEFAULT
+    progress: ReportLine, cache: Path | None = None, search_path: str | None = None, kubernetes: str = DEFAULT
 ) -> Binaries:
     """The binaries, built now if this version was not built before (about 6 minutes on two cores).
 
@@ -119,7 +120,7 @@ def build(
     return Binaries(controlplane=directory / "controlplane", kwok=directory / "kwok")
 
 
-def _build_into(directory: Path, toolchain: Toolchain, version: Version, progress: Progress) -> None:
+def _build_into(directory: Path, toolchain: Toolchain, version: Version, progress: ReportLine) -> None:
     """The caller holds this version's lock, so what lies in its temporary folder is of a build that was broken off."""
     unfinished = directory.with_name(f".building-{directory.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -134,7 +135,7 @@ def _build_into(directory: Path, toolchain: Toolchain, version: Version, progres
 
 
 def _build_module(
-    module: Path, target: Path, toolchain: Toolchain, version: Version, progress: Progress
+    module: Path, target: Path, toolchain: Toolchain, version: Version, progress: ReportLine
 ) -> None:
     major, minor, _ = version.kubernetes.removeprefix("v").split(".")
     stamped = "k8s.io/component-base/version.git"
@@ -162,7 +163,7 @@ def _build_module(
         )
 
 
-def _report(lines: Iterable[str], name: str, progress: Progress) -> Iterator[str]:
+def _report(lines: Iterable[str], name: str, progress: ReportLine) -> Iterator[str]:
     """Passes on what `go build -v` says that is no package name, and counts packages for `progress`."""
     compiled = downloaded = 0
     for raw in lines:
@@ -205,7 +206,7 @@ def _go_env(command: Path, module: Path) -> tuple[str, str, str]:
 
 
 @contextmanager
-def _locked(path: Path, progress: Progress) -> Iterator[None]:
+def _locked(path: Path, progress: ReportLine) -> Iterator[None]:
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

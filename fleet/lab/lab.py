@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cached_property
@@ -17,12 +17,11 @@ from typing import Any
 import msgspec
 
 from fleet.lab import build, nodes, process
+from fleet.lab.build import ReportLine
 from fleet.lab.control_plane import certificates, control_plane, ports, state
 from fleet.lab.control_plane.api import Api
 from fleet.lab.errors import LabError
 from fleet.lab.objects import core_api
-
-Progress = Callable[[str], None]
 
 _START_TRIES = 3
 """Another program may take a port between the moment it is found free and the moment it is used."""
@@ -67,7 +66,7 @@ class Lab:
         self, directory: Path, known: state.LabState, running: Mapping[str, process.Process] | None = None
     ) -> None:
         self._state = known
-        self._layout = control_plane.Layout(
+        self._layout = control_plane.ControlPlaneFiles(
             directory, known.binaries, known.certificates, known.ports, known.address
         )
         found = {record.name: process.Process(record) for record in known.processes}
@@ -85,7 +84,7 @@ class Lab:
         directory: Path,
         *,
         tied: bool,
-        progress: Progress,
+        progress: ReportLine,
         address: str = "127.0.0.1",
         hosts: Mapping[str, str] | None = None,
         control_planes: int = 1,
@@ -260,7 +259,7 @@ class Lab:
                 self._processes.pop(name).kill()
         self._remember()
 
-    def power_on(self, host: int, ready: Progress = lambda program: None) -> None:
+    def power_on(self, host: int, ready: ReportLine = lambda program: None) -> None:
         """It is back, and its programs start. Returns when they are ready; `ready` is told of each. Raises LabError."""
         names = (self._layout.etcds[host], self._layout.api_servers[host])
         for started in [self._start(name) for name in names]:
@@ -315,7 +314,7 @@ class Lab:
         control_plane.write_files(lab._layout)
         return lab
 
-    def _start_all(self, progress: Progress) -> None:
+    def _start_all(self, progress: ReportLine) -> None:
         layout = self._layout
         # The first API server by itself: it fills the empty etcd.
         first, *others = layout.api_servers

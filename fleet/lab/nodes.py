@@ -33,7 +33,7 @@ def name(number: int) -> str:
     return f"n-{number:04d}"
 
 
-class Machine(msgspec.Struct, frozen=True):
+class FakeNodeSpec(msgspec.Struct, frozen=True):
     """One fake node to be: `number` makes its name (n-0001) and its addresses."""
 
     number: int
@@ -90,18 +90,18 @@ def machines(
     version: str,
     kernel: str,
     kubelet: str,
-) -> tuple[Machine, ...]:
+) -> tuple[FakeNodeSpec, ...]:
     """`count` machines numbered from `first`: pools in blocks by their weights, zones in turn within each pool.
 
     Raises LabError when there is no zone, no pool, or a weight below zero.
     """
     if not zones or not pools or min(pools.values()) < 0 or sum(pools.values()) == 0:
         raise LabError("nodes need at least one zone, and pools with weights of which one is above 0")
-    result: list[Machine] = []
+    result: list[FakeNodeSpec] = []
     for pool, size in _shares(count, pools).items():
         for index in range(size):
             zone = zones[index % len(zones)]
-            result.append(Machine(first + len(result), pool, zone, version, kernel, kubelet))
+            result.append(FakeNodeSpec(first + len(result), pool, zone, version, kernel, kubelet))
     return tuple(result)
 
 
@@ -115,7 +115,7 @@ def _shares(count: int, weights: Mapping[str, int]) -> dict[str, int]:
     return shares
 
 
-def manifest(machine: Machine) -> dict[str, object]:
+def manifest(machine: FakeNodeSpec) -> dict[str, object]:
     """The Node object of a machine that has just been installed."""
     is_control = machine.pool == CONTROL_POOL
     high, low = divmod(machine.number, 250)
@@ -162,11 +162,11 @@ def manifest(machine: Machine) -> dict[str, object]:
     }
 
 
-def create(api: Any, wanted: Sequence[Machine]) -> None:
+def create(api: Any, wanted: Sequence[FakeNodeSpec]) -> None:
     """Creates the Node objects, several at once. `api`: as `objects.core_api` makes it. Raises LabError when the API
     server refuses one."""
 
-    def create_one(machine: Machine) -> None:
+    def create_one(machine: FakeNodeSpec) -> None:
         with told(f"node {machine.name} was not created"):
             api.create_node(manifest(machine), _request_timeout=SECONDS, _preload_content=False)
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 from fleet.core.records.errors import UsageError
 
 
-class Address(Struct, frozen=True):
+class SshAddress(Struct, frozen=True):
     """Where a machine is. What is empty is looked up in the ssh configuration under `host`."""
 
     host: str
@@ -20,7 +20,7 @@ class Address(Struct, frozen=True):
         return f"{user}{host}{f':{self.port}' if self.port else ''}"
 
 
-class Access(Struct, frozen=True):
+class SshAccess(Struct, frozen=True):
     """How machines are reached. Paths may begin with `~`."""
 
     config: str = ""
@@ -31,7 +31,7 @@ class Access(Struct, frozen=True):
     """Users other than root get their rights by `sudo -n`."""
 
 
-def address_of(text: str) -> Address:
+def address_of(text: str) -> SshAddress:
     """Reads `user@host:port`, as ProxyJump has it; an IPv6 address with a port is in brackets.
 
     Raises UsageError for what is no address.
@@ -55,4 +55,4 @@ def address_of(text: str) -> Address:
         or (colon and not 0 < number < 65536)
     ):
         raise UsageError(f"{text!r} is no ssh address", "such as core@n-1.example:22, or [2001:db8::1]:22")
-    return Address(host, user, number)
+    return SshAddress(host, user, number)

@@ -1,4 +1,4 @@
-"""The agents of all machines: they see a request, work on it once, and tell of it in their Machine."""
+"""The agents of all machines: each sees a request, works on it once, and reports the result in its Machine."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from fleet.model.event_queue import EventQueue
 from fleet.model.objects import Objects
 
 UNIT = "app-gateway.service"
-"""Fails where a machine is to boot with a unit that fails."""
+"""The unit that fails where a machine is to boot with a failing unit."""
 LOG = "(simulated) systemd[1]: Failed to start app-gateway.service\n"
-"""Of the boot that failed, where a machine boots its old release again."""
+"""The log of the boot that failed, where a machine boots its old release again."""
 
 
 def last_boot(machine: Machine) -> str:
-    """The log of the boot before this one, as far as a model has one; empty: it has not rebooted yet."""
+    """Returns the log of the boot before this one, as far as a model has one; empty if the machine has not rebooted
+    yet."""
     if machine.work is not None and machine.work.log:
         return machine.work.log
     return f"(simulated) systemd[1]: {machine.rollback.version} shuts down\n" if machine.rollback else ""
@@ -38,7 +39,7 @@ class ModelAgents:
         self._rng = rng
 
     def begin(self) -> None:
-        """Takes up what a snapshot shows under way: requests without an answer, or with work half done."""
+        """Continues what a snapshot shows under way: requests without an answer, or with work half done."""
         for machine in list(self._objects.machines.values()):
             machine = self._concluded(machine)
             request = machine.request
@@ -67,7 +68,7 @@ class ModelAgents:
         return self._objects.machines[machine.name]
 
     def requested(self, name: str, token: str) -> None:
-        """A request was written: its agent sees it a little later."""
+        """Queues that the agent sees a request a little after it was written."""
         self._later(self.behaviour.agent, name, "asked", name, token)
 
     def asked(self, name: str, token: str) -> None:
@@ -110,7 +111,7 @@ class ModelAgents:
         kubelet: str,
         reference_digest: str = "",
     ) -> None:
-        """The image is written. `reference_digest` is not in the states of an earlier fleet."""
+        """Ends the writing of an image. `reference_digest` is missing in states that an earlier fleet saved."""
         machine = self._objects.machines.get(name)
         if machine is None or (work := machine.answer(token)) is None:
             return
@@ -122,7 +123,7 @@ class ModelAgents:
             self._tell(machine, replace(work, state="done", percent=100), staged=release)
 
     def booted(self, name: str, token: str) -> None:
-        """The machine is up again, and its kubelet tells of the new boot."""
+        """Brings the machine up again; its kubelet reports the new boot."""
         if name in self._kubelets.away:
             self._kubelets.register(name, _uuid(self._rng))
         node, machine = self._objects.nodes.get(name), self._objects.machines.get(name)
@@ -146,7 +147,7 @@ class ModelAgents:
         self._later(self.behaviour.agent, name, "reported", name, token, boot_id)
 
     def reported(self, name: str, token: str, boot_id: str) -> None:
-        """The agent runs again after a boot, and tells what it finds and how its request ended."""
+        """Starts the agent after a boot: it reports what it finds, and how its request ended."""
         machine = self._objects.machines.get(name)
         if machine is None:
             return
@@ -178,7 +179,7 @@ class ModelAgents:
         return machine.staged or machine.booted
 
     def _units(self, machine: Machine) -> Units:
-        """What had failed before the boot fails again."""
+        """Returns the failed units: what had failed before the boot fails again."""
         failed = machine.units.failed if machine.units is not None else ()
         match self.behaviour.failures.get(machine.name):
             case "stays-starting":
@@ -221,7 +222,7 @@ def _uuid(rng: Random) -> str:
 
 
 def _os_image(node: Node, machine: Machine, release: Release | None) -> str:
-    """An OS that names its version keeps its own words."""
+    """Returns the node's osImage. An OS that names its version keeps its own form."""
     if release is None:
         return node.os_image
     old = machine.booted.version if machine.booted is not None else ""

@@ -1,4 +1,4 @@
-"""How long things take in a model cluster, and which nodes fail: all that a real cluster would decide by itself."""
+"""How long things take in a model cluster, and which nodes fail: what a real cluster would decide by itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 from msgspec import Struct
 
 Length = float | Callable[[Random, str], float]
-"""Seconds: always the same, or drawn for a name (a node's, or `namespace/workload`)."""
+"""Seconds: always the same, or drawn for a name (that of a node, or `namespace/workload`)."""
 
 Failure = Literal["never-back", "old-version", "stage-fails", "not-ready", "unit-fails", "stays-starting"]
 """never-back: the machine does not come up again. old-version: it boots what it booted before. stage-fails: the
@@ -19,7 +19,7 @@ unit of systemd fails that had not before. stays-starting: it boots, and systemd
 
 
 class SpreadLength(Struct, frozen=True):
-    """Seconds, even between `low` and `high`; `named` names always take their own."""
+    """A length that is drawn evenly between `low` and `high`, in seconds. The names in `named` always take their own."""
 
     low: float
     high: float
@@ -31,13 +31,14 @@ class SpreadLength(Struct, frozen=True):
 
 
 def draw(length: Length, rng: Random, name: str) -> float:
-    """Never below zero."""
+    """Returns a length in seconds, never below zero."""
     return max(0.0, length(rng, name)) if callable(length) else length
 
 
 @dataclass(frozen=True)
 class ClusterBehaviour:
-    """All times in seconds. The name given to a pod's lengths is `namespace/workload`, else `namespace/pod`."""
+    """Lengths in seconds. A pod's lengths are drawn for `namespace/workload`, or for `namespace/pod` if it has no
+    workload."""
 
     pod_start: Length = 8.0
     """From being bound to a node until Ready."""
@@ -47,9 +48,9 @@ class ClusterBehaviour:
     """From the deletionTimestamp until the pod is gone, at most its grace period."""
     stage: Length = 60.0
     stage_reports: int = 0
-    """How often an agent tells its progress while it writes an image."""
+    """How often an agent reports its progress while it writes an image."""
     reboot: Length = 60.0
-    """From the machine's going down until its kubelet has told the new boot."""
+    """From when the machine goes down until its kubelet has reported the new boot."""
     agent: Length = 1.0
     """Until an agent sees a request."""
     detach: Length = 2.0
@@ -57,25 +58,25 @@ class ClusterBehaviour:
     budget: Length = 0.2
     """Until the disruption controller has written a budget's status, after pods or the budget changed."""
     workload: Length | None = 1.0
-    """Until a workload's count of ready pods is written. None: it never is (a planner does not read it)."""
+    """Until a workload's count of ready pods is written. None: it is never written (a planner does not read it)."""
     election: Length = 1.0
     """Until the voters of a quorum group that has lost its leader have another one."""
     rejoin: Length = 2.0
     """From a node's boot until its members of quorum groups answer."""
     catch_up: Length = 3.0
-    """Until such a member has what was written meanwhile."""
+    """Until such a member has caught up with what was written meanwhile."""
     job_backoff: Length = 10.0
     """Until a Job starts a pod over."""
     monitor_grace: Length = 45.0
-    """Until a node that is not heard of is called Unknown."""
+    """Until the Ready condition of a node that does not report is set to Unknown."""
     toleration: Length = 300.0
     """Until the pods of such a node are deleted."""
     failures: Mapping[str, Failure] = field(default_factory=dict)
-    """By node name. They last until the behaviour is another."""
+    """Failures by node name. They last until the behaviour is changed."""
 
 
 class SavedBehaviour(Struct, frozen=True):
-    """A behaviour as data. Only constants and `SpreadLength`s can be saved."""
+    """The behaviour as data. Only constants and `SpreadLength`s can be saved."""
 
     lengths: dict[str, float | SpreadLength | None]
     stage_reports: int
@@ -83,7 +84,7 @@ class SavedBehaviour(Struct, frozen=True):
 
     @classmethod
     def of(cls, behaviour: ClusterBehaviour) -> SavedBehaviour:
-        """Raises TypeError for a length that is any other function."""
+        """Returns the behaviour as data. Raises TypeError for a length that is any other function."""
         lengths: dict[str, float | SpreadLength | None] = {}
         for each in fields(behaviour):
             if each.name in ("stage_reports", "failures"):

@@ -1,17 +1,18 @@
-"""What is going to happen in a model cluster, in order. Its entries are plain words, so that they can be saved."""
+"""Holds what is going to happen in a model cluster, in order. The entries are plain strings, so that they can be
+saved."""
 
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
 
 Due = tuple[float, int, str, tuple[str, ...]]
-"""When (seconds), a number that keeps entries of one moment in order, what, and its words."""
+"""When (seconds), a number that keeps entries of one moment in order, what happens, and its arguments."""
 
 
 class EventQueue:
     def __init__(self, entries: list[Due] | None = None, made: int = 0) -> None:
         self.entries = entries or []
-        """A heap."""
+        """The entries, as a heap."""
         self.made = made
         heapify(self.entries)
 
@@ -23,7 +24,7 @@ class EventQueue:
         return self.entries[0][0] if self.entries else None
 
     def pop(self, until: float) -> Due | None:
-        """The earliest entry, if it is due by then."""
+        """Removes and returns the earliest entry if it is due by then."""
         if self.entries and self.entries[0][0] <= until:
             return heappop(self.entries)
         return None

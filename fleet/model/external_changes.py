@@ -1,4 +1,4 @@
-"""What others do to a cluster while fleet works: people, other controllers, and chance."""
+"""Changes that others make to a cluster while fleet works: people, other controllers, failures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from fleet.model.objects import Objects, WorkloadKey
 
 
 class ExternalChanges:
-    """Acts at the model's own time (`Model.now`). Raises KeyError for what is not there."""
+    """Makes the changes at the model's own time (`Model.now`). Raises KeyError for an object that does not exist."""
 
     def __init__(
         self,
@@ -49,25 +49,26 @@ class ExternalChanges:
         self._change_node(node, unschedulable=True)
 
     def uncordon(self, node: str) -> None:
-        """As `kubectl uncordon`: annotations stay."""
+        """Uncordons the node as `kubectl uncordon` does: annotations stay."""
         self._change_node(node, unschedulable=False)
 
     def taint(self, node: str, *taints: Taint) -> None:
-        """These are all the taints it has then."""
+        """Replaces all taints of the node."""
         self._change_node(node, taints=taints)
 
     def annotate(self, node: str, key: str, value: str | None) -> None:
-        """None takes the annotation away."""
+        """Sets an annotation; None removes it."""
         annotations = {k: v for k, v in self._objects.nodes[node].annotations.items() if k != key}
         self._change_node(node, annotations=annotations | ({} if value is None else {key: value}))
 
     def label(self, node: str, key: str, value: str | None) -> None:
-        """None takes the label away."""
+        """Sets a label; None removes it."""
         labels = {k: v for k, v in self._objects.nodes[node].labels.items() if k != key}
         self._change_node(node, labels=labels | ({} if value is None else {key: value}))
 
     def node_ready(self, node: str, ready: bool | None) -> None:
-        """The kubelet says so; None: it is not heard of any more, and its pods neither start nor stop."""
+        """Sets what the kubelet reports as Ready. None: it does not report any more, and its pods neither start nor
+        stop."""
         if ready is None:
             self._kubelets.down(node)
         self._change_node(node, ready=ready)
@@ -76,7 +77,7 @@ class ExternalChanges:
         self._settle()
 
     def add_node(self, node: Node, machine: Machine | None = None) -> None:
-        """Also another machine under a name that was there before."""
+        """Adds a node; also another machine under a name that was there before."""
         if node.name in self._objects.nodes:
             self.delete_node(node.name)
         self._objects.put_node(node)
@@ -86,7 +87,7 @@ class ExternalChanges:
         self._settle()
 
     def delete_node(self, node: str) -> None:
-        """With its Machine; its pods are removed."""
+        """Deletes the node with its Machine, and removes its pods."""
         found = self._objects.nodes[node]
         self._objects.drop_node(found)
         machine = self._objects.machines.get(node)
@@ -106,7 +107,7 @@ class ExternalChanges:
         self._settle()
 
     def register(self, node: str, uid: str) -> None:
-        """The kubelet of a machine without a Node object is restarted."""
+        """Restarts the kubelet of a machine without a Node object, which registers again."""
         if self._kubelets.register(node, uid):
             machine = self._objects.machines[node]
             self._objects.put_machine(machine, reported=True)
@@ -119,7 +120,7 @@ class ExternalChanges:
         self._objects.put_machine(machine)
 
     def scale(self, kind: str, workload: PodRef, replicas: int) -> None:
-        """Of a Deployment: its ReplicaSets follow."""
+        """Scales a workload. The ReplicaSets of a Deployment follow."""
         key = WorkloadKey(kind, *workload)
         self._objects.put_workload(replace(self._objects.workloads[key], replicas=replicas))
         for owned in [key, *self._owned_by(key)]:
@@ -131,14 +132,14 @@ class ExternalChanges:
         self._settle()
 
     def declare(self, kind: str, workload: PodRef, quorum: str | None, selector: Selector) -> None:
-        """Annotates it as a quorum group, or takes the annotation away."""
+        """Annotates the workload as a quorum group, or removes the annotation."""
         found = self._objects.workloads[WorkloadKey(kind, *workload)]
         told = None if quorum is None else selector
         self._objects.put_workload(replace(found, quorum=quorum, selector=told))
         self._settle()
 
     def put_daemonset(self, daemonset: Workload) -> None:
-        """A new one with its template, or another template of one that is there."""
+        """Adds a DaemonSet with its template, or changes the template of one that is there."""
         self._daemons.put(daemonset)
         self._settle()
 
@@ -147,7 +148,7 @@ class ExternalChanges:
         self._settle()
 
     def put_attachment(self, volume: PersistentVolume, attachment: Attachment) -> None:
-        """Of a volume that no pod of the model uses: it stays until it is dropped."""
+        """Attaches a volume that no pod of the model uses. It stays attached until it is dropped."""
         self._objects.put_volume(volume)
         self._objects.put_attachment(attachment)
 
@@ -155,22 +156,22 @@ class ExternalChanges:
         self._objects.drop_attachment(self._objects.attachments[name])
 
     def attachable(self, claim: PodRef) -> None:
-        """The claim's volume is attached to the nodes of pods that use it."""
+        """Attaches the claim's volume to the nodes of the pods that use it."""
         self._volumes.attachable(claim)
 
     def keep_attached(self, node: str, why: str | None) -> None:
-        """The CSI driver detaches nothing from this node, and says why; None: it does again."""
+        """Makes the CSI driver detach nothing from this node, for that reason; None: it detaches again."""
         if why is None:
             self._volumes.let_go(node)
         else:
             self._volumes.stay(node, why)
 
     def put_workload(self, workload: Workload) -> None:
-        """One that is new or has changed; no pods come of that."""
+        """Adds or changes a workload; no pods are created for it."""
         self._objects.put_workload(workload)
 
     def delete_workload(self, workload: Workload) -> None:
-        """Its pods stay."""
+        """Deletes the workload. Its pods stay."""
         self._objects.drop_workload(workload)
 
     def put_maintenance(self, maintenance: Maintenance) -> None:
@@ -180,7 +181,7 @@ class ExternalChanges:
         self._objects.drop_maintenance(maintenance)
 
     def put_budget(self, budget: Budget) -> None:
-        """A new one, or new words of one that is there: its status is behind until its controller has seen it."""
+        """Adds a budget, or changes one that is there. Its status is out of date until its controller has seen it."""
         old = self._objects.budgets.get(budget.ref)
         if old is None:
             fresh = Budget(namespace=budget.namespace, name=budget.name, uid=budget.uid)
@@ -204,7 +205,7 @@ class ExternalChanges:
         self._settle()
 
     def pod_ready(self, pod: PodRef, ready: bool) -> None:
-        """Its readiness probe says so; a Pending pod starts."""
+        """Makes the pod Ready, as its readiness probe does; a Pending pod starts."""
         found = self._objects.pods[pod]
         fields: dict[str, Any] = {"ready": ready}
         if ready:
@@ -213,24 +214,25 @@ class ExternalChanges:
         self._settle()
 
     def relabel(self, pod: PodRef, key: str, value: str) -> None:
-        """As an operator does that makes a pod the primary, or takes that from it."""
+        """Sets the role label of a pod, as an operator does that moves a primary."""
         found = self._objects.pods[pod]
         self._objects.change_pod(found, labels=found.labels | {key: value})
         self._settle()
 
     def finish_pod(self, pod: PodRef, failed: bool = False) -> None:
-        """Its containers have ended."""
+        """Ends the pod's containers."""
         found = self._objects.pods[pod]
         self._objects.change_pod(found, phase="Failed" if failed else "Succeeded", ready=False)
         self._settle()
 
     def delete_pod(self, pod: PodRef) -> None:
-        """Without asking any budget."""
+        """Deletes the pod without asking any budget."""
         self._controllers.delete(self._objects.pods[pod])
         self._settle()
 
     def take_finalizers(self, pod: PodRef) -> None:
-        """What its owner, or a person in its place, does: one that is being deleted goes once its containers are gone."""
+        """Removes the pod's finalizers, as their owner does, or a person. A pod that is being deleted goes once its
+        containers are gone."""
         found = self._objects.change_pod(self._objects.pods[pod], finalizers=False, finalizer_names=())
         if found.deleting and not found.ready:
             self._objects.drop_pod(found)

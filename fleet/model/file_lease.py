@@ -1,4 +1,4 @@
-"""The lease of a simulated cluster: a file that processes of one machine lock while they look at it."""
+"""The lease of a simulated cluster: a file that the processes of one computer lock while they read and write it."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ class FileLeaseHolder(Struct, frozen=True):
     epoch: int = 0
     seconds: int = 0
     renewals: int = 0
-    """Changes at each renewal; who waits for the expiry watches it, by a clock of its own."""
+    """A number that changes with each renewal. Whoever waits for the expiry watches the number, by a clock of its own."""
     place: str = ""
-    """How far the holder's journal had come."""
+    """The last entry of the holder's journal."""
 
 
 class FileLease:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._seen: tuple[FileLeaseHolder, float] | None = None
-        """The last renewal that was seen, and when (seconds of the wall's clock)."""
+        """The last renewal that was seen, and when, in seconds of the wall clock."""
 
     def attempt(
         self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
     ) -> Leadership:
-        """Takes or renews it for that long, in seconds of the wall, and notes the place in it."""
+        """Takes or renews the lease for so many wall-clock seconds, and notes the place of the journal in the lease."""
         with self._locked() as file:
             lease = _read(file)
             mine = lease.holder == identity
@@ -45,7 +45,7 @@ class FileLease:
             return Leadership(True, identity, epoch, lease.place)
 
     def place(self) -> str:
-        """What was noted last."""
+        """Returns the place of the journal that was noted last."""
         with self._locked() as file:
             return _read(file).place
 
@@ -56,7 +56,7 @@ class FileLease:
                 _write(file, msgspec.structs.replace(lease, holder="", renewals=lease.renewals + 1))
 
     def _expired(self, lease: FileLeaseHolder) -> bool:
-        """Its renewal has not been seen to change for its duration."""
+        """Returns whether the lease has expired: no renewal was seen for its duration."""
         now = monotonic()
         if self._seen is None or self._seen[0] != lease:
             self._seen = (lease, now)
@@ -78,6 +78,7 @@ def _read(file: int) -> FileLeaseHolder:
 
 
 def _write(file: int, lease: FileLeaseHolder) -> None:
-    """Over what is there, with blanks behind: cut off first, it would be gone where the disk is full."""
+    """Writes over what is there, with blanks behind. If the file were cut first, its content would be lost on a full
+    disk."""
     data = msgspec.json.encode(lease)
     os.pwrite(file, data.ljust(os.fstat(file).st_size), 0)

@@ -1,4 +1,4 @@
-"""A model of one cluster: it answers as an API server does, and moves as its controllers do, in virtual time.
+"""Models one cluster: answers as an API server does, and changes as its controllers do, in virtual time.
 
 Deterministic: the same snapshot, behaviour, seed and calls give the same events. Times are seconds since the
 model's beginning. It is held to the real server by the tests in tests/contract.
@@ -19,7 +19,7 @@ from fleet.core.objects.pod import PodRef
 from fleet.core.rollout.action import (
     Action,
     AnyAction,
-    Clear,
+    CancelRequest,
     Cordon,
     Defragment,
     Evict,
@@ -33,7 +33,7 @@ from fleet.core.rollout.action import (
     Uncordon,
     Unmark,
 )
-from fleet.core.rollout.event import Event, Thing
+from fleet.core.rollout.event import ClusterEvent, ClusterObject
 from fleet.model import node_patches
 from fleet.model.agents import ModelAgents
 from fleet.model.behaviour import ClusterBehaviour, draw
@@ -53,7 +53,7 @@ from fleet.model.saved import SavedModel, decode, encode, saved_event
 
 
 class Model:
-    """Made by `from_snapshot` or `load`. `stranger` does what others do to the cluster."""
+    """One cluster, made by `from_snapshot` or `load`. `stranger` makes the changes that others make to a cluster."""
 
     def __init__(self, saved: SavedModel, behaviour: ClusterBehaviour, rng: Random) -> None:
         self.looks = True
@@ -118,7 +118,7 @@ class Model:
 
     @classmethod
     def load(cls, data: bytes, behaviour: ClusterBehaviour) -> Model:
-        """Goes on exactly where `save` was called. Raises msgspec.DecodeError for anything else."""
+        """Returns a model that goes on exactly where `save` was called. Raises msgspec.DecodeError for anything else."""
         saved = decode(data)
         rng = Random()  # noqa: S311
         version, state, gauss = saved.rng
@@ -130,7 +130,7 @@ class Model:
         return self._objects.now
 
     def behave(self, behaviour: ClusterBehaviour) -> None:
-        """From now on; what has begun takes as long as it was drawn."""
+        """Changes how the cluster behaves from now on. What has begun takes as long as was drawn for it."""
         self._behaviour = behaviour
         self._controllers.behaviour = behaviour
         self._kubelets.behaviour = behaviour
@@ -139,7 +139,8 @@ class Model:
         self.quorums.behaviour = behaviour
 
     def perform(self, action: AnyAction, now: float) -> Outcome:
-        """What the API server would answer. The events that it causes are told by the next `advance`."""
+        """Performs the action and returns what the API server would answer. The next `advance` returns the events that
+        it causes."""
         self._run(now)
         try:
             words = self._verbs[type(action)](action)
@@ -148,21 +149,21 @@ class Model:
         self._settle()
         return Outcome(action, Result.DONE, words)
 
-    def advance(self, until: float) -> list[tuple[float, Event]]:
-        """All that happened and has not been told yet, up to that time, in order."""
+    def advance(self, until: float) -> list[tuple[float, ClusterEvent]]:
+        """Returns the events up to that time that were not returned before, in order, each with its time in seconds."""
         self._run(until)
         told = list(self._objects.told)
         self._objects.told.clear()
         return told
 
     def next_at(self) -> float | None:
-        """When `advance` next has something to tell or do; None: nothing more will happen by itself."""
+        """Returns when `advance` next has something to do, in seconds; None if nothing more will happen by itself."""
         if self._objects.told:
             return self._objects.told[0][0]
         return self._timeline.next_at()
 
-    def things(self) -> Iterator[Thing]:
-        """Every object, what pods refer to before the pods."""
+    def things(self) -> Iterator[ClusterObject]:
+        """Returns every object, with those that pods refer to before the pods."""
         objects = self._objects
         yield from objects.workloads.values()
         yield from objects.budgets.values()
@@ -195,7 +196,7 @@ class Model:
         )
 
     def save(self) -> bytes:
-        """JSON, with all that is going to happen. The behaviour is not in it."""
+        """Returns the model as JSON, with all that is going to happen. The behaviour is not part of the JSON."""
         objects, timeline = self._objects, self._timeline
         version, state, gauss = self._rng.getstate()
         return encode(
@@ -240,14 +241,14 @@ class Model:
             Evict: self._evict,
             Stage: self._stage,
             Reboot: self._reboot,
-            Clear: self._clear,
+            CancelRequest: self._clear,
             MoveLeader: self.quorums.move_leader,
             SaveSnapshot: self.quorums.save_snapshot,
             Defragment: self.quorums.defragment,
         }
 
     def _make_happenings(self) -> Mapping[str, Callable[..., None]]:
-        """What a timeline's words mean."""
+        """Does what an entry of the event queue stands for."""
         return {
             "started": self._kubelets.started,
             "stopped": self._kubelets.stopped,
@@ -278,7 +279,7 @@ class Model:
             self._objects.now = until
 
     def _settle(self) -> None:
-        """Controllers and scheduler act until nothing is left to do."""
+        """Lets the controllers and the scheduler act until nothing is left to do."""
         controllers, scheduler = self._controllers, self._scheduler
         while True:
             if controllers.behind or controllers.lost:
@@ -291,7 +292,7 @@ class Model:
             self._put_off()
 
     def _put_off(self) -> None:
-        """Status is written a little later than what it is about has changed."""
+        """Queues the writing of a status, which comes a little later than the change that the status is about."""
         now, rng = self._objects.now, self._rng
         if self._disruption.dirty:
             for ref in self._disruption.dirty:
@@ -381,7 +382,7 @@ class Model:
         self._objects.put_machine(machine, request=request)
         self._agents.requested(machine.name, request.token)
 
-    def _clear(self, action: Clear) -> str:
+    def _clear(self, action: CancelRequest) -> str:
         machine = self._machine(action)
         if machine.request is not None and machine.request.token.startswith(f"{action.rollout}/"):
             self._objects.put_machine(machine, request=None)

@@ -1,4 +1,4 @@
-"""What fleet's own verbs do to a Node, as one patch each. None: there is nothing to change."""
+"""What fleet's own actions change of a Node, as one patch each. None: there is nothing to change."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def remove_pending_taint(node: Node, rollout: str) -> Node | None:
 
 
 def cordon(node: Node, rollout: str) -> Node | None:
-    """Raises RefusedPatch (STALE) if another has cordoned it."""
+    """Returns the node cordoned by this rollout. Raises RefusedPatch (STALE) if somebody else has cordoned the node."""
     if node.unschedulable:
         if node.cordoned_by == rollout:
             return None
@@ -40,7 +40,7 @@ def cordon(node: Node, rollout: str) -> Node | None:
 
 
 def uncordon(node: Node, rollout: str) -> Node | None:
-    """A cordon that is not the rollout's stays; its pending taint and its annotations go in any case."""
+    """Returns the node without the rollout's cordon, pending taint and annotations. A cordon of somebody else stays."""
     new = remove_pending_taint(node, rollout) or node
     if new.cordoned_by == rollout:
         new = replace(new, unschedulable=False, annotations=_without(new, CORDON_ANNOTATION))

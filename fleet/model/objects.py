@@ -1,4 +1,4 @@
-"""The objects that a model's API server keeps, and its watch: every change is told, and gets a new version."""
+"""The objects of the model's API server, and its watch: every change gets a new resourceVersion and is announced."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fleet.core.objects.node import Node
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.objects.volumes import ClusterVolumes, PersistentVolume, PersistentVolumeClaim
 from fleet.core.objects.workload import Workload
-from fleet.core.rollout.event import Event, Gone, Seen, Thing
+from fleet.core.rollout.event import ClusterEvent, ClusterObject, Deleted, Upserted
 from fleet.core.third_parties.maintenance import Maintenance
 
 
@@ -27,7 +27,8 @@ class WorkloadKey(NamedTuple):
 
 
 PodListener = Callable[[PodRef, WorkloadKey | None, Pod | None, Pod | None], None]
-"""Of a pod's name, its controller, and the pod before and after a change; None: it was not there, or is gone."""
+"""Called with a pod's name, its controller, and the pod before and after a change; None if it was not there, or is
+gone."""
 NodeListener = Callable[[Node | None, Node | None], None]
 
 
@@ -37,30 +38,30 @@ def controller_of(pod: Pod) -> WorkloadKey | None:
 
 
 class Objects:
-    """Changes are told to listeners at once, in the order they were added, and to watchers through `told`."""
+    """Announces changes to listeners at once, in the order in which they were added, and to watchers through `told`."""
 
     def __init__(self, cluster: str) -> None:
         self.cluster = cluster
         self.now = 0.0
         self.epoch: datetime | None = None
-        """What the clock shows at time 0; None where nobody has said."""
+        """The wall-clock time at time 0; None if it was not given."""
         self.revision = 0
-        self.told: deque[tuple[float, Event]] = deque()
-        """Events that no watcher has taken yet."""
+        self.told: deque[tuple[float, ClusterEvent]] = deque()
+        """Events that no watcher has read yet."""
         self.nodes: dict[str, Node] = {}
         self.pods: dict[PodRef, Pod] = {}
         self.budgets: dict[PodRef, Budget] = {}
         self.workloads: dict[WorkloadKey, Workload] = {}
         self.machines: dict[str, Machine] = {}
         self.ill: set[str] = set()
-        """Uids of pods that never become Ready, and whose replacements do not either. Not kept when a model is saved."""
+        """Uids of pods that never become Ready, nor do their replacements. Not saved with a model."""
         self.claims: tuple[PersistentVolumeClaim, ...] = ()
         self.bound = ClusterVolumes()
-        """Which claim has which volume. Nothing here makes or binds another."""
+        """Which claim is bound to which volume. The model creates and binds no others."""
         self.volumes: dict[str, PersistentVolume] = {}
         self.attachments: dict[str, Attachment] = {}
         self._attached: dict[str, dict[str, None]] = {}
-        """By node, the names of its attachments."""
+        """The names of VolumeAttachments, by node."""
         self.maintenances: dict[tuple[str, str, str], Maintenance] = {}
         self._on_node: dict[str, set[PodRef]] = {}
         self._controllers: dict[PodRef, WorkloadKey | None] = {}
@@ -79,16 +80,16 @@ class Objects:
         attachments: Iterable[Attachment] = (),
         maintenances: Iterable[Maintenance] = (),
     ) -> None:
-        """Silently: nobody watches yet."""
+        """Adds an object without an event, since nobody watches yet."""
         self.nodes = {node.name: node for node in nodes}
         self.budgets = {budget.ref: budget for budget in budgets}
         self.workloads = {WorkloadKey(each.kind, each.namespace, each.name): each for each in workloads}
         self.machines = {machine.name: machine for machine in machines}
         self.volumes, self.claims = {volume.name: volume for volume in volumes}, tuple(claims)
         for volume in self.volumes.values():
-            self.bound.see(volume)
+            self.bound.upsert(volume)
         for claim in self.claims:
-            self.bound.see(claim)
+            self.bound.upsert(claim)
         self.attachments = {each.name: each for each in attachments}
         for each in self.attachments.values():
             self._attached.setdefault(each.node, {})[each.name] = None
@@ -101,22 +102,22 @@ class Objects:
                 self._on_node.setdefault(pod.node, set()).add(ref)
 
     def clock(self, seconds: float = 0.0) -> datetime | None:
-        """What the clock shows so many seconds from now."""
+        """Returns the wall-clock time so many seconds from now."""
         return self.epoch + timedelta(seconds=self.now + seconds) if self.epoch is not None else None
 
     def pods_on(self, node: str) -> list[PodRef]:
-        """In the order of their names, which does not depend on the past."""
+        """Returns the objects in the order of their names, which does not depend on the past."""
         return sorted(self._on_node.get(node, ()))
 
     def attachments_on(self, node: str) -> list[Attachment]:
         return [self.attachments[name] for name in self._attached.get(node, ())]
 
-    def emit(self, event: Event) -> None:
-        """The one place where watchers are told."""
+    def emit(self, event: ClusterEvent) -> None:
+        """Announces an event to watchers; the one place that does."""
         self.told.append((self.now, event))
 
     def put_pod(self, pod: Pod, **fields: Any) -> Pod:
-        """A new pod. `fields` are those that it has otherwise."""
+        """Creates a pod like this one, except for `fields`."""
         pod = replace(pod, resource_version=self._version(), **fields)
         ref, key = pod.ref, controller_of(pod)
         self.pods[ref] = pod
@@ -165,7 +166,7 @@ class Objects:
             listener(node, None)
 
     def put_budget(self, budget: Budget, **fields: Any) -> None:
-        """`fields` are those that it has otherwise."""
+        """Changes these fields of the object."""
         budget = replace(budget, resource_version=self._version(), **fields)
         self.budgets[budget.ref] = budget
         self._tell(budget)
@@ -186,7 +187,7 @@ class Objects:
     def put_volume(self, volume: PersistentVolume) -> None:
         volume = replace(volume, resource_version=self._version())
         self.volumes[volume.name] = volume
-        self.bound.see(volume)
+        self.bound.upsert(volume)
         self._tell(volume)
 
     def put_attachment(self, attachment: Attachment, **fields: Any) -> None:
@@ -222,8 +223,8 @@ class Objects:
         self.revision += 1
         return str(self.revision)
 
-    def _tell(self, thing: Thing) -> None:
-        self.emit(Seen(self.cluster, thing))
+    def _tell(self, thing: ClusterObject) -> None:
+        self.emit(Upserted(self.cluster, thing))
 
-    def _tell_gone(self, thing: Thing) -> None:
-        self.emit(Gone(self.cluster, thing))
+    def _tell_gone(self, thing: ClusterObject) -> None:
+        self.emit(Deleted(self.cluster, thing))

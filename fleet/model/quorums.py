@@ -1,4 +1,4 @@
-"""The quorum groups of a model cluster: members go with their nodes, come back, catch up, and elect a leader."""
+"""The quorum groups of a model cluster: members go down with their nodes, come back, catch up, and elect a leader."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from fleet.core.guards import quorum
 from fleet.core.quorum.quorum import Member, Quorum, foremost, unknown
 from fleet.core.rollout.action import Defragment, MoveLeader, Reboot, Result, SaveSnapshot
-from fleet.core.rollout.event import Seen
+from fleet.core.rollout.event import Upserted
 from fleet.model.behaviour import ClusterBehaviour, Length, draw
 from fleet.model.control_plane.kubelet import Kubelets
 from fleet.model.event_queue import EventQueue
@@ -18,7 +18,7 @@ from fleet.model.objects import Objects
 from fleet.model.refused_patch import RefusedPatch
 
 BEHIND = 5000
-"""Entries that a member lacks when it comes back."""
+"""The log entries that a member lacks when it comes back."""
 
 
 class ModelQuorums:
@@ -26,29 +26,29 @@ class ModelQuorums:
         self.behaviour = ClusterBehaviour()
         self.groups: dict[str, Quorum] = {}
         self.unread: dict[str, str] = {}
-        """Groups that cannot be read, and why: what is told of them then is not what they are."""
+        """The groups that cannot be read, and why. What readers are told of such a group is not its state."""
         self.full = ""
-        """Why no snapshot can be written; empty: it can."""
+        """Why no snapshot can be written; empty if snapshots work."""
         self._objects = objects
         self._timeline = timeline
         self._rng = rng
         kubelets.listeners.append(self._node_changed)
 
     def told(self, name: str) -> Quorum:
-        """What a reader would see of it."""
+        """Returns what a reader would see of the group."""
         group, why = self.groups[name], self.unread.get(name, "")
         return unknown(group, why) if why else group
 
     def change(self, name: str, member: str, **fields: object) -> None:
-        """Of one member; the group is told anew, and elects where it has to."""
+        """Changes one member. The group is announced anew, and elects a leader if it needs one."""
         self._put(name, lambda each: replace(each, **fields) if each.name == member else each)
 
     def lead(self, name: str, member: str) -> None:
-        """It leads from now on, and nobody else; empty: nobody does, until one is elected."""
+        """Makes the member the only leader from now on. An empty name: nobody leads until a member is elected."""
         self._put(name, lambda each: replace(each, leader=each.name == member))
 
     def hide(self, name: str, why: str) -> None:
-        """It cannot be read from now on; empty: it can."""
+        """Makes the group unreadable from now on, for that reason; an empty one makes the group readable again."""
         self.unread[name] = why
         self._tell(name)
 
@@ -82,13 +82,13 @@ class ModelQuorums:
         return ""
 
     def may_reboot(self, action: Reboot) -> None:
-        """As the driver does: reads the groups once more. Raises Refusal."""
+        """Reads the groups once more before a reboot, as the driver does. Raises RefusedPatch."""
         for name, rule in action.quorums.items():
-            if name in self.groups and (why := quorum.forbidden(self.told(name), rule, action.node)):
+            if name in self.groups and (why := quorum.why_no_reboot(self.told(name), rule, action.node)):
                 raise RefusedPatch(Result.STALE, why)
 
     def rejoined(self, name: str, member: str) -> None:
-        """The member answers again, and lacks what was written meanwhile."""
+        """Lets the member answer again. It lacks what was written meanwhile."""
         group = self.groups[name]
         index = max(0, foremost(group) - BEHIND)
         self.change(name, member, reachable=True, index=index)
@@ -100,7 +100,7 @@ class ModelQuorums:
             self.change(name, member, index=foremost(self.groups[name]))
 
     def elected(self, name: str) -> None:
-        """The voters that can be reached agree on one of them, if they are a majority."""
+        """Elects one of the reachable voters if they are a majority."""
         group = self.groups[name]
         if group.leader is not None:
             return
@@ -134,7 +134,7 @@ class ModelQuorums:
         self._tell(name)
 
     def _tell(self, name: str) -> None:
-        self._objects.emit(Seen(self._objects.cluster, self.told(name)))
+        self._objects.emit(Upserted(self._objects.cluster, self.told(name)))
 
     def _later(self, length: Length, what: str, *words: str) -> None:
         delay = draw(length, self._rng, words[-1])

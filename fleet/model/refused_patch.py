@@ -1,4 +1,4 @@
-"""What the API server answers instead of doing what it was asked."""
+"""A refusal of the API server: what it answers instead of doing what it was asked to do."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ class RefusedPatch(Exception):
         self.result = result
         self.words = words
         self.retry_after = retry_after
-        """Seconds."""
+        """Retry-After, in seconds."""

@@ -1,4 +1,4 @@
-"""A model as JSON: all objects, what is going to happen, and what has not been told yet."""
+"""Saves a model as JSON: all objects, what is going to happen, and the events that nobody has read yet."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
 from fleet.core.objects.workload import Workload
 from fleet.core.quorum.quorum import Quorum
-from fleet.core.rollout.event import Event, Gone, Seen
+from fleet.core.rollout.event import ClusterEvent, Deleted, Upserted
 from fleet.core.third_parties.maintenance import Maintenance
 from fleet.model.control_plane.controllers import SavedControllers
 from fleet.model.event_queue import Due
 
 
 class SavedEvent(Struct, frozen=True, omit_defaults=True):
-    """Exactly one of the objects is there."""
+    """An event as data. Exactly one of its objects is set."""
 
     at: float
     form: Literal["seen", "gone"]
@@ -39,11 +39,11 @@ class SavedEvent(Struct, frozen=True, omit_defaults=True):
     attachment: Attachment | None = None
     maintenance: Maintenance | None = None
 
-    def event(self, cluster: str) -> Event:
+    def event(self, cluster: str) -> ClusterEvent:
         kept = self.node or self.pod or self.budget or self.workload or self.machine
         thing = kept or self.quorum or self.volume or self.attachment or self.maintenance
         assert thing is not None
-        return Seen(cluster, thing) if self.form == "seen" else Gone(cluster, thing)
+        return Upserted(cluster, thing) if self.form == "seen" else Deleted(cluster, thing)
 
 
 class SavedModel(Struct, frozen=True, kw_only=True):
@@ -70,17 +70,17 @@ class SavedModel(Struct, frozen=True, kw_only=True):
     full: str = ""
     unregistered: dict[str, tuple[Node, Machine]] = {}
     epoch: datetime | None = None
-    """What the clock shows at time 0."""
+    """The wall-clock time at the model's time 0."""
     volumes: tuple[PersistentVolume, ...] = ()
     claims: tuple[PersistentVolumeClaim, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     attachable: tuple[PodRef, ...] = ()
-    """Claims whose volumes are attached to nodes."""
+    """The PersistentVolumeClaims whose volumes are attached to nodes."""
     stuck: dict[str, str] = {}
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> SavedModel:
-        """A model that has just begun."""
+        """Returns a model that has just begun."""
         versions = (
             int(node.resource_version or 0) for node in snapshot.nodes if node.resource_version.isdigit()
         )
@@ -114,14 +114,14 @@ FIELDS: Mapping[type, str] = {
     Attachment: "attachment",
     Maintenance: "maintenance",
 }
-"""Fields of a saved event, by what it is about. A model changes no PersistentVolumeClaim."""
+"""The field of a saved event for each kind of object. A model changes no PersistentVolumeClaim."""
 
 
-def saved_event(at: float, event: Event) -> SavedEvent:
-    """Raises TypeError for an event that a model does not make."""
-    if not isinstance(event, Seen | Gone):
+def saved_event(at: float, event: ClusterEvent) -> SavedEvent:
+    """Returns the event as data. Raises TypeError for an event that a model does not make."""
+    if not isinstance(event, Upserted | Deleted):
         raise TypeError(f"a model does not make {type(event).__name__}")
-    form: Literal["seen", "gone"] = "seen" if isinstance(event, Seen) else "gone"
+    form: Literal["seen", "gone"] = "seen" if isinstance(event, Upserted) else "gone"
     field = FIELDS.get(type(event.thing))
     if field is None:
         raise TypeError(f"a model tells nothing of a {type(event.thing).__name__}")

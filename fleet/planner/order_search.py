@@ -1,4 +1,4 @@
-"""A search for a better order than the greedy one: it plans again and again, and lets those go earlier that came last.
+"""Searches for a better order of nodes than the greedy one: plans again and again, and lets those go first that ended last.
 
 This is squeaky wheel optimization (Joslin and Clements, Journal of Artificial Intelligence Research 10, 1999): the
 engine makes each schedule, all guards included; the search turns nothing but the nodes' urgency.
@@ -15,17 +15,17 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.planning.plan import Effort, Plan
 
 Replan = Callable[[Mapping[NodeRef, float]], Plan]
-"""Plans the same with these urgencies of nodes."""
+"""Makes the same plan with these urgencies of nodes."""
 CLOSE = 1.005
-"""A makespan of so many lower bounds is not worth a search."""
+"""A makespan of at most so many lower bounds is not worth a search."""
 RAISE = 0.2
-"""Of the work in the budget that has the most: what the node that ended last gains in urgency."""
+"""The urgency that the node that ended last gains, as a share of the evictions of the budget that has the most."""
 STEEPNESS = 4
 """A node that ended halfway gains a sixteenth of that."""
 
 
 def search_order(plan: Plan, again: Replan, go_on: Callable[[Plan], bool]) -> Plan:
-    """The best of the plans found while `go_on`, which is asked with the best so far before each further one."""
+    """Returns the best of the plans found. `go_on` is asked before each further one, with the best so far."""
     best = last = plan
     urgency: dict[NodeRef, float] = {}
     orders = 0
@@ -39,11 +39,12 @@ def search_order(plan: Plan, again: Replan, go_on: Callable[[Plan], bool]) -> Pl
 
 
 def _cost(plan: Plan) -> tuple[int, float, int]:
-    """No order is better that leaves more nodes held."""
+    """Orders plans from best to worst. An order that leaves more nodes held is never better."""
     return len(plan.held), plan.makespan_seconds, plan.evictions
 
 
 def _raised_urgency(plan: Plan) -> Mapping[NodeRef, float]:
+    """Returns what each node gains in urgency by when it ended in this plan."""
     work = Counter(budget for run in plan.runs for each in run.evictions for budget in each.budgets)
     most = RAISE * max(work.values(), default=1)
     return {

@@ -1,7 +1,7 @@
-"""Independent work side by side: each piece in a fork of this process, which has all that this one has read already, so
-that nothing but what it found is sent back.
+"""Does independent work in parallel: each piece in a fork of this process. A fork has all that its parent has read, so only
+what it found is sent back.
 
-A fork leaves by `os._exit`: it flushes and closes nothing of its parent's, neither its terminal nor its database.
+A fork leaves by `os._exit`: it flushes and closes nothing of its parent, neither the terminal nor the database.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from fleet.core.records.errors import FleetError
 
 T = TypeVar("T")
 MOST = 4
-"""Forks at once: each copies what it changes, which for a plan is about all that the plan takes."""
+"""The most forks at once. Each copies the memory that it changes, which for a plan is about all that a plan needs."""
 CHUNK = 1 << 16
 
 
 def at_once() -> int:
-    """So many pieces this computer has processors for."""
+    """Returns for how many pieces this computer has processors, `MOST` at most."""
     return min(MOST, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else 1
 
 
 def side_by_side(
     pieces: Sequence[Callable[[], T]], most: int, ended: Callable[[int], None] = lambda count: None
 ) -> list[T]:
-    """What the pieces answer, in their order; it must go through `pickle`. `most` are at work at once: where that is one,
-    or there is but one, it is done in this process.
+    """Returns the results of the pieces, in their order. A result must go through `pickle`. At most `most` run at once; if
+    that is one, or there is only one piece, this process does the work itself.
 
-    What a piece changes outside itself may be lost. `ended` hears how many have ended. Raises what a piece raised, and
-    FleetError for one that was killed; the others are ended then.
+    What a piece changes outside itself may be lost. `ended` is called with how many pieces have ended. Raises what a piece
+    raised, and FleetError for one that was killed; the other pieces are killed then.
     """
     if min(most, len(pieces)) < 2:
         return list(_in_turn(pieces, ended))
@@ -69,11 +69,11 @@ def _in_turn(pieces: Sequence[Callable[[], T]], ended: Callable[[int], None]) ->
 
 
 class Fork:
-    """A piece at work."""
+    """One piece, at work in a process of its own."""
 
     def __init__(self, piece: Callable[[], Any]) -> None:
         self.answer, write = os.pipe()
-        """What it writes is to be read here."""
+        """The file descriptor to read its result from."""
         self._told = bytearray()
         self.pid = os.fork()
         if self.pid == 0:
@@ -82,13 +82,13 @@ class Fork:
         os.close(write)
 
     def read(self) -> bool:
-        """Takes what it has written; False: that was all."""
+        """Reads what the fork has written so far. Returns False at the end."""
         told = os.read(self.answer, CHUNK)
         self._told += told
         return bool(told)
 
     def end(self) -> Any:
-        """What it answered. Raises what it raised, and FleetError where it was killed."""
+        """Returns the result. Raises what the piece raised, and FleetError if the fork was killed."""
         os.close(self.answer)
         _, status = os.waitpid(self.pid, 0)
         if status or not self._told:
@@ -108,7 +108,7 @@ class Fork:
 
 
 def _work(piece: Callable[[], Any], write: int) -> NoReturn:
-    """In the fork. An interrupt from the terminal is its parent's to act on."""
+    """Does the piece, in the fork. An interrupt from the terminal is left to the parent."""
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

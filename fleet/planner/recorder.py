@@ -1,4 +1,4 @@
-"""What happened when, while the engine worked on a model: the plan's runs, steps and evictions."""
+"""Records what the engine does on a model, and when: the runs, steps and evictions of a plan."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from msgspec.structs import replace
 
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.engine.engine import Decision
-from fleet.core.guards.quorum import Absence
+from fleet.core.guards.quorum import GroupWithoutNode
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.planning.plan import PlannedEviction, PlannedRun, PlannedStep, PlannedVote
 from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import AnyAction, Evict, MoveLeader, Outcome, Result, SaveSnapshot
-from fleet.core.rollout.event import Event, Gone, Seen
+from fleet.core.rollout.event import ClusterEvent, Deleted, Upserted
 from fleet.core.rollout.rollout import Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
 
@@ -24,19 +24,21 @@ WORKED = HAS_SLOT | {Step.STAGE}
 
 
 def most_out(runs: Iterable[PlannedRun]) -> int:
-    """Returns the most of these nodes that have a slot at once."""
+    """Returns how many of these nodes have a slot at the same time, at most."""
     out = [[step for step in run.steps if step.step in HAS_SLOT] for run in runs]
     begins = sorted(steps[0].start for steps in out if steps)
     ends = sorted(steps[-1].end for steps in out if steps)
-    # Of a moment at which one comes back and another goes, the former counts first.
+    # A node that comes back at the moment at which another goes frees its slot first.
     return max((place + 1 - bisect_right(ends, begin) for place, begin in enumerate(begins)), default=0)
 
 
 class PlanRecorder:
+    """Times are seconds since the plan's start."""
+
     def __init__(self, snapshots: Iterable[Snapshot]) -> None:
-        """`snapshots`: what was there at the start."""
+        """`snapshots`: the clusters at the start."""
         self.peak = 0
-        """Most nodes with a slot at once."""
+        """The most nodes that had a slot at the same time."""
         self._out = 0
         self._steps: dict[NodeRef, list[PlannedStep]] = {}
         self._open: dict[NodeRef, tuple[Step, float]] = {}
@@ -44,19 +46,21 @@ class PlanRecorder:
         self._evictions: dict[NodeRef, list[PlannedEviction]] = {}
         self._votes: dict[NodeRef, tuple[PlannedVote, ...]] = {}
         self._saved: dict[tuple[NodeRef, str], float] = {}
-        """By node and group: when a snapshot was taken."""
+        """When a snapshot of etcd was taken, by node and group."""
         self._led: dict[tuple[NodeRef, str], str] = {}
-        """By node and group: to whom leadership was handed over."""
+        """To which member leadership was moved, by node and group."""
         self._pods = {pod.uid: pod for snapshot in snapshots for pod in snapshot.pods}
         self._awaited: dict[str, deque[tuple[NodeRef, int]]] = {}
-        """By the owner's uid: evictions whose replacement is not Ready yet."""
+        """Evictions whose replacement is not Ready yet, by the uid of the pod's owner."""
 
     def decided(self, decision: Decision, at: float) -> None:
+        """Records the steps that a decision writes to the journal."""
         for item in decision.log:
             if isinstance(item, JournalRecord) and item.kind == "step":
                 self._step(NodeRef.parse(item.node), Step(item.detail["to"]), at)
 
     def performed(self, outcome: Outcome, at: float, budgets: tuple[str, ...] = ()) -> None:
+        """Records an action that was performed. `budgets`: those that match an evicted pod, as `namespace/name`."""
         action: AnyAction = outcome.action
         if isinstance(action, Evict) and outcome.result is Result.DONE:
             planned = self._evictions.setdefault(action.node, [])
@@ -64,14 +68,16 @@ class PlanRecorder:
             planned.append(PlannedEviction(str(action.pod), at, None, budgets))
             if pod is not None and pod.owner is not None:
                 self._awaited.setdefault(pod.owner.uid, deque()).append((action.node, len(planned) - 1))
-
         elif isinstance(action, SaveSnapshot) and outcome.result is Result.DONE:
             self._saved[action.node, action.group] = at
         elif isinstance(action, MoveLeader) and outcome.result is Result.DONE:
             self._led[action.node, action.group] = action.to
 
-    def goes(self, ref: NodeRef, absences: Iterable[Absence], at: float, brings: Mapping[str, str]) -> None:
-        """The node reboots, with voters of these groups. `brings`: by group, what the release is known to bring."""
+    def rebooted(
+        self, ref: NodeRef, absences: Iterable[GroupWithoutNode], at: float, brings: Mapping[str, str]
+    ) -> None:
+        """Records the reboot of a node that has voters. `absences`: one for each group that it is away from. `brings`: the
+        version of etcd that the release is known to bring, by group."""
         self._votes[ref] = tuple(
             PlannedVote(
                 each.group,
@@ -90,11 +96,12 @@ class PlanRecorder:
             for each in absences
         )
 
-    def saw(self, event: Event, at: float) -> None:
-        if not isinstance(event, (Seen, Gone)) or not isinstance(event.thing, Pod):
+    def saw(self, event: ClusterEvent, at: float) -> None:
+        """Records that a replacement became Ready. Replacements of one owner are counted in the order of the evictions."""
+        if not isinstance(event, (Upserted, Deleted)) or not isinstance(event.thing, Pod):
             return
         pod = event.thing
-        if isinstance(event, Gone):
+        if isinstance(event, Deleted):
             self._pods.pop(pod.uid, None)
             return
         before = self._pods.get(pod.uid)
@@ -106,6 +113,7 @@ class PlanRecorder:
             self._evictions[ref][index] = replace(self._evictions[ref][index], ready_at=at)
 
     def run(self, run: Run) -> PlannedRun:
+        """Returns the run as the plan has it."""
         steps = tuple(self._steps.get(run.node, ()))
         goal = run.goal
         return PlannedRun(

@@ -1,6 +1,6 @@
-"""How long a plan takes when its parts take as long as measured ones did, drawn again and again.
+"""Rehearses a plan: how long it takes if its parts take as long as measured ones did, drawn again and again.
 
-To play the engine once more for each draw would take as long as planning did. So a rehearsal keeps the order of the plan
+To run the engine once more for each draw would take as long as planning did. So a rehearsal keeps the order of the plan
 and what each run waited for: its own image, so many others to have come back, a window. Only lengths are drawn; what lies
 between the last of these and its begin stays as planned. With the planned lengths a rehearsal ends when the plan does. A
 run that would miss its window begins in the next one, and what waits for it later still.
@@ -23,16 +23,16 @@ from fleet.core.policy.policy import Policy, Pool
 from fleet.core.rollout.steps import HAS_SLOT, Step
 
 DRAWS = 100
-"""Rehearsals of which the p95 is taken."""
+"""The number of rehearsals of which the p95 is taken."""
 HORIZON = timedelta(weeks=13)
-"""Windows are looked at so far ahead: a plan covers 60 days."""
+"""Windows are computed so far ahead. A plan covers 60 days."""
 TIE = 1.0
-"""Seconds: ends that lie closer together are told apart by nothing that waits for them."""
+"""Seconds. Two ends that lie closer together count as one for what waits for them."""
 EXACT = 1e-6
 
 
 class Lengths(NamedTuple):
-    """What the parts of one run took when they were measured, by what is planned for them."""
+    """The measured durations of the parts of one run, each as a ratio to what is planned for that part."""
 
     stage: Ratios
     reboot: Ratios
@@ -47,35 +47,35 @@ class Openings(NamedTuple):
     lasts: Sequence[float]
 
     def following(self, moment: float) -> float:
-        """Returns the first moment from this one on at which a run may begin; infinity: none is known."""
+        """Returns the first moment from this one on at which a run may begin; infinity if none is known."""
         index = bisect_left(self.lasts, moment)
         return max(moment, self.firsts[index]) if index < len(self.firsts) else inf
 
 
 class Activity(NamedTuple):
-    """A node's image is written, or the node is out. Seconds are the planned ones."""
+    """One of two things: a node's image is written, or the node is out of service. Lengths are seconds, as planned."""
 
     pool: str
     image: int | None
-    """The index of the activity that writes the node's image; None: it is written already, or this is it."""
+    """The index of the activity that writes the node's image; None if it is written already, or by this activity."""
     images: int
-    """How many images of the pool had to be written before."""
+    """How many images of the pool had to be written before this activity began."""
     outs: int
-    """How many nodes of the pool had to be back before."""
+    """How many nodes of the pool had to be back before this activity began."""
     gap: float
-    """From the last of these until it began; from the plan's start where it waited for none."""
+    """From the last of these until the activity began; from the plan's start if the activity waited for none."""
     openings: Openings | None
-    """None: always."""
+    """None: the pool may begin at any time."""
     lengths: Lengths
     stage: float
-    """0: the node is out."""
+    """How long the image is written; 0 for the activity of a node that is out of service."""
     refused: float = 0.0
-    """Of its drain, until the last eviction was granted: it waited for the pods of others to be Ready."""
+    """The part of the drain until the last eviction was granted: it waited for pods on other nodes to become Ready."""
     stops: float = 0.0
-    """The rest of its drain."""
+    """The rest of the drain: its last pods stop."""
     pods: int = 0
     reboot: float = 0.0
-    """With its proof."""
+    """The reboot, with the verification after it."""
     rest: float = 0.0
     """What takes as long as planned, such as the soak."""
 
@@ -88,8 +88,8 @@ def rehearsal(
     groups: Mapping[str, Mapping[str, EstimateKey]],
     lengths: Callable[[EstimateKey], Lengths],
 ) -> list[Activity]:
-    """Returns the activities of a plan in the order in which they begin. `needed`: what must fit into a window for a run
-    to begin. `groups`: of nodes, by cluster and name."""
+    """Returns the activities of a plan in the order in which they begin. `needed`: how long a run must fit into a window
+    to begin. `groups`: those of the nodes, by cluster and name."""
     openings = {pool.name: _openings(pool, policy, start, needed) for pool in policy.pools}
     known: dict[EstimateKey, Lengths] = {}
     ends: dict[tuple[str, bool], _Planned] = {}
@@ -111,7 +111,8 @@ def rehearsal(
 
 
 def _image(span: _Span, written: _Planned, back: _Planned, lengths: Lengths) -> Activity:
-    """Images are written one after another, unless a node that came back later let this one begin, such as a canary."""
+    """Returns the activity that writes an image. Images are written one after another, unless a node that came back later,
+    such as a canary, let this one begin."""
     images, free = written.needed(span.begin)
     outs, later = back.needed(span.begin, takes=False)
     outs, free = (outs, later) if later > free + TIE else (0, free)
@@ -126,6 +127,8 @@ def _out(
     openings: Openings | None,
     lengths: Lengths,
 ) -> Activity:
+    """Returns the activity of a node that is out of service. `image`: the index of the activity that wrote its image, and
+    when that ended."""
     outs, free = back.needed(span.begin)
     index, written = image or (None, 0.0)
     free = max(written, _following(openings, free) if outs else 0.0)
@@ -143,7 +146,7 @@ def _out(
 
 
 def p95(activities: Sequence[Activity]) -> float | None:
-    """Returns the seconds that 95 of 100 rehearsals do not exceed. None: they find no window."""
+    """Returns the seconds that 95 of 100 rehearsals do not exceed; None if they find no window."""
     rng = Random(0)  # noqa: S311
     ends = sorted(rehearse(activities, rng) for _ in range(DRAWS))
     late = ends[ceil(DRAWS * 0.95) - 1]
@@ -151,7 +154,7 @@ def p95(activities: Sequence[Activity]) -> float | None:
 
 
 def rehearse(activities: Sequence[Activity], rng: Random) -> float:
-    """Returns the seconds from the plan's start until its last run has ended; infinity: it finds no window."""
+    """Returns the seconds from the plan's start until its last run has ended; infinity if a run finds no window."""
     written: dict[str, _Drawn] = {each.pool: _Drawn() for each in activities}
     back: dict[str, _Drawn] = {each.pool: _Drawn() for each in activities}
     ends: list[float] = []
@@ -172,8 +175,8 @@ def _following(openings: Openings | None, moment: float) -> float:
 
 
 def _length(each: Activity, rng: Random) -> float:
-    """Of a node's pods the slowest to stop counts; all that it waits for until its evictions are granted is as slow as
-    one draw."""
+    """Draws the length of an activity. A drain is as long as the slowest of the node's pods takes to stop. One draw stands
+    for all that the drain waits for until its evictions are granted."""
     lengths = each.lengths
     if each.stage:
         return each.stage * _drawn(lengths.stage, rng.random())
@@ -190,7 +193,7 @@ def _drawn(ratios: Ratios, share: float) -> float:
 
 
 class _Span(NamedTuple):
-    """What one activity took in the plan."""
+    """When one activity began and ended in the plan."""
 
     run: PlannedRun
     image: bool
@@ -208,7 +211,7 @@ def _spans(run: PlannedRun) -> Iterator[_Span]:
 
 
 class _Planned:
-    """When the images of one pool are written, or its nodes back, as planned."""
+    """When the images of one pool are written, or when its nodes are back, as planned."""
 
     def __init__(self) -> None:
         self._ahead: list[float] = []
@@ -219,8 +222,8 @@ class _Planned:
         heappush(self._ahead, end)
 
     def needed(self, moment: float, *, takes: bool = True) -> tuple[int, float]:
-        """Returns how many have to have ended for what begins at this moment, and when that was. Of those that ended
-        together each makes room for one that `takes` its place."""
+        """Returns how many must have ended for what begins at this moment, and when that was. If several ended together,
+        each of them makes room for one that `takes` its place."""
         while self._ahead and self._ahead[0] <= moment + EXACT:
             self._ended.append(heappop(self._ahead))
         if not self._ended:
@@ -233,7 +236,8 @@ class _Planned:
 
 
 class _Drawn:
-    """The same, as drawn. They are asked for in the order in which the plan's activities begin."""
+    """When the images of one pool are written, or when its nodes are back, as drawn. Callers ask in the order in which the
+    plan's activities begin."""
 
     def __init__(self) -> None:
         self._ahead: list[float] = []

@@ -1,4 +1,4 @@
-"""The engine at work on models of clusters, in virtual time."""
+"""Runs the engine on models of clusters, in virtual time."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from fleet.model.model import Model
 from fleet.planner.recorder import PlanRecorder
 
 HORIZON = timedelta(days=60)
-"""Playing ends here, whatever still waits."""
-
+"""The simulation ends here, whatever still waits."""
 
 Progress = Callable[[int, int], None]
-"""Hears how many runs have ended, of how many."""
+"""Called with how many runs have ended, of how many."""
 
 
 def silent(ended: int, all_of_them: int) -> None:
-    """For whom nobody waits."""
+    """Shows no progress, for a plan that no user waits for."""
 
 
 def simulate(
@@ -29,7 +28,7 @@ def simulate(
     start: datetime,
     tell: Progress = silent,
 ) -> None:
-    """Until nothing moves any more. `table` is told what happened when."""
+    """Runs until nothing changes any more, or `HORIZON` has passed. `table` records what happened when."""
     at, end = 0.0, HORIZON.total_seconds()
     working = [rollout for rollout in engine.rollouts.values() if rollout.active]
     runs = sum(len(rollout.runs) for rollout in working)
@@ -47,7 +46,7 @@ def simulate(
             table.performed(outcome, at, _budgets(engine, action))
             if isinstance(action, Reboot) and action.quorums and outcome.result is Result.DONE:
                 run = engine.rollouts[action.rollout].runs[action.node]
-                table.goes(action.node, engine.absences(action.node), at, run.goal.etcd)
+                table.rebooted(action.node, engine.absences(action.node), at, run.goal.etcd)
             engine.observe(outcome, now)
         if engine.idle:
             break
@@ -58,6 +57,7 @@ def simulate(
 
 
 def _budgets(engine: Engine, action: AnyAction) -> tuple[str, ...]:
+    """Returns the budgets that match the pod of an eviction, as `namespace/name`."""
     if not isinstance(action, Evict):
         return ()
     view = engine.views[action.node.cluster]
@@ -68,7 +68,7 @@ def _budgets(engine: Engine, action: AnyAction) -> tuple[str, ...]:
 def _next(
     engine: Engine, models: Collection[Model], decision: Decision, at: float, start: datetime
 ) -> float | None:
-    """The next moment at which anything can change; None where nothing ever will by itself."""
+    """Returns the next moment at which anything can change, in seconds since the start; None if nothing will by itself."""
     moments = [moment for model in models if (moment := model.next_at()) is not None]
     if decision.actions:
         moments.append(at)

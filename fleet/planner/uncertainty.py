@@ -1,4 +1,4 @@
-"""How certain a plan's makespan is: its p95 where enough runs were measured, else how far off it may be."""
+"""Says how certain a plan's makespan is: its p95 where enough runs were measured, else how far off it may be."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def uncertainty(
     groups: Mapping[str, Mapping[str, EstimateKey]],
     times: DurationEstimates,
 ) -> tuple[float | None, Assumed | None]:
-    """Returns the p95 of such a plan, where enough was measured, and how far off it may be where nothing was."""
+    """Returns the p95 of the plan in seconds, where enough was measured, and how far off the plan may be where nothing was.
+    `run_seconds`: the p95 of one run, which must fit into a window."""
     images = any(step.step == Step.STAGE and step.end > step.start for run in runs for step in run.steps)
     pods = any(run.evictions for run in runs)
     parts = ["stage"] * images + ["reboot"] * bool(runs) + list(POD_PARTS) * pods
@@ -60,5 +61,5 @@ def uncertainty(
 
 
 def _of(part: str, group: EstimateKey) -> EstimateKey:
-    """The group whose times count for a part of a run in this one: pods are the same in all."""
+    """Returns the group whose measured durations count for a part of a run: those of pods are the same for all groups."""
     return ("", "") if part in POD_PARTS else group

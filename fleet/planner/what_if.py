@@ -1,4 +1,4 @@
-"""Plans again with what binds loosened: the same planner, on changed snapshots and policies."""
+"""Plans again with one constraint loosened at a time: the same planner, on changed snapshots and policies."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from fleet.core.planning.plan import Plan
 from fleet.core.planning.what_if import Bind, Loosened, WhatIf, WhatIfChange, best_first, candidates, loosened
 from fleet.core.policy.policy import Policy
 from fleet.core.records.held import Reason
-from fleet.planner.planner import staged_of, views_of
+from fleet.planner.assembly import staged_of, views_of
 
 ReplanWith = Callable[[Sequence[Snapshot], Policy], Plan]
-"""Plans the same upgrade from other snapshots, by another policy."""
+"""Makes the plan of the same upgrade from other snapshots, by another policy."""
 Trial = Callable[[], WhatIfChange]
 SideBySide = Callable[[Sequence[Trial]], Sequence[WhatIfChange]]
-"""What the pieces answer, in their order."""
+"""Returns what the trials found, in their order."""
 GAIN = 1.0
-"""Seconds that a change must save to be worth a word."""
+"""Seconds that a change must save to be shown."""
 
 
 def what_if(
@@ -32,7 +32,8 @@ def what_if(
     again: ReplanWith,
     side_by_side: SideBySide,
 ) -> WhatIf:
-    """`snapshots`, `lost`, `times`: what the plan was made from. At most `MOST` + 1 plans are made."""
+    """Returns what would make the plan shorter, best first. `snapshots`, `lost`, `times`: what the plan was made from. At
+    most `MOST` + 1 plans are made."""
     found = candidates(_binds(plan, snapshots, lost, times), _binds_of_held(plan), _windows(plan))
     loose = [(bind, each) for bind in found if (each := loosened(bind, snapshots, plan.policy)) is not None]
     changes = [*side_by_side([partial(_change, plan, each, again) for _, each in loose])]

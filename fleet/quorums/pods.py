@@ -9,7 +9,7 @@ from fleet.core.objects.pod import Pod
 from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, SnapshotRule
 from fleet.core.records.errors import FleetError
-from fleet.core.rollout.event import Event, Gone, Seen
+from fleet.core.rollout.event import ClusterEvent, Deleted, Upserted
 from fleet.quorums.group import PodsPlace
 from fleet.quorums.reading import Asks, read
 
@@ -36,16 +36,16 @@ class PodGroup:
         self._nodes: dict[str, Node] = {}
         self._pods: dict[str, Pod] = {}
 
-    def see(self, event: Event) -> None:
+    def see(self, event: ClusterEvent) -> None:
         """What its cluster tells: nodes, and the pods of its namespace."""
         match event:
-            case Seen(_, Node() as node):
+            case Upserted(_, Node() as node):
                 self._nodes[node.name] = node
-            case Gone(_, Node() as node):
+            case Deleted(_, Node() as node):
                 self._nodes.pop(node.name, None)
-            case Seen(_, Pod() as pod) if pod.namespace == self._namespace:
+            case Upserted(_, Pod() as pod) if pod.namespace == self._namespace:
                 self._pods[pod.uid] = pod
-            case Gone(_, Pod() as pod):
+            case Deleted(_, Pod() as pod):
                 self._pods.pop(pod.uid, None)
 
     async def read(self, now: datetime) -> Quorum:

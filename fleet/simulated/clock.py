@@ -1,4 +1,4 @@
-"""A clock that runs faster than the wall's, and stands still while nobody runs it."""
+"""A clock that runs faster than the wall clock, and stands still while no process runs it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 SAVE_SECONDS = 0.2
-"""Of the wall: how old the saved time may be while the clock runs."""
+"""How old the saved time may be while the clock runs, in wall-clock seconds."""
 
 
 class SavedClock(Struct, frozen=True):
@@ -21,10 +21,10 @@ class SavedClock(Struct, frozen=True):
 
 
 class SimulatedClock:
-    """Stands still until `run`. Only here, at the edge of the simulation, the wall's clock is read."""
+    """Stands still until `run` is called. Only here, at the edge of the simulation, is the wall clock read."""
 
     def __init__(self, at: datetime, speed: float = 1.0, path: Path | None = None) -> None:
-        """`at`: aware UTC. `speed`: simulated seconds in one of the wall's. `path`: where the time is kept."""
+        """`at`: aware UTC. `speed`: simulated seconds per second of the wall clock. `path`: where the time is saved."""
         if speed <= 0:
             raise ValueError(f"speed must be above 0, not {speed}")
         self.speed = speed
@@ -35,7 +35,7 @@ class SimulatedClock:
 
     @classmethod
     def load(cls, path: Path) -> SimulatedClock:
-        """Raises FileNotFoundError, and msgspec.DecodeError for a file that is none of ours."""
+        """Returns the saved clock. Raises FileNotFoundError, and msgspec.DecodeError for a file that is not fleet's."""
         saved = msgspec.json.decode(path.read_bytes(), type=SavedClock)
         return cls(saved.at, saved.speed, path)
 
@@ -44,7 +44,7 @@ class SimulatedClock:
             self._since = monotonic()
 
     def stop(self) -> None:
-        """Keeps the time that it is."""
+        """Saves the current time."""
         self._at, self._since = self.now(), None
         self.save()
 
@@ -54,14 +54,14 @@ class SimulatedClock:
         return self._at + timedelta(seconds=(monotonic() - self._since) * self.speed)
 
     def at_least(self, at: datetime) -> None:
-        """Jumps forward to that time, if it is later: what has been seen to happen is not in the future."""
+        """Jumps forward to that time if it is later: an event that was seen is never in the future."""
         if at > self.now():
             self._at = at
             if self._since is not None:
                 self._since = monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Raises ValueError on a clock that stands still: it would be for ever."""
+        """Sleeps until that time. Raises ValueError if the clock stands still: the sleep would never end."""
         if self._since is None:
             raise ValueError("the simulated clock stands still")
         await asyncio.sleep(max(0.0, seconds) / self.speed)
@@ -75,7 +75,7 @@ class SimulatedClock:
 
 
 def write(path: Path, data: bytes) -> None:
-    """As a whole or not at all."""
+    """Writes the file as a whole or not at all."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     fresh.write_bytes(data)
     fresh.replace(path)

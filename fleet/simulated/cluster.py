@@ -1,4 +1,5 @@
-"""A model cluster as a driver sees a cluster: events as (simulated) time passes, actions, a lease; kept in a file."""
+"""A model cluster behind the interface of a real one: events as simulated time passes, actions, a lease. It is kept in
+a file."""
 
 from __future__ import annotations
 
@@ -19,7 +20,14 @@ from fleet.core.records.errors import DISK_FULL, FleetError, UnreachableError
 from fleet.core.records.leadership import Leadership
 from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, Outcome, Result
-from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced, Thing
+from fleet.core.rollout.event import (
+    ClusterEvent,
+    ClusterLost,
+    ClusterObject,
+    ClusterSynced,
+    Deleted,
+    Upserted,
+)
 from fleet.model.agents import last_boot
 from fleet.model.behaviour import ClusterBehaviour, SavedBehaviour
 from fleet.model.external_changes import ExternalChanges
@@ -37,7 +45,7 @@ def create(
     began: datetime,
     unreachable: str = "",
 ) -> None:
-    """Writes a new simulated cluster, over one that was there. `began`: aware UTC."""
+    """Writes a new simulated cluster, in place of one that was there. `began`: aware UTC."""
     model = Model.from_snapshot(replace(snapshot, at=began), behaviour, Random(seed))  # noqa: S311
     state = SavedCluster(
         began=began, unreachable=unreachable, behaviour=SavedBehaviour.of(behaviour), model=Raw(b"null")
@@ -46,15 +54,19 @@ def create(
 
 
 def snapshot_of(path: Path) -> Snapshot:
-    """The cluster as its process last left or saved it. Raises UnreachableError, and FleetError for a wrong file."""
+    """Returns the cluster as its process last saved it. Raises UnreachableError, and FleetError for a file that is not
+    fleet's."""
     model, state = StateFile(path).restore()
     if state.unreachable:
-        raise UnreachableError(f"cluster {model.cluster} does not answer: {state.unreachable}")
+        raise UnreachableError(
+            f"cluster {model.cluster} does not answer: {state.unreachable}", reason=state.unreachable
+        )
     return model.snapshot(state.began + timedelta(seconds=model.now))
 
 
 def log_of(path: Path, machine: str) -> str:
-    """Of the boot before this one. Raises UnreachableError, and FleetError where the machine has not rebooted yet."""
+    """Returns the log of the boot before this one. Raises UnreachableError, and FleetError if the machine has not
+    rebooted yet."""
     found = {each.name: each for each in snapshot_of(path).machines}.get(machine)
     text = last_boot(found) if found is not None else ""
     if not text:
@@ -63,30 +75,32 @@ def log_of(path: Path, machine: str) -> str:
 
 
 class EventInbox:
-    """What one reader of `events` has not read yet."""
+    """The events that one reader of `events` has not read yet."""
 
     def __init__(self) -> None:
-        self.events: deque[Event] = deque()
+        self.events: deque[ClusterEvent] = deque()
         self.wake = asyncio.Event()
 
-    def put(self, *events: Event) -> None:
+    def put(self, *events: ClusterEvent) -> None:
         self.events.extend(events)
         self.wake.set()
 
 
 class SimulatedCluster:
-    """Lives in one process at a time: the one that holds its lease. Others read its file with `snapshot_of`."""
+    """A simulated cluster. It lives in one process at a time, the one that holds its lease; others read its file by
+    `snapshot_of`."""
 
     def __init__(self, path: Path, clock: SimulatedClock) -> None:
-        """Raises FleetError where the file is not there or not ours. The clock is set to what has happened."""
+        """Loads the cluster, and sets the clock to what has happened. Raises FleetError if the file is missing or not
+        fleet's."""
         self._clock = clock
         self._record = StateFile(path)
         self._lease = FileLease(path.with_suffix(".lease"))
         self._model, self._state = self._restore()
         self.name = self._model.cluster
         self._inboxes: list[EventInbox] = []
-        self._untold: list[Event] = []
-        """What happened while the cluster did not answer."""
+        self._untold: list[ClusterEvent] = []
+        """Events of the time in which the cluster did not answer."""
         self._leads = False
         self._closed = False
         self._saved_at = 0.0
@@ -94,7 +108,7 @@ class SimulatedCluster:
 
     @property
     def requests(self) -> Mapping[RequestKind, int]:
-        """None: there is no API server."""
+        """Returns no version: a simulated cluster has no API server."""
         return {}
 
     @property
@@ -104,17 +118,17 @@ class SimulatedCluster:
 
     @property
     def stranger(self) -> ExternalChanges:
-        """Others' hands in this cluster, now. What they did is told and saved by `touch`."""
+        """Returns what makes the changes of others in this cluster, now. `touch` announces and saves them."""
         self._pump()
         return self._model.stranger
 
     def snapshot(self) -> Snapshot:
-        """Raises UnreachableError."""
+        """Returns all objects. Raises UnreachableError."""
         self._must_answer()
         self._pump()
         return self._model.snapshot(self._clock.now())
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncIterator[ClusterEvent]:
         inbox = EventInbox()
         self._pump()
         self._list(inbox)
@@ -142,7 +156,7 @@ class SimulatedCluster:
     async def lead(
         self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
     ) -> Leadership:
-        """`seconds` are the wall's, as leases guard against processes, which live in its time."""
+        """Takes or renews the lease. `seconds` are of the wall clock, as a lease guards against other processes."""
         self._must_answer()
         found = self._lease.attempt(identity, seconds, abandoned, place)
         if found.held and not self._leads:
@@ -151,7 +165,7 @@ class SimulatedCluster:
         return found
 
     async def place(self) -> str:
-        """How far the journal of its last controller had come; empty: nobody has noted it."""
+        """Returns the last entry of the journal of the cluster's last controller; empty if none was noted."""
         self._must_answer()
         return self._lease.place()
 
@@ -162,7 +176,7 @@ class SimulatedCluster:
         self._lease.resign(identity)
 
     async def close(self) -> None:
-        """Saves, if this process is the one that may."""
+        """Saves the cluster if this process holds its lease."""
         if self._leads or self._saving is not None:
             self._save()
         self._closed = True
@@ -170,21 +184,21 @@ class SimulatedCluster:
             inbox.wake.set()
 
     def reach(self, unreachable: str) -> None:
-        """From now on the cluster does not answer, for that reason; empty: it does again."""
+        """Makes the cluster not answer from now on, for that reason; empty: it answers again."""
         if unreachable == self.unreachable:
             return
         self._pump()
         self._state = replace(self._state, unreachable=unreachable)
         for inbox in self._inboxes:
             if unreachable:
-                inbox.put(Lost(self.name, unreachable))
+                inbox.put(ClusterLost(self.name, unreachable))
             else:
-                inbox.put(*self._untold, Synced(self.name, self._model.server_version))
+                inbox.put(*self._untold, ClusterSynced(self.name, self._model.server_version))
         self._untold.clear()
         self._save_soon()
 
     def touch(self) -> None:
-        """Something was done to the model: tells it to the readers, and saves it soon."""
+        """Announces what was done to the model to the readers, and saves it soon."""
         self._pump()
         self._save_soon()
 
@@ -195,7 +209,7 @@ class SimulatedCluster:
         return model, state
 
     def _take_over(self) -> None:
-        """Another process may have moved the cluster on: what it left is the truth."""
+        """Loads what another process may have changed meanwhile."""
         before = {_key(thing): thing for thing in self._model.things()}
         self._model, self._state = self._restore()
         # Also lets go of an action that a killed process has left half written.
@@ -204,25 +218,27 @@ class SimulatedCluster:
         if before == after:
             return
         for inbox in self._inboxes:
-            inbox.put(*(Gone(self.name, thing) for key, thing in before.items() if key not in after))
+            inbox.put(*(Deleted(self.name, thing) for key, thing in before.items() if key not in after))
             self._list(inbox)
 
     def _must_answer(self) -> None:
         if self.unreachable:
-            raise UnreachableError(f"cluster {self.name} does not answer: {self.unreachable}")
+            raise UnreachableError(
+                f"cluster {self.name} does not answer: {self.unreachable}", reason=self.unreachable
+            )
 
     def _now(self) -> float:
         return (self._clock.now() - self._state.began).total_seconds()
 
     def _list(self, inbox: EventInbox) -> None:
         if self.unreachable:
-            inbox.put(Lost(self.name, self.unreachable))
+            inbox.put(ClusterLost(self.name, self.unreachable))
             return
-        inbox.put(*(Seen(self.name, thing) for thing in self._model.things()))
-        inbox.put(Synced(self.name, self._model.server_version))
+        inbox.put(*(Upserted(self.name, thing) for thing in self._model.things()))
+        inbox.put(ClusterSynced(self.name, self._model.server_version))
 
     def _pump(self) -> None:
-        """Lets the model live until now, and hands out what happened."""
+        """Advances the model until now, and hands out what happened."""
         told = [event for _, event in self._model.advance(self._now())]
         if not told:
             return
@@ -235,7 +251,7 @@ class SimulatedCluster:
             self._save_soon()
 
     async def _pause(self, inbox: EventInbox) -> None:
-        """Until something is to be read or done in the model."""
+        """Waits until there is something to read or to do in the model."""
         ways: list[asyncio.Task[Any]] = [asyncio.create_task(inbox.wake.wait())]
         due = self._model.next_at()
         if due is not None:
@@ -255,7 +271,8 @@ class SimulatedCluster:
         self._saving = asyncio.get_running_loop().call_later(max(0.0, wait), self._save_in_time)
 
     def _save_in_time(self) -> None:
-        """What a full disk does not take yet is in memory, and the actions are in their file: whoever acts hears of it."""
+        """What a full disk does not take yet is in memory, and the actions are in their file: whoever acts hears of
+        it."""
         try:
             self._save()
         except OSError as error:
@@ -273,5 +290,5 @@ class SimulatedCluster:
         self._clock.save()
 
 
-def _key(thing: Thing) -> tuple[str, str, str]:
+def _key(thing: ClusterObject) -> tuple[str, str, str]:
     return getattr(thing, "kind", type(thing).__name__), getattr(thing, "namespace", ""), thing.name

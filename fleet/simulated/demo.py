@@ -1,4 +1,4 @@
-"""The demo's fleet: five sites, five clusters, and one of each thing that a real fleet has to show."""
+"""The fleet of the demo: five sites, five clusters, and one of each problem that a real fleet has."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fleet.simulated.fleets import POOL_LABEL, PoolShape, Shape, booted, budget,
 BEGAN = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
 SEED = 7
 SPEED = 60.0
-"""Simulated seconds in one of the wall's: a rollout of half an hour is watched in half a minute."""
+"""Simulated seconds per second of the wall clock: a rollout of half an hour takes half a minute."""
 
 OLD = Release(
     "44.20260928.3.0", "sha256:0d5c1f2be9a7438c6ef0b2d94a71c85e3f60927db8143ca5e7f9d0618b2c34ea", "6.10.12"
@@ -37,7 +37,7 @@ HOMEMADE = Release(
     "sha256:7a90e4c18d3f526b0b1c9d8e7f6a5b4c3d2e1f00f1e2d3c4b5a697887766554f",
     "6.11.4-trace",
 )
-"""Of no stream: what somebody put on a node for an afternoon."""
+"""A release of no stream, which somebody has put on a node."""
 
 POLICY = f"""\
 # The policy of the simulated fleet. docs/policy.md tells of every key.
@@ -107,22 +107,22 @@ quorums:
 """
 
 FAILING = "n-0124"
-"""In west; it boots its old version."""
+"""A node in west that boots its old version."""
 CORDONED = "n-0112"
-"""In west, by somebody."""
+"""A node in west that somebody has cordoned."""
 DRIFTED = "n-0121"
-"""In west."""
+"""A node in west with a release of no stream."""
 CHECKOUT = "n-0011"
-"""In east, with the one pod of web/checkout, whose budget wants one."""
+"""A node in east with the only pod of web/checkout, whose budget wants one."""
 DEBUG = "n-0019"
-"""In east, with ops/debug, a pod that nobody would make anew."""
+"""A node in east with ops/debug, a pod without an owner."""
 
 STRETCHED = ("nyc", "bos", "iad")
-"""Where the members of west's etcd are."""
+"""The sites of the members of west's etcd."""
 LINKS = (Link("nyc", "bos", 0.006), Link("nyc", "iad", 0.007), Link("bos", "iad", 0.012))
 
 ENTRIES = 1_250_000
-"""That an etcd has applied."""
+"""The number of entries that an etcd has applied."""
 
 WORKER = Resources(8000, 32 << 30, 110)
 LARGE = Resources(16000, 64 << 30, 110)
@@ -130,7 +130,7 @@ SMALL = Resources(4000, 8 << 30, 60)
 
 
 class DemoCluster(Struct, frozen=True):
-    """`unreachable`: why it does not answer; empty: it does."""
+    """One cluster of the demo. `unreachable`: why it does not answer; empty if it does."""
 
     name: str
     site: str
@@ -210,7 +210,7 @@ def _change(
 
 
 def _stretched(snapshot: Snapshot) -> Snapshot:
-    """Its control plane is in three sites."""
+    """Spreads the control plane over three sites."""
     control = (node.name for node in snapshot.nodes if node.labels[POOL_LABEL] == "control")
     sites = dict(zip(control, STRETCHED, strict=True))
     nodes = (
@@ -225,7 +225,7 @@ def _stretched(snapshot: Snapshot) -> Snapshot:
 
 
 def _etcd(snapshot: Snapshot, name: str = "", links: tuple[Link, ...] = ()) -> Snapshot:
-    """Stacked: a member on each control-plane node, the first leads."""
+    """Returns a stacked etcd: a member on each control-plane node; the first leads."""
     nodes = [node for node in snapshot.nodes if node.labels[POOL_LABEL] == "control"]
     members = tuple(
         Member(
@@ -247,7 +247,7 @@ def _etcd(snapshot: Snapshot, name: str = "", links: tuple[Link, ...] = ()) -> S
 
 
 def _checkout(snapshot: Snapshot) -> Snapshot:
-    """A budget that can never allow anything."""
+    """Adds a budget that can never allow an eviction."""
     pod = Pod("", "", "", node=CHECKOUT, requests=Resources(250, 512 << 20, 1))
     workloads, pods = deployment("web", "checkout", 1, replace(pod, node_selector={POOL_LABEL: "workers"}))
     guard = budget("web", "checkout", 1, min_available=1)

@@ -1,4 +1,4 @@
-"""Made-up clusters: nodes in pools and zones, and workloads with budgets upon them, from a shape and a seed."""
+"""Generates clusters from a shape and a seed: nodes in pools and zones, and workloads with budgets."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ RULES: tuple[dict[str, int | str], ...] = (
     {"max_unavailable": "25%"},
     {},
 )
-"""What budgets of made-up workloads say; an empty one: no budget."""
+"""The rules of the generated budgets; an empty one: no budget."""
 NAMES = ("api", "auth", "cart", "feed", "geo", "mail", "media", "pay", "queue", "search", "stock", "users")
 SETS = ("postgres", "redis", "kafka", "minio", "elastic", "etcd")
 ODD = 29
-"""One of so many nodes has a unit that failed before any rollout; another one a package on top of its release."""
+"""One in so many nodes has a unit that failed before any rollout; another has a package layered on its release."""
 SPACES = ("web", "shop", "core", "data", "ops", "batch")
 
 
@@ -44,25 +44,25 @@ class PoolShape(Struct, frozen=True):
     nodes: int
     size: Resources = Resources(8000, 32 << 30, 110)
     control: bool = False
-    """Tainted against pods, with the static pods of a control plane."""
+    """Control-plane nodes: tainted, with static pods."""
 
 
 class Shape(Struct, frozen=True):
-    """What a cluster is like. Deployments run in its first pool, StatefulSets in the one named `storage`, if any."""
+    """The shape of a cluster. Deployments run in its first pool, StatefulSets in the one named `storage`, if any."""
 
     pools: tuple[PoolShape, ...]
     zones: tuple[str, ...] = ("a", "b", "c")
     deployments: int = 12
-    """With 2 to 6 replicas each."""
+    """The number of Deployments, with 2 to 6 replicas each."""
     sets: int = 2
-    """StatefulSets of 3."""
+    """The number of StatefulSets, with 3 replicas each."""
     jobs: int = 1
     first: int = 1
-    """Number of the first node's name: unique in a fleet, if one counts on."""
+    """The number in the first node's name. Names are unique in a fleet if the next cluster counts on from there."""
 
 
 class Grown(Struct):
-    """What is being made."""
+    """The objects of a cluster while it is generated."""
 
     nodes: list[Node]
     machines: list[Machine]
@@ -106,7 +106,7 @@ def make_cluster(
 
 
 def booted(node: Node, machine: Machine, release: Release) -> tuple[Node, Machine]:
-    """The same two, running that release."""
+    """Returns the node and its machine with that release booted."""
     image = f"Simulated OS {release.version}"
     return (
         replace(node, os_image=image, kernel=release.kernel),
@@ -115,7 +115,7 @@ def booted(node: Node, machine: Machine, release: Release) -> tuple[Node, Machin
 
 
 def deployment(space: str, name: str, replicas: int, pod: Pod) -> tuple[list[Workload], list[Pod]]:
-    """With its ReplicaSet; `pod` says what its pods are like."""
+    """Returns a Deployment with its ReplicaSet and pods. `pod` is the template."""
     set_name = f"{name}-{_suffix(Random(f'{space}/{name}'), 9)}"  # noqa: S311
     owner, rng = Owner("ReplicaSet", set_name, f"rs-{space}-{name}"), Random(f"{space}/{name}")  # noqa: S311
     return [
@@ -133,7 +133,8 @@ def deployment(space: str, name: str, replicas: int, pod: Pod) -> tuple[list[Wor
 
 
 def budget(space: str, name: str, replicas: int, **rule: int | str) -> Budget:
-    """Of the workload of that name, already counted by its controller; all its pods are healthy."""
+    """Returns a budget of the workload of that name, with the status that its controller would write; all pods are
+    healthy."""
     made = Budget(space, name, f"b-{space}-{name}", Selector({"app": name}), **rule)  # type: ignore[arg-type]
     if made.min_available is not None:
         desired = share(made.min_available, replicas)
@@ -234,7 +235,7 @@ def _deployments(grown: Grown, shape: Shape, rng: Random) -> None:
 
 
 def _rule(replicas: int, rng: Random) -> dict[str, int | str]:
-    """One that lets at least one pod go: a budget that never does is put there on purpose."""
+    """Draws a budget rule that allows at least one eviction. A budget that never does is made on purpose only."""
     rule = rng.choice(RULES)
     if rule and budget("", "", replicas, **rule).disruptions_allowed == 0:
         return {"max_unavailable": 1}
@@ -286,7 +287,7 @@ def _add(
 
 
 def _placed(cluster: str, grown: Grown) -> Iterator[Pod]:
-    """Each on the node that a scheduler gives it, the bound ones first."""
+    """Returns the pods on the nodes that a scheduler gives them, those already bound first."""
     objects = Objects(cluster)
     bound = [pod for pod in grown.pods if pod.node]
     objects.load(grown.nodes, bound, (), (), ())

@@ -26,12 +26,12 @@ LOOKS = 10
 class SavedCluster(Struct, frozen=True, kw_only=True):
     format: int = FORMAT
     began: datetime
-    """When the model's time was 0."""
+    """The wall-clock time at the model's time 0."""
     unreachable: str = ""
-    """Why the cluster does not answer; empty: it does."""
+    """Why the cluster does not answer; empty if it does."""
     behaviour: SavedBehaviour
     acted: int = 0
-    """Actions up to here are in the model."""
+    """The number of actions that the saved model includes."""
     model: Raw
 
 
@@ -50,7 +50,7 @@ class StateFile:
         self._count = 0
 
     def restore(self) -> tuple[Model, SavedCluster]:
-        """Raises FleetError where the files are not there or not ours."""
+        """Returns the saved cluster. Raises FleetError if its files are missing or not fleet's."""
         try:
             for _ in range(LOOKS):
                 state = msgspec.json.decode(self._path.read_bytes(), type=SavedCluster)
@@ -75,7 +75,7 @@ class StateFile:
         return model, state
 
     def add(self, action: AnyAction, at: float) -> None:
-        """Comes before the action acts on the model."""
+        """Appends an action to the file, before it acts on the model."""
         self._count += 1
         with self._acts.open("ab") as file:
             file.write(msgspec.json.encode(SavedAction(self._count, at, action)) + b"\n")

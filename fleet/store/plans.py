@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from fleet.core.planning.plan import Plan, short_id
 from fleet.core.records.errors import SchemaError, TamperedError, UsageError
-from fleet.store.db.database import Database, Transaction
+from fleet.store.db.database import SqlDatabase, Transaction
 from fleet.store.journal import chain
 from fleet.store.settings import set_in
 
@@ -25,7 +25,7 @@ SHOWN = 5
 """So many plans are named where a prefix fits several."""
 
 
-Kind = TypeVar("Kind")
+PlanType = TypeVar("PlanType")
 
 
 class PlanRow(Struct, frozen=True):
@@ -43,7 +43,7 @@ class PlanRow(Struct, frozen=True):
 
 
 class Plans:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
     def save(self, plan: Plan, looker: str = "") -> Plan:
@@ -148,7 +148,7 @@ def _keep(transaction: Transaction, plan_id: str) -> None:
     transaction.run("DELETE FROM setting WHERE key LIKE ? AND value = ?", [f"{LOOKED}%", plan_id])
 
 
-def _read(text: str, kind: type[Kind]) -> Kind:
+def _read(text: str, kind: type[PlanType]) -> PlanType:
     try:
         return msgspec.json.decode(text, type=kind)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Mapping
 
 from fleet.core.records.requests import RequestKind
-from fleet.store.db.database import Database
+from fleet.store.db.database import SqlDatabase
 
 
-class RequestBook:
-    def __init__(self, database: Database) -> None:
+class SqlRequestCounts:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
     def add(self, cluster: str, counts: Mapping[RequestKind, int]) -> None:

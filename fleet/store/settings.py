@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fleet.store.db.database import Database, Transaction
+from fleet.store.db.database import SqlDatabase, Transaction
 
 
-class Settings:
-    def __init__(self, database: Database) -> None:
+class HomeSettings:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
     def get(self, key: str) -> str | None:

@@ -5,48 +5,48 @@ from __future__ import annotations
 from pathlib import Path
 from types import TracebackType
 
-from fleet.store.db.address import Address, missing
-from fleet.store.db.database import Database
+from fleet.store.db.address import DatabaseAddress, missing
+from fleet.store.db.database import SqlDatabase
 from fleet.store.db.schema import NEWEST, version
 from fleet.store.db.sqlite import SqliteDatabase
 from fleet.store.inventory.clusters import Clusters
-from fleet.store.inventory.held import HeldBoard
-from fleet.store.inventory.inventory import Inventory
+from fleet.store.inventory.held import SqlBlockerStore
+from fleet.store.inventory.inventory import SqlInventory
 from fleet.store.journal.checkpoints import Checkpoints
-from fleet.store.journal.folds import Folds
-from fleet.store.journal.journal import Journal
-from fleet.store.journal.lease import Lease
+from fleet.store.journal.folds import SqlFolds
+from fleet.store.journal.journal import SqlJournal
+from fleet.store.journal.lease import ControllerLease
 from fleet.store.plans import Plans
-from fleet.store.requests import RequestBook
-from fleet.store.settings import Settings
+from fleet.store.requests import SqlRequestCounts
+from fleet.store.settings import HomeSettings
 
 
 class Store:
     """One connection, for one process; threads may share it, and wait for each other."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqlDatabase) -> None:
         """Of a database that is at the newest schema."""
         self._database = database
-        self.journal = Journal(database)
+        self.journal = SqlJournal(database)
         self.checkpoints = Checkpoints(database)
-        self.lease = Lease(database)
+        self.lease = ControllerLease(database)
         self.clusters = Clusters(database)
-        self.inventory = Inventory(database)
+        self.inventory = SqlInventory(database)
         self.plans = Plans(database)
-        self.held = HeldBoard(database)
-        self.requests = RequestBook(database)
-        self.folds = Folds(database)
-        self.settings = Settings(database)
+        self.held = SqlBlockerStore(database)
+        self.requests = SqlRequestCounts(database)
+        self.folds = SqlFolds(database)
+        self.settings = HomeSettings(database)
 
     @classmethod
     def open(cls, place: str | Path, *, create: bool = True) -> Store:
-        """`place`: the path of an SQLite file, or a URL (`Address.parse`). Brings an older schema to the newest.
+        """`place`: the path of an SQLite file, or a URL (`DatabaseAddress.parse`). Brings an older schema to the newest.
 
         `create`: make the SQLite file, or the tables in an empty PostgreSQL database; the folder, or the database,
         must be there. Raises SchemaError where it is newer than this program, or not ours; StoreError where it is
         missing, locked, full or refuses; UsageError for a URL that is none.
         """
-        address = Address.parse(place)
+        address = DatabaseAddress.parse(place)
         database = _connect(address, create)
         try:
             found = version(database)
@@ -79,7 +79,7 @@ class Store:
         self.close()
 
 
-def _connect(address: Address, create: bool) -> Database:
+def _connect(address: DatabaseAddress, create: bool) -> SqlDatabase:
     if address.kind == "sqlite":
         return SqliteDatabase(address, create=create)
     from fleet.store.db.postgres import PostgresDatabase

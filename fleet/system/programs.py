@@ -29,7 +29,7 @@ Keep = Callable[[bytearray], None]
 """Cuts what was kept of an output so far to the part that is wanted."""
 
 
-class Ended(Struct, frozen=True):
+class FinishedProgram(Struct, frozen=True):
     code: int
     """Its exit code; of one that was killed by a signal, the number of the signal as a negative number."""
     out: bytes
@@ -56,7 +56,7 @@ def last(most: int) -> Keep:
 
 async def run(
     argv: Sequence[str], env: Mapping[str, str], seconds: float, keep: Keep, folder: Path | None = None
-) -> Ended:
+) -> FinishedProgram:
     """Runs a program without standard input, until it ends. `keep` is applied to each of its two outputs. `folder`: where
     it runs; not given: where this process does.
 
@@ -79,7 +79,7 @@ async def run(
             for each in outputs:
                 each.close()
     out, err = (bytes(each.kept) for each in outputs)
-    return Ended(process.returncode, out, err)
+    return FinishedProgram(process.returncode, out, err)
 
 
 def end_group(leader: int) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fleet.core.capacity.capacity import Room
+from fleet.core.capacity.capacity import ClusterCapacity
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.pod import Pod
@@ -287,11 +287,11 @@ def _read(lab: Lab) -> Snapshot:
     return asyncio.run(read())
 
 
-def _room(snapshot: Snapshot) -> Room:
+def _room(snapshot: Snapshot) -> ClusterCapacity:
     view = ClusterView(snapshot.cluster)
     for thing in snapshot.things():
-        view.see(thing)
-    return view.room
+        view.upsert(thing)
+    return view.capacity
 
 
 def _asked(puzzles: Sequence[Puzzle], snapshot: Snapshot) -> dict[int, tuple[str, str]]:
@@ -304,7 +304,7 @@ def _asked(puzzles: Sequence[Puzzle], snapshot: Snapshot) -> dict[int, tuple[str
     for each in puzzles:
         going = sorted(on[each.leaver], key=lambda pod: pod.name)
         assert len(going) == len(each.going) and all(pod.owner for pod in going)
-        lack = room.lack(each.leaver, going)
+        lack = room.shortfall(each.leaver, going)
         answers[each.seed] = (lack.pod.name if lack else "", _modelled(each, going, snapshot))
     return answers
 
@@ -354,7 +354,7 @@ def _compared(
                 fleet,
                 model,
                 frozenset(pod["metadata"]["labels"]["replicas"] for pod in waiting),
-                agreed=all(room.lack("", [pod]) is not None for pod in mine),
+                agreed=all(room.shortfall("", [pod]) is not None for pod in mine),
                 preempted=left[each.name] < ordinary,
                 going=len(each.going),
             )

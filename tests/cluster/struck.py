@@ -23,9 +23,9 @@ from fleet.app.rollouts.run import run
 from fleet.app.wiring.home import Home
 from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.store import Store
-from fleet.store.db.address import Address
-from fleet.store.db.database import Database, Transaction
-from fleet.store.journal.journal import Journal
+from fleet.store.db.address import DatabaseAddress
+from fleet.store.db.database import SqlDatabase, Transaction
+from fleet.store.journal.journal import SqlJournal
 from tests.cluster.journal import label
 
 Side = Literal["before", "after"]
@@ -36,9 +36,9 @@ Strike = Callable[[Side, Sequence[str]], None]
 class Brink:
     """A database; `edge` is called right before each commit."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
-        self.address: Address = database.address
+        self.address: DatabaseAddress = database.address
         self.bind, self.tables = database.bind, database.tables
         self.settle, self.close = database.settle, database.close
         self.edge: Callable[[], None] = lambda: None
@@ -53,10 +53,10 @@ class Brink:
             self.edge()
 
 
-class StruckJournal(Journal):
+class StruckJournal(SqlJournal):
     strike: Strike
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqlDatabase) -> None:
         self._brink = Brink(database)
         super().__init__(self._brink)
 
@@ -69,7 +69,7 @@ class StruckJournal(Journal):
 
 
 class StruckStore(Store):
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqlDatabase) -> None:
         super().__init__(database)
         self.journal = StruckJournal(database)
 

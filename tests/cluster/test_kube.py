@@ -11,8 +11,18 @@ import pytest
 import yaml
 
 from fleet.core.records.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError
-from fleet.core.rollout.action import Action, Clear, Cordon, Mark, Reboot, Result, Stage, Uncordon, Unmark
-from fleet.core.rollout.event import Gone, Lost, Seen, Synced
+from fleet.core.rollout.action import (
+    Action,
+    CancelRequest,
+    Cordon,
+    Mark,
+    Reboot,
+    Result,
+    Stage,
+    Uncordon,
+    Unmark,
+)
+from fleet.core.rollout.event import ClusterLost, ClusterSynced, Deleted, Upserted
 from fleet.kube.client.readiness import Readiness
 from fleet.kube.objects.permissions import PERMISSIONS
 from fleet.lab import Lab
@@ -76,7 +86,7 @@ def test_the_controllers_account_may_do_all_that_fleet_does(
             await sight.until(lambda: not sight.pods_of("debug"), "the node is drained")
             rebooting = await hand(Reboot, name, token=f"{token}/1", release=RELEASE, boot_id=boot_id)
             assert rebooting.result is Result.DONE
-            for kind in (Clear, Uncordon, Unmark):
+            for kind in (CancelRequest, Uncordon, Unmark):
                 assert (await hand(kind, name)).result is Result.DONE
         assert (await ours.lead("fleet@a/1/1", 15, lambda _: False)).held
         await ours.resign("fleet@a/1/1")
@@ -263,7 +273,7 @@ def test_an_api_server_that_restarts_and_has_forgotten(fresh_lab: Lab) -> None:
             first = dict(sight.nodes)
             await asyncio.to_thread(fresh_lab.stop_apiserver)
             await sight.until(lambda: not sight.synced, "the loss")
-            lost = next(event for event in reversed(sight.log) if isinstance(event, Lost))
+            lost = next(event for event in reversed(sight.log) if isinstance(event, ClusterLost))
             assert lost.why
             outcome = await Hand(world, sight)(Cordon, next(iter(first)))
             assert outcome.result is Result.UNKNOWN
@@ -272,13 +282,13 @@ def test_an_api_server_that_restarts_and_has_forgotten(fresh_lab: Lab) -> None:
             await asyncio.to_thread(fresh_lab.start_apiserver)
             await sight.until(lambda: sight.synced, "synced again")
             told = sight.log[at:]
-            assert not [event for event in told if isinstance(event, Gone)]
-            assert any(isinstance(event, Synced) for event in told)
+            assert not [event for event in told if isinstance(event, Deleted)]
+            assert any(isinstance(event, ClusterSynced) for event in told)
             assert set(sight.nodes) == set(first)
             await asyncio.to_thread(
                 rest.patch, f"/api/v1/nodes/{next(iter(first))}", {"spec": {"unschedulable": True}}
             )
             await sight.until(lambda: sight.nodes[next(iter(first))].unschedulable, "a change after that")
-            assert isinstance(sight.log[-1], Seen)
+            assert isinstance(sight.log[-1], Upserted)
 
     tell(fresh_lab, rest, story)

@@ -12,7 +12,7 @@ import pytest
 
 from fleet.core.objects.node import Node
 from fleet.core.records.errors import FleetError
-from fleet.core.rollout.event import Event, Lost, Seen, Synced
+from fleet.core.rollout.event import ClusterEvent, ClusterLost, ClusterSynced, Upserted
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.cluster import KubeCluster
 from fleet.kube.watch.informers import HealthCheck
@@ -36,7 +36,7 @@ class RealClock:
 
 class Ear:
     def __init__(self, fleets: KubeCluster) -> None:
-        self.log: list[Event] = []
+        self.log: list[ClusterEvent] = []
         self._fleets = fleets
         self._news = asyncio.Condition()
 
@@ -47,7 +47,7 @@ class Ear:
                     self.log.append(event)
                     self._news.notify_all()
 
-    async def hears(self, wanted: Callable[[Event], bool], after: int = 0) -> int:
+    async def hears(self, wanted: Callable[[ClusterEvent], bool], after: int = 0) -> int:
         """The place after the first such event."""
         async with asyncio.timeout(SECONDS), self._news:
             while not any(map(wanted, self.log[after:])):
@@ -68,9 +68,9 @@ async def ready(cluster: Cluster) -> None:
             await asyncio.sleep(0.5)
 
 
-def told(name: str, value: str) -> Callable[[Event], bool]:
-    def is_it(event: Event) -> bool:
-        node = event.thing if isinstance(event, Seen) and isinstance(event.thing, Node) else None
+def told(name: str, value: str) -> Callable[[ClusterEvent], bool]:
+    def is_it(event: ClusterEvent) -> bool:
+        node = event.thing if isinstance(event, Upserted) and isinstance(event.thing, Node) else None
         return node is not None and node.name == name and node.labels.get("change") == value
 
     return is_it
@@ -90,7 +90,7 @@ def test_a_restored_etcd_is_noticed_and_a_restart_of_the_api_server_mends_it(
         listening = asyncio.create_task(ear.listen())
         try:
             label(cluster, name, "before")
-            await ear.hears(lambda event: isinstance(event, Synced))
+            await ear.hears(lambda event: isinstance(event, ClusterSynced))
             await asyncio.to_thread(fresh_lab.keep_etcd, tmp_path / "kept")
             for number in range(LOST):
                 label(cluster, name, f"lost-{number}")
@@ -103,13 +103,15 @@ def test_a_restored_etcd_is_noticed_and_a_restart_of_the_api_server_mends_it(
             assert listed["metadata"]["labels"]["change"] == last
             assert stored["metadata"]["labels"]["change"] == "before"
             await ready(cluster)
-            at = await ear.hears(lambda event: isinstance(event, Lost) and "restart all" in event.why, at)
+            at = await ear.hears(
+                lambda event: isinstance(event, ClusterLost) and "restart all" in event.why, at
+            )
             with pytest.raises(FleetError, match="its etcd holds it at"):
                 await fleets.read("here", datetime.now(UTC))  # noqa: TID251
             await asyncio.to_thread(fresh_lab.stop_apiserver)
             await asyncio.to_thread(fresh_lab.start_apiserver)
             at = await ear.hears(told(name, "before"), at)
-            await ear.hears(lambda event: isinstance(event, Synced), at)
+            await ear.hears(lambda event: isinstance(event, ClusterSynced), at)
         finally:
             await fleets.close()
             listening.cancel()

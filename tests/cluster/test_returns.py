@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fleet.core.rollout.returns import PAUSES
+from fleet.core.rollout.returning_pods import PAUSES
 from fleet.lab import Lab
 from tests.cluster.command import Fleet
 from tests.cluster.rest import Cluster

@@ -16,7 +16,7 @@ from fleet.core.releases.release import Release
 from fleet.core.rollout.action import (
     Action,
     AnyAction,
-    Clear,
+    CancelRequest,
     Cordon,
     Evict,
     Mark,
@@ -27,7 +27,7 @@ from fleet.core.rollout.action import (
     Uncordon,
     Unmark,
 )
-from fleet.core.rollout.event import Seen, Synced
+from fleet.core.rollout.event import ClusterSynced, Upserted
 from fleet.core.third_parties.parties import KEEP_OFF
 from fleet.drivers.ports import Cluster
 from tests.contract.sight import Sight
@@ -74,8 +74,8 @@ async def everything_is_seen_before_synced(world: World) -> None:
     await world.add_workload("Deployment", "shop", 2)
     await world.add_budget("shop", max_unavailable=1)
     async with Sight(world.cluster) as sight:
-        first = sight.log[: next(i for i, event in enumerate(sight.log) if isinstance(event, Synced))]
-        kinds = {type(event.thing).__name__ for event in first if isinstance(event, Seen)}
+        first = sight.log[: next(i for i, event in enumerate(sight.log) if isinstance(event, ClusterSynced))]
+        kinds = {type(event.thing).__name__ for event in first if isinstance(event, Upserted)}
         assert {"Node", "Budget", "Workload", "Machine"} <= kinds
         assert len(sight.nodes) == 2
         assert set(sight.machines) == set(sight.nodes)
@@ -531,12 +531,12 @@ async def a_request_is_cleared_by_its_own_rollout_alone(world: World) -> None:
         hand, name = Hand(world, sight), next(iter(sight.nodes))
         await hand(Stage, name, token=f"{ROLLOUT}/{name}/stage/0", release=RELEASE)
         await sight.until(lambda: sight.machines[name].request is not None, "the request")
-        assert (await hand(Clear, name, rollout=OTHER)).result is Result.DONE
+        assert (await hand(CancelRequest, name, rollout=OTHER)).result is Result.DONE
         assert (await hand(Mark, name)).result is Result.DONE
         await sight.until(lambda: sight.nodes[name].pending_taint, "a later change")
         assert sight.machines[name].request is not None
         for _ in range(2):
-            assert (await hand(Clear, name)).result is Result.DONE
+            assert (await hand(CancelRequest, name)).result is Result.DONE
         await sight.until(lambda: sight.machines[name].request is None, "no request")
 
 

@@ -13,7 +13,7 @@ from fleet.core.objects.node import Node
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.objects.volumes import PersistentVolume
 from fleet.core.objects.workload import Workload
-from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced
+from fleet.core.rollout.event import ClusterEvent, ClusterLost, ClusterSynced, Deleted, Upserted
 from fleet.core.third_parties.maintenance import Maintenance
 from fleet.drivers.ports import Cluster
 from tests.contract.world import NAMESPACE
@@ -34,7 +34,7 @@ class Sight:
         self.attachments: dict[str, Attachment] = {}
         self.maintenances: dict[tuple[str, str, str], Maintenance] = {}
         self.synced = False
-        self.log: list[Event] = []
+        self.log: list[ClusterEvent] = []
         self._cluster = cluster
         self._news = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
@@ -77,7 +77,7 @@ class Sight:
 
     def history(self, name: str) -> list[Pod]:
         """Every state in which a pod of that name was seen."""
-        things = [event.thing for event in self.log if isinstance(event, Seen)]
+        things = [event.thing for event in self.log if isinstance(event, Upserted)]
         return [thing for thing in things if isinstance(thing, Pod) and thing.name == name]
 
     def budget(self, name: str) -> Budget:
@@ -122,18 +122,18 @@ class Sight:
             async with self._news:
                 self._news.notify_all()
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: ClusterEvent) -> None:
         self.log.append(event)
         match event:
-            case Seen(_, thing):
+            case Upserted(_, thing):
                 table, key = self._place(thing)
                 table[key] = thing
-            case Gone(_, thing):
+            case Deleted(_, thing):
                 table, key = self._place(thing)
                 table.pop(key, None)
-            case Synced():
+            case ClusterSynced():
                 self.synced = True
-            case Lost():
+            case ClusterLost():
                 self.synced = False
 
     def _place(self, thing: object) -> tuple[dict[Any, Any], Any]:

@@ -17,7 +17,7 @@ from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import QuorumRule
 from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.action import AnyAction, Outcome, Reboot, Result
-from fleet.core.rollout.event import Seen
+from fleet.core.rollout.event import Upserted
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Goal, Rollout, Start
 from fleet.drivers.controller import Controller
@@ -158,7 +158,7 @@ class Rolling:
         """A node that has booted anew has its member again."""
         boots = {node.name: node.boot_id for node in self._nodes}
         async for event in cluster.events():
-            if isinstance(event, Seen) and isinstance(node := event.thing, Node):
+            if isinstance(event, Upserted) and isinstance(node := event.thing, Node):
                 before, boots[node.name] = boots[node.name], node.boot_id
                 if before != node.boot_id:
                     self.members.start(node.name)

@@ -245,7 +245,7 @@ def test_one_that_lags_is_not_in_step_until_it_has_caught_up(binary: Path, tmp_p
         assert {each.name for each in healthy(group, rule)} == {"m0", "m1"}
         held = quorum.held(group, rule, NodeRef("lab", "m1"), ())
         assert held is not None and "m2 is 6" in held.message and "entries behind" in held.message
-        assert "entries behind" in quorum.back(group, rule, NodeRef("lab", "m2"))
+        assert "entries behind" in quorum.why_not_recovered(group, rule, NodeRef("lab", "m2"))
         members.wan.heal()
         group = wait(etcd, lambda group: len(healthy(group, rule)) == 3)
         assert quorum.held(group, rule, NodeRef("lab", "m1"), ()) is None

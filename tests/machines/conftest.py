@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from fleet.lab import LabError
-from fleet.lab.machines import Machines, requirements
+from fleet.lab.machines import LabMachines, requirements
 from fleet.lab.machines.images import releases
 from tests.machines.host import powered
 from tests.machines.stack import Stack, stack_in
@@ -42,7 +42,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="module")
-def machines(may_run_machines: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+def machines(may_run_machines: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabMachines]:
     """One machine, w1, on release 1.0, in no cluster."""
     with powered(tmp_path_factory.mktemp("machines") / "m", ["w1"]) as up:
         yield up

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleet.lab.machines import Machines
+from fleet.lab.machines import LabMachines
 
 
 @contextmanager
-def powered(folder: Path, names: Sequence[str]) -> Iterator[Machines]:
+def powered(folder: Path, names: Sequence[str]) -> Iterator[LabMachines]:
     """Machines of these names, on release 1.0, until it is left."""
-    up = Machines.up(folder, names, tied=True, progress=print)
+    up = LabMachines.up(folder, names, tied=True, progress=print)
     try:
         yield up
     finally:
@@ -23,7 +23,7 @@ def powered(folder: Path, names: Sequence[str]) -> Iterator[Machines]:
 
 @dataclass(frozen=True)
 class Host:
-    machines: Machines
+    machines: LabMachines
     name: str
 
     def run(self, command: str, seconds: float = 120) -> str:

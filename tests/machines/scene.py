@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fleet.core.objects.machine import Work
-from fleet.hosts.record import Records
-from fleet.lab.machines import Machines
+from fleet.hosts.record import HostRecords
+from fleet.lab.machines import LabMachines
 from fleet.machines.job import unit_of
 from tests.machines.host import Host
 from tests.machines.test_hosts import BLOCKS, Fleet
@@ -22,13 +22,13 @@ VICTIM, OTHER = NAMES = ("till-1", "till-2")
 class Scene:
     """A rollout over three hosts, by a controller that runs as long as the scene."""
 
-    def __init__(self, machines: Machines, folder: Path) -> None:
+    def __init__(self, machines: LabMachines, folder: Path) -> None:
         self.machines = machines
         self.fleet = Fleet(machines, folder)
         self.hosts = [Host(machines, name) for name in NAMES]
         self.victim = Host(machines, VICTIM)
         self.rollout = ""
-        self._records = Records(folder / "hosts" / "tills")
+        self._records = HostRecords(folder / "hosts" / "tills")
 
     def wait(self, condition: Callable[[], object], what: str, seconds: float = 150) -> None:
         deadline = time.monotonic() + seconds
@@ -102,8 +102,8 @@ def started(host: Host, token: str) -> int:
 
 
 @contextmanager
-def two_machines(folder: Path) -> Iterator[Machines]:
-    up = Machines.up(folder, NAMES, tied=True, progress=print)
+def two_machines(folder: Path) -> Iterator[LabMachines]:
+    up = LabMachines.up(folder, NAMES, tied=True, progress=print)
     try:
         yield up
     finally:
@@ -112,7 +112,7 @@ def two_machines(folder: Path) -> Iterator[Machines]:
         up.down()
 
 
-def added(machines: Machines, folder: Path) -> Scene:
+def added(machines: LabMachines, folder: Path) -> Scene:
     """Both hosts are up, and in a fleet, in no cluster of Kubernetes."""
     found = Scene(machines, folder)
     for host in found.hosts:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fleet.lab.machines import Machines, agent
+from fleet.lab.machines import LabMachines, agent
 from fleet.lab.machines.images.releases import EDITIONS
 from tests.cluster.command import Fleet
 from tests.cluster.rest import Cluster, Json
@@ -35,7 +35,7 @@ pools:
 
 @dataclass(frozen=True)
 class Bed:
-    machines: Machines
+    machines: LabMachines
     fleet: Fleet
     kubeconfig: Path
     api: Cluster
@@ -144,7 +144,7 @@ def budget() -> Json:
     }
 
 
-def begin(machines: Machines, kubeconfig: Path, home: Path, more: str = "", control: str = "") -> Bed:
+def begin(machines: LabMachines, kubeconfig: Path, home: Path, more: str = "", control: str = "") -> Bed:
     """Installs fleet and the workload, and returns when every agent has spoken. `more`, `control`: of the policy."""
     fleet, api = Fleet(home), Cluster(kubeconfig, patience=60)
     hosts = tuple(Host(machines, each.name) for each in machines.all)

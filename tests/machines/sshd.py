@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.machines.access import Access, Address
+from fleet.machines.access import SshAccess, SshAddress
 from fleet.machines.ssh.host import Limit, Ssh
 
 PROGRAM = "/usr/sbin/sshd"
@@ -81,17 +81,17 @@ class Sshd:
                 os.kill(pid, signal.SIGCONT)
         self._silent = ()
 
-    def access(self, **changes: object) -> Access:
+    def access(self, **changes: object) -> SshAccess:
         options: dict[str, object] = {
             "config": str(self.folder / "config"),
             "identity": str(self.user_key),
             "sudo": False,
         }
-        return Access(**{**options, **changes})  # type: ignore[arg-type]
+        return SshAccess(**{**options, **changes})  # type: ignore[arg-type]
 
-    def host(self, access: Access | None = None, name: str = "127.0.0.1") -> Ssh:
+    def host(self, access: SshAccess | None = None, name: str = "127.0.0.1") -> Ssh:
         port = self.port if name == "127.0.0.1" else 0
-        return Ssh(Address(name, getuser(), port), access or self.access(), Limit())
+        return Ssh(SshAddress(name, getuser(), port), access or self.access(), Limit())
 
     def _answers(self) -> bool:
         try:

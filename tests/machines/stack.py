@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.quorum import Writer
 from fleet.core.quorum.groups import EtcdAccess
-from fleet.lab.machines import Machines
+from fleet.lab.machines import LabMachines
 from fleet.lab.machines.manifests import ETCD_PORT
 from fleet.lab.machines.stacked import ROLE, Stacked
 from tests.machines.host import powered
@@ -49,7 +49,7 @@ quorums:
 
 @dataclass(frozen=True)
 class Stack:
-    machines: Machines
+    machines: LabMachines
     control: Stacked
     bed: Bed
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fleet.lab.machines import Machines, cluster
+from fleet.lab.machines import LabMachines, cluster
 from tests.machines.client import Client
 from tests.machines.host import powered
 from tests.machines.idle import asked_in, resident
@@ -25,13 +25,13 @@ A_MINUTE = 5
 
 
 @pytest.fixture(scope="module")
-def machines(may_run_machines: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+def machines(may_run_machines: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabMachines]:
     with powered(tmp_path_factory.mktemp("machines") / "m", NAMES) as up:
         yield up
 
 
 @pytest.fixture(scope="module")
-def bed(machines: Machines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
+def bed(machines: LabMachines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
     """A cluster of three nodes with their agents and a workload."""
     lab = cluster.up(tmp_path_factory.mktemp("control-plane") / "lab", machines, tied=True, progress=print)
     try:

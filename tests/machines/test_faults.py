@@ -10,24 +10,24 @@ from collections.abc import Iterator
 
 import pytest
 
-from fleet.lab.machines import Machines
+from fleet.lab.machines import LabMachines
 from fleet.lab.machines.images.disk import Disk
 from tests.machines.scene import VICTIM, Scene, added, boots, started, two_machines
 
 
 @pytest.fixture(scope="module")
-def machines(may_run_machines: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+def machines(may_run_machines: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabMachines]:
     with two_machines(tmp_path_factory.mktemp("machines") / "m") as up:
         yield up
 
 
 @pytest.fixture(scope="module")
-def scene(machines: Machines, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+def scene(machines: LabMachines, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     return added(machines, tmp_path_factory.mktemp("fleet"))
 
 
 def test_a_network_that_is_cut_in_the_middle_of_a_stage_and_of_a_reboot_only_delays_them(
-    scene: Scene, machines: Machines
+    scene: Scene, machines: LabMachines
 ) -> None:
     before, disk = boots(scene.victim), Disk(machines.directory / VICTIM / "disk")
     machines.hold_releases()
@@ -49,7 +49,7 @@ def test_a_network_that_is_cut_in_the_middle_of_a_stage_and_of_a_reboot_only_del
 
 
 def test_a_host_whose_power_is_cut_while_it_writes_a_release_boots_the_old_one_and_starts_over(
-    scene: Scene, machines: Machines
+    scene: Scene, machines: LabMachines
 ) -> None:
     before, old = boots(scene.victim), scene.victim.boot_id()
     machines.hold_releases()

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from fleet.lab.machines import Machines
+from fleet.lab.machines import LabMachines
 from fleet.lab.machines.computer.command import run
 from tests.machines import setups
 from tests.machines.host import Host, powered
@@ -37,7 +37,7 @@ BROKEN = "1.4"
 class Fleet:
     """The command in a folder of its own, whose user has the hosts in `~/.ssh/config`."""
 
-    def __init__(self, machines: Machines, folder: Path, jump: Sshd | None = None) -> None:
+    def __init__(self, machines: LabMachines, folder: Path, jump: Sshd | None = None) -> None:
         """`jump`: each of five hosts is reached in another way, one of them through this server."""
         self.all = [Host(machines, each.name) for each in machines.all]
         self.hosts = self.all[:README_HAS]
@@ -67,7 +67,7 @@ class Fleet:
     def json(self, *words: str, code: int = 0) -> Any:
         return json.loads(self.run(*words, "-o", "json", code=code))
 
-    def offer(self, machines: Machines, *versions: str) -> None:
+    def offer(self, machines: LabMachines, *versions: str) -> None:
         """The policy's releases are these, with the digests that they have here."""
         found = dict(machines.commits()) | _more(machines)
         lines = [f'      - {{version: "{each}", digest: "sha256:{found[each]}"}}\n' for each in versions]
@@ -83,20 +83,20 @@ class Fleet:
         return ident
 
 
-def _more(machines: Machines) -> dict[str, str]:
+def _more(machines: LabMachines) -> dict[str, str]:
     refs = run("ostree", f"--repo={machines.repository}", "refs").split()
     ref = f"fleet-lab/{BROKEN}"
     return {BROKEN: run("ostree", f"--repo={machines.repository}", "rev-parse", ref)} if ref in refs else {}
 
 
 @pytest.fixture(scope="module")
-def machines(may_run_machines: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+def machines(may_run_machines: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabMachines]:
     with powered(tmp_path_factory.mktemp("machines") / "m", NAMES) as up:
         yield up
 
 
 @pytest.fixture(scope="module")
-def fleet(machines: Machines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def fleet(machines: LabMachines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     with sshd(tmp_path_factory.mktemp("jump")) as jump:
         found = Fleet(machines, tmp_path_factory.mktemp("fleet"), jump)
         for host in found.all:
@@ -104,7 +104,7 @@ def fleet(machines: Machines, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield found
 
 
-def test_the_five_commands_of_the_readme_upgrade_them(fleet: Fleet, machines: Machines) -> None:
+def test_the_five_commands_of_the_readme_upgrade_them(fleet: Fleet, machines: LabMachines) -> None:
     (fleet.folder / "hosts.yaml").write_text(BLOCKS[0] + MORE)
     fleet.offer(machines, "1.0", "1.1")
     before = fleet.boots()
@@ -123,7 +123,7 @@ def test_the_five_commands_of_the_readme_upgrade_them(fleet: Fleet, machines: Ma
 
 
 def test_a_controller_that_is_killed_again_and_again_reboots_each_host_once(
-    fleet: Fleet, machines: Machines
+    fleet: Fleet, machines: LabMachines
 ) -> None:
     inventory = fleet.folder / "hosts.yaml"
     slow = BLOCKS[0].replace("touch /run/out-of-service", "'echo $FLEET_NODE >>/var/hook; sleep 4'")
@@ -154,7 +154,7 @@ def test_a_controller_that_is_killed_again_and_again_reboots_each_host_once(
 
 
 def test_a_release_that_does_not_boot_is_rolled_back_and_halts_the_rollout(
-    fleet: Fleet, machines: Machines, tmp_path: Path
+    fleet: Fleet, machines: LabMachines, tmp_path: Path
 ) -> None:
     _commit_broken(machines, tmp_path)
     fleet.offer(machines, "1.0", "1.1", "1.2", BROKEN)
@@ -183,7 +183,7 @@ def test_a_release_that_does_not_boot_is_rolled_back_and_halts_the_rollout(
     _until(lambda: fleet.hosts[0].run("cat /var/service") == "in", "it is back in service")
 
 
-def _commit_broken(machines: Machines, folder: Path) -> None:
+def _commit_broken(machines: LabMachines, folder: Path) -> None:
     """1.2 with a check of its boot that never says yes, and a version of its own."""
     delta = folder / "delta/usr/lib"
     (delta / "fleet-lab").mkdir(parents=True)

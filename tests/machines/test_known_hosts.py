@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fleet.machines.access import Access, Address
+from fleet.machines.access import SshAccess, SshAddress
 from fleet.machines.ssh.host_keys import UnknownKeyError
 from fleet.machines.ssh.login import log_in, proxied
 from fleet.machines.ssh.openssh import asked
@@ -25,7 +25,7 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 def by_fleet(config: str, name: str) -> str:
     """known, new, changed or revoked."""
-    settings = asked(Address(name), Access(config=config))
+    settings = asked(SshAddress(name), SshAccess(config=config))
     line = proxied(settings.command)
     try:
         log_in(line, settings).close()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from fleet.lab import Lab
-from fleet.lab.machines import Machines, cluster
+from fleet.lab.machines import LabMachines, cluster
 from tests.cluster.rest import Cluster, Json
 from tests.machines.host import Host
 
@@ -54,7 +54,7 @@ def wait(condition: Callable[[], object], what: str, seconds: float = 180) -> No
 
 
 @pytest.fixture(scope="module")
-def node(machines: Machines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+def node(machines: LabMachines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     directory = tmp_path_factory.mktemp("control-plane") / "lab"
     lab: Lab = cluster.up(directory, machines, tied=True, progress=print)
     try:

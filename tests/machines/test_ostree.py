@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.lab.machines import Machines
+from fleet.lab.machines import LabMachines
 from fleet.lab.machines.computer import cgroups
 from tests.machines.host import Host
 
@@ -14,7 +14,7 @@ UPGRADE = "systemd-run --quiet --wait --unit=upgrade-test ostree admin upgrade"
 
 
 @pytest.fixture(scope="module")
-def host(machines: Machines) -> Host:
+def host(machines: LabMachines) -> Host:
     found = Host(machines, "w1")
     found.wait_until_good()
     return found
@@ -67,8 +67,8 @@ def test_power_that_is_cut_while_a_deployment_is_written_leaves_the_old_one_boot
 def test_another_process_finds_the_machines_and_nothing_is_left_when_they_are_stopped(
     may_run_machines: None, tmp_path: Path
 ) -> None:
-    started = Machines.up(tmp_path / "m", ["x1"], tied=True, progress=print)
-    found = Machines.load(tmp_path / "m")
+    started = LabMachines.up(tmp_path / "m", ["x1"], tied=True, progress=print)
+    found = LabMachines.load(tmp_path / "m")
     assert found.is_on("x1")
     assert found.run("x1", "hostname").stdout == "x1\n"
     container, bridge = found.all[0].container, found.all[0].bridge

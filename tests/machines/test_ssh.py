@@ -21,12 +21,12 @@ from msgspec.structs import replace
 from paramiko import SSHException
 
 from fleet.core.records.errors import AuthenticationError, UnreachableError
-from fleet.machines.access import Access, Address
+from fleet.machines.access import SshAccess, SshAddress
 from fleet.machines.errors import MachineError
 from fleet.machines.families import shell
 from fleet.machines.host import LostError, read
 from fleet.machines.ssh.host import Limit, Ssh, line
-from fleet.machines.ssh.host_keys import Known, UnknownKeyError, judge, parse
+from fleet.machines.ssh.host_keys import KnownHostKeys, UnknownKeyError, judge, parse
 from fleet.machines.ssh.login import dial, log_in
 from fleet.machines.ssh.openssh import asked
 from tests.machines.sshd import Sshd, sshd
@@ -223,7 +223,7 @@ def test_name_port_user_and_key_come_from_the_configuration(server: Sshd, tmp_pa
     async def tell(host: Ssh) -> None:
         assert (await host.run(("true",))).good
 
-    on(Ssh(Address("n-1"), server.access(identity=""), Limit()), tell)
+    on(Ssh(SshAddress("n-1"), server.access(identity=""), Limit()), tell)
 
 
 def test_jump_hosts_are_gone_through_one_behind_the_other(server: Sshd, tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ def test_jump_hosts_are_gone_through_one_behind_the_other(server: Sshd, tmp_path
         ran = await host.run(("sh", "-c", "echo $SSH_CONNECTION"))
         assert ran.good
 
-    on(Ssh(Address("n-1"), server.access(), Limit()), tell)
+    on(Ssh(SshAddress("n-1"), server.access(), Limit()), tell)
     accepted = (tmp_path / "log").read_text().count("Accepted publickey")
     assert accepted == 3
 
@@ -388,10 +388,10 @@ def test_who_speaks_no_ssh_is_told(tmp_path: Path) -> None:
     (tmp_path / "config").write_text("ConnectTimeout 5\n")
     with socketserver.TCPServer(("127.0.0.1", 0), Babbler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = Address("127.0.0.1", "jo", int(server.server_address[1]))
+        address = SshAddress("127.0.0.1", "jo", int(server.server_address[1]))
         for seed in range(12):
             said = babble(seed)
-            on(Ssh(address, Access(config=str(tmp_path / "config")), Limit()), tell)
+            on(Ssh(address, SshAccess(config=str(tmp_path / "config")), Limit()), tell)
         server.shutdown()
 
 
@@ -407,8 +407,8 @@ def test_a_command_that_leads_nowhere_is_told_with_its_words(server: Sshd) -> No
 
 def test_new_keys_for_the_session_are_agreed_on_under_the_same_host_key(server: Sshd) -> None:
     server.configure("Host *\n")
-    line = dial(asked(Address("127.0.0.1", getuser(), server.port), server.access()))
-    transport = log_in(line, asked(Address("127.0.0.1", getuser(), server.port), server.access()))
+    line = dial(asked(SshAddress("127.0.0.1", getuser(), server.port), server.access()))
+    transport = log_in(line, asked(SshAddress("127.0.0.1", getuser(), server.port), server.access()))
     try:
         transport.renegotiate_keys()
         assert transport.is_active()
@@ -444,7 +444,7 @@ def test_a_host_key_among_the_revoked_ones_is_refused(server: Sshd, tmp_path: Pa
 
 def test_the_address_must_not_be_known_with_another_key(server: Sshd) -> None:
     """CheckHostIP looks at no loopback address: that is asked of the judge alone."""
-    known = Known((*parse(server.known_hosts.read_text()),), "127.0.0.1", server.port, "10.0.0.9")
+    known = KnownHostKeys((*parse(server.known_hosts.read_text()),), "127.0.0.1", server.port, "10.0.0.9")
     shown = base64.b64decode(server.host_key.with_suffix(".pub").read_text().split()[1])
     judge(known, shown, datetime(2026, 1, 1, tzinfo=UTC))
     other = server.user_key.with_suffix(".pub").read_text()
@@ -499,8 +499,8 @@ def refuses(words: str, hint: str = "") -> Callable[[Ssh], Awaitable[None]]:
 def test_no_more_run_at_once_than_the_limit_says(server: Sshd, tmp_path: Path) -> None:
     async def run() -> None:
         limit = Limit(3)
-        access: Access = server.access()
-        address = Address("127.0.0.1", getuser(), server.port)
+        access: SshAccess = server.access()
+        address = SshAddress("127.0.0.1", getuser(), server.port)
         hosts = [Ssh(address, access, limit) for _ in range(9)]
         script = f"touch {tmp_path}/at-$$; ls {tmp_path}/at-* | wc -l; sleep 0.2; rm {tmp_path}/at-$$"
         try:

@@ -15,9 +15,9 @@ import pytest
 from msgspec import structs
 
 from fleet.core.records.errors import UsageError
-from fleet.machines.access import Access, Address, address_of
+from fleet.machines.access import SshAccess, SshAddress, address_of
 from fleet.machines.ssh import openssh
-from fleet.machines.ssh.settings import Settings
+from fleet.machines.ssh.settings import SshSettings
 from tests.machines.knownhosts import RELAY
 from tests.machines.sshconfigs import HOST, written
 from tests.machines.sshd import Sshd, sshd
@@ -78,7 +78,7 @@ def done_by_ssh(config: Path, server: Sshd, host: str = HOST) -> dict[str, objec
     }
 
 
-def meant_by_fleet(settings: Settings) -> dict[str, object]:
+def meant_by_fleet(settings: SshSettings) -> dict[str, object]:
     beside = [[each] if settings.certificates else [each, f"{each}-cert"] for each in settings.identities]
     return {
         "host": settings.host,
@@ -99,7 +99,7 @@ def command_of_ssh(config: Path, shell: Path) -> str:
     return found[1].strip() if found else ""
 
 
-def command_of_fleet(settings: Settings, config: Path) -> str:
+def command_of_fleet(settings: SshSettings, config: Path) -> str:
     """As ssh writes a jump: another ssh, with the hosts before it as -J."""
     if not settings.jumps:
         return settings.command
@@ -122,7 +122,7 @@ def test_fleet_goes_where_ssh_goes(server: Sshd, tmp_path: Path, monkeypatch: py
     seen: Counter[str] = Counter()
     for number in range(COUNT):
         config = written(chance, tmp_path / f"{number}", plain=False)
-        settings = openssh.asked(Address(HOST), Access(config=str(config)))
+        settings = openssh.asked(SshAddress(HOST), SshAccess(config=str(config)))
         assert meant_by_fleet(settings) == done_by_ssh(config, server), config.read_text()
         if settings.command or settings.jumps:
             seen["jump" if settings.jumps else "command"] += 1
@@ -144,11 +144,11 @@ def test_without_openssh_a_plain_configuration_is_read_as_ssh_reads_it(
     read = 0
     for number in range(PLAIN):
         config = written(chance, tmp_path / f"{number}", plain=True)
-        access = Access(config=str(config))
-        with_it = openssh.asked(Address(HOST), access)
+        access = SshAccess(config=str(config))
+        with_it = openssh.asked(SshAddress(HOST), access)
         with monkeypatch.context() as without:
             without.setattr(openssh, "PROGRAM", "no-such-ssh")
-            alone = openssh.asked(Address(HOST), access)
+            alone = openssh.asked(SshAddress(HOST), access)
         assert compared(alone) == compared(with_it), config.read_text()
         read += 1
     print(f"plain configurations without OpenSSH: {read}, all as ssh -G tells them")
@@ -167,7 +167,7 @@ def test_a_zone_is_no_token_and_nor_is_a_percent_in_files_of_all_users(
     )
     if not with_openssh:
         monkeypatch.setattr(openssh, "PROGRAM", "no-such-ssh")
-    settings = openssh.asked(Address(host), Access(config=str(config)))
+    settings = openssh.asked(SshAddress(host), SshAccess(config=str(config)))
     assert meant_by_fleet(settings) == done_by_ssh(config, server, host)
 
 
@@ -179,12 +179,12 @@ def test_without_openssh_what_is_not_plain_is_refused(
     seen: Counter[str] = Counter()
     for number in range(COUNT):
         config = written(chance, tmp_path / f"{number}", plain=False)
-        access = Access(config=str(config))
-        with_it = openssh.asked(Address(HOST), access)
+        access = SshAccess(config=str(config))
+        with_it = openssh.asked(SshAddress(HOST), access)
         with monkeypatch.context() as without:
             without.setattr(openssh, "PROGRAM", "no-such-ssh")
             try:
-                alone = openssh.asked(Address(HOST), access)
+                alone = openssh.asked(SshAddress(HOST), access)
             except UsageError as error:
                 assert f"{config}:" in error.message
                 seen["refused"] += 1
@@ -227,7 +227,7 @@ def test_a_user_s_own_files_are_read_as_ssh_reads_them(tmp_path: Path) -> None:
     assert (done.stdout, done.returncode) == (wanted, 0), done.stderr
 
 
-def compared(settings: Settings) -> dict[str, object]:
+def compared(settings: SshSettings) -> dict[str, object]:
     """Without the algorithms, of which this ssh has others."""
     told = structs.asdict(settings)
     return {

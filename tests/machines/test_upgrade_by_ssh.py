@@ -9,9 +9,9 @@ import pytest
 
 from fleet.core.objects.machine import Ask, Machine, Units
 from fleet.core.releases.release import Release
-from fleet.lab.machines import Machines
+from fleet.lab.machines import LabMachines
 from fleet.machines import competing_updaters
-from fleet.machines.access import Access, Address
+from fleet.machines.access import SshAccess, SshAddress
 from fleet.machines.agent.agent import Pace
 from fleet.machines.agent.boot_log import BootLog
 from fleet.machines.agent.remote import RemoteAgent
@@ -25,7 +25,7 @@ from tests.unit.agent.world import ApiServer
 
 
 @pytest.fixture(scope="module")
-def host(machines: Machines) -> Host:
+def host(machines: LabMachines) -> Host:
     found = Host(machines, "w1")
     found.wait_until_good()
     return found
@@ -37,7 +37,7 @@ def release(host: Host, version: str) -> Release:
 
 def over_ssh(host: Host, tell: Callable[[Ssh], Awaitable[None]]) -> None:
     async def run() -> None:
-        ssh = Ssh(Address(host.name), Access(config=str(host.machines.ssh_config)), Limit())
+        ssh = Ssh(SshAddress(host.name), SshAccess(config=str(host.machines.ssh_config)), Limit())
         try:
             await tell(ssh)
         finally:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fleet.core.releases.release import Release
-from fleet.lab.machines import Machines
+from fleet.lab.machines import LabMachines
 from fleet.lab.machines.computer import cgroups
 from fleet.machines.families.detect import detect
 from fleet.machines.families.ostree import Ostree
@@ -18,7 +18,7 @@ from tests.machines.host import Host
 
 
 @pytest.fixture(scope="module")
-def host(machines: Machines) -> Host:
+def host(machines: LabMachines) -> Host:
     found = Host(machines, "w1")
     found.wait_until_good()
     return found

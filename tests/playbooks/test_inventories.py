@@ -13,8 +13,8 @@ import pytest
 from fleet.config.policy import load as policy
 from fleet.core.records.errors import ConfigError, UsageError
 from fleet.hosts.inventory.ansible_run import ask
-from fleet.hosts.inventory.inventory import Entry, Hook, Inventory
-from fleet.hosts.inventory.source import Source, load
+from fleet.hosts.inventory.inventory import Hook, HostEntry, HostInventory
+from fleet.hosts.inventory.source import InventorySource, load
 from fleet.kube.kubeconfig import contexts
 
 ROOT = Path(__file__).parents[2]
@@ -61,14 +61,14 @@ END
 """
 
 
-def read(path: Path) -> Inventory:
+def read(path: Path) -> HostInventory:
     return asyncio.run(load(path))
 
 
-def expected(folder: Path) -> tuple[Entry, ...]:
+def expected(folder: Path) -> tuple[HostEntry, ...]:
     before = Hook('./out "$FLEET_NODE" tills', "controller", 120, str(folder))
     return tuple(
-        Entry(
+        HostEntry(
             name,
             f"{name}.example",
             "core",
@@ -193,7 +193,7 @@ def test_a_change_of_a_groups_variables_is_seen(tmp_path: Path) -> None:
     (tmp_path / "hosts.yaml").write_text("tills: {hosts: {till-1: }}\n")
     variables = tmp_path / "group_vars/tills.yaml"
     variables.write_text("fleet_zone: a\n")
-    source = Source(tmp_path / "hosts.yaml")
+    source = InventorySource(tmp_path / "hosts.yaml")
 
     async def zones() -> list[str]:
         return [each.zone for each in (await source.now()).hosts]

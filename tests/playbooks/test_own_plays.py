@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from fleet.machines.ansible import play
-from fleet.machines.ansible.play import Account, Played
+from fleet.machines.ansible.play import AnsibleEvents, AnsibleResult
 
 AT_ONCE = 3
 HERE = {"ansible_connection": "local"}
@@ -93,21 +93,23 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Played]:
+def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, AnsibleResult]:
     """All cases, some at a time."""
     play.refuse_without()
     folder = tmp_path_factory.mktemp("plays")
     (folder / "ansible.cfg").write_text("[tags]\nskip = all\n")
     slots = asyncio.Semaphore(AT_ONCE)
 
-    async def one(name: str, case: Case) -> Played:
+    async def one(name: str, case: Case) -> AnsibleResult:
         path = folder / f"{name}.yml"
         path.write_text(case.text)
-        account = Account("box", lambda _: None, lambda _: None)
+        account = AnsibleEvents("box", lambda _: None, lambda _: None)
         async with slots:
-            return await play.play(folder / "played" / name, path, {"box": case.host}, {}, 60, account)
+            return await play.run_playbook(
+                folder / "played" / name, path, {"box": case.host}, {}, 60, account
+            )
 
-    async def all_of_them() -> dict[str, Played]:
+    async def all_of_them() -> dict[str, AnsibleResult]:
         found = await asyncio.gather(*(one(name, case) for name, case in CASES.items()))
         return dict(zip(CASES, found, strict=True))
 
@@ -118,14 +120,14 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Played]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_a_playbook_ends_with(played: dict[str, Played], name: str) -> None:
+def test_what_a_playbook_ends_with(played: dict[str, AnsibleResult], name: str) -> None:
     case, found = CASES[name], played[name]
     assert found.good == (not case.words), found
     assert case.words in found.words
     assert found.unreached == case.unreached
 
 
-def test_an_exit_code_is_no_verdict(played: dict[str, Played]) -> None:
+def test_an_exit_code_is_no_verdict(played: dict[str, AnsibleResult]) -> None:
     """Those of ansible-core 2.19; should they change, `play.Account` says what they were."""
     codes = {name: found.code for name, found in played.items()}
     assert codes["no-host-matches"] == codes["one-play-of-two-matches"] == 0
@@ -134,7 +136,7 @@ def test_an_exit_code_is_no_verdict(played: dict[str, Played]) -> None:
     assert played["failed-after-another-was-unreachable"].answered
 
 
-def test_what_is_told_for_each_host_is_not_told_to_fleet(played: dict[str, Played]) -> None:
+def test_what_is_told_for_each_host_is_not_told_to_fleet(played: dict[str, AnsibleResult]) -> None:
     assert (played["told"].told, played["told-per-host"].told) == ({"fleet_now": 1}, {})
 
 
@@ -145,9 +147,9 @@ def test_variables_and_the_inventory_are_texts_and_no_templates(tmp_path: Path) 
     path.write_text(
         tasks("- set_stats: {per_host: false, data: {told: ['{{ one }}', '{{ two }}', '{{ three[0] }}']}}")
     )
-    account = Account("box", lambda _: None, lambda _: None)
+    account = AnsibleEvents("box", lambda _: None, lambda _: None)
     host = {"box": {**HERE, "one": text}}
     variables = {"two": text, "three": [text]}
-    found = asyncio.run(play.play(tmp_path / "played", path, host, variables, 60, account))
+    found = asyncio.run(play.run_playbook(tmp_path / "played", path, host, variables, 60, account))
     assert (found.told, found.words) == ({"told": [text] * 3}, "")
     assert not done.exists()

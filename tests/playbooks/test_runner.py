@@ -16,10 +16,10 @@ from msgspec import convert
 from fleet.core.objects.machine import Units
 from fleet.core.records.errors import UnreachableError
 from fleet.core.releases.release import Release
-from fleet.machines.access import Access, Address
+from fleet.machines.access import SshAccess, SshAddress
 from fleet.machines.ansible import play
-from fleet.machines.ansible.play import Happened
-from fleet.machines.ansible.playbook import Playbooks, Rules
+from fleet.machines.ansible.play import TaskResult
+from fleet.machines.ansible.playbook import PlaybookRules, Playbooks
 from fleet.machines.errors import MachineError
 from fleet.machines.job import unit_of
 from fleet.machines.ssh.config import Login
@@ -36,7 +36,7 @@ class Bed:
 
     def __init__(self, folder: Path, box: Box, **rules: Any) -> None:
         self.box = box
-        self.notes: list[tuple[str, Happened]] = []
+        self.notes: list[tuple[str, TaskResult]] = []
         self.percents: list[int] = []
         config = folder / "config"
         config.write_text(
@@ -44,10 +44,14 @@ class Bed:
             f"  IdentityFile {box.sshd.user_key}\n  UserKnownHostsFile {box.sshd.known_hosts}\n"
         )
         self.folder = folder / "played"
-        login = Login(Address("box"), Access(config=str(config)), Limit())
+        login = Login(SshAddress("box"), SshAccess(config=str(config)), Limit())
         rules = {"look_seconds": 0.3, "boot_seconds": 300} | rules
         self.machine = Playbooks(
-            "box", login, self.folder, Rules(**rules), lambda step, what: self.notes.append((step, what))
+            "box",
+            login,
+            self.folder,
+            PlaybookRules(**rules),
+            lambda step, what: self.notes.append((step, what)),
         )
 
     def staged(self) -> None:
@@ -312,10 +316,10 @@ ssh_executable = /another/ssh
     monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
     monkeypatch.setenv("ANSIBLE_CONFIG", str(tmp_path / "ansible.cfg"))
     monkeypatch.setenv("ANSIBLE_SSH_HOST_KEY_CHECKING", "False")
-    login = Login(Address("box"), Access(config=str(tmp_path / "config"), sudo=False), Limit())
+    login = Login(SshAddress("box"), SshAccess(config=str(tmp_path / "config"), sudo=False), Limit())
 
     async def look() -> None:
-        machine = Playbooks("box", login, tmp_path / "played", Rules(), lambda step, what: None)
+        machine = Playbooks("box", login, tmp_path / "played", PlaybookRules(), lambda step, what: None)
         with pytest.raises(UnreachableError):
             await machine.observe()
         await machine.close()

@@ -15,6 +15,7 @@ from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.policy.policy import Amount, Limits, Policy, Pool, StageRule
 from fleet.core.releases.release import Release, Stream
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from fleet.simulated.fleets import PoolShape, Shape, make_cluster
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -34,7 +35,7 @@ def digest() -> str:
     limits = Limits(Amount(8), per_zone=Amount(4))
     pool = Pool("workers", stream="stable", limits=limits, stage=StageRule(10), canaries=2)
     policy = Policy(pools=(pool,), streams=(Stream("stable", (OLD, NEW)),))
-    plan = make_plan("", [cluster], policy, ["workers"], NEW, START, DurationEstimates())
+    plan = make_plan(PlanRequest("", [cluster], policy, ["workers"], NEW, START, DurationEstimates()))
     assert plan.runs
     return sha256(msgspec.json.encode(plan, order="sorted")).hexdigest()
 

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from fleet.core.objects.budget import share
 from fleet.core.objects.node import PENDING_TAINT, Taint
 from fleet.core.objects.pod import PodRef
-from fleet.core.rollout.action import Clear, Cordon, Mark, Result, Uncordon, Unmark
-from fleet.core.rollout.event import Event, Gone, Seen
+from fleet.core.rollout.action import CancelRequest, Cordon, Mark, Result, Uncordon, Unmark
+from fleet.core.rollout.event import ClusterEvent, Deleted, Upserted
 from fleet.model.behaviour import ClusterBehaviour, SpreadLength
 from fleet.model.model import Model
 from tests.unit.model.builder import QUICK, START, Builder, Hand
@@ -60,7 +60,7 @@ STEPS = st.lists(
 )
 
 
-def take(hand: Hand, step: Step) -> list[tuple[float, Event]]:
+def take(hand: Hand, step: Step) -> list[tuple[float, ClusterEvent]]:
     """One step on a node or pod of that number, then some time."""
     what, number, seconds = step
     node = f"n-{number % 6 + 1}"
@@ -69,7 +69,13 @@ def take(hand: Hand, step: Step) -> list[tuple[float, Event]]:
     stranger = hand.model.stranger
     match what:
         case "cordon" | "uncordon" | "mark" | "unmark" | "clear":
-            kinds = {"cordon": Cordon, "uncordon": Uncordon, "mark": Mark, "unmark": Unmark, "clear": Clear}
+            kinds = {
+                "cordon": Cordon,
+                "uncordon": Uncordon,
+                "mark": Mark,
+                "unmark": Unmark,
+                "clear": CancelRequest,
+            }
             hand(kinds[what], node)
         case "stage":
             hand.stage(node, f"r-1/{node}/stage/{number % 5}")
@@ -210,9 +216,9 @@ def test_who_reads_all_events_knows_what_is_there(seed: int, steps: list[Step]) 
     for step in [*steps, ("wait", 0, 300.0)]:
         for _, event in take(hand, step):
             match event:
-                case Seen(_, thing):
+                case Upserted(_, thing):
                     known[_key(thing)] = thing
-                case Gone(_, thing):
+                case Deleted(_, thing):
                     del known[_key(thing)]
 
     assert known == {_key(thing): thing for thing in hand.model.things()}

@@ -19,6 +19,7 @@ from fleet.kube.objects.api_resources import KINDS, MACHINES, NODES
 from fleet.kube.watch.snapshot import of_dump
 from fleet.lab.simulation.builders import NEW, START, a_policy
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.property import objects
 from tests.property.absurd import anything, bent
 
@@ -117,6 +118,6 @@ def test_what_could_be_read_can_be_planned_with(told: Any) -> None:
     found = read(written(told))
     if found is None:
         return
-    plan = make_plan("p-1", [found], a_policy(), ["workers"], NEW, START, DurationEstimates())
+    plan = make_plan(PlanRequest("p-1", [found], a_policy(), ["workers"], NEW, START, DurationEstimates()))
     again = msgspec.json.decode(msgspec.json.encode(plan), type=Plan)
     assert len(again.runs) + len(again.held) <= len(found.nodes)

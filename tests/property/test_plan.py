@@ -18,6 +18,7 @@ from fleet.core.releases.release import Release, Stream
 from fleet.core.rollout.rollout import Goal
 from fleet.core.rollout.steps import HAS_SLOT
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from fleet.simulated.fleets import PoolShape, Shape, make_cluster
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -90,7 +91,7 @@ def test_no_plan_is_faster_than_its_bound(
     fleet: Snapshot, pool: Pool, lengths: DurationEstimates, freezes: list[Freeze]
 ) -> None:
     policy = Policy(pools=(pool,), streams=(Stream("stable", (OLD, NEW)),), freezes=tuple(freezes))
-    plan = make_plan("p", [fleet], policy, ["workers"], NEW, START, lengths)
+    plan = make_plan(PlanRequest("p", [fleet], policy, ["workers"], NEW, START, lengths))
     least = bound(_goals(plan), {"east": _view(fleet)}, policy, lengths, frozenset(), START)
     # Moments are whole microseconds.
     assert plan.makespan_seconds >= least.seconds - 1e-3, (least, plan.makespan_seconds)
@@ -100,7 +101,7 @@ def test_no_plan_is_faster_than_its_bound(
 @given(fleets, pools)
 def test_no_plan_takes_more_places_than_a_limit_has(fleet: Snapshot, pool: Pool) -> None:
     policy = Policy(pools=(pool,), streams=(Stream("stable", (OLD, NEW)),))
-    plan = make_plan("p", [fleet], policy, ["workers"], NEW, START, DurationEstimates())
+    plan = make_plan(PlanRequest("p", [fleet], policy, ["workers"], NEW, START, DurationEstimates()))
     zones = {node.name: node.zone for node in fleet.nodes}
     if pool.limits.max_unavailable is not None:
         assert _most_out(plan, set(zones)) <= pool.limits.max_unavailable.number
@@ -132,5 +133,5 @@ def _goals(plan: Plan) -> list[Goal]:
 def _view(fleet: Snapshot) -> ClusterView:
     view = ClusterView(fleet.cluster)
     for thing in fleet.things():
-        view.see(thing)
+        view.upsert(thing)
     return view

@@ -22,6 +22,7 @@ from fleet.core.records.journal import GENESIS, JournalEntry
 from fleet.core.rollout.replay import rollouts_of
 from fleet.lab.simulation.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from fleet.store import Store
 from fleet.store.journal import chain
 from fleet.store.journal.signing import PrivateKey
@@ -33,7 +34,7 @@ from tests.story import Story
 def a_plan() -> Plan:
     nodes = [a_node(f"n-{number}") for number in range(3)]
     snapshot = a_snapshot(nodes, a_deployment("shop", 3, nodes), [a_budget("shop", 3, 1)])
-    return make_plan("p-1", [snapshot], a_policy(), ["workers"], NEW, START, DurationEstimates())
+    return make_plan(PlanRequest("p-1", [snapshot], a_policy(), ["workers"], NEW, START, DurationEstimates()))
 
 
 def entries() -> list[JournalEntry]:

@@ -59,7 +59,7 @@ class Fleet:
         return json.loads(self.run(*words, "-o", "json"))
 
 
-def _policy(releases: kernels.Releases) -> str:
+def _policy(releases: kernels.KernelReleases) -> str:
     """The release's kernel is in it: a boot into another one proves nothing."""
     known = "".join(
         f'      - {{version: "{each}", digest: "sha256:{releases.commits[each]}", kernel: "{releases.kernels[each]}"}}\n'

@@ -111,11 +111,14 @@ def test_members_are_known_through_the_reboot_of_one(ensemble: Ensemble) -> None
         held = guard.held(without, GROUP.rule, other.node, ())
         assert held is not None
         assert held.reason is Reason.QUORUM
-        assert guard.back(without, GROUP.rule, follower.node) == f"member {follower.name} of zk {why}"
+        assert (
+            guard.why_not_recovered(without, GROUP.rule, follower.node)
+            == f"member {follower.name} of zk {why}"
+        )
 
         ensemble.start(int(follower.name.removeprefix("zk-")))
         again = await until(ensemble, whole)
-        assert guard.back(again, GROUP.rule, follower.node) == ""
+        assert guard.why_not_recovered(again, GROUP.rule, follower.node) == ""
         assert guard.held(again, GROUP.rule, NodeRef("east", other.node.name), ()) is None
 
     asyncio.run(story())

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from fleet.core.cluster.view import ClusterView
-from fleet.core.engine.admission import Hindrances
+from fleet.core.engine.admission import Blockers
 from fleet.core.engine.engine import Decision, Engine
 from fleet.core.guards import gates
 from fleet.core.objects.attachment import Attachment
@@ -21,12 +21,12 @@ from fleet.core.records.errors import StaleEpochError
 from fleet.core.records.held import Held, Reason
 from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Reboot, Result, Uncordon, Unmark
-from fleet.core.rollout.event import Thing
+from fleet.core.rollout.event import ClusterObject
 from fleet.core.rollout.rollout import Rollout, Run
-from fleet.core.state.agenda import Agenda
-from fleet.core.state.gates import Gates
-from fleet.core.state.limits import Occupancy, Scope
-from fleet.core.state.quorums import Quorums
+from fleet.core.state.agenda import EngineState
+from fleet.core.state.gate_cache import GateCache
+from fleet.core.state.limits import DisruptionLimits, Scope
+from fleet.core.state.quorum_index import QuorumIndex
 from fleet.core.third_parties.notice import Notice
 from fleet.core.third_parties.parties import KEEP_OFF
 from fleet.lab.simulation.builders import NEW, START
@@ -36,7 +36,7 @@ from fleet.lab.simulation.world import Parts
 from fleet.model.model import Model
 
 
-class Endless(Occupancy):
+class Endless(DisruptionLimits):
     def held(self, ref: NodeRef) -> tuple[Scope, Held] | None:
         return None
 
@@ -44,7 +44,7 @@ class Endless(Occupancy):
 class WithoutLimits(Engine):
     def __init__(self, sites: Mapping[str, str], rollouts: Iterable[Rollout] = ()) -> None:
         super().__init__(sites)
-        self._books.occupancy = Endless()
+        self._books.limits = Endless()
         for rollout in rollouts:
             self.add(rollout)
 
@@ -59,7 +59,7 @@ class Blind(ClusterView):
         return []
 
 
-class Deceived(Agenda):
+class Deceived(EngineState):
     """What it is told of clusters is not so."""
 
     def __init__(self, kind: type[ClusterView]) -> None:
@@ -75,7 +75,7 @@ class WithoutBudgets(Engine):
 
     def __init__(self, sites: Mapping[str, str], rollouts: Iterable[Rollout] = ()) -> None:
         super().__init__(sites)
-        self._books.agenda = self._agenda = Deceived(self.views_are)
+        self._books.state = self._agenda = Deceived(self.views_are)
         for rollout in rollouts:
             self.add(rollout)
 
@@ -101,17 +101,17 @@ class WithoutOthers(WithoutBudgets):
 
 
 class Trusting(ClusterView):
-    def see(self, thing: Thing) -> set[str]:
-        return super().see(replace(thing, units=None) if isinstance(thing, Machine) else thing)
+    def upsert(self, thing: ClusterObject) -> set[str]:
+        return super().upsert(replace(thing, units=None) if isinstance(thing, Machine) else thing)
 
 
 class Credulous(ClusterView):
-    def see(self, thing: Thing) -> set[str]:
+    def upsert(self, thing: ClusterObject) -> set[str]:
         if isinstance(thing, Machine) and thing.request is not None and thing.request.action is Ask.REBOOT:
             thing = replace(thing, booted=thing.request.release)
         elif isinstance(thing, Node):
             thing = replace(thing, kernel=NEW.kernel)
-        return super().see(thing)
+        return super().upsert(thing)
 
 
 class WithoutReleases(WithoutBudgets):
@@ -135,7 +135,7 @@ class WithoutDrain(WithoutBudgets):
     views_are = Blind
 
 
-class Timeless(Gates):
+class Timeless(GateCache):
     def ask(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
         return gates.begin(rollout, run)
 
@@ -144,7 +144,7 @@ class WithoutWindows(Engine):
     def __init__(self, sites: Mapping[str, str], rollouts: Iterable[Rollout] = ()) -> None:
         super().__init__(sites)
         self._gates = Timeless(self.rollouts)
-        self._hindrances = Hindrances(self._books, self._gates)
+        self._hindrances = Blockers(self._books, self._gates)
         for rollout in rollouts:
             self.add(rollout)
 
@@ -185,7 +185,7 @@ class Idler(Engine):
         return (Held(Reason.WINDOW, "workers", {"opens": "soon"}),)
 
 
-class Unknowing(Quorums):
+class Unknowing(QuorumIndex):
     """Has never heard of any group."""
 
     def of(self, ref: NodeRef) -> Iterable[Quorum]:

@@ -10,7 +10,7 @@ from hashlib import sha256
 import pytest
 
 from fleet.core.records.held import Reason
-from fleet.core.rollout.steps import NEXT, Step, Turn
+from fleet.core.rollout.steps import NEXT, Step, StepResult
 from fleet.lab.simulation.checker.invariant import Invariant
 from fleet.lab.simulation.coverage import Coverage
 from fleet.lab.simulation.history import History
@@ -51,7 +51,7 @@ NOT_HERE = {
     Reason.NODE_REPLACED,
 }
 """Reasons that hold no run in any history."""
-NO_WAY = {(Step.UNCORDON, Turn.FAILED)}
+NO_WAY = {(Step.UNCORDON, StepResult.FAILED)}
 """Transitions of the table that no history can take: an older version did."""
 
 
@@ -89,7 +89,7 @@ def test_every_fault_every_transition_and_every_reason_comes_by(covered: dict[in
     assert _missing(total) == (set(), set(), set())
 
 
-def _missing(found: Coverage) -> tuple[set[str], set[tuple[Step, Turn]], set[Reason]]:
+def _missing(found: Coverage) -> tuple[set[str], set[tuple[Step, StepResult]], set[Reason]]:
     table = {(step, turn) for step, turns in NEXT.items() for turn in turns}
     faults = {kind for kind in MOST if not found.faults[kind]}
     return faults, table - set(found.turns) - NO_WAY, set(Reason) - set(map(Reason, found.reasons)) - NOT_HERE

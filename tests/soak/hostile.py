@@ -25,7 +25,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from fleet.app.wiring.quorums import guarded_hosts
+from fleet.app.wiring.sources.hosts import guarded_hosts
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.selector import Selector
 from fleet.core.policy.policy import Amount, Limits, Policy, Pool
@@ -37,7 +37,7 @@ from fleet.core.rollout.steps import Step
 from fleet.drivers.controller import Controller
 from fleet.drivers.ports import Cluster
 from fleet.hosts.cluster import HostsCluster, Rhythm
-from fleet.hosts.supervisor import Looks
+from fleet.hosts.supervisor import ProbeIntervals
 from fleet.machines.agent.agent import Pace
 from fleet.machines.host import LostError, Ran
 from fleet.simulated.clock import SimulatedClock
@@ -52,7 +52,9 @@ PATIENCE = 3600.0
 """Seconds; by then every host that is well is upgraded."""
 AFTER = 30.0
 """Seconds for which it goes on beside the hostile ones alone."""
-RHYTHM = Rhythm(Pace(progress=1.0, retry=1.0, retry_most=10.0, looks=(5.0,)), Looks(idle=20.0, busy=1.0))
+RHYTHM = Rhythm(
+    Pace(progress=1.0, retry=1.0, retry_most=10.0, looks=(5.0,)), ProbeIntervals(idle=20.0, busy=1.0)
+)
 
 
 def kinds(count: int, hostile: int) -> list[str]:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from fleet.core.records.journal import GENESIS, JournalEntry, JournalRecord
 from fleet.lab.simulation.builders import START
 from fleet.store.journal import chain
-from fleet.store.journal.tampering import Checkpoint, Finding
+from fleet.store.journal.tampering import ChainEnd, JournalFinding
 
 
 def a_chain(length: int) -> list[JournalEntry]:
@@ -34,11 +34,11 @@ def hashed(entry: JournalEntry) -> JournalEntry:
     return replace(entry, hash=chain.hash_of(entry))
 
 
-def end_of(entries: Sequence[JournalEntry]) -> Checkpoint:
-    return Checkpoint(entries[-1].seq, entries[-1].hash, len(entries))
+def end_of(entries: Sequence[JournalEntry]) -> ChainEnd:
+    return ChainEnd(entries[-1].seq, entries[-1].hash, len(entries))
 
 
-def told(findings: Sequence[Finding]) -> list[tuple[int, str]]:
+def told(findings: Sequence[JournalFinding]) -> list[tuple[int, str]]:
     return [(finding.seq, finding.what) for finding in findings]
 
 
@@ -53,7 +53,7 @@ def with_detail(entry: JournalEntry, **detail: object) -> JournalEntry:
 def test_a_whole_chain_has_nothing_wrong() -> None:
     assert chain.verify(ENTRIES, END) == []
     assert chain.verify([], None) == []
-    assert chain.verify([], Checkpoint(0, GENESIS, 0)) == []
+    assert chain.verify([], ChainEnd(0, GENESIS, 0)) == []
 
 
 def test_anybody_can_compute_the_hash_from_an_exported_entry() -> None:

@@ -19,7 +19,7 @@ from fleet.lab.simulation.builders import START
 from fleet.store import Store
 from fleet.store.journal import chain, proof
 from fleet.store.journal.signing import PrivateKey, PublicKey
-from fleet.store.journal.tampering import Finding
+from fleet.store.journal.tampering import JournalFinding
 from tests.store.raw import raw, rows
 
 Tamper = Callable[..., None]
@@ -65,7 +65,7 @@ def written_anew(place: str, first: int, **changes: str) -> None:
         connection.commit()
 
 
-def told(findings: list[Finding]) -> list[tuple[int, str]]:
+def told(findings: list[JournalFinding]) -> list[tuple[int, str]]:
     return [(finding.seq, finding.what) for finding in findings]
 
 

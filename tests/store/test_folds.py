@@ -12,7 +12,12 @@ from msgspec.structs import fields
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.journal import JournalEntry, JournalRecord
-from fleet.core.rollout.checkpoint import Folded, FoldedRun, fold, unfold
+from fleet.core.rollout.checkpoint import (
+    RolloutCheckpoint,
+    RunCheckpoint,
+    restore_checkpoint,
+    take_checkpoint,
+)
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.drivers.journal.checkpoints import differing, keep, standing
@@ -45,7 +50,7 @@ def facts(rollout: Rollout) -> dict[str, Any]:
 
 
 def test_a_run_is_kept_whole() -> None:
-    assert [each.name for each in fields(FoldedRun)] == [
+    assert [each.name for each in fields(RunCheckpoint)] == [
         each.name for each in fields(Run) if each.name not in ("goal", "release")
     ]
 
@@ -55,8 +60,11 @@ def test_wherever_it_was_kept_what_comes_after_leads_to_the_same(part: int) -> N
     assert len(ENTRIES) > 40
     for place in range(1, len(ENTRIES), part):
         halfway = rollouts_of(ENTRIES[:place])
-        data = [msgspec.json.encode(fold(rollout)) for rollout in halfway.values()]
-        kept = {each.id: each for each in (unfold(msgspec.json.decode(one, type=Folded)) for one in data)}
+        data = [msgspec.json.encode(take_checkpoint(rollout)) for rollout in halfway.values()]
+        kept = {
+            each.id: each
+            for each in (restore_checkpoint(msgspec.json.decode(one, type=RolloutCheckpoint)) for one in data)
+        }
         assert {ident: facts(each) for ident, each in kept.items()} == {
             ident: facts(each) for ident, each in halfway.items()
         }
@@ -103,7 +111,7 @@ def test_what_somebody_else_has_kept_meanwhile_stays(place: str) -> None:
         last = store.journal.last()
         assert last is not None
         now = standing(store.journal, store.folds)
-        mine = {"r-1": (0, fold(now.rollouts["r-1"]))}
+        mine = {"r-1": (0, take_checkpoint(now.rollouts["r-1"]))}
         assert store.folds.keep(0, last.seq, mine, at=START, actor="ada@desk")
         assert not store.folds.keep(0, last.seq, mine, at=START, actor="ada@desk")
         assert not store.folds.keep(last.seq - 1, last.seq + 1, mine, at=START, actor="ada@desk")
@@ -183,7 +191,7 @@ def test_what_is_kept_and_makes_no_sense_keeps_nobody_from_starting(tmp_path: Pa
         last, now = store.journal.last(), standing(store.journal, store.folds)
         assert last is not None
         empty = msgspec.structs.replace(
-            fold(now.rollouts["r-1"]),
+            take_checkpoint(now.rollouts["r-1"]),
             start=msgspec.structs.replace(now.rollouts["r-1"].start, goals=()),
             runs=(),
         )
@@ -195,6 +203,6 @@ def test_what_is_kept_and_makes_no_sense_keeps_nobody_from_starting(tmp_path: Pa
 def keep_all(store: Store, **changes: Any) -> None:
     last = store.journal.last()
     assert last is not None
-    folded = msgspec.structs.replace(fold(rollouts_of(store.journal.entries())["r-1"]), **changes)
+    folded = msgspec.structs.replace(take_checkpoint(rollouts_of(store.journal.entries())["r-1"]), **changes)
     assert store.folds.keep(0, last.seq, {"r-1": (0, folded)}, at=START, actor="ada@desk")
     assert folded.acted and NodeRef("east", "n-0") in folded.acted

@@ -13,7 +13,7 @@ from fleet.core.objects.machine import Ask, Request
 from fleet.core.objects.node import SITE_LABEL, Taint
 from fleet.core.records.errors import StoreError, UsageError
 from fleet.core.records.retention import Retention
-from fleet.core.rollout.event import Lost, Seen, Synced
+from fleet.core.rollout.event import ClusterLost, ClusterSynced, Upserted
 from fleet.drivers.journal.recorder import Recorder
 from fleet.lab.simulation.builders import (
     NEW,
@@ -289,13 +289,13 @@ def test_the_recorder_of_the_watches_writes_here(east: Store) -> None:
     clock = Clock()
     recorder = Recorder(east.inventory, east.clusters, {"east": "fra"}, clock)
     for node in NODES:
-        recorder.watch("east", Seen("east", node))
-    recorder.watch("east", Synced("east", "v1.37.0"))
+        recorder.watch("east", Upserted("east", node))
+    recorder.watch("east", ClusterSynced("east", "v1.37.0"))
     clock.time = at(1)
-    recorder.watch("east", Seen("east", replace(NODES[0], kernel="6.12.9")))
+    recorder.watch("east", Upserted("east", replace(NODES[0], kernel="6.12.9")))
     recorder.flush()
     clock.time = at(2)
-    recorder.watch("east", Lost("east", "connection refused"))
+    recorder.watch("east", ClusterLost("east", "connection refused"))
     assert [row.node.kernel for row in east.inventory.nodes() if row.node] == ["6.12.9"] + ["6.11.4"] * 3
     row = east.clusters.get("east")
     assert (row.server_version, row.last_seen, row.last_error) == ("v1.37.0", at(1), "connection refused")

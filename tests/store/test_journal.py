@@ -15,7 +15,7 @@ from fleet.core.records.errors import StaleEpochError, StoreError
 from fleet.core.records.journal import GENESIS, JournalRecord
 from fleet.lab.simulation.builders import START
 from fleet.store import Store
-from fleet.store.journal.tampering import Finding
+from fleet.store.journal.tampering import JournalFinding
 
 Tamper = Callable[..., None]
 
@@ -30,7 +30,7 @@ def filled(store: Store, count: int = 8) -> None:
     store.journal.append([a_record(number) for number in range(1, count + 1)], at=START, actor="fleet@a")
 
 
-def told(findings: list[Finding]) -> list[tuple[int, str]]:
+def told(findings: list[JournalFinding]) -> list[tuple[int, str]]:
     return [(finding.seq, finding.what) for finding in findings]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from fleet.core.records.errors import SchemaError, StoreError, UsageError
 from fleet.store import Store
-from fleet.store.db.address import Address
+from fleet.store.db.address import DatabaseAddress
 from fleet.store.db.sqlite import SqliteDatabase
 from tests.store.raw import raw
 
@@ -49,7 +49,7 @@ def test_a_url_of_another_kind() -> None:
     ],
 )
 def test_the_ways_to_name_a_file(text: str, path: str) -> None:
-    assert Address.parse(text) == Address("sqlite", Path(path))
+    assert DatabaseAddress.parse(text) == DatabaseAddress("sqlite", Path(path))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_locked_database_says_who_may_have_locked_it(tmp_path: Path) -> None:
     path = tmp_path / "fleet.db"
     Store.open(path).close()
     with (
-        Store(SqliteDatabase(Address.parse(path), create=False, wait=0.1)) as store,
+        Store(SqliteDatabase(DatabaseAddress.parse(path), create=False, wait=0.1)) as store,
         closing(raw(str(path))) as somebody,
     ):
         somebody.execute("BEGIN IMMEDIATE")
@@ -119,7 +119,7 @@ def test_a_locked_database_says_who_may_have_locked_it(tmp_path: Path) -> None:
 
 def test_a_new_database_gets_its_mode_though_another_writes_in_that_moment(tmp_path: Path) -> None:
     """Of several that open one at once. SQLite waits for a writer, but not where it would change the mode."""
-    address = Address("sqlite", tmp_path / "fleet.db")
+    address = DatabaseAddress("sqlite", tmp_path / "fleet.db")
     database, tried = SqliteDatabase(address, create=True), 0
     with writing(address.path) as writer, closing(database):
 
@@ -137,7 +137,7 @@ def test_a_new_database_gets_its_mode_though_another_writes_in_that_moment(tmp_p
 
 
 def test_one_that_goes_on_writing_is_waited_for_as_long_as_ever(tmp_path: Path) -> None:
-    address = Address("sqlite", tmp_path / "fleet.db")
+    address = DatabaseAddress("sqlite", tmp_path / "fleet.db")
     database = SqliteDatabase(address, create=True, wait=0.1)
     with writing(address.path), closing(database), pytest.raises(StoreError, match="is locked"):
         database.settle()

@@ -15,7 +15,7 @@ from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import START, a_budget, a_deployment, a_node, a_snapshot
-from fleet.store.db.address import Address
+from fleet.store.db.address import DatabaseAddress
 from fleet.store.db.postgres import PostgresDatabase
 from tests.cluster.struck import StruckJournal
 from tests.store.processes import controller, wait
@@ -66,7 +66,7 @@ def test_a_connection_that_is_cut_before_the_commit_leaves_nothing(
     postgres_template: Callable[[str], str], numbered: Callable[[], str]
 ) -> None:
     place = postgres_template(numbered())
-    database = PostgresDatabase(Address.parse(place))
+    database = PostgresDatabase(DatabaseAddress.parse(place))
     journal = StruckJournal(database)
     cut = [True]
 

@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from fleet.core.records.errors import SchemaError, StoreError
 from fleet.lab.simulation.builders import START
 from fleet.store import Store
-from fleet.store.db.address import Address
+from fleet.store.db.address import DatabaseAddress
 from fleet.store.db.migrate import config, engine_of
 from fleet.store.db.schema import NEWEST, VERSION_TABLE
 from fleet.store.db.tables import Table
@@ -86,7 +86,7 @@ def test_processes_that_open_a_new_database_at_once_make_it_once(empty: str) -> 
 
 
 def test_migrations_make_the_tables_as_they_are_defined(place: str) -> None:
-    engine = engine_of(Address.parse(place))
+    engine = engine_of(DatabaseAddress.parse(place))
     with engine.connect() as connection:
         context = MigrationContext.configure(
             connection, opts={"version_table": VERSION_TABLE, "compare_type": True}
@@ -174,7 +174,7 @@ def test_a_database_of_the_first_release_keeps_its_data(empty: str) -> None:
 
 
 def at_version(place: str, version: str) -> None:
-    engine = engine_of(Address.parse(place))
+    engine = engine_of(DatabaseAddress.parse(place))
     with engine.connect() as connection:
         command.upgrade(config(connection), version)
         connection.commit()

@@ -16,7 +16,8 @@ from urllib.parse import quote
 import pytest
 
 from fleet.app.audit import audit
-from fleet.app.wiring.home import CLOCK, Home
+from fleet.app.wiring.home import Home
+from fleet.app.wiring.sources.simulated_clock import CLOCK
 from fleet.lab.simulation.builders import NEW, START
 from fleet.simulated.clock import SimulatedClock
 from tests.kube_fake.server import ApiServer, Fault

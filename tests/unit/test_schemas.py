@@ -28,6 +28,7 @@ from fleet.lab.simulation.builders import (
     a_snapshot,
 )
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.story import Story
 
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
@@ -36,7 +37,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
 @pytest.fixture(scope="module")
 def plan() -> Plan:
     """Of four nodes, one of which a budget holds."""
-    return make_plan("p-1", [fleet()], a_policy(), ["workers"], NEW, START, DurationEstimates())
+    return make_plan(PlanRequest("p-1", [fleet()], a_policy(), ["workers"], NEW, START, DurationEstimates()))
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from fleet.drivers.journal.log import LOG
 if TYPE_CHECKING:
     from fleet.store import Store
     from fleet.store.journal.signing import PrivateKey, PublicKey
-    from fleet.store.journal.tampering import Finding
+    from fleet.store.journal.tampering import JournalFinding
 
 FOLDER = "audit"
 PRIVATE = "signing-key.pem"
@@ -34,7 +34,7 @@ NO_COPY = "no copy of the checkpoint beside its key"
 MISSING = "fleet audit keygen makes a key"
 
 
-class Keys(Struct, frozen=True):
+class HomeKeys(Struct, frozen=True):
     """Where a home keeps them."""
 
     private: Path
@@ -43,14 +43,14 @@ class Keys(Struct, frozen=True):
     """Every checkpoint that was signed here, one a line: outside the database, which somebody else may write to."""
 
 
-def keys_of(home: Home) -> Keys:
+def keys_of(home: Home) -> HomeKeys:
     folder = home.path / FOLDER
     own = home.database == str(home.path / DATABASE)
     place = "" if own else f"{sha256(home.store.shown.encode()).hexdigest()[:8]}."
-    return Keys(folder / PRIVATE, folder / PUBLIC, folder / f"{place}{COPIES}")
+    return HomeKeys(folder / PRIVATE, folder / PUBLIC, folder / f"{place}{COPIES}")
 
 
-def keygen(home: Home) -> tuple[Keys, PublicKey, SignedCheckpoint | None]:
+def keygen(home: Home) -> tuple[HomeKeys, PublicKey, SignedCheckpoint | None]:
     """Makes a key pair, and signs with it what is in the journal already. Where only the private half is there, as
     after a kill between the two, its public half is written.
 
@@ -102,7 +102,7 @@ def signing_key(home: Home) -> PrivateKey | None:
     return key
 
 
-def public_key(keys: Keys) -> PublicKey:
+def public_key(keys: HomeKeys) -> PublicKey:
     """Raises UsageError where it is missing or cannot be read."""
     from fleet.store.journal.signing import PublicKey
 
@@ -205,7 +205,7 @@ def sign_end(home: Home) -> PrivateKey | None:
     return key
 
 
-class Notary:
+class HomeNotary:
     """Signs for a controller: every ten minutes in which something was written, and soon after a rollout's end."""
 
     def __init__(self, home: Home, key: PrivateKey, now: Callable[[], datetime]) -> None:
@@ -242,16 +242,16 @@ class Notary:
         self._told = True
 
 
-def notary_of(home: Home) -> Notary | None:
+def notary_of(home: Home) -> HomeNotary | None:
     """None in a home without a signing key. Raises UsageError for one that cannot be read."""
     key = signing_key(home)
-    return None if key is None else Notary(home, key, home.clock.now)
+    return None if key is None else HomeNotary(home, key, home.clock.now)
 
 
 class Audit(Struct, frozen=True):
     """What became of a check."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[JournalFinding, ...]
     entries: int
     last: str
     """Hash of the last entry; empty: there is none."""
@@ -312,7 +312,7 @@ def own_key(home: Home) -> list[PublicKey]:
     return [public_key(keys)] if _is_there(keys.public) or _is_there(keys.private) else []
 
 
-def wrong(home: Home) -> list[Finding]:
+def wrong(home: Home) -> list[JournalFinding]:
     """What is wrong with the journal, as far as this home can tell: by its chain, and, where it has a key, by the
     checkpoints of that key in the database and beside it. Raises UsageError for a key that cannot be used."""
     from fleet.store.journal import proof
@@ -325,40 +325,42 @@ def wrong(home: Home) -> list[Finding]:
     return [*proof.forged(mine, own), *home.store.journal.verify(genuine)]
 
 
-def _kept_copies(home: Home, elsewhere: Sequence[Path] = ()) -> tuple[list[SignedCheckpoint], list[Finding]]:
+def _kept_copies(
+    home: Home, elsewhere: Sequence[Path] = ()
+) -> tuple[list[SignedCheckpoint], list[JournalFinding]]:
     """The checkpoints beside the key and in other files; and lines that are none."""
     beside = keys_of(home).copies
     return _copies([*([beside] if _is_there(beside) else []), *elsewhere])
 
 
-def _folds(store: Store) -> Iterator[Finding]:
+def _folds(store: Store) -> Iterator[JournalFinding]:
     """What is kept of rollouts so that nobody has to read the whole journal, against the journal, which is whole."""
     from fleet.drivers.journal.checkpoints import differing
-    from fleet.store.journal.tampering import Finding
+    from fleet.store.journal.tampering import JournalFinding
 
     yield from store.folds.findings()
     try:
         place, idents = differing(store.journal, store.folds)
     except TamperedError as error:
-        yield Finding(0, "unlike", error.message)
+        yield JournalFinding(0, "unlike", error.message)
         return
     for ident in idents:
         words = f"what is kept of rollout {ident} is not what the journal tells up to entry {place}"
-        yield Finding(place, "unlike", words)
+        yield JournalFinding(place, "unlike", words)
 
 
-def _copies(paths: Sequence[Path]) -> tuple[list[SignedCheckpoint], list[Finding]]:
+def _copies(paths: Sequence[Path]) -> tuple[list[SignedCheckpoint], list[JournalFinding]]:
     """Checkpoints from files with one a line; and lines that are none."""
-    from fleet.store.journal.tampering import Finding
+    from fleet.store.journal.tampering import JournalFinding
 
     found: list[SignedCheckpoint] = []
-    findings: list[Finding] = []
+    findings: list[JournalFinding] = []
     for path in paths:
         for number, line in _lines(path):
             try:
                 found.append(msgspec.json.decode(line, type=SignedCheckpoint))
             except (msgspec.DecodeError, UnicodeDecodeError):
-                findings.append(Finding(0, "changed", f"{path}:{number}: this is no checkpoint"))
+                findings.append(JournalFinding(0, "changed", f"{path}:{number}: this is no checkpoint"))
     return found, findings
 
 

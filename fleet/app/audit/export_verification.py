@@ -22,15 +22,15 @@ from fleet.core.reporting.report import OUTSIDE_JOURNAL, Report, ReportRun
 from fleet.core.reporting.reporter import make_report
 from fleet.store.journal import chain, proof
 from fleet.store.journal.signing import PublicKey
-from fleet.store.journal.tampering import BEGINNING, Checkpoint, Finding, Origin
+from fleet.store.journal.tampering import BEGINNING, ChainEnd, JournalFinding, Origin
 
 NOT_READ = (msgspec.ValidationError, OverflowError, RecursionError, UnicodeError)
 """What msgspec raises for values that anybody may have written. UnicodeError: half a letter, as JSON can write it."""
 PARTS = JournalExport.__struct_fields__
-Part = TypeVar("Part", JournalEntry, SignedCheckpoint)
+ExportPart = TypeVar("ExportPart", JournalEntry, SignedCheckpoint)
 
 
-class Evidence(Struct, frozen=True):
+class ExportVerdict(Struct, frozen=True):
     what: str
     """`journal`, or `report of r-1`."""
     first: int
@@ -40,10 +40,10 @@ class Evidence(Struct, frozen=True):
     """That hold."""
     signed_at: datetime | None
     """When the last of these was signed: of what came later the file proves nothing, whatever it says of its own time."""
-    findings: tuple[Finding, ...]
+    findings: tuple[JournalFinding, ...]
 
 
-def verify_file(path: Path, keys: Sequence[Path]) -> Evidence:
+def verify_file(path: Path, keys: Sequence[Path]) -> ExportVerdict:
     """Raises UsageError for a file that is neither a journal nor a report."""
     public = [PublicKey.read(key) for key in keys]
     told = _content(path)
@@ -52,7 +52,7 @@ def verify_file(path: Path, keys: Sequence[Path]) -> Evidence:
         raise UsageError(
             f"{path} is neither an exported journal nor a report", "fleet audit export writes one"
         )
-    findings: list[Finding] = []
+    findings: list[JournalFinding] = []
     parts = ("entries", "others") if report else ("entries",)
     entries = [entry for part in parts for entry in _each(told, part, JournalEntry, findings)]
     signed = list(_each(told, "checkpoints", SignedCheckpoint, findings))
@@ -64,9 +64,9 @@ def verify_file(path: Path, keys: Sequence[Path]) -> Evidence:
         findings += _vouched(told, public)
     else:
         words = "it says {}, which no exported journal does"
-        findings += [Finding(0, "unlike", words.format(key)) for key in told if key not in PARTS]
+        findings += [JournalFinding(0, "unlike", words.format(key)) for key in told if key not in PARTS]
     genuine = [each for each in signed if proof.genuine(each, public)]
-    return Evidence(
+    return ExportVerdict(
         f"report of {told['rollout']}" if report else "journal",
         min((entry.seq for entry in entries), default=0),
         max((entry.seq for entry in entries), default=0),
@@ -94,23 +94,25 @@ def _content(path: Path) -> dict[str, Any]:
     return told
 
 
-def _each(told: Mapping[str, Any], part: str, kind: type[Part], findings: list[Finding]) -> Iterator[Part]:
+def _each(
+    told: Mapping[str, Any], part: str, kind: type[ExportPart], findings: list[JournalFinding]
+) -> Iterator[ExportPart]:
     """What can be read. Anything that is not written exactly as fleet writes it is a finding: its hash, or its
     signature, would not be over what the file says."""
     found = told.get(part, [])
     if not isinstance(found, list):
-        findings.append(Finding(0, "changed", f"{part} is no list"))
+        findings.append(JournalFinding(0, "changed", f"{part} is no list"))
         return
     for number, raw in enumerate(found, start=1):
         try:
             each = msgspec.convert(raw, kind)
             same = msgspec.to_builtins(each) == raw
         except NOT_READ as error:
-            findings.append(Finding(0, "changed", f"{part}, number {number} cannot be read: {error}"))
+            findings.append(JournalFinding(0, "changed", f"{part}, number {number} cannot be read: {error}"))
             continue
         if not same:
             words = f"{part}, number {number} (entry {each.seq}) was changed: fleet does not write it so"
-            findings.append(Finding(each.seq, "changed", words))
+            findings.append(JournalFinding(each.seq, "changed", words))
         yield each
 
 
@@ -120,7 +122,7 @@ def _chained(
     keys: Sequence[PublicKey],
     *,
     whole: bool,
-) -> Iterator[Finding]:
+) -> Iterator[JournalFinding]:
     """A whole journal begins at its first entry; a report's part of it where the rollout does."""
     origin = BEGINNING
     if not whole and entries:
@@ -128,7 +130,7 @@ def _chained(
     genuine = [each for each in signed if proof.genuine(each, keys)]
     marks = proof.Marks(genuine)
     end = next((each for each in genuine if entries and each.hash == entries[-1].hash), None)
-    known = Checkpoint(end.seq, end.hash, end.count) if end is not None else None
+    known = ChainEnd(end.seq, end.hash, end.count) if end is not None else None
     yield from chain.verify(marks.follow(entries), known, origin)
     yield from proof.forged(signed, keys)
     yield from proof.broken(genuine, marks)
@@ -136,57 +138,59 @@ def _chained(
     if proven < marks.last:
         yield proof.unsigned(max(proven + 1, marks.first), marks.last)
     if not entries:
-        yield Finding(0, "removed", "it has no entries")
+        yield JournalFinding(0, "removed", "it has no entries")
 
 
-def _vouched(told: Mapping[str, Any], keys: Sequence[PublicKey]) -> Iterator[Finding]:
+def _vouched(told: Mapping[str, Any], keys: Sequence[PublicKey]) -> Iterator[JournalFinding]:
     """The report's own signature: nothing else proves what is not in the journal."""
     try:
         signature = msgspec.convert(told.get("signature"), Signature | None)
     except NOT_READ as error:
-        yield Finding(0, "forged", f"its signature cannot be read: {error}")
+        yield JournalFinding(0, "forged", f"its signature cannot be read: {error}")
         return
     if signature is None:
         keys_outside = ", ".join(OUTSIDE_JOURNAL)
-        yield Finding(0, "unsigned", f"the report is not signed, so nothing proves its {keys_outside}")
+        yield JournalFinding(0, "unsigned", f"the report is not signed, so nothing proves its {keys_outside}")
     elif all(key.id != signature.key for key in keys):
-        yield Finding(0, "forged", f"the report is signed with another key: {signature.key}")
+        yield JournalFinding(0, "forged", f"the report is signed with another key: {signature.key}")
     elif not any(key.signed_report(told, signature.signature) for key in keys):
-        yield Finding(0, "forged", "the report was changed after it was signed: its signature does not hold")
+        yield JournalFinding(
+            0, "forged", "the report was changed after it was signed: its signature does not hold"
+        )
 
 
-def _said(told: Mapping[str, Any], entries: Sequence[JournalEntry]) -> Iterator[Finding]:
+def _said(told: Mapping[str, Any], entries: Sequence[JournalEntry]) -> Iterator[JournalFinding]:
     """What a report says, against what its entries say. `entries`: all of the file, in the journal's order, since
     which of them are the rollout's is not for the report to say."""
     try:
         report = msgspec.convert(told, Report)
     except NOT_READ as error:
-        yield Finding(0, "unlike", f"it is no report of this fleet: {error}")
+        yield JournalFinding(0, "unlike", f"it is no report of this fleet: {error}")
         return
     yield from (
-        Finding(0, "unlike", f"it says {name}, which no report of this fleet does")
+        JournalFinding(0, "unlike", f"it says {name}, which no report of this fleet does")
         for name in _strange(told, msgspec.to_builtins(report))
     )
     try:
         made = make_report(report.rollout, entries, report.at, report.journal.verdict)
     except (LookupError, ValueError, TypeError) as error:
-        yield Finding(0, "unlike", f"its entries tell no rollout {report.rollout}: {error}")
+        yield JournalFinding(0, "unlike", f"its entries tell no rollout {report.rollout}: {error}")
         return
     ours, theirs = asdict(_bare(made)), asdict(_bare(report))
     for name, value in theirs.items():
         if name != "runs" and value != ours[name]:
-            yield Finding(0, "unlike", f"what it says of {name} is not what its entries say")
+            yield JournalFinding(0, "unlike", f"what it says of {name} is not what its entries say")
     yield from _runs(_bare(made).runs, _bare(report).runs)
 
 
-def _runs(ours: Sequence[ReportRun], theirs: Sequence[ReportRun]) -> Iterator[Finding]:
+def _runs(ours: Sequence[ReportRun], theirs: Sequence[ReportRun]) -> Iterator[JournalFinding]:
     known = {(run.cluster, run.node): run for run in ours}
     if len(theirs) != len(ours):
-        yield Finding(0, "unlike", f"it has {len(theirs)} nodes, its entries tell of {len(ours)}")
+        yield JournalFinding(0, "unlike", f"it has {len(theirs)} nodes, its entries tell of {len(ours)}")
     for run in theirs:
         if known.get((run.cluster, run.node)) != run:
             name = f"{run.cluster}/{run.node}"
-            yield Finding(0, "unlike", f"what it says of node {name} is not what its entries say")
+            yield JournalFinding(0, "unlike", f"what it says of node {name} is not what its entries say")
 
 
 def _bare(report: Report) -> Report:

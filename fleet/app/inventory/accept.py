@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from fleet.app.wiring.connection import connect
-from fleet.app.wiring.home import Home, person
+from fleet.app.wiring.actor import actor
+from fleet.app.wiring.home import Home
+from fleet.app.wiring.sources.registry import source_of
 from fleet.core.records.errors import HeldError
 from fleet.core.records.journal import JournalRecord
 
@@ -15,7 +16,7 @@ def accept(home: Home, name: str, reason: str) -> str:
     row, journal = home.store.clusters.get(name), home.store.journal
 
     async def look() -> str:
-        cluster = await connect(home, row)
+        cluster = await source_of(home, row).connect()
         try:
             return await cluster.place()
         finally:
@@ -25,5 +26,5 @@ def accept(home: Home, name: str, reason: str) -> str:
     if not place or journal.knows(place, name):
         raise HeldError(f"{name} has seen nothing that is not in this journal", "there is nothing to accept")
     detail = {"cluster": name, "place": place} | ({"reason": reason} if reason else {})
-    journal.append([JournalRecord("command", "accept", detail=detail)], at=home.now(), actor=person())
+    journal.append([JournalRecord("command", "accept", detail=detail)], at=home.now(), actor=actor())
     return place

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.app.wiring.connection import hosts_of, opened
-from fleet.app.wiring.home import Home, person
-from fleet.app.wiring.quorums import with_quorums
-from fleet.app.wiring.refresh import keep, read, read_hosts, reason
+from fleet.app.wiring.actor import actor
+from fleet.app.wiring.home import Home
+from fleet.app.wiring.refresh import keep
+from fleet.app.wiring.sources.registry import source_of
+from fleet.app.wiring.sources.source import ClaimResult, Inspection
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.linting.rebooters import Rebooter, rebooters
 from fleet.core.policy.policy import Policy
-from fleet.core.records.errors import FleetError, ForbiddenError, HeldError, UsageError
+from fleet.core.records.errors import FleetError, HeldError, UsageError
 from fleet.core.records.journal import JournalRecord
-from fleet.core.text.paths import expanded
-from fleet.core.text.untrusted import UnreadableError, decode
 
 if TYPE_CHECKING:
-    from fleet.kube.cluster import KubeCluster
     from fleet.store import ClusterRow
 
 
-class Found(Struct, frozen=True):
+class ClusterCheck(Struct, frozen=True):
     """What one look at a cluster says."""
 
     name: str
@@ -47,7 +44,6 @@ class Found(Struct, frozen=True):
     """RBAC rules that fleet needs and has not, in words."""
     unread: dict[str, str] = {}
     """Kinds that could not be read, and why, of those that fleet can live without."""
-    simulated: bool = False
     uid: str = ""
     policy: bool = True
     """There is a policy, so that nodes can be in pools."""
@@ -59,61 +55,46 @@ class Found(Struct, frozen=True):
     """Others that run there and reboot nodes."""
 
 
-def add(home: Home, name: str, kubeconfig: Path | None, context: str, sites: Sequence[str]) -> Found:
-    """Reads the cluster once and keeps it. Raises FleetError, and keeps nothing, where it does not answer.
+def add(home: Home, name: str, kubeconfig: Path | None, context: str, sites: Sequence[str]) -> ClusterCheck:
+    """Reads a Kubernetes cluster once and adds it to the fleet. Raises FleetError, and adds nothing, where it gives no
+    answer. `kubeconfig` and `context`: as `sources.kubeconfig.new_row` has them."""
+    from fleet.app.wiring.sources.kubeconfig import new_row
 
-    `kubeconfig` None: what kubectl reads, the files of KUBECONFIG or ~/.kube/config. Their paths are kept, and the name of
-    the context: whoever makes another one the current one later makes no other cluster of this one.
-    """
-    from fleet.kube.kubeconfig import contexts
-    from fleet.store import ClusterRow
-
-    _addable(home, name)
-    if kubeconfig is not None:
-        files: tuple[Path, ...] = (expanded(kubeconfig).absolute(),)
-    else:
-        files = contexts.of_environment(os.environ, Path.home())
-        if not any(each.exists() for each in files):
-            raise UsageError(
-                f"how is {name} reached? There is no kubeconfig at {' or '.join(map(str, files))}",
-                "--kubeconfig FILE (and --context), KUBECONFIG in the environment, or --hosts FILE",
-            )
-    used = contexts.read(files, context).context
-    row = ClusterRow(name=name, sites=tuple(sites), kubeconfig="\n".join(map(str, files)), context=used)
-    return _add(home, row)
+    _refuse_taken(home, name)
+    return _add(home, new_row(name, kubeconfig, context, sites))
 
 
-def add_hosts(home: Home, name: str, inventory: Path, sites: Sequence[str]) -> Found:
-    """Hosts without a cluster, as `add`. Raises FleetError, and keeps nothing, where none of them is reached."""
-    from fleet.store import ClusterRow
+def add_hosts(home: Home, name: str, inventory: Path, sites: Sequence[str]) -> ClusterCheck:
+    """Adds hosts without a cluster, as `add`. Raises FleetError, and adds nothing, where none of them is reached."""
+    from fleet.app.wiring.sources.hosts import new_row
 
-    _addable(home, name)
-    path = str(expanded(inventory).absolute())
-    return _add(home, ClusterRow(name=name, sites=tuple(sites), kind="hosts", kubeconfig=path))
+    _refuse_taken(home, name)
+    return _add(home, new_row(name, inventory, sites))
 
 
-def _addable(home: Home, name: str) -> None:
+def _refuse_taken(home: Home, name: str) -> None:
+    """Raises UsageError for a name that no cluster can have, or that one of the fleet has."""
     if name in ("", ".", "..") or "/" in name:
         raise UsageError(f"a cluster cannot be called {name!r}", "choose a name without a slash")
     if home.exists and any(row.name == name for row in home.store.clusters.list()):
         raise UsageError(f"cluster {name} is in the fleet already", "fleet cluster check looks at it again")
 
 
-def _add(home: Home, row: ClusterRow) -> Found:
+def _add(home: Home, row: ClusterRow) -> ClusterCheck:
     found, snapshot = _inspect(home, row)
     home.make().clusters.add(replace(row, uid=found.uid))
     keep(home, snapshot)
     return found
 
 
-def check(home: Home, name: str) -> Found:
+def check(home: Home, name: str) -> ClusterCheck:
     """Reaches a cluster of the fleet. Raises FleetError where it does not answer, and keeps why."""
     row = home.store.clusters.get(name)
     try:
         found, snapshot = _inspect(home, row)
     except FleetError as error:
         with home.by_the_way():
-            home.store.clusters.touch(name, at=home.now(), error=reason(name, error))
+            home.store.clusters.touch(name, at=home.now(), error=error.reason)
         raise
     if row.uid and found.uid and row.uid != found.uid:
         raise FleetError(
@@ -125,85 +106,21 @@ def check(home: Home, name: str) -> Found:
     return found
 
 
-def _inspect(home: Home, row: ClusterRow) -> tuple[Found, Snapshot]:
-    policy = home.policy_if_any()
-    if row.kind == "simulated":
-        snapshot = asyncio.run(read(home, row, policy))
-        if isinstance(snapshot, FleetError):
-            raise snapshot
-        return found_in(row.name, row.sites, snapshot, policy, simulated=True), snapshot
-    if row.kind == "hosts":
-        snapshot, unreached = asyncio.run(read_hosts(home, row, policy))
-        found = found_in(row.name, row.sites, snapshot, policy)
-        return replace(found, hosts=True, unreached=unreached), snapshot
-    return asyncio.run(_inspect_real(home, row, policy))
+def _inspect(home: Home, row: ClusterRow) -> tuple[ClusterCheck, Snapshot]:
+    policy, source = home.policy_if_any(), source_of(home, row)
+    seen = asyncio.run(source.inspect(policy))
+    return checked(row, seen, policy, hosts_alone=source.hosts_alone), seen.snapshot
 
 
-async def _inspect_real(home: Home, row: ClusterRow, policy: Policy) -> tuple[Found, Snapshot]:
-    async with opened(row) as cluster:
-        missing = await cluster.forbidden(policy.remote)
-        unreadable = [each for each in missing if each.resource in ("nodes", "pods") and "list" in each.verbs]
-        if unreadable:
-            raise ForbiddenError(
-                f"{row.name} does not let fleet list {' and '.join(each.resource for each in unreadable)}",
-                "; ".join(rule(each) for each in unreadable),
-            )
-        reading = await cluster.read(row.site, home.now())
-        snapshot = await with_quorums(reading.snapshot, cluster, policy)
-        return (
-            found_in(
-                row.name,
-                row.sites,
-                snapshot,
-                policy,
-                missing=tuple(f"{rule(each)}: {each.why}" for each in missing),
-                unread=reading.missing,
-                uid=await _uid(cluster),
-            ),
-            snapshot,
-        )
-
-
-def rule(permission: Any) -> str:
-    """An RBAC rule by name: `list, watch pods.policy in fleet-system`, `get /readyz/etcd`."""
-    group = f".{permission.group}" if permission.group else ""
-    place = f" in namespace {permission.namespace}" if permission.namespace else ""
-    return f"{', '.join(permission.verbs)} {permission.url or permission.resource}{group}{place}"
-
-
-async def _uid(cluster: KubeCluster) -> str:
-    """Of the namespace kube-system; empty where fleet may not see it."""
-    from fleet.kube.objects.errors import ApiRequest
-    from fleet.kube.objects.wire import ObjectWire
-
-    path = "/api/v1/namespaces/kube-system"
-    try:
-        body = await cluster.transport.call(ApiRequest(verb="get", path=path, resource="namespaces"))
-    except ForbiddenError:
-        return ""
-    try:
-        return decode(body, ObjectWire).metadata.uid
-    except UnreadableError as error:
-        raise FleetError(f"the namespace kube-system cannot be read: {error}") from None
-
-
-def found_in(
-    name: str,
-    sites: Sequence[str],
-    snapshot: Snapshot,
-    policy: Policy,
-    *,
-    missing: Sequence[str] = (),
-    unread: Mapping[str, str] | None = None,
-    uid: str = "",
-    simulated: bool = False,
-) -> Found:
+def checked(row: ClusterRow, seen: Inspection, policy: Policy, *, hosts_alone: bool = False) -> ClusterCheck:
+    """Counts what one look found, with the nodes by pool of the policy."""
+    snapshot = seen.snapshot
     pools = Counter(
-        pool.name if pool else "" for pool in (policy.pool_of(name, node) for node in snapshot.nodes)
+        pool.name if pool else "" for pool in (policy.pool_of(row.name, node) for node in snapshot.nodes)
     )
-    return Found(
-        name=name,
-        sites=tuple(sites),
+    return ClusterCheck(
+        name=row.name,
+        sites=row.sites,
         version=snapshot.server_version,
         nodes=len(snapshot.nodes),
         pods=len(snapshot.pods),
@@ -211,11 +128,12 @@ def found_in(
         machines=sum(machine.reported for machine in snapshot.machines),
         pools={pool.name: pools[pool.name] for pool in policy.pools if pools[pool.name]},
         poolless=pools[""],
-        missing=tuple(missing),
-        unread=dict(unread or {}),
-        simulated=simulated,
-        uid=uid,
+        missing=seen.missing_rules,
+        unread=seen.unread,
+        uid=seen.uid,
         policy=bool(policy.pools),
+        hosts=hosts_alone,
+        unreached=seen.unreached,
         rebooters=rebooters(snapshot),
     )
 
@@ -237,13 +155,14 @@ def refuse_at_work(home: Home, name: str) -> None:
             )
 
 
-def claim(home: Home, name: str, reason: str) -> dict[str, str]:
-    """Makes all hosts of a cluster of hosts this fleet's: what was done or why not, by host. Journaled first."""
-    row = home.store.clusters.get(name)
-    if row.kind != "hosts":
-        raise UsageError(f"{name} is a cluster: its Lease says whose it is", "fleet cluster check " + name)
+def claim(home: Home, name: str, reason: str) -> dict[str, ClaimResult]:
+    """Makes all hosts of a cluster of hosts this fleet's, and returns the result by host. The command is journaled first.
+
+    Raises UsageError, and writes nothing, for a cluster whose Lease says whose it is.
+    """
+    claimer = source_of(home, home.store.clusters.get(name)).claimer()
     detail = {"cluster": name} | ({"reason": reason} if reason else {})
     home.store.journal.append(
-        [JournalRecord("command", "claim", detail=detail)], at=home.now(), actor=person()
+        [JournalRecord("command", "claim", detail=detail)], at=home.now(), actor=actor()
     )
-    return asyncio.run(hosts_of(home, row).claim())
+    return asyncio.run(claimer())

@@ -10,7 +10,7 @@ from fleet.app.wiring.home import Home
 from fleet.core.records.errors import UsageError
 
 
-class Begun(Struct, frozen=True):
+class InitResult(Struct, frozen=True):
     policy: Path
     database: str
     """Its path or address, as it may be shown."""
@@ -18,7 +18,7 @@ class Begun(Struct, frozen=True):
     """The policy was written; otherwise one was there and is as it was."""
 
 
-def init(home: Home) -> Begun:
+def init(home: Home) -> InitResult:
     """Makes what is missing; what is there is kept.
 
     Raises UsageError where the policy and the database are both there already.
@@ -36,4 +36,4 @@ def init(home: Home) -> Begun:
         # One that somebody else writes in this moment is not written over.
         with home.policy_file.open("x", encoding="utf-8") as file:
             file.write(default_policy_text())
-    return Begun(home.policy_file, home.make().shown, not there)
+    return InitResult(home.policy_file, home.make().shown, not there)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from fleet.app.inventory.clusters import refuse_at_work
-from fleet.app.wiring.connection import opened
 from fleet.app.wiring.home import Home
-from fleet.core.records.errors import UsageError
+from fleet.app.wiring.sources.registry import source_of
 
 if TYPE_CHECKING:
-    from fleet.store import ClusterRow
+    from fleet.kube.cluster import KubeCluster
 
 
 def manifests(home: Home, name: str, image: str | None) -> str:
@@ -25,7 +25,7 @@ def manifests(home: Home, name: str, image: str | None) -> str:
 
     store = home.store_if_any
     if store is not None and any(row.name == name for row in store.clusters.list()):
-        _installable(home, name)
+        _api_server(home, name)
     return as_yaml(objects(image, home.policy_if_any().remote))
 
 
@@ -37,7 +37,7 @@ def install(home: Home, name: str, image: str | None) -> list[str]:
     wanted = objects(image, home.policy_if_any().remote)
 
     async def work() -> list[str]:
-        async with opened(_installable(home, name)) as cluster:
+        async with _api_server(home, name) as cluster:
             return [f"{each.result} {each.manifest}" for each in await apply(cluster.transport, wanted)]
 
     return asyncio.run(work())
@@ -47,11 +47,11 @@ def uninstall(home: Home, name: str) -> list[str]:
     """What was taken away. Raises HeldError while a rollout works there."""
     from fleet.kube.install.install import uninstall as take_away
 
-    row = _installable(home, name)
+    api_server = _api_server(home, name)
     refuse_at_work(home, name)
 
     async def work() -> list[str]:
-        async with opened(row) as cluster:
+        async with api_server as cluster:
             gone = await take_away(cluster.transport)
             done = [f"{each.result} {each.manifest}" for each in gone.objects if each.result != "absent"]
             return done + [f"unmarked Node {node}" for node in gone.nodes]
@@ -59,14 +59,6 @@ def uninstall(home: Home, name: str) -> list[str]:
     return asyncio.run(work())
 
 
-def _installable(home: Home, name: str) -> ClusterRow:
-    row = home.store.clusters.get(name)
-    if row.kind == "simulated":
-        raise UsageError(
-            f"{name} is simulated: there is nothing to install into", "fleet lab up makes a real one"
-        )
-    if row.kind == "hosts":
-        raise UsageError(
-            f"{name} has hosts alone: nothing has to be installed there", f"fleet cluster check {name}"
-        )
-    return row
+def _api_server(home: Home, name: str) -> AbstractAsyncContextManager[KubeCluster]:
+    """Raises UsageError for a cluster that has none, since nothing can be installed there."""
+    return source_of(home, home.store.clusters.get(name)).api_server()

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from fleet.app.wiring.home import Home
-from fleet.app.wiring.refresh import looked, note
+from fleet.app.wiring.refresh import record, refreshed
 from fleet.core.cluster.snapshot import Snapshot
 
 
-class Synced(Struct, frozen=True):
+class ClusterSync(Struct, frozen=True):
     cluster: str
     nodes: int = 0
     pods: int = 0
@@ -22,20 +22,20 @@ class Synced(Struct, frozen=True):
     """Why it was not read; what was known of it stays."""
 
 
-def sync(home: Home, names: Sequence[str] = ()) -> list[Synced]:
+def sync(home: Home, names: Sequence[str] = ()) -> list[ClusterSync]:
     """The named clusters, or all, in the order of their names. Raises UsageError for a name that is not known, StoreError
     where they cannot be written down."""
-    seen = looked(home, names)
-    changes = note(home, seen)
+    seen = refreshed(home, names)
+    changes = record(home, seen)
     fresh = {snapshot.cluster: snapshot for snapshot in seen.fresh}
     return [
-        Synced(row.name, error=seen.lost[row.name])
+        ClusterSync(row.name, error=seen.lost[row.name])
         if row.name in seen.lost
         else _synced(fresh[row.name], changes[row.name])
         for row in home.clusters(names)
     ]
 
 
-def _synced(snapshot: Snapshot, changes: int) -> Synced:
+def _synced(snapshot: Snapshot, changes: int) -> ClusterSync:
     counts = len(snapshot.nodes), len(snapshot.pods), len(snapshot.budgets)
-    return Synced(snapshot.cluster, *counts, changes)
+    return ClusterSync(snapshot.cluster, *counts, changes)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from fleet.app.planning.plan import GREEDY, Beyond, Tell, Urgency, find_release, planned, the_pool
-from fleet.app.wiring.connection import opened
+from fleet.app.planning.plan import GREEDY, PlanExtras, PlanProgress, Urgency, find_release, planned, the_pool
 from fleet.app.wiring.files import write_whole
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.quorums import by_pods
+from fleet.app.wiring.sources.registry import source_of
+from fleet.app.wiring.sources.source import ClusterSource
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.guards.version_skew import minor_of
 from fleet.core.objects.machine import Machine
@@ -25,14 +25,11 @@ from fleet.core.records.errors import UsageError
 from fleet.core.releases.osimage import release_in
 from fleet.core.releases.release import Release
 
-if TYPE_CHECKING:
-    from fleet.store import ClusterRow
-
 HOW = "kubectl get nodes,pods,poddisruptionbudgets,deployments,replicasets,statefulsets,daemonsets -A -o json > FILE"
 
 
 def plan_of_dump(
-    home: Home, pools: Sequence[str], version: str, path: Path, beyond: Beyond = GREEDY, cluster: str = ""
+    home: Home, pools: Sequence[str], version: str, path: Path, beyond: PlanExtras = GREEDY, cluster: str = ""
 ) -> Plan:
     """By the home's policy, which calls it `cluster`; empty: as the file. The plan is not kept: it cannot be started.
 
@@ -40,6 +37,7 @@ def plan_of_dump(
     UsageError for what is no dump, and for names that the policy does not know.
     """
     from fleet.planner.planner import make_plan
+    from fleet.planner.request import PlanRequest
 
     policy = home.policy()
     pools = pools or the_pool(policy)
@@ -48,8 +46,10 @@ def plan_of_dump(
     times = _times(home)
     now, whole = home.now(), [with_machines(snapshot, policy)]
 
-    def again(snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, tell: Tell) -> Plan:
-        return make_plan("", snapshots, policy, pools, release, now, times, urgency=urgency, tell=tell)
+    def again(snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, tell: PlanProgress) -> Plan:
+        return make_plan(
+            PlanRequest("", snapshots, policy, pools, release, now, times, urgency=urgency), tell
+        )
 
     return planned(whole, policy, {}, times, again, beyond)
 
@@ -93,7 +93,7 @@ def save_dump(home: Home, name: str, path: Path) -> int:
 
     `name` may be empty where there is one cluster alone. Raises UsageError, and FleetError where it does not answer.
     """
-    data = _dumped(home.cluster(name))
+    data = _dumped(source_of(home, home.cluster(name)))
     try:
         write_whole(path, data)
     except OSError as error:
@@ -101,16 +101,13 @@ def save_dump(home: Home, name: str, path: Path) -> int:
     return len(data)
 
 
-def _dumped(row: ClusterRow) -> bytes:
-    """The live cluster as a dump. Raises UsageError for a simulated one, FleetError where it does not answer."""
+def _dumped(source: ClusterSource) -> bytes:
+    """Reads the live cluster as a dump. Raises UsageError where it has no API server, FleetError where that gives no
+    answer."""
     from fleet.kube.watch.dump import dump
 
-    if row.kind != "kubeconfig":
-        why = "is simulated" if row.kind == "simulated" else "has hosts alone"
-        raise UsageError(f"{row.name} {why}: there is no API server to dump", "--cluster NAME")
-
     async def work() -> bytes:
-        async with opened(row) as cluster:
+        async with source.api_server() as cluster:
             return await dump(cluster.transport)
 
     return asyncio.run(work())

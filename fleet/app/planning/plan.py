@@ -9,10 +9,11 @@ from time import monotonic
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.app.wiring.home import Home, person
+from fleet.app.wiring.actor import actor
+from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import pool_named, there_is
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.guards.recovery import brought
+from fleet.core.guards.upgraded_voters import brought
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import TELL, DurationEstimates, measured
 from fleet.core.planning.plan import Plan
@@ -23,19 +24,19 @@ from fleet.core.releases.release import Release
 from fleet.core.rollout.replay import unfinished
 from fleet.store.plans import named
 
-Tell = Callable[[int, int], None]
+PlanProgress = Callable[[int, int], None]
 """Hears how many runs of a plan have ended, of how many."""
 Urgency = Mapping[NodeRef, float]
 
 
-class Undoing(Struct, frozen=True):
+class RollbackScope(Struct, frozen=True):
     """What a rollback is about."""
 
     rollout: str
     nodes: frozenset[NodeRef]
 
 
-class Beyond(Struct, frozen=True):
+class PlanExtras(Struct, frozen=True):
     """What is wanted beyond one plan."""
 
     loosen: bool = False
@@ -46,7 +47,7 @@ class Beyond(Struct, frozen=True):
     """Hears what is being done, a few words at a time."""
 
 
-GREEDY = Beyond()
+GREEDY = PlanExtras()
 
 
 def make(
@@ -55,8 +56,8 @@ def make(
     version: str,
     snapshots: Sequence[Snapshot],
     lost: Mapping[str, str],
-    undoing: Undoing | None = None,
-    beyond: Beyond = GREEDY,
+    undoing: RollbackScope | None = None,
+    beyond: PlanExtras = GREEDY,
     keep: bool = False,
 ) -> Plan:
     """Plans, and stores the plan in place of the one that this person looked at last; nothing is written to any cluster.
@@ -68,6 +69,7 @@ def make(
     """
     from fleet.drivers.journal.checkpoints import standing
     from fleet.planner.planner import make_plan
+    from fleet.planner.request import PlanRequest
 
     policy = home.policy()
     release = find_release(policy, pools, version)
@@ -78,16 +80,17 @@ def make(
     kept = [each for each in rollouts if not each.active and unfinished(each)]
     only = undoing.nodes if undoing is not None else None
 
-    def again(snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, tell: Tell) -> Plan:
+    def again(snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, tell: PlanProgress) -> Plan:
         mine = deepcopy(kept)
-        return make_plan(
-            "", snapshots, policy, pools, release, now, times, lost, mine, only, urgency, tell, etcd
+        request = PlanRequest(
+            "", snapshots, policy, pools, release, now, times, lost, mine, only, urgency, etcd
         )
+        return make_plan(request, tell)
 
     plan = planned(snapshots, policy, lost, times, again, beyond)
     plan = replace(plan, rolls_back=undoing.rollout if undoing is not None else "")
     try:
-        return home.store.plans.save(plan, "" if keep else person())
+        return home.store.plans.save(plan, "" if keep else actor())
     except UnwritableError as error:
         if keep:
             raise
@@ -100,8 +103,8 @@ def planned(
     policy: Policy,
     lost: Mapping[str, str],
     times: DurationEstimates,
-    make: Callable[[Sequence[Snapshot], Policy, Urgency, Tell], Plan],
-    beyond: Beyond,
+    make: Callable[[Sequence[Snapshot], Policy, Urgency, PlanProgress], Plan],
+    beyond: PlanExtras,
 ) -> Plan:
     """The plan that `make` makes, and what is wanted beyond it. What-if compares first orders with first orders."""
     from fleet.planner.order_search import search_order
@@ -109,7 +112,7 @@ def planned(
     from fleet.planner.simulate import silent
     from fleet.planner.what_if import Trial, what_if
 
-    def telling(what: str) -> Tell:
+    def telling(what: str) -> PlanProgress:
         return lambda ended, runs: beyond.progress(f"{what}: {ended:,} of {runs:,} nodes")
 
     def other(snapshots: Sequence[Snapshot], policy: Policy) -> Plan:

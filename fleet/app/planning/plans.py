@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fleet.app.planning.plan import GREEDY, Beyond, make, the_pool
+from fleet.app.planning.plan import GREEDY, PlanExtras, make, the_pool
 from fleet.app.wiring.home import Home
-from fleet.app.wiring.refresh import look
+from fleet.app.wiring.refresh import refresh
 from fleet.core.planning.plan import Plan
 from fleet.core.records.errors import HeldError, UsageError
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from fleet.store.plans import PlanRow
 
 
-def plan(home: Home, pools: Sequence[str], version: str, beyond: Beyond = GREEDY, keep: bool = False) -> Plan:
+def plan(
+    home: Home, pools: Sequence[str], version: str, beyond: PlanExtras = GREEDY, keep: bool = False
+) -> Plan:
     """Reads all clusters, plans and stores the plan (see `make`). Nothing is written to any cluster. Without `pools` it
     is for the only one that the policy has.
 
@@ -25,7 +27,7 @@ def plan(home: Home, pools: Sequence[str], version: str, beyond: Beyond = GREEDY
         raise UsageError("there is no cluster yet", "fleet cluster add NAME --kubeconfig FILE --site SITE")
     pools = pools or the_pool(home.policy())
     beyond.progress("reading the clusters")
-    seen = look(home)
+    seen = refresh(home)
     if not seen.fresh:
         name, why = next(iter(seen.lost.items()))
         raise HeldError(f"no cluster answers: {name}: {why}", f"fleet cluster check {name}")

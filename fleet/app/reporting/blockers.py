@@ -9,12 +9,12 @@ from fleet.core.engine.engine import Engine
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import site_of
 from fleet.core.records.held import Held, Reason
-from fleet.core.rollout.event import Lost, Seen, Synced
+from fleet.core.rollout.event import ClusterLost, ClusterSynced, Upserted
 from fleet.core.rollout.replay import unfinished
 from fleet.core.rollout.rollout import Goal, Rollout, Start
 
 
-def why(home: Home, ref: NodeRef) -> tuple[Held, ...]:
+def blockers(home: Home, ref: NodeRef) -> tuple[Held, ...]:
     """For a node in an active rollout, or in one of its own that would begin now. Nothing is begun or written."""
     now = home.now()
     rows = home.clusters()
@@ -26,11 +26,11 @@ def why(home: Home, ref: NodeRef) -> tuple[Held, ...]:
     for row in rows:
         snapshot = home.store.inventory.snapshot(row.name)
         for thing in snapshot.things():
-            engine.observe(Seen(row.name, thing), now)
+            engine.observe(Upserted(row.name, thing), now)
         if row.last_error:
-            engine.observe(Lost(row.name, row.last_error), now)
+            engine.observe(ClusterLost(row.name, row.last_error), now)
         else:
-            engine.observe(Synced(row.name, row.server_version), now)
+            engine.observe(ClusterSynced(row.name, row.server_version), now)
         if row.name == ref.cluster and not wanted:
             active += _alone(home, ref, snapshot)
     for rollout in (*kept, *active):

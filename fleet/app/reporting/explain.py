@@ -28,7 +28,7 @@ Why = Callable[[Home, NodeRef], tuple[Held, ...]]
 """All that stands between a node and its next step, or its first one in a rollout that would begin now."""
 
 
-class Happening(Struct, frozen=True):
+class NodeEvent(Struct, frozen=True):
     at: datetime
     rollout: str
     what: str
@@ -51,7 +51,7 @@ class Explanation(Struct, frozen=True):
     """Why nothing certain is known of it."""
     may_be_deleted: tuple[str, ...] = ()
     """Other parties that may delete the node and do not do so yet: it is a canary only where no other node can be."""
-    history: tuple[Happening, ...] = ()
+    history: tuple[NodeEvent, ...] = ()
     """Oldest first, over all rollouts."""
     gone: str = ""
     """What became of its last run, where no cluster has the node any more; empty: one has."""
@@ -189,13 +189,13 @@ def _chronicle(home: Home, ident: str) -> Timeline:
     return chronicle
 
 
-def happenings(chronicle: Timeline, ref: NodeRef) -> Iterator[Happening]:
+def happenings(chronicle: Timeline, ref: NodeRef) -> Iterator[NodeEvent]:
     """What one rollout did to the node."""
     rollout = chronicle.rollout
     if rollout is None or ref not in rollout.runs:
         return
     start = rollout.start
-    yield Happening(
+    yield NodeEvent(
         rollout.started_at,
         rollout.id,
         "start",
@@ -203,19 +203,19 @@ def happenings(chronicle: Timeline, ref: NodeRef) -> Iterator[Happening]:
     )
     for step in chronicle.steps.get(ref, ()):
         if step.step != Step.PENDING:
-            yield Happening(step.start, rollout.id, step.step, _step(step))
+            yield NodeEvent(step.start, rollout.id, step.step, _step(step))
     for eviction in chronicle.evictions.get(ref, {}).values():
-        yield Happening(eviction.asked_at, rollout.id, "evict", _eviction(eviction))
+        yield NodeEvent(eviction.asked_at, rollout.id, "evict", _eviction(eviction))
     for retry in chronicle.retries.get(ref, ()):
-        yield Happening(retry.at, rollout.id, "retry", retry.why)
+        yield NodeEvent(retry.at, rollout.id, "retry", retry.why)
     for change in chronicle.changes.get(ref, ()):
-        yield Happening(change.at, rollout.id, change.kind, change.why)
+        yield NodeEvent(change.at, rollout.id, change.kind, change.why)
     for command in chronicle.commands:
         if command.node == str(ref):
-            yield Happening(command.at, rollout.id, command.kind, _command(command))
+            yield NodeEvent(command.at, rollout.id, command.kind, _command(command))
     run = rollout.runs[ref]
     if run.ended and run.since is not None:
-        yield Happening(run.since, rollout.id, str(run.step), _ending(run))
+        yield NodeEvent(run.since, rollout.id, str(run.step), _ending(run))
 
 
 def _command(command: OperatorCommand) -> str:

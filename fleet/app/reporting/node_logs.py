@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from fleet.app.reporting.explain import find
 from fleet.app.reporting.status import fleet_status
-from fleet.app.wiring.connection import file_of, hosts_of, opened
-from fleet.app.wiring.home import Home, person
+from fleet.app.wiring.actor import actor
+from fleet.app.wiring.home import Home
+from fleet.app.wiring.sources.registry import source_of
 from fleet.core.objects.machine import LogAsk
 from fleet.core.records.errors import UsageError
 from fleet.core.records.journal import JournalRecord
 from fleet.machines.agent.boot_log import BootLog, checked_unit
 from fleet.machines.errors import MachineError
 from fleet.machines.local import Local, prefix_of
-
-if TYPE_CHECKING:
-    from fleet.store import ClusterRow
 
 SECONDS = 90.0
 """For an agent's answer: `journalctl` alone has a minute."""
@@ -38,30 +35,9 @@ def of_node(home: Home, name: str, unit: str = "", lines: int = 100, seconds: fl
     node = find(fleet_status(home).nodes, name)
     asked = {"lines": lines} | ({"unit": unit} if unit else {})
     record = JournalRecord("command", "log", node=f"{node.cluster}/{node.name}", detail=asked)
-    (entry,) = home.store.journal.append([record], at=home.now(), actor=person())
-    row = home.store.clusters.get(node.cluster)
-    return _last_log(home, row, node.name, LogAsk(f"log/{entry.place}", unit, lines), seconds)
-
-
-def _last_log(home: Home, row: ClusterRow, node: str, ask: LogAsk, seconds: float) -> str:
-    """Of the boot before this one, by the node's agent, over ssh or from the model. `seconds`: for the agent.
-
-    Raises UnreachableError where there is no answer, FleetError where the machine has no such log.
-    """
-
-    async def of_agent() -> str:
-        async with opened(row) as cluster:
-            return await cluster.log(node, ask, seconds)
-
-    match row.kind:
-        case "simulated":
-            from fleet.simulated.cluster import log_of
-
-            return log_of(file_of(home, row), node)
-        case "hosts":
-            return asyncio.run(hosts_of(home, row).log(node, ask))
-        case _:
-            return asyncio.run(of_agent())
+    (entry,) = home.store.journal.append([record], at=home.now(), actor=actor())
+    source = source_of(home, home.store.clusters.get(node.cluster))
+    return asyncio.run(source.boot_log(node.name, LogAsk(f"log/{entry.place}", unit, lines), seconds))
 
 
 def over(way: str, unit: str = "", lines: int = 100) -> str:
@@ -85,12 +61,12 @@ def _refuse_odd(unit: str) -> None:
 async def _over(way: str, unit: str, lines: int) -> str:
     if not way.startswith("ssh:"):
         return await BootLog(Local(prefix_of(way))).last_boot(unit, lines)
-    from fleet.machines.access import Access, address_of
+    from fleet.machines.access import SshAccess, address_of
     from fleet.machines.ssh.host import Limit, Ssh
 
     if not way.removeprefix("ssh:"):
         raise UsageError("ssh: names no machine", "--host ssh:USER@NAME")
-    ssh = Ssh(address_of(way.removeprefix("ssh:")), Access(), Limit())
+    ssh = Ssh(address_of(way.removeprefix("ssh:")), SshAccess(), Limit())
     try:
         return await BootLog(ssh).last_boot(unit, lines)
     finally:

@@ -11,6 +11,7 @@ from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.standstill import standstill
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import pool_named, there_is
+from fleet.app.wiring.sources.registry import source_of
 from fleet.core.guards.version_skew import skews
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.eta import seconds_left
@@ -40,7 +41,7 @@ def fleet_status(home: Home, selection: Selection = EVERYTHING) -> FleetStatus:
     waiting = waiting_in(home, rollouts.active)
     found = overview(
         home.now(),
-        clusters_of(chosen, known, groups_in(home)),
+        clusters_of(home, chosen, known, groups_in(home)),
         known,
         policy,
         rollouts.all,
@@ -84,7 +85,7 @@ def quorums_of(home: Home, rows: Sequence[ClusterRow], policy: Policy) -> tuple[
 
 def all_clusters(home: Home) -> list[StatusCluster]:
     rows = home.clusters()
-    return clusters_of(rows, known_in(home, rows), groups_in(home))
+    return clusters_of(home, rows, known_in(home, rows), groups_in(home))
 
 
 def groups_in(home: Home) -> dict[str, list[Quorum]]:
@@ -116,7 +117,7 @@ def known_in(home: Home, rows: Sequence[ClusterRow]) -> list[KnownNode]:
 
 
 def clusters_of(
-    rows: Sequence[ClusterRow], known: Iterable[KnownNode], groups: Mapping[str, Iterable[Quorum]]
+    home: Home, rows: Sequence[ClusterRow], known: Iterable[KnownNode], groups: Mapping[str, Iterable[Quorum]]
 ) -> list[StatusCluster]:
     """Their sites are those that were named, and those that their nodes are in."""
     kubelets: dict[str, dict[str, list[str]]] = {}
@@ -134,7 +135,7 @@ def clusters_of(
             error=row.last_error,
             version=row.server_version,
             nodes=sum(map(len, kubelets.get(row.name, {}).values())),
-            simulated=row.kind == "simulated",
+            simulated=source_of(home, row).simulated,
             skew=tuple(
                 each.words
                 for each in skews([row.server_version], kubelets.get(row.name, {}), groups.get(row.name, ()))

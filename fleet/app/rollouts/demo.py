@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 
 from fleet.app.audit.audit import COPIES, FOLDER
-from fleet.app.wiring.home import CLOCK, DATABASE, Home
+from fleet.app.wiring.home import DATABASE, Home
+from fleet.app.wiring.sources.simulated_clock import CLOCK
 from fleet.core.records.errors import UsageError
 from fleet.simulated.clock import SimulatedClock
 from fleet.simulated.cluster import create

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from fleet.app.planning.plan import Undoing, make
+from fleet.app.planning.plan import RollbackScope, make
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
-from fleet.app.wiring.refresh import look
+from fleet.app.wiring.refresh import refresh
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.plan import Plan
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import HeldError, UsageError
 from fleet.core.releases.release import is_release
-from fleet.core.rollout.rollout import Rollout, State
+from fleet.core.rollout.rollout import Rollout, RolloutState
 
 
 def rollback(home: Home, ident: str, version: str = "") -> Plan:
@@ -34,7 +34,7 @@ def rollback(home: Home, ident: str, version: str = "") -> Plan:
     names = [name for name in dict.fromkeys(ref.cluster for ref in rollout.runs) if name in known]
     if not names:
         raise HeldError(f"no cluster of rollout {ident} is in the fleet any more", "fleet cluster list")
-    seen = look(home, names)
+    seen = refresh(home, names)
     snapshots = (*seen.fresh, *seen.old)
     came_from: dict[str, set[NodeRef]] = {}
     for ref in upgraded(rollout, snapshots):
@@ -49,14 +49,14 @@ def rollback(home: Home, ident: str, version: str = "") -> Plan:
     pools = pools_of(policy, snapshots, nodes)
     if not pools:
         raise HeldError(f"the nodes of {ident} are in no pool any more", "add a pool for them to fleet.yaml")
-    return make(home, pools, before, snapshots, seen.lost, Undoing(ident, nodes))
+    return make(home, pools, before, snapshots, seen.lost, RollbackScope(ident, nodes))
 
 
 def refuse_active(rollout: Rollout) -> None:
     """Raises HeldError. What goes forward and what goes back would be on the same nodes."""
     if not rollout.active:
         return
-    aborted = rollout.state is State.ABORTED
+    aborted = rollout.state is RolloutState.ABORTED
     raise HeldError(
         f"rollout {rollout.id} is {rollout.state}: what it has begun has not ended",
         f"fleet rollout status {rollout.id} --watch" if aborted else f"fleet rollout abort {rollout.id}",

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from fleet.app.wiring.home import Home, person
+from fleet.app.wiring.actor import actor
+from fleet.app.wiring.home import Home
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.guards import gates
 from fleet.core.objects.node import NodeRef
@@ -18,7 +19,7 @@ from fleet.core.planning.plan import Plan, short_id
 from fleet.core.records.errors import HeldError, JournalMovedError, UsageError
 from fleet.core.records.journal import JournalRecord
 from fleet.core.releases.release import is_release
-from fleet.core.rollout.rollout import Rollout, Run, Start, State
+from fleet.core.rollout.rollout import Rollout, RolloutState, Run, Start
 from fleet.core.rollout.steps import Step
 
 if TYPE_CHECKING:
@@ -156,10 +157,10 @@ def start(home: Home, plan: Plan, fresh: Callable[[Sequence[str]], Sequence[Snap
     begin = plan.begin()
     if not begin.goals:
         raise HeldError(f"plan {short_id(plan.plan_id)} has nothing to do", "fleet status")
-    refuse_second(Rollouts.load(store).active, plan)
+    ensure_pools_free(Rollouts.load(store).active, plan)
     other = home.policy() != plan.policy
     snapshots = fresh(plan.clusters)
-    changed = changes(plan, snapshots)
+    changed = changed_nodes(plan, snapshots)
     if changed:
         more = [f"and {len(changed) - SHOWN} more"] if len(changed) > SHOWN else []
         again = f"fleet rollout rollback {plan.rolls_back} --to {plan.target.version}"
@@ -172,7 +173,7 @@ def start(home: Home, plan: Plan, fresh: Callable[[Sequence[str]], Sequence[Snap
     # Before the start: a plan that somebody has started is there for as long as the rollout is told of.
     store.plans.keep(plan.plan_id)
     ident = _commit(home, plan, begin)
-    new = newcomers(plan, snapshots)
+    new = added_nodes(plan, snapshots)
     notes = [f"{len(new)} nodes have joined the pool since the plan: {', '.join(new[:SHOWN])}"] if new else []
     if other:
         notes.append(
@@ -188,18 +189,18 @@ def _commit(home: Home, plan: Plan, begin: Start) -> str:
     while True:
         newest = journal.last()
         rollouts = Rollouts.load(home.store)
-        refuse_second(rollouts.active, plan)
+        ensure_pools_free(rollouts.active, plan)
         ident = rollouts.next_id
         record = JournalRecord(form="command", kind="start", rollout=ident, detail=msgspec.to_builtins(begin))
         seen = newest.seq if newest is not None else 0
         try:
-            journal.append([record], at=home.now(), actor=person(), last=seen)
+            journal.append([record], at=home.now(), actor=actor(), last=seen)
         except JournalMovedError:
             continue
         return ident
 
 
-def refuse_second(active: Iterable[Rollout], plan: Plan) -> None:
+def ensure_pools_free(active: Iterable[Rollout], plan: Plan) -> None:
     """Raises HeldError naming the rollout that has one of the plan's pools."""
     for rollout in active:
         pools = {run.goal.pool for run in rollout.runs.values()}
@@ -211,7 +212,7 @@ def refuse_second(active: Iterable[Rollout], plan: Plan) -> None:
                 )
 
 
-def changes(plan: Plan, snapshots: Iterable[Snapshot]) -> list[str]:
+def changed_nodes(plan: Plan, snapshots: Iterable[Snapshot]) -> list[str]:
     """What of the plan's nodes is no longer as it presumes, in words, in the order of their names."""
     found: list[str] = []
     for snapshot in snapshots:
@@ -235,7 +236,7 @@ def changes(plan: Plan, snapshots: Iterable[Snapshot]) -> list[str]:
     return found
 
 
-def newcomers(plan: Plan, snapshots: Iterable[Snapshot]) -> list[str]:
+def added_nodes(plan: Plan, snapshots: Iterable[Snapshot]) -> list[str]:
     """Nodes of the plan's pools that it does not know and that do not run its release. A rollback is about some only."""
     found: list[str] = []
     if plan.rolls_back:
@@ -253,29 +254,29 @@ def newcomers(plan: Plan, snapshots: Iterable[Snapshot]) -> list[str]:
     return found
 
 
-def say(home: Home, kind: str, ident: str = "") -> Rollout:
+def send_command(home: Home, kind: str, ident: str = "") -> Rollout:
     """pause, resume or abort, as a command in the journal. Raises UsageError where it makes no sense now."""
     rollout = Rollouts.load(home.store).choose(ident)
-    refuse_senseless(rollout, kind)
+    validate_command(rollout, kind)
     record = JournalRecord(form="command", kind=kind, rollout=rollout.id)
-    home.store.journal.append([record], at=home.now(), actor=person())
+    home.store.journal.append([record], at=home.now(), actor=actor())
     return rollout
 
 
-def refuse_senseless(rollout: Rollout, kind: str) -> None:
+def validate_command(rollout: Rollout, kind: str) -> None:
     """Raises UsageError in words, before anything is written."""
     if not rollout.active:
         raise UsageError(f"rollout {rollout.id} has ended: {rollout.state}", "fleet rollout list")
-    if rollout.state is State.ABORTED:
+    if rollout.state is RolloutState.ABORTED:
         raise UsageError(
             f"rollout {rollout.id} was aborted by {rollout.state_by}: what has begun ends, and it cannot go on",
             "a new plan takes up the rest",
         )
-    if kind == "resume" and rollout.state is State.RUNNING:
+    if kind == "resume" and rollout.state is RolloutState.RUNNING:
         raise UsageError(f"rollout {rollout.id} is running")
-    if kind == "pause" and rollout.state is State.PAUSED:
+    if kind == "pause" and rollout.state is RolloutState.PAUSED:
         raise UsageError(f"rollout {rollout.id} is paused already, by {rollout.state_by}")
-    if kind == "pause" and rollout.state is State.HALTED:
+    if kind == "pause" and rollout.state is RolloutState.HALTED:
         raise UsageError(
             f"rollout {rollout.id} is halted: {rollout.why}", f"fleet rollout resume {rollout.id}"
         )
@@ -286,7 +287,7 @@ def what_follows(rollout: Rollout) -> tuple[str, ...]:
 
     Empty where it simply goes on.
     """
-    if not rollout.active or rollout.state is State.ABORTED:
+    if not rollout.active or rollout.state is RolloutState.ABORTED:
         return ()
     kept = [
         ref for ref in rollout.canaries if rollout.runs[ref].step is Step.FAILED and rollout.runs[ref].slot
@@ -295,7 +296,7 @@ def what_follows(rollout: Rollout) -> tuple[str, ...]:
         f"The rest waits: canary {ref} failed and nobody has released it.\n  -> fleet rollout release {ref}"
         for ref in kept
     ]
-    if rollout.state in (State.HALTED, State.PAUSED):
+    if rollout.state in (RolloutState.HALTED, RolloutState.PAUSED):
         notes.append(f"  -> fleet rollout resume {rollout.id} goes on with the others")
     if not kept and any(gates.lack(rollout, pool) and rollout.open_in[pool] for pool in rollout.required):
         notes.insert(0, "The next best node that is able to go becomes the canary.")
@@ -310,5 +311,5 @@ def release(home: Home, name: str, reason: str = "") -> tuple[Rollout, NodeRef]:
     record = JournalRecord(
         form="command", kind="release", rollout=rollout.id, node=str(run.node), detail=detail
     )
-    home.store.journal.append([record], at=home.now(), actor=person())
+    home.store.journal.append([record], at=home.now(), actor=actor())
     return rollout, run.node

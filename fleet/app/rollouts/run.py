@@ -8,11 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from fleet.app.audit.audit import notary_of
-from fleet.app.wiring.connection import connect
 from fleet.app.wiring.home import Home
+from fleet.app.wiring.sources.registry import source_of
+from fleet.app.wiring.sources.simulated_clock import running
 from fleet.core.records.retention import Retention
-from fleet.machines.ansible.play import refuse_without
-from fleet.simulated.clock import SAVE_SECONDS, SimulatedClock
 from fleet.system.clock import WallClock
 
 if TYPE_CHECKING:
@@ -30,10 +29,9 @@ def run(
     What has been sent when the signal comes is awaited; the leases are given back. Raises UsageError, and leads
     nothing, where the policy is wrong or wants what is not on this machine.
     """
-    if "playbook" in home.policy_if_any().ways and any(
-        row.kind == "kubeconfig" for row in home.store.clusters.list()
-    ):
-        refuse_without()
+    policy = home.policy_if_any()
+    for row in home.store.clusters.list():
+        source_of(home, row).ensure_tools(policy)
     asyncio.run(_run(home, say, until_idle, retention))
 
 
@@ -48,7 +46,7 @@ async def _run(home: Home, say: Callable[[str], None], until_idle: bool, retenti
         return {row.name: row.site for row in store.clusters.list()}
 
     async def open_all() -> Mapping[str, Cluster]:
-        return {row.name: await connect(home, row) for row in store.clusters.list()}
+        return {row.name: await source_of(home, row).connect() for row in store.clusters.list()}
 
     controller = Controller(store, open_all, sites, home.clock, wall.now, say, notary, retention)
     work = asyncio.create_task(controller.run(until_idle))
@@ -59,26 +57,13 @@ async def _run(home: Home, say: Callable[[str], None], until_idle: bool, retenti
         stopped = True
         work.cancel()
 
-    clock = home.clock if isinstance(home.clock, SimulatedClock) else None
-    time = asyncio.create_task(_let_pass(clock)) if clock is not None else None
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop)
     try:
-        await work
+        async with running(home.clock):
+            await work
     except asyncio.CancelledError:
         if not stopped:
             raise
         say("stopped; what has begun goes on with the next controller")
-    finally:
-        if clock is not None and time is not None:
-            time.cancel()
-            clock.stop()
-
-
-async def _let_pass(clock: SimulatedClock) -> None:
-    """Simulated time runs, and other processes see it."""
-    clock.run()
-    while True:
-        clock.save()
-        await asyncio.sleep(SAVE_SECONDS)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shlex
-import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -13,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fleet.app.wiring.actor import user_name
+from fleet.app.wiring.sources.simulated_clock import saved_clock
 from fleet.core.records.errors import UnwritableError, UsageError
 from fleet.core.text.paths import expanded
 
@@ -20,26 +20,20 @@ if TYPE_CHECKING:
     from fleet.config import Caution
     from fleet.core.policy.policy import Policy
     from fleet.drivers.ports import Clock
-    from fleet.hosts.ownership import Claim
-    from fleet.simulated.clock import SimulatedClock
     from fleet.store import ClusterRow, Store
 
 POLICY = "fleet.yaml"
 MISNAMED = "fleet.yml"
 """What many programs take for the same; fleet knows one name, so that there is one policy."""
 DATABASE = "fleet.db"
-CLOCK = "clock.json"
-"""The clock of a simulated home, beside its clusters."""
-NO_LOGIN = 2**32 - 1
-"""The login uid of a process that no login has begun: a service, a container."""
 BEGIN = "fleet cluster add NAME --kubeconfig FILE --site SITE begins one; --home FOLDER names another; or try fleet demo"
 
-Tell = Callable[[str], None]
+ShowMessage = Callable[[str], None]
 """Hears what a person should know whatever the command's result is."""
 
 
 class Home:
-    def __init__(self, path: Path, database: str = "", tell: Tell = lambda words: None) -> None:
+    def __init__(self, path: Path, database: str = "", tell: ShowMessage = lambda words: None) -> None:
         """`database`: URL of a PostgreSQL, or a path; empty: `fleet.db` in the folder.
 
         `tell` hears, each once, the warnings of the policy, and that a database was made.
@@ -56,7 +50,7 @@ class Home:
         database: str,
         environ: Mapping[str, str],
         here: Path,
-        tell: Tell = lambda words: None,
+        tell: ShowMessage = lambda words: None,
     ) -> Home:
         """What the call names; else FLEET_HOME; else `here` if it holds a fleet; else the user's own.
 
@@ -116,9 +110,9 @@ class Home:
         """A database is there, or is a server's, which will say itself."""
         if "://" not in self.database:
             return Path(self.database).exists()
-        from fleet.store.db.address import Address
+        from fleet.store.db.address import DatabaseAddress
 
-        address = Address.parse(self.database)
+        address = DatabaseAddress.parse(self.database)
         return address.kind != "sqlite" or address.path.exists()
 
     @property
@@ -146,15 +140,6 @@ class Home:
     def store_if_any(self) -> Store | None:
         """For those who can do without: nothing is made."""
         return self.store if self.exists else None
-
-    def claim(self) -> Claim:
-        """By which a host without a cluster is of this fleet: of all homes that share its database."""
-        from uuid import uuid4
-
-        from fleet.hosts.ownership import Claim
-
-        self.store.settings.keep("fleet", str(uuid4()))
-        return Claim(self.store.settings.get("fleet") or "", f"{person()} (home {self.path})")
 
     def make(self) -> Store:
         """The store, made if it was not there."""
@@ -247,19 +232,11 @@ class Home:
         """The wall's; in a simulated home the simulated one, which stands still until a controller runs it."""
         from fleet.system.clock import WallClock
 
-        return self._saved_clock() or WallClock()
+        return saved_clock(self.simulated) or WallClock()
 
     def now(self) -> datetime:
         """Also while another process runs the simulated clock."""
-        return (self._saved_clock() or self.clock).now()
-
-    def _saved_clock(self) -> SimulatedClock | None:
-        saved = self.simulated / CLOCK
-        if not saved.exists():
-            return None
-        from fleet.simulated.clock import SimulatedClock
-
-        return SimulatedClock.load(saved)
+        return (saved_clock(self.simulated) or self.clock).now()
 
 
 def _refuse_anothers(folder: Path) -> None:
@@ -269,34 +246,6 @@ def _refuse_anothers(folder: Path) -> None:
     others = {each.lstat().st_uid for each in there} - {0, os.geteuid()}
     if others:
         raise UsageError(
-            f"the fleet in {folder} belongs to {', '.join(map(_user_name, sorted(others)))}, and what is in it is run",
+            f"the fleet in {folder} belongs to {', '.join(map(user_name, sorted(others)))}, and what is in it is run",
             f"if you trust them: --home {shlex.quote(str(folder))}, or FLEET_HOME",
         )
-
-
-def person() -> str:
-    """Who gives a command, for the journal: `user@host`, as the system and not the environment says, and behind it who
-    has logged in, where that is somebody else (sudo, su)."""
-    return actor_of(os.getuid(), _login_uid(), socket.gethostname(), _user_name)
-
-
-def actor_of(uid: int, login: int | None, host: str, name: Callable[[int], str]) -> str:
-    """`ada@desk`, or `root@desk (login ada)`. `login`: the uid of the login session; None: there is none."""
-    by = "" if login in (None, uid) else f" (login {name(login)})"
-    return f"{name(uid)}@{host}{by}"
-
-
-def _user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid-{uid}"
-
-
-def _login_uid() -> int | None:
-    """The kernel sets it once, at login, and keeps it over su and sudo. Source: pam_loginuid(8), proc_pid_loginuid(5)."""
-    try:
-        uid = int(Path("/proc/self/loginuid").read_text())
-    except (OSError, ValueError):
-        return None
-    return None if uid == NO_LOGIN else uid

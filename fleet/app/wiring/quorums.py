@@ -16,13 +16,11 @@ from fleet.core.policy.policy import Policy
 from fleet.core.quorum.groups import QuorumGroup as Declared
 from fleet.core.quorum.groups import settled
 from fleet.core.quorum.quorum import Quorum
-from fleet.core.records.errors import UsageError
-from fleet.core.rollout.event import Seen, Thing
+from fleet.core.rollout.event import ClusterObject, Upserted
 
 if TYPE_CHECKING:
     from fleet.drivers.groups import QuorumClient, QuorumClients
-    from fleet.drivers.ports import Clock, Cluster
-    from fleet.hosts.cluster import HostsCluster
+    from fleet.drivers.ports import Cluster
     from fleet.kube.cluster import KubeCluster
 
 OF_DUMP = "only its pods were read"
@@ -70,38 +68,6 @@ def guarded(cluster: KubeCluster, site: str, policy: Policy, played: Path) -> Cl
     return ClusterWithQuorums(served, groups_of(cluster, site, policy), WallClock())
 
 
-class NoServers:
-    """There is no API server that keeps its objects in the etcd of hosts without a cluster."""
-
-    async def etcd(self) -> str:
-        return "and no API server counts on it"
-
-
-def groups_of_hosts(name: str, site: str, policy: Policy) -> QuorumClients:
-    """Those that the policy names, each read at its endpoints; a member is on the host of its name.
-
-    Raises UsageError for one that would be asked in pods: not to know it would be to forget it.
-    """
-    from fleet.drivers.groups import QuorumClients
-    from fleet.etcd.group import EtcdGroup
-
-    named = [group for group in policy.quorums if group.cluster == name]
-    for group in named:
-        if group.kind != "etcd" or not group.access.endpoints:
-            raise UsageError(
-                f"quorum group {group.name} cannot be read: {name} has no pods, only hosts",
-                "of hosts without a cluster only etcd with its endpoints can be a group",
-            )
-    return QuorumClients({group.name: EtcdGroup(group, site, NoServers()) for group in named})
-
-
-def guarded_hosts(hosts: HostsCluster, site: str, policy: Policy, clock: Clock) -> Cluster:
-    """The hosts with their groups, as a driver sees them. `clock`: the controller's. Raises UsageError."""
-    from fleet.drivers.quorums import ClusterWithQuorums
-
-    return ClusterWithQuorums(hosts, groups_of_hosts(hosts.name, site, policy), clock)
-
-
 async def with_quorums(snapshot: Snapshot, cluster: KubeCluster, policy: Policy) -> Snapshot:
     """The same with its groups read now."""
     return await read_into(snapshot, groups_of(cluster, snapshot.site, policy))
@@ -109,9 +75,9 @@ async def with_quorums(snapshot: Snapshot, cluster: KubeCluster, policy: Policy)
 
 async def read_into(snapshot: Snapshot, groups: QuorumClients) -> Snapshot:
     """The same with these groups read now."""
-    things: tuple[Thing, ...] = (*snapshot.nodes, *snapshot.pods, *snapshot.workloads)
+    things: tuple[ClusterObject, ...] = (*snapshot.nodes, *snapshot.pods, *snapshot.workloads)
     for thing in things:
-        groups.see(Seen(snapshot.cluster, thing))
+        groups.see(Upserted(snapshot.cluster, thing))
     found = [told for group in groups if (told := await group.read(snapshot.at)) is not None]
     return replace(snapshot, quorums=tuple(found))
 

@@ -15,7 +15,7 @@ from fleet.core.objects.pod import Pod
 from fleet.core.policy.policy import MachineReach, Policy, Pool
 from fleet.core.records.errors import FleetError
 from fleet.core.records.journal import JournalRecord
-from fleet.core.rollout.event import Event, Gone, Noted, Seen, Synced
+from fleet.core.rollout.event import ClusterEvent, ClusterSynced, Deleted, JournalNote, Upserted
 from fleet.drivers.agents import ClusterWithAgents
 from fleet.drivers.ports import Cluster
 from fleet.kube.actions.machine_client import MachineInformer
@@ -26,7 +26,7 @@ from fleet.machines.agent.agent import Pace
 from fleet.machines.agent.boot_log import BootLog, Log
 from fleet.machines.agent.contained import contained
 from fleet.machines.agent.remote import RemoteAgent
-from fleet.machines.ansible.play import Happened, refuse_without
+from fleet.machines.ansible.play import TaskResult, refuse_without
 from fleet.machines.families.detect import detect, family
 from fleet.machines.families.family import Family
 from fleet.machines.host import Host
@@ -41,7 +41,7 @@ PLAYED = Pace(looks=(10.0, 60.0))
 PLAYED_LOOK = 3600.0
 """The node's kubelet tells of a boot."""
 
-Say = Callable[[str, str, Happened], None]
+Say = Callable[[str, str, TaskResult], None]
 """Is told the node, the step and the task."""
 
 
@@ -68,12 +68,14 @@ Open = Callable[[str, Pool, Say], Remote]
 """To a node by its name, which the user's own ssh configuration may explain."""
 
 
-class Way(Host, Protocol):
+class RemoteHost(Host, Protocol):
     async def close(self) -> None: ...
 
 
 class ByCommands:
-    def __init__(self, node: str, source: str, way: Way, pace: Pace | None = None, look: float = 5.0) -> None:
+    def __init__(
+        self, node: str, source: str, way: RemoteHost, pace: Pace | None = None, look: float = 5.0
+    ) -> None:
         self.log = BootLog(way)
         self.pace = pace or Pace()
         self.look = look
@@ -88,22 +90,22 @@ class ByCommands:
 
 
 def over_ssh() -> Open:
-    from fleet.machines.access import Access, Address
+    from fleet.machines.access import SshAccess, SshAddress
     from fleet.machines.ssh.host import Limit, Ssh
 
-    access, limit = Access(), Limit(PARALLEL)
-    return lambda node, pool, say: ByCommands(node, pool.source, Ssh(Address(node), access, limit))
+    access, limit = SshAccess(), Limit(PARALLEL)
+    return lambda node, pool, say: ByCommands(node, pool.source, Ssh(SshAddress(node), access, limit))
 
 
 def by_playbooks(folder: Path) -> Open:
     """`folder`: where runs are kept, a folder a node. Raises UsageError where what runs them is not installed."""
     refuse_without()
-    from fleet.machines.access import Access, Address
-    from fleet.machines.ansible.playbook import Playbooks, Rules
+    from fleet.machines.access import SshAccess, SshAddress
+    from fleet.machines.ansible.playbook import PlaybookRules, Playbooks
     from fleet.machines.ssh.config import Login
     from fleet.machines.ssh.host import Limit
 
-    access, limit = Access(), Limit(PARALLEL)
+    access, limit = SshAccess(), Limit(PARALLEL)
 
     class ByPlaybooks(Playbooks):
         pace, look = PLAYED, PLAYED_LOOK
@@ -116,13 +118,13 @@ def by_playbooks(folder: Path) -> Open:
             return self
 
     def opened(node: str, pool: Pool, say: Say) -> Remote:
-        rules = Rules(
+        rules = PlaybookRules(
             {step: Path(path) for step, path in pool.playbooks.items()},
             pool.stage.timeout_seconds,
             pool.reboot.timeout_seconds,
             source=pool.source,
         )
-        login = Login(Address(node), access, limit)
+        login = Login(SshAddress(node), access, limit)
         return ByPlaybooks(node, login, folder / node, rules, lambda step, task: say(node, step, task))
 
     return opened
@@ -141,7 +143,7 @@ class RemoteAgents:
         retry: float = RETRY_SECONDS,
     ) -> None:
         """`retry`: seconds between two looks at a machine that is not reached, or that is none fleet knows."""
-        self.tell: Callable[[Event], None] = lambda _: None
+        self.tell: Callable[[ClusterEvent], None] = lambda _: None
         self._cluster = cluster
         self._policy = policy
         self._machines = MachineInformer(transport, WallClock())
@@ -166,25 +168,25 @@ class RemoteAgents:
         own = set(self._pods.values())
         return {name: pool for name, pool in self._nodes.items() if name not in own}
 
-    def see(self, event: Event) -> None:
+    def see(self, event: ClusterEvent) -> None:
         changed = False
         match event:
-            case Seen(_, Node() as node):
+            case Upserted(_, Node() as node):
                 pool = self._policy.pool_of(self._cluster, node)
                 changed = self._note(
                     node.name, pool if pool is not None and pool.reach in self._ways else None
                 )
                 self._booted(node)
-            case Gone(_, Node() as node):
+            case Deleted(_, Node() as node):
                 changed = self._note(node.name, None)
-            case Seen(_, Pod() as pod) if pod.node and not pod.finished and _is_agents(pod):
+            case Upserted(_, Pod() as pod) if pod.node and not pod.finished and _is_agents(pod):
                 changed = pod.uid not in self._pods
                 self._pods[pod.uid] = pod.node
-            case Seen(_, Pod() as pod) | Gone(_, Pod() as pod):
+            case Upserted(_, Pod() as pod) | Deleted(_, Pod() as pod):
                 changed = self._pods.pop(pod.uid, None) is not None
-            case Seen(_, Machine() as machine) if machine.name in self._nodes:
+            case Upserted(_, Machine() as machine) if machine.name in self._nodes:
                 self._tokens[machine.name] = machine.request.token if machine.request is not None else ""
-            case Synced():
+            case ClusterSynced():
                 changed = self._complete = True
         if changed:
             self._changed.set()
@@ -203,12 +205,12 @@ class RemoteAgents:
         if remote is not None and before != node.boot_id:
             remote.news.set()
 
-    def _say(self, node: str, step: str, task: Happened) -> None:
+    def _say(self, node: str, step: str, task: TaskResult) -> None:
         """Into the journal of the rollout that asks for it."""
         rollout = self._tokens.get(node, "").partition("/")[0]
         ref = str(NodeRef(self._cluster, node))
         words = {"why": f"{step}: {task}", "playbook": step, "task": task.task, "result": task.result}
-        self.tell(Noted(self._cluster, JournalRecord("decision", "played", rollout, ref, words)))
+        self.tell(JournalNote(self._cluster, JournalRecord("decision", "played", rollout, ref, words)))
 
     async def run(self) -> None:
         served: dict[str, tuple[Pool, asyncio.Task[None]]] = {}

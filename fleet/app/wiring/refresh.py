@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from fleet.app.wiring.connection import file_of, hosts_of, opened
 from fleet.app.wiring.home import Home
-from fleet.app.wiring.quorums import groups_of_hosts, read_into, with_quorums
+from fleet.app.wiring.sources.registry import source_of
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import FleetError
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from fleet.store import ClusterRow
 
 
-class Look(Struct, frozen=True):
+class Refresh(Struct, frozen=True):
     """Several clusters at one moment, as far as they answer."""
 
     fresh: tuple[Snapshot, ...]
@@ -29,19 +28,19 @@ class Look(Struct, frozen=True):
     """Why those do not answer."""
 
 
-def look(home: Home, names: Sequence[str] = ()) -> Look:
+def refresh(home: Home, names: Sequence[str] = ()) -> Refresh:
     """Reads clusters afresh, all at a time, and writes what was found to the inventory if it can be written.
 
     Raises ConfigError, and reads none, for a policy with mistakes: they are not the clusters'.
     """
-    seen = looked(home, names)
+    seen = refreshed(home, names)
     with home.by_the_way():
-        note(home, seen)
+        record(home, seen)
     return seen
 
 
-def looked(home: Home, names: Sequence[str] = ()) -> Look:
-    """As `look`, and writes nothing."""
+def refreshed(home: Home, names: Sequence[str] = ()) -> Refresh:
+    """As `refresh`, and writes nothing."""
     rows = home.clusters(names)
     policy = home.policy_if_any()
     answers = asyncio.run(_read_all(home, rows, policy))
@@ -51,21 +50,16 @@ def looked(home: Home, names: Sequence[str] = ()) -> Look:
         if isinstance(answer, Snapshot):
             fresh.append(answer)
         else:
-            lost[row.name] = reason(row.name, answer)
+            lost[row.name] = answer.reason
     old = tuple(home.store.inventory.snapshot(name) for name in lost)
-    return Look(tuple(fresh), old, lost)
+    return Refresh(tuple(fresh), old, lost)
 
 
-def note(home: Home, seen: Look) -> dict[str, int]:
+def record(home: Home, seen: Refresh) -> dict[str, int]:
     """Writes down what was seen; answers how many facts were news to the inventory, by cluster."""
     for name, why in seen.lost.items():
         home.store.clusters.touch(name, at=home.now(), error=why)
     return {snapshot.cluster: keep(home, snapshot) for snapshot in seen.fresh}
-
-
-def reason(name: str, error: FleetError) -> str:
-    """Why it does not answer, for places that say themselves which cluster it is and that it does not."""
-    return error.message.removeprefix(f"cluster {name} does not answer: ")
 
 
 def keep(home: Home, snapshot: Snapshot) -> int:
@@ -76,26 +70,11 @@ def keep(home: Home, snapshot: Snapshot) -> int:
 
 
 async def _read_all(home: Home, rows: Sequence[ClusterRow], policy: Policy) -> list[Snapshot | FleetError]:
-    return await asyncio.gather(*(read(home, row, policy) for row in rows))
+    return await asyncio.gather(*(_read(home, row, policy) for row in rows))
 
 
-async def read(home: Home, row: ClusterRow, policy: Policy) -> Snapshot | FleetError:
+async def _read(home: Home, row: ClusterRow, policy: Policy) -> Snapshot | FleetError:
     try:
-        if row.kind == "simulated":
-            from fleet.simulated.cluster import snapshot_of
-
-            return snapshot_of(file_of(home, row))
-        if row.kind == "hosts":
-            return (await read_hosts(home, row, policy))[0]
-        async with opened(row) as cluster:
-            snapshot = (await cluster.read(row.site, home.now())).snapshot
-            return await with_quorums(snapshot, cluster, policy)
+        return await source_of(home, row).read(policy)
     except FleetError as error:
         return error
-
-
-async def read_hosts(home: Home, row: ClusterRow, policy: Policy) -> tuple[Snapshot, dict[str, str]]:
-    """Hosts without a cluster, and which of them were not reached and why."""
-    groups = groups_of_hosts(row.name, row.site, policy)
-    reading = await hosts_of(home, row).read(row.site, home.now())
-    return await read_into(reading.snapshot, groups), reading.unreached

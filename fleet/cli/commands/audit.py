@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from fleet.cli.context import home_of
-from fleet.cli.help_format import Menu
+from fleet.cli.help_format import CommandList
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from fleet.core.reporting.report import Report
-    from fleet.store.journal.tampering import Finding
+    from fleet.store.journal.tampering import JournalFinding
 
 audit = typer.Typer(
-    cls=Menu, no_args_is_help=True, help="The journal's hash chain, and what proves it to others."
+    cls=CommandList, no_args_is_help=True, help="The journal's hash chain, and what proves it to others."
 )
 
 
@@ -154,7 +154,7 @@ def _held(checkpoints: int) -> str:
     return "1 signed checkpoint holds" if checkpoints == 1 else f"{checkpoints:,} signed checkpoints hold"
 
 
-def _tell(findings: Iterable[Finding]) -> None:
+def _tell(findings: Iterable[JournalFinding]) -> None:
     """Exits 4 if there are any."""
     from fleet.cli.terminal.output import show
 

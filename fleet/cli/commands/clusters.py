@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 
 from fleet.cli.context import Format, home_of
-from fleet.cli.help_format import Menu
+from fleet.cli.help_format import CommandList
 
-app = typer.Typer(cls=Menu, no_args_is_help=True, help="Clusters of the fleet.")
+app = typer.Typer(cls=CommandList, no_args_is_help=True, help="Clusters of the fleet.")
 
-Name = Annotated[str, typer.Argument(help="The cluster's name in the fleet.")]
-NameOrOnly = Annotated[
+ClusterName = Annotated[str, typer.Argument(help="The cluster's name in the fleet.")]
+OptionalClusterName = Annotated[
     str, typer.Argument(help="The cluster's name in the fleet; may be left out where there is one.")
 ]
 
@@ -22,7 +22,7 @@ NameOrOnly = Annotated[
 @app.command()
 def add(
     context: typer.Context,
-    name: Name,
+    name: ClusterName,
     site: Annotated[
         list[str], typer.Option(help="Where it is; may be given more than once, its nodes' own first.")
     ],
@@ -77,7 +77,7 @@ def list_(context: typer.Context, output: Format = "text") -> None:
 
 
 @app.command()
-def remove(context: typer.Context, name: Name) -> None:
+def remove(context: typer.Context, name: ClusterName) -> None:
     """Take a cluster out of the fleet. Nothing is done to the cluster; its history stays in the journal."""
     from fleet.app.inventory.clusters import remove as leave
     from fleet.cli.terminal.output import note
@@ -87,7 +87,7 @@ def remove(context: typer.Context, name: Name) -> None:
 
 
 @app.command()
-def check(context: typer.Context, name: NameOrOnly = "") -> None:
+def check(context: typer.Context, name: OptionalClusterName = "") -> None:
     """Reach a cluster, and say what fleet may not do there (exit 4 if a permission is missing, or a host not reached)."""
     from fleet.app.inventory.clusters import check as look
     from fleet.cli.terminal.output import show
@@ -103,7 +103,7 @@ def check(context: typer.Context, name: NameOrOnly = "") -> None:
 @app.command()
 def claim(
     context: typer.Context,
-    name: Name,
+    name: ClusterName,
     reason: Annotated[str, typer.Option(help="Kept in the journal.")] = "",
 ) -> None:
     """Make hosts without a cluster this fleet's that another one has claimed. Stop that one's controller first."""
@@ -111,16 +111,16 @@ def claim(
     from fleet.cli.terminal.output import show
 
     said = take(home_of(context), name, reason)
-    for host, words in said.items():
-        show(f"{host}: {words}")
-    if any(words.startswith("not claimed") for words in said.values()):
+    for host, result in said.items():
+        show(f"{host}: {result.message}")
+    if not all(result.claimed for result in said.values()):
         raise typer.Exit(1)
 
 
 @app.command()
 def install(
     context: typer.Context,
-    name: NameOrOnly = "",
+    name: OptionalClusterName = "",
     image: Annotated[
         str,
         typer.Option(
@@ -179,7 +179,7 @@ def _warn_of_tag(image: str | None) -> None:
 @app.command()
 def uninstall(
     context: typer.Context,
-    name: Name,
+    name: ClusterName,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Take everything that fleet installed out of a cluster again. Refused while a rollout works there."""
@@ -195,7 +195,7 @@ def uninstall(
 @app.command()
 def accept(
     context: typer.Context,
-    name: Name,
+    name: ClusterName,
     reason: Annotated[str, typer.Option(help="Why the database is an older one; kept in the journal.")] = "",
 ) -> None:
     """Let fleet go on in a cluster that has seen a later journal than this database has.

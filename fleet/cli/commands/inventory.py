@@ -21,7 +21,7 @@ Names = list[str] | None
 ClusterOption = Annotated[
     Names, typer.Option("--cluster", help="Only this cluster; may be given more than once.")
 ]
-Table = Literal["table", "wide", "json", "csv"]
+StatusTable = Literal["table", "wide", "json", "csv"]
 
 
 def init(context: typer.Context) -> None:
@@ -103,7 +103,7 @@ def lint(
 def status(
     context: typer.Context,
     output: Annotated[
-        Table, typer.Option("--output", "-o", help="wide and csv have a row for each node.")
+        StatusTable, typer.Option("--output", "-o", help="wide and csv have a row for each node.")
     ] = "table",
     cluster: ClusterOption = None,
     site: Annotated[Names, typer.Option("--site", help="Only this site.")] = None,
@@ -150,7 +150,7 @@ def _status(home: Home, chosen: Selection) -> FleetStatus:
     return select(fleet_status(home, chosen), chosen)
 
 
-def _table(found: FleetStatus, chosen: Selection, output: Table, quorums: bool) -> Text:
+def _table(found: FleetStatus, chosen: Selection, output: StatusTable, quorums: bool) -> Text:
     from fleet.cli.views import quorum as quorum_view
     from fleet.cli.views import status as status_view
 
@@ -163,7 +163,7 @@ def _table(found: FleetStatus, chosen: Selection, output: Table, quorums: bool) 
     return status_view.outdated(found) if chosen.outdated else status_view.glance(found)
 
 
-def _print_status(found: FleetStatus, chosen: Selection, output: Table, quorums: bool) -> None:
+def _print_status(found: FleetStatus, chosen: Selection, output: StatusTable, quorums: bool) -> None:
     from fleet.cli.terminal.output import show, show_csv, show_json
 
     if output == "json":
@@ -189,11 +189,11 @@ def explain(
     output: Format = "text",
 ) -> None:
     """Why a node waits, what must happen first, what was done to it."""
-    from fleet.app.reporting.blockers import why
+    from fleet.app.reporting.blockers import blockers
     from fleet.app.reporting.explain import explain as tell
     from fleet.cli.terminal.output import show, show_json
 
-    told = tell(home_of(context), node, why)
+    told = tell(home_of(context), node, blockers)
     if output == "json":
         show_json(told)
         return

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fleet.cli.help_format import Menu
+from fleet.cli.help_format import CommandList
 from fleet.core.records.errors import UsageError
 
 if TYPE_CHECKING:
-    from fleet.lab.machines import Machines
+    from fleet.lab.machines import LabMachines
 
 app = typer.Typer(
-    cls=Menu,
+    cls=CommandList,
     no_args_is_help=True,
     help="A real Kubernetes control plane with fake nodes on this machine; simulated faults.",
 )
@@ -73,10 +73,10 @@ def up(
 
 def _up_with_machines(where: Path, count: int) -> None:
     from fleet.cli.terminal.output import note
-    from fleet.lab.machines import Machines, beside, cluster
+    from fleet.lab.machines import LabMachines, beside, cluster
 
     names = [f"w{number}" for number in range(1, count + 1)]
-    hosts = Machines.up(beside(where), names, tied=False, progress=note)
+    hosts = LabMachines.up(beside(where), names, tied=False, progress=note)
     try:
         lab = cluster.up(where, hosts, tied=False, progress=note)
     except BaseException:
@@ -88,12 +88,12 @@ def _up_with_machines(where: Path, count: int) -> None:
 
 def _up_on_machines(where: Path, workers: int, control_planes: int) -> None:
     from fleet.cli.terminal.output import note
-    from fleet.lab.machines import Machines, beside
+    from fleet.lab.machines import LabMachines, beside
     from fleet.lab.machines.stacked import Stacked
 
     members = [f"cp{number}" for number in range(1, control_planes + 1)]
     names = [*members, *(f"w{number}" for number in range(1, workers + 1))]
-    hosts = Machines.up(beside(where), names, tied=False, progress=note)
+    hosts = LabMachines.up(beside(where), names, tied=False, progress=note)
     try:
         found = Stacked.up(where, hosts, members, tied=False, progress=note)
     except BaseException:
@@ -103,7 +103,7 @@ def _up_on_machines(where: Path, workers: int, control_planes: int) -> None:
     _tell(found.kubeconfig, hosts)
 
 
-def _tell(kubeconfig: Path, hosts: Machines) -> None:
+def _tell(kubeconfig: Path, hosts: LabMachines) -> None:
     from fleet.cli.terminal.output import note
     from fleet.lab.machines import agent
 
@@ -140,12 +140,12 @@ def down(directory: Directory = None) -> None:
     """Stop it and remove its files."""
     from fleet.cli.terminal.output import note
     from fleet.lab import Lab
-    from fleet.lab.machines import Machines, beside
+    from fleet.lab.machines import LabMachines, beside
     from fleet.lab.machines.stacked import Stacked
 
     where = directory or Lab.default_directory()
-    if Machines.exist(beside(where)):
-        Machines.load(beside(where)).down()
+    if LabMachines.exist(beside(where)):
+        LabMachines.load(beside(where)).down()
     (Stacked if Stacked.exists(where) else Lab).load(where).down()
     note(f"Stopped the lab in {where}; nothing of it is left.")
 

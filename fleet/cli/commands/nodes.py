@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from fleet.cli.context import home_of
-from fleet.cli.help_format import Menu
+from fleet.cli.help_format import CommandList
 
-app = typer.Typer(cls=Menu, no_args_is_help=True, help="One machine: its logs.")
+app = typer.Typer(cls=CommandList, no_args_is_help=True, help="One machine: its logs.")
 
 
 @app.callback()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fleet.cli.context import Format, home_of
-from fleet.cli.help_format import Menu
+from fleet.cli.help_format import CommandList
 
 if TYPE_CHECKING:
     from fleet.app.wiring.home import Home
@@ -20,9 +20,9 @@ HELP = """Find the fastest safe order for an upgrade, and say what holds it. Wri
 
 Exits 3 if nodes are outdated and every one of them is held."""
 
-app = typer.Typer(cls=Menu, help=HELP, invoke_without_command=True)
+app = typer.Typer(cls=CommandList, help=HELP, invoke_without_command=True)
 
-Timeline = Annotated[bool, typer.Option("--timeline", help="A row for each node, with times.")]
+TimelineOption = Annotated[bool, typer.Option("--timeline", help="A row for each node, with times.")]
 AllHeld = Annotated[bool, typer.Option("--held", help="Every held node, not the first few reasons.")]
 
 
@@ -76,7 +76,7 @@ def plan(
         ),
     ] = False,
     output: Format = "text",
-    timeline: Timeline = False,
+    timeline: TimelineOption = False,
     held: AllHeld = False,
 ) -> None:
     if context.invoked_subcommand is not None:
@@ -85,11 +85,11 @@ def plan(
         _save(home_of(context), cluster, save_dump)
         return
     home, pools = home_of(context), pool or []
-    from fleet.app.planning.plan import Beyond
+    from fleet.app.planning.plan import PlanExtras
     from fleet.cli.terminal.output import waiting
 
     with waiting() as progress:
-        beyond = Beyond(what_if, effort, progress)
+        beyond = PlanExtras(what_if, effort, progress)
         if from_dump is not None:
             from fleet.app.planning.dumps import plan_of_dump
 
@@ -116,7 +116,7 @@ def show(
     context: typer.Context,
     plan: Annotated[str, typer.Argument(help="Id, such as p-9c41; empty: the newest.")] = "",
     output: Format = "text",
-    timeline: Timeline = False,
+    timeline: TimelineOption = False,
     held: AllHeld = False,
 ) -> None:
     """Show a plan again."""

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fleet.cli.context import Format, home_of
-from fleet.cli.help_format import Menu
+from fleet.cli.help_format import CommandList
 
 if TYPE_CHECKING:
     from fleet.app.wiring.home import Home
 
-app = typer.Typer(cls=Menu, no_args_is_help=True, help="Rollouts: start, watch, pause, resume, abort.")
+app = typer.Typer(cls=CommandList, no_args_is_help=True, help="Rollouts: start, watch, pause, resume, abort.")
 
-Rollout = Annotated[str, typer.Argument(help="Such as r-17; may be left out where one rollout is active.")]
-Watch = Annotated[
+RolloutArgument = Annotated[
+    str, typer.Argument(help="Such as r-17; may be left out where one rollout is active.")
+]
+WatchOption = Annotated[
     bool, typer.Option("--watch", "-w", help="Follow it until it ends; Ctrl-C leaves it running (exit 130).")
 ]
 
@@ -24,7 +26,7 @@ Watch = Annotated[
 def start(
     context: typer.Context,
     plan: Annotated[str, typer.Argument(help="Id of a plan, or the beginning of it, such as p-9c41.")],
-    watch: Watch = False,
+    watch: WatchOption = False,
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Be the controller, in this process.")
     ] = False,
@@ -38,12 +40,12 @@ def start(
     """
     from fleet.app.planning.plans import stored
     from fleet.app.rollouts.rollouts import start as begin
-    from fleet.app.wiring.refresh import look
+    from fleet.app.wiring.refresh import refresh
     from fleet.cli.terminal.output import note, show, warn
 
     home = home_of(context)
     found = stored(home, plan)
-    started = begin(home, found, lambda clusters: look(home, clusters).fresh)
+    started = begin(home, found, lambda clusters: refresh(home, clusters).fresh)
     for words in started.notes:
         warn(words)
     show(f"Started rollout {started.rollout} of plan {found.plan_id}.")
@@ -78,7 +80,7 @@ def list_(context: typer.Context, output: Format = "text") -> None:
 
 @app.command()
 def status(
-    context: typer.Context, rollout: Rollout = "", watch: Watch = False, output: Format = "text"
+    context: typer.Context, rollout: RolloutArgument = "", watch: WatchOption = False, output: Format = "text"
 ) -> None:
     """How far a rollout is, who is in work, what each waits for and for how long."""
     from fleet.app.rollouts.rollouts import Rollouts
@@ -102,13 +104,13 @@ def status(
 
 
 @app.command()
-def pause(context: typer.Context, rollout: Rollout = "") -> None:
+def pause(context: typer.Context, rollout: RolloutArgument = "") -> None:
     """Stop between steps: what reboots comes back, nothing else is begun until resume."""
     _say(context, "pause", rollout, "Paused {}: what reboots comes back, nothing else begins.")
 
 
 @app.command()
-def resume(context: typer.Context, rollout: Rollout = "") -> None:
+def resume(context: typer.Context, rollout: RolloutArgument = "") -> None:
     """Go on after a pause, or after a halt whose failures somebody has looked at.
 
     A canary that failed is followed by the next best node once it is released: until then the rest waits.
@@ -117,7 +119,7 @@ def resume(context: typer.Context, rollout: Rollout = "") -> None:
 
 
 @app.command()
-def abort(context: typer.Context, rollout: Rollout = "") -> None:
+def abort(context: typer.Context, rollout: RolloutArgument = "") -> None:
     """Finish what has begun, start nothing new, take the marks off the rest. Cannot be taken back."""
     _say(context, "abort", rollout, "Aborted {}: what has begun ends, nothing new starts.")
 
@@ -175,9 +177,9 @@ def rollback(
         raise typer.Exit(3)
     if start:
         from fleet.app.rollouts.rollouts import start as begin
-        from fleet.app.wiring.refresh import look
+        from fleet.app.wiring.refresh import refresh
 
-        begun = begin(home, made, lambda clusters: look(home, clusters).fresh)
+        begun = begin(home, made, lambda clusters: refresh(home, clusters).fresh)
         for words in begun.notes:
             warn(words)
         note(f"Started rollout {begun.rollout} of plan {made.plan_id}.")
@@ -185,11 +187,11 @@ def rollback(
 
 
 def _say(context: typer.Context, kind: str, ident: str, words: str) -> None:
-    from fleet.app.rollouts.rollouts import say
+    from fleet.app.rollouts.rollouts import send_command
     from fleet.cli.terminal.output import show
 
     home = home_of(context)
-    rollout = say(home, kind, ident)
+    rollout = send_command(home, kind, ident)
     show(words.format(rollout.id))
     _see_to_it(home)
     if kind == "resume":

@@ -21,7 +21,7 @@ SHORT = 12
 """Characters of a hash or an id that tell it from another."""
 
 
-class Happening(NamedTuple):
+class ReportEvent(NamedTuple):
     at: datetime
     by: str
     words: str
@@ -189,13 +189,13 @@ def named(run: ReportRun) -> str:
     return f"{run.cluster}/{run.node}"
 
 
-def happenings(report: Report) -> list[Happening]:
+def happenings(report: Report) -> list[ReportEvent]:
     """What people said and when the engine stopped for them, in order."""
-    told = [Happening(each.at, each.by, _command(each)) for each in report.commands] + [
-        Happening(each.at, "fleet", f"halt: {each.why}") for each in report.halts
+    told = [ReportEvent(each.at, each.by, _command(each)) for each in report.commands] + [
+        ReportEvent(each.at, "fleet", f"halt: {each.why}") for each in report.halts
     ]
     if report.ended is not None:
-        told.append(Happening(report.ended, "fleet", "ended"))
+        told.append(ReportEvent(report.ended, "fleet", "ended"))
     return sorted(told, key=lambda each: each.at)
 
 

@@ -43,7 +43,7 @@ LEGEND = {
 }
 
 
-class Part(NamedTuple):
+class PagePart(NamedTuple):
     """Of the bar that shows what became of the nodes."""
 
     name: str
@@ -119,13 +119,13 @@ def _words(seconds: float | None) -> str:
     return format_duration(seconds) if seconds is not None else "–"
 
 
-def _names(lines: timeline.Timeline) -> int:
+def _names(lines: timeline.TimelineView) -> int:
     """Width of the names beside the timeline, in characters."""
     names = [len(run.node) + 2 * run.canary for group in lines.groups for run in group.nodes]
     return min(max(names, default=-2), LONGEST_NAME) + 2
 
 
-def _parts(report: Report) -> Iterator[Part]:
+def _parts(report: Report) -> Iterator[PagePart]:
     counts, left = report.counts, 0.0
     for name, count in (
         ("done", counts.done),
@@ -136,7 +136,7 @@ def _parts(report: Report) -> Iterator[Part]:
     ):
         if count:
             share = count / counts.nodes
-            yield Part(name, count, timeline.percent(left), timeline.percent(share))
+            yield PagePart(name, count, timeline.percent(left), timeline.percent(share))
             left += share
 
 

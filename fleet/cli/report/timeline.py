@@ -52,7 +52,7 @@ class Track(NamedTuple):
     bars: tuple[Bar, ...]
 
 
-class Group(NamedTuple):
+class TimelineGroup(NamedTuple):
     """A pool's part, with windows of its own."""
 
     pool: ReportPool
@@ -77,16 +77,16 @@ class Tick(NamedTuple):
     day: str
 
 
-class Fold(NamedTuple):
+class FoldedRows(NamedTuple):
     left: str
     width: str
     words: str
 
 
-class Timeline(NamedTuple):
-    groups: tuple[Group, ...]
+class TimelineView(NamedTuple):
+    groups: tuple[TimelineGroup, ...]
     ticks: tuple[Tick, ...]
-    folds: tuple[Fold, ...]
+    folds: tuple[FoldedRows, ...]
     packed: bool
     breadth: int
     """Pixels that it should have at least."""
@@ -94,7 +94,7 @@ class Timeline(NamedTuple):
     """Nodes without a bar: their runs have not begun."""
 
 
-class Scale:
+class TimeScale:
     """From moments to shares of the width; long times in which nothing was done take little of it."""
 
     def __init__(self, begin: datetime, end: datetime, busy: Iterable[Stretch]) -> None:
@@ -137,16 +137,16 @@ class Scale:
         return Bar(step, percent(left), percent(right - left))
 
 
-def timeline(report: Report) -> Timeline:
+def timeline(report: Report) -> TimelineView:
     shown = [run for run in report.runs if _worked(run, report.at)]
     packed = len(shown) > ROWS
     scale = _scale(report, shown)
     breadth = _breadth(shown, scale) if packed else BROAD
-    return Timeline(
+    return TimelineView(
         groups=tuple(_group(pool, shown, scale, report, packed) for pool in report.pools),
         ticks=tuple(_ticks(report.started, _end(report), scale, breadth)),
         folds=tuple(
-            Fold(
+            FoldedRows(
                 percent(scale.share(first)),
                 percent(scale.share(last) - scale.share(first)),
                 format_duration((last - first).total_seconds()),
@@ -163,12 +163,12 @@ def percent(share: float) -> str:
     return f"{share * 100:.3f}".rstrip("0").rstrip(".") + "%"
 
 
-def _scale(report: Report, runs: Sequence[ReportRun]) -> Scale:
+def _scale(report: Report, runs: Sequence[ReportRun]) -> TimeScale:
     busy = [(first, last) for run in runs for _, first, last in _worked(run, report.at)]
-    return Scale(report.started, _end(report), busy)
+    return TimeScale(report.started, _end(report), busy)
 
 
-def _breadth(runs: Sequence[ReportRun], scale: Scale) -> int:
+def _breadth(runs: Sequence[ReportRun], scale: TimeScale) -> int:
     lasted = sorted(run.seconds for run in runs if run.seconds)
     middle = lasted[len(lasted) // 2] if lasted else scale.seconds
     return round(min(BROADEST, max(BROAD, RUN_BREADTH * scale.seconds / max(middle, 1.0))))
@@ -183,11 +183,13 @@ def _worked(run: ReportRun, now: datetime) -> list[tuple[str, datetime, datetime
     return [(taken.step, taken.start, taken.end or now) for taken in run.steps if taken.step in WORK]
 
 
-def _group(pool: ReportPool, runs: Sequence[ReportRun], scale: Scale, report: Report, packed: bool) -> Group:
+def _group(
+    pool: ReportPool, runs: Sequence[ReportRun], scale: TimeScale, report: Report, packed: bool
+) -> TimelineGroup:
     members = sorted((run for run in runs if run.pool == pool.name), key=lambda run: _first(run, report.at))
     rows = _lanes(members, report) if packed else list(range(len(members)))
     tracks = [_track(run, row, scale, report, packed) for run, row in zip(members, rows, strict=True)]
-    return Group(
+    return TimelineGroup(
         pool=pool,
         rows=max(rows, default=-1) + 1,
         windows=tuple(scale.bar("window", each.start, each.end) for each in pool.windows),
@@ -214,7 +216,7 @@ def _lanes(runs: Sequence[ReportRun], report: Report) -> list[int]:
     return rows
 
 
-def _track(run: ReportRun, row: int, scale: Scale, report: Report, packed: bool) -> Track:
+def _track(run: ReportRun, row: int, scale: TimeScale, report: Report, packed: bool) -> Track:
     waits = [each for each in run.steps if each.step == Step.STAGED and not packed]
     bars = [scale.bar(each.step, each.start, each.end or _end(report)) for each in waits]
     for step, first, last in _worked(run, report.at):
@@ -230,7 +232,7 @@ def _track(run: ReportRun, row: int, scale: Scale, report: Report, packed: bool)
     return Track(run, title, row, mark, tuple(bars))
 
 
-def _ticks(begin: datetime, end: datetime, scale: Scale, breadth: int) -> Iterator[Tick]:
+def _ticks(begin: datetime, end: datetime, scale: TimeScale, breadth: int) -> Iterator[Tick]:
     """At round times, with room for the words; a new day needs more of it."""
     count = TICKS * breadth / BROAD
     step = next((step for step in TICK_STEPS if scale.seconds / step <= count), TICK_STEPS[-1])

@@ -15,7 +15,7 @@ HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 WIPE_LINE, WIPE_BELOW = "\x1b[2K", "\x1b[0J"
 
 
-class Canvas:
+class LiveDisplay:
     """On the terminal of `screen`, from the cursor's line on. The last picture stays there at the end."""
 
     def __init__(self, screen: Console) -> None:
@@ -23,7 +23,7 @@ class Canvas:
         self._lines: list[str] = []
         self._size = screen.size
 
-    def __enter__(self) -> Canvas:
+    def __enter__(self) -> LiveDisplay:
         self._write(HIDE_CURSOR)
         return self
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from fleet.app.inventory.clusters import Found
-from fleet.app.inventory.sync import Synced
+from fleet.app.inventory.clusters import ClusterCheck
+from fleet.app.inventory.sync import ClusterSync
 from fleet.cli.terminal.columns import columns
 
 if TYPE_CHECKING:
     from fleet.lab import LabStatus
 
 
-def found(result: Found) -> Text:
+def found(result: ClusterCheck) -> Text:
     if result.hosts:
         return _hosts(result)
     lines = [
@@ -40,7 +40,7 @@ def found(result: Found) -> Text:
     return Text("\n").join(lines)
 
 
-def _pools(result: Found) -> list[Text]:
+def _pools(result: ClusterCheck) -> list[Text]:
     lines = []
     if result.pools:
         pools = ", ".join(f"{name} {count:,}" for name, count in result.pools.items())
@@ -50,7 +50,7 @@ def _pools(result: Found) -> list[Text]:
     return lines
 
 
-def _hosts(result: Found) -> Text:
+def _hosts(result: ClusterCheck) -> Text:
     lines = [
         Text(f"{result.name} ({', '.join(result.sites)}): hosts without a cluster", "bold"),
         Text(f"  {result.nodes:,} hosts, {result.nodes - len(result.unreached):,} reached over ssh"),
@@ -64,7 +64,7 @@ def _hosts(result: Found) -> Text:
     return Text("\n").join(lines)
 
 
-def synced(results: Sequence[Synced]) -> Text:
+def synced(results: Sequence[ClusterSync]) -> Text:
     rows = [
         (
             result.cluster,

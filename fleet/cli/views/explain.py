@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from fleet.app.reporting.explain import Explanation, Happening
+from fleet.app.reporting.explain import Explanation, NodeEvent
 from fleet.cli.terminal.columns import columns
 from fleet.cli.terminal.time_format import ago, stamp
 from fleet.cli.views.standstill import standing_still
@@ -116,6 +116,6 @@ def _history(told: Explanation, most: int) -> Iterator[Text]:
     yield columns((), [_line(each) for each in shown])
 
 
-def _line(each: Happening) -> tuple[str | Text, ...]:
+def _line(each: NodeEvent) -> tuple[str | Text, ...]:
     style = {"failed": "red", "done": "green", "refused": "yellow"}.get(each.what, "")
     return f"  {stamp(each.at)}", each.rollout or "-", Text(each.what, style), Text(each.words)

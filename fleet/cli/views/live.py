@@ -10,15 +10,15 @@ from rich.text import Text
 
 from fleet.app.rollouts.follow import Follower
 from fleet.cli.terminal.columns import folded
-from fleet.cli.terminal.live_display import Canvas
+from fleet.cli.terminal.live_display import LiveDisplay
 from fleet.cli.terminal.output import console, note, people_watch
 from fleet.cli.terminal.time_format import stamp
-from fleet.cli.views.rollout import WAITS, Scene, ending, headline, name, picture
+from fleet.cli.views.rollout import WAITS, RolloutScene, ending, headline, name, picture
 from fleet.cli.views.standstill import standing_still
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held, Reason
 from fleet.core.records.journal import JournalEntry, JournalRecord
-from fleet.core.rollout.rollout import State
+from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import ENDED, Step
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def watch(follower: Follower, *, past: bool = False) -> int:
 
 def _code(follower: Follower) -> int:
     rollout = follower.rollout
-    if rollout.active and rollout.state is not State.HALTED:
+    if rollout.active and rollout.state is not RolloutState.HALTED:
         note(
             f"What is left of {rollout.id} waits for people: fleet status --attention says why. It goes on as soon as "
             f"nothing holds it; fleet rollout abort {rollout.id} leaves it at that."
@@ -84,7 +84,7 @@ def _code(follower: Follower) -> int:
     return 3 if rollout.active else 0
 
 
-class Patience:
+class StallDetector:
     """Ends a view of a rollout in which nothing will move by itself."""
 
     def __init__(self, follower: Follower) -> None:
@@ -102,9 +102,13 @@ class Patience:
 def stuck(rollout: Rollout, held: Mapping[NodeRef, tuple[Held, ...]]) -> bool:
     """Nothing is at work, and each node that waits does so for a person, for a cluster that does not answer, or for
     a limit that is used up by nodes on which nobody works."""
-    if rollout.working or not rollout.remaining or rollout.state not in (State.RUNNING, State.HALTED):
+    if (
+        rollout.working
+        or not rollout.remaining
+        or rollout.state not in (RolloutState.RUNNING, RolloutState.HALTED)
+    ):
         return False
-    if rollout.state is State.HALTED:
+    if rollout.state is RolloutState.HALTED:
         return True
     return all(_in_the_way(held.get(run.node, ())) for run in rollout.runs.values() if not run.ended)
 
@@ -113,8 +117,8 @@ def _in_the_way(held: tuple[Held, ...]) -> bool:
     return any(each.needs_action or each.reason in STANDING for each in held)
 
 
-def scene_of(follower: Follower) -> Scene:
-    return Scene(
+def scene_of(follower: Follower) -> RolloutScene:
+    return RolloutScene(
         chronicle=follower.chronicle,
         now=follower.now,
         held=follower.held,
@@ -129,9 +133,9 @@ def scene_of(follower: Follower) -> Scene:
 def _draw(follower: Follower) -> None:
     screen = console()
     pause = Event()
-    with Canvas(screen) as canvas:
+    with LiveDisplay(screen) as canvas:
         canvas.draw(_picture(follower, screen))
-        patience = Patience(follower)
+        patience = StallDetector(follower)
         while not patience.over:
             pause.wait(LOOK_SECONDS)
             follower.look()
@@ -152,7 +156,7 @@ def _lines(follower: Follower, past: bool) -> None:
     pause = Event()
     screen.print(headline(scene_of(follower)))
     entries = list(follower.chronicle.entries) if past else []
-    patience = Patience(follower)
+    patience = StallDetector(follower)
     stood = False
     while True:
         for entry in entries:

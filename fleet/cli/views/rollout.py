@@ -20,7 +20,7 @@ from fleet.core.records.requests import RequestCount
 from fleet.core.reporting.overview import lasting_first, natural
 from fleet.core.reporting.standstill import Standstill
 from fleet.core.reporting.timeline import Timeline
-from fleet.core.rollout.rollout import Rollout, Run, State
+from fleet.core.rollout.rollout import Rollout, RolloutState, Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
 from fleet.core.text.durations import format_age, format_duration
 
@@ -32,7 +32,7 @@ WAITS = 5
 """Reasons to wait that are named."""
 
 
-class Scene(Struct, frozen=True):
+class RolloutScene(Struct, frozen=True):
     """All that a picture of one rollout needs."""
 
     chronicle: Timeline
@@ -53,11 +53,11 @@ class Scene(Struct, frozen=True):
         return self.chronicle.rollout
 
 
-def picture(scene: Scene, in_work: int = IN_WORK) -> Text:
+def picture(scene: RolloutScene, in_work: int = IN_WORK) -> Text:
     """The whole picture, for a live view and for `rollout status` alike."""
     rollout = scene.rollout
     lines = [headline(scene), _counts(scene)]
-    if rollout.state in (State.HALTED, State.PAUSED, State.ABORTED):
+    if rollout.state in (RolloutState.HALTED, RolloutState.PAUSED, RolloutState.ABORTED):
         lines.append(_standing(rollout, scene.now))
     if scene.standstill is not None:
         lines.append(standing_still(scene.standstill))
@@ -70,7 +70,7 @@ def picture(scene: Scene, in_work: int = IN_WORK) -> Text:
     return Text("\n").join(lines)
 
 
-def headline(scene: Scene) -> Text:
+def headline(scene: RolloutScene) -> Text:
     rollout = scene.rollout
     pools = ", ".join(dict.fromkeys(run.goal.pool for run in rollout.runs.values()))
     total, done = len(rollout.runs), rollout.counts[Step.DONE]
@@ -82,14 +82,14 @@ def headline(scene: Scene) -> Text:
     return line + Text(f"  {_when(scene)}", _state_style(rollout))
 
 
-def _when(scene: Scene) -> str:
+def _when(scene: RolloutScene) -> str:
     rollout = scene.rollout
     if rollout.ended_at is not None:
         took = format_duration((rollout.ended_at - rollout.started_at).total_seconds())
         return f"{rollout.state} after {took}"
-    if rollout.state is State.RUNNING and scene.standstill is not None:
+    if rollout.state is RolloutState.RUNNING and scene.standstill is not None:
         return "stands still"
-    if rollout.state is State.RUNNING:
+    if rollout.state is RolloutState.RUNNING:
         if scene.eta is None:
             return "running"
         return (
@@ -99,12 +99,12 @@ def _when(scene: Scene) -> str:
 
 
 def _state_style(rollout: Rollout) -> str:
-    if rollout.counts[Step.FAILED] or rollout.state is State.HALTED:
+    if rollout.counts[Step.FAILED] or rollout.state is RolloutState.HALTED:
         return "bold red"
-    return "yellow" if rollout.state in (State.PAUSED, State.ABORTED) else "green"
+    return "yellow" if rollout.state in (RolloutState.PAUSED, RolloutState.ABORTED) else "green"
 
 
-def _counts(scene: Scene) -> Text:
+def _counts(scene: RolloutScene) -> Text:
     counts = scene.rollout.counts
     lasting = Counter(run.step for run in scene.rollout.runs.values() if run.waiting and _lasting(scene, run))
     held = lasting.total()
@@ -131,7 +131,7 @@ def _counts(scene: Scene) -> Text:
     return Text("  ") + Text("   ").join(parts)
 
 
-def _lasting(scene: Scene, run: Run) -> bool:
+def _lasting(scene: RolloutScene, run: Run) -> bool:
     return any(held.needs_action for held in scene.held.get(run.node, ()))
 
 
@@ -139,10 +139,10 @@ def _standing(rollout: Rollout, now: datetime) -> Text:
     """Why it does not go on, and what to do."""
     by, since = rollout.state_by, clock(rollout.state_at, now)
     match rollout.state:
-        case State.HALTED:
+        case RolloutState.HALTED:
             told = f"halted {since}: {rollout.why}"
             advice = f"look at the failed nodes, then: fleet rollout release NODE; fleet rollout resume {rollout.id}"
-        case State.PAUSED:
+        case RolloutState.PAUSED:
             told, advice = f"paused {since} by {by}", f"fleet rollout resume {rollout.id}"
         case _ if rollout.ended_at is not None:
             left = rollout.counts[Step.CANCELLED]
@@ -153,7 +153,7 @@ def _standing(rollout: Rollout, now: datetime) -> Text:
     return Text(f"  {told}", "yellow") + Text(f"\n  -> {advice}" if advice and rollout.active else "")
 
 
-def _working(scene: Scene, most: int) -> Iterator[Text]:
+def _working(scene: RolloutScene, most: int) -> Iterator[Text]:
     """Nodes that are out, those that have been longest in their step first."""
     runs = [run for run in scene.rollout.runs.values() if run.step in HAS_SLOT]
     runs.sort(key=lambda run: (run.since or scene.now, natural(run.node.name)))
@@ -163,7 +163,7 @@ def _working(scene: Scene, most: int) -> Iterator[Text]:
         yield Text(f"  and {len(runs) - most} more in work", "dim")
 
 
-def _at_work(scene: Scene, run: Run) -> tuple[Cell, ...]:
+def _at_work(scene: RolloutScene, run: Run) -> tuple[Cell, ...]:
     taken = format_age(scene.now - run.since) if run.since is not None else ""
     told = "; ".join(held.message for held in scene.held.get(run.node, ())[:2])
     pods = ""
@@ -178,7 +178,7 @@ def _granted(chronicle: Timeline, ref: NodeRef) -> int:
     return sum(each.result in ("done", "gone") for each in chronicle.evictions.get(ref, {}).values())
 
 
-def _failed(scene: Scene) -> Iterator[Text]:
+def _failed(scene: RolloutScene) -> Iterator[Text]:
     for run in scene.rollout.runs.values():
         if run.step is Step.FAILED:
             kept = "" if run.slot else " (released)" if run.begun is not None else ""
@@ -187,7 +187,7 @@ def _failed(scene: Scene) -> Iterator[Text]:
             yield Text(f"  {name(scene.rollout, run.node)}  cancelled: {run.why}", "yellow")
 
 
-def _waiting(scene: Scene) -> Iterator[Text]:
+def _waiting(scene: RolloutScene) -> Iterator[Text]:
     """What holds those that wait: the reason that holds most nodes first, one node of each named."""
     groups: dict[str, list[Run]] = {}
     for run in scene.rollout.runs.values():
@@ -205,7 +205,7 @@ def _waiting(scene: Scene) -> Iterator[Text]:
         yield Text(f"  other reasons: {len(ordered) - WAITS} (fleet status --attention)", "dim")
 
 
-def _last(scene: Scene) -> Iterator[Text]:
+def _last(scene: RolloutScene) -> Iterator[Text]:
     done = [run for run in scene.rollout.runs.values() if run.step is Step.DONE and run.since is not None]
     if not done:
         return

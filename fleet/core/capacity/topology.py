@@ -12,43 +12,43 @@ from contextlib import contextmanager
 
 from msgspec.structs import replace
 
-from fleet.core.capacity.tally import Domains, Rules, Tally, Where
+from fleet.core.capacity.rule_counts import NodeInclusion, PlacementRules, RuleCounts, TopologyDomains
 from fleet.core.objects.demand import Demand
 from fleet.core.objects.node import Node
-from fleet.core.objects.placement import EVERYWHERE, Apart, domain_of
+from fleet.core.objects.placement import EVERYWHERE, SpreadRule, domain_of
 from fleet.core.objects.pod import Pod
 
-Kind = tuple[str, tuple[tuple[str, str], ...], tuple[Apart, ...]]
+PodKind = tuple[str, tuple[tuple[str, str], ...], tuple[SpreadRule, ...]]
 """Namespace, labels and rules, as one pod has them: those of another order are another kind, counted apart."""
 
 
-class Crowd:
+class LabelSetCounts:
     """All pods of one kind."""
 
-    __slots__ = ("by_node", "deleting", "repelled", "repelled_by", "tallies")
+    __slots__ = ("by_node", "deleting", "repelled", "repelled_by", "rule_counts")
 
-    def __init__(self, tallies: Iterable[Tally]) -> None:
+    def __init__(self, tallies: Iterable[RuleCounts]) -> None:
         self.by_node: dict[str, int] = {}
         self.deleting: Counter[str] = Counter()
         """Of these, those that are being deleted: spreads do not count them."""
-        self.tallies = list(tallies)
+        self.rule_counts = list(tallies)
         """Of the rules that are about them."""
-        self.repelled: list[Tally] = []
+        self.repelled: list[RuleCounts] = []
         """Of those that keep their distance from pods of this kind."""
         self.repelled_by: list[int] = [0, 0]
         """How many of the repelling rules of its namespace, and of all namespaces, have been looked at."""
 
 
-class Judge:
-    """Says of one pod where its neighbours let it go, as things stand when it is asked. Made by `Neighbours.judge`."""
+class PlacementCheck:
+    """Says of one pod where its neighbours let it go, as things stand when it is asked. Made by `TopologyCounts.judge`."""
 
-    __slots__ = ("_apart", "_first", "_near", "_spreads", "minds")
+    __slots__ = ("_apart", "_first", "_near", "_spreads", "constrained")
 
     def __init__(
         self,
-        apart: list[Tally],
-        spreads: list[tuple[Tally, Apart, int]],
-        near: list[Tally],
+        apart: list[RuleCounts],
+        spreads: list[tuple[RuleCounts, SpreadRule, int]],
+        near: list[RuleCounts],
         first: bool,
     ) -> None:
         self._apart = apart
@@ -56,7 +56,7 @@ class Judge:
         self._near = near
         self._first = first
         """The pod is one of those that it wants to be near: the first of them may go anywhere."""
-        self.minds = bool(apart or spreads or near)
+        self.constrained = bool(apart or spreads or near)
         """False: no neighbour matters to this pod."""
 
     def allows(self, node: Node) -> bool:
@@ -66,13 +66,13 @@ class Judge:
             and (not self._near or self._beside(node))
         )
 
-    def _free(self, tally: Tally, node: Node) -> bool:
+    def _free(self, tally: RuleCounts, node: Node) -> bool:
         if not tally.by_domain:
             return True
         domain = domain_of(node, tally.domains.topology)
         return domain is None or not tally.by_domain.get(domain)
 
-    def _level(self, tally: Tally, rule: Apart, own: int, node: Node) -> bool:
+    def _level(self, tally: RuleCounts, rule: SpreadRule, own: int, node: Node) -> bool:
         domain = domain_of(node, rule.topology)
         if domain is None:
             return False
@@ -89,20 +89,20 @@ class Judge:
         return there or (self._first and not any(tally.by_domain for tally in self._near))
 
 
-class Neighbours:
+class TopologyCounts:
     def __init__(self) -> None:
         self._nodes: dict[str, Node] = {}
-        self._crowds: dict[Kind, Crowd] = {}
-        self._domains: dict[tuple[str, Where | None], Domains] = {}
-        self._tallies: dict[tuple[Rules, Domains], Tally] = {}
-        self._about: dict[str, list[Tally]] = {}
+        self._crowds: dict[PodKind, LabelSetCounts] = {}
+        self._domains: dict[tuple[str, NodeInclusion | None], TopologyDomains] = {}
+        self._tallies: dict[tuple[PlacementRules, TopologyDomains], RuleCounts] = {}
+        self._about: dict[str, list[RuleCounts]] = {}
         """By the namespace of the pods that they are about."""
-        self._repelling: dict[Apart, Tally] = {}
+        self._repelling: dict[SpreadRule, RuleCounts] = {}
         """The pods that have that rule, by the rule."""
-        self._repels: dict[str, list[Tally]] = {}
+        self._repels: dict[str, list[RuleCounts]] = {}
         """The same, by the namespace of the pods from which they keep their distance."""
 
-    def see_node(self, node: Node) -> None:
+    def upsert_node(self, node: Node) -> None:
         before = self._nodes.get(node.name)
         if before is not None and (before.labels, before.taints, before.unschedulable) == (
             node.labels,
@@ -113,7 +113,7 @@ class Neighbours:
             return
         self._replace(node.name, before, node)
 
-    def lose_node(self, name: str) -> None:
+    def delete_node(self, name: str) -> None:
         before = self._nodes.get(name)
         if before is not None:
             self._replace(name, before, None)
@@ -150,11 +150,11 @@ class Neighbours:
         else:
             self._nodes[name] = after
 
-    def take(self, pod: Pod, sign: int) -> None:
+    def count_pod(self, pod: Pod, sign: int) -> None:
         """A pod has come to its node (+1), or is gone from it (-1)."""
-        self.put(pod, pod.node, sign)
+        self.count_pod_on(pod, pod.node, sign)
 
-    def put(self, pod: Pod, name: str, sign: int) -> None:
+    def count_pod_on(self, pod: Pod, name: str, sign: int) -> None:
         """As `take`, on another node than the one that the pod names."""
         crowd = self._crowd(pod)
         number = crowd.by_node.get(name, 0) + sign
@@ -164,29 +164,29 @@ class Neighbours:
             crowd.by_node.pop(name, None)
         if pod.deleting:
             crowd.deleting[name] += sign
-        if crowd.tallies:
+        if crowd.rule_counts:
             node = self._nodes.get(name)
-            for tally in crowd.tallies:
+            for tally in crowd.rule_counts:
                 if not (pod.deleting and tally.spread):
                     tally.add(name, node, sign)
 
-    def delete(self, pod: Pod) -> None:
+    def count_deleting(self, pod: Pod) -> None:
         """A pod that has been taken is being deleted now."""
         crowd = self._crowd(pod)
         crowd.deleting[pod.node] += 1
-        for tally in crowd.tallies:
+        for tally in crowd.rule_counts:
             if tally.spread:
                 tally.add(pod.node, self._nodes.get(pod.node), -1)
 
     def allow(self, pod: Pod, node: Node) -> bool:
         """The pod may come to the node as things stand."""
-        return self.judge(pod).allows(node)
+        return self.check(pod).allows(node)
 
-    def judge(self, pod: Pod) -> Judge:
+    def check(self, pod: Pod) -> PlacementCheck:
         if not (pod.apart or pod.near or self._repels):
-            return CAREFREE
+            return ALWAYS_ALLOWED
         apart = self._repelled(pod) if self._repels else []
-        spreads: list[tuple[Tally, Apart, int]] = []
+        spreads: list[tuple[RuleCounts, SpreadRule, int]] = []
         if pod.apart:
             keys = tuple(rule.topology for rule in pod.apart if rule.skew)
             for rule in pod.apart:
@@ -198,9 +198,9 @@ class Neighbours:
                 spreads.append((self._tally((rule,), rule.topology, where), rule, own))
         near = [self._tally(pod.near, each.topology, None) for each in pod.near]
         first = bool(near) and all(rule.counts(pod.namespace, pod.labels) for rule in pod.near)
-        return Judge(apart, spreads, near, first)
+        return PlacementCheck(apart, spreads, near, first)
 
-    def _repelled(self, pod: Pod) -> list[Tally]:
+    def _repelled(self, pod: Pod) -> list[RuleCounts]:
         """The pods that keep their distance from this one."""
         crowd = self._crowd(pod)
         for index, namespace in enumerate((pod.namespace, EVERYWHERE)):
@@ -211,58 +211,58 @@ class Neighbours:
             crowd.repelled_by[index] = len(there)
         return list(crowd.repelled)
 
-    def _crowd(self, pod: Pod) -> Crowd:
+    def _crowd(self, pod: Pod) -> LabelSetCounts:
         kind = (pod.namespace, tuple(pod.labels.items()), pod.apart)
         crowd = self._crowds.get(kind)
         if crowd is None:
             near = (*self._about.get(pod.namespace, ()), *self._about.get(EVERYWHERE, ()))
             about = [tally for tally in near if _counted(tally, kind)]
             own = [self._repelling_by(rule) for rule in pod.apart if not rule.skew]
-            crowd = self._crowds[kind] = Crowd(dict.fromkeys([*about, *own]))
+            crowd = self._crowds[kind] = LabelSetCounts(dict.fromkeys([*about, *own]))
         return crowd
 
-    def _repelling_by(self, rule: Apart) -> Tally:
+    def _repelling_by(self, rule: SpreadRule) -> RuleCounts:
         tally = self._repelling.get(rule)
         if tally is None:
-            tally = self._repelling[rule] = Tally((rule,), self._domains_of(rule.topology, None))
+            tally = self._repelling[rule] = RuleCounts((rule,), self._domains_of(rule.topology, None))
             for namespace in rule.namespaces:
                 self._repels.setdefault(namespace, []).append(tally)
         return tally
 
-    def _tally(self, rules: Rules, topology: str, where: Where | None) -> Tally:
+    def _tally(self, rules: PlacementRules, topology: str, where: NodeInclusion | None) -> RuleCounts:
         domains = self._domains_of(topology, where)
         tally = self._tallies.get((rules, domains))
         if tally is None:
-            tally = self._tallies[rules, domains] = Tally(rules, domains)
+            tally = self._tallies[rules, domains] = RuleCounts(rules, domains)
             for namespace in rules[0].namespaces:
                 self._about.setdefault(namespace, []).append(tally)
             for kind, crowd in self._crowds.items():
                 if _counted(tally, kind):
-                    crowd.tallies.append(tally)
+                    crowd.rule_counts.append(tally)
                     for name, number in crowd.by_node.items():
                         less = crowd.deleting[name] if tally.spread else 0
                         if number > less:
                             tally.add(name, self._nodes.get(name), number - less)
         return tally
 
-    def _domains_of(self, topology: str, where: Where | None) -> Domains:
+    def _domains_of(self, topology: str, where: NodeInclusion | None) -> TopologyDomains:
         domains = self._domains.get((topology, where))
         if domains is None:
-            domains = self._domains[topology, where] = Domains(topology, where, self._nodes.values())
+            domains = self._domains[topology, where] = TopologyDomains(topology, where, self._nodes.values())
         return domains
 
 
-CAREFREE = Judge([], [], [], False)
+ALWAYS_ALLOWED = PlacementCheck([], [], [], False)
 
 
-def _where(rule: Apart, pod: Pod, keys: tuple[str, ...]) -> Where:
+def _where(rule: SpreadRule, pod: Pod, keys: tuple[str, ...]) -> NodeInclusion:
     demand = Demand.of(pod)
     selects = demand._replace(tolerations=()) if demand.selector or demand.affinity else None
     bears = Demand((), pod.tolerations)
-    return Where(keys, selects if rule.by_affinity else None, bears if rule.by_taints else None)
+    return NodeInclusion(keys, selects if rule.by_affinity else None, bears if rule.by_taints else None)
 
 
-def _counted(tally: Tally, kind: Kind) -> bool:
+def _counted(tally: RuleCounts, kind: PodKind) -> bool:
     """A spread with an empty selector counts nobody."""
     namespace, labels, _ = kind
     if tally.spread and not tally.rules[0].others:

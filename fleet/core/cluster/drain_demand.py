@@ -12,16 +12,16 @@ from fleet.core.policy.policy import DrainRule
 from fleet.core.policy.treatment import EVICTED, OWN_TIME, Treatment
 from fleet.core.records.held import Held
 
-Matched = tuple[Pod, tuple[PodRef, ...]]
+MatchedPod = tuple[Pod, tuple[PodRef, ...]]
 """A pod to drain, with every budget that matches it."""
 
 
-class Load:
+class DrainDemand:
     __slots__ = ("_free_of", "_needs", "budgets", "deleting", "pods", "terms", "treated")
 
     def __init__(
         self,
-        matched: tuple[Matched, ...],
+        matched: tuple[MatchedPod, ...],
         known: Mapping[PodRef, Budget],
         terms: int,
         treated: Mapping[str, Treatment],
@@ -54,17 +54,19 @@ class Load:
         return found
 
     @property
-    def moving(self) -> tuple[Matched, ...]:
+    def moving(self) -> tuple[MatchedPod, ...]:
         """Pods that are evicted and need a place elsewhere; the others end, or are moved by their operator."""
         if not self.treated:
             return self.pods
         return tuple(each for each in self.pods if self.treated.get(each[0].uid, EVICTED).do not in OWN_TIME)
 
-    def waits(self) -> list[tuple[Pod, Treatment]]:
+    def left_to_end(self) -> list[tuple[Pod, Treatment]]:
         """Pods that are left to end by themselves."""
         return [(pod, treated) for pod, treated, _ in self._of("wait")]
 
-    def asks(self, known: Mapping[PodRef, Budget]) -> list[tuple[Pod, Treatment, tuple[PodRef, ...]]]:
+    def asked_of_operators(
+        self, known: Mapping[PodRef, Budget]
+    ) -> list[tuple[Pod, Treatment, tuple[PodRef, ...]]]:
         """Pods whose eviction may be asked for although no budget allows it, with the budgets that it takes from."""
         return [
             (pod, treated, tuple(ref for ref in refs if known[ref].charges(pod)))

@@ -7,23 +7,23 @@ from collections.abc import Iterable
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.workload import Workload
-from fleet.core.rollout.event import Thing
+from fleet.core.rollout.event import ClusterObject
 from fleet.core.third_parties.maintenance import Maintenance
 from fleet.core.third_parties.notice import Notice, of_locks, of_maintenance, of_node, of_pod
 
-Source = tuple[str, ...]
+NoticeSource = tuple[str, ...]
 
 
 class Notices:
     def __init__(self) -> None:
-        self._of_source: dict[Source, dict[str, Notice]] = {}
+        self._of_source: dict[NoticeSource, dict[str, Notice]] = {}
         """By node."""
-        self._of_node: dict[str, dict[Source, Notice]] = {}
+        self._of_node: dict[str, dict[NoticeSource, Notice]] = {}
 
     def of(self, node: str) -> Iterable[Notice]:
         return self._of_node.get(node, {}).values()
 
-    def see(self, thing: Thing) -> set[str]:
+    def upsert(self, thing: ClusterObject) -> set[str]:
         """Returns the nodes of which something else is said now."""
         match thing:
             case Maintenance():
@@ -37,11 +37,11 @@ class Notices:
             case _:
                 return set()
 
-    def lose(self, thing: Thing) -> set[str]:
+    def delete(self, thing: ClusterObject) -> set[str]:
         """Returns the nodes of which the object says nothing any more."""
         return self._say(thing, {})
 
-    def _say(self, thing: Thing, now: dict[str, Notice]) -> set[str]:
+    def _say(self, thing: ClusterObject, now: dict[str, Notice]) -> set[str]:
         source = _source(thing)
         before = self._of_source.get(source, {})
         if before == now:
@@ -60,16 +60,16 @@ class Notices:
         return before.keys() | now.keys()
 
 
-def said_of(snapshot: Snapshot) -> dict[str, list[Notice]]:
+def notices_by_node(snapshot: Snapshot) -> dict[str, list[Notice]]:
     """Returns all that is said of the nodes of a snapshot, by node; those of which nothing is said are left out."""
     notices = Notices()
     for thing in snapshot.things():
-        notices.see(thing)
+        notices.upsert(thing)
     said = {node.name: [*of_node(node), *notices.of(node.name)] for node in snapshot.nodes}
     return {name: found for name, found in said.items() if found}
 
 
-def _source(thing: Thing) -> Source:
+def _source(thing: ClusterObject) -> NoticeSource:
     if isinstance(thing, Maintenance):
         return thing.key
     return (type(thing).__name__, thing.uid)

@@ -15,7 +15,7 @@ from fleet.core.objects.pod import Pod
 from fleet.core.objects.volumes import ClusterVolumes, PersistentVolume, PersistentVolumeClaim
 from fleet.core.objects.workload import Workload
 from fleet.core.quorum.quorum import Quorum
-from fleet.core.rollout.event import Thing
+from fleet.core.rollout.event import ClusterObject
 from fleet.core.third_parties.maintenance import Maintenance
 
 
@@ -37,7 +37,7 @@ class Snapshot(Struct, frozen=True):
     attachments: tuple[Attachment, ...] = ()
     maintenances: tuple[Maintenance, ...] = ()
 
-    def things(self) -> Iterator[Thing]:
+    def things(self) -> Iterator[ClusterObject]:
         """Yields every object, budgets and workloads before the pods that they are about."""
         yield from self.workloads
         yield from self.budgets
@@ -54,7 +54,7 @@ class Snapshot(Struct, frozen=True):
 def volumes_of(snapshot: Snapshot) -> ClusterVolumes:
     found = ClusterVolumes()
     for volume in snapshot.volumes:
-        found.see(volume)
+        found.upsert(volume)
     for claim in snapshot.claims:
-        found.see(claim)
+        found.upsert(claim)
     return found

@@ -7,8 +7,8 @@ from datetime import datetime
 from enum import Enum, auto
 from itertools import islice
 
-from fleet.core.capacity.capacity import Room
-from fleet.core.cluster.drain_demand import Load
+from fleet.core.capacity.capacity import ClusterCapacity
+from fleet.core.cluster.drain_demand import DrainDemand
 from fleet.core.cluster.notices import Notices
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.attachment import Attachment
@@ -22,7 +22,7 @@ from fleet.core.policy.drain_rule import PodRule
 from fleet.core.policy.treatment import EVICTED, Treatment, is_plain, treatment
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.held import Held, Reason
-from fleet.core.rollout.event import Thing
+from fleet.core.rollout.event import ClusterObject
 from fleet.core.third_parties.maintenance import Maintenance
 from fleet.core.third_parties.notice import Notice, of_node, once_done
 from fleet.core.third_parties.roles import Roles
@@ -36,7 +36,7 @@ MOST_UNREADY = 500
 """Pods of one namespace that are looked at to say which of a budget are not Ready."""
 
 
-class Debit(Enum):
+class PendingEviction(Enum):
     """An eviction of ours that the budget's status does not show yet."""
 
     SENT = auto()
@@ -47,9 +47,9 @@ class Debit(Enum):
 class ClusterView:
     def __init__(self, name: str) -> None:
         self.name = name
-        self.room = Room()
+        self.capacity = ClusterCapacity()
         self.roles, self.standbys = Roles(), Standbys()
-        self.said = Notices()
+        self.reported_notices = Notices()
         """What objects say of nodes for other parties; what the nodes themselves say is in `notices`."""
         self.why_lost, self.led_by_another = "", False
         """Why it does not answer, or is led by another controller; empty: it does, or has not been asked yet."""
@@ -88,11 +88,11 @@ class ClusterView:
         """By namespace: how often its budgets, or what they select, have changed."""
         self._matching: dict[str, tuple[int, dict[str, str], tuple[PodRef, ...]]] = {}
         """By pod: the terms and labels under which it was matched, and the budgets found."""
-        self._loads: dict[str, Load] = {}
+        self._loads: dict[str, DrainDemand] = {}
         """By node."""
         self._selectors = 0
         """How often a budget has come, gone or changed its selector."""
-        self._debits: dict[PodRef, dict[str, Debit]] = {}
+        self._debits: dict[PodRef, dict[str, PendingEviction]] = {}
         """By budget, then by the pod's uid."""
         self._debited: dict[str, PodRef] = {}
         """The pod's uid -> the budget that its eviction takes from."""
@@ -102,7 +102,7 @@ class ClusterView:
         """Returns a view of its own of what one snapshot holds."""
         view = cls(snapshot.cluster)
         for thing in snapshot.things():
-            view.see(thing)
+            view.upsert(thing)
         return view
 
     @property
@@ -124,7 +124,7 @@ class ClusterView:
     def notices(self, node: str) -> list[Notice]:
         """All that other parties say of the node."""
         found = self.nodes.get(node)
-        return [*(of_node(found) if found is not None else ()), *self.said.of(node)]
+        return [*(of_node(found) if found is not None else ()), *self.reported_notices.of(node)]
 
     def pods_on(self, node: str) -> Iterable[Pod]:
         return self._pods_on.get(node, {}).values()
@@ -136,11 +136,11 @@ class ClusterView:
         """Pods that must go before a reboot: neither bound to the node for good, nor left there by a rule, nor
         finished."""
         found = self._to_drain.get(node, {}).values()
-        if self.plain(node):
+        if self.has_default_treatment(node):
             return list(found)
         return [pod for pod in found if self.treatment(pod).do != "skip"]
 
-    def plain(self, node: str) -> bool:
+    def has_default_treatment(self, node: str) -> bool:
         """All pods of the node are simply evicted as their budgets allow: no rule, and no mark of their own."""
         return not self._rules.get(node) and not self._marked.get(node)
 
@@ -149,7 +149,7 @@ class ClusterView:
         found = self._to_drain.get(node, {})
         return tuple(uid for uid, pod in found.items() if self.treatment(pod).do == "skip")
 
-    def govern(self, node: str, rules: tuple[PodRule, ...]) -> None:
+    def set_drain_rules(self, node: str, rules: tuple[PodRule, ...]) -> None:
         """From now on these drain rules hold for the node's pods."""
         if self._rules.get(node, ()) != rules:
             self._rules[node] = rules
@@ -165,14 +165,14 @@ class ClusterView:
         in_vain = found.do == "ask" and not found.rule and self.standbys.lacking(pod)
         return EVICTED if in_vain else found
 
-    def load(self, node: str) -> Load:
+    def drain_demand(self, node: str) -> DrainDemand:
         """What the node's drain asks of budgets."""
         known = self._loads.get(node)
         if known is None or known.terms != self._selectors:
             own = self.to_drain(node)
             matched = tuple((pod, self.refs_of(pod)) for pod in own)
             treated = {pod.uid: found for pod in own if (found := self.treatment(pod)) is not EVICTED}
-            known = Load(matched, self.budgets, self._selectors, treated)
+            known = DrainDemand(matched, self.budgets, self._selectors, treated)
             if all(self._controller_known(pod) for pod in own):
                 self._loads[node] = known
         return known
@@ -240,19 +240,19 @@ class ClusterView:
         debits = self._debits.get(ref)
         return max(0, budget.disruptions_allowed - len(debits)) if debits else budget.disruptions_allowed
 
-    def debit(self, ref: PodRef, pod: Pod) -> None:
+    def add_pending_eviction(self, ref: PodRef, pod: Pod) -> None:
         """An eviction of the pod is asked for, which takes from that budget."""
-        self._debits.setdefault(ref, {})[pod.uid] = Debit.SENT
+        self._debits.setdefault(ref, {})[pod.uid] = PendingEviction.SENT
         self._debited[pod.uid] = ref
 
-    def undo_debit(self, pod_uid: str) -> PodRef | None:
+    def remove_pending_eviction(self, pod_uid: str) -> PodRef | None:
         """The eviction was not granted, or its pod is gone. Answers the budget that it has been counted against."""
         budget = self._debited.pop(pod_uid, None)
         if budget is not None:
             self._debits.get(budget, {}).pop(pod_uid, None)
         return budget
 
-    def see(self, thing: Thing) -> set[str]:
+    def upsert(self, thing: ClusterObject) -> set[str]:
         """Returns the nodes of which objects of other parties say something else now, or with whose pods something else
         is done."""
         told: set[str] = set()
@@ -262,7 +262,7 @@ class ClusterView:
                 self._see_pod(thing)
             case Node():
                 self.nodes[thing.name] = thing
-                self.room.see_node(thing, once_done(thing))
+                self.capacity.upsert_node(thing, once_done(thing))
             case Budget():
                 self._see_budget(thing)
             case Machine():
@@ -272,16 +272,16 @@ class ClusterView:
                 if thing.kind == "DaemonSet":
                     self.daemonsets[thing.ref] = thing
             case PersistentVolume() | PersistentVolumeClaim():
-                self.room.see_volume(thing)
+                self.capacity.upsert_volume(thing)
             case Attachment():
                 self._attachments.setdefault(thing.node, {})[thing.name] = thing
             case Quorum():
                 self.quorums[thing.name] = thing
             case Maintenance():
                 pass
-        return self.said.see(thing) | told
+        return self.reported_notices.upsert(thing) | told
 
-    def lose(self, thing: Thing) -> set[str]:
+    def delete(self, thing: ClusterObject) -> set[str]:
         """Returns what `see` does."""
         told: set[str] = set()
         match thing:
@@ -290,7 +290,7 @@ class ClusterView:
                 self._lose_pod(thing.uid)
             case Node():
                 self.nodes.pop(thing.name, None)
-                self.room.lose_node(thing.name)
+                self.capacity.delete_node(thing.name)
             case Budget():
                 self._drop_budget(thing.ref)
                 self._debits.pop(thing.ref, None)
@@ -302,14 +302,14 @@ class ClusterView:
                 if known is not None and known.uid == thing.uid:
                     del self.daemonsets[thing.ref]
             case PersistentVolume() | PersistentVolumeClaim():
-                self.room.lose_volume(thing)
+                self.capacity.delete_volume(thing)
             case Attachment():
                 self._attachments.get(thing.node, {}).pop(thing.name, None)
             case Quorum():
                 self.quorums.pop(thing.name, None)
             case Maintenance():
                 pass
-        return self.said.lose(thing) | told
+        return self.reported_notices.delete(thing) | told
 
     def _stand_by(self, before: Pod | None, pod: Pod | None) -> set[str]:
         """What is done with pods of one cluster of an operator goes by where its other pods are."""
@@ -322,11 +322,11 @@ class ClusterView:
         before = self.pods.get(pod.uid)
         if before is not None and before.node != pod.node:
             self._leave(before)
-        self.room.see_pod(before, pod)
+        self.capacity.upsert_pod(before, pod)
         if pod.api_server:
             self.api_servers[pod.uid] = pod.api_server
         self.pods[pod.uid] = pod
-        self.roles.see(pod)
+        self.roles.upsert(pod)
         if pod.ready or pod.finished or pod.deleting:
             self._now_ready(pod)
         else:
@@ -351,7 +351,7 @@ class ClusterView:
         self.api_servers.pop(uid, None)
         self._matching.pop(uid, None)
         if pod is not None:
-            self.room.lose_pod(pod)
+            self.capacity.delete_pod(pod)
             self._leave(pod)
             self._now_ready(pod)
         self._settle(uid)
@@ -376,7 +376,7 @@ class ClusterView:
     def _settle(self, uid: str) -> None:
         budget = self._debited.get(uid)
         if budget is not None and uid in self._debits.get(budget, {}):
-            self._debits[budget][uid] = Debit.SEEN
+            self._debits[budget][uid] = PendingEviction.SEEN
 
     def _see_budget(self, budget: Budget) -> None:
         ref = budget.ref
@@ -392,10 +392,11 @@ class ClusterView:
             counted = [
                 uid
                 for uid, debit in debits.items()
-                if debit is Debit.SEEN or ((pod := self.pods.get(uid)) and pod.name in budget.disrupted)
+                if debit is PendingEviction.SEEN
+                or ((pod := self.pods.get(uid)) and pod.name in budget.disrupted)
             ]
             for uid in counted:
-                self.undo_debit(uid)
+                self.remove_pending_eviction(uid)
 
     def _drop_budget(self, ref: PodRef) -> None:
         budget = self.budgets.pop(ref, None)

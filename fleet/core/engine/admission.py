@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from fleet.core.cluster.view import ClusterView
-from fleet.core.guards import architecture, budgets, capacity, nodes, quorum, skew
+from fleet.core.guards import architecture, budgets, capacity, kubelet_skew, nodes, quorum
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.policy import evictable
@@ -14,16 +14,16 @@ from fleet.core.policy.treatment import Treatment
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.held import OF_QUORUMS, Held, Reason
 from fleet.core.rollout.rollout import Rollout, Run
-from fleet.core.state.books import Books
-from fleet.core.state.gates import Gates, gate_key, group_of
-from fleet.core.state.wait_queue import Key
+from fleet.core.state.books import EngineIndex
+from fleet.core.state.gate_cache import GateCache, gate_key, group_of
+from fleet.core.state.wait_queue import WaitKey
 from fleet.core.steps import quorum_work
 
-Hindrance = tuple[Key, Held]
+Blocker = tuple[WaitKey, Held]
 
 
-class Hindrances:
-    def __init__(self, books: Books, gates: Gates, foretells: bool = False) -> None:
+class Blockers:
+    def __init__(self, books: EngineIndex, gates: GateCache, foretells: bool = False) -> None:
         """`foretells`: nodes whose drain takes a time that no model can know are held."""
         self._books = books
         self._gates = gates
@@ -31,30 +31,30 @@ class Hindrances:
 
     def asks(self, run: Run) -> tuple[str, ...]:
         """Returns the groups of which an eviction on the run's node will be asked for that no budget allows."""
-        view = self._books.agenda.view(run.node.cluster)
+        view = self._books.state.view(run.node.cluster)
         return tuple(sorted({treated.group for _, treated in self._asked(view, run)}))
 
     def _asked(self, view: ClusterView, run: Run) -> list[tuple[Pod, Treatment]]:
         return [
             (pod, treated)
-            for pod, treated, refs in view.load(run.node.name).asks(view.budgets)
+            for pod, treated, refs in view.drain_demand(run.node.name).asked_of_operators(view.budgets)
             if any(view.budgets[ref].never_allows and view.allowance(ref) < 1 for ref in refs)
         ]
 
-    def first(self, rollout: Rollout, run: Run, now: datetime) -> Hindrance | None:
+    def first(self, rollout: Rollout, run: Run, now: datetime) -> Blocker | None:
         """By the gates as this decision has found them."""
         return next(self._all(rollout, run, self._gates.of(rollout, run, now), now), None)
 
-    def all(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Hindrance]:
+    def all(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Blocker]:
         return self._all(rollout, run, self._gates.ask(rollout, run, now), now)
 
     def own(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Held]:
         """What holds this run itself, whatever the gate of its group says."""
         return (held for _, held in self._all(rollout, run, None, now))
 
-    def _all(self, rollout: Rollout, run: Run, gate: Held | None, now: datetime) -> Iterator[Hindrance]:
+    def _all(self, rollout: Rollout, run: Run, gate: Held | None, now: datetime) -> Iterator[Blocker]:
         ref = run.node
-        view = self._books.agenda.view(ref.cluster)
+        view = self._books.state.view(ref.cluster)
         if not view.synced:
             yield ("node", ref), view.lost
             return
@@ -63,18 +63,18 @@ class Hindrances:
         if gate and not vacant:
             yield gate_key(rollout, run), gate
         node, machine = view.nodes.get(ref.name), view.machines.get(ref.name)
-        if kept := self._books.kept(ref, rollout):
+        if kept := self._books.kept_by_other(ref, rollout):
             yield ("node", ref), kept
-        notices = self._books.heard(ref, now)
+        notices = self._books.notices_for(ref, now)
         held = nodes.held(ref.name, run.goal.uid, node, machine, rollout.id, notices, now)
         # The cordon of a run that keeps its slot says no more than that.
         if held and not (kept and held.reason is Reason.OTHER_CORDON):
             yield ("node", ref), held
-        if wrong := skew.held(view.name, run.release, view.servers):
+        if wrong := kubelet_skew.held(view.name, run.release, view.servers):
             yield ("node", ref), wrong
         if node is not None and (none := architecture.held(node, run.release)):
             yield ("node", ref), none
-        if full := self._books.occupancy.held(ref):
+        if full := self._books.limits.held(ref):
             yield ("scope", full[0]), full[1]
         yield from self._of_quorums(rollout, run, now)
         yield from self._of_pods(rollout, run, now)
@@ -84,12 +84,12 @@ class Hindrances:
         if gate and vacant:
             yield gate_key(rollout, run), gate
 
-    def _of_quorums(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Hindrance]:
-        quorums = self._books.agenda.quorums
+    def _of_quorums(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Blocker]:
+        quorums = self._books.state.quorums
         for group in quorums.of(run.node):
             rule = rollout.policy.quorum_rule(group)
             found = quorum.held(group, rule, run.node, quorums.away)
-            found = found or quorum_work.tied(self._books.agenda, rollout, run, group, now)
+            found = found or quorum_work.blocked_by_data_format(self._books.state, rollout, run, group, now)
             if found is None:
                 peers = [ref for ref in quorums.nodes(group.name) if self._may_precede(ref, run, group)]
                 found = quorum.order(group, rule, run.node, peers)
@@ -107,20 +107,20 @@ class Hindrances:
         ):
             return False
         # What quorum groups have said of it may be over: they are asked anew.
-        told = self._books.agenda.held.get(ref, ())
+        told = self._books.state.held.get(ref, ())
         if any(held.passed_over and held.reason not in OF_QUORUMS for held in told):
             return False
-        quorums = self._books.agenda.quorums
+        quorums = self._books.state.quorums
         for each in quorums.of(ref):
             found = quorum.held(each, rollout.policy.quorum_rule(each), ref, quorums.away)
             if found is not None and (each.name == group.name or found.needs_action):
                 return False
         return True
 
-    def _of_pods(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Hindrance]:
+    def _of_pods(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Blocker]:
         ref = run.node
-        view = self._books.agenda.view(ref.cluster)
-        load = view.load(ref.name)
+        view = self._books.state.view(ref.cluster)
+        load = view.drain_demand(ref.name)
         rule = rollout.pool(run).drain
         for pod in load.deleting:
             if stuck := evictable.stuck(pod, now) or evictable.going(pod, rule):
@@ -129,26 +129,26 @@ class Hindrances:
             several = held.reason is Reason.SEVERAL_BUDGETS
             yield ("budgets", ref.cluster, pod.namespace) if several else ("node", ref), held
         for group in sorted({treated.group for _, treated in self._asked(view, run)}):
-            if other := self._books.asked.other(ref, group):
+            if other := self._books.operator_requests.other_node(ref, group):
                 yield ("asked", ref.cluster, group), Held(Reason.ASK_TURN, group, {"node": other.name})
         for budget_ref, (count, pod) in load.needs(view.budgets).items():
             if together := capacity.together(ref.name, view, budget_ref, count):
                 yield self._books.pinned_key(ref), together
-            free = self._books.free(budget_ref, view)
+            free = self._books.free_evictions(budget_ref, view)
             if found := budgets.asked(view, budget_ref, pod, free, count, now):
                 yield ("budget", ref.cluster, budget_ref), found
         if rule.no_room == "evict":
             return
         in_work = self._books.in_work(ref.cluster)
-        if lacking := capacity.held(ref.name, load.moving, view.room, in_work):
+        if lacking := capacity.held(ref.name, load.moving, view.capacity, in_work):
             yield self._books.room_key(ref, lacking), lacking
 
-    def _of_time(self, rollout: Rollout, run: Run) -> Iterator[Hindrance]:
+    def _of_time(self, rollout: Rollout, run: Run) -> Iterator[Blocker]:
         """Pods whose drain takes as long as their operator, or they themselves, take."""
         ref = run.node
-        view = self._books.agenda.view(ref.cluster)
+        view = self._books.state.view(ref.cluster)
         seconds = rollout.pool(run).drain.timeout_seconds
-        for pod, treated in (*self._asked(view, run), *view.load(ref.name).waits()):
+        for pod, treated in (*self._asked(view, run), *view.drain_demand(ref.name).left_to_end()):
             yield ("node", ref), _unknown(ref.name, pod, treated, seconds)
 
 

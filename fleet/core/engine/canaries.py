@@ -1,7 +1,7 @@
 """Canaries: which node goes first, and which one takes its place where it never will.
 
 A canary that was cancelled, or has failed and was released, is replaced at once. One that has not begun and is held
-by what does not pass by itself is replaced once that has stood for `PATIENCE`, so that a node that is not Ready for
+by what does not pass by itself is replaced once that has stood for `REPLACEMENT_DELAY`, so that a node that is not Ready for
 a few seconds stays the canary. What passes by itself (a window, a budget, a limit, a reboot) replaces nobody. A
 canary that stepped down is one of the rest from then on, also if it could go again a moment later.
 
@@ -14,29 +14,29 @@ from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from fleet.core.engine.admission import Hindrances
+from fleet.core.engine.admission import Blockers
 from fleet.core.guards import gates
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import AWAY, Held, Reason
-from fleet.core.rollout.rollout import Rollout, Run, State
+from fleet.core.rollout.rollout import Rollout, RolloutState, Run
 from fleet.core.rollout.steps import Step
-from fleet.core.state.books import Books
-from fleet.core.state.gates import Facts
+from fleet.core.state.books import EngineIndex
+from fleet.core.state.gate_cache import HeldParams
 
-PATIENCE = timedelta(minutes=5)
+REPLACEMENT_DELAY = timedelta(minutes=5)
 """For so long an open canary is held by what does not pass by itself, without a break, before another takes its place.
 A controller that starts counts anew."""
-LOOK_AGAIN = timedelta(seconds=15)
+RECHECK_DELAY = timedelta(seconds=15)
 """A pool in which no node could be the canary is looked at again after this at the earliest, once something has been
 heard: the look goes over all of its nodes."""
 NAMED = 3
 """So many nodes that cannot be the canary are named, each with its reason."""
 
-Pool = tuple[str, str]
+PoolKey = tuple[str, str]
 """Rollout and pool."""
 
 
-class Change(NamedTuple):
+class CanaryChange(NamedTuple):
     """A node becomes a canary, or steps down."""
 
     rollout: Rollout
@@ -46,14 +46,16 @@ class Change(NamedTuple):
 
 
 class Canaries:
-    def __init__(self, books: Books, hindrances: Hindrances, vacancies: dict[Pool, Facts]) -> None:
+    def __init__(
+        self, books: EngineIndex, hindrances: Blockers, vacancies: dict[PoolKey, HeldParams]
+    ) -> None:
         """`vacancies` is filled here, and read by the gates."""
         self._books = books
         self._hindrances = hindrances
         self._vacancies = vacancies
         self._stuck: dict[NodeRef, datetime] = {}
         """Open canaries that are held by what does not pass by itself: since when."""
-        self._looked: dict[Pool, tuple[datetime, int]] = {}
+        self._looked: dict[PoolKey, tuple[datetime, int]] = {}
         """When a vacancy was found, and how much had been observed by then."""
         self._heard = 0
 
@@ -95,52 +97,52 @@ class Canaries:
             self._looked[rollout.id, pool] = (now, self._heard)
         return able
 
-    def due(self, now: datetime) -> Iterator[Change]:
+    def due(self, now: datetime) -> Iterator[CanaryChange]:
         """What has to change now. Each change is to be made before the next one is asked for."""
         for rollout in list(self._books.rollouts.values()):
-            if rollout.required and rollout.active and rollout.state is State.RUNNING:
+            if rollout.required and rollout.active and rollout.state is RolloutState.RUNNING:
                 yield from self._step_down(rollout, now)
                 yield from self._succeed(rollout, now)
 
-    def _step_down(self, rollout: Rollout, now: datetime) -> Iterator[Change]:
+    def _step_down(self, rollout: Rollout, now: datetime) -> Iterator[CanaryChange]:
         for ref in rollout.canaries:
             run = rollout.runs[ref]
             held = self._holds(rollout, run, now) if run.step in (Step.PENDING, Step.STAGED) else None
             if held is None or held.reason is Reason.LENGTH_UNKNOWN:
                 self._stuck.pop(ref, None)
                 continue
-            end = self._stuck.setdefault(ref, now) + PATIENCE
+            end = self._stuck.setdefault(ref, now) + REPLACEMENT_DELAY
             if now < end:
-                self._books.agenda.wake_at(ref, end)
+                self._books.state.wake_at(ref, end)
                 continue
             pool = (rollout.id, run.goal.pool)
             if not self._may_look(pool, now):
                 continue
-            why = f"held for {PATIENCE.total_seconds():.0f} s: {held.message}"
+            why = f"held for {REPLACEMENT_DELAY.total_seconds():.0f} s: {held.message}"
             successors = self.choose(rollout, run.goal.pool, 1, now, [ref])
             # Without a successor it stays the canary, unless other pools wait for it in vain.
             if successors or self._others_wait(rollout, run.goal.pool):
                 del self._stuck[ref]
-                yield Change(rollout, ref, False, why)
+                yield CanaryChange(rollout, ref, False, why)
             for successor in successors:
-                yield Change(rollout, successor, True, f"instead of {ref}, {why}")
+                yield CanaryChange(rollout, successor, True, f"instead of {ref}, {why}")
 
-    def _succeed(self, rollout: Rollout, now: datetime) -> Iterator[Change]:
+    def _succeed(self, rollout: Rollout, now: datetime) -> Iterator[CanaryChange]:
         for pool in list(gates.lacking(rollout)):
             if self._may_look((rollout.id, pool), now):
                 for ref in self.choose(rollout, pool, gates.lack(rollout, pool), now):
-                    yield Change(rollout, ref, True, _instead(rollout, pool))
+                    yield CanaryChange(rollout, ref, True, _instead(rollout, pool))
 
-    def _may_look(self, pool: Pool, now: datetime) -> bool:
+    def _may_look(self, pool: PoolKey, now: datetime) -> bool:
         if pool not in self._vacancies:
             return True
         at, heard = self._looked[pool]
         if heard == self._heard:
             return False
-        if now < at + LOOK_AGAIN:
+        if now < at + RECHECK_DELAY:
             rollout = self._books.rollouts[pool[0]]
             ref = next(run.node for run in rollout.runs.values() if run.goal.pool == pool[1])
-            self._books.agenda.wake_at(ref, at + LOOK_AGAIN)
+            self._books.state.wake_at(ref, at + RECHECK_DELAY)
             return False
         return True
 
@@ -151,11 +153,11 @@ class Canaries:
                 yield run.node
 
     def _rank(self, ref: NodeRef) -> tuple[bool, bool, float, NodeRef]:
-        agenda = self._books.agenda
+        agenda = self._books.state
         notices = agenda.view(ref.cluster).notices(ref.name)
         may_go = any(not each.holds for each in notices)
         leads = any(group.leader in group.on(ref) for group in agenda.quorums.of(ref))
-        return may_go, leads, self._books.claims.pressure(agenda.view(ref.cluster), ref.name), ref
+        return may_go, leads, self._books.reservations.pressure(agenda.view(ref.cluster), ref.name), ref
 
     def _holds(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
         """What keeps the node from going and does not pass by itself. A cluster that is unreachable may be for days."""
@@ -171,7 +173,7 @@ class Canaries:
     def _may_change(self, ref: NodeRef) -> bool:
         """Another node may take the place of this canary once its time has run out."""
         rollout = self._books.rollout_of(ref)
-        if rollout is None or not rollout.active or rollout.state is not State.RUNNING:
+        if rollout is None or not rollout.active or rollout.state is not RolloutState.RUNNING:
             return False
         return (rollout.id, rollout.runs[ref].goal.pool) not in self._vacancies
 

@@ -15,8 +15,8 @@ from datetime import datetime
 from msgspec import Struct
 
 from fleet.core.cluster.view import ClusterView
-from fleet.core.engine.admission import Hindrances
-from fleet.core.engine.canaries import Canaries, Pool
+from fleet.core.engine.admission import Blockers
+from fleet.core.engine.canaries import Canaries, PoolKey
 from fleet.core.engine.staging import Staging
 from fleet.core.guards import gates, quorum
 from fleet.core.objects.node import NodeRef
@@ -24,14 +24,14 @@ from fleet.core.policy.policy import Policy
 from fleet.core.records.held import Held, Reason
 from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import AnyAction, Mark, Result
-from fleet.core.rollout.event import Event
-from fleet.core.rollout.rollout import Rollout, Run, State
-from fleet.core.rollout.steps import DRAINED, Step, Turn
-from fleet.core.state.books import Books
-from fleet.core.state.gates import Facts, Gates
-from fleet.core.steps.common import marked, refused
+from fleet.core.rollout.event import ClusterEvent
+from fleet.core.rollout.rollout import Rollout, RolloutState, Run
+from fleet.core.rollout.steps import DRAINED, Step, StepResult
+from fleet.core.state.books import EngineIndex
+from fleet.core.state.gate_cache import GateCache, HeldParams
+from fleet.core.steps.common import backoff, has_our_marks
 from fleet.core.steps.dispatch import advance
-from fleet.core.steps.finish import tidy
+from fleet.core.steps.finish import clean_up
 
 
 class Decision(Struct, frozen=True):
@@ -57,15 +57,15 @@ class Engine:
         """`sites`: of each cluster. `views`: what another engine has been told already; it is to be thrown away.
         `salt`: ends the ids of its actions, and of no other controller's. `foretells`: what it decides is a plan on a
         model, so nodes whose drain no model can know are held."""
-        self._books = Books(sites, views, salt)
-        self._agenda = self._books.agenda
+        self._books = EngineIndex(sites, views, salt)
+        self._agenda = self._books.state
         self._queue = self._books.queue
         self._staging = Staging(self._books)
         self._untidy: dict[str, dict[NodeRef, None]] = {}
         """Ended runs on whose nodes something of ours may be left, by rollout."""
-        vacancies: dict[Pool, Facts] = {}
-        self._gates = Gates(self._books.rollouts, vacancies)
-        self._hindrances = Hindrances(self._books, self._gates, foretells)
+        vacancies: dict[PoolKey, HeldParams] = {}
+        self._gates = GateCache(self._books.rollouts, vacancies)
+        self._hindrances = Blockers(self._books, self._gates, foretells)
         self._canaries = Canaries(self._books, self._hindrances, vacancies)
         for rollout in rollouts:
             self.add(rollout)
@@ -84,7 +84,7 @@ class Engine:
     @property
     def timed(self) -> bool:
         """A closed window, a freeze, a canary's time to be able to go, a voter's proof: time alone will change something."""
-        return self._gates.timed or self._canaries.waits or bool(self._agenda.quorums.proof_awaited)
+        return self._gates.timed or self._canaries.waits or bool(self._agenda.quorums.awaiting_upgraded)
 
     @property
     def views(self) -> Mapping[str, ClusterView]:
@@ -96,13 +96,13 @@ class Engine:
 
     def pressure(self, ref: NodeRef) -> float:
         """The most work left per unit of allowance among the budgets of the node's pods."""
-        return self._books.claims.pressure(self._agenda.view(ref.cluster), ref.name)
+        return self._books.reservations.pressure(self._agenda.view(ref.cluster), ref.name)
 
-    def absences(self, ref: NodeRef) -> tuple[quorum.Absence, ...]:
+    def absences(self, ref: NodeRef) -> tuple[quorum.GroupWithoutNode, ...]:
         """What its quorum groups are without the node, as they are now."""
         groups = self._agenda.quorums.of(ref)
         policy = rollout.policy if (rollout := self.rollout_of(ref)) is not None else Policy()
-        found = (quorum.absence(group, policy.quorum_rule(group), ref) for group in groups)
+        found = (quorum.group_without(group, policy.quorum_rule(group), ref) for group in groups)
         return tuple(each for each in found if each is not None)
 
     def add(self, rollout: Rollout) -> None:
@@ -112,13 +112,13 @@ class Engine:
         is missing is asked for again under the same token.
         """
         for ident in list(rollout.intents):
-            rollout.settle(ident, Result.UNKNOWN)
+            rollout.add_outcome(ident, Result.UNKNOWN)
         self._books.add(rollout)
         self._staging.add(rollout)
         self._gates.add(rollout)
         self._untidy[rollout.id] = {run.node: None for run in rollout.runs.values() if run.ended}
 
-    def observe(self, event: Event, now: datetime) -> None:
+    def observe(self, event: ClusterEvent, now: datetime) -> None:
         self._canaries.hear()
         self._books.observe(event, now)
 
@@ -128,7 +128,7 @@ class Engine:
         rollout.apply(record, at, actor)
         self._canaries.hear()
         for ref in rollout.runs:
-            self._agenda.touch(ref)
+            self._agenda.mark_dirty(ref)
         if record.kind == "release":
             ref = NodeRef.parse(record.node)
             if rollout.runs[ref].ended:
@@ -139,7 +139,7 @@ class Engine:
         """What is to be done now."""
         agenda = self._agenda
         agenda.log, agenda.changed = [], {}
-        if agenda.due(now):
+        if agenda.wake_due(now):
             self._canaries.hear()
         self._go_on(now)
         self._begin(now)
@@ -200,8 +200,8 @@ class Engine:
             if rollout is None:
                 continue
             run = rollout.runs[ref]
-            if rollout.state is State.ABORTED and (run.waiting or run.step in DRAINED):
-                self._turn(rollout, run, Turn.CANCELLED, now, why=f"aborted by {rollout.state_by}")
+            if rollout.state is RolloutState.ABORTED and (run.waiting or run.step in DRAINED):
+                self._turn(rollout, run, StepResult.CANCELLED, now, why=f"aborted by {rollout.state_by}")
             elif answer := advance(self._agenda, rollout, run, now):
                 turn, detail = answer
                 self._turn(rollout, run, turn, now, **detail)
@@ -215,7 +215,7 @@ class Engine:
             self._staging.look_again(run.node)
         elif run.step is Step.STAGED:
             hindrance = self._hindrances.first(rollout, run, now)
-            place = self._books.occupancy.place_of(run.node)
+            place = self._books.limits.limit_group(run.node)
             if hindrance is None or not self._queue.waits(run.node, hindrance[0], place):
                 start = ("start", rollout.id)
                 self._queue.put(run.node, start, place, *self._urgency(run))
@@ -224,36 +224,36 @@ class Engine:
     def _unmarked(self, rollout: Rollout, run: Run) -> tuple[Held, ...]:
         """That the node has no taint keeps nobody from anything: evicted pods may land there and move twice."""
         node = self._agenda.node(run.node)
-        if node is None or marked(node, rollout):
+        if node is None or has_our_marks(node, rollout):
             return ()
-        held = refused(self._agenda, run, "mark")
+        held = backoff(self._agenda, run, "mark")
         return (held,) if held is not None else ()
 
     def _mark(self, rollout: Rollout, run: Run, now: datetime) -> None:
         node = self._agenda.node(run.node)
         if (
             run.waiting
-            and rollout.state is State.RUNNING
+            and rollout.state is RolloutState.RUNNING
             and node is not None
             and node.uid == run.goal.uid
             and self._agenda.view(run.node.cluster).synced
-            and not marked(node, rollout)
-            and self._agenda.may_ask(run.node, "mark", now)
+            and not has_our_marks(node, rollout)
+            and self._agenda.may_issue(run.node, "mark", now)
         ):
             ident = self._agenda.next_id(rollout)
-            self._agenda.emit(rollout, Mark(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
+            self._agenda.issue(rollout, Mark(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
 
-    def _turn(self, rollout: Rollout, run: Run, turn: Turn, now: datetime, **detail: object) -> None:
-        after = self._agenda.step(rollout, run, turn, now, **detail)
+    def _turn(self, rollout: Rollout, run: Run, turn: StepResult, now: datetime, **detail: object) -> None:
+        after = self._agenda.finish_step(rollout, run, turn, now, **detail)
         self._staging.turned(rollout, run, after)
-        self._books.turned(after)
+        self._books.step_changed(after)
         if after.ended:
             self._untidy[rollout.id][run.node] = None
 
     def _halt(self, now: datetime) -> None:
         """Too many failures that nobody has looked at: a person decides."""
         for rollout in self.rollouts.values():
-            if rollout.state is State.RUNNING and rollout.active and (why := gates.failures(rollout)):
+            if rollout.state is RolloutState.RUNNING and rollout.active and (why := gates.failures(rollout)):
                 self._agenda.decide(rollout, "halt", now, why=why)
 
     def _appoint(self, now: datetime) -> None:
@@ -263,16 +263,16 @@ class Engine:
             self._agenda.decide(rollout, kind, now, node=ref, why=why)
             self._staging.regrouped(rollout, rollout.runs[ref])
             self._gates.add(rollout)
-            self._agenda.touch(ref)
+            self._agenda.mark_dirty(ref)
 
     def _begin_staging(self, now: datetime) -> None:
         """Images are written ahead of a window, but never before the canaries have proven the release."""
         while (run := self._staging.next(now)) is not None:
-            self._turn(self.rollouts[self._staging.rollout(run)], run, Turn.BEGIN, now)
+            self._turn(self.rollouts[self._staging.rollout(run)], run, StepResult.BEGIN, now)
 
     def _begin_slots(self, now: datetime) -> None:
         """Gives slots to the runs whose hindrance has changed, best first, until it hinders again."""
-        queue, occupancy = self._queue, self._books.occupancy
+        queue, occupancy = self._queue, self._books.limits
         while (key := queue.opened()) is not None:
             taken = queue.pop(key)
             if taken is None:
@@ -280,28 +280,28 @@ class Engine:
             ref = taken.ref
             rollout = self._books.rollout_of(ref)
             if rollout is None or rollout.runs[ref].step is not Step.STAGED:
-                queue.gone(taken)
+                queue.ack(taken)
                 continue
             run = rollout.runs[ref]
             hindrance = self._hindrances.first(rollout, run, now)
             if hindrance is None:
-                queue.gone(taken)
+                queue.ack(taken)
                 asks = self._hindrances.asks(run)
-                self._turn(rollout, run, Turn.BEGIN, now, **({"asks": list(asks)} if asks else {}))
+                self._turn(rollout, run, StepResult.BEGIN, now, **({"asks": list(asks)} if asks else {}))
                 continue
             by, held = hindrance
             before = self._agenda.held.get(ref)
             self._agenda.hold(ref, held, *self._unmarked(rollout, run))
             if held.passed_over and (before or ())[:1] != (held,):
                 self._books.open_quorums(ref)
-            queue.put_back(taken, by, occupancy.place_of(ref), *self._urgency(run))
+            queue.requeue(taken, by, occupancy.limit_group(ref), *self._urgency(run))
             if by == key:
                 queue.close(key)
 
     def _urgency(self, run: Run) -> tuple[float, int]:
         """Who is asked first: by the most work left per unit of allowance, then by the plan's order."""
         view = self._agenda.view(run.node.cluster)
-        pressure = self._books.claims.pressure(view, run.node.name)
+        pressure = self._books.reservations.pressure(view, run.node.name)
         return pressure + run.goal.urgency, self._books.order(run.node)
 
     def _end(self, now: datetime) -> None:
@@ -309,10 +309,10 @@ class Engine:
         for rollout in self.rollouts.values():
             untidy = self._untidy[rollout.id]
             for ref in list(untidy):
-                if tidy(self._agenda, rollout, rollout.runs[ref], now):
+                if clean_up(self._agenda, rollout, rollout.runs[ref], now):
                     del untidy[ref]
-                    if ref in rollout.untidy:
-                        self._agenda.tidied(rollout, ref, now)
+                    if ref in rollout.needs_cleanup:
+                        self._agenda.cleaned_up(rollout, ref, now)
             if rollout.active and not rollout.remaining and not untidy and not rollout.intents:
                 self._agenda.decide(rollout, "finish", now)
                 self._gates.end(rollout)

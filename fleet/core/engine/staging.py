@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from fleet.core.guards import architecture, gates, nodes, skew
+from fleet.core.guards import architecture, gates, kubelet_skew, nodes
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held, Reason
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import Step
-from fleet.core.state.books import Books
-from fleet.core.state.gates import Group, group_of
+from fleet.core.state.books import EngineIndex
+from fleet.core.state.gate_cache import GateGroup, group_of
 
 
 class Staging:
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: EngineIndex) -> None:
         self._books = books
-        self._waiting: dict[Group, list[NodeRef]] = {}
+        self._waiting: dict[GateGroup, list[NodeRef]] = {}
         """In reverse order: the next one is the last."""
-        self._set_aside: dict[NodeRef, Group] = {}
+        self._set_aside: dict[NodeRef, GateGroup] = {}
         """Cannot stage as things are; looked at again when something happens to the node."""
         self._busy: dict[tuple[str, str], int] = {}
         """Machines that write now, by rollout and pool."""
@@ -70,7 +70,7 @@ class Staging:
                 if run.step is not Step.PENDING:
                     continue
                 if held := self._held(rollout, run, now):
-                    self._books.agenda.hold(run.node, held)
+                    self._books.state.hold(run.node, held)
                     self._set_aside[run.node] = group
                     continue
                 return run
@@ -88,14 +88,14 @@ class Staging:
 
     def _held(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
         ref = run.node
-        view = self._books.agenda.view(ref.cluster)
+        view = self._books.state.view(ref.cluster)
         if not view.synced:
             return view.lost
         node, machine = view.nodes.get(ref.name), view.machines.get(ref.name)
         found = nodes.held(
-            ref.name, run.goal.uid, node, machine, rollout.id, self._books.heard(ref, now), now
+            ref.name, run.goal.uid, node, machine, rollout.id, self._books.notices_for(ref, now), now
         )
-        found = found or skew.held(view.name, run.release, view.servers)
+        found = found or kubelet_skew.held(view.name, run.release, view.servers)
         return found or (architecture.held(node, run.release) if node is not None else None)
 
     def _count(self, rollout: Rollout, run: Run, change: int) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from fleet.core.capacity.capacity import Room
-from fleet.core.capacity.layout import Lack
+from fleet.core.capacity.capacity import ClusterCapacity
+from fleet.core.capacity.trial_placement import Shortfall
 from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.records.held import Held, Reason
@@ -15,7 +15,10 @@ NAMED = 5
 
 
 def held(
-    node: str, pods: Sequence[tuple[Pod, Sequence[PodRef]]], room: Room, in_work: Collection[str] = ()
+    node: str,
+    pods: Sequence[tuple[Pod, Sequence[PodRef]]],
+    room: ClusterCapacity,
+    in_work: Collection[str] = (),
 ) -> Held | None:
     """`pods`: to drain, each with its budgets. A pod with a budget may wait for the node itself to come back where no
     other could ever take it: its owner has said how many may be away, and until it is Ready again the budget lets no
@@ -25,7 +28,7 @@ def held(
     lonely = room.pinned(node, [pod for pod, budgets in pods if not budgets])
     if lonely:
         return Held(Reason.PINNED, str(lonely[0].ref))
-    lack = room.lack(node, [pod for pod, _ in pods], patient)
+    lack = room.shortfall(node, [pod for pod, _ in pods], patient)
     if lack is None:
         return None
     asked = lack.pod.requests
@@ -55,7 +58,9 @@ def together(node: str, view: ClusterView, ref: PodRef, count: int) -> Held | No
     most = view.budgets[ref].most_at_once
     if not 0 < most < count:
         return None
-    bound = view.room.bound(node, [pod for pod, refs in view.load(node).moving if ref in refs and pod.ready])
+    bound = view.capacity.tied_to_node(
+        node, [pod for pod, refs in view.drain_demand(node).moving if ref in refs and pod.ready]
+    )
     if len(bound) <= most:
         return None
     named = ", ".join(str(pod.ref) for pod in bound[:NAMED])
@@ -75,7 +80,7 @@ def last(node: str, view: ClusterView, left: Sequence[Pod]) -> Collection[str]:
     later: set[str] = set()
     for ref, pods in asking.items():
         if len(pods) > view.budgets[ref].most_at_once:
-            bound = {pod.uid for pod in view.room.bound(node, pods)}
+            bound = {pod.uid for pod in view.capacity.tied_to_node(node, pods)}
             if len(bound) < len(pods):
                 later |= bound
     return later
@@ -85,7 +90,7 @@ def _are(names: Sequence[str]) -> str:
     return f"{names[0]} is" if len(names) == 1 else f"{', '.join(names[:NAMED])} are"
 
 
-def _lacks(lack: Lack) -> str:
+def _lacks(lack: Shortfall) -> str:
     if lack.volumes:
         return (
             f"its persistent volumes can be used on none of the {lack.suitable} other open nodes that suit it"
@@ -106,7 +111,7 @@ def _lacks(lack: Lack) -> str:
     return f"{lack.suitable} other open nodes suit it, with {what} beside pods on their way"
 
 
-def _apart(lack: Lack) -> str:
+def _apart(lack: Shortfall) -> str:
     pod = lack.pod
     if pod.near and not pod.apart:
         return "the pods that its pod affinity wants to be near leave it no other node with room"
@@ -115,7 +120,7 @@ def _apart(lack: Lack) -> str:
     return "its anti-affinity or topology spread leaves it no other node"
 
 
-def _short(lack: Lack) -> list[tuple[str, int, int]]:
+def _short(lack: Shortfall) -> list[tuple[str, int, int]]:
     """What no node has enough of: its name, how much is asked for, and the most that one has free."""
     asked = lack.pod.requests
     if not lack.suitable or lack.volumes or lack.apart or lack.ports:
@@ -130,7 +135,7 @@ def _short(lack: Lack) -> list[tuple[str, int, int]]:
     return [each for each in all_of_it if each[2] < each[1]]
 
 
-def _told(lack: Lack) -> Iterator[tuple[str, str, str, bool]]:
+def _told(lack: Shortfall) -> Iterator[tuple[str, str, str, bool]]:
     """The same in words. What a pod needs of cpu and memory is said before."""
     for name, wanted, free in _short(lack):
         if name == "cpu":

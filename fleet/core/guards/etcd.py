@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from fleet.core.guards.recovery import KIND, Proving, minors
-from fleet.core.guards.version_skew import Minor, minor_of
+from fleet.core.guards.upgraded_voters import KIND, UpgradedVoters, minors
+from fleet.core.guards.version_skew import MinorVersion, minor_of
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.windows import told
 from fleet.core.quorum.quorum import Member, Quorum, QuorumRule
@@ -45,7 +45,7 @@ def adding(group: Quorum, words: str) -> dict[str, str | int]:
     return {"advice": f"{words}; {MEMBERSHIP}"} if group.kind == KIND else {}
 
 
-def last_old(group: Quorum, node: NodeRef) -> tuple[Minor, Minor] | None:
+def last_old(group: Quorum, node: NodeRef) -> tuple[MinorVersion, MinorVersion] | None:
     """Returns the minor version of the voters on the node and the newer one of the others, where no other voter is known
     to run an older one: when these run the newer one too, there is no way back. None: that is not so."""
     if group.kind != KIND or group.declared:
@@ -60,7 +60,12 @@ def last_old(group: Quorum, node: NodeRef) -> tuple[Minor, Minor] | None:
 
 
 def last_voter(
-    group: Quorum, rule: QuorumRule, node: NodeRef, proving: Proving | None, begun: datetime, now: datetime
+    group: Quorum,
+    rule: QuorumRule,
+    node: NodeRef,
+    proving: UpgradedVoters | None,
+    begun: datetime,
+    now: datetime,
 ) -> tuple[Held, datetime | None] | None:
     """Returns what holds the last voter with an older minor version, and when that ends (None: not before the others are
     well), or None if nothing does.
@@ -108,5 +113,5 @@ def versions(group: Quorum, node: NodeRef) -> tuple[str, str, str]:
     runs = next((each.version for each in group.on(node) if each.voter and each.version), "")
     last = last_old(group, node)
     stored = [each.storage for each in group.voters if minor_of(each.storage) is not None]
-    data = max(stored, key=lambda storage: minor_of(storage) or Minor(0, 0), default="")
+    data = max(stored, key=lambda storage: minor_of(storage) or MinorVersion(0, 0), default="")
     return runs, str(last[1]) if last is not None else "", data

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from fleet.core.records.held import Held, Reason
-from fleet.core.rollout.rollout import Rollout, Run, State
+from fleet.core.rollout.rollout import Rollout, RolloutState, Run
 from fleet.core.rollout.steps import Step
 
 NAMED = 3
@@ -16,11 +16,11 @@ NAMED = 3
 def held(rollout: Rollout) -> Held | None:
     """Something to start: staging, a cordon, an eviction, a reboot."""
     match rollout.state:
-        case State.PAUSED:
+        case RolloutState.PAUSED:
             return Held(Reason.PAUSED, rollout.id, {"by": rollout.state_by})
-        case State.HALTED:
+        case RolloutState.HALTED:
             return Held(Reason.HALTED, rollout.id, {"why": rollout.why})
-        case State.ABORTED:
+        case RolloutState.ABORTED:
             return Held(Reason.ABORTED, rollout.id, {"by": rollout.state_by})
         case _:
             return None
@@ -28,7 +28,7 @@ def held(rollout: Rollout) -> Held | None:
 
 def paused(rollout: Rollout) -> Held | None:
     """For runs that have begun: only a pause stops them between steps; a halt or an abort lets them end."""
-    return held(rollout) if rollout.state is State.PAUSED else None
+    return held(rollout) if rollout.state is RolloutState.PAUSED else None
 
 
 def canary(rollout: Rollout, pool: str) -> Held | None:
@@ -64,7 +64,7 @@ def lacking(rollout: Rollout) -> Iterator[str]:
 
     None while a canary that has failed waits for a person's release.
     """
-    if not rollout.required or rollout.state is not State.RUNNING:
+    if not rollout.required or rollout.state is not RolloutState.RUNNING:
         return
     if any(run.step is Step.FAILED and run.slot for run in map(rollout.runs.__getitem__, rollout.canaries)):
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from fleet.core.guards import others
+from fleet.core.guards import third_parties
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node
 from fleet.core.records.held import Held, Reason
@@ -31,7 +31,7 @@ def held(
     if node.unschedulable and node.cordoned_by not in ("", rollout):
         return Held(Reason.OTHER_CORDON, name, {"by": node.cordoned_by})
     # Who deletes a node or works on it cordons it, too: that passes with the mark, and what is left of it is told then.
-    if by_others := others.held(name, notices, now):
+    if by_others := third_parties.held(name, notices, now):
         return _cordoned_too(by_others) if node.foreign_cordon else by_others
     if node.foreign_cordon:
         return Held(Reason.FOREIGN_CORDON, node.name)

@@ -26,7 +26,7 @@ from fleet.core.quorum.quorum import (
 from fleet.core.records.held import Held, Reason
 
 
-class Rank(NamedTuple):
+class GoOrder(NamedTuple):
     """Lower goes first."""
 
     leads: bool
@@ -39,7 +39,7 @@ class Rank(NamedTuple):
     name: str
 
 
-class Absence(NamedTuple):
+class GroupWithoutNode(NamedTuple):
     """A group without a voter."""
 
     group: str
@@ -57,7 +57,7 @@ class Absence(NamedTuple):
     """The version whose format an etcd's data have."""
 
 
-def absence(group: Quorum, rule: QuorumRule, node: NodeRef) -> Absence | None:
+def group_without(group: Quorum, rule: QuorumRule, node: NodeRef) -> GroupWithoutNode | None:
     """None: no voter is on the node."""
     found = rank(group, rule, node)
     if found is None:
@@ -66,7 +66,7 @@ def absence(group: Quorum, rule: QuorumRule, node: NodeRef) -> Absence | None:
     commit = found.commit if found.commit != float("inf") else None
     names = _names([member for member in group.on(node) if member.voter])
     sites = breaking_sites(remaining, group.majority)
-    return Absence(
+    return GroupWithoutNode(
         group.name, names, commit, sites, _links(remaining, group.majority), *etcd.versions(group, node)
     )
 
@@ -168,7 +168,7 @@ def leads(group: Quorum, rule: QuorumRule, node: NodeRef) -> bool:
     return any(member.node != node for member in healthy(group, rule))
 
 
-def forbidden(group: Quorum, rule: QuorumRule, node: NodeRef) -> str:
+def why_no_reboot(group: Quorum, rule: QuorumRule, node: NodeRef) -> str:
     """Why the node must not reboot in this very moment, by a reading of now; empty: it may. For whoever performs it."""
     found = held(group, rule, node, ())
     if found is not None:
@@ -194,7 +194,7 @@ def order(group: Quorum, rule: QuorumRule, node: NodeRef, peers: Collection[Node
     return Held(Reason.QUORUM_ORDER, group.name, facts)
 
 
-def _why(group: Quorum, rule: QuorumRule, node: NodeRef, first: NodeRef, mine: Rank, best: Rank) -> str:
+def _why(group: Quorum, rule: QuorumRule, node: NodeRef, first: NodeRef, mine: GoOrder, best: GoOrder) -> str:
     if mine.leads:
         return "it leads, and the leader goes last"
     if (mine.breaking, mine.links) > (best.breaking, best.links):
@@ -209,7 +209,7 @@ def _why(group: Quorum, rule: QuorumRule, node: NodeRef, first: NodeRef, mine: R
     )
 
 
-def rank(group: Quorum, rule: QuorumRule, node: NodeRef) -> Rank | None:
+def rank(group: Quorum, rule: QuorumRule, node: NodeRef) -> GoOrder | None:
     """None: no voter is on the node."""
     going = [member for member in group.on(node) if member.voter]
     if not going:
@@ -222,10 +222,10 @@ def rank(group: Quorum, rule: QuorumRule, node: NodeRef) -> Rank | None:
     commit = commit_seconds(group, leader, remaining) if leader is not None else None
     breaking = len(breaking_sites(remaining, group.majority))
     links = len(breaking_links(remaining, group.majority))
-    return Rank(leads, breaking, links, commit if commit is not None else float("inf"), going[0].name)
+    return GoOrder(leads, breaking, links, commit if commit is not None else float("inf"), going[0].name)
 
 
-def back(group: Quorum, rule: QuorumRule, node: NodeRef) -> str:
+def why_not_recovered(group: Quorum, rule: QuorumRule, node: NodeRef) -> str:
     """Why the group is not itself again after the node's reboot; empty: its members there are in step, and the rest
     could do without them."""
     if group.unread and not group.declared:

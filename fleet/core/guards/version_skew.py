@@ -23,15 +23,15 @@ APART = 1
 """API servers of one cluster, members of one etcd."""
 
 
-class Minor(NamedTuple):
+class MinorVersion(NamedTuple):
     major: int
     minor: int
 
     def __str__(self) -> str:
         return f"{self.major}.{self.minor}"
 
-    def before(self, count: int) -> Minor:
-        return Minor(self.major, max(0, self.minor - count))
+    def before(self, count: int) -> MinorVersion:
+        return MinorVersion(self.major, max(0, self.minor - count))
 
 
 class Skew(Struct, frozen=True, order=True):
@@ -44,31 +44,31 @@ class Skew(Struct, frozen=True, order=True):
     advice: str
 
 
-def minor_of(version: str) -> Minor | None:
+def minor_of(version: str) -> MinorVersion | None:
     """Of `v1.36.3`, `1.36`, `v1.30.1-rke2r1` or `v1.31.4+k3s1`; None: it is none."""
     found = VERSION.fullmatch(version.strip())
-    return Minor(int(found[1]), int(found[2])) if found else None
+    return MinorVersion(int(found[1]), int(found[2])) if found else None
 
 
-def apart(older: Minor, newer: Minor) -> int:
+def apart(older: MinorVersion, newer: MinorVersion) -> int:
     """Minor versions; another major version is further than any."""
     return (newer.major - older.major) * 10_000 + newer.minor - older.minor
 
 
-def too_new(kubelet: Minor, servers: Iterable[Minor]) -> Minor | None:
+def too_new(kubelet: MinorVersion, servers: Iterable[MinorVersion]) -> MinorVersion | None:
     """The API server that is older than the kubelet: the oldest one; None: none is."""
     oldest = min(servers, default=kubelet)
     return oldest if kubelet > oldest else None
 
 
-def too_old(kubelet: Minor, servers: Iterable[Minor]) -> Minor | None:
+def too_old(kubelet: MinorVersion, servers: Iterable[MinorVersion]) -> MinorVersion | None:
     """The API server that is too far ahead of the kubelet: the newest one; None: none is."""
     newest = max(servers, default=kubelet)
     return newest if apart(kubelet, newest) > allowed(kubelet) else None
 
 
-def allowed(kubelet: Minor) -> int:
-    return OLDER if kubelet >= Minor(1, OLD_KUBELET) else OLDER - 1
+def allowed(kubelet: MinorVersion) -> int:
+    return OLDER if kubelet >= MinorVersion(1, OLD_KUBELET) else OLDER - 1
 
 
 def skews(
@@ -91,7 +91,9 @@ def skews(
             yield from _members(group)
 
 
-def _kubelets(version: str, kubelet: Minor, nodes: list[str], known: Mapping[Minor, str]) -> Iterator[Skew]:
+def _kubelets(
+    version: str, kubelet: MinorVersion, nodes: list[str], known: Mapping[MinorVersion, str]
+) -> Iterator[Skew]:
     who = f"{len(nodes)} nodes run" if len(nodes) > 1 else f"{nodes[0]} runs"
     subject = f"kubelet {version}"
     if server := too_new(kubelet, known):

@@ -39,7 +39,9 @@ def _left(node: str, view: ClusterView) -> list[Attachment]:
         if not pod.finished
         for claim in pod.mounted
     }
-    known = {each.name: volume.claim for each in attached if (volume := view.room.volumes.named(each.volume))}
+    known = {
+        each.name: volume.claim for each in attached if (volume := view.capacity.volumes.named(each.volume))
+    }
     unknown = [each for each in attached if each.name not in known]
     spared = len(staying - set(known.values()))
     return [

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
-from fleet.core.cluster.notices import said_of
+from fleet.core.cluster.notices import notices_by_node
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.cluster.view import ClusterView
 from fleet.core.guards.version_skew import skews
@@ -265,7 +265,7 @@ def _budgets(snapshot: Snapshot, groups: Sequence[Carried]) -> Iterator[LintFind
     drained = [pod for pod in snapshot.pods if not pod.stays and not pod.finished]
     index, roles = _Index(drained), Roles()
     for pod in snapshot.pods:
-        roles.see(pod)
+        roles.upsert(pod)
     several: dict[tuple[str, ...], list[Pod]] = {}
     matched: dict[str, list[str]] = {}
     for budget in snapshot.budgets:
@@ -308,7 +308,7 @@ def _rebooters(snapshot: Snapshot) -> Iterator[LintFinding]:
 def _others(snapshot: Snapshot) -> Iterator[LintFinding]:
     """Yields what other parties say of nodes and will end by themselves; what they do not end is an obstacle."""
     found: dict[tuple[str, str, str], list[str]] = {}
-    for name, notices in said_of(snapshot).items():
+    for name, notices in notices_by_node(snapshot).items():
         for each in notices:
             if each.holds and not each.stays:
                 found.setdefault((each.party, f"{each.message} ({each.mark})", each.remedy), []).append(name)
@@ -345,7 +345,7 @@ def _losses(policy: Policy, snapshot: Snapshot) -> Iterator[LintFinding]:
     pools = ((node.name, policy.pool_of(snapshot.cluster, node)) for node in snapshot.nodes)
     drained = {name: pool.drain for name, pool in pools if pool is not None}
     for name, rule in drained.items():
-        view.govern(name, rule.rules)
+        view.set_drain_rules(name, rule.rules)
     for note in loss_notes(view, drained):
         if note.check != "local-data-lost":
             yield LintFinding(snapshot.cluster, note.check, note.subject, note.message, note.remedy)

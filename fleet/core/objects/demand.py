@@ -32,12 +32,12 @@ class Demand(NamedTuple):
     def tolerates(self, taint: Taint) -> bool:
         return any(toleration.tolerates(taint) for toleration in self.tolerations)
 
-    def suits(self, node: Node) -> bool:
+    def fits_now(self, node: Node) -> bool:
         if node.ready is not True or node.deleting:
             return False
         if node.unschedulable and not self.tolerates(UNSCHEDULABLE):
             return False
-        return self.selects(node) and self.reaches(node) and self.bears(node)
+        return self.selects(node) and self.reaches(node) and self.tolerates_all(node)
 
     def selects(self, node: Node) -> bool:
         """By node selector and affinity alone."""
@@ -49,12 +49,12 @@ class Demand(NamedTuple):
         """The pod's persistent volumes can be used there."""
         return all(any(term.matches(node) for term in terms) for terms in self.volumes)
 
-    def admits(self, node: Node) -> bool:
+    def could_fit(self, node: Node) -> bool:
         """Whatever its state: once it is Ready and open, it suits."""
         lasting = (taint for taint in node.taints if lasts(taint))
         return self.selects(node) and self.reaches(node) and all(self._bears(taint) for taint in lasting)
 
-    def bears(self, node: Node) -> bool:
+    def tolerates_all(self, node: Node) -> bool:
         """By taints alone."""
         return all(self._bears(taint) for taint in node.taints)
 

@@ -34,7 +34,7 @@ class NodeTerm(Struct, frozen=True, gc=False):
         )
 
 
-class Apart(Struct, frozen=True, gc=False):
+class SpreadRule(Struct, frozen=True, gc=False):
     """The pod keeps its distance from certain others: required anti-affinity, or a spread that must hold
     (DoNotSchedule)."""
 
@@ -60,7 +60,7 @@ class Apart(Struct, frozen=True, gc=False):
         return all(each.matches(labels) for each in self.others)
 
 
-class Near(Struct, frozen=True, gc=False):
+class AffinityRule(Struct, frozen=True, gc=False):
     """The pod goes only where certain others are in the same domain (required pod affinity)."""
 
     topology: str

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 
 from fleet.core.objects.node import Resources, Toleration
-from fleet.core.objects.placement import Apart, HostPort, Near, NodeTerm
+from fleet.core.objects.placement import AffinityRule, HostPort, NodeTerm, SpreadRule
 from fleet.core.records.doubt import Doubt
 
 _WORD = re.compile(r"[A-Za-z][-A-Za-z]{0,19}")
@@ -68,7 +68,7 @@ class Pod(Struct, frozen=True, gc=False):
     node_selector: dict[str, str] = {}
     affinity: tuple[NodeTerm, ...] = ()
     """Required node affinity: one of them must match the node. Empty: any node will do."""
-    apart: tuple[Apart, ...] = ()
+    apart: tuple[SpreadRule, ...] = ()
     resource_version: str = ""
     gone_by: datetime | None = None
     """Its deletionTimestamp: its grace period is over then. None: it is not being deleted, or nobody knows since when."""
@@ -78,7 +78,7 @@ class Pod(Struct, frozen=True, gc=False):
     """Those whose value `is_word`: what a drain rule may ask for."""
     unready_since: datetime | None = None
     """Of a pod that is not Ready: since when, or since when it is there. None: that is not told."""
-    near: tuple[Near, ...] = ()
+    near: tuple[AffinityRule, ...] = ()
     """Required pod affinity: all of them must hold."""
     ports: tuple[HostPort, ...] = ()
     """Ports of the node that its containers use."""

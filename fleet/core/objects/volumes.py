@@ -45,14 +45,14 @@ class ClusterVolumes:
         self._volumes: dict[str, PersistentVolume] = {}
         self._claims: dict[PodRef, PersistentVolumeClaim] = {}
 
-    def see(self, thing: PersistentVolume | PersistentVolumeClaim) -> None:
+    def upsert(self, thing: PersistentVolume | PersistentVolumeClaim) -> None:
         match thing:
             case PersistentVolume():
                 self._volumes[thing.name] = thing
             case PersistentVolumeClaim():
                 self._claims[thing.ref] = thing
 
-    def lose(self, thing: PersistentVolume | PersistentVolumeClaim) -> None:
+    def delete(self, thing: PersistentVolume | PersistentVolumeClaim) -> None:
         match thing:
             case PersistentVolume():
                 self._volumes.pop(thing.name, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from fleet.core.planning.plan import Plan
-from fleet.core.rollout.rollout import Rollout, State
+from fleet.core.rollout.rollout import Rollout, RolloutState
 
 PACE_NEEDS = 3
 """Ended runs from which on the pace so far says more than the plan alone."""
@@ -18,7 +18,7 @@ def seconds_left(rollout: Rollout, plan: Plan, now: datetime) -> int | None:
     The plan tells how long what is left takes after as many runs as have ended; the pace is how much longer those
     took than planned.
     """
-    if rollout.state not in (State.RUNNING, State.ABORTED) or not rollout.active:
+    if rollout.state not in (RolloutState.RUNNING, RolloutState.ABORTED) or not rollout.active:
         return None
     planned = sorted(run.end for run in plan.runs)
     ended = sorted(run.since for run in rollout.runs.values() if run.ended and run.since is not None)

@@ -100,7 +100,7 @@ def _drained(view: ClusterView, policy: Policy, goals: Iterable[Goal]) -> Iterat
     for goal in goals:
         pool = policy.pool(goal.pool)
         if pool is not None:
-            for pod, refs in view.load(goal.node.name).moving:
+            for pod, refs in view.drain_demand(goal.node.name).moving:
                 yield Drained(pod, pool, goal.node.name, refs)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from fleet.core.capacity.capacity import travels
+from fleet.core.capacity.capacity import needs_place_elsewhere
 from fleet.core.cluster.snapshot import Snapshot, volumes_of
 from fleet.core.objects.pod import Pod
 from fleet.core.policy.policy import Policy
@@ -24,7 +24,7 @@ def unknown_landings(policy: Policy, snapshot: Snapshot) -> Iterator[UnknownLand
     found: dict[tuple[str, str], list[str]] = {}
     for pod in snapshot.pods:
         # The inventory keeps no volumes: of a snapshot from there nothing is said about them.
-        if pod.node in pooled and travels(pod) and (pod.doubts or snapshot.claims):
+        if pod.node in pooled and needs_place_elsewhere(pod) and (pod.doubts or snapshot.claims):
             for doubt in volumes.doubts(pod):
                 found.setdefault((_workload(pod), doubt.message), []).append(str(pod.ref))
     for (workload, words), refs in found.items():

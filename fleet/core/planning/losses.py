@@ -8,7 +8,7 @@ from typing import NamedTuple
 from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.pod import Pod
 from fleet.core.policy.policy import DrainRule
-from fleet.core.rollout.returns import tolerates_cordons
+from fleet.core.rollout.returning_pods import tolerates_cordons
 
 NAMED = 3
 """Pods or workloads that a note names before it counts the rest."""

@@ -12,7 +12,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy, Pool, site_of
 from fleet.core.records.held import Held
 from fleet.core.releases.release import Release
-from fleet.core.rollout.event import Seen, Synced
+from fleet.core.rollout.event import ClusterSynced, Upserted
 from fleet.core.rollout.rollout import Goal, Rollout, Start
 
 
@@ -31,8 +31,8 @@ def obstacles(policy: Policy, snapshot: Snapshot) -> tuple[Obstacle, ...]:
     """
     engine = Engine({snapshot.cluster: snapshot.site}, foretells=True)
     for thing in snapshot.things():
-        engine.observe(Seen(snapshot.cluster, thing), snapshot.at)
-    engine.observe(Synced(snapshot.cluster, snapshot.server_version), snapshot.at)
+        engine.observe(Upserted(snapshot.cluster, thing), snapshot.at)
+    engine.observe(ClusterSynced(snapshot.cluster, snapshot.server_version), snapshot.at)
     found: dict[tuple[str, str, str], tuple[Held, list[str]]] = {}
     for rollout in _rollouts(policy, snapshot):
         engine.add(rollout)

@@ -14,7 +14,7 @@ from fleet.core.objects.pod import Pod
 from fleet.core.planning.estimates import app_of
 from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import Evict, Outcome, Result
-from fleet.core.rollout.event import Event, Gone, Seen
+from fleet.core.rollout.event import ClusterEvent, Deleted, Upserted
 
 PATIENCE = timedelta(hours=1)
 """A replacement that is not Ready by then is no longer waited for."""
@@ -54,13 +54,13 @@ class Stopwatch:
                 self._awaited.setdefault(owner, deque()).append(action.node)
         self._leaving[key] = (action.node, pod, now)
 
-    def observe(self, event: Event, now: datetime) -> None:
+    def observe(self, event: ClusterEvent, now: datetime) -> None:
         match event:
             case Outcome(Evict() as action, result) if result not in (Result.DONE, Result.UNKNOWN):
                 self._refused(action)
-            case Seen(cluster, Pod() as pod):
+            case Upserted(cluster, Pod() as pod):
                 self._see(cluster, pod, now)
-            case Gone(cluster, Pod() as pod):
+            case Deleted(cluster, Pod() as pod):
                 self._lose(cluster, pod, now)
 
     def _refused(self, action: Evict) -> None:

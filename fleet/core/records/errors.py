@@ -20,6 +20,11 @@ class FleetError(Exception):
         self.hint = hint
 
     @property
+    def reason(self) -> str:
+        """Returns what happened, for a place that names the cluster or host itself."""
+        return self.message
+
+    @property
     def full_message(self) -> str:
         """What happened and what to do, in one line."""
         return f"{self.message} ({self.hint})" if self.hint else self.message
@@ -47,6 +52,15 @@ class HeldError(FleetError):
 
 class UnreachableError(FleetError):
     """A cluster or host gave no answer (refused, timed out, name not found, certificate not trusted)."""
+
+    def __init__(self, message: str, hint: str = "", *, reason: str = "") -> None:
+        """`reason`: the message without the name of what does not answer; empty: the message has none in it."""
+        super().__init__(message, hint)
+        self._reason = reason
+
+    @property
+    def reason(self) -> str:
+        return self._reason or self.message
 
 
 class AuthenticationError(FleetError):

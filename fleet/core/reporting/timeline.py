@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.rollout import Rollout, Start
-from fleet.core.rollout.steps import ENDED, Step, Turn
+from fleet.core.rollout.steps import ENDED, Step, StepResult
 
 
 class StepTaken(Struct, frozen=True):
@@ -191,7 +191,7 @@ class Timeline:
 
     def _step(self, ref: NodeRef, record: JournalRecord, at: datetime) -> None:
         steps = self.steps[ref]
-        steps[-1] = replace(steps[-1], end=at, turn=str(Turn(record.detail["turn"])))
+        steps[-1] = replace(steps[-1], end=at, turn=str(StepResult(record.detail["turn"])))
         to = Step(record.detail["to"])
         if to not in ENDED:
             steps.append(StepTaken(str(to), at))

@@ -96,7 +96,7 @@ class Uncordon(Action, frozen=True, gc=False, kw_only=True, tag="uncordon"):
     the cordon is not ours (it stays)."""
 
 
-class Clear(Action, frozen=True, gc=False, kw_only=True, tag="clear"):
+class CancelRequest(Action, frozen=True, gc=False, kw_only=True, tag="clear"):
     """Take our request off the machine (`spec` empty), if its token is one of this rollout."""
 
 
@@ -130,13 +130,13 @@ AnyAction = (
     | Evict
     | Reboot
     | Uncordon
-    | Clear
+    | CancelRequest
     | MoveLeader
     | SaveSnapshot
     | Defragment
 )
 
-OfGroup = MoveLeader | SaveSnapshot | Defragment
+GroupAction = MoveLeader | SaveSnapshot | Defragment
 """Done to a quorum group and not to the cluster."""
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import astuple
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.rollout.action import AnyAction
-from fleet.core.rollout.returns import Evicted
-from fleet.core.rollout.rollout import Goal, Rollout, Run, Start, State
+from fleet.core.rollout.returning_pods import EvictionMemory
+from fleet.core.rollout.rollout import Goal, Rollout, RolloutState, Run, Start
 from fleet.core.rollout.steps import ENDED, Step
 
 
-class FoldedRun(Struct, frozen=True, gc=False, array_like=True, omit_defaults=True):
+class RunCheckpoint(Struct, frozen=True, gc=False, array_like=True, omit_defaults=True):
     """What a run has beside its goal and release, which are the rollout's: the other fields of `Run`, in its order."""
 
     step: Step = Step.PENDING
@@ -30,7 +30,7 @@ class FoldedRun(Struct, frozen=True, gc=False, array_like=True, omit_defaults=Tr
     log: str = ""
     identity: tuple[str, ...] = ()
     failed_units: tuple[str, ...] = ()
-    evicted: dict[str, Evicted] = {}
+    evicted: dict[str, EvictionMemory] = {}
     asks: tuple[str, ...] = ()
     cancelled: bool = False
     labels: dict[str, str | None] = {}
@@ -38,29 +38,29 @@ class FoldedRun(Struct, frozen=True, gc=False, array_like=True, omit_defaults=Tr
     etcd_after: dict[str, str] = {}
 
 
-class Folded(Struct, frozen=True, omit_defaults=True):
+class RolloutCheckpoint(Struct, frozen=True, omit_defaults=True):
     id: str
     start: Start
     started_at: datetime
     by: str
-    state: State
+    state: RolloutState
     state_at: datetime
     state_by: str
     why: str = ""
     ended_at: datetime | None = None
     allowance: int = 0
-    runs: tuple[FoldedRun, ...] = ()
+    runs: tuple[RunCheckpoint, ...] = ()
     """In the order of the goals."""
     intents: tuple[AnyAction, ...] = ()
     acted: tuple[NodeRef, ...] = ()
     counter: int = 0
-    untidy: tuple[NodeRef, ...] = ()
+    needs_cleanup: tuple[NodeRef, ...] = field(default=(), name="untidy")
     goals: tuple[Goal, ...] = ()
     """Those that are no longer as at the start: another node is the canary, or the node has another uid."""
 
 
-def fold(rollout: Rollout) -> Folded:
-    return Folded(
+def take_checkpoint(rollout: Rollout) -> RolloutCheckpoint:
+    return RolloutCheckpoint(
         id=rollout.id,
         start=rollout.start,
         started_at=rollout.started_at,
@@ -75,12 +75,12 @@ def fold(rollout: Rollout) -> Folded:
         intents=tuple(rollout.intents.values()),
         acted=tuple(sorted(rollout.acted)),
         counter=rollout.counter,
-        untidy=tuple(sorted(rollout.untidy)),
+        needs_cleanup=tuple(sorted(rollout.needs_cleanup)),
         goals=tuple(now for goal in rollout.start.goals if (now := rollout.runs[goal.node].goal) != goal),
     )
 
 
-def unfold(folded: Folded) -> Rollout:
+def restore_checkpoint(folded: RolloutCheckpoint) -> Rollout:
     """The same rollout. Raises ValueError where its runs are not those of its goals."""
     rollout = Rollout(folded.id, folded.start, folded.started_at, folded.by)
     rollout.state, rollout.state_at, rollout.state_by = folded.state, folded.state_at, folded.state_by
@@ -93,14 +93,14 @@ def unfold(folded: Folded) -> Rollout:
     for goal in folded.goals:
         rollout.change_goal(goal)
     rollout.intents = {action.id: action for action in folded.intents}
-    rollout.acted, rollout.untidy = set(folded.acted), set(folded.untidy)
+    rollout.acted, rollout.needs_cleanup = set(folded.acted), set(folded.needs_cleanup)
     rollout.counter = folded.counter
     return rollout
 
 
-def _fold(run: Run) -> FoldedRun:
-    return FoldedRun(*astuple(run)[2:])
+def _fold(run: Run) -> RunCheckpoint:
+    return RunCheckpoint(*astuple(run)[2:])
 
 
-def _unfold(run: Run, told: FoldedRun) -> Run:
+def _unfold(run: Run, told: RunCheckpoint) -> Run:
     return Run(run.goal, run.release, *astuple(told))

@@ -20,7 +20,7 @@ from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import Outcome
 from fleet.core.third_parties.maintenance import Maintenance
 
-Object = (
+ApiObject = (
     Node
     | Pod
     | Budget
@@ -32,27 +32,27 @@ Object = (
     | Maintenance
 )
 """What an API server keeps."""
-Thing = Object | Quorum
+ClusterObject = ApiObject | Quorum
 
 
-class Seen(Struct, frozen=True, gc=False):
+class Upserted(Struct, frozen=True, gc=False):
     """The object is there, as it is now. Repeats are harmless."""
 
     cluster: str
-    thing: Thing
+    thing: ClusterObject
 
 
-class Gone(Struct, frozen=True, gc=False):
+class Deleted(Struct, frozen=True, gc=False):
     """The object was deleted; `thing` is its last known state."""
 
     cluster: str
-    thing: Thing
+    thing: ClusterObject
 
 
-class Synced(Struct, frozen=True):
+class ClusterSynced(Struct, frozen=True):
     """Every kind of this cluster has been listed once and is being watched: what is not known is not there.
 
-    Comes again after each `Lost`, and where the version is another one.
+    Comes again after each `ClusterLost`, and where the version is another one.
     """
 
     cluster: str
@@ -60,7 +60,7 @@ class Synced(Struct, frozen=True):
     """The oldest of its API servers', as far as they have answered."""
 
 
-class Lost(Struct, frozen=True):
+class ClusterLost(Struct, frozen=True):
     """The cluster does not answer: what is known of it may be old. Nothing new starts there."""
 
     cluster: str
@@ -69,11 +69,11 @@ class Lost(Struct, frozen=True):
     """It does answer; another controller works there, or this one must not."""
 
 
-class Noted(Struct, frozen=True):
+class JournalNote(Struct, frozen=True):
     """Something for the journal alone: nobody decides by it."""
 
     cluster: str
     record: JournalRecord
 
 
-Event = Seen | Gone | Synced | Lost | Outcome | Noted
+ClusterEvent = Upserted | Deleted | ClusterSynced | ClusterLost | Outcome | JournalNote

@@ -41,4 +41,4 @@ def _apply(rollouts: dict[str, Rollout], entry: JournalEntry) -> None:
 
 def unfinished(rollout: Rollout) -> bool:
     """A controller still has something to do for it, or may have when a person releases a failed run."""
-    return rollout.active or bool(rollout.untidy) or any(run.slot for run in rollout.runs.values())
+    return rollout.active or bool(rollout.needs_cleanup) or any(run.slot for run in rollout.runs.values())

@@ -15,13 +15,13 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Amount, Policy, Pool
 from fleet.core.records.journal import JournalRecord
 from fleet.core.releases.release import Release
-from fleet.core.rollout import returns
+from fleet.core.rollout import returning_pods
 from fleet.core.rollout.action import Action, AnyAction, Cordon, Evict, Result
-from fleet.core.rollout.returns import Evicted
-from fleet.core.rollout.steps import ENDED, HAS_SLOT, WAITING, Step, Turn, after
+from fleet.core.rollout.returning_pods import EvictionMemory
+from fleet.core.rollout.steps import ENDED, HAS_SLOT, WAITING, Step, StepResult, next_step
 
 
-class State(StrEnum):
+class RolloutState(StrEnum):
     RUNNING = "running"
     PAUSED = "paused"
     HALTED = "halted"
@@ -84,7 +84,7 @@ class Run(Struct, frozen=True, gc=False):
     """What told the machine from others before its reboot (`core/objects/identity.py`); empty until then."""
     failed_units: tuple[str, ...] = ()
     """Units of systemd that had failed before the reboot. Read only where the Machine object that kept them is lost."""
-    evicted: dict[str, Evicted] = {}
+    evicted: dict[str, EvictionMemory] = {}
     """By workload, the evictions of this drain: since the node's last cordon, until its reboot or its return."""
     asks: tuple[str, ...] = ()
     """Groups of operators' pods that go only once their operator is asked, while the run has its slot: one node of a
@@ -126,7 +126,7 @@ class Rollout:
         self.release = start.release
         self.started_at = at
         self.by = by
-        self.state = State.RUNNING
+        self.state = RolloutState.RUNNING
         self.state_at = at
         self.state_by = by
         self.why = ""
@@ -153,7 +153,7 @@ class Rollout:
         """Nodes that something was ever meant to be done to: only there may be something of ours."""
         self.counter = 0
         """Intents so far: makes action ids unique."""
-        self.untidy: set[NodeRef] = set()
+        self.needs_cleanup: set[NodeRef] = set()
         """Released after the rollout's end: what is ours on them has not been taken away yet."""
 
     def pool(self, run: Run) -> Pool:
@@ -182,25 +182,27 @@ class Rollout:
         """A run has begun and has not ended."""
         return any(self.counts[step] for step in (Step.STAGE, *HAS_SLOT))
 
-    def intend(self, action: AnyAction) -> None:
+    def add_intent(self, action: AnyAction) -> None:
         self.intents[action.id] = action
         self.acted.add(action.node)
         self.counter += 1
         run = self.runs.get(action.node)
         if isinstance(action, Evict) and action.workload and run is not None:
-            self.runs[action.node] = replace(run, evicted=returns.sent(run.evicted, action))
+            self.runs[action.node] = replace(run, evicted=returning_pods.eviction_sent(run.evicted, action))
         elif isinstance(action, Cordon) and run is not None and run.evicted:
             # Until now the node was open: what is on it may have come there as to any other.
             self.runs[action.node] = replace(run, evicted={})
 
-    def settle(self, action_id: str, result: Result) -> None:
+    def add_outcome(self, action_id: str, result: Result) -> None:
         """The intent has this outcome."""
         action = self.intents.pop(action_id, None)
         if not isinstance(action, Evict) or result in (Result.DONE, Result.UNKNOWN):
             return
         run = self.runs.get(action.node)
         if run is not None and action.workload in run.evicted:
-            self.runs[action.node] = replace(run, evicted=returns.not_granted(run.evicted, action))
+            self.runs[action.node] = replace(
+                run, evicted=returning_pods.eviction_refused(run.evicted, action)
+            )
 
     def apply(self, record: JournalRecord, at: datetime, actor: str) -> None:
         """Raises KeyError or ValueError for a record that this program cannot have written."""
@@ -210,20 +212,20 @@ class Rollout:
             case "decision":
                 self._decision(record, at)
             case "intent":
-                self.intend(msgspec.convert(record.detail, AnyAction))
+                self.add_intent(msgspec.convert(record.detail, AnyAction))
             case "outcome":
-                self.settle(record.detail["id"], Result(record.detail["result"]))
+                self.add_outcome(record.detail["id"], Result(record.detail["result"]))
 
     def _command(self, record: JournalRecord, at: datetime, actor: str) -> None:
         match record.kind:
             case "pause":
-                self._enter(State.PAUSED, at, actor)
+                self._enter(RolloutState.PAUSED, at, actor)
             case "resume":
-                if self.state is State.HALTED:
+                if self.state is RolloutState.HALTED:
                     self.allowance += self.failures
-                self._enter(State.RUNNING, at, actor)
+                self._enter(RolloutState.RUNNING, at, actor)
             case "abort":
-                self._enter(State.ABORTED, at, actor)
+                self._enter(RolloutState.ABORTED, at, actor)
             case "release":
                 self._release(NodeRef.parse(record.node))
             case other:
@@ -235,7 +237,7 @@ class Rollout:
         if run.step is Step.FAILED:
             self.runs[node] = replace(run, slot=False)
             if not self.active:
-                self.untidy.add(node)
+                self.needs_cleanup.add(node)
 
     def _decision(self, record: JournalRecord, at: datetime) -> None:
         match record.kind:
@@ -246,7 +248,7 @@ class Rollout:
                 run = self.runs[node]
                 self.runs[node] = replace(run, attempts=run.attempts + 1, since=at)
             case "halt":
-                self._enter(State.HALTED, at, "fleet", record.detail["why"])
+                self._enter(RolloutState.HALTED, at, "fleet", record.detail["why"])
             case "canary":
                 self.change_goal(self._goal(record, canary=True))
             case "no-canary":
@@ -254,19 +256,19 @@ class Rollout:
             case "re-registered":
                 self.change_goal(self._goal(record, uid=record.detail["uid"]))
             case "tidied":
-                self.untidy.discard(NodeRef.parse(record.node))
+                self.needs_cleanup.discard(NodeRef.parse(record.node))
             case "timed":
                 pass  # for the plans to come (`core/planning/estimates.py`)
             case "played":
                 pass  # for people
             case "finish":
-                self._enter(State.FINISHED, at, "fleet")
+                self._enter(RolloutState.FINISHED, at, "fleet")
                 self.ended_at = at
             case other:
                 raise ValueError(f"unknown decision {other!r}")
 
-    def _enter(self, state: State, at: datetime, by: str, why: str = "") -> None:
-        if self.state is State.ABORTED or self.ended_at is not None:
+    def _enter(self, state: RolloutState, at: datetime, by: str, why: str = "") -> None:
+        if self.state is RolloutState.ABORTED or self.ended_at is not None:
             return
         self.state, self.state_at, self.state_by, self.why = state, at, by, why
 
@@ -281,7 +283,7 @@ class Rollout:
 
     def _step(self, node: NodeRef, detail: dict[str, Any], at: datetime) -> None:
         run = self.runs[node]
-        step = after(run.step, Turn(detail["turn"]))
+        step = next_step(run.step, StepResult(detail["turn"]))
         if step != detail["to"]:
             raise ValueError(f"{node}: from {run.step} by {detail['turn']} comes {step}, not {detail['to']}")
         self.counts[run.step] -= 1
@@ -303,7 +305,7 @@ class Rollout:
             failed_units=tuple(detail.get("failed_units", run.failed_units)),
             evicted=run.evicted if step in (Step.DRAIN, Step.REBOOT) else {},
             asks=tuple(detail.get("asks", run.asks)) if step in HAS_SLOT else (),
-            cancelled=run.cancelled or detail["turn"] == Turn.CANCELLED,
+            cancelled=run.cancelled or detail["turn"] == StepResult.CANCELLED,
             labels=detail.get("labels", run.labels),
             etcd=detail.get("etcd", run.etcd),
             etcd_after=detail.get("etcd_after", run.etcd_after),

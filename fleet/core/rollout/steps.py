@@ -27,7 +27,7 @@ class Step(StrEnum):
     """An abort came before the run had rebooted the node, or the node was removed by its owner at any time."""
 
 
-class Turn(StrEnum):
+class StepResult(StrEnum):
     """How a step ended."""
 
     BEGIN = "begin"
@@ -41,52 +41,60 @@ class Turn(StrEnum):
     """The node was removed by its owner, or another machine stands under its name: nothing has failed."""
 
 
-NEXT: Mapping[Step, Mapping[Turn, Step]] = {
+NEXT: Mapping[Step, Mapping[StepResult, Step]] = {
     Step.PENDING: {
-        Turn.BEGIN: Step.STAGE,
-        Turn.DONE: Step.DONE,
-        Turn.CANCELLED: Step.CANCELLED,
-        Turn.GONE: Step.CANCELLED,
+        StepResult.BEGIN: Step.STAGE,
+        StepResult.DONE: Step.DONE,
+        StepResult.CANCELLED: Step.CANCELLED,
+        StepResult.GONE: Step.CANCELLED,
     },
     Step.STAGE: {
-        Turn.DONE: Step.STAGED,
-        Turn.FAILED: Step.FAILED,
-        Turn.CANCELLED: Step.CANCELLED,
-        Turn.GONE: Step.CANCELLED,
+        StepResult.DONE: Step.STAGED,
+        StepResult.FAILED: Step.FAILED,
+        StepResult.CANCELLED: Step.CANCELLED,
+        StepResult.GONE: Step.CANCELLED,
     },
     Step.STAGED: {
-        Turn.BEGIN: Step.CORDON,
-        Turn.DONE: Step.DONE,
-        Turn.CANCELLED: Step.CANCELLED,
-        Turn.GONE: Step.CANCELLED,
+        StepResult.BEGIN: Step.CORDON,
+        StepResult.DONE: Step.DONE,
+        StepResult.CANCELLED: Step.CANCELLED,
+        StepResult.GONE: Step.CANCELLED,
     },
     Step.CORDON: {
-        Turn.DONE: Step.DRAIN,
-        Turn.FAILED: Step.RETURN,
-        Turn.CANCELLED: Step.RETURN,
-        Turn.BACK: Step.STAGED,
-        Turn.GONE: Step.CANCELLED,
+        StepResult.DONE: Step.DRAIN,
+        StepResult.FAILED: Step.RETURN,
+        StepResult.CANCELLED: Step.RETURN,
+        StepResult.BACK: Step.STAGED,
+        StepResult.GONE: Step.CANCELLED,
     },
     Step.DRAIN: {
-        Turn.DONE: Step.REBOOT,
-        Turn.FAILED: Step.RETURN,
-        Turn.CANCELLED: Step.RETURN,
-        Turn.GONE: Step.CANCELLED,
+        StepResult.DONE: Step.REBOOT,
+        StepResult.FAILED: Step.RETURN,
+        StepResult.CANCELLED: Step.RETURN,
+        StepResult.GONE: Step.CANCELLED,
     },
     Step.REBOOT: {
-        Turn.DONE: Step.VERIFY,
-        Turn.FAILED: Step.FAILED,
-        Turn.BACK: Step.DRAIN,
-        Turn.GONE: Step.CANCELLED,
+        StepResult.DONE: Step.VERIFY,
+        StepResult.FAILED: Step.FAILED,
+        StepResult.BACK: Step.DRAIN,
+        StepResult.GONE: Step.CANCELLED,
     },
-    Step.VERIFY: {Turn.DONE: Step.UNCORDON, Turn.FAILED: Step.FAILED, Turn.GONE: Step.CANCELLED},
+    Step.VERIFY: {
+        StepResult.DONE: Step.UNCORDON,
+        StepResult.FAILED: Step.FAILED,
+        StepResult.GONE: Step.CANCELLED,
+    },
     # Failed there: journals of older versions, to which a node that was gone had failed.
-    Step.UNCORDON: {Turn.DONE: Step.SOAK, Turn.FAILED: Step.FAILED, Turn.GONE: Step.CANCELLED},
-    Step.SOAK: {Turn.DONE: Step.DONE, Turn.FAILED: Step.FAILED, Turn.GONE: Step.CANCELLED},
+    Step.UNCORDON: {
+        StepResult.DONE: Step.SOAK,
+        StepResult.FAILED: Step.FAILED,
+        StepResult.GONE: Step.CANCELLED,
+    },
+    Step.SOAK: {StepResult.DONE: Step.DONE, StepResult.FAILED: Step.FAILED, StepResult.GONE: Step.CANCELLED},
     Step.RETURN: {
-        Turn.DONE: Step.FAILED,
-        Turn.FAILED: Step.FAILED,
-        Turn.CANCELLED: Step.CANCELLED,
+        StepResult.DONE: Step.FAILED,
+        StepResult.FAILED: Step.FAILED,
+        StepResult.CANCELLED: Step.CANCELLED,
     },
     Step.DONE: {},
     Step.FAILED: {},
@@ -104,6 +112,6 @@ WAITING = frozenset({Step.PENDING, Step.STAGE, Step.STAGED})
 """The node has not been touched: it works as before, with or without a written image beside."""
 
 
-def after(step: Step, turn: Turn) -> Step:
+def next_step(step: Step, turn: StepResult) -> Step:
     """Raises KeyError where the table has no such way: a bug in the engine."""
     return NEXT[step][turn]

@@ -18,13 +18,13 @@ from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import AnyAction, Defragment, Evict, MoveLeader, Outcome, Result, SaveSnapshot
 from fleet.core.rollout.rollout import Rollout, Run
-from fleet.core.rollout.steps import Turn, after
-from fleet.core.state.quorums import Quorums
+from fleet.core.rollout.steps import StepResult, next_step
+from fleet.core.state.quorum_index import QuorumIndex
 
-Matter = tuple[NodeRef, str, str]
+ActionKey = tuple[NodeRef, str, str]
 """What an action is about: the node, the action's kind, the uid of the pod or the name of the group."""
 
-LOOK_AGAIN: Mapping[Result, float] = {
+RETRY_DELAY: Mapping[Result, float] = {
     Result.DONE: 15.0,
     Result.REFUSED: 5.0,
     Result.GONE: 1.0,
@@ -35,19 +35,19 @@ LOOK_AGAIN: Mapping[Result, float] = {
 """Seconds after an outcome before the same is asked again, should the cluster still not show it. FAILED doubles, to
 two minutes."""
 
-LOOK_SECONDS = 15.0
+RECHECK_SECONDS = 15.0
 """A step that waits for something looks again after this."""
-POLITE = 60.0
+MAX_OPERATOR_DELAY = 60.0
 """Seconds at most between two evictions that are sent for a pod's operator to see; they double up to that."""
-MOST_SECONDS = 120.0
-RARELY: Mapping[str, float] = {"mark": 3600.0, "unmark": 900.0, "clear": 900.0}
+MAX_RETRY_DELAY = 120.0
+MAX_DELAY_BY_KIND: Mapping[str, float] = {"mark": 3600.0, "unmark": 900.0, "clear": 900.0}
 """The longest pause between attempts, by the action's kind, where it is not the usual one: no run waits for these, and
 each attempt is two entries of the journal."""
-STEPS_OWN = ("stage", "cordon", "reboot", "uncordon")
+STEP_ACTIONS = ("stage", "cordon", "reboot", "uncordon")
 """Kinds of actions that one step of a run asks for."""
 
 
-def matter_of(action: AnyAction) -> Matter:
+def action_key(action: AnyAction) -> ActionKey:
     match action:
         case Evict():
             about = action.pod_uid
@@ -58,13 +58,13 @@ def matter_of(action: AnyAction) -> Matter:
     return action.node, action.kind, about
 
 
-class Agenda:
+class EngineState:
     def __init__(self, salt: str = "") -> None:
         """`salt` ends the ids of actions, so that no two controllers give the same one, also where the journal of the
         first was lost."""
         self._salt = salt
         self.views: dict[str, ClusterView] = {}
-        self.quorums = Quorums()
+        self.quorums = QuorumIndex()
         self.log: list[JournalRecord | AnyAction] = []
         """What this decision has come to so far, in order."""
         self.held: dict[NodeRef, tuple[Held, ...]] = {}
@@ -75,21 +75,21 @@ class Agenda:
         self._armed: set[tuple[datetime, NodeRef]] = set()
         self._looks: dict[NodeRef, datetime] = {}
         """When a step that waits for something looks again, should no event say that it is over."""
-        self._open: dict[Matter, AnyAction] = {}
-        self._asked_since: dict[Matter, datetime] = {}
-        """Of `STEPS_OWN`: when it was asked for first, in this step."""
-        self._again: dict[Matter, datetime] = {}
-        self._refusals: dict[Matter, tuple[int, str]] = {}
+        self._open: dict[ActionKey, AnyAction] = {}
+        self._asked_since: dict[ActionKey, datetime] = {}
+        """Of `STEP_ACTIONS`: when it was asked for first, in this step."""
+        self._again: dict[ActionKey, datetime] = {}
+        self._refusals: dict[ActionKey, tuple[int, str]] = {}
         """How often in a row it failed for good, and the server's words."""
-        self.served: set[Matter] = set()
+        self.group_actions_done: set[ActionKey] = set()
         """What has been done for quorum groups on nodes of runs that go on: snapshots, defragmentations."""
-        self.absent: dict[NodeRef, datetime] = {}
+        self.absent_since: dict[NodeRef, datetime] = {}
         """Nodes with a run whose Node object is gone: since when that is known."""
-        self.unready: set[NodeRef] = set()
+        self.not_ready: set[NodeRef] = set()
         """Nodes in soak that are not Ready now."""
-        self._answers: dict[Matter, str] = {}
+        self._answers: dict[ActionKey, str] = {}
         """Why it was not done the last time: the server's words, or that there was no answer, or who was faster."""
-        self._asked: dict[Matter, int] = {}
+        self._asked: dict[ActionKey, int] = {}
         """How often in a row an eviction was sent for a pod's operator to see."""
         self._parts: dict[NodeRef, tuple[tuple[int, bool], datetime]] = {}
         """How far the drain of a node has come, and since when."""
@@ -114,7 +114,7 @@ class Agenda:
     def machine(self, ref: NodeRef) -> Machine | None:
         return self.view(ref.cluster).machines.get(ref.name)
 
-    def touch(self, ref: NodeRef) -> None:
+    def mark_dirty(self, ref: NodeRef) -> None:
         self.dirty[ref] = None
 
     def wake_at(self, ref: NodeRef, when: datetime) -> None:
@@ -122,21 +122,21 @@ class Agenda:
             self._armed.add((when, ref))
             heappush(self._timers, (when, ref))
 
-    def look_again(self, ref: NodeRef, now: datetime) -> None:
-        """Looks at the node again after `LOOK_SECONDS` at the latest. However often that is asked for meanwhile, one look
+    def recheck(self, ref: NodeRef, now: datetime) -> None:
+        """Looks at the node again after `RECHECK_SECONDS` at the latest. However often that is asked for meanwhile, one look
         is due: else each event of a long wait would be followed by looks of its own until the wait is over."""
         due = self._looks.get(ref)
         if due is None or due <= now:
-            due = self._looks[ref] = now + timedelta(seconds=LOOK_SECONDS)
+            due = self._looks[ref] = now + timedelta(seconds=RECHECK_SECONDS)
             self.wake_at(ref, due)
 
-    def due(self, now: datetime) -> bool:
+    def wake_due(self, now: datetime) -> bool:
         """Makes dirty whose time has come. Returns whether there were some."""
         found = False
         while self._timers and self._timers[0][0] <= now:
             timer = heappop(self._timers)
             self._armed.discard(timer)
-            self.touch(timer[1])
+            self.mark_dirty(timer[1])
             found = True
         return found
 
@@ -153,20 +153,20 @@ class Agenda:
             else:
                 self.held.pop(ref, None)
 
-    def step(self, rollout: Rollout, run: Run, turn: Turn, now: datetime, **detail: Any) -> Run:
+    def finish_step(self, rollout: Rollout, run: Run, turn: StepResult, now: datetime, **detail: Any) -> Run:
         """Takes the run on; answers it in its new step."""
         record = JournalRecord(
             form="decision",
             kind="step",
             rollout=rollout.id,
             node=str(run.node),
-            detail={"turn": str(turn), "to": str(after(run.step, turn)), **detail},
+            detail={"turn": str(turn), "to": str(next_step(run.step, turn)), **detail},
         )
         self._record(rollout, record, now)
         self.hold(run.node)
-        for kind in STEPS_OWN:
+        for kind in STEP_ACTIONS:
             self._answers.pop((run.node, kind, ""), None)
-            self.came(run.node, kind)
+            self.request_fulfilled(run.node, kind)
         return rollout.runs[run.node]
 
     def retry(self, rollout: Rollout, run: Run, why: str, now: datetime) -> None:
@@ -175,7 +175,7 @@ class Agenda:
         )
         self._record(rollout, record, now)
 
-    def tidied(self, rollout: Rollout, ref: NodeRef, now: datetime) -> None:
+    def cleaned_up(self, rollout: Rollout, ref: NodeRef, now: datetime) -> None:
         """Nothing of the ended rollout is left on a node that was released."""
         record = JournalRecord(form="decision", kind="tidied", rollout=rollout.id, node=str(ref))
         self._record(rollout, record, now)
@@ -192,10 +192,10 @@ class Agenda:
         rollout.apply(record, now, "fleet")
         self.log.append(record)
 
-    def in_flight(self, matter: Matter) -> bool:
+    def in_flight(self, matter: ActionKey) -> bool:
         return matter in self._open
 
-    def may_ask(self, ref: NodeRef, kind: str, now: datetime, about: str = "") -> bool:
+    def may_issue(self, ref: NodeRef, kind: str, now: datetime, about: str = "") -> bool:
         """Neither in flight nor just answered; sets a timer for when it may be asked again. `about`: of the matter."""
         matter = (ref, kind, about)
         if matter in self._open:
@@ -206,25 +206,25 @@ class Agenda:
             return False
         return True
 
-    def asked_since(self, ref: NodeRef, kind: str, now: datetime) -> datetime:
+    def requested_since(self, ref: NodeRef, kind: str, now: datetime) -> datetime:
         """Returns since when the node's step has asked for this and the node does not show it: since now, at first."""
         return self._asked_since.setdefault((ref, kind, ""), now)
 
-    def came(self, ref: NodeRef, kind: str) -> None:
+    def request_fulfilled(self, ref: NodeRef, kind: str) -> None:
         """The node shows what was asked for, or its step asks no more."""
         self._asked_since.pop((ref, kind, ""), None)
 
-    def refusals(self, ref: NodeRef, kind: str, about: str = "") -> int:
+    def failures(self, ref: NodeRef, kind: str, about: str = "") -> int:
         """How often in a row the server refused this for good."""
         return self._refusals.get((ref, kind, about), (0, ""))[0]
 
-    def refusal(self, ref: NodeRef, kind: str, about: str = "") -> str:
+    def last_failure(self, ref: NodeRef, kind: str, about: str = "") -> str:
         """The server's words, if it refused this for good the last time."""
         return self._refusals.get((ref, kind, about), (0, ""))[1]
 
-    def emit(self, rollout: Rollout, action: AnyAction) -> None:
-        self._open[matter_of(action)] = action
-        rollout.intend(action)
+    def issue(self, rollout: Rollout, action: AnyAction) -> None:
+        self._open[action_key(action)] = action
+        rollout.add_intent(action)
         self.log.append(action)
 
     def next_id(self, rollout: Rollout) -> str:
@@ -233,14 +233,14 @@ class Agenda:
     def settle(self, outcome: Outcome, now: datetime) -> None:
         """The outcome of an action that is in flight."""
         action = outcome.action
-        matter = matter_of(action)
+        matter = action_key(action)
         if self._open.get(matter) is not None and self._open[matter].id == action.id:
             del self._open[matter]
-        pause = LOOK_AGAIN[outcome.result]
+        pause = RETRY_DELAY[outcome.result]
         if outcome.result is Result.FAILED:
             times = self._refusals.get(matter, (0, ""))[0] + 1
             self._refusals[matter] = (times, outcome.detail)
-            most = RARELY.get(action.kind, MOST_SECONDS)
+            most = MAX_DELAY_BY_KIND.get(action.kind, MAX_RETRY_DELAY)
             pause = min(most, pause * 2 ** (times - 1))
         else:
             self._refusals.pop(matter, None)
@@ -256,12 +256,12 @@ class Agenda:
             )
         self._again[matter] = now + timedelta(seconds=pause)
         if isinstance(action, (SaveSnapshot, Defragment)) and outcome.result is Result.DONE:
-            self.served.add(matter)
+            self.group_actions_done.add(matter)
         if isinstance(action, Evict) and outcome.result is not Result.DONE:
-            self.view(action.node.cluster).undo_debit(action.pod_uid)
-        self.touch(action.node)
+            self.view(action.node.cluster).remove_pending_eviction(action.pod_uid)
+        self.mark_dirty(action.node)
 
-    def _politely(self, outcome: Outcome, matter: Matter, pause: float) -> float:
+    def _politely(self, outcome: Outcome, matter: ActionKey, pause: float) -> float:
         """Returns the seconds until the eviction is sent again."""
         if outcome.result is Result.DONE:
             self._asked.pop(matter, None)
@@ -269,37 +269,37 @@ class Agenda:
         if not isinstance(outcome.action, Evict) or not outcome.action.asked:
             return pause
         times = self._asked[matter] = self._asked.get(matter, 0) + 1
-        return min(POLITE, LOOK_AGAIN[Result.REFUSED] * 2.0 ** min(times - 1, 8))
+        return min(MAX_OPERATOR_DELAY, RETRY_DELAY[Result.REFUSED] * 2.0 ** min(times - 1, 8))
 
-    def answer(self, ref: NodeRef, kind: str, about: str = "") -> str:
+    def last_error(self, ref: NodeRef, kind: str, about: str = "") -> str:
         """Returns the server's words where the last such action was not granted; empty: it was, or has no answer."""
         return self._answers.get((ref, kind, about), "")
 
-    def part_since(self, ref: NodeRef, part: tuple[int, bool], first: datetime, now: datetime) -> datetime:
+    def wave_since(self, ref: NodeRef, part: tuple[int, bool], first: datetime, now: datetime) -> datetime:
         """Returns since when the node's drain has been at this part, or at a later one. The first began at `first`."""
         known = self._parts.get(ref)
         if known is None or part > known[0]:
             known = self._parts[ref] = (part, first if known is None else now)
         return known[1]
 
-    def emptied_since(self, ref: NodeRef, first: datetime, now: datetime) -> datetime:
+    def empty_since(self, ref: NodeRef, first: datetime, now: datetime) -> datetime:
         """Returns since when no pod with a time of its own keeps the node: what else a reboot presumes shares the time
         of the pods without one. `first`: of a node on which no pod had to go."""
         known = self._parts.get(ref)
-        return self.part_since(ref, (known[0][0] if known is not None else 0, True), first, now)
+        return self.wave_since(ref, (known[0][0] if known is not None else 0, True), first, now)
 
-    def drained(self, ref: NodeRef) -> None:
+    def drain_ended(self, ref: NodeRef) -> None:
         """The node's drain is over."""
         self._parts.pop(ref, None)
         self._last_sent.pop(ref, None)
         self._there.pop(ref, None)
 
-    def unserve(self, ref: NodeRef) -> None:
+    def forget_group_actions(self, ref: NodeRef) -> None:
         """What was done for the groups of a node counts for one way of its run through the steps."""
-        for matter in [matter for matter in self.served if matter[0] == ref]:
-            self.served.discard(matter)
+        for matter in [matter for matter in self.group_actions_done if matter[0] == ref]:
+            self.group_actions_done.discard(matter)
 
-    def forget(self, ref: NodeRef, pod_uid: str) -> None:
+    def forget_pod(self, ref: NodeRef, pod_uid: str) -> None:
         """The pod is gone: nothing about it is of interest any more."""
         matter = (ref, "evict", pod_uid)
         self._again.pop(matter, None)
@@ -317,7 +317,7 @@ class Agenda:
         """The pod was on the node when this controller first looked at its drain."""
         return pod_uid in self._there.get(ref, ())
 
-    def back_since(self, ref: NodeRef, pod_uid: str, now: datetime) -> datetime:
+    def returned_since(self, ref: NodeRef, pod_uid: str, now: datetime) -> datetime:
         """Returns since when the pod is known to have come back to its node: since now, at the first look."""
         return self._back_since.setdefault((ref, pod_uid), now)
 
@@ -325,6 +325,6 @@ class Agenda:
         """Returns when the last eviction of the workload's pods from the node was asked for, by this controller."""
         return self._last_sent.get(ref, {}).get(workload)
 
-    def note_eviction(self, ref: NodeRef, workload: str, now: datetime) -> None:
+    def eviction_issued(self, ref: NodeRef, workload: str, now: datetime) -> None:
         """The eviction of a pod of this workload is asked for."""
         self._last_sent.setdefault(ref, {})[workload] = now

@@ -26,7 +26,7 @@ class Scope(NamedTuple):
         return self.place or self.pool or "fleet"
 
 
-class Occupancy:
+class DisruptionLimits:
     def __init__(self) -> None:
         self._scopes: dict[NodeRef, tuple[tuple[Scope, Amount], ...]] = {}
         self._members: dict[Scope, int] = {}
@@ -34,7 +34,7 @@ class Occupancy:
         self._places: dict[tuple[tuple[Scope, Amount], ...], int] = {}
         self._place_of: dict[NodeRef, int] = {}
 
-    def place(self, ref: NodeRef, limits: Iterable[tuple[Scope, Amount]]) -> list[Scope]:
+    def assign(self, ref: NodeRef, limits: Iterable[tuple[Scope, Amount]]) -> list[Scope]:
         """Says which limits a node counts for, and answers those that it counted for before. Call `mark` after it."""
         before = self._remove(ref)
         self._scopes[ref] = tuple(limits)
@@ -50,7 +50,7 @@ class Occupancy:
             self._out.get(scope, set()).discard(ref)
         return before
 
-    def mark(self, ref: NodeRef, out: bool) -> list[Scope]:
+    def set_unavailable(self, ref: NodeRef, out: bool) -> list[Scope]:
         """Answers the scopes in which a place has become free."""
         freed = []
         for scope, _ in self._scopes.get(ref, ()):
@@ -62,10 +62,10 @@ class Occupancy:
                 freed.append(scope)
         return freed
 
-    def out(self, scope: Scope) -> int:
+    def unavailable(self, scope: Scope) -> int:
         return len(self._out.get(scope, ()))
 
-    def place_of(self, ref: NodeRef) -> int:
+    def limit_group(self, ref: NodeRef) -> int:
         """Nodes with the same number count for the same limits, and none of them or each of them is out already."""
         out = any(ref in self._out.get(scope, ()) for scope, _ in self._scopes.get(ref, ()))
         return self._place_of.get(ref, -2) + out

@@ -11,7 +11,7 @@ BudgetKey = tuple[str, PodRef]
 """Cluster and budget."""
 
 
-class Claims:
+class BudgetReservations:
     def __init__(self) -> None:
         self._demand: dict[BudgetKey, int] = {}
         self._reserved: dict[NodeRef, dict[str, tuple[BudgetKey, ...]]] = {}
@@ -19,7 +19,7 @@ class Claims:
         self._claimants: dict[BudgetKey, dict[str, NodeRef]] = {}
         """By the pod's uid: the reserves again, from the budget's side."""
 
-    def demand(self, view: ClusterView, pod: Pod, change: int) -> None:
+    def count_demand(self, view: ClusterView, pod: Pod, change: int) -> None:
         """A pod has come to a node that still has to be drained (+1), or left it (-1)."""
         if not pod.stays and view.treatment(pod).do not in NOT_EVICTED:
             for ref in view.refs_of(pod):
@@ -34,7 +34,7 @@ class Claims:
     def pressure(self, view: ClusterView, node: str) -> float:
         """The most work left per unit of allowance among the budgets of the node's pods."""
         most = 0.0
-        for ref in view.load(node).budgets:
+        for ref in view.drain_demand(node).budgets:
             work = self._demand.get((view.name, ref), 0)
             if work > most:
                 most = max(most, work / max(1, view.budgets[ref].most_at_once))
@@ -71,6 +71,6 @@ class Claims:
     def reserved(self, key: BudgetKey) -> int:
         return len(self._claimants.get(key, ()))
 
-    def claimants(self, key: BudgetKey) -> list[NodeRef]:
+    def reserved_by(self, key: BudgetKey) -> list[NodeRef]:
         """Nodes being drained whose pods wait for the budget."""
         return list(dict.fromkeys(self._claimants.get(key, {}).values()))

@@ -16,78 +16,80 @@ from typing import NamedTuple
 
 from fleet.core.objects.node import NodeRef
 
-Key = tuple[Hashable, ...]
-Entry = tuple[float, int, NodeRef]
+WaitKey = tuple[Hashable, ...]
+QueueEntry = tuple[float, int, NodeRef]
 """Sorts as it is to be served."""
 
 SHARED = frozenset({"budget", "scope"})
 """Kinds of keys whose waiters lack nothing else that a limit would be asked after: their shelves move as a whole."""
 
 
-class Shelf:
-    __slots__ = ("heap", "key", "leading", "number", "place", "waits")
+class WaitGroup:
+    __slots__ = ("generation", "heap", "key", "leading", "limit_group", "waits_for")
 
-    def __init__(self, key: Key, place: int) -> None:
+    def __init__(self, key: WaitKey, place: int) -> None:
         self.key = key
         """What held its waiters."""
-        self.place = place
+        self.limit_group = place
         """Stands for the limits that they count for."""
-        self.waits = key
+        self.waits_for = key
         """What has to open before they are asked: `key`, or a limit that was full when it had opened."""
-        self.number = 0
+        self.generation = 0
         """Another one each time that it waits for something else."""
-        self.heap: list[Entry] = []
-        self.leading: set[Entry] = set()
+        self.heap: list[QueueEntry] = []
+        self.leading: set[QueueEntry] = set()
         """Those of its entries that stand for it among all that wait for the same."""
 
 
-class Taken(NamedTuple):
+class Waiter(NamedTuple):
     """A waiter that is to be asked again."""
 
     ref: NodeRef
-    shelf: Shelf
+    group: WaitGroup
 
 
-class Queue:
+class WaitQueue:
     def __init__(self) -> None:
-        self._shelves: dict[tuple[Key, int], Shelf] = {}
-        self._where: dict[NodeRef, Shelf] = {}
-        self._first: dict[Key, list[tuple[float, int, NodeRef, int, Shelf]]] = {}
+        self._shelves: dict[tuple[WaitKey, int], WaitGroup] = {}
+        self._where: dict[NodeRef, WaitGroup] = {}
+        self._first: dict[WaitKey, list[tuple[float, int, NodeRef, int, WaitGroup]]] = {}
         """By what they wait for: the best of each shelf. Entries of the past are passed over."""
-        self._open: dict[Key, None] = {}
+        self._open: dict[WaitKey, None] = {}
         self._made = 0
 
-    def put(self, ref: NodeRef, key: Key, place: int, priority: float, order: int) -> None:
+    def put(self, ref: NodeRef, key: WaitKey, place: int, priority: float, order: int) -> None:
         """Higher priority first; then lower order."""
         shelf = self._shelves.get((key, place))
         if shelf is None:
-            shelf = Shelf(key, place)
+            shelf = WaitGroup(key, place)
             self._wait_for(shelf, key)
         self._put(shelf, (-priority, order, ref))
 
-    def gone(self, taken: Taken) -> None:
+    def ack(self, taken: Waiter) -> None:
         """Nothing holds it any more: the next of its shelf is the first."""
-        if self._clean(taken.shelf):
-            self._lead(taken.shelf)
+        if self._clean(taken.group):
+            self._lead(taken.group)
 
-    def put_back(self, taken: Taken, by: Key, place: int, priority: float, order: int) -> None:
+    def requeue(self, taken: Waiter, by: WaitKey, place: int, priority: float, order: int) -> None:
         """It is held again, by this."""
-        shelf = taken.shelf
-        if place != shelf.place or not (by == shelf.key or (by[0] == "scope" and shelf.key[0] in SHARED)):
-            self.gone(taken)
+        shelf = taken.group
+        if place != shelf.limit_group or not (
+            by == shelf.key or (by[0] == "scope" and shelf.key[0] in SHARED)
+        ):
+            self.ack(taken)
             self.put(taken.ref, by, place, priority, order)
             return
-        if by != shelf.waits:
+        if by != shelf.waits_for:
             self._wait_for(shelf, by)
         self._put(shelf, (-priority, order, taken.ref))
 
     def drop(self, ref: NodeRef) -> None:
         self._where.pop(ref, None)
 
-    def waits(self, ref: NodeRef, key: Key, place: int) -> bool:
+    def waits(self, ref: NodeRef, key: WaitKey, place: int) -> bool:
         """The key's opening is what it waits for, or has waited for until a limit stood before it."""
         shelf = self._where.get(ref)
-        return shelf is not None and shelf.place == place and key in (shelf.key, shelf.waits)
+        return shelf is not None and shelf.limit_group == place and key in (shelf.key, shelf.waits_for)
 
     def ahead(self, ref: NodeRef) -> int:
         """How many wait under the same key and are better; 0 for one that does not wait."""
@@ -103,61 +105,61 @@ class Queue:
         )
         return next((place for place, each in enumerate(waiting) if each[2] == ref), 0)
 
-    def open(self, key: Key) -> None:
+    def open(self, key: WaitKey) -> None:
         """What this key stands for has changed: its waiters are to be looked at."""
         if key in self._first:
             self._open[key] = None
 
-    def close(self, key: Key) -> None:
+    def close(self, key: WaitKey) -> None:
         self._open.pop(key, None)
 
-    def opened(self) -> Key | None:
+    def opened(self) -> WaitKey | None:
         """The key that was opened first."""
         return next(iter(self._open), None)
 
-    def pop(self, key: Key) -> Taken | None:
+    def pop(self, key: WaitKey) -> Waiter | None:
         """The best waiter for the key, to be `put_back` or `gone`; None, and the key is closed, where there is none."""
         first = self._first.get(key, [])
         while first:
             priority, order, ref, number, shelf = heappop(first)
             entry = (priority, order, ref)
-            if shelf.number != number or entry not in shelf.leading:
+            if shelf.generation != number or entry not in shelf.leading:
                 continue
             shelf.leading.discard(entry)
             if self._clean(shelf):
                 if shelf.heap[0] == entry:
                     heappop(shelf.heap)
                     del self._where[ref]
-                    return Taken(ref, shelf)
+                    return Waiter(ref, shelf)
                 self._lead(shelf)
         self._first.pop(key, None)
         self.close(key)
         return None
 
-    def _put(self, shelf: Shelf, entry: Entry) -> None:
-        self._shelves[shelf.key, shelf.place] = shelf
+    def _put(self, shelf: WaitGroup, entry: QueueEntry) -> None:
+        self._shelves[shelf.key, shelf.limit_group] = shelf
         self._where[entry[2]] = shelf
         heappush(shelf.heap, entry)
         if self._clean(shelf):
             self._lead(shelf)
 
-    def _wait_for(self, shelf: Shelf, key: Key) -> None:
+    def _wait_for(self, shelf: WaitGroup, key: WaitKey) -> None:
         self._made += 1
-        shelf.waits, shelf.number = key, self._made
+        shelf.waits_for, shelf.generation = key, self._made
         shelf.leading.clear()
 
-    def _clean(self, shelf: Shelf) -> bool:
+    def _clean(self, shelf: WaitGroup) -> bool:
         """Passes over waiters that have gone elsewhere; False, and the shelf is cleared away, where none is left."""
         heap = shelf.heap
         while heap and self._where.get(heap[0][2]) is not shelf:
             heappop(heap)
-        if not heap and self._shelves.get((shelf.key, shelf.place)) is shelf:
-            del self._shelves[shelf.key, shelf.place]
+        if not heap and self._shelves.get((shelf.key, shelf.limit_group)) is shelf:
+            del self._shelves[shelf.key, shelf.limit_group]
         return bool(heap)
 
-    def _lead(self, shelf: Shelf) -> None:
+    def _lead(self, shelf: WaitGroup) -> None:
         """Its first waiter stands for it where it waits."""
         entry = shelf.heap[0]
         if entry not in shelf.leading:
             shelf.leading.add(entry)
-            heappush(self._first.setdefault(shelf.waits, []), (*entry, shelf.number, shelf))
+            heappush(self._first.setdefault(shelf.waits_for, []), (*entry, shelf.generation, shelf))

@@ -9,19 +9,19 @@ from fleet.core.objects import identity
 from fleet.core.objects.node import Node
 from fleet.core.records.held import Held, Reason
 from fleet.core.rollout.rollout import Rollout, Run
-from fleet.core.rollout.steps import Step, Turn
-from fleet.core.state.agenda import Agenda
+from fleet.core.rollout.steps import Step, StepResult
+from fleet.core.state.agenda import EngineState
 from fleet.core.steps.common import Answer
 
 REBOOTED = frozenset({Step.REBOOT, Step.VERIFY, Step.UNCORDON, Step.SOAK})
 """Steps in which the machine may be down, or just up again, so that its Node object may be gone for a while."""
 
 
-def absent(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> Answer:
+def node_absent(agenda: EngineState, rollout: Rollout, run: Run, now: datetime) -> Answer:
     """The Node object is not there. From its reboot on the machine has `reboot.timeout` to register again; before it
     nothing could bring the object back. Then the run is cancelled: the release has not failed, the node was removed."""
     ref = run.node
-    since = agenda.absent.setdefault(ref, now)
+    since = agenda.absent_since.setdefault(ref, now)
     if run.step in REBOOTED:
         begins = [moment for moment in (since, agenda.view(ref.cluster).synced_at) if moment is not None]
         until = max(begins) + timedelta(seconds=rollout.pool(run).reboot.timeout_seconds)
@@ -30,42 +30,42 @@ def absent(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> Answer:
             facts: dict[str, str | int] = {"since": _moment(since), "until": _moment(until)}
             agenda.hold(ref, Held(Reason.NODE_ABSENT, ref.name, facts))
             return None
-    del agenda.absent[ref]
+    del agenda.absent_since[ref]
     if run.waiting:
-        return Turn.GONE, {"why": Held(Reason.NODE_GONE, ref.name).message}
+        return StepResult.GONE, {"why": Held(Reason.NODE_GONE, ref.name).message}
     if run.step is Step.RETURN:
         return _returned(run), {"why": f"{run.why}; then its owner removed it"}
     why = f"removed by its owner at {_moment(since)}, in step {run.step}"
     if other := identity.elsewhere(run.identity, ref.name, agenda.view(ref.cluster).nodes.values()):
         why += f"; the same machine is node {other} now"
-    return Turn.GONE, {"why": why}
+    return StepResult.GONE, {"why": why}
 
 
-def back(agenda: Agenda, run: Run) -> None:
+def node_present(agenda: EngineState, run: Run) -> None:
     """The Node object is there."""
-    if agenda.absent.pop(run.node, None) is not None:
+    if agenda.absent_since.pop(run.node, None) is not None:
         agenda.hold(run.node)
 
 
-def renewed(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+def node_replaced(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
     """Another Node object stands under the name: of the same machine, or of another one."""
     if run.step in REBOOTED and identity.same(run.identity, node):
         why = "the same machine has registered again, as another Node object"
         agenda.decide(rollout, "re-registered", now, node=run.node, uid=node.uid, was=run.goal.uid, why=why)
-        agenda.touch(run.node)
+        agenda.mark_dirty(run.node)
         return None
     held = nodes.held(run.node.name, run.goal.uid, node, None, rollout.id, (), now)
     words = held.message if held is not None else ""
     if run.waiting:
-        return Turn.GONE, {"why": words}
+        return StepResult.GONE, {"why": words}
     if run.step is Step.RETURN:
         return _returned(run), {"why": f"{run.why}; then {words}"}
-    return Turn.GONE, {"why": f"{words}, since step {run.step}"}
+    return StepResult.GONE, {"why": f"{words}, since step {run.step}"}
 
 
-def _returned(run: Run) -> Turn:
+def _returned(run: Run) -> StepResult:
     """Returns how a run ends whose node is gone before it was given back: as it would have ended otherwise."""
-    return Turn.CANCELLED if run.cancelled else Turn.FAILED
+    return StepResult.CANCELLED if run.cancelled else StepResult.FAILED
 
 
 def _moment(at: datetime) -> str:

@@ -11,10 +11,10 @@ from fleet.core.objects.node import Node
 from fleet.core.records.held import Held, Reason
 from fleet.core.rollout.action import Cordon, Uncordon
 from fleet.core.rollout.rollout import Rollout, Run
-from fleet.core.rollout.steps import Step, Turn
-from fleet.core.state.agenda import Agenda
+from fleet.core.rollout.steps import Step, StepResult
+from fleet.core.state.agenda import EngineState
 
-WHAT: Mapping[str, str] = {
+ACTION_NAMES: Mapping[str, str] = {
     "mark": "the taint of nodes that wait",
     "stage": "the request to write the image",
     "cordon": "cordon",
@@ -25,7 +25,7 @@ WHAT: Mapping[str, str] = {
 }
 """Actions, as a sentence names them."""
 
-Answer = tuple[Turn, dict[str, Any]] | None
+Answer = tuple[StepResult, dict[str, Any]] | None
 """The turn that a run takes, with what the journal is to say of it; None: it waits."""
 
 
@@ -35,21 +35,26 @@ def token_of(rollout: Rollout, run: Run, step: Step | None = None) -> str:
     return f"{rollout.id}/{run.node.name}/{step or run.step}/{run.attempts}"
 
 
-def asked(machine: Machine | None, token: str) -> bool:
+def was_requested(machine: Machine | None, token: str) -> bool:
     return machine is not None and machine.request is not None and machine.request.token == token
 
 
-def ours(node: Node, rollout: Rollout) -> bool:
+def cordoned_by_us(node: Node, rollout: Rollout) -> bool:
     return node.unschedulable and node.cordoned_by == rollout.id
 
 
-def marked(node: Node, rollout: Rollout) -> bool:
+def has_our_marks(node: Node, rollout: Rollout) -> bool:
     """Something of this rollout is on the node."""
     return rollout.id in (node.cordoned_by, node.rollout, node.kept_off_by)
 
 
 def expired(
-    agenda: Agenda, rollout: Rollout, run: Run, seconds: int, now: datetime, since: datetime | None = None
+    agenda: EngineState,
+    rollout: Rollout,
+    run: Run,
+    seconds: int,
+    now: datetime,
+    since: datetime | None = None,
 ) -> bool:
     """The step has had its time, counted anew after nobody could look or a person had stopped it. Sets the timer
     otherwise. `since`: of a part of the step."""
@@ -62,31 +67,31 @@ def expired(
     return False
 
 
-def refused(agenda: Agenda, run: Run, kind: str) -> Held | None:
+def backoff(agenda: EngineState, run: Run, kind: str) -> Held | None:
     """Returns why the last request of this kind for the run's node was not fulfilled, in the server's words."""
-    why = agenda.answer(run.node, kind)
-    return Held(Reason.BACKOFF, run.node.name, {"what": WHAT[kind], "why": why}) if why else None
+    why = agenda.last_error(run.node, kind)
+    return Held(Reason.BACKOFF, run.node.name, {"what": ACTION_NAMES[kind], "why": why}) if why else None
 
 
-def hold_refused(agenda: Agenda, run: Run, kind: str) -> None:
-    if held := refused(agenda, run, kind):
+def hold_backoff(agenda: EngineState, run: Run, kind: str) -> None:
+    if held := backoff(agenda, run, kind):
         agenda.hold(run.node, held)
 
 
-def and_why(agenda: Agenda, run: Run, kind: str) -> str:
+def refusal_suffix(agenda: EngineState, run: Run, kind: str) -> str:
     """Ends the words of a run that fails because its request was never fulfilled."""
-    why = agenda.answer(run.node, kind)
-    return f": {WHAT[kind]} was refused ({why})" if why else ""
+    why = agenda.last_error(run.node, kind)
+    return f": {ACTION_NAMES[kind]} was refused ({why})" if why else ""
 
 
-def ask_cordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> None:
-    if agenda.may_ask(run.node, "cordon", now):
+def request_cordon(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> None:
+    if agenda.may_issue(run.node, "cordon", now):
         ident = agenda.next_id(rollout)
-        agenda.emit(rollout, Cordon(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
+        agenda.issue(rollout, Cordon(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
 
 
-def ask_uncordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> None:
-    hold_refused(agenda, run, "uncordon")
-    if agenda.may_ask(run.node, "uncordon", now):
+def request_uncordon(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> None:
+    hold_backoff(agenda, run, "uncordon")
+    if agenda.may_issue(run.node, "uncordon", now):
         ident = agenda.next_id(rollout)
-        agenda.emit(rollout, Uncordon(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
+        agenda.issue(rollout, Uncordon(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))

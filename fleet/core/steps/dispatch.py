@@ -9,20 +9,20 @@ from fleet.core.guards import nodes
 from fleet.core.objects.node import Node
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import Step
-from fleet.core.state.agenda import Agenda
-from fleet.core.steps.absence import absent, back, renewed
+from fleet.core.state.agenda import EngineState
+from fleet.core.steps.absence import node_absent, node_present, node_replaced
 from fleet.core.steps.common import Answer
 from fleet.core.steps.drain import cordon, drain
-from fleet.core.steps.finish import soak, tidy, uncordon
+from fleet.core.steps.finish import clean_up, soak, uncordon
 from fleet.core.steps.reboot import reboot, verify
 from fleet.core.steps.stage import pending, stage, staged
 
 
-def advance(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> Answer:
+def advance(agenda: EngineState, rollout: Rollout, run: Run, now: datetime) -> Answer:
     """The turn that this run takes now, with what the journal is to say of it."""
     view = agenda.view(run.node.cluster)
     if run.ended:
-        tidy(agenda, rollout, run, now)
+        clean_up(agenda, rollout, run, now)
         return None
     if not view.synced:
         if view.why_lost:
@@ -34,14 +34,14 @@ def advance(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> Answer
         agenda.hold(run.node, nodes.not_ready(node))
         return None
     if node is None:
-        return absent(agenda, rollout, run, now)
-    back(agenda, run)
+        return node_absent(agenda, rollout, run, now)
+    node_present(agenda, run)
     if node.uid != run.goal.uid:
-        return renewed(agenda, rollout, run, node, now)
+        return node_replaced(agenda, rollout, run, node, now)
     return STEPS[run.step](agenda, rollout, run, node, now)
 
 
-STEPS: Mapping[Step, Callable[[Agenda, Rollout, Run, Node, datetime], Answer]] = {
+STEPS: Mapping[Step, Callable[[EngineState, Rollout, Run, Node, datetime], Answer]] = {
     Step.PENDING: pending,
     Step.STAGE: stage,
     Step.STAGED: staged,

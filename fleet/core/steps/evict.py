@@ -10,20 +10,20 @@ from fleet.core.objects.pod import Pod
 from fleet.core.policy import evictable
 from fleet.core.policy.treatment import Treatment
 from fleet.core.records.held import Held, Reason
-from fleet.core.rollout import returns
+from fleet.core.rollout import returning_pods
 from fleet.core.rollout.action import Evict
 from fleet.core.rollout.rollout import Rollout, Run
-from fleet.core.state.agenda import Agenda
+from fleet.core.state.agenda import EngineState
 
 
-class ComesBack(Exception):
+class ComesBackError(Exception):
     """The pod's workload has come back to the node too often: the run fails with these words."""
 
     def __init__(self, held: Held) -> None:
         super().__init__(f"{held.message}. {held.remedy}")
 
 
-def evict(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod, now: datetime) -> Held | None:
+def evict(agenda: EngineState, rollout: Rollout, run: Run, pod: Pod, now: datetime) -> Held | None:
     """Evicts the pod, or returns what it waits for. Raises ComesBack."""
     # As it is after the evictions of this very decision.
     run = rollout.runs[run.node]
@@ -48,12 +48,12 @@ def evict(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod, now: datetime) -
         return budgets.asked(view, closed, pod, 0, 1, now)
     if held := _back(agenda, run, pod, workload, now):
         return held
-    if not agenda.may_ask(run.node, "evict", now, pod.uid):
+    if not agenda.may_issue(run.node, "evict", now, pod.uid):
         return _refused(agenda, run.node, pod, treated)
     for ref in taking:
-        view.debit(ref, pod)
-    agenda.note_eviction(run.node, workload, now)
-    agenda.emit(
+        view.add_pending_eviction(ref, pod)
+    agenda.eviction_issued(run.node, workload, now)
+    agenda.issue(
         rollout,
         Evict(
             id=agenda.next_id(rollout),
@@ -71,11 +71,11 @@ def evict(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod, now: datetime) -
     return None
 
 
-def unfinished(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod) -> str:
+def unfinished(agenda: EngineState, rollout: Rollout, run: Run, pod: Pod) -> str:
     """Returns the pod's name and why it is still on the node, for the end of a drain that took too long."""
     view = agenda.view(run.node.cluster)
     treated = view.treatment(pod)
-    words = agenda.answer(run.node, "evict", pod.uid)
+    words = agenda.last_error(run.node, "evict", pod.uid)
     if pod.deleting:
         names = evictable.finalizers(pod)
         words = f"it is being deleted, finalizer {names}" if names else "it is being deleted"
@@ -91,7 +91,7 @@ def unfinished(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod) -> str:
     return f"{pod.ref}: {words}" if words else str(pod.ref)
 
 
-def _counted_as(agenda: Agenda, run: Run, pod: Pod, now: datetime) -> str:
+def _counted_as(agenda: EngineState, run: Run, pod: Pod, now: datetime) -> str:
     """Returns the workload that the pod's eviction is remembered by: what keeps it running. Who makes pods or Jobs one
     after another gives each a name of its own: those that come to the node while it is drained are counted together."""
     view = agenda.view(run.node.cluster)
@@ -99,42 +99,42 @@ def _counted_as(agenda: Agenda, run: Run, pod: Pod, now: datetime) -> str:
     if own in run.evicted or not view.is_one_off(pod):
         return own
     was_there = agenda.was_there(run.node, pod.uid)
-    if was_there or _late_until(run, pod, agenda.back_since(run.node, pod.uid, now)) is not None:
+    if was_there or _late_until(run, pod, agenda.returned_since(run.node, pod.uid, now)) is not None:
         return own
     kind = pod.owner.kind if pod.owner is not None else "Pod"
     return f"{kind} in {pod.namespace}"
 
 
-def _back(agenda: Agenda, run: Run, pod: Pod, workload: str, now: datetime) -> Held | None:
+def _back(agenda: EngineState, run: Run, pod: Pod, workload: str, now: datetime) -> Held | None:
     """Returns what holds a pod whose workload came back to the node, until its pause is over."""
-    times = returns.returned(run.evicted.get(workload), pod.uid)
+    times = returning_pods.times_returned(run.evicted.get(workload), pod.uid)
     if not times:
         return None
-    since = agenda.back_since(run.node, pod.uid, now)
+    since = agenda.returned_since(run.node, pod.uid, now)
     if (end := _late_until(run, pod, since)) is not None:
-        held = returns.held(pod, workload, run.node.name, 1)
+        held = returning_pods.held(pod, workload, run.node.name, 1)
     else:
-        held = returns.held(pod, workload, run.node.name, times)
-        if times > len(returns.PAUSES):
-            raise ComesBack(held)
+        held = returning_pods.held(pod, workload, run.node.name, times)
+        if times > len(returning_pods.PAUSES):
+            raise ComesBackError(held)
         # Of several pods that came back together each waits for the one before it.
         last = agenda.last_eviction(run.node, workload)
         begins = since if last is None else max(since, last)
-        end = begins + timedelta(seconds=returns.PAUSES[times - 1])
+        end = begins + timedelta(seconds=returning_pods.PAUSES[times - 1])
     if now >= end:
         return None
     agenda.wake_at(run.node, end)
     return held
 
 
-def _there(agenda: Agenda, run: Run, pod: Pod, workload: str, now: datetime) -> int:
+def _there(agenda: EngineState, run: Run, pod: Pod, workload: str, now: datetime) -> int:
     """Returns how many of the workload's pods are known to have been on the node from the beginning."""
     view = agenda.view(run.node.cluster)
     known = run.evicted.get(workload)
     if known is None or not known.pods:
         own = (each for each in view.to_drain(run.node.name) if each.namespace == pod.namespace)
         return sum(_counted_as(agenda, run, each, now) == workload for each in own)
-    if pod.uid in known.pods or _late_until(run, pod, agenda.back_since(run.node, pod.uid, now)) is None:
+    if pod.uid in known.pods or _late_until(run, pod, agenda.returned_since(run.node, pod.uid, now)) is None:
         return known.there
     return max(known.there, len(known.pods) + 1)
 
@@ -142,14 +142,14 @@ def _there(agenda: Agenda, run: Run, pod: Pod, workload: str, now: datetime) -> 
 def _late_until(run: Run, pod: Pod, since: datetime) -> datetime | None:
     """Until when it waits whether a pod that was first seen at `since` was bound before the cordon, and its news is
     late: the scheduler binds no such pod to a cordoned node. None: it cannot have been."""
-    if run.begun is None or returns.tolerates_cordons(pod):
+    if run.begun is None or returning_pods.tolerates_cordons(pod):
         return None
-    end = run.begun + returns.LATE
+    end = run.begun + returning_pods.LATE
     return end if since < end else None
 
 
-def _refused(agenda: Agenda, node: NodeRef, pod: Pod, treated: Treatment) -> Held:
-    words = agenda.answer(node, "evict", pod.uid)
+def _refused(agenda: EngineState, node: NodeRef, pod: Pod, treated: Treatment) -> Held:
+    words = agenda.last_error(node, "evict", pod.uid)
     if treated.do == "ask":
         return Held(Reason.ASKED, str(pod.ref), {"by": treated.by, "why": words or "no answer yet"})
     return Held(

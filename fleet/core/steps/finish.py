@@ -8,45 +8,45 @@ from fleet.core.guards import nodes
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node
 from fleet.core.records.held import Held, Reason
-from fleet.core.rollout.action import Clear, Unmark
+from fleet.core.rollout.action import CancelRequest, Unmark
 from fleet.core.rollout.rollout import Rollout, Run
-from fleet.core.rollout.steps import Turn
-from fleet.core.state.agenda import Agenda
-from fleet.core.steps import daemons, quorum_work, verification
-from fleet.core.steps.common import Answer, ask_uncordon, expired, hold_refused, marked
+from fleet.core.rollout.steps import StepResult
+from fleet.core.state.agenda import EngineState
+from fleet.core.steps import daemonsets, quorum_work, verification
+from fleet.core.steps.common import Answer, expired, has_our_marks, hold_backoff, request_uncordon
 from fleet.core.steps.reboot import newly_failed
 
 
-def uncordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+def uncordon(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
     """The node goes back into service: upgraded and proven, or never rebooted by a run that failed or was aborted."""
-    if not marked(node, rollout):
-        return Turn.CANCELLED if run.cancelled else Turn.DONE, {}
-    ask_uncordon(agenda, rollout, run, node, now)
+    if not has_our_marks(node, rollout):
+        return StepResult.CANCELLED if run.cancelled else StepResult.DONE, {}
+    request_uncordon(agenda, rollout, run, node, now)
     return None
 
 
-def soak(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+def soak(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
     """How it ends is noted with the versions of etcd that the node's voters run by then."""
     answer = _soak(agenda, rollout, run, node, now)
-    etcd = quorum_work.versions(agenda, run) if answer is not None else {}
+    etcd = quorum_work.etcd_versions(agenda, run) if answer is not None else {}
     return (answer[0], {**answer[1], "etcd_after": etcd}) if answer is not None and etcd else answer
 
 
-def _soak(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+def _soak(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
     if failed := newly_failed(rollout, run, node, agenda.machine(run.node)):
-        return Turn.FAILED, {"why": failed}
+        return StepResult.FAILED, {"why": failed}
     seconds = quorum_work.soak_seconds(agenda, rollout, run)
-    why = quorum_work.not_back(agenda, rollout, run) or _newcomers(agenda, run, node)
+    why = quorum_work.why_not_recovered(agenda, rollout, run) or _newcomers(agenda, run, node)
     if node.ready is not True or why:
-        agenda.unready.add(run.node)
+        agenda.not_ready.add(run.node)
         if expired(agenda, rollout, run, seconds + rollout.pool(run).reboot.timeout_seconds, now):
-            return Turn.FAILED, {"why": why or node.why_unready or "it did not stay Ready"}
+            return StepResult.FAILED, {"why": why or node.why_unready or "it did not stay Ready"}
         not_yet = Held(Reason.NOT_VERIFIED, node.name, {"why": why})
         agenda.hold(run.node, nodes.not_ready(node) if node.ready is not True else not_yet)
-        agenda.look_again(run.node, now)
+        agenda.recheck(run.node, now)
         return None
-    if run.node in agenda.unready:
-        agenda.unready.discard(run.node)
+    if run.node in agenda.not_ready:
+        agenda.not_ready.discard(run.node)
         agenda.healthy_since[run.node] = now
     since = agenda.healthy_since.get(run.node, run.since or now)
     end = since + timedelta(seconds=seconds)
@@ -54,19 +54,19 @@ def _soak(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime)
         return None
     if now >= end:
         agenda.healthy_since.pop(run.node, None)
-        return Turn.DONE, {}
+        return StepResult.DONE, {}
     agenda.hold(run.node)
     agenda.wake_at(run.node, end)
     return None
 
 
-def _newcomers(agenda: Agenda, run: Run, node: Node) -> str:
+def _newcomers(agenda: EngineState, run: Run, node: Node) -> str:
     """Labels may change only after the proof, and then DaemonSets come that nobody could have waited for."""
-    away = daemons.newcomers_away(run, node, agenda.view(run.node.cluster))
+    away = daemonsets.newcomers_not_ready(run, node, agenda.view(run.node.cluster))
     return f"DaemonSet pods are not Ready: {verification.listed(away)}" if away else ""
 
 
-def tidy(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> bool:
+def clean_up(agenda: EngineState, rollout: Rollout, run: Run, now: datetime) -> bool:
     """Takes away what is ours on the node of an ended run; True when nothing is left.
 
     A failed run that keeps its slot keeps its cordon too, until a person releases it. What was asked a moment ago may
@@ -82,25 +82,25 @@ def tidy(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> bool:
         return True
     if run.slot and node.cordoned_by == rollout.id:
         return True
-    if marked(node, rollout):
+    if has_our_marks(node, rollout):
         if node.cordoned_by == rollout.id:
-            ask_uncordon(agenda, rollout, run, node, now)
+            request_uncordon(agenda, rollout, run, node, now)
             return False
-        hold_refused(agenda, run, "unmark")
-        if agenda.may_ask(run.node, "unmark", now):
+        hold_backoff(agenda, run, "unmark")
+        if agenda.may_issue(run.node, "unmark", now):
             ident = agenda.next_id(rollout)
-            agenda.emit(rollout, Unmark(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
+            agenda.issue(rollout, Unmark(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
         return False
     machine = view.machines.get(run.node.name)
     if machine is not None and _unfinished(machine, rollout):
-        hold_refused(agenda, run, "clear")
-        if agenda.may_ask(run.node, "clear", now):
+        hold_backoff(agenda, run, "clear")
+        if agenda.may_issue(run.node, "clear", now):
             ident = agenda.next_id(rollout)
-            agenda.emit(rollout, Clear(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
+            agenda.issue(rollout, CancelRequest(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
         return False
     if any(held.reason is Reason.BACKOFF for held in agenda.held.get(run.node, ())):
         agenda.hold(run.node)
-    unsure = [kind for kind in ("mark", "stage", "cordon") if not agenda.may_ask(run.node, kind, now)]
+    unsure = [kind for kind in ("mark", "stage", "cordon") if not agenda.may_issue(run.node, kind, now)]
     return not unsure
 
 

@@ -11,22 +11,24 @@ from fleet.core.objects.node import Node
 from fleet.core.releases.kernel import is_kernel
 from fleet.core.releases.release import is_release
 from fleet.core.rollout.rollout import Run
-from fleet.core.steps import daemons
+from fleet.core.steps import daemonsets
 
 SHOWN = 5
 """Names in a sentence."""
 
 
-def told(machine: Machine | None, node: Node) -> bool:
+def has_reported(machine: Machine | None, node: Node) -> bool:
     """The agent has reported since the node's last boot."""
     return machine is not None and machine.boot_id == node.boot_id
 
 
-def missing(run: Run, node: Node, machine: Machine | None, view: ClusterView, now: datetime) -> str | None:
+def missing_proof(
+    run: Run, node: Node, machine: Machine | None, view: ClusterView, now: datetime
+) -> str | None:
     """What is yet to come, or to be told; None: nothing."""
     if node.ready is not True:
         return node.why_unready or "kubelet not Ready"
-    if machine is None or not told(machine, node):
+    if machine is None or not has_reported(machine, node):
         return "its agent has not reported since the boot"
     if not is_release(machine.booted, run.release):
         return "another release is booted"
@@ -38,9 +40,9 @@ def missing(run: Run, node: Node, machine: Machine | None, view: ClusterView, no
         return "systemd does not answer which units have failed (systemctl is-system-running on the machine)"
     if machine.units is not None and machine.units.state == "maintenance":
         return "systemd is in maintenance: the machine came up in rescue or emergency mode"
-    if away := daemons.away(run, node, view):
+    if away := daemonsets.not_ready(run, node, view):
         return f"DaemonSet pods are not Ready: {listed(away)}"
-    if alone := daemons.without_successor(run, node, view, now):
+    if alone := daemonsets.without_successor(run, node, view, now):
         return f"no longer wanted by DaemonSet {listed(alone)}: another may come for its new labels"
     return None
 
@@ -53,7 +55,7 @@ def newly_failed(work: Work | None, machine: Machine) -> tuple[str, ...]:
     return tuple(name for name in machine.units.failed if name not in before)
 
 
-def words(units: tuple[str, ...], work: Work | None, node: str) -> str:
+def describe_failed(units: tuple[str, ...], work: Work | None, node: str) -> str:
     """Of `newly_failed`, with what to do."""
     compared = (
         "that had not before the reboot"

@@ -44,7 +44,7 @@ class Roles:
         """By owner: the name and labels of the pod that was seen first."""
         self._differ: dict[Hashable, frozenset[str]] = {}
 
-    def see(self, pod: Pod) -> None:
+    def upsert(self, pod: Pod) -> None:
         if pod.owner is None or pod.finished:
             return
         owner = _key(pod)

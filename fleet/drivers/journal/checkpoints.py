@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from fleet.core.records.errors import TamperedError
 from fleet.core.records.journal import JournalEntry
-from fleet.core.rollout.checkpoint import fold, unfold
+from fleet.core.rollout.checkpoint import restore_checkpoint, take_checkpoint
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout
 from fleet.drivers.ports import CheckpointStore, Journal
@@ -67,7 +67,7 @@ def keep(
     if now.seq - now.place < enough:
         return
     changed = {
-        ident: (order, fold(rollout))
+        ident: (order, take_checkpoint(rollout))
         for order, (ident, rollout) in enumerate(now.rollouts.items())
         if ident in now.changed
     }
@@ -83,7 +83,9 @@ def differing(journal: Journal, folds: CheckpointStore) -> tuple[int, list[str]]
     return place, [
         ident
         for ident in idents
-        if ident not in truth or ident not in known or fold(truth[ident]) != fold(known[ident])
+        if ident not in truth
+        or ident not in known
+        or take_checkpoint(truth[ident]) != take_checkpoint(known[ident])
     ]
 
 
@@ -91,6 +93,6 @@ def _kept(folds: CheckpointStore) -> tuple[int, dict[str, Rollout]]:
     """What makes no sense is as if it had not been kept: the journal tells it again."""
     place, kept = folds.load()
     try:
-        return place, {each.id: unfold(each) for each in kept}
+        return place, {each.id: restore_checkpoint(each) for each in kept}
     except (LookupError, ValueError, TypeError, AttributeError):
         return 0, {}

@@ -18,13 +18,21 @@ from fleet.core.objects.volumes import PersistentVolumeClaim
 from fleet.core.objects.workload import Workload
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.rollout.action import Outcome
-from fleet.core.rollout.event import Event, Gone, Lost, Noted, Seen, Synced, Thing
+from fleet.core.rollout.event import (
+    ClusterEvent,
+    ClusterLost,
+    ClusterObject,
+    ClusterSynced,
+    Deleted,
+    JournalNote,
+    Upserted,
+)
 from fleet.core.third_parties.maintenance import Maintenance
 from fleet.drivers.ports import Clock, ClusterRegistry, Inventory
 
 SOURCE = "watch"
 
-ThingKey = tuple[type[Thing], str, str, str]
+ThingKey = tuple[type[ClusterObject], str, str, str]
 
 
 class Recorder:
@@ -35,22 +43,22 @@ class Recorder:
         self._clusters = clusters
         self._sites = dict(sites)
         self._clock = clock
-        self._first: dict[str, dict[ThingKey, Thing]] = {name: {} for name in sites}
+        self._first: dict[str, dict[ThingKey, ClusterObject]] = {name: {} for name in sites}
         """Clusters whose first list is not complete: what has come of it."""
-        self._changes: dict[str, dict[ThingKey, Seen | Gone]] = {name: {} for name in sites}
+        self._changes: dict[str, dict[ThingKey, Upserted | Deleted]] = {name: {} for name in sites}
         self._reached: dict[str, bool] = {}
 
-    def watch(self, cluster: str, event: Event) -> None:
+    def watch(self, cluster: str, event: ClusterEvent) -> None:
         """Called with every event of every cluster."""
         match event:
-            case Synced():
+            case ClusterSynced():
                 self._synced(cluster, event)
-            case Lost():
+            case ClusterLost():
                 self._reached[cluster] = False
                 self._clusters.touch(cluster, at=self._clock.now(), error=event.why)
-            case Seen() | Gone():
+            case Upserted() | Deleted():
                 self._note(cluster, event)
-            case Outcome() | Noted():
+            case Outcome() | JournalNote():
                 pass
 
     def flush(self) -> None:
@@ -58,23 +66,23 @@ class Recorder:
         now = self._clock.now()
         for cluster, changes in self._changes.items():
             if changes:
-                seen = [each.thing for each in changes.values() if isinstance(each, Seen)]
-                gone = [each.thing for each in changes.values() if isinstance(each, Gone)]
+                seen = [each.thing for each in changes.values() if isinstance(each, Upserted)]
+                gone = [each.thing for each in changes.values() if isinstance(each, Deleted)]
                 self._inventory.note(cluster, seen, gone, at=now, source=SOURCE)
                 changes.clear()
             if self._reached.get(cluster):
                 self._clusters.touch(cluster, at=now)
 
-    def _note(self, cluster: str, event: Seen | Gone) -> None:
+    def _note(self, cluster: str, event: Upserted | Deleted) -> None:
         first = self._first.get(cluster)
         if first is None:
             self._changes[cluster][key_of(event.thing)] = event
-        elif isinstance(event, Seen):
+        elif isinstance(event, Upserted):
             first[key_of(event.thing)] = event.thing
         else:
             first.pop(key_of(event.thing), None)
 
-    def _synced(self, cluster: str, event: Synced) -> None:
+    def _synced(self, cluster: str, event: ClusterSynced) -> None:
         now = self._clock.now()
         self._reached[cluster] = True
         first = self._first.pop(cluster, None)
@@ -85,14 +93,14 @@ class Recorder:
         self._clusters.touch(cluster, at=now, version=event.server_version)
 
 
-def key_of(thing: Thing) -> ThingKey:
+def key_of(thing: ClusterObject) -> ThingKey:
     spaced = Pod | Budget | Workload | PersistentVolumeClaim | Maintenance
     namespace = thing.namespace if isinstance(thing, spaced) else ""
     kind = thing.kind if isinstance(thing, Workload | Maintenance) else ""
     return type(thing), kind, namespace, thing.name
 
 
-def snapshot_of(cluster: str, site: str, at: datetime, version: str, things: list[Thing]) -> Snapshot:
+def snapshot_of(cluster: str, site: str, at: datetime, version: str, things: list[ClusterObject]) -> Snapshot:
     return Snapshot(
         cluster=cluster,
         site=site,

@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import TypeVar
 
 from fleet.config import forms
-from fleet.config.findings import Findings, Place
+from fleet.config.findings import Findings, SourcePlace
 from fleet.config.fragment import Block, Fragment, Items, Scalar, is_nothing
-from fleet.config.fragment import Entry as Pair
+from fleet.config.fragment import KeyEntry as Pair
 from fleet.config.reader import Reader
-from fleet.hosts.inventory.ansible_run import Told, folder_of
+from fleet.hosts.inventory.ansible_run import AnsibleInventory, folder_of
 from fleet.hosts.inventory.inventory import (
     ADDRESS,
     SCRIPT,
     USER,
     WHERE,
-    Entry,
     Hook,
-    Inventory,
-    Where,
+    HookPlace,
+    HostEntry,
+    HostInventory,
     all_told,
     doubled,
 )
@@ -79,15 +79,15 @@ def is_groups(document: Block) -> bool:
     )
 
 
-def inventory(path: Path, told: Told) -> Inventory:
+def inventory(path: Path, told: AnsibleInventory) -> HostInventory:
     """Raises ConfigError with all mistakes, each with host and variable."""
     findings = Findings()
     with all_told(path, findings):
         found = _hosts(path, told, findings)
-    return Inventory(hosts=found)
+    return HostInventory(hosts=found)
 
 
-def _hosts(path: Path, told: Told, findings: Findings) -> tuple[Entry, ...]:
+def _hosts(path: Path, told: AnsibleInventory, findings: Findings) -> tuple[HostEntry, ...]:
     folder = str(folder_of(path.absolute()))
     found = []
     for name, given in told.hosts.items():
@@ -98,20 +98,23 @@ def _hosts(path: Path, told: Told, findings: Findings) -> tuple[Entry, ...]:
         found.append(_entry(name, reader, folder))
     for name, other in doubled(found):
         findings.problem(
-            Place(str(path), 0, f"hosts.{name}"), f"expected an address of its own, found that of {other}"
+            SourcePlace(str(path), 0, f"hosts.{name}"),
+            f"expected an address of its own, found that of {other}",
         )
     if not found:
-        findings.problem(Place(str(path), 0), "expected an inventory with at least one host, found none")
+        findings.problem(
+            SourcePlace(str(path), 0), "expected an inventory with at least one host, found none"
+        )
     return tuple(found)
 
 
-def _entry(name: str, reader: Reader, folder: str) -> Entry:
+def _entry(name: str, reader: Reader, folder: str) -> HostEntry:
     _refuse_other_ways(reader)
     try:
         forms.NAME.read(name)
     except ValueError:
         reader.problem(f"expected {forms.NAME_WORDS} as the host's name")
-    return Entry(
+    return HostEntry(
         name=name,
         address=_either(reader, ("ansible_host", "ansible_ssh_host"), ADDRESS, ""),
         user=_either(reader, ("ansible_user", "ansible_ssh_user"), USER, ""),
@@ -130,7 +133,7 @@ def _entry(name: str, reader: Reader, folder: str) -> Entry:
     )
 
 
-def _either(reader: Reader, keys: tuple[str, str], form: forms.Form[T], default: T) -> T:
+def _either(reader: Reader, keys: tuple[str, str], form: forms.ValueForm[T], default: T) -> T:
     """Of a variable with two names, of which the first counts."""
     return reader.value(next((key for key in keys if reader.has(key)), keys[0]), form, default)
 
@@ -145,7 +148,7 @@ def _groups(reader: Reader) -> dict[str, str]:
 
 def _hook(reader: Reader, name: str, folder: str) -> Hook | None:
     run = reader.value(f"fleet_{name}", SCRIPT, "")
-    on: Where = reader.value(f"fleet_{name}_on", forms.choice(WHERE), WHERE["host"])
+    on: HookPlace = reader.value(f"fleet_{name}_on", forms.choice(WHERE), WHERE["host"])
     timeout = reader.value(f"fleet_{name}_timeout", forms.seconds(1), 30 if name == "ready" else 300)
     return Hook(run, on, timeout, folder if on == "controller" else "") if run else None
 

@@ -28,7 +28,7 @@ _SAID_MOST = 1 << 16
 """Bytes of Ansible's errors that are looked at."""
 
 
-class Told(Struct, frozen=True):
+class AnsibleInventory(Struct, frozen=True):
     """What Ansible tells of the hosts."""
 
     hosts: dict[str, dict[str, Any]]
@@ -37,7 +37,7 @@ class Told(Struct, frozen=True):
     """By name: those of its variables whose template names something that is not defined."""
 
 
-async def ask(path: Path, names: Sequence[str], secret: Sequence[str]) -> Told:
+async def ask(path: Path, names: Sequence[str], secret: Sequence[str]) -> AnsibleInventory:
     """`names`: the variables that are wanted; `secret`: those of which only whether they are there.
 
     Raises UsageError where Ansible cannot read the inventory, or is not there, and where fleet cannot read its answer.
@@ -58,7 +58,7 @@ async def ask(path: Path, names: Sequence[str], secret: Sequence[str]) -> Told:
     if len(content) > MOST_BYTES:
         raise UsageError(f"{path} tells more than {MOST_BYTES >> 20} MiB of its hosts")
     try:
-        return decode(content, Told)
+        return decode(content, AnsibleInventory)
     except UnreadableError as error:
         # Such as a number that is none (.nan), which JSON has no word for.
         raise UsageError(f"{path} has a variable of a host that cannot be read: {error}") from None

@@ -11,15 +11,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.config import forms
-from fleet.config.findings import Findings, Place, TooMany
+from fleet.config.findings import Findings, SourcePlace, TooMany
 from fleet.config.fragment import Block, Fragment
 from fleet.config.reader import Reader
 from fleet.config.stream import text_of
 from fleet.core.records.errors import ConfigError, UsageError
 from fleet.core.text.paths import expanded
 
-Where = Literal["host", "controller"]
-WHERE: dict[str, Where] = {"host": "host", "controller": "controller"}
+HookPlace = Literal["host", "controller"]
+WHERE: dict[str, HookPlace] = {"host": "host", "controller": "controller"}
 HINT = "docs/hosts.md has every key"
 
 
@@ -27,14 +27,14 @@ class Hook(Struct, frozen=True):
     """A command line for `sh -c`; several lines are a script. Exit code 0: it went well."""
 
     run: str
-    on: Where = "host"
+    on: HookPlace = "host"
     """Where it runs: on the host, with the rights of root, or beside the controller."""
     timeout_seconds: int = 300
     folder: str = ""
     """Of the inventory: where it runs beside the controller."""
 
 
-class Entry(Struct, frozen=True):
+class HostEntry(Struct, frozen=True):
     """One host."""
 
     name: str
@@ -60,8 +60,8 @@ class Entry(Struct, frozen=True):
     """Whether its service works."""
 
 
-class Inventory(Struct, frozen=True):
-    hosts: tuple[Entry, ...] = ()
+class HostInventory(Struct, frozen=True):
+    hosts: tuple[HostEntry, ...] = ()
     config: str = ""
     """An ssh configuration in the place of the user's and the system's: names, users, keys, jump hosts, known hosts."""
     identity: str = ""
@@ -75,7 +75,7 @@ def _script(text: str) -> str:
     return text
 
 
-SCRIPT = forms.Form("a command line or a script for sh", _script)
+SCRIPT = forms.ValueForm("a command line or a script for sh", _script)
 ADDRESS = forms.matching(
     "a host name or an IP address, and its port under port",
     r"(?![^:]*:[^:]*$)(?:[A-Za-z0-9_][A-Za-z0-9._:%-]{0,252}|[0-9A-Fa-f:]+)",
@@ -105,26 +105,26 @@ def all_told(path: Path, findings: Findings) -> Iterator[None]:
         raise ConfigError(findings.problems, HINT)
 
 
-def read(document: Fragment | None, path: Path, findings: Findings) -> Inventory:
+def read(document: Fragment | None, path: Path, findings: Findings) -> HostInventory:
     """Raises TooMany."""
     if not isinstance(document, Block):
         if document is not None or not findings.problems:
-            findings.problem(Place(str(path), 1), "expected a mapping with the key hosts, found none")
-        return Inventory()
+            findings.problem(SourcePlace(str(path), 1), "expected a mapping with the key hosts, found none")
+        return HostInventory()
     reader = Reader(document, str(path), findings)
     ssh = reader.block("ssh")
-    base = _host(reader.block("defaults"), Entry(""), str(path.absolute().parent))
-    found = Inventory(
+    base = _host(reader.block("defaults"), HostEntry(""), str(path.absolute().parent))
+    found = HostInventory(
         hosts=_hosts(reader.blocks("hosts", some=True), base, str(path.absolute().parent)),
-        config=_beside(path, ssh.value("config", forms.TEXT, Inventory().config)),
+        config=_beside(path, ssh.value("config", forms.TEXT, HostInventory().config)),
         identity=_beside(path, ssh.value("identity", forms.TEXT, "")),
-        parallel=ssh.value("parallel", forms.count(1), Inventory().parallel),
+        parallel=ssh.value("parallel", forms.count(1), HostInventory().parallel),
     )
     reader.close()
     return found
 
 
-def doubled(hosts: Iterable[Entry]) -> Iterator[tuple[str, str]]:
+def doubled(hosts: Iterable[HostEntry]) -> Iterator[tuple[str, str]]:
     """The names of hosts that have the address of an earlier one, with that one's name."""
     ways: dict[tuple[str, int], str] = {}
     for host in hosts:
@@ -133,8 +133,8 @@ def doubled(hosts: Iterable[Entry]) -> Iterator[tuple[str, str]]:
             yield host.name, other
 
 
-def _hosts(parts: list[Reader], base: Entry, folder: str) -> tuple[Entry, ...]:
-    found: dict[str, Entry] = {}
+def _hosts(parts: list[Reader], base: HostEntry, folder: str) -> tuple[HostEntry, ...]:
+    found: dict[str, HostEntry] = {}
     named: dict[str, Reader] = {}
     for part in parts:
         name = part.required("name", forms.NAME, "")
@@ -152,7 +152,7 @@ def _hosts(parts: list[Reader], base: Entry, folder: str) -> tuple[Entry, ...]:
     return tuple(found.values())
 
 
-def _host(reader: Reader, base: Entry, folder: str) -> Entry:
+def _host(reader: Reader, base: HostEntry, folder: str) -> HostEntry:
     """What `defaults` and a host may both say. `folder`: the inventory's."""
     return replace(
         base,
@@ -171,7 +171,7 @@ def _host(reader: Reader, base: Entry, folder: str) -> Entry:
 def _hook(reader: Reader, key: str, base: Hook | None, folder: str) -> Hook | None:
     part = reader.block(key)
     run = part.value("run", SCRIPT, "")
-    on: Where = part.value("on", forms.choice(WHERE), WHERE["host"])
+    on: HookPlace = part.value("on", forms.choice(WHERE), WHERE["host"])
     timeout = part.value("timeout", forms.seconds(1), 30 if key == "ready" else 300)
     if not reader.has(key):
         return base

@@ -12,7 +12,7 @@ from fleet.config.findings import Findings
 from fleet.config.fragment import Block, compose
 from fleet.hosts.inventory import ansible
 from fleet.hosts.inventory.ansible_run import ask
-from fleet.hosts.inventory.inventory import Inventory, all_told, read, text
+from fleet.hosts.inventory.inventory import HostInventory, all_told, read, text
 
 SCRIPT_SECONDS = 60
 """After which an inventory that a program tells is asked for anew: no file of it changes."""
@@ -21,17 +21,17 @@ MOST_FILES = 10_000
 
 _YAML = (".yaml", ".yml", ".json")
 
-State = tuple[object, ...]
+FileStates = tuple[object, ...]
 
 
-class Source:
+class InventorySource:
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._state: State = ()
-        self._known: Inventory | None = None
+        self._state: FileStates = ()
+        self._known: HostInventory | None = None
         self._reading = asyncio.Lock()
 
-    async def now(self) -> Inventory:
+    async def now(self) -> HostInventory:
         """Raises UsageError where it cannot be read, ConfigError with its mistakes."""
         async with self._reading:
             state = await asyncio.to_thread(_state, self._path)
@@ -42,13 +42,13 @@ class Source:
             return self._known
 
 
-async def load(path: Path) -> Inventory:
+async def load(path: Path) -> HostInventory:
     """Raises UsageError where it cannot be read, ConfigError with all its mistakes, each with file, line and key."""
     own = await asyncio.to_thread(_own, path)
     return own or ansible.inventory(path, await ask(path, ansible.NAMES, ansible.PASSWORDS))
 
 
-def _own(path: Path) -> Inventory | None:
+def _own(path: Path) -> HostInventory | None:
     """None where it is Ansible's: a folder, a program, groups in YAML, or no YAML by its name. Raises as `load`."""
     if path.is_dir() or _is_program(path):
         return None
@@ -70,7 +70,7 @@ def _is_program(path: Path) -> bool:
         return file.read(4).startswith((b"#!", b"\x7fELF"))
 
 
-def _state(path: Path) -> State:
+def _state(path: Path) -> FileStates:
     """Another one when something was changed."""
     looks = tuple(sorted(_look(path)))
     if any(asked for *_, asked in looks):

@@ -20,7 +20,7 @@ from fleet.core.releases.release import Release
 from fleet.core.rollout.action import (
     Action,
     AnyAction,
-    Clear,
+    CancelRequest,
     Cordon,
     Evict,
     Mark,
@@ -81,7 +81,7 @@ class ActionExecutor:
             Uncordon: self._uncordon,
             Stage: self._stage,
             Reboot: self._reboot,
-            Clear: self._clear,
+            CancelRequest: self._clear,
         }
 
     async def perform(self, action: AnyAction) -> Outcome:
@@ -207,7 +207,7 @@ class ActionExecutor:
             return Result.STALE, f"{action.node.name} is not drained: {left} came late"
         return await self._ask(action, Ask.REBOOT, action.token, action.release)
 
-    async def _clear(self, action: Clear) -> ActionResult:
+    async def _clear(self, action: CancelRequest) -> ActionResult:
         name = action.node.name
         for _ in range(CONFLICTS):
             machine = await self._machine(name)

@@ -23,7 +23,7 @@ from fleet.kube.kubeconfig.kubeconfig import ExecPlugin
 from fleet.kube.kubeconfig.yaml_document import NotReadError, document
 from fleet.kube.objects.errors import one_line
 from fleet.system import programs
-from fleet.system.programs import Ended, first
+from fleet.system.programs import FinishedProgram, first
 
 PLUGIN_SECONDS = 20.0
 """A plugin that asks a person something finds nobody."""
@@ -65,7 +65,7 @@ async def run(plugin: ExecPlugin, cluster: Mapping[str, Any] | None) -> Given:
     return await asyncio.to_thread(_given, name, plugin.api_version, ended.out)
 
 
-async def _output(name: str, plugin: ExecPlugin, environ: Mapping[str, str]) -> Ended:
+async def _output(name: str, plugin: ExecPlugin, environ: Mapping[str, str]) -> FinishedProgram:
     """The beginning of what it prints. Nothing that it has started is left when it has ended."""
     command = shutil.which(str(Path(plugin.command)))
     if command is None or not Path(command).is_absolute():

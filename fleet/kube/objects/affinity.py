@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 from msgspec import Raw, field, json
 from msgspec.structs import replace
 
-from fleet.core.objects.placement import EVERYWHERE, Apart, Near, NodeTerm
+from fleet.core.objects.placement import EVERYWHERE, AffinityRule, NodeTerm, SpreadRule
 from fleet.core.objects.selector import Requirement, Selector
 from fleet.core.records.doubt import Doubt, DoubtKind
 from fleet.kube.objects.wire import ApiStruct
@@ -24,7 +24,7 @@ MOST_WORDS = 200
 NAME_LABEL = "kubernetes.io/metadata.name"
 """The API server puts the namespace's own name there."""
 
-R = TypeVar("R", Apart, Near)
+R = TypeVar("R", SpreadRule, AffinityRule)
 
 
 class NodeSelectorTerm(ApiStruct, frozen=True):
@@ -73,8 +73,8 @@ class TopologySpreadConstraint(ApiStruct, frozen=True):
 class NeighbourRules(NamedTuple):
     """All that the pod asks of its neighbours."""
 
-    apart: tuple[Apart, ...] = ()
-    near: tuple[Near, ...] = ()
+    apart: tuple[SpreadRule, ...] = ()
+    near: tuple[AffinityRule, ...] = ()
     doubts: tuple[Doubt, ...] = ()
 
 
@@ -149,22 +149,22 @@ def _rules(
 
 def _anti_affinity(
     found: PodAffinity | None, namespace: str, doubts: dict[Doubt, None]
-) -> Iterator[tuple[Apart, LabelKeys]]:
+) -> Iterator[tuple[SpreadRule, LabelKeys]]:
     for term in (found.required or ()) if found else ():
         where = _namespaces(term, namespace, doubts)
         # A term without a selector is about nobody.
         if term.label_selector is not None and where:
-            yield Apart(term.topology_key, _requirements(term.label_selector), where), _keys(term)
+            yield SpreadRule(term.topology_key, _requirements(term.label_selector), where), _keys(term)
 
 
 def _affinity(
     found: PodAffinity | None, namespace: str, doubts: dict[Doubt, None]
-) -> Iterator[tuple[Near, LabelKeys]]:
+) -> Iterator[tuple[AffinityRule, LabelKeys]]:
     for term in (found.required or ()) if found else ():
         where = _namespaces(term, namespace, doubts)
         if where:
             others = _requirements(term.label_selector) if term.label_selector is not None else None
-            yield Near(term.topology_key, others, where), _keys(term)
+            yield AffinityRule(term.topology_key, others, where), _keys(term)
 
 
 def _keys(term: PodAffinityTerm) -> LabelKeys:
@@ -188,14 +188,14 @@ def _namespaces(term: PodAffinityTerm, namespace: str, doubts: dict[Doubt, None]
     return tuple(dict.fromkeys((*listed, *sorted(meant))))
 
 
-def _spread(data: bytes, namespace: str) -> Iterator[tuple[Apart, LabelKeys]]:
+def _spread(data: bytes, namespace: str) -> Iterator[tuple[SpreadRule, LabelKeys]]:
     constraints = json.decode(data, type=tuple[TopologySpreadConstraint, ...] | None) or ()
     for each in constraints:
         if each.when_unsatisfiable != "DoNotSchedule":
             continue
         # Without a selector it counts nobody, and yet asks for a node that has the label.
         others = _requirements(each.label_selector) if each.label_selector is not None else ()
-        rule = Apart(
+        rule = SpreadRule(
             each.topology_key,
             others,
             (namespace,),

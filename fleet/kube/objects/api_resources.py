@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from fleet.core.records.errors import FleetError
-from fleet.core.rollout.event import Object
+from fleet.core.rollout.event import ApiObject
 from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube.objects import decode, maintenance, volumes, wire
 from fleet.kube.objects.wire import ApiStatus, ListMeta, ObjectList
@@ -19,7 +19,7 @@ Verb = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
 
 
 class Page(Struct, frozen=True):
-    things: tuple[Object, ...]
+    things: tuple[ApiObject, ...]
     version: str
     """resourceVersion to watch from."""
     rest: str
@@ -30,7 +30,7 @@ class WatchEvent(Struct, frozen=True):
     """A line of a watch. Of a bookmark and an error `thing` is None."""
 
     verb: Verb
-    thing: Object | None
+    thing: ApiObject | None
     version: str
     """resourceVersion to go on from; empty for an error."""
     status: ApiStatus | None = None
@@ -46,7 +46,7 @@ class ApiResource:
         version: str,
         resource: str,
         found: type[Any],
-        convert: Callable[[Any], Object],
+        convert: Callable[[Any], ApiObject],
         *,
         optional: bool = False,
         lenient: bool = False,
@@ -93,10 +93,10 @@ class ApiResource:
             return self._one_by_one(body)
         return Page(things, listed.metadata.resource_version, listed.metadata.continue_)
 
-    def thing(self, body: bytes | Raw) -> Object | None:
+    def thing(self, body: bytes | Raw) -> ApiObject | None:
         """None for one that is left out. Raises FleetError for what is no object of this kind."""
         try:
-            thing: Object = self._convert(self._one.decode(body))
+            thing: ApiObject = self._convert(self._one.decode(body))
         except (*UNREADABLE, ValueError) as error:
             if self._lenient:
                 return None
@@ -166,7 +166,7 @@ def _brief(words: object) -> str:
 
 
 def _workload(kind: str, group: str, resource: str, *, optional: bool = False) -> ApiResource:
-    def convert(found: wire.WorkloadWire) -> Object:
+    def convert(found: wire.WorkloadWire) -> ApiObject:
         return decode.workload(found, kind)
 
     found = wire.DaemonSetWire if kind == "DaemonSet" else wire.WorkloadWire
@@ -179,12 +179,12 @@ def _of_others(kind: str, group: str, version: str, resource: str) -> ApiResourc
     if kind == "MachineConfigNode":
         found: type[Any] = maintenance.ConfigNodeWire
 
-        def convert(found: Any) -> Object:
+        def convert(found: Any) -> ApiObject:
             return maintenance.config_node(found, full)
     else:
         found = maintenance.MaintenanceWire
 
-        def convert(found: Any) -> Object:
+        def convert(found: Any) -> ApiObject:
             return maintenance.maintenance(found, full)
 
     return ApiResource(
@@ -249,10 +249,10 @@ KINDS: tuple[ApiResource, ...] = (
 )
 
 
-def things_of(objects: Iterable[Raw]) -> list[Object]:
+def things_of(objects: Iterable[Raw]) -> list[ApiObject]:
     """Of objects of any kind, each saying which it is; those of other kinds are left out. Raises FleetError."""
     by_kind = {(kind.group, kind.kind): kind for kind in KINDS}
-    things: list[Object] = []
+    things: list[ApiObject] = []
     for each in objects:
         try:
             kind = by_kind.get(_kind_of(_NAMED.decode(each)))

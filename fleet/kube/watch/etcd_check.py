@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from fleet.core.rollout.event import Object
+from fleet.core.rollout.event import ApiObject
 from fleet.kube.client.transport import Transport
 from fleet.kube.objects.api_resources import ApiResource
 from fleet.kube.objects.errors import ApiRequest, NotFoundError
@@ -39,7 +39,7 @@ class EtcdComparison(NamedTuple):
     """The server tells the truth, and what was known before is another state: list again."""
 
 
-async def compare_with_etcd(transport: Transport, kind: ApiResource, known: Object) -> EtcdComparison:
+async def compare_with_etcd(transport: Transport, kind: ApiResource, known: ApiObject) -> EtcdComparison:
     """Reads one object that is known from a list or a watch from etcd, and where it differs from the cache as well.
 
     Raises FleetError for what gives no answer. A list that is begun after a GET must be as new as what that told.
@@ -66,7 +66,7 @@ async def listed_at(transport: Transport, kind: ApiResource) -> int:
     return number(kind.page(await transport.call(call)).version) or 0
 
 
-async def has_recovered(transport: Transport, kind: ApiResource, wrong: Object, before: int) -> bool:
+async def has_recovered(transport: Transport, kind: ApiResource, wrong: ApiObject, before: int) -> bool:
     """The server has read its etcd anew since its lists, then at resourceVersion `before`, told `wrong`. Raises FleetError.
 
     Where they are older than that now, or far newer. Or where they tell that object as etcd holds it, at a revision that
@@ -85,7 +85,7 @@ async def has_recovered(transport: Transport, kind: ApiResource, wrong: Object, 
     return same and version is not None and version <= before
 
 
-def newest(things: Iterable[Object]) -> Object | None:
+def newest(things: Iterable[ApiObject]) -> ApiObject | None:
     """The object that was changed last; None: there is none whose resourceVersion is a number."""
     numbered = (thing for thing in things if number(thing.resource_version) is not None)
     return max(numbered, key=lambda thing: number(thing.resource_version) or 0, default=None)
@@ -95,13 +95,13 @@ def number(version: str) -> int | None:
     return int(version) if _NUMBER.fullmatch(version) else None
 
 
-def older(one: Object, other: Object) -> bool:
+def older(one: ApiObject, other: ApiObject) -> bool:
     """Also where these are different objects of one name: within a resource numbers only grow."""
     left, right = number(one.resource_version), number(other.resource_version)
     return left is not None and right is not None and left < right
 
 
-async def _stored(transport: Transport, kind: ApiResource, known: Object) -> Object | None:
+async def _stored(transport: Transport, kind: ApiResource, known: ApiObject) -> ApiObject | None:
     call = ApiRequest(
         verb="get",
         path=kind.path_of(getattr(known, "namespace", ""), known.name),
@@ -115,7 +115,7 @@ async def _stored(transport: Transport, kind: ApiResource, known: Object) -> Obj
         return None
 
 
-async def _listed(transport: Transport, kind: ApiResource, known: Object) -> Object | None:
+async def _listed(transport: Transport, kind: ApiResource, known: ApiObject) -> ApiObject | None:
     namespace = getattr(known, "namespace", "")
     fields = f"metadata.name={known.name}" + (f",metadata.namespace={namespace}" if namespace else "")
     things = (await read(transport, kind, fields)).things
@@ -125,5 +125,5 @@ async def _listed(transport: Transport, kind: ApiResource, known: Object) -> Obj
     return next(own, None)
 
 
-def _revisions(listed: Object, stored: Object) -> str:
+def _revisions(listed: ApiObject, stored: ApiObject) -> str:
     return f"resourceVersion {listed.resource_version}, its etcd holds it at {stored.resource_version}"

@@ -14,7 +14,7 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from fleet.core.records.errors import FleetError, ForbiddenError, UnreachableError
-from fleet.core.rollout.event import Object
+from fleet.core.rollout.event import ApiObject
 from fleet.kube.client.clock import Clock
 from fleet.kube.client.transport import Transport
 from fleet.kube.objects.api_resources import ApiResource, WatchEvent
@@ -43,7 +43,7 @@ class Feed:
         transport: Transport,
         kind: ApiResource,
         clock: Clock,
-        tell: Callable[[Sequence[Object], Sequence[Object]], None],
+        tell: Callable[[Sequence[ApiObject], Sequence[ApiObject]], None],
         reached: Callable[[Feed], None],
     ) -> None:
         self.kind = kind
@@ -57,8 +57,8 @@ class Feed:
         self._clock = clock
         self._tell = tell
         self._reached = reached
-        self._known: dict[Key, Object] = {}
-        self._newest: Object | None = None
+        self._known: dict[Key, ApiObject] = {}
+        self._newest: ApiObject | None = None
         """The object that was changed last, as far as known."""
         self._examples: Iterator[Key] = iter(())
         self._exampled = False
@@ -72,11 +72,11 @@ class Feed:
         self._again: ExpiredError | None = None
         """Why the kind is to be listed again though its watch goes on."""
 
-    def knows(self, thing: Object) -> bool:
+    def knows(self, thing: ApiObject) -> bool:
         """That is what was told last of this object."""
         return self._known.get(_key(thing)) is thing
 
-    def example(self) -> Object | None:
+    def example(self) -> ApiObject | None:
         """Returns the object that was changed last and, every other time, the next one of all; None: there is none."""
         self._exampled = not self._exampled
         if self._exampled and self._newest is not None:
@@ -167,7 +167,7 @@ class Feed:
         if change.version:
             self._version = change.version
 
-    def _note(self, thing: Object, deleted: bool) -> None:
+    def _note(self, thing: ApiObject, deleted: bool) -> None:
         key = _key(thing)
         old = self._known.get(key)
         self._newest = None if deleted else thing
@@ -218,20 +218,20 @@ class Feed:
         return ApiRequest(verb=verb, path=kind.path, group=kind.group, resource=kind.resource, query=query)
 
 
-def _key(thing: Object) -> Key:
+def _key(thing: ApiObject) -> Key:
     return getattr(thing, "namespace", ""), thing.name
 
 
-def _reborn(old: Object, new: Object) -> bool:
+def _reborn(old: ApiObject, new: ApiObject) -> bool:
     """Another object under the same name."""
     return old.uid != new.uid
 
 
-def _same(old: Object | None, new: Object) -> bool:
+def _same(old: ApiObject | None, new: ApiObject) -> bool:
     """Nothing that fleet reads has changed."""
     if old is None or old.uid != new.uid:
         return False
     if old.resource_version == new.resource_version:
         return True
-    aged: Object = replace(old, resource_version=new.resource_version)
+    aged: ApiObject = replace(old, resource_version=new.resource_version)
     return aged == new

@@ -11,7 +11,7 @@ from contextlib import suppress
 from msgspec import Struct
 
 from fleet.core.records.errors import FleetError, UnreachableError
-from fleet.core.rollout.event import Event, Gone, Lost, Object, Seen, Synced
+from fleet.core.rollout.event import ApiObject, ClusterEvent, ClusterLost, ClusterSynced, Deleted, Upserted
 from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.kube.client.clock import Clock
 from fleet.kube.client.transport import Transport
@@ -50,17 +50,17 @@ class Informers:
         self._transport = transport
         self._clock = clock
         self._pulse = pulse
-        self._inbox: deque[Event] = deque()
+        self._inbox: deque[ClusterEvent] = deque()
         self._news = asyncio.Event()
         self._closed = False
         self._feeds = [Feed(transport, kind, clock, self._tell, self._reached) for kind in KINDS]
         self._wrong = ""
         """Why nothing that the server's lists tell is to be believed; empty: it is."""
-        self._stale: tuple[ApiResource, Object, int] | None = None
+        self._stale: tuple[ApiResource, ApiObject, int] | None = None
         """By which object that was found, and the resourceVersion of the server's lists then."""
-        self._behind: dict[str, Object] = {}
+        self._behind: dict[str, ApiObject] = {}
         """By resource: an object that is another in etcd, and as new in the server's lists. Its watch may tell it yet."""
-        self._told: Synced | Lost | None = None
+        self._told: ClusterSynced | ClusterLost | None = None
         """The last word about the reach of the cluster."""
         self._heard: deque[str] = deque(maxlen=HEARD)
         """The versions that the last answers told; of several API servers each may have given one."""
@@ -70,7 +70,7 @@ class Informers:
         """Kinds (their resource) that the cluster has not, or does not let us see, and why."""
         return {feed.kind.named: feed.absent for feed in self._feeds if feed.absent}
 
-    async def events(self) -> AsyncGenerator[Event, None]:
+    async def events(self) -> AsyncGenerator[ClusterEvent, None]:
         tasks = [asyncio.create_task(feed.run()) for feed in self._feeds]
         tasks.append(asyncio.create_task(self._feel_pulse()))
         for task in tasks:
@@ -95,20 +95,20 @@ class Informers:
         self._closed = True
         self._news.set()
 
-    def _tell(self, there: Sequence[Object], gone: Sequence[Object]) -> None:
-        self._inbox.extend(Gone(self._cluster, thing) for thing in gone)
-        self._inbox.extend(Seen(self._cluster, thing) for thing in there)
+    def _tell(self, there: Sequence[ApiObject], gone: Sequence[ApiObject]) -> None:
+        self._inbox.extend(Deleted(self._cluster, thing) for thing in gone)
+        self._inbox.extend(Upserted(self._cluster, thing) for thing in there)
         self._news.set()
 
     def _reached(self, _: Feed | None = None) -> None:
         error = next((feed.error for feed in self._feeds if feed.error is not None), None)
-        word: Synced | Lost
+        word: ClusterSynced | ClusterLost
         if self._wrong:
-            word = Lost(self._cluster, self._wrong)
+            word = ClusterLost(self._cluster, self._wrong)
         elif error is not None:
-            word = Lost(self._cluster, error.full_message)
+            word = ClusterLost(self._cluster, error.full_message)
         elif self._heard and all(feed.listed for feed in self._feeds):
-            word = Synced(self._cluster, min(filter(None, self._heard), key=by_age, default=""))
+            word = ClusterSynced(self._cluster, min(filter(None, self._heard), key=by_age, default=""))
         else:
             return
         # Servers of one control plane may be of different versions: the oldest counts, until it is heard of no more.

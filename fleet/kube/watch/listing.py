@@ -6,7 +6,7 @@ import asyncio
 from typing import NamedTuple
 
 from fleet.core.records.errors import FleetError
-from fleet.core.rollout.event import Object
+from fleet.core.rollout.event import ApiObject
 from fleet.kube.client.transport import Transport
 from fleet.kube.objects.api_resources import ApiResource
 from fleet.kube.objects.errors import ApiRequest, ExpiredError
@@ -21,7 +21,7 @@ TRIES = 3
 
 
 class Listing(NamedTuple):
-    things: list[Object]
+    things: list[ApiObject]
     version: str
     """resourceVersion to watch from."""
 
@@ -38,7 +38,7 @@ async def read(transport: Transport, kind: ApiResource, fields: str = "") -> Lis
 
 
 async def _read(transport: Transport, kind: ApiResource, fields: str) -> Listing:
-    things: list[Object] = []
+    things: list[ApiObject] = []
     rest = ""
     for _ in range(PAGES):
         query = {"limit": str(PAGE)} | ({"continue": rest} if rest else {})

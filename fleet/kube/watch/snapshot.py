@@ -19,7 +19,7 @@ from fleet.core.objects.pod import Pod
 from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
 from fleet.core.objects.workload import Workload
 from fleet.core.records.errors import FleetError, ForbiddenError, UsageError
-from fleet.core.rollout.event import Object
+from fleet.core.rollout.event import ApiObject
 from fleet.core.text.untrusted import UNREADABLE
 from fleet.core.third_parties.maintenance import Maintenance
 from fleet.kube.client.transport import Transport
@@ -46,7 +46,7 @@ async def read(transport: Transport, cluster: str, site: str, at: datetime) -> C
             tasks = [group.create_task(_things(transport, kind)) for kind in KINDS]
     except ExceptionGroup as errors:
         raise next((each for each in errors.exceptions if isinstance(each, FleetError)), errors) from None
-    found: list[Object] = []
+    found: list[ApiObject] = []
     missing: dict[str, str] = {}
     for kind, task in zip(KINDS, tasks, strict=True):
         answer = task.result()
@@ -61,7 +61,7 @@ async def read(transport: Transport, cluster: str, site: str, at: datetime) -> C
     return ClusterReading(snapshot, missing)
 
 
-async def _compare(transport: Transport, kind: ApiResource, things: Sequence[Object]) -> None:
+async def _compare(transport: Transport, kind: ApiResource, things: Sequence[ApiObject]) -> None:
     """Raises FleetError where the server's lists tell another state than its etcd holds."""
     newest = etcd_check.newest(things)
     if newest is None:
@@ -126,7 +126,7 @@ class _Dump(Struct, frozen=True):
 _DUMP = msgspec.json.Decoder(_Dump)
 
 
-async def _things(transport: Transport, kind: ApiResource) -> list[Object] | FleetError:
+async def _things(transport: Transport, kind: ApiResource) -> list[ApiObject] | FleetError:
     """What one can live without comes back as the reason."""
     try:
         return (await read_list(transport, kind)).things
@@ -138,7 +138,7 @@ async def _things(transport: Transport, kind: ApiResource) -> list[Object] | Fle
         raise
 
 
-def _snapshot(things: Sequence[Object], cluster: str, site: str, at: datetime, version: str) -> Snapshot:
+def _snapshot(things: Sequence[ApiObject], cluster: str, site: str, at: datetime, version: str) -> Snapshot:
     return Snapshot(
         cluster=cluster,
         site=site,

@@ -21,7 +21,7 @@ from fleet.lab.control_plane.certificates import KeyPair
 _TIMEOUT_SECONDS = 10.0
 
 
-class Answer(msgspec.Struct, frozen=True):
+class HttpAnswer(msgspec.Struct, frozen=True):
     """What the server said: the HTTP status and the body."""
 
     status: int
@@ -52,7 +52,7 @@ class Api:
         path: str,
         body: Mapping[str, object] | None = None,
         content_type: str = "application/json",
-    ) -> Answer:
+    ) -> HttpAnswer:
         """One request. Raises OSError or http.client.HTTPException when the server does not answer.
 
         A connection that the server closed while it was idle is opened anew once, for reads only.
@@ -72,14 +72,16 @@ class Api:
         if connection is not None:
             connection.close()
 
-    def _send(self, method: str, path: str, body: Mapping[str, object] | None, content_type: str) -> Answer:
+    def _send(
+        self, method: str, path: str, body: Mapping[str, object] | None, content_type: str
+    ) -> HttpAnswer:
         connection = self._connection()
         payload = None if body is None else json.dumps(body).encode()
         connection.request(
             method, path, payload, {"Content-Type": content_type, "Accept": "application/json"}
         )
         response = connection.getresponse()
-        return Answer(response.status, response.read())
+        return HttpAnswer(response.status, response.read())
 
     def _connection(self) -> http.client.HTTPSConnection:
         held: http.client.HTTPSConnection | None = getattr(self._local, "connection", None)

@@ -46,7 +46,7 @@ _STAGES = Path(__file__).parent / "stages.yaml"
 Arguments = Mapping[str, str | int | Path]
 
 
-class Layout(msgspec.Struct, frozen=True):
+class ControlPlaneFiles(msgspec.Struct, frozen=True):
     """Everything a program of one lab needs to be called: where its files are and where it listens."""
 
     directory: Path
@@ -118,7 +118,7 @@ def on_host(program: str, host: int) -> str:
     return f"{program}-{host + 1}" if host else program
 
 
-def _placed(program: str, layout: Layout) -> tuple[str, Layout]:
+def _placed(program: str, layout: ControlPlaneFiles) -> tuple[str, ControlPlaneFiles]:
     """What kind of program it is, and the layout as it sees it."""
     for kind in (ETCD, API_SERVER):
         for host in range(len(layout.ports.hosts)):
@@ -127,7 +127,7 @@ def _placed(program: str, layout: Layout) -> tuple[str, Layout]:
     return program, layout
 
 
-def write_files(layout: Layout) -> None:
+def write_files(layout: ControlPlaneFiles) -> None:
     """Writes the kubeconfigs and the scheduler's configuration."""
     certificates = layout.certificates
     clients: dict[Path, KeyPair] = {
@@ -144,7 +144,7 @@ def write_files(layout: Layout) -> None:
     _scheduler_file(layout).write_text(yaml.safe_dump(_scheduler_configuration(layout), sort_keys=False))
 
 
-def start(program: str, layout: Layout, *, tied: bool) -> Process:
+def start(program: str, layout: ControlPlaneFiles, *, tied: bool) -> Process:
     """Starts one program and returns at once. Raises LabError."""
     kind, seen = _placed(program, layout)
     commands: Mapping[str, list[str | Path]] = {
@@ -156,12 +156,12 @@ def start(program: str, layout: Layout, *, tied: bool) -> Process:
     return Process.start(program, command, layout.log(program), tied=tied)
 
 
-def arguments(kind: str, layout: Layout) -> dict[str, str | int | Path]:
+def arguments(kind: str, layout: ControlPlaneFiles) -> dict[str, str | int | Path]:
     """What a program of this kind is called with, by the names of its flags."""
     return dict(_ARGUMENTS[kind](layout))
 
 
-def wait_until_ready(process: Process, layout: Layout) -> None:
+def wait_until_ready(process: Process, layout: ControlPlaneFiles) -> None:
     """Returns when the program does its work. Raises LabError with the end of its log when it does not come to that."""
     name = process.record.name
     kind, seen = _placed(name, layout)
@@ -182,7 +182,7 @@ def wait_until_ready(process: Process, layout: Layout) -> None:
         time.sleep(_POLL_SECONDS)  # noqa: TID251 - between two looks at the condition
 
 
-def _etcd_arguments(layout: Layout) -> Arguments:
+def _etcd_arguments(layout: ControlPlaneFiles) -> Arguments:
     certificates = layout.certificates
     host = layout.host or 0
     peers = [f"https://127.0.0.1:{each.etcd_peer}" for each in layout.ports.hosts]
@@ -210,7 +210,7 @@ def _etcd_arguments(layout: Layout) -> Arguments:
     }
 
 
-def _api_server_arguments(layout: Layout) -> Arguments:
+def _api_server_arguments(layout: ControlPlaneFiles) -> Arguments:
     certificates = layout.certificates
     return {
         "bind-address": layout.address,
@@ -252,7 +252,7 @@ def _api_server_arguments(layout: Layout) -> Arguments:
     }
 
 
-def _controller_manager_arguments(layout: Layout) -> Arguments:
+def _controller_manager_arguments(layout: ControlPlaneFiles) -> Arguments:
     certificates = layout.certificates
     own = layout.program_kubeconfig(CONTROLLER_MANAGER)
     return {
@@ -276,7 +276,7 @@ def _controller_manager_arguments(layout: Layout) -> Arguments:
     }
 
 
-def _scheduler_arguments(layout: Layout) -> Arguments:
+def _scheduler_arguments(layout: ControlPlaneFiles) -> Arguments:
     own = layout.program_kubeconfig(SCHEDULER)
     return {
         "config": _scheduler_file(layout),
@@ -289,11 +289,11 @@ def _scheduler_arguments(layout: Layout) -> Arguments:
     }
 
 
-def _scheduler_file(layout: Layout) -> Path:
+def _scheduler_file(layout: ControlPlaneFiles) -> Path:
     return layout.directory / "scheduler.yaml"
 
 
-def _scheduler_configuration(layout: Layout) -> dict[str, object]:
+def _scheduler_configuration(layout: ControlPlaneFiles) -> dict[str, object]:
     return {
         "apiVersion": "kubescheduler.config.k8s.io/v1",
         "kind": "KubeSchedulerConfiguration",
@@ -309,7 +309,7 @@ def _scheduler_configuration(layout: Layout) -> dict[str, object]:
     }
 
 
-def _kwok_arguments(layout: Layout) -> Arguments:
+def _kwok_arguments(layout: ControlPlaneFiles) -> Arguments:
     return {
         "kubeconfig": layout.program_kubeconfig(KWOK),
         "stages": _STAGES,
@@ -317,7 +317,7 @@ def _kwok_arguments(layout: Layout) -> Arguments:
     }
 
 
-def _balancer_arguments(layout: Layout) -> Arguments:
+def _balancer_arguments(layout: ControlPlaneFiles) -> Arguments:
     return {
         "listen": f"{layout.address}:{layout.ports.balancer}",
         "authority": layout.certificates.authority,
@@ -325,7 +325,7 @@ def _balancer_arguments(layout: Layout) -> Arguments:
     }
 
 
-_ARGUMENTS: Mapping[str, Callable[[Layout], Arguments]] = {
+_ARGUMENTS: Mapping[str, Callable[[ControlPlaneFiles], Arguments]] = {
     ETCD: _etcd_arguments,
     API_SERVER: _api_server_arguments,
     CONTROLLER_MANAGER: _controller_manager_arguments,
@@ -335,7 +335,7 @@ _ARGUMENTS: Mapping[str, Callable[[Layout], Arguments]] = {
 }
 
 
-def _etcd_is_ready(layout: Layout) -> bool:
+def _etcd_is_ready(layout: ControlPlaneFiles) -> bool:
     certificates = layout.certificates
     return (
         Api(layout.etcd, certificates.etcd_authority, certificates.etcd_client).call("GET", "/health").status
@@ -343,11 +343,11 @@ def _etcd_is_ready(layout: Layout) -> bool:
     )
 
 
-def _api_server_is_ready(layout: Layout) -> bool:
+def _api_server_is_ready(layout: ControlPlaneFiles) -> bool:
     return _admin(layout).call("GET", "/readyz").status == 200
 
 
-def _controller_manager_is_ready(layout: Layout) -> bool:
+def _controller_manager_is_ready(layout: ControlPlaneFiles) -> bool:
     """Its controllers work: it answers, and it has made the account without which no pod is admitted."""
     account = "/api/v1/namespaces/default/serviceaccounts/default"
     return (
@@ -356,25 +356,25 @@ def _controller_manager_is_ready(layout: Layout) -> bool:
     )
 
 
-def _scheduler_is_ready(layout: Layout) -> bool:
+def _scheduler_is_ready(layout: ControlPlaneFiles) -> bool:
     return _is_healthy(layout, layout.ports.scheduler)
 
 
-def _kwok_is_ready(layout: Layout) -> bool:
+def _kwok_is_ready(layout: ControlPlaneFiles) -> bool:
     """kwok listens nowhere. That it works is seen when the first nodes become Ready (nodes.wait_until_ready)."""
     return layout.binaries.kwok.exists()
 
 
-def _is_healthy(layout: Layout, port: int) -> bool:
+def _is_healthy(layout: ControlPlaneFiles, port: int) -> bool:
     api = Api(f"https://127.0.0.1:{port}", layout.certificates.authority, None)
     return api.call("GET", "/healthz").status == 200
 
 
-def _admin(layout: Layout) -> Api:
+def _admin(layout: ControlPlaneFiles) -> Api:
     return Api(layout.server, layout.certificates.authority, layout.certificates.admin)
 
 
-_READY: Mapping[str, Callable[[Layout], bool]] = {
+_READY: Mapping[str, Callable[[ControlPlaneFiles], bool]] = {
     ETCD: _etcd_is_ready,
     API_SERVER: _api_server_is_ready,
     CONTROLLER_MANAGER: _controller_manager_is_ready,

@@ -28,9 +28,9 @@ from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
 from fleet.kube.objects.errors import ApiRequest, ConflictError
 from fleet.kube.watch.changes import Found, Kind, Lost, Watch
-from fleet.lab.fake_nodes.host import Host
-from fleet.lab.fake_nodes.machine import Settings
-from fleet.lab.fake_nodes.node import FakeNode, Patch
+from fleet.lab.fake_nodes.host import FakeHost
+from fleet.lab.fake_nodes.machine import MachineDurations
+from fleet.lab.fake_nodes.node import FakeNode, NodePatch
 from fleet.machines.agent.agent import Pace
 from fleet.system import logs
 from fleet.system.clock import WallClock
@@ -46,7 +46,7 @@ _NODE = msgspec.json.Decoder(FakeNode)
 class LabSettings(Struct, frozen=True):
     """`nodes` limits it to nodes of these names; empty means all fake ones."""
 
-    machines: Settings = Settings()
+    machines: MachineDurations = MachineDurations()
     # No looks after a boot: a fake machine's units are on its Node, which is watched.
     pace: Pace = Pace(progress=0.5, retry=0.2, retry_most=5.0, looks=())
     nodes: frozenset[str] = frozenset()
@@ -66,7 +66,7 @@ class ApiNode:
         except UNREADABLE as error:
             raise FleetError(f"the Node cannot be read: {error}") from None
 
-    async def patch(self, patch: Patch) -> bool:
+    async def patch(self, patch: NodePatch) -> bool:
         media = "application/strategic-merge-patch+json"
         path = f"{self._path}/status"
         call = ApiRequest(verb="patch", path=path, resource="nodes/status", body=dict(patch), media=media)
@@ -77,7 +77,7 @@ class ApiNode:
         return True
 
 
-class Bundle:
+class FakeNodeAgents:
     """The hosts of a cluster's fake nodes."""
 
     def __init__(self, transport: Transport, clock: Clock, settings: LabSettings) -> None:
@@ -85,7 +85,7 @@ class Bundle:
         self._clock = clock
         self._settings = settings
         self._machines = MachineInformer(transport, clock)
-        self._hosts: dict[str, tuple[Host, asyncio.Task[None]]] = {}
+        self._hosts: dict[str, tuple[FakeHost, asyncio.Task[None]]] = {}
 
     async def run(self) -> None:
         """Until it is cancelled. Raises what a host died of: a bug."""
@@ -102,10 +102,10 @@ class Bundle:
         chosen = self._settings.nodes
         return FAKE in node.annotations and (not chosen or node.name in chosen)
 
-    def _host(self, name: str, start: Callable[..., asyncio.Task[None]]) -> Host:
+    def _host(self, name: str, start: Callable[..., asyncio.Task[None]]) -> FakeHost:
         if name not in self._hosts:
             own, node = self._machines.client(name), ApiNode(self._transport, name)
-            host = Host(own, node, self._settings.machines, self._settings.pace, self._clock.now)
+            host = FakeHost(own, node, self._settings.machines, self._settings.pace, self._clock.now)
             self._hosts[name] = host, start(host.run())
         return self._hosts[name][0]
 
@@ -117,7 +117,7 @@ async def run_lab_agents(kubeconfig: Path, *, settings: LabSettings, stop: async
     """
     clock = WallClock()
     transport = Transport(CredentialSource(kubeconfig), clock)
-    playing = asyncio.create_task(Bundle(transport, clock, settings).run())
+    playing = asyncio.create_task(FakeNodeAgents(transport, clock, settings).run())
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({playing, stopping}, return_when=asyncio.FIRST_COMPLETED)

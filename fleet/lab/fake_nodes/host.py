@@ -9,7 +9,7 @@ from datetime import datetime
 
 from fleet.core.records.errors import FleetError
 from fleet.lab.fake_nodes import node as fake
-from fleet.lab.fake_nodes.machine import NodeObject, Settings, Simulated
+from fleet.lab.fake_nodes.machine import FakeMachine, MachineDurations, NodeObject
 from fleet.lab.fake_nodes.node import DISK, FAILED_UNITS, FakeNode
 from fleet.machines.agent.agent import Agent, Pace
 from fleet.machines.agent.own_machine import OwnMachine
@@ -18,15 +18,20 @@ LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
 
 
-class Host:
+class FakeHost:
     """Everything of it that must outlive this process is on the Node object, so it may end at any moment."""
 
     def __init__(
-        self, own: OwnMachine, node: NodeObject, settings: Settings, pace: Pace, now: Callable[[], datetime]
+        self,
+        own: OwnMachine,
+        node: NodeObject,
+        settings: MachineDurations,
+        pace: Pace,
+        now: Callable[[], datetime],
     ) -> None:
         self._own = own
         self._pace = pace
-        self._machine = Simulated(node, settings, now)
+        self._machine = FakeMachine(node, settings, now)
         self._wake = asyncio.Event()
         self._newest: FakeNode | None = None
         self._agent: _Life | None = None

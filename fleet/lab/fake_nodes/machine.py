@@ -12,7 +12,15 @@ from msgspec import Struct
 
 from fleet.core.releases.release import Release
 from fleet.lab.fake_nodes import node as fake
-from fleet.lab.fake_nodes.node import REBOOT_MS, STAGE_MS, Boot, Disk, FakeNode, Fault, Patch
+from fleet.lab.fake_nodes.node import (
+    REBOOT_MS,
+    STAGE_MS,
+    FakeBoot,
+    FakeDisk,
+    FakeNode,
+    FakeNodeFault,
+    NodePatch,
+)
 from fleet.machines.agent.boot_log import LINES
 from fleet.machines.errors import MachineError
 from fleet.machines.families.family import Observation
@@ -24,7 +32,7 @@ _CONFLICTS = 20
 """Other writers of a Node are few and quick: a change that meets more conflicts than this one after another is a bug."""
 
 
-class Settings(Struct, frozen=True):
+class MachineDurations(Struct, frozen=True):
     """How long a simulated machine takes, in seconds, where its node's annotations say nothing else."""
 
     stage: float = 1.0
@@ -38,15 +46,15 @@ class NodeObject(Protocol):
         """As it is now. Raises FleetError."""
         ...
 
-    async def patch(self, patch: Patch) -> bool:
+    async def patch(self, patch: NodePatch) -> bool:
         """False if its resourceVersion is not the newest any more (409). Raises FleetError."""
         ...
 
 
-class Simulated:
+class FakeMachine:
     """The Family of one fake node; and its power button."""
 
-    def __init__(self, node: NodeObject, settings: Settings, now: Callable[[], datetime]) -> None:
+    def __init__(self, node: NodeObject, settings: MachineDurations, now: Callable[[], datetime]) -> None:
         self._node = node
         self._settings = settings
         self._now = now
@@ -71,7 +79,7 @@ class Simulated:
         for step in range(_PROGRESS_STEPS):
             progress(step * 100 // _PROGRESS_STEPS)
             await asyncio.sleep(seconds / _PROGRESS_STEPS)
-            if node.fault is Fault.STAGE_FAILS and step == _PROGRESS_STEPS // 2:
+            if node.fault is FakeNodeFault.STAGE_FAILS and step == _PROGRESS_STEPS // 2:
                 await self._change(fake.fault_spent)
                 raise MachineError(f"error: pulling {release.version}: No space left on device (simulated)")
         await self._change(lambda now: _with_staged(now, release))
@@ -98,19 +106,19 @@ class Simulated:
         """Makes a machine Ready that booted without, if its fault has been taken away. False if there was nothing."""
         return await self._change(fake.mended)
 
-    def _switched_off(self, node: FakeNode) -> Patch | None:
+    def _switched_off(self, node: FakeNode) -> NodePatch | None:
         if node.boot is not None:
             return None
         away = node.seconds(REBOOT_MS, self._settings.reboot)
         now = self._now()
-        return fake.switched_off(node, Boot(str(uuid4()), now + timedelta(seconds=away)), now)
+        return fake.switched_off(node, FakeBoot(str(uuid4()), now + timedelta(seconds=away)), now)
 
-    def _switched_on(self, node: FakeNode) -> Patch | None:
-        if node.boot is None or node.fault is Fault.NEVER_BACK:
+    def _switched_on(self, node: FakeNode) -> NodePatch | None:
+        if node.boot is None or node.fault is FakeNodeFault.NEVER_BACK:
             return None
         return fake.booted(node, node.boot, self._now())
 
-    async def _change(self, change: Callable[[FakeNode], Patch | None]) -> bool:
+    async def _change(self, change: Callable[[FakeNode], NodePatch | None]) -> bool:
         """What `change` makes of the newest state; again if another writer came first. False if it wants nothing."""
         for _ in range(_CONFLICTS):
             patch = change(await self._node.read())
@@ -121,14 +129,14 @@ class Simulated:
         raise MachineError(f"a simulated machine met {_CONFLICTS} conflicts one after another on its Node")
 
 
-def _with_staged(node: FakeNode, release: Release) -> Patch:
-    return fake.written(node, Disk(node.disk.booted, release, node.disk.rollback))
+def _with_staged(node: FakeNode, release: Release) -> NodePatch:
+    return fake.written(node, FakeDisk(node.disk.booted, release, node.disk.rollback))
 
 
-def _with_rollback_staged(node: FakeNode) -> Patch | None:
+def _with_rollback_staged(node: FakeNode) -> NodePatch | None:
     disk = node.disk
     if disk.rollback is None:
         raise MachineError("error: no rollback deployment found (simulated)")
     if disk.staged == disk.rollback:
         return None
-    return fake.written(node, Disk(disk.booted, disk.rollback, disk.rollback))
+    return fake.written(node, FakeDisk(disk.booted, disk.rollback, disk.rollback))

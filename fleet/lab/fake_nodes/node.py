@@ -19,7 +19,7 @@ from fleet.core.objects.machine import Units
 from fleet.core.releases.release import Release
 from fleet.machines.errors import MachineError
 
-Patch = Mapping[str, object]
+NodePatch = Mapping[str, object]
 """A strategic merge patch of a Node's `status` and annotations, both through `nodes/status`."""
 Content = TypeVar("Content")
 
@@ -41,7 +41,7 @@ STAGE_MS = PREFIX + "stage-ms"
 REBOOT_MS = PREFIX + "reboot-ms"
 
 
-class Fault(StrEnum):
+class FakeNodeFault(StrEnum):
     STAGE_FAILS = "stage-fails"
     OLD_VERSION = "old-version"
     """It boots, but the old deployment."""
@@ -56,23 +56,23 @@ class Fault(StrEnum):
 UNIT = "app-gateway.service"
 
 
-class Disk(Struct, frozen=True, omit_defaults=True):
+class FakeDisk(Struct, frozen=True, omit_defaults=True):
     """The deployments of a machine."""
 
     booted: Release
     staged: Release | None = None
     rollback: Release | None = None
 
-    def after_boot(self, *, old_version: bool = False) -> Disk:
+    def after_boot(self, *, old_version: bool = False) -> FakeDisk:
         """What is on disk after a boot; with `old_version` the staged one did not come up."""
         if self.staged is None:
             return self
         if old_version:
-            return Disk(self.booted, rollback=self.staged)
-        return Disk(self.staged, rollback=self.booted)
+            return FakeDisk(self.booted, rollback=self.staged)
+        return FakeDisk(self.staged, rollback=self.booted)
 
 
-class Boot(Struct, frozen=True):
+class FakeBoot(Struct, frozen=True):
     """A reboot under way: the boot id that it will have, and when it is over."""
 
     boot_id: str
@@ -110,19 +110,19 @@ class FakeNode(Struct, frozen=True):
         return self.metadata.annotations
 
     @property
-    def boot(self) -> Boot | None:
+    def boot(self) -> FakeBoot | None:
         """The reboot under way; None while the machine is up."""
         text = self.annotations.get(BOOT)
-        return None if text is None else _decoded(text, Boot, self.name)
+        return None if text is None else _decoded(text, FakeBoot, self.name)
 
     @property
-    def disk(self) -> Disk:
+    def disk(self) -> FakeDisk:
         """A machine on which nothing was ever staged has the release that its Node object tells."""
         text = self.annotations.get(DISK)
         if text is not None:
-            return _decoded(text, Disk, self.name)
+            return _decoded(text, FakeDisk, self.name)
         info = self.status.node_info
-        return Disk(Release(info.os_image.removeprefix(OS_IMAGE), kernel=info.kernel))
+        return FakeDisk(Release(info.os_image.removeprefix(OS_IMAGE), kernel=info.kernel))
 
     @property
     def units(self) -> Units:
@@ -131,13 +131,13 @@ class FakeNode(Struct, frozen=True):
         return Units("degraded" if failed else "running", failed)
 
     @property
-    def fault(self) -> Fault | None:
+    def fault(self) -> FakeNodeFault | None:
         """Raises MachineError for a word that is none of Fault."""
         word = self.annotations.get(FAIL, "").partition(":")[0]
         try:
-            return Fault(word) if word else None
+            return FakeNodeFault(word) if word else None
         except ValueError:
-            known = ", ".join(Fault)
+            known = ", ".join(FakeNodeFault)
             raise MachineError(f"{FAIL} of node {self.name} is {word!r}; known are {known}") from None
 
     def fault_spent(self) -> dict[str, None]:
@@ -154,7 +154,7 @@ class FakeNode(Struct, frozen=True):
         return int(text) / 1000
 
 
-def switched_off(node: FakeNode, boot: Boot, at: datetime) -> Patch:
+def switched_off(node: FakeNode, boot: FakeBoot, at: datetime) -> NodePatch:
     """The machine goes down: the kubelet is not heard of any more."""
     annotations = {BOOT: _encoded(boot), REBOOTING: boot.boot_id}
     gone = {
@@ -167,18 +167,18 @@ def switched_off(node: FakeNode, boot: Boot, at: datetime) -> Patch:
     return _patch(node, annotations, {"conditions": [gone]})
 
 
-def booted(node: FakeNode, boot: Boot, at: datetime) -> Patch:
+def booted(node: FakeNode, boot: FakeBoot, at: datetime) -> NodePatch:
     """The machine is up again, with what its disk and its fault make of it."""
-    old_version = node.fault is Fault.OLD_VERSION
+    old_version = node.fault is FakeNodeFault.OLD_VERSION
     disk = node.disk.after_boot(old_version=old_version)
-    not_ready, unit_fails = node.fault is Fault.NOT_READY, node.fault is Fault.UNIT_FAILS
+    not_ready, unit_fails = node.fault is FakeNodeFault.NOT_READY, node.fault is FakeNodeFault.UNIT_FAILS
     failed = sorted({*node.units.failed, UNIT}) if unit_fails else node.units.failed
     annotations = {
         DISK: _encoded(disk),
         BOOT: None,
         LOG: _log(node, old_version=old_version),
         FAILED_UNITS: ",".join(failed) or None,
-        REBOOTING: str(Fault.NOT_READY) if not_ready else None,
+        REBOOTING: str(FakeNodeFault.NOT_READY) if not_ready else None,
         **(node.fault_spent() if old_version or unit_fails else {}),
     }
     ready = {
@@ -207,25 +207,25 @@ def _log(node: FakeNode, *, old_version: bool) -> str:
     return f"(simulated) systemd[1]: {node.disk.booted.version} shuts down\n"
 
 
-def mended(node: FakeNode) -> Patch | None:
+def mended(node: FakeNode) -> NodePatch | None:
     """Lets the heartbeats make a node Ready that booted without, once its fault has been taken away."""
-    if node.annotations.get(REBOOTING) != Fault.NOT_READY or node.fault is Fault.NOT_READY:
+    if node.annotations.get(REBOOTING) != FakeNodeFault.NOT_READY or node.fault is FakeNodeFault.NOT_READY:
         return None
     return _patch(node, {REBOOTING: None}, {})
 
 
-def written(node: FakeNode, disk: Disk) -> Patch:
+def written(node: FakeNode, disk: FakeDisk) -> NodePatch:
     """The machine has written deployments."""
     return _patch(node, {DISK: _encoded(disk)}, {})
 
 
-def fault_spent(node: FakeNode) -> Patch | None:
+def fault_spent(node: FakeNode) -> NodePatch | None:
     """A fault that was to happen once has happened; None where it happens each time."""
     spent = node.fault_spent()
     return _patch(node, spent, {}) if spent else None
 
 
-def _patch(node: FakeNode, annotations: Mapping[str, str | None], status: Mapping[str, object]) -> Patch:
+def _patch(node: FakeNode, annotations: Mapping[str, str | None], status: Mapping[str, object]) -> NodePatch:
     metadata = {"resourceVersion": node.metadata.resource_version, "annotations": annotations}
     return {"metadata": metadata, "status": status}
 

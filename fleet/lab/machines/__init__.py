@@ -1,6 +1,6 @@
 """Real hosts on one computer: containers with a systemd of their own, each with an OSTree deployment as its root."""
 
-from fleet.lab.machines.machine import Machine
-from fleet.lab.machines.machines import Machines, beside
+from fleet.lab.machines.machine import LabMachine
+from fleet.lab.machines.machines import LabMachines, beside
 
-__all__ = ["Machine", "Machines", "beside"]
+__all__ = ["LabMachine", "LabMachines", "beside"]

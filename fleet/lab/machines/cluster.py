@@ -6,14 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fleet.lab import Lab
-from fleet.lab.build import Progress
+from fleet.lab.build import ReportLine
 from fleet.lab.control_plane import kubeconfig
 from fleet.lab.control_plane.certificates import Certificates
 from fleet.lab.machines import agent, etc
-from fleet.lab.machines.machines import Machines
+from fleet.lab.machines.machines import LabMachines
 
 
-def up(directory: Path, machines: Machines, *, tied: bool, progress: Progress) -> Lab:
+def up(directory: Path, machines: LabMachines, *, tied: bool, progress: ReportLine) -> Lab:
     """A new control plane that the machines reach, in `directory`, and every machine on its way to be a node of it.
 
     Raises LabError, and then leaves no control plane behind.
@@ -31,7 +31,7 @@ def up(directory: Path, machines: Machines, *, tied: bool, progress: Progress) -
     return lab
 
 
-def import_agent(machines: Machines, progress: Progress) -> None:
+def import_agent(machines: LabMachines, progress: ReportLine) -> None:
     """Gives every machine the image of fleet's agent. Raises LabError."""
     progress(f"giving every machine the image {agent.IMAGE}")
     archive = agent.archive()
@@ -39,7 +39,7 @@ def import_agent(machines: Machines, progress: Progress) -> None:
         list(pool.map(lambda each: machines.import_image(each.name, archive), machines.all))
 
 
-def files(machines: Machines, name: str, server: str, issued: Certificates) -> dict[str, etc.File]:
+def files(machines: LabMachines, name: str, server: str, issued: Certificates) -> dict[str, etc.File]:
     """What makes a machine a node of the cluster at `server`."""
     authority, own = issued.authority, issued.kubelets[name]
     written = machines.directory / name / "kubeconfig"

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from fleet.lab.control_plane.certificates import API_SERVER_ADDRESSES
-from fleet.lab.machines.keys import Key
-from fleet.lab.machines.machine import Machine
+from fleet.lab.machines.keys import SshKeyPair
+from fleet.lab.machines.machine import LabMachine
 
 SERVICE = API_SERVER_ADDRESSES[-1]
 """The address of the Service `kubernetes`, by which pods call the API server."""
@@ -23,7 +23,9 @@ class File(msgspec.Struct, frozen=True):
     mode: int = 0o644
 
 
-def host(machine: Machine, all_machines: Sequence[Machine], key: Key, login: Key) -> Mapping[str, File]:
+def host(
+    machine: LabMachine, all_machines: Sequence[LabMachine], key: SshKeyPair, login: SshKeyPair
+) -> Mapping[str, File]:
     """Path below /etc to file: the name, the network, who may log in."""
     return {
         "hostname": File(f"{machine.name}\n"),
@@ -38,7 +40,7 @@ def host(machine: Machine, all_machines: Sequence[Machine], key: Key, login: Key
 
 
 def node(
-    machine: Machine, server: str, kubeconfig: str, authority: str, certificate: str, key: str
+    machine: LabMachine, server: str, kubeconfig: str, authority: str, certificate: str, key: str
 ) -> Mapping[str, File]:
     """What makes it a node: whom its kubelet calls and as whom, its serving certificate, its pods' network."""
     bridge = {
@@ -76,12 +78,12 @@ def write(folder: Path, files: Mapping[str, File]) -> None:
         path.write_text(file.text)
 
 
-def _hosts(machine: Machine, all_machines: Sequence[Machine]) -> list[str]:
+def _hosts(machine: LabMachine, all_machines: Sequence[LabMachine]) -> list[str]:
     own = ["127.0.0.1 localhost\n", "::1 localhost\n"]
     return own + [f"{each.address} {each.name}\n" for each in all_machines]
 
 
-def _network(machine: Machine, all_machines: Sequence[Machine]) -> str:
+def _network(machine: LabMachine, all_machines: Sequence[LabMachine]) -> str:
     """systemd-networkd's: the address, and a route to the pods of each other machine."""
     lines = ["[Match]", "Name=host0", "", "[Network]", f"Address={machine.address}/24"]
     lines += [f"Gateway={machine.network.gateway}", "LinkLocalAddressing=no", "IPv6AcceptRA=no"]

@@ -9,25 +9,27 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from fleet.lab.machines.machine import Machine
+from fleet.lab.machines.machine import LabMachine
 
 
-class Key(msgspec.Struct, frozen=True):
+class SshKeyPair(msgspec.Struct, frozen=True):
     """An ed25519 key as OpenSSH writes it."""
 
     private: str
     public: str
 
 
-def make() -> Key:
+def make() -> SshKeyPair:
     """A new key."""
     key = Ed25519PrivateKey.generate()
     private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
     public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
-    return Key(private.decode(), public.decode())
+    return SshKeyPair(private.decode(), public.decode())
 
 
-def write(folder: Path, login: Key, machines: Sequence[Machine], hosts: Mapping[str, Key]) -> Path:
+def write(
+    folder: Path, login: SshKeyPair, machines: Sequence[LabMachine], hosts: Mapping[str, SshKeyPair]
+) -> Path:
     """Writes what `ssh -F` needs to reach every machine by its name, and returns that file.
 
     `hosts` has each machine's own key: who answers is verified, and nobody is asked.

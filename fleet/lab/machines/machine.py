@@ -7,17 +7,17 @@ from pathlib import Path
 import msgspec
 
 from fleet.lab.errors import LabError
-from fleet.lab.machines.computer.network import Network
+from fleet.lab.machines.computer.network import LabNetwork
 
 _FILE = "machine.json"
 
 
-class Machine(msgspec.Struct, frozen=True):
+class LabMachine(msgspec.Struct, frozen=True):
     """`index` counts the machines of a lab from 0 and gives its addresses."""
 
     name: str
     index: int
-    network: Network
+    network: LabNetwork
     home: str
     """Its folder: the disk, what the boot loader remembers, the console's log."""
 
@@ -39,14 +39,14 @@ class Machine(msgspec.Struct, frozen=True):
         return f"fl{self.network.number}-{self.name}"
 
 
-def save(machine: Machine) -> None:
+def save(machine: LabMachine) -> None:
     """Writes it into its folder."""
     (machine.folder / _FILE).write_bytes(msgspec.json.encode(machine))
 
 
-def load(folder: Path) -> Machine:
+def load(folder: Path) -> LabMachine:
     """The machine of this folder. Raises LabError when there is none."""
     try:
-        return msgspec.json.decode((folder / _FILE).read_bytes(), type=Machine)
+        return msgspec.json.decode((folder / _FILE).read_bytes(), type=LabMachine)
     except (OSError, msgspec.MsgspecError) as error:
         raise LabError(f"{folder} holds no machine of the lab: {error}") from error

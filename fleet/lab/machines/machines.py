@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from fleet.lab.build import Progress
+from fleet.lab.build import ReportLine
 from fleet.lab.errors import LabError
 from fleet.lab.machines import etc, keys, machine, requirements
 from fleet.lab.machines.computer import cgroups, limits, network
@@ -35,12 +35,12 @@ _POLL_SECONDS = 0.1
 
 class _State(msgspec.Struct, frozen=True):
     tied: bool
-    network: network.Network
+    network: network.LabNetwork
     names: tuple[str, ...]
     processes: tuple[ProcessRecord, ...] = ()
 
 
-class Machines:
+class LabMachines:
     """Machines in one folder. Made by `up` or `load`."""
 
     def __init__(self, directory: Path, state: _State) -> None:
@@ -49,7 +49,7 @@ class Machines:
         self._processes = {record.name: Process(record) for record in state.processes}
 
     @staticmethod
-    def up(directory: Path, names: Sequence[str], *, tied: bool, progress: Progress) -> Machines:
+    def up(directory: Path, names: Sequence[str], *, tied: bool, progress: ReportLine) -> LabMachines:
         """Builds what is not built yet, and boots new machines of release 1.0 in `directory`, which must be new.
 
         `tied`: they end when this process does; otherwise they go on until `down`. Raises LabError, and then
@@ -62,7 +62,7 @@ class Machines:
         if directory.exists():
             raise LabError(f"{directory} exists already", "stop what is there with: fleet lab down")
         directory.mkdir(parents=True)
-        machines = Machines(directory, _State(tied, network.create(), tuple(names)))
+        machines = LabMachines(directory, _State(tied, network.create(), tuple(names)))
         try:
             machines._prepare(repository, progress)
             progress(f"booting {', '.join(names)}")
@@ -76,14 +76,14 @@ class Machines:
         return machines
 
     @staticmethod
-    def load(directory: Path) -> Machines:
+    def load(directory: Path) -> LabMachines:
         """The machines that were started in `directory`, by whatever process. Raises LabError when there are none."""
         directory = directory.absolute()
         try:
             state = msgspec.json.decode((directory / _FILE).read_bytes(), type=_State, dec_hook=_decoded)
         except (OSError, msgspec.MsgspecError) as error:
             raise LabError(f"there are no machines in {directory}: {error}") from error
-        return Machines(directory, state)
+        return LabMachines(directory, state)
 
     @staticmethod
     def exist(directory: Path) -> bool:
@@ -91,10 +91,10 @@ class Machines:
         return (directory / _FILE).exists()
 
     @property
-    def all(self) -> tuple[machine.Machine, ...]:
+    def all(self) -> tuple[machine.LabMachine, ...]:
         """Every machine, running or not."""
         return tuple(
-            machine.Machine(name, index, self._state.network, str(self.directory / name))
+            machine.LabMachine(name, index, self._state.network, str(self.directory / name))
             for index, name in enumerate(self._state.names)
         )
 
@@ -217,7 +217,7 @@ class Machines:
         network.remove(self._state.network)
         shutil.rmtree(self.directory)
 
-    def _remove(self, each: machine.Machine) -> None:
+    def _remove(self, each: machine.LabMachine) -> None:
         """What is left of a machine without power."""
         self._end_all(each.name)
         network.unplug(each.container)
@@ -225,7 +225,7 @@ class Machines:
         if each.folder.exists():
             Disk(each.folder / "disk").remove()
 
-    def _prepare(self, repository: Path, progress: Progress) -> None:
+    def _prepare(self, repository: Path, progress: ReportLine) -> None:
         """Writes every disk and starts the server of releases."""
         self._remember()
         network.route(self._state.network, len(self._state.names))
@@ -251,7 +251,7 @@ class Machines:
     def _held(self) -> Path:
         return self.directory / "hold"
 
-    def _machine(self, name: str) -> machine.Machine:
+    def _machine(self, name: str) -> machine.LabMachine:
         return next(each for each in self.all if each.name == name)
 
     def _start(self, name: str, command: Sequence[str | Path]) -> None:

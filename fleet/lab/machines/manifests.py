@@ -14,10 +14,16 @@ import yaml
 from fleet.lab.build import Binaries
 from fleet.lab.control_plane import control_plane
 from fleet.lab.control_plane.certificates import Certificates
-from fleet.lab.control_plane.control_plane import API_SERVER, CONTROLLER_MANAGER, ETCD, SCHEDULER, Layout
+from fleet.lab.control_plane.control_plane import (
+    API_SERVER,
+    CONTROLLER_MANAGER,
+    ETCD,
+    SCHEDULER,
+    ControlPlaneFiles,
+)
 from fleet.lab.control_plane.ports import HostPorts, Ports
 from fleet.lab.machines.etc import File
-from fleet.lab.machines.machine import Machine
+from fleet.lab.machines.machine import LabMachine
 
 API_PORT, ETCD_PORT, PEER_PORT, METRICS_PORT = 6443, 2379, 2380, 2381
 PORTS = Ports((HostPorts(ETCD_PORT, PEER_PORT, API_PORT),), 10257, 10259, 0)
@@ -30,7 +36,7 @@ ADVERTISED = "kubeadm.kubernetes.io/etcd.advertise-client-urls"
 
 
 def files(
-    machine: Machine, members: Sequence[Machine], issued: Certificates, server: str
+    machine: LabMachine, members: Sequence[LabMachine], issued: Certificates, server: str
 ) -> Mapping[str, File]:
     """Path below /etc to file. `server` is the address by which its programs call the API servers, all of them."""
     layout = _layout(machine, issued)
@@ -56,10 +62,12 @@ def _own(issued: Certificates) -> Iterator[Path]:
         yield from (pair.certificate, pair.key)
 
 
-def _layout(machine: Machine, issued: Certificates) -> Layout:
+def _layout(machine: LabMachine, issued: Certificates) -> ControlPlaneFiles:
     """As the machine sees its own files."""
     program = Path(PROGRAM)
-    return Layout(HOME, Binaries(program, program), issued.moved(HOME / "pki"), PORTS, machine.address)
+    return ControlPlaneFiles(
+        HOME, Binaries(program, program), issued.moved(HOME / "pki"), PORTS, machine.address
+    )
 
 
 def _kubeconfig(server: str, certificates: Certificates, program: str) -> str:
@@ -80,7 +88,7 @@ def _kubeconfig(server: str, certificates: Certificates, program: str) -> str:
 
 
 def _arguments(
-    machine: Machine, members: Sequence[Machine], layout: Layout
+    machine: LabMachine, members: Sequence[LabMachine], layout: ControlPlaneFiles
 ) -> Mapping[str, Mapping[str, object]]:
     """Of each program: what the lab gives it, and what is otherwise where there are several."""
     elected = {"leader-elect": "true"}
@@ -96,7 +104,7 @@ def _arguments(
     }
 
 
-def _etcd(machine: Machine, members: Sequence[Machine]) -> Mapping[str, object]:
+def _etcd(machine: LabMachine, members: Sequence[LabMachine]) -> Mapping[str, object]:
     peer = f"https://{machine.address}:{PEER_PORT}"
     return {
         "name": machine.name,
@@ -113,7 +121,7 @@ def _etcd(machine: Machine, members: Sequence[Machine]) -> Mapping[str, object]:
     }
 
 
-def _pod(machine: Machine, program: str, arguments: Mapping[str, object]) -> dict[str, object]:
+def _pod(machine: LabMachine, program: str, arguments: Mapping[str, object]) -> dict[str, object]:
     folders = {"pki": str(HOME), "data": "/var/lib/etcd"} if program == ETCD else {"pki": str(HOME)}
     volumes = [{"name": name, "hostPath": {"path": path}} for name, path in folders.items()]
     if program == ETCD:

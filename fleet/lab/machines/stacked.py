@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from fleet.lab import nodes
-from fleet.lab.build import KUBERNETES_VERSION, Progress
+from fleet.lab.build import KUBERNETES_VERSION, ReportLine
 from fleet.lab.control_plane import certificates, kubeconfig
 from fleet.lab.control_plane.api import Api
 from fleet.lab.control_plane.certificates import Certificates
@@ -22,8 +22,8 @@ from fleet.lab.control_plane.control_plane import BALANCER, NAME
 from fleet.lab.errors import LabError
 from fleet.lab.lab import LabStatus, ProgramStatus
 from fleet.lab.machines import cluster, manifests
-from fleet.lab.machines.machine import Machine
-from fleet.lab.machines.machines import Machines
+from fleet.lab.machines.machine import LabMachine
+from fleet.lab.machines.machines import LabMachines
 from fleet.lab.objects import core_api
 from fleet.lab.process import Process, ProcessRecord
 
@@ -52,7 +52,7 @@ class Stacked:
 
     @staticmethod
     def up(
-        directory: Path, machines: Machines, members: Sequence[str], *, tied: bool, progress: Progress
+        directory: Path, machines: LabMachines, members: Sequence[str], *, tied: bool, progress: ReportLine
     ) -> Stacked:
         """A control plane on the machines of these names, and all machines as its nodes, in `directory`, a new one.
 
@@ -141,7 +141,9 @@ class Stacked:
         shutil.rmtree(self.directory)
 
     @staticmethod
-    def _prepared(directory: Path, machines: Machines, chosen: Sequence[Machine], tied: bool) -> Stacked:
+    def _prepared(
+        directory: Path, machines: LabMachines, chosen: Sequence[LabMachine], tied: bool
+    ) -> Stacked:
         """With its certificates and its balancer, which has nobody behind it yet."""
         now = datetime.now(UTC)  # noqa: TID251 - the edge: certificates begin now
         hosts = {each.name: each.address for each in machines.all}
@@ -160,7 +162,7 @@ class Stacked:
         )
         return found
 
-    def _await_node(self, machine: Machine, control: bool) -> None:
+    def _await_node(self, machine: LabMachine, control: bool) -> None:
         """Until it has registered, and is marked as kubeadm marks nodes. Raises LabError."""
         api, path, last = self._api(), f"/api/v1/nodes/{machine.name}", "no answer"
         mark: dict[str, object] = {}

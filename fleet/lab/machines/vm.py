@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from fleet.lab.build import Progress
+from fleet.lab.build import ReportLine
 from fleet.lab.errors import LabError
 from fleet.lab.machines import etc, keys, requirements
 from fleet.lab.machines.computer import tied
@@ -50,7 +50,7 @@ class _Config(msgspec.Struct, frozen=True):
 class Vm:
     """The virtual machine in a folder: booted by `up`, gone after `down`."""
 
-    def __init__(self, directory: Path, port: int, releases: kernels.Releases) -> None:
+    def __init__(self, directory: Path, port: int, releases: kernels.KernelReleases) -> None:
         self.directory = directory
         self.port = port
         """On the loopback address: ssh."""
@@ -58,7 +58,7 @@ class Vm:
         self._processes: list[Process] = []
 
     @staticmethod
-    def up(directory: Path, progress: Progress) -> Vm:
+    def up(directory: Path, progress: ReportLine) -> Vm:
         """Builds what is not built yet and boots the older release in `directory`, which must be new.
 
         It ends when this process does. Raises LabError.
@@ -110,7 +110,7 @@ class Vm:
             process.stop()
         self._processes.clear()
 
-    def _prepare(self, progress: Progress) -> None:
+    def _prepare(self, progress: ReportLine) -> None:
         server = _free_port()
         hold = self.directory / "hold"
         self._start(
@@ -136,7 +136,7 @@ def _free_port() -> int:
         return port
 
 
-def _write_ssh(folder: Path, login: keys.Key, host: keys.Key, port: int) -> None:
+def _write_ssh(folder: Path, login: keys.SshKeyPair, host: keys.SshKeyPair, port: int) -> None:
     folder.mkdir(mode=0o700)
     private = folder / "id_ed25519"
     private.touch(mode=0o600)
@@ -150,7 +150,7 @@ def _write_ssh(folder: Path, login: keys.Key, host: keys.Key, port: int) -> None
     (folder / "config").write_text("\n    ".join(lines) + "\n")
 
 
-def _own(host: keys.Key, login: keys.Key) -> dict[str, etc.File]:
+def _own(host: keys.SshKeyPair, login: keys.SshKeyPair) -> dict[str, etc.File]:
     """What is this machine's own in /etc."""
     network = f"[Match]\nName=e*\n[Network]\nAddress={_GUEST}/24\nGateway={_HOST}\nIPv6AcceptRA=no\n"
     return {
@@ -164,7 +164,7 @@ def _own(host: keys.Key, login: keys.Key) -> dict[str, etc.File]:
     }
 
 
-def _write_disk(image: Path, releases: kernels.Releases, remote: str, own: dict[str, etc.File]) -> None:
+def _write_disk(image: Path, releases: kernels.KernelReleases, remote: str, own: dict[str, etc.File]) -> None:
     """One ext4 over the whole disk, with a boot loader in front that reads it. Raises LabError."""
     with image.open("wb") as file:
         file.truncate(_DISK_MIB << 20)

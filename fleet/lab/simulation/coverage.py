@@ -7,12 +7,12 @@ from collections.abc import Iterable
 
 from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalEntry
-from fleet.core.rollout.steps import Step, Turn
+from fleet.core.rollout.steps import Step, StepResult
 
 
 class Coverage:
     def __init__(self) -> None:
-        self.turns: Counter[tuple[Step, Turn]] = Counter()
+        self.turns: Counter[tuple[Step, StepResult]] = Counter()
         self.reasons: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         """Those that had something to act on."""
@@ -23,7 +23,7 @@ class Coverage:
         if record.form == "decision" and record.kind == "step":
             run = (record.rollout, record.node)
             before = self._steps.get(run, Step.PENDING)
-            self.turns[before, Turn(record.detail["turn"])] += 1
+            self.turns[before, StepResult(record.detail["turn"])] += 1
             self._steps[run] = Step(record.detail["to"])
 
     def held(self, found: Iterable[tuple[Held, ...]]) -> None:

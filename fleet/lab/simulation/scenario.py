@@ -16,7 +16,7 @@ from fleet.core.objects.attachment import Attachment
 from fleet.core.objects.budget import Budget
 from fleet.core.objects.machine import Machine, Units
 from fleet.core.objects.node import ARCHITECTURE_LABEL, ZONE_LABEL, Node, NodeRef, Resources, Toleration
-from fleet.core.objects.placement import HOSTNAME_LABEL, Apart
+from fleet.core.objects.placement import HOSTNAME_LABEL, SpreadRule
 from fleet.core.objects.pod import Owner, Pod, PodRef
 from fleet.core.objects.selector import Requirement, Selector
 from fleet.core.objects.volumes import PersistentVolume
@@ -326,7 +326,7 @@ def _distance(rng: Random, app: str) -> dict[str, Any]:
         return {}
     others = (Requirement("app", "In", (app,)),)
     topology = rng.choice([HOSTNAME_LABEL, ZONE_LABEL])
-    return {"apart": (Apart(topology, others, ("web",), rng.choice([0, 0, 1])),)}
+    return {"apart": (SpreadRule(topology, others, ("web",), rng.choice([0, 0, 1])),)}
 
 
 def _tolerant(cluster: str, nodes: int, replicas: int, app: str) -> dict[str, Any]:

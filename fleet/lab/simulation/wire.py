@@ -6,7 +6,14 @@ from heapq import heappop, heappush
 from random import Random
 
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced, Thing
+from fleet.core.rollout.event import (
+    ClusterEvent,
+    ClusterLost,
+    ClusterObject,
+    ClusterSynced,
+    Deleted,
+    Upserted,
+)
 from fleet.lab.simulation.network import Network
 
 ObjectKey = tuple[str, str, str]
@@ -19,16 +26,16 @@ class WatchStream:
         """Its watches are open, as far as the server goes."""
         self._weather = weather
         self._rng = Random(seed)
-        self._queue: list[tuple[float, int, Event]] = []
+        self._queue: list[tuple[float, int, ClusterEvent]] = []
         self._made = 0
         self._latest: dict[str, float] = {}
         """When the last event of each kind arrives: none overtakes one of its own kind."""
-        self._known: dict[ObjectKey, Thing] = {}
+        self._known: dict[ObjectKey, ClusterObject] = {}
         """What has been delivered and is not gone."""
 
-    def tell(self, event: Event, at: float) -> None:
+    def tell(self, event: ClusterEvent, at: float) -> None:
         """A change in the cluster at that time."""
-        if not self.heard or not isinstance(event, Seen | Gone):
+        if not self.heard or not isinstance(event, Upserted | Deleted):
             return
         self._put(event, at)
         if self._weather.has("doubled events", at) and self._rng.random() < 0.5:
@@ -40,10 +47,12 @@ class WatchStream:
         there = {_key(thing): thing for thing in snapshot.things()}
         for key, thing in self._known.items():
             if key not in there or there[key].uid != thing.uid:
-                self._put(Gone(self.cluster, thing), at)
+                self._put(Deleted(self.cluster, thing), at)
         for thing in there.values():
-            self._put(Seen(self.cluster, thing), at)
-        self._push(max(self._latest.values(), default=at), Synced(self.cluster, snapshot.server_version))
+            self._put(Upserted(self.cluster, thing), at)
+        self._push(
+            max(self._latest.values(), default=at), ClusterSynced(self.cluster, snapshot.server_version)
+        )
 
     def forget(self, snapshot: Snapshot, at: float) -> None:
         """The server knows no more where the watches were (410 Gone): what was on its way is in the new list."""
@@ -56,15 +65,15 @@ class WatchStream:
         self.heard = False
         self._queue.clear()
         self._latest.clear()
-        self._push(at, Lost(self.cluster, why))
+        self._push(at, ClusterLost(self.cluster, why))
 
-    def due(self, at: float) -> list[Event]:
+    def due(self, at: float) -> list[ClusterEvent]:
         found = []
         while self._queue and self._queue[0][0] <= at:
             event = heappop(self._queue)[2]
-            if isinstance(event, Seen):
+            if isinstance(event, Upserted):
                 self._known[_key(event.thing)] = event.thing
-            elif isinstance(event, Gone):
+            elif isinstance(event, Deleted):
                 self._known.pop(_key(event.thing), None)
             found.append(event)
         return found
@@ -72,16 +81,16 @@ class WatchStream:
     def next_at(self) -> float | None:
         return self._queue[0][0] if self._queue else None
 
-    def _put(self, event: Seen | Gone, at: float) -> None:
+    def _put(self, event: Upserted | Deleted, at: float) -> None:
         kind = type(event.thing).__name__
         due = max(self._latest.get(kind, 0.0), at + self._weather.delay(kind, at, self._rng))
         self._latest[kind] = due
         self._push(due, event)
 
-    def _push(self, due: float, event: Event) -> None:
+    def _push(self, due: float, event: ClusterEvent) -> None:
         self._made += 1
         heappush(self._queue, (due, self._made, event))
 
 
-def _key(thing: Thing) -> ObjectKey:
+def _key(thing: ClusterObject) -> ObjectKey:
     return getattr(thing, "kind", type(thing).__name__), getattr(thing, "namespace", ""), thing.name

@@ -14,7 +14,7 @@ from fleet.core.engine.engine import Engine
 from fleet.core.records.errors import StoreError
 from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
-from fleet.core.rollout.event import Event, Seen, Thing
+from fleet.core.rollout.event import ClusterEvent, ClusterObject, Upserted
 from fleet.core.rollout.rollout import Start
 from fleet.lab.simulation.builders import START
 from fleet.lab.simulation.checker.checker import Checker
@@ -272,10 +272,10 @@ class World:
             self.later(self.at, lambda: befall(self.models[cluster], name))
 
 
-def _told(cluster: str, model: Model) -> list[Event]:
+def _told(cluster: str, model: Model) -> list[ClusterEvent]:
     found = model.snapshot(START)
-    things: tuple[Thing, ...] = (*found.nodes, *found.attachments)
-    return [Seen(cluster, thing) for thing in things]
+    things: tuple[ClusterObject, ...] = (*found.nodes, *found.attachments)
+    return [Upserted(cluster, thing) for thing in things]
 
 
 def _about(action: AnyAction) -> str:

@@ -42,7 +42,7 @@ _QUIET = 20
 """Lines that are no events, of which the last so many are kept."""
 
 
-class Happened(Struct, frozen=True):
+class TaskResult(Struct, frozen=True):
     """A task that changed something, or failed: what a person would be told."""
 
     task: str
@@ -54,7 +54,7 @@ class Happened(Struct, frozen=True):
         return f"{self.task}: {self.result}{f': {self.words}' if self.words else ''}"
 
 
-class Played(Struct, frozen=True):
+class AnsibleResult(Struct, frozen=True):
     """What came of a playbook."""
 
     code: int
@@ -72,7 +72,7 @@ class Played(Struct, frozen=True):
         return not self.words
 
 
-class Data(Struct):
+class AnsibleEventData(Struct):
     play: str | None = ""
     """Its name, or what it has as `hosts`."""
     task: str = ""
@@ -86,15 +86,15 @@ class Data(Struct):
     artifact_data: dict[str, Any] = {}
 
 
-class Event(Struct):
+class AnsibleEvent(Struct):
     """What is needed of one."""
 
     event: str
-    event_data: Data = msgspec.field(default_factory=Data)
+    event_data: AnsibleEventData = msgspec.field(default_factory=AnsibleEventData)
     stdout: str = ""
 
 
-class Account:
+class AnsibleEvents:
     """Folds the events of one run on the machine `name`.
 
     The exit code alone proves nothing: ansible ends with 0 where a play matches no host, with 4 where a playbook does not
@@ -102,20 +102,20 @@ class Account:
     executor/playbook_executor.py). What counts is what the events tell of this machine.
     """
 
-    def __init__(self, name: str, tell: Callable[[Happened], None], percent: Callable[[int], None]) -> None:
+    def __init__(self, name: str, tell: Callable[[TaskResult], None], percent: Callable[[int], None]) -> None:
         self._name = name
         self._tell = tell
         self._percent = percent
         self._touched = self._answered = False
         self._unmatched: list[str] = []
-        self._failed: dict[str, Happened] = {}
-        self._stats: Data | None = None
+        self._failed: dict[str, TaskResult] = {}
+        self._stats: AnsibleEventData | None = None
         self._item = ""
         self._printed: list[str] = []
 
     def see(self, line: bytes) -> None:
         try:
-            event = decode(line, Event)
+            event = decode(line, AnsibleEvent)
         except UnreadableError:
             self._print(line.decode("utf-8", "replace"))
             return
@@ -127,7 +127,7 @@ class Account:
             case "runner_retry" | "runner_on_ok":
                 self._progress(data)
                 if event.event == "runner_on_ok" and data.res.get("changed"):
-                    self._tell(Happened(data.task, "changed"))
+                    self._tell(TaskResult(data.task, "changed"))
             case "runner_item_on_failed":
                 self._item = words_of(data.res)
             case "runner_on_failed":
@@ -143,23 +143,23 @@ class Account:
             case "verbose" | "error":
                 self._print(event.stdout)
 
-    def end(self, code: int) -> Played:
-        stats = self._stats or Data()
+    def end(self, code: int) -> AnsibleResult:
+        stats = self._stats or AnsibleEventData()
         unreached = self._name in stats.dark
         failed = self._end_of(stats)
         if unreached and failed is not None:
             self._tell(failed)
         words = self._nothing() if code == 0 else str(failed or self._said() or f"exit {code}")
-        return Played(code, stats.artifact_data, self._answered, unreached, words)
+        return AnsibleResult(code, stats.artifact_data, self._answered, unreached, words)
 
-    def _fail(self, data: Data, result: str, words: str) -> Happened:
-        failed = Happened(data.task, result, words)
+    def _fail(self, data: AnsibleEventData, result: str, words: str) -> TaskResult:
+        failed = TaskResult(data.task, result, words)
         # The last one of each host, and the hosts in the order of these.
         self._failed.pop(data.host, None)
         self._failed[data.host] = failed
         return failed
 
-    def _end_of(self, stats: Data) -> Happened | None:
+    def _end_of(self, stats: AnsibleEventData) -> TaskResult | None:
         """What the run failed by: on the machine itself, else on another host. A failure that was rescued, or ignored,
         did not end anything."""
         ended = [host for host in self._failed if host in stats.failures or host in stats.dark]
@@ -181,7 +181,7 @@ class Account:
     def _said(self) -> str:
         return shown("\n".join(self._printed).strip())
 
-    def _progress(self, data: Data) -> None:
+    def _progress(self, data: AnsibleEventData) -> None:
         found = _PERCENT.search(str(data.res.get("stdout", "")))
         if found is not None:
             self._percent(min(100, int(found[1])))
@@ -214,15 +214,15 @@ def refuse_without() -> None:
         )
 
 
-async def play(
+async def run_playbook(
     folder: Path,
     playbook: Path,
     host: Mapping[str, Any],
     variables: Mapping[str, Any],
     seconds: float,
-    account: Account,
+    account: AnsibleEvents,
     kept: int = KEPT,
-) -> Played:
+) -> AnsibleResult:
     """`folder`: ansible-runner's private_data_dir, of this machine and playbook alone; one run at a time there. `host`:
     an inventory of this one host, by its name.
 
@@ -312,7 +312,7 @@ def _environment(folder: Path) -> dict[str, str]:
     return own | fixed
 
 
-async def _listen(process: asyncio.subprocess.Process, account: Account) -> None:
+async def _listen(process: asyncio.subprocess.Process, account: AnsibleEvents) -> None:
     assert process.stdout is not None
     while True:
         try:

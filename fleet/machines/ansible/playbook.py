@@ -22,13 +22,13 @@ from fleet.core.releases.release import Release, is_release, told_from
 from fleet.core.text.untrusted import UnreadableError, convert
 from fleet.machines import redaction
 from fleet.machines.agent.boot_log import LINES, LOOKED_AT, bounded, checked_unit, parse_boots
-from fleet.machines.ansible.play import KEPT, Account, Happened, Played, play
+from fleet.machines.ansible.play import KEPT, AnsibleEvents, AnsibleResult, TaskResult, run_playbook
 from fleet.machines.errors import MachineError
 from fleet.machines.families.family import Observation
 from fleet.machines.families.shell import STATE
 from fleet.machines.host import LostError
 from fleet.machines.progress import ReportPercent
-from fleet.machines.ssh.config import Login, Way
+from fleet.machines.ssh.config import Login, OpenSshConfig
 
 LOOK_SECONDS = 5.0
 """Between two looks at a machine that reboots; the playbooks have the same."""
@@ -41,11 +41,11 @@ SHORT_SECONDS = 300.0
 SPARE_SECONDS = 120.0
 """What a playbook may take beside what it waits for."""
 
-Note = Callable[[str, Happened], None]
+TaskNote = Callable[[str, TaskResult], None]
 """Is told what happens in a step that changes the machine: the step, and the task."""
 
 
-class Rules(Struct, frozen=True):
+class PlaybookRules(Struct, frozen=True):
     """What a pool says of the playbooks of its machines."""
 
     own: Mapping[str, Path] = {}
@@ -127,7 +127,7 @@ def observation(told: Mapping[str, Any]) -> Observation:
 class Playbooks:
     """One machine. `folder` is kept for what its playbooks leave, a folder a step. Close it."""
 
-    def __init__(self, name: str, login: Login, folder: Path, rules: Rules, note: Note) -> None:
+    def __init__(self, name: str, login: Login, folder: Path, rules: PlaybookRules, note: TaskNote) -> None:
         self.news = asyncio.Event()
         """The machine may have booted: it is worth a look."""
         self._name = name
@@ -136,7 +136,7 @@ class Playbooks:
         self._folder = folder.absolute()
         # The names of sockets must be short.
         self._sockets = Path(tempfile.mkdtemp(prefix="fleet-"))
-        self._way = Way(login, self._folder, self._sockets)
+        self._way = OpenSshConfig(login, self._folder, self._sockets)
         self._limit = login.limit
         self._doubtful = False
         """It was not reached, or did not end, the last time."""
@@ -188,7 +188,7 @@ class Playbooks:
         finally:
             self.news.set()
 
-    async def _booted(self, before: str, played: Played) -> None:
+    async def _booted(self, before: str, played: AnsibleResult) -> None:
         """Waits for another boot; not where the playbook ended with an error while the one of before goes on. A
         connection that was cut may have been cut by the reboot: that is known when the machine has had its time."""
         looks = 0
@@ -265,19 +265,19 @@ class Playbooks:
         *,
         note: bool = False,
         kept: int = KEPT,
-    ) -> Played:
+    ) -> AnsibleResult:
         """One run of a step at a time, and no more of all machines than the limit has."""
 
-        def tell(happened: Happened) -> None:
+        def tell(happened: TaskResult) -> None:
             if note:
                 self._note(step, happened)
 
         async with self._turns.setdefault(step, asyncio.Lock()), self._limit.place(self._doubtful):
             host = {self._name: await self._way.host()}
             playbook = self._rules.own.get(step) or shipped(step)
-            account = Account(self._name, tell, progress)
+            account = AnsibleEvents(self._name, tell, progress)
             try:
-                played = await play(
+                played = await run_playbook(
                     self._folder / step, playbook, host, variables or {}, seconds, account, kept=kept
                 )
                 self._doubtful = played.unreached
@@ -290,7 +290,7 @@ class Playbooks:
                 self._fresh = self._fresh and step == "facts"
 
 
-def checked(name: str, played: Played) -> Played:
+def checked(name: str, played: AnsibleResult) -> AnsibleResult:
     """Raises UnreachableError, LostError where it was lost in the midst, and MachineError with the task that failed."""
     if played.good:
         return played

@@ -34,20 +34,20 @@ TYPES = (None, "bootcHost")
 BOOT_TYPES = ("Bls", "Uki")
 
 
-class Reference(Struct, frozen=True):
+class BootcImageReference(Struct, frozen=True):
     image: str
     transport: str = "registry"
     signature: Any = None
     """None, `insecure`, `containerPolicy`, or a table with `ostreeRemote`."""
 
 
-class Image(Struct, frozen=True, rename="camel"):
-    image: Reference
+class BootcImage(Struct, frozen=True, rename="camel"):
+    image: BootcImageReference
     image_digest: str
     version: str | None = None
 
 
-class Ostree(Struct, frozen=True):
+class OstreeCommit(Struct, frozen=True):
     checksum: str
 
 
@@ -62,11 +62,11 @@ class Composefs(Struct, frozen=True, rename="camel"):
         return self.boot_type != "Uki" or self.bootloader.lower() != "systemd"
 
 
-class Entry(Struct, frozen=True, rename="camel"):
+class BootcDeployment(Struct, frozen=True, rename="camel"):
     """A deployment. `image` is null for one that came by ostree, and for one that rpm-ostree has changed."""
 
-    image: Image | None = None
-    ostree: Ostree | None = None
+    image: BootcImage | None = None
+    ostree: OstreeCommit | None = None
     composefs: Composefs | None = None
     pinned: bool = False
     incompatible: bool = False
@@ -96,14 +96,14 @@ class Entry(Struct, frozen=True, rename="camel"):
         return UNTOLD
 
 
-class Slots(Struct, frozen=True, rename="camel"):
-    staged: Entry | None = None
-    booted: Entry | None = None
-    rollback: Entry | None = None
+class BootcDeployments(Struct, frozen=True, rename="camel"):
+    staged: BootcDeployment | None = None
+    booted: BootcDeployment | None = None
+    rollback: BootcDeployment | None = None
     rollback_queued: bool = False
     type: str | None = None
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, BootcDeployment]:
         named = {"staged": self.staged, "booted": self.booted, "rollback": self.rollback}
         return {name: entry for name, entry in named.items() if entry is not None}
 
@@ -117,8 +117,8 @@ class Head(Struct, frozen=True, rename="camel"):
     kind: str
 
 
-class Status(Struct, frozen=True):
-    status: Slots
+class BootcStatus(Struct, frozen=True):
+    status: BootcDeployments
     spec: Spec = Spec()
 
     @property
@@ -134,7 +134,7 @@ class Status(Struct, frozen=True):
         )
 
     @property
-    def next(self) -> Entry | None:
+    def next(self) -> BootcDeployment | None:
         """What boots next, if that is another one than the booted: what is staged goes before all, once finalized."""
         slots = self.status
         if slots.staged is not None and not slots.staged.download_only:
@@ -142,12 +142,12 @@ class Status(Struct, frozen=True):
         return slots.rollback if self.queued else None
 
 
-def parse(text: str) -> Status:
+def parse(text: str) -> BootcStatus:
     """Raises MachineError with the text where it is no status of a BootcHost, and with each state it does not know."""
     try:
         head = decode(text, Head)
         refuse_unknown({"apiVersion": (head.api_version, API_VERSIONS), "kind": (head.kind, KINDS)})
-        status = decode(text, Status)
+        status = decode(text, BootcStatus)
     except UnreadableError as error:
         raise MachineError(f"bootc status is not understood ({error}): {text[:300]!r}") from error
     states: dict[str, tuple[str | None, Sequence[str | None]]] = {
@@ -173,7 +173,7 @@ def refuse_unknown(states: dict[str, tuple[str | None, Sequence[str | None]]]) -
         raise MachineError(f"bootc status tells what this version of fleet does not know: {'; '.join(odd)}")
 
 
-def booted(status: Status) -> Entry:
+def booted(status: BootcStatus) -> BootcDeployment:
     """Raises MachineError on a machine that bootc has not booted, or where it does not tell what it has booted."""
     entry = status.status.booted
     if entry is None:
@@ -183,13 +183,13 @@ def booted(status: Status) -> Entry:
     return entry
 
 
-def is_bootc(status: Status) -> bool:
+def is_bootc(status: BootcStatus) -> bool:
     """It has booted an image of bootc's own, one that rpm-ostree has not changed."""
     entry = status.status.booted
     return entry is not None and (entry.image is not None or entry.composefs is not None)
 
 
-def stage_command(status: Status, release: Release) -> tuple[str, ...]:
+def stage_command(status: BootcStatus, release: Release) -> tuple[str, ...]:
     """What makes the release boot next. Raises MachineError as `switch` does.
 
     What is on the disk already is only unlocked, where it came under the same signature policy as what is booted.
@@ -201,7 +201,7 @@ def stage_command(status: Status, release: Release) -> tuple[str, ...]:
     return switch(now, release)
 
 
-def switch(entry: Entry, release: Release) -> tuple[str, ...]:
+def switch(entry: BootcDeployment, release: Release) -> tuple[str, ...]:
     """What stages the release: the booted image's repository, by digest, under the booted image's signature policy.
 
     Raises MachineError where the repository, the digest, or a way to keep the policy is missing.
@@ -225,7 +225,7 @@ def switch(entry: Entry, release: Release) -> tuple[str, ...]:
     return ("bootc", "switch", *policy(reference), image)
 
 
-def policy(reference: Reference) -> tuple[str, ...]:
+def policy(reference: BootcImageReference) -> tuple[str, ...]:
     """The options of `bootc switch` that keep the signature policy; without them it drops it (bootc#815)."""
     match reference.signature:
         case None | "insecure":
@@ -291,5 +291,5 @@ class Bootc:
     async def mark_good(self) -> None:
         """Nothing: bootc does not count boots."""
 
-    async def _status(self) -> Status:
+    async def _status(self) -> BootcStatus:
         return parse(await shell.output(self._host, *STATUS))

@@ -32,30 +32,30 @@ STEPS = (("refresh-updates", 10), ("prepare-update", 80), ("activate-update", 95
 """An action of the API, and the percent of the work that is done after it."""
 
 
-class Image(Struct, frozen=True):
+class BottlerocketImage(Struct, frozen=True):
     version: str
     variant: str = ""
     arch: str = ""
 
 
 class Partition(Struct, frozen=True):
-    image: Image
+    image: BottlerocketImage
     next_to_boot: bool | None = None
 
 
-class Command(Struct, frozen=True):
+class ApiCommand(Struct, frozen=True):
     cmd_type: str
     cmd_status: str
     stderr: str | None = None
     timestamp: str = ""
 
 
-class Status(Struct, frozen=True):
+class BottlerocketStatus(Struct, frozen=True):
     update_state: str
     active_partition: Partition | None = None
     staging_partition: Partition | None = None
-    chosen_update: Image | None = None
-    most_recent_command: Command | None = None
+    chosen_update: BottlerocketImage | None = None
+    most_recent_command: ApiCommand | None = None
 
     @property
     def staged(self) -> Release | None:
@@ -76,11 +76,11 @@ def parse_os(text: str) -> Release:
     return Release(version)
 
 
-def parse(text: str) -> Status:
+def parse(text: str) -> BottlerocketStatus:
     """Reads `/updates/status`, or what `apiclient update check` prints behind its log. Raises MachineError with the text."""
     start = text.find("{")
     try:
-        status = decode(text[max(start, 0) :], Status)
+        status = decode(text[max(start, 0) :], BottlerocketStatus)
     except UnreadableError as error:
         raise MachineError(f"Bottlerocket's status is not understood ({error}): {text[:300]!r}") from error
     if status.update_state not in STATES:
@@ -148,7 +148,7 @@ class Bottlerocket:
     async def mark_good(self) -> None:
         """Nothing: mark-successful-boot.service does."""
 
-    async def _act(self, action: str) -> Status:
+    async def _act(self, action: str) -> BottlerocketStatus:
         """Until the machine says that it is done. 409: the state does not allow it, which the state itself tells."""
         earlier = await self._status()
         before = earlier.most_recent_command if earlier else None
@@ -166,7 +166,7 @@ class Bottlerocket:
                 )
             await asyncio.sleep(LOOK)
 
-    async def _status(self, busy: bool = False) -> Status | None:
+    async def _status(self, busy: bool = False) -> BottlerocketStatus | None:
         """None before the first action since the boot: then nothing was made the next to boot either. `busy`: None, too,
         while an action holds the lock."""
         ran = await self._host.run(("apiclient", "raw", "-u", "/updates/status"))

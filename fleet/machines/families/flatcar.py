@@ -62,13 +62,13 @@ class Operation(StrEnum):
     REPORTING_ERROR = "UPDATE_STATUS_REPORTING_ERROR_EVENT"
 
 
-class Status(Struct, frozen=True):
+class UpdateEngineStatus(Struct, frozen=True):
     operation: Operation
     new_version: str
     """Empty where update_engine does not tell it."""
 
 
-def parse(text: str) -> Status:
+def parse(text: str) -> UpdateEngineStatus:
     """The last status in the output of update_engine_client. Raises MachineError with the text."""
     fields = dict(
         line.strip().split("=", 1) for line in text.splitlines() if "=" in line and line[:1].isupper()
@@ -78,7 +78,7 @@ def parse(text: str) -> Status:
     except (KeyError, ValueError) as error:
         raise MachineError(f"update_engine's status is not understood ({error}): {text[:300]!r}") from error
     version = fields.get("NEW_VERSION", "")
-    return Status(operation, "" if UNTOLD.fullmatch(version) else version)
+    return UpdateEngineStatus(operation, "" if UNTOLD.fullmatch(version) else version)
 
 
 class Flatcar:

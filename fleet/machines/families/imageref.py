@@ -18,7 +18,7 @@ _REGISTRY = re.compile(r"docker://|registry:")
 _TRANSPORT = re.compile(r"(?P<transport>[a-z-]+):")
 
 
-class Reference(Struct, frozen=True):
+class ImageReference(Struct, frozen=True):
     """`PREFIX` + `REPOSITORY` + [`:TAG`] + [`@DIGEST`]."""
 
     repository: str
@@ -34,14 +34,14 @@ class Reference(Struct, frozen=True):
         return f"{self.prefix}{self.repository}@{digest}"
 
 
-def parse_name(name: str) -> Reference:
+def parse_name(name: str) -> ImageReference:
     """Reads the name of an image in a registry, such as `quay.io:443/x/y:tag@sha256:…`."""
     path, _, digest = name.partition("@")
     head, slash, last = path.rpartition("/")
-    return Reference(f"{head}{slash}{last.partition(':')[0]}", digest)
+    return ImageReference(f"{head}{slash}{last.partition(':')[0]}", digest)
 
 
-def parse(text: str) -> Reference | None:
+def parse(text: str) -> ImageReference | None:
     """Reads an ostree container reference, such as `ostree-image-signed:docker://quay.io/x/y:tag`. None: it is not one."""
     found = _OSTREE.match(text)
     if found is None or found.end() == len(text) or re.search(r"\s", text):
@@ -51,7 +51,9 @@ def parse(text: str) -> Reference | None:
         registry = _REGISTRY.match(text, end)
         if registry is None:
             other = _TRANSPORT.match(text, end)
-            return Reference(text[end:], prefix=text[:end], transport=other["transport"]) if other else None
+            return (
+                ImageReference(text[end:], prefix=text[:end], transport=other["transport"]) if other else None
+            )
         end = registry.end()
     named = parse_name(text[end:])
-    return Reference(named.repository, named.digest, text[:end]) if named.repository else None
+    return ImageReference(named.repository, named.digest, text[:end]) if named.repository else None

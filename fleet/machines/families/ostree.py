@@ -32,7 +32,7 @@ _FIELD = re.compile(r" {4}(?P<key>Version|origin refspec): (?P<value>.*)")
 _PERCENT = re.compile(r"(\d{1,3})% ")
 
 
-class Deployment(Struct, frozen=True, rename={"os": "stateroot", "locked": "finalization-locked"}):
+class OstreeDeployment(Struct, frozen=True, rename={"os": "stateroot", "locked": "finalization-locked"}):
     """In the order in which the boot loader lists them; a staged one comes first."""
 
     os: str
@@ -54,34 +54,34 @@ class Deployment(Struct, frozen=True, rename={"os": "stateroot", "locked": "fina
         return f"/sysroot/ostree/deploy/{self.os}/deploy/{self.checksum}.{self.serial}.origin"
 
 
-class Status(Struct, frozen=True):
-    deployments: tuple[Deployment, ...]
+class OstreeStatus(Struct, frozen=True):
+    deployments: tuple[OstreeDeployment, ...]
 
     @property
     def place(self) -> int:
         return next(index for index, each in enumerate(self.deployments) if each.booted)
 
     @property
-    def booted(self) -> Deployment:
+    def booted(self) -> OstreeDeployment:
         return self.deployments[self.place]
 
     @property
-    def locked(self) -> Deployment | None:
+    def locked(self) -> OstreeDeployment | None:
         """Is staged, and has to be unlocked before it boots."""
         return next((each for each in self.deployments[: self.place] if each.locked), None)
 
     @property
-    def staged(self) -> Deployment | None:
+    def staged(self) -> OstreeDeployment | None:
         """What stands before the booted one boots next. After a boot loader fell back, the one that failed does."""
         return next((each for each in self.deployments[: self.place] if not each.locked), None)
 
     @property
-    def rollback(self) -> Deployment | None:
+    def rollback(self) -> OstreeDeployment | None:
         behind = self.deployments[self.place + 1 :]
         return next((each for each in behind if each.os == self.booted.os), None)
 
 
-def parse_deployments(text: str) -> tuple[Deployment, ...]:
+def parse_deployments(text: str) -> tuple[OstreeDeployment, ...]:
     """Reads `ostree admin status`, with or without `--json`.
 
     Raises MachineError with the line where a deployment, or what it is noted as, is not understood. Other lines, such as
@@ -89,7 +89,7 @@ def parse_deployments(text: str) -> tuple[Deployment, ...]:
     """
     if text.lstrip().startswith("{"):
         try:
-            return decode(text, Status).deployments
+            return decode(text, OstreeStatus).deployments
         except UnreadableError as error:
             raise MachineError(f"ostree admin status is not understood ({error}): {text[:300]!r}") from error
     found: list[dict[str, str | int | bool]] = []
@@ -98,7 +98,7 @@ def parse_deployments(text: str) -> tuple[Deployment, ...]:
             found.append(_head(line))
         elif (field := _FIELD.fullmatch(line)) is not None and found:
             found[-1]["version" if field["key"] == "Version" else "refspec"] = field["value"]
-    return tuple(Deployment(**fields) for fields in found)  # type: ignore[arg-type]
+    return tuple(OstreeDeployment(**fields) for fields in found)  # type: ignore[arg-type]
 
 
 def _head(line: str) -> dict[str, str | int | bool]:
@@ -115,12 +115,12 @@ def _head(line: str) -> dict[str, str | int | bool]:
     }
 
 
-def parse(text: str) -> Status:
+def parse(text: str) -> OstreeStatus:
     """Reads as `parse_deployments`, and raises MachineError too where not exactly one of them is booted."""
     deployments = parse_deployments(text)
     if sum(each.booted for each in deployments) != 1:
         raise MachineError(f"ostree admin status has not one booted deployment: {text[:300]!r}")
-    return Status(deployments)
+    return OstreeStatus(deployments)
 
 
 def percent(text: str) -> int | None:
@@ -129,7 +129,7 @@ def percent(text: str) -> int | None:
     return int(found[-1]) if found else None
 
 
-async def look(host: Host) -> Status:
+async def look(host: Host) -> OstreeStatus:
     """Versions that know no --json refuse it, and are asked for the text."""
     ran = await host.run((*STATUS, "--json"))
     return parse(ran.stdout if ran.good else await shell.output(host, *STATUS))

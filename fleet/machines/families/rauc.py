@@ -27,7 +27,7 @@ EXTERNAL = frozenset({"_external_", "/dev/nfs"})
 """What `booted` says where no slot was booted; older versions have `/dev/nfs` for a root over NFS."""
 
 
-class Bundle(Struct, frozen=True):
+class RaucBundle(Struct, frozen=True):
     version: str | None = None
 
 
@@ -36,7 +36,7 @@ class Checksum(Struct, frozen=True):
 
 
 class SlotStatus(Struct, frozen=True):
-    bundle: Bundle | None = None
+    bundle: RaucBundle | None = None
     checksum: Checksum | None = None
 
 
@@ -61,7 +61,7 @@ class Slot(Struct, frozen=True, rename={"kind": "class"}):
         return Release(status.bundle.version, f"sha256:{sha}" if sha else "")
 
 
-class Status(Struct, frozen=True):
+class RaucStatus(Struct, frozen=True):
     slots: tuple[Slot, ...]
     """Those that can be booted."""
     booted: Slot | None
@@ -93,7 +93,7 @@ class _Wire(Struct, frozen=True):
     boot_primary: str | None = None
 
 
-def parse(text: str) -> Status:
+def parse(text: str) -> RaucStatus:
     """Raises MachineError with the text. `booted` there may be a device or a boot name: slots tell their state."""
     try:
         wire = decode(text, _Wire)
@@ -110,7 +110,7 @@ def parse(text: str) -> Status:
         states = ", ".join(f"{slot.name} {slot.state}" for slot in slots) or "none"
         raise MachineError(f"rauc status has not one booted slot: {states}")
     waiting = next((slot for slot in bootable if slot.name == wire.boot_primary), None)
-    return Status(bootable, booted[0] if booted else None, waiting)
+    return RaucStatus(bootable, booted[0] if booted else None, waiting)
 
 
 def bundle_of(source: str, release: Release) -> str:
@@ -197,5 +197,5 @@ class Rauc:
         """A slot that was flashed in the factory: the booted system's own word."""
         return Release(osrelease.version(osrelease.parse(await read(self._host, "/etc/os-release") or "")))
 
-    async def _status(self) -> Status:
+    async def _status(self) -> RaucStatus:
         return parse(await checked(self._host, STATUS))

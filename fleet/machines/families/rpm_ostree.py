@@ -29,7 +29,7 @@ _REFSPEC = re.compile(r"\w[\w.-]*:\w[\w./+-]*", re.ASCII)
 _MANIFEST = "ostree.manifest-digest"
 
 
-class Deployment(Struct, frozen=True, rename="kebab"):
+class RpmOstreeDeployment(Struct, frozen=True, rename="kebab"):
     """One entry of `rpm-ostree status --json`, in the order in which the boot loader lists them.
 
     `checksum` is of what boots: where packages are layered, or anything else was changed on the machine, of a commit that
@@ -86,8 +86,8 @@ class Deployment(Struct, frozen=True, rename="kebab"):
         )
 
 
-class Status(Struct, frozen=True):
-    deployments: tuple[Deployment, ...]
+class RpmOstreeStatus(Struct, frozen=True):
+    deployments: tuple[RpmOstreeDeployment, ...]
     transaction: Any = None
 
     @property
@@ -96,25 +96,25 @@ class Status(Struct, frozen=True):
         return next(index for index, each in enumerate(self.deployments) if each.booted)
 
     @property
-    def booted(self) -> Deployment:
+    def booted(self) -> RpmOstreeDeployment:
         return self.deployments[self.place]
 
     @property
-    def staged(self) -> Deployment | None:
+    def staged(self) -> RpmOstreeDeployment | None:
         """What boots next, if that is another one than the booted."""
         return self.deployments[0] if self.place else None
 
     @property
-    def rollback(self) -> Deployment | None:
+    def rollback(self) -> RpmOstreeDeployment | None:
         """rpm-ostree's own notion: what stands behind the booted one, of the same operating system."""
         behind = self.deployments[self.place + 1 :]
         return next((each for each in behind if each.osname == self.booted.osname), None)
 
 
-def parse(text: str) -> Status:
+def parse(text: str) -> RpmOstreeStatus:
     """Raises MachineError with the text where it is not a status of one booted deployment."""
     try:
-        status = decode(text, Status)
+        status = decode(text, RpmOstreeStatus)
     except UnreadableError as error:
         raise MachineError(f"rpm-ostree status is not understood ({error}): {text[:300]!r}") from error
     if sum(each.booted for each in status.deployments) != 1:
@@ -123,7 +123,7 @@ def parse(text: str) -> Status:
     return status
 
 
-def stage_command(booted: Deployment, release: Release, source: str = "") -> Sequence[str]:
+def stage_command(booted: RpmOstreeDeployment, release: Release, source: str = "") -> Sequence[str]:
     """What stages the release. `source`: the image's repository or the branch that it is of; empty: the booted one's.
 
     The way in which the booted image's signatures are checked is kept: it is a part of its reference. Raises MachineError
@@ -214,11 +214,11 @@ class RpmOstree:
     async def mark_good(self) -> None:
         """Nothing: greenboot, where it is there, judges by itself."""
 
-    async def _unlock(self, staged: Deployment) -> None:
+    async def _unlock(self, staged: RpmOstreeDeployment) -> None:
         """bootc and `ostree admin` lock a staged deployment in a way that rpm-ostree neither tells nor undoes."""
         locked = (await ostree.look(self._host)).locked
         if locked is not None and locked.checksum == staged.checksum:
             await shell.output(self._host, *ostree.UNLOCK)
 
-    async def _status(self) -> Status:
+    async def _status(self) -> RpmOstreeStatus:
         return parse(await shell.output(self._host, "rpm-ostree", "status", "--json"))

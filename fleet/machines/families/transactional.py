@@ -35,7 +35,7 @@ _PLAIN = re.compile(r"[\w.+:~-]+", re.ASCII)
 """What snapper's userdata can have: a comma or an equals sign would be another key."""
 
 
-class Snapshot(Struct, frozen=True):
+class SnapperSnapshot(Struct, frozen=True):
     number: int
     default: bool = False
     """Boots next."""
@@ -58,18 +58,18 @@ class Snapshot(Struct, frozen=True):
 
 
 class Snapshots(Struct, frozen=True):
-    active: Snapshot
-    default: Snapshot
-    all: tuple[Snapshot, ...]
+    active: SnapperSnapshot
+    default: SnapperSnapshot
+    all: tuple[SnapperSnapshot, ...]
 
-    def find(self, number: int) -> Snapshot | None:
+    def find(self, number: int) -> SnapperSnapshot | None:
         return next((each for each in self.all if each.number == number), None)
 
 
 def parse(text: str) -> Snapshots:
     """Raises MachineError with the text. Snapshot 0 is no deployment."""
     try:
-        configs = decode(text, dict[str, tuple[Snapshot, ...]])
+        configs = decode(text, dict[str, tuple[SnapperSnapshot, ...]])
     except UnreadableError as error:
         raise MachineError(f"snapper's list is not understood ({error}): {text[:300]!r}") from error
     found = tuple(each for listed in configs.values() for each in listed if each.number != 0)
@@ -80,7 +80,7 @@ def parse(text: str) -> Snapshots:
     return Snapshots(active[0], default[0], found)
 
 
-def last_working(state: str, snapshots: Snapshots) -> Snapshot | None:
+def last_working(state: str, snapshots: Snapshots) -> SnapperSnapshot | None:
     """The snapshot to roll back to, of what transactional-update has noted; None where it has noted none."""
     noted = _WORKING.search(state)
     words = noted[1].split() if noted else []
@@ -158,7 +158,7 @@ class TransactionalUpdate:
             await checked(self._host, ("transactional-update", "rollback", str(before)))
             raise MachineError(f"dup wrote {told or 'no version'}, not {release.version}: nothing is staged")
 
-    async def _how(self, booted: Snapshot, release: Release) -> tuple[str, ...]:
+    async def _how(self, booted: SnapperSnapshot, release: Release) -> tuple[str, ...]:
         """Raises MachineError where what would be written could not be told from what is booted."""
         if self._source:
             if not release.pin:
@@ -202,7 +202,7 @@ class TransactionalUpdate:
             raise MachineError(ran.words)
         return ran
 
-    async def _release(self, snapshot: Snapshot) -> Release:
+    async def _release(self, snapshot: SnapperSnapshot) -> Release:
         if snapshot.noted is not None:
             return snapshot.noted
         fields = await self._os_release(snapshot.number)

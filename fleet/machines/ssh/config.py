@@ -14,10 +14,10 @@ from msgspec import Struct
 
 from fleet.core.records.errors import UnreachableError
 from fleet.core.text.environment import for_others
-from fleet.machines.access import Access, Address, address_of
+from fleet.machines.access import SshAccess, SshAddress, address_of
 from fleet.machines.ssh.host import JUMPS, Limit
 from fleet.machines.ssh.openssh import asked, here, text
-from fleet.machines.ssh.settings import CONNECT_SECONDS, Settings
+from fleet.machines.ssh.settings import CONNECT_SECONDS, SshSettings
 from fleet.system import programs
 from fleet.system.programs import first
 
@@ -60,12 +60,12 @@ user's have `-o StrictHostKeyChecking=no`."""
 
 
 class Login(Struct, frozen=True):
-    address: Address
-    access: Access
+    address: SshAddress
+    access: SshAccess
     limit: Limit
 
 
-class Way:
+class OpenSshConfig:
     """To one machine. `folder` gets the configuration that ssh is told to read, `sockets` its connections."""
 
     def __init__(self, login: Login, folder: Path, sockets: Path) -> None:
@@ -99,7 +99,7 @@ class Way:
             with suppress(TimeoutError):
                 await programs.run(argv, for_others(os.environ), CLOSE_SECONDS, first(0))
 
-    def _asked(self) -> Settings:
+    def _asked(self) -> SshSettings:
         """As `reach: ssh` asks, on the whole way."""
         address, access = self._login.address, self._login.access
         settings = asked(address, access)

@@ -19,14 +19,14 @@ import paramiko
 from fleet.core.objects.machine import MESSAGE_MOST
 from fleet.core.records.errors import AuthenticationError, UnreachableError
 from fleet.machines import redaction
-from fleet.machines.access import Access, Address, address_of
+from fleet.machines.access import SshAccess, SshAddress, address_of
 from fleet.machines.errors import MachineError
 from fleet.machines.host import MOST, SHOWN, LostError, Ran
 from fleet.machines.ssh.host_keys import UnknownKeyError
-from fleet.machines.ssh.login import Line, LoginError, Transport, dial, log_in, proxied
+from fleet.machines.ssh.login import LoginError, SshLine, SshTransport, dial, log_in, proxied
 from fleet.machines.ssh.metered import COMMAND_MOST, GREETING_MOST
 from fleet.machines.ssh.openssh import asked
-from fleet.machines.ssh.settings import Settings
+from fleet.machines.ssh.settings import SshSettings
 
 OPEN_SECONDS = 20.0
 """For a channel on a connection."""
@@ -67,12 +67,12 @@ class Limit:
 class Ssh:
     """The Host of one machine. Close it."""
 
-    def __init__(self, address: Address, access: Access, limit: Limit) -> None:
+    def __init__(self, address: SshAddress, access: SshAccess, limit: Limit) -> None:
         self._address = address
         self._access = access
         self._limit = limit
-        self._transport: Transport | None = None
-        self._under: list[Transport | Line] = []
+        self._transport: SshTransport | None = None
+        self._under: list[SshTransport | SshLine] = []
         """What it goes through: transports of jump hosts, connections."""
         self._user = ""
         self._lock = threading.Lock()
@@ -130,7 +130,7 @@ class Ssh:
             )
         return Ran(argv, code, out, err)
 
-    def _connected(self) -> Transport:
+    def _connected(self) -> SshTransport:
         if self._transport is not None and self._transport.is_active():
             return self._transport
         self._close()
@@ -143,7 +143,7 @@ class Ssh:
             raise
         return self._transport
 
-    def _connect(self, address: Address, settings: Settings, depth: int) -> Transport:
+    def _connect(self, address: SshAddress, settings: SshSettings, depth: int) -> SshTransport:
         if depth > JUMPS:
             raise UnreachableError(f"{address}: more than {JUMPS} jump hosts, one behind the other")
         line = self._through(settings, depth)
@@ -156,7 +156,7 @@ class Ssh:
         transport.set_keepalive(settings.alive_seconds)
         return transport
 
-    def _through(self, settings: Settings, depth: int) -> Line | None:
+    def _through(self, settings: SshSettings, depth: int) -> SshLine | None:
         """By the configured command, or the nearest jump host, which may be behind others; None: directly."""
         if settings.command:
             with _told(self._address, settings):
@@ -173,7 +173,7 @@ class Ssh:
                 ("127.0.0.1", 0),
                 timeout=settings.connect_seconds,
             )
-        return Line(channel)
+        return SshLine(channel)
 
     def _drop(self) -> None:
         with self._lock:
@@ -199,7 +199,7 @@ def line(argv: Sequence[str], as_root: bool) -> str:
     return f"{'sudo -n -- ' if as_root else ''}{shlex.join(argv)}"
 
 
-def _exec(transport: Transport, command: str, seconds: float) -> tuple[int, str, str]:
+def _exec(transport: SshTransport, command: str, seconds: float) -> tuple[int, str, str]:
     """Exit code (-1: there was none), standard output and error."""
     transport.allow(COMMAND_MOST)
     channel = transport.open_session(timeout=OPEN_SECONDS)
@@ -230,7 +230,7 @@ def _exec(transport: Transport, command: str, seconds: float) -> tuple[int, str,
         transport.allow(GREETING_MOST)
 
 
-def _read(transport: Transport, channel: paramiko.Channel) -> tuple[bytearray, bytearray]:
+def _read(transport: SshTransport, channel: paramiko.Channel) -> tuple[bytearray, bytearray]:
     """Both outputs as they come, so that neither stops the command, until it has ended or the connection has."""
     out, err = bytearray(), bytearray()
     changed = threading.Event()
@@ -279,7 +279,7 @@ def _brief(error: Exception, most: int = SHOWN) -> str:
 
 
 @contextlib.contextmanager
-def _told(address: Address, settings: Settings) -> Iterator[None]:
+def _told(address: SshAddress, settings: SshSettings) -> Iterator[None]:
     """The library's errors, as ours, with what to do."""
     where = f"{address} ({settings.user}@{settings.host}:{settings.port})"
     try:

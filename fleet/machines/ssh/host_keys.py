@@ -25,19 +25,19 @@ _KRL = b"SSHKRL\n"
 
 
 Marker = Literal["", "@cert-authority", "@revoked"]
-Found = Literal["known", "new", "changed", "revoked"]
+HostKeyMatch = Literal["known", "new", "changed", "revoked"]
 
 
 class UnknownKeyError(Exception):
     """The key that a machine showed is not one to trust."""
 
-    def __init__(self, message: str, hint: str, found: Found) -> None:
+    def __init__(self, message: str, hint: str, found: HostKeyMatch) -> None:
         super().__init__(message)
         self.hint = hint
         self.found = found
 
 
-class Entry(Struct, frozen=True):
+class KnownHostsLine(Struct, frozen=True):
     """One line of known_hosts."""
 
     patterns: str
@@ -52,10 +52,10 @@ class Entry(Struct, frozen=True):
         return listed(self.patterns.lower().split(","), place)
 
 
-class Known(Struct, frozen=True):
+class KnownHostKeys(Struct, frozen=True):
     """What is known of one host before it shows a key."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[KnownHostsLine, ...]
     """Of all its files."""
     name: str
     """In lower case: where it is, or its HostKeyAlias, for which no port counts."""
@@ -70,16 +70,16 @@ class Known(Struct, frozen=True):
     notes: tuple[str, ...] = ()
     """Settings that would have ssh trust more, and that are not followed."""
 
-    def about(self, place: str) -> tuple[Entry, ...]:
+    def about(self, place: str) -> tuple[KnownHostsLine, ...]:
         return tuple(each for each in self.entries if each.names(place))
 
 
-def parse(text: str) -> tuple[Entry, ...]:
+def parse(text: str) -> tuple[KnownHostsLine, ...]:
     """Lines that are no entries are passed over, as OpenSSH does."""
     return tuple(entry for line in text.split("\n") if (entry := _entry(line.strip(" \t\r"))) is not None)
 
 
-def _entry(line: str) -> Entry | None:
+def _entry(line: str) -> KnownHostsLine | None:
     marker: Marker = ""
     if line.startswith("@"):
         # OpenSSH ends a marker at the line's first blank, wherever it stands; at a tab only where there is no blank.
@@ -96,7 +96,7 @@ def _entry(line: str) -> Entry | None:
             return None
     except (ValueError, binascii.Error):
         return None
-    return Entry(words[0], words[1], key, marker)
+    return KnownHostsLine(words[0], words[1], key, marker)
 
 
 def place(host: str, port: int) -> str:
@@ -118,7 +118,7 @@ def revoked_keys(content: bytes) -> tuple[bytes, ...]:
     return tuple(found)
 
 
-def algorithms(known: Known, wanted: Sequence[str]) -> tuple[str, ...]:
+def algorithms(known: KnownHostKeys, wanted: Sequence[str]) -> tuple[str, ...]:
     """In which order a host is asked for its keys, as order_hostkeyalgs() in sshconnect2.c: first those that are known."""
     about = known.about(place(known.name, known.port))
     revoked = {entry.key for entry in about if entry.marker == "@revoked"}
@@ -131,7 +131,7 @@ def algorithms(known: Known, wanted: Sequence[str]) -> tuple[str, ...]:
     return (*first, *(each for each in wanted if each not in first))
 
 
-def judge(known: Known, shown: bytes, now: datetime) -> None:
+def judge(known: KnownHostKeys, shown: bytes, now: datetime) -> None:
     """Raises UnknownKeyError unless the key or certificate that the host showed (as on the wire) is to be trusted."""
     bits = host_certificate.rsa_bits(shown)
     if bits is not None and bits < known.rsa_bits:
@@ -166,11 +166,11 @@ def shown_as_certificate(shown: bytes) -> bool:
     return kind_of(shown).endswith(CERTIFICATE)
 
 
-def _judged(known: Known, port: int, shown: bytes, now: datetime, reasons: list[str]) -> Found:
+def _judged(known: KnownHostKeys, port: int, shown: bytes, now: datetime, reasons: list[str]) -> HostKeyMatch:
     """A host that is new on its port may be known without one; a certificate that is not trusted still shows a key."""
     about = known.about(place(known.name, port))
     bare = host_certificate.bare(shown)
-    elsewhere: Found = "new"
+    elsewhere: HostKeyMatch = "new"
     for what in (shown, bare) if shown_as_certificate(shown) else (bare,):
         found = _found(about, bare, what)
         if found == "known" and what != bare:
@@ -188,7 +188,7 @@ def _judged(known: Known, port: int, shown: bytes, now: datetime, reasons: list[
     return "new"
 
 
-def _found(about: Sequence[Entry], bare: bytes, what: bytes) -> Found:
+def _found(about: Sequence[KnownHostsLine], bare: bytes, what: bytes) -> HostKeyMatch:
     """`what`: the certificate, whose authority must be known, or the bare key. Another authority says nothing of it."""
     authority = host_certificate.authority(what)
     if any(entry.key in (bare, authority) for entry in about if entry.marker == "@revoked"):
@@ -200,7 +200,9 @@ def _found(about: Sequence[Entry], bare: bytes, what: bytes) -> Found:
     return "changed" if keys and not authority else "new"
 
 
-def _refusal(known: Known, shown: bytes, found: Found, reasons: Sequence[str]) -> UnknownKeyError:
+def _refusal(
+    known: KnownHostKeys, shown: bytes, found: HostKeyMatch, reasons: Sequence[str]
+) -> UnknownKeyError:
     bare = host_certificate.bare(shown)
     seen = f"{kind_of(bare)} {fingerprint(bare)}"
     why = f"; {'; '.join(dict.fromkeys(reasons))}" if reasons else ""
@@ -214,7 +216,7 @@ def _refusal(known: Known, shown: bytes, found: Found, reasons: Sequence[str]) -
     return UnknownKeyError(f"its host key {what}: it shows {seen}{why}", _look(known, found), found)
 
 
-def _look(known: Known, found: Found) -> str:
+def _look(known: KnownHostKeys, found: HostKeyMatch) -> str:
     """Never what would trust whoever answers."""
     name = place(known.name, known.port)
     compare = (

@@ -28,7 +28,7 @@ from paramiko.pkey import PublicBlob
 
 from fleet.machines.ssh import host_certificate
 from fleet.machines.ssh.host_certificate import CERTIFICATE
-from fleet.machines.ssh.settings import Settings
+from fleet.machines.ssh.settings import SshSettings
 
 AGENT_SECONDS = 20.0
 
@@ -37,7 +37,7 @@ class KeyFileError(Exception):
     """A file that holds no key to log in with, and why."""
 
 
-class Agent(AgentSSH):
+class KeyAgent(AgentSSH):
     """The one at this socket; the library's own goes by the environment alone. Close it."""
 
     def __init__(self, path: str) -> None:
@@ -69,7 +69,7 @@ class _Signer(AgentKey):
 class Offers:
     """The keys for one login. What is passed over is in `passed`, with the reason."""
 
-    def __init__(self, settings: Settings, agent: Sequence[AgentKey]) -> None:
+    def __init__(self, settings: SshSettings, agent: Sequence[AgentKey]) -> None:
         self.passed: list[str] = []
         self.tried: list[str] = []
         self._settings = settings

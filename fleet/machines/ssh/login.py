@@ -20,17 +20,17 @@ from fleet.core.text.environment import for_others
 from fleet.machines.ssh.host_certificate import CERTIFICATE
 from fleet.machines.ssh.host_keys import (
     SSH_PORT,
-    Entry,
-    Known,
+    KnownHostKeys,
+    KnownHostsLine,
     UnknownKeyError,
     algorithms,
     judge,
     parse,
     revoked_keys,
 )
-from fleet.machines.ssh.keys import Agent, Offers
+from fleet.machines.ssh.keys import KeyAgent, Offers
 from fleet.machines.ssh.metered import Metered
-from fleet.machines.ssh.settings import Settings
+from fleet.machines.ssh.settings import SshSettings
 from fleet.system.programs import end_group
 
 FAMILIES = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
@@ -50,7 +50,7 @@ class LoginError(Exception):
         self.hint = hint
 
 
-class Line:
+class SshLine:
     """What an ssh connection runs over: a socket or a channel. Close it."""
 
     def __init__(
@@ -82,7 +82,7 @@ class Line:
             self._said.close()
 
 
-def dial(settings: Settings) -> Line:
+def dial(settings: SshSettings) -> SshLine:
     """To the first of the name's addresses that answers. Raises OSError, TimeoutError."""
     last: OSError = OSError(f"{settings.host} has no address")
     for family, kind, protocol, _, address in socket.getaddrinfo(
@@ -100,11 +100,11 @@ def dial(settings: Settings) -> Line:
             continue
         # With its zone, where it is one of a link: that is a part of the name in known_hosts.
         ip, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
-        return Line(found, ip)
+        return SshLine(found, ip)
     raise last
 
 
-def proxied(command: str) -> Line:
+def proxied(command: str) -> SshLine:
     """Run as ssh runs a ProxyCommand: by the user's shell."""
     ours, theirs = socket.socketpair()
     said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the line
@@ -124,13 +124,13 @@ def proxied(command: str) -> Line:
         raise
     finally:
         theirs.close()
-    return Line(ours, process=process, said=said)
+    return SshLine(ours, process=process, said=said)
 
 
-def log_in(line: Line, settings: Settings) -> Transport:
+def log_in(line: SshLine, settings: SshSettings) -> SshTransport:
     """Raises UnknownKeyError, LoginError, and what paramiko raises for a connection that breaks."""
     known = known_of(settings, line.ip)
-    transport = Transport(line.way)
+    transport = SshTransport(line.way)
     try:
         transport.ask_for(settings, known)
         transport.banner_timeout = transport.auth_timeout = settings.connect_seconds
@@ -164,9 +164,9 @@ def _library() -> Iterator[None]:
         ) from error
 
 
-def known_of(settings: Settings, ip: str) -> Known:
+def known_of(settings: SshSettings, ip: str) -> KnownHostKeys:
     """From the files as they are now. Raises LoginError where RevokedHostKeys cannot be read: then ssh trusts nobody."""
-    entries: list[Entry] = []
+    entries: list[KnownHostsLine] = []
     for each in settings.known_hosts:
         # A file that cannot be read says nothing, as for ssh.
         with contextlib.suppress(OSError):
@@ -179,7 +179,7 @@ def known_of(settings: Settings, ip: str) -> Known:
             raise LoginError(f"RevokedHostKeys {settings.revoked}: {error}") from None
     name = settings.alias or settings.host.lower()
     looked_at = settings.check_ip and not ip.startswith("127.") and ip not in ("", "::1", name)
-    return Known(
+    return KnownHostKeys(
         tuple(entries),
         name,
         SSH_PORT if settings.alias else settings.port,
@@ -191,7 +191,7 @@ def known_of(settings: Settings, ip: str) -> Known:
     )
 
 
-class Transport(paramiko.Transport):
+class SshTransport(paramiko.Transport):
     """Keeps the host key as it was shown on the wire: of a certificate the library keeps the bare key."""
 
     shown = b""
@@ -206,7 +206,7 @@ class Transport(paramiko.Transport):
         """The other side may send so many bytes from now on."""
         self._meter.allow(count)
 
-    def ask_for(self, settings: Settings, known: Known) -> None:
+    def ask_for(self, settings: SshSettings, known: KnownHostKeys) -> None:
         """Raises LoginError where the library has none of the algorithms that are allowed."""
         can = self.get_security_options()
         keys = algorithms(known, settings.host_key_algorithms)
@@ -243,7 +243,7 @@ def _common(keyword: str, wanted: Sequence[str], known: Sequence[str]) -> tuple[
     return found
 
 
-def _authenticate(transport: paramiko.Transport, settings: Settings) -> None:
+def _authenticate(transport: paramiko.Transport, settings: SshSettings) -> None:
     agent, why = _agent_at(settings.agent)
     keys: Sequence[AgentKey] = agent.get_keys() if agent is not None else ()
     offers = Offers(settings, keys)
@@ -262,12 +262,12 @@ def _authenticate(transport: paramiko.Transport, settings: Settings) -> None:
     )
 
 
-def _agent_at(path: str) -> tuple[Agent | None, str]:
+def _agent_at(path: str) -> tuple[KeyAgent | None, str]:
     """And why there is none, where there should be."""
     if not path:
         return None, ""
     try:
-        return Agent(path), ""
+        return KeyAgent(path), ""
     except (OSError, paramiko.SSHException) as error:
         return None, f"; the agent at {path} does not answer ({error})"
 

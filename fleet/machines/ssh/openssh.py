@@ -19,9 +19,9 @@ from pathlib import Path
 from fleet.core.records.errors import UsageError
 from fleet.core.text.environment import for_others
 from fleet.core.text.paths import expanded
-from fleet.machines.access import Access, Address
+from fleet.machines.access import SshAccess, SshAddress
 from fleet.machines.ssh import plain_config
-from fleet.machines.ssh.settings import Here, Printed, Settings, printed, settings, unknown
+from fleet.machines.ssh.settings import Here, Printed, SshSettings, printed, settings, unknown
 from fleet.system import programs
 from fleet.system.programs import first
 
@@ -45,7 +45,7 @@ def here() -> Here:
     return Here(person.pw_dir, person.pw_name, person.pw_uid, socket.gethostname(), dict(os.environ))
 
 
-def asked(address: Address, access: Access, jumps: Sequence[str] = ()) -> Settings:
+def asked(address: SshAddress, access: SshAccess, jumps: Sequence[str] = ()) -> SshSettings:
     """How this machine is reached. `jumps`: those that come before the ones of its own configuration, as of `ssh -J`.
 
     For a thread without an event loop. Raises UsageError, with ssh's own words where it refuses the configuration, and
@@ -67,7 +67,7 @@ def asked(address: Address, access: Access, jumps: Sequence[str] = ()) -> Settin
 
 
 @contextmanager
-def named(access: Access, me: Here) -> Iterator[list[str]]:
+def named(access: SshAccess, me: Here) -> Iterator[list[str]]:
     """The words that have ssh read what it should; none where it does so by itself."""
     if access.config:
         yield ["-F", str(existing(access.config))]
@@ -94,7 +94,7 @@ def elsewhere(me: Here) -> Path | None:
     return None if home.resolve() == Path(me.home).resolve() else home / ".ssh"
 
 
-def text(access: Access, me: Here, first: Sequence[str] = ()) -> str:
+def text(access: SshAccess, me: Here, first: Sequence[str] = ()) -> str:
     """An ssh_config(5) that reads what `access` names, or the user's own and the system's; `first` overrides both.
 
     Raises UsageError where these files include others by names that ssh would look up elsewhere from here.
@@ -123,7 +123,7 @@ def _refuse_moved(file: Path) -> None:
             )
 
 
-def _words(address: Address, access: Access, jumps: Sequence[str]) -> list[str]:
+def _words(address: SshAddress, access: SshAccess, jumps: Sequence[str]) -> list[str]:
     words = ["-l", address.user] if address.user else []
     words += ["-p", str(address.port)] if address.port else []
     words += ["-J", ",".join(jumps)] if jumps else []

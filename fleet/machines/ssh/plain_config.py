@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fleet.core.records.errors import ConfigError, UsageError
 from fleet.core.text.paths import expanded
-from fleet.machines.access import Access, Address
+from fleet.machines.access import SshAccess, SshAddress
 from fleet.machines.ssh.keywords import LEFT_ALONE
 from fleet.machines.ssh.patterns import listed
 from fleet.machines.ssh.settings import Here, Printed
@@ -94,7 +94,7 @@ def lines(file: Path) -> Iterator[tuple[int, list[str]]]:
         yield number, [keyword, rest[found.end() :]] if keyword.lower() in RAW else [keyword, *arguments]
 
 
-def read(address: Address, access: Access, jumps: Sequence[str], here: Here) -> Printed:
+def read(address: SshAddress, access: SshAccess, jumps: Sequence[str], here: Here) -> Printed:
     """As `ssh -G` would print it. Raises ConfigError with every line that is not plain."""
     found: dict[str, tuple[str, ...]] = {"host": (address.host,)}
     if address.user:

@@ -19,7 +19,7 @@ CONNECT_SECONDS = 20.0
 """Where the configuration has no ConnectTimeout."""
 ALIVE_SECONDS = 15
 """Where it has no ServerAliveInterval."""
-Family = Literal["any", "inet", "inet6"]
+AddressFamily = Literal["any", "inet", "inet6"]
 _ON = ("yes", "true", "unbound", "host-bound")
 _OFF = ("no", "false", "off")
 
@@ -35,7 +35,7 @@ class Here(Struct, frozen=True):
     environment: Mapping[str, str] = {}
 
 
-class Settings(Struct, frozen=True):
+class SshSettings(Struct, frozen=True):
     """How one machine is reached."""
 
     name: str
@@ -44,7 +44,7 @@ class Settings(Struct, frozen=True):
     """Where it is: a name for the resolver, or an address."""
     port: int
     user: str
-    family: Family = "any"
+    family: AddressFamily = "any"
     bind: str = ""
     """The address that connections are made from; empty: any."""
     connect_seconds: float = CONNECT_SECONDS
@@ -126,7 +126,7 @@ def unknown(told: Printed, defaults: Printed) -> tuple[str, ...]:
     )
 
 
-def settings(told: Printed, here: Here, unheard_of: Sequence[str] = ()) -> Settings:
+def settings(told: Printed, here: Here, unheard_of: Sequence[str] = ()) -> SshSettings:
     """Raises UsageError with all that fleet cannot do as the configuration wants, by keyword, and the remedy."""
     name = told.one("host")
     problems = [*_refused(told), *(f"{each} is a keyword that fleet does not know" for each in unheard_of)]
@@ -149,11 +149,11 @@ def settings(told: Printed, here: Here, unheard_of: Sequence[str] = ()) -> Setti
         for path in _files(told, keyword, here, problems)
     )
     family = told.one("addressfamily", "any")
-    if family not in get_args(Family):
+    if family not in get_args(AddressFamily):
         problems.append(f"addressfamily {family} is none of any, inet and inet6")
     if problems:
         raise refusal(name, problems)
-    return Settings(
+    return SshSettings(
         name=name,
         host=told.one("hostname", name),
         port=int(told.one("port", "22")),

@@ -1,4 +1,4 @@
-"""The controllers of workloads: what replaces a pod that goes, and when.
+"""The controllers of workloads: they replace pods that go.
 
 A ReplicaSet (and what is like it) makes a pod the moment another gets its deletionTimestamp; a StatefulSet once
 the old one is gone, under its name; a Job after its backoff; a DaemonSet and a static pod on the same node once
@@ -35,11 +35,11 @@ FRESH: Mapping[str, Any] = {
     "gone_by": None,
     "stuck": "",
 }
-"""Of a pod that has just been made."""
+"""The condition of a pod that has just been created."""
 ALIKE = frozenset({"ReplicaSet", "ReplicationController", "Job"})
-"""Owners whose pods all come from one template."""
+"""Kinds of owners whose pods all come from one template."""
 COUNTED = frozenset({"Job", "StatefulSet", "DaemonSet", "Node"})
-"""Kinds that are not simply kept at a number of pods, each with a way of its own."""
+"""Kinds of owners that are not simply kept at a number of pods."""
 
 
 class SavedControllers(Struct, frozen=True):
@@ -62,19 +62,19 @@ class Controllers:
         self._timeline = timeline
         self._rng = rng
         self._active: dict[WorkloadKey, int] = {}
-        """Pods that count as there: not finished, not being deleted."""
+        """Pods that count as present: not finished, not being deleted."""
         self._ready: dict[WorkloadKey, int] = {}
         self._templates: dict[WorkloadKey, Pod] = {}
         self._leavers: dict[WorkloadKey, list[Pod]] = {}
-        """Pods that are to be replaced by such as they were, until `settle`."""
+        """Pods that `settle` is to replace by equal ones."""
         self._implied: dict[WorkloadKey, int] = {}
-        """Replicas of workloads that the snapshot lacks: those that were there."""
+        """Replicas of workloads that the snapshot lacks: as many as it has pods of them."""
         self.behind: dict[WorkloadKey, None] = {}
-        """Workloads whose number of pods is to be looked at, by `settle`."""
+        """Workloads whose number of pods `settle` is to correct."""
         self.lost: list[Pod] = []
-        """Pods that are gone and come again under a name or on a node of their own."""
+        """Pods that are gone and come back under their own name or on their own node."""
         self.unready: dict[WorkloadKey, None] = {}
-        """Workloads whose count of ready pods may be old, since somebody last emptied it."""
+        """Workloads whose count of ready pods may be out of date. Whoever writes them empties the set."""
         for template in saved.templates if saved else ():
             key = controller_of(template)
             assert key is not None
@@ -93,7 +93,7 @@ class Controllers:
         )
 
     def settle(self) -> None:
-        """Makes and deletes pods until the numbers are right."""
+        """Creates and deletes pods until every workload has as many as it wants."""
         lost, self.lost = self.lost, []
         for pod in lost:
             self._make_again(pod)
@@ -102,27 +102,27 @@ class Controllers:
             self._keep_number(key)
 
     def scale(self, key: WorkloadKey) -> None:
-        """Its replicas were changed."""
+        """Notes that the replicas of a workload were changed."""
         if key.kind == "StatefulSet":
             self._scale_set(key)
         elif key.kind != "Deployment":
             self.behind[key] = None
 
     def start_over(self, key: WorkloadKey) -> None:
-        """A Job's backoff is over."""
+        """Lets a Job start a pod again after its backoff."""
         job = self._objects.workloads.get(key)
         if job is None or self._active.get(key, 0) < job.replicas:
             self._make(key, self._fresh_name(key))
 
     def start_daemons(self, node: str) -> None:
-        """A pod of each DaemonSet of which only pods are known, on a node that has come."""
+        """Starts a pod of each DaemonSet of which only pods are known, on a node that has joined."""
         for key in list(self._templates):
             workload = self._objects.workloads.get(key)
             if key.kind == "DaemonSet" and (workload is None or workload.daemon is None):
                 self.start_daemon(key, node)
 
     def start_daemon(self, key: WorkloadKey, node: str) -> None:
-        """A pod of the DaemonSet, on this node."""
+        """Starts a pod of the DaemonSet on this node."""
         workload = self._objects.workloads.get(key)
         owner = Owner("DaemonSet", key.name, workload.uid if workload is not None else "")
         template = self._templates.get(key) or Pod(
@@ -131,7 +131,7 @@ class Controllers:
         self._make(key, self._fresh_name(key), node, template)
 
     def write(self, key: WorkloadKey) -> None:
-        """Brings the workload's count of ready pods up to date, and that of its owner."""
+        """Writes the workload's count of ready pods, and that of its owner."""
         workload = self._objects.workloads.get(key)
         if workload is None:
             return
@@ -221,7 +221,7 @@ class Controllers:
         return pod.uid in self._objects.ill
 
     def _wants(self, daemonset: WorkloadKey, name: str) -> bool:
-        """The DaemonSet starts a pod in the place of one that is gone."""
+        """Starts a pod of a DaemonSet in the place of one that is gone."""
         node, workload = self._objects.nodes.get(name), self._objects.workloads.get(daemonset)
         asks = workload.daemon if workload is not None else None
         return node is not None and (asks is None or asks.place(node) is DaemonSetFit.RUN)
@@ -275,7 +275,7 @@ class Controllers:
         self._create(template, name, labels, node, ill)
 
     def _create(self, template: Pod, name: str, labels: dict[str, str], node: str, ill: bool = False) -> None:
-        """The scheduler binds it in the same moment, which is told once; else it waits."""
+        """Creates a pod. If the scheduler binds it at once there is one event for both; otherwise the pod waits."""
         uid = f"{self._rng.getrandbits(128):032x}"
         if ill:
             self._objects.ill.add(uid)

@@ -1,4 +1,5 @@
-"""The DaemonSet controller: a pod of each DaemonSet on the nodes that it wants, as their labels and taints change."""
+"""The DaemonSet controller: keeps a pod of each DaemonSet on the nodes that the DaemonSet selects, as labels and
+taints change."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from fleet.model.objects import Objects, WorkloadKey, controller_of
 
 
 class Daemons:
-    """For DaemonSets whose template is known; pods of others stay where a snapshot shows them."""
+    """Handles DaemonSets whose template is known. Pods of others stay where a snapshot shows them."""
 
     def __init__(self, objects: Objects, controllers: Controllers) -> None:
         self._objects = objects
@@ -22,14 +23,14 @@ class Daemons:
         objects.node_listeners.append(self._node_changed)
 
     def put(self, daemonset: Workload) -> None:
-        """A new DaemonSet, or another template of one that is there."""
+        """Adds a DaemonSet, or changes the template of one that is there."""
         self._objects.put_workload(daemonset)
         self._keys[_key(daemonset)] = None
         for node in list(self._objects.nodes.values()):
             self._settle(daemonset, node)
 
     def drop(self, daemonset: Workload) -> None:
-        """Its pods go with it."""
+        """Removes the DaemonSet, and its pods with it."""
         self._objects.drop_workload(daemonset)
         key = _key(daemonset)
         self._keys.pop(key, None)
@@ -58,7 +59,7 @@ class Daemons:
 
 
 def _asked_of(node: Node) -> tuple[object, ...]:
-    """What DaemonSets go by, without the taints that all of them tolerate or that keep nobody away."""
+    """Returns what DaemonSets decide by, without the taints that all of them tolerate or that keep no pod away."""
     taints = (each for each in node.taints if each.effect != "PreferNoSchedule")
     return node.labels, *(each for each in taints if not each.key.startswith(STATE))
 

@@ -23,14 +23,14 @@ SCALELESS = {
 
 
 class BudgetCounts:
-    """What a budget's pods are now."""
+    """How many pods a budget matches now, and how many of them are healthy."""
 
     __slots__ = ("healthy", "owners", "total")
 
     def __init__(self) -> None:
         self.total = 0
         self.healthy = 0
-        """Ready, and not being deleted."""
+        """Pods that are Ready and not being deleted."""
         self.owners: Counter[WorkloadKey] = Counter()
 
 
@@ -41,12 +41,12 @@ class DisruptionController:
         self._covering: dict[PodRef, tuple[PodRef, ...]] = {}
         self._matches: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[PodRef, ...]] = {}
         self._matched: dict[WorkloadKey, tuple[dict[str, str], tuple[PodRef, ...]]] = {}
-        """The labels of a workload's last pod, and the budgets that match them."""
+        """The labels of a workload's last pod, with the budgets that match these labels."""
         self._by_label: dict[tuple[str, str, str], dict[PodRef, None]] = {}
-        """By namespace and a label that the selector needs; without both where it needs none."""
+        """Budgets by namespace and a label that their selector needs; without the label if the selector needs none."""
         self._of_owner: dict[WorkloadKey, set[PodRef]] = {}
         self.dirty: dict[PodRef, None] = {}
-        """Budgets whose status may be old, since somebody last emptied it."""
+        """Budgets whose status may be out of date. Whoever writes them empties the set."""
         for ref, budget in objects.budgets.items():
             self._tallies[ref] = BudgetCounts()
             self._list(ref, budget)
@@ -55,11 +55,11 @@ class DisruptionController:
         objects.pod_listeners.append(self._pod_changed)
 
     def covering(self, pod: PodRef) -> tuple[PodRef, ...]:
-        """The budgets that match a pod."""
+        """Returns the budgets that match a pod."""
         return self._covering.get(pod, ())
 
     def budget_changed(self, ref: PodRef) -> None:
-        """It was made, changed or deleted: its namespace is counted anew."""
+        """Counts the budget's namespace anew after the budget was created, changed or deleted."""
         namespace = ref.namespace
         refs = [each for each in self._objects.budgets if each.namespace == namespace]
         for shelf in [shelf for shelf in self._by_label if shelf[0] == namespace]:
@@ -78,13 +78,13 @@ class DisruptionController:
             self.dirty[ref] = None
 
     def scaled(self, key: WorkloadKey) -> None:
-        """Its budgets expect another number of pods now."""
+        """Marks the budgets of a workload whose number of replicas has changed."""
         for ref in sorted(self._of_owner.get(key, ())):
             if ref in self._tallies:
                 self.dirty[ref] = None
 
     def write(self, ref: PodRef) -> None:
-        """Brings the status of a budget up to date."""
+        """Writes the budget's status."""
         budget = self._objects.budgets.get(ref)
         if budget is None:
             return
@@ -108,7 +108,8 @@ class DisruptionController:
             self._objects.put_budget(new)
 
     def _expect(self, budget: Budget, tally: BudgetCounts) -> tuple[int, int, str]:
-        """Expected pods, healthy pods wanted, and why it cannot be told."""
+        """Returns the expected pods, the healthy pods that the budget wants, and why these cannot be computed (empty
+        if they can)."""
         least, most = budget.min_available, budget.max_unavailable
         if isinstance(least, int):
             return tally.total, least, ""
@@ -128,7 +129,7 @@ class DisruptionController:
         return expected, max(0, expected - share(most, expected)), ""
 
     def _scale(self, key: WorkloadKey, tally: BudgetCounts) -> int:
-        """Replicas that are wanted. A workload that is not known has those that are there."""
+        """Returns how many replicas a workload wants. One that is not known wants those that are there."""
         workload = self._objects.workloads.get(key)
         return tally.owners[key] if workload is None else workload.replicas
 
@@ -143,7 +144,8 @@ class DisruptionController:
         self._count(pod, key, self._cover(ref, key, pod), 1)
 
     def _cover(self, ref: PodRef, key: WorkloadKey | None, pod: Pod) -> tuple[PodRef, ...]:
-        """Pods of one workload have the same labels object, as they come from one template."""
+        """Returns the budgets that match the labels. Pods of one workload share the labels object, as they come from
+        one template."""
         known = self._matched.get(key) if key is not None else None
         if known is not None and known[0] is pod.labels:
             found = known[1]

@@ -12,7 +12,7 @@ from fleet.model.refused_patch import RefusedPatch
 SEVERAL = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
 VIOLATES = "Cannot evict pod as it would violate the pod's disruption budget."
 PROCESSING_SECONDS = 10.0
-"""Retry-After where a budget's status is older than its spec."""
+"""The Retry-After in seconds if a budget's status is older than its spec."""
 
 
 def granted(objects: Objects, disruption: DisruptionController, action: Evict, looks: bool) -> Pod:

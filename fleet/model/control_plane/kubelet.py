@@ -1,4 +1,5 @@
-"""The kubelets of all nodes: pods start, stop, stay through a reboot; and what is said of a node not heard of."""
+"""The kubelets of all nodes: they start and stop pods, and keep them through a reboot. Also what the node controller
+does with a node that does not report."""
 
 from __future__ import annotations
 
@@ -26,16 +27,17 @@ class Kubelets:
         self._timeline = timeline
         self._rng = rng
         self.away: dict[str, int] = {}
-        """Nodes whose kubelet does not run, and which time it is (numbers grow)."""
+        """Nodes whose kubelet does not run, each with a number that grows with every boot."""
         self.outages = 0
         self.unregistered: dict[str, tuple[Node, Machine]] = {}
-        """Machines that live on while their Node object is gone, and how it was; they register when their kubelet starts."""
+        """Machines whose Node object was deleted, each with that object. They register again when their kubelet
+        starts."""
         self.listeners: list[Callable[[str, bool], None]] = []
-        """Told of each node whose machine goes down, or is up again."""
+        """Called for each node whose machine goes down, or is up again."""
         objects.pod_listeners.append(self._pod_changed)
 
     def begin(self) -> None:
-        """Takes up what a snapshot shows under way: pods that start or stop, nodes that are not heard of."""
+        """Continues what a snapshot shows under way: pods that start or stop, nodes that do not report."""
         for node in self._objects.nodes.values():
             if node.ready is None:
                 self._leave(node.name)
@@ -48,7 +50,7 @@ class Kubelets:
                 self._start(pod)
 
     def down(self, name: str) -> None:
-        """The machine goes down: its pods are not Ready; its node is called Unknown only after a while."""
+        """Takes the machine down. Its pods are not Ready at once; the node is set to Unknown only after a while."""
         if name in self.away:
             return
         self._leave(name)
@@ -62,7 +64,7 @@ class Kubelets:
             self._timeline.add(self._objects.now + grace, "unheard", name, str(self.away[name]))
 
     def up(self, name: str) -> None:
-        """The kubelet runs again: what was to stop is gone, the rest starts again in place."""
+        """Starts the kubelet again: pods that were to stop are gone, the others start again in place."""
         self.away.pop(name, None)
         self._tell(name, True)
         for ref in self._objects.pods_on(name):
@@ -73,7 +75,7 @@ class Kubelets:
                 self._start(pod, again=pod.phase == "Running")
 
     def not_ready(self, name: str) -> None:
-        """The kubelet is heard of, and runs no pods."""
+        """Lets the kubelet report without running pods."""
         self._leave(name)
         self._tolerate(name)
 
@@ -85,7 +87,7 @@ class Kubelets:
         self._tolerate(name)
 
     def given_up(self, name: str, outage: str) -> None:
-        """The pods of a node that stays away are deleted; they stay Terminating, since nobody stops them."""
+        """Deletes the pods of a node that stays away. They stay Terminating, since no kubelet stops them."""
         if self.away.get(name) != int(outage):
             return
         for ref in self._objects.pods_on(name):
@@ -107,20 +109,21 @@ class Kubelets:
             self._end(pod)
 
     def node_gone(self, node: Node) -> None:
-        """Its pods are removed with it."""
+        """Removes the node, and its pods with it."""
         self.away.pop(node.name, None)
         self._tell(node.name, False)
         for ref in self._objects.pods_on(node.name):
             self._objects.drop_pod(self._objects.pods[ref])
 
     def forgotten(self, node: Node, machine: Machine) -> None:
-        """The Node object is gone, and its pods with it; the machine is not."""
+        """Removes the Node object and its pods. The machine lives on."""
         self.unregistered[node.name] = (node, machine)
         for ref in self._objects.pods_on(node.name):
             self._objects.drop_pod(self._objects.pods[ref])
 
     def register(self, name: str, uid: str) -> bool:
-        """The kubelet of a machine without a Node object starts: a new one, without anybody's marks, and a Machine in which
+        """The kubelet of a machine without a Node object starts: a new one, without anybody's marks, and a Machine in
+        which
         nobody has asked for anything. False: there is no such machine."""
         known = self.unregistered.pop(name, None)
         if known is None:
@@ -165,7 +168,7 @@ class Kubelets:
         self._timeline.add(self._objects.now + delay, "stopped", pod.namespace, pod.name, pod.uid)
 
     def _end(self, pod: Pod) -> None:
-        """A pod with finalizers stays, with its containers stopped."""
+        """Ends the pod. One with finalizers stays, with its containers stopped."""
         if not pod.finalizers:
             self._objects.drop_pod(pod)
         elif pod.ready:

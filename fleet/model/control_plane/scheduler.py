@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
 
-from fleet.core.capacity.taken import Taken
-from fleet.core.capacity.topology import Judge, Neighbours
+from fleet.core.capacity.node_usage import NodeUsage
+from fleet.core.capacity.topology import PlacementCheck, TopologyCounts
 from fleet.core.objects.demand import Demand
 from fleet.core.objects.node import Node, Resources
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.model.objects import Objects, WorkloadKey, controller_of
 
 CANDIDATES = 4
-"""Nodes looked at to find one without a pod of the same workload."""
+"""How many nodes are tried to find one without a pod of the same workload."""
 TRIES = 32
-"""Nodes looked at, emptiest first, before all of them are."""
+"""How many nodes are tried, emptiest first, before all of them are."""
 
 
-class NodeRoom(Taken):
-    """What of a node is taken, and how full that makes it."""
+class NodeRoom(NodeUsage):
+    """What pods take of a node, and how full the node is."""
 
     __slots__ = ("level", "size")
 
@@ -30,7 +30,7 @@ class NodeRoom(Taken):
         super().__init__()
         self.size = size
         self.level = 0.0
-        """The fullest of cpu, memory and pods, from 0 to 1."""
+        """The highest of the shares of cpu, memory and pods that are taken, from 0 to 1."""
 
     def take(self, pod: Pod, sign: int = 1) -> None:
         super().take(pod, sign)
@@ -44,18 +44,19 @@ class NodeRoom(Taken):
 
 
 class NodeShelf:
-    """The nodes that suit one demand, and the pods of it that wait for room."""
+    """The nodes that fit one kind of demand, and the pods with that demand that wait for capacity."""
 
     def __init__(self, demand: Demand) -> None:
         self.demand = demand
         self.listed: dict[str, tuple[int, float]] = {}
-        """The entry that counts for a node: never above its true level."""
+        """The entry that counts for a node. Its level is never above the true one."""
         self.heap: list[tuple[int, float, str]] = []
         self.full: set[Resources] = set()
-        """Sizes that fit nowhere, until room appears."""
+        """Sizes that fit nowhere until capacity appears."""
         self.waiting: dict[Resources, dict[PodRef, int]] = {}
         self.picky = False
-        """One that has waited minds its neighbours, or ports: a node without new room may suit it now."""
+        """True if a waiting pod depends on its neighbours, or on host ports: a node without new capacity may fit it
+        now."""
 
     def list(self, name: str, dislikes: int, level: float) -> None:
         self.listed[name] = (dislikes, level)
@@ -71,16 +72,16 @@ class Scheduler:
         self._rooms: dict[str, NodeRoom] = {}
         self._shelves: dict[Demand, NodeShelf] = {}
         self._spread: dict[tuple[str, WorkloadKey], int] = {}
-        self._neighbours = Neighbours()
+        self._neighbours = TopologyCounts()
         self._placeholders: dict[str, dict[PodRef, Pod]] = {}
-        """By node: pods of negative priority, which make way for others."""
+        """Pods of negative priority, by node. They are preempted by others."""
         self.gained: dict[str, None] = {}
-        """Nodes where room appeared for pods that wait, until `settle`."""
+        """Nodes with new capacity for waiting pods, until `settle`."""
         self._queued = 0
         self._arrivals = 0
         for node in objects.nodes.values():
             self._rooms[node.name] = NodeRoom(node.allocatable)
-            self._neighbours.see_node(node)
+            self._neighbours.upsert_node(node)
         for pod in objects.pods.values():
             if _occupies(pod):
                 self._take(pod, controller_of(pod), 1)
@@ -93,20 +94,20 @@ class Scheduler:
         objects.node_listeners.append(self._node_changed)
 
     def choose(self, pod: Pod) -> str:
-        """The node that the pod would be bound to now; empty if it fits nowhere."""
+        """Returns the node that the pod would be bound to now; empty if the pod fits nowhere."""
         if pod.stuck == "gated":
             return ""
         shelf = self._shelf(pod)
         if pod.requests in shelf.full:
             return ""
-        judge = self._neighbours.judge(pod)
+        judge = self._neighbours.check(pod)
         chosen = self._best(shelf, pod, judge) or self._any(shelf, pod, judge)
         if not chosen and not self._picky(pod):
             shelf.full.add(pod.requests)
         return chosen
 
     def wait(self, pod: Pod) -> None:
-        """The pod is bound when room appears; one with a scheduling gate never is."""
+        """Queues the pod until capacity appears. A pod with a scheduling gate is never bound."""
         if pod.stuck == "gated":
             return
         self._arrivals += 1
@@ -116,33 +117,33 @@ class Scheduler:
         shelf.picky = shelf.picky or self._picky(pod)
 
     def victims(self, pod: Pod) -> list[Pod]:
-        """The placeholders that make way for the pod, which fits nowhere: all of one node."""
+        """Returns the placeholder pods of one node to preempt for a pod that fits nowhere."""
         if not self._placeholders or not pod.preempts or pod.placeholder or pod.stuck == "gated":
             return []
-        demand, judge = Demand.of(pod, self._objects.bound), self._neighbours.judge(pod)
+        demand, judge = Demand.of(pod, self._objects.bound), self._neighbours.check(pod)
         for name, there in self._placeholders.items():
             node = self._objects.nodes.get(name)
-            if node is not None and demand.suits(node):
+            if node is not None and demand.fits_now(node):
                 standing = sorted(there.values(), key=lambda each: (each.priority, each.ref))
                 if going := self._cleared(pod, node, standing, judge):
                     return going
         return []
 
-    def _cleared(self, pod: Pod, node: Node, standing: list[Pod], judge: Judge) -> list[Pod]:
-        """So many of these as have to go from the node for the pod to fit; empty where all of them are not enough."""
+    def _cleared(self, pod: Pod, node: Node, standing: list[Pod], judge: PlacementCheck) -> list[Pod]:
+        """Returns those of the pods that must leave the node for the pod to fit; none if all of them are not enough."""
         rest = self._rooms[node.name].copied()
         going: list[Pod] = []
         try:
             for each in standing:
                 rest.take(each, -1)
-                self._neighbours.take(each, -1)
+                self._neighbours.count_pod(each, -1)
                 going.append(each)
                 if rest.fits(pod, node.allocatable) and judge.allows(node):
                     return going
             return []
         finally:
             for each in going:
-                self._neighbours.take(each, 1)
+                self._neighbours.count_pod(each, 1)
 
     def _may_come(self, pod: Pod) -> bool:
         """One for which the real scheduler has found no node, though this one finds one, waits for what is not known
@@ -150,11 +151,11 @@ class Scheduler:
         return pod.stuck != "unschedulable" or not self.choose(pod)
 
     def _picky(self, pod: Pod) -> bool:
-        """More than room decides where it can be."""
-        return bool(pod.ports or self._neighbours.judge(pod).minds)
+        """Returns whether more than capacity decides where the pod can run."""
+        return bool(pod.ports or self._neighbours.check(pod).constrained)
 
     def settle(self) -> None:
-        """Binds waiting pods to what room has appeared."""
+        """Binds waiting pods to the capacity that has appeared."""
         gained, self.gained = self.gained, {}
         for shelf in sorted(self._shelves.values(), key=self._only_placeholders):
             if not shelf.waiting:
@@ -165,7 +166,7 @@ class Scheduler:
                     self._bind_waiting(shelf, asked)
 
     def _only_placeholders(self, shelf: NodeShelf) -> bool:
-        """They come after all others."""
+        """Returns the nodes with a PreferNoSchedule taint, which come after all others."""
         if not self._placeholders:
             return False
         waiting = (ref for refs in shelf.waiting.values() for ref in refs)
@@ -180,8 +181,8 @@ class Scheduler:
             elif not shelf.picky:
                 return
 
-    def _best(self, shelf: NodeShelf, pod: Pod, judge: Judge) -> str:
-        """The emptiest that fits, rather one of the first few that has no pod of the same workload."""
+    def _best(self, shelf: NodeShelf, pod: Pod, judge: PlacementCheck) -> str:
+        """Returns the emptiest node that fits, preferably one of the first few that has no pod of the same workload."""
         key = controller_of(pod)
         looked: list[tuple[int, float, str]] = []
         first = chosen = ""
@@ -211,8 +212,8 @@ class Scheduler:
             heappush(shelf.heap, entry)
         return chosen or first
 
-    def _any(self, shelf: NodeShelf, pod: Pod, judge: Judge) -> str:
-        """The best of all nodes."""
+    def _any(self, shelf: NodeShelf, pod: Pod, judge: PlacementCheck) -> str:
+        """Returns the best of all nodes."""
         found = min(
             (
                 (entry[0], self._rooms[name].level, name)
@@ -223,9 +224,11 @@ class Scheduler:
         )
         return found[2] if found else ""
 
-    def _fits(self, pod: Pod, name: str, judge: Judge) -> bool:
+    def _fits(self, pod: Pod, name: str, judge: PlacementCheck) -> bool:
         room = self._rooms[name]
-        return room.fits(pod, room.size) and (not judge.minds or judge.allows(self._objects.nodes[name]))
+        return room.fits(pod, room.size) and (
+            not judge.constrained or judge.allows(self._objects.nodes[name])
+        )
 
     def _shelf(self, pod: Pod) -> NodeShelf:
         demand = Demand.of(pod, self._objects.bound)
@@ -233,7 +236,7 @@ class Scheduler:
         if shelf is None:
             shelf = self._shelves[demand] = NodeShelf(demand)
             for node in self._objects.nodes.values():
-                if demand.suits(node):
+                if demand.fits_now(node):
                     shelf.list(node.name, demand.dislikes(node), self._rooms[node.name].level)
         return shelf
 
@@ -241,7 +244,7 @@ class Scheduler:
         room = self._rooms.get(pod.node)
         if room is not None:
             room.take(pod, sign)
-        self._neighbours.take(pod, sign)
+        self._neighbours.count_pod(pod, sign)
         if pod.placeholder:
             there = self._placeholders.setdefault(pod.node, {})
             if sign > 0:
@@ -262,7 +265,7 @@ class Scheduler:
         before, after = old is not None and _occupies(old), new is not None and _occupies(new)
         if before and after and old is not None and new is not None and new.deleting and not old.deleting:
             # Its room is still taken; a spread counts it no more.
-            self._neighbours.delete(new)
+            self._neighbours.count_deleting(new)
             if self._queued:
                 self.gained[new.node] = None
         elif after and not before:
@@ -274,8 +277,8 @@ class Scheduler:
             if old.node in self._rooms:
                 self._gain(old.node)
         elif old is not None and new is not None and before and old.labels != new.labels:
-            self._neighbours.take(old, -1)
-            self._neighbours.take(new, 1)
+            self._neighbours.count_pod(old, -1)
+            self._neighbours.count_pod(new, 1)
         if old is not None and not old.node and (new is None or new.node or new.deleting):
             self._leave(ref, old)
 
@@ -311,18 +314,18 @@ class Scheduler:
         if new is None:
             assert old is not None
             del self._rooms[old.name]
-            self._neighbours.lose_node(old.name)
+            self._neighbours.delete_node(old.name)
             self.gained.pop(old.name, None)
             for shelf in self._shelves.values():
                 shelf.listed.pop(old.name, None)
             return
-        self._neighbours.see_node(new)
+        self._neighbours.upsert_node(new)
         room = self._rooms.get(new.name) or self._measure(new)
         if room.size != new.allocatable:
             room.size = new.allocatable
             room.measure()
         for shelf in self._shelves.values():
-            if shelf.demand.suits(new):
+            if shelf.demand.fits_now(new):
                 entry = (shelf.demand.dislikes(new), room.level)
                 if shelf.listed.get(new.name) != entry:
                     shelf.list(new.name, *entry)

@@ -1,4 +1,4 @@
-"""The attach/detach controller and the CSI drivers: a volume is attached where a pod uses it, and detached after.
+"""The attach/detach controller and the CSI drivers: they attach a volume where a pod uses it, and detach it afterwards.
 
 Only volumes of which a snapshot shows an attachment, or that `attachable` is told of: others need none.
 """
@@ -21,9 +21,9 @@ class AttachController:
     def __init__(self, objects: Objects, timeline: EventQueue, rng: Random) -> None:
         self.behaviour = ClusterBehaviour()
         self.claims: set[PodRef] = set()
-        """Those whose volume is attached to nodes."""
+        """Claims whose volume is attached to nodes."""
         self.stuck: dict[str, str] = {}
-        """Nodes from which no volume is detached, and what the driver says."""
+        """Nodes from which no volume is detached, each with the driver's message."""
         self._bound = {each.claim: each for each in objects.volumes.values() if each.claim is not None}
         self._objects = objects
         self._timeline = timeline
@@ -31,33 +31,33 @@ class AttachController:
         objects.pod_listeners.append(self._pod_changed)
 
     def begin(self) -> None:
-        """Takes up what a snapshot shows: what no pod of its node uses is detached."""
+        """Continues what a snapshot shows: detaches volumes that no pod of their node uses."""
         claims = (self._claim_of(each) for each in self._objects.attachments.values())
         self.claims |= {claim for claim in claims if claim is not None}
         for each in self._objects.attachments.values():
             self._leave(each)
 
     def attachable(self, claim: PodRef) -> None:
-        """The claim's volume is one that is attached to nodes, and is attached where pods use it."""
+        """Makes the claim's volume one that is attached to nodes, and attaches it where pods use it."""
         self.claims.add(claim)
         for pod in list(self._objects.pods.values()):
             self._attach(pod)
 
     def stay(self, node: str, why: str) -> None:
-        """Nothing is detached from this node any more."""
+        """Stops detaching volumes from this node."""
         self.stuck[node] = why
         for each in self._objects.attachments_on(node):
             if each.deleting:
                 self._objects.put_attachment(each, error=why)
 
     def let_go(self, node: str) -> None:
-        """Its volumes are detached again."""
+        """Detaches volumes from this node again."""
         self.stuck.pop(node, None)
         for each in self._objects.attachments_on(node):
             self._leave(each)
 
     def detached(self, name: str) -> None:
-        """The driver has answered."""
+        """Ends a detach that the driver has answered."""
         found = self._objects.attachments.get(name)
         if found is None or self._used(found):
             return
@@ -91,13 +91,14 @@ class AttachController:
             self._objects.put_attachment(attachment)
 
     def _leave(self, attachment: Attachment) -> None:
-        """It is detached a little later, should nothing use it."""
+        """Queues the detach of a volume that no pod uses any more."""
         if not self._used(attachment):
             delay = draw(self.behaviour.detach, self._rng, attachment.volume)
             self._timeline.add(self._objects.now + delay, "detached", attachment.name)
 
     def _used(self, attachment: Attachment) -> bool:
-        """By a pod of its node; where its claim is not known, by any that has claims."""
+        """Returns whether a pod of the node uses the volume. If its claim is not known, any pod that has claims
+        counts."""
         claim = self._claim_of(attachment)
         pods = (self._objects.pods[ref] for ref in self._objects.pods_on(attachment.node))
         used = {PodRef(pod.namespace, each) for pod in pods for each in pod.mounted}

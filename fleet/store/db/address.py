@@ -17,7 +17,7 @@ SHORT = 3
 """A part of a password that is shorter tells nobody anything, and hiding it would spoil the words."""
 
 
-class Address(Struct, frozen=True):
+class DatabaseAddress(Struct, frozen=True):
     kind: Literal["sqlite", "postgresql"]
     path: Path = Path()
     """Of the SQLite file."""
@@ -25,7 +25,7 @@ class Address(Struct, frozen=True):
     """Of the PostgreSQL database, as libpq takes it, with the password: not for people's eyes."""
 
     @classmethod
-    def parse(cls, text: str | Path) -> Address:
+    def parse(cls, text: str | Path) -> DatabaseAddress:
         """A path, `sqlite:///PATH`, or `postgresql://...` (`postgres://`, `postgresql+psycopg://`).
 
         Raises UsageError for any other scheme.
@@ -62,5 +62,5 @@ class Address(Struct, frozen=True):
         return sorted(forms - {""}, key=len, reverse=True)
 
 
-def missing(address: Address) -> StoreError:
+def missing(address: DatabaseAddress) -> StoreError:
     return StoreError(f"no database at {address.shown}", "name another one with --database")

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from fleet.core.records.errors import StoreError
-from fleet.store.db.address import Address
+from fleet.store.db.address import DatabaseAddress
 
 Row = tuple[Any, ...]
 
@@ -36,10 +36,10 @@ class Transaction(Protocol):
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None: ...
 
 
-class Database(Protocol):
+class SqlDatabase(Protocol):
     """One connection. Nothing of its driver is raised: only StoreError, with a hint."""
 
-    address: Address
+    address: DatabaseAddress
 
     def read(self) -> AbstractContextManager[Transaction]:
         """All that is read in it is of one moment. Does not wait for writers."""

@@ -14,12 +14,12 @@ from sqlalchemy.pool import NullPool
 
 from fleet.core.records.errors import SchemaError, StoreError
 from fleet.store.db import opening, sqlite
-from fleet.store.db.address import Address
+from fleet.store.db.address import DatabaseAddress
 
 HERE = Path(__file__).parent / "migrations"
 
 
-def migrate(address: Address) -> None:
+def migrate(address: DatabaseAddress) -> None:
     """All of it or nothing, under a lock: of two processes the second finds it done.
 
     Raises SchemaError where the database is of a version that no migration knows, StoreError as any writer does.
@@ -38,7 +38,7 @@ def migrate(address: Address) -> None:
         engine.dispose()
 
 
-def engine_of(address: Address) -> Engine:
+def engine_of(address: DatabaseAddress) -> Engine:
     if address.kind == "sqlite":
         return create_engine(
             "sqlite://", creator=lambda: opening.connect(address, create=True), poolclass=NullPool
@@ -59,7 +59,7 @@ def config(connection: Connection) -> Config:
     return found
 
 
-def _lock(address: Address, connection: Connection) -> None:
+def _lock(address: DatabaseAddress, connection: Connection) -> None:
     if address.kind == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:
@@ -68,7 +68,7 @@ def _lock(address: Address, connection: Connection) -> None:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock_key('schema')})")
 
 
-def _refusal(address: Address, error: DBAPIError) -> StoreError:
+def _refusal(address: DatabaseAddress, error: DBAPIError) -> StoreError:
     cause = error.orig
     if isinstance(cause, sqlite3.Error):
         return sqlite.refusal(address, cause)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from fleet.core.records.errors import DISK_FULL, StoreError
-from fleet.store.db.address import Address
+from fleet.store.db.address import DatabaseAddress
 from fleet.store.db.database import BUSY_SECONDS
 
 NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_FSYNC")
@@ -31,7 +31,7 @@ class Opened(NamedTuple):
         return self.full and self.frozen is None
 
 
-def opened(address: Address, create: bool, wait: float) -> Opened:
+def opened(address: DatabaseAddress, create: bool, wait: float) -> Opened:
     """Raises sqlite3.Error where the file cannot be read either, and StoreError where its last commits cannot."""
     try:
         return Opened(connect(address, create=create, wait=wait))
@@ -49,7 +49,7 @@ def opened(address: Address, create: bool, wait: float) -> Opened:
 
 
 def connect(
-    address: Address, *, create: bool, wait: float = BUSY_SECONDS, alone: bool = False
+    address: DatabaseAddress, *, create: bool, wait: float = BUSY_SECONDS, alone: bool = False
 ) -> sqlite3.Connection:
     """`alone`: with an index of the log in memory, in place of the file that is shared. Source: sqlite.org/wal.html, use of
     WAL without shared memory."""
@@ -75,7 +75,7 @@ def connect(
     return connection
 
 
-def _of_full_disk(address: Address, wait: float) -> Opened:
+def _of_full_disk(address: DatabaseAddress, wait: float) -> Opened:
     """No other fleet is at work on it, or the files that they share would be there."""
     if size(log_of(address.path)):
         return Opened(connect(address, create=False, wait=wait, alone=True), full=True)
@@ -98,7 +98,7 @@ def _writable(path: Path) -> bool:
     return all(os.access(each, os.W_OK) for each in (path, path.parent))
 
 
-def _connect_to_frozen(address: Address) -> sqlite3.Connection:
+def _connect_to_frozen(address: DatabaseAddress) -> sqlite3.Connection:
     """A file that nobody can write from here, with no other fleet at work on it: SQLite cannot make the files that
     readers in WAL mode share, and needs none where nothing changes. Source: sqlite.org/wal.html, read-only databases.
 

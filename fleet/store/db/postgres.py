@@ -15,7 +15,7 @@ from psycopg import Connection, Cursor
 from psycopg.conninfo import conninfo_to_dict
 
 from fleet.core.records.errors import NoRoomError, ReadOnlyError, StoreError
-from fleet.store.db.address import Address
+from fleet.store.db.address import DatabaseAddress
 from fleet.store.db.database import BUSY_SECONDS, Row, in_utc
 
 
@@ -37,7 +37,7 @@ class PostgresTransaction:
 
 
 class PostgresDatabase:
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: DatabaseAddress) -> None:
         """Raises StoreError where the server does not answer or refuses."""
         self.address = address
         self._lock = RLock()
@@ -97,7 +97,7 @@ class PostgresDatabase:
             raise refusal(self.address, error) from None
 
 
-def connect(address: Address, *, autocommit: bool = True) -> Connection[Row]:
+def connect(address: DatabaseAddress, *, autocommit: bool = True) -> Connection[Row]:
     asked = conninfo_to_dict(address.url)
     asked.setdefault("connect_timeout", str(BUSY_SECONDS))
     asked.setdefault("application_name", "fleet")
@@ -119,7 +119,7 @@ def _marked(sql: str) -> LiteralString:
     return sql.replace("?", "%s")
 
 
-def refusal(address: Address, error: psycopg.Error) -> StoreError:
+def refusal(address: DatabaseAddress, error: psycopg.Error) -> StoreError:
     """Source of the codes: PostgreSQL's manual, appendix A."""
     code = error.sqlstate or ""
     words = address.without_password(" ".join(str(error).split()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fleet.core.records.errors import SchemaError
-from fleet.store.db.database import Database
+from fleet.store.db.database import SqlDatabase
 
 NEWEST = "0007"
 """The newest migration in `migrations/versions`; a test compares them. Migrations count upwards."""
@@ -11,7 +11,7 @@ VERSION_TABLE = "fleet_schema"
 """Where Alembic keeps the version; under a name of ours, so that another program's database is not taken for one."""
 
 
-def version(database: Database) -> str:
+def version(database: SqlDatabase) -> str:
     """Of the schema; empty where the database is. Raises SchemaError where it is newer, or not ours."""
     tables = database.tables()
     if not tables:
@@ -36,7 +36,7 @@ def version(database: Database) -> str:
     return found
 
 
-def _stored(database: Database) -> str | None:
+def _stored(database: SqlDatabase) -> str | None:
     with database.read() as transaction:
         row = transaction.one(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608
     return None if row is None else str(row[0])

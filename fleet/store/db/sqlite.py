@@ -16,7 +16,7 @@ from typing import Any
 
 from fleet.core.records.errors import NoRoomError, ReadOnlyError, SchemaError, StoreError
 from fleet.store.db import disk
-from fleet.store.db.address import Address, missing
+from fleet.store.db.address import DatabaseAddress, missing
 from fleet.store.db.database import BUSY_SECONDS, Row, in_utc
 from fleet.store.db.opening import NO_ROOM, Opened, connect, log_of, opened, size, version
 
@@ -51,7 +51,7 @@ class SqliteTransaction:
 
 
 class SqliteDatabase:
-    def __init__(self, address: Address, *, create: bool, wait: float = BUSY_SECONDS) -> None:
+    def __init__(self, address: DatabaseAddress, *, create: bool, wait: float = BUSY_SECONDS) -> None:
         """`wait`: seconds for another writer.
 
         Raises StoreError where there is no such file (`create` False), no such folder, or no right to it.
@@ -181,7 +181,7 @@ class SqliteDatabase:
             raise refusal(self.address, error) from error
 
 
-def refusal(address: Address, error: sqlite3.Error) -> StoreError:
+def refusal(address: DatabaseAddress, error: sqlite3.Error) -> StoreError:
     """Source of the names: sqlite.org/rescode.html. Extended codes begin with the name of their primary one."""
     name = str(getattr(error, "sqlite_errorname", ""))
     path = address.path

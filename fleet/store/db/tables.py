@@ -21,16 +21,22 @@ class Table(SQLModel):
     metadata = MetaData()
 
 
-class Setting(Table, table=True):
+class SettingTable(Table, table=True):
+    __tablename__ = "setting"
+
     key: str = Field(primary_key=True)
     value: str = Field(sa_type=Text)
 
 
-class Site(Table, table=True):
+class SiteTable(Table, table=True):
+    __tablename__ = "site"
+
     name: str = Field(primary_key=True)
 
 
-class Cluster(Table, table=True):
+class ClusterTable(Table, table=True):
+    __tablename__ = "cluster"
+
     name: str = Field(primary_key=True)
     kind: str
     """`kubeconfig` or `simulated`."""
@@ -48,7 +54,7 @@ class Cluster(Table, table=True):
     """It is no longer in the fleet; its history stays."""
 
 
-class ClusterSite(Table, table=True):
+class ClusterSiteTable(Table, table=True):
     __tablename__ = "cluster_site"
 
     cluster: str = Field(primary_key=True, foreign_key="cluster.name")
@@ -94,9 +100,10 @@ def _indexes(table: str, *key: str) -> tuple[Index, Index, Index]:
     )
 
 
-class Node(Fact, table=True):
+class NodeTable(Fact, table=True):
     """What the API server says of a node."""
 
+    __tablename__ = "node"
     __table_args__ = _indexes("node", "name")
 
     boot_id: str
@@ -107,9 +114,10 @@ class Node(Fact, table=True):
     """Since when its OS image and kernel are these, over all rows without a break."""
 
 
-class Machine(Fact, table=True):
+class MachineTable(Fact, table=True):
     """What the agent of a node says of the machine under it."""
 
+    __tablename__ = "machine"
     __table_args__ = _indexes("machine", "name")
 
     boot_id: str
@@ -122,7 +130,8 @@ class Machine(Fact, table=True):
     """Since when the booted release is this, over all rows without a break."""
 
 
-class Pod(Fact, table=True):
+class PodTable(Fact, table=True):
+    __tablename__ = "pod"
     __table_args__ = (
         *_indexes("pod", "namespace", "name"),
         Index(
@@ -138,37 +147,42 @@ class Pod(Fact, table=True):
     node: str
 
 
-class Budget(Fact, table=True):
+class BudgetTable(Fact, table=True):
+    __tablename__ = "budget"
     __table_args__ = _indexes("budget", "namespace", "name")
 
     namespace: str
 
 
-class Workload(Fact, table=True):
+class WorkloadTable(Fact, table=True):
+    __tablename__ = "workload"
     __table_args__ = _indexes("workload", "kind", "namespace", "name")
 
     kind: str
     namespace: str
 
 
-class Quorum(Fact, table=True):
+class QuorumTable(Fact, table=True):
     """A quorum group: its members as they were read last."""
 
+    __tablename__ = "quorum"
     __table_args__ = _indexes("quorum", "name")
 
 
-class Maintenance(Fact, table=True):
+class MaintenanceTable(Fact, table=True):
     """An object by which another party says that it works on a node."""
 
+    __tablename__ = "maintenance"
     __table_args__ = _indexes("maintenance", "kind", "namespace", "name")
 
     kind: str
     namespace: str
 
 
-class Journal(Table, table=True):
+class JournalTable(Table, table=True):
     """Append-only, hash-chained (`fleet.core.records.journal.Entry`)."""
 
+    __tablename__ = "journal"
     __table_args__ = (Index("journal_rollout", "rollout", "seq"), Index("journal_node", "node", "seq"))
 
     seq: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
@@ -185,8 +199,10 @@ class Journal(Table, table=True):
     hash: str
 
 
-class Checkpoint(Table, table=True):
+class CheckpointTable(Table, table=True):
     """One row: where the journal's chain ends, so that it is seen when the end is cut off."""
+
+    __tablename__ = "checkpoint"
 
     id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     seq: int = Field(sa_type=BigInteger)
@@ -194,7 +210,7 @@ class Checkpoint(Table, table=True):
     count: int = Field(sa_type=BigInteger)
 
 
-class SignedCheckpoint(Table, table=True):
+class SignedCheckpointTable(Table, table=True):
     """Where the chain once ended, signed (`fleet.core.records.audit.SignedCheckpoint`). Append-only."""
 
     __tablename__ = "signed_checkpoint"
@@ -207,8 +223,10 @@ class SignedCheckpoint(Table, table=True):
     signature: str
 
 
-class Lease(Table, table=True):
+class LeaseTable(Table, table=True):
     """One row: who controls the fleet of this database."""
+
+    __tablename__ = "lease"
 
     id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     holder: str
@@ -217,7 +235,9 @@ class Lease(Table, table=True):
     expires_at: datetime | None = Field(sa_type=MOMENT)
 
 
-class Plan(Table, table=True):
+class PlanTable(Table, table=True):
+    __tablename__ = "plan"
+
     id: str = Field(primary_key=True)
     start: datetime = Field(sa_type=MOMENT)
     summary: str = Field(sa_type=Text)
@@ -226,9 +246,10 @@ class Plan(Table, table=True):
     """JSON: the plan (`docs/schemas/plan.json`)."""
 
 
-class Held(Table, table=True):
+class HeldTable(Table, table=True):
     """What holds a node in a rollout now, written by the controller for everybody else."""
 
+    __tablename__ = "held"
     __table_args__ = (Index("held_node", "node"),)
 
     rollout: str = Field(primary_key=True)
@@ -239,7 +260,7 @@ class Held(Table, table=True):
     """JSON."""
 
 
-class Fold(Table, table=True):
+class FoldTable(Table, table=True):
     """A rollout as it stood at the entry that `fold_place` names."""
 
     __tablename__ = "fold"
@@ -251,7 +272,7 @@ class Fold(Table, table=True):
     """JSON."""
 
 
-class FoldPlace(Table, table=True):
+class FoldPlaceTable(Table, table=True):
     """One row, or none."""
 
     __tablename__ = "fold_place"
@@ -260,7 +281,7 @@ class FoldPlace(Table, table=True):
     hash: str
 
 
-class ApiRequest(Table, table=True):
+class ApiRequestTable(Table, table=True):
     """Requests that controllers have sent, counted."""
 
     __tablename__ = "api_request"

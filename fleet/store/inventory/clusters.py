@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from fleet.core.records.errors import UsageError
-from fleet.store.db.database import Database, Row, Transaction, moment_or_none
+from fleet.store.db.database import Row, SqlDatabase, Transaction, moment_or_none
 from fleet.store.inventory.kinds import KINDS
 
 LOCK = "cluster"
@@ -45,7 +45,7 @@ class ClusterRow(Struct, frozen=True, kw_only=True):
 
 
 class Clusters:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
     def add(self, row: ClusterRow) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Generic, NamedTuple
 from msgspec import Struct
 
 from fleet.store.db.database import Row, Transaction
-from fleet.store.inventory.kinds import Key, Kind, T
+from fleet.store.inventory.kinds import FactKey, FactKind, T
 
 FEW = 500
 """Up to so many objects are looked up one by one; for more the whole table's part is read."""
@@ -58,11 +58,11 @@ class Writing(NamedTuple):
 
 
 def news(
-    transaction: Transaction, kind: Kind[T], cluster: str, things: Sequence[T]
-) -> tuple[list[T], list[Key]]:
+    transaction: Transaction, kind: FactKind[T], cluster: str, things: Sequence[T]
+) -> tuple[list[T], list[FactKey]]:
     """Those that differ from what is known, and the keys of the known ones that are not among them."""
     names = ", ".join(kind.key)
-    known: dict[Key, tuple[str, str]] = {
+    known: dict[FactKey, tuple[str, str]] = {
         tuple(row[:-2]): (row[-2], row[-1])
         for row in transaction.all(
             f"SELECT {names}, fact, state FROM {kind.table} WHERE cluster = ? AND valid_to IS NULL",
@@ -78,7 +78,7 @@ def news(
 
 
 def write(
-    transaction: Transaction, kind: Kind[T], writing: Writing, seen: Sequence[T], gone: Iterable[Key]
+    transaction: Transaction, kind: FactKind[T], writing: Writing, seen: Sequence[T], gone: Iterable[FactKey]
 ) -> Changes:
     """What was seen is now so, what is gone ends now."""
     things = {kind.key_of(thing): thing for thing in seen}
@@ -96,7 +96,7 @@ def write(
 class Batch(Generic[T]):
     """Rows that are to be written, gathered by statement."""
 
-    def __init__(self, kind: Kind[T], writing: Writing) -> None:
+    def __init__(self, kind: FactKind[T], writing: Writing) -> None:
         self._kind = kind
         self._writing = writing
         self._opening: list[Row] = []
@@ -105,7 +105,7 @@ class Batch(Generic[T]):
         self._overwriting: list[Row] = []
         self._deleting: list[Row] = []
 
-    def see(self, key: Key, thing: T, before: Current | None) -> None:
+    def see(self, key: FactKey, thing: T, before: Current | None) -> None:
         kind, (cluster, at, source) = self._kind, self._writing
         fact, state = kind.fact_of(thing), kind.state_of(thing)
         if before is not None and before.fact == fact:
@@ -151,8 +151,8 @@ class Batch(Generic[T]):
 
 
 def current(
-    transaction: Transaction, kind: Kind[T], cluster: str, keys: Collection[Key]
-) -> dict[Key, Current]:
+    transaction: Transaction, kind: FactKind[T], cluster: str, keys: Collection[FactKey]
+) -> dict[FactKey, Current]:
     """The rows of these objects that are valid now."""
     if not keys:
         return {}
@@ -167,14 +167,14 @@ def current(
     return dict(_current(kind, row) for row in rows)
 
 
-def _current(kind: Kind[T], row: Row) -> tuple[Key, Current]:
+def _current(kind: FactKind[T], row: Row) -> tuple[FactKey, Current]:
     key, (ident, fact, state, valid_from, *runs) = row[: len(kind.key)], row[len(kind.key) :]
     since = runs.pop() if runs else None
     return key, Current(ident, fact, state, valid_from, tuple(runs), since)
 
 
 def as_of(
-    transaction: Transaction, kind: Kind[T], cluster: str | None, at: Any | None, *columns: str
+    transaction: Transaction, kind: FactKind[T], cluster: str | None, at: Any | None, *columns: str
 ) -> list[Row]:
     """`columns` of the rows that were valid at a bound moment; None: now. Without a cluster of all."""
     then = "valid_to IS NULL" if at is None else "valid_from <= ? AND (valid_to IS NULL OR valid_to > ?)"
@@ -183,18 +183,18 @@ def as_of(
     return transaction.all(f"SELECT {', '.join(columns)} FROM {kind.table} WHERE {where}", values)
 
 
-def any_ended(transaction: Transaction, kind: Kind[T], before: Any) -> bool:
+def any_ended(transaction: Transaction, kind: FactKind[T], before: Any) -> bool:
     """There are intervals that ended at that bound moment or earlier."""
     return transaction.one(f"SELECT 1 FROM {kind.table} WHERE valid_to <= ? LIMIT 1", [before]) is not None
 
 
-def forget(transaction: Transaction, kind: Kind[T], before: Any, most: int) -> int:
+def forget(transaction: Transaction, kind: FactKind[T], before: Any, most: int) -> int:
     """Drops such intervals, the oldest first; answers how many."""
     oldest = f"SELECT id FROM {kind.table} WHERE valid_to <= ? ORDER BY valid_to LIMIT ?"
     return transaction.run(f"DELETE FROM {kind.table} WHERE id IN ({oldest})", [before, most])
 
 
-def _since(kind: Kind[T], values: Row, before: Current | None, at: Any) -> Row:
+def _since(kind: FactKind[T], values: Row, before: Current | None, at: Any) -> Row:
     """The value of the column `since`, where the table has one."""
     if not kind.runs:
         return ()

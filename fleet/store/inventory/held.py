@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from fleet.core.records.errors import StoreError
 from fleet.core.records.held import Held
-from fleet.store.db.database import TAMPERED, Database, Row, Transaction, moment
+from fleet.store.db.database import TAMPERED, Row, SqlDatabase, Transaction, moment
 from fleet.store.inventory.facts import FEW
 
 REASONS = msgspec.json.Decoder(tuple[Held, ...])
@@ -34,8 +34,8 @@ class Waiting(Struct, frozen=True):
     held: tuple[Held, ...]
 
 
-class HeldBoard:
-    def __init__(self, database: Database) -> None:
+class SqlBlockerStore:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
     def replace(self, rollout: str, held: Mapping[str, tuple[Held, ...]], *, at: datetime) -> None:

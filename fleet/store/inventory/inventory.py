@@ -14,8 +14,8 @@ from fleet.core.objects.node import SITE_LABEL, Node
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.errors import UsageError
 from fleet.core.records.retention import Retention
-from fleet.core.rollout.event import Thing
-from fleet.store.db.database import Database, Row, Transaction, in_utc, moment, moment_or_none
+from fleet.core.rollout.event import ClusterObject
+from fleet.store.db.database import Row, SqlDatabase, Transaction, in_utc, moment, moment_or_none
 from fleet.store.inventory import clusters, facts
 from fleet.store.inventory.facts import Changes, Writing
 from fleet.store.inventory.kinds import (
@@ -27,7 +27,7 @@ from fleet.store.inventory.kinds import (
     POD,
     QUORUM,
     WORKLOAD,
-    Kind,
+    FactKind,
     T,
 )
 
@@ -50,7 +50,7 @@ class NodeRow(Struct, frozen=True):
     """When what it runs began: by its agent the booted release, without one by the kubelet OS and kernel."""
 
 
-class Change(Struct, frozen=True):
+class FactChange(Struct, frozen=True):
     """One interval in which a node ran the same, as one witness tells it."""
 
     begin: datetime
@@ -68,8 +68,8 @@ class Change(Struct, frozen=True):
     boot_id: str
 
 
-class Inventory:
-    def __init__(self, database: Database) -> None:
+class SqlInventory:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
     def sync(self, snapshot: Snapshot, *, at: datetime, source: str) -> Changes:
@@ -77,7 +77,7 @@ class Inventory:
 
         Takes no lock where nothing does. Raises UsageError where the fleet has no such cluster.
         """
-        things: tuple[tuple[Kind[Any], Sequence[Any]], ...] = (
+        things: tuple[tuple[FactKind[Any], Sequence[Any]], ...] = (
             (NODE, snapshot.nodes),
             (MACHINE, snapshot.machines),
             (POD, snapshot.pods),
@@ -92,7 +92,13 @@ class Inventory:
         return self._write(snapshot.cluster, news, at, source)
 
     def note(
-        self, cluster: str, seen: Sequence[Thing], gone: Sequence[Thing], *, at: datetime, source: str
+        self,
+        cluster: str,
+        seen: Sequence[ClusterObject],
+        gone: Sequence[ClusterObject],
+        *,
+        at: datetime,
+        source: str,
     ) -> Changes:
         """What a watch told: objects that are now so, and objects that are no more (but see `seen` of the same name).
 
@@ -174,7 +180,7 @@ class Inventory:
             rows = facts.as_of(transaction, QUORUM, None, None, "cluster", "name", "fact", "state")
         return [(row[0], QUORUM.thing(row[2], row[3])) for row in sorted(rows, key=lambda row: row[:2])]
 
-    def history(self, cluster: str, node: str) -> list[Change]:
+    def history(self, cluster: str, node: str) -> list[FactChange]:
         """What it ran and when, oldest first; a change of what is not shown (labels, say) makes no new interval."""
         with self._database.read() as transaction:
             kubelet = [_change("kubelet", row) for row in transaction.all(NODE_HISTORY, [cluster, node])]
@@ -194,7 +200,7 @@ class Inventory:
             return sum(facts.forget(transaction, kind, before, most) for kind, before in ended)
 
 
-News = tuple[Kind[Any], Sequence[Any], Sequence[tuple[str, ...]]]
+News = tuple[FactKind[Any], Sequence[Any], Sequence[tuple[str, ...]]]
 RUNNING = (NODE, MACHINE)
 """They say what ran where."""
 EVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
@@ -246,7 +252,7 @@ def _node_row(name: tuple[str, str], site: str, node: Row | None, machine: Row |
     return NodeRow(*name, site, known, under, pods, None if witness is None else moment(witness[4]))
 
 
-def _things(transaction: Transaction, kind: Kind[T], cluster: str, then: Any | None) -> tuple[T, ...]:
+def _things(transaction: Transaction, kind: FactKind[T], cluster: str, then: Any | None) -> tuple[T, ...]:
     """In the order of their names."""
     rows = facts.as_of(transaction, kind, cluster, then, *kind.key, "fact", "state")
     rows.sort(key=lambda row: row[:-2])
@@ -258,22 +264,22 @@ def _latest(transaction: Transaction, cluster: str) -> datetime | None:
     return None if row is None else moment_or_none(row[0])
 
 
-def _change(told_by: Literal["kubelet", "agent"], row: Row) -> Change:
+def _change(told_by: Literal["kubelet", "agent"], row: Row) -> FactChange:
     begin, end, source, *runs = row
-    return Change(moment(begin), moment_or_none(end), told_by, source, *runs)
+    return FactChange(moment(begin), moment_or_none(end), told_by, source, *runs)
 
 
-def _joined(changes: Sequence[Change]) -> list[Change]:
+def _joined(changes: Sequence[FactChange]) -> list[FactChange]:
     """Neighbours that tell the same made one."""
-    joined: list[Change] = []
+    joined: list[FactChange] = []
     for change in changes:
         last = joined[-1] if joined else None
         if last is not None and last.end == change.begin and _runs(last) == _runs(change):
-            joined[-1] = Change(last.begin, change.end, last.told_by, last.source, *_runs(last))
+            joined[-1] = FactChange(last.begin, change.end, last.told_by, last.source, *_runs(last))
         else:
             joined.append(change)
     return joined
 
 
-def _runs(change: Change) -> tuple[str, str, str, str, str]:
+def _runs(change: FactChange) -> tuple[str, str, str, str, str]:
     return change.os, change.version, change.digest, change.kernel, change.boot_id

@@ -23,19 +23,19 @@ from fleet.core.objects.workload import Workload
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.errors import StoreError
 from fleet.core.releases.release import Release
-from fleet.core.rollout.event import Thing
+from fleet.core.rollout.event import ClusterObject
 from fleet.core.third_parties.maintenance import Maintenance
 from fleet.store.db.database import TAMPERED
 
-T = TypeVar("T", bound=Thing)
-Key = tuple[str, ...]
+T = TypeVar("T", bound=ClusterObject)
+FactKey = tuple[str, ...]
 Encode = Callable[[Any], str]
 
 ENCODER = msgspec.json.Encoder(order="deterministic")
 FORGOTTEN = frozenset({"resource_version"})
 
 
-class Kind(Generic[T]):
+class FactKind(Generic[T]):
     """One kind and its table (`fleet.store.db.tables`)."""
 
     def __init__(
@@ -54,7 +54,7 @@ class Kind(Generic[T]):
         self.key = tuple(key)
         self.columns = tuple(columns)
         self.runs = tuple(runs)
-        self.key_of: Callable[[Thing], Key] = _key_of(self.key)
+        self.key_of: Callable[[ClusterObject], FactKey] = _key_of(self.key)
         self._values = tuple(columns.values())
         kept = {each.name: _default(each) for each in fields(type_) if each.name not in FORGOTTEN}
         self.fact_of: Encode = _encoder({name: kept[name] for name in kept if name not in state})
@@ -74,11 +74,11 @@ class Kind(Generic[T]):
             raise StoreError(f"a row of {self.table} cannot be read: {error}", TAMPERED) from None
 
 
-def _key_of(names: Key) -> Callable[[Any], Key]:
+def _key_of(names: FactKey) -> Callable[[Any], FactKey]:
     if len(names) == 1:
         name = attrgetter(names[0])
         return lambda thing: (name(thing),)
-    key: Callable[[Any], Key] = attrgetter(*names)
+    key: Callable[[Any], FactKey] = attrgetter(*names)
     return key
 
 
@@ -125,7 +125,7 @@ def _booted(part: str) -> Callable[[Machine], str]:
     return lambda machine: "" if machine.booted is None else str(value(machine.booted))
 
 
-NODE = Kind(
+NODE = FactKind(
     Node,
     "node",
     key=("name",),
@@ -133,7 +133,7 @@ NODE = Kind(
     columns={name: attrgetter(name) for name in ("uid", "boot_id", "os_image", "kernel", "kubelet")},
     runs=("os_image", "kernel"),
 )
-MACHINE = Kind(
+MACHINE = FactKind(
     Machine,
     "machine",
     key=("name",),
@@ -145,14 +145,14 @@ MACHINE = Kind(
     },
     runs=("version", "digest"),
 )
-POD = Kind(
+POD = FactKind(
     Pod,
     "pod",
     key=("namespace", "name"),
     state=("phase", "ready", "deleting", "stuck"),
     columns={"uid": attrgetter("uid"), "node": attrgetter("node")},
 )
-BUDGET = Kind(
+BUDGET = FactKind(
     Budget,
     "budget",
     key=("namespace", "name"),
@@ -168,25 +168,25 @@ BUDGET = Kind(
     ),
     columns={"uid": attrgetter("uid")},
 )
-WORKLOAD = Kind(
+WORKLOAD = FactKind(
     Workload,
     "workload",
     key=("kind", "namespace", "name"),
     state=("replicas", "ready", "locks"),
     columns={"uid": attrgetter("uid")},
 )
-QUORUM = Kind(
+QUORUM = FactKind(
     Quorum,
     "quorum",
     key=("name",),
     state=("members", "links", "declared", "unread", "read_at"),
     columns={"uid": attrgetter("uid")},
 )
-MAINTENANCE = Kind(
+MAINTENANCE = FactKind(
     Maintenance,
     "maintenance",
     key=("kind", "namespace", "name"),
     state=("requestors", "phase"),
     columns={"uid": attrgetter("uid")},
 )
-KINDS: tuple[Kind[Any], ...] = (NODE, MACHINE, POD, BUDGET, WORKLOAD, QUORUM, MAINTENANCE)
+KINDS: tuple[FactKind[Any], ...] = (NODE, MACHINE, POD, BUDGET, WORKLOAD, QUORUM, MAINTENANCE)

@@ -14,7 +14,7 @@ import msgspec
 import rfc8785
 
 from fleet.core.records.journal import JournalEntry
-from fleet.store.journal.tampering import BEGINNING, Checkpoint, Finding, Origin, broken
+from fleet.store.journal.tampering import BEGINNING, ChainEnd, JournalFinding, Origin, broken
 
 
 def canonical(value: Any) -> bytes:
@@ -38,8 +38,8 @@ def _hash_of(entry: JournalEntry) -> str:
 
 
 def verify(
-    entries: Iterable[JournalEntry], checkpoint: Checkpoint | None = None, origin: Origin = BEGINNING
-) -> list[Finding]:
+    entries: Iterable[JournalEntry], checkpoint: ChainEnd | None = None, origin: Origin = BEGINNING
+) -> list[JournalFinding]:
     """What is wrong, in the order of the entries; empty: nothing is. Entries come in the order of `seq`.
 
     Without a checkpoint an end that was cut off cannot be seen.
@@ -49,11 +49,11 @@ def verify(
         return []
     findings = sorted(broken(found, checkpoint, _hash_of, origin), key=lambda finding: finding.seq)
     # It is not sound: never answer that nothing is wrong, even where nobody can say what.
-    return findings or [Finding(found[-1].seq if found else 0, "changed", "the chain does not hold")]
+    return findings or [JournalFinding(found[-1].seq if found else 0, "changed", "the chain does not hold")]
 
 
 def sound(
-    entries: Iterable[JournalEntry], checkpoint: Checkpoint | None = None, origin: Origin = BEGINNING
+    entries: Iterable[JournalEntry], checkpoint: ChainEnd | None = None, origin: Origin = BEGINNING
 ) -> bool:
     """Nothing is wrong. Looks at one entry after the other and keeps none."""
     seq, last = origin.seq, origin.hash

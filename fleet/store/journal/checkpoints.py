@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from fleet.core.records.audit import SignedCheckpoint
 from fleet.core.records.errors import StoreError, TamperedError
-from fleet.store.db.database import Database, Row, Transaction, in_utc, is_row, moment
+from fleet.store.db.database import Row, SqlDatabase, Transaction, in_utc, is_row, moment
 from fleet.store.journal import chain
 from fleet.store.journal.journal import as_found, stored_checkpoint
-from fleet.store.journal.tampering import BEGINNING, Checkpoint, Origin
+from fleet.store.journal.tampering import BEGINNING, ChainEnd, Origin
 
 if TYPE_CHECKING:
     from fleet.store.journal.signing import PrivateKey
@@ -19,7 +19,7 @@ COLUMNS = "seq, key, hash, count, at, signature"
 
 
 class Checkpoints:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
     def all(self) -> list[SignedCheckpoint]:
@@ -81,7 +81,7 @@ class Checkpoints:
         return signed
 
 
-def _follows(transaction: Transaction, last: SignedCheckpoint | None, end: Checkpoint | None) -> bool:
+def _follows(transaction: Transaction, last: SignedCheckpoint | None, end: ChainEnd | None) -> bool:
     """From the last checkpoint the chain goes on, unbroken, to its end."""
     origin = Origin(last.seq, last.hash) if last is not None else BEGINNING
     if last is not None and not _has(transaction, last):

@@ -15,14 +15,14 @@ import msgspec
 
 from fleet.core.records.errors import StoreError
 from fleet.core.records.journal import JournalRecord
-from fleet.core.rollout.checkpoint import Folded
-from fleet.store.db.database import Database, Transaction, in_utc
+from fleet.core.rollout.checkpoint import RolloutCheckpoint
+from fleet.store.db.database import SqlDatabase, Transaction, in_utc
 from fleet.store.journal import chain, lease
 from fleet.store.journal.journal import COLUMNS, append_in, entry_of, fence
-from fleet.store.journal.tampering import Finding
+from fleet.store.journal.tampering import JournalFinding
 
 KIND = "fold"
-DECODER = msgspec.json.Decoder(Folded)
+DECODER = msgspec.json.Decoder(RolloutCheckpoint)
 ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
@@ -35,11 +35,11 @@ class Written(msgspec.Struct, frozen=True):
     """`digest_of` the bodies."""
 
 
-class Folds:
-    def __init__(self, database: Database) -> None:
+class SqlFolds:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
-    def load(self) -> tuple[int, Sequence[Folded]]:
+    def load(self) -> tuple[int, Sequence[RolloutCheckpoint]]:
         """Returns the last entry that the kept rollouts have in them, and the rollouts, oldest first. Returns 0 and none
         where they do not have the hash that the journal tells, or where another version of fleet has written them in a
         way that this one does not understand."""
@@ -50,7 +50,7 @@ class Folds:
         except msgspec.MsgspecError:
             return 0, ()
 
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[JournalFinding]:
         """Returns what somebody has done to the kept rollouts. None of it where the journal tells no hash of them (they are
         another journal's, or an older version's of fleet): then nobody reads them."""
         with self._database.read() as transaction:
@@ -58,13 +58,13 @@ class Folds:
         if written is None or digest_of(bodies) == written.hash:
             return []
         words = f"what is kept of the rollouts after entry {written.seq} was changed; nobody acts upon it"
-        return [Finding(written.seq, "changed", words)]
+        return [JournalFinding(written.seq, "changed", words)]
 
     def keep(
         self,
         before: int,
         seq: int,
-        folded: Mapping[str, tuple[int, Folded]],
+        folded: Mapping[str, tuple[int, RolloutCheckpoint]],
         *,
         at: datetime,
         actor: str,

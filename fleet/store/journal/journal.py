@@ -13,10 +13,10 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.records.audit import SignedCheckpoint
 from fleet.core.records.errors import JournalMovedError, StaleEpochError, StoreError
 from fleet.core.records.journal import GENESIS, JournalEntry, JournalRecord
-from fleet.store.db.database import TAMPERED, Database, Row, Transaction, in_utc, is_row, moment
+from fleet.store.db.database import TAMPERED, Row, SqlDatabase, Transaction, in_utc, is_row, moment
 from fleet.store.journal import chain, lease
 from fleet.store.journal.proof import Marks, broken
-from fleet.store.journal.tampering import Checkpoint, Finding
+from fleet.store.journal.tampering import ChainEnd, JournalFinding
 
 COLUMNS = "seq, at, actor, epoch, form, kind, rollout, node, detail, prev_hash, hash"
 TYPES = (int, (str, datetime), str, int, str, str, str, str, str, str, str)
@@ -24,8 +24,8 @@ TYPES = (int, (str, datetime), str, int, str, str, str, str, str, str, str)
 PAGE = 1000
 
 
-class Journal:
-    def __init__(self, database: Database) -> None:
+class SqlJournal:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
     def append(
@@ -116,12 +116,12 @@ class Journal:
             row = transaction.one("SELECT count(*) FROM journal")
         return 0 if row is None else int(row[0])
 
-    def checkpoint(self) -> Checkpoint | None:
+    def checkpoint(self) -> ChainEnd | None:
         """Where the chain ended when it was last appended to; None before the first entry."""
         with self._database.read() as transaction:
             return stored_checkpoint(transaction)
 
-    def verify(self, signed: Collection[SignedCheckpoint] = ()) -> list[Finding]:
+    def verify(self, signed: Collection[SignedCheckpoint] = ()) -> list[JournalFinding]:
         """What is wrong with the chain; empty: nothing is. Reads the whole journal, at one moment.
 
         `signed`: genuine checkpoints, that it must still agree with.
@@ -135,7 +135,7 @@ class Journal:
             marks = Marks(signed)
             findings = chain.verify(marks.follow(as_found(transaction)), checkpoint)
             if checkpoint is None:
-                findings.append(Finding(0, "removed", "the journal's checkpoint is missing"))
+                findings.append(JournalFinding(0, "removed", "the journal's checkpoint is missing"))
             told = {(each.seq, each.what) for each in findings}
             return findings + [each for each in broken(signed, marks) if (each.seq, each.what) not in told]
 
@@ -175,7 +175,7 @@ def fence(transaction: Transaction, epoch: int) -> None:
         )
 
 
-def _end(transaction: Transaction) -> Checkpoint:
+def _end(transaction: Transaction) -> ChainEnd:
     """Where to go on. After the checkpoint even if rows were cut off there: the gap then stays visible."""
     stored = stored_checkpoint(transaction)
     row = transaction.one("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1")
@@ -183,15 +183,15 @@ def _end(transaction: Transaction) -> Checkpoint:
     if not isinstance(seq, int) or not isinstance(last, str):
         raise StoreError(f"entry {seq!r} of the journal cannot be read: no fleet writes such a row", TAMPERED)
     if stored is None:
-        return Checkpoint(seq, last, seq)
-    return Checkpoint(max(seq, stored.seq), stored.hash, stored.count)
+        return ChainEnd(seq, last, seq)
+    return ChainEnd(max(seq, stored.seq), stored.hash, stored.count)
 
 
-def stored_checkpoint(transaction: Transaction) -> Checkpoint | None:
+def stored_checkpoint(transaction: Transaction) -> ChainEnd | None:
     row = transaction.one("SELECT seq, hash, count FROM checkpoint WHERE id = 1")
     if row is not None and not is_row(row, (int, str, int)):
         raise StoreError(f"the journal's checkpoint cannot be read: {row!r}", TAMPERED)
-    return None if row is None else Checkpoint(*row)
+    return None if row is None else ChainEnd(*row)
 
 
 def _checkpoint(transaction: Transaction, last: JournalEntry, count: int) -> None:

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from fleet.core.records.leadership import Leadership
-from fleet.store.db.database import Database, Transaction, moment_or_none
+from fleet.store.db.database import SqlDatabase, Transaction, moment_or_none
 
 LOCK = "journal"
 """Shared with appends to the journal: an epoch does not change while somebody appends under it."""
 
 
-class Stored(Struct, frozen=True):
+class StoredLease(Struct, frozen=True):
     holder: str = ""
     epoch: int = 0
     expires_at: datetime | None = None
@@ -23,8 +23,8 @@ class Stored(Struct, frozen=True):
         return not self.holder or self.expires_at is None or self.expires_at <= at
 
 
-class Lease:
-    def __init__(self, database: Database) -> None:
+class ControllerLease:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
     def acquire(
@@ -66,6 +66,6 @@ def epoch(transaction: Transaction) -> int:
     return _stored(transaction).epoch
 
 
-def _stored(transaction: Transaction) -> Stored:
+def _stored(transaction: Transaction) -> StoredLease:
     row = transaction.one("SELECT holder, epoch, expires_at FROM lease WHERE id = 1")
-    return Stored() if row is None else Stored(row[0], row[1], moment_or_none(row[2]))
+    return StoredLease() if row is None else StoredLease(row[0], row[1], moment_or_none(row[2]))

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from fleet.core.records.audit import SignedCheckpoint
 from fleet.core.records.journal import JournalEntry
-from fleet.store.journal.tampering import Finding, missing
+from fleet.store.journal.tampering import JournalFinding, missing
 
 if TYPE_CHECKING:
     from fleet.store.journal.signing import PublicKey
 
 
-EMPTY = Finding(0, "unsigned", "the journal is empty: there is nothing that the key has signed")
+EMPTY = JournalFinding(0, "unsigned", "the journal is empty: there is nothing that the key has signed")
 
 
 class Marks:
@@ -40,17 +40,17 @@ class Marks:
             yield entry
 
 
-def forged(signed: Iterable[SignedCheckpoint], keys: Collection[PublicKey]) -> Iterator[Finding]:
+def forged(signed: Iterable[SignedCheckpoint], keys: Collection[PublicKey]) -> Iterator[JournalFinding]:
     """Checkpoints that none of these keys has signed."""
     for each in signed:
         if not any(key.id == each.key for key in keys):
-            yield Finding(
+            yield JournalFinding(
                 each.seq,
                 "forged",
                 f"the checkpoint at entry {each.seq} is signed with another key: {each.key}",
             )
         elif not genuine(each, keys):
-            yield Finding(
+            yield JournalFinding(
                 each.seq,
                 "forged",
                 f"the checkpoint at entry {each.seq} was changed: its signature does not hold",
@@ -61,12 +61,12 @@ def genuine(checkpoint: SignedCheckpoint, keys: Collection[PublicKey]) -> bool:
     return any(key.id == checkpoint.key and key.signed(checkpoint) for key in keys)
 
 
-def broken(signed: Iterable[SignedCheckpoint], marks: Marks) -> list[Finding]:
+def broken(signed: Iterable[SignedCheckpoint], marks: Marks) -> list[JournalFinding]:
     """What was done to the chain after these checkpoints, which are known to be genuine, were signed."""
     before = marks.first - 1 if marks.first else 0
     seen = sorted((each for each in signed if each.seq > before), key=lambda each: each.seq)
     inside = [each for each in seen if each.seq in marks.hashes]
-    findings: list[Finding] = []
+    findings: list[JournalFinding] = []
     other = next((each for each in inside if marks.hashes[each.seq] != each.hash), None)
     if other is not None:
         proven = [each.seq for each in inside if each.seq < other.seq]
@@ -76,10 +76,10 @@ def broken(signed: Iterable[SignedCheckpoint], marks: Marks) -> list[Finding]:
     return findings
 
 
-def _rewritten(first: int, signed: SignedCheckpoint) -> Finding:
+def _rewritten(first: int, signed: SignedCheckpoint) -> JournalFinding:
     names = f"entry {first} was" if first == signed.seq else f"of entries {first} to {signed.seq} some were"
     when = f"{signed.at:%Y-%m-%d %H:%M:%SZ}"
-    return Finding(
+    return JournalFinding(
         first, "rewritten", f"{names} written anew: the checkpoint signed at {when} has another hash"
     )
 
@@ -89,17 +89,17 @@ def reach(signed: Iterable[SignedCheckpoint], marks: Marks) -> int:
     return max((each.seq for each in signed if marks.hashes.get(each.seq) == each.hash), default=0)
 
 
-def lost(kept: Sequence[SignedCheckpoint], stored: Collection[SignedCheckpoint]) -> Iterator[Finding]:
+def lost(kept: Sequence[SignedCheckpoint], stored: Collection[SignedCheckpoint]) -> Iterator[JournalFinding]:
     """Checkpoints that were kept elsewhere and are no longer in the database."""
     for each in kept:
         if each not in stored:
-            yield Finding(
+            yield JournalFinding(
                 each.seq, "removed", f"the checkpoint at entry {each.seq} is no longer in the database"
             )
 
 
-def unsigned(first: int, last: int) -> Finding:
+def unsigned(first: int, last: int) -> JournalFinding:
     names = f"entry {first}: no signed checkpoint vouches for it"
     if first != last:
         names = f"entries {first} to {last}: no signed checkpoint vouches for them"
-    return Finding(first, "unsigned", names)
+    return JournalFinding(first, "unsigned", names)

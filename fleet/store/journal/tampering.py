@@ -32,7 +32,7 @@ for it. unlike: a report says something else than its entries."""
 HashOf = Callable[[JournalEntry], str]
 
 
-class Checkpoint(Struct, frozen=True):
+class ChainEnd(Struct, frozen=True):
     """Where the chain ended when it was written last, kept apart from it."""
 
     seq: int
@@ -41,7 +41,7 @@ class Checkpoint(Struct, frozen=True):
     """Entries that were written in all."""
 
 
-class Finding(Struct, frozen=True):
+class JournalFinding(Struct, frozen=True):
     """One thing that is wrong: `seq` names the entry, `words` say it to a person."""
 
     seq: int
@@ -59,7 +59,7 @@ class Origin(Struct, frozen=True):
 BEGINNING = Origin()
 
 
-class Piece(Struct, frozen=True):
+class ChainPart(Struct, frozen=True):
     """Entries each of which names the one before it; in the order in which they were written."""
 
     entries: tuple[JournalEntry, ...]
@@ -68,13 +68,15 @@ class Piece(Struct, frozen=True):
 
 
 def broken(
-    entries: Sequence[JournalEntry], checkpoint: Checkpoint | None, hash_of: HashOf, origin: Origin
-) -> Iterator[Finding]:
+    entries: Sequence[JournalEntry], checkpoint: ChainEnd | None, hash_of: HashOf, origin: Origin
+) -> Iterator[JournalFinding]:
     """`entries` in the order of `seq`; they are known not to be sound."""
     pieces, reached = _pieces(entries, checkpoint, hash_of, origin)
     for index, entry in enumerate(entries):
         if index not in reached:
-            yield Finding(entry.seq, "inserted", f"entry {entry.seq} was inserted: nothing follows from it")
+            yield JournalFinding(
+                entry.seq, "inserted", f"entry {entry.seq} was inserted: nothing follows from it"
+            )
     yield from _out_of_order(entries)
     for number, piece in enumerate(pieces):
         yield from _before(pieces[number - 1] if number else None, piece, origin)
@@ -85,15 +87,15 @@ def broken(
 
 
 def _pieces(
-    entries: Sequence[JournalEntry], checkpoint: Checkpoint | None, hash_of: HashOf, origin: Origin
-) -> tuple[list[Piece], set[int]]:
+    entries: Sequence[JournalEntry], checkpoint: ChainEnd | None, hash_of: HashOf, origin: Origin
+) -> tuple[list[ChainPart], set[int]]:
     """First to last; and the indexes of all that is in them."""
     by_hash = {entry.hash: index for index, entry in reversed(list(enumerate(entries)))}
     tip = by_hash.get(checkpoint.hash) if checkpoint is not None else None
     if tip is None:
         tip = _deepest(entries, by_hash)
     reached: set[int] = set()
-    pieces: list[Piece] = []
+    pieces: list[ChainPart] = []
     while tip is not None:
         walk: list[int] = []
         index: int | None = tip
@@ -103,7 +105,7 @@ def _pieces(
             index = by_hash.get(entries[index].prev_hash)
         found = tuple(entries[each] for each in reversed(walk))
         end = checkpoint.seq if checkpoint is not None and found[-1].hash == checkpoint.hash else None
-        pieces.append(Piece(found, _places(found, end, hash_of, origin)))
+        pieces.append(ChainPart(found, _places(found, end, hash_of, origin)))
         whole = found[0].prev_hash == origin.hash
         tip = None if whole else max((each for each in range(min(walk)) if each not in reached), default=None)
     return pieces[::-1], reached
@@ -137,14 +139,14 @@ def _places(
     return tuple(range(first, first + len(entries)))
 
 
-def _out_of_order(entries: Sequence[JournalEntry]) -> Iterator[Finding]:
+def _out_of_order(entries: Sequence[JournalEntry]) -> Iterator[JournalFinding]:
     """Possible in an exported report; a table has its own order."""
     for before, entry in pairwise(entries):
         if entry.seq < before.seq:
-            yield Finding(entry.seq, "swapped", f"entry {entry.seq} stands behind entry {before.seq}")
+            yield JournalFinding(entry.seq, "swapped", f"entry {entry.seq} stands behind entry {before.seq}")
 
 
-def _before(piece: Piece | None, after: Piece, origin: Origin) -> Iterator[Finding]:
+def _before(piece: ChainPart | None, after: ChainPart, origin: Origin) -> Iterator[JournalFinding]:
     """What is wrong between two pieces, or before the first one."""
     last = piece.places[-1] if piece is not None else origin.seq
     first = after.places[0]
@@ -152,55 +154,57 @@ def _before(piece: Piece | None, after: Piece, origin: Origin) -> Iterator[Findi
         yield missing("removed", last + 1, first - 1)
     elif piece is not None:
         seq = piece.entries[-1].seq
-        yield Finding(
+        yield JournalFinding(
             seq, "changed", f"entry {seq} was changed and hashed anew: entry {first} names another hash"
         )
     elif after.entries[0].prev_hash != origin.hash:
         seq = after.entries[0].seq
-        yield Finding(seq, "changed", f"entry {seq} was changed: it is the first, and names one before it")
+        yield JournalFinding(
+            seq, "changed", f"entry {seq} was changed: it is the first, and names one before it"
+        )
 
 
-def _changed(piece: Piece, hash_of: HashOf) -> Iterator[Finding]:
+def _changed(piece: ChainPart, hash_of: HashOf) -> Iterator[JournalFinding]:
     for entry, place in zip(piece.entries, piece.places, strict=True):
         if hash_of(replace(entry, seq=place)) != entry.hash:
-            yield Finding(entry.seq, "changed", f"entry {entry.seq} was changed: its hash is another")
+            yield JournalFinding(entry.seq, "changed", f"entry {entry.seq} was changed: its hash is another")
 
 
-def _swapped(piece: Piece) -> Iterator[Finding]:
+def _swapped(piece: ChainPart) -> Iterator[JournalFinding]:
     """Entries whose order now is not that in which they were written. (One that is missing moves all after it.)"""
     now = {place: entry.seq for entry, place in zip(piece.entries, piece.places, strict=True)}
     highest = 0
     for place, seq in now.items():
         if seq != place and now.get(seq) == place:
             if seq > place:
-                yield Finding(place, "swapped", f"entries {place} and {seq} have changed places")
+                yield JournalFinding(place, "swapped", f"entries {place} and {seq} have changed places")
         elif seq < highest:
-            yield Finding(seq, "swapped", f"entry {seq} was moved: it was written as entry {place}")
+            yield JournalFinding(seq, "swapped", f"entry {seq} was moved: it was written as entry {place}")
         else:
             highest = seq
 
 
-def _end(piece: Piece | None, checkpoint: Checkpoint) -> Iterator[Finding]:
+def _end(piece: ChainPart | None, checkpoint: ChainEnd) -> Iterator[JournalFinding]:
     last = piece.places[-1] if piece is not None else 0
     if piece is not None and piece.entries[-1].hash == checkpoint.hash:
         if (checkpoint.seq, checkpoint.count) != (last, last):
-            yield Finding(
+            yield JournalFinding(
                 last, "changed", f"the checkpoint was changed: it counts {checkpoint.count} entries of {last}"
             )
     elif last < checkpoint.seq:
         yield missing("truncated", last + 1, checkpoint.seq)
     elif last == checkpoint.seq:
-        yield Finding(
+        yield JournalFinding(
             last, "changed", f"entry {last} was changed and hashed anew: the checkpoint has another hash"
         )
     else:
-        yield Finding(
+        yield JournalFinding(
             last, "inserted", f"entries after {checkpoint.seq} were inserted: the checkpoint ends there"
         )
 
 
-def missing(what: What, first: int, last: int) -> Finding:
+def missing(what: What, first: int, last: int) -> JournalFinding:
     """The words for entries that are not there."""
     names = f"entry {first} is" if first == last else f"entries {first} to {last} are"
     end = ": the end of the journal was cut off" if what == "truncated" else ""
-    return Finding(first, what, f"{names} missing{end}")
+    return JournalFinding(first, what, f"{names} missing{end}")

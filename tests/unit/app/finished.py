@@ -8,7 +8,8 @@ from pathlib import Path
 from fleet.app.planning.plans import plan
 from fleet.app.rollouts.rollouts import start
 from fleet.app.rollouts.run import run
-from fleet.app.wiring.home import CLOCK, Home
+from fleet.app.wiring.home import Home
+from fleet.app.wiring.sources.simulated_clock import CLOCK
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.lab.simulation.builders import NEW, START, a_deployment, a_node, a_snapshot
 from fleet.simulated.clock import SimulatedClock

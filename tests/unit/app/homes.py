@@ -6,7 +6,8 @@ from pathlib import Path
 
 from fleet.app.planning.plans import plan
 from fleet.app.rollouts.rollouts import start
-from fleet.app.wiring.home import CLOCK, Home
+from fleet.app.wiring.home import Home
+from fleet.app.wiring.sources.simulated_clock import CLOCK
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.plan import Plan
 from fleet.lab.simulation.builders import NEW, OLD, START, a_budget, a_deployment, a_node, a_snapshot

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from fleet.app.wiring.home import actor_of
+from fleet.app.wiring.actor import actor_of
 
 NAMES = {0: "root", 1000: "ada"}
 
@@ -30,7 +30,7 @@ def test_who_acts_and_who_has_logged_in(uid: int, login: int | None, expected: s
 
 def test_the_environment_names_nobody() -> None:
     """getpass.getuser, as its documentation has it, asks LOGNAME, USER, LNAME and USERNAME first."""
-    code = "from fleet.app.wiring.home import person; print(person())"
+    code = "from fleet.app.wiring.actor import actor; print(actor())"
     forged = {**os.environ, **dict.fromkeys(("LOGNAME", "USER", "LNAME", "USERNAME"), "mallory")}
     done = subprocess.run(
         [sys.executable, "-c", code], env=forged, capture_output=True, text=True, check=True

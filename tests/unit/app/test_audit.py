@@ -93,7 +93,7 @@ def test_nobody_goes_on_unsigned_because_the_private_half_is_gone(tmp_path: Path
     assert audit.verify(home).findings == ()
 
 
-def a_notary(home: Home) -> audit.Notary | None:
+def a_notary(home: Home) -> audit.HomeNotary | None:
     return audit.notary_of(home)
 
 

@@ -8,19 +8,24 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.inventory.clusters import add, check, found_in, remove, rule
+from fleet.app.inventory.clusters import add, check, checked, remove
 from fleet.app.inventory.sync import sync
 from fleet.app.reporting.status import all_clusters, fleet_status
 from fleet.app.wiring.home import Home
-from fleet.app.wiring.refresh import look
+from fleet.app.wiring.refresh import refresh
+from fleet.app.wiring.sources.kubeconfig import rule_name
+from fleet.app.wiring.sources.source import Inspection
 from fleet.cli.views.cluster import found
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.records.errors import HeldError, UnreachableError, UsageError
 from fleet.kube.objects.permissions import Permission
 from fleet.lab.simulation.builders import a_policy
+from fleet.store import ClusterRow
 from tests.kube_fake.server import ApiServer, Fault
 from tests.kube_fake.world import write_kubeconfig
 from tests.unit.app.homes import POLICY, a_home, a_started_rollout, small_cluster
+
+EAST = ClusterRow(name="east", sites=("fra",))
 
 
 def test_a_sync_fills_the_inventory_and_a_second_one_brings_no_news(tmp_path: Path) -> None:
@@ -36,7 +41,7 @@ def test_a_cluster_that_does_not_answer_says_why_and_keeps_what_was_known(tmp_pa
     home.store.inventory.sync(small_cluster("west"), at=home.now(), source="sync")
     results = {result.cluster: result.error for result in sync(home)}
     assert results == {"east": "", "west": "connection refused"}
-    seen = look(home, ["west"])
+    seen = refresh(home, ["west"])
     assert [(snapshot.cluster, len(snapshot.nodes)) for snapshot in seen.old] == [("west", 4)]
     status = fleet_status(home)
     assert {node.state for node in status.nodes if node.cluster == "west"} == {"unknown"}
@@ -51,7 +56,7 @@ def test_a_check_of_an_unreachable_cluster_fails_with_its_reason(tmp_path: Path)
 
 
 def test_what_is_found_counts_nodes_by_pool_and_those_in_none() -> None:
-    seen = found_in("east", ("fra",), small_cluster(), a_policy())
+    seen = checked(EAST, Inspection(small_cluster()), a_policy())
     assert (seen.nodes, seen.pools, seen.poolless, seen.machines) == (4, {"workers": 4}, 0, 4)
 
 
@@ -59,18 +64,18 @@ def test_others_that_reboot_nodes_are_named_with_what_to_do() -> None:
     small = small_cluster()
     owner = Owner("DaemonSet", "kured", "u-kured")
     kured = Pod("kube-system", "kured-x", "u-x", node=small.nodes[0].name, owner=owner)
-    before = found(found_in("east", ("fra",), small, a_policy())).plain
-    told = found(found_in("east", ("fra",), replace(small, pods=(*small.pods, kured)), a_policy())).plain
+    before = found(checked(EAST, Inspection(small), a_policy())).plain
+    told = found(checked(EAST, Inspection(replace(small, pods=(*small.pods, kured))), a_policy())).plain
     assert "kured" not in before
     assert "  kured reboots nodes by itself: DaemonSet kube-system/kured, on 1 node\n  -> keep it off" in told
 
 
 def test_a_missing_permission_is_named_as_a_rule() -> None:
-    assert rule(Permission("policy", "poddisruptionbudgets", ("list", "watch"), "")) == (
+    assert rule_name(Permission("policy", "poddisruptionbudgets", ("list", "watch"), "")) == (
         "list, watch poddisruptionbudgets.policy"
     )
     lease = Permission("coordination.k8s.io", "leases", ("update",), "", "fleet-system")
-    assert rule(lease) == "update leases.coordination.k8s.io in namespace fleet-system"
+    assert rule_name(lease) == "update leases.coordination.k8s.io in namespace fleet-system"
 
 
 def test_a_cluster_in_a_rollout_is_not_removed(tmp_path: Path) -> None:

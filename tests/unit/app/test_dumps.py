@@ -10,7 +10,7 @@ import pytest
 
 from fleet.app.planning.dumps import plan_of_dump
 from fleet.app.planning.lint import lint_dump
-from fleet.app.planning.plan import Beyond
+from fleet.app.planning.plan import PlanExtras
 from fleet.app.wiring.home import Home
 from fleet.core.linting.lint import LintFinding, LintResult
 from fleet.core.records.errors import UsageError
@@ -87,7 +87,7 @@ def test_nodes_and_pods_are_enough(tmp_path: Path) -> None:
 def test_a_dump_too_tells_what_would_help(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     dump = a_dump(tmp_path / "shop.json", *(a_node(n) for n in range(9)), a_pod(1, 0), a_pod(2, 1))
-    plan = plan_of_dump(home, ["workers"], NEW.version, dump, Beyond(loosen=True))
+    plan = plan_of_dump(home, ["workers"], NEW.version, dump, PlanExtras(loosen=True))
     assert plan.what_if is not None and 0 < plan.what_if.plans <= 7
     assert plan.what_if.changes[0].saved_seconds > 0
     assert plan_of_dump(home, ["workers"], NEW.version, dump).what_if is None
@@ -97,7 +97,7 @@ def test_a_search_tells_what_it_came_to_and_how_far_it_is(tmp_path: Path) -> Non
     home = a_home(tmp_path / "home")
     dump = a_dump(tmp_path / "shop.json", *(a_node(n) for n in range(9)), a_pod(1, 0), a_pod(2, 1))
     told: list[str] = []
-    plan = plan_of_dump(home, ["workers"], NEW.version, dump, Beyond(effort=0.5, progress=told.append))
+    plan = plan_of_dump(home, ["workers"], NEW.version, dump, PlanExtras(effort=0.5, progress=told.append))
     assert plan.effort is not None
     assert told[0] == "planning: 0 of 9 nodes" and "planning: 9 of 9 nodes" in told
     assert plan_of_dump(home, ["workers"], NEW.version, dump).effort is None

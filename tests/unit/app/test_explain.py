@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.app.inventory.sync import sync
-from fleet.app.reporting.blockers import why
+from fleet.app.reporting.blockers import blockers
 from fleet.app.reporting.explain import explain
 from fleet.app.reporting.status import fleet_status
 from fleet.app.rollouts.follow import Follower
@@ -22,16 +22,16 @@ from tests.unit.app.homes import a_home, a_started_rollout, small_cluster
 def test_a_node_of_no_rollout_tells_what_would_hold_one(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     sync(home)
-    told = explain(home, "n-3", why)
+    told = explain(home, "n-3", blockers)
     assert told.status.state == "outdated"
     assert [held.reason for held in told.held] == [Reason.BUDGET_NEVER]
-    assert explain(home, "n-1", why).held == ()
+    assert explain(home, "n-1", blockers).held == ()
 
 
 def test_in_a_rollout_what_a_person_must_do_comes_first(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
-    told = explain(home, "east/n-2", why)
+    told = explain(home, "east/n-2", blockers)
     assert told.status.rollout == "r-1"
     assert told.held[0].reason is Reason.FOREIGN_CORDON
     assert [(each.what, each.rollout) for each in told.history] == [("start", "r-1")]
@@ -49,27 +49,27 @@ def test_explain_leads_with_what_every_other_view_tells(tmp_path: Path) -> None:
     shown = {node.name: node.held for node in fleet_status(home).nodes}
     follower = Follower(home, "r-1")
     for name in ("n-1", "n-2"):
-        told = explain(home, name, why)
+        told = explain(home, name, blockers)
         assert full in told.held
         assert follower.held[NodeRef("east", name)] == (full,) and shown[name] == (full.message,)
-    assert explain(home, "n-1", why).held[0] == full
-    assert explain(home, "n-2", why).held == (cordoned, full), "a person has to act on that first"
-    assert mended not in explain(home, "n-4", why).held
+    assert explain(home, "n-1", blockers).held[0] == full
+    assert explain(home, "n-2", blockers).held == (cordoned, full), "a person has to act on that first"
+    assert mended not in explain(home, "n-4", blockers).held
 
 
 def test_a_name_in_two_clusters_needs_its_cluster(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home", small_cluster(), small_cluster("west"))
     sync(home)
     with pytest.raises(UsageError, match="n-1 is ambiguous: east/n-1, west/n-1"):
-        explain(home, "n-1", why)
-    assert explain(home, "west/n-1", why).status.cluster == "west"
+        explain(home, "n-1", blockers)
+    assert explain(home, "west/n-1", blockers).status.cluster == "west"
 
 
 def test_a_misspelt_node_gets_the_nearest_name(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     sync(home)
     with pytest.raises(UsageError) as refused:
-        explain(home, "m-4", why)
+        explain(home, "m-4", blockers)
     assert refused.value.hint == "did you mean n-4?"
 
 
@@ -79,7 +79,7 @@ def test_a_node_that_was_deleted_is_told_as_gone_with_what_was_done_to_it(tmp_pa
     left = small_cluster()
     left = replace(left, nodes=left.nodes[1:], machines=left.machines[1:])
     home.store.inventory.sync(left, at=home.now(), source="sync")
-    told = explain(home, "n-1", why)
+    told = explain(home, "n-1", blockers)
     assert told.gone == "its run in r-1 is pending" and told.held == ()
     assert [each.what for each in told.history] == ["start"]
     shown = whole(told).plain

@@ -12,7 +12,7 @@ from fleet.app.inventory.clusters import add_hosts
 from fleet.app.inventory.installation import install
 from fleet.app.planning.dumps import save_dump
 from fleet.app.wiring.home import Home
-from fleet.app.wiring.quorums import groups_of_hosts
+from fleet.app.wiring.sources.hosts import groups_of_hosts
 from fleet.cli.main import run
 from fleet.config import loads
 from fleet.core.records.errors import ConfigError, UnreachableError, UsageError
@@ -50,7 +50,7 @@ def test_nothing_is_installed_on_hosts_and_there_is_nothing_to_dump(tmp_path: Pa
     home = Home(tmp_path)
     row = ClusterRow(name="tills", sites=("fra",), kind="hosts", kubeconfig=str(tmp_path / "hosts.yaml"))
     home.make().clusters.add(row)
-    with pytest.raises(UsageError, match="nothing has to be installed"):
+    with pytest.raises(UsageError, match="there is no API server"):
         install(home, "tills", None)
     with pytest.raises(UsageError, match="hosts alone"):
         save_dump(home, row.name, tmp_path / "dump.json")

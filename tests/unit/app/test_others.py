@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from fleet.app.inventory.sync import sync
 from fleet.app.planning.dumps import plan_of_dump
 from fleet.app.planning.lint import lint_dump
-from fleet.app.reporting.blockers import why
+from fleet.app.reporting.blockers import blockers
 from fleet.app.reporting.explain import explain
 from fleet.cli.views.plan import whole
 from fleet.core.objects.node import Taint
@@ -170,10 +170,10 @@ def test_the_inventory_keeps_what_others_say(tmp_path: Path) -> None:
     )
     home = a_home(tmp_path / "home", replace(cluster, nodes=nodes, maintenances=(work,)))
     sync(home)
-    told = explain(home, "n-1", why)
+    told = explain(home, "n-1", blockers)
     assert [held.reason for held in told.held] == [Reason.OTHERS_STAY]
     assert home.store.inventory.snapshot("east").maintenances == (work,)
-    told = explain(home, "n-4", why)
+    told = explain(home, "n-4", blockers)
     assert len(told.may_be_deleted) == 1 and soft.key in told.may_be_deleted[0]
 
 

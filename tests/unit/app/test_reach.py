@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.wiring.connection import connect
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.reach import ByCommands, Remote, RemoteAgents, Say
+from fleet.app.wiring.sources.registry import source_of
 from fleet.core.objects.node import Node
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.selector import Selector
 from fleet.core.policy.policy import Policy, Pool
-from fleet.core.rollout.event import Event, Gone, Seen, Synced
+from fleet.core.rollout.event import ClusterEvent, ClusterSynced, Deleted, Upserted
 from fleet.drivers.agents import ClusterWithAgents
 from fleet.kube.actions.machine_client import PATH
 from fleet.kube.client.credentials import CredentialSource
@@ -72,7 +72,7 @@ class Bed:
     def open(self, node: str, pool: Pool, say: Say) -> Remote:
         return ByCommands(node, pool.source, self.boxes.reach(node), QUICK.agents, look=0.02)
 
-    def tell(self, *events: Event) -> None:
+    def tell(self, *events: ClusterEvent) -> None:
         for event in events:
             self.agents.see(event)
 
@@ -107,7 +107,7 @@ def story(tmp_path: Path, tell: Callable[[Bed], Any]) -> None:
 
 def test_a_machine_is_staged_and_rebooted_from_here_and_others_are_left_alone(tmp_path: Path) -> None:
     async def tell(bed: Bed) -> None:
-        bed.tell(Seen("east", BARE), Seen("east", REST), Synced("east"))
+        bed.tell(Upserted("east", BARE), Upserted("east", REST), ClusterSynced("east"))
         work = asyncio.create_task(bed.agents.run())
         await until(lambda: bed.status().get("bootID"))
         before, boots = bed.status()["bootID"], bed.boxes.hosts["n-0"].boots
@@ -128,22 +128,22 @@ def test_where_an_agents_pod_runs_this_one_stands_back_and_comes_back_when_it_ha
     tmp_path: Path,
 ) -> None:
     async def tell(bed: Bed) -> None:
-        bed.tell(Seen("east", BARE))
+        bed.tell(Upserted("east", BARE))
         assert not bed.agents.wanted, "not before all pods are known"
-        bed.tell(Seen("east", POD), Synced("east"))
+        bed.tell(Upserted("east", POD), ClusterSynced("east"))
         work = asyncio.create_task(bed.agents.run())
         assert not bed.agents.wanted
-        bed.tell(Seen("east", replace(POD, phase="Failed")))
+        bed.tell(Upserted("east", replace(POD, phase="Failed")))
         await until(lambda: bed.status().get("bootID"))
-        bed.tell(Seen("east", POD))
+        bed.tell(Upserted("east", POD))
         await until(lambda: not bed.boxes.open)
-        bed.tell(Gone("east", POD))
+        bed.tell(Deleted("east", POD))
         await until(lambda: bed.boxes.open)
-        bed.tell(Seen("east", replace(BARE, labels={})))
+        bed.tell(Upserted("east", replace(BARE, labels={})))
         await until(lambda: not bed.boxes.open)
-        bed.tell(Seen("east", BARE))
+        bed.tell(Upserted("east", BARE))
         await until(lambda: bed.boxes.open)
-        bed.tell(Gone("east", BARE))
+        bed.tell(Deleted("east", BARE))
         await until(lambda: not bed.boxes.open)
         assert bed.boxes.most == 1
         work.cancel()
@@ -155,7 +155,7 @@ def test_where_an_agents_pod_runs_this_one_stands_back_and_comes_back_when_it_ha
 def test_a_machine_that_is_not_reached_or_is_none_fleet_knows_is_waited_for(tmp_path: Path) -> None:
     async def tell(bed: Bed) -> None:
         bed.boxes.hosts["n-0"].down = True
-        bed.tell(Seen("east", BARE), Synced("east"))
+        bed.tell(Upserted("east", BARE), ClusterSynced("east"))
         work = asyncio.create_task(bed.agents.run())
         await until(lambda: bed.boxes.open)
         bed.boxes.hosts["n-0"].down = False
@@ -168,7 +168,7 @@ def test_a_machine_that_is_not_reached_or_is_none_fleet_knows_is_waited_for(tmp_
 
 def test_agents_work_while_their_controller_leads_and_no_longer(tmp_path: Path) -> None:
     async def tell(bed: Bed) -> None:
-        bed.tell(Seen("east", BARE), Synced("east"))
+        bed.tell(Upserted("east", BARE), ClusterSynced("east"))
         kubeconfig = CredentialSource(tmp_path / "kubeconfig")
         mine = ClusterWithAgents(KubeCluster("east", kubeconfig, WallClock()), bed.agents)
         other = KubeCluster("east", kubeconfig, WallClock())
@@ -201,7 +201,7 @@ def test_the_policy_of_a_home_says_whom_its_controller_reaches(
             (tmp_path / "fleet.yaml").write_text(
                 "pools:\n- {name: bare, reach: ssh, selector: {matchLabels: {pool: bare}}}\n- {name: rest}\n"
             )
-            cluster = await connect(Home(tmp_path), row)
+            cluster = await source_of(Home(tmp_path), row).connect()
 
             async def listen() -> None:
                 async for _ in cluster.events():

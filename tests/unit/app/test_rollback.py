@@ -8,10 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.app.planning.plans import plan
-from fleet.app.reporting.blockers import why
+from fleet.app.reporting.blockers import blockers
 from fleet.app.reporting.report import report
 from fleet.app.rollouts.rollback import forward_again, rollback
-from fleet.app.rollouts.rollouts import Rollouts, release, say, start
+from fleet.app.rollouts.rollouts import Rollouts, release, send_command, start
 from fleet.app.rollouts.run import run
 from fleet.app.wiring.home import Home
 from fleet.core.objects.node import NodeRef
@@ -105,7 +105,7 @@ def test_a_rollout_that_goes_on_is_aborted_first(tmp_path: Path) -> None:
     with pytest.raises(HeldError) as refused:
         rollback(home, "r-1")
     assert refused.value.hint == "fleet rollout abort r-1"
-    say(home, "abort")
+    send_command(home, "abort")
     with pytest.raises(HeldError, match="r-1 is aborted: what it has begun has not ended"):
         rollback(home, "r-1")
     run(home, lambda words: None, until_idle=True)
@@ -135,7 +135,7 @@ def test_a_node_that_rolled_back_by_itself_waits_for_a_persons_word(tmp_path: Pa
     assert (run_of.rolled_back, run_of.slot) == (OLD.version, True)
     made = plan(home, ["workers"], NEW.version)
     assert ([each.node for each in made.runs], [each.reason for each in made.held]) == ([], ["rolled-back"])
-    assert [str(each.reason) for each in why(home, NodeRef("east", "n-1"))] == ["rolled-back"]
+    assert [str(each.reason) for each in blockers(home, NodeRef("east", "n-1"))] == ["rolled-back"]
     release(home, "n-1", "firmware was too old")
     run(home, lambda words: None, until_idle=True)
     told = report(home, "r-1").commands[-1]

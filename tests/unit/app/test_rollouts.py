@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from fleet.app.planning.plans import plan, stored
 from fleet.app.rollouts.rollouts import (
     Rollouts,
-    changes,
-    newcomers,
+    added_nodes,
+    changed_nodes,
     release,
-    say,
+    send_command,
     start,
     summary_of,
     what_follows,
@@ -23,10 +23,11 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.records.errors import HeldError, UsageError
 from fleet.core.records.journal import JournalRecord
-from fleet.core.rollout.rollout import State
+from fleet.core.rollout.rollout import RolloutState
 from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_policy, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.story import Story
 from tests.unit.app.homes import POLICY, a_home, a_started_rollout, small_cluster
 
@@ -90,13 +91,13 @@ def test_changes_tell_gone_and_replaced_nodes_and_newcomers_are_only_noted(tmp_p
         nodes=(other, unseen, *before.nodes[3:], fresh),
         machines=(*before.machines[1:], a_machine(fresh)),
     )
-    assert changes(made, [now]) == [
+    assert changed_nodes(made, [now]) == [
         "east/n-1 is gone",
         "east/n-2 is another machine under the same name",
         "east/n-3 is not reached: nobody has seen it yet",
     ]
-    assert newcomers(made, [now]) == ["east/n-5"]
-    assert changes(made, [before]) == []
+    assert added_nodes(made, [now]) == ["east/n-5"]
+    assert changed_nodes(made, [before]) == []
 
 
 def test_a_node_that_tells_no_version_is_known_by_its_digest() -> None:
@@ -105,7 +106,7 @@ def test_a_node_that_tells_no_version_is_known_by_its_digest() -> None:
     before = small_cluster()
     base, unversioned = replace(OLD, version="9.6"), replace(NEW, version=NEW.digest)
     told = replace(before, machines=tuple(a_machine(node, base) for node in before.nodes))
-    made = make_plan("p", [told], a_policy(), ["workers"], NEW, START, DurationEstimates())
+    made = make_plan(PlanRequest("p", [told], a_policy(), ["workers"], NEW, START, DurationEstimates()))
     assert {run.from_version for run in made.runs} == {OLD.version}
     fresh = a_node("n-5")
     now = replace(
@@ -113,22 +114,22 @@ def test_a_node_that_tells_no_version_is_known_by_its_digest() -> None:
         nodes=(*before.nodes, fresh),
         machines=(*told.machines, a_machine(fresh, unversioned)),
     )
-    assert (changes(made, [now]), newcomers(made, [now])) == ([], [])
+    assert (changed_nodes(made, [now]), added_nodes(made, [now])) == ([], [])
 
 
 def test_commands_that_make_no_sense_are_refused_and_not_journaled(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     with pytest.raises(UsageError, match="no rollout is active"):
-        say(home, "pause")
+        send_command(home, "pause")
     a_started_rollout(home)
     with pytest.raises(UsageError, match="r-1 is running"):
-        say(home, "resume")
-    say(home, "pause")
+        send_command(home, "resume")
+    send_command(home, "pause")
     with pytest.raises(UsageError, match="paused already"):
-        say(home, "pause")
-    say(home, "abort", "r-1")
+        send_command(home, "pause")
+    send_command(home, "abort", "r-1")
     with pytest.raises(UsageError, match="was aborted"):
-        say(home, "resume")
+        send_command(home, "resume")
     kinds = [entry.record.kind for entry in home.store.journal.entries()]
     assert kinds == ["start", "pause", "abort"]
 
@@ -139,7 +140,7 @@ def test_an_ended_rollout_takes_no_commands(tmp_path: Path) -> None:
     finish = JournalRecord(form="decision", kind="finish", rollout="r-1")
     home.store.journal.append([finish], at=home.now(), actor="fleet@test")
     with pytest.raises(UsageError, match="r-1 has ended: finished"):
-        say(home, "pause", "r-1")
+        send_command(home, "pause", "r-1")
     assert Rollouts.load(home.store).last().id == "r-1"
 
 
@@ -196,7 +197,7 @@ def a_halted_canary() -> Story:
     story = Story([a_snapshot(nodes)], a_policy(), ClusterBehaviour(failures={"n-0": "old-version"}))
     story.start(canaries=["n-0"])
     story.run()
-    assert story.rollout.state is State.HALTED
+    assert story.rollout.state is RolloutState.HALTED
     return story
 
 
@@ -225,7 +226,7 @@ def test_release_first_and_then_resume_is_as_good() -> None:
     assert "becomes the canary" in told[0] and "fleet rollout resume r-1" in told[1]
     story.say("resume")
     story.run()
-    assert story.rollout.state is State.FINISHED
+    assert story.rollout.state is RolloutState.FINISHED
 
 
 def test_looks_at_plans_leave_one_behind_and_a_started_or_kept_one_stays(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
 
-from fleet.app.wiring.refresh import look
-from fleet.cli.terminal.live_display import Canvas, changes
+from fleet.app.wiring.refresh import refresh
+from fleet.cli.terminal.live_display import LiveDisplay, changes
 from tests.unit.app.homes import a_home
 
 lines = st.lists(st.text("abc ", max_size=4), max_size=6)
@@ -80,7 +80,7 @@ def a_screen(height: int) -> Console:
 
 def test_what_does_not_fit_is_said() -> None:
     screen = a_screen(5)
-    with Canvas(screen) as canvas:
+    with LiveDisplay(screen) as canvas:
         canvas.draw(Text("\n".join(f"line {number}" for number in range(9))))
     assert isinstance(screen.file, io.StringIO)
     shown = [each for each in screen.file.getvalue().split("\n") if "line" in each]
@@ -89,7 +89,7 @@ def test_what_does_not_fit_is_said() -> None:
 
 def test_a_terminal_of_another_size_is_drawn_anew() -> None:
     screen = a_screen(9)
-    with Canvas(screen) as canvas:
+    with LiveDisplay(screen) as canvas:
         canvas.draw(Text("one\ntwo"))
         screen.size = (30, 9)
         canvas.draw(Text("one\ntwo"))
@@ -116,7 +116,7 @@ def read_until(source: int, enough: Callable[[str], bool]) -> str:
 
 def test_status_on_a_terminal_and_in_a_pipe_tells_again_what_has_changed(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
-    look(home)
+    refresh(home)
     for make in (pty.openpty, os.pipe):
         home.policy_file.write_text(home.policy_file.read_text().replace("name: helpers", "name: workers"))
         source, out = make()

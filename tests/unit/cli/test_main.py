@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from fleet.app.rollouts.rollouts import say
+from fleet.app.rollouts.rollouts import send_command
 from fleet.app.wiring.home import Home
 from fleet.cli.line import lifted
 from fleet.cli.main import run
@@ -191,7 +191,7 @@ def test_a_signed_journal_is_exported_and_verified_and_a_cut_one_exits_4(
     made = fleet("audit", "keygen")
     assert made.code == 0 and "BEGIN PUBLIC KEY" in made.out and "PRIVATE KEY" not in made.out + made.err
     assert fleet("audit", "keygen").code == 2
-    say(Home(tmp_path / "home"), "pause")
+    send_command(Home(tmp_path / "home"), "pause")
     kept = json.loads(fleet("audit", "checkpoint").out)
     assert kept["seq"] == 2
     said = fleet("audit", "verify")

@@ -11,7 +11,7 @@ from fleet.cli.main import run
 from fleet.config import load
 from fleet.core.records.errors import ConfigError, UsageError
 from fleet.core.text.paths import expanded
-from fleet.machines.access import Access, Address
+from fleet.machines.access import SshAccess, SshAddress
 from fleet.machines.ssh.openssh import asked
 
 NOBODY = "~nobody-has-this-name/x"
@@ -41,7 +41,7 @@ def test_a_playbook_in_the_home_of_nobody(tmp_path: Path) -> None:
         load(policy)
 
 
-@pytest.mark.parametrize("access", [Access(config=NOBODY), Access(identity=NOBODY)])
-def test_a_file_of_ssh_in_the_home_of_nobody(access: Access) -> None:
+@pytest.mark.parametrize("access", [SshAccess(config=NOBODY), SshAccess(identity=NOBODY)])
+def test_a_file_of_ssh_in_the_home_of_nobody(access: SshAccess) -> None:
     with pytest.raises(UsageError, match="there is no such"):
-        asked(Address("n-1"), access)
+        asked(SshAddress("n-1"), access)

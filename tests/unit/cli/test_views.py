@@ -28,10 +28,11 @@ from fleet.core.reporting.overview import KnownNode, Selection, overview, parts_
 from fleet.core.reporting.status import FleetStatus, StatusCluster
 from fleet.core.reporting.timeline import Timeline
 from fleet.core.reporting.voters import status_of
-from fleet.core.rollout.steps import Turn
+from fleet.core.rollout.steps import StepResult
 from fleet.core.text.durations import format_duration
 from fleet.lab.simulation.builders import NEW, START, a_group, a_node, a_policy, a_pool
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.story import Story
 from tests.unit.app.homes import small_cluster
 from tests.unit.report.telling import Telling, a_goal
@@ -40,7 +41,9 @@ POLICY = a_policy(a_pool())
 
 
 def a_plan() -> Plan:
-    return make_plan("p-9c41", [small_cluster()], POLICY, ["workers"], NEW, START, DurationEstimates())
+    return make_plan(
+        PlanRequest("p-9c41", [small_cluster()], POLICY, ["workers"], NEW, START, DurationEstimates())
+    )
 
 
 class Played:
@@ -60,9 +63,9 @@ class Played:
         }
         self.eta = seconds_left(self.story.rollout, self.plan, self.now)
 
-    def scene(self) -> rollout_view.Scene:
+    def scene(self) -> rollout_view.RolloutScene:
         since = dict.fromkeys(self.held, self.now - timedelta(seconds=41))
-        return rollout_view.Scene(self.chronicle, self.now, self.held, since, self.eta)
+        return rollout_view.RolloutScene(self.chronicle, self.now, self.held, since, self.eta)
 
     def status(self) -> FleetStatus:
         snapshot = self.story.models["east"].snapshot(self.now)
@@ -336,13 +339,15 @@ def test_at_its_end_it_says_how_the_last_node_went_and_who_is_left() -> None:
 def test_progress_counts_what_is_done_and_shows_failed_and_cancelled_beside_it() -> None:
     told = Telling(*(a_goal(f"n-{number}") for number in range(4)))
     told.upgrade("n-0").upgrade("n-1")
-    told.begin("n-2").turn("n-2", Turn.DONE).turn("n-2", Turn.FAILED, why="not drained").turn(
-        "n-2", Turn.DONE
+    told.begin("n-2").turn("n-2", StepResult.DONE).turn("n-2", StepResult.FAILED, why="not drained").turn(
+        "n-2", StepResult.DONE
     )
-    told.turn("n-3", Turn.CANCELLED, why="its node was deleted")
+    told.turn("n-3", StepResult.CANCELLED, why="its node was deleted")
     chronicle = Timeline("r-1")
     chronicle.apply(told.entries)
-    assert "[########xxxxxxxx]  2/4" in rollout_view.headline(rollout_view.Scene(chronicle, START)).plain
+    assert (
+        "[########xxxxxxxx]  2/4" in rollout_view.headline(rollout_view.RolloutScene(chronicle, START)).plain
+    )
 
 
 def test_an_explanation_numbers_its_reasons_and_says_what_to_do_about_each() -> None:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from fleet.cli.report.page import page
 from fleet.cli.terminal.columns import columns
-from fleet.cli.terminal.live_display import Canvas
+from fleet.cli.terminal.live_display import LiveDisplay
 from fleet.cli.terminal.output import console, note, show, show_csv, show_json
 from fleet.cli.terminal.visible import Screen, visible_text
 from fleet.core.text.visible import visible, visible_json, visible_lines
@@ -60,7 +60,7 @@ def test_a_line_feed_in_a_cell_begins_no_line(capsys: pytest.CaptureFixture[str]
 def test_a_picture_on_a_terminal_is_drawn_with_our_own_escapes_only() -> None:
     file = io.StringIO()
     screen = Screen(file=file, force_terminal=True, width=80, height=24, color_system=None)
-    with Canvas(screen) as canvas:
+    with LiveDisplay(screen) as canvas:
         canvas.draw(Text("n-1\x1b]0;owned\x07"))
     assert "\x1b]" not in file.getvalue() and "\x07" not in file.getvalue()
     assert "n-1\\x1b]0;owned" in file.getvalue()

@@ -11,9 +11,9 @@ from fleet.core.objects.node import Node, NodeRef
 from fleet.core.policy.policy import Amount, Limits
 from fleet.core.records.held import Reason
 from fleet.core.rollout.action import Evict, Reboot, Result
-from fleet.core.rollout.checkpoint import fold, unfold
+from fleet.core.rollout.checkpoint import restore_checkpoint, take_checkpoint
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import State
+from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, a_deployment, a_machine, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
@@ -61,7 +61,7 @@ def test_a_node_that_registers_anew_during_its_reboot_is_proven_as_the_machine_t
     run = story.run_of("n-0")
     assert run.step is Step.DONE and run.proof["version"] == NEW.version
     assert run.goal.uid != "uid-n-0" and decisions(story, "re-registered") == ["east/n-0"]
-    assert rest_is_done(story) and story.rollout.state is State.FINISHED
+    assert rest_is_done(story) and story.rollout.state is RolloutState.FINISHED
     reboots = [
         each for _, each, result in story.performed if isinstance(each, Reboot) and result is Result.DONE
     ]
@@ -85,7 +85,7 @@ def test_a_node_that_is_not_back_after_the_reboots_timeout_is_cancelled_and_halt
     assert POOL.reboot.timeout_seconds - 1 < story.at - begun < POOL.reboot.timeout_seconds + 60
     run = story.run_of("n-0")
     assert not run.slot and "in step reboot" in run.why
-    assert story.rollout.failures == 0 and story.rollout.state is State.RUNNING
+    assert story.rollout.failures == 0 and story.rollout.state is RolloutState.RUNNING
 
 
 @pytest.mark.parametrize("step", [Step.CORDON, Step.DRAIN])
@@ -98,7 +98,7 @@ def test_a_node_that_is_removed_before_its_reboot_is_cancelled_at_once_and_the_r
     run = story.run_of("n-0")
     assert run.step is Step.CANCELLED and not run.slot and f"in step {step}" in run.why
     story.run()
-    assert story.rollout.state is State.FINISHED and rest_is_done(story)
+    assert story.rollout.state is RolloutState.FINISHED and rest_is_done(story)
     assert decisions(story, "canary") and not decisions(story, "halt")
 
 
@@ -113,7 +113,7 @@ def test_a_node_that_is_removed_after_its_reboot_is_cancelled_once_it_had_its_ti
     story.run()
     run = story.run_of("n-0")
     assert run.step is Step.CANCELLED and not run.slot and f"in step {step}" in run.why
-    assert story.rollout.state is State.FINISHED and rest_is_done(story)
+    assert story.rollout.state is RolloutState.FINISHED and rest_is_done(story)
 
 
 def test_the_same_machine_that_comes_back_under_another_name_is_told() -> None:
@@ -177,7 +177,7 @@ def test_a_controller_that_is_killed_while_the_node_is_away_goes_on_against_the_
     story.run(until=lambda: bool(decisions(story, "re-registered")))
     story.kill()
     replayed = rollouts_of(story.entries)["r-1"]
-    assert unfold(fold(replayed)).runs == replayed.runs
+    assert restore_checkpoint(take_checkpoint(replayed)).runs == replayed.runs
     assert replayed.runs[FIRST].goal.uid != "uid-n-0" and replayed.runs[FIRST].identity
     story.run()
     assert {run.step for run in rollouts_of(story.entries)["r-1"].runs.values()} == {Step.DONE}
@@ -188,7 +188,7 @@ def test_a_failed_run_that_gives_its_node_back_stays_failed_when_the_node_is_rem
     story.run(until=lambda: story.steps()["n-0"] is Step.FAILED)
     story.models["east"].stranger.delete_node("n-0")
     story.run(seconds=3600)
-    assert story.run_of("n-0").slot and story.rollout.state is State.HALTED
+    assert story.run_of("n-0").slot and story.rollout.state is RolloutState.HALTED
 
 
 UUID = "4c4c4544-0051-3010-8052-b4c04f4e3332"

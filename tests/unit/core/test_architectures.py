@@ -18,6 +18,7 @@ from fleet.core.rollout.action import AnyAction, Outcome, Stage
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, OLD, START, a_node, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.releases import AMD, ARM, BOTH, INDEX
 from tests.story import Story
 
@@ -53,7 +54,7 @@ def asked_of(story: Story) -> dict[str, str]:
 )
 def test_a_pool_of_two_architectures_is_upgraded(release: Release, asked: dict[str, str]) -> None:
     policy, cluster = a_policy(release), a_cluster("amd64", "arm64")
-    plan = make_plan("", [cluster], policy, ["workers"], release, START, DurationEstimates())
+    plan = make_plan(PlanRequest("", [cluster], policy, ["workers"], release, START, DurationEstimates()))
     assert ({run.node for run in plan.runs}, plan.held) == ({"n-0", "n-1"}, ())
     story = Story([cluster], policy)
     story.start(release)
@@ -65,7 +66,7 @@ def test_a_pool_of_two_architectures_is_upgraded(release: Release, asked: dict[s
         "n-0": AMD,
         "n-1": ARM,
     }
-    again = make_plan("", [after], policy, ["workers"], release, START, DurationEstimates())
+    again = make_plan(PlanRequest("", [after], policy, ["workers"], release, START, DurationEstimates()))
     assert (again.runs, again.held) == ((), ())
 
 
@@ -74,7 +75,7 @@ def test_a_node_without_a_payload_is_held_in_the_plan_and_in_the_rollout(
     architecture: str, told: str
 ) -> None:
     policy, cluster = a_policy(OF_BOTH), a_cluster("amd64", architecture)
-    plan = make_plan("", [cluster], policy, ["workers"], OF_BOTH, START, DurationEstimates())
+    plan = make_plan(PlanRequest("", [cluster], policy, ["workers"], OF_BOTH, START, DurationEstimates()))
     assert [run.node for run in plan.runs] == ["n-0"]
     (held,) = plan.held
     assert held.node == "n-1" and held.held is not None
@@ -103,7 +104,7 @@ def test_one_digest_for_several_architectures_is_warned_of(
     release: Release, architectures: tuple[str, ...], warned: bool
 ) -> None:
     policy, cluster = a_policy(release), a_cluster(*architectures)
-    plan = make_plan("", [cluster], policy, ["workers"], release, START, DurationEstimates())
+    plan = make_plan(PlanRequest("", [cluster], policy, ["workers"], release, START, DurationEstimates()))
     assert ("one-digest" in {each.check for each in plan.warnings}) is warned
     assert ("one-digest" in {each.check for each in lint(policy, [cluster]).findings}) is warned
 
@@ -127,7 +128,7 @@ def test_a_kernel_that_nodes_of_another_architecture_cannot_run_is_warned_of(
     release = replace(NEW, digest="", kernel=kernel)
     policy = a_policy(release)
     cluster = a_snapshot([a_node(f"n-{index}", kernel=each) for index, each in enumerate(running)])
-    plan = make_plan("", [cluster], policy, ["workers"], release, START, DurationEstimates())
+    plan = make_plan(PlanRequest("", [cluster], policy, ["workers"], release, START, DurationEstimates()))
     assert ("other-kernel" in {each.check for each in plan.warnings}) is warned
     assert ("other-kernel" in {each.check for each in lint(policy, [cluster]).findings}) is warned
 

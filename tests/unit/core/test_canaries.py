@@ -13,9 +13,9 @@ from fleet.core.objects.workload import NodeLock, Workload
 from fleet.core.policy.policy import Amount, Limits
 from fleet.core.records.held import Reason
 from fleet.core.rollout.action import Cordon
-from fleet.core.rollout.checkpoint import fold, unfold
+from fleet.core.rollout.checkpoint import restore_checkpoint, take_checkpoint
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import State
+from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import START, a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
@@ -52,7 +52,7 @@ def test_a_canary_whose_node_is_deleted_before_it_began_is_followed_by_the_next_
     story.turn()
     story.models["east"].stranger.delete_node("n-1")
     story.run()
-    assert story.rollout.state is State.FINISHED
+    assert story.rollout.state is RolloutState.FINISHED
     assert story.steps() == {"n-0": Step.DONE, "n-1": Step.CANCELLED, "n-2": Step.DONE, "n-3": Step.DONE}
     first = story.run_of("n-0")
     assert first.goal.canary and begun(story)[0] == "n-0"
@@ -63,7 +63,7 @@ def test_a_failed_canary_that_was_released_is_followed_by_the_next_best_once_the
     story = a_fleet(*nodes(3), behaviour=ClusterBehaviour(failures={"n-0": "old-version"}))
     story.start(canaries=["n-0"])
     story.run()
-    assert story.rollout.state is State.HALTED
+    assert story.rollout.state is RolloutState.HALTED
     story.say("resume")
     story.run(seconds=3600)
     # Nobody has looked at the node yet: the reason says so, and what to do.
@@ -82,7 +82,7 @@ def test_every_canary_that_fails_halts_the_rollout_again() -> None:
     story.start(canaries=["n-0"])
     for name in ("n-0", "n-1"):
         story.run()
-        assert story.rollout.state is State.HALTED and "a canary failed" in story.rollout.why
+        assert story.rollout.state is RolloutState.HALTED and "a canary failed" in story.rollout.why
         assert story.steps()["n-2"] is Step.PENDING
         story.say("release", f"east/{name}")
         story.say("resume")
@@ -101,7 +101,7 @@ def test_a_canary_that_cannot_go_steps_down_after_five_minutes_and_is_one_of_the
     assert reasons(story, "n-2") == [Reason.FOREIGN_CORDON]
     story.models["east"].stranger.uncordon("n-2")
     story.run()
-    assert story.rollout.state is State.FINISHED and story.steps()["n-2"] is Step.DONE
+    assert story.rollout.state is RolloutState.FINISHED and story.steps()["n-2"] is Step.DONE
 
 
 def test_a_canary_that_is_not_ready_for_a_while_stays_the_canary() -> None:
@@ -149,7 +149,7 @@ def test_where_no_node_can_be_the_next_canary_each_says_what_holds_it_and_one_th
     assert story.steps()["n-2"] is Step.DONE and canaries(story) == {"n-0", "n-2"}
     model.stranger.uncordon("n-1")
     story.run()
-    assert story.rollout.state is State.FINISHED
+    assert story.rollout.state is RolloutState.FINISHED
 
 
 def test_a_pool_in_which_no_node_can_go_does_not_keep_the_others() -> None:
@@ -164,7 +164,7 @@ def test_a_pool_in_which_no_node_can_go_does_not_keep_the_others() -> None:
     assert story.run_of("e-1").goal.canary and story.steps()["e-1"] is Step.DONE
     story.models["east"].stranger.uncordon("e-0")
     story.run()
-    assert story.rollout.state is State.FINISHED
+    assert story.rollout.state is RolloutState.FINISHED
 
 
 def test_canaries_of_every_pool_are_proven_before_the_rest_of_any_pool_begins() -> None:
@@ -173,7 +173,7 @@ def test_canaries_of_every_pool_are_proven_before_the_rest_of_any_pool_begins() 
     )
     story.start(canaries=["n-0", "e-0"])
     story.run()
-    assert story.rollout.state is State.HALTED and story.steps()["n-1"] is Step.PENDING
+    assert story.rollout.state is RolloutState.HALTED and story.steps()["n-1"] is Step.PENDING
     story.say("resume")
     story.run()
     assert story.steps() == {"n-0": Step.DONE, "n-1": Step.DONE, "e-0": Step.FAILED, "e-1": Step.DONE}
@@ -211,7 +211,7 @@ def test_the_journal_and_a_fold_of_it_give_the_same_canaries_and_a_new_controlle
     story.models["east"].stranger.cordon("n-2")
     story.run(seconds=seconds)
     replayed = rollouts_of(story.entries)["r-1"]
-    for other in (replayed, unfold(fold(replayed))):
+    for other in (replayed, restore_checkpoint(take_checkpoint(replayed))):
         assert other.canaries == story.rollout.canaries and other.runs == story.rollout.runs
         assert (other.required, other.open_in) == (story.rollout.required, story.rollout.open_in)
     story.kill()
@@ -240,14 +240,14 @@ def test_a_pod_that_is_terminating_for_days_holds_its_node_before_anything_is_co
     assert "volumes.example/guard" in held.remedy
     story.models["east"].stranger.take_finalizers(PodRef("web", held.subject.partition("/")[2]))
     story.run()
-    assert story.rollout.state is State.FINISHED
+    assert story.rollout.state is RolloutState.FINISHED
 
 
 def test_a_pod_that_just_terminates_holds_nobody() -> None:
     story = stuck_pod(0, finalizers=False, finalizer_names=())
     story.start(canaries=["n-0"])
     story.run()
-    assert begun(story)[0] == "n-0" and story.rollout.state is State.FINISHED
+    assert begun(story)[0] == "n-0" and story.rollout.state is RolloutState.FINISHED
 
 
 def test_a_pod_without_finalizers_that_its_kubelet_cannot_end_has_another_remedy() -> None:

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from fleet.core.capacity.capacity import Room
+from fleet.core.capacity.capacity import ClusterCapacity
 from fleet.core.engine.engine import Decision
 from fleet.core.objects.node import NodeRef, Resources, Taint
-from fleet.core.objects.placement import HOSTNAME_LABEL, Apart, NodeTerm
+from fleet.core.objects.placement import HOSTNAME_LABEL, NodeTerm, SpreadRule
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.selector import Requirement
 from fleet.core.policy.policy import Amount, DrainRule, Limits
@@ -152,12 +152,12 @@ def test_room_that_appears_lets_the_next_begin() -> None:
     assert set(story.steps().values()) == {Step.DONE}
 
 
-def a_room(*pods: Pod, nodes: int = 2, taints: tuple[Taint, ...] = ()) -> Room:
-    room = Room()
+def a_room(*pods: Pod, nodes: int = 2, taints: tuple[Taint, ...] = ()) -> ClusterCapacity:
+    room = ClusterCapacity()
     for index in range(nodes):
-        room.see_node(a_node(f"n-{index}", allocatable=SIZE, taints=taints if index else ()))
+        room.upsert_node(a_node(f"n-{index}", allocatable=SIZE, taints=taints if index else ()))
     for pod in pods:
-        room.see_pod(None, pod)
+        room.upsert_pod(None, pod)
     return room
 
 
@@ -167,38 +167,38 @@ def a_pod(name: str, node: str, cpu: int) -> Pod:
 
 def test_a_taint_that_the_pod_does_not_tolerate_is_no_room() -> None:
     mine = a_pod("a", "n-0", 100)
-    assert a_room(mine).lack("n-0", [mine]) is None
-    assert a_room(mine, taints=(Taint("gpu", "PreferNoSchedule"),)).lack("n-0", [mine]) is None
-    lack = a_room(mine, taints=(Taint("gpu", "NoSchedule"),)).lack("n-0", [mine])
+    assert a_room(mine).shortfall("n-0", [mine]) is None
+    assert a_room(mine, taints=(Taint("gpu", "PreferNoSchedule"),)).shortfall("n-0", [mine]) is None
+    lack = a_room(mine, taints=(Taint("gpu", "NoSchedule"),)).shortfall("n-0", [mine])
     assert lack is not None and lack.suitable == 0
 
 
 def test_pods_on_their_way_take_room_and_one_that_fits_nowhere_takes_none() -> None:
     mine = a_pod("a", "n-0", 600)
-    assert a_room(mine, a_pod("waits", "", 300)).lack("n-0", [mine]) is None
-    assert a_room(mine, a_pod("waits", "", 500)).lack("n-0", [mine]) is not None
-    assert a_room(mine, a_pod("huge", "", 5000)).lack("n-0", [mine]) is None
+    assert a_room(mine, a_pod("waits", "", 300)).shortfall("n-0", [mine]) is None
+    assert a_room(mine, a_pod("waits", "", 500)).shortfall("n-0", [mine]) is not None
+    assert a_room(mine, a_pod("huge", "", 5000)).shortfall("n-0", [mine]) is None
 
 
 def test_a_node_that_is_left_gives_its_room_back_when_its_drain_is_over() -> None:
     mine, other = a_pod("a", "n-0", 600), a_pod("b", "n-1", 100)
     room = a_room(mine, other)
-    room.leave("n-1", [other])
-    assert room.lack("n-0", [mine]) is not None
-    room.lose_pod(other)
-    assert room.stay("n-1")
-    assert room.lack("n-0", [mine]) is None
+    room.start_drain("n-1", [other])
+    assert room.shortfall("n-0", [mine]) is not None
+    room.delete_pod(other)
+    assert room.end_drain("n-1")
+    assert room.shortfall("n-0", [mine]) is None
 
 
 def test_what_is_finished_takes_no_room() -> None:
     mine, job = a_pod("a", "n-0", 600), a_pod("job", "n-1", 900)
     room = a_room(mine, job)
-    assert room.lack("n-0", [mine]) is not None
-    room.see_pod(job, replace(job, phase="Succeeded"))
-    assert room.lack("n-0", [mine]) is None
+    assert room.shortfall("n-0", [mine]) is not None
+    room.upsert_pod(job, replace(job, phase="Succeeded"))
+    assert room.shortfall("n-0", [mine]) is None
 
 
-HOSTS = Apart(HOSTNAME_LABEL, (Requirement("app", "In", ("api",)),), ("web",))
+HOSTS = SpreadRule(HOSTNAME_LABEL, (Requirement("app", "In", ("api",)),), ("web",))
 
 
 def test_pods_that_keep_apart_hold_a_node_until_one_of_the_others_is_back() -> None:
@@ -232,5 +232,5 @@ def test_where_no_other_node_is_left_the_budget_says_whether_one_may_be_away() -
 def test_required_node_affinity_is_asked_as_a_selector_is() -> None:
     only_here = NodeTerm(fields=(Requirement("metadata.name", "In", ("n-0",)),))
     mine = replace(a_pod("a", "n-0", 100), affinity=(only_here,))
-    lack = a_room(mine).lack("n-0", [mine])
+    lack = a_room(mine).shortfall("n-0", [mine])
     assert lack is not None and lack.suitable == 0

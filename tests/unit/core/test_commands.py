@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fleet.core.rollout.action import AnyAction, Outcome, Result
-from fleet.core.rollout.rollout import State
+from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
@@ -39,7 +39,7 @@ def test_a_word_after_the_end_changes_nothing() -> None:
     story.run()
     for word in ("pause", "resume", "abort"):
         story.say(word)
-        assert story.rollout.state is State.FINISHED
+        assert story.rollout.state is RolloutState.FINISHED
 
 
 @pytest.mark.parametrize("kind", ["stage", "cordon", "reboot"])

@@ -18,7 +18,7 @@ from fleet.core.objects.workload import Workload
 from fleet.core.records.held import Reason
 from fleet.core.rollout.rollout import Goal, Run
 from fleet.core.rollout.steps import Step
-from fleet.core.steps import daemons
+from fleet.core.steps import daemonsets
 from fleet.lab.simulation.builders import NEW, OLD, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour, SpreadLength
 from tests.story import Story
@@ -70,12 +70,12 @@ RUN = Run(
 def view(*things: Workload | Pod) -> ClusterView:
     found = ClusterView("east")
     for each in things:
-        found.see(each)
+        found.upsert(each)
     return found
 
 
 def away(*things: Workload | Pod, run: Run = RUN, node: Node = BACK) -> tuple[str, ...]:
-    return daemons.away(run, node, view(*things))
+    return daemonsets.not_ready(run, node, view(*things))
 
 
 def test_the_driver_for_the_kernel_that_was_is_not_waited_for_and_that_for_the_new_one_is() -> None:
@@ -142,10 +142,10 @@ def test_a_run_of_an_older_journal_compares_with_what_was_ready_alone() -> None:
 
 def test_a_successor_is_waited_for_a_minute_and_no_longer() -> None:
     alone = view(OLD_DRIVER)
-    assert daemons.without_successor(RUN, BACK, alone, START) == ("gpu/driver-old",)
-    assert daemons.without_successor(RUN, BACK, alone, START + timedelta(seconds=60)) == ()
-    assert daemons.without_successor(RUN, BACK, view(OLD_DRIVER, NEW_DRIVER), START) == ()
-    assert daemons.without_successor(RUN, gpu_node("n-0"), alone, START) == ()
+    assert daemonsets.without_successor(RUN, BACK, alone, START) == ("gpu/driver-old",)
+    assert daemonsets.without_successor(RUN, BACK, alone, START + timedelta(seconds=60)) == ()
+    assert daemonsets.without_successor(RUN, BACK, view(OLD_DRIVER, NEW_DRIVER), START) == ()
+    assert daemonsets.without_successor(RUN, gpu_node("n-0"), alone, START) == ()
 
 
 NO_SCHEDULE, NO_EXECUTE = Taint("a", "NoSchedule"), Taint("a", "NoExecute")

@@ -21,7 +21,7 @@ from fleet.core.policy.policy import Amount, DrainRule, Limits
 from fleet.core.policy.treatment import Treatment, treatment
 from fleet.core.records.held import Reason
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Reboot, Result
-from fleet.core.rollout.event import Seen
+from fleet.core.rollout.event import Upserted
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import (
     NEW,
@@ -35,6 +35,7 @@ from fleet.lab.simulation.builders import (
 )
 from fleet.model.behaviour import ClusterBehaviour
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.story import Story
 
 NODES = [a_node(f"n-{index}") for index in range(3)]
@@ -248,7 +249,7 @@ def test_the_time_of_volumes_begins_once_the_pods_that_are_waited_for_are_gone()
     story = story_of(job, rules=(rule,))
     volume = Attachment("csi-a", "uid-a", "n-0", "pv-a", "ebs.csi.aws.com", attached=True)
     story.run(seconds=1800)
-    story.engine.observe(Seen("east", volume), story.now)
+    story.engine.observe(Upserted("east", volume), story.now)
     story.models["east"]._objects.change_pod(job, phase="Succeeded", ready=False)
     story.run(seconds=500)
     assert story.run_of("n-0").step is Step.DRAIN and reasons(story) == [Reason.VOLUMES_ATTACHED]
@@ -265,7 +266,7 @@ def test_events_of_a_long_wait_do_not_add_up_to_looks_without_end() -> None:
         end = story.at + 7.3
         story.run(seconds=7.3)
         story.at = end
-        story.engine.observe(Seen("east", job), story.now)
+        story.engine.observe(Upserted("east", job), story.now)
     turns = 0
 
     def count() -> bool:
@@ -371,7 +372,7 @@ def test_a_primary_without_an_instance_elsewhere_is_not_tried(nodes: tuple[str, 
     (held,) = story.engine.why(REF, story.now)
     assert held.reason is Reason.ROLE and held.needs_action and "enablePDB" in held.remedy
     # A standby comes on another node: now it may be tried.
-    story.engine.observe(Seen("east", a_database("n-0", "n-1")[0][1]), story.now)
+    story.engine.observe(Upserted("east", a_database("n-0", "n-1")[0][1]), story.now)
     story.run(until=lambda: story.run_of("n-0").step is Step.DRAIN)
     assert story.run_of("n-0").asks == ("CloudNativePG web/pg",)
     plan = planned(budgets, pods)
@@ -382,14 +383,16 @@ def test_a_primary_without_an_instance_elsewhere_is_not_tried(nodes: tuple[str, 
 def test_a_standby_that_is_gone_leaves_the_primary_untried() -> None:
     pods, budgets = a_database("n-0", "n-1")
     view = ClusterView.of(a_snapshot(NODES, ([], pods), budgets))  # type: ignore[arg-type]
-    assert view.treatment(pods[0]).do == "ask" and view.load("n-0").asks(view.budgets)
-    assert "n-0" in view.see(replace(pods[1], deleting=True))
-    assert view.treatment(pods[0]).do == "evict" and not view.load("n-0").asks(view.budgets)
-    assert view.see(replace(pods[1], deleting=True)) == set()
-    assert "n-0" in view.see(replace(pods[1], uid="another"))
+    assert view.treatment(pods[0]).do == "ask" and view.drain_demand("n-0").asked_of_operators(view.budgets)
+    assert "n-0" in view.upsert(replace(pods[1], deleting=True))
+    assert view.treatment(pods[0]).do == "evict" and not view.drain_demand("n-0").asked_of_operators(
+        view.budgets
+    )
+    assert view.upsert(replace(pods[1], deleting=True)) == set()
+    assert "n-0" in view.upsert(replace(pods[1], uid="another"))
     assert view.treatment(pods[0]).do == "ask"
-    assert "n-0" in view.lose(replace(pods[1], uid="another"))
-    view.govern("n-0", (PodRule("as-it-is", "ask"),))
+    assert "n-0" in view.delete(replace(pods[1], uid="another"))
+    view.set_drain_rules("n-0", (PodRule("as-it-is", "ask"),))
     assert view.treatment(pods[0]).do == "ask", "a rule of the policy has the last word"
 
 
@@ -458,9 +461,9 @@ def test_which_node_is_asked_survives_a_kill() -> None:
 def test_a_job_that_is_seen_after_its_pod_is_waited_for_too() -> None:
     pod = a_pod(namespace="db", owner=Owner("Job", "backup", "job-1"))
     story = story_of(pod)
-    assert story.engine.views["east"].load("n-0").waits() == []
-    story.engine.observe(Seen("east", JOB), story.now)
-    ((waiting, treated),) = story.engine.views["east"].load("n-0").waits()
+    assert story.engine.views["east"].drain_demand("n-0").left_to_end() == []
+    story.engine.observe(Upserted("east", JOB), story.now)
+    ((waiting, treated),) = story.engine.views["east"].drain_demand("n-0").left_to_end()
     assert waiting.uid == pod.uid and isinstance(treated, Treatment)
 
 
@@ -484,7 +487,7 @@ def test_lint_names_pods_that_a_drain_would_lose_or_not_get_rid_of() -> None:
 def planned(budgets: list[object], pods: list[Pod]) -> Plan:
     snapshot = a_snapshot(NODES, ([], pods), budgets)  # type: ignore[arg-type]
     policy = a_policy(a_pool(canaries=1, drain=DrainRule(no_room="evict", timeout_seconds=600)))
-    return make_plan("p-1", [snapshot], policy, ["workers"], NEW, START, DurationEstimates())
+    return make_plan(PlanRequest("p-1", [snapshot], policy, ["workers"], NEW, START, DurationEstimates()))
 
 
 def test_a_plan_says_what_will_be_tried_and_promises_no_time_for_it() -> None:

@@ -10,9 +10,9 @@ from fleet.core.objects.pod import PodRef
 from fleet.core.policy.policy import Amount, DrainRule, Limits, StageRule
 from fleet.core.records.held import Reason
 from fleet.core.rollout.action import AnyAction, Cordon, Evict, Outcome, Reboot, Result
-from fleet.core.rollout.event import Lost, Synced
+from fleet.core.rollout.event import ClusterLost, ClusterSynced
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import State
+from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import (
     NEW,
@@ -43,7 +43,7 @@ def test_every_node_is_upgraded_proven_and_left_clean() -> None:
     story.start()
     story.run()
     assert set(story.steps().values()) == {Step.DONE}
-    assert story.rollout.state is State.FINISHED
+    assert story.rollout.state is RolloutState.FINISHED
     for node in story.models["east"].snapshot(story.now).nodes:
         assert node.available and not node.pending_taint and not node.annotations
         assert node.kernel == NEW.kernel
@@ -206,7 +206,7 @@ def test_a_node_that_fails_halts_the_rollout_and_keeps_its_slot(failure: str, wo
     story.run(seconds=20000)
     run = story.run_of("n-0")
     assert run.step is Step.FAILED and words in run.why
-    assert story.rollout.state is State.HALTED
+    assert story.rollout.state is RolloutState.HALTED
     assert run.slot is (failure != "stage-fails")
     assert {story.steps()["n-1"], story.steps()["n-2"]} == {Step.PENDING}
 
@@ -216,7 +216,7 @@ def test_after_a_release_and_a_resume_the_failed_node_is_given_back_and_the_rest
     pool = a_pool(limits=Limits(max_unavailable=Amount(1)))
     story = Story([a_snapshot(nodes)], a_policy(pool), ClusterBehaviour(failures={"n-0": "old-version"}))
     story.start()
-    story.run(until=lambda: story.rollout.state is State.HALTED)
+    story.run(until=lambda: story.rollout.state is RolloutState.HALTED)
     story.run(seconds=600)
     assert story.models["east"].snapshot(story.now).nodes[0].cordoned_by == "r-1"
     story.say("release", "east/n-0")
@@ -403,12 +403,12 @@ def test_an_unreachable_cluster_starts_nothing_and_goes_on_when_it_is_back() -> 
     story = small_fleet(count=4)
     story.start()
     story.run(until=lambda: Step.DRAIN in story.steps().values())
-    story.engine.observe(Lost("east", "connection refused"), story.now)
+    story.engine.observe(ClusterLost("east", "connection refused"), story.now)
     before = len(story.performed)
     story.run(seconds=1800)
     assert len(story.performed) == before
     assert Reason.UNREACHABLE in reasons(story, next(iter(story.steps())))
-    story.engine.observe(Synced("east"), story.now)
+    story.engine.observe(ClusterSynced("east"), story.now)
     story.run()
     assert set(story.steps().values()) == {Step.DONE}
 
@@ -417,7 +417,7 @@ def test_an_aborted_rollout_ends_though_a_cluster_that_it_never_touched_is_away(
     near = a_snapshot([a_node("n-0"), a_node("n-1")])
     far = a_snapshot([a_node("f-0")], cluster="far")
     story = Story([near, far], a_policy())
-    story.engine.observe(Lost("far", "connection refused"), story.now)
+    story.engine.observe(ClusterLost("far", "connection refused"), story.now)
     story.start()
     story.run(seconds=3600)
     assert story.steps() == {"n-0": Step.DONE, "n-1": Step.DONE, "f-0": Step.PENDING}

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.eta import seconds_left
 from fleet.core.planning.plan import Plan, PlannedRun
-from fleet.core.rollout.rollout import Goal, Rollout, Run, Start, State
+from fleet.core.rollout.rollout import Goal, Rollout, RolloutState, Run, Start
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, START, a_policy
 
@@ -51,7 +51,7 @@ def test_a_late_run_never_makes_less_of_what_comes_after_it() -> None:
 
 def test_what_stands_still_has_no_eta() -> None:
     rollout = a_rollout(100)
-    rollout.state = State.PAUSED
+    rollout.state = RolloutState.PAUSED
     assert seconds_left(rollout, a_plan(), at(100)) is None
     assert seconds_left(a_rollout(*ENDS), a_plan(), at(500)) is None
 

@@ -9,7 +9,7 @@ import pytest
 from fleet.core.guards import gates
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Amount
-from fleet.core.rollout.rollout import Run, State
+from fleet.core.rollout.rollout import RolloutState, Run
 from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
 from tests.story import Story
@@ -23,7 +23,7 @@ def test_it_halts_at_the_limit(limit: int | Amount, failed: int) -> None:
     story = Story([a_snapshot(nodes)], a_policy(pool), failures)
     story.start()
     story.run(seconds=7200)
-    assert story.rollout.state is State.HALTED
+    assert story.rollout.state is RolloutState.HALTED
     assert f"{story.rollout.failures} failed, the limit is {failed}" in story.rollout.why
 
 

@@ -18,7 +18,7 @@ from fleet.core.planning.estimates import DurationEstimates, Estimate
 from fleet.core.planning.plan import Plan, PlannedHold
 from fleet.core.policy.policy import DrainRule, Pool, RebootRule, Window
 from fleet.core.records.held import Reason
-from fleet.core.rollout.event import Seen, Synced
+from fleet.core.rollout.event import ClusterSynced, Upserted
 from fleet.core.rollout.rollout import Goal, Rollout, Start
 from fleet.lab.simulation.builders import (
     NEW,
@@ -31,6 +31,7 @@ from fleet.lab.simulation.builders import (
     a_snapshot,
 )
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 
 NODES = [a_node(f"n-{number}") for number in (1, 2, 3)]
 DAY = 86_400
@@ -47,7 +48,9 @@ def the_plan(
     snapshot: Snapshot, rule: DrainRule | None = None, times: DurationEstimates | None = None, **pool: object
 ) -> Plan:
     own = a_pool(drain=rule or DrainRule(), **pool)  # type: ignore[arg-type]
-    return make_plan("p", [snapshot], a_policy(own), ["workers"], NEW, START, times or DurationEstimates())
+    return make_plan(
+        PlanRequest("p", [snapshot], a_policy(own), ["workers"], NEW, START, times or DurationEstimates())
+    )
 
 
 def checks(plan: Plan) -> dict[str, str]:
@@ -103,8 +106,8 @@ def test_a_pod_that_is_going_already_and_has_longer_than_a_drain_is_waited_for_b
         pods = a_shop(1, grace_seconds=seconds, deleting=True, gone_by=gone_by)
         first = Engine({"east": "fra"})
         for thing in a_snapshot(NODES, pods).things():
-            first.observe(Seen("east", thing), START)
-        first.observe(Synced("east", "v1.36.3"), START)
+            first.observe(Upserted("east", thing), START)
+        first.observe(ClusterSynced("east", "v1.36.3"), START)
         goal = Goal(NodeRef("east", "n-1"), "uid-n-1", "workers")
         first.add(Rollout("r-1", Start("", NEW, a_policy(), (goal,)), START, "test"))
         return [each.reason for each in first.why(goal.node, START)]

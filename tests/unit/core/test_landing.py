@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.capacity.capacity import Room
-from fleet.core.capacity.layout import Lack
+from fleet.core.capacity.capacity import ClusterCapacity
+from fleet.core.capacity.trial_placement import Shortfall
 from fleet.core.guards import capacity
 from fleet.core.linting.lint import lint
 from fleet.core.objects.node import Node, Resources, Taint, Toleration
-from fleet.core.objects.placement import HOSTNAME_LABEL, Apart, HostPort, Near, NodeTerm
+from fleet.core.objects.placement import HOSTNAME_LABEL, AffinityRule, HostPort, NodeTerm, SpreadRule
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.selector import Requirement
 from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
@@ -22,6 +22,7 @@ from fleet.core.records.doubt import Doubt, DoubtKind
 from fleet.core.records.held import Held, Reason
 from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 
 ZONE = "topology.kubernetes.io/zone"
 GPU = "nvidia.com/gpu"
@@ -46,18 +47,18 @@ def nodes(zones: str = "aaa", **changes: Any) -> list[Node]:
     ]
 
 
-def a_room(pods: list[Pod], found: list[Node] | None = None) -> Room:
-    room = Room()
+def a_room(pods: list[Pod], found: list[Node] | None = None) -> ClusterCapacity:
+    room = ClusterCapacity()
     for node in found or nodes():
-        room.see_node(node)
+        room.upsert_node(node)
     for pod in pods:
-        room.see_pod(None, pod)
+        room.upsert_pod(None, pod)
     return room
 
 
-def lack(*pods: Pod, found: list[Node] | None = None) -> Lack | None:
+def lack(*pods: Pod, found: list[Node] | None = None) -> Shortfall | None:
     """Of those on n-0 when it is drained."""
-    return a_room(list(pods), found).lack("n-0", [pod for pod in pods if pod.node == "n-0"])
+    return a_room(list(pods), found).shortfall("n-0", [pod for pod in pods if pod.node == "n-0"])
 
 
 def held(*pods: Pod) -> Held:
@@ -68,7 +69,9 @@ def held(*pods: Pod) -> Held:
 
 def a_plan(*pods: Pod, **changes: Any) -> Plan:
     snapshot = replace(a_snapshot(nodes(), ([], list(pods))), **changes)
-    return make_plan("p", [snapshot], a_policy(a_pool()), ["workers"], NEW, START, DurationEstimates())
+    return make_plan(
+        PlanRequest("p", [snapshot], a_policy(a_pool()), ["workers"], NEW, START, DurationEstimates())
+    )
 
 
 @pytest.mark.parametrize(
@@ -140,9 +143,9 @@ def test_a_pod_whose_gate_is_lifted_counts_as_on_its_way() -> None:
     gated = a_pod("job", "", requests=Resources(3000, 0, 1), stuck="gated")
     mine = a_pod("web", requests=Resources(3000, 0, 1))
     room = a_room([mine, gated], nodes("aa"))
-    assert room.lack("n-0", [mine]) is None
-    room.see_pod(gated, replace(gated, stuck=""))
-    assert room.lack("n-0", [mine]) is not None
+    assert room.shortfall("n-0", [mine]) is None
+    room.upsert_pod(gated, replace(gated, stuck=""))
+    assert room.shortfall("n-0", [mine]) is not None
 
 
 def test_placeholders_make_way_for_pods_that_preempt_and_hold_nobody() -> None:
@@ -164,16 +167,16 @@ def test_the_pods_volumes_say_which_nodes_it_can_go_to() -> None:
     mine = a_pod("db", claims=("data",))
     for term, found in ((here, False), (there, True)):
         room = a_room([mine], nodes("aab"))
-        room.see_volume(PersistentVolumeClaim("shop", "data", "c", "pv"))
-        room.see_volume(PersistentVolume("pv", "v", rules=((term,),)))
-        answer = room.lack("n-0", [mine])
+        room.upsert_volume(PersistentVolumeClaim("shop", "data", "c", "pv"))
+        room.upsert_volume(PersistentVolume("pv", "v", rules=((term,),)))
+        answer = room.shortfall("n-0", [mine])
         assert (answer is None) == found
         if answer is not None:
             assert answer.volumes
 
 
 def test_a_pod_that_must_be_near_others_goes_where_they_are_and_the_first_of_a_kind_anywhere() -> None:
-    near = (Near(ZONE, IS_WEB, ("shop",)),)
+    near = (AffinityRule(ZONE, IS_WEB, ("shop",)),)
     cache, web = a_pod("cache", near=near), a_pod("web", "n-2")
     assert lack(cache, web, found=nodes("aab")) is None
     full = a_pod("big", "n-2", requests=Resources(3900, 0, 1))
@@ -185,15 +188,15 @@ def test_a_pod_that_must_be_near_others_goes_where_they_are_and_the_first_of_a_k
 
 
 def test_pods_that_keep_others_away_are_heard_though_the_pod_itself_does_not_mind() -> None:
-    alone = Apart(HOSTNAME_LABEL, (Requirement("app", "Exists"),), ("*",))
+    alone = SpreadRule(HOSTNAME_LABEL, (Requirement("app", "Exists"),), ("*",))
     hermits = [a_pod(f"hermit-{index}", f"n-{index}", apart=(alone,)) for index in (1, 2)]
     found = lack(a_pod("web"), *hermits)
     assert found is not None and found.apart
     assert lack(a_pod("web"), *hermits[1:]) is None
 
 
-def spread(**changes: Any) -> Apart:
-    return replace(Apart(ZONE, IS_WEB, ("shop",), 1), **changes)
+def spread(**changes: Any) -> SpreadRule:
+    return replace(SpreadRule(ZONE, IS_WEB, ("shop",), 1), **changes)
 
 
 def test_with_fewer_domains_than_wanted_the_fewest_is_none() -> None:
@@ -219,14 +222,14 @@ def test_a_spread_that_honours_taints_does_not_count_the_node_that_is_cordoned()
     mine = a_pod("web-0", apart=(by_host,))
     others = [a_pod("web-1", "n-1"), a_pod("web-2", "n-2")]
     room = a_room([mine, *others])
-    assert room.lack("n-0", [mine]) is None
-    assert room.bound("n-0", [mine]) == []
+    assert room.shortfall("n-0", [mine]) is None
+    assert room.tied_to_node("n-0", [mine]) == []
     # The question leaves no trace: n-0 is not cordoned, and counts for the pods of another.
-    assert room.lack("n-1", [others[0]]) is None
-    assert a_room([a_pod("web-1", "n-1", apart=(by_host,)), others[1]]).lack("n-0", []) is None
+    assert room.shortfall("n-1", [others[0]]) is None
+    assert a_room([a_pod("web-1", "n-1", apart=(by_host,)), others[1]]).shortfall("n-0", []) is None
     ignores = replace(mine, apart=(replace(by_host, by_taints=False),))
     bears = replace(mine, tolerations=(Toleration(operator="Exists"),))
-    assert all(a_room([each, *others]).lack("n-0", [each]) is not None for each in (ignores, bears))
+    assert all(a_room([each, *others]).shortfall("n-0", [each]) is not None for each in (ignores, bears))
 
 
 def test_a_spread_counts_nodes_that_the_pod_does_not_select_only_where_it_says_so() -> None:
@@ -241,14 +244,14 @@ def test_a_spread_does_not_count_pods_that_are_being_deleted() -> None:
     found[2] = replace(found[2], allocatable=Resources())
     mine, other = a_pod("web-0", apart=(spread(),)), a_pod("web-1", "n-1")
     room = a_room([mine, other], found)
-    assert room.lack("n-0", [mine]) is not None
+    assert room.shortfall("n-0", [mine]) is not None
     gone = replace(other, deleting=True)
-    room.see_pod(other, gone)
-    assert room.lack("n-0", [mine]) is None
-    room.lose_pod(gone)
-    assert room.lack("n-0", [mine]) is None
-    room.see_pod(None, other)
-    assert room.lack("n-0", [mine]) is not None
+    room.upsert_pod(other, gone)
+    assert room.shortfall("n-0", [mine]) is None
+    room.delete_pod(gone)
+    assert room.shortfall("n-0", [mine]) is None
+    room.upsert_pod(None, other)
+    assert room.shortfall("n-0", [mine]) is not None
 
 
 @pytest.mark.parametrize(
@@ -301,17 +304,17 @@ def test_nodes_held_for_want_of_a_resource_are_asked_again_once_a_node_has_enoug
     room = a_room(trains)
     for _ in range(2):
         for train in trains:
-            assert room.lack(train.node, [train]) is not None
-    shortage = room.shortage("n-0")
+            assert room.shortfall(train.node, [train]) is not None
+    shortage = room.lacking_shape("n-0")
     assert shortage is not None and not room.eased(shortage)
-    room.lose_pod(trains[2])
+    room.delete_pod(trains[2])
     assert room.eased(shortage)
-    assert room.lack("n-0", [trains[0]]) is None and room.shortage("n-0") is None
-    room.see_pod(None, trains[2])
-    assert room.lack("n-0", [trains[0]]) is not None
-    room.see_node(a_node("n-3", allocatable=SIZE, unschedulable=True))
+    assert room.shortfall("n-0", [trains[0]]) is None and room.lacking_shape("n-0") is None
+    room.upsert_pod(None, trains[2])
+    assert room.shortfall("n-0", [trains[0]]) is not None
+    room.upsert_node(a_node("n-3", allocatable=SIZE, unschedulable=True))
     assert not room.eased(shortage)
-    room.see_node(a_node("n-3", allocatable=SIZE))
+    room.upsert_node(a_node("n-3", allocatable=SIZE))
     assert room.eased(shortage)
 
 
@@ -321,5 +324,5 @@ def test_a_shortage_of_a_node_that_has_room_itself_is_no_shortage_of_others() ->
     wide[1] = replace(wide[1], allocatable=replace(SIZE, others=((GPU, 4),)))
     trains = [a_pod(f"train-{index}", f"n-{index}", requests=TWO_GPUS) for index in range(3)]
     room = a_room(trains, wide)
-    assert room.lack("n-1", [trains[1]]) is not None and room.shortage("n-1") is None
-    assert room.lack("n-0", [trains[0]]) is None
+    assert room.shortfall("n-1", [trains[1]]) is not None and room.lacking_shape("n-1") is None
+    assert room.shortfall("n-0", [trains[0]]) is None

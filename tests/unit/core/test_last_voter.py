@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.core.guards import etcd
-from fleet.core.guards.recovery import Proving, brought, proving
-from fleet.core.guards.version_skew import Minor
+from fleet.core.guards.upgraded_voters import UpgradedVoters, brought, upgraded_voters
+from fleet.core.guards.version_skew import MinorVersion
 from fleet.core.objects.node import NodeRef
 from fleet.core.quorum.quorum import Member, Quorum, QuorumRule
 from fleet.core.records.held import Reason
@@ -114,17 +114,17 @@ def test_releases_that_bring_no_other_etcd_hold_nobody() -> None:
 @pytest.mark.parametrize(
     ("versions", "last"),
     [
-        ({"m0": NEWER, "m1": NEWER}, (Minor(3, 6), Minor(3, 7))),
+        ({"m0": NEWER, "m1": NEWER}, (MinorVersion(3, 6), MinorVersion(3, 7))),
         ({"m0": NEWER}, None),
         ({"m0": "3.6.16", "m1": "3.6.16"}, None),
         ({"m2": NEWER}, None),
         # Nobody knows what m1 runs: it may be the newer one.
-        ({"m0": NEWER, "m1": ""}, (Minor(3, 6), Minor(3, 7))),
+        ({"m0": NEWER, "m1": ""}, (MinorVersion(3, 6), MinorVersion(3, 7))),
         ({"m0": NEWER, "m1": NEWER, "m2": ""}, None),
-        ({"m0": "a fork", "m1": NEWER}, (Minor(3, 6), Minor(3, 7))),
+        ({"m0": "a fork", "m1": NEWER}, (MinorVersion(3, 6), MinorVersion(3, 7))),
     ],
 )
-def test_who_is_the_last(versions: dict[str, str], last: tuple[Minor, Minor] | None) -> None:
+def test_who_is_the_last(versions: dict[str, str], last: tuple[MinorVersion, MinorVersion] | None) -> None:
     assert etcd.last_old(group(**versions), node(2)) == last
 
 
@@ -138,21 +138,21 @@ def test_a_learner_and_other_kinds_are_no_last_voter() -> None:
 
 def test_the_time_begins_anew_where_a_newer_voter_was_ill() -> None:
     mixed = group(m0=NEWER, m1=NEWER)
-    first = proving(mixed, None, START)
-    assert first == Proving(Minor(3, 7), frozenset({"m0", "m1"}), START)
-    assert proving(mixed, first, START + MINUTE) is first
+    first = upgraded_voters(mixed, None, START)
+    assert first == UpgradedVoters(MinorVersion(3, 7), frozenset({"m0", "m1"}), START)
+    assert upgraded_voters(mixed, first, START + MINUTE) is first
     # An older one that does not answer once, and a reading that failed, change nothing.
-    assert proving(group(m0=NEWER, m1=NEWER, m2=""), first, START + MINUTE) is first
-    assert proving(replace(mixed, unread="no answer"), first, START + MINUTE) is first
-    away = proving(group(m0=NEWER, m1=""), first, START + MINUTE)
+    assert upgraded_voters(group(m0=NEWER, m1=NEWER, m2=""), first, START + MINUTE) is first
+    assert upgraded_voters(replace(mixed, unread="no answer"), first, START + MINUTE) is first
+    away = upgraded_voters(group(m0=NEWER, m1=""), first, START + MINUTE)
     assert away is not None and away.since is None
     held = etcd.last_voter(mixed, RULE, node(2), away, START, START + 60 * MINUTE)
     assert held is not None and held[1] is None
-    back = proving(mixed, away, START + 2 * MINUTE)
+    back = upgraded_voters(mixed, away, START + 2 * MINUTE)
     assert back is not None and (back.since, back.whole) == (START + 2 * MINUTE, False)
     assert etcd.last_voter(mixed, RULE, node(2), back, START, START + 11 * MINUTE) is not None
     assert etcd.last_voter(mixed, RULE, node(2), back, START, START + 12 * MINUTE) is None
-    assert proving(group(m0=NEWER, m1=NEWER, m2=NEWER), back, START + 13 * MINUTE) is None
+    assert upgraded_voters(group(m0=NEWER, m1=NEWER, m2=NEWER), back, START + 13 * MINUTE) is None
 
 
 def test_a_release_whose_etcd_cannot_read_the_data_is_held_with_the_order_that_works() -> None:

@@ -9,13 +9,14 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.policy.policy import Amount, DrainRule, Limits
 from fleet.core.records.held import Reason
-from fleet.core.rollout.event import Lost, Seen, Synced
+from fleet.core.rollout.event import ClusterLost, ClusterSynced, Upserted
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout, Start
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, START, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.story import Story
 
 ONE = a_pool(limits=Limits(max_unavailable=Amount(1)), failure_limit=3)
@@ -40,11 +41,11 @@ def test_a_cluster_that_a_new_controller_has_not_seen_yet_counts_as_out() -> Non
     story.run(until=lambda: story.run_of("w-0", "west").step is Step.REBOOT)
     story.models["east"].stranger.uncordon("e-0")
     story.run(until=lambda: story.run_of("e-0").step is Step.STAGED)
-    for lost in (Lost("west", "connection refused"), None):
+    for lost in (ClusterLost("west", "connection refused"), None):
         engine = Engine(story.sites, rollouts_of(story.entries).values())
         for thing in story.models["east"].snapshot(story.now).things():
-            engine.observe(Seen("east", thing), story.now)
-        engine.observe(Synced("east"), story.now)
+            engine.observe(Upserted("east", thing), story.now)
+        engine.observe(ClusterSynced("east"), story.now)
         if lost:
             engine.observe(lost, story.now)
         engine.decide(story.now)
@@ -138,7 +139,7 @@ def test_a_limit_of_zero_is_to_be_raised_and_is_not_waited_for() -> None:
     """Nothing is out that could come back."""
     policy = a_policy(a_pool(limits=Limits(max_unavailable=Amount(0)), canaries=0))
     cluster = a_snapshot([a_node("n-0"), a_node("n-1")])
-    plan = make_plan("", [cluster], policy, ["workers"], NEW, START, DurationEstimates())
+    plan = make_plan(PlanRequest("", [cluster], policy, ["workers"], NEW, START, DurationEstimates()))
     found = [each.held for each in plan.held if each.held is not None]
     assert {each.reason for each in found} == {Reason.POOL_LIMIT} and len(found) == 2
     assert all("raise it" in each.remedy and "uncordon" not in each.remedy for each in found)

@@ -10,7 +10,7 @@ from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.objects.selector import Selector
 from fleet.core.policy.policy import DrainRule
 from fleet.core.records.held import Reason
-from fleet.core.rollout.event import Thing
+from fleet.core.rollout.event import ClusterObject
 from fleet.lab.simulation.builders import a_budget, a_deployment, a_node
 
 API, ALL = PodRef("web", "api"), PodRef("web", "all")
@@ -20,32 +20,32 @@ def a_view() -> tuple[ClusterView, list[Pod]]:
     """Three pods of web/api on n-1."""
     view, node = ClusterView("east"), a_node("n-1")
     workloads, pods = a_deployment("api", 3, [node])
-    things: list[Thing] = [node, a_budget("api", 3, 1), *workloads, *pods]
+    things: list[ClusterObject] = [node, a_budget("api", 3, 1), *workloads, *pods]
     for thing in things:
-        view.see(thing)
+        view.upsert(thing)
     return view, pods
 
 
 def counts(view: ClusterView) -> dict[PodRef, int]:
-    return {ref: count for ref, (count, _) in view.load("n-1").needs(view.budgets).items()}
+    return {ref: count for ref, (count, _) in view.drain_demand("n-1").needs(view.budgets).items()}
 
 
 def test_it_is_found_once() -> None:
     view, _ = a_view()
     assert counts(view) == {API: 3}
-    assert view.load("n-1") is view.load("n-1")
+    assert view.drain_demand("n-1") is view.drain_demand("n-1")
 
 
 def test_pods_that_come_go_or_change_are_seen() -> None:
     view, pods = a_view()
     counts(view)
-    view.see(replace(pods[0], deleting=True))
+    view.upsert(replace(pods[0], deleting=True))
     assert counts(view) == {API: 2}
-    view.lose(pods[1])
+    view.delete(pods[1])
     assert counts(view) == {API: 1}
-    view.see(replace(pods[1], uid="another"))
+    view.upsert(replace(pods[1], uid="another"))
     assert counts(view) == {API: 2}
-    view.see(replace(pods[2], node="n-2"))
+    view.upsert(replace(pods[2], node="n-2"))
     assert counts(view) == {API: 1}
 
 
@@ -53,33 +53,33 @@ def test_budgets_that_come_or_go_are_seen() -> None:
     view, _ = a_view()
     counts(view)
     every = Budget("web", "all", "b-all", Selector(), max_unavailable=1)
-    view.see(every)
+    view.upsert(every)
     assert set(counts(view)) == {API, ALL}
-    held = view.load("n-1").held(DrainRule())
+    held = view.drain_demand("n-1").held(DrainRule())
     assert {each.reason for _, each in held} == {Reason.SEVERAL_BUDGETS}
-    view.lose(every)
+    view.delete(every)
     assert set(counts(view)) == {API}
-    assert view.load("n-1").held(DrainRule()) == []
+    assert view.drain_demand("n-1").held(DrainRule()) == []
 
 
 def test_what_an_unready_pod_takes_goes_by_the_budget_of_the_moment() -> None:
     view, pods = a_view()
-    view.see(replace(pods[0], ready=False))
+    view.upsert(replace(pods[0], ready=False))
     assert counts(view) == {API: 2}
-    view.see(replace(view.budgets[API], current_healthy=1))
+    view.upsert(replace(view.budgets[API], current_healthy=1))
     assert counts(view) == {API: 3}
 
 
 def test_the_scarcest_budget_comes_first() -> None:
     view, _ = a_view()
     wide = replace(a_budget("zeal", 3, 3), expected_pods=3)
-    view.see(replace(wide, name="aaa", selector=Selector({"app": "api"})))
+    view.upsert(replace(wide, name="aaa", selector=Selector({"app": "api"})))
     assert next(iter(counts(view))) == API
 
 
 def test_another_drain_rule_is_asked_anew() -> None:
     view, pods = a_view()
-    view.see(replace(pods[0], local_data=True))
-    assert view.load("n-1").held(DrainRule()) == []
-    held = view.load("n-1").held(DrainRule(local_data="hold"))
+    view.upsert(replace(pods[0], local_data=True))
+    assert view.drain_demand("n-1").held(DrainRule()) == []
+    held = view.drain_demand("n-1").held(DrainRule(local_data="hold"))
     assert [each.reason for _, each in held] == [Reason.LOCAL_DATA]

@@ -7,42 +7,44 @@ from itertools import pairwise
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.capacity.topology import Neighbours
+from fleet.core.capacity.topology import TopologyCounts
 from fleet.core.objects.node import Node
-from fleet.core.objects.placement import HOSTNAME_LABEL, Apart, NodeTerm
+from fleet.core.objects.placement import HOSTNAME_LABEL, NodeTerm, SpreadRule
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.selector import Requirement
 from fleet.lab.simulation.builders import a_node
 
 ZONE = "topology.kubernetes.io/zone"
 WEB = (Requirement("app", "In", ("web",)),)
-HOST_APART = Apart(HOSTNAME_LABEL, WEB, ("shop",))
-ZONE_APART = Apart(ZONE, WEB, ("shop",))
-SPREAD = Apart(ZONE, WEB, ("shop",), 1)
+HOST_APART = SpreadRule(HOSTNAME_LABEL, WEB, ("shop",))
+ZONE_APART = SpreadRule(ZONE, WEB, ("shop",))
+SPREAD = SpreadRule(ZONE, WEB, ("shop",), 1)
 
 
-def a_pod(name: str, node: str, rule: Apart | None = None, app: str = "web", namespace: str = "shop") -> Pod:
+def a_pod(
+    name: str, node: str, rule: SpreadRule | None = None, app: str = "web", namespace: str = "shop"
+) -> Pod:
     return Pod(namespace, name, name, node, {"app": app}, apart=(rule,) if rule else ())
 
 
-def neighbours(zones: str, *pods: Pod) -> tuple[Neighbours, list[Node]]:
+def neighbours(zones: str, *pods: Pod) -> tuple[TopologyCounts, list[Node]]:
     """`zones`: of nodes n-0, n-1 and so on, a letter each."""
-    found = Neighbours()
+    found = TopologyCounts()
     nodes = [a_node(f"n-{index}", zone) for index, zone in enumerate(zones)]
     for node in nodes:
-        found.see_node(node)
+        found.upsert_node(node)
     for pod in pods:
-        found.take(pod, 1)
+        found.count_pod(pod, 1)
     return found, nodes
 
 
-def allowed(found: Neighbours, nodes: list[Node], rule: Apart, *away: str) -> str:
+def allowed(found: TopologyCounts, nodes: list[Node], rule: SpreadRule, *away: str) -> str:
     """A letter for each node: whether one more pod of the kind may come, without the pods of the nodes that are `away`."""
     for name in away:
-        found.take(a_pod("gone", name), -1)
+        found.count_pod(a_pod("gone", name), -1)
     letters = "".join("yn"[not found.allow(a_pod("new", "", rule), node)] for node in nodes)
     for name in away:
-        found.take(a_pod("gone", name), 1)
+        found.count_pod(a_pod("gone", name), 1)
     return letters
 
 
@@ -56,14 +58,14 @@ def test_in_another_zone_and_the_place_of_one_that_goes() -> None:
     found, nodes = neighbours("aabb", a_pod("w-0", "n-0"), a_pod("elsewhere", "n-2", namespace="else"))
     assert allowed(found, nodes, ZONE_APART) == "nnyy"
     assert allowed(found, nodes, ZONE_APART, "n-0") == "yyyy"
-    found.take(a_pod("w-0", "n-0"), -1)
+    found.count_pod(a_pod("w-0", "n-0"), -1)
     assert allowed(found, nodes, ZONE_APART) == "yyyy"
 
 
 def test_a_spread_lets_no_zone_have_more_than_its_skew_above_the_emptiest() -> None:
     found, nodes = neighbours("aabbc", a_pod("w-0", "n-0"), a_pod("w-1", "n-2"))
     assert allowed(found, nodes, SPREAD) == "nnnny"
-    found.take(a_pod("w-2", "n-4"), 1)
+    found.count_pod(a_pod("w-2", "n-4"), 1)
     assert allowed(found, nodes, SPREAD) == "yyyyy"
     assert allowed(found, nodes, SPREAD, "n-2") == "nnyyn"
     wide = replace(SPREAD, skew=2)
@@ -81,29 +83,29 @@ def test_a_spread_is_over_the_zones_that_the_pod_can_be_in() -> None:
 def test_a_node_without_the_label_is_in_no_domain() -> None:
     found, nodes = neighbours("a", a_pod("w-0", "n-0"))
     bare = replace(nodes[0], name="bare", labels={})
-    found.see_node(bare)
-    found.take(a_pod("w-1", "bare"), 1)
+    found.upsert_node(bare)
+    found.count_pod(a_pod("w-1", "bare"), 1)
     assert allowed(found, [bare], ZONE_APART) == "y"
     assert allowed(found, [bare], SPREAD) == "n"
     assert allowed(found, [bare], HOST_APART) == "n"
 
 
 @pytest.mark.parametrize("rule", [HOST_APART, ZONE_APART, SPREAD])
-def test_however_it_came_to_be_the_counts_are_the_same(rule: Apart) -> None:
+def test_however_it_came_to_be_the_counts_are_the_same(rule: SpreadRule) -> None:
     """Nodes that come, go, and change their zone; rules that are first asked for early or late."""
     early, _ = neighbours("aabb")
     allowed(early, [], rule)
     nodes = [a_node(f"n-{index}", zone) for index, zone in enumerate("abab")]
     assert early.allow(a_pod("x", "", rule), nodes[0])
     pods = [a_pod("w-0", "n-0"), a_pod("w-1", "n-3"), a_pod("w-2", "n-1")]
-    early.take(pods[0], 1)
-    early.lose_node("n-0")
+    early.count_pod(pods[0], 1)
+    early.delete_node("n-0")
     for node, pod in zip(nodes[1:3], pods[1:], strict=True):
-        early.take(pod, 1)
-        early.see_node(node)
-    early.see_node(nodes[3])
-    early.see_node(nodes[0])
-    early.take(pods[2], -1)
+        early.count_pod(pod, 1)
+        early.upsert_node(node)
+    early.upsert_node(nodes[3])
+    early.upsert_node(nodes[0])
+    early.count_pod(pods[2], -1)
     late, _ = neighbours("abab", pods[0], pods[1])
     for away in [(), ("n-0",), ("n-3",), ("n-0", "n-3")]:
         assert allowed(early, nodes, rule, *away) == allowed(late, nodes, rule, *away)

@@ -16,7 +16,7 @@ from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.held import Held, Reason
 from fleet.core.rollout.action import Evict, Outcome, Reboot, Result
-from fleet.core.rollout.rollout import State
+from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import Step
 from fleet.core.third_parties import keep_off
 from fleet.core.third_parties.maintenance import Maintenance
@@ -34,6 +34,7 @@ from fleet.lab.simulation.builders import (
     a_snapshot,
 )
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.story import Story
 
 DOCS = (Path(__file__).parents[3] / "docs" / "workloads.md").read_text(encoding="utf-8")
@@ -240,12 +241,16 @@ def test_a_node_that_is_deleted_or_may_be_is_no_canary() -> None:
     soft = Taint("DeletionCandidateOfClusterAutoscaler", "PreferNoSchedule", "1793610000")
     nodes = [a_node("n-0", taints=(DELETED,)), a_node("n-1", taints=(soft,)), a_node("n-2")]
     policy = a_policy(a_pool(canaries=1))
-    plan = make_plan("p-1", [a_snapshot(nodes)], policy, ["workers"], NEW, START, DurationEstimates())
+    plan = make_plan(
+        PlanRequest("p-1", [a_snapshot(nodes)], policy, ["workers"], NEW, START, DurationEstimates())
+    )
     assert [run.node for run in plan.runs if run.canary] == ["n-2"]
     assert [(each.node, each.reason) for each in plan.held] == [("n-0", "others")]
     # Where all of them may be deleted, one of them goes first all the same.
     nodes = [a_node("n-0", taints=(soft,)), a_node("n-1", taints=(soft,))]
-    plan = make_plan("p-1", [a_snapshot(nodes)], policy, ["workers"], NEW, START, DurationEstimates())
+    plan = make_plan(
+        PlanRequest("p-1", [a_snapshot(nodes)], policy, ["workers"], NEW, START, DurationEstimates())
+    )
     assert sum(run.canary for run in plan.runs) == 1 and not plan.held
 
 
@@ -291,7 +296,7 @@ def test_a_node_that_is_to_be_deleted_in_mid_drain_is_given_back_and_nothing_has
         story.models["east"].stranger.delete_node("n-0")
     story.run()
     assert story.steps() == {"n-0": Step.CANCELLED, "n-1": Step.DONE}
-    assert story.rollout.state is State.FINISHED and not story.rollout.failures
+    assert story.rollout.state is RolloutState.FINISHED and not story.rollout.failures
     assert not [action for _, action, _ in story.performed if isinstance(action, Evict)]
     assert DELETED.key in story.run_of("n-0").why
     for node in story.models["east"].snapshot(START).nodes:
@@ -448,13 +453,15 @@ def test_pods_whose_only_other_node_is_in_work_are_not_bound_to_their_own(budget
     # A node that will be gone takes nobody.
     nodes[1] = a_node("n-1", taints=(DELETED,))
     plan = make_plan(
-        "p",
-        [a_snapshot(nodes, a_deployment("shop", 1, nodes[:1]))],
-        a_policy(),
-        ["workers"],
-        NEW,
-        START,
-        DurationEstimates(),
+        PlanRequest(
+            "p",
+            [a_snapshot(nodes, a_deployment("shop", 1, nodes[:1]))],
+            a_policy(),
+            ["workers"],
+            NEW,
+            START,
+            DurationEstimates(),
+        )
     )
     assert {each.node: each.reason for each in plan.held} == {"n-0": "pinned", "n-1": "others"}
 
@@ -477,13 +484,15 @@ def test_lint_names_the_nodes_and_what_helps() -> None:
 def test_a_plan_says_first_that_another_party_deletes_the_nodes_and_not_that_room_is_lacking() -> None:
     nodes = [a_node(f"n-{number}", taints=(DELETED,)) for number in range(3)]
     plan = make_plan(
-        "p",
-        [a_snapshot(nodes, a_deployment("api", 3, nodes))],
-        a_policy(),
-        ["workers"],
-        NEW,
-        START,
-        DurationEstimates(),
+        PlanRequest(
+            "p",
+            [a_snapshot(nodes, a_deployment("api", 3, nodes))],
+            a_policy(),
+            ["workers"],
+            NEW,
+            START,
+            DurationEstimates(),
+        )
     )
     assert [each.reason for each in plan.held] == ["others"] * 3
     assert all([held.reason for held in each.others] == [Reason.CAPACITY] for each in plan.held)

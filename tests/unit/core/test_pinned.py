@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.capacity.capacity import Room
-from fleet.core.capacity.takers import Takers
+from fleet.core.capacity.capacity import ClusterCapacity
+from fleet.core.capacity.eligible_nodes import EligibleNodes
 from fleet.core.objects.budget import Budget
 from fleet.core.objects.node import NodeRef, Resources, Taint, Toleration
-from fleet.core.objects.placement import HOSTNAME_LABEL, Apart, NodeTerm
+from fleet.core.objects.placement import HOSTNAME_LABEL, NodeTerm, SpreadRule
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.selector import Requirement, Selector
 from fleet.core.objects.volumes import ClusterVolumes
@@ -22,6 +22,7 @@ from fleet.core.rollout.action import Evict, Result
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, START, a_budget, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.story import Story
 
 MANY = a_pool(limits=Limits(max_unavailable=Amount(9)))
@@ -173,7 +174,7 @@ def test_two_workloads_that_each_have_a_pod_on_every_node_under_one_budget() -> 
     """Found while writing this: each pod may wait, since its budget lets one be away; the two of a node may not."""
     pods = []
     for app in ("kv", "log"):
-        apart = Apart(HOSTNAME_LABEL, (Requirement("part", "In", (app,)),), ("web",))
+        apart = SpreadRule(HOSTNAME_LABEL, (Requirement("part", "In", (app,)),), ("web",))
         pods += [
             an_osd(
                 number,
@@ -194,18 +195,18 @@ def test_two_workloads_that_each_have_a_pod_on_every_node_under_one_budget() -> 
 
 def test_a_pod_that_another_node_can_take_is_not_pinned_once_its_node_is_drained() -> None:
     """It is on its way then, and must not be taken for another that has the last place already."""
-    apart = Apart(HOSTNAME_LABEL, (Requirement("app", "In", ("osd",)),), ("web",))
+    apart = SpreadRule(HOSTNAME_LABEL, (Requirement("app", "In", ("osd",)),), ("web",))
     pods = [an_osd(number, f"n-{number}", node_selector={}, apart=(apart,)) for number in (1, 2, 3)]
-    room = Room()
+    room = ClusterCapacity()
     for node in [*NODES, a_host("n-4")]:
-        room.see_node(node)
+        room.upsert_node(node)
     for pod in pods:
-        room.see_pod(None, pod)
-    assert room.bound("n-1", pods[:1]) == []
-    room.leave("n-1", pods[:1])
-    assert room.bound("n-1", pods[:1]) == []
-    room.lose_node("n-4")
-    assert room.bound("n-1", pods[:1]) == pods[:1]
+        room.upsert_pod(None, pod)
+    assert room.tied_to_node("n-1", pods[:1]) == []
+    room.start_drain("n-1", pods[:1])
+    assert room.tied_to_node("n-1", pods[:1]) == []
+    room.delete_node("n-4")
+    assert room.tied_to_node("n-1", pods[:1]) == pods[:1]
 
 
 def test_a_node_that_could_take_them_once_it_is_back_is_waited_for() -> None:
@@ -236,28 +237,30 @@ def test_a_cluster_of_one_node_goes_where_its_budgets_let_it() -> None:
 def test_the_plan_says_the_same_and_its_bound_holds() -> None:
     pods = [an_osd(number, f"n-{number + 1}") for number in range(3)]
     snapshot = a_snapshot(NODES, ([], pods), [a_budget("osd", 3, 1)])
-    plan = make_plan("p", [snapshot], a_policy(MANY), ["workers"], NEW, START, DurationEstimates())
+    plan = make_plan(
+        PlanRequest("p", [snapshot], a_policy(MANY), ["workers"], NEW, START, DurationEstimates())
+    )
     assert len(plan.runs) == 3 and not plan.held
     assert plan.lower_bound_seconds <= plan.makespan_seconds
     double = a_snapshot(NODES, ([], [*pods, an_osd(7, "n-1")]), [a_budget("osd", 4, 1)])
-    plan = make_plan("p", [double], a_policy(MANY), ["workers"], NEW, START, DurationEstimates())
+    plan = make_plan(PlanRequest("p", [double], a_policy(MANY), ["workers"], NEW, START, DurationEstimates()))
     assert [(hold.node, hold.reason) for hold in plan.held] == [("n-1", Reason.PINNED_TOGETHER)]
 
 
 def test_a_node_that_comes_goes_or_is_labelled_changes_who_is_pinned() -> None:
-    takers, pod = Takers(ClusterVolumes()), an_osd(0, "n-1", node_selector={"disk": "nvme"})
+    takers, pod = EligibleNodes(ClusterVolumes()), an_osd(0, "n-1", node_selector={"disk": "nvme"})
     here, there = (replace(node, labels={**node.labels, "disk": "nvme"}) for node in NODES[:2])
     steps: list[tuple[Callable[[], None], bool]] = [
-        (lambda: takers.see_node(here), True),
-        (lambda: takers.see_node(NODES[1]), True),
-        (lambda: takers.see_node(there), False),
-        (lambda: takers.see_node(replace(there, taints=(Taint("x", "NoSchedule"),))), True),
-        (lambda: takers.see_node(replace(there, ready=False, unschedulable=True)), False),
-        (lambda: takers.see_node(replace(there, allocatable=Resources(50, 1 << 20, 10))), True),
-        (lambda: takers.see_node(there), False),
-        (lambda: takers.lose_node("n-2"), True),
-        (lambda: takers.lose_node("n-1"), False),
+        (lambda: takers.upsert_node(here), True),
+        (lambda: takers.upsert_node(NODES[1]), True),
+        (lambda: takers.upsert_node(there), False),
+        (lambda: takers.upsert_node(replace(there, taints=(Taint("x", "NoSchedule"),))), True),
+        (lambda: takers.upsert_node(replace(there, ready=False, unschedulable=True)), False),
+        (lambda: takers.upsert_node(replace(there, allocatable=Resources(50, 1 << 20, 10))), True),
+        (lambda: takers.upsert_node(there), False),
+        (lambda: takers.delete_node("n-2"), True),
+        (lambda: takers.delete_node("n-1"), False),
     ]
     for step, alone in steps:
         step()
-        assert takers.alone("n-1", pod) is alone
+        assert takers.is_only_node("n-1", pod) is alone

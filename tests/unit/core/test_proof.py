@@ -16,7 +16,7 @@ from fleet.core.objects.workload import Workload
 from fleet.core.releases.release import Release
 from fleet.core.rollout.rollout import Goal, Run
 from fleet.core.rollout.steps import Step
-from fleet.core.steps import daemons, verification
+from fleet.core.steps import daemonsets, verification
 from fleet.lab.simulation.builders import NEW, OLD, a_machine, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.agents import UNIT
 from fleet.model.behaviour import ClusterBehaviour, Failure
@@ -43,12 +43,12 @@ RUN = Run(
 def view(*things: Workload | Pod) -> ClusterView:
     found = ClusterView("east")
     for each in things or (DAEMON, POD):
-        found.see(each)
+        found.upsert(each)
     return found
 
 
 def test_nothing_is_missing_of_a_node_that_is_back() -> None:
-    assert verification.missing(RUN, BACK, MACHINE, view(), NOW) is None
+    assert verification.missing_proof(RUN, BACK, MACHINE, view(), NOW) is None
     assert verification.proof(RUN, BACK, MACHINE) == {
         "boot_id_before": "boot-1",
         "boot_id_after": "boot-2",
@@ -64,49 +64,50 @@ def test_nothing_is_missing_of_a_node_that_is_back() -> None:
 def test_its_kubelet_must_be_ready() -> None:
     for ready in (False, None):
         assert (
-            verification.missing(RUN, replace(BACK, ready=ready), MACHINE, view(), NOW) == "kubelet not Ready"
+            verification.missing_proof(RUN, replace(BACK, ready=ready), MACHINE, view(), NOW)
+            == "kubelet not Ready"
         )
 
 
 def test_its_agent_must_have_told_of_this_very_boot() -> None:
     for machine in (None, replace(MACHINE, boot_id="boot-1")):
         assert (
-            verification.missing(RUN, BACK, machine, view(), NOW)
+            verification.missing_proof(RUN, BACK, machine, view(), NOW)
             == "its agent has not reported since the boot"
         )
 
 
 def test_the_digest_counts_and_not_the_version() -> None:
     other = replace(MACHINE, booted=Release(NEW.version, "sha256:" + "e" * 64, NEW.kernel))
-    assert verification.missing(RUN, BACK, other, view(), NOW) == "another release is booted"
+    assert verification.missing_proof(RUN, BACK, other, view(), NOW) == "another release is booted"
 
 
 def test_the_kernel_must_be_the_releases() -> None:
     words = f"kernel {OLD.kernel} runs, {NEW.kernel} is the release's"
-    assert verification.missing(RUN, replace(BACK, kernel=OLD.kernel), MACHINE, view(), NOW) == words
+    assert verification.missing_proof(RUN, replace(BACK, kernel=OLD.kernel), MACHINE, view(), NOW) == words
 
 
 def test_a_kernel_that_the_policy_names_without_its_distributions_suffix_is_the_releases() -> None:
     full = replace(BACK, kernel=f"{NEW.kernel}-301.fc43.x86_64")
-    assert verification.missing(RUN, full, MACHINE, view(), NOW) is None
+    assert verification.missing_proof(RUN, full, MACHINE, view(), NOW) is None
     longer = replace(BACK, kernel=f"{NEW.kernel}0-301.fc43.x86_64")
-    assert verification.missing(RUN, longer, MACHINE, view(), NOW) is not None
+    assert verification.missing_proof(RUN, longer, MACHINE, view(), NOW) is not None
 
 
 def test_systemd_must_have_ended_its_start() -> None:
     starting = replace(MACHINE, units=Units("starting"))
-    assert "still starting" in (verification.missing(RUN, BACK, starting, view(), NOW) or "")
+    assert "still starting" in (verification.missing_proof(RUN, BACK, starting, view(), NOW) or "")
     rescue = replace(MACHINE, units=Units("maintenance"))
-    assert "rescue or emergency" in (verification.missing(RUN, BACK, rescue, view(), NOW) or "")
+    assert "rescue or emergency" in (verification.missing_proof(RUN, BACK, rescue, view(), NOW) or "")
 
 
 def test_a_systemd_that_does_not_answer_proves_nothing_and_tells_nothing_of_before() -> None:
     silent = Units(UNTOLD)
-    unanswered = verification.missing(RUN, BACK, replace(MACHINE, units=silent), view(), NOW)
+    unanswered = verification.missing_proof(RUN, BACK, replace(MACHINE, units=silent), view(), NOW)
     assert "does not answer which units have failed" in (unanswered or "")
     after = replace(MACHINE, units=Units("degraded", ("b.service",)))
     work = Work("t", "done", units=silent)
-    assert "what had failed before the reboot was not told" in verification.words(
+    assert "what had failed before the reboot was not told" in verification.describe_failed(
         verification.newly_failed(work, after), work, "n-0"
     )
 
@@ -114,19 +115,21 @@ def test_a_systemd_that_does_not_answer_proves_nothing_and_tells_nothing_of_befo
 def test_the_daemonset_pods_that_were_ready_must_be_so_again() -> None:
     words = "DaemonSet pods are not Ready: kube-system/cni"
     assert (
-        verification.missing(RUN, BACK, MACHINE, view(DAEMON, replace(POD, ready=False)), NOW)
+        verification.missing_proof(RUN, BACK, MACHINE, view(DAEMON, replace(POD, ready=False)), NOW)
         == f"{words} (not Ready)"
     )
-    assert verification.missing(RUN, BACK, MACHINE, view(DAEMON), NOW) == f"{words} (no pod)"
+    assert verification.missing_proof(RUN, BACK, MACHINE, view(DAEMON), NOW) == f"{words} (no pod)"
 
 
 def test_a_daemonset_that_is_deleted_meanwhile_is_not_waited_for() -> None:
-    assert verification.missing(RUN, BACK, MACHINE, view(replace(POD, uid="x", node="n-1")), NOW) is None
+    assert (
+        verification.missing_proof(RUN, BACK, MACHINE, view(replace(POD, uid="x", node="n-1")), NOW) is None
+    )
 
 
 def test_a_daemonset_whose_pod_was_not_ready_before_is_none_that_must_be_back() -> None:
-    assert daemons.ready("n-0", view(DAEMON, replace(POD, ready=False))) == ()
-    assert daemons.ready("n-0", view()) == ("kube-system/cni",)
+    assert daemonsets.ready("n-0", view(DAEMON, replace(POD, ready=False))) == ()
+    assert daemonsets.ready("n-0", view()) == ("kube-system/cni",)
 
 
 def test_only_what_was_fine_before_the_reboot_counts_as_failed() -> None:
@@ -134,8 +137,8 @@ def test_only_what_was_fine_before_the_reboot_counts_as_failed() -> None:
     after = replace(MACHINE, units=Units("degraded", ("b.service", "c.service")))
     assert verification.newly_failed(work, after) == ("c.service",)
     assert verification.newly_failed(work, replace(MACHINE, units=None)) == ()
-    assert "that had not before the reboot" in verification.words(("c.service",), work, "n-0")
-    assert "was not told" in verification.words(("c.service",), None, "n-0")
+    assert "that had not before the reboot" in verification.describe_failed(("c.service",), work, "n-0")
+    assert "was not told" in verification.describe_failed(("c.service",), None, "n-0")
 
 
 def told(failures: Mapping[str, Failure], before: Units | None = None) -> Story:

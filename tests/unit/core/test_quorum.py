@@ -281,11 +281,14 @@ def test_the_leader_goes_last_and_the_far_ones_first() -> None:
 
 
 def test_back_is_a_group_in_which_the_member_is_in_step() -> None:
-    assert quorum.back(group(3), RULE, node(1)) == ""
+    assert quorum.why_not_recovered(group(3), RULE, node(1)) == ""
     assert (
-        quorum.back(group(3, m1={"index": 5}), RULE, node(1)) == "member m1 of etcd is 99995 entries behind"
+        quorum.why_not_recovered(group(3, m1={"index": 5}), RULE, node(1))
+        == "member m1 of etcd is 99995 entries behind"
     )
-    assert quorum.back(group(3, m0={"leader": False}), RULE, node(1)) == "group etcd has no leader"
+    assert (
+        quorum.why_not_recovered(group(3, m0={"leader": False}), RULE, node(1)) == "group etcd has no leader"
+    )
     # What ails elsewhere, beyond a majority, is not this node's matter.
-    assert quorum.back(group(5, m4=DOWN), RULE, node(1)) == ""
-    assert "2 of 5 voters" in quorum.back(group(5, m4=DOWN, m3=DOWN, m2=DOWN), RULE, node(1))
+    assert quorum.why_not_recovered(group(5, m4=DOWN), RULE, node(1)) == ""
+    assert "2 of 5 voters" in quorum.why_not_recovered(group(5, m4=DOWN, m3=DOWN, m2=DOWN), RULE, node(1))

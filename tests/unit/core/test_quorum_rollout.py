@@ -13,8 +13,8 @@ from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, QuorumRule, SnapshotRule
 from fleet.core.records.held import Reason
 from fleet.core.rollout.action import Defragment, MoveLeader, Reboot, Result, SaveSnapshot
-from fleet.core.rollout.event import Seen
-from fleet.core.rollout.rollout import State
+from fleet.core.rollout.event import Upserted
+from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import a_group, a_node, a_policy, a_pool, a_snapshot
 from tests.story import Story
@@ -119,7 +119,7 @@ def test_a_reading_from_before_the_reboot_ends_no_soak_and_asks_for_nothing() ->
     def read() -> None:
         """The model knows of no group, so that nothing is told of it but this."""
         group = replace(a_group(nodes), read_at=story.now)
-        story.engine.observe(Seen("east", group), story.now)
+        story.engine.observe(Upserted("east", group), story.now)
 
     read()
     story.start()
@@ -229,7 +229,7 @@ def test_no_snapshot_no_reboot() -> None:
     story.run(seconds=7200)
     failed = [run for run in story.rollout.runs.values() if run.step is Step.FAILED]
     assert [run.why for run in failed] == ["no snapshot of etcd: no space left on device: /backup"]
-    assert story.rollout.state is State.HALTED
+    assert story.rollout.state is RolloutState.HALTED
     assert not any(action.kind in ("cordon", "reboot") for _, action, _ in story.performed)
     assert sum(isinstance(action, SaveSnapshot) for _, action, _ in story.performed) == 3
 

@@ -8,7 +8,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import RebootRule, StageRule
 from fleet.core.records.held import Held, Reason
 from fleet.core.rollout.action import AnyAction, Outcome, Result
-from fleet.core.rollout.rollout import State
+from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
@@ -90,7 +90,7 @@ def test_a_mark_that_is_refused_is_said_of_the_nodes_that_wait_and_keeps_none_of
     assert held.params["why"] == WORDS and not held.needs_action
     refusing.story.run()
     assert set(refusing.story.steps().values()) == {Step.DONE}
-    assert refusing.story.rollout.state is State.FINISHED
+    assert refusing.story.rollout.state is RolloutState.FINISHED
 
 
 def test_a_mark_that_is_refused_for_a_day_is_tried_a_few_dozen_times() -> None:

@@ -13,9 +13,9 @@ from fleet.core.objects.workload import Workload
 from fleet.core.policy.policy import DrainRule
 from fleet.core.records.held import Reason
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
-from fleet.core.rollout.event import Seen
-from fleet.core.rollout.returns import LATE, PAUSES, Evicted, returned, tolerates_cordons
-from fleet.core.rollout.rollout import State
+from fleet.core.rollout.event import Upserted
+from fleet.core.rollout.returning_pods import LATE, PAUSES, EvictionMemory, times_returned, tolerates_cordons
+from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import (
     NEW,
@@ -165,7 +165,7 @@ def test_pods_of_custom_resources_that_wait_for_their_budgets_have_not_come_back
     story = Story([a_snapshot(nodes, ([], pods), shut)], a_policy())
     story.start()
     for budget in shut:
-        story.engine.observe(Seen("east", replace(budget, disruptions_allowed=1)), story.now)
+        story.engine.observe(Upserted("east", replace(budget, disruptions_allowed=1)), story.now)
     story.run(until=lambda: story.run_of("n-0").step is Step.DRAIN)
     story.kill()
     story.run(seconds=3600)
@@ -204,7 +204,7 @@ def test_a_pod_that_was_bound_before_the_cordon_and_is_seen_after_it_has_not_com
     story.start()
     story.run(until=lambda: bool(drained(story)))
     late = replace(pods[0], name="shop-1-late", uid="late")
-    story.engine.observe(Seen("east", late), story.now)
+    story.engine.observe(Upserted("east", late), story.now)
     decision = story.engine.decide(story.now)
     assert not [action for action in decision.actions if isinstance(action, Evict)]
     decision = story.engine.decide(story.now + LATE)
@@ -232,10 +232,10 @@ def test_an_eviction_that_was_refused_is_none() -> None:
 
 
 def test_counts() -> None:
-    known = Evicted(2, ("a", "b"))
-    assert [returned(known, uid) for uid in ("a", "c")] == [0, 1]
-    assert returned(Evicted(2, ("a",)), "b") == 0
-    assert returned(None, "a") == 0
+    known = EvictionMemory(2, ("a", "b"))
+    assert [times_returned(known, uid) for uid in ("a", "c")] == [0, 1]
+    assert times_returned(EvictionMemory(2, ("a",)), "b") == 0
+    assert times_returned(None, "a") == 0
 
 
 def test_who_tolerates_a_cordon() -> None:
@@ -290,7 +290,7 @@ def test_a_halt_lets_what_has_begun_end() -> None:
     story = Story([snapshot], a_policy())
     story.start()
     story.run(until=lambda: story.run_of("n-0").step is Step.DRAIN)
-    story.rollout.state = State.HALTED
+    story.rollout.state = RolloutState.HALTED
     story.run(until=lambda: story.run_of("n-0").ended)
     assert story.run_of("n-0").step is Step.DONE
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.budget import Budget
 from fleet.core.objects.node import NodeRef
-from fleet.core.objects.placement import HOSTNAME_LABEL, Apart
+from fleet.core.objects.placement import HOSTNAME_LABEL, SpreadRule
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.selector import Requirement, Selector
 from fleet.core.objects.workload import Workload
@@ -19,6 +19,7 @@ from fleet.core.rollout.steps import Step
 from fleet.core.third_parties.roles import Roles
 from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.story import Story
 from tests.unit.model.builder import Builder, Hand
 
@@ -58,14 +59,14 @@ def a_database(owner: Owner, *budgets: Budget) -> Snapshot:
 
 
 def the_plan(snapshot: Snapshot) -> Plan:
-    return make_plan("p-1", [snapshot], POLICY, ["workers"], NEW, START, DurationEstimates())
+    return make_plan(PlanRequest("p-1", [snapshot], POLICY, ["workers"], NEW, START, DurationEstimates()))
 
 
 def test_a_label_that_differs_among_the_pods_of_one_owner_may_move() -> None:
     roles = Roles()
     pods = [a_pod(1, "primary"), a_pod(2, "replica")]
     for pod in pods:
-        roles.see(pod)
+        roles.upsert(pod)
     assert all(roles.of(pod) == {"role"} for pod in pods)
     assert roles.selecting(PRIMARY, pods[0]) == "role"
     assert roles.selecting(a_budget("all", Selector({"app": "pg"}), 2), pods[0]) == ""
@@ -76,7 +77,7 @@ def test_a_label_that_only_one_of_them_has_may_move_too() -> None:
     leader = a_pod(1, "leader", Owner("ReplicaSet", "web-1", "rs"))
     other = a_pod(2, None, Owner("ReplicaSet", "web-1", "rs"))
     for pod in (other, leader):
-        roles.see(pod)
+        roles.upsert(pod)
     led = a_budget("led", Selector(match_expressions=(Requirement("role", "Exists"),)), 1)
     assert roles.selecting(led, leader) == "role"
 
@@ -95,7 +96,7 @@ def test_what_names_one_pod_or_its_revision_does_not_move(key: str, values: tupl
     roles = Roles()
     pods = [a_pod(number, None, labels={"app": "pg", key: value}) for number, value in enumerate(values, 1)]
     for pod in pods:
-        roles.see(pod)
+        roles.upsert(pod)
     assert [roles.of(pod) for pod in pods] == [frozenset(), frozenset()]
 
 
@@ -106,7 +107,7 @@ def test_pods_of_different_owners_may_differ() -> None:
         a_pod(2, "controller", Owner("StatefulSet", "b", "b")),
     ]
     for pod in pods:
-        roles.see(pod)
+        roles.upsert(pod)
     assert [roles.of(pod) for pod in pods] == [frozenset(), frozenset()]
 
 
@@ -156,7 +157,7 @@ def test_a_rule_that_counts_the_whole_workload_and_selects_a_part_of_it_never_op
 
 def test_the_node_goes_once_the_operator_has_made_another_pod_the_primary() -> None:
     database = a_database(CLUSTER, PRIMARY, REPLICAS)
-    apart = (Apart(HOSTNAME_LABEL, (Requirement("app", "In", ("pg",)),), ("db",)),)
+    apart = (SpreadRule(HOSTNAME_LABEL, (Requirement("app", "In", ("pg",)),), ("db",)),)
     spread = replace(database, pods=tuple(replace(pod, apart=apart) for pod in database.pods))
     story = Story([spread], POLICY)
     story.start()

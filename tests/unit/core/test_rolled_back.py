@@ -18,6 +18,7 @@ from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour, Failure
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.story import Story
 
 NEWER = Release("44.20261201.3.0", "sha256:" + "c" * 64, "6.13.1")
@@ -41,7 +42,9 @@ def planned(story: Story, release: Release, kept: Sequence[Rollout] | None = Non
     )
     snapshot = story.models["east"].snapshot(story.now)
     return make_plan(
-        "", [snapshot], story.policy, ["workers"], release, story.now, DurationEstimates(), kept=found
+        PlanRequest(
+            "", [snapshot], story.policy, ["workers"], release, story.now, DurationEstimates(), kept=found
+        )
     )
 
 
@@ -111,6 +114,8 @@ def test_a_plan_for_some_nodes_leaves_the_others_alone() -> None:
     nodes = [a_node(f"n-{number}") for number in range(4)]
     snapshot = a_snapshot(nodes, machines=[a_machine(node) for node in nodes])
     only = [NodeRef("east", "n-1"), NodeRef("east", "n-3")]
-    plan = make_plan("", [snapshot], a_policy(), ["workers"], NEW, START, DurationEstimates(), only=only)
+    plan = make_plan(
+        PlanRequest("", [snapshot], a_policy(), ["workers"], NEW, START, DurationEstimates(), only=only)
+    )
     assert sorted(run.node for run in plan.runs) == ["n-1", "n-3"]
     assert set(plan.fingerprint) == {"east/n-1", "east/n-3"}

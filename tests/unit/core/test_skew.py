@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.guards import skew as guard
-from fleet.core.guards.version_skew import Minor, minor_of, skews
+from fleet.core.guards import kubelet_skew as guard
+from fleet.core.guards.version_skew import MinorVersion, minor_of, skews
 from fleet.core.linting.lint import lint
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
@@ -18,28 +18,29 @@ from fleet.core.policy.policy import Amount, Limits, Policy
 from fleet.core.quorum.quorum import Member, Quorum
 from fleet.core.records.held import Reason
 from fleet.core.rollout.action import Reboot, Stage
-from fleet.core.rollout.event import Gone, Seen, Synced
+from fleet.core.rollout.event import ClusterSynced, Deleted, Upserted
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.story import Story
 
 
 @pytest.mark.parametrize(
     ("version", "minor"),
     [
-        ("v1.36.3", Minor(1, 36)),
-        ("1.36", Minor(1, 36)),
-        ("v1.30.1-rke2r1-build20240515", Minor(1, 30)),
-        ("v1.31.4+k3s1", Minor(1, 31)),
-        ("3.5.17", Minor(3, 5)),
+        ("v1.36.3", MinorVersion(1, 36)),
+        ("1.36", MinorVersion(1, 36)),
+        ("v1.30.1-rke2r1-build20240515", MinorVersion(1, 30)),
+        ("v1.31.4+k3s1", MinorVersion(1, 31)),
+        ("3.5.17", MinorVersion(3, 5)),
         ("", None),
         ("latest", None),
         ("v1", None),
         ("v1.x.3", None),
     ],
 )
-def test_the_minor_version(version: str, minor: Minor | None) -> None:
+def test_the_minor_version(version: str, minor: MinorVersion | None) -> None:
     assert minor_of(version) == minor
 
 
@@ -153,7 +154,7 @@ def acted(story: Story) -> list[type]:
 def upgrade(story: Story, version: str) -> None:
     """The API server that answers is of that version from now on."""
     story.models["east"].server_version = version
-    story.engine.observe(Synced("east", version), story.now)
+    story.engine.observe(ClusterSynced("east", version), story.now)
 
 
 def test_nothing_is_staged_before_the_api_server_is_new_enough() -> None:
@@ -175,8 +176,8 @@ def test_the_last_of_several_api_servers_is_waited_for() -> None:
     story.start(NEWER)
     story.run(600)
     assert set(story.steps().values()) == {Step.PENDING} and not acted(story)
-    story.engine.observe(Gone("east", a_server(2, "v1.36.3")), story.now)
-    story.engine.observe(Seen("east", replace(a_server(2, "v1.37.0"), uid="api-2-new")), story.now)
+    story.engine.observe(Deleted("east", a_server(2, "v1.36.3")), story.now)
+    story.engine.observe(Upserted("east", replace(a_server(2, "v1.37.0"), uid="api-2-new")), story.now)
     story.run(until=lambda: done(story))
 
 
@@ -200,7 +201,9 @@ def test_an_api_server_that_goes_back_lets_no_more_nodes_reboot() -> None:
 )
 def test_a_plan_says_it_before_anything_is_started(kubelet: str, reason: str | None) -> None:
     plan = make_plan(
-        "p-1", [a_cluster()], ALL, ["workers"], replace(NEW, kubelet=kubelet), START, DurationEstimates()
+        PlanRequest(
+            "p-1", [a_cluster()], ALL, ["workers"], replace(NEW, kubelet=kubelet), START, DurationEstimates()
+        )
     )
     assert [hold.reason for hold in plan.held] == ([reason] * 3 if reason else [])
     assert len(plan.runs) == (0 if reason else 3)

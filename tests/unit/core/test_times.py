@@ -14,6 +14,7 @@ from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.rollout import Goal, Start
 from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_snapshot
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 
 STEPS = ("stage", "staged", "cordon", "drain", "reboot", "verify", "uncordon")
 
@@ -99,7 +100,7 @@ def test_a_plan_expects_of_each_node_what_its_pool_has_shown() -> None:
     past = [f"x{number}" for number in range(ENOUGH)]
     systems = {NodeRef("east", name): snapshot.machines[0].os for name in past}
     known = measured(history(**dict.fromkeys(past, ("workers", 11.0, 32.0))), systems)
-    plan = make_plan("p-1", [snapshot], a_policy(), ["workers"], NEW, START, known)
+    plan = make_plan(PlanRequest("p-1", [snapshot], a_policy(), ["workers"], NEW, START, known))
     (reboots,) = {
         round(step.end - step.start, 1) for run in plan.runs for step in run.steps if step.step == "reboot"
     }

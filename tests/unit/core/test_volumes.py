@@ -15,7 +15,7 @@ from fleet.core.objects.workload import Workload
 from fleet.core.policy.policy import DrainRule
 from fleet.core.records.held import Reason
 from fleet.core.rollout.action import AnyAction, Outcome, Result
-from fleet.core.rollout.event import Gone, Seen
+from fleet.core.rollout.event import Deleted, Upserted
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
@@ -42,7 +42,7 @@ def staying(*claims: str, **changes: object) -> Pod:
 def held(*things: Attachment | PersistentVolume | Pod, rule: DrainRule = WAIT) -> str:
     view = ClusterView("east")
     for each in things:
-        view.see(each)
+        view.upsert(each)
     found = volumes.held("n-0", view, rule)
     if found is None:
         return ""
@@ -79,8 +79,8 @@ def test_a_claim_of_the_same_name_in_another_namespace_is_another_one() -> None:
 
 def test_the_words_name_the_volume_its_driver_and_what_the_driver_says() -> None:
     view = ClusterView("east")
-    view.see(attached("a", error="rpc error: timeout", deleting=True))
-    view.see(attached("b"))
+    view.upsert(attached("a", error="rpc error: timeout", deleting=True))
+    view.upsert(attached("b"))
     found = volumes.held("n-0", view, WAIT)
     assert found is not None and found.params["count"] == 2
     for told in ("pv-a", DRIVER, "and 1 more", "rpc error: timeout"):
@@ -163,7 +163,7 @@ def test_a_volume_that_is_seen_only_at_the_reboot_sends_the_run_back_to_its_drai
         if action.kind != "reboot" or refused:
             return story.really(action, at)
         refused.append(at)
-        story.engine.observe(Seen("east", late), story.now)
+        story.engine.observe(Upserted("east", late), story.now)
         return Outcome(action, Result.STALE, "a conflict")
 
     story.start()
@@ -171,7 +171,7 @@ def test_a_volume_that_is_seen_only_at_the_reboot_sends_the_run_back_to_its_drai
     story.run(seconds=60)
     assert story.run_of("n-0").step is Step.DRAIN and len(reboots(story)) == 1
     assert [each.subject for each in story.engine.why(NodeRef("east", "n-0"), story.now)] == ["pv-late"]
-    story.engine.observe(Gone("east", late), story.now)
+    story.engine.observe(Deleted("east", late), story.now)
     story.run()
     assert story.run_of("n-0").step is Step.DONE and len(reboots(story)) == 2
 

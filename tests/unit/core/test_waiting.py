@@ -15,11 +15,11 @@ from fleet.core.objects.node import CORDON_ANNOTATION, Node, NodeRef
 from fleet.core.policy.policy import Window
 from fleet.core.records.held import Reason
 from fleet.core.rollout.action import AnyAction, Cordon, Outcome, Result
-from fleet.core.rollout.event import Event, Gone, Seen, Synced, Thing
+from fleet.core.rollout.event import ClusterEvent, ClusterObject, ClusterSynced, Deleted, Upserted
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import Goal, Rollout, Start, State
+from fleet.core.rollout.rollout import Goal, Rollout, RolloutState, Start
 from fleet.core.rollout.steps import Step
-from fleet.core.state.reservations import Claims
+from fleet.core.state.reservations import BudgetReservations
 from fleet.lab.simulation.builders import (
     NEW,
     START,
@@ -40,8 +40,8 @@ SHUT = (Window((0,), time(9, 30), time(9, 50)),)
 def an_engine(snapshot: Snapshot) -> Engine:
     """It knows the cluster, and is to upgrade `n-0`."""
     engine = Engine({"east": "fra"})
-    events: list[Event] = [Seen("east", thing) for thing in snapshot.things()]
-    for event in (*events, Synced("east")):
+    events: list[ClusterEvent] = [Upserted("east", thing) for thing in snapshot.things()]
+    for event in (*events, ClusterSynced("east")):
         engine.observe(event, START)
     goal = Goal(REF, "uid-n-0", "workers")
     engine.add(Rollout("r-1", Start("p-1", NEW, a_policy(), (goal,)), START, "ada@desk"))
@@ -57,7 +57,7 @@ def test_a_node_that_needs_less_of_a_budget_than_before_need_not_wait_for_the_bu
     engine.decide(START)
     engine.decide(START)
     assert [held.reason for held in engine.why(REF, START)] == [Reason.BUDGET]
-    engine.observe(Gone("east", next(pod for pod in pods if pod.node == "n-0")), START)
+    engine.observe(Deleted("east", next(pod for pod in pods if pod.node == "n-0")), START)
     engine.decide(START)
     assert engine.rollouts["r-1"].runs[REF].step is Step.CORDON
 
@@ -91,7 +91,7 @@ def test_a_rollout_does_not_end_while_its_marks_may_be_there_and_are_not_seen_ye
     story.engine.decide(story.now)
     assert story.rollout.active
     story.run()
-    assert not story.rollout.remaining and story.rollout.state is State.ABORTED
+    assert not story.rollout.remaining and story.rollout.state is RolloutState.ABORTED
     node = story.models["east"].snapshot(story.now).nodes[0]
     assert not node.annotations and not node.pending_taint
 
@@ -116,23 +116,23 @@ def test_an_eviction_that_the_budget_told_of_before_the_pod_did_is_not_counted_f
     cordon = next(each for each in engine.decide(START).actions if each.kind == "cordon")
     engine.observe(Outcome(cordon, Result.DONE), START)
     ours = replace(nodes[0], unschedulable=True, annotations={CORDON_ANNOTATION: "r-1"})
-    engine.observe(Seen("east", ours), START)
+    engine.observe(Upserted("east", ours), START)
     evict = next(each for each in engine.decide(START).actions if each.kind == "evict")
     engine.observe(Outcome(evict, Result.DONE), START)
     view = engine.views["east"]
     assert view.allowance(budget.ref) == 0
-    engine.observe(Seen("east", budget), START)
-    engine.observe(Gone("east", next(pod for pod in pods if pod.node == "n-0")), START)
+    engine.observe(Upserted("east", budget), START)
+    engine.observe(Deleted("east", next(pod for pod in pods if pod.node == "n-0")), START)
     assert view.allowance(budget.ref) == 1
 
 
 def test_what_was_reserved_in_two_budgets_of_one_pod_is_given_back_to_both() -> None:
-    view, claims = ClusterView("east"), Claims()
+    view, claims = ClusterView("east"), BudgetReservations()
     _, pods = a_deployment("shop", 1, [a_node("n-0")])
     both = [a_budget("one", 1, 1, app="shop"), a_budget("two", 1, 1, app="shop")]
-    things: list[Thing] = [*both, *pods]
+    things: list[ClusterObject] = [*both, *pods]
     for thing in things:
-        view.see(thing)
+        view.upsert(thing)
     claims.reserve(view, REF)
     assert [claims.reserved(("east", each.ref)) for each in both] == [1, 1]
     claims.release_all(REF)
@@ -148,7 +148,7 @@ def test_a_new_controller_ends_no_rollout_before_it_has_seen_all_of_a_cluster() 
     for thing in story.models["east"].snapshot(story.now).things():
         if not isinstance(thing, Machine):
             engine.observe(
-                Seen("east", replace(thing, annotations={}) if isinstance(thing, Node) else thing), START
+                Upserted("east", replace(thing, annotations={}) if isinstance(thing, Node) else thing), START
             )
     engine.decide(story.now)
     engine.decide(story.now)

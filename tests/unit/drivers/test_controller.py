@@ -22,7 +22,7 @@ from fleet.core.records.held import Reason
 from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.records.retention import Retention
 from fleet.core.rollout.action import AnyAction, Outcome
-from fleet.core.rollout.event import Event, Noted, Seen
+from fleet.core.rollout.event import ClusterEvent, JournalNote, Upserted
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Goal, Rollout, Start
 from fleet.core.rollout.steps import Step
@@ -36,7 +36,7 @@ from fleet.simulated.clock import SimulatedClock
 from fleet.simulated.cluster import SimulatedCluster, create, snapshot_of
 from fleet.store import ClusterRow, Store
 from fleet.store.inventory.inventory import FORGOTTEN_AT_ONCE
-from fleet.store.journal.journal import Journal
+from fleet.store.journal.journal import SqlJournal
 from fleet.system import logs
 from tests.store.disks import fill, small_disk
 
@@ -265,7 +265,7 @@ def test_a_database_that_refuses_is_said_at_once_and_the_work_goes_on_after(tmp_
 class Journaled(SimulatedCluster):
     """Hears of every action, which has to be in the journal by then."""
 
-    def __init__(self, path: Path, clock: SimulatedClock, journal: Journal) -> None:
+    def __init__(self, path: Path, clock: SimulatedClock, journal: SqlJournal) -> None:
         super().__init__(path, clock)
         self._journal = journal
 
@@ -359,14 +359,20 @@ class Tellers:
     """Agents that say a word when a machine is asked for something."""
 
     def __init__(self) -> None:
-        self.tell: Callable[[Event], None] = lambda _: None
+        self.tell: Callable[[ClusterEvent], None] = lambda _: None
 
-    def see(self, event: Event) -> None:
-        if isinstance(event, Seen) and isinstance(event.thing, Machine) and event.thing.request is not None:
+    def see(self, event: ClusterEvent) -> None:
+        if (
+            isinstance(event, Upserted)
+            and isinstance(event.thing, Machine)
+            and event.thing.request is not None
+        ):
             ref = f"east/{event.thing.name}"
             for rollout in (event.thing.request.token.partition("/")[0], "r-9"):
                 self.tell(
-                    Noted("east", JournalRecord("decision", "played", rollout, ref, {"why": "stage: done"}))
+                    JournalNote(
+                        "east", JournalRecord("decision", "played", rollout, ref, {"why": "stage: done"})
+                    )
                 )
 
     async def run(self) -> None:

@@ -12,7 +12,7 @@ from fleet.core.engine.engine import Engine
 from fleet.core.objects.node import CORDON_ANNOTATION, NodeRef
 from fleet.core.records.held import Held, Reason
 from fleet.core.records.journal import JournalRecord
-from fleet.core.rollout.event import Lost, Seen, Synced
+from fleet.core.rollout.event import ClusterLost, ClusterSynced, Upserted
 from fleet.core.rollout.rollout import Goal, Rollout, Start
 from fleet.core.rollout.steps import Step
 from fleet.drivers.foresight import AGAIN, FRESH, PAUSE, Foresight
@@ -38,8 +38,8 @@ class Board:
 
     def sync(self) -> None:
         for thing in self.snapshot.things():
-            self.engine.observe(Seen("east", thing), self.now)
-        self.engine.observe(Synced("east", "v1.36.3"), self.now)
+            self.engine.observe(Upserted("east", thing), self.now)
+        self.engine.observe(ClusterSynced("east", "v1.36.3"), self.now)
 
     def turn(self, after: timedelta = PAUSE) -> Mapping[NodeRef, tuple[Held, ...]]:
         self.now += after
@@ -74,8 +74,8 @@ def test_what_was_mended_is_told_and_what_comes_anew_too() -> None:
     board.sync()
     board.turn()
     cordoned, open_ = board.snapshot.nodes[1], board.snapshot.nodes[3]
-    board.engine.observe(Seen("east", replace(cordoned, unschedulable=False)), board.now)
-    board.engine.observe(Seen("east", replace(open_, unschedulable=True)), board.now)
+    board.engine.observe(Upserted("east", replace(cordoned, unschedulable=False)), board.now)
+    board.engine.observe(Upserted("east", replace(open_, unschedulable=True)), board.now)
     assert not board.turn(PAUSE / 2), "it looks ahead now and then"
     board.turn()
     assert not board.reasons("n-2")
@@ -96,7 +96,7 @@ def test_what_the_engine_says_stands_beside_it() -> None:
     board = Board()
     board.sync()
     board.turn()
-    board.engine.observe(Lost("east", "connection refused"), board.now)
+    board.engine.observe(ClusterLost("east", "connection refused"), board.now)
     board.turn()
     assert Reason.UNREACHABLE in board.reasons("n-1")
 
@@ -108,11 +108,11 @@ def test_a_cluster_that_another_controller_leads_is_not_called_unreachable() -> 
     assert unread.params["why"], "it says that nobody has read it yet"
     board.sync()
     board.turn()
-    board.engine.observe(Lost("east", "led by fleet@b", led_by_another=True), board.now)
+    board.engine.observe(ClusterLost("east", "led by fleet@b", led_by_another=True), board.now)
     board.turn()
     (held,) = board.held["n-1"]
     assert (held.reason, held.params["why"]) == (Reason.LED_BY_ANOTHER, "led by fleet@b")
-    board.engine.observe(Lost("east", "connection refused"), board.now)
+    board.engine.observe(ClusterLost("east", "connection refused"), board.now)
     board.turn()
     assert board.reasons("n-1") == [Reason.UNREACHABLE]
 

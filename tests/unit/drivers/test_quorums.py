@@ -17,7 +17,7 @@ from fleet.core.records.errors import FleetError
 from fleet.core.records.leadership import Leadership
 from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, MoveLeader, Outcome, Reboot, Result, SaveSnapshot
-from fleet.core.rollout.event import Event, Gone, Seen, Synced
+from fleet.core.rollout.event import ClusterEvent, ClusterSynced, Deleted, Upserted
 from fleet.drivers.groups import QuorumClients
 from fleet.drivers.quorums import ClusterWithQuorums
 from fleet.lab.simulation.builders import NEW, START, a_group, a_node
@@ -54,14 +54,14 @@ class Plain:
     name = "east"
 
     def __init__(self) -> None:
-        self.inbox: asyncio.Queue[Event | None] = asyncio.Queue()
+        self.inbox: asyncio.Queue[ClusterEvent | None] = asyncio.Queue()
         self.done: list[AnyAction] = []
 
     @property
     def requests(self) -> Mapping[RequestKind, int]:
         return {}
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncIterator[ClusterEvent]:
         while (event := await self.inbox.get()) is not None:
             yield event
 
@@ -92,10 +92,10 @@ class Etcd:
 
     def __init__(self) -> None:
         self.state: Quorum | None = replace(a_group(NODES), read_at=START)
-        self.heard: list[Event] = []
+        self.heard: list[ClusterEvent] = []
         self.full = False
 
-    def see(self, event: Event) -> None:
+    def see(self, event: ClusterEvent) -> None:
         self.heard.append(event)
 
     async def read(self, now: datetime) -> Quorum | None:
@@ -138,19 +138,19 @@ def a_bed() -> tuple[Plain, Etcd, Clock, ClusterWithQuorums]:
 def test_groups_are_told_before_the_cluster_is_synced_and_again_as_time_passes() -> None:
     async def story() -> None:
         plain, etcd, clock, cluster = a_bed()
-        plain.inbox.put_nowait(Seen("east", NODES[0]))
-        plain.inbox.put_nowait(Synced("east"))
+        plain.inbox.put_nowait(Upserted("east", NODES[0]))
+        plain.inbox.put_nowait(ClusterSynced("east"))
         events = cluster.events()
-        assert await anext(events) == Seen("east", NODES[0])
-        assert await anext(events) == Seen("east", etcd.state)  # type: ignore[arg-type]
-        assert await anext(events) == Synced("east")
-        assert etcd.heard == [Seen("east", NODES[0]), Synced("east")]
+        assert await anext(events) == Upserted("east", NODES[0])
+        assert await anext(events) == Upserted("east", etcd.state)  # type: ignore[arg-type]
+        assert await anext(events) == ClusterSynced("east")
+        assert etcd.heard == [Upserted("east", NODES[0]), ClusterSynced("east")]
         before, etcd.state = etcd.state, None
         waiting = asyncio.create_task(anext(events))
         while not waiting.done():
             clock.tick()
             await asyncio.sleep(0)
-        assert before is not None and waiting.result() == Gone("east", before)
+        assert before is not None and waiting.result() == Deleted("east", before)
         await cluster.close()
         await events.aclose()
 
@@ -170,7 +170,7 @@ def test_a_reader_that_breaks_ends_the_events_with_its_error() -> None:
     async def story() -> None:
         plain, clock = Plain(), Clock()
         events = ClusterWithQuorums(plain, QuorumClients({"etcd": Bug()}), clock).events()
-        plain.inbox.put_nowait(Synced("east"))
+        plain.inbox.put_nowait(ClusterSynced("east"))
         await anext(events)
         await anext(events)
         waiting = asyncio.create_task(anext(events))
@@ -215,13 +215,13 @@ def test_what_is_done_to_a_group_is_seen_at_once_and_its_refusal_is_an_outcome()
     async def story() -> None:
         plain, etcd, _, cluster = a_bed()
         events = cluster.events()
-        plain.inbox.put_nowait(Synced("east"))
-        assert isinstance(await anext(events), Seen) and await anext(events) == Synced("east")
+        plain.inbox.put_nowait(ClusterSynced("east"))
+        assert isinstance(await anext(events), Upserted) and await anext(events) == ClusterSynced("east")
         ref = NodeRef("east", "m-0")
         move = MoveLeader(id="r/1", rollout="r", node=ref, uid="u", group="etcd", to="m2")
         assert await cluster.perform(move) == Outcome(move, Result.DONE, "m2 leads")
         told = await anext(events)
-        assert isinstance(told, Seen) and isinstance(told.thing, Quorum)
+        assert isinstance(told, Upserted) and isinstance(told.thing, Quorum)
         assert told.thing.leader is not None and told.thing.leader.name == "m2"
         save = SaveSnapshot(
             id="r/2", rollout="r", node=ref, uid="u", group="etcd", rule=SnapshotRule("/backup")
@@ -258,38 +258,38 @@ def some_groups() -> QuorumClients:
 
 def test_groups_come_change_and_go_with_their_workloads() -> None:
     groups = some_groups()
-    assert not groups.see(Seen("east", NODES[0]))
-    assert not groups.see(Seen("east", a_workload("other", None)))
-    assert groups.see(Seen("east", a_workload("zk", "first")))
+    assert not groups.see(Upserted("east", NODES[0]))
+    assert not groups.see(Upserted("east", a_workload("other", None)))
+    assert groups.see(Upserted("east", a_workload("zk", "first")))
     first = groups.get("zk")
     assert isinstance(first, Told) and first.heard == [
-        Seen("east", NODES[0]),
-        Seen("east", a_workload("zk", "first")),
+        Upserted("east", NODES[0]),
+        Upserted("east", a_workload("zk", "first")),
     ]
-    assert not groups.see(Seen("east", replace(a_workload("zk", "first"), replicas=5)))
+    assert not groups.see(Upserted("east", replace(a_workload("zk", "first"), replicas=5)))
     assert groups.get("zk") is first, "what it knows is kept while its declaration stays"
-    assert groups.see(Seen("east", a_workload("zk", "second")))
+    assert groups.see(Upserted("east", a_workload("zk", "second")))
     assert groups.get("zk") is not first and len(list(groups)) == 1
-    assert groups.see(Seen("east", a_workload("zk", None))) and not list(groups)
-    assert groups.see(Seen("east", a_workload("zk", "third")))
-    assert groups.see(Gone("east", a_workload("zk", "third"))) and not list(groups)
+    assert groups.see(Upserted("east", a_workload("zk", None))) and not list(groups)
+    assert groups.see(Upserted("east", a_workload("zk", "third")))
+    assert groups.see(Deleted("east", a_workload("zk", "third"))) and not list(groups)
 
 
 def test_a_group_that_is_declared_while_the_controller_runs_is_told_at_once_and_when_it_goes() -> None:
     async def story() -> None:
         plain, groups = Plain(), some_groups()
         cluster = ClusterWithQuorums(plain, groups, Clock())
-        plain.inbox.put_nowait(Synced("east"))
+        plain.inbox.put_nowait(ClusterSynced("east"))
         events = cluster.events()
-        assert await anext(events) == Synced("east")
+        assert await anext(events) == ClusterSynced("east")
         written, gone = a_workload("zk", "a"), a_workload("zk", None)
-        plain.inbox.put_nowait(Seen("east", written))
-        assert await anext(events) == Seen("east", written)
+        plain.inbox.put_nowait(Upserted("east", written))
+        assert await anext(events) == Upserted("east", written)
         told = await anext(events)
-        assert isinstance(told, Seen) and isinstance(told.thing, Quorum) and told.thing.name == "zk"
-        plain.inbox.put_nowait(Seen("east", gone))
-        assert await anext(events) == Seen("east", gone)
-        assert await anext(events) == Gone("east", told.thing)
+        assert isinstance(told, Upserted) and isinstance(told.thing, Quorum) and told.thing.name == "zk"
+        plain.inbox.put_nowait(Upserted("east", gone))
+        assert await anext(events) == Upserted("east", gone)
+        assert await anext(events) == Deleted("east", told.thing)
         await cluster.close()
         await events.aclose()
 
@@ -302,7 +302,7 @@ def test_a_node_does_not_reboot_for_a_group_that_nobody_knew_when_it_was_decided
         cluster = ClusterWithQuorums(plain, groups, Clock())
         decided = replace(reboot(1), quorums={})
         assert (await cluster.perform(decided)).result is Result.DONE
-        groups.see(Seen("east", a_workload("zk", "a")))
+        groups.see(Upserted("east", a_workload("zk", "a")))
         outcome = await cluster.perform(decided)
         assert outcome.result is Result.STALE
         assert outcome.detail == "quorum group zk has a member there, which was not known before"

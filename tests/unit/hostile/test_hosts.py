@@ -23,7 +23,7 @@ from fleet.hosts import facts, hooks, ownership
 from fleet.hosts.inventory.inventory import Hook
 from fleet.machines import job
 from fleet.machines.agent.boot_log import BootLog
-from fleet.machines.ansible.play import Account, words_of
+from fleet.machines.ansible.play import AnsibleEvents, words_of
 from fleet.machines.ansible.playbook import log_in, observation
 from fleet.machines.competing_updaters import others
 from fleet.machines.families import detect
@@ -162,7 +162,7 @@ def test_what_a_host_tells_of_itself_is_bounded_where_it_is_kept() -> None:
 
 
 def test_every_event_of_a_playbook_is_told_or_passed_over() -> None:
-    account = Account("n-1", lambda _: None, lambda _: None)
+    account = AnsibleEvents("n-1", lambda _: None, lambda _: None)
     for content in ANSWERS.values():
         for line in content.split(b"\n")[:100]:
             account.see(line)

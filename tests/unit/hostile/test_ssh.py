@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 
 from fleet.core.records.errors import FleetError, UnreachableError
-from fleet.machines.access import Access, Address
+from fleet.machines.access import SshAccess, SshAddress
 from fleet.machines.host import MOST, Ran
 from fleet.machines.ssh.host import Limit, Ssh
 from tests.hostile_ssh import KINDS, hosts
@@ -43,7 +43,7 @@ def test_one_that_is_well_is_heard(tmp_path: Path) -> None:
     """Otherwise the tests below would prove nothing."""
 
     async def story(config: Path) -> None:
-        host = Ssh(Address("n-0"), Access(config=str(config), sudo=False), Limit())
+        host = Ssh(SshAddress("n-0"), SshAccess(config=str(config), sudo=False), Limit())
         try:
             assert (await host.run(("true",))).stdout == "well\n"
         finally:
@@ -56,7 +56,7 @@ def test_one_that_is_well_is_heard(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_host_of_each_kind_fails_by_itself(tmp_path: Path, kind: str) -> None:
     async def story(config: Path) -> str:
-        host = Ssh(Address("n-0"), Access(config=str(config), sudo=False), Limit())
+        host = Ssh(SshAddress("n-0"), SshAccess(config=str(config), sudo=False), Limit())
         try:
             ran = await host.run(("true",), SLOW if kind in ENDLESS else MOST_SECONDS)
             assert len(ran.stdout) <= MOST
@@ -99,8 +99,8 @@ def test_silent_ones_take_no_more_than_their_half_of_the_places(tmp_path: Path) 
     """Of two places one is left for who is well, however many are silent."""
 
     async def story(config: Path) -> None:
-        limit, access = Counted(2), Access(config=str(config), sudo=False)
-        all_of_them = [Ssh(Address(f"n-{index}"), access, limit) for index in range(3)]
+        limit, access = Counted(2), SshAccess(config=str(config), sudo=False)
+        all_of_them = [Ssh(SshAddress(f"n-{index}"), access, limit) for index in range(3)]
         silent, healthy = all_of_them[:2], all_of_them[2]
         try:
             for failed in await asyncio.gather(

@@ -12,10 +12,10 @@ from fleet.core.records.errors import UnreachableError
 from fleet.core.releases.release import Release
 from fleet.hosts import ownership
 from fleet.hosts.cluster import HostsCluster, Rhythm
-from fleet.hosts.connections import Reach, Way
-from fleet.hosts.inventory.inventory import Entry, Inventory
+from fleet.hosts.connections import ConnectHost, HostConnection
+from fleet.hosts.inventory.inventory import HostEntry, HostInventory
 from fleet.hosts.ownership import Claim
-from fleet.hosts.supervisor import Looks
+from fleet.hosts.supervisor import ProbeIntervals
 from fleet.machines.agent.agent import Pace
 from fleet.machines.host import Ran
 from tests.unit.machines.fakehost import FakeHost
@@ -24,7 +24,7 @@ OLD = Release("1.0", f"sha256:{'a' * 64}")
 NEW = Release("1.1", f"sha256:{'b' * 64}")
 NEW_ON_ARM = Release("1.1", f"sha256:{'c' * 64}")
 VERSIONS = {each.digest[7:]: each.version for each in (OLD, NEW, NEW_ON_ARM)}
-QUICK = Rhythm(Pace(progress=0.0, retry=0.01, retry_most=0.05), Looks(idle=0.05, busy=0.02))
+QUICK = Rhythm(Pace(progress=0.0, retry=0.01, retry_most=0.05), ProbeIntervals(idle=0.05, busy=0.02))
 OS_RELEASE = 'ID=box\nPRETTY_NAME="Box OS"\n'
 
 
@@ -146,8 +146,8 @@ class Site:
     def cluster(self) -> HostsCluster:
         return HostsCluster("shop", self.path, self.folder, self.ways, self.rhythm, self.own)
 
-    def ways(self, inventory: Inventory) -> Reach:
-        def reach(host: Entry) -> Way:
+    def ways(self, inventory: HostInventory) -> ConnectHost:
+        def reach(host: HostEntry) -> HostConnection:
             return self.boxes[host.name]
 
         return reach

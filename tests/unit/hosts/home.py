@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from fleet.app.wiring.quorums import guarded_hosts
+from fleet.app.wiring.sources.hosts import guarded_hosts
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.selector import Selector
 from fleet.core.policy.policy import Amount, Limits, Policy, Pool
@@ -17,7 +17,7 @@ from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.records.journal import JournalRecord
 from fleet.core.releases.release import Release, Stream
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import Goal, Rollout, Start, State
+from fleet.core.rollout.rollout import Goal, Rollout, RolloutState, Start
 from fleet.core.rollout.steps import Step
 from fleet.drivers.controller import Controller
 from fleet.drivers.ports import Cluster
@@ -71,7 +71,7 @@ class Home:
         )
 
         def over() -> bool:
-            return until() or self.rollout.state is State.HALTED
+            return until() or self.rollout.state is RolloutState.HALTED
 
         async def until_settled() -> None:
             work = asyncio.create_task(controller.run(until_idle=True))

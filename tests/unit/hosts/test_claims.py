@@ -9,12 +9,14 @@ import pytest
 
 from fleet.app.inventory.clusters import claim
 from fleet.app.wiring.home import Home
+from fleet.app.wiring.sources.hosts import claim_of
 from fleet.cli.main import run
 from fleet.core.guards import nodes
 from fleet.core.records.errors import UsageError
 from fleet.core.rollout.action import Cordon, Result, Stage
 from fleet.core.third_parties.notice import of_node
 from fleet.hosts import ownership
+from fleet.hosts.cluster import HostClaim
 from fleet.hosts.ownership import Claim
 from fleet.lab.simulation.builders import START
 from fleet.machines.local import Local
@@ -58,8 +60,8 @@ def test_the_first_that_acts_has_the_host_and_the_other_is_told(tmp_path: Path) 
             assert held.remedy == "stop it there, then: fleet cluster claim"
             assert not first.sight.nodes["n-0"].foreign_cordon
 
-            assert await second.cluster.claim() == {"n-0": f"taken over from {ADA.by}"}
-            assert await second.cluster.claim() == {"n-0": "was claimed already"}
+            assert await second.cluster.claim() == {"n-0": HostClaim(f"taken over from {ADA.by}")}
+            assert await second.cluster.claim() == {"n-0": HostClaim("was claimed already")}
             await second.sight.until(lambda: not second.sight.nodes["n-0"].foreign_cordon, "it is ours")
             assert (await staged(second, "r-1/n-0/stage/2"))[0] is Result.DONE
             assert (await staged(first, "r-1/n-0/stage/3"))[0] is Result.FAILED
@@ -96,8 +98,8 @@ def test_a_fleet_is_its_database_and_a_cluster_is_not_claimed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home = a_home(tmp_path / "home")
-    assert home.claim() == Home(home.path).claim()
-    assert home.claim().fleet != a_home(tmp_path / "other").claim().fleet
+    assert claim_of(home) == claim_of(Home(home.path))
+    assert claim_of(home).fleet != claim_of(a_home(tmp_path / "other")).fleet
     with pytest.raises(UsageError, match="its Lease says"):
         claim(home, "east", "")
     hosts = tmp_path / "hosts.yaml"

@@ -27,7 +27,7 @@ from fleet.core.rollout.action import (
     Uncordon,
     Unmark,
 )
-from fleet.core.rollout.event import Lost, Seen, Synced
+from fleet.core.rollout.event import ClusterLost, ClusterSynced, Upserted
 from fleet.core.third_parties.notice import of_node
 from fleet.hosts.cluster import HostsCluster
 from fleet.hosts.ownership import Claim
@@ -76,10 +76,10 @@ def story(site: Site, tell: Callable[[Hand], Awaitable[None]]) -> None:
 def test_hosts_are_nodes_with_zones_and_machines_with_releases(tmp_path: Path) -> None:
     async def tell(stage: Hand) -> None:
         first = stage.sight.log[
-            : next(i for i, each in enumerate(stage.sight.log) if isinstance(each, Synced))
+            : next(i for i, each in enumerate(stage.sight.log) if isinstance(each, ClusterSynced))
         ]
         assert {
-            each.thing.name for each in first if isinstance(each, Seen) and isinstance(each.thing, Node)
+            each.thing.name for each in first if isinstance(each, Upserted) and isinstance(each.thing, Node)
         } == {
             "n-0",
             "n-1",
@@ -248,7 +248,7 @@ def test_one_host_that_is_lost_is_unknown_and_all_of_them_are_a_cluster_that_is_
         for box in site.boxes.values():
             box.down = True
         await sight.until(lambda: not sight.synced, "the cluster is lost")
-        lost = next(each for each in sight.log if isinstance(each, Lost))
+        lost = next(each for each in sight.log if isinstance(each, ClusterLost))
         assert lost.why == "none of 3 hosts is reached: n-0: connection refused"
         for box in site.boxes.values():
             box.down = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fleet.hosts.facts import Facts, parse
+from fleet.hosts.facts import HostFacts, parse
 from fleet.machines.errors import MachineError
 
 WHOLE = """\
@@ -20,7 +20,7 @@ PRETTY_NAME="Box OS 1.0"
 
 
 def test_a_look_is_understood_whole_or_not_at_all() -> None:
-    found = Facts("b-1", "m-1", "6.1.0", "degraded", "Box OS 1.0", architecture="arm64")
+    found = HostFacts("b-1", "m-1", "6.1.0", "degraded", "Box OS 1.0", architecture="arm64")
     assert parse(WHOLE) == found
     for broken in ("", WHOLE.partition("os-release")[0], WHOLE.replace("machine_id=m-1", "machine_id=")):
         with pytest.raises(MachineError, match="broke off"):
@@ -35,4 +35,4 @@ def test_its_architecture_is_named_as_kubernetes_does_it(told: str, architecture
 
 def test_a_host_is_up_once_its_systemd_has_ended_its_start() -> None:
     assert parse(WHOLE).unready == ""
-    assert Facts("b", "m", "k", "starting").unready == "systemd is starting"
+    assert HostFacts("b", "m", "k", "starting").unready == "systemd is starting"

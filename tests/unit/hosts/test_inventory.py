@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fleet.core.records.errors import ConfigError, UsageError
-from fleet.hosts.inventory.inventory import Entry, Hook, Inventory
+from fleet.hosts.inventory.inventory import Hook, HostEntry, HostInventory
 from fleet.hosts.inventory.source import load
 
 WHOLE = """\
@@ -35,7 +35,7 @@ hosts:
 """
 
 
-def loads(text: str, path: Path) -> Inventory:
+def loads(text: str, path: Path) -> HostInventory:
     path.write_text(text)
     return asyncio.run(load(path))
 
@@ -44,7 +44,7 @@ def test_a_host_has_its_own_keys_and_those_of_the_defaults(tmp_path: Path) -> No
     found = loads(WHOLE, tmp_path / "hosts.yaml")
     before = Hook("drain-me", timeout_seconds=120)
     assert found.hosts == (
-        Entry(
+        HostEntry(
             "till-1",
             "10.0.0.5",
             "core",
@@ -56,7 +56,7 @@ def test_a_host_has_its_own_keys_and_those_of_the_defaults(tmp_path: Path) -> No
             after=Hook('./lb add "$FLEET_NODE"\n./notify\n', "controller", folder=str(tmp_path)),
             ready=Hook("curl -f http://localhost/", timeout_seconds=30),
         ),
-        Entry("till-2", user="core", labels={"pool": "shop"}, cordoned=True, before=before),
+        HostEntry("till-2", user="core", labels={"pool": "shop"}, cordoned=True, before=before),
     )
     assert (found.config, found.identity, found.parallel) == (
         str(tmp_path / "ssh/config"),

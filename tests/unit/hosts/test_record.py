@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from fleet.core.records.errors import FleetError
-from fleet.hosts.record import Records
+from fleet.hosts.record import HostRecords
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b'{"node": {"name": "\xff"}}', b"[" * 100_000])
 def test_a_file_that_is_no_record_is_refused_with_what_to_do(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "n-1.json").write_bytes(content)
     with pytest.raises(FleetError, match=r"n-1\.json cannot be read") as refused:
-        Records(tmp_path).read("n-1")
+        HostRecords(tmp_path).read("n-1")
     assert refused.value.hint

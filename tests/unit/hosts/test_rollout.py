@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from fleet.core.policy.policy import Pool, Window
 from fleet.core.records.held import Reason
 from fleet.core.releases.release import Release
-from fleet.core.rollout.rollout import State
+from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import Step
 from tests.unit.hosts.boxes import NEW, NEW_ON_ARM, OLD
 from tests.unit.hosts.home import BEGAN, POOL, Home
@@ -63,7 +63,7 @@ def test_a_host_that_came_back_with_the_old_deployment_halts_the_rollout(tmp_pat
     home.site.boxes["n-0"].boots_new = False
     home.run()
     rollout = home.rollout
-    assert rollout.state is State.HALTED
+    assert rollout.state is RolloutState.HALTED
     assert "booted 1.0 instead of 1.1: rolled back" in rollout.why
     assert [box.boots for box in home.site.boxes.values()] == [2, 1, 1]
     assert home.site.boxes["n-0"].hooks == ["out n-0"], "it stays out of service until a person looks"
@@ -74,7 +74,7 @@ def test_a_unit_that_fails_in_the_new_release_halts_the_rollout(tmp_path: Path) 
     home.site.boxes["n-0"].failed.append("old.service")
     home.site.boxes["n-0"].fails_after_boot = "shop.service"
     home.run()
-    assert home.rollout.state is State.HALTED
+    assert home.rollout.state is RolloutState.HALTED
     assert "shop.service has failed that had not before the reboot" in home.rollout.why
 
 
@@ -85,7 +85,7 @@ def test_a_hook_that_goes_on_failing_fails_the_run_with_its_words_and_gives_the_
     home.site.boxes["n-0"].hook_fails["out"] = "still has customers"
     home.run()
     rollout = home.rollout
-    assert rollout.state is State.HALTED
+    assert rollout.state is RolloutState.HALTED
     assert "the hook before ended with 1: still has customers" in rollout.why
     box = home.site.boxes["n-0"]
     assert (box.boots, box.hooks) == (1, ["out n-0"] * 4 + ["in n-0"])

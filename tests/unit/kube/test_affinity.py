@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from fleet.core.objects.placement import Apart, NodeTerm
+from fleet.core.objects.placement import NodeTerm, SpreadRule
 from fleet.core.objects.selector import Requirement
 from fleet.kube.objects import decode, wire
 from fleet.kube.objects.affinity import neighbours, node_terms
@@ -15,7 +15,7 @@ from fleet.kube.objects.affinity import neighbours, node_terms
 
 def apart(
     affinity: msgspec.Raw, constraints: msgspec.Raw, namespace: str, labels: dict[str, str]
-) -> tuple[Apart, ...]:
+) -> tuple[SpreadRule, ...]:
     return neighbours(affinity, constraints, namespace, labels).apart
 
 
@@ -69,9 +69,11 @@ def test_what_is_preferred_or_empty_asks_nothing(found: Any) -> None:
 
 def test_anti_affinity_is_about_the_pods_own_namespace_unless_it_names_others() -> None:
     host = "kubernetes.io/hostname"
-    assert apart(raw(anti()), NOTHING, "shop", {}) == (Apart(host, IS_WEB, ("shop",)),)
-    assert apart(raw(anti(namespaces=["a", "b"])), NOTHING, "shop", {}) == (Apart(host, IS_WEB, ("a", "b")),)
-    assert apart(raw(anti(namespaceSelector={})), NOTHING, "shop", {}) == (Apart(host, IS_WEB, ("*",)),)
+    assert apart(raw(anti()), NOTHING, "shop", {}) == (SpreadRule(host, IS_WEB, ("shop",)),)
+    assert apart(raw(anti(namespaces=["a", "b"])), NOTHING, "shop", {}) == (
+        SpreadRule(host, IS_WEB, ("a", "b")),
+    )
+    assert apart(raw(anti(namespaceSelector={})), NOTHING, "shop", {}) == (SpreadRule(host, IS_WEB, ("*",)),)
 
 
 def test_a_spread_counts_where_it_must_hold() -> None:
@@ -86,7 +88,7 @@ def test_a_spread_counts_where_it_must_hold() -> None:
     may = {**must, "whenUnsatisfiable": "ScheduleAnyway"}
     labels = {"app": "web", "pod-template-hash": "5d8"}
     [rule] = apart(NOTHING, raw([must, may]), "shop", labels)
-    assert rule == Apart(zone, (*IS_WEB, Requirement("pod-template-hash", "In", ("5d8",))), ("shop",), 2)
+    assert rule == SpreadRule(zone, (*IS_WEB, Requirement("pod-template-hash", "In", ("5d8",))), ("shop",), 2)
     [other] = apart(NOTHING, raw([must]), "shop", {"app": "web", "pod-template-hash": "9f1"})
     assert other != rule
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fleet.core.records.errors import FleetError
-from fleet.core.rollout.event import Lost
+from fleet.core.rollout.event import ClusterLost
 from tests.kube_fake.server import ApiServer
 from tests.kube_fake.world import NOW, node, pod
 from tests.unit.kube.test_watch import NODES, PODS, run, watched
@@ -37,7 +37,7 @@ def test_lists_that_are_ahead_of_etcd_stop_all_work_until_the_server_has_read_it
             at = await ear.hears("seen n-0001" if what is node else "seen p-1", after=at)
             server.restore(kept)
             at = await ear.hears("lost", after=at)
-            [lost] = [event for event in ear.log if isinstance(event, Lost)]
+            [lost] = [event for event in ear.log if isinstance(event, ClusterLost)]
             assert "its etcd holds it at" in lost.why and "restart all of them" in lost.why
             # It does not pass by itself, whatever is written meanwhile.
             await change(server, what)
@@ -61,7 +61,7 @@ def test_an_object_that_its_etcd_does_not_hold_is_noticed(tmp_path: Path) -> Non
             at = await ear.hears("seen p-2", after=at)
             server.restore(kept)
             at = await ear.hears("lost", after=at)
-            [lost] = [event for event in ear.log if isinstance(event, Lost)]
+            [lost] = [event for event in ear.log if isinstance(event, ClusterLost)]
             assert "Pod p-2 is in its lists and not in its etcd" in lost.why
 
     run(story)

@@ -18,7 +18,7 @@ from fleet.core.releases.release import Release
 from fleet.core.rollout.action import (
     Action,
     AnyAction,
-    Clear,
+    CancelRequest,
     Cordon,
     Evict,
     Mark,
@@ -403,7 +403,7 @@ HOOK = 'failed calling webhook "guard.example": Post "https://guard": connection
         (403, "denied:\n\x1b[2Jask ada" + " and eve" * 500, "denied: ?[2Jask ada"),
     ],
 )
-@pytest.mark.parametrize("kind", [Mark, Unmark, Cordon, Uncordon, Stage, Reboot, Clear])
+@pytest.mark.parametrize("kind", [Mark, Unmark, Cordon, Uncordon, Stage, Reboot, CancelRequest])
 def test_a_refusal_of_any_verb_fails_with_the_servers_words_on_one_short_line(
     tmp_path: Path, kind: type[Action], status: int, message: str, told: str
 ) -> None:
@@ -417,7 +417,7 @@ def test_a_refusal_of_any_verb_fails_with_the_servers_words_on_one_short_line(
             Stage: {"token": "r-1/b", "release": NEW},
             Reboot: {"token": "r-1/c", "release": NEW, "boot_id": boot},
         }.get(kind, {})
-        about = "machines" if kind in (Stage, Reboot, Clear) else "nodes"
+        about = "machines" if kind in (Stage, Reboot, CancelRequest) else "nodes"
         if kind is Reboot:
             await server.drop(PODS, "p-1", "web")
         server.faults.append(Fault("PATCH", f"{about}/{NAME}", status, refusal(status, message)))
@@ -455,7 +455,7 @@ def test_a_later_request_leaves_nothing_of_the_one_before(tmp_path: Path) -> Non
         assert decoded(msgspec.json.encode(hand.machine)).request == Request(Ask.STAGE, "r-1/a", by_index)
         await hand(Stage, token="r-1/b", release=Release("3.0"))
         assert hand.machine["spec"]["release"] == {"version": "3.0"}
-        await hand(Clear)
+        await hand(CancelRequest)
         assert hand.machine["spec"] == {}
 
     tell(tmp_path, story)
@@ -479,7 +479,7 @@ def test_without_a_machine_there_is_nothing_to_reboot_or_to_clear(tmp_path: Path
         await hand(Cordon)
         outcome = await hand(Reboot, token="r-1/a", release=NEW, boot_id=f"boot-{NAME}")
         assert outcome.result is Result.GONE
-        assert (await hand(Clear)).result is Result.DONE
+        assert (await hand(CancelRequest)).result is Result.DONE
         server.served.discard(MACHINES)
         outcome = await hand(Stage, token="r-1/a", release=NEW)
         assert outcome.result is Result.FAILED

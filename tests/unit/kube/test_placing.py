@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from fleet.core.objects.node import Resources
-from fleet.core.objects.placement import Apart, HostPort, Near
+from fleet.core.objects.placement import AffinityRule, HostPort, SpreadRule
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.selector import Requirement
 from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
@@ -139,8 +139,8 @@ IS_WEB = (Requirement("app", "In", ("web",)),)
 
 
 def test_required_pod_affinity_with_keys_of_labels() -> None:
-    assert a_pod(affinity("podAffinity")).near == (Near(ZONE, IS_WEB, ("shop",)),)
-    assert a_pod(affinity("podAffinity", labelSelector=None)).near == (Near(ZONE, None, ("shop",)),)
+    assert a_pod(affinity("podAffinity")).near == (AffinityRule(ZONE, IS_WEB, ("shop",)),)
+    assert a_pod(affinity("podAffinity", labelSelector=None)).near == (AffinityRule(ZONE, None, ("shop",)),)
     own, other = Requirement("hash", "In", ("5d8",)), Requirement("hash", "NotIn", ("5d8",))
     assert a_pod(affinity("podAffinity", matchLabelKeys=["hash"])).near[0].others == (*IS_WEB, own)
     assert a_pod(affinity("podAffinity", mismatchLabelKeys=["hash"])).near[0].others == (*IS_WEB, other)
@@ -149,13 +149,13 @@ def test_required_pod_affinity_with_keys_of_labels() -> None:
 def test_namespaces_by_name_are_understood_and_by_other_labels_are_a_doubt() -> None:
     by_name = {"matchLabels": {"kubernetes.io/metadata.name": "data"}}
     found = a_pod(affinity("podAntiAffinity", namespaceSelector=by_name, namespaces=["shop"]))
-    assert (found.apart, found.doubts) == ((Apart(ZONE, IS_WEB, ("shop", "data")),), ())
+    assert (found.apart, found.doubts) == ((SpreadRule(ZONE, IS_WEB, ("shop", "data")),), ())
     by_team = a_pod(affinity("podAntiAffinity", namespaceSelector={"matchLabels": {"team": "a"}}))
     assert (by_team.apart, by_team.doubts) == ((), (Doubt(DoubtKind.NAMESPACES, "team In a"),))
 
 
 def test_the_policies_of_a_spread() -> None:
-    def rule(**more: Any) -> Apart:
+    def rule(**more: Any) -> SpreadRule:
         must = {
             "maxSkew": 1,
             "topologyKey": ZONE,
@@ -166,7 +166,7 @@ def test_the_policies_of_a_spread() -> None:
         [found] = a_pod({"topologySpreadConstraints": [must]}).apart
         return found
 
-    assert rule() == Apart(ZONE, (), ("shop",), 1, 1, True, False)
+    assert rule() == SpreadRule(ZONE, (), ("shop",), 1, 1, True, False)
     policies = rule(minDomains=3, nodeAffinityPolicy="Ignore", nodeTaintsPolicy="Honor")
     assert (policies.min_domains, policies.by_affinity, policies.by_taints) == (3, False, True)
     assert rule(labelSelector=None).others == ()

@@ -18,7 +18,7 @@ from fleet.core.quorum.presets import PRESETS
 from fleet.core.quorum.probe import ExecProbe, HttpProbe
 from fleet.core.quorum.quorum import healthy
 from fleet.core.records.errors import FleetError, ForbiddenError, UnreachableError
-from fleet.core.rollout.event import Gone, Seen
+from fleet.core.rollout.event import Deleted, Upserted
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.pod_client import PodClient
 from fleet.kube.cluster import KubeCluster
@@ -137,14 +137,14 @@ def test_a_group_is_read_as_its_cluster_and_its_pods_tell(tmp_path: Path) -> Non
         async with PodServer(pages, {}) as server, asking(tmp_path, server) as asks:
             group = PodGroup(of, "fra", asks)
             for number in range(3):
-                group.see(Seen("east", Node(f"n-{number}", f"u-{number}")))
-                group.see(Seen("east", a_pod(f"zk-{number}", f"n-{number}")))
-            group.see(Seen("east", Pod("other", "zk-9", "9", "n-1", {"app": "db"})))
+                group.see(Upserted("east", Node(f"n-{number}", f"u-{number}")))
+                group.see(Upserted("east", a_pod(f"zk-{number}", f"n-{number}")))
+            group.see(Upserted("east", Pod("other", "zk-9", "9", "n-1", {"app": "db"})))
             found = await group.read(NOW)
             assert [member.node for member in healthy(found, of.rule)] == [
                 NodeRef("east", f"n-{number}") for number in range(3)
             ]
-            group.see(Gone("east", a_pod("zk-2", "n-2")))
+            group.see(Deleted("east", a_pod("zk-2", "n-2")))
             found = await group.read(NOW)
             assert (len(found.voters), len(healthy(found, of.rule))) == (3, 2)
             with pytest.raises(FleetError, match="cannot be moved"):
@@ -164,7 +164,7 @@ def test_kafka_is_asked_by_command(tmp_path: Path) -> None:
         async with PodServer({}, commands) as server, asking(tmp_path, server) as asks:
             group = PodGroup(of, "fra", asks)
             for number in (0, 1, 2, 7):
-                group.see(Seen("east", a_pod(f"kafka-{number}", f"n-{number}")))
+                group.see(Upserted("east", a_pod(f"kafka-{number}", f"n-{number}")))
             found = await group.read(NOW)
             assert found.leader is not None
             assert found.leader.name == "kafka-0"

@@ -14,7 +14,7 @@ from fleet.core.objects.pod import Pod
 from fleet.core.quorum.groups import EtcdAccess, QuorumGroup
 from fleet.core.quorum.quorum import QuorumRule
 from fleet.core.records.held import Reason
-from fleet.core.rollout.event import Seen
+from fleet.core.rollout.event import Upserted
 from fleet.etcd.group import EtcdGroup
 from fleet.etcd.static import endpoints_of, group_in, pods_of
 from fleet.kube.watch.snapshot import of_dump
@@ -123,7 +123,7 @@ def told(group: EtcdGroup, *ready: bool) -> EtcdGroup:
     snapshot = of_dump(dump(*ready), "east", "fra", START)
     things: list[Node | Pod] = [*snapshot.nodes, *snapshot.pods]
     for thing in things:
-        group.see(Seen("east", thing))
+        group.see(Upserted("east", thing))
     return group
 
 
@@ -174,7 +174,7 @@ def test_pods_alone_are_not_believed_where_the_api_server_cannot_count_on_its_et
     assert found is not None and not found.declared
     held = quorum.held(found, QuorumRule(), NodeRef("east", "cp-0"), ())
     assert held is not None and held.reason is Reason.QUORUM_UNREAD and words in held.message
-    assert words in quorum.back(found, QuorumRule(), NodeRef("east", "cp-0"))
+    assert words in quorum.why_not_recovered(found, QuorumRule(), NodeRef("east", "cp-0"))
 
 
 def test_a_cluster_without_such_pods_has_no_group_and_nobody_is_asked() -> None:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced
+from fleet.core.rollout.event import ClusterEvent, ClusterLost, ClusterSynced, Deleted, Upserted
 from fleet.kube.cluster import KubeCluster
 from fleet.kube.objects.api_resources import KINDS
 from fleet.kube.watch import listing
@@ -28,7 +28,7 @@ class Ear:
     """Everything the cluster tells."""
 
     def __init__(self, cluster: KubeCluster) -> None:
-        self.log: list[Event] = []
+        self.log: list[ClusterEvent] = []
         self._cluster = cluster
         self._news = asyncio.Condition()
 
@@ -53,15 +53,15 @@ class Ear:
         return [_words(event) for event in self.log]
 
 
-def _words(event: Event) -> str:
+def _words(event: ClusterEvent) -> str:
     match event:
-        case Seen(_, thing):
+        case Upserted(_, thing):
             return f"seen {thing.name}"
-        case Gone(_, thing):
+        case Deleted(_, thing):
             return f"gone {thing.name}"
-        case Synced():
+        case ClusterSynced():
             return "synced"
-        case Lost():
+        case ClusterLost():
             return "lost"
     return "?"
 
@@ -96,12 +96,12 @@ def test_everything_is_told_then_synced_then_changes(tmp_path: Path) -> None:
         async with watched(tmp_path) as (server, _, ear):
             at = await ear.hears("synced")
             assert sorted(ear.words[: at - 1]) == ["seen n-0001", "seen n-0002", "seen p-1"]
-            assert ear.log[at - 1] == Synced("east", "v1.36.3")
+            assert ear.log[at - 1] == ClusterSynced("east", "v1.36.3")
             await server.put(NODES, node("n-0002", unschedulable=True))
             await server.drop(PODS, "p-1", "web")
             await ear.hears("seen n-0002", "gone p-1", after=at)
             cordoned = next(event for event in ear.log[at:] if _words(event) == "seen n-0002")
-            assert isinstance(cordoned, Seen)
+            assert isinstance(cordoned, Upserted)
             assert cordoned.thing.unschedulable  # type: ignore[union-attr]
 
     run(story)
@@ -119,7 +119,7 @@ def test_the_oldest_of_several_api_servers_counts_until_it_is_heard_of_no_more(t
             assert "synced" not in ear.words[at:], "an upgrade has begun: nothing may rely on it yet"
             server.versions = deque(["v1.37.0"])
             at = await ear.hears("synced", after=at)
-            assert ear.log[at - 1] == Synced("east", "v1.37.0") and "lost" not in ear.words
+            assert ear.log[at - 1] == ClusterSynced("east", "v1.37.0") and "lost" not in ear.words
 
     run(story)
 
@@ -147,7 +147,7 @@ def test_a_watch_that_tells_of_objects_without_end_makes_the_cluster_lost(
             for number in range(10):
                 await server.put(PODS, pod(f"p-{number}"))
             await ear.hears("lost")
-            assert next(each.why for each in ear.log if isinstance(each, Lost)).startswith(
+            assert next(each.why for each in ear.log if isinstance(each, ClusterLost)).startswith(
                 "the server tells of more than 5 pods"
             )
 
@@ -269,7 +269,7 @@ def test_a_watch_that_is_refused_for_good_makes_the_cluster_lost_until_it_is_let
             await server.break_watches()
             at = await ear.hears("lost", after=at)
             lost = ear.log[at - 1]
-            assert isinstance(lost, Lost)
+            assert isinstance(lost, ClusterLost)
             assert "answers 429: Too many requests" in lost.why
             await ear.hears("synced", after=at)
 
@@ -289,8 +289,8 @@ def test_a_namesake_is_another_object(tmp_path: Path) -> None:
             end = await ear.hears("gone p-1", "seen p-1", after=at)
             assert ear.words[at:end] == ["gone p-1", "seen p-1"]
             old, new = ear.log[at], ear.log[at + 1]
-            assert isinstance(old, Gone)
-            assert isinstance(new, Seen)
+            assert isinstance(old, Deleted)
+            assert isinstance(new, Upserted)
             assert old.thing.uid != new.thing.uid
 
     run(story)
@@ -303,7 +303,7 @@ def test_a_server_that_goes_away_and_comes_back(tmp_path: Path) -> None:
             await server.stop()
             at = await ear.hears("lost", after=at)
             lost = ear.log[at - 1]
-            assert isinstance(lost, Lost)
+            assert isinstance(lost, ClusterLost)
             assert "refused the connection" in lost.why or "broke the connection off" in lost.why
             await server.drop(NODES, "n-0002")
             await server.put(NODES, node("n-0003"))
@@ -323,7 +323,7 @@ def test_a_server_that_falls_silent_is_lost_though_no_connection_breaks(tmp_path
             server.silent = True
             at = await ear.hears("lost", after=at)
             lost = ear.log[at - 1]
-            assert isinstance(lost, Lost)
+            assert isinstance(lost, ClusterLost)
             assert "did not answer within" in lost.why
             server.silent = False
             await server.put(NODES, node("n-0003"))
@@ -362,7 +362,7 @@ def test_a_kind_that_may_not_be_read_makes_the_cluster_unusable_unless_it_is_opt
             task = asyncio.create_task(ear.listen())
             at = await ear.hears("lost")
             lost = ear.log[at - 1]
-            assert isinstance(lost, Lost)
+            assert isinstance(lost, ClusterLost)
             assert "pods is forbidden" in lost.why
             server.forbidden.discard(("list", "pods"))
             await ear.hears("synced", after=at)

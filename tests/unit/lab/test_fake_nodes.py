@@ -13,7 +13,7 @@ import pytest
 
 from fleet.core.releases.release import Release
 from fleet.lab.fake_nodes import node as fake
-from fleet.lab.fake_nodes.machine import Settings, Simulated
+from fleet.lab.fake_nodes.machine import FakeMachine, MachineDurations
 from fleet.lab.fake_nodes.node import FakeNode
 from fleet.machines.errors import MachineError
 
@@ -84,7 +84,7 @@ class NodeInMemory:
         return str(self.object["status"]["conditions"][0]["status"])
 
 
-Tell = Callable[[NodeInMemory, Simulated], Awaitable[None]]
+Tell = Callable[[NodeInMemory, FakeMachine], Awaitable[None]]
 
 
 def story(tell: Tell, **annotations: str) -> None:
@@ -93,17 +93,17 @@ def story(tell: Tell, **annotations: str) -> None:
 
 
 async def _told(tell: Tell, node: NodeInMemory) -> None:
-    await tell(node, Simulated(node, Settings(stage=0.01, reboot=0.0), lambda: NOW))
+    await tell(node, FakeMachine(node, MachineDurations(stage=0.01, reboot=0.0), lambda: NOW))
 
 
-async def stage(machine: Simulated) -> list[int]:
+async def stage(machine: FakeMachine) -> list[int]:
     percents: list[int] = []
     await machine.stage(NEW, percents.append)
     return percents
 
 
 def test_a_new_machine_has_what_its_node_tells() -> None:
-    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         seen = await machine.observe()
         assert (seen.booted, seen.staged, seen.boot_id, seen.kernel) == (OLD, None, "b1", "6.1")
 
@@ -111,7 +111,7 @@ def test_a_new_machine_has_what_its_node_tells() -> None:
 
 
 def test_stage_and_reboot_change_what_a_real_machine_changes() -> None:
-    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         percents = await stage(machine)
         assert percents == sorted(percents) and (percents[0], percents[-1]) == (0, 100)
         assert (node.image, node.boot_id) == ("Simulated OS 1.0", "b1")
@@ -128,7 +128,7 @@ def test_stage_and_reboot_change_what_a_real_machine_changes() -> None:
 
 
 def test_a_machine_that_is_told_twice_to_reboot_reboots_once() -> None:
-    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         await machine.reboot()
         to_come = (await node.read()).boot
         await machine.reboot()
@@ -140,9 +140,9 @@ def test_a_machine_that_is_told_twice_to_reboot_reboots_once() -> None:
 
 
 def test_whoever_brings_the_machine_up_gives_it_the_same_boot_id() -> None:
-    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         await machine.reboot()
-        other = Simulated(node, Settings(), lambda: NOW)
+        other = FakeMachine(node, MachineDurations(), lambda: NOW)
         await asyncio.gather(machine.come_up(), other.come_up())
         assert node.boots == 1
 
@@ -150,7 +150,7 @@ def test_whoever_brings_the_machine_up_gives_it_the_same_boot_id() -> None:
 
 
 def test_a_reboot_takes_its_time_even_if_its_process_starts_anew() -> None:
-    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         await machine.reboot()
         boot = (await node.read()).boot
         assert boot is not None and (boot.due - NOW).total_seconds() == 90
@@ -159,7 +159,7 @@ def test_a_reboot_takes_its_time_even_if_its_process_starts_anew() -> None:
 
 
 def test_writes_of_others_in_between_lose_nothing() -> None:
-    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         node.others_write = 5
         await stage(machine)
         assert (await machine.observe()).staged == NEW
@@ -168,7 +168,7 @@ def test_writes_of_others_in_between_lose_nothing() -> None:
 
 
 def test_a_rollback_boots_the_previous_deployment() -> None:
-    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         with pytest.raises(MachineError, match="no rollback deployment"):
             await machine.roll_back()
         await stage(machine)
@@ -186,7 +186,7 @@ def test_a_rollback_boots_the_previous_deployment() -> None:
 
 @pytest.mark.parametrize(("fail", "times"), [("stage-fails", 3), ("stage-fails:once", 1)])
 def test_staging_can_fail(fail: str, times: int) -> None:
-    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         for _ in range(times):
             with pytest.raises(MachineError, match="No space left on device"):
                 await stage(machine)
@@ -199,7 +199,7 @@ def test_staging_can_fail(fail: str, times: int) -> None:
 
 
 def test_the_old_version_can_boot_once() -> None:
-    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         await stage(machine)
         await machine.reboot()
         await machine.come_up()
@@ -214,7 +214,7 @@ def test_the_old_version_can_boot_once() -> None:
 
 
 def test_a_machine_that_never_comes_back_does_once_the_fault_is_gone() -> None:
-    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         await machine.reboot()
         assert not await machine.come_up()
         assert (node.boot_id, node.ready) == ("b1", "Unknown")
@@ -226,7 +226,7 @@ def test_a_machine_that_never_comes_back_does_once_the_fault_is_gone() -> None:
 
 
 def test_a_kubelet_that_is_not_ready_is_once_the_fault_is_gone() -> None:
-    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         await stage(machine)
         await machine.reboot()
         await machine.come_up()
@@ -245,7 +245,7 @@ def test_a_kubelet_that_is_not_ready_is_once_the_fault_is_gone() -> None:
     [({"fail": "explode"}, "known are stage-fails"), ({"stage_ms": "soon"}, "not milliseconds")],
 )
 def test_an_annotation_that_means_nothing_is_told(annotations: dict[str, str], word: str) -> None:
-    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         with pytest.raises(MachineError, match=word):
             await stage(machine)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fleet.lab.machines.images.loader import Entry, choose, parse
+from fleet.lab.machines.images.loader import BootEntry, choose, parse
 
 WRITTEN = """title Fleet Lab OS 1.1 (ostree:0)
 version 2
@@ -15,7 +15,7 @@ initrd /ostree/fleet-lab-6de0ef2d/initramfs-6.1.0-lab2.img
 
 
 def test_an_entry_that_ostree_wrote_is_read() -> None:
-    assert parse(WRITTEN) == Entry(2, "/ostree/boot.0/fleet-lab/6de0ef2d/0")
+    assert parse(WRITTEN) == BootEntry(2, "/ostree/boot.0/fleet-lab/6de0ef2d/0")
 
 
 @pytest.mark.parametrize(

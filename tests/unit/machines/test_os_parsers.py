@@ -50,7 +50,7 @@ def test_rpm_ostree_stages_an_image_by_digest_and_a_commit_by_revision() -> None
     assert rpm_ostree.stage_command(image, wanted)[-1] == (
         f"ostree-image-signed:docker://quay.io/fedora/fedora-coreos@sha256:{'0' * 64}"
     )
-    commit = rpm_ostree.Deployment("aa")
+    commit = rpm_ostree.RpmOstreeDeployment("aa")
     assert rpm_ostree.stage_command(commit, wanted)[-1] == f"revision={'0' * 64}"
     with pytest.raises(MachineError, match="no digest"):
         rpm_ostree.stage_command(image, Release("44"))
@@ -63,19 +63,23 @@ IMAGE = "ostree-unverified-registry:quay.example:5000/os"
 @pytest.mark.parametrize(
     ("booted", "source", "words"),
     [
-        (rpm_ostree.Deployment("aa", origin=BRANCH), IMAGE, ["rebase", f"{IMAGE}@sha256:{'0' * 64}"]),
-        (rpm_ostree.Deployment("aa", origin="fedora:other"), BRANCH, ["rebase", BRANCH, "0" * 64]),
-        # "Old and new refs are equal" is what a rebase to the booted branch is answered.
-        (rpm_ostree.Deployment("aa", origin=BRANCH), BRANCH, ["deploy", f"revision={'0' * 64}"]),
         (
-            rpm_ostree.Deployment("aa", origin=BRANCH, container_image_reference=f"{IMAGE}:stable"),
+            rpm_ostree.RpmOstreeDeployment("aa", origin=BRANCH),
+            IMAGE,
+            ["rebase", f"{IMAGE}@sha256:{'0' * 64}"],
+        ),
+        (rpm_ostree.RpmOstreeDeployment("aa", origin="fedora:other"), BRANCH, ["rebase", BRANCH, "0" * 64]),
+        # "Old and new refs are equal" is what a rebase to the booted branch is answered.
+        (rpm_ostree.RpmOstreeDeployment("aa", origin=BRANCH), BRANCH, ["deploy", f"revision={'0' * 64}"]),
+        (
+            rpm_ostree.RpmOstreeDeployment("aa", origin=BRANCH, container_image_reference=f"{IMAGE}:stable"),
             BRANCH,
             ["rebase", BRANCH, "0" * 64],
         ),
     ],
 )
 def test_rpm_ostree_rebases_to_another_image_or_to_a_commit_of_another_branch(
-    booted: rpm_ostree.Deployment, source: str, words: list[str]
+    booted: rpm_ostree.RpmOstreeDeployment, source: str, words: list[str]
 ) -> None:
     argv = rpm_ostree.stage_command(booted, Release("44", f"sha256:{'0' * 64}"), source)
     assert [word for word in argv[1:] if not word.startswith("--")] == words
@@ -86,9 +90,9 @@ def test_rpm_ostree_refuses_a_source_that_is_neither_an_image_nor_a_branch() -> 
     wanted = Release("44", f"sha256:{'0' * 64}")
     for source in ("quay.io/x/y", "https://updates.example/os", "--reboot"):
         with pytest.raises(MachineError, match=f"{source}.*neither an image"):
-            rpm_ostree.stage_command(rpm_ostree.Deployment("aa"), wanted, source)
+            rpm_ostree.stage_command(rpm_ostree.RpmOstreeDeployment("aa"), wanted, source)
     with pytest.raises(MachineError, match="no digest"):
-        rpm_ostree.stage_command(rpm_ostree.Deployment("aa"), Release("44"), BRANCH)
+        rpm_ostree.stage_command(rpm_ostree.RpmOstreeDeployment("aa"), Release("44"), BRANCH)
 
 
 def test_bootc_says_when_it_has_not_booted_the_machine() -> None:
@@ -102,8 +106,8 @@ def test_bootc_says_when_it_has_not_booted_the_machine() -> None:
 
 
 def test_bootc_switches_within_the_repository_that_is_booted() -> None:
-    image = bootc.Image(bootc.Reference("localhost:5000/os:latest"), "sha256:aa")
-    argv = bootc.switch(bootc.Entry(image), Release("2", f"sha256:{'0' * 64}"))
+    image = bootc.BootcImage(bootc.BootcImageReference("localhost:5000/os:latest"), "sha256:aa")
+    argv = bootc.switch(bootc.BootcDeployment(image), Release("2", f"sha256:{'0' * 64}"))
     assert argv == ("bootc", "switch", f"localhost:5000/os@sha256:{'0' * 64}")
 
 

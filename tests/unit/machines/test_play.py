@@ -16,7 +16,7 @@ import pytest
 
 from fleet.core.objects.machine import Units
 from fleet.core.releases.release import Release
-from fleet.machines.ansible.play import Account, Happened, Played, play
+from fleet.machines.ansible.play import AnsibleEvents, AnsibleResult, TaskResult, run_playbook
 from fleet.machines.ansible.playbook import observation, shipped
 from fleet.machines.errors import MachineError
 
@@ -40,8 +40,8 @@ class Told:
         self.happened: list[str] = []
         self.percents: list[int] = []
 
-    def of(self, code: int, *events: dict[str, Any] | str) -> Played:
-        account = Account("n-1", lambda each: self.happened.append(str(each)), self.percents.append)
+    def of(self, code: int, *events: dict[str, Any] | str) -> AnsibleResult:
+        account = AnsibleEvents("n-1", lambda each: self.happened.append(str(each)), self.percents.append)
         for event in events:
             account.see(event.encode() if isinstance(event, str) else json.dumps(event).encode())
         return account.end(code)
@@ -213,10 +213,10 @@ def test_every_step_is_shipped() -> None:
     from fleet.core.policy.policy import PLAYBOOKS
 
     assert all(shipped(step).is_file() for step in PLAYBOOKS)
-    assert str(Happened("Write", "changed")) == "Write: changed"
+    assert str(TaskResult("Write", "changed")) == "Write: changed"
 
 
-class Heard(Account):
+class Heard(AnsibleEvents):
     """Keeps what the process prints, and does something at a line."""
 
     def __init__(self, name: str, at: Callable[[bytes], None] = lambda line: None) -> None:
@@ -249,7 +249,7 @@ def test_a_run_imports_no_daemon_and_nothing_of_the_folder_that_fleet_is_in(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
     account = Heard("n-1")
-    assert asyncio.run(play(*here(tmp_path, DEBUG), account)).good
+    assert asyncio.run(run_playbook(*here(tmp_path, DEBUG), account)).good
     imported = {found[1] for line in account.lines if (found := re.search(r"\|\s*([\w.]+)$", line.rstrip()))}
     assert "ansible_runner.interface" in imported, "what it imports is told"
     assert not {name for name in imported if name.split(".")[0] in ("daemon", "lockfile")}
@@ -281,7 +281,7 @@ def test_what_a_run_is_given_is_read_by_nobody_else_whatever_the_umask(tmp_path:
 
     before = os.umask(0)
     try:
-        assert asyncio.run(play(*here(tmp_path, DEBUG), Heard("n-1", look))).good
+        assert asyncio.run(run_playbook(*here(tmp_path, DEBUG), Heard("n-1", look))).good
     finally:
         os.umask(before)
     assert (tmp_path / "played").stat().st_mode & 0o777 == 0o700
@@ -294,7 +294,7 @@ def test_what_a_killed_controller_has_left_is_taken_away_before_the_next_run(tmp
     left.write_text('{"env": {"TOKEN": "hunter2"}}')
     seen: list[bool] = []
     assert asyncio.run(
-        play(*here(tmp_path, DEBUG), Heard("n-1", lambda line: seen.append(left.exists())))
+        run_playbook(*here(tmp_path, DEBUG), Heard("n-1", lambda line: seen.append(left.exists())))
     ).good
     assert seen and not any(seen)
 
@@ -312,7 +312,7 @@ def test_a_run_that_is_cancelled_leaves_nothing_running(tmp_path: Path) -> None:
             return False
 
     async def story() -> None:
-        task = asyncio.create_task(play(*here(tmp_path, sleep), Heard("n-1")))
+        task = asyncio.create_task(run_playbook(*here(tmp_path, sleep), Heard("n-1")))
         while not begun():
             assert not task.done()
             await asyncio.sleep(0.01)

@@ -238,7 +238,7 @@ def test_an_image_is_fetched_by_the_index_that_its_stream_names() -> None:
     booted = rpm_ostree.parse(status(image_entry(f"{IMAGE}:stable"))).booted
     wanted = Release("44.2", NEW.digest, reference_digest=INDEX)
     assert rpm_ostree.stage_command(booted, wanted)[-1] == f"{IMAGE}@{INDEX}"
-    commit = rpm_ostree.Deployment("aa")
+    commit = rpm_ostree.RpmOstreeDeployment("aa")
     assert rpm_ostree.stage_command(commit, wanted)[-1] == f"revision={NEW.digest[7:]}"
 
 

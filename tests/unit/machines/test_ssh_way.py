@@ -12,12 +12,12 @@ import pytest
 from msgspec import structs
 
 from fleet.core.records.errors import UsageError
-from fleet.machines.access import Access, Address
+from fleet.machines.access import SshAccess, SshAddress
 from fleet.machines.ssh import plain_config
-from fleet.machines.ssh.config import Login, Way
+from fleet.machines.ssh.config import Login, OpenSshConfig
 from fleet.machines.ssh.host import Limit
 from fleet.machines.ssh.openssh import asked
-from fleet.machines.ssh.settings import Settings
+from fleet.machines.ssh.settings import SshSettings
 
 pytestmark = pytest.mark.skipif(
     shutil.which("ssh") is None and not os.environ.get("CI"), reason="openssh-client is not installed"
@@ -36,19 +36,21 @@ Host *
 """
 
 
-def variables(access: Access, folder: Path) -> dict[str, object]:
+def variables(access: SshAccess, folder: Path) -> dict[str, object]:
     """Of the inventory."""
-    return asyncio.run(Way(Login(Address("n-1"), access, Limit()), folder / "played", folder).host())
+    return asyncio.run(
+        OpenSshConfig(Login(SshAddress("n-1"), access, Limit()), folder / "played", folder).host()
+    )
 
 
-def by_ansible(found: dict[str, object]) -> Settings:
+def by_ansible(found: dict[str, object]) -> SshSettings:
     """What ssh makes of what ansible tells it to read."""
     words = shlex.split(str(found["ansible_ssh_common_args"]))
     assert words[0] == "-F"
-    return asked(Address(str(found["ansible_host"])), Access(config=words[1]))
+    return asked(SshAddress(str(found["ansible_host"])), SshAccess(config=words[1]))
 
 
-def compared(settings: Settings) -> dict[str, object]:
+def compared(settings: SshSettings) -> dict[str, object]:
     """ssh is told to be strict, to speak up more often, and to log in by keys alone."""
     told = structs.asdict(settings)
     return {
@@ -64,8 +66,8 @@ def test_both_ways_go_by_the_same_answer(tmp_path: Path, monkeypatch: pytest.Mon
     config.write_text(CONFIG.format(folder=tmp_path, strict="no"))
     if where == "home":
         monkeypatch.setenv("HOME", str(tmp_path))
-    access = Access(config="" if where == "home" else str(config))
-    directly = asked(Address("n-1"), access)
+    access = SshAccess(config="" if where == "home" else str(config))
+    directly = asked(SshAddress("n-1"), access)
     found = variables(access, tmp_path)
     assert compared(by_ansible(found)) == compared(directly)
     assert by_ansible(found).login_notes == ()
@@ -76,11 +78,11 @@ def test_both_ways_go_by_the_same_answer(tmp_path: Path, monkeypatch: pytest.Mon
 def test_new_keys_are_refused_on_the_whole_way(tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.write_text(CONFIG.format(folder=tmp_path, strict="accept-new") + "  StrictHostKeyChecking no\n")
-    access = Access(config=str(config))
-    assert asked(Address("n-1"), access).host_notes == ("StrictHostKeyChecking accept-new",)
+    access = SshAccess(config=str(config))
+    assert asked(SshAddress("n-1"), access).host_notes == ("StrictHostKeyChecking accept-new",)
     file = shlex.split(str(variables(access, tmp_path)["ansible_ssh_common_args"]))[1]
     for host in ("n-1", "jump"):
-        assert asked(Address(host), Access(config=file)).host_notes == ()
+        assert asked(SshAddress(host), SshAccess(config=file)).host_notes == ()
 
 
 @pytest.mark.parametrize("who", ["n-1", "jump"])
@@ -90,7 +92,7 @@ def test_what_fleet_s_own_connection_cannot_do_is_refused_here_too(tmp_path: Pat
         f"Host {who}\n  PKCS11Provider /lib/token.so\n{CONFIG.format(folder=tmp_path, strict='yes')}"
     )
     with pytest.raises(UsageError, match=rf"configuration of {who} .*pkcs11provider"):
-        variables(Access(config=str(config)), tmp_path)
+        variables(SshAccess(config=str(config)), tmp_path)
 
 
 def test_a_relative_include_of_the_system_s_file_is_refused(
@@ -100,4 +102,4 @@ def test_a_relative_include_of_the_system_s_file_is_refused(
     system.write_text("Host *\n  Include more/*\n")
     monkeypatch.setattr(plain_config, "SYSTEM", system)
     with pytest.raises(UsageError, match=rf"{system}:2: Include more"):
-        variables(Access(), tmp_path)
+        variables(SshAccess(), tmp_path)

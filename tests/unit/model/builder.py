@@ -17,7 +17,7 @@ from fleet.core.objects.selector import Selector
 from fleet.core.objects.workload import Workload
 from fleet.core.releases.release import Release
 from fleet.core.rollout.action import Action, AnyAction, Cordon, Evict, Outcome, Reboot, Stage
-from fleet.core.rollout.event import Event
+from fleet.core.rollout.event import ClusterEvent
 from fleet.model.behaviour import ClusterBehaviour
 from fleet.model.model import Model
 
@@ -135,7 +135,7 @@ class Hand:
         self(Cordon, node)
         self.reboot(node, f"r-1/{node}/reboot")
 
-    def pass_time(self, seconds: float) -> list[tuple[float, Event]]:
+    def pass_time(self, seconds: float) -> list[tuple[float, ClusterEvent]]:
         return self.model.advance(self.model.now + seconds)
 
     def pod(self, name: str) -> Pod | None:

@@ -3,7 +3,7 @@
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.rollout.action import Result
-from fleet.core.rollout.event import Gone, Seen
+from fleet.core.rollout.event import Deleted, Upserted
 from fleet.model.control_plane.eviction import SEVERAL
 from tests.unit.model.builder import Builder, Hand
 
@@ -142,11 +142,11 @@ def test_the_grace_of_the_eviction_beats_the_pods_own() -> None:
 
     told = hand.pass_time(0.0)
 
-    assert any(isinstance(event, Gone) and event.thing == hand_pod(event) for _, event in told)
+    assert any(isinstance(event, Deleted) and event.thing == hand_pod(event) for _, event in told)
     assert hand.pod("shop-rs-0") is None
 
 
-def hand_pod(event: Gone) -> Pod | None:
+def hand_pod(event: Deleted) -> Pod | None:
     return event.thing if isinstance(event.thing, Pod) and event.thing.name == "shop-rs-0" else None
 
 
@@ -156,7 +156,7 @@ def test_every_change_is_told_in_order_of_its_version() -> None:
 
     told = hand.pass_time(20)
 
-    things = [event.thing for _, event in told if isinstance(event, Seen)]
+    things = [event.thing for _, event in told if isinstance(event, Upserted)]
     seen = [thing for thing in things if not isinstance(thing, Quorum)]
     assert [type(thing).__name__ for thing in seen[:3]] == ["Budget", "Pod", "Pod"]
     versions = [int(thing.resource_version) for thing in seen]

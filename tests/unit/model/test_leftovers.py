@@ -9,6 +9,7 @@ from fleet.core.objects.machine import Ask, Machine, Request, Work
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 
 TOKEN = "r-1/n-0/reboot/0"
 WORK = Work(TOKEN, "working", boot_id="an-earlier-boot")
@@ -21,7 +22,9 @@ def planned(machine: Machine) -> tuple[list[str], list[str]]:
         replace(machine, name=each.name) if each.name == "n-0" else each for each in snapshot.machines
     ]
     snapshot = replace(snapshot, machines=tuple(machines))
-    plan = make_plan("", [snapshot], a_policy(a_pool()), ["workers"], NEW, START, DurationEstimates())
+    plan = make_plan(
+        PlanRequest("", [snapshot], a_policy(a_pool()), ["workers"], NEW, START, DurationEstimates())
+    )
     return sorted(run.node for run in plan.runs), [hold.detail for hold in plan.held]
 
 

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import CORDON_ANNOTATION, ROLLOUT_ANNOTATION, Node
 from fleet.core.objects.pod import Owner, PodRef
-from fleet.core.rollout.action import Clear, Cordon, Mark, Result, Uncordon, Unmark
-from fleet.core.rollout.event import Seen
+from fleet.core.rollout.action import CancelRequest, Cordon, Mark, Result, Uncordon, Unmark
+from fleet.core.rollout.event import Upserted
 from fleet.model.behaviour import Failure
 from tests.unit.model.builder import NEW, OLD, QUICK, Builder, Hand
 
@@ -38,7 +38,7 @@ def test_a_short_reboot_is_never_seen_as_not_ready_and_a_long_one_is_unknown() -
         seen = {
             event.thing.ready
             for _, event in told
-            if isinstance(event, Seen) and isinstance(event.thing, Node)
+            if isinstance(event, Upserted) and isinstance(event.thing, Node)
         }
         assert seen == expected
 
@@ -65,7 +65,9 @@ def test_staging_reports_its_progress_and_writes_the_release_beside_the_booted_o
     told = hand.pass_time(61)
 
     works = [
-        event.thing.work for _, event in told if isinstance(event, Seen) and isinstance(event.thing, Machine)
+        event.thing.work
+        for _, event in told
+        if isinstance(event, Upserted) and isinstance(event.thing, Machine)
     ]
     assert [(work.state, work.percent) for work in works if work is not None] == [
         ("working", 0),
@@ -238,9 +240,9 @@ def test_another_machine_under_the_name_is_not_touched() -> None:
 def test_clear_takes_a_request_of_this_rollout_away_and_no_other() -> None:
     hand = Hand(Builder().model())
     hand.stage("n-1", "r-12/n-1/stage")
-    hand(Clear, "n-1")
+    hand(CancelRequest, "n-1")
     kept = hand.machine("n-1").request
-    hand(Clear, "n-1", rollout="r-12")
+    hand(CancelRequest, "n-1", rollout="r-12")
 
     assert kept is not None
     assert hand.machine("n-1").request is None

@@ -22,6 +22,7 @@ from fleet.lab.simulation.builders import (
 )
 from fleet.planner.planner import make_plan
 from fleet.planner.recorder import most_out
+from fleet.planner.request import PlanRequest
 
 HOUR = 3600.0
 DAILY = Window(tuple(range(7)), time(20), time(20, 30))
@@ -29,7 +30,7 @@ DAILY = Window(tuple(range(7)), time(20), time(20, 30))
 
 
 def plan(snapshot: Snapshot, policy: Policy) -> Plan:
-    return make_plan("", [snapshot], policy, ["workers"], NEW, START, DurationEstimates())
+    return make_plan(PlanRequest("", [snapshot], policy, ["workers"], NEW, START, DurationEstimates()))
 
 
 def nodes(count: int) -> Snapshot:
@@ -76,7 +77,7 @@ def test_a_limit_that_is_never_full_is_not_told_as_what_binds() -> None:
     pool = a_pool(limits=Limits(Amount(4)), stage=StageRule(concurrency=99), soak_seconds=0)
     times = replace(DurationEstimates(), pod_start=40.0)
     shared = a_snapshot(every, (workloads, pods), budgets)
-    made = make_plan("", [shared], a_policy(pool), ["workers"], NEW, START, times)
+    made = make_plan(PlanRequest("", [shared], a_policy(pool), ["workers"], NEW, START, times))
     limit = "limit of 4 for pool workers"
     assert made.bound_by.startswith(limit) and made.bound_by != limit
     assert f"no more than {made.peak_unavailable} of its 4 places" in made.bound_by
@@ -98,6 +99,6 @@ def test_where_nothing_else_tells_the_longest_drain_starts_first() -> None:
     snapshot = a_snapshot(every, (workload, [patient]))
     policy = a_policy(a_pool(limits=Limits(Amount(2)), stage=StageRule(concurrency=99)))
     times = replace(DurationEstimates(), pod_stop=600.0)
-    made = make_plan("", [snapshot], policy, ["workers"], NEW, START, times)
+    made = make_plan(PlanRequest("", [snapshot], policy, ["workers"], NEW, START, times))
     begins = {run.node: next(s.start for s in run.steps if s.step == "cordon") for run in made.runs}
     assert begins["n-4"] == min(begins.values())

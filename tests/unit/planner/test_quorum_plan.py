@@ -16,6 +16,7 @@ from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Link, Quorum, QuorumRule, SnapshotRule
 from fleet.lab.simulation.builders import NEW, START, a_group, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 
 LINKS = (Link("f", "n", 0.008), Link("f", "s", 0.160), Link("n", "s", 0.150))
 
@@ -26,7 +27,9 @@ def a_plan(count: int, sites: str, rule: QuorumRule, soak: int = 30) -> Plan:
     pool = a_pool(limits=Limits(max_unavailable=Amount(9)), soak_seconds=soak)
     policy = replace(a_policy(pool), quorums=(QuorumGroup("etcd", "east", rule=rule),))
     return make_plan(
-        "p-1", [a_snapshot(nodes, quorums=(group,))], policy, ["workers"], NEW, START, DurationEstimates()
+        PlanRequest(
+            "p-1", [a_snapshot(nodes, quorums=(group,))], policy, ["workers"], NEW, START, DurationEstimates()
+        )
     )
 
 
@@ -79,7 +82,9 @@ def plan_of(group: Quorum, nodes: list[Node], brought: dict[tuple[NodeRef, str],
         a_policy(a_pool(limits=Limits(max_unavailable=Amount(9)))), quorums=(QuorumGroup("etcd", "east"),)
     )
     snapshot = a_snapshot(nodes, quorums=(group,))
-    return make_plan("p-1", [snapshot], policy, ["workers"], NEW, START, DurationEstimates(), brought=brought)
+    return make_plan(
+        PlanRequest("p-1", [snapshot], policy, ["workers"], NEW, START, DurationEstimates(), brought=brought)
+    )
 
 
 def test_the_plan_waits_before_the_last_voter_and_says_that_there_is_no_way_back() -> None:

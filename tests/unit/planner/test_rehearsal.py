@@ -24,7 +24,7 @@ from fleet.core.planning.estimates import (
 )
 from fleet.core.planning.plan import Plan
 from fleet.core.policy.policy import Amount, Freeze, Limits, Policy, StageRule, Window
-from fleet.core.rollout.event import Seen, Synced
+from fleet.core.rollout.event import ClusterSynced, Upserted
 from fleet.core.rollout.rollout import Rollout
 from fleet.lab.simulation.builders import (
     NEW,
@@ -39,9 +39,11 @@ from fleet.lab.simulation.builders import (
 )
 from fleet.model.behaviour import ClusterBehaviour, Length
 from fleet.model.model import Model
-from fleet.planner.planner import groups_of, make_plan
+from fleet.planner.expectations import groups_of
+from fleet.planner.planner import make_plan
 from fleet.planner.recorder import PlanRecorder
 from fleet.planner.rehearsal import Lengths, rehearsal, rehearse
+from fleet.planner.request import PlanRequest
 from fleet.planner.simulate import simulate
 
 HOUR = 3600.0
@@ -76,7 +78,7 @@ def a_rule(places: int = 2, **changes: object) -> Policy:
 
 
 def the_plan(snapshot: Snapshot, policy: Policy, times: DurationEstimates) -> Plan:
-    return make_plan("", [snapshot], policy, ["workers"], NEW, START, times)
+    return make_plan(PlanRequest("", [snapshot], policy, ["workers"], NEW, START, times))
 
 
 def rehearsed(plan: Plan, snapshot: Snapshot) -> float:
@@ -92,8 +94,8 @@ def executed(plan: Plan, snapshot: Snapshot, behaviour: ClusterBehaviour, seed: 
     """Seconds that the engine takes for the plan in such a cluster."""
     engine = Engine({snapshot.cluster: snapshot.site})
     for thing in snapshot.things():
-        engine.observe(Seen(snapshot.cluster, thing), START)
-    engine.observe(Synced(snapshot.cluster, snapshot.server_version), START)
+        engine.observe(Upserted(snapshot.cluster, thing), START)
+    engine.observe(ClusterSynced(snapshot.cluster, snapshot.server_version), START)
     rollout = Rollout("r-1", plan.begin(), START, "somebody")
     engine.add(rollout)
     model = Model.from_snapshot(snapshot, behaviour, Random(seed))

@@ -26,6 +26,7 @@ from fleet.lab.simulation.builders import (
 )
 from fleet.planner.parallel import side_by_side
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from fleet.planner.what_if import what_if
 
 SLOW = replace(DurationEstimates(), apps={"web/db": 300.0})
@@ -37,7 +38,7 @@ def policy(**changes: Any) -> Policy:
 
 def asked(snapshot: Snapshot, policy: Policy, times: DurationEstimates = SLOW) -> tuple[Plan, WhatIf]:
     def again(snapshots: Sequence[Snapshot], policy: Policy) -> Plan:
-        return make_plan("", snapshots, policy, ["workers"], NEW, START, times)
+        return make_plan(PlanRequest("", snapshots, policy, ["workers"], NEW, START, times))
 
     plan = again([snapshot], policy)
     return plan, what_if(plan, [snapshot], {}, times, again, partial(side_by_side, most=2))

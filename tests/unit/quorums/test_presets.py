@@ -200,7 +200,7 @@ def test_no_cockroach_counts_while_a_range_lacks_a_replica() -> None:
     whole, _ = reading(of, pods, answers)
     assert len(healthy(whole, of.rule)) == 5
     # Nobody leads the whole, and nobody is waited for after a reboot.
-    assert guard.back(whole, of.rule, NodeRef("east", "node-cockroachdb-0")) == ""
+    assert guard.why_not_recovered(whole, of.rule, NodeRef("east", "node-cockroachdb-0")) == ""
     answers["cockroachdb-3"] = recorded.cockroachdb(0, second_store=2)
     quorum, _ = reading(of, pods, answers)
     assert healthy(quorum, of.rule) == ()

@@ -19,6 +19,7 @@ from fleet.core.reporting.reporter import make_report
 from fleet.lab.simulation.builders import NEW, OLD, START
 from fleet.model.behaviour import ClusterBehaviour, Failure, SpreadLength
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from fleet.simulated.fleets import POOL_LABEL, PoolShape, Shape, make_cluster
 from tests.story import Story
 
@@ -41,7 +42,9 @@ def a_scene(
     snapshot = make_cluster("east", "fra", shape, [OLD], 7, START)
     policy = a_mixed_policy(limit, windows)
     plan = make_plan(
-        "p-9c41", [snapshot], policy, ["workers", "storage"], NEW, START, DurationEstimates(reboot=60)
+        PlanRequest(
+            "p-9c41", [snapshot], policy, ["workers", "storage"], NEW, START, DurationEstimates(reboot=60)
+        )
     )
     behaviour = ClusterBehaviour(
         stage=SpreadLength(40, 80),

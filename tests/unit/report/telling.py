@@ -13,7 +13,7 @@ from fleet.core.policy.policy import Policy
 from fleet.core.records.journal import GENESIS, JournalEntry, JournalRecord, RecordForm
 from fleet.core.rollout.action import Evict, Result
 from fleet.core.rollout.rollout import Goal, Rollout, Start, intent, outcome
-from fleet.core.rollout.steps import Step, Turn, after
+from fleet.core.rollout.steps import Step, StepResult, next_step
 from fleet.lab.simulation.builders import NEW, OLD, START, a_policy
 
 CONTROLLER = "fleet@ops-1/4711/88"
@@ -48,10 +48,10 @@ class Telling:
         ref = f"east/{node}" if node else ""
         return self._add(JournalRecord("command", kind, "r-1", ref, detail or {}), by, 0)
 
-    def turn(self, node: str, turn: Turn, **detail: object) -> Telling:
+    def turn(self, node: str, turn: StepResult, **detail: object) -> Telling:
         """A step of the run ends so."""
         run = self.rollout.runs[NodeRef("east", node)]
-        told = {"turn": str(turn), "to": str(after(run.step, turn)), **detail}
+        told = {"turn": str(turn), "to": str(next_step(run.step, turn)), **detail}
         return self.decide("step", node, **told)
 
     def decide(self, kind: str, node: str = "", **detail: object) -> Telling:
@@ -77,10 +77,12 @@ class Telling:
 
     def upgrade(self, node: str, stage: float = 60, drain: float = 40, reboot: float = 64) -> Telling:
         """A whole run that goes well; its soak takes 30 s, its verification 2 s, each cordon 1 s."""
-        self.turn(node, Turn.BEGIN).wait(stage).turn(node, Turn.DONE)
-        self.turn(node, Turn.BEGIN).wait(1).turn(node, Turn.DONE).wait(drain)
-        self.turn(node, Turn.DONE, boot_id=f"boot-{node}").wait(reboot).turn(node, Turn.DONE).wait(2)
-        return self.prove(node).wait(1).turn(node, Turn.DONE).wait(30).turn(node, Turn.DONE)
+        self.turn(node, StepResult.BEGIN).wait(stage).turn(node, StepResult.DONE)
+        self.turn(node, StepResult.BEGIN).wait(1).turn(node, StepResult.DONE).wait(drain)
+        self.turn(node, StepResult.DONE, boot_id=f"boot-{node}").wait(reboot).turn(
+            node, StepResult.DONE
+        ).wait(2)
+        return self.prove(node).wait(1).turn(node, StepResult.DONE).wait(30).turn(node, StepResult.DONE)
 
     def prove(self, node: str) -> Telling:
         proof = {
@@ -91,11 +93,16 @@ class Telling:
             "kernel": NEW.kernel,
             "ready": "True",
         }
-        return self.turn(node, Turn.DONE, proof=proof)
+        return self.turn(node, StepResult.DONE, proof=proof)
 
     def begin(self, node: str) -> Telling:
         """Staged in 60 s and cordoned: it has a slot."""
-        return self.turn(node, Turn.BEGIN).wait(60).turn(node, Turn.DONE).turn(node, Turn.BEGIN)
+        return (
+            self.turn(node, StepResult.BEGIN)
+            .wait(60)
+            .turn(node, StepResult.DONE)
+            .turn(node, StepResult.BEGIN)
+        )
 
     def step(self, node: str) -> Step:
         return self.rollout.runs[NodeRef("east", node)].step

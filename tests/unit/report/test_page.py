@@ -13,7 +13,7 @@ from fleet.cli.report.page import page
 from fleet.core.reporting.report import Report, Verdict
 from fleet.core.reporting.reporter import make_report
 from fleet.core.rollout.action import Result
-from fleet.core.rollout.steps import Turn
+from fleet.core.rollout.steps import StepResult
 from fleet.lab.simulation.builders import START
 from tests.unit.report.scenes import a_scene
 from tests.unit.report.telling import Telling, a_goal
@@ -92,8 +92,8 @@ def test_nothing_is_fetched_and_the_policy_forbids_it(report: Report, reader: Re
 def test_what_is_told_by_others_is_escaped() -> None:
     evil = "</title><script>alert(1)</script><b onclick='x'>"
     telling = Telling(a_goal("n-1", pool="workers", zone=evil)).say("pause", by=evil).begin("n-1")
-    telling.turn("n-1", Turn.DONE).evict("n-1", evil, Result.REFUSED, words=evil)
-    telling.turn("n-1", Turn.FAILED, why=evil).decide("halt", why=evil)
+    telling.turn("n-1", StepResult.DONE).evict("n-1", evil, Result.REFUSED, words=evil)
+    telling.turn("n-1", StepResult.FAILED, why=evil).decide("halt", why=evil)
     report = make_report("r-1", telling.entries, START, Verdict(False, 1, evil))
     reader = Reader(page(replace(report, rollout=evil)))
     assert len(reader.all("script")) == 1 and not reader.wrong

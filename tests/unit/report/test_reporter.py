@@ -20,7 +20,7 @@ from fleet.core.records.journal import JournalRecord
 from fleet.core.reporting.report import PlannedSpan, Report, ReportRun, Verdict, VerificationProof
 from fleet.core.reporting.reporter import make_report, nearest
 from fleet.core.rollout.action import Result
-from fleet.core.rollout.steps import Turn
+from fleet.core.rollout.steps import StepResult
 from fleet.core.text.durations import format_duration
 from fleet.lab.simulation.builders import NEW, OLD, START, a_policy, a_pool
 from tests.unit.report.telling import ADA, CONTROLLER, Telling, a_goal
@@ -90,7 +90,9 @@ def test_every_done_node_has_its_proof() -> None:
 
 def test_a_node_that_ran_the_release_already_is_done_but_not_proven() -> None:
     telling = (
-        Telling(a_goal("n-1"), a_goal("n-2")).turn("n-1", Turn.DONE, why="booted already").upgrade("n-2")
+        Telling(a_goal("n-1"), a_goal("n-2"))
+        .turn("n-1", StepResult.DONE, why="booted already")
+        .upgrade("n-2")
     )
     report = report_of(telling)
     assert (report.counts.done, report.counts.proven) == (2, 1)
@@ -98,8 +100,10 @@ def test_a_node_that_ran_the_release_already_is_done_but_not_proven() -> None:
 
 
 def test_a_failed_run_says_why_and_keeps_its_slot_until_a_person_releases_it() -> None:
-    telling = Telling(a_goal("n-1"), a_goal("n-2")).begin("n-1").turn("n-1", Turn.DONE).wait(9)
-    telling.turn("n-1", Turn.DONE, boot_id="boot-n-1").wait(900).turn("n-1", Turn.FAILED, why="not back")
+    telling = Telling(a_goal("n-1"), a_goal("n-2")).begin("n-1").turn("n-1", StepResult.DONE).wait(9)
+    telling.turn("n-1", StepResult.DONE, boot_id="boot-n-1").wait(900).turn(
+        "n-1", StepResult.FAILED, why="not back"
+    )
     telling.decide("halt", why="1 of 1 failed")
     before = report_of(telling)
     assert (before.state, before.why, before.counts.failed, before.counts.unreleased) == (
@@ -117,7 +121,7 @@ def test_a_failed_run_says_why_and_keeps_its_slot_until_a_person_releases_it() -
 
 def test_commands_of_persons_are_told_with_who_and_when() -> None:
     telling = Telling(a_goal("n-1")).wait(10).say("pause", by="bob@desk").wait(50).say("resume").wait(5)
-    telling.say("abort").turn("n-1", Turn.CANCELLED, why="aborted by ada@desk").decide("finish")
+    telling.say("abort").turn("n-1", StepResult.CANCELLED, why="aborted by ada@desk").decide("finish")
     report = report_of(telling)
     told = [(each.kind, each.by, (each.at - START).total_seconds()) for each in report.commands]
     assert told == [("start", ADA, 0), ("pause", "bob@desk", 10), ("resume", ADA, 60), ("abort", ADA, 65)]
@@ -126,7 +130,7 @@ def test_commands_of_persons_are_told_with_who_and_when() -> None:
 
 
 def test_an_eviction_tells_when_it_was_asked_what_came_of_it_and_how_often_it_was_refused() -> None:
-    telling = Telling(a_goal("n-1")).begin("n-1").turn("n-1", Turn.DONE)
+    telling = Telling(a_goal("n-1")).begin("n-1").turn("n-1", StepResult.DONE)
     asked = START + timedelta(seconds=telling.ago)
     telling.evict("n-1", "db-0", Result.REFUSED, Result.REFUSED, Result.DONE, words="budget web/db")
     telling.evict("n-1", "api-1", Result.GONE)
@@ -145,13 +149,15 @@ def test_an_eviction_tells_when_it_was_asked_what_came_of_it_and_how_often_it_wa
 
 
 def test_retries_of_staging_are_told() -> None:
-    telling = Telling(a_goal("n-1")).turn("n-1", Turn.BEGIN).wait(9).decide("retry", "n-1", why="no space")
+    telling = (
+        Telling(a_goal("n-1")).turn("n-1", StepResult.BEGIN).wait(9).decide("retry", "n-1", why="no space")
+    )
     assert [each.why for each in run_of(report_of(telling), "n-1").retries] == ["no space"]
 
 
 def test_the_peak_is_of_slots_and_a_failed_run_counts_until_it_is_released() -> None:
     telling = Telling(*(a_goal(f"n-{number}") for number in (1, 2, 3)))
-    telling.begin("n-1").turn("n-1", Turn.FAILED, why="cordon refused").turn("n-1", Turn.DONE)
+    telling.begin("n-1").turn("n-1", StepResult.FAILED, why="cordon refused").turn("n-1", StepResult.DONE)
     assert report_of(telling).peak == 1
     telling.begin("n-2")
     peak_at = START + timedelta(seconds=telling.ago)
@@ -161,7 +167,7 @@ def test_the_peak_is_of_slots_and_a_failed_run_counts_until_it_is_released() -> 
 
 
 def test_a_run_that_gave_its_slot_back_has_not_begun() -> None:
-    telling = Telling(a_goal("n-1")).begin("n-1").wait(3).turn("n-1", Turn.BACK)
+    telling = Telling(a_goal("n-1")).begin("n-1").wait(3).turn("n-1", StepResult.BACK)
     run = run_of(report_of(telling), "n-1")
     assert (run.begun, run.slot, run.ending, run.step) == (None, False, "waiting", "staged")
 
@@ -170,7 +176,9 @@ def test_durations_are_of_steps_that_went_well() -> None:
     telling = Telling(*(a_goal(f"n-{number}") for number in range(4)))
     for number, drain in enumerate((10, 20, 30)):
         telling.upgrade(f"n-{number}", drain=drain)
-    telling.begin("n-3").turn("n-3", Turn.DONE).wait(3600).turn("n-3", Turn.FAILED, why="not drained")
+    telling.begin("n-3").turn("n-3", StepResult.DONE).wait(3600).turn(
+        "n-3", StepResult.FAILED, why="not drained"
+    )
     told = {each.step: each for each in report_of(telling).durations}
     drains = told["drain"]
     assert (drains.count, drains.median_seconds, drains.p95_seconds, drains.max_seconds) == (3, 20, 30, 30)
@@ -226,7 +234,7 @@ def test_the_eta_moves_with_the_pace_and_is_the_end_once_there_is_one() -> None:
 def test_a_rollout_that_was_aborted_has_no_time_to_compare_with_the_plan() -> None:
     planned = (PlannedRun(f"n-{n}", "workers", NEW.version, 0.0, 200.0, cluster="east") for n in (1, 2))
     telling = Telling(a_goal("n-1"), a_goal("n-2")).upgrade("n-1").say("abort")
-    telling.turn("n-2", Turn.CANCELLED, why="aborted").wait(3600).decide("finish")
+    telling.turn("n-2", StepResult.CANCELLED, why="aborted").wait(3600).decide("finish")
     report = report_of(telling, plan=a_plan(*planned))
     assert report.against is not None and report.against.seconds is None
     assert "aborted with 1 node left" in answer.took(report)

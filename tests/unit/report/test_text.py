@@ -13,7 +13,7 @@ from fleet.core.records.journal import JournalRecord
 from fleet.core.reporting.report import Verdict
 from fleet.core.reporting.reporter import make_report
 from fleet.core.rollout.action import Result
-from fleet.core.rollout.steps import Turn
+from fleet.core.rollout.steps import StepResult
 from fleet.lab.simulation.builders import START
 from tests.unit.report.scenes import a_scene, later, nightly
 from tests.unit.report.telling import Telling, a_goal
@@ -88,7 +88,7 @@ def test_who_paused_it_is_told_with_the_time() -> None:
 
 
 def test_refused_evictions_are_counted() -> None:
-    telling = Telling(a_goal("n-1")).begin("n-1").turn("n-1", Turn.DONE)
+    telling = Telling(a_goal("n-1")).begin("n-1").turn("n-1", StepResult.DONE)
     telling.evict("n-1", "db-0", Result.REFUSED, Result.DONE, words="no")
     assert "1 pod, 1 eviction refused at first" in text(make_report("r-1", telling.entries, START, Verdict()))
 

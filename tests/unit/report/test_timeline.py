@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.cli.report.timeline import ROWS, Scale, timeline
+from fleet.cli.report.timeline import ROWS, TimeScale, timeline
 from fleet.core.policy.policy import Amount
 from fleet.lab.simulation.builders import START
 from tests.unit.report.scenes import a_scene, nightly
@@ -23,7 +23,7 @@ def after(count: float) -> timedelta:
 @given(st.lists(st.tuples(seconds, seconds), max_size=8), st.lists(seconds, min_size=2, max_size=9))
 def test_later_is_never_further_left(busy: list[tuple[int, int]], moments: list[int]) -> None:
     stretches = [(START + after(min(pair)), START + after(max(pair))) for pair in busy]
-    scale = Scale(START, START + after(7 * 86400), stretches)
+    scale = TimeScale(START, START + after(7 * 86400), stretches)
     shares = [scale.share(START + after(moment)) for moment in sorted(moments)]
     assert all(left <= right for left, right in pairwise(shares))
     assert scale.share(START) == 0 and scale.share(START + after(7 * 86400)) == 1
@@ -33,7 +33,7 @@ def test_later_is_never_further_left(busy: list[tuple[int, int]], moments: list[
 def test_a_long_time_in_which_nothing_is_done_takes_little_room() -> None:
     hour, day = 3600, 86400
     busy = [(START, START + after(hour)), (START + after(day), START + after(day + hour))]
-    scale = Scale(START, START + after(day + hour), busy)
+    scale = TimeScale(START, START + after(day + hour), busy)
     assert scale.folded == [(START + after(hour), START + after(day))]
     assert scale.share(START + after(day)) - scale.share(START + after(hour)) < 0.05
     assert scale.share(START + after(hour)) > 0.45

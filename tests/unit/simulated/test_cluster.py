@@ -15,7 +15,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.records.errors import FleetError, UnreachableError
 from fleet.core.rollout.action import Cordon, Evict, Mark, Outcome, Result
-from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced
+from fleet.core.rollout.event import ClusterEvent, ClusterLost, ClusterSynced, Deleted, Upserted
 from fleet.simulated.clock import SimulatedClock
 from fleet.simulated.cluster import SimulatedCluster, create, snapshot_of
 from tests.unit.model.builder import QUICK, START, Builder
@@ -69,9 +69,9 @@ async def evict(cluster: SimulatedCluster, pod: Pod) -> Outcome:
     )
 
 
-async def until(events: AsyncIterator[Event], kind: type[Event]) -> list[Event]:
+async def until(events: AsyncIterator[ClusterEvent], kind: type[ClusterEvent]) -> list[ClusterEvent]:
     """All events up to the first of the kind, which is the last of them."""
-    found: list[Event] = []
+    found: list[ClusterEvent] = []
     async with asyncio.timeout(20):
         async for event in events:
             found.append(event)
@@ -89,14 +89,14 @@ def test_everything_is_seen_then_synced_then_changes_as_time_passes(home: Home) 
     async def story() -> None:
         async with home.open() as cluster:
             events = cluster.events()
-            first = await until(events, Synced)
+            first = await until(events, ClusterSynced)
             assert len(first) == 3 + 3 + 3 + 1 + 2 + 1
-            assert all(isinstance(event, Seen) for event in first[:-1])
+            assert all(isinstance(event, Upserted) for event in first[:-1])
 
             assert (await evict(cluster, cluster.snapshot().pods[0])).result is Result.DONE
-            changes = await until(events, Gone)
+            changes = await until(events, Deleted)
             gone = changes[-1]
-            assert isinstance(gone, Gone) and isinstance(gone.thing, Pod)
+            assert isinstance(gone, Deleted) and isinstance(gone.thing, Pod)
             assert gone.thing.name == "shop-rs-0"
 
     asyncio.run(story())
@@ -106,10 +106,10 @@ def test_two_readers_are_both_told_everything(home: Home) -> None:
     async def story() -> None:
         async with home.open() as cluster:
             one, two = cluster.events(), cluster.events()
-            await until(one, Synced)
-            await until(two, Synced)
+            await until(one, ClusterSynced)
+            await until(two, ClusterSynced)
             assert (await evict(cluster, cluster.snapshot().pods[0])).result is Result.DONE
-            assert await until(one, Gone) == await until(two, Gone)
+            assert await until(one, Deleted) == await until(two, Deleted)
 
     asyncio.run(story())
 
@@ -120,9 +120,9 @@ def test_events_end_when_the_cluster_is_closed(home: Home) -> None:
             reader = asyncio.ensure_future(collect(cluster))
             await asyncio.sleep(0)
             await cluster.close()
-            assert isinstance((await asyncio.wait_for(reader, 10))[-1], Synced)
+            assert isinstance((await asyncio.wait_for(reader, 10))[-1], ClusterSynced)
 
-    async def collect(cluster: SimulatedCluster) -> list[Event]:
+    async def collect(cluster: SimulatedCluster) -> list[ClusterEvent]:
         return [event async for event in cluster.events()]
 
     asyncio.run(story())
@@ -159,7 +159,7 @@ def test_what_was_under_way_goes_on_after_a_restart(home: Home) -> None:
             assert (await evict(cluster, cluster.snapshot().pods[0])).result is Result.DONE
         assert any(pod.deleting for pod in home.pods())
         async with home.open("fleet@a/2/2", speed=2.0) as cluster:
-            await until(cluster.events(), Gone)
+            await until(cluster.events(), Deleted)
             assert not any(pod.deleting for pod in cluster.snapshot().pods)
 
     asyncio.run(story())
@@ -182,7 +182,7 @@ def test_an_unreachable_cluster_says_why_and_does_nothing(tmp_path: Path) -> Non
 
     async def story() -> None:
         async with home.open() as cluster:
-            assert await until(cluster.events(), Lost) == [Lost("east", "connection refused")]
+            assert await until(cluster.events(), ClusterLost) == [ClusterLost("east", "connection refused")]
             outcome = await cordon(cluster, "n-1")
             assert (outcome.result, outcome.detail) == (Result.UNKNOWN, "connection refused")
             with pytest.raises(UnreachableError):
@@ -199,14 +199,14 @@ def test_after_an_outage_come_the_differences_and_synced(home: Home) -> None:
     async def story() -> None:
         async with home.open() as cluster:
             events = cluster.events()
-            await until(events, Synced)
+            await until(events, ClusterSynced)
             cluster.reach("timed out")
-            assert await until(events, Lost) == [Lost("east", "timed out")]
+            assert await until(events, ClusterLost) == [ClusterLost("east", "timed out")]
             cluster.stranger.delete_node("n-3")
             cluster.touch()
             cluster.reach("")
-            missed = await until(events, Synced)
-            assert any(isinstance(event, Gone) and event.thing.name == "n-3" for event in missed)
+            missed = await until(events, ClusterSynced)
+            assert any(isinstance(event, Deleted) and event.thing.name == "n-3" for event in missed)
 
     asyncio.run(story())
 

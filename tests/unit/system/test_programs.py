@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from fleet.system.programs import Ended, first, last, run
+from fleet.system.programs import FinishedProgram, first, last, run
 
 SLEEP = "import os, time; os.write(os.open({!r}, os.O_WRONLY), b'x'); time.sleep(600)"
 """Says in a pipe that it lives, and holds it open for as long as it does, and its standard output too."""
 
 
-def ran(source: str, seconds: float = 60.0, most: int = 1000) -> Ended:
+def ran(source: str, seconds: float = 60.0, most: int = 1000) -> FinishedProgram:
     return asyncio.run(run((sys.executable, "-c", source), dict(os.environ), seconds, first(most)))
 
 
@@ -52,7 +52,7 @@ def heard(reader: int) -> bool:
 
 def test_its_exit_code_and_both_of_its_outputs() -> None:
     source = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(7)"
-    assert ran(source) == Ended(7, b"out\n", b"err\n")
+    assert ran(source) == FinishedProgram(7, b"out\n", b"err\n")
     assert ran("import os; os.kill(os.getpid(), 9)").code == -signal.SIGKILL
 
 
@@ -81,7 +81,7 @@ def test_a_child_that_it_leaves_is_killed_and_its_answer_is_heard(tmp_path: Path
         start = f"import os, subprocess, sys; subprocess.Popen([sys.executable, '-c', {child!r}])"
         # It can open the pipe when the child has.
         source = f"{start}; os.open({pipe!r}, os.O_RDONLY); print('token')"
-        assert ran(source, seconds=300.0) == Ended(0, b"token\n", b"")
+        assert ran(source, seconds=300.0) == FinishedProgram(0, b"token\n", b"")
         assert gone(reader)
 
 
@@ -91,7 +91,7 @@ def test_a_child_in_a_session_of_its_own_does_not_keep_anybody_waiting(tmp_path:
     tell = f"pathlib.Path({str(tmp_path)!r}, str(p.pid)).touch()"
     source = f"import pathlib, subprocess, sys\n{start}\n{tell}\nprint('token', flush=True)\n"
     try:
-        assert ran(source, seconds=300.0) == Ended(0, b"token\n", b"")
+        assert ran(source, seconds=300.0) == FinishedProgram(0, b"token\n", b"")
         with pytest.raises(TimeoutError):
             ran(f"{source}\np.wait()", seconds=2.0)
     finally:

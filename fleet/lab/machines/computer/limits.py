@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fleet.lab.build import Progress
+from fleet.lab.build import ReportLine
 
 INSTANCES = 4096
 """A host with its pods takes some fifteen; the kernel's default of 128 is for one computer's desktop."""
@@ -12,7 +12,7 @@ INSTANCES = 4096
 _FILE = Path("/proc/sys/fs/inotify/max_user_instances")
 
 
-def raise_limits(progress: Progress, file: Path = _FILE) -> None:
+def raise_limits(progress: ReportLine, file: Path = _FILE) -> None:
     """Gives root more inotify instances where there are too few: without one a kubelet ends as it
     starts, and containerd stays without its part for Kubernetes.
 

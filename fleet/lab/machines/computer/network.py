@@ -18,7 +18,7 @@ _DISABLED, _FORWARDING = 0, 3
 _FIRST_PODS = 120
 
 
-class Network(msgspec.Struct, frozen=True):
+class LabNetwork(msgspec.Struct, frozen=True):
     """10.88.NUMBER.0/24 on the bridge `fleet-labNUMBER`; pods of its machine K have 10.(120+K).NUMBER.0/24."""
 
     number: int
@@ -47,11 +47,11 @@ class Network(msgspec.Struct, frozen=True):
         return f"10.{_FIRST_PODS + index}.{self.number}.0/24"
 
 
-def create() -> Network:
+def create() -> LabNetwork:
     """A new bridge with the first number that nobody uses. Raises LabError when the kernel makes none."""
     refusal: LabError | None = None
     for number in _NUMBERS:
-        network = Network(number)
+        network = LabNetwork(number)
         try:
             run("ip", "link", "add", network.bridge, "address", network.card, "type", "bridge")
         except LabError as error:
@@ -71,7 +71,7 @@ def create() -> Network:
     )
 
 
-def cut(network: Network, address: str, container: str) -> None:
+def cut(network: LabNetwork, address: str, container: str) -> None:
     """Nothing goes to the machine any more, nor comes from it, and neither side is told. A machine that boots meanwhile
     is heard of, and not answered. Raises LabError."""
     run(
@@ -81,7 +81,7 @@ def cut(network: Network, address: str, container: str) -> None:
     _port(container, _DISABLED)
 
 
-def mend(network: Network, address: str, container: str) -> None:
+def mend(network: LabNetwork, address: str, container: str) -> None:
     """Raises LabError where it was not cut."""
     run("ip", "neighbour", "delete", address, "dev", network.bridge)
     _port(container, _FORWARDING)
@@ -113,13 +113,13 @@ def _card(container: str) -> str:
     return f"vb-{container}"
 
 
-def route(network: Network, count: int) -> None:
+def route(network: LabNetwork, count: int) -> None:
     """From this computer to the pods of so many machines; gone with the bridge. Raises LabError."""
     for index in range(count):
         run("ip", "route", "add", network.pods(index), "via", network.address(index), "dev", network.bridge)
 
 
-def remove(network: Network) -> None:
+def remove(network: LabNetwork) -> None:
     """Takes the bridge away. Raises LabError when it is there and stays."""
     try:
         run("ip", "link", "delete", network.bridge)

@@ -17,7 +17,7 @@ from pathlib import Path
 from fleet.lab.machines.computer import cgroups, network, tied
 from fleet.lab.machines.images import loader
 from fleet.lab.machines.images.disk import Disk
-from fleet.lab.machines.machine import Machine, load
+from fleet.lab.machines.machine import LabMachine, load
 
 REBOOT = 133
 """systemd-nspawn's exit code when the machine asks to be booted again."""
@@ -26,7 +26,7 @@ REBOOT = 133
 class Power:
     """One machine, from power on to power off."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: LabMachine) -> None:
         self._machine = machine
         self._disk = Disk(machine.folder / "disk")
         self._running: subprocess.Popen[bytes] | None = None
@@ -62,7 +62,7 @@ class Power:
         return chosen
 
 
-def _command(machine: Machine, disk: Disk, deployment: str) -> list[str]:
+def _command(machine: LabMachine, disk: Disk, deployment: str) -> list[str]:
     root = disk.deployment(deployment)
     binds = {disk.root: "/sysroot", disk.boot: "/boot", disk.var: "/var"}
     return [

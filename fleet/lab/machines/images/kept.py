@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from fleet.lab.build import Progress, cache_directory
+from fleet.lab.build import ReportLine, cache_directory
 
 
 def key(*parts: str | bytes) -> str:
@@ -28,7 +28,7 @@ def contents(folder: Path) -> Iterable[str | bytes]:
         yield file.read_bytes()
 
 
-def keep(name: str, made_from: str, make: Callable[[Path], None], progress: Progress) -> Path:
+def keep(name: str, made_from: str, make: Callable[[Path], None], progress: ReportLine) -> Path:
     """The folder of this result, made now by `make(folder)` if it was not made before.
 
     A folder of that name is complete: it appears by a rename. Of several processes one makes it, the others wait.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from fleet.lab.build import Progress
+from fleet.lab.build import ReportLine
 from fleet.lab.errors import LabError
 from fleet.lab.machines.computer.command import run
 from fleet.lab.machines.images import kept
@@ -34,7 +34,7 @@ _MASKED = (
 )
 
 
-class Releases(msgspec.Struct, frozen=True):
+class KernelReleases(msgspec.Struct, frozen=True):
     """An OSTree repository (archive mode), and of each release, by version, its commit and kernel."""
 
     repository: Path
@@ -42,7 +42,7 @@ class Releases(msgspec.Struct, frozen=True):
     kernels: dict[str, str]
 
 
-def build(progress: Progress) -> Releases:
+def build(progress: ReportLine) -> KernelReleases:
     """Some two minutes when it was not made before. Raises LabError."""
     source = Path(__file__).read_bytes()
     parts = (SUITE, source, *kept.contents(_GLUE), *kept.contents(TREE))
@@ -64,10 +64,10 @@ def build(progress: Progress) -> Releases:
         ).name
         for version, commit in commits.items()
     }
-    return Releases(repository, commits, kernels)
+    return KernelReleases(repository, commits, kernels)
 
 
-def _unpack(tree: Path, progress: Progress) -> None:
+def _unpack(tree: Path, progress: ReportLine) -> None:
     progress("unpacking Debian's packages and two kernels for virtual machines (once; some two minutes)")
     options = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale")]
     archive = tree.with_suffix(".tar")

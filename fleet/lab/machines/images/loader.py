@@ -10,7 +10,7 @@ TRIES = 2
 """How often a deployment that was never found good is booted, before the next one has its turn."""
 
 
-class Entry(msgspec.Struct, frozen=True):
+class BootEntry(msgspec.Struct, frozen=True):
     """One entry of the Boot Loader Specification, as OSTree writes it."""
 
     version: int
@@ -19,13 +19,13 @@ class Entry(msgspec.Struct, frozen=True):
     """The path of its `ostree=` kernel argument: a link to the deployment, from the root of the disk."""
 
 
-def parse(text: str) -> Entry:
+def parse(text: str) -> BootEntry:
     """Of one file of `loader/entries`. Raises ValueError when it is none of OSTree's."""
     fields = dict(line.split(None, 1) for line in text.splitlines() if len(line.split(None, 1)) == 2)
     paths = [word[7:] for word in fields.get("options", "").split() if word.startswith("ostree=")]
     if len(paths) != 1 or not fields.get("version", "").strip().isdigit():
         raise ValueError(f"no boot entry of OSTree: {text[:200]!r}")
-    return Entry(int(fields["version"]), paths[0])
+    return BootEntry(int(fields["version"]), paths[0])
 
 
 def choose(deployments: Sequence[str], good: Collection[str], tries: Mapping[str, int]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from fleet.lab.build import KUBERNETES_VERSION, SOURCES, Progress, Toolchain, find_toolchain
+from fleet.lab.build import KUBERNETES_VERSION, SOURCES, ReportLine, Toolchain, find_toolchain
 from fleet.lab.machines.computer.command import run
 from fleet.lab.machines.images import kept
 
@@ -18,7 +18,7 @@ _COMMANDS = ("containerd", "ctr", "containerd-shim-runc-v2")
 _WITHOUT = "no_btrfs no_devmapper no_zfs"
 
 
-def build(progress: Progress) -> Path:
+def build(progress: ReportLine) -> Path:
     """A folder with `containerd`, `ctr`, `containerd-shim-runc-v2`, `kubernetes`, and what images hold, in `images/`.
 
     Some two minutes on two cores when the lab's control plane was built before. Raises LabError.
@@ -31,7 +31,7 @@ def build(progress: Progress) -> Path:
     return kept.keep("programs", made_from, lambda folder: _build(folder, toolchain, progress), progress)
 
 
-def _build(folder: Path, toolchain: Toolchain, progress: Progress) -> None:
+def _build(folder: Path, toolchain: Toolchain, progress: ReportLine) -> None:
     progress(f"building containerd {CONTAINERD_VERSION} (once; a minute or two)")
     linker = f"-s -w -X {_PACKAGE}/version.Version={CONTAINERD_VERSION}"
     commands = [f"{_PACKAGE}/cmd/{name}" for name in _COMMANDS]

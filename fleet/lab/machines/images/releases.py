@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from fleet.lab.build import Progress
+from fleet.lab.build import ReportLine
 from fleet.lab.machines.computer.command import run
 from fleet.lab.machines.images import image, kept, programs
 
@@ -61,7 +61,7 @@ EDITIONS = (
 )
 
 
-def build(progress: Progress) -> Path:
+def build(progress: ReportLine) -> Path:
     """The repository (archive mode) with a commit per edition; some three minutes when nothing of it was made before.
 
     Raises LabError.
@@ -107,7 +107,7 @@ def _linked(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def _base(folder: Path, progress: Progress) -> None:
+def _base(folder: Path, progress: ReportLine) -> None:
     progress("unpacking Debian's packages for the machines (once; about a minute)")
     options = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale")]
     run(

@@ -15,7 +15,7 @@ from fleet.core.objects.pod import Pod
 from fleet.core.policy.policy import Amount, Limits, Policy
 from fleet.core.records.journal import JournalEntry
 from fleet.core.rollout.action import AnyAction, Cordon, Evict, Reboot, Result
-from fleet.core.rollout.event import Event
+from fleet.core.rollout.event import ClusterEvent
 from fleet.lab.simulation.checker.ground_truth import GroundTruth, NodeName
 from fleet.lab.simulation.checker.invariant import Broken, Invariant
 from fleet.lab.simulation.checker.journal_view import BEGUN, ENDED, WELL, JournalView, RunView
@@ -86,7 +86,7 @@ class Checker:
             self._before_change(told, entry)
         told.hear(entry)
 
-    def saw(self, at: float, event: Event) -> None:
+    def saw(self, at: float, event: ClusterEvent) -> None:
         self.truth.saw(at, event)
 
     def cordoned_by_a_person(self, cluster: str, node: str) -> None:

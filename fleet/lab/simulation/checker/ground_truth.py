@@ -5,7 +5,7 @@ from __future__ import annotations
 from fleet.core.objects.attachment import Attachment
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node
-from fleet.core.rollout.event import Event, Gone, Seen
+from fleet.core.rollout.event import ClusterEvent, Deleted, Upserted
 from fleet.lab.simulation.network import LATEST
 
 LAG = LATEST + 4.0
@@ -26,17 +26,17 @@ class GroundTruth:
         self._moved = -LAG
         """When a node last came into another scope."""
 
-    def saw(self, at: float, event: Event) -> None:
-        if isinstance(event, Seen) and isinstance(event.thing, Node):
+    def saw(self, at: float, event: ClusterEvent) -> None:
+        if isinstance(event, Upserted) and isinstance(event.thing, Node):
             self._see(at, (event.cluster, event.thing.name), event.thing)
-        elif isinstance(event, Seen) and isinstance(event.thing, Machine):
+        elif isinstance(event, Upserted) and isinstance(event.thing, Machine):
             self.machines[event.cluster, event.thing.name] = event.thing
-        elif isinstance(event, Seen) and isinstance(event.thing, Attachment):
+        elif isinstance(event, Upserted) and isinstance(event.thing, Attachment):
             key = (event.cluster, event.thing.name)
             self._attachments[key] = (self._attachments.get(key, (at,))[0], event.thing)
-        elif isinstance(event, Gone) and isinstance(event.thing, Attachment):
+        elif isinstance(event, Deleted) and isinstance(event.thing, Attachment):
             self._attachments.pop((event.cluster, event.thing.name), None)
-        elif isinstance(event, Gone) and isinstance(event.thing, Node):
+        elif isinstance(event, Deleted) and isinstance(event.thing, Node):
             name = (event.cluster, event.thing.name)
             self.nodes.pop(name, None)
             self._out_since.pop(name, None)

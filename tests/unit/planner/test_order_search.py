@@ -24,6 +24,7 @@ from fleet.lab.simulation.builders import (
 )
 from fleet.planner.order_search import search_order
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 
 SLOW = replace(DurationEstimates(), pod_start=120.0)
 POLICY = a_policy(a_pool(limits=Limits(Amount(3)), stage=StageRule(concurrency=30)))
@@ -38,7 +39,9 @@ def snapshot() -> Snapshot:
 def planner(tried: list[Mapping[NodeRef, float]]) -> Callable[[Mapping[NodeRef, float]], Plan]:
     def again(urgency: Mapping[NodeRef, float]) -> Plan:
         tried.append(dict(urgency))
-        return make_plan("", [snapshot()], POLICY, ["workers"], NEW, START, SLOW, urgency=urgency)
+        return make_plan(
+            PlanRequest("", [snapshot()], POLICY, ["workers"], NEW, START, SLOW, urgency=urgency)
+        )
 
     return again
 

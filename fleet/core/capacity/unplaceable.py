@@ -9,29 +9,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fleet.core.capacity.layout import Lack
+from fleet.core.capacity.trial_placement import Shortfall
 from fleet.core.objects.demand import Demand
 from fleet.core.objects.node import Resources
 
 MOST_NOTED = 100_000
 
 
-class Shortage(NamedTuple):
+class PodShape(NamedTuple):
     """Pods of this demand and size fit on no open node."""
 
     demand: Demand
     asked: Resources
 
 
-class Shortages:
-    def __init__(self, has_room: Callable[[str, Shortage], bool]) -> None:
+class UnplaceablePods:
+    def __init__(self, has_room: Callable[[str, PodShape], bool]) -> None:
         """`has_room`: whether a node, by name, could take such a pod now."""
         self._has_room = has_room
         self._gained: list[str] = []
         """Nodes that have gained room or were opened, in the order of time."""
-        self._seen: dict[Shortage, int] = {}
+        self._seen: dict[PodShape, int] = {}
         """How many of these have been looked at in vain."""
-        self._lacks: dict[Shortage, Lack] = {}
+        self._lacks: dict[PodShape, Shortfall] = {}
 
     def __bool__(self) -> bool:
         return bool(self._seen)
@@ -43,11 +43,11 @@ class Shortages:
             if len(self._gained) > MOST_NOTED:
                 self.forget()
 
-    def note(self, shortage: Shortage, lack: Lack) -> None:
+    def note(self, shortage: PodShape, lack: Shortfall) -> None:
         self._seen[shortage] = len(self._gained)
         self._lacks[shortage] = lack
 
-    def eased(self, shortage: Shortage) -> bool:
+    def eased(self, shortage: PodShape) -> bool:
         """A node could have room by now."""
         seen = self._seen.get(shortage)
         if seen is None:
@@ -58,7 +58,7 @@ class Shortages:
         self._seen[shortage] = len(self._gained)
         return False
 
-    def lack(self, shortage: Shortage) -> Lack | None:
+    def shortfall(self, shortage: PodShape) -> Shortfall | None:
         """What was lacking when it was noted, if that is so still."""
         if shortage not in self._seen or self.eased(shortage):
             return None

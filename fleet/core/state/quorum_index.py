@@ -5,39 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from fleet.core.guards.recovery import Proving, proving
+from fleet.core.guards.upgraded_voters import UpgradedVoters, upgraded_voters
 from fleet.core.objects.node import NodeRef
 from fleet.core.quorum.quorum import Quorum
 
 
-class Quorums:
+class QuorumIndex:
     def __init__(self) -> None:
         self._groups: dict[str, Quorum] = {}
         self._on: dict[NodeRef, dict[str, None]] = {}
         """By node: names of the groups with a member there."""
         self.away: set[NodeRef] = set()
         """Nodes that a run has taken out of service and not given back."""
-        self.proving: dict[str, Proving] = {}
+        self.upgraded: dict[str, UpgradedVoters] = {}
         """Of groups whose voters run different minor versions of etcd: since when the newer ones have been well."""
 
-        self.proof_awaited: set[NodeRef] = set()
+        self.awaiting_upgraded: set[NodeRef] = set()
         """Nodes with a last voter that waits for time alone, until the newer voters have proved themselves."""
 
-    def prove(self, group: Quorum, now: datetime) -> None:
+    def update_upgraded(self, group: Quorum, now: datetime) -> None:
         """Notes how the group's newer voters stand by this reading."""
-        found = proving(group, self.proving.get(group.name), now)
+        found = upgraded_voters(group, self.upgraded.get(group.name), now)
         if found is None:
-            self.proving.pop(group.name, None)
+            self.upgraded.pop(group.name, None)
         else:
-            self.proving[group.name] = found
+            self.upgraded[group.name] = found
 
-    def see(self, group: Quorum) -> None:
-        self.lose(group.name)
+    def upsert(self, group: Quorum) -> None:
+        self.delete(group.name)
         self._groups[group.name] = group
         for ref in self.nodes(group.name):
             self._on.setdefault(ref, {})[group.name] = None
 
-    def lose(self, name: str) -> None:
+    def delete(self, name: str) -> None:
         for ref in self.nodes(name):
             self._on[ref].pop(name, None)
         self._groups.pop(name, None)

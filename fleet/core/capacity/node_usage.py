@@ -14,7 +14,7 @@ from fleet.core.objects.placement import HostPort
 from fleet.core.objects.pod import Pod
 
 
-class Taken:
+class NodeUsage:
     __slots__ = ("cpu", "memory", "others", "pods", "ports", "storage")
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Taken:
                 if not ports[port]:
                     del ports[port]
 
-    def copied(self) -> Taken:
+    def copied(self) -> NodeUsage:
         other = copy(self)
         other.others = dict(self.others) if self.others is not None else None
         other.ports = Counter(self.ports) if self.ports is not None else None
@@ -50,7 +50,7 @@ class Taken:
 
     def fits(self, pod: Pod, size: Resources) -> bool:
         """The node, which has `size` in all, has room for the pod, and its ports are free."""
-        return self.holds(pod.requests, size) and (not pod.ports or self.free_of(pod))
+        return self.holds(pod.requests, size) and (not pod.ports or self.ports_free_for(pod))
 
     def holds(self, asked: Resources, size: Resources) -> bool:
         """What is not asked for is not looked at: pods that ask for nothing go to an overcommitted node as well."""
@@ -62,7 +62,7 @@ class Taken:
             and (not asked.others or self._holds_others(asked, size))
         )
 
-    def free_of(self, pod: Pod) -> bool:
+    def ports_free_for(self, pod: Pod) -> bool:
         """Nobody here uses the pod's ports."""
         taken = self.ports or ()
         return not any(mine.collides(other) for mine in pod.ports for other in taken)
@@ -76,5 +76,5 @@ class Taken:
         return all(self.left(name, size) >= amount for name, amount in asked.others)
 
 
-NOTHING = Taken()
+NO_USAGE = NodeUsage()
 """Of a node without pods. Nobody changes it."""

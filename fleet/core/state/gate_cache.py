@@ -14,33 +14,33 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.policy import windows
 from fleet.core.records.held import Held, Reason
 from fleet.core.rollout.rollout import Rollout, Run
-from fleet.core.state.wait_queue import Key
+from fleet.core.state.wait_queue import WaitKey
 
-Facts = Mapping[str, str | int]
-Vacancies = Mapping[tuple[str, str], Facts]
+HeldParams = Mapping[str, str | int]
+Vacancies = Mapping[tuple[str, str], HeldParams]
 """By rollout and pool: no node can be its next canary."""
-Group = tuple[str, str, bool]
+GateGroup = tuple[str, str, bool]
 """Runs that begin or wait together: rollout, pool, canaries or the rest."""
 
 TIMED = (Reason.WINDOW, Reason.FREEZE)
 
 
-def group_of(rollout: Rollout, run: Run) -> Group:
+def group_of(rollout: Rollout, run: Run) -> GateGroup:
     return rollout.id, run.goal.pool, run.goal.canary
 
 
-def gate_key(rollout: Rollout, run: Run) -> Key:
+def gate_key(rollout: Rollout, run: Run) -> WaitKey:
     """What opens with the run's gate."""
     return ("gate", *group_of(rollout, run))
 
 
-class Gates:
+class GateCache:
     def __init__(self, rollouts: Mapping[str, Rollout], vacancies: Vacancies = MappingProxyType({})) -> None:
         self._rollouts = rollouts
         self._vacancies = vacancies
-        self._groups: dict[str, dict[Group, NodeRef]] = {}
+        self._groups: dict[str, dict[GateGroup, NodeRef]] = {}
         """Of each rollout: a node that stands for each group."""
-        self._found: dict[Group, Held | None] = {}
+        self._found: dict[GateGroup, Held | None] = {}
         """As this decision, or the last one, has found them."""
 
     def add(self, rollout: Rollout) -> None:
@@ -87,7 +87,7 @@ class Gates:
             self._found[group] = self.ask(rollout, run, now)
         return self._found[group]
 
-    def look(self, now: datetime) -> Iterator[Key]:
+    def look(self, now: datetime) -> Iterator[WaitKey]:
         """Asks all of them anew. Answers the keys of those that have opened."""
         for ident, groups in self._groups.items():
             rollout = self._rollouts[ident]

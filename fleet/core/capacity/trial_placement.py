@@ -11,18 +11,18 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from fleet.core.capacity.taken import NOTHING, Taken
-from fleet.core.capacity.topology import Judge, Neighbours
+from fleet.core.capacity.node_usage import NO_USAGE, NodeUsage
+from fleet.core.capacity.topology import PlacementCheck, TopologyCounts
 from fleet.core.objects.demand import Demand
 from fleet.core.objects.node import Node, Resources
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.volumes import ClusterVolumes
 
-TRIES = 4
+MAX_ORDERS = 4
 """Orders in which the pods are laid out at most, each with the one that found no place before the others."""
 
 
-class Lack(Struct, frozen=True):
+class Shortfall(Struct, frozen=True):
     """The pod that finds no place, and why."""
 
     pod: Pod
@@ -46,20 +46,20 @@ class Lack(Struct, frozen=True):
     """Nodes would suit it, and its persistent volumes can be used on none of them."""
 
 
-class Rest(NamedTuple):
+class TrialBase(NamedTuple):
     """The cluster without the pods that are laid out."""
 
     nodes: Mapping[str, Node]
-    taken: Mapping[str, Taken]
+    taken: Mapping[str, NodeUsage]
     placeholders: Mapping[str, Mapping[str, Pod]]
     leaving: Mapping[str, Mapping[str, Pod]]
-    neighbours: Neighbours
+    neighbours: TopologyCounts
 
 
-class Layout:
+class TrialPlacement:
     def __init__(
         self,
-        rest: Rest,
+        rest: TrialBase,
         leaver: str,
         leavers: Sequence[Pod],
         is_open: Callable[[str, Demand], bool],
@@ -75,7 +75,7 @@ class Layout:
         self._patient = patient
         self._names: dict[Demand, tuple[list[str], Iterator[str]]] = {}
         """Nodes that suit a demand."""
-        self._taken: dict[str, Taken] = {}
+        self._taken: dict[str, NodeUsage] = {}
         """Of nodes on which pods have been laid out."""
         self._cleared: set[str] = set()
         """Nodes whose placeholders have made way."""
@@ -84,26 +84,26 @@ class Layout:
         self._reached: dict[tuple[Demand, Resources], int] = {}
         """How far the suitable nodes are known to be too full for such a pod: they do not become emptier."""
 
-    def lack(self, way: Sequence[Pod], going: Sequence[Pod]) -> Lack | None:
+    def shortfall(self, way: Sequence[Pod], going: Sequence[Pod]) -> Shortfall | None:
         """Lays out those on their way, then those that go, the largest first; answers for the first without a place.
 
         Pods on their way that fit nowhere take no room from others.
         """
         first: list[Pod] = []
-        found: Lack | None = None
-        for _ in range(TRIES):
+        found: Shortfall | None = None
+        for _ in range(MAX_ORDERS):
             found = self._try(sorted(way, key=_order), _reordered(going, first))
             if found is None or found.pod in first or len(going) == 1:
                 return found
             first.insert(0, found.pod)
         return found
 
-    def waits(self, way: Sequence[Pod], pod: Pod) -> bool:
+    def must_wait(self, way: Sequence[Pod], pod: Pod) -> bool:
         """Returns whether the pod, a patient one, is left no node but its own by its neighbours."""
         with self._trial(sorted(way, key=_order)):
             return not self._put(pod) and self._waits(pod)
 
-    def _try(self, way: Sequence[Pod], going: Sequence[Pod]) -> Lack | None:
+    def _try(self, way: Sequence[Pod], going: Sequence[Pod]) -> Shortfall | None:
         with self._trial(way):
             for pod in going:
                 if not self._put(pod) and not self._waits(pod):
@@ -137,8 +137,8 @@ class Layout:
 
     def _put(self, pod: Pod) -> bool:
         demand, asked = Demand.of(pod, self._volumes), pod.requests
-        judge = self._rest.neighbours.judge(pod)
-        plain = not (judge.minds or pod.ports or not pod.preempts)
+        judge = self._rest.neighbours.check(pod)
+        plain = not (judge.constrained or pod.ports or not pod.preempts)
         at = self._reached.get((demand, asked), 0)
         full = True
         while (name := self._suitable(demand, at)) is not None:
@@ -159,7 +159,7 @@ class Layout:
         taken.take(pod)
         self._shift(pod, name, 1)
 
-    def _takes(self, pod: Pod, name: str, judge: Judge) -> bool:
+    def _takes(self, pod: Pod, name: str, judge: PlacementCheck) -> bool:
         node, taken = self._rest.nodes[name], self._room_on(name)
         standing = [] if name in self._cleared else list(self._rest.placeholders.get(name, {}).values())
         if not standing:
@@ -188,30 +188,30 @@ class Layout:
         sizes = ((self._room_on(name), self._rest.nodes[name].allocatable) for name in self._all(demand))
         if not any(taken.fits(pod, size) for taken, size in sizes):
             return False
-        return not self._later(demand, self._rest.neighbours.judge(pod))
+        return not self._later(demand, self._rest.neighbours.check(pod))
 
-    def _later(self, demand: Demand, judge: Judge) -> bool:
+    def _later(self, demand: Demand, judge: PlacementCheck) -> bool:
         """A node that fleet works on could take it."""
         return any(
             (name in self._rest.leaving or node.cordoned_by)
             and name != self._leaver
-            and demand.admits(node)
+            and demand.could_fit(node)
             and judge.allows(node)
             for name, node in self._rest.nodes.items()
         )
 
-    def _why(self, pod: Pod) -> Lack:
+    def _why(self, pod: Pod) -> Shortfall:
         demand = Demand.of(pod, self._volumes)
         suitable = self._all(demand)
         if not suitable:
             others = self._all(demand._replace(volumes=())) if demand.volumes else []
-            return Lack(pod, len(others), volumes=bool(others))
+            return Shortfall(pod, len(others), volumes=bool(others))
         sizes = [(self._room_on(name), self._rest.nodes[name].allocatable) for name in suitable]
         holding = [(taken, size) for taken, size in sizes if taken.holds(pod.requests, size)]
         if holding:
-            ports = not any(taken.free_of(pod) for taken, _ in holding)
-            return Lack(pod, len(suitable), apart=not ports, ports=ports)
-        return Lack(
+            ports = not any(taken.ports_free_for(pod) for taken, _ in holding)
+            return Shortfall(pod, len(suitable), apart=not ports, ports=ports)
+        return Shortfall(
             pod,
             len(suitable),
             max(0, *(size.cpu - taken.cpu for taken, size in sizes)),
@@ -244,15 +244,15 @@ class Layout:
         self._suitable(demand, len(self._rest.nodes))
         return self._names[demand][0]
 
-    def _room_on(self, name: str) -> Taken:
-        return self._taken.get(name) or self._rest.taken.get(name) or NOTHING
+    def _room_on(self, name: str) -> NodeUsage:
+        return self._taken.get(name) or self._rest.taken.get(name) or NO_USAGE
 
     def _unshift(self) -> None:
         pod, name, sign = self._moved.pop()
-        self._rest.neighbours.put(pod, name, -sign)
+        self._rest.neighbours.count_pod_on(pod, name, -sign)
 
     def _shift(self, pod: Pod, name: str, sign: int) -> None:
-        self._rest.neighbours.put(pod, name, sign)
+        self._rest.neighbours.count_pod_on(pod, name, sign)
         self._moved.append((pod, name, sign))
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.guards.version_skew import Minor, minor_of
+from fleet.core.guards.version_skew import MinorVersion, minor_of
 from fleet.core.objects.node import NodeRef
 from fleet.core.quorum.quorum import Member, Quorum
 from fleet.core.rollout.rollout import Rollout, Run
@@ -20,10 +20,10 @@ from fleet.core.rollout.rollout import Rollout, Run
 KIND = "etcd"
 
 
-class Proving(Struct, frozen=True):
+class UpgradedVoters(Struct, frozen=True):
     """The newer voters of one group."""
 
-    minor: Minor
+    minor: MinorVersion
     members: frozenset[str]
     """Voters that run the newest minor version, by name."""
     since: datetime | None
@@ -32,13 +32,13 @@ class Proving(Struct, frozen=True):
     """None of them has been away or ill since they were first seen so. False: what a journal says is out of date."""
 
 
-def minors(group: Quorum) -> dict[str, Minor]:
+def minors(group: Quorum) -> dict[str, MinorVersion]:
     """Returns the minor version of each voter that tells one, by name."""
     found = ((member.name, minor_of(member.version)) for member in group.voters)
     return {name: minor for name, minor in found if minor is not None}
 
 
-def proving(group: Quorum, before: Proving | None, now: datetime) -> Proving | None:
+def upgraded_voters(group: Quorum, before: UpgradedVoters | None, now: datetime) -> UpgradedVoters | None:
     """Returns how the group's newer voters stand after this reading, or None if all voters run one minor version.
 
     A group that was not read, and an older voter that does not answer in this reading, change nothing.
@@ -54,7 +54,7 @@ def proving(group: Quorum, before: Proving | None, now: datetime) -> Proving | N
         unheard = len(versions) < len(group.voters)
         return before if before is not None and before.minor == newest and unheard else None
     if before is None or before.minor != newest:
-        return Proving(newest, newer, now)
+        return UpgradedVoters(newest, newer, now)
     well = {member.name for member in group.voters if _well(member)}
     if not (newer | before.members) <= well:
         return replace(before, members=before.members | newer, since=None, whole=False)

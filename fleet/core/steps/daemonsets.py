@@ -37,13 +37,13 @@ def labels(node: Node, view: ClusterView) -> dict[str, str | None]:
     return {key: node.labels.get(key) for key in sorted(keys)[:MOST_LABELS]}
 
 
-def away(run: Run, node: Node, view: ClusterView) -> tuple[str, ...]:
+def not_ready(run: Run, node: Node, view: ClusterView) -> tuple[str, ...]:
     """Returns the DaemonSets that must be Ready on the node and are not, each with the state of its pod there."""
     return _not_ready(_required(run, node, view) | _newcomers(run, node, view), node, view)
 
 
-def newcomers_away(run: Run, node: Node, view: ClusterView) -> tuple[str, ...]:
-    """Returns those of `away` that want the node only since its labels have changed."""
+def newcomers_not_ready(run: Run, node: Node, view: ClusterView) -> tuple[str, ...]:
+    """Returns those of `not_ready` that want the node only since its labels have changed."""
     return _not_ready(_newcomers(run, node, view), node, view)
 
 

@@ -23,7 +23,7 @@ LATE = timedelta(seconds=10)
 Then all such pods together count as having been there."""
 
 
-class Evicted(Struct, frozen=True, gc=False, array_like=True):
+class EvictionMemory(Struct, frozen=True, gc=False, array_like=True):
     """Evictions of one workload's pods from one node."""
 
     there: int
@@ -32,21 +32,21 @@ class Evicted(Struct, frozen=True, gc=False, array_like=True):
     """uids of the pods whose eviction was sent and not refused."""
 
 
-def sent(known: Mapping[str, Evicted], action: Evict) -> dict[str, Evicted]:
+def eviction_sent(known: Mapping[str, EvictionMemory], action: Evict) -> dict[str, EvictionMemory]:
     """Returns what is known once the eviction is intended."""
-    before = known.get(action.workload, Evicted(0))
+    before = known.get(action.workload, EvictionMemory(0))
     pods = before.pods if action.pod_uid in before.pods else (*before.pods, action.pod_uid)
-    return {**known, action.workload: Evicted(max(before.there, action.there), pods)}
+    return {**known, action.workload: EvictionMemory(max(before.there, action.there), pods)}
 
 
-def not_granted(known: Mapping[str, Evicted], action: Evict) -> dict[str, Evicted]:
+def eviction_refused(known: Mapping[str, EvictionMemory], action: Evict) -> dict[str, EvictionMemory]:
     """Returns what is known once the server has refused the eviction."""
-    before = known.get(action.workload, Evicted(0))
+    before = known.get(action.workload, EvictionMemory(0))
     pods = tuple(uid for uid in before.pods if uid != action.pod_uid)
-    return {**known, action.workload: Evicted(before.there, pods)}
+    return {**known, action.workload: EvictionMemory(before.there, pods)}
 
 
-def returned(evicted: Evicted | None, pod_uid: str) -> int:
+def times_returned(evicted: EvictionMemory | None, pod_uid: str) -> int:
     """How often the workload has come back, with this pod; 0: the pod was there before, or was sent away already."""
     if evicted is None or not evicted.pods or pod_uid in evicted.pods:
         return 0

@@ -7,13 +7,13 @@ from fleet.core.rollout.rollout import Run
 from fleet.core.rollout.steps import HAS_SLOT
 
 
-class Asked:
+class OperatorRequests:
     def __init__(self) -> None:
         self._nodes: dict[tuple[str, str], dict[NodeRef, None]] = {}
         """By cluster and group."""
         self._groups: dict[NodeRef, tuple[str, ...]] = {}
 
-    def note(self, run: Run) -> tuple[str, ...]:
+    def update(self, run: Run) -> tuple[str, ...]:
         """The run has come into another step. Returns the groups that its node is no longer in work for."""
         ref = run.node
         before, now = self._groups.get(ref, ()), run.asks if run.step in HAS_SLOT else ()
@@ -28,6 +28,6 @@ class Asked:
             del self._groups[ref]
         return left
 
-    def other(self, ref: NodeRef, group: str) -> NodeRef | None:
+    def other_node(self, ref: NodeRef, group: str) -> NodeRef | None:
         """Returns another node of the group that is in work."""
         return next((each for each in self._nodes.get((ref.cluster, group), ()) if each != ref), None)

@@ -8,19 +8,19 @@ from typing import NamedTuple
 
 from fleet.core.objects.demand import UNSCHEDULABLE, Demand
 from fleet.core.objects.node import Node
-from fleet.core.objects.placement import Apart, Near, domain_of
+from fleet.core.objects.placement import AffinityRule, SpreadRule, domain_of
 
-Rules = tuple[Apart | Near, ...]
+PlacementRules = tuple[SpreadRule | AffinityRule, ...]
 
 
-class Where(NamedTuple):
+class NodeInclusion(NamedTuple):
     """Which nodes count for a spread. Source: kube-scheduler, podtopologyspread/common.go."""
 
     keys: tuple[str, ...]
     """Labels that a node must have: those of all spreads of the pod."""
     selects: Demand | None
     """By node selector and affinity; None: whatever the pod's are (nodeAffinityPolicy Ignore)."""
-    bears: Demand | None
+    tolerations: Demand | None
     """By taints; None: whatever the node's are (nodeTaintsPolicy Ignore)."""
 
     def counts(self, node: Node) -> bool:
@@ -28,17 +28,19 @@ class Where(NamedTuple):
             return False
         if self.selects is not None and not self.selects.selects(node):
             return False
-        if self.bears is None:
+        if self.tolerations is None:
             return True
-        return self.bears.bears(node) and (not node.unschedulable or self.bears.tolerates(UNSCHEDULABLE))
+        return self.tolerations.tolerates_all(node) and (
+            not node.unschedulable or self.tolerations.tolerates(UNSCHEDULABLE)
+        )
 
 
-class Domains:
+class TopologyDomains:
     """The domains that one kind of spread is over, with how many nodes each has."""
 
     __slots__ = ("nodes", "topology", "where")
 
-    def __init__(self, topology: str, where: Where | None, nodes: Iterable[Node]) -> None:
+    def __init__(self, topology: str, where: NodeInclusion | None, nodes: Iterable[Node]) -> None:
         self.topology = topology
         self.where = where
         self.nodes: Counter[str] = Counter()
@@ -60,12 +62,12 @@ class Domains:
                 del self.nodes[domain]
 
 
-class Tally:
+class RuleCounts:
     """The pods that one rule is about: those that all of `rules` match."""
 
     __slots__ = ("by_domain", "by_node", "domains", "levels", "rules")
 
-    def __init__(self, rules: Rules, domains: Domains) -> None:
+    def __init__(self, rules: PlacementRules, domains: TopologyDomains) -> None:
         self.rules = rules
         self.domains = domains
         self.by_node: Counter[str] = Counter()

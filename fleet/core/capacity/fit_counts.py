@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from fleet.core.capacity.taken import NOTHING, Taken
+from fleet.core.capacity.node_usage import NO_USAGE, NodeUsage
 from fleet.core.objects.demand import Demand
 from fleet.core.objects.node import Node, Resources
 
-Size = tuple[int, int, int, tuple[tuple[str, int], ...]]
+RoundedSize = tuple[int, int, int, tuple[tuple[str, int], ...]]
 """Millicores, bytes, bytes of storage, and other resources by name; each rounded up to a power of two."""
 
 
-class Count:
+class FitCount:
     """Of one demand and size."""
 
     __slots__ = ("dirty", "most", "of", "total")
@@ -26,28 +26,28 @@ class Count:
         """Nodes whose count may have changed."""
 
 
-class Places:
+class FitCounts:
     def __init__(
         self,
         nodes: Mapping[str, Node],
-        taken: Mapping[str, Taken],
+        taken: Mapping[str, NodeUsage],
         is_open: Callable[[str, Demand], bool],
     ) -> None:
         self._nodes = nodes
         self._taken = taken
         self._is_open = is_open
-        self._counts: dict[tuple[Demand, Size], Count] = {}
+        self._counts: dict[tuple[Demand, RoundedSize], FitCount] = {}
 
     def changed(self, name: str) -> None:
         """The node may take more or fewer than before."""
         for count in self._counts.values():
             count.dirty.add(name)
 
-    def enough(self, demand: Demand, size: Size, wanted: int, leaver: str) -> bool:
+    def has_at_least(self, demand: Demand, size: RoundedSize, wanted: int, leaver: str) -> bool:
         """All nodes but `leaver` take so many."""
         count = self._counts.get((demand, size))
         if count is None:
-            count = self._counts[demand, size] = Count(self._nodes)
+            count = self._counts[demand, size] = FitCount(self._nodes)
         # The leaver's own places, and whatever those that have changed had, may be gone.
         if count.total - (len(count.dirty) + 1) * count.most >= wanted:
             return True
@@ -59,10 +59,10 @@ class Places:
         count.dirty.clear()
         return count.total - count.of.get(leaver, 0) >= wanted
 
-    def _on(self, name: str, demand: Demand, size: Size) -> int:
+    def _on(self, name: str, demand: Demand, size: RoundedSize) -> int:
         if not self._is_open(name, demand):
             return 0
-        whole, taken = self._nodes[name].allocatable, self._taken.get(name, NOTHING)
+        whole, taken = self._nodes[name].allocatable, self._taken.get(name, NO_USAGE)
         cpu, memory, storage, others = size
         fits = whole.pods - taken.pods
         if cpu:
@@ -76,7 +76,7 @@ class Places:
         return max(0, fits)
 
 
-def size_of(asked: Resources) -> Size:
+def rounded_size(asked: Resources) -> RoundedSize:
     others = tuple((name, _power(amount)) for name, amount in asked.others) if asked.others else ()
     return _power(asked.cpu), _power(asked.memory), _power(asked.storage), others
 

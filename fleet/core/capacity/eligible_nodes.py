@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from itertools import islice
 
-from fleet.core.capacity.taken import Taken
+from fleet.core.capacity.node_usage import NodeUsage
 from fleet.core.objects.demand import Demand, lasts
 from fleet.core.objects.node import Node, Resources
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.volumes import ClusterVolumes
 
-EMPTY = Taken()
+EMPTY = NodeUsage()
 
 
-class Takers:
+class EligibleNodes:
     def __init__(self, volumes: ClusterVolumes) -> None:
         self._volumes = volumes
         self._nodes: dict[str, Node] = {}
@@ -25,15 +25,15 @@ class Takers:
         self._known: dict[tuple[Demand, Resources], tuple[int, list[str]]] = {}
         """Two nodes at most, as of which `_shape`."""
 
-    def see_node(self, node: Node) -> None:
+    def upsert_node(self, node: Node) -> None:
         before = self._nodes.get(node.name)
         self._shape += before is None or _shape_of(before) != _shape_of(node)
         self._nodes[node.name] = node
 
-    def lose_node(self, name: str) -> None:
+    def delete_node(self, name: str) -> None:
         self._shape += self._nodes.pop(name, None) is not None
 
-    def alone(self, name: str, pod: Pod) -> bool:
+    def is_only_node(self, name: str, pod: Pod) -> bool:
         """No node but this one could take the pod, by node selector, affinity, volumes, taints that last and size."""
         demand, asked = Demand.of(pod, self._volumes), pod.requests
         shape, known = self._known.get((demand, asked), (-1, []))
@@ -45,7 +45,7 @@ class Takers:
 
     def _could(self, name: str, demand: Demand, asked: Resources) -> bool:
         node = self._nodes.get(name)
-        return node is not None and demand.admits(node) and EMPTY.holds(asked, node.allocatable)
+        return node is not None and demand.could_fit(node) and EMPTY.holds(asked, node.allocatable)
 
 
 def _shape_of(node: Node) -> tuple[object, ...]:

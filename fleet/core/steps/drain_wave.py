@@ -9,11 +9,11 @@ from typing import NamedTuple
 from fleet.core.objects.pod import Pod
 from fleet.core.policy.treatment import EVICTED, OWN_TIME, Treatment
 from fleet.core.rollout.rollout import Rollout, Run
-from fleet.core.state.agenda import Agenda
+from fleet.core.state.agenda import EngineState
 from fleet.core.steps.common import expired
 
 
-class Part(NamedTuple):
+class DrainWave(NamedTuple):
     order: int
     pods: tuple[tuple[Pod, Treatment], ...]
     own_time: bool
@@ -26,20 +26,22 @@ class Part(NamedTuple):
         return None if self.own_time else seconds
 
 
-def part_of(agenda: Agenda, run: Run, left: Sequence[Pod]) -> Part:
+def wave_of(agenda: EngineState, run: Run, left: Sequence[Pod]) -> DrainWave:
     """`left`: what is still to be drained, at least one pod."""
     view = agenda.view(run.node.cluster)
-    if view.plain(run.node.name):
-        return Part(EVICTED.order, tuple((pod, EVICTED) for pod in left), own_time=False)
+    if view.has_default_treatment(run.node.name):
+        return DrainWave(EVICTED.order, tuple((pod, EVICTED) for pod in left), own_time=False)
     treated = [(pod, view.treatment(pod)) for pod in left]
     order = min(each.order for _, each in treated)
     pods = tuple((pod, each) for pod, each in treated if each.order == order)
-    return Part(order, pods, any(each.do in OWN_TIME for _, each in pods))
+    return DrainWave(order, pods, any(each.do in OWN_TIME for _, each in pods))
 
 
-def overdue(agenda: Agenda, rollout: Rollout, run: Run, part: Part, now: datetime) -> tuple[list[Pod], int]:
+def overdue(
+    agenda: EngineState, rollout: Rollout, run: Run, part: DrainWave, now: datetime
+) -> tuple[list[Pod], int]:
     """Returns the pods that have had their time, and how many seconds that was; none: all may go on."""
-    since = agenda.part_since(run.node, (part.order, not part.own_time), run.since or now, now)
+    since = agenda.wave_since(run.node, (part.order, not part.own_time), run.since or now, now)
     seconds = rollout.pool(run).drain.timeout_seconds
     treatments = {each for _, each in part.pods}
     for limit in sorted({found for each in treatments if (found := part.limit(each, seconds)) is not None}):

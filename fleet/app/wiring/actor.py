@@ -1,0 +1,40 @@
+"""Who gives a command, as the journal names them."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+NO_LOGIN = 2**32 - 1
+"""The login uid of a process that no login has begun: a service, a container."""
+
+
+def actor() -> str:
+    """Who gives a command, for the journal: `user@host`, as the system and not the environment says, and behind it who
+    has logged in, where that is somebody else (sudo, su)."""
+    return actor_of(os.getuid(), _login_uid(), socket.gethostname(), user_name)
+
+
+def actor_of(uid: int, login: int | None, host: str, name: Callable[[int], str]) -> str:
+    """`ada@desk`, or `root@desk (login ada)`. `login`: the uid of the login session; None: there is none."""
+    by = "" if login in (None, uid) else f" (login {name(login)})"
+    return f"{name(uid)}@{host}{by}"
+
+
+def user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid-{uid}"
+
+
+def _login_uid() -> int | None:
+    """The kernel sets it once, at login, and keeps it over su and sudo. Source: pam_loginuid(8), proc_pid_loginuid(5)."""
+    try:
+        uid = int(Path("/proc/self/loginuid").read_text())
+    except (OSError, ValueError):
+        return None
+    return None if uid == NO_LOGIN else uid

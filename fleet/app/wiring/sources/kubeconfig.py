@@ -1,0 +1,139 @@
+"""Kubernetes clusters that a kubeconfig reaches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleet.app.wiring.home import Home
+from fleet.app.wiring.quorums import guarded, with_quorums
+from fleet.app.wiring.sources.source import HostClaimer, Inspection
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.machine import LogAsk
+from fleet.core.policy.policy import Policy
+from fleet.core.records.errors import FleetError, ForbiddenError, UsageError
+from fleet.core.text.paths import expanded
+from fleet.core.text.untrusted import UnreadableError, decode
+from fleet.system.clock import WallClock
+
+if TYPE_CHECKING:
+    from fleet.drivers.ports import Cluster
+    from fleet.kube.cluster import KubeCluster
+    from fleet.kube.objects.permissions import Permission
+    from fleet.store import ClusterRow
+
+
+class KubeconfigSource:
+    simulated = False
+    hosts_alone = False
+
+    def __init__(self, home: Home, row: ClusterRow) -> None:
+        self._home, self._row = home, row
+
+    async def connect(self) -> Cluster:
+        policy = self._home.policy_if_any()
+        return guarded(_cluster(self._row), self._row.site, policy, self._home.played)
+
+    async def read(self, policy: Policy) -> Snapshot:
+        async with self.api_server() as cluster:
+            reading = await cluster.read(self._row.site, self._home.now())
+            return await with_quorums(reading.snapshot, cluster, policy)
+
+    async def inspect(self, policy: Policy) -> Inspection:
+        async with self.api_server() as cluster:
+            missing = await cluster.forbidden(policy.remote)
+            unreadable = [
+                each for each in missing if each.resource in ("nodes", "pods") and "list" in each.verbs
+            ]
+            if unreadable:
+                raise ForbiddenError(
+                    f"{self._row.name} does not let fleet list {' and '.join(each.resource for each in unreadable)}",
+                    "; ".join(rule_name(each) for each in unreadable),
+                )
+            reading = await cluster.read(self._row.site, self._home.now())
+            return Inspection(
+                await with_quorums(reading.snapshot, cluster, policy),
+                tuple(f"{rule_name(each)}: {each.why}" for each in missing),
+                dict(reading.missing),
+                await _uid(cluster),
+            )
+
+    async def boot_log(self, node: str, ask: LogAsk, seconds: float) -> str:
+        async with self.api_server() as cluster:
+            return await cluster.log(node, ask, seconds)
+
+    def claimer(self) -> HostClaimer:
+        raise UsageError(
+            f"{self._row.name} is a cluster: its Lease says whose it is",
+            f"fleet cluster check {self._row.name}",
+        )
+
+    @asynccontextmanager
+    async def api_server(self) -> AsyncIterator[KubeCluster]:
+        cluster = _cluster(self._row)
+        try:
+            yield cluster
+        finally:
+            await cluster.close()
+
+    def ensure_tools(self, policy: Policy) -> None:
+        from fleet.machines.ansible.play import refuse_without
+
+        if "playbook" in policy.ways:
+            refuse_without()
+
+
+def new_row(name: str, kubeconfig: Path | None, context: str, sites: Sequence[str]) -> ClusterRow:
+    """Returns the row of a cluster to add. `kubeconfig` None: the files that kubectl reads, KUBECONFIG or ~/.kube/config.
+
+    The row keeps the files' absolute paths and the context's name, so that another current context later does not make
+    this another cluster. Raises UsageError where no kubeconfig is there.
+    """
+    from fleet.kube.kubeconfig import contexts
+    from fleet.store import ClusterRow
+
+    if kubeconfig is not None:
+        files: tuple[Path, ...] = (expanded(kubeconfig).absolute(),)
+    else:
+        files = contexts.of_environment(os.environ, Path.home())
+        if not any(each.exists() for each in files):
+            raise UsageError(
+                f"how is {name} reached? There is no kubeconfig at {' or '.join(map(str, files))}",
+                "--kubeconfig FILE (and --context), KUBECONFIG in the environment, or --hosts FILE",
+            )
+    used = contexts.read(files, context).context
+    return ClusterRow(name=name, sites=tuple(sites), kubeconfig="\n".join(map(str, files)), context=used)
+
+
+def rule_name(permission: Permission) -> str:
+    """Returns an RBAC rule as text: `list, watch pods.policy in namespace fleet-system`, `get /readyz/etcd`."""
+    group = f".{permission.group}" if permission.group else ""
+    place = f" in namespace {permission.namespace}" if permission.namespace else ""
+    return f"{', '.join(permission.verbs)} {permission.url or permission.resource}{group}{place}"
+
+
+def _cluster(row: ClusterRow) -> KubeCluster:
+    from fleet.kube.client.credentials import CredentialSource
+    from fleet.kube.cluster import KubeCluster
+
+    first, *others = row.files
+    return KubeCluster(row.name, CredentialSource(first, row.context, tuple(others)), WallClock())
+
+
+async def _uid(cluster: KubeCluster) -> str:
+    """Returns the UID of the namespace kube-system; empty where fleet may not see the namespace."""
+    from fleet.kube.objects.errors import ApiRequest
+    from fleet.kube.objects.wire import ObjectWire
+
+    path = "/api/v1/namespaces/kube-system"
+    try:
+        body = await cluster.transport.call(ApiRequest(verb="get", path=path, resource="namespaces"))
+    except ForbiddenError:
+        return ""
+    try:
+        return decode(body, ObjectWire).metadata.uid
+    except UnreadableError as error:
+        raise FleetError(f"the namespace kube-system cannot be read: {error}") from None

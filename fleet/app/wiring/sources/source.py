@@ -1,0 +1,91 @@
+"""What a kind of cluster has to offer: how its clusters are connected to, read, checked and asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
+
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.machine import LogAsk
+from fleet.core.policy.policy import Policy
+
+if TYPE_CHECKING:
+    from fleet.drivers.ports import Cluster
+    from fleet.kube.cluster import KubeCluster
+
+
+class Inspection(Struct, frozen=True):
+    """One thorough look at a cluster: what is in it, and what fleet may not do there."""
+
+    snapshot: Snapshot
+    missing_rules: tuple[str, ...] = ()
+    """RBAC rules that fleet needs and does not have, as text."""
+    unread: dict[str, str] = {}
+    """Kinds of objects that could not be read and that fleet can do without, and why."""
+    uid: str = ""
+    """UID of the namespace kube-system: the identity of the cluster. Empty: unknown."""
+    unreached: dict[str, str] = {}
+    """Hosts without a cluster that were not reached, and why."""
+
+
+class ClaimResult(Struct, frozen=True):
+    """What became of the claim on one host."""
+
+    message: str
+    claimed: bool = True
+    """The host belongs to this fleet now."""
+
+
+HostClaimer = Callable[[], Coroutine[Any, Any, dict[str, ClaimResult]]]
+
+
+class ClusterSource(Protocol):
+    """One cluster of the fleet, as its kind reaches it. Nothing is connected before the first call.
+
+    Every call raises UnreachableError, or another FleetError, where the cluster gives no usable answer.
+    """
+
+    simulated: bool
+    """The cluster is a model, so that nothing real is behind it."""
+    hosts_alone: bool
+    """Its nodes are hosts that belong to no Kubernetes cluster."""
+
+    async def connect(self) -> Cluster:
+        """Returns the cluster as a driver sees it, for the caller to close."""
+        ...
+
+    async def read(self, policy: Policy) -> Snapshot:
+        """Returns what is in the cluster now, with its quorum groups."""
+        ...
+
+    async def inspect(self, policy: Policy) -> Inspection:
+        """Reads the cluster and finds out what fleet may not do there.
+
+        Raises ForbiddenError where fleet may not list nodes or pods.
+        """
+        ...
+
+    async def boot_log(self, node: str, ask: LogAsk, seconds: float) -> str:
+        """Returns the log of the node's boot before this one. `seconds`: how long an agent has for its answer.
+
+        Raises UnreachableError where there is no answer, FleetError where the machine has no such log.
+        """
+        ...
+
+    def claimer(self) -> HostClaimer:
+        """Returns what makes every host this fleet's, whoever has it, and returns the result by host.
+
+        Raises UsageError where a Lease in the cluster already says whose it is.
+        """
+        ...
+
+    def api_server(self) -> AbstractAsyncContextManager[KubeCluster]:
+        """Opens the cluster's API server. Raises UsageError where there is none."""
+        ...
+
+    def ensure_tools(self, policy: Policy) -> None:
+        """Raises UsageError where the policy needs a program for this cluster that is not installed here."""
+        ...

@@ -1,0 +1,204 @@
+"""The plan itself, written down after the engine has worked through it on the model."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fleet.core.capacity.capacity import needs_place_elsewhere
+from fleet.core.cluster.snapshot import Snapshot, volumes_of
+from fleet.core.cluster.view import ClusterView
+from fleet.core.engine.engine import Engine
+from fleet.core.objects.node import NodeRef
+from fleet.core.planning import architectures
+from fleet.core.planning.estimates import EstimateKey, origin
+from fleet.core.planning.foreseen import warnings
+from fleet.core.planning.losses import loss_notes
+from fleet.core.planning.lower_bound import bound
+from fleet.core.planning.plan import Plan, PlannedDoubt, PlannedHold, PlannedRun, PlanWarning
+from fleet.core.policy.policy import DrainRule, Policy
+from fleet.core.records.held import Held, Reason
+from fleet.core.releases.release import Release, is_release
+from fleet.core.rollout.rollout import Goal, Rollout, Run
+from fleet.core.rollout.steps import Step
+from fleet.planner.recorder import PlanRecorder, most_out
+from fleet.planner.request import PlanRequest
+from fleet.planner.uncertainty import uncertainty
+
+
+class Ended(Struct, frozen=True):
+    """The engine after nothing moves any more, and what was recorded on the way."""
+
+    engine: Engine
+    rollout: Rollout
+    table: PlanRecorder
+    held_at_start: Mapping[NodeRef, Sequence[Held]]
+    """What held nodes at the start and needs somebody to act. Its messages name pods that are there, not those of the
+    model."""
+
+
+def assemble(request: PlanRequest, ended: Ended) -> Plan:
+    """Returns the plan: its runs, what is held and why, its lower bound, its p95, and what the user should know."""
+    rollout, groups, start = ended.rollout, request.groups(), request.start
+    done = [run for run in rollout.runs.values() if run.step is Step.DONE]
+    goals = [run.goal for run in rollout.runs.values()]
+    runs = sorted((ended.table.run(run) for run in done), key=lambda each: (each.start, each.node))
+    views = views_of(request.snapshots, request.lost)
+    drained = _drained(rollout, views)
+    staged = staged_of(request.snapshots, request.release)
+    least = bound([run.goal for run in done], views, request.policy, request.times, staged, start)
+    makespan = max((run.end for run in runs), default=0.0)
+    late, assumed = uncertainty(
+        runs, request.policy, start, rollout.start.expected_seconds, groups, request.times
+    )
+    known = tuple(request.times.of_groups(_group_of(goal, groups) for goal in goals))
+    return Plan(
+        plan_id=request.plan_id,
+        target=request.release,
+        policy=request.policy,
+        start=start,
+        makespan_seconds=makespan,
+        lower_bound_seconds=min(least.seconds, makespan),
+        bound_by=least.describe(most_out(_inside(runs, least.inside))),
+        evictions=sum(len(run.evictions) for run in runs),
+        pods=_pods(done, request.snapshots),
+        peak_unavailable=ended.table.peak,
+        runs=tuple(runs),
+        held=tuple(_holds(ended, start)),
+        pools=tuple(request.pools),
+        clusters=tuple(dict.fromkeys(goal.node.cluster for goal in goals)),
+        p95_seconds=late,
+        assumed=assumed,
+        fingerprint={str(goal.node): f"{goal.uid} {goal.from_version}" for goal in goals},
+        run_seconds=rollout.start.expected_seconds,
+        times=origin(known),
+        durations=known,
+        warnings=(
+            *warnings(request.snapshots, views, request.policy, goals, request.times, start),
+            *_losses(views, drained),
+            *_empty(request.snapshots, request.policy, request.pools),
+            *architectures.warnings(goals, views, request.release),
+        ),
+        doubts=tuple(_doubts(rollout, request.snapshots)),
+    )
+
+
+def _group_of(goal: Goal, groups: Mapping[str, Mapping[str, EstimateKey]]) -> EstimateKey:
+    return groups[goal.node.cluster][goal.node.name]
+
+
+def _inside(runs: Sequence[PlannedRun], inside: Collection[NodeRef]) -> Iterator[PlannedRun]:
+    return (run for run in runs if NodeRef(run.cluster, run.node) in inside)
+
+
+def _losses(
+    views: Mapping[str, ClusterView], drained: Mapping[str, Mapping[str, DrainRule]]
+) -> Iterator[PlanWarning]:
+    """Yields the pods that a drain would lose or not get rid of."""
+    for name, view in views.items():
+        for note in loss_notes(view, drained.get(name, {})):
+            yield PlanWarning(note.check, name, note.subject, note.message, note.remedy)
+
+
+def _empty(snapshots: Sequence[Snapshot], policy: Policy, pools: Collection[str]) -> Iterator[PlanWarning]:
+    """Yields the pools that no node is in: their plan has nothing to do, but not because all is done."""
+    own = (policy.pool_of(each.cluster, node) for each in snapshots for node in each.nodes)
+    taken = {pool.name for pool in own if pool is not None}
+    if set(pools) <= taken:
+        return
+    nodes = sum(len(each.nodes) for each in snapshots)
+    where = ", ".join(each.cluster for each in snapshots)
+    for name in pools:
+        if name not in taken:
+            words = f"no node is in it, of {nodes:,} in {where}"
+            remedy = "look at its selector and clusters in the policy, and at the pools before it, which come first"
+            yield PlanWarning("pool-empty", "", name, words, remedy)
+
+
+def _drained(rollout: Rollout, views: Mapping[str, ClusterView]) -> dict[str, dict[str, DrainRule]]:
+    """Returns the nodes to drain, by cluster, each with the drain rule of its pool; their views are given the rule too."""
+    found: dict[str, dict[str, DrainRule]] = {}
+    for run in rollout.runs.values():
+        rule = rollout.pool(run).drain
+        views[run.node.cluster].set_drain_rules(run.node.name, rule.rules)
+        found.setdefault(run.node.cluster, {})[run.node.name] = rule
+    return found
+
+
+def views_of(snapshots: Sequence[Snapshot], lost: Mapping[str, str]) -> Mapping[str, ClusterView]:
+    """Returns the clusters as they were at the start, by name: the engine's own views have gone on."""
+    views = {}
+    for snapshot in snapshots:
+        view = views[snapshot.cluster] = ClusterView.of(snapshot)
+        view.why_lost = lost.get(snapshot.cluster, "")
+    return views
+
+
+def _pods(done: Sequence[Run], snapshots: Sequence[Snapshot]) -> int:
+    """Counts the pods that have to move at least once: those on the nodes at the start."""
+    nodes = {run.node for run in done}
+    return sum(
+        NodeRef(snapshot.cluster, pod.node) in nodes and not pod.stays and not pod.finished
+        for snapshot in snapshots
+        for pod in snapshot.pods
+    )
+
+
+def _doubts(rollout: Rollout, snapshots: Sequence[Snapshot]) -> Iterator[PlannedDoubt]:
+    """Yields what fleet cannot know about the pods that were on the rollout's nodes at the start."""
+    for snapshot in snapshots:
+        volumes = volumes_of(snapshot)
+        for pod in snapshot.pods:
+            if not (pod.doubts or pod.claims) or NodeRef(snapshot.cluster, pod.node) not in rollout.runs:
+                continue
+            if needs_place_elsewhere(pod):
+                for doubt in volumes.doubts(pod):
+                    yield PlannedDoubt(
+                        str(pod.ref), pod.node, doubt.about, doubt.subject, doubt.message, snapshot.cluster
+                    )
+
+
+def staged_of(snapshots: Sequence[Snapshot], release: Release) -> frozenset[NodeRef]:
+    """Returns the nodes whose image is written already."""
+    return frozenset(
+        NodeRef(snapshot.cluster, machine.name)
+        for snapshot in snapshots
+        for machine in snapshot.machines
+        if is_release(machine.staged, release)
+    )
+
+
+def _holds(ended: Ended, start: datetime) -> Iterator[PlannedHold]:
+    """Yields the nodes that the plan does not upgrade, each with its reason."""
+    rollout = ended.rollout
+    for run in rollout.runs.values():
+        if run.step is Step.DONE:
+            continue
+        reasons = ended.engine.why(run.node, start)
+        said = {(each.reason, each.subject): each for each in ended.held_at_start.get(run.node, ())}
+        reasons = tuple(said.get((each.reason, each.subject), each) for each in reasons)
+        # Where another controller deletes the node, that comes first: nothing else about it needs to be fixed.
+        held = next((each for each in reasons if each.passed_over), reasons[0] if reasons else None)
+        others = tuple(each for each in reasons if each.needs_action and each is not held)
+        told = held.message if held is not None else "it did not end within the plan's horizon"
+        if held is not None and held.reason is Reason.HALTED:
+            # There is no rollout yet that could be resumed.
+            told = f"the rollout would halt before it: {rollout.why}"
+            held = replace(held, params={**held.params, "advice": "mend that first, then plan again"})
+        advice = held.remedy if held is not None else ""
+        if run.step in (Step.FAILED, Step.RETURN) and run.why:
+            # Nothing has happened yet.
+            told, advice = f"its run would fail: {run.why}", advice or "mend that first, then plan again"
+        yield PlannedHold(
+            node=run.node.name,
+            reason=held.reason if held is not None else str(run.step),
+            detail=told if run.step is not Step.CANCELLED else run.why or told,
+            cluster=run.node.cluster,
+            remedy=advice,
+            held=held,
+            goal=run.goal,
+            others=others,
+        )
