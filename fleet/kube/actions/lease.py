@@ -143,7 +143,7 @@ class LeaseClient:
             meta["annotations"] = {PLACE: place}
         if found is not None:
             meta |= {"resourceVersion": found.metadata.resource_version, "uid": found.metadata.uid}
-        body = {"apiVersion": f"{GROUP}/v1", "kind": "LeaseClient", "metadata": meta, "spec": spec}
+        body = {"apiVersion": f"{GROUP}/v1", "kind": "Lease", "metadata": meta, "spec": spec}
         try:
             return _decoded(
                 await self._transport.call(_call(verb, "" if found is None else LEASE_NAME, body))

@@ -183,7 +183,7 @@ def test_a_plan_says_who_needs_an_operator_and_who_waits_for_time() -> None:
     assert "2 nodes need an operator" in shown(plan_view.whole(plan, START))
     (first, *_) = plan.held
     window = Held(Reason.WINDOW, "workers", {"opens": "Sat 22:00"})
-    timed = msgspec.structs.replace(first, reason="window", detail=window.message, advice="", held=window)
+    timed = msgspec.structs.replace(first, reason="window", detail=window.message, remedy="", held=window)
     text = shown(plan_view.whole(msgspec.structs.replace(plan, held=(first, timed)), START))
     assert "1 node needs an operator, 1 node waits for what passes by itself" in text
     alone = shown(plan_view.whole(msgspec.structs.replace(plan, held=(timed,)), START))
