@@ -223,7 +223,7 @@ def typed(kubeconfig: Path, kind: str) -> None:
     while following is not None:
         try:
             found: Any = ask(limit=PAGE, **({"_continue": following} if following else {}))
-            following = found.metadata._continue or None
+            following = found.metadata._continue or None  # noqa: SLF001 (the official client's name)
         except ApiException as error:
             # It is slower than the five minutes after which the API server forgets the past.
             if error.status != 410:

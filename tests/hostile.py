@@ -57,7 +57,7 @@ ANSWERS: Mapping[str, bytes] = {
         f"boot_id={'b' * LONG}\nmachine_id={'m' * LONG}\nkernel={'k' * LONG}\nclaim={'[' * LONG}\nos-release\nID=x\n"
     ).encode(),
     "signs of all families": (
-        b"has rpm-ostree\nhas bootc\nhas ostree\nhas rauc\nhas snapper\nostree-booted\nrauc-configured\nend\n"
+        b"has rpm-ostree\nhas bootc\nhas ostree\nhas rauc\nhas snapper\nis ostree-booted\nis rauc-configured\nend\n"
     ),
     "os-release": b"ID='\nVERSION_ID=\"\nNAME=$(reboot)\nPRETTY_NAME=" + b"x" * LONG + b"\n",
     "a deployment": b"* os " + b"0" * 64 + b"." + MANY_DIGITS.encode() + b" (" * 1000 + b"\n",

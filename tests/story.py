@@ -46,7 +46,7 @@ class Story:
         self.events: list[tuple[float, ClusterEvent]] = []
         self.performed: list[tuple[float, AnyAction, Result]] = []
         self.at = 0.0
-        self._perform = perform or self.really
+        self.perform = perform or self.really
         self.engine = self._controller()
 
     @property
@@ -106,7 +106,7 @@ class Story:
         decision = self.engine.decide(self.now)
         self._append([item if isinstance(item, JournalRecord) else intent(item) for item in decision.log])
         for action in decision.actions:
-            answer = self._perform(action, self.at)
+            answer = self.perform(action, self.at)
             self.performed.append((self.at, action, answer.result))
             self._append([outcome(action, answer.result, answer.detail)])
             self.engine.observe(answer, self.now)

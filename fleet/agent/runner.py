@@ -15,8 +15,9 @@ from fleet.machines.agent.agent import Agent, Pace
 from fleet.machines.agent.boot_log import BootLog, Log
 from fleet.machines.agent.remote import RemoteAgent
 from fleet.machines.errors import MachineError
-from fleet.machines.families import bottlerocket, detect, talos
+from fleet.machines.families.detect import detect
 from fleet.machines.families.family import Family
+from fleet.machines.families.registry import FAMILIES, connect
 from fleet.machines.host import Host
 from fleet.machines.local import Local, prefix_of
 from fleet.system.clock import WallClock
@@ -62,18 +63,18 @@ async def run(
     `source`: where its releases are.
     Raises UsageError for what this version has not, MachineError where the family cannot be told.
     """
-    if family and family not in detect.FAMILIES:
+    if family and family not in FAMILIES:
         raise UsageError(
             f"this version of fleet cannot work on the operating system {family!r} of node {node}",
-            f"it knows {', '.join(detect.FAMILIES)}; leave it out, and it is told by looking",
+            f"it knows {', '.join(FAMILIES)}; leave it out, and it is told by looking",
         )
     over_ssh = way.startswith("ssh:")
     host: Host = _over_ssh(way) if over_ssh else Local(prefix_of(way or "namespaces"))
-    name = family or await detect.detect(host)
+    name = family or await detect(host)
     LOG.info("node %s: %s", node, name)
-    if name not in (bottlerocket.OS, talos.OS):
+    if FAMILIES[name].has_shell:
         await warn_of_others(host)
-    system = detect.family(name, host, source, node)
+    system = connect(name, host, source, node)
     await run_agent(
         node, system, CredentialSource(kubeconfig), Pace(), stop, remote=over_ssh, log=BootLog(host)
     )

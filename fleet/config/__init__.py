@@ -5,7 +5,7 @@ In three stages: fragments as written, each with its line (`fragment`); values c
 """
 
 from fleet.config.annotation import declared_by
-from fleet.config.findings import Caution
+from fleet.config.document.findings import Caution
 from fleet.config.policy import default_policy_text, load, loads
 
 __all__ = ["Caution", "declared_by", "default_policy_text", "load", "loads"]

@@ -7,11 +7,11 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
-from fleet.config import forms
-from fleet.config.findings import Findings, SourcePlace, TooMany
-from fleet.config.fragment import Block, KeyEntry, Scalar, compose
+from fleet.config.document import forms
+from fleet.config.document.findings import Findings, SourcePlace, TooMany
+from fleet.config.document.fragment import Block, KeyEntry, Scalar, compose
+from fleet.config.document.reader import Reader
 from fleet.config.quorum import KINDS, probe, rule, spread, voters
-from fleet.config.reader import Reader
 from fleet.core.objects.selector import Selector
 from fleet.core.objects.workload import QUORUM_ANNOTATION, Workload
 from fleet.core.quorum.groups import GroupMembers, QuorumGroup, QuorumKind

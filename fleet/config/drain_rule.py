@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fleet.config import forms
-from fleet.config.reader import Reader
+from fleet.config.document import forms
+from fleet.config.document.reader import Reader
 from fleet.config.selector import selector
 from fleet.core.policy.drain_rule import NO_OWNER, DrainBehaviour, PodRule, PodRuleTerm
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from fleet.config.findings import Caution, Findings, SourcePlace, TooMany
-from fleet.config.fragment import Block, compose
+from fleet.config.document.findings import Caution, Findings, SourcePlace, TooMany
+from fleet.config.document.fragment import Block, compose
+from fleet.config.document.reader import Reader
 from fleet.config.pool import limits, pools
 from fleet.config.quorum import quorums
-from fleet.config.reader import Reader
 from fleet.config.stream import streams, text_of
 from fleet.config.window import freezes
 from fleet.core.policy.policy import Limits, Policy

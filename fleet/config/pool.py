@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
-from msgspec.structs import replace
+from msgspec.structs import fields, replace
 
-from fleet.config import forms
+from fleet.config.document import forms
+from fleet.config.document.reader import Reader
+from fleet.config.document.rule import read_rule
 from fleet.config.drain_rule import rules
 from fleet.config.playbook import mistake_in
-from fleet.config.reader import Reader
 from fleet.config.selector import hidden, selector
 from fleet.config.window import window
-from fleet.core.policy.policy import PLAYBOOKS, DrainRule, Limits, MachineReach, Pool, RebootRule, StageRule
+from fleet.core.policy.policy import PLAYBOOKS, DrainRule, Limits, Pool
 from fleet.core.releases.release import Stream
 from fleet.core.text.paths import expanded
-
-WAYS: dict[str, MachineReach] = {"agent": "agent", "ssh": "ssh", "playbook": "playbook"}
-WAIT_OR_IGNORE: dict[str, Literal["wait", "ignore"]] = {"wait": "wait", "ignore": "ignore"}
-HOLD_OR_EVICT: dict[str, Literal["hold", "evict"]] = {"hold": "hold", "evict": "evict"}
 
 
 class KnownStreams:
@@ -84,17 +80,13 @@ def _rules(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
     """What `defaults` and a pool may both say."""
     windows = tuple(window(each) for each in reader.blocks("windows"))
     return replace(
-        base,
+        read_rule(reader, base),
         stream=reader.value("stream", known.stream, base.stream),
         limits=limits(reader.block("limits"), base.limits),
         drain=_drain(reader.block("drain"), base.drain),
-        stage=_stage(reader.block("stage"), base.stage),
-        reboot=_reboot(reader.block("reboot"), base.reboot),
-        soak_seconds=reader.value("soak", forms.seconds(0), base.soak_seconds),
-        canaries=reader.value("canaries", forms.count(0), base.canaries),
-        failure_limit=reader.value("failure_limit", forms.FAILURES, base.failure_limit),
+        stage=read_rule(reader.block("stage"), base.stage),
+        reboot=read_rule(reader.block("reboot"), base.reboot),
         windows=windows if reader.has("windows") else base.windows,
-        reach=reader.value("reach", forms.choice(WAYS), base.reach),
         source=reader.value("source", forms.SOURCE, base.source),
         playbooks=playbooks(reader, base.playbooks),
     )
@@ -116,39 +108,14 @@ def playbooks(reader: Reader, base: dict[str, str]) -> dict[str, str]:
 
 
 def limits(reader: Reader, base: Limits) -> Limits:
-    found = Limits(
-        max_unavailable=reader.value("max_unavailable", forms.AMOUNT, base.max_unavailable),
-        per_zone=reader.value("per_zone", forms.AMOUNT, base.per_zone),
-        per_site=reader.value("per_site", forms.AMOUNT, base.per_site),
-        per_cluster=reader.value("per_cluster", forms.AMOUNT, base.per_cluster),
-    )
-    for key in ("max_unavailable", "per_zone", "per_site", "per_cluster"):
-        amount = getattr(found, key)
-        if reader.has(key) and amount is not None and amount.number == 0:
-            reader.caution(f"{amount} lets no node start", key)
+    """Reads how many nodes may be out at once, and warns of a limit that lets no node start."""
+    found = read_rule(reader, base)
+    for field in fields(found):
+        amount = getattr(found, field.name)
+        if reader.has(field.name) and amount is not None and amount.number == 0:
+            reader.caution(f"{amount} lets no node start", field.name)
     return found
 
 
 def _drain(reader: Reader, base: DrainRule) -> DrainRule:
-    choice = forms.choice(HOLD_OR_EVICT)
-    return DrainRule(
-        unmanaged=reader.value("unmanaged", choice, base.unmanaged),
-        local_data=reader.value("local_data", choice, base.local_data),
-        host_path=reader.value("host_path", choice, base.host_path),
-        no_room=reader.value("no_room", choice, base.no_room),
-        volumes=reader.value("volumes", forms.choice(WAIT_OR_IGNORE), base.volumes),
-        grace_seconds=reader.value("grace", forms.GRACE, base.grace_seconds),
-        timeout_seconds=reader.value("timeout", forms.seconds(1), base.timeout_seconds),
-        rules=rules(reader, base.rules),
-    )
-
-
-def _stage(reader: Reader, base: StageRule) -> StageRule:
-    return StageRule(
-        concurrency=reader.value("concurrency", forms.count(1), base.concurrency),
-        timeout_seconds=reader.value("timeout", forms.seconds(1), base.timeout_seconds),
-    )
-
-
-def _reboot(reader: Reader, base: RebootRule) -> RebootRule:
-    return RebootRule(timeout_seconds=reader.value("timeout", forms.seconds(1), base.timeout_seconds))
+    return replace(read_rule(reader, base), rules=rules(reader, base.rules))

@@ -7,8 +7,8 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from fleet.config import forms
-from fleet.config.reader import Reader
+from fleet.config.document import forms
+from fleet.config.document.reader import Reader
 from fleet.config.selector import selector
 from fleet.core.quorum.groups import EtcdAccess, GroupMembers, GroupSpread, QuorumGroup, QuorumKind
 from fleet.core.quorum.presets import PRESETS, default_rule

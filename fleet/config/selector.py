@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Literal
 
-from fleet.config.forms import LABEL_KEY, LABEL_TEXT, choice
-from fleet.config.reader import Reader
+from fleet.config.document.forms import LABEL_KEY, LABEL_TEXT, choice
+from fleet.config.document.reader import Reader
 from fleet.core.objects.selector import Requirement, Selector
 from fleet.core.policy.policy import Pool
 

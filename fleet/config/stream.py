@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fleet.config import forms
-from fleet.config.fragment import MOST_BYTES, Block, compose, shown
-from fleet.config.reader import Reader
+from fleet.config.document import forms
+from fleet.config.document.fragment import MOST_BYTES, Block, compose, shown
+from fleet.config.document.reader import Reader
 from fleet.core.releases.kernel import architecture_of
 from fleet.core.releases.release import Release, Stream
 

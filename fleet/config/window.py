@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, time
 
-from fleet.config import forms
-from fleet.config.reader import Reader
+from fleet.config.document import forms
+from fleet.config.document.reader import Reader
 from fleet.core.policy.policy import Freeze, Window
 
 EACH_DAY = tuple(range(7))

@@ -8,7 +8,7 @@ from fleet.core.objects.machine import NAME_MOST
 from fleet.hosts import ownership
 from fleet.hosts.ownership import Claim
 from fleet.machines.errors import MachineError
-from fleet.machines.families import osrelease
+from fleet.machines.families.shared import os_release
 from fleet.machines.host import Host, checked
 
 _SCRIPT = """
@@ -69,7 +69,7 @@ def parse(text: str) -> HostFacts:
         found["machine_id"],
         found.get("kernel", "")[:NAME_MOST],
         found.get("state", "")[:NAME_MOST],
-        osrelease.parse(release).get("PRETTY_NAME", "")[:NAME_MOST],
+        os_release.parse(release).get("PRETTY_NAME", "")[:NAME_MOST],
         ownership.parse(found.get("claim", "")),
         ARCHITECTURES.get(found.get("machine", ""), ""),
     )

@@ -10,7 +10,8 @@ from fleet.hosts import facts, hooks, observation
 from fleet.hosts.inventory.inventory import HostEntry
 from fleet.hosts.record import HostRecord
 from fleet.machines.agent.agent import described, identified
-from fleet.machines.families.detect import detect, family
+from fleet.machines.families.detect import detect
+from fleet.machines.families.registry import connect
 from fleet.machines.host import Host
 
 
@@ -21,5 +22,5 @@ async def survey(record: HostRecord, host: HostEntry, way: Host, told: Mapping[s
     if not unready and host.ready is not None:
         unready = await hooks.ready(host.ready, way, told)
     now = observation.reached(record, found, unready)
-    system = family(await detect(way), way, host.source, host.name)
+    system = connect(await detect(way), way, host.source, host.name)
     return replace(now, machine=described(now.machine, identified(await system.observe()), now.machine.work))

@@ -16,8 +16,9 @@ from fleet.hosts.record import HostRecords
 from fleet.machines.agent.agent import Agent, Pace
 from fleet.machines.agent.boot_log import BootLog
 from fleet.machines.agent.contained import contained
-from fleet.machines.families.detect import detect, family
+from fleet.machines.families.detect import detect
 from fleet.machines.families.family import Family
+from fleet.machines.families.registry import connect
 
 LOG = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ class HostSupervisor:
         await self._stop()
         if self._family is None:
             kind = await detect(self.way)
-            self._family = family(kind, self.way, self.host.source, self.host.name)
+            self._family = connect(kind, self.way, self.host.source, self.host.name)
         self._agent = Agent(self._records.own(self.host.name), self._family, self._pace, BootLog(self.way))
         self._task = asyncio.create_task(self._agent.run())
         self._boot = boot

@@ -18,27 +18,36 @@ from fleet.kube.actions.lease import LeaseClient
 from fleet.kube.actions.machine_log import machine_log
 from fleet.kube.client.clock import Clock
 from fleet.kube.client.credentials import CredentialSource
+from fleet.kube.client.retry import Jitter, random_jitter
 from fleet.kube.client.transport import Transport
 from fleet.kube.objects.permissions import Permission, needed
 from fleet.kube.watch import snapshot
 from fleet.kube.watch.informers import HealthCheck, Informers
 from fleet.kube.watch.snapshot import ClusterReading
 
-PULSE = HealthCheck()
+HEALTH_CHECK = HealthCheck()
 
 
 class KubeCluster:
     """Raises nothing but `FleetError`s. Nothing is read or sent before the first call. Close it."""
 
-    def __init__(self, name: str, source: CredentialSource, clock: Clock, pulse: HealthCheck = PULSE) -> None:
+    def __init__(
+        self,
+        name: str,
+        source: CredentialSource,
+        clock: Clock,
+        health_check: HealthCheck = HEALTH_CHECK,
+        jitter: Jitter = random_jitter,
+    ) -> None:
         self.name = name
         self.transport = Transport(source, clock)
         """For what else is to be asked of the API server."""
         self._clock = clock
-        self._pulse = pulse
+        self._health_check = health_check
+        self._jitter = jitter
         self._verbs = ActionExecutor(self.transport)
         self._lease = LeaseClient(self.transport, clock, name)
-        self._watching: list[Informers] = []
+        self._informers: list[Informers] = []
 
     @property
     def requests(self) -> Counter[RequestKind]:
@@ -48,17 +57,17 @@ class KubeCluster:
     @property
     def missing(self) -> dict[str, str]:
         """Kinds (their resource) that cannot be watched, and why, of those that fleet can live without."""
-        return {resource: why for each in self._watching for resource, why in each.missing.items()}
+        return {resource: why for each in self._informers for resource, why in each.missing.items()}
 
     async def events(self) -> AsyncGenerator[ClusterEvent, None]:
-        watching = Informers(self.name, self.transport, self._clock, self._pulse)
-        self._watching.append(watching)
+        informers = Informers(self.name, self.transport, self._clock, self._health_check, self._jitter)
+        self._informers.append(informers)
         try:
-            async with aclosing(watching.events()) as events:
+            async with aclosing(informers.events()) as events:
                 async for event in events:
                     yield event
         finally:
-            self._watching.remove(watching)
+            self._informers.remove(informers)
 
     async def perform(self, action: AnyAction) -> Outcome:
         return await self._verbs.perform(action)
@@ -88,6 +97,6 @@ class KubeCluster:
         return await access.missing(self.transport, needed(remote))
 
     async def close(self) -> None:
-        for watching in self._watching:
-            watching.close()
+        for each in self._informers:
+            each.close()
         await self.transport.close()

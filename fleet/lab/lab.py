@@ -106,14 +106,14 @@ class Lab:
         for attempt in range(1, _START_TRIES + 1):
             lab = Lab._prepared(directory, binaries, tied, address, hosts or {}, control_planes, version)
             try:
-                lab._start_all(progress)
+                lab.start_all(progress)
             except LabError as error:
-                lab._stop_all()
+                lab.stop_all()
                 if "address already in use" not in str(error) or attempt == _START_TRIES:
                     raise
                 progress("a port was taken by someone else meanwhile; once more with others")
             except BaseException:
-                lab._stop_all()
+                lab.stop_all()
                 raise
             else:
                 return lab
@@ -286,7 +286,7 @@ class Lab:
 
     def down(self, *, keep_files: bool = False) -> None:
         """Stops every program and removes what the lab wrote (not the directory itself if it holds other files)."""
-        self._stop_all()
+        self.stop_all()
         if not keep_files:
             _remove_files(self.directory)
 
@@ -314,7 +314,7 @@ class Lab:
         control_plane.write_files(lab._layout)
         return lab
 
-    def _start_all(self, progress: ReportLine) -> None:
+    def start_all(self, progress: ReportLine) -> None:
         layout = self._layout
         # The first API server by itself: it fills the empty etcd.
         first, *others = layout.api_servers
@@ -339,7 +339,7 @@ class Lab:
             del self._processes[name]
             self._remember()
 
-    def _stop_all(self) -> None:
+    def stop_all(self) -> None:
         """The API servers' clients first, together; then they; then their etcds."""
         layout = self._layout
         for names in (layout.rest, [control_plane.BALANCER], layout.api_servers, layout.etcds):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -11,7 +11,7 @@ from fleet.core.objects.attachment import Attachment
 from fleet.core.objects.budget import Budget
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node, Taint
-from fleet.core.objects.pod import PodRef
+from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.objects.selector import Selector
 from fleet.core.objects.volumes import PersistentVolume
 from fleet.core.objects.workload import Workload
@@ -96,6 +96,10 @@ class ExternalChanges:
         self._kubelets.node_gone(found)
         self._volumes.node_gone(node)
         self._settle()
+
+    def delete_node_kept(self, node: str) -> None:
+        """Somebody deletes the Node object, and a finalizer keeps it."""
+        self._change_node(node, deleting=True)
 
     def forget_node(self, node: str) -> None:
         """Deletes the Node object of a machine that lives on, as a cloud's controller does; its Machine object goes too.
@@ -202,6 +206,21 @@ class ExternalChanges:
     def delete_budget(self, budget: PodRef) -> None:
         self._objects.drop_budget(self._objects.budgets[budget])
         self._disruption.budget_changed(budget)
+        self._settle()
+
+    def add_pod(self, pod: Pod) -> None:
+        """Adds a pod as it is, on the node that it names."""
+        self._objects.put_pod(pod)
+        self._settle()
+
+    def place_pod(self, pod: PodRef, node: str) -> None:
+        """Binds a pod that has no node, as another scheduler does."""
+        self._objects.change_pod(self._objects.pods[pod], node=node)
+        self._settle()
+
+    def annotate_pod(self, pod: PodRef, annotations: Mapping[str, str]) -> None:
+        """Replaces all annotations of a pod."""
+        self._objects.change_pod(self._objects.pods[pod], annotations=dict(annotations))
         self._settle()
 
     def pod_ready(self, pod: PodRef, ready: bool) -> None:

@@ -26,7 +26,7 @@ class Store:
 
     def __init__(self, database: SqlDatabase) -> None:
         """Of a database that is at the newest schema."""
-        self._database = database
+        self.database = database
         self.journal = SqlJournal(database)
         self.checkpoints = Checkpoints(database)
         self.lease = ControllerLease(database)
@@ -65,10 +65,10 @@ class Store:
     @property
     def shown(self) -> str:
         """Where it is, for messages."""
-        return self._database.address.shown
+        return self.database.address.shown
 
     def close(self) -> None:
-        self._database.close()
+        self.database.close()
 
     def __enter__(self) -> Store:
         return self

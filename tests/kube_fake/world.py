@@ -46,12 +46,20 @@ def write_kubeconfig(path: Path, server: str, user: Json | None = None, cluster:
 
 
 @asynccontextmanager
-async def faked(tmp_path: Path, user: Json | None = None) -> AsyncIterator[tuple[ApiServer, KubeCluster]]:
-    """A user's credentials are sent over TLS only."""
+async def faked(
+    tmp_path: Path, user: Json | None = None, clock: QuickClock | None = None
+) -> AsyncIterator[tuple[ApiServer, KubeCluster]]:
+    """A user's credentials are sent over TLS only. Pauses have no jitter."""
     authority = {"certificate-authority": "certificate.pem"} if user else None
     async with ApiServer(tls=self_signed(tmp_path) if user else None) as server:
         kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", server.url, user, authority)
-        cluster = KubeCluster("east", CredentialSource(kubeconfig), QuickClock(), HealthCheck(answer=1.0))
+        cluster = KubeCluster(
+            "east",
+            CredentialSource(kubeconfig),
+            clock or QuickClock(),
+            HealthCheck(answer=1.0),
+            jitter=lambda: 1.0,
+        )
         try:
             yield server, cluster
         finally:

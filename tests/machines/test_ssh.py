@@ -23,7 +23,7 @@ from paramiko import SSHException
 from fleet.core.records.errors import AuthenticationError, UnreachableError
 from fleet.machines.access import SshAccess, SshAddress
 from fleet.machines.errors import MachineError
-from fleet.machines.families import shell
+from fleet.machines.families.shared import shell
 from fleet.machines.host import LostError, read
 from fleet.machines.ssh.host import Limit, Ssh, line
 from fleet.machines.ssh.host_keys import KnownHostKeys, UnknownKeyError, judge, parse

@@ -12,8 +12,8 @@ import pytest
 from msgspec import convert
 
 from fleet.core.releases.release import Release
-from fleet.machines.families.detect import family
 from fleet.machines.families.family import Family
+from fleet.machines.families.registry import connect
 from fleet.machines.job import unit_of
 from tests.playbooks.box import Box, lacking, release
 
@@ -197,7 +197,7 @@ def test_the_commands_are_those_of_the_family(tmp_path: Path, name: str) -> None
         assert box.play("rollback", "1.0").code == 0
         by_playbook = box.ran()
     with made(tmp_path / "own", name) as box:
-        asyncio.run(to_and_fro(family(name, box.sshd.host())))
+        asyncio.run(to_and_fro(connect(name, box.sshd.host())))
         assert by_playbook == box.ran()
 
 
@@ -220,7 +220,7 @@ def test_rpm_ostree_rebases_to_an_image_and_to_a_commit_of_a_branch(tmp_path: Pa
             assert (done.code, box.next(), box.ran()) == (0, "2.0", [["rpm-ostree", *words]]), done.text
             box.save(deployments=now, ran=[])
             asyncio.run(
-                family("rpm-ostree", machine, source).stage(convert(release("2.0"), Release), print, "t")
+                connect("rpm-ostree", machine, source).stage(convert(release("2.0"), Release), print, "t")
             )
             assert (box.next(), box.ran()) == ("2.0", [["rpm-ostree", *words]])
         box.save(deployments=now, ran=[])

@@ -20,8 +20,8 @@ from msgspec import Struct
 
 from fleet.core.releases.release import Release
 from fleet.machines.errors import MachineError
-from fleet.machines.families.detect import family
 from fleet.machines.families.family import Observation
+from fleet.machines.families.registry import connect
 from fleet.machines.host import LostError
 from tests.playbooks.box import PLAYBOOKS
 from tests.unit.machines import recorded
@@ -332,7 +332,7 @@ async def by_family(name: str, text: str) -> Did | None:
 
     box.programs["ostree"] = lambda argv: (0, recorded.OSTREE_VERSIONS, "")
     box.programs[name] = program
-    machine = family(name, box)
+    machine = connect(name, box)
     try:
         seen = await machine.observe()
     except MachineError:

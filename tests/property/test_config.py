@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.config import default_policy_text, loads
-from fleet.config.forms import seconds
+from fleet.config.document.forms import seconds
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import ConfigError
 from fleet.core.text import durations

@@ -80,7 +80,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @settings(deadline=timedelta(seconds=5), max_examples=150)
 @given(told=st.one_of(bent(PLAN), anything))
 def test_a_plan_that_was_changed_in_the_database_is_read_or_refused(store: Store, told: Any) -> None:
-    with store._database.write("plan") as transaction:
+    with store.database.write("plan") as transaction:
         transaction.run("UPDATE plan SET body = ?, summary = ?", [json.dumps(told), json.dumps(told)])
     for ask in (lambda: store.plans.get(SAVED.plan_id).begin(), lambda: store.plans.list()):
         try:

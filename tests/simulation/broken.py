@@ -23,8 +23,9 @@ from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Reboot, Result, Uncordon, Unmark
 from fleet.core.rollout.event import ClusterObject
 from fleet.core.rollout.rollout import Rollout, Run
-from fleet.core.state.agenda import EngineState
+from fleet.core.state.engine_state import EngineState
 from fleet.core.state.gate_cache import GateCache
+from fleet.core.state.index import EngineIndex
 from fleet.core.state.limits import DisruptionLimits, Scope
 from fleet.core.state.quorum_index import QuorumIndex
 from fleet.core.third_parties.notice import Notice
@@ -43,8 +44,7 @@ class Endless(DisruptionLimits):
 
 class WithoutLimits(Engine):
     def __init__(self, sites: Mapping[str, str], rollouts: Iterable[Rollout] = ()) -> None:
-        super().__init__(sites)
-        self._books.limits = Endless()
+        super().__init__(sites, index=EngineIndex(sites, limits=Endless()))
         for rollout in rollouts:
             self.add(rollout)
 
@@ -74,8 +74,7 @@ class WithoutBudgets(Engine):
     views_are: type[ClusterView] = Generous
 
     def __init__(self, sites: Mapping[str, str], rollouts: Iterable[Rollout] = ()) -> None:
-        super().__init__(sites)
-        self._books.state = self._agenda = Deceived(self.views_are)
+        super().__init__(sites, index=EngineIndex(sites, Deceived(self.views_are)))
         for rollout in rollouts:
             self.add(rollout)
 
@@ -144,7 +143,7 @@ class WithoutWindows(Engine):
     def __init__(self, sites: Mapping[str, str], rollouts: Iterable[Rollout] = ()) -> None:
         super().__init__(sites)
         self._gates = Timeless(self.rollouts)
-        self._hindrances = Blockers(self._books, self._gates)
+        self._blockers = Blockers(self._index, self._gates)
         for rollout in rollouts:
             self.add(rollout)
 
@@ -165,7 +164,7 @@ class Reckless(Engine):
 class Hopeless(Engine):
     """Waits for its first canaries, whatever became of them."""
 
-    def _appoint(self, now: datetime) -> None:
+    def _change_canaries(self, now: datetime) -> None:
         pass
 
 
@@ -195,7 +194,7 @@ class Unknowing(QuorumIndex):
 class WithoutQuorums(Engine):
     def __init__(self, sites: Mapping[str, str], rollouts: Iterable[Rollout] = ()) -> None:
         super().__init__(sites)
-        self._agenda.quorums = Unknowing()
+        self._state.quorums = Unknowing()
         for rollout in rollouts:
             self.add(rollout)
 

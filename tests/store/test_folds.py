@@ -135,7 +135,7 @@ def test_what_another_version_has_kept_is_told_by_the_journal(tmp_path: Path) ->
         write(store, ENTRIES)
         keep_all(store)
         for body in ("{}", '{"id": 7}', "nonsense"):
-            with store._database.write("fold") as transaction:
+            with store.database.write("fold") as transaction:
                 transaction.run("UPDATE fold SET body = ?", [body])
             assert told(store) == truth(store)
 

@@ -99,7 +99,7 @@ def test_what_does_not_change_writes_no_row(east: Store, place: str) -> None:
 def test_nothing_is_locked_where_nothing_changes(east: Store, place: str) -> None:
     """While another process writes, a quiet sync goes on."""
     east.inventory.sync(a_fleet(), at=START, source="sync")
-    with Store.open(place, create=False) as other, other._database.write("inventory/east"):
+    with Store.open(place, create=False) as other, other.database.write("inventory/east"):
         assert not east.inventory.sync(a_fleet(), at=at(1), source="sync")
 
 

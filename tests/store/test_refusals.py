@@ -129,7 +129,7 @@ def test_a_new_database_gets_its_mode_though_another_writes_in_that_moment(tmp_p
             if tried == 3:
                 writer.rollback()
 
-        database._connection.set_trace_callback(at)
+        database.connection.set_trace_callback(at)
         database.settle()
         assert tried == 3
     with closing(raw(str(address.path))) as other:

@@ -27,8 +27,9 @@ from fleet.machines.agent.boot_log import BootLog, Log
 from fleet.machines.agent.contained import contained
 from fleet.machines.agent.remote import RemoteAgent
 from fleet.machines.ansible.play import TaskResult, refuse_without
-from fleet.machines.families.detect import detect, family
+from fleet.machines.families.detect import detect
 from fleet.machines.families.family import Family
+from fleet.machines.families.registry import connect
 from fleet.machines.host import Host
 from fleet.system.clock import WallClock
 
@@ -83,7 +84,7 @@ class ByCommands:
         self._node, self._source, self._way = node, source, way
 
     async def system(self) -> Family:
-        return family(await detect(self._way), self._way, self._source, self._node)
+        return connect(await detect(self._way), self._way, self._source, self._node)
 
     async def close(self) -> None:
         await self._way.close()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from msgspec.structs import asdict, fields
 from rich.text import Text
@@ -137,26 +138,45 @@ def needs(status: FleetStatus) -> list[str]:
     return found
 
 
+class Column(NamedTuple):
+    """A column of the table with a row for each node."""
+
+    head: str
+    cell: Callable[[StatusNode, datetime], Cell]
+    """Takes the node and the time of the status. An empty string is shown as a dash."""
+    right: bool = False
+    """Aligned right, as numbers are."""
+
+
+WIDE = (
+    Column("NODE", lambda node, now: node.name),
+    Column("CLUSTER", lambda node, now: node.cluster),
+    Column("SITE", lambda node, now: node.site),
+    Column("ZONE", lambda node, now: node.zone),
+    Column("POOL", lambda node, now: node.pool),
+    Column("STATE", lambda node, now: _state(node)),
+    Column("STEP", lambda node, now: node.step),
+    Column("VERSION", lambda node, now: node.version),
+    Column("STAGED", lambda node, now: node.staged),
+    Column("TARGET", lambda node, now: node.target),
+    Column("KERNEL", lambda node, now: node.kernel),
+    Column("PODS", lambda node, now: str(node.pods), right=True),
+    Column("SINCE", lambda node, now: _since(node, now)),
+    Column("SEEN", lambda node, now: ago(node.last_seen, now)),
+    Column("HELD", lambda node, now: Text("; ".join(node.held))),
+)
+"""The columns of `fleet status -o wide`, from left to right."""
+
+
 def wide(status: FleetStatus) -> Text:
-    """A row for each node."""
-    head = (
-        *("NODE", "CLUSTER", "SITE", "ZONE", "POOL", "STATE", "STEP", "VERSION", "STAGED", "TARGET"),
-        *("KERNEL", "PODS", "SINCE", "SEEN", "HELD"),
-    )
-    rows: list[tuple[Cell, ...]] = [
-        (
-            node.name,
-            *(value or "-" for value in (node.cluster, node.site, node.zone, node.pool)),
-            _state(node),
-            *(value or "-" for value in (node.step, node.version, node.staged, node.target, node.kernel)),
-            str(node.pods),
-            ago(node.since, status.at) if node.since is not None else "-",
-            ago(node.last_seen, status.at),
-            "; ".join(node.held),
-        )
-        for node in status.nodes
-    ]
-    return columns(head, rows, right=(11,))
+    """Returns a row for each node."""
+    head = [column.head for column in WIDE]
+    rows = [[_or_dash(column.cell(node, status.at)) for column in WIDE] for node in status.nodes]
+    return columns(head, rows, right=[index for index, column in enumerate(WIDE) if column.right])
+
+
+def _or_dash(cell: Cell) -> Cell:
+    return cell if cell != "" else "-"
 
 
 def outdated(status: FleetStatus) -> Text:

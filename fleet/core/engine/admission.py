@@ -14,8 +14,8 @@ from fleet.core.policy.treatment import Treatment
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.held import OF_QUORUMS, Held, Reason
 from fleet.core.rollout.rollout import Rollout, Run
-from fleet.core.state.books import EngineIndex
 from fleet.core.state.gate_cache import GateCache, gate_key, group_of
+from fleet.core.state.index import EngineIndex
 from fleet.core.state.wait_queue import WaitKey
 from fleet.core.steps import quorum_work
 
@@ -23,15 +23,15 @@ Blocker = tuple[WaitKey, Held]
 
 
 class Blockers:
-    def __init__(self, books: EngineIndex, gates: GateCache, foretells: bool = False) -> None:
+    def __init__(self, index: EngineIndex, gates: GateCache, foretells: bool = False) -> None:
         """`foretells`: nodes whose drain takes a time that no model can know are held."""
-        self._books = books
+        self._index = index
         self._gates = gates
         self._foretells = foretells
 
     def asks(self, run: Run) -> tuple[str, ...]:
         """Returns the groups of which an eviction on the run's node will be asked for that no budget allows."""
-        view = self._books.state.view(run.node.cluster)
+        view = self._index.state.view(run.node.cluster)
         return tuple(sorted({treated.group for _, treated in self._asked(view, run)}))
 
     def _asked(self, view: ClusterView, run: Run) -> list[tuple[Pod, Treatment]]:
@@ -54,28 +54,28 @@ class Blockers:
 
     def _all(self, rollout: Rollout, run: Run, gate: Held | None, now: datetime) -> Iterator[Blocker]:
         ref = run.node
-        view = self._books.state.view(ref.cluster)
+        view = self._index.state.view(ref.cluster)
         if not view.synced:
-            yield ("node", ref), view.lost
+            yield WaitKey("node", ref), view.lost
             return
         # Where no node can be the next canary, what holds this one comes first: mended, it may be.
         vacant = gate is not None and gate.reason is Reason.NO_CANARY
         if gate and not vacant:
             yield gate_key(rollout, run), gate
         node, machine = view.nodes.get(ref.name), view.machines.get(ref.name)
-        if kept := self._books.kept_by_other(ref, rollout):
-            yield ("node", ref), kept
-        notices = self._books.notices_for(ref, now)
+        if kept := self._index.runs.kept_by_other(ref, rollout):
+            yield WaitKey("node", ref), kept
+        notices = self._index.notices_for(ref, now)
         held = nodes.held(ref.name, run.goal.uid, node, machine, rollout.id, notices, now)
         # The cordon of a run that keeps its slot says no more than that.
         if held and not (kept and held.reason is Reason.OTHER_CORDON):
-            yield ("node", ref), held
+            yield WaitKey("node", ref), held
         if wrong := kubelet_skew.held(view.name, run.release, view.servers):
-            yield ("node", ref), wrong
+            yield WaitKey("node", ref), wrong
         if node is not None and (none := architecture.held(node, run.release)):
-            yield ("node", ref), none
-        if full := self._books.limits.held(ref):
-            yield ("scope", full[0]), full[1]
+            yield WaitKey("node", ref), none
+        if full := self._index.limits.held(ref):
+            yield WaitKey("scope", full[0]), full[1]
         yield from self._of_quorums(rollout, run, now)
         yield from self._of_pods(rollout, run, now)
         if self._foretells:
@@ -85,32 +85,32 @@ class Blockers:
             yield gate_key(rollout, run), gate
 
     def _of_quorums(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Blocker]:
-        quorums = self._books.state.quorums
+        quorums = self._index.state.quorums
         for group in quorums.of(run.node):
             rule = rollout.policy.quorum_rule(group)
             found = quorum.held(group, rule, run.node, quorums.away)
-            found = found or quorum_work.blocked_by_data_format(self._books.state, rollout, run, group, now)
+            found = found or quorum_work.blocked_by_data_format(self._index.state, rollout, run, group, now)
             if found is None:
                 peers = [ref for ref in quorums.nodes(group.name) if self._may_precede(ref, run, group)]
                 found = quorum.order(group, rule, run.node, peers)
             if found is not None:
-                yield ("quorum", group.name, run.node), found
+                yield WaitKey("quorum", (group.name, run.node)), found
 
     def _may_precede(self, ref: NodeRef, run: Run, group: Quorum) -> bool:
         """The other node waits as well, and nothing but its turn keeps it: for any other it would be waited in vain."""
-        rollout = self._books.rollout_of(ref)
+        rollout = self._index.runs.rollout_of(ref)
         other = rollout.runs[ref] if rollout is not None else None
         if rollout is None or other is None or ref == run.node or not other.waiting:
             return False
-        if rollout is not self._books.rollout_of(run.node) or group_of(rollout, other) != group_of(
+        if rollout is not self._index.runs.rollout_of(run.node) or group_of(rollout, other) != group_of(
             rollout, run
         ):
             return False
         # What quorum groups have said of it may be over: they are asked anew.
-        told = self._books.state.held.get(ref, ())
+        told = self._index.state.held.get(ref, ())
         if any(held.passed_over and held.reason not in OF_QUORUMS for held in told):
             return False
-        quorums = self._books.state.quorums
+        quorums = self._index.state.quorums
         for each in quorums.of(ref):
             found = quorum.held(each, rollout.policy.quorum_rule(each), ref, quorums.away)
             if found is not None and (each.name == group.name or found.needs_action):
@@ -119,37 +119,41 @@ class Blockers:
 
     def _of_pods(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Blocker]:
         ref = run.node
-        view = self._books.state.view(ref.cluster)
+        view = self._index.state.view(ref.cluster)
         load = view.drain_demand(ref.name)
         rule = rollout.pool(run).drain
         for pod in load.deleting:
             if stuck := evictable.stuck(pod, now) or evictable.going(pod, rule):
-                yield ("node", ref), stuck
+                yield WaitKey("node", ref), stuck
         for pod, held in load.held(rule):
             several = held.reason is Reason.SEVERAL_BUDGETS
-            yield ("budgets", ref.cluster, pod.namespace) if several else ("node", ref), held
+            key = WaitKey("budgets", (ref.cluster, pod.namespace)) if several else WaitKey("node", ref)
+            yield key, held
         for group in sorted({treated.group for _, treated in self._asked(view, run)}):
-            if other := self._books.operator_requests.other_node(ref, group):
-                yield ("asked", ref.cluster, group), Held(Reason.ASK_TURN, group, {"node": other.name})
+            if other := self._index.operator_requests.other_node(ref, group):
+                yield (
+                    WaitKey("operator", (ref.cluster, group)),
+                    Held(Reason.ASK_TURN, group, {"node": other.name}),
+                )
         for budget_ref, (count, pod) in load.needs(view.budgets).items():
             if together := capacity.together(ref.name, view, budget_ref, count):
-                yield self._books.pinned_key(ref), together
-            free = self._books.free_evictions(budget_ref, view)
+                yield self._index.wakeups.pinned_key(ref), together
+            free = self._index.wakeups.free_evictions(budget_ref, view)
             if found := budgets.asked(view, budget_ref, pod, free, count, now):
-                yield ("budget", ref.cluster, budget_ref), found
+                yield WaitKey("budget", (ref.cluster, budget_ref)), found
         if rule.no_room == "evict":
             return
-        in_work = self._books.in_work(ref.cluster)
+        in_work = self._index.wakeups.in_work(ref.cluster)
         if lacking := capacity.held(ref.name, load.moving, view.capacity, in_work):
-            yield self._books.room_key(ref, lacking), lacking
+            yield self._index.wakeups.capacity_key(ref, lacking), lacking
 
     def _of_time(self, rollout: Rollout, run: Run) -> Iterator[Blocker]:
         """Pods whose drain takes as long as their operator, or they themselves, take."""
         ref = run.node
-        view = self._books.state.view(ref.cluster)
+        view = self._index.state.view(ref.cluster)
         seconds = rollout.pool(run).drain.timeout_seconds
         for pod, treated in (*self._asked(view, run), *view.drain_demand(ref.name).left_to_end()):
-            yield ("node", ref), _unknown(ref.name, pod, treated, seconds)
+            yield WaitKey("node", ref), _unknown(ref.name, pod, treated, seconds)
 
 
 def _unknown(node: str, pod: Pod, treated: Treatment, seconds: int) -> Held:

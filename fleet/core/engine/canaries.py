@@ -20,8 +20,8 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import AWAY, Held, Reason
 from fleet.core.rollout.rollout import Rollout, RolloutState, Run
 from fleet.core.rollout.steps import Step
-from fleet.core.state.books import EngineIndex
 from fleet.core.state.gate_cache import HeldParams
+from fleet.core.state.index import EngineIndex
 
 REPLACEMENT_DELAY = timedelta(minutes=5)
 """For so long an open canary is held by what does not pass by itself, without a break, before another takes its place.
@@ -46,12 +46,10 @@ class CanaryChange(NamedTuple):
 
 
 class Canaries:
-    def __init__(
-        self, books: EngineIndex, hindrances: Blockers, vacancies: dict[PoolKey, HeldParams]
-    ) -> None:
+    def __init__(self, index: EngineIndex, blockers: Blockers, vacancies: dict[PoolKey, HeldParams]) -> None:
         """`vacancies` is filled here, and read by the gates."""
-        self._books = books
-        self._hindrances = hindrances
+        self._index = index
+        self._blockers = blockers
         self._vacancies = vacancies
         self._stuck: dict[NodeRef, datetime] = {}
         """Open canaries that are held by what does not pass by itself: since when."""
@@ -99,7 +97,7 @@ class Canaries:
 
     def due(self, now: datetime) -> Iterator[CanaryChange]:
         """What has to change now. Each change is to be made before the next one is asked for."""
-        for rollout in list(self._books.rollouts.values()):
+        for rollout in list(self._index.runs.rollouts.values()):
             if rollout.required and rollout.active and rollout.state is RolloutState.RUNNING:
                 yield from self._step_down(rollout, now)
                 yield from self._succeed(rollout, now)
@@ -113,7 +111,7 @@ class Canaries:
                 continue
             end = self._stuck.setdefault(ref, now) + REPLACEMENT_DELAY
             if now < end:
-                self._books.state.wake_at(ref, end)
+                self._index.state.timers.wake_at(ref, end)
                 continue
             pool = (rollout.id, run.goal.pool)
             if not self._may_look(pool, now):
@@ -140,9 +138,9 @@ class Canaries:
         if heard == self._heard:
             return False
         if now < at + RECHECK_DELAY:
-            rollout = self._books.rollouts[pool[0]]
+            rollout = self._index.runs.rollouts[pool[0]]
             ref = next(run.node for run in rollout.runs.values() if run.goal.pool == pool[1])
-            self._books.state.wake_at(ref, at + RECHECK_DELAY)
+            self._index.state.timers.wake_at(ref, at + RECHECK_DELAY)
             return False
         return True
 
@@ -153,17 +151,17 @@ class Canaries:
                 yield run.node
 
     def _rank(self, ref: NodeRef) -> tuple[bool, bool, float, NodeRef]:
-        agenda = self._books.state
-        notices = agenda.view(ref.cluster).notices(ref.name)
+        state = self._index.state
+        notices = state.view(ref.cluster).notices(ref.name)
         may_go = any(not each.holds for each in notices)
-        leads = any(group.leader in group.on(ref) for group in agenda.quorums.of(ref))
-        return may_go, leads, self._books.reservations.pressure(agenda.view(ref.cluster), ref.name), ref
+        leads = any(group.leader in group.on(ref) for group in state.quorums.of(ref))
+        return may_go, leads, self._index.reservations.pressure(state.view(ref.cluster), ref.name), ref
 
     def _holds(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
         """What keeps the node from going and does not pass by itself. A cluster that is unreachable may be for days."""
-        if self._books.rollout_of(run.node) is not rollout:
+        if self._index.runs.rollout_of(run.node) is not rollout:
             return Held(Reason.OTHER_ROLLOUT, run.node.name, {"by": "another"})
-        found = self._hindrances.own(rollout, run, now)
+        found = self._blockers.own(rollout, run, now)
         stays = [held for held in found if held.passed_over or held.reason in AWAY]
         return min(stays, key=lambda held: held.reason is Reason.LENGTH_UNKNOWN, default=None)
 
@@ -172,7 +170,7 @@ class Canaries:
 
     def _may_change(self, ref: NodeRef) -> bool:
         """Another node may take the place of this canary once its time has run out."""
-        rollout = self._books.rollout_of(ref)
+        rollout = self._index.runs.rollout_of(ref)
         if rollout is None or not rollout.active or rollout.state is not RolloutState.RUNNING:
             return False
         return (rollout.id, rollout.runs[ref].goal.pool) not in self._vacancies

@@ -27,9 +27,11 @@ from fleet.core.rollout.action import AnyAction, Mark, Result
 from fleet.core.rollout.event import ClusterEvent
 from fleet.core.rollout.rollout import Rollout, RolloutState, Run
 from fleet.core.rollout.steps import DRAINED, Step, StepResult
-from fleet.core.state.books import EngineIndex
+from fleet.core.state.engine_state import EngineState
 from fleet.core.state.gate_cache import GateCache, HeldParams
-from fleet.core.steps.common import backoff, has_our_marks
+from fleet.core.state.index import EngineIndex
+from fleet.core.state.wait_queue import WaitKey
+from fleet.core.steps.context import StepContext, has_our_marks
 from fleet.core.steps.dispatch import advance
 from fleet.core.steps.finish import clean_up
 
@@ -53,54 +55,58 @@ class Engine:
         views: Mapping[str, ClusterView] | None = None,
         salt: str = "",
         foretells: bool = False,
+        index: EngineIndex | None = None,
     ) -> None:
-        """`sites`: of each cluster. `views`: what another engine has been told already; it is to be thrown away.
-        `salt`: ends the ids of its actions, and of no other controller's. `foretells`: what it decides is a plan on a
-        model, so nodes whose drain no model can know are held."""
-        self._books = EngineIndex(sites, views, salt)
-        self._agenda = self._books.state
-        self._queue = self._books.queue
-        self._staging = Staging(self._books)
-        self._untidy: dict[str, dict[NodeRef, None]] = {}
+        """`sites`: the site of each cluster.
+
+        `views`: what another engine has been told already; that engine is to be thrown away. `salt` ends the ids of the
+        engine's actions, and of no other controller's. `foretells`: what the engine decides is a plan on a model, so nodes
+        whose drain no model can know are held. `index`: its indexes, if not those of `sites`, `views` and `salt`.
+        """
+        self._index = index or EngineIndex(sites, EngineState(salt, views))
+        self._state = self._index.state
+        self._queue = self._index.queue
+        self._staging = Staging(self._index)
+        self._needs_cleanup: dict[str, dict[NodeRef, None]] = {}
         """Ended runs on whose nodes something of ours may be left, by rollout."""
         vacancies: dict[PoolKey, HeldParams] = {}
-        self._gates = GateCache(self._books.rollouts, vacancies)
-        self._hindrances = Blockers(self._books, self._gates, foretells)
-        self._canaries = Canaries(self._books, self._hindrances, vacancies)
+        self._gates = GateCache(self._index.runs.rollouts, vacancies)
+        self._blockers = Blockers(self._index, self._gates, foretells)
+        self._canaries = Canaries(self._index, self._blockers, vacancies)
         for rollout in rollouts:
             self.add(rollout)
 
     @property
     def rollouts(self) -> Mapping[str, Rollout]:
-        return self._books.rollouts
+        return self._index.runs.rollouts
 
     @property
     def idle(self) -> bool:
         """Nothing is left to do or to tidy for any rollout."""
         return not any(rollout.active for rollout in self.rollouts.values()) and not any(
-            self._untidy.values()
+            self._needs_cleanup.values()
         )
 
     @property
     def timed(self) -> bool:
         """A closed window, a freeze, a canary's time to be able to go, a voter's proof: time alone will change something."""
-        return self._gates.timed or self._canaries.waits or bool(self._agenda.quorums.awaiting_upgraded)
+        return self._gates.timed or self._canaries.waits or bool(self._state.quorums.awaiting_upgraded)
 
     @property
     def views(self) -> Mapping[str, ClusterView]:
-        return self._agenda.views
+        return self._state.views
 
     def rollout_of(self, ref: NodeRef) -> Rollout | None:
         """The rollout that the node is in."""
-        return self._books.rollout_of(ref)
+        return self._index.runs.rollout_of(ref)
 
     def pressure(self, ref: NodeRef) -> float:
         """The most work left per unit of allowance among the budgets of the node's pods."""
-        return self._books.reservations.pressure(self._agenda.view(ref.cluster), ref.name)
+        return self._index.reservations.pressure(self._state.view(ref.cluster), ref.name)
 
     def absences(self, ref: NodeRef) -> tuple[quorum.GroupWithoutNode, ...]:
         """What its quorum groups are without the node, as they are now."""
-        groups = self._agenda.quorums.of(ref)
+        groups = self._state.quorums.of(ref)
         policy = rollout.policy if (rollout := self.rollout_of(ref)) is not None else Policy()
         found = (quorum.group_without(group, policy.quorum_rule(group), ref) for group in groups)
         return tuple(each for each in found if each is not None)
@@ -113,14 +119,14 @@ class Engine:
         """
         for ident in list(rollout.intents):
             rollout.add_outcome(ident, Result.UNKNOWN)
-        self._books.add(rollout)
+        self._index.add(rollout)
         self._staging.add(rollout)
         self._gates.add(rollout)
-        self._untidy[rollout.id] = {run.node: None for run in rollout.runs.values() if run.ended}
+        self._needs_cleanup[rollout.id] = {run.node: None for run in rollout.runs.values() if run.ended}
 
     def observe(self, event: ClusterEvent, now: datetime) -> None:
         self._canaries.hear()
-        self._books.observe(event, now)
+        self._index.observe(event, now)
 
     def command(self, record: JournalRecord, at: datetime, actor: str) -> None:
         """A person's word, as it stands in the journal. Raises KeyError for a rollout that is not known."""
@@ -128,41 +134,41 @@ class Engine:
         rollout.apply(record, at, actor)
         self._canaries.hear()
         for ref in rollout.runs:
-            self._agenda.mark_dirty(ref)
+            self._state.mark_dirty(ref)
         if record.kind == "release":
             ref = NodeRef.parse(record.node)
             if rollout.runs[ref].ended:
-                self._untidy[rollout.id][ref] = None
-            self._books.released(ref)
+                self._needs_cleanup[rollout.id][ref] = None
+            self._index.released(ref)
 
     def decide(self, now: datetime) -> Decision:
         """What is to be done now."""
-        agenda = self._agenda
-        agenda.log, agenda.changed = [], {}
-        if agenda.wake_due(now):
+        state = self._state
+        state.log, state.changed = [], {}
+        if state.wake_due(now):
             self._canaries.hear()
-        self._go_on(now)
+        self._advance_runs(now)
         self._begin(now)
-        while agenda.dirty:
-            self._go_on(now)
+        while state.dirty:
+            self._advance_runs(now)
             self._begin(now)
         self._end(now)
-        actions = tuple(item for item in agenda.log if not isinstance(item, JournalRecord))
-        return Decision(tuple(agenda.log), actions, agenda.changed, self._wake(now))
+        actions = tuple(item for item in state.log if not isinstance(item, JournalRecord))
+        return Decision(tuple(state.log), actions, state.changed, self._wake(now))
 
     def why(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
         """All that stands between the node and its next step, what must come first first."""
-        rollout = self._books.rollout_of(ref)
+        rollout = self._index.runs.rollout_of(ref)
         if rollout is None:
             return ()
         run = rollout.runs[ref]
         if not run.waiting:
-            return self._agenda.held.get(ref, ())
-        found = list(self._agenda.held.get(ref, ())) if run.step is Step.STAGE else []
-        for _, held in self._hindrances.all(rollout, run, now):
+            return self._state.held.get(ref, ())
+        found = list(self._state.held.get(ref, ())) if run.step is Step.STAGE else []
+        for _, held in self._blockers.all(rollout, run, now):
             if held not in found:
                 found.append(held)
-        unmarked = self._unmarked(rollout, run)
+        unmarked = self._unmarked(rollout, run, now)
         if run.step is Step.PENDING and not found:
             found.append(self._staging.turn(rollout, run))
         if run.step is Step.STAGED and not found:
@@ -172,10 +178,10 @@ class Engine:
 
     def lasting(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
         """Returns what keeps a waiting node itself from going until an operator acts, whatever its gate says."""
-        rollout = self._books.rollout_of(ref)
+        rollout = self._index.runs.rollout_of(ref)
         if rollout is None or not rollout.runs[ref].waiting:
             return ()
-        found = self._hindrances.own(rollout, rollout.runs[ref], now)
+        found = self._blockers.own(rollout, rollout.runs[ref], now)
         return tuple(held for held in found if held.needs_action)
 
     def canaries(self, ident: str, pool: str, count: int, now: datetime) -> list[NodeRef]:
@@ -185,26 +191,27 @@ class Engine:
     def _begin(self, now: datetime) -> None:
         """What may begin now. A run that goes on may let others begin, and the other way round."""
         self._halt(now)
-        self._appoint(now)
+        self._change_canaries(now)
         for key in self._gates.look(now):
             self._queue.open(key)
         self._begin_staging(now)
         self._begin_slots(now)
 
-    def _go_on(self, now: datetime) -> None:
+    def _advance_runs(self, now: datetime) -> None:
         """Takes every run that something has happened to as far as it goes."""
-        while self._agenda.dirty:
-            ref = next(iter(self._agenda.dirty))
-            del self._agenda.dirty[ref]
-            rollout = self._books.rollout_of(ref)
+        while self._state.dirty:
+            ref = next(iter(self._state.dirty))
+            del self._state.dirty[ref]
+            rollout = self._index.runs.rollout_of(ref)
             if rollout is None:
                 continue
             run = rollout.runs[ref]
             if rollout.state is RolloutState.ABORTED and (run.waiting or run.step in DRAINED):
-                self._turn(rollout, run, StepResult.CANCELLED, now, why=f"aborted by {rollout.state_by}")
-            elif answer := advance(self._agenda, rollout, run, now):
-                turn, detail = answer
-                self._turn(rollout, run, turn, now, **detail)
+                self._finish_step(
+                    rollout, run, StepResult.CANCELLED, now, why=f"aborted by {rollout.state_by}"
+                )
+            elif end := advance(self._state, rollout, run, now):
+                self._finish_step(rollout, run, end.result, now, **end.detail)
             else:
                 self._mark(rollout, run, now)
                 self._wait(rollout, run, now)
@@ -214,109 +221,112 @@ class Engine:
         if run.step is Step.PENDING:
             self._staging.look_again(run.node)
         elif run.step is Step.STAGED:
-            hindrance = self._hindrances.first(rollout, run, now)
-            place = self._books.limits.limit_group(run.node)
-            if hindrance is None or not self._queue.waits(run.node, hindrance[0], place):
-                start = ("start", rollout.id)
+            blocker = self._blockers.first(rollout, run, now)
+            place = self._index.limits.limit_group(run.node)
+            if blocker is None or not self._queue.waits(run.node, blocker[0], place):
+                start = WaitKey("start", rollout.id)
                 self._queue.put(run.node, start, place, *self._urgency(run))
                 self._queue.open(start)
 
-    def _unmarked(self, rollout: Rollout, run: Run) -> tuple[Held, ...]:
-        """That the node has no taint keeps nobody from anything: evicted pods may land there and move twice."""
-        node = self._agenda.node(run.node)
+    def _unmarked(self, rollout: Rollout, run: Run, now: datetime) -> tuple[Held, ...]:
+        """Returns why a waiting node has no taint yet. That holds nobody: evicted pods may land there and move twice."""
+        node = self._state.node(run.node)
         if node is None or has_our_marks(node, rollout):
             return ()
-        held = backoff(self._agenda, run, "mark")
+        held = StepContext(self._state, rollout, run, node, now).backoff("mark")
         return (held,) if held is not None else ()
 
     def _mark(self, rollout: Rollout, run: Run, now: datetime) -> None:
-        node = self._agenda.node(run.node)
-        if (
-            run.waiting
-            and rollout.state is RolloutState.RUNNING
-            and node is not None
-            and node.uid == run.goal.uid
-            and self._agenda.view(run.node.cluster).synced
-            and not has_our_marks(node, rollout)
-            and self._agenda.may_issue(run.node, "mark", now)
-        ):
-            ident = self._agenda.next_id(rollout)
-            self._agenda.issue(rollout, Mark(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
+        """Asks for the taint of nodes that wait, where the node lacks it."""
+        if not run.waiting or rollout.state is not RolloutState.RUNNING:
+            return
+        node = self._state.node(run.node)
+        if node is None or node.uid != run.goal.uid or has_our_marks(node, rollout):
+            return
+        if not self._state.view(run.node.cluster).synced:
+            return
+        context = StepContext(self._state, rollout, run, node, now)
+        if context.may_issue("mark"):
+            context.issue(Mark)
 
-    def _turn(self, rollout: Rollout, run: Run, turn: StepResult, now: datetime, **detail: object) -> None:
-        after = self._agenda.finish_step(rollout, run, turn, now, **detail)
+    def _finish_step(
+        self, rollout: Rollout, run: Run, result: StepResult, now: datetime, **detail: object
+    ) -> None:
+        after = self._state.finish_step(rollout, run, result, now, **detail)
         self._staging.turned(rollout, run, after)
-        self._books.step_changed(after)
+        self._index.step_changed(after)
         if after.ended:
-            self._untidy[rollout.id][run.node] = None
+            self._needs_cleanup[rollout.id][run.node] = None
 
     def _halt(self, now: datetime) -> None:
         """Too many failures that nobody has looked at: a person decides."""
         for rollout in self.rollouts.values():
             if rollout.state is RolloutState.RUNNING and rollout.active and (why := gates.failures(rollout)):
-                self._agenda.decide(rollout, "halt", now, why=why)
+                self._state.decide(rollout, "halt", now, why=why)
 
-    def _appoint(self, now: datetime) -> None:
+    def _change_canaries(self, now: datetime) -> None:
         """Another node takes the place of a canary that did not get there, or cannot go."""
         for rollout, ref, canary, why in self._canaries.due(now):
             kind = "canary" if canary else "no-canary"
-            self._agenda.decide(rollout, kind, now, node=ref, why=why)
+            self._state.decide(rollout, kind, now, node=ref, why=why)
             self._staging.regrouped(rollout, rollout.runs[ref])
             self._gates.add(rollout)
-            self._agenda.mark_dirty(ref)
+            self._state.mark_dirty(ref)
 
     def _begin_staging(self, now: datetime) -> None:
         """Images are written ahead of a window, but never before the canaries have proven the release."""
         while (run := self._staging.next(now)) is not None:
-            self._turn(self.rollouts[self._staging.rollout(run)], run, StepResult.BEGIN, now)
+            self._finish_step(self.rollouts[self._staging.rollout(run)], run, StepResult.BEGIN, now)
 
     def _begin_slots(self, now: datetime) -> None:
-        """Gives slots to the runs whose hindrance has changed, best first, until it hinders again."""
-        queue, occupancy = self._queue, self._books.limits
+        """Gives slots to the runs whose blocker has changed, best first, until it hinders again."""
+        queue, limits = self._queue, self._index.limits
         while (key := queue.opened()) is not None:
             taken = queue.pop(key)
             if taken is None:
                 continue
             ref = taken.ref
-            rollout = self._books.rollout_of(ref)
+            rollout = self._index.runs.rollout_of(ref)
             if rollout is None or rollout.runs[ref].step is not Step.STAGED:
                 queue.ack(taken)
                 continue
             run = rollout.runs[ref]
-            hindrance = self._hindrances.first(rollout, run, now)
-            if hindrance is None:
+            blocker = self._blockers.first(rollout, run, now)
+            if blocker is None:
                 queue.ack(taken)
-                asks = self._hindrances.asks(run)
-                self._turn(rollout, run, StepResult.BEGIN, now, **({"asks": list(asks)} if asks else {}))
+                asks = self._blockers.asks(run)
+                self._finish_step(
+                    rollout, run, StepResult.BEGIN, now, **({"asks": list(asks)} if asks else {})
+                )
                 continue
-            by, held = hindrance
-            before = self._agenda.held.get(ref)
-            self._agenda.hold(ref, held, *self._unmarked(rollout, run))
+            by, held = blocker
+            before = self._state.held.get(ref)
+            self._state.hold(ref, held, *self._unmarked(rollout, run, now))
             if held.passed_over and (before or ())[:1] != (held,):
-                self._books.open_quorums(ref)
-            queue.requeue(taken, by, occupancy.limit_group(ref), *self._urgency(run))
+                self._index.wakeups.open_quorums(ref)
+            queue.requeue(taken, by, limits.limit_group(ref), *self._urgency(run))
             if by == key:
                 queue.close(key)
 
     def _urgency(self, run: Run) -> tuple[float, int]:
         """Who is asked first: by the most work left per unit of allowance, then by the plan's order."""
-        view = self._agenda.view(run.node.cluster)
-        pressure = self._books.reservations.pressure(view, run.node.name)
-        return pressure + run.goal.urgency, self._books.order(run.node)
+        view = self._state.view(run.node.cluster)
+        pressure = self._index.reservations.pressure(view, run.node.name)
+        return pressure + run.goal.urgency, self._index.runs.order(run.node)
 
     def _end(self, now: datetime) -> None:
         """Tidies after ended runs, and finishes rollouts of which nothing is left to do."""
         for rollout in self.rollouts.values():
-            untidy = self._untidy[rollout.id]
+            untidy = self._needs_cleanup[rollout.id]
             for ref in list(untidy):
-                if clean_up(self._agenda, rollout, rollout.runs[ref], now):
+                if clean_up(self._state, rollout, rollout.runs[ref], now):
                     del untidy[ref]
                     if ref in rollout.needs_cleanup:
-                        self._agenda.cleaned_up(rollout, ref, now)
+                        self._state.decide(rollout, "tidied", now, node=ref)
             if rollout.active and not rollout.remaining and not untidy and not rollout.intents:
-                self._agenda.decide(rollout, "finish", now)
+                self._state.decide(rollout, "finish", now)
                 self._gates.end(rollout)
 
     def _wake(self, now: datetime) -> datetime | None:
-        moments = (self._agenda.next_wake, self._gates.opens(now))
+        moments = (self._state.timers.next_wake, self._gates.opens(now))
         return min((moment for moment in moments if moment is not None), default=None)

@@ -9,13 +9,13 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held, Reason
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import Step
-from fleet.core.state.books import EngineIndex
 from fleet.core.state.gate_cache import GateGroup, group_of
+from fleet.core.state.index import EngineIndex
 
 
 class Staging:
-    def __init__(self, books: EngineIndex) -> None:
-        self._books = books
+    def __init__(self, index: EngineIndex) -> None:
+        self._index = index
         self._waiting: dict[GateGroup, list[NodeRef]] = {}
         """In reverse order: the next one is the last."""
         self._set_aside: dict[NodeRef, GateGroup] = {}
@@ -49,7 +49,7 @@ class Staging:
 
     def rollout(self, run: Run) -> str:
         """The rollout that `next` found the run in."""
-        found = self._books.rollout_of(run.node)
+        found = self._index.runs.rollout_of(run.node)
         if found is None:
             raise KeyError(run.node)
         return found.id
@@ -57,7 +57,7 @@ class Staging:
     def next(self, now: datetime) -> Run | None:
         """A run that may begin to stage; None while none may."""
         for group, waiting in self._waiting.items():
-            rollout = self._books.rollouts[group[0]]
+            rollout = self._index.runs.rollouts[group[0]]
             while waiting:
                 run = rollout.runs[waiting[-1]]
                 if group_of(rollout, run) != group:
@@ -70,7 +70,7 @@ class Staging:
                 if run.step is not Step.PENDING:
                     continue
                 if held := self._held(rollout, run, now):
-                    self._books.state.hold(run.node, held)
+                    self._index.state.hold(run.node, held)
                     self._set_aside[run.node] = group
                     continue
                 return run
@@ -88,12 +88,12 @@ class Staging:
 
     def _held(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
         ref = run.node
-        view = self._books.state.view(ref.cluster)
+        view = self._index.state.view(ref.cluster)
         if not view.synced:
             return view.lost
         node, machine = view.nodes.get(ref.name), view.machines.get(ref.name)
         found = nodes.held(
-            ref.name, run.goal.uid, node, machine, rollout.id, self._books.notices_for(ref, now), now
+            ref.name, run.goal.uid, node, machine, rollout.id, self._index.notices_for(ref, now), now
         )
         found = found or kubelet_skew.held(view.name, run.release, view.servers)
         return found or (architecture.held(node, run.release) if node is not None else None)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime, time
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from fleet.core.objects.node import SITE_LABEL, Node
 from fleet.core.objects.selector import Selector
@@ -13,6 +13,9 @@ from fleet.core.policy.drain_rule import PodRule
 from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, QuorumRule
 from fleet.core.releases.release import Release, Stream, is_release
+
+AtLeastOne = Annotated[int, Meta(extra={"least": 1})]
+"""Of a policy's key: `fleet.config.document.rule` refuses less. Not a bound of the JSON schema."""
 
 
 class Amount(Struct, frozen=True):
@@ -53,20 +56,20 @@ class DrainRule(Struct, frozen=True):
     """Volumes of pods that have left, and that are still attached to the node."""
     grace_seconds: int | None = None
     """None: each pod's own."""
-    timeout_seconds: int = 3600
+    timeout_seconds: AtLeastOne = 3600
     """A drain that takes longer fails, and its node is given back."""
     rules: tuple[PodRule, ...] = ()
     """For single pods: the first that matches."""
 
 
 class StageRule(Struct, frozen=True):
-    concurrency: int = 10
+    concurrency: AtLeastOne = 10
     """Machines that write the new image at once."""
-    timeout_seconds: int = 1800
+    timeout_seconds: AtLeastOne = 1800
 
 
 class RebootRule(Struct, frozen=True):
-    timeout_seconds: int = 900
+    timeout_seconds: AtLeastOne = 900
     """From the reboot until the node is Ready again on its new boot."""
 
 

@@ -30,7 +30,7 @@ class Result(StrEnum):
     """No answer: it may or may not have happened. Look again before doing anything."""
 
 
-class Action(Struct, frozen=True, gc=False, kw_only=True, tag_field="kind"):
+class Action(Struct, frozen=True, gc=False, tag_field="kind"):
     id: str
     """Unique in the journal, and deterministic: rollout, node, attempt, kind and a counter."""
     rollout: str

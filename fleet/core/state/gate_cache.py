@@ -31,7 +31,7 @@ def group_of(rollout: Rollout, run: Run) -> GateGroup:
 
 def gate_key(rollout: Rollout, run: Run) -> WaitKey:
     """What opens with the run's gate."""
-    return ("gate", *group_of(rollout, run))
+    return WaitKey("gate", group_of(rollout, run))
 
 
 class GateCache:
@@ -96,7 +96,7 @@ class GateCache:
                     before = self._found.get(group)
                     self._found[group] = self.ask(rollout, rollout.runs[ref], now)
                     if before is not None and self._found[group] is None:
-                        yield ("gate", *group)
+                        yield WaitKey("gate", group)
 
     def opens(self, now: datetime) -> datetime | None:
         """When the first window opens, or freeze ends, that is waited for."""

@@ -42,7 +42,7 @@ class QuorumIndex:
             self._on[ref].pop(name, None)
         self._groups.pop(name, None)
 
-    def mark(self, ref: NodeRef, away: bool) -> None:
+    def set_away(self, ref: NodeRef, away: bool) -> None:
         if away:
             self.away.add(ref)
         else:

@@ -1,48 +1,62 @@
-"""Runs that wait for something, each under the one thing that held it last, best first.
+"""Runs that wait for something, each under the one key that held it last, best first.
 
-Only when that thing changes are its waiters looked at again, and only as many as it lets through: the cost of an
-event does not grow with the number of waiting nodes.
+Only when a key opens are its waiters looked at again, and only as many as it lets through: the cost of an event does not
+grow with the number of waiting nodes.
 
-Waiters under one key that count for the same limits stand on one shelf. When a budget opens while such a limit is
-full, its first waiter speaks for the shelf: from then on the whole shelf waits for the limit, beside all others that
-do, and none of them has to be asked.
+Waiters under one key that count for the same limits are one `WaitGroup`. When a budget opens while such a limit is full,
+its first waiter speaks for the group: from then on the whole group waits for the limit, beside all others that do, and
+none of them has to be asked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from heapq import heappop, heappush
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from fleet.core.objects.node import NodeRef
 
-WaitKey = tuple[Hashable, ...]
-QueueEntry = tuple[float, int, NodeRef]
-"""Sorts as it is to be served."""
+WaitKind = Literal[
+    "node", "scope", "budget", "budgets", "operator", "quorum", "capacity", "pinned", "gate", "start"
+]
+"""What can be waited for: a change of the node itself, of a limit's scope, of one budget, of a namespace's budgets, another
+node of an operator's group, a quorum group, free capacity, another node or budget for pinned pods, a gate, or the first
+look at a run."""
+GROUP_KINDS: frozenset[WaitKind] = frozenset({"budget", "scope"})
+"""Kinds of keys whose waiters lack nothing else that a limit would be asked after: their groups move as a whole."""
 
-SHARED = frozenset({"budget", "scope"})
-"""Kinds of keys whose waiters lack nothing else that a limit would be asked after: their shelves move as a whole."""
+QueueEntry = tuple[float, int, NodeRef]
+"""Negative priority, order and node: entries sort as they are to be served."""
+
+
+class WaitKey(NamedTuple):
+    """What a run waits for. The runs under a key are asked again once it opens."""
+
+    kind: WaitKind
+    subject: Hashable
 
 
 class WaitGroup:
+    """The waiters under one key that count for the same limits."""
+
     __slots__ = ("generation", "heap", "key", "leading", "limit_group", "waits_for")
 
-    def __init__(self, key: WaitKey, place: int) -> None:
+    def __init__(self, key: WaitKey, limit_group: int) -> None:
         self.key = key
         """What held its waiters."""
-        self.limit_group = place
-        """Stands for the limits that they count for."""
+        self.limit_group = limit_group
+        """Stands for the limits that they count for (`DisruptionLimits.limit_group`)."""
         self.waits_for = key
-        """What has to open before they are asked: `key`, or a limit that was full when it had opened."""
+        """What has to open before they are asked: `key`, or a limit that was full when `key` had opened."""
         self.generation = 0
-        """Another one each time that it waits for something else."""
+        """Changes each time that the group waits for something else."""
         self.heap: list[QueueEntry] = []
         self.leading: set[QueueEntry] = set()
-        """Those of its entries that stand for it among all that wait for the same."""
+        """The entries that stand for the group among all that wait for the same."""
 
 
 class Waiter(NamedTuple):
-    """A waiter that is to be asked again."""
+    """A waiter that is asked again: to be followed by `ack` or `requeue`."""
 
     ref: NodeRef
     group: WaitGroup
@@ -50,116 +64,115 @@ class Waiter(NamedTuple):
 
 class WaitQueue:
     def __init__(self) -> None:
-        self._shelves: dict[tuple[WaitKey, int], WaitGroup] = {}
-        self._where: dict[NodeRef, WaitGroup] = {}
-        self._first: dict[WaitKey, list[tuple[float, int, NodeRef, int, WaitGroup]]] = {}
-        """By what they wait for: the best of each shelf. Entries of the past are passed over."""
+        self._groups: dict[tuple[WaitKey, int], WaitGroup] = {}
+        self._group_of: dict[NodeRef, WaitGroup] = {}
+        self._leaders: dict[WaitKey, list[tuple[float, int, NodeRef, int, WaitGroup]]] = {}
+        """By what they wait for: the best of each group, with the group's generation. Outdated entries are passed over."""
         self._open: dict[WaitKey, None] = {}
-        self._made = 0
+        self._generations = 0
 
-    def put(self, ref: NodeRef, key: WaitKey, place: int, priority: float, order: int) -> None:
-        """Higher priority first; then lower order."""
-        shelf = self._shelves.get((key, place))
-        if shelf is None:
-            shelf = WaitGroup(key, place)
-            self._wait_for(shelf, key)
-        self._put(shelf, (-priority, order, ref))
+    def put(self, ref: NodeRef, key: WaitKey, limit_group: int, priority: float, order: int) -> None:
+        """Adds a waiter. Higher priority is served first; then lower order."""
+        group = self._groups.get((key, limit_group))
+        if group is None:
+            group = WaitGroup(key, limit_group)
+            self._wait_for(group, key)
+        self._put(group, (-priority, order, ref))
 
-    def ack(self, taken: Waiter) -> None:
-        """Nothing holds it any more: the next of its shelf is the first."""
-        if self._clean(taken.group):
-            self._lead(taken.group)
+    def ack(self, waiter: Waiter) -> None:
+        """Nothing holds the waiter any more: the next one of its group is the first."""
+        if self._skip_outdated(waiter.group):
+            self._lead(waiter.group)
 
-    def requeue(self, taken: Waiter, by: WaitKey, place: int, priority: float, order: int) -> None:
-        """It is held again, by this."""
-        shelf = taken.group
-        if place != shelf.limit_group or not (
-            by == shelf.key or (by[0] == "scope" and shelf.key[0] in SHARED)
-        ):
-            self.ack(taken)
-            self.put(taken.ref, by, place, priority, order)
+    def requeue(self, waiter: Waiter, by: WaitKey, limit_group: int, priority: float, order: int) -> None:
+        """Puts the waiter back, which `by` holds now. With it its group may wait for a full limit."""
+        group = waiter.group
+        stays = by == group.key or (by.kind == "scope" and group.key.kind in GROUP_KINDS)
+        if limit_group != group.limit_group or not stays:
+            self.ack(waiter)
+            self.put(waiter.ref, by, limit_group, priority, order)
             return
-        if by != shelf.waits_for:
-            self._wait_for(shelf, by)
-        self._put(shelf, (-priority, order, taken.ref))
+        if by != group.waits_for:
+            self._wait_for(group, by)
+        self._put(group, (-priority, order, waiter.ref))
 
     def drop(self, ref: NodeRef) -> None:
-        self._where.pop(ref, None)
+        self._group_of.pop(ref, None)
 
-    def waits(self, ref: NodeRef, key: WaitKey, place: int) -> bool:
-        """The key's opening is what it waits for, or has waited for until a limit stood before it."""
-        shelf = self._where.get(ref)
-        return shelf is not None and shelf.limit_group == place and key in (shelf.key, shelf.waits_for)
+    def waits(self, ref: NodeRef, key: WaitKey, limit_group: int) -> bool:
+        """Returns whether the node waits for the key, or has waited for the key until a limit stood before it."""
+        group = self._group_of.get(ref)
+        return group is not None and group.limit_group == limit_group and key in (group.key, group.waits_for)
 
     def ahead(self, ref: NodeRef) -> int:
-        """How many wait under the same key and are better; 0 for one that does not wait."""
-        own = self._where.get(ref)
+        """Returns how many wait under the same key and are served before the node; 0 for one that does not wait."""
+        own = self._group_of.get(ref)
         if own is None:
             return 0
         waiting = sorted(
             each
-            for shelf in self._shelves.values()
-            if shelf.key == own.key
-            for each in shelf.heap
-            if self._where.get(each[2]) is shelf
+            for group in self._groups.values()
+            if group.key == own.key
+            for each in group.heap
+            if self._group_of.get(each[2]) is group
         )
         return next((place for place, each in enumerate(waiting) if each[2] == ref), 0)
 
     def open(self, key: WaitKey) -> None:
-        """What this key stands for has changed: its waiters are to be looked at."""
-        if key in self._first:
+        """What the key stands for has changed: its waiters are to be looked at."""
+        if key in self._leaders:
             self._open[key] = None
 
     def close(self, key: WaitKey) -> None:
         self._open.pop(key, None)
 
     def opened(self) -> WaitKey | None:
-        """The key that was opened first."""
+        """Returns the key that was opened first, or None."""
         return next(iter(self._open), None)
 
     def pop(self, key: WaitKey) -> Waiter | None:
-        """The best waiter for the key, to be `put_back` or `gone`; None, and the key is closed, where there is none."""
-        first = self._first.get(key, [])
-        while first:
-            priority, order, ref, number, shelf = heappop(first)
+        """Returns the best waiter for the key, for `requeue` or `ack`; None, and the key is closed, where there is none."""
+        leaders = self._leaders.get(key, [])
+        while leaders:
+            priority, order, ref, generation, group = heappop(leaders)
             entry = (priority, order, ref)
-            if shelf.generation != number or entry not in shelf.leading:
+            if group.generation != generation or entry not in group.leading:
                 continue
-            shelf.leading.discard(entry)
-            if self._clean(shelf):
-                if shelf.heap[0] == entry:
-                    heappop(shelf.heap)
-                    del self._where[ref]
-                    return Waiter(ref, shelf)
-                self._lead(shelf)
-        self._first.pop(key, None)
+            group.leading.discard(entry)
+            if self._skip_outdated(group):
+                if group.heap[0] == entry:
+                    heappop(group.heap)
+                    del self._group_of[ref]
+                    return Waiter(ref, group)
+                self._lead(group)
+        self._leaders.pop(key, None)
         self.close(key)
         return None
 
-    def _put(self, shelf: WaitGroup, entry: QueueEntry) -> None:
-        self._shelves[shelf.key, shelf.limit_group] = shelf
-        self._where[entry[2]] = shelf
-        heappush(shelf.heap, entry)
-        if self._clean(shelf):
-            self._lead(shelf)
+    def _put(self, group: WaitGroup, entry: QueueEntry) -> None:
+        self._groups[group.key, group.limit_group] = group
+        self._group_of[entry[2]] = group
+        heappush(group.heap, entry)
+        if self._skip_outdated(group):
+            self._lead(group)
 
-    def _wait_for(self, shelf: WaitGroup, key: WaitKey) -> None:
-        self._made += 1
-        shelf.waits_for, shelf.generation = key, self._made
-        shelf.leading.clear()
+    def _wait_for(self, group: WaitGroup, key: WaitKey) -> None:
+        self._generations += 1
+        group.waits_for, group.generation = key, self._generations
+        group.leading.clear()
 
-    def _clean(self, shelf: WaitGroup) -> bool:
-        """Passes over waiters that have gone elsewhere; False, and the shelf is cleared away, where none is left."""
-        heap = shelf.heap
-        while heap and self._where.get(heap[0][2]) is not shelf:
+    def _skip_outdated(self, group: WaitGroup) -> bool:
+        """Drops waiters that have gone elsewhere; returns False, and drops the group, where none is left."""
+        heap = group.heap
+        while heap and self._group_of.get(heap[0][2]) is not group:
             heappop(heap)
-        if not heap and self._shelves.get((shelf.key, shelf.limit_group)) is shelf:
-            del self._shelves[shelf.key, shelf.limit_group]
+        if not heap and self._groups.get((group.key, group.limit_group)) is group:
+            del self._groups[group.key, group.limit_group]
         return bool(heap)
 
-    def _lead(self, shelf: WaitGroup) -> None:
-        """Its first waiter stands for it where it waits."""
-        entry = shelf.heap[0]
-        if entry not in shelf.leading:
-            shelf.leading.add(entry)
-            heappush(self._first.setdefault(shelf.waits_for, []), (*entry, shelf.generation, shelf))
+    def _lead(self, group: WaitGroup) -> None:
+        """Has the first waiter of the group stand for it where it waits."""
+        entry = group.heap[0]
+        if entry not in group.leading:
+            group.leading.add(entry)
+            heappush(self._leaders.setdefault(group.waits_for, []), (*entry, group.generation, group))

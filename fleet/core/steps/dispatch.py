@@ -1,4 +1,4 @@
-"""A run's next turn: its cluster is seen, its node is the one that was meant, and its step goes on."""
+"""Takes a run one step on: its cluster can be seen, its node is the one that was meant, and its step is dispatched."""
 
 from __future__ import annotations
 
@@ -6,42 +6,41 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from fleet.core.guards import nodes
-from fleet.core.objects.node import Node
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import Step
-from fleet.core.state.agenda import EngineState
+from fleet.core.state.engine_state import EngineState
 from fleet.core.steps.absence import node_absent, node_present, node_replaced
-from fleet.core.steps.common import Answer
+from fleet.core.steps.context import StepContext, StepEnd
 from fleet.core.steps.drain import cordon, drain
 from fleet.core.steps.finish import clean_up, soak, uncordon
 from fleet.core.steps.reboot import reboot, verify
 from fleet.core.steps.stage import pending, stage, staged
 
 
-def advance(agenda: EngineState, rollout: Rollout, run: Run, now: datetime) -> Answer:
-    """The turn that this run takes now, with what the journal is to say of it."""
-    view = agenda.view(run.node.cluster)
+def advance(state: EngineState, rollout: Rollout, run: Run, now: datetime) -> StepEnd | None:
+    """Returns how the run's step ends now, with what the journal says of that; None: the run waits."""
+    view = state.view(run.node.cluster)
     if run.ended:
-        clean_up(agenda, rollout, run, now)
+        clean_up(state, rollout, run, now)
         return None
     if not view.synced:
         if view.why_lost:
-            agenda.hold(run.node, view.lost)
+            state.hold(run.node, view.lost)
         return None
     node = view.nodes.get(run.node.name)
     if node is not None and nodes.unseen(node, run.goal.uid):
-        # Nothing is done to it, nor judged.
-        agenda.hold(run.node, nodes.not_ready(node))
+        # Nothing is done to the node, and nothing is concluded from its state.
+        state.hold(run.node, nodes.not_ready(node))
         return None
     if node is None:
-        return node_absent(agenda, rollout, run, now)
-    node_present(agenda, run)
+        return node_absent(state, rollout, run, now)
+    node_present(state, run)
     if node.uid != run.goal.uid:
-        return node_replaced(agenda, rollout, run, node, now)
-    return STEPS[run.step](agenda, rollout, run, node, now)
+        return node_replaced(state, rollout, run, node, now)
+    return STEPS[run.step](StepContext(state, rollout, run, node, now))
 
 
-STEPS: Mapping[Step, Callable[[EngineState, Rollout, Run, Node, datetime], Answer]] = {
+STEPS: Mapping[Step, Callable[[StepContext], StepEnd | None]] = {
     Step.PENDING: pending,
     Step.STAGE: stage,
     Step.STAGED: staged,
@@ -53,3 +52,4 @@ STEPS: Mapping[Step, Callable[[EngineState, Rollout, Run, Node, datetime], Answe
     Step.SOAK: soak,
     Step.RETURN: uncordon,
 }
+"""The function of each step in which a run can be."""

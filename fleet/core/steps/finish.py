@@ -1,4 +1,4 @@
-"""Back into service: uncordoned, proven for its soak; and what is ours on nodes of ended runs is taken away."""
+"""The steps that give a node back: it is uncordoned and soaks; and the cleanup of nodes whose run has ended."""
 
 from __future__ import annotations
 
@@ -6,73 +6,75 @@ from datetime import datetime, timedelta
 
 from fleet.core.guards import nodes
 from fleet.core.objects.machine import Machine
-from fleet.core.objects.node import Node
 from fleet.core.records.held import Held, Reason
 from fleet.core.rollout.action import CancelRequest, Unmark
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import StepResult
-from fleet.core.state.agenda import EngineState
+from fleet.core.state.engine_state import EngineState
 from fleet.core.steps import daemonsets, quorum_work, verification
-from fleet.core.steps.common import Answer, expired, has_our_marks, hold_backoff, request_uncordon
+from fleet.core.steps.context import StepContext, StepEnd, failed
 from fleet.core.steps.reboot import newly_failed
 
 
-def uncordon(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
-    """The node goes back into service: upgraded and proven, or never rebooted by a run that failed or was aborted."""
-    if not has_our_marks(node, rollout):
-        return StepResult.CANCELLED if run.cancelled else StepResult.DONE, {}
-    request_uncordon(agenda, rollout, run, node, now)
+def uncordon(context: StepContext) -> StepEnd | None:
+    """Puts the node back into service: it is upgraded and proven, or its run failed or was aborted before the reboot."""
+    if not context.has_our_marks:
+        return StepEnd(StepResult.CANCELLED if context.run.cancelled else StepResult.DONE)
+    context.request_uncordon()
     return None
 
 
-def soak(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
-    """How it ends is noted with the versions of etcd that the node's voters run by then."""
-    answer = _soak(agenda, rollout, run, node, now)
-    etcd = quorum_work.etcd_versions(agenda, run) if answer is not None else {}
-    return (answer[0], {**answer[1], "etcd_after": etcd}) if answer is not None and etcd else answer
+def soak(context: StepContext) -> StepEnd | None:
+    """Watches the node for its soak time; the end is noted with the versions of etcd that the node's voters run by then."""
+    end = _soak(context)
+    etcd = quorum_work.etcd_versions(context) if end is not None else {}
+    return StepEnd(end.result, {**end.detail, "etcd_after": etcd}) if end is not None and etcd else end
 
 
-def _soak(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
-    if failed := newly_failed(rollout, run, node, agenda.machine(run.node)):
-        return StepResult.FAILED, {"why": failed}
-    seconds = quorum_work.soak_seconds(agenda, rollout, run)
-    why = quorum_work.why_not_recovered(agenda, rollout, run) or _newcomers(agenda, run, node)
-    if node.ready is not True or why:
-        agenda.not_ready.add(run.node)
-        if expired(agenda, rollout, run, seconds + rollout.pool(run).reboot.timeout_seconds, now):
-            return StepResult.FAILED, {"why": why or node.why_unready or "it did not stay Ready"}
-        not_yet = Held(Reason.NOT_VERIFIED, node.name, {"why": why})
-        agenda.hold(run.node, nodes.not_ready(node) if node.ready is not True else not_yet)
-        agenda.recheck(run.node, now)
+def _soak(context: StepContext) -> StepEnd | None:
+    if failure := newly_failed(context):
+        return failed(failure)
+    seconds = quorum_work.soak_seconds(context)
+    why = quorum_work.why_not_recovered(context) or _newcomers(context)
+    if context.node.ready is not True or why:
+        context.state.not_ready.add(context.run.node)
+        if context.expired(seconds + context.rollout.pool(context.run).reboot.timeout_seconds):
+            return failed(why or context.node.why_unready or "it did not stay Ready")
+        not_yet = Held(Reason.NOT_VERIFIED, context.node.name, {"why": why})
+        context.hold(nodes.not_ready(context.node) if context.node.ready is not True else not_yet)
+        context.recheck()
         return None
-    if run.node in agenda.not_ready:
-        agenda.not_ready.discard(run.node)
-        agenda.healthy_since[run.node] = now
-    since = agenda.healthy_since.get(run.node, run.since or now)
+    if context.run.node in context.state.not_ready:
+        context.state.not_ready.discard(context.run.node)
+        context.state.healthy_since[context.run.node] = context.now
+    since = context.state.healthy_since.get(context.run.node, context.run.since or context.now)
     end = since + timedelta(seconds=seconds)
-    if quorum_work.defragment(agenda, rollout, run, node, now):
+    if quorum_work.defragment(context):
         return None
-    if now >= end:
-        agenda.healthy_since.pop(run.node, None)
-        return StepResult.DONE, {}
-    agenda.hold(run.node)
-    agenda.wake_at(run.node, end)
+    if context.now >= end:
+        context.state.healthy_since.pop(context.run.node, None)
+        return StepEnd(StepResult.DONE)
+    context.hold()
+    context.wake_at(end)
     return None
 
 
-def _newcomers(agenda: EngineState, run: Run, node: Node) -> str:
-    """Labels may change only after the proof, and then DaemonSets come that nobody could have waited for."""
-    away = daemonsets.newcomers_not_ready(run, node, agenda.view(run.node.cluster))
+def _newcomers(context: StepContext) -> str:
+    """Returns why DaemonSets that want the node since its labels have changed are not Ready; empty: they are.
+
+    Labels may change only after the proof, and then DaemonSets come that nobody could have waited for.
+    """
+    away = daemonsets.newcomers_not_ready(context.run, context.node, context.view)
     return f"DaemonSet pods are not Ready: {verification.listed(away)}" if away else ""
 
 
-def clean_up(agenda: EngineState, rollout: Rollout, run: Run, now: datetime) -> bool:
-    """Takes away what is ours on the node of an ended run; True when nothing is left.
+def clean_up(state: EngineState, rollout: Rollout, run: Run, now: datetime) -> bool:
+    """Takes the rollout's marks away from the node of an ended run; returns whether nothing is left.
 
-    A failed run that keeps its slot keeps its cordon too, until a person releases it. What was asked a moment ago may
-    be there and not be seen yet.
+    A failed run that keeps its slot keeps its cordon too, until an operator releases it. What was asked for a moment ago
+    may be there and not be seen yet.
     """
-    view = agenda.view(run.node.cluster)
+    view = state.view(run.node.cluster)
     if run.node not in rollout.acted:
         return True
     if not view.synced:
@@ -82,30 +84,33 @@ def clean_up(agenda: EngineState, rollout: Rollout, run: Run, now: datetime) -> 
         return True
     if run.slot and node.cordoned_by == rollout.id:
         return True
-    if has_our_marks(node, rollout):
-        if node.cordoned_by == rollout.id:
-            request_uncordon(agenda, rollout, run, node, now)
+    return _clean_node(StepContext(state, rollout, run, node, now))
+
+
+def _clean_node(context: StepContext) -> bool:
+    if context.has_our_marks:
+        if context.node.cordoned_by == context.rollout.id:
+            context.request_uncordon()
             return False
-        hold_backoff(agenda, run, "unmark")
-        if agenda.may_issue(run.node, "unmark", now):
-            ident = agenda.next_id(rollout)
-            agenda.issue(rollout, Unmark(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
+        context.hold_backoff("unmark")
+        if context.may_issue("unmark"):
+            context.issue(Unmark)
         return False
-    machine = view.machines.get(run.node.name)
-    if machine is not None and _unfinished(machine, rollout):
-        hold_backoff(agenda, run, "clear")
-        if agenda.may_issue(run.node, "clear", now):
-            ident = agenda.next_id(rollout)
-            agenda.issue(rollout, CancelRequest(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
+    machine = context.machine
+    if machine is not None and _has_open_request(machine, context.rollout):
+        context.hold_backoff("clear")
+        if context.may_issue("clear"):
+            context.issue(CancelRequest)
         return False
-    if any(held.reason is Reason.BACKOFF for held in agenda.held.get(run.node, ())):
-        agenda.hold(run.node)
-    unsure = [kind for kind in ("mark", "stage", "cordon") if not agenda.may_issue(run.node, kind, now)]
+    if any(held.reason is Reason.BACKOFF for held in context.state.held.get(context.ref, ())):
+        context.hold()
+    # All three are asked: each sets the timer for its own delay.
+    unsure = [kind for kind in ("mark", "stage", "cordon") if not context.may_issue(kind)]
     return not unsure
 
 
-def _unfinished(machine: Machine, rollout: Rollout) -> bool:
-    """A request of this rollout still stands that the machine might act upon."""
+def _has_open_request(machine: Machine, rollout: Rollout) -> bool:
+    """Returns whether the machine has a request of this rollout that it might still act upon."""
     request = machine.request
     if request is None or not request.token.startswith(f"{rollout.id}/"):
         return False

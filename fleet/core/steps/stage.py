@@ -1,76 +1,75 @@
-"""While the node works: its image is written, then it waits for a slot."""
+"""The steps before a node is touched: its image is written while it works, then it waits for a slot."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from fleet.core.guards import architecture, gates
 from fleet.core.objects.machine import Machine
-from fleet.core.objects.node import Node
 from fleet.core.records.held import Held, Reason
 from fleet.core.releases.release import built_for, is_release, told_from
 from fleet.core.rollout.action import Stage
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Run
 from fleet.core.rollout.steps import StepResult
-from fleet.core.state.agenda import EngineState
-from fleet.core.steps.common import Answer, expired, hold_backoff, refusal_suffix, token_of, was_requested
+from fleet.core.steps.context import StepContext, StepEnd, failed, was_requested
 
 STAGE_ATTEMPTS = 3
 STAGE_BACKOFF = timedelta(seconds=15)
 
 
-def pending(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
-    machine = agenda.machine(run.node)
-    if machine is not None and is_release(machine.booted, run.release):
-        return StepResult.DONE, {"why": f"{run.release.version} is booted already"}
+def pending(context: StepContext) -> StepEnd | None:
+    machine = context.machine
+    if machine is not None and is_release(machine.booted, context.run.release):
+        return StepEnd(StepResult.DONE, {"why": f"{context.run.release.version} is booted already"})
     return None
 
 
-def stage(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
-    rule = rollout.pool(run).stage
-    machine = agenda.machine(run.node)
-    # Booted already: by somebody else, or in a time that an older copy of the journal does not know.
+def stage(context: StepContext) -> StepEnd | None:
+    """Asks the machine to write the image, and waits until that is done."""
+    rule = context.rollout.pool(context.run).stage
+    machine = context.machine
+    # The release may be booted already: by somebody else, or in a time that an older copy of the journal does not know.
     if machine is not None and any(
-        is_release(each, run.release) for each in (machine.staged, machine.booted)
+        is_release(each, context.run.release) for each in (machine.staged, machine.booted)
     ):
-        return StepResult.DONE, {}
-    token = token_of(rollout, run)
-    if not was_requested(machine, token) and (held := gates.paused(rollout)):
-        agenda.hold(run.node, held)
+        return StepEnd(StepResult.DONE)
+    token = context.token()
+    if not was_requested(machine, token) and (held := gates.paused(context.rollout)):
+        context.hold(held)
         return None
-    if expired(agenda, rollout, run, rule.timeout_seconds, now):
-        why = "" if was_requested(machine, token) else refusal_suffix(agenda, run, "stage")
-        return StepResult.FAILED, {"why": f"the image was not written within {rule.timeout_seconds} s{why}"}
+    if context.expired(rule.timeout_seconds):
+        why = "" if was_requested(machine, token) else context.refusal_suffix("stage")
+        return failed(f"the image was not written within {rule.timeout_seconds} s{why}")
     answer = machine.answer(token) if machine is not None else None
     if machine is not None and answer is not None and answer.state != "working":
-        why = answer.message if answer.state == "failed" else _another(machine, run)
-        if run.attempts + 1 >= STAGE_ATTEMPTS:
-            return StepResult.FAILED, {"why": f"staging failed: {why}"}
-        agenda.retry(rollout, run, why, now)
-        agenda.wake_at(run.node, now + STAGE_BACKOFF)
+        why = answer.message if answer.state == "failed" else _another(machine, context.run)
+        if context.run.attempts + 1 >= STAGE_ATTEMPTS:
+            return failed(f"staging failed: {why}")
+        context.state.decide(context.rollout, "retry", context.now, node=context.ref, why=why)
+        context.wake_at(context.now + STAGE_BACKOFF)
         return None
-    if run.attempts and run.since is not None and now < run.since + STAGE_BACKOFF:
-        agenda.wake_at(run.node, run.since + STAGE_BACKOFF)
+    if (
+        context.run.attempts
+        and context.run.since is not None
+        and context.now < context.run.since + STAGE_BACKOFF
+    ):
+        context.wake_at(context.run.since + STAGE_BACKOFF)
         return None
     if was_requested(machine, token):
-        agenda.hold(run.node, Held(Reason.STAGING, node.name, {"percent": answer.percent if answer else 0}))
+        context.hold(Held(Reason.STAGING, context.node.name, {"percent": answer.percent if answer else 0}))
         return None
-    hold_backoff(agenda, run, "stage")
-    if held := architecture.held(node, run.release):
-        agenda.hold(run.node, held)
+    context.hold_backoff("stage")
+    if held := architecture.held(context.node, context.run.release):
+        context.hold(held)
         return None
-    if agenda.may_issue(run.node, "stage", now):
-        ident = agenda.next_id(rollout)
-        release = built_for(run.release, node.architecture) or run.release
-        agenda.issue(
-            rollout,
-            Stage(id=ident, rollout=rollout.id, node=run.node, uid=node.uid, token=token, release=release),
-        )
+    if context.may_issue("stage"):
+        release = built_for(context.run.release, context.node.architecture) or context.run.release
+        context.issue(Stage, token=token, release=release)
     return None
 
 
 def _another(machine: Machine, run: Run) -> str:
-    """Why the release is not staged although the machine has done what it was asked for."""
+    """Returns why the release is not staged although the machine has done what it was asked for."""
     found, wanted = machine.staged or machine.booted, run.release
     words = f"{told_from(found, wanted)} is staged, not {told_from(wanted, found)}"
     if found is None or not found.digest or found.reference_digest or not wanted.digest:
@@ -81,9 +80,11 @@ def _another(machine: Machine, run: Run) -> str:
     )
 
 
-def staged(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+def staged(context: StepContext) -> StepEnd | None:
     """Waits for a slot: `Engine` gives it, and knows what holds it."""
-    machine = agenda.machine(run.node)
-    if machine is not None and is_release(machine.booted, run.release):
-        return StepResult.DONE, {"why": f"{run.release.version} was booted meanwhile, not by fleet"}
+    machine = context.machine
+    if machine is not None and is_release(machine.booted, context.run.release):
+        return StepEnd(
+            StepResult.DONE, {"why": f"{context.run.release.version} was booted meanwhile, not by fleet"}
+        )
     return None

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from fleet.config import forms
-from fleet.config.findings import Findings, SourcePlace
-from fleet.config.fragment import Block, Fragment, Items, Scalar, is_nothing
-from fleet.config.fragment import KeyEntry as Pair
-from fleet.config.reader import Reader
+from fleet.config.document import forms
+from fleet.config.document.findings import Findings, SourcePlace
+from fleet.config.document.fragment import Block, Fragment, Items, Scalar, is_nothing
+from fleet.config.document.fragment import KeyEntry as Pair
+from fleet.config.document.reader import Reader
 from fleet.hosts.inventory.ansible_run import AnsibleInventory, folder_of
 from fleet.hosts.inventory.inventory import (
     ADDRESS,

@@ -10,10 +10,10 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.config import forms
-from fleet.config.findings import Findings, SourcePlace, TooMany
-from fleet.config.fragment import Block, Fragment
-from fleet.config.reader import Reader
+from fleet.config.document import forms
+from fleet.config.document.findings import Findings, SourcePlace, TooMany
+from fleet.config.document.fragment import Block, Fragment
+from fleet.config.document.reader import Reader
 from fleet.config.stream import text_of
 from fleet.core.records.errors import ConfigError, UsageError
 from fleet.core.text.paths import expanded

@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from fleet.config.findings import Findings
-from fleet.config.fragment import Block, compose
+from fleet.config.document.findings import Findings
+from fleet.config.document.fragment import Block, compose
 from fleet.hosts.inventory import ansible
 from fleet.hosts.inventory.ansible_run import ask
 from fleet.hosts.inventory.inventory import HostInventory, all_told, read, text

@@ -7,10 +7,9 @@ import asyncio
 import msgspec
 from msgspec.structs import replace
 
-from fleet.core.records.errors import FleetError, ForbiddenError
-from fleet.core.text.untrusted import UNREADABLE
+from fleet.core.records.errors import ForbiddenError
 from fleet.kube.client.transport import Transport
-from fleet.kube.objects.errors import ApiRequest, NotFoundError
+from fleet.kube.objects.errors import ApiRequest, NotFoundError, decoded
 from fleet.kube.objects.permissions import PERMISSIONS, Permission
 from fleet.kube.objects.wire import ApiStruct
 
@@ -24,6 +23,9 @@ class ReviewStatus(ApiStruct, frozen=True):
 
 class Review(ApiStruct, frozen=True):
     status: ReviewStatus = ReviewStatus()
+
+
+_REVIEW = msgspec.json.Decoder(Review)
 
 
 async def missing(
@@ -76,10 +78,7 @@ async def _allowed(transport: Transport, permission: Permission, verb: str) -> b
             },
         )
     )
-    try:
-        return msgspec.json.decode(body, type=Review).status.allowed
-    except UNREADABLE as error:
-        raise FleetError(f"the access review cannot be read: {error}") from None
+    return decoded(_REVIEW, body, "the access review").status.allowed
 
 
 def _asked(permission: Permission, verb: str) -> dict[str, dict[str, str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -31,19 +31,26 @@ from fleet.core.rollout.action import (
     Uncordon,
     Unmark,
 )
-from fleet.core.text.untrusted import UNREADABLE
+from fleet.kube.client.retry import retry_on_conflict
 from fleet.kube.client.transport import WORKS_FOR, ApiResponse, Transport
 from fleet.kube.objects import marks
-from fleet.kube.objects.api_resources import MACHINES, NODES, PODS, ApiResource
-from fleet.kube.objects.errors import ApiRequest, ConflictError, NotFoundError, error_of, one_line, status_of
-from fleet.kube.objects.marks import CordonedByOther, MarkedNode, NodePatch
+from fleet.kube.objects.api_resource import ApiResource
+from fleet.kube.objects.api_resources import MACHINES, NODES, PODS
+from fleet.kube.objects.errors import (
+    ApiRequest,
+    ConflictError,
+    NotFoundError,
+    decoded,
+    error_of,
+    one_line,
+    status_of,
+)
+from fleet.kube.objects.marks import CordonedByOther, MarkedNode, MergePatch
 from fleet.kube.objects.wire import MachineWire, ObjectWire
 from fleet.kube.watch import listing
 
 AT_ONCE = 64
 """Actions in flight."""
-CONFLICTS = 5
-"""So often somebody may be faster before an action is given up as STALE."""
 SECONDS = 30.0
 """For one action, all its requests together. Webhooks may take long to allow an eviction."""
 
@@ -52,7 +59,6 @@ WEBHOOK = re.compile(r'(Internal error occurred: )?(failed calling webhook|admis
 BUDGET_CAUSE = "DisruptionBudget"
 """Of a 429 that is about a budget; others are of overload, or of whoever answers in the server's place."""
 
-T = TypeVar("T")
 ActionResult = tuple[Result, str]
 
 _NODE = msgspec.json.Decoder(MarkedNode)
@@ -108,9 +114,9 @@ class ActionExecutor:
             return Outcome(action, result, words)
 
     async def _mark(
-        self, action: Action, change: Callable[[MarkedNode, str], NodePatch | CordonedByOther | None]
+        self, action: Action, change: Callable[[MarkedNode, str], MergePatch | CordonedByOther | None]
     ) -> ActionResult:
-        for _ in range(CONFLICTS):
+        async def attempt() -> ActionResult:
             node = await self._node(action)
             patch = change(node, action.rollout)
             if isinstance(patch, CordonedByOther):
@@ -119,17 +125,15 @@ class ActionExecutor:
                 return Result.DONE, ""
             meta = {"uid": node.metadata.uid, "resourceVersion": node.metadata.resource_version}
             patch["metadata"] |= meta
-            try:
-                await self._transport.call(_call(NODES, "patch", action.node.name, patch))
-            except ConflictError:
-                continue
+            await self._transport.call(_call(NODES, "patch", action.node.name, patch))
             return Result.DONE, ""
-        return _conflicts()
+
+        return await retry_on_conflict(attempt)
 
     async def _uncordon(self, action: Uncordon) -> ActionResult:
         foreign = False
 
-        def change(node: MarkedNode, rollout: str) -> NodePatch | None:
+        def change(node: MarkedNode, rollout: str) -> MergePatch | None:
             nonlocal foreign
             foreign = node.spec.unschedulable and node.cordoned_by != rollout
             return marks.uncordon(node, rollout)
@@ -142,7 +146,7 @@ class ActionExecutor:
     async def _evict(self, action: Evict) -> Outcome:
         """Looks the pod up first: the server charges the budget before it compares the uid, so an eviction of a pod
         that has been replaced would keep the others of its budget from going for two minutes."""
-        found = _decoded(_META, await self._transport.call(_of_pod(action)))
+        found = decoded(_META, await self._transport.call(_of_pod(action)))
         if found.metadata.uid != action.pod_uid:
             return Outcome(action, Result.GONE, f"another pod now stands under the name {action.pod}")
         options: dict[str, Any] = {"preconditions": {"uid": action.pod_uid}}
@@ -209,38 +213,35 @@ class ActionExecutor:
 
     async def _clear(self, action: CancelRequest) -> ActionResult:
         name = action.node.name
-        for _ in range(CONFLICTS):
+
+        async def attempt() -> ActionResult:
             machine = await self._machine(name)
             if machine is None or machine.spec is None:
                 return Result.DONE, ""
-            if not machine.spec.token.startswith(f"{action.rollout}/"):
-                return Result.DONE, ""
-            try:
+            if machine.spec.token.startswith(f"{action.rollout}/"):
                 spec = {"action": None, "token": None, "release": None}
                 await self._patch_machine(name, machine, spec)
-            except ConflictError:
-                continue
             return Result.DONE, ""
-        return _conflicts()
+
+        return await retry_on_conflict(attempt)
 
     async def _ask(self, action: Stage | Reboot, ask: Ask, token: str, release: Release) -> ActionResult:
         name = action.node.name
-        for _ in range(CONFLICTS):
+
+        async def attempt() -> ActionResult:
             machine = await self._machine(name)
-            try:
-                if machine is None:
-                    await self._create_machine(action, _request(ask, token, release))
-                elif machine.spec is None or machine.spec.token != token:
-                    await self._patch_machine(name, machine, _request(ask, token, release))
-            except ConflictError:
-                continue
+            if machine is None:
+                await self._create_machine(action, _request(ask, token, release))
+            elif machine.spec is None or machine.spec.token != token:
+                await self._patch_machine(name, machine, _request(ask, token, release))
             return Result.DONE, ""
-        return _conflicts()
+
+        return await retry_on_conflict(attempt)
 
     async def _node(self, action: Action) -> MarkedNode:
         """The Node that is meant; ends the action where another machine stands under its name."""
         body = await self._transport.call(_call(NODES, "get", action.node.name))
-        node = _decoded(_NODE, body)
+        node = decoded(_NODE, body)
         if node.metadata.uid != action.uid:
             raise _Refusal(Result.GONE, f"another machine now stands under the name {action.node.name}")
         return node
@@ -255,15 +256,15 @@ class ActionExecutor:
 
     async def _machine(self, name: str) -> MachineWire | None:
         try:
-            return _decoded(_MACHINE, await self._transport.call(_call(MACHINES, "get", name)))
+            return decoded(_MACHINE, await self._transport.call(_call(MACHINES, "get", name)))
         except NotFoundError:
             return None
 
-    async def _patch_machine(self, name: str, machine: MachineWire, spec: NodePatch) -> None:
+    async def _patch_machine(self, name: str, machine: MachineWire, spec: MergePatch) -> None:
         meta = {"uid": machine.metadata.uid, "resourceVersion": machine.metadata.resource_version}
         await self._transport.call(_call(MACHINES, "patch", name, {"metadata": meta, "spec": spec}))
 
-    async def _create_machine(self, action: Stage | Reboot, spec: NodePatch) -> None:
+    async def _create_machine(self, action: Stage | Reboot, spec: MergePatch) -> None:
         """It goes when its Node goes."""
         name = action.node.name
         owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": action.uid}
@@ -280,7 +281,7 @@ class ActionExecutor:
             raise FleetError(words, f"fleet cluster install {action.node.cluster}") from None
 
 
-def _request(ask: Ask, token: str, release: Release) -> NodePatch:
+def _request(ask: Ask, token: str, release: Release) -> MergePatch:
     """`spec` of a Machine, for a merge patch: null takes away what an earlier request said."""
     told = {
         "version": release.version,
@@ -291,7 +292,7 @@ def _request(ask: Ask, token: str, release: Release) -> NodePatch:
     return {"action": str(ask), "token": token, "release": told}
 
 
-def _call(kind: ApiResource, verb: str, name: str, body: object = None) -> ApiRequest:
+def _call(kind: ApiResource[Any], verb: str, name: str, body: object = None) -> ApiRequest:
     path = f"{kind.path}/{name}" if name else kind.path
     return ApiRequest(
         verb=verb, path=path, group=kind.group, resource=kind.resource, body=body, seconds=SECONDS
@@ -302,14 +303,3 @@ def _of_pod(action: Evict) -> ApiRequest:
     pod = action.pod
     path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
     return ApiRequest(verb="get", path=path, resource="pods", seconds=SECONDS)
-
-
-def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    try:
-        return decoder.decode(body)
-    except UNREADABLE as error:
-        raise FleetError(f"the server's answer cannot be read: {error}") from None
-
-
-def _conflicts() -> ActionResult:
-    return Result.STALE, f"others changed it {CONFLICTS} times in a row"

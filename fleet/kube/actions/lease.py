@@ -15,17 +15,16 @@ import msgspec
 
 from fleet.core.records.errors import FleetError
 from fleet.core.records.leadership import Leadership
-from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube.client.clock import Clock
+from fleet.kube.client.retry import retry_on_conflict
 from fleet.kube.client.transport import Transport
-from fleet.kube.objects.errors import ApiRequest, ConflictError, NotFoundError
+from fleet.kube.objects.errors import ApiRequest, ConflictError, NotFoundError, decoded
 from fleet.kube.objects.permissions import LEASE_NAME, LEASE_NAMESPACE
 from fleet.kube.objects.wire import ApiStruct
 
 GROUP = "coordination.k8s.io"
 SECONDS = 10.0
 """For one request."""
-TRIES = 5
 PLACE = "fleet.internal/journal"
 """The annotation that tells how far the holder's journal had come."""
 
@@ -80,15 +79,17 @@ class LeaseClient:
         self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
     ) -> Leadership:
         """Takes or renews it for so long, if it may, and notes the place in it. Raises FleetError."""
-        for _ in range(TRIES):
+
+        async def attempt() -> Leadership:
             found = await self._read()
             if found is not None and not self._may_take(found, identity, abandoned):
                 return Leadership(False, found.holder, found.epoch, found.place)
-            try:
-                return await self._write(found, identity, seconds, place)
-            except ConflictError:
-                continue  # somebody else was faster: perhaps with the lease
-        raise ConflictError(f"the lease of cluster {self._cluster} is fought over")
+            return await self._write(found, identity, seconds, place)
+
+        try:
+            return await retry_on_conflict(attempt)
+        except ConflictError:
+            raise ConflictError(f"the lease of cluster {self._cluster} is fought over") from None
 
     async def resign(self, identity: str) -> None:
         """Gives it back, if it is held by `identity`. Raises FleetError."""
@@ -163,10 +164,7 @@ def _call(verb: str, name: str, body: object = None) -> ApiRequest:
 
 
 def _decoded(body: bytes) -> LeaseWire:
-    try:
-        return _LEASE.decode(body)
-    except UNREADABLE as error:
-        raise FleetError(f"the lease cannot be read: {error}") from None
+    return decoded(_LEASE, body, "the lease")
 
 
 def _micro_time(now: datetime) -> str:

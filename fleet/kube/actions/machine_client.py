@@ -1,24 +1,25 @@
-"""An agent's own Machine in an API server, and the one watch that all agents of a process share."""
+"""An agent's own Machine in an API server, and the one informer that all agents of a process share."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 from msgspec.structs import replace
 
 from fleet.core.objects.machine import GROUP, VERSION, LogTold, Machine, Units, Work
-from fleet.core.records.errors import FleetError
+from fleet.core.records.errors import FleetError, UnreachableError
 from fleet.core.releases.release import Release
-from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube.client.clock import Clock
+from fleet.kube.client.retry import Backoff, Jitter, random_jitter
 from fleet.kube.client.transport import Transport
-from fleet.kube.objects import decode
+from fleet.kube.objects import decode, errors
+from fleet.kube.objects.api_resource import ApiResource
 from fleet.kube.objects.errors import ApiRequest, ConflictError, NotFoundError
 from fleet.kube.objects.wire import MachineWire
-from fleet.kube.watch.changes import Complete, Found, Kind, Watch
+from fleet.kube.watch.reflector import Reflector
 
 LOG = logging.getLogger(__name__)
 PATH = f"/apis/{GROUP}/{VERSION}/machines"
@@ -27,42 +28,81 @@ _RETRY_SECONDS = 2.0
 _WIRE = msgspec.json.Decoder(MachineWire)
 
 
-def decoded(body: bytes | msgspec.Raw) -> Machine:
-    """With what persons ask of its agent. Raises FleetError for what is no Machine."""
-    try:
-        found = _WIRE.decode(body)
-        log_ask, log_told = decode.log_ask(found), decode.log_told(found)
-        return replace(decode.machine(found), log_ask=log_ask, log_told=log_told)
-    except UNREADABLE as error:
-        raise FleetError(f"the Machine cannot be read: {error}") from None
+BACKOFF = Backoff(0.2, 10.0)
+ABSENT_SECONDS = 10.0
+"""Pause between two lists while the cluster does not serve Machines yet."""
+
+
+def decoded(body: bytes) -> Machine:
+    """Returns the Machine with the log that its agent is asked for. Raises FleetError for what is no Machine."""
+    return _converted(errors.decoded(_WIRE, body, "the Machine"))
+
+
+def _converted(found: MachineWire) -> Machine:
+    log_ask, log_told = decode.log_ask(found), decode.log_told(found)
+    return replace(decode.machine(found), log_ask=log_ask, log_told=log_told)
+
+
+_MACHINES = ApiResource("Machine", GROUP, VERSION, _RESOURCE, MachineWire, _converted)
 
 
 class MachineInformer:
     """The Machines of one cluster, or the one of `name` alone: which of them there are, and their newest state."""
 
-    def __init__(self, transport: Transport, clock: Clock, name: str = "") -> None:
+    def __init__(
+        self, transport: Transport, clock: Clock, name: str = "", jitter: Jitter = random_jitter
+    ) -> None:
         self._transport = transport
         self._clock = clock
-        kind = Kind(PATH, GROUP, _RESOURCE, selector=f"metadata.name={name}" if name else "")
-        self._watch = Watch(transport, clock, kind, decoded)
+        self._reflector = Reflector(
+            transport,
+            _MACHINES,
+            clock,
+            self,
+            self._state_changed,
+            fields=f"metadata.name={name}" if name else "",
+            backoff=BACKOFF,
+            absent_seconds=ABSENT_SECONDS,
+            jitter=jitter,
+        )
         self._newest: dict[str, Machine] = {}
-        self._complete = False
+        self._listed = False
+        """There was a whole list: a Machine that is not known does not exist."""
         self._changed: dict[str, asyncio.Event] = {}
 
     async def run(self) -> None:
-        """Follows the watch until it is cancelled; without it nobody is told anything."""
-        async for change in self._watch.changes():
-            if isinstance(change, Complete):
-                self._complete = True
-                for changed in self._changed.values():
-                    changed.set()
-                continue
-            if isinstance(change, Found):
-                self._newest[change.name] = change.thing
-            else:
-                self._newest.pop(change.name, None)
-            if change.name in self._changed:
-                self._changed[change.name].set()
+        """Follows the Machines until it is cancelled; nobody is told anything without it."""
+        await self._reflector.run()
+
+    def replace(self, objects: Sequence[Machine]) -> None:
+        """Takes the whole list (`reflector.Store`)."""
+        self._newest = {each.name: each for each in objects}
+        self._listed = True
+        for changed in self._changed.values():
+            changed.set()
+
+    def upsert(self, found: Machine) -> None:
+        """Takes one Machine (`reflector.Store`)."""
+        self._newest[found.name] = found
+        self._wake(found.name)
+
+    def delete(self, found: Machine) -> None:
+        """Forgets one Machine (`reflector.Store`)."""
+        self._newest.pop(found.name, None)
+        self._wake(found.name)
+
+    def _wake(self, name: str) -> None:
+        if name in self._changed:
+            self._changed[name].set()
+
+    def _state_changed(self) -> None:
+        """Logs a failure: an API server that is away is no news to an agent, what it refuses is."""
+        error = self._reflector.error
+        if error is not None:
+            level = logging.INFO if isinstance(error, UnreachableError) else logging.WARNING
+            LOG.log(level, "%s: %s", _RESOURCE, error)
+        elif self._reflector.absent:
+            LOG.warning("%s: %s", _RESOURCE, self._reflector.absent)
 
     def client(self, name: str) -> MachineClient:
         return MachineClient(self._transport, self._clock, name, self)
@@ -75,7 +115,7 @@ class MachineInformer:
             while True:
                 await changed.wait()
                 changed.clear()
-                if self._complete:
+                if self._listed and not self._reflector.absent:
                     yield self._newest.get(name)
         finally:
             if self._changed.get(name) is changed:

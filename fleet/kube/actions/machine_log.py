@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import msgspec
 
 from fleet.core.objects.machine import GROUP, LogAsk, LogTold
 from fleet.core.records.errors import FleetError, UnreachableError
-from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube.client.clock import Clock
+from fleet.kube.client.retry import retry_on_conflict
 from fleet.kube.client.transport import Transport
 from fleet.kube.objects import decode
 from fleet.kube.objects.api_resources import MACHINES
-from fleet.kube.objects.errors import ApiRequest, ConflictError, NotFoundError
+from fleet.kube.objects.errors import ApiRequest, NotFoundError, decoded
 from fleet.kube.objects.permissions import LEASE_NAMESPACE
 from fleet.kube.objects.wire import MachineWire
 
@@ -65,19 +66,17 @@ async def _answer(transport: Transport, clock: Clock, name: str, ask: LogAsk) ->
 
 async def _take_back(transport: Transport, name: str, token: str) -> None:
     """Where it is still this question: the agent then takes its answer back too."""
-    while True:
-        try:
-            found = _decoded(await transport.call(_call("get", name)))
-            asked = decode.log_ask(found)
-            if asked is None or asked.token != token:
-                return
-            metadata = {"uid": found.metadata.uid, "resourceVersion": found.metadata.resource_version}
-            await transport.call(_call("patch", name, {"metadata": metadata, "spec": {"log": None}}))
-        except ConflictError:
-            continue
-        except NotFoundError:
+
+    async def attempt() -> None:
+        found = _decoded(await transport.call(_call("get", name)))
+        asked = decode.log_ask(found)
+        if asked is None or asked.token != token:
             return
-        return
+        metadata = {"uid": found.metadata.uid, "resourceVersion": found.metadata.resource_version}
+        await transport.call(_call("patch", name, {"metadata": metadata, "spec": {"log": None}}))
+
+    with suppress(NotFoundError):
+        await retry_on_conflict(attempt)
 
 
 def _call(verb: str, name: str, body: object = None) -> ApiRequest:
@@ -87,7 +86,4 @@ def _call(verb: str, name: str, body: object = None) -> ApiRequest:
 
 
 def _decoded(body: bytes) -> MachineWire:
-    try:
-        return _WIRE.decode(body)
-    except UNREADABLE as error:
-        raise FleetError(f"the Machine cannot be read: {error}") from None
+    return decoded(_WIRE, body, "the Machine")

@@ -69,7 +69,7 @@ class Transport:
         self.requests: Counter[RequestKind] = Counter()
         """Requests sent, tries again among them."""
         self._source = source
-        self._clock = clock
+        self.clock = clock
         self._session: Session | None = None
         self._refused_at = -RELOAD_SECONDS
         """When refused credentials were last loaded again, in seconds of the event loop's clock."""
@@ -180,7 +180,7 @@ class Transport:
             await self._give_time(_retry_after(response, body))
 
     async def _give_time(self, retry_after: float | None) -> None:
-        await self._clock.sleep(min(1.0 if retry_after is None else retry_after, OVERLOADED_SECONDS))
+        await self.clock.sleep(min(1.0 if retry_after is None else retry_after, OVERLOADED_SECONDS))
 
     async def _opened(self, call: ApiRequest, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
         """With fresh credentials where the ones at hand are refused, once."""
@@ -223,7 +223,7 @@ class Transport:
             if self._closed:
                 raise UnreachableError("the connection to the cluster is closed")
             try:
-                loaded = await credentials.load(self._source, self._clock.now())
+                loaded = await credentials.load(self._source, self.clock.now())
             except UsageError:
                 if old is None or not due or old is refused:
                     raise

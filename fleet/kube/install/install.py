@@ -12,10 +12,13 @@ from fleet.core.objects.node import CORDON_ANNOTATION, PENDING_TAINT
 from fleet.core.records.errors import FleetError, HeldError, UnreachableError
 from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.core.third_parties import keep_off
+from fleet.kube.client.retry import retry_on_conflict
 from fleet.kube.client.transport import Transport
 from fleet.kube.install.installation import MANAGED_BY, OWNER, Manifest, manifests
-from fleet.kube.objects.errors import ApiRequest, ConflictError, ExpiredError, NotFoundError
+from fleet.kube.objects.api_resource import ApiResource
+from fleet.kube.objects.errors import ApiRequest, ConflictError, NotFoundError
 from fleet.kube.objects.marks import UNSCHEDULABLE_TAINT
+from fleet.kube.watch.reflector import Reflector
 
 FIELD_MANAGER = "fleet"
 ESTABLISHED_SECONDS = 30.0
@@ -24,8 +27,6 @@ GONE_SECONDS = 300.0
 
 _OUR_ANNOTATIONS = "fleet.internal/"
 _PAGE = 500
-_CONFLICTS = 10
-_WATCH_SECONDS = 60
 
 JsonObject = dict[str, Any]
 
@@ -136,20 +137,26 @@ async def _unmark(transport: Transport) -> tuple[str, ...]:
 
 
 async def _unmark_one(transport: Transport, node: JsonObject) -> bool:
-    path = f"/api/v1/nodes/{node['metadata']['name']}"
-    for _ in range(_CONFLICTS):
-        patch = without_marks(node)
-        if patch is None:
-            return False
-        try:
+    """Returns whether there was a mark. `node`: as it was listed."""
+    name = node["metadata"]["name"]
+    path = f"/api/v1/nodes/{name}"
+    newest: JsonObject | None = node
+
+    async def attempt() -> bool:
+        nonlocal newest
+        read = ApiRequest(verb="get", path=path, resource="nodes")
+        patch = without_marks(newest or _json(await transport.call(read)))
+        newest = None
+        if patch is not None:
             await transport.call(ApiRequest(verb="patch", path=path, resource="nodes", body=patch))
-        except ConflictError:
-            node = _json(await transport.call(ApiRequest(verb="get", path=path, resource="nodes")))
-        except NotFoundError:
-            return False
-        else:
-            return True
-    raise FleetError(f"node {node['metadata']['name']} changes faster than its marks can be taken off")
+        return patch is not None
+
+    try:
+        return await retry_on_conflict(attempt)
+    except NotFoundError:
+        return False
+    except ConflictError:
+        raise FleetError(f"node {name} changes faster than its marks can be taken off") from None
 
 
 def without_marks(node: Mapping[str, Any]) -> JsonObject | None:
@@ -177,6 +184,27 @@ def without_marks(node: Mapping[str, Any]) -> JsonObject | None:
     }
 
 
+class _Condition:
+    """The Store of a Reflector for one object: `met` is done once the object, or its absence, fulfils the condition."""
+
+    def __init__(self, fulfils: Callable[[JsonObject | None], bool]) -> None:
+        self.met: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._fulfils = fulfils
+
+    def replace(self, objects: Sequence[JsonObject]) -> None:
+        self._look(objects[0] if objects else None)
+
+    def upsert(self, found: JsonObject) -> None:
+        self._look(found)
+
+    def delete(self, found: JsonObject) -> None:
+        self._look(None)
+
+    def _look(self, found: JsonObject | None) -> None:
+        if not self.met.done() and self._fulfils(found):
+            self.met.set_result(None)
+
+
 async def _until(
     transport: Transport,
     manifest: Manifest,
@@ -184,39 +212,34 @@ async def _until(
     seconds: float,
     state: str,
 ) -> None:
+    """Follows the object until it fulfils the condition. Raises UnreachableError after so many seconds, FleetError where
+    it cannot be followed."""
+    condition = _Condition(fulfils)
+    resource: ApiResource[JsonObject] = ApiResource(
+        manifest.kind,
+        manifest.group,
+        "v1",
+        manifest.resource,
+        JsonObject,
+        lambda found: found,
+        path=manifest.collection,
+    )
+
+    def stop_on_failure() -> None:
+        if reflector.error is not None and not condition.met.done():
+            condition.met.set_exception(reflector.error)
+
+    fields = f"metadata.name={manifest.name}"
+    reflector = Reflector(transport, resource, transport.clock, condition, stop_on_failure, fields=fields)
+    following = asyncio.create_task(reflector.run())
     try:
         async with asyncio.timeout(seconds):
-            while not await _came_true(transport, manifest, fulfils):
-                continue
+            await condition.met
     except TimeoutError:
         raise UnreachableError(f"{manifest} is not {state} after {seconds:.0f} s") from None
-
-
-async def _came_true(
-    transport: Transport, manifest: Manifest, fulfils: Callable[[JsonObject | None], bool]
-) -> bool:
-    """Lists the object and watches it for a while; False if the watch ended before it came true."""
-    only = {"fieldSelector": f"metadata.name={manifest.name}"}
-    page = _json(await transport.call(_call("list", manifest, manifest.collection, only)))
-    if fulfils(page["items"][0] if page["items"] else None):
-        return True
-    query = {
-        **only,
-        "watch": "true",
-        "resourceVersion": page["metadata"]["resourceVersion"],
-        "timeoutSeconds": str(_WATCH_SECONDS),
-    }
-    try:
-        async with transport.stream(_call("watch", manifest, manifest.collection, query)) as lines:
-            async for line in lines:
-                event = _json(line)
-                if event["type"] == "ERROR":
-                    return False
-                if fulfils(None if event["type"] == "DELETED" else event["object"]):
-                    return True
-    except ExpiredError:
-        return False
-    return False
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
 
 
 def _established(found: JsonObject | None) -> bool:

@@ -52,15 +52,15 @@ class _Loader(yaml.SafeLoader):
             return str(found)
         raise yaml.constructor.ConstructorError(None, None, "a key is no text", node.start_mark)
 
-    def _mapping(self, node: Any) -> Any:
+    def mapping(self, node: Any) -> Any:
         found: dict[str, Any] = {}
         yield found
         found.update(self.construct_mapping(node))
 
-    def _bool(self, node: Any) -> bool:
+    def boolean(self, node: Any) -> bool:
         return str(self.construct_scalar(node)).lower() in _TRUE
 
-    def _number(self, node: Any) -> int | float:
+    def number(self, node: Any) -> int | float:
         plain = str(self.construct_scalar(node)).replace("_", "")
         octal = re.fullmatch(r"([-+]?)0([0-7]+)", plain)
         try:
@@ -73,9 +73,9 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", _BOOL, list("yYnNtTfFoO"
 _Loader.add_implicit_resolver("tag:yaml.org,2002:null", _NULL, ["~", "n", "N", ""])
 _Loader.add_implicit_resolver("tag:fleet.internal,2026:number", _NUMBER, list("-+.0123456789"))
 _Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile("^<<$"), ["<"])
-_Loader.add_constructor("tag:yaml.org,2002:map", _Loader._mapping)
-_Loader.add_constructor("tag:yaml.org,2002:bool", _Loader._bool)
-_Loader.add_constructor("tag:fleet.internal,2026:number", _Loader._number)
+_Loader.add_constructor("tag:yaml.org,2002:map", _Loader.mapping)
+_Loader.add_constructor("tag:yaml.org,2002:bool", _Loader.boolean)
+_Loader.add_constructor("tag:fleet.internal,2026:number", _Loader.number)
 
 
 def document(content: bytes) -> Any:

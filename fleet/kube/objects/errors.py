@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import ssl
+from typing import TypeVar
 
 import aiohttp
 import msgspec
@@ -13,6 +14,8 @@ from msgspec import Struct
 from fleet.core.records.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError
 from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube.objects.wire import ApiStatus
+
+T = TypeVar("T")
 
 _WORDS = 500
 _NO_VERDICT = re.compile(
@@ -63,6 +66,16 @@ class ApiRefusedError(FleetError):
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+def decoded(
+    decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw, what: str = "the server's answer"
+) -> T:
+    """Returns what `decoder` makes of a body. Raises FleetError, that `what` cannot be read."""
+    try:
+        return decoder.decode(body)
+    except UNREADABLE as error:
+        raise FleetError(f"{what} cannot be read: {error}") from None
 
 
 def status_of(code: int, body: bytes) -> ApiStatus:

@@ -13,7 +13,7 @@ from fleet.kube.objects.wire import ApiStruct, NodeInfo
 UNSCHEDULABLE_TAINT = "node.kubernetes.io/unschedulable"
 """The node controller's echo of `unschedulable`, which it takes away a little later than the field."""
 
-NodePatch = dict[str, Any]
+MergePatch = dict[str, Any]
 
 
 class MarkedMeta(ApiStruct, frozen=True):
@@ -58,7 +58,7 @@ class CordonedByOther(Struct, frozen=True):
     by: str
 
 
-def mark(node: MarkedNode, rollout: str) -> NodePatch | None:
+def mark(node: MarkedNode, rollout: str) -> MergePatch | None:
     if node.rollout == rollout and _has(node, PENDING_TAINT):
         return None
     taint = {"key": PENDING_TAINT, "effect": "PreferNoSchedule"}
@@ -68,28 +68,28 @@ def mark(node: MarkedNode, rollout: str) -> NodePatch | None:
     }
 
 
-def unmark(node: MarkedNode, rollout: str) -> NodePatch | None:
+def unmark(node: MarkedNode, rollout: str) -> MergePatch | None:
     ours = node.rollout == rollout
     gone = (*((ROLLOUT_ANNOTATION,) if ours else ()), *keep_off.removals(node.annotations, rollout))
     if not gone:
         return None
-    patch: NodePatch = {"metadata": {"annotations": dict.fromkeys(gone)}}
+    patch: MergePatch = {"metadata": {"annotations": dict.fromkeys(gone)}}
     if ours and _has(node, PENDING_TAINT):
         patch["spec"] = {"taints": _taints_without(node, PENDING_TAINT)}
     return patch
 
 
-def cordon(node: MarkedNode, rollout: str) -> NodePatch | CordonedByOther | None:
+def cordon(node: MarkedNode, rollout: str) -> MergePatch | CordonedByOther | None:
     if node.spec.unschedulable:
         return None if node.cordoned_by == rollout else CordonedByOther(node.cordoned_by or "somebody else")
     added = {CORDON_ANNOTATION: rollout} | keep_off.additions(node.annotations, rollout)
     return {"metadata": {"annotations": added}, "spec": {"unschedulable": True}}
 
 
-def uncordon(node: MarkedNode, rollout: str) -> NodePatch | None:
+def uncordon(node: MarkedNode, rollout: str) -> MergePatch | None:
     """A cordon that is not the rollout's stays; its pending taint and its annotations go in any case."""
-    annotations: NodePatch = dict.fromkeys(keep_off.removals(node.annotations, rollout))
-    spec: NodePatch = {}
+    annotations: MergePatch = dict.fromkeys(keep_off.removals(node.annotations, rollout))
+    spec: MergePatch = {}
     leaving: list[str] = []
     if node.rollout == rollout:
         annotations[ROLLOUT_ANNOTATION] = None

@@ -11,7 +11,8 @@ import msgspec
 from fleet.core.objects.pod import is_word
 from fleet.core.records.errors import ForbiddenError
 from fleet.kube.client.transport import Transport
-from fleet.kube.objects.api_resources import KINDS, ApiResource
+from fleet.kube.objects.api_resource import ApiResource
+from fleet.kube.objects.api_resources import KINDS
 from fleet.kube.objects.decode import KEPT_ANNOTATIONS, MIRROR, api_server
 from fleet.kube.objects.errors import NotFoundError
 from fleet.kube.objects.wire import MachineWire, PodWire
@@ -37,7 +38,7 @@ async def dump(transport: Transport) -> bytes:
     return msgspec.json.encode({"apiVersion": "v1", "kind": "List", "read": kinds, "items": items})
 
 
-def _item(kind: ApiResource, found: object) -> Any:
+def _item(kind: ApiResource[Any], found: object) -> Any:
     item = _bare(msgspec.json.decode(msgspec.json.encode(found)))
     if isinstance(found, PodWire) and not api_server(found.metadata, found.spec):
         for container in (*item["spec"].get("containers", ()), *item["spec"].get("initContainers", ())):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from fleet.core.rollout.event import ApiObject
 from fleet.kube.client.transport import Transport
-from fleet.kube.objects.api_resources import ApiResource
+from fleet.kube.objects.api_resource import ApiResource
 from fleet.kube.objects.errors import ApiRequest, NotFoundError
 from fleet.kube.watch.listing import read
 
@@ -39,7 +39,9 @@ class EtcdComparison(NamedTuple):
     """The server tells the truth, and what was known before is another state: list again."""
 
 
-async def compare_with_etcd(transport: Transport, kind: ApiResource, known: ApiObject) -> EtcdComparison:
+async def compare_with_etcd(
+    transport: Transport, kind: ApiResource[ApiObject], known: ApiObject
+) -> EtcdComparison:
     """Reads one object that is known from a list or a watch from etcd, and where it differs from the cache as well.
 
     Raises FleetError for what gives no answer. A list that is begun after a GET must be as new as what that told.
@@ -59,14 +61,16 @@ async def compare_with_etcd(transport: Transport, kind: ApiResource, known: ApiO
     return EtcdComparison(behind=True)
 
 
-async def listed_at(transport: Transport, kind: ApiResource) -> int:
+async def listed_at(transport: Transport, kind: ApiResource[ApiObject]) -> int:
     """Returns the resourceVersion of the server's lists, 0 where it is no number. Raises FleetError."""
     query = {"limit": "1"}
     call = ApiRequest(verb="list", path=kind.path, group=kind.group, resource=kind.resource, query=query)
     return number(kind.page(await transport.call(call)).version) or 0
 
 
-async def has_recovered(transport: Transport, kind: ApiResource, wrong: ApiObject, before: int) -> bool:
+async def has_recovered(
+    transport: Transport, kind: ApiResource[ApiObject], wrong: ApiObject, before: int
+) -> bool:
     """The server has read its etcd anew since its lists, then at resourceVersion `before`, told `wrong`. Raises FleetError.
 
     Where they are older than that now, or far newer. Or where they tell that object as etcd holds it, at a revision that
@@ -101,7 +105,7 @@ def older(one: ApiObject, other: ApiObject) -> bool:
     return left is not None and right is not None and left < right
 
 
-async def _stored(transport: Transport, kind: ApiResource, known: ApiObject) -> ApiObject | None:
+async def _stored(transport: Transport, kind: ApiResource[ApiObject], known: ApiObject) -> ApiObject | None:
     call = ApiRequest(
         verb="get",
         path=kind.path_of(getattr(known, "namespace", ""), known.name),
@@ -115,7 +119,7 @@ async def _stored(transport: Transport, kind: ApiResource, known: ApiObject) -> 
         return None
 
 
-async def _listed(transport: Transport, kind: ApiResource, known: ApiObject) -> ApiObject | None:
+async def _listed(transport: Transport, kind: ApiResource[ApiObject], known: ApiObject) -> ApiObject | None:
     namespace = getattr(known, "namespace", "")
     fields = f"metadata.name={known.name}" + (f",metadata.namespace={namespace}" if namespace else "")
     things = (await read(transport, kind, fields)).things

@@ -7,6 +7,7 @@ import re
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -14,11 +15,14 @@ from fleet.core.records.errors import FleetError, UnreachableError
 from fleet.core.rollout.event import ApiObject, ClusterEvent, ClusterLost, ClusterSynced, Deleted, Upserted
 from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.kube.client.clock import Clock
+from fleet.kube.client.retry import Jitter, random_jitter
 from fleet.kube.client.transport import Transport
-from fleet.kube.objects.api_resources import KINDS, NODES, PODS, ApiResource
+from fleet.kube.objects.api_resource import ApiResource
+from fleet.kube.objects.api_resources import KINDS, NODES, PODS
 from fleet.kube.objects.errors import ApiRequest
 from fleet.kube.watch import etcd_check
-from fleet.kube.watch.feed import Feed
+from fleet.kube.watch.object_store import ObjectStore
+from fleet.kube.watch.reflector import Reflector
 
 COMPARED = (NODES, PODS)
 """Kinds of which one object is compared with what etcd holds."""
@@ -42,21 +46,35 @@ class HealthCheck(Struct, frozen=True):
     """So many in a row without an answer: the cluster is lost."""
 
 
-class Informers:
-    """For one reader."""
+class Informer(NamedTuple):
+    """One resource: what lists and watches it, and what keeps it."""
 
-    def __init__(self, cluster: str, transport: Transport, clock: Clock, pulse: HealthCheck) -> None:
+    reflector: Reflector[ApiObject]
+    store: ObjectStore
+
+
+class Informers:
+    """All resources of one cluster, for one reader."""
+
+    def __init__(
+        self,
+        cluster: str,
+        transport: Transport,
+        clock: Clock,
+        health_check: HealthCheck,
+        jitter: Jitter = random_jitter,
+    ) -> None:
         self._cluster = cluster
         self._transport = transport
         self._clock = clock
-        self._pulse = pulse
+        self._health_check = health_check
         self._inbox: deque[ClusterEvent] = deque()
         self._news = asyncio.Event()
         self._closed = False
-        self._feeds = [Feed(transport, kind, clock, self._tell, self._reached) for kind in KINDS]
+        self._informers = [self._informer(kind, jitter) for kind in KINDS]
         self._wrong = ""
         """Why nothing that the server's lists tell is to be believed; empty: it is."""
-        self._stale: tuple[ApiResource, ApiObject, int] | None = None
+        self._stale: tuple[ApiResource[ApiObject], ApiObject, int] | None = None
         """By which object that was found, and the resourceVersion of the server's lists then."""
         self._behind: dict[str, ApiObject] = {}
         """By resource: an object that is another in etcd, and as new in the server's lists. Its watch may tell it yet."""
@@ -68,11 +86,12 @@ class Informers:
     @property
     def missing(self) -> dict[str, str]:
         """Kinds (their resource) that the cluster has not, or does not let us see, and why."""
-        return {feed.kind.named: feed.absent for feed in self._feeds if feed.absent}
+        reflectors = (each.reflector for each in self._informers)
+        return {each.resource.named: each.absent for each in reflectors if each.absent}
 
     async def events(self) -> AsyncGenerator[ClusterEvent, None]:
-        tasks = [asyncio.create_task(feed.run()) for feed in self._feeds]
-        tasks.append(asyncio.create_task(self._feel_pulse()))
+        tasks = [asyncio.create_task(each.reflector.run()) for each in self._informers]
+        tasks.append(asyncio.create_task(self._check_health()))
         for task in tasks:
             task.add_done_callback(lambda _: self._news.set())
         try:
@@ -95,19 +114,25 @@ class Informers:
         self._closed = True
         self._news.set()
 
-    def _tell(self, there: Sequence[ApiObject], gone: Sequence[ApiObject]) -> None:
+    def _informer(self, resource: ApiResource[ApiObject], jitter: Jitter) -> Informer:
+        store = ObjectStore(resource, self._changed)
+        reflector = Reflector(self._transport, resource, self._clock, store, self._reached, jitter=jitter)
+        return Informer(reflector, store)
+
+    def _changed(self, there: Sequence[ApiObject], gone: Sequence[ApiObject]) -> None:
         self._inbox.extend(Deleted(self._cluster, thing) for thing in gone)
         self._inbox.extend(Upserted(self._cluster, thing) for thing in there)
         self._news.set()
 
-    def _reached(self, _: Feed | None = None) -> None:
-        error = next((feed.error for feed in self._feeds if feed.error is not None), None)
+    def _reached(self) -> None:
+        reflectors = [each.reflector for each in self._informers]
+        error = next((each.error for each in reflectors if each.error is not None), None)
         word: ClusterSynced | ClusterLost
         if self._wrong:
             word = ClusterLost(self._cluster, self._wrong)
         elif error is not None:
             word = ClusterLost(self._cluster, error.full_message)
-        elif self._heard and all(feed.listed for feed in self._feeds):
+        elif self._heard and all(each.listed for each in reflectors):
             word = ClusterSynced(self._cluster, min(filter(None, self._heard), key=by_age, default=""))
         else:
             return
@@ -124,51 +149,52 @@ class Informers:
                 self._stale, self._wrong = None, ""
                 self._list_again("its API server has read its etcd anew")
             return
-        for feed in self._feeds:
-            if feed.kind not in COMPARED or not feed.listed:
+        for reflector, store in self._informers:
+            resource = reflector.resource
+            if resource not in COMPARED or not reflector.listed:
                 continue
-            doubted = self._behind.pop(feed.kind.resource, None)
-            known = doubted if doubted is not None and feed.knows(doubted) else feed.example()
+            doubted = self._behind.pop(resource.resource, None)
+            known = doubted if doubted is not None and store.has(doubted) else store.sample()
             if known is None:
                 continue
-            found = await etcd_check.compare_with_etcd(self._transport, feed.kind, known)
+            found = await etcd_check.compare_with_etcd(self._transport, resource, known)
             if found.contradiction:
-                self._stale = (feed.kind, known, await etcd_check.listed_at(self._transport, feed.kind))
+                self._stale = (resource, known, await etcd_check.listed_at(self._transport, resource))
                 self._wrong = f"{found.contradiction}: {etcd_check.REMEDY}"
                 return
-            if found.behind and feed.knows(known):
+            if found.behind and store.has(known):
                 if known is doubted:
                     # A watch that goes on from a revision which the server's etcd has not reached is silent.
-                    self._list_again(f"the watch of {feed.kind.resource} has not told what there is")
+                    self._list_again(f"the watch of {resource.resource} has not told what there is")
                     return
-                self._behind[feed.kind.resource] = known
+                self._behind[resource.resource] = known
 
     def _list_again(self, why: str) -> None:
         self._behind.clear()
-        for feed in self._feeds:
-            feed.list_again(why)
+        for each in self._informers:
+            each.reflector.list_again(why)
 
-    async def _feel_pulse(self) -> None:
+    async def _check_health(self) -> None:
         silent = 0
         while True:
             try:
-                self._heard.append(await server_version(self._transport, self._pulse.answer))
+                self._heard.append(await server_version(self._transport, self._health_check.answer))
             except UnreachableError as error:
                 silent += 1
-                if silent == self._pulse.misses:
-                    for feed in self._feeds:
-                        feed.interrupt(error)
+                if silent == self._health_check.misses:
+                    for each in self._informers:
+                        each.reflector.interrupt(error)
             except FleetError:
-                # It answers; whether it lets us in is what the feeds find out.
+                # It answers; whether it lets us in is what the reflectors find out.
                 self._heard = self._heard or deque([""], maxlen=HEARD)
                 silent = 0
             else:
                 silent = 0
-                # What does not answer here is found out by the feeds.
+                # What does not answer here is found out by the reflectors.
                 with suppress(FleetError):
                     await self._compare()
             self._reached()
-            await self._clock.sleep(self._pulse.every)
+            await self._clock.sleep(self._health_check.every)
 
 
 def by_age(version: str) -> tuple[int, ...]:

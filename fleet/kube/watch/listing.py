@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from fleet.core.records.errors import FleetError
-from fleet.core.rollout.event import ApiObject
 from fleet.kube.client.transport import Transport
-from fleet.kube.objects.api_resources import ApiResource
+from fleet.kube.objects.api_resource import ApiResource
 from fleet.kube.objects.errors import ApiRequest, ExpiredError
 
 PAGE = 1000
@@ -20,13 +19,16 @@ TRIES = 3
 """A list whose rest is forgotten while it is read begins again."""
 
 
-class Listing(NamedTuple):
-    things: list[ApiObject]
+T = TypeVar("T")
+
+
+class Listing(NamedTuple, Generic[T]):
+    things: list[T]
     version: str
     """resourceVersion to watch from."""
 
 
-async def read(transport: Transport, kind: ApiResource, fields: str = "") -> Listing:
+async def read(transport: Transport, kind: ApiResource[T], fields: str = "") -> Listing[T]:
     """As they are now; `fields`: a field selector. Raises FleetError."""
     for left in reversed(range(TRIES)):
         try:
@@ -37,8 +39,8 @@ async def read(transport: Transport, kind: ApiResource, fields: str = "") -> Lis
     raise AssertionError("unreachable")
 
 
-async def _read(transport: Transport, kind: ApiResource, fields: str) -> Listing:
-    things: list[ApiObject] = []
+async def _read(transport: Transport, kind: ApiResource[T], fields: str) -> Listing[T]:
+    things: list[T] = []
     rest = ""
     for _ in range(PAGES):
         query = {"limit": str(PAGE)} | ({"continue": rest} if rest else {})
@@ -55,7 +57,7 @@ async def _read(transport: Transport, kind: ApiResource, fields: str) -> Listing
     raise FleetError(f"the list of {kind.resource} has not ended after {PAGES} pages")
 
 
-def refuse_more(count: int, kind: ApiResource) -> None:
+def refuse_more(count: int, kind: ApiResource[Any]) -> None:
     """Raises FleetError: a server may tell of objects without end, and others are to be served too."""
     if count > OBJECTS:
         raise FleetError(f"the server tells of more than {OBJECTS} {kind.resource}")

@@ -23,7 +23,8 @@ from fleet.core.rollout.event import ApiObject
 from fleet.core.text.untrusted import UNREADABLE
 from fleet.core.third_parties.maintenance import Maintenance
 from fleet.kube.client.transport import Transport
-from fleet.kube.objects.api_resources import KINDS, MACHINES, NODES, PODS, ApiResource, things_of
+from fleet.kube.objects.api_resource import ApiResource
+from fleet.kube.objects.api_resources import KINDS, MACHINES, NODES, PODS, things_of
 from fleet.kube.objects.errors import NotFoundError
 from fleet.kube.watch import etcd_check
 from fleet.kube.watch.informers import server_version
@@ -61,7 +62,7 @@ async def read(transport: Transport, cluster: str, site: str, at: datetime) -> C
     return ClusterReading(snapshot, missing)
 
 
-async def _compare(transport: Transport, kind: ApiResource, things: Sequence[ApiObject]) -> None:
+async def _compare(transport: Transport, kind: ApiResource[ApiObject], things: Sequence[ApiObject]) -> None:
     """Raises FleetError where the server's lists tell another state than its etcd holds."""
     newest = etcd_check.newest(things)
     if newest is None:
@@ -126,7 +127,7 @@ class _Dump(Struct, frozen=True):
 _DUMP = msgspec.json.Decoder(_Dump)
 
 
-async def _things(transport: Transport, kind: ApiResource) -> list[ApiObject] | FleetError:
+async def _things(transport: Transport, kind: ApiResource[ApiObject]) -> list[ApiObject] | FleetError:
     """What one can live without comes back as the reason."""
     try:
         return (await read_list(transport, kind)).things

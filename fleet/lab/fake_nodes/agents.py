@@ -13,21 +13,22 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from fleet.core.records.errors import FleetError
-from fleet.core.text.untrusted import UNREADABLE
 from fleet.core.text.visible import visible_lines
 from fleet.kube.actions.machine_client import MachineInformer
 from fleet.kube.client.clock import Clock
 from fleet.kube.client.credentials import CredentialSource
+from fleet.kube.client.retry import Backoff, retry_on_conflict
 from fleet.kube.client.transport import Transport
-from fleet.kube.objects.errors import ApiRequest, ConflictError
-from fleet.kube.watch.changes import Found, Kind, Lost, Watch
+from fleet.kube.objects.api_resource import ApiResource
+from fleet.kube.objects.errors import ApiRequest, decoded
+from fleet.kube.watch.reflector import Reflector
 from fleet.lab.fake_nodes.host import FakeHost
 from fleet.lab.fake_nodes.machine import MachineDurations
 from fleet.lab.fake_nodes.node import FakeNode, NodePatch
@@ -40,7 +41,10 @@ NODES = "/api/v1/nodes"
 FAKE = "kwok.x-k8s.io/node"
 """The annotation of nodes without a machine. No other node is ever touched."""
 
+BACKOFF = Backoff(0.2, 10.0)
+
 _NODE = msgspec.json.Decoder(FakeNode)
+_NODES = ApiResource[FakeNode]("Node", "", "v1", "nodes", FakeNode, lambda found: found)
 
 
 class LabSettings(Struct, frozen=True):
@@ -61,20 +65,61 @@ class ApiNode:
 
     async def read(self) -> FakeNode:
         call = ApiRequest(verb="get", path=self._path, resource="nodes")
-        try:
-            return _NODE.decode(await self._transport.call(call))
-        except UNREADABLE as error:
-            raise FleetError(f"the Node cannot be read: {error}") from None
+        return decoded(_NODE, await self._transport.call(call), "the Node")
 
-    async def patch(self, patch: NodePatch) -> bool:
+    async def change(self, change: Callable[[FakeNode], NodePatch | None]) -> bool:
+        async def attempt() -> bool:
+            patch = change(await self.read())
+            if patch is not None:
+                await self._transport.call(self._patch(patch))
+            return patch is not None
+
+        return await retry_on_conflict(attempt)
+
+    def _patch(self, patch: NodePatch) -> ApiRequest:
         media = "application/strategic-merge-patch+json"
         path = f"{self._path}/status"
-        call = ApiRequest(verb="patch", path=path, resource="nodes/status", body=dict(patch), media=media)
-        try:
-            await self._transport.call(call)
-        except ConflictError:
-            return False
-        return True
+        return ApiRequest(verb="patch", path=path, resource="nodes/status", body=dict(patch), media=media)
+
+
+class FakeNodes:
+    """The Store of a Reflector for Nodes: each that is played here has a host."""
+
+    def __init__(
+        self,
+        plays: Callable[[FakeNode], bool],
+        host: Callable[[str], FakeHost],
+        drop: Callable[[str], None],
+    ) -> None:
+        self._plays = plays
+        self._host = host
+        self._drop = drop
+        self._names: set[str] = set()
+
+    def replace(self, objects: Sequence[FakeNode]) -> None:
+        for name in self._names - {each.name for each in objects}:
+            self._forget(name)
+        for each in objects:
+            self.upsert(each)
+
+    def upsert(self, found: FakeNode) -> None:
+        if self._plays(found):
+            self._names.add(found.name)
+            self._host(found.name).seen(found)
+        else:
+            self._forget(found.name)
+
+    def delete(self, found: FakeNode) -> None:
+        self._forget(found.name)
+
+    def _forget(self, name: str) -> None:
+        self._names.discard(name)
+        self._drop(name)
+
+
+def _log(reflector: Reflector[FakeNode]) -> None:
+    if reflector.error is not None:
+        LOG.warning("%s: %s", reflector.resource.resource, reflector.error)
 
 
 class FakeNodeAgents:
@@ -88,15 +133,18 @@ class FakeNodeAgents:
         self._hosts: dict[str, tuple[FakeHost, asyncio.Task[None]]] = {}
 
     async def run(self) -> None:
-        """Until it is cancelled. Raises what a host died of: a bug."""
+        """Runs until it is cancelled. Raises what a host died of: a bug."""
         async with asyncio.TaskGroup() as group:
+            nodes = FakeNodes(self._plays, lambda name: self._host(name, group.create_task), self._drop)
+            reflector = Reflector(
+                self._transport, _NODES, self._clock, nodes, lambda: _log(reflector), backoff=BACKOFF
+            )
             group.create_task(self._machines.run())
-            watch = Watch(self._transport, self._clock, Kind(NODES, "", "nodes"), _NODE.decode)
-            async for change in watch.changes():
-                if isinstance(change, Found) and self._plays(change.thing):
-                    self._host(change.name, group.create_task).seen(change.thing)
-                elif isinstance(change, Found | Lost) and change.name in self._hosts:
-                    self._hosts.pop(change.name)[1].cancel()
+            await reflector.run()
+
+    def _drop(self, name: str) -> None:
+        if name in self._hosts:
+            self._hosts.pop(name)[1].cancel()
 
     def _plays(self, node: FakeNode) -> bool:
         chosen = self._settings.nodes

@@ -28,7 +28,6 @@ from fleet.machines.progress import ReportPercent
 
 OS = "simulated"
 _PROGRESS_STEPS = 10
-_CONFLICTS = 20
 """Other writers of a Node are few and quick: a change that meets more conflicts than this one after another is a bug."""
 
 
@@ -46,8 +45,11 @@ class NodeObject(Protocol):
         """As it is now. Raises FleetError."""
         ...
 
-    async def patch(self, patch: NodePatch) -> bool:
-        """False if its resourceVersion is not the newest any more (409). Raises FleetError."""
+    async def change(self, change: Callable[[FakeNode], NodePatch | None]) -> bool:
+        """Writes the patch that `change` makes of the newest state, and asks it again where another writer came first.
+
+        Returns False if `change` wants nothing. Raises FleetError.
+        """
         ...
 
 
@@ -80,19 +82,19 @@ class FakeMachine:
             progress(step * 100 // _PROGRESS_STEPS)
             await asyncio.sleep(seconds / _PROGRESS_STEPS)
             if node.fault is FakeNodeFault.STAGE_FAILS and step == _PROGRESS_STEPS // 2:
-                await self._change(fake.fault_spent)
+                await self._node.change(fake.fault_spent)
                 raise MachineError(f"error: pulling {release.version}: No space left on device (simulated)")
-        await self._change(lambda now: _with_staged(now, release))
+        await self._node.change(lambda now: _with_staged(now, release))
         progress(100)
 
     async def roll_back(self) -> None:
-        await self._change(_with_rollback_staged)
+        await self._node.change(_with_rollback_staged)
 
     async def mark_good(self) -> None:
         """A simulated machine has no boot loader that counts."""
 
     async def reboot(self) -> None:
-        await self._change(self._switched_off)
+        await self._node.change(self._switched_off)
 
     async def come_up(self) -> bool:
         """Waits until the reboot under way is over, and ends it. False if the machine is up, or stays down."""
@@ -100,11 +102,11 @@ class FakeMachine:
         if node.boot is None:
             return False
         await asyncio.sleep(max(0.0, (node.boot.due - self._now()).total_seconds()))
-        return await self._change(self._switched_on)
+        return await self._node.change(self._switched_on)
 
     async def mend(self) -> bool:
         """Makes a machine Ready that booted without, if its fault has been taken away. False if there was nothing."""
-        return await self._change(fake.mended)
+        return await self._node.change(fake.mended)
 
     def _switched_off(self, node: FakeNode) -> NodePatch | None:
         if node.boot is not None:
@@ -117,16 +119,6 @@ class FakeMachine:
         if node.boot is None or node.fault is FakeNodeFault.NEVER_BACK:
             return None
         return fake.booted(node, node.boot, self._now())
-
-    async def _change(self, change: Callable[[FakeNode], NodePatch | None]) -> bool:
-        """What `change` makes of the newest state; again if another writer came first. False if it wants nothing."""
-        for _ in range(_CONFLICTS):
-            patch = change(await self._node.read())
-            if patch is None:
-                return False
-            if await self._node.patch(patch):
-                return True
-        raise MachineError(f"a simulated machine met {_CONFLICTS} conflicts one after another on its Node")
 
 
 def _with_staged(node: FakeNode, release: Release) -> NodePatch:

@@ -80,7 +80,7 @@ class Stacked:
             cluster.import_agent(machines, progress)
             progress(f"waiting for the API servers of {', '.join(members)}, and for the nodes")
             for each in machines.all:
-                found._await_node(each, each in chosen)
+                found.await_node(each, each in chosen)
                 progress(f"{each.name} is a node")
         except BaseException:
             found.down()
@@ -162,7 +162,7 @@ class Stacked:
         )
         return found
 
-    def _await_node(self, machine: LabMachine, control: bool) -> None:
+    def await_node(self, machine: LabMachine, control: bool) -> None:
         """Until it has registered, and is marked as kubeadm marks nodes. Raises LabError."""
         api, path, last = self._api(), f"/api/v1/nodes/{machine.name}", "no answer"
         mark: dict[str, object] = {}

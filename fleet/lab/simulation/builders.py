@@ -1,4 +1,4 @@
-"""A cluster in a few lines, with defaults that a test may leave alone."""
+"""Builds objects of a cluster in a few lines, with defaults that a test can leave alone."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def a_machine(node: Node, booted: Release = OLD) -> Machine:
 def a_deployment(
     name: str, replicas: int, nodes: list[Node], namespace: str = "web"
 ) -> tuple[list[Workload], list[Pod]]:
-    """Its pods are spread over the nodes in turn, all Ready."""
+    """Returns a Deployment whose pods are spread over the nodes in turn, all Ready."""
     deployment = Workload("Deployment", namespace, name, f"d-{name}", replicas, replicas)
     owner = Owner("Deployment", name, deployment.uid)
     replica_set = Workload("ReplicaSet", namespace, f"{name}-1", f"rs-{name}", replicas, replicas, owner)
@@ -69,7 +69,7 @@ def a_deployment(
 
 
 def a_budget(name: str, replicas: int, max_unavailable: int, namespace: str = "web", app: str = "") -> Budget:
-    """In step with `replicas` healthy pods."""
+    """Returns a budget whose status counts `replicas` healthy pods."""
     return Budget(
         namespace,
         name,
@@ -124,7 +124,8 @@ def a_policy(*pools: Pool) -> Policy:
 def a_group(
     nodes: list[Node], *, name: str = "etcd", cluster: str = "east", sites: str = "", leader: int = 0
 ) -> Quorum:
-    """A voter on each node, in step, `m0` on the first. `sites`: a letter each; empty: all in one."""
+    """Returns a group with a voter on each node, all up to date, `m0` on the first. `sites`: a letter for each; empty:
+    one site."""
     members = tuple(
         Member(
             f"m{index}",

@@ -1,4 +1,4 @@
-"""One controller process: what the executor does with an engine, in turns without waiting."""
+"""One controller process: what the executor does with an engine, in turns that never block."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from fleet.lab.simulation.wire import WatchStream
 
 
 class Surroundings(Protocol):
-    """What a controller process finds around it, and what becomes of what it does. The simulated world is one."""
+    """What a controller process finds around it, and where its actions go. The simulated world implements it."""
 
     seed: int
     at: float
     """Seconds since the beginning of the history."""
     journal: SimulatedJournal
     networks: dict[str, Network]
-    """By cluster."""
+    """The network to each cluster, by name."""
     sites: dict[str, str]
     coverage: Coverage
     kill_before: int | None
-    """Before which action the process is killed; -1: before its decision is in the journal."""
+    """Before which action the process is killed; -1: before its decision is written to the journal."""
 
     @property
     def now(self) -> datetime: ...
@@ -51,17 +51,18 @@ class Surroundings(Protocol):
 
 
 class ControllerProcess:
-    """It leads from its first breath on; `alive` is False once it has been killed or has seen that it is stale."""
+    """A controller that leads from its start. `alive` is False once it was killed or has seen that another controller
+    leads."""
 
     def __init__(self, world: Surroundings, number: int, make: type[Engine]) -> None:
         self.world = world
         self.name = f"fleet@{number}"
         self.alive = True
         self.stopped = False
-        """Its process is stopped (SIGSTOP): it neither hears nor does anything."""
+        """The process is stopped (SIGSTOP): it neither receives nor does anything."""
         self.inbox: list[Outcome] = []
         self.unsent: list[AnyAction] = []
-        """Committed, and not sent before the process was stopped."""
+        """Actions that were committed and not sent before the process was stopped."""
         self.wake: datetime | None = world.now
         self.epoch = world.journal.take_over()
         self.wires = {
@@ -75,7 +76,7 @@ class ControllerProcess:
         self.engine = make(world.sites, sorted(rollouts, key=lambda rollout: rollout.active))
 
     def next_at(self) -> float | None:
-        """When its next turn is due; None while it has nothing to wait for."""
+        """Returns when the next turn is due, in seconds; None while there is nothing to wait for."""
         if not self.alive or self.stopped:
             return None
         if self.inbox or self.unsent or self._commands():
@@ -86,7 +87,8 @@ class ControllerProcess:
         return min(moments, default=None)
 
     def turn(self) -> None:
-        """As the executor's: outcomes to the journal, events, commands, a decision, its log, then its actions."""
+        """Takes one turn as the executor does: outcomes to the journal, events, commands, a decision, its log, then
+        its actions."""
         world = self.world
         try:
             self._send(self.unsent)
@@ -146,10 +148,10 @@ class ControllerProcess:
                 self.inbox.append(Outcome(action, Result.STALE, "not sent: another controller leads"))
 
     def leads(self) -> bool:
-        """Asked right before each action is sent: the lease is still its own."""
+        """Returns whether the lease is still its own. Asked right before each action is sent."""
         return self.epoch == self.world.journal.epoch
 
     def _append(self, records: Sequence[JournalRecord]) -> None:
-        """Raises StaleEpochError."""
+        """Appends to the journal. Raises StaleEpochError."""
         if records:
             self.world.journal.append(records, self.world.now, self.name, self.epoch)

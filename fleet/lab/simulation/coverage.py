@@ -1,4 +1,4 @@
-"""What histories have come by: transitions of the table, reasons, faults."""
+"""What histories have covered: transitions of the table, reasons, faults."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Coverage:
         self.turns: Counter[tuple[Step, StepResult]] = Counter()
         self.reasons: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
-        """Those that had something to act on."""
+        """The faults that had something to act on."""
         self._steps: dict[tuple[str, str], Step] = {}
 
     def journaled(self, entry: JournalEntry) -> None:

@@ -1,4 +1,5 @@
-"""One seeded history: a made-up fleet, a rollout, faults at every point, persons, kills; then peace, and an end."""
+"""One seeded history: a generated fleet, a rollout, faults at every point, users, kills; then a time without faults,
+and an end."""
 
 from __future__ import annotations
 
@@ -16,18 +17,18 @@ from fleet.lab.simulation.schedule import Fault, schedule
 from fleet.lab.simulation.world import WHOLE, Parts, World
 
 CALM = 3600.0
-"""Seconds; all faults have ended by then."""
+"""Seconds after which all faults have ended."""
 LOOK = 300.0
-"""Between a person's looks, from then on."""
+"""Seconds between two looks of a user, from then on."""
 PATIENCE = 14 * 86400.0
-"""By then every rollout has ended; windows open daily."""
+"""Seconds by which every rollout must have ended. Windows open daily."""
 MOMENTS = 60000
-"""More than this in one history is no progress but a loop."""
+"""More moments than this in one history are a loop without progress."""
 
 
 class History:
     def __init__(self, seed: int, faults: Sequence[Fault] | None = None, parts: Parts = WHOLE) -> None:
-        """`faults`: other than those that the seed draws."""
+        """Prepares a history. `faults`: these in place of those that the seed draws."""
         self.seed = seed
         self.faults = tuple(faults) if faults is not None else schedule(seed)
         self.world = World(seed, draw_scenario(seed), parts)
@@ -38,7 +39,7 @@ class History:
         return self.world.checker.broken
 
     def run(self) -> list[Broken]:
-        """The invariants that were broken; none is what we want. Stops at the first."""
+        """Runs the history, and returns the broken invariants. It stops at the first one."""
         world = self.world
         world.start("r-1")
         for fault in self.faults:
@@ -61,7 +62,7 @@ class History:
             self.world.coverage.faults[fault.kind] += 1
 
     def _calm(self) -> None:
-        """Once before anybody mends anything, and then again and again."""
+        """Ends the faults: looks once before anybody fixes anything, and then again and again."""
         self._ask_why()
         fix_causes(self.world)
         release_and_resume(self.world)
@@ -81,7 +82,7 @@ class History:
         )
 
     def _end(self) -> bool:
-        """True: nothing is left to happen."""
+        """Returns whether nothing is left to happen."""
         world = self.world
         self._ask_why()
         self._replay()
@@ -94,7 +95,7 @@ class History:
         return True
 
     def _ask_why(self) -> None:
-        """Of every run that has not ended well, and of those that wait."""
+        """Checks that every run that waits or has not ended well has a reason."""
         world = self.world
         leader = world.leader
         if leader is None or leader.stopped or leader.next_at() == world.at:

@@ -1,4 +1,4 @@
-"""What persons do when the faults have ended: they mend the clusters, look at failed runs, and let rollouts go on."""
+"""What users do when the faults have ended: they repair the clusters, look at failed runs, and let rollouts go on."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from fleet.model.behaviour import SpreadLength
 from fleet.model.model import Model
 
 STUCK = timedelta(minutes=15)
-"""A pod that is still there so long after its grace period is looked at."""
+"""How long after its grace period a pod that is still there is looked at."""
 
 
 def fix_causes(world: World) -> None:
-    """Nothing stands in the way of any rollout any more."""
+    """Repairs all clusters: nothing stands in the way of any rollout any more."""
     held = _held_apps(world)
     for model in world.models.values():
         world.behave(model, pod_start=SpreadLength(2, 30), stage=SpreadLength(10, 90), failures={})
@@ -49,7 +49,7 @@ def fix_causes(world: World) -> None:
 
 
 def _held_apps(world: World) -> set[str]:
-    """Workloads whose pods a drain rule holds: nobody drains their nodes while they run there."""
+    """Returns the workloads whose pods a drain rule holds. Their nodes are not drained while they run there."""
     policies = [told.policy for told in world.checker.rollouts.values()]
     rules = [rule for policy in policies for pool in policy.pools for rule in pool.drain.rules]
     terms = [term for rule in rules if rule.do == "hold" for term in rule.pods]
@@ -57,7 +57,7 @@ def _held_apps(world: World) -> set[str]:
 
 
 def _make_room(model: Model) -> None:
-    """A node in each zone that no rollout is about: pods may go there."""
+    """Adds a node in each zone that is part of no rollout, so that pods can move there."""
     for zone in "abc":
         if not any(node.name == f"spare-{zone}" for node in model.snapshot(START).nodes):
             model.stranger.add_node(a_node(f"spare-{zone}", zone, "others"))
@@ -74,7 +74,7 @@ def _mend_node(world: World, model: Model, node: Node) -> None:
 
 
 def _mend_pod(world: World, model: Model, pod: Pod, held: set[str]) -> None:
-    """`held`: workloads whose nodes nobody drains while they run there."""
+    """Repairs a pod. `held`: workloads whose nodes are not drained while they run there."""
     if pod.deleting and pod.finalizers and pod.gone_by is not None and world.now > pod.gone_by + STUCK:
         model.stranger.take_finalizers(pod.ref)
     elif pod.owner is None:
@@ -87,7 +87,7 @@ def _mend_pod(world: World, model: Model, pod: Pod, held: set[str]) -> None:
 
 
 def _mend_groups(model: Model, busy: set[str]) -> None:
-    """Members come back; one whose node is gone for good comes back elsewhere, on no node of the fleet."""
+    """Brings members back. One whose node is gone for good comes back elsewhere, on no node of the fleet."""
     model.quorums.full = ""
     nodes = {node.name for node in model.snapshot(START).nodes}
     for name, group in model.quorums.groups.items():
@@ -112,7 +112,7 @@ def _mend_budget(model: Model, budget: Budget) -> None:
 
 
 def release_and_resume(world: World) -> bool:
-    """At what waits for a person's word. True: something was said."""
+    """Releases failed runs and resumes paused and halted rollouts. Returns whether there were any."""
     said = False
     for told in world.checker.rollouts.values():
         for name, run in told.runs.items():

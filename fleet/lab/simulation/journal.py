@@ -1,4 +1,4 @@
-"""The one journal of a history: it refuses what comes under an epoch that is no longer the current one, and everything
+"""The journal of a history. It refuses what comes under an epoch that is not the current one, and everything
 while its database is locked, full or gone."""
 
 from __future__ import annotations
@@ -17,20 +17,21 @@ class SimulatedJournal:
         self.entries: list[JournalEntry] = []
         self.epoch = 0
         self.closed = ""
-        """Why the database refuses; empty: it does not."""
+        """Why the database refuses; empty if it works."""
         self.hushed = False
-        """What is appended next is committed, and the writer does not hear of it."""
+        """Whether the next append is committed although its writer gets an error."""
         self._told = told
 
     def take_over(self) -> int:
-        """The epoch of a new leader. Raises StoreError."""
+        """Returns the epoch of a new leader. Raises StoreError."""
         if self.closed:
             raise StoreError(self.closed)
         self.epoch += 1
         return self.epoch
 
     def append(self, records: Sequence[JournalRecord], at: datetime, actor: str, epoch: int = 0) -> None:
-        """Epoch 0: a person's. Raises StaleEpochError; StoreError where the database refuses, or seems to."""
+        """Appends records. Epoch 0: those of a user. Raises StaleEpochError; StoreError if the database refuses, or
+        seems to."""
         if self.closed:
             raise StoreError(self.closed)
         if epoch not in (0, self.epoch):

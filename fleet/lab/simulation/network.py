@@ -1,4 +1,4 @@
-"""What the way to one cluster's API server is like at a time: what is lost, late, doubled, refused."""
+"""The network to one cluster's API server: what is lost, late, doubled or refused at a time."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from fleet.core.rollout.action import AnyAction, Cordon, Evict, Mark, Result, Un
 
 ROUND_TRIP = 0.04
 TIMEOUT = 10.0
-"""Seconds until a driver gives up on an answer."""
+"""Seconds until a driver stops waiting for an answer."""
 LATEST = 8.0
-"""No event is later than this."""
+"""Seconds by which an event is late, at most."""
 
 
 class Fate(Struct, frozen=True):
-    """Of one action: whether it reaches the server, when, and what the driver hears."""
+    """What happens to one action: whether it reaches the server, when, and what answer the driver gets."""
 
     takes: float = ROUND_TRIP / 2
-    """Seconds until it takes effect."""
+    """Seconds until the action takes effect."""
     effect: bool = True
     answers: float = ROUND_TRIP / 2
-    """Seconds from then until the driver hears of it."""
+    """Seconds from then until the driver gets an answer."""
     instead: Result | None = None
-    """What the driver hears instead of the server's answer."""
+    """The answer that the driver gets in place of the server's."""
     words: str = ""
     retry_after: float | None = None
 
@@ -42,7 +42,7 @@ class Network:
         self._name = f"{seed} {cluster}"
         self._until: dict[str, float] = {}
         self.late: dict[str, float] = {}
-        """Kinds of objects whose events are late, and by how much at most."""
+        """Kinds of objects whose events are late, each with the most seconds."""
 
     def begin(self, kind: str, until: float) -> None:
         self._until[kind] = max(until, self._until.get(kind, 0.0))
@@ -73,7 +73,7 @@ class Network:
         return Fate()
 
     def delay(self, kind: str, at: float, rng: Random) -> float:
-        """Seconds until an event of that kind of object is heard of."""
+        """Returns the seconds until an event of that kind of object arrives."""
         if self.has("late events", at) and kind in self.late:
             return rng.uniform(0, self.late[kind])
         return ROUND_TRIP / 2

@@ -1,4 +1,4 @@
-"""A made-up fleet and its rollout, drawn from a seed: small, with a bit of everything that stands in a rollout's way."""
+"""A generated fleet and its rollout, drawn from a seed: small, with a bit of everything that can hold a rollout."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ from fleet.model.control_plane.controllers import ORDINAL_LABEL
 ARCHITECTURES = ("amd64", "arm64")
 EXPECTED_SECONDS = 240
 ROLE_LABEL = "role"
-"""By which an operator tells the primary of a database."""
-"""How long one run is said to take."""
+"""The label by which an operator marks the primary of a database."""
+"""How long one run is expected to take, in seconds."""
 
 
 class Scenario(Struct, frozen=True):
@@ -66,7 +66,7 @@ class Scenario(Struct, frozen=True):
     behaviour: ClusterBehaviour
     goals: tuple[Goal, ...]
     again: bool
-    """A second rollout of the same nodes follows the first."""
+    """Whether a second rollout of the same nodes follows the first."""
     release: Release = NEW
 
 
@@ -94,7 +94,7 @@ def draw_policy(rng: Random, pools: Sequence[str]) -> Policy:
 
 
 def draw_release(seed: int) -> Release:
-    """Some are one for several architectures, with an index over their manifests or without."""
+    """Draws the release. Some releases are for several architectures, with an index over their manifests or without."""
     rng = Random(f"release {seed}")
     if rng.random() < 0.8:
         return NEW
@@ -112,7 +112,7 @@ def _of_architectures(seed: int, snapshot: Snapshot) -> Snapshot:
 
 
 def _with_group(seed: int, snapshot: Snapshot) -> Snapshot:
-    """A quorum group on some of the nodes of some clusters."""
+    """Adds a quorum group on some of the nodes of some clusters."""
     rng = Random(f"group {seed} {snapshot.cluster}")
     if rng.random() < 0.6:
         return snapshot
@@ -128,7 +128,7 @@ def _with_group(seed: int, snapshot: Snapshot) -> Snapshot:
 
 
 def _with_volumes(snapshot: Snapshot) -> Snapshot:
-    """The pods of the StatefulSet have a volume each, and so has a DaemonSet's pod on the first node: that one stays."""
+    """Gives each pod of the StatefulSet a volume, and also a DaemonSet's pod on the first node, which stays."""
     if not any(pod.name == "db-0" for pod in snapshot.pods):
         return snapshot
     owner = Owner("DaemonSet", "cache", "ds-cache")
@@ -156,7 +156,8 @@ def _with_volumes(snapshot: Snapshot) -> Snapshot:
 
 
 def draw_groups(seed: int, snapshots: Sequence[Snapshot]) -> tuple[QuorumGroup, ...]:
-    """Every group of one or two voters may stand still: otherwise nobody could ever end the rollout."""
+    """Draws the groups' declarations. A group of one or two voters may lose its quorum; otherwise the rollout could
+    never end."""
     rng = Random(f"group rules {seed}")
     return tuple(
         QuorumGroup(
@@ -177,7 +178,7 @@ def draw_groups(seed: int, snapshots: Sequence[Snapshot]) -> tuple[QuorumGroup, 
 
 
 def _failures(seed: int, snapshots: Sequence[Snapshot]) -> dict[str, Failure]:
-    """A node of some scenes whose units do not come up as they were, and one of others that boots what it booted before."""
+    """Draws a node whose units fail after the boot in some scenarios, and one that boots its old release in others."""
     rng = Random(f"units {seed}")
     nodes = [node for snapshot in snapshots for node in snapshot.nodes]
     if rng.random() < 0.2:
@@ -227,7 +228,7 @@ def _pool(rng: Random, name: str) -> Pool:
 
 
 def _rules(pool: str, limits: Limits) -> tuple[PodRule, ...]:
-    """Some pools treat some workloads in a way of their own. Drawn by what the pool is, so that older seeds still tell
+    """Draws drain rules of some pools. They are drawn by the pool's own values, so that older seeds still have
     the same histories otherwise."""
     rng = Random(f"rules {pool} {limits}")
     if rng.random() >= 0.4:
@@ -240,7 +241,7 @@ def _rules(pool: str, limits: Limits) -> tuple[PodRule, ...]:
 
 
 def _windows(rng: Random) -> tuple[Window, ...]:
-    """The story begins on a Monday at 09:00 UTC."""
+    """Draws windows. Histories begin on a Monday at 09:00 UTC."""
     if rng.random() < 0.75:
         return ()
     minutes = rng.choice([10, 20, 60])
@@ -321,7 +322,7 @@ def _cluster(rng: Random, cluster: str, pools: list[str]) -> Snapshot:
 
 
 def _distance(rng: Random, app: str) -> dict[str, Any]:
-    """Pods may keep apart, more of them than there are nodes or zones for."""
+    """Draws how pods spread: there may be more of them than nodes or zones to keep apart on."""
     if rng.random() >= 0.3:
         return {}
     others = (Requirement("app", "In", (app,)),)
@@ -330,21 +331,21 @@ def _distance(rng: Random, app: str) -> dict[str, Any]:
 
 
 def _tolerant(cluster: str, nodes: int, replicas: int, app: str) -> dict[str, Any]:
-    """Some pods tolerate a cordon: the node that is being drained is the emptiest, and they come back to it."""
+    """Makes some pods tolerate a cordon: they come back to the node under drain, which is the emptiest."""
     if Random(f"tolerant {cluster} {nodes} {replicas} {app}").random() >= 0.06:
         return {}
     return {"tolerations": (Toleration(operator="Exists"),)}
 
 
 def _operator(cluster: str, nodes: list[Node]) -> tuple[list[Workload], list[Pod]]:
-    """A pod on each node whose budget allows nothing until its operator, here a person, has opened it."""
+    """Adds a pod on each node whose budget allows nothing until its operator, here a person, opens the budget."""
     workloads, pods = a_deployment("manager", len(nodes), nodes)
     labels = {"app": "manager", "longhorn.io/component": "instance-manager"}
     return workloads, [replace(pod, uid=f"{cluster}-{pod.uid}", labels=labels) for pod in pods]
 
 
 def _stateful(cluster: str, nodes: list[Node]) -> tuple[list[Workload], list[Pod]]:
-    """Three pods with names of their own, each of which comes back only once the one before it has gone."""
+    """Adds a StatefulSet of three pods, each of which comes back only after the pod of that name has gone."""
     owner = Owner("StatefulSet", "db", "sts-db")
     pods = [
         Pod(
@@ -362,7 +363,7 @@ def _stateful(cluster: str, nodes: list[Node]) -> tuple[list[Workload], list[Pod
 
 
 def _with_roles(pods: list[Pod]) -> list[Pod]:
-    """One of them is the primary, as an operator says by a label."""
+    """Labels one of the pods as the primary, as an operator does."""
     roles = ["primary", *["replica"] * (len(pods) - 1)]
     return [
         replace(pod, labels={**pod.labels, ROLE_LABEL: role}) for pod, role in zip(pods, roles, strict=True)
@@ -370,7 +371,7 @@ def _with_roles(pods: list[Pod]) -> list[Pod]:
 
 
 def _role_budgets(pods: int) -> list[Budget]:
-    """The primary may not go; one of the replicas may."""
+    """Returns budgets that protect the primary, and allow one replica to go."""
     return [
         replace(
             a_budget(f"db-{role}", count, count - 1),
@@ -401,14 +402,14 @@ def _oddity(rng: Random) -> dict[str, Any]:
 
 
 def _lonely(rng: Random, cluster: str, nodes: list[Node]) -> list[Pod]:
-    """A pod that nobody would make anew."""
+    """Returns a pod without an owner."""
     if rng.random() < 0.9:
         return []
     return [Pod("ops", "debug", f"{cluster}-debug", node=rng.choice(nodes).name, labels={"app": "debug"})]
 
 
 def _job(cluster: str, node: Node) -> tuple[Workload, Pod, Budget]:
-    """Its budget cannot be computed: Jobs have no scale."""
+    """Returns a Job's pod with a budget that cannot be computed: Jobs have no scale."""
     job = Workload("Job", "batch", "crunch", f"{cluster}-crunch", 1, 1)
     owner = Owner("Job", "crunch", job.uid)
     labels = {"app": "crunch"}

@@ -1,4 +1,4 @@
-"""Which faults come when: drawn once from the seed, so that a history can be told again with some of them left out."""
+"""Which faults come when: drawn once from the seed, so that a history can run again without some of them."""
 
 from __future__ import annotations
 
@@ -70,15 +70,15 @@ MOST: Mapping[str, int] = {
     "switch over": 3,
     "hostile host": 2,
 }
-"""How often each kind of fault comes into one history at most."""
+"""How often each kind of fault happens in one history, at most."""
 
 
 class Fault(NamedTuple):
     at: float
-    """Seconds from the history's beginning."""
+    """Seconds since the history's start."""
     kind: str
     seed: int
-    """Of what the fault itself draws: which node, how long."""
+    """The seed of what the fault itself draws: which node, how long."""
 
     @property
     def rng(self) -> Random:
@@ -86,7 +86,7 @@ class Fault(NamedTuple):
 
 
 def schedule(seed: int) -> tuple[Fault, ...]:
-    """A history knows only some kinds of faults, so that they do not hide each other."""
+    """Draws the faults of a history. A history has only some kinds of faults, so that they do not hide each other."""
     rng = Random(f"schedule {seed}")
     often = rng.choice([0.1, 0.25, 0.5])
     span = rng.choice([400.0, 1200.0, 3000.0])

@@ -1,4 +1,4 @@
-"""Which of a history's faults it takes to break what is broken: the others are left out, one after another."""
+"""Finds which of a history's faults it takes to break an invariant: leaves the others out, one after another."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TRIES = 150
 
 
 def shrink(seed: int, invariant: Invariant, parts: Parts = WHOLE) -> tuple[Fault, ...]:
-    """Faults without any one of which the history breaks it no more (or those after so many tries)."""
+    """Returns the faults that are all needed to break the invariant (or those left after `TRIES` tries)."""
     faults, tries = schedule(seed), 0
     size = len(faults)
     while size:
@@ -35,7 +35,8 @@ def _breaks(seed: int, faults: Sequence[Fault], invariant: Invariant, parts: Par
 
 
 def tell(seed: int, parts: Parts = WHOLE) -> tuple[str, bool]:
-    """The seed's history as a list of what happened when, a broken one shrunk first; and whether it is whole."""
+    """Returns the seed's history as lines of what happened when, shrunk if it broke an invariant; and whether none was
+    broken."""
     history = History(seed, parts=parts)
     broken = history.run()
     if not broken:
@@ -55,7 +56,8 @@ def tell(seed: int, parts: Parts = WHOLE) -> tuple[str, bool]:
 
 
 def tell_only(seed: int, numbers: Sequence[int]) -> tuple[str, bool]:
-    """The same with these of the seed's faults alone, counted from 0. Raises UsageError for a number it has not."""
+    """Returns the same with only these of the seed's faults, counted from 0. Raises UsageError for a number that is
+    not there."""
     faults = schedule(seed)
     if strange := [number for number in numbers if not 0 <= number < len(faults)]:
         raise UsageError(f"seed {seed} has faults 0 to {len(faults) - 1}, not {', '.join(map(str, strange))}")
@@ -65,5 +67,5 @@ def tell_only(seed: int, numbers: Sequence[int]) -> tuple[str, bool]:
 
 
 def _readable(lines: Sequence[str]) -> list[str]:
-    """Without the answers that were as expected."""
+    """Returns the lines without the answers that were as expected."""
     return [line for line in lines if not (" hears of " in line and line.endswith((": done", ": gone")))]

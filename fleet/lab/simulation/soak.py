@@ -1,4 +1,4 @@
-"""Many seeds, one after another, and what all of them came by."""
+"""Runs many seeds one after another, and sums up what they covered."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from fleet.lab.simulation.history import History
 from fleet.lab.simulation.schedule import MOST
 
 SHOWN = 20
-"""Seeds that are named of those that broke the same invariant."""
+"""How many of the seeds that broke the same invariant are named."""
 
 
 def soak(first: int, count: int, progress: Callable[[str], None]) -> tuple[str, bool]:
-    """A summary, and whether every invariant was kept. `progress` is told every hundred seeds."""
+    """Returns a summary, and whether every invariant was kept. `progress` is called every hundred seeds."""
     began = monotonic()
     coverage = Coverage()
     broken: dict[Invariant, list[int]] = {}

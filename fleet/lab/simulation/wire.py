@@ -1,4 +1,4 @@
-"""What one controller hears of one cluster: watches of each kind with delays of their own, in order within a kind."""
+"""What one controller receives from one cluster: a watch of each kind with its own delays, in order within a kind."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from fleet.core.rollout.event import (
 )
 from fleet.lab.simulation.network import Network
 
-ObjectKey = tuple[str, str, str]
+DeliveredKey = tuple[str, str, str]
 
 
 class WatchStream:
     def __init__(self, cluster: str, weather: Network, seed: str) -> None:
         self.cluster = cluster
         self.heard = False
-        """Its watches are open, as far as the server goes."""
+        """The watches are open, as far as the server knows."""
         self._weather = weather
         self._rng = Random(seed)
         self._queue: list[tuple[float, int, ClusterEvent]] = []
         self._made = 0
         self._latest: dict[str, float] = {}
-        """When the last event of each kind arrives: none overtakes one of its own kind."""
-        self._known: dict[ObjectKey, ClusterObject] = {}
-        """What has been delivered and is not gone."""
+        """When the last event of each kind arrives: no event overtakes another of its kind."""
+        self._known: dict[DeliveredKey, ClusterObject] = {}
+        """The objects that were delivered and not deleted."""
 
     def tell(self, event: ClusterEvent, at: float) -> None:
-        """A change in the cluster at that time."""
+        """Takes a change in the cluster at that time."""
         if not self.heard or not isinstance(event, Upserted | Deleted):
             return
         self._put(event, at)
@@ -42,7 +42,7 @@ class WatchStream:
             self._put(event, at + self._rng.choice([0.0, 3.0]))
 
     def relist(self, snapshot: Snapshot, at: float) -> None:
-        """All there is, what is gone since, and that this is all."""
+        """Delivers all objects, the deletions since the last list, and the end of the list."""
         self.heard = True
         there = {_key(thing): thing for thing in snapshot.things()}
         for key, thing in self._known.items():
@@ -55,13 +55,13 @@ class WatchStream:
         )
 
     def forget(self, snapshot: Snapshot, at: float) -> None:
-        """The server knows no more where the watches were (410 Gone): what was on its way is in the new list."""
+        """Expires the watches (410 Gone): the events on their way are in the new list."""
         self._queue.clear()
         self._latest.clear()
         self.relist(snapshot, at)
 
     def lose(self, why: str, at: float) -> None:
-        """The connections break: what was on its way never arrives."""
+        """Breaks the connections: the events on their way never arrive."""
         self.heard = False
         self._queue.clear()
         self._latest.clear()
@@ -92,5 +92,5 @@ class WatchStream:
         heappush(self._queue, (due, self._made, event))
 
 
-def _key(thing: ClusterObject) -> ObjectKey:
+def _key(thing: ClusterObject) -> DeliveredKey:
     return getattr(thing, "kind", type(thing).__name__), getattr(thing, "namespace", ""), thing.name

@@ -1,4 +1,5 @@
-"""Everything around the engines of one history: models, ways to them, the journal, the clock, the controllers."""
+"""Everything around the engines of one history: model clusters, the networks to them, the journal, the clock, the
+controllers."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ from fleet.model.model import Model
 Driver = Callable[[Model, AnyAction, float], Outcome]
 PERSON = "ada@desk"
 PAUSE = 5.0
-"""Seconds before a controller looks again whether its database answers."""
+"""Seconds before a controller tries its database again."""
 
 
 def really(model: Model, action: AnyAction, at: float) -> Outcome:
@@ -37,7 +38,7 @@ def really(model: Model, action: AnyAction, at: float) -> Outcome:
 
 @dataclass(frozen=True)
 class Parts:
-    """What a history is made of; tests of the checker put a broken one in its place."""
+    """The parts of a history. Tests of the checker put a broken part in the place of a sound one."""
 
     engine: type[Engine] = Engine
     controller: type[ControllerProcess] = ControllerProcess
@@ -52,10 +53,10 @@ class World:
         self.seed = seed
         self.scenario = scene
         self.policy = scene.policy
-        """What the file says now. A rollout goes by what it said at its start."""
+        """The policy file as it is now. A rollout keeps the policy of its start."""
         self.at = 0.0
         self.skew = 0.0
-        """Seconds by which the controllers' clock is ahead of the true time."""
+        """Seconds by which the clock of the controllers is ahead of the true time."""
         self.lines: list[str] = []
         self.coverage = Coverage()
         self.sites = {each.cluster: each.site for each in scene.snapshots}
@@ -71,12 +72,13 @@ class World:
             for event in _told(each.cluster, self.models[each.cluster]):
                 self.checker.saw(-1000.0, event)
         self.kill_before: int | None = None
-        """How many actions of the next decision go out before its controller is cut off; -1: not even its log."""
+        """How many actions of the next decision are sent before its controller is killed; -1: its log is not written
+        either."""
         self.doomed_to_stop = False
         self.ambush: tuple[str, Callable[[Model, str], None]] | None = None
-        """A step, and what befalls the node of the next run that comes into it."""
+        """A step, and the fault that hits the node of the next run that enters it."""
         self.sent = 0
-        """Actions under way to a cluster."""
+        """The number of actions on their way to a cluster."""
         self._parts = parts
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._made = 0
@@ -86,11 +88,12 @@ class World:
 
     @property
     def now(self) -> datetime:
-        """What the controllers' clock shows."""
+        """Returns the time by the clock of the controllers."""
         return START + timedelta(seconds=self.at + self.skew)
 
     def seconds(self, moment: datetime) -> float:
-        """The true time at which the controllers' clock shows that moment or a microsecond more; not before now."""
+        """Returns the true time at which the controllers' clock shows that moment, or a microsecond more; never before
+        now."""
         if moment <= self.now:
             return self.at
         return max(self.at, (moment - START).total_seconds() - self.skew) + 1e-6
@@ -100,7 +103,7 @@ class World:
         return next((each for each in self.controllers if each.alive and each.leads()), None)
 
     def behave(self, model: Model, **changes: object) -> None:
-        """From now on the cluster behaves differently."""
+        """Changes how the cluster behaves from now on."""
         self.behaviours[model.cluster] = replace(self.behaviours[model.cluster], **changes)  # type: ignore[arg-type]
         model.behave(self.behaviours[model.cluster])
 
@@ -112,7 +115,7 @@ class World:
         heappush(self._agenda, (max(at, self.at), self._made, what))
 
     def step(self, end: float) -> bool:
-        """On to the next moment at which anything happens; False: none before the end."""
+        """Advances to the next moment at which anything happens. Returns False if there is none before the end."""
         moments = [due for model in self.models.values() if (due := model.next_at()) is not None]
         moments += [due for each in self.controllers if (due := each.next_at()) is not None]
         if self._agenda:
@@ -139,7 +142,7 @@ class World:
         self.journal.append([record], self.now, PERSON)
 
     def command(self, rollout: str, word: str, node: str = "") -> None:
-        """A person's word."""
+        """Writes a user's command to the journal."""
         record = JournalRecord(form="command", kind=word, rollout=rollout, node=node)
         self.journal.append([record], self.now, PERSON)
 
@@ -167,20 +170,21 @@ class World:
         self.later(self.at + fate.takes, arrive)
 
     def kill(self, controller: ControllerProcess, when: str) -> None:
-        """Another one starts a little later."""
+        """Kills the controller. Another one starts a little later."""
         self.log(f"{controller.name} is killed {when}")
         controller.alive = False
         self.kill_before = None
         self.later(self.at + Random(f"{self.seed} {self._numbers}").choice([0.5, 5.0, 60.0]), self._replace)
 
     def refused(self, controller: ControllerProcess, why: str) -> None:
-        """By its database. What it has decided is thrown away with its engine; it tries again a little later."""
+        """Handles a refusal of the database: the controller drops its engine with what it has decided, and tries again
+        a little later."""
         self.log(f"{controller.name} begins anew: {why}")
         controller.alive = False
         self.later(self.at + PAUSE, self._replace)
 
     def cut(self, controller: ControllerProcess, rest: list[AnyAction]) -> None:
-        """Between two actions of a decision."""
+        """Kills or stops the controller between two actions of a decision."""
         if not self.doomed_to_stop:
             self.kill(controller, f"before {rest[0].kind} of {rest[0].node.name}")
             return
@@ -196,7 +200,8 @@ class World:
         self.later(self.at + 40.0, resume)
 
     def take_over(self) -> None:
-        """A controller starts and leads from now on, whoever else thinks so of itself; later if it cannot yet."""
+        """Starts a controller that leads from now on, whoever else believes that it leads; later if the database
+        refuses now."""
         self._numbers += 1
         try:
             controller = self._parts.controller(self, self._numbers, self._parts.engine)
@@ -211,7 +216,7 @@ class World:
             self.later(self.at + rng.choice([0.1, 0.1, 5.0]), lambda name=name: self.list(controller, name))  # type: ignore[misc]
 
     def list(self, controller: ControllerProcess, cluster: str) -> None:
-        """The controller lists the cluster, if it answers."""
+        """Lets the controller list the cluster, if that answers."""
         wire = controller.wires[cluster]
         if self.networks[cluster].has("away", self.at):
             wire.lose("connection refused", self.at)
@@ -219,7 +224,7 @@ class World:
             wire.relist(self.models[cluster].snapshot(START), self.at)
 
     def lose(self, cluster: str, until: float) -> None:
-        """The cluster does not answer until then."""
+        """Makes the cluster not answer until that time."""
         self.networks[cluster].begin("away", until)
         self.checker.truth.reach(self.at, cluster, lost=True)
         for controller in self.controllers:

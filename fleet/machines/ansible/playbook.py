@@ -25,7 +25,7 @@ from fleet.machines.agent.boot_log import LINES, LOOKED_AT, bounded, checked_uni
 from fleet.machines.ansible.play import KEPT, AnsibleEvents, AnsibleResult, TaskResult, run_playbook
 from fleet.machines.errors import MachineError
 from fleet.machines.families.family import Observation
-from fleet.machines.families.shell import STATE
+from fleet.machines.families.shared.shell import STATE
 from fleet.machines.host import LostError
 from fleet.machines.progress import ReportPercent
 from fleet.machines.ssh.config import Login, OpenSshConfig

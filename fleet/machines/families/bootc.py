@@ -9,17 +9,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fleet.core.releases.release import Release, is_release
 from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.machines.errors import MachineError
-from fleet.machines.families import imageref, shell
-from fleet.machines.families.family import Observation
-from fleet.machines.families.softreboot import FULL_REBOOT
+from fleet.machines.families import rpm_ostree
+from fleet.machines.families.family import Observation, OsFamily
+from fleet.machines.families.shared import image_reference, shell
+from fleet.machines.families.shared.soft_reboot import FULL_REBOOT
+from fleet.machines.families.signs import Signs
 from fleet.machines.host import Host
 from fleet.machines.progress import ReportPercent
 
 OS = "bootc"
+BOOTED = "bootc-booted"
+"""The fact that the probe adds: bootc says that it has booted the machine."""
 STATUS = ("bootc", "status", "--format", "json", "--format-version", "1")
 UNLOCK = ("bootc", "upgrade", "--from-downloaded")
 """Makes what was staged with --download-only boot next, without a look at the registry."""
@@ -87,7 +92,7 @@ class BootcDeployment(Struct, frozen=True, rename="camel"):
         """
         if self.image is not None:
             version, digest = self.image.version or self.image.image_digest, self.image.image_digest
-            pin = imageref.parse_name(self.image.image.image).digest
+            pin = image_reference.parse_name(self.image.image.image).digest
             return Release(version, digest, reference_digest=pin if pin != digest else "")
         if self.ostree is not None:
             return Release(self.ostree.checksum[:12], f"sha256:{self.ostree.checksum}")
@@ -221,7 +226,7 @@ def switch(entry: BootcDeployment, release: Release) -> tuple[str, ...]:
             f"the booted image came by {reference.transport} ({reference.image}), and fleet stages only from "
             "registries: bootc switch it to an image of a registry once, by hand"
         )
-    image = imageref.parse_name(reference.image).pinned(release.pin)
+    image = image_reference.parse_name(reference.image).pinned(release.pin)
     return ("bootc", "switch", *policy(reference), image)
 
 
@@ -293,3 +298,40 @@ class Bootc:
 
     async def _status(self) -> BootcStatus:
         return parse(await shell.output(self._host, *STATUS))
+
+
+def recognizes(signs: Signs) -> bool:
+    """Raises MachineError where OSTree was booted and bootc does not say by whom: no other family is guessed then."""
+    if rpm_ostree.is_coreos(signs):
+        return False
+    if BOOTED in signs.facts:
+        return True
+    if OS in signs.probe_errors and "ostree-booted" in signs.facts:
+        raise MachineError(
+            f"bootc does not tell whether it has booted this machine: {signs.probe_errors[OS]}. "
+            "Mend it, or have an agent that is told the family (FLEET_OS, or its --os)"
+        )
+    return False
+
+
+async def probe(host: Host, signs: Signs) -> Signs:
+    """Asks bootc whether it has booted the machine: only bootc can tell. On Fedora CoreOS its answer changes nothing."""
+    if "bootc" not in signs.programs or rpm_ostree.is_coreos(signs):
+        return signs
+    ran = await host.run(STATUS)
+    try:
+        if not ran.good:
+            raise MachineError(ran.words)
+        found = is_bootc(parse(ran.stdout))
+    except MachineError as error:
+        return replace(signs, probe_errors={**signs.probe_errors, OS: error.message})
+    return replace(signs, facts=signs.facts | {BOOTED}) if found else signs
+
+
+FAMILY = OsFamily(
+    OS,
+    connect=lambda host, source, node: Bootc(host),
+    recognizes=recognizes,
+    programs=("bootc",),
+    probe=probe,
+)

@@ -17,8 +17,9 @@ from msgspec import Struct
 from fleet.core.releases.release import Release
 from fleet.core.text.untrusted import UnreadableError, convert, decode
 from fleet.machines.errors import MachineError
-from fleet.machines.families import shell
-from fleet.machines.families.family import Observation
+from fleet.machines.families.family import Observation, OsFamily
+from fleet.machines.families.shared import shell
+from fleet.machines.families.signs import Signs
 from fleet.machines.host import Host, LostError, checked
 from fleet.machines.progress import ReportPercent
 
@@ -180,3 +181,16 @@ class Bottlerocket:
 
 def _action(name: str) -> tuple[str, ...]:
     return ("apiclient", "raw", "-u", f"/actions/{name}", "-m", "POST")
+
+
+def recognizes(signs: Signs) -> bool:
+    return signs.os_release.get("ID") == "bottlerocket" or "apiclient" in signs.programs
+
+
+FAMILY = OsFamily(
+    OS,
+    connect=lambda host, source, node: Bottlerocket(host),
+    recognizes=recognizes,
+    programs=("apiclient",),
+    has_shell=False,
+)

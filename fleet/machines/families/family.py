@@ -1,13 +1,16 @@
-"""What fleet needs of an operating system, whatever its family."""
+"""What fleet needs of an operating system, whatever its family, and what a family registers of itself."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from msgspec import Struct
 
 from fleet.core.objects.machine import Units
 from fleet.core.releases.release import Release
+from fleet.machines.families.signs import Signs
+from fleet.machines.host import Host
 from fleet.machines.progress import ReportPercent
 
 
@@ -65,3 +68,25 @@ class Family(Protocol):
     async def mark_good(self) -> None:
         """Tells the boot loader that the booted deployment works, where it would fall back without that word."""
         ...
+
+
+class OsFamily(Struct, frozen=True):
+    """One family of operating systems, as its module registers it (`registry.ALL`). Everything else is derived from this:
+    which programs and files detection looks for, the names that `fleet agent --os` takes, and what an agent runs."""
+
+    name: str
+    """As `fleet agent --os`, `FLEET_OS`, Machine objects and docs/os-support.md spell it."""
+    connect: Callable[[Host, str, str], Family]
+    """Makes the Family of one machine from its Host, the pool's `source` and the name of its node."""
+    recognizes: Callable[[Signs], bool]
+    """Says whether the machine has booted this family. The first in `registry.ALL` that does has the machine.
+
+    Raises MachineError where that cannot be told, and another family must not be guessed."""
+    programs: tuple[str, ...] = ()
+    """Programs that detection looks for."""
+    files: Mapping[str, tuple[str, ...]] = {}
+    """Facts that detection looks for: the fact holds where one of its paths exists on the machine."""
+    probe: Callable[[Host, Signs], Awaitable[Signs]] | None = None
+    """Asks the family's own program, where the signs say that it is there, and adds what it answers."""
+    has_shell: bool = True
+    """The machine runs commands of a shell, so an agent can look for competing updaters there."""

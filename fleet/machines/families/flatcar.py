@@ -19,8 +19,9 @@ from msgspec import Struct
 from fleet.core.releases.release import Release
 from fleet.machines.competing_updaters import refuse_others
 from fleet.machines.errors import MachineError
-from fleet.machines.families import osrelease, shell
-from fleet.machines.families.family import Observation
+from fleet.machines.families.family import Observation, OsFamily
+from fleet.machines.families.shared import os_release, shell
+from fleet.machines.families.signs import Signs
 from fleet.machines.host import Host, checked, read
 from fleet.machines.progress import ReportPercent
 
@@ -86,7 +87,7 @@ class Flatcar:
         self._host = host
 
     async def observe(self) -> Observation:
-        fields = osrelease.parse(await read(self._host, "/etc/os-release") or "")
+        fields = os_release.parse(await read(self._host, "/etc/os-release") or "")
         try:
             staged, idle = await self._waiting()
         except MachineError:
@@ -94,7 +95,7 @@ class Flatcar:
             staged, idle = Release("unknown: update-engine does not tell what waits"), False
         return Observation(
             OS,
-            Release(osrelease.version(fields)),
+            Release(os_release.version(fields)),
             await shell.boot_id(self._host),
             await shell.kernel(self._host),
             staged,
@@ -174,3 +175,15 @@ def percent(text: str) -> int | None:
     """flatcar-update passes on what update_engine_client prints while it waits."""
     found = _PROGRESS.findall(text)
     return int(float(found[-1]) * 100) if found else None
+
+
+def recognizes(signs: Signs) -> bool:
+    return signs.os_release.get("ID") == "flatcar" and "update_engine_client" in signs.programs
+
+
+FAMILY = OsFamily(
+    OS,
+    connect=lambda host, source, node: Flatcar(host),
+    recognizes=recognizes,
+    programs=("update_engine_client",),
+)

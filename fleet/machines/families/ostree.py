@@ -13,9 +13,10 @@ from msgspec import Struct
 from fleet.core.releases.release import Release, is_release
 from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.machines.errors import MachineError
-from fleet.machines.families import shell
-from fleet.machines.families.family import Observation
-from fleet.machines.families.softreboot import FULL_REBOOT
+from fleet.machines.families.family import Observation, OsFamily
+from fleet.machines.families.shared import shell
+from fleet.machines.families.shared.soft_reboot import FULL_REBOOT
+from fleet.machines.families.signs import Signs
 from fleet.machines.host import Host
 from fleet.machines.progress import ReportPercent
 
@@ -202,3 +203,17 @@ class Ostree:
 
     async def mark_good(self) -> None:
         """Nothing: plain OSTree does not count boots; what counts them for it is the machine's own."""
+
+
+def recognizes(signs: Signs) -> bool:
+    """Having the program is not having booted OSTree: /run/ostree-booted is there where the machine has."""
+    return "ostree-booted" in signs.facts and "ostree" in signs.programs
+
+
+FAMILY = OsFamily(
+    OS,
+    connect=lambda host, source, node: Ostree(host),
+    recognizes=recognizes,
+    programs=("ostree",),
+    files={"ostree-booted": ("/run/ostree-booted",)},
+)

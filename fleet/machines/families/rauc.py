@@ -12,8 +12,9 @@ from fleet.core.releases.release import Release, is_release, told_from
 from fleet.core.text.untrusted import UnreadableError, convert, decode
 from fleet.machines.competing_updaters import refuse_others
 from fleet.machines.errors import MachineError
-from fleet.machines.families import osrelease, shell
-from fleet.machines.families.family import Observation
+from fleet.machines.families.family import Observation, OsFamily
+from fleet.machines.families.shared import os_release, shell
+from fleet.machines.families.signs import Signs
 from fleet.machines.host import Host, checked, read, shown
 from fleet.machines.job import finish
 from fleet.machines.progress import ReportPercent
@@ -195,7 +196,21 @@ class Rauc:
 
     async def _told_by_itself(self) -> Release:
         """A slot that was flashed in the factory: the booted system's own word."""
-        return Release(osrelease.version(osrelease.parse(await read(self._host, "/etc/os-release") or "")))
+        return Release(os_release.version(os_release.parse(await read(self._host, "/etc/os-release") or "")))
 
     async def _status(self) -> RaucStatus:
         return parse(await checked(self._host, STATUS))
+
+
+def recognizes(signs: Signs) -> bool:
+    return "rauc" in signs.programs and "rauc-configured" in signs.facts
+
+
+FAMILY = OsFamily(
+    OS,
+    connect=lambda host, source, node: Rauc(host, source),
+    recognizes=recognizes,
+    programs=("rauc",),
+    # RAUC looks for its configuration in all three folders (src/context.c); older versions look in /etc alone.
+    files={"rauc-configured": tuple(f"/{folder}/rauc/system.conf" for folder in ("etc", "run", "usr/lib"))},
+)

@@ -16,9 +16,11 @@ from msgspec import Struct
 from fleet.core.releases.release import Release
 from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.machines.errors import MachineError
-from fleet.machines.families import imageref, ostree, shell
-from fleet.machines.families.family import Observation
-from fleet.machines.families.softreboot import FULL_REBOOT, refuse_prepared
+from fleet.machines.families import ostree
+from fleet.machines.families.family import Observation, OsFamily
+from fleet.machines.families.shared import image_reference, shell
+from fleet.machines.families.shared.soft_reboot import FULL_REBOOT, refuse_prepared
+from fleet.machines.families.signs import Signs
 from fleet.machines.host import Host
 from fleet.machines.progress import ReportPercent
 
@@ -66,7 +68,7 @@ class RpmOstreeDeployment(Struct, frozen=True, rename="kebab"):
         version = self.base_version or self.version or self.base[:12]
         if self.container_image_reference is None:
             return Release(version, f"sha256:{self.base}")
-        image = imageref.parse(self.container_image_reference)
+        image = image_reference.parse(self.container_image_reference)
         pin = image.digest if image is not None else ""
         meta = self.base_commit_meta if isinstance(self.base_commit_meta, dict) else {}
         digest = self.container_image_reference_digest or str(meta.get(_MANIFEST) or pin)
@@ -130,7 +132,7 @@ def stage_command(booted: RpmOstreeDeployment, release: Release, source: str = "
     where a digest is needed that is not known, for a source that is neither, and for an image from no registry.
     """
     place = source or booted.container_image_reference or ""
-    image = imageref.parse(place)
+    image = image_reference.parse(place)
     if source and image is None and not _REFSPEC.fullmatch(source):
         raise MachineError(
             f"the source {source!r} is neither an image, such as ostree-image-signed:docker://quay.io/x/y, "
@@ -222,3 +224,22 @@ class RpmOstree:
 
     async def _status(self) -> RpmOstreeStatus:
         return parse(await shell.output(self._host, "rpm-ostree", "status", "--json"))
+
+
+def recognizes(signs: Signs) -> bool:
+    return "ostree-booted" in signs.facts and "rpm-ostree" in signs.programs
+
+
+def is_coreos(signs: Signs) -> bool:
+    """Says whether this is Fedora CoreOS, which ships bootc too: its deployments are rpm-ostree's until a person switches
+    them."""
+    return signs.os_release.get("VARIANT_ID") == "coreos" and recognizes(signs)
+
+
+FAMILY = OsFamily(
+    OS,
+    connect=lambda host, source, node: RpmOstree(host, source),
+    recognizes=recognizes,
+    programs=("rpm-ostree",),
+    files=ostree.FAMILY.files,
+)

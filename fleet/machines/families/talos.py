@@ -11,8 +11,9 @@ from msgspec import Struct
 from fleet.core.releases.release import Release
 from fleet.core.text.untrusted import UnreadableError, decode_each
 from fleet.machines.errors import MachineError
-from fleet.machines.families import osrelease
-from fleet.machines.families.family import Observation
+from fleet.machines.families.family import Observation, OsFamily
+from fleet.machines.families.shared import os_release
+from fleet.machines.families.signs import Signs
 from fleet.machines.host import Host, LostError, checked
 from fleet.machines.progress import ReportPercent
 
@@ -63,10 +64,10 @@ def release_of(image: str) -> Release:
 
 def parse_os_release(text: str) -> Release:
     """Raises MachineError for another operating system's."""
-    fields = osrelease.parse(text)
+    fields = os_release.parse(text)
     if fields.get("ID") != "talos":
         raise MachineError(f"os-release is of {fields.get('ID', 'nobody')!r}, not of talos")
-    return Release(osrelease.version(fields))
+    return Release(os_release.version(fields))
 
 
 class Talos:
@@ -138,3 +139,15 @@ class Talos:
 
     def _talosctl(self, *argv: str) -> tuple[str, ...]:
         return ("talosctl", "--nodes", self._node, *argv)
+
+
+def recognizes(signs: Signs) -> bool:
+    return signs.os_release.get("ID") == "talos"
+
+
+FAMILY = OsFamily(
+    OS,
+    connect=lambda host, source, node: Talos(host, node, source),
+    recognizes=recognizes,
+    has_shell=False,
+)

@@ -16,8 +16,9 @@ from msgspec import Struct
 from fleet.core.releases.release import Release
 from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.machines.errors import MachineError
-from fleet.machines.families import osrelease, shell
-from fleet.machines.families.family import Observation
+from fleet.machines.families.family import Observation, OsFamily
+from fleet.machines.families.shared import os_release, shell
+from fleet.machines.families.signs import Signs
 from fleet.machines.host import Host, Ran, checked, read
 from fleet.machines.progress import ReportPercent
 
@@ -212,4 +213,16 @@ class TransactionalUpdate:
     async def _os_release(self, snapshot: int) -> dict[str, str]:
         """Empty where the snapshot has none: then it tells no release, and is none that anybody wants."""
         text = await read(self._host, f"/.snapshots/{snapshot}/snapshot/usr/lib/os-release")
-        return osrelease.parse(text) if text and text.strip() else {}
+        return os_release.parse(text) if text and text.strip() else {}
+
+
+def recognizes(signs: Signs) -> bool:
+    return {"transactional-update", "snapper"} <= signs.programs
+
+
+FAMILY = OsFamily(
+    OS,
+    connect=lambda host, source, node: TransactionalUpdate(host, source),
+    recognizes=recognizes,
+    programs=("transactional-update", "snapper"),
+)

@@ -34,20 +34,20 @@ def _told(row: Row) -> Row:
 
 class SqliteTransaction:
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+        self.connection = connection
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        return [_told(row) for row in self._connection.execute(sql, values).fetchall()]
+        return [_told(row) for row in self.connection.execute(sql, values).fetchall()]
 
     def one(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
-        found: Row | None = self._connection.execute(sql, values).fetchone()
+        found: Row | None = self.connection.execute(sql, values).fetchone()
         return None if found is None else _told(found)
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> int:
-        return self._connection.execute(sql, values).rowcount
+        return self.connection.execute(sql, values).rowcount
 
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        self._connection.executemany(sql, rows)
+        self.connection.executemany(sql, rows)
 
 
 class SqliteDatabase:
@@ -70,7 +70,7 @@ class SqliteDatabase:
             self._opened: Opened | None = opened(address, create, wait)
 
     @property
-    def _connection(self) -> sqlite3.Connection:
+    def connection(self) -> sqlite3.Connection:
         assert self._opened is not None
         return self._opened.connection
 
@@ -99,14 +99,14 @@ class SqliteDatabase:
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[SqliteTransaction]:
         with self._lock, self._errors():
-            self._connection.execute(begin)
+            self.connection.execute(begin)
             try:
-                yield SqliteTransaction(self._connection)
-                self._connection.execute("COMMIT")
+                yield SqliteTransaction(self.connection)
+                self.connection.execute("COMMIT")
             finally:
                 # Some errors (a full disk) have rolled back already.
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
 
     def _open_to_read(self) -> None:
         """Anew where another fleet has begun to work on a frozen file: its commits are in the files that readers share."""
@@ -161,7 +161,7 @@ class SqliteDatabase:
         with self._lock, self._errors():
             while True:
                 try:
-                    self._connection.execute("PRAGMA journal_mode = WAL")
+                    self.connection.execute("PRAGMA journal_mode = WAL")
                 except sqlite3.OperationalError as error:
                     if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
                         raise

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fleet.config import default_policy_text
-from fleet.config.findings import Findings
+from fleet.config.document.findings import Findings
 from fleet.config.policy import read
 
 DOCS = Path(__file__).parents[3] / "docs" / "policy.md"

@@ -147,7 +147,7 @@ def chooses(story: Story, tells_reference: bool) -> Story:
             action = replace(action, release=told)
         return story.really(action, at)
 
-    story._perform = perform
+    story.perform = perform
     return story
 
 
@@ -186,7 +186,7 @@ def test_a_host_that_has_written_another_release_is_asked_again_and_fails_with_i
             action = replace(action, release=replace(NEW, digest=AMD))
         return story.really(action, at)
 
-    story._perform = perform
+    story.perform = perform
     story.start(NEW)
     story.run(until=lambda: story.engine.idle)
     run = story.run_of("n-0")

@@ -34,6 +34,7 @@ from fleet.lab.simulation.builders import (
     a_snapshot,
 )
 from fleet.model.behaviour import ClusterBehaviour
+from fleet.model.model import Model
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest
 from tests.story import Story
@@ -153,7 +154,7 @@ def test_a_pod_that_comes_in_mid_drain_and_is_held_is_named_with_who_says_so_at_
     )
     story.run(until=lambda: story.run_of("n-0").step is Step.DRAIN)
     late = a_pod(annotations={"karpenter.sh/do-not-disrupt": "true"})
-    story.models["east"]._objects.put_pod(late)
+    story.models["east"].stranger.add_pod(late)
     story.run()
     run = story.run_of("n-0")
     assert run.step is Step.FAILED
@@ -171,7 +172,7 @@ def test_a_node_goes_once_its_annotation_is_taken_away() -> None:
     pod = a_pod(annotations={"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"})
     story = story_of(pod)
     story.run(until=lambda: reasons(story) == [Reason.POD_HELD] and story.run_of("n-1").ended)
-    story.models["east"]._objects.change_pod(pod, annotations={})
+    story.models["east"].stranger.annotate_pod(pod.ref, {})
     story.run()
     assert set(story.steps().values()) == {Step.DONE}
 
@@ -200,7 +201,7 @@ def test_a_pod_that_is_waited_for_is_not_evicted_and_its_node_goes_once_it_has_e
     assert story.run_of("n-0").step is Step.DRAIN
     story.run(seconds=120)
     assert story.run_of("n-0").step is Step.DRAIN and not evicted(story)
-    story.models["east"]._objects.change_pod(pod, phase="Succeeded", ready=False)
+    story.models["east"].stranger.finish_pod(pod.ref)
     story.run()
     assert set(story.steps().values()) == {Step.DONE} and not evicted(story)
 
@@ -236,7 +237,7 @@ def test_the_time_of_the_other_pods_begins_once_those_that_are_waited_for_are_go
     story = story_of(job, sick, rules=(rule,))
     story.run(seconds=1800)
     assert story.run_of("n-0").step is Step.DRAIN
-    story.models["east"]._objects.change_pod(job, phase="Succeeded", ready=False)
+    story.models["east"].stranger.finish_pod(job.ref)
     story.run(seconds=500)
     assert story.run_of("n-0").step is Step.DRAIN
     story.run()
@@ -250,7 +251,7 @@ def test_the_time_of_volumes_begins_once_the_pods_that_are_waited_for_are_gone()
     volume = Attachment("csi-a", "uid-a", "n-0", "pv-a", "ebs.csi.aws.com", attached=True)
     story.run(seconds=1800)
     story.engine.observe(Upserted("east", volume), story.now)
-    story.models["east"]._objects.change_pod(job, phase="Succeeded", ready=False)
+    story.models["east"].stranger.finish_pod(job.ref)
     story.run(seconds=500)
     assert story.run_of("n-0").step is Step.DRAIN and reasons(story) == [Reason.VOLUMES_ATTACHED]
     story.run()
@@ -311,9 +312,9 @@ def test_an_operators_pod_is_asked_for_although_no_budget_allows_it_one_node_at_
     assert set(story.steps().values()) == {Step.DONE}
 
 
-def _mend(story: Story, model: object) -> bool:
-    for ref in [budget.ref for budget in model._objects.budgets.values()]:  # type: ignore[attr-defined]
-        model.stranger.delete_budget(ref)  # type: ignore[attr-defined]
+def _mend(story: Story, model: Model) -> bool:
+    for budget in model.snapshot(story.now).budgets:
+        model.stranger.delete_budget(budget.ref)
     return False
 
 
@@ -404,9 +405,8 @@ def test_a_pod_that_holds_a_volume_of_a_virtual_machine_goes_with_it_and_is_not_
     story = story_of(machine, volume, budgets=budgets)
     story.run(until=lambda: Reason.ASKED in reasons(story))
     assert set(evicted(story)) == {machine.name} and Reason.POD_WAITS in reasons(story)
-    objects = story.models["east"]._objects
     for pod in (machine, volume):
-        objects.drop_pod(objects.pods[pod.ref])
+        story.models["east"].stranger.finish_pod(pod.ref)
     story.run()
     assert set(story.steps().values()) == {Step.DONE} and set(evicted(story)) == {machine.name}
     assert "operator" not in {each.check for each in planned(budgets, [machine, volume]).warnings}

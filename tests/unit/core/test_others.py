@@ -314,7 +314,7 @@ def test_a_mark_right_before_the_reboot_stops_it() -> None:
             return Outcome(action, Result.FAILED, "the server is busy")
         return model.perform(action, at)  # type: ignore[arg-type]
 
-    story._perform = perform  # type: ignore[assignment]
+    story.perform = perform  # type: ignore[assignment]
     story.run(seconds=600)
     assert len([action for _, action, _ in story.performed if isinstance(action, Reboot)]) == 1
     assert story.steps()["n-0"] is Step.DRAIN
@@ -413,8 +413,7 @@ def test_a_node_that_somebody_deletes_in_mid_drain_is_given_back_although_a_fina
     story = Story([a_snapshot(nodes, a_deployment("shop", 1, nodes[:1]))], a_policy())
     story.start()
     story.run(until=lambda: story.steps()["n-0"] is Step.CORDON)
-    model = story.models["east"]
-    model._objects.put_node(model._objects.nodes["n-0"], deleting=True)
+    story.models["east"].stranger.delete_node_kept("n-0")
     story.run()
     assert story.steps() == {"n-0": Step.CANCELLED, "n-1": Step.DONE}
     rebooted = {action.node.name for _, action, _ in story.performed if isinstance(action, Reboot)}

@@ -131,15 +131,15 @@ def test_pods_that_are_made_one_by_one_are_counted_together(kind: str, named: st
     pods = [a_pod(0), a_pod(1)]
     story = Story([a_snapshot([a_node("n-0")], (jobs, pods))], a_policy(pool))
     story.start()
-    objects = story.models["east"]._objects
+    model = story.models["east"]
 
     def make_another() -> bool:
         nonlocal made
-        there = [pod for pod in objects.pods.values() if not pod.deleting]
+        there = [pod for pod in model.snapshot(story.now).pods if not pod.deleting]
         if story.run_of("n-0").step is Step.DRAIN and not there and made < 50:
             pod = a_pod(made)
-            objects.put_workload(jobs[made])
-            objects.put_pod(pod)
+            model.stranger.put_workload(jobs[made])
+            model.stranger.add_pod(pod)
             made += 1
         return story.run_of("n-0").ended
 
@@ -188,7 +188,7 @@ def test_pods_that_are_bound_past_the_scheduler_are_counted_too() -> None:
         for pod in model.snapshot(story.now).pods:
             if not pod.node and not pod.deleting and story.run_of("n-0").step is Step.DRAIN:
                 made += 1
-                model._objects.change_pod(pod, node="n-0")
+                model.stranger.place_pod(pod.ref, "n-0")
         return False
 
     story.run(until=bind)

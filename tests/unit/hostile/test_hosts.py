@@ -26,8 +26,9 @@ from fleet.machines.agent.boot_log import BootLog
 from fleet.machines.ansible.play import AnsibleEvents, words_of
 from fleet.machines.ansible.playbook import log_in, observation
 from fleet.machines.competing_updaters import others
-from fleet.machines.families import detect
+from fleet.machines.families.detect import detect
 from fleet.machines.families.family import Family
+from fleet.machines.families.registry import FAMILIES, connect
 from fleet.machines.host import Host, Ran
 from tests.hostile import ANSWERS
 
@@ -54,6 +55,11 @@ def parsers() -> Iterator[tuple[str, Callable[..., Any]]]:
                     yield f"{module.__name__}.{name}", each
 
 
+def module_of(name: str) -> str:
+    """The module of the family of this name."""
+    return FAMILIES[name].recognizes.__module__.rpartition(".")[2]
+
+
 def _needed(function: Callable[..., Any]) -> list[inspect.Parameter]:
     found = inspect.signature(function).parameters.values()
     return [each for each in found if each.default is inspect.Parameter.empty]
@@ -66,7 +72,7 @@ def test_the_parsers_of_all_families_are_among_them() -> None:
     families = {
         name.rpartition(".")[0].rpartition(".")[2] for name in PARSERS if ".machines.families." in name
     }
-    assert {name.replace("-", "_").removesuffix("_update") for name in detect.FAMILIES} <= families
+    assert {module_of(name) for name in FAMILIES} <= families
     assert len(PARSERS) > 25
 
 
@@ -120,15 +126,15 @@ def _every_answer(tell: Callable[[Host], list[Callable[[], Any]]]) -> None:
     asyncio.run(story())
 
 
-@pytest.mark.parametrize("name", detect.FAMILIES)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_a_family_goes_on_whatever_its_machine_answers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = import_module(f"fleet.machines.families.{name.replace('-', '_').removesuffix('_update')}")
+    module = import_module(f"fleet.machines.families.{module_of(name)}")
     for slow in (module, job):
         if hasattr(slow, "LOOK"):
             monkeypatch.setattr(slow, "LOOK", 0.0)
 
     def tell(host: Host) -> list[Callable[[], Any]]:
-        family: Family = detect.family(name, host, "https://updates.example/{version}.raucb", "n-1")
+        family: Family = connect(name, host, "https://updates.example/{version}.raucb", "n-1")
         return [
             family.observe,
             lambda: family.stage(NEW, lambda _: None, "t"),
@@ -145,7 +151,7 @@ def test_what_is_looked_at_beside_its_release_goes_on_too() -> None:
         lambda host: [
             lambda: facts.look(host),
             lambda: ownership.take(host, ownership.Claim("f", "here")),
-            lambda: detect.detect(host),
+            lambda: detect(host),
             lambda: others(host),
             lambda: job.finish(host, "t", ("true",), lambda _: None, look=0.0),
             lambda: hooks.ready(Hook("true"), host, {}),

@@ -88,8 +88,8 @@ class Box(FakeHost):
                 told += f"machine={self.machine}\n"
                 told += f"claim={self.files.get(ownership.PATH, '')}\n"
                 return 0, f"{told}os-release\n{OS_RELEASE}", ""
-            case ("sh", "-c", script, *_) if "ostree-booted" in script:
-                return 0, "has ostree\nostree-booted\nend\n", ""
+            case ("sh", "-c", _, _, *looked_for) if "ostree" in looked_for:
+                return 0, "has ostree\nis ostree-booted\nend\n", ""
             case ("sh", "-c", script, "sh", new, how) if ownership.PATH in script:
                 if how or ownership.PATH not in self.files:
                     self.files[ownership.PATH] = new

@@ -19,14 +19,15 @@ from fleet.core.objects.workload import Workload
 from fleet.core.records.errors import FleetError
 from fleet.core.releases.release import Release
 from fleet.core.third_parties.parties import KEEP_OFF, PARTIES
-from fleet.kube.objects.api_resources import BUDGETS, KINDS, MACHINES, NODES, PODS, ApiResource
+from fleet.kube.objects.api_resource import ApiResource
+from fleet.kube.objects.api_resources import BUDGETS, KINDS, MACHINES, NODES, PODS
 
 Json = dict[str, Any]
 GI = 1 << 30
 DISRUPTED: Json = {"onPodConditions": [{"type": "DisruptionTarget"}]}
 
 
-def decoded(kind: ApiResource, body: Json) -> Any:
+def decoded(kind: ApiResource[Any], body: Json) -> Any:
     page = kind.page(json.dumps({"metadata": {}, "items": [body]}).encode())
     (thing,) = page.things
     return thing

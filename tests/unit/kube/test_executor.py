@@ -30,8 +30,9 @@ from fleet.core.rollout.action import (
     Unmark,
 )
 from fleet.core.third_parties.keep_off import additions
-from fleet.kube.actions.executor import CONFLICTS, ActionExecutor
+from fleet.kube.actions.executor import ActionExecutor
 from fleet.kube.actions.machine_client import decoded
+from fleet.kube.client.retry import CONFLICT_TRIES
 from fleet.kube.cluster import KubeCluster
 from tests.kube_fake.server import ApiServer, Fault, Json
 from tests.kube_fake.world import faked, node, pod
@@ -53,7 +54,7 @@ def action(kind: type[Action], uid: str, **fields: Any) -> AnyAction:
 class Hand:
     def __init__(self, server: ApiServer, cluster: KubeCluster) -> None:
         self._server = server
-        self._cluster = cluster
+        self.cluster = cluster
 
     @property
     def node(self) -> Json:
@@ -64,7 +65,7 @@ class Hand:
         return self._server.objects[MACHINES]["", NAME]
 
     async def __call__(self, kind: type[Action], **fields: Any) -> Outcome:
-        return await self._cluster.perform(action(kind, self.node["metadata"]["uid"], **fields))
+        return await self.cluster.perform(action(kind, self.node["metadata"]["uid"], **fields))
 
     async def evict(self, **fields: Any) -> Outcome:
         uid = self._server.objects[PODS]["web", "p-1"]["metadata"]["uid"]
@@ -169,7 +170,7 @@ def test_who_is_always_overtaken_gives_up(tmp_path: Path) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
         server.faults.append(Fault("PATCH", NAME, 409, CONFLICT, times=99))
         assert (await hand(Cordon)).result is Result.STALE
-        assert len(hand.changes()) == CONFLICTS
+        assert len(hand.changes()) == CONFLICT_TRIES
 
     tell(tmp_path, story)
 
@@ -367,7 +368,7 @@ def test_an_eviction_means_one_pod_and_may_shorten_its_grace(tmp_path: Path) -> 
 
 def test_without_an_answer_nobody_knows(tmp_path: Path) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
-        verbs = ActionExecutor(hand._cluster.transport, seconds=0.3)
+        verbs = ActionExecutor(hand.cluster.transport, seconds=0.3)
         uid = hand.node["metadata"]["uid"]
         await verbs.perform(action(Mark, uid))
         server.silent = True
@@ -500,7 +501,7 @@ def test_actions_in_flight_are_bounded(tmp_path: Path) -> None:
             at_once -= 1
 
         server.faults.append(Fault("GET", NAME, 404, {"code": 404, "message": "no"}, times=20, then=slow))
-        verbs = ActionExecutor(hand._cluster.transport, at_once=3)
+        verbs = ActionExecutor(hand.cluster.transport, at_once=3)
         cordon = action(Cordon, hand.node["metadata"]["uid"])
         outcomes = await asyncio.gather(*(verbs.perform(cordon) for _ in range(20)))
         assert {outcome.result for outcome in outcomes} == {Result.GONE}

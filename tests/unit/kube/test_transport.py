@@ -241,9 +241,8 @@ def test_a_forbidden_verb_names_the_missing_rule(tmp_path: Path) -> None:
 
 def test_an_overloaded_server_is_given_the_time_it_asks_for(tmp_path: Path) -> None:
     async def story() -> None:
-        async with faked(tmp_path) as (server, cluster):
-            clock = cluster._clock
-            assert isinstance(clock, QuickClock)
+        clock = QuickClock()
+        async with faked(tmp_path, clock=clock) as (server, cluster):
             server.faults.append(
                 Fault("GET", "/nodes", 429, "Too many requests", {"Retry-After": "7"}, times=2)
             )

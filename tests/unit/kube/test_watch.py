@@ -17,7 +17,7 @@ from fleet.kube.objects.api_resources import KINDS
 from fleet.kube.watch import listing
 from fleet.kube.watch.informers import HEARD
 from tests.kube_fake.server import ApiServer, Fault
-from tests.kube_fake.world import faked, node, pod
+from tests.kube_fake.world import QuickClock, faked, node, pod
 
 NODES = "/api/v1/nodes"
 PODS = "/api/v1/pods"
@@ -67,9 +67,11 @@ def _words(event: ClusterEvent) -> str:
 
 
 @asynccontextmanager
-async def watched(tmp_path: Path) -> AsyncIterator[tuple[ApiServer, KubeCluster, Ear]]:
+async def watched(
+    tmp_path: Path, clock: QuickClock | None = None
+) -> AsyncIterator[tuple[ApiServer, KubeCluster, Ear]]:
     """With nodes n-0001 and n-0002, and one pod."""
-    async with faked(tmp_path) as (server, cluster):
+    async with faked(tmp_path, clock=clock) as (server, cluster):
         for name in ("n-0001", "n-0002"):
             await server.put(NODES, node(name))
         await server.put(PODS, pod("p-1"))
@@ -245,7 +247,8 @@ def test_a_watch_that_an_overloaded_server_refuses_waits_as_long_as_it_is_told_a
     tmp_path: Path,
 ) -> None:
     async def story() -> None:
-        async with watched(tmp_path) as (server, cluster, ear):
+        clock = QuickClock()
+        async with watched(tmp_path, clock) as (server, _, ear):
             at = await ear.hears("synced")
             server.faults.append(
                 Fault("GET", "/nodes", 429, "Too many requests", {"Retry-After": "7"}, times=2, watch=True)
@@ -256,7 +259,7 @@ def test_a_watch_that_an_overloaded_server_refuses_waits_as_long_as_it_is_told_a
             assert ear.words[at:] == ["seen n-0003"], "an overload is no absence"
             lists = [path for path in _asked(server, NODES) if "watch" not in path]
             assert len(lists) == 1, "not listed again"
-            assert cluster._clock.slept.count(7.0) == 2  # type: ignore[attr-defined]
+            assert clock.slept.count(7.0) == 2
 
     run(story)
 
@@ -374,13 +377,13 @@ def test_a_kind_that_may_not_be_read_makes_the_cluster_unusable_unless_it_is_opt
 
 def test_attempts_grow_rarer_in_the_same_way_each_time(tmp_path: Path) -> None:
     async def story() -> None:
-        async with faked(tmp_path) as (server, cluster):
+        clock = QuickClock()
+        async with faked(tmp_path, clock=clock) as (server, cluster):
             server.faults.append(Fault("GET", "/pods", 500, "no", times=6))
             ear = Ear(cluster)
             task = asyncio.create_task(ear.listen())
             await ear.hears("synced")
-            clock = cluster._clock
-            slept = [each for each in clock.slept if each != 10.0]  # type: ignore[attr-defined]
+            slept = [each for each in clock.slept if each != 10.0]
             assert slept == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0]
             task.cancel()
 

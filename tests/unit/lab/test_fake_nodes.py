@@ -39,7 +39,13 @@ class NodeInMemory:
     async def read(self) -> FakeNode:
         return msgspec.json.decode(json.dumps(self.object), type=FakeNode)
 
-    async def patch(self, patch: Mapping[str, object]) -> bool:
+    async def change(self, change: Callable[[FakeNode], Mapping[str, object] | None]) -> bool:
+        while (patch := change(await self.read())) is not None:
+            if self._patched(patch):
+                return True
+        return False
+
+    def _patched(self, patch: Mapping[str, object]) -> bool:
         change: Any = json.loads(json.dumps(patch))
         if self.others_write:
             self.others_write -= 1

@@ -10,8 +10,9 @@ import pytest
 
 from fleet.core.releases.release import Release, is_release
 from fleet.machines.errors import MachineError
-from fleet.machines.families import bootc, detect
+from fleet.machines.families import bootc
 from fleet.machines.families.bootc import Bootc
+from fleet.machines.families.detect import detect
 from tests.unit.machines import recorded
 from tests.unit.machines.fakehost import FakeHost
 from tests.unit.machines.statuses import INDEX, A, B, C, Entry
@@ -71,14 +72,14 @@ def test_the_family_is_told_by_what_bootc_tells_and_not_by_how(keys: str, spaces
             "status"
         ]["booted"]
     text = json.dumps(document, indent=spaces)
-    assert family_of(FakeHost(), "has bootc\nhas rpm-ostree\nhas ostree\nostree-booted\n", text) == "bootc"
+    assert family_of(FakeHost(), "has bootc\nhas rpm-ostree\nhas ostree\nis ostree-booted\n", text) == "bootc"
 
 
 def family_of(box: FakeHost, seen: str, status: str, code: int = 0, os_release: str = "ID=centos\n") -> str:
     box.files["/etc/os-release"] = os_release
     box.programs["sh"] = lambda argv: (0, f"{seen}end\n", "")
     box.programs["bootc"] = lambda argv: (code, status, "" if code == 0 else status)
-    return asyncio.run(detect.detect(box))
+    return asyncio.run(detect(box))
 
 
 @pytest.mark.parametrize(
@@ -91,12 +92,15 @@ def family_of(box: FakeHost, seen: str, status: str, code: int = 0, os_release: 
     ids=["nothing", "a commit", "an image that rpm-ostree has changed"],
 )
 def test_what_bootc_did_not_boot_is_another_family_s(booted: Entry | None) -> None:
-    seen = "has bootc\nhas rpm-ostree\nhas ostree\nostree-booted\n"
+    seen = "has bootc\nhas rpm-ostree\nhas ostree\nis ostree-booted\n"
     assert family_of(FakeHost(), seen, host(booted, type=None)) == "rpm-ostree"
 
 
 def test_fedora_coreos_stays_rpm_ostree_s_whatever_bootc_says() -> None:
-    seen, coreos = "has bootc\nhas rpm-ostree\nhas ostree\nostree-booted\n", "ID=fedora\nVARIANT_ID=coreos\n"
+    seen, coreos = (
+        "has bootc\nhas rpm-ostree\nhas ostree\nis ostree-booted\n",
+        "ID=fedora\nVARIANT_ID=coreos\n",
+    )
     assert family_of(FakeHost(), seen, host(entry(OLD)), os_release=coreos) == "rpm-ostree"
     assert family_of(FakeHost(), seen, "error: no", code=1, os_release=coreos) == "rpm-ostree"
 
@@ -104,12 +108,15 @@ def test_fedora_coreos_stays_rpm_ostree_s_whatever_bootc_says() -> None:
 def test_a_bootc_that_fails_makes_nobody_else_s_host_and_hides_nobody_else_s() -> None:
     with pytest.raises(MachineError, match=r"bootc does not tell.*Reading deployment metadata.*FLEET_OS"):
         family_of(
-            FakeHost(), "has bootc\nhas rpm-ostree\nostree-booted\n", "error: Reading deployment metadata", 1
+            FakeHost(),
+            "has bootc\nhas rpm-ostree\nis ostree-booted\n",
+            "error: Reading deployment metadata",
+            1,
         )
     later = host(entry(OLD)).replace("bootc/v1", "bootc/v2")
     with pytest.raises(MachineError, match=r"apiVersion is 'org\.containers\.bootc/v2'.*FLEET_OS"):
-        family_of(FakeHost(), "has bootc\nhas rpm-ostree\nostree-booted\n", later)
-    seen = "has bootc\nhas rauc\nrauc-configured\n"
+        family_of(FakeHost(), "has bootc\nhas rpm-ostree\nis ostree-booted\n", later)
+    seen = "has bootc\nhas rauc\nis rauc-configured\n"
     assert family_of(FakeHost(), seen, later) == "rauc"
     assert family_of(FakeHost(), seen, "error: no", 1) == "rauc"
     with pytest.raises(MachineError, match=r"no immutable operating system.*error: Entry not found"):

@@ -14,12 +14,14 @@ from fleet.core.releases.release import Release
 from fleet.machines.errors import MachineError
 from fleet.machines.families import bottlerocket, flatcar
 from fleet.machines.families.bottlerocket import Bottlerocket
-from fleet.machines.families.detect import Signs, detect, family, family_of, parse_signs
+from fleet.machines.families.detect import detect, family_of, parse_signs
 from fleet.machines.families.family import Family
 from fleet.machines.families.flatcar import Flatcar
 from fleet.machines.families.ostree import Ostree
 from fleet.machines.families.rauc import Rauc
+from fleet.machines.families.registry import connect
 from fleet.machines.families.rpm_ostree import RpmOstree
+from fleet.machines.families.signs import Signs
 from fleet.machines.families.talos import Talos
 from fleet.machines.host import Ran
 from fleet.machines.local import Local
@@ -537,7 +539,7 @@ def test_a_family_is_told_by_what_is_booted(
     os_release: dict[str, str], commands: set[str], facts: set[str], name: str
 ) -> None:
     assert family_of(Signs(os_release, frozenset(commands), frozenset(facts))) == name
-    assert family(name, FakeHost())
+    assert connect(name, FakeHost())
 
 
 class PlayedRoot(Local):
@@ -548,7 +550,7 @@ class PlayedRoot(Local):
         self.root = root
 
     async def run(self, argv: Sequence[str], seconds: float = 60.0) -> Ran:
-        words = [re.sub(r"/(?=(?:etc|run|\$each)/)", f"{self.root}/", word) for word in argv]
+        words = [re.sub(r"/(?=(?:etc|run|usr/lib)/)", f"{self.root}/", word) for word in argv]
         return await super().run(words, seconds)
 
 

@@ -12,13 +12,13 @@ from fleet.machines.families import (
     bootc,
     bottlerocket,
     flatcar,
-    osrelease,
     ostree,
     rauc,
     rpm_ostree,
     talos,
     transactional,
 )
+from fleet.machines.families.shared import os_release
 from tests.unit.machines import recorded
 
 
@@ -382,15 +382,15 @@ def test_ostree_refuses_a_list_that_is_not_of_one_booted_deployment(text: str) -
 def test_an_odd_line_of_os_release_is_passed_over() -> None:
     lines = ["NAME=Foo Bar", "<<<<<<< HEAD", "# ID=no", "", "export X=1", "PRETTY_NAME='It is \"so\"'"]
     lines += ['A="open', "VERSION_ID=1.2 ", 'VERSION_ID="1.3"']
-    fields = osrelease.parse("\n".join(lines))
+    fields = os_release.parse("\n".join(lines))
     assert fields["NAME"] == "Foo Bar"
     assert fields["PRETTY_NAME"] == 'It is "so"'
     assert fields["A"] == '"open'
-    assert osrelease.version(fields) == "1.3"
+    assert os_release.version(fields) == "1.3"
     assert "ID" not in fields
 
 
 @pytest.mark.parametrize("text", ["", "\n", "cat: /etc/os-release: no such file", '{"ID": 1}'])
 def test_a_text_without_assignments_is_no_os_release(text: str) -> None:
     with pytest.raises(MachineError, match="no assignment"):
-        osrelease.parse(text)
+        os_release.parse(text)

@@ -9,8 +9,9 @@ import pytest
 
 from fleet.core.releases.release import Release
 from fleet.machines.errors import MachineError
-from fleet.machines.families import imageref, rpm_ostree
+from fleet.machines.families import rpm_ostree
 from fleet.machines.families.rpm_ostree import RpmOstree
+from fleet.machines.families.shared import image_reference
 from tests.unit.machines.fakehost import FakeHost
 from tests.unit.machines.statuses import INDEX, MANIFEST, Entry, image_entry
 from tests.unit.machines.statuses import layered_entry as layered
@@ -270,4 +271,4 @@ def test_an_image_from_no_registry_is_observed_and_not_staged_over(reference: st
     ],
 )
 def test_what_is_no_reference_is_none(text: str) -> None:
-    assert imageref.parse(text) is None
+    assert image_reference.parse(text) is None

@@ -9,7 +9,7 @@ import pytest
 from fleet.core.objects.machine import Units
 from fleet.machines import redaction
 from fleet.machines.errors import MachineError
-from fleet.machines.families import shell
+from fleet.machines.families.shared import shell
 from tests.unit.machines.fakehost import FakeHost
 
 # Of a Debian 12 host (systemd 252), `systemctl list-units --state=failed --all --plain --no-legend --no-pager --full`.

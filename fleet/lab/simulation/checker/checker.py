@@ -1,21 +1,29 @@
-"""Judges a history by what truly is in the clusters, what reached them, and the journal. Shares no code with the
+"""Judges a history by what is truly in the clusters, by the actions that reached them, and by the journal. Shares no
+code with the
 engine: its idea of readiness, budgets, limits, order and ownership is its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from math import ceil, floor
-from typing import Any
 
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.objects.budget import Budget
-from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import CORDON_ANNOTATION, ZONE_LABEL
-from fleet.core.objects.pod import Pod
-from fleet.core.policy.policy import Amount, Limits, Policy
+from fleet.core.policy.policy import Amount, Limits
 from fleet.core.records.journal import JournalEntry
 from fleet.core.rollout.action import AnyAction, Cordon, Evict, Reboot, Result
 from fleet.core.rollout.event import ClusterEvent
+from fleet.lab.simulation.checker.facts import (
+    covers,
+    failed_units,
+    has_open_request,
+    healthy_needed,
+    is_left,
+    machine_of,
+    most_out,
+    runs_release,
+    stays,
+    volumes_of_pods,
+)
 from fleet.lab.simulation.checker.ground_truth import GroundTruth, NodeName
 from fleet.lab.simulation.checker.invariant import Broken, Invariant
 from fleet.lab.simulation.checker.journal_view import BEGUN, ENDED, WELL, JournalView, RunView
@@ -36,20 +44,20 @@ WHEN = {
     "unmark": ENDED,
     "clear": ENDED,
 }
-"""The steps of a run in which an action may be intended."""
+"""The steps of a run in which each action may be intended."""
 FOR_OTHERS = ("canary", "turn", "quorum-order")
-"""Reasons that point to other nodes, which must have a way on of their own."""
+"""Reasons that point to other nodes. Those must be able to go on by themselves."""
 BY_ITSELF = (
     *("window", "freeze", "budget", "staging", "backoff", "quorum-away", "leader", "snapshot"),
     *("terminating", "not-verified", "node-absent"),
 )
-"""What passes without anybody's doing."""
+"""Reasons that pass without anybody acting."""
 STARTS = ("stage", "cordon", "evict", "reboot", "snapshot", "move-leader")
-"""What a pause forbids."""
+"""Actions that a pause forbids."""
 ENDED_BY_ABORT = ("stage", "cordon", "evict")
-"""What an abort forbids, also in runs that have begun."""
+"""Actions that an abort forbids, also in runs that have begun."""
 MINDS_OTHERS = ("cordon", "evict", "reboot")
-"""What is not begun on a node that another party deletes or works on."""
+"""Actions that must not begin on a node that another controller deletes or works on."""
 
 
 class Checker:
@@ -60,16 +68,16 @@ class Checker:
         self.strangers = ExternalMarks(self.truth)
         self._sites = sites
         self._intended: dict[str, float] = {}
-        """Ids of actions, and when each was intended by the controller's clock, in seconds."""
+        """When each action was intended by the controller's clock, in seconds, by the action's id."""
         self._returns = EvictionCounts()
         self._foreign: set[NodeName] = set()
         self._saved: set[tuple[str, str]] = set()
-        """Rollout and node: a snapshot was taken before the node's reboot."""
+        """Rollouts and nodes for which a snapshot was taken before the node's reboot."""
         self._lied: set[NodeName] = set()
         self._at = 0.0
 
     def journaled(self, at: float, entry: JournalEntry) -> None:
-        """A new entry; the moment is the true one, `entry.at` what the controller's clock showed."""
+        """Takes a new entry of the journal. `at` is the true time; `entry.at` is what the controller's clock showed."""
         self._at = at
         record = entry.record
         if record.form == "command" and record.kind == "start":
@@ -90,7 +98,8 @@ class Checker:
         self.truth.saw(at, event)
 
     def cordoned_by_a_person(self, cluster: str, node: str) -> None:
-        """Over our own cordon, or where our annotation has stayed, nobody could tell it from ours."""
+        """Notes the cordon of a person. Over fleet's own cordon, or where its annotation stayed, nobody could tell the
+        two apart."""
         found = self.truth.nodes.get((cluster, node))
         if found is not None and CORDON_ANNOTATION not in found.annotations and not found.unschedulable:
             self._foreign.add((cluster, node))
@@ -99,11 +108,13 @@ class Checker:
         self._foreign.discard((cluster, node))
 
     def lied(self, cluster: str, node: str) -> None:
-        """What the machine tells of itself is not so: neither its release nor its answers prove anything."""
+        """Notes that the machine reports what is not true: neither its release nor its reports prove anything any
+        more."""
         self._lied.add((cluster, node))
 
     def before(self, at: float, action: AnyAction, led: bool, was: Snapshot) -> None:
-        """Right before an action reaches its cluster. `led`: its controller led when it sent it."""
+        """Judges an action right before it reaches its cluster. `led`: whether its controller led when it sent the
+        action."""
         self._at = at
         name = action.node.name
         if not led:
@@ -112,7 +123,7 @@ class Checker:
             self._break(Invariant.INTENT, f"{action.kind} of {name}")
 
     def after(self, at: float, action: AnyAction, result: Result, was: Snapshot, now: Snapshot) -> None:
-        """What an action has done to the cluster."""
+        """Judges what an action has done to the cluster."""
         self._at = at
         if isinstance(action, Reboot) and result is Result.DONE:
             self._after_reboot(action, was)
@@ -129,7 +140,7 @@ class Checker:
             self._break(Invariant.FOREIGN, f"{action.kind} took {robbed}")
 
     def at_rest(self, at: float, snapshots: list[Snapshot]) -> None:
-        """Nothing is left to do for any rollout."""
+        """Judges the clusters when nothing is left to do for any rollout."""
         self._at = at
         for snapshot in snapshots:
             for node in snapshot.nodes:
@@ -142,14 +153,15 @@ class Checker:
                 theirs = self.strangers.are_theirs(snapshot.cluster, node)
                 marks = [*node.annotations, *(taint.key for taint in node.taints)]
                 marks = [each for each in marks if each not in theirs]
-                asked = _ours_unfinished(snapshot, node.name) and not self._has_lied(
+                asked = has_open_request(snapshot, node.name) and not self._has_lied(
                     snapshot.cluster, node.name
                 )
                 if not kept and (marks or asked):
                     self._break(Invariant.LEFT, f"on {node.name}: {', '.join(marks) or 'a request'}")
 
     def waits(self, at: float, rollout: str, said: dict[str, list[tuple[str, str]]]) -> None:
-        """`said`: of each node that has not ended, the reasons that hold it, each with the advice that is given."""
+        """Judges what a waiting rollout reports. `said`: for each node that has not ended, the reasons that hold it,
+        each with its remedy."""
         self._at = at
         told = self.rollouts[rollout]
         if told.state != "running" or told.ended or told.in_work or not said:
@@ -194,7 +206,7 @@ class Checker:
         record = entry.record
         run, step = told.runs[record.node], record.detail["to"]
         if step in WELL and run.reboots and not self._has_lied(run.cluster, run.name):
-            if not _runs(self.truth.machines.get((run.cluster, run.name)), told.release):
+            if not runs_release(self.truth.machines.get((run.cluster, run.name)), told.release):
                 self._break(Invariant.RELEASE, run.name)
             failed = failed_units(self.truth.machines.get((run.cluster, run.name))) - run.failed_before
             if failed:
@@ -215,7 +227,7 @@ class Checker:
             self._count(told, run)
 
     def _count(self, told: JournalView, run: RunView) -> None:
-        """Whether one more may go out in each of its scopes."""
+        """Judges whether one more node may go out of service in each scope of the node that begins."""
         name = (run.cluster, run.name)
         if self.truth.unsettled(self._at) or self.truth.known_out(self._at, name):
             return
@@ -226,7 +238,7 @@ class Checker:
             members = {each for each in self.truth.nodes if names & self._shares(each)} | out | {name}
             for words, amount, place in self._scopes(limits, name):
                 here = {each for each in out if place(each)}
-                limit = _most(amount, sum(map(place, members)))
+                limit = most_out(amount, sum(map(place, members)))
                 if len(here | {name}) > limit:
                     there = ", ".join(sorted(each[1] for each in here))
                     self._break(
@@ -236,7 +248,7 @@ class Checker:
     def _scopes(
         self, limits: Limits, name: NodeName
     ) -> Iterator[tuple[str, Amount, Callable[[NodeName], bool]]]:
-        """Each limit that there is, and who belongs to the place that it is about."""
+        """Yields each limit that is set: its description, the amount, and which nodes belong to its scope."""
         site, zone = self._sites[name[0]], (name[0], self._zone(name))
         for words, amount, place in (
             ("in all", limits.max_unavailable, lambda each: True),
@@ -248,7 +260,7 @@ class Checker:
                 yield words, amount, place
 
     def _out(self) -> set[NodeName]:
-        """Nodes of pools that hold a place by the journal, or are known to be out of service."""
+        """Returns the nodes of pools that hold a slot by the journal, or are known to be out of service."""
         runs = [run for told in self.rollouts.values() for run in told.runs.values()]
         kept = {(run.cluster, run.name) for run in runs if run.keeps}
         named = {(run.cluster, run.name) for run in runs} | set(self.truth.nodes)
@@ -264,7 +276,7 @@ class Checker:
         return now | {run.pool for run in self._runs(name) if run.keeps or node is None}
 
     def _shares(self, name: NodeName) -> set[str]:
-        """Pools of which it is one of the nodes that a percentage is of: also that which its open run is meant for."""
+        """Returns the pools whose percentages count the node: its own, and the pool of its open run."""
         return self._pools(name) | {run.pool for run in self._runs(name) if run.step not in ENDED}
 
     def _zone(self, name: NodeName) -> str:
@@ -281,11 +293,11 @@ class Checker:
         if not node.unschedulable or node.annotations.get(CORDON_ANNOTATION) != action.rollout:
             self._break(Invariant.DRAIN, f"{name} is not cordoned by us")
         for pod in was.pods:
-            left = _stays(pod) or _is_left(told.policy, run.pool, pod)
+            left = stays(pod) or is_left(told.policy, run.pool, pod)
             if pod.node == name and not left and pod.phase not in ("Succeeded", "Failed"):
                 self._break(Invariant.DRAIN, f"{name} under pod {pod.namespace}/{pod.name}")
         for each in self.truth.attached(at=self._at, name=(was.cluster, name)):
-            if each.volume not in _volumes_of_pods(was, name):
+            if each.volume not in volumes_of_pods(was, name):
                 self._break(Invariant.VOLUME, f"{name}: {each.volume}")
         policy = told.policy
         if why := lost(action.node, was, policy):
@@ -299,7 +311,8 @@ class Checker:
             self._break(Invariant.TWICE, f"{name} by {', '.join(sorted(run.reboots))}")
 
     def _after_evict(self, action: Evict, was: Snapshot, now: Snapshot) -> None:
-        """`was`: the truth right before. What the budget's own status does not know yet is not held against us."""
+        """Judges an eviction. `was`: the cluster right before. What the budget's own status does not show yet does not
+        count against fleet."""
         pod = next((each for each in was.pods if each.uid == action.pod_uid), None)
         there = {each.uid: each for each in now.pods}
         if pod is None or pod.deleting or (pod.uid in there and not there[pod.uid].deleting):
@@ -310,14 +323,14 @@ class Checker:
         if pod.phase == "Pending" or not pod.ready:
             return
         for budget in was.budgets:
-            covered = [each for each in was.pods if _covers(budget, each)]
-            if not _covers(budget, pod):
+            covered = [each for each in was.pods if covers(budget, each)]
+            if not covers(budget, pod):
                 continue
             healthy = sum(each.ready and not each.deleting for each in covered)
             informed = budget.observed_generation >= budget.generation and (
                 budget.current_healthy - len(budget.disrupted) <= healthy
             )
-            if informed and healthy - 1 < _needed(budget):
+            if informed and healthy - 1 < healthy_needed(budget):
                 self._break(Invariant.BUDGET, f"{pod.name} goes, {healthy - 1} are Ready under {budget.name}")
 
     def _has_lied(self, cluster: str, node: str) -> bool:
@@ -325,72 +338,3 @@ class Checker:
 
     def _break(self, invariant: Invariant, words: str) -> None:
         self.broken.append(Broken(self._at, invariant, words))
-
-
-def machine_of(snapshot: Snapshot, name: str) -> Machine | None:
-    return next((each for each in snapshot.machines if each.name == name), None)
-
-
-def _runs(machine: Machine | None, wanted: dict[str, Any]) -> bool:
-    """By a digest that the two have in common; by the version where one of them has no digest."""
-    if machine is None or machine.booted is None:
-        return False
-    mine = {machine.booted.digest, machine.booted.reference_digest} - {""}
-    its = {wanted["digest"], *(digest for _, digest in wanted.get("digests", ()))} - {""}
-    return bool(mine & its) if mine and its else machine.booted.version == wanted["version"]
-
-
-def failed_units(machine: Machine | None) -> frozenset[str]:
-    return frozenset(machine.units.failed if machine is not None and machine.units is not None else ())
-
-
-def _stays(pod: Pod) -> bool:
-    return pod.mirror or (pod.owner is not None and pod.owner.kind in ("DaemonSet", "Node"))
-
-
-def _is_left(policy: Policy, pool: str, pod: Pod) -> bool:
-    """The first rule about pods with such labels leaves it on its node."""
-    rules = next(each.drain.rules for each in policy.pools if each.name == pool)
-    for rule in rules:
-        if any(term.selector.match_labels.items() <= pod.labels.items() for term in rule.pods):
-            return rule.do == "skip"
-    return False
-
-
-def _volumes_of_pods(snapshot: Snapshot, node: str) -> set[str]:
-    """Names of the volumes that pods on the node use."""
-    claims = {(pod.namespace, claim) for pod in snapshot.pods if pod.node == node for claim in pod.mounted}
-    return {each.name for each in snapshot.volumes if each.claim in claims}
-
-
-def _ours_unfinished(snapshot: Snapshot, name: str) -> bool:
-    """A request of ours that a machine might still act upon."""
-    machine = machine_of(snapshot, name)
-    if machine is None or machine.request is None:
-        return False
-    work = machine.work
-    return work is None or work.token != machine.request.token or work.state == "working"
-
-
-def _covers(budget: Budget, pod: Pod) -> bool:
-    terms = budget.selector.match_labels if budget.selector is not None else None
-    return terms is not None and budget.namespace == pod.namespace and terms.items() <= pod.labels.items()
-
-
-def _needed(budget: Budget) -> int:
-    """Healthy pods that the budget asks for, from its spec and the pods that its controller expects."""
-    expected = budget.expected_pods
-    if budget.min_available is not None:
-        return _share(budget.min_available, expected)
-    return max(0, expected - _share(budget.max_unavailable or 0, expected))
-
-
-def _share(amount: int | str, total: int) -> int:
-    return ceil(total * int(amount.rstrip("%")) / 100) if isinstance(amount, str) else amount
-
-
-def _most(amount: Amount, members: int) -> int:
-    """Nodes that may be out at once. Part of a node is none, but a share that is not nothing lets one go."""
-    if not amount.percent:
-        return amount.number
-    return max(floor(members * amount.number / 100), 1 if amount.number else 0)

@@ -1,4 +1,4 @@
-"""What truly is in the clusters, told by the models themselves: who is out since when, whose cordon it is."""
+"""What is truly in the clusters, by the models themselves: which nodes are out of service, and since when."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from fleet.core.rollout.event import ClusterEvent, Deleted, Upserted
 from fleet.lab.simulation.network import LATEST
 
 LAG = LATEST + 4.0
-"""Seconds after which a controller that hears of a cluster knows what has changed there."""
+"""Seconds after which a controller that is connected to a cluster must know a change there."""
 
 NodeName = tuple[str, str]
-"""Cluster and node."""
+"""The names of a cluster and of a node in it."""
 
 
 class GroundTruth:
@@ -22,9 +22,9 @@ class GroundTruth:
         self._out_since: dict[NodeName, float] = {}
         self._lost_since: dict[str, float] = {}
         self._attachments: dict[tuple[str, str], tuple[float, Attachment]] = {}
-        """By cluster and name: since when it is there."""
+        """Attachments by cluster and name, each with the time since when it exists."""
         self._moved = -LAG
-        """When a node last came into another scope."""
+        """When a node last changed its scope (pool, zone, cluster)."""
 
     def saw(self, at: float, event: ClusterEvent) -> None:
         if isinstance(event, Upserted) and isinstance(event.thing, Node):
@@ -49,7 +49,8 @@ class GroundTruth:
             self._lost_since.pop(cluster, None)
 
     def known_out(self, at: float, name: NodeName) -> bool:
-        """Out for so long that a controller must have heard of it, or in a cluster that nobody can see."""
+        """Returns whether the node is out of service for so long that a controller must know it, or its cluster does
+        not answer."""
         lost = self._lost_since.get(name[0])
         if lost is not None and at - lost > LAG:
             return True
@@ -57,14 +58,14 @@ class GroundTruth:
         return since is not None and at - since > LAG
 
     def attached(self, at: float, name: NodeName) -> list[Attachment]:
-        """Volumes at the node, for so long that a controller must have heard of them."""
+        """Returns the volumes that are attached to the node for so long that a controller must know them."""
         found = [
             (since, each) for (cluster, _), (since, each) in self._attachments.items() if cluster == name[0]
         ]
         return [each for since, each in found if each.node == name[1] and at - since > LAG]
 
     def unsettled(self, at: float) -> bool:
-        """Who belongs to which limit may not be known yet."""
+        """Returns whether a controller may not know yet which nodes belong to which limit."""
         return at - self._moved < LAG
 
     def _see(self, at: float, name: NodeName, node: Node) -> None:

@@ -1,4 +1,4 @@
-"""The rollouts as a reader of the journal understands them who has never seen the engine."""
+"""Rollouts as the journal tells them, read without any code of the engine."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class RunView:
         self.canary: bool = goal.get("canary", False)
         self.step = "pending"
         self.keeps = False
-        """It holds a place: begun and not ended well, and not released by a person."""
+        """The run holds its slot: it has begun and has not ended well, and nobody has released it."""
         self.reboots: set[str] = set()
-        """Tokens under which its machine took a reboot."""
+        """The tokens under which the machine accepted a reboot."""
         self.failed_before: frozenset[str] = frozenset()
-        """Units of its machine when the first of them reached it."""
+        """The failed units of the machine when the first reboot reached it."""
 
     def go(self, step: str) -> None:
         if step in BEGUN:
@@ -39,7 +39,7 @@ class RunView:
 
 
 class JournalView:
-    """One rollout."""
+    """One rollout, by its journal entries."""
 
     def __init__(self, entry: JournalEntry) -> None:
         detail = entry.record.detail
@@ -48,7 +48,7 @@ class JournalView:
         self.release: dict[str, Any] = detail["release"]
         self.runs = {f"{goal['node'][0]}/{goal['node'][1]}": RunView(goal) for goal in detail["goals"]}
         self.asked: dict[str, int] = {}
-        """How many canaries each pool was started with."""
+        """The number of canaries with which each pool was started."""
         for run in self.runs.values():
             self.asked[run.pool] = self.asked.get(run.pool, 0) + run.canary
         self.state = "running"
@@ -76,7 +76,7 @@ class JournalView:
             self.state = {"pause": "paused", "resume": "running", "abort": "aborted"}[word]
 
     def canaries_proven(self, pool: str) -> bool:
-        """The rest of that pool may begin."""
+        """Returns whether the rest of the pool may begin."""
         canaries = [run for run in self.runs.values() if run.canary]
         if not all(run.step in ENDED and not run.keeps for run in canaries):
             return False
@@ -89,7 +89,7 @@ class JournalView:
         return sum(run.pool == pool and run.canary and run.step in WELL for run in self.runs.values())
 
     def may_appoint(self, run: RunView) -> bool:
-        """One more canary of its pool is not more than were asked for."""
+        """Returns whether the run may become a canary: its pool has fewer than it was started with."""
         same = [each for each in self.runs.values() if each.canary and each.pool == run.pool]
         others = sum(each.step in WELL or each.step not in ENDED for each in same)
         return run.step in ("pending", "staged") and others < self.asked[run.pool]
@@ -102,6 +102,7 @@ class JournalView:
         return any(freeze.begin <= at < freeze.until for freeze in self.policy.freezes)
 
     def open(self, pool: str, at: datetime) -> bool:
-        """The simulation's windows are daily ones in UTC, within one day."""
+        """Returns whether a window of the pool is open. The windows of the simulation are daily, in UTC, and within
+        one day."""
         windows = next(each.windows for each in self.policy.pools if each.name == pool)
         return not windows or any(each.start <= at.time() < each.end for each in windows)

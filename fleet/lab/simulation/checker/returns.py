@@ -1,4 +1,5 @@
-"""Whether a workload that comes back to the node that is drained is evicted for ever: counted by what truly happened."""
+"""Judges whether a workload that comes back to the node under drain is evicted again and again, by what truly
+happened."""
 
 from __future__ import annotations
 
@@ -9,19 +10,19 @@ from fleet.core.objects.pod import Pod
 from fleet.lab.simulation.checker.ground_truth import NodeName
 
 MOST = 3
-"""Evictions of pods that came back."""
+"""The most evictions of pods of one workload that came back."""
 LATE = 2
-"""Pods beyond: those that were gone before the drain began, which a controller may have counted as there."""
+"""More pods that may be evicted: those that were gone before the drain began, which a controller may have counted."""
 PAUSE = 4.0
-"""Seconds at least between two of these, from the third on."""
+"""The least seconds between two such evictions, from the third on."""
 
 
 class EvictionCounts:
     def __init__(self) -> None:
         self._there: dict[NodeName, Counter[str]] = {}
-        """By node, since its cordon: pods of each workload."""
+        """The pods of each workload since the node's cordon, by node."""
         self._evicted: dict[tuple[NodeName, str], dict[str, tuple[float, float]]] = {}
-        """By node and workload: when each pod's eviction was granted, in true time and by the controller's clock."""
+        """When each pod's eviction was granted, in true time and by the controller's clock, by node and workload."""
 
     def cordoned(self, name: NodeName, now: Snapshot) -> None:
         self._there[name] = Counter(_workload(pod, now) for pod in now.pods if pod.node == name[1])
@@ -29,7 +30,7 @@ class EvictionCounts:
             del self._evicted[key]
 
     def granted(self, name: NodeName, pod: Pod, was: Snapshot, times: tuple[float, float]) -> str:
-        """Returns what is wrong with it; empty: nothing."""
+        """Returns what is wrong with an eviction that was granted; empty if nothing is."""
         workload = _workload(pod, was)
         known = self._evicted.setdefault((name, workload), {})
         if pod.uid in known:

@@ -1,4 +1,4 @@
-"""What a group of voters can do without, counted from the member list alone."""
+"""Which voters a quorum group can do without, counted from its member list alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fleet.core.quorum.quorum import Member, Quorum
 
 
 def lost(node: tuple[str, str], was: Snapshot, policy: Policy) -> str:
-    """Why the machine must not have gone, by what was true right before; empty: it might."""
+    """Returns why the node must not have rebooted, by what was true right before; empty if the reboot was safe."""
     for group in was.quorums:
         rule = next((each.rule for each in policy.quorums if each.name == group.name), group.rule)
         lag, margin = (rule.lag_entries, rule.margin) if rule is not None else (1000, 0)
@@ -30,7 +30,7 @@ def lost(node: tuple[str, str], was: Snapshot, policy: Policy) -> str:
 
 
 def unsaved(node: tuple[str, str], was: Snapshot, policy: Policy) -> bool:
-    """A snapshot is asked for before this machine goes."""
+    """Returns whether the policy asks for a snapshot before this node reboots."""
     asked = {each.name for each in policy.quorums if each.rule.snapshot is not None}
     return any(
         member.voter and member.node == node

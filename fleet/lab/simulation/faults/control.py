@@ -1,4 +1,4 @@
-"""The controllers, their database, the way to the clusters, clocks, and what persons say."""
+"""Faults of controllers, their database, the networks to the clusters, clocks; and users' commands."""
 
 from __future__ import annotations
 
@@ -103,14 +103,14 @@ def say(word: str) -> Callable[[World, Random], str]:
 
 
 def policy(world: World, rng: Random) -> str:
-    """Somebody edits the file: it counts from the next rollout on."""
+    """Edits the policy file, which counts from the next rollout on."""
     groups = world.policy.quorums
     world.policy = replace(draw_policy(rng, [pool.name for pool in world.policy.pools]), quorums=groups)
     return ", ".join(f"{pool.name}: {pool.limits.max_unavailable}" for pool in world.policy.pools)
 
 
 def release(world: World, rng: Random) -> str:
-    """Of any run: a person may be mistaken."""
+    """Releases any run: a user may be mistaken."""
     told = [each for each in world.checker.rollouts.values() if not each.ended]
     if not told or world.journal.closed:
         return ""

@@ -1,4 +1,4 @@
-"""Quorum groups and their members."""
+"""Faults of quorum groups and their members."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fleet.lab.simulation.world import World
 from fleet.model.model import Model
 
 LASTING = 5000.0
-"""Seconds: until somebody mends it."""
+"""Seconds until somebody fixes the member."""
 
 
 def on_group(act: Callable[[World, Model, str, Member, Random], str]) -> Callable[[World, Random], str]:
@@ -27,7 +27,7 @@ def on_group(act: Callable[[World, Model, str, Member, Random], str]) -> Callabl
 
 
 def member_down(world: World, model: Model, name: str, member: Member, rng: Random) -> str:
-    """Its process alone: the node stays."""
+    """Stops the member's process; the node stays."""
     length = rng.choice([rng.uniform(5, 600), LASTING])
     model.quorums.change(name, member.name, reachable=False, leader=False)
     world.later(world.at + length, lambda: member_up(model, name, member.name))
@@ -35,7 +35,7 @@ def member_down(world: World, model: Model, name: str, member: Member, rng: Rand
 
 
 def member_up(model: Model, name: str, member: str) -> None:
-    """If its node is."""
+    """Starts the member again if its node is up."""
     found = next(each for each in model.quorums.groups[name].members if each.name == member)
     up = {node.name for node in model.snapshot(START).nodes if node.ready is True}
     if found.node is None or found.node.name in up:

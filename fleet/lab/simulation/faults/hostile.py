@@ -1,4 +1,4 @@
-"""A host that tells what is not so: garbage, endless words, other boots than it had, work that it has not done."""
+"""A hostile host: it reports garbage, endless text, boots that it did not have, work that it has not done."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from fleet.lab.simulation.world import World
 from fleet.model.model import Model
 
 RARELY = 1800.0
-"""Seconds between two lies of a host that never ends lying, once the first minutes are over."""
+"""Seconds between two false reports of a host that never stops, once the first minutes are over."""
 OFTEN = 40
-"""Lies that come one soon after the other."""
+"""How many false reports come soon after each other."""
 
 
 def lie(world: World, model: Model, node: Node, rng: Random) -> str:
-    """For a while, after which its agent tells again what was so before, or for ever."""
+    """Makes a host report what is not true, for a while or for ever."""
     way = rng.choice(list(LIES))
     pause = rng.choice([0.3, 2.0, 15.0, 60.0])
     ever = rng.random() < 0.4
@@ -61,7 +61,7 @@ def _machine(model: Model, name: str) -> Machine | None:
 
 
 def _own(honest: Machine, now: Machine) -> dict[str, object]:
-    """What its agent finds out when it looks anew. What has booted meanwhile it has told itself."""
+    """Restores what the agent finds when it looks anew. What has booted meanwhile it has reported itself."""
     return {
         "os": honest.os,
         "layered": honest.layered,
@@ -83,7 +83,7 @@ def _garbage(machine: Machine, rng: Random) -> Machine:
 
 
 def _versions(machine: Machine, rng: Random) -> Machine:
-    """To and fro."""
+    """Reports a boot that did not happen, and then the true one."""
     other = machine.rollback or Release("0.0")
     return replace(machine, booted=other, rollback=machine.booted)
 
@@ -108,7 +108,7 @@ def _endless(machine: Machine, rng: Random) -> Machine:
 
 
 def _work(machine: Machine, rng: Random) -> Machine:
-    """Done what it has not done, failed what it has not tried, at work on what nobody has asked for."""
+    """Reports work as done that it has not done, as failed that it has not tried, or that nobody has asked for."""
     request = machine.request
     token = request.token if request is not None and rng.random() < 0.7 else f"r-9/nobody/{rng.randrange(9)}"
     state: Literal["working", "done", "failed"] = rng.choice(["working", "done", "failed"])

@@ -20,7 +20,7 @@ NEVER = 1e8
 
 
 def boot(world: World, model: Model, node: Node, rng: Random) -> str:
-    """Somebody has upgraded the machine by hand."""
+    """Upgrades the machine by hand, as a person does."""
     waiting = {run.node.name for run in runs(world) if run.waiting and run.node.cluster == model.cluster}
     machines = [each for each in model.snapshot(START).machines if each.name in waiting]
     if not machines:
@@ -35,7 +35,7 @@ def boot(world: World, model: Model, node: Node, rng: Random) -> str:
 
 
 def unstage(world: World, model: Model, node: Node, rng: Random) -> str:
-    """Somebody has thrown the written image away."""
+    """Removes the staged image, as a person does."""
     drained = {run.node.name for run in runs(world) if run.step in (Step.STAGED, Step.DRAIN, Step.CORDON)}
     machines = [each for each in model.snapshot(START).machines if each.name in drained]
     if not machines:
@@ -46,7 +46,7 @@ def unstage(world: World, model: Model, node: Node, rng: Random) -> str:
 
 
 def agent_dies(world: World, model: Model, node: Node, rng: Random) -> str:
-    """Whoever stages on that node next never ends, or takes very long."""
+    """Makes the next staging on that node never end, or take very long."""
     length = rng.choice([NEVER, 350.0])
     world.behave(model, stage=SpreadLength(10, 90, {node.name: length}))
     return f"{node.name}: staging takes {length:.0f} s"

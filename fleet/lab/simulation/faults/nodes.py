@@ -13,7 +13,7 @@ from fleet.model.model import Model
 
 
 def on_node(act: Callable[[World, Model, Node, Random], str]) -> Callable[[World, Random], str]:
-    """Rather one that is being worked on than any."""
+    """Wraps a fault of one node, preferably one that fleet works on."""
 
     def choose(world: World, rng: Random) -> str:
         model = rng.choice(list(world.models.values()))
@@ -28,7 +28,7 @@ def on_node(act: Callable[[World, Model, Node, Random], str]) -> Callable[[World
 
 
 def runs(world: World) -> list[Run]:
-    """As the leader knows them."""
+    """Returns the runs as the leading controller knows them."""
     leader = world.leader
     return [run for each in leader.engine.rollouts.values() for run in each.runs.values()] if leader else []
 
@@ -52,13 +52,13 @@ def delete_node(world: World, model: Model, node: Node, rng: Random) -> str:
 
 
 def delete_canary(world: World, rng: Random) -> str:
-    """Before it has begun."""
+    """Deletes the node of a canary before its run has begun."""
     found = _waiting_canary(world, rng)
     return delete_node(world, *found, rng) if found is not None else ""
 
 
 def cordon_canary(world: World, rng: Random) -> str:
-    """For good: nobody takes it away before all faults have ended."""
+    """Cordons the node of a canary until all faults have ended."""
     found = _waiting_canary(world, rng)
     return cordon(world, *found, rng) if found is not None else ""
 
@@ -76,7 +76,7 @@ def _waiting_canary(world: World, rng: Random) -> tuple[Model, Node] | None:
 
 
 def forget_rebooting(world: World, rng: Random) -> str:
-    """Of the next run that comes to its reboot, as the cloud's controllers do with machines that are down."""
+    """Deletes the Node object of the next run that reboots, as a cloud's controller does with machines that are down."""
 
     def befall(model: Model, name: str) -> None:
         node = next((each for each in model.snapshot(START).nodes if each.name == name), None)
@@ -141,7 +141,7 @@ def flap(world: World, model: Model, node: Node, rng: Random) -> str:
 
 
 def volumes_stay(world: World, model: Model, node: Node, rng: Random) -> str:
-    """The driver detaches nothing from the node for a while. Rather one that has volumes."""
+    """Makes the CSI driver detach nothing from the node for a while, preferably one that has volumes."""
     attached = sorted({each.node for each in model.snapshot(START).attachments})
     if not attached:
         return ""
@@ -163,7 +163,7 @@ def _toggle(world: World, model: Model, node: Node, ready: bool | None, length: 
 
 
 def _is(model: Model, node: Node) -> bool:
-    """The same machine still stands under the name, and does not just boot."""
+    """Returns whether the same machine still has the name, and is not booting."""
     now = next((each for each in model.snapshot(START).nodes if each.name == node.name), None)
     return now is not None and now.uid == node.uid and now.boot_id == node.boot_id
 

@@ -1,4 +1,4 @@
-"""Other parties: they mark a node that they delete or work on, for a while; some do delete it."""
+"""Other controllers: they mark a node that they delete or work on, for a while; some do delete it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def annotate(world: World, model: Model, node: Node, rng: Random) -> str:
 
 
 def maintain(world: World, model: Model, node: Node, rng: Random) -> str:
-    """An object that says so, or kured's lock."""
+    """Announces maintenance by an object such as a NodeMaintenance, or by kured's lock."""
     length = rng.choice([rng.uniform(5, 900), 5000.0])
     if rng.random() < 0.3:
         there = (each for each in model.snapshot(START).workloads if each.locks)
@@ -76,7 +76,7 @@ def maintain(world: World, model: Model, node: Node, rng: Random) -> str:
 
 
 def keep_off(world: World, model: Model, node: Node, rng: Random) -> str:
-    """A person keeps autoscalers off the node, and means it to stay."""
+    """Makes a person keep autoscalers off the node, for good."""
     key = rng.choice(KEEPS_OFF)
     if key in node.annotations:
         return ""
@@ -86,7 +86,7 @@ def keep_off(world: World, model: Model, node: Node, rng: Random) -> str:
 
 
 def leave(world: World, model: Model, name: str) -> None:
-    """Everything that others have said of the node is over."""
+    """Ends everything that others have announced for the node."""
     node = next((each for each in model.snapshot(START).nodes if each.name == name), None)
     for work in model.snapshot(START).maintenances:
         if work.node == name:
@@ -114,7 +114,7 @@ def _without(daemon_set: Workload, node: str) -> tuple[NodeLock, ...]:
 
 
 def mend(world: World, model: Model) -> None:
-    """Others have finished with every node, and a person takes back what kept autoscalers off."""
+    """Ends the work of others on every node. A person removes what kept autoscalers off."""
     now = model.snapshot(START)
     about = {work.node for work in now.maintenances} | {
         lock.node for each in now.workloads for lock in each.locks

@@ -1,4 +1,5 @@
-"""What each kind of fault does to a world. Each answers in words what it did; empty: there was nothing to act on."""
+"""The table of faults: what each kind does to a world. Each returns what it did; an empty text if there was nothing to
+act on."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from fleet.model.model import Model
 
 
 def _ambush(world: World, rng: Random) -> str:
-    """Somebody or something comes between a run's step and what it does in it."""
+    """Prepares a fault between a run's step and what the run does in the step."""
     step = rng.choice(["cordon", "drain", "reboot", "verify", "uncordon", "soak", "return"])
     act = rng.choice([nodes.cordon, nodes.uncordon, nodes.delete_node, nodes.replace_node, nodes.unready])
 
@@ -26,7 +27,7 @@ def _ambush(world: World, rng: Random) -> str:
 
 
 def _abort_in_step(world: World, rng: Random) -> str:
-    """A person aborts the moment a node is about to go out of service."""
+    """Aborts at the moment at which a node is about to go out of service."""
     step = rng.choice(["cordon", "cordon", "drain"])
 
     def befall(model: Model, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Budgets, pods, and what owns them."""
+"""Faults of budgets, pods, and their owners."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def crash(world: World, rng: Random) -> str:
 
 
 def switch_over(world: World, rng: Random) -> str:
-    """An operator makes another pod of a database the primary."""
+    """Makes another pod of a database the primary, as its operator does."""
     model = rng.choice(list(world.models.values()))
     pods = [pod for pod in model.snapshot(START).pods if ROLE_LABEL in pod.labels]
     replicas = [pod for pod in pods if pod.labels[ROLE_LABEL] == "replica"]

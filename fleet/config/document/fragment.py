@@ -12,7 +12,7 @@ from typing import Literal
 import yaml
 from msgspec import Struct
 
-from fleet.config.findings import Findings, SourcePlace
+from fleet.config.document.findings import Findings, SourcePlace
 
 MOST_BYTES = 1 << 20
 MOST_PARTS = 100_000

@@ -5,9 +5,9 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TypeVar
 
-from fleet.config.findings import Findings, SourcePlace
-from fleet.config.forms import ValueForm
-from fleet.config.fragment import Block, Fragment, Items, KeyEntry, Scalar, is_nothing, shown
+from fleet.config.document.findings import Findings, SourcePlace
+from fleet.config.document.forms import ValueForm
+from fleet.config.document.fragment import Block, Fragment, Items, KeyEntry, Scalar, is_nothing, shown
 
 T = TypeVar("T")
 

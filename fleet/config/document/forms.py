@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
-from fleet.config.fragment import PASSWORD, QUERY, USER_IN_URL
+from fleet.config.document.fragment import PASSWORD, QUERY, USER_IN_URL
 from fleet.core.objects.machine import NAME_MOST
 from fleet.core.objects.pod import is_word
 from fleet.core.policy.policy import Amount

@@ -1,0 +1,68 @@
+"""How far the drains of nodes have come, as far as no journal tells it: since when which pods are in work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.pod import Pod
+
+
+class DrainProgress:
+    def __init__(self) -> None:
+        self._waves: dict[NodeRef, tuple[tuple[int, bool], datetime]] = {}
+        """By node: the order of the pods in work, whether those with a time of their own have gone, and since when."""
+        self._returned_since: dict[tuple[NodeRef, str], datetime] = {}
+        """By node and the pod's uid: when a pod that came back to its node was first looked at."""
+        self._there: dict[NodeRef, frozenset[str]] = {}
+        """By node that is drained: uids of the pods that were on it at the first look."""
+        self._last_eviction: dict[NodeRef, dict[str, datetime]] = {}
+        """By node that is drained and workload: when the last eviction of one of its pods was issued."""
+
+    def wave_since(self, ref: NodeRef, wave: tuple[int, bool], first: datetime, now: datetime) -> datetime:
+        """Returns since when the node's drain has been at this wave, or at a later one. The first wave began at `first`."""
+        known = self._waves.get(ref)
+        if known is None or wave > known[0]:
+            known = self._waves[ref] = (wave, first if known is None else now)
+        return known[1]
+
+    def empty_since(self, ref: NodeRef, first: datetime, now: datetime) -> datetime:
+        """Returns since when no pod with a time of its own keeps the node.
+
+        What else a reboot presumes shares the time of the pods without a time of their own. `first`: the start for a
+        node on which no pod had to go.
+        """
+        known = self._waves.get(ref)
+        return self.wave_since(ref, (known[0][0] if known is not None else 0, True), first, now)
+
+    def begin(self, ref: NodeRef, pods: Iterable[Pod]) -> None:
+        """Notes the pods that are on a node which is drained. Only the first of several calls counts."""
+        if ref not in self._there:
+            self._there[ref] = frozenset(pod.uid for pod in pods)
+
+    def was_there(self, ref: NodeRef, pod_uid: str) -> bool:
+        """Returns whether the pod was on the node when this controller first looked at its drain."""
+        return pod_uid in self._there.get(ref, ())
+
+    def end(self, ref: NodeRef) -> None:
+        """Forgets the node's drain, which is over."""
+        self._waves.pop(ref, None)
+        self._there.pop(ref, None)
+        self._last_eviction.pop(ref, None)
+
+    def forget_pod(self, ref: NodeRef, pod_uid: str) -> None:
+        """Forgets a pod that is gone."""
+        self._returned_since.pop((ref, pod_uid), None)
+
+    def returned_since(self, ref: NodeRef, pod_uid: str, now: datetime) -> datetime:
+        """Returns since when the pod is known to have come back to its node: since now, at the first look."""
+        return self._returned_since.setdefault((ref, pod_uid), now)
+
+    def last_eviction(self, ref: NodeRef, workload: str) -> datetime | None:
+        """Returns when the last eviction of the workload's pods from the node was issued, by this controller."""
+        return self._last_eviction.get(ref, {}).get(workload)
+
+    def eviction_issued(self, ref: NodeRef, workload: str, now: datetime) -> None:
+        """Notes that a pod of this workload is evicted."""
+        self._last_eviction.setdefault(ref, {})[workload] = now

@@ -1,0 +1,133 @@
+"""What the engine knows beside the journal: views of clusters, actions in flight, timers, and what holds which node.
+
+All of it can be rebuilt from the journal and a fresh observation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from fleet.core.cluster.view import ClusterView
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node, NodeRef
+from fleet.core.records.held import Held
+from fleet.core.records.journal import JournalRecord
+from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
+from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.steps import StepResult, next_step
+from fleet.core.state.drain_progress import DrainProgress
+from fleet.core.state.in_flight import ActionKey, InFlightActions
+from fleet.core.state.quorum_index import QuorumIndex
+from fleet.core.state.requeue_timers import RequeueTimers
+
+STEP_ACTIONS = ("stage", "cordon", "reboot", "uncordon")
+"""Kinds of actions that one step of a run asks for."""
+
+
+class EngineState:
+    def __init__(self, salt: str = "", views: Mapping[str, ClusterView] | None = None) -> None:
+        """`views`: what another engine has been told already; that engine is to be thrown away.
+
+        `salt` ends the ids of actions, so that no two controllers give the same one, also where the journal of the
+        first was lost.
+        """
+        self._salt = salt
+        self.views: dict[str, ClusterView] = dict(views or {})
+        self.quorums = QuorumIndex()
+        for view in self.views.values():
+            for group in view.quorums.values():
+                self.quorums.upsert(group)
+        self.timers = RequeueTimers()
+        self.actions = InFlightActions(self.timers)
+        self.drains = DrainProgress()
+        self.log: list[JournalRecord | AnyAction] = []
+        """What this decision has come to so far, in order."""
+        self.held: dict[NodeRef, tuple[Held, ...]] = {}
+        self.changed: dict[NodeRef, tuple[Held, ...]] = {}
+        """What has changed in `held` since the last decision."""
+        self.dirty: dict[NodeRef, None] = {}
+        """Nodes that something has happened to: their runs are to be looked at, first come first served."""
+        self.absent_since: dict[NodeRef, datetime] = {}
+        """Nodes with a run whose Node object is gone: since when that is known."""
+        self.not_ready: set[NodeRef] = set()
+        """Nodes in soak that are not Ready now."""
+        self.healthy_since: dict[NodeRef, datetime] = {}
+        """Nodes in soak that were not Ready for a while: since when they are Ready again."""
+
+    def view(self, cluster: str) -> ClusterView:
+        try:
+            return self.views[cluster]
+        except KeyError:
+            return self.views.setdefault(cluster, ClusterView(cluster))
+
+    def node(self, ref: NodeRef) -> Node | None:
+        return self.view(ref.cluster).nodes.get(ref.name)
+
+    def machine(self, ref: NodeRef) -> Machine | None:
+        return self.view(ref.cluster).machines.get(ref.name)
+
+    def mark_dirty(self, ref: NodeRef) -> None:
+        self.dirty[ref] = None
+
+    def wake_due(self, now: datetime) -> bool:
+        """Marks the nodes dirty whose time has come. Returns whether there were some."""
+        found = False
+        for ref in self.timers.pop_due(now):
+            self.mark_dirty(ref)
+            found = True
+        return found
+
+    def hold(self, ref: NodeRef, *held: Held) -> None:
+        """Notes what the node waits for; nothing: it waits for nothing that a user should hear of."""
+        if self.held.get(ref, ()) != held:
+            self.changed[ref] = held
+            if held:
+                self.held[ref] = held
+            else:
+                self.held.pop(ref, None)
+
+    def finish_step(
+        self, rollout: Rollout, run: Run, result: StepResult, now: datetime, **detail: Any
+    ) -> Run:
+        """Takes the run to its next step, and returns the run as it is then."""
+        detail = {"turn": str(result), "to": str(next_step(run.step, result)), **detail}
+        self.decide(rollout, "step", now, node=run.node, **detail)
+        self.hold(run.node)
+        for kind in STEP_ACTIONS:
+            key = ActionKey(run.node, kind)
+            self.actions.forget_error(key)
+            self.actions.fulfilled(key)
+        return rollout.runs[run.node]
+
+    def decide(
+        self, rollout: Rollout, kind: str, now: datetime, *, node: NodeRef | None = None, **detail: Any
+    ) -> None:
+        """Applies a decision to the rollout and logs it: about the rollout as a whole, or about one node."""
+        about = str(node) if node is not None else ""
+        record = JournalRecord(form="decision", kind=kind, rollout=rollout.id, node=about, detail=detail)
+        rollout.apply(record, now, "fleet")
+        self.log.append(record)
+
+    def next_id(self, rollout: Rollout) -> str:
+        """Returns the id of the rollout's next action."""
+        return f"{rollout.id}/{rollout.counter + 1}{self._salt}"
+
+    def issue(self, rollout: Rollout, action: AnyAction) -> None:
+        self.actions.add(action)
+        rollout.add_intent(action)
+        self.log.append(action)
+
+    def settle(self, outcome: Outcome, now: datetime) -> None:
+        """Notes the outcome of an action; an eviction that was not granted takes nothing from its budget."""
+        action = outcome.action
+        self.actions.settle(outcome, now)
+        if isinstance(action, Evict) and outcome.result is not Result.DONE:
+            self.view(action.node.cluster).remove_pending_eviction(action.pod_uid)
+        self.mark_dirty(action.node)
+
+    def forget_pod(self, ref: NodeRef, pod_uid: str) -> None:
+        """Forgets a pod that is gone."""
+        self.actions.forget_pod(ref, pod_uid)
+        self.drains.forget_pod(ref, pod_uid)

@@ -1,0 +1,155 @@
+"""Actions that are in flight, and when an action that did not succeed may be issued again.
+
+Nothing here is in the journal: a controller that starts knows of no action in flight, and looks at the clusters anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from fleet.core.objects.node import NodeRef
+from fleet.core.rollout.action import AnyAction, Defragment, Evict, MoveLeader, Outcome, Result, SaveSnapshot
+from fleet.core.state.requeue_timers import RequeueTimers
+
+RETRY_DELAY: Mapping[Result, float] = {
+    Result.DONE: 15.0,
+    Result.REFUSED: 5.0,
+    Result.GONE: 1.0,
+    Result.STALE: 1.0,
+    Result.FAILED: 10.0,
+    Result.UNKNOWN: 5.0,
+}
+"""Seconds after an outcome before the same action is issued again, should the cluster still not show its effect. The
+delay after FAILED doubles with each failure in a row, up to `MAX_RETRY_DELAY`."""
+MAX_RETRY_DELAY = 120.0
+"""Seconds."""
+MAX_DELAY_BY_KIND: Mapping[str, float] = {"mark": 3600.0, "unmark": 900.0, "clear": 900.0}
+"""The longest delay between attempts in seconds, by the action's kind, where it is not `MAX_RETRY_DELAY`: no run waits for
+these actions, and each attempt is two entries of the journal."""
+MAX_OPERATOR_DELAY = 60.0
+"""Seconds at most between two evictions that are sent for a pod's operator to see; the delay doubles up to that."""
+
+
+class ActionKey(NamedTuple):
+    """What an action is about: two actions with the same key are never in flight at once."""
+
+    node: NodeRef
+    kind: str
+    """The kind of the action."""
+    subject: str = ""
+    """The uid of the pod, or the name of the quorum group; empty: the action is about the node."""
+
+
+def action_key(action: AnyAction) -> ActionKey:
+    match action:
+        case Evict():
+            subject = action.pod_uid
+        case MoveLeader() | SaveSnapshot() | Defragment():
+            subject = action.group
+        case _:
+            subject = ""
+    return ActionKey(action.node, action.kind, subject)
+
+
+class InFlightActions:
+    def __init__(self, timers: RequeueTimers) -> None:
+        self._timers = timers
+        self._in_flight: dict[ActionKey, AnyAction] = {}
+        self._requested_since: dict[ActionKey, datetime] = {}
+        """When the present step of the node's run asked for the action first."""
+        self._not_before: dict[ActionKey, datetime] = {}
+        self._failures: dict[ActionKey, tuple[int, str]] = {}
+        """How often in a row the action has FAILED, and the server's message."""
+        self._errors: dict[ActionKey, str] = {}
+        """Why the last attempt did not succeed: the server's message, or the result's name where there was none."""
+        self._sent_to_operator: dict[ActionKey, int] = {}
+        """How often in a row an eviction was sent for a pod's operator to see."""
+        self.done_for_groups: set[ActionKey] = set()
+        """What has been done for quorum groups on nodes of runs that go on: snapshots, defragmentations."""
+
+    def __contains__(self, key: ActionKey) -> bool:
+        return key in self._in_flight
+
+    def add(self, action: AnyAction) -> None:
+        """Notes that the action is issued."""
+        self._in_flight[action_key(action)] = action
+
+    def may_issue(self, key: ActionKey, now: datetime) -> bool:
+        """Returns whether the action is neither in flight nor in its delay; sets a timer for the end of the delay."""
+        if key in self._in_flight:
+            return False
+        not_before = self._not_before.get(key)
+        if not_before is not None and now < not_before:
+            self._timers.wake_at(key.node, not_before)
+            return False
+        return True
+
+    def requested_since(self, key: ActionKey, now: datetime) -> datetime:
+        """Returns since when the step has asked for this and the node does not show it: since now, at the first call."""
+        return self._requested_since.setdefault(key, now)
+
+    def fulfilled(self, key: ActionKey) -> None:
+        """Notes that the node shows what was asked for, or that its step no longer asks."""
+        self._requested_since.pop(key, None)
+
+    def failures(self, key: ActionKey) -> int:
+        """Returns how often in a row the server has refused the action for good (`Result.FAILED`)."""
+        return self._failures.get(key, (0, ""))[0]
+
+    def last_failure(self, key: ActionKey) -> str:
+        """Returns the server's message, if it refused the action for good the last time; else an empty text."""
+        return self._failures.get(key, (0, ""))[1]
+
+    def last_error(self, key: ActionKey) -> str:
+        """Returns why the last attempt did not succeed; empty: it did, or there was none, or it has no outcome yet."""
+        return self._errors.get(key, "")
+
+    def forget_error(self, key: ActionKey) -> None:
+        self._errors.pop(key, None)
+
+    def settle(self, outcome: Outcome, now: datetime) -> None:
+        """Notes the outcome of an action, and how long the next attempt has to wait."""
+        action, key = outcome.action, action_key(outcome.action)
+        known = self._in_flight.get(key)
+        if known is not None and known.id == action.id:
+            del self._in_flight[key]
+        delay = self._delay_after(outcome, key)
+        if outcome.result is Result.DONE:
+            self._errors.pop(key, None)
+            if isinstance(action, (SaveSnapshot, Defragment)):
+                self.done_for_groups.add(key)
+        else:
+            self._errors[key] = outcome.detail or str(outcome.result)
+        self._not_before[key] = now + timedelta(seconds=delay)
+
+    def _delay_after(self, outcome: Outcome, key: ActionKey) -> float:
+        """Returns the seconds until the action may be issued again; counts its failures in a row."""
+        action, delay = outcome.action, RETRY_DELAY[outcome.result]
+        if outcome.result is Result.FAILED:
+            times = self.failures(key) + 1
+            self._failures[key] = (times, outcome.detail)
+            delay = min(MAX_DELAY_BY_KIND.get(action.kind, MAX_RETRY_DELAY), delay * 2 ** (times - 1))
+        else:
+            self._failures.pop(key, None)
+        to_operator = isinstance(action, Evict) and action.asked
+        if isinstance(action, Evict) and outcome.result is Result.DONE:
+            self._sent_to_operator.pop(key, None)
+        elif to_operator:
+            times = self._sent_to_operator[key] = self._sent_to_operator.get(key, 0) + 1
+            delay = min(MAX_OPERATOR_DELAY, RETRY_DELAY[Result.REFUSED] * 2.0 ** min(times - 1, 8))
+        if outcome.retry_after is not None:
+            return max(outcome.retry_after, 1.0, delay if to_operator else 0.0)
+        return delay
+
+    def forget_pod(self, ref: NodeRef, pod_uid: str) -> None:
+        """Drops all that is known of evictions of a pod that is gone."""
+        key = ActionKey(ref, "evict", pod_uid)
+        for known in (self._not_before, self._failures, self._errors, self._sent_to_operator):
+            known.pop(key, None)
+
+    def forget_group_actions(self, ref: NodeRef) -> None:
+        """Drops what was done for the groups of a node: it counts for one pass of its run through the steps."""
+        for key in [key for key in self.done_for_groups if key.node == ref]:
+            self.done_for_groups.discard(key)

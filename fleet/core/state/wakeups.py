@@ -1,0 +1,150 @@
+"""Whose waiting may end when something changes: wait keys are opened, and runs are marked to be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from fleet.core.capacity.unplaceable import PodShape
+from fleet.core.cluster.view import ClusterView
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.records.held import Held, Reason
+from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.steps import HAS_SLOT, Step
+from fleet.core.state.engine_state import EngineState
+from fleet.core.state.reservations import BudgetKey, BudgetReservations
+from fleet.core.state.run_index import RunIndex
+from fleet.core.state.wait_queue import WaitKey, WaitQueue
+
+VOLUME_STEPS = frozenset({Step.DRAIN, Step.REBOOT})
+"""Steps in which a run may go on, or be held, because of a volume that is attached to its node."""
+
+
+class WakeUps:
+    def __init__(
+        self, runs: RunIndex, state: EngineState, queue: WaitQueue, reservations: BudgetReservations
+    ) -> None:
+        self._runs = runs
+        self._state = state
+        self._queue = queue
+        self._reservations = reservations
+        self._capacity_keys: dict[str, dict[WaitKey, None]] = {}
+        """By cluster: what waits for free capacity there."""
+        self._shape_keys: dict[str, dict[PodShape, dict[WaitKey, None]]] = {}
+        """By cluster: the same, where no open node has room for a pod of this shape."""
+        self._in_work: dict[str, dict[str, None]] = {}
+        """By cluster: names of the nodes that a run has a slot for, and has not failed on."""
+        self._until_back: dict[str, dict[WaitKey, None]] = {}
+        """By cluster: what waits for capacity that comes back with the nodes in work."""
+
+    def look_at(self, ref: NodeRef) -> None:
+        """Has the node's run looked at, and what waits for the node itself."""
+        if ref in self._runs:
+            self._state.mark_dirty(ref)
+            self._queue.open(WaitKey("node", ref))
+
+    def look_at_nodes(self, cluster: str, nodes: Iterable[str]) -> None:
+        for name in nodes:
+            self.look_at(NodeRef(cluster, name))
+
+    def look_at_volumes(self, ref: NodeRef) -> None:
+        """A volume was attached to the node, or detached from it."""
+        run = self._runs.run_of(ref)
+        if run is not None and run.step in VOLUME_STEPS:
+            self.look_at(ref)
+
+    def look_at_group(self, name: str) -> None:
+        """A quorum group was read anew."""
+        self.open_quorum(name)
+        for ref in self._state.quorums.nodes(name):
+            self.look_at(ref)
+
+    def look_at_claimants(self, key: BudgetKey) -> None:
+        """A budget has changed that drains have reserved evictions from."""
+        for ref in self._reservations.reserved_by(key):
+            self._state.mark_dirty(ref)
+
+    def open_quorums(self, ref: NodeRef) -> None:
+        """Something has changed for the nodes that share a quorum group with this one."""
+        for group in self._state.quorums.of(ref):
+            self.open_quorum(group.name)
+
+    def open_quorum(self, name: str) -> None:
+        """Opens one key a node: each node waits for reasons of its own, and one that may not go yet keeps no other back."""
+        for ref in self._state.quorums.nodes(name):
+            self._queue.open(WaitKey("quorum", (name, ref)))
+
+    def free_evictions(self, ref: PodRef, view: ClusterView) -> int:
+        """Returns the evictions that the budget allows and nobody has reserved."""
+        return max(0, view.allowance(ref) - self._reservations.reserved((view.name, ref)))
+
+    def open_budgets(self, keys: Iterable[BudgetKey]) -> None:
+        for key in keys:
+            self.open_budget(key)
+
+    def open_budget(self, key: BudgetKey) -> None:
+        """Opens the budget's key, if the budget has evictions left or is gone."""
+        cluster, ref = key
+        view = self._state.view(cluster)
+        if ref not in view.budgets or self.free_evictions(ref, view) > 0:
+            self._queue.open(WaitKey("budget", key))
+
+    def open_for_readiness(self, view: ClusterView, pod: Pod) -> None:
+        """Opens the pod's budgets: what a budget can allow depends on how many of its pods are Ready, and its status may
+        have reported that before the pod did."""
+        if view.synced and not pod.stays:
+            for ref in view.refs_of(pod):
+                self._queue.open(WaitKey("budget", (view.name, ref)))
+
+    def capacity_key(self, ref: NodeRef, held: Held) -> WaitKey:
+        """Returns the key that opens when there may be more capacity for the pod that has just been found to have no
+        place."""
+        key = WaitKey("capacity", (ref.cluster, held.subject))
+        capacity = self._state.view(ref.cluster).capacity
+        if held.reason is Reason.ROOM:
+            self._until_back.setdefault(ref.cluster, {})[key] = None
+        shape = capacity.lacking_shape(ref.name) if held.reason in (Reason.CAPACITY, Reason.ROOM) else None
+        if shape is None:
+            return self._with_capacity(ref.cluster, key)
+        self._shape_keys.setdefault(ref.cluster, {}).setdefault(shape, {})[key] = None
+        return key
+
+    def in_work(self, cluster: str) -> Collection[str]:
+        """Returns the names of the cluster's nodes that a run has a slot for, and has not failed on."""
+        return self._in_work.get(cluster, {}).keys()
+
+    def step_changed(self, run: Run) -> None:
+        """Notes whether the run's node is in work.
+
+        Where no node is in work any more, or a run has failed, capacity that was expected of it may not come.
+        """
+        cluster, name = run.node
+        names = self._in_work.setdefault(cluster, {})
+        if run.step in HAS_SLOT:
+            names[name] = None
+        elif name in names:
+            del names[name]
+            if not names or run.step is not Step.DONE:
+                for key in self._until_back.pop(cluster, ()):
+                    self._queue.open(key)
+
+    def pinned_key(self, ref: NodeRef) -> WaitKey:
+        """Returns the key that opens when another node may take the pods of this one, or a budget lets more of them be away.
+
+        Others that wait for the same budget do not stand behind this node.
+        """
+        return self._with_capacity(ref.cluster, WaitKey("pinned", ref))
+
+    def _with_capacity(self, cluster: str, key: WaitKey) -> WaitKey:
+        self._capacity_keys.setdefault(cluster, {})[key] = None
+        return key
+
+    def open_capacity(self, cluster: str) -> None:
+        """Opens all that waits for capacity which may be there now."""
+        for key in self._capacity_keys.pop(cluster, ()):
+            self._queue.open(key)
+        if waiting := self._shape_keys.get(cluster):
+            capacity = self._state.view(cluster).capacity
+            for shape in [each for each in waiting if capacity.eased(each)]:
+                for key in waiting.pop(shape):
+                    self._queue.open(key)

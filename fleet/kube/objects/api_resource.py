@@ -1,0 +1,169 @@
+"""One resource of an API server: where its objects are, and how a list or a watch of them is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+from msgspec import Raw, Struct
+
+from fleet.core.records.errors import FleetError
+from fleet.core.text.untrusted import UNREADABLE
+from fleet.kube.objects.wire import ApiStatus, ListMeta, ObjectList, WatchLine
+
+T_co = TypeVar("T_co", covariant=True)
+Verb = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
+
+
+class Page(Struct, Generic[T_co], frozen=True):
+    """A list, or a part of one."""
+
+    things: tuple[T_co, ...]
+    version: str
+    """resourceVersion to watch from."""
+    rest: str
+    """Continues the list; empty at its end."""
+
+
+class WatchEvent(Struct, Generic[T_co], frozen=True):
+    """A line of a watch. Of a bookmark and an error `thing` is None."""
+
+    verb: Verb
+    thing: T_co | None
+    version: str
+    """resourceVersion to go on from; empty for an error."""
+    status: ApiStatus | None = None
+
+
+class ApiResource(Generic[T_co]):
+    """Objects of one kind. `lenient`: an object that cannot be read is left out, since anybody may have written it."""
+
+    def __init__(
+        self,
+        kind: str,
+        group: str,
+        version: str,
+        resource: str,
+        found: type[Any],
+        convert: Callable[[Any], T_co],
+        *,
+        path: str = "",
+        optional: bool = False,
+        lenient: bool = False,
+        foreign: bool = False,
+    ) -> None:
+        """`found`: the struct that one object is decoded into; `convert` makes of that what is kept. `path`: of the
+        collection, where it is not that of all namespaces."""
+        self.kind = kind
+        self.group = group
+        self.resource = resource
+        self.api_version = f"{group}/{version}" if group else version
+        self.path = path or (f"/apis/{group}/{version}/{resource}" if group else f"/api/{version}/{resource}")
+        self.optional = optional
+        """The rest is of use without it."""
+        self.foreign = foreign
+        """Another project's: that the cluster has none is nothing to tell."""
+        self.named = f"{resource}.{group}" if foreign else resource
+        """What an operator calls it."""
+        self._lenient = lenient
+        self._convert = convert
+        listed: Any = ObjectList
+        self._list: msgspec.json.Decoder[Any] = msgspec.json.Decoder(listed[found])
+        self._one: msgspec.json.Decoder[Any] = msgspec.json.Decoder(found)
+
+    def path_of(self, namespace: str, name: str) -> str:
+        """The path of one object; `namespace` is empty where the kind has none."""
+        head, _, resource = self.path.rpartition("/")
+        return f"{head}/namespaces/{namespace}/{resource}/{name}" if namespace else f"{self.path}/{name}"
+
+    def as_written(self) -> ApiResource[Any]:
+        """The same kind, whose objects stay as the server writes them, with the fields that fleet reads."""
+        other: ApiResource[Any] = copy(self)
+        other._convert = lambda found: found
+        return other
+
+    def page(self, body: bytes) -> Page[T_co]:
+        """Raises FleetError for what is no list of this kind."""
+        try:
+            listed = self._list.decode(body)
+            things = tuple(self._convert(each) for each in listed.items or ())
+        except (msgspec.ValidationError, RecursionError):
+            return self._one_by_one(body)
+        except UNREADABLE as error:
+            raise FleetError(f"the list of {self.resource} cannot be read: {brief(error)}") from None
+        except ValueError:
+            return self._one_by_one(body)
+        return Page(things, listed.metadata.resource_version, listed.metadata.continue_)
+
+    def thing(self, body: bytes | Raw) -> T_co | None:
+        """None for one that is left out. Raises FleetError for what is no object of this kind."""
+        try:
+            thing: T_co = self._convert(self._one.decode(body))
+        except (*UNREADABLE, ValueError) as error:
+            if self._lenient:
+                return None
+            raise FleetError(f"{self.kind} {_name_in(body)} cannot be read: {brief(error)}") from None
+        return thing
+
+    def change(self, line: bytes) -> WatchEvent[T_co]:
+        """Raises FleetError for what is no line of a watch of this kind."""
+        try:
+            told = _TOLD.decode(line)
+            if told.type == "ERROR":
+                return WatchEvent("ERROR", None, "", _STATUS.decode(told.object))
+            version = _VERSIONED.decode(told.object).metadata.resource_version
+        except UNREADABLE as error:
+            raise FleetError(f"the watch of {self.resource} cannot be read: {brief(error)}") from None
+        match told.type:
+            case "BOOKMARK":
+                return WatchEvent("BOOKMARK", None, version)
+            case "ADDED" | "MODIFIED" | "DELETED" as verb:
+                return WatchEvent(verb, self.thing(told.object), version)
+        raise FleetError(f"the watch of {self.resource} tells of {told.type[:40]!r}")
+
+    def _one_by_one(self, body: bytes) -> Page[T_co]:
+        """Names the object that cannot be read, or leaves it out."""
+        try:
+            listed = _RAW_LIST.decode(body)
+        except UNREADABLE as error:
+            raise FleetError(f"the list of {self.resource} cannot be read: {brief(error)}") from None
+        things = tuple(thing for each in listed.items or () if (thing := self.thing(each)) is not None)
+        return Page(things, listed.metadata.resource_version, listed.metadata.continue_)
+
+
+class _Versioned(Struct, frozen=True):
+    metadata: ListMeta = ListMeta()
+
+
+class NamedMeta(Struct, frozen=True):
+    name: str = "?"
+    namespace: str = ""
+
+
+class NamedObject(Struct, frozen=True, rename="camel"):
+    api_version: str = ""
+    kind: str = ""
+    metadata: NamedMeta = NamedMeta()
+
+
+_TOLD = msgspec.json.Decoder(WatchLine)
+_STATUS = msgspec.json.Decoder(ApiStatus)
+_VERSIONED = msgspec.json.Decoder(_Versioned)
+_RAW_LIST = msgspec.json.Decoder(ObjectList[Raw])
+NAMED = msgspec.json.Decoder(NamedObject)
+
+
+def _name_in(body: bytes | Raw) -> str:
+    try:
+        meta = NAMED.decode(body).metadata
+    except UNREADABLE:
+        return "?"
+    return brief(f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name)
+
+
+def brief(words: object) -> str:
+    """Both ends of what may quote anything: an error's place is at its end, and a name has 253 letters at most."""
+    text = str(words)
+    return text if len(text) <= 400 else f"{text[:200]}…{text[-200:]}"
