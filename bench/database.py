@@ -23,8 +23,8 @@ from msgspec.structs import replace
 
 from bench.fleets import START, make
 from fleet.app.planning.plans import plan
-from fleet.app.rollouts.rollouts import start
 from fleet.app.rollouts.run import run
+from fleet.app.rollouts.start import start
 from fleet.app.wiring.home import DATABASE, Home
 from fleet.app.wiring.sources.simulated_clock import CLOCK
 from fleet.core.cluster.snapshot import Snapshot

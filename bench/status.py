@@ -23,7 +23,7 @@ from bench.memory import Used, used_by
 from fleet.app.wiring.home import DATABASE, Home
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.journal import JournalRecord
-from fleet.core.rollout.rollout import Goal, Start
+from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.steps import Step, StepResult
 from fleet.drivers.journal.checkpoints import keep
 from fleet.store import ClusterRow

@@ -18,9 +18,13 @@ from fleet.core.policy.policy import Policy
 from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.releases.release import Release
 from fleet.core.rollout.action import AnyAction, Outcome, Result
+from fleet.core.rollout.codec import from_record, to_record
+from fleet.core.rollout.commands import CommandRecord, RolloutStarted
 from fleet.core.rollout.event import ClusterEvent, ClusterSynced, Upserted
+from fleet.core.rollout.goal import Goal, Start
+from fleet.core.rollout.record import ActionEnded
 from fleet.core.rollout.replay import rollouts_of, unfinished
-from fleet.core.rollout.rollout import Goal, Rollout, Run, Start, intent, outcome
+from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, START
 from fleet.model.behaviour import ClusterBehaviour
@@ -82,11 +86,12 @@ class Story:
 
     def command(self, record: JournalRecord) -> None:
         self._append([record], "ada@desk")
-        if record.kind == "start":
-            start = msgspec.convert(record.detail, Start)
-            self.engine.add(Rollout(record.rollout, start, self.now, "ada@desk"))
+        said = from_record(record)
+        if isinstance(said, RolloutStarted):
+            self.engine.add(Rollout(said.rollout, said.start, self.now, "ada@desk"))
         else:
-            self.engine.command(record, self.now, "ada@desk")
+            assert isinstance(said, CommandRecord)
+            self.engine.command(said, self.now, "ada@desk")
 
     def run(self, seconds: float = 86400, until: Callable[[], bool] = lambda: False) -> None:
         """On, until nothing happens any more, the time is over, or the condition holds."""
@@ -104,11 +109,11 @@ class Story:
                 self.events.append((moment, event))
                 self.engine.observe(event, self.now)
         decision = self.engine.decide(self.now)
-        self._append([item if isinstance(item, JournalRecord) else intent(item) for item in decision.log])
+        self._append([to_record(item) for item in decision.log])
         for action in decision.actions:
             answer = self.perform(action, self.at)
             self.performed.append((self.at, action, answer.result))
-            self._append([outcome(action, answer.result, answer.detail)])
+            self._append([to_record(ActionEnded.of(action, answer.result, answer.detail))])
             self.engine.observe(answer, self.now)
         if self.engine.idle:
             return None
@@ -129,7 +134,12 @@ class Story:
     def _controller(self) -> Engine:
         rollouts = [each for each in rollouts_of(self.entries).values() if unfinished(each)]
         pending = [action for rollout in rollouts for action in rollout.intents.values()]
-        self._append([outcome(action, Result.UNKNOWN, "the controller stopped") for action in pending])
+        self._append(
+            [
+                to_record(ActionEnded.of(action, Result.UNKNOWN, "the controller stopped"))
+                for action in pending
+            ]
+        )
         engine = Engine(self.sites, rollouts)
         for model in self.models.values():
             model.advance(self.at)

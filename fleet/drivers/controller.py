@@ -28,11 +28,10 @@ from fleet.drivers.journal.log import LOG
 from fleet.drivers.journal.recorder import Recorder
 from fleet.drivers.leadership import SECONDS, wait_for
 from fleet.drivers.periodic import PeriodicTask, run_periodically
+from fleet.drivers.pipeline import ClusterPipeline
 from fleet.drivers.ports import (
     BlockerStore,
     CheckpointStore,
-    Clock,
-    Cluster,
     ClusterRegistry,
     DatabaseLease,
     Inventory,
@@ -41,6 +40,7 @@ from fleet.drivers.ports import (
     RequestCounts,
 )
 from fleet.drivers.request_recorder import RequestRecorder
+from fleet.system.clock import Clock
 
 FLUSH = 2.0
 """Seconds between writes of the inventory."""
@@ -80,7 +80,7 @@ class Controller:
     def __init__(
         self,
         database: ControllerStore,
-        connect: Callable[[], Awaitable[Mapping[str, Cluster]]],
+        connect: Callable[[], Awaitable[Mapping[str, ClusterPipeline]]],
         sites: Callable[[], Mapping[str, str]],
         clock: Clock,
         wall: Callable[[], datetime],
@@ -156,11 +156,12 @@ class Controller:
 
     async def _work(self, epoch: int, until_idle: bool) -> Executor:
         sites = self._sites()
-        clusters = await self._connect()
+        pipelines = await self._connect()
+        clusters = [each.cluster for each in pipelines.values()]
         recorder = Recorder(self._database.inventory, self._database.clusters, sites, self._clock)
-        tally = RequestRecorder(clusters.values(), self._database.requests)
+        tally = RequestRecorder(clusters, self._database.requests)
         executor = Executor(
-            clusters,
+            pipelines,
             sites,
             self._database.journal,
             self._database.folds,
@@ -211,7 +212,7 @@ class Controller:
                 self._notary.sign()
             return executor
         finally:
-            for cluster in clusters.values():
+            for cluster in clusters:
                 with suppress(FleetError):
                     await cluster.close()
 

@@ -13,24 +13,27 @@ from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 
-import msgspec
-
 from fleet.core.engine.engine import Engine
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.pod_timings import Stopwatch
 from fleet.core.records.errors import FleetError
 from fleet.core.records.held import Held
-from fleet.core.records.journal import JournalEntry, JournalRecord
+from fleet.core.records.journal import JournalEntry
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
+from fleet.core.rollout.codec import Journaled, from_record, to_record
+from fleet.core.rollout.commands import CommandRecord, RolloutStarted
 from fleet.core.rollout.event import ClusterEvent, ClusterLost, ClusterSynced, JournalNote
+from fleet.core.rollout.record import ActionEnded, PodsTimed, UnknownRecord
 from fleet.core.rollout.replay import unfinished
-from fleet.core.rollout.rollout import Rollout, Start, intent, outcome
+from fleet.core.rollout.rollout import Rollout
 from fleet.drivers.foresight import Foresight
 from fleet.drivers.journal import log
 from fleet.drivers.journal.checkpoints import standing
 from fleet.drivers.leadership import ClusterLease
-from fleet.drivers.ports import BlockerStore, CheckpointStore, Clock, Cluster, Journal
+from fleet.drivers.pipeline import ClusterPipeline
+from fleet.drivers.ports import BlockerStore, CheckpointStore, Journal
 from fleet.system import logs
+from fleet.system.clock import Clock
 
 TICK = 1.0
 """Seconds between looks at the journal for the commands of other processes."""
@@ -41,7 +44,7 @@ BATCH = 5000
 class Executor:
     def __init__(
         self,
-        clusters: Mapping[str, Cluster],
+        pipelines: Mapping[str, ClusterPipeline],
         sites: Mapping[str, str],
         journal: Journal,
         folds: CheckpointStore,
@@ -53,7 +56,7 @@ class Executor:
         watcher: Callable[[str, ClusterEvent], None],
     ) -> None:
         """`watcher` is told every event of every cluster, for the inventory."""
-        self._clusters = dict(clusters)
+        self._pipelines = dict(pipelines)
         self._journal = journal
         self._folds = folds
         self._board = board
@@ -61,10 +64,12 @@ class Executor:
         self._identity = identity
         self._epoch = epoch
         self._watcher = watcher
-        self._inbox: deque[ClusterEvent] = deque()
+        self._inbox: deque[ClusterEvent | asyncio.Future[None]] = deque()
+        """Events, and who waits until those before have been observed."""
         self._news = asyncio.Event()
         self._leases = {
-            name: ClusterLease(cluster, identity, abandoned, journal) for name, cluster in clusters.items()
+            name: ClusterLease(each.cluster, identity, abandoned, journal, each.leader_work)
+            for name, each in pipelines.items()
         }
         self._reach: dict[str, ClusterLost | ClusterSynced] = {}
         """The last word of each cluster on whether it can be seen."""
@@ -84,7 +89,7 @@ class Executor:
             log.taken_up(rollout)
         words = "the controller stopped before it knew"
         pending = [action for rollout in rollouts for action in rollout.intents.values()]
-        self._append([outcome(action, Result.UNKNOWN, words) for action in pending])
+        self._append([ActionEnded.of(action, Result.UNKNOWN, words) for action in pending])
         salt = sha256(f"{self._identity} {self._epoch}".encode()).hexdigest()[:6]
         return Engine(sites, sorted(rollouts, key=lambda rollout: rollout.active), salt=f"-{salt}")
 
@@ -99,7 +104,7 @@ class Executor:
         Raises StaleEpochError when another controller has taken over and StoreError when the journal cannot be
         written. Nothing has been begun then that is not in the journal.
         """
-        watches = [asyncio.create_task(self._watch(cluster)) for cluster in self._clusters.values()]
+        watches = [asyncio.create_task(self._feed(name)) for name in self._pipelines]
         keepers = [asyncio.create_task(self._keep(lease)) for lease in self._leases.values()]
         try:
             while True:
@@ -130,22 +135,24 @@ class Executor:
     def _turn(self) -> datetime | None:
         """One turn of the loop; answers when the engine wants the next."""
         now = self._clock.now()
-        events = self._take()
+        events, waiting = self._take()
         outcomes = [event for event in events if isinstance(event, Outcome)]
         noted = [
             event.record
             for event in events
             if isinstance(event, JournalNote) and event.record.rollout in self._engine.rollouts
         ]
-        self._append([*(outcome(each.action, each.result, each.detail) for each in outcomes), *noted])
+        self._append([*(ActionEnded.of(each.action, each.result, each.detail) for each in outcomes), *noted])
         for event in events:
             self._stopwatch.observe(event, now)
             self._engine.observe(event, now)
+        for each in waiting:
+            if not each.done():
+                each.set_result(None)
         for entry in self._news_of_journal():
             self._obey(entry)
         decision = self._engine.decide(now)
-        log = [item if isinstance(item, JournalRecord) else intent(item) for item in decision.log]
-        self._append([*log, *self._measured(decision.actions, now)])
+        self._append([*decision.log, *self._measured(decision.actions, now)])
         for action in decision.actions:
             task = asyncio.create_task(self._perform(action))
             self._performing.add(task)
@@ -153,7 +160,7 @@ class Executor:
         self._publish(self._foresight.told(decision, now), now)
         return decision.wake
 
-    def _measured(self, actions: Sequence[AnyAction], now: datetime) -> Iterator[JournalRecord]:
+    def _measured(self, actions: Sequence[AnyAction], now: datetime) -> Iterator[PodsTimed]:
         """How long pods took: those that are evicted now are measured from now on."""
         for action in actions:
             if isinstance(action, Evict):
@@ -162,20 +169,29 @@ class Executor:
                     self._stopwatch.sent(action, pod, now)
         yield from self._stopwatch.take(now)
 
-    def _take(self) -> list[ClusterEvent]:
-        events = [self._inbox.popleft() for _ in range(min(BATCH, len(self._inbox)))]
+    def _take(self) -> tuple[list[ClusterEvent], list[asyncio.Future[None]]]:
+        """Returns what is next in the inbox: events, and who waits until they have been observed."""
+        events: list[ClusterEvent] = []
+        waiting: list[asyncio.Future[None]] = []
+        for _ in range(min(BATCH, len(self._inbox))):
+            each = self._inbox.popleft()
+            if isinstance(each, asyncio.Future):
+                waiting.append(each)
+            else:
+                events.append(each)
         if not self._inbox:
             self._news.clear()
-        return events
+        return events, waiting
 
-    def _put(self, event: ClusterEvent) -> None:
+    def _put(self, event: ClusterEvent | asyncio.Future[None]) -> None:
         self._inbox.append(event)
         self._news.set()
 
-    def _append(self, records: Sequence[JournalRecord]) -> None:
-        if records:
+    def _append(self, said: Sequence[Journaled]) -> None:
+        if said:
+            records = [to_record(each) for each in said]
             self._journal.append(records, at=self._clock.now(), actor=self._identity, epoch=self._epoch)
-            log.log(records)
+            log.log(said)
 
     def _news_of_journal(self) -> list[JournalEntry]:
         """Commands since the last look."""
@@ -185,13 +201,15 @@ class Executor:
         return [entry for entry in entries if entry.record.form == "command"]
 
     def _obey(self, entry: JournalEntry) -> None:
-        record = entry.record
-        log.log((record,), entry.actor)
-        if record.kind == "start":
-            start = msgspec.convert(record.detail, Start)
-            self._engine.add(Rollout(record.rollout, start, entry.at, entry.actor))
-        elif record.rollout in self._engine.rollouts:
-            self._engine.command(record, entry.at, entry.actor)
+        said = from_record(entry.record)
+        log.log((said,), entry.actor)
+        match said:
+            case RolloutStarted():
+                self._engine.add(Rollout(said.rollout, said.start, entry.at, entry.actor))
+            case CommandRecord() if said.rollout in self._engine.rollouts:
+                self._engine.command(said, entry.at, entry.actor)
+            case UnknownRecord() if said.name == "start" or said.rollout in self._engine.rollouts:
+                raise ValueError(said.problem)
 
     def _publish(self, held: Mapping[NodeRef, tuple[Held, ...]], now: datetime) -> None:
         changes: dict[str, dict[str, tuple[Held, ...]]] = {}
@@ -207,7 +225,7 @@ class Executor:
         if not lease.valid:
             self._put(Outcome(action, Result.STALE, f"not sent: {lease.why}"))
             return
-        self._put(await self._clusters[action.node.cluster].perform(action))
+        self._put(await self._pipelines[action.node.cluster].perform(action))
 
     def _performed(self, task: asyncio.Task[None]) -> None:
         """Outcomes come through the inbox. An error that no adapter mapped is a bug, and ends the loop."""
@@ -216,16 +234,27 @@ class Executor:
             self._broken = error
             self._news.set()
 
-    async def _watch(self, cluster: Cluster) -> None:
-        """What a cluster tells goes to the engine; whether it may be worked on depends on its lease too."""
-        logs.CLUSTER.set(cluster.name)
-        async for event in cluster.events():
-            self._watcher(cluster.name, event)
-            if isinstance(event, ClusterLost | ClusterSynced):
-                self._reach[cluster.name] = event
-                self._tell_reach(cluster.name)
-            else:
-                self._put(event)
+    async def _feed(self, name: str) -> None:
+        """Takes what a cluster reports, until the cluster is closed."""
+        logs.CLUSTER.set(name)
+        await self._pipelines[name].feed(
+            self._engine.view(name), lambda event: self._receive(name, event), self._caught_up
+        )
+
+    def _receive(self, name: str, event: ClusterEvent) -> None:
+        """Puts an event into the inbox; whether the cluster may be worked on depends on its lease too."""
+        self._watcher(name, event)
+        if isinstance(event, ClusterLost | ClusterSynced):
+            self._reach[name] = event
+            self._tell_reach(name)
+        else:
+            self._put(event)
+
+    async def _caught_up(self) -> None:
+        """Waits until the engine has observed every event that is in the inbox now."""
+        observed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._put(observed)
+        await observed
 
     async def _keep(self, lease: ClusterLease) -> None:
         await lease.keep(lambda: self._tell_reach(lease.cluster.name))

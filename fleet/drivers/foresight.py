@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from fleet.core.engine.engine import Decision, Engine
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held
-from fleet.core.records.journal import JournalRecord
+from fleet.core.rollout.decisions import StepFinished
 from fleet.core.rollout.steps import StepResult
 
 PAUSE = timedelta(seconds=1)
@@ -46,12 +46,12 @@ class Foresight:
         for ref, reasons in decision.held.items():
             self._said[ref] = reasons
         for item in decision.log:
-            if isinstance(item, JournalRecord) and item.kind == "step":
-                ref = NodeRef.parse(item.node)
+            if isinstance(item, StepFinished):
+                ref = item.node
                 news[ref] = None
                 if not self._waits(ref):
                     self._lasting.pop(ref, None)
-                elif item.detail["turn"] == StepResult.BACK:
+                elif item.turn is StepResult.BACK:
                     self._fresh.append(ref)
         if self._next is None or now >= self._next:
             self._next = now + PAUSE

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from fleet.core.records.errors import FleetError
 from fleet.core.records.leadership import Leadership
+from fleet.drivers.pipeline import LeaderWork
 from fleet.drivers.ports import Cluster, DatabaseLease, Journal
 
 SECONDS = 15
@@ -22,8 +23,14 @@ class ClusterLease:
     """
 
     def __init__(
-        self, cluster: Cluster, identity: str, abandoned: Callable[[str], bool], journal: Journal
+        self,
+        cluster: Cluster,
+        identity: str,
+        abandoned: Callable[[str], bool],
+        journal: Journal,
+        work: LeaderWork | None = None,
     ) -> None:
+        """`work` goes on for as long as the lease is held."""
         self.cluster = cluster
         self._journal = journal
         self._known = False
@@ -31,6 +38,8 @@ class ClusterLease:
         self._identity = identity
         self._abandoned = abandoned
         self._until: float | None = None
+        self._work = work
+        self._working: asyncio.Task[None] | None = None
         self.why = ""
         """Why it is not ours; empty: it has not been asked for yet, or it is."""
 
@@ -57,12 +66,28 @@ class ClusterLease:
         if found.held:
             self._until = asked + SECONDS
             self.why = ""
+            self._go_on()
             return True
+        await self._stop_work()
         self._until = None
         self.why = f"led by another controller: {found.holder}"
         return False
 
+    def _go_on(self) -> None:
+        """Starts the work that belongs to the lease. Raises what has ended it: a bug."""
+        if self._working is not None and self._working.done():
+            self._working.result()
+        if self._working is None and self._work is not None:
+            self._working = asyncio.create_task(self._work.run())
+
+    async def _stop_work(self) -> None:
+        working, self._working = self._working, None
+        if working is not None:
+            working.cancel()
+            await asyncio.wait({working})
+
     async def _leave(self, place: str) -> None:
+        await self._stop_work()
         await self.cluster.resign(self._identity)
         self._until = None
         entry, name = place.partition(":")[0], self.cluster.name
@@ -82,6 +107,8 @@ class ClusterLease:
             await asyncio.sleep(SECONDS / 3)
 
     async def resign(self) -> None:
+        """Stops the work, and gives the lease back if it is held. Raises FleetError."""
+        await self._stop_work()
         if self._until is not None:
             self._until = None
             await self.cluster.resign(self._identity)

@@ -20,16 +20,6 @@ from fleet.core.rollout.checkpoint import RolloutCheckpoint
 from fleet.core.rollout.event import ClusterEvent, ClusterObject
 
 
-class Clock(Protocol):
-    """Time at the edge. A simulated one may run faster than the wall's."""
-
-    def now(self) -> datetime:
-        """Aware UTC."""
-        ...
-
-    async def sleep(self, seconds: float) -> None: ...
-
-
 class Journal(Protocol):
     """The one append-only table. Appends are whole or not at all."""
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from msgspec.structs import replace
 
+from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, SnapshotRule
-from fleet.core.rollout.event import ClusterEvent, Deleted, Upserted
 from fleet.etcd.errors import EtcdError
 from fleet.etcd.etcd import Etcd
 from fleet.etcd.reading import MemberPlace
@@ -45,32 +45,19 @@ class EtcdGroup:
         self._site = site
         self._spread = group.spread
         self._servers = servers
-        self._nodes: dict[str, Node] = {}
-        self._pods: dict[str, Pod] = {}
         self._etcd = Etcd(group, {})
         self._access = group.access
         self._beside = beside
 
-    def see(self, event: ClusterEvent) -> None:
-        """What its cluster tells: nodes, and the static pods that carry the members."""
-        match event:
-            case Upserted(_, Node() as node):
-                self._nodes[node.name] = node
-            case Deleted(_, Node() as node):
-                self._nodes.pop(node.name, None)
-            case Upserted(_, Pod() as pod) if pods_of([pod]):
-                self._pods[pod.uid] = pod
-            case Deleted(_, Pod() as pod):
-                self._pods.pop(pod.uid, None)
-
-    async def read(self, now: datetime) -> Quorum | None:
-        """None: there is no such group, as far as anybody can see."""
-        self._etcd.places = self._places()
-        pods = pods_of(self._pods.values())
-        if not self.runs_in(pods):
+    async def read(self, view: ClusterView, now: datetime) -> Quorum | None:
+        """Returns the group, read at its endpoints or else by its static pods; None: there is no such group, as far as
+        anybody can see."""
+        self._etcd.places = self._places(view.nodes)
+        pods = pods_of(view.pods.values())
+        if not self.runs_in(pods, view.nodes):
             pods = ()
         if not self._access.endpoints and self._access.cert:
-            self._etcd.endpoints = endpoints_of(pods, self._nodes)
+            self._etcd.endpoints = endpoints_of(pods, view.nodes)
         why = "the policy has neither endpoints nor a certificate for it"
         if self._etcd.endpoints:
             found = await asyncio.to_thread(self._etcd.read, now)
@@ -79,16 +66,17 @@ class EtcdGroup:
             why = found.unread
         return await self._by_pods(pods, why, now) if pods else None
 
-    def runs_in(self, pods: Sequence[Pod]) -> bool:
-        """It is the etcd in the cluster's static pods, as far as can be told: one with endpoints of its own may be any."""
+    def runs_in(self, pods: Sequence[Pod], nodes: Mapping[str, Node]) -> bool:
+        """Returns whether it is the etcd in the cluster's static pods, as far as can be told: one with endpoints of its own
+        may be any. `nodes`: of the cluster, by name."""
         if self._beside is not None:
-            return not any(each.runs_in(pods) for each in self._beside)
+            return not any(each.runs_in(pods, nodes) for each in self._beside)
         if not self._access.endpoints:
             return True
         if self._etcd.known is None:
-            return are_at(self._access.endpoints, pods, self._nodes)
-        nodes = {NodeRef(self._cluster, pod.node) for pod in pods}
-        return any(member.node in nodes for member in self._etcd.known.members)
+            return are_at(self._access.endpoints, pods, nodes)
+        carriers = {NodeRef(self._cluster, pod.node) for pod in pods}
+        return any(member.node in carriers for member in self._etcd.known.members)
 
     async def _by_pods(self, pods: Sequence[Pod], why: str, now: datetime) -> Quorum:
         """As far as the API servers can count on it: what its pods say is of no use else."""
@@ -107,13 +95,10 @@ class EtcdGroup:
     async def defragment(self, member: str) -> str:
         return await asyncio.to_thread(self._etcd.defragment, member)
 
-    def _places(self) -> dict[str, MemberPlace]:
-        """By the names of nodes, and by their addresses."""
+    def _places(self, nodes: Mapping[str, Node]) -> dict[str, MemberPlace]:
+        """Returns the places by the names of nodes, and by their addresses."""
         places = {
-            name: place_of(self._cluster, self._site, node, self._spread)
-            for name, node in self._nodes.items()
+            name: place_of(self._cluster, self._site, node, self._spread) for name, node in nodes.items()
         }
-        addresses = {
-            address: places[node.name] for node in self._nodes.values() for address in node.addresses
-        }
+        addresses = {address: places[node.name] for node in nodes.values() for address in node.addresses}
         return addresses | places

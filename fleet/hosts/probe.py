@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from fleet.hosts import facts, hooks, observation
 from fleet.hosts.inventory.inventory import HostEntry
 from fleet.hosts.record import HostRecord
-from fleet.machines.agent.agent import described, identified
+from fleet.machines.agent.status import described, identified
 from fleet.machines.families.detect import detect
 from fleet.machines.families.registry import connect
 from fleet.machines.host import Host

@@ -1,4 +1,4 @@
-"""One real cluster, as a driver and the use cases see it."""
+"""One Kubernetes cluster: its events, actions on it, its Lease."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from fleet.kube.actions import access
 from fleet.kube.actions.executor import ActionExecutor
 from fleet.kube.actions.lease import LeaseClient
 from fleet.kube.actions.machine_log import machine_log
-from fleet.kube.client.clock import Clock
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.retry import Jitter, random_jitter
 from fleet.kube.client.transport import Transport
@@ -24,12 +23,14 @@ from fleet.kube.objects.permissions import Permission, needed
 from fleet.kube.watch import snapshot
 from fleet.kube.watch.informers import HealthCheck, Informers
 from fleet.kube.watch.snapshot import ClusterReading
+from fleet.system.clock import Clock
 
 HEALTH_CHECK = HealthCheck()
 
 
 class KubeCluster:
-    """Raises nothing but `FleetError`s. Nothing is read or sent before the first call. Close it."""
+    """One Kubernetes cluster, as drivers and use cases see it. Raises nothing but `FleetError`s. Nothing is read or
+    sent before the first call. Close it."""
 
     def __init__(
         self,
@@ -51,15 +52,16 @@ class KubeCluster:
 
     @property
     def requests(self) -> Counter[RequestKind]:
-        """Requests sent so far."""
+        """Returns how many requests were sent so far."""
         return self.transport.requests
 
     @property
     def missing(self) -> dict[str, str]:
-        """Kinds (their resource) that cannot be watched, and why, of those that fleet can live without."""
+        """Returns the resources that cannot be watched although fleet can do without them, each with the reason."""
         return {resource: why for each in self._informers for resource, why in each.missing.items()}
 
     async def events(self) -> AsyncGenerator[ClusterEvent, None]:
+        """Lists and watches every resource (`drivers.ports.Cluster.events`)."""
         informers = Informers(self.name, self.transport, self._clock, self._health_check, self._jitter)
         self._informers.append(informers)
         try:
@@ -78,22 +80,22 @@ class KubeCluster:
         return await self._lease.attempt(identity, seconds, abandoned, place)
 
     async def place(self) -> str:
-        """How far the journal of its last controller had come; empty: nobody has noted it."""
+        """Returns how far the journal of the last controller had come; empty: nobody has noted it."""
         return await self._lease.place()
 
     async def resign(self, identity: str) -> None:
         await self._lease.resign(identity)
 
     async def read(self, site: str, at: datetime) -> ClusterReading:
-        """Everything once."""
+        """Reads everything once, at the moment `at`."""
         return await snapshot.read(self.transport, self.name, site, at)
 
     async def log(self, machine: str, ask: LogAsk, seconds: float) -> str:
-        """As `machinelog.machine_log`."""
+        """Returns the log of a machine (`machine_log`)."""
         return await machine_log(self.transport, self._clock, machine, ask, seconds)
 
     async def forbidden(self, remote: bool = False) -> tuple[Permission, ...]:
-        """What fleet needs and may not do. `remote`: it reaches machines itself."""
+        """Returns the permissions that fleet needs and does not have. `remote`: fleet reaches machines itself."""
         return await access.missing(self.transport, needed(remote))
 
     async def close(self) -> None:

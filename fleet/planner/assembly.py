@@ -20,9 +20,11 @@ from fleet.core.planning.losses import loss_notes
 from fleet.core.planning.lower_bound import bound
 from fleet.core.planning.plan import Plan, PlannedDoubt, PlannedHold, PlannedRun, PlanWarning
 from fleet.core.policy.policy import DrainRule, Policy
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release, is_release
-from fleet.core.rollout.rollout import Goal, Rollout, Run
+from fleet.core.rollout.goal import Goal
+from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import Step
 from fleet.planner.recorder import PlanRecorder, most_out
 from fleet.planner.request import PlanRequest

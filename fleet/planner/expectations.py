@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.estimates import DurationEstimates, EstimateKey
 from fleet.core.policy.policy import Policy
-from fleet.core.rollout.rollout import Goal
+from fleet.core.rollout.goal import Goal
 from fleet.model.behaviour import ClusterBehaviour, SpreadLength
 
 

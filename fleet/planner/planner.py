@@ -18,7 +18,8 @@ from fleet.core.planning.lower_bound import lengths
 from fleet.core.planning.plan import Plan
 from fleet.core.policy.evictable import stuck
 from fleet.core.rollout.event import ClusterLost, ClusterSynced, Upserted
-from fleet.core.rollout.rollout import Goal, Rollout, Start
+from fleet.core.rollout.goal import Goal, Start
+from fleet.core.rollout.rollout import Rollout
 from fleet.model.model import Model
 from fleet.planner.assembly import Ended, assemble
 from fleet.planner.expectations import expected, expected_seconds

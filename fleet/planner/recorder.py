@@ -14,8 +14,8 @@ from fleet.core.guards.quorum import GroupWithoutNode
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.planning.plan import PlannedEviction, PlannedRun, PlannedStep, PlannedVote
-from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import AnyAction, Evict, MoveLeader, Outcome, Result, SaveSnapshot
+from fleet.core.rollout.decisions import StepFinished
 from fleet.core.rollout.event import ClusterEvent, Deleted, Upserted
 from fleet.core.rollout.rollout import Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
@@ -56,8 +56,8 @@ class PlanRecorder:
     def decided(self, decision: Decision, at: float) -> None:
         """Records the steps that a decision writes to the journal."""
         for item in decision.log:
-            if isinstance(item, JournalRecord) and item.kind == "step":
-                self._step(NodeRef.parse(item.node), Step(item.detail["to"]), at)
+            if isinstance(item, StepFinished):
+                self._step(item.node, item.to, at)
 
     def performed(self, outcome: Outcome, at: float, budgets: tuple[str, ...] = ()) -> None:
         """Records an action that was performed. `budgets`: those that match an evicted pod, as `namespace/name`."""

@@ -13,7 +13,8 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import DurationEstimates, EstimateKey
 from fleet.core.policy.policy import Policy, site_of
 from fleet.core.releases.release import Release, is_release
-from fleet.core.rollout.rollout import Goal, Rollout
+from fleet.core.rollout.goal import Goal
+from fleet.core.rollout.rollout import Rollout
 from fleet.planner.expectations import groups_of
 
 

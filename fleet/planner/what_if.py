@@ -12,7 +12,7 @@ from fleet.core.planning.lower_bound import bounds
 from fleet.core.planning.plan import Plan
 from fleet.core.planning.what_if import Bind, Loosened, WhatIf, WhatIfChange, best_first, candidates, loosened
 from fleet.core.policy.policy import Policy
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.planner.assembly import staged_of, views_of
 
 ReplanWith = Callable[[Sequence[Snapshot], Policy], Plan]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from fleet.core.objects.node import Node
-from fleet.core.objects.pod import Pod
+from fleet.core.cluster.view import ClusterView
 from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, SnapshotRule
 from fleet.core.records.errors import FleetError
-from fleet.core.rollout.event import ClusterEvent, Deleted, Upserted
 from fleet.quorums.group import PodsPlace
 from fleet.quorums.reading import Asks, read
 
@@ -30,29 +28,13 @@ class PodGroup:
         probe = group.members.probe
         self.rest = HEAVY_REST if probe is not None and probe.heavy else REST
         self._group = group
-        self._namespace = group.members.namespace
         self._site = site
         self._asks = asks
-        self._nodes: dict[str, Node] = {}
-        self._pods: dict[str, Pod] = {}
 
-    def see(self, event: ClusterEvent) -> None:
-        """What its cluster tells: nodes, and the pods of its namespace."""
-        match event:
-            case Upserted(_, Node() as node):
-                self._nodes[node.name] = node
-            case Deleted(_, Node() as node):
-                self._nodes.pop(node.name, None)
-            case Upserted(_, Pod() as pod) if pod.namespace == self._namespace:
-                self._pods[pod.uid] = pod
-            case Deleted(_, Pod() as pod):
-                self._pods.pop(pod.uid, None)
-
-    async def read(self, now: datetime) -> Quorum:
+    async def read(self, view: ClusterView, now: datetime) -> Quorum:
         """Never raises: a group that does not answer is a reading too."""
-        return await read(
-            self._group, PodsPlace(self._nodes, self._site), list(self._pods.values()), self._asks, now
-        )
+        place = PodsPlace(view.nodes, self._site)
+        return await read(self._group, place, list(view.pods.values()), self._asks, now)
 
     async def move_leader(self, to: str) -> str:
         raise FleetError(f"the leader of {self.name} ({self._group.kind}) cannot be moved to {to}")

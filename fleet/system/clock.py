@@ -1,16 +1,30 @@
-"""The wall's clock. With that of a simulated home it is the only one that use cases and drivers look at."""
+"""Time at the edge: what drivers and adapters ask for the time, and the wall clock that answers them."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """A source of time. A simulated one may run faster than the wall clock."""
+
+    def now(self) -> datetime:
+        """Returns the time, aware UTC."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
 
 
 class WallClock:
+    """The computer's own clock."""
+
     def now(self) -> datetime:
-        """Aware UTC."""
+        """Returns the time, aware UTC."""
         return datetime.now(UTC)  # noqa: TID251 - the edge where time comes in
 
     async def sleep(self, seconds: float) -> None:
+        """Sleeps so many seconds; not at all for a negative number."""
         import asyncio  # not for those who only look at the clock, as fleet status does
 
         await asyncio.sleep(max(0.0, seconds))

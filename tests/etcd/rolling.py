@@ -18,12 +18,13 @@ from fleet.core.quorum.quorum import QuorumRule
 from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.action import AnyAction, Outcome, Reboot, Result
 from fleet.core.rollout.event import Upserted
+from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import Goal, Rollout, Start
+from fleet.core.rollout.rollout import Rollout
 from fleet.drivers.controller import Controller
-from fleet.drivers.groups import QuorumClients
-from fleet.drivers.ports import Cluster
-from fleet.drivers.quorums import ClusterWithQuorums
+from fleet.drivers.pipeline import ClusterPipeline
+from fleet.drivers.quorum_clients import QuorumClients
+from fleet.drivers.quorum_monitor import QuorumMonitor
 from fleet.etcd.errors import EtcdError
 from fleet.etcd.gateway import Gateway, trust
 from fleet.etcd.group import EtcdGroup
@@ -144,11 +145,12 @@ class Rolling:
         record = JournalRecord(form="command", kind=kind, rollout="r-1", detail=detail)
         self._store.journal.append([record], at=self._clock.now(), actor="ada@desk")
 
-    async def _connect(self) -> Mapping[str, Cluster]:
+    async def _connect(self) -> Mapping[str, ClusterPipeline]:
         cluster = _Powered(self._path, self._clock, self._took)
         self._go(self._follow(cluster))
         groups = QuorumClients({"etcd": EtcdGroup(self._group, "fra", _NoServers())})
-        return {"east": ClusterWithQuorums(cluster, groups, self._clock)}
+        monitor = QuorumMonitor("east", groups, self._clock)
+        return {"east": ClusterPipeline(cluster, [monitor], [monitor])}
 
     def _took(self, name: str) -> None:
         self.members.kill(name)

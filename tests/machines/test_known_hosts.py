@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 from fleet.machines.access import SshAccess, SshAddress
+from fleet.machines.ssh.configuration.openssh import asked
 from fleet.machines.ssh.host_keys import UnknownKeyError
-from fleet.machines.ssh.login import log_in, proxied
-from fleet.machines.ssh.openssh import asked
+from fleet.machines.ssh.line import proxied
+from fleet.machines.ssh.login import log_in
 from tests.machines.knownhosts import Case, Servers, asked_of_ssh, case, servers
 
 SEED, COUNT = 15, 64

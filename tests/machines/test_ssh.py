@@ -25,10 +25,11 @@ from fleet.machines.access import SshAccess, SshAddress
 from fleet.machines.errors import MachineError
 from fleet.machines.families.shared import shell
 from fleet.machines.host import LostError, read
+from fleet.machines.ssh.configuration.openssh import asked
 from fleet.machines.ssh.host import Limit, Ssh, line
 from fleet.machines.ssh.host_keys import KnownHostKeys, UnknownKeyError, judge, parse
-from fleet.machines.ssh.login import dial, log_in
-from fleet.machines.ssh.openssh import asked
+from fleet.machines.ssh.line import dial
+from fleet.machines.ssh.login import log_in
 from tests.machines.sshd import Sshd, sshd
 
 

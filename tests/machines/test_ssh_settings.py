@@ -16,8 +16,8 @@ from msgspec import structs
 
 from fleet.core.records.errors import UsageError
 from fleet.machines.access import SshAccess, SshAddress, address_of
-from fleet.machines.ssh import openssh
-from fleet.machines.ssh.settings import SshSettings
+from fleet.machines.ssh.configuration import openssh
+from fleet.machines.ssh.configuration.settings import SshSettings
 from tests.machines.knownhosts import RELAY
 from tests.machines.sshconfigs import HOST, written
 from tests.machines.sshd import Sshd, sshd
@@ -197,7 +197,7 @@ def test_without_openssh_what_is_not_plain_is_refused(
 
 ASK = """
 from fleet.machines.access import Access, Address
-from fleet.machines.ssh.openssh import asked
+from fleet.machines.ssh.configuration.openssh import asked
 found = asked(Address("n-1"), Access())
 print(found.host, found.user, found.port, found.alive_seconds, found.identities[0], found.known_hosts[0], found.command)
 """

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from fleet.machines.ansible import play
-from fleet.machines.ansible.play import AnsibleEvents, AnsibleResult
+from fleet.machines.ansible.events import AnsibleEvents, AnsibleResult
 
 AT_ONCE = 3
 HERE = {"ansible_connection": "local"}

@@ -18,13 +18,13 @@ from fleet.core.records.errors import UnreachableError
 from fleet.core.releases.release import Release
 from fleet.machines.access import SshAccess, SshAddress
 from fleet.machines.ansible import play
-from fleet.machines.ansible.play import TaskResult
+from fleet.machines.ansible.connection import Login
+from fleet.machines.ansible.events import TaskResult
 from fleet.machines.ansible.playbook import PlaybookRules, Playbooks
 from fleet.machines.errors import MachineError
 from fleet.machines.job import unit_of
-from fleet.machines.ssh.config import Login
+from fleet.machines.ssh.configuration.settings import printed
 from fleet.machines.ssh.host import Limit
-from fleet.machines.ssh.settings import printed
 from tests.playbooks.box import Box, lacking, release
 
 NEW = convert(release("2.0"), Release)

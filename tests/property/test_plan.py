@@ -15,7 +15,7 @@ from fleet.core.planning.lower_bound import bound
 from fleet.core.planning.plan import Plan
 from fleet.core.policy.policy import Amount, Freeze, Limits, Policy, Pool, StageRule, Window
 from fleet.core.releases.release import Release, Stream
-from fleet.core.rollout.rollout import Goal
+from fleet.core.rollout.goal import Goal
 from fleet.core.rollout.steps import HAS_SLOT
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest

@@ -20,7 +20,7 @@ from fleet.core.quorum.presets import PRESETS
 from fleet.core.quorum.probe import ExecProbe, HttpProbe
 from fleet.core.quorum.quorum import Quorum, ailing, healthy
 from fleet.core.records.errors import UnreachableError
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.quorums import read
 from fleet.quorums.group import PodsPlace
 from tests.quorums.zookeeper import Ensemble, need

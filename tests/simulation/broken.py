@@ -18,9 +18,11 @@ from fleet.core.objects.node import PENDING_TAINT, Node, NodeRef, Taint
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.errors import StaleEpochError
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalRecord
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Reboot, Result, Uncordon, Unmark
+from fleet.core.rollout.commands import CommandRecord, RolloutAborted, RolloutPaused
 from fleet.core.rollout.event import ClusterObject
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.state.engine_state import EngineState
@@ -149,9 +151,9 @@ class WithoutWindows(Engine):
 
 
 class Deaf(Engine):
-    def command(self, record: JournalRecord, at: datetime, actor: str) -> None:
-        if record.kind not in ("pause", "abort"):
-            super().command(record, at, actor)
+    def command(self, command: CommandRecord, at: datetime, actor: str) -> None:
+        if not isinstance(command, RolloutPaused | RolloutAborted):
+            super().command(command, at, actor)
 
 
 class Reckless(Engine):

@@ -9,7 +9,7 @@ from hashlib import sha256
 
 import pytest
 
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.steps import NEXT, Step, StepResult
 from fleet.lab.simulation.checker.invariant import Invariant
 from fleet.lab.simulation.coverage import Coverage

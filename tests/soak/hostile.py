@@ -31,11 +31,11 @@ from fleet.core.objects.selector import Selector
 from fleet.core.policy.policy import Amount, Limits, Policy, Pool
 from fleet.core.records.journal import JournalRecord
 from fleet.core.releases.release import Stream
+from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import Goal, Start
 from fleet.core.rollout.steps import Step
 from fleet.drivers.controller import Controller
-from fleet.drivers.ports import Cluster
+from fleet.drivers.pipeline import ClusterPipeline
 from fleet.hosts.cluster import HostsCluster, Rhythm
 from fleet.hosts.supervisor import ProbeIntervals
 from fleet.machines.agent.agent import Pace
@@ -153,7 +153,7 @@ class Soak:
                 task.cancel()
             await asyncio.gather(work, lag, return_exceptions=True)
 
-    async def _connect(self) -> Mapping[str, Cluster]:
+    async def _connect(self) -> Mapping[str, ClusterPipeline]:
         cluster = HostsCluster("shop", self._inventory, self._folder / "records", rhythm=RHYTHM)
         return {"shop": guarded_hosts(cluster, "fra", self._policy, self._clock)}
 

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from fleet.core.planning.plan import Plan, PlannedRun, PlannedStep, short_id
 from fleet.core.records.errors import StoreError, TamperedError, UsageError
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.lab.simulation.builders import NEW, START, a_policy
 from fleet.store import Store
 from fleet.store.journal import chain
@@ -152,7 +153,7 @@ def test_a_look_takes_the_place_of_the_same_persons_last_look_and_of_nothing_els
 
 
 def test_what_holds_a_node_is_told_since_when(store: Store) -> None:
-    fewer = replace(BUDGET, facts={"allowed": 0, "need": 1, "healthy": 2})
+    fewer = replace(BUDGET, params={"allowed": 0, "need": 1, "healthy": 2})
     store.held.replace("r-1", {"east/n-1": (BUDGET,), "east/n-2": (BUDGET,)}, at=START)
     store.held.replace("r-1", {"east/n-1": (fewer,), "east/n-2": (Held(Reason.TURN),)}, at=LATER)
     waiting = store.held.of("r-1")

@@ -159,14 +159,14 @@ def test_an_entry_that_cannot_be_read_says_so(store: Store, tamper: Tamper) -> N
 APPENDING = """
 import sys
 from datetime import UTC, datetime
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.store import Store
 
 place, actor, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 at = datetime(2026, 11, 2, 9, tzinfo=UTC)
 with Store.open(place, create=False) as store:
     for number in range(count):
-        store.journal.append([Record("decision", "step", detail={"n": number})] * 2, at=at, actor=actor)
+        store.journal.append([JournalRecord("decision", "step", detail={"n": number})] * 2, at=at, actor=actor)
         print(number, flush=True)
 """
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fleet.app.audit import audit
+from fleet.app.audit import signing, verification
 from fleet.app.audit.export_verification import verify_file
 from fleet.app.planning.plans import plan
 from fleet.app.reporting.report import report, with_evidence
@@ -48,7 +48,7 @@ def read_only(folder: Path) -> Iterator[None]:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home whose rollout has ended, with entries that nobody has signed yet."""
     home = a_fast_home(tmp_path_factory.mktemp("home") / "home")
-    audit.keygen(home)
+    signing.keygen(home)
     carried_out(home)
     home.store.journal.append([JournalRecord("decision", "note", "r-9")], at=home.now(), actor="ada@desk")
     home.store.close()
@@ -60,11 +60,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_home_on_a_read_only_mount_tells_and_proves_what_was_signed(finished: Path, tmp_path: Path) -> None:
     home = Home(finished)
     with read_only(finished), closing(home.store):
-        found = audit.verify(home)
+        found = verification.verify(home)
         assert found.findings == () and 0 < found.proven < found.entries
         # What came after the last checkpoint cannot be signed here; nothing else is wrong.
         for made, kinds in (
-            (audit.export(home), ["unsigned"]),
+            (verification.export(home), ["unsigned"]),
             (with_evidence(home, report(home, "r-1")), []),
         ):
             (tmp_path / "evidence").write_bytes(msgspec.json.encode(made))
@@ -139,8 +139,8 @@ def test_a_user_who_may_only_read_a_file(finished: Path, public_folder: Path) ->
         os.setuid(65534)
         try:
             theirs = Home(home)
-            good = audit.verify(theirs, [home / "audit" / "public-key.pem"]).findings == ()
-            good = good and audit.export(theirs).checkpoints != ()
+            good = verification.verify(theirs, [home / "audit" / "public-key.pem"]).findings == ()
+            good = good and verification.export(theirs).checkpoints != ()
             good = good and with_evidence(theirs, report(theirs, "r-1")).signature is None
         except BaseException:
             traceback.print_exc()

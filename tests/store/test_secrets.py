@@ -15,7 +15,8 @@ from urllib.parse import quote
 
 import pytest
 
-from fleet.app.audit import audit
+from fleet.app.audit import signing
+from fleet.app.audit.keys import keys_of
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.sources.simulated_clock import CLOCK
 from fleet.lab.simulation.builders import NEW, START
@@ -228,7 +229,7 @@ def test_the_databases_password_is_nowhere(tmp_path: Path, postgres_template: Ca
     url = with_password(postgres_template("secrets"))
     home = a_home(tmp_path / "home", database=url)
     SimulatedClock(START, 600.0, home.simulated / CLOCK).save()
-    audit.keygen(home)
+    signing.keygen(home)
     home.store.close()
     environ = {"FLEET_DATABASE": url}
     made = silent(fleet(home.path, "plan", "--pool", "workers", "--to", NEW.version, "-o", "json", **environ))
@@ -285,7 +286,7 @@ def test_a_database_that_does_not_answer_is_named_without_its_password(
 def test_the_signing_key_leaves_its_file_never(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     made = fleet(home.path, "audit", "keygen")
-    private = audit.keys_of(Home(home.path)).private
+    private = keys_of(Home(home.path)).private
     secret = "".join(private.read_text().splitlines()[1:-1])
     assert len(secret) > 40
     told = [

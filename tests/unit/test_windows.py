@@ -9,7 +9,8 @@ import pytest
 
 from fleet.core.policy import windows
 from fleet.core.policy.policy import Freeze, Pool, Window
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 
 BERLIN = ZoneInfo("Europe/Berlin")
 WEEKEND = Window(days=(5, 6), start=time(1), end=time(5), zone="Europe/Berlin")

@@ -8,7 +8,8 @@ from fleet.app.wiring.actor import actor
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.sources.registry import source_of
 from fleet.core.records.errors import HeldError
-from fleet.core.records.journal import JournalRecord
+from fleet.core.rollout.codec import to_record
+from fleet.core.rollout.commands import JournalAccepted
 
 
 def accept(home: Home, name: str, reason: str) -> str:
@@ -16,7 +17,7 @@ def accept(home: Home, name: str, reason: str) -> str:
     row, journal = home.store.clusters.get(name), home.store.journal
 
     async def look() -> str:
-        cluster = await source_of(home, row).connect()
+        cluster = (await source_of(home, row).connect()).cluster
         try:
             return await cluster.place()
         finally:
@@ -25,6 +26,6 @@ def accept(home: Home, name: str, reason: str) -> str:
     place = asyncio.run(look())
     if not place or journal.knows(place, name):
         raise HeldError(f"{name} has seen nothing that is not in this journal", "there is nothing to accept")
-    detail = {"cluster": name, "place": place} | ({"reason": reason} if reason else {})
-    journal.append([JournalRecord("command", "accept", detail=detail)], at=home.now(), actor=actor())
+    accepted = JournalAccepted(cluster=name, place=place, reason=reason)
+    journal.append([to_record(accepted)], at=home.now(), actor=actor())
     return place

@@ -20,7 +20,8 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.linting.rebooters import Rebooter, rebooters
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import FleetError, HeldError, UsageError
-from fleet.core.records.journal import JournalRecord
+from fleet.core.rollout.codec import to_record
+from fleet.core.rollout.commands import HostsClaimed
 
 if TYPE_CHECKING:
     from fleet.store import ClusterRow
@@ -161,8 +162,6 @@ def claim(home: Home, name: str, reason: str) -> dict[str, ClaimResult]:
     Raises UsageError, and writes nothing, for a cluster whose Lease says whose it is.
     """
     claimer = source_of(home, home.store.clusters.get(name)).claimer()
-    detail = {"cluster": name} | ({"reason": reason} if reason else {})
-    home.store.journal.append(
-        [JournalRecord("command", "claim", detail=detail)], at=home.now(), actor=actor()
-    )
+    claimed = HostsClaimed(cluster=name, reason=reason)
+    home.store.journal.append([to_record(claimed)], at=home.now(), actor=actor())
     return asyncio.run(claimer())

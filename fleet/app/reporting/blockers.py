@@ -8,10 +8,12 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.engine.engine import Engine
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import site_of
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.event import ClusterLost, ClusterSynced, Upserted
+from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.replay import unfinished
-from fleet.core.rollout.rollout import Goal, Rollout, Start
+from fleet.core.rollout.rollout import Rollout
 
 
 def blockers(home: Home, ref: NodeRef) -> tuple[Held, ...]:

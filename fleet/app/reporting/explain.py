@@ -21,6 +21,7 @@ from fleet.core.reporting.status import StatusNode
 from fleet.core.reporting.timeline import Eviction, OperatorCommand, StepTaken, Timeline
 from fleet.core.rollout.rollout import Run
 from fleet.core.rollout.steps import Step
+from fleet.core.text.counts import counted
 from fleet.core.text.durations import format_duration
 from fleet.core.third_parties.notice import of_node
 
@@ -237,7 +238,7 @@ def _eviction(eviction: Eviction) -> str:
     ):
         told += f" after {format_duration(seconds)}"
     if eviction.refusals:
-        told += f", refused {eviction.refusals} time{'s' if eviction.refusals > 1 else ''}"
+        told += f", refused {counted(eviction.refusals, 'time')}"
     return f"{told} ({eviction.detail})" if eviction.detail and eviction.result != "done" else told
 
 

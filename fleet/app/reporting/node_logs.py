@@ -10,8 +10,10 @@ from fleet.app.wiring.actor import actor
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.sources.registry import source_of
 from fleet.core.objects.machine import LogAsk
+from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import UsageError
-from fleet.core.records.journal import JournalRecord
+from fleet.core.rollout.codec import to_record
+from fleet.core.rollout.commands import LogRequested
 from fleet.machines.agent.boot_log import BootLog, checked_unit
 from fleet.machines.errors import MachineError
 from fleet.machines.local import Local, prefix_of
@@ -33,9 +35,8 @@ def of_node(home: Home, name: str, unit: str = "", lines: int = 100, seconds: fl
             f"over ssh: fleet node logs {name} --last-boot --host ssh:{name}",
         )
     node = find(fleet_status(home).nodes, name)
-    asked = {"lines": lines} | ({"unit": unit} if unit else {})
-    record = JournalRecord("command", "log", node=f"{node.cluster}/{node.name}", detail=asked)
-    (entry,) = home.store.journal.append([record], at=home.now(), actor=actor())
+    asked = LogRequested(node=NodeRef(node.cluster, node.name), lines=lines, unit=unit)
+    (entry,) = home.store.journal.append([to_record(asked)], at=home.now(), actor=actor())
     source = source_of(home, home.store.clusters.get(node.cluster))
     return asyncio.run(source.boot_log(node.name, LogAsk(f"log/{entry.place}", unit, lines), seconds))
 

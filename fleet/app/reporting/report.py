@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fleet.app.audit import audit
+from fleet.app.audit import signing, verification
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.standstill import standstill
 from fleet.app.wiring.home import Home
@@ -21,7 +21,7 @@ def report(home: Home, ident: str = "") -> Report:
     entries that no fleet has written."""
     store = home.store
     rollout = Rollouts.load(store).last(ident)
-    findings = audit.wrong(home)
+    findings = verification.wrong(home)
     verdict = Verdict(not findings, store.journal.count(), "; ".join(each.words for each in findings[:3]))
     plan = store.plans.find(rollout.start.plan)
     entries = store.journal.entries(rollout=rollout.id)
@@ -42,7 +42,7 @@ def with_evidence(home: Home, made: Report) -> Report:
     """With all that it takes to verify the report elsewhere (`fleet audit verify --file`): the checkpoints that are at
     its entries or behind them, the other entries up to the first one that vouches for all of it, and, where the home
     has a signing key and the journal is whole, the signature over the report. Raises TamperedError."""
-    key = audit.sign_end(home) if made.journal.verdict.verified else None
+    key = signing.sign_end(home) if made.journal.verdict.verified else None
     signed = home.store.checkpoints.all()
     first, last = made.journal.first_seq, made.journal.last_seq
     cover = next((each.seq for each in signed if each.seq >= last), last)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from fleet.app.audit.audit import COPIES, FOLDER
+from fleet.app.audit.keys import COPIES, FOLDER
 from fleet.app.wiring.home import DATABASE, Home
 from fleet.app.wiring.sources.simulated_clock import CLOCK
 from fleet.core.records.errors import UsageError

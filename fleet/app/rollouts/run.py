@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from fleet.app.audit.audit import notary_of
+from fleet.app.audit.notary import notary_of
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.sources.registry import source_of
 from fleet.app.wiring.sources.simulated_clock import running
@@ -15,7 +15,7 @@ from fleet.core.records.retention import Retention
 from fleet.system.clock import WallClock
 
 if TYPE_CHECKING:
-    from fleet.drivers.ports import Cluster
+    from fleet.drivers.pipeline import ClusterPipeline
 
 KEEP = Retention()
 
@@ -45,7 +45,7 @@ async def _run(home: Home, say: Callable[[str], None], until_idle: bool, retenti
     def sites() -> Mapping[str, str]:
         return {row.name: row.site for row in store.clusters.list()}
 
-    async def open_all() -> Mapping[str, Cluster]:
+    async def open_all() -> Mapping[str, ClusterPipeline]:
         return {row.name: await source_of(home, row).connect() for row in store.clusters.list()}
 
     controller = Controller(store, open_all, sites, home.clock, wall.now, say, notary, retention)

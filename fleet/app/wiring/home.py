@@ -19,8 +19,8 @@ from fleet.core.text.paths import expanded
 if TYPE_CHECKING:
     from fleet.config import Caution
     from fleet.core.policy.policy import Policy
-    from fleet.drivers.ports import Clock
     from fleet.store import ClusterRow, Store
+    from fleet.system.clock import Clock
 
 POLICY = "fleet.yaml"
 MISNAMED = "fleet.yml"

@@ -11,16 +11,17 @@ from msgspec.structs import replace
 
 from fleet.config import declared_by
 from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.workload import Workload
 from fleet.core.policy.policy import Policy
 from fleet.core.quorum.groups import QuorumGroup as Declared
 from fleet.core.quorum.groups import settled
 from fleet.core.quorum.quorum import Quorum
-from fleet.core.rollout.event import ClusterObject, Upserted
+from fleet.core.rollout.event import Upserted
 
 if TYPE_CHECKING:
-    from fleet.drivers.groups import QuorumClient, QuorumClients
-    from fleet.drivers.ports import Cluster
+    from fleet.drivers.pipeline import ClusterPipeline
+    from fleet.drivers.quorum_clients import QuorumClient, QuorumClients
     from fleet.kube.cluster import KubeCluster
 
 OF_DUMP = "only its pods were read"
@@ -33,7 +34,7 @@ def annotated(workloads: Iterable[Workload], cluster: str) -> tuple[Declared, ..
 
 def groups_of(cluster: KubeCluster, site: str, policy: Policy) -> QuorumClients:
     """An etcd in static pods that no policy names goes by these: one member at a time, each Ready again."""
-    from fleet.drivers.groups import QuorumClients
+    from fleet.drivers.quorum_clients import QuorumClients
     from fleet.etcd.group import EtcdGroup
     from fleet.etcd.static import own_name
     from fleet.kube.client.pod_client import PodClient
@@ -58,14 +59,18 @@ def groups_of(cluster: KubeCluster, site: str, policy: Policy) -> QuorumClients:
     return QuorumClients(standing, declares, opened)
 
 
-def guarded(cluster: KubeCluster, site: str, policy: Policy, played: Path) -> Cluster:
-    """The cluster with its groups and the agents that run here, as a driver sees it. `played`: as `with_agents`."""
-    from fleet.app.wiring.reach import with_agents
-    from fleet.drivers.quorums import ClusterWithQuorums
+def guarded(cluster: KubeCluster, site: str, policy: Policy, played: Path) -> ClusterPipeline:
+    """Returns the cluster with its quorum groups and the agents that run here. `played`: as `agents_of`."""
+    from fleet.app.wiring.reach import agents_of
+    from fleet.drivers.pipeline import ClusterPipeline
+    from fleet.drivers.quorum_monitor import QuorumMonitor
     from fleet.system.clock import WallClock
 
-    served = with_agents(cluster, policy, played) if policy.remote else cluster
-    return ClusterWithQuorums(served, groups_of(cluster, site, policy), WallClock())
+    monitor = QuorumMonitor(cluster.name, groups_of(cluster, site, policy), WallClock())
+    if not policy.remote:
+        return ClusterPipeline(cluster, [monitor], [monitor])
+    agents = agents_of(cluster, policy, played)
+    return ClusterPipeline(cluster, [agents, monitor], [monitor], agents)
 
 
 async def with_quorums(snapshot: Snapshot, cluster: KubeCluster, policy: Policy) -> Snapshot:
@@ -75,10 +80,10 @@ async def with_quorums(snapshot: Snapshot, cluster: KubeCluster, policy: Policy)
 
 async def read_into(snapshot: Snapshot, groups: QuorumClients) -> Snapshot:
     """The same with these groups read now."""
-    things: tuple[ClusterObject, ...] = (*snapshot.nodes, *snapshot.pods, *snapshot.workloads)
-    for thing in things:
-        groups.see(Upserted(snapshot.cluster, thing))
-    found = [told for group in groups if (told := await group.read(snapshot.at)) is not None]
+    for workload in snapshot.workloads:
+        groups.see(Upserted(snapshot.cluster, workload))
+    view = ClusterView.of(snapshot)
+    found = [told for group in groups if (told := await group.read(view, snapshot.at)) is not None]
     return replace(snapshot, quorums=tuple(found))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -14,10 +14,9 @@ from fleet.core.objects.node import Node, NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.policy.policy import MachineReach, Policy, Pool
 from fleet.core.records.errors import FleetError
-from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.event import ClusterEvent, ClusterSynced, Deleted, JournalNote, Upserted
-from fleet.drivers.agents import ClusterWithAgents
-from fleet.drivers.ports import Cluster
+from fleet.core.rollout.record import TaskPlayed
+from fleet.drivers.pipeline import EngineInput
 from fleet.kube.actions.machine_client import MachineInformer
 from fleet.kube.client.transport import Transport
 from fleet.kube.cluster import KubeCluster
@@ -26,7 +25,8 @@ from fleet.machines.agent.agent import Pace
 from fleet.machines.agent.boot_log import BootLog, Log
 from fleet.machines.agent.contained import contained
 from fleet.machines.agent.remote import RemoteAgent
-from fleet.machines.ansible.play import TaskResult, refuse_without
+from fleet.machines.ansible.events import TaskResult
+from fleet.machines.ansible.play import refuse_without
 from fleet.machines.families.detect import detect
 from fleet.machines.families.family import Family
 from fleet.machines.families.registry import connect
@@ -102,8 +102,8 @@ def by_playbooks(folder: Path) -> Open:
     """`folder`: where runs are kept, a folder a node. Raises UsageError where what runs them is not installed."""
     refuse_without()
     from fleet.machines.access import SshAccess, SshAddress
+    from fleet.machines.ansible.connection import Login
     from fleet.machines.ansible.playbook import PlaybookRules, Playbooks
-    from fleet.machines.ssh.config import Login
     from fleet.machines.ssh.host import Limit
 
     access, limit = SshAccess(), Limit(PARALLEL)
@@ -144,7 +144,8 @@ class RemoteAgents:
         retry: float = RETRY_SECONDS,
     ) -> None:
         """`retry`: seconds between two looks at a machine that is not reached, or that is none fleet knows."""
-        self.tell: Callable[[ClusterEvent], None] = lambda _: None
+        self._put: Callable[[ClusterEvent], None] = lambda _: None
+        """Into the executor's inbox."""
         self._cluster = cluster
         self._policy = policy
         self._machines = MachineInformer(transport, WallClock())
@@ -168,6 +169,14 @@ class RemoteAgents:
             return {}
         own = set(self._pods.values())
         return {name: pool for name, pool in self._nodes.items() if name not in own}
+
+    def attach(self, engine: EngineInput) -> None:
+        self._put = engine.put
+
+    async def before(self, event: ClusterEvent) -> Sequence[ClusterEvent]:
+        """Learns which nodes are to be served; adds nothing."""
+        self.see(event)
+        return ()
 
     def see(self, event: ClusterEvent) -> None:
         changed = False
@@ -209,9 +218,15 @@ class RemoteAgents:
     def _say(self, node: str, step: str, task: TaskResult) -> None:
         """Into the journal of the rollout that asks for it."""
         rollout = self._tokens.get(node, "").partition("/")[0]
-        ref = str(NodeRef(self._cluster, node))
-        words = {"why": f"{step}: {task}", "playbook": step, "task": task.task, "result": task.result}
-        self.tell(JournalNote(self._cluster, JournalRecord("decision", "played", rollout, ref, words)))
+        played = TaskPlayed(
+            rollout=rollout,
+            node=NodeRef(self._cluster, node),
+            why=f"{step}: {task}",
+            playbook=step,
+            task=task.task,
+            result=task.result,
+        )
+        self._put(JournalNote(self._cluster, played))
 
     async def run(self) -> None:
         served: dict[str, tuple[Pool, asyncio.Task[None]]] = {}
@@ -255,16 +270,15 @@ class RemoteAgents:
             await asyncio.sleep(self._retry)
 
 
-def with_agents(cluster: KubeCluster, policy: Policy, folder: Path) -> Cluster:
-    """With the agents of its pools that are not reached by agents on their nodes. `folder`: what playbooks leave.
+def agents_of(cluster: KubeCluster, policy: Policy, folder: Path) -> RemoteAgents:
+    """Returns the agents of the pools that are not reached by agents on their nodes. `folder`: what playbooks leave.
 
     Raises UsageError where a pool wants playbooks, and what runs them is not installed.
     """
     ways: dict[MachineReach, Open] = {"ssh": over_ssh()}
     if "playbook" in policy.ways:
         ways["playbook"] = by_playbooks(folder / cluster.name)
-    agents = RemoteAgents(cluster.name, policy, cluster.transport, ways)
-    return ClusterWithAgents(cluster, agents)
+    return RemoteAgents(cluster.name, policy, cluster.transport, ways)
 
 
 def _is_agents(pod: Pod) -> bool:

@@ -112,7 +112,7 @@ def verify(
     if file is not None:
         _verify_file(file, key or [], checkpoints or [])
         return
-    from fleet.app.audit.audit import verify as check
+    from fleet.app.audit.verification import verify as check
     from fleet.cli.terminal.output import note, show
 
     found = check(home_of(context), key or [], checkpoints or [])
@@ -171,7 +171,7 @@ def keygen(context: typer.Context) -> None:
 
     The private key stays in the home (mode 0600) and is never overwritten; give the public one to whoever verifies.
     """
-    from fleet.app.audit.audit import keygen as make
+    from fleet.app.audit.signing import keygen as make
     from fleet.cli.terminal.output import note, show
 
     keys, public, signed = make(home_of(context))
@@ -193,7 +193,7 @@ def checkpoint(context: typer.Context) -> None:
     """
     import msgspec
 
-    from fleet.app.audit.audit import checkpoint as sign
+    from fleet.app.audit.signing import checkpoint as sign
     from fleet.core.text.visible import visible_json
 
     typer.echo(visible_json(msgspec.json.encode(sign(home_of(context))).decode()))
@@ -212,7 +212,7 @@ def export(
     """
     import msgspec
 
-    from fleet.app.audit.audit import export as make
+    from fleet.app.audit.verification import export as make
     from fleet.app.wiring.files import write_whole
     from fleet.cli.terminal.output import note, warn
     from fleet.core.text.visible import visible_json

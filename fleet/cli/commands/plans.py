@@ -131,7 +131,7 @@ def list_(context: typer.Context) -> None:
     """All plans, newest first."""
     from fleet.app.planning.plans import newest_first
     from fleet.cli.terminal.output import show as display
-    from fleet.cli.views.plan import listing
+    from fleet.cli.views.plan.overview import listing
 
     home = home_of(context)
     display(listing(newest_first(home), home.now()))
@@ -143,6 +143,7 @@ def _print(home: Home, made: Plan, output: str, timeline: bool, held: bool) -> N
     if output == "json":
         out.show_json(made)
         return
-    from fleet.cli.views import plan as plan_view
+    from fleet.cli.views.plan.overview import plan_overview
+    from fleet.cli.views.plan.timeline import plan_timeline
 
-    out.show(plan_view.timeline(made) if timeline else plan_view.whole(made, home.now(), all_held=held))
+    out.show(plan_timeline(made) if timeline else plan_overview(made, home.now(), all_held=held))

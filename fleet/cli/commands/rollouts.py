@@ -39,7 +39,7 @@ def start(
     rest waits for a person.
     """
     from fleet.app.planning.plans import stored
-    from fleet.app.rollouts.rollouts import start as begin
+    from fleet.app.rollouts.start import start as begin
     from fleet.app.wiring.refresh import refresh
     from fleet.cli.terminal.output import note, show, warn
 
@@ -134,7 +134,7 @@ def release(
 
     A release that the node rolled back from may be tried there again from then on.
     """
-    from fleet.app.rollouts.rollouts import release as let_go
+    from fleet.app.rollouts.commands import release as let_go
     from fleet.cli.terminal.output import show
 
     home = home_of(context)
@@ -160,14 +160,14 @@ def rollback(
     from fleet.app.rollouts.rollback import forward_again
     from fleet.app.rollouts.rollback import rollback as undo
     from fleet.cli.terminal.output import note, show, show_json, warn
-    from fleet.cli.views.plan import whole
+    from fleet.cli.views.plan.overview import plan_overview
 
     home = home_of(context)
     made = undo(home, rollout, to)
     if output == "json":
         show_json(made)
     else:
-        show(whole(made, home.now()))
+        show(plan_overview(made, home.now()))
     for pool in forward_again(made):
         note(
             f"The policy wants pool {pool} on another release: its next plan upgrades these nodes again.\n"
@@ -176,7 +176,7 @@ def rollback(
     if made.held and not made.runs:
         raise typer.Exit(3)
     if start:
-        from fleet.app.rollouts.rollouts import start as begin
+        from fleet.app.rollouts.start import start as begin
         from fleet.app.wiring.refresh import refresh
 
         begun = begin(home, made, lambda clusters: refresh(home, clusters).fresh)
@@ -187,7 +187,7 @@ def rollback(
 
 
 def _say(context: typer.Context, kind: str, ident: str, words: str) -> None:
-    from fleet.app.rollouts.rollouts import send_command
+    from fleet.app.rollouts.commands import send_command
     from fleet.cli.terminal.output import show
 
     home = home_of(context)
@@ -199,7 +199,8 @@ def _say(context: typer.Context, kind: str, ident: str, words: str) -> None:
 
 
 def _tell_what_follows(home: Home, ident: str) -> None:
-    from fleet.app.rollouts.rollouts import Rollouts, what_follows
+    from fleet.app.rollouts.commands import what_follows
+    from fleet.app.rollouts.rollouts import Rollouts
     from fleet.cli.terminal.output import note
 
     for words in what_follows(Rollouts.load(home.store).named(ident)):

@@ -11,6 +11,12 @@ from fleet.core.planning.plan import short_id
 from fleet.core.records.journal import JournalEntry
 from fleet.core.reporting.report import Against, Report, ReportRun
 from fleet.core.reporting.timeline import OperatorCommand
+from fleet.core.rollout.action import Action, Evict
+from fleet.core.rollout.codec import from_record
+from fleet.core.rollout.commands import CommandRecord, RolloutStarted
+from fleet.core.rollout.decisions import StepFinished
+from fleet.core.rollout.record import ActionEnded, UnknownRecord
+from fleet.core.text.counts import counted
 from fleet.core.text.durations import format_duration
 
 RELEASE = "counts as out until a person has looked at it: fleet rollout release NODE"
@@ -228,23 +234,25 @@ def troubles(run: ReportRun) -> Iterator[str]:
 
 def entry_words(entry: JournalEntry) -> str:
     """What an entry of the journal says, in one line."""
-    record, detail = entry.record, entry.record.detail
-    match record.form:
-        case "command" if record.kind == "start":
-            release = detail["release"]["version"]
-            return f"plan {short_id(str(detail['plan']))}, {release}, {nodes(len(detail['goals']))}"
-        case "decision" if record.kind == "step":
-            why = f": {detail['why']}" if detail.get("why") else ""
-            return f"{detail['turn']} -> {detail['to']}{why}"
-        case "decision":
-            return str(detail.get("why", ""))
-        case "intent":
-            pod = f" {'/'.join(detail['pod'])}" if "pod" in detail else ""
-            return f"{detail['id']}{pod}"
-        case "outcome":
-            more = f": {detail['detail']}" if detail.get("detail") else ""
-            return f"{detail['id']} {detail['result']}{more}"
-    return ""
+    match from_record(entry.record):
+        case RolloutStarted(start=start):
+            return f"plan {short_id(start.plan)}, {start.release.version}, {nodes(len(start.goals))}"
+        case StepFinished() as ended:
+            why = f": {ended.why}" if ended.why else ""
+            return f"{ended.turn} -> {ended.to}{why}"
+        case Evict() as action:
+            return f"{action.id} {action.pod}"
+        case Action() as action:
+            return action.id
+        case ActionEnded() as ended:
+            more = f": {ended.detail}" if ended.detail else ""
+            return f"{ended.id} {ended.result}{more}"
+        case CommandRecord():
+            return ""
+        case UnknownRecord() as unknown:
+            return f"cannot be read: {unknown.problem}"
+        case said:
+            return getattr(said, "why", "") or ""
 
 
 def short(ident: str) -> str:
@@ -255,11 +263,6 @@ def short(ident: str) -> str:
 def number(count: int) -> str:
     """`4,211`"""
     return f"{count:,}"
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 pod`, `4,211 pods`"""
-    return f"{number(count)} {noun}{'s' if count != 1 else ''}"
 
 
 def nodes(count: int) -> str:

@@ -8,6 +8,7 @@ from textwrap import wrap
 from fleet.cli.report import answer
 from fleet.core.planning.plan import short_id
 from fleet.core.reporting.report import Report, ReportRun
+from fleet.core.text.counts import counted
 from fleet.core.text.durations import format_duration
 from fleet.core.text.visible import visible
 
@@ -57,8 +58,8 @@ def _answer(report: Report) -> Iterator[str]:
 
 def _moved(report: Report) -> str:
     counts = report.counts
-    refused = f", {answer.counted(counts.refusals, 'eviction')} refused at first" if counts.refusals else ""
-    return f"{answer.counted(counts.evictions, 'pod')}{refused}"
+    refused = f", {counted(counts.refusals, 'eviction')} refused at first" if counts.refusals else ""
+    return f"{counted(counts.evictions, 'pod')}{refused}"
 
 
 def _attention(report: Report) -> Iterator[str]:

@@ -7,6 +7,7 @@ from itertools import groupby
 from rich.text import Text
 
 from fleet.core.linting.lint import LintResult
+from fleet.core.text.counts import counted
 
 
 def findings(lint: LintResult) -> Text:
@@ -21,4 +22,4 @@ def findings(lint: LintResult) -> Text:
             text.append(f"  {finding.subject}", "yellow").append(f": {finding.message} ")
             text.append(f"({finding.check})\n", "dim").append(f"    -> {finding.remedy}\n")
     count = len(lint.findings)
-    return text.append(f"{count} finding{'' if count == 1 else 's'} in {where}.")
+    return text.append(f"{counted(count, 'finding')} in {where}.")

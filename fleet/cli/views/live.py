@@ -16,8 +16,14 @@ from fleet.cli.terminal.time_format import stamp
 from fleet.cli.views.rollout import WAITS, RolloutScene, ending, headline, name, picture
 from fleet.cli.views.standstill import standing_still
 from fleet.core.objects.node import NodeRef
-from fleet.core.records.held import Held, Reason
-from fleet.core.records.journal import JournalEntry, JournalRecord
+from fleet.core.records.held import Held
+from fleet.core.records.journal import JournalEntry
+from fleet.core.records.reasons.reason import Reason
+from fleet.core.rollout.action import Action, Result
+from fleet.core.rollout.codec import from_record
+from fleet.core.rollout.commands import CommandRecord
+from fleet.core.rollout.decisions import StepFinished
+from fleet.core.rollout.record import ActionEnded, PodsTimed
 from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import ENDED, Step
 
@@ -177,26 +183,26 @@ def told(follower: Follower, entry: JournalEntry) -> Iterator[str]:
     """The line about one entry; none for what nobody follows."""
     record, rollout = entry.record, follower.rollout
     at = stamp(entry.at)
-    if record.form == "command":
-        yield f"{at} {record.kind} {record.node or rollout.id} by {entry.actor}"
-    elif record.form == "decision" and record.kind == "step":
-        ref = NodeRef.parse(record.node)
-        step = Step(record.detail["to"])
-        run = rollout.runs[ref]
-        ended = step in ENDED and run.step is step
-        yield f"{at} {ending(follower.chronicle, run) if ended else f'{name(rollout, ref)} {step}'}"
-    elif record.form == "decision" and record.kind != "timed":
-        why = record.detail.get("why", "")
-        yield f"{at} {record.kind} {record.node or rollout.id}{f': {why}' if why else ''}"
-    elif record.form == "outcome":
-        yield from _outcome(record, at)
+    match from_record(record):
+        case CommandRecord():
+            yield f"{at} {record.kind} {record.node or rollout.id} by {entry.actor}"
+        case StepFinished(node=ref, to=step):
+            run = rollout.runs[ref]
+            ended = step in ENDED and run.step is step
+            yield f"{at} {ending(follower.chronicle, run) if ended else f'{name(rollout, ref)} {step}'}"
+        case ActionEnded() as ended:
+            yield from _outcome(ended, at)
+        case Action() | PodsTimed():
+            pass
+        case said if record.form == "decision":
+            why = getattr(said, "why", "")
+            yield f"{at} {record.kind} {record.node or rollout.id}{f': {why}' if why else ''}"
 
 
-def _outcome(record: JournalRecord, at: str) -> Iterator[str]:
+def _outcome(ended: ActionEnded, at: str) -> Iterator[str]:
     """What was done for a quorum group, and what could not be done."""
-    what, result = FOLLOWED.get(record.kind), record.detail["result"]
-    if what is not None and result == "failed":
-        yield f"{at} {record.node} {what} failed: {record.detail.get('detail', '')}"
-    elif what is not None and result == "done" and record.kind != "evict":
-        detail = record.detail.get("detail", "")
-        yield f"{at} {record.node} {what}{f': {detail}' if detail else ''}"
+    what = FOLLOWED.get(ended.action)
+    if what is not None and ended.result is Result.FAILED:
+        yield f"{at} {ended.node} {what} failed: {ended.detail}"
+    elif what is not None and ended.result is Result.DONE and ended.action != "evict":
+        yield f"{at} {ended.node} {what}{f': {ended.detail}' if ended.detail else ''}"

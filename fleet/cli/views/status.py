@@ -15,6 +15,7 @@ from fleet.cli.terminal.time_format import ago, clock
 from fleet.cli.views.standstill import standing_still
 from fleet.core.reporting.overview import ATTENTION
 from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusNode, StatusPool, StatusQuorum
+from fleet.core.text.counts import counted
 from fleet.core.text.durations import format_duration
 
 STYLES: Mapping[str, str] = {
@@ -92,7 +93,7 @@ def _below(status: FleetStatus) -> Iterator[Text]:
         units = Counter(unit for failed in ill for unit in failed).most_common()
         told = [f"{unit} on {count:,}" for unit, count in units[:UNITS]]
         more = f", {len(units) - UNITS} others" if len(units) > UNITS else ""
-        nodes = f"{len(ill):,} node{'s' if len(ill) > 1 else ''}"
+        nodes = counted(len(ill), "node")
         yield Text(f"Units:  failed on {nodes}: {', '.join(told)}{more} (fleet status -o json)", "yellow")
     seen = [each.last_seen for each in status.clusters if each.reachable and each.last_seen is not None]
     if seen and status.at - min(seen) > OLD:
@@ -134,7 +135,7 @@ def needs(status: FleetStatus) -> list[str]:
             found.append(f"{count:,}{noun} {state}")
     away = sum(not cluster.reachable for cluster in status.clusters)
     if away:
-        found.append(f"{away} cluster{'s' if away > 1 else ''} unreachable")
+        found.append(f"{counted(away, 'cluster')} unreachable")
     return found
 
 

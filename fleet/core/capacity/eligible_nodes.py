@@ -1,6 +1,6 @@
-"""Which nodes could ever take a pod: Ready, open and empty. Of one that no other node could take, its own is the only one.
+"""Which nodes could ever take a pod, if they were Ready, schedulable and empty.
 
-Two such nodes are remembered for each kind of pod, so that in most cases nothing is looked for.
+Two such nodes are remembered for each shape of pod, so that in most cases nothing is searched for.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class EligibleNodes:
         self._volumes = volumes
         self._nodes: dict[str, Node] = {}
         self._shape = 0
-        """How often what is asked of nodes here has changed: one came or went, its labels, lasting taints or size."""
+        """Counts the changes of what matters here: a node came or went, or its labels, lasting taints or size changed."""
         self._known: dict[tuple[Demand, Resources], tuple[int, list[str]]] = {}
-        """Two nodes at most, as of which `_shape`."""
+        """By demand and requests: the `_shape` at which the nodes were found, and two of them at most."""
 
     def upsert_node(self, node: Node) -> None:
         before = self._nodes.get(node.name)
@@ -34,7 +34,8 @@ class EligibleNodes:
         self._shape += self._nodes.pop(name, None) is not None
 
     def is_only_node(self, name: str, pod: Pod) -> bool:
-        """No node but this one could take the pod, by node selector, affinity, volumes, taints that last and size."""
+        """Returns whether no node but this one could take the pod, by node selector, affinity, volumes, lasting taints and
+        size."""
         demand, asked = Demand.of(pod, self._volumes), pod.requests
         shape, known = self._known.get((demand, asked), (-1, []))
         if shape != self._shape:

@@ -1,4 +1,4 @@
-"""How many pods of one size the nodes that suit one demand take, counted once and kept up to date."""
+"""How many pods of one size the nodes that fit one demand can take: counted once, and kept up to date."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RoundedSize = tuple[int, int, int, tuple[tuple[str, int], ...]]
 
 
 class FitCount:
-    """Of one demand and size."""
+    """The count for one demand and size."""
 
     __slots__ = ("dirty", "most", "of", "total")
 
@@ -21,7 +21,7 @@ class FitCount:
         self.of: dict[str, int] = {}
         self.total = 0
         self.most = 0
-        """The most on one node so far: what a dirty one can have lost."""
+        """The most on one node so far: what a dirty node can have lost."""
         self.dirty = set(names)
         """Nodes whose count may have changed."""
 
@@ -39,16 +39,16 @@ class FitCounts:
         self._counts: dict[tuple[Demand, RoundedSize], FitCount] = {}
 
     def changed(self, name: str) -> None:
-        """The node may take more or fewer than before."""
+        """Notes that the node may take more or fewer pods than before."""
         for count in self._counts.values():
             count.dirty.add(name)
 
     def has_at_least(self, demand: Demand, size: RoundedSize, wanted: int, leaver: str) -> bool:
-        """All nodes but `leaver` take so many."""
+        """Returns whether all nodes but `leaver` together take at least `wanted` pods of this size."""
         count = self._counts.get((demand, size))
         if count is None:
             count = self._counts[demand, size] = FitCount(self._nodes)
-        # The leaver's own places, and whatever those that have changed had, may be gone.
+        # The places of the leaver, and those of all nodes that have changed, may be gone.
         if count.total - (len(count.dirty) + 1) * count.most >= wanted:
             return True
         for name in count.dirty:

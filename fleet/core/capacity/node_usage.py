@@ -1,4 +1,4 @@
-"""What of one node is taken by its pods: resources, and ports of the host.
+"""What the pods of one node use of it: resources, and host ports.
 
 A pod counts from its binding until it is gone or has finished. Source: kube-scheduler, plugins noderesources (fit.go)
 and nodeports.
@@ -21,11 +21,11 @@ class NodeUsage:
         self.cpu = self.memory = self.storage = self.pods = 0
         """Millicores, bytes, bytes, pods."""
         self.others: dict[str, int] | None = None
-        """By the resource's name. None: no pod here asks for any."""
+        """Other resources, by name. None: no pod here asks for any."""
         self.ports: Counter[HostPort] | None = None
 
     def take(self, pod: Pod, sign: int = 1) -> None:
-        """A pod has come (+1), or is gone (-1)."""
+        """Adds a pod that has come (+1), or subtracts one that is gone (-1)."""
         asked = pod.requests
         self.cpu += sign * asked.cpu
         self.memory += sign * asked.memory
@@ -49,11 +49,14 @@ class NodeUsage:
         return other
 
     def fits(self, pod: Pod, size: Resources) -> bool:
-        """The node, which has `size` in all, has room for the pod, and its ports are free."""
+        """Returns whether a node of this size has room for the pod, and its host ports are free."""
         return self.holds(pod.requests, size) and (not pod.ports or self.ports_free_for(pod))
 
     def holds(self, asked: Resources, size: Resources) -> bool:
-        """What is not asked for is not looked at: pods that ask for nothing go to an overcommitted node as well."""
+        """Returns whether a node of this size has room for the requests.
+
+        A resource that is not asked for does not count: pods that ask for nothing go to an overcommitted node as well.
+        """
         return (
             self.pods < size.pods
             and (not asked.cpu or self.cpu + asked.cpu <= size.cpu)
@@ -63,12 +66,12 @@ class NodeUsage:
         )
 
     def ports_free_for(self, pod: Pod) -> bool:
-        """Nobody here uses the pod's ports."""
+        """Returns whether no pod here uses the pod's host ports."""
         taken = self.ports or ()
         return not any(mine.collides(other) for mine in pod.ports for other in taken)
 
     def left(self, name: str, size: Resources) -> int:
-        """How much of one of the other resources is free."""
+        """Returns how much of one of the other resources is free on a node of this size."""
         there = next((amount for each, amount in size.others if each == name), 0)
         return there - (self.others or {}).get(name, 0)
 
@@ -77,4 +80,4 @@ class NodeUsage:
 
 
 NO_USAGE = NodeUsage()
-"""Of a node without pods. Nobody changes it."""
+"""The usage of a node without pods. Shared: it is never changed."""

@@ -14,14 +14,17 @@ PlacementRules = tuple[SpreadRule | AffinityRule, ...]
 
 
 class NodeInclusion(NamedTuple):
-    """Which nodes count for a spread. Source: kube-scheduler, podtopologyspread/common.go."""
+    """Which nodes count for a topology spread (node inclusion policies).
+
+    Source: kube-scheduler, podtopologyspread/common.go.
+    """
 
     keys: tuple[str, ...]
-    """Labels that a node must have: those of all spreads of the pod."""
+    """Labels that a node must have: the topology keys of all spread rules of the pod."""
     selects: Demand | None
-    """By node selector and affinity; None: whatever the pod's are (nodeAffinityPolicy Ignore)."""
+    """Only nodes that this node selector and affinity allow; None: whatever they are (nodeAffinityPolicy Ignore)."""
     tolerations: Demand | None
-    """By taints; None: whatever the node's are (nodeTaintsPolicy Ignore)."""
+    """Only nodes whose taints this tolerates; None: whatever the taints are (nodeTaintsPolicy Ignore)."""
 
     def counts(self, node: Node) -> bool:
         if any(domain_of(node, key) is None for key in self.keys):
@@ -36,7 +39,7 @@ class NodeInclusion(NamedTuple):
 
 
 class TopologyDomains:
-    """The domains that one kind of spread is over, with how many nodes each has."""
+    """The topology domains that one kind of rule is about, with the number of nodes in each."""
 
     __slots__ = ("nodes", "topology", "where")
 
@@ -48,13 +51,13 @@ class TopologyDomains:
             self.count(node, 1)
 
     def of(self, node: Node) -> str | None:
-        """The domain in which the node counts; None: in none."""
+        """Returns the domain in which the node counts, or None."""
         if self.where is not None and not self.where.counts(node):
             return None
         return domain_of(node, self.topology)
 
     def count(self, node: Node, sign: int) -> None:
-        # Where every node counts nobody asks how many domains there are.
+        # Where every node counts, the number of domains is never asked for.
         domain = self.of(node) if self.where is not None else None
         if domain is not None:
             self.nodes[domain] += sign
@@ -63,7 +66,7 @@ class TopologyDomains:
 
 
 class RuleCounts:
-    """The pods that one rule is about: those that all of `rules` match."""
+    """Counts the pods that all of `rules` match, by node and by domain."""
 
     __slots__ = ("by_domain", "by_node", "domains", "levels", "rules")
 
@@ -72,9 +75,9 @@ class RuleCounts:
         self.domains = domains
         self.by_node: Counter[str] = Counter()
         self.by_domain: Counter[str] = Counter()
-        """Only of nodes that count, and without zeros."""
+        """Only of nodes that count; domains with none are left out."""
         self.levels: Counter[int] = Counter()
-        """How many domains have so many of them."""
+        """By number of pods: how many domains have so many."""
 
     @property
     def spread(self) -> bool:
@@ -105,7 +108,7 @@ class RuleCounts:
             del self.by_domain[domain]
 
     def fewest(self, at_least: int) -> int:
-        """How many there are in the domain that has fewest; 0 where there are fewer domains than `at_least`."""
+        """Returns the number of pods in the domain that has fewest; 0 where there are fewer domains than `at_least`."""
         domains = len(self.domains.nodes)
         if domains < max(1, at_least) or domains > len(self.by_domain):
             return 0

@@ -1,6 +1,6 @@
-"""Which pods are where, as far as others must keep their distance from them, or must be near them.
+"""Where pods are, as far as affinity, anti-affinity and topology spread rules are about them.
 
-Pods of one kind are counted together, so that a change of one costs one addition for each rule that is about it.
+Pods with the same labels and rules are counted together, so that a change costs one addition for each rule about them.
 Source: kube-scheduler, plugins interpodaffinity and podtopologyspread.
 """
 
@@ -19,28 +19,28 @@ from fleet.core.objects.placement import EVERYWHERE, SpreadRule, domain_of
 from fleet.core.objects.pod import Pod
 
 PodKind = tuple[str, tuple[tuple[str, str], ...], tuple[SpreadRule, ...]]
-"""Namespace, labels and rules, as one pod has them: those of another order are another kind, counted apart."""
+"""Namespace, labels and rules of a pod. Pods whose labels stand in another order are counted apart, as another kind."""
 
 
 class LabelSetCounts:
-    """All pods of one kind."""
+    """The pods of one kind: same namespace, labels and rules."""
 
     __slots__ = ("by_node", "deleting", "repelled", "repelled_by", "rule_counts")
 
-    def __init__(self, tallies: Iterable[RuleCounts]) -> None:
+    def __init__(self, rule_counts: Iterable[RuleCounts]) -> None:
         self.by_node: dict[str, int] = {}
         self.deleting: Counter[str] = Counter()
-        """Of these, those that are being deleted: spreads do not count them."""
-        self.rule_counts = list(tallies)
-        """Of the rules that are about them."""
+        """By node: those that are being deleted, which spread rules do not count."""
+        self.rule_counts = list(rule_counts)
+        """The counts of the rules that are about these pods."""
         self.repelled: list[RuleCounts] = []
-        """Of those that keep their distance from pods of this kind."""
+        """The counts of pods whose anti-affinity is about pods of this kind."""
         self.repelled_by: list[int] = [0, 0]
-        """How many of the repelling rules of its namespace, and of all namespaces, have been looked at."""
+        """How many of the anti-affinity rules of its namespace, and of all namespaces, have been looked at."""
 
 
 class PlacementCheck:
-    """Says of one pod where its neighbours let it go, as things stand when it is asked. Made by `TopologyCounts.judge`."""
+    """Reports where affinity rules let one pod go, as the pods are when it is asked. Made by `TopologyCounts.check`."""
 
     __slots__ = ("_apart", "_first", "_near", "_spreads", "constrained")
 
@@ -55,52 +55,54 @@ class PlacementCheck:
         self._spreads = spreads
         self._near = near
         self._first = first
-        """The pod is one of those that it wants to be near: the first of them may go anywhere."""
+        """The pod matches its own affinity rule: the first such pod may go anywhere."""
         self.constrained = bool(apart or spreads or near)
-        """False: no neighbour matters to this pod."""
+        """False: no rule limits where this pod can run."""
 
     def allows(self, node: Node) -> bool:
         return (
-            all(self._free(tally, node) for tally in self._apart)
-            and all(self._level(tally, rule, own, node) for tally, rule, own in self._spreads)
-            and (not self._near or self._beside(node))
+            all(self._no_conflict(rule_counts, node) for rule_counts in self._apart)
+            and all(
+                self._within_skew(rule_counts, rule, own, node) for rule_counts, rule, own in self._spreads
+            )
+            and (not self._near or self._near_others(node))
         )
 
-    def _free(self, tally: RuleCounts, node: Node) -> bool:
-        if not tally.by_domain:
+    def _no_conflict(self, rule_counts: RuleCounts, node: Node) -> bool:
+        if not rule_counts.by_domain:
             return True
-        domain = domain_of(node, tally.domains.topology)
-        return domain is None or not tally.by_domain.get(domain)
+        domain = domain_of(node, rule_counts.domains.topology)
+        return domain is None or not rule_counts.by_domain.get(domain)
 
-    def _level(self, tally: RuleCounts, rule: SpreadRule, own: int, node: Node) -> bool:
+    def _within_skew(self, rule_counts: RuleCounts, rule: SpreadRule, own: int, node: Node) -> bool:
         domain = domain_of(node, rule.topology)
         if domain is None:
             return False
-        here = tally.by_domain.get(domain, 0) + own
-        return here <= rule.skew or here - tally.fewest(rule.min_domains) <= rule.skew
+        here = rule_counts.by_domain.get(domain, 0) + own
+        return here <= rule.skew or here - rule_counts.fewest(rule.min_domains) <= rule.skew
 
-    def _beside(self, node: Node) -> bool:
+    def _near_others(self, node: Node) -> bool:
         there = True
-        for tally in self._near:
-            domain = domain_of(node, tally.domains.topology)
+        for rule_counts in self._near:
+            domain = domain_of(node, rule_counts.domains.topology)
             if domain is None:
                 return False
-            there = there and tally.by_domain.get(domain, 0) > 0
-        return there or (self._first and not any(tally.by_domain for tally in self._near))
+            there = there and rule_counts.by_domain.get(domain, 0) > 0
+        return there or (self._first and not any(rule_counts.by_domain for rule_counts in self._near))
 
 
 class TopologyCounts:
     def __init__(self) -> None:
         self._nodes: dict[str, Node] = {}
-        self._crowds: dict[PodKind, LabelSetCounts] = {}
+        self._by_kind: dict[PodKind, LabelSetCounts] = {}
         self._domains: dict[tuple[str, NodeInclusion | None], TopologyDomains] = {}
-        self._tallies: dict[tuple[PlacementRules, TopologyDomains], RuleCounts] = {}
+        self._by_rules: dict[tuple[PlacementRules, TopologyDomains], RuleCounts] = {}
         self._about: dict[str, list[RuleCounts]] = {}
-        """By the namespace of the pods that they are about."""
-        self._repelling: dict[SpreadRule, RuleCounts] = {}
-        """The pods that have that rule, by the rule."""
-        self._repels: dict[str, list[RuleCounts]] = {}
-        """The same, by the namespace of the pods from which they keep their distance."""
+        """By the namespace of the pods that the rules are about."""
+        self._anti_affinity: dict[SpreadRule, RuleCounts] = {}
+        """By anti-affinity rule: the pods that have the rule."""
+        self._anti_affinity_by_namespace: dict[str, list[RuleCounts]] = {}
+        """The same, by the namespace of the pods that the rule keeps them away from."""
 
     def upsert_node(self, node: Node) -> None:
         before = self._nodes.get(node.name)
@@ -137,113 +139,115 @@ class TopologyCounts:
             for node, sign in ((before, -1), (after, 1)):
                 if node is not None:
                     domains.count(node, sign)
-        for tally in (*self._tallies.values(), *self._repelling.values()):
-            if number := tally.by_node.get(name, 0):
-                old = tally.domains.of(before) if before is not None else None
-                new = tally.domains.of(after) if after is not None else None
+        for rule_counts in (*self._by_rules.values(), *self._anti_affinity.values()):
+            if number := rule_counts.by_node.get(name, 0):
+                old = rule_counts.domains.of(before) if before is not None else None
+                new = rule_counts.domains.of(after) if after is not None else None
                 if old != new:
                     for domain, sign in ((old, -1), (new, 1)):
                         if domain is not None:
-                            tally.shift(domain, sign * number)
+                            rule_counts.shift(domain, sign * number)
         if after is None:
             del self._nodes[name]
         else:
             self._nodes[name] = after
 
     def count_pod(self, pod: Pod, sign: int) -> None:
-        """A pod has come to its node (+1), or is gone from it (-1)."""
+        """Counts a pod that has come to its node (+1), or is gone from its node (-1)."""
         self.count_pod_on(pod, pod.node, sign)
 
     def count_pod_on(self, pod: Pod, name: str, sign: int) -> None:
-        """As `take`, on another node than the one that the pod names."""
-        crowd = self._crowd(pod)
-        number = crowd.by_node.get(name, 0) + sign
+        """Counts a pod as `count_pod` does, on this node in place of its own."""
+        counts = self._counts_of(pod)
+        number = counts.by_node.get(name, 0) + sign
         if number:
-            crowd.by_node[name] = number
+            counts.by_node[name] = number
         else:
-            crowd.by_node.pop(name, None)
+            counts.by_node.pop(name, None)
         if pod.deleting:
-            crowd.deleting[name] += sign
-        if crowd.rule_counts:
+            counts.deleting[name] += sign
+        if counts.rule_counts:
             node = self._nodes.get(name)
-            for tally in crowd.rule_counts:
-                if not (pod.deleting and tally.spread):
-                    tally.add(name, node, sign)
+            for rule_counts in counts.rule_counts:
+                if not (pod.deleting and rule_counts.spread):
+                    rule_counts.add(name, node, sign)
 
     def count_deleting(self, pod: Pod) -> None:
-        """A pod that has been taken is being deleted now."""
-        crowd = self._crowd(pod)
-        crowd.deleting[pod.node] += 1
-        for tally in crowd.rule_counts:
-            if tally.spread:
-                tally.add(pod.node, self._nodes.get(pod.node), -1)
+        """Notes that a pod which has been counted is being deleted now."""
+        counts = self._counts_of(pod)
+        counts.deleting[pod.node] += 1
+        for rule_counts in counts.rule_counts:
+            if rule_counts.spread:
+                rule_counts.add(pod.node, self._nodes.get(pod.node), -1)
 
     def allow(self, pod: Pod, node: Node) -> bool:
-        """The pod may come to the node as things stand."""
+        """Returns whether the pod may come to the node as the pods are now."""
         return self.check(pod).allows(node)
 
     def check(self, pod: Pod) -> PlacementCheck:
-        if not (pod.apart or pod.near or self._repels):
+        if not (pod.apart or pod.near or self._anti_affinity_by_namespace):
             return ALWAYS_ALLOWED
-        apart = self._repelled(pod) if self._repels else []
+        apart = self._repelling_pods(pod) if self._anti_affinity_by_namespace else []
         spreads: list[tuple[RuleCounts, SpreadRule, int]] = []
         if pod.apart:
             keys = tuple(rule.topology for rule in pod.apart if rule.skew)
             for rule in pod.apart:
                 if not rule.skew:
-                    apart.append(self._tally((rule,), rule.topology, None))
+                    apart.append(self._rule_counts((rule,), rule.topology, None))
                     continue
                 where = _where(rule, pod, keys)
                 own = int(rule.counts(pod.namespace, pod.labels))
-                spreads.append((self._tally((rule,), rule.topology, where), rule, own))
-        near = [self._tally(pod.near, each.topology, None) for each in pod.near]
+                spreads.append((self._rule_counts((rule,), rule.topology, where), rule, own))
+        near = [self._rule_counts(pod.near, each.topology, None) for each in pod.near]
         first = bool(near) and all(rule.counts(pod.namespace, pod.labels) for rule in pod.near)
         return PlacementCheck(apart, spreads, near, first)
 
-    def _repelled(self, pod: Pod) -> list[RuleCounts]:
-        """The pods that keep their distance from this one."""
-        crowd = self._crowd(pod)
+    def _repelling_pods(self, pod: Pod) -> list[RuleCounts]:
+        """Returns the counts of pods whose anti-affinity is about this pod."""
+        counts = self._counts_of(pod)
         for index, namespace in enumerate((pod.namespace, EVERYWHERE)):
-            there = self._repels.get(namespace, ())
-            for tally in there[crowd.repelled_by[index] :]:
-                if tally.about(pod.namespace, pod.labels) and tally not in crowd.repelled:
-                    crowd.repelled.append(tally)
-            crowd.repelled_by[index] = len(there)
-        return list(crowd.repelled)
+            there = self._anti_affinity_by_namespace.get(namespace, ())
+            for rule_counts in there[counts.repelled_by[index] :]:
+                if rule_counts.about(pod.namespace, pod.labels) and rule_counts not in counts.repelled:
+                    counts.repelled.append(rule_counts)
+            counts.repelled_by[index] = len(there)
+        return list(counts.repelled)
 
-    def _crowd(self, pod: Pod) -> LabelSetCounts:
+    def _counts_of(self, pod: Pod) -> LabelSetCounts:
         kind = (pod.namespace, tuple(pod.labels.items()), pod.apart)
-        crowd = self._crowds.get(kind)
-        if crowd is None:
+        counts = self._by_kind.get(kind)
+        if counts is None:
             near = (*self._about.get(pod.namespace, ()), *self._about.get(EVERYWHERE, ()))
-            about = [tally for tally in near if _counted(tally, kind)]
-            own = [self._repelling_by(rule) for rule in pod.apart if not rule.skew]
-            crowd = self._crowds[kind] = LabelSetCounts(dict.fromkeys([*about, *own]))
-        return crowd
+            about = [rule_counts for rule_counts in near if _counted(rule_counts, kind)]
+            own = [self._anti_affinity_counts(rule) for rule in pod.apart if not rule.skew]
+            counts = self._by_kind[kind] = LabelSetCounts(dict.fromkeys([*about, *own]))
+        return counts
 
-    def _repelling_by(self, rule: SpreadRule) -> RuleCounts:
-        tally = self._repelling.get(rule)
-        if tally is None:
-            tally = self._repelling[rule] = RuleCounts((rule,), self._domains_of(rule.topology, None))
+    def _anti_affinity_counts(self, rule: SpreadRule) -> RuleCounts:
+        rule_counts = self._anti_affinity.get(rule)
+        if rule_counts is None:
+            rule_counts = self._anti_affinity[rule] = RuleCounts(
+                (rule,), self._domains_of(rule.topology, None)
+            )
             for namespace in rule.namespaces:
-                self._repels.setdefault(namespace, []).append(tally)
-        return tally
+                self._anti_affinity_by_namespace.setdefault(namespace, []).append(rule_counts)
+        return rule_counts
 
-    def _tally(self, rules: PlacementRules, topology: str, where: NodeInclusion | None) -> RuleCounts:
+    def _rule_counts(self, rules: PlacementRules, topology: str, where: NodeInclusion | None) -> RuleCounts:
         domains = self._domains_of(topology, where)
-        tally = self._tallies.get((rules, domains))
-        if tally is None:
-            tally = self._tallies[rules, domains] = RuleCounts(rules, domains)
+        rule_counts = self._by_rules.get((rules, domains))
+        if rule_counts is None:
+            rule_counts = self._by_rules[rules, domains] = RuleCounts(rules, domains)
             for namespace in rules[0].namespaces:
-                self._about.setdefault(namespace, []).append(tally)
-            for kind, crowd in self._crowds.items():
-                if _counted(tally, kind):
-                    crowd.rule_counts.append(tally)
-                    for name, number in crowd.by_node.items():
-                        less = crowd.deleting[name] if tally.spread else 0
+                self._about.setdefault(namespace, []).append(rule_counts)
+            for kind, counts in self._by_kind.items():
+                if _counted(rule_counts, kind):
+                    counts.rule_counts.append(rule_counts)
+                    for name, number in counts.by_node.items():
+                        less = counts.deleting[name] if rule_counts.spread else 0
                         if number > less:
-                            tally.add(name, self._nodes.get(name), number - less)
-        return tally
+                            rule_counts.add(name, self._nodes.get(name), number - less)
+        return rule_counts
 
     def _domains_of(self, topology: str, where: NodeInclusion | None) -> TopologyDomains:
         domains = self._domains.get((topology, where))
@@ -262,9 +266,9 @@ def _where(rule: SpreadRule, pod: Pod, keys: tuple[str, ...]) -> NodeInclusion:
     return NodeInclusion(keys, selects if rule.by_affinity else None, bears if rule.by_taints else None)
 
 
-def _counted(tally: RuleCounts, kind: PodKind) -> bool:
-    """A spread with an empty selector counts nobody."""
+def _counted(rule_counts: RuleCounts, kind: PodKind) -> bool:
+    """Returns whether the rule counts pods of this kind. A spread rule with an empty selector counts no pod."""
     namespace, labels, _ = kind
-    if tally.spread and not tally.rules[0].others:
+    if rule_counts.spread and not rule_counts.rules[0].others:
         return False
-    return tally.about(namespace, dict(labels))
+    return rule_counts.about(namespace, dict(labels))

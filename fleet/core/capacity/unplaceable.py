@@ -1,7 +1,7 @@
-"""What no open node has room for at present: kept so that nobody is asked again before a node could have it.
+"""Shapes of pods for which no open node has room: their nodes are not asked again before a node could have room.
 
-Held nodes wait for room. To ask all of them again whenever any pod anywhere has moved would cost the square of the
-fleet; a pod for which no node has room waits for a node that has gained enough.
+Held nodes wait for capacity. To ask all of them again whenever any pod anywhere has moved would cost the square of the
+fleet's size; a pod for which no node has room waits for a node that has gained enough.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MOST_NOTED = 100_000
 
 
 class PodShape(NamedTuple):
-    """Pods of this demand and size fit on no open node."""
+    """What decides where a pod fits, apart from affinity rules and ports: pods of one shape fit the same nodes."""
 
     demand: Demand
     asked: Resources
@@ -25,47 +25,47 @@ class PodShape(NamedTuple):
 
 class UnplaceablePods:
     def __init__(self, has_room: Callable[[str, PodShape], bool]) -> None:
-        """`has_room`: whether a node, by name, could take such a pod now."""
+        """`has_room` returns whether a node, by name, could take a pod of the shape now."""
         self._has_room = has_room
         self._gained: list[str] = []
-        """Nodes that have gained room or were opened, in the order of time."""
-        self._seen: dict[PodShape, int] = {}
-        """How many of these have been looked at in vain."""
-        self._lacks: dict[PodShape, Shortfall] = {}
+        """Nodes that have gained capacity or were uncordoned, in the order of time."""
+        self._looked_at: dict[PodShape, int] = {}
+        """By shape: how many of these nodes have been looked at in vain."""
+        self._shortfalls: dict[PodShape, Shortfall] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._seen)
+        return bool(self._looked_at)
 
     def gain(self, name: str) -> None:
-        """The node may have more room than before."""
-        if self._seen:
+        """Notes that the node may have more free capacity than before."""
+        if self._looked_at:
             self._gained.append(name)
             if len(self._gained) > MOST_NOTED:
                 self.forget()
 
-    def note(self, shortage: PodShape, lack: Shortfall) -> None:
-        self._seen[shortage] = len(self._gained)
-        self._lacks[shortage] = lack
+    def note(self, shape: PodShape, shortfall: Shortfall) -> None:
+        self._looked_at[shape] = len(self._gained)
+        self._shortfalls[shape] = shortfall
 
-    def eased(self, shortage: PodShape) -> bool:
-        """A node could have room by now."""
-        seen = self._seen.get(shortage)
+    def eased(self, shape: PodShape) -> bool:
+        """Returns whether a node could have room by now for a pod of this shape; if so, the shape is forgotten."""
+        seen = self._looked_at.get(shape)
         if seen is None:
             return True
-        if any(self._has_room(name, shortage) for name in self._gained[seen:]):
-            del self._seen[shortage], self._lacks[shortage]
+        if any(self._has_room(name, shape) for name in self._gained[seen:]):
+            del self._looked_at[shape], self._shortfalls[shape]
             return True
-        self._seen[shortage] = len(self._gained)
+        self._looked_at[shape] = len(self._gained)
         return False
 
-    def shortfall(self, shortage: PodShape) -> Shortfall | None:
-        """What was lacking when it was noted, if that is so still."""
-        if shortage not in self._seen or self.eased(shortage):
+    def shortfall(self, shape: PodShape) -> Shortfall | None:
+        """Returns what was lacking when the shape was noted, if that is so still; else None."""
+        if shape not in self._looked_at or self.eased(shape):
             return None
-        return self._lacks[shortage]
+        return self._shortfalls[shape]
 
     def forget(self) -> None:
-        """Everything is looked at anew."""
+        """Forgets all: everything is looked at anew."""
         self._gained.clear()
-        self._seen.clear()
-        self._lacks.clear()
+        self._looked_at.clear()
+        self._shortfalls.clear()

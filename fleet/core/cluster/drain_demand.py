@@ -1,4 +1,4 @@
-"""What the drain of one node asks of budgets: found once, valid until its pods or the set of budgets change."""
+"""What the drain of one node asks of budgets: found once, and valid until its pods or the set of budgets change."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ class DrainDemand:
         treated: Mapping[str, Treatment],
     ) -> None:
         self.treated = treated
-        """By uid: pods that are not simply evicted as their budgets allow, and what is done with them."""
+        """By the pod's uid: what is done with pods that are not simply evicted as their budgets allow."""
         self.terms = terms
-        """The state of the cluster's selectors under which it was found."""
+        """The count of changes of the cluster's budget selectors when this was found."""
         self.pods = matched
         self.deleting = tuple(pod for pod, _ in matched if pod.deleting)
         scarce = {ref: (-known[ref].scarcity, ref) for _, found in matched for ref in found}
         self.budgets: tuple[PodRef, ...] = tuple(sorted(scarce, key=scarce.__getitem__))
-        """Scarcest first, by what they said when this was found."""
+        """The scarcest first, by their status when this was found."""
         self._needs: Mapping[PodRef, tuple[int, Pod]] | None = None
         self._free_of: DrainRule | None = None
         """The rule that was found not to hold any of these pods."""
 
     def held(self, rule: DrainRule) -> list[tuple[Pod, Held]]:
-        """Pods that may not be evicted whatever budgets allow."""
+        """Returns the pods that may not be evicted whatever budgets allow, each with the reason."""
         if self._free_of is rule:
             return []
         treated = self.treated
@@ -55,33 +55,33 @@ class DrainDemand:
 
     @property
     def moving(self) -> tuple[MatchedPod, ...]:
-        """Pods that are evicted and need a place elsewhere; the others end, or are moved by their operator."""
+        """The pods that are evicted and need a place elsewhere; the others end, or are moved by their operator."""
         if not self.treated:
             return self.pods
         return tuple(each for each in self.pods if self.treated.get(each[0].uid, EVICTED).do not in OWN_TIME)
 
     def left_to_end(self) -> list[tuple[Pod, Treatment]]:
-        """Pods that are left to end by themselves."""
+        """Returns the pods that are left to end by themselves."""
         return [(pod, treated) for pod, treated, _ in self._of("wait")]
 
     def asked_of_operators(
         self, known: Mapping[PodRef, Budget]
     ) -> list[tuple[Pod, Treatment, tuple[PodRef, ...]]]:
-        """Pods whose eviction may be asked for although no budget allows it, with the budgets that it takes from."""
+        """Returns the pods whose eviction is sent although no budget allows one, with the budgets that it takes from."""
         return [
             (pod, treated, tuple(ref for ref in refs if known[ref].charges(pod)))
             for pod, treated, refs in self._of("ask")
         ]
 
     def _of(self, do: DrainBehaviour) -> list[tuple[Pod, Treatment, tuple[PodRef, ...]]]:
-        """Pods with which that is done; where every pod is simply evicted none is looked at."""
+        """Returns the pods with this treatment; where every pod is simply evicted, none is looked at."""
         if not self.treated:
             return []
         found = ((pod, self.treated.get(pod.uid, EVICTED), refs) for pod, refs in self.pods)
         return [each for each in found if each[1].do == do]
 
     def needs(self, known: Mapping[PodRef, Budget]) -> Mapping[PodRef, tuple[int, Pod]]:
-        """How many disruptions the pods take from which budget, and one of the pods; the scarcest budget first."""
+        """Returns, by budget, how many disruptions the pods take from it, and one of the pods; the scarcest first."""
         if self._needs is not None:
             return self._needs
         found: dict[PodRef, tuple[int, Pod]] = {}

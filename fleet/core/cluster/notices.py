@@ -1,4 +1,4 @@
-"""What objects, locks and pods of one cluster say of its nodes, kept by node: see `notice.py`."""
+"""What objects, locks and pods of other parties say of the nodes of one cluster (`third_parties/notice.py`), by node."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ NoticeSource = tuple[str, ...]
 class Notices:
     def __init__(self) -> None:
         self._of_source: dict[NoticeSource, dict[str, Notice]] = {}
-        """By node."""
+        """By source, then by node."""
         self._of_node: dict[str, dict[NoticeSource, Notice]] = {}
 
     def of(self, node: str) -> Iterable[Notice]:
         return self._of_node.get(node, {}).values()
 
     def upsert(self, thing: ClusterObject) -> set[str]:
-        """Returns the nodes of which something else is said now."""
+        """Brings an object up to date; returns the nodes of which something else is said now."""
         match thing:
             case Maintenance():
                 notice = of_maintenance(thing)
@@ -38,7 +38,7 @@ class Notices:
                 return set()
 
     def delete(self, thing: ClusterObject) -> set[str]:
-        """Returns the nodes of which the object says nothing any more."""
+        """Drops an object; returns the nodes of which the object says nothing any more."""
         return self._say(thing, {})
 
     def _say(self, thing: ClusterObject, now: dict[str, Notice]) -> set[str]:

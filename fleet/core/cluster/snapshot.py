@@ -1,4 +1,4 @@
-"""One cluster at one moment: what a planner starts from, and what a dump or a sync brings."""
+"""One cluster at one moment: what a plan starts from, and what a dump or a sync reads."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Snapshot(Struct, frozen=True):
     volumes: tuple[PersistentVolume, ...] = ()
     claims: tuple[PersistentVolumeClaim, ...] = ()
     missing: dict[str, str] = {}
-    """Kinds (their resource) of which nothing was read, and why: what is not here may be there."""
+    """By kind (its resource name) of which nothing was read: why. What is not in the snapshot may exist."""
     attachments: tuple[Attachment, ...] = ()
     maintenances: tuple[Maintenance, ...] = ()
 

@@ -21,7 +21,8 @@ from fleet.core.objects.workload import Workload
 from fleet.core.policy.drain_rule import PodRule
 from fleet.core.policy.treatment import EVICTED, Treatment, is_plain, treatment
 from fleet.core.quorum.quorum import Quorum
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.event import ClusterObject
 from fleet.core.third_parties.maintenance import Maintenance
 from fleet.core.third_parties.notice import Notice, of_node, once_done
@@ -33,15 +34,15 @@ KEEP_PODS = frozenset(
 )
 """Kinds that make a pod anew, under their own name, when one is gone."""
 MOST_UNREADY = 500
-"""Pods of one namespace that are looked at to say which of a budget are not Ready."""
+"""At most so many pods of a namespace are looked at to name those of a budget that are not Ready."""
 
 
 class PendingEviction(Enum):
-    """An eviction of ours that the budget's status does not show yet."""
+    """An eviction of ours that the budget's status does not count yet."""
 
     SENT = auto()
     SEEN = auto()
-    """The pod was seen to go; the budget's next status counts it."""
+    """The pod was seen to be deleted; the budget's next status counts the eviction."""
 
 
 class ClusterView:
@@ -50,21 +51,21 @@ class ClusterView:
         self.capacity = ClusterCapacity()
         self.roles, self.standbys = Roles(), Standbys()
         self.reported_notices = Notices()
-        """What objects say of nodes for other parties; what the nodes themselves say is in `notices`."""
+        """What objects of other parties say of nodes; `notices` adds what the nodes themselves say."""
         self.why_lost, self.led_by_another = "", False
-        """Why it does not answer, or is led by another controller; empty: it does, or has not been asked yet."""
+        """Why the cluster does not answer, or is led by another controller; empty: it answers, or was not asked yet."""
         self.synced_at: datetime | None = None
         self.server_version = ""
         self.api_servers: dict[str, str] = {}
-        """Their versions, as far as they are pods of the cluster, by uid of the pod."""
+        """Versions of the API servers that are pods of the cluster, by uid of the pod."""
         self.nodes: dict[str, Node] = {}
         self.machines: dict[str, Machine] = {}
         self.workloads: dict[str, Workload] = {}
         """By uid."""
         self.daemonsets: dict[PodRef, Workload] = {}
-        """Of these, the DaemonSets, by name."""
+        """The DaemonSets among them, by namespace and name."""
         self.quorums: dict[str, Quorum] = {}
-        """Those that the cluster's driver tells of; their members may be on nodes of others."""
+        """Those that the cluster's driver reports; their members may be on nodes of other clusters."""
         self.budgets: dict[PodRef, Budget] = {}
         self.pods: dict[str, Pod] = {}
         """By uid."""
@@ -73,33 +74,33 @@ class ClusterView:
         self._pods_on: dict[str, dict[str, Pod]] = {}
         """By node and uid."""
         self._to_drain: dict[str, dict[str, Pod]] = {}
-        """Of these, those that must go before a reboot, if no drain rule leaves them."""
+        """By node and uid: pods that must go before a reboot, if no drain rule leaves them."""
         self._rules: dict[str, tuple[PodRule, ...]] = {}
-        """By node: the drain rules for its pods, where there are some."""
-        self._marked: dict[str, set[str]] = {}
+        """By node: the drain rules for its pods; only where there are some."""
+        self._own_treatment: dict[str, set[str]] = {}
         """By node: uids of pods to drain that ask for a treatment of their own."""
         self._unready: dict[str, dict[str, Pod]] = {}
         """Pods that should be Ready and are not, by namespace and uid."""
         self._by_label: dict[tuple[str, str, str], dict[PodRef, None]] = {}
         """(namespace, key, value) -> budgets whose selector needs that label."""
         self._by_namespace: dict[str, dict[PodRef, None]] = {}
-        """Budgets whose selector needs no certain label."""
+        """By namespace: budgets whose selector needs no certain label."""
         self._terms: dict[str, int] = {}
         """By namespace: how often its budgets, or what they select, have changed."""
         self._matching: dict[str, tuple[int, dict[str, str], tuple[PodRef, ...]]] = {}
-        """By pod: the terms and labels under which it was matched, and the budgets found."""
-        self._loads: dict[str, DrainDemand] = {}
+        """By uid of the pod: the count of `_terms` and the labels by which it was matched, and the budgets found."""
+        self._drain_demands: dict[str, DrainDemand] = {}
         """By node."""
-        self._selectors = 0
+        self._selector_changes = 0
         """How often a budget has come, gone or changed its selector."""
-        self._debits: dict[PodRef, dict[str, PendingEviction]] = {}
+        self._pending_evictions: dict[PodRef, dict[str, PendingEviction]] = {}
         """By budget, then by the pod's uid."""
-        self._debited: dict[str, PodRef] = {}
-        """The pod's uid -> the budget that its eviction takes from."""
+        self._pending_budget: dict[str, PodRef] = {}
+        """By uid of the pod: the budget that its eviction takes from."""
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> ClusterView:
-        """Returns a view of its own of what one snapshot holds."""
+        """Returns a new view with the objects of one snapshot."""
         view = cls(snapshot.cluster)
         for thing in snapshot.things():
             view.upsert(thing)
@@ -112,7 +113,7 @@ class ClusterView:
 
     @property
     def lost(self) -> Held:
-        """What its nodes wait for, where it is not `synced`."""
+        """What the cluster's nodes wait for, where it is not `synced`."""
         reason = Reason.LED_BY_ANOTHER if self.why_lost and self.led_by_another else Reason.UNREACHABLE
         return Held(reason, self.name, {"why": self.why_lost or "it has not been read yet"})
 
@@ -122,7 +123,7 @@ class ClusterView:
         return {version for version in (self.server_version, *self.api_servers.values()) if version}
 
     def notices(self, node: str) -> list[Notice]:
-        """All that other parties say of the node."""
+        """Returns all that other parties say of the node."""
         found = self.nodes.get(node)
         return [*(of_node(found) if found is not None else ()), *self.reported_notices.of(node)]
 
@@ -133,30 +134,30 @@ class ClusterView:
         return self._attachments.get(node, {}).values()
 
     def to_drain(self, node: str) -> list[Pod]:
-        """Pods that must go before a reboot: neither bound to the node for good, nor left there by a rule, nor
-        finished."""
+        """Returns the pods that must go before a reboot: neither bound to the node for good, nor left there by a drain rule,
+        nor finished."""
         found = self._to_drain.get(node, {}).values()
         if self.has_default_treatment(node):
             return list(found)
         return [pod for pod in found if self.treatment(pod).do != "skip"]
 
     def has_default_treatment(self, node: str) -> bool:
-        """All pods of the node are simply evicted as their budgets allow: no rule, and no mark of their own."""
-        return not self._rules.get(node) and not self._marked.get(node)
+        """Returns whether all pods of the node are simply evicted as their budgets allow: no rule or mark asks for more."""
+        return not self._rules.get(node) and not self._own_treatment.get(node)
 
     def staying(self, node: str) -> tuple[str, ...]:
-        """uids of the pods that a drain rule leaves on the node."""
+        """Returns the uids of the pods that a drain rule leaves on the node."""
         found = self._to_drain.get(node, {})
         return tuple(uid for uid, pod in found.items() if self.treatment(pod).do == "skip")
 
     def set_drain_rules(self, node: str, rules: tuple[PodRule, ...]) -> None:
-        """From now on these drain rules hold for the node's pods."""
+        """Sets the drain rules that hold for the node's pods from now on."""
         if self._rules.get(node, ()) != rules:
             self._rules[node] = rules
-            self._loads.pop(node, None)
+            self._drain_demands.pop(node, None)
 
     def treatment(self, pod: Pod) -> Treatment:
-        """What a drain does with the pod on its node."""
+        """Returns what a drain does with the pod on its node."""
         rules = self._rules.get(pod.node, ())
         if not rules and is_plain(pod):
             return EVICTED
@@ -166,19 +167,19 @@ class ClusterView:
         return EVICTED if in_vain else found
 
     def drain_demand(self, node: str) -> DrainDemand:
-        """What the node's drain asks of budgets."""
-        known = self._loads.get(node)
-        if known is None or known.terms != self._selectors:
+        """Returns what the node's drain asks of budgets."""
+        known = self._drain_demands.get(node)
+        if known is None or known.terms != self._selector_changes:
             own = self.to_drain(node)
             matched = tuple((pod, self.refs_of(pod)) for pod in own)
             treated = {pod.uid: found for pod in own if (found := self.treatment(pod)) is not EVICTED}
-            known = DrainDemand(matched, self.budgets, self._selectors, treated)
+            known = DrainDemand(matched, self.budgets, self._selector_changes, treated)
             if all(self._controller_known(pod) for pod in own):
-                self._loads[node] = known
+                self._drain_demands[node] = known
         return known
 
     def _controller_known(self, pod: Pod) -> bool:
-        """What a drain does with the pod does not depend on a controller that has not been seen yet."""
+        """Returns whether what a drain does with the pod depends on no controller that has not been seen yet."""
         if pod.owner is None or pod.owner.uid in self.workloads:
             return True
         return pod.owner.kind != "Job" and not any(
@@ -186,11 +187,11 @@ class ClusterView:
         )
 
     def budgets_of(self, pod: Pod) -> list[Budget]:
-        """Every budget that matches the pod; the Eviction API takes one at most."""
+        """Returns every budget that matches the pod; the Eviction API accepts one at most."""
         return [self.budgets[ref] for ref in self.refs_of(pod)]
 
     def refs_of(self, pod: Pod) -> tuple[PodRef, ...]:
-        """The names of `budgets_of`."""
+        """Returns the names of every budget that matches the pod."""
         terms = self._terms.get(pod.namespace, 0)
         known = self._matching.get(pod.uid)
         if known is None or known[0] != terms or (known[1] is not pod.labels and known[1] != pod.labels):
@@ -204,7 +205,7 @@ class ClusterView:
         return (ref for ref in candidates if self.budgets[ref].matches(pod))
 
     def workload_of(self, pod: Pod) -> str:
-        """The workload's name for people: a ReplicaSet's is that of its Deployment."""
+        """Returns the workload's name as users know it: for a ReplicaSet, that of its Deployment."""
         if pod.owner is None:
             return str(pod.ref)
         workload = self.workloads.get(pod.owner.uid)
@@ -228,43 +229,45 @@ class ClusterView:
         return owner.kind not in KEEP_PODS
 
     def unready(self, budget: Budget) -> list[Pod]:
-        """Pods of the budget that are not Ready, by name; where a namespace has very many, some of them."""
+        """Returns the pods of the budget that are not Ready, by name; where a namespace has very many, some of them."""
         found = islice(self._unready.get(budget.namespace, {}).values(), MOST_UNREADY)
         return sorted((pod for pod in found if budget.matches(pod)), key=lambda pod: pod.ref)
 
     def allowance(self, ref: PodRef) -> int:
-        """Evictions that the budget grants now, less those of ours that it has not counted yet."""
+        """Returns how many evictions the budget allows now, less those of ours that its status does not count yet."""
         budget = self.budgets[ref]
         if not budget.observed:
             return 0
-        debits = self._debits.get(ref)
-        return max(0, budget.disruptions_allowed - len(debits)) if debits else budget.disruptions_allowed
+        pending = self._pending_evictions.get(ref)
+        return max(0, budget.disruptions_allowed - len(pending)) if pending else budget.disruptions_allowed
 
     def add_pending_eviction(self, ref: PodRef, pod: Pod) -> None:
-        """An eviction of the pod is asked for, which takes from that budget."""
-        self._debits.setdefault(ref, {})[pod.uid] = PendingEviction.SENT
-        self._debited[pod.uid] = ref
+        """Notes that an eviction of the pod is issued, which takes from that budget."""
+        self._pending_evictions.setdefault(ref, {})[pod.uid] = PendingEviction.SENT
+        self._pending_budget[pod.uid] = ref
 
     def remove_pending_eviction(self, pod_uid: str) -> PodRef | None:
-        """The eviction was not granted, or its pod is gone. Answers the budget that it has been counted against."""
-        budget = self._debited.pop(pod_uid, None)
+        """Drops an eviction that was not granted, or whose pod is gone; returns the budget that it was counted against."""
+        budget = self._pending_budget.pop(pod_uid, None)
         if budget is not None:
-            self._debits.get(budget, {}).pop(pod_uid, None)
+            self._pending_evictions.get(budget, {}).pop(pod_uid, None)
         return budget
 
     def upsert(self, thing: ClusterObject) -> set[str]:
-        """Returns the nodes of which objects of other parties say something else now, or with whose pods something else
-        is done."""
+        """Brings an object up to date.
+
+        Returns the nodes of which objects of other parties say something else now, or whose pods are treated otherwise.
+        """
         told: set[str] = set()
         match thing:
             case Pod():
                 told = self._stand_by(self.pods.get(thing.uid), thing)
-                self._see_pod(thing)
+                self._upsert_pod(thing)
             case Node():
                 self.nodes[thing.name] = thing
                 self.capacity.upsert_node(thing, once_done(thing))
             case Budget():
-                self._see_budget(thing)
+                self._upsert_budget(thing)
             case Machine():
                 self.machines[thing.name] = thing
             case Workload():
@@ -282,18 +285,18 @@ class ClusterView:
         return self.reported_notices.upsert(thing) | told
 
     def delete(self, thing: ClusterObject) -> set[str]:
-        """Returns what `see` does."""
+        """Drops an object that was deleted; returns what `upsert` returns."""
         told: set[str] = set()
         match thing:
             case Pod():
                 told = self._stand_by(self.pods.get(thing.uid), None)
-                self._lose_pod(thing.uid)
+                self._delete_pod(thing.uid)
             case Node():
                 self.nodes.pop(thing.name, None)
                 self.capacity.delete_node(thing.name)
             case Budget():
-                self._drop_budget(thing.ref)
-                self._debits.pop(thing.ref, None)
+                self._delete_budget(thing.ref)
+                self._pending_evictions.pop(thing.ref, None)
             case Machine():
                 self.machines.pop(thing.name, None)
             case Workload():
@@ -315,13 +318,13 @@ class ClusterView:
         """What is done with pods of one cluster of an operator goes by where its other pods are."""
         nodes = self.standbys.see(before, pod)
         for node in nodes:
-            self._loads.pop(node, None)
+            self._drain_demands.pop(node, None)
         return nodes
 
-    def _see_pod(self, pod: Pod) -> None:
+    def _upsert_pod(self, pod: Pod) -> None:
         before = self.pods.get(pod.uid)
         if before is not None and before.node != pod.node:
-            self._leave(before)
+            self._remove_from_node(before)
         self.capacity.upsert_pod(before, pod)
         if pod.api_server:
             self.api_servers[pod.uid] = pod.api_server
@@ -336,73 +339,73 @@ class ClusterView:
             if not pod.stays and not pod.finished:
                 self._to_drain.setdefault(pod.node, {})[pod.uid] = pod
                 if not is_plain(pod):
-                    self._marked.setdefault(pod.node, set()).add(pod.uid)
+                    self._own_treatment.setdefault(pod.node, set()).add(pod.uid)
                 elif before is not None:
-                    self._unmark(pod)
+                    self._has_no_own_treatment(pod)
             elif before is not None:
                 self._to_drain.get(pod.node, {}).pop(pod.uid, None)
-                self._unmark(pod)
-            self._loads.pop(pod.node, None)
+                self._has_no_own_treatment(pod)
+            self._drain_demands.pop(pod.node, None)
         if pod.deleting:
-            self._settle(pod.uid)
+            self._eviction_seen(pod.uid)
 
-    def _lose_pod(self, uid: str) -> None:
+    def _delete_pod(self, uid: str) -> None:
         pod = self.pods.pop(uid, None)
         self.api_servers.pop(uid, None)
         self._matching.pop(uid, None)
         if pod is not None:
             self.capacity.delete_pod(pod)
-            self._leave(pod)
+            self._remove_from_node(pod)
             self._now_ready(pod)
-        self._settle(uid)
+        self._eviction_seen(uid)
 
     def _now_ready(self, pod: Pod) -> None:
-        """Or it is no longer expected to be."""
+        """Notes that the pod is Ready, or is no longer expected to be."""
         if others := self._unready.get(pod.namespace):
             others.pop(pod.uid, None)
 
-    def _unmark(self, pod: Pod) -> None:
-        if marked := self._marked.get(pod.node):
+    def _has_no_own_treatment(self, pod: Pod) -> None:
+        if marked := self._own_treatment.get(pod.node):
             marked.discard(pod.uid)
 
-    def _leave(self, pod: Pod) -> None:
-        """It is no longer on its node."""
+    def _remove_from_node(self, pod: Pod) -> None:
+        """Removes the pod from its node."""
         if pod.node:
-            self._unmark(pod)
+            self._has_no_own_treatment(pod)
             self._pods_on[pod.node].pop(pod.uid, None)
             self._to_drain.get(pod.node, {}).pop(pod.uid, None)
-            self._loads.pop(pod.node, None)
+            self._drain_demands.pop(pod.node, None)
 
-    def _settle(self, uid: str) -> None:
-        budget = self._debited.get(uid)
-        if budget is not None and uid in self._debits.get(budget, {}):
-            self._debits[budget][uid] = PendingEviction.SEEN
+    def _eviction_seen(self, uid: str) -> None:
+        budget = self._pending_budget.get(uid)
+        if budget is not None and uid in self._pending_evictions.get(budget, {}):
+            self._pending_evictions[budget][uid] = PendingEviction.SEEN
 
-    def _see_budget(self, budget: Budget) -> None:
+    def _upsert_budget(self, budget: Budget) -> None:
         ref = budget.ref
         before = self.budgets.get(ref)
         if before is None or before.selector != budget.selector:
-            self._drop_budget(ref)
+            self._delete_budget(ref)
             self._terms[budget.namespace] = self._terms.get(budget.namespace, 0) + 1
-            self._selectors += 1
+            self._selector_changes += 1
             self._index(budget)[ref] = None
         self.budgets[ref] = budget
-        debits = self._debits.get(ref)
-        if debits:
+        pending = self._pending_evictions.get(ref)
+        if pending:
             counted = [
                 uid
-                for uid, debit in debits.items()
-                if debit is PendingEviction.SEEN
+                for uid, state in pending.items()
+                if state is PendingEviction.SEEN
                 or ((pod := self.pods.get(uid)) and pod.name in budget.disrupted)
             ]
             for uid in counted:
                 self.remove_pending_eviction(uid)
 
-    def _drop_budget(self, ref: PodRef) -> None:
+    def _delete_budget(self, ref: PodRef) -> None:
         budget = self.budgets.pop(ref, None)
         if budget is not None:
             self._terms[ref.namespace] = self._terms.get(ref.namespace, 0) + 1
-            self._selectors += 1
+            self._selector_changes += 1
             self._index(budget).pop(ref, None)
 
     def _index(self, budget: Budget) -> dict[PodRef, None]:

@@ -12,7 +12,8 @@ from fleet.core.objects.pod import Pod
 from fleet.core.policy import evictable
 from fleet.core.policy.treatment import Treatment
 from fleet.core.quorum.quorum import Quorum
-from fleet.core.records.held import OF_QUORUMS, Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.state.gate_cache import GateCache, gate_key, group_of
 from fleet.core.state.index import EngineIndex
@@ -108,7 +109,7 @@ class Blockers:
             return False
         # What quorum groups have said of it may be over: they are asked anew.
         told = self._index.state.held.get(ref, ())
-        if any(held.passed_over and held.reason not in OF_QUORUMS for held in told):
+        if any(held.passed_over and held.spec.scope != "quorum group" for held in told):
             return False
         quorums = self._index.state.quorums
         for each in quorums.of(ref):

@@ -17,7 +17,8 @@ from typing import NamedTuple
 from fleet.core.engine.admission import Blockers
 from fleet.core.guards import gates
 from fleet.core.objects.node import NodeRef
-from fleet.core.records.held import AWAY, Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.rollout import Rollout, RolloutState, Run
 from fleet.core.rollout.steps import Step
 from fleet.core.state.gate_cache import HeldParams
@@ -162,7 +163,7 @@ class Canaries:
         if self._index.runs.rollout_of(run.node) is not rollout:
             return Held(Reason.OTHER_ROLLOUT, run.node.name, {"by": "another"})
         found = self._blockers.own(rollout, run, now)
-        stays = [held for held in found if held.passed_over or held.reason in AWAY]
+        stays = [held for held in found if held.passed_over or held.spec.scope == "cluster"]
         return min(stays, key=lambda held: held.reason is Reason.LENGTH_UNKNOWN, default=None)
 
     def _others_wait(self, rollout: Rollout, pool: str) -> bool:

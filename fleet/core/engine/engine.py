@@ -21,9 +21,18 @@ from fleet.core.engine.staging import Staging
 from fleet.core.guards import gates, quorum
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
-from fleet.core.records.held import Held, Reason
-from fleet.core.records.journal import JournalRecord
-from fleet.core.rollout.action import AnyAction, Mark, Result
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
+from fleet.core.rollout.action import Action, AnyAction, Mark, Result
+from fleet.core.rollout.codec import Journaled
+from fleet.core.rollout.commands import CommandRecord, NodeReleased
+from fleet.core.rollout.decisions import (
+    CanaryAppointed,
+    CanaryDismissed,
+    NodeCleaned,
+    RolloutFinished,
+    RolloutHalted,
+)
 from fleet.core.rollout.event import ClusterEvent
 from fleet.core.rollout.rollout import Rollout, RolloutState, Run
 from fleet.core.rollout.steps import DRAINED, Step, StepResult
@@ -37,7 +46,7 @@ from fleet.core.steps.finish import clean_up
 
 
 class Decision(Struct, frozen=True):
-    log: tuple[JournalRecord | AnyAction, ...] = ()
+    log: tuple[Journaled, ...] = ()
     """In order, for the journal: decisions, and the intents of `actions`."""
     actions: tuple[AnyAction, ...] = ()
     """To be performed, in any order, once the log is committed."""
@@ -92,6 +101,10 @@ class Engine:
         """A closed window, a freeze, a canary's time to be able to go, a voter's proof: time alone will change something."""
         return self._gates.timed or self._canaries.waits or bool(self._state.quorums.awaiting_upgraded)
 
+    def view(self, cluster: str) -> ClusterView:
+        """Returns what is known of one cluster; the same object for as long as this engine lives."""
+        return self._state.view(cluster)
+
     @property
     def views(self) -> Mapping[str, ClusterView]:
         return self._state.views
@@ -128,15 +141,15 @@ class Engine:
         self._canaries.hear()
         self._index.observe(event, now)
 
-    def command(self, record: JournalRecord, at: datetime, actor: str) -> None:
-        """A person's word, as it stands in the journal. Raises KeyError for a rollout that is not known."""
-        rollout = self.rollouts[record.rollout]
-        rollout.apply(record, at, actor)
+    def command(self, command: CommandRecord, at: datetime, actor: str) -> None:
+        """Carries out what a person ordered in the journal. Raises KeyError for a rollout that is not known."""
+        rollout = self.rollouts[command.rollout]
+        rollout.apply(command, at, actor)
         self._canaries.hear()
         for ref in rollout.runs:
             self._state.mark_dirty(ref)
-        if record.kind == "release":
-            ref = NodeRef.parse(record.node)
+        if isinstance(command, NodeReleased):
+            ref = command.node
             if rollout.runs[ref].ended:
                 self._needs_cleanup[rollout.id][ref] = None
             self._index.released(ref)
@@ -153,7 +166,7 @@ class Engine:
             self._advance_runs(now)
             self._begin(now)
         self._end(now)
-        actions = tuple(item for item in state.log if not isinstance(item, JournalRecord))
+        actions = tuple(item for item in state.log if isinstance(item, Action))
         return Decision(tuple(state.log), actions, state.changed, self._wake(now))
 
     def why(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
@@ -262,13 +275,13 @@ class Engine:
         """Too many failures that nobody has looked at: a person decides."""
         for rollout in self.rollouts.values():
             if rollout.state is RolloutState.RUNNING and rollout.active and (why := gates.failures(rollout)):
-                self._state.decide(rollout, "halt", now, why=why)
+                self._state.decide(rollout, RolloutHalted(rollout=rollout.id, why=why), now)
 
     def _change_canaries(self, now: datetime) -> None:
         """Another node takes the place of a canary that did not get there, or cannot go."""
         for rollout, ref, canary, why in self._canaries.due(now):
-            kind = "canary" if canary else "no-canary"
-            self._state.decide(rollout, kind, now, node=ref, why=why)
+            kind = CanaryAppointed if canary else CanaryDismissed
+            self._state.decide(rollout, kind(rollout=rollout.id, node=ref, why=why), now)
             self._staging.regrouped(rollout, rollout.runs[ref])
             self._gates.add(rollout)
             self._state.mark_dirty(ref)
@@ -322,9 +335,9 @@ class Engine:
                 if clean_up(self._state, rollout, rollout.runs[ref], now):
                     del untidy[ref]
                     if ref in rollout.needs_cleanup:
-                        self._state.decide(rollout, "tidied", now, node=ref)
+                        self._state.decide(rollout, NodeCleaned(rollout=rollout.id, node=ref), now)
             if rollout.active and not rollout.remaining and not untidy and not rollout.intents:
-                self._state.decide(rollout, "finish", now)
+                self._state.decide(rollout, RolloutFinished(rollout=rollout.id), now)
                 self._gates.end(rollout)
 
     def _wake(self, now: datetime) -> datetime | None:

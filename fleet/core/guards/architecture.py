@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fleet.core.objects.node import ARCHITECTURE_LABEL, Node
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release, built_for
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from fleet.core.objects.budget import Budget
 from fleet.core.objects.pod import Pod, PodRef
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.third_parties.operators import opens_again
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from fleet.core.capacity.capacity import ClusterCapacity
 from fleet.core.capacity.trial_placement import Shortfall
 from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.pod import Pod, PodRef
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 
 NAMED = 5
 """Pods that are named; there may be a hundred on a node."""

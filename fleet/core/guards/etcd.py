@@ -11,7 +11,8 @@ from fleet.core.guards.version_skew import MinorVersion, minor_of
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.windows import told
 from fleet.core.quorum.quorum import Member, Quorum, QuorumRule
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.text import durations
 
 MEMBERSHIP = "etcd refuses to change its members until five seconds after the last restart of a voter"

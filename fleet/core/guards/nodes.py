@@ -8,7 +8,8 @@ from datetime import datetime
 from fleet.core.guards import third_parties
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.third_parties.notice import Notice
 
 

@@ -23,7 +23,9 @@ from fleet.core.quorum.quorum import (
     majority_sites,
     tolerates,
 )
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
+from fleet.core.text.counts import counted
 
 
 class GoOrder(NamedTuple):
@@ -265,7 +267,7 @@ def _named(member: Member) -> str:
 
 
 def _voters(count: int) -> str:
-    return "1 voter" if count == 1 else f"{count} voters"
+    return counted(count, "voter")
 
 
 def _majority_words(group: Quorum, remaining: Sequence[Member]) -> str:

@@ -9,7 +9,8 @@ from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.attachment import Attachment
 from fleet.core.objects.pod import PodRef
 from fleet.core.policy.policy import DrainRule
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 
 
 def held(node: str, view: ClusterView, rule: DrainRule) -> Held | None:

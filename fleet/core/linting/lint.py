@@ -24,14 +24,16 @@ from fleet.core.planning.plan import PlanWarning
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.quorum.groups import QuorumGroup, settled
 from fleet.core.quorum.quorum import Quorum, QuorumRule, majority, tolerates
-from fleet.core.records.held import OF_QUORUMS, Reason
+from fleet.core.records.reasons.reason import Reason
+from fleet.core.records.reasons.table import SPECS
+from fleet.core.text.counts import counted
 from fleet.core.third_parties.operators import asked_by, opens_again
 from fleet.core.third_parties.roles import Roles
 
 ETCD_LABELS = {"component": "etcd"}
 """Of the static pods of kubeadm and alike."""
 
-SAID_OTHERWISE = OF_QUORUMS | {
+SAID_OTHERWISE = {spec.reason for spec in SPECS.values() if spec.scope == "quorum group"} | {
     Reason.SEVERAL_BUDGETS,
     Reason.SKEW,
     Reason.SKEW_OLD,
@@ -385,7 +387,7 @@ class _Index:
 def _never(cluster: str, budget: Budget, pods: int) -> Iterator[LintFinding]:
     if not pods or _allowed(budget, pods) > 0:
         return
-    words = f"{budget.rule} over {'1 pod' if pods == 1 else f'{pods} pods'} never allows an eviction"
+    words = f"{budget.rule} over {counted(pods, 'pod')} never allows an eviction"
     more = (
         "set maxUnavailable: 1" if pods > 1 else "set maxUnavailable: 1 (the pod goes), or run a second one"
     )
@@ -423,7 +425,7 @@ def _listed(nodes: Sequence[str]) -> str:
 
 
 def _voters(count: int) -> str:
-    return "1 voter" if count == 1 else f"{count} voters"
+    return counted(count, "voter")
 
 
 def _pods(count: int) -> str:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.pod import Owner, Pod
+from fleet.core.text.counts import counted
 from fleet.core.third_parties.parties import PARTIES, PLAN_CONTROLLER, Program
 
 PROGRAMS = {party.name: party.program for party in PARTIES if party.program is not None}
@@ -32,7 +33,7 @@ class Rebooter(Struct, frozen=True):
     def message(self) -> str:
         """One line for a person, without the name."""
         program = PROGRAMS[self.name]
-        nodes = "1 node" if self.nodes == 1 else f"{self.nodes:,} nodes"
+        nodes = counted(self.nodes, "node")
         words = program.does if self.nodes else program.nowhere
         return words.format(workloads=", ".join(self.workloads), nodes=nodes)
 

@@ -9,7 +9,7 @@ from fleet.core.objects.node import Node
 from fleet.core.planning.plan import PlanWarning
 from fleet.core.releases.kernel import architecture_of
 from fleet.core.releases.release import Release
-from fleet.core.rollout.rollout import Goal
+from fleet.core.rollout.goal import Goal
 
 
 def of_pool(pool: str, nodes: Sequence[Node], release: Release) -> Iterator[PlanWarning]:

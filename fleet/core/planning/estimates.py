@@ -12,7 +12,11 @@ from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
-from fleet.core.records.journal import JournalEntry, JournalRecord
+from fleet.core.records.journal import JournalEntry
+from fleet.core.rollout.codec import Journaled, from_record
+from fleet.core.rollout.commands import RolloutStarted
+from fleet.core.rollout.decisions import StepFinished
+from fleet.core.rollout.record import PodsTimed
 from fleet.core.rollout.steps import Step
 
 NODE_PARTS = ("stage", "reboot", "verify")
@@ -52,6 +56,8 @@ class Estimate(Struct, frozen=True):
 
 EstimateKey = tuple[str, str]
 """A pool and an operating system; an empty one stands for all."""
+RunKey = tuple[str, NodeRef]
+"""A rollout and a node."""
 Ratios = tuple[float, ...]
 """What was measured, ascending, by what is expected in its place."""
 
@@ -153,50 +159,50 @@ def measured(entries: Iterable[JournalEntry], systems: Mapping[NodeRef, str] = {
     operating system of each node, where it is known."""
     samples = _Samples(systems)
     for entry in entries:
-        samples.tell(entry.record, entry.at)
+        samples.apply(from_record(entry.record), entry.at)
     return samples.times()
 
 
 class _Samples:
     def __init__(self, systems: Mapping[NodeRef, str]) -> None:
         self._systems = systems
-        self._pools: dict[tuple[str, str], str] = {}
+        self._pools: dict[RunKey, str] = {}
         """By rollout and node."""
-        self._begun: dict[tuple[str, str], tuple[Step, datetime, datetime]] = {}
+        self._begun: dict[RunKey, tuple[Step, datetime, datetime]] = {}
         """The step that a run is in, since when, and since when the one before."""
         self._seconds: dict[str, dict[EstimateKey, list[float]]] = {}
         self._apps: dict[str, list[float]] = {}
 
-    def tell(self, record: JournalRecord, at: datetime) -> None:
-        match record.form, record.kind:
-            case "command", "start":
-                for goal in record.detail["goals"]:
-                    self._pools[record.rollout, "/".join(goal["node"])] = goal["pool"]
-            case "decision", "step":
-                self._step(record, at)
-            case "decision", "timed":
-                self._timed(record)
+    def apply(self, said: Journaled, at: datetime) -> None:
+        match said:
+            case RolloutStarted():
+                for goal in said.start.goals:
+                    self._pools[said.rollout, goal.node] = goal.pool
+            case StepFinished():
+                self._step(said, at)
+            case PodsTimed():
+                self._timed(said)
 
-    def _step(self, record: JournalRecord, at: datetime) -> None:
-        run, to = (record.rollout, record.node), Step(record.detail["to"])
+    def _step(self, ended: StepFinished, at: datetime) -> None:
+        run = (ended.rollout, ended.node)
         step, since, before = self._begun.get(run, (Step.PENDING, at, at))
-        if to is Step.STAGED and step is Step.STAGE:
+        if ended.to is Step.STAGED and step is Step.STAGE:
             self._note("stage", run, (at - since).total_seconds())
-        elif to is Step.UNCORDON and step is Step.VERIFY:
+        elif ended.to is Step.UNCORDON and step is Step.VERIFY:
             self._note("verify", run, (at - since).total_seconds())
             self._note("reboot", run, (at - before).total_seconds())
-        self._begun[run] = (to, at, since)
+        self._begun[run] = (ended.to, at, since)
 
-    def _timed(self, record: JournalRecord) -> None:
-        for milliseconds in record.detail["stop"]:
+    def _timed(self, timed: PodsTimed) -> None:
+        for milliseconds in timed.stop:
             self._add("pod_stop", ("", ""), milliseconds / 1000)
-        for app, lengths in record.detail["start"].items():
+        for app, lengths in timed.start.items():
             for milliseconds in lengths:
                 self._add("pod_start", ("", ""), milliseconds / 1000)
                 self._apps.setdefault(app, []).append(milliseconds / 1000)
 
-    def _note(self, part: str, run: tuple[str, str], seconds: float) -> None:
-        os = self._systems.get(NodeRef.parse(run[1]), "")
+    def _note(self, part: str, run: RunKey, seconds: float) -> None:
+        os = self._systems.get(run[1], "")
         for group in {(self._pools.get(run, ""), os), ("", os), ("", "")}:
             self._add(part, group, seconds)
 

@@ -18,7 +18,7 @@ from fleet.core.planning.plan import PlanWarning
 from fleet.core.policy import windows
 from fleet.core.policy.evictable import finalizers, grace_of, stuck
 from fleet.core.policy.policy import Policy, Pool
-from fleet.core.rollout.rollout import Goal
+from fleet.core.rollout.goal import Goal
 from fleet.core.text.durations import format_duration
 
 BUILT_IN = {

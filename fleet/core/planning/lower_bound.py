@@ -18,7 +18,7 @@ from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.what_if import Bind
 from fleet.core.policy import windows
 from fleet.core.policy.policy import Amount, Policy, site_of
-from fleet.core.rollout.rollout import Goal
+from fleet.core.rollout.goal import Goal
 from fleet.core.state.limits import Scope, scopes
 from fleet.core.steps.drain import SETTLE
 

@@ -13,7 +13,8 @@ from fleet.core.policy.policy import Policy, Pool, site_of
 from fleet.core.records.held import Held
 from fleet.core.releases.release import Release
 from fleet.core.rollout.event import ClusterSynced, Upserted
-from fleet.core.rollout.rollout import Goal, Rollout, Start
+from fleet.core.rollout.goal import Goal, Start
+from fleet.core.rollout.rollout import Rollout
 
 
 class Obstacle(Struct, frozen=True):

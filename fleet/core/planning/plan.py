@@ -13,7 +13,7 @@ from fleet.core.policy.policy import Policy
 from fleet.core.records.doubt import DoubtKind
 from fleet.core.records.held import Held
 from fleet.core.releases.release import Release
-from fleet.core.rollout.rollout import Goal, Start
+from fleet.core.rollout.goal import Goal, Start
 
 
 class PlannedStep(Struct, frozen=True):

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.planning.estimates import app_of
-from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import Evict, Outcome, Result
 from fleet.core.rollout.event import ClusterEvent, Deleted, Upserted
+from fleet.core.rollout.record import PodsTimed
 
 PATIENCE = timedelta(hours=1)
 """A replacement that is not Ready by then is no longer waited for."""
@@ -76,16 +76,13 @@ class Stopwatch:
             awaited.remove(ref)
             self._close(ref)
 
-    def take(self, now: datetime) -> Iterator[JournalRecord]:
+    def take(self, now: datetime) -> Iterator[PodsTimed]:
         """What is measured of nodes of which nothing more is to be seen, or has not been seen for too long."""
         for ref, node in list(self._nodes.items()):
             if node.open <= 0 or now - node.since > PATIENCE:
                 del self._nodes[ref]
                 if node.stop or node.start:
-                    detail = {"stop": node.stop, "start": node.start}
-                    yield JournalRecord(
-                        form="decision", kind="timed", rollout=node.rollout, node=str(ref), detail=detail
-                    )
+                    yield PodsTimed(rollout=node.rollout, node=ref, stop=node.stop, start=node.start)
 
     def _see(self, cluster: str, pod: Pod, now: datetime) -> None:
         key = (cluster, pod.uid)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.budget import Budget
 from fleet.core.policy.policy import Amount, Limits, Policy, Pool
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 
 MOST = 6
 """Changes that are planned with, one plan each; all useful ones together take one more."""

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.policy.policy import DrainRule
 from fleet.core.policy.treatment import EVICTED, Treatment
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 
 
 def held(pod: Pod, budgets: Sequence[PodRef], rule: DrainRule, treated: Treatment = EVICTED) -> Held | None:

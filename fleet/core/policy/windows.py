@@ -13,7 +13,8 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from fleet.core.policy.policy import Freeze, Pool, Window
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.text import durations
 
 OpenSpan = tuple[datetime, datetime]

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.policy.policy import Policy, Pool
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release, is_release
 from fleet.core.reporting.status import FleetStatus, NodeState, StatusCluster, StatusNode, StatusPool, Summary
 from fleet.core.rollout.rollout import Rollout, Run

@@ -14,8 +14,9 @@ from fleet.core.planning.eta import seconds_left
 from fleet.core.planning.plan import Plan
 from fleet.core.policy import windows
 from fleet.core.policy.policy import Pool
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalEntry
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.reporting.report import (
     Against,
     Counts,

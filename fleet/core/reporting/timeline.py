@@ -9,14 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.records.journal import JournalEntry, JournalRecord
-from fleet.core.rollout.rollout import Rollout, Start
-from fleet.core.rollout.steps import ENDED, Step, StepResult
+from fleet.core.records.journal import JournalEntry
+from fleet.core.rollout.action import Evict, Result
+from fleet.core.rollout.codec import Journaled, from_record
+from fleet.core.rollout.commands import CommandRecord, RolloutStarted
+from fleet.core.rollout.decisions import (
+    CanaryAppointed,
+    CanaryDismissed,
+    NodeReregistered,
+    RolloutHalted,
+    RunRetried,
+    StepFinished,
+)
+from fleet.core.rollout.record import ActionEnded, UnknownRecord
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.steps import ENDED, Step
 
 
 class StepTaken(Struct, frozen=True):
@@ -127,49 +138,48 @@ class Timeline:
         for entry in entries:
             if entry.record.rollout != self.id:
                 continue
-            if self.rollout is None:
-                if (entry.record.form, entry.record.kind) != ("command", "start"):
-                    continue
-                self._start(entry)
+            said = from_record(entry.record)
+            if self.rollout is not None:
+                self._go_on(self.rollout, said, entry)
+            elif isinstance(said, RolloutStarted):
+                self._start(said, entry)
+            elif (entry.record.form, entry.record.kind) == ("command", "start"):
+                raise ValueError(said.problem if isinstance(said, UnknownRecord) else "")
             else:
-                self._go_on(self.rollout, entry)
+                continue
             self.entries.append(entry)
-            self._credit(entry)
+            self._credit(said, entry)
 
-    def _start(self, entry: JournalEntry) -> None:
-        start = msgspec.convert(entry.record.detail, Start)
-        self.rollout = Rollout(self.id, start, entry.at, entry.actor)
+    def _start(self, started: RolloutStarted, entry: JournalEntry) -> None:
+        self.rollout = Rollout(self.id, started.start, entry.at, entry.actor)
         for ref in self.rollout.runs:
             self.steps[ref] = [StepTaken(str(Step.PENDING), entry.at)]
 
-    def _go_on(self, rollout: Rollout, entry: JournalEntry) -> None:
-        record = entry.record
-        ref = NodeRef.parse(record.node) if record.node else None
+    def _go_on(self, rollout: Rollout, said: Journaled, entry: JournalEntry) -> None:
+        ref = NodeRef.parse(entry.record.node) if entry.record.node else None
         had = ref is not None and rollout.runs[ref].slot
-        rollout.apply(record, entry.at, entry.actor)
+        rollout.apply(said, entry.at, entry.actor)
         if ref is not None:
             self._count(rollout, ref, had, entry.at)
-        match record.form, record.kind:
-            case "decision", "step" if ref is not None:
-                self._step(ref, record, entry.at)
-            case "decision", "retry" if ref is not None:
-                self.retries.setdefault(ref, []).append(Retry(entry.at, record.detail["why"]))
-            case "decision", ("canary" | "no-canary" | "re-registered") if ref is not None:
-                why = record.detail.get("why", "")
-                self.changes.setdefault(ref, []).append(GoalChange(entry.at, record.kind, why))
-            case "decision", "halt":
-                self.halts.append(Halt(entry.at, entry.seq, record.detail["why"]))
-            case "intent", "evict" if ref is not None:
-                self._ask(ref, record, entry.at)
-            case "outcome", "evict":
-                self._answer(record, entry.at)
+        match said:
+            case StepFinished():
+                self._step(said, entry.at)
+            case RunRetried():
+                self.retries.setdefault(said.node, []).append(Retry(entry.at, said.why))
+            case CanaryAppointed() | CanaryDismissed() | NodeReregistered():
+                change = GoalChange(entry.at, said.kind, said.why or "")
+                self.changes.setdefault(said.node, []).append(change)
+            case RolloutHalted():
+                self.halts.append(Halt(entry.at, entry.seq, said.why))
+            case Evict():
+                self._ask(said, entry.at)
+            case ActionEnded():
+                self._answer(said, entry.at)
 
-    def _credit(self, entry: JournalEntry) -> None:
-        if entry.record.form == "command":
-            record = entry.record
-            reason = record.detail.get("reason", "")
-            told = OperatorCommand(entry.at, entry.seq, entry.actor, record.kind, record.node, reason)
-            self.commands.append(told)
+    def _credit(self, said: Journaled, entry: JournalEntry) -> None:
+        if isinstance(said, CommandRecord):
+            by, node = entry.actor, entry.record.node
+            self.commands.append(OperatorCommand(entry.at, entry.seq, by, said.kind, node, said.reason))
             return
         key = (entry.actor, entry.epoch)
         known = self.controllers.get(key) or ControllerTerm(entry.actor, entry.epoch, entry.at, entry.at, 0)
@@ -189,31 +199,29 @@ class Timeline:
         if had and run.ended and run.step is Step.FAILED:
             self.released[ref] = at
 
-    def _step(self, ref: NodeRef, record: JournalRecord, at: datetime) -> None:
-        steps = self.steps[ref]
-        steps[-1] = replace(steps[-1], end=at, turn=str(StepResult(record.detail["turn"])))
-        to = Step(record.detail["to"])
-        if to not in ENDED:
-            steps.append(StepTaken(str(to), at))
+    def _step(self, ended: StepFinished, at: datetime) -> None:
+        steps = self.steps[ended.node]
+        steps[-1] = replace(steps[-1], end=at, turn=str(ended.turn))
+        if ended.to not in ENDED:
+            steps.append(StepTaken(str(ended.to), at))
 
-    def _ask(self, ref: NodeRef, record: JournalRecord, at: datetime) -> None:
-        uid: str = record.detail["pod_uid"]
-        self._asked[record.detail["id"]] = (ref, uid)
-        asked = self.evictions.setdefault(ref, {})
-        if uid not in asked:
-            asked[uid] = Eviction("/".join(record.detail["pod"]), uid, at)
+    def _ask(self, action: Evict, at: datetime) -> None:
+        self._asked[action.id] = (action.node, action.pod_uid)
+        asked = self.evictions.setdefault(action.node, {})
+        if action.pod_uid not in asked:
+            asked[action.pod_uid] = Eviction(str(action.pod), action.pod_uid, at)
 
-    def _answer(self, record: JournalRecord, at: datetime) -> None:
-        asked = self._asked.pop(record.detail["id"], None)
+    def _answer(self, ended: ActionEnded, at: datetime) -> None:
+        asked = self._asked.pop(ended.id, None)
         if asked is None:
             return
         ref, uid = asked
         before = self.evictions[ref][uid]
-        result: str = record.detail["result"]
+        refused = ended.result is not Result.DONE and ended.detail
         self.evictions[ref][uid] = replace(
             before,
             answered_at=at,
-            result=result,
-            refusals=before.refusals + (result == "refused"),
-            detail=record.detail.get("detail", before.detail) if result != "done" else before.detail,
+            result=str(ended.result),
+            refusals=before.refusals + (ended.result is Result.REFUSED),
+            detail=ended.detail if refused else before.detail,
         )

@@ -9,8 +9,9 @@ from msgspec.structs import astuple
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.rollout.action import AnyAction
+from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.returning_pods import EvictionMemory
-from fleet.core.rollout.rollout import Goal, Rollout, RolloutState, Run, Start
+from fleet.core.rollout.rollout import Rollout, RolloutState, Run
 from fleet.core.rollout.steps import ENDED, Step
 
 

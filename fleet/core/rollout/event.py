@@ -16,8 +16,8 @@ from fleet.core.objects.pod import Pod
 from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
 from fleet.core.objects.workload import Workload
 from fleet.core.quorum.quorum import Quorum
-from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import Outcome
+from fleet.core.rollout.record import TaskPlayed
 from fleet.core.third_parties.maintenance import Maintenance
 
 ApiObject = (
@@ -73,7 +73,7 @@ class JournalNote(Struct, frozen=True):
     """Something for the journal alone: nobody decides by it."""
 
     cluster: str
-    record: JournalRecord
+    record: TaskPlayed
 
 
 ClusterEvent = Upserted | Deleted | ClusterSynced | ClusterLost | Outcome | JournalNote

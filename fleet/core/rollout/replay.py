@@ -8,7 +8,10 @@ import msgspec
 
 from fleet.core.records.errors import TamperedError
 from fleet.core.records.journal import JournalEntry
-from fleet.core.rollout.rollout import Rollout, Start
+from fleet.core.rollout.codec import from_record
+from fleet.core.rollout.commands import RolloutStarted
+from fleet.core.rollout.record import UnknownRecord
+from fleet.core.rollout.rollout import Rollout
 
 WORDS = 300
 """Letters of an error's words that are shown."""
@@ -31,12 +34,13 @@ def rollouts_of(entries: Iterable[JournalEntry], begun: Mapping[str, Rollout] = 
 
 
 def _apply(rollouts: dict[str, Rollout], entry: JournalEntry) -> None:
-    record = entry.record
-    if record.form == "command" and record.kind == "start":
-        start = msgspec.convert(record.detail, Start)
-        rollouts[record.rollout] = Rollout(record.rollout, start, entry.at, entry.actor)
-    elif record.rollout in rollouts:
-        rollouts[record.rollout].apply(record, entry.at, entry.actor)
+    said = from_record(entry.record)
+    if isinstance(said, RolloutStarted):
+        rollouts[said.rollout] = Rollout(said.rollout, said.start, entry.at, entry.actor)
+    elif isinstance(said, UnknownRecord) and (said.written_as, said.name) == ("command", "start"):
+        raise ValueError(said.problem)
+    elif said.rollout in rollouts:
+        rollouts[said.rollout].apply(said, entry.at, entry.actor)
 
 
 def unfinished(rollout: Rollout) -> bool:

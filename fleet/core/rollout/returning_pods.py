@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from fleet.core.objects.demand import UNSCHEDULABLE
 from fleet.core.objects.pod import Pod
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import Evict
 
 PAUSES = (5.0, 15.0, 45.0)

@@ -5,20 +5,41 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TypeVar
 
-import msgspec
-from msgspec import Struct
+from msgspec import Struct, UnsetType
 from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.policy.policy import Amount, Policy, Pool
-from fleet.core.records.journal import JournalRecord
+from fleet.core.policy.policy import Amount, Pool
 from fleet.core.releases.release import Release
 from fleet.core.rollout import returning_pods
 from fleet.core.rollout.action import Action, AnyAction, Cordon, Evict, Result
+from fleet.core.rollout.codec import Journaled
+from fleet.core.rollout.commands import (
+    CommandRecord,
+    NodeReleased,
+    RolloutAborted,
+    RolloutPaused,
+    RolloutResumed,
+)
+from fleet.core.rollout.decisions import (
+    CanaryAppointed,
+    CanaryDismissed,
+    DecisionRecord,
+    NodeCleaned,
+    NodeReregistered,
+    RolloutFinished,
+    RolloutHalted,
+    RunRetried,
+    StepFinished,
+)
+from fleet.core.rollout.goal import Goal, Start
+from fleet.core.rollout.record import ActionEnded, PodsTimed, TaskPlayed, UnknownRecord
 from fleet.core.rollout.returning_pods import EvictionMemory
 from fleet.core.rollout.steps import ENDED, HAS_SLOT, WAITING, Step, StepResult, next_step
+
+T = TypeVar("T")
 
 
 class RolloutState(StrEnum):
@@ -28,33 +49,6 @@ class RolloutState(StrEnum):
     """Too many failures: a person decides."""
     ABORTED = "aborted"
     FINISHED = "finished"
-
-
-class Goal(Struct, frozen=True, gc=False):
-    """One node's part of a rollout."""
-
-    node: NodeRef
-    uid: str
-    pool: str
-    site: str = ""
-    zone: str = ""
-    from_version: str = ""
-    canary: bool = False
-    urgency: float = 0.0
-    """Added to the pressure of its budgets where several wait for the same: what a search for a better order found."""
-    etcd: dict[str, str] = {}
-    """By quorum group: the version of etcd that the release is known to have brought to this node when it ran there."""
-
-
-class Start(Struct, frozen=True):
-    """Detail of the command that starts a rollout. Goals are in the plan's order."""
-
-    plan: str
-    release: Release
-    policy: Policy
-    goals: tuple[Goal, ...]
-    expected_seconds: int = 0
-    """How long one run takes at most, as far as can be said (p95): what must fit into a window."""
 
 
 class Run(Struct, frozen=True, gc=False):
@@ -204,32 +198,41 @@ class Rollout:
                 run, evicted=returning_pods.eviction_refused(run.evicted, action)
             )
 
-    def apply(self, record: JournalRecord, at: datetime, actor: str) -> None:
-        """Raises KeyError or ValueError for a record that this program cannot have written."""
-        match record.form:
-            case "command":
-                self._command(record, at, actor)
-            case "decision":
-                self._decision(record, at)
-            case "intent":
-                self.add_intent(msgspec.convert(record.detail, AnyAction))
-            case "outcome":
-                self.add_outcome(record.detail["id"], Result(record.detail["result"]))
+    def apply(self, said: Journaled, at: datetime, actor: str) -> None:
+        """Changes the state as one record of the journal says. `actor`: who wrote it.
 
-    def _command(self, record: JournalRecord, at: datetime, actor: str) -> None:
-        match record.kind:
-            case "pause":
+        Raises KeyError or ValueError for a record that this program cannot have written for this rollout.
+        """
+        match said:
+            case Action():
+                self.add_intent(said)
+            case ActionEnded():
+                self.add_outcome(said.id, said.result)
+            case CommandRecord():
+                self._command(said, at, actor)
+            case DecisionRecord():
+                self._decision(said, at)
+            case PodsTimed() | TaskPlayed():
+                pass  # for the plans to come (`core/planning/estimates.py`), and for people
+            case UnknownRecord():
+                raise ValueError(said.problem)
+            case _:
+                raise ValueError(f"{said.kind!r} is not about a rollout")
+
+    def _command(self, command: CommandRecord, at: datetime, actor: str) -> None:
+        match command:
+            case RolloutPaused():
                 self._enter(RolloutState.PAUSED, at, actor)
-            case "resume":
+            case RolloutResumed():
                 if self.state is RolloutState.HALTED:
                     self.allowance += self.failures
                 self._enter(RolloutState.RUNNING, at, actor)
-            case "abort":
+            case RolloutAborted():
                 self._enter(RolloutState.ABORTED, at, actor)
-            case "release":
-                self._release(NodeRef.parse(record.node))
-            case other:
-                raise ValueError(f"unknown command {other!r}")
+            case NodeReleased():
+                self._release(command.node)
+            case _:
+                raise ValueError(f"command {command.kind!r} does not change a rollout that has started")
 
     def _release(self, node: NodeRef) -> None:
         """The word may be about a run that goes on: that one keeps its slot."""
@@ -239,41 +242,31 @@ class Rollout:
             if not self.active:
                 self.needs_cleanup.add(node)
 
-    def _decision(self, record: JournalRecord, at: datetime) -> None:
-        match record.kind:
-            case "step":
-                self._step(NodeRef.parse(record.node), record.detail, at)
-            case "retry":
-                node = NodeRef.parse(record.node)
-                run = self.runs[node]
-                self.runs[node] = replace(run, attempts=run.attempts + 1, since=at)
-            case "halt":
-                self._enter(RolloutState.HALTED, at, "fleet", record.detail["why"])
-            case "canary":
-                self.change_goal(self._goal(record, canary=True))
-            case "no-canary":
-                self.change_goal(self._goal(record, canary=False))
-            case "re-registered":
-                self.change_goal(self._goal(record, uid=record.detail["uid"]))
-            case "tidied":
-                self.needs_cleanup.discard(NodeRef.parse(record.node))
-            case "timed":
-                pass  # for the plans to come (`core/planning/estimates.py`)
-            case "played":
-                pass  # for people
-            case "finish":
+    def _decision(self, decision: DecisionRecord, at: datetime) -> None:
+        match decision:
+            case StepFinished():
+                self._step(decision, at)
+            case RunRetried():
+                run = self.runs[decision.node]
+                self.runs[decision.node] = replace(run, attempts=run.attempts + 1, since=at)
+            case RolloutHalted():
+                self._enter(RolloutState.HALTED, at, "fleet", decision.why)
+            case CanaryAppointed():
+                self.change_goal(replace(self.runs[decision.node].goal, canary=True))
+            case CanaryDismissed():
+                self.change_goal(replace(self.runs[decision.node].goal, canary=False))
+            case NodeReregistered():
+                self.change_goal(replace(self.runs[decision.node].goal, uid=decision.uid))
+            case NodeCleaned():
+                self.needs_cleanup.discard(decision.node)
+            case RolloutFinished():
                 self._enter(RolloutState.FINISHED, at, "fleet")
                 self.ended_at = at
-            case other:
-                raise ValueError(f"unknown decision {other!r}")
 
     def _enter(self, state: RolloutState, at: datetime, by: str, why: str = "") -> None:
         if self.state is RolloutState.ABORTED or self.ended_at is not None:
             return
         self.state, self.state_at, self.state_by, self.why = state, at, by, why
-
-    def _goal(self, record: JournalRecord, **changes: Any) -> Goal:
-        return replace(self.runs[NodeRef.parse(record.node)].goal, **changes)
 
     def change_goal(self, goal: Goal) -> None:
         """Another node is the canary, or the node has another uid. For `apply`, and for who unfolds a rollout."""
@@ -281,54 +274,40 @@ class Rollout:
         if goal.canary != (goal.node in self.canaries):
             self.canaries = tuple(run.node for run in self.runs.values() if run.goal.canary)
 
-    def _step(self, node: NodeRef, detail: dict[str, Any], at: datetime) -> None:
-        run = self.runs[node]
-        step = next_step(run.step, StepResult(detail["turn"]))
-        if step != detail["to"]:
-            raise ValueError(f"{node}: from {run.step} by {detail['turn']} comes {step}, not {detail['to']}")
+    def _step(self, ended: StepFinished, at: datetime) -> None:
+        run = self.runs[ended.node]
+        step = next_step(run.step, ended.turn)
+        if step != ended.to:
+            raise ValueError(f"{ended.node}: from {run.step} by {ended.turn} comes {step}, not {ended.to}")
         self.counts[run.step] -= 1
         self.counts[step] += 1
         self.open_in[run.goal.pool] -= step in ENDED
-        self.runs[node] = replace(
+        self.runs[ended.node] = replace(
             run,
             step=step,
             since=at,
             begun=at if step is Step.CORDON else run.begun,
             slot=step in HAS_SLOT or (run.slot and step is Step.FAILED),
-            boot_id=detail.get("boot_id", run.boot_id),
-            why=detail.get("why", run.why),
-            daemons=tuple(detail.get("daemons", run.daemons)),
-            proof=detail.get("proof", run.proof),
-            rolled_back=detail.get("rolled_back", run.rolled_back),
-            log=detail.get("log", run.log),
-            identity=tuple(detail.get("identity", run.identity)),
-            failed_units=tuple(detail.get("failed_units", run.failed_units)),
+            boot_id=_given(ended.boot_id, run.boot_id),
+            why=_given(ended.why, run.why),
+            daemons=tuple(_given(ended.daemons, run.daemons)),
+            proof=_given(ended.proof, run.proof),
+            rolled_back=_given(ended.rolled_back, run.rolled_back),
+            log=_given(ended.log, run.log),
+            identity=tuple(_given(ended.identity, run.identity)),
+            failed_units=tuple(_given(ended.failed_units, run.failed_units)),
             evicted=run.evicted if step in (Step.DRAIN, Step.REBOOT) else {},
-            asks=tuple(detail.get("asks", run.asks)) if step in HAS_SLOT else (),
-            cancelled=run.cancelled or detail["turn"] == StepResult.CANCELLED,
-            labels=detail.get("labels", run.labels),
-            etcd=detail.get("etcd", run.etcd),
-            etcd_after=detail.get("etcd_after", run.etcd_after),
+            asks=tuple(_given(ended.asks, run.asks)) if step in HAS_SLOT else (),
+            cancelled=run.cancelled or ended.turn is StepResult.CANCELLED,
+            labels=_given(ended.labels, run.labels),
+            etcd=_given(ended.etcd, run.etcd),
+            etcd_after=_given(ended.etcd_after, run.etcd_after),
         )
 
 
-def intent(action: Action) -> JournalRecord:
-    """The record that is committed before the action is performed."""
-    return JournalRecord(
-        form="intent",
-        kind=action.kind,
-        rollout=action.rollout,
-        node=str(action.node),
-        detail=msgspec.to_builtins(action),
-    )
-
-
-def outcome(action: Action, result: Result, detail: str = "") -> JournalRecord:
-    """The record of what came of it. `Result.UNKNOWN` closes the intent too: the engine looks again."""
-    told = {"id": action.id, "result": str(result)} | ({"detail": detail} if detail else {})
-    return JournalRecord(
-        form="outcome", kind=action.kind, rollout=action.rollout, node=str(action.node), detail=told
-    )
+def _given(value: T | UnsetType, before: T) -> T:
+    """Returns what the record says, or what was known before where it says nothing."""
+    return before if isinstance(value, UnsetType) else value
 
 
 def _failures(pool: Pool, nodes: int) -> int:

@@ -13,8 +13,9 @@ from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.records.held import Held
-from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
+from fleet.core.rollout.codec import Journaled
+from fleet.core.rollout.decisions import DecisionRecord, StepFinished
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import StepResult, next_step
 from fleet.core.state.drain_progress import DrainProgress
@@ -42,7 +43,7 @@ class EngineState:
         self.timers = RequeueTimers()
         self.actions = InFlightActions(self.timers)
         self.drains = DrainProgress()
-        self.log: list[JournalRecord | AnyAction] = []
+        self.log: list[Journaled] = []
         """What this decision has come to so far, in order."""
         self.held: dict[NodeRef, tuple[Held, ...]] = {}
         self.changed: dict[NodeRef, tuple[Held, ...]] = {}
@@ -92,8 +93,10 @@ class EngineState:
         self, rollout: Rollout, run: Run, result: StepResult, now: datetime, **detail: Any
     ) -> Run:
         """Takes the run to its next step, and returns the run as it is then."""
-        detail = {"turn": str(result), "to": str(next_step(run.step, result)), **detail}
-        self.decide(rollout, "step", now, node=run.node, **detail)
+        to = next_step(run.step, result)
+        self.decide(
+            rollout, StepFinished(rollout=rollout.id, node=run.node, turn=result, to=to, **detail), now
+        )
         self.hold(run.node)
         for kind in STEP_ACTIONS:
             key = ActionKey(run.node, kind)
@@ -101,14 +104,10 @@ class EngineState:
             self.actions.fulfilled(key)
         return rollout.runs[run.node]
 
-    def decide(
-        self, rollout: Rollout, kind: str, now: datetime, *, node: NodeRef | None = None, **detail: Any
-    ) -> None:
-        """Applies a decision to the rollout and logs it: about the rollout as a whole, or about one node."""
-        about = str(node) if node is not None else ""
-        record = JournalRecord(form="decision", kind=kind, rollout=rollout.id, node=about, detail=detail)
-        rollout.apply(record, now, "fleet")
-        self.log.append(record)
+    def decide(self, rollout: Rollout, decision: DecisionRecord, now: datetime) -> None:
+        """Applies a decision to the rollout and logs it."""
+        rollout.apply(decision, now, "fleet")
+        self.log.append(decision)
 
     def next_id(self, rollout: Rollout) -> str:
         """Returns the id of the rollout's next action."""

@@ -1,6 +1,6 @@
-"""Gates: whether runs of one group, which begin or wait together, may begin at all now.
+"""Whether runs that begin or wait together may begin at all now, asked once for all of them.
 
-What a gate asks (guards/gates.py, windows) is the same for every run behind it, so it is asked once for all of them.
+What a gate asks (`guards/gates.py`, windows) is the same for every run of a gate group.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from types import MappingProxyType
 from fleet.core.guards import gates
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy import windows
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.state.wait_queue import WaitKey
 
 HeldParams = Mapping[str, str | int]
 Vacancies = Mapping[tuple[str, str], HeldParams]
-"""By rollout and pool: no node can be its next canary."""
+"""By rollout and pool in which no node can be the next canary: the parameters of the message that says so."""
 GateGroup = tuple[str, str, bool]
 """Runs that begin or wait together: rollout, pool, canaries or the rest."""
 
@@ -30,7 +31,7 @@ def group_of(rollout: Rollout, run: Run) -> GateGroup:
 
 
 def gate_key(rollout: Rollout, run: Run) -> WaitKey:
-    """What opens with the run's gate."""
+    """Returns the key that opens with the run's gate."""
     return WaitKey("gate", group_of(rollout, run))
 
 
@@ -39,12 +40,12 @@ class GateCache:
         self._rollouts = rollouts
         self._vacancies = vacancies
         self._groups: dict[str, dict[GateGroup, NodeRef]] = {}
-        """Of each rollout: a node that stands for each group."""
+        """By rollout: a node that stands for each group."""
         self._found: dict[GateGroup, Held | None] = {}
-        """As this decision, or the last one, has found them."""
+        """What closes each gate, as this decision or the last one has found; None: open."""
 
     def add(self, rollout: Rollout) -> None:
-        """Also a rollout that is known and has other canaries now."""
+        """Adds a rollout, or brings one up to date that has other canaries now."""
         before = self._groups.get(rollout.id, {})
         now = {group_of(rollout, run): run.node for run in rollout.runs.values()}
         self._groups[rollout.id] = now
@@ -57,11 +58,11 @@ class GateCache:
 
     @property
     def timed(self) -> bool:
-        """A closed window or a freeze is among what is waited for: time alone will change something."""
+        """Whether a closed window or a freeze is waited for: time alone will change something."""
         return any(held is not None and held.reason in TIMED for held in self._found.values())
 
     def ask(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
-        """What closes the run's gate at this moment."""
+        """Returns what closes the run's gate at this moment, or None."""
         needed = timedelta(seconds=rollout.start.expected_seconds)
         pool, freezes = rollout.pool(run), rollout.policy.freezes
         held = gates.begin(rollout, run)
@@ -70,7 +71,7 @@ class GateCache:
         return held or windows.held(pool, freezes, now, needed)
 
     def _vacant(self, rollout: Rollout, pool: str, held: Held) -> Held | None:
-        """Nothing opens this gate before a person has mended a node that could be the canary."""
+        """Returns that no node can be the canary, so that this gate opens only once an operator has acted; else None."""
         if held.params["open"]:
             return None
         # A pool that needs no canary of its own waits for those of all others.
@@ -81,14 +82,14 @@ class GateCache:
         return None
 
     def of(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
-        """As this decision has found it."""
+        """Returns what closes the run's gate, as this decision has found."""
         group = group_of(rollout, run)
         if group not in self._found:
             self._found[group] = self.ask(rollout, run, now)
         return self._found[group]
 
     def look(self, now: datetime) -> Iterator[WaitKey]:
-        """Asks all of them anew. Answers the keys of those that have opened."""
+        """Asks all gates anew, and yields the keys of those that have opened."""
         for ident, groups in self._groups.items():
             rollout = self._rollouts[ident]
             if rollout.active:
@@ -99,7 +100,7 @@ class GateCache:
                         yield WaitKey("gate", group)
 
     def opens(self, now: datetime) -> datetime | None:
-        """When the first window opens, or freeze ends, that is waited for."""
+        """Returns when the first window opens, or freeze ends, that is waited for; None: nothing of the kind is."""
         moments = []
         for (ident, pool, _), held in self._found.items():
             if held is not None and held.reason in TIMED:

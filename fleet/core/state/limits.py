@@ -1,4 +1,4 @@
-"""How many nodes are out, in each scope that a limit is about: a pool, its part in a zone, a site, a cluster."""
+"""How many nodes are unavailable in each scope that a limit is about: a pool, its part in a zone, a site, a cluster."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import NamedTuple
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Amount, Limits
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 
 NAMED = 3
-"""So many nodes that are out are named."""
+"""So many unavailable nodes are named."""
 
 
 class Scope(NamedTuple):
     reason: Reason
-    """By which a full one is held."""
+    """The reason by which a node is held while the scope is full."""
     pool: str
     """Empty: nodes of all pools."""
     place: str
@@ -30,15 +31,20 @@ class DisruptionLimits:
     def __init__(self) -> None:
         self._scopes: dict[NodeRef, tuple[tuple[Scope, Amount], ...]] = {}
         self._members: dict[Scope, int] = {}
-        self._out: dict[Scope, set[NodeRef]] = {}
-        self._places: dict[tuple[tuple[Scope, Amount], ...], int] = {}
-        self._place_of: dict[NodeRef, int] = {}
+        self._unavailable: dict[Scope, set[NodeRef]] = {}
+        self._group_numbers: dict[tuple[tuple[Scope, Amount], ...], int] = {}
+        self._group_number: dict[NodeRef, int] = {}
 
     def assign(self, ref: NodeRef, limits: Iterable[tuple[Scope, Amount]]) -> list[Scope]:
-        """Says which limits a node counts for, and answers those that it counted for before. Call `mark` after it."""
+        """Notes which limits a node counts for; returns the scopes that it counted for before.
+
+        The node is not unavailable until `set_unavailable` is called.
+        """
         before = self._remove(ref)
         self._scopes[ref] = tuple(limits)
-        self._place_of[ref] = self._places.setdefault(self._scopes[ref], 2 * len(self._places))
+        self._group_number[ref] = self._group_numbers.setdefault(
+            self._scopes[ref], 2 * len(self._group_numbers)
+        )
         for scope, _ in self._scopes[ref]:
             self._members[scope] = self._members.get(scope, 0) + 1
         return before
@@ -47,15 +53,15 @@ class DisruptionLimits:
         before = [scope for scope, _ in self._scopes.pop(ref, ())]
         for scope in before:
             self._members[scope] -= 1
-            self._out.get(scope, set()).discard(ref)
+            self._unavailable.get(scope, set()).discard(ref)
         return before
 
-    def set_unavailable(self, ref: NodeRef, out: bool) -> list[Scope]:
-        """Answers the scopes in which a place has become free."""
+    def set_unavailable(self, ref: NodeRef, unavailable: bool) -> list[Scope]:
+        """Notes whether the node is unavailable; returns the scopes in which a place has become free."""
         freed = []
         for scope, _ in self._scopes.get(ref, ()):
-            members = self._out.setdefault(scope, set())
-            if out:
+            members = self._unavailable.setdefault(scope, set())
+            if unavailable:
                 members.add(ref)
             elif ref in members:
                 members.discard(ref)
@@ -63,39 +69,42 @@ class DisruptionLimits:
         return freed
 
     def unavailable(self, scope: Scope) -> int:
-        return len(self._out.get(scope, ()))
+        return len(self._unavailable.get(scope, ()))
 
     def limit_group(self, ref: NodeRef) -> int:
-        """Nodes with the same number count for the same limits, and none of them or each of them is out already."""
-        out = any(ref in self._out.get(scope, ()) for scope, _ in self._scopes.get(ref, ()))
-        return self._place_of.get(ref, -2) + out
+        """Returns a number: nodes with the same one count for the same limits, and all or none of them are unavailable."""
+        unavailable = any(ref in self._unavailable.get(scope, ()) for scope, _ in self._scopes.get(ref, ()))
+        return self._group_number.get(ref, -2) + unavailable
 
     def held(self, ref: NodeRef) -> tuple[Scope, Held] | None:
-        """The first limit that leaves no place for this node. One that is out already takes no further place."""
+        """Returns the first limit that leaves no place for the node. An unavailable node takes no further place."""
         for scope, amount in self._scopes.get(ref, ()):
-            out = self._out.get(scope, set())
+            unavailable = self._unavailable.get(scope, set())
             limit = amount.of(self._members[scope])
-            if ref not in out and len(out) >= limit:
-                return scope, Held(scope.reason, scope.subject, _facts(out, limit))
+            if ref not in unavailable and len(unavailable) >= limit:
+                return scope, Held(scope.reason, scope.subject, _params(unavailable, limit))
         return None
 
 
-def _facts(out: Collection[NodeRef], limit: int) -> dict[str, str | int]:
-    facts: dict[str, str | int] = {"out": len(out), "limit": limit, "which": _which(out)}
+def _params(unavailable: Collection[NodeRef], limit: int) -> dict[str, str | int]:
+    params: dict[str, str | int] = {"out": len(unavailable), "limit": limit, "which": _which(unavailable)}
     if limit == 0:
-        facts["advice"] = "a limit of 0 lets no node start: raise it in the policy, then make a new plan"
-    return facts
+        params["advice"] = "a limit of 0 lets no node start: raise it in the policy, then make a new plan"
+    return params
 
 
-def _which(out: Collection[NodeRef]) -> str:
-    """Named where they are few enough to be looked at."""
-    return f": {', '.join(sorted(map(str, out)))}" if 0 < len(out) <= NAMED else ""
+def _which(unavailable: Collection[NodeRef]) -> str:
+    """Names the nodes, where they are few enough to be looked at."""
+    return f": {', '.join(sorted(map(str, unavailable)))}" if 0 < len(unavailable) <= NAMED else ""
 
 
 def scopes(
     ref: NodeRef, pool: str, site: str, zone: str, own: Limits, fleet: Limits
 ) -> Iterable[tuple[Scope, Amount]]:
-    """The limits that a node counts for: those of its pool, and those of the whole fleet. Widest first."""
+    """Yields the limits that a node counts for: those of the whole fleet, then those of its pool; the widest scope first.
+
+    `own`: the limits of the pool; `fleet`: those of the whole fleet.
+    """
     for name, limits in (("", fleet), (pool, own)):
         for reason, place, amount in (
             (Reason.POOL_LIMIT, "", limits.max_unavailable),

@@ -1,4 +1,4 @@
-"""Which operators are asked to let go of a node now: of the nodes of one group, one at a time is in work."""
+"""On which nodes operators of pods are asked to let go: of the nodes of one group, one at a time is in work."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from fleet.core.rollout.steps import HAS_SLOT
 class OperatorRequests:
     def __init__(self) -> None:
         self._nodes: dict[tuple[str, str], dict[NodeRef, None]] = {}
-        """By cluster and group."""
+        """By cluster and group: the nodes in work."""
         self._groups: dict[NodeRef, tuple[str, ...]] = {}
 
     def update(self, run: Run) -> tuple[str, ...]:
-        """The run has come into another step. Returns the groups that its node is no longer in work for."""
+        """Notes that the run has come into another step. Returns the groups that its node is no longer in work for."""
         ref = run.node
         before, now = self._groups.get(ref, ()), run.asks if run.step in HAS_SLOT else ()
         left = tuple(group for group in before if group not in now)
@@ -29,5 +29,5 @@ class OperatorRequests:
         return left
 
     def other_node(self, ref: NodeRef, group: str) -> NodeRef | None:
-        """Returns another node of the group that is in work."""
+        """Returns another node of the group that is in work, or None."""
         return next((each for each in self._nodes.get((ref.cluster, group), ()) if each != ref), None)

@@ -18,13 +18,12 @@ class QuorumIndex:
         self.away: set[NodeRef] = set()
         """Nodes that a run has taken out of service and not given back."""
         self.upgraded: dict[str, UpgradedVoters] = {}
-        """Of groups whose voters run different minor versions of etcd: since when the newer ones have been well."""
-
+        """By group whose voters run different minor versions of etcd: since when those with the newer one are healthy."""
         self.awaiting_upgraded: set[NodeRef] = set()
-        """Nodes with a last voter that waits for time alone, until the newer voters have proved themselves."""
+        """Nodes with a last voter that waits for time alone, until the upgraded voters have proved themselves."""
 
     def update_upgraded(self, group: Quorum, now: datetime) -> None:
-        """Notes how the group's newer voters stand by this reading."""
+        """Notes how the group's upgraded voters stand by this reading."""
         found = upgraded_voters(group, self.upgraded.get(group.name), now)
         if found is None:
             self.upgraded.pop(group.name, None)
@@ -49,11 +48,11 @@ class QuorumIndex:
             self.away.discard(ref)
 
     def of(self, ref: NodeRef) -> Iterable[Quorum]:
-        """The groups with a member on the node."""
+        """Returns the groups with a member on the node."""
         return [self._groups[name] for name in self._on.get(ref, ())]
 
     def nodes(self, name: str) -> tuple[NodeRef, ...]:
-        """That carry the group's members."""
+        """Returns the nodes that carry the group's members."""
         group = self._groups.get(name)
         members = group.members if group is not None else ()
         return tuple(dict.fromkeys(member.node for member in members if member.node is not None))

@@ -1,4 +1,4 @@
-"""What budgets are claimed for: by nodes that still wait (demand), and by those between cordon and reboot (reserves)."""
+"""What nodes will take from budgets: those that still wait (demand), and those between cordon and reboot (reservations)."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ class BudgetReservations:
         self._demand: dict[BudgetKey, int] = {}
         self._reserved: dict[NodeRef, dict[str, tuple[BudgetKey, ...]]] = {}
         """By node and the pod's uid: the budgets that its eviction takes from."""
-        self._claimants: dict[BudgetKey, dict[str, NodeRef]] = {}
-        """By the pod's uid: the reserves again, from the budget's side."""
+        self._reserved_by: dict[BudgetKey, dict[str, NodeRef]] = {}
+        """By budget and the pod's uid: the same reservations from the budget's side."""
 
     def count_demand(self, view: ClusterView, pod: Pod, change: int) -> None:
-        """A pod has come to a node that still has to be drained (+1), or left it (-1)."""
+        """Counts a pod that has come to a node which still has to be drained (+1), or has left such a node (-1)."""
         if not pod.stays and view.treatment(pod).do not in NOT_EVICTED:
             for ref in view.refs_of(pod):
                 key = (view.name, ref)
                 self._demand[key] = max(0, self._demand.get(key, 0) + change)
 
     def forget_demand(self, cluster: str) -> None:
-        """It is about to be counted anew."""
+        """Forgets the demand of a cluster, which is about to be counted anew."""
         for key in [key for key in self._demand if key[0] == cluster]:
             del self._demand[key]
 
     def pressure(self, view: ClusterView, node: str) -> float:
-        """The most work left per unit of allowance among the budgets of the node's pods."""
+        """Returns the most evictions left per unit of allowance among the budgets of the node's pods."""
         most = 0.0
         for ref in view.drain_demand(node).budgets:
             work = self._demand.get((view.name, ref), 0)
@@ -41,7 +41,7 @@ class BudgetReservations:
         return most
 
     def reserve(self, view: ClusterView, ref: NodeRef) -> None:
-        """The node is to be drained: what its pods will take from budgets is no longer for others."""
+        """Reserves what the drain of the node will take from budgets, so that no other node takes that."""
         for pod in view.to_drain(ref.name):
             self.reserve_pod(view, ref, pod)
 
@@ -54,14 +54,15 @@ class BudgetReservations:
         if keys:
             self._reserved.setdefault(ref, {})[pod.uid] = keys
         for key in keys:
-            self._claimants.setdefault(key, {})[pod.uid] = ref
+            self._reserved_by.setdefault(key, {})[pod.uid] = ref
 
     def release(self, ref: NodeRef, pod_uid: str) -> tuple[BudgetKey, ...]:
-        """The pod's eviction was granted, or it is gone. Answers the budgets that have more room for others now."""
+        """Drops the reservation of a pod whose eviction was granted, or that is gone. Returns the budgets that have more for
+        others now."""
         reserved = self._reserved.get(ref)
         keys = reserved.pop(pod_uid, ()) if reserved else ()
         for key in keys:
-            self._claimants[key].pop(pod_uid, None)
+            self._reserved_by[key].pop(pod_uid, None)
         return keys
 
     def release_all(self, ref: NodeRef) -> list[BudgetKey]:
@@ -69,8 +70,8 @@ class BudgetReservations:
         return [key for uid in uids for key in self.release(ref, uid)]
 
     def reserved(self, key: BudgetKey) -> int:
-        return len(self._claimants.get(key, ()))
+        return len(self._reserved_by.get(key, ()))
 
     def reserved_by(self, key: BudgetKey) -> list[NodeRef]:
-        """Nodes being drained whose pods wait for the budget."""
-        return list(dict.fromkeys(self._claimants.get(key, {}).values()))
+        """Returns the nodes being drained whose pods have reserved evictions from the budget."""
+        return list(dict.fromkeys(self._reserved_by.get(key, {}).values()))

@@ -8,7 +8,8 @@ from fleet.core.capacity.unplaceable import PodShape
 from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod, PodRef
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.rollout import Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
 from fleet.core.state.engine_state import EngineState

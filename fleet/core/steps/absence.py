@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from fleet.core.guards import nodes
 from fleet.core.objects import identity
 from fleet.core.objects.node import Node
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
+from fleet.core.rollout.decisions import NodeReregistered
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import Step, StepResult
 from fleet.core.state.engine_state import EngineState
@@ -59,7 +61,10 @@ def node_replaced(
     """
     if run.step in REBOOTED and identity.same(run.identity, node):
         why = "the same machine has registered again, as another Node object"
-        state.decide(rollout, "re-registered", now, node=run.node, uid=node.uid, was=run.goal.uid, why=why)
+        decision = NodeReregistered(
+            rollout=rollout.id, node=run.node, uid=node.uid, was=run.goal.uid, why=why
+        )
+        state.decide(rollout, decision, now)
         state.mark_dirty(run.node)
         return None
     held = nodes.held(run.node.name, run.goal.uid, node, None, rollout.id, (), now)

@@ -12,7 +12,8 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec
 from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node, NodeRef
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import AnyAction, Cordon, Uncordon
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import Step, StepResult

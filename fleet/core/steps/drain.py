@@ -8,7 +8,8 @@ from typing import Any
 from fleet.core.guards import capacity, gates, kubelet_skew, third_parties, volumes
 from fleet.core.objects import identity
 from fleet.core.objects.node import Node
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import is_release
 from fleet.core.rollout.steps import StepResult
 from fleet.core.steps import daemonsets, quorum_work

@@ -8,7 +8,8 @@ from fleet.core.guards import budgets
 from fleet.core.objects.pod import Pod
 from fleet.core.policy import evictable
 from fleet.core.policy.treatment import Treatment
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout import returning_pods
 from fleet.core.rollout.action import Evict
 from fleet.core.rollout.rollout import Run

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from fleet.core.guards import nodes
 from fleet.core.objects.machine import Machine
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import CancelRequest, Unmark
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import StepResult

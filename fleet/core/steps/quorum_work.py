@@ -12,7 +12,8 @@ from fleet.core.guards import etcd, quorum
 from fleet.core.guards.upgraded_voters import KIND, UpgradedVoters
 from fleet.core.objects.node import NodeRef
 from fleet.core.quorum.quorum import Quorum, QuorumRule, best_leader, healthy
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import Defragment, MoveLeader, SaveSnapshot
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import Step

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fleet.core.guards import gates, kubelet_skew, third_parties, volumes
 from fleet.core.objects.machine import Units, Work
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import built_for, is_release, told_from
 from fleet.core.rollout.action import Reboot
 from fleet.core.rollout.steps import Step, StepResult

@@ -6,9 +6,11 @@ from datetime import timedelta
 
 from fleet.core.guards import architecture, gates
 from fleet.core.objects.machine import Machine
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import built_for, is_release, told_from
 from fleet.core.rollout.action import Stage
+from fleet.core.rollout.decisions import RunRetried
 from fleet.core.rollout.rollout import Run
 from fleet.core.rollout.steps import StepResult
 from fleet.core.steps.context import StepContext, StepEnd, failed, was_requested
@@ -45,7 +47,8 @@ def stage(context: StepContext) -> StepEnd | None:
         why = answer.message if answer.state == "failed" else _another(machine, context.run)
         if context.run.attempts + 1 >= STAGE_ATTEMPTS:
             return failed(f"staging failed: {why}")
-        context.state.decide(context.rollout, "retry", context.now, node=context.ref, why=why)
+        retried = RunRetried(rollout=context.rollout.id, node=context.ref, why=why)
+        context.state.decide(context.rollout, retried, context.now)
         context.wake_at(context.now + STAGE_BACKOFF)
         return None
     if (

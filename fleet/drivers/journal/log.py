@@ -6,23 +6,28 @@ import logging
 from collections.abc import Iterable
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.records.journal import JournalRecord
+from fleet.core.rollout.action import Action, Result
+from fleet.core.rollout.codec import Journaled
+from fleet.core.rollout.commands import CommandRecord
+from fleet.core.rollout.decisions import RolloutFinished, RolloutHalted, RunRetried, StepFinished
+from fleet.core.rollout.record import ActionEnded, UnknownRecord
 from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.steps import Step
 
 LOG = logging.getLogger("fleet.controller")
 
 
-def log(records: Iterable[JournalRecord], actor: str = "") -> None:
+def log(said: Iterable[Journaled], actor: str = "") -> None:
     """Logs what has just been journaled. `actor`: whose order it is."""
     if not LOG.isEnabledFor(logging.ERROR):
         return
-    for record in records:
-        level, message = line(record)
+    for each in said:
+        level, message = line(each)
         if not LOG.isEnabledFor(level):
             continue
-        node = NodeRef.parse(record.node) if record.node else None
+        node: NodeRef | None = getattr(each, "node", None)
         place = {
-            "rollout": record.rollout,
+            "rollout": each.rollout,
             "cluster": node.cluster if node is not None else "",
             "node": node.name if node is not None else "",
         }
@@ -42,25 +47,26 @@ def reached(cluster: str, why: str) -> None:
         LOG.info("seen, and its lease is held", extra={"cluster": cluster})
 
 
-def line(record: JournalRecord) -> tuple[int, str]:
-    """Level and message. What is done to each pod, and what is only measured, is for debugging."""
-    why = str(record.detail.get("why", ""))
-    match record.form, record.kind:
-        case "decision", "step":
-            step = str(record.detail["to"])
-            level = logging.WARNING if step == "failed" else logging.INFO
-            return level, f"step {step}: {why}" if why else f"step {step}"
-        case "decision", "halt":
-            return logging.ERROR, f"halted: {why}"
-        case "decision", "retry":
-            return logging.WARNING, f"tried again: {why}" if why else "tried again"
-        case "decision", "finish":
+def line(said: Journaled) -> tuple[int, str]:
+    """Returns level and message. What is done to each pod, and what is only measured, is for debugging."""
+    match said:
+        case StepFinished():
+            level = logging.WARNING if said.to is Step.FAILED else logging.INFO
+            return level, f"step {said.to}: {said.why}" if said.why else f"step {said.to}"
+        case RolloutHalted():
+            return logging.ERROR, f"halted: {said.why}"
+        case RunRetried():
+            return logging.WARNING, f"tried again: {said.why}" if said.why else "tried again"
+        case RolloutFinished():
             return logging.INFO, "finished"
-        case "outcome", kind:
-            result, detail = str(record.detail["result"]), str(record.detail.get("detail", ""))
-            level = logging.WARNING if result in ("failed", "unknown") else logging.DEBUG
-            return level, f"{kind}: {result}: {detail}" if detail else f"{kind}: {result}"
-        case "command", kind:
-            reason = str(record.detail.get("reason", ""))
-            return logging.INFO, f"{kind}: {reason}" if reason else kind
-    return logging.DEBUG, f"{record.form} {record.kind}"
+        case ActionEnded():
+            level = logging.WARNING if said.result in (Result.FAILED, Result.UNKNOWN) else logging.DEBUG
+            told = f"{said.action}: {said.result}"
+            return level, f"{told}: {said.detail}" if said.detail else told
+        case CommandRecord():
+            return logging.INFO, f"{said.kind}: {said.reason}" if said.reason else said.kind
+        case UnknownRecord():
+            return logging.DEBUG, f"{said.written_as} {said.name}"
+        case Action():
+            return logging.DEBUG, f"intent {said.kind}"
+    return logging.DEBUG, f"{said.form} {said.kind}"

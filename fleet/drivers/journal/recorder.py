@@ -28,7 +28,8 @@ from fleet.core.rollout.event import (
     Upserted,
 )
 from fleet.core.third_parties.maintenance import Maintenance
-from fleet.drivers.ports import Clock, ClusterRegistry, Inventory
+from fleet.drivers.ports import ClusterRegistry, Inventory
+from fleet.system.clock import Clock
 
 SOURCE = "watch"
 

@@ -29,7 +29,7 @@ from fleet.hosts.inventory.inventory import (
     doubled,
 )
 from fleet.machines.host import shown
-from fleet.machines.ssh.keywords import LEFT_ALONE
+from fleet.machines.ssh.configuration.keywords import LEFT_ALONE
 
 T = TypeVar("T")
 

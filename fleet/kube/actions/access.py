@@ -1,4 +1,4 @@
-"""What fleet may not do in a cluster, asked of the cluster itself."""
+"""Finds out which permissions fleet lacks in a cluster, by asking the cluster itself."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _REVIEW = msgspec.json.Decoder(Review)
 async def missing(
     transport: Transport, permissions: tuple[Permission, ...] = PERMISSIONS
 ) -> tuple[Permission, ...]:
-    """The permissions that are not granted, each with the verbs alone that are not; those of another project only where
-    the cluster serves its group. Raises FleetError.
+    """Returns the permissions that are not granted, each with only the verbs that are not. Permissions on another
+    project's objects count only where the cluster serves their API group. Raises FleetError.
 
-    Every user may ask this of himself (ClusterRole system:basic-user).
+    Every user may ask this about themselves (ClusterRole system:basic-user).
     """
     slots = asyncio.Semaphore(AT_ONCE)
 
@@ -54,7 +54,8 @@ async def missing(
 
 
 async def _served(transport: Transport, group: str) -> bool:
-    """Everybody who is logged in may ask this (ClusterRole system:discovery); who may not is told the worse answer."""
+    """Returns whether the cluster serves an API group. Every user who is logged in may ask this (ClusterRole
+    system:discovery); True for a user who may not, so that the permission is reported."""
     try:
         await transport.call(ApiRequest(verb="get", path=f"/apis/{group}"))
     except NotFoundError:

@@ -1,7 +1,8 @@
-"""Performs each action: checks what it presumes, sends one request that the server refuses if that is no longer so.
+"""Performs each action on the API server: checks what the action presumes, and sends one request that the server refuses
+if that is no longer so.
 
-A patch carries the resourceVersion that it was made for. Where somebody was faster, the object is read again and the
-presumption checked anew, a few times.
+A patch carries the resourceVersion that it was made for. Where another writer came first, the object is read again and
+what is presumed is checked again, a few times (`retry_on_conflict`).
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ from fleet.core.rollout.action import (
 )
 from fleet.kube.client.retry import retry_on_conflict
 from fleet.kube.client.transport import WORKS_FOR, ApiResponse, Transport
+from fleet.kube.kinds.api_resources import MACHINES, NODES, PODS
+from fleet.kube.kinds.machine import MachineWire
 from fleet.kube.objects import marks
 from fleet.kube.objects.api_resource import ApiResource
-from fleet.kube.objects.api_resources import MACHINES, NODES, PODS
 from fleet.kube.objects.errors import (
     ApiRequest,
     ConflictError,
@@ -46,7 +48,7 @@ from fleet.kube.objects.errors import (
     status_of,
 )
 from fleet.kube.objects.marks import CordonedByOther, MarkedNode, MergePatch
-from fleet.kube.objects.wire import MachineWire, ObjectWire
+from fleet.kube.objects.wire import ObjectWire
 from fleet.kube.watch import listing
 
 AT_ONCE = 64
@@ -76,6 +78,8 @@ class _Refusal(Exception):
 
 
 class ActionExecutor:
+    """Performs actions on one cluster, a bounded number at a time."""
+
     def __init__(self, transport: Transport, at_once: int = AT_ONCE, seconds: float = SECONDS) -> None:
         self._transport = transport
         self._seconds = seconds
@@ -144,8 +148,8 @@ class ActionExecutor:
         return result, words
 
     async def _evict(self, action: Evict) -> Outcome:
-        """Looks the pod up first: the server charges the budget before it compares the uid, so an eviction of a pod
-        that has been replaced would keep the others of its budget from going for two minutes."""
+        """Evicts one pod, after looking it up: the server charges the budget before it compares the uid, so an
+        eviction of a pod that has been replaced would keep the others of its budget from going for two minutes."""
         found = decoded(_META, await self._transport.call(_of_pod(action)))
         if found.metadata.uid != action.pod_uid:
             return Outcome(action, Result.GONE, f"another pod now stands under the name {action.pod}")
@@ -239,7 +243,7 @@ class ActionExecutor:
         return await retry_on_conflict(attempt)
 
     async def _node(self, action: Action) -> MarkedNode:
-        """The Node that is meant; ends the action where another machine stands under its name."""
+        """Reads the Node that the action is about. Ends the action where another machine has taken the name."""
         body = await self._transport.call(_call(NODES, "get", action.node.name))
         node = decoded(_NODE, body)
         if node.metadata.uid != action.uid:
@@ -247,7 +251,8 @@ class ActionExecutor:
         return node
 
     async def _undrained(self, action: Reboot) -> str:
-        """A pod that would go down with the node; empty: there is none. What the watch of pods tells may be late."""
+        """Returns a pod that would go down with the node; empty: there is none. The watch of pods may be late,
+        so this asks the API server."""
         node = action.node.name
         found = await listing.read(self._transport, PODS, f"spec.nodeName={node}")
         pods = [thing for thing in found.things if isinstance(thing, Pod) and thing.node == node]
@@ -265,7 +270,7 @@ class ActionExecutor:
         await self._transport.call(_call(MACHINES, "patch", name, {"metadata": meta, "spec": spec}))
 
     async def _create_machine(self, action: Stage | Reboot, spec: MergePatch) -> None:
-        """It goes when its Node goes."""
+        """Creates the Machine with the Node as its owner: it is deleted with the Node."""
         name = action.node.name
         owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": action.uid}
         body = {
@@ -282,7 +287,7 @@ class ActionExecutor:
 
 
 def _request(ask: Ask, token: str, release: Release) -> MergePatch:
-    """`spec` of a Machine, for a merge patch: null takes away what an earlier request said."""
+    """Returns `spec` of a Machine for a merge patch: null removes what an earlier request left there."""
     told = {
         "version": release.version,
         "digest": release.digest or None,

@@ -1,7 +1,7 @@
 """The Lease that says which controller works on a cluster.
 
-Clocks of two controllers differ, so `renewTime` is compared with nothing: a lease has expired when it has not been
-seen to change for its duration, by the clock of who wants it. `leaseTransitions` is the epoch.
+Clocks of two controllers differ, so `renewTime` is compared with nothing: a lease has expired when it has not been seen
+to change for its duration, by the clock of the controller that wants it. `leaseTransitions` is the epoch.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import msgspec
 
 from fleet.core.records.errors import FleetError
 from fleet.core.records.leadership import Leadership
-from fleet.kube.client.clock import Clock
 from fleet.kube.client.retry import retry_on_conflict
 from fleet.kube.client.transport import Transport
 from fleet.kube.objects.errors import ApiRequest, ConflictError, NotFoundError, decoded
 from fleet.kube.objects.permissions import LEASE_NAME, LEASE_NAMESPACE
 from fleet.kube.objects.wire import ApiStruct
+from fleet.system.clock import Clock
 
 GROUP = "coordination.k8s.io"
 SECONDS = 10.0
@@ -66,6 +66,8 @@ _LEASE = msgspec.json.Decoder(LeaseWire)
 
 
 class LeaseClient:
+    """Takes, renews and gives back the Lease of one cluster."""
+
     def __init__(self, transport: Transport, clock: Clock, cluster: str) -> None:
         self._transport = transport
         self._clock = clock
@@ -78,7 +80,8 @@ class LeaseClient:
     async def attempt(
         self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
     ) -> Leadership:
-        """Takes or renews it for so long, if it may, and notes the place in it. Raises FleetError."""
+        """Takes or renews the lease for so many seconds, if this controller may, and notes `place` in it. Raises
+        FleetError."""
 
         async def attempt() -> Leadership:
             found = await self._read()
@@ -92,7 +95,7 @@ class LeaseClient:
             raise ConflictError(f"the lease of cluster {self._cluster} is fought over") from None
 
     async def resign(self, identity: str) -> None:
-        """Gives it back, if it is held by `identity`. Raises FleetError."""
+        """Gives the lease back if `identity` holds it. Raises FleetError."""
         found = await self._read()
         if found is None or found.holder != identity:
             return
@@ -104,7 +107,7 @@ class LeaseClient:
             return
 
     async def place(self) -> str:
-        """What was noted last. Raises FleetError."""
+        """Returns the place in the journal that was noted last. Raises FleetError."""
         found = await self._read()
         return "" if found is None else found.place
 
@@ -168,5 +171,5 @@ def _decoded(body: bytes) -> LeaseWire:
 
 
 def _micro_time(now: datetime) -> str:
-    """metav1.MicroTime."""
+    """Returns the moment as metav1.MicroTime."""
     return now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -12,14 +12,14 @@ from msgspec.structs import replace
 from fleet.core.objects.machine import GROUP, VERSION, LogTold, Machine, Units, Work
 from fleet.core.records.errors import FleetError, UnreachableError
 from fleet.core.releases.release import Release
-from fleet.kube.client.clock import Clock
 from fleet.kube.client.retry import Backoff, Jitter, random_jitter
 from fleet.kube.client.transport import Transport
-from fleet.kube.objects import decode, errors
+from fleet.kube.kinds.machine import MachineWire, log_ask, log_told, machine_of
+from fleet.kube.objects import errors
 from fleet.kube.objects.api_resource import ApiResource
 from fleet.kube.objects.errors import ApiRequest, ConflictError, NotFoundError
-from fleet.kube.objects.wire import MachineWire
 from fleet.kube.watch.reflector import Reflector
+from fleet.system.clock import Clock
 
 LOG = logging.getLogger(__name__)
 PATH = f"/apis/{GROUP}/{VERSION}/machines"
@@ -39,8 +39,7 @@ def decoded(body: bytes) -> Machine:
 
 
 def _converted(found: MachineWire) -> Machine:
-    log_ask, log_told = decode.log_ask(found), decode.log_told(found)
-    return replace(decode.machine(found), log_ask=log_ask, log_told=log_told)
+    return replace(machine_of(found), log_ask=log_ask(found), log_told=log_told(found))
 
 
 _MACHINES = ApiResource("Machine", GROUP, VERSION, _RESOURCE, MachineWire, _converted)
@@ -105,10 +104,12 @@ class MachineInformer:
             LOG.warning("%s: %s", _RESOURCE, self._reflector.absent)
 
     def client(self, name: str) -> MachineClient:
+        """Returns the access to the Machine of this name."""
         return MachineClient(self._transport, self._clock, name, self)
 
     async def follow(self, name: str) -> AsyncIterator[Machine | None]:
-        """Its state, then its changes; None while there is none. One follower a name; states may be skipped."""
+        """Yields the state of one Machine, then its changes; None while there is none. States may be skipped.
+        One follower a name."""
         changed = self._changed[name] = asyncio.Event()
         changed.set()
         try:
@@ -150,7 +151,7 @@ class MachineClient:
             return None
 
     async def _made(self) -> Machine:
-        """As `read`, however long it takes."""
+        """Reads or makes the Machine, however long it takes."""
         while True:
             try:
                 return await self.read()
@@ -173,7 +174,7 @@ class MachineClient:
 
 
 def status(machine: Machine) -> dict[str, object]:
-    """For a merge patch: what is absent is null, and thereby removed."""
+    """Returns `status` for a merge patch: what is absent is null, and so is removed."""
     return {
         "os": machine.os,
         "bootID": machine.boot_id,

@@ -9,14 +9,13 @@ import msgspec
 
 from fleet.core.objects.machine import GROUP, LogAsk, LogTold
 from fleet.core.records.errors import FleetError, UnreachableError
-from fleet.kube.client.clock import Clock
 from fleet.kube.client.retry import retry_on_conflict
 from fleet.kube.client.transport import Transport
-from fleet.kube.objects import decode
-from fleet.kube.objects.api_resources import MACHINES
+from fleet.kube.kinds.api_resources import MACHINES
+from fleet.kube.kinds.machine import MachineWire, log_ask, log_told
 from fleet.kube.objects.errors import ApiRequest, NotFoundError, decoded
 from fleet.kube.objects.permissions import LEASE_NAMESPACE
-from fleet.kube.objects.wire import MachineWire
+from fleet.system.clock import Clock
 
 _INSTALL = "fleet cluster install brings this cluster's agents up to date"
 _POD = f"kubectl -n {LEASE_NAMESPACE} get pods -o wide shows whether it runs; {_INSTALL}, which an older one needs"
@@ -26,18 +25,18 @@ _WIRE = msgspec.json.Decoder(MachineWire)
 
 
 async def machine_log(transport: Transport, clock: Clock, name: str, ask: LogAsk, seconds: float) -> str:
-    """The log that the agent of this machine tells. Nothing is left in the Machine, unless this process is killed:
-    then until the next who asks.
+    """Returns the log that the agent of this machine sends. Nothing is left in the Machine, unless this process is
+    killed: then the question stays until somebody asks the next one.
 
-    Raises UnreachableError where the agent has not answered after `seconds`, FleetError with what it answers if it
-    has no log, where there is no agent, or somebody else asks for another log meanwhile.
+    Raises UnreachableError where the agent has not answered after `seconds`; FleetError with what it answers if it
+    has no log, where there is no agent, or where somebody else asks for another log meanwhile.
     """
     wish = {"token": ask.token, "unit": ask.unit or None, "lines": ask.lines}
     try:
         asked = _decoded(await transport.call(_call("patch", name, {"spec": {"log": wish}})))
     except NotFoundError:
         raise FleetError(f"there is no Machine {name}: no agent has ever told of it", _POD) from None
-    if decode.log_ask(asked) != ask:
+    if log_ask(asked) != ask:
         raise FleetError(
             "Machines of this cluster have no place for the question: they are an older fleet's", _INSTALL
         )
@@ -56,20 +55,20 @@ async def machine_log(transport: Transport, clock: Clock, name: str, ask: LogAsk
 async def _answer(transport: Transport, clock: Clock, name: str, ask: LogAsk) -> LogTold:
     while True:
         found = _decoded(await transport.call(_call("get", name)))
-        told = decode.log_told(found)
+        told = log_told(found)
         if told is not None and told.token == ask.token:
             return told
-        if decode.log_ask(found) != ask:
+        if log_ask(found) != ask:
             raise FleetError(f"somebody else asks {name} for a log at this moment", "ask again")
         await clock.sleep(LOOK)
 
 
 async def _take_back(transport: Transport, name: str, token: str) -> None:
-    """Where it is still this question: the agent then takes its answer back too."""
+    """Removes the question, unless somebody has asked another one by now. The agent then removes its answer."""
 
     async def attempt() -> None:
         found = _decoded(await transport.call(_call("get", name)))
-        asked = decode.log_ask(found)
+        asked = log_ask(found)
         if asked is None or asked.token != token:
             return
         metadata = {"uid": found.metadata.uid, "resourceVersion": found.metadata.resource_version}

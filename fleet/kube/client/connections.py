@@ -44,12 +44,13 @@ def _connector(wiring: ConnectionOptions) -> aiohttp.TCPConnector:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """CPython 3.11 writes a traceback where TLS within a proxy's TLS is refused; whoever has asked gets that error too."""
+    """Returns whether the event loop should log this. CPython 3.11 writes a traceback where TLS within a proxy's TLS
+    is refused; the caller gets that error anyway."""
     return not record.getMessage().startswith("Fatal error on SSL protocol")
 
 
 async def _refuse_redirect(_: object, __: object, asked: aiohttp.TraceRequestRedirectParams) -> None:
-    """A WebSocket is begun by a request that aiohttp itself lets be sent elsewhere."""
+    """Refuses a redirect: aiohttp itself would let the request that begins a WebSocket be sent elsewhere."""
     answer = asked.response
     answer.close()
     raise aiohttp.WSServerHandshakeError(
@@ -78,14 +79,15 @@ class Connections:
     async def request(
         self, method: str, url: str, headers: Headers, body: object, limits: aiohttp.ClientTimeout
     ) -> aiohttp.ClientResponse:
-        """The head of an answer; its body is the caller's to read and to release. `body`: JSON; None: nothing is sent."""
+        """Sends a request and returns the head of the answer; the caller reads and releases its body. `body`:
+        sent as JSON; None: nothing is sent."""
         data = None if body is None else msgspec.json.encode(body)
         return await self._pool.request(
             method, url, headers=headers, data=data, timeout=limits, allow_redirects=False, **self._way
         )
 
     def socket(self, url: str, headers: Headers, protocol: str, most: int) -> Any:
-        """A context of a WebSocket, whose messages have `most` bytes."""
+        """Returns a context manager of a WebSocket, whose messages have at most `most` bytes."""
         return self._pool.ws_connect(
             url, headers=headers, protocols=(protocol,), max_msg_size=most, **self._way
         )

@@ -47,7 +47,8 @@ async def load(source: CredentialSource, now: datetime) -> Session:
 
 
 def of_pod(environ: Mapping[str, str], account: Path) -> Session:
-    """The service account whose folder is `account`. Needs an event loop. Raises UsageError where there is none."""
+    """Returns the service account whose folder is `account`. Needs an event loop. Raises UsageError where there is
+    none."""
     try:
         host, port = environ[HOST], environ[PORT]
         token = (account / "token").read_text().strip()

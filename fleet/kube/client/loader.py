@@ -80,14 +80,16 @@ async def load(files: Sequence[Path], context: str, now: datetime) -> Session:
 
 
 def _host(server: str) -> str:
-    """Without the query, and a user and password, which are sent as a header; its path as Go's path.Join cleans it."""
+    """Returns the server's address without its query, and without user and password, which are sent as a header. The
+    path is cleaned as Go's path.Join does."""
     parts = urlsplit(server)
     path = posixpath.normpath("/" + unquote(parts.path).lstrip("/"))
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{quote(path)}".rstrip("/")
 
 
 async def _proof(chosen: SelectedContext, authority: bytes, now: datetime) -> Proof:
-    """What is in the server's address goes before all else, as in Go's http.Client, but it does not stand for a user."""
+    """Returns what authenticates. Credentials in the server's address go before all else, as in Go's http.Client,
+    but do not count as a user."""
     proof = await _of_user(chosen, authority, now) if chosen.secure else Proof()
     parts = urlsplit(chosen.cluster.server)
     if parts.username or parts.password:
@@ -98,7 +100,7 @@ async def _proof(chosen: SelectedContext, authority: bytes, now: datetime) -> Pr
 
 
 async def _of_user(chosen: SelectedContext, authority: bytes, now: datetime) -> Proof:
-    """A token, a username, an id-token or a plugin's token, in this order, and a certificate beside."""
+    """Returns a token, a username, an id-token or a plugin's token, in this order, and a certificate beside it."""
     user = chosen.user
     own = _with_certificate(user, authority_file=chosen.cluster.certificate_authority)
     if user.token or user.token_file:
@@ -134,7 +136,7 @@ def _with_certificate(user: KubeconfigUser, authority_file: str) -> Proof:
 
 
 def _token(user: KubeconfigUser) -> str:
-    """The file's, which may be rotated; the one given beside it where the file cannot be read."""
+    """Returns the token of the file, which may be rotated; the token given beside it where the file cannot be read."""
     if not user.token_file:
         return user.token
     found, wrong = "", f"tokenFile {user.token_file} is empty"
@@ -159,7 +161,7 @@ def _stale_after(expires: datetime, now: datetime) -> float:
 
 
 def _told(cluster: KubeconfigCluster, authority: bytes) -> Mapping[str, Any]:
-    """`spec.cluster` of what a plugin is told."""
+    """Returns `spec.cluster` of what a credential plugin is given."""
     extensions = {each.name: each.extension for each in cluster.extensions}
     told = {
         "tls-server-name": cluster.tls_server_name,
@@ -188,7 +190,7 @@ def _headers(chosen: SelectedContext) -> tuple[tuple[str, str], ...]:
 
 
 def _escaped(key: str) -> str:
-    """What may not be in the name of a header is percent-encoded: https://www.rfc-editor.org/rfc/rfc9110#name-tokens."""
+    """Percent-encodes what may not be in the name of a header: https://www.rfc-editor.org/rfc/rfc9110#name-tokens."""
     return "".join(chr(each) if chr(each) in _HEADER_NAME else f"%{each:02X}" for each in key.encode())
 
 
@@ -211,8 +213,8 @@ def _content(name: str) -> bytes:
 
 
 def _tls(cluster: KubeconfigCluster, authority: bytes, proof: Proof) -> ssl.SSLContext:
-    """Verifies as Go does: any certificate of the authority's file may be where a chain ends, and only alternative names
-    count. Raises UsageError for certificates that cannot be used."""
+    """Returns a TLS context that verifies as Go does: a chain may end at any certificate of the authority's file,
+    and only alternative names count. Raises UsageError for certificates that cannot be used."""
     given = bool(cluster.certificate_authority or cluster.certificate_authority_data)
     # What stands between the certificates may be no ASCII.
     trusted = "\n".join(_CERTIFICATE.findall(authority.decode("latin-1")))

@@ -51,7 +51,8 @@ class _Credential(Struct, frozen=True, rename="camel"):
 
 
 async def run(plugin: ExecPlugin, cluster: Mapping[str, Any] | None) -> Given:
-    """`cluster`: spec.cluster of what the plugin is told; None: nothing. Raises AuthenticationError."""
+    """Runs a credential plugin. `cluster`: `spec.cluster` of what the plugin is given; None: nothing. Raises
+    AuthenticationError."""
     spec = {"interactive": False} if cluster is None else {"cluster": cluster, "interactive": False}
     told = {"kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": spec}
     environ = for_others(os.environ) | {each.name: each.value for each in plugin.env}
@@ -66,7 +67,7 @@ async def run(plugin: ExecPlugin, cluster: Mapping[str, Any] | None) -> Given:
 
 
 async def _output(name: str, plugin: ExecPlugin, environ: Mapping[str, str]) -> FinishedProgram:
-    """The beginning of what it prints. Nothing that it has started is left when it has ended."""
+    """Returns the beginning of what the plugin prints. No process that it has started is left when it has ended."""
     command = shutil.which(str(Path(plugin.command)))
     if command is None or not Path(command).is_absolute():
         hint = one_line(plugin.install_hint) or "install it, or correct exec.command of the user"
@@ -109,5 +110,5 @@ def _without_nulls(found: Any) -> Any:
 
 
 def without_secrets(words: str) -> str:
-    """Long runs of letters and digits may be tokens or keys."""
+    """Returns the text without long runs of letters and digits, which may be tokens or keys."""
     return _LONG.sub("…", words)[:400]

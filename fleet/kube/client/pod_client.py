@@ -1,7 +1,7 @@
 """Asks what runs in a pod, through the API server: no network path to the pod is needed.
 
-Both ways need rights that fleet's ClusterRole leaves out, for they reach far: `get pods/proxy`, and `get` and `create`
-`pods/exec`. A Role in the pods' namespace gives them (docs/quorum.md).
+Both ways need rights that fleet's ClusterRole leaves out, because they reach far: `get pods/proxy`, and `get` and
+`create` `pods/exec`. A Role in the pods' namespace gives them (docs/quorum.md).
 """
 
 from __future__ import annotations
@@ -37,12 +37,14 @@ _ENDED = msgspec.json.Decoder(CommandStatus)
 
 
 class PodClient:
+    """Sends HTTP requests and commands to pods of one cluster, each bounded in time and size."""
+
     def __init__(self, transport: Transport, seconds: float = SECONDS) -> None:
         self._transport = transport
         self._seconds = seconds
 
     async def ask(self, pod: PodRef, how: HttpProbe | ExecProbe) -> bytes:
-        """The body of a good answer, or the output of a command that ended well. Raises FleetError."""
+        """Returns the body of a good answer, or the output of a command that ended well. Raises FleetError."""
         match how:
             case HttpProbe():
                 return await self._get(pod, how)

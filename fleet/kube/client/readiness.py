@@ -18,7 +18,7 @@ class Readiness:
         self._seconds = seconds
 
     async def etcd(self) -> str:
-        """Why it cannot, or that nobody knows; empty: it can. Raises nothing."""
+        """Returns why the API server cannot count on its etcd, or that nobody knows; empty: it can. Raises nothing."""
         call = ApiRequest(verb="get", path=PATH, resource="readyz", seconds=self._seconds)
         try:
             answer = await self._transport.request(call, retry_on_429=False)

@@ -36,14 +36,16 @@ class Session(Struct, frozen=True):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What a server or a proxy must not have us say: the token, or the words of a basic authorization."""
+        """Returns what a server or a proxy must not make fleet print: the token, or the user and password of a
+        basic authorization."""
         kind, _, value = self.authorization.partition(" ")
         if kind != "Basic":
             return (value,)
         return (value, b64decode(value).decode(errors="replace").partition(":")[2])
 
     def masked(self, words: bytes) -> bytes:
-        """A refusal without these, which a server or a proxy may say back: as they are, or in JSON's escapes."""
+        """Returns a refusal without the secrets, which a server or a proxy may send back: as they are, or in
+        JSON's escapes."""
         words = words[:REFUSAL_MOST]
         if b"\\" in words:
             with suppress(UnreadableError):
@@ -57,12 +59,12 @@ class Session(Struct, frozen=True):
 
 
 def identity(*told: object) -> str:
-    """A digest of all that a connection depends on."""
+    """Returns a digest of all that a connection depends on."""
     return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
 def shown(host: str) -> str:
-    """A server's address as it may be told to people: without a password that somebody wrote into it."""
+    """Returns a server's address as it may be shown to people: without a password that somebody wrote into it."""
     parts = urlsplit(host)
     name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return f"{parts.scheme}://{name}{f':{parts.port}' if parts.port else ''}{parts.path}"

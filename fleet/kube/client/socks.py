@@ -88,7 +88,7 @@ async def _connected(proxy: SplitResult, host: str, port: int) -> socket.socket:
 
 
 async def _opened(proxy: SplitResult) -> socket.socket:
-    """Through the first of the proxy's addresses that answers."""
+    """Opens a connection to the first of the proxy's addresses that answers."""
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(proxy.hostname, proxy.port or PORT, type=socket.SOCK_STREAM)

@@ -17,10 +17,10 @@ from msgspec.structs import replace
 from fleet.core.records.errors import FleetError, UnreachableError, UsageError
 from fleet.core.records.requests import RequestKind
 from fleet.kube.client import credentials
-from fleet.kube.client.clock import Clock
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.session import Session, shown
 from fleet.kube.objects.errors import ApiRequest, error_of, status_of, unreachable
+from fleet.system.clock import Clock
 
 LINE_LIMIT = 16 * 2**20
 """etcd keeps no object above 1.5 MiB; some clusters raise that."""
@@ -63,7 +63,8 @@ class ApiResponse(Struct, frozen=True):
 
 
 class Transport:
-    """Close it. Credentials are loaded with the first request, and again when they are old or refused."""
+    """Sends requests to one API server. Close it. Credentials are loaded with the first request, and again when they
+    are old or refused."""
 
     def __init__(self, source: CredentialSource, clock: Clock) -> None:
         self.requests: Counter[RequestKind] = Counter()
@@ -79,7 +80,7 @@ class Transport:
 
     @property
     def host(self) -> str:
-        """The server's address, once a request was made."""
+        """Returns the server's address, once a request was made."""
         return shown(self._session.host) if self._session is not None else "the API server"
 
     async def open(self) -> None:
@@ -88,11 +89,11 @@ class Transport:
         await self._fresh(None)
 
     async def request(self, call: ApiRequest, *, retry_on_429: bool = True) -> ApiResponse:
-        """Any answer, whatever its status; in a bad one our token is masked. Raises UnreachableError where there is none
-        in time.
+        """Sends a request and returns any answer, whatever its status; in a bad one fleet's token is masked.
+        Raises UnreachableError where there is no answer in time.
 
-        Where the server is overloaded (429) its Retry-After is waited for and the request sent again, unless that
-        is not wanted.
+        With `retry_on_429` an overloaded server (429) is given the time of its Retry-After, and the request is
+        sent again.
         """
         try:
             async with asyncio.timeout(call.seconds):
@@ -101,7 +102,7 @@ class Transport:
             raise unreachable(self.host, error, call.seconds) from None
 
     async def call(self, call: ApiRequest) -> bytes:
-        """The body of a good answer. Raises the FleetError that any other means."""
+        """Returns the body of a good answer. Raises the FleetError that any other answer means."""
         answer = await self.request(call)
         if not answer.good:
             raise error_of(self.host, call, answer.status, answer.body)
@@ -109,7 +110,8 @@ class Transport:
 
     @asynccontextmanager
     async def stream(self, call: ApiRequest) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The lines of a watch, once the server has accepted it; an overloaded one is given its time, as `request` does.
+        """Yields the lines of a watch, once the server has accepted the request; an overloaded server is given
+        its time, as `request` does.
 
         Raises as `call` does, also between lines.
         """
@@ -124,7 +126,7 @@ class Transport:
             response.close()
 
     async def frames(self, call: ApiRequest, protocol: str) -> AsyncIterator[bytes]:
-        """What a WebSocket says until the server closes it. Raises as `call` does, also in between."""
+        """Yields what a WebSocket sends until the server closes it. Raises as `call` does, also in between."""
         try:
             async with asyncio.timeout(call.seconds):
                 session = await self._fresh(None)
@@ -163,7 +165,7 @@ class Transport:
             await self._give_time(answer.retry_after)
 
     async def _accepted(self, call: ApiRequest) -> aiohttp.ClientResponse:
-        """The answer to a watch, its lines not read yet."""
+        """Returns the answer to a watch, before its lines are read."""
         limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
         tries = OVERLOADED_TRIES
         while True:
@@ -183,7 +185,7 @@ class Transport:
         await self.clock.sleep(min(1.0 if retry_after is None else retry_after, OVERLOADED_SECONDS))
 
     async def _opened(self, call: ApiRequest, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
-        """With fresh credentials where the ones at hand are refused, once."""
+        """Sends the request, and once more with fresh credentials where the loaded ones are refused."""
         session = await self._fresh(None)
         response = await self._send(session, call, limits)
         if response.status == 401:
@@ -209,7 +211,7 @@ class Transport:
             raise unreachable(self.host, error, call.seconds) from None
 
     async def _fresh(self, refused: Session | None) -> Session:
-        """Credentials that are neither old nor the refused ones."""
+        """Returns credentials that are neither old nor `refused`."""
         async with self._loading:
             loop = asyncio.get_running_loop()
             old = self._session
@@ -241,7 +243,7 @@ class Transport:
             return loaded
 
     def masked(self, words: bytes) -> bytes:
-        """Without our token."""
+        """Returns the text without fleet's token."""
         return words if self._session is None else self._session.masked(words)
 
     async def _read(self, response: aiohttp.ClientResponse, call: ApiRequest) -> bytes:
@@ -285,7 +287,7 @@ def _media(call: ApiRequest) -> str:
 
 
 def _retry_after(response: aiohttp.ClientResponse, body: bytes) -> float | None:
-    """From the header (whole seconds), else from the Status."""
+    """Reads the seconds from the header (whole seconds), or else from the Status."""
     header = response.headers.get("Retry-After", "")
     if header.isascii() and header.isdigit():
         return min(float(header), RETRY_AFTER_MOST)

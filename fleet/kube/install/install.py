@@ -160,7 +160,7 @@ async def _unmark_one(transport: Transport, node: JsonObject) -> bool:
 
 
 def without_marks(node: Mapping[str, Any]) -> JsonObject | None:
-    """The merge patch that takes fleet's marks off a Node object; None where it has none.
+    """Returns the merge patch that takes fleet's marks off a Node object; None where it has none.
 
     A cordon stays unless fleet's annotation says that it is fleet's own.
     """
@@ -256,7 +256,7 @@ def _ours(found: JsonObject) -> bool:
 
 
 def _content(found: JsonObject) -> JsonObject:
-    """What somebody wanted of the object, without what the server and its controllers say of it."""
+    """Returns what a writer wanted of the object, without what the server and its controllers say of it."""
     told = ("managedFields", "resourceVersion", "generation")
     metadata = {key: value for key, value in found["metadata"].items() if key not in told}
     return {**found, "metadata": metadata, "status": None}

@@ -52,7 +52,7 @@ class Manifest(Struct, frozen=True):
 
     @property
     def path(self) -> str:
-        """Of the object in the API server."""
+        """Returns the path of the object in the API server."""
         return f"{self.collection}/{self.name}"
 
     def __str__(self) -> str:
@@ -60,10 +60,10 @@ class Manifest(Struct, frozen=True):
 
 
 def manifests(image: str | None, remote: bool = False) -> tuple[Manifest, ...]:
-    """Everything, in order. `image` is that of the agent; None leaves its DaemonSet out. `remote`: the controller
-    works on machines itself.
+    """Returns every object to install, in order. `image`: the agent's; None leaves its DaemonSet out. `remote`: the
+    controller works on machines itself.
 
-    Raises UsageError for an empty image, and one whose digest is none.
+    Raises UsageError for an empty image, and for one whose digest is not a digest.
     """
     if image == "":
         raise UsageError("the agent's image is empty", "name one, or install without agents")
@@ -74,17 +74,18 @@ def manifests(image: str | None, remote: bool = False) -> tuple[Manifest, ...]:
 
 
 def by_digest(image: str) -> bool:
-    """Whether an image is named by what is in it. A tag may be another image tomorrow."""
+    """Returns whether an image is named by its digest. A tag may be another image tomorrow."""
     return _DIGEST.fullmatch(image) is not None
 
 
 def as_yaml(objects: Sequence[Manifest]) -> str:
-    """As `kubectl apply -f` reads them."""
+    """Returns the objects as `kubectl apply -f` reads them."""
     return yaml.safe_dump_all([each.body for each in objects], sort_keys=False, explicit_start=True)
 
 
 def rules(permissions: Sequence[Permission], namespace: str) -> list[dict[str, Any]]:
-    """RBAC rules, one a permission, of those that are needed in this namespace only; if it is empty, everywhere."""
+    """Returns RBAC rules, one a permission: those that are needed in this namespace alone, or everywhere where it is
+    empty."""
     return [_rule(each) for each in permissions if each.namespace == namespace]
 
 

@@ -37,21 +37,23 @@ class SelectedContext(Struct, frozen=True):
 
     @property
     def secure(self) -> bool:
-        """Over plain HTTP no credentials are sent: https://pkg.go.dev/k8s.io/client-go/rest#IsConfigTransportTLS."""
+        """Returns whether credentials may be sent. Over plain HTTP none are:
+        https://pkg.go.dev/k8s.io/client-go/rest#IsConfigTransportTLS."""
         return parts_of(self.cluster.server, ("https",)) is not None
 
 
 def of_environment(environ: Mapping[str, str], home: Path) -> tuple[Path, ...]:
-    """The files that kubectl reads where none is named: those of KUBECONFIG, or ~/.kube/config. All absolute."""
+    """Returns the files that kubectl reads where none is named: those of KUBECONFIG, or ~/.kube/config. All
+    absolute."""
     named = [each for each in environ.get("KUBECONFIG", "").split(os.pathsep) if each]
     return tuple(Path(each).absolute() for each in dict.fromkeys(named)) or (home / ".kube" / "config",)
 
 
 def read(files: Sequence[Path], context: str = "") -> SelectedContext:
-    """The named context, or the current one.
+    """Returns the named context, or the current one.
 
-    Of several files those that are not there are passed over; one file must be there. Raises UsageError with all that
-    keeps the context from being used.
+    Of several files those that are not there are passed over; one file must be there. Raises UsageError with all
+    that keeps the context from being used.
     """
     there = [each for each in files if not _missing(each)] if len(files) > 1 else list(files)
     where = " and ".join(map(str, files))
@@ -71,7 +73,8 @@ def _missing(file: Path) -> bool:
 
 
 def merged(found: Sequence[Kubeconfig]) -> Kubeconfig:
-    """The first that has an entry of a name, or a current context, has it for all: entries are never mixed."""
+    """Merges kubeconfigs as kubectl does: the first file that has an entry of a name, or a current context, has it
+    for all; entries are never mixed."""
     result = Kubeconfig()
     for each in found:
         result = Kubeconfig(
@@ -114,7 +117,7 @@ def _there(kind: str, names: Mapping[str, object]) -> str:
 
 
 def parts_of(address: str, schemes: Sequence[str]) -> SplitResult | None:
-    """None for what is no address of one of the schemes."""
+    """Returns the parts of an address; None for what is no address of one of the schemes."""
     try:
         parts = urlsplit(address)
         good = parts.scheme.lower() in schemes and bool(parts.hostname) and parts.port != 0

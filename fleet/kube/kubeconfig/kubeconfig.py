@@ -176,13 +176,13 @@ def _content(path: Path) -> bytes:
 
 
 def start_of(path: Path) -> bytes:
-    """The first LARGEST bytes of a file and one more: a device need not end. Raises OSError."""
+    """Returns the first LARGEST bytes of a file and one more: a device need not end. Raises OSError."""
     with path.open("rb") as file:
         return file.read(LARGEST + 1)
 
 
 def _beside(path: Path) -> str:
-    """What a person may have meant."""
+    """Returns the name that the user may have meant."""
     try:
         names = sorted(each.name for each in path.parent.iterdir() if each.is_file())
     except OSError:
@@ -191,7 +191,7 @@ def _beside(path: Path) -> str:
 
 
 def _typed(found: Any) -> Any:
-    """Null is what is not there, and base64 may have line ends, as Go's JSON has both."""
+    """Returns values as Go's JSON has them: null is absent, and base64 may have line ends."""
     if isinstance(found, dict):
         return {key: _field(key, value) for key, value in found.items() if value is not None}
     return [_typed(each) for each in found] if isinstance(found, list) else found
@@ -206,7 +206,7 @@ def _field(key: str, value: Any) -> Any:
 
 
 def _words(error: str) -> str:
-    """msgspec's, in words of a person: what was expected where."""
+    """Returns the message of msgspec in plain English: what was expected where."""
     match = _WHERE.fullmatch(error)
     what, where = (match["what"], match["where"]) if match else (error, "")
     for name, kind in _KINDS.items():

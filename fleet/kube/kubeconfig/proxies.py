@@ -20,7 +20,8 @@ IpAddress = IPv4Address | IPv6Address
 
 
 def of_environment(server: str, environ: Mapping[str, str]) -> str:
-    """Empty: none. Raises UsageError for one that cannot be used."""
+    """Returns the address of the proxy for this server; empty: none. Raises UsageError for a proxy that cannot be
+    used."""
     parts = urlsplit(server)
     name = f"{parts.scheme}_proxy"
     proxy = environ.get(name.upper()) or environ.get(name) or ""
@@ -47,7 +48,8 @@ def _is_direct(parts: SplitResult, exceptions: str) -> bool:
 
 
 def _excepts(entry: str, host: str, port: int, own: IpAddress | None) -> bool:
-    """Whether one entry of NO_PROXY (network, address or name, these two perhaps with a port) is about the server."""
+    """Returns whether one entry of NO_PROXY (a network, an address or a name, these two perhaps with a port) is
+    about the server."""
     if "/" in entry:
         try:
             return own is not None and own in ip_network(entry, strict=False)
@@ -65,7 +67,7 @@ def _excepts(entry: str, host: str, port: int, own: IpAddress | None) -> bool:
 
 
 def _split(entry: str) -> tuple[str, str]:
-    """Name or address, and port; empty: any."""
+    """Returns name or address, and port; an empty port means any."""
     if entry.startswith("["):
         name, _, rest = entry[1:].partition("]")
         return name, rest.removeprefix(":")

@@ -79,7 +79,7 @@ _Loader.add_constructor("tag:fleet.internal,2026:number", _Loader.number)
 
 
 def document(content: bytes) -> Any:
-    """The first document, JSON or YAML, as plain values; None where there is none. Raises NotReadError."""
+    """Returns the first document, JSON or YAML, as plain values; None where there is none. Raises NotReadError."""
     try:
         found = _json(content) if content.lstrip()[:1] in (b"{", b"[") else _yaml(content)
         if _values(found, {}, set()) > MOST_VALUES:
@@ -115,7 +115,7 @@ def _yaml(content: bytes) -> Any:
 
 
 def _values(found: Any, known: dict[int, int], above: set[int]) -> int:
-    """How many values there are once aliases are written out. Raises NotReadError for one that holds itself."""
+    """Counts the values once aliases are written out. Raises NotReadError for a value that contains itself."""
     if isinstance(found, str):
         if not found.isascii() and found.encode(errors="replace").decode() != found:
             raise NotReadError("it holds half a character")

@@ -74,18 +74,18 @@ class ApiResource(Generic[T_co]):
         self._one: msgspec.json.Decoder[Any] = msgspec.json.Decoder(found)
 
     def path_of(self, namespace: str, name: str) -> str:
-        """The path of one object; `namespace` is empty where the kind has none."""
+        """Returns the path of one object; `namespace` is empty where the kind has none."""
         head, _, resource = self.path.rpartition("/")
         return f"{head}/namespaces/{namespace}/{resource}/{name}" if namespace else f"{self.path}/{name}"
 
     def as_written(self) -> ApiResource[Any]:
-        """The same kind, whose objects stay as the server writes them, with the fields that fleet reads."""
+        """Returns the same resource, whose objects stay as the server writes them, with the fields that fleet reads."""
         other: ApiResource[Any] = copy(self)
         other._convert = lambda found: found
         return other
 
     def page(self, body: bytes) -> Page[T_co]:
-        """Raises FleetError for what is no list of this kind."""
+        """Decodes a list. Raises FleetError for what is no list of this kind."""
         try:
             listed = self._list.decode(body)
             things = tuple(self._convert(each) for each in listed.items or ())
@@ -98,7 +98,7 @@ class ApiResource(Generic[T_co]):
         return Page(things, listed.metadata.resource_version, listed.metadata.continue_)
 
     def thing(self, body: bytes | Raw) -> T_co | None:
-        """None for one that is left out. Raises FleetError for what is no object of this kind."""
+        """Decodes one object; None for one that is left out. Raises FleetError for what is no object of this kind."""
         try:
             thing: T_co = self._convert(self._one.decode(body))
         except (*UNREADABLE, ValueError) as error:
@@ -108,7 +108,7 @@ class ApiResource(Generic[T_co]):
         return thing
 
     def change(self, line: bytes) -> WatchEvent[T_co]:
-        """Raises FleetError for what is no line of a watch of this kind."""
+        """Decodes one line of a watch. Raises FleetError for what is no line of a watch of this kind."""
         try:
             told = _TOLD.decode(line)
             if told.type == "ERROR":
@@ -164,6 +164,7 @@ def _name_in(body: bytes | Raw) -> str:
 
 
 def brief(words: object) -> str:
-    """Both ends of what may quote anything: an error's place is at its end, and a name has 253 letters at most."""
+    """Returns both ends of a text that may quote anything: the place of an error is at its end, and a name has at
+    most 253 letters."""
     text = str(words)
     return text if len(text) <= 400 else f"{text[:200]}…{text[-200:]}"

@@ -1,4 +1,4 @@
-"""An API server's refusals, and the network's, as core's errors."""
+"""Requests to an API server, and what its refusals and the network's failures mean: errors of core."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ def decoded(
 
 
 def status_of(code: int, body: bytes) -> ApiStatus:
-    """The server's Status; one with the body's words where it is none (a proxy's page, a 429 of overload)."""
+    """Returns the server's Status; one with the words of the body where the body is none (a proxy's page, a 429 of
+    overload)."""
     try:
         found = _STATUS.decode(body)
     except UNREADABLE:
@@ -91,13 +92,14 @@ def status_of(code: int, body: bytes) -> ApiStatus:
 
 
 def one_line(words: str, most: int = _WORDS) -> str:
-    """Anybody's webhook may have written them: without line ends and what a terminal would obey."""
+    """Returns a text on one line, without characters that a terminal would obey: a webhook that anybody runs may
+    have written it."""
     text = " ".join(words[: 4 * most].split())
     return "".join(each if each.isprintable() else "?" for each in text)[:most]
 
 
 def error_of(host: str, call: ApiRequest, code: int, body: bytes) -> FleetError:
-    """The error that an answer other than 2xx means."""
+    """Returns the error that an answer other than 2xx means."""
     status = status_of(code, body)
     words = status.message
     match code:
@@ -132,11 +134,13 @@ def error_of(host: str, call: ApiRequest, code: int, body: bytes) -> FleetError:
 
 
 def no_verdict(words: str) -> bool:
-    """A server's error that leaves open whether the write has happened: it is looked at again, not taken for a refusal."""
+    """Returns whether a server's error leaves open that the write has happened: then the object is looked at again,
+    and the error is not taken for a refusal."""
     return _NO_VERDICT.search(words) is not None and _VERDICT.search(words) is None
 
 
 def missing_rule(call: ApiRequest) -> str:
+    """Returns the RBAC rule that would allow the request, as a remedy."""
     if not call.path.startswith(("/api/", "/apis/")):
         return f"RBAC does not allow it: grant verb {json.dumps(call.verb)} on nonResourceURL {json.dumps(call.path)}"
     return (
@@ -146,7 +150,7 @@ def missing_rule(call: ApiRequest) -> str:
 
 
 def unreachable(host: str, error: BaseException, seconds: float) -> UnreachableError:
-    """What a failed connection means to a person."""
+    """Returns what a failed connection means to a user."""
     match error:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError() | ssl.SSLError():
             return UnreachableError(

@@ -1,14 +1,14 @@
-"""What fleet leaves on a Node, as patches: each is what a merge patch changes, or None where nothing is to change."""
+"""What fleet leaves on a Node, as merge patches: each changes only what is to change, and is None where nothing is."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from fleet.core.objects.node import CORDON_ANNOTATION, PENDING_TAINT, ROLLOUT_ANNOTATION
 from fleet.core.third_parties import keep_off
-from fleet.kube.objects.wire import ApiStruct, NodeInfo
+from fleet.kube.objects.wire import ApiStruct
 
 UNSCHEDULABLE_TAINT = "node.kubernetes.io/unschedulable"
 """The node controller's echo of `unschedulable`, which it takes away a little later than the field."""
@@ -28,8 +28,12 @@ class MarkedSpec(ApiStruct, frozen=True):
     """As they are: a patch of the list writes all of them back."""
 
 
+class MarkedNodeInfo(ApiStruct, frozen=True):
+    boot_id: str = field(name="bootID", default="")
+
+
 class MarkedStatus(ApiStruct, frozen=True):
-    node_info: NodeInfo = NodeInfo()
+    node_info: MarkedNodeInfo = MarkedNodeInfo()
 
 
 class MarkedNode(ApiStruct, frozen=True):
@@ -59,6 +63,7 @@ class CordonedByOther(Struct, frozen=True):
 
 
 def mark(node: MarkedNode, rollout: str) -> MergePatch | None:
+    """Returns the patch that marks a waiting node: the rollout's annotation and the pending taint."""
     if node.rollout == rollout and _has(node, PENDING_TAINT):
         return None
     taint = {"key": PENDING_TAINT, "effect": "PreferNoSchedule"}
@@ -69,6 +74,7 @@ def mark(node: MarkedNode, rollout: str) -> MergePatch | None:
 
 
 def unmark(node: MarkedNode, rollout: str) -> MergePatch | None:
+    """Returns the patch that takes the rollout's mark off, and the annotations that keep autoscalers off the node."""
     ours = node.rollout == rollout
     gone = (*((ROLLOUT_ANNOTATION,) if ours else ()), *keep_off.removals(node.annotations, rollout))
     if not gone:
@@ -80,6 +86,7 @@ def unmark(node: MarkedNode, rollout: str) -> MergePatch | None:
 
 
 def cordon(node: MarkedNode, rollout: str) -> MergePatch | CordonedByOther | None:
+    """Returns the patch that cordons the node; CordonedByOther where somebody else has cordoned it."""
     if node.spec.unschedulable:
         return None if node.cordoned_by == rollout else CordonedByOther(node.cordoned_by or "somebody else")
     added = {CORDON_ANNOTATION: rollout} | keep_off.additions(node.annotations, rollout)
@@ -87,7 +94,8 @@ def cordon(node: MarkedNode, rollout: str) -> MergePatch | CordonedByOther | Non
 
 
 def uncordon(node: MarkedNode, rollout: str) -> MergePatch | None:
-    """A cordon that is not the rollout's stays; its pending taint and its annotations go in any case."""
+    """Returns the patch that uncordons the node. A cordon that is not the rollout's stays; its pending taint and its
+    annotations go in any case."""
     annotations: MergePatch = dict.fromkeys(keep_off.removals(node.annotations, rollout))
     spec: MergePatch = {}
     leaving: list[str] = []

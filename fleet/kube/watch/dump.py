@@ -11,17 +11,19 @@ import msgspec
 from fleet.core.objects.pod import is_word
 from fleet.core.records.errors import ForbiddenError
 from fleet.kube.client.transport import Transport
+from fleet.kube.kinds.api_resources import KINDS
+from fleet.kube.kinds.machine import MachineWire
+from fleet.kube.kinds.node import KEPT_ANNOTATIONS
+from fleet.kube.kinds.pod import MIRROR, api_server
+from fleet.kube.kinds.pod_wire import PodWire
 from fleet.kube.objects.api_resource import ApiResource
-from fleet.kube.objects.api_resources import KINDS
-from fleet.kube.objects.decode import KEPT_ANNOTATIONS, MIRROR, api_server
 from fleet.kube.objects.errors import NotFoundError
-from fleet.kube.objects.wire import MachineWire, PodWire
 from fleet.kube.watch.listing import read
 
 
 async def dump(transport: Transport) -> bytes:
-    """JSON that `snapshot.of_dump` reads, with the kinds that were read, of which there may be no object. Kinds that one
-    can live without may be missing in it. Raises FleetError."""
+    """Returns JSON that `snapshot.of_dump` reads, with the resources that were read, of which there may be no
+    object. Resources that fleet can do without may be missing in it. Raises FleetError."""
     items: list[Any] = []
     kinds: list[str] = []
     for kind in KINDS:
@@ -62,7 +64,8 @@ def _item(kind: ApiResource[Any], found: object) -> Any:
 
 
 def _bare(value: Any) -> Any:
-    """Without what was not there. An empty map may say much: `emptyDir: {}`, a selector of everything."""
+    """Returns the value without what was absent. An empty map may mean much: `emptyDir: {}`, a selector of
+    everything."""
     if isinstance(value, dict):
         return {key: _bare(each) for key, each in value.items() if each is not None}
     if isinstance(value, list | tuple):

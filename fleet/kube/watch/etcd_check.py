@@ -42,9 +42,10 @@ class EtcdComparison(NamedTuple):
 async def compare_with_etcd(
     transport: Transport, kind: ApiResource[ApiObject], known: ApiObject
 ) -> EtcdComparison:
-    """Reads one object that is known from a list or a watch from etcd, and where it differs from the cache as well.
+    """Reads one object that is known from a list or a watch from etcd, and from the server's lists where it differs.
 
-    Raises FleetError for what gives no answer. A list that is begun after a GET must be as new as what that told.
+    Raises FleetError where there is no answer. A list that is begun after a GET must be as new as what the GET
+    returned.
     """
     stored = await _stored(transport, kind, known)
     if stored is not None and stored.uid == known.uid and stored.resource_version == known.resource_version:
@@ -71,11 +72,12 @@ async def listed_at(transport: Transport, kind: ApiResource[ApiObject]) -> int:
 async def has_recovered(
     transport: Transport, kind: ApiResource[ApiObject], wrong: ApiObject, before: int
 ) -> bool:
-    """The server has read its etcd anew since its lists, then at resourceVersion `before`, told `wrong`. Raises FleetError.
+    """Returns whether the server has read its etcd anew since its lists, then at resourceVersion `before`, showed
+    `wrong`. Raises FleetError.
 
-    Where they are older than that now, or far newer. Or where they tell that object as etcd holds it, at a revision that
-    its cache had passed: it cannot have come there by a watch. Once etcd itself has passed `before`, whatever is
-    changed after that comes to the cache again, and proves nothing.
+    It has where the lists are older than that now, or far newer. Or where they show that object as etcd holds it, at
+    a revision that the server's cache had passed: it cannot have come there by a watch. Once etcd itself has passed
+    `before`, whatever is changed after that comes to the cache again, and proves nothing.
     """
     now = await listed_at(transport, kind)
     if now and not before <= now <= before + JUMP:
@@ -90,17 +92,19 @@ async def has_recovered(
 
 
 def newest(things: Iterable[ApiObject]) -> ApiObject | None:
-    """The object that was changed last; None: there is none whose resourceVersion is a number."""
+    """Returns the object that was changed last; None: there is none whose resourceVersion is a number."""
     numbered = (thing for thing in things if number(thing.resource_version) is not None)
     return max(numbered, key=lambda thing: number(thing.resource_version) or 0, default=None)
 
 
 def number(version: str) -> int | None:
+    """Returns a resourceVersion as a number; None for what is none."""
     return int(version) if _NUMBER.fullmatch(version) else None
 
 
 def older(one: ApiObject, other: ApiObject) -> bool:
-    """Also where these are different objects of one name: within a resource numbers only grow."""
+    """Returns whether `one` is older, also where these are different objects of one name: within a resource numbers
+    only grow."""
     left, right = number(one.resource_version), number(other.resource_version)
     return left is not None and right is not None and left < right
 

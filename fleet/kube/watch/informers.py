@@ -1,4 +1,4 @@
-"""Every kind of one cluster, watched together: what changed, when all is known, and when the cluster is lost."""
+"""Every resource of one cluster, watched together: what changed, when everything is known, and when the cluster is lost."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from msgspec import Struct
 from fleet.core.records.errors import FleetError, UnreachableError
 from fleet.core.rollout.event import ApiObject, ClusterEvent, ClusterLost, ClusterSynced, Deleted, Upserted
 from fleet.core.text.untrusted import UnreadableError, decode
-from fleet.kube.client.clock import Clock
 from fleet.kube.client.retry import Jitter, random_jitter
 from fleet.kube.client.transport import Transport
+from fleet.kube.kinds.api_resources import KINDS, NODES, PODS
 from fleet.kube.objects.api_resource import ApiResource
-from fleet.kube.objects.api_resources import KINDS, NODES, PODS
 from fleet.kube.objects.errors import ApiRequest
 from fleet.kube.watch import etcd_check
 from fleet.kube.watch.object_store import ObjectStore
 from fleet.kube.watch.reflector import Reflector
+from fleet.system.clock import Clock
 
 COMPARED = (NODES, PODS)
 """Kinds of which one object is compared with what etcd holds."""
@@ -37,7 +37,7 @@ class _Version(Struct, frozen=True, rename="camel"):
 
 
 class HealthCheck(Struct, frozen=True):
-    """How to find out that a server has gone without a word: a dead network ends no watch. Seconds."""
+    """How to find out that a server has gone without closing its connections: a dead network ends no watch. Seconds."""
 
     every: float = 10.0
     answer: float = 5.0
@@ -85,11 +85,12 @@ class Informers:
 
     @property
     def missing(self) -> dict[str, str]:
-        """Kinds (their resource) that the cluster has not, or does not let us see, and why."""
+        """Returns the resources that the cluster does not have, or does not let fleet see, each with the reason."""
         reflectors = (each.reflector for each in self._informers)
         return {each.resource.named: each.absent for each in reflectors if each.absent}
 
     async def events(self) -> AsyncGenerator[ClusterEvent, None]:
+        """Yields what changes, from the first list on, until `close`. One reader alone."""
         tasks = [asyncio.create_task(each.reflector.run()) for each in self._informers]
         tasks.append(asyncio.create_task(self._check_health()))
         for task in tasks:
@@ -198,12 +199,12 @@ class Informers:
 
 
 def by_age(version: str) -> tuple[int, ...]:
-    """Of `v1.36.3`: a key by which older ones come first."""
+    """Returns a key of a version such as `v1.36.3`, by which older versions come first."""
     return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
 async def server_version(transport: Transport, seconds: float) -> str:
-    """Such as `v1.36.3`. Raises FleetError."""
+    """Returns the server's version, such as `v1.36.3`. Raises FleetError."""
     body = await transport.call(ApiRequest(verb="get", path="/version", resource="version", seconds=seconds))
     try:
         return decode(body, _Version).git_version[:VERSION_MOST]

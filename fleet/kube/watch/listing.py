@@ -29,7 +29,7 @@ class Listing(NamedTuple, Generic[T]):
 
 
 async def read(transport: Transport, kind: ApiResource[T], fields: str = "") -> Listing[T]:
-    """As they are now; `fields`: a field selector. Raises FleetError."""
+    """Lists all objects as they are now. `fields`: a field selector. Raises FleetError."""
     for left in reversed(range(TRIES)):
         try:
             return await _read(transport, kind, fields)
@@ -58,6 +58,7 @@ async def _read(transport: Transport, kind: ApiResource[T], fields: str) -> List
 
 
 def refuse_more(count: int, kind: ApiResource[Any]) -> None:
-    """Raises FleetError: a server may tell of objects without end, and others are to be served too."""
+    """Raises FleetError for more objects than fleet keeps: a server may list objects without end, and other clusters
+    are to be served too."""
     if count > OBJECTS:
         raise FleetError(f"the server tells of more than {OBJECTS} {kind.resource}")

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from fleet.core.records.errors import FleetError, ForbiddenError, UnreachableError
-from fleet.kube.client.clock import Clock
 from fleet.kube.client.retry import Backoff, Jitter, random_jitter
 from fleet.kube.client.transport import Transport
 from fleet.kube.objects.api_resource import ApiResource, WatchEvent
 from fleet.kube.objects.errors import ApiRequest, ExpiredError, NotFoundError
 from fleet.kube.watch.listing import read
+from fleet.system.clock import Clock
 
 WATCH_SECONDS = 290
 """The API server ends a watch after this time; another goes on from where it was."""

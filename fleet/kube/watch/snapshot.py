@@ -23,8 +23,8 @@ from fleet.core.rollout.event import ApiObject
 from fleet.core.text.untrusted import UNREADABLE
 from fleet.core.third_parties.maintenance import Maintenance
 from fleet.kube.client.transport import Transport
+from fleet.kube.kinds.api_resources import KINDS, MACHINES, NODES, PODS, things_of
 from fleet.kube.objects.api_resource import ApiResource
-from fleet.kube.objects.api_resources import KINDS, MACHINES, NODES, PODS, things_of
 from fleet.kube.objects.errors import NotFoundError
 from fleet.kube.watch import etcd_check
 from fleet.kube.watch.informers import server_version
@@ -40,7 +40,7 @@ class ClusterReading(Struct, frozen=True):
 
 
 async def read(transport: Transport, cluster: str, site: str, at: datetime) -> ClusterReading:
-    """Everything once, all kinds at a time. Raises FleetError."""
+    """Reads everything once, all resources at a time. Raises FleetError."""
     version = await server_version(transport, VERSION_SECONDS)
     try:
         async with asyncio.TaskGroup() as group:
@@ -76,7 +76,8 @@ async def _compare(transport: Transport, kind: ApiResource[ApiObject], things: S
 
 
 def of_dump(data: bytes, cluster: str, site: str, at: datetime) -> Snapshot:
-    """Kinds of which the file has no object are `missing` in it: the cluster may have none, or nobody asked for them.
+    """Reads a dump. Resources of which the file has no object are `missing` in it: the cluster may have none, or
+    nobody asked for them.
 
     Raises UsageError for what is no list of Kubernetes objects.
     """
@@ -98,7 +99,8 @@ def of_dump(data: bytes, cluster: str, site: str, at: datetime) -> Snapshot:
 
 
 def _absent(snapshot: Snapshot, read: Sequence[str]) -> dict[str, str]:
-    """`read`: resources that the file says were read, so that the cluster had none."""
+    """Returns the resources that may be missing in a dump. `read`: resources that the file says were read, so that
+    the cluster had none."""
     there = {each.kind for each in snapshot.workloads}
     if snapshot.budgets:
         there.add("PodDisruptionBudget")
@@ -128,7 +130,7 @@ _DUMP = msgspec.json.Decoder(_Dump)
 
 
 async def _things(transport: Transport, kind: ApiResource[ApiObject]) -> list[ApiObject] | FleetError:
-    """What one can live without comes back as the reason."""
+    """Returns the objects of one resource; the reason instead, where fleet can do without the resource."""
     try:
         return (await read_list(transport, kind)).things
     except NotFoundError as error:

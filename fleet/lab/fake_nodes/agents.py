@@ -22,7 +22,6 @@ from msgspec import Struct
 from fleet.core.records.errors import FleetError
 from fleet.core.text.visible import visible_lines
 from fleet.kube.actions.machine_client import MachineInformer
-from fleet.kube.client.clock import Clock
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.retry import Backoff, retry_on_conflict
 from fleet.kube.client.transport import Transport
@@ -34,7 +33,7 @@ from fleet.lab.fake_nodes.machine import MachineDurations
 from fleet.lab.fake_nodes.node import FakeNode, NodePatch
 from fleet.machines.agent.agent import Pace
 from fleet.system import logs
-from fleet.system.clock import WallClock
+from fleet.system.clock import Clock, WallClock
 
 LOG = logging.getLogger(__name__)
 NODES = "/api/v1/nodes"

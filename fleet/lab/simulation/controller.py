@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-import msgspec
-
 from fleet.core.engine.engine import Engine
 from fleet.core.records.errors import StaleEpochError, StoreError
 from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.action import AnyAction, Outcome, Result
+from fleet.core.rollout.codec import from_record, to_record
+from fleet.core.rollout.commands import CommandRecord, RolloutStarted
+from fleet.core.rollout.record import ActionEnded
 from fleet.core.rollout.replay import rollouts_of, unfinished
-from fleet.core.rollout.rollout import Rollout, Start, intent, outcome
+from fleet.core.rollout.rollout import Rollout
 from fleet.lab.simulation.coverage import Coverage
 from fleet.lab.simulation.journal import SimulatedJournal
 from fleet.lab.simulation.network import Network
@@ -72,7 +73,12 @@ class ControllerProcess:
         self._seq = len(world.journal.entries)
         rollouts = [each for each in rollouts_of(world.journal.entries).values() if unfinished(each)]
         pending = [action for each in rollouts for action in each.intents.values()]
-        self._append([outcome(action, Result.UNKNOWN, "the controller stopped") for action in pending])
+        self._append(
+            [
+                to_record(ActionEnded.of(action, Result.UNKNOWN, "the controller stopped"))
+                for action in pending
+            ]
+        )
         self.engine = make(world.sites, sorted(rollouts, key=lambda rollout: rollout.active))
 
     def next_at(self) -> float | None:
@@ -99,7 +105,7 @@ class ControllerProcess:
             if world.kill_before == -1 and decision.actions:
                 world.kill(self, "before its decision is in the journal")
                 return
-            self._append([item if isinstance(item, JournalRecord) else intent(item) for item in decision.log])
+            self._append([to_record(item) for item in decision.log])
             self.wake = decision.wake
             self._send(decision.actions)
         except StaleEpochError:
@@ -111,7 +117,7 @@ class ControllerProcess:
     def _hear(self) -> None:
         now = self.world.now
         outcomes, self.inbox = self.inbox, []
-        self._append([outcome(each.action, each.result, each.detail) for each in outcomes])
+        self._append([to_record(ActionEnded.of(each.action, each.result, each.detail)) for each in outcomes])
         for wire in self.wires.values():
             for event in wire.due(self.world.at):
                 self.engine.observe(event, now)
@@ -129,12 +135,11 @@ class ControllerProcess:
         return [entries[at] for at in range(self._seq, len(entries)) if entries[at].record.form == "command"]
 
     def _obey(self, entry: JournalEntry) -> None:
-        record = entry.record
-        if record.kind == "start":
-            start = msgspec.convert(record.detail, Start)
-            self.engine.add(Rollout(record.rollout, start, entry.at, entry.actor))
-        elif record.rollout in self.engine.rollouts:
-            self.engine.command(record, entry.at, entry.actor)
+        said = from_record(entry.record)
+        if isinstance(said, RolloutStarted):
+            self.engine.add(Rollout(said.rollout, said.start, entry.at, entry.actor))
+        elif isinstance(said, CommandRecord) and said.rollout in self.engine.rollouts:
+            self.engine.command(said, entry.at, entry.actor)
 
     def _send(self, actions: Sequence[AnyAction]) -> None:
         world = self.world

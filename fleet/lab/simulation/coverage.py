@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalEntry
+from fleet.core.rollout.codec import from_record
+from fleet.core.rollout.decisions import StepFinished
 from fleet.core.rollout.steps import Step, StepResult
 
 
@@ -16,15 +19,15 @@ class Coverage:
         self.reasons: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         """The faults that had something to act on."""
-        self._steps: dict[tuple[str, str], Step] = {}
+        self._steps: dict[tuple[str, NodeRef], Step] = {}
 
     def journaled(self, entry: JournalEntry) -> None:
-        record = entry.record
-        if record.form == "decision" and record.kind == "step":
-            run = (record.rollout, record.node)
+        said = from_record(entry.record)
+        if isinstance(said, StepFinished):
+            run = (said.rollout, said.node)
             before = self._steps.get(run, Step.PENDING)
-            self.turns[before, StepResult(record.detail["turn"])] += 1
-            self._steps[run] = Step(record.detail["to"])
+            self.turns[before, said.turn] += 1
+            self._steps[run] = said.to
 
     def held(self, found: Iterable[tuple[Held, ...]]) -> None:
         self.reasons.update(each.reason.value for reasons in found for each in reasons)

@@ -37,7 +37,7 @@ from fleet.core.policy.policy import (
 from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Link, QuorumRule, SnapshotRule
 from fleet.core.releases.release import Release
-from fleet.core.rollout.rollout import Goal
+from fleet.core.rollout.goal import Goal
 from fleet.lab.simulation.builders import (
     NEW,
     START,

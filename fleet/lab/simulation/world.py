@@ -9,14 +9,15 @@ from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from random import Random
 
-import msgspec
-
 from fleet.core.engine.engine import Engine
 from fleet.core.records.errors import StoreError
 from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
+from fleet.core.rollout.codec import from_record, to_record
+from fleet.core.rollout.commands import RolloutStarted
+from fleet.core.rollout.decisions import StepFinished
 from fleet.core.rollout.event import ClusterEvent, ClusterObject, Upserted
-from fleet.core.rollout.rollout import Start
+from fleet.core.rollout.goal import Start
 from fleet.lab.simulation.builders import START
 from fleet.lab.simulation.checker.checker import Checker
 from fleet.lab.simulation.controller import ControllerProcess
@@ -138,7 +139,7 @@ class World:
 
     def start(self, ident: str) -> None:
         start = Start("p-1", self.scenario.release, self.policy, self.scenario.goals, EXPECTED_SECONDS)
-        record = JournalRecord(form="command", kind="start", rollout=ident, detail=msgspec.to_builtins(start))
+        record = to_record(RolloutStarted(rollout=ident, start=start))
         self.journal.append([record], self.now, PERSON)
 
     def command(self, rollout: str, word: str, node: str = "") -> None:
@@ -263,10 +264,10 @@ class World:
     def _journaled(self, entry: JournalEntry) -> None:
         self.checker.journaled(self.at, entry)
         self.coverage.journaled(entry)
-        record = entry.record
+        record, said = entry.record, from_record(entry.record)
         if record.form in ("command", "decision"):
-            words = record.detail.get("to", record.kind) if record.form == "decision" else record.kind
-            why = record.detail.get("why", "")
+            words = str(said.to) if isinstance(said, StepFinished) else record.kind
+            why = getattr(said, "why", "") or ""
             self.log(f"{entry.actor}: {record.node or record.rollout} {words} {why}".rstrip())
             self._waylay(record.node, words)
 

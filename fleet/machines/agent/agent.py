@@ -11,31 +11,23 @@ from msgspec.structs import replace
 from fleet.core.agent import (
     ReportWork,
     StartWork,
-    bounded,
     decide_work,
-    done,
-    failed,
     proves_boot,
     rolled_back,
 )
 from fleet.core.objects.machine import (
-    ARGUMENTS_MOST,
-    LAYERED_MOST,
     LOG_MOST,
-    MESSAGE_MOST,
-    NAME_MOST,
-    Ask,
     LogTold,
     Machine,
     Request,
     Work,
 )
 from fleet.core.records.errors import FleetError
-from fleet.core.releases.release import Release
-from fleet.machines import redaction
 from fleet.machines.agent.boot_log import Log
 from fleet.machines.agent.contained import contained
 from fleet.machines.agent.own_machine import OwnMachine
+from fleet.machines.agent.running_action import RunningAction
+from fleet.machines.agent.status import described, identified, without_secrets
 from fleet.machines.errors import MachineError
 from fleet.machines.families.family import Family, Observation
 
@@ -68,7 +60,7 @@ class Agent:
         self._machine: Machine | None = None
         self._seen: Observation | None = None
         self._requests_seen = 0
-        self._act: _Running | None = None
+        self._act: RunningAction | None = None
         self._looks = 0
         self._look: asyncio.TimerHandle | None = None
 
@@ -119,7 +111,7 @@ class Agent:
         await self._drop_unless(machine.request)
         if machine.reported:
             # Before the look, which may be what fails on a machine whose log is asked for.
-            told = replace(machine, log_told=await self._log_told(machine))
+            told = replace(machine, log_told=await self._logtold(machine))
             if told != machine and not await self._write(told):
                 return
             machine = self._machine or machine
@@ -135,7 +127,7 @@ class Agent:
         if proves_boot(machine.request, machine.work, work, self._seen):
             await self._family.mark_good()
         if await self._write(wanted) and act is not None:
-            self._act = _Running(act, self._family, self._pace.progress, self._wake)
+            self._act = RunningAction(act, self._family, self._pace.progress, self._wake)
 
     async def _write(self, wanted: Machine) -> bool:
         """False where the Machine has changed meanwhile: it was read again, and all is to be decided anew."""
@@ -157,11 +149,11 @@ class Agent:
             with contained():
                 return await self._log.last_boot(known=work.boot_id)
         except FleetError as error:
-            return f"(the log of the boot that failed could not be read: {_told(error.message, LOG_MOST)})"[
+            return f"(the log of the boot that failed could not be read: {without_secrets(error.message, LOG_MOST)})"[
                 :LOG_MOST
             ]
 
-    async def _log_told(self, machine: Machine) -> LogTold | None:
+    async def _logtold(self, machine: Machine) -> LogTold | None:
         """The answer to the person who asks for a log, if one does; it is forgotten when nobody does any more."""
         asked = machine.log_ask
         if asked is None or (machine.log_told is not None and machine.log_told.token == asked.token):
@@ -172,7 +164,7 @@ class Agent:
             with contained():
                 return LogTold(asked.token, await self._log.last_boot(asked.unit, asked.lines))
         except MachineError as error:
-            return LogTold(asked.token, error=_told(error.message, LOG_MOST))
+            return LogTold(asked.token, error=without_secrets(error.message, LOG_MOST))
 
     def _look_later(self, seen: Observation) -> None:
         looks = self._pace.looks
@@ -231,118 +223,5 @@ class Agent:
             self._act = None
 
 
-class _Running:
-    """One act under way, and the agent's word about it."""
-
-    def __init__(self, act: StartWork, family: Family, progress_seconds: float, wake: asyncio.Event) -> None:
-        self.token = act.work.token
-        self._act = act
-        self._family = family
-        self._progress_seconds = progress_seconds
-        self._wake = wake
-        self._percent = act.work.percent
-        self._word = act.work
-        self._timer: asyncio.TimerHandle | None = None
-        self._task = asyncio.create_task(self._do())
-        self._task.add_done_callback(lambda _: self._wake.set())
-
-    @property
-    def ended(self) -> bool:
-        return self._word.state != "working"
-
-    def word(self) -> Work:
-        return self._word
-
-    def failure(self) -> BaseException | None:
-        """What broke the act off, other than the machine's own no: the API server of a simulated one, or a bug."""
-        return self._task.exception() if self._task.done() and not self._task.cancelled() else None
-
-    async def cancel(self) -> None:
-        """Returns when nothing of it runs any more."""
-        self._stop_timer()
-        self._task.cancel()
-        await asyncio.wait({self._task})
-        failure = self.failure()
-        if failure is not None and not isinstance(failure, FleetError):
-            raise failure
-
-    async def _do(self) -> None:
-        try:
-            with contained():
-                await self._carry_out()
-        except MachineError as error:
-            self._word = failed(self._act.work, error.message)
-        finally:
-            self._stop_timer()
-
-    async def _carry_out(self) -> None:
-        if self._act.request.action is Ask.STAGE:
-            await self._family.stage(self._act.request.release, self._progressed, self.token)
-            self._word = done(self._act.work)
-            return
-        # The word stays `working`: it is for the agent of the next boot to say that it is done.
-        if self._act.request.action is Ask.ROLLBACK:
-            await self._family.roll_back()
-        await self._family.reboot()
-
-    def _progressed(self, percent: int) -> None:
-        self._percent = percent
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._progress_seconds, self._show_progress)
-
-    def _show_progress(self) -> None:
-        self._timer = None
-        self._word = replace(self._word, percent=self._percent)
-        self._wake.set()
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-
 def _asked(machine: Machine) -> tuple[object, ...]:
     return machine.uid, machine.request, machine.log_ask
-
-
-def described(machine: Machine, seen: Observation, work: Work | None) -> Machine:
-    """The Machine with a status of what was seen and this word."""
-    return replace(
-        machine,
-        work=replace(work, message=_told(work.message, MESSAGE_MOST)) if work is not None else None,
-        os=seen.os[:NAME_MOST],
-        booted=_release(seen.booted),
-        staged=_release(seen.staged),
-        rollback=_release(seen.rollback),
-        boot_id=seen.boot_id,
-        kernel=seen.kernel[:NAME_MOST],
-        kernel_arguments=_told(seen.kernel_arguments, ARGUMENTS_MOST),
-        layered=tuple(name[:NAME_MOST] for name in seen.layered[:LAYERED_MOST]),
-        units=bounded(seen.units),
-        reported=True,
-    )
-
-
-def identified(seen: Observation) -> Observation:
-    """Raises MachineError for a boot id that is none: cut off it could be taken for another boot's."""
-    if not 0 < len(seen.boot_id) <= NAME_MOST:
-        raise MachineError(f"the machine tells a boot id of {len(seen.boot_id)} characters")
-    return seen
-
-
-def _told(words: str, most: int) -> str:
-    """The beginning of what the machine says, without secrets."""
-    return redaction.hidden(words[: 2 * most])[:most]
-
-
-def _release(release: Release | None) -> Release | None:
-    """A version or digest that is longer than any is no release's, cut off or not."""
-    if release is None:
-        return None
-    return replace(
-        release,
-        version=release.version[:NAME_MOST],
-        digest=release.digest[:NAME_MOST],
-        kernel=release.kernel[:NAME_MOST],
-        reference_digest=release.reference_digest[:NAME_MOST],
-    )

@@ -16,19 +16,18 @@ from typing import Any
 
 from msgspec import Struct
 
-from fleet.core.objects.machine import Units
 from fleet.core.records.errors import UnreachableError
 from fleet.core.releases.release import Release, is_release, told_from
-from fleet.core.text.untrusted import UnreadableError, convert
 from fleet.machines import redaction
 from fleet.machines.agent.boot_log import LINES, LOOKED_AT, bounded, checked_unit, parse_boots
-from fleet.machines.ansible.play import KEPT, AnsibleEvents, AnsibleResult, TaskResult, run_playbook
+from fleet.machines.ansible.connection import Login, OpenSshConfig
+from fleet.machines.ansible.events import AnsibleEvents, AnsibleResult, TaskResult
+from fleet.machines.ansible.facts import observation
+from fleet.machines.ansible.play import KEPT, run_playbook
 from fleet.machines.errors import MachineError
 from fleet.machines.families.family import Observation
-from fleet.machines.families.shared.shell import STATE
 from fleet.machines.host import LostError
 from fleet.machines.progress import ReportPercent
-from fleet.machines.ssh.config import Login, OpenSshConfig
 
 LOOK_SECONDS = 5.0
 """Between two looks at a machine that reboots; the playbooks have the same."""
@@ -57,71 +56,9 @@ class PlaybookRules(Struct, frozen=True):
     """Where releases are, for operating systems that need it."""
 
 
-class _Release(Struct, frozen=True):
-    version: str = ""
-    digest: str = ""
-    reference_digest: str = ""
-
-    @property
-    def known(self) -> Release | None:
-        version, digest = self.version.strip(), self.digest.strip()
-        if not (version or digest):
-            return None
-        return Release(version, digest, reference_digest=self.reference_digest.strip())
-
-
-class _Now(Struct, frozen=True):
-    """`fleet_now`, as `facts` tells it."""
-
-    os: str
-    boot_id: str
-    kernel: str
-    booted: _Release
-    staged: _Release | None = None
-    rollback: _Release | None = None
-    kernel_arguments: str = ""
-    layered: tuple[str, ...] = ()
-    state: str = ""
-    """As `systemctl is-system-running` has it; empty: it was not asked."""
-    failed: tuple[str, ...] = ()
-
-
 def shipped(step: str) -> Path:
     """fleet's own playbook of this step."""
     return Path(str(files("fleet.machines").joinpath("playbooks"))) / f"{step}.yaml"
-
-
-def observation(told: Mapping[str, Any]) -> Observation:
-    """Reads what `facts` has told. Raises MachineError where it told nothing, or what is not understood. White space around
-    a text, as a command's output has it, counts for nothing."""
-    if "fleet_now" not in told:
-        raise MachineError(
-            "the playbook facts has told no fleet_now by set_stats with per_host: false (docs/os-support.md)"
-        )
-    try:
-        now = convert(told["fleet_now"], _Now)
-    except UnreadableError as error:
-        raise MachineError(f"what the playbook facts tells is not understood: {error}") from None
-    needed = {"os": now.os, "boot_id": now.boot_id, "kernel": now.kernel}
-    if empty := [key for key, text in needed.items() if not text.strip()]:
-        raise MachineError(f"the playbook facts tells an empty {', '.join(empty)}")
-    booted = now.booted.known
-    if booted is None:
-        raise MachineError("the playbook facts tells neither version nor digest of what is booted")
-    state = now.state.strip()
-    if state and not STATE.fullmatch(state):
-        raise MachineError(f"the playbook facts tells of systemd's state {state!r}")
-    return Observation(
-        now.os.strip(),
-        booted,
-        now.boot_id.strip(),
-        now.kernel.strip(),
-        now.staged.known if now.staged else None,
-        now.rollback.known if now.rollback else None,
-        now.kernel_arguments.strip(),
-        now.layered,
-        Units(state, tuple(sorted(set(now.failed)))) if state else None,
-    )
 
 
 class Playbooks:

@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from fleet.core.releases.release import Release
+from fleet.core.releases.release import Release, is_release
 from fleet.core.text.untrusted import UnreadableError, convert, decode
 from fleet.machines.errors import MachineError
 from fleet.machines.families.family import Observation, OsFamily
@@ -123,13 +123,15 @@ class Bottlerocket:
         for action, percent in STEPS:
             status = await self._act(action)
             chosen = status.chosen_update
-            if action == "refresh-updates" and (chosen is None or chosen.version != version):
+            if action == "refresh-updates" and (
+                chosen is None or not is_release(Release(chosen.version), release)
+            ):
                 found = chosen.version if chosen else "none"
                 raise MachineError(f"its repository offers {found} under the lock on {version}")
             progress(percent)
         after = await self._status()
         staged = after.staged if after else None
-        if staged is None or staged.version != version:
+        if not is_release(staged, release):
             raise MachineError(f"{staged.version if staged else 'nothing'} is staged, not {version}")
         progress(100)
 

@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from fleet.core.releases.release import Release
+from fleet.core.releases.release import Release, is_release
 from fleet.machines.competing_updaters import refuse_others
 from fleet.machines.errors import MachineError
 from fleet.machines.families.family import Observation, OsFamily
@@ -112,7 +112,7 @@ class Flatcar:
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
         staged, _ = await self._waiting()
-        if staged is not None and staged.version == release.version:
+        if is_release(staged, release):
             return
         options = await self._options()
         if staged is not None:

@@ -13,7 +13,7 @@ import re
 
 from msgspec import Struct
 
-from fleet.core.releases.release import Release
+from fleet.core.releases.release import Release, is_release
 from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.machines.errors import MachineError
 from fleet.machines.families.family import Observation, OsFamily
@@ -155,7 +155,7 @@ class TransactionalUpdate:
     async def _keep(self, release: Release, written: int, before: int) -> None:
         """Of what `dup` has written, if it is the release: else makes the booted snapshot the next again, and raises."""
         told = own_version(await self._os_release(written))
-        if told != release.version:
+        if not is_release(Release(told), release):
             await checked(self._host, ("transactional-update", "rollback", str(before)))
             raise MachineError(f"dup wrote {told or 'no version'}, not {release.version}: nothing is staged")
 

@@ -22,11 +22,13 @@ from fleet.machines import redaction
 from fleet.machines.access import SshAccess, SshAddress, address_of
 from fleet.machines.errors import MachineError
 from fleet.machines.host import MOST, SHOWN, LostError, Ran
+from fleet.machines.ssh.configuration.openssh import asked
+from fleet.machines.ssh.configuration.settings import SshSettings
 from fleet.machines.ssh.host_keys import UnknownKeyError
-from fleet.machines.ssh.login import LoginError, SshLine, SshTransport, dial, log_in, proxied
+from fleet.machines.ssh.line import SshLine, dial, proxied
+from fleet.machines.ssh.login import log_in
 from fleet.machines.ssh.metered import COMMAND_MOST, GREETING_MOST
-from fleet.machines.ssh.openssh import asked
-from fleet.machines.ssh.settings import SshSettings
+from fleet.machines.ssh.transport import LoginError, SshTransport
 
 OPEN_SECONDS = 20.0
 """For a channel on a connection."""

@@ -16,8 +16,8 @@ from typing import Literal
 from msgspec import Struct
 
 from fleet.machines.ssh import host_certificate
+from fleet.machines.ssh.configuration.patterns import listed
 from fleet.machines.ssh.host_certificate import CERTIFICATE, CertificateError, kind_of
-from fleet.machines.ssh.patterns import listed
 
 SSH_PORT = 22
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")

@@ -27,8 +27,8 @@ from paramiko.agent import AgentKey, AgentSSH
 from paramiko.pkey import PublicBlob
 
 from fleet.machines.ssh import host_certificate
+from fleet.machines.ssh.configuration.settings import SshSettings
 from fleet.machines.ssh.host_certificate import CERTIFICATE
-from fleet.machines.ssh.settings import SshSettings
 
 AGENT_SECONDS = 20.0
 

@@ -14,25 +14,16 @@ from hashlib import sha256
 import msgspec
 
 from fleet.core.records.errors import StoreError
-from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.checkpoint import RolloutCheckpoint
+from fleet.core.rollout.codec import from_record, to_record
+from fleet.core.rollout.record import CheckpointKept
 from fleet.store.db.database import SqlDatabase, Transaction, in_utc
 from fleet.store.journal import chain, lease
 from fleet.store.journal.journal import COLUMNS, append_in, entry_of, fence
 from fleet.store.journal.tampering import JournalFinding
 
-KIND = "fold"
 DECODER = msgspec.json.Decoder(RolloutCheckpoint)
 ENCODER = msgspec.json.Encoder(order="deterministic")
-
-
-class Written(msgspec.Struct, frozen=True):
-    """The detail of the entry that vouches for what is kept."""
-
-    seq: int
-    """The last entry that the kept rollouts have in them."""
-    hash: str
-    """`digest_of` the bodies."""
 
 
 class SqlFolds:
@@ -89,8 +80,7 @@ class SqlFolds:
                     "ON CONFLICT (rollout) DO UPDATE SET number = excluded.number, body = excluded.body",
                     [rollout, number, ENCODER.encode(each).decode()],
                 )
-            detail = msgspec.to_builtins(Written(seq, digest_of(_bodies(transaction))))
-            record = JournalRecord("decision", KIND, detail=detail)
+            record = to_record(CheckpointKept(seq=seq, hash=digest_of(_bodies(transaction))))
             (entry,) = append_in(transaction, self._database.bind, [record], in_utc(at), actor, epoch)
             transaction.run("DELETE FROM fold_place", [])
             transaction.run("INSERT INTO fold_place (seq, hash) VALUES (?, ?)", [entry.seq, entry.hash])
@@ -114,7 +104,7 @@ def _bodies(transaction: Transaction) -> list[str]:
     return [str(body) for (body,) in transaction.all("SELECT body FROM fold ORDER BY number", [])]
 
 
-def _written(transaction: Transaction) -> Written | None:
+def _written(transaction: Transaction) -> CheckpointKept | None:
     """Returns what the journal says of the kept rollouts. None: the entry that vouches for them is not in this journal,
     was changed, or is of a version of fleet that wrote none."""
     columns = ", ".join(f"journal.{name}" for name in COLUMNS.split(", "))
@@ -127,8 +117,7 @@ def _written(transaction: Transaction) -> Written | None:
         return None
     try:
         entry = entry_of(row)
-        if entry.record.kind != KIND or chain.hash_of(entry) != entry.hash:
-            return None
-        return msgspec.convert(entry.record.detail, Written)
+        said = from_record(entry.record) if chain.hash_of(entry) == entry.hash else None
+        return said if isinstance(said, CheckpointKept) else None
     except (StoreError, ValueError):
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fleet.app.planning.plans import plan
-from fleet.app.rollouts.rollouts import start
+from fleet.app.rollouts.start import start
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.sources.simulated_clock import CLOCK
 from fleet.core.cluster.snapshot import Snapshot

@@ -15,8 +15,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from fleet.app.audit import audit
+from fleet.app.audit import notary, signing, verification
 from fleet.app.audit.export_verification import verify_file
+from fleet.app.audit.keys import keys_of
 from fleet.app.reporting.report import report, with_evidence
 from fleet.app.rollouts.run import run as work
 from fleet.app.wiring.home import Home
@@ -41,14 +42,14 @@ Tampering = Callable[[Told], None]
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """Its key was made before the rollout; the controller has signed."""
     found = a_fast_home(tmp_path_factory.mktemp("audit") / "home")
-    audit.keygen(found)
+    signing.keygen(found)
     carried_out(found)
     return found
 
 
 @pytest.fixture(scope="module")
 def exported(home: Home) -> bytes:
-    return msgspec.json.encode(audit.export(home))
+    return msgspec.json.encode(verification.export(home))
 
 
 @pytest.fixture(scope="module")
@@ -59,56 +60,61 @@ def reported(home: Home) -> bytes:
 def found(path: Path, home: Home, content: bytes | Told) -> list[tuple[int, str]]:
     file = path / "file.json"
     file.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
-    return [(each.seq, each.what) for each in verify_file(file, [audit.keys_of(home).public]).findings]
+    return [(each.seq, each.what) for each in verify_file(file, [keys_of(home).public]).findings]
 
 
 def test_keys_are_made_once_and_only_the_owner_reads_the_private_one(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
-    keys, public, signed = audit.keygen(home)
+    keys, public, signed = signing.keygen(home)
     assert stat.S_IMODE(keys.private.stat().st_mode) == 0o600
     assert keys.public.read_text() == public.pem
     assert signed is not None and signed.seq == 1
     before = keys.private.read_bytes()
     with pytest.raises(UsageError, match="there is a key already"):
-        audit.keygen(home)
+        signing.keygen(home)
     keys.private.unlink()
     with pytest.raises(UsageError, match="there is a key already"):
-        audit.keygen(home)
+        signing.keygen(home)
     assert b"PRIVATE" in before and not keys.private.exists()
 
 
 def test_nobody_goes_on_unsigned_because_the_private_half_is_gone(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
-    keys, _, _ = audit.keygen(home)
+    keys, _, _ = signing.keygen(home)
     made = report(home, "r-1")
     keys.private.unlink()
     for dangles in (False, True):
         if dangles:
             keys.private.symlink_to(tmp_path / "nowhere")
-        for refused in (audit.checkpoint, audit.export, lambda home: with_evidence(home, made), a_notary):
+        for refused in (
+            signing.checkpoint,
+            verification.export,
+            lambda home: with_evidence(home, made),
+            a_notary,
+        ):
             with pytest.raises(UsageError, match=str(keys.private)):
                 refused(home)
-    assert audit.verify(home).findings == ()
+    assert verification.verify(home).findings == ()
 
 
-def a_notary(home: Home) -> audit.HomeNotary | None:
-    return audit.notary_of(home)
+def a_notary(home: Home) -> notary.HomeNotary | None:
+    return notary.notary_of(home)
 
 
 def test_a_keygen_that_was_killed_between_the_halves_is_finished_by_the_next(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
-    keys, public, _ = audit.keygen(home)
+    keys, public, _ = signing.keygen(home)
     private = keys.private.read_bytes()
     keys.public.unlink()
-    for refused in (audit.verify, audit.checkpoint, audit.export):
+    for refused in (verification.verify, signing.checkpoint, verification.export):
         with pytest.raises(UsageError, match="public half of"):
             refused(home)
-    again, same, _ = audit.keygen(home)
+    again, same, _ = signing.keygen(home)
     assert (same.id, again.private.read_bytes()) == (public.id, private)
-    assert audit.verify(home).signatures
+    assert verification.verify(home).signatures
     assert [path.name for path in keys.private.parent.iterdir() if path.name.startswith(".")] == []
 
 
@@ -116,10 +122,10 @@ def test_a_keygen_that_was_killed_between_the_halves_is_finished_by_the_next(tmp
 def test_a_half_that_is_empty_never_reads_as_verified(tmp_path: Path, half: str) -> None:
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
-    keys, _, _ = audit.keygen(home)
+    keys, _, _ = signing.keygen(home)
     path: Path = getattr(keys, half)
     path.write_bytes(b"")
-    calls = [audit.checkpoint, audit.export, *([audit.verify] if half == "public" else [])]
+    calls = [signing.checkpoint, verification.export, *([verification.verify] if half == "public" else [])]
     for refused in calls:
         with pytest.raises(UsageError, match=f"{path} holds no {half} key"):
             refused(home)
@@ -128,42 +134,42 @@ def test_a_half_that_is_empty_never_reads_as_verified(tmp_path: Path, half: str)
 def test_checkpoints_without_any_key_to_verify_them_are_an_error(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
-    keys, _, _ = audit.keygen(home)
+    keys, _, _ = signing.keygen(home)
     elsewhere = keys.public.rename(tmp_path / "kept.pem")
     keys.private.unlink()
     with pytest.raises(UsageError) as refused:
-        audit.verify(home)
+        verification.verify(home)
     assert "--key" in (refused.value.hint or "")
-    assert audit.verify(home, [elsewhere]).findings == ()
+    assert verification.verify(home, [elsewhere]).findings == ()
 
 
 def test_a_public_half_of_another_key_signs_nothing(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
-    keys, _, _ = audit.keygen(home)
+    keys, _, _ = signing.keygen(home)
     keys.public.write_text(PrivateKey.new().public.pem)
     with pytest.raises(UsageError, match="is not the public half"):
-        audit.checkpoint(home)
+        signing.checkpoint(home)
 
 
 def test_without_a_key_nothing_is_signed_and_the_words_say_how(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     with pytest.raises(UsageError) as refused:
-        audit.checkpoint(home)
+        signing.checkpoint(home)
     assert refused.value.hint == "fleet audit keygen makes a key"
-    audit.keygen(home)
+    signing.keygen(home)
     with pytest.raises(UsageError, match="nothing to sign"):
-        audit.checkpoint(home)
+        signing.checkpoint(home)
 
 
 def test_a_controller_signs_when_a_rollout_has_ended(home: Home) -> None:
     (finish,) = [entry for entry in home.store.journal.entries() if entry.record.kind == "finish"]
     newest = home.store.checkpoints.newest()
     assert newest is not None and newest.seq >= finish.seq
-    checked = audit.verify(home)
+    checked = verification.verify(home)
     assert (checked.findings, checked.signatures) == ((), True)
     assert checked.proven == home.store.journal.count()
-    lines = audit.keys_of(home).copies.read_bytes().splitlines()
+    lines = keys_of(home).copies.read_bytes().splitlines()
     assert [msgspec.json.decode(line, type=type(newest)) for line in lines] == home.store.checkpoints.all()
 
 
@@ -178,7 +184,7 @@ def test_a_controller_warns_once_of_a_journal_that_was_tampered_with_and_goes_on
 ) -> None:
     home = a_fast_home(tmp_path / "home")
     a_started_rollout(home)
-    audit.keygen(home)
+    signing.keygen(home)
     with raw(home.database) as database:
         database.execute("UPDATE journal SET actor = 'nobody@nowhere'")
         # Another one, whatever it begins with.
@@ -193,8 +199,8 @@ def test_a_controller_goes_on_where_the_copies_cannot_be_read_and_says_so_once(
 ) -> None:
     home = a_fast_home(tmp_path / "home")
     a_started_rollout(home)
-    audit.keygen(home)
-    copies = audit.keys_of(home).copies
+    signing.keygen(home)
+    copies = keys_of(home).copies
     copies.unlink()
     copies.mkdir()
     work(home, print, until_idle=True)
@@ -207,25 +213,25 @@ def test_a_database_whose_end_and_checkpoints_were_cut_off_is_found_by_the_copy_
 ) -> None:
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
-    audit.keygen(home)
+    signing.keygen(home)
     home.store.journal.append([JournalRecord("command", "pause", "r-1")], at=home.now(), actor="ada@desk")
     kept = tmp_path / "kept.jsonl"
-    kept.write_bytes(msgspec.json.encode(audit.checkpoint(home)) + b"\n")
+    kept.write_bytes(msgspec.json.encode(signing.checkpoint(home)) + b"\n")
     with raw(home.database) as database:
         database.execute("DELETE FROM journal WHERE seq = 2")
         database.execute("DELETE FROM signed_checkpoint WHERE seq = 2")
         database.execute("UPDATE checkpoint SET seq = 1, count = 1, hash = (SELECT hash FROM journal)")
     expected = [(2, "removed"), (2, "truncated")]
-    assert [(each.seq, each.what) for each in audit.verify(home).findings] == expected
-    audit.keys_of(home).copies.unlink()
-    assert audit.verify(home).findings == (), "nobody has kept anything"
-    assert [(each.seq, each.what) for each in audit.verify(home, kept=[kept]).findings] == expected
+    assert [(each.seq, each.what) for each in verification.verify(home).findings] == expected
+    keys_of(home).copies.unlink()
+    assert verification.verify(home).findings == (), "nobody has kept anything"
+    assert [(each.seq, each.what) for each in verification.verify(home, kept=[kept]).findings] == expected
 
 
 def test_a_journal_that_was_written_anew_with_its_checkpoints_is_not_signed_again(tmp_path: Path) -> None:
     """Everything in the database is somebody else's, and fits together; the copy beside the key does not."""
     home = a_fast_home(tmp_path / "home")
-    audit.keygen(home)
+    signing.keygen(home)
     carried_out(home)
     assert report(home, "r-1").journal.verdict.verified
     told = msgspec.to_builtins({"entries": list(home.store.journal.entries())})
@@ -236,7 +242,7 @@ def test_a_journal_that_was_written_anew_with_its_checkpoints_is_not_signed_agai
             database.execute("UPDATE journal SET actor = ?, prev_hash = ?, hash = ? WHERE seq = ?", words)
         database.execute("UPDATE checkpoint SET hash = ?", [told["entries"][-1]["hash"]])
         database.execute("DELETE FROM signed_checkpoint")
-    for refused in (audit.checkpoint, audit.export):
+    for refused in (signing.checkpoint, verification.export):
         with pytest.raises(TamperedError):
             refused(home)
     made = with_evidence(home, report(home, "r-1"))
@@ -248,20 +254,20 @@ def test_an_older_copy_of_the_database_is_signed_once_a_person_has_put_the_later
     tmp_path: Path,
 ) -> None:
     home = a_home(tmp_path / "home")
-    audit.keygen(home)
+    signing.keygen(home)
     a_started_rollout(home)
-    audit.checkpoint(home)
+    signing.checkpoint(home)
     with raw(home.database) as database:
         for table in ("journal", "checkpoint", "signed_checkpoint"):
             database.execute(f"DELETE FROM {table}")
     home.store.journal.append([JournalRecord("decision", "note", "r-0")], at=home.now(), actor="ada@desk")
     with pytest.raises(TamperedError) as refused:
-        audit.checkpoint(home)
-    copies = audit.keys_of(home).copies
+        signing.checkpoint(home)
+    copies = keys_of(home).copies
     assert str(copies) in (refused.value.hint or "")
     kept = copies.rename(tmp_path / "kept.jsonl")
-    assert audit.checkpoint(home).seq == 1
-    assert [each.what for each in audit.verify(home, kept=[kept]).findings] == ["removed", "rewritten"]
+    assert signing.checkpoint(home).seq == 1
+    assert [each.what for each in verification.verify(home, kept=[kept]).findings] == ["removed", "rewritten"]
 
 
 @pytest.mark.parametrize("what", ["detail = '[]'", "at = 'x'", "seq = 'x'", "actor = x'ff'", "hash = 7"])
@@ -269,16 +275,16 @@ def test_what_no_fleet_has_written_into_the_journal_is_found_and_hides_nothing_e
     tmp_path: Path, what: str
 ) -> None:
     home = a_home(tmp_path / "home")
-    audit.keygen(home)
+    signing.keygen(home)
     a_started_rollout(home)
     for number in range(3):
         note = JournalRecord("decision", "note", "r-1", detail={"number": number})
         home.store.journal.append([note], at=home.now(), actor="ada@desk")
-    audit.checkpoint(home)
+    signing.checkpoint(home)
     with raw(home.database) as database:
         database.execute("UPDATE journal SET actor = 'nobody@nowhere' WHERE seq = 2")
         database.execute(f"UPDATE journal SET {what} WHERE seq = 4")
-    found = audit.verify(home).findings
+    found = verification.verify(home).findings
     assert (2, "changed") in [(each.seq, each.what) for each in found] and len(found) > 1
     assert run(["--home", str(home.path), "audit", "verify"]) == 4
 
@@ -309,12 +315,12 @@ def test_kept_state_of_a_rollout_that_was_edited_is_found(tmp_path: Path) -> Non
     home = a_fast_home(tmp_path / "home")
     carried_out(home)
     keep(home.store.journal, home.store.folds, home.now(), "ada@desk", enough=1)
-    assert audit.verify(home).findings == ()
+    assert verification.verify(home).findings == ()
     with raw(home.database) as database:
         database.execute(
             'UPDATE fold SET body = replace(body, \'"state":"finished"\', \'"state":"running"\')'
         )
-    (finding,) = [each for each in audit.verify(home).findings if each.what == "changed"]
+    (finding,) = [each for each in verification.verify(home).findings if each.what == "changed"]
     assert finding.seq == home.store.journal.count() - 1
 
 
@@ -323,16 +329,16 @@ def test_a_journal_that_nobody_has_signed_is_no_proof_for_a_key(tmp_path: Path) 
     a_started_rollout(home)
     key = tmp_path / "key"
     key.write_text(PrivateKey.new().public.pem)
-    assert audit.verify(home).findings == ()
-    assert [(each.seq, each.what) for each in audit.verify(home, [key]).findings] == [(1, "unsigned")]
+    assert verification.verify(home).findings == ()
+    assert [(each.seq, each.what) for each in verification.verify(home, [key]).findings] == [(1, "unsigned")]
 
 
 def test_a_database_that_was_emptied_is_no_proof_for_a_key(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     key = tmp_path / "key"
     key.write_text(PrivateKey.new().public.pem)
-    assert audit.verify(home).findings == ()
-    assert [(each.seq, each.what) for each in audit.verify(home, [key]).findings] == [(0, "unsigned")]
+    assert verification.verify(home).findings == ()
+    assert [(each.seq, each.what) for each in verification.verify(home, [key]).findings] == [(0, "unsigned")]
 
 
 def test_an_export_is_verified_with_nothing_but_itself_and_the_public_key(
@@ -340,7 +346,7 @@ def test_an_export_is_verified_with_nothing_but_itself_and_the_public_key(
 ) -> None:
     """Another process, an empty home, no database: as on another machine."""
     (tmp_path / "export.json").write_bytes(exported)
-    (tmp_path / "key.pub").write_text(audit.keys_of(home).public.read_text())
+    (tmp_path / "key.pub").write_text(keys_of(home).public.read_text())
     words = ["audit", "verify", "--file", "export.json", "--key", "key.pub", "--home", str(tmp_path / "none")]
     done = subprocess.run(
         [sys.executable, "-m", "fleet.cli", *words], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -354,7 +360,7 @@ def test_an_export_moves_no_cursor_and_still_verifies(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home = a_home(tmp_path / "home")
-    keys, _, _ = audit.keygen(home)
+    keys, _, _ = signing.keygen(home)
     odd = JournalRecord(
         "outcome", "drain", "r-1", detail={"detail": "refused\u202e\x9b2J by \U000e0041a webhook"}
     )
@@ -379,10 +385,10 @@ def test_an_export_moves_no_cursor_and_still_verifies(
 def test_a_journal_that_ends_early_is_verified_as_of_that_time_whatever_its_file_says(tmp_path: Path) -> None:
     """A file that is cut back to an earlier checkpoint is a true journal of that moment, and no later one."""
     home = a_home(tmp_path / "home")
-    keys, _, _ = audit.keygen(home)
+    keys, _, _ = signing.keygen(home)
     home.store.journal.append([JournalRecord("decision", "note", "r-0")], at=home.now(), actor="ada@desk")
-    first = audit.checkpoint(home)
-    told = msgspec.to_builtins(audit.export(home)) | {"at": "2036-01-01T00:00:00Z"}
+    first = signing.checkpoint(home)
+    told = msgspec.to_builtins(verification.export(home)) | {"at": "2036-01-01T00:00:00Z"}
     (tmp_path / "file").write_text(json.dumps(told))
     evidence = verify_file(tmp_path / "file", [keys.public])
     assert (evidence.findings, evidence.last, evidence.signed_at) == ((), 1, first.at)
@@ -565,7 +571,7 @@ def test_whatever_is_done_to_a_report_is_found(
 def test_a_report_of_a_cluster_that_was_asked_holds(tmp_path: Path) -> None:
     """Controllers count the requests to API servers outside the journal; the report's signature vouches for them."""
     home = a_fast_home(tmp_path / "home")
-    audit.keygen(home)
+    signing.keygen(home)
     carried_out(home)
     home.store.requests.add("lab", {RequestKind("r-1", "patch", "nodes"): 7})
     made = with_evidence(home, report(home, "r-1"))
@@ -575,7 +581,7 @@ def test_a_report_of_a_cluster_that_was_asked_holds(tmp_path: Path) -> None:
 
 def test_a_journal_that_does_not_hold_makes_a_report_that_nobody_signs(tmp_path: Path) -> None:
     home = a_fast_home(tmp_path / "home")
-    audit.keygen(home)
+    signing.keygen(home)
     carried_out(home)
     with raw(home.database) as database:
         database.execute("UPDATE journal SET actor = 'nobody@nowhere' WHERE seq = 2")
@@ -586,11 +592,11 @@ def test_a_journal_that_does_not_hold_makes_a_report_that_nobody_signs(tmp_path:
 
 def test_a_report_among_other_rollouts_carries_the_entries_between(tmp_path: Path) -> None:
     home = a_fast_home(tmp_path / "home")
-    audit.keygen(home)
+    signing.keygen(home)
     home.store.journal.append([JournalRecord("decision", "note", "r-0")], at=home.now(), actor="ada@desk")
     carried_out(home)
     home.store.journal.append([JournalRecord("decision", "note", "r-9")], at=home.now(), actor="ada@desk")
-    audit.checkpoint(home)
+    signing.checkpoint(home)
     made = with_evidence(home, report(home, "r-1"))
     assert made.journal.first_seq == 2 and made.checkpoints
     assert found(tmp_path, home, msgspec.json.encode(made)) == []

@@ -15,7 +15,8 @@ from fleet.app.rollouts.follow import Follower
 from fleet.cli.views.explain import whole
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import UsageError
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from tests.unit.app.homes import a_home, a_started_rollout, small_cluster
 
 

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from fleet.app.audit import audit
+from fleet.app.audit import signing, verification
+from fleet.app.audit.keys import keys_of
 from fleet.app.inventory.sync import sync
 from fleet.app.planning.plans import plan
 from fleet.app.reporting.report import report, with_evidence
 from fleet.app.reporting.status import fleet_status
-from fleet.app.rollouts.rollouts import start
+from fleet.app.rollouts.start import start
 from fleet.app.wiring.home import Home
 from fleet.core.records.errors import NoRoomError
 from fleet.core.records.journal import JournalRecord
@@ -70,15 +71,15 @@ def test_a_plan_is_shown_and_not_stored(disk: Path, tmp_path: Path) -> None:
 def test_reports_and_proofs_are_given_and_what_is_not_signed_is_said(disk: Path, tmp_path: Path) -> None:
     database = str(disk / "fleet.db")
     home = a_fast_home(tmp_path / "home", database=database)
-    audit.keygen(home)
+    signing.keygen(home)
     rollout = carried_out(home)
     home.store.journal.append([JournalRecord("decision", "note", "r-9")], at=home.now(), actor="ada@desk")
     home.store.close()
     full = Full(tmp_path / "home", database, fill(disk))
     assert {run.step for run in report(full.home, rollout).runs} == {"done"}
     assert with_evidence(full.home, report(full.home, rollout)).signature
-    assert audit.export(full.home).checkpoints
-    found = audit.verify(full.home)
+    assert verification.export(full.home).checkpoints
+    found = verification.verify(full.home)
     assert found.findings == () and 0 < found.proven < found.entries
     assert fleet_status(full.home)
     assert len([words for words in full.told if "not signed" in words]) == 1
@@ -89,18 +90,18 @@ def test_reports_and_proofs_are_given_and_what_is_not_signed_is_said(disk: Path,
 def test_half_a_checkpoint_beside_the_key_is_not_taken_for_one_that_was_changed(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     with small_disk(home.path / "audit", 64) as folder:
-        audit.keygen(home)
+        signing.keygen(home)
         home.store.journal.append([JournalRecord("decision", "note", "r-9")], at=home.now(), actor="ada@desk")
-        copies = audit.keys_of(home).copies
+        copies = keys_of(home).copies
         copies.write_bytes(b"\n" * (PAGE - 6))
         ballast = fill(folder)
         with pytest.raises(OSError, match="No space left"):
-            audit.checkpoint(home)
+            signing.checkpoint(home)
         assert copies.stat().st_size == PAGE - 6
         ballast.unlink()
         home.store.journal.append([JournalRecord("decision", "note", "r-9")], at=home.now(), actor="ada@desk")
-        audit.checkpoint(home)
-        assert audit.verify(home).findings == ()
+        signing.checkpoint(home)
+        assert verification.verify(home).findings == ()
     home.store.close()
 
 

@@ -13,9 +13,9 @@ from fleet.app.planning.dumps import plan_of_dump
 from fleet.app.planning.lint import lint_dump
 from fleet.app.reporting.blockers import blockers
 from fleet.app.reporting.explain import explain
-from fleet.cli.views.plan import whole
+from fleet.cli.views.plan.overview import plan_overview
 from fleet.core.objects.node import Taint
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.third_parties.maintenance import Maintenance
 from fleet.lab.simulation.builders import NEW
 from tests.unit.app.homes import a_home, small_cluster
@@ -181,5 +181,5 @@ def test_a_plan_says_that_what_another_party_ends_needs_no_operator(tmp_path: Pa
     items, _, _ = DUMPS["cluster autoscaler"]
     dump = a_dump(tmp_path / "shop.json", *items, a_node(1))
     plan = plan_of_dump(a_home(tmp_path / "home"), ["workers"], NEW.version, dump)
-    told = whole(plan, plan.start).plain
+    told = plan_overview(plan, plan.start).plain
     assert "1 node waits for what passes by itself" in told and "operator" not in told.partition("held")[2]

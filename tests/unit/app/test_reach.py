@@ -13,17 +13,19 @@ from msgspec.structs import replace
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.reach import ByCommands, Remote, RemoteAgents, Say
 from fleet.app.wiring.sources.registry import source_of
+from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.node import Node
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.selector import Selector
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.rollout.event import ClusterEvent, ClusterSynced, Deleted, Upserted
-from fleet.drivers.agents import ClusterWithAgents
+from fleet.drivers.leadership import ClusterLease
 from fleet.kube.actions.machine_client import PATH
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
 from fleet.kube.cluster import KubeCluster
 from fleet.store.inventory.clusters import ClusterRow
+from fleet.store.store import Store
 from fleet.system.clock import WallClock
 from tests.kube_fake.server import ApiServer
 from tests.kube_fake.world import write_kubeconfig
@@ -170,15 +172,17 @@ def test_agents_work_while_their_controller_leads_and_no_longer(tmp_path: Path) 
     async def tell(bed: Bed) -> None:
         bed.tell(Upserted("east", BARE), ClusterSynced("east"))
         kubeconfig = CredentialSource(tmp_path / "kubeconfig")
-        mine = ClusterWithAgents(KubeCluster("east", kubeconfig, WallClock()), bed.agents)
+        mine = KubeCluster("east", kubeconfig, WallClock())
+        journal = Store.open(tmp_path / "fleet.db").journal
+        lease = ClusterLease(mine, "me", lambda holder: False, journal, bed.agents)
         other = KubeCluster("east", kubeconfig, WallClock())
         assert (await other.lead("other", 30, lambda holder: False)).held
-        assert not (await mine.lead("me", 30, lambda holder: False)).held
+        assert not await lease.renew()
         assert bed.boxes.open == []
         await other.resign("other")
-        assert (await mine.lead("me", 30, lambda holder: False)).held
+        assert await lease.renew()
         await until(lambda: bed.status().get("bootID"))
-        await mine.resign("me")
+        await lease.resign()
         assert bed.boxes.open == []
         await mine.close()
         await other.close()
@@ -201,19 +205,21 @@ def test_the_policy_of_a_home_says_whom_its_controller_reaches(
             (tmp_path / "fleet.yaml").write_text(
                 "pools:\n- {name: bare, reach: ssh, selector: {matchLabels: {pool: bare}}}\n- {name: rest}\n"
             )
-            cluster = await source_of(Home(tmp_path), row).connect()
+            pipeline = await source_of(Home(tmp_path), row).connect()
+            assert pipeline.leader_work is not None
 
-            async def listen() -> None:
-                async for _ in cluster.events():
-                    pass
+            async def caught_up() -> None:
+                pass
 
-            listening = asyncio.create_task(listen())
-            assert (await cluster.lead("me", 30, lambda holder: False)).held
+            work = [
+                asyncio.create_task(pipeline.feed(ClusterView("east"), lambda event: None, caught_up)),
+                asyncio.create_task(pipeline.leader_work.run()),
+            ]
             await until(lambda: "node n-0.invalid: " in caplog.text)
             assert "n-1.invalid" not in caplog.text
-            await cluster.resign("me")
-            await cluster.close()
-            listening.cancel()
-            await asyncio.wait({listening})
+            for task in work:
+                task.cancel()
+            await asyncio.wait(work)
+            await pipeline.cluster.close()
 
     asyncio.run(run())

@@ -10,9 +10,11 @@ from msgspec.structs import replace
 from fleet.app.planning.plans import plan
 from fleet.app.reporting.blockers import blockers
 from fleet.app.reporting.report import report
+from fleet.app.rollouts.commands import release, send_command
 from fleet.app.rollouts.rollback import forward_again, rollback
-from fleet.app.rollouts.rollouts import Rollouts, release, send_command, start
+from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.run import run
+from fleet.app.rollouts.start import start
 from fleet.app.wiring.home import Home
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import HeldError, UsageError

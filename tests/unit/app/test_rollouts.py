@@ -8,16 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.app.planning.plans import plan, stored
-from fleet.app.rollouts.rollouts import (
-    Rollouts,
-    added_nodes,
-    changed_nodes,
-    release,
-    send_command,
-    start,
-    summary_of,
-    what_follows,
-)
+from fleet.app.rollouts.commands import release, send_command, what_follows
+from fleet.app.rollouts.rollouts import Rollouts, summary_of
+from fleet.app.rollouts.staleness import added_nodes, changed_nodes
+from fleet.app.rollouts.start import start
 from fleet.app.wiring.home import Home
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.estimates import DurationEstimates

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from fleet.app.rollouts.rollouts import send_command
+from fleet.app.rollouts.commands import send_command
 from fleet.app.wiring.home import Home
 from fleet.cli.line import lifted
 from fleet.cli.main import run

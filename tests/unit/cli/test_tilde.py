@@ -12,7 +12,7 @@ from fleet.config import load
 from fleet.core.records.errors import ConfigError, UsageError
 from fleet.core.text.paths import expanded
 from fleet.machines.access import SshAccess, SshAddress
-from fleet.machines.ssh.openssh import asked
+from fleet.machines.ssh.configuration.openssh import asked
 
 NOBODY = "~nobody-has-this-name/x"
 

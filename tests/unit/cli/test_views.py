@@ -11,19 +11,21 @@ from rich.text import Text
 
 from fleet.app.reporting.explain import explanation
 from fleet.cli.views import explain as explain_view
-from fleet.cli.views import plan as plan_view
 from fleet.cli.views import quorum as quorum_view
 from fleet.cli.views import rollout as rollout_view
 from fleet.cli.views import status as status_view
 from fleet.cli.views.live import stuck
+from fleet.cli.views.plan.overview import plan_overview
+from fleet.cli.views.plan.timeline import plan_timeline
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import ENOUGH_TO_SPREAD, DurationEstimates
 from fleet.core.planning.eta import seconds_left
 from fleet.core.planning.plan import Plan
 from fleet.core.planning.what_if import WhatIf, WhatIfChange
 from fleet.core.quorum.quorum import Link, Member, QuorumRule
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalRecord
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.reporting.overview import KnownNode, Selection, overview, parts_of, select
 from fleet.core.reporting.status import FleetStatus, StatusCluster
 from fleet.core.reporting.timeline import Timeline
@@ -95,7 +97,7 @@ def expected(text: str) -> str:
 
 def test_a_plan_says_how_long_what_bounds_it_and_what_is_held() -> None:
     plan = a_plan()
-    lines = shown(plan_view.whole(plan, START)).splitlines()
+    lines = shown(plan_overview(plan, START)).splitlines()
     assert lines[0] == "Plan p-9c41 for 4 nodes of pool workers in east: 44.20261015.3.0 -> 44.20261101.3.0"
     assert [line.split()[0] for line in lines[1:8] if "(stage" not in line] == [
         *("takes", "p95", "bound", "moves", "times", "held"),
@@ -113,14 +115,14 @@ def test_a_plan_says_how_long_what_bounds_it_and_what_is_held() -> None:
 def test_a_plan_is_shown_with_its_whole_hash() -> None:
     """Of the short name that is typed somebody who may write to the database can make another plan."""
     whole = f"p-9c41d07e{'0' * 56}"
-    lines = shown(plan_view.whole(replace(a_plan(), plan_id=whole), START)).splitlines()
+    lines = shown(plan_overview(replace(a_plan(), plan_id=whole), START)).splitlines()
     assert lines[-2].split() == ["hash", whole]
     assert lines[-1] == "Start it: fleet rollout start p-9c41d07e"
 
 
 def test_a_plan_tells_its_p95_or_how_far_off_it_may_be() -> None:
     def told(plan: Plan) -> str:
-        lines = shown(plan_view.whole(plan, START)).splitlines()
+        lines = shown(plan_overview(plan, START)).splitlines()
         return next(line for line in lines if line.startswith("  p95")).split(maxsplit=1)[1]
 
     plan = a_plan()
@@ -129,7 +131,7 @@ def test_a_plan_tells_its_p95_or_how_far_off_it_may_be() -> None:
     assert told(plan).startswith(
         f"unknown: it takes {quick} if all that was never measured is quick, {slow} if it is slow"
     )
-    assert "reboot 5s to 10m" in shown(plan_view.whole(plan, START))
+    assert "reboot 5s to 10m" in shown(plan_overview(plan, START))
     few = replace(plan, assumed=None)
     assert told(few) == f"unknown: fewer than {ENOUGH_TO_SPREAD} runs are measured"
     assert told(replace(few, p95_seconds=24 * 3600.0)) == "1d until Tue 03 Nov 09:00 UTC"
@@ -144,7 +146,7 @@ def test_what_would_help_is_told_best_first() -> None:
         WhatIfChange("max_unavailable 2 of pool workers", "raise max_unavailable to 4", 9000, -10, 2, "x"),
     )
     lines = shown(
-        plan_view.whole(msgspec.structs.replace(plan, what_if=WhatIf(2, changes)), START)
+        plan_overview(msgspec.structs.replace(plan, what_if=WhatIf(2, changes)), START)
     ).splitlines()
     told = next(line for line in lines if line.startswith("  what if"))
     assert "bound by budget db/postgres: raise maxUnavailable to 2 and the plan takes " in told
@@ -155,44 +157,44 @@ def test_what_would_help_is_told_best_first() -> None:
         if line.startswith("    budget db/postgres: raise maxUnavailable to 2")
     )
     assert lines[lines.index(told) + 3].endswith("nothing")
-    none = shown(plan_view.whole(msgspec.structs.replace(plan, what_if=WhatIf(0)), START))
+    none = shown(plan_overview(msgspec.structs.replace(plan, what_if=WhatIf(0)), START))
     assert "nothing that can be loosened binds it" in none
 
 
 def test_a_plan_that_is_old_says_so_and_one_without_runs_says_why() -> None:
     plan = a_plan()
-    later = shown(plan_view.whole(plan, START + timedelta(hours=5)))
+    later = shown(plan_overview(plan, START + timedelta(hours=5)))
     assert later.endswith("Start it: fleet rollout start p-9c41 (made 5h ago, 09:00 UTC)")
     nothing = msgspec.structs.replace(plan, runs=(), held=())
-    assert shown(plan_view.whole(nothing, START)).endswith(f"every node of the pool runs {NEW.version}.")
+    assert shown(plan_overview(nothing, START)).endswith(f"every node of the pool runs {NEW.version}.")
     held = msgspec.structs.replace(plan, runs=())
-    assert shown(plan_view.whole(held, START)).endswith("Nothing can start: every node is held.")
+    assert shown(plan_overview(held, START)).endswith("Nothing can start: every node is held.")
 
 
 def test_nodes_held_for_the_same_reason_are_told_together() -> None:
     plan = a_plan()
     (first, *_) = plan.held
     many = tuple(msgspec.structs.replace(first, node=f"n-{number}") for number in range(40))
-    text = shown(plan_view.whole(msgspec.structs.replace(plan, held=many), START))
+    text = shown(plan_overview(msgspec.structs.replace(plan, held=many), START))
     assert "n-0 and 39 more  " in text
     assert "n-17" not in text
 
 
 def test_a_plan_says_who_needs_an_operator_and_who_waits_for_time() -> None:
     plan = a_plan()
-    assert "2 nodes need an operator" in shown(plan_view.whole(plan, START))
+    assert "2 nodes need an operator" in shown(plan_overview(plan, START))
     (first, *_) = plan.held
     window = Held(Reason.WINDOW, "workers", {"opens": "Sat 22:00"})
     timed = msgspec.structs.replace(first, reason="window", detail=window.message, remedy="", held=window)
-    text = shown(plan_view.whole(msgspec.structs.replace(plan, held=(first, timed)), START))
+    text = shown(plan_overview(msgspec.structs.replace(plan, held=(first, timed)), START))
     assert "1 node needs an operator, 1 node waits for what passes by itself" in text
-    alone = shown(plan_view.whole(msgspec.structs.replace(plan, held=(timed,)), START))
+    alone = shown(plan_overview(msgspec.structs.replace(plan, held=(timed,)), START))
     assert "operator" not in alone
 
 
 def test_a_timeline_has_a_row_for_each_node_in_the_order_they_go() -> None:
     plan = a_plan()
-    lines = shown(plan_view.timeline(plan)).splitlines()
+    lines = shown(plan_timeline(plan)).splitlines()
     head = "START UTC END UTC NODE CLUSTER ZONE STAGE DRAIN REBOOT SOAK PODS"
     assert " ".join(lines[0].split()) == head
     begin, end = (START + timedelta(seconds=seconds) for seconds in (plan.runs[0].start, plan.runs[0].end))
@@ -200,7 +202,7 @@ def test_a_timeline_has_a_row_for_each_node_in_the_order_they_go() -> None:
     assert [line.split()[2] for line in lines[1:-1]] == ["n-1", "n-4", "n-3", "n-2"]
     assert lines[3].split()[0] == "held" and lines[3].endswith("budget-never")
     late = replace(plan, start=START + timedelta(hours=14, minutes=59))
-    assert "03 Nov 00:0" in shown(plan_view.timeline(late)), "the next day is told"
+    assert "03 Nov 00:0" in shown(plan_timeline(late)), "the next day is told"
 
 
 def test_the_fleet_at_a_glance() -> None:

@@ -9,7 +9,7 @@ from fleet.core.objects import identity
 from fleet.core.objects.machine import Units
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.policy.policy import Amount, Limits
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import Evict, Reboot, Result
 from fleet.core.rollout.checkpoint import restore_checkpoint, take_checkpoint
 from fleet.core.rollout.replay import rollouts_of

@@ -10,7 +10,7 @@ from fleet.core.linting.lint import lint
 from fleet.core.objects.node import ARCHITECTURE_LABEL, ZONE_LABEL, Node, NodeRef
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.policy.policy import Amount, Limits, Policy
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release, Stream, is_release
 from fleet.core.reporting.report import Verdict
 from fleet.core.reporting.reporter import make_report

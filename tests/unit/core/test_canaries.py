@@ -11,7 +11,7 @@ from fleet.core.objects.node import Node, NodeRef, Resources
 from fleet.core.objects.pod import PodRef
 from fleet.core.objects.workload import NodeLock, Workload
 from fleet.core.policy.policy import Amount, Limits
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import Cordon
 from fleet.core.rollout.checkpoint import restore_checkpoint, take_checkpoint
 from fleet.core.rollout.replay import rollouts_of

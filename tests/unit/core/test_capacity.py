@@ -13,7 +13,8 @@ from fleet.core.objects.placement import HOSTNAME_LABEL, NodeTerm, SpreadRule
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.selector import Requirement
 from fleet.core.policy.policy import Amount, DrainRule, Limits
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import START, a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour

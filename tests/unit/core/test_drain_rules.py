@@ -19,7 +19,7 @@ from fleet.core.planning.plan import Plan
 from fleet.core.policy.drain_rule import PodRule, PodRuleTerm
 from fleet.core.policy.policy import Amount, DrainRule, Limits
 from fleet.core.policy.treatment import Treatment, treatment
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Reboot, Result
 from fleet.core.rollout.event import Upserted
 from fleet.core.rollout.steps import Step

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import PodRef
 from fleet.core.policy.policy import Amount, DrainRule, Limits, StageRule
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import AnyAction, Cordon, Evict, Outcome, Reboot, Result
 from fleet.core.rollout.event import ClusterLost, ClusterSynced
 from fleet.core.rollout.replay import rollouts_of

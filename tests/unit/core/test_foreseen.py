@@ -17,9 +17,10 @@ from fleet.core.objects.workload import Workload
 from fleet.core.planning.estimates import DurationEstimates, Estimate
 from fleet.core.planning.plan import Plan, PlannedHold
 from fleet.core.policy.policy import DrainRule, Pool, RebootRule, Window
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.event import ClusterSynced, Upserted
-from fleet.core.rollout.rollout import Goal, Rollout, Start
+from fleet.core.rollout.goal import Goal, Start
+from fleet.core.rollout.rollout import Rollout
 from fleet.lab.simulation.builders import (
     NEW,
     START,

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from fleet.core.planning import foreseen
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 
 PAGE = (Path(__file__).parents[3] / "docs" / "workloads.md").read_text(encoding="utf-8")
 CHECKS = set(

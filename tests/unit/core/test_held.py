@@ -1,29 +1,72 @@
-"""What is said where something waits: in words, with what to do, or why nobody has to do anything."""
+"""What is said where something waits: the message, what ends the wait, and what a user can do."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from string import Formatter
+
 import pytest
 
-from fleet.core.records.held import ADVICE, LASTING, WITHOUT_ADVICE, WORDS, Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
+from fleet.core.records.reasons.spec import ReasonSpec
+from fleet.core.records.reasons.table import SPECS
 
+DOCS = Path(__file__).parents[3] / "docs"
 BY_TIME = {
     *(Reason.WINDOW, Reason.FREEZE, Reason.STAGING, Reason.BACKOFF, Reason.TURN, Reason.NODE_ABSENT),
     *(Reason.TERMINATING, Reason.NOT_VERIFIED, Reason.CANARY, Reason.BUDGET, Reason.SNAPSHOT, Reason.LEADER),
 }
+HEADING = re.compile(r"^#+ (.+)$", re.M)
 
 
-@pytest.mark.parametrize("reason", Reason)
-def test_every_reason_has_words_and_either_advice_or_why_there_is_none(reason: Reason) -> None:
-    assert WORDS[reason]
-    assert (reason in ADVICE) != (reason in WITHOUT_ADVICE)
-    assert ADVICE.get(reason) or WITHOUT_ADVICE[reason]
+def anchors(page: str) -> set[str]:
+    """As GitHub makes them of the headings of a page of the documentation."""
+    headings = HEADING.findall((DOCS / page).read_text())
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("reason", sorted(LASTING))
-def test_what_lasts_says_what_to_do(reason: Reason) -> None:
-    assert reason in ADVICE
-    assert Held(reason, "x", {"remedy": "do this"}).remedy
+def test_every_reason_is_in_the_table_once() -> None:
+    assert set(SPECS) == set(Reason)
 
 
-def test_what_time_mends_does_not_last() -> None:
-    assert not BY_TIME & LASTING
+@pytest.mark.parametrize("spec", SPECS.values(), ids=lambda spec: spec.reason)
+def test_a_reason_has_a_message_what_opens_it_and_a_heading_of_the_docs(spec: ReasonSpec) -> None:
+    assert spec.message and spec.opens
+    page, _, anchor = spec.docs.partition("#")
+    assert anchor in anchors(page)
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=lambda spec: spec.reason)
+def test_the_docs_list_every_reason(spec: ReasonSpec) -> None:
+    (line,) = [
+        each for each in (DOCS / "reasons.md").read_text().splitlines() if f"| `{spec.reason}` |" in each
+    ]
+    assert spec.opens in line and f"({spec.docs})" in line
+    assert ("yes" in line.split("|")[2]) == spec.needs_action
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=lambda spec: spec.reason)
+def test_templates_are_filled(spec: ReasonSpec) -> None:
+    fields = {
+        name for text in (spec.message, spec.remedy) for _, name, _, _ in Formatter().parse(text) if name
+    }
+    held = Held(spec.reason, "it", {name: f"<{name}>" for name in fields - {"subject"}})
+    for said, template in ((held.message, spec.message), (held.remedy, spec.remedy)):
+        assert bool(said) == bool(template) and "?" not in said and "{" not in said
+
+
+@pytest.mark.parametrize(
+    "spec", [each for each in SPECS.values() if each.needs_action], ids=lambda spec: spec.reason
+)
+def test_a_reason_that_needs_action_has_a_remedy(spec: ReasonSpec) -> None:
+    assert spec.remedy
+
+
+def test_a_remedy_of_its_own_takes_the_place_of_the_usual_one() -> None:
+    assert Held(Reason.BUDGET, "web/shop", {"advice": "do this"}).remedy == "do this"
+
+
+def test_what_time_opens_needs_no_action() -> None:
+    assert not any(SPECS[reason].needs_action for reason in BY_TIME)

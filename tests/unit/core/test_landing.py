@@ -19,7 +19,8 @@ from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
 from fleet.core.records.doubt import Doubt, DoubtKind
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest

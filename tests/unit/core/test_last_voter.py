@@ -12,9 +12,10 @@ from fleet.core.guards.upgraded_voters import UpgradedVoters, brought, upgraded_
 from fleet.core.guards.version_skew import MinorVersion
 from fleet.core.objects.node import NodeRef
 from fleet.core.quorum.quorum import Member, Quorum, QuorumRule
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import Reboot
-from fleet.core.rollout.rollout import Goal, Rollout, Start
+from fleet.core.rollout.goal import Goal, Start
+from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, OLD, START, a_group, a_node
 from tests.unit.core.test_quorum_rollout import a_story, group_of, rebooted, with_rule

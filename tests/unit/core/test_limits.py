@@ -8,10 +8,11 @@ from fleet.core.engine.engine import Engine
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.policy.policy import Amount, DrainRule, Limits
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.event import ClusterLost, ClusterSynced, Upserted
+from fleet.core.rollout.goal import Start
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import Rollout, Start
+from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, START, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour

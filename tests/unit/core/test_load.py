@@ -9,7 +9,7 @@ from fleet.core.objects.budget import Budget
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.objects.selector import Selector
 from fleet.core.policy.policy import DrainRule
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.event import ClusterObject
 from fleet.lab.simulation.builders import a_budget, a_deployment, a_node
 

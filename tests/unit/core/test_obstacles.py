@@ -13,7 +13,7 @@ from fleet.core.objects.pod import Owner, Pod
 from fleet.core.planning.obstacles import obstacles
 from fleet.core.policy.drain_rule import PodRule
 from fleet.core.policy.policy import DrainRule, Policy
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.lab.simulation.builders import a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
 
 NODES = [a_node(f"n-{number}", zone) for number, zone in enumerate("abc")]

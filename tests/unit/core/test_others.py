@@ -14,7 +14,8 @@ from fleet.core.objects.pod import Owner, Pod, PodRef
 from fleet.core.objects.workload import NodeLock, Workload
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.quorum.quorum import Quorum
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import Evict, Outcome, Reboot, Result
 from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import Step

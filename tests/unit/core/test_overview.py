@@ -8,11 +8,13 @@ from msgspec.structs import replace
 
 from fleet.core.objects.machine import Units
 from fleet.core.objects.node import Node, NodeRef
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release
 from fleet.core.reporting.overview import KnownNode, Selection, natural, overview, select
 from fleet.core.reporting.status import FleetStatus, StatusCluster
-from fleet.core.rollout.rollout import Goal, Rollout, Run, Start
+from fleet.core.rollout.goal import Goal, Start
+from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_policy
 

@@ -17,7 +17,7 @@ from fleet.core.objects.selector import Requirement, Selector
 from fleet.core.objects.volumes import ClusterVolumes
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.policy.policy import Amount, DrainRule, Limits
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import Evict, Result
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, START, a_budget, a_node, a_policy, a_pool, a_snapshot

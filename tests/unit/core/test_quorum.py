@@ -23,7 +23,7 @@ from fleet.core.quorum.quorum import (
     majority_sites,
     tolerates,
 )
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.lab.simulation.builders import a_group, a_node
 
 RULE = QuorumRule()

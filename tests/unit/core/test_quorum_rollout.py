@@ -11,7 +11,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Amount, Limits, Policy
 from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, QuorumRule, SnapshotRule
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import Defragment, MoveLeader, Reboot, Result, SaveSnapshot
 from fleet.core.rollout.event import Upserted
 from fleet.core.rollout.rollout import RolloutState

@@ -6,7 +6,8 @@ import pytest
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import RebootRule, StageRule
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import AnyAction, Outcome, Result
 from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import Step

@@ -11,7 +11,7 @@ from fleet.core.objects.node import NodeRef, Toleration
 from fleet.core.objects.pod import Owner, Pod, PodRef
 from fleet.core.objects.workload import Workload
 from fleet.core.policy.policy import DrainRule
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
 from fleet.core.rollout.event import Upserted
 from fleet.core.rollout.returning_pods import LATE, PAUSES, EvictionMemory, times_returned, tolerates_cordons

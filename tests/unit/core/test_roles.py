@@ -14,7 +14,7 @@ from fleet.core.objects.selector import Requirement, Selector
 from fleet.core.objects.workload import Workload
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.steps import Step
 from fleet.core.third_parties.roles import Roles
 from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot

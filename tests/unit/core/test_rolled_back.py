@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release
 from fleet.core.rollout.replay import rollouts_of, unfinished
 from fleet.core.rollout.rollout import Rollout

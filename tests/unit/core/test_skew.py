@@ -16,7 +16,7 @@ from fleet.core.objects.pod import Pod
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.policy.policy import Amount, Limits, Policy
 from fleet.core.quorum.quorum import Member, Quorum
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import Reboot, Stage
 from fleet.core.rollout.event import ClusterSynced, Deleted, Upserted
 from fleet.core.rollout.steps import Step

@@ -24,7 +24,9 @@ def at(seconds: float) -> datetime:
 
 
 def taken(watch: Stopwatch, seconds: float) -> list[tuple[str, dict[str, Any]]]:
-    return [(record.node, record.detail) for record in watch.take(at(seconds))]
+    return [
+        (str(timed.node), {"stop": timed.stop, "start": timed.start}) for timed in watch.take(at(seconds))
+    ]
 
 
 def test_a_pod_is_timed_until_it_is_gone_and_its_replacement_until_it_is_ready() -> None:

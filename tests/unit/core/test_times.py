@@ -11,7 +11,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.planning.estimates import ENOUGH, DurationEstimates, app_of, measured, origin
 from fleet.core.records.journal import JournalEntry, JournalRecord
-from fleet.core.rollout.rollout import Goal, Start
+from fleet.core.rollout.goal import Goal, Start
 from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_snapshot
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest

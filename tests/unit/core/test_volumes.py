@@ -13,7 +13,7 @@ from fleet.core.objects.pod import Owner, Pod, PodRef
 from fleet.core.objects.volumes import PersistentVolume
 from fleet.core.objects.workload import Workload
 from fleet.core.policy.policy import DrainRule
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import AnyAction, Outcome, Result
 from fleet.core.rollout.event import Deleted, Upserted
 from fleet.core.rollout.steps import Step

@@ -13,11 +13,12 @@ from fleet.core.engine.engine import Engine
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import CORDON_ANNOTATION, Node, NodeRef
 from fleet.core.policy.policy import Window
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import AnyAction, Cordon, Outcome, Result
 from fleet.core.rollout.event import ClusterEvent, ClusterObject, ClusterSynced, Deleted, Upserted
+from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import Goal, Rollout, RolloutState, Start
+from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.steps import Step
 from fleet.core.state.reservations import BudgetReservations
 from fleet.lab.simulation.builders import (

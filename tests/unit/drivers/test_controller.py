@@ -6,7 +6,7 @@ import asyncio
 import errno
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,21 +15,26 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import NodeRef
+from fleet.core.quorum.quorum import Quorum, SnapshotRule
 from fleet.core.records.errors import StaleEpochError, StoreError
-from fleet.core.records.held import Reason
 from fleet.core.records.journal import JournalEntry, JournalRecord
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.records.retention import Retention
 from fleet.core.rollout.action import AnyAction, Outcome
 from fleet.core.rollout.event import ClusterEvent, JournalNote, Upserted
+from fleet.core.rollout.goal import Goal, Start
+from fleet.core.rollout.record import TaskPlayed
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import Goal, Rollout, Start
+from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import Step
-from fleet.drivers.agents import ClusterWithAgents
 from fleet.drivers.controller import Controller
 from fleet.drivers.journal.log import LOG
-from fleet.drivers.ports import Cluster
+from fleet.drivers.pipeline import ClusterPipeline, EngineInput
+from fleet.drivers.quorum_clients import QuorumClients
+from fleet.drivers.quorum_monitor import QuorumMonitor
 from fleet.lab.simulation.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
 from fleet.simulated.clock import SimulatedClock
@@ -62,8 +67,8 @@ class Home:
         self.snapshot = snapshot
 
     def controller(self) -> Controller:
-        async def connect() -> Mapping[str, Cluster]:
-            return {"east": self.cluster()}
+        async def connect() -> Mapping[str, ClusterPipeline]:
+            return {"east": ClusterPipeline(self.cluster())}
 
         wall = datetime.now(UTC)  # noqa: TID251 - leases are of the wall's time
 
@@ -359,21 +364,21 @@ class Tellers:
     """Agents that say a word when a machine is asked for something."""
 
     def __init__(self) -> None:
-        self.tell: Callable[[ClusterEvent], None] = lambda _: None
+        self._put: Callable[[ClusterEvent], None] = lambda _: None
 
-    def see(self, event: ClusterEvent) -> None:
+    def attach(self, engine: EngineInput) -> None:
+        self._put = engine.put
+
+    async def before(self, event: ClusterEvent) -> Sequence[ClusterEvent]:
         if (
             isinstance(event, Upserted)
             and isinstance(event.thing, Machine)
             and event.thing.request is not None
         ):
-            ref = f"east/{event.thing.name}"
+            ref = NodeRef("east", event.thing.name)
             for rollout in (event.thing.request.token.partition("/")[0], "r-9"):
-                self.tell(
-                    JournalNote(
-                        "east", JournalRecord("decision", "played", rollout, ref, {"why": "stage: done"})
-                    )
-                )
+                self._put(JournalNote("east", TaskPlayed(rollout=rollout, node=ref, why="stage: done")))
+        return ()
 
     async def run(self) -> None:
         await asyncio.Event().wait()
@@ -383,8 +388,9 @@ def test_what_agents_say_is_journaled_with_the_rollout_that_asks_and_no_other(tm
     home = Home(tmp_path)
     home.start()
 
-    async def connect() -> Mapping[str, Cluster]:
-        return {"east": ClusterWithAgents(home.cluster(), Tellers())}
+    async def connect() -> Mapping[str, ClusterPipeline]:
+        agents = Tellers()
+        return {"east": ClusterPipeline(home.cluster(), [agents], leader_work=agents)}
 
     wall = datetime.now(UTC)  # noqa: TID251 - leases are of the wall's time
     controller = Controller(home.store, connect, lambda: {"east": "fra"}, home.clock, lambda: wall, print)
@@ -393,3 +399,43 @@ def test_what_agents_say_is_journaled_with_the_rollout_that_asks_and_no_other(tm
     said = [entry.record for entry in home.store.journal.entries() if entry.record.kind == "played"]
     assert {each.node for each in said} == {f"east/n-{index}" for index in range(4)}
     assert {(each.rollout, each.detail["why"]) for each in said} == {("r-1", "stage: done")}
+
+
+class NoGroup:
+    """A client of a group that is not there."""
+
+    name = "etcd"
+    rest = 3600.0
+
+    def __init__(self) -> None:
+        self.views: list[set[str]] = []
+
+    async def read(self, view: ClusterView, now: datetime) -> Quorum | None:
+        self.views.append(set(view.nodes))
+        return None
+
+    async def move_leader(self, to: str) -> str:
+        raise AssertionError(to)
+
+    async def snapshot(self, rule: SnapshotRule, now: datetime) -> str:
+        raise AssertionError(rule)
+
+    async def defragment(self, member: str) -> str:
+        raise AssertionError(member)
+
+
+def test_groups_are_read_with_all_nodes_in_the_engines_view_before_the_cluster_counts_as_synced(
+    tmp_path: Path,
+) -> None:
+    home, group = Home(tmp_path), NoGroup()
+    home.start()
+
+    async def connect() -> Mapping[str, ClusterPipeline]:
+        monitor = QuorumMonitor("east", QuorumClients({"etcd": group}), home.clock)
+        return {"east": ClusterPipeline(home.cluster(), [monitor], [monitor])}
+
+    wall = datetime.now(UTC)  # noqa: TID251 - leases are of the wall's time
+    controller = Controller(home.store, connect, lambda: {"east": "fra"}, home.clock, lambda: wall, print)
+    asyncio.run(asyncio.wait_for(controller.run(until_idle=True), SECONDS))
+    assert all(run.step is Step.DONE for run in home.rollout.runs.values())
+    assert group.views[0] == {f"n-{index}" for index in range(4)}

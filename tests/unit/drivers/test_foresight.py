@@ -10,10 +10,12 @@ from msgspec.structs import replace
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.engine.engine import Engine
 from fleet.core.objects.node import CORDON_ANNOTATION, NodeRef
-from fleet.core.records.held import Held, Reason
-from fleet.core.records.journal import JournalRecord
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
+from fleet.core.rollout.commands import RolloutAborted
 from fleet.core.rollout.event import ClusterLost, ClusterSynced, Upserted
-from fleet.core.rollout.rollout import Goal, Rollout, Start
+from fleet.core.rollout.goal import Goal, Start
+from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import Step
 from fleet.drivers.foresight import AGAIN, FRESH, PAUSE, Foresight
 from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
@@ -86,7 +88,7 @@ def test_a_node_whose_run_has_ended_is_held_no_more() -> None:
     board = Board()
     board.sync()
     board.turn()
-    board.engine.command(JournalRecord(form="command", kind="abort", rollout="r-1"), board.now, "ada")
+    board.engine.command(RolloutAborted(rollout="r-1"), board.now, "ada")
     board.turn()
     assert board.step("n-2") is Step.CANCELLED
     assert not any(board.held.values())

@@ -23,8 +23,9 @@ from fleet.hosts import facts, hooks, ownership
 from fleet.hosts.inventory.inventory import Hook
 from fleet.machines import job
 from fleet.machines.agent.boot_log import BootLog
-from fleet.machines.ansible.play import AnsibleEvents, words_of
-from fleet.machines.ansible.playbook import log_in, observation
+from fleet.machines.ansible.events import AnsibleEvents, words_of
+from fleet.machines.ansible.facts import observation
+from fleet.machines.ansible.playbook import log_in
 from fleet.machines.competing_updaters import others
 from fleet.machines.families.detect import detect
 from fleet.machines.families.family import Family
@@ -38,7 +39,7 @@ MOST_ASKED = 40
 """Commands after which the host is gone: what waits for another answer would wait for ever."""
 
 
-OWN = {"access", "openssh", "plainconfig", "settings", "sshconfig", "hostkeys", "inventory"}
+OWN = {"access", "openssh", "settings", "inventory"}
 """Modules that read a person's own files."""
 
 

@@ -32,10 +32,10 @@ from fleet.etcd.etcd import Etcd
 from fleet.etcd.reading import MemberResponse, trips
 from fleet.kube.client import plugin
 from fleet.kube.client.oidc import id_token
+from fleet.kube.kinds.api_resources import KINDS
+from fleet.kube.kinds.maintenance import locks
 from fleet.kube.kubeconfig.kubeconfig import ExecPlugin
-from fleet.kube.objects.api_resources import KINDS
 from fleet.kube.objects.errors import ApiRequest, error_of, status_of
-from fleet.kube.objects.maintenance import locks
 from fleet.kube.watch.etcd_check import number
 from fleet.kube.watch.informers import by_age
 from fleet.lab.simulation.builders import START

@@ -16,11 +16,12 @@ from fleet.core.policy.policy import Amount, Limits, Policy, Pool
 from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.records.journal import JournalRecord
 from fleet.core.releases.release import Release, Stream
+from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import Goal, Rollout, RolloutState, Start
+from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.steps import Step
 from fleet.drivers.controller import Controller
-from fleet.drivers.ports import Cluster
+from fleet.drivers.pipeline import ClusterPipeline
 from fleet.simulated.clock import SimulatedClock
 from fleet.store import ClusterRow, Store
 from tests.unit.hosts.boxes import NEW, OLD, Site
@@ -62,7 +63,7 @@ class Home:
     def run(self, seconds: float = 60, until: Callable[[], bool] = lambda: False) -> None:
         """A controller until there is nothing left to do, the rollout is halted, or `until`; then it is stopped."""
 
-        async def connect() -> Mapping[str, Cluster]:
+        async def connect() -> Mapping[str, ClusterPipeline]:
             return {"shop": guarded_hosts(self.site.cluster(), "fra", self._policy, self.clock)}
 
         wall = datetime.now(UTC)  # noqa: TID251 - leases are of the wall's time

@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from fleet.core.policy.policy import Pool, Window
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release
 from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import Step

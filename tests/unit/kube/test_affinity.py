@@ -9,8 +9,9 @@ import pytest
 
 from fleet.core.objects.placement import NodeTerm, SpreadRule
 from fleet.core.objects.selector import Requirement
-from fleet.kube.objects import decode, wire
-from fleet.kube.objects.affinity import neighbours, node_terms
+from fleet.kube.kinds.affinity import neighbours, node_terms
+from fleet.kube.kinds.pod import pod_of
+from fleet.kube.kinds.pod_wire import PodWire
 
 
 def apart(
@@ -98,7 +99,7 @@ def test_it_is_in_the_pod() -> None:
         "metadata": {"name": "web-1", "namespace": "shop", "labels": {"app": "web"}},
         "spec": {"affinity": anti(), "topologySpreadConstraints": []},
     }
-    pod = decode.pod(msgspec.json.decode(msgspec.json.encode(found), type=wire.PodWire))
+    pod = pod_of(msgspec.json.decode(msgspec.json.encode(found), type=PodWire))
     assert [rule.counts("shop", pod.labels) for rule in pod.apart] == [True]
     assert pod.affinity == ()
 

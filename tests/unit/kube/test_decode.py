@@ -19,8 +19,8 @@ from fleet.core.objects.workload import Workload
 from fleet.core.records.errors import FleetError
 from fleet.core.releases.release import Release
 from fleet.core.third_parties.parties import KEEP_OFF, PARTIES
+from fleet.kube.kinds.api_resources import BUDGETS, KINDS, MACHINES, NODES, PODS
 from fleet.kube.objects.api_resource import ApiResource
-from fleet.kube.objects.api_resources import BUDGETS, KINDS, MACHINES, NODES, PODS
 
 Json = dict[str, Any]
 GI = 1 << 30

@@ -7,7 +7,7 @@ import copy
 import json
 from pathlib import Path
 
-from fleet.kube.objects.api_resources import KINDS
+from fleet.kube.kinds.api_resources import KINDS
 from fleet.kube.watch.dump import dump
 from fleet.kube.watch.snapshot import of_dump
 from tests.kube_fake.world import NOW, faked

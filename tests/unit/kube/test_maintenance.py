@@ -13,8 +13,8 @@ import pytest
 from fleet.core.objects.workload import NodeLock
 from fleet.core.third_parties.maintenance import Maintenance
 from fleet.core.third_parties.parties import OBJECTS
-from fleet.kube.objects.api_resources import KINDS, things_of
-from fleet.kube.objects.maintenance import locks
+from fleet.kube.kinds.api_resources import KINDS, things_of
+from fleet.kube.kinds.maintenance import locks
 from fleet.kube.watch.snapshot import of_dump
 from fleet.lab.simulation.builders import START
 from tests.kube_fake.world import faked, node

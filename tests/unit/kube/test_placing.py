@@ -13,9 +13,11 @@ from fleet.core.objects.pod import Pod
 from fleet.core.objects.selector import Requirement
 from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
 from fleet.core.records.doubt import Doubt, DoubtKind
-from fleet.kube.objects import decode, wire
-from fleet.kube.objects.api_resources import CLAIMS, VOLUMES
-from fleet.kube.objects.requests import resources
+from fleet.kube.kinds.api_resources import CLAIMS, VOLUMES
+from fleet.kube.kinds.pod import pod_of
+from fleet.kube.kinds.pod_wire import PodWire
+from fleet.kube.kinds.requests import resources
+from fleet.kube.objects.wire import Quantities
 from fleet.lab.simulation.builders import a_node
 
 GI = 1 << 30
@@ -30,7 +32,7 @@ def a_pod(spec: dict[str, Any], status: dict[str, Any] | None = None) -> Pod:
         "spec": spec,
         "status": status or {},
     }
-    return decode.pod(msgspec.json.decode(msgspec.json.encode(found), type=wire.PodWire))
+    return pod_of(msgspec.json.decode(msgspec.json.encode(found), type=PodWire))
 
 
 def container(requests: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
@@ -38,7 +40,7 @@ def container(requests: dict[str, str] | None = None, **more: Any) -> dict[str, 
 
 
 def test_resources_of_a_node_by_name_without_zeros() -> None:
-    whole: wire.Quantities = {
+    whole: Quantities = {
         "cpu": "4",
         "memory": "8Gi",
         "pods": "110",

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
+from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.objects.selector import Selector
@@ -18,7 +19,6 @@ from fleet.core.quorum.presets import PRESETS
 from fleet.core.quorum.probe import ExecProbe, HttpProbe
 from fleet.core.quorum.quorum import healthy
 from fleet.core.records.errors import FleetError, ForbiddenError, UnreachableError
-from fleet.core.rollout.event import Deleted, Upserted
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.pod_client import PodClient
 from fleet.kube.cluster import KubeCluster
@@ -135,17 +135,17 @@ def test_a_group_is_read_as_its_cluster_and_its_pods_tell(tmp_path: Path) -> Non
         )
         pages = {STATS: (200, zookeeper("follower", 5).decode())}
         async with PodServer(pages, {}) as server, asking(tmp_path, server) as asks:
-            group = PodGroup(of, "fra", asks)
+            group, view = PodGroup(of, "fra", asks), ClusterView("east")
             for number in range(3):
-                group.see(Upserted("east", Node(f"n-{number}", f"u-{number}")))
-                group.see(Upserted("east", a_pod(f"zk-{number}", f"n-{number}")))
-            group.see(Upserted("east", Pod("other", "zk-9", "9", "n-1", {"app": "db"})))
-            found = await group.read(NOW)
+                view.upsert(Node(f"n-{number}", f"u-{number}"))
+                view.upsert(a_pod(f"zk-{number}", f"n-{number}"))
+            view.upsert(Pod("other", "zk-9", "9", "n-1", {"app": "db"}))
+            found = await group.read(view, NOW)
             assert [member.node for member in healthy(found, of.rule)] == [
                 NodeRef("east", f"n-{number}") for number in range(3)
             ]
-            group.see(Deleted("east", a_pod("zk-2", "n-2")))
-            found = await group.read(NOW)
+            view.delete(a_pod("zk-2", "n-2"))
+            found = await group.read(view, NOW)
             assert (len(found.voters), len(healthy(found, of.rule))) == (3, 2)
             with pytest.raises(FleetError, match="cannot be moved"):
                 await group.move_leader("zk-1")
@@ -162,10 +162,10 @@ def test_kafka_is_asked_by_command(tmp_path: Path) -> None:
         assert isinstance(probe, ExecProbe)
         commands = {" ".join(probe.command): (0, KAFKA_HEALTHY.decode())}
         async with PodServer({}, commands) as server, asking(tmp_path, server) as asks:
-            group = PodGroup(of, "fra", asks)
+            group, view = PodGroup(of, "fra", asks), ClusterView("east")
             for number in (0, 1, 2, 7):
-                group.see(Upserted("east", a_pod(f"kafka-{number}", f"n-{number}")))
-            found = await group.read(NOW)
+                view.upsert(a_pod(f"kafka-{number}", f"n-{number}"))
+            found = await group.read(view, NOW)
             assert found.leader is not None
             assert found.leader.name == "kafka-0"
             assert len(server.asked) == 1

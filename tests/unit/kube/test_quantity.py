@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fleet.kube.objects.quantity import MOST, milli, whole
+from fleet.kube.kinds.quantity import MOST, milli, whole
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from fleet.core.rollout.event import ApiObject
 from fleet.kube.actions.machine_client import PATH, MachineInformer
 from fleet.kube.client.retry import CONFLICT_TRIES, Backoff, random_jitter, retry_on_conflict
 from fleet.kube.cluster import KubeCluster
-from fleet.kube.objects.api_resources import NODES
+from fleet.kube.kinds.api_resources import NODES
 from fleet.kube.objects.errors import ConflictError
 from fleet.kube.watch.reflector import Reflector
 from tests.kube_fake.server import ApiServer, Fault

@@ -8,13 +8,12 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from fleet.core.cluster.view import ClusterView
 from fleet.core.guards import quorum
-from fleet.core.objects.node import ZONE_LABEL, Node, NodeRef
-from fleet.core.objects.pod import Pod
+from fleet.core.objects.node import ZONE_LABEL, NodeRef
 from fleet.core.quorum.groups import EtcdAccess, QuorumGroup
 from fleet.core.quorum.quorum import QuorumRule
-from fleet.core.records.held import Reason
-from fleet.core.rollout.event import Upserted
+from fleet.core.records.reasons.reason import Reason
 from fleet.etcd.group import EtcdGroup
 from fleet.etcd.static import endpoints_of, group_in, pods_of
 from fleet.kube.watch.snapshot import of_dump
@@ -114,24 +113,20 @@ class Servers:
         return self.words
 
 
-def a_group(servers: Servers, access: EtcdAccess, *ready: bool) -> EtcdGroup:
-    """Told of the nodes and pods of its cluster."""
-    return told(EtcdGroup(QuorumGroup("etcd", "east", access=access), "fra", servers), *ready)
+def a_group(servers: Servers, access: EtcdAccess) -> EtcdGroup:
+    return EtcdGroup(QuorumGroup("etcd", "east", access=access), "fra", servers)
 
 
-def told(group: EtcdGroup, *ready: bool) -> EtcdGroup:
-    snapshot = of_dump(dump(*ready), "east", "fra", START)
-    things: list[Node | Pod] = [*snapshot.nodes, *snapshot.pods]
-    for thing in things:
-        group.see(Upserted("east", thing))
-    return group
+def a_view(*ready: bool) -> ClusterView:
+    """The nodes and static pods of a cluster, as the engine knows them."""
+    return ClusterView.of(of_dump(dump(*ready), "east", "fra", START))
 
 
 def test_an_etcd_that_cannot_be_asked_goes_by_its_pods_and_says_why() -> None:
     gone = EtcdAccess(("https://127.0.0.1:1",))
     for access, why in ((EtcdAccess(), "neither endpoints nor a certificate"), (gone, "refused")):
         servers = Servers()
-        found = asyncio.run(a_group(servers, access, True, True, True).read(START))
+        found = asyncio.run(a_group(servers, access).read(a_view(True, True, True), START))
         assert found is not None and found.declared and why in found.unread
         assert len(found.members) == 3 and all(each.reachable for each in found.members)
         assert servers.asked == 1
@@ -144,8 +139,8 @@ NOWHERE = EtcdAccess(("http://192.0.2.1:1", "http://never.invalid:1"))
 def test_an_etcd_elsewhere_does_not_go_by_the_static_pods_of_another() -> None:
     servers = Servers()
     elsewhere = QuorumGroup("broker", "east", access=replace(NOWHERE, endpoints=NOWHERE.endpoints[1:]))
-    group = told(EtcdGroup(elsewhere, "fra", servers), True, True, True)
-    found = asyncio.run(group.read(START))
+    group = EtcdGroup(elsewhere, "fra", servers)
+    found = asyncio.run(group.read(a_view(True, True, True), START))
     assert found is not None and not found.declared and servers.asked == 0
     # Which nodes carry it nobody knows: none of them goes.
     for name in ("cp-0", "cp-2"):
@@ -161,16 +156,14 @@ def test_the_etcd_in_the_static_pods_is_there_beside_one_that_is_elsewhere() -> 
     )
     for beside, there in (([elsewhere], True), ([elsewhere, named], False)):
         own = EtcdGroup(QuorumGroup("east/etcd", "east"), "fra", servers, beside=beside)
-        for group in (*beside, own):
-            told(group, True, True, True)
-        found = asyncio.run(own.read(START))
+        found = asyncio.run(own.read(a_view(True, True, True), START))
         assert (found is not None) is there
         assert found is None or (found.declared and len(found.members) == 3)
 
 
 def test_pods_alone_are_not_believed_where_the_api_server_cannot_count_on_its_etcd() -> None:
     words = "/readyz/etcd of the API server: internal server error: etcd failed"
-    found = asyncio.run(a_group(Servers(words), EtcdAccess(), True, True, True).read(START))
+    found = asyncio.run(a_group(Servers(words), EtcdAccess()).read(a_view(True, True, True), START))
     assert found is not None and not found.declared
     held = quorum.held(found, QuorumRule(), NodeRef("east", "cp-0"), ())
     assert held is not None and held.reason is Reason.QUORUM_UNREAD and words in held.message
@@ -181,5 +174,5 @@ def test_a_cluster_without_such_pods_has_no_group_and_nobody_is_asked() -> None:
     snapshot = of_dump(dump(True), "east", "fra", START)
     servers = Servers()
     assert group_in(replace(snapshot, pods=())) is None
-    assert asyncio.run(a_group(servers, EtcdAccess()).read(START)) is None
+    assert asyncio.run(a_group(servers, EtcdAccess()).read(a_view(), START)) is None
     assert servers.asked == 0

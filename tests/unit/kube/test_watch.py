@@ -13,7 +13,7 @@ import pytest
 
 from fleet.core.rollout.event import ClusterEvent, ClusterLost, ClusterSynced, Deleted, Upserted
 from fleet.kube.cluster import KubeCluster
-from fleet.kube.objects.api_resources import KINDS
+from fleet.kube.kinds.api_resources import KINDS
 from fleet.kube.watch import listing
 from fleet.kube.watch.informers import HEARD
 from tests.kube_fake.server import ApiServer, Fault

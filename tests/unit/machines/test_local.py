@@ -13,7 +13,7 @@ from fleet.core.records.errors import UsageError
 from fleet.machines.errors import MachineError
 from fleet.machines.host import ABSENT, MOST, checked, read, read_line
 from fleet.machines.local import NAMESPACES, Local, prefix_of
-from fleet.machines.ssh.login import proxied
+from fleet.machines.ssh.line import proxied
 
 
 def test_exit_code_and_both_outputs_are_answered() -> None:

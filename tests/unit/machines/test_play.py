@@ -16,8 +16,10 @@ import pytest
 
 from fleet.core.objects.machine import Units
 from fleet.core.releases.release import Release
-from fleet.machines.ansible.play import AnsibleEvents, AnsibleResult, TaskResult, run_playbook
-from fleet.machines.ansible.playbook import observation, shipped
+from fleet.machines.ansible.events import AnsibleEvents, AnsibleResult, TaskResult
+from fleet.machines.ansible.facts import observation
+from fleet.machines.ansible.play import run_playbook
+from fleet.machines.ansible.playbook import shipped
 from fleet.machines.errors import MachineError
 
 NOW = {

@@ -14,7 +14,7 @@ from msgspec import to_builtins
 
 from fleet.core.releases import kernel, release
 from fleet.core.releases.release import Release
-from fleet.machines.ansible.playbook import observation
+from fleet.machines.ansible.facts import observation
 from fleet.machines.errors import MachineError
 from tests.property.test_kernel import REAL
 from tests.property.test_release import ANY

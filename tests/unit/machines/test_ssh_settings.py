@@ -12,9 +12,9 @@ import pytest
 
 from fleet.core.records.errors import ConfigError, UsageError
 from fleet.machines.access import SshAccess, SshAddress, address_of
-from fleet.machines.ssh import openssh, plain_config
-from fleet.machines.ssh.openssh import asked
-from fleet.machines.ssh.settings import (
+from fleet.machines.ssh.configuration import openssh, plain_config
+from fleet.machines.ssh.configuration.openssh import asked
+from fleet.machines.ssh.configuration.settings import (
     CONNECT_SECONDS,
     Here,
     Printed,

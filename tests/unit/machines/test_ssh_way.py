@@ -13,11 +13,11 @@ from msgspec import structs
 
 from fleet.core.records.errors import UsageError
 from fleet.machines.access import SshAccess, SshAddress
-from fleet.machines.ssh import plain_config
-from fleet.machines.ssh.config import Login, OpenSshConfig
+from fleet.machines.ansible.connection import Login, OpenSshConfig
+from fleet.machines.ssh.configuration import plain_config
+from fleet.machines.ssh.configuration.openssh import asked
+from fleet.machines.ssh.configuration.settings import SshSettings
 from fleet.machines.ssh.host import Limit
-from fleet.machines.ssh.openssh import asked
-from fleet.machines.ssh.settings import SshSettings
 
 pytestmark = pytest.mark.skipif(
     shutil.which("ssh") is None and not os.environ.get("CI"), reason="openssh-client is not installed"

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from msgspec.structs import replace
 
-from fleet.cli.views.plan import whole
+from fleet.cli.views.plan.overview import plan_overview
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
@@ -58,7 +58,7 @@ def test_no_two_runs_of_a_group_overlap_and_the_bound_knows_it() -> None:
 
 
 def test_the_plan_says_it_in_words() -> None:
-    words = whole(a_plan(5, "ffnns", QuorumRule(snapshot=SnapshotRule("/backup"))), START).plain
+    words = plan_overview(a_plan(5, "ffnns", QuorumRule(snapshot=SnapshotRule("/backup"))), START).plain
     assert "etcd: one voter at a time" in words
     assert "snapshot first; m1 leads from then on" in words
     assert "meanwhile the loss of f or n or the link f-n would stop it" in words
@@ -91,16 +91,19 @@ def test_the_plan_waits_before_the_last_voter_and_says_that_there_is_no_way_back
     plan = plan_of(*etcd_of("nno"), {})
     [last] = [vote for run in plan.runs for vote in run.votes if vote.last_before]
     assert (last.member, last.etcd, last.last_before) == ("m2", "3.6.8", "3.7") and last.at >= 900
-    assert "no way back after it" in whole(plan, START).plain
+    assert "no way back after it" in plan_overview(plan, START).plain
 
 
 def test_where_nobody_can_know_which_etcd_a_release_brings_the_plan_says_so() -> None:
     plan = plan_of(*etcd_of("ooo"), {})
     assert not [vote for run in plan.runs for vote in run.votes if vote.last_before]
-    words = whole(plan, START).plain
+    words = plan_overview(plan, START).plain
     assert "another minor version than etcd 3.6.8 is not known" in words and "for 15m" in words
     back = replace(plan, rolls_back="r-1")
-    assert "which etcd" in whole(back, START).plain and "m0, m1, m2 is not known" in whole(back, START).plain
+    assert (
+        "which etcd" in plan_overview(back, START).plain
+        and "m0, m1, m2 is not known" in plan_overview(back, START).plain
+    )
 
 
 def test_voters_that_cannot_go_back_are_held_in_the_plan_and_the_rest_of_it_goes() -> None:
@@ -114,7 +117,7 @@ def test_voters_that_cannot_go_back_are_held_in_the_plan_and_the_rest_of_it_goes
     assert [goal.etcd for goal in plan.begin().goals if goal.node.name != "w-0"] == [{"etcd": "3.6.8"}] * 3
     ready = plan_of(*etcd_of("nnn", "3.6.0"), brought)
     assert len(ready.runs) == 3 and {vote.brings for run in ready.runs for vote in run.votes} == {"3.6.8"}
-    assert "is not known" not in whole(replace(ready, rolls_back="r-1"), START).plain
+    assert "is not known" not in plan_overview(replace(ready, rolls_back="r-1"), START).plain
 
 
 def test_a_group_that_cannot_spare_anybody_is_held_with_what_to_do() -> None:

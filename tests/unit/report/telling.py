@@ -12,7 +12,10 @@ from fleet.core.objects.pod import PodRef
 from fleet.core.policy.policy import Policy
 from fleet.core.records.journal import GENESIS, JournalEntry, JournalRecord, RecordForm
 from fleet.core.rollout.action import Evict, Result
-from fleet.core.rollout.rollout import Goal, Rollout, Start, intent, outcome
+from fleet.core.rollout.codec import from_record, to_record
+from fleet.core.rollout.goal import Goal, Start
+from fleet.core.rollout.record import ActionEnded
+from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import Step, StepResult, next_step
 from fleet.lab.simulation.builders import NEW, OLD, START, a_policy
 
@@ -69,9 +72,13 @@ class Telling:
                 pod=PodRef("web", pod),
                 pod_uid=f"uid-{pod}",
             )
-            self._add(intent(action), self.controller, self.epoch)
+            self._add(to_record(action), self.controller, self.epoch)
             self.wait(0.5)
-            self._add(outcome(action, result, words if result is not Result.DONE else ""), self.controller, 1)
+            self._add(
+                to_record(ActionEnded.of(action, result, words if result is not Result.DONE else "")),
+                self.controller,
+                1,
+            )
             self.wait(0.5)
         return self
 
@@ -115,7 +122,7 @@ class Telling:
         at = START + timedelta(seconds=self.ago)
         record = msgspec.json.decode(msgspec.json.encode(record), type=JournalRecord)
         if self.entries:
-            self.rollout.apply(record, at, by)
+            self.rollout.apply(from_record(record), at, by)
         before = self.entries[-1].hash if self.entries else GENESIS
         told = sha256(f"{before}{len(self.entries)}".encode()).hexdigest()
         self.entries.append(JournalEntry(len(self.entries) + 1, at, by, epoch, record, before, told))

@@ -15,8 +15,9 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import Estimate
 from fleet.core.planning.plan import Plan, PlannedHold, PlannedRun
 from fleet.core.policy.policy import Window
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalRecord
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.reporting.report import PlannedSpan, Report, ReportRun, Verdict, VerificationProof
 from fleet.core.reporting.reporter import make_report, nearest
 from fleet.core.rollout.action import Result

@@ -19,12 +19,13 @@ from fleet.core.text.paths import expanded
 from fleet.system.clock import WallClock
 
 if TYPE_CHECKING:
-    from fleet.drivers.groups import QuorumClients
-    from fleet.drivers.ports import Clock, Cluster
+    from fleet.drivers.pipeline import ClusterPipeline
+    from fleet.drivers.quorum_clients import QuorumClients
     from fleet.hosts.cluster import HostsCluster
     from fleet.hosts.ownership import Claim
     from fleet.kube.cluster import KubeCluster
     from fleet.store import ClusterRow
+    from fleet.system.clock import Clock
 
 
 class HostsSource:
@@ -34,7 +35,7 @@ class HostsSource:
     def __init__(self, home: Home, row: ClusterRow) -> None:
         self._home, self._row = home, row
 
-    async def connect(self) -> Cluster:
+    async def connect(self) -> ClusterPipeline:
         return guarded_hosts(self._cluster(), self._row.site, self._home.policy_if_any(), WallClock())
 
     async def read(self, policy: Policy) -> Snapshot:
@@ -104,7 +105,7 @@ def groups_of_hosts(name: str, site: str, policy: Policy) -> QuorumClients:
 
     Raises UsageError for a group that would be asked in pods: leaving it out would be to forget it.
     """
-    from fleet.drivers.groups import QuorumClients
+    from fleet.drivers.quorum_clients import QuorumClients
     from fleet.etcd.group import EtcdGroup
 
     named = [group for group in policy.quorums if group.cluster == name]
@@ -117,8 +118,10 @@ def groups_of_hosts(name: str, site: str, policy: Policy) -> QuorumClients:
     return QuorumClients({group.name: EtcdGroup(group, site, NoServers()) for group in named})
 
 
-def guarded_hosts(hosts: HostsCluster, site: str, policy: Policy, clock: Clock) -> Cluster:
-    """Returns the hosts with their quorum groups, as a driver sees them. `clock`: the controller's. Raises UsageError."""
-    from fleet.drivers.quorums import ClusterWithQuorums
+def guarded_hosts(hosts: HostsCluster, site: str, policy: Policy, clock: Clock) -> ClusterPipeline:
+    """Returns the hosts with their quorum groups. `clock`: the controller's. Raises UsageError."""
+    from fleet.drivers.pipeline import ClusterPipeline
+    from fleet.drivers.quorum_monitor import QuorumMonitor
 
-    return ClusterWithQuorums(hosts, groups_of_hosts(hosts.name, site, policy), clock)
+    monitor = QuorumMonitor(hosts.name, groups_of_hosts(hosts.name, site, policy), clock)
+    return ClusterPipeline(hosts, [monitor], [monitor])

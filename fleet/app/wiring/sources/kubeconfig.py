@@ -20,7 +20,7 @@ from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.system.clock import WallClock
 
 if TYPE_CHECKING:
-    from fleet.drivers.ports import Cluster
+    from fleet.drivers.pipeline import ClusterPipeline
     from fleet.kube.cluster import KubeCluster
     from fleet.kube.objects.permissions import Permission
     from fleet.store import ClusterRow
@@ -33,7 +33,7 @@ class KubeconfigSource:
     def __init__(self, home: Home, row: ClusterRow) -> None:
         self._home, self._row = home, row
 
-    async def connect(self) -> Cluster:
+    async def connect(self) -> ClusterPipeline:
         policy = self._home.policy_if_any()
         return guarded(_cluster(self._row), self._row.site, policy, self._home.played)
 

@@ -14,7 +14,7 @@ from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import FleetError, UsageError
 
 if TYPE_CHECKING:
-    from fleet.drivers.ports import Cluster
+    from fleet.drivers.pipeline import ClusterPipeline
     from fleet.kube.cluster import KubeCluster
     from fleet.store import ClusterRow
 
@@ -26,8 +26,9 @@ class SimulatedSource:
     def __init__(self, home: Home, row: ClusterRow) -> None:
         self._home, self._row = home, row
 
-    async def connect(self) -> Cluster:
+    async def connect(self) -> ClusterPipeline:
         """Returns the model as a driver sees it. Raises FleetError where the home has no clock for it."""
+        from fleet.drivers.pipeline import ClusterPipeline
         from fleet.simulated.clock import SimulatedClock
         from fleet.simulated.cluster import SimulatedCluster
 
@@ -36,7 +37,7 @@ class SimulatedSource:
                 f"{self._home.simulated} holds no clock for cluster {self._row.name}",
                 "fleet demo FOLDER makes another fleet",
             )
-        return SimulatedCluster(self._file, self._home.clock)
+        return ClusterPipeline(SimulatedCluster(self._file, self._home.clock))
 
     async def read(self, policy: Policy) -> Snapshot:
         """Returns the model as its process last saved it; its quorum groups are in it, whatever the policy says."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fleet.drivers.ports import Clock
     from fleet.simulated.clock import SimulatedClock
+    from fleet.system.clock import Clock
 
 CLOCK = "clock.json"
 """Name of the clock's file, beside the simulated clusters."""

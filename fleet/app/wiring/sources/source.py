@@ -13,7 +13,7 @@ from fleet.core.objects.machine import LogAsk
 from fleet.core.policy.policy import Policy
 
 if TYPE_CHECKING:
-    from fleet.drivers.ports import Cluster
+    from fleet.drivers.pipeline import ClusterPipeline
     from fleet.kube.cluster import KubeCluster
 
 
@@ -53,7 +53,7 @@ class ClusterSource(Protocol):
     hosts_alone: bool
     """Its nodes are hosts that belong to no Kubernetes cluster."""
 
-    async def connect(self) -> Cluster:
+    async def connect(self) -> ClusterPipeline:
         """Returns the cluster as a driver sees it, for the caller to close."""
         ...
 

@@ -1,0 +1,63 @@
+"""Who signs the journal while a controller works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from fleet.app.audit.keys import signing_key
+from fleet.app.audit.signing import NO_COPY, sign_journal
+from fleet.app.wiring.home import Home
+from fleet.core.records.errors import TamperedError, UsageError
+from fleet.drivers.journal.log import LOG
+
+if TYPE_CHECKING:
+    from fleet.store.journal.signing import PrivateKey
+
+
+EVERY = timedelta(minutes=10)
+"""A controller signs what is new at least so often."""
+
+
+class HomeNotary:
+    """Signs for a controller: every ten minutes in which something was written, and soon after a rollout's end."""
+
+    def __init__(self, home: Home, key: PrivateKey, now: Callable[[], datetime]) -> None:
+        self._home = home
+        self._key = key
+        self._now = now
+        self._seq = 0
+        """Of the last checkpoint."""
+        self._at: datetime | None = None
+        """When this controller signed last."""
+        self._told = False
+
+    def look(self) -> None:
+        at = self._now()
+        if self._at is None or at - self._at >= EVERY or self._home.store.checkpoints.ended_since(self._seq):
+            self.sign()
+
+    def sign(self) -> None:
+        """A journal that was tampered with is not signed, and none whose copies of checkpoints cannot be read: one warning,
+        and the work goes on."""
+        self._at = self._now()
+        try:
+            found = sign_journal(self._home, self._key, self._at)
+        except (TamperedError, UsageError) as error:
+            self._warn(f"{error.message}{f'; {error.hint}' if error.hint else ''}")
+        except OSError as error:
+            self._warn(f"{NO_COPY}: {error}")
+        else:
+            self._seq = found.seq if found is not None else 0
+
+    def _warn(self, words: str) -> None:
+        if not self._told:
+            LOG.warning("%s", words)
+        self._told = True
+
+
+def notary_of(home: Home) -> HomeNotary | None:
+    """None in a home without a signing key. Raises UsageError for one that cannot be read."""
+    key = signing_key(home)
+    return None if key is None else HomeNotary(home, key, home.clock.now)

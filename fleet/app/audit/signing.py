@@ -1,0 +1,111 @@
+"""The end of the journal, signed with the home's key."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from fleet.app.audit.copies import append_copy, kept_copies
+from fleet.app.audit.keys import HomeKeys, is_there, keys_of, signing_key
+from fleet.app.wiring.home import Home
+from fleet.core.records.audit import SignedCheckpoint
+from fleet.core.records.errors import NoRoomError, ReadOnlyError, TamperedError, UsageError
+
+if TYPE_CHECKING:
+    from fleet.store.journal.signing import PrivateKey, PublicKey
+
+
+NO_COPY = "no copy of the checkpoint beside its key"
+MISSING = "fleet audit keygen makes a key"
+
+
+def keygen(home: Home) -> tuple[HomeKeys, PublicKey, SignedCheckpoint | None]:
+    """Makes a key pair, and signs with it what is in the journal already. Where only the private half is there, as
+    after a kill between the two, its public half is written.
+
+    Raises UsageError where there is a key already, since a key is never overwritten, or one that cannot be read.
+    """
+    from fleet.store.journal.signing import PrivateKey
+
+    keys = keys_of(home)
+    # A folder without a fleet is refused before there is a key in it.
+    _ = home.store
+    taken = UsageError(
+        f"there is a key already: {keys.public}",
+        "to begin with another one, move both files away; keep the public one, it proves the older checkpoints",
+    )
+    if is_there(keys.public):
+        raise taken
+    # Whoever may read the home may verify it; the private key is for its owner alone.
+    keys.private.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if not is_there(keys.private):
+        with contextlib.suppress(FileExistsError):  # Somebody else makes one at this moment.
+            PrivateKey.new().write(keys.private)
+    key = PrivateKey.read(keys.private)
+    try:
+        key.public.write(keys.public)
+    except FileExistsError:
+        raise taken from None
+    return keys, key.public, sign_journal(home, key, home.now())
+
+
+def checkpoint(home: Home) -> SignedCheckpoint:
+    """Signs where the journal ends now. Raises UsageError without a key or an entry, TamperedError."""
+    key = signing_key(home)
+    if key is None:
+        raise UsageError("this home has no signing key", MISSING)
+    found = sign_journal(home, key, home.now())
+    if found is None:
+        raise UsageError("the journal is empty: there is nothing to sign")
+    return found
+
+
+def sign_journal(home: Home, key: PrivateKey, at: datetime) -> SignedCheckpoint | None:
+    """Raises TamperedError as `Checkpoints.sign` does, and where the journal is not the one of the last copy."""
+    board, copies = home.store.checkpoints, keys_of(home).copies
+    _refuse_another(home, key)
+    before = board.newest(key.public.id)
+    found = board.sign(key, at)
+    if found is not None and found != before:
+        append_copy(copies, found)
+    return found
+
+
+def _refuse_another(home: Home, key: PrivateKey) -> None:
+    """Whoever may write to the database can make a whole chain anew, and take away the checkpoints that are in it: what
+    was signed here last is still beside the key. Raises TamperedError."""
+    copies, _ = kept_copies(home)
+    # The furthest one that this key has signed.
+    last = next(filter(key.public.signed, sorted(copies, key=lambda each: -each.seq)), None)
+    if last is not None and not home.store.checkpoints.agrees(last):
+        raise TamperedError(
+            f"the journal was tampered with: it is not signed, since entry {last.seq} is not the one that was signed",
+            "fleet audit verify says where; if you brought back an older copy of the database, move "
+            f"{keys_of(home).copies} away and keep it",
+        )
+
+
+def sign_end(home: Home) -> PrivateKey | None:
+    """Signs where the journal ends now, if a key is here and the database can be written; answers that key. None where
+    there is none, or one that is not for this user's eyes: whoever may only read takes what was signed before. What keeps
+    a disk that is full from it is told.
+
+    Raises UsageError for a key that cannot be used, TamperedError.
+    """
+    private = keys_of(home).private
+    if is_there(private) and not os.access(private, os.R_OK) and private.lstat().st_uid != os.geteuid():
+        return None
+    key = signing_key(home)
+    if key is None:
+        return None
+    try:
+        sign_journal(home, key, home.now())
+    except ReadOnlyError:
+        pass  # Whoever may only read has not been asked to write: what is not signed is found at the verification.
+    except NoRoomError as error:
+        home.warn(f"the end of the journal is not signed: {error.full_message}")
+    except OSError as error:
+        home.warn(f"{NO_COPY}: {error}")
+    return key

@@ -1,0 +1,116 @@
+"""What the checkpoints prove of the journal, and the journal's export."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from fleet.app.audit.copies import kept_copies
+from fleet.app.audit.keys import keys_of, own_key
+from fleet.app.audit.signing import sign_end
+from fleet.app.wiring.home import Home
+from fleet.core.records.audit import JournalExport
+from fleet.core.records.errors import TamperedError, UsageError
+
+if TYPE_CHECKING:
+    from fleet.store import Store
+    from fleet.store.journal.tampering import JournalFinding
+
+
+class Audit(Struct, frozen=True):
+    """What became of a check."""
+
+    findings: tuple[JournalFinding, ...]
+    entries: int
+    last: str
+    """Hash of the last entry; empty: there is none."""
+    checkpoints: int
+    """That hold."""
+    proven: int
+    """The last entry that one of them vouches for; 0: none."""
+    signatures: bool
+    """They were checked: a public key was at hand."""
+
+
+def verify(home: Home, keys: Sequence[Path] = (), kept: Sequence[Path] = ()) -> Audit:
+    """The journal of the database against its chain, and against all checkpoints that can be found: in the database,
+    beside the key, and in the files `kept`.
+
+    `keys`: files of public keys; none: the home's own, if there is one. Raises UsageError for a file that is not there,
+    and where checkpoints were signed and no key is there to verify them.
+    """
+    from fleet.store.journal import proof
+    from fleet.store.journal.signing import PublicKey
+
+    public = [PublicKey.read(path) for path in keys] or own_key(home)
+    store = home.store
+    stored = store.checkpoints.all()
+    if stored and not public:
+        raise UsageError(
+            f"the journal has {len(stored):,} signed checkpoints, and no public key to verify them is here: "
+            f"{keys_of(home).public}",
+            "name the key that was kept elsewhere: --key PUBLIC-KEY",
+        )
+    copies, findings = kept_copies(home, kept)
+    signed = list(dict.fromkeys([*stored, *copies]))
+    if public:
+        findings += proof.forged(signed, public)
+        signed = [each for each in signed if proof.genuine(each, public)]
+    findings += proof.lost([each for each in copies if each in signed], stored)
+    broken = store.journal.verify(signed)
+    findings += [*broken, *(_folds(store) if not broken else ())]
+    marks, last = proof.Marks(signed), None
+    for last in marks.follow(store.journal.found()):  # noqa: B007 - the last one is what is wanted
+        pass
+    proven = proof.reach(signed, marks) if public else 0
+    if keys and not signed:
+        findings.append(proof.unsigned(1, last.seq) if last is not None else proof.EMPTY)
+    return Audit(
+        tuple(sorted(findings, key=lambda each: each.seq)),
+        store.journal.count(),
+        last.hash if last is not None else "",
+        len(signed),
+        proven,
+        bool(public),
+    )
+
+
+def wrong(home: Home) -> list[JournalFinding]:
+    """What is wrong with the journal, as far as this home can tell: by its chain, and, where it has a key, by the
+    checkpoints of that key in the database and beside it. Raises UsageError for a key that cannot be used."""
+    from fleet.store.journal import proof
+
+    own = own_key(home)
+    found = [*home.store.checkpoints.all(), *kept_copies(home)[0]] if own else []
+    # An earlier key may have signed others: whoever has its public half verifies them (--key).
+    mine = list(dict.fromkeys(each for each in found if each.key in [key.id for key in own]))
+    genuine = [each for each in mine if proof.genuine(each, own)]
+    return [*proof.forged(mine, own), *home.store.journal.verify(genuine)]
+
+
+def _folds(store: Store) -> Iterator[JournalFinding]:
+    """What is kept of rollouts so that nobody has to read the whole journal, against the journal, which is whole."""
+    from fleet.drivers.journal.checkpoints import differing
+    from fleet.store.journal.tampering import JournalFinding
+
+    yield from store.folds.findings()
+    try:
+        place, idents = differing(store.journal, store.folds)
+    except TamperedError as error:
+        yield JournalFinding(0, "unlike", error.message)
+        return
+    for ident in idents:
+        words = f"what is kept of rollout {ident} is not what the journal tells up to entry {place}"
+        yield JournalFinding(place, "unlike", words)
+
+
+def export(home: Home) -> JournalExport:
+    """The whole journal with its checkpoints. Where the home has a key, and may be written, its end is signed first."""
+    store = home.store
+    if store.journal.last() is not None:
+        sign_end(home)
+    signed = store.checkpoints.all()
+    return JournalExport("fleet journal", home.now(), tuple(store.journal.entries()), tuple(signed))

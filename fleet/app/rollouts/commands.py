@@ -1,0 +1,72 @@
+"""What people tell a rollout: pause, resume, abort, release. Each is a record in the journal."""
+
+from __future__ import annotations
+
+from fleet.app.rollouts.rollouts import Rollouts
+from fleet.app.wiring.actor import actor
+from fleet.app.wiring.home import Home
+from fleet.core.guards import gates
+from fleet.core.objects.node import NodeRef
+from fleet.core.records.errors import UsageError
+from fleet.core.rollout.codec import to_record
+from fleet.core.rollout.commands import ORDERS, NodeReleased
+from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.steps import Step
+
+
+def send_command(home: Home, kind: str, ident: str = "") -> Rollout:
+    """pause, resume or abort, as a command in the journal. Raises UsageError where it makes no sense now."""
+    rollout = Rollouts.load(home.store).choose(ident)
+    validate_command(rollout, kind)
+    record = to_record(ORDERS[kind](rollout=rollout.id))
+    home.store.journal.append([record], at=home.now(), actor=actor())
+    return rollout
+
+
+def validate_command(rollout: Rollout, kind: str) -> None:
+    """Raises UsageError in words, before anything is written."""
+    if not rollout.active:
+        raise UsageError(f"rollout {rollout.id} has ended: {rollout.state}", "fleet rollout list")
+    if rollout.state is RolloutState.ABORTED:
+        raise UsageError(
+            f"rollout {rollout.id} was aborted by {rollout.state_by}: what has begun ends, and it cannot go on",
+            "a new plan takes up the rest",
+        )
+    if kind == "resume" and rollout.state is RolloutState.RUNNING:
+        raise UsageError(f"rollout {rollout.id} is running")
+    if kind == "pause" and rollout.state is RolloutState.PAUSED:
+        raise UsageError(f"rollout {rollout.id} is paused already, by {rollout.state_by}")
+    if kind == "pause" and rollout.state is RolloutState.HALTED:
+        raise UsageError(
+            f"rollout {rollout.id} is halted: {rollout.why}", f"fleet rollout resume {rollout.id}"
+        )
+
+
+def what_follows(rollout: Rollout) -> tuple[str, ...]:
+    """What a rollout does after a person's `resume` or `release`, or the word that it still needs, with the command.
+
+    Empty where it simply goes on.
+    """
+    if not rollout.active or rollout.state is RolloutState.ABORTED:
+        return ()
+    kept = [
+        ref for ref in rollout.canaries if rollout.runs[ref].step is Step.FAILED and rollout.runs[ref].slot
+    ]
+    notes = [
+        f"The rest waits: canary {ref} failed and nobody has released it.\n  -> fleet rollout release {ref}"
+        for ref in kept
+    ]
+    if rollout.state in (RolloutState.HALTED, RolloutState.PAUSED):
+        notes.append(f"  -> fleet rollout resume {rollout.id} goes on with the others")
+    if not kept and any(gates.lack(rollout, pool) and rollout.open_in[pool] for pool in rollout.required):
+        notes.insert(0, "The next best node that is able to go becomes the canary.")
+    return tuple(notes)
+
+
+def release(home: Home, name: str, reason: str = "") -> tuple[Rollout, NodeRef]:
+    """A person has looked at the failed node: its slot becomes free, what is ours on it is taken away, and a release
+    that it rolled back from may be tried there again."""
+    rollout, run = Rollouts.load(home.store).failed_run(name)
+    record = to_record(NodeReleased(rollout=rollout.id, node=run.node, reason=reason))
+    home.store.journal.append([record], at=home.now(), actor=actor())
+    return rollout, run.node

@@ -1,0 +1,95 @@
+"""Which nodes a plan holds, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.text import Text
+
+from fleet.cli.views.plan.line import count_nodes, fact
+from fleet.core.planning.plan import (
+    PlannedDoubt,
+    PlannedHold,
+    PlanWarning,
+)
+from fleet.core.records.reasons.reason import Reason
+from fleet.core.text.counts import counted
+
+
+def who_acts(held: Sequence[PlannedHold]) -> str:
+    """How many nodes need a person, and how many wait for what passes by itself."""
+    need = sum(_needs_operator(each) for each in held)
+    told = [f"{count_nodes(need)} need{'s' * (need == 1)} an operator"] if need else []
+    if need < len(held):
+        waits = len(held) - need
+        told.append(f"{count_nodes(waits)} wait{'s' * (waits == 1)} for what passes by itself")
+    return ", ".join(told)
+
+
+def _needs_operator(each: PlannedHold) -> bool:
+    """What helps against another party's work is told, and it ends by itself all the same."""
+    if each.held is None or each.held.needs_action:
+        return True
+    return bool(each.remedy) and each.held.reason is not Reason.OTHERS
+
+
+def parted(held: Sequence[PlannedHold]) -> tuple[list[PlannedHold], list[PlannedHold]]:
+    """Nodes that the rollout tries although nothing can be planned of them, and those that are held for good."""
+    tried = [each for each in held if each.reason == Reason.LENGTH_UNKNOWN]
+    return tried, [each for each in held if each.reason != Reason.LENGTH_UNKNOWN]
+
+
+def warning_lines(found: Sequence[PlanWarning]) -> Iterator[Text]:
+    """What the snapshot shows and the plan could not reckon with."""
+    several = len({each.cluster for each in found if each.cluster}) > 1
+    for each in found:
+        where = f"{each.cluster}: " if several and each.cluster else ""
+        yield fact("warning", f"{where}{each.subject}: {each.message}", "yellow")
+        yield fact("", f"-> {each.remedy}", "dim")
+
+
+def held_groups(held: Sequence[PlannedHold], most: int | None) -> Iterator[Text]:
+    """Nodes that are held for the same reason together."""
+    groups: dict[tuple[str, str], list[PlannedHold]] = {}
+    for each in held:
+        groups.setdefault((each.detail, each.remedy), []).append(each)
+    shown = list(groups.items())[:most]
+    width = max((len(_names(members)) for _, members in shown), default=0)
+    for (detail, advice), members in shown:
+        yield Text(f"    {_names(members):<{width}}  {detail}")
+        if advice:
+            yield Text(f"    {'':<{width}}  -> {advice}", "dim")
+        yield from _others(members, width, all_held=most is None)
+    left = sum(len(members) for members in groups.values()) - sum(len(members) for _, members in shown)
+    if left:
+        yield Text(f"    and {count_nodes(left)} more (--held shows all)", "dim")
+
+
+def _others(members: Sequence[PlannedHold], width: int, *, all_held: bool) -> Iterator[Text]:
+    """What must be seen to beside the reason that is told: the next plan would name them one by one."""
+    others = dict.fromkeys(held.message for each in members for held in each.others)
+    if all_held:
+        for told in others:
+            yield Text(f"    {'':<{width}}  and: {told}")
+    elif others:
+        more = f"{len(others)} more reason{'s' * (len(others) > 1)}"
+        yield Text(f"    {'':<{width}}  and {more} (--held shows all)", "dim")
+
+
+def doubt_lines(doubts: Sequence[PlannedDoubt], most: int | None) -> Iterator[Text]:
+    """One line a pod and reason; nothing where all is known."""
+    if not doubts:
+        return
+    pods = len({(each.cluster, each.pod) for each in doubts})
+    told = f"of {counted(pods, 'pod')} whether another node can take {'it' if pods == 1 else 'them'}"
+    yield fact("unknown", told, "yellow")
+    for each in doubts[:most]:
+        yield Text(f"    {each.pod} on {each.node}: {each.message}")
+    if most is not None and len(doubts) > most:
+        yield Text(f"    and {len(doubts) - most} more (--held shows all)", "dim")
+
+
+def _names(members: Sequence[PlannedHold]) -> str:
+    if len(members) <= 2:
+        return ", ".join(each.node for each in members)
+    return f"{members[0].node} and {len(members) - 1} more"

@@ -1,0 +1,48 @@
+"""What a plan would gain from each change of the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from fleet.cli.terminal.columns import columns
+from fleet.cli.views.plan.line import fact
+from fleet.core.planning.plan import (
+    Plan,
+)
+from fleet.core.planning.what_if import WhatIf, WhatIfChange
+from fleet.core.text.durations import format_duration
+
+
+def what_if(plan: Plan, found: WhatIf) -> Iterator[Text]:
+    """What each change would bring, best first."""
+    if not found.changes:
+        yield fact("what if", "nothing that can be loosened binds it")
+        return
+    best = max((each for each in found.changes if each.binds), key=lambda each: each.saved_seconds)
+    if best.saved_seconds >= 1:
+        saved = format_duration(best.saved_seconds)
+        told = f"bound by {best.binds}: {best.change} and the plan takes {saved} less"
+        yield fact("what if", told, "bold")
+    else:
+        yield fact("what if", "no one of these changes makes it shorter")
+    rows = [
+        (
+            f"    {each.binds}: {each.change}" if each.binds else f"    {each.change}",
+            format_duration(each.makespan_seconds),
+            Text(gain, "green") if (gain := _gain(plan, each)) else Text("nothing", "dim"),
+        )
+        for each in found.changes
+    ]
+    yield columns(("    CHANGE", "TAKES", "GAIN"), rows, right=(1,))
+
+
+def _gain(plan: Plan, change: WhatIfChange) -> str:
+    """In words; empty: there is none."""
+    parts = []
+    if (more := change.nodes - len(plan.runs)) > 0:
+        parts.append(f"{more:,} more node{'s' * (more != 1)}")
+    if change.saved_seconds >= 1:
+        parts.append(f"{format_duration(change.saved_seconds)} less")
+    return ", ".join(parts)

@@ -1,0 +1,86 @@
+"""Between the journal's records and the structs that say what they mean: the one place that knows the keys of a detail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from fleet.core.objects.node import NodeRef
+from fleet.core.records.journal import JournalRecord
+from fleet.core.rollout.action import Action, AnyAction
+from fleet.core.rollout.commands import COMMANDS, RolloutStarted
+from fleet.core.rollout.decisions import DECISIONS
+from fleet.core.rollout.goal import Start
+from fleet.core.rollout.record import (
+    ActionEnded,
+    CheckpointKept,
+    PodsTimed,
+    TaskPlayed,
+    TypedRecord,
+    UnknownRecord,
+)
+
+Journaled = TypedRecord | AnyAction
+"""What one record says. An action stands for its intent, which is committed before the action is performed."""
+
+_TYPES: tuple[type[TypedRecord], ...] = (*COMMANDS, *DECISIONS, PodsTimed, TaskPlayed, CheckpointKept)
+KINDS: Mapping[tuple[str, str], type[TypedRecord]] = {
+    (each.form, str(each.__struct_config__.tag)): each for each in _TYPES
+}
+"""By form and kind, except those of actions."""
+
+
+def to_record(said: Journaled) -> JournalRecord:
+    """Returns the record that is written to the journal. Raises ValueError for an UnknownRecord: nobody writes one."""
+    match said:
+        case Action():
+            detail = msgspec.to_builtins(said)
+            return JournalRecord("intent", said.kind, said.rollout, str(said.node), detail)
+        case ActionEnded():
+            told = {"id": said.id, "result": str(said.result)}
+            detail = told | ({"detail": said.detail} if said.detail else {})
+            return JournalRecord("outcome", said.action, said.rollout, _place(said.node), detail)
+        case RolloutStarted():
+            return JournalRecord("command", said.kind, said.rollout, "", msgspec.to_builtins(said.start))
+        case UnknownRecord():
+            raise ValueError(said.problem)
+    detail = msgspec.to_builtins(said)
+    for beside in ("kind", "rollout", "node"):
+        detail.pop(beside, None)
+    return JournalRecord(said.form, said.kind, said.rollout, _place(getattr(said, "node", None)), detail)
+
+
+def from_record(record: JournalRecord) -> Journaled:
+    """Returns what the record says; an UnknownRecord where this version of fleet cannot read it. Keys that this version
+    does not know are passed over."""
+    try:
+        return _read(record)
+    except ValueError as error:
+        return UnknownRecord(
+            rollout=record.rollout, written_as=record.form, name=record.kind, problem=str(error)
+        )
+
+
+def _read(record: JournalRecord) -> Journaled:
+    """Raises ValueError for a record that this version of fleet cannot read."""
+    form, kind, detail = record.form, record.kind, record.detail
+    beside: dict[str, Any] = {"rollout": record.rollout}
+    if record.node:
+        beside["node"] = NodeRef.parse(record.node)
+    if form == "intent":
+        action: AnyAction = msgspec.convert(detail, AnyAction)
+        return action
+    if form == "outcome":
+        return msgspec.convert({"node": None} | detail | beside | {"action": kind}, ActionEnded)
+    if (form, kind) == ("command", "start"):
+        return RolloutStarted(rollout=record.rollout, start=msgspec.convert(detail, Start))
+    known = KINDS.get((form, kind))
+    if known is None:
+        raise ValueError(f"unknown {form} {kind!r}")
+    return msgspec.convert(detail | beside | {"kind": kind}, known)
+
+
+def _place(node: NodeRef | None) -> str:
+    return "" if node is None else str(node)

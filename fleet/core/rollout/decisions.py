@@ -1,0 +1,97 @@
+"""What the engine decides: the journal's records of the form `decision` that change a rollout."""
+
+from __future__ import annotations
+
+from msgspec import UNSET, UnsetType
+
+from fleet.core.objects.node import NodeRef
+from fleet.core.rollout.record import TypedRecord
+from fleet.core.rollout.steps import Step, StepResult
+
+
+class DecisionRecord(TypedRecord, frozen=True, gc=False, kw_only=True):
+    """Changes the state of a rollout."""
+
+    form = "decision"
+
+
+class StepFinished(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="step"):
+    """A run has gone from one step to the next. What is UNSET stays as it was in the run."""
+
+    node: NodeRef
+    turn: StepResult
+    to: Step
+    why: str | UnsetType = UNSET
+    boot_id: str | UnsetType = UNSET
+    daemons: tuple[str, ...] | UnsetType = UNSET
+    proof: dict[str, str] | UnsetType = UNSET
+    boot_id_after: str | UnsetType = UNSET
+    """Of the boot that failed, where the machine has rolled back."""
+    rolled_back: str | UnsetType = UNSET
+    log: str | UnsetType = UNSET
+    identity: tuple[str, ...] | UnsetType = UNSET
+    failed_units: tuple[str, ...] | UnsetType = UNSET
+    asks: tuple[str, ...] | UnsetType = UNSET
+    labels: dict[str, str | None] | UnsetType = UNSET
+    etcd: dict[str, str] | UnsetType = UNSET
+    etcd_after: dict[str, str] | UnsetType = UNSET
+
+
+class RunRetried(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="retry"):
+    """The present step of the run is tried again."""
+
+    node: NodeRef
+    why: str
+
+
+class RolloutHalted(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="halt"):
+    """Too many nodes have failed: an operator decides how it goes on."""
+
+    why: str
+
+
+class RolloutFinished(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="finish"):
+    """Nothing is left to do."""
+
+
+class CanaryAppointed(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="canary"):
+    """The node takes the place of a canary that did not get there, or cannot go."""
+
+    node: NodeRef
+    why: str = ""
+
+
+class CanaryDismissed(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="no-canary"):
+    """The node is a canary no longer."""
+
+    node: NodeRef
+    why: str = ""
+
+
+class NodeReregistered(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="re-registered"):
+    """The same machine has registered again, as another Node object."""
+
+    node: NodeRef
+    uid: str
+    """Of the new Node object."""
+    was: str | UnsetType = UNSET
+    """uid of the Node object before."""
+    why: str | UnsetType = UNSET
+
+
+class NodeCleaned(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="tidied"):
+    """Nothing of the ended rollout is left on a node that was released."""
+
+    node: NodeRef
+
+
+DECISIONS: tuple[type[DecisionRecord], ...] = (
+    StepFinished,
+    RunRetried,
+    RolloutHalted,
+    RolloutFinished,
+    CanaryAppointed,
+    CanaryDismissed,
+    NodeReregistered,
+    NodeCleaned,
+)

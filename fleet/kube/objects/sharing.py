@@ -1,0 +1,75 @@
+"""Parts that many objects have in common, kept once: labels, owners, tolerations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from sys import intern
+from typing import TypeVar
+
+from fleet.core.objects.node import Toleration
+from fleet.core.objects.pod import Owner
+from fleet.kube.objects.wire import Condition, Meta, TolerationWire
+
+MESSAGE_MOST = 200
+"""Characters of what a driver says of its volume."""
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+_SHARED_LABELS: dict[frozenset[tuple[str, str]], dict[str, str]] = {}
+_SHARED_OWNERS: dict[tuple[str, str], Owner] = {}
+_SHARED_TOLERATIONS: dict[tuple[TolerationWire, ...], tuple[Toleration, ...]] = {}
+_MOST_SHARED = 100_000
+NOTHING: dict[str, str] = {}
+
+
+def moment(text: str | None) -> datetime | None:
+    """Returns the moment that an API server wrote; None for what is no such moment."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
+
+
+def condition(conditions: Iterable[Condition] | None, kind: str) -> Condition | None:
+    """Returns the condition of this type; None: there is none."""
+    return next((each for each in conditions or () if each.type == kind), None)
+
+
+def owner_of(meta: Meta) -> Owner | None:
+    """Returns the owner that controls the object."""
+    for each in meta.owner_references or ():
+        if each.controller:
+            _bound(_SHARED_OWNERS)
+            return _SHARED_OWNERS.setdefault(
+                (each.uid, each.name), Owner(intern(each.kind), intern(each.name), each.uid)
+            )
+    return None
+
+
+def shared(labels: dict[str, str] | None) -> dict[str, str]:
+    """Returns one dict for all objects that say the same. Nobody changes these dicts."""
+    if not labels:
+        return NOTHING
+    _bound(_SHARED_LABELS)
+    return _SHARED_LABELS.setdefault(frozenset(labels.items()), labels)
+
+
+def tolerations(found: tuple[TolerationWire, ...] | None) -> tuple[Toleration, ...]:
+    """Converts tolerations; pods that say the same share one tuple."""
+    if not found:
+        return ()
+    known = _SHARED_TOLERATIONS.get(found)
+    if known is None:
+        _bound(_SHARED_TOLERATIONS)
+        known = tuple(Toleration(each.key, each.operator, each.value, each.effect) for each in found)
+        _SHARED_TOLERATIONS[found] = known
+    return known
+
+
+def _bound(shared: dict[_K, _V]) -> None:
+    """Empties a full cache: that costs memory, and changes no answer."""
+    if len(shared) >= _MOST_SHARED:
+        shared.clear()

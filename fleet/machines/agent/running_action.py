@@ -1,0 +1,84 @@
+"""One action of an agent under way on its machine, and what the agent reports of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from msgspec.structs import replace
+
+from fleet.core.agent import StartWork, done, failed
+from fleet.core.objects.machine import Ask, Work
+from fleet.core.records.errors import FleetError
+from fleet.machines.agent.contained import contained
+from fleet.machines.errors import MachineError
+from fleet.machines.families.family import Family
+
+
+class RunningAction:
+    """One act under way, and the agent's word about it."""
+
+    def __init__(self, act: StartWork, family: Family, progress_seconds: float, wake: asyncio.Event) -> None:
+        self.token = act.work.token
+        self._act = act
+        self._family = family
+        self._progress_seconds = progress_seconds
+        self._wake = wake
+        self._percent = act.work.percent
+        self._word = act.work
+        self._timer: asyncio.TimerHandle | None = None
+        self._task = asyncio.create_task(self._do())
+        self._task.add_done_callback(lambda _: self._wake.set())
+
+    @property
+    def ended(self) -> bool:
+        return self._word.state != "working"
+
+    def word(self) -> Work:
+        return self._word
+
+    def failure(self) -> BaseException | None:
+        """What broke the act off, other than the machine's own no: the API server of a simulated one, or a bug."""
+        return self._task.exception() if self._task.done() and not self._task.cancelled() else None
+
+    async def cancel(self) -> None:
+        """Returns when nothing of it runs any more."""
+        self._stop_timer()
+        self._task.cancel()
+        await asyncio.wait({self._task})
+        failure = self.failure()
+        if failure is not None and not isinstance(failure, FleetError):
+            raise failure
+
+    async def _do(self) -> None:
+        try:
+            with contained():
+                await self._carry_out()
+        except MachineError as error:
+            self._word = failed(self._act.work, error.message)
+        finally:
+            self._stop_timer()
+
+    async def _carry_out(self) -> None:
+        if self._act.request.action is Ask.STAGE:
+            await self._family.stage(self._act.request.release, self._progressed, self.token)
+            self._word = done(self._act.work)
+            return
+        # The word stays `working`: it is for the agent of the next boot to say that it is done.
+        if self._act.request.action is Ask.ROLLBACK:
+            await self._family.roll_back()
+        await self._family.reboot()
+
+    def _progressed(self, percent: int) -> None:
+        self._percent = percent
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._progress_seconds, self._show_progress)
+
+    def _show_progress(self) -> None:
+        self._timer = None
+        self._word = replace(self._word, percent=self._percent)
+        self._wake.set()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

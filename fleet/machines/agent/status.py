@@ -1,0 +1,55 @@
+"""What an agent writes into the status of its Machine: what it has seen, without secrets, and no longer than is taken."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from fleet.core.agent import bounded
+from fleet.core.objects.machine import ARGUMENTS_MOST, LAYERED_MOST, MESSAGE_MOST, NAME_MOST, Machine, Work
+from fleet.core.releases.release import Release
+from fleet.machines import redaction
+from fleet.machines.errors import MachineError
+from fleet.machines.families.family import Observation
+
+
+def described(machine: Machine, seen: Observation, work: Work | None) -> Machine:
+    """The Machine with a status of what was seen and this word."""
+    return replace(
+        machine,
+        work=replace(work, message=without_secrets(work.message, MESSAGE_MOST)) if work is not None else None,
+        os=seen.os[:NAME_MOST],
+        booted=_release(seen.booted),
+        staged=_release(seen.staged),
+        rollback=_release(seen.rollback),
+        boot_id=seen.boot_id,
+        kernel=seen.kernel[:NAME_MOST],
+        kernel_arguments=without_secrets(seen.kernel_arguments, ARGUMENTS_MOST),
+        layered=tuple(name[:NAME_MOST] for name in seen.layered[:LAYERED_MOST]),
+        units=bounded(seen.units),
+        reported=True,
+    )
+
+
+def identified(seen: Observation) -> Observation:
+    """Raises MachineError for a boot id that is none: cut off it could be taken for another boot's."""
+    if not 0 < len(seen.boot_id) <= NAME_MOST:
+        raise MachineError(f"the machine tells a boot id of {len(seen.boot_id)} characters")
+    return seen
+
+
+def without_secrets(words: str, most: int) -> str:
+    """The beginning of what the machine says, without secrets."""
+    return redaction.hidden(words[: 2 * most])[:most]
+
+
+def _release(release: Release | None) -> Release | None:
+    """A version or digest that is longer than any is no release's, cut off or not."""
+    if release is None:
+        return None
+    return replace(
+        release,
+        version=release.version[:NAME_MOST],
+        digest=release.digest[:NAME_MOST],
+        kernel=release.kernel[:NAME_MOST],
+        reference_digest=release.reference_digest[:NAME_MOST],
+    )

@@ -1,0 +1,179 @@
+"""What ansible-runner's events tell of one playbook run on one machine.
+
+Source: ansible-runner 2.4, display_callback/awx_display.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from fleet.core.text.untrusted import UnreadableError, decode
+from fleet.machines.host import shown
+
+_PERCENT = re.compile(r"^fleet_percent=(\d{1,3})\s*$", re.MULTILINE)
+_QUIET = 20
+"""Lines that are no events, of which the last so many are kept."""
+
+
+class TaskResult(Struct, frozen=True):
+    """A task that changed something, or failed: what a person would be told."""
+
+    task: str
+    result: str
+    """changed, failed, unreachable."""
+    words: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.task}: {self.result}{f': {self.words}' if self.words else ''}"
+
+
+class AnsibleResult(Struct, frozen=True):
+    """What came of a playbook."""
+
+    code: int
+    told: dict[str, Any] = {}
+    """By its `set_stats`."""
+    answered: bool = False
+    """The machine ran at least one command."""
+    unreached: bool = False
+    """Its end was that the machine could not be reached."""
+    words: str = ""
+    """The task that ended it and what it said, or why nothing was done; empty where all went well."""
+
+    @property
+    def good(self) -> bool:
+        return not self.words
+
+
+class AnsibleEventData(Struct):
+    play: str | None = ""
+    """Its name, or what it has as `hosts`."""
+    task: str = ""
+    host: str = ""
+    res: dict[str, Any] = {}
+    ignore_errors: bool | None = False
+    failures: dict[str, int] = {}
+    """In the statistics at the end: the hosts that ended with a failed task."""
+    dark: dict[str, int] = {}
+    """Those that ended unreachable."""
+    artifact_data: dict[str, Any] = {}
+
+
+class AnsibleEvent(Struct):
+    """What is needed of one."""
+
+    event: str
+    event_data: AnsibleEventData = msgspec.field(default_factory=AnsibleEventData)
+    stdout: str = ""
+
+
+class AnsibleEvents:
+    """Folds the events of one run on the machine `name`.
+
+    The exit code alone proves nothing: ansible ends with 0 where a play matches no host, with 4 where a playbook does not
+    parse, and with 4 alone where one host failed and another was unreachable (ansible-core 2.19,
+    executor/playbook_executor.py). What counts is what the events tell of this machine.
+    """
+
+    def __init__(self, name: str, tell: Callable[[TaskResult], None], percent: Callable[[int], None]) -> None:
+        self._name = name
+        self._tell = tell
+        self._percent = percent
+        self._touched = self._answered = False
+        self._unmatched: list[str] = []
+        self._failed: dict[str, TaskResult] = {}
+        self._stats: AnsibleEventData | None = None
+        self._item = ""
+        self._printed: list[str] = []
+
+    def see(self, line: bytes) -> None:
+        try:
+            event = decode(line, AnsibleEvent)
+        except UnreadableError:
+            self._print(line.decode("utf-8", "replace"))
+            return
+        data = event.event_data
+        mine = data.host == self._name
+        self._touched = self._touched or mine
+        self._answered = self._answered or (mine and "rc" in data.res and "unreachable" not in data.res)
+        match event.event:
+            case "runner_retry" | "runner_on_ok":
+                self._progress(data)
+                if event.event == "runner_on_ok" and data.res.get("changed"):
+                    self._tell(TaskResult(data.task, "changed"))
+            case "runner_item_on_failed":
+                self._item = words_of(data.res)
+            case "runner_on_failed":
+                words, self._item = self._item or words_of(data.res), ""
+                if not data.ignore_errors:
+                    self._tell(self._fail(data, "failed", words))
+            case "runner_on_unreachable":
+                self._fail(data, "unreachable", words_of(data.res))
+            case "playbook_on_stats":
+                self._stats = data
+            case "playbook_on_no_hosts_matched":
+                self._unmatched.append(data.play or "without a name")
+            case "verbose" | "error":
+                self._print(event.stdout)
+
+    def end(self, code: int) -> AnsibleResult:
+        stats = self._stats or AnsibleEventData()
+        unreached = self._name in stats.dark
+        failed = self._end_of(stats)
+        if unreached and failed is not None:
+            self._tell(failed)
+        words = self._nothing() if code == 0 else str(failed or self._said() or f"exit {code}")
+        return AnsibleResult(code, stats.artifact_data, self._answered, unreached, words)
+
+    def _fail(self, data: AnsibleEventData, result: str, words: str) -> TaskResult:
+        failed = TaskResult(data.task, result, words)
+        # The last one of each host, and the hosts in the order of these.
+        self._failed.pop(data.host, None)
+        self._failed[data.host] = failed
+        return failed
+
+    def _end_of(self, stats: AnsibleEventData) -> TaskResult | None:
+        """What the run failed by: on the machine itself, else on another host. A failure that was rescued, or ignored,
+        did not end anything."""
+        ended = [host for host in self._failed if host in stats.failures or host in stats.dark]
+        last = self._name if self._name in ended else next(reversed(ended or list(self._failed)), "")
+        return self._failed.get(last)
+
+    def _nothing(self) -> str:
+        """Why a run that calls itself good is none; empty where it is one."""
+        if self._stats is None:
+            return self._said() or "it ended and has not told what it did"
+        if self._unmatched and not self._touched:
+            plays = ", ".join(dict.fromkeys(self._unmatched))
+            return (
+                f"nothing was done: no play is for {self._name}, the one host there is "
+                f"(no host matched: {plays}); hosts: all is for it"
+            )
+        return ""
+
+    def _said(self) -> str:
+        return shown("\n".join(self._printed).strip())
+
+    def _progress(self, data: AnsibleEventData) -> None:
+        found = _PERCENT.search(str(data.res.get("stdout", "")))
+        if found is not None:
+            self._percent(min(100, int(found[1])))
+
+    def _print(self, text: str) -> None:
+        self._printed = [*self._printed, *(each for each in text.splitlines() if each.strip())][-_QUIET:]
+
+
+def words_of(result: Mapping[str, Any]) -> str:
+    """What a failed task said, in one line, without secrets; nothing of a task with `no_log`."""
+    if "censored" in result:
+        return "it says nothing (no_log)"
+    message = str(result.get("msg") or result.get("reason") or "").strip()
+    printed = str(result.get("stderr") or result.get("stdout") or "").strip() if "rc" in result else ""
+    if printed:
+        message = f"exit {result['rc']}: {printed}"
+    return shown(" ".join(message.split())) or "it said nothing"

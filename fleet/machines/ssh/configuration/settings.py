@@ -1,0 +1,297 @@
+"""What ssh_config(5) says of one machine, read from what `ssh -G` prints. Pure.
+
+What decides whom one talks to, as whom, and how that is proven is used, or refused by name; the rest is left alone.
+Tokens are expanded where ssh itself does that later than `ssh -G` (OpenSSH 9.2, ssh.c and sshconnect2.c).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
+
+from msgspec import Struct
+
+from fleet.core.records.errors import UsageError
+from fleet.machines.ssh.configuration.keywords import FOLLOWED, LEFT_ALONE, REFUSED
+
+CONNECT_SECONDS = 20.0
+"""Where the configuration has no ConnectTimeout."""
+ALIVE_SECONDS = 15
+"""Where it has no ServerAliveInterval."""
+AddressFamily = Literal["any", "inet", "inet6"]
+_ON = ("yes", "true", "unbound", "host-bound")
+_OFF = ("no", "false", "off")
+
+
+class Here(Struct, frozen=True):
+    """What tokens and `~` stand for on this machine."""
+
+    home: str
+    """Of the password file, as OpenSSH has it; not HOME."""
+    user: str
+    uid: int
+    hostname: str
+    environment: Mapping[str, str] = {}
+
+
+class SshSettings(Struct, frozen=True):
+    """How one machine is reached."""
+
+    name: str
+    """As it was asked for."""
+    host: str
+    """Where it is: a name for the resolver, or an address."""
+    port: int
+    user: str
+    family: AddressFamily = "any"
+    bind: str = ""
+    """The address that connections are made from; empty: any."""
+    connect_seconds: float = CONNECT_SECONDS
+    alive_seconds: int = ALIVE_SECONDS
+    command: str = ""
+    """For the shell: what makes the connection."""
+    jumps: tuple[str, ...] = ()
+    """`user@host:port` each; the last is the nearest to the machine."""
+    alias: str = ""
+    """Of the host in known_hosts, with no port."""
+    known_hosts: tuple[str, ...] = ()
+    revoked: str = ""
+    """A file of revoked host keys."""
+    check_ip: bool = False
+    """The address must not be known with another key."""
+    rsa_bits: int = 1024
+    """RSA keys with fewer are not taken."""
+    host_key_algorithms: tuple[str, ...] = ()
+    ca_algorithms: tuple[str, ...] = ()
+    """By which certificates of hosts may be signed."""
+    kex_algorithms: tuple[str, ...] = ()
+    ciphers: tuple[str, ...] = ()
+    macs: tuple[str, ...] = ()
+    key_algorithms: tuple[str, ...] = ()
+    """Of the keys that are offered."""
+    identities: tuple[str, ...] = ()
+    """Files of keys, private or only public; not all need be there."""
+    certificates: tuple[str, ...] = ()
+    only_identities: bool = False
+    """Of the agent's keys only those that are among `identities`."""
+    agent: str = ""
+    """Its socket; empty: none."""
+    host_notes: tuple[str, ...] = ()
+    """Set, and not followed, since they would have a host believed with less proof, or another one."""
+    login_notes: tuple[str, ...] = ()
+    """Set, and not followed: other ways to log in."""
+
+
+class Printed(Struct, frozen=True):
+    """What `ssh -G` prints, by keyword in lower case."""
+
+    values: Mapping[str, tuple[str, ...]]
+
+    def one(self, keyword: str, otherwise: str = "") -> str:
+        return self.values.get(keyword, (otherwise,))[0]
+
+    def some(self, keyword: str) -> str:
+        """Empty for `none`."""
+        found = self.one(keyword)
+        return "" if found.lower() == "none" else found
+
+    def on(self, keyword: str) -> bool:
+        return self.one(keyword).lower() in _ON
+
+    def listed(self, keyword: str) -> tuple[str, ...]:
+        return tuple(each for each in self.some(keyword).split(",") if each)
+
+
+def printed(text: str) -> Printed:
+    """Reads the output of `ssh -G`: a keyword and its value a line."""
+    found: dict[str, tuple[str, ...]] = {}
+    for line in text.split("\n"):
+        keyword, _, value = line.partition(" ")
+        if keyword:
+            found[keyword.lower()] = (*found.get(keyword.lower(), ()), value)
+    return Printed(found)
+
+
+def unknown(told: Printed, defaults: Printed) -> tuple[str, ...]:
+    """Keywords that this version of fleet has never heard of and that are set: `defaults` are of the same ssh, with no
+    configuration at all."""
+    heard_of = FOLLOWED | LEFT_ALONE | REFUSED.keys()
+    return tuple(
+        sorted(
+            each
+            for each, value in told.values.items()
+            if each not in heard_of and defaults.values.get(each) != value
+        )
+    )
+
+
+def settings(told: Printed, here: Here, unheard_of: Sequence[str] = ()) -> SshSettings:
+    """Raises UsageError with all that fleet cannot do as the configuration wants, by keyword, and the remedy."""
+    name = told.one("host")
+    problems = [*_refused(told), *(f"{each} is a keyword that fleet does not know" for each in unheard_of)]
+    tokens = _tokens(told, here)
+    identities, certificates = (
+        tuple(
+            _path(each, keyword, tokens, here, problems)
+            for each in told.values.get(keyword, ())
+            if each != "none"
+        )
+        for keyword in ("identityfile", "certificatefile")
+    )
+    command = told.some("proxycommand")
+    jumps = told.listed("proxyjump")
+    if command:
+        command = _expanded(command, "proxycommand", {each: tokens[each] for each in "%hnpr"}, problems)
+    known = tuple(
+        path
+        for keyword in ("userknownhostsfile", "globalknownhostsfile")
+        for path in _files(told, keyword, here, problems)
+    )
+    family = told.one("addressfamily", "any")
+    if family not in get_args(AddressFamily):
+        problems.append(f"addressfamily {family} is none of any, inet and inet6")
+    if problems:
+        raise refusal(name, problems)
+    return SshSettings(
+        name=name,
+        host=told.one("hostname", name),
+        port=int(told.one("port", "22")),
+        user=told.one("user"),
+        family=family,  # type: ignore[arg-type]
+        bind=told.one("bindaddress"),
+        connect_seconds=float(told.some("connecttimeout") or 0) or CONNECT_SECONDS,
+        alive_seconds=int(told.one("serveraliveinterval", "0")) or ALIVE_SECONDS,
+        command=command,
+        jumps=() if command else jumps,
+        alias=told.one("hostkeyalias").lower(),
+        known_hosts=known,
+        revoked=_home(told.some("revokedhostkeys"), here),
+        check_ip=told.on("checkhostip"),
+        rsa_bits=int(told.one("requiredrsasize", "1024")),
+        host_key_algorithms=told.listed("hostkeyalgorithms"),
+        ca_algorithms=told.listed("casignaturealgorithms"),
+        kex_algorithms=told.listed("kexalgorithms"),
+        ciphers=told.listed("ciphers"),
+        macs=told.listed("macs"),
+        key_algorithms=told.listed("pubkeyacceptedalgorithms"),
+        identities=identities,
+        certificates=certificates,
+        only_identities=told.on("identitiesonly"),
+        agent=_agent(told, here),
+        host_notes=_host_notes(told),
+        login_notes=_login_notes(told),
+    )
+
+
+def refusal(name: str, problems: Sequence[str]) -> UsageError:
+    return UsageError(
+        f"the ssh configuration of {name} wants what fleet does not do: {'; '.join(problems)}",
+        f"change it for this machine alone, in a block `Host {name}`; docs/hosts.md has what is read",
+    )
+
+
+def _refused(told: Printed) -> list[str]:
+    found = [
+        f"{keyword} {told.one(keyword)} ({remedy})"
+        for keyword, remedy in REFUSED.items()
+        if told.some(keyword)
+    ]
+    if told.one("pubkeyauthentication", "yes").lower() in _OFF:
+        found.append("pubkeyauthentication no (fleet logs in by public keys alone: switch it on)")
+    methods = told.listed("preferredauthentications")
+    if methods and "publickey" not in methods:
+        wanted = ",".join(methods)
+        found.append(f"preferredauthentications {wanted} (fleet logs in by public keys alone: add publickey)")
+    command = told.some("proxycommand")
+    if command == "-":
+        found.append("proxycommand - (fleet's standard input is no connection)")
+    if command and told.on("proxyusefdpass"):
+        found.append("proxyusefdpass yes (let the ProxyCommand carry the connection itself)")
+    return found
+
+
+def _host_notes(told: Printed) -> tuple[str, ...]:
+    strict = told.one("stricthostkeychecking", "ask").lower()
+    strict = "no" if strict in _OFF else strict
+    notes = [f"StrictHostKeyChecking {strict}"] if strict in ("no", "accept-new") else []
+    if told.one("verifyhostkeydns", "no").lower() not in _OFF:
+        notes.append(f"VerifyHostKeyDNS {told.one('verifyhostkeydns')}")
+    if told.on("nohostauthenticationforlocalhost"):
+        notes.append("NoHostAuthenticationForLocalhost yes")
+    if told.on("gssapikeyexchange"):
+        notes.append("GSSAPIKeyExchange yes")
+    return tuple(notes)
+
+
+def _login_notes(told: Printed) -> tuple[str, ...]:
+    ways = {
+        "hostbasedauthentication": "HostbasedAuthentication",
+        "gssapiauthentication": "GSSAPIAuthentication",
+    }
+    return tuple(name for keyword, name in ways.items() if told.on(keyword))
+
+
+def _tokens(told: Printed, here: Here) -> dict[str, str]:
+    """%C is told by ssh itself, which is asked with `ControlPath=/%C`: what is hashed differs between its versions."""
+    name = told.one("host")
+    jumps = told.listed("proxyjump")
+    nearest = re.sub(r"^\[|\](:\d+)?$|(?<![:\]]):\d+$", "", jumps[-1].rpartition("@")[2]) if jumps else ""
+    found = {
+        "%": "%",
+        "d": here.home,
+        "h": told.one("hostname", name),
+        "i": str(here.uid),
+        "j": nearest,
+        "k": told.one("hostkeyalias") or name,
+        "L": here.hostname.partition(".")[0],
+        "l": here.hostname,
+        "n": name,
+        "p": told.one("port", "22"),
+        "r": told.one("user"),
+        "u": here.user,
+    }
+    digest = told.one("controlpath").removeprefix("/")
+    return found | ({"C": digest} if re.fullmatch("[0-9a-f]{40}", digest) else {})
+
+
+def _expanded(text: str, keyword: str, tokens: Mapping[str, str], problems: list[str]) -> str:
+    def of(found: re.Match[str]) -> str:
+        if found[1] not in tokens:
+            problems.append(
+                f"{keyword} {text} (the token %{found[1]} is not known here: write what it stands for)"
+            )
+        return tokens.get(found[1], "")
+
+    return re.sub("%(.?)", of, text)
+
+
+def _path(text: str, keyword: str, tokens: Mapping[str, str], here: Here, problems: list[str]) -> str:
+    def of(found: re.Match[str]) -> str:
+        if found[1] not in here.environment:
+            problems.append(f"{keyword} {text} (the environment has no {found[1]})")
+        return here.environment.get(found[1], "")
+
+    return re.sub(r"\$\{([^}]*)\}", of, _expanded(_home(text, here), keyword, tokens, problems))
+
+
+def _home(text: str, here: Here) -> str:
+    return here.home + text[1:] if text == "~" or text.startswith("~/") else text
+
+
+def _files(told: Printed, keyword: str, here: Here, problems: list[str]) -> tuple[str, ...]:
+    """ssh prints them with blanks between, so that one in a name cannot be told from those; `~` of global files is yet to
+    be expanded, and a `%` in those is no token."""
+    found = tuple(_home(each, here) for each in told.some(keyword).split(" ") if each)
+    if any(not each.startswith("/") for each in found):
+        problems.append(f"{keyword} {' '.join(found)} (whole paths from / on, without blanks, are read)")
+    return found
+
+
+def _agent(told: Printed, here: Here) -> str:
+    wanted = told.one("identityagent", "SSH_AUTH_SOCK")
+    if wanted == "none":
+        return ""
+    if wanted == "SSH_AUTH_SOCK" or wanted.startswith("$"):
+        return here.environment.get(wanted.removeprefix("$"), "")
+    return wanted

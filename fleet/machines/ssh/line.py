@@ -1,0 +1,94 @@
+"""What an ssh connection runs over: a socket to the machine, or a ProxyCommand."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import tempfile
+from typing import IO, Any
+
+from fleet.core.text.environment import for_others
+from fleet.machines.ssh.configuration.settings import SshSettings
+from fleet.system.programs import end_group
+
+FAMILIES = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
+SHOWN = 300
+"""Most characters of what a ProxyCommand says."""
+
+
+class SshLine:
+    """What an ssh connection runs over: a socket or a channel. Close it."""
+
+    def __init__(
+        self,
+        way: Any,
+        ip: str = "",
+        process: subprocess.Popen[bytes] | None = None,
+        said: IO[bytes] | None = None,
+    ) -> None:
+        """`ip`: of who is at its end, where that is known."""
+        self.way = way
+        self.ip = ip
+        self._process, self._said = process, said
+
+    @property
+    def words(self) -> str:
+        """What the command that makes it has to say."""
+        if self._said is None:
+            return ""
+        self._said.seek(max(0, self._said.seek(0, os.SEEK_END) - 4 * SHOWN))
+        return self._said.read(4 * SHOWN)[-SHOWN:].decode("utf-8", "replace").strip()
+
+    def close(self) -> None:
+        self.way.close()
+        if self._process is not None:
+            end_group(self._process.pid)
+            self._process.wait()
+        if self._said is not None:
+            self._said.close()
+
+
+def dial(settings: SshSettings) -> SshLine:
+    """To the first of the name's addresses that answers. Raises OSError, TimeoutError."""
+    last: OSError = OSError(f"{settings.host} has no address")
+    for family, kind, protocol, _, address in socket.getaddrinfo(
+        settings.host, settings.port, FAMILIES[settings.family], socket.SOCK_STREAM
+    ):
+        found = socket.socket(family, kind, protocol)
+        try:
+            found.settimeout(settings.connect_seconds)
+            if settings.bind:
+                found.bind((settings.bind, 0))
+            found.connect(address)
+        except OSError as error:
+            found.close()
+            last = error
+            continue
+        # With its zone, where it is one of a link: that is a part of the name in known_hosts.
+        ip, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
+        return SshLine(found, ip)
+    raise last
+
+
+def proxied(command: str) -> SshLine:
+    """Run as ssh runs a ProxyCommand: by the user's shell."""
+    ours, theirs = socket.socketpair()
+    said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the line
+    shell = os.environ.get("SHELL") or "/bin/sh"
+    try:
+        process = subprocess.Popen(
+            [shell, "-c", f"exec {command}"],
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
+            stderr=said,
+            env=for_others(os.environ),
+            start_new_session=True,
+        )
+    except OSError:
+        ours.close()
+        said.close()
+        raise
+    finally:
+        theirs.close()
+    return SshLine(ours, process=process, said=said)

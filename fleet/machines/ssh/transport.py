@@ -1,0 +1,79 @@
+"""paramiko's side of one ssh connection, held to the algorithms that the settings allow."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import paramiko
+
+from fleet.machines.ssh.configuration.settings import SshSettings
+from fleet.machines.ssh.host_certificate import CERTIFICATE
+from fleet.machines.ssh.host_keys import KnownHostKeys, algorithms
+from fleet.machines.ssh.metered import Metered
+
+QUIET = "fleet.ssh-library"
+"""A logger that tells nothing: the library writes a traceback for each connection that breaks, and raises it too."""
+logging.getLogger(QUIET).addHandler(logging.NullHandler())
+logging.getLogger(QUIET).propagate = False
+
+
+class LoginError(Exception):
+    """The user was not let in, or cannot be as the settings are."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class SshTransport(paramiko.Transport):
+    """Keeps the host key as it was shown on the wire: of a certificate the library keeps the bare key."""
+
+    shown = b""
+
+    def __init__(self, way: Any) -> None:
+        """`way`: a socket or a channel, this object's alone from now on."""
+        self._meter = Metered(way)
+        super().__init__(self._meter)  # type: ignore[arg-type]
+        self.set_log_channel(QUIET)
+
+    def allow(self, count: int) -> None:
+        """The other side may send so many bytes from now on."""
+        self._meter.allow(count)
+
+    def ask_for(self, settings: SshSettings, known: KnownHostKeys) -> None:
+        """Raises LoginError where the library has none of the algorithms that are allowed."""
+        can = self.get_security_options()
+        keys = algorithms(known, settings.host_key_algorithms)
+        plain = can.key_types
+        self._host_keys = _common(
+            "HostKeyAlgorithms", keys, (*plain, *(f"{each}{CERTIFICATE}" for each in plain))
+        )
+        can.kex = _common("KexAlgorithms", settings.kex_algorithms, can.kex)
+        can.ciphers = _common("Ciphers", settings.ciphers, can.ciphers)
+        can.digests = _common("MACs", settings.macs, can.digests)
+        self._preferred_pubkeys = tuple(
+            dict.fromkeys(each.removesuffix(CERTIFICATE) for each in settings.key_algorithms)
+        )
+
+    @property
+    def preferred_keys(self) -> tuple[str, ...]:
+        """The library would ask for certificates of all of them besides."""
+        return self._host_keys
+
+    def _verify_key(self, host_key: bytes, sig: bytes) -> None:
+        if self.shown not in (b"", host_key):
+            raise paramiko.SSHException("it shows another host key than at first")
+        self.shown = host_key
+        super()._verify_key(host_key, sig)  # type: ignore[misc]
+
+
+def _common(keyword: str, wanted: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    found = tuple(each for each in wanted if each in known)
+    if not found:
+        raise LoginError(
+            f"{keyword}: none of {', '.join(wanted) or 'those that are left'} is known to fleet",
+            "allow one more",
+        )
+    return found

@@ -1,0 +1,203 @@
+"""What the journal's records say: the structs give the very JSON that older versions wrote, and read it again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.pod import PodRef
+from fleet.core.policy.policy import Policy
+from fleet.core.records.journal import JournalRecord, RecordForm
+from fleet.core.releases.release import Release
+from fleet.core.rollout.action import Evict, Result
+from fleet.core.rollout.codec import KINDS, Journaled, from_record, to_record
+from fleet.core.rollout.commands import (
+    HostsClaimed,
+    JournalAccepted,
+    LogRequested,
+    NodeReleased,
+    RolloutAborted,
+    RolloutPaused,
+    RolloutResumed,
+    RolloutStarted,
+)
+from fleet.core.rollout.decisions import (
+    CanaryAppointed,
+    CanaryDismissed,
+    NodeCleaned,
+    NodeReregistered,
+    RolloutFinished,
+    RolloutHalted,
+    RunRetried,
+    StepFinished,
+)
+from fleet.core.rollout.goal import Goal, Start
+from fleet.core.rollout.record import ActionEnded, CheckpointKept, PodsTimed, TaskPlayed, UnknownRecord
+from fleet.core.rollout.steps import Step, StepResult
+
+R = "r-1"
+N = NodeRef("east", "n-1")
+START = Start("p-1", Release("2"), Policy(), (Goal(N, "u-1", "workers"),), 60)
+EVICT = Evict(id="r-1/1", rollout=R, node=N, uid="u-1", pod=PodRef("web", "shop-1"), pod_uid="p-9")
+
+CASES: list[tuple[Journaled, RecordForm, str, str, str, dict[str, Any]]] = [
+    (RolloutStarted(rollout=R, start=START), "command", "start", R, "", msgspec.to_builtins(START)),
+    (RolloutPaused(rollout=R), "command", "pause", R, "", {}),
+    (RolloutResumed(rollout=R), "command", "resume", R, "", {}),
+    (RolloutAborted(rollout=R), "command", "abort", R, "", {}),
+    (NodeReleased(rollout=R, node=N), "command", "release", R, "east/n-1", {}),
+    (
+        NodeReleased(rollout=R, node=N, reason="disk replaced"),
+        "command",
+        "release",
+        R,
+        "east/n-1",
+        {"reason": "disk replaced"},
+    ),
+    (
+        JournalAccepted(cluster="east", place="9:ab", reason="restored"),
+        "command",
+        "accept",
+        "",
+        "",
+        {"cluster": "east", "place": "9:ab", "reason": "restored"},
+    ),
+    (HostsClaimed(cluster="hall"), "command", "claim", "", "", {"cluster": "hall"}),
+    (LogRequested(node=N, lines=100), "command", "log", "", "east/n-1", {"lines": 100}),
+    (
+        LogRequested(node=N, lines=9, unit="kubelet.service"),
+        "command",
+        "log",
+        "",
+        "east/n-1",
+        {"lines": 9, "unit": "kubelet.service"},
+    ),
+    (
+        StepFinished(
+            rollout=R,
+            node=N,
+            turn=StepResult.DONE,
+            to=Step.REBOOT,
+            boot_id="b",
+            daemons=(),
+            labels={"a": None},
+        ),
+        "decision",
+        "step",
+        R,
+        "east/n-1",
+        {"turn": "done", "to": "reboot", "boot_id": "b", "daemons": [], "labels": {"a": None}},
+    ),
+    (
+        StepFinished(rollout=R, node=N, turn=StepResult.BEGIN, to=Step.STAGE, why=""),
+        "decision",
+        "step",
+        R,
+        "east/n-1",
+        {"turn": "begin", "to": "stage", "why": ""},
+    ),
+    (RunRetried(rollout=R, node=N, why="x"), "decision", "retry", R, "east/n-1", {"why": "x"}),
+    (RolloutHalted(rollout=R, why="x"), "decision", "halt", R, "", {"why": "x"}),
+    (RolloutFinished(rollout=R), "decision", "finish", R, "", {}),
+    (CanaryAppointed(rollout=R, node=N, why="x"), "decision", "canary", R, "east/n-1", {"why": "x"}),
+    (CanaryDismissed(rollout=R, node=N, why=""), "decision", "no-canary", R, "east/n-1", {"why": ""}),
+    (
+        NodeReregistered(rollout=R, node=N, uid="u-2", was="u-1", why="x"),
+        "decision",
+        "re-registered",
+        R,
+        "east/n-1",
+        {"uid": "u-2", "was": "u-1", "why": "x"},
+    ),
+    (NodeCleaned(rollout=R, node=N), "decision", "tidied", R, "east/n-1", {}),
+    (
+        PodsTimed(rollout=R, node=N, stop=[10], start={"web/shop": [20]}),
+        "decision",
+        "timed",
+        R,
+        "east/n-1",
+        {"stop": [10], "start": {"web/shop": [20]}},
+    ),
+    (
+        TaskPlayed(rollout=R, node=N, why="stage: x: ok", playbook="stage", task="x", result="ok"),
+        "decision",
+        "played",
+        R,
+        "east/n-1",
+        {"why": "stage: x: ok", "playbook": "stage", "task": "x", "result": "ok"},
+    ),
+    (CheckpointKept(seq=7, hash="ab"), "decision", "fold", "", "", {"seq": 7, "hash": "ab"}),
+    (EVICT, "intent", "evict", R, "east/n-1", msgspec.to_builtins(EVICT)),
+    (
+        ActionEnded.of(EVICT, Result.REFUSED, "budget"),
+        "outcome",
+        "evict",
+        R,
+        "east/n-1",
+        {"id": "r-1/1", "result": "refused", "detail": "budget"},
+    ),
+    (
+        ActionEnded.of(EVICT, Result.DONE),
+        "outcome",
+        "evict",
+        R,
+        "east/n-1",
+        {"id": "r-1/1", "result": "done"},
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[1]}-{case[2]}")
+def test_a_record_has_the_json_that_it_always_had_and_is_read_again(
+    case: tuple[Journaled, RecordForm, str, str, str, dict[str, Any]],
+) -> None:
+    said, form, kind, rollout, node, detail = case
+    written = msgspec.json.decode(msgspec.json.encode(to_record(said)), type=JournalRecord)
+    assert written == JournalRecord(
+        form, kind, rollout, node, msgspec.json.decode(msgspec.json.encode(detail))
+    )
+    assert from_record(written) == said
+
+
+def test_every_kind_has_a_case() -> None:
+    assert {(form, kind) for _, form, kind, *_ in CASES} >= set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("form", "kind", "node", "detail"),
+    [
+        ("decision", "compressed", "east/n-1", {}),
+        ("command", "hurry", "", {}),
+        ("intent", "defrost", "east/n-1", {"kind": "defrost", "id": "r-1/1"}),
+        ("outcome", "evict", "east/n-1", {"id": "r-1/1", "result": "postponed"}),
+        ("decision", "step", "east/n-1", {"turn": "leap", "to": "done"}),
+        ("decision", "step", "east/n-1", {"to": "done"}),
+        ("decision", "step", "", {"turn": "done", "to": "done"}),
+        ("decision", "step", "nowhere", {"turn": "done", "to": "done"}),
+        ("decision", "halt", "", {"why": 7}),
+        ("command", "start", "", {}),
+    ],
+)
+def test_what_this_version_cannot_read_is_said_to_be_unknown(
+    form: RecordForm, kind: str, node: str, detail: dict[str, Any]
+) -> None:
+    said = from_record(JournalRecord(form, kind, R, node, detail))
+    assert isinstance(said, UnknownRecord) and said.problem
+    assert (said.written_as, said.name, said.rollout) == (form, kind, R)
+    with pytest.raises(ValueError, match=r"."):
+        to_record(said)
+
+
+def test_keys_of_a_newer_version_are_passed_over() -> None:
+    detail = {"turn": "done", "to": "reboot", "boot_id": "b", "weather": "fine"}
+    said = from_record(JournalRecord("decision", "step", R, "east/n-1", detail))
+    assert said == StepFinished(rollout=R, node=N, turn=StepResult.DONE, to=Step.REBOOT, boot_id="b")
+
+
+def test_what_an_older_version_did_not_write_is_unset() -> None:
+    said = from_record(JournalRecord("decision", "re-registered", R, "east/n-1", {"uid": "u-2"}))
+    assert said == NodeReregistered(rollout=R, node=N, uid="u-2")
+    assert to_record(said).detail == {"uid": "u-2"}
