@@ -17,9 +17,9 @@ from pathlib import Path
 import paramiko
 from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
-from fleet.machines.host import Ran
+from fleet.machines.host import CommandResult
 
-Answers = Callable[[Sequence[str]], Ran | None]
+Answers = Callable[[Sequence[str]], CommandResult | None]
 """What a command prints; None: the connection ends."""
 KINDS = (
     "silent",

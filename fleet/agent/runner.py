@@ -11,8 +11,8 @@ from fleet.kube.actions.machine_client import MachineInformer
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
 from fleet.machines import competing_updaters
-from fleet.machines.agent.agent import Agent, Pace
-from fleet.machines.agent.boot_log import BootLog, Log
+from fleet.machines.agent.agent import Agent, AgentIntervals
+from fleet.machines.agent.boot_log import BootLogReader, JournalctlBootLog
 from fleet.machines.agent.remote import RemoteAgent
 from fleet.machines.errors import MachineError
 from fleet.machines.families.detect import detect
@@ -29,10 +29,10 @@ async def run_agent(
     node: str,
     family: Family,
     source: CredentialSource,
-    pace: Pace,
+    pace: AgentIntervals,
     stop: asyncio.Event,
     remote: bool = False,
-    log: Log | None = None,
+    log: BootLogReader | None = None,
 ) -> None:
     """Until `stop` is set. An API server that is away is waited for. `remote`: it does not run on its machine.
 
@@ -76,15 +76,21 @@ async def run(
         await warn_of_others(host)
     system = connect(name, host, source, node)
     await run_agent(
-        node, system, CredentialSource(kubeconfig), Pace(), stop, remote=over_ssh, log=BootLog(host)
+        node,
+        system,
+        CredentialSource(kubeconfig),
+        AgentIntervals(),
+        stop,
+        remote=over_ssh,
+        log=JournalctlBootLog(host),
     )
 
 
 async def warn_of_others(host: Host) -> None:
     """A look that fails keeps no agent from its work: staging looks again, and refuses then."""
     try:
-        for each in await competing_updaters.others(host):
-            LOG.warning("not fleet alone is at work on this machine: %s", each.words)
+        for each in await competing_updaters.find_competing_updaters(host):
+            LOG.warning("not fleet alone is at work on this machine: %s", each.message)
     except MachineError as error:
         LOG.warning("%s", error)
 

@@ -1,7 +1,7 @@
-"""A controller's life: waits for the lease of its database, works while it holds it, gives everything back.
+"""A controller's life: waits for the lease of its database, works while it holds the lease, gives everything back.
 
-Where the database refuses (locked, full), the engine is thrown away and rebuilt from the journal a little later;
-where another controller has taken over, this one stops at once and stands by.
+Where the database refuses (locked, full), the engine is thrown away and rebuilt from the journal a little later; where
+another controller has taken over, this one stops at once and stands by.
 """
 
 from __future__ import annotations
@@ -77,6 +77,8 @@ class ClustersChanged(Exception):
 
 
 class Controller:
+    """One controller process of a fleet."""
+
     def __init__(
         self,
         database: ControllerStore,
@@ -88,8 +90,8 @@ class Controller:
         notary: JournalSigner | None = None,
         retention: Retention = KEEP,
     ) -> None:
-        """`connect` opens the clusters of the database, `sites` names them and their sites, without a look at them.
-        `clock` is the fleet's, `wall` the real time, by which leases expire."""
+        """`connect` opens the clusters of the database; `sites` names the clusters and their sites, without
+        reading them. `clock` is the fleet's, `wall` the real time, by which leases expire."""
         self._database = database
         self._connect = connect
         self._sites = sites
@@ -103,7 +105,7 @@ class Controller:
         """What keeps it from working, as it was said last."""
 
     async def run(self, until_idle: bool = False) -> None:
-        """Until cancelled, or until there is nothing left to do."""
+        """Works until cancelled, or with `until_idle` until there is nothing left to do."""
         while True:
             try:
                 executor = await self._lead(until_idle)
@@ -126,14 +128,16 @@ class Controller:
                 await self._wait(f"{error.strerror}{where}", "free some space on that disk")
 
     async def _wait(self, why: str, hint: str) -> None:
-        """Warns of the same thing once: a disk is full for hours. That it is over is said by whoever is in control again."""
+        """Waits before the next try. Warns of the same thing once, because a disk is full for hours; whoever is
+        in control again says that it is over."""
         if why != self._refused:
             self._refused = why
             LOG.warning("%s; trying again every %.0f s%s", why, PAUSE, f" ({hint})" if hint else "")
         await asyncio.sleep(PAUSE)
 
     async def _lead(self, until_idle: bool) -> Executor:
-        """Answers the executor that has ended, with the lease given back. It is kept where the database refuses."""
+        """Returns the executor that has ended, with the lease given back. The lease is kept where the database
+        refuses."""
         lease = self._database.lease
         found = await wait_for(
             lease,
@@ -218,7 +222,7 @@ class Controller:
 
 
 async def _first(work: asyncio.Task[None], failure: asyncio.Future[None]) -> None:
-    """Until the work ends, or a duty fails: then the work is stopped. Raises what ended it."""
+    """Waits until the work ends, or until a periodic task fails: then the work is stopped. Raises what ended it."""
     try:
         await asyncio.wait({work, failure}, return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -1,7 +1,7 @@
-"""The executor: watches in, actions out. It decides nothing; the engine does.
+"""The executor: events in, actions out. It decides nothing; the engine does.
 
-One loop owns the engine and the journal. Its inbox takes what clusters tell and what came of actions; each turn of
-the loop journals outcomes, observes, obeys commands, decides, journals the decision, and only then lets actions go.
+One loop owns the engine and the journal. Its inbox takes what clusters report and what came of actions; each turn of the
+loop journals outcomes, observes, applies commands, decides, journals the decision, and only then lets actions go.
 """
 
 from __future__ import annotations
@@ -42,24 +42,26 @@ BATCH = 5000
 
 
 class Executor:
+    """Drives one engine on the clusters of a fleet."""
+
     def __init__(
         self,
         pipelines: Mapping[str, ClusterPipeline],
         sites: Mapping[str, str],
         journal: Journal,
-        folds: CheckpointStore,
-        board: BlockerStore,
+        checkpoints: CheckpointStore,
+        blockers: BlockerStore,
         clock: Clock,
         identity: str,
         epoch: int,
         abandoned: Callable[[str], bool],
         watcher: Callable[[str, ClusterEvent], None],
     ) -> None:
-        """`watcher` is told every event of every cluster, for the inventory."""
+        """`watcher` is called with every event of every cluster, for the inventory."""
         self._pipelines = dict(pipelines)
         self._journal = journal
-        self._folds = folds
-        self._board = board
+        self._checkpoints = checkpoints
+        self._blockers = blockers
         self._clock = clock
         self._identity = identity
         self._epoch = epoch
@@ -72,7 +74,7 @@ class Executor:
             for name, each in pipelines.items()
         }
         self._reach: dict[str, ClusterLost | ClusterSynced] = {}
-        """The last word of each cluster on whether it can be seen."""
+        """What each cluster reported last on whether it can be seen."""
         self._performing: set[asyncio.Task[None]] = set()
         self._broken: BaseException | None = None
         self._seq = 0
@@ -81,21 +83,22 @@ class Executor:
         self._foresight = Foresight(self._engine)
 
     def _rebuild(self, sites: Mapping[str, str]) -> Engine:
-        """From the journal. Intents without an outcome are closed as unknown: the clusters will show."""
-        now = standing(self._journal, self._folds)
+        """Returns the engine as the journal has it. Intents without an outcome are closed as unknown: the
+        clusters will show what came of them."""
+        now = standing(self._journal, self._checkpoints)
         self._seq = now.seq
         rollouts = [rollout for rollout in now.rollouts.values() if unfinished(rollout)]
         for rollout in rollouts:
             log.taken_up(rollout)
-        words = "the controller stopped before it knew"
+        message = "the controller stopped before it knew"
         pending = [action for rollout in rollouts for action in rollout.intents.values()]
-        self._append([ActionEnded.of(action, Result.UNKNOWN, words) for action in pending])
+        self._append([ActionEnded.of(action, Result.UNKNOWN, message) for action in pending])
         salt = sha256(f"{self._identity} {self._epoch}".encode()).hexdigest()[:6]
         return Engine(sites, sorted(rollouts, key=lambda rollout: rollout.active), salt=f"-{salt}")
 
     @property
     def heard_all(self) -> bool:
-        """No command has come into the journal since the last look at it."""
+        """Returns whether no command has come into the journal since the last look at it."""
         return not any(entry.record.form == "command" for entry in self._journal.entries(after=self._seq))
 
     async def run(self, until_idle: bool = False) -> None:
@@ -121,19 +124,19 @@ class Executor:
             await self._stop([*watches, *keepers])
 
     async def _wait(self, wake: datetime | None) -> None:
-        """Until something arrives, the engine wants to be woken, or it is time to look for commands."""
-        ways = [asyncio.create_task(self._news.wait())]
+        """Waits until something arrives, the engine wants to be woken, or it is time to look for commands."""
+        waits = [asyncio.create_task(self._news.wait())]
         if wake is not None:
             seconds = (wake - self._clock.now()).total_seconds()
-            ways.append(asyncio.create_task(self._clock.sleep(max(0.0, seconds))))  # type: ignore[arg-type]
+            waits.append(asyncio.create_task(self._clock.sleep(max(0.0, seconds))))  # type: ignore[arg-type]
         try:
-            await asyncio.wait(ways, timeout=TICK, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, timeout=TICK, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for way in ways:
-                way.cancel()
+            for each in waits:
+                each.cancel()
 
     def _turn(self) -> datetime | None:
-        """One turn of the loop; answers when the engine wants the next."""
+        """Runs one turn of the loop, and returns when the engine wants the next."""
         now = self._clock.now()
         events, waiting = self._take()
         outcomes = [event for event in events if isinstance(event, Outcome)]
@@ -149,8 +152,8 @@ class Executor:
         for each in waiting:
             if not each.done():
                 each.set_result(None)
-        for entry in self._news_of_journal():
-            self._obey(entry)
+        for entry in self._new_commands():
+            self._apply(entry)
         decision = self._engine.decide(now)
         self._append([*decision.log, *self._measured(decision.actions, now)])
         for action in decision.actions:
@@ -161,7 +164,7 @@ class Executor:
         return decision.wake
 
     def _measured(self, actions: Sequence[AnyAction], now: datetime) -> Iterator[PodsTimed]:
-        """How long pods took: those that are evicted now are measured from now on."""
+        """Yields how long pods took; the pods that are evicted now are measured from now on."""
         for action in actions:
             if isinstance(action, Evict):
                 pod = self._engine.views[action.node.cluster].pods.get(action.pod_uid)
@@ -187,29 +190,29 @@ class Executor:
         self._inbox.append(event)
         self._news.set()
 
-    def _append(self, said: Sequence[Journaled]) -> None:
-        if said:
-            records = [to_record(each) for each in said]
+    def _append(self, entries: Sequence[Journaled]) -> None:
+        if entries:
+            records = [to_record(each) for each in entries]
             self._journal.append(records, at=self._clock.now(), actor=self._identity, epoch=self._epoch)
-            log.log(said)
+            log.log(entries)
 
-    def _news_of_journal(self) -> list[JournalEntry]:
-        """Commands since the last look."""
+    def _new_commands(self) -> list[JournalEntry]:
+        """Returns the commands since the last look."""
         entries = list(self._journal.entries(after=self._seq))
         if entries:
             self._seq = entries[-1].seq
         return [entry for entry in entries if entry.record.form == "command"]
 
-    def _obey(self, entry: JournalEntry) -> None:
-        said = from_record(entry.record)
-        log.log((said,), entry.actor)
-        match said:
+    def _apply(self, entry: JournalEntry) -> None:
+        record = from_record(entry.record)
+        log.log((record,), entry.actor)
+        match record:
             case RolloutStarted():
-                self._engine.add(Rollout(said.rollout, said.start, entry.at, entry.actor))
-            case CommandRecord() if said.rollout in self._engine.rollouts:
-                self._engine.command(said, entry.at, entry.actor)
-            case UnknownRecord() if said.name == "start" or said.rollout in self._engine.rollouts:
-                raise ValueError(said.problem)
+                self._engine.add(Rollout(record.rollout, record.start, entry.at, entry.actor))
+            case CommandRecord() if record.rollout in self._engine.rollouts:
+                self._engine.command(record, entry.at, entry.actor)
+            case UnknownRecord() if record.name == "start" or record.rollout in self._engine.rollouts:
+                raise ValueError(record.problem)
 
     def _publish(self, held: Mapping[NodeRef, tuple[Held, ...]], now: datetime) -> None:
         changes: dict[str, dict[str, tuple[Held, ...]]] = {}
@@ -218,7 +221,7 @@ class Executor:
             if rollout is not None:
                 changes.setdefault(rollout.id, {})[str(ref)] = reasons
         for ident, nodes in changes.items():
-            self._board.replace(ident, nodes, at=now)
+            self._blockers.replace(ident, nodes, at=now)
 
     async def _perform(self, action: AnyAction) -> None:
         lease = self._leases[action.node.cluster]
@@ -228,7 +231,8 @@ class Executor:
         self._put(await self._pipelines[action.node.cluster].perform(action))
 
     def _performed(self, task: asyncio.Task[None]) -> None:
-        """Outcomes come through the inbox. An error that no adapter mapped is a bug, and ends the loop."""
+        """Ends the loop where an action raised: outcomes come through the inbox, and an error that no adapter
+        mapped is a bug."""
         self._performing.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._broken = error
@@ -246,7 +250,7 @@ class Executor:
         self._watcher(name, event)
         if isinstance(event, ClusterLost | ClusterSynced):
             self._reach[name] = event
-            self._tell_reach(name)
+            self._report_reach(name)
         else:
             self._put(event)
 
@@ -257,10 +261,10 @@ class Executor:
         await observed
 
     async def _keep(self, lease: ClusterLease) -> None:
-        await lease.keep(lambda: self._tell_reach(lease.cluster.name))
+        await lease.keep(lambda: self._report_reach(lease.cluster.name))
 
-    def _tell_reach(self, name: str) -> None:
-        """A cluster is there for the engine while it answers and its lease is ours."""
+    def _report_reach(self, name: str) -> None:
+        """Reports to the engine whether a cluster can be worked on: it answers, and its lease is held."""
         reach = self._reach.get(name)
         lease = self._leases[name]
         if reach is not None and (lease.valid or isinstance(reach, ClusterLost)):
@@ -271,7 +275,7 @@ class Executor:
             log.reached(name, lease.why)
 
     async def _stop(self, tasks: Sequence[asyncio.Task[None]]) -> None:
-        """What has been sent gets a moment to be answered; then the leases go back. May be cut short."""
+        """Waits a moment for the outcomes of what has been sent; then gives the leases back. May be cut short."""
         for task in tasks:
             task.cancel()
         try:

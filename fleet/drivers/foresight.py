@@ -1,7 +1,7 @@
-"""What the board says of each node: what the engine has said of it, and what only a person can take away.
+"""Which reasons other processes read for each node: what the engine found, and what only an operator can remove.
 
-The engine asks a run for what holds it only when its turn comes. What an operator must mend is looked for ahead: from the
-start of a rollout on, as its plan did, so that it can be mended meanwhile.
+The engine asks a run for what holds it only when its turn comes. What an operator must fix is looked for ahead: from the
+start of a rollout on, as its plan did, so that it can be fixed meanwhile.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ Reasons = tuple[Held, ...]
 
 
 class Foresight:
+    """Looks ahead for the nodes of all rollouts, a few of them a second."""
+
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._rollouts: set[str] = set()
@@ -41,7 +43,7 @@ class Foresight:
         self._next: datetime | None = None
 
     def told(self, decision: Decision, now: datetime) -> Mapping[NodeRef, Reasons]:
-        """Returns what is new on the board; empty reasons: nothing holds the node."""
+        """Returns the nodes whose reasons have changed, with all their reasons; none: nothing holds the node."""
         news = dict.fromkeys(decision.held)
         for ref, reasons in decision.held.items():
             self._said[ref] = reasons

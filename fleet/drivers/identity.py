@@ -1,4 +1,4 @@
-"""Who a controller process is, and whether another on this host is dead."""
+"""The identity of a controller process, and whether another process on this host is dead."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 
 
 def own_identity() -> str:
-    """`fleet@HOST/PID/START`: START is the process's start time in clock ticks, so that a recycled pid is another."""
+    """Returns `fleet@HOST/PID/START`: START is the process's start time in clock ticks, so that a recycled pid is
+    another."""
     pid = os.getpid()
     return f"fleet@{socket.gethostname()}/{pid}/{_start_ticks(pid)}"
 
 
 def abandoned(identity: str) -> bool:
-    """The holder ran on this very host and its process is no more. False wherever that cannot be known."""
+    """Returns whether the holder ran on this very host and its process is gone. False wherever that cannot be known."""
     host, _, process = identity.removeprefix("fleet@").partition("/")
     pid, _, start = process.partition("/")
     if host != socket.gethostname() or not pid.isdigit() or not start:
@@ -23,7 +24,8 @@ def abandoned(identity: str) -> bool:
 
 
 def _start_ticks(pid: int) -> int:
-    """0 for a process that is not there, or is a zombie. Source: proc(5), field 22 of /proc/PID/stat."""
+    """Returns the start time; 0 for a process that is not there, or is a zombie. Source: proc(5), field 22 of
+    /proc/PID/stat."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     except OSError:

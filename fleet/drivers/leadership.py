@@ -1,4 +1,4 @@
-"""Holding leases: the database's, and one in each cluster. Without them nothing is done, and what was begun stops."""
+"""Leases: the database's, and one in each cluster. Without them nothing is done, and what was begun stops."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ SECONDS = 15
 class ClusterLease:
     """Keeps one cluster's lease while `keep` runs. `valid` is asked right before each action.
 
-    The lease tells how far the journal had come. A journal that has not come so far is an older copy, or another one:
-    what was begun since is not in it, so nothing is done in that cluster before a person has said that it may.
+    The lease notes how far the journal had come. A journal that has not come so far is an older copy, or another
+    one: what was begun since is not in it, so nothing is done in that cluster before an operator has said that it
+    may.
     """
 
     def __init__(
@@ -45,11 +46,12 @@ class ClusterLease:
 
     @property
     def valid(self) -> bool:
-        """Held, and renewed recently enough: a process that was stopped for a while finds itself without."""
+        """Returns whether the lease is held, and was renewed recently enough: a process that was stopped for a
+        while finds itself without."""
         return self._until is not None and asyncio.get_running_loop().time() < self._until
 
     async def renew(self) -> bool:
-        """Tries once; says in `why` who has it otherwise."""
+        """Tries once to take or renew the lease; `why` says who has it otherwise."""
         asked = asyncio.get_running_loop().time()
         try:
             place = self._journal.place() if self._known else ""
@@ -97,7 +99,7 @@ class ClusterLease:
         )
 
     async def keep(self, changed: Callable[[], None]) -> None:
-        """Renews for ever; tells when `valid` or `why` changes."""
+        """Renews until it is cancelled, and calls `changed` when `valid` or `why` changes."""
         told: tuple[bool, str] | None = None
         while True:
             await self.renew()
@@ -121,7 +123,8 @@ async def wait_for(
     abandoned: Callable[[str], bool],
     waits: Callable[[str], None],
 ) -> Leadership:
-    """Until this process controls the fleet of the database. `waits` is told of the holder it waits for."""
+    """Waits until this process controls the fleet of the database. `waits` is called with each holder that it waits
+    for."""
     told = ""
     while True:
         found = lease.acquire(identity, at=wall(), seconds=SECONDS, abandoned=abandoned)

@@ -1,4 +1,4 @@
-"""What a controller does at fixed intervals, kept by APScheduler: renew its lease, write the inventory."""
+"""What a controller does at fixed intervals: renews its lease, writes the inventory. APScheduler keeps the intervals."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 
 class PeriodicTask(NamedTuple):
+    """What is done every so many seconds."""
+
     name: str
     seconds: float
     do: Callable[[], object]
@@ -18,31 +20,31 @@ class PeriodicTask(NamedTuple):
 
 @asynccontextmanager
 async def run_periodically(each: Sequence[PeriodicTask]) -> AsyncIterator[asyncio.Future[None]]:
-    """While the context is open every duty is done at its interval, never twice at once; late rather than not at all.
+    """Runs every task at its interval while the context is open, never twice at once; late rather than not at all.
 
-    Yields a future that fails with the first error of a duty: to be awaited beside the work. From then on nothing is
-    done any more: a duty that waits for a locked database again and again would keep the work from ending.
+    Yields a future that fails with the first error of a task: to be awaited beside the work. From then on nothing is
+    done any more: a task that waits for a locked database again and again would keep the work from ending.
     """
     failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     scheduler: Any = AsyncIOScheduler(timezone="UTC")
 
-    def guarded(duty: PeriodicTask) -> Callable[[], Any]:
+    def guarded(task: PeriodicTask) -> Callable[[], Any]:
         async def once() -> None:
             if failure.done():
                 return
             try:
-                duty.do()
+                task.do()
             except Exception as error:
                 failure.set_exception(error)
 
         return once
 
-    for duty in each:
+    for task in each:
         scheduler.add_job(
-            guarded(duty),
+            guarded(task),
             "interval",
-            seconds=duty.seconds,
-            id=duty.name,
+            seconds=task.seconds,
+            id=task.name,
             coalesce=True,
             max_instances=1,
             misfire_grace_time=None,

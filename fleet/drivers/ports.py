@@ -1,6 +1,7 @@
-"""What a driver needs of the world.
+"""What drivers need of the world.
 
-`fleet.kube` and `fleet.simulated` each have a cluster of this shape; the same contract tests hold both to it.
+`fleet.kube`, `fleet.hosts` and `fleet.simulated` each have a cluster of this shape; the same contract tests hold them to
+it.
 """
 
 from __future__ import annotations
@@ -26,17 +27,18 @@ class Journal(Protocol):
     def append(
         self, records: Sequence[JournalRecord], *, at: datetime, actor: str, epoch: int = 0
     ) -> Sequence[JournalEntry]:
-        """Raises StaleEpochError where `epoch` (not 0) is not that of the database's lease any more."""
+        """Appends records. Raises StaleEpochError where `epoch` (not 0) is not that of the database's lease any
+        more."""
         ...
 
     def entries(self, *, rollout: str | None = None, after: int = 0) -> Iterator[JournalEntry]: ...
 
     def place(self) -> str:
-        """Of the newest entry (`JournalEntry.place`); empty before the first."""
+        """Returns the place of the newest entry (`JournalEntry.place`); empty before the first."""
         ...
 
     def knows(self, place: str, cluster: str) -> bool:
-        """It has that entry, or a person has accepted for that cluster that it has not."""
+        """Returns whether the journal has that entry, or an operator has accepted for that cluster that it does not."""
         ...
 
 
@@ -44,7 +46,7 @@ class CheckpointStore(Protocol):
     """Rollouts as they stood at one place of the journal."""
 
     def load(self) -> tuple[int, Sequence[RolloutCheckpoint]]:
-        """The entry up to which they are told (0: none), and they, oldest first."""
+        """Returns the entry up to which the rollouts are told (0: none), and the rollouts, oldest first."""
         ...
 
     def keep(
@@ -57,20 +59,20 @@ class CheckpointStore(Protocol):
         actor: str,
         epoch: int = 0,
     ) -> bool:
-        """False, and nothing is written, where they are not at `before` any more. What is kept is vouched for in the
-        journal. Raises StaleEpochError as an append does."""
+        """Writes rollouts as they stand at `seq`. Returns False, and writes nothing, where what is kept is not
+        at `before` any more. The journal vouches for what is kept. Raises StaleEpochError as an append does."""
         ...
 
 
 class JournalSigner(Protocol):
-    """Signs the journal, so that it can be proved to others."""
+    """Signs the journal, so that others can be shown that it is whole."""
 
     def look(self) -> None:
-        """Called every few seconds; signs where it is time."""
+        """Signs where it is time; called every few seconds."""
         ...
 
     def sign(self) -> None:
-        """Where the journal ends now."""
+        """Signs where the journal ends now."""
         ...
 
 
@@ -85,10 +87,10 @@ class DatabaseLease(Protocol):
 
 
 class BlockerStore(Protocol):
-    """Where other processes read what holds whom."""
+    """Where other processes read what holds which node."""
 
     def replace(self, rollout: str, held: Mapping[str, tuple[Held, ...]], *, at: datetime) -> None:
-        """`held`: changes by `cluster/node`; an empty tuple takes the node's reasons away."""
+        """Writes changed reasons. `held`: by `cluster/node`; an empty tuple removes the node's reasons."""
         ...
 
 
@@ -105,18 +107,20 @@ class Inventory(Protocol):
         *,
         at: datetime,
         source: str,
-    ) -> object: ...
+    ) -> object:
+        """Writes what was seen, and what is gone."""
+        ...
 
     def forget(self, retention: Retention, *, at: datetime) -> int:
-        """Some of what was too long ago; answers how much."""
+        """Deletes some of what is older than the retention, and returns how much."""
         ...
 
 
 class RequestCounts(Protocol):
-    """How many requests were sent, for everybody to read."""
+    """How many requests were sent, for every process to read."""
 
     def add(self, cluster: str, counts: Mapping[RequestKind, int]) -> None:
-        """`counts`: since the last time."""
+        """Adds `counts`, those since the last call."""
         ...
 
 
@@ -127,42 +131,46 @@ class ClusterRegistry(Protocol):
 
 
 class Cluster(Protocol):
-    """One cluster as a driver sees it. Nothing of the library behind it is raised: only `FleetError`s."""
+    """One cluster as drivers see it. Nothing of the library behind it is raised: only `FleetError`s."""
 
     name: str
 
     @property
     def requests(self) -> Mapping[RequestKind, int]:
-        """Sent so far, by this process."""
+        """Returns how many requests this process has sent so far."""
         ...
 
     def events(self) -> AsyncIterator[ClusterEvent]:
-        """Lists and watches every kind: `Seen` for all there is, `Synced`, then changes as they come; `Lost` while the
-        cluster does not answer, and after it the differences and `Synced` again. Ends only when it is closed."""
+        """Lists and watches every resource: `Upserted` for all there is, `ClusterSynced`, then changes as they
+        come; `ClusterLost` while the cluster does not answer, and after it the differences and `ClusterSynced`
+        again. Ends only when the cluster is closed."""
         ...
 
     async def perform(self, action: AnyAction) -> Outcome:
-        """Checks what the action presumes, does it, says what came of it. Bounded in time: `Result.UNKNOWN`."""
+        """Checks what the action presumes, performs it, and returns what came of it. Bounded in time:
+        `Result.UNKNOWN`."""
         ...
 
     async def lead(
         self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
     ) -> Leadership:
-        """Takes or renews the cluster's lease for that long, if it is free, expired or ours already.
+        """Takes or renews the cluster's lease for that long, if it is free, expired or this controller's
+        already.
 
-        `place` is noted in it, for whoever comes later; empty: what was noted stays. Answers what was noted before.
+        `place` is noted in the lease, for whoever comes later; empty: what was noted stays. Returns what was
+        noted before.
 
-        Expired: its renewal has not been seen to change for its duration, by our own clock. `abandoned` tells of a
-        holder's identity whether its process is known to be dead, so that nobody waits for the expiry.
+        Expired: its renewal has not been seen to change for its duration, by our own clock. `abandoned` says of
+        a holder's identity whether its process is known to be dead, so that nobody waits for the expiry.
         """
         ...
 
     async def place(self) -> str:
-        """What was noted in the lease last; empty: nothing was."""
+        """Returns what was noted in the lease last; empty: nothing was."""
         ...
 
     async def resign(self, identity: str) -> None:
-        """Gives the lease back, if it is ours."""
+        """Gives the lease back, if this controller holds it."""
         ...
 
     async def close(self) -> None: ...

@@ -35,6 +35,7 @@ class QuorumMonitor:
         """There are other groups than at the last reading."""
 
     def attach(self, engine: EngineInput) -> None:
+        """Takes the engine's side of the cluster."""
         self._engine = engine
 
     async def before(self, event: ClusterEvent) -> Sequence[ClusterEvent]:

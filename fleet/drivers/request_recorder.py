@@ -1,4 +1,4 @@
-"""Counts the requests that a controller sends, and brings the counts to the database now and then."""
+"""Counts the requests that a controller sends, and writes the counts to the database now and then."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from fleet.drivers.ports import Cluster, RequestCounts
 
 
 class RequestRecorder:
+    """Writes differences, so that several controllers may count in one database."""
+
     def __init__(self, clusters: Iterable[Cluster], book: RequestCounts) -> None:
         self._clusters = tuple(clusters)
         self._book = book

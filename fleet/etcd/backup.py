@@ -86,7 +86,7 @@ def _forget(directory: Path, group: str, keep: int) -> None:
 
 
 def _forget_parts(directory: Path, group: str) -> None:
-    """What a killed controller has left: a part holds all secrets of a cluster. What somebody else has put there under
-    such a name is not written into either."""
+    """Deletes what a killed controller has left: a part holds all secrets of a cluster. What somebody else has put
+    there under such a name is not written into either."""
     for old in directory.glob(f"{group}-{STAMP}.part"):
         old.unlink()

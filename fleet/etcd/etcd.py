@@ -35,6 +35,8 @@ T = TypeVar("T")
 
 
 class Etcd:
+    """One etcd, asked at its members' client endpoints."""
+
     def __init__(
         self,
         group: QuorumGroup,
@@ -43,8 +45,8 @@ class Etcd:
         transfer_seconds: float = TRANSFER_SECONDS,
     ) -> None:
         """`places`: by the names of nodes and their addresses. `links`: until they have been measured.
-        `transfer_seconds`: how long the call that hands leadership over may stay unanswered, and how long a new leader
-        may then take to be seen."""
+        `transfer_seconds`: how long the call that hands leadership over may stay unanswered, and how long a new
+        leader may then take to be seen."""
         self.name = group.name
         self._access = group.access
         self.places = dict(places)
@@ -115,7 +117,7 @@ class Etcd:
         return ""
 
     def snapshot(self, rule: SnapshotRule, now: datetime) -> Saved:
-        """Of the leader's data, which no other member's is ahead of. Raises EtcdError."""
+        """Saves the leader's data, which no other member's is ahead of. Raises EtcdError."""
         answers = self._answers()
         leader = leader_of(list(answers.values())) if answers else ""
         asked = next((gateway for gateway, each in answers.items() if each.ident == leader), None)
@@ -135,7 +137,8 @@ class Etcd:
         return f"{member} of {self.name}: {answers[asked].status.get('dbSize', 0)} bytes before, {size} after"
 
     def _answers(self) -> dict[Gateway, MemberResponse]:
-        """Of every member that can be reached; those that the configuration does not name are learned from the rest."""
+        """Returns the answer of every member that can be reached; members that the configuration does not name
+        are learned from the rest."""
         context = trust(self._access)
         self._silent = {}
         found = self._ask([Gateway(endpoint, context) for endpoint in self.endpoints])
@@ -175,7 +178,7 @@ class Etcd:
         return found
 
     def _measure(self, answers: Mapping[Gateway, MemberResponse]) -> None:
-        """Round trips between the members, where they are in several sites."""
+        """Measures round trips between the members, where they are in several sites."""
         sites = {place.site for place in self.places.values()}
         known = {frozenset((link.one, link.other)) for link in self._links}
         whole = all(frozenset(pair) in known for pair in combinations(sorted(sites), 2))
@@ -193,7 +196,7 @@ class Etcd:
         self._links = links_of(members, measured, self.places) or self._links
 
     def _ident(self, answers: Mapping[Gateway, MemberResponse], name: str) -> str:
-        """Of a member that answers."""
+        """Returns the id of a member that answers."""
         for answer in answers.values():
             for member in answer.members:
                 if member.get("name") == name and any(
@@ -203,7 +206,8 @@ class Etcd:
         raise EtcdError(f"{name} of {self.name} does not answer")
 
     def _unread(self, why: str, now: datetime) -> Quorum:
-        """The members as last known: none of them counts for anything. Never read, any node may carry one."""
+        """Returns the members as last known: none of them counts for anything. Of a group that was never read,
+        any node may carry a member."""
         words = "; ".join(dict.fromkeys([why, *self._silent.values()]))
         if self.known is not None:
             return replace(unknown(self.known, words), read_at=now)
@@ -231,8 +235,8 @@ def _members(gateway: Gateway, status: Mapping[str, Any]) -> tuple[dict[str, Any
 def _each(
     gateways: Sequence[Gateway], ask: Callable[[Gateway], T]
 ) -> tuple[dict[Gateway, T], dict[str, str]]:
-    """Side by side: one that is dead keeps the others no longer than its own time. Also why the others failed, by
-    endpoint."""
+    """Asks all endpoints side by side: one that is dead keeps the others no longer than its own time. Returns the
+    answers, and why the others failed, by endpoint."""
 
     def one(gateway: Gateway) -> T | EtcdError:
         try:

@@ -63,6 +63,7 @@ class _Connection(http.client.HTTPConnection):
         """It was cut."""
 
     def connect(self) -> None:
+        """Connects, and checks the server's certificate."""
         super().connect()
         if self._context is not None:
             self.sock = self._context.wrap_socket(
@@ -98,7 +99,7 @@ class Gateway:
             return self._ask(connection, path, body or {})
 
     def timed(self, path: str) -> tuple[dict[str, Any], float]:
-        """The answer, and the round trip in seconds on a connection that is open already."""
+        """Returns the answer, and the round trip in seconds on a connection that is open already."""
         with self._connection(SECONDS) as connection:
             self._ask(connection, path, {})
             begun = time.monotonic()
@@ -111,7 +112,8 @@ class Gateway:
             return _body(connection.getresponse()).decode(errors="replace")
 
     def stream(self, path: str) -> Iterator[dict[str, Any]]:
-        """The pieces of an answer that comes in many. Each is waited for as long: how large the database is nobody knows."""
+        """Yields the pieces of an answer that comes in many. Each is waited for as long: nobody knows how large
+        the database is."""
         with self._connection(LONG_SECONDS, whole=False) as connection:
             connection.request("POST", path, "{}", {"Content-Type": "application/json"})
             response = connection.getresponse()
@@ -135,8 +137,8 @@ class Gateway:
 
     @contextmanager
     def _connection(self, seconds: float, whole: bool = True) -> Iterator[http.client.HTTPConnection]:
-        """`seconds`: for each word of the member, and with `whole` for all together: one that speaks a byte at a time
-        would go on for ever."""
+        """Opens a connection. `seconds`: for each read from the member, and with `whole` for all together: a
+        member that sends a byte at a time would go on for ever."""
         try:
             parts = urlsplit(self.endpoint)
             host, port = parts.hostname or "", parts.port or 2379
@@ -165,7 +167,7 @@ def _body(response: http.client.HTTPResponse) -> bytes:
 
 
 def _words(body: bytes) -> str:
-    """etcd's own, where there are any."""
+    """Returns etcd's own message, where there is one."""
     try:
         answer = decode(body, _Refusal)
     except UnreadableError:
@@ -175,8 +177,8 @@ def _words(body: bytes) -> str:
 
 
 def _refusal(connection: http.client.HTTPConnection) -> ssl.SSLError | None:
-    """What a server has said that hung up while we were still talking: in TLS 1.3 a client is done with the handshake
-    before the server has looked at its certificate (RFC 8446, section 4.4)."""
+    """Returns what a server has said that hung up while we were still sending: in TLS 1.3 a client is done with the
+    handshake before the server has looked at its certificate (RFC 8446, section 4.4)."""
     if connection.sock is None:
         return None
     try:

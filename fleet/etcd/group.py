@@ -1,4 +1,4 @@
-"""The etcd of one cluster as a driver asks it: read for real, or by its static pods where it cannot be asked."""
+"""The etcd of one cluster as drivers ask it: read for real, or by its static pods where it cannot be asked."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from fleet.etcd.static import are_at, declared, endpoints_of, place_of, pods_of
 
 
 class Servers(Protocol):
-    """The API servers that keep their objects in it."""
+    """The API servers that keep their objects in this etcd."""
 
     async def etcd(self) -> str:
-        """Why they cannot count on it, or that nobody knows; empty: they can."""
+        """Returns why the API servers cannot count on their etcd, or that nobody knows; empty: they can."""
         ...
 
 
@@ -79,7 +79,8 @@ class EtcdGroup:
         return any(member.node in carriers for member in self._etcd.known.members)
 
     async def _by_pods(self, pods: Sequence[Pod], why: str, now: datetime) -> Quorum:
-        """As far as the API servers can count on it: what its pods say is of no use else."""
+        """Returns the group by its pods, as far as the API servers can count on it: what the pods say is of no
+        use otherwise."""
         found = declared(self.name, pods, self._etcd.places, why, now)
         refused = await self._servers.etcd()
         return replace(found, declared=False, unread=f"{why}; {refused}") if refused else found

@@ -118,9 +118,11 @@ def reading(
     now: datetime,
     silent: Mapping[str, str] | None = None,
 ) -> Quorum:
-    """`answers`: at least one with a member list. `places`: as `placed`. `silent`: why a client URL did not answer.
+    """Returns the group as its members answer. `answers`: at least one with a member list. `places`: as `placed`.
+    `silent`: why a client URL did not answer.
 
-    The member list is that of the member which has applied the most: one that was cut off may know an older one.
+    The member list is that of the member which has applied the most: a member that was cut off may know an older
+    one.
     """
     by_id = {answer.ident: answer for answer in answers}
     foremost = foremost_list(answers)
@@ -142,7 +144,8 @@ def foremost_list(answers: Iterable[MemberResponse]) -> MemberResponse | None:
 
 
 def leader_of(answers: Sequence[MemberResponse]) -> str:
-    """The id that those of the newest term name; empty: none. A leader that was cut off still believes an older one."""
+    """Returns the id that the members of the newest term name; empty: none. A leader that was cut off still believes
+    an older term."""
     newest = max(answer.term for answer in answers)
     named = {str(answer.status.get("leader", "0")) for answer in answers if answer.term == newest}
     named.discard("0")
@@ -185,15 +188,15 @@ def _member(
 
 
 def placed(member: Mapping[str, Any], places: Mapping[str, MemberPlace]) -> MemberPlace:
-    """`places`: by the names of nodes, and by their addresses. A member is on the node of its name, as kubeadm has it,
-    or else on that which has the address where its peers or its clients find it."""
+    """Returns where a member is: on the node of its name, as kubeadm has it, or else on the node that has the
+    address where its peers or its clients find it. `places`: by the names of nodes, and by their addresses."""
     urls = (url for key in ("peerURLs", "clientURLs") for url in member.get(key) or ())
     known = (places.get(where) for where in (str(member.get("name", "")), *map(host_of, urls)))
     return next((place for place in known if place is not None), MemberPlace())
 
 
 def host_of(url: str) -> str:
-    """Empty: it names none."""
+    """Returns the host of a URL; empty: it names none."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:
@@ -201,7 +204,8 @@ def host_of(url: str) -> str:
 
 
 def _alarms(answers: Sequence[MemberResponse]) -> dict[str, tuple[str, ...]]:
-    """By member id. Each member knows those of all; reading them so needs no quorum, as asking for them would."""
+    """Returns the alarms by member id. Each member knows those of all; reading them so needs no quorum, as asking
+    for them would."""
     found: dict[str, set[str]] = {}
     for answer in answers:
         for words in answer.status.get("errors", ()):
@@ -220,7 +224,8 @@ class Trips(Struct, frozen=True):
 
 
 def trips(metrics: str, version: str) -> dict[str, Trips]:
-    """By the id of the peer; without those that have not been measured yet. `version`: of the member's etcd.
+    """Returns round trips by the id of the peer, without those that have not been measured yet. `version`: of the
+    member's etcd.
 
     etcd notes a peer that it has not reached yet with a round trip of zero: those are left out. The lowest bucket
     (0.1 ms) holds them, and nothing else where peers are on different machines.
@@ -253,7 +258,7 @@ def _noted(total: float, count: float, buckets: Mapping[float, float], version: 
 
 
 def _smoothed(count: int) -> float:
-    """The sum of so many values that approach one from zero as etcd's smoothed round trip does."""
+    """Returns the sum of so many values that approach one from zero as etcd's smoothed round trip does."""
     probes = [1 + int(PROBES_BETWEEN * (index // PROBERS)) for index in range(min(count, SMOOTH))]
     return sum(1 - (1 - SMOOTHING) ** each for each in probes) + max(0, count - SMOOTH)
 
@@ -268,7 +273,8 @@ def links_of(
     measured: Mapping[str, Mapping[str, Trips]],
     places: Mapping[str, MemberPlace],
 ) -> tuple[Link, ...]:
-    """Between sites, and within one. `measured`: by member id, then by peer id. Who has measured longer counts more."""
+    """Returns the links between sites, and within one. `measured`: by member id, then by peer id. A member that has
+    measured longer counts more."""
     sites = {str(each["ID"]): placed(each, places).site for each in members}
     found: dict[tuple[str, str], list[Trips]] = {}
     for one, other in permutations(sorted(sites), 2):

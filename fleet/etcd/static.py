@@ -18,14 +18,15 @@ PORT = 2379
 
 
 def pods_of(pods: Iterable[Pod]) -> tuple[Pod, ...]:
-    """Those that carry a member of the cluster's own etcd."""
+    """Returns the pods that carry a member of the cluster's own etcd."""
     key, value = LABEL
     found = (pod for pod in pods if pod.namespace == NAMESPACE and pod.labels.get(key) == value and pod.node)
     return tuple(sorted(found, key=lambda pod: pod.node))
 
 
 def endpoints_of(pods: Sequence[Pod], nodes: Mapping[str, Node]) -> tuple[str, ...]:
-    """Client URLs, as kubeadm notes them on its static pods; of others the node's first address, with etcd's port."""
+    """Returns client URLs, as kubeadm notes them on its static pods; for other pods the node's first address, with
+    etcd's port."""
     told = (pod.etcd.split(",")[0] or _url(nodes.get(pod.node)) for pod in pods)
     return tuple(url for url in told if url)
 
@@ -36,7 +37,7 @@ def _url(node: Node | None) -> str:
 
 
 def are_at(endpoints: Iterable[str], pods: Sequence[Pod], nodes: Mapping[str, Node]) -> bool:
-    """One of these client URLs is that of one of the pods, or of its node."""
+    """Returns whether one of these client URLs is that of one of the pods, or of its node."""
     asked = {host_of(url) for url in endpoints}
     own = {host_of(url) for url in endpoints_of(pods, nodes)}
     for pod in pods:
@@ -45,15 +46,15 @@ def are_at(endpoints: Iterable[str], pods: Sequence[Pod], nodes: Mapping[str, No
 
 
 def place_of(cluster: str, site: str, node: Node, spread: GroupSpread = "site") -> MemberPlace:
-    """`site` is the cluster's; the node's own label beats it."""
+    """Returns where a member on this node is. `site` is the cluster's; the node's own label beats it."""
     return MemberPlace(NodeRef(cluster, node.name), place_name(node, site, spread))
 
 
 def declared(
     name: str, pods: Sequence[Pod], where: Mapping[str, MemberPlace], why: str, now: datetime
 ) -> Quorum:
-    """The group by the readiness of its pods: who leads and who is behind is not known. `why` etcd itself cannot be
-    asked."""
+    """Returns the group by the readiness of its pods: who leads and who is behind is not known. `why` says why etcd
+    itself cannot be asked."""
     members = []
     for pod in pods:
         place = where.get(pod.node, MemberPlace())
@@ -63,7 +64,7 @@ def declared(
 
 
 def group_in(snapshot: Snapshot, spread: GroupSpread = "site") -> Quorum | None:
-    """The cluster's own etcd, of which nothing but its pods is known; None: it has none that can be seen."""
+    """Returns the cluster's own etcd, of which nothing but its pods is known; None: it has none that can be seen."""
     pods = pods_of(snapshot.pods)
     where = {node.name: place_of(snapshot.cluster, snapshot.site, node, spread) for node in snapshot.nodes}
     why = "only its pods were read"
@@ -71,5 +72,5 @@ def group_in(snapshot: Snapshot, spread: GroupSpread = "site") -> Quorum | None:
 
 
 def own_name(cluster: str) -> str:
-    """Of the group that no policy names."""
+    """Returns the name of the group that no policy names."""
     return f"{cluster}/etcd"

@@ -29,8 +29,8 @@ from fleet.hosts.ownership import Claim
 from fleet.hosts.probe import survey
 from fleet.hosts.record import HostRecords
 from fleet.hosts.supervisor import HostSupervisor, ProbeIntervals
-from fleet.machines.agent.agent import Pace
-from fleet.machines.agent.boot_log import BootLog
+from fleet.machines.agent.agent import AgentIntervals
+from fleet.machines.agent.boot_log import JournalctlBootLog
 from fleet.machines.agent.contained import contained
 from fleet.model.file_lease import FileLease
 
@@ -43,7 +43,7 @@ that are left count as away until they are. Plain silence is known after half of
 
 
 class Rhythm(Struct, frozen=True):
-    agents: Pace = Pace()
+    agents: AgentIntervals = AgentIntervals()
     looks: ProbeIntervals = ProbeIntervals()
     patience: float = PATIENCE
 
@@ -137,7 +137,7 @@ class HostsCluster:
                 with contained(host.name):
                     found, why = await survey(record, host, way, told_of(self.name, host.name)), None
             except FleetError as error:
-                found, why = observation.away(record, error.message), error
+                found, why = observation.unreachable(record, error.message), error
             finally:
                 await way.close()
             return observation.node_of(found, host, self._own), found.machine, why
@@ -160,7 +160,7 @@ class HostsCluster:
             way = reach(host)
             try:
                 with contained(host.name):
-                    before = (await facts.look(way)).claim
+                    before = (await facts.read_facts(way)).claim
                 if self._own is None or (before is not None and before.fleet == self._own.fleet):
                     return HostClaim("was claimed already")
                 await ownership.take(way, self._own, over=True)
@@ -184,7 +184,7 @@ class HostsCluster:
         way = self._ways(inventory)(host)
         try:
             with contained(name):
-                return await BootLog(way).last_boot(ask.unit, ask.lines)
+                return await JournalctlBootLog(way).last_boot(ask.unit, ask.lines)
         finally:
             await way.close()
 
@@ -326,7 +326,7 @@ class _Watch:
         for name in list(self._first):
             LOG.warning("%s: %s", name, why)
             self._stewards[name].why = why
-            self._records.change(name, lambda record: observation.away(record, why))
+            self._records.change(name, lambda record: observation.unreachable(record, why))
             self._first.pop(name).cancel()
 
     async def _leave(self, name: str, gone: bool) -> None:

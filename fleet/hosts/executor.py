@@ -43,7 +43,7 @@ HostActionResult = tuple[Result, str]
 
 
 class HostLookup(Protocol):
-    """The hosts as they are to be reached now. Raises FleetError where the inventory cannot be read."""
+    """Finds hosts as they are to be reached now. Raises FleetError where the inventory cannot be read."""
 
     async def __call__(self, name: str) -> tuple[HostEntry, Host] | None: ...
 
@@ -93,7 +93,7 @@ class HostActionExecutor:
         return await verb(action, *found)
 
     def _mine(self, action: Action) -> HostRecord:
-        """The record of the machine that is meant. Raises Refusal where another stands under its name."""
+        """Returns the record of the machine that is meant. Raises Refusal where another machine has taken the name."""
         record = self._records.read(action.node.name)
         if record.node.uid != action.uid:
             raise RefusedPatch(Result.GONE, f"another machine now stands under the name {action.node.name}")
@@ -131,11 +131,11 @@ class HostActionExecutor:
         if found.fleet != self._own.fleet:
             raise RefusedPatch(
                 Result.FAILED,
-                f"{found.words}: stop the other one first, then fleet cluster claim {action.node.cluster}",
+                f"{found.message}: stop the other one first, then fleet cluster claim {action.node.cluster}",
             )
 
     async def _cordon(self, action: Cordon, host: HostEntry, way: Host) -> HostActionResult:
-        """The hook `before` comes first: the host is out of service once the cordon is there."""
+        """Runs the hook `before`, then cordons: the host is out of service once the cordon is there."""
         await self._claimed(action, way)
         if _cordoned(self._mine(action), host, action.rollout) is None:
             return Result.DONE, ""
@@ -161,7 +161,7 @@ class HostActionExecutor:
         return Result.DONE, ""
 
     async def _uncordon(self, action: Uncordon, host: HostEntry, way: Host) -> HostActionResult:
-        """The hook `after` comes first: a host that cannot be put back into service stays out."""
+        """Runs the hook `after`, then uncordons: a host that cannot be put back into service stays out."""
         await self._after(action, host, way)
         self._change(action, lambda record: _with(record, node_patches.uncordon(record.node, action.rollout)))
         return Result.DONE, ""
@@ -178,7 +178,7 @@ class HostActionExecutor:
         if not record.node.unschedulable or record.node.cordoned_by != action.rollout:
             return Result.STALE, f"{name} is not cordoned by {action.rollout}"
         async with asyncio.timeout(SECONDS):
-            found = await facts.look(way)
+            found = await facts.read_facts(way)
         if found.machine_id != action.uid:
             return Result.GONE, f"another machine now stands under the name {name}"
         if found.boot_id != action.boot_id:
@@ -207,7 +207,7 @@ class HostActionExecutor:
         return Result.DONE, ""
 
     async def _after(self, action: Action, host: HostEntry, way: Host) -> None:
-        """Where the hook `before` has begun for this rollout."""
+        """Runs the hook `after`, where the hook `before` has begun for this rollout."""
         if self._mine(action).hooked != action.rollout:
             return
         await self._claimed(action, way)
@@ -229,7 +229,7 @@ def told_of(cluster: str, node: str) -> dict[str, str]:
 
 
 def _cordoned(record: HostRecord, host: HostEntry, rollout: str) -> Node | None:
-    """Raises Refusal where somebody else has cordoned it."""
+    """Returns the cordoned node; None: it is cordoned already. Raises Refusal where somebody else has cordoned it."""
     return node_patches.cordon(observation.node_of(record, host, None), rollout)
 
 

@@ -75,6 +75,6 @@ def parse(text: str) -> HostFacts:
     )
 
 
-async def look(host: Host) -> HostFacts:
+async def read_facts(host: Host) -> HostFacts:
     """Raises FleetError where it is not reached, or does not answer as a host under systemd."""
     return parse(await checked(host, ("sh", "-c", _SCRIPT), 30.0))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fleet.core.records.errors import FleetError
 from fleet.hosts.inventory.inventory import Hook
-from fleet.machines.host import Host, Ran, shown
+from fleet.machines.host import CommandResult, Host, shown
 from fleet.machines.job import finish, unit_of
 from fleet.machines.local import Local
 
@@ -58,7 +58,7 @@ async def ready(hook: Hook, host: Host, told: Mapping[str, str]) -> str:
     return ""
 
 
-async def _here(hook: Hook, argv: tuple[str, ...]) -> Ran:
+async def _here(hook: Hook, argv: tuple[str, ...]) -> CommandResult:
     """In the inventory's folder, with the controller's environment; what it has started ends with it at its timeout."""
     own = (f"HOME={Path.home()}", f"PATH={os.environ.get('PATH', os.defpath)}")
     seconds = hook.timeout_seconds
@@ -66,10 +66,10 @@ async def _here(hook: Hook, argv: tuple[str, ...]) -> Ran:
     return await Local().run(words, seconds + 10.0)
 
 
-def _check(name: str, hook: Hook, ran: Ran) -> None:
+def _check(name: str, hook: Hook, ran: CommandResult) -> None:
     if ran.code == TOO_LONG:
         raise HookError(_too_long(name, hook))
-    if not ran.good:
+    if not ran.succeeded:
         printed = shown(ran.stderr.strip() or ran.stdout.strip()) or "it printed nothing"
         raise HookError(f"the hook {name} ended with {ran.code}: {printed}")
 

@@ -41,7 +41,7 @@ def reached(record: HostRecord, facts: HostFacts, unready: str) -> HostRecord:
     return replace(record, node=node, machine=machine, claim=facts.claim)
 
 
-def away(record: HostRecord, why: str) -> HostRecord:
+def unreachable(record: HostRecord, why: str) -> HostRecord:
     """It was not reached: what is known of it is old."""
     return replace(record, node=replace(record.node, ready=None, annotations=_told(record.node, why)))
 
@@ -56,7 +56,7 @@ def node_of(record: HostRecord, host: HostEntry, own: Claim | None) -> Node:
     addresses = (host.address,) if host.address else ()
     taints = record.node.taints
     if own is not None and record.claim is not None and record.claim.fleet != own.fleet:
-        taints = (*taints, Taint(CLAIMED_TAINT, "NoSchedule", record.claim.words))
+        taints = (*taints, Taint(CLAIMED_TAINT, "NoSchedule", record.claim.message))
     if host.cordoned:
         taints = (*taints, Taint(INVENTORY_TAINT, "NoSchedule"))
     if taints == record.node.taints:

@@ -30,7 +30,7 @@ class Claim(Struct, frozen=True):
     """Where that fleet is at home, for people."""
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         return f"{self.by or 'another fleet'} has claimed it"
 
 

@@ -13,8 +13,8 @@ from fleet.hosts.connections import HostConnection
 from fleet.hosts.facts import HostFacts
 from fleet.hosts.inventory.inventory import HostEntry
 from fleet.hosts.record import HostRecords
-from fleet.machines.agent.agent import Agent, Pace
-from fleet.machines.agent.boot_log import BootLog
+from fleet.machines.agent.agent import Agent, AgentIntervals
+from fleet.machines.agent.boot_log import JournalctlBootLog
 from fleet.machines.agent.contained import contained
 from fleet.machines.families.detect import detect
 from fleet.machines.families.family import Family
@@ -40,7 +40,7 @@ class HostSupervisor:
         way: HostConnection,
         records: HostRecords,
         told: dict[str, str],
-        pace: Pace,
+        pace: AgentIntervals,
         looks: ProbeIntervals,
     ) -> None:
         """`told`: what its hooks are told. `way` is this object's alone from now on."""
@@ -75,7 +75,7 @@ class HostSupervisor:
     async def look(self) -> HostFacts:
         """Now, and into the record. Raises FleetError where it is not reached."""
         name = self.host.name
-        found = await facts.look(self.way)
+        found = await facts.read_facts(self.way)
         unready = await self._unready(found)
         self._records.change(name, lambda record: observation.reached(record, found, unready))
         return found
@@ -93,7 +93,7 @@ class HostSupervisor:
             if why != self.why:
                 LOG.warning("%s: %s", name, why)
             self.why = why
-            self._records.change(name, lambda record: observation.away(record, why))
+            self._records.change(name, lambda record: observation.unreachable(record, why))
         self._count += 1
         if self._agent is not None and self._count % self._looks.observed == 0:
             self._agent.look_again()
@@ -104,7 +104,9 @@ class HostSupervisor:
         if self._family is None:
             kind = await detect(self.way)
             self._family = connect(kind, self.way, self.host.source, self.host.name)
-        self._agent = Agent(self._records.own(self.host.name), self._family, self._pace, BootLog(self.way))
+        self._agent = Agent(
+            self._records.own(self.host.name), self._family, self._pace, JournalctlBootLog(self.way)
+        )
         self._task = asyncio.create_task(self._agent.run())
         self._boot = boot
 

@@ -26,7 +26,7 @@ class LostError(UnreachableError):
     """The way to the machine broke while a command ran: it may have been done or not."""
 
 
-class Ran(Struct, frozen=True):
+class CommandResult(Struct, frozen=True):
     """What came of a command."""
 
     argv: tuple[str, ...]
@@ -36,13 +36,13 @@ class Ran(Struct, frozen=True):
     stderr: str = ""
 
     @property
-    def good(self) -> bool:
+    def succeeded(self) -> bool:
         return self.code == 0
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """The command and what it printed, for an error."""
-        return f"{redaction.hidden(' '.join(self.argv))[:200]}: {self.printed}"
+        return f"{redaction.redact(' '.join(self.argv))[:200]}: {self.printed}"
 
     @property
     def printed(self) -> str:
@@ -52,7 +52,7 @@ class Ran(Struct, frozen=True):
 
 
 class Host(Protocol):
-    async def run(self, argv: Sequence[str], seconds: float = 60.0) -> Ran:
+    async def run(self, argv: Sequence[str], seconds: float = 60.0) -> CommandResult:
         """Runs it with the rights of root and waits for its end; whatever its exit code, it is answered.
 
         Raises UnreachableError where the machine cannot be reached, LostError where it was lost meanwhile, and
@@ -63,15 +63,15 @@ class Host(Protocol):
 
 def shown(text: str) -> str:
     """The last part of a text that may be long, without secrets."""
-    text = redaction.hidden(text[-PRINTED:])
+    text = redaction.redact(text[-PRINTED:])
     return text if len(text) <= SHOWN else f"... {text[-SHOWN:]}"
 
 
 async def checked(host: Host, argv: Sequence[str], seconds: float = 60.0) -> str:
     """Its standard output. Raises MachineError with its own words where it fails."""
     ran = await host.run(argv, seconds)
-    if not ran.good:
-        raise MachineError(ran.words)
+    if not ran.succeeded:
+        raise MachineError(ran.message)
     return ran.stdout
 
 
@@ -80,8 +80,8 @@ async def read(host: Host, path: str) -> str | None:
     ran = await host.run(("sh", "-c", 'test -e "$1" || exit 44; exec cat -- "$1"', "sh", path))
     if ran.code == 44:
         return None
-    if not ran.good:
-        raise MachineError(ran.words)
+    if not ran.succeeded:
+        raise MachineError(ran.message)
     return ran.stdout
 
 
@@ -90,8 +90,8 @@ async def read_end(host: Host, path: str) -> str:
     ran = await host.run(
         ("sh", "-c", 'test -e "$1" || exit 44; exec tail -c "$2" -- "$1"', "sh", path, f"{PRINTED}")
     )
-    if not ran.good and ran.code != 44:
-        raise MachineError(ran.words)
+    if not ran.succeeded and ran.code != 44:
+        raise MachineError(ran.message)
     return ran.stdout
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from fleet.machines.errors import MachineError
-from fleet.machines.host import BOOT_ID, Host, LostError, Ran, checked, read_end, read_line
+from fleet.machines.host import BOOT_ID, CommandResult, Host, LostError, checked, read_end, read_line
 from fleet.machines.progress import ReportPercent
 
 FOLDER = "/run/fleet"
@@ -38,7 +38,7 @@ async def finish(
     progress: ReportPercent | None = None,
     percent: Percent = lambda _: None,
     look: float = LOOK,
-) -> Ran:
+) -> CommandResult:
     """Begins the job of this token, or finds it again, and waits for its end. Then nothing is left of it.
 
     The caller sets the time limit, by cancelling; the job goes on then. Raises as `Host.run`, and LostError also where
@@ -60,7 +60,7 @@ async def finish(
     if _is_gone(state):
         if await read_line(host, BOOT_ID) != boot:
             raise LostError(f"the machine has rebooted while {argv[0]} ran")
-        return Ran(tuple(argv), 1, stderr=f"{unit} was stopped before it had ended")
+        return CommandResult(tuple(argv), 1, stderr=f"{unit} was stopped before it had ended")
     return await _ended(host, unit, argv, state)
 
 
@@ -101,7 +101,7 @@ def parse_state(text: str) -> dict[str, str]:
     return found
 
 
-async def _ended(host: Host, unit: str, argv: Sequence[str], state: Mapping[str, str]) -> Ran:
+async def _ended(host: Host, unit: str, argv: Sequence[str], state: Mapping[str, str]) -> CommandResult:
     out = await read_end(host, f"{FOLDER}/{unit}.out")
     err = await read_end(host, f"{FOLDER}/{unit}.err")
     # A command that was killed by SIGTERM is a success to systemd, not to us.
@@ -113,4 +113,4 @@ async def _ended(host: Host, unit: str, argv: Sequence[str], state: Mapping[str,
         code, err = -code, f"{err.rstrip()}\nended by systemd: {state['Result']}".lstrip()
     forget = f'systemctl stop "$1"; systemctl reset-failed "$1"; rm -f "{FOLDER}/$1.out" "{FOLDER}/$1.err"'
     await host.run(("sh", "-c", forget, "sh", unit))
-    return Ran(tuple(argv), code, out, err)
+    return CommandResult(tuple(argv), code, out, err)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fleet.core.records.errors import UsageError
 from fleet.core.text.environment import for_others
 from fleet.machines.errors import MachineError
-from fleet.machines.host import ABSENT, MOST, Ran
+from fleet.machines.host import ABSENT, MOST, CommandResult
 from fleet.system import programs
 from fleet.system.programs import last
 
@@ -42,7 +42,7 @@ class Local:
     def __init__(self, prefix: Sequence[str] = ()) -> None:
         self._prefix = tuple(prefix)
 
-    async def run(self, argv: Sequence[str], seconds: float = 60.0) -> Ran:
+    async def run(self, argv: Sequence[str], seconds: float = 60.0) -> CommandResult:
         """As Host. A command that is given up on is killed with its children; one that is not there is answered as a
         shell does."""
         words = (*self._prefix, *argv)
@@ -54,10 +54,10 @@ class Local:
         except FileNotFoundError:
             if self._prefix:
                 raise MachineError(f"{words[0]} cannot be run: it is not there") from None
-            return Ran(tuple(argv), ABSENT, "", f"{words[0]}: not found")
+            return CommandResult(tuple(argv), ABSENT, "", f"{words[0]}: not found")
         except OSError as error:
             raise MachineError(f"{words[0]} cannot be run: {error.strerror or error}") from None
-        return Ran(tuple(argv), ended.code, _text(ended.out), _text(ended.err))
+        return CommandResult(tuple(argv), ended.code, _text(ended.out), _text(ended.err))
 
 
 def _text(data: bytes) -> str:

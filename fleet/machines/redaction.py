@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-HIDDEN = "[hidden]"
+REDACTED = "[hidden]"
 # A machine may print megabytes without a blank. So each of these passes over what it has looked at once: it begins where a
 # word begins alone, and gives nothing back (`*+`).
 _NAMED = re.compile(
@@ -26,10 +26,10 @@ _WEB_TOKEN = re.compile(
 _KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 
 
-def hidden(text: str) -> str:
-    """The text with HIDDEN in the place of each secret that is recognized, in a time that grows with its length alone."""
-    text = _KEY.sub(HIDDEN, text)
-    text = _BEARER.sub(rf"\g<name> {HIDDEN}", text)
-    text = _WEB_TOKEN.sub(rf"\g<head>{HIDDEN}", text)
-    text = _ADDRESS.sub(rf"{HIDDEN}@", text)
-    return _NAMED.sub(rf"\g<name>{HIDDEN}", text)
+def redact(text: str) -> str:
+    """The text with REDACTED in the place of each secret that is recognized, in a time that grows with its length alone."""
+    text = _KEY.sub(REDACTED, text)
+    text = _BEARER.sub(rf"\g<name> {REDACTED}", text)
+    text = _WEB_TOKEN.sub(rf"\g<head>{REDACTED}", text)
+    text = _ADDRESS.sub(rf"{REDACTED}@", text)
+    return _NAMED.sub(rf"\g<name>{REDACTED}", text)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from fleet.core.cluster.view import ClusterView
 from fleet.core.engine.engine import Engine
-from fleet.core.guards.budgets import is_ill
+from fleet.core.guards.budgets import is_unhealthy
 from fleet.core.objects.pod import Pod
 from fleet.core.planning.lower_bound import lengths
 from fleet.core.planning.plan import Plan
@@ -133,5 +133,5 @@ def _ill(view: ClusterView, start: datetime) -> list[str]:
     return [
         pod.uid
         for pod in view.pods.values()
-        if not pod.ready and not pod.finished and pod.node in running and is_ill(pod, view, start)
+        if not pod.ready and not pod.finished and pod.node in running and is_unhealthy(pod, view, start)
     ]

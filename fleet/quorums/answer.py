@@ -19,7 +19,8 @@ class UnreadableAnswer(ValueError):
 
 
 def parse(body: bytes, probe: Probe) -> Any:
-    """Of `json` whatever it is; of `lines` and `metrics` a mapping; of `table` a mapping with `rows`. Raises Unreadable."""
+    """Parses an answer: for `json` whatever it is; for `lines` and `metrics` a mapping; for `table` a mapping with
+    `rows`. Raises UnreadableAnswer."""
     if len(body) > MOST_BYTES:
         raise UnreadableAnswer(f"the answer is larger than {MOST_BYTES >> 20} MiB")
     try:
@@ -38,7 +39,8 @@ def parse(body: bytes, probe: Probe) -> Any:
 
 
 def found(answer: Any, path: str) -> Any:
-    """None where there is nothing at that path. A key that is the whole path is it, dots or not."""
+    """Returns the value at a path; None where there is nothing. A key that is the whole path is taken first, dots or
+    not."""
     if isinstance(answer, dict) and path in answer:
         return answer[path]
     for key in path.split("."):
@@ -56,7 +58,7 @@ def holds(answer: Any, term: ProbeTerm) -> bool:
 
 
 def number(answer: Any, path: str) -> int | None:
-    """None where there is no whole number of 64 bits; one in a text counts."""
+    """Returns a whole number of 64 bits, also from a text; None where there is none."""
     value = found(answer, path)
     if isinstance(value, bool) or (isinstance(value, str) and len(value) > LONGEST_NUMBER):
         return None
@@ -68,7 +70,7 @@ def number(answer: Any, path: str) -> int | None:
 
 
 def shown(value: Any) -> str:
-    """As a term of a policy spells it."""
+    """Returns a value as a term of a policy spells it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
@@ -77,13 +79,13 @@ def shown(value: Any) -> str:
 
 
 def _table(text: str) -> dict[str, list[dict[str, str]]]:
-    """Columns are parted by tabs or spaces; no value has a space in it."""
+    """Parses a table, whose columns are parted by tabs or spaces; no value has a space in it."""
     head, *rest = [line.split() for line in text.splitlines() if line.strip()] or [[]]
     return {"rows": [dict(zip(head, row, strict=True)) for row in rest if len(row) == len(head)]}
 
 
 def _metrics(text: str) -> dict[str, float]:
-    """Samples of one name are summed up. Raises Unreadable."""
+    """Parses metrics; samples of one name are summed up. Raises UnreadableAnswer."""
     sums: dict[str, float] = {}
     for line in text.splitlines():
         if not line.strip() or line.startswith("#"):

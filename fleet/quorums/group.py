@@ -1,4 +1,4 @@
-"""A group from its pods and what they answered. What is not known counts as unavailable, and as a voter."""
+"""A quorum group from its pods and their answers. What is not known counts as unavailable, and as a voter."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PodsPlace(NamedTuple):
 
 
 def pods_of(members: GroupMembers, pods: Iterable[Pod]) -> tuple[Pod, ...]:
-    """That carry the group, by name."""
+    """Returns the pods that carry the group, by name."""
     chosen = (
         pod
         for pod in pods
@@ -44,7 +44,8 @@ def quorum_of(
     answers: Mapping[str, bytes | str],
     at: datetime,
 ) -> Quorum:
-    """`pods` are the group's own; `answers` by pod: its answer, or why there is none. Raises ValueError for an etcd."""
+    """Returns the group. `pods` are the group's own; `answers`, by pod: its answer, or why there is none. Raises
+    ValueError for an etcd."""
     if group.members is None:
         raise ValueError(f"{group.name} is an etcd")
     probe = group.members.probe if not group.wrong else None
@@ -89,7 +90,7 @@ def _member(group: QuorumGroup, place: PodsPlace, pod: Pod) -> Member:
 def _parsed(
     probe: Probe, pods: Sequence[Pod], answers: Mapping[str, bytes | str]
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """By pod: its answer, or else why there is none that can be read."""
+    """Returns by pod its answer, and by pod why there is none that can be read."""
     parsed: dict[str, Any] = {}
     why: dict[str, str] = {}
     for pod in pods:
@@ -111,7 +112,7 @@ def _told(member: Member, why: Mapping[str, str]) -> Member:
 
 
 def _own(probe: Probe, member: Member, answer: Any) -> Member:
-    """By what it says of itself."""
+    """Returns the member by what it says of itself."""
     if answer is None:
         return replace(member, reachable=False)
     return _as(probe, member, answer)
@@ -136,7 +137,8 @@ def _as(probe: Probe, member: Member, entry: Any) -> Member:
 
 
 def _index(probe: Probe, entry: Any, leads: bool) -> int | None:
-    """A group that is asked for neither index nor lag is in step where it is healthy."""
+    """Returns how far a member has come. In a group that is asked for neither index nor lag, a healthy member is in
+    step."""
     if probe.index:
         return number(entry, probe.index)
     if not probe.lag:
@@ -148,7 +150,8 @@ def _index(probe: Probe, entry: Any, leads: bool) -> int | None:
 
 
 def _listed(probe: Probe, members: Sequence[Member], answers: Sequence[Any]) -> tuple[list[Member], str]:
-    """By what the answers say of all; where they differ, the worse of it. And why that cannot be used."""
+    """Returns the members by what the answers say of all of them, the worse of it where answers differ; and why that
+    cannot be used."""
     entries: dict[str, list[Any]] = {}
     unheard: dict[str, str] = {}
     for answer in answers:
@@ -181,7 +184,8 @@ def _listed(probe: Probe, members: Sequence[Member], answers: Sequence[Any]) -> 
 
 
 def _unheard(probe: Probe, rows: Sequence[Any]) -> dict[str, str]:
-    """Why members do not count, by what they are called: the leader has not heard of them, though of itself just now."""
+    """Returns why members do not count, by their names in the answer: the leader has not heard of them, though it
+    has heard of itself just now."""
     if not probe.heard:
         return {}
     times = {shown(found(row, probe.name)): number(row, probe.heard) for row in rows}
@@ -200,7 +204,7 @@ def _away(member: Member, why: str | None) -> Member:
 
 
 def _named(name: str, members: Sequence[Member]) -> Member | None:
-    """The pod of that name, of a host name that begins with it, or with that ordinal if there is one alone."""
+    """Returns the pod of that name, of a host name that begins with it, or with that ordinal if there is only one."""
     first = name.partition(".")[0]
     same = [each for each in members if each.name == first]
     if not same and name.isdigit():
@@ -244,8 +248,8 @@ def _settled(probe: Probe, members: list[Member], answers: Iterable[Any]) -> lis
 
 
 def _counted(group: QuorumGroup, members: list[Member]) -> list[Member]:
-    """With the voters that were declared: those that are missing count, and beyond them nobody who cannot say that it
-    votes."""
+    """Returns the members with the voters that were declared: those that are missing count, and beyond them no
+    member that cannot say that it votes."""
     declared = group.members.voters if group.members is not None else None
     if declared is None:
         return members

@@ -1,4 +1,4 @@
-"""A group that runs in pods, as a driver asks it."""
+"""A quorum group that runs in pods, as drivers ask it."""
 
 from __future__ import annotations
 

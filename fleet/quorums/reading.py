@@ -24,8 +24,8 @@ MOST_SECONDS = 20.0
 
 class Asks(Protocol):
     async def ask(self, pod: PodRef, how: HttpProbe | ExecProbe) -> bytes:
-        """The body of a good answer, or the output of a command that ended well. Raises FleetError, also where there is
-        none in time."""
+        """Returns the body of a good answer, or the output of a command that ended well. Raises FleetError, also
+        where there is none in time."""
         ...
 
 
@@ -37,7 +37,8 @@ async def read(
     now: datetime,
     seconds: float = MOST_SECONDS,
 ) -> Quorum:
-    """`pods`: all of the cluster, or at least the group's own. `seconds`: for all answers together.
+    """Asks the members, and returns the group. `pods`: all of the cluster, or at least the group's own. `seconds`:
+    for all answers together.
 
     Raises ValueError for an etcd.
     """
@@ -58,14 +59,16 @@ async def read(
 
 
 def _may_ask(members: GroupMembers, probe: Probe, pod: Pod) -> bool:
-    """Whoever may annotate a workload may run commands in its pods; not in others that its selector happens to match."""
+    """Returns whether a pod may be asked. A user who may annotate a workload may run commands in its pods, but not
+    in other pods that its selector happens to match."""
     if not isinstance(probe.ask, ExecProbe) or not members.owner:
         return True
     return pod.owner is not None and pod.owner.uid == members.owner
 
 
 async def _in_time(probe: Probe, pods: Sequence[Pod], asks: Asks, seconds: float) -> dict[str, bytes | str]:
-    """Anybody may declare a group by annotation: it is not to keep those of others waiting."""
+    """Returns the answers that come in time. Anybody may declare a group by annotation: it must not keep the groups
+    of others waiting."""
     if len(pods) > MOST_ASKED:
         why = f"it has {len(pods)} pods, and no more than {MOST_ASKED} are asked"
         return dict.fromkeys((pod.name for pod in pods), why)
@@ -78,7 +81,7 @@ async def _in_time(probe: Probe, pods: Sequence[Pod], asks: Asks, seconds: float
 
 
 async def _answers(probe: Probe, pods: Sequence[Pod], asks: Asks) -> dict[str, bytes | str]:
-    """Where an answer is dear, the first one is enough."""
+    """Returns the answers; where an answer is costly, the first one is enough."""
     if probe.heavy:
         answers: dict[str, bytes | str] = {}
         for pod in pods:

@@ -20,7 +20,7 @@ from fleet.kube.client.transport import Transport
 from fleet.lab import Lab
 from fleet.lab.fake_nodes.agents import ApiNode
 from fleet.lab.fake_nodes.machine import FakeMachine, MachineDurations
-from fleet.machines.agent.agent import Pace
+from fleet.machines.agent.agent import AgentIntervals
 from fleet.system.clock import WallClock
 from tests.cluster.conftest import require_lab
 from tests.cluster.installed import installed
@@ -349,7 +349,9 @@ def test_one_agent_works_with_the_token_of_its_own_pod(bed: Bed, tmp_path: Path)
         clock, stop = WallClock(), asyncio.Event()
         admin = Transport(CredentialSource(bed.lab.kubeconfig), clock)
         machine = FakeMachine(ApiNode(admin, bed.name), MachineDurations(), clock.now)
-        agent = asyncio.create_task(run_agent(bed.name, machine, identity, Pace(progress=0.2), stop))
+        agent = asyncio.create_task(
+            run_agent(bed.name, machine, identity, AgentIntervals(progress=0.2), stop)
+        )
         try:
             await asyncio.to_thread(bed.until_made_again, uid)
             await asyncio.to_thread(bed.stage)

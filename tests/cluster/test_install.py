@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fleet.core.records.errors import AuthenticationError, HeldError
-from fleet.core.third_parties.parties import KEEP_OFF
+from fleet.core.third_parties.sign_index import KEEP_OFF
 from fleet.kube.install import install
 from fleet.kube.install.install import Applied, Uninstalled
 from fleet.kube.install.installation import manifests

@@ -28,7 +28,7 @@ from fleet.core.rollout.action import (
     Unmark,
 )
 from fleet.core.rollout.event import ClusterSynced, Upserted
-from fleet.core.third_parties.parties import KEEP_OFF
+from fleet.core.third_parties.sign_index import KEEP_OFF
 from fleet.drivers.ports import Cluster
 from tests.contract.sight import Sight
 from tests.contract.world import Kind, World

@@ -107,7 +107,7 @@ def test_hashed_names_are_known(server: Sshd) -> None:
     assert "127.0.0.1" not in server.known_hosts.read_text()
 
     async def tell(host: Ssh) -> None:
-        assert (await host.run(("true",))).good
+        assert (await host.run(("true",))).succeeded
 
     on(server.host(), tell)
 
@@ -136,7 +136,7 @@ def test_a_certificate_of_a_known_authority_is_trusted_for_its_hosts(
 
     async def tell(host: Ssh) -> None:
         if good:
-            assert (await host.run(("true",))).good
+            assert (await host.run(("true",))).succeeded
         else:
             with pytest.raises(AuthenticationError, match="is for n-2, not"):
                 await host.run(("true",))
@@ -171,7 +171,7 @@ def test_a_connection_that_dies_under_a_command_is_lost_and_made_anew(server: Ss
     async def tell(host: Ssh) -> None:
         with pytest.raises(LostError):
             await host.run(("sh", "-c", "kill -9 $PPID; sleep 1"))
-        assert (await host.run(("true",))).good
+        assert (await host.run(("true",))).succeeded
 
     on(server.host(), tell)
 
@@ -189,7 +189,7 @@ def test_a_command_that_does_not_end_is_given_up(server: Sshd) -> None:
     async def tell(host: Ssh) -> None:
         with pytest.raises(MachineError, match="has not ended after 0 s"):
             await host.run(("sleep", "60"), seconds=0.4)
-        assert (await host.run(("true",))).good
+        assert (await host.run(("true",))).succeeded
 
     on(server.host(), tell)
 
@@ -210,7 +210,7 @@ def test_a_machine_that_falls_silent_under_a_command_is_lost_and_not_slow(
                 await work
         finally:
             server.wake()
-        assert (await host.run(("true",))).good
+        assert (await host.run(("true",))).succeeded
 
     on(server.host(), tell)
 
@@ -222,7 +222,7 @@ def test_name_port_user_and_key_come_from_the_configuration(server: Sshd, tmp_pa
     )
 
     async def tell(host: Ssh) -> None:
-        assert (await host.run(("true",))).good
+        assert (await host.run(("true",))).succeeded
 
     on(Ssh(SshAddress("n-1"), server.access(identity=""), Limit()), tell)
 
@@ -235,7 +235,7 @@ def test_jump_hosts_are_gone_through_one_behind_the_other(server: Sshd, tmp_path
 
     async def tell(host: Ssh) -> None:
         ran = await host.run(("sh", "-c", "echo $SSH_CONNECTION"))
-        assert ran.good
+        assert ran.succeeded
 
     on(Ssh(SshAddress("n-1"), server.access(), Limit()), tell)
     accepted = (tmp_path / "log").read_text().count("Accepted publickey")
@@ -484,7 +484,7 @@ def test_jump_hosts_in_a_circle_are_told(server: Sshd) -> None:
 
 
 async def works(host: Ssh) -> None:
-    assert (await host.run(("true",))).good
+    assert (await host.run(("true",))).succeeded
 
 
 def refuses(words: str, hint: str = "") -> Callable[[Ssh], Awaitable[None]]:

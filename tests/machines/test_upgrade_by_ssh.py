@@ -12,8 +12,8 @@ from fleet.core.releases.release import Release
 from fleet.lab.machines import LabMachines
 from fleet.machines import competing_updaters
 from fleet.machines.access import SshAccess, SshAddress
-from fleet.machines.agent.agent import Pace
-from fleet.machines.agent.boot_log import BootLog
+from fleet.machines.agent.agent import AgentIntervals
+from fleet.machines.agent.boot_log import JournalctlBootLog
 from fleet.machines.agent.remote import RemoteAgent
 from fleet.machines.errors import MachineError
 from fleet.machines.families.detect import detect
@@ -49,7 +49,7 @@ def over_ssh(host: Host, tell: Callable[[Ssh], Awaitable[None]]) -> None:
 def test_it_is_told_to_be_plain_ostree_and_nobody_else_upgrades_it(host: Host) -> None:
     async def tell(ssh: Ssh) -> None:
         assert await detect(ssh) == "ostree"
-        assert await competing_updaters.others(ssh) == ()
+        assert await competing_updaters.find_competing_updaters(ssh) == ()
         seen = await Ostree(ssh).observe()
         assert seen.booted.digest == release(host, "1.0").digest
         assert seen.boot_id == host.boot_id()
@@ -61,9 +61,9 @@ def test_a_reboot_that_a_person_has_scheduled_is_told_and_left_to_them(host: Hos
     """`shutdown` of a real systemd: nothing but its file shows it."""
 
     async def tell(ssh: Ssh) -> None:
-        (found,) = await competing_updaters.others(ssh)
+        (found,) = await competing_updaters.find_competing_updaters(ssh)
         assert found.kind == competing_updaters.SCHEDULED
-        assert "a reboot is scheduled for 20" in found.words and "new disk" in found.words
+        assert "a reboot is scheduled for 20" in found.message and "new disk" in found.message
         boot = (await Ostree(ssh).observe()).boot_id
         for act in (Ostree(ssh).stage(release(host, "1.1"), lambda _: None), Ostree(ssh).reboot()):
             with pytest.raises(MachineError, match=r"a reboot is scheduled.*shutdown -c"):
@@ -78,7 +78,7 @@ def test_a_reboot_that_a_person_has_scheduled_is_told_and_left_to_them(host: Hos
         host.run("shutdown -c")
 
     async def gone(ssh: Ssh) -> None:
-        assert await competing_updaters.others(ssh) == ()
+        assert await competing_updaters.find_competing_updaters(ssh) == ()
 
     over_ssh(host, gone)
 
@@ -103,7 +103,7 @@ def test_a_job_goes_on_without_the_connection_and_is_found_again(host: Host) -> 
     async def begin(ssh: Ssh) -> None:
         work = asyncio.create_task(finish(ssh, "job/long", argv))
         async with asyncio.timeout(30):
-            while not (await ssh.run(("test", "-e", "/run/begun"))).good:  # noqa: ASYNC110 - a file of the host
+            while not (await ssh.run(("test", "-e", "/run/begun"))).succeeded:  # noqa: ASYNC110 - a file of the host
                 await asyncio.sleep(0.1)
         work.cancel()
         await asyncio.wait({work})
@@ -125,7 +125,7 @@ def test_an_agent_from_afar_stages_reboots_and_goes_back(host: Host) -> None:
 
     async def tell(ssh: Ssh) -> None:
         api = ApiServer(Machine(host.name))
-        agent = asyncio.create_task(RemoteAgent(api, Ostree(ssh), Pace(), look=0.5).run())
+        agent = asyncio.create_task(RemoteAgent(api, Ostree(ssh), AgentIntervals(), look=0.5).run())
         try:
             for number, wanted in enumerate((new, old)):
                 before = (await api.until(lambda machine: machine.reported, seconds)).boot_id
@@ -159,6 +159,6 @@ def test_a_failed_unit_and_the_log_of_the_boot_before_are_told(host: Host) -> No
         await ssh.run(("systemd-run", "--unit=app-gateway", "--service-type=oneshot", "false"))
         assert (await Ostree(ssh).observe()).units == Units("degraded", ("app-gateway.service",))
         await ssh.run(("systemctl", "reset-failed", "app-gateway.service"))
-        assert "systemd" in await BootLog(ssh).last_boot(lines=50)
+        assert "systemd" in await JournalctlBootLog(ssh).last_boot(lines=50)
 
     over_ssh(host, tell)

@@ -122,9 +122,9 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, AnsibleResult]
 @pytest.mark.parametrize("name", CASES)
 def test_what_a_playbook_ends_with(played: dict[str, AnsibleResult], name: str) -> None:
     case, found = CASES[name], played[name]
-    assert found.good == (not case.words), found
-    assert case.words in found.words
-    assert found.unreached == case.unreached
+    assert found.succeeded == (not case.words), found
+    assert case.words in found.message
+    assert found.unreachable == case.unreached
 
 
 def test_an_exit_code_is_no_verdict(played: dict[str, AnsibleResult]) -> None:
@@ -132,12 +132,12 @@ def test_an_exit_code_is_no_verdict(played: dict[str, AnsibleResult]) -> None:
     codes = {name: found.code for name, found in played.items()}
     assert codes["no-host-matches"] == codes["one-play-of-two-matches"] == 0
     assert codes["no-yaml"] == codes["unreachable"] == codes["failed-and-another-unreachable"] == 4
-    assert not played["no-yaml"].answered and not played["unreachable"].answered
-    assert played["failed-after-another-was-unreachable"].answered
+    assert not played["no-yaml"].responded and not played["unreachable"].responded
+    assert played["failed-after-another-was-unreachable"].responded
 
 
 def test_what_is_told_for_each_host_is_not_told_to_fleet(played: dict[str, AnsibleResult]) -> None:
-    assert (played["told"].told, played["told-per-host"].told) == ({"fleet_now": 1}, {})
+    assert (played["told"].stats, played["told-per-host"].stats) == ({"fleet_now": 1}, {})
 
 
 def test_variables_and_the_inventory_are_texts_and_no_templates(tmp_path: Path) -> None:
@@ -151,5 +151,5 @@ def test_variables_and_the_inventory_are_texts_and_no_templates(tmp_path: Path) 
     host = {"box": {**HERE, "one": text}}
     variables = {"two": text, "three": [text]}
     found = asyncio.run(play.run_playbook(tmp_path / "played", path, host, variables, 60, account))
-    assert (found.told, found.words) == ({"told": [text] * 3}, "")
+    assert (found.stats, found.message) == ({"told": [text] * 3}, "")
     assert not done.exists()

@@ -31,7 +31,7 @@ from fleet.core.state.index import EngineIndex
 from fleet.core.state.limits import DisruptionLimits, Scope
 from fleet.core.state.quorum_index import QuorumIndex
 from fleet.core.third_parties.notice import Notice
-from fleet.core.third_parties.parties import KEEP_OFF
+from fleet.core.third_parties.sign_index import KEEP_OFF
 from fleet.lab.simulation.builders import NEW, START
 from fleet.lab.simulation.checker.invariant import Invariant
 from fleet.lab.simulation.controller import ControllerProcess

@@ -38,8 +38,8 @@ from fleet.drivers.controller import Controller
 from fleet.drivers.pipeline import ClusterPipeline
 from fleet.hosts.cluster import HostsCluster, Rhythm
 from fleet.hosts.supervisor import ProbeIntervals
-from fleet.machines.agent.agent import Pace
-from fleet.machines.host import LostError, Ran
+from fleet.machines.agent.agent import AgentIntervals
+from fleet.machines.host import CommandResult, LostError
 from fleet.simulated.clock import SimulatedClock
 from fleet.store import ClusterRow, Store
 from tests.hostile import ANSWERS
@@ -53,7 +53,8 @@ PATIENCE = 3600.0
 AFTER = 30.0
 """Seconds for which it goes on beside the hostile ones alone."""
 RHYTHM = Rhythm(
-    Pace(progress=1.0, retry=1.0, retry_most=10.0, looks=(5.0,)), ProbeIntervals(idle=20.0, busy=1.0)
+    AgentIntervals(progress=1.0, retry=1.0, retry_most=10.0, looks=(5.0,)),
+    ProbeIntervals(idle=20.0, busy=1.0),
 )
 
 
@@ -67,7 +68,7 @@ def kinds(count: int, hostile: int) -> list[str]:
 
 
 def answers_of(box: Box) -> Answers:
-    def answer(argv: Sequence[str]) -> Ran | None:
+    def answer(argv: Sequence[str]) -> CommandResult | None:
         words = argv[3:] if argv[:3] == ["sudo", "-n", "--"] else argv
         try:
             return asyncio.run(box.run(words))

@@ -45,13 +45,13 @@ def append_copy(path: Path, signed: SignedCheckpoint) -> None:
 def kept_copies(
     home: Home, elsewhere: Sequence[Path] = ()
 ) -> tuple[list[SignedCheckpoint], list[JournalFinding]]:
-    """The checkpoints beside the key and in other files; and lines that are none."""
+    """Returns the checkpoints beside the key and in other files, and a finding for each line that is no checkpoint."""
     beside = keys_of(home).copies
     return read_copies([*([beside] if is_there(beside) else []), *elsewhere])
 
 
 def read_copies(paths: Sequence[Path]) -> tuple[list[SignedCheckpoint], list[JournalFinding]]:
-    """Checkpoints from files with one a line; and lines that are none."""
+    """Returns the checkpoints of files with one a line, and a finding for each line that is no checkpoint."""
     from fleet.store.journal.tampering import JournalFinding
 
     found: list[SignedCheckpoint] = []

@@ -44,7 +44,8 @@ class ExportVerdict(Struct, frozen=True):
 
 
 def verify_file(path: Path, keys: Sequence[Path]) -> ExportVerdict:
-    """Raises UsageError for a file that is neither a journal nor a report."""
+    """Verifies an exported journal or a report with nothing but the file and the public keys. Raises UsageError for a
+    file that is neither."""
     public = [PublicKey.read(key) for key in keys]
     told = _content(path)
     report = "rollout" in told
@@ -97,8 +98,8 @@ def _content(path: Path) -> dict[str, Any]:
 def _each(
     told: Mapping[str, Any], part: str, kind: type[ExportPart], findings: list[JournalFinding]
 ) -> Iterator[ExportPart]:
-    """What can be read. Anything that is not written exactly as fleet writes it is a finding: its hash, or its
-    signature, would not be over what the file says."""
+    """Yields what can be read. Anything that is not written exactly as fleet writes it is a finding: the hash or
+    signature would not be over what the file says."""
     found = told.get(part, [])
     if not isinstance(found, list):
         findings.append(JournalFinding(0, "changed", f"{part} is no list"))
@@ -123,7 +124,8 @@ def _chained(
     *,
     whole: bool,
 ) -> Iterator[JournalFinding]:
-    """A whole journal begins at its first entry; a report's part of it where the rollout does."""
+    """Checks the chain of entries. A whole journal begins at its first entry; a report's part of the journal begins
+    where the rollout does."""
     origin = BEGINNING
     if not whole and entries:
         origin = Origin(entries[0].seq - 1, entries[0].prev_hash)
@@ -142,7 +144,7 @@ def _chained(
 
 
 def _vouched(told: Mapping[str, Any], keys: Sequence[PublicKey]) -> Iterator[JournalFinding]:
-    """The report's own signature: nothing else proves what is not in the journal."""
+    """Checks the report's own signature: nothing else proves what is not in the journal."""
     try:
         signature = msgspec.convert(told.get("signature"), Signature | None)
     except NOT_READ as error:
@@ -160,8 +162,8 @@ def _vouched(told: Mapping[str, Any], keys: Sequence[PublicKey]) -> Iterator[Jou
 
 
 def _said(told: Mapping[str, Any], entries: Sequence[JournalEntry]) -> Iterator[JournalFinding]:
-    """What a report says, against what its entries say. `entries`: all of the file, in the journal's order, since
-    which of them are the rollout's is not for the report to say."""
+    """Compares what a report says with what its entries say. `entries`: all of the file, in the journal's order,
+    since which of them are the rollout's is not for the report to say."""
     try:
         report = msgspec.convert(told, Report)
     except NOT_READ as error:
@@ -194,7 +196,7 @@ def _runs(ours: Sequence[ReportRun], theirs: Sequence[ReportRun]) -> Iterator[Jo
 
 
 def _bare(report: Report) -> Report:
-    """Without what is not in the journal (OUTSIDE_JOURNAL), and without what proves the rest."""
+    """Returns the report without what is not in the journal (OUTSIDE_JOURNAL), and without what proves the rest."""
     return replace(
         report,
         against=None,
@@ -209,7 +211,7 @@ def _bare(report: Report) -> Report:
 
 
 def _strange(told: Any, known: Any, place: str = "") -> Iterator[str]:
-    """Keys that are in the file and that fleet does not know."""
+    """Yields the keys that are in the file and that fleet does not know."""
     if isinstance(told, dict) and isinstance(known, dict):
         for key, value in told.items():
             if key in known:

@@ -22,7 +22,7 @@ COPIES = "checkpoints.jsonl"
 
 
 class HomeKeys(Struct, frozen=True):
-    """Where a home keeps them."""
+    """The paths of a home's key pair, and of the copies of its checkpoints."""
 
     private: Path
     public: Path
@@ -31,6 +31,7 @@ class HomeKeys(Struct, frozen=True):
 
 
 def keys_of(home: Home) -> HomeKeys:
+    """Returns where the home keeps its keys and copies; a database of its own has copies of its own."""
     folder = home.path / FOLDER
     own = home.database == str(home.path / DATABASE)
     place = "" if own else f"{sha256(home.store.shown.encode()).hexdigest()[:8]}."
@@ -38,8 +39,11 @@ def keys_of(home: Home) -> HomeKeys:
 
 
 def signing_key(home: Home) -> PrivateKey | None:
-    """None in a home without one. Raises UsageError for a key of which a half is missing, cannot be read, or is no half
-    of the other: nobody goes on unsigned because a file is gone."""
+    """Returns the private key; None in a home without one.
+
+    Raises UsageError for a key of which a half is missing, cannot be read, or does not belong to the other half:
+    nobody goes on unsigned because a file is gone.
+    """
     keys = keys_of(home)
     if not is_there(keys.private):
         if is_there(keys.public):
@@ -60,7 +64,7 @@ def signing_key(home: Home) -> PrivateKey | None:
 
 
 def public_key(keys: HomeKeys) -> PublicKey:
-    """Raises UsageError where it is missing or cannot be read."""
+    """Returns the public key. Raises UsageError where it is missing or cannot be read."""
     from fleet.store.journal.signing import PublicKey
 
     if not is_there(keys.public):
@@ -72,13 +76,15 @@ def public_key(keys: HomeKeys) -> PublicKey:
 
 
 def own_key(home: Home) -> list[PublicKey]:
-    """The home's public key, if it has one. Raises UsageError where that cannot be read or is missing."""
+    """Returns the home's public key in a list, empty where the home has none. Raises UsageError where the key cannot
+    be read or a half is missing."""
     keys = keys_of(home)
     return [public_key(keys)] if is_there(keys.public) or is_there(keys.private) else []
 
 
 def is_there(path: Path) -> bool:
-    """A link that points nowhere is: it was put there for something. Raises UsageError where one may not look."""
+    """Returns whether the path exists; a link that points nowhere does, since it was put there for something. Raises
+    UsageError where one may not look."""
     try:
         path.lstat()
     except FileNotFoundError:

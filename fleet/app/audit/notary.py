@@ -34,13 +34,15 @@ class HomeNotary:
         self._told = False
 
     def look(self) -> None:
+        """Signs the end of the journal where ten minutes have passed, or a rollout has ended, since the last
+        checkpoint."""
         at = self._now()
         if self._at is None or at - self._at >= EVERY or self._home.store.checkpoints.ended_since(self._seq):
             self.sign()
 
     def sign(self) -> None:
-        """A journal that was tampered with is not signed, and none whose copies of checkpoints cannot be read: one warning,
-        and the work goes on."""
+        """Signs the end of the journal. A journal that was tampered with is not signed, and none whose copies of
+        checkpoints cannot be read: the log gets one warning, and the work goes on."""
         self._at = self._now()
         try:
             found = sign_journal(self._home, self._key, self._at)
@@ -58,6 +60,7 @@ class HomeNotary:
 
 
 def notary_of(home: Home) -> HomeNotary | None:
-    """None in a home without a signing key. Raises UsageError for one that cannot be read."""
+    """Returns what signs for a controller of this home; None where the home has no signing key. Raises UsageError for
+    a key that cannot be read."""
     key = signing_key(home)
     return None if key is None else HomeNotary(home, key, home.clock.now)

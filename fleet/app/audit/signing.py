@@ -63,7 +63,8 @@ def checkpoint(home: Home) -> SignedCheckpoint:
 
 
 def sign_journal(home: Home, key: PrivateKey, at: datetime) -> SignedCheckpoint | None:
-    """Raises TamperedError as `Checkpoints.sign` does, and where the journal is not the one of the last copy."""
+    """Signs the end of the journal and appends a copy beside the key; None where the journal is empty. Raises
+    TamperedError as `Checkpoints.sign` does, and where the journal is not the one of the last copy."""
     board, copies = home.store.checkpoints, keys_of(home).copies
     _refuse_another(home, key)
     before = board.newest(key.public.id)
@@ -74,8 +75,8 @@ def sign_journal(home: Home, key: PrivateKey, at: datetime) -> SignedCheckpoint 
 
 
 def _refuse_another(home: Home, key: PrivateKey) -> None:
-    """Whoever may write to the database can make a whole chain anew, and take away the checkpoints that are in it: what
-    was signed here last is still beside the key. Raises TamperedError."""
+    """Raises TamperedError where the last copy beside the key is not of this journal. Whoever may write to the
+    database can make a whole chain anew and remove the checkpoints in it, but not what was signed here."""
     copies, _ = kept_copies(home)
     # The furthest one that this key has signed.
     last = next(filter(key.public.signed, sorted(copies, key=lambda each: -each.seq)), None)
@@ -88,11 +89,11 @@ def _refuse_another(home: Home, key: PrivateKey) -> None:
 
 
 def sign_end(home: Home) -> PrivateKey | None:
-    """Signs where the journal ends now, if a key is here and the database can be written; answers that key. None where
-    there is none, or one that is not for this user's eyes: whoever may only read takes what was signed before. What keeps
-    a disk that is full from it is told.
+    """Signs where the journal ends now and returns the key that signed.
 
-    Raises UsageError for a key that cannot be used, TamperedError.
+    None: the home has no key, or one that this user may not read; then what was signed before has to do. A full disk
+    is a warning, and a database that may not be written is left as it is. Raises UsageError for a key that cannot be
+    used, TamperedError.
     """
     private = keys_of(home).private
     if is_there(private) and not os.access(private, os.R_OK) and private.lstat().st_uid != os.geteuid():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Audit(Struct, frozen=True):
-    """What became of a check."""
+    """The result of a verification of the journal."""
 
     findings: tuple[JournalFinding, ...]
     entries: int
@@ -36,11 +36,11 @@ class Audit(Struct, frozen=True):
 
 
 def verify(home: Home, keys: Sequence[Path] = (), kept: Sequence[Path] = ()) -> Audit:
-    """The journal of the database against its chain, and against all checkpoints that can be found: in the database,
-    beside the key, and in the files `kept`.
+    """Checks the journal of the database against its chain, and against all checkpoints that can be found: in the
+    database, beside the key, and in the files `kept`.
 
-    `keys`: files of public keys; none: the home's own, if there is one. Raises UsageError for a file that is not there,
-    and where checkpoints were signed and no key is there to verify them.
+    `keys`: files of public keys; none: the home's own, if there is one. Raises UsageError for a file that is not
+    there, and where checkpoints were signed and no key is there to verify them.
     """
     from fleet.store.journal import proof
     from fleet.store.journal.signing import PublicKey
@@ -79,8 +79,9 @@ def verify(home: Home, keys: Sequence[Path] = (), kept: Sequence[Path] = ()) -> 
 
 
 def wrong(home: Home) -> list[JournalFinding]:
-    """What is wrong with the journal, as far as this home can tell: by its chain, and, where it has a key, by the
-    checkpoints of that key in the database and beside it. Raises UsageError for a key that cannot be used."""
+    """Returns what is wrong with the journal, as far as this home can tell: by its chain, and, where the home has a
+    key, by the checkpoints of that key in the database and beside it. Raises UsageError for a key that cannot be
+    used."""
     from fleet.store.journal import proof
 
     own = own_key(home)
@@ -92,7 +93,8 @@ def wrong(home: Home) -> list[JournalFinding]:
 
 
 def _folds(store: Store) -> Iterator[JournalFinding]:
-    """What is kept of rollouts so that nobody has to read the whole journal, against the journal, which is whole."""
+    """Compares the kept checkpoints of rollouts, which spare reading the whole journal, with the journal, which is
+    known to be whole."""
     from fleet.drivers.journal.checkpoints import differing
     from fleet.store.journal.tampering import JournalFinding
 
@@ -108,7 +110,8 @@ def _folds(store: Store) -> Iterator[JournalFinding]:
 
 
 def export(home: Home) -> JournalExport:
-    """The whole journal with its checkpoints. Where the home has a key, and may be written, its end is signed first."""
+    """Returns the whole journal with its checkpoints. Where the home has a key, and may be written, the end of the
+    journal is signed first."""
     store = home.store
     if store.journal.last() is not None:
         sign_end(home)

@@ -13,7 +13,8 @@ from fleet.core.rollout.commands import JournalAccepted
 
 
 def accept(home: Home, name: str, reason: str) -> str:
-    """The place that was accepted, now in the journal. Raises HeldError where there is nothing to accept."""
+    """Accepts the place in the journal that the cluster has seen, writes so into the journal, and returns the place.
+    Raises HeldError where there is nothing to accept."""
     row, journal = home.store.clusters.get(name), home.store.journal
 
     async def look() -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class ClusterCheck(Struct, frozen=True):
-    """What one look at a cluster says."""
+    """What one look at a cluster found."""
 
     name: str
     sites: tuple[str, ...]
@@ -89,7 +89,8 @@ def _add(home: Home, row: ClusterRow) -> ClusterCheck:
 
 
 def check(home: Home, name: str) -> ClusterCheck:
-    """Reaches a cluster of the fleet. Raises FleetError where it does not answer, and keeps why."""
+    """Reaches a cluster of the fleet and keeps what was found. Raises FleetError where the cluster gives no answer,
+    and keeps the reason."""
     row = home.store.clusters.get(name)
     try:
         found, snapshot = _inspect(home, row)
@@ -140,13 +141,15 @@ def checked(row: ClusterRow, seen: Inspection, policy: Policy, *, hosts_alone: b
 
 
 def remove(home: Home, name: str) -> None:
-    """Raises UsageError where the fleet has none, HeldError while a rollout works there."""
+    """Removes a cluster from the fleet; nothing is done to the cluster. Raises UsageError where the fleet has none of
+    that name, HeldError while a rollout works there."""
     row = home.store.clusters.get(name)
     refuse_at_work(home, row.name)
     home.store.clusters.remove(row.name, at=home.now())
 
 
 def refuse_at_work(home: Home, name: str) -> None:
+    """Raises HeldError while a rollout works on the cluster."""
     from fleet.app.rollouts.rollouts import Rollouts
 
     for rollout in Rollouts.load(home.store).active:

@@ -19,7 +19,7 @@ class InitResult(Struct, frozen=True):
 
 
 def init(home: Home) -> InitResult:
-    """Makes what is missing; what is there is kept.
+    """Makes the policy and the database of a home where they are missing; what is there is kept.
 
     Raises UsageError where the policy and the database are both there already.
     """

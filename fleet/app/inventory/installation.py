@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def manifests(home: Home, name: str, image: str | None) -> str:
-    """The YAML that `install` would apply. `image`: of the agent; None leaves it out.
+    """Returns the YAML that `install` would apply. `image`: the agent's; None leaves the agent out.
 
-    It is the same for every cluster, so none need be in the fleet yet; nor is a database made. Raises UsageError for one
-    of the fleet that nothing can be installed into.
+    The YAML is the same for every cluster, so the cluster need not be in the fleet yet, and no database is made.
+    Raises UsageError for a cluster of the fleet that nothing can be installed into.
     """
     from fleet.kube.install.installation import as_yaml
     from fleet.kube.install.installation import manifests as objects
@@ -30,7 +30,8 @@ def manifests(home: Home, name: str, image: str | None) -> str:
 
 
 def install(home: Home, name: str, image: str | None) -> list[str]:
-    """What was done, an object a line. Raises ForbiddenError with the rule that is missing."""
+    """Applies the manifests and returns what was done, an object a line. Raises ForbiddenError with the rule that is
+    missing."""
     from fleet.kube.install.install import apply
     from fleet.kube.install.installation import manifests as objects
 
@@ -44,7 +45,7 @@ def install(home: Home, name: str, image: str | None) -> list[str]:
 
 
 def uninstall(home: Home, name: str) -> list[str]:
-    """What was taken away. Raises HeldError while a rollout works there."""
+    """Removes what `install` has applied and returns what was removed. Raises HeldError while a rollout works there."""
     from fleet.kube.install.install import uninstall as take_away
 
     api_server = _api_server(home, name)

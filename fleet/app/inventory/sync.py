@@ -23,8 +23,11 @@ class ClusterSync(Struct, frozen=True):
 
 
 def sync(home: Home, names: Sequence[str] = ()) -> list[ClusterSync]:
-    """The named clusters, or all, in the order of their names. Raises UsageError for a name that is not known, StoreError
-    where they cannot be written down."""
+    """Reads the named clusters, or all, into the inventory and returns a result for each, in the order of their
+    names.
+
+    Raises UsageError for a name that is not known, StoreError where the results cannot be written.
+    """
     seen = refreshed(home, names)
     changes = record(home, seen)
     fresh = {snapshot.cluster: snapshot for snapshot in seen.fresh}

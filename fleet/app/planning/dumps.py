@@ -31,10 +31,11 @@ HOW = "kubectl get nodes,pods,poddisruptionbudgets,deployments,replicasets,state
 def plan_of_dump(
     home: Home, pools: Sequence[str], version: str, path: Path, beyond: PlanExtras = GREEDY, cluster: str = ""
 ) -> Plan:
-    """By the home's policy, which calls it `cluster`; empty: as the file. The plan is not kept: it cannot be started.
+    """Plans for a dump, by the home's policy. `cluster`: what the policy calls the dump; empty: the file's name. The
+    plan is not kept: it cannot be started.
 
-    A node of which the dump has no Machine is taken to run what its osImage names, and to have an agent. Raises
-    UsageError for what is no dump, and for names that the policy does not know.
+    A node without a Machine in the dump is taken to run what its osImage names, and to have an agent. Raises
+    UsageError for a file that is no dump, and for names that the policy does not know.
     """
     from fleet.planner.planner import make_plan
     from fleet.planner.request import PlanRequest
@@ -55,7 +56,7 @@ def plan_of_dump(
 
 
 def _times(home: Home) -> DurationEstimates:
-    """From the home's journal; without a database the defaults, and none is made."""
+    """Returns the durations that the home's journal shows; without a database the defaults, and no database is made."""
     store = home.store_if_any
     if store is None:
         return DurationEstimates()
@@ -65,8 +66,8 @@ def _times(home: Home) -> DurationEstimates:
 
 
 def dump_of(home: Home, path: Path, policy: Policy, cluster: str = "") -> Snapshot:
-    """With its quorum groups as its pods show them. `cluster`: its name; empty: as the file. Raises UsageError for what is
-    no dump, or has no nodes."""
+    """Reads a dump, with its quorum groups as its pods show them. `cluster`: its name; empty: the file's. Raises
+    UsageError for a file that is no dump, or has no nodes."""
     from fleet.kube.watch.snapshot import of_dump
 
     try:
@@ -80,8 +81,8 @@ def dump_of(home: Home, path: Path, policy: Policy, cluster: str = "") -> Snapsh
 
 
 def _least_version(snapshot: Snapshot) -> str:
-    """A dump does not tell the version of its API server, but for those that are pods: no other is older than the newest
-    of its kubelets may be."""
+    """Returns the lowest version that the API server of a dump can have. A dump does not tell this version, except
+    for API servers that are pods: otherwise it is not older than the newest kubelet may be."""
     if any(pod.api_server for pod in snapshot.pods):
         return ""
     known = {minor: node.kubelet for node in snapshot.nodes if (minor := minor_of(node.kubelet)) is not None}
@@ -89,9 +90,10 @@ def _least_version(snapshot: Snapshot) -> str:
 
 
 def save_dump(home: Home, name: str, path: Path) -> int:
-    """Writes what a plan needs of a live cluster, with no secrets in it; answers how many bytes.
+    """Writes what a plan needs of a live cluster, with no secrets in it, and returns the size in bytes.
 
-    `name` may be empty where there is one cluster alone. Raises UsageError, and FleetError where it does not answer.
+    `name` may be empty where there is one cluster alone. Raises UsageError, and FleetError where the cluster gives no
+    answer.
     """
     data = _dumped(source_of(home, home.cluster(name)))
     try:
@@ -114,7 +116,7 @@ def _dumped(source: ClusterSource) -> bytes:
 
 
 def with_machines(snapshot: Snapshot, policy: Policy) -> Snapshot:
-    """Every node with a Machine that has reported."""
+    """Returns the snapshot with a Machine that has reported for every node."""
     known = {machine.name: machine for machine in snapshot.machines}
     made = (known.get(node.name) or _machine(node, policy) for node in snapshot.nodes)
     return replace(snapshot, machines=tuple(replace(machine, reported=True) for machine in made))

@@ -12,7 +12,8 @@ from fleet.app.planning.dumps import dump_of
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.quorums import annotated
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.linting.lint import LintFinding, LintResult, lint
+from fleet.core.linting.finding import LintFinding, LintResult
+from fleet.core.linting.lint import lint
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.records.errors import UsageError
@@ -26,9 +27,11 @@ EVERY_NODE = Policy(pools=(Pool("nodes"),))
 
 
 def lint_fleet(home: Home, clusters: Sequence[str] = ()) -> LintResult:
-    """As of the last sync; without a database, or without a cluster in it, the policy alone. No database is made.
+    """Checks the policy against the fleet as of the last sync; without a database, or without a cluster in it, the
+    policy alone. No database is made.
 
-    Raises ConfigError for a policy with mistakes, and UsageError for a named cluster that is unknown or was never read.
+    Raises ConfigError for a policy with mistakes, and UsageError for a named cluster that is unknown or was never
+    read.
     """
     policy, cautions = home.read_policy()
     store = home.store_if_any
@@ -47,10 +50,11 @@ def lint_fleet(home: Home, clusters: Sequence[str] = ()) -> LintResult:
 
 
 def lint_dump(home: Home, cluster: str, path: Path) -> LintResult:
-    """Judges a dump by the home's policy, or by `EVERY_NODE` where it has none. No database is needed.
+    """Checks a dump against the home's policy, or against `EVERY_NODE` where the home has none. No database is
+    needed.
 
-    `cluster`: what the policy calls it; empty: as the file. Groups of other clusters are left out. Raises ConfigError
-    for a policy with mistakes, and UsageError for what is no dump.
+    `cluster`: what the policy calls the dump; empty: the file's name. Groups of other clusters are left out. Raises
+    ConfigError for a policy with mistakes, and UsageError for a file that is no dump.
     """
     policy, cautions = home.read_policy() if home.has_policy else (EVERY_NODE, ())
     snapshot = dump_of(home, path, policy, cluster)
@@ -60,17 +64,18 @@ def lint_dump(home: Home, cluster: str, path: Path) -> LintResult:
 
 
 def _groups_of(policy: Policy, chosen: Set[str], everyone: Set[str]) -> Policy:
-    """Groups of the chosen clusters, and of such as the fleet has not: a mistake, unless it has none yet."""
+    """Returns the policy with the groups of the chosen clusters, and of clusters that the fleet does not have: those
+    are a mistake, unless the fleet has none yet."""
     own = (group for group in policy.quorums if group.cluster in chosen or group.cluster not in everyone)
     return replace(policy, quorums=tuple(own) if chosen else ())
 
 
 def _with(cautions: Iterable[Caution], found: LintResult) -> LintResult:
-    """And what the policy says that is hardly meant."""
+    """Adds what the policy says that is allowed but hardly meant."""
     mine = (LintFinding("", "policy", str(each.place), each.words, MEANT) for each in cautions)
     return replace(found, findings=tuple(sorted({*mine, *found.findings})))
 
 
 def _annotated(snapshots: Iterable[Snapshot]) -> dict[str, tuple[QuorumGroup, ...]]:
-    """What the workloads of each cluster declare, by its name."""
+    """Returns what the workloads of each cluster declare, by cluster."""
     return {each.cluster: annotated(each.workloads, each.cluster) for each in snapshots}

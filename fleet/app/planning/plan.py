@@ -30,14 +30,14 @@ Urgency = Mapping[NodeRef, float]
 
 
 class RollbackScope(Struct, frozen=True):
-    """What a rollback is about."""
+    """The rollout that a rollback undoes, and the nodes that go back."""
 
     rollout: str
     nodes: frozenset[NodeRef]
 
 
 class PlanExtras(Struct, frozen=True):
-    """What is wanted beyond one plan."""
+    """What a user asks for beyond one plan."""
 
     loosen: bool = False
     """Plans again with what binds loosened (`Plan.what_if`)."""
@@ -60,12 +60,12 @@ def make(
     beyond: PlanExtras = GREEDY,
     keep: bool = False,
 ) -> Plan:
-    """Plans, and stores the plan in place of the one that this person looked at last; nothing is written to any cluster.
-    `undoing`: only those nodes. `keep`: the plan stays, whatever else is looked at.
+    """Makes a plan and stores it in place of the one that this user looked at last; nothing is written to any
+    cluster. `undoing`: only those nodes. `keep`: the plan stays, whatever else the user looks at.
 
-    `snapshots` are fresh, or the last known of clusters that do not answer, which `lost` names with the reason.
-    Without `version` each plan goes to what the pools' stream has as its newest. Raises UsageError for names that
-    the policy does not know.
+    `snapshots` are fresh, or the last known of clusters that give no answer, which `lost` names with the reason.
+    Without `version` each plan goes to the newest release of the pools' stream. Raises UsageError for names that the
+    policy does not know.
     """
     from fleet.drivers.journal.checkpoints import standing
     from fleet.planner.planner import make_plan
@@ -106,7 +106,7 @@ def planned(
     make: Callable[[Sequence[Snapshot], Policy, Urgency, PlanProgress], Plan],
     beyond: PlanExtras,
 ) -> Plan:
-    """The plan that `make` makes, and what is wanted beyond it. What-if compares first orders with first orders."""
+    """Returns the plan that `make` makes, with the extras. What-if compares first orders with first orders."""
     from fleet.planner.order_search import search_order
     from fleet.planner.parallel import at_once, side_by_side
     from fleet.planner.simulate import silent
@@ -140,7 +140,7 @@ def planned(
 
 
 def systems_of(snapshots: Iterable[Snapshot]) -> dict[NodeRef, str]:
-    """The operating system of every node whose machine tells it."""
+    """Returns the operating system of every node whose machine reports one."""
     return {
         NodeRef(snapshot.cluster, machine.name): machine.os
         for snapshot in snapshots
@@ -149,7 +149,7 @@ def systems_of(snapshots: Iterable[Snapshot]) -> dict[NodeRef, str]:
 
 
 def the_pool(policy: Policy) -> tuple[str, ...]:
-    """The only one, which nobody has to name. Raises UsageError where there are more."""
+    """Returns the only pool of the policy, which nobody has to name. Raises UsageError where there are more."""
     names = tuple(pool.name for pool in policy.pools)
     if len(names) > 1:
         raise UsageError(f"which pool? The policy has {', '.join(names)}", "fleet plan --pool POOL")
@@ -157,7 +157,8 @@ def the_pool(policy: Policy) -> tuple[str, ...]:
 
 
 def find_release(policy: Policy, pools: Sequence[str], version: str) -> Release:
-    """Raises UsageError, naming what there is, for a pool or a version that the policy does not have."""
+    """Returns the release of that version, or the newest. Raises UsageError, naming what there is, for a pool or a
+    version that the policy does not have."""
     chosen = [pool_named(policy, name) for name in pools]
     if version:
         release = policy.find_release(version)

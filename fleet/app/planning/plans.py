@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def plan(
     home: Home, pools: Sequence[str], version: str, beyond: PlanExtras = GREEDY, keep: bool = False
 ) -> Plan:
-    """Reads all clusters, plans and stores the plan (see `make`). Nothing is written to any cluster. Without `pools` it
-    is for the only one that the policy has.
+    """Reads all clusters, makes a plan and stores it (see `make`). Nothing is written to any cluster. Without `pools`
+    the plan is for the only pool of the policy.
 
-    Raises UsageError without a cluster, HeldError where none answers.
+    Raises UsageError without a cluster, HeldError where none gives an answer.
     """
     if not home.store.clusters.list():
         raise UsageError("there is no cluster yet", "fleet cluster add NAME --kubeconfig FILE --site SITE")
@@ -35,7 +35,7 @@ def plan(
 
 
 def stored(home: Home, name: str) -> Plan:
-    """By its id or a prefix; without a name the newest. Raises UsageError where there is none."""
+    """Returns the plan of that id or prefix; without a name the newest. Raises UsageError where there is none."""
     if not name:
         rows = newest_first(home)
         if not rows:

@@ -17,7 +17,8 @@ from fleet.core.rollout.rollout import Rollout
 
 
 def blockers(home: Home, ref: NodeRef) -> tuple[Held, ...]:
-    """For a node in an active rollout, or in one of its own that would begin now. Nothing is begun or written."""
+    """Returns what holds a node in its active rollout, or in a rollout of its own that would start now. Nothing is
+    started or written."""
     now = home.now()
     rows = home.clusters()
     engine = Engine({row.name: row.site for row in rows})
@@ -43,7 +44,7 @@ def blockers(home: Home, ref: NodeRef) -> tuple[Held, ...]:
 
 
 def _alone(home: Home, ref: NodeRef, snapshot: Snapshot) -> list[Rollout]:
-    """A rollout of this node alone; none where nobody has said what it should run."""
+    """Returns a rollout of this node alone; None where nobody has said what the node should run."""
     policy = home.policy_if_any()
     node = next((each for each in snapshot.nodes if each.name == ref.name), None)
     pool = policy.pool_of(ref.cluster, node) if node is not None else None

@@ -15,7 +15,7 @@ from fleet.app.wiring.home import Home
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import UsageError
 from fleet.core.records.held import Held
-from fleet.core.reporting.overview import RolloutPart, lasting_first, parts_of
+from fleet.core.reporting.node_state import RolloutPart, needs_action_first, parts_of
 from fleet.core.reporting.standstill import Standstill
 from fleet.core.reporting.status import StatusNode
 from fleet.core.reporting.timeline import Eviction, OperatorCommand, StepTaken, Timeline
@@ -61,7 +61,8 @@ class Explanation(Struct, frozen=True):
 
 
 def explain(home: Home, name: str, why: Why) -> Explanation:
-    """Raises UsageError where no node, or more than one, has that name."""
+    """Explains one node: its state, what holds it, and what rollouts did to it. Raises UsageError where no node, or
+    more than one, has that name."""
     fleet = fleet_status(home)
     rollouts = Rollouts.load(home.store)
     if (left := _gone(home, rollouts, fleet.nodes, name)) is not None:
@@ -94,8 +95,8 @@ def explain(home: Home, name: str, why: Why) -> Explanation:
 
 
 def _together(said: Sequence[Held], found: Sequence[Held]) -> tuple[Held, ...]:
-    """What the controller says of the node first, as every other view tells it, and then what was found beside it. What an
-    operator had to mend and is no longer found is mended."""
+    """Puts what the controller says of the node first, as every other view shows it, and then what was found beside
+    it. A reason that needed an operator and is no longer found counts as fixed."""
     if not found:
         return tuple(said)
     known = {(held.reason, held.subject) for held in said}
@@ -109,7 +110,8 @@ def _together(said: Sequence[Held], found: Sequence[Held]) -> tuple[Held, ...]:
 
 
 def _gone(home: Home, rollouts: Rollouts, nodes: Sequence[StatusNode], name: str) -> Explanation | None:
-    """A node that rollouts knew and that no cluster has any more: what they did to it. None for any other name."""
+    """Explains a node that rollouts knew and that no cluster has any more: what they did to it. None for any other
+    name."""
     if any(name in (node.name, f"{node.cluster}/{node.name}") for node in nodes):
         return None
     runs = [run for rollout in rollouts.all for run in rollout.runs.values()]
@@ -143,7 +145,7 @@ def _may_be_deleted(home: Home, ref: NodeRef) -> tuple[str, ...]:
 
 
 def find(nodes: Sequence[StatusNode], name: str) -> StatusNode:
-    """By NODE where that is unique, or CLUSTER/NODE. Raises UsageError."""
+    """Returns the node that NODE names where that is unique, or CLUSTER/NODE. Raises UsageError."""
     found = [node for node in nodes if name in (node.name, f"{node.cluster}/{node.name}")]
     if len(found) == 1:
         return found[0]
@@ -167,14 +169,15 @@ def explanation(
     unknown: str = "",
     may_be_deleted: tuple[str, ...] = (),
 ) -> Explanation:
-    """`held`: all that the guards say, or what the controller wrote down; `chronicles`: of the node's rollouts."""
+    """Builds the explanation. `held`: all that the guards say, or what the controller wrote down; `chronicles`: the
+    timelines of the node's rollouts."""
     ref = NodeRef(status.cluster, status.name)
     run = part.run if part is not None and status.rollout else None
     history = [happening for chronicle in chronicles for happening in happenings(chronicle, ref)]
     return Explanation(
         status=status,
         now=now,
-        held=lasting_first(held),
+        held=needs_action_first(held),
         held_since=dict(held_since or {}),
         since=run.since if run is not None else status.since,
         slot=run is not None and run.step is Step.FAILED and run.slot,
@@ -191,7 +194,7 @@ def _chronicle(home: Home, ident: str) -> Timeline:
 
 
 def happenings(chronicle: Timeline, ref: NodeRef) -> Iterator[NodeEvent]:
-    """What one rollout did to the node."""
+    """Returns what one rollout did to the node."""
     rollout = chronicle.rollout
     if rollout is None or ref not in rollout.runs:
         return

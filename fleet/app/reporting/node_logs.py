@@ -14,7 +14,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import UsageError
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.commands import LogRequested
-from fleet.machines.agent.boot_log import BootLog, checked_unit
+from fleet.machines.agent.boot_log import JournalctlBootLog, checked_unit
 from fleet.machines.errors import MachineError
 from fleet.machines.local import Local, prefix_of
 
@@ -23,10 +23,11 @@ SECONDS = 90.0
 
 
 def of_node(home: Home, name: str, unit: str = "", lines: int = 100, seconds: float = SECONDS) -> str:
-    """Of a node of the fleet, in the way in which fleet reaches it. That it was asked for is journaled.
+    """Returns the log of the last boot of a node of the fleet, reached as fleet reaches the node. That the log was
+    asked for is journaled.
 
-    Raises UsageError for a node that the fleet has not and for what is no unit's name, UnreachableError where there is no
-    answer, FleetError where the machine has no such log.
+    Raises UsageError for a node that the fleet does not have and for what is no unit's name, UnreachableError where
+    there is no answer, FleetError where the machine has no such log.
     """
     _refuse_odd(unit)
     if not home.begun:
@@ -42,17 +43,18 @@ def of_node(home: Home, name: str, unit: str = "", lines: int = 100, seconds: fl
 
 
 def over(way: str, unit: str = "", lines: int = 100) -> str:
-    """`way`: `ssh:USER@NAME:PORT`, or as `machines.local.prefix_of` has it. Its last characters, as BootLog bounds them.
+    """Returns the log of a machine's last boot over a connection of the caller's choice, its last characters as
+    BootLog bounds them. `way`: `ssh:USER@NAME:PORT`, or as `machines.local.prefix_of` has it.
 
-    Raises UsageError for what is no way and for what is no unit's name, MachineError where the machine keeps no such log,
-    UnreachableError.
+    Raises UsageError for what names no connection and for what is no unit's name, MachineError where the machine
+    keeps no such log, UnreachableError.
     """
     _refuse_odd(unit)
     return asyncio.run(_over(way, unit, lines))
 
 
 def _refuse_odd(unit: str) -> None:
-    """Before the question is journaled, or goes to any machine."""
+    """Raises UsageError for what is no unit's name, before the question is journaled or goes to any machine."""
     try:
         checked_unit(unit)
     except MachineError as error:
@@ -61,7 +63,7 @@ def _refuse_odd(unit: str) -> None:
 
 async def _over(way: str, unit: str, lines: int) -> str:
     if not way.startswith("ssh:"):
-        return await BootLog(Local(prefix_of(way))).last_boot(unit, lines)
+        return await JournalctlBootLog(Local(prefix_of(way))).last_boot(unit, lines)
     from fleet.machines.access import SshAccess, address_of
     from fleet.machines.ssh.host import Limit, Ssh
 
@@ -69,6 +71,6 @@ async def _over(way: str, unit: str, lines: int) -> str:
         raise UsageError("ssh: names no machine", "--host ssh:USER@NAME")
     ssh = Ssh(address_of(way.removeprefix("ssh:")), SshAccess(), Limit())
     try:
-        return await BootLog(ssh).last_boot(unit, lines)
+        return await JournalctlBootLog(ssh).last_boot(unit, lines)
     finally:
         await ssh.close()

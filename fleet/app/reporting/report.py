@@ -17,8 +17,8 @@ from fleet.store.db.database import TAMPERED
 
 
 def report(home: Home, ident: str = "") -> Report:
-    """Of the named rollout; without a name of the active one, else of the newest. Raises UsageError, and StoreError for
-    entries that no fleet has written."""
+    """Reports on the named rollout; without a name on the active one, else on the newest. Raises UsageError, and
+    StoreError for entries that no fleet has written."""
     store = home.store
     rollout = Rollouts.load(store).last(ident)
     findings = verification.wrong(home)
@@ -39,9 +39,9 @@ def report(home: Home, ident: str = "") -> Report:
 
 
 def with_evidence(home: Home, made: Report) -> Report:
-    """With all that it takes to verify the report elsewhere (`fleet audit verify --file`): the checkpoints that are at
-    its entries or behind them, the other entries up to the first one that vouches for all of it, and, where the home
-    has a signing key and the journal is whole, the signature over the report. Raises TamperedError."""
+    """Adds all that it takes to verify the report elsewhere (`fleet audit verify --file`): the checkpoints that are
+    at its entries or behind them, the other entries up to the first checkpoint that vouches for all of it, and,
+    where the home has a signing key and the journal is whole, the signature over the report. Raises TamperedError."""
     key = signing.sign_end(home) if made.journal.verdict.verified else None
     signed = home.store.checkpoints.all()
     first, last = made.journal.first_seq, made.journal.last_seq

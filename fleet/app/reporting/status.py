@@ -18,7 +18,9 @@ from fleet.core.planning.eta import seconds_left
 from fleet.core.policy.policy import Policy
 from fleet.core.quorum.quorum import Quorum, unknown
 from fleet.core.records.errors import UsageError
-from fleet.core.reporting.overview import KnownNode, Selection, overview, rows_of
+from fleet.core.reporting.node_state import KnownNode
+from fleet.core.reporting.overview import overview
+from fleet.core.reporting.selection import Selection, rows_of
 from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusQuorum
 from fleet.core.reporting.voters import status_of
 from fleet.core.rollout.rollout import Rollout
@@ -31,8 +33,8 @@ EVERYTHING = Selection()
 
 
 def fleet_status(home: Home, selection: Selection = EVERYTHING) -> FleetStatus:
-    """Of everything, or at least of what is selected. Raises UsageError for a cluster, a site or a pool that there is
-    not: to show nothing of it would look like nothing to do."""
+    """Returns the status of everything, or at least of what is selected. Raises UsageError for a cluster, a site or a
+    pool that there is not: to show nothing of it would look like nothing to do."""
     chosen = home.clusters(selection.clusters)
     rollouts = Rollouts.load(home.store)
     known = known_in(home, chosen)
@@ -70,7 +72,8 @@ def _refuse_unknown(selection: Selection, found: FleetStatus, policy: Policy) ->
 
 
 def quorums_of(home: Home, rows: Sequence[ClusterRow], policy: Policy) -> tuple[StatusQuorum, ...]:
-    """Of a cluster that is not reached nobody knows how they are now."""
+    """Returns the quorum groups of the clusters. How the groups of a cluster that is not reached are now, nobody
+    knows."""
     errors = {row.name: row.last_error for row in rows}
     return tuple(
         status_of(
@@ -89,7 +92,7 @@ def all_clusters(home: Home) -> list[StatusCluster]:
 
 
 def groups_in(home: Home) -> dict[str, list[Quorum]]:
-    """The quorum groups that the inventory has, by cluster."""
+    """Returns the quorum groups that the inventory has, by cluster."""
     found: dict[str, list[Quorum]] = {}
     for cluster, group in home.store.inventory.quorums():
         found.setdefault(cluster, []).append(group)
@@ -97,7 +100,7 @@ def groups_in(home: Home) -> dict[str, list[Quorum]]:
 
 
 def known_in(home: Home, rows: Sequence[ClusterRow]) -> list[KnownNode]:
-    """Every node that the inventory has of these clusters, and machines without a node."""
+    """Returns every node that the inventory has of these clusters, and machines without a node."""
     seen = {row.name: row.last_seen for row in rows}
     one = rows[0].name if len(rows) == 1 else None
     return [
@@ -119,7 +122,8 @@ def known_in(home: Home, rows: Sequence[ClusterRow]) -> list[KnownNode]:
 def clusters_of(
     home: Home, rows: Sequence[ClusterRow], known: Iterable[KnownNode], groups: Mapping[str, Iterable[Quorum]]
 ) -> list[StatusCluster]:
-    """Their sites are those that were named, and those that their nodes are in."""
+    """Describes clusters. Their sites are those that were named when the cluster was added, and those that their
+    nodes are in."""
     kubelets: dict[str, dict[str, list[str]]] = {}
     sites: dict[str, dict[str, None]] = {}
     for each in known:
@@ -146,7 +150,7 @@ def clusters_of(
 
 
 def waiting_in(home: Home, rollouts: Iterable[Rollout]) -> dict[NodeRef, Waiting]:
-    """What holds each node in these rollouts, and since when."""
+    """Returns what holds each node in these rollouts, and since when."""
     return {
         NodeRef.parse(node): waiting
         for rollout in rollouts
@@ -155,7 +159,7 @@ def waiting_in(home: Home, rollouts: Iterable[Rollout]) -> dict[NodeRef, Waiting
 
 
 def etas(home: Home, rollouts: Iterable[Rollout]) -> Mapping[str, int | None]:
-    """Seconds until the end, by rollout; None where nobody can tell."""
+    """Returns the seconds until the end, by rollout; None where nobody can tell."""
     found: dict[str, int | None] = {}
     for rollout in rollouts:
         plan = home.store.plans.find(rollout.start.plan)

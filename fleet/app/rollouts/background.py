@@ -18,16 +18,16 @@ TAIL = 5
 
 
 def controller_of(home: Home) -> str:
-    """Identity of the controller that leads; empty where none does, as far as can be known here."""
+    """Returns the identity of the controller that leads; empty where none does, as far as can be known here."""
     holder = home.store.lease.current(WallClock().now())
     return "" if holder is None or abandoned(holder) else holder
 
 
 def ensure_controller(home: Home) -> str:
-    """Words about the controller that was started; empty where one leads already.
+    """Starts a controller where none leads, and returns a message about it; empty where one leads already.
 
-    The new one is detached, so that Ctrl-C here does not reach it, and ends when nothing is left to do. What it says
-    goes to `controller.log`. Raises FleetError with the end of that log if it did not come up.
+    The new controller is detached, so that Ctrl-C here does not reach it, and ends when nothing is left to do. Its
+    output goes to `controller.log`. Raises FleetError with the end of that log if the controller did not come up.
     """
     if controller_of(home):
         return ""
@@ -59,7 +59,7 @@ def ensure_controller(home: Home) -> str:
 
 
 def _end(home: Home, begun: int) -> list[str]:
-    """The last lines that the controller wrote."""
+    """Returns the last lines that the controller wrote."""
     with home.log.open("rb") as log:
         log.seek(begun)
         return log.read().decode(errors="replace").splitlines()[-TAIL:]

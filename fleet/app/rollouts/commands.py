@@ -15,7 +15,8 @@ from fleet.core.rollout.steps import Step
 
 
 def send_command(home: Home, kind: str, ident: str = "") -> Rollout:
-    """pause, resume or abort, as a command in the journal. Raises UsageError where it makes no sense now."""
+    """Writes pause, resume or abort into the journal as a command. Raises UsageError where the command makes no sense
+    now."""
     rollout = Rollouts.load(home.store).choose(ident)
     validate_command(rollout, kind)
     record = to_record(ORDERS[kind](rollout=rollout.id))
@@ -24,7 +25,7 @@ def send_command(home: Home, kind: str, ident: str = "") -> Rollout:
 
 
 def validate_command(rollout: Rollout, kind: str) -> None:
-    """Raises UsageError in words, before anything is written."""
+    """Raises UsageError for a command that makes no sense in the rollout's state, before anything is written."""
     if not rollout.active:
         raise UsageError(f"rollout {rollout.id} has ended: {rollout.state}", "fleet rollout list")
     if rollout.state is RolloutState.ABORTED:
@@ -43,10 +44,8 @@ def validate_command(rollout: Rollout, kind: str) -> None:
 
 
 def what_follows(rollout: Rollout) -> tuple[str, ...]:
-    """What a rollout does after a person's `resume` or `release`, or the word that it still needs, with the command.
-
-    Empty where it simply goes on.
-    """
+    """Returns what a rollout does after a user's `resume` or `release`, or the command that it still needs. Empty
+    where the rollout simply goes on."""
     if not rollout.active or rollout.state is RolloutState.ABORTED:
         return ()
     kept = [
@@ -58,14 +57,16 @@ def what_follows(rollout: Rollout) -> tuple[str, ...]:
     ]
     if rollout.state in (RolloutState.HALTED, RolloutState.PAUSED):
         notes.append(f"  -> fleet rollout resume {rollout.id} goes on with the others")
-    if not kept and any(gates.lack(rollout, pool) and rollout.open_in[pool] for pool in rollout.required):
+    if not kept and any(
+        gates.missing_canaries(rollout, pool) and rollout.open_in[pool] for pool in rollout.required
+    ):
         notes.insert(0, "The next best node that is able to go becomes the canary.")
     return tuple(notes)
 
 
 def release(home: Home, name: str, reason: str = "") -> tuple[Rollout, NodeRef]:
-    """A person has looked at the failed node: its slot becomes free, what is ours on it is taken away, and a release
-    that it rolled back from may be tried there again."""
+    """Releases a failed node that a user has looked at: its slot becomes free, fleet's marks on the node are removed,
+    and a release that it rolled back from may be tried there again."""
     rollout, run = Rollouts.load(home.store).failed_run(name)
     record = to_record(NodeReleased(rollout=rollout.id, node=run.node, reason=reason))
     home.store.journal.append([record], at=home.now(), actor=actor())

@@ -19,7 +19,8 @@ OURS = ("fleet.yaml", DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", "controlle
 
 
 def prepare(folder: Path, speed: float = SPEED) -> Home:
-    """Raises UsageError for a folder that holds anything but an earlier demo, or one whose policy somebody has changed."""
+    """Makes a home with a simulated fleet. Raises UsageError for a folder that holds anything but an earlier demo, or
+    one whose policy somebody has changed."""
     home = Home(folder.absolute())
     if folder.exists() and any(folder.iterdir()):
         if not (home.simulated / CLOCK).is_file():
@@ -46,7 +47,7 @@ def prepare(folder: Path, speed: float = SPEED) -> Home:
 
 
 def _take_away(home: Home) -> None:
-    """The earlier demo, and nothing else that may lie in the folder."""
+    """Removes the earlier demo, and nothing else that may lie in the folder."""
     shutil.rmtree(home.simulated)
     for name in OURS:
         (home.path / name).unlink(missing_ok=True)

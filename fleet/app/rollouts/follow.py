@@ -19,7 +19,7 @@ from fleet.core.rollout.rollout import Rollout
 
 
 class Follower:
-    """`look` brings it up to date; between looks nothing is read."""
+    """Follows one rollout: `look` reads what is new, and between two looks nothing is read."""
 
     def __init__(self, home: Home, rollout: str) -> None:
         """Raises UsageError where the journal has no such rollout."""
@@ -42,7 +42,7 @@ class Follower:
         return self.chronicle.rollout
 
     def look(self) -> Sequence[JournalEntry]:
-        """What has come since the last look."""
+        """Reads what has come since the last look."""
         entries = list(self._store.journal.entries(rollout=self.chronicle.id, after=self._seq))
         if entries:
             self._seq = entries[-1].seq
@@ -57,7 +57,7 @@ class Follower:
 
     @property
     def requests(self) -> tuple[RequestCount, ...]:
-        """Sent to API servers for the rollout so far."""
+        """Returns how many requests were sent to API servers for the rollout so far."""
         ident = self.rollout.id
         return counts_of_rollout(ident, self._store.requests.of(ident), len(self.rollout.acted))
 
@@ -67,7 +67,7 @@ class Follower:
 
     @property
     def standstill(self) -> Standstill | None:
-        """None: a controller is at work, or the rollout has ended."""
+        """Returns whether the rollout stands still. None: a controller is at work, or the rollout has ended."""
         return standstill(self._home, [self.rollout])
 
     @property

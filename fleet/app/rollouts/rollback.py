@@ -22,10 +22,11 @@ from fleet.core.rollout.rollout import Rollout, RolloutState
 
 
 def rollback(home: Home, ident: str, version: str = "") -> Plan:
-    """`version`: only the nodes that came from it; needed where they came from several.
+    """Plans the way back from a rollout. `version`: only the nodes that came from that version; needed where they
+    came from several.
 
-    Raises HeldError while the rollout still goes on, or where none of its nodes is left to bring back; UsageError where
-    the version is none that they came from, or no stream of the policy has it.
+    Raises HeldError while the rollout still goes on, or where none of its nodes is left to bring back; UsageError
+    where the nodes did not come from the version, or no stream of the policy has it.
     """
     rollout = Rollouts.load(home.store).named(ident)
     refuse_active(rollout)
@@ -53,7 +54,7 @@ def rollback(home: Home, ident: str, version: str = "") -> Plan:
 
 
 def refuse_active(rollout: Rollout) -> None:
-    """Raises HeldError. What goes forward and what goes back would be on the same nodes."""
+    """Raises HeldError while the rollout is active: what goes forward and what goes back would be on the same nodes."""
     if not rollout.active:
         return
     aborted = rollout.state is RolloutState.ABORTED
@@ -64,7 +65,7 @@ def refuse_active(rollout: Rollout) -> None:
 
 
 def upgraded(rollout: Rollout, snapshots: Sequence[Snapshot]) -> Iterator[NodeRef]:
-    """Nodes that the rollout has rebooted, and that run its release now; so failed runs too."""
+    """Returns the nodes that the rollout has rebooted and that run its release now, so those of failed runs too."""
     for snapshot in snapshots:
         machines = {machine.name: machine for machine in snapshot.machines}
         for node in snapshot.nodes:
@@ -77,7 +78,8 @@ def upgraded(rollout: Rollout, snapshots: Sequence[Snapshot]) -> Iterator[NodeRe
 
 
 def choose(rollout: Rollout, came_from: Mapping[str, set[NodeRef]], version: str) -> str:
-    """The version to go back to. Raises HeldError where there is none, UsageError where it has to be named."""
+    """Returns the version to go back to. Raises HeldError where there is none, UsageError where the user has to name
+    one."""
     known = {each: refs for each, refs in came_from.items() if each}
     if not known:
         raise HeldError(
@@ -106,6 +108,6 @@ def pools_of(policy: Policy, snapshots: Sequence[Snapshot], nodes: frozenset[Nod
 
 
 def forward_again(plan: Plan) -> list[str]:
-    """Pools that the policy still wants on another release: their next plan would undo this one."""
+    """Returns the pools that the policy still wants on another release: their next plan would undo this one."""
     wanted = ((pool.name, plan.policy.target(pool)) for pool in plan.policy.pools if pool.name in plan.pools)
     return [name for name, target in wanted if target is not None and not is_release(target, plan.target)]

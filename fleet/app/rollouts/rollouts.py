@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Rollouts:
-    """All there ever were, by id, oldest first, as the journal tells them."""
+    """All rollouts that the journal tells of, by id, oldest first."""
 
     def __init__(self, rollouts: Mapping[str, Rollout]) -> None:
         self.by_id = dict(rollouts)
@@ -43,7 +43,7 @@ class Rollouts:
         return f"r-{max(numbers, default=0) + 1}"
 
     def named(self, ident: str) -> Rollout:
-        """Raises UsageError with the nearest name."""
+        """Returns the rollout of that id. Raises UsageError with the nearest id."""
         if ident in self.by_id:
             return self.by_id[ident]
         near = get_close_matches(ident, self.by_id, 1)
@@ -52,7 +52,8 @@ class Rollouts:
         )
 
     def choose(self, ident: str = "") -> Rollout:
-        """The named one; without a name the one that is active. Raises UsageError where that is not exactly one."""
+        """Returns the named rollout; without a name the only active one. Raises UsageError where that is not exactly
+        one."""
         if ident:
             return self.named(ident)
         if len(self.active) == 1:
@@ -63,7 +64,7 @@ class Rollouts:
         raise UsageError(f"{len(self.active)} rollouts are active: {names}", "name one of them")
 
     def last(self, ident: str = "") -> Rollout:
-        """The named one; without a name the active one, else the newest. For those who only look."""
+        """Returns the named rollout; without a name the active one, else the newest. For commands that only read."""
         if not ident and not self.by_id:
             raise UsageError(
                 "there is no rollout yet",
@@ -74,7 +75,8 @@ class Rollouts:
         return self.active[0] if self.active else max(self.all, key=lambda each: each.started_at)
 
     def failed_run(self, name: str) -> tuple[Rollout, Run]:
-        """The failed run that keeps its slot on that node. Raises UsageError where there is none, or more than one."""
+        """Returns the failed run that keeps its slot on that node. Raises UsageError where there is none, or more
+        than one."""
         found = [
             (rollout, run)
             for rollout in self.all
@@ -110,6 +112,7 @@ class RolloutSummary(Struct, frozen=True):
 
 
 def summary_of(rollout: Rollout, eta: int | None = None) -> RolloutSummary:
+    """Summarizes one rollout for a list. `eta`: seconds until its end; None: unknown."""
     return RolloutSummary(
         rollout=rollout.id,
         plan=rollout.start.plan,

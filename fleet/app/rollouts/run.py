@@ -23,11 +23,11 @@ KEEP = Retention()
 def run(
     home: Home, say: Callable[[str], None], until_idle: bool = False, retention: Retention = KEEP
 ) -> None:
-    """Works until SIGTERM or Ctrl-C; with `until_idle` until there is nothing left to do. `retention`: of what was seen in
-    clusters, and is no more.
+    """Runs a controller until SIGTERM or Ctrl-C; with `until_idle` until there is nothing left to do. `retention`:
+    how long what is gone from clusters is kept.
 
-    What has been sent when the signal comes is awaited; the leases are given back. Raises UsageError, and leads
-    nothing, where the policy is wrong or wants what is not on this machine.
+    What has been sent when the signal comes is awaited, and the leases are given back. Raises UsageError, and leads
+    nothing, where the policy is wrong or needs a program that is not installed here.
     """
     policy = home.policy_if_any()
     for row in home.store.clusters.list():

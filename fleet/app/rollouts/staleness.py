@@ -11,7 +11,7 @@ from fleet.core.releases.release import is_release
 
 
 def changed_nodes(plan: Plan, snapshots: Iterable[Snapshot]) -> list[str]:
-    """What of the plan's nodes is no longer as it presumes, in words, in the order of their names."""
+    """Returns what is no longer as the plan presumes, a message for each of its nodes, in the order of their names."""
     found: list[str] = []
     for snapshot in snapshots:
         nodes = {node.name: node for node in snapshot.nodes}
@@ -35,7 +35,8 @@ def changed_nodes(plan: Plan, snapshots: Iterable[Snapshot]) -> list[str]:
 
 
 def added_nodes(plan: Plan, snapshots: Iterable[Snapshot]) -> list[str]:
-    """Nodes of the plan's pools that it does not know and that do not run its release. A rollback is about some only."""
+    """Returns the nodes of the plan's pools that the plan does not know and that do not run its release. A rollback
+    is about some nodes only, so nothing is added to it."""
     found: list[str] = []
     if plan.rolls_back:
         return found

@@ -15,8 +15,8 @@ from fleet.system.clock import WallClock
 
 
 def standstill(home: Home, rollouts: Iterable[Rollout]) -> Standstill | None:
-    """None while a controller is at work, or where nothing is left to do. Controllers lead by the wall's clock, also in a
-    simulated home."""
+    """Returns what stands still for want of a controller. None while one is at work, or where nothing is left to do.
+    Controllers lead by the wall's clock, also in a simulated home."""
     if controller_of(home):
         return None
     now = WallClock().now()
@@ -25,7 +25,7 @@ def standstill(home: Home, rollouts: Iterable[Rollout]) -> Standstill | None:
 
 
 def standstill_of(rollouts: Iterable[Rollout], since: datetime | None, now: datetime) -> Standstill | None:
-    """None where nothing is left to do. To be asked where no controller is at work."""
+    """Returns what stands still where no controller is at work. None where nothing is left to do."""
     active = [rollout for rollout in rollouts if rollout.active]
     if not active:
         return None

@@ -31,7 +31,7 @@ class Started(Struct, frozen=True):
 def start(home: Home, plan: Plan, fresh: Callable[[Sequence[str]], Sequence[Snapshot]]) -> Started:
     """Commits the start of a rollout of the plan; a controller picks it up.
 
-    `fresh` looks at those clusters once more and leaves out which do not answer. Raises HeldError where a pool has a
+    `fresh` reads those clusters once more and leaves out which give no answer. Raises HeldError where a pool has a
     rollout already, or the clusters are no longer as the plan presumes; ConfigError for a policy with mistakes.
     """
     store = home.store
@@ -65,7 +65,8 @@ def start(home: Home, plan: Plan, fresh: Callable[[Sequence[str]], Sequence[Snap
 
 
 def _commit(home: Home, plan: Plan, begin: Start) -> str:
-    """Writes the start under the next free id. Of two starts at the same moment one sees the other's."""
+    """Writes the start under the next free id and returns the id. When two start at the same moment, one sees the
+    other's record."""
     journal = home.store.journal
     while True:
         newest = journal.last()

@@ -13,13 +13,13 @@ NO_LOGIN = 2**32 - 1
 
 
 def actor() -> str:
-    """Who gives a command, for the journal: `user@host`, as the system and not the environment says, and behind it who
-    has logged in, where that is somebody else (sudo, su)."""
+    """Returns who gives a command, for the journal: `user@host`, as the system and not the environment says, and
+    behind it who has logged in, where that is somebody else (sudo, su)."""
     return actor_of(os.getuid(), _login_uid(), socket.gethostname(), user_name)
 
 
 def actor_of(uid: int, login: int | None, host: str, name: Callable[[int], str]) -> str:
-    """`ada@desk`, or `root@desk (login ada)`. `login`: the uid of the login session; None: there is none."""
+    """Returns `ada@desk`, or `root@desk (login ada)`. `login`: the uid of the login session; None: there is none."""
     by = "" if login in (None, uid) else f" (login {name(login)})"
     return f"{name(uid)}@{host}{by}"
 
@@ -32,7 +32,8 @@ def user_name(uid: int) -> str:
 
 
 def _login_uid() -> int | None:
-    """The kernel sets it once, at login, and keeps it over su and sudo. Source: pam_loginuid(8), proc_pid_loginuid(5)."""
+    """Returns the uid that logged in, which the kernel sets once, at login, and keeps over su and sudo; None: no
+    login began this process. Source: pam_loginuid(8), proc_pid_loginuid(5)."""
     try:
         uid = int(Path("/proc/self/loginuid").read_text())
     except (OSError, ValueError):

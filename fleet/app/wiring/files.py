@@ -28,7 +28,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def _mode(path: Path) -> int:
-    """That of the file that is there, or what the umask leaves."""
+    """Returns the mode of the file that is there, or what the umask leaves."""
     if path.exists():
         return path.stat().st_mode & 0o777
     umask = os.umask(0)

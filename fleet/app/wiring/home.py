@@ -52,10 +52,11 @@ class Home:
         here: Path,
         tell: ShowMessage = lambda words: None,
     ) -> Home:
-        """What the call names; else FLEET_HOME; else `here` if it holds a fleet; else the user's own.
+        """Finds the home that the call names; else FLEET_HOME; else `here` if a fleet is in that folder; else the
+        user's own.
 
-        `tell` hears of a policy there by another name. Raises UsageError for what is a file, and for a fleet of somebody
-        else in `here` that nobody has named.
+        `tell` is told of a policy there by another name. Raises UsageError for a path that is a file, and for a fleet
+        of another user in `here` that nobody has named.
         """
         database = database or environ.get("FLEET_DATABASE", "")
         if path is None and (named := environ.get("FLEET_HOME", "")):
@@ -83,7 +84,7 @@ class Home:
 
     @property
     def has_policy(self) -> bool:
-        """A link that points nowhere is one, and a mistake."""
+        """Returns whether there is a policy. A link that points nowhere counts as one, and is a mistake."""
         return os.path.lexists(self.policy_file)
 
     @property
@@ -107,7 +108,7 @@ class Home:
 
     @property
     def exists(self) -> bool:
-        """A database is there, or is a server's, which will say itself."""
+        """Returns whether there is a database; one on a server is taken to be there, and reports itself if not."""
         if "://" not in self.database:
             return Path(self.database).exists()
         from fleet.store.db.address import DatabaseAddress
@@ -117,17 +118,17 @@ class Home:
 
     @property
     def begun(self) -> bool:
-        """A database is there, or can be made beside the policy."""
+        """Returns whether there is a database, or one can be made beside the policy."""
         return self.exists or self.has_policy
 
     @property
     def store(self) -> Store:
-        """The database. It is made, and said so, where the folder has a policy and none yet: a policy is often kept in
-        Git, and a database never.
+        """Opens the database. Where the folder has a policy and no database yet, the database is made and the user is
+        told: a policy is often kept in Git, and a database never.
 
         Raises UsageError where there is neither: an empty folder is rather a wrong one than a fleet without clusters.
-        ConfigError where it would be made beside a policy with mistakes, which may be another program's: Rancher's Fleet
-        has a fleet.yaml too. StoreError where it refuses.
+        Raises ConfigError where the database would be made beside a policy with mistakes, which may be another
+        program's: Rancher's Fleet has a fleet.yaml too. Raises StoreError where the database refuses.
         """
         if not self.begun:
             database = DATABASE if self.database == str(self.path / DATABASE) else self.database
@@ -138,11 +139,11 @@ class Home:
 
     @property
     def store_if_any(self) -> Store | None:
-        """For those who can do without: nothing is made."""
+        """Returns the database if there is one, for callers that can do without. None is made."""
         return self.store if self.exists else None
 
     def make(self) -> Store:
-        """The store, made if it was not there."""
+        """Returns the database, made if it was not there."""
         self.path.mkdir(parents=True, exist_ok=True)
         return self._opened
 
@@ -163,23 +164,24 @@ class Home:
 
     @contextmanager
     def by_the_way(self) -> Iterator[None]:
-        """What somebody who only asks makes fleet write down. Where the database cannot be written this is told, and the
-        answer goes on."""
+        """Runs a block that writes down what a user who only asks has made fleet read. Where the database cannot be
+        written, the user is warned and the answer goes on."""
         try:
             yield
         except UnwritableError as error:
             self.warn(f"what was seen is not written down: {error.full_message}")
 
     def warn(self, words: str) -> None:
-        """Tells it, once."""
+        """Shows a warning, once."""
         self._say(f"warning: {words}")
 
     def clusters(self, names: Sequence[str] = ()) -> list[ClusterRow]:
-        """The named clusters, or all. Raises UsageError for a name that the fleet has not."""
+        """Returns the named clusters, or all. Raises UsageError for a name that the fleet does not have."""
         return [self.store.clusters.get(name) for name in names] if names else self.store.clusters.list()
 
     def cluster(self, name: str = "") -> ClusterRow:
-        """The named cluster; without a name the only one. Raises UsageError where there is no such, or more than one."""
+        """Returns the named cluster; without a name the only one. Raises UsageError where there is no such cluster,
+        or more than one."""
         rows = self.clusters([name] if name else [])
         if not rows:
             raise UsageError(
@@ -192,8 +194,8 @@ class Home:
         return rows[0]
 
     def read_policy(self) -> tuple[Policy, tuple[Caution, ...]]:
-        """With its warnings, for those who show them themselves. Raises UsageError where there is none, ConfigError with
-        all its mistakes."""
+        """Returns the policy with its warnings, for callers that show them. Raises UsageError where there is none,
+        ConfigError with all its mistakes."""
         from fleet.config import load
 
         if not self.has_policy:
@@ -204,44 +206,46 @@ class Home:
         return load(self.policy_file)
 
     def policy(self) -> Policy:
-        """Its warnings are told. Raises as `read_policy`."""
+        """Returns the policy and shows its warnings. Raises as `read_policy`."""
         policy, cautions = self.read_policy()
         for caution in cautions:
             self._say(f"warning: {caution}")
         return policy
 
     def policy_if_any(self) -> Policy:
-        """For those who only look: without a file there are no pools. Raises ConfigError."""
+        """Returns the policy, or one without pools where there is no file. Raises ConfigError."""
         from fleet.core.policy.policy import Policy
 
         return self.policy() if self.has_policy else Policy()
 
     @property
     def write_policy(self) -> str:
-        """How this home gets a policy. One in the current folder would begin another home there, without its clusters."""
+        """Returns how this home gets a policy. A policy in the current folder would begin another home there, without
+        this home's clusters."""
         command = self.command("init") if self.path.exists() else "fleet init"
         return f"{command} writes a commented one"
 
     def command(self, words: str) -> str:
-        """A command of fleet as one types it in the current folder to reach this home."""
+        """Returns a command of fleet as a user types it in the current folder to reach this home."""
         home = "" if self.path == Path.cwd() else f" --home {shlex.quote(str(self.path))}"
         return f"fleet{home} {words}"
 
     @cached_property
     def clock(self) -> Clock:
-        """The wall's; in a simulated home the simulated one, which stands still until a controller runs it."""
+        """Returns the wall's clock; in a simulated home the simulated one, which stands still until a controller runs
+        it."""
         from fleet.system.clock import WallClock
 
         return saved_clock(self.simulated) or WallClock()
 
     def now(self) -> datetime:
-        """Also while another process runs the simulated clock."""
+        """Returns the time, also while another process runs the simulated clock. Aware UTC."""
         return (saved_clock(self.simulated) or self.clock).now()
 
 
 def _refuse_anothers(folder: Path) -> None:
-    """What stands in a policy and a database is run: hooks, playbooks, plugins of kubeconfigs. Somebody may have put them
-    into a folder, such as /tmp, for whoever comes by. Raises UsageError."""
+    """Raises UsageError for a fleet of another user. What stands in a policy and a database is run: hooks, playbooks,
+    plugins of kubeconfigs; somebody may have put them into a folder, such as /tmp, for whoever comes by."""
     there = (each for each in (folder, folder / POLICY, folder / DATABASE) if os.path.lexists(each))
     others = {each.lstat().st_uid for each in there} - {0, os.geteuid()}
     if others:

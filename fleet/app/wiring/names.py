@@ -13,7 +13,7 @@ MOST = 12
 
 
 def pool_named(policy: Policy, name: str) -> Pool:
-    """Raises UsageError with the nearest name where the policy has no such pool."""
+    """Returns the pool of that name. Raises UsageError with the nearest name where the policy has no such pool."""
     pool = policy.pool(name)
     if pool is None:
         raise UsageError(
@@ -23,7 +23,7 @@ def pool_named(policy: Policy, name: str) -> Pool:
 
 
 def there_is(names: Iterable[str], wanted: str) -> str:
-    """Advice where `wanted` is none of the names: the nearest one, else what there is."""
+    """Returns the remedy where `wanted` is none of the names: the nearest one, else what there is."""
     known = list(dict.fromkeys(names))
     if near := get_close_matches(wanted, known, 1):
         return f"did you mean {near[0]}?"

@@ -28,12 +28,13 @@ OF_DUMP = "only its pods were read"
 
 
 def annotated(workloads: Iterable[Workload], cluster: str) -> tuple[Declared, ...]:
-    """What the workloads of a cluster declare, each for itself."""
+    """Returns the groups that the workloads of a cluster declare, each for itself."""
     return tuple(declared_by(each, cluster) for each in workloads if each.quorum is not None)
 
 
 def groups_of(cluster: KubeCluster, site: str, policy: Policy) -> QuorumClients:
-    """An etcd in static pods that no policy names goes by these: one member at a time, each Ready again."""
+    """Returns the quorum groups of a cluster. An etcd in static pods that no policy names goes by the default rule:
+    one member at a time, each Ready again."""
     from fleet.drivers.quorum_clients import QuorumClients
     from fleet.etcd.group import EtcdGroup
     from fleet.etcd.static import own_name
@@ -60,7 +61,8 @@ def groups_of(cluster: KubeCluster, site: str, policy: Policy) -> QuorumClients:
 
 
 def guarded(cluster: KubeCluster, site: str, policy: Policy, played: Path) -> ClusterPipeline:
-    """Returns the cluster with its quorum groups and the agents that run here. `played`: as `agents_of`."""
+    """Returns the cluster with its quorum groups and the agents that run here, as a driver sees it. `played`: as
+    `with_agents`."""
     from fleet.app.wiring.reach import agents_of
     from fleet.drivers.pipeline import ClusterPipeline
     from fleet.drivers.quorum_monitor import QuorumMonitor
@@ -74,12 +76,12 @@ def guarded(cluster: KubeCluster, site: str, policy: Policy, played: Path) -> Cl
 
 
 async def with_quorums(snapshot: Snapshot, cluster: KubeCluster, policy: Policy) -> Snapshot:
-    """The same with its groups read now."""
+    """Returns the snapshot with the quorum groups of the cluster, read now."""
     return await read_into(snapshot, groups_of(cluster, snapshot.site, policy))
 
 
 async def read_into(snapshot: Snapshot, groups: QuorumClients) -> Snapshot:
-    """The same with these groups read now."""
+    """Returns the snapshot with these quorum groups, read now."""
     for workload in snapshot.workloads:
         groups.see(Upserted(snapshot.cluster, workload))
     view = ClusterView.of(snapshot)
@@ -88,7 +90,7 @@ async def read_into(snapshot: Snapshot, groups: QuorumClients) -> Snapshot:
 
 
 def by_pods(snapshot: Snapshot, policy: Policy) -> Snapshot:
-    """The same with its groups as its pods show them, of a cluster that cannot be asked."""
+    """Returns the snapshot with the quorum groups that its pods show, for a cluster that cannot be asked."""
     from fleet.etcd.static import are_at, group_in
     from fleet.etcd.static import pods_of as static_pods
     from fleet.quorums import PodsPlace, pods_of, quorum_of

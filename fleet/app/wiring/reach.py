@@ -21,8 +21,8 @@ from fleet.kube.actions.machine_client import MachineInformer
 from fleet.kube.client.transport import Transport
 from fleet.kube.cluster import KubeCluster
 from fleet.kube.install.installation import AGENT_LABELS, NAMESPACE
-from fleet.machines.agent.agent import Pace
-from fleet.machines.agent.boot_log import BootLog, Log
+from fleet.machines.agent.agent import AgentIntervals
+from fleet.machines.agent.boot_log import BootLogReader, JournalctlBootLog
 from fleet.machines.agent.contained import contained
 from fleet.machines.agent.remote import RemoteAgent
 from fleet.machines.ansible.events import TaskResult
@@ -37,7 +37,7 @@ LOG = logging.getLogger(__name__)
 PARALLEL = 32
 """Connections that are made, commands that run, and playbooks, at once in one cluster."""
 RETRY_SECONDS = 15.0
-PLAYED = Pace(looks=(10.0, 60.0))
+PLAYED = AgentIntervals(looks=(10.0, 60.0))
 """A look by playbook takes seconds of a processor."""
 PLAYED_LOOK = 3600.0
 """The node's kubelet tells of a boot."""
@@ -47,19 +47,20 @@ Say = Callable[[str, str, TaskResult], None]
 
 
 class Remote(Protocol):
-    """A machine that is worked on from here. Nothing is connected before it is asked for."""
+    """A machine that is worked on from here. Nothing is connected before the first call."""
 
-    pace: Pace
+    pace: AgentIntervals
     look: float
     """Seconds between two looks whether it has booted."""
     news: asyncio.Event
     """It is worth a look before that."""
 
     @property
-    def log(self) -> Log: ...
+    def log(self) -> BootLogReader: ...
 
     async def system(self) -> Family:
-        """Raises FleetError where it is not reached, or is none fleet knows."""
+        """Returns the OS family of the machine. Raises FleetError where the machine is not reached, or fleet does not
+        know its OS."""
         ...
 
     async def close(self) -> None: ...
@@ -75,10 +76,10 @@ class RemoteHost(Host, Protocol):
 
 class ByCommands:
     def __init__(
-        self, node: str, source: str, way: RemoteHost, pace: Pace | None = None, look: float = 5.0
+        self, node: str, source: str, way: RemoteHost, pace: AgentIntervals | None = None, look: float = 5.0
     ) -> None:
-        self.log = BootLog(way)
-        self.pace = pace or Pace()
+        self.log = JournalctlBootLog(way)
+        self.pace = pace or AgentIntervals()
         self.look = look
         self.news = asyncio.Event()
         self._node, self._source, self._way = node, source, way
@@ -99,7 +100,8 @@ def over_ssh() -> Open:
 
 
 def by_playbooks(folder: Path) -> Open:
-    """`folder`: where runs are kept, a folder a node. Raises UsageError where what runs them is not installed."""
+    """Returns what reaches nodes by playbooks. `folder`: where runs are kept, a folder a node. Raises UsageError
+    where ansible-runner is not installed."""
     refuse_without()
     from fleet.machines.access import SshAccess, SshAddress
     from fleet.machines.ansible.connection import Login
@@ -112,7 +114,7 @@ def by_playbooks(folder: Path) -> Open:
         pace, look = PLAYED, PLAYED_LOOK
 
         @property
-        def log(self) -> Log:
+        def log(self) -> BootLogReader:
             return self
 
         async def system(self) -> Family:
@@ -132,8 +134,8 @@ def by_playbooks(folder: Path) -> Open:
 
 
 class RemoteAgents:
-    """Of the nodes whose pool is not reached by agents on them, but for those on which one's pod runs all the same: two
-    would both act."""
+    """Runs the agents of nodes whose pool is not reached by agents on the nodes. A node on which an agent's pod runs
+    all the same is left alone: two agents would both act."""
 
     def __init__(
         self,
@@ -164,7 +166,7 @@ class RemoteAgents:
 
     @property
     def wanted(self) -> dict[str, Pool]:
-        """The nodes that are served from here, with their pools."""
+        """Returns the nodes that are served from here, with their pools."""
         if not self._complete:
             return {}
         own = set(self._pods.values())
@@ -179,6 +181,7 @@ class RemoteAgents:
         return ()
 
     def see(self, event: ClusterEvent) -> None:
+        """Takes up one event of the cluster: nodes, agents' pods and requests to machines that come, change and go."""
         changed = False
         match event:
             case Upserted(_, Node() as node):
@@ -202,21 +205,22 @@ class RemoteAgents:
             self._changed.set()
 
     def _note(self, node: str, pool: Pool | None) -> bool:
-        """True: it is served otherwise than before."""
+        """Returns whether the node is served otherwise than before."""
         before = self._nodes.pop(node, None)
         if pool is not None:
             self._nodes[node] = pool
         return before != pool
 
     def _booted(self, node: Node) -> None:
-        """Its kubelet is sooner to say that it has booted than the next look."""
+        """Asks for a look at a machine as soon as its kubelet reports a new boot, which is sooner than the next
+        regular look."""
         before, self._boots[node.name] = self._boots.get(node.name), node.boot_id
         remote = self._served.get(node.name)
         if remote is not None and before != node.boot_id:
             remote.news.set()
 
     def _say(self, node: str, step: str, task: TaskResult) -> None:
-        """Into the journal of the rollout that asks for it."""
+        """Writes a playbook's task into the journal of the rollout that asked for it."""
         rollout = self._tokens.get(node, "").partition("/")[0]
         played = TaskPlayed(
             rollout=rollout,
@@ -229,6 +233,7 @@ class RemoteAgents:
         self._put(JournalNote(self._cluster, played))
 
     async def run(self) -> None:
+        """Serves each wanted node by a task of its own, from the moment it is wanted until it is not."""
         served: dict[str, tuple[Pool, asyncio.Task[None]]] = {}
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._machines.run())
@@ -257,7 +262,7 @@ class RemoteAgents:
             await remote.close()
 
     async def _system(self, node: str, remote: Remote) -> Family:
-        """Waits for a machine that is not reached, and for one that somebody has to mend."""
+        """Waits for a machine that is not reached, and for one that somebody has to fix."""
         said = ""
         while True:
             try:

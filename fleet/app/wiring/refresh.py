@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Refresh(Struct, frozen=True):
-    """Several clusters at one moment, as far as they answer."""
+    """Several clusters at one moment, as far as they give an answer."""
 
     fresh: tuple[Snapshot, ...]
     old: tuple[Snapshot, ...]
@@ -31,7 +31,7 @@ class Refresh(Struct, frozen=True):
 def refresh(home: Home, names: Sequence[str] = ()) -> Refresh:
     """Reads clusters afresh, all at a time, and writes what was found to the inventory if it can be written.
 
-    Raises ConfigError, and reads none, for a policy with mistakes: they are not the clusters'.
+    Raises ConfigError, and reads no cluster, for a policy with mistakes.
     """
     seen = refreshed(home, names)
     with home.by_the_way():
@@ -40,7 +40,7 @@ def refresh(home: Home, names: Sequence[str] = ()) -> Refresh:
 
 
 def refreshed(home: Home, names: Sequence[str] = ()) -> Refresh:
-    """As `refresh`, and writes nothing."""
+    """Reads as `refresh` does, and writes nothing."""
     rows = home.clusters(names)
     policy = home.policy_if_any()
     answers = asyncio.run(_read_all(home, rows, policy))
@@ -56,14 +56,14 @@ def refreshed(home: Home, names: Sequence[str] = ()) -> Refresh:
 
 
 def record(home: Home, seen: Refresh) -> dict[str, int]:
-    """Writes down what was seen; answers how many facts were news to the inventory, by cluster."""
+    """Writes down what was read and returns how many facts were new to the inventory, by cluster."""
     for name, why in seen.lost.items():
         home.store.clusters.touch(name, at=home.now(), error=why)
     return {snapshot.cluster: keep(home, snapshot) for snapshot in seen.fresh}
 
 
 def keep(home: Home, snapshot: Snapshot) -> int:
-    """Writes down what was seen; answers how many facts were news."""
+    """Writes down one snapshot and returns how many facts were new."""
     news = home.store.inventory.sync(snapshot, at=snapshot.at, source="sync")
     home.store.clusters.touch(snapshot.cluster, at=snapshot.at, version=snapshot.server_version)
     return news.opened + news.closed + news.updated

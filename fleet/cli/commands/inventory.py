@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from fleet.app.wiring.home import Home
-    from fleet.core.reporting.overview import Selection
+    from fleet.core.reporting.selection import Selection
     from fleet.core.reporting.status import FleetStatus
 
 Names = list[str] | None
@@ -123,7 +123,7 @@ def status(
     ] = False,
 ) -> None:
     """The fleet at a glance: what runs where, and what needs a person."""
-    from fleet.core.reporting.overview import Selection
+    from fleet.core.reporting.selection import Selection
 
     home = home_of(context)
     chosen = Selection(tuple(cluster or ()), tuple(site or ()), tuple(pool or ()), outdated, attention)
@@ -145,7 +145,7 @@ def status(
 
 def _status(home: Home, chosen: Selection) -> FleetStatus:
     from fleet.app.reporting.status import fleet_status
-    from fleet.core.reporting.overview import select
+    from fleet.core.reporting.selection import select
 
     return select(fleet_status(home, chosen), chosen)
 

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from rich.text import Text
 
-from fleet.core.linting.lint import LintResult
+from fleet.core.linting.finding import LintResult
 from fleet.core.text.counts import counted
 
 

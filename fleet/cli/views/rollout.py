@@ -17,7 +17,8 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.records import requests
 from fleet.core.records.held import Held
 from fleet.core.records.requests import RequestCount
-from fleet.core.reporting.overview import lasting_first, natural
+from fleet.core.reporting.node_state import needs_action_first
+from fleet.core.reporting.overview import natural
 from fleet.core.reporting.standstill import Standstill
 from fleet.core.reporting.timeline import Timeline
 from fleet.core.rollout.rollout import Rollout, RolloutState, Run
@@ -193,7 +194,7 @@ def _waiting(scene: RolloutScene) -> Iterator[Text]:
     for run in scene.rollout.runs.values():
         reasons = scene.held.get(run.node, ())
         if run.waiting and (run.step is not Step.STAGE or _lasting(scene, run)) and reasons:
-            groups.setdefault(lasting_first(reasons)[0].message, []).append(run)
+            groups.setdefault(needs_action_first(reasons)[0].message, []).append(run)
     ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
     for told, runs in ordered[:WAITS]:
         first = name(scene.rollout, runs[0].node)

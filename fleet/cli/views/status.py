@@ -13,7 +13,7 @@ from rich.text import Text
 from fleet.cli.terminal.columns import Cell, columns
 from fleet.cli.terminal.time_format import ago, clock
 from fleet.cli.views.standstill import standing_still
-from fleet.core.reporting.overview import ATTENTION
+from fleet.core.reporting.selection import ATTENTION
 from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusNode, StatusPool, StatusQuorum
 from fleet.core.text.counts import counted
 from fleet.core.text.durations import format_duration

@@ -127,9 +127,9 @@ class Canaries:
                 yield CanaryChange(rollout, successor, True, f"instead of {ref}, {why}")
 
     def _succeed(self, rollout: Rollout, now: datetime) -> Iterator[CanaryChange]:
-        for pool in list(gates.lacking(rollout)):
+        for pool in list(gates.pools_lacking_canaries(rollout)):
             if self._may_look((rollout.id, pool), now):
-                for ref in self.choose(rollout, pool, gates.lack(rollout, pool), now):
+                for ref in self.choose(rollout, pool, gates.missing_canaries(rollout, pool), now):
                     yield CanaryChange(rollout, ref, True, _instead(rollout, pool))
 
     def _may_look(self, pool: PoolKey, now: datetime) -> bool:

@@ -1,4 +1,4 @@
-"""Does the budget leave room? Its own status has the last word, as in the Eviction API."""
+"""Does the budget allow the evictions? Its own status has the last word, as in the Eviction API."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ if TYPE_CHECKING:
     from fleet.core.cluster.view import ClusterView
 
 LONG = timedelta(minutes=10)
-"""A pod that starts is Ready sooner. One that is not for so long needs a person."""
+"""A pod that starts is Ready sooner. One that has not been Ready for so long needs an operator."""
 LONG_UNBOUND = timedelta(hours=1)
-"""A pod without a node may wait for one that reboots."""
+"""The same for a pod without a node, which may wait for a node that reboots."""
 SCALED = ("ReplicaSet", "StatefulSet", "ReplicationController")
-"""Controllers from whose scale a budget is counted."""
+"""Kinds of controllers from whose scale a budget is counted."""
 NAMED = 5
-"""Pods that are named; there may be thousands."""
+"""So many pods are named; there may be thousands."""
 
 
 def asked(view: ClusterView, ref: PodRef, pod: Pod, allowance: int, need: int, now: datetime) -> Held | None:
-    """What the budget says to the eviction of `need` pods, one of which is `pod`; in words that name what stands in the
-    way: a role, or pods that are not Ready."""
+    """Returns what holds the eviction of `need` pods under the budget, one of which is `pod`, or None.
+
+    The reason names what stands in the way: a role, or pods that are not Ready. `allowance`: evictions that are left now.
+    """
     budget = view.budgets[ref]
     if not budget.failure and allowance >= need:
         return None
@@ -35,7 +37,7 @@ def asked(view: ClusterView, ref: PodRef, pod: Pod, allowance: int, need: int, n
     label = view.roles.selecting(budget, pod)
     # A budget that selects a part of a workload may be counted from the whole: that part is all that can be healthy.
     selected = budget.current_healthy + len(unready) if label else budget.expected_pods
-    # Only what an event tells: a guard that opened by the clock would have to be asked again then.
+    # Only what an event reports counts: a guard that opened by the clock would have to be asked again then.
     short = max(0, budget.expected_pods - selected) + len(unready)
     found = held(budget, allowance, need, view.workload_of(pod), short, opens_again(pod))
     if found is None:
@@ -46,21 +48,23 @@ def asked(view: ClusterView, ref: PodRef, pod: Pod, allowance: int, need: int, n
     if found.reason is Reason.BUDGET_NEVER and not budget.expected_pods and not scaled:
         return Held(Reason.BUDGET_UNCOUNTED, found.subject, {"rule": budget.rule, "pod": str(pod.ref)})
     if found.reason is Reason.BUDGET and unready:
-        ill = [each for each in unready if is_ill(each, view, now)]
-        return _of_unready(found, budget, pod, unready, ill)
+        unhealthy = [each for each in unready if is_unhealthy(each, view, now)]
+        return _of_unready(found, budget, pod, unready, unhealthy)
     return found
 
 
 def held(
     budget: Budget, allowance: int, need: int, workload: str, short: int = 0, opens: str = ""
 ) -> Held | None:
-    """`allowance` is what is left now, `need` the pods that have to go. A node with more pods of one budget than the
-    budget can allow at once may begin with what it can: they go one after another. `short`: of the pods that the budget
-    expects, those that are not Ready or not there: they take from what it can allow. `opens`: why a budget that allows
-    nothing now opens by itself."""
+    """Returns what holds `need` pods that have to go under a budget with so much `allowance` left, or None.
+
+    A node with more pods of one budget than the budget can allow at once may begin with as many as it allows: the pods go
+    one after another. `short`: how many of the pods that the budget expects are not Ready or not there; they take from
+    what it can allow. `opens`: why a budget that allows nothing now opens by itself.
+    """
     if budget.failure:
         return Held(Reason.BUDGET_FAILED, str(budget.ref), {"why": budget.failure})
-    facts: dict[str, str | int] = {
+    params: dict[str, str | int] = {
         "allowed": allowance,
         "need": need,
         "rule": f"{budget.rule} ({opens})" if opens else budget.rule,
@@ -70,15 +74,17 @@ def held(
         "workload": workload,
     }
     if budget.observed and budget.most_at_once == 0 and budget.disruptions_allowed == 0 and not opens:
-        return Held(Reason.BUDGET_NEVER, str(budget.ref), facts)
+        return Held(Reason.BUDGET_NEVER, str(budget.ref), params)
     if allowance >= min(need, max(1, budget.most_at_once - short)):
         return None
-    return Held(Reason.BUDGET, str(budget.ref), facts)
+    return Held(Reason.BUDGET, str(budget.ref), params)
 
 
 def _counts_more(budget: Budget, unready: Sequence[Pod]) -> bool:
-    """It is counted from the scale of the pods' owner, and selects only some of them: though all that it selects are
-    Ready they are fewer than it wants."""
+    """Returns whether the budget is counted from the scale of the pods' owner and selects only some of its pods.
+
+    Though all that it selects are Ready, they are fewer than it wants.
+    """
     counted = budget.max_unavailable is not None or isinstance(budget.min_available, str)
     return counted and budget.observed and not unready and budget.current_healthy <= budget.desired_healthy
 
@@ -86,7 +92,7 @@ def _counts_more(budget: Budget, unready: Sequence[Pod]) -> bool:
 def _of_role(found: Held, budget: Budget, label: str, pod: Pod, alone: str) -> Held:
     """`alone`: what helps where no other pod could get the role."""
     value = pod.labels.get(label)
-    facts = {name: found.params[name] for name in ("rule", "healthy", "expected", "workload")}
+    params = {name: found.params[name] for name in ("rule", "healthy", "expected", "workload")}
     told: dict[str, str | int] = {
         "label": f"{label}={value}" if value is not None else label,
         "pod": str(pod.ref),
@@ -98,28 +104,33 @@ def _of_role(found: Held, budget: Budget, label: str, pod: Pod, alone: str) -> H
         )
     elif alone:
         told["advice"] = alone
-    return Held(Reason.ROLE, found.subject, {**facts, **told})
+    return Held(Reason.ROLE, found.subject, {**params, **told})
 
 
-def _of_unready(held: Held, budget: Budget, pod: Pod, unready: Sequence[Pod], ill: Sequence[Pod]) -> Held:
-    """Where too many of its pods are ill for the budget ever to open, a person has to act."""
-    lasting = len(ill) >= budget.most_at_once
-    named = ill if lasting else unready
+def _of_unready(
+    held: Held, budget: Budget, pod: Pod, unready: Sequence[Pod], unhealthy: Sequence[Pod]
+) -> Held:
+    """Returns `held` with the names of the unready pods; where too many are unhealthy, an operator has to act."""
+    needs_action = len(unhealthy) >= budget.most_at_once
+    named = unhealthy if needs_action else unready
     rest = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
     pods = ", ".join(str(each.ref) for each in named[:NAMED]) + rest
-    facts = {**held.params, "unready": f"; not Ready: {pods}", "unready_pods": len(named)}
-    if not lasting:
-        return Held(Reason.BUDGET, held.subject, facts)
+    params = {**held.params, "unready": f"; not Ready: {pods}", "unready_pods": len(named)}
+    if not needs_action:
+        return Held(Reason.BUDGET, held.subject, params)
     if any(each.node == pod.node for each in named):
         advice = (
             f"mend these pods; unhealthyPodEvictionPolicy: AlwaysAllow on {held.subject} lets them be evicted"
         )
-        facts["advice"] = advice
-    return Held(Reason.BUDGET_UNHEALTHY, held.subject, facts)
+        params["advice"] = advice
+    return Held(Reason.BUDGET_UNHEALTHY, held.subject, params)
 
 
-def is_ill(pod: Pod, view: ClusterView, now: datetime) -> bool:
-    """It will not be Ready by itself. Where nobody tells since when it is not, one that runs on a node in service is."""
+def is_unhealthy(pod: Pod, view: ClusterView, now: datetime) -> bool:
+    """Returns whether the pod will not be Ready by itself.
+
+    Where it is not known since when the pod is not Ready, a pod that runs on a node in service counts as unhealthy.
+    """
     if pod.unready_since is not None:
         return now - pod.unready_since >= (LONG if pod.node else LONG_UNBOUND)
     node = view.nodes.get(pod.node)

@@ -1,4 +1,4 @@
-"""Would the pods of a node land elsewhere? And those that only this node can take: may they wait for it?"""
+"""Would the pods of a node find a place elsewhere? And may those that only this node can take wait for the node?"""
 
 from __future__ import annotations
 
@@ -12,50 +12,55 @@ from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 
 NAMED = 5
-"""Pods that are named; there may be a hundred on a node."""
+"""So many pods are named; there may be a hundred on a node."""
 
 
 def held(
     node: str,
     pods: Sequence[tuple[Pod, Sequence[PodRef]]],
-    room: ClusterCapacity,
+    capacity: ClusterCapacity,
     in_work: Collection[str] = (),
 ) -> Held | None:
-    """`pods`: to drain, each with its budgets. A pod with a budget may wait for the node itself to come back where no
+    """Returns what holds a node whose pods find no place elsewhere, or None. `pods`: those to drain, each with its budgets.
+
+    A pod with a budget may wait for the node itself to come back where no
     other could ever take it: its owner has said how many may be away, and until it is Ready again the budget lets no
     other go. Of one without a budget nobody has said that it may be away. `in_work`: nodes that come back by themselves,
     where all goes well."""
-    patient = {pod.uid for pod, budgets in pods if budgets}
-    lonely = room.pinned(node, [pod for pod, budgets in pods if not budgets])
-    if lonely:
-        return Held(Reason.PINNED, str(lonely[0].ref))
-    lack = room.shortfall(node, [pod for pod, _ in pods], patient)
-    if lack is None:
+    may_wait = {pod.uid for pod, budgets in pods if budgets}
+    pinned = capacity.pinned(node, [pod for pod, budgets in pods if not budgets])
+    if pinned:
+        return Held(Reason.PINNED, str(pinned[0].ref))
+    shortfall = capacity.shortfall(node, [pod for pod, _ in pods], may_wait)
+    if shortfall is None:
         return None
-    asked = lack.pod.requests
-    facts: dict[str, str | int] = {
+    asked = shortfall.pod.requests
+    params: dict[str, str | int] = {
         "cpu": asked.cpu,
         "memory": _mebibytes(asked.memory),
-        "lacks": _lacks(lack),
+        "lacks": _describe_shortfall(shortfall),
     }
-    if short := _short(lack):
+    if short := _short(shortfall):
         name, wanted, free = short[0]
-        facts |= {"resource": name, "asked": wanted, "free": free}
-    back = [name for name in in_work if name != node and room.later(lack.pod, name)]
+        params |= {"resource": name, "asked": wanted, "free": free}
+    back = [name for name in in_work if name != node and capacity.later(shortfall.pod, name)]
     if back:
-        return Held(Reason.ROOM, str(lack.pod.ref), {**facts, "back": _are(back)})
-    if lack.volumes:
-        facts["advice"] = "move its data, or set drain.no_room: evict if it may wait for its own node"
-    elif lack.ports:
-        facts["advice"] = (
+        return Held(Reason.ROOM, str(shortfall.pod.ref), {**params, "back": _are(back)})
+    if shortfall.volumes:
+        params["advice"] = "move its data, or set drain.no_room: evict if it may wait for its own node"
+    elif shortfall.ports:
+        params["advice"] = (
             "free the port on another node, or set drain.no_room: evict if it may wait for its own node"
         )
-    return Held(Reason.CAPACITY, str(lack.pod.ref), facts)
+    return Held(Reason.CAPACITY, str(shortfall.pod.ref), params)
 
 
 def together(node: str, view: ClusterView, ref: PodRef, count: int) -> Held | None:
-    """More pods that only this node can take than their budget ever lets be away: the first ones wait for the node, and
-    the others could never follow. `count`: pods of the node that take from the budget."""
+    """Returns what holds a node with more pods that only this node can take than their budget ever lets be away, or None.
+
+    The first ones would wait for the node, and the others could never follow. `count`: pods of the node that take from the
+    budget.
+    """
     most = view.budgets[ref].most_at_once
     if not 0 < most < count:
         return None
@@ -66,13 +71,15 @@ def together(node: str, view: ClusterView, ref: PodRef, count: int) -> Held | No
         return None
     named = ", ".join(str(pod.ref) for pod in bound[:NAMED])
     rest = f" and {len(bound) - NAMED} more" if len(bound) > NAMED else ""
-    facts: dict[str, str | int] = {"count": len(bound), "room": most, "pods": named + rest}
-    return Held(Reason.PINNED_TOGETHER, str(ref), facts)
+    params: dict[str, str | int] = {"count": len(bound), "room": most, "pods": named + rest}
+    return Held(Reason.PINNED_TOGETHER, str(ref), params)
 
 
 def last(node: str, view: ClusterView, left: Sequence[Pod]) -> Collection[str]:
-    """Uids of pods that go when the others of their budget have gone: only this node can take them, so that until it is
-    back they keep what the budget allows."""
+    """Returns the uids of pods that go when the others of their budget have gone.
+
+    Only this node can take them, so that they keep what the budget allows until the node is back.
+    """
     asking: dict[PodRef, list[Pod]] = {}
     for pod in left:
         for ref in view.refs_of(pod):
@@ -91,29 +98,28 @@ def _are(names: Sequence[str]) -> str:
     return f"{names[0]} is" if len(names) == 1 else f"{', '.join(names[:NAMED])} are"
 
 
-def _lacks(lack: Shortfall) -> str:
-    if lack.volumes:
-        return (
-            f"its persistent volumes can be used on none of the {lack.suitable} other open nodes that suit it"
-        )
-    if lack.apart:
-        return _apart(lack)
-    if lack.ports:
-        ports = ", ".join(f"{port.port}/{port.protocol}" for port in lack.pod.ports)
-        return f"another pod has its host port ({ports}) on every one of the {lack.suitable} other open nodes with room"
-    if not lack.suitable:
+def _describe_shortfall(shortfall: Shortfall) -> str:
+    if shortfall.volumes:
+        return f"its persistent volumes can be used on none of the {shortfall.suitable} other open nodes that suit it"
+    if shortfall.apart:
+        return _describe_affinity(shortfall)
+    if shortfall.ports:
+        ports = ", ".join(f"{port.port}/{port.protocol}" for port in shortfall.pod.ports)
+        return f"another pod has its host port ({ports}) on every one of the {shortfall.suitable} other open nodes with room"
+    if not shortfall.suitable:
         return "no other open node suits its node selector, affinity and tolerations"
     short = [
-        f"{free} of the {wanted} {name}" if of else f"{free} {name}" for name, wanted, free, of in _told(lack)
+        f"{free} of the {wanted} {name}" if of else f"{free} {name}"
+        for name, wanted, free, of in _amounts(shortfall)
     ]
-    if lack.places < 1:
+    if shortfall.places < 1:
         short.append("no place for another pod")
     what = f"at most {', '.join(short)} free" if short else "not enough of all of it free on one"
-    return f"{lack.suitable} other open nodes suit it, with {what} beside pods on their way"
+    return f"{shortfall.suitable} other open nodes suit it, with {what} beside pods on their way"
 
 
-def _apart(lack: Shortfall) -> str:
-    pod = lack.pod
+def _describe_affinity(shortfall: Shortfall) -> str:
+    pod = shortfall.pod
     if pod.near and not pod.apart:
         return "the pods that its pod affinity wants to be near leave it no other node with room"
     if not pod.apart:
@@ -121,24 +127,24 @@ def _apart(lack: Shortfall) -> str:
     return "its anti-affinity or topology spread leaves it no other node"
 
 
-def _short(lack: Shortfall) -> list[tuple[str, int, int]]:
-    """What no node has enough of: its name, how much is asked for, and the most that one has free."""
-    asked = lack.pod.requests
-    if not lack.suitable or lack.volumes or lack.apart or lack.ports:
+def _short(shortfall: Shortfall) -> list[tuple[str, int, int]]:
+    """Returns what no node has enough of: the resource's name, how much is asked for, and the most that a node has free."""
+    asked = shortfall.pod.requests
+    if not shortfall.suitable or shortfall.volumes or shortfall.apart or shortfall.ports:
         return []
-    free = dict(lack.others)
+    free = dict(shortfall.others)
     all_of_it = [
-        ("cpu", asked.cpu, lack.cpu),
-        ("memory", asked.memory, lack.memory),
-        ("ephemeral-storage", asked.storage, lack.storage),
+        ("cpu", asked.cpu, shortfall.cpu),
+        ("memory", asked.memory, shortfall.memory),
+        ("ephemeral-storage", asked.storage, shortfall.storage),
         *((name, amount, free.get(name, 0)) for name, amount in asked.others),
     ]
     return [each for each in all_of_it if each[2] < each[1]]
 
 
-def _told(lack: Shortfall) -> Iterator[tuple[str, str, str, bool]]:
-    """The same in words. What a pod needs of cpu and memory is said before."""
-    for name, wanted, free in _short(lack):
+def _amounts(shortfall: Shortfall) -> Iterator[tuple[str, str, str, bool]]:
+    """Yields the same as text, and whether the amount is named: what a pod needs of cpu and memory stands before."""
+    for name, wanted, free in _short(shortfall):
         if name == "cpu":
             yield name, f"{wanted}m", f"{free}m", False
         elif name == "memory":

@@ -1,4 +1,4 @@
-"""What is peculiar to etcd: what lifts its alarms, when it takes members in, and the format of its data, which ties the
+"""What is peculiar to etcd: what lifts its alarms, when it accepts new members, and the format of its data, which ties the
 members to a minor version."""
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fleet.core.records.reasons.reason import Reason
 from fleet.core.text import durations
 
 MEMBERSHIP = "etcd refuses to change its members until five seconds after the last restart of a voter"
-"""Told wherever adding or replacing a member is advised. Every readyz says ok meanwhile."""
+"""Added wherever adding or replacing a member is advised. Every readyz says ok meanwhile."""
 
 
 def remedy(group: Quorum, ill: Iterable[Member]) -> str:
@@ -42,7 +42,7 @@ def remedy(group: Quorum, ill: Iterable[Member]) -> str:
 
 
 def adding(group: Quorum, words: str) -> dict[str, str | int]:
-    """Returns the advice to add voters as a fact of a `Held`, with what etcd makes of that; empty: the usual words do."""
+    """Returns the advice to add voters as a parameter of a `Held`, with what etcd requires; empty: the usual remedy does."""
     return {"advice": f"{words}; {MEMBERSHIP}"} if group.kind == KIND else {}
 
 
@@ -108,7 +108,7 @@ def data_format(group: Quorum, node: NodeRef, ran: Mapping[str, str]) -> Held | 
 
 def versions(group: Quorum, node: NodeRef) -> tuple[str, str, str]:
     """Returns the version that the voter on the node runs, the newer one that all others run, and that of the data's
-    format; each is empty where it is not told, or not so."""
+    format; each is empty where it is not reported, or not so."""
     if group.kind != KIND or group.declared:
         return "", "", ""
     runs = next((each.version for each in group.on(node) if each.voter and each.version), "")

@@ -15,7 +15,7 @@ NAMED = 3
 
 
 def held(rollout: Rollout) -> Held | None:
-    """Something to start: staging, a cordon, an eviction, a reboot."""
+    """Returns what keeps the rollout from starting anything (staging, a cordon, an eviction, a reboot), or None."""
     match rollout.state:
         case RolloutState.PAUSED:
             return Held(Reason.PAUSED, rollout.id, {"by": rollout.state_by})
@@ -28,15 +28,16 @@ def held(rollout: Rollout) -> Held | None:
 
 
 def paused(rollout: Rollout) -> Held | None:
-    """For runs that have begun: only a pause stops them between steps; a halt or an abort lets them end."""
+    """Returns what holds runs that have begun, or None: only a pause stops them between steps; a halt or an abort lets them
+    end."""
     return held(rollout) if rollout.state is RolloutState.PAUSED else None
 
 
 def canary(rollout: Rollout, pool: str) -> Held | None:
-    """For the runs of a pool that are no canaries.
+    """Returns what holds the runs of a pool that are no canaries, or None.
 
-    No canary of any pool is open, or has failed and nobody has released it; of their own pool so many are proven as
-    its plan asked for. A pool that asked for none waits until any node is proven, as long as one can be.
+    They begin when no canary of any pool is open, or has failed without being released, and as many of their own pool are
+    proven as its plan asked for. A pool that asked for none waits until any node is proven, as long as one can be.
     """
     if not rollout.required:
         return None
@@ -60,37 +61,37 @@ def canary(rollout: Rollout, pool: str) -> Held | None:
     return None
 
 
-def lacking(rollout: Rollout) -> Iterator[str]:
-    """Pools of which another node has to become a canary: what was asked for is neither proven nor under way.
+def pools_lacking_canaries(rollout: Rollout) -> Iterator[str]:
+    """Yields the pools of which another node has to become a canary: what was asked for is neither proven nor under way.
 
-    None while a canary that has failed waits for a person's release.
+    Yields nothing while a canary that has failed waits to be released by an operator.
     """
     if not rollout.required or rollout.state is not RolloutState.RUNNING:
         return
     if any(run.step is Step.FAILED and run.slot for run in map(rollout.runs.__getitem__, rollout.canaries)):
         return
     for pool in rollout.required:
-        if rollout.open_in[pool] and lack(rollout, pool):
+        if rollout.open_in[pool] and missing_canaries(rollout, pool):
             yield pool
 
 
-def lack(rollout: Rollout, pool: str) -> int:
-    """How many more canaries the pool needs than are proven or open."""
+def missing_canaries(rollout: Rollout, pool: str) -> int:
+    """Returns how many more canaries the pool needs than are proven or open."""
     canaries = [rollout.runs[ref] for ref in rollout.canaries]
     have = sum(run.goal.pool == pool and (run.step is Step.DONE or not run.ended) for run in canaries)
     return max(0, rollout.required[pool] - have)
 
 
 def begin(rollout: Rollout, run: Run) -> Held | None:
-    """For a run that has not begun."""
+    """Returns what holds a run that has not begun, or None."""
     return held(rollout) or (None if run.goal.canary else canary(rollout, run.goal.pool))
 
 
 def failures(rollout: Rollout) -> str:
-    """Why the rollout must halt; empty while it need not."""
+    """Returns why the rollout must halt; empty: it need not."""
     if not rollout.failures:
         return ""
-    # Asked in every decision: below the limit only a canary that failed makes it worth a look at all runs.
+    # This is asked in every decision: below the limit only a failed canary makes a look at all runs worth its cost.
     of_canaries = any(rollout.runs[ref].step is Step.FAILED for ref in rollout.canaries)
     if rollout.failures < rollout.failure_limit and not of_canaries:
         return ""

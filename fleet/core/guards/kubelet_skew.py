@@ -11,7 +11,10 @@ from fleet.core.releases.release import Release
 
 
 def held(cluster: str, release: Release, servers: Collection[str]) -> Held | None:
-    """`servers`: versions of the cluster's API servers. A release that does not tell its kubelet is not judged."""
+    """Returns what holds the nodes of a cluster that may not run the release's kubelet, or None.
+
+    `servers`: versions of the cluster's API servers. A release that does not name its kubelet is not held.
+    """
     if not release.kubelet:
         return None
     kubelet = minor_of(release.kubelet)

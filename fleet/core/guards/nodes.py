@@ -22,7 +22,11 @@ def held(
     notices: Sequence[Notice],
     now: datetime,
 ) -> Held | None:
-    """`uid` is that of the node which the plan meant; `rollout` the one that asks; `notices` what others say of it."""
+    """Returns what keeps the node from being worked on, or None.
+
+    `uid`: of the node that the plan meant; `rollout`: the id of the one that asks; `notices`: what other parties say of the
+    node.
+    """
     if node is None:
         return Held(Reason.NODE_GONE, name)
     if unseen(node, uid):
@@ -44,7 +48,7 @@ def held(
 
 
 def unseen(node: Node, uid: str) -> bool:
-    """Nobody has seen it yet: whether it is the machine that is meant shows then."""
+    """Returns whether the node was not seen yet: only then it shows whether this is the machine that is meant."""
     return bool(uid) and not node.uid
 
 

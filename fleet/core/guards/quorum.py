@@ -29,20 +29,20 @@ from fleet.core.text.counts import counted
 
 
 class GoOrder(NamedTuple):
-    """Lower goes first."""
+    """The order in which the nodes of a group go: the lowest goes first."""
 
     leads: bool
     breaking: int
     """Sites whose loss would break what remains."""
     links: int
-    """Between two of them, the same."""
+    """Links between two sites whose loss would do the same."""
     commit: float
     """Seconds that a commit takes while the member is away; infinite where nothing was measured."""
     name: str
 
 
 class GroupWithoutNode(NamedTuple):
-    """A group without a voter."""
+    """What a quorum group is while one of its nodes is away."""
 
     group: str
     member: str
@@ -50,17 +50,17 @@ class GroupWithoutNode(NamedTuple):
     breaking: tuple[str, ...]
     """Sites that may not be lost meanwhile."""
     links: tuple[str, ...]
-    """Between two of them, the same: `fra-nyc`."""
+    """Links between two sites that may not be lost meanwhile: `fra-nyc`."""
     etcd: str = ""
-    """The version of etcd that the member runs; empty: not told, or no etcd."""
+    """The version of etcd that the member runs; empty: not reported, or no etcd."""
     last_before: str = ""
     """The newer minor version of etcd that all others run."""
     data: str = ""
-    """The version whose format an etcd's data have."""
+    """The version whose format an etcd's data has."""
 
 
 def group_without(group: Quorum, rule: QuorumRule, node: NodeRef) -> GroupWithoutNode | None:
-    """None: no voter is on the node."""
+    """Returns what the group is without the node; None: no voter is on the node."""
     found = rank(group, rule, node)
     if found is None:
         return None
@@ -74,7 +74,9 @@ def group_without(group: Quorum, rule: QuorumRule, node: NodeRef) -> GroupWithou
 
 
 def held(group: Quorum, rule: QuorumRule, node: NodeRef, away: Collection[NodeRef]) -> Held | None:
-    """`away`: nodes that rollouts have taken out of service and not given back; `node` may be among them.
+    """Returns what holds a node whose group cannot do without it now, or None.
+
+    `away`: nodes that rollouts have taken out of service and not given back; `node` may be among them.
 
     Learners do not vote: a node that carries nothing else is not held.
     """
@@ -93,7 +95,8 @@ def held(group: Quorum, rule: QuorumRule, node: NodeRef, away: Collection[NodeRe
 
 
 def _downtime(group: Quorum, rule: QuorumRule, going: Sequence[Member]) -> Held | None:
-    """The group stands still while they are away: only with a person's word, and with all others at work."""
+    """Holds voters without whom the group has no majority: they go only where the policy allows the downtime, and while all
+    others are healthy."""
     if rule.downtime == "hold":
         facts: dict[str, str | int] = {
             "voters": _voters(len(group.voters)),
@@ -133,13 +136,14 @@ def _majority(group: Quorum, rule: QuorumRule, going: Sequence[Member]) -> Held 
 
 
 def _remedy(group: Quorum, ill: Sequence[Member]) -> dict[str, str | int]:
-    """What is to be done about alarms, as a fact that beats the usual advice."""
+    """Returns what lifts the alarms, as the parameter that takes the place of the usual remedy."""
     words = etcd.remedy(group, ill)
     return {"advice": words} if words else {}
 
 
 def _stretch(group: Quorum, rule: QuorumRule, going: Sequence[Member]) -> Held | None:
-    """What would remain now breaks with one site that it would survive if those that are ill were back."""
+    """Holds voters whose absence would leave a majority that breaks with a site whose loss the group would survive if its
+    unhealthy members were back."""
     if rule.stretch == "allow":
         return None
     remaining = [member for member in healthy(group, rule) if member not in going]
@@ -163,7 +167,7 @@ def _stretch(group: Quorum, rule: QuorumRule, going: Sequence[Member]) -> Held |
 
 
 def leads(group: Quorum, rule: QuorumRule, node: NodeRef) -> bool:
-    """Its leader is on the node, could hand over, and another could lead."""
+    """Returns whether the group's leader is on the node, leadership can be moved, and another member could lead."""
     leader = group.leader
     if group.kind not in MOVES_LEADER or leader is None or leader.node != node:
         return False
@@ -171,7 +175,10 @@ def leads(group: Quorum, rule: QuorumRule, node: NodeRef) -> bool:
 
 
 def why_no_reboot(group: Quorum, rule: QuorumRule, node: NodeRef) -> str:
-    """Why the node must not reboot in this very moment, by a reading of now; empty: it may. For whoever performs it."""
+    """Returns why the node must not reboot in this very moment, by a reading of now; empty: it may.
+
+    Asked by the driver that performs the reboot.
+    """
     found = held(group, rule, node, ())
     if found is not None:
         return found.message
@@ -179,7 +186,7 @@ def why_no_reboot(group: Quorum, rule: QuorumRule, node: NodeRef) -> str:
 
 
 def order(group: Quorum, rule: QuorumRule, node: NodeRef, peers: Collection[NodeRef]) -> Held | None:
-    """Another waiting node of the group should go before this one. `peers`: those that may go now as well."""
+    """Returns what holds a node while another node of the group should go first. `peers`: nodes that may go now too."""
     mine = rank(group, rule, node)
     ranks = [(found, peer) for peer in peers if peer != node and (found := rank(group, rule, peer))]
     if mine is None or not ranks:
@@ -212,7 +219,7 @@ def _why(group: Quorum, rule: QuorumRule, node: NodeRef, first: NodeRef, mine: G
 
 
 def rank(group: Quorum, rule: QuorumRule, node: NodeRef) -> GoOrder | None:
-    """None: no voter is on the node."""
+    """Returns the node's place in the order; None: no voter is on the node."""
     going = [member for member in group.on(node) if member.voter]
     if not going:
         return None
@@ -228,8 +235,10 @@ def rank(group: Quorum, rule: QuorumRule, node: NodeRef) -> GoOrder | None:
 
 
 def why_not_recovered(group: Quorum, rule: QuorumRule, node: NodeRef) -> str:
-    """Why the group is not itself again after the node's reboot; empty: its members there are in step, and the rest
-    could do without them."""
+    """Returns why the group has not recovered after the node's reboot.
+
+    Empty: its members on the node are in step, and the others could do without them.
+    """
     if group.unread and not group.declared:
         return f"group {group.name} cannot be read: {group.unread}"
     highest = foremost(group)
@@ -245,7 +254,7 @@ def why_not_recovered(group: Quorum, rule: QuorumRule, node: NodeRef) -> str:
 
 
 def _losses(remaining: Sequence[Member], needed: int) -> tuple[str, ...]:
-    """In words."""
+    """Returns the sites and links whose loss breaks what remains, as a message names them."""
     links = (f"the link {link}" for link in _links(remaining, needed))
     return (*breaking_sites(remaining, needed), *links)
 
@@ -271,7 +280,7 @@ def _voters(count: int) -> str:
 
 
 def _majority_words(group: Quorum, remaining: Sequence[Member]) -> str:
-    """Where the nearest majority of these lies, and what breaks it."""
+    """Returns where the nearest majority of these members is, and what breaks it, as a message says it."""
     if len({member.site for member in remaining}) == 1:
         return f"all are in {remaining[0].site}"
     breaking = _losses(remaining, group.majority)

@@ -8,10 +8,10 @@ from datetime import datetime
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.third_parties.notice import Notice
-from fleet.core.third_parties.parties import Does
+from fleet.core.third_parties.party import Does
 
 SHOWN = 3
-"""Notices that one line tells."""
+"""So many notices are named in one line."""
 
 
 def heeded(notices: Sequence[Notice], now: datetime) -> list[Notice]:
@@ -21,7 +21,7 @@ def heeded(notices: Sequence[Notice], now: datetime) -> list[Notice]:
 
 
 def held(node: str, notices: Sequence[Notice], now: datetime) -> Held | None:
-    """`notices`: all that is said of the node."""
+    """Returns what holds a node that another party deletes or works on, or None. `notices`: all that is said of the node."""
     found = heeded(notices, now)
     if not found:
         return None

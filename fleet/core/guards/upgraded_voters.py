@@ -1,4 +1,4 @@
-"""How long an etcd's newer members have proved themselves, while others still run an older minor version.
+"""Since when the upgraded voters of an etcd are healthy, while others still run an older minor version.
 
 When the last voter runs the newer minor version, the members move their data to its format within seconds, and an older
 etcd does not start on them any more (seen with 3.6.8 and 3.7.3). Until then each member can go back by itself.
@@ -21,25 +21,25 @@ KIND = "etcd"
 
 
 class UpgradedVoters(Struct, frozen=True):
-    """The newer voters of one group."""
+    """The voters of one group that run its newest minor version of etcd, while others still run an older one."""
 
     minor: MinorVersion
     members: frozenset[str]
     """Voters that run the newest minor version, by name."""
     since: datetime | None
-    """Since when all of them have been well. None: one of them is not."""
+    """Since when all of them are healthy. None: one of them is not."""
     whole: bool = True
-    """None of them has been away or ill since they were first seen so. False: what a journal says is out of date."""
+    """None of them was away or unhealthy since they were first seen healthy. False: what the journal says is out of date."""
 
 
 def minors(group: Quorum) -> dict[str, MinorVersion]:
-    """Returns the minor version of each voter that tells one, by name."""
+    """Returns the minor version of each voter that reports one, by name."""
     found = ((member.name, minor_of(member.version)) for member in group.voters)
     return {name: minor for name, minor in found if minor is not None}
 
 
 def upgraded_voters(group: Quorum, before: UpgradedVoters | None, now: datetime) -> UpgradedVoters | None:
-    """Returns how the group's newer voters stand after this reading, or None if all voters run one minor version.
+    """Returns how the group's upgraded voters stand after this reading, or None if all voters run one minor version.
 
     A group that was not read, and an older voter that does not answer in this reading, change nothing.
     """
@@ -85,7 +85,7 @@ def brought(rollouts: Iterable[Rollout], version: str) -> dict[tuple[NodeRef, st
 
 
 def _changed(run: Run) -> list[str]:
-    """Groups whose voter ran another minor version after the run's reboot."""
+    """Returns the groups whose voter ran another minor version after the run's reboot."""
     both = [group for group in run.etcd if group in run.etcd_after]
     return [group for group in both if minor_of(run.etcd[group]) != minor_of(run.etcd_after[group])]
 

@@ -18,9 +18,9 @@ VERSION = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?:[.+-].*)?")
 OLDER = 3
 """Minor versions that a kubelet may be behind its API server."""
 OLD_KUBELET = 25
-"""Of version 1: kubelets before it may be behind by one less."""
+"""Kubelets before 1.25 may be behind by one minor version less."""
 APART = 1
-"""API servers of one cluster, members of one etcd."""
+"""Minor versions that API servers of one cluster, or members of one etcd, may be apart."""
 
 
 class MinorVersion(NamedTuple):
@@ -38,31 +38,31 @@ class Skew(Struct, frozen=True, order=True):
     """Versions of a cluster that are further apart than they may be."""
 
     check: str
-    """`skew-kubelet`, `skew-server`, `skew-etcd`."""
+    """`skew-kubelet`, `skew-server` or `skew-etcd`."""
     subject: str
     words: str
     advice: str
 
 
 def minor_of(version: str) -> MinorVersion | None:
-    """Of `v1.36.3`, `1.36`, `v1.30.1-rke2r1` or `v1.31.4+k3s1`; None: it is none."""
+    """Returns the minor version of `v1.36.3`, `1.36`, `v1.30.1-rke2r1` or `v1.31.4+k3s1`; None: it is no version."""
     found = VERSION.fullmatch(version.strip())
     return MinorVersion(int(found[1]), int(found[2])) if found else None
 
 
 def apart(older: MinorVersion, newer: MinorVersion) -> int:
-    """Minor versions; another major version is further than any."""
+    """Returns how many minor versions lie between; another major version is further away than any minor version."""
     return (newer.major - older.major) * 10_000 + newer.minor - older.minor
 
 
 def too_new(kubelet: MinorVersion, servers: Iterable[MinorVersion]) -> MinorVersion | None:
-    """The API server that is older than the kubelet: the oldest one; None: none is."""
+    """Returns the oldest API server, if it is older than the kubelet; else None."""
     oldest = min(servers, default=kubelet)
     return oldest if kubelet > oldest else None
 
 
 def too_old(kubelet: MinorVersion, servers: Iterable[MinorVersion]) -> MinorVersion | None:
-    """The API server that is too far ahead of the kubelet: the newest one; None: none is."""
+    """Returns the newest API server, if it is too far ahead of the kubelet; else None."""
     newest = max(servers, default=kubelet)
     return newest if apart(kubelet, newest) > allowed(kubelet) else None
 
@@ -74,8 +74,11 @@ def allowed(kubelet: MinorVersion) -> int:
 def skews(
     servers: Collection[str], kubelets: Mapping[str, Collection[str]], groups: Iterable[Quorum]
 ) -> Iterator[Skew]:
-    """Of one cluster. `servers`: versions of its API servers, as far as they are known; `kubelets`: nodes by version;
-    `groups`: those of them that are an etcd are looked at."""
+    """Yields the version skews of one cluster.
+
+    `servers`: versions of its API servers, as far as they are known; `kubelets`: nodes by version; `groups`: quorum groups,
+    of which those that are an etcd are looked at.
+    """
     known = {found: version for version in servers if (found := minor_of(version)) is not None}
     if known and apart(min(known), max(known)) > APART:
         words = f"API servers run {known[min(known)]} and {known[max(known)]}: they must be within one minor version"

@@ -29,8 +29,11 @@ def held(node: str, view: ClusterView, rule: DrainRule) -> Held | None:
 
 
 def _left(node: str, view: ClusterView) -> list[Attachment]:
-    """In the order of their names. Where a volume's claim is not known, it may be one of a pod that stays: as many are
-    spared as such pods have claims that no known volume is bound to."""
+    """Returns the attachments of pods that have left, sorted by name.
+
+    A volume whose claim is not known may be one of a pod that stays: as many such volumes are spared as those pods have
+    claims that no known volume is bound to.
+    """
     attached = sorted((each for each in view.attachments_on(node) if each.there), key=lambda each: each.name)
     if not attached:
         return []

@@ -13,7 +13,9 @@ from msgspec import Struct
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.text.counts import counted
-from fleet.core.third_parties.parties import PARTIES, PLAN_CONTROLLER, Program
+from fleet.core.third_parties.parties import PARTIES
+from fleet.core.third_parties.party import Program
+from fleet.core.third_parties.update_parties import PLAN_CONTROLLER
 
 PROGRAMS = {party.name: party.program for party in PARTIES if party.program is not None}
 """By party."""

@@ -9,7 +9,6 @@ from msgspec import Struct, field
 
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.records.reasons.spec import ReasonSpec
-from fleet.core.records.reasons.table import SPECS
 
 OPTIONAL: Mapping[str, object] = {"unready": ""}
 """Parameters that may be left out, and what a template shows then."""
@@ -26,7 +25,7 @@ class Held(Struct, frozen=True, gc=False):
 
     @property
     def spec(self) -> ReasonSpec:
-        return SPECS[self.reason]
+        return self.reason.spec
 
     @property
     def message(self) -> str:

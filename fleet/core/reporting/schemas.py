@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.inspect import DateTimeType, StructType, Type, UnionType, type_info
 
-from fleet.core.linting.lint import LintResult
+from fleet.core.linting.finding import LintResult
 from fleet.core.planning.plan import Plan
 from fleet.core.records.audit import JournalExport
 from fleet.core.records.journal import JournalEntry

@@ -16,7 +16,7 @@ from fleet.core.steps import daemonsets, quorum_work
 from fleet.core.steps.context import StepContext, StepEnd, failed
 from fleet.core.steps.drain_wave import overdue, wave_of
 from fleet.core.steps.evict import ComesBackError, evict, unfinished
-from fleet.core.third_parties.parties import Does
+from fleet.core.third_parties.party import Does
 
 SETTLE = timedelta(seconds=2)
 """A pod bound just before the cordon may be seen after it: watches of different kinds have no common order."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fleet.core.objects.node import KEEP_OFF_ANNOTATION
-from fleet.core.third_parties.parties import KEEP_OFF
+from fleet.core.third_parties.sign_index import KEEP_OFF
 
 VALUE = "true"
 

@@ -12,18 +12,9 @@ from fleet.core.objects.node import Node, Taint
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.workload import Workload
 from fleet.core.third_parties.maintenance import Maintenance
-from fleet.core.third_parties.parties import (
-    BY_NAME,
-    KURED_LOCK,
-    LABELS,
-    OBJECTS,
-    PLAN_CONTROLLER,
-    SIGNS,
-    Does,
-    MarkPlace,
-    Party,
-    Sign,
-)
+from fleet.core.third_parties.party import Does, MarkPlace, Party, Sign
+from fleet.core.third_parties.sign_index import BY_NAME, LABELS, OBJECTS, SIGNS
+from fleet.core.third_parties.update_parties import KURED_LOCK, PLAN_CONTROLLER
 
 LONGEST = 80
 """Letters that are shown of what a cluster says."""

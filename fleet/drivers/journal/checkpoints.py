@@ -32,7 +32,7 @@ class Standing(NamedTuple):
 
 
 def standing(journal: Journal, folds: CheckpointStore) -> Standing:
-    """At the journal's end. Raises TamperedError for an entry that no fleet can have written."""
+    """Returns all rollouts at the journal's end. Raises TamperedError for an entry that no fleet can have written."""
     place, known = _kept(folds)
     try:
         return _after(journal, place, known)
@@ -75,8 +75,8 @@ def keep(
 
 
 def differing(journal: Journal, folds: CheckpointStore) -> tuple[int, list[str]]:
-    """The entry up to which rollouts are kept, and those that the journal tells otherwise. Reads all of the journal up
-    to there. Raises TamperedError for an entry that no fleet can have written."""
+    """Returns the entry up to which rollouts are kept, and the rollouts that the journal has otherwise. Reads all of
+    the journal up to there. Raises TamperedError for an entry that no fleet can have written."""
     place, known = _kept(folds)
     truth = rollouts_of(takewhile(lambda entry: entry.seq <= place, journal.entries()))
     idents = dict.fromkeys([*truth, *known])
@@ -90,7 +90,7 @@ def differing(journal: Journal, folds: CheckpointStore) -> tuple[int, list[str]]
 
 
 def _kept(folds: CheckpointStore) -> tuple[int, dict[str, Rollout]]:
-    """What makes no sense is as if it had not been kept: the journal tells it again."""
+    """Returns what was kept. What makes no sense counts as not kept: the journal has it again."""
     place, kept = folds.load()
     try:
         return place, {each.id: restore_checkpoint(each) for each in kept}

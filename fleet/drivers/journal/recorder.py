@@ -1,7 +1,8 @@
-"""From the watches of the executor to the inventory: a full comparison after the first list, then what changed.
+"""Writes what the executor's watches report into the inventory: a full comparison after the first list, then what
+changed.
 
-Changes are gathered and written together, so that a busy cluster costs one transaction in a few seconds, and a quiet
-one costs nothing.
+Changes are gathered and written together, so that a busy cluster costs one transaction in a few seconds, and a quiet one
+costs nothing.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ ThingKey = tuple[type[ClusterObject], str, str, str]
 
 
 class Recorder:
+    """Gathers events of all clusters until `flush`."""
+
     def __init__(
         self, inventory: Inventory, clusters: ClusterRegistry, sites: Mapping[str, str], clock: Clock
     ) -> None:
@@ -50,7 +53,7 @@ class Recorder:
         self._reached: dict[str, bool] = {}
 
     def watch(self, cluster: str, event: ClusterEvent) -> None:
-        """Called with every event of every cluster."""
+        """Takes one event of a cluster."""
         match event:
             case ClusterSynced():
                 self._synced(cluster, event)
@@ -63,7 +66,7 @@ class Recorder:
                 pass
 
     def flush(self) -> None:
-        """Writes what has gathered, and that the clusters were seen."""
+        """Writes what has been gathered, and that the clusters were seen."""
         now = self._clock.now()
         for cluster, changes in self._changes.items():
             if changes:
@@ -102,6 +105,7 @@ def key_of(thing: ClusterObject) -> ThingKey:
 
 
 def snapshot_of(cluster: str, site: str, at: datetime, version: str, things: list[ClusterObject]) -> Snapshot:
+    """Returns the objects of a first list as a snapshot."""
     return Snapshot(
         cluster=cluster,
         site=site,

@@ -31,7 +31,7 @@ from fleet.kube.watch.reflector import Reflector
 from fleet.lab.fake_nodes.host import FakeHost
 from fleet.lab.fake_nodes.machine import MachineDurations
 from fleet.lab.fake_nodes.node import FakeNode, NodePatch
-from fleet.machines.agent.agent import Pace
+from fleet.machines.agent.agent import AgentIntervals
 from fleet.system import logs
 from fleet.system.clock import Clock, WallClock
 
@@ -51,7 +51,7 @@ class LabSettings(Struct, frozen=True):
 
     machines: MachineDurations = MachineDurations()
     # No looks after a boot: a fake machine's units are on its Node, which is watched.
-    pace: Pace = Pace(progress=0.5, retry=0.2, retry_most=5.0, looks=())
+    pace: AgentIntervals = AgentIntervals(progress=0.5, retry=0.2, retry_most=5.0, looks=())
     nodes: frozenset[str] = frozenset()
 
 

@@ -11,7 +11,7 @@ from fleet.core.records.errors import FleetError
 from fleet.lab.fake_nodes import node as fake
 from fleet.lab.fake_nodes.machine import FakeMachine, MachineDurations, NodeObject
 from fleet.lab.fake_nodes.node import DISK, FAILED_UNITS, FakeNode
-from fleet.machines.agent.agent import Agent, Pace
+from fleet.machines.agent.agent import Agent, AgentIntervals
 from fleet.machines.agent.own_machine import OwnMachine
 
 LOG = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class FakeHost:
         own: OwnMachine,
         node: NodeObject,
         settings: MachineDurations,
-        pace: Pace,
+        pace: AgentIntervals,
         now: Callable[[], datetime],
     ) -> None:
         self._own = own
@@ -64,7 +64,7 @@ class FakeHost:
             await self._end_agent()
             await self._machine.come_up()
             return
-        if fake.mended(node) is not None:
+        if fake.ready_again(node) is not None:
             await self._machine.mend()
         if self._agent is not None and self._agent.boot_id != node.status.node_info.boot_id:
             await self._end_agent()

@@ -106,14 +106,14 @@ class FakeMachine:
 
     async def mend(self) -> bool:
         """Makes a machine Ready that booted without, if its fault has been taken away. False if there was nothing."""
-        return await self._node.change(fake.mended)
+        return await self._node.change(fake.ready_again)
 
     def _switched_off(self, node: FakeNode) -> NodePatch | None:
         if node.boot is not None:
             return None
         away = node.seconds(REBOOT_MS, self._settings.reboot)
         now = self._now()
-        return fake.switched_off(node, FakeBoot(str(uuid4()), now + timedelta(seconds=away)), now)
+        return fake.going_down(node, FakeBoot(str(uuid4()), now + timedelta(seconds=away)), now)
 
     def _switched_on(self, node: FakeNode) -> NodePatch | None:
         if node.boot is None or node.fault is FakeNodeFault.NEVER_BACK:

@@ -154,7 +154,7 @@ class FakeNode(Struct, frozen=True):
         return int(text) / 1000
 
 
-def switched_off(node: FakeNode, boot: FakeBoot, at: datetime) -> NodePatch:
+def going_down(node: FakeNode, boot: FakeBoot, at: datetime) -> NodePatch:
     """The machine goes down: the kubelet is not heard of any more."""
     annotations = {BOOT: _encoded(boot), REBOOTING: boot.boot_id}
     gone = {
@@ -207,7 +207,7 @@ def _log(node: FakeNode, *, old_version: bool) -> str:
     return f"(simulated) systemd[1]: {node.disk.booted.version} shuts down\n"
 
 
-def mended(node: FakeNode) -> NodePatch | None:
+def ready_again(node: FakeNode) -> NodePatch | None:
     """Lets the heartbeats make a node Ready that booted without, once its fault has been taken away."""
     if node.annotations.get(REBOOTING) != FakeNodeFault.NOT_READY or node.fault is FakeNodeFault.NOT_READY:
         return None

@@ -23,7 +23,7 @@ from fleet.core.objects.machine import (
     Work,
 )
 from fleet.core.records.errors import FleetError
-from fleet.machines.agent.boot_log import Log
+from fleet.machines.agent.boot_log import BootLogReader
 from fleet.machines.agent.contained import contained
 from fleet.machines.agent.own_machine import OwnMachine
 from fleet.machines.agent.running_action import RunningAction
@@ -34,7 +34,7 @@ from fleet.machines.families.family import Family, Observation
 LOG = logging.getLogger(__name__)
 
 
-class Pace(Struct, frozen=True):
+class AgentIntervals(Struct, frozen=True):
     """Seconds."""
 
     progress: float = 2.0
@@ -50,7 +50,9 @@ class Pace(Struct, frozen=True):
 class Agent:
     """Runs until it is cancelled, as it is when its machine goes down."""
 
-    def __init__(self, own: OwnMachine, family: Family, pace: Pace, log: Log | None = None) -> None:
+    def __init__(
+        self, own: OwnMachine, family: Family, pace: AgentIntervals, log: BootLogReader | None = None
+    ) -> None:
         """`log`: None where the machine keeps none."""
         self._own = own
         self._log = log

@@ -22,7 +22,7 @@ _HEAD = re.compile(r"^\s*IDX\s+BOOT ID\s")
 _UNIT = re.compile(r"^[\w@.:\\-]+$", re.ASCII)
 
 
-class Log(Protocol):
+class BootLogReader(Protocol):
     async def last_boot(self, unit: str = "", lines: int = LINES, known: str = "") -> str:
         """The end of the log of the boot before this one, at most LOG_MOST characters; of one unit, or of all.
 
@@ -32,7 +32,7 @@ class Log(Protocol):
         ...
 
 
-class BootLog:
+class JournalctlBootLog:
     """Of a machine whose commands are run by this way."""
 
     def __init__(self, host: Host) -> None:
@@ -64,7 +64,7 @@ class BootLog:
             if known and last == known.replace("-", "")
             else ""
         )
-        return bounded(head, redaction.hidden(text[-LOOKED_AT:]))
+        return bounded(head, redaction.redact(text[-LOOKED_AT:]))
 
 
 def checked_unit(unit: str) -> str:

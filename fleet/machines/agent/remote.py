@@ -7,8 +7,8 @@ import contextlib
 import logging
 
 from fleet.core.records.errors import FleetError
-from fleet.machines.agent.agent import Agent, Pace
-from fleet.machines.agent.boot_log import Log
+from fleet.machines.agent.agent import Agent, AgentIntervals
+from fleet.machines.agent.boot_log import BootLogReader
 from fleet.machines.agent.contained import contained
 from fleet.machines.agent.own_machine import OwnMachine
 from fleet.machines.families.family import Family
@@ -26,9 +26,9 @@ class RemoteAgent:
         self,
         own: OwnMachine,
         family: Family,
-        pace: Pace,
+        pace: AgentIntervals,
         look: float = 5.0,
-        log: Log | None = None,
+        log: BootLogReader | None = None,
         news: asyncio.Event | None = None,
     ) -> None:
         """`look`: seconds between two looks at the machine, whether it has booted since; `news`: it is worth one now."""

@@ -39,7 +39,7 @@ def identified(seen: Observation) -> Observation:
 
 def without_secrets(words: str, most: int) -> str:
     """The beginning of what the machine says, without secrets."""
-    return redaction.hidden(words[: 2 * most])[:most]
+    return redaction.redact(words[: 2 * most])[:most]
 
 
 def _release(release: Release | None) -> Release | None:

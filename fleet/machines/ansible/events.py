@@ -26,28 +26,28 @@ class TaskResult(Struct, frozen=True):
     task: str
     result: str
     """changed, failed, unreachable."""
-    words: str = ""
+    message: str = ""
 
     def __str__(self) -> str:
-        return f"{self.task}: {self.result}{f': {self.words}' if self.words else ''}"
+        return f"{self.task}: {self.result}{f': {self.message}' if self.message else ''}"
 
 
 class AnsibleResult(Struct, frozen=True):
     """What came of a playbook."""
 
     code: int
-    told: dict[str, Any] = {}
+    stats: dict[str, Any] = {}
     """By its `set_stats`."""
-    answered: bool = False
+    responded: bool = False
     """The machine ran at least one command."""
-    unreached: bool = False
+    unreachable: bool = False
     """Its end was that the machine could not be reached."""
-    words: str = ""
+    message: str = ""
     """The task that ended it and what it said, or why nothing was done; empty where all went well."""
 
     @property
-    def good(self) -> bool:
-        return not self.words
+    def succeeded(self) -> bool:
+        return not self.message
 
 
 class AnsibleEventData(Struct):
@@ -107,13 +107,13 @@ class AnsibleEvents:
                 if event.event == "runner_on_ok" and data.res.get("changed"):
                     self._tell(TaskResult(data.task, "changed"))
             case "runner_item_on_failed":
-                self._item = words_of(data.res)
+                self._item = message_of(data.res)
             case "runner_on_failed":
-                words, self._item = self._item or words_of(data.res), ""
+                words, self._item = self._item or message_of(data.res), ""
                 if not data.ignore_errors:
                     self._tell(self._fail(data, "failed", words))
             case "runner_on_unreachable":
-                self._fail(data, "unreachable", words_of(data.res))
+                self._fail(data, "unreachable", message_of(data.res))
             case "playbook_on_stats":
                 self._stats = data
             case "playbook_on_no_hosts_matched":
@@ -168,7 +168,7 @@ class AnsibleEvents:
         self._printed = [*self._printed, *(each for each in text.splitlines() if each.strip())][-_QUIET:]
 
 
-def words_of(result: Mapping[str, Any]) -> str:
+def message_of(result: Mapping[str, Any]) -> str:
     """What a failed task said, in one line, without secrets; nothing of a task with `no_log`."""
     if "censored" in result:
         return "it says nothing (no_log)"

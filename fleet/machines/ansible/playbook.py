@@ -95,7 +95,7 @@ class Playbooks:
             if self._seen is None or not self._fresh or now() - self._seen_at > FRESH_SECONDS:
                 self._fresh = True
                 played = await self._play("facts", SHORT_SECONDS, kept=1)
-                self._seen = observation(checked(self._name, played).told)
+                self._seen = observation(checked(self._name, played).stats)
                 self._seen_at = now()
             return self._seen
 
@@ -129,7 +129,7 @@ class Playbooks:
         """Waits for another boot; not where the playbook ended with an error while the one of before goes on. A
         connection that was cut may have been cut by the reboot: that is known when the machine has had its time."""
         looks = 0
-        gave_up = 1 if not played.good and not played.unreached else GOING_DOWN_LOOKS
+        gave_up = 1 if not played.succeeded and not played.unreachable else GOING_DOWN_LOOKS
         try:
             async with asyncio.timeout(self._rules.boot_seconds):
                 while True:
@@ -143,7 +143,7 @@ class Playbooks:
                         checked(self._name, played)
                     await asyncio.sleep(self._rules.look_seconds)
         except TimeoutError:
-            ended = f"; its playbook had ended with: {played.words}" if played.words else ""
+            ended = f"; its playbook had ended with: {played.message}" if played.message else ""
             raise MachineError(
                 f"it has not booted again within {self._rules.boot_seconds} s: boot id {before} is the one of "
                 f"before{ended}"
@@ -217,7 +217,7 @@ class Playbooks:
                 played = await run_playbook(
                     self._folder / step, playbook, host, variables or {}, seconds, account, kept=kept
                 )
-                self._doubtful = played.unreached
+                self._doubtful = played.unreachable
                 return played
             except MachineError:
                 # It has not ended.
@@ -229,12 +229,12 @@ class Playbooks:
 
 def checked(name: str, played: AnsibleResult) -> AnsibleResult:
     """Raises UnreachableError, LostError where it was lost in the midst, and MachineError with the task that failed."""
-    if played.good:
+    if played.succeeded:
         return played
-    if played.unreached:
-        error = LostError if played.answered else UnreachableError
-        raise error(f"{name}: {played.words}")
-    raise MachineError(played.words)
+    if played.unreachable:
+        error = LostError if played.responded else UnreachableError
+        raise error(f"{name}: {played.message}")
+    raise MachineError(played.message)
 
 
 def log_in(folder: Path, known: str) -> str:
@@ -248,7 +248,7 @@ def log_in(folder: Path, known: str) -> str:
         )
     other = known and found and found[-2] == known.replace("-", "")
     head = "(the boot that failed has left no log; this is the end of the one before it)\n" if other else ""
-    return bounded(head, redaction.hidden(_end_of(text)))
+    return bounded(head, redaction.redact(_end_of(text)))
 
 
 def _end_of(file: Path) -> str:

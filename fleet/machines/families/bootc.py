@@ -320,8 +320,8 @@ async def probe(host: Host, signs: Signs) -> Signs:
         return signs
     ran = await host.run(STATUS)
     try:
-        if not ran.good:
-            raise MachineError(ran.words)
+        if not ran.succeeded:
+            raise MachineError(ran.message)
         found = is_bootc(parse(ran.stdout))
     except MachineError as error:
         return replace(signs, probe_errors={**signs.probe_errors, OS: error.message})

@@ -173,12 +173,12 @@ class Bottlerocket:
         """None before the first action since the boot: then nothing was made the next to boot either. `busy`: None, too,
         while an action holds the lock."""
         ran = await self._host.run(("apiclient", "raw", "-u", "/updates/status"))
-        if ran.good:
+        if ran.succeeded:
             return parse(ran.stdout)
         answered = _ANSWERED.search(ran.stderr)
         if answered and (answered[1] == "404" or (busy and answered[1] == "423")):
             return None
-        raise MachineError(ran.words)
+        raise MachineError(ran.message)
 
 
 def _action(name: str) -> tuple[str, ...]:

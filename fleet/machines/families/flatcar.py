@@ -17,7 +17,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from fleet.core.releases.release import Release, is_release
-from fleet.machines.competing_updaters import refuse_others
+from fleet.machines.competing_updaters import refuse_competing_updaters
 from fleet.machines.errors import MachineError
 from fleet.machines.families.family import Observation, OsFamily
 from fleet.machines.families.shared import os_release, shell
@@ -116,7 +116,7 @@ class Flatcar:
             return
         options = await self._options()
         if staged is not None:
-            await refuse_others(self._host)
+            await refuse_competing_updaters(self._host)
             wake = f"systemctl unmask {SERVICE} && systemctl start {SERVICE} && "
             await checked(self._host, ("sh", "-c", f"{wake}update_engine_client -reset_status"))
         script = (

@@ -133,7 +133,7 @@ def percent(text: str) -> int | None:
 async def look(host: Host) -> OstreeStatus:
     """Versions that know no --json refuse it, and are asked for the text."""
     ran = await host.run((*STATUS, "--json"))
-    return parse(ran.stdout if ran.good else await shell.output(host, *STATUS))
+    return parse(ran.stdout if ran.succeeded else await shell.output(host, *STATUS))
 
 
 class Ostree:

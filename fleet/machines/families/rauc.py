@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from fleet.core.releases.release import Release, is_release, told_from
 from fleet.core.text.untrusted import UnreadableError, convert, decode
-from fleet.machines.competing_updaters import refuse_others
+from fleet.machines.competing_updaters import refuse_competing_updaters
 from fleet.machines.errors import MachineError
 from fleet.machines.families.family import Observation, OsFamily
 from fleet.machines.families.shared import os_release, shell
@@ -157,13 +157,13 @@ class Rauc:
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
         """`install` writes the other slot and makes it the next to boot."""
         argv = ("rauc", "install", bundle_of(self._source, release))
-        await refuse_others(self._host)
+        await refuse_competing_updaters(self._host)
         if (await self._status()).booted is None:
             raise MachineError(
                 "it was booted from another medium and not from a slot: install by hand, and boot a slot"
             )
         ran = await finish(self._host, token or f"stage/{release.version}", argv, progress, percent)
-        if not ran.good:
+        if not ran.succeeded:
             raise MachineError(
                 f"{' '.join(argv)}: exit {ran.code}: {last_error(ran.stdout)}{shown(ran.stderr)}"
             )

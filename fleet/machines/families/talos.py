@@ -104,8 +104,8 @@ class Talos:
         if f"unknown flag: {LEGACY}" in ran.stderr:
             # Before 1.13: nothing was done, and there is no other way than that.
             ran = await self._here.run(self._talosctl("upgrade", *words), 1800)
-        if not ran.good:
-            raise MachineError(ran.words)
+        if not ran.succeeded:
+            raise MachineError(ran.message)
         progress(100)
 
     async def reboot(self) -> None:
@@ -132,7 +132,7 @@ class Talos:
     async def _arguments(self) -> str:
         """Empty where the machine does not tell them."""
         ran = await self._here.run(self._talosctl("read", "/proc/cmdline"))
-        return ran.stdout.strip() if ran.good else ""
+        return ran.stdout.strip() if ran.succeeded else ""
 
     async def _read(self, path: str) -> str:
         return await checked(self._here, self._talosctl("read", path))

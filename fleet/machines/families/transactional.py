@@ -19,7 +19,7 @@ from fleet.machines.errors import MachineError
 from fleet.machines.families.family import Observation, OsFamily
 from fleet.machines.families.shared import os_release, shell
 from fleet.machines.families.signs import Signs
-from fleet.machines.host import Host, Ran, checked, read
+from fleet.machines.host import CommandResult, Host, checked, read
 from fleet.machines.progress import ReportPercent
 
 OS = "transactional-update"
@@ -96,7 +96,7 @@ def own_version(fields: dict[str, str]) -> str:
     return fields.get("IMAGE_VERSION") or (version if _DATE.fullmatch(version) else "")
 
 
-def written_by(ran: Ran) -> int | None:
+def written_by(ran: CommandResult) -> int | None:
     """The snapshot that transactional-update says it has made the default; None: it has written none. Also told by a job
     that was found again, when the default has changed already. Source: tukit's lib/Transaction.cpp, versions 3 to 5."""
     found = _WRITTEN.findall(f"{ran.stdout}\n{ran.stderr}")
@@ -194,13 +194,13 @@ class TransactionalUpdate:
     async def _snapshots(self) -> Snapshots:
         return parse((await self._snapper(*LIST)).stdout)
 
-    async def _snapper(self, *argv: str) -> Ran:
+    async def _snapper(self, *argv: str) -> CommandResult:
         """As transactional-update itself: without its service on the bus where that does not answer."""
         ran = await self._host.run(("snapper", *argv))
-        if not ran.good:
+        if not ran.succeeded:
             ran = await self._host.run(("snapper", "--no-dbus", *argv))
-        if not ran.good:
-            raise MachineError(ran.words)
+        if not ran.succeeded:
+            raise MachineError(ran.message)
         return ran
 
     async def _release(self, snapshot: SnapperSnapshot) -> Release:

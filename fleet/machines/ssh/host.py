@@ -21,7 +21,7 @@ from fleet.core.records.errors import AuthenticationError, UnreachableError
 from fleet.machines import redaction
 from fleet.machines.access import SshAccess, SshAddress, address_of
 from fleet.machines.errors import MachineError
-from fleet.machines.host import MOST, SHOWN, LostError, Ran
+from fleet.machines.host import MOST, SHOWN, CommandResult, LostError
 from fleet.machines.ssh.configuration.openssh import asked
 from fleet.machines.ssh.configuration.settings import SshSettings
 from fleet.machines.ssh.host_keys import UnknownKeyError
@@ -83,7 +83,7 @@ class Ssh:
         self._doubtful = False
         """The last command came to nothing: the machine was not reached, or did not end it in time."""
 
-    async def run(self, argv: Sequence[str], seconds: float = 60.0) -> Ran:
+    async def run(self, argv: Sequence[str], seconds: float = 60.0) -> CommandResult:
         """As Host. Raises AuthenticationError where no key is accepted, or the machine's own is not the known one, and
         UsageError where the configuration wants what fleet does not do."""
         async with self._turn:
@@ -98,7 +98,7 @@ class Ssh:
     async def close(self) -> None:
         await asyncio.to_thread(self._close)
 
-    def _run(self, argv: tuple[str, ...], seconds: float) -> Ran:
+    def _run(self, argv: tuple[str, ...], seconds: float) -> CommandResult:
         with self._lock:
             transport = self._connected()
             command = line(argv, as_root=self._access.sudo and self._user != "root")
@@ -109,7 +109,7 @@ class Ssh:
                     self._close()
                     raise LostError(f"{self._address} does not answer on its connection any more") from None
                 raise MachineError(
-                    f"{redaction.hidden(command)[:200]}: has not ended after {seconds:.0f} s"
+                    f"{redaction.redact(command)[:200]}: has not ended after {seconds:.0f} s"
                 ) from None
             except _TooMuch:
                 self._close()
@@ -130,7 +130,7 @@ class Ssh:
             raise MachineError(
                 f"{self._address}: sudo wants a password of {self._user}; give it NOPASSWD, or log in as root"
             )
-        return Ran(argv, code, out, err)
+        return CommandResult(argv, code, out, err)
 
     def _connected(self) -> SshTransport:
         if self._transport is not None and self._transport.is_active():

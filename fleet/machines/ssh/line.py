@@ -28,12 +28,12 @@ class SshLine:
         said: IO[bytes] | None = None,
     ) -> None:
         """`ip`: of who is at its end, where that is known."""
-        self.way = way
+        self.stream = way
         self.ip = ip
         self._process, self._said = process, said
 
     @property
-    def words(self) -> str:
+    def stderr(self) -> str:
         """What the command that makes it has to say."""
         if self._said is None:
             return ""
@@ -41,7 +41,7 @@ class SshLine:
         return self._said.read(4 * SHOWN)[-SHOWN:].decode("utf-8", "replace").strip()
 
     def close(self) -> None:
-        self.way.close()
+        self.stream.close()
         if self._process is not None:
             end_group(self._process.pid)
             self._process.wait()

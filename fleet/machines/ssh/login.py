@@ -28,7 +28,7 @@ from fleet.machines.ssh.transport import LoginError, SshTransport
 def log_in(line: SshLine, settings: SshSettings) -> SshTransport:
     """Raises UnknownKeyError, LoginError, and what paramiko raises for a connection that breaks."""
     known = known_of(settings, line.ip)
-    transport = SshTransport(line.way)
+    transport = SshTransport(line.stream)
     try:
         transport.ask_for(settings, known)
         transport.banner_timeout = transport.auth_timeout = settings.connect_seconds
@@ -41,9 +41,9 @@ def log_in(line: SshLine, settings: SshSettings) -> SshTransport:
         _authenticate(transport, settings)
     except BaseException as error:
         transport.close()
-        if isinstance(error, (paramiko.SSHException, EOFError)) and line.words:
+        if isinstance(error, (paramiko.SSHException, EOFError)) and line.stderr:
             raise paramiko.SSHException(
-                f"{error or 'the connection ended'}: its ProxyCommand says: {line.words}"
+                f"{error or 'the connection ended'}: its ProxyCommand says: {line.stderr}"
             ) from None
         raise
     return transport

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from fleet.core.objects.machine import MESSAGE_MOST, NAME_MOST, Ask, LogAsk, LogTold, Machine, Units, Work
 from fleet.core.releases.release import Release
-from fleet.machines.host import Ran
+from fleet.machines.host import CommandResult
 from tests.unit.agent.world import NEW, OLD, World, story
 
 
@@ -378,14 +378,16 @@ def test_it_writes_no_more_than_the_api_server_takes_and_no_secrets() -> None:
 
 def test_what_a_program_says_of_a_failure_has_no_secrets() -> None:
     async def tell(world: World) -> None:
-        ran = Ran(("bootc", "switch"), 1, stderr="Get https://ada:geheim@registry.example/v2: no such host")
-        world.box.stage_error = f"{ran.words}; token=geheim"
+        ran = CommandResult(
+            ("bootc", "switch"), 1, stderr="Get https://ada:geheim@registry.example/v2: no such host"
+        )
+        world.box.stage_error = f"{ran.message}; token=geheim"
         world.box.log_error = "password: geheim"
         world.start()
         await world.api.ask(Ask.STAGE, "t1")
         machine = await world.api.until(answered("t1", "failed"))
         assert machine.work is not None and "registry.example" in machine.work.message
-        assert "geheim" not in ran.words + machine.work.message
+        assert "geheim" not in ran.message + machine.work.message
         await ask_log(world, LogAsk("log/1"))
         machine = await world.api.until(lambda machine: machine.log_told is not None)
         assert machine.log_told == LogTold("log/1", error="password: [hidden]")

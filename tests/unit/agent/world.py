@@ -10,14 +10,14 @@ from msgspec.structs import replace
 from fleet.core.objects.machine import Ask, Machine, Request, Units
 from fleet.core.records.errors import UnreachableError
 from fleet.core.releases.release import Release
-from fleet.machines.agent.agent import Agent, Pace
+from fleet.machines.agent.agent import Agent, AgentIntervals
 from fleet.machines.errors import MachineError
 from fleet.machines.families.family import Observation
 from fleet.machines.progress import ReportPercent
 
 OLD = Release("1.0", "sha256:01", "6.1")
 NEW = Release("2.0", "sha256:02", "6.2")
-QUICK = Pace(progress=0.0, retry=0.001, retry_most=0.01, looks=(0.001, 0.002))
+QUICK = AgentIntervals(progress=0.0, retry=0.001, retry_most=0.01, looks=(0.001, 0.002))
 
 
 class ApiServer:

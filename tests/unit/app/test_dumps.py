@@ -12,7 +12,7 @@ from fleet.app.planning.dumps import plan_of_dump
 from fleet.app.planning.lint import lint_dump
 from fleet.app.planning.plan import PlanExtras
 from fleet.app.wiring.home import Home
-from fleet.core.linting.lint import LintFinding, LintResult
+from fleet.core.linting.finding import LintFinding, LintResult
 from fleet.core.records.errors import UsageError
 from fleet.lab.simulation.builders import NEW, OLD
 from tests.unit.app.homes import POLICY, a_home

@@ -12,7 +12,7 @@ from fleet.app.reporting.status import fleet_status
 from fleet.app.wiring.home import Home
 from fleet.core.objects.node import SITE_LABEL
 from fleet.core.records.errors import UsageError
-from fleet.core.reporting.overview import Selection, select
+from fleet.core.reporting.selection import Selection, select
 from fleet.lab.simulation.builders import START, a_group, a_node, a_snapshot
 from tests.unit.app.homes import POLICY, a_home, small_cluster
 

@@ -26,7 +26,9 @@ from fleet.core.quorum.quorum import Link, Member, QuorumRule
 from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalRecord
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.reporting.overview import KnownNode, Selection, overview, parts_of, select
+from fleet.core.reporting.node_state import KnownNode, parts_of
+from fleet.core.reporting.overview import overview
+from fleet.core.reporting.selection import Selection, select
 from fleet.core.reporting.status import FleetStatus, StatusCluster
 from fleet.core.reporting.timeline import Timeline
 from fleet.core.reporting.voters import status_of

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.linting.lint import LintFinding, lint
+from fleet.core.linting.finding import LintFinding
+from fleet.core.linting.lint import lint
 from fleet.core.objects.budget import Budget
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Owner, Pod

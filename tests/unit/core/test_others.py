@@ -22,7 +22,9 @@ from fleet.core.rollout.steps import Step
 from fleet.core.third_parties import keep_off
 from fleet.core.third_parties.maintenance import Maintenance
 from fleet.core.third_parties.notice import of_node
-from fleet.core.third_parties.parties import BY_NAME, KEEP_OFF, PARTIES, SIGNS, Does, Party, Sign
+from fleet.core.third_parties.parties import PARTIES
+from fleet.core.third_parties.party import Does, Party, Sign
+from fleet.core.third_parties.sign_index import BY_NAME, KEEP_OFF, SIGNS
 from fleet.lab.simulation.builders import (
     NEW,
     START,

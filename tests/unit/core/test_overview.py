@@ -11,7 +11,9 @@ from fleet.core.objects.node import Node, NodeRef
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release
-from fleet.core.reporting.overview import KnownNode, Selection, natural, overview, select
+from fleet.core.reporting.node_state import KnownNode
+from fleet.core.reporting.overview import natural, overview
+from fleet.core.reporting.selection import Selection, select
 from fleet.core.reporting.status import FleetStatus, StatusCluster
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.rollout import Rollout, Run

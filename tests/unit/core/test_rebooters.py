@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.linting.lint import LintFinding, lint
+from fleet.core.linting.finding import LintFinding
+from fleet.core.linting.lint import lint
 from fleet.core.linting.rebooters import Rebooter, rebooters
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.workload import Workload

@@ -22,15 +22,15 @@ from fleet.core.releases.release import Release
 from fleet.hosts import facts, hooks, ownership
 from fleet.hosts.inventory.inventory import Hook
 from fleet.machines import job
-from fleet.machines.agent.boot_log import BootLog
-from fleet.machines.ansible.events import AnsibleEvents, words_of
+from fleet.machines.agent.boot_log import JournalctlBootLog
+from fleet.machines.ansible.events import AnsibleEvents, message_of
 from fleet.machines.ansible.facts import observation
 from fleet.machines.ansible.playbook import log_in
-from fleet.machines.competing_updaters import others
+from fleet.machines.competing_updaters import find_competing_updaters
 from fleet.machines.families.detect import detect
 from fleet.machines.families.family import Family
 from fleet.machines.families.registry import FAMILIES, connect
-from fleet.machines.host import Host, Ran
+from fleet.machines.host import CommandResult, Host
 from tests.hostile import ANSWERS
 
 TEXTS = {name: content.decode("utf-8", "replace") for name, content in ANSWERS.items()}
@@ -100,11 +100,11 @@ class Hostile:
         self._code = code
         self._asked = 0
 
-    async def run(self, argv: Sequence[str], seconds: float = 60.0) -> Ran:
+    async def run(self, argv: Sequence[str], seconds: float = 60.0) -> CommandResult:
         self._asked += 1
         if self._asked > MOST_ASKED:
             raise UnreachableError("it is gone")
-        return Ran(tuple(argv), self._code, self._text, self._text if self._code else "")
+        return CommandResult(tuple(argv), self._code, self._text, self._text if self._code else "")
 
 
 async def _answered(name: str, asked: Callable[[], Any]) -> None:
@@ -150,13 +150,13 @@ def test_a_family_goes_on_whatever_its_machine_answers(name: str, monkeypatch: p
 def test_what_is_looked_at_beside_its_release_goes_on_too() -> None:
     _every_answer(
         lambda host: [
-            lambda: facts.look(host),
+            lambda: facts.read_facts(host),
             lambda: ownership.take(host, ownership.Claim("f", "here")),
             lambda: detect(host),
-            lambda: others(host),
+            lambda: find_competing_updaters(host),
             lambda: job.finish(host, "t", ("true",), lambda _: None, look=0.0),
             lambda: hooks.ready(Hook("true"), host, {}),
-            lambda: BootLog(host).last_boot(known="b"),
+            lambda: JournalctlBootLog(host).last_boot(known="b"),
         ]
     )
 
@@ -174,7 +174,7 @@ def test_every_event_of_a_playbook_is_told_or_passed_over() -> None:
         for line in content.split(b"\n")[:100]:
             account.see(line)
         played = account.end(0)
-        assert len(played.words) < 2000
+        assert len(played.message) < 2000
 
 
 def test_what_a_playbook_tells_is_an_observation_or_refused() -> None:
@@ -188,7 +188,7 @@ def test_what_a_playbook_tells_is_an_observation_or_refused() -> None:
                 observation({"fleet_now": now})
             except FleetError as refused:
                 assert is_short(refused)
-        words_of({"msg": told, "rc": told, "stderr": told, "reason": told})
+        message_of({"msg": told, "rc": told, "stderr": told, "reason": told})
 
 
 def test_the_log_that_a_playbook_has_fetched_is_told_or_refused(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from fleet.core.records.errors import FleetError, UnreachableError
 from fleet.machines.access import SshAccess, SshAddress
-from fleet.machines.host import MOST, Ran
+from fleet.machines.host import MOST, CommandResult
 from fleet.machines.ssh.host import Limit, Ssh
 from tests.hostile_ssh import KINDS, hosts
 from tests.unit.machines.fakehost import until
@@ -35,8 +35,8 @@ ENDLESS = ("no answer to a command", "ends no command")
 """Kinds with which no command ends before the time is up."""
 
 
-def well(argv: Sequence[str]) -> Ran:
-    return Ran(tuple(argv), 0, "well\n")
+def well(argv: Sequence[str]) -> CommandResult:
+    return CommandResult(tuple(argv), 0, "well\n")
 
 
 def test_one_that_is_well_is_heard(tmp_path: Path) -> None:

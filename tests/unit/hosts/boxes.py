@@ -16,15 +16,17 @@ from fleet.hosts.connections import ConnectHost, HostConnection
 from fleet.hosts.inventory.inventory import HostEntry, HostInventory
 from fleet.hosts.ownership import Claim
 from fleet.hosts.supervisor import ProbeIntervals
-from fleet.machines.agent.agent import Pace
-from fleet.machines.host import Ran
+from fleet.machines.agent.agent import AgentIntervals
+from fleet.machines.host import CommandResult
 from tests.unit.machines.fakehost import FakeHost
 
 OLD = Release("1.0", f"sha256:{'a' * 64}")
 NEW = Release("1.1", f"sha256:{'b' * 64}")
 NEW_ON_ARM = Release("1.1", f"sha256:{'c' * 64}")
 VERSIONS = {each.digest[7:]: each.version for each in (OLD, NEW, NEW_ON_ARM)}
-QUICK = Rhythm(Pace(progress=0.0, retry=0.01, retry_most=0.05), ProbeIntervals(idle=0.05, busy=0.02))
+QUICK = Rhythm(
+    AgentIntervals(progress=0.0, retry=0.01, retry_most=0.05), ProbeIntervals(idle=0.05, busy=0.02)
+)
 OS_RELEASE = 'ID=box\nPRETTY_NAME="Box OS"\n'
 
 
@@ -58,7 +60,7 @@ class Box(FakeHost):
         self.files["/etc/os-release"] = OS_RELEASE
         self.programs |= {"ostree": self._ostree, "env": self._env}
 
-    async def run(self, argv: object, seconds: float = 60.0) -> Ran:
+    async def run(self, argv: object, seconds: float = 60.0) -> CommandResult:
         self.asked += 1
         if self.stuck is not None:
             await self.stuck.wait()

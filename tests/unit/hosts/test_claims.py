@@ -51,12 +51,12 @@ def test_the_first_that_acts_has_the_host_and_the_other_is_told(tmp_path: Path) 
             assert (await staged(first, "r-1/n-0/stage/0"))[0] is Result.DONE
             result, words = await staged(second, "r-1/n-0/stage/1")
             assert result is Result.FAILED
-            assert words == f"{ADA.words}: stop the other one first, then fleet cluster claim shop"
+            assert words == f"{ADA.message}: stop the other one first, then fleet cluster claim shop"
             assert (await second(Cordon)).result is Result.FAILED
             await second.sight.until(lambda: second.sight.nodes["n-0"].foreign_cordon, "it is seen")
             node, machine = second.sight.nodes["n-0"], second.sight.machines["n-0"]
             held = nodes.held("n-0", node.uid, node, machine, "r-1", list(of_node(node)), START)
-            assert held is not None and ADA.words in held.message
+            assert held is not None and ADA.message in held.message
             assert held.remedy == "stop it there, then: fleet cluster claim"
             assert not first.sight.nodes["n-0"].foreign_cordon
 
@@ -75,7 +75,7 @@ def test_of_two_that_come_at_once_one_gets_it(tmp_path: Path, monkeypatch: pytes
 
     async def one(own: str) -> str:
         ran = await Local().run(("sh", "-c", script, "sh", own, ""))
-        assert ran.good, ran.words
+        assert ran.succeeded, ran.message
         return ran.stdout.strip()
 
     async def tell() -> None:
@@ -91,7 +91,7 @@ def test_of_two_that_come_at_once_one_gets_it(tmp_path: Path, monkeypatch: pytes
 def test_what_fleet_did_not_write_is_somebody_s_too() -> None:
     assert ownership.parse("") is None
     found = ownership.parse("hands off\n")
-    assert found is not None and found.fleet == "" and ownership.PATH in found.words
+    assert found is not None and found.fleet == "" and ownership.PATH in found.message
 
 
 def test_a_fleet_is_its_database_and_a_cluster_is_not_claimed(

@@ -18,7 +18,8 @@ from fleet.core.objects.selector import Requirement, Selector
 from fleet.core.objects.workload import Workload
 from fleet.core.records.errors import FleetError
 from fleet.core.releases.release import Release
-from fleet.core.third_parties.parties import KEEP_OFF, PARTIES
+from fleet.core.third_parties.parties import PARTIES
+from fleet.core.third_parties.sign_index import KEEP_OFF
 from fleet.kube.kinds.api_resources import BUDGETS, KINDS, MACHINES, NODES, PODS
 from fleet.kube.objects.api_resource import ApiResource
 

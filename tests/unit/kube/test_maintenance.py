@@ -12,7 +12,7 @@ import pytest
 
 from fleet.core.objects.workload import NodeLock
 from fleet.core.third_parties.maintenance import Maintenance
-from fleet.core.third_parties.parties import OBJECTS
+from fleet.core.third_parties.sign_index import OBJECTS
 from fleet.kube.kinds.api_resources import KINDS, things_of
 from fleet.kube.kinds.maintenance import locks
 from fleet.kube.watch.snapshot import of_dump

@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Sequence
 
-from fleet.machines.host import ABSENT, LostError, Ran
+from fleet.machines.host import ABSENT, CommandResult, LostError
 
 Program = Callable[[tuple[str, ...]], "tuple[int, str, str]"]
 """Exit code, standard output, standard error of these arguments (without the program's name)."""
@@ -51,7 +51,7 @@ class FakeHost:
         self.next_root = False
         """Somebody has prepared a soft reboot."""
 
-    async def run(self, argv: Sequence[str], seconds: float = 60.0) -> Ran:
+    async def run(self, argv: Sequence[str], seconds: float = 60.0) -> CommandResult:
         words = tuple(argv)
         self.ran.append(words)
         if self.lose_once:
@@ -60,7 +60,7 @@ class FakeHost:
         code, out, err = self._run(words)
         if words[-2:] == ("systemctl", "reboot"):
             raise LostError("Connection reset by peer")
-        return Ran(words, code, out, err)
+        return CommandResult(words, code, out, err)
 
     def boot(self) -> None:
         self.boots += 1

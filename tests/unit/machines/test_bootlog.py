@@ -8,7 +8,7 @@ import pytest
 
 from fleet.cli.main import run
 from fleet.core.objects.machine import LOG_MOST
-from fleet.machines.agent.boot_log import BootLog, parse_boots
+from fleet.machines.agent.boot_log import JournalctlBootLog, parse_boots
 from fleet.machines.errors import MachineError
 from tests.unit.machines.fakehost import FakeHost
 
@@ -27,7 +27,7 @@ class Logged(FakeHost):
         self.programs["journalctl"] = lambda argv: (0, boots if "--list-boots" in argv else log, "")
 
     def last(self, unit: str = "", known: str = "") -> str:
-        return asyncio.run(BootLog(self).last_boot(unit, known=known))
+        return asyncio.run(JournalctlBootLog(self).last_boot(unit, known=known))
 
 
 @pytest.mark.parametrize("text", [OLD, NEW])

@@ -26,7 +26,7 @@ def host() -> FakeHost:
 def test_a_job_is_awaited_and_leaves_nothing() -> None:
     found = host()
     ran = asyncio.run(finish(found, TOKEN, PULL))
-    assert ran.good
+    assert ran.succeeded
     assert ran.stdout == "10% 90% pulled 2.0\n"
     assert not found.jobs
     assert not found.ended
@@ -37,7 +37,7 @@ def test_a_failed_job_answers_its_exit_code_and_its_words() -> None:
     found.programs["pull"] = lambda argv: (5, "", "No space left on device\n")
     ran = asyncio.run(finish(found, TOKEN, PULL))
     assert ran.code == 5
-    assert "No space left" in ran.words
+    assert "No space left" in ran.message
 
 
 def test_one_that_was_left_alone_is_found_again_and_not_begun_twice() -> None:
@@ -52,7 +52,7 @@ def test_one_that_was_left_alone_is_found_again_and_not_begun_twice() -> None:
         await asyncio.sleep(0.01)
         assert not second.done()
         found.end_jobs()
-        assert (await second).good
+        assert (await second).succeeded
         assert found.started == [PULL]
 
     asyncio.run(story())
@@ -63,7 +63,7 @@ def test_a_lost_connection_is_for_the_caller_to_try_again() -> None:
     found.lose_once = True
     with pytest.raises(LostError):
         asyncio.run(finish(found, TOKEN, PULL))
-    assert asyncio.run(finish(found, TOKEN, PULL)).good
+    assert asyncio.run(finish(found, TOKEN, PULL)).succeeded
     assert found.started == [PULL]
 
 
@@ -79,7 +79,7 @@ def test_one_that_went_with_its_boot_has_not_failed_but_is_begun_again_by_the_ca
         with pytest.raises(LostError, match="rebooted while pull ran"):
             await work
         found.hold_jobs = False
-        assert (await finish(found, TOKEN, PULL)).good
+        assert (await finish(found, TOKEN, PULL)).succeeded
         assert found.started == [PULL, PULL]
 
     asyncio.run(story())
@@ -94,7 +94,7 @@ def test_one_that_somebody_stops_has_failed_and_says_so() -> None:
         found.stop_jobs()
         ran = await work
         assert ran.code == 1
-        assert "was stopped before it had ended" in ran.words
+        assert "was stopped before it had ended" in ran.message
 
     asyncio.run(story())
 
@@ -107,7 +107,7 @@ def test_one_that_is_killed_has_failed_also_where_systemd_takes_the_signal_for_a
     found.programs["pull"] = lambda argv: (-number, "", "")
     ran = asyncio.run(finish(found, TOKEN, PULL))
     assert ran.code == -number
-    assert "ended by systemd" in ran.words
+    assert "ended by systemd" in ran.message
 
 
 def test_progress_is_what_the_output_tells_so_far() -> None:

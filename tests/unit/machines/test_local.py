@@ -19,7 +19,7 @@ from fleet.machines.ssh.line import proxied
 def test_exit_code_and_both_outputs_are_answered() -> None:
     ran = asyncio.run(Local().run(("sh", "-c", "echo out; echo err >&2; exit 7")))
     assert (ran.code, ran.stdout, ran.stderr) == (7, "out\n", "err\n")
-    assert "exit 7: err" in ran.words
+    assert "exit 7: err" in ran.message
 
 
 def test_a_command_sees_nothing_that_is_fleets_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,7 +31,7 @@ def test_a_proxy_command_sees_nothing_that_is_fleets_own(monkeypatch: pytest.Mon
     monkeypatch.setenv("FLEET_DATABASE", "postgresql://fleet:hunter2@db/fleet")
     line = proxied("env")
     told = b""
-    while part := line.way.recv(4096):
+    while part := line.stream.recv(4096):
         told += part
     line.close()
     assert b"PATH=" in told and b"hunter2" not in told

@@ -23,7 +23,7 @@ from fleet.machines.families.registry import connect
 from fleet.machines.families.rpm_ostree import RpmOstree
 from fleet.machines.families.signs import Signs
 from fleet.machines.families.talos import Talos
-from fleet.machines.host import Ran
+from fleet.machines.host import CommandResult
 from fleet.machines.local import Local
 from tests.unit.machines import recorded
 from tests.unit.machines.fakehost import FakeHost
@@ -549,7 +549,7 @@ class PlayedRoot(Local):
         super().__init__(("env", f"PATH={root}/bin:/usr/bin:/bin"))
         self.root = root
 
-    async def run(self, argv: Sequence[str], seconds: float = 60.0) -> Ran:
+    async def run(self, argv: Sequence[str], seconds: float = 60.0) -> CommandResult:
         words = [re.sub(r"/(?=(?:etc|run|usr/lib)/)", f"{self.root}/", word) for word in argv]
         return await super().run(words, seconds)
 

@@ -73,8 +73,8 @@ def test_a_good_run_tells_what_changed_how_far_it_is_and_what_the_playbook_tells
         event("runner_on_ok", "Write", {"rc": 0, "changed": True}),
         stats() | {"event_data": {"dark": {}, "artifact_data": {"fleet_now": NOW}}},
     )
-    assert (played.good, played.answered, played.words) == (True, True, "")
-    assert played.told["fleet_now"]["boot_id"] == "b-1"
+    assert (played.succeeded, played.responded, played.message) == (True, True, "")
+    assert played.stats["fleet_now"]["boot_id"] == "b-1"
     assert (told.percents, told.happened) == ([45], ["Write: changed"])
 
 
@@ -100,7 +100,7 @@ def test_a_failed_task_is_named_with_its_words_and_without_secrets(
         event("runner_on_failed", "Look", result),
         stats(),
     )
-    assert played.words == f"Look: failed: {words}"
+    assert played.message == f"Look: failed: {words}"
     assert told.happened == [f"Look: failed: {words}"]
 
 
@@ -111,7 +111,7 @@ def test_of_a_loop_it_is_the_items_words() -> None:
         event("runner_on_failed", "Each", {"msg": "One or more items failed"}),
         stats(),
     )
-    assert played.words == "Each: failed: the second one"
+    assert played.message == "Each: failed: the second one"
 
 
 def test_a_machine_that_was_never_reached_and_one_that_was_lost_are_told_apart() -> None:
@@ -119,12 +119,12 @@ def test_a_machine_that_was_never_reached_and_one_that_was_lost_are_told_apart()
     never = Told().of(4, gone, stats(dark={"n-1": 1}))
     lost = Told().of(4, event("runner_on_ok", "Look", {"rc": 0}), gone, stats(dark={"n-1": 1}))
     waited = Told().of(0, event("runner_on_ok", "Look", {"rc": 0}), gone, stats())
-    assert [(each.unreached, each.answered) for each in (never, lost, waited)] == [
+    assert [(each.unreachable, each.responded) for each in (never, lost, waited)] == [
         (True, False),
         (True, True),
         (False, True),
     ]
-    assert never.words == "Go: unreachable: no route" and waited.good
+    assert never.message == "Go: unreachable: no route" and waited.succeeded
 
 
 def test_another_hosts_end_is_not_this_machines() -> None:
@@ -132,37 +132,37 @@ def test_another_hosts_end_is_not_this_machines() -> None:
     gone = event("runner_on_unreachable", "Ask it", {"unreachable": True, "msg": "no route"}, host="proxy")
     mine = event("runner_on_failed", "Look", {"msg": "no room"})
     failed = Told().of(4, mine, gone, stats(dark={"proxy": 1}, failures={"n-1": 1}))
-    assert (failed.unreached, failed.words) == (False, "Look: failed: no room")
+    assert (failed.unreachable, failed.message) == (False, "Look: failed: no room")
     other = Told().of(4, event("runner_on_ok", "Look", {"rc": 0}), gone, stats(dark={"proxy": 1}))
-    assert (other.unreached, other.words) == (False, "Ask it: unreachable: no route")
+    assert (other.unreachable, other.message) == (False, "Ask it: unreachable: no route")
     local = event("runner_on_ok", "Prepare", {"rc": 0}, host="localhost")
     lost = event("runner_on_unreachable", "Go", {"unreachable": True, "msg": "no route"})
     never = Told().of(4, local, lost, stats(dark={"n-1": 1}))
-    assert (never.unreached, never.answered) == (True, False)
+    assert (never.unreachable, never.responded) == (True, False)
 
 
 def test_a_failure_that_was_rescued_is_not_what_a_run_ended_by() -> None:
     boom = event("runner_on_failed", "Boom", {"msg": "boom"})
     other = event("runner_on_failed", "Ask it", {"msg": "no"}, host="proxy")
-    assert Told().of(0, boom, stats(rescued={"n-1": 1})).good
+    assert Told().of(0, boom, stats(rescued={"n-1": 1})).succeeded
     played = Told().of(2, other, boom, stats(rescued={"n-1": 1}, failures={"proxy": 1}))
-    assert played.words == "Ask it: failed: no"
+    assert played.message == "Ask it: failed: no"
 
 
 def test_an_exit_code_of_0_without_an_end_is_no_success() -> None:
-    assert not Told().of(0, event("runner_on_ok", "Look", {"rc": 0})).good
-    assert Told().of(0, "Killed").words == "Killed"
+    assert not Told().of(0, event("runner_on_ok", "Look", {"rc": 0})).succeeded
+    assert Told().of(0, "Killed").message == "Killed"
 
 
 def test_a_file_that_is_included_and_is_not_there_is_named() -> None:
     reason = {"reason": "Could not find or access '/mine/more.yml' on the Ansible Controller."}
     played = Told().of(2, event("runner_on_failed", "More", reason, ignore_errors=False), stats())
-    assert "/mine/more.yml" in played.words
+    assert "/mine/more.yml" in played.message
 
 
 def test_what_is_no_event_is_what_it_said_where_it_did_not_begin() -> None:
     played = Told().of(1, "ERROR! the playbook is no YAML", {"event": "verbose", "stdout": "line 3"})
-    assert played.words == "ERROR! the playbook is no YAML\nline 3"
+    assert played.message == "ERROR! the playbook is no YAML\nline 3"
 
 
 def test_facts_are_an_observation() -> None:
@@ -251,7 +251,7 @@ def test_a_run_imports_no_daemon_and_nothing_of_the_folder_that_fleet_is_in(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
     account = Heard("n-1")
-    assert asyncio.run(run_playbook(*here(tmp_path, DEBUG), account)).good
+    assert asyncio.run(run_playbook(*here(tmp_path, DEBUG), account)).succeeded
     imported = {found[1] for line in account.lines if (found := re.search(r"\|\s*([\w.]+)$", line.rstrip()))}
     assert "ansible_runner.interface" in imported, "what it imports is told"
     assert not {name for name in imported if name.split(".")[0] in ("daemon", "lockfile")}
@@ -283,7 +283,7 @@ def test_what_a_run_is_given_is_read_by_nobody_else_whatever_the_umask(tmp_path:
 
     before = os.umask(0)
     try:
-        assert asyncio.run(run_playbook(*here(tmp_path, DEBUG), Heard("n-1", look))).good
+        assert asyncio.run(run_playbook(*here(tmp_path, DEBUG), Heard("n-1", look))).succeeded
     finally:
         os.umask(before)
     assert (tmp_path / "played").stat().st_mode & 0o777 == 0o700
@@ -297,7 +297,7 @@ def test_what_a_killed_controller_has_left_is_taken_away_before_the_next_run(tmp
     seen: list[bool] = []
     assert asyncio.run(
         run_playbook(*here(tmp_path, DEBUG), Heard("n-1", lambda line: seen.append(left.exists())))
-    ).good
+    ).succeeded
     assert seen and not any(seen)
 
 

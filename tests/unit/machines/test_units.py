@@ -114,4 +114,4 @@ def test_what_is_optional_is_empty_where_it_is_not_there_and_what_is_proof_is_no
     ],
 )
 def test_secrets_are_recognized_by_their_usual_spellings(text: str, left: str) -> None:
-    assert redaction.hidden(text) == left
+    assert redaction.redact(text) == left

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fleet.machines import competing_updaters
-from fleet.machines.competing_updaters import Other
+from fleet.machines.competing_updaters import CompetingUpdater
 from fleet.machines.errors import MachineError
 
 SYSTEMCTL = """#!/bin/sh
@@ -44,7 +44,7 @@ class Machine:
     def unit(self, name: str, state: str = "active") -> None:
         (self.bin.parent / f"state.{name}").write_text(f"{state}\n")
 
-    def look(self) -> tuple[Other, ...]:
+    def look(self) -> tuple[CompetingUpdater, ...]:
         ran = subprocess.run(
             ("sh", "-c", competing_updaters.script(), "others.sh", str(self.root)),
             env={"PATH": f"{self.bin}:/usr/bin:/bin"},
@@ -59,7 +59,7 @@ class Machine:
 
     @property
     def words(self) -> str:
-        return "\n".join(each.words for each in self.look())
+        return "\n".join(each.message for each in self.look())
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_a_unit_at_work_is_named_with_what_turns_it_off(machine: Machine, unit: 
     machine.unit(unit)
     (found,) = machine.look()
     assert found.kind == "unit"
-    assert found.words.endswith(f"({unit} is active): systemctl disable --now {unit}")
+    assert found.message.endswith(f"({unit} is active): systemctl disable --now {unit}")
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_a_pod_that_reboots_its_node_is_known_by_its_process(machine: Machine, p
     machine.write("proc/4711/comm", f"{process}\n")
     (found,) = machine.look()
     assert found.kind == "pod"
-    assert process in found.words and "DaemonSet" in found.words
+    assert process in found.message and "DaemonSet" in found.message
     machine.write("proc/4711/comm", f"not-{process}\n")
     assert machine.look() == ()
 
@@ -269,8 +269,8 @@ def test_a_scheduled_reboot_is_told_with_its_time_and_whose_it_is(
     machine.write("run/systemd/shutdown/scheduled", text)
     (found,) = machine.look()
     assert found.kind == competing_updaters.SCHEDULED
-    assert found.words.startswith(words)
-    assert found.words.endswith("shutdown -c")
+    assert found.message.startswith(words)
+    assert found.message.endswith("shutdown -c")
 
 
 @pytest.mark.parametrize("text", ["Failed to connect to bus: No such file or directory\n", "active\n"])

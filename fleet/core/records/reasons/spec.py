@@ -6,15 +6,13 @@ from typing import Literal
 
 from msgspec import Struct
 
-from fleet.core.records.reasons.reason import Reason
-
 Scope = Literal["node", "cluster", "quorum group"]
 
 
 class ReasonSpec(Struct, frozen=True):
     """One reason for which something waits. Templates name the parameters of `Held`, and `subject`."""
 
-    reason: Reason
+    code: str
     message: str
     """Template of the line that a user reads."""
     opens: str

@@ -12,9 +12,9 @@ from typing import Any
 
 from fleet.core.objects.machine import UNTOLD, Units
 from fleet.core.text.untrusted import UnreadableError, decode
-from fleet.machines.competing_updaters import refuse_others, refuse_scheduled
+from fleet.machines.competing_updaters import refuse_competing_updaters, refuse_scheduled
 from fleet.machines.errors import MachineError
-from fleet.machines.host import ABSENT, BOOT_ID, Host, LostError, Ran, checked, read_line
+from fleet.machines.host import ABSENT, BOOT_ID, CommandResult, Host, LostError, checked, read_line
 from fleet.machines.job import Percent, finish
 from fleet.machines.progress import ReportPercent
 
@@ -44,7 +44,7 @@ async def kernel_arguments(host: Host) -> str:
 
 async def _line(host: Host, path: str) -> str:
     ran = await host.run(("cat", path))
-    return ran.stdout.strip() if ran.good else ""
+    return ran.stdout.strip() if ran.succeeded else ""
 
 
 async def units(host: Host) -> Units | None:
@@ -58,7 +58,7 @@ async def units(host: Host) -> Units | None:
     if ran.code == ABSENT or state == "offline":
         return None
     listed = await host.run((*FAILED, *TABLE))
-    if not listed.good or not STATE.fullmatch(state):
+    if not listed.succeeded or not STATE.fullmatch(state):
         return Units(UNTOLD)
     return Units(state, parse_failed(listed.stdout))
 
@@ -87,18 +87,18 @@ async def go_down(host: Host, argv: Sequence[str]) -> None:
         ran = await host.run(argv)
     except LostError:
         return
-    if not ran.good:
-        raise MachineError(ran.words)
+    if not ran.succeeded:
+        raise MachineError(ran.message)
 
 
 async def long(
     host: Host, token: str, argv: Sequence[str], progress: ReportPercent, percent: Percent = lambda _: None
-) -> Ran:
+) -> CommandResult:
     """A job that must end well. Others that upgrade or reboot the machine must not be at work beside it."""
-    await refuse_others(host)
+    await refuse_competing_updaters(host)
     ran = await finish(host, token, argv, progress, percent)
-    if not ran.good:
-        raise MachineError(ran.words)
+    if not ran.succeeded:
+        raise MachineError(ran.message)
     return ran
 
 

@@ -17,7 +17,7 @@ _LOOK = ("mountpoint", "-q", "/run/nextroot")
 
 async def refuse_prepared(host: Host) -> None:
     """Raises MachineError where a soft reboot is prepared: for programs that reboot by themselves."""
-    if (await host.run(_LOOK)).good:
+    if (await host.run(_LOOK)).succeeded:
         raise MachineError(
             "a soft reboot is prepared on this machine (/run/nextroot): its reboot would keep kernel and boot id. "
             "Take it back first: ostree admin prepare-soft-reboot --reset"

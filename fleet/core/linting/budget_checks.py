@@ -1,0 +1,95 @@
+"""Checks of disruption budgets, alone and beside the quorum groups of the same pods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.linting.carried_group import CarriedGroup, pods_are, spare_voters
+from fleet.core.linting.finding import LintFinding
+from fleet.core.objects.budget import Budget, share
+from fleet.core.objects.pod import Pod
+from fleet.core.text.counts import counted
+from fleet.core.third_parties.operators import asked_by, opens_again
+from fleet.core.third_parties.roles import Roles
+
+
+def check_budgets(snapshot: Snapshot, groups: Sequence[CarriedGroup]) -> Iterator[LintFinding]:
+    drained = [pod for pod in snapshot.pods if not pod.stays and not pod.finished]
+    index, roles = _PodIndex(drained), Roles()
+    for pod in snapshot.pods:
+        roles.upsert(pod)
+    several: dict[tuple[str, ...], list[Pod]] = {}
+    matched: dict[str, list[str]] = {}
+    for budget in snapshot.budgets:
+        own = index.under(budget)
+        # What selects by a role is told with the node that carries it (core/planning/obstacles.py), and of what an
+        # operator opens when it is asked it is said that the nodes are tried.
+        opened = all(asked_by(pod) is not None or opens_again(pod) for pod in own)
+        if not opened and not any(roles.selecting(budget, pod) for pod in own):
+            yield from _never(snapshot.cluster, budget, len(own))
+        for group in groups:
+            yield from _against(snapshot.cluster, budget, group, own)
+        for pod in own:
+            matched.setdefault(pod.uid, []).append(str(budget.ref))
+    for pod in drained:
+        if len(matched.get(pod.uid, ())) > 1:
+            several.setdefault(tuple(matched[pod.uid]), []).append(pod)
+    for names, pods in several.items():
+        words = f"{pods_are(len(pods))} also under {', '.join(names[1:])}: the API server evicts none of them"
+        yield LintFinding(
+            snapshot.cluster, "budgets-several", names[0], words, "keep one budget for each pod"
+        )
+
+
+class _PodIndex:
+    """Pods by namespace and by each of their labels: thousands of budgets may be in one namespace."""
+
+    def __init__(self, pods: Iterable[Pod]) -> None:
+        self._by: dict[tuple[str, ...], list[Pod]] = {}
+        for pod in pods:
+            self._by.setdefault((pod.namespace,), []).append(pod)
+            for key, value in pod.labels.items():
+                self._by.setdefault((pod.namespace, key, value), []).append(pod)
+
+    def under(self, budget: Budget) -> list[Pod]:
+        labels = budget.selector.match_labels if budget.selector is not None else {}
+        places: list[tuple[str, ...]] = [(budget.namespace, key, value) for key, value in labels.items()]
+        places = places or [(budget.namespace,)]
+        few = min((self._by.get(place, []) for place in places), key=len)
+        return [pod for pod in few if budget.matches(pod)]
+
+
+def _never(cluster: str, budget: Budget, pods: int) -> Iterator[LintFinding]:
+    if not pods or _allowed(budget, pods) > 0:
+        return
+    words = f"{budget.rule} over {counted(pods, 'pod')} never allows an eviction"
+    more = (
+        "set maxUnavailable: 1" if pods > 1 else "set maxUnavailable: 1 (the pod goes), or run a second one"
+    )
+    yield LintFinding(cluster, "budget-never", str(budget.ref), words, more)
+
+
+def _against(cluster: str, budget: Budget, group: CarriedGroup, own: Sequence[Pod]) -> Iterator[LintFinding]:
+    mine = {pod.uid for pod in group.pods}
+    if not group.voters or not any(pod.uid in mine for pod in own):
+        return
+    allowed, spare = _allowed(budget, len(own)), spare_voters(group)
+    if allowed > spare:
+        stays = f", margin {group.rule.margin}" if group.rule.margin else ""
+        words = (
+            f"{budget.rule} lets {min(allowed, len(own))} of {len(own)} pods go at once; {group.name} can spare "
+            f"{spare} of {counted(group.voters, 'voter')}{stays}. fleet goes by the group, which is stricter; others who "
+            "evict go by the budget"
+        )
+        advice = f"set maxUnavailable: {spare}" if spare else "use 3 voters; no budget can help fewer"
+        yield LintFinding(cluster, "budget-quorum", str(budget.ref), words, advice)
+
+
+def _allowed(budget: Budget, pods: int) -> int:
+    """Of so many that are all healthy; percentages as the budget's controller rounds them (up)."""
+    if budget.max_unavailable is not None:
+        return min(pods, share(budget.max_unavailable, pods))
+    if budget.min_available is not None:
+        return max(0, pods - share(budget.min_available, pods))
+    return 0

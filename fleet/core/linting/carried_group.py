@@ -1,0 +1,78 @@
+"""A quorum group as it stands in a cluster: its voters, their pods and their nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.pod import Pod
+from fleet.core.policy.policy import Policy
+from fleet.core.quorum.groups import QuorumGroup, settled
+from fleet.core.quorum.quorum import Quorum, QuorumRule, tolerates
+
+ETCD_LABELS = {"component": "etcd"}
+"""Of the static pods of kubeadm and alike."""
+
+
+class CarriedGroup(NamedTuple):
+    """A group as it is in its cluster."""
+
+    name: str
+    rule: QuorumRule
+    voters: int
+    pods: tuple[Pod, ...]
+    """Of its voters, as far as they are known as pods."""
+    nodes: tuple[str, ...]
+    """One for each voter that runs somewhere; a node may be there twice."""
+
+
+def carried_groups(
+    policy: Policy, snapshot: Snapshot, annotated: Sequence[QuorumGroup]
+) -> list[CarriedGroup]:
+    """Those that are declared, and others that were read."""
+    read = {quorum.name: quorum for quorum in snapshot.quorums}
+    mine = [group for group in policy.quorums if group.cluster == snapshot.cluster]
+    declared = [*mine, *settled(annotated, mine)]
+    named = {group.name for group in declared}
+    found = [_carried(group, read.get(group.name), snapshot.pods) for group in declared if not group.wrong]
+    others = [quorum for name, quorum in read.items() if name not in named]
+    return found + [_as_read(quorum, policy.quorum_rule(quorum)) for quorum in others]
+
+
+def _carried(group: QuorumGroup, read: Quorum | None, pods: Iterable[Pod]) -> CarriedGroup:
+    if group.members is None:
+        own = [pod for pod in pods if pod.mirror and ETCD_LABELS.items() <= pod.labels.items()]
+        if read is not None:
+            return _as_read(read, group.rule)._replace(pods=tuple(own))
+        # An etcd whose members are no pods of the cluster is not known from here.
+        own = [] if group.access.endpoints else own
+        declared = 0
+    else:
+        members = group.members
+        own = [
+            pod
+            for pod in pods
+            if pod.namespace == members.namespace
+            and members.selector.matches(pod.labels)
+            and not pod.finished
+        ]
+        declared = members.voters or 0
+    # Of more pods than voters some do not vote, and which is not known from here.
+    voters = declared or len(own)
+    nodes = tuple(pod.node for pod in own if pod.node)
+    return CarriedGroup(group.name, group.rule, voters, tuple(own), nodes)
+
+
+def _as_read(read: Quorum, rule: QuorumRule) -> CarriedGroup:
+    nodes = tuple(member.node.name for member in read.voters if member.node is not None)
+    return CarriedGroup(read.name, rule, len(read.voters), (), nodes)
+
+
+def spare_voters(group: CarriedGroup) -> int:
+    """Voters that may be away at once, by arithmetic and margin."""
+    return max(0, tolerates(group.voters) - group.rule.margin)
+
+
+def pods_are(count: int) -> str:
+    return "1 pod is" if count == 1 else f"{count} pods are"

@@ -1,0 +1,167 @@
+"""The state of one node of the fleet, from what is known of the node and of its part in a rollout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from msgspec import Struct
+
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node, NodeRef
+from fleet.core.policy.policy import Policy, Pool
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
+from fleet.core.releases.release import Release, is_release
+from fleet.core.reporting.status import NodeState, StatusNode
+from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.steps import HAS_SLOT, Step
+
+
+class KnownNode(Struct, frozen=True):
+    """What the inventory knows of one node."""
+
+    cluster: str
+    site: str
+    name: str
+    node: Node | None
+    """None: its cluster has no such node (any more); only its machine is known."""
+    machine: Machine | None = None
+    pods: int = 0
+    since: datetime | None = None
+    """When the booted release began to run, as far as that is known."""
+    last_seen: datetime | None = None
+
+    @property
+    def ref(self) -> NodeRef:
+        return NodeRef(self.cluster, self.name)
+
+
+class RolloutPart(Struct, frozen=True):
+    """A node's part in the last rollout that has it."""
+
+    rollout: Rollout
+    run: Run
+    held: tuple[Held, ...] = ()
+    held_since: datetime | None = None
+
+
+def parts_of(
+    rollouts: Iterable[Rollout],
+    held: Mapping[NodeRef, tuple[Held, ...]],
+    held_since: Mapping[NodeRef, datetime] = {},
+) -> dict[NodeRef, RolloutPart]:
+    """The part of each node in the last rollout that has touched it or still wants it."""
+    parts: dict[NodeRef, RolloutPart] = {}
+    for rollout in rollouts:
+        for ref, run in rollout.runs.items():
+            if run.step is not Step.CANCELLED:
+                waits = held.get(ref, ()) if rollout.active else ()
+                parts[ref] = RolloutPart(rollout, run, waits, held_since.get(ref))
+    return parts
+
+
+def describe(known: KnownNode, policy: Policy, part: RolloutPart | None, reachable: bool) -> StatusNode:
+    node, machine = known.node, known.machine
+    pool = policy.pool_of(known.cluster, node) if node is not None else None
+    target = _target(policy, pool, part)
+    booted = machine.booted if machine is not None else None
+    state = _state(known, policy, pool, target, part, reachable)
+    in_rollout = part is not None and (part.rollout.active or state == "failed")
+    return StatusNode(
+        cluster=known.cluster,
+        site=known.site,
+        zone=node.zone if node is not None else "",
+        pool=pool.name if pool is not None else "",
+        name=known.name,
+        os=node.os_image if node is not None else "",
+        version=policy.version_of(booted),
+        kernel=(node.kernel if node is not None else "") or (machine.kernel if machine is not None else ""),
+        booted=booted.digest if booted is not None else "",
+        staged=policy.version_of(machine.staged) if machine is not None else "",
+        target=target.version if target is not None else "",
+        state=state,
+        step=str(part.run.step) if part is not None and in_rollout else "",
+        rollout=part.rollout.id if part is not None and in_rollout else "",
+        held=_words(part, state) if part is not None else (),
+        since=_since(known, part, state),
+        ready=node.ready if node is not None else None,
+        schedulable=node is not None and not node.unschedulable,
+        last_seen=known.last_seen,
+        kubelet=node.kubelet if node is not None else "",
+        pods=known.pods,
+        kernel_arguments=machine.kernel_arguments if machine is not None else "",
+        layered=machine.layered if machine is not None else (),
+        systemd=machine.units.state if machine is not None and machine.units is not None else "",
+        failed_units=machine.units.failed if machine is not None and machine.units is not None else (),
+        reference_digest=booted.reference_digest if booted is not None else "",
+    )
+
+
+def _since(known: KnownNode, part: RolloutPart | None, state: NodeState) -> datetime | None:
+    """When the node came into its state, as far as that is known."""
+    if part is not None and state in ("running", "failed"):
+        return part.run.since
+    if part is not None and state == "held" and part.held_since is not None:
+        return part.held_since
+    return known.since
+
+
+def _words(part: RolloutPart, state: NodeState) -> tuple[str, ...]:
+    if state == "failed":
+        return tuple(words for words in (part.run.why, *(held.message for held in part.held)) if words)
+    return tuple(held.message for held in needs_action_first(part.held))
+
+
+def needs_action_first(held: Iterable[Held]) -> tuple[Held, ...]:
+    """What a person must act on before what passes by itself; in their order otherwise."""
+    return tuple(sorted(held, key=lambda each: not each.needs_action))
+
+
+def _target(policy: Policy, pool: Pool | None, part: RolloutPart | None) -> Release | None:
+    """What the rollout in progress brings; else what the policy wants; else what was brought last."""
+    if part is not None and part.rollout.active:
+        return part.rollout.release
+    wanted = policy.target(pool) if pool is not None else None
+    if wanted is None and part is not None and part.run.step is Step.DONE:
+        return part.rollout.release
+    return wanted
+
+
+def _state(
+    known: KnownNode,
+    policy: Policy,
+    pool: Pool | None,
+    target: Release | None,
+    part: RolloutPart | None,
+    reachable: bool,
+) -> NodeState:
+    if not reachable:
+        return "unknown"
+    if known.node is None:
+        return "orphan"
+    booted = known.machine.booted if known.machine is not None else None
+    patched = target is not None and is_release(booted, target)
+    if part is not None and (state := _state_in(part, patched)):
+        return state
+    if booted is None:
+        return "unknown"
+    if patched:
+        return "patched"
+    stream = policy.stream(pool.stream) if pool is not None else None
+    if stream is not None and not any(is_release(booted, release) for release in stream.releases):
+        return "drifted"
+    return "outdated" if target is not None else "unknown"
+
+
+def _state_in(part: RolloutPart, patched: bool) -> NodeState | None:
+    """What the node's run says; None where it says nothing that the node itself does not."""
+    run = part.run
+    if run.step is Step.FAILED and (run.slot or (run.begun is None and not patched)):
+        return "failed"
+    if not part.rollout.active:
+        return None
+    # Also while its image is written: that is no reason to wait with what an operator must mend.
+    if run.waiting and any(held.needs_action and held.reason is not Reason.HALTED for held in part.held):
+        return "held"
+    return "running" if run.step in HAS_SLOT or run.step is Step.STAGE else None

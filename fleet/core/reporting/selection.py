@@ -1,0 +1,79 @@
+"""The part of a fleet that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fleet.core.reporting.overview import UNREACHABLE, summary
+from fleet.core.reporting.status import FleetStatus, NodeState, StatusNode, StatusPool
+
+ATTENTION: tuple[NodeState, ...] = ("failed", "held", "drifted", "orphan")
+"""States in which a node waits for a person."""
+
+
+class Selection(Struct, frozen=True):
+    """Which part of the fleet is asked for; empty: all of it."""
+
+    clusters: tuple[str, ...] = ()
+    sites: tuple[str, ...] = ()
+    pools: tuple[str, ...] = ()
+    outdated: bool = False
+    """Nodes that do not run what their pool wants, whatever the reason."""
+    attention: bool = False
+
+    @property
+    def by_state(self) -> bool:
+        return self.outdated or self.attention
+
+
+def select(status: FleetStatus, selection: Selection) -> FleetStatus:
+    """The part of the fleet that is asked for. Rows of pools are whole: they are not narrowed by state."""
+    clusters = [
+        cluster
+        for cluster in status.clusters
+        if _asked(selection.clusters, cluster.name)
+        and (not selection.sites or any(site in selection.sites for site in cluster.sites))
+    ]
+    names = {cluster.name for cluster in clusters}
+    nodes = tuple(node for node in status.nodes if _selected(node, selection))
+    return replace(
+        status,
+        clusters=tuple(clusters),
+        nodes=nodes,
+        summary=summary(nodes, rows_of(status, selection)),
+        quorums=tuple(
+            group
+            for group in status.quorums
+            if group.cluster in names
+            and (not selection.sites or any(each.site in selection.sites for each in group.members))
+        ),
+    )
+
+
+def rows_of(status: FleetStatus, selection: Selection) -> list[StatusPool]:
+    """The rows of pools that are asked for by name; none: no node is in all that was named. The row of a cluster that is
+    not reached stands for all of its pools."""
+    return [
+        row
+        for row in status.summary.pools
+        if _asked(selection.clusters, row.cluster)
+        and (not selection.sites or any(site in selection.sites for site in row.site.split(", ")))
+        and (_asked(selection.pools, row.pool) or row.note == UNREACHABLE)
+    ]
+
+
+def _selected(node: StatusNode, selection: Selection) -> bool:
+    return (
+        _asked(selection.clusters, node.cluster)
+        and _asked(selection.sites, node.site)
+        and _asked(selection.pools, node.pool)
+        and (not selection.outdated or (node.state not in ("patched", "unknown", "orphan")))
+        and (not selection.attention or node.state in ATTENTION)
+    )
+
+
+def _asked(names: Sequence[str], name: str) -> bool:
+    return not names or name in names
