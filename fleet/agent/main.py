@@ -30,7 +30,7 @@ def main(
     way: str = "",
     source: str = "",
 ) -> None:
-    """Until SIGTERM or SIGINT. What is not given is taken from the environment.
+    """Runs the agent until SIGTERM or SIGINT. Arguments that are not given are taken from the environment.
 
     Raises UsageError without a node, for an operating system that is not known, or for wrong credentials.
     """

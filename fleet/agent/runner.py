@@ -34,7 +34,9 @@ async def run_agent(
     remote: bool = False,
     log: BootLogReader | None = None,
 ) -> None:
-    """Until `stop` is set. An API server that is away is waited for. `remote`: it does not run on its machine.
+    """Runs the agent until `stop` is set, and waits for an API server that is away.
+
+    `remote`: the agent does not run on its machine but reaches the machine over ssh.
 
     Raises UsageError or AuthenticationError where the credentials cannot be used.
     """
@@ -57,10 +59,10 @@ async def run_agent(
 async def run(
     node: str, family: str, kubeconfig: Path | None, stop: asyncio.Event, way: str = "", source: str = ""
 ) -> None:
-    """What `fleet agent` does: the agent of this node, on the operating system of this family; empty: which it is.
+    """Runs `fleet agent`: the agent of this node, on the operating system of this family; empty: detects the family.
 
-    `way` is how the host's commands are run: as `machines.local.prefix_of` has it, or `ssh:ADDRESS`.
-    `source`: where its releases are.
+    `way` says how the host's commands are run: as `machines.local.prefix_of` reads it, or `ssh:ADDRESS`.
+    `source` says where the family's releases are.
     Raises UsageError for what this version has not, MachineError where the family cannot be told.
     """
     if family and family not in FAMILIES:
@@ -87,7 +89,9 @@ async def run(
 
 
 async def warn_of_others(host: Host) -> None:
-    """A look that fails keeps no agent from its work: staging looks again, and refuses then."""
+    """Logs the updaters that compete with fleet on this machine.
+
+    A look that fails keeps no agent from its work: staging looks again, and refuses then."""
     try:
         for each in await competing_updaters.find_competing_updaters(host):
             LOG.warning("not fleet alone is at work on this machine: %s", each.message)
@@ -96,7 +100,7 @@ async def warn_of_others(host: Host) -> None:
 
 
 def _over_ssh(way: str) -> Host:
-    """Of `ssh:USER@NAME:PORT`; user and port may be left to the ssh configuration."""
+    """Returns the host of `ssh:USER@NAME:PORT`; user and port may be left to the ssh configuration."""
     from fleet.machines.access import SshAccess, address_of
     from fleet.machines.ssh.host import Limit, Ssh
 

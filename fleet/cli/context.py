@@ -22,8 +22,8 @@ Format = Annotated[
 
 
 def home_of(context: typer.Context, otherwise: Path | None = None, *, quiet: bool = False) -> Home:
-    """The home that the global options, the environment or the current folder name; else `otherwise`, else the
-    user's own. `quiet`: it tells nothing beside."""
+    """Returns the home that the global options, the environment or the current folder name; else `otherwise`, else
+    the user's own. `quiet`: no warnings are shown."""
     path, database = context.obj or (None, "")
     if path is None and not os.environ.get("FLEET_HOME"):
         path = otherwise
@@ -31,7 +31,7 @@ def home_of(context: typer.Context, otherwise: Path | None = None, *, quiet: boo
 
 
 def tell(words: str) -> None:
-    """On stderr: what a home says beside the command's result."""
+    """Shows a message of the home on stderr, beside the command's result."""
     from fleet.cli.terminal.output import note
 
     note(words, "yellow")

@@ -8,9 +8,11 @@ from typer.core import TyperGroup
 
 
 class CommandList(TyperGroup):
-    """Under their headings, in their order, each with the first paragraph of its help."""
+    """A group whose help lists its commands under their headings, in their order, each with the first paragraph of
+    its help."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Writes the commands into the help, a section a heading."""
         headings: dict[str, list[tuple[str, str]]] = {}
         for name, command in self.commands.items():
             heading = getattr(command, "rich_help_panel", None) or "Commands"

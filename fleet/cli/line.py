@@ -42,7 +42,7 @@ def run_line(args: Sequence[str], command: Callable[[Sequence[str]], object]) ->
 
 
 def lifted(args: Sequence[str]) -> list[str]:
-    """The global options first, as their parser wants them; what stands behind `--` stays."""
+    """Returns the line with its global options first, as their parser wants them; what stands behind `--` stays."""
     first: list[str] = []
     rest: list[str] = []
     left = iter(args)
@@ -92,7 +92,7 @@ def _say(error: FleetError) -> int:
 
 
 def _say_usage(error: Exception) -> int:
-    """What Typer found wrong with the line: its words, and where to read on."""
+    """Shows what Typer found wrong with the line, and where to read on."""
     words = error.format_message() if hasattr(error, "format_message") else str(error)
     words = words.replace("Value error, ", "")
     context = getattr(error, "ctx", None)
@@ -109,7 +109,7 @@ def _say_usage(error: Exception) -> int:
 
 
 def _say_os(error: OSError) -> int:
-    """A file or the disk, where no adapter said it better."""
+    """Shows an error of a file or the disk, where no adapter has a better message."""
     from fleet.core.records.errors import DISK_FULL
 
     where = f"{error.filename}: " if error.filename else ""
@@ -122,7 +122,8 @@ def _say_os(error: OSError) -> int:
 
 
 def _reader_left() -> int:
-    """Whoever read the output has seen enough (`fleet status | head`). Keeps the interpreter's last flush quiet."""
+    """Returns the exit code where the reader of the output has seen enough (`fleet status | head`), and keeps the
+    interpreter's last flush quiet."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return 0
 

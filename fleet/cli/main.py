@@ -30,8 +30,8 @@ def main() -> None:
 
 
 def _open_streams() -> None:
-    """What was closed before the start (`>&-`) leads nowhere: else nobody could write to it, and the next file that is
-    opened, such as the database, would be taken for it."""
+    """Opens the null device in place of a standard stream that was closed before the start (`>&-`): else nobody could
+    write to it, and the next file that is opened, such as the database, would be taken for it."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
@@ -55,7 +55,7 @@ def _invoke(line: Sequence[str]) -> object:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Ends a command as Ctrl-C does: temporary files are taken away, programs that it has started are killed."""
+    """Ends a command as Ctrl-C does: temporary files are removed, and programs that it has started are killed."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell has Ctrl-C ignored for what it runs in the background.
         raise KeyboardInterrupt

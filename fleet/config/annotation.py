@@ -29,8 +29,8 @@ MOST_TOLD = 3
 
 
 def declared_by(workload: Workload, cluster: str) -> QuorumGroup:
-    """`wrong` where the annotation cannot be followed, with what is wrong with it; its pods are its members even
-    so. It is called CLUSTER/NAMESPACE/NAME."""
+    """Returns the quorum group that a workload declares by annotation, called CLUSTER/NAMESPACE/NAME. Where the
+    annotation cannot be followed, `wrong` says why; the workload's pods are the members even so."""
     source = f"{workload.kind} {workload.ref}"
     place, findings = f"{source}, annotation {QUORUM_ANNOTATION}", Findings()
     pods = QuorumGroup(

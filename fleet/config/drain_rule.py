@@ -21,7 +21,7 @@ STAYING = ("DaemonSet", "Node")
 
 
 def rules(reader: Reader, base: tuple[PodRule, ...]) -> tuple[PodRule, ...]:
-    """A pool's rules stand in the place of those of `defaults`."""
+    """Reads the rules for single pods. A pool's rules replace those of `defaults`."""
     found = [(part, _rule(part)) for part in reader.blocks("rules")]
     names: set[str] = set()
     all_pods = ""

@@ -17,7 +17,7 @@ HEADS = frozenset(
 
 
 def mistake_in(path: Path) -> str:
-    """Why Ansible could not begin with this file; empty where it is a list of plays."""
+    """Returns why Ansible could not begin with this file; empty where it is a list of plays."""
     try:
         text = text_of(path)
     except FileNotFoundError:
@@ -39,7 +39,8 @@ def mistake_in(path: Path) -> str:
 
 
 def _mistake(text: str) -> tuple[int, str]:
-    """The first one and its line, counted from 0. Of the parser's events: no tag makes an object, no depth hurts."""
+    """Returns the first mistake and its line, counted from 0. The parser's events are read: no tag makes an object,
+    and no depth hurts."""
     depth = documents = plays = begun = 0
     keys: set[str] = set()
     at_key = True

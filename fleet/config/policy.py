@@ -19,7 +19,8 @@ INIT = "fleet init writes a commented one"
 
 
 def load(path: Path) -> tuple[Policy, tuple[Caution, ...]]:
-    """Raises UsageError where there is no such file or it cannot be read, and ConfigError with all its mistakes."""
+    """Reads the policy with its cautions. Raises UsageError where there is no such file or it cannot be read, and
+    ConfigError with all its mistakes."""
     try:
         text = text_of(path)
     except FileNotFoundError:
@@ -32,9 +33,10 @@ def load(path: Path) -> tuple[Policy, tuple[Caution, ...]]:
 
 
 def loads(text: str, name: str = "fleet.yaml") -> tuple[Policy, tuple[Caution, ...]]:
-    """`name` is the file's in messages; feed files are looked for beside it. Raises ConfigError."""
+    """Reads the policy from a text. `name` is the file's in messages; feed files are looked for beside it. Raises
+    ConfigError."""
     findings = Findings()
-    hint = f"mend {name}; docs/policy.md has every key"
+    hint = f"fix {name}; docs/policy.md has every key"
     try:
         policy = read(text, name, findings)
     except TooMany:
@@ -51,7 +53,8 @@ def loads(text: str, name: str = "fleet.yaml") -> tuple[Policy, tuple[Caution, .
 
 
 def read(text: str, name: str, findings: Findings) -> Policy:
-    """What can be made of the text; worth something only if `findings` has no problems. Raises TooMany."""
+    """Returns what can be made of the text, which is worth something only if `findings` has no problems. Raises
+    TooMany."""
     document = compose(text, name, findings)
     if not isinstance(document, Block):
         if document is not None or not findings.problems:
@@ -71,5 +74,5 @@ def read(text: str, name: str, findings: Findings) -> Policy:
 
 
 def default_policy_text() -> str:
-    """What `fleet init` writes: every key with its meaning, in a policy that is valid as it stands."""
+    """Returns what `fleet init` writes: every key with its meaning, in a policy that is valid as it stands."""
     return files("fleet.config").joinpath("template.yaml").read_text(encoding="utf-8")

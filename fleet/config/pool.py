@@ -34,12 +34,12 @@ class KnownStreams:
         }
 
     def version(self, stream: str) -> forms.ValueForm[str]:
-        """Any text where the stream has problems of its own."""
+        """Returns the form of a version of the stream: any text where the stream has problems of its own."""
         return self._versions.get(stream, forms.TEXT)
 
 
 def pools(reader: Reader, streams: Sequence[Stream]) -> tuple[Pool, ...]:
-    """Rules that a pool does not give are those under `defaults`, or else those of `Pool`."""
+    """Reads the pools. Rules that a pool does not give are those under `defaults`, or else those of `Pool`."""
     known = KnownStreams(streams)
     base = _rules(reader.block("defaults"), Pool(""), known)
     parts = reader.blocks("pools", some=True)
@@ -77,7 +77,7 @@ def _pool(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
 
 
 def _rules(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
-    """What `defaults` and a pool may both say."""
+    """Reads the rules that `defaults` and a pool may both give."""
     windows = tuple(window(each) for each in reader.blocks("windows"))
     return replace(
         read_rule(reader, base),
@@ -93,7 +93,7 @@ def _rules(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
 
 
 def playbooks(reader: Reader, base: dict[str, str]) -> dict[str, str]:
-    """By step, each an absolute path; in the file they are relative to its folder."""
+    """Returns the playbooks by step, each an absolute path; in the file they are relative to its folder."""
     part = reader.block("playbooks")
     found = dict(base)
     for step in PLAYBOOKS:

@@ -34,7 +34,7 @@ OF_PODS = ("namespace", "selector", "voters", "probe")
 
 
 def quorums(reader: Reader, folder: Path) -> tuple[QuorumGroup, ...]:
-    """`folder` is what the paths of files are relative to."""
+    """Reads the quorum groups. `folder` is what the paths of files are relative to."""
     found: dict[str, QuorumGroup] = {}
     for each in reader.blocks("quorums"):
         group = _group(each, folder)
@@ -82,7 +82,7 @@ def _fitting(reader: Reader, kind: QuorumKind) -> None:
 
 
 def rule(reader: Reader, kind: QuorumKind) -> QuorumRule:
-    """What may be allowed of a group of any kind."""
+    """Reads what may be allowed of a group of any kind."""
     base, choice = default_rule(kind), forms.choice(HOLD_OR_ALLOW)
     return replace(
         base,
@@ -128,7 +128,8 @@ def probe(reader: Reader, kind: QuorumKind) -> Probe | None:
 
 
 def _probe(reader: Reader, base: Probe | None, given: bool) -> Probe | None:
-    """Of its kind, key by key as the policy has it otherwise. None: nobody is asked."""
+    """Reads the probe: that of the group's kind, with the keys that the policy gives in place of the preset's. None:
+    nobody is asked."""
     ask = _ask(reader, base.ask if base is not None else None, given)
     asked = given or base is not None
     base = base if base is not None else Probe(HttpProbe(0, "/"))
@@ -155,7 +156,8 @@ def _probe(reader: Reader, base: Probe | None, given: bool) -> Probe | None:
 
 
 def _ask(reader: Reader, base: HttpProbe | ExecProbe | None, given: bool) -> HttpProbe | ExecProbe | None:
-    """The one that is given, or else the preset's. A problem where a probe asks nothing, or in both ways."""
+    """Returns how members are asked: as given, or else as in the preset. A probe that asks nothing, or in both ways,
+    is a problem."""
     http, command = (
         _http(reader.block("http"), base),
         reader.values("exec", forms.TEXT, some=reader.has("exec")),

@@ -37,7 +37,8 @@ def _requirement(reader: Reader) -> Requirement:
 
 
 def hidden(pools: Sequence[Pool]) -> list[tuple[int, int]]:
-    """Pairs (earlier, later) of which the later never gets a node: the earlier one surely takes all that it selects.
+    """Returns pairs (earlier, later) of pools of which the later never gets a node: the earlier one surely takes all
+    that it selects.
 
     Nodes go to the first pool that matches, so a narrow pool before a wide one is as it should be.
     """
@@ -50,7 +51,7 @@ def hidden(pools: Sequence[Pool]) -> list[tuple[int, int]]:
 
 
 def _covers(wide: Pool, narrow: Pool) -> bool:
-    """Every node that `narrow` selects is one that `wide` selects."""
+    """Returns whether every node that `narrow` selects is one that `wide` selects."""
     if wide.clusters and not (narrow.clusters and set(narrow.clusters) <= set(wide.clusters)):
         return False
     given = _terms(narrow.selector)

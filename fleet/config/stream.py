@@ -14,7 +14,8 @@ ReleaseList = tuple[Release, ...]
 
 
 def text_of(path: Path) -> str:
-    """Of a UTF-8 file. Raises OSError, and ValueError (with its words) for one that cannot be a policy or a feed."""
+    """Returns the text of a UTF-8 file. Raises OSError, and ValueError (with its message) for a file that cannot be a
+    policy or a feed."""
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist")
     if not path.is_file():
@@ -30,7 +31,7 @@ def text_of(path: Path) -> str:
 
 
 def streams(reader: Reader, folder: Path) -> tuple[Stream, ...]:
-    """`folder` is what the paths of feed files are relative to."""
+    """Reads the streams. `folder` is what the paths of feed files are relative to."""
     found: dict[str, Stream] = {}
     feeds: dict[str, ReleaseList] = {}
     first: dict[str, tuple[Release, str]] = {}
@@ -84,7 +85,7 @@ def _feed(reader: Reader, path: Path) -> ReleaseList:
 
 
 def _releases(reader: Reader, some: bool) -> ReleaseList:
-    """Oldest first."""
+    """Reads the releases, oldest first."""
     found: dict[str, Release] = {}
     for each in reader.blocks("releases", some):
         version = each.required("version", forms.VERSION, "")
@@ -110,7 +111,8 @@ def _releases(reader: Reader, some: bool) -> ReleaseList:
 
 
 def _digests(reader: Reader, index: str) -> tuple[tuple[str, str], ...]:
-    """By architecture, in their order. `index`: the release's digest, by which hosts of all architectures would fetch."""
+    """Returns the digests by architecture, in the order of the architectures. `index`: the release's digest, by which
+    hosts of all architectures would fetch."""
     read = reader.pairs("digests", forms.ARCHITECTURE, forms.DIGEST)
     found = tuple(sorted((name, digest) for name, digest in read.items() if name and digest))
     known: dict[str, str] = {}

@@ -123,7 +123,7 @@ class Controller:
             except OSError as error:
                 if error.errno not in DISK_FULL:
                     raise
-                # What was to be written there was not told to be done: it is found out anew.
+                # What was to be written there was not reported as done: it is found out anew.
                 where = f": {error.filename}" if error.filename else ""
                 await self._wait(f"{error.strerror}{where}", "free some space on that disk")
 

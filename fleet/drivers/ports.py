@@ -46,7 +46,7 @@ class CheckpointStore(Protocol):
     """Rollouts as they stood at one place of the journal."""
 
     def load(self) -> tuple[int, Sequence[RolloutCheckpoint]]:
-        """Returns the entry up to which the rollouts are told (0: none), and the rollouts, oldest first."""
+        """Returns the entry up to which the rollouts are kept (0: none), and the rollouts, oldest first."""
         ...
 
     def keep(

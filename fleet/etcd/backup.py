@@ -31,7 +31,7 @@ STAMP = "[0-9]" * 8 + "T" + "[0-9]" * 6 + "Z"
 class Saved(Struct, frozen=True):
     path: Path
     size: int
-    """In bytes, with the hash."""
+    """Size in bytes, with the hash."""
     sha256: str
 
     def __str__(self) -> str:

@@ -4,7 +4,7 @@ from fleet.core.records.errors import FleetError
 
 
 class EtcdError(FleetError):
-    """An etcd refused, or gave no answer; the message has its words."""
+    """An etcd refused, or gave no answer; the message quotes it."""
 
 
 class EtcdRefusedError(EtcdError):

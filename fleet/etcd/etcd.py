@@ -26,7 +26,7 @@ TRANSFER_SECONDS = 10.0
 """How long the leader may take to answer that it has handed over, for which etcd has no limit of its own, and how long a
 new leader may then take to be seen."""
 MEASURE_EVERY = 60
-"""Readings between two looks at the round-trip times, which members tell only among all their metrics."""
+"""Readings between two looks at the round-trip times, which members give only among all their metrics."""
 MEASURE_SOON = 3
 """While round trips between some of the sites are not known yet: a member that starts has none for five seconds."""
 
@@ -61,7 +61,7 @@ class Etcd:
         """Client URLs in the last member list: where a learner answers at the endpoint, it names no other member."""
         self._readings = 0
         self.term = 0
-        """Of raft, as of the last reading: each election has a new one."""
+        """Raft's term, as of the last reading: each election has a new one."""
 
     def read(self, now: datetime) -> Quorum:
         """Never raises for an etcd that does not answer: that is a reading too."""
@@ -224,7 +224,7 @@ def _members(gateway: Gateway, status: Mapping[str, Any]) -> tuple[dict[str, Any
     if status.get("isLearner"):
         return ()
     try:
-        # Not linearizable: a member without a quorum tells what it knows.
+        # Not linearizable: a member without a quorum returns what it knows.
         listed = gateway.call(MEMBERS, {"linearizable": False}).get("members", [])
         return convert(listed, tuple[dict[str, Any], ...])
     except EtcdRefusedError:

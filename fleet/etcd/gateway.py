@@ -24,13 +24,13 @@ SECONDS = 5.0
 LONG_SECONDS = 120.0
 """And for what reads or writes its whole database."""
 MOST_BYTES = 4 << 20
-"""Of an answer that is not a snapshot; the metrics of a large member take half a megabyte."""
+"""Most bytes of an answer that is not a snapshot; the metrics of a large member take half a megabyte."""
 _OUT_OF_TIME = (9, 10)
 """OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
 WORDS_MOST = 400
 """Characters of a refusal."""
 LINE_BYTES = 1 << 20
-"""Of one piece of a snapshot; etcd sends 32 KiB, which base64 makes longer."""
+"""Most bytes of one piece of a snapshot; etcd sends 32 KiB, which base64 makes longer."""
 
 
 class _Refusal(Struct, frozen=True):

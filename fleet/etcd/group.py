@@ -67,7 +67,7 @@ class EtcdGroup:
         return await self._by_pods(pods, why, now) if pods else None
 
     def runs_in(self, pods: Sequence[Pod], nodes: Mapping[str, Node]) -> bool:
-        """Returns whether it is the etcd in the cluster's static pods, as far as can be told: one with endpoints of its own
+        """Returns whether it is the etcd in the cluster's static pods, as far as can be known: one with endpoints of its own
         may be any. `nodes`: of the cluster, by name."""
         if self._beside is not None:
             return not any(each.runs_in(pods, nodes) for each in self._beside)

@@ -30,13 +30,13 @@ TRIPS = re.compile(
 SMOOTHED_FROM_FIRST = (3, 6)
 """Since this etcd the first round trip counts whole. Before, the smoothed one began at zero (`xiang90/probing`)."""
 SMOOTHING = 0.125
-"""Of a new round trip, in the smoothed one."""
+"""Weight of a new round trip in the smoothed one."""
 PROBES_BETWEEN = 7.5
 """A peer is probed every 4 s, and the smoothed round trip noted every 30 s (etcd, `rafthttp/probing_status.go`)."""
 PROBERS = 2
 """Each notes its own, under the same name."""
 SMOOTH = 200
-"""Of so many values the last one has come as near as a float can tell."""
+"""After so many values the smoothed one is as near as a float can show."""
 
 
 class MemberPlace(Struct, frozen=True):
@@ -59,7 +59,7 @@ class _Header(Struct, frozen=True):
 
 
 class _Status(Struct, frozen=True, rename="camel"):
-    """Of what is read here, which shape it has. What it says is read from the answer itself."""
+    """The shape of what is read here. The values are read from the answer itself."""
 
     header: _Header
     leader: Number = 0
@@ -220,7 +220,7 @@ class Trips(Struct, frozen=True):
     seconds: float
     """All together."""
     count: float
-    """Of them, each weighed by how far etcd's smoothing had come."""
+    """How many there were, each weighed by how far etcd's smoothing had come."""
 
 
 def trips(metrics: str, version: str) -> dict[str, Trips]:

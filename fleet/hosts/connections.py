@@ -25,7 +25,7 @@ class ConnectHost(Protocol):
 
 
 def over_ssh(inventory: HostInventory) -> ConnectHost:
-    """Nothing is connected before the first command."""
+    """Returns the connector of one inventory. No connection is made before a host's first command."""
     from fleet.machines.access import SshAccess, SshAddress
     from fleet.machines.ssh.host import Limit, Ssh
 

@@ -49,12 +49,12 @@ class HostFacts(Struct, frozen=True):
 
     @property
     def unready(self) -> str:
-        """Why it is not up; empty: it is. Units that failed are for the engine to judge, by what the agent tells."""
+        """Returns why the host is not up; empty: the host is up. The engine judges failed units, by the agent's report."""
         return "" if self.state in UP else f"systemd is {self.state or 'silent'}"
 
 
 def parse(text: str) -> HostFacts:
-    """Raises MachineError where the answer is not whole."""
+    """Reads the script's answer. Raises MachineError where the answer is not whole."""
     told, marker, release = text.partition("os-release\n")
     lines = [line.partition("=") for line in told.splitlines() if "=" in line]
     found = {key: value for key, _, value in lines}
@@ -76,5 +76,5 @@ def parse(text: str) -> HostFacts:
 
 
 async def read_facts(host: Host) -> HostFacts:
-    """Raises FleetError where it is not reached, or does not answer as a host under systemd."""
+    """Reads the facts of a host. Raises FleetError where the host is not reached, or is no host under systemd."""
     return parse(await checked(host, ("sh", "-c", _SCRIPT), 30.0))

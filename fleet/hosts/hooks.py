@@ -26,7 +26,8 @@ class HookError(FleetError):
 
 
 async def run(name: str, hook: Hook, host: Host, token: str, told: Mapping[str, str]) -> None:
-    """`name`: `before` or `after`. `token` names this one intent, `told` are variables of its environment.
+    """Runs a hook to its end. `name` is `before` or `after`, `token` names this one intent, and `told` has the variables of
+    the hook's environment.
 
     Raises HookError, and UnreachableError where the host is lost meanwhile.
     """
@@ -45,7 +46,7 @@ async def run(name: str, hook: Hook, host: Host, token: str, told: Mapping[str, 
 
 
 async def ready(hook: Hook, host: Host, told: Mapping[str, str]) -> str:
-    """Why the service of the host does not work; empty: it does. Raises UnreachableError."""
+    """Returns why the service of the host does not work; empty: the service works. Raises UnreachableError."""
     argv = ("env", *(f"{key}={value}" for key, value in told.items()), "sh", "-c", hook.run)
     limited = ("timeout", str(hook.timeout_seconds), *argv)
     try:
@@ -59,7 +60,7 @@ async def ready(hook: Hook, host: Host, told: Mapping[str, str]) -> str:
 
 
 async def _here(hook: Hook, argv: tuple[str, ...]) -> CommandResult:
-    """In the inventory's folder, with the controller's environment; what it has started ends with it at its timeout."""
+    """Runs a hook in the inventory's folder, with the controller's environment. At the timeout its children end too."""
     own = (f"HOME={Path.home()}", f"PATH={os.environ.get('PATH', os.defpath)}")
     seconds = hook.timeout_seconds
     words = ("timeout", "-k", "5", str(seconds), "env", "-C", hook.folder or ".", *own, *argv)

@@ -1,4 +1,4 @@
-"""What a look at a host makes of its record, and what a driver sees of the record. Pure."""
+"""What an observation of a host makes of its record, and what a driver sees of the record. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from fleet.hosts.record import HostRecord
 
 
 def reached(record: HostRecord, facts: HostFacts, unready: str) -> HostRecord:
-    """`unready`: why it does not work; empty: it does. Another machine under the name begins anew."""
+    """Returns the record after the host was reached.
+
+    `unready` says why the host does not work; empty: it works. Another machine under the name starts a new record."""
     if record.node.uid and record.node.uid != facts.machine_id:
         record = HostRecord.empty(record.node.name)
     node = replace(
@@ -42,12 +44,14 @@ def reached(record: HostRecord, facts: HostFacts, unready: str) -> HostRecord:
 
 
 def unreachable(record: HostRecord, why: str) -> HostRecord:
-    """It was not reached: what is known of it is old."""
+    """Returns the record of a host that was not reached: what is known of the host is old."""
     return replace(record, node=replace(record.node, ready=None, annotations=_told(record.node, why)))
 
 
 def node_of(record: HostRecord, host: HostEntry, own: Claim | None) -> Node:
-    """With what the inventory says of it. `own`: the claim by which it would be this fleet's; another's is a cordon."""
+    """Returns the node of a host, with what the inventory says of the host.
+
+    `own` is the claim by which the host would be this fleet's. The claim of another fleet counts as a cordon."""
     labels = record.node.labels | host.labels
     if host.zone:
         labels[ZONE_LABEL] = host.zone
@@ -65,7 +69,7 @@ def node_of(record: HostRecord, host: HostEntry, own: Claim | None) -> Node:
 
 
 def busy(record: HostRecord) -> bool:
-    """Something is under way there: it is worth a closer look."""
+    """Says whether an action is under way on the host, so that the host is observed more often."""
     request = record.machine.request
     answer = record.machine.answer(request.token) if request is not None else None
     asked = request is not None and (answer is None or answer.state == "working")

@@ -35,7 +35,7 @@ class Claim(Struct, frozen=True):
 
 
 def parse(text: str) -> Claim | None:
-    """None: nobody has. What fleet did not write is somebody's too."""
+    """Reads the claim on a host. None: nobody has claimed the host. A claim that fleet did not write counts too."""
     if not text.strip():
         return None
     try:
@@ -46,7 +46,9 @@ def parse(text: str) -> Claim | None:
 
 
 async def take(host: Host, own: Claim, over: bool = False) -> Claim:
-    """Claims the host if nobody has, or `over` whoever has; answers whose it is now. Raises as `Host.run`."""
+    """Claims the host where nobody has claimed it, or `over` an earlier claim. Returns the claim that holds now.
+
+    Raises as `Host.run`, and MachineError where the file is empty after it was written."""
     text = await checked(
         host, ("sh", "-c", TAKE, "sh", msgspec.json.encode(own).decode(), "over" if over else "")
     )

@@ -16,7 +16,7 @@ from fleet.machines.host import Host
 
 
 async def survey(record: HostRecord, host: HostEntry, way: Host, told: Mapping[str, str]) -> HostRecord:
-    """What the record would be now. Raises FleetError where the host is not reached or its system is not known."""
+    """Returns what the record would be now. Raises FleetError where the host is not reached or its family is not known."""
     found = await facts.read_facts(way)
     unready = found.unready
     if not unready and host.ready is not None:

@@ -39,7 +39,7 @@ class HostRecord(Struct, frozen=True):
 
 
 class HostRecords:
-    """Of one cluster of hosts. `changed` is told the name of each host whose record is another now."""
+    """The records of one cluster of hosts. `changed` is called with the name of each host whose record has changed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -47,7 +47,8 @@ class HostRecords:
         self.changed: Callable[[str], None] = lambda _: None
 
     def read(self, name: str) -> HostRecord:
-        """An empty one where nothing is known. Raises FleetError for a file that is not ours."""
+        """Returns the record of a host, empty where nothing is known.
+        Raises FleetError for a file that fleet did not write."""
         path = self._path(name)
         try:
             return msgspec.json.decode(path.read_bytes(), type=HostRecord)
@@ -59,7 +60,7 @@ class HostRecords:
             ) from None
 
     def change(self, name: str, how: Callable[[HostRecord], HostRecord]) -> HostRecord:
-        """What `how` makes of the record, written before this returns. Raises what `how` raises."""
+        """Writes what `how` makes of the record and returns the record as written. Raises what `how` raises."""
         with self._locked():
             before = self.read(name)
             after = how(before)
@@ -79,7 +80,7 @@ class HostRecords:
 
     @contextmanager
     def waiting(self, name: str) -> Iterator[asyncio.Event]:
-        """An event that is set at each change of the record."""
+        """Yields an event that is set at each change of the record."""
         event = asyncio.Event()
         self._waiting.setdefault(name, set()).add(event)
         try:
@@ -128,6 +129,8 @@ class OwnRecord:
         return self._records.read(self._name).machine
 
     async def report(self, machine: Machine) -> Machine | None:
+        """Writes the machine's status, as `OwnMachine.report` says."""
+
         class Other(Exception):
             """The machine has another version by now."""
 

@@ -1,4 +1,4 @@
-"""Looks after one host: sees it come and go, and runs its agent from here, one for each of its boots."""
+"""Supervises one host: observes when it comes and goes, and runs its agent from here, one for each of its boots."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ class HostSupervisor:
         self._count = 0
 
     async def run(self) -> None:
-        """Until it is cancelled. A host that is not reached is waited for. Raises what an agent died of: a bug."""
+        """Runs until it is cancelled, and waits for a host that is not reached.
+        Raises the error that ended an agent: a bug."""
         try:
             with self._records.waiting(self.host.name) as changed:
                 while True:
@@ -73,7 +74,7 @@ class HostSupervisor:
             await self.way.close()
 
     async def look(self) -> HostFacts:
-        """Now, and into the record. Raises FleetError where it is not reached."""
+        """Observes the host now and writes its record. Raises FleetError where the host is not reached."""
         name = self.host.name
         found = await facts.read_facts(self.way)
         unready = await self._unready(found)

@@ -1,4 +1,4 @@
-"""Others that upgrade or reboot a machine by themselves: noticed and said, never fought.
+"""Other programs that upgrade or reboot a machine by themselves: fleet detects and reports them and never fights them.
 
 Distributions' own updaters are units of systemd, kured and Flatcar's update operator come as pods whose processes the
 machine sees, and a person's `shutdown -r 02:00` is a file. Which there are, and what of their settings is looked at,
@@ -45,7 +45,7 @@ def parse(text: str) -> tuple[CompetingUpdater, ...]:
 
 
 async def find_competing_updaters(host: Host) -> tuple[CompetingUpdater, ...]:
-    """Those at work on the machine. Raises MachineError where that cannot be told: unknown is not absent."""
+    """Returns the updaters at work on the machine. Raises MachineError where that cannot be told: unknown is not absent."""
     ran = await host.run(("sh", "-c", script(), "others.sh"))
     if not ran.succeeded:
         raise MachineError(f"who else upgrades or reboots this machine cannot be told: {ran.printed}")

@@ -1,4 +1,4 @@
-"""A way to run commands on a machine: from a pod on it, over ssh, or right here. Families know only this."""
+"""The interface that runs commands on a machine: from a pod on it, over ssh, or locally. Families know only this."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ class CommandResult(Struct, frozen=True):
 
     @property
     def message(self) -> str:
-        """The command and what it printed, for an error."""
+        """Returns the command and what it printed, for an error."""
         return f"{redaction.redact(' '.join(self.argv))[:200]}: {self.printed}"
 
     @property
     def printed(self) -> str:
-        """The exit code and what it printed."""
+        """Returns the exit code and what the command printed."""
         text = shown(self.stderr.strip() or self.stdout.strip()) or "it printed nothing"
         return f"exit {self.code}: {text}"
 
 
 class Host(Protocol):
     async def run(self, argv: Sequence[str], seconds: float = 60.0) -> CommandResult:
-        """Runs it with the rights of root and waits for its end; whatever its exit code, it is answered.
+        """Runs the command with the rights of root, waits for its end, and returns its result, whatever its exit code.
 
         Raises UnreachableError where the machine cannot be reached, LostError where it was lost meanwhile, and
         MachineError where the command has not ended after `seconds`.
@@ -62,13 +62,13 @@ class Host(Protocol):
 
 
 def shown(text: str) -> str:
-    """The last part of a text that may be long, without secrets."""
+    """Returns the last part of a text that may be long, without secrets."""
     text = redaction.redact(text[-PRINTED:])
     return text if len(text) <= SHOWN else f"... {text[-SHOWN:]}"
 
 
 async def checked(host: Host, argv: Sequence[str], seconds: float = 60.0) -> str:
-    """Its standard output. Raises MachineError with its own words where it fails."""
+    """Runs a command and returns its standard output. Raises MachineError with the command's own message where it fails."""
     ran = await host.run(argv, seconds)
     if not ran.succeeded:
         raise MachineError(ran.message)
@@ -76,7 +76,7 @@ async def checked(host: Host, argv: Sequence[str], seconds: float = 60.0) -> str
 
 
 async def read(host: Host, path: str) -> str | None:
-    """The text of a file; None where there is none."""
+    """Returns the text of a file; None where there is no such file."""
     ran = await host.run(("sh", "-c", 'test -e "$1" || exit 44; exec cat -- "$1"', "sh", path))
     if ran.code == 44:
         return None
@@ -86,7 +86,7 @@ async def read(host: Host, path: str) -> str | None:
 
 
 async def read_end(host: Host, path: str) -> str:
-    """The last PRINTED bytes of a file that a command prints into; empty where there is none."""
+    """Returns the last PRINTED bytes of a file that a command prints into; empty where there is no such file."""
     ran = await host.run(
         ("sh", "-c", 'test -e "$1" || exit 44; exec tail -c "$2" -- "$1"', "sh", path, f"{PRINTED}")
     )
@@ -96,7 +96,7 @@ async def read_end(host: Host, path: str) -> str:
 
 
 async def read_line(host: Host, path: str) -> str:
-    """The one line of a file that must be there. Raises MachineError where it is not."""
+    """Returns the one line of a file. Raises MachineError where the file is missing or empty."""
     text = await read(host, path)
     if text is None or not text.strip():
         raise MachineError(f"{path} is {'not there' if text is None else 'empty'}")

@@ -27,7 +27,7 @@ _STATUS = re.compile(r"[0-9]{1,3}")
 
 
 def unit_of(token: str) -> str:
-    """The unit's name: tokens have characters that unit names cannot have."""
+    """Returns the unit's name, a hash of the token: tokens have characters that unit names cannot have."""
     return f"fleet-{hashlib.sha256(token.encode()).hexdigest()[:20]}.service"
 
 
@@ -39,7 +39,7 @@ async def finish(
     percent: Percent = lambda _: None,
     look: float = LOOK,
 ) -> CommandResult:
-    """Begins the job of this token, or finds it again, and waits for its end. Then nothing is left of it.
+    """Starts the job of this token, or finds it again, waits for its end, and removes what is left of the job.
 
     The caller sets the time limit, by cancelling; the job goes on then. Raises as `Host.run`, and LostError also where
     the job went with its boot: a connection that is made anew meanwhile tells nothing of that.
@@ -93,7 +93,7 @@ async def _state(host: Host, unit: str) -> dict[str, str]:
 
 
 def parse_state(text: str) -> dict[str, str]:
-    """Of `systemctl show`. Raises MachineError where a property is missing."""
+    """Reads `systemctl show`. Raises MachineError where a property is missing."""
     found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     missing = [name for name in _PROPERTIES if name not in found and not name.startswith("ExecMain")]
     if missing:

@@ -16,7 +16,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def namespaces(pid: int) -> tuple[str, ...]:
-    """What runs a command in the namespaces of this process. Needs the rights of root."""
+    """Returns the words that run a command in the namespaces of this process. Needs the rights of root."""
     return ("nsenter", "--target", str(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--")
 
 
@@ -25,7 +25,8 @@ NAMESPACES = namespaces(1)
 
 
 def prefix_of(way: str) -> tuple[str, ...]:
-    """`namespaces`, `here`, or `chroot:/host`: what stands before each command. Raises UsageError for another one."""
+    """Returns the words before each command, for `namespaces`, `here`, or `chroot:/host`.
+    Raises UsageError for another one."""
     if way == "namespaces":
         return NAMESPACES
     if way == "here":
@@ -43,8 +44,8 @@ class Local:
         self._prefix = tuple(prefix)
 
     async def run(self, argv: Sequence[str], seconds: float = 60.0) -> CommandResult:
-        """As Host. A command that is given up on is killed with its children; one that is not there is answered as a
-        shell does."""
+        """Runs as `Host.run`. A command that runs too long is killed with its children; a missing program gives exit
+        code 127, as in a shell."""
         words = (*self._prefix, *argv)
         environment = {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/root"}
         try:

@@ -1,6 +1,6 @@
-"""What of a machine's words must not leave it: passwords, tokens and keys on command lines and in logs.
+"""What of a machine's output must not leave the machine: passwords, tokens and keys on command lines and in logs.
 
-It knows the usual spellings and no others: what a service logs in its own words it cannot tell from any other text.
+Only the usual spellings are known: a secret that a service logs in a spelling of its own is not recognized.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIV
 
 
 def redact(text: str) -> str:
-    """The text with REDACTED in the place of each secret that is recognized, in a time that grows with its length alone."""
+    """Returns the text with REDACTED in place of each recognized secret, in a time that is linear in its length."""
     text = _KEY.sub(REDACTED, text)
     text = _BEARER.sub(rf"\g<name> {REDACTED}", text)
     text = _WEB_TOKEN.sub(rf"\g<head>{REDACTED}", text)

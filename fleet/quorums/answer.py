@@ -10,12 +10,12 @@ from fleet.core.text.untrusted import LONGEST_NUMBER, UnreadableError, decode
 
 MOST_BYTES = 4 << 20
 SHOWN = 256
-"""Characters of a value that are compared and told: no term of a policy is longer."""
+"""Characters of a value that are compared and shown: no term of a policy is longer."""
 _INDEX = re.compile("[0-9]{1,6}")
 
 
 class UnreadableAnswer(ValueError):
-    """An answer that is not what the probe expects; its words say why."""
+    """An answer that is not what the probe expects; the message says why."""
 
 
 def parse(body: bytes, probe: Probe) -> Any:

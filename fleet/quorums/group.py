@@ -24,7 +24,7 @@ class PodsPlace(NamedTuple):
 
     nodes: Mapping[str, Node]
     site: str
-    """Of the cluster; a node's own label beats it."""
+    """The cluster's site; a node's own label beats it."""
 
 
 def pods_of(members: GroupMembers, pods: Iterable[Pod]) -> tuple[Pod, ...]:

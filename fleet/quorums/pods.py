@@ -18,8 +18,8 @@ HEAVY_REST = 15.0
 
 
 class PodGroup:
-    """`site` is the cluster's. Its leader cannot be told to hand over, and nothing can be saved of it: such a group
-    does so by itself, when a member is stopped."""
+    """`site` is the cluster's. The leader of such a group cannot be asked to hand over, and no snapshot is possible: a group
+    in pods elects another leader by itself, when a member is stopped."""
 
     def __init__(self, group: QuorumGroup, site: str, asks: Asks) -> None:
         if group.members is None:

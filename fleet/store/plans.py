@@ -29,7 +29,7 @@ PlanType = TypeVar("PlanType")
 
 
 class PlanRow(Struct, frozen=True):
-    """What a list of plans shows, without reading them whole."""
+    """What a list shows of a plan, without reading the plan whole."""
 
     plan_id: str
     start: datetime
@@ -78,16 +78,17 @@ class Plans:
             _keep(transaction, plan_id)
 
     def find(self, plan_id: str) -> Plan | None:
-        """None where it is not there, is no longer what it was, or was written by a newer fleet: for what can be told
-        without it too. Raises StoreError where the database refuses."""
+        """Returns the plan, for what can be shown without it too. None where it is not there, is no longer what it
+        was, or was written by a newer fleet. Raises StoreError where the database refuses."""
         try:
             return self.get(plan_id)
         except (UsageError, TamperedError):
             return None
 
     def get(self, name: str) -> Plan:
-        """By its id, or by a prefix that no other has. Raises UsageError where that names none, or several; TamperedError
-        where it was changed since it was saved; SchemaError where it is of a newer fleet."""
+        """Returns the plan of that id, or of a prefix that no other id has. Raises UsageError where that names none,
+        or several; TamperedError where the plan was changed since it was saved; SchemaError where it is of a newer
+        fleet."""
         with self._database.read() as transaction:
             rows = transaction.all(
                 "SELECT id FROM plan WHERE substr(id, 1, ?) = ? ORDER BY id", [len(name), name]
@@ -114,29 +115,30 @@ class Plans:
         return _read(row[0], Plan)
 
     def list(self) -> list[PlanRow]:
-        """The one that starts last comes first."""
+        """Returns a row for each plan; the one that starts last comes first."""
         with self._database.read() as transaction:
             rows = transaction.all("SELECT id, summary FROM plan ORDER BY start DESC, id")
         return [replace(_read(summary, PlanRow), plan_id=plan_id) for plan_id, summary in rows]
 
 
 def named(plan: Plan) -> Plan:
-    """With its id. Raises ValueError as `id_of`."""
+    """Returns the plan with its id. Raises ValueError as `id_of`."""
     return replace(plan, plan_id=id_of(plan))
 
 
 def id_of(plan: Plan) -> str:
-    """See `Plan.plan_id`. Raises ValueError for numbers that JSON cannot say exactly."""
+    """Returns the id of a plan, see `Plan.plan_id`. Raises ValueError for numbers that JSON cannot say exactly."""
     return _id_of_told(msgspec.to_builtins(plan))
 
 
 def _id_of_told(told: Mapping[str, Any]) -> str:
-    """`told`: a plan as its published JSON."""
+    """Returns the id of a plan as its published JSON."""
     return f"p-{sha256(chain.canonical({**told, 'plan_id': ''})).hexdigest()}"
 
 
 def _is_named(body: str, plan_id: str) -> bool:
-    """By what was written, not by what is made of it: a newer fleet knows fields that a kept plan does not have."""
+    """Returns whether the text is the plan of that id, by what was written and not by what is made of it: a newer
+    fleet knows fields that a kept plan does not have."""
     try:
         written = msgspec.json.decode(body, type=dict[str, Any])
         return written.get("plan_id") == plan_id == _id_of_told(written)

@@ -19,7 +19,7 @@ class HomeSettings:
             set_in(transaction, key, value)
 
     def keep(self, key: str, value: str) -> None:
-        """Where it has none yet."""
+        """Sets the value of a key that has none yet."""
         if self.get(key) is not None:
             return
         with self._database.write("setting") as transaction:

@@ -25,7 +25,7 @@ class Store:
     """One connection, for one process; threads may share it, and wait for each other."""
 
     def __init__(self, database: SqlDatabase) -> None:
-        """Of a database that is at the newest schema."""
+        """Takes a database that is at the newest schema."""
         self.database = database
         self.journal = SqlJournal(database)
         self.checkpoints = Checkpoints(database)
@@ -40,11 +40,12 @@ class Store:
 
     @classmethod
     def open(cls, place: str | Path, *, create: bool = True) -> Store:
-        """`place`: the path of an SQLite file, or a URL (`DatabaseAddress.parse`). Brings an older schema to the newest.
+        """Opens the database and brings an older schema to the newest. `place`: the path of an SQLite file, or a URL
+        (`DatabaseAddress.parse`).
 
         `create`: make the SQLite file, or the tables in an empty PostgreSQL database; the folder, or the database,
-        must be there. Raises SchemaError where it is newer than this program, or not ours; StoreError where it is
-        missing, locked, full or refuses; UsageError for a URL that is none.
+        must be there. Raises SchemaError where it is newer than this program, or not fleet's; StoreError where it is
+        missing, locked, full or refuses; UsageError for a text that is no URL.
         """
         address = DatabaseAddress.parse(place)
         database = _connect(address, create)
@@ -64,7 +65,7 @@ class Store:
 
     @property
     def shown(self) -> str:
-        """Where it is, for messages."""
+        """Returns where the database is, for messages."""
         return self.database.address.shown
 
     def close(self) -> None:

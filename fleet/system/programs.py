@@ -37,7 +37,7 @@ class FinishedProgram(Struct, frozen=True):
 
 
 def first(most: int) -> Keep:
-    """Keeps the first bytes, at most so many."""
+    """Keeps the first bytes of an output, at most so many."""
 
     def keep(kept: bytearray) -> None:
         del kept[most:]
@@ -46,7 +46,7 @@ def first(most: int) -> Keep:
 
 
 def last(most: int) -> Keep:
-    """Keeps the last bytes, at most so many."""
+    """Keeps the last bytes of an output, at most so many."""
 
     def keep(kept: bytearray) -> None:
         del kept[: max(0, len(kept) - most)]

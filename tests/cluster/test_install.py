@@ -11,7 +11,7 @@ import pytest
 from fleet.core.records.errors import AuthenticationError, HeldError
 from fleet.core.third_parties.sign_index import KEEP_OFF
 from fleet.kube.install import install
-from fleet.kube.install.install import Applied, Uninstalled
+from fleet.kube.install.install import AppliedManifest, Uninstalled
 from fleet.kube.install.installation import manifests
 from tests.cluster.installed import with_transport
 from tests.cluster.rest import Cluster, Json
@@ -23,7 +23,7 @@ CHURN = {"events", "leases", "componentstatuses", "pods", "endpoints", "endpoint
 """What comes and goes in a cluster by itself. Those of fleet's namespace are looked for by name."""
 
 
-def applied(kubeconfig: Path, image: str | None = IMAGE) -> tuple[Applied, ...]:
+def applied(kubeconfig: Path, image: str | None = IMAGE) -> tuple[AppliedManifest, ...]:
     return with_transport(kubeconfig, lambda transport: install.apply(transport, manifests(image)))
 
 

@@ -298,5 +298,5 @@ def test_the_signing_key_leaves_its_file_never(tmp_path: Path) -> None:
         assert name == str(private) or secret.encode() not in content
     private.write_text(private.read_text().replace("M", "!", 1))
     said = fleet(home.path, "audit", "checkpoint")
-    assert said.code == 2 and "holds no private key" in said.words
+    assert said.code == 2 and "has no private key" in said.words
     assert secret[8:40] not in said.words

@@ -100,11 +100,11 @@ def _together(said: Sequence[Held], found: Sequence[Held]) -> tuple[Held, ...]:
     if not found:
         return tuple(said)
     known = {(held.reason, held.subject) for held in said}
-    mended = {(held.reason, held.subject) for held in said if held.needs_action} - {
+    fixed = {(held.reason, held.subject) for held in said if held.needs_action} - {
         (held.reason, held.subject) for held in found
     }
     return (
-        *(held for held in said if (held.reason, held.subject) not in mended),
+        *(held for held in said if (held.reason, held.subject) not in fixed),
         *(held for held in found if (held.reason, held.subject) not in known),
     )
 
@@ -194,7 +194,7 @@ def _chronicle(home: Home, ident: str) -> Timeline:
 
 
 def happenings(chronicle: Timeline, ref: NodeRef) -> Iterator[NodeEvent]:
-    """Returns what one rollout did to the node."""
+    """Yields what one rollout did to the node."""
     rollout = chronicle.rollout
     if rollout is None or ref not in rollout.runs:
         return

@@ -25,7 +25,7 @@ def prepare(folder: Path, speed: float = SPEED) -> Home:
     if folder.exists() and any(folder.iterdir()):
         if not (home.simulated / CLOCK).is_file():
             raise UsageError(
-                f"{folder} is not empty and holds no demo", "fleet demo FOLDER names another one"
+                f"{folder} is not empty and has no demo in it", "fleet demo FOLDER names another one"
             )
         if home.policy_file.exists() and home.policy_file.read_bytes() != POLICY.encode():
             raise UsageError(

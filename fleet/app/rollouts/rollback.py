@@ -65,7 +65,7 @@ def refuse_active(rollout: Rollout) -> None:
 
 
 def upgraded(rollout: Rollout, snapshots: Sequence[Snapshot]) -> Iterator[NodeRef]:
-    """Returns the nodes that the rollout has rebooted and that run its release now, so those of failed runs too."""
+    """Yields the nodes that the rollout has rebooted and that run its release now, so those of failed runs too."""
     for snapshot in snapshots:
         machines = {machine.name: machine for machine in snapshot.machines}
         for node in snapshot.nodes:

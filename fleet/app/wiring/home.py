@@ -202,7 +202,7 @@ class Home:
             raise UsageError(f"there is no policy: {self.policy_file} does not exist", self.write_policy)
         if not self.policy_file.exists():
             to = self.policy_file.readlink()
-            raise UsageError(f"{self.policy_file} is a link to {to}, which does not exist", "mend the link")
+            raise UsageError(f"{self.policy_file} is a link to {to}, which does not exist", "fix the link")
         return load(self.policy_file)
 
     def policy(self) -> Policy:

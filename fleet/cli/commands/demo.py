@@ -76,7 +76,7 @@ def _run(command: Callable[..., object], folder: Path, *words: str, fine: tuple[
 
 
 def _held_node(folder: Path) -> str:
-    """One that waits for a person."""
+    """One that waits for an operator."""
     from fleet.app.reporting.status import fleet_status
     from fleet.app.wiring.home import Home
 

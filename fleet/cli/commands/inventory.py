@@ -111,18 +111,18 @@ def status(
     outdated: Annotated[
         bool, typer.Option("--outdated", help="Nodes that do not run what their pool wants.")
     ] = False,
-    attention: Annotated[bool, typer.Option("--attention", help="What waits for a person, and why.")] = False,
+    attention: Annotated[bool, typer.Option("--attention", help="What needs an operator, and why.")] = False,
     quorums: Annotated[
         bool, typer.Option("--quorums", help="The members of quorum groups, as last read.")
     ] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Exit 4 if anything is outdated or waits for a person.")
+        bool, typer.Option("--check", help="Exit 4 if anything is outdated or needs an operator.")
     ] = False,
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Draw it again every 2 s until Ctrl-C.")
     ] = False,
 ) -> None:
-    """The fleet at a glance: what runs where, and what needs a person."""
+    """The fleet at a glance: what runs where, and what needs an operator."""
     from fleet.core.reporting.selection import Selection
 
     home = home_of(context)

@@ -36,7 +36,7 @@ def start(
     The command is committed to the journal; the controller (fleet run) carries it out. Where none runs, one is
     started in the background, and ends when nothing is left to do. Refused (exit 3) where the pool has a rollout
     already or the clusters are no longer as the plan presumes. With --watch: exit 0 all done, 1 some failed, 3 the
-    rest waits for a person.
+    rest waits for an operator.
     """
     from fleet.app.planning.plans import stored
     from fleet.app.rollouts.start import start as begin

@@ -50,7 +50,7 @@ def headline(report: Report) -> str:
 
 
 def others(report: Report) -> list[str]:
-    """What became of the nodes that are not done: `2 failed`, `1 cancelled`."""
+    """Returns what became of the nodes that are not done: `2 failed`, `1 cancelled`."""
     counts = report.counts
     told = (
         (counts.failed, "failed"),
@@ -62,7 +62,7 @@ def others(report: Report) -> list[str]:
 
 
 def result(report: Report) -> str:
-    """The rollout's state in a few words: `finished`, `finished, 2 failed`, `halted: 2 of 57 failed`."""
+    """Returns the rollout's state in a few words: `finished`, `finished, 2 failed`, `halted: 2 of 57 failed`."""
     state = report.state
     if state == "halted":
         return f"halted: {report.why}"
@@ -80,7 +80,7 @@ def mood(report: Report) -> Mood:
 
 
 def proven(report: Report) -> str:
-    """What the proof says: `each proven by a new boot`, `54 of them proven by a new boot, 1 ran it before`."""
+    """Returns what the proof says: `each proven by a new boot`, `54 of them proven by a new boot, 1 ran it before`."""
     counts = report.counts
     before = counts.done - counts.proven
     if not counts.proven:
@@ -91,7 +91,7 @@ def proven(report: Report) -> str:
 
 
 def verdict(report: Report) -> str:
-    """What is known of the journal: `verified, 4,211 entries`."""
+    """Returns what is known of the journal: `verified, 4,211 entries`."""
     found = report.journal.verdict
     if found.verified:
         return f"verified: {number(found.entries)} entries, the chain is whole"
@@ -101,7 +101,8 @@ def verdict(report: Report) -> str:
 
 
 def took(report: Report) -> str:
-    """`1h 52m, 4m longer than planned`; `18m so far, planned 1h 48m`. A reader who subtracts finds what is said."""
+    """Returns how long the rollout took: `1h 52m, 4m longer than planned`; `18m so far, planned 1h 48m`. A reader who
+    subtracts finds the difference that is shown."""
     against = report.against
     planned = f", planned {format_duration(against.planned_seconds)}" if against is not None else ""
     if report.ended is None:
@@ -115,8 +116,8 @@ def took(report: Report) -> str:
 
 
 def bound(against: Against) -> str:
-    """`no order could be faster than 31m (limit of 5 for pool workers), with stage 1m, reboot 1m 30s`: the bound stands
-    for the times that the plan expected. Runs that took less may end before it."""
+    """Returns the lower bound: `no order could be faster than 31m (limit of 5 for pool workers), with stage 1m,
+    reboot 1m 30s`. The bound is for the times that the plan expected: runs that took less may end before it."""
     told = f"no order could be faster than {format_duration(against.bound_seconds)} ({against.bound_by})"
     lengths: dict[str, list[float]] = {}
     for known in against.durations:
@@ -132,7 +133,7 @@ def bound(against: Against) -> str:
 
 
 def sentence(told: str) -> str:
-    """With a capital letter and a full stop."""
+    """Returns the text with a capital letter and a full stop."""
     return f"{told[0].upper()}{told[1:]}."
 
 
@@ -157,7 +158,7 @@ def out_at_once(report: Report) -> str:
 
 
 def origin(report: Report) -> str:
-    """The versions that the nodes came from: `44.20261015.3.0 (kernel 6.11.4)`, several with their counts."""
+    """Returns the versions that the nodes came from: `44.20261015.3.0 (kernel 6.11.4)`, several with their counts."""
     kernels = {run.from_version: run.from_kernel for run in report.runs}
     several = len(report.from_versions) > 1
     told = []
@@ -179,7 +180,8 @@ def where(report: Report) -> str:
 
 
 def cases(report: Report) -> list[Case]:
-    """What a person should look at: nodes that failed, and nodes that are held, together where it is the same."""
+    """Returns what an operator should look at: nodes that failed, and nodes that are held, those with the same reason
+    together."""
     found: dict[tuple[Literal["failed", "held"], str, str], list[tuple[str, str]]] = {}
     for run in report.runs:
         if run.ending == "failed":
@@ -196,7 +198,7 @@ def named(run: ReportRun) -> str:
 
 
 def happenings(report: Report) -> list[ReportEvent]:
-    """What people said and when the engine stopped for them, in order."""
+    """Returns, in order, what people ordered and when the engine stopped for them."""
     told = [ReportEvent(each.at, each.by, _command(each)) for each in report.commands] + [
         ReportEvent(each.at, "fleet", f"halt: {each.why}") for each in report.halts
     ]
@@ -211,7 +213,8 @@ def _command(command: OperatorCommand) -> str:
 
 
 def steps(run: ReportRun) -> str:
-    """`stage 58s, drain 48s, reboot 1m 4s`: what took a second or more, waiting aside."""
+    """Returns how long the steps took, `stage 58s, drain 48s, reboot 1m 4s`: those of a second or more, waiting
+    aside."""
     lasted: dict[str, float] = {}
     for taken in run.steps:
         if taken.seconds is not None and taken.step not in ("pending", "staged"):
@@ -224,7 +227,7 @@ def steps(run: ReportRun) -> str:
 
 
 def troubles(run: ReportRun) -> Iterator[str]:
-    """What did not go well without being the reason of its end."""
+    """Yields what did not go well without being the reason of the run's end."""
     for retry in run.retries:
         yield f"tried again: {retry.why}"
     refusals = sum(eviction.refusals for eviction in run.evictions)
@@ -233,7 +236,7 @@ def troubles(run: ReportRun) -> Iterator[str]:
 
 
 def entry_words(entry: JournalEntry) -> str:
-    """What an entry of the journal says, in one line."""
+    """Returns what an entry of the journal says, in one line."""
     match from_record(entry.record):
         case RolloutStarted(start=start):
             return f"plan {short_id(start.plan)}, {start.release.version}, {nodes(len(start.goals))}"
@@ -256,7 +259,7 @@ def entry_words(entry: JournalEntry) -> str:
 
 
 def short(ident: str) -> str:
-    """The start of a hash or an id."""
+    """Returns the start of a hash or an id."""
     return ident[:SHORT]
 
 

@@ -44,7 +44,7 @@ LEGEND = {
 
 
 class PagePart(NamedTuple):
-    """Of the bar that shows what became of the nodes."""
+    """A part of the bar that shows what became of the nodes."""
 
     name: str
     nodes: int
@@ -53,7 +53,7 @@ class PagePart(NamedTuple):
 
 
 def page(report: Report) -> str:
-    """The whole document."""
+    """Returns the whole HTML document."""
     lines = timeline.timeline(report)
     style = f"{_source('report.css')}\n:root {{ --names: {_names(lines)}ch; --wide: {lines.breadth}px }}\n"
     script = _source("report.js")
@@ -101,7 +101,7 @@ def _environment() -> Environment:
 
 
 def _shown(value: object) -> object:
-    """Markup is ours; any other text may be a cluster's."""
+    """Returns text that is safe in the page: markup is fleet's own, and any other text may be a cluster's."""
     if isinstance(value, str) and not isinstance(value, Markup):
         return visible_lines(value)
     return value
@@ -120,7 +120,7 @@ def _words(seconds: float | None) -> str:
 
 
 def _names(lines: timeline.TimelineView) -> int:
-    """Width of the names beside the timeline, in characters."""
+    """Returns the width of the names beside the timeline, in characters."""
     names = [len(run.node) + 2 * run.canary for group in lines.groups for run in group.nodes]
     return min(max(names, default=-2), LONGEST_NAME) + 2
 
@@ -141,7 +141,7 @@ def _parts(report: Report) -> Iterator[PagePart]:
 
 
 def _journal(report: Report) -> Iterator[str]:
-    """Its lines, in chunks."""
+    """Yields the lines of the journal, in chunks."""
     lines = (_line(entry, report) for entry in report.entries)
     while chunk := list(islice(lines, CHUNK)):
         yield "\n".join(chunk)

@@ -20,7 +20,8 @@ LOG_LINES = 10
 
 
 def text(report: Report) -> str:
-    """Ends with a newline. Only names that are too long by themselves make a line longer than 80."""
+    """Returns the report as plain text that ends with a newline. Only names that are too long by themselves make a
+    line longer than 80."""
     parts = (
         _answer(report),
         _attention(report),
@@ -155,7 +156,7 @@ def _name(cluster: str, node: str, report: Report) -> str:
 
 
 def _wrapped(head: str, told: str, indent: int) -> list[str]:
-    """The words after their head; further lines begin at `indent`. Words that are too long are never broken."""
+    """Returns the words after their head; further lines begin at `indent`. Words that are too long are never broken."""
     return wrap(
         told,
         WIDTH,

@@ -42,7 +42,7 @@ class Bar(NamedTuple):
 
 
 class Track(NamedTuple):
-    """One run's bars."""
+    """The bars of one run."""
 
     run: ReportRun
     title: str
@@ -53,7 +53,7 @@ class Track(NamedTuple):
 
 
 class TimelineGroup(NamedTuple):
-    """A pool's part, with windows of its own."""
+    """The part of one pool, with windows of its own."""
 
     pool: ReportPool
     rows: int
@@ -95,7 +95,7 @@ class TimelineView(NamedTuple):
 
 
 class TimeScale:
-    """From moments to shares of the width; long times in which nothing was done take little of it."""
+    """Turns moments into shares of the width; long times in which nothing was done take little of it."""
 
     def __init__(self, begin: datetime, end: datetime, busy: Iterable[Stretch]) -> None:
         merged = _merged(busy)
@@ -121,7 +121,7 @@ class TimeScale:
         """What is shown at full length."""
 
     def share(self, moment: datetime) -> float:
-        """0 to 1; what is outside counts as the edge."""
+        """Returns the moment's share of the width, 0 to 1; what is outside counts as the edge."""
         moments = [point[0] for point in self._points]
         index = bisect_right(moments, moment)
         if index == 0:
@@ -138,6 +138,7 @@ class TimeScale:
 
 
 def timeline(report: Report) -> TimelineView:
+    """Lays out the runs of a report: a group a pool, a lane for runs one after the other, and ticks for the time."""
     shown = [run for run in report.runs if _worked(run, report.at)]
     packed = len(shown) > ROWS
     scale = _scale(report, shown)
@@ -179,7 +180,7 @@ def _end(report: Report) -> datetime:
 
 
 def _worked(run: ReportRun, now: datetime) -> list[tuple[str, datetime, datetime]]:
-    """Its steps but for the waiting."""
+    """Returns the steps of the run without the waiting."""
     return [(taken.step, taken.start, taken.end or now) for taken in run.steps if taken.step in WORK]
 
 
@@ -204,7 +205,7 @@ def _first(run: ReportRun, now: datetime) -> tuple[datetime, datetime]:
 
 
 def _lanes(runs: Sequence[ReportRun], report: Report) -> list[int]:
-    """The lowest line that is free when the run begins. `runs`: by their beginning."""
+    """Returns for each run the lowest line that is free when it begins. `runs`: by their beginning."""
     free_at: list[datetime] = []
     rows = []
     for run in runs:
@@ -233,7 +234,7 @@ def _track(run: ReportRun, row: int, scale: TimeScale, report: Report, packed: b
 
 
 def _ticks(begin: datetime, end: datetime, scale: TimeScale, breadth: int) -> Iterator[Tick]:
-    """At round times, with room for the words; a new day needs more of it."""
+    """Yields ticks at round times, with room for their labels; a new day needs more of it."""
     count = TICKS * breadth / BROAD
     step = next((step for step in TICK_STEPS if scale.seconds / step <= count), TICK_STEPS[-1])
     moment = datetime.fromtimestamp(-(-begin.timestamp() // step) * step, UTC)

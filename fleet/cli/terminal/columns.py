@@ -14,10 +14,11 @@ Cell = str | Text
 
 
 def columns(head: Sequence[Cell], rows: Sequence[Sequence[Cell]], right: Collection[int] = ()) -> Text:
-    """Columns as wide as their widest cell; `right` are aligned right. Nothing is cut, no line ends in blanks.
+    """Returns columns as wide as their widest cell; `right` are aligned right. Nothing is cut, and no line ends in
+    blanks.
 
-    Without a head (`()`) only the rows. The last cell of a row that is shorter than others runs on over the columns
-    that it lacks.
+    Without a head (`()`) there are only the rows. The last cell of a row that is shorter than others runs on over the
+    columns that the row lacks.
     """
     lines = [[_text(cell, "bold") for cell in head]] if head else []
     lines += [[_text(cell) for cell in row] for row in rows]
@@ -30,12 +31,13 @@ def columns(head: Sequence[Cell], rows: Sequence[Sequence[Cell]], right: Collect
 
 
 def indented(text: Text, blanks: int) -> Text:
-    """Every line moved to the right."""
+    """Returns the text with every line moved to the right."""
     return Text("\n").join(Text(" " * blanks) + line for line in text.split("\n"))
 
 
 def folded(text: Text, width: int) -> Text:
-    """Lines that are wider are folded between words; what follows stands below the last column, or a bit to the right.
+    """Returns the text with lines that are wider folded between words; what follows stands below the last column, or
+    a bit to the right.
 
     A word that is wider than what is left stays whole, on a line of its own. Blanks around a fold are left out.
     """

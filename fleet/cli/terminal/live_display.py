@@ -16,7 +16,8 @@ WIPE_LINE, WIPE_BELOW = "\x1b[2K", "\x1b[0J"
 
 
 class LiveDisplay:
-    """On the terminal of `screen`, from the cursor's line on. The last picture stays there at the end."""
+    """Draws pictures over each other on the terminal of `screen`, from the cursor's line on. The last picture stays
+    there at the end."""
 
     def __init__(self, screen: Console) -> None:
         self._screen = screen
@@ -33,7 +34,8 @@ class LiveDisplay:
         self._write(SHOW_CURSOR)
 
     def draw(self, picture: Text) -> None:
-        """`picture`: folded to the terminal's width. What does not fit into its height is left out, and said so."""
+        """Draws `picture`, which is folded to the terminal's width. What does not fit into its height is left out,
+        and the picture says so."""
         lines = self._rendered(picture)
         if self._size != self._screen.size:
             # The terminal has folded or cut what was there: nobody knows where it is now.
@@ -59,8 +61,8 @@ class LiveDisplay:
 
 
 def changes(before: Sequence[str], lines: Sequence[str]) -> Iterator[str]:
-    """What to write with the cursor below the last line of `before`, for `lines` to stand there and the cursor below
-    their last. Nothing where they are the same."""
+    """Yields what to write, with the cursor below the last line of `before`, so that `lines` stand there and the
+    cursor is below their last. Empty where they are the same."""
     at = len(before)
     for index, line in enumerate(lines):
         if index < len(before) and before[index] == line:

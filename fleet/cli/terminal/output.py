@@ -22,14 +22,15 @@ SELDOM = 10.0
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Without colour in a pipe and under NO_COLOR. Lines are never cut or folded: a terminal folds them itself."""
+    """Returns the console: without colour in a pipe and under NO_COLOR. Lines are never cut or folded, since a
+    terminal folds them itself."""
     from fleet.cli.terminal.visible import Screen
 
     return Screen(stderr=stderr, soft_wrap=True, highlight=False, emoji=False, markup=False)
 
 
 def show(result: Text | str) -> None:
-    """On a terminal folded between words; in a pipe line by line as it is."""
+    """Prints a result: on a terminal folded between words; in a pipe line by line as it is."""
     from rich.text import Text
 
     from fleet.cli.terminal.columns import folded
@@ -42,7 +43,7 @@ def show(result: Text | str) -> None:
 
 
 def note(words: str, style: str = "") -> None:
-    """Progress, a warning, what to do next: for people, on stderr. Folded between words on a terminal."""
+    """Prints progress, a warning, or what to do next on stderr, for people. Folded between words on a terminal."""
     screen = console(stderr=True)
     screen.print(words, style=style or None, soft_wrap=not screen.is_terminal)
 
@@ -53,8 +54,8 @@ def warn(words: str) -> None:
 
 @contextmanager
 def waiting() -> Iterator[Callable[[str], None]]:
-    """Answers what tells people, on stderr, how far something is that takes a while: on a terminal in one line that goes
-    away at the end, in a pipe a line now and then."""
+    """Yields what shows on stderr how far something is that takes a while: on a terminal in one line that is cleared
+    at the end, in a pipe a line now and then."""
     screen = console(stderr=True)
     if screen.is_terminal and not screen.is_dumb_terminal:
         from rich.text import Text
@@ -74,7 +75,7 @@ def waiting() -> Iterator[Callable[[str], None]]:
 
 
 def show_json(result: Any) -> None:
-    """One JSON document, indented. `result` is a struct, or what msgspec can encode."""
+    """Prints one JSON document, indented. `result` is a struct, or what msgspec can encode."""
     import msgspec
 
     text = msgspec.json.format(msgspec.json.encode(result), indent=2)
@@ -82,8 +83,8 @@ def show_json(result: Any) -> None:
 
 
 def show_csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Quoted as in RFC 4180, with a header; lines end as lines do here. A text that a spreadsheet would take for a formula
-    gets an apostrophe in front (OWASP, CSV injection)."""
+    """Prints CSV, quoted as in RFC 4180, with a header; lines end as lines do here. A text that a spreadsheet would
+    take for a formula gets an apostrophe in front (OWASP, CSV injection)."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(head)
     writer.writerows([_csv_cell(value) for value in row] for row in rows)
@@ -97,5 +98,5 @@ def _csv_cell(value: object) -> object:
 
 
 def people_watch() -> bool:
-    """stdout is a terminal that can be drawn on."""
+    """Returns whether stdout is a terminal that can be drawn on."""
     return console().is_terminal and not console().is_dumb_terminal

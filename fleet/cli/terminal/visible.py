@@ -24,7 +24,7 @@ def _visible(printed: Any) -> Any:
 
 
 def visible_text(text: Text) -> Text:
-    """The same text and styles, with what must not reach a terminal written out. Lines stay as they are."""
+    """Returns the same text and styles, with what must not reach a terminal written out. Lines stay as they are."""
     plain = text.plain
     if visible_lines(plain) == plain:
         return text

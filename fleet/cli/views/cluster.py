@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def found(result: ClusterCheck) -> Text:
+    """Returns what a look at a cluster found, and what to do next."""
     if result.hosts:
         return _hosts(result)
     lines = [
@@ -58,13 +59,14 @@ def _hosts(result: ClusterCheck) -> Text:
     ]
     lines += [Text(f"  {name}: {why}", "yellow") for name, why in result.unreached.items()]
     if result.unreached:
-        lines.append(Text(f"  -> mend that, then: fleet cluster check {result.name}"))
+        lines.append(Text(f"  -> fix that, then: fleet cluster check {result.name}"))
     else:
         lines.append(Text("  fleet may do there all that it needs.", "green"))
     return Text("\n").join(lines)
 
 
 def synced(results: Sequence[ClusterSync]) -> Text:
+    """Returns a row for each cluster that was read."""
     rows = [
         (
             result.cluster,
@@ -82,6 +84,7 @@ def synced(results: Sequence[ClusterSync]) -> Text:
 
 
 def installed(done: Sequence[str]) -> Text:
+    """Returns what was installed or removed, an object a line."""
     return Text("\n").join(Text(line) for line in done) if done else Text("Nothing had to be done.")
 
 

@@ -17,6 +17,7 @@ MOST = 25
 
 
 def whole(told: Explanation, most: int = MOST) -> Text:
+    """Returns all that is known of one node: its state, what holds it, and its history."""
     lines = [Text(headline(told), "bold")]
     if told.gone:
         return Text("\n").join([*lines, *_history(told, most)])
@@ -29,6 +30,7 @@ def whole(told: Explanation, most: int = MOST) -> Text:
 
 
 def headline(told: Explanation) -> str:
+    """Returns the first line: the node, what it runs, and its state."""
     node = told.status
     zone = f", zone {node.zone}" if node.zone else ""
     place = f"{node.name} ({node.cluster}{zone}, {f'pool {node.pool}' if node.pool else 'in no pool'})"
@@ -59,7 +61,7 @@ def headline(told: Explanation) -> str:
 
 
 def _reasons(told: Explanation) -> Iterator[Text]:
-    """Numbered: what must come first first. What a person must do stands below each."""
+    """Yields the reasons, numbered: what must come first stands first. What an operator must do stands below each."""
     if told.held and not told.status.rollout:
         yield Text("  A rollout now would wait:")
     for number, held in enumerate(told.held, 1):

@@ -54,11 +54,11 @@ FRAME = 8
 
 
 def watch(follower: Follower, *, past: bool = False) -> int:
-    """Until the rollout ends or waits for people alone. 0: all done. 1: some failed. 3: the rest is held.
+    """Follows a rollout until it ends or waits for people alone, and returns the exit code. 0: all done. 1: some
+    failed. 3: the rest is held.
 
-    Ctrl-C leaves it running and raises KeyboardInterrupt.
-
-    `past`: in a pipe, tell what has happened so far too.
+    Ctrl-C leaves the rollout running and raises KeyboardInterrupt. `past`: in a pipe, print what has happened so far
+    too.
     """
     try:
         if people_watch():
@@ -99,15 +99,16 @@ class StallDetector:
 
     @property
     def over(self) -> bool:
-        """Ended; or nothing has been at work for some looks, and people hold all that is left."""
+        """Returns whether the rollout has ended, or nothing has been at work for some looks and people hold all that
+        is left."""
         rollout = self._follower.rollout
         self._looks = self._looks + 1 if stuck(rollout, self._follower.held) else 0
         return not rollout.active or self._looks >= LOOKS
 
 
 def stuck(rollout: Rollout, held: Mapping[NodeRef, tuple[Held, ...]]) -> bool:
-    """Nothing is at work, and each node that waits does so for a person, for a cluster that does not answer, or for
-    a limit that is used up by nodes on which nobody works."""
+    """Returns whether nothing is at work, and each node that waits does so for an operator, for a cluster that gives
+    no answer, or for a limit that is used up by nodes on which nobody works."""
     if (
         rollout.working
         or not rollout.remaining
@@ -180,7 +181,7 @@ def _lines(follower: Follower, past: bool) -> None:
 
 
 def told(follower: Follower, entry: JournalEntry) -> Iterator[str]:
-    """The line about one entry; none for what nobody follows."""
+    """Yields the line about one entry; nothing for an entry that nobody follows."""
     record, rollout = entry.record, follower.rollout
     at = stamp(entry.at)
     match from_record(record):
@@ -200,7 +201,7 @@ def told(follower: Follower, entry: JournalEntry) -> Iterator[str]:
 
 
 def _outcome(ended: ActionEnded, at: str) -> Iterator[str]:
-    """What was done for a quorum group, and what could not be done."""
+    """Yields what was done for a quorum group, and what could not be done."""
     what = FOLLOWED.get(ended.action)
     if what is not None and ended.result is Result.FAILED:
         yield f"{at} {ended.node} {what} failed: {ended.detail}"

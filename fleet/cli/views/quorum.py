@@ -13,7 +13,7 @@ HEAD = ("GROUP", "MEMBER", "NODE", "SITE", "ROLE", "INDEX", "BEHIND", "SIZE", "V
 
 
 def members(status: FleetStatus) -> Text:
-    """A row for each member, and below what a commit takes where it is known."""
+    """Returns a row for each member, and below how long a commit takes where that is known."""
     if not status.quorums:
         return Text("No quorum groups are known.\n  -> fleet sync, or declare them: docs/quorum.md")
     rows = [row for group in status.quorums for row in _rows(group)]

@@ -55,7 +55,7 @@ class RolloutScene(Struct, frozen=True):
 
 
 def picture(scene: RolloutScene, in_work: int = IN_WORK) -> Text:
-    """The whole picture, for a live view and for `rollout status` alike."""
+    """Returns the whole picture, for a live view and for `rollout status` alike."""
     rollout = scene.rollout
     lines = [headline(scene), _counts(scene)]
     if rollout.state in (RolloutState.HALTED, RolloutState.PAUSED, RolloutState.ABORTED):
@@ -72,6 +72,7 @@ def picture(scene: RolloutScene, in_work: int = IN_WORK) -> Text:
 
 
 def headline(scene: RolloutScene) -> Text:
+    """Returns the first line: the rollout, its state, and its end."""
     rollout = scene.rollout
     pools = ", ".join(dict.fromkeys(run.goal.pool for run in rollout.runs.values()))
     total, done = len(rollout.runs), rollout.counts[Step.DONE]
@@ -137,7 +138,7 @@ def _lasting(scene: RolloutScene, run: Run) -> bool:
 
 
 def _standing(rollout: Rollout, now: datetime) -> Text:
-    """Why it does not go on, and what to do."""
+    """Returns why the rollout does not go on, and what to do."""
     by, since = rollout.state_by, clock(rollout.state_at, now)
     match rollout.state:
         case RolloutState.HALTED:
@@ -155,7 +156,7 @@ def _standing(rollout: Rollout, now: datetime) -> Text:
 
 
 def _working(scene: RolloutScene, most: int) -> Iterator[Text]:
-    """Nodes that are out, those that have been longest in their step first."""
+    """Yields the nodes that are out, those that have been longest in their step first."""
     runs = [run for run in scene.rollout.runs.values() if run.step in HAS_SLOT]
     runs.sort(key=lambda run: (run.since or scene.now, natural(run.node.name)))
     if runs:
@@ -189,7 +190,7 @@ def _failed(scene: RolloutScene) -> Iterator[Text]:
 
 
 def _waiting(scene: RolloutScene) -> Iterator[Text]:
-    """What holds those that wait: the reason that holds most nodes first, one node of each named."""
+    """Yields what holds those that wait: the reason that holds most nodes first, one node of each named."""
     groups: dict[str, list[Run]] = {}
     for run in scene.rollout.runs.values():
         reasons = scene.held.get(run.node, ())
@@ -215,7 +216,7 @@ def _last(scene: RolloutScene) -> Iterator[Text]:
 
 
 def ending(chronicle: Timeline, run: Run) -> str:
-    """`n-0098 done in 3m 12s (drain 48s, reboot 64s, soak 60s), kernel 6.12.9`, or why it failed."""
+    """Returns `n-0098 done in 3m 12s (drain 48s, reboot 64s, soak 60s), kernel 6.12.9`, or why the run failed."""
     assert chronicle.rollout is not None
     told = f"{name(chronicle.rollout, run.node)} {run.step}"
     if run.begun is not None and run.since is not None:
@@ -230,7 +231,7 @@ def ending(chronicle: Timeline, run: Run) -> str:
 
 
 def lasted(chronicle: Timeline, ref: NodeRef) -> dict[str, float]:
-    """Seconds of drain, reboot and soak, of those that took any."""
+    """Returns the seconds of drain, reboot and soak, of those that took any."""
     lengths: dict[str, float] = {}
     for taken in chronicle.steps.get(ref, ()):
         seconds = taken.seconds or 0.0
@@ -240,7 +241,7 @@ def lasted(chronicle: Timeline, ref: NodeRef) -> dict[str, float]:
 
 
 def name(rollout: Rollout, ref: NodeRef) -> str:
-    """Short where the rollout is in one cluster."""
+    """Returns the node's name, short where the rollout is in one cluster."""
     clusters = {run.node.cluster for run in rollout.runs.values()}
     return ref.name if len(clusters) == 1 else str(ref)
 

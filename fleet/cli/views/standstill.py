@@ -8,5 +8,5 @@ from fleet.core.reporting.standstill import REMEDY, Standstill, sentence
 
 
 def standing_still(found: Standstill, lead: str = "  ") -> Text:
-    """`lead` stands before the sentence."""
+    """Returns what stands still for want of a controller. `lead` stands before the sentence."""
     return Text(f"{lead}{sentence(found)}", "bold yellow") + Text(f"\n  -> {REMEDY}")

@@ -36,7 +36,7 @@ NO_CLUSTERS = "No clusters yet.\n  -> fleet cluster add NAME --kubeconfig FILE -
 
 
 def glance(status: FleetStatus) -> Text:
-    """A row for each pool in each cluster, and below what a person should know of first."""
+    """Returns a row for each pool in each cluster, and below what an operator should know of first."""
     if not status.clusters:
         return Text(NO_CLUSTERS)
     head = ("SITE", "CLUSTER", "POOL", "NODES", "PATCHED", "TARGET", "ROLLOUT", "ETA")
@@ -88,12 +88,12 @@ def _below(status: FleetStatus) -> Iterator[Text]:
         told = [f"{count:,} on {kernel}" for kernel, count in kernels[:KERNELS]]
         others = sum(count for _, count in kernels[KERNELS:])
         yield Text("Kernel: " + ", ".join(told) + (f", {others:,} on others" if others else ""))
-    ill = [node.failed_units for node in status.nodes if node.failed_units]
-    if ill:
-        units = Counter(unit for failed in ill for unit in failed).most_common()
+    failing = [node.failed_units for node in status.nodes if node.failed_units]
+    if failing:
+        units = Counter(unit for failed in failing for unit in failed).most_common()
         told = [f"{unit} on {count:,}" for unit, count in units[:UNITS]]
         more = f", {len(units) - UNITS} others" if len(units) > UNITS else ""
-        nodes = counted(len(ill), "node")
+        nodes = counted(len(failing), "node")
         yield Text(f"Units:  failed on {nodes}: {', '.join(told)}{more} (fleet status -o json)", "yellow")
     seen = [each.last_seen for each in status.clusters if each.reachable and each.last_seen is not None]
     if seen and status.at - min(seen) > OLD:
@@ -111,8 +111,9 @@ def _below(status: FleetStatus) -> Iterator[Text]:
 
 
 def _quorum(group: StatusQuorum) -> Text:
-    """Its voters, and who ails; known only by its pods, it does not tell who leads."""
-    told = f"Quorum: {group.name}, {group.healthy} of {group.voters} voters well, {group.needed} needed"
+    """Returns the group's voters, and which of them are unhealthy; a group that is known only by its pods does not
+    tell who leads."""
+    told = f"Quorum: {group.name}, {group.healthy} of {group.voters} voters healthy, {group.needed} needed"
     if group.leader:
         on = f" ({group.leader_node})" if group.leader_node not in ("", group.leader) else ""
         told += f", {group.leader}{on} leads"
@@ -127,7 +128,7 @@ def _quorum(group: StatusQuorum) -> Text:
 
 
 def needs(status: FleetStatus) -> list[str]:
-    """What waits for a person: `2 nodes failed`, `1 cluster unreachable`."""
+    """Returns what needs an operator: `2 nodes failed`, `1 cluster unreachable`."""
     found: list[str] = []
     for state in ATTENTION:
         if count := status.summary.states.get(state, 0):
@@ -181,7 +182,7 @@ def _or_dash(cell: Cell) -> Cell:
 
 
 def outdated(status: FleetStatus) -> Text:
-    """Nodes that do not run what their pool wants."""
+    """Returns the nodes that do not run what their pool wants."""
     head = ("NODE", "CLUSTER", "POOL", "STATE", "SINCE", "VERSION", "TARGET")
     rows = [
         (
@@ -194,7 +195,7 @@ def outdated(status: FleetStatus) -> Text:
 
 
 def attention(status: FleetStatus) -> Text:
-    """What waits for a person, and why."""
+    """Returns what needs an operator, and why."""
     lines: list[Text] = [] if status.standstill is None else [standing_still(status.standstill, "Control: ")]
     away = [cluster for cluster in status.clusters if not cluster.reachable]
     if away:
@@ -208,7 +209,7 @@ def attention(status: FleetStatus) -> Text:
         ]
         lines.append(columns(head, rows))
         lines.append(Text(f"  -> fleet explain {status.nodes[0].name} says what to do"))
-    return Text("\n").join(lines) if lines else Text("Nothing waits for a person.")
+    return Text("\n").join(lines) if lines else Text("Nothing needs an operator.")
 
 
 def _why(node: StatusNode) -> str:
@@ -229,7 +230,7 @@ def _since(node: StatusNode, now: datetime) -> str:
 
 
 def cells(status: FleetStatus) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
-    """Head and rows for CSV: the nodes, in the fields of the published JSON."""
+    """Returns head and rows for CSV: the nodes, in the fields of the published JSON."""
     head = [field.name for field in fields(StatusNode)]
     return head, ([_cell(value) for value in asdict(node).values()] for node in status.nodes)
 
@@ -243,6 +244,7 @@ def _cell(value: object) -> object:
 
 
 def cluster_list(clusters: Sequence[StatusCluster], now: datetime) -> Text:
+    """Returns a row for each cluster, with when it was seen last."""
     if not clusters:
         return Text(NO_CLUSTERS)
     head = ("CLUSTER", "SITE", "VERSION", "NODES", "SEEN", "STATE")

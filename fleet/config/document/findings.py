@@ -21,7 +21,7 @@ class SourcePlace(Struct, frozen=True, order=True):
 
 
 class Caution(Struct, frozen=True, order=True):
-    """Allowed, but hardly meant."""
+    """Something that is allowed but hardly meant."""
 
     place: SourcePlace
     words: str
@@ -31,7 +31,7 @@ class Caution(Struct, frozen=True, order=True):
 
 
 class TooMany(Exception):
-    """More problems than a person reads; whoever collects them stops there."""
+    """Raised where a file has more problems than a user reads; whoever collects them stops there."""
 
 
 class Findings:
@@ -42,7 +42,7 @@ class Findings:
         """The keys that were asked for, given or not: all that a file may hold (`pools[].limits.per_zone`)."""
 
     def problem(self, place: SourcePlace, words: str) -> None:
-        """Raises TooMany where it is one too many."""
+        """Adds a mistake. Raises TooMany where there are too many."""
         if len(self._problems) >= MOST:
             raise TooMany
         self._problems.append((place, words))
@@ -53,7 +53,7 @@ class Findings:
 
     @property
     def problems(self) -> list[str]:
-        """By file and line; one that an alias repeats is told once."""
+        """Returns the mistakes by file and line; one that an alias repeats is there once."""
         return list(dict.fromkeys(f"{place}: {words}" for place, words in sorted(self._problems)))
 
     @property

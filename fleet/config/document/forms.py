@@ -42,6 +42,7 @@ class ValueForm(NamedTuple, Generic[T]):
 
 
 def matching(words: str, pattern: str | re.Pattern[str]) -> ValueForm[str]:
+    """Returns the form of texts that match the pattern whole."""
     compiled = re.compile(pattern)
 
     def read(text: str) -> str:
@@ -104,7 +105,7 @@ LABEL_TEXT = matching("a label's value (at most 63 letters, digits, '-', '_' and
 
 
 def choice(options: Mapping[str, T]) -> ValueForm[T]:
-    """One of a few words."""
+    """Returns the form of one of a few words."""
 
     def read(text: str) -> T:
         if text not in options:
@@ -115,6 +116,7 @@ def choice(options: Mapping[str, T]) -> ValueForm[T]:
 
 
 def one_of(names: Iterable[str], words: str) -> ValueForm[str]:
+    """Returns the form of one of many names, described by `words`."""
     known = frozenset(names)
 
     def read(text: str) -> str:
@@ -187,8 +189,8 @@ def _term(text: str) -> ProbeTerm | None:
 
 
 def _http_path(text: str) -> str:
-    """Below the member's own root: what leads out of it (`..`, however it is written) would be another path of the API
-    server, which passes it on."""
+    """Returns a path below the member's own root. What leads out of it (`..`, however it is written) would be another
+    path of the API server, which passes it on."""
     path = text.partition("?")[0]
     if (
         not re.fullmatch(r"/[!-~]{0,999}", text)
@@ -212,7 +214,7 @@ AMOUNT = ValueForm("a number of nodes, a percentage from 0% to 100%, or none", _
 
 
 def seconds(least: int) -> ValueForm[int]:
-    """A duration, as whole seconds."""
+    """Returns the form of a duration, read as whole seconds."""
 
     def read(text: str) -> int:
         found = DURATION.fullmatch(text)
@@ -281,7 +283,8 @@ def zone() -> ValueForm[str]:
 
 
 def moment(zone_name: str) -> ValueForm[datetime]:
-    """In UTC. One without a distance from UTC is on the clock of the zone, if there is one."""
+    """Returns the form of a moment, read in UTC. A moment without a distance from UTC is on the clock of the zone, if
+    there is one."""
 
     def read(text: str) -> datetime:
         if not MOMENT.fullmatch(text):

@@ -67,7 +67,7 @@ def is_nothing(fragment: Fragment) -> bool:
 
 
 class UnreadableYaml(Exception):
-    """No document can be made of the text."""
+    """Raised where no document can be made of the text."""
 
     def __init__(self, line: int, words: str) -> None:
         super().__init__(words)
@@ -76,9 +76,10 @@ class UnreadableYaml(Exception):
 
 
 def compose(text: str, file: str, findings: Findings) -> Fragment | None:
-    """None where the text is no YAML, too large, too deep or empty; the reason is in `findings` (of an empty one not).
+    """Returns the document. None where the text is no YAML, too large, too deep or empty; the reason is in
+    `findings`, except for an empty one.
 
-    Duplicate keys are problems, of which the first stays. Raises TooMany.
+    Duplicate keys are problems, and the first of them stays. Raises TooMany.
     """
     try:
         _check(text)
@@ -216,7 +217,8 @@ def _line(event: yaml.Event) -> int:
 
 
 def shown(text: str) -> str:
-    """For a message: one line, printable, no longer than a glance, and without what a URL may have of secrets."""
+    """Returns the text for a message: one line, printable, no longer than a glance, and without the secrets that a
+    URL may have."""
     bare = PASSWORD.sub(":[hidden]@", USER_IN_URL.sub(r"\1[hidden]@", text))
     plain = repr(QUERY.sub(r"\1?[hidden]", bare))[1:-1]
     return plain if len(plain) <= 60 else f"{plain[:57]}..."

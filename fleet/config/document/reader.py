@@ -18,15 +18,16 @@ MOST_LISTED = 6
 
 
 class Reader:
-    """Ask for every key that there may be, given or not, then `close` the outermost reader: the rest is unknown.
+    """Reads one mapping. Ask for every key that there may be, given or not, then `close` the outermost reader: the
+    rest is unknown.
 
-    A key with nothing behind it is as one that is not there, where a list or a mapping may be.
+    A key with nothing behind it counts as one that is not there, where a list or a mapping may be.
     """
 
     def __init__(
         self, block: Block, file: str, findings: Findings, path: str = "", pattern: str = ""
     ) -> None:
-        """`path` is for people (`pools.workers.limits`), `pattern` for documents (`pools[].limits`)."""
+        """`path` is for users (`pools.workers.limits`), `pattern` for documents (`pools[].limits`)."""
         self.file = file
         self.findings = findings
         self.path = path
@@ -39,7 +40,7 @@ class Reader:
         return key in self._block.entries and not is_nothing(self._block.entries[key].value)
 
     def place(self, key: str = "") -> SourcePlace:
-        """Of the key, or of the whole if it is not given."""
+        """Returns the place of the key, or of the whole mapping if the key is not given."""
         entry = self._block.entries.get(key)
         return SourcePlace(self.file, entry.line if entry else self._block.line, self._path(key))
 
@@ -50,6 +51,7 @@ class Reader:
         self.findings.caution(self.place(key), words)
 
     def value(self, key: str, form: ValueForm[T], default: T) -> T:
+        """Returns the value of the key; the default where the key is not given, or its value does not fit the form."""
         entry = self._take(key)
         return default if entry is None else self._read(entry.value, self._path(key), form, default)
 
@@ -63,7 +65,8 @@ class Reader:
         return default
 
     def required(self, key: str, form: ValueForm[T], instead: T) -> T:
-        """`instead` is only the type's sake: without the key, there is a problem."""
+        """Returns the value of a key that must be given. Without the key there is a problem, and `instead` is
+        returned for the type's sake."""
         if key not in self._block.entries:
             self._take(key)
             self.problem(f"expected the key {key} ({form.words}), found none")
@@ -71,8 +74,8 @@ class Reader:
         return self.value(key, form, instead)
 
     def values(self, key: str, form: ValueForm[T], some: bool = False) -> tuple[T, ...]:
-        """Of a list, or of one value that stands for a list of one. Empty without the key, unless there must be
-        some."""
+        """Returns the values of a list, or of one value that stands for a list of one. Empty without the key, unless
+        there must be `some`."""
         entry = self._take(key)
         if entry is None or _empty(entry.value):
             if some:
@@ -82,7 +85,7 @@ class Reader:
         return tuple(self._all(parts, self._path(key), form))
 
     def pairs(self, key: str, name: ValueForm[str], form: ValueForm[str]) -> dict[str, str]:
-        """Of a mapping whose keys are free."""
+        """Returns a mapping whose keys are free."""
         entry = self._take(key)
         if entry is None or is_nothing(entry.value):
             return {}
@@ -97,7 +100,7 @@ class Reader:
         return found
 
     def block(self, key: str) -> Reader:
-        """Of a mapping; an empty one without the key."""
+        """Returns the reader of a mapping; of an empty one without the key."""
         entry = self._take(key)
         empty = Block(self._block.line if entry is None else entry.line)
         value = empty if entry is None or is_nothing(entry.value) else entry.value
@@ -107,7 +110,7 @@ class Reader:
         return self._part(value, self._path(key), self._pattern(key))
 
     def blocks(self, key: str, some: bool = False) -> list[Reader]:
-        """Of a list of mappings. Empty without the key, unless there must be some."""
+        """Returns the readers of a list of mappings. Empty without the key, unless there must be `some`."""
         entry = self._take(key)
         if entry is None or _empty(entry.value):
             if some:
@@ -126,7 +129,7 @@ class Reader:
         return found
 
     def close(self) -> None:
-        """Says which keys nobody asked for, here and in all parts."""
+        """Adds a problem for every key that nobody asked for, here and in all parts."""
         for key in (key for key in self._block.entries if key not in self._asked):
             known = _nearest(key, self._asked) or _few(self._asked)
             self.problem(f"expected a known key, found {shown(key)!r}{known}", key)
@@ -176,7 +179,7 @@ def _empty(fragment: Fragment) -> bool:
 
 
 def _label(item: Fragment, index: int) -> str:
-    """How a person finds it in the list: by its name, or else by its place."""
+    """Returns how a user finds the item in the list: by its name, or else by its place."""
     name = item.entries.get("name") if isinstance(item, Block) else None
     if name is not None and isinstance(name.value, Scalar) and name.value.text:
         return f".{shown(name.value.text)}"

@@ -1,4 +1,5 @@
-"""What keeps a waiting run from its slot: every guard, cheapest to ask first, each with the key that opens with it."""
+"""What keeps a waiting run from its slot: every guard, cheapest to ask first, each with the key that opens when its answer
+may be another one."""
 
 from __future__ import annotations
 
@@ -25,13 +26,13 @@ Blocker = tuple[WaitKey, Held]
 
 class Blockers:
     def __init__(self, index: EngineIndex, gates: GateCache, foretells: bool = False) -> None:
-        """`foretells`: nodes whose drain takes a time that no model can know are held."""
+        """`foretells`: the engine makes a plan, so nodes whose drain takes a time that no model can know are held."""
         self._index = index
         self._gates = gates
         self._foretells = foretells
 
     def asks(self, run: Run) -> tuple[str, ...]:
-        """Returns the groups of which an eviction on the run's node will be asked for that no budget allows."""
+        """Returns the operators' groups with a pod on the node whose eviction will be sent though no budget allows one."""
         view = self._index.state.view(run.node.cluster)
         return tuple(sorted({treated.group for _, treated in self._asked(view, run)}))
 
@@ -43,14 +44,14 @@ class Blockers:
         ]
 
     def first(self, rollout: Rollout, run: Run, now: datetime) -> Blocker | None:
-        """By the gates as this decision has found them."""
+        """Returns the first blocker, or None, by the gates as this decision has found them."""
         return next(self._all(rollout, run, self._gates.of(rollout, run, now), now), None)
 
     def all(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Blocker]:
         return self._all(rollout, run, self._gates.ask(rollout, run, now), now)
 
     def own(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Held]:
-        """What holds this run itself, whatever the gate of its group says."""
+        """Yields what holds this run itself, whatever the gate of its group says."""
         return (held for _, held in self._all(rollout, run, None, now))
 
     def _all(self, rollout: Rollout, run: Run, gate: Held | None, now: datetime) -> Iterator[Blocker]:
@@ -59,7 +60,7 @@ class Blockers:
         if not view.synced:
             yield WaitKey("node", ref), view.lost
             return
-        # Where no node can be the next canary, what holds this one comes first: mended, it may be.
+        # Where no node can be the next canary, what holds this one comes first: once that is fixed, it may be the canary.
         vacant = gate is not None and gate.reason is Reason.NO_CANARY
         if gate and not vacant:
             yield gate_key(rollout, run), gate
@@ -98,7 +99,7 @@ class Blockers:
                 yield WaitKey("quorum", (group.name, run.node)), found
 
     def _may_precede(self, ref: NodeRef, run: Run, group: Quorum) -> bool:
-        """The other node waits as well, and nothing but its turn keeps it: for any other it would be waited in vain."""
+        """Returns whether the other node waits too, and for nothing but its turn: any other would be waited for in vain."""
         rollout = self._index.runs.rollout_of(ref)
         other = rollout.runs[ref] if rollout is not None else None
         if rollout is None or other is None or ref == run.node or not other.waiting:
@@ -107,7 +108,7 @@ class Blockers:
             rollout, run
         ):
             return False
-        # What quorum groups have said of it may be over: they are asked anew.
+        # What quorum groups said of the other node may be over: they are asked anew.
         told = self._index.state.held.get(ref, ())
         if any(held.passed_over and held.spec.scope != "quorum group" for held in told):
             return False
@@ -149,7 +150,7 @@ class Blockers:
             yield self._index.wakeups.capacity_key(ref, lacking), lacking
 
     def _of_time(self, rollout: Rollout, run: Run) -> Iterator[Blocker]:
-        """Pods whose drain takes as long as their operator, or they themselves, take."""
+        """Yields what holds a node for pods whose drain takes as long as their operator, or they themselves, take."""
         ref = run.node
         view = self._index.state.view(ref.cluster)
         seconds = rollout.pool(run).drain.timeout_seconds

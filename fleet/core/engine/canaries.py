@@ -25,16 +25,16 @@ from fleet.core.state.gate_cache import HeldParams
 from fleet.core.state.index import EngineIndex
 
 REPLACEMENT_DELAY = timedelta(minutes=5)
-"""For so long an open canary is held by what does not pass by itself, without a break, before another takes its place.
-A controller that starts counts anew."""
+"""So long an open canary is held without a break by what does not pass by itself, before another node takes its place. A
+controller that starts counts anew."""
 RECHECK_DELAY = timedelta(seconds=15)
-"""A pool in which no node could be the canary is looked at again after this at the earliest, once something has been
-heard: the look goes over all of its nodes."""
+"""A pool in which no node could be the canary is looked at again after this at the earliest, once an event has come: the
+look goes over all of its nodes."""
 NAMED = 3
 """So many nodes that cannot be the canary are named, each with its reason."""
 
 PoolKey = tuple[str, str]
-"""Rollout and pool."""
+"""Id of the rollout, and name of the pool."""
 
 
 class CanaryChange(NamedTuple):
@@ -48,32 +48,33 @@ class CanaryChange(NamedTuple):
 
 class Canaries:
     def __init__(self, index: EngineIndex, blockers: Blockers, vacancies: dict[PoolKey, HeldParams]) -> None:
-        """`vacancies` is filled here, and read by the gates."""
+        """`vacancies`, the pools in which no node can be the canary, is filled here and read by the gates."""
         self._index = index
         self._blockers = blockers
         self._vacancies = vacancies
         self._stuck: dict[NodeRef, datetime] = {}
         """Open canaries that are held by what does not pass by itself: since when."""
         self._looked: dict[PoolKey, tuple[datetime, int]] = {}
-        """When a vacancy was found, and how much had been observed by then."""
-        self._heard = 0
+        """By pool: when no node could be the canary, and how many events had been observed by then."""
+        self._events = 0
 
     def hear(self) -> None:
-        """Something was observed, or a time has come that a node waited for: one that could not be a canary may be able
-        to now."""
-        self._heard += 1
+        """Notes that an event has come, or a time that a node waited for: another node may be able to be a canary now."""
+        self._events += 1
 
     @property
     def waits(self) -> bool:
-        """A canary's time to be able to go runs out at a moment that is known."""
+        """Whether a canary is replaced at a moment that is known, should nothing else happen."""
         return any(self._may_change(ref) for ref in self._stuck)
 
     def choose(
         self, rollout: Rollout, pool: str, count: int, now: datetime, instead_of: Collection[NodeRef] = ()
     ) -> list[NodeRef]:
-        """The nodes that go first: able to go, if possible none that another party may delete and no leader of a quorum
-        group, those whose budgets have the least work left. Where too few are able, those that can only be tried. Fewer
-        than `count` where no more are."""
+        """Returns the nodes of the pool that go first; fewer than `count` where no more are able to.
+
+        They can go, are if possible neither nodes that another party may delete nor leaders of a quorum group, and their
+        budgets have the least work left. Where too few can go, nodes follow whose drain may take any time.
+        """
         able: list[NodeRef] = []
         tried: list[NodeRef] = []
         unable: list[str] = []
@@ -93,11 +94,11 @@ class Canaries:
         else:
             more = f"; and {len(unable) - NAMED} more" if len(unable) > NAMED else ""
             self._vacancies[rollout.id, pool] = {"pool": pool, "nodes": "; ".join(unable[:NAMED]) + more}
-            self._looked[rollout.id, pool] = (now, self._heard)
+            self._looked[rollout.id, pool] = (now, self._events)
         return able
 
     def due(self, now: datetime) -> Iterator[CanaryChange]:
-        """What has to change now. Each change is to be made before the next one is asked for."""
+        """Yields what has to change now. The caller makes each change before it asks for the next one."""
         for rollout in list(self._index.runs.rollouts.values()):
             if rollout.required and rollout.active and rollout.state is RolloutState.RUNNING:
                 yield from self._step_down(rollout, now)
@@ -136,7 +137,7 @@ class Canaries:
         if pool not in self._vacancies:
             return True
         at, heard = self._looked[pool]
-        if heard == self._heard:
+        if heard == self._events:
             return False
         if now < at + RECHECK_DELAY:
             rollout = self._index.runs.rollouts[pool[0]]
@@ -159,7 +160,10 @@ class Canaries:
         return may_go, leads, self._index.reservations.pressure(state.view(ref.cluster), ref.name), ref
 
     def _holds(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
-        """What keeps the node from going and does not pass by itself. A cluster that is unreachable may be for days."""
+        """Returns what keeps the node from going and does not pass by itself, or None.
+
+        An unreachable cluster counts too: it may be unreachable for days.
+        """
         if self._index.runs.rollout_of(run.node) is not rollout:
             return Held(Reason.OTHER_ROLLOUT, run.node.name, {"by": "another"})
         found = self._blockers.own(rollout, run, now)
@@ -170,7 +174,7 @@ class Canaries:
         return any(count for each, count in rollout.open_in.items() if each != pool)
 
     def _may_change(self, ref: NodeRef) -> bool:
-        """Another node may take the place of this canary once its time has run out."""
+        """Returns whether another node may take the place of this canary once its time has run out."""
         rollout = self._index.runs.rollout_of(ref)
         if rollout is None or not rollout.active or rollout.state is not RolloutState.RUNNING:
             return False
@@ -178,7 +182,7 @@ class Canaries:
 
 
 def _instead(rollout: Rollout, pool: str) -> str:
-    """Why another canary is needed: the last one of the pool that did not get there, if any did."""
+    """Returns why another canary is needed: the last one of the pool that was not proven, if any ended so."""
     ended = [
         run
         for ref in rollout.canaries

@@ -1,9 +1,9 @@
-"""The engine: fed observations and time, it answers with actions, records for the journal, and what holds whom.
+"""The engine: given events and the time, it returns actions, records for the journal, and what holds each node.
 
 It never reads a clock, a socket, a database or a random source. The executor, the planner, the lab and the
 simulation tests drive this same object.
 
-`decide` takes what it decides as begun: a driver commits `Decision.log` to the journal before it performs the
+`decide` takes its decisions as begun: a driver commits `Decision.log` to the journal before it performs the
 actions, and throws the engine away where that fails (a new one is rebuilt from the journal and a fresh observation).
 """
 
@@ -91,14 +91,14 @@ class Engine:
 
     @property
     def idle(self) -> bool:
-        """Nothing is left to do or to tidy for any rollout."""
+        """Whether nothing is left to do or to clean up for any rollout."""
         return not any(rollout.active for rollout in self.rollouts.values()) and not any(
             self._needs_cleanup.values()
         )
 
     @property
     def timed(self) -> bool:
-        """A closed window, a freeze, a canary's time to be able to go, a voter's proof: time alone will change something."""
+        """Whether time alone will change something: a window, a freeze, a canary that is replaced, a voter's proof."""
         return self._gates.timed or self._canaries.waits or bool(self._state.quorums.awaiting_upgraded)
 
     def view(self, cluster: str) -> ClusterView:
@@ -110,25 +110,25 @@ class Engine:
         return self._state.views
 
     def rollout_of(self, ref: NodeRef) -> Rollout | None:
-        """The rollout that the node is in."""
+        """Returns the rollout that the node is in, or None."""
         return self._index.runs.rollout_of(ref)
 
     def pressure(self, ref: NodeRef) -> float:
-        """The most work left per unit of allowance among the budgets of the node's pods."""
+        """Returns the most evictions left per unit of allowance among the budgets of the node's pods."""
         return self._index.reservations.pressure(self._state.view(ref.cluster), ref.name)
 
     def absences(self, ref: NodeRef) -> tuple[quorum.GroupWithoutNode, ...]:
-        """What its quorum groups are without the node, as they are now."""
+        """Returns what the node's quorum groups are without the node, by their last reading."""
         groups = self._state.quorums.of(ref)
         policy = rollout.policy if (rollout := self.rollout_of(ref)) is not None else Policy()
         found = (quorum.group_without(group, policy.quorum_rule(group), ref) for group in groups)
         return tuple(each for each in found if each is not None)
 
     def add(self, rollout: Rollout) -> None:
-        """A rollout to work on: new, or rebuilt from the journal.
+        """Adds a rollout to work on: new, or rebuilt from the journal.
 
-        Its open intents are of a controller that is no more: what came of them is seen in the clusters, and whatever
-        is missing is asked for again under the same token.
+        Its open intents are those of a controller that has stopped: their outcome is seen in the clusters, and whatever is
+        missing is asked for again under the same token.
         """
         for ident in list(rollout.intents):
             rollout.add_outcome(ident, Result.UNKNOWN)
@@ -155,7 +155,7 @@ class Engine:
             self._index.released(ref)
 
     def decide(self, now: datetime) -> Decision:
-        """What is to be done now."""
+        """Returns what is to be done now; the engine takes that as begun."""
         state = self._state
         state.log, state.changed = [], {}
         if state.wake_due(now):
@@ -170,7 +170,7 @@ class Engine:
         return Decision(tuple(state.log), actions, state.changed, self._wake(now))
 
     def why(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
-        """All that stands between the node and its next step, what must come first first."""
+        """Returns all that stands between the node and its next step, in the order in which it has to end."""
         rollout = self._index.runs.rollout_of(ref)
         if rollout is None:
             return ()
@@ -185,7 +185,7 @@ class Engine:
         if run.step is Step.PENDING and not found:
             found.append(self._staging.turn(rollout, run))
         if run.step is Step.STAGED and not found:
-            # What it needs is there, and a better one that needs more of the same waits before it.
+            # What the node needs is there, and a node that is served first and needs more of the same waits before it.
             found.append(Held(Reason.TURN, ref.name, {"ahead": self._queue.ahead(ref)}))
         return (*found, *unmarked)
 
@@ -198,11 +198,11 @@ class Engine:
         return tuple(held for held in found if held.needs_action)
 
     def canaries(self, ident: str, pool: str, count: int, now: datetime) -> list[NodeRef]:
-        """The nodes of a pool that go first; fewer than `count` where no more are able to."""
+        """Returns the nodes of a pool that go first; fewer than `count` where no more are able to."""
         return self._canaries.choose(self.rollouts[ident], pool, count, now)
 
     def _begin(self, now: datetime) -> None:
-        """What may begin now. A run that goes on may let others begin, and the other way round."""
+        """Begins what may begin now. A run that goes on may let others begin, and the other way round."""
         self._halt(now)
         self._change_canaries(now)
         for key in self._gates.look(now):
@@ -230,7 +230,7 @@ class Engine:
                 self._wait(rollout, run, now)
 
     def _wait(self, rollout: Rollout, run: Run, now: datetime) -> None:
-        """Something has happened to a run that may wait: what held it last need not hold it any more."""
+        """Has a waiting run asked again that something has happened to: what held it last need not hold it any more."""
         if run.step is Step.PENDING:
             self._staging.look_again(run.node)
         elif run.step is Step.STAGED:
@@ -272,13 +272,13 @@ class Engine:
             self._needs_cleanup[rollout.id][run.node] = None
 
     def _halt(self, now: datetime) -> None:
-        """Too many failures that nobody has looked at: a person decides."""
+        """Halts rollouts with too many failures that nobody has looked at: an operator decides."""
         for rollout in self.rollouts.values():
             if rollout.state is RolloutState.RUNNING and rollout.active and (why := gates.failures(rollout)):
                 self._state.decide(rollout, RolloutHalted(rollout=rollout.id, why=why), now)
 
     def _change_canaries(self, now: datetime) -> None:
-        """Another node takes the place of a canary that did not get there, or cannot go."""
+        """Replaces canaries that were not proven, or cannot go."""
         for rollout, ref, canary, why in self._canaries.due(now):
             kind = CanaryAppointed if canary else CanaryDismissed
             self._state.decide(rollout, kind(rollout=rollout.id, node=ref, why=why), now)
@@ -287,26 +287,26 @@ class Engine:
             self._state.mark_dirty(ref)
 
     def _begin_staging(self, now: datetime) -> None:
-        """Images are written ahead of a window, but never before the canaries have proven the release."""
+        """Begins staging: images are written ahead of a window, but never before the canaries have proven the release."""
         while (run := self._staging.next(now)) is not None:
             self._finish_step(self.rollouts[self._staging.rollout(run)], run, StepResult.BEGIN, now)
 
     def _begin_slots(self, now: datetime) -> None:
-        """Gives slots to the runs whose blocker has changed, best first, until it hinders again."""
+        """Gives slots to the runs whose blocker has changed, the most urgent first, until the blocker holds one again."""
         queue, limits = self._queue, self._index.limits
         while (key := queue.opened()) is not None:
-            taken = queue.pop(key)
-            if taken is None:
+            waiter = queue.pop(key)
+            if waiter is None:
                 continue
-            ref = taken.ref
+            ref = waiter.ref
             rollout = self._index.runs.rollout_of(ref)
             if rollout is None or rollout.runs[ref].step is not Step.STAGED:
-                queue.ack(taken)
+                queue.ack(waiter)
                 continue
             run = rollout.runs[ref]
             blocker = self._blockers.first(rollout, run, now)
             if blocker is None:
-                queue.ack(taken)
+                queue.ack(waiter)
                 asks = self._blockers.asks(run)
                 self._finish_step(
                     rollout, run, StepResult.BEGIN, now, **({"asks": list(asks)} if asks else {})
@@ -317,26 +317,26 @@ class Engine:
             self._state.hold(ref, held, *self._unmarked(rollout, run, now))
             if held.passed_over and (before or ())[:1] != (held,):
                 self._index.wakeups.open_quorums(ref)
-            queue.requeue(taken, by, limits.limit_group(ref), *self._urgency(run))
+            queue.requeue(waiter, by, limits.limit_group(ref), *self._urgency(run))
             if by == key:
                 queue.close(key)
 
     def _urgency(self, run: Run) -> tuple[float, int]:
-        """Who is asked first: by the most work left per unit of allowance, then by the plan's order."""
+        """Returns who is asked first: the node with the most evictions left per unit of allowance, then the plan's order."""
         view = self._state.view(run.node.cluster)
         pressure = self._index.reservations.pressure(view, run.node.name)
         return pressure + run.goal.urgency, self._index.runs.order(run.node)
 
     def _end(self, now: datetime) -> None:
-        """Tidies after ended runs, and finishes rollouts of which nothing is left to do."""
+        """Cleans up after ended runs, and finishes rollouts of which nothing is left to do."""
         for rollout in self.rollouts.values():
-            untidy = self._needs_cleanup[rollout.id]
-            for ref in list(untidy):
+            left = self._needs_cleanup[rollout.id]
+            for ref in list(left):
                 if clean_up(self._state, rollout, rollout.runs[ref], now):
-                    del untidy[ref]
+                    del left[ref]
                     if ref in rollout.needs_cleanup:
                         self._state.decide(rollout, NodeCleaned(rollout=rollout.id, node=ref), now)
-            if rollout.active and not rollout.remaining and not untidy and not rollout.intents:
+            if rollout.active and not rollout.remaining and not left and not rollout.intents:
                 self._state.decide(rollout, RolloutFinished(rollout=rollout.id), now)
                 self._gates.end(rollout)
 

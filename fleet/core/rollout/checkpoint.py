@@ -1,4 +1,4 @@
-"""A rollout as it stood at one place of the journal: what need not be told again by all entries before it."""
+"""A rollout as it was at one entry of the journal, so that the entries before that one need not be replayed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fleet.core.rollout.steps import ENDED, Step
 
 
 class RunCheckpoint(Struct, frozen=True, gc=False, array_like=True, omit_defaults=True):
-    """What a run has beside its goal and release, which are the rollout's: the other fields of `Run`, in its order."""
+    """The fields of a run but its goal and release, which the rollout has: those of `Run`, in the same order."""
 
     step: Step = Step.PENDING
     since: datetime | None = None
@@ -82,7 +82,7 @@ def take_checkpoint(rollout: Rollout) -> RolloutCheckpoint:
 
 
 def restore_checkpoint(folded: RolloutCheckpoint) -> Rollout:
-    """The same rollout. Raises ValueError where its runs are not those of its goals."""
+    """Returns the same rollout. Raises ValueError where its runs are not those of its goals."""
     rollout = Rollout(folded.id, folded.start, folded.started_at, folded.by)
     rollout.state, rollout.state_at, rollout.state_by = folded.state, folded.state_at, folded.state_by
     rollout.why, rollout.ended_at, rollout.allowance = folded.why, folded.ended_at, folded.allowance

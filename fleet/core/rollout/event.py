@@ -1,6 +1,6 @@
-"""What the engine is told: the state of objects, the reach of clusters, outcomes of its actions.
+"""What the engine observes: the state of objects, whether clusters can be reached, outcomes of its actions.
 
-Of one cluster and kind events come in the order of the API server; between kinds there is no order: a pod may name
+Events of one cluster and kind come in the order of the API server; between kinds there is no order: a pod may name
 a node that has not been seen yet.
 """
 
@@ -36,7 +36,7 @@ ClusterObject = ApiObject | Quorum
 
 
 class Upserted(Struct, frozen=True, gc=False):
-    """The object is there, as it is now. Repeats are harmless."""
+    """The object exists, with this state. Repeats are harmless."""
 
     cluster: str
     thing: ClusterObject
@@ -57,7 +57,7 @@ class ClusterSynced(Struct, frozen=True):
 
     cluster: str
     server_version: str = ""
-    """The oldest of its API servers', as far as they have answered."""
+    """The version of its oldest API server, as far as they have answered."""
 
 
 class ClusterLost(Struct, frozen=True):

@@ -44,5 +44,5 @@ def _apply(rollouts: dict[str, Rollout], entry: JournalEntry) -> None:
 
 
 def unfinished(rollout: Rollout) -> bool:
-    """A controller still has something to do for it, or may have when a person releases a failed run."""
+    """Returns whether a controller still has something to do for the rollout, or may have once a failed run is released."""
     return rollout.active or bool(rollout.needs_cleanup) or any(run.slot for run in rollout.runs.values())

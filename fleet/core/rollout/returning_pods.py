@@ -34,14 +34,14 @@ class EvictionMemory(Struct, frozen=True, gc=False, array_like=True):
 
 
 def eviction_sent(known: Mapping[str, EvictionMemory], action: Evict) -> dict[str, EvictionMemory]:
-    """Returns what is known once the eviction is intended."""
+    """Returns what is remembered once the eviction is intended."""
     before = known.get(action.workload, EvictionMemory(0))
     pods = before.pods if action.pod_uid in before.pods else (*before.pods, action.pod_uid)
     return {**known, action.workload: EvictionMemory(max(before.there, action.there), pods)}
 
 
 def eviction_refused(known: Mapping[str, EvictionMemory], action: Evict) -> dict[str, EvictionMemory]:
-    """Returns what is known once the server has refused the eviction."""
+    """Returns what is remembered once the server has refused the eviction."""
     before = known.get(action.workload, EvictionMemory(0))
     pods = tuple(uid for uid in before.pods if uid != action.pod_uid)
     return {**known, action.workload: EvictionMemory(before.there, pods)}
@@ -55,12 +55,12 @@ def times_returned(evicted: EvictionMemory | None, pod_uid: str) -> int:
 
 
 def tolerates_cordons(pod: Pod) -> bool:
-    """The scheduler may bind the pod to a cordoned node."""
+    """Returns whether the scheduler may bind the pod to a cordoned node."""
     return any(each.tolerates(UNSCHEDULABLE) for each in pod.tolerations)
 
 
 def held(pod: Pod, workload: str, node: str, times: int) -> Held:
-    """The pod's workload has come back to the node so many times, with this pod."""
+    """Returns what holds a pod whose workload has come back to the node so many times, with this pod."""
     facts: dict[str, str | int] = {
         "pod": str(pod.ref),
         "node": node,

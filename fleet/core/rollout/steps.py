@@ -35,7 +35,7 @@ class StepResult(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     BACK = "back"
-    """Somebody else has cordoned the node first: the run waits again, without a slot. Or somebody has uncordoned it
+    """Somebody else has cordoned the node first: the run waits again, without a slot. Or somebody has uncordoned the node
     before its reboot: it is drained again."""
     GONE = "gone"
     """The node was removed by its owner, or another machine stands under its name: nothing has failed."""
@@ -105,13 +105,13 @@ ENDED = frozenset({Step.DONE, Step.FAILED, Step.CANCELLED})
 HAS_SLOT = frozenset(
     {Step.CORDON, Step.DRAIN, Step.REBOOT, Step.VERIFY, Step.UNCORDON, Step.SOAK, Step.RETURN}
 )
-"""The node counts as out. A failed run that had a slot keeps it until a person releases it (`Run.slot`)."""
+"""The node counts as unavailable. A failed run that had a slot keeps it until a person releases it (`Run.slot`)."""
 DRAINED = frozenset({Step.CORDON, Step.DRAIN})
 """The node is being taken out of service, and no reboot has been asked for yet."""
 WAITING = frozenset({Step.PENDING, Step.STAGE, Step.STAGED})
 """The node has not been touched: it works as before, with or without a written image beside."""
 
 
-def next_step(step: Step, turn: StepResult) -> Step:
-    """Raises KeyError where the table has no such way: a bug in the engine."""
-    return NEXT[step][turn]
+def next_step(step: Step, result: StepResult) -> Step:
+    """Returns the step that follows. Raises KeyError where the table has no such way: a bug in the engine."""
+    return NEXT[step][result]

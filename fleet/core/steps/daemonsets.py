@@ -2,7 +2,7 @@
 
 A DaemonSet that was Ready there before the reboot must be so again, as long as it exists and wants the node. One that
 wants the node only since its labels have changed, such as a driver for the kernel that runs now, must be Ready too.
-One that would have wanted the node as it was, and had no Ready pod there, was ill before or came for reasons of its
+One that would have wanted the node as it was, and had no Ready pod there, was unhealthy before or came for reasons of its
 own: it says nothing about this node's upgrade.
 """
 
@@ -19,8 +19,8 @@ from fleet.core.objects.pod import Pod
 from fleet.core.rollout.rollout import Run
 
 SUCCESSOR = timedelta(seconds=60)
-"""So long a proof waits for another DaemonSet in the place of one that no longer wants the node: an operator makes it
-after the labels have changed."""
+"""So long a proof waits for another DaemonSet in the place of one that no longer wants the node: an operator of the
+cluster creates it after the labels have changed."""
 MOST_LABELS = 200
 """Label keys that are noted for one run: anybody who may make DaemonSets can make them select by many."""
 
@@ -66,7 +66,10 @@ def without_successor(run: Run, node: Node, view: ClusterView, now: datetime) ->
 
 
 def _required(run: Run, node: Node, view: ClusterView) -> set[str]:
-    """Of those that were Ready before. What is not known counts as wanting the node where a pod shows that it does."""
+    """Returns those of the DaemonSets that were Ready before which must be Ready again.
+
+    One that cannot be read counts as wanting the node where a pod of its own is there.
+    """
     known = {str(each.ref): each for each in view.daemonsets.values()}
     there = {name for name, pods in _pods(node.name, view).items() if any(not pod.deleting for pod in pods)}
     required: set[str] = set()

@@ -1,4 +1,4 @@
-"""Whether a node has come back with its release, and as sound as it went: a run is done by this and nothing else."""
+"""Whether a node has come back with its release, and as healthy as it went: nothing else ends a run well."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from fleet.core.rollout.rollout import Run
 from fleet.core.steps import daemonsets
 
 SHOWN = 5
-"""Names in a sentence."""
+"""So many names stand in a message."""
 
 
 def has_reported(machine: Machine | None, node: Node) -> bool:
-    """The agent has reported since the node's last boot."""
+    """Returns whether the agent has reported since the node's last boot."""
     return machine is not None and machine.boot_id == node.boot_id
 
 
 def missing_proof(
     run: Run, node: Node, machine: Machine | None, view: ClusterView, now: datetime
 ) -> str | None:
-    """What is yet to come, or to be told; None: nothing."""
+    """Returns what of the proof is missing; None: nothing."""
     if node.ready is not True:
         return node.why_unready or "kubelet not Ready"
     if machine is None or not has_reported(machine, node):
@@ -48,7 +48,7 @@ def missing_proof(
 
 
 def newly_failed(work: Work | None, machine: Machine) -> tuple[str, ...]:
-    """Units that have failed since the reboot that this word is about, and had not before it."""
+    """Returns the units that have failed since the reboot which `work` is about, and had not failed before it."""
     if machine.units is None:
         return ()
     before = work.units.failed if work is not None and work.units is not None else ()
@@ -56,7 +56,7 @@ def newly_failed(work: Work | None, machine: Machine) -> tuple[str, ...]:
 
 
 def describe_failed(units: tuple[str, ...], work: Work | None, node: str) -> str:
-    """Of `newly_failed`, with what to do."""
+    """Returns the message about units that have newly failed, with what to do."""
     compared = (
         "that had not before the reboot"
         if work is not None and work.units is not None and work.units.told
@@ -70,7 +70,7 @@ def describe_failed(units: tuple[str, ...], work: Work | None, node: str) -> str
 
 
 def proof(run: Run, node: Node, machine: Machine) -> dict[str, str]:
-    """For the journal, once nothing is missing."""
+    """Returns the proof for the journal, once nothing is missing."""
     booted, units = machine.booted, machine.units
     shown = {
         "boot_id_before": run.boot_id,

@@ -28,7 +28,7 @@ class Standing(NamedTuple):
     place: int
     """The entry up to which they had been kept."""
     changed: frozenset[str]
-    """Rollouts that were told of after that."""
+    """Rollouts that have entries after that."""
 
 
 def standing(journal: Journal, folds: CheckpointStore) -> Standing:

@@ -80,7 +80,7 @@ def is_groups(document: Block) -> bool:
 
 
 def inventory(path: Path, told: AnsibleInventory) -> HostInventory:
-    """Raises ConfigError with all mistakes, each with host and variable."""
+    """Reads an inventory of Ansible's. Raises ConfigError with all mistakes, each with host and variable."""
     findings = Findings()
     with all_told(path, findings):
         found = _hosts(path, told, findings)

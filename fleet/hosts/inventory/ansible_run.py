@@ -38,7 +38,9 @@ class AnsibleInventory(Struct, frozen=True):
 
 
 async def ask(path: Path, names: Sequence[str], secret: Sequence[str]) -> AnsibleInventory:
-    """`names`: the variables that are wanted; `secret`: those of which only whether they are there.
+    """Asks Ansible for the hosts of an inventory.
+
+    `names`: the variables that are wanted; `secret`: those of which only their presence is told.
 
     Raises UsageError where Ansible cannot read the inventory, or is not there, and where fleet cannot read its answer.
     """
@@ -70,7 +72,7 @@ def _beginning(file: Path) -> bytes:
 
 
 def folder_of(path: Path) -> Path:
-    """In which the inventory is: an ansible.cfg there counts."""
+    """Returns the folder of the inventory: Ansible reads an ansible.cfg there."""
     return path if path.is_dir() else path.parent
 
 

@@ -85,7 +85,7 @@ USER = forms.matching("a user's name", r"[A-Za-z_][A-Za-z0-9._-]{0,63}")
 
 
 def text(path: Path) -> str:
-    """The file's. Raises UsageError where it cannot be read."""
+    """Returns the text of the file. Raises UsageError where the file cannot be read."""
     try:
         return text_of(path)
     except (OSError, ValueError) as wrong:
@@ -95,7 +95,7 @@ def text(path: Path) -> str:
 
 @contextmanager
 def all_told(path: Path, findings: Findings) -> Iterator[None]:
-    """Raises ConfigError at the end where there are problems: with all of them, or the first hundred."""
+    """Raises ConfigError at its end where there are problems: with all of them, or the first hundred."""
     try:
         yield
     except TooMany:
@@ -125,7 +125,7 @@ def read(document: Fragment | None, path: Path, findings: Findings) -> HostInven
 
 
 def doubled(hosts: Iterable[HostEntry]) -> Iterator[tuple[str, str]]:
-    """The names of hosts that have the address of an earlier one, with that one's name."""
+    """Yields the names of hosts that have the address of an earlier host, with the name of that host."""
     ways: dict[tuple[str, int], str] = {}
     for host in hosts:
         other = ways.setdefault((host.address or host.name, host.port), host.name)

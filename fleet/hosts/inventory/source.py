@@ -32,7 +32,8 @@ class InventorySource:
         self._reading = asyncio.Lock()
 
     async def now(self) -> HostInventory:
-        """Raises UsageError where it cannot be read, ConfigError with its mistakes."""
+        """Returns the inventory as it is now. Raises UsageError where it cannot be read, and ConfigError with its
+        mistakes."""
         async with self._reading:
             state = await asyncio.to_thread(_state, self._path)
             if self._known is None or state != self._state:
@@ -43,7 +44,8 @@ class InventorySource:
 
 
 async def load(path: Path) -> HostInventory:
-    """Raises UsageError where it cannot be read, ConfigError with all its mistakes, each with file, line and key."""
+    """Reads an inventory. Raises UsageError where the file cannot be read, and ConfigError with all mistakes, each with
+    file, line and key."""
     own = await asyncio.to_thread(_own, path)
     return own or ansible.inventory(path, await ask(path, ansible.NAMES, ansible.PASSWORDS))
 

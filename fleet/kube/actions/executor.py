@@ -57,9 +57,9 @@ SECONDS = 30.0
 """For one action, all its requests together. Webhooks may take long to allow an eviction."""
 
 WEBHOOK = re.compile(r'(Internal error occurred: )?(failed calling webhook|admission webhook ")')
-"""Begins the words of an eviction that a webhook denied, or that no webhook could be asked about."""
+"""Begins the message about an eviction that a webhook denied, or that no webhook could be asked about."""
 BUDGET_CAUSE = "DisruptionBudget"
-"""Of a 429 that is about a budget; others are of overload, or of whoever answers in the server's place."""
+"""The cause in a 429 that is about a budget; other 429s are of overload, or of whoever answers in the server's place."""
 
 ActionResult = tuple[Result, str]
 

@@ -26,7 +26,7 @@ GROUP = "coordination.k8s.io"
 SECONDS = 10.0
 """For one request."""
 PLACE = "fleet.internal/journal"
-"""The annotation that tells how far the holder's journal had come."""
+"""The annotation that says how far the holder's journal had come."""
 
 _FOLDER = f"/apis/{GROUP}/v1/namespaces/{LEASE_NAMESPACE}/leases"
 

@@ -70,23 +70,23 @@ class MachineInformer:
         self._changed: dict[str, asyncio.Event] = {}
 
     async def run(self) -> None:
-        """Follows the Machines until it is cancelled; nobody is told anything without it."""
+        """Follows the Machines until it is cancelled; without it no client learns anything."""
         await self._reflector.run()
 
     def replace(self, objects: Sequence[Machine]) -> None:
-        """Takes the whole list (`reflector.Store`)."""
+        """Takes the whole list (`ReflectorStore`)."""
         self._newest = {each.name: each for each in objects}
         self._listed = True
         for changed in self._changed.values():
             changed.set()
 
     def upsert(self, found: Machine) -> None:
-        """Takes one Machine (`reflector.Store`)."""
+        """Takes one Machine (`ReflectorStore`)."""
         self._newest[found.name] = found
         self._wake(found.name)
 
     def delete(self, found: Machine) -> None:
-        """Forgets one Machine (`reflector.Store`)."""
+        """Forgets one Machine (`ReflectorStore`)."""
         self._newest.pop(found.name, None)
         self._wake(found.name)
 

@@ -26,7 +26,7 @@ from fleet.system import programs
 from fleet.system.programs import FinishedProgram, first
 
 PLUGIN_SECONDS = 20.0
-"""A plugin that asks a person something finds nobody."""
+"""A plugin that asks the user something gets no answer: it has no terminal."""
 LARGEST = 2**20
 """Bytes that a plugin may print: a token and a chain of certificates have some thousand."""
 INFO = "KUBERNETES_EXEC_INFO"

@@ -14,7 +14,7 @@ from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.kube.client.connections import Connections
 
 SHORT_TOKEN = 4
-"""Masking what is shorter would spoil the words, and protects nothing."""
+"""Masking what is shorter would spoil messages, and protects nothing."""
 REFUSAL_MOST = 1 << 20
 """Bytes of a refusal that are looked at."""
 TOKEN_FILE_SECONDS = 60.0

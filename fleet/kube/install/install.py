@@ -31,24 +31,24 @@ _PAGE = 500
 JsonObject = dict[str, Any]
 
 
-class Applied(Struct, frozen=True):
+class AppliedManifest(Struct, frozen=True):
     manifest: Manifest
     result: Literal["created", "configured", "unchanged"]
 
 
-class Deleted(Struct, frozen=True):
+class DeletedManifest(Struct, frozen=True):
     manifest: Manifest
     result: Literal["deleted", "absent", "foreign"]
     """foreign: an object of that name is there that fleet did not make; it stays."""
 
 
 class Uninstalled(Struct, frozen=True):
-    objects: tuple[Deleted, ...]
+    objects: tuple[DeletedManifest, ...]
     nodes: tuple[str, ...]
     """Nodes that fleet's marks were taken off: taint, annotations, its own cordon."""
 
 
-async def apply(transport: Transport, objects: Sequence[Manifest]) -> tuple[Applied, ...]:
+async def apply(transport: Transport, objects: Sequence[Manifest]) -> tuple[AppliedManifest, ...]:
     """Makes the cluster have these objects, in order, and waits until Machines can be made.
 
     Raises HeldError, before anything is written, where an object of the same name is not fleet's; ForbiddenError
@@ -90,7 +90,7 @@ async def _find(transport: Transport, manifest: Manifest) -> JsonObject | None:
         return None
 
 
-async def _apply(transport: Transport, manifest: Manifest, before: JsonObject | None) -> Applied:
+async def _apply(transport: Transport, manifest: Manifest, before: JsonObject | None) -> AppliedManifest:
     call = ApiRequest(
         verb="patch",
         path=manifest.path,
@@ -102,26 +102,26 @@ async def _apply(transport: Transport, manifest: Manifest, before: JsonObject | 
     )
     after = _json(await transport.call(call))
     if before is None:
-        return Applied(manifest, "created")
-    return Applied(manifest, "unchanged" if _content(before) == _content(after) else "configured")
+        return AppliedManifest(manifest, "created")
+    return AppliedManifest(manifest, "unchanged" if _content(before) == _content(after) else "configured")
 
 
-async def _delete(transport: Transport, manifest: Manifest) -> Deleted:
+async def _delete(transport: Transport, manifest: Manifest) -> DeletedManifest:
     found = await _find(transport, manifest)
     if found is None:
-        return Deleted(manifest, "absent")
+        return DeletedManifest(manifest, "absent")
     if not _ours(found):
-        return Deleted(manifest, "foreign")
+        return DeletedManifest(manifest, "foreign")
     # The uid: what somebody puts in its place meanwhile is not ours.
     body = {"propagationPolicy": "Foreground", "preconditions": {"uid": found["metadata"]["uid"]}}
     try:
         await transport.call(_call("delete", manifest, manifest.path, body=body))
     except NotFoundError:
-        return Deleted(manifest, "absent")
+        return DeletedManifest(manifest, "absent")
     except ConflictError as error:
         if not found["metadata"].get("deletionTimestamp"):
             raise FleetError(f"{manifest} cannot be deleted: {error.message}") from None
-    return Deleted(manifest, "deleted")
+    return DeletedManifest(manifest, "deleted")
 
 
 async def _unmark(transport: Transport) -> tuple[str, ...]:

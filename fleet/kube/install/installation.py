@@ -20,7 +20,7 @@ CONTROLLER = "fleet-controller"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 OWNER = "fleet"
 AGENT_LABELS = {"app.kubernetes.io/name": "fleet-agent"}
-"""Of the pods of its DaemonSet."""
+"""Labels of the pods of the agent's DaemonSet."""
 
 _DIGEST = re.compile(r"[^@]+@sha256:[0-9a-f]{64}")
 

@@ -25,7 +25,7 @@ UPDATING = (
 
 
 class MaintenanceSpec(ApiStruct, frozen=True):
-    """Of a NodeMaintenance, of either group."""
+    """`spec` of a NodeMaintenance, of either group."""
 
     node_name: str = ""
     requestor_id: str = field(name="requestorID", default="")

@@ -67,7 +67,7 @@ KEPT_ANNOTATIONS = (
     "node.machine.sapcloud.io/",
     "harvesterhci.io/maintain",
 )
-"""Of nodes: ours, and those of others who drain, reboot or delete nodes."""
+"""Annotations of nodes that are kept: fleet's, and those of others who drain, reboot or delete nodes."""
 _NODE = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]{0,252}")
 """A node's name, a little wider than a DNS subdomain. It is looked up as a host's, and names folders and files."""
 _READY: dict[str, bool | None] = {"True": True, "False": False}

@@ -36,7 +36,7 @@ class EmptyDir(ApiStruct, frozen=True):
 
 
 class VolumeSource(ApiStruct, frozen=True):
-    """Of a volume: that it is there says enough. An ephemeral volume's template of a claim may have any annotations."""
+    """A volume's source: its presence says enough. The claim template of an ephemeral volume may have any annotations."""
 
 
 class ClaimSource(ApiStruct, frozen=True):
@@ -64,7 +64,7 @@ class PodSpec(ApiStruct, frozen=True):
     containers: tuple[Container, ...] | None = None
     init_containers: tuple[Container, ...] | None = None
     resources: Requirements | None = None
-    """Of the pod as a whole; they count instead of the containers'."""
+    """What the pod as a whole requests; it counts instead of what its containers request."""
     overhead: Quantities | None = None
     volumes: tuple[Volume, ...] | None = None
     tolerations: tuple[TolerationWire, ...] | None = None

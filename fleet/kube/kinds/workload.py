@@ -44,16 +44,16 @@ class WorkloadSpec(ApiStruct, frozen=True):
     selector: Selector | None = None
     replicas: int | None = None
     parallelism: int | None = None
-    """Of a Job."""
+    """A Job's."""
     min_ready_seconds: int = 0
     backoff_limit: int | None = None
-    """Of a Job, as the next two."""
+    """A Job's, as the next two."""
     backoff_limit_per_index: int | None = None
     pod_failure_policy: FailurePolicy | None = None
 
 
 class DaemonPodSpec(ApiStruct, frozen=True):
-    """Of a pod template: what it asks of a node."""
+    """What a pod template requires of a node."""
 
     node_name: str = ""
     node_selector: dict[str, str] | None = None
@@ -73,10 +73,10 @@ class DaemonSetSpec(WorkloadSpec, frozen=True):
 class WorkloadStatus(ApiStruct, frozen=True):
     ready_replicas: int = 0
     number_ready: int = 0
-    """Of a DaemonSet."""
+    """A DaemonSet's."""
     desired_number_scheduled: int = 0
     ready: int | None = None
-    """Of a Job, as the next."""
+    """A Job's, as the next."""
     failed: int | None = None
     """Pods that have failed so far."""
 

@@ -30,7 +30,7 @@ class SelectedContext(Struct, frozen=True):
     """A context that can be used."""
 
     where: str
-    """The file or files, as they may be told to people."""
+    """The file or files, as they may be shown to people."""
     context: str
     cluster: KubeconfigCluster
     user: KubeconfigUser

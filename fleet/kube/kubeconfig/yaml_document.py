@@ -104,7 +104,7 @@ def _yaml(content: bytes) -> Any:
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
-        # The error's own words quote the file: a token may look like an alias or a tag.
+        # The error's own message quotes the file: a token may look like an alias or a tag.
         line = error.problem_mark.line + 1 if error.problem_mark is not None else 0
         raise NotReadError(_QUOTED.sub("…", error.problem or ""), line) from None
     except yaml.reader.ReaderError as error:

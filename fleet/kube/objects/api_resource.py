@@ -64,7 +64,7 @@ class ApiResource(Generic[T_co]):
         self.optional = optional
         """The rest is of use without it."""
         self.foreign = foreign
-        """Another project's: that the cluster has none is nothing to tell."""
+        """It belongs to another project: a cluster that does not serve it is not worth reporting."""
         self.named = f"{resource}.{group}" if foreign else resource
         """What an operator calls it."""
         self._lenient = lenient

@@ -22,16 +22,16 @@ _NO_VERDICT = re.compile(
     r"raft proposal dropped|transport is closing|context (deadline exceeded|canceled)"
     r"|etcdserver: |rpc error: code = (Unavailable|DeadlineExceeded|Canceled|Aborted|Unknown)"
 )
-"""In a 500: etcd has not told the API server whether it took the write, as while its leader moves or is elected."""
+"""In a 500: etcd has not confirmed to the API server whether it took the write, as while its leader moves or is elected."""
 _VERDICT = re.compile(
     r"failed calling webhook|space exceeded|is too large|permission denied|auth token|user name|authentication"
 )
-"""In a 500: a refusal, whatever else its words are. Nothing was written."""
+"""In a 500: a refusal, whatever else the message says. Nothing was written."""
 _STATUS = msgspec.json.Decoder(ApiStatus)
 
 
 class ApiRequest(Struct, frozen=True, kw_only=True):
-    """One request, in RBAC's words: `verb` `resource` of `group`."""
+    """One request, in the terms of RBAC: `verb` `resource` of `group`."""
 
     verb: str
     """get, list, watch, create, update, patch, delete."""

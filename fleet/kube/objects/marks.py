@@ -37,7 +37,7 @@ class MarkedStatus(ApiStruct, frozen=True):
 
 
 class MarkedNode(ApiStruct, frozen=True):
-    """A Node as its marks and its boot tell it."""
+    """A Node, as far as its marks and its boot id go."""
 
     metadata: MarkedMeta = MarkedMeta()
     spec: MarkedSpec = MarkedSpec()

@@ -23,7 +23,7 @@ class Permission(Struct, frozen=True):
     url: str = ""
     """Instead of a resource: a path of the API server itself."""
     foreign: bool = False
-    """Of another project: nothing is missing where the cluster does not serve the group."""
+    """It is about objects of another project: nothing is missing where the cluster does not serve the group."""
 
 
 PERMISSIONS: tuple[Permission, ...] = (

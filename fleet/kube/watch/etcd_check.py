@@ -34,9 +34,9 @@ _NUMBER = re.compile(r"[0-9]{1,20}")
 
 class EtcdComparison(NamedTuple):
     contradiction: str = ""
-    """What the list tells and etcd does not hold, in words; empty: nothing."""
+    """What the lists show and etcd does not hold, as a message; empty: nothing."""
     behind: bool = False
-    """The server tells the truth, and what was known before is another state: list again."""
+    """The server shows what etcd holds, and what was known before is another state: list again."""
 
 
 async def compare_with_etcd(

@@ -73,15 +73,15 @@ class Informers:
         self._closed = False
         self._informers = [self._informer(kind, jitter) for kind in KINDS]
         self._wrong = ""
-        """Why nothing that the server's lists tell is to be believed; empty: it is."""
+        """Why the server's lists are not to be believed; empty: they are."""
         self._stale: tuple[ApiResource[ApiObject], ApiObject, int] | None = None
         """By which object that was found, and the resourceVersion of the server's lists then."""
         self._behind: dict[str, ApiObject] = {}
-        """By resource: an object that is another in etcd, and as new in the server's lists. Its watch may tell it yet."""
-        self._told: ClusterSynced | ClusterLost | None = None
-        """The last word about the reach of the cluster."""
+        """By resource: an object that differs in etcd, and in the server's lists too. Its watch may still report it."""
+        self._reported: ClusterSynced | ClusterLost | None = None
+        """What was reported last on whether the cluster can be seen."""
         self._heard: deque[str] = deque(maxlen=HEARD)
-        """The versions that the last answers told; of several API servers each may have given one."""
+        """The versions in the last answers; of several API servers each may have given one."""
 
     @property
     def missing(self) -> dict[str, str]:
@@ -138,13 +138,13 @@ class Informers:
         else:
             return
         # Servers of one control plane may be of different versions: the oldest counts, until it is heard of no more.
-        if word != self._told:
-            self._told = word
+        if word != self._reported:
+            self._reported = word
             self._inbox.append(word)
             self._news.set()
 
     async def _compare(self) -> None:
-        """Reads one object of a kind from etcd: is it as the server's lists and watches have told?"""
+        """Reads one object from etcd, and compares it with what the server's lists and watches have shown."""
         if self._stale is not None:
             if await etcd_check.has_recovered(self._transport, *self._stale):
                 self._stale, self._wrong = None, ""

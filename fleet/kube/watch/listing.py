@@ -14,7 +14,7 @@ PAGE = 1000
 PAGES = 5000
 """More than that no list has: of a selection a server sends pages that are not full."""
 OBJECTS = 500_000
-"""Of one kind in a cluster, that are kept in memory. Kubernetes is made for 150,000 pods."""
+"""Most objects of one kind in a cluster that are kept in memory. Kubernetes is made for 150,000 pods."""
 TRIES = 3
 """A list whose rest is forgotten while it is read begins again."""
 

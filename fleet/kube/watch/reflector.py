@@ -29,7 +29,7 @@ T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 
 
-class Store(Protocol[T_contra]):
+class ReflectorStore(Protocol[T_contra]):
     """Where a Reflector puts objects. A FleetError that is raised here counts as a failure of the watch."""
 
     def replace(self, objects: Sequence[T_contra]) -> None:
@@ -58,7 +58,7 @@ class Reflector(Generic[T]):
         transport: Transport,
         resource: ApiResource[T],
         clock: Clock,
-        store: Store[T],
+        store: ReflectorStore[T],
         state_changed: Callable[[], None],
         *,
         fields: str = "",
@@ -117,7 +117,7 @@ class Reflector(Generic[T]):
             self._watching.cancel()
 
     def list_again(self, why: str) -> None:
-        """Ends a watch whose events have not told what there is."""
+        """Ends a watch whose events have not shown what there is, and lists again."""
         if self._watching is not None:
             self._relist = ExpiredError(why)
             self._watching.cancel()

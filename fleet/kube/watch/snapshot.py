@@ -63,14 +63,14 @@ async def read(transport: Transport, cluster: str, site: str, at: datetime) -> C
 
 
 async def _compare(transport: Transport, kind: ApiResource[ApiObject], things: Sequence[ApiObject]) -> None:
-    """Raises FleetError where the server's lists tell another state than its etcd holds."""
+    """Raises FleetError where the server's lists show another state than its etcd holds."""
     newest = etcd_check.newest(things)
     if newest is None:
         return
     try:
         found = await etcd_check.compare_with_etcd(transport, kind, newest)
     except ForbiddenError:
-        return  # who may list and not get cannot tell
+        return  # a user who may list and not get cannot compare
     if found.contradiction:
         raise FleetError(found.contradiction, etcd_check.REMEDY)
 
@@ -123,7 +123,7 @@ def _absent(snapshot: Snapshot, read: Sequence[str]) -> dict[str, str]:
 class _Dump(Struct, frozen=True):
     items: tuple[Raw, ...]
     read: tuple[str, ...] = ()
-    """Of a dump by fleet: the resources that were listed."""
+    """In a dump by fleet: the resources that were listed."""
 
 
 _DUMP = msgspec.json.Decoder(_Dump)

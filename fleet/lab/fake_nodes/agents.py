@@ -132,7 +132,7 @@ class FakeNodeAgents:
         self._hosts: dict[str, tuple[FakeHost, asyncio.Task[None]]] = {}
 
     async def run(self) -> None:
-        """Runs until it is cancelled. Raises what a host died of: a bug."""
+        """Runs until it is cancelled. Raises the error that ended a host: a bug."""
         async with asyncio.TaskGroup() as group:
             nodes = FakeNodes(self._plays, lambda name: self._host(name, group.create_task), self._drop)
             reflector = Reflector(
@@ -158,7 +158,7 @@ class FakeNodeAgents:
 
 
 async def run_lab_agents(kubeconfig: Path, *, settings: LabSettings, stop: asyncio.Event) -> None:
-    """Plays the machines of all fake nodes, those to come too, and runs their agents, until `stop` is set.
+    """Simulates the machines of all fake nodes, future ones too, and runs their agents, until `stop` is set.
 
     Raises FleetError where the kubeconfig cannot be used. An API server that is away is waited for.
     """

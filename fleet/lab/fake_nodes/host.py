@@ -1,4 +1,4 @@
-"""A fake node's machine, as the lab plays it: it comes up after a reboot, and its agent lives and dies with it."""
+"""A fake node's machine, simulated: the machine comes up after a reboot, and its agent starts and ends with each boot."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FakeHost:
         self._agent: _Life | None = None
 
     def seen(self, node: FakeNode) -> None:
-        """Tells it the newest state of its Node."""
+        """Takes the newest state of the host's Node."""
         self._newest = node
         self._wake.set()
 
@@ -89,7 +89,7 @@ class _Life:
         self._task.add_done_callback(lambda _: ended.set())
 
     def node_changed(self, node: FakeNode) -> None:
-        """Raises what the agent died of, if it did: a bug."""
+        """Has the agent observe again where its machine has changed. Raises the error that ended the agent: a bug."""
         if self._task.done():
             self._task.result()
         seen = _own_part(node)

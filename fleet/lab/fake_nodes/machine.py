@@ -42,7 +42,7 @@ class NodeObject(Protocol):
     """One fake node's Node in an API server."""
 
     async def read(self) -> FakeNode:
-        """As it is now. Raises FleetError."""
+        """Returns the Node as it is now. Raises FleetError."""
         ...
 
     async def change(self, change: Callable[[FakeNode], NodePatch | None]) -> bool:
@@ -69,13 +69,14 @@ class FakeMachine:
         )
 
     async def last_boot(self, unit: str = "", lines: int = LINES, known: str = "") -> str:
-        """As bootlog.Log: a simulated machine is its own."""
+        """Returns as `BootLogReader.last_boot`: a simulated machine keeps its log on its Node."""
         text = (await self._node.read()).annotations.get(fake.LOG)
         if text is None:
             raise MachineError("the machine's journal has no earlier boot (simulated)")
         return "".join([line for line in text.splitlines(keepends=True) if unit in line][-lines:])
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
+        """Stages the release, as `Family.stage` says."""
         node = await self._node.read()
         seconds = node.seconds(STAGE_MS, self._settings.stage)
         for step in range(_PROGRESS_STEPS):
@@ -97,7 +98,8 @@ class FakeMachine:
         await self._node.change(self._switched_off)
 
     async def come_up(self) -> bool:
-        """Waits until the reboot under way is over, and ends it. False if the machine is up, or stays down."""
+        """Waits until the reboot under way is over and boots the machine.
+        Returns False where the machine is up, or stays down."""
         node = await self._node.read()
         if node.boot is None:
             return False
@@ -105,7 +107,8 @@ class FakeMachine:
         return await self._node.change(self._switched_on)
 
     async def mend(self) -> bool:
-        """Makes a machine Ready that booted without, if its fault has been taken away. False if there was nothing."""
+        """Makes a machine Ready that booted NotReady, once its fault has been removed.
+        Returns False where nothing changed."""
         return await self._node.change(fake.ready_again)
 
     def _switched_off(self, node: FakeNode) -> NodePatch | None:

@@ -64,7 +64,7 @@ class FakeDisk(Struct, frozen=True, omit_defaults=True):
     rollback: Release | None = None
 
     def after_boot(self, *, old_version: bool = False) -> FakeDisk:
-        """What is on disk after a boot; with `old_version` the staged one did not come up."""
+        """Returns the disk after a boot; with `old_version` the staged deployment did not come up."""
         if self.staged is None:
             return self
         if old_version:
@@ -132,7 +132,7 @@ class FakeNode(Struct, frozen=True):
 
     @property
     def fault(self) -> FakeNodeFault | None:
-        """Raises MachineError for a word that is none of Fault."""
+        """Returns the fault of the machine, if any. Raises MachineError for a word that is none of FakeNodeFault."""
         word = self.annotations.get(FAIL, "").partition(":")[0]
         try:
             return FakeNodeFault(word) if word else None
@@ -141,11 +141,11 @@ class FakeNode(Struct, frozen=True):
             raise MachineError(f"{FAIL} of node {self.name} is {word!r}; known are {known}") from None
 
     def fault_spent(self) -> dict[str, None]:
-        """The change of annotations by which a fault that was to happen once is over."""
+        """Returns the change of annotations that removes a fault of `:once`."""
         return {FAIL: None} if self.annotations.get(FAIL, "").endswith(":once") else {}
 
     def seconds(self, annotation: str, otherwise: float) -> float:
-        """Of an annotation in milliseconds. Raises MachineError where it is no number."""
+        """Returns the seconds of an annotation in milliseconds. Raises MachineError where the text is no number."""
         text = self.annotations.get(annotation)
         if text is None:
             return otherwise
@@ -155,7 +155,7 @@ class FakeNode(Struct, frozen=True):
 
 
 def going_down(node: FakeNode, boot: FakeBoot, at: datetime) -> NodePatch:
-    """The machine goes down: the kubelet is not heard of any more."""
+    """Returns the patch of a machine that goes down: its kubelet does not report any more."""
     annotations = {BOOT: _encoded(boot), REBOOTING: boot.boot_id}
     gone = {
         "type": "Ready",
@@ -168,7 +168,7 @@ def going_down(node: FakeNode, boot: FakeBoot, at: datetime) -> NodePatch:
 
 
 def booted(node: FakeNode, boot: FakeBoot, at: datetime) -> NodePatch:
-    """The machine is up again, with what its disk and its fault make of it."""
+    """Returns the patch of a machine that is up again, in the state that follows from its disk and its fault."""
     old_version = node.fault is FakeNodeFault.OLD_VERSION
     disk = node.disk.after_boot(old_version=old_version)
     not_ready, unit_fails = node.fault is FakeNodeFault.NOT_READY, node.fault is FakeNodeFault.UNIT_FAILS
@@ -208,19 +208,20 @@ def _log(node: FakeNode, *, old_version: bool) -> str:
 
 
 def ready_again(node: FakeNode) -> NodePatch | None:
-    """Lets the heartbeats make a node Ready that booted without, once its fault has been taken away."""
+    """Returns the patch that lets heartbeats make a NotReady node Ready, once its fault has been removed; None: no
+    change."""
     if node.annotations.get(REBOOTING) != FakeNodeFault.NOT_READY or node.fault is FakeNodeFault.NOT_READY:
         return None
     return _patch(node, {REBOOTING: None}, {})
 
 
 def written(node: FakeNode, disk: FakeDisk) -> NodePatch:
-    """The machine has written deployments."""
+    """Returns the patch of a machine that has written deployments."""
     return _patch(node, {DISK: _encoded(disk)}, {})
 
 
 def fault_spent(node: FakeNode) -> NodePatch | None:
-    """A fault that was to happen once has happened; None where it happens each time."""
+    """Returns the patch that removes a fault of `:once` which has happened; None where the fault happens each time."""
     spent = node.fault_spent()
     return _patch(node, spent, {}) if spent else None
 

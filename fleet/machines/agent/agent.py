@@ -48,7 +48,7 @@ class AgentIntervals(Struct, frozen=True):
 
 
 class Agent:
-    """Runs until it is cancelled, as it is when its machine goes down."""
+    """The agent of one machine. Its run is cancelled when the machine goes down."""
 
     def __init__(
         self, own: OwnMachine, family: Family, pace: AgentIntervals, log: BootLogReader | None = None
@@ -67,7 +67,7 @@ class Agent:
         self._look: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
-        """Does not end by itself, whatever the API server or the machine answer: it tries again."""
+        """Runs until it is cancelled: whatever the API server or the machine answers, the agent tries again."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow())
             try:
@@ -78,7 +78,7 @@ class Agent:
                 await self._drop()
 
     def look_again(self) -> None:
-        """The machine may have changed: observe and report."""
+        """Has the agent observe and report again: the machine may have changed."""
         self._seen = None
         self._wake.set()
 
@@ -132,7 +132,7 @@ class Agent:
             self._act = RunningAction(act, self._family, self._pace.progress, self._wake)
 
     async def _write(self, wanted: Machine) -> bool:
-        """False where the Machine has changed meanwhile: it was read again, and all is to be decided anew."""
+        """Returns False where the Machine has changed meanwhile: it was read again, and the agent decides anew."""
         requests_seen = self._requests_seen
         written = await self._own.report(wanted)
         if written is not None:
@@ -144,7 +144,7 @@ class Agent:
         return True
 
     async def _last_log(self, work: Work) -> str:
-        """What the failed boot has left; that there is none must not keep the rollback from being told."""
+        """Returns the log of the boot that failed. A log that is missing must not keep the rollback from being reported."""
         if self._log is None:
             return ""
         try:
@@ -156,7 +156,7 @@ class Agent:
             ]
 
     async def _logtold(self, machine: Machine) -> LogTold | None:
-        """The answer to the person who asks for a log, if one does; it is forgotten when nobody does any more."""
+        """Returns the answer to the user who asks for a log, None where nobody asks any more."""
         asked = machine.log_ask
         if asked is None or (machine.log_told is not None and machine.log_told.token == asked.token):
             return machine.log_told if asked is not None else None
@@ -194,7 +194,7 @@ class Agent:
                 return machine.work, None
 
     async def _read_again(self) -> None:
-        """The newest Machine; a change that comes in meanwhile may be newer than what was read."""
+        """Reads the newest Machine; a change that arrives meanwhile may be newer than what was read."""
         while True:
             requests_seen = self._requests_seen
             machine = await self._own.read()

@@ -1,6 +1,6 @@
 """The log of a machine's boot before this one, as its journal has it: what is asked after a rollback.
 
-Source: journalctl(1). Bounded, and without the secrets that `secrets.hidden` recognizes.
+Source: journalctl(1). Bounded, and without the secrets that `redaction.redact` recognizes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _UNIT = re.compile(r"^[\w@.:\\-]+$", re.ASCII)
 
 class BootLogReader(Protocol):
     async def last_boot(self, unit: str = "", lines: int = LINES, known: str = "") -> str:
-        """The end of the log of the boot before this one, at most LOG_MOST characters; of one unit, or of all.
+        """Returns the end of the log of the boot before this one, at most LOG_MOST characters; of one unit, or of all.
 
         `known`: id of a boot that is not meant. Where it is the last that the journal has, the log says so first.
         Raises MachineError where the journal has no earlier boot.
@@ -33,13 +33,13 @@ class BootLogReader(Protocol):
 
 
 class JournalctlBootLog:
-    """Of a machine whose commands are run by this way."""
+    """The boot log of a machine that runs journalctl through its Host."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
 
     async def last_boot(self, unit: str = "", lines: int = LINES, known: str = "") -> str:
-        """As Log."""
+        """Returns as `BootLogReader.last_boot`."""
         checked_unit(unit)
         boots = parse_boots(
             await checked(self._host, ("journalctl", "--list-boots", "--no-pager", "--quiet"))
@@ -68,14 +68,14 @@ class JournalctlBootLog:
 
 
 def checked_unit(unit: str) -> str:
-    """Raises MachineError for what is no unit's name; empty is all of them."""
+    """Returns the name of a unit, checked; empty means all units. Raises MachineError for what is no unit's name."""
     if unit and (not _UNIT.match(unit) or unit.startswith("-")):
         raise MachineError(f"{unit!r} is no unit's name")
     return unit
 
 
 def parse_boots(text: str) -> Sequence[str]:
-    """Boot ids, oldest first. Raises MachineError with the line that it does not understand."""
+    """Returns boot ids, oldest first. Raises MachineError with a line that is not understood."""
     found: list[str] = []
     for line in text.splitlines():
         if not line.strip() or _HEAD.match(line):
@@ -88,7 +88,7 @@ def parse_boots(text: str) -> Sequence[str]:
 
 
 def bounded(head: str, text: str) -> str:
-    """The last whole lines for which there is room behind `head`."""
+    """Returns `head` and the last whole lines for which there is room, at most LOG_MOST characters."""
     room = LOG_MOST - len(head)
     if len(text) <= room:
         return head + text

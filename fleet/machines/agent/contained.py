@@ -1,4 +1,4 @@
-"""What one machine answers ends nobody else's work: an error that nobody foresaw is that machine's failure, and told."""
+"""What one machine answers ends no other work: an unexpected error becomes that machine's failure, with a message."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def contained(node: str = "") -> Iterator[None]:
 
 
 def not_understood(error: Exception, node: str = "") -> MachineError:
-    """The error that stands for one that nobody foresaw, which is logged."""
+    """Logs an unexpected error and returns the MachineError that stands for it."""
     LOG.error("%s: an answer that fleet does not understand", node or "this machine", exc_info=error)
     words = " ".join(str(error).split())[:SHOWN]
     return MachineError(

@@ -12,15 +12,15 @@ class OwnMachine(Protocol):
     """The Machine of one agent. Nothing of the library behind it is raised: only `FleetError`s."""
 
     def watch(self) -> AsyncIterator[Machine]:
-        """The Machine as it is, then after each change; versions may be skipped or come late, the newest comes at
+        """Yields the Machine as it is, then after each change; versions may be skipped or come late, the newest comes at
         last. Goes on by itself after a lost connection, and makes the Machine if there is none. Does not end."""
         ...
 
     async def read(self) -> Machine:
-        """As it is kept now. Makes it first, if there is none."""
+        """Returns the Machine as it is kept now, and creates it first where there is none."""
         ...
 
     async def report(self, machine: Machine) -> Machine | None:
-        """Writes its status, if the Machine still has this resource version: the Machine after that. None if it has
+        """Writes the status and returns the Machine after that, if it still has this resource version. None if it has
         another by now, or is not there: read it again and decide anew."""
         ...

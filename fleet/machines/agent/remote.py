@@ -40,7 +40,7 @@ class RemoteAgent:
         self._look = look
 
     async def run(self) -> None:
-        """Runs until it is cancelled. A machine that cannot be reached is waited for."""
+        """Runs until it is cancelled, and waits for a machine that cannot be reached."""
         while True:
             boot = await self._booted(after="")
             agent = asyncio.create_task(Agent(self._own, self._family, self._pace, self._log).run())
@@ -57,7 +57,7 @@ class RemoteAgent:
                 next_boot.result()
 
     async def _booted(self, after: str) -> str:
-        """Waits until the machine is reached in another boot than this one: its boot id."""
+        """Waits until the machine is reached in another boot than `after`, and returns its boot id."""
         said = ""
         while True:
             rest = self._look

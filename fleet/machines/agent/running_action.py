@@ -37,11 +37,12 @@ class RunningAction:
         return self._word
 
     def failure(self) -> BaseException | None:
-        """What broke the act off, other than the machine's own no: the API server of a simulated one, or a bug."""
+        """Returns the error that broke the action off, other than the machine's own refusal: an API server that
+        failed, or a bug."""
         return self._task.exception() if self._task.done() and not self._task.cancelled() else None
 
     async def cancel(self) -> None:
-        """Returns when nothing of it runs any more."""
+        """Cancels the action and returns when nothing of it runs any more. Raises an unexpected error of the action."""
         self._stop_timer()
         self._task.cancel()
         await asyncio.wait({self._task})

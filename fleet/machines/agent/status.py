@@ -13,7 +13,7 @@ from fleet.machines.families.family import Observation
 
 
 def described(machine: Machine, seen: Observation, work: Work | None) -> Machine:
-    """The Machine with a status of what was seen and this word."""
+    """Returns the Machine with a status of what was observed and this work."""
     return replace(
         machine,
         work=replace(work, message=without_secrets(work.message, MESSAGE_MOST)) if work is not None else None,
@@ -31,14 +31,15 @@ def described(machine: Machine, seen: Observation, work: Work | None) -> Machine
 
 
 def identified(seen: Observation) -> Observation:
-    """Raises MachineError for a boot id that is none: cut off it could be taken for another boot's."""
+    """Returns the observation, checked. Raises MachineError for a boot id that is empty or too long: cut off it could equal
+    another boot's."""
     if not 0 < len(seen.boot_id) <= NAME_MOST:
         raise MachineError(f"the machine tells a boot id of {len(seen.boot_id)} characters")
     return seen
 
 
 def without_secrets(words: str, most: int) -> str:
-    """The beginning of what the machine says, without secrets."""
+    """Returns the first `most` characters of what the machine says, without secrets."""
     return redaction.redact(words[: 2 * most])[:most]
 
 

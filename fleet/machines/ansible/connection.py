@@ -74,7 +74,8 @@ class OpenSshConfig:
         self._sockets = sockets
 
     async def host(self) -> dict[str, object]:
-        """Its variables in an inventory. Raises UsageError where the configuration wants what fleet does not do."""
+        """Returns the host's variables in an inventory. Raises UsageError where the configuration wants what fleet
+        does not do."""
         address, access = self._login.address, self._login.access
         settings = await asyncio.to_thread(self._asked)
         found: dict[str, object] = {
@@ -92,7 +93,7 @@ class OpenSshConfig:
         return found
 
     async def close(self) -> None:
-        """ssh keeps a connection for a minute after its last use."""
+        """Ends the connections that ssh would keep for a minute after their last use."""
         for socket in await asyncio.to_thread(lambda: [*self._sockets.iterdir()]):
             argv = ("ssh", "-F", "none", "-S", str(socket), "-O", "exit", self._login.address.host)
             # What does not answer is left to ssh, which ends it after a minute.

@@ -73,7 +73,7 @@ class AnsibleEvent(Struct):
 
 
 class AnsibleEvents:
-    """Folds the events of one run on the machine `name`.
+    """Collects the events of one run on the machine `name`, and says what came of the run.
 
     The exit code alone proves nothing: ansible ends with 0 where a play matches no host, with 4 where a playbook does not
     parse, and with 4 alone where one host failed and another was unreachable (ansible-core 2.19,
@@ -92,6 +92,7 @@ class AnsibleEvents:
         self._printed: list[str] = []
 
     def see(self, line: bytes) -> None:
+        """Takes one line of the run's output: an event, or text that is kept for an error."""
         try:
             event = decode(line, AnsibleEvent)
         except UnreadableError:
@@ -169,7 +170,7 @@ class AnsibleEvents:
 
 
 def message_of(result: Mapping[str, Any]) -> str:
-    """What a failed task said, in one line, without secrets; nothing of a task with `no_log`."""
+    """Returns the message of a failed task, in one line, without secrets; nothing of a task with `no_log`."""
     if "censored" in result:
         return "it says nothing (no_log)"
     message = str(result.get("msg") or result.get("reason") or "").strip()

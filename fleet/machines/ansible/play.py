@@ -58,7 +58,9 @@ async def run_playbook(
     account: AnsibleEvents,
     kept: int = KEPT,
 ) -> AnsibleResult:
-    """`folder`: ansible-runner's private_data_dir, of this machine and playbook alone; one run at a time there. `host`:
+    """Runs one playbook on one machine and returns what came of it.
+
+    `folder`: ansible-runner's private_data_dir, of this machine and playbook alone; one run at a time there. `host`:
     an inventory of this one host, by its name.
 
     Raises MachineError where it has not ended after `seconds`. Cancelled or too late, nothing of it is left running.

@@ -57,7 +57,7 @@ class PlaybookRules(Struct, frozen=True):
 
 
 def shipped(step: str) -> Path:
-    """fleet's own playbook of this step."""
+    """Returns the path of fleet's own playbook of this step."""
     return Path(str(files("fleet.machines").joinpath("playbooks"))) / f"{step}.yaml"
 
 
@@ -89,7 +89,8 @@ class Playbooks:
         await asyncio.to_thread(shutil.rmtree, self._sockets, ignore_errors=True)
 
     async def observe(self) -> Observation:
-        """What somebody else has just been told is told again: a look takes seconds of a processor."""
+        """Observes the machine. An observation that is younger than FRESH_SECONDS is returned again: a run takes
+        seconds of CPU."""
         now = asyncio.get_running_loop().time
         async with self._look:
             if self._seen is None or not self._fresh or now() - self._seen_at > FRESH_SECONDS:
@@ -150,6 +151,7 @@ class Playbooks:
             ) from None
 
     async def roll_back(self) -> None:
+        """Makes the rollback deployment boot next, as `Family.roll_back` says."""
         seen = self._seen or await self.observe()
         if seen.rollback is None:
             if seen.staged is None:
@@ -168,7 +170,7 @@ class Playbooks:
             )
 
     async def last_boot(self, unit: str = "", lines: int = LINES, known: str = "") -> str:
-        """As Log."""
+        """Returns as `BootLogReader.last_boot`."""
         folder = self._folder / "logs"
         variables = {
             "fleet_log_unit": checked_unit(unit),
@@ -228,7 +230,8 @@ class Playbooks:
 
 
 def checked(name: str, played: AnsibleResult) -> AnsibleResult:
-    """Raises UnreachableError, LostError where it was lost in the midst, and MachineError with the task that failed."""
+    """Returns a result that succeeded. Raises UnreachableError, LostError where the machine was lost in the midst, and
+    MachineError with the task that failed."""
     if played.succeeded:
         return played
     if played.unreachable:
@@ -238,7 +241,8 @@ def checked(name: str, played: AnsibleResult) -> AnsibleResult:
 
 
 def log_in(folder: Path, known: str) -> str:
-    """What `collect-logs` has left, as BootLog tells it. Raises MachineError where the journal has no earlier boot."""
+    """Returns the log that `collect-logs` has fetched, as JournalctlBootLog returns it.
+    Raises MachineError where the journal has no earlier boot."""
     boots, text = folder / "boots", folder / "boot-1.log"
     found = parse_boots(_end_of(boots)) if boots.exists() else ()
     if not text.exists() or (boots.exists() and len(found) < 2):

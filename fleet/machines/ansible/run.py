@@ -16,7 +16,7 @@ from ansible_runner import run as run_playbook
 
 
 def main(words: Sequence[str]) -> int:
-    """Answers ansible's exit code. SIGTERM ends ansible with all that it has begun."""
+    """Runs the playbook and returns ansible's exit code. SIGTERM ends ansible with all processes that it has started."""
     folder, playbook, kept = words
     try:
         done = run_playbook(

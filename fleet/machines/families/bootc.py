@@ -5,16 +5,20 @@ Reads what bootc has told from 1.0 on (crates/lib/src/spec.rs), of both of its b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.core.releases.release import Release, is_release
-from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.machines.errors import MachineError
 from fleet.machines.families import rpm_ostree
+from fleet.machines.families.bootc_status import (
+    UNTOLD,
+    BootcDeployment,
+    BootcImageReference,
+    BootcStatus,
+    booted,
+    is_bootc,
+    parse,
+)
 from fleet.machines.families.family import Observation, OsFamily
 from fleet.machines.families.shared import image_reference, shell
 from fleet.machines.families.shared.soft_reboot import FULL_REBOOT
@@ -29,173 +33,9 @@ STATUS = ("bootc", "status", "--format", "json", "--format-version", "1")
 UNLOCK = ("bootc", "upgrade", "--from-downloaded")
 """Makes what was staged with --download-only boot next, without a look at the registry."""
 
-UNTOLD = Release("unknown: bootc tells neither an image, an ostree commit, nor composefs")
-
-API_VERSIONS = ("org.containers.bootc/v1", "org.containers.bootc/v1alpha1")
-KINDS = ("BootcHost",)
-BOOT_ORDERS = ("default", "rollback")
-STORES = (None, "ostreeContainer")
-TYPES = (None, "bootcHost")
-BOOT_TYPES = ("Bls", "Uki")
-
-
-class BootcImageReference(Struct, frozen=True):
-    image: str
-    transport: str = "registry"
-    signature: Any = None
-    """None, `insecure`, `containerPolicy`, or a table with `ostreeRemote`."""
-
-
-class BootcImage(Struct, frozen=True, rename="camel"):
-    image: BootcImageReference
-    image_digest: str
-    version: str | None = None
-
-
-class OstreeCommit(Struct, frozen=True):
-    checksum: str
-
-
-class Composefs(Struct, frozen=True, rename="camel"):
-    verity: str
-    boot_type: str
-    bootloader: str = ""
-
-    @property
-    def tells_queue(self) -> bool:
-        """With UKIs under systemd-boot bootc told the contrary of what is queued until August 2026 (bootc#2405)."""
-        return self.boot_type != "Uki" or self.bootloader.lower() != "systemd"
-
-
-class BootcDeployment(Struct, frozen=True, rename="camel"):
-    """A deployment. `image` is null for one that came by ostree, and for one that rpm-ostree has changed."""
-
-    image: BootcImage | None = None
-    ostree: OstreeCommit | None = None
-    composefs: Composefs | None = None
-    pinned: bool = False
-    incompatible: bool = False
-    download_only: bool = False
-    """A staged deployment is on the disk, and a reboot does not boot it but drops it."""
-    store: str | None = None
-
-    @property
-    def signature(self) -> Any:
-        """The signature policy of its image; `insecure` is what bootc leaves out."""
-        return (self.image.image.signature if self.image is not None else None) or "insecure"
-
-    @property
-    def release(self) -> Release:
-        """Tells an image by its manifest's digest, and by the one that its reference is pinned by.
-
-        On the composefs backend bootc told the image's id in place of the manifest's digest until July 2026 (bootc#2277).
-        """
-        if self.image is not None:
-            version, digest = self.image.version or self.image.image_digest, self.image.image_digest
-            pin = image_reference.parse_name(self.image.image.image).digest
-            return Release(version, digest, reference_digest=pin if pin != digest else "")
-        if self.ostree is not None:
-            return Release(self.ostree.checksum[:12], f"sha256:{self.ostree.checksum}")
-        if self.composefs is not None:
-            return Release(f"composefs {self.composefs.verity[:12]}")
-        return UNTOLD
-
-
-class BootcDeployments(Struct, frozen=True, rename="camel"):
-    staged: BootcDeployment | None = None
-    booted: BootcDeployment | None = None
-    rollback: BootcDeployment | None = None
-    rollback_queued: bool = False
-    type: str | None = None
-
-    def entries(self) -> dict[str, BootcDeployment]:
-        named = {"staged": self.staged, "booted": self.booted, "rollback": self.rollback}
-        return {name: entry for name, entry in named.items() if entry is not None}
-
-
-class Spec(Struct, frozen=True, rename="camel"):
-    boot_order: str = "default"
-
-
-class Head(Struct, frozen=True, rename="camel"):
-    api_version: str
-    kind: str
-
-
-class BootcStatus(Struct, frozen=True):
-    status: BootcDeployments
-    spec: Spec = Spec()
-
-    @property
-    def queued(self) -> bool:
-        """The rollback deployment stands before the booted one in the boot loader."""
-        slots = self.status
-        composefs = slots.booted.composefs if slots.booted is not None else None
-        told = composefs is None or composefs.tells_queue
-        return (
-            told
-            and slots.rollback is not None
-            and (slots.rollback_queued or self.spec.boot_order == "rollback")
-        )
-
-    @property
-    def next(self) -> BootcDeployment | None:
-        """What boots next, if that is another one than the booted: what is staged goes before all, once finalized."""
-        slots = self.status
-        if slots.staged is not None and not slots.staged.download_only:
-            return slots.staged
-        return slots.rollback if self.queued else None
-
-
-def parse(text: str) -> BootcStatus:
-    """Raises MachineError with the text where it is no status of a BootcHost, and with each state it does not know."""
-    try:
-        head = decode(text, Head)
-        refuse_unknown({"apiVersion": (head.api_version, API_VERSIONS), "kind": (head.kind, KINDS)})
-        status = decode(text, BootcStatus)
-    except UnreadableError as error:
-        raise MachineError(f"bootc status is not understood ({error}): {text[:300]!r}") from error
-    states: dict[str, tuple[str | None, Sequence[str | None]]] = {
-        "spec.bootOrder": (status.spec.boot_order, BOOT_ORDERS),
-        "status.type": (status.status.type, TYPES),
-    }
-    for name, entry in status.status.entries().items():
-        states[f"status.{name}.store"] = (entry.store, STORES)
-        if entry.composefs is not None:
-            states[f"status.{name}.composefs.bootType"] = (entry.composefs.boot_type, BOOT_TYPES)
-    refuse_unknown(states)
-    return status
-
-
-def refuse_unknown(states: dict[str, tuple[str | None, Sequence[str | None]]]) -> None:
-    """Raises MachineError with all of these states (found, known ones) that are none of the known ones."""
-    odd = [
-        f"{name} is {found!r} (known: {', '.join(each for each in known if each)})"
-        for name, (found, known) in states.items()
-        if found not in known
-    ]
-    if odd:
-        raise MachineError(f"bootc status tells what this version of fleet does not know: {'; '.join(odd)}")
-
-
-def booted(status: BootcStatus) -> BootcDeployment:
-    """Raises MachineError on a machine that bootc has not booted, or where it does not tell what it has booted."""
-    entry = status.status.booted
-    if entry is None:
-        raise MachineError("bootc status has no booted deployment: this machine was not booted by bootc")
-    if entry.release == UNTOLD:
-        raise MachineError(f"what bootc has booted is {UNTOLD.version}")
-    return entry
-
-
-def is_bootc(status: BootcStatus) -> bool:
-    """It has booted an image of bootc's own, one that rpm-ostree has not changed."""
-    entry = status.status.booted
-    return entry is not None and (entry.image is not None or entry.composefs is not None)
-
 
 def stage_command(status: BootcStatus, release: Release) -> tuple[str, ...]:
-    """What makes the release boot next. Raises MachineError as `switch` does.
+    """Returns the command that makes the release boot next. Raises MachineError as `switch` does.
 
     What is on the disk already is only unlocked, where it came under the same signature policy as what is booted.
     """
@@ -207,7 +47,8 @@ def stage_command(status: BootcStatus, release: Release) -> tuple[str, ...]:
 
 
 def switch(entry: BootcDeployment, release: Release) -> tuple[str, ...]:
-    """What stages the release: the booted image's repository, by digest, under the booted image's signature policy.
+    """Returns the command that stages the release: from the booted image's repository, by digest, under its
+    signature policy.
 
     Raises MachineError where the repository, the digest, or a way to keep the policy is missing.
     """
@@ -231,7 +72,8 @@ def switch(entry: BootcDeployment, release: Release) -> tuple[str, ...]:
 
 
 def policy(reference: BootcImageReference) -> tuple[str, ...]:
-    """The options of `bootc switch` that keep the signature policy; without them it drops it (bootc#815)."""
+    """Returns the options of `bootc switch` that keep the signature policy; without them bootc drops the policy
+    (bootc#815)."""
     match reference.signature:
         case None | "insecure":
             return ()
@@ -254,6 +96,7 @@ class Bootc:
         self._host = host
 
     async def observe(self) -> Observation:
+        """Observes the machine, as `Family.observe` says."""
         status = await self._status()
         back = status.status.rollback
         return Observation(
@@ -268,7 +111,7 @@ class Bootc:
         )
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
-        """What was staged with --download-only is made to boot next, where it is the release."""
+        """Stages the release. What was staged with --download-only is made to boot next, where it is the release."""
         argv = stage_command(await self._status(), release)
         await shell.long(self._host, token or f"stage/{release.version}", argv, progress)
         progress(100)
@@ -277,7 +120,9 @@ class Bootc:
         await shell.reboot(self._host, FULL_REBOOT)
 
     async def roll_back(self) -> None:
-        """`bootc rollback` is a switch to and fro, and drops what is staged: it is pressed as often as is needed."""
+        """Queues the rollback deployment. `bootc rollback` toggles the queue and drops what is staged, so it runs as
+        often as is
+        needed."""
         status = await self._status()
         slots = status.status
         if slots.rollback is None:
@@ -294,7 +139,7 @@ class Bootc:
             await shell.output(self._host, "bootc", "rollback")
 
     async def mark_good(self) -> None:
-        """Nothing: bootc does not count boots."""
+        """Does nothing: bootc does not count boots."""
 
     async def _status(self) -> BootcStatus:
         return parse(await shell.output(self._host, *STATUS))

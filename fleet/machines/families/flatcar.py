@@ -87,6 +87,7 @@ class Flatcar:
         self._host = host
 
     async def observe(self) -> Observation:
+        """Observes the machine, as `Family.observe` says."""
         fields = os_release.parse(await read(self._host, "/etc/os-release") or "")
         try:
             staged, idle = await self._waiting()
@@ -111,6 +112,7 @@ class Flatcar:
         return Release(found[1]) if found else None
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
+        """Stages the release, as `Family.stage` says."""
         staged, _ = await self._waiting()
         if is_release(staged, release):
             return
@@ -149,7 +151,7 @@ class Flatcar:
         await checked(self._host, ("sh", "-c", script))
 
     async def mark_good(self) -> None:
-        """Nothing: update_engine marks the booted partition good by itself, some minutes after the boot. Staging has
+        """Does nothing: update_engine marks the booted partition good by itself, some minutes after the boot. Staging has
         seen to it that it runs."""
 
     async def _waiting(self) -> tuple[Release | None, bool]:

@@ -117,7 +117,8 @@ def _head(line: str) -> dict[str, str | int | bool]:
 
 
 def parse(text: str) -> OstreeStatus:
-    """Reads as `parse_deployments`, and raises MachineError too where not exactly one of them is booted."""
+    """Reads `ostree admin status`. Raises MachineError as `parse_deployments`, and where not exactly one deployment
+    is booted."""
     deployments = parse_deployments(text)
     if sum(each.booted for each in deployments) != 1:
         raise MachineError(f"ostree admin status has not one booted deployment: {text[:300]!r}")
@@ -125,13 +126,13 @@ def parse(text: str) -> OstreeStatus:
 
 
 def percent(text: str) -> int | None:
-    """`Receiving objects; 45% (...)`; the last one that it printed."""
+    """Returns the last percentage of lines such as `Receiving objects; 45% (...)`; None where there is none."""
     found = _PERCENT.findall(text)
     return int(found[-1]) if found else None
 
 
 async def look(host: Host) -> OstreeStatus:
-    """Versions that know no --json refuse it, and are asked for the text."""
+    """Reads the status of the machine. Versions of ostree without --json refuse the option, and are asked for the text."""
     ran = await host.run((*STATUS, "--json"))
     return parse(ran.stdout if ran.succeeded else await shell.output(host, *STATUS))
 
@@ -141,6 +142,7 @@ class Ostree:
         self._host = host
 
     async def observe(self) -> Observation:
+        """Observes the machine, as `Family.observe` says."""
         status = await look(self._host)
         staged, rollback = status.staged, status.rollback
         return Observation(
@@ -155,7 +157,7 @@ class Ostree:
         )
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
-        """By commit, and with the origin's refspec kept, so that a later upgrade still follows its branch.
+        """Stages the release by its commit. The origin's refspec is kept, so that a later upgrade still follows its branch.
 
         What is staged with its finalization locked is unlocked, where it is the release.
         """
@@ -181,7 +183,7 @@ class Ostree:
         await shell.reboot(self._host, FULL_REBOOT)
 
     async def roll_back(self) -> None:
-        """Deploys what stands behind the booted one anew, from the disk, with its own origin."""
+        """Deploys what stands behind the booted deployment again, from the disk, with its own origin."""
         status = await look(self._host)
         back = status.rollback
         if back is None:
@@ -202,7 +204,7 @@ class Ostree:
         )
 
     async def mark_good(self) -> None:
-        """Nothing: plain OSTree does not count boots; what counts them for it is the machine's own."""
+        """Does nothing: plain OSTree does not count boots; a program that counts them is the machine's own."""
 
 
 def recognizes(signs: Signs) -> bool:

@@ -95,7 +95,8 @@ class _Wire(Struct, frozen=True):
 
 
 def parse(text: str) -> RaucStatus:
-    """Raises MachineError with the text. `booted` there may be a device or a boot name: slots tell their state."""
+    """Reads `rauc status`. Raises MachineError with the text.
+    Its `booted` may be a device or a boot name, so slots tell which."""
     try:
         wire = decode(text, _Wire)
         named = [pair for entry in wire.slots for pair in entry.items()]
@@ -115,20 +116,20 @@ def parse(text: str) -> RaucStatus:
 
 
 def bundle_of(source: str, release: Release) -> str:
-    """The bundle's file or address. Raises MachineError where the policy names none."""
+    """Returns the bundle's file or address. Raises MachineError where the policy names none."""
     if "{version}" not in source:
         raise MachineError(f"RAUC needs the address of its bundles, with {{version}} in it; found {source!r}")
     return source.replace("{version}", release.version)
 
 
 def percent(text: str) -> int | None:
-    """`rauc install` prints ` 40% Checking slot ...` lines."""
+    """Returns the last percentage of `rauc install`, which prints lines such as ` 40% Checking slot ...`."""
     found = [line.strip().partition("%")[0] for line in text.splitlines() if "%" in line]
     return int(found[-1]) if found and _PERCENT.fullmatch(found[-1]) else None
 
 
 def last_error(text: str) -> str:
-    """Why `rauc install` failed: it prints that among its progress, and to stderr no more than that it did."""
+    """Returns why `rauc install` failed: rauc prints the reason among its progress, and to stderr only that it failed."""
     found = [line for line in text.splitlines() if line.startswith("LastError: ")]
     return f"{found[-1].removeprefix('LastError: ')}; " if found else ""
 
@@ -140,6 +141,7 @@ class Rauc:
         self._source = source
 
     async def observe(self) -> Observation:
+        """Observes the machine, as `Family.observe` says."""
         status = await self._status()
         booted = status.booted.release if status.booted else None
         back = status.rollback
@@ -155,7 +157,7 @@ class Rauc:
         )
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
-        """`install` writes the other slot and makes it the next to boot."""
+        """Stages the release: `rauc install` writes the other slot and makes it the next to boot."""
         argv = ("rauc", "install", bundle_of(self._source, release))
         await refuse_competing_updaters(self._host)
         if (await self._status()).booted is None:
@@ -180,7 +182,8 @@ class Rauc:
         await shell.reboot(self._host)
 
     async def roll_back(self) -> None:
-        """Nothing where another slot than the booted one boots next already: this may be asked for twice."""
+        """Makes the other slot the next to boot. Does nothing where that is so already: the rollback may be asked
+        for twice."""
         status = await self._status()
         if status.booted is None:
             raise MachineError("it was booted from another medium: no slot is the other one")

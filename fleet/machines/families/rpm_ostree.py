@@ -114,7 +114,7 @@ class RpmOstreeStatus(Struct, frozen=True):
 
 
 def parse(text: str) -> RpmOstreeStatus:
-    """Raises MachineError with the text where it is not a status of one booted deployment."""
+    """Reads `rpm-ostree status`. Raises MachineError with the text where it is not a status of one booted deployment."""
     try:
         status = decode(text, RpmOstreeStatus)
     except UnreadableError as error:
@@ -126,7 +126,9 @@ def parse(text: str) -> RpmOstreeStatus:
 
 
 def stage_command(booted: RpmOstreeDeployment, release: Release, source: str = "") -> Sequence[str]:
-    """What stages the release. `source`: the image's repository or the branch that it is of; empty: the booted one's.
+    """Returns the command that stages the release.
+
+    `source`: the image's repository or the branch that the release is of; empty: the booted one's.
 
     The way in which the booted image's signatures are checked is kept: it is a part of its reference. Raises MachineError
     where a digest is needed that is not known, for a source that is neither, and for an image from no registry.
@@ -161,7 +163,7 @@ def stage_command(booted: RpmOstreeDeployment, release: Release, source: str = "
 
 
 def percent(text: str) -> int | None:
-    """The last percentage that it printed."""
+    """Returns the last percentage that rpm-ostree printed; None where there is none."""
     found = _PERCENT.findall(text)
     return int(found[-1]) if found else None
 
@@ -173,6 +175,7 @@ class RpmOstree:
         self._source = source
 
     async def observe(self) -> Observation:
+        """Observes the machine, as `Family.observe` says."""
         status = await self._status()
         staged, rollback = status.staged, status.rollback
         return Observation(
@@ -193,6 +196,7 @@ class RpmOstree:
         progress(100)
 
     async def reboot(self) -> None:
+        """Reboots the machine, as `Family.reboot` says."""
         staged = (await self._status()).staged
         if staged is not None and staged.finalization_locked:
             await refuse_prepared(self._host)
@@ -203,7 +207,7 @@ class RpmOstree:
         await shell.reboot(self._host, FULL_REBOOT)
 
     async def roll_back(self) -> None:
-        """`rollback` exchanges the two newest, so what is staged goes first."""
+        """Makes the rollback deployment boot next. `rollback` exchanges the two newest, so what is staged goes first."""
         status = await self._status()
         if status.staged is not None and not status.staged.staged:
             return
@@ -214,7 +218,7 @@ class RpmOstree:
         await shell.output(self._host, "rpm-ostree", "rollback")
 
     async def mark_good(self) -> None:
-        """Nothing: greenboot, where it is there, judges by itself."""
+        """Does nothing: greenboot, where it is installed, judges by itself."""
 
     async def _unlock(self, staged: RpmOstreeDeployment) -> None:
         """bootc and `ostree admin` lock a staged deployment in a way that rpm-ostree neither tells nor undoes."""

@@ -38,7 +38,8 @@ class _MetaKey(Struct, frozen=True):
 
 
 def parse_meta(text: str) -> str:
-    """The staged image by `talosctl get metakeys -o json`, empty where none is: a document for each key that there is.
+    """Returns the staged image of `talosctl get metakeys -o json`, which prints a document a key; empty where none
+    is staged.
 
     Raises MachineError with the text.
     """
@@ -51,7 +52,8 @@ def parse_meta(text: str) -> str:
 
 
 def release_of(image: str) -> Release:
-    """`factory.talos.dev/installer/SCHEMATIC:v1.8.0` is release v1.8.0, with its digest if it has one.
+    """Returns the release of an image: `factory.talos.dev/installer/SCHEMATIC:v1.8.0` is v1.8.0, with its digest if
+    it has one.
 
     An image without a tag tells its digest alone, and one with neither no release that anybody wants.
     """
@@ -63,7 +65,7 @@ def release_of(image: str) -> Release:
 
 
 def parse_os_release(text: str) -> Release:
-    """Raises MachineError for another operating system's."""
+    """Reads the release of an os-release. Raises MachineError for another operating system's."""
     fields = os_release.parse(text)
     if fields.get("ID") != "talos":
         raise MachineError(f"os-release is of {fields.get('ID', 'nobody')!r}, not of talos")
@@ -78,7 +80,7 @@ class Talos:
         self._source = source
 
     async def observe(self) -> Observation:
-        """Its API tells no rollback: `talosctl rollback` goes to whatever was there before."""
+        """Observes the machine. Its API tells no rollback: `talosctl rollback` goes to whatever was there before."""
         return Observation(
             OS,
             await self._booted(),
@@ -89,6 +91,7 @@ class Talos:
         )
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
+        """Stages the release, as `Family.stage` says."""
         if not self._source:
             raise MachineError(
                 "Talos needs the repository of its installer image (source), such as ghcr.io/siderolabs/installer"
@@ -120,7 +123,7 @@ class Talos:
         )
 
     async def mark_good(self) -> None:
-        """Nothing: machined does, once it is up."""
+        """Does nothing: machined marks the boot good, once it is up."""
 
     async def _booted(self) -> Release:
         return parse_os_release(await self._read("/etc/os-release"))

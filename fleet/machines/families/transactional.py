@@ -68,7 +68,7 @@ class Snapshots(Struct, frozen=True):
 
 
 def parse(text: str) -> Snapshots:
-    """Raises MachineError with the text. Snapshot 0 is no deployment."""
+    """Reads snapper's list. Raises MachineError with the text. Snapshot 0 is no deployment."""
     try:
         configs = decode(text, dict[str, tuple[SnapperSnapshot, ...]])
     except UnreadableError as error:
@@ -82,7 +82,7 @@ def parse(text: str) -> Snapshots:
 
 
 def last_working(state: str, snapshots: Snapshots) -> SnapperSnapshot | None:
-    """The snapshot to roll back to, of what transactional-update has noted; None where it has noted none."""
+    """Returns the snapshot to roll back to, by transactional-update's state file; None where the file names none."""
     noted = _WORKING.search(state)
     words = noted[1].split() if noted else []
     numbers = sorted({int(word) for word in words if _NUMBER.fullmatch(word)}, reverse=True)
@@ -91,7 +91,7 @@ def last_working(state: str, snapshots: Snapshots) -> SnapperSnapshot | None:
 
 
 def own_version(fields: dict[str, str]) -> str:
-    """The release by a snapshot's own os-release; empty where VERSION_ID is the product's."""
+    """Returns the version by a snapshot's own os-release; empty where VERSION_ID is the product's."""
     version = fields.get("VERSION_ID", "")
     return fields.get("IMAGE_VERSION") or (version if _DATE.fullmatch(version) else "")
 
@@ -122,6 +122,7 @@ class TransactionalUpdate:
         self._source = source
 
     async def observe(self) -> Observation:
+        """Observes the machine, as `Family.observe` says."""
         snapshots = await self._snapshots()
         waits = snapshots.default is not snapshots.active
         back = last_working(await read(self._host, STATE) or "", snapshots)
@@ -137,6 +138,7 @@ class TransactionalUpdate:
         )
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
+        """Stages the release, as `Family.stage` says."""
         before = (await self._snapshots()).active
         how = await self._how(before, release)
         argv = ("transactional-update", "--non-interactive", "--no-selfupdate", *how)
@@ -153,7 +155,8 @@ class TransactionalUpdate:
         progress(100)
 
     async def _keep(self, release: Release, written: int, before: int) -> None:
-        """Of what `dup` has written, if it is the release: else makes the booted snapshot the next again, and raises."""
+        """Keeps what `dup` has written where it is the release; else makes the booted snapshot the next again, and
+        raises."""
         told = own_version(await self._os_release(written))
         if not is_release(Release(told), release):
             await checked(self._host, ("transactional-update", "rollback", str(before)))
@@ -189,7 +192,7 @@ class TransactionalUpdate:
             await checked(self._host, ("transactional-update", "rollback", str(back.number)), 300)
 
     async def mark_good(self) -> None:
-        """Nothing: health-checker, where it is there, judges by itself."""
+        """Does nothing: health-checker, where it is installed, judges by itself."""
 
     async def _snapshots(self) -> Snapshots:
         return parse((await self._snapper(*LIST)).stdout)

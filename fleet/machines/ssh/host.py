@@ -61,7 +61,7 @@ class Limit:
             yield
 
     async def run(self, doubtful: bool, call: Callable[[], T]) -> T:
-        """Calls what blocks, in a thread, while it has a place."""
+        """Calls a blocking function in a thread, once there is a place for it."""
         async with self.place(doubtful):
             return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
@@ -197,7 +197,7 @@ class _TooMuch(Exception):
 
 
 def line(argv: Sequence[str], as_root: bool) -> str:
-    """For the shell of the login: each argument is quoted."""
+    """Returns a command line for the login shell, each argument quoted."""
     return f"{'sudo -n -- ' if as_root else ''}{shlex.join(argv)}"
 
 

@@ -59,12 +59,12 @@ class _Wire:
 
 
 def kind_of(blob: bytes) -> str:
-    """Raises ValueError for what is no key."""
+    """Returns the type of a key in wire format. Raises ValueError for what is no key."""
     return _Wire(blob).text().decode("ascii")
 
 
 def rsa_bits(blob: bytes) -> int | None:
-    """None: it is no RSA key."""
+    """Returns the bits of an RSA key; None for another key."""
     if kind_of(bare(blob)) != "ssh-rsa":
         return None
     wire = _Wire(bare(blob))
@@ -74,19 +74,19 @@ def rsa_bits(blob: bytes) -> int | None:
 
 
 def bare(blob: bytes) -> bytes:
-    """The key in a certificate; a key is its own."""
+    """Returns the key in a certificate; a plain key is returned as it is."""
     found = _read(blob)
     return found.bare if found is not None else blob
 
 
 def authority(blob: bytes) -> bytes:
-    """The key that signed a certificate; empty for a key."""
+    """Returns the key that signed a certificate; empty for a plain key."""
     found = _read(blob)
     return found.authority if found is not None else b""
 
 
 def check(blob: bytes, host: str, now: datetime, algorithms: Sequence[str]) -> None:
-    """Raises CertificateError unless it is valid for this host now, and signed by one of these algorithms."""
+    """Raises CertificateError unless the certificate is valid for this host now, and signed by one of these algorithms."""
     found = _read(blob)
     if found is None:
         raise CertificateError("what it shows is no certificate")

@@ -46,7 +46,7 @@ class KnownHostsLine(Struct, frozen=True):
     marker: Marker = ""
 
     def names(self, place: str) -> bool:
-        """Whether the line is about this place: `name`, or `[name]:port` where the port is not 22."""
+        """Says whether the line is about this host: `name`, or `[name]:port` where the port is not 22."""
         if self.patterns.startswith("|"):
             return _hashed(self.patterns, place)
         return listed(self.patterns.lower().split(","), place)
@@ -75,7 +75,7 @@ class KnownHostKeys(Struct, frozen=True):
 
 
 def parse(text: str) -> tuple[KnownHostsLine, ...]:
-    """Lines that are no entries are passed over, as OpenSSH does."""
+    """Reads a known_hosts file. Lines that are no entries are passed over, as OpenSSH does."""
     return tuple(entry for line in text.split("\n") if (entry := _entry(line.strip(" \t\r"))) is not None)
 
 
@@ -100,7 +100,7 @@ def _entry(line: str) -> KnownHostsLine | None:
 
 
 def place(host: str, port: int) -> str:
-    """As known_hosts names it."""
+    """Returns the host as known_hosts names it: `name`, or `[name]:port` where the port is not 22."""
     return host if port == SSH_PORT else f"[{host}]:{port}"
 
 
@@ -119,7 +119,7 @@ def revoked_keys(content: bytes) -> tuple[bytes, ...]:
 
 
 def algorithms(known: KnownHostKeys, wanted: Sequence[str]) -> tuple[str, ...]:
-    """In which order a host is asked for its keys, as order_hostkeyalgs() in sshconnect2.c: first those that are known."""
+    """Returns the order in which a host is asked for its keys: known ones first, as order_hostkeyalgs() in sshconnect2.c."""
     about = known.about(place(known.name, known.port))
     revoked = {entry.key for entry in about if entry.marker == "@revoked"}
     firsts = {entry.kind: entry.key for entry in reversed(about) if not entry.marker}
@@ -251,5 +251,5 @@ def _hashed(pattern: str, name: str) -> bool:
 
 
 def fingerprint(blob: bytes) -> str:
-    """As `ssh-keygen -l` prints it."""
+    """Returns the fingerprint as `ssh-keygen -l` prints it."""
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")

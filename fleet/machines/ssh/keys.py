@@ -157,7 +157,7 @@ class Offers:
 
 
 def private_key(path: Path) -> paramiko.PKey:
-    """Raises KeyFileError where ssh would not take it either, or this library cannot."""
+    """Reads a private key. Raises KeyFileError where ssh would not take the file either, or the library cannot."""
     try:
         about = path.stat()
         if about.st_uid == os.getuid() and stat.S_IMODE(about.st_mode) & 0o077:

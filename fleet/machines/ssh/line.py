@@ -34,7 +34,7 @@ class SshLine:
 
     @property
     def stderr(self) -> str:
-        """What the command that makes it has to say."""
+        """Returns the end of what the ProxyCommand wrote to standard error, at most SHOWN characters."""
         if self._said is None:
             return ""
         self._said.seek(max(0, self._said.seek(0, os.SEEK_END) - 4 * SHOWN))
@@ -50,7 +50,7 @@ class SshLine:
 
 
 def dial(settings: SshSettings) -> SshLine:
-    """To the first of the name's addresses that answers. Raises OSError, TimeoutError."""
+    """Connects to the first of the name's addresses that answers. Raises OSError, TimeoutError."""
     last: OSError = OSError(f"{settings.host} has no address")
     for family, kind, protocol, _, address in socket.getaddrinfo(
         settings.host, settings.port, FAMILIES[settings.family], socket.SOCK_STREAM
@@ -72,7 +72,7 @@ def dial(settings: SshSettings) -> SshLine:
 
 
 def proxied(command: str) -> SshLine:
-    """Run as ssh runs a ProxyCommand: by the user's shell."""
+    """Starts a ProxyCommand as ssh does, by the user's shell. Raises OSError."""
     ours, theirs = socket.socketpair()
     said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the line
     shell = os.environ.get("SHELL") or "/bin/sh"

@@ -26,7 +26,9 @@ from fleet.machines.ssh.transport import LoginError, SshTransport
 
 
 def log_in(line: SshLine, settings: SshSettings) -> SshTransport:
-    """Raises UnknownKeyError, LoginError, and what paramiko raises for a connection that breaks."""
+    """Logs the user in over an open line and returns the transport.
+
+    Raises UnknownKeyError, LoginError, and what paramiko raises for a connection that breaks."""
     known = known_of(settings, line.ip)
     transport = SshTransport(line.stream)
     try:
@@ -63,7 +65,9 @@ def _library() -> Iterator[None]:
 
 
 def known_of(settings: SshSettings, ip: str) -> KnownHostKeys:
-    """From the files as they are now. Raises LoginError where RevokedHostKeys cannot be read: then ssh trusts nobody."""
+    """Returns the known host keys, from the files as they are now.
+
+    Raises LoginError where RevokedHostKeys cannot be read: then ssh trusts no host."""
     entries: list[KnownHostsLine] = []
     for each in settings.known_hosts:
         # A file that cannot be read says nothing, as for ssh.

@@ -26,11 +26,13 @@ class Metered:
         self._allowed = self._left = GREETING_MOST
 
     def allow(self, count: int) -> None:
-        """So many bytes from now on."""
+        """Allows the other side so many bytes from now on."""
         self._allowed = self._left = count
 
     def recv(self, count: int) -> bytes:
-        """Raises SSHException for a packet that would be too long, before any of it is read, and for too many bytes."""
+        """Reads from the line. Raises SSHException for a packet that would be too long, before any of it is read,
+        and for too
+        many bytes."""
         if count > PACKET_MOST:
             raise paramiko.SSHException(f"it announces a packet of {count} bytes")
         found: bytes = self._way.recv(count)

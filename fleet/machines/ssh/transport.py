@@ -39,11 +39,11 @@ class SshTransport(paramiko.Transport):
         self.set_log_channel(QUIET)
 
     def allow(self, count: int) -> None:
-        """The other side may send so many bytes from now on."""
+        """Allows the other side so many bytes from now on."""
         self._meter.allow(count)
 
     def ask_for(self, settings: SshSettings, known: KnownHostKeys) -> None:
-        """Raises LoginError where the library has none of the algorithms that are allowed."""
+        """Restricts the transport to the allowed algorithms. Raises LoginError where the library has none of them."""
         can = self.get_security_options()
         keys = algorithms(known, settings.host_key_algorithms)
         plain = can.key_types
@@ -59,7 +59,7 @@ class SshTransport(paramiko.Transport):
 
     @property
     def preferred_keys(self) -> tuple[str, ...]:
-        """The library would ask for certificates of all of them besides."""
+        """Returns the host key algorithms; the library would ask for certificates of all of them besides."""
         return self._host_keys
 
     def _verify_key(self, host_key: bytes, sig: bytes) -> None:

@@ -26,7 +26,7 @@ class DatabaseAddress(Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str | Path) -> DatabaseAddress:
-        """A path, `sqlite:///PATH`, or `postgresql://...` (`postgres://`, `postgresql+psycopg://`).
+        """Parses a path, `sqlite:///PATH`, or `postgresql://...` (`postgres://`, `postgresql+psycopg://`).
 
         Raises UsageError for any other scheme.
         """
@@ -44,17 +44,17 @@ class DatabaseAddress(Struct, frozen=True):
 
     @property
     def shown(self) -> str:
-        """For messages."""
+        """Returns the address as it may be shown in messages."""
         return str(self.path) if self.kind == "sqlite" else self.without_password(self.url)
 
     def without_password(self, words: str) -> str:
-        """The words of a library, in which it may have quoted the URL or the password."""
+        """Returns the message of a library without the URL or the password that it may have quoted."""
         for secret in self._secrets():
             words = words.replace(secret, HIDDEN)
         return words
 
     def _secrets(self) -> list[str]:
-        """Found without parsing the URL, which may be none. The longest first."""
+        """Returns the secrets, found without parsing the URL, which may be none. The longest come first."""
         written = PASSWORD.findall(self.url)
         # One that holds an @ is cut there by libpq, which then takes the rest for the host.
         parts = [part for each in written for part in each.split("@") if len(part) >= SHORT]

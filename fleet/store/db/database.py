@@ -23,14 +23,14 @@ BUSY_SECONDS = 10
 
 
 class Transaction(Protocol):
-    """Open until its `with` ends: committed there, rolled back if anything was raised."""
+    """A transaction that is open until its `with` ends: committed there, rolled back if anything was raised."""
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Row]: ...
 
     def one(self, sql: str, values: Sequence[Any] = ()) -> Row | None: ...
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> int:
-        """Rows that were changed."""
+        """Runs a statement and returns how many rows were changed."""
         ...
 
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None: ...
@@ -42,43 +42,45 @@ class SqlDatabase(Protocol):
     address: DatabaseAddress
 
     def read(self) -> AbstractContextManager[Transaction]:
-        """All that is read in it is of one moment. Does not wait for writers."""
+        """Opens a transaction in which all that is read is of one moment. It does not wait for writers."""
         ...
 
     def write(self, lock: str) -> AbstractContextManager[Transaction]:
-        """Writers of the same lock go one after the other, from the beginning of the transaction.
+        """Opens a transaction that writes. Writers of the same lock go one after the other, from the beginning of the
+        transaction.
 
         SQLite has one lock for the whole file; on PostgreSQL writers of different locks don't wait for each other.
         """
         ...
 
     def bind(self, at: datetime) -> Any:
-        """A moment as this database takes it as a value. Raises ValueError for a naive one."""
+        """Returns a moment as this database takes it as a value. Raises ValueError for a naive one."""
         ...
 
     def tables(self) -> set[str]: ...
 
     def settle(self) -> None:
-        """Called once, when the database is known to be ours: settings that are kept in it."""
+        """Writes the settings that are kept in the database. Called once, when the database is known to be fleet's."""
         ...
 
     def close(self) -> None: ...
 
 
 def is_row(row: Row, types: Sequence[type | tuple[type, ...]]) -> bool:
-    """SQLite keeps in a column whatever somebody writes there."""
+    """Returns whether the values are of a row's types: SQLite keeps in a column whatever somebody writes there."""
     return all(isinstance(value, each) for value, each in zip(row, types, strict=True))
 
 
 def in_utc(at: datetime) -> datetime:
-    """Raises ValueError for a naive moment."""
+    """Returns the moment in UTC. Raises ValueError for a naive moment."""
     if at.tzinfo is None:
         raise ValueError(f"a moment without a time zone: {at}")
     return at.astimezone(UTC)
 
 
 def moment(value: str | datetime) -> datetime:
-    """Aware UTC, of what the database answered. Raises StoreError for what no fleet has written there."""
+    """Returns, in aware UTC, a moment that the database answered. Raises StoreError for a value that no fleet has
+    written there."""
     try:
         return (datetime.fromisoformat(value) if isinstance(value, str) else value).astimezone(UTC)
     except (ValueError, OverflowError, AttributeError):

@@ -13,7 +13,7 @@ STEP = 1000
 
 
 def to_free(database: Path) -> str:
-    """What a person who has to make room wants to know, in one line."""
+    """Returns, in one line, what a user who has to free space wants to know."""
     folder = database.parent
     try:
         left = os.statvfs(folder)
@@ -31,7 +31,8 @@ def _free(found: os.statvfs_result) -> int:
 
 
 def _each(folder: Path) -> Iterator[tuple[str, int]]:
-    """Every file and folder in it, with the bytes that it takes; without what goes at this moment or is not to be read."""
+    """Yields every file and folder in it, with the bytes that it takes; without what is deleted at this moment or may
+    not be read."""
     for entry in os.scandir(folder):
         with suppress(OSError):
             yield entry.name, _taken(entry)
@@ -44,7 +45,7 @@ def _taken(entry: os.DirEntry[str]) -> int:
 
 
 def size(count: float) -> str:
-    """Bytes as a person reads them: 812 MB. Steps of a thousand, as df -H."""
+    """Returns bytes as a user reads them: 812 MB. Steps of a thousand, as df -H."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < STEP:
             return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"

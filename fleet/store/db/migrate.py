@@ -20,7 +20,8 @@ HERE = Path(__file__).parent / "migrations"
 
 
 def migrate(address: DatabaseAddress) -> None:
-    """All of it or nothing, under a lock: of two processes the second finds it done.
+    """Brings the database to the newest schema, all of it or nothing, under a lock: of two processes the second finds
+    it done.
 
     Raises SchemaError where the database is of a version that no migration knows, StoreError as any writer does.
     """
@@ -39,6 +40,7 @@ def migrate(address: DatabaseAddress) -> None:
 
 
 def engine_of(address: DatabaseAddress) -> Engine:
+    """Returns the engine through which Alembic works on the database."""
     if address.kind == "sqlite":
         return create_engine(
             "sqlite://", creator=lambda: opening.connect(address, create=True), poolclass=NullPool
@@ -53,7 +55,7 @@ def engine_of(address: DatabaseAddress) -> Engine:
 
 
 def config(connection: Connection) -> Config:
-    """What `migrations/env.py` is given."""
+    """Returns what `migrations/env.py` is given."""
     found = Config(attributes={"connection": connection})
     found.set_main_option("script_location", str(HERE).replace("%", "%%"))
     return found

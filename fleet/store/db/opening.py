@@ -27,12 +27,13 @@ class Opened(NamedTuple):
 
     @property
     def alone(self) -> bool:
-        """Nobody else can open the file as long as this connection is open."""
+        """Returns whether nobody else can open the file as long as this connection is open."""
         return self.full and self.frozen is None
 
 
 def opened(address: DatabaseAddress, create: bool, wait: float) -> Opened:
-    """Raises sqlite3.Error where the file cannot be read either, and StoreError where its last commits cannot."""
+    """Opens the file to be read. Raises sqlite3.Error where the file cannot be read either, and StoreError where its
+    last commits cannot."""
     try:
         return Opened(connect(address, create=create, wait=wait))
     except sqlite3.OperationalError as error:
@@ -51,8 +52,8 @@ def opened(address: DatabaseAddress, create: bool, wait: float) -> Opened:
 def connect(
     address: DatabaseAddress, *, create: bool, wait: float = BUSY_SECONDS, alone: bool = False
 ) -> sqlite3.Connection:
-    """`alone`: with an index of the log in memory, in place of the file that is shared. Source: sqlite.org/wal.html, use of
-    WAL without shared memory."""
+    """Connects to the file. `alone`: with an index of the log in memory, in place of the file that is shared. Source:
+    sqlite.org/wal.html, use of WAL without shared memory."""
     mode = "rwc" if create else "rw"
     connection = sqlite3.connect(
         f"file:{quote(str(address.path))}?mode={mode}",
@@ -76,7 +77,8 @@ def connect(
 
 
 def _of_full_disk(address: DatabaseAddress, wait: float) -> Opened:
-    """No other fleet is at work on it, or the files that they share would be there."""
+    """Returns whether the disk is full and no other fleet is at work on the file, or the files that they share would
+    be there."""
     if size(log_of(address.path)):
         return Opened(connect(address, create=False, wait=wait, alone=True), full=True)
     before = version(address.path)
@@ -84,7 +86,7 @@ def _of_full_disk(address: DatabaseAddress, wait: float) -> Opened:
 
 
 def _used_up(folder: Path) -> bool:
-    """No file can be made there, for want of room."""
+    """Returns whether no file can be made there, for want of space."""
     import tempfile  # not for those who have room
 
     try:
@@ -99,8 +101,9 @@ def _writable(path: Path) -> bool:
 
 
 def _connect_to_frozen(address: DatabaseAddress) -> sqlite3.Connection:
-    """A file that nobody can write from here, with no other fleet at work on it: SQLite cannot make the files that
-    readers in WAL mode share, and needs none where nothing changes. Source: sqlite.org/wal.html, read-only databases.
+    """Connects to a file that nobody can write from here, with no other fleet at work on it: SQLite cannot make the
+    files that readers in WAL mode share, and needs none where nothing changes. Source: sqlite.org/wal.html,
+    read-only databases.
 
     Raises StoreError where its last commits are in a file of their own, which cannot be read without those.
     """
@@ -121,12 +124,12 @@ def _connect_to_frozen(address: DatabaseAddress) -> sqlite3.Connection:
 
 
 def log_of(path: Path) -> Path:
-    """The file of commits that are not in the database's own file yet."""
+    """Returns the file of commits that are not in the database's own file yet."""
     return path.with_name(f"{path.name}-wal")
 
 
 def size(path: Path) -> int:
-    """In bytes; 0: there is no such file."""
+    """Returns the size in bytes; 0: there is no such file."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -134,6 +137,6 @@ def size(path: Path) -> int:
 
 
 def version(path: Path) -> tuple[int, int]:
-    """When the file was last written, in nanoseconds, and its size."""
+    """Returns when the file was last written, in nanoseconds, and its size."""
     found = path.stat()
     return found.st_mtime_ns, found.st_size

@@ -98,6 +98,7 @@ class PostgresDatabase:
 
 
 def connect(address: DatabaseAddress, *, autocommit: bool = True) -> Connection[Row]:
+    """Connects to the server. Raises StoreError with a remedy."""
     asked = conninfo_to_dict(address.url)
     asked.setdefault("connect_timeout", str(BUSY_SECONDS))
     asked.setdefault("application_name", "fleet")
@@ -109,7 +110,7 @@ def connect(address: DatabaseAddress, *, autocommit: bool = True) -> Connection[
 
 
 def lock_key(lock: str) -> int:
-    """Advisory locks are numbers of 64 bits, of one database."""
+    """Returns the number of an advisory lock: 64 bits, of one database."""
     digest = hashlib.sha256(f"fleet/{lock}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
 
@@ -120,7 +121,7 @@ def _marked(sql: str) -> LiteralString:
 
 
 def refusal(address: DatabaseAddress, error: psycopg.Error) -> StoreError:
-    """Source of the codes: PostgreSQL's manual, appendix A."""
+    """Returns the StoreError for an error of PostgreSQL. Source of the codes: PostgreSQL's manual, appendix A."""
     code = error.sqlstate or ""
     words = address.without_password(" ".join(str(error).split()))
     for codes, said, hint in REFUSALS:

@@ -12,7 +12,8 @@ VERSION_TABLE = "fleet_schema"
 
 
 def version(database: SqlDatabase) -> str:
-    """Of the schema; empty where the database is. Raises SchemaError where it is newer, or not ours."""
+    """Returns the version of the schema; empty where the database is empty. Raises SchemaError where the schema is
+    newer, or not fleet's."""
     tables = database.tables()
     if not tables:
         return ""

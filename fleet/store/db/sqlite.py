@@ -25,8 +25,8 @@ _BUSY_LOOK = 0.02
 
 
 def _told(row: Row) -> Row:
-    """No column of fleet's holds bytes, and SQLite keeps them in one of text: where somebody has written some, they are a
-    text that fleet has never written."""
+    """Returns the text of a column. No column of fleet's has bytes, and SQLite keeps them in a text column: where
+    somebody has written some, they become a text that fleet has never written."""
     if bytes not in map(type, row):
         return row
     return tuple(repr(each) if isinstance(each, bytes) else each for each in row)
@@ -109,7 +109,8 @@ class SqliteDatabase:
                     self.connection.execute("ROLLBACK")
 
     def _open_to_read(self) -> None:
-        """Anew where another fleet has begun to work on a frozen file: its commits are in the files that readers share."""
+        """Opens the file anew where another fleet has begun to work on a frozen file: its commits are in the files
+        that readers share."""
         path, now = self.address.path, self._opened
         if now is not None and (
             now.frozen is None or (size(log_of(path)) == 0 and version(path) == now.frozen)
@@ -119,13 +120,13 @@ class SqliteDatabase:
             self._open(opened(self.address, False, self._wait))
 
     def _open_to_write(self) -> None:
-        """Anew where there was no room before. Raises StoreError where there is still none."""
+        """Opens the file anew where there was no space before. Raises StoreError where there is still none."""
         if self._opened is None or self._opened.full:
             with self._errors():
                 self._open(Opened(connect(self.address, create=False, wait=self._wait)))
 
     def _let_others_in(self) -> None:
-        """A connection without the files that are shared keeps everybody else out: it is opened for each read."""
+        """Closes a connection without the shared files, which keeps everybody else out: it is opened for each read."""
         if self._opened is not None and self._opened.alone:
             self._open(None)
 
@@ -135,7 +136,8 @@ class SqliteDatabase:
         self._opened = new
 
     def _refuse_written(self) -> None:
-        """What was read of a frozen file that has changed is of no one state: SQLite may even take it for damaged."""
+        """Raises StoreError where a frozen file has changed: what was read of it is of no one state, and SQLite may
+        even take it for damaged."""
         path, frozen = self.address.path, self._opened.frozen if self._opened is not None else None
         if frozen is not None and version(path) != frozen:
             raise StoreError(f"another fleet has begun to write {path} while it was read", "ask again")
@@ -182,7 +184,8 @@ class SqliteDatabase:
 
 
 def refusal(address: DatabaseAddress, error: sqlite3.Error) -> StoreError:
-    """Source of the names: sqlite.org/rescode.html. Extended codes begin with the name of their primary one."""
+    """Returns the StoreError for an error of SQLite. Source of the names: sqlite.org/rescode.html. Extended codes
+    begin with the name of their primary one."""
     name = str(getattr(error, "sqlite_errorname", ""))
     path = address.path
     if name.startswith("SQLITE_NOTADB"):

@@ -64,7 +64,7 @@ class ClusterSiteTable(Table, table=True):
 
 
 class Fact(Table):
-    """What every table of facts has."""
+    """The columns of every table of facts."""
 
     id: int = Field(primary_key=True, sa_type=BigInteger().with_variant(Integer, "sqlite"))
     cluster: str = Field(foreign_key="cluster.name")
@@ -80,7 +80,8 @@ class Fact(Table):
 
 
 def _indexes(table: str, *key: str) -> tuple[Index, Index, Index]:
-    """One object has one row that is valid now; the way to any other moment; and to what ended long ago."""
+    """Returns the indexes of a table of facts: one object has one row that is valid now; the way to any other moment;
+    and to what ended long ago."""
     return (
         Index(
             f"{table}_now",
@@ -180,7 +181,7 @@ class MaintenanceTable(Fact, table=True):
 
 
 class JournalTable(Table, table=True):
-    """Append-only, hash-chained (`fleet.core.records.journal.Entry`)."""
+    """The journal: append-only, hash-chained (`fleet.core.records.journal.JournalEntry`)."""
 
     __tablename__ = "journal"
     __table_args__ = (Index("journal_rollout", "rollout", "seq"), Index("journal_node", "node", "seq"))
@@ -273,7 +274,7 @@ class FoldTable(Table, table=True):
 
 
 class FoldPlaceTable(Table, table=True):
-    """One row, or none."""
+    """The entry of the journal that the kept rollouts stand at: one row, or none."""
 
     __tablename__ = "fold_place"
 
@@ -282,7 +283,7 @@ class FoldPlaceTable(Table, table=True):
 
 
 class ApiRequestTable(Table, table=True):
-    """Requests that controllers have sent, counted."""
+    """How many requests controllers have sent."""
 
     __tablename__ = "api_request"
 

@@ -35,12 +35,12 @@ class ClusterRow(Struct, frozen=True, kw_only=True):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Its kubeconfigs."""
+        """Returns the paths of its kubeconfigs."""
         return tuple(Path(each) for each in self.kubeconfig.split("\n"))
 
     @property
     def site(self) -> str:
-        """Of nodes that do not name theirs; empty: none is known."""
+        """Returns the site of nodes that do not name theirs; empty: none is known."""
         return self.sites[0] if self.sites else ""
 
 
@@ -49,9 +49,10 @@ class Clusters:
         self._database = database
 
     def add(self, row: ClusterRow) -> None:
-        """Raises UsageError where the fleet has one of that name, or the very same one under another name.
+        """Adds a cluster. Raises UsageError where the fleet has one of that name, or the very same one under another
+        name.
 
-        One that was removed under this name is taken back, with its history.
+        A cluster that was removed under this name is taken back, with its history.
         """
         with self._database.write(LOCK) as transaction:
             same = transaction.one(
@@ -73,7 +74,7 @@ class Clusters:
             self._write(transaction, row)
 
     def get(self, name: str) -> ClusterRow:
-        """Raises UsageError where the fleet has none of that name."""
+        """Returns the cluster of that name. Raises UsageError where the fleet has none."""
         found = {row.name: row for row in self.list()}
         if name not in found:
             raise UsageError(
@@ -85,12 +86,12 @@ class Clusters:
         return found[name]
 
     def list(self) -> list[ClusterRow]:
-        """By name."""
+        """Returns all clusters, by name."""
         with self._database.read() as transaction:
             return listed(transaction)
 
     def remove(self, name: str, *, at: datetime) -> None:
-        """It is no longer in the fleet, nor is what was in it; the history up to `at` stays.
+        """Marks a cluster as no longer in the fleet, with all that was in it; the history up to `at` stays.
 
         Raises UsageError where the fleet has none of that name.
         """
@@ -105,7 +106,8 @@ class Clusters:
             transaction.run("UPDATE cluster SET removed_at = ? WHERE name = ?", [bound, name])
 
     def touch(self, name: str, *, at: datetime, error: str = "", version: str = "") -> None:
-        """It answered at `at`, or did not: `error` says why. An empty `version` leaves what is known of it.
+        """Notes that the cluster gave an answer at `at`, or did not, and then `error` says why. An empty `version`
+        leaves what is known of it.
 
         Raises UsageError where the fleet has none of that name.
         """

@@ -20,7 +20,7 @@ FEW = 500
 
 
 class Changes(Struct, frozen=True):
-    """Rows that were written."""
+    """How many rows were written."""
 
     opened: int = 0
     """New objects, and new intervals of known ones."""
@@ -60,7 +60,7 @@ class Writing(NamedTuple):
 def news(
     transaction: Transaction, kind: FactKind[T], cluster: str, things: Sequence[T]
 ) -> tuple[list[T], list[FactKey]]:
-    """Those that differ from what is known, and the keys of the known ones that are not among them."""
+    """Returns the objects that differ from what is known, and the keys of the known ones that are not among them."""
     names = ", ".join(kind.key)
     known: dict[FactKey, tuple[str, str]] = {
         tuple(row[:-2]): (row[-2], row[-1])
@@ -80,7 +80,7 @@ def news(
 def write(
     transaction: Transaction, kind: FactKind[T], writing: Writing, seen: Sequence[T], gone: Iterable[FactKey]
 ) -> Changes:
-    """What was seen is now so, what is gone ends now."""
+    """Writes objects: what was seen is so from now on, and what is gone ends now."""
     things = {kind.key_of(thing): thing for thing in seen}
     ended = [key for key in gone if key not in things]
     known = current(transaction, kind, writing.cluster, [*things, *ended])
@@ -153,7 +153,7 @@ class Batch(Generic[T]):
 def current(
     transaction: Transaction, kind: FactKind[T], cluster: str, keys: Collection[FactKey]
 ) -> dict[FactKey, Current]:
-    """The rows of these objects that are valid now."""
+    """Returns the rows of these objects that are valid now."""
     if not keys:
         return {}
     special = [*kind.runs, "since"] if kind.runs else []
@@ -176,7 +176,8 @@ def _current(kind: FactKind[T], row: Row) -> tuple[FactKey, Current]:
 def as_of(
     transaction: Transaction, kind: FactKind[T], cluster: str | None, at: Any | None, *columns: str
 ) -> list[Row]:
-    """`columns` of the rows that were valid at a bound moment; None: now. Without a cluster of all."""
+    """Returns the query of `columns` of the rows that were valid at a bound moment; None: now. Without a cluster of
+    all clusters."""
     then = "valid_to IS NULL" if at is None else "valid_from <= ? AND (valid_to IS NULL OR valid_to > ?)"
     where = then if cluster is None else f"cluster = ? AND {then}"
     values = [*([] if cluster is None else [cluster]), *([] if at is None else [at, at])]
@@ -184,18 +185,18 @@ def as_of(
 
 
 def any_ended(transaction: Transaction, kind: FactKind[T], before: Any) -> bool:
-    """There are intervals that ended at that bound moment or earlier."""
+    """Returns the query whether there are intervals that ended at the bound moment or earlier."""
     return transaction.one(f"SELECT 1 FROM {kind.table} WHERE valid_to <= ? LIMIT 1", [before]) is not None
 
 
 def forget(transaction: Transaction, kind: FactKind[T], before: Any, most: int) -> int:
-    """Drops such intervals, the oldest first; answers how many."""
+    """Drops such intervals, the oldest first, and returns how many."""
     oldest = f"SELECT id FROM {kind.table} WHERE valid_to <= ? ORDER BY valid_to LIMIT ?"
     return transaction.run(f"DELETE FROM {kind.table} WHERE id IN ({oldest})", [before, most])
 
 
 def _since(kind: FactKind[T], values: Row, before: Current | None, at: Any) -> Row:
-    """The value of the column `since`, where the table has one."""
+    """Returns the value of the column `since`, where the table has one."""
     if not kind.runs:
         return ()
     found = dict(zip(kind.columns, values, strict=True))

@@ -39,7 +39,8 @@ class SqlBlockerStore:
         self._database = database
 
     def replace(self, rollout: str, held: Mapping[str, tuple[Held, ...]], *, at: datetime) -> None:
-        """`held`: what changed, by `cluster/node`; an empty tuple takes the node's reasons away.
+        """Writes what holds the nodes of a rollout. `held`: what changed, by `cluster/node`; an empty tuple removes
+        the node's reasons.
 
         Nodes that are not named stay as they are. Nothing is written where nothing is new.
         """
@@ -65,13 +66,13 @@ class SqlBlockerStore:
         return {row[1]: _before(row) for row in rows if row is not None}
 
     def of(self, rollout: str) -> dict[str, Waiting]:
-        """By `cluster/node`."""
+        """Returns what holds the nodes of a rollout, by `cluster/node`."""
         with self._database.read() as transaction:
             rows = transaction.all(f"{SELECT} WHERE rollout = ? ORDER BY node", [rollout])
         return {row[1]: _waiting(row) for row in rows}
 
     def of_node(self, node: str) -> list[Waiting]:
-        """In every rollout that wants it; `node` is `cluster/name`."""
+        """Returns what holds a node in every rollout that wants it; `node` is `cluster/name`."""
         with self._database.read() as transaction:
             rows = transaction.all(f"{SELECT} WHERE node = ? ORDER BY rollout", [node])
         return [_waiting(row) for row in rows]
@@ -102,7 +103,8 @@ def _since(
 
 
 def _before(row: Row) -> Before:
-    """What makes no sense is nobody's word: it keeps no controller from working, and is written anew."""
+    """Returns what was written before. Unreadable rows count as nothing: they keep no controller from working, and
+    are written anew."""
     try:
         waiting = _waiting(row)
     except StoreError:

@@ -73,9 +73,9 @@ class SqlInventory:
         self._database = database
 
     def sync(self, snapshot: Snapshot, *, at: datetime, source: str) -> Changes:
-        """All that is in the cluster, compared with what is known: only what differs is written.
+        """Compares all that is in the cluster with what is known, and writes only what differs.
 
-        Takes no lock where nothing does. Raises UsageError where the fleet has no such cluster.
+        Takes no lock where nothing differs. Raises UsageError where the fleet has no such cluster.
         """
         things: tuple[tuple[FactKind[Any], Sequence[Any]], ...] = (
             (NODE, snapshot.nodes),
@@ -100,7 +100,8 @@ class SqlInventory:
         at: datetime,
         source: str,
     ) -> Changes:
-        """What a watch told: objects that are now so, and objects that are no more (but see `seen` of the same name).
+        """Writes what a watch told: objects that are now so, and objects that are no more (but see `seen` of the same
+        name).
 
         Raises UsageError where the fleet has no such cluster.
         """
@@ -127,9 +128,9 @@ class SqlInventory:
         return changes
 
     def nodes(self, *, cluster: str | None = None, at: datetime | None = None) -> list[NodeRow]:
-        """Nodes, and machines without one, now or at a past moment.
+        """Returns nodes, and machines without one, now or at a past moment.
 
-        Marks and conditions (cordon, taints, Ready) have no history: of a past moment they are those of the end of
+        Marks and conditions (cordon, taints, Ready) have no history: at a past moment they are those of the end of
         the interval in which node and machine were what they were.
         """
         then = None if at is None else self._database.bind(at)
@@ -150,7 +151,8 @@ class SqlInventory:
         ]
 
     def snapshot(self, cluster: str, at: datetime | None = None) -> Snapshot:
-        """As complete as a plan needs it, now (as of when it was seen last) or at a past moment (see `nodes`).
+        """Returns the cluster as completely as a plan needs it, now (as of when it was seen last) or at a past moment
+        (see `nodes`).
 
         Raises UsageError where the fleet has no such cluster.
         """
@@ -175,21 +177,22 @@ class SqlInventory:
             )
 
     def quorums(self) -> list[tuple[str, Quorum]]:
-        """The groups of all clusters as they were read last, each with its cluster, by name."""
+        """Returns the groups of all clusters as they were read last, each with its cluster, by name."""
         with self._database.read() as transaction:
             rows = facts.as_of(transaction, QUORUM, None, None, "cluster", "name", "fact", "state")
         return [(row[0], QUORUM.thing(row[2], row[3])) for row in sorted(rows, key=lambda row: row[:2])]
 
     def history(self, cluster: str, node: str) -> list[FactChange]:
-        """What it ran and when, oldest first; a change of what is not shown (labels, say) makes no new interval."""
+        """Returns what a node ran and when, oldest first; a change of what is not shown (labels, say) makes no new
+        interval."""
         with self._database.read() as transaction:
             kubelet = [_change("kubelet", row) for row in transaction.all(NODE_HISTORY, [cluster, node])]
             agent = [_change("agent", row) for row in transaction.all(MACHINE_HISTORY, [cluster, node])]
         return sorted([*_joined(kubelet), *_joined(agent)], key=lambda change: (change.begin, change.told_by))
 
     def forget(self, retention: Retention, *, at: datetime, most: int = FORGOTTEN_AT_ONCE) -> int:
-        """Drops intervals that ended too long before `at`, up to `most` of each kind of object; answers how many. What is so
-        now is kept. Takes no lock where there are none."""
+        """Drops intervals that ended too long before `at`, up to `most` of each kind of object, and returns how many.
+        What is so now is kept. Takes no lock where there are none."""
         kept = ((kind, retention.nodes if kind in RUNNING else retention.others) for kind in KINDS)
         bounds = [(kind, self._database.bind(at - long)) for kind, long in kept if long is not None]
         with self._database.read() as transaction:
@@ -226,12 +229,12 @@ def _unknown(cluster: str) -> UsageError:
 
 
 def _sites(transaction: Transaction) -> dict[str, str]:
-    """The site of a cluster's nodes that do not name theirs."""
+    """Returns the site of each cluster's nodes that do not name theirs."""
     return dict(transaction.all("SELECT cluster, site FROM cluster_site WHERE position = 0"))
 
 
 def _pods(transaction: Transaction, cluster: str | None, then: Any | None) -> dict[tuple[str, str], int]:
-    """How many are bound to each node."""
+    """Returns how many pods are bound to each node."""
     where = "valid_to IS NULL" if then is None else "valid_from <= ? AND (valid_to IS NULL OR valid_to > ?)"
     values = [] if then is None else [then, then]
     if cluster is not None:
@@ -253,7 +256,7 @@ def _node_row(name: tuple[str, str], site: str, node: Row | None, machine: Row |
 
 
 def _things(transaction: Transaction, kind: FactKind[T], cluster: str, then: Any | None) -> tuple[T, ...]:
-    """In the order of their names."""
+    """Returns the objects in the order of their names."""
     rows = facts.as_of(transaction, kind, cluster, then, *kind.key, "fact", "state")
     rows.sort(key=lambda row: row[:-2])
     return tuple(kind.thing(row[-2], row[-1]) for row in rows)
@@ -270,7 +273,7 @@ def _change(told_by: Literal["kubelet", "agent"], row: Row) -> FactChange:
 
 
 def _joined(changes: Sequence[FactChange]) -> list[FactChange]:
-    """Neighbours that tell the same made one."""
+    """Joins neighbours that tell the same."""
     joined: list[FactChange] = []
     for change in changes:
         last = joined[-1] if joined else None

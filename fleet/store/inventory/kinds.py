@@ -36,7 +36,7 @@ FORGOTTEN = frozenset({"resource_version"})
 
 
 class FactKind(Generic[T]):
-    """One kind and its table (`fleet.store.db.tables`)."""
+    """One kind of object and its table (`fleet.store.db.tables`)."""
 
     def __init__(
         self,
@@ -66,8 +66,8 @@ class FactKind(Generic[T]):
         return tuple(value(thing) for value in self._values)
 
     def thing(self, fact: str, state: str) -> T:
-        """The object again, both parts together, without its `resource_version`. Raises StoreError for what no fleet has
-        written."""
+        """Returns the object again, both parts together, without its `resource_version`. Raises StoreError for what
+        no fleet has written."""
         try:
             return self._decode(fact if state == "{}" else f"{fact[:-1]},{state[1:]}")
         except (msgspec.DecodeError, TypeError) as error:
@@ -83,7 +83,8 @@ def _key_of(names: FactKey) -> Callable[[Any], FactKey]:
 
 
 def _encoder(defaults: Mapping[str, Any]) -> Encode:
-    """To a JSON object of these fields, without those that are at their default. Equal objects give equal text."""
+    """Returns what encodes these fields to a JSON object, without those that are at their default. Equal objects give
+    equal text."""
     values = attrgetter(*defaults)
     pairs = tuple(defaults.items())
     encode = ENCODER.encode
@@ -109,14 +110,15 @@ class _BareRelease(Struct, frozen=True):
 
 
 def _stored(value: Any) -> Any:
-    """What a newer fleet knows of releases is no news of a machine that does not tell it either."""
+    """Returns the text to compare: what a newer fleet knows of releases is no news of a machine that does not tell it
+    either."""
     if type(value) is not Release or value.reference_digest or value.digests:
         return value
     return _BareRelease(value.version, value.digest, value.kernel, value.kubelet)
 
 
 def _default(field: FieldInfo) -> Any:
-    """NODEFAULT, which no value equals, for a field that must be given."""
+    """Returns the default of a field; NODEFAULT, which no value equals, for a field that must be given."""
     return field.default if field.default_factory is NODEFAULT else field.default_factory()
 
 

@@ -18,19 +18,21 @@ from fleet.store.journal.tampering import BEGINNING, ChainEnd, JournalFinding, O
 
 
 def canonical(value: Any) -> bytes:
-    """RFC 8785. Raises ValueError for what JSON cannot say exactly (whole numbers from 2**53 on, NaN)."""
+    """Returns canonical JSON, RFC 8785. Raises ValueError for what JSON cannot say exactly (whole numbers from 2**53
+    on, NaN)."""
     return rfc8785.dumps(msgspec.to_builtins(value))
 
 
 def hash_of(entry: JournalEntry) -> str:
-    """In hex, of all fields but `hash`."""
+    """Returns the hash, in hex, of all fields but `hash`."""
     fields = msgspec.to_builtins(entry)
     del fields["hash"]
     return hashlib.sha256(rfc8785.dumps(fields)).hexdigest()
 
 
 def _hash_of(entry: JournalEntry) -> str:
-    """Of an entry that may hold anything; empty where canonical JSON cannot say it, so that fleet has not written it."""
+    """Returns the hash of an entry that may have anything in it; empty where canonical JSON cannot say it, so that
+    fleet has not written it."""
     try:
         return hash_of(entry)
     except (ValueError, RecursionError):
@@ -40,7 +42,7 @@ def _hash_of(entry: JournalEntry) -> str:
 def verify(
     entries: Iterable[JournalEntry], checkpoint: ChainEnd | None = None, origin: Origin = BEGINNING
 ) -> list[JournalFinding]:
-    """What is wrong, in the order of the entries; empty: nothing is. Entries come in the order of `seq`.
+    """Returns what is wrong, in the order of the entries; empty: nothing is. Entries come in the order of `seq`.
 
     Without a checkpoint an end that was cut off cannot be seen.
     """
@@ -55,7 +57,7 @@ def verify(
 def sound(
     entries: Iterable[JournalEntry], checkpoint: ChainEnd | None = None, origin: Origin = BEGINNING
 ) -> bool:
-    """Nothing is wrong. Looks at one entry after the other and keeps none."""
+    """Returns whether nothing is wrong. Reads one entry after the other and keeps none."""
     seq, last = origin.seq, origin.hash
     for entry in entries:
         if entry.seq != seq + 1 or entry.prev_hash != last or _hash_of(entry) != entry.hash:

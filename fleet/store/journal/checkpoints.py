@@ -23,18 +23,18 @@ class Checkpoints:
         self._database = database
 
     def all(self) -> list[SignedCheckpoint]:
-        """In the order of the entries that they are at."""
+        """Returns all checkpoints, in the order of the entries that they are at."""
         with self._database.read() as transaction:
             rows = transaction.all(f"SELECT {COLUMNS} FROM signed_checkpoint ORDER BY seq, key")  # noqa: S608
         return [_checkpoint(row) for row in rows]
 
     def newest(self, key: str = "") -> SignedCheckpoint | None:
-        """Of that key; of any where none is named."""
+        """Returns the newest checkpoint of that key; of any where none is named."""
         with self._database.read() as transaction:
             return _newest(transaction, key)
 
     def ended_since(self, seq: int) -> bool:
-        """A rollout has ended behind that entry."""
+        """Returns whether a rollout has ended behind that entry."""
         with self._database.read() as transaction:
             row = transaction.one(
                 "SELECT 1 FROM journal WHERE seq > ? AND form = 'decision' AND kind = 'finish' LIMIT 1", [seq]
@@ -42,12 +42,13 @@ class Checkpoints:
         return row is not None
 
     def agrees(self, signed: SignedCheckpoint) -> bool:
-        """The journal still has the entry that this checkpoint is at."""
+        """Returns whether the journal still has the entry that this checkpoint is at."""
         with self._database.read() as transaction:
             return _has(transaction, signed)
 
     def sign(self, key: PrivateKey, at: datetime) -> SignedCheckpoint | None:
-        """Signs where the chain ends now; answers what is there already where nothing is new, None for an empty journal.
+        """Signs where the chain ends now and returns the checkpoint; the one that is there already where nothing is
+        new, None for an empty journal.
 
         What has been written since this key's last checkpoint is checked first, the whole journal for its first one.
         Raises TamperedError where that does not hold, or where the key has never signed what stands there as its last
@@ -82,7 +83,7 @@ class Checkpoints:
 
 
 def _follows(transaction: Transaction, last: SignedCheckpoint | None, end: ChainEnd | None) -> bool:
-    """From the last checkpoint the chain goes on, unbroken, to its end."""
+    """Returns whether the chain goes on from the last checkpoint, unbroken, to its end."""
     origin = Origin(last.seq, last.hash) if last is not None else BEGINNING
     if last is not None and not _has(transaction, last):
         return False
@@ -104,7 +105,7 @@ def _newest(transaction: Transaction, key: str = "") -> SignedCheckpoint | None:
 
 
 def _checkpoint(row: Row) -> SignedCheckpoint:
-    """What somebody made unreadable comes as one that no key has signed."""
+    """Returns a row as a checkpoint; one that somebody made unreadable comes as one that no key has signed."""
     seq, key, hashed, count, at, signature = row
     try:
         if is_row(row, (int, str, str, int, (str, datetime), str)):

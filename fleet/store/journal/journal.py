@@ -37,7 +37,7 @@ class SqlJournal:
         epoch: int = 0,
         last: int | None = None,
     ) -> list[JournalEntry]:
-        """All of them, in one transaction, or none. On return they are on the disk.
+        """Appends all of the records, in one transaction, or none. On return they are on the disk.
 
         `last`: the seq of the newest entry that the writer has seen. Raises JournalMovedError where there is a newer
         one, StaleEpochError where `epoch` is not 0 and the lease is at another one, StoreError as any writer does,
@@ -60,9 +60,10 @@ class SqlJournal:
         after: int = 0,
         limit: int | None = None,
     ) -> Iterator[JournalEntry]:
-        """In the order in which they were written; `node` is `cluster/name`; `after` is a `seq`; no `kinds`: of all.
+        """Yields entries in the order in which they were written; `node` is `cluster/name`; `after` is a `seq`; no
+        `kinds`: of all.
 
-        Read in pages, so entries that are appended meanwhile come as well.
+        They are read in pages, so entries that are appended meanwhile come as well.
         """
         terms = [("rollout = ?", rollout), ("node = ?", node)]
         asked = [(term, value) for term, value in terms if value is not None]
@@ -82,7 +83,7 @@ class SqlJournal:
             left = None if left is None else left - len(rows)
 
     def found(self) -> Iterator[JournalEntry]:
-        """All that stands there at one moment, also what no fleet has written: that has a hash that is wrong."""
+        """Yields all that stands there at one moment, also what no fleet has written: that has a hash that is wrong."""
         with self._database.read() as transaction:
             yield from as_found(transaction)
 
@@ -92,12 +93,13 @@ class SqlJournal:
         return None if row is None else entry_of(row)
 
     def place(self) -> str:
-        """Of the newest entry (`JournalEntry.place`); empty before the first."""
+        """Returns the place of the newest entry (`JournalEntry.place`); empty before the first."""
         last = self.last()
         return "" if last is None else last.place
 
     def knows(self, place: str, cluster: str) -> bool:
-        """It has that entry, or a person has accepted for that cluster that it has not (command `accept`)."""
+        """Returns whether the journal has that entry, or an operator has accepted for that cluster that it has not
+        (command `accept`)."""
         seq, _, begun = place.partition(":")
         with self._database.read() as transaction:
             row = transaction.one(
@@ -117,14 +119,14 @@ class SqlJournal:
         return 0 if row is None else int(row[0])
 
     def checkpoint(self) -> ChainEnd | None:
-        """Where the chain ended when it was last appended to; None before the first entry."""
+        """Returns where the chain ended when it was last appended to; None before the first entry."""
         with self._database.read() as transaction:
             return stored_checkpoint(transaction)
 
     def verify(self, signed: Collection[SignedCheckpoint] = ()) -> list[JournalFinding]:
-        """What is wrong with the chain; empty: nothing is. Reads the whole journal, at one moment.
+        """Returns what is wrong with the chain; empty: nothing is. Reads the whole journal, at one moment.
 
-        `signed`: genuine checkpoints, that it must still agree with.
+        `signed`: genuine checkpoints that the chain must still agree with.
         """
         marks = Marks(signed)
         with self._database.read() as transaction:
@@ -148,7 +150,7 @@ def append_in(
     actor: str,
     epoch: int,
 ) -> list[JournalEntry]:
-    """Appends them within a transaction that was begun under the lease's lock and has been fenced. `bind`: how the
+    """Appends records within a transaction that was begun under the lease's lock and has been fenced. `bind`: how the
     database stores a moment."""
     end = _end(transaction)
     entries: list[JournalEntry] = []
@@ -176,7 +178,7 @@ def fence(transaction: Transaction, epoch: int) -> None:
 
 
 def _end(transaction: Transaction) -> ChainEnd:
-    """Where to go on. After the checkpoint even if rows were cut off there: the gap then stays visible."""
+    """Returns where to go on: after the checkpoint even if rows were cut off there, so that the gap stays visible."""
     stored = stored_checkpoint(transaction)
     row = transaction.one("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1")
     seq, last = (0, GENESIS) if row is None else row
@@ -203,7 +205,7 @@ def _checkpoint(transaction: Transaction, last: JournalEntry, count: int) -> Non
 
 
 def as_found(transaction: Transaction, after: int = -(2**63)) -> Iterator[JournalEntry]:
-    """Entries behind that `seq`; what somebody made unreadable comes as an entry whose hash is wrong."""
+    """Yields entries behind that `seq`; what somebody made unreadable comes as an entry whose hash is wrong."""
     sql = f"SELECT {COLUMNS} FROM journal WHERE seq > ? ORDER BY seq LIMIT {PAGE}"  # noqa: S608
     while True:
         rows = transaction.all(sql, [after])
@@ -225,7 +227,7 @@ def _row(entry: JournalEntry, at: Any) -> Row:
 
 
 def entry_of(row: Row) -> JournalEntry:
-    """`row`: its COLUMNS. Raises StoreError for what no fleet has written."""
+    """Returns a row as an entry. `row`: its COLUMNS. Raises StoreError for what no fleet has written."""
     seq, at, actor, epoch, form, kind, rollout, node, detail, prev_hash, hashed = row
     if not is_row(row, TYPES):
         raise StoreError(f"entry {seq!r} of the journal cannot be read: no fleet writes such a row", TAMPERED)

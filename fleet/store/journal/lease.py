@@ -30,7 +30,8 @@ class ControllerLease:
     def acquire(
         self, identity: str, *, at: datetime, seconds: int, abandoned: Callable[[str], bool]
     ) -> Leadership:
-        """Takes it, or renews it, until `seconds` after `at`, if it is free, expired, abandoned or `identity`'s own."""
+        """Takes the lease, or renews it, until `seconds` after `at`, if it is free, expired, abandoned or
+        `identity`'s own."""
         with self._database.write(LOCK) as transaction:
             stored = _stored(transaction)
             if stored.holder != identity and not stored.free(at) and not abandoned(stored.holder):
@@ -44,25 +45,25 @@ class ControllerLease:
             return Leadership(True, identity, epoch)
 
     def release(self, identity: str) -> None:
-        """Gives it back, if it is `identity`'s. The epoch stays, and the next holder's is higher; so does the moment up to
-        which it was held, which tells since when nobody works."""
+        """Gives the lease back, if it is `identity`'s. The epoch stays, and the next holder's is higher; so does the
+        moment up to which it was held, which tells since when nobody works."""
         with self._database.write(LOCK) as transaction:
             transaction.run("UPDATE lease SET holder = '' WHERE id = 1 AND holder = ?", [identity])
 
     def ended(self) -> datetime | None:
-        """Up to when the last holder had it, at the latest. None: there was none yet."""
+        """Returns up to when the last holder had the lease, at the latest. None: there was no holder yet."""
         with self._database.read() as transaction:
             return _stored(transaction).expires_at
 
     def current(self, at: datetime) -> str | None:
-        """Identity of who holds it; None where nobody does, or its time has run out."""
+        """Returns the identity of the holder; None where there is none, or its time has run out."""
         with self._database.read() as transaction:
             stored = _stored(transaction)
         return None if stored.free(at) else stored.holder
 
 
 def epoch(transaction: Transaction) -> int:
-    """Of the last holder; 0 before the first."""
+    """Returns the epoch of the last holder; 0 before the first."""
     return _stored(transaction).epoch
 
 

@@ -41,7 +41,7 @@ class Marks:
 
 
 def forged(signed: Iterable[SignedCheckpoint], keys: Collection[PublicKey]) -> Iterator[JournalFinding]:
-    """Checkpoints that none of these keys has signed."""
+    """Yields checkpoints that none of these keys has signed."""
     for each in signed:
         if not any(key.id == each.key for key in keys):
             yield JournalFinding(
@@ -62,7 +62,7 @@ def genuine(checkpoint: SignedCheckpoint, keys: Collection[PublicKey]) -> bool:
 
 
 def broken(signed: Iterable[SignedCheckpoint], marks: Marks) -> list[JournalFinding]:
-    """What was done to the chain after these checkpoints, which are known to be genuine, were signed."""
+    """Returns what was done to the chain after these checkpoints, which are known to be genuine, were signed."""
     before = marks.first - 1 if marks.first else 0
     seen = sorted((each for each in signed if each.seq > before), key=lambda each: each.seq)
     inside = [each for each in seen if each.seq in marks.hashes]
@@ -85,12 +85,12 @@ def _rewritten(first: int, signed: SignedCheckpoint) -> JournalFinding:
 
 
 def reach(signed: Iterable[SignedCheckpoint], marks: Marks) -> int:
-    """The last entry that a checkpoint vouches for; 0: none does. The checkpoints are known to be genuine."""
+    """Returns the last entry that a checkpoint vouches for; 0: none does. The checkpoints are known to be genuine."""
     return max((each.seq for each in signed if marks.hashes.get(each.seq) == each.hash), default=0)
 
 
 def lost(kept: Sequence[SignedCheckpoint], stored: Collection[SignedCheckpoint]) -> Iterator[JournalFinding]:
-    """Checkpoints that were kept elsewhere and are no longer in the database."""
+    """Yields checkpoints that were kept elsewhere and are no longer in the database."""
     for each in kept:
         if each not in stored:
             yield JournalFinding(

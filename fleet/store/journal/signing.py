@@ -45,12 +45,13 @@ class PublicKey:
 
     @classmethod
     def read(cls, path: Path) -> PublicKey:
-        """Raises UsageError where the file is missing or holds no Ed25519 public key."""
+        """Reads a public key. Raises UsageError where the file is missing or has no Ed25519 public key in it."""
         try:
             key = load_pem_public_key(_content(path))
         except (ValueError, UnsupportedAlgorithm) as error:
             raise UsageError(
-                f"{path} holds no public key (PEM)", "fleet audit keygen writes one beside the private key"
+                f"{path} has no public key in it (PEM)",
+                "fleet audit keygen writes one beside the private key",
             ) from error
         if not isinstance(key, Ed25519PublicKey):
             raise UsageError(f"{path} holds a key of another kind than Ed25519")
@@ -65,14 +66,15 @@ class PublicKey:
         write_new(path, self.pem.encode("ascii"), 0o644)
 
     def signed(self, checkpoint: SignedCheckpoint) -> bool:
-        """This very checkpoint was signed with the private half."""
+        """Returns whether this very checkpoint was signed with the private half."""
         try:
             return self._holds(checkpoint.signature, message(checkpoint))
         except ValueError:
             return False
 
     def signed_report(self, told: Mapping[str, Any], signature: str) -> bool:
-        """This very report, as decoded from JSON and with or without its `signature`, was signed with the private half."""
+        """Returns whether this very report, as decoded from JSON and with or without its `signature`, was signed with
+        the private half."""
         try:
             return self._holds(signature, report_message(told))
         except (ValueError, RecursionError):
@@ -97,13 +99,13 @@ class PrivateKey:
 
     @classmethod
     def read(cls, path: Path) -> PrivateKey:
-        """Raises UsageError where the file is missing, may be read by others, or holds no Ed25519 private key without a
-        password."""
+        """Reads a private key. Raises UsageError where the file is missing, may be read by others, or has no Ed25519
+        private key without a password in it."""
         try:
             key = load_pem_private_key(_content(path), password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm):
             # The library's words may quote what it has read.
-            raise UsageError(f"{path} holds no private key (PEM, without a password)") from None
+            raise UsageError(f"{path} has no private key in it (PEM, without a password)") from None
         if not isinstance(key, Ed25519PrivateKey):
             raise UsageError(f"{path} holds a key of another kind than Ed25519")
         _refuse_shared(path)
@@ -118,7 +120,7 @@ class PrivateKey:
         return replace(bare, signature=self._signature(message(bare)))
 
     def sign_report(self, report: Report) -> Report:
-        """The same report with its signature. Raises ValueError for numbers that JSON cannot say exactly."""
+        """Returns the same report with its signature. Raises ValueError for numbers that JSON cannot say exactly."""
         bare = replace(report, signature=None)
         signature = self._signature(report_message(msgspec.to_builtins(bare)))
         return replace(bare, signature=Signature(self.public.id, signature))
@@ -138,19 +140,20 @@ def write_new(path: Path, content: bytes, mode: int) -> None:
 
 
 def message(checkpoint: SignedCheckpoint) -> bytes:
-    """What is signed. Raises ValueError for numbers that JSON cannot say exactly."""
+    """Returns what is signed of a checkpoint. Raises ValueError for numbers that JSON cannot say exactly."""
     fields = asdict(checkpoint)
     del fields["signature"]
     return PURPOSE + chain.canonical(fields)
 
 
 def report_message(told: Mapping[str, Any]) -> bytes:
-    """What is signed of a report. Raises ValueError for numbers that JSON cannot say exactly."""
+    """Returns what is signed of a report. Raises ValueError for numbers that JSON cannot say exactly."""
     return REPORT_PURPOSE + chain.canonical({key: value for key, value in told.items() if key != "signature"})
 
 
 def _refuse_shared(path: Path) -> None:
-    """The process's own group may: on a volume of Kubernetes with an fsGroup the kubelet lets it read every file."""
+    """Raises UsageError for a key that others may read. The process's own group may: on a volume of Kubernetes with
+    an fsGroup the kubelet lets it read every file."""
     about = path.stat()
     others = stat.S_IRWXO | (0 if about.st_gid == os.getegid() else stat.S_IRWXG)
     if stat.S_IMODE(about.st_mode) & others:

@@ -204,7 +204,7 @@ def _end(piece: ChainPart | None, checkpoint: ChainEnd) -> Iterator[JournalFindi
 
 
 def missing(what: What, first: int, last: int) -> JournalFinding:
-    """The words for entries that are not there."""
+    """Returns the message for entries that are not there."""
     names = f"entry {first} is" if first == last else f"entries {first} to {last} are"
     end = ": the end of the journal was cut off" if what == "truncated" else ""
     return JournalFinding(first, what, f"{names} missing{end}")

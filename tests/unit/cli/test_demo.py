@@ -53,8 +53,8 @@ def test_control_planes_go_voter_by_voter_the_leader_last(
     assert watched.count("done in") == 6
 
     status = fleet("status")
-    assert "Quorum: east/etcd, 3 of 3 voters well, 2 needed, n-0040 leads" in status
-    gone = "Quorum: edge-3/etcd, 0 of 1 voters well, 1 needed; not read: cluster edge-3 is unreachable"
+    assert "Quorum: east/etcd, 3 of 3 voters healthy, 2 needed, n-0040 leads" in status
+    gone = "Quorum: edge-3/etcd, 0 of 1 voters healthy, 1 needed; not read: cluster edge-3 is unreachable"
     assert gone in status
     assert "cluster edge-3 is unreachable" in fleet("explain", "n-0409")
     fleet("rollout", "abort")
@@ -65,7 +65,7 @@ def test_a_demo_takes_nothing_away_but_an_earlier_demo(tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     (mine / "simulated").mkdir(parents=True)
     (mine / "fleet.yaml").write_text(POLICY)
-    with pytest.raises(UsageError, match="holds no demo"):
+    with pytest.raises(UsageError, match="has no demo"):
         prepare(mine, SPEED)
     policy = prepare(tmp_path / "demo", SPEED).policy_file
     prepare(policy.parent, SPEED)

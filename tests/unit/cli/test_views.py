@@ -279,10 +279,10 @@ def test_quorum_groups_are_told_below_the_fleet() -> None:
     status = replace(Played(100).status(), quorums=tuple(told))
     lines = [line for line in shown(status_view.glance(status)).splitlines() if line.startswith("Quorum")]
     assert lines == [
-        "Quorum: etcd, 3 of 3 voters well, 2 needed, m0 (cp-0) leads",
-        "Quorum: etcd, 2 of 3 voters well, 2 needed, m0 (cp-0) leads; m2 has alarm NOSPACE",
-        "Quorum: etcd, 0 of 3 voters well, 2 needed; not read: connection refused",
-        "Quorum: etcd, 3 of 3 voters well, 2 needed, by its pods alone",
+        "Quorum: etcd, 3 of 3 voters healthy, 2 needed, m0 (cp-0) leads",
+        "Quorum: etcd, 2 of 3 voters healthy, 2 needed, m0 (cp-0) leads; m2 has alarm NOSPACE",
+        "Quorum: etcd, 0 of 3 voters healthy, 2 needed; not read: connection refused",
+        "Quorum: etcd, 3 of 3 voters healthy, 2 needed, by its pods alone",
     ]
 
 

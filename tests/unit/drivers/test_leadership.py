@@ -33,3 +33,65 @@ def test_a_lease_that_may_not_be_written_names_the_missing_rule() -> None:
 
     why = asyncio.run(renew()).why
     assert "cannot update" in why and RULE in why
+
+
+class Contested:
+    """A cluster whose lease is held by whoever `holder` says."""
+
+    name = "east"
+
+    def __init__(self) -> None:
+        self.holder = "a"
+        self.given_back = 0
+
+    async def lead(
+        self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
+    ) -> Leadership:
+        return Leadership(self.holder == identity, self.holder, 1)
+
+    async def resign(self, identity: str) -> None:
+        self.given_back += 1
+
+
+class Empty:
+    """A journal before its first entry."""
+
+    def place(self) -> str:
+        return ""
+
+
+class Work:
+    def __init__(self) -> None:
+        self.running = 0
+        self.begun = 0
+
+    async def run(self) -> None:
+        self.begun += 1
+        self.running += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.running -= 1
+
+
+def test_what_a_leader_does_goes_on_while_the_lease_is_held_and_stops_before_it_is_given_back() -> None:
+    async def story() -> None:
+        cluster, work = Contested(), Work()
+        lease = ClusterLease(
+            cast(Cluster, cluster), "a", lambda _: False, cast(Journal, cast(Any, Empty())), work
+        )
+        for _ in range(3):
+            assert await lease.renew()
+            await asyncio.sleep(0)
+        assert (work.begun, work.running) == (1, 1)
+        cluster.holder = "b"
+        assert not await lease.renew()
+        assert work.running == 0
+        cluster.holder = "a"
+        assert await lease.renew()
+        await asyncio.sleep(0)
+        assert (work.begun, work.running) == (2, 1)
+        await lease.resign()
+        assert work.running == 0 and cluster.given_back == 1
+
+    asyncio.run(story())

@@ -10,7 +10,7 @@ import pytest
 
 from fleet.core.releases.release import Release, is_release
 from fleet.machines.errors import MachineError
-from fleet.machines.families import bootc
+from fleet.machines.families import bootc, bootc_status
 from fleet.machines.families.bootc import Bootc
 from fleet.machines.families.detect import detect
 from tests.unit.machines import recorded
@@ -125,7 +125,7 @@ def test_a_bootc_that_fails_makes_nobody_else_s_host_and_hides_nobody_else_s() -
 
 def test_the_composefs_backend_is_bootc_s() -> None:
     assert family_of(FakeHost(), "has bootc\n", recorded.BOOTC_COMPOSEFS) == "bootc"
-    booted = bootc.booted(bootc.parse(recorded.BOOTC_COMPOSEFS))
+    booted = bootc_status.booted(bootc_status.parse(recorded.BOOTC_COMPOSEFS))
     digest = "sha256:cd5d55566e9ca3a49ea588e9d44c54f4b48e1387646c273d1f56e8ad33b8ecac"
     assert booted.release == Release(digest, digest)
     assert bootc.switch(booted, NEW)[-1] == f"ghcr.io/bootc-dev/bink/node@{B}"
@@ -135,7 +135,7 @@ def test_a_composefs_image_counts_by_the_digest_that_it_is_pinned_by() -> None:
     """bootc told the image's id there (bink#90)."""
     composefs = {"verity": "956fe24e", "bootType": "Bls", "bootloader": "grub"}
     pinned = entry(Release("10.2", C), f"{IMAGE}@{B}", composefs=composefs, ostree=None, store=None)
-    told = bootc.booted(bootc.parse(host(pinned))).release
+    told = bootc_status.booted(bootc_status.parse(host(pinned))).release
     assert (told.digest, is_release(told, NEW)) == (C, True)
 
 
@@ -164,7 +164,7 @@ def test_a_downloaded_image_is_unlocked_by_the_index_that_it_is_pinned_by() -> N
 def test_a_composefs_entry_without_an_image_is_told_apart() -> None:
     composefs = {"verity": "956fe24e" * 8, "bootType": "Uki", "bootloader": "systemd"}
     bare = entry(OLD, composefs=composefs, ostree=None) | {"image": None}
-    assert bootc.booted(bootc.parse(host(bare))).release == Release("composefs 956fe24e956f")
+    assert bootc_status.booted(bootc_status.parse(host(bare))).release == Release("composefs 956fe24e956f")
 
 
 def test_what_is_staged_download_only_does_not_boot_next_and_is_unlocked_when_it_is_asked_for() -> None:
@@ -212,10 +212,10 @@ def test_another_release_than_the_downloaded_one_is_staged_over_it() -> None:
 def test_what_is_staged_boots_before_a_queued_rollback_and_a_downloaded_one_does_not() -> None:
     rollback = entry(OLD)
     staged = host(entry(NEW), staged=entry(OTHER), rollback=rollback, rollbackQueued=True, order="rollback")
-    boots = bootc.parse(staged).next
+    boots = bootc_status.parse(staged).next
     assert boots is not None and boots.release == OTHER
     kept = host(entry(NEW), staged=entry(OTHER, downloadOnly=True), rollback=rollback, order="rollback")
-    boots = bootc.parse(kept).next
+    boots = bootc_status.parse(kept).next
     assert boots is not None and boots.release == OLD
 
 
@@ -273,7 +273,7 @@ def test_a_prepared_soft_reboot_does_not_keep_the_boot() -> None:
 def test_the_signature_policy_of_the_booted_image_is_kept(
     signature: dict[str, Any], options: tuple[str, ...]
 ) -> None:
-    booted = bootc.booted(bootc.parse(host(entry(OLD, reference=signature))))
+    booted = bootc_status.booted(bootc_status.parse(host(entry(OLD, reference=signature))))
     assert bootc.switch(booted, NEW) == ("bootc", "switch", *options, f"{IMAGE}@{B}")
 
 
@@ -304,14 +304,14 @@ def test_what_a_switch_cannot_keep_is_refused_by_name_and_observed_all_the_same(
     [f"{IMAGE}", f"{IMAGE}:stable", f"{IMAGE}@{C}", f"{IMAGE}:stable@{C}"],
 )
 def test_a_repository_with_a_port_is_kept_without_tag_and_digest(image: str) -> None:
-    booted = bootc.booted(bootc.parse(host(entry(OLD, image))))
+    booted = bootc_status.booted(bootc_status.parse(host(entry(OLD, image))))
     assert bootc.switch(booted, NEW)[-1] == f"{IMAGE}@{B}"
 
 
 def test_states_that_are_not_known_are_refused_all_at_once_by_their_names() -> None:
     odd = entry(NEW, store="tape", composefs={"verity": "00", "bootType": "Floppy"})
     with pytest.raises(MachineError) as refused:
-        bootc.parse(host(entry(OLD), order="random", type="bootcPhone", staged=odd))
+        bootc_status.parse(host(entry(OLD), order="random", type="bootcPhone", staged=odd))
     for part in (
         "spec.bootOrder is 'random' (known: default, rollback)",
         "status.type is 'bootcPhone' (known: bootcHost)",
@@ -326,7 +326,7 @@ def test_states_that_are_not_known_are_refused_all_at_once_by_their_names() -> N
 )
 def test_another_kind_of_document_is_refused_by_name_whatever_its_shape(key: str, value: str) -> None:
     with pytest.raises(MachineError, match=f"{key} is '{value}'"):
-        bootc.parse(json.dumps(json.loads(host(entry(OLD))) | {key: value, "status": {"booted": [7]}}))
+        bootc_status.parse(json.dumps(json.loads(host(entry(OLD))) | {key: value, "status": {"booted": [7]}}))
 
 
 def test_fields_that_are_not_known_and_fields_that_are_missing_are_no_matter() -> None:
@@ -334,7 +334,7 @@ def test_fields_that_are_not_known_and_fields_that_are_missing_are_no_matter() -
         host(entry(OLD, later={"x": [1]}), storage={"unified": "enabled"}, usrOverlay={"a": 1})
     )
     newer["later"] = True
-    assert bootc.booted(bootc.parse(json.dumps(newer))).release == OLD
+    assert bootc_status.booted(bootc_status.parse(json.dumps(newer))).release == OLD
     oldest = {
         "apiVersion": "org.containers.bootc/v1alpha1",
         "kind": "BootcHost",
@@ -343,8 +343,8 @@ def test_fields_that_are_not_known_and_fields_that_are_missing_are_no_matter() -
             "isContainer": False,
         },
     }
-    status = bootc.parse(json.dumps(oldest))
-    assert bootc.booted(status).release == Release(A, A)
+    status = bootc_status.parse(json.dumps(oldest))
+    assert bootc_status.booted(status).release == Release(A, A)
     assert (status.next, status.status.rollback) == (None, None)
 
 
@@ -353,7 +353,7 @@ def test_what_bootc_does_not_tell_is_refused_where_it_is_booted_only() -> None:
     box = BootcBox(entry(OLD))
     box.staged, box.rollback = untold, untold
     seen = asyncio.run(Bootc(box).observe())
-    assert (seen.booted, seen.staged, seen.rollback) == (OLD, bootc.UNTOLD, None)
+    assert (seen.booted, seen.staged, seen.rollback) == (OLD, bootc_status.UNTOLD, None)
     box.booted = untold
     with pytest.raises(MachineError, match="tells neither an image"):
         asyncio.run(Bootc(box).observe())
@@ -362,10 +362,10 @@ def test_what_bootc_does_not_tell_is_refused_where_it_is_booted_only() -> None:
 def test_a_host_that_rpm_ostree_has_changed_is_told_what_helps() -> None:
     changed = entry(OLD) | {"image": None, "incompatible": True}
     with pytest.raises(MachineError, match="rpm-ostree reset"):
-        bootc.switch(bootc.booted(bootc.parse(host(changed))), NEW)
+        bootc.switch(bootc_status.booted(bootc_status.parse(host(changed))), NEW)
     commit = entry(OLD) | {"image": None}
     with pytest.raises(MachineError, match="came by ostree"):
-        bootc.switch(bootc.booted(bootc.parse(host(commit))), NEW)
+        bootc.switch(bootc_status.booted(bootc_status.parse(host(commit))), NEW)
 
 
 @pytest.mark.parametrize(
@@ -387,7 +387,7 @@ def test_a_host_that_rpm_ostree_has_changed_is_told_what_helps() -> None:
     ],
 )
 def test_the_statuses_of_bootc_s_own_tests(name: str, booted: str, next_one: str) -> None:
-    status = bootc.parse(recorded.as_json(recorded.shared(f"bootc/{name}")))
-    assert bootc.booted(status).release.digest.startswith(booted)
+    status = bootc_status.parse(recorded.as_json(recorded.shared(f"bootc/{name}")))
+    assert bootc_status.booted(status).release.digest.startswith(booted)
     found = status.next.release.digest if status.next is not None else ""
     assert (found.startswith(next_one), found == "") == (True, next_one == "")

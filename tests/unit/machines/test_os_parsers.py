@@ -10,6 +10,7 @@ from fleet.core.releases.release import Release
 from fleet.machines.errors import MachineError
 from fleet.machines.families import (
     bootc,
+    bootc_status,
     bottlerocket,
     flatcar,
     ostree,
@@ -96,18 +97,18 @@ def test_rpm_ostree_refuses_a_source_that_is_neither_an_image_nor_a_branch() -> 
 
 
 def test_bootc_says_when_it_has_not_booted_the_machine() -> None:
-    status = bootc.parse(
+    status = bootc_status.parse(
         '{"apiVersion":"org.containers.bootc/v1","kind":"BootcHost","metadata":{"name":"host"},'
         '"spec":{"image":null,"bootOrder":"default"},"status":{"staged":null,"booted":null,"rollback":null,'
         '"rollbackQueued":false,"type":null}}'
     )
     with pytest.raises(MachineError, match="not booted by bootc"):
-        bootc.booted(status)
+        bootc_status.booted(status)
 
 
 def test_bootc_switches_within_the_repository_that_is_booted() -> None:
-    image = bootc.BootcImage(bootc.BootcImageReference("localhost:5000/os:latest"), "sha256:aa")
-    argv = bootc.switch(bootc.BootcDeployment(image), Release("2", f"sha256:{'0' * 64}"))
+    image = bootc_status.BootcImage(bootc_status.BootcImageReference("localhost:5000/os:latest"), "sha256:aa")
+    argv = bootc.switch(bootc_status.BootcDeployment(image), Release("2", f"sha256:{'0' * 64}"))
     assert argv == ("bootc", "switch", f"localhost:5000/os@sha256:{'0' * 64}")
 
 
@@ -352,7 +353,7 @@ def test_talos_is_told_by_its_image() -> None:
     "parse",
     [
         rpm_ostree.parse,
-        bootc.parse,
+        bootc_status.parse,
         ostree.parse,
         rauc.parse,
         flatcar.parse,

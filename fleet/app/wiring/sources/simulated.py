@@ -34,7 +34,7 @@ class SimulatedSource:
 
         if not isinstance(self._home.clock, SimulatedClock):
             raise FleetError(
-                f"{self._home.simulated} holds no clock for cluster {self._row.name}",
+                f"{self._home.simulated} has no clock for cluster {self._row.name}",
                 "fleet demo FOLDER makes another fleet",
             )
         return ClusterPipeline(SimulatedCluster(self._file, self._home.clock))

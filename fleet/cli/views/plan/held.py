@@ -17,7 +17,7 @@ from fleet.core.text.counts import counted
 
 
 def who_acts(held: Sequence[PlannedHold]) -> str:
-    """How many nodes need a person, and how many wait for what passes by itself."""
+    """Returns how many nodes need an operator, and how many wait for what passes by itself."""
     need = sum(_needs_operator(each) for each in held)
     told = [f"{count_nodes(need)} need{'s' * (need == 1)} an operator"] if need else []
     if need < len(held):
@@ -27,20 +27,21 @@ def who_acts(held: Sequence[PlannedHold]) -> str:
 
 
 def _needs_operator(each: PlannedHold) -> bool:
-    """What helps against another party's work is told, and it ends by itself all the same."""
+    """Returns whether an operator has to act. Another party's work ends by itself, although a remedy is shown."""
     if each.held is None or each.held.needs_action:
         return True
     return bool(each.remedy) and each.held.reason is not Reason.OTHERS
 
 
 def parted(held: Sequence[PlannedHold]) -> tuple[list[PlannedHold], list[PlannedHold]]:
-    """Nodes that the rollout tries although nothing can be planned of them, and those that are held for good."""
+    """Parts the nodes that the rollout tries although nothing can be planned of them from those that are held for
+    good."""
     tried = [each for each in held if each.reason == Reason.LENGTH_UNKNOWN]
     return tried, [each for each in held if each.reason != Reason.LENGTH_UNKNOWN]
 
 
 def warning_lines(found: Sequence[PlanWarning]) -> Iterator[Text]:
-    """What the snapshot shows and the plan could not reckon with."""
+    """Yields what the snapshot shows and the plan could not take into account."""
     several = len({each.cluster for each in found if each.cluster}) > 1
     for each in found:
         where = f"{each.cluster}: " if several and each.cluster else ""
@@ -49,7 +50,7 @@ def warning_lines(found: Sequence[PlanWarning]) -> Iterator[Text]:
 
 
 def held_groups(held: Sequence[PlannedHold], most: int | None) -> Iterator[Text]:
-    """Nodes that are held for the same reason together."""
+    """Yields the nodes that are held, those with the same reason together."""
     groups: dict[tuple[str, str], list[PlannedHold]] = {}
     for each in held:
         groups.setdefault((each.detail, each.remedy), []).append(each)
@@ -66,7 +67,7 @@ def held_groups(held: Sequence[PlannedHold], most: int | None) -> Iterator[Text]
 
 
 def _others(members: Sequence[PlannedHold], width: int, *, all_held: bool) -> Iterator[Text]:
-    """What must be seen to beside the reason that is told: the next plan would name them one by one."""
+    """Yields the reasons beside the first one: the next plan would name them one by one."""
     others = dict.fromkeys(held.message for each in members for held in each.others)
     if all_held:
         for told in others:
@@ -77,7 +78,7 @@ def _others(members: Sequence[PlannedHold], width: int, *, all_held: bool) -> It
 
 
 def doubt_lines(doubts: Sequence[PlannedDoubt], most: int | None) -> Iterator[Text]:
-    """One line a pod and reason; nothing where all is known."""
+    """Yields one line a pod and reason; nothing where all is known."""
     if not doubts:
         return
     pods = len({(each.cluster, each.pod) for each in doubts})

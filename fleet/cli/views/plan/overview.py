@@ -30,7 +30,7 @@ MOST_HELD = 12
 
 
 def plan_overview(plan: Plan, now: datetime, *, all_held: bool = False) -> Text:
-    """`now` tells how old the plan is."""
+    """Returns a plan at a glance. `now` shows how old the plan is."""
     lines = [Text(title(plan), "bold")]
     if plan.runs:
         lines += [
@@ -64,6 +64,7 @@ def plan_overview(plan: Plan, now: datetime, *, all_held: bool = False) -> Text:
 
 
 def title(plan: Plan) -> str:
+    """Returns the first line: how many nodes go from which version to which."""
     count = len(plan.runs) + len(plan.held)
     pools = ", ".join(plan.pools) or "no pool"
     places = ", ".join(plan.clusters[:4]) + (
@@ -103,6 +104,7 @@ def _next(plan: Plan, now: datetime) -> Text:
 
 
 def listing(rows: Sequence[PlanRow], now: datetime) -> Text:
+    """Returns a row for each stored plan."""
     if not rows:
         return Text("No plans yet.\n  -> fleet plan --pool POOL --to VERSION")
     head = ("PLAN", "POOL", "TO", "NODES", "HELD", "TAKES", "MADE")

@@ -23,6 +23,7 @@ SOON = 60
 
 
 def effort_of(effort: Effort) -> str:
+    """Returns what the search for a better order has brought."""
     if not effort.orders:
         return "none: this order is at its bound, or another would have taken longer to plan"
     tried = f"{effort.orders} more order{'s' * (effort.orders > 1)} tried"
@@ -34,7 +35,7 @@ def effort_of(effort: Effort) -> str:
 
 
 def takes(plan: Plan, now: datetime) -> str:
-    """With the moment at which it would end, had it been started as it was made."""
+    """Returns how long the plan takes, with the moment at which it would end, had it been started as it was made."""
     first = min((step.start for run in plan.runs for step in run.steps if step.step != "stage"), default=0.0)
     begins = f"first node goes out in {format_duration(first)} ({_clock(plan, first, now)})"
     windows = sorted(
@@ -48,7 +49,8 @@ def takes(plan: Plan, now: datetime) -> str:
 
 
 def late(plan: Plan, now: datetime) -> Iterator[Text]:
-    """By the spread of measured runs; where there is none, how far off the plan may be."""
+    """Yields when the plan ends at the latest, by the spread of measured runs; where there is none, how far off the
+    plan may be."""
     assumed = plan.assumed
     if plan.p95_seconds is not None:
         yield fact("p95", f"{format_duration(plan.p95_seconds)} until {_clock(plan, plan.p95_seconds, now)}")
@@ -73,7 +75,7 @@ def _clock(plan: Plan, seconds: float, now: datetime) -> str:
 
 
 def measured_times(known: Sequence[Estimate]) -> Iterator[str]:
-    """What was measured, and what is only assumed; the median of each part."""
+    """Yields what was measured, and what is only assumed; the median of each part."""
     several = len({(each.pool, each.os) for each in known if each.pool}) > 1
     shown = [each for each in known if each.part != "verify"]
     for word, found in (
@@ -100,7 +102,7 @@ def _windows(windows: Sequence[Window]) -> Iterator[str]:
 
 
 def _days(days: Sequence[int]) -> str:
-    """`Mon-Fri`, `Sat, Sun` are runs of days; one by one where they are apart."""
+    """Returns runs of days as `Mon-Fri` or `Sat, Sun`; one by one where they are apart."""
     ordered = sorted(set(days))
     if len(ordered) == len(DAYS):
         return "daily"

@@ -18,7 +18,7 @@ from fleet.core.text.durations import format_duration
 
 
 def votes(plan: Plan) -> Iterator[Text]:
-    """Which members of quorum groups go when, and what is left of their group then."""
+    """Yields which members of quorum groups go when, and what is left of their group then."""
     found = sorted(((vote, run) for run in plan.runs for vote in run.votes), key=lambda each: each[0].at)
     if not found:
         return
@@ -46,7 +46,7 @@ def votes(plan: Plan) -> Iterator[Text]:
 
 
 def _etcd(plan: Plan, group: str, votes: Sequence[PlannedVote]) -> tuple[str, ...]:
-    """What cannot be known of the etcd that the release brings, and of the way back, in lines."""
+    """Returns, in lines, what cannot be known of the etcd that the release brings, and of the way back."""
     runs = sorted({vote.etcd for vote in votes if vote.etcd})
     if not runs or any(vote.last_before for vote in votes):
         return ()  # the row of the last voter says it

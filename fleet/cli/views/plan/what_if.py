@@ -16,7 +16,7 @@ from fleet.core.text.durations import format_duration
 
 
 def what_if(plan: Plan, found: WhatIf) -> Iterator[Text]:
-    """What each change would bring, best first."""
+    """Yields what each change would bring, best first."""
     if not found.changes:
         yield fact("what if", "nothing that can be loosened binds it")
         return
@@ -39,7 +39,7 @@ def what_if(plan: Plan, found: WhatIf) -> Iterator[Text]:
 
 
 def _gain(plan: Plan, change: WhatIfChange) -> str:
-    """In words; empty: there is none."""
+    """Returns the gain in words; empty: there is none."""
     parts = []
     if (more := change.nodes - len(plan.runs)) > 0:
         parts.append(f"{more:,} more node{'s' * (more != 1)}")

@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-Scope = Literal["node", "cluster", "quorum group"]
+ReasonScope = Literal["node", "cluster", "quorum group"]
 
 
 class ReasonSpec(Struct, frozen=True):
@@ -23,5 +23,5 @@ class ReasonSpec(Struct, frozen=True):
     """Template of what a user can do; empty: waiting is all there is to do."""
     needs_action: bool = False
     """The wait does not end by itself while the rollout goes on: an operator has to act."""
-    scope: Scope = "node"
+    scope: ReasonScope = "node"
     """What is held: one node, a whole cluster, or the nodes of a quorum group."""

@@ -30,7 +30,7 @@ class ImageReference(Struct, frozen=True):
     transport: str = "registry"
 
     def pinned(self, digest: str) -> str:
-        """The same repository, fetched and checked in the same way, by that digest."""
+        """Returns the reference of that digest in the same repository, fetched and checked in the same way."""
         return f"{self.prefix}{self.repository}@{digest}"
 
 

@@ -13,7 +13,7 @@ _ASSIGNMENT = re.compile(r"\s*([A-Za-z_]\w*)=(.*)", re.ASCII)
 
 
 def parse(text: str) -> dict[str, str]:
-    """A line that is no assignment is passed over, as systemd does. Raises MachineError where none is one."""
+    """Reads the assignments; other lines are passed over, as systemd does. Raises MachineError where there is none."""
     matched = filter(None, map(_ASSIGNMENT.fullmatch, text[:MOST].splitlines()))
     found = {each[1]: _unquoted(each[2].strip()) for each in matched}
     if not found:
@@ -30,7 +30,7 @@ def _unquoted(value: str) -> str:
 
 
 def version(fields: dict[str, str]) -> str:
-    """The most precise version that it tells. Raises MachineError where it tells none."""
+    """Returns the most precise version. Raises MachineError where there is none."""
     for name in ("OSTREE_VERSION", "IMAGE_VERSION", "VERSION_ID"):
         if fields.get(name):
             return fields[name]

@@ -33,12 +33,12 @@ async def boot_id(host: Host) -> str:
 
 
 async def kernel(host: Host) -> str:
-    """Empty where the machine does not tell it."""
+    """Returns the release of the kernel; empty where the machine does not tell it."""
     return await _line(host, "/proc/sys/kernel/osrelease")
 
 
 async def kernel_arguments(host: Host) -> str:
-    """Empty where the machine does not tell them."""
+    """Returns the kernel's arguments in one line; empty where the machine does not tell them."""
     return await _line(host, "/proc/cmdline")
 
 
@@ -48,7 +48,7 @@ async def _line(host: Host, path: str) -> str:
 
 
 async def units(host: Host) -> Units | None:
-    """What systemd says of the machine; None where it was not booted with systemd.
+    """Returns what systemd says of the machine; None where the machine was not booted with systemd.
 
     Its state is UNTOLD where systemd is there and does not answer. Newer systemd may have states that are not known
     here: they are told as they are. Source: systemctl(1), is-system-running, whose exit code says less than its word.
@@ -64,7 +64,7 @@ async def units(host: Host) -> Units | None:
 
 
 def parse_failed(text: str) -> tuple[str, ...]:
-    """Names of units, in order. An entry or a line that names no unit, such as a hint or a warning, is passed over."""
+    """Returns names of units, sorted. An entry or a line without a unit's name, such as a hint, is passed over."""
     try:
         listed = decode(text, list[dict[str, Any]])
         found = {unit for each in listed if isinstance(unit := each.get("unit"), str)}
@@ -82,7 +82,7 @@ async def reboot(host: Host, argv: Sequence[str] = ("systemctl", "reboot")) -> N
 
 
 async def go_down(host: Host, argv: Sequence[str]) -> None:
-    """A connection that dies because the machine goes down is what was asked for."""
+    """Runs a command that takes the machine down. A connection that breaks by it counts as success."""
     try:
         ran = await host.run(argv)
     except LostError:
@@ -94,7 +94,8 @@ async def go_down(host: Host, argv: Sequence[str]) -> None:
 async def long(
     host: Host, token: str, argv: Sequence[str], progress: ReportPercent, percent: Percent = lambda _: None
 ) -> CommandResult:
-    """A job that must end well. Others that upgrade or reboot the machine must not be at work beside it."""
+    """Runs a job that must succeed. Raises MachineError where it fails, or where another updater is at work on the
+    machine."""
     await refuse_competing_updaters(host)
     ran = await finish(host, token, argv, progress, percent)
     if not ran.succeeded:

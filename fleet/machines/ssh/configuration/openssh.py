@@ -46,7 +46,7 @@ def here() -> Here:
 
 
 def asked(address: SshAddress, access: SshAccess, jumps: Sequence[str] = ()) -> SshSettings:
-    """How this machine is reached. `jumps`: those that come before the ones of its own configuration, as of `ssh -J`.
+    """Returns how this machine is reached. `jumps` come before those of the machine's own configuration, as of `ssh -J`.
 
     For a thread without an event loop. Raises UsageError, with ssh's own words where it refuses the configuration, and
     where it wants what fleet does not do.
@@ -81,7 +81,7 @@ def named(access: SshAccess, me: Here) -> Iterator[list[str]]:
 
 
 def existing(config: str) -> Path:
-    """Raises UsageError where the file is not there: ssh would not connect either."""
+    """Returns the path of a file. Raises UsageError where the file is missing: ssh would not connect either."""
     file = expanded(config)
     if not file.is_file():
         raise UsageError(f"{file}: there is no such ssh configuration")
@@ -89,13 +89,13 @@ def existing(config: str) -> Path:
 
 
 def elsewhere(me: Here) -> Path | None:
-    """The .ssh of HOME, where that is another folder than the password file's. ssh would go by the latter alone."""
+    """Returns the .ssh of HOME, where that is another folder than the password file's, which alone ssh would read."""
     home = Path(me.environment.get("HOME") or me.home)
     return None if home.resolve() == Path(me.home).resolve() else home / ".ssh"
 
 
 def text(access: SshAccess, me: Here, first: Sequence[str] = ()) -> str:
-    """An ssh_config(5) that reads what `access` names, or the user's own and the system's; `first` overrides both.
+    """Returns an ssh_config(5) that reads what `access` names, or the user's own and the system's; `first` overrides both.
 
     Raises UsageError where these files include others by names that ssh would look up elsewhere from here.
     """

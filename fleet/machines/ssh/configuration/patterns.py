@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def listed(patterns: Iterable[str], name: str) -> bool:
-    """Whether one pattern matches, and none behind a `!`: as match_pattern_list()."""
+    """Says whether a pattern matches, and none behind a `!`: as OpenSSH's match_pattern_list()."""
     found = False
     for each in patterns:
         matches = _matches(each.removeprefix("!"), name)

@@ -70,7 +70,7 @@ _YES_NO = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
 
 
 def lines(file: Path) -> Iterator[tuple[int, list[str]]]:
-    """The words of each line that has some, with its number.
+    """Yields the words of each line that has some, with its number.
 
     Raises ConfigError where a quote has no end, UsageError where the file is there and cannot be read.
     """
@@ -95,7 +95,7 @@ def lines(file: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def read(address: SshAddress, access: SshAccess, jumps: Sequence[str], here: Here) -> Printed:
-    """As `ssh -G` would print it. Raises ConfigError with every line that is not plain."""
+    """Returns the configuration as `ssh -G` would print it. Raises ConfigError with every line that is not plain."""
     found: dict[str, tuple[str, ...]] = {"host": (address.host,)}
     if address.user:
         found["user"] = (address.user,)

@@ -6,13 +6,12 @@ import inspect
 import re
 from pathlib import Path
 
-from fleet.core.planning import foreseen
+from fleet.core.planning import plan_warnings, pod_warnings, time_warnings
 from fleet.core.records.reasons.reason import Reason
 
 PAGE = (Path(__file__).parents[3] / "docs" / "workloads.md").read_text(encoding="utf-8")
-CHECKS = set(
-    re.findall(r"(?:PlanWarning|_warning)\(\s*(?:snapshot, )?f?\"([a-z{}-]+)\"", inspect.getsource(foreseen))
-)
+SOURCE = "".join(map(inspect.getsource, (plan_warnings, pod_warnings, time_warnings)))
+CHECKS = set(re.findall(r"(?:PlanWarning|_warning)\(\s*(?:snapshot, )?f?\"([a-z{}-]+)\"", SOURCE))
 
 
 def test_every_warning_is_documented() -> None:

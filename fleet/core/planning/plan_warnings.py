@@ -1,0 +1,174 @@
+"""What stands in a snapshot and may make a plan come out otherwise: said when planning, before anything is cordoned.
+
+What will hold a node is no warning: the engine holds it, in the plan as in the rollout (`core/records/held.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.cluster.view import ClusterView
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.pod import Pod
+from fleet.core.planning.estimates import DurationEstimates
+from fleet.core.planning.plan import PlanWarning
+from fleet.core.planning.pod_warnings import (
+    BUILT_IN,
+    MovedPod,
+    custom_resources,
+    finalizer_warnings,
+    first_names,
+    moving_roles,
+    volume_limits,
+)
+from fleet.core.planning.time_warnings import (
+    graces_cut_short,
+    long_graces,
+    one_after_another,
+    short_timeouts,
+    short_windows,
+    slow_deletions,
+)
+from fleet.core.policy.policy import Policy
+from fleet.core.rollout.goal import Goal
+
+READ = ("ReplicaSet", "StatefulSet", "DaemonSet", "Job")
+"""Of these, those that a snapshot has."""
+
+BUDGETS = "poddisruptionbudgets"
+
+ATTACHMENTS = "volumeattachments"
+
+SYSTEM = "kube-system"
+
+MANY = 10
+"""Pods from which a dump of one namespace alone is no small cluster."""
+
+
+def warnings(
+    snapshots: Sequence[Snapshot],
+    views: Mapping[str, ClusterView],
+    policy: Policy,
+    goals: Sequence[Goal],
+    times: DurationEstimates,
+    start: datetime,
+) -> tuple[PlanWarning, ...]:
+    """`views`: of the snapshots, at the `start`. `goals`: the nodes that the plan is about."""
+    found: list[PlanWarning] = []
+    for snapshot in snapshots:
+        view = views[snapshot.cluster]
+        own = [goal for goal in goals if goal.node.cluster == snapshot.cluster]
+        drained = list(_drained(view, policy, own))
+        for check in (_missing, _one_namespace):
+            found += check(snapshot)
+        found += _may_be_deleted(view, own)
+        found += finalizer_warnings(snapshot.cluster, drained, start)
+        found += slow_deletions(snapshot.cluster, drained, start)
+        found += volume_limits(snapshot.cluster, drained)
+        for look in (custom_resources, moving_roles, long_graces, one_after_another, graces_cut_short):
+            found += look(snapshot.cluster, view, drained)
+    pools = [pool for pool in policy.pools if any(goal.pool == pool.name for goal in goals)]
+    for pool in pools:
+        found += short_timeouts(pool, times, {goal.node: goal for goal in goals}, views)
+        found += short_windows(pool, times, start)
+    return tuple(found)
+
+
+def snapshot_warnings(policy: Policy, snapshot: Snapshot) -> tuple[PlanWarning, ...]:
+    """Returns what a plan for every node in a pool would warn of, with the times that are usual. What a plan always says
+    where pods have volumes is left out: it is no fault of the cluster."""
+    view = ClusterView.of(snapshot)
+    goals = [
+        Goal(NodeRef(snapshot.cluster, node.name), node.uid, pool.name)
+        for node in snapshot.nodes
+        if (pool := policy.pool_of(snapshot.cluster, node)) is not None
+    ]
+    found = warnings([snapshot], {snapshot.cluster: view}, policy, goals, DurationEstimates(), snapshot.at)
+    return tuple(each for each in found if each.check != "volume-limits")
+
+
+def _drained(view: ClusterView, policy: Policy, goals: Iterable[Goal]) -> Iterator[MovedPod]:
+    for goal in goals:
+        pool = policy.pool(goal.pool)
+        if pool is not None:
+            for pod, refs in view.drain_demand(goal.node.name).moving:
+                yield MovedPod(pod, pool, goal.node.name, refs)
+
+
+def _missing(snapshot: Snapshot) -> Iterator[PlanWarning]:
+    """What the plan would have gone by, and was not read."""
+    moving = [pod for pod in snapshot.pods if pod.node and not pod.stays and not pod.finished]
+    why = snapshot.missing.get(BUDGETS, "")
+    if why and moving:
+        told = (
+            f"no PodDisruptionBudget was read ({why}): where the cluster has first_names, nodes wait for them or are held, "
+            "and this plan does not know"
+        )
+        yield _warning(snapshot, "no-budgets", "PodDisruptionBudgets", told, _how(why, BUDGETS))
+    yield from _attachments_unread(snapshot, moving)
+    known = {(each.kind, each.namespace, each.name) for each in snapshot.workloads}
+    lacking: dict[str, dict[str, None]] = {}
+    for pod in snapshot.pods:
+        owner = pod.owner
+        if owner is None or owner.kind not in READ or BUILT_IN[owner.kind] not in snapshot.missing:
+            continue
+        if (owner.kind, pod.namespace, owner.name) not in known:
+            lacking.setdefault(owner.kind, {})[f"{pod.namespace}/{owner.name}"] = None
+    for kind, names in lacking.items():
+        why = snapshot.missing[BUILT_IN[kind]]
+        told = (
+            f"{len(names)} {kind}{'s' * (len(names) > 1)} of pods that are there {'were' if len(names) > 1 else 'was'} "
+            f"not read ({why}): {first_names(names)}. The plan takes the pods that are there for all that are wanted"
+        )
+        yield _warning(snapshot, "no-workloads", f"{kind}s", told, _how(why, BUILT_IN[kind]))
+
+
+def _attachments_unread(snapshot: Snapshot, moving: Sequence[Pod]) -> Iterator[PlanWarning]:
+    """A dump without attachments is no warning: the plan has them detached in time anyway. A rollout without the right
+    to read them goes on without the wait."""
+    why = snapshot.missing.get(ATTACHMENTS, "")
+    if _refused(why) and any(pod.claims or pod.own_claims for pod in moving):
+        told = f"VolumeAttachments cannot be read ({why}): nodes are rebooted while volumes may still be attached"
+        yield _warning(snapshot, "volumes-unread", "VolumeAttachments", told, _how(why, ATTACHMENTS))
+
+
+def _refused(why: str) -> bool:
+    return "forbidden" in why.lower()
+
+
+def _how(why: str, resource: str) -> str:
+    if _refused(why):
+        return f"fleet cluster check says which right is missing to list {resource}"
+    return f"have {resource} in the dump; fleet plan --save-dump does"
+
+
+def _one_namespace(snapshot: Snapshot) -> Iterator[PlanWarning]:
+    names = {pod.namespace for pod in snapshot.pods}
+    if snapshot.missing and len(names) == 1 and SYSTEM not in names and len(snapshot.pods) >= MANY:
+        told = f"all {len(snapshot.pods)} pods are in namespace {first_names(names)}: pods of others may be missing"
+        yield _warning(
+            snapshot, "one-namespace", first_names(names), told, "make the dump with -A, for all namespaces"
+        )
+
+
+def _may_be_deleted(view: ClusterView, goals: Sequence[Goal]) -> Iterator[PlanWarning]:
+    """Nodes that another party may delete, and does not yet: they are worked on."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for goal in goals:
+        for each in view.notices(goal.node.name):
+            if not each.holds:
+                found.setdefault((each.party, each.message, each.mark), []).append(goal.node.name)
+    for (party, told, mark), names in found.items():
+        yield PlanWarning(
+            "may-be-deleted",
+            view.name,
+            party,
+            f"{first_names(sorted(names))}: {told} ({mark}); such a node is a canary only where no other one can be",
+            "nothing to do: a node that is deleted meanwhile is cancelled, and nothing has failed",
+        )
+
+
+def _warning(snapshot: Snapshot, check: str, subject: str, told: str, remedy: str) -> PlanWarning:
+    return PlanWarning(check, snapshot.cluster, subject, told, remedy)

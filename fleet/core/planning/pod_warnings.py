@@ -1,0 +1,114 @@
+"""Warnings about the pods that a plan moves: their controllers, finalizers, roles and volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from fleet.core.cluster.view import ClusterView
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.planning.plan import PlanWarning
+from fleet.core.policy.evictable import finalizers, stuck
+from fleet.core.policy.policy import Pool
+
+BUILT_IN = {
+    "ReplicaSet": "replicasets",
+    "StatefulSet": "statefulsets",
+    "DaemonSet": "daemonsets",
+    "Job": "jobs",
+    "ReplicationController": "replicationcontrollers",
+    "Node": "nodes",
+}
+"""Kinds of controllers that Kubernetes itself works, with their resources."""
+
+JOB_TRACKING = "batch.kubernetes.io/job-tracking"
+"""On every pod of a Job: the Job's controller takes it away once it has counted the pod."""
+
+NAMED = 3
+"""Names that a warning has; there may be thousands."""
+
+
+class MovedPod(NamedTuple):
+    """A pod that a plan moves."""
+
+    pod: Pod
+    pool: Pool
+    node: str
+    budgets: tuple[PodRef, ...]
+
+
+def custom_resources(cluster: str, view: ClusterView, drained: Sequence[MovedPod]) -> Iterator[PlanWarning]:
+    """Pods of custom resources: only their operator knows what becomes of one that is evicted."""
+    kinds: dict[str, dict[str, None]] = {}
+    for each in drained:
+        owner = each.pod.owner
+        if owner is not None and owner.kind not in BUILT_IN:
+            kinds.setdefault(owner.kind, {})[f"{each.pod.namespace}/{owner.name}"] = None
+    for kind, names in kinds.items():
+        what = "another pod" if kind == "Pod" else f"a custom resource ({kind})"
+        told = (
+            f"pods of {first_names(names)} belong to {what}: whether its operator makes an evicted pod anew, when and "
+            "where, is not known; the plan takes it to come back at once, as it was"
+        )
+        remedy = "see what its operator does when a node is drained; a drain rule can hold its pods"
+        yield PlanWarning("operator", cluster, kind, told, remedy)
+
+
+def finalizer_warnings(cluster: str, drained: Sequence[MovedPod], start: datetime) -> Iterator[PlanWarning]:
+    """Pods that are gone only once somebody has taken their finalizers away."""
+    found: dict[str, dict[str, None]] = {}
+    for each in drained:
+        if not each.pod.finalizers or each.pod.finalizer_names == (JOB_TRACKING,):
+            continue
+        if stuck(each.pod, start) is None:
+            found.setdefault(finalizers(each.pod), {})[str(each.pod.ref)] = None
+    for names, refs in found.items():
+        told = (
+            f"{pods_text(len(refs))} with finalizer {names}: {first_names(refs)}. Such a pod is gone only once what "
+            "owns the finalizer has taken it away; the plan takes it to do so as soon as the pod has stopped"
+        )
+        remedy = f"see that what owns {names} runs; a drain that waits for it for drain.timeout fails"
+        yield PlanWarning("finalizers", cluster, first_names(refs), told, remedy)
+
+
+def moving_roles(cluster: str, view: ClusterView, drained: Sequence[MovedPod]) -> Iterator[PlanWarning]:
+    """Budgets that select by a label which an operator moves."""
+    found: dict[str, tuple[str, dict[str, None]]] = {}
+    for each in drained:
+        for ref in each.budgets:
+            label = view.roles.selecting(view.budgets[ref], each.pod)
+            if label and not view.standbys.lacking(each.pod):
+                found.setdefault(view.workload_of(each.pod), (label, {}))[1][str(ref)] = None
+    for workload, (label, refs) in found.items():
+        told = (
+            f"its pods differ in {label}, by which {first_names(refs)} select{'s' * (len(refs) == 1)} them: an operator may "
+            "move it to another pod, and to which is not known. What the plan says of nodes with these pods may come "
+            "out otherwise"
+        )
+        remedy = (
+            f"switch {workload} over to a pod whose node is done; nodes whose budget refuses wait meanwhile"
+        )
+        yield PlanWarning("role-moves", cluster, workload, told, remedy)
+
+
+def volume_limits(cluster: str, drained: Sequence[MovedPod]) -> Iterator[PlanWarning]:
+    """Yields that how many volumes a node can attach is not looked at. Source: kube-scheduler, plugin NodeVolumeLimits."""
+    moved = [str(each.pod.ref) for each in drained if each.pod.mounted]
+    if moved:
+        told = (
+            f"{pods_text(len(moved))} with persistent volumes move{'s' * (len(moved) == 1)}: {first_names(moved)}. "
+            "How many volumes a node can attach (NodeVolumeLimits) is not looked at"
+        )
+        remedy = "compare with spec.drivers[].allocatable.count of the CSINodes if nodes are near their limit"
+        yield PlanWarning("volume-limits", cluster, "volumes", told, remedy)
+
+
+def pods_text(count: int) -> str:
+    return f"{count} pod{'s' * (count != 1)}"
+
+
+def first_names(names: Collection[str]) -> str:
+    """The first few of them, and how many more there are."""
+    told = ", ".join(list(names)[:NAMED])
+    return f"{told} and {len(names) - NAMED} more" if len(names) > NAMED else told

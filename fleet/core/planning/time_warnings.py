@@ -1,0 +1,142 @@
+"""Warnings about time: pods that stop slowly, budgets that let pods go one after another, and windows that are short."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from fleet.core.cluster.view import ClusterView
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.pod import PodRef
+from fleet.core.planning.estimates import DurationEstimates
+from fleet.core.planning.plan import PlanWarning
+from fleet.core.planning.pod_warnings import MovedPod, first_names, pods_text
+from fleet.core.policy import windows
+from fleet.core.policy.evictable import grace_of
+from fleet.core.policy.policy import Pool
+from fleet.core.rollout.goal import Goal
+from fleet.core.text.durations import format_duration
+
+LONG_GRACE_SECONDS = 300
+"""Seconds to stop from which a plan says that they may be needed: the usual grace is 30."""
+
+
+def slow_deletions(cluster: str, drained: Sequence[MovedPod], start: datetime) -> Iterator[PlanWarning]:
+    """Pods that somebody has deleted and that may take long to stop: the plan expects what pods usually take."""
+    until, long = start + timedelta(seconds=LONG_GRACE_SECONDS), []
+    for each in drained:
+        if each.pod.gone_by is not None and each.pod.gone_by >= start + timedelta(seconds=LONG_GRACE_SECONDS):
+            until = max(until, each.pod.gone_by)
+            long.append(str(each.pod.ref))
+    if long:
+        told = (
+            f"{pods_text(len(long))} that {'are' if len(long) > 1 else 'is'} being deleted may take until "
+            f"{until:%Y-%m-%d %H:%M} UTC to stop: {first_names(long)}; the plan expects what "
+            "pods usually take"
+        )
+        remedy = (
+            "nothing to do: a node whose pod has more time than drain.timeout is begun once the pod is gone"
+        )
+        yield PlanWarning("leaving", cluster, first_names(long), told, remedy)
+
+
+def long_graces(cluster: str, view: ClusterView, drained: Sequence[MovedPod]) -> Iterator[PlanWarning]:
+    """Pods that may take long to stop, though not too long: the plan expects what pods usually take."""
+    pools: dict[str, list[tuple[int, MovedPod]]] = {}
+    for each in drained:
+        seconds = grace_of(each.pod, each.pool.drain)
+        if not each.pod.deleting and LONG_GRACE_SECONDS <= seconds <= each.pool.drain.timeout_seconds:
+            pools.setdefault(each.pool.name, []).append((seconds, each))
+    for name, long in pools.items():
+        most, first = max(long, key=lambda pair: (pair[0], pair[1].pod.ref))
+        told = (
+            f"{pods_text(len(long))} may take up to {format_duration(most)} ({most} s) to stop: {first_names(_refs(long))}; "
+            f"the plan expects what pods usually take, drain.timeout is {format_duration(first.pool.drain.timeout_seconds)}"
+        )
+        yield PlanWarning("long-grace", cluster, f"pool {name}", told, "drain.grace cuts it short")
+
+
+def _refs(found: Iterable[tuple[int, MovedPod]]) -> list[str]:
+    return [str(each.pod.ref) for _, each in found]
+
+
+def one_after_another(cluster: str, view: ClusterView, drained: Sequence[MovedPod]) -> Iterator[PlanWarning]:
+    """Pods of one budget on one node, which it lets go one after another, may take longer than the drain has."""
+    together: dict[tuple[str, PodRef], list[MovedPod]] = {}
+    for each in drained:
+        for ref in each.budgets:
+            if view.budgets[ref].charges(each.pod):
+                together.setdefault((each.node, ref), []).append(each)
+    worst: dict[PodRef, tuple[int, int, str, Pool]] = {}
+    for (node, ref), own in together.items():
+        room = max(1, view.budgets[ref].most_at_once)
+        graces = [grace_of(each.pod, each.pool.drain) for each in own]
+        seconds, limit = -(-len(own) // room) * max(graces), own[0].pool.drain.timeout_seconds
+        if max(graces) <= limit < seconds:
+            worst[ref] = max(worst.get(ref, (0, 0, "", own[0].pool)), (seconds, len(own), node, own[0].pool))
+    for ref, (seconds, count, node, pool) in worst.items():
+        told = (
+            f"it lets {max(1, view.budgets[ref].most_at_once)} of {count} pods on {node} go at a time: if each takes "
+            f"its whole grace, that is {format_duration(seconds)} ({seconds} s), and drain.timeout is "
+            f"{format_duration(pool.drain.timeout_seconds)} ({pool.drain.timeout_seconds} s)"
+        )
+        remedy = f"raise drain.timeout of pool {pool.name}, cut with drain.grace, or spread the pods"
+        yield PlanWarning("one-after-another", cluster, str(ref), told, remedy)
+
+
+def graces_cut_short(cluster: str, view: ClusterView, drained: Sequence[MovedPod]) -> Iterator[PlanWarning]:
+    """drain.grace that is less than a pod asks for: it is killed before it has ended."""
+    pools: dict[str, list[tuple[int, MovedPod]]] = {}
+    for each in drained:
+        grace = each.pool.drain.grace_seconds
+        if grace is not None and grace < each.pod.grace_seconds:
+            pools.setdefault(each.pool.name, []).append((each.pod.grace_seconds, each))
+    for name, cut in pools.items():
+        most, first = max(cut, key=lambda pair: (pair[0], pair[1].pod.ref))
+        told = (
+            f"drain.grace gives {pods_text(len(cut))} {first.pool.drain.grace_seconds} s to stop, fewer than they ask for "
+            f"({most} s at most): {first_names(_refs(cut))}"
+        )
+        yield PlanWarning(
+            "grace-cut", cluster, f"pool {name}", told, "unset drain.grace, if they need their time"
+        )
+
+
+def short_timeouts(
+    pool: Pool, times: DurationEstimates, goals: Mapping[NodeRef, Goal], views: Mapping[str, ClusterView]
+) -> Iterator[PlanWarning]:
+    """What a slow one of the measured runs took, beyond what the policy gives it."""
+    systems = {
+        machine.os if (machine := views[ref.cluster].machines.get(ref.name)) is not None else ""
+        for ref, goal in goals.items()
+        if goal.pool == pool.name
+    }
+    for part, limit in (("stage", pool.stage.timeout_seconds), ("reboot", pool.reboot.timeout_seconds)):
+        for os in sorted(systems):
+            known = times.estimate(part, pool.name, os)
+            if known.samples and known.p95 > limit:
+                told = (
+                    f"{part}.timeout is {format_duration(limit)} ({limit} s), and of {known.samples} measured runs "
+                    f"one in twenty took {format_duration(known.p95)} ({known.p95:.0f} s) or longer: such a run fails"
+                )
+                yield PlanWarning(
+                    f"{part}-timeout", "", f"pool {pool.name}", told, f"raise {part}.timeout of the pool"
+                )
+
+
+def short_windows(pool: Pool, times: DurationEstimates, start: datetime) -> Iterator[PlanWarning]:
+    """A window in which a run may begin and not end."""
+    if not pool.windows:
+        return
+    opened = windows.open_spans(pool.windows, (), start, start + timedelta(weeks=4))
+    longest = max((end - begin for begin, end in opened), default=timedelta())
+    reboot = times.estimate("reboot", pool.name).p95
+    needed = reboot + times.estimate("pod_stop").p95 + times.estimate("pod_start").p95 + pool.soak_seconds
+    if opened and longest.total_seconds() < needed:
+        told = (
+            f"its longest window is {format_duration(longest.total_seconds())}, and a slow run takes "
+            f"{format_duration(needed)}: runs end after the window"
+        )
+        yield PlanWarning(
+            "window-short", "", f"pool {pool.name}", told, "make a window longer, or soak shorter"
+        )
