@@ -106,9 +106,30 @@ live: $(SET_UP)
 schemas: $(SET_UP)
 	$(BIN)/python docs/schemas/generate.py
 
-# The newest versions that pyproject.toml allows, with hashes and without the name of any index: of all that work on fleet
-# needs, and the part of them that the image runs.
+# docs/cli/, from the commands themselves.
+.PHONY: reference
+reference: $(SET_UP)
+	$(BIN)/python -m tools.cli_pages
+
+# The documentation as a site, in build/site. The first time it installs what builds it; building needs no network, and
+# stops at a link or anchor that leads nowhere and at a page that would fetch something from elsewhere.
+DOCS := build/docs-venv
+.PHONY: docs
+docs: $(SET_UP) $(DOCS)/.set-up
+	$(BIN)/python -m tools.site gather build/pages
+	$(DOCS)/bin/zensical build --clean --strict
+	$(BIN)/python -m tools.site check build/site
+
+$(DOCS)/.set-up: docs/requirements.lock
+	$(PYTHON) -m venv --clear $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r docs/requirements.lock
+	@touch $@
+
+# The newest versions that pyproject.toml allows, with hashes and without the name of any index: of what builds the
+# documentation, of all else that work on fleet needs, and the part of that which the image runs.
 lock:
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--python-version 3.11 --group docs --upgrade -o docs/requirements.lock
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--python-version 3.11 --group dev --extra playbooks --upgrade pyproject.toml -o requirements.lock
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \

@@ -1,5 +1,5 @@
-"""What an agent must do next, as a pure function of what is asked, what it has answered and what it sees: that of a real
-machine as well as that of a simulated one.
+"""What an agent does next, as a pure function of the request, of what the agent has reported and of the machine: the same
+for the agent of a real machine and for that of a simulated one.
 
 A token is acted upon at most once. Before an act, `working` is written under its token, with the boot id of that
 moment. An agent that finds `working` when it starts was interrupted, and asks of the machine how far it came:
@@ -25,17 +25,17 @@ TOKENS_KEPT = 16
 
 
 class MachineView(Protocol):
-    """A machine as its agent sees it."""
+    """The machine, as its agent sees it."""
 
     @property
     def booted(self) -> Release | None: ...
     @property
     def staged(self) -> Release | None:
-        """Is written and boots next."""
+        """Returns the release that is written and boots next."""
 
     @property
     def rollback(self) -> Release | None:
-        """Can be booted back."""
+        """Returns the release that can be booted back."""
 
     @property
     def boot_id(self) -> str: ...
@@ -44,13 +44,13 @@ class MachineView(Protocol):
 
 
 class ReportWork(Struct, frozen=True):
-    """To be written to the status; there is nothing else to do."""
+    """The agent writes `work` to the status; there is nothing else to do."""
 
     work: Work
 
 
 class StartWork(Struct, frozen=True):
-    """To be done, once `work` is written to the status on top of the very object that this was decided on."""
+    """The agent starts the work, once `work` is written to the status on top of the very object that this was decided on."""
 
     request: Request
     work: Work
@@ -67,7 +67,7 @@ AgentDecision = ReportWork | StartWork | Idle
 
 
 def decide_work(request: Request | None, work: Work | None, seen: MachineView) -> AgentDecision:
-    """`work` is what the status says. Not to be asked while this very process is acting."""
+    """Returns what the agent does next. `work`: what the status says. Not to be called while this very process acts."""
     if request is None:
         return Idle.UNASKED
     if work is None or work.token != request.token:
@@ -86,21 +86,22 @@ def failed(work: Work, message: str) -> Work:
 
 
 def proves_boot(request: Request | None, before: Work | None, after: Work | None, seen: MachineView) -> bool:
-    """This very answer says that the release that was asked for has booted: the boot loader may be told."""
+    """Returns whether this very report says that the requested release has booted: the boot loader may be told."""
     if request is None or after is None or after == before or request.action is Ask.STAGE:
         return False
     return after.state == "done" and is_release(seen.booted, request.release)
 
 
 def rolled_back(request: Request | None, before: Work | None, after: Work | None, seen: MachineView) -> bool:
-    """This very answer says that the machine came back from its reboot with another release than was asked for."""
+    """Returns whether this very report says that the machine came back from its reboot with another release than the
+    requested one."""
     if request is None or after is None or after == before or request.action is Ask.STAGE:
         return False
     return after.state == "done" and not is_release(seen.booted, request.release)
 
 
 def bounded(units: Units | None) -> Units | None:
-    """As much of it as the API server takes."""
+    """Returns as much of the units as the API server takes."""
     if units is None:
         return None
     return replace(units, failed=tuple(name[:NAME_MOST] for name in units.failed[:UNITS_MOST]))

@@ -257,7 +257,7 @@ def test_what_is_no_key_is_refused_in_words(tmp_path: Path, content: bytes) -> N
     path = tmp_path / "key"
     path.write_bytes(content)
     for read in (PublicKey.read, PrivateKey.read):
-        with pytest.raises(UsageError, match="holds no"):
+        with pytest.raises(UsageError, match="has no"):
             read(path)
         with pytest.raises(UsageError, match="cannot be read"):
             read(tmp_path / "none")

@@ -195,10 +195,10 @@ def test_a_postgresql_that_its_provider_has_made_read_only_is_read(
 
 SORTING = """
 import sys
-from fleet.store.db.address import Address
+from fleet.store.db.address import DatabaseAddress
 from fleet.store.db.sqlite import SqliteDatabase
 
-with SqliteDatabase(Address.parse(sys.argv[1]), create=False).read() as transaction:
+with SqliteDatabase(DatabaseAddress.parse(sys.argv[1]), create=False).read() as transaction:
     print(len(transaction.all("SELECT detail || seq FROM journal ORDER BY detail || seq")))
 """
 

@@ -124,3 +124,8 @@ def test_the_schema_tells_units_and_the_form_of_times() -> None:
     assert run["ended"]["anyOf"][0] == {"type": "string", "format": "date-time"}
     step = schemas.schema("plan")["$defs"]["PlannedStep"]["properties"]
     assert step["start"]["description"].startswith("Seconds from the plan's start")
+
+
+@pytest.mark.parametrize("name", schemas.PUBLISHED)
+def test_no_description_has_the_indentation_of_the_code(name: str) -> None:
+    assert "\\n " not in schemas.text(name)

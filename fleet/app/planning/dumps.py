@@ -18,7 +18,7 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.guards.version_skew import minor_of
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node, NodeRef
-from fleet.core.planning.estimates import TELL, DurationEstimates, measured
+from fleet.core.planning.estimates import TIMED_KINDS, DurationEstimates, measured
 from fleet.core.planning.plan import Plan
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import UsageError
@@ -62,7 +62,7 @@ def _times(home: Home) -> DurationEstimates:
         return DurationEstimates()
     known = store.inventory.nodes()
     systems = {NodeRef(each.cluster, each.name): each.machine.os for each in known if each.machine}
-    return measured(store.journal.entries(kinds=TELL), systems)
+    return measured(store.journal.entries(kinds=TIMED_KINDS), systems)
 
 
 def dump_of(home: Home, path: Path, policy: Policy, cluster: str = "") -> Snapshot:

@@ -15,7 +15,7 @@ from fleet.app.wiring.names import pool_named, there_is
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.guards.upgraded_voters import brought
 from fleet.core.objects.node import NodeRef
-from fleet.core.planning.estimates import TELL, DurationEstimates, measured
+from fleet.core.planning.estimates import TIMED_KINDS, DurationEstimates, measured
 from fleet.core.planning.plan import Plan
 from fleet.core.planning.what_if import WhatIfChange
 from fleet.core.policy.policy import Policy
@@ -74,7 +74,7 @@ def make(
     policy = home.policy()
     release = find_release(policy, pools, version)
     now = home.now()
-    times = measured(home.store.journal.entries(kinds=TELL), systems_of(snapshots))
+    times = measured(home.store.journal.entries(kinds=TIMED_KINDS), systems_of(snapshots))
     rollouts = standing(home.store.journal, home.store.folds).rollouts.values()
     etcd = brought(rollouts, release.version)
     kept = [each for each in rollouts if not each.active and unfinished(each)]

@@ -31,14 +31,14 @@ QUICK: Mapping[str, float] = {"stage": 1.0, "reboot": 5.0, "pod_stop": 1.0, "pod
 """Seconds, where nothing is measured: small images on fast disks, virtual machines, pods that just stop."""
 SLOW: Mapping[str, float] = {"stage": 600.0, "reboot": 600.0, "pod_stop": 30.0, "pod_start": 120.0}
 """The same of large images over slow lines, servers that test their memory, pods that take their whole grace."""
-TELL = ("start", "step", "timed")
-"""Kinds of the journal's records that tell of times: most tell of none."""
+TIMED_KINDS = ("start", "step", "timed")
+"""Kinds of the journal's records that durations are measured from: most kinds have none."""
 LEAST = 0.1
 """Seconds: what is measured to take less is as quick as anything can be."""
 
 
 class Estimate(Struct, frozen=True):
-    """What is known of one part of a run, in seconds: from the journal, or assumed."""
+    """How long one part of a run takes, in seconds: measured from the journal, or assumed."""
 
     part: str
     """stage: write the image. reboot: from the request until the new boot is proven. verify: of that, from the new boot
@@ -87,12 +87,12 @@ class DurationEstimates(Struct, frozen=True):
     """The same, where there is enough of it to know how slow one in twenty is. Pods by what is expected of their app."""
 
     def start_of(self, pod: Pod) -> float:
-        """From being bound until Ready."""
+        """Returns the seconds from being bound to a node until Ready."""
         return self.apps.get(app_of(pod), self.pod_start) if self.apps else self.pod_start
 
     def estimate(self, part: str, pool: str = "", os: str = "") -> Estimate:
-        """Of that pool's machines with that operating system, else of such machines in any pool, else the default. Where
-        the operating system is not known, of all machines."""
+        """Returns the estimate for the pool's machines with that operating system, else for such machines in any pool, else
+        the default. Where the operating system is not known, the estimate is for all machines."""
         found = self.measured.get(part, {})
         known = found.get((pool, os)) or found.get(("", os))
         if known is not None:
@@ -101,23 +101,23 @@ class DurationEstimates(Struct, frozen=True):
         return Estimate(part, usual, usual * self.p95, 0)
 
     def spread(self, part: str, pool: str = "", os: str = "") -> Ratios:
-        """As `known`. Empty: too little was measured."""
+        """Returns the ratios of measured to expected, chosen as `estimate` chooses. Empty: too little was measured."""
         found = self.spreads.get(part, {})
         return found.get((pool, os)) or found.get(("", os)) or ()
 
     def stage_of(self, pool: str, os: str) -> float:
-        """From the moment at which the agent begins with it."""
+        """Returns the seconds to write the image, from the moment at which the agent begins."""
         known = self.estimate("stage", pool, os)
         return max(LEAST, known.p50 - self.agent) if known.samples else self.stage
 
     def reboot_of(self, pool: str, os: str) -> float:
-        """From the machine's going down until the node is Ready on its new boot. What was measured has in it that the
-        agent took up the request and reported after the boot."""
+        """Returns the seconds from the machine's going down until the node is Ready on its new boot. What was measured also
+        contains that the agent took up the request and reported after the boot: both are taken off."""
         known = self.estimate("reboot", pool, os)
         return max(LEAST, known.p50 - 2 * self.agent) if known.samples else self.reboot
 
     def of_groups(self, groups: Iterable[EstimateKey]) -> Iterator[Estimate]:
-        """Every part, as these pools with their operating systems have it: for the plan."""
+        """Yields the estimate of every part for these pools and operating systems: for the plan."""
         ordered = sorted(set(groups))
         for part in NODE_PARTS:
             for pool, os in ordered:
@@ -127,7 +127,8 @@ class DurationEstimates(Struct, frozen=True):
 
 
 def app_of(pod: Pod) -> str:
-    """`namespace/name` of its controller, the same over a Deployment's revisions; of a pod without one its own."""
+    """Returns `namespace/name` of the pod's controller, the same over a Deployment's revisions; the pod's own name where it
+    has no controller."""
     if pod.owner is None:
         return f"{pod.namespace}/{pod.name}"
     name = pod.owner.name
@@ -137,7 +138,7 @@ def app_of(pod: Pod) -> str:
 
 
 def origin(known: Iterable[Estimate]) -> dict[str, str]:
-    """Of each part in words: `default`, `measured: 31 runs`, or where it is measured and where not."""
+    """Returns by part where its estimate comes from: `default`, `measured: 31 runs`, or for which pools it is which."""
     parts: dict[str, list[Estimate]] = {}
     for each in known:
         parts.setdefault(each.part, []).append(each)
@@ -155,8 +156,8 @@ def origin(known: Iterable[Estimate]) -> dict[str, str]:
 
 
 def measured(entries: Iterable[JournalEntry], systems: Mapping[NodeRef, str] = {}) -> DurationEstimates:
-    """From all past runs, in the journal's order; those of the kinds `TELL` are enough. `systems`: the
-    operating system of each node, where it is known."""
+    """Returns the estimates that all past runs give. `entries`: in the journal's order; those of the kinds
+    `TIMED_KINDS` are enough. `systems`: the operating system of each node, where it is known."""
     samples = _Samples(systems)
     for entry in entries:
         samples.apply(from_record(entry.record), entry.at)

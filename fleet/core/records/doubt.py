@@ -1,4 +1,4 @@
-"""What fleet cannot know about where a pod can land: said in the plan, never guessed."""
+"""What fleet cannot know about where a pod can land: the plan says it, and fleet never guesses."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from msgspec import Struct
 
 
 class DoubtKind(StrEnum):
+    """What the doubt is about."""
+
     RESOURCE_CLAIM = "resource-claim"
     SCHEDULER = "scheduler"
     NAMESPACES = "namespaces"
@@ -20,17 +22,19 @@ class DoubtKind(StrEnum):
 
 
 class Doubt(Struct, frozen=True, gc=False):
+    """One thing about one pod that fleet cannot know."""
+
     about: DoubtKind
     subject: str = ""
-    """A name: of a claim, a scheduler, a selector."""
+    """The name of the claim, the scheduler or the selector that the doubt is about."""
 
     @property
     def message(self) -> str:
-        """One line for a person, after the pod's name."""
-        return f"cannot be known: {WORDS[self.about].format(self.subject)}"
+        """Returns one line for a user, that follows the pod's name."""
+        return f"cannot be known: {MESSAGES[self.about].format(self.subject)}"
 
 
-WORDS: Mapping[DoubtKind, str] = {
+MESSAGES: Mapping[DoubtKind, str] = {
     DoubtKind.RESOURCE_CLAIM: "which other node has the devices of its resource claim {} (dynamic resource allocation)",
     DoubtKind.SCHEDULER: "where its scheduler {} lets it go",
     DoubtKind.NAMESPACES: "which namespaces the selector of its affinity means ({})",

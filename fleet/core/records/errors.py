@@ -10,7 +10,7 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class FleetError(Exception):
-    """Something a person must hear about: what happened, and what to do (`hint`). Exit code 1."""
+    """Something that a user must be told: what happened, and what to do (`hint`). Exit code 1."""
 
     exit_code = 1
 
@@ -26,7 +26,7 @@ class FleetError(Exception):
 
     @property
     def full_message(self) -> str:
-        """What happened and what to do, in one line."""
+        """Returns what happened and what to do, in one line."""
         return f"{self.message} ({self.hint})" if self.hint else self.message
 
 
@@ -37,7 +37,7 @@ class UsageError(FleetError):
 
 
 class ConfigError(UsageError):
-    """A file with mistakes: all of them at once, each with its place (`file:line: words`)."""
+    """A file with mistakes: all of them at once, each with its place (`file:line: message`)."""
 
     def __init__(self, problems: Sequence[str], hint: str = "") -> None:
         super().__init__("\n".join(problems), hint)
@@ -45,7 +45,7 @@ class ConfigError(UsageError):
 
 
 class HeldError(FleetError):
-    """Nothing is wrong and nothing was started: something must come first. Exit code 3."""
+    """Nothing is wrong, and nothing was started: something else must come first. Exit code 3."""
 
     exit_code = 3
 
@@ -80,11 +80,11 @@ class UnwritableError(StoreError):
 
 
 class ReadOnlyError(UnwritableError):
-    """It may not be written from here, or by this user."""
+    """The database may not be written from here, or by this user."""
 
 
 class NoRoomError(UnwritableError):
-    """Its disk is full. What was committed is safe, and is read; somebody has to free some space."""
+    """The disk of the database is full. What was committed is safe and can be read; somebody has to free some space."""
 
 
 class SchemaError(UsageError, StoreError):
@@ -102,4 +102,4 @@ class StaleEpochError(StoreError):
 
 
 class JournalMovedError(StoreError):
-    """Somebody has written since the writer looked: look again, and decide anew."""
+    """Somebody has appended to the journal since the writer read it: read it again, and decide anew."""

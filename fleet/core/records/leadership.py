@@ -1,4 +1,4 @@
-"""What a lease says after an attempt to hold it."""
+"""The state of a lease after an attempt to hold it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from msgspec import Struct
 
 
 class Leadership(Struct, frozen=True):
+    """Who holds a lease."""
+
     held: bool
     holder: str
-    """Identity of who holds it now."""
+    """Identity of the present holder."""
     epoch: int
     """Grows by one at each change of holder; fences the journal."""
     place: str = ""

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 
 class RequestKind(NamedTuple):
-    """Requests that are counted together."""
+    """What requests that are counted together have in common."""
 
     rollout: str
     """Empty: for no rollout in particular (lists, watches, leases)."""
@@ -19,28 +19,29 @@ class RequestKind(NamedTuple):
 
 
 class RequestCount(Struct, frozen=True):
-    """Requests of one sort that were sent for a rollout, to all its clusters."""
+    """How many requests of one kind were sent for a rollout, to all its clusters."""
 
     verb: str
     resource: str
     count: int
     per_node: float
-    """Of the nodes that anything was done to."""
+    """Requests for each node that anything was done to."""
 
 
 def counts_of_rollout(
     rollout: str, counts: Mapping[RequestKind, int], nodes: int
 ) -> tuple[RequestCount, ...]:
-    """Most first. `nodes`: that the rollout has done anything to."""
-    mine = [(sort, count) for sort, count in counts.items() if sort.rollout == rollout]
-    mine.sort(key=lambda each: (-each[1], each[0]))
+    """Returns the requests of one rollout by kind, the most frequent kind first. `nodes`: how many nodes the rollout has
+    done anything to."""
+    sent = [(kind, count) for kind, count in counts.items() if kind.rollout == rollout]
+    sent.sort(key=lambda each: (-each[1], each[0]))
     return tuple(
-        RequestCount(sort.verb, sort.resource, count, round(count / nodes, 2) if nodes else 0.0)
-        for sort, count in mine
+        RequestCount(kind.verb, kind.resource, count, round(count / nodes, 2) if nodes else 0.0)
+        for kind, count in sent
     )
 
 
 def format_requests(requests: Sequence[RequestCount]) -> str:
-    """`4,210 API requests, 8.1 a node`; empty: none were sent."""
+    """Returns `4,210 API requests, 8.1 a node`; empty where none were sent."""
     total = sum(each.count for each in requests)
     return f"{total:,} API requests, {sum(each.per_node for each in requests):.1f} a node" if total else ""

@@ -1,4 +1,4 @@
-"""How long it stays known what clusters were once seen to have."""
+"""How long the database keeps what clusters once had."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from msgspec import Struct
 
 
 class Retention(Struct, frozen=True):
-    """Of what is no more; what is so now stays known, and so does every entry of the journal."""
+    """How long what is gone stays in the database. What is there now stays, and so does every entry of the journal."""
 
     nodes: timedelta | None = None
-    """What nodes and machines ran, since when and until when. None: for ever."""
+    """For what nodes and machines ran, since when and until when. None: for ever."""
     others: timedelta = timedelta(days=30)
-    """Pods, budgets, workloads, quorum groups, and other parties' work. No command asks for those of the past."""
+    """For pods, budgets, workloads, quorum groups, and the work of other parties: no command asks for those of the past."""

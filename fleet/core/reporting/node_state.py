@@ -51,7 +51,7 @@ def parts_of(
     held: Mapping[NodeRef, tuple[Held, ...]],
     held_since: Mapping[NodeRef, datetime] = {},
 ) -> dict[NodeRef, RolloutPart]:
-    """The part of each node in the last rollout that has touched it or still wants it."""
+    """Returns each node's part in the last rollout that has touched the node or still is to."""
     parts: dict[NodeRef, RolloutPart] = {}
     for rollout in rollouts:
         for ref, run in rollout.runs.items():
@@ -99,7 +99,7 @@ def describe(known: KnownNode, policy: Policy, part: RolloutPart | None, reachab
 
 
 def _since(known: KnownNode, part: RolloutPart | None, state: NodeState) -> datetime | None:
-    """When the node came into its state, as far as that is known."""
+    """Returns when the node came into its state, as far as that is known."""
     if part is not None and state in ("running", "failed"):
         return part.run.since
     if part is not None and state == "held" and part.held_since is not None:
@@ -114,12 +114,13 @@ def _words(part: RolloutPart, state: NodeState) -> tuple[str, ...]:
 
 
 def needs_action_first(held: Iterable[Held]) -> tuple[Held, ...]:
-    """What a person must act on before what passes by itself; in their order otherwise."""
+    """Returns what an operator must act on before what passes by itself; in their order otherwise."""
     return tuple(sorted(held, key=lambda each: not each.needs_action))
 
 
 def _target(policy: Policy, pool: Pool | None, part: RolloutPart | None) -> Release | None:
-    """What the rollout in progress brings; else what the policy wants; else what was brought last."""
+    """Returns the release that the rollout in progress brings; else the one that the policy wants; else the last one that
+    was brought."""
     if part is not None and part.rollout.active:
         return part.rollout.release
     wanted = policy.target(pool) if pool is not None else None
@@ -155,7 +156,7 @@ def _state(
 
 
 def _state_in(part: RolloutPart, patched: bool) -> NodeState | None:
-    """What the node's run says; None where it says nothing that the node itself does not."""
+    """Returns the state that the node's run gives; None where the run says no more than the node itself."""
     run = part.run
     if run.step is Step.FAILED and (run.slot or (run.begun is None and not patched)):
         return "failed"

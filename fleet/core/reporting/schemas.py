@@ -48,6 +48,9 @@ def schema(name: str) -> dict[str, Any]:
 
 
 def _describe(part: dict[str, Any], struct: StructType) -> None:
+    if "description" in part:
+        # Python takes the indentation off a docstring since 3.13; the file is the same with every Python.
+        part["description"] = inspect.cleandoc(part["description"])
     told = _docstrings(struct.cls)
     part["required"] = [field.encode_name for field in struct.fields]
     for field in struct.fields:

@@ -15,7 +15,7 @@ ATTENTION: tuple[NodeState, ...] = ("failed", "held", "drifted", "orphan")
 
 
 class Selection(Struct, frozen=True):
-    """Which part of the fleet is asked for; empty: all of it."""
+    """Which part of the fleet a user asks for; an empty one asks for all of the fleet."""
 
     clusters: tuple[str, ...] = ()
     sites: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class Selection(Struct, frozen=True):
 
 
 def select(status: FleetStatus, selection: Selection) -> FleetStatus:
-    """The part of the fleet that is asked for. Rows of pools are whole: they are not narrowed by state."""
+    """Returns the status of the part of the fleet that is asked for. Rows of pools are whole: no state narrows them."""
     clusters = [
         cluster
         for cluster in status.clusters
@@ -54,8 +54,8 @@ def select(status: FleetStatus, selection: Selection) -> FleetStatus:
 
 
 def rows_of(status: FleetStatus, selection: Selection) -> list[StatusPool]:
-    """The rows of pools that are asked for by name; none: no node is in all that was named. The row of a cluster that is
-    not reached stands for all of its pools."""
+    """Returns the rows of pools that are asked for by name; none where no node is in all that was named. The row of a
+    cluster that is not reached stands for all of its pools."""
     return [
         row
         for row in status.summary.pools

@@ -1,4 +1,4 @@
-"""What happened in one rollout, told by its journal entries: steps, evictions, slots, and what people did.
+"""What happened in one rollout, from its journal entries: steps, evictions, slots, and what people ordered.
 
 The state comes from `Rollout.apply`; this only writes down when it changed. Its structs are part of the published
 JSON of a report (`docs/schemas/report.json`).
@@ -56,9 +56,9 @@ class Eviction(Struct, frozen=True):
     result: str = ""
     """Of the last answer: done, refused, gone, stale, failed, unknown; empty: none yet."""
     refusals: int = 0
-    """How often the server said: not now."""
+    """How often the server refused it for now."""
     detail: str = ""
-    """The server's words of the last refusal or failure."""
+    """The server's message of the last refusal or failure."""
 
 
 class Retry(Struct, frozen=True):
@@ -67,7 +67,7 @@ class Retry(Struct, frozen=True):
 
 
 class OperatorCommand(Struct, frozen=True):
-    """A person's word."""
+    """What a person ordered."""
 
     at: datetime
     seq: int
@@ -77,11 +77,11 @@ class OperatorCommand(Struct, frozen=True):
     node: str = ""
     """`cluster/name`, of a release."""
     reason: str = ""
-    """As they told it."""
+    """As the person gave it."""
 
 
 class Halt(Struct, frozen=True):
-    """The engine stopped the rollout, so that a person looks at it."""
+    """The engine stopped the rollout, so that an operator looks at it."""
 
     at: datetime
     seq: int
@@ -108,12 +108,12 @@ class ControllerTerm(Struct, frozen=True):
 
 
 class Timeline:
-    """Of one rollout. Fed its entries in the journal's order; entries of other rollouts are passed over."""
+    """The timeline of one rollout. It takes entries in the journal's order, and passes over those of other rollouts."""
 
     def __init__(self, rollout: str) -> None:
         self.id = rollout
         self.rollout: Rollout | None = None
-        """None until its start command has been told."""
+        """None until its start command has been applied."""
         self.entries: list[JournalEntry] = []
         self.steps: dict[NodeRef, list[StepTaken]] = {}
         self.evictions: dict[NodeRef, dict[str, Eviction]] = {}
@@ -134,7 +134,8 @@ class Timeline:
         self._out: dict[str, int] = {}
 
     def apply(self, entries: Iterable[JournalEntry]) -> None:
-        """Raises KeyError or ValueError for records that this program cannot have written (see `Rollout.apply`)."""
+        """Adds entries, in the journal's order. Raises KeyError or ValueError for records that this program cannot have
+        written (see `Rollout.apply`)."""
         for entry in entries:
             if entry.record.rollout != self.id:
                 continue
@@ -186,7 +187,7 @@ class Timeline:
         self.controllers[key] = replace(known, last_at=entry.at, entries=known.entries + 1)
 
     def _count(self, rollout: Rollout, ref: NodeRef, had: bool, at: datetime) -> None:
-        """Who has a slot, after an entry about this node."""
+        """Notes who has a slot, after an entry about this node."""
         run = rollout.runs[ref]
         if run.slot == had:
             return
