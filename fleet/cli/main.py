@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
+    """Runs the command line of this process, and exits with its code."""
     # Whatever the umask is, no file of fleet's is one that everybody may write.
     os.umask(os.umask(0o077) | 0o002)
     for each in (signal.SIGTERM, signal.SIGHUP):

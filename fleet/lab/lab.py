@@ -231,7 +231,8 @@ class Lab:
         control_plane.wait_until_ready(self._start(control_plane.API_SERVER), self._layout)
 
     def keep_etcd(self, target: Path) -> None:
-        """Copies the data of the lab's one etcd to `target`, which is made; etcd stands still meanwhile. Raises LabError."""
+        """Copies the data of the lab's one etcd to `target`, which is made; etcd stands still meanwhile. Raises
+        LabError."""
         self._stop(control_plane.ETCD)
         shutil.copytree(self.directory / "etcd", target)
         control_plane.wait_until_ready(self._start(control_plane.ETCD), self._layout)
@@ -315,6 +316,7 @@ class Lab:
         return lab
 
     def start_all(self, progress: ReportLine) -> None:
+        """Starts every program of the control plane, in the order in which they need each other."""
         layout = self._layout
         # The first API server by itself: it fills the empty etcd.
         first, *others = layout.api_servers

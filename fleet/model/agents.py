@@ -72,6 +72,7 @@ class ModelAgents:
         self._later(self.behaviour.agent, name, "asked", name, token)
 
     def asked(self, name: str, token: str) -> None:
+        """Lets the agent see its request, and begin the work if it is new."""
         machine = self._objects.machines.get(name)
         request = machine.request if machine is not None else None
         if machine is None or request is None or request.token != token or name in self._kubelets.away:

@@ -177,6 +177,7 @@ class Model:
         yield from objects.maintenances.values()
 
     def snapshot(self, at: datetime) -> Snapshot:
+        """Returns all objects as they are now."""
         objects = self._objects
         return Snapshot(
             cluster=self.cluster,

@@ -130,6 +130,7 @@ class Objects:
         return pod
 
     def change_pod(self, old: Pod, **fields: Any) -> Pod:
+        """Changes these fields of a pod, and announces it."""
         pod = replace(old, resource_version=self._version(), **fields)
         ref = pod.ref
         self.pods[ref] = pod
@@ -142,6 +143,7 @@ class Objects:
         return pod
 
     def drop_pod(self, pod: Pod) -> None:
+        """Removes a pod, and announces it."""
         ref = pod.ref
         del self.pods[ref]
         key = self._controllers.pop(ref)

@@ -53,6 +53,7 @@ class ModelQuorums:
         self._tell(name)
 
     def move_leader(self, action: MoveLeader) -> str:
+        """Moves leadership to another member. Raises RefusedPatch."""
         group = self._group(action.group)
         leader = group.leader
         if leader is None or leader.node != action.node:
@@ -72,6 +73,7 @@ class ModelQuorums:
         return f"{action.rule.directory}/{group.name}-{foremost(group)}.db"
 
     def defragment(self, action: Defragment) -> str:
+        """Defragments one member. Raises RefusedPatch."""
         group = self._group(action.group)
         member = next((each for each in group.members if each.name == action.member), None)
         if member is None or member.leader:

@@ -129,6 +129,7 @@ class SimulatedCluster:
         return self._model.snapshot(self._clock.now())
 
     async def events(self) -> AsyncIterator[ClusterEvent]:
+        """Yields the objects that are there, and then every change."""
         inbox = EventInbox()
         self._pump()
         self._list(inbox)
@@ -144,6 +145,7 @@ class SimulatedCluster:
             self._inboxes.remove(inbox)
 
     async def perform(self, action: AnyAction) -> Outcome:
+        """Performs an action on the model, and returns its outcome."""
         await asyncio.sleep(0)
         if self.unreachable or self._closed:
             return Outcome(action, Result.UNKNOWN, self.unreachable or "closed")

@@ -140,6 +140,7 @@ class DemoCluster(Struct, frozen=True):
 
 
 def demo_fleet(at: datetime = BEGAN, seed: int = SEED) -> tuple[DemoCluster, ...]:
+    """Returns the clusters of the demo, generated from the seed."""
     east = make_cluster("east", "fra", _large("fra", 34, 4, 1), [OLD, CURRENT], seed, at)
     east = _change(east, lambda node: node.labels[POOL_LABEL] == "storage", _boots(NEW))
     west = make_cluster("west", "nyc", _large("nyc", 30, 4, 101), [CURRENT], seed, at)

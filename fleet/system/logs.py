@@ -70,6 +70,7 @@ class Json(logging.Formatter):
     traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Returns one log record as a line."""
         told = {
             "time": _time(record),
             "level": record.levelname.lower(),

@@ -27,7 +27,7 @@ from fleet.core.rollout.event import ClusterObject
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.state.engine_state import EngineState
 from fleet.core.state.gate_cache import GateCache
-from fleet.core.state.index import EngineIndex
+from fleet.core.state.indexes.engine_index import EngineIndex
 from fleet.core.state.limits import DisruptionLimits, Scope
 from fleet.core.state.quorum_index import QuorumIndex
 from fleet.core.third_parties.notice import Notice

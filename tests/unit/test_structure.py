@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import graphlib
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import grimp
@@ -12,6 +15,8 @@ import grimp
 ROOT = Path(__file__).parents[2]
 MOST_FILES = 13
 """More files than a newcomer takes in at a glance make a second folder."""
+SHORT = 9
+"""Lines. A shorter function is understood by its name and its body."""
 
 
 def test_no_circle_of_imports_runs_through_any_files() -> None:
@@ -41,6 +46,42 @@ def test_every_package_says_what_it_is_for() -> None:
         if not (folder / "__init__.py").read_text(encoding="utf-8").startswith('"""')
     ]
     assert silent == []
+
+
+def test_a_public_class_has_a_name_of_its_own() -> None:
+    places: dict[str, list[str]] = defaultdict(list)
+    for path in _files():
+        for node in _parsed(path).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(str(path))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_a_public_function_that_is_not_short_has_a_docstring() -> None:
+    """Migrations are named as Alembic names them, and the help of a command's callback is that of its group."""
+    bare = [
+        f"{path}: {function.name}"
+        for path in _files()
+        if "migrations" not in path.parts
+        for function in _public_functions(_parsed(path))
+        if (function.end_lineno or 0) - function.lineno + 1 >= SHORT
+        and ast.get_docstring(function) is None
+        and not any(ast.unparse(each).endswith(".callback()") for each in function.decorator_list)
+    ]
+    assert bare == []
+
+
+def _public_functions(scope: ast.Module | ast.ClassDef) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in scope.body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from _public_functions(node)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+            yield node
+
+
+@cache
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def _files() -> Iterator[Path]:

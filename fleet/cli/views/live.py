@@ -125,6 +125,7 @@ def _in_the_way(held: tuple[Held, ...]) -> bool:
 
 
 def scene_of(follower: Follower) -> RolloutScene:
+    """Returns what a live view of the rollout shows now."""
     return RolloutScene(
         chronicle=follower.chronicle,
         now=follower.now,

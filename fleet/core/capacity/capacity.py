@@ -44,7 +44,8 @@ class ClusterCapacity:
         self._topology = TopologyCounts()
         self._unplaceable = UnplaceablePods(self._has_room)
         self._lacking: dict[str, PodShape] = {}
-        """By node: the shape of the pod for which `shortfall` found no place, where no open node has room for that shape."""
+        """By node: the shape of the pod for which `shortfall` found no place, where no open node has room for that
+        shape."""
         self.volumes = ClusterVolumes()
         self._eligible = EligibleNodes(self.volumes)
 
@@ -70,6 +71,7 @@ class ClusterCapacity:
         self._unplaceable.forget()
 
     def upsert_pod(self, before: Pod | None, pod: Pod) -> None:
+        """Takes a pod that was added or changed."""
         if before is not None:
             if _unchanged(before, pod):
                 if pod.deleting and not before.deleting and pod.node:
@@ -99,6 +101,7 @@ class ClusterCapacity:
                 leaving[pod.uid] = pod
 
     def delete_pod(self, pod: Pod) -> None:
+        """Takes the last state of a pod that is gone."""
         if pod.finished:
             return
         if pod.node:
@@ -166,7 +169,8 @@ class ClusterCapacity:
         return self._unplaceable.eased(shape)
 
     def lacking_shape(self, name: str) -> PodShape | None:
-        """Returns the pod shape for which `shortfall` has just found no place, where that lasts until a node gains capacity.
+        """Returns the pod shape for which `shortfall` has just found no place, where that lasts until a node gains
+        capacity.
 
         None: anything may change the answer.
         """
@@ -212,7 +216,8 @@ class ClusterCapacity:
         return [pod for pod in pods if needs_place_elsewhere(pod) and self._eligible.is_only_node(name, pod)]
 
     def tied_to_node(self, name: str, pods: Iterable[Pod]) -> list[Pod]:
-        """Returns the pods that are pinned, and those to which their anti-affinity or spread rules leave no other node."""
+        """Returns the pods that are pinned, and those to which their anti-affinity or spread rules leave no other
+        node."""
         return [
             pod
             for pod in pods
@@ -314,7 +319,8 @@ def is_recreated_elsewhere(pod: Pod) -> bool:
 
 
 def needs_place_elsewhere(pod: Pod) -> bool:
-    """Returns whether the pod needs a place elsewhere. A placeholder needs none: it keeps capacity free, and gives it up."""
+    """Returns whether the pod needs a place elsewhere. A placeholder needs none: it keeps capacity free, and gives it
+    up."""
     return pod.owner is not None and pod.priority >= 0 and not pod.stays and not pod.finished
 
 

@@ -27,6 +27,7 @@ class NodeInclusion(NamedTuple):
     """Only nodes whose taints this tolerates; None: whatever the taints are (nodeTaintsPolicy Ignore)."""
 
     def counts(self, node: Node) -> bool:
+        """Returns whether pods on the node count for the rule."""
         if any(domain_of(node, key) is None for key in self.keys):
             return False
         if self.selects is not None and not self.selects.selects(node):
@@ -95,6 +96,7 @@ class RuleCounts:
             self.shift(domain, number)
 
     def shift(self, domain: str, number: int) -> None:
+        """Adds to the count of a domain, or takes from it."""
         before = self.by_domain[domain]
         after = before + number
         if before:

@@ -105,6 +105,7 @@ class TopologyCounts:
         """The same, by the namespace of the pods that the rule keeps them away from."""
 
     def upsert_node(self, node: Node) -> None:
+        """Takes a node that was added or changed."""
         before = self._nodes.get(node.name)
         if before is not None and (before.labels, before.taints, before.unschedulable) == (
             node.labels,
@@ -185,6 +186,7 @@ class TopologyCounts:
         return self.check(pod).allows(node)
 
     def check(self, pod: Pod) -> PlacementCheck:
+        """Returns a check of the topology rules of one pod."""
         if not (pod.apart or pod.near or self._anti_affinity_by_namespace):
             return ALWAYS_ALLOWED
         apart = self._repelling_pods(pod) if self._anti_affinity_by_namespace else []

@@ -17,7 +17,7 @@ from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.state.gate_cache import GateCache, gate_key, group_of
-from fleet.core.state.index import EngineIndex
+from fleet.core.state.indexes.engine_index import EngineIndex
 from fleet.core.state.wait_queue import WaitKey
 from fleet.core.steps import quorum_work
 

@@ -22,7 +22,7 @@ from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.rollout import Rollout, RolloutState, Run
 from fleet.core.rollout.steps import Step
 from fleet.core.state.gate_cache import HeldParams
-from fleet.core.state.index import EngineIndex
+from fleet.core.state.indexes.engine_index import EngineIndex
 
 REPLACEMENT_DELAY = timedelta(minutes=5)
 """So long an open canary is held without a break by what does not pass by itself, before another node takes its place. A

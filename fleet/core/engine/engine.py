@@ -38,7 +38,7 @@ from fleet.core.rollout.rollout import Rollout, RolloutState, Run
 from fleet.core.rollout.steps import DRAINED, Step, StepResult
 from fleet.core.state.engine_state import EngineState
 from fleet.core.state.gate_cache import GateCache, HeldParams
-from fleet.core.state.index import EngineIndex
+from fleet.core.state.indexes.engine_index import EngineIndex
 from fleet.core.state.wait_queue import WaitKey
 from fleet.core.steps.context import StepContext, has_our_marks
 from fleet.core.steps.dispatch import advance

@@ -11,7 +11,7 @@ from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import Step
 from fleet.core.state.gate_cache import GateGroup, group_of
-from fleet.core.state.index import EngineIndex
+from fleet.core.state.indexes.engine_index import EngineIndex
 
 
 class Staging:

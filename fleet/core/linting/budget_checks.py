@@ -15,6 +15,7 @@ from fleet.core.third_parties.roles import Roles
 
 
 def check_budgets(snapshot: Snapshot, groups: Sequence[CarriedGroup]) -> Iterator[LintFinding]:
+    """Yields what is wrong with the PodDisruptionBudgets of a cluster."""
     drained = [pod for pod in snapshot.pods if not pod.stays and not pod.finished]
     index, roles = _PodIndex(drained), Roles()
     for pod in snapshot.pods:

@@ -25,6 +25,7 @@ def check_clusters(policy: Policy, known: Set[str]) -> Iterator[LintFinding]:
 def check_annotations(
     policy: Policy, cluster: str, annotated: Sequence[QuorumGroup]
 ) -> Iterator[LintFinding]:
+    """Yields what is wrong with quorum groups that annotations declare."""
     mine = [group for group in policy.quorums if group.cluster == cluster]
     holding = settled(annotated, mine)
     for group in holding:
@@ -41,6 +42,7 @@ def check_annotations(
 
 
 def check_size(cluster: str, group: CarriedGroup) -> Iterator[LintFinding]:
+    """Yields groups whose number of voters cannot do without one."""
     count, name = group.voters, group.name
     if group.pods and len(group.pods) < count:
         words = f"{count} voters are declared and {pods_are(len(group.pods))} there"
@@ -71,6 +73,7 @@ def check_size(cluster: str, group: CarriedGroup) -> Iterator[LintFinding]:
 
 
 def check_spread(cluster: str, group: CarriedGroup, nodes: Mapping[str, Node]) -> Iterator[LintFinding]:
+    """Yields groups whose voters are too many at one site."""
     together = sorted({node for node in group.nodes if group.nodes.count(node) > 1})
     for node in together:
         words = f"{group.nodes.count(node)} of {group.voters} members are on node {node}, and go together"

@@ -62,6 +62,8 @@ def parts_of(
 
 
 def describe(known: KnownNode, policy: Policy, part: RolloutPart | None, reachable: bool) -> StatusNode:
+    """Returns the row of the node in the status. `part`: its run in a rollout; `reachable`: whether its cluster
+    answers."""
     node, machine = known.node, known.machine
     pool = policy.pool_of(known.cluster, node) if node is not None else None
     target = _target(policy, pool, part)

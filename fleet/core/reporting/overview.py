@@ -95,6 +95,7 @@ def _away(clusters: Iterable[StatusCluster]) -> Iterable[StatusPool]:
 
 
 def summary(nodes: Sequence[StatusNode], pools: Iterable[StatusPool]) -> Summary:
+    """Counts the nodes by state, version and cluster."""
     told = [node for node in nodes if node.state != "unknown"]
     return Summary(
         nodes=len(nodes),

@@ -8,6 +8,7 @@ from fleet.core.reporting.status import StatusMember, StatusQuorum
 
 
 def status_of(group: Quorum, cluster: str, rule: QuorumRule) -> StatusQuorum:
+    """Returns the status of a quorum group, as `fleet status --quorums` shows it."""
     leader, highest = group.leader, foremost(group)
     members = tuple(_member(member, group, rule, highest) for member in group.members)
     well = healthy(group, rule)

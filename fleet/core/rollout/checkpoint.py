@@ -61,6 +61,7 @@ class RolloutCheckpoint(Struct, frozen=True, omit_defaults=True):
 
 
 def take_checkpoint(rollout: Rollout) -> RolloutCheckpoint:
+    """Returns the rollout as a checkpoint."""
     return RolloutCheckpoint(
         id=rollout.id,
         start=rollout.start,

@@ -41,6 +41,7 @@ class ActionEnded(TypedRecord, frozen=True, gc=False, kw_only=True):
 
     @classmethod
     def of(cls, action: Action, result: Result, detail: str = "") -> ActionEnded:
+        """Returns the record of how an action ended."""
         return cls(
             rollout=action.rollout,
             action=action.kind,
@@ -84,7 +85,8 @@ class CheckpointKept(TypedRecord, frozen=True, gc=False, kw_only=True, tag="fold
 
 
 class UnknownRecord(TypedRecord, frozen=True, gc=False, kw_only=True):
-    """A record that this version of fleet cannot read: of a newer version's kind, or not as any fleet writes that kind."""
+    """A record that this version of fleet cannot read: of a newer version's kind, or not as any fleet writes that
+    kind."""
 
     written_as: RecordForm
     """Its form."""

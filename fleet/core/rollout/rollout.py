@@ -177,6 +177,7 @@ class Rollout:
         return any(self.counts[step] for step in (Step.STAGE, *HAS_SLOT))
 
     def add_intent(self, action: AnyAction) -> None:
+        """Takes an action that was committed and has no outcome yet."""
         self.intents[action.id] = action
         self.acted.add(action.node)
         self.counter += 1

@@ -26,7 +26,8 @@ delay after FAILED doubles with each failure in a row, up to `MAX_RETRY_DELAY`."
 MAX_RETRY_DELAY = 120.0
 """Seconds."""
 MAX_DELAY_BY_KIND: Mapping[str, float] = {"mark": 3600.0, "unmark": 900.0, "clear": 900.0}
-"""The longest delay between attempts in seconds, by the action's kind, where it is not `MAX_RETRY_DELAY`: no run waits for
+"""The longest delay between attempts in seconds, by the action's kind, where it is not `MAX_RETRY_DELAY`: no run waits
+for
 these actions, and each attempt is two entries of the journal."""
 MAX_OPERATOR_DELAY = 60.0
 """Seconds at most between two evictions that are sent for a pod's operator to see; the delay doubles up to that."""
@@ -43,6 +44,7 @@ class ActionKey(NamedTuple):
 
 
 def action_key(action: AnyAction) -> ActionKey:
+    """Returns the key under which the action is in flight."""
     match action:
         case Evict():
             subject = action.pod_uid

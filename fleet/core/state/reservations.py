@@ -1,4 +1,5 @@
-"""What nodes will take from budgets: those that still wait (demand), and those between cordon and reboot (reservations)."""
+"""What nodes will take from budgets: those that still wait (demand), and those between cordon and reboot
+(reservations)."""
 
 from __future__ import annotations
 
@@ -46,6 +47,7 @@ class BudgetReservations:
             self.reserve_pod(view, ref, pod)
 
     def reserve_pod(self, view: ClusterView, ref: NodeRef, pod: Pod) -> None:
+        """Reserves from the budgets of a pod that is about to be evicted."""
         if pod.stays or pod.deleting or view.treatment(pod).do in NOT_EVICTED:
             return
         self.release(ref, pod.uid)
@@ -57,7 +59,8 @@ class BudgetReservations:
             self._reserved_by.setdefault(key, {})[pod.uid] = ref
 
     def release(self, ref: NodeRef, pod_uid: str) -> tuple[BudgetKey, ...]:
-        """Drops the reservation of a pod whose eviction was granted, or that is gone. Returns the budgets that have more for
+        """Drops the reservation of a pod whose eviction was granted, or that is gone. Returns the budgets that have
+        more for
         others now."""
         reserved = self._reserved.get(ref)
         keys = reserved.pop(pod_uid, ()) if reserved else ()

@@ -27,6 +27,7 @@ CORDON_ATTEMPTS = 4
 
 
 def cordon(context: StepContext) -> StepEnd | None:
+    """Cordons the node, after what its quorum groups need before that."""
     if context.cordoned_by_us:
         return StepEnd(StepResult.DONE)
     if context.node.foreign_cordon:
@@ -65,6 +66,7 @@ def _until_cordoned(context: StepContext) -> StepEnd | None:
 
 
 def drain(context: StepContext) -> StepEnd | None:
+    """Evicts the pods of the node, and returns once none is left."""
     if held := gates.paused(context.rollout):
         context.hold(held)
         return None

@@ -45,6 +45,7 @@ class Roles:
         self._differ: dict[Hashable, frozenset[str]] = {}
 
     def upsert(self, pod: Pod) -> None:
+        """Takes a pod that was added or changed."""
         if pod.owner is None or pod.finished:
             return
         owner = _key(pod)

@@ -21,6 +21,7 @@ NEW = Release("44.20261101.3.0", "sha256:" + "b" * 64, "6.12.9")
 
 
 def a_node(name: str, zone: str = "a", pool: str = "workers", **changes: object) -> Node:
+    """Returns a Ready node."""
     facts: dict[str, object] = {
         "uid": f"uid-{name}",
         "labels": {ZONE_LABEL: zone, "pool": pool},
@@ -35,6 +36,7 @@ def a_node(name: str, zone: str = "a", pool: str = "workers", **changes: object)
 
 
 def a_machine(node: Node, booted: Release = OLD) -> Machine:
+    """Returns the Machine of a node, with an agent that has reported."""
     return Machine(
         name=node.name,
         uid=f"machine-{node.name}",
@@ -92,6 +94,7 @@ def a_snapshot(
     machines: list[Machine] | None = None,
     quorums: tuple[Quorum, ...] = (),
 ) -> Snapshot:
+    """Returns a cluster of these objects, with a Machine for each node."""
     return Snapshot(
         cluster=cluster,
         site="fra",
@@ -107,6 +110,7 @@ def a_snapshot(
 
 
 def a_pool(name: str = "workers", **changes: object) -> Pool:
+    """Returns a pool of nodes with the label `pool`."""
     facts: dict[str, object] = {
         "selector": Selector({"pool": name}),
         "stream": "stable",

@@ -54,6 +54,7 @@ class Network:
         return at < self._until.get(kind, 0.0)
 
     def fate(self, action: AnyAction, at: float) -> Fate:
+        """Draws what happens to an action that is sent now."""
         rng = Random(f"{self._name} {action.id} {at:.3f}")
         if self.has("away", at):
             return LOST_BEFORE

@@ -71,6 +71,7 @@ class Scenario(Struct, frozen=True):
 
 
 def draw_scenario(seed: int) -> Scenario:
+    """Draws the clusters, the policy and the goals of a history."""
     rng = Random(f"scene {seed}")
     names = ["east", "west"][: rng.choice([1, 1, 2])]
     pools = ["workers", "edge"][: rng.choice([1, 1, 2])]

@@ -37,6 +37,7 @@ def soak(first: int, count: int, progress: Callable[[str], None]) -> tuple[str, 
 def summary(
     coverage: Coverage, broken: dict[Invariant, list[int]], count: int, moments: int, seconds: float
 ) -> str:
+    """Returns what the histories covered, and which invariants they broke, as lines of text."""
     lines = [
         f"{count} histories, {moments} moments, {seconds:.0f} s, {count / seconds:.1f} histories a second",
         "",

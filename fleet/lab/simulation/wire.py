@@ -68,6 +68,7 @@ class WatchStream:
         self._push(at, ClusterLost(self.cluster, why))
 
     def due(self, at: float) -> list[ClusterEvent]:
+        """Returns the events that have arrived by now, in order."""
         found = []
         while self._queue and self._queue[0][0] <= at:
             event = heappop(self._queue)[2]

@@ -148,6 +148,7 @@ class World:
         self.journal.append([record], self.now, PERSON)
 
     def send(self, controller: ControllerProcess, action: AnyAction) -> None:
+        """Sends an action of a controller over the network."""
         fate = self.networks[action.node.cluster].fate(action, self.at)
         led = controller.epoch == self.journal.epoch
         self.sent += 1

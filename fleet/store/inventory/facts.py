@@ -106,6 +106,7 @@ class Batch(Generic[T]):
         self._deleting: list[Row] = []
 
     def see(self, key: FactKey, thing: T, before: Current | None) -> None:
+        """Compares an object with the row that is valid now, and notes what is to be written."""
         kind, (cluster, at, source) = self._kind, self._writing
         fact, state = kind.fact_of(thing), kind.state_of(thing)
         if before is not None and before.fact == fact:
@@ -129,6 +130,7 @@ class Batch(Generic[T]):
             self._deleting.append((before.id,))
 
     def perform(self, transaction: Transaction) -> Changes:
+        """Writes what was noted, and returns how many rows began, ended and changed."""
         kind = self._kind
         columns = [*kind.columns, *(["since"] if kind.runs else []), "fact", "state", "source"]
         assigned = ", ".join(f"{name} = ?" for name in columns)

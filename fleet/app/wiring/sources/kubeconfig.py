@@ -43,6 +43,8 @@ class KubeconfigSource:
             return await with_quorums(reading.snapshot, cluster, policy)
 
     async def inspect(self, policy: Policy) -> Inspection:
+        """Reads the cluster before it is added, and what fleet may not do there. Raises ForbiddenError where it may
+        not list nodes or pods."""
         async with self.api_server() as cluster:
             missing = await cluster.forbidden(policy.remote)
             unreadable = [

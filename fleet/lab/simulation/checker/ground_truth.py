@@ -27,6 +27,7 @@ class GroundTruth:
         """When a node last changed its scope (pool, zone, cluster)."""
 
     def saw(self, at: float, event: ClusterEvent) -> None:
+        """Takes an event of a model."""
         if isinstance(event, Upserted) and isinstance(event.thing, Node):
             self._see(at, (event.cluster, event.thing.name), event.thing)
         elif isinstance(event, Upserted) and isinstance(event.thing, Machine):

@@ -55,6 +55,7 @@ class JournalView:
         self.ended = False
 
     def hear(self, entry: JournalEntry) -> None:
+        """Takes an entry of the journal."""
         record = entry.record
         if record.form == "command":
             self._obey(record.kind, record.node)

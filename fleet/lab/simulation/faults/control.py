@@ -76,6 +76,7 @@ def second(world: World, rng: Random) -> str:
 
 
 def close(world: World, rng: Random) -> str:
+    """Makes the database refuse everything for a while."""
     length = rng.uniform(1, 200)
     world.journal.closed = rng.choice(["the database is locked", "the disk is full", "the database is gone"])
 
@@ -92,6 +93,8 @@ def hush(world: World, rng: Random) -> str:
 
 
 def say(word: str) -> Callable[[World, Random], str]:
+    """Returns the fault by which a user gives this command."""
+
     def tell(world: World, rng: Random) -> str:
         active = [each.id for each in world.checker.rollouts.values() if not each.ended]
         if not active or world.journal.closed:
@@ -120,6 +123,8 @@ def release(world: World, rng: Random) -> str:
 
 
 def clock(sign: int) -> Callable[[World, Random], str]:
+    """Returns the fault that sets the clock forward or back."""
+
     def jump(world: World, rng: Random) -> str:
         by = sign * rng.uniform(20, 1800)
         world.skew += by

@@ -15,6 +15,8 @@ LASTING = 5000.0
 
 
 def on_group(act: Callable[[World, Model, str, Member, Random], str]) -> Callable[[World, Random], str]:
+    """Wraps a fault of one member of a group."""
+
     def choose(world: World, rng: Random) -> str:
         found = [(model, name) for model in world.models.values() for name in model.quorums.groups]
         if not found:
@@ -71,6 +73,7 @@ def group_unread(world: World, model: Model, name: str, member: Member, rng: Ran
 
 
 def backup_full(world: World, model: Model, name: str, member: Member, rng: Random) -> str:
+    """Makes snapshots of the group fail for a while."""
     length = rng.uniform(5, 100)
     model.quorums.full = "no space left on device"
 

@@ -106,6 +106,7 @@ def forget_node(world: World, model: Model, node: Node, rng: Random) -> str:
 
 
 def replace_node(world: World, model: Model, node: Node, rng: Random) -> str:
+    """Puts another machine under the name of the node."""
     world.checker.uncordoned_by_a_person(model.cluster, node.name)
     other = Node(
         node.name,

@@ -33,6 +33,7 @@ KURED = PodRef("kube-system", "kured")
 
 
 def taint(world: World, model: Model, node: Node, rng: Random) -> str:
+    """Puts a taint of another controller on the node."""
     key = rng.choice([*TAINTS, SOFT_TAINT, LASTING_TAINT])
     length = rng.choice([rng.uniform(5, 900), 5000.0])
     model.stranger.taint(node.name, *node.taints, Taint(key, "NoSchedule", "1793610000"))

@@ -18,6 +18,8 @@ from fleet.model.model import Model
 
 
 def on_budget(act: Callable[[Model, Budget, Random], None]) -> Callable[[World, Random], str]:
+    """Wraps a fault of one budget."""
+
     def choose(world: World, rng: Random) -> str:
         model = rng.choice(list(world.models.values()))
         budgets = model.snapshot(START).budgets
@@ -31,6 +33,7 @@ def on_budget(act: Callable[[Model, Budget, Random], None]) -> Callable[[World, 
 
 
 def tighter(model: Model, budget: Budget, rng: Random) -> None:
+    """Makes the budget ask for one pod more."""
     kept: dict[str, int | str | None] = rng.choice(
         [
             {"max_unavailable": 1, "min_available": None},
@@ -55,6 +58,7 @@ def double(model: Model, budget: Budget, rng: Random) -> None:
 
 
 def scale(world: World, rng: Random) -> str:
+    """Scales a workload up or down."""
     model = rng.choice(list(world.models.values()))
     found = [each for each in model.snapshot(START).workloads if each.kind == "Deployment"]
     if not found:

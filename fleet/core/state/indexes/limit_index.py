@@ -8,8 +8,8 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Amount, Pool, site_of
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.state.engine_state import EngineState
+from fleet.core.state.indexes.run_index import RunIndex
 from fleet.core.state.limits import DisruptionLimits, Scope, scopes
-from fleet.core.state.run_index import RunIndex
 from fleet.core.state.wait_queue import WaitKey, WaitQueue
 
 

@@ -13,8 +13,8 @@ from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.rollout import Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
 from fleet.core.state.engine_state import EngineState
+from fleet.core.state.indexes.run_index import RunIndex
 from fleet.core.state.reservations import BudgetKey, BudgetReservations
-from fleet.core.state.run_index import RunIndex
 from fleet.core.state.wait_queue import WaitKey, WaitQueue
 
 VOLUME_STEPS = frozenset({Step.DRAIN, Step.REBOOT})

@@ -28,13 +28,13 @@ from fleet.core.rollout.event import (
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import DRAINED, Step
 from fleet.core.state.engine_state import EngineState
-from fleet.core.state.limit_index import LimitIndex
+from fleet.core.state.indexes.limit_index import LimitIndex
+from fleet.core.state.indexes.run_index import RunIndex
+from fleet.core.state.indexes.wakeups import WakeUps
 from fleet.core.state.limits import DisruptionLimits
 from fleet.core.state.operator_requests import OperatorRequests
 from fleet.core.state.reservations import BudgetReservations
-from fleet.core.state.run_index import RunIndex
 from fleet.core.state.wait_queue import WaitKey, WaitQueue
-from fleet.core.state.wakeups import WakeUps
 from fleet.core.third_parties.notice import Notice
 
 UNDRAINED = frozenset({Step.PENDING, Step.STAGE, Step.STAGED, Step.CORDON, Step.DRAIN})
