@@ -6,7 +6,8 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from fleet.cli.line import run_line
@@ -50,9 +51,17 @@ def run(args: Sequence[str]) -> int:
 
 
 def _invoke(line: Sequence[str]) -> object:
+    return _command()(line, prog_name="fleet", standalone_mode=False)
+
+
+@cache
+def _command() -> Callable[..., object]:
+    """Made once: reading the signatures of all commands takes longer than most of them."""
+    from typer.main import get_command
+
     from fleet.cli.registry import app
 
-    return app(line, prog_name="fleet", standalone_mode=False)
+    return get_command(app)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

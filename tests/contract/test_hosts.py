@@ -12,7 +12,7 @@ from fleet.drivers.ports import Cluster
 from fleet.hosts.cluster import HostsCluster
 from tests.contract.cases import NODE_CASES, Case
 from tests.contract.world import World
-from tests.unit.hosts.boxes import Site
+from tests.programs.hosts.boxes import Site
 
 
 class HostsWorld:

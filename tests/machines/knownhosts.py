@@ -11,6 +11,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from tests.installed import installed
 from tests.machines.sshd import Sshd, sshd
 
 RELAY = """\
@@ -178,7 +179,7 @@ def asked_of_ssh(config: Path, name: str, words: Sequence[str] = ()) -> tuple[bo
 
 def _key(folder: Path, name: str, kind: str) -> Path:
     path = folder / name
-    _run("ssh-keygen", "-q", "-t", kind, "-N", "", "-C", name, "-f", str(path))
+    _run(installed("ssh-keygen", "openssh-client"), "-q", "-t", kind, "-N", "", "-C", name, "-f", str(path))
     return path
 
 

@@ -30,6 +30,7 @@ from fleet.machines.ssh.host import Limit, Ssh, line
 from fleet.machines.ssh.host_keys import KnownHostKeys, UnknownKeyError, judge, parse
 from fleet.machines.ssh.line import dial
 from fleet.machines.ssh.login import log_in
+from tests.installed import installed
 from tests.machines.sshd import Sshd, sshd
 
 
@@ -265,7 +266,8 @@ def _answers(path: Path) -> bool:
 
 
 def new_key(path: Path, *words: str) -> Path:
-    argv = ["ssh-keygen", "-q", "-t", "ed25519", "-C", path.name, "-f", str(path), *(words or ("-N", ""))]
+    program = installed("ssh-keygen", "openssh-client")
+    argv = [program, "-q", "-t", "ed25519", "-C", path.name, "-f", str(path), *(words or ("-N", ""))]
     subprocess.run(argv, check=True)
     return path
 

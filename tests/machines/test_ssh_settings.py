@@ -18,6 +18,7 @@ from fleet.core.records.errors import UsageError
 from fleet.machines.access import SshAccess, SshAddress, address_of
 from fleet.machines.ssh.configuration import openssh
 from fleet.machines.ssh.configuration.settings import SshSettings
+from tests.installed import installed
 from tests.machines.knownhosts import RELAY
 from tests.machines.sshconfigs import HOST, written
 from tests.machines.sshd import Sshd, sshd
@@ -140,6 +141,7 @@ def test_fleet_goes_where_ssh_goes(server: Sshd, tmp_path: Path, monkeypatch: py
 def test_without_openssh_a_plain_configuration_is_read_as_ssh_reads_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    installed("ssh", "openssh-client")
     chance = random.Random(SEED)
     read = 0
     for number in range(PLAIN):
@@ -174,6 +176,7 @@ def test_a_zone_is_no_token_and_nor_is_a_percent_in_files_of_all_users(
 def test_without_openssh_what_is_not_plain_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    installed("ssh", "openssh-client")
     monkeypatch.setenv("FLEET_TEST", "of-the-environment")
     chance = random.Random(SEED)
     seen: Counter[str] = Counter()

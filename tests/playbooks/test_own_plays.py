@@ -11,6 +11,7 @@ import pytest
 
 from fleet.machines.ansible import play
 from fleet.machines.ansible.events import AnsibleEvents, AnsibleResult
+from tests.installed import installed
 
 AT_ONCE = 3
 HERE = {"ansible_connection": "local"}
@@ -95,6 +96,7 @@ CASES = {
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, AnsibleResult]:
     """All cases, some at a time."""
+    installed("ssh", "openssh-client")
     play.refuse_without()
     folder = tmp_path_factory.mktemp("plays")
     (folder / "ansible.cfg").write_text("[tags]\nskip = all\n")

@@ -44,7 +44,7 @@ from fleet.simulated.clock import SimulatedClock
 from fleet.store import ClusterRow, Store
 from tests.hostile import ANSWERS
 from tests.hostile_ssh import KINDS, Answers, hosts
-from tests.unit.hosts.boxes import NEW, OLD, Box
+from tests.programs.hosts.boxes import NEW, OLD, Box
 
 BEGAN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SPEED = 5.0

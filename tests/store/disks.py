@@ -19,7 +19,7 @@ def small_disk(folder: Path, kilobytes: int, inodes: int = 0) -> Iterator[Path]:
     mount = ["mount", "-t", "tmpfs", "-o", options, "fleet-test", str(folder)]
     done = subprocess.run(mount, capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+        pytest.skip("needs to mount a file system, which root may")
     try:
         yield folder
     finally:

@@ -36,7 +36,7 @@ def read_only(folder: Path) -> Iterator[None]:
     bind = ["mount", "--bind", str(folder), str(folder)]
     done = subprocess.run(bind, capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
+        pytest.skip("needs to mount a file system, which root may")
     try:
         subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
         yield

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.unit.contributing.worked_example import BLOCK
+from tests.programs.contributing.worked_example import BLOCK
 from tools.markdown import anchors, links, words_in_code
 
 ROOT = Path(__file__).parents[2]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from fleet.app.planning.plans import plan
 from fleet.app.rollouts.start import start
-from fleet.app.wiring.home import Home
+from fleet.app.wiring.home import DATABASE, Home
 from fleet.app.wiring.sources.simulated_clock import CLOCK
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.plan import Plan
@@ -14,7 +16,7 @@ from fleet.lab.simulation.builders import NEW, OLD, START, a_budget, a_deploymen
 from fleet.model.behaviour import ClusterBehaviour
 from fleet.simulated.clock import SimulatedClock
 from fleet.simulated.cluster import create
-from fleet.store import ClusterRow
+from fleet.store import ClusterRow, Store
 
 POLICY = f"""\
 streams:
@@ -45,6 +47,8 @@ def a_home(
     home.simulated.mkdir(parents=True)
     home.policy_file.write_text(policy)
     SimulatedClock(START, 60.0, home.simulated / CLOCK).save()
+    if not database:
+        Path(home.database).write_bytes(_empty_database())
     store = home.make()
     for snapshot in snapshots or (small_cluster(),):
         file = home.simulated / f"{snapshot.cluster}.json"
@@ -52,6 +56,15 @@ def a_home(
         create(file, snapshot, ClusterBehaviour(), 1, START, why)
         store.clusters.add(ClusterRow(name=snapshot.cluster, sites=(snapshot.site,), kind="simulated"))
     return home
+
+
+@cache
+def _empty_database() -> bytes:
+    """The tables are made once and copied: the migrations that make them have tests of their own."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / DATABASE
+        Store.open(path).close()
+        return path.read_bytes()
 
 
 def a_started_rollout(home: Home) -> Plan:

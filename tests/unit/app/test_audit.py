@@ -127,7 +127,7 @@ def test_a_half_that_is_empty_never_reads_as_verified(tmp_path: Path, half: str)
     path.write_bytes(b"")
     calls = [signing.checkpoint, verification.export, *([verification.verify] if half == "public" else [])]
     for refused in calls:
-        with pytest.raises(UsageError, match=f"{path} holds no {half} key"):
+        with pytest.raises(UsageError, match=f"{path} has no {half} key"):
             refused(home)
 
 

@@ -29,7 +29,7 @@ from fleet.store.store import Store
 from fleet.system.clock import WallClock
 from tests.kube_fake.server import ApiServer
 from tests.kube_fake.world import write_kubeconfig
-from tests.unit.hosts.boxes import NEW, QUICK, Box
+from tests.programs.hosts.boxes import NEW, QUICK, Box
 
 NODES = "/api/v1/nodes"
 POLICY = Policy(pools=(Pool("bare", Selector({"pool": "bare"}), reach="ssh"), Pool("rest")))

@@ -18,7 +18,7 @@ def shared(path: str) -> str:
     """A recording that is not a part of the project; skips where it is missing."""
     file = SHARED / path
     if not file.is_file():
-        pytest.skip(f"{path} of the shared recordings is not on this machine")
+        pytest.skip("needs the recordings in ../shared/data, beside the project")
     return file.read_text()
 
 

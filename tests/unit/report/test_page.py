@@ -116,12 +116,6 @@ def test_the_journal_is_at_the_end_and_whole(report: Report, reader: Reader) -> 
     assert [int(line.split()[0]) for line in lines] == [entry.seq for entry in report.entries]
 
 
-def test_a_rollout_of_a_thousand_nodes_makes_a_page_that_a_mail_can_carry() -> None:
-    text = page(a_scene(nodes=1000, deployments=300))
-    assert 1_000_000 < len(text.encode()) < 6_000_000
-    assert text.count("<tbody id=") == 1000
-
-
 @pytest.mark.parametrize("empty", [True, False])
 def test_a_rollout_that_has_only_just_begun_has_a_page(empty: bool) -> None:
     goals = [] if empty else [a_goal("n-1")]

@@ -158,7 +158,7 @@ def test_what_was_under_way_goes_on_after_a_restart(home: Home) -> None:
         async with home.open(speed=1.0) as cluster:
             assert (await evict(cluster, cluster.snapshot().pods[0])).result is Result.DONE
         assert any(pod.deleting for pod in home.pods())
-        async with home.open("fleet@a/2/2", speed=2.0) as cluster:
+        async with home.open("fleet@a/2/2", speed=40.0) as cluster:
             await until(cluster.events(), Deleted)
             assert not any(pod.deleting for pod in cluster.snapshot().pods)
 

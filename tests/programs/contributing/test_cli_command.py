@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.contributing.worked_example import example
+from tests.programs.contributing.worked_example import example
 
 PAGE = "cli-command.md"
 FILES_AT_MOST = 3

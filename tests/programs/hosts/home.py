@@ -24,7 +24,7 @@ from fleet.drivers.controller import Controller
 from fleet.drivers.pipeline import ClusterPipeline
 from fleet.simulated.clock import SimulatedClock
 from fleet.store import ClusterRow, Store
-from tests.unit.hosts.boxes import NEW, OLD, Site
+from tests.programs.hosts.boxes import NEW, OLD, Site
 
 BEGAN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SPEED = 30.0

@@ -12,8 +12,8 @@ from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release
 from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import Step
-from tests.unit.hosts.boxes import NEW, NEW_ON_ARM, OLD
-from tests.unit.hosts.home import BEGAN, POOL, Home
+from tests.programs.hosts.boxes import NEW, NEW_ON_ARM, OLD
+from tests.programs.hosts.home import BEGAN, POOL, Home
 
 
 def a_rollout(folder: Path, count: int = 3, pool: Pool = POOL) -> Home:
@@ -47,7 +47,7 @@ def test_hosts_of_two_architectures_boot_the_commit_of_their_own(tmp_path: Path)
 
 
 def test_hosts_go_out_only_in_the_windows_of_their_pool(tmp_path: Path) -> None:
-    opens = BEGAN + timedelta(minutes=5)
+    opens = BEGAN + timedelta(minutes=1)
     window = Window(days=(opens.weekday(),), start=opens.time(), end=time(13))
     home = a_rollout(tmp_path, count=1, pool=replace(POOL, windows=(window,)))
     home.run()

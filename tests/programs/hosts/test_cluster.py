@@ -33,7 +33,7 @@ from fleet.hosts.cluster import HostsCluster
 from fleet.hosts.ownership import Claim
 from fleet.lab.simulation.builders import START
 from tests.contract.sight import Sight
-from tests.unit.hosts.boxes import NEW, OLD, QUICK, Box, Site
+from tests.programs.hosts.boxes import NEW, OLD, QUICK, Box, Site
 from tests.unit.machines.fakehost import until
 
 HOOKS = {"before": {"run": "out"}, "after": {"run": "in"}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.unit.contributing.worked_example import example
+from tests.programs.contributing.worked_example import example
 
 FILES_AT_MOST = 3
 

@@ -1,16 +1,16 @@
-"""docs/contributing/os-family.md holds: what it shows can be done, in no more files than it says."""
+"""docs/contributing/guard.md holds: what it shows can be done, in no more files than it says."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tests.unit.contributing.worked_example import example
+from tests.programs.contributing.worked_example import example
 
 FILES_AT_MOST = 3
 
 
 def test_the_example_works_on_a_copy_of_the_package(tmp_path: Path) -> None:
-    shown = example("os-family.md", "Add Twoslot")
+    shown = example("guard.md", "Hold nodes without a boot id")
     assert 0 < len(shown.files) <= FILES_AT_MOST
     done = shown.run(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from fleet.core.quorum.groups import EtcdAccess, QuorumGroup
 from fleet.core.quorum.quorum import QuorumRule
-from tests.unit.hosts.boxes import Box
+from tests.programs.hosts.boxes import Box
 
 DEAF = 3
 """Questions after a boot that a member leaves without an answer."""

@@ -21,9 +21,9 @@ from fleet.hosts.ownership import Claim
 from fleet.lab.simulation.builders import START
 from fleet.machines.local import Local
 from fleet.store import ClusterRow
+from tests.programs.hosts.boxes import NEW, Site
+from tests.programs.hosts.test_cluster import Hand, on_stage
 from tests.unit.app.homes import a_home
-from tests.unit.hosts.boxes import NEW, Site
-from tests.unit.hosts.test_cluster import Hand, on_stage
 
 ADA, BOB = Claim("f-1", "ada@desk (home /a)"), Claim("f-2", "bob@desk (home /b)")
 

@@ -1,0 +1,67 @@
+"""A command as a shell starts it: streams that are closed, a reader that leaves, what it loads for its help."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fleet.cli.main import run
+from tests.unit.app.homes import a_home
+
+
+@pytest.mark.parametrize("output", ["table", "wide", "json", "csv"])
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_is_no_error(tmp_path: Path, closed: str, output: str) -> None:
+    """Nothing that was meant for it goes elsewhere: neither to another stream, nor into the database, which would
+    otherwise be opened under its number."""
+    home = a_home(tmp_path / "home")
+    assert run(["--home", str(home.path), "sync"]) == 0
+    line = f'"{sys.executable}" -m fleet.cli --home "{home.path}"'
+    good = subprocess.run(
+        ["sh", "-c", f"{line} status -o {output} {closed}"], capture_output=True, text=True, check=False
+    )
+    assert (good.returncode, good.stderr) == (0, "")
+    assert bool(good.stdout) == (closed == "2>&-")
+    bad = subprocess.run(
+        ["sh", "-c", f"{line} status --pool nope {closed}"], capture_output=True, text=True, check=False
+    )
+    assert (bad.returncode, bad.stdout) == (2, "")
+    assert bool(bad.stderr) == (closed == ">&-")
+    assert run(["--home", str(home.path), "audit", "verify"]) == 0
+
+
+def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    environ = {**os.environ, "FLEET_HOME": str(home.path)}
+    command = [sys.executable, "-m", "fleet.cli", "plan", "--pool", "workers", "-o", "json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+def test_help_does_not_load_what_only_commands_need() -> None:
+    words = (
+        "import sys, fleet.cli.registry; print([m for m in sys.modules if m in "
+        + repr(
+            [
+                "sqlmodel",
+                "sqlalchemy",
+                "kubernetes",
+                "jinja2",
+                "rich.live",
+                "asyncio",
+                "yaml",
+                "fleet.store",
+                "fleet.kube",
+            ]
+        )
+        + "])"
+    )
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
