@@ -47,9 +47,10 @@ def custom_resources(cluster: str, view: ClusterView, drained: Sequence[MovedPod
         if owner is not None and owner.kind not in BUILT_IN:
             kinds.setdefault(owner.kind, {})[f"{each.pod.namespace}/{owner.name}"] = None
     for kind, names in kinds.items():
+        what = "another pod" if kind == "Pod" else f"a custom resource ({kind})"
         told = (
-            f"pods of {first_names(names)} belong to a custom resource ({kind}): whether its operator makes an evicted pod "
-            "anew, when and where, is not known; the plan takes it to come back at once, as it was"
+            f"pods of {first_names(names)} belong to {what}: whether its operator makes an evicted pod anew, when and "
+            "where, is not known; the plan takes it to come back at once, as it was"
         )
         remedy = "see what its operator does when a node is drained; a drain rule can hold its pods"
         yield PlanWarning("operator", cluster, kind, told, remedy)
@@ -77,7 +78,8 @@ def moving_roles(cluster: str, view: ClusterView, drained: Sequence[MovedPod]) -
     found: dict[str, tuple[str, dict[str, None]]] = {}
     for each in drained:
         for ref in each.budgets:
-            if label := view.roles.selecting(view.budgets[ref], each.pod):
+            label = view.roles.selecting(view.budgets[ref], each.pod)
+            if label and not view.standbys.lacking(each.pod):
                 found.setdefault(view.workload_of(each.pod), (label, {}))[1][str(ref)] = None
     for workload, (label, refs) in found.items():
         told = (
