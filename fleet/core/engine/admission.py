@@ -145,7 +145,8 @@ class Blockers:
                 yield WaitKey("budget", (ref.cluster, budget_ref)), found
         if rule.no_room == "evict":
             return
-        if lacking := capacity.held(ref.name, load.moving, view.capacity):
+        in_work = self._index.wakeups.in_work(ref.cluster)
+        if lacking := capacity.held(ref.name, load.moving, view.capacity, in_work):
             yield self._index.wakeups.capacity_key(ref, lacking), lacking
 
     def _of_time(self, rollout: Rollout, run: Run) -> Iterator[Blocker]:

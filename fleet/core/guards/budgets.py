@@ -43,7 +43,7 @@ def asked(view: ClusterView, ref: PodRef, pod: Pod, allowance: int, need: int, n
     if found is None:
         return None
     if label and (found.reason is Reason.BUDGET_NEVER or _counts_more(budget, unready)):
-        return _of_role(found, budget, label, pod)
+        return _of_role(found, budget, label, pod, view.standbys.lacking(pod))
     scaled = pod.owner is not None and pod.owner.kind in SCALED
     if found.reason is Reason.BUDGET_NEVER and not budget.expected_pods and not scaled:
         return Held(Reason.BUDGET_UNCOUNTED, found.subject, {"rule": budget.rule, "pod": str(pod.ref)})
@@ -89,7 +89,8 @@ def _counts_more(budget: Budget, unready: Sequence[Pod]) -> bool:
     return counted and budget.observed and not unready and budget.current_healthy <= budget.desired_healthy
 
 
-def _of_role(found: Held, budget: Budget, label: str, pod: Pod) -> Held:
+def _of_role(found: Held, budget: Budget, label: str, pod: Pod, alone: str) -> Held:
+    """`alone`: what helps where no other pod could get the role."""
     value = pod.labels.get(label)
     params = {name: found.params[name] for name in ("rule", "healthy", "expected", "workload")}
     told: dict[str, str | int] = {
@@ -101,6 +102,8 @@ def _of_role(found: Held, budget: Budget, label: str, pod: Pod) -> Held:
             f"set minAvailable of {budget.ref} to a number: {budget.rule} is counted from all pods of "
             f"{found.params['workload']}, also those that it does not select"
         )
+    elif alone:
+        told["advice"] = alone
     return Held(Reason.ROLE, found.subject, {**params, **told})
 
 

@@ -15,12 +15,18 @@ NAMED = 5
 """So many pods are named; there may be a hundred on a node."""
 
 
-def held(node: str, pods: Sequence[tuple[Pod, Sequence[PodRef]]], capacity: ClusterCapacity) -> Held | None:
+def held(
+    node: str,
+    pods: Sequence[tuple[Pod, Sequence[PodRef]]],
+    capacity: ClusterCapacity,
+    in_work: Collection[str] = (),
+) -> Held | None:
     """Returns what holds a node whose pods find no place elsewhere, or None. `pods`: those to drain, each with its budgets.
 
     A pod with a budget may wait for the node itself to come back where no
     other could ever take it: its owner has said how many may be away, and until it is Ready again the budget lets no
-    other go. Of one without a budget nobody has said that it may be away."""
+    other go. Of one without a budget nobody has said that it may be away. `in_work`: nodes that come back by themselves,
+    where all goes well."""
     may_wait = {pod.uid for pod, budgets in pods if budgets}
     pinned = capacity.pinned(node, [pod for pod, budgets in pods if not budgets])
     if pinned:
@@ -34,15 +40,18 @@ def held(node: str, pods: Sequence[tuple[Pod, Sequence[PodRef]]], capacity: Clus
         "memory": _mebibytes(asked.memory),
         "lacks": _describe_shortfall(shortfall),
     }
+    if short := _short(shortfall):
+        name, wanted, free = short[0]
+        params |= {"resource": name, "asked": wanted, "free": free}
+    back = [name for name in in_work if name != node and capacity.later(shortfall.pod, name)]
+    if back:
+        return Held(Reason.ROOM, str(shortfall.pod.ref), {**params, "back": _are(back)})
     if shortfall.volumes:
         params["advice"] = "move its data, or set drain.no_room: evict if it may wait for its own node"
     elif shortfall.ports:
         params["advice"] = (
             "free the port on another node, or set drain.no_room: evict if it may wait for its own node"
         )
-    if short := _short(shortfall):
-        name, wanted, free = short[0]
-        params |= {"resource": name, "asked": wanted, "free": free}
     return Held(Reason.CAPACITY, str(shortfall.pod.ref), params)
 
 
@@ -83,6 +92,10 @@ def last(node: str, view: ClusterView, left: Sequence[Pod]) -> Collection[str]:
             if len(bound) < len(pods):
                 later |= bound
     return later
+
+
+def _are(names: Sequence[str]) -> str:
+    return f"{names[0]} is" if len(names) == 1 else f"{', '.join(names[:NAMED])} are"
 
 
 def _describe_shortfall(shortfall: Shortfall) -> str:

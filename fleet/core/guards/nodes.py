@@ -27,7 +27,7 @@ def held(
     `uid`: of the node that the plan meant; `rollout`: the id of the one that asks; `notices`: what other parties say of the
     node.
     """
-    if node is None or node.deleting:
+    if node is None:
         return Held(Reason.NODE_GONE, name)
     if unseen(node, uid):
         return not_ready(node)
@@ -35,10 +35,11 @@ def held(
         return Held(Reason.NODE_REPLACED, name)
     if node.unschedulable and node.cordoned_by not in ("", rollout):
         return Held(Reason.OTHER_CORDON, name, {"by": node.cordoned_by})
-    if node.foreign_cordon:
-        return _foreign(node, notices, now)
+    # Who deletes a node or works on it cordons it, too: that passes with the mark, and what is left of it is told then.
     if by_others := third_parties.held(name, notices, now):
-        return by_others
+        return _cordoned_too(by_others) if node.foreign_cordon else by_others
+    if node.foreign_cordon:
+        return Held(Reason.FOREIGN_CORDON, node.name)
     if machine is None or not machine.reported:
         return Held(Reason.NO_AGENT, name)
     if node.ready is not True:
@@ -51,12 +52,10 @@ def unseen(node: Node, uid: str) -> bool:
     return bool(uid) and not node.uid
 
 
-def _foreign(node: Node, notices: Sequence[Notice], now: datetime) -> Held:
-    found = third_parties.heeded(notices, now)
-    facts: dict[str, str | int] = {"by": f" ({found[0].message})" if found else ""}
-    if found:
-        facts["advice"] = found[0].remedy
-    return Held(Reason.FOREIGN_CORDON, node.name, facts)
+def _cordoned_too(held: Held) -> Held:
+    return Held(
+        held.reason, held.subject, {**held.params, "told": f"cordoned, not by fleet: {held.params['told']}"}
+    )
 
 
 def not_ready(node: Node) -> Held:

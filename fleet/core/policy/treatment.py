@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.workload import Workload
 from fleet.core.policy.drain_rule import DrainBehaviour, PodRule
-from fleet.core.third_parties.operators import KEYS, asked_by
+from fleet.core.third_parties.operators import KEYS, asked_by, follows
 
-# Labels and annotations of pods by which other tools decide how to drain them.
+# Label of pods by which Cluster API decides how to drain them.
 CAPI_LABEL = "cluster.x-k8s.io/drain"
-KARPENTER = "karpenter.sh/do-not-disrupt"
-AUTOSCALER = "cluster-autoscaler.kubernetes.io/safe-to-evict"
+HOLDS: Mapping[str, str] = {
+    "karpenter.sh/do-not-disrupt": "true",
+    "karpenter.sh/do-not-evict": "true",
+    "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+    "autoscaling.cast.ai/removal-disabled": "true",
+}
+"""Annotations by which a pod's owner asks autoscalers not to evict the pod: key, and the value that means so. Before
+0.32 Karpenter's annotation was `do-not-evict`."""
 
 OWN_TIME = frozenset({"wait", "ask"})
 """Treatments of pods whose end cannot be predicted from budgets and from free capacity on other nodes."""
@@ -95,16 +101,15 @@ def _by_marks(pod: Pod) -> Treatment | None:
         return Treatment("skip", f"label {CAPI_LABEL}: skip")
     if label == "wait-completed":
         return Treatment("wait", f"label {CAPI_LABEL}: wait-completed")
-    if pod.annotations.get(KARPENTER) == "true":
-        return Treatment("hold", f'annotation {KARPENTER}: "true"')
-    if pod.annotations.get(AUTOSCALER) == "false":
-        return Treatment("hold", f'annotation {AUTOSCALER}: "false"')
-    return None
+    held = next((key for key, value in HOLDS.items() if pod.annotations.get(key) == value), None)
+    return Treatment("hold", f'annotation {held}: "{HOLDS[held]}"') if held is not None else None
 
 
 def _by_controller(pod: Pod, controller: Workload | None) -> Treatment | None:
     if controller is not None and controller.fails_by_eviction:
         return Treatment("wait", f"Job {controller.ref}, which fails with the first pod that it loses")
+    if why := follows(pod):
+        return Treatment("wait", why)
     operator = asked_by(pod)
     if operator is not None:
         return Treatment("ask", f"{operator.name}: {operator.signal}", group=operator.group_of(pod))

@@ -7,6 +7,7 @@ maintenance; docs/workloads.md lists them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from fleet.core.objects.pod import Pod
@@ -25,6 +26,9 @@ class WorkloadOperator(NamedTuple):
     one."""
     signal: str
     """What makes the operator act, for messages."""
+    alone: str = ""
+    """What helps if no other pod of the operator's cluster is on another node, for an operator that hands over to
+    another pod before it lets a pod go. Empty for an operator that needs no other pod."""
 
     def owns(self, pod: Pod) -> bool:
         """Returns whether the pod is one of this operator's."""
@@ -65,6 +69,8 @@ ASKED = (
         "",
         "cnpg.io/cluster",
         "it switches over from a primary on a cordoned node",
+        "add an instance on another node, or set enablePDB: false on the Cluster if the database may be down until its node "
+        "is back",
     ),
     WorkloadOperator(
         "Portworx",
@@ -75,12 +81,18 @@ ASKED = (
     ),
 )
 
+FOLLOWERS: Mapping[tuple[str, str], str] = {
+    ("kubevirt.io", "hotplug-disk"): "KubeVirt: it holds a volume of its virtual machine, and goes with it",
+}
+"""Labels, key and value, of pods that their operator ends when another pod is gone, each with the reason. The eviction
+of such a pod before that would harm the other pod."""
+
 ROOK = "Rook opens it again once its placement groups are clean"
 _ROOK = ("app", "rook-ceph-osd")
 
 
-KEYS = frozenset(key for each in ASKED for key in each.labels)
-"""Label keys of all these operators: every pod of theirs has at least one of them."""
+KEYS = frozenset((*(key for each in ASKED for key in each.labels), *(key for key, _ in FOLLOWERS)))
+"""Label keys of all these operators and followers: every pod of theirs has at least one of them."""
 
 
 def asked_by(pod: Pod) -> WorkloadOperator | None:
@@ -89,6 +101,23 @@ def asked_by(pod: Pod) -> WorkloadOperator | None:
     if KEYS.isdisjoint(pod.labels):
         return None
     return next((each for each in ASKED if each.owns(pod)), None)
+
+
+def follows(pod: Pod) -> str:
+    """Returns why a drain leaves the pod to its operator, which ends the pod when another pod is gone; empty if the
+    drain does not."""
+    if KEYS.isdisjoint(pod.labels):
+        return ""
+    return next((why for (key, value), why in FOLLOWERS.items() if pod.labels.get(key) == value), "")
+
+
+def cluster_of(pod: Pod) -> str:
+    """Returns the operator's cluster in which the pod could take over from another pod; empty if its operator hands
+    nothing over."""
+    if KEYS.isdisjoint(pod.labels):
+        return ""
+    hands_over = (each for each in ASKED if each.alone and each.labels.keys() <= pod.labels.keys())
+    return next((each.group_of(pod) for each in hands_over), "")
 
 
 def opens_again(pod: Pod) -> str:
