@@ -1,1 +1,1 @@
-"""Use cases: one for each verb. The only floor that knows all adapters."""
+"""Use cases: one for each verb of the command line. This package alone knows all adapters."""

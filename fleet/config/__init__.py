@@ -1,7 +1,9 @@
-"""Reads `fleet.yaml` into a `fleet.core.policy.policy.Policy`: whole, and every conflict in one go, before anything runs.
+"""Reads `fleet.yaml` into a `fleet.core.policy.policy.Policy`: the whole file, with all of its mistakes reported at
+once, before anything runs.
 
-In three stages: fragments as written, each with its line (`fragment`); values checked one by one by a `Reader`
-(`forms` says what each looks like); the policy as used (`pool`, `calendar`, `stream`, put together in `policy`).
+The file is read in three stages: fragments as written, each with its line (`fragment`); values checked one by one by a
+`Reader` (`forms` defines the form of each); the policy as used (`pool`, `calendar`, `stream`, put together in
+`policy`).
 """
 
 from fleet.config.annotation import declared_by

@@ -1,4 +1,4 @@
-"""A quorum group that a workload declares by an annotation: a kind, or a mapping with the keys that the policy has."""
+"""A quorum group that a workload declares by an annotation: a kind, or a mapping with the keys of the policy."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ from fleet.core.quorum.probe import ExecProbe
 KIND: forms.ValueForm[QuorumKind] = forms.choice(
     {name: kind for name, kind in KINDS.items() if kind != "etcd"}
 )
-"""An etcd needs files of the machine that asks it: that is for the policy to say."""
+"""The kinds that an annotation may name. An etcd needs files on the computer that asks it, so only the policy can
+declare one."""
 LINE = re.compile(r"^1: ")
 MOST_CHARACTERS = 8192
-"""It is read again with each change of its workload, and anybody may write it."""
+"""The most characters that are read: the annotation is read again with each change of its workload, and anybody may
+write it."""
 MOST_TOLD = 3
-"""Mistakes: it is one line for a person."""
+"""The most mistakes in one message, which is one line for the operator."""
 
 
 def declared_by(workload: Workload, cluster: str) -> QuorumGroup:
-    """Returns the quorum group that a workload declares by annotation, called CLUSTER/NAMESPACE/NAME. Where the
-    annotation cannot be followed, `wrong` says why; the workload's pods are the members even so."""
+    """Returns the quorum group that a workload declares by annotation, named CLUSTER/NAMESPACE/NAME. Where the
+    annotation is invalid, `wrong` has the reason; the workload's pods are the members even so."""
     source = f"{workload.kind} {workload.ref}"
     place, findings = f"{source}, annotation {QUORUM_ANNOTATION}", Findings()
     pods = QuorumGroup(

@@ -1,4 +1,4 @@
-"""Drain rules: what is done with single pods."""
+"""Drain rules: how single pods are treated in a drain."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BEHAVIOURS: dict[str, DrainBehaviour] = {
 TIMED = ("wait", "ask")
 TERMS = ("namespaces", "selector", "annotations", "owners")
 STAYING = ("DaemonSet", "Node")
-"""Kinds of controllers whose pods are never drained, whatever a rule says."""
+"""Kinds of controllers whose pods are never drained, whatever a rule contains."""
 
 
 def rules(reader: Reader, base: tuple[PodRule, ...]) -> tuple[PodRule, ...]:

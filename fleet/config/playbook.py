@@ -1,4 +1,4 @@
-"""A playbook of one's own: is the file one at all? What its tasks are is known to Ansible alone."""
+"""Checks that a user's own playbook is a list of plays. Only Ansible knows whether its tasks are valid."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import yaml
 from fleet.config.stream import text_of
 
 VAULT = "$ANSIBLE_VAULT;"
-"""Begins a file that is encrypted as a whole: nothing of it can be seen here."""
+"""The beginning of a file that is encrypted as a whole: its content cannot be checked here."""
 HEADS = frozenset(
     {"hosts", "import_playbook", "ansible.builtin.import_playbook", "ansible.legacy.import_playbook"}
 )
-"""One of these keys makes a mapping a play (ansible-core 2.19, playbook/__init__.py)."""
+"""Keys one of which makes a mapping a play (ansible-core 2.19, playbook/__init__.py)."""
 
 
 def mistake_in(path: Path) -> str:
-    """Returns why Ansible could not begin with this file; empty where it is a list of plays."""
+    """Returns why Ansible could not run this file; empty where it is a list of plays."""
     try:
         text = text_of(path)
     except FileNotFoundError:
@@ -39,8 +39,8 @@ def mistake_in(path: Path) -> str:
 
 
 def _mistake(text: str) -> tuple[int, str]:
-    """Returns the first mistake and its line, counted from 0. The parser's events are read: no tag makes an object,
-    and no depth hurts."""
+    """Returns the first mistake and its line, counted from 0. The parser's events are read, so that no tag constructs
+    an object and no depth exhausts the stack."""
     depth = documents = plays = begun = 0
     keys: set[str] = set()
     at_key = True

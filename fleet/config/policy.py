@@ -1,4 +1,4 @@
-"""The file as a whole: its text in, a policy and cautions out."""
+"""Reads the whole file: from its text to a policy and cautions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def load(path: Path) -> tuple[Policy, tuple[Caution, ...]]:
 
 
 def loads(text: str, name: str = "fleet.yaml") -> tuple[Policy, tuple[Caution, ...]]:
-    """Reads the policy from a text. `name` is the file's in messages; feed files are looked for beside it. Raises
+    """Reads the policy from a text. `name` is the file's name in messages; feed files are searched beside it. Raises
     ConfigError."""
     findings = Findings()
     hint = f"fix {name}; docs/policy.md has every key"
@@ -53,7 +53,7 @@ def loads(text: str, name: str = "fleet.yaml") -> tuple[Policy, tuple[Caution, .
 
 
 def read(text: str, name: str, findings: Findings) -> Policy:
-    """Returns what can be made of the text, which is worth something only if `findings` has no problems. Raises
+    """Returns the policy as far as the text can be read; it may be used only if `findings` has no problems. Raises
     TooMany."""
     document = compose(text, name, findings)
     if not isinstance(document, Block):
@@ -74,5 +74,6 @@ def read(text: str, name: str, findings: Findings) -> Policy:
 
 
 def default_policy_text() -> str:
-    """Returns what `fleet init` writes: every key with its meaning, in a policy that is valid as it stands."""
+    """Returns the file that `fleet init` writes: every key with its meaning, in a policy that is valid as it
+    stands."""
     return files("fleet.config").joinpath("template.yaml").read_text(encoding="utf-8")

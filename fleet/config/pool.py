@@ -1,4 +1,4 @@
-"""Pools: which nodes, and the rules for them."""
+"""Reads pools: which nodes they select, and the rules for them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class KnownStreams:
 
 
 def pools(reader: Reader, streams: Sequence[Stream]) -> tuple[Pool, ...]:
-    """Reads the pools. Rules that a pool does not give are those under `defaults`, or else those of `Pool`."""
+    """Reads the pools. A rule that a pool does not give comes from `defaults`, or else from the defaults of `Pool`."""
     known = KnownStreams(streams)
     base = _rules(reader.block("defaults"), Pool(""), known)
     parts = reader.blocks("pools", some=True)
@@ -77,7 +77,7 @@ def _pool(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
 
 
 def _rules(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
-    """Reads the rules that `defaults` and a pool may both give."""
+    """Reads the rules that both `defaults` and a pool may give."""
     windows = tuple(window(each) for each in reader.blocks("windows"))
     return replace(
         read_rule(reader, base),
@@ -93,7 +93,7 @@ def _rules(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
 
 
 def playbooks(reader: Reader, base: dict[str, str]) -> dict[str, str]:
-    """Returns the playbooks by step, each an absolute path; in the file they are relative to its folder."""
+    """Returns the playbooks by step, each with an absolute path; in the file the paths are relative to its folder."""
     part = reader.block("playbooks")
     found = dict(base)
     for step in PLAYBOOKS:
@@ -108,7 +108,7 @@ def playbooks(reader: Reader, base: dict[str, str]) -> dict[str, str]:
 
 
 def limits(reader: Reader, base: Limits) -> Limits:
-    """Reads how many nodes may be out at once, and warns of a limit that lets no node start."""
+    """Reads how many nodes may be unavailable at once, and warns of a limit that lets no node start."""
     found = read_rule(reader, base)
     for field in fields(found):
         amount = getattr(found, field.name)

@@ -1,4 +1,4 @@
-"""Quorum groups: where their members are asked, and what is allowed of them."""
+"""Reads quorum groups: how their members are probed, and how many may be down."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OF_PODS = ("namespace", "selector", "voters", "probe")
 
 
 def quorums(reader: Reader, folder: Path) -> tuple[QuorumGroup, ...]:
-    """Reads the quorum groups. `folder` is what the paths of files are relative to."""
+    """Reads the quorum groups. Paths in the file are relative to `folder`."""
     found: dict[str, QuorumGroup] = {}
     for each in reader.blocks("quorums"):
         group = _group(each, folder)
@@ -82,7 +82,7 @@ def _fitting(reader: Reader, kind: QuorumKind) -> None:
 
 
 def rule(reader: Reader, kind: QuorumKind) -> QuorumRule:
-    """Reads what may be allowed of a group of any kind."""
+    """Reads the rule of a group of any kind."""
     base, choice = default_rule(kind), forms.choice(HOLD_OR_ALLOW)
     return replace(
         base,
@@ -128,8 +128,8 @@ def probe(reader: Reader, kind: QuorumKind) -> Probe | None:
 
 
 def _probe(reader: Reader, base: Probe | None, given: bool) -> Probe | None:
-    """Reads the probe: that of the group's kind, with the keys that the policy gives in place of the preset's. None:
-    nobody is asked."""
+    """Reads the probe: that of the group's kind, with the keys of the policy in place of the preset's. None: no member
+    is probed."""
     ask = _ask(reader, base.ask if base is not None else None, given)
     asked = given or base is not None
     base = base if base is not None else Probe(HttpProbe(0, "/"))
@@ -156,7 +156,7 @@ def _probe(reader: Reader, base: Probe | None, given: bool) -> Probe | None:
 
 
 def _ask(reader: Reader, base: HttpProbe | ExecProbe | None, given: bool) -> HttpProbe | ExecProbe | None:
-    """Returns how members are asked: as given, or else as in the preset. A probe that asks nothing, or in both ways,
+    """Returns how members are asked: as given, or else as in the preset. A probe that asks in no way, or in both ways,
     is a problem."""
     http, command = (
         _http(reader.block("http"), base),

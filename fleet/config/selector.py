@@ -1,4 +1,4 @@
-"""Which nodes a pool is about, in the spelling of Kubernetes; and which pools never get a node."""
+"""Reads node selectors of pools, in the spelling of Kubernetes, and finds pools that never get a node."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPERATORS: dict[str, SelectorOperator | None] = {
     "DoesNotExist": "DoesNotExist",
 }
 MOST_COMPARED = 300
-"""Pools that are compared with one another."""
+"""The most pools that are compared with one another."""
 
 
 def selector(reader: Reader) -> Selector:
@@ -37,10 +37,10 @@ def _requirement(reader: Reader) -> Requirement:
 
 
 def hidden(pools: Sequence[Pool]) -> list[tuple[int, int]]:
-    """Returns pairs (earlier, later) of pools of which the later never gets a node: the earlier one surely takes all
-    that it selects.
+    """Returns pairs (earlier, later) of pools of which the later one never gets a node: the earlier one selects every
+    node that the later one selects.
 
-    Nodes go to the first pool that matches, so a narrow pool before a wide one is as it should be.
+    A node belongs to the first pool that matches, so a narrow pool before a wide one is as it should be.
     """
     compared = list(enumerate(pools))[:MOST_COMPARED]
     found: dict[int, int] = {}
@@ -51,7 +51,7 @@ def hidden(pools: Sequence[Pool]) -> list[tuple[int, int]]:
 
 
 def _covers(wide: Pool, narrow: Pool) -> bool:
-    """Returns whether every node that `narrow` selects is one that `wide` selects."""
+    """Returns whether `wide` selects every node that `narrow` selects."""
     if wide.clusters and not (narrow.clusters and set(narrow.clusters) <= set(wide.clusters)):
         return False
     given = _terms(narrow.selector)

@@ -1,4 +1,4 @@
-"""Release streams: written in the policy, or in a feed file beside it."""
+"""Reads release streams: written in the policy, or in a feed file beside it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def text_of(path: Path) -> str:
 
 
 def streams(reader: Reader, folder: Path) -> tuple[Stream, ...]:
-    """Reads the streams. `folder` is what the paths of feed files are relative to."""
+    """Reads the streams. Paths of feed files are relative to `folder`."""
     found: dict[str, Stream] = {}
     feeds: dict[str, ReleaseList] = {}
     first: dict[str, tuple[Release, str]] = {}
@@ -111,8 +111,8 @@ def _releases(reader: Reader, some: bool) -> ReleaseList:
 
 
 def _digests(reader: Reader, index: str) -> tuple[tuple[str, str], ...]:
-    """Returns the digests by architecture, in the order of the architectures. `index`: the release's digest, by which
-    hosts of all architectures would fetch."""
+    """Returns the digests by architecture, in the order of the architectures. `index` is the release's digest, by
+    which hosts of all architectures would fetch the image."""
     read = reader.pairs("digests", forms.ARCHITECTURE, forms.DIGEST)
     found = tuple(sorted((name, digest) for name, digest in read.items() if name and digest))
     known: dict[str, str] = {}

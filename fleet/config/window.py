@@ -1,4 +1,4 @@
-"""Windows and freezes."""
+"""Reads maintenance windows and freezes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EACH_DAY = tuple(range(7))
 
 
 def window(reader: Reader) -> Window:
-    """Reads a weekly window. Its end at or before its start is on the next day."""
+    """Reads a weekly window. An end at or before the start is on the next day."""
     given = reader.values("days", forms.WEEKDAYS, some=reader.has("days"))
     days = tuple(sorted({day for some in given for day in some})) if given else EACH_DAY
     start = reader.required("from", forms.CLOCK_TIME, time())

@@ -97,6 +97,10 @@ class ExternalChanges:
         self._volumes.node_gone(node)
         self._settle()
 
+    def delete_node_kept(self, node: str) -> None:
+        """Somebody deletes the Node object, and a finalizer keeps it."""
+        self._change_node(node, deleting=True)
+
     def forget_node(self, node: str) -> None:
         """Deletes the Node object of a machine that lives on, as a cloud's controller does; its Machine object goes too.
         The machine registers again when its kubelet starts: at its next boot, or by `register`."""

@@ -1,4 +1,4 @@
-"""The database: what is known of the fleet, and the journal of what was done. SQLite, or PostgreSQL by a URL."""
+"""The database: the inventory of the fleet and the journal of all actions, in SQLite or, by a URL, in PostgreSQL."""
 
 from fleet.store.inventory.clusters import ClusterRow
 from fleet.store.inventory.inventory import NodeRow

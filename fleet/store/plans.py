@@ -1,4 +1,5 @@
-"""Plans that were proposed. A plan is named by its hash: what was changed after that is not the plan of that name."""
+"""Plans that were proposed. A plan is named by its hash: a plan that was changed afterwards does not match its
+name."""
 
 from __future__ import annotations
 
@@ -18,23 +19,24 @@ from fleet.store.journal import chain
 from fleet.store.settings import set_in
 
 WORDS = 300
-"""Letters of a library's words that are shown."""
+"""The most characters of a library's message that are shown."""
 LOOKED = "looked-at/"
-"""Key of the setting that has the plan that somebody looked at last and nobody has kept; their name follows."""
+"""Prefix of the setting, followed by a user's name, that has the plan which the user looked at last and which nobody
+has kept."""
 SHOWN = 5
-"""So many plans are named where a prefix fits several."""
+"""How many plans are named where a prefix matches several."""
 
 
 PlanType = TypeVar("PlanType")
 
 
 class PlanRow(Struct, frozen=True):
-    """What a list shows of a plan, without reading the plan whole."""
+    """The columns of a plan in a list, read without decoding the whole plan."""
 
     plan_id: str
     start: datetime
     target: str
-    """Version."""
+    """The version of the target."""
     pools: tuple[str, ...]
     clusters: tuple[str, ...]
     nodes: int
@@ -47,10 +49,10 @@ class Plans:
         self._database = database
 
     def save(self, plan: Plan, looker: str = "") -> Plan:
-        """Stores the plan and returns it with its id. Saving the same one again changes nothing.
+        """Stores the plan and returns it with its id. Saving the same plan again changes nothing.
 
-        `looker`: a person who only looks at this plan. It takes the place of the one that this person looked at last,
-        unless that one was kept (`keep`). Empty: this plan is kept.
+        `looker`: a user who only looks at this plan. The plan replaces the one that this user looked at last, unless
+        that one was kept (`keep`). With an empty `looker` this plan is kept.
         """
         plan = named(plan)
         body = msgspec.json.encode(plan, order="deterministic").decode()
@@ -73,22 +75,22 @@ class Plans:
         return plan
 
     def keep(self, plan_id: str) -> None:
-        """Keeps the plan, whatever else its looker looks at."""
+        """Keeps the plan, whatever else the user who looked at it looks at."""
         with self._database.write("plan") as transaction:
             _keep(transaction, plan_id)
 
     def find(self, plan_id: str) -> Plan | None:
-        """Returns the plan, for what can be shown without it too. None where it is not there, is no longer what it
-        was, or was written by a newer fleet. Raises StoreError where the database refuses."""
+        """Returns the plan for callers that can do without it. None where the plan is missing, was changed, or was
+        written by a newer fleet. Raises StoreError where the database refuses."""
         try:
             return self.get(plan_id)
         except (UsageError, TamperedError):
             return None
 
     def get(self, name: str) -> Plan:
-        """Returns the plan of that id, or of a prefix that no other id has. Raises UsageError where that names none,
-        or several; TamperedError where the plan was changed since it was saved; SchemaError where it is of a newer
-        fleet."""
+        """Returns the plan of that id, or of a prefix that only one id has. Raises UsageError where no plan or several
+        match, TamperedError where the plan was changed since it was saved, and SchemaError where the plan was written
+        by a newer fleet."""
         with self._database.read() as transaction:
             rows = transaction.all(
                 "SELECT id FROM plan WHERE substr(id, 1, ?) = ? ORDER BY id", [len(name), name]
@@ -122,28 +124,28 @@ class Plans:
 
 
 def named(plan: Plan) -> Plan:
-    """Returns the plan with its id. Raises ValueError as `id_of`."""
+    """Returns the plan with its id. Raises ValueError as `id_of` does."""
     return replace(plan, plan_id=id_of(plan))
 
 
 def id_of(plan: Plan) -> str:
-    """Returns the id of a plan, see `Plan.plan_id`. Raises ValueError for numbers that JSON cannot say exactly."""
+    """Returns the id of a plan, see `Plan.plan_id`. Raises ValueError for numbers that JSON cannot express exactly."""
     return _id_of_told(msgspec.to_builtins(plan))
 
 
 def _id_of_told(told: Mapping[str, Any]) -> str:
-    """Returns the id of a plan as its published JSON."""
+    """Returns the id of a plan in its published JSON form."""
     return f"p-{sha256(chain.canonical({**told, 'plan_id': ''})).hexdigest()}"
 
 
 def _is_named(body: str, plan_id: str) -> bool:
-    """Returns whether the text is the plan of that id, by what was written and not by what is made of it: a newer
-    fleet knows fields that a kept plan does not have."""
+    """Returns whether the text is the plan of that id. The text itself is hashed and not the decoded plan: the plan
+    may lack fields that a newer fleet has."""
     try:
         written = msgspec.json.decode(body, type=dict[str, Any])
         return written.get("plan_id") == plan_id == _id_of_told(written)
     except (ValueError, RecursionError):
-        return False  # Nothing that fleet has saved.
+        return False  # fleet cannot have saved this text.
 
 
 def _keep(transaction: Transaction, plan_id: str) -> None:

@@ -1,4 +1,4 @@
-"""How many requests controllers have sent to each cluster, and for which rollout; counted on over restarts."""
+"""Counts of requests that controllers have sent to each cluster, by rollout; restarts continue the counts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class SqlRequestCounts:
         self._database = database
 
     def add(self, cluster: str, counts: Mapping[RequestKind, int]) -> None:
-        """Adds the counts of requests sent since the last time. Nothing is written where there are none."""
+        """Adds the counts of requests sent since the last call. Nothing is written where there are none."""
         if not counts:
             return
         with self._database.write("api_request") as transaction:
@@ -27,8 +27,8 @@ class SqlRequestCounts:
                 )
 
     def of(self, rollout: str) -> Counter[RequestKind]:
-        """Returns how many requests were sent to all clusters together for a rollout; for "" those that were for no
-        rollout in particular."""
+        """Returns how many requests were sent to all clusters together for a rollout; for "", those that were for no
+        particular rollout."""
         query = "SELECT verb, resource, SUM(count) FROM api_request WHERE rollout = ? GROUP BY verb, resource"
         with self._database.read() as transaction:
             rows = transaction.all(query, [rollout])

@@ -1,4 +1,4 @@
-"""Small words that a home remembers, such as what kind of home it is."""
+"""Small values that a home remembers, such as what kind of home it is."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class HomeSettings:
             set_in(transaction, key, value)
 
     def keep(self, key: str, value: str) -> None:
-        """Sets the value of a key that has none yet."""
+        """Sets the value of a key that has no value yet; a value that exists stays."""
         if self.get(key) is not None:
             return
         with self._database.write("setting") as transaction:

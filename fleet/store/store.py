@@ -1,4 +1,4 @@
-"""The database of a home, opened: the way to all that is in it."""
+"""The opened database of a home, with access to all of its tables."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fleet.store.settings import HomeSettings
 
 
 class Store:
-    """One connection, for one process; threads may share it, and wait for each other."""
+    """One connection, for one process. Threads may share the connection, and wait for each other."""
 
     def __init__(self, database: SqlDatabase) -> None:
         """Takes a database that is at the newest schema."""
@@ -40,12 +40,12 @@ class Store:
 
     @classmethod
     def open(cls, place: str | Path, *, create: bool = True) -> Store:
-        """Opens the database and brings an older schema to the newest. `place`: the path of an SQLite file, or a URL
+        """Opens the database and brings an older schema to the newest. `place` is the path of an SQLite file, or a URL
         (`DatabaseAddress.parse`).
 
-        `create`: make the SQLite file, or the tables in an empty PostgreSQL database; the folder, or the database,
-        must be there. Raises SchemaError where it is newer than this program, or not fleet's; StoreError where it is
-        missing, locked, full or refuses; UsageError for a text that is no URL.
+        `create`: create the SQLite file, or the tables in an empty PostgreSQL database; the folder, or the database,
+        must exist. Raises SchemaError where the schema is newer than this program, or not fleet's; StoreError where
+        the database is missing, locked, full or refuses; UsageError for a text that is no URL.
         """
         address = DatabaseAddress.parse(place)
         database = _connect(address, create)

@@ -1,1 +1,1 @@
-"""What the computer that fleet runs on does for it: programs, and new files."""
+"""What fleet uses of the computer that it runs on: the clock, programs, new files and logs."""

@@ -1,4 +1,4 @@
-"""Time at the edge: what drivers and adapters ask for the time, and the wall clock that answers them."""
+"""Time at the edge: the protocol by which drivers and adapters get the time, and the wall clock."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class WallClock:
         return datetime.now(UTC)  # noqa: TID251 - the edge where time comes in
 
     async def sleep(self, seconds: float) -> None:
-        """Sleeps so many seconds; not at all for a negative number."""
-        import asyncio  # not for those who only look at the clock, as fleet status does
+        """Sleeps for this many seconds; not at all for a negative number."""
+        import asyncio  # not for commands that only read the time, as fleet status does
 
         await asyncio.sleep(max(0.0, seconds))

@@ -1,4 +1,5 @@
-"""How every process of fleet logs: to stderr, a line a record, as text for people or as JSON for a collector."""
+"""How every process of fleet logs: to stderr, one line for each record, as text for users or as JSON for a log
+collector."""
 
 from __future__ import annotations
 
@@ -18,12 +19,13 @@ Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple
 CLUSTER: ContextVar[str] = ContextVar("cluster", default="")
 """The cluster that the running task works for."""
 PLACE = ("cluster", "rollout", "node")
-"""What a record may be about: given to a logger's method as `extra`. A cluster's own tasks have it in their context."""
+"""What a record may be about: given to a logger's method as `extra`. The tasks of a cluster have the cluster in their
+context."""
 
 
 def begin(form: Form, level: Level) -> None:
-    """Of fleet's own loggers from `level` on. What libraries say is for its developers: from warnings on, and with debug
-    from info on."""
+    """Starts logging: fleet's own loggers from `level` on. Records of libraries are for developers: they are logged
+    from warning on, and with debug from info on."""
     handler = Stderr()
     handler.setFormatter(Json() if form == "json" else Lines())
     root = logging.getLogger()
@@ -35,7 +37,7 @@ def begin(form: Form, level: Level) -> None:
 
 
 class Stderr(logging.Handler):
-    """Writes to what sys.stderr is at the moment of each record."""
+    """Writes to the current value of sys.stderr, read anew for each record."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -45,7 +47,7 @@ class Stderr(logging.Handler):
 
 
 class Lines(logging.Formatter):
-    """The text of each record is one line; a traceback follows, with its lines."""
+    """Formats each record as one line of text; a traceback follows with its own lines."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")
@@ -66,8 +68,8 @@ class Lines(logging.Formatter):
 
 
 class Json(logging.Formatter):
-    """An object a line: time, level, logger, message, and where they are known cluster, rollout and node; error is a
-    traceback."""
+    """Formats each record as one JSON object a line: time, level, logger, message and, where known, cluster, rollout
+    and node; `error` is a traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Returns one log record as a line."""
@@ -84,7 +86,7 @@ class Json(logging.Formatter):
 
 
 def place_of(record: logging.LogRecord) -> dict[str, str]:
-    """What the record is about, by PLACE; what is not known is left out."""
+    """Returns what the record is about, by the keys of PLACE; unknown ones are left out."""
     found = {each: str(getattr(record, each, "")) for each in PLACE}
     found["cluster"] = found["cluster"] or CLUSTER.get()
     return {each: value for each, value in found.items() if value}

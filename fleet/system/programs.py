@@ -1,8 +1,8 @@
-"""Another program, bounded in time and in what is kept of its output, of which nothing is left running.
+"""Runs another program, bounded in time and in the output that is kept, and leaves none of its processes running.
 
-It leads a process group of its own. When it has ended, or is given up on, the whole group is killed: a child that it has
-left would go on, and would hold the pipes of its output open. A child that has made a session of its own (`setsid`, as
-daemons do) is not of the group: it is not killed, and nobody waits for it either.
+The program leads a process group of its own. When it has ended, or has run too long, the whole group is killed: a
+child that is left would go on, and would hold the pipes of the output open. A child that has started a session of its
+own (`setsid`, as daemons do) is not in the group: it is neither killed nor waited for.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from typing import IO
 from msgspec import Struct
 
 LAST_SECONDS = 1.0
-"""What is left to wait for once the group is killed: that the kernel has ended it, and that its pipes are read to their
-ends. As `WaitDelay` of Go's os/exec, it bounds the wait where a process cannot be killed or a pipe is held by a stranger."""
+"""Seconds to wait after the group was killed: for the kernel to end it, and for its pipes to be read to their ends. As
+`WaitDelay` of Go's os/exec, this bounds the wait where a process cannot be killed or another process holds a pipe."""
 
 CHUNK = 1 << 16
 
 Keep = Callable[[bytearray], None]
-"""Cuts what was kept of an output so far to the part that is wanted."""
+"""Cuts the output that was collected so far to the part that is kept."""
 
 
 class FinishedProgram(Struct, frozen=True):
     code: int
-    """Its exit code; of one that was killed by a signal, the number of the signal as a negative number."""
+    """The program's exit code; for a program killed by a signal, the number of the signal as a negative number."""
     out: bytes
     err: bytes
 
 
 def first(most: int) -> Keep:
-    """Keeps the first bytes of an output, at most so many."""
+    """Returns a function that keeps the first `most` bytes of an output."""
 
     def keep(kept: bytearray) -> None:
         del kept[most:]
@@ -46,7 +46,7 @@ def first(most: int) -> Keep:
 
 
 def last(most: int) -> Keep:
-    """Keeps the last bytes of an output, at most so many."""
+    """Returns a function that keeps the last `most` bytes of an output."""
 
     def keep(kept: bytearray) -> None:
         del kept[: max(0, len(kept) - most)]
@@ -57,11 +57,11 @@ def last(most: int) -> Keep:
 async def run(
     argv: Sequence[str], env: Mapping[str, str], seconds: float, keep: Keep, folder: Path | None = None
 ) -> FinishedProgram:
-    """Runs a program without standard input, until it ends. `keep` is applied to each of its two outputs. `folder`: where
-    it runs; not given: where this process does.
+    """Runs a program without standard input, until it ends. `keep` is applied to each of its two outputs. `folder` is
+    the program's working directory; the default is that of this process.
 
-    Raises OSError and ValueError where it cannot be started, and TimeoutError where it has not ended after `seconds`;
-    then, and when the caller is cancelled, it is killed with its children.
+    Raises OSError and ValueError where the program cannot be started, and TimeoutError where it has not ended after
+    `seconds`; then, and when the caller is cancelled, the program is killed with its children.
     """
     process = _started(argv, env, folder)
     exited, outputs = _exit_of(process), [_Output(process.stdout, keep), _Output(process.stderr, keep)]
@@ -83,13 +83,14 @@ async def run(
 
 
 def end_group(leader: int) -> None:
-    """Kills what is left of the process group that this process leads, or has led a moment ago."""
+    """Kills what is left of the process group that this process leads, or led until a moment ago."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
 
 
 def _started(argv: Sequence[str], env: Mapping[str, str], folder: Path | None) -> subprocess.Popen[bytes]:
-    """Not by asyncio: who is cancelled while that starts a program never learns its number, and cannot kill its group."""
+    """Starts the program. asyncio is not used here: a task that is cancelled while asyncio starts a program never
+    learns the program's pid, and cannot kill its group."""
     return subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
@@ -102,12 +103,12 @@ def _started(argv: Sequence[str], env: Mapping[str, str], folder: Path | None) -
 
 
 def _exit_of(process: subprocess.Popen[bytes]) -> asyncio.Event:
-    """An event that is set when the program has ended; its children may go on."""
+    """Returns an event that is set when the program has ended; its children may go on."""
     exited, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def wait() -> None:
         process.wait()
-        # Nobody waits any more where the loop is closed.
+        # Nothing waits for the event where the loop is closed.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(exited.set)
 
@@ -116,14 +117,15 @@ def _exit_of(process: subprocess.Popen[bytes]) -> asyncio.Event:
 
 
 class _Output:
-    """Reads a pipe as it comes, whether anybody waits for it or not, so that who writes there can go on. Close it."""
+    """Reads a pipe as data arrives, whether or not anything waits for the data, so that the program can go on writing.
+    Must be closed."""
 
     def __init__(self, pipe: IO[bytes] | None, keep: Keep) -> None:
         assert pipe is not None
         self._pipe, self._keep = pipe, keep
         self.kept = bytearray()
         self.ended = asyncio.Event()
-        """Nobody holds the other end any more."""
+        """Set when no process holds the other end of the pipe any more."""
         os.set_blocking(pipe.fileno(), False)
         asyncio.get_running_loop().add_reader(pipe.fileno(), self._read)
 

@@ -14,6 +14,8 @@ from tests.cluster.rest import Json
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 CASE = "puzzle.test/case"
 APPS = ("a", "b", "c")
+LEVEL = 5
+"""Of every eleven puzzles, the one in which a pod's spread is level: one pod on each node."""
 CLASSES: dict[str, tuple[int, str]] = {
     "placeholder": (-10, "PreemptLowerPriority"),
     "polite": (1000, "Never"),
@@ -60,7 +62,38 @@ def puzzle(seed: int) -> Puzzle:
         if rng.random() < 0.2:
             _with_volume(made, pod, rng)
         made.going.append(pod)
+    if seed % 11 == LEVEL:
+        _level(made, rng)
     return made
+
+
+def _level(made: Puzzle, rng: Random) -> None:
+    """Whether the drained node is still a domain, now an empty one, decides where its pod can go."""
+    spread: Json = {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"level": "yes"}},
+    }
+    if rng.random() < 0.7:
+        spread["nodeTaintsPolicy"] = rng.choice(("Honor", "Ignore"))
+    if rng.random() < 0.3:
+        spread["minDomains"] = rng.randint(2, len(made.nodes))
+    for index, node in enumerate(made.nodes[1:]):
+        pod = _pod(made, f"level-{index}", rng, standing=True)
+        pod["metadata"]["labels"]["level"] = "yes"
+        pod["spec"] = {
+            "nodeSelector": {CASE: made.name},
+            "nodeName": node["metadata"]["name"],
+            "containers": [{"name": "main", "image": "registry.invalid/main:1"}],
+            "terminationGracePeriodSeconds": 1,
+            "automountServiceAccountToken": False,
+            "tolerations": [{"operator": "Exists"}],
+        }
+        made.standing.append(pod)
+    going = made.going[0]
+    going["metadata"]["labels"]["level"] = "yes"
+    going["spec"]["topologySpreadConstraints"] = [spread]
 
 
 def replica_set(pod: Json) -> Json:

@@ -24,6 +24,7 @@ BLOCKS, BLOCK = 8, 75
 NOT_HERE = {
     # No run of the model's images is too new for its API server, and no policy of a history holds for room elsewhere.
     Reason.CAPACITY,
+    Reason.ROOM,
     Reason.SKEW,
     Reason.SKEW_OLD,
     Reason.SKEW_UNKNOWN,

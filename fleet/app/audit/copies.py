@@ -1,4 +1,4 @@
-"""Copies of signed checkpoints in files, one a line: outside the database, which others may write to."""
+"""Copies of signed checkpoints in files, one a line, outside the database, which others may write to."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 
 def append_copy(path: Path, signed: SignedCheckpoint) -> None:
-    """Appends one line, on the disk, or none of it: half a line would read as one that somebody has changed.
+    """Appends one line that is on the disk when the call returns, or nothing of it: a partial line would be read as a
+    line that was changed.
 
-    Whoever appends holds the lock of the file, so that the line of another process is not cut off where a full disk took
-    only half of this one. Raises OSError where the disk refuses.
+    The writer holds the lock of the file, so that the line of another process is not cut off where a full disk took
+    only a part of this one. Raises OSError where the disk refuses.
     """
     line = msgspec.json.encode(signed) + b"\n"
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)

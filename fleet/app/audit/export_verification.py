@@ -1,6 +1,7 @@
-"""A file that proves itself: an exported journal, or a report as JSON, verified with nothing but it and the public key.
+"""Verifies an exported journal, or a report as JSON, with nothing but the file and the public key.
 
-What a report says is made anew from its entries and compared, so that neither the entries nor the words can be changed.
+A report is made again from its entries and compared, so that neither the entries nor the text can be changed
+unnoticed.
 """
 
 from __future__ import annotations
@@ -25,21 +26,23 @@ from fleet.store.journal.signing import PublicKey
 from fleet.store.journal.tampering import BEGINNING, ChainEnd, JournalFinding, Origin
 
 NOT_READ = (msgspec.ValidationError, OverflowError, RecursionError, UnicodeError)
-"""What msgspec raises for values that anybody may have written. UnicodeError: half a letter, as JSON can write it."""
+"""Errors that msgspec raises for values that anybody may have written. UnicodeError: a lone surrogate, which JSON can
+contain."""
 PARTS = JournalExport.__struct_fields__
 ExportPart = TypeVar("ExportPart", JournalEntry, SignedCheckpoint)
 
 
 class ExportVerdict(Struct, frozen=True):
     what: str
-    """`journal`, or `report of r-1`."""
+    """What was verified: `journal`, or `report of r-1`."""
     first: int
     last: int
-    """Entries that were checked, by seq."""
+    """The highest seq of the entries that were checked."""
     checkpoints: int
-    """That hold."""
+    """How many checkpoints are genuine and agree with the entries."""
     signed_at: datetime | None
-    """When the last of these was signed: of what came later the file proves nothing, whatever it says of its own time."""
+    """When the last of these checkpoints was signed. The file proves nothing about later entries, whatever times they
+    have."""
     findings: tuple[JournalFinding, ...]
 
 
@@ -98,8 +101,8 @@ def _content(path: Path) -> dict[str, Any]:
 def _each(
     told: Mapping[str, Any], part: str, kind: type[ExportPart], findings: list[JournalFinding]
 ) -> Iterator[ExportPart]:
-    """Yields what can be read. Anything that is not written exactly as fleet writes it is a finding: the hash or
-    signature would not be over what the file says."""
+    """Yields the parts that can be read. A part that is not written exactly as fleet writes it is a finding: the hash
+    or signature would not cover what the file contains."""
     found = told.get(part, [])
     if not isinstance(found, list):
         findings.append(JournalFinding(0, "changed", f"{part} is no list"))
@@ -124,8 +127,8 @@ def _chained(
     *,
     whole: bool,
 ) -> Iterator[JournalFinding]:
-    """Checks the chain of entries. A whole journal begins at its first entry; a report's part of the journal begins
-    where the rollout does."""
+    """Yields what is wrong with the chain of entries. A whole journal begins at its first entry; a report's part of
+    the journal begins where the rollout does."""
     origin = BEGINNING
     if not whole and entries:
         origin = Origin(entries[0].seq - 1, entries[0].prev_hash)
@@ -144,7 +147,7 @@ def _chained(
 
 
 def _vouched(told: Mapping[str, Any], keys: Sequence[PublicKey]) -> Iterator[JournalFinding]:
-    """Checks the report's own signature: nothing else proves what is not in the journal."""
+    """Yields what is wrong with the report's own signature, which alone proves what is not in the journal."""
     try:
         signature = msgspec.convert(told.get("signature"), Signature | None)
     except NOT_READ as error:
@@ -162,8 +165,8 @@ def _vouched(told: Mapping[str, Any], keys: Sequence[PublicKey]) -> Iterator[Jou
 
 
 def _said(told: Mapping[str, Any], entries: Sequence[JournalEntry]) -> Iterator[JournalFinding]:
-    """Compares what a report says with what its entries say. `entries`: all of the file, in the journal's order,
-    since which of them are the rollout's is not for the report to say."""
+    """Yields how a report differs from its entries. `entries` are all entries of the file, in the journal's order: the
+    report does not determine which of them belong to the rollout."""
     try:
         report = msgspec.convert(told, Report)
     except NOT_READ as error:
@@ -196,7 +199,8 @@ def _runs(ours: Sequence[ReportRun], theirs: Sequence[ReportRun]) -> Iterator[Jo
 
 
 def _bare(report: Report) -> Report:
-    """Returns the report without what is not in the journal (OUTSIDE_JOURNAL), and without what proves the rest."""
+    """Returns the report without the parts that are not in the journal (OUTSIDE_JOURNAL), and without checkpoints and
+    signature."""
     return replace(
         report,
         against=None,
@@ -211,7 +215,7 @@ def _bare(report: Report) -> Report:
 
 
 def _strange(told: Any, known: Any, place: str = "") -> Iterator[str]:
-    """Yields the keys that are in the file and that fleet does not know."""
+    """Yields the keys in the file that fleet does not know."""
     if isinstance(told, dict) and isinstance(known, dict):
         for key, value in told.items():
             if key in known:

@@ -1,4 +1,4 @@
-"""The signing key of a home, and where its files are."""
+"""The signing key of a home, and the paths of its files."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class HomeKeys(Struct, frozen=True):
     private: Path
     public: Path
     copies: Path
-    """Every checkpoint that was signed here, one a line: outside the database, which somebody else may write to."""
+    """Every checkpoint that was signed here, one a line: outside the database, which others may write to."""
 
 
 def keys_of(home: Home) -> HomeKeys:
-    """Returns where the home keeps its keys and copies; a database of its own has copies of its own."""
+    """Returns the paths of the home's keys and copies. A database outside the home's folder has copies of its own."""
     folder = home.path / FOLDER
     own = home.database == str(home.path / DATABASE)
     place = "" if own else f"{sha256(home.store.shown.encode()).hexdigest()[:8]}."
@@ -41,8 +41,8 @@ def keys_of(home: Home) -> HomeKeys:
 def signing_key(home: Home) -> PrivateKey | None:
     """Returns the private key; None in a home without one.
 
-    Raises UsageError for a key of which a half is missing, cannot be read, or does not belong to the other half:
-    nobody goes on unsigned because a file is gone.
+    Raises UsageError for a key of which a half is missing, cannot be read, or does not belong to the other half: a
+    missing file must not turn signing off.
     """
     keys = keys_of(home)
     if not is_there(keys.private):
@@ -83,8 +83,8 @@ def own_key(home: Home) -> list[PublicKey]:
 
 
 def is_there(path: Path) -> bool:
-    """Returns whether the path exists; a link that points nowhere does, since it was put there for something. Raises
-    UsageError where one may not look."""
+    """Returns whether the path exists. A link that points nowhere counts as existing, since it was put there for a
+    purpose. Raises UsageError where the folder may not be read."""
     try:
         path.lstat()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Who signs the journal while a controller works."""
+"""Signs the journal while a controller works."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 
 EVERY = timedelta(minutes=10)
-"""A controller signs what is new at least so often."""
+"""The longest time after which a controller signs new entries."""
 
 
 class HomeNotary:
-    """Signs for a controller: every ten minutes in which something was written, and soon after a rollout's end."""
+    """Signs for a controller: every ten minutes if entries were written, and soon after a rollout's end."""
 
     def __init__(self, home: Home, key: PrivateKey, now: Callable[[], datetime]) -> None:
         self._home = home
         self._key = key
         self._now = now
         self._seq = 0
-        """Of the last checkpoint."""
+        """The seq of the last checkpoint."""
         self._at: datetime | None = None
-        """When this controller signed last."""
+        """When this controller last signed."""
         self._told = False
 
     def look(self) -> None:
@@ -41,8 +41,8 @@ class HomeNotary:
             self.sign()
 
     def sign(self) -> None:
-        """Signs the end of the journal. A journal that was tampered with is not signed, and none whose copies of
-        checkpoints cannot be read: the log gets one warning, and the work goes on."""
+        """Signs the end of the journal. A journal that was tampered with, or whose copies of checkpoints cannot be
+        read, is not signed: one warning is logged, and the work goes on."""
         self._at = self._now()
         try:
             found = sign_journal(self._home, self._key, self._at)
@@ -60,7 +60,7 @@ class HomeNotary:
 
 
 def notary_of(home: Home) -> HomeNotary | None:
-    """Returns what signs for a controller of this home; None where the home has no signing key. Raises UsageError for
+    """Returns the notary for a controller of this home; None where the home has no signing key. Raises UsageError for
     a key that cannot be read."""
     key = signing_key(home)
     return None if key is None else HomeNotary(home, key, home.clock.now)

@@ -1,4 +1,4 @@
-"""The end of the journal, signed with the home's key."""
+"""Signs the end of the journal with the home's key."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ MISSING = "fleet audit keygen makes a key"
 
 
 def keygen(home: Home) -> tuple[HomeKeys, PublicKey, SignedCheckpoint | None]:
-    """Makes a key pair, and signs with it what is in the journal already. Where only the private half is there, as
-    after a kill between the two, its public half is written.
+    """Makes a key pair, and signs the existing journal with it. Where only the private half exists, as after a kill
+    between the two writes, its public half is written.
 
-    Raises UsageError where there is a key already, since a key is never overwritten, or one that cannot be read.
+    Raises UsageError where there is a key already, since a key is never overwritten, or where the key cannot be read.
     """
     from fleet.store.journal.signing import PrivateKey
 
     keys = keys_of(home)
-    # A folder without a fleet is refused before there is a key in it.
+    # A folder without a fleet is refused before a key is written into it.
     _ = home.store
     taken = UsageError(
         f"there is a key already: {keys.public}",
@@ -38,10 +38,10 @@ def keygen(home: Home) -> tuple[HomeKeys, PublicKey, SignedCheckpoint | None]:
     )
     if is_there(keys.public):
         raise taken
-    # Whoever may read the home may verify it; the private key is for its owner alone.
+    # Users who may read the home may verify the journal; the private key is for its owner alone.
     keys.private.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     if not is_there(keys.private):
-        with contextlib.suppress(FileExistsError):  # Somebody else makes one at this moment.
+        with contextlib.suppress(FileExistsError):  # Another process makes a key at this moment.
             PrivateKey.new().write(keys.private)
     key = PrivateKey.read(keys.private)
     try:
@@ -52,7 +52,7 @@ def keygen(home: Home) -> tuple[HomeKeys, PublicKey, SignedCheckpoint | None]:
 
 
 def checkpoint(home: Home) -> SignedCheckpoint:
-    """Signs where the journal ends now. Raises UsageError without a key or an entry, TamperedError."""
+    """Signs the current end of the journal. Raises UsageError without a key or an entry, and TamperedError."""
     key = signing_key(home)
     if key is None:
         raise UsageError("this home has no signing key", MISSING)
@@ -75,10 +75,10 @@ def sign_journal(home: Home, key: PrivateKey, at: datetime) -> SignedCheckpoint 
 
 
 def _refuse_another(home: Home, key: PrivateKey) -> None:
-    """Raises TamperedError where the last copy beside the key is not of this journal. Whoever may write to the
-    database can make a whole chain anew and remove the checkpoints in it, but not what was signed here."""
+    """Raises TamperedError where the last copy beside the key is not of this journal. A user who may write to the
+    database can make a whole new chain and remove the checkpoints in it, but not the copies that were signed here."""
     copies, _ = kept_copies(home)
-    # The furthest one that this key has signed.
+    # The latest checkpoint in the journal that this key has signed.
     last = next(filter(key.public.signed, sorted(copies, key=lambda each: -each.seq)), None)
     if last is not None and not home.store.checkpoints.agrees(last):
         raise TamperedError(
@@ -89,11 +89,11 @@ def _refuse_another(home: Home, key: PrivateKey) -> None:
 
 
 def sign_end(home: Home) -> PrivateKey | None:
-    """Signs where the journal ends now and returns the key that signed.
+    """Signs the current end of the journal and returns the key that signed.
 
-    None: the home has no key, or one that this user may not read; then what was signed before has to do. A full disk
-    is a warning, and a database that may not be written is left as it is. Raises UsageError for a key that cannot be
-    used, TamperedError.
+    None: the home has no key, or one that this user may not read; the earlier checkpoints then have to suffice. A full
+    disk leads to a warning, and a database that may not be written is left as it is. Raises UsageError for a key that
+    cannot be used, and TamperedError.
     """
     private = keys_of(home).private
     if is_there(private) and not os.access(private, os.R_OK) and private.lstat().st_uid != os.geteuid():
@@ -104,7 +104,7 @@ def sign_end(home: Home) -> PrivateKey | None:
     try:
         sign_journal(home, key, home.now())
     except ReadOnlyError:
-        pass  # Whoever may only read has not been asked to write: what is not signed is found at the verification.
+        pass  # A user who may only read did not ask for a write: the verification reports what is not signed.
     except NoRoomError as error:
         home.warn(f"the end of the journal is not signed: {error.full_message}")
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What the checkpoints prove of the journal, and the journal's export."""
+"""Verifies the journal against its checkpoints, and exports the journal."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ class Audit(Struct, frozen=True):
     findings: tuple[JournalFinding, ...]
     entries: int
     last: str
-    """Hash of the last entry; empty: there is none."""
+    """Hash of the last entry; empty where there is none."""
     checkpoints: int
-    """That hold."""
+    """How many checkpoints are genuine or, without a public key, were found."""
     proven: int
-    """The last entry that one of them vouches for; 0: none."""
+    """The seq of the last entry that a checkpoint vouches for; 0: none."""
     signatures: bool
-    """They were checked: a public key was at hand."""
+    """Whether signatures were checked, which takes a public key."""
 
 
 def verify(home: Home, keys: Sequence[Path] = (), kept: Sequence[Path] = ()) -> Audit:
-    """Checks the journal of the database against its chain, and against all checkpoints that can be found: in the
+    """Verifies the journal of the database: its chain, and its agreement with all checkpoints that can be found in the
     database, beside the key, and in the files `kept`.
 
-    `keys`: files of public keys; none: the home's own, if there is one. Raises UsageError for a file that is not
-    there, and where checkpoints were signed and no key is there to verify them.
+    `keys`: files of public keys; with none, the home's own key is used if there is one. Raises UsageError for a file
+    that does not exist, and where checkpoints were signed and there is no key to verify them.
     """
     from fleet.store.journal import proof
     from fleet.store.journal.signing import PublicKey
@@ -79,22 +79,22 @@ def verify(home: Home, keys: Sequence[Path] = (), kept: Sequence[Path] = ()) -> 
 
 
 def wrong(home: Home) -> list[JournalFinding]:
-    """Returns what is wrong with the journal, as far as this home can tell: by its chain, and, where the home has a
-    key, by the checkpoints of that key in the database and beside it. Raises UsageError for a key that cannot be
-    used."""
+    """Returns what is wrong with the journal, as far as this home can verify: its chain and, where the home has a key,
+    its agreement with the checkpoints of that key in the database and beside the key. Raises UsageError for a key that
+    cannot be used."""
     from fleet.store.journal import proof
 
     own = own_key(home)
     found = [*home.store.checkpoints.all(), *kept_copies(home)[0]] if own else []
-    # An earlier key may have signed others: whoever has its public half verifies them (--key).
+    # An earlier key may have signed others: they are verified with its public half (--key).
     mine = list(dict.fromkeys(each for each in found if each.key in [key.id for key in own]))
     genuine = [each for each in mine if proof.genuine(each, own)]
     return [*proof.forged(mine, own), *home.store.journal.verify(genuine)]
 
 
 def _folds(store: Store) -> Iterator[JournalFinding]:
-    """Compares the kept checkpoints of rollouts, which spare reading the whole journal, with the journal, which is
-    known to be whole."""
+    """Yields the kept checkpoints of rollouts, which spare reading the whole journal, that differ from the journal.
+    The journal is known to be intact."""
     from fleet.drivers.journal.checkpoints import differing
     from fleet.store.journal.tampering import JournalFinding
 
@@ -110,8 +110,8 @@ def _folds(store: Store) -> Iterator[JournalFinding]:
 
 
 def export(home: Home) -> JournalExport:
-    """Returns the whole journal with its checkpoints. Where the home has a key, and may be written, the end of the
-    journal is signed first."""
+    """Returns the whole journal with its checkpoints. The end of the journal is signed first where the home has a key
+    and may be written."""
     store = home.store
     if store.journal.last() is not None:
         sign_end(home)

@@ -1,4 +1,5 @@
-"""A person's word that a cluster may go on with a journal that has not come as far as the cluster has seen."""
+"""Records an operator's decision that a cluster may continue with a journal that lacks entries which the cluster has
+seen."""
 
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ from fleet.core.rollout.commands import JournalAccepted
 
 
 def accept(home: Home, name: str, reason: str) -> str:
-    """Accepts the place in the journal that the cluster has seen, writes so into the journal, and returns the place.
-    Raises HeldError where there is nothing to accept."""
+    """Accepts the place in the journal that the cluster has seen, records the acceptance in the journal, and returns
+    the place. Raises HeldError where there is nothing to accept."""
     row, journal = home.store.clusters.get(name), home.store.journal
 
     async def look() -> str:

@@ -1,4 +1,4 @@
-"""Clusters of the fleet: added, checked, claimed, removed."""
+"""Clusters of the fleet: adds, checks, claims and removes them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class ClusterCheck(Struct, frozen=True):
-    """What one look at a cluster found."""
+    """The result of one check of a cluster."""
 
     name: str
     sites: tuple[str, ...]
@@ -37,28 +37,28 @@ class ClusterCheck(Struct, frozen=True):
     pods: int
     budgets: int
     machines: int
-    """Nodes whose agent has reported."""
+    """How many nodes have an agent that has reported."""
     pools: dict[str, int] = {}
-    """Nodes by pool of the policy."""
+    """How many nodes each pool of the policy has."""
     poolless: int = 0
     missing: tuple[str, ...] = ()
-    """RBAC rules that fleet needs and has not, in words."""
+    """RBAC rules that fleet needs and does not have, as text."""
     unread: dict[str, str] = {}
-    """Kinds that could not be read, and why, of those that fleet can live without."""
+    """Optional kinds of objects that could not be read, and why."""
     uid: str = ""
     policy: bool = True
-    """There is a policy, so that nodes can be in pools."""
+    """Whether there is a policy, so that nodes can be in pools."""
     hosts: bool = False
-    """Hosts without a cluster."""
+    """Whether the cluster consists of hosts without a Kubernetes cluster."""
     unreached: dict[str, str] = {}
-    """Of these: those that were not reached, and why."""
+    """Hosts without a cluster that were not reached, and why."""
     rebooters: tuple[Rebooter, ...] = ()
-    """Others that run there and reboot nodes."""
+    """Other programs in the cluster that reboot nodes."""
 
 
 def add(home: Home, name: str, kubeconfig: Path | None, context: str, sites: Sequence[str]) -> ClusterCheck:
-    """Reads a Kubernetes cluster once and adds it to the fleet. Raises FleetError, and adds nothing, where it gives no
-    answer. `kubeconfig` and `context`: as `sources.kubeconfig.new_row` has them."""
+    """Reads a Kubernetes cluster once and adds it to the fleet. Raises FleetError, and adds nothing, where the cluster
+    does not answer. `kubeconfig` and `context` are as in `sources.kubeconfig.new_row`."""
     from fleet.app.wiring.sources.kubeconfig import new_row
 
     _refuse_taken(home, name)
@@ -66,7 +66,8 @@ def add(home: Home, name: str, kubeconfig: Path | None, context: str, sites: Seq
 
 
 def add_hosts(home: Home, name: str, inventory: Path, sites: Sequence[str]) -> ClusterCheck:
-    """Adds hosts without a cluster, as `add`. Raises FleetError, and adds nothing, where none of them is reached."""
+    """Adds hosts without a cluster, as `add` does. Raises FleetError, and adds nothing, where none of the hosts is
+    reached."""
     from fleet.app.wiring.sources.hosts import new_row
 
     _refuse_taken(home, name)
@@ -74,7 +75,7 @@ def add_hosts(home: Home, name: str, inventory: Path, sites: Sequence[str]) -> C
 
 
 def _refuse_taken(home: Home, name: str) -> None:
-    """Raises UsageError for a name that no cluster can have, or that one of the fleet has."""
+    """Raises UsageError for a name that is not allowed, or that another cluster of the fleet has."""
     if name in ("", ".", "..") or "/" in name:
         raise UsageError(f"a cluster cannot be called {name!r}", "choose a name without a slash")
     if home.exists and any(row.name == name for row in home.store.clusters.list()):
@@ -89,8 +90,8 @@ def _add(home: Home, row: ClusterRow) -> ClusterCheck:
 
 
 def check(home: Home, name: str) -> ClusterCheck:
-    """Reaches a cluster of the fleet and keeps what was found. Raises FleetError where the cluster gives no answer,
-    and keeps the reason."""
+    """Connects to a cluster of the fleet and stores what was found. Raises FleetError where the cluster does not
+    answer, and stores the reason."""
     row = home.store.clusters.get(name)
     try:
         found, snapshot = _inspect(home, row)
@@ -115,7 +116,7 @@ def _inspect(home: Home, row: ClusterRow) -> tuple[ClusterCheck, Snapshot]:
 
 
 def checked(row: ClusterRow, seen: Inspection, policy: Policy, *, hosts_alone: bool = False) -> ClusterCheck:
-    """Counts what one look found, with the nodes by pool of the policy."""
+    """Counts the objects of one inspection, with the nodes by pool of the policy."""
     snapshot = seen.snapshot
     pools = Counter(
         pool.name if pool else "" for pool in (policy.pool_of(row.name, node) for node in snapshot.nodes)
@@ -141,8 +142,8 @@ def checked(row: ClusterRow, seen: Inspection, policy: Policy, *, hosts_alone: b
 
 
 def remove(home: Home, name: str) -> None:
-    """Removes a cluster from the fleet; nothing is done to the cluster. Raises UsageError where the fleet has none of
-    that name, HeldError while a rollout works there."""
+    """Removes a cluster from the fleet; the cluster itself is not changed. Raises UsageError where the fleet has none
+    of that name, HeldError while a rollout works there."""
     row = home.store.clusters.get(name)
     refuse_at_work(home, row.name)
     home.store.clusters.remove(row.name, at=home.now())
@@ -160,9 +161,10 @@ def refuse_at_work(home: Home, name: str) -> None:
 
 
 def claim(home: Home, name: str, reason: str) -> dict[str, ClaimResult]:
-    """Makes all hosts of a cluster of hosts this fleet's, and returns the result by host. The command is journaled first.
+    """Claims all hosts of a cluster of hosts for this fleet, and returns the result by host. The command is journaled
+    first.
 
-    Raises UsageError, and writes nothing, for a cluster whose Lease says whose it is.
+    Raises UsageError, and writes nothing, for a Kubernetes cluster, whose owner its Lease names.
     """
     claimer = source_of(home, home.store.clusters.get(name)).claimer()
     claimed = HostsClaimed(cluster=name, reason=reason)

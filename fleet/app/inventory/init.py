@@ -1,4 +1,4 @@
-"""A home to begin with: a commented policy and an empty database."""
+"""Creates a home to begin with: a commented policy and an empty database."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from fleet.core.records.errors import UsageError
 class InitResult(Struct, frozen=True):
     policy: Path
     database: str
-    """Its path or address, as it may be shown."""
+    """The database's path or address, as it may be shown."""
     wrote: bool
-    """The policy was written; otherwise one was there and is as it was."""
+    """Whether the policy was written; otherwise one existed and was left as it is."""
 
 
 def init(home: Home) -> InitResult:
-    """Makes the policy and the database of a home where they are missing; what is there is kept.
+    """Makes the policy and the database of a home where they are missing; existing ones are kept.
 
-    Raises UsageError where the policy and the database are both there already.
+    Raises UsageError where the policy and the database both exist already.
     """
     from fleet.config import default_policy_text
 
@@ -33,7 +33,7 @@ def init(home: Home) -> InitResult:
         )
     if not there:
         home.path.mkdir(parents=True, exist_ok=True)
-        # One that somebody else writes in this moment is not written over.
+        # A file that another process writes at this moment is not overwritten.
         with home.policy_file.open("x", encoding="utf-8") as file:
             file.write(default_policy_text())
     return InitResult(home.policy_file, home.make().shown, not there)

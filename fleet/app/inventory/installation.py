@@ -1,4 +1,4 @@
-"""What fleet puts into a cluster, and takes out again: definitions, roles, the agents."""
+"""Installs fleet into a cluster and removes it again: resource definitions, roles, and the agents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def manifests(home: Home, name: str, image: str | None) -> str:
-    """Returns the YAML that `install` would apply. `image`: the agent's; None leaves the agent out.
+    """Returns the YAML that `install` would apply. `image` is that of the agent; None leaves the agent out.
 
     The YAML is the same for every cluster, so the cluster need not be in the fleet yet, and no database is made.
     Raises UsageError for a cluster of the fleet that nothing can be installed into.
@@ -30,7 +30,7 @@ def manifests(home: Home, name: str, image: str | None) -> str:
 
 
 def install(home: Home, name: str, image: str | None) -> list[str]:
-    """Applies the manifests and returns what was done, an object a line. Raises ForbiddenError with the rule that is
+    """Applies the manifests and returns one line for each object. Raises ForbiddenError with the rule that is
     missing."""
     from fleet.kube.install.install import apply
     from fleet.kube.install.installation import manifests as objects
@@ -45,7 +45,8 @@ def install(home: Home, name: str, image: str | None) -> list[str]:
 
 
 def uninstall(home: Home, name: str) -> list[str]:
-    """Removes what `install` has applied and returns what was removed. Raises HeldError while a rollout works there."""
+    """Removes the objects that `install` has applied and returns what was removed. Raises HeldError while a rollout
+    works there."""
     from fleet.kube.install.install import uninstall as take_away
 
     api_server = _api_server(home, name)
@@ -61,5 +62,6 @@ def uninstall(home: Home, name: str) -> list[str]:
 
 
 def _api_server(home: Home, name: str) -> AbstractAsyncContextManager[KubeCluster]:
-    """Raises UsageError for a cluster that has none, since nothing can be installed there."""
+    """Opens the cluster's API server. Raises UsageError for a cluster that has none, since nothing can be installed
+    there."""
     return source_of(home, home.store.clusters.get(name)).api_server()

@@ -17,16 +17,15 @@ class ClusterSync(Struct, frozen=True):
     pods: int = 0
     budgets: int = 0
     changes: int = 0
-    """Facts that were news."""
+    """How many facts changed."""
     error: str = ""
-    """Why it was not read; what was known of it stays."""
+    """Why the cluster was not read; the stored facts stay."""
 
 
 def sync(home: Home, names: Sequence[str] = ()) -> list[ClusterSync]:
-    """Reads the named clusters, or all, into the inventory and returns a result for each, in the order of their
-    names.
+    """Reads the named clusters, or all, into the inventory and returns a result for each, in the order of their names.
 
-    Raises UsageError for a name that is not known, StoreError where the results cannot be written.
+    Raises UsageError for an unknown name, StoreError where the results cannot be written.
     """
     seen = refreshed(home, names)
     changes = record(home, seen)

@@ -1,4 +1,4 @@
-"""A plan from a dump of a cluster, with no cluster in reach."""
+"""Plans from a dump of a cluster, without access to the cluster."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ HOW = "kubectl get nodes,pods,poddisruptionbudgets,deployments,replicasets,state
 def plan_of_dump(
     home: Home, pools: Sequence[str], version: str, path: Path, beyond: PlanExtras = GREEDY, cluster: str = ""
 ) -> Plan:
-    """Plans for a dump, by the home's policy. `cluster`: what the policy calls the dump; empty: the file's name. The
-    plan is not kept: it cannot be started.
+    """Plans for a dump, by the home's policy. `cluster` is the policy's name for the dump's cluster; the default is
+    the file's name. The plan is not kept: it cannot be started.
 
-    A node without a Machine in the dump is taken to run what its osImage names, and to have an agent. Raises
-    UsageError for a file that is no dump, and for names that the policy does not know.
+    A node without a Machine in the dump is assumed to run the release that its osImage names, and to have an agent.
+    Raises UsageError for a file that is no dump, and for names that the policy does not know.
     """
     from fleet.planner.planner import make_plan
     from fleet.planner.request import PlanRequest
@@ -56,7 +56,8 @@ def plan_of_dump(
 
 
 def _times(home: Home) -> DurationEstimates:
-    """Returns the durations that the home's journal shows; without a database the defaults, and no database is made."""
+    """Returns the durations measured in the home's journal; without a database the defaults, and no database is
+    made."""
     store = home.store_if_any
     if store is None:
         return DurationEstimates()
@@ -66,8 +67,8 @@ def _times(home: Home) -> DurationEstimates:
 
 
 def dump_of(home: Home, path: Path, policy: Policy, cluster: str = "") -> Snapshot:
-    """Reads a dump, with its quorum groups as its pods show them. `cluster`: its name; empty: the file's. Raises
-    UsageError for a file that is no dump, or has no nodes."""
+    """Reads a dump, with the quorum groups that its pods show. `cluster` is its name; the default is the file's name.
+    Raises UsageError for a file that is no dump, or has no nodes."""
     from fleet.kube.watch.snapshot import of_dump
 
     try:
@@ -81,8 +82,8 @@ def dump_of(home: Home, path: Path, policy: Policy, cluster: str = "") -> Snapsh
 
 
 def _least_version(snapshot: Snapshot) -> str:
-    """Returns the lowest version that the API server of a dump can have. A dump does not tell this version, except
-    for API servers that are pods: otherwise it is not older than the newest kubelet may be."""
+    """Returns the version of the newest kubelet, since the API server cannot be older; empty where API servers run as
+    pods, which show their version, and where no kubelet shows its own."""
     if any(pod.api_server for pod in snapshot.pods):
         return ""
     known = {minor: node.kubelet for node in snapshot.nodes if (minor := minor_of(node.kubelet)) is not None}
@@ -90,9 +91,9 @@ def _least_version(snapshot: Snapshot) -> str:
 
 
 def save_dump(home: Home, name: str, path: Path) -> int:
-    """Writes what a plan needs of a live cluster, with no secrets in it, and returns the size in bytes.
+    """Writes the objects of a live cluster that a plan needs, without secrets, and returns the size in bytes.
 
-    `name` may be empty where there is one cluster alone. Raises UsageError, and FleetError where the cluster gives no
+    `name` may be empty where there is only one cluster. Raises UsageError, and FleetError where the cluster does not
     answer.
     """
     data = _dumped(source_of(home, home.cluster(name)))
@@ -104,8 +105,8 @@ def save_dump(home: Home, name: str, path: Path) -> int:
 
 
 def _dumped(source: ClusterSource) -> bytes:
-    """Reads the live cluster as a dump. Raises UsageError where it has no API server, FleetError where that gives no
-    answer."""
+    """Reads the live cluster as a dump. Raises UsageError where it has no API server, FleetError where the server does
+    not answer."""
     from fleet.kube.watch.dump import dump
 
     async def work() -> bytes:

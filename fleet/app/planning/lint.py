@@ -1,4 +1,4 @@
-"""Contradictions between the policy, budgets and quorum groups, in the inventory or in a dump."""
+"""Finds contradictions between the policy, budgets and quorum groups, in the inventory or in a dump."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MEANT = "change it, or take it away: it is allowed, but hardly meant"
 EVERY_NODE = Policy(pools=(Pool("nodes"),))
-"""Stands in for a policy file that is not there: all nodes, under the rules that a pool has by default."""
+"""The policy that is used where there is no policy file: all nodes, under a pool's default rules."""
 
 
 def lint_fleet(home: Home, clusters: Sequence[str] = ()) -> LintResult:
@@ -50,11 +50,10 @@ def lint_fleet(home: Home, clusters: Sequence[str] = ()) -> LintResult:
 
 
 def lint_dump(home: Home, cluster: str, path: Path) -> LintResult:
-    """Checks a dump against the home's policy, or against `EVERY_NODE` where the home has none. No database is
-    needed.
+    """Checks a dump against the home's policy, or against `EVERY_NODE` where the home has none. No database is needed.
 
-    `cluster`: what the policy calls the dump; empty: the file's name. Groups of other clusters are left out. Raises
-    ConfigError for a policy with mistakes, and UsageError for a file that is no dump.
+    `cluster` is the policy's name for the dump's cluster; the default is the file's name. Groups of other clusters are
+    left out. Raises ConfigError for a policy with mistakes, and UsageError for a file that is no dump.
     """
     policy, cautions = home.read_policy() if home.has_policy else (EVERY_NODE, ())
     snapshot = dump_of(home, path, policy, cluster)
@@ -64,18 +63,18 @@ def lint_dump(home: Home, cluster: str, path: Path) -> LintResult:
 
 
 def _groups_of(policy: Policy, chosen: Set[str], everyone: Set[str]) -> Policy:
-    """Returns the policy with the groups of the chosen clusters, and of clusters that the fleet does not have: those
-    are a mistake, unless the fleet has none yet."""
+    """Returns the policy with the groups of the chosen clusters, and of clusters that the fleet does not have: such a
+    group is a mistake, unless the fleet has no cluster yet."""
     own = (group for group in policy.quorums if group.cluster in chosen or group.cluster not in everyone)
     return replace(policy, quorums=tuple(own) if chosen else ())
 
 
 def _with(cautions: Iterable[Caution], found: LintResult) -> LintResult:
-    """Adds what the policy says that is allowed but hardly meant."""
+    """Adds the policy's cautions to the result."""
     mine = (LintFinding("", "policy", str(each.place), each.words, MEANT) for each in cautions)
     return replace(found, findings=tuple(sorted({*mine, *found.findings})))
 
 
 def _annotated(snapshots: Iterable[Snapshot]) -> dict[str, tuple[QuorumGroup, ...]]:
-    """Returns what the workloads of each cluster declare, by cluster."""
+    """Returns the quorum groups that workloads declare by annotation, by cluster."""
     return {each.cluster: annotated(each.workloads, each.cluster) for each in snapshots}

@@ -1,4 +1,4 @@
-"""A plan for some pools: what to do, in which order, how long it takes, and what stands in the way."""
+"""Makes a plan for some pools: the actions and their order, how long they take, and the obstacles."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ from fleet.core.rollout.replay import unfinished
 from fleet.store.plans import named
 
 PlanProgress = Callable[[int, int], None]
-"""Hears how many runs of a plan have ended, of how many."""
+"""A callback that receives how many runs of a plan have ended, and how many there are."""
 Urgency = Mapping[NodeRef, float]
 
 
 class RollbackScope(Struct, frozen=True):
-    """The rollout that a rollback undoes, and the nodes that go back."""
+    """The rollout that a rollback reverses, and the nodes that are brought back."""
 
     rollout: str
     nodes: frozenset[NodeRef]
 
 
 class PlanExtras(Struct, frozen=True):
-    """What a user asks for beyond one plan."""
+    """Options of a user beyond a single plan."""
 
     loosen: bool = False
-    """Plans again with what binds loosened (`Plan.what_if`)."""
+    """Plans again with the binding constraint loosened (`Plan.what_if`)."""
     effort: float = 0.0
-    """Seconds to search for a better order; a plan that would not be done within them is not begun."""
+    """Seconds to search for a better order; a plan that would not be finished within them is not begun."""
     progress: Callable[[str], None] = lambda words: None
-    """Hears what is being done, a few words at a time."""
+    """A callback that receives a short description of the current work."""
 
 
 GREEDY = PlanExtras()
@@ -60,10 +60,10 @@ def make(
     beyond: PlanExtras = GREEDY,
     keep: bool = False,
 ) -> Plan:
-    """Makes a plan and stores it in place of the one that this user looked at last; nothing is written to any
-    cluster. `undoing`: only those nodes. `keep`: the plan stays, whatever else the user looks at.
+    """Makes a plan and stores it in place of the one that this user looked at last; nothing is written to any cluster.
+    With `undoing` the plan has only those nodes. With `keep` the plan stays, whatever else the user looks at.
 
-    `snapshots` are fresh, or the last known of clusters that give no answer, which `lost` names with the reason.
+    `snapshots` are fresh, or the last known ones of clusters that do not answer, which `lost` names with the reason.
     Without `version` each plan goes to the newest release of the pools' stream. Raises UsageError for names that the
     policy does not know.
     """
@@ -106,7 +106,8 @@ def planned(
     make: Callable[[Sequence[Snapshot], Policy, Urgency, PlanProgress], Plan],
     beyond: PlanExtras,
 ) -> Plan:
-    """Returns the plan that `make` makes, with the extras. What-if compares first orders with first orders."""
+    """Returns the plan that `make` makes, with the extras. What-if plans are compared without the order search on
+    either side."""
     from fleet.planner.order_search import search_order
     from fleet.planner.parallel import at_once, side_by_side
     from fleet.planner.simulate import silent
@@ -149,7 +150,7 @@ def systems_of(snapshots: Iterable[Snapshot]) -> dict[NodeRef, str]:
 
 
 def the_pool(policy: Policy) -> tuple[str, ...]:
-    """Returns the only pool of the policy, which nobody has to name. Raises UsageError where there are more."""
+    """Returns the only pool of the policy, which a user need not name. Raises UsageError where there are several."""
     names = tuple(pool.name for pool in policy.pools)
     if len(names) > 1:
         raise UsageError(f"which pool? The policy has {', '.join(names)}", "fleet plan --pool POOL")
@@ -157,7 +158,7 @@ def the_pool(policy: Policy) -> tuple[str, ...]:
 
 
 def find_release(policy: Policy, pools: Sequence[str], version: str) -> Release:
-    """Returns the release of that version, or the newest. Raises UsageError, naming what there is, for a pool or a
+    """Returns the release of that version, or the newest. Raises UsageError with the known names for a pool or a
     version that the policy does not have."""
     chosen = [pool_named(policy, name) for name in pools]
     if version:

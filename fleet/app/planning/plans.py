@@ -1,4 +1,4 @@
-"""Plans: made on a fresh look at the clusters, found again."""
+"""Makes plans from fresh reads of the clusters, and finds stored plans."""
 
 from __future__ import annotations
 

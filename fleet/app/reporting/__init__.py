@@ -1,1 +1,1 @@
-"""Use cases that read: status, explain, report, a node's logs."""
+"""Use cases that read: status, explain, report, and the logs of a node."""

@@ -1,4 +1,5 @@
-"""What stands in a node's way, asked of the same guards that decide: the engine, on what the inventory knows."""
+"""Finds what blocks a node, by the same guards that decide in a rollout: the engine, on the objects of the
+inventory."""
 
 from __future__ import annotations
 
@@ -39,12 +40,13 @@ def blockers(home: Home, ref: NodeRef) -> tuple[Held, ...]:
     for rollout in (*kept, *active):
         engine.add(rollout)
     found = engine.why(ref, now)
-    # One that is alone has no turn to wait for.
+    # A node alone in its rollout has no turn to wait for.
     return tuple(held for held in found if wanted or held.reason is not Reason.TURN)
 
 
 def _alone(home: Home, ref: NodeRef, snapshot: Snapshot) -> list[Rollout]:
-    """Returns a rollout of this node alone; None where nobody has said what the node should run."""
+    """Returns a rollout of this node alone, in a list; an empty list where the policy names no release for the
+    node."""
     policy = home.policy_if_any()
     node = next((each for each in snapshot.nodes if each.name == ref.name), None)
     pool = policy.pool_of(ref.cluster, node) if node is not None else None

@@ -1,4 +1,4 @@
-"""Why a node waits, what must happen first, what was done to it."""
+"""Explains a node: why it waits, what must happen first, and what rollouts did to it."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ from fleet.core.text.durations import format_duration
 from fleet.core.third_parties.notice import of_node
 
 Why = Callable[[Home, NodeRef], tuple[Held, ...]]
-"""All that stands between a node and its next step, or its first one in a rollout that would begin now."""
+"""A function that returns everything that holds the node's next step, or its first step in a rollout that would begin
+now."""
 
 
 class NodeEvent(Struct, frozen=True):
     at: datetime
     rollout: str
     what: str
-    """A step, `evict`, `retry`, a person's command, or how the run ended."""
+    """A step, `evict`, `retry`, a user's command, or how the run ended."""
     words: str = ""
 
 
@@ -41,23 +42,25 @@ class Explanation(Struct, frozen=True):
     status: StatusNode
     now: datetime
     held: tuple[Held, ...] = ()
-    """What a person must act on first. For a node that no rollout wants: what would hold one now."""
+    """What holds the node; reasons that an operator must act on come first. For a node in no rollout: what would hold
+    it now."""
     held_since: dict[str, datetime] = {}
-    """By reason, where that is known."""
+    """Since when each reason has held the node, where that is known."""
     since: datetime | None = None
-    """When the step began, or the node came into its state."""
+    """When the step began, or when the node entered its state."""
     slot: bool = False
-    """Its failed run keeps its slot until a person releases it."""
+    """Whether its failed run keeps its slot until an operator releases the node."""
     unknown: str = ""
-    """Why nothing certain is known of it."""
+    """Why the node's state is not known for certain."""
     may_be_deleted: tuple[str, ...] = ()
-    """Other parties that may delete the node and do not do so yet: it is a canary only where no other node can be."""
+    """Other parties that may delete the node and do not do so yet: the node is a canary only where no other node can
+    be one."""
     history: tuple[NodeEvent, ...] = ()
-    """Oldest first, over all rollouts."""
+    """Events of all rollouts, oldest first."""
     gone: str = ""
-    """What became of its last run, where no cluster has the node any more; empty: one has."""
+    """How the node's last run ended, where no cluster has the node any more; empty: the node exists."""
     standstill: Standstill | None = None
-    """No controller carries out its rollout: what was seen and held is of the time when one did."""
+    """Set where no controller carries out the node's rollout: what was seen and held then dates from when one did."""
 
 
 def explain(home: Home, name: str, why: Why) -> Explanation:
@@ -95,8 +98,8 @@ def explain(home: Home, name: str, why: Why) -> Explanation:
 
 
 def _together(said: Sequence[Held], found: Sequence[Held]) -> tuple[Held, ...]:
-    """Puts what the controller says of the node first, as every other view shows it, and then what was found beside
-    it. A reason that needed an operator and is no longer found counts as fixed."""
+    """Returns the controller's reasons first, as every other view shows them, and then those that were found in
+    addition. A reason that needed an operator and is no longer found counts as fixed."""
     if not found:
         return tuple(said)
     known = {(held.reason, held.subject) for held in said}
@@ -110,8 +113,7 @@ def _together(said: Sequence[Held], found: Sequence[Held]) -> tuple[Held, ...]:
 
 
 def _gone(home: Home, rollouts: Rollouts, nodes: Sequence[StatusNode], name: str) -> Explanation | None:
-    """Explains a node that rollouts knew and that no cluster has any more: what they did to it. None for any other
-    name."""
+    """Explains a node that rollouts worked on and that no cluster has any more. Returns None for any other name."""
     if any(name in (node.name, f"{node.cluster}/{node.name}") for node in nodes):
         return None
     runs = [run for rollout in rollouts.all for run in rollout.runs.values()]
@@ -145,7 +147,7 @@ def _may_be_deleted(home: Home, ref: NodeRef) -> tuple[str, ...]:
 
 
 def find(nodes: Sequence[StatusNode], name: str) -> StatusNode:
-    """Returns the node that NODE names where that is unique, or CLUSTER/NODE. Raises UsageError."""
+    """Returns the node named NODE, where that is unique, or CLUSTER/NODE. Raises UsageError."""
     found = [node for node in nodes if name in (node.name, f"{node.cluster}/{node.name}")]
     if len(found) == 1:
         return found[0]
@@ -169,8 +171,8 @@ def explanation(
     unknown: str = "",
     may_be_deleted: tuple[str, ...] = (),
 ) -> Explanation:
-    """Builds the explanation. `held`: all that the guards say, or what the controller wrote down; `chronicles`: the
-    timelines of the node's rollouts."""
+    """Builds the explanation. `held` has the results of the guards, or the reasons that the controller stored;
+    `chronicles` are the timelines of the node's rollouts."""
     ref = NodeRef(status.cluster, status.name)
     run = part.run if part is not None and status.rollout else None
     history = [happening for chronicle in chronicles for happening in happenings(chronicle, ref)]

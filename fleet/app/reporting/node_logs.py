@@ -1,4 +1,4 @@
-"""The log of a machine's last boot: told by its agent in the cluster, or read over ssh."""
+"""Fetches the log of a machine's last boot: from its agent in the cluster, or over ssh."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from fleet.machines.errors import MachineError
 from fleet.machines.local import Local, prefix_of
 
 SECONDS = 90.0
-"""For an agent's answer: `journalctl` alone has a minute."""
+"""Seconds to wait for an agent's answer: `journalctl` alone may take a minute."""
 
 
 def of_node(home: Home, name: str, unit: str = "", lines: int = 100, seconds: float = SECONDS) -> str:
-    """Returns the log of the last boot of a node of the fleet, reached as fleet reaches the node. That the log was
-    asked for is journaled.
+    """Returns the log of the last boot of a node of the fleet, through the connection that fleet uses for the node.
+    The request for the log is journaled.
 
-    Raises UsageError for a node that the fleet does not have and for what is no unit's name, UnreachableError where
+    Raises UsageError for a node that the fleet does not have and for an invalid unit name, UnreachableError where
     there is no answer, FleetError where the machine has no such log.
     """
     _refuse_odd(unit)
@@ -43,18 +43,18 @@ def of_node(home: Home, name: str, unit: str = "", lines: int = 100, seconds: fl
 
 
 def over(way: str, unit: str = "", lines: int = 100) -> str:
-    """Returns the log of a machine's last boot over a connection of the caller's choice, its last characters as
-    BootLog bounds them. `way`: `ssh:USER@NAME:PORT`, or as `machines.local.prefix_of` has it.
+    """Returns the log of a machine's last boot over a connection of the caller's choice, cut to its last characters by
+    the limits of BootLog. `way` is `ssh:USER@NAME:PORT`, or a prefix as in `machines.local.prefix_of`.
 
-    Raises UsageError for what names no connection and for what is no unit's name, MachineError where the machine
-    keeps no such log, UnreachableError.
+    Raises UsageError for a text that names no connection and for an invalid unit name, MachineError where the machine
+    keeps no such log, and UnreachableError.
     """
     _refuse_odd(unit)
     return asyncio.run(_over(way, unit, lines))
 
 
 def _refuse_odd(unit: str) -> None:
-    """Raises UsageError for what is no unit's name, before the question is journaled or goes to any machine."""
+    """Raises UsageError for an invalid unit name, before the request is journaled or sent to any machine."""
     try:
         checked_unit(unit)
     except MachineError as error:

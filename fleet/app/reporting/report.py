@@ -1,4 +1,4 @@
-"""The report of a rollout, with the verdict on the journal that it is made of."""
+"""Makes the report of a rollout, with the verdict on the journal that the report is made from."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from fleet.store.db.database import TAMPERED
 
 
 def report(home: Home, ident: str = "") -> Report:
-    """Reports on the named rollout; without a name on the active one, else on the newest. Raises UsageError, and
-    StoreError for entries that no fleet has written."""
+    """Reports on the named rollout; without a name on the active one, or else on the newest. Raises UsageError, and
+    StoreError for entries that fleet cannot have written."""
     store = home.store
     rollout = Rollouts.load(store).last(ident)
     findings = verification.wrong(home)
@@ -33,15 +33,15 @@ def report(home: Home, ident: str = "") -> Report:
     sent = counts_of_rollout(rollout.id, store.requests.of(rollout.id), len(rollout.acted))
     against = made.against
     if against is not None and standstill(home, [rollout]) is not None:
-        # Nobody works for it.
+        # No controller works on the rollout.
         against = replace(against, eta=None)
     return replace(made, requests=sent, against=against)
 
 
 def with_evidence(home: Home, made: Report) -> Report:
-    """Adds all that it takes to verify the report elsewhere (`fleet audit verify --file`): the checkpoints that are
-    at its entries or behind them, the other entries up to the first checkpoint that vouches for all of it, and,
-    where the home has a signing key and the journal is whole, the signature over the report. Raises TamperedError."""
+    """Adds everything that is needed to verify the report elsewhere (`fleet audit verify --file`): the checkpoints at
+    or after its entries, the other entries up to the first checkpoint that vouches for all of them, and, where the
+    home has a signing key and the journal is intact, the signature over the report. Raises TamperedError."""
     key = signing.sign_end(home) if made.journal.verdict.verified else None
     signed = home.store.checkpoints.all()
     first, last = made.journal.first_seq, made.journal.last_seq

@@ -1,4 +1,4 @@
-"""The status of the fleet, from the inventory, the policy and the rollouts. Reads the database only."""
+"""The status of the fleet, from the inventory, the policy and the rollouts. Only the database is read."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ EVERYTHING = Selection()
 
 
 def fleet_status(home: Home, selection: Selection = EVERYTHING) -> FleetStatus:
-    """Returns the status of everything, or at least of what is selected. Raises UsageError for a cluster, a site or a
-    pool that there is not: to show nothing of it would look like nothing to do."""
+    """Returns the status of everything, or at least of the selection. Raises UsageError for an unknown cluster, site
+    or pool: an empty status would look as if nothing were to be done."""
     chosen = home.clusters(selection.clusters)
     rollouts = Rollouts.load(home.store)
     known = known_in(home, chosen)
@@ -72,8 +72,8 @@ def _refuse_unknown(selection: Selection, found: FleetStatus, policy: Policy) ->
 
 
 def quorums_of(home: Home, rows: Sequence[ClusterRow], policy: Policy) -> tuple[StatusQuorum, ...]:
-    """Returns the quorum groups of the clusters. How the groups of a cluster that is not reached are now, nobody
-    knows."""
+    """Returns the quorum groups of the clusters. The state of the groups of a cluster that is not reached is
+    unknown."""
     errors = {row.name: row.last_error for row in rows}
     return tuple(
         status_of(
@@ -122,8 +122,7 @@ def known_in(home: Home, rows: Sequence[ClusterRow]) -> list[KnownNode]:
 def clusters_of(
     home: Home, rows: Sequence[ClusterRow], known: Iterable[KnownNode], groups: Mapping[str, Iterable[Quorum]]
 ) -> list[StatusCluster]:
-    """Describes clusters. Their sites are those that were named when the cluster was added, and those that their
-    nodes are in."""
+    """Describes clusters. A cluster's sites are those that were named when it was added, and those of its nodes."""
     kubelets: dict[str, dict[str, list[str]]] = {}
     sites: dict[str, dict[str, None]] = {}
     for each in known:
@@ -159,7 +158,7 @@ def waiting_in(home: Home, rollouts: Iterable[Rollout]) -> dict[NodeRef, Waiting
 
 
 def etas(home: Home, rollouts: Iterable[Rollout]) -> Mapping[str, int | None]:
-    """Returns the seconds until the end, by rollout; None where nobody can tell."""
+    """Returns the estimated seconds until the end, by rollout; None where there is no estimate."""
     found: dict[str, int | None] = {}
     for rollout in rollouts:
         plan = home.store.plans.find(rollout.start.plan)

@@ -1,4 +1,4 @@
-"""Is a controller at work on this home? If none is, one is started in the background."""
+"""Ensures that a controller is at work on this home: if there is none, one is started in the background."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from fleet.system.clock import WallClock
 TRIES = 100
 TRY_SECONDS = 0.1
 TAIL = 5
-"""Lines of the log that tell why a controller did not start."""
+"""Lines of the log that show why a controller did not start."""
 
 
 def controller_of(home: Home) -> str:
-    """Returns the identity of the controller that leads; empty where none does, as far as can be known here."""
+    """Returns the identity of the controller that leads; empty where none is known to lead."""
     holder = home.store.lease.current(WallClock().now())
     return "" if holder is None or abandoned(holder) else holder
 
@@ -33,7 +33,7 @@ def ensure_controller(home: Home) -> str:
         return ""
     with home.log.open("ab") as log:
         begun = log.tell()
-        # -P: else Python takes modules from the current folder first, which may be anybody's.
+        # Without -P Python takes modules from the current folder first, which anybody may have put there.
         child = subprocess.Popen(
             [sys.executable, "-P", "-m", "fleet.cli", "--home", str(home.path), "run", "--until-idle"],
             stdin=subprocess.DEVNULL,

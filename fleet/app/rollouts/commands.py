@@ -1,4 +1,4 @@
-"""What people tell a rollout: pause, resume, abort, release. Each is a record in the journal."""
+"""Commands of operators to a rollout: pause, resume, abort, release. Each is a record in the journal."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from fleet.core.rollout.steps import Step
 
 
 def send_command(home: Home, kind: str, ident: str = "") -> Rollout:
-    """Writes pause, resume or abort into the journal as a command. Raises UsageError where the command makes no sense
-    now."""
+    """Writes pause, resume or abort into the journal as a command. Raises UsageError where the command is not possible
+    in the rollout's state."""
     rollout = Rollouts.load(home.store).choose(ident)
     validate_command(rollout, kind)
     record = to_record(ORDERS[kind](rollout=rollout.id))
@@ -25,7 +25,7 @@ def send_command(home: Home, kind: str, ident: str = "") -> Rollout:
 
 
 def validate_command(rollout: Rollout, kind: str) -> None:
-    """Raises UsageError for a command that makes no sense in the rollout's state, before anything is written."""
+    """Raises UsageError for a command that is not possible in the rollout's state, before anything is written."""
     if not rollout.active:
         raise UsageError(f"rollout {rollout.id} has ended: {rollout.state}", "fleet rollout list")
     if rollout.state is RolloutState.ABORTED:
@@ -65,8 +65,8 @@ def what_follows(rollout: Rollout) -> tuple[str, ...]:
 
 
 def release(home: Home, name: str, reason: str = "") -> tuple[Rollout, NodeRef]:
-    """Releases a failed node that a user has looked at: its slot becomes free, fleet's marks on the node are removed,
-    and a release that it rolled back from may be tried there again."""
+    """Releases a failed node that an operator has checked: its slot becomes free, fleet's marks on the node are
+    removed, and a release that the node rolled back from may be tried there again."""
     rollout, run = Rollouts.load(home.store).failed_run(name)
     record = to_record(NodeReleased(rollout=rollout.id, node=run.node, reason=reason))
     home.store.journal.append([record], at=home.now(), actor=actor())

@@ -1,4 +1,4 @@
-"""A home with a simulated fleet in it: made anew, to be watched and asked."""
+"""Creates a home with a simulated fleet, for users to try commands on."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from fleet.simulated.demo import BEGAN, POLICY, SEED, SPEED, demo_fleet
 from fleet.store import ClusterRow
 
 OURS = ("fleet.yaml", DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", "controller.log", "report.html")
-"""What a demo leaves in its folder, beside `simulated`."""
+"""The files that a demo leaves in its folder, beside `simulated`."""
 
 
 def prepare(folder: Path, speed: float = SPEED) -> Home:
     """Makes a home with a simulated fleet. Raises UsageError for a folder that holds anything but an earlier demo, or
-    one whose policy somebody has changed."""
+    an earlier demo whose policy was edited."""
     home = Home(folder.absolute())
     if folder.exists() and any(folder.iterdir()):
         if not (home.simulated / CLOCK).is_file():
@@ -47,9 +47,9 @@ def prepare(folder: Path, speed: float = SPEED) -> Home:
 
 
 def _take_away(home: Home) -> None:
-    """Removes the earlier demo, and nothing else that may lie in the folder."""
+    """Removes the earlier demo, and nothing else in the folder."""
     shutil.rmtree(home.simulated)
     for name in OURS:
         (home.path / name).unlink(missing_ok=True)
-    # Of the journal that goes; the key stays.
+    # The copies of checkpoints are of the journal that is deleted; the key stays.
     (home.path / FOLDER / COPIES).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Follows one rollout through the database, whoever carries it out: the same from any process."""
+"""Follows one rollout through the database, the same from any process and whichever controller carries it out."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from fleet.core.rollout.rollout import Rollout
 
 
 class Follower:
-    """Follows one rollout: `look` reads what is new, and between two looks nothing is read."""
+    """Follows one rollout: `look` reads new entries, and nothing is read between two calls."""
 
     def __init__(self, home: Home, rollout: str) -> None:
-        """Raises UsageError where the journal has no such rollout."""
+        """Follows the rollout of that id. Raises UsageError where the journal has no such rollout."""
         self._home = home
         self._store = home.store
         self.chronicle = Timeline(rollout)
@@ -42,7 +42,7 @@ class Follower:
         return self.chronicle.rollout
 
     def look(self) -> Sequence[JournalEntry]:
-        """Reads what has come since the last look."""
+        """Reads and returns the entries since the last call."""
         entries = list(self._store.journal.entries(rollout=self.chronicle.id, after=self._seq))
         if entries:
             self._seq = entries[-1].seq
@@ -57,7 +57,7 @@ class Follower:
 
     @property
     def requests(self) -> tuple[RequestCount, ...]:
-        """Returns how many requests were sent to API servers for the rollout so far."""
+        """Returns how many requests have been sent to API servers for the rollout so far."""
         ident = self.rollout.id
         return counts_of_rollout(ident, self._store.requests.of(ident), len(self.rollout.acted))
 
@@ -67,7 +67,7 @@ class Follower:
 
     @property
     def standstill(self) -> Standstill | None:
-        """Returns whether the rollout stands still. None: a controller is at work, or the rollout has ended."""
+        """Returns why the rollout stands still. None: a controller is at work, or the rollout has ended."""
         return standstill(self._home, [self.rollout])
 
     @property

@@ -1,7 +1,8 @@
-"""A way back: a plan that brings the nodes which a rollout has upgraded to the release that they ran before it.
+"""Plans a rollback: the nodes that a rollout has upgraded are brought back to the release that they ran before.
 
-It is a plan like any other, to an older release: started as any other, through the same guards, canaries first. One
-plan goes to one release, so nodes that came from several go back in as many rollouts, one after the other.
+The plan is an ordinary plan to an older release: started like any other, through the same guards, canaries first. One
+plan goes to one release, so nodes that came from several releases are brought back by as many rollouts, one after the
+other.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from fleet.core.rollout.rollout import Rollout, RolloutState
 
 
 def rollback(home: Home, ident: str, version: str = "") -> Plan:
-    """Plans the way back from a rollout. `version`: only the nodes that came from that version; needed where they
-    came from several.
+    """Plans the rollback of a rollout. `version`: only the nodes that came from that version; required where they came
+    from several.
 
-    Raises HeldError while the rollout still goes on, or where none of its nodes is left to bring back; UsageError
-    where the nodes did not come from the version, or no stream of the policy has it.
+    Raises HeldError while the rollout is active, or where none of its nodes is left to bring back; UsageError where
+    the nodes did not come from the version, or no stream of the policy has it.
     """
     rollout = Rollouts.load(home.store).named(ident)
     refuse_active(rollout)
@@ -54,7 +55,7 @@ def rollback(home: Home, ident: str, version: str = "") -> Plan:
 
 
 def refuse_active(rollout: Rollout) -> None:
-    """Raises HeldError while the rollout is active: what goes forward and what goes back would be on the same nodes."""
+    """Raises HeldError while the rollout is active: the upgrade and the rollback would work on the same nodes."""
     if not rollout.active:
         return
     aborted = rollout.state is RolloutState.ABORTED
@@ -65,7 +66,7 @@ def refuse_active(rollout: Rollout) -> None:
 
 
 def upgraded(rollout: Rollout, snapshots: Sequence[Snapshot]) -> Iterator[NodeRef]:
-    """Yields the nodes that the rollout has rebooted and that run its release now, so those of failed runs too."""
+    """Yields the nodes that the rollout has rebooted and that run its release now, including those of failed runs."""
     for snapshot in snapshots:
         machines = {machine.name: machine for machine in snapshot.machines}
         for node in snapshot.nodes:
@@ -78,8 +79,8 @@ def upgraded(rollout: Rollout, snapshots: Sequence[Snapshot]) -> Iterator[NodeRe
 
 
 def choose(rollout: Rollout, came_from: Mapping[str, set[NodeRef]], version: str) -> str:
-    """Returns the version to go back to. Raises HeldError where there is none, UsageError where the user has to name
-    one."""
+    """Returns the version to go back to. Raises HeldError where there is none, and UsageError where the user has to
+    name one."""
     known = {each: refs for each, refs in came_from.items() if each}
     if not known:
         raise HeldError(
@@ -108,6 +109,6 @@ def pools_of(policy: Policy, snapshots: Sequence[Snapshot], nodes: frozenset[Nod
 
 
 def forward_again(plan: Plan) -> list[str]:
-    """Returns the pools that the policy still wants on another release: their next plan would undo this one."""
+    """Returns the pools for which the policy still has another release: their next plan would reverse this one."""
     wanted = ((pool.name, plan.policy.target(pool)) for pool in plan.policy.pools if pool.name in plan.pools)
     return [name for name, target in wanted if target is not None and not is_release(target, plan.target)]

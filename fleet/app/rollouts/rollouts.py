@@ -1,4 +1,4 @@
-"""All rollouts there ever were: found by id, listed."""
+"""All rollouts in the journal: found by id, and listed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Rollouts:
-    """All rollouts that the journal tells of, by id, oldest first."""
+    """All rollouts in the journal by id, oldest first."""
 
     def __init__(self, rollouts: Mapping[str, Rollout]) -> None:
         self.by_id = dict(rollouts)
@@ -43,7 +43,7 @@ class Rollouts:
         return f"r-{max(numbers, default=0) + 1}"
 
     def named(self, ident: str) -> Rollout:
-        """Returns the rollout of that id. Raises UsageError with the nearest id."""
+        """Returns the rollout of that id. Raises UsageError that suggests the nearest id."""
         if ident in self.by_id:
             return self.by_id[ident]
         near = get_close_matches(ident, self.by_id, 1)
@@ -52,7 +52,7 @@ class Rollouts:
         )
 
     def choose(self, ident: str = "") -> Rollout:
-        """Returns the named rollout; without a name the only active one. Raises UsageError where that is not exactly
+        """Returns the named rollout; without a name the only active one. Raises UsageError where there is not exactly
         one."""
         if ident:
             return self.named(ident)
@@ -64,7 +64,8 @@ class Rollouts:
         raise UsageError(f"{len(self.active)} rollouts are active: {names}", "name one of them")
 
     def last(self, ident: str = "") -> Rollout:
-        """Returns the named rollout; without a name the active one, else the newest. For commands that only read."""
+        """Returns the named rollout; without a name the active one, or else the newest. For commands that only
+        read."""
         if not ident and not self.by_id:
             raise UsageError(
                 "there is no rollout yet",
@@ -75,8 +76,8 @@ class Rollouts:
         return self.active[0] if self.active else max(self.all, key=lambda each: each.started_at)
 
     def failed_run(self, name: str) -> tuple[Rollout, Run]:
-        """Returns the failed run that keeps its slot on that node. Raises UsageError where there is none, or more
-        than one."""
+        """Returns the failed run that keeps its slot on that node. Raises UsageError where there is none, or more than
+        one."""
         found = [
             (rollout, run)
             for rollout in self.all

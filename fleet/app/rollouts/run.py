@@ -1,4 +1,4 @@
-"""The controller process (`fleet run`)."""
+"""Runs the controller process (`fleet run`)."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ KEEP = Retention()
 def run(
     home: Home, say: Callable[[str], None], until_idle: bool = False, retention: Retention = KEEP
 ) -> None:
-    """Runs a controller until SIGTERM or Ctrl-C; with `until_idle` until there is nothing left to do. `retention`:
-    how long what is gone from clusters is kept.
+    """Runs a controller until SIGTERM or Ctrl-C; with `until_idle` until nothing is left to do. `retention` is how
+    long deleted objects of clusters are kept.
 
-    What has been sent when the signal comes is awaited, and the leases are given back. Raises UsageError, and leads
-    nothing, where the policy is wrong or needs a program that is not installed here.
+    Requests that have been sent when the signal comes are awaited, and the leases are released. Raises UsageError, and
+    leads nothing, where the policy is wrong or needs a program that is not installed here.
     """
     policy = home.policy_if_any()
     for row in home.store.clusters.list():

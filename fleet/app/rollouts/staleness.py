@@ -1,4 +1,4 @@
-"""What has changed in the fleet since a plan was made."""
+"""Finds what has changed in the fleet since a plan was made."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fleet.core.releases.release import is_release
 
 
 def changed_nodes(plan: Plan, snapshots: Iterable[Snapshot]) -> list[str]:
-    """Returns what is no longer as the plan presumes, a message for each of its nodes, in the order of their names."""
+    """Returns a message for each node of the plan that is no longer as the plan assumes, sorted by name."""
     found: list[str] = []
     for snapshot in snapshots:
         nodes = {node.name: node for node in snapshot.nodes}
@@ -35,8 +35,8 @@ def changed_nodes(plan: Plan, snapshots: Iterable[Snapshot]) -> list[str]:
 
 
 def added_nodes(plan: Plan, snapshots: Iterable[Snapshot]) -> list[str]:
-    """Returns the nodes of the plan's pools that the plan does not know and that do not run its release. A rollback
-    is about some nodes only, so nothing is added to it."""
+    """Returns the nodes of the plan's pools that the plan does not include and that do not run its release. A rollback
+    is about some nodes only, so no nodes are reported for one."""
     found: list[str] = []
     if plan.rolls_back:
         return found

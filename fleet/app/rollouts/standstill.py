@@ -1,4 +1,4 @@
-"""Whether the fleet stands still for want of a controller."""
+"""Finds whether the fleet stands still because no controller is at work."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from fleet.system.clock import WallClock
 
 
 def standstill(home: Home, rollouts: Iterable[Rollout]) -> Standstill | None:
-    """Returns what stands still for want of a controller. None while one is at work, or where nothing is left to do.
-    Controllers lead by the wall's clock, also in a simulated home."""
+    """Returns the standstill of rollouts for which no controller is at work. None while one is, or where nothing is
+    left to do. Controllers lead by the wall clock, also in a simulated home."""
     if controller_of(home):
         return None
     now = WallClock().now()
@@ -25,7 +25,7 @@ def standstill(home: Home, rollouts: Iterable[Rollout]) -> Standstill | None:
 
 
 def standstill_of(rollouts: Iterable[Rollout], since: datetime | None, now: datetime) -> Standstill | None:
-    """Returns what stands still where no controller is at work. None where nothing is left to do."""
+    """Returns the standstill of rollouts, given that no controller is at work. None where nothing is left to do."""
     active = [rollout for rollout in rollouts if rollout.active]
     if not active:
         return None

@@ -1,4 +1,4 @@
-"""A rollout is started: a plan that still fits the fleet becomes a record in the journal."""
+"""Starts a rollout: a plan that still fits the fleet becomes a record in the journal."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from fleet.core.rollout.goal import Start
 from fleet.core.rollout.rollout import Rollout
 
 SHOWN = 5
-"""Changes that a refusal of a stale plan names."""
+"""The most changes that the refusal of a stale plan names."""
 
 
 class Started(Struct, frozen=True):
     rollout: str
     notes: tuple[str, ...] = ()
-    """What a person should know of before it goes on."""
+    """Notes that an operator should read before the rollout goes on."""
 
 
 def start(home: Home, plan: Plan, fresh: Callable[[Sequence[str]], Sequence[Snapshot]]) -> Started:
-    """Commits the start of a rollout of the plan; a controller picks it up.
+    """Commits the start of a rollout of the plan; a controller picks the rollout up.
 
-    `fresh` reads those clusters once more and leaves out which give no answer. Raises HeldError where a pool has a
-    rollout already, or the clusters are no longer as the plan presumes; ConfigError for a policy with mistakes.
+    `fresh` reads those clusters again and leaves out the ones that do not answer. Raises HeldError where a pool has a
+    rollout already, or the clusters are no longer as the plan assumes; ConfigError for a policy with mistakes.
     """
     store = home.store
     begin = plan.begin()
@@ -51,7 +51,7 @@ def start(home: Home, plan: Plan, fresh: Callable[[Sequence[str]], Sequence[Snap
             "\n  ".join([f"plan {short_id(plan.plan_id)} is stale:", *changed[:SHOWN], *more]),
             f"a new plan: {again}",
         )
-    # Before the start: a plan that somebody has started is there for as long as the rollout is told of.
+    # The plan is kept before the start, so that a started plan exists for as long as its rollout is shown.
     store.plans.keep(plan.plan_id)
     ident = _commit(home, plan, begin)
     new = added_nodes(plan, snapshots)
@@ -65,8 +65,8 @@ def start(home: Home, plan: Plan, fresh: Callable[[Sequence[str]], Sequence[Snap
 
 
 def _commit(home: Home, plan: Plan, begin: Start) -> str:
-    """Writes the start under the next free id and returns the id. When two start at the same moment, one sees the
-    other's record."""
+    """Writes the start under the next free id and returns the id. Where two processes start at the same moment, one of
+    them sees the other's record."""
     journal = home.store.journal
     while True:
         newest = journal.last()
@@ -83,7 +83,7 @@ def _commit(home: Home, plan: Plan, begin: Start) -> str:
 
 
 def ensure_pools_free(active: Iterable[Rollout], plan: Plan) -> None:
-    """Raises HeldError naming the rollout that has one of the plan's pools."""
+    """Raises HeldError with the rollout that has one of the plan's pools."""
     for rollout in active:
         pools = {run.goal.pool for run in rollout.runs.values()}
         for pool in plan.pools:

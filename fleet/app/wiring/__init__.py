@@ -1,1 +1,1 @@
-"""What use cases are made of: where a fleet lives on disk, its clock, its connections, its logs."""
+"""What use cases need: the fleet's home on disk, its clock, its connections and its logs."""

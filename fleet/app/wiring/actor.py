@@ -1,4 +1,4 @@
-"""Who gives a command, as the journal names them."""
+"""The actor of a command, as the journal names the user."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 NO_LOGIN = 2**32 - 1
-"""The login uid of a process that no login has begun: a service, a container."""
+"""The login uid of a process that no login has started: a service, a container."""
 
 
 def actor() -> str:
-    """Returns who gives a command, for the journal: `user@host`, as the system and not the environment says, and
-    behind it who has logged in, where that is somebody else (sudo, su)."""
+    """Returns the actor of a command for the journal: `user@host` according to the system, not to the environment,
+    followed by the user who logged in, if that is another one (sudo, su)."""
     return actor_of(os.getuid(), _login_uid(), socket.gethostname(), user_name)
 
 
 def actor_of(uid: int, login: int | None, host: str, name: Callable[[int], str]) -> str:
-    """Returns `ada@desk`, or `root@desk (login ada)`. `login`: the uid of the login session; None: there is none."""
+    """Returns `ada@desk`, or `root@desk (login ada)`. `login` is the uid of the login session; None: there is none."""
     by = "" if login in (None, uid) else f" (login {name(login)})"
     return f"{name(uid)}@{host}{by}"
 
@@ -32,8 +32,8 @@ def user_name(uid: int) -> str:
 
 
 def _login_uid() -> int | None:
-    """Returns the uid that logged in, which the kernel sets once, at login, and keeps over su and sudo; None: no
-    login began this process. Source: pam_loginuid(8), proc_pid_loginuid(5)."""
+    """Returns the uid that logged in, which the kernel sets once, at login, and keeps over su and sudo; None: no login
+    started this process. Source: pam_loginuid(8), proc_pid_loginuid(5)."""
     try:
         uid = int(Path("/proc/self/loginuid").read_text())
     except (OSError, ValueError):

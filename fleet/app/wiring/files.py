@@ -1,4 +1,4 @@
-"""Files that a person names for a result: there whole, or as they were before."""
+"""Files that a user names for a result: written completely, or left as they were."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from fleet.system.files import beside
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes the file, or leaves what was there: no half of a result, and no empty file, is taken for one.
+    """Writes the whole file, or leaves the earlier one: a partial or empty file must not be taken for a result.
 
-    A device or a pipe is written to as it is. Raises UsageError where the folder is missing or is none, OSError where
-    the disk refuses.
+    A device or a pipe is written to directly. Raises UsageError where the folder is missing or is not a folder,
+    OSError where the disk refuses.
     """
     if path.exists() and not path.is_file():
         if path.is_dir():
@@ -28,7 +28,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def _mode(path: Path) -> int:
-    """Returns the mode of the file that is there, or what the umask leaves."""
+    """Returns the mode of the existing file, or the one that the umask leaves."""
     if path.exists():
         return path.stat().st_mode & 0o777
     umask = os.umask(0)

@@ -1,4 +1,4 @@
-"""The folder that a command works on: its policy, its database, its simulated clusters, the controller's log."""
+"""The folder that a command works on, with the policy, the database, simulated clusters and the controller's log."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ if TYPE_CHECKING:
 
 POLICY = "fleet.yaml"
 MISNAMED = "fleet.yml"
-"""What many programs take for the same; fleet knows one name, so that there is one policy."""
+"""A name that many programs treat as equivalent. fleet reads only fleet.yaml, so that there is one policy."""
 DATABASE = "fleet.db"
 BEGIN = "fleet cluster add NAME --kubeconfig FILE --site SITE begins one; --home FOLDER names another; or try fleet demo"
 
 ShowMessage = Callable[[str], None]
-"""Hears what a person should know whatever the command's result is."""
+"""A callback for messages that a user should see whatever the command's result is."""
 
 
 class Home:
     def __init__(self, path: Path, database: str = "", tell: ShowMessage = lambda words: None) -> None:
-        """`database`: URL of a PostgreSQL, or a path; empty: `fleet.db` in the folder.
+        """Makes the home in a folder. `database` is the URL of a PostgreSQL, or a path; empty: `fleet.db` in the
+        folder.
 
-        `tell` hears, each once, the warnings of the policy, and that a database was made.
+        `tell` receives, each once, the warnings of the policy, and the message that a database was made.
         """
         self.path = path
         self.database = database or str(path / DATABASE)
@@ -52,11 +53,11 @@ class Home:
         here: Path,
         tell: ShowMessage = lambda words: None,
     ) -> Home:
-        """Finds the home that the call names; else FLEET_HOME; else `here` if a fleet is in that folder; else the
-        user's own.
+        """Finds the home: the folder that the call names; else FLEET_HOME; else `here` if a fleet is in that folder;
+        else the user's own home.
 
-        `tell` is told of a policy there by another name. Raises UsageError for a path that is a file, and for a fleet
-        of another user in `here` that nobody has named.
+        `tell` receives a message where the policy has another name than fleet.yaml. Raises UsageError for a path that
+        is a file, and for a fleet of another user in `here` that was not named explicitly.
         """
         database = database or environ.get("FLEET_DATABASE", "")
         if path is None and (named := environ.get("FLEET_HOME", "")):
@@ -84,22 +85,22 @@ class Home:
 
     @property
     def has_policy(self) -> bool:
-        """Returns whether there is a policy. A link that points nowhere counts as one, and is a mistake."""
+        """Returns whether there is a policy. A link that points nowhere counts as a policy, and is a mistake."""
         return os.path.lexists(self.policy_file)
 
     @property
     def simulated(self) -> Path:
-        """Where simulated clusters and their clock are kept."""
+        """Returns the folder of simulated clusters and their clock."""
         return self.path / "simulated"
 
     @property
     def hosts(self) -> Path:
-        """Where records of hosts without a cluster are kept, a folder a cluster of them."""
+        """Returns the folder with records of hosts without a cluster, a subfolder for each cluster."""
         return self.path / "hosts"
 
     @property
     def played(self) -> Path:
-        """What runs of playbooks leave, a folder a cluster and node."""
+        """Returns the folder with the artifacts of playbook runs, a subfolder for each cluster and node."""
         return self.path / "played"
 
     @property
@@ -108,7 +109,8 @@ class Home:
 
     @property
     def exists(self) -> bool:
-        """Returns whether there is a database; one on a server is taken to be there, and reports itself if not."""
+        """Returns whether there is a database. One on a server is assumed to exist; if not, the connection reports the
+        error."""
         if "://" not in self.database:
             return Path(self.database).exists()
         from fleet.store.db.address import DatabaseAddress
@@ -123,12 +125,12 @@ class Home:
 
     @property
     def store(self) -> Store:
-        """Opens the database. Where the folder has a policy and no database yet, the database is made and the user is
-        told: a policy is often kept in Git, and a database never.
+        """Opens the database. Where the folder has a policy and no database yet, the database is made and the user
+        gets a message: a policy is often kept in Git, and a database never.
 
-        Raises UsageError where there is neither: an empty folder is rather a wrong one than a fleet without clusters.
-        Raises ConfigError where the database would be made beside a policy with mistakes, which may be another
-        program's: Rancher's Fleet has a fleet.yaml too. Raises StoreError where the database refuses.
+        Raises UsageError where there is neither: an empty folder is probably a wrong one rather than a fleet without
+        clusters. Raises ConfigError where the database would be made beside a policy with mistakes, which may be
+        another program's: Rancher's Fleet has a fleet.yaml too. Raises StoreError where the database refuses.
         """
         if not self.begun:
             database = DATABASE if self.database == str(self.path / DATABASE) else self.database
@@ -139,11 +141,11 @@ class Home:
 
     @property
     def store_if_any(self) -> Store | None:
-        """Returns the database if there is one, for callers that can do without. None is made."""
+        """Returns the database if there is one, for callers that can do without. No database is made."""
         return self.store if self.exists else None
 
     def make(self) -> Store:
-        """Returns the database, made if it was not there."""
+        """Returns the database, which is made if it does not exist."""
         self.path.mkdir(parents=True, exist_ok=True)
         return self._opened
 
@@ -164,8 +166,8 @@ class Home:
 
     @contextmanager
     def by_the_way(self) -> Iterator[None]:
-        """Runs a block that writes down what a user who only asks has made fleet read. Where the database cannot be
-        written, the user is warned and the answer goes on."""
+        """Runs a block that stores what a read-only command has read. Where the database cannot be written, the user
+        gets a warning and the command goes on."""
         try:
             yield
         except UnwritableError as error:
@@ -194,7 +196,7 @@ class Home:
         return rows[0]
 
     def read_policy(self) -> tuple[Policy, tuple[Caution, ...]]:
-        """Returns the policy with its warnings, for callers that show them. Raises UsageError where there is none,
+        """Returns the policy with its cautions, for callers that show them. Raises UsageError where there is none,
         ConfigError with all its mistakes."""
         from fleet.config import load
 
@@ -206,7 +208,7 @@ class Home:
         return load(self.policy_file)
 
     def policy(self) -> Policy:
-        """Returns the policy and shows its warnings. Raises as `read_policy`."""
+        """Returns the policy and shows its warnings. Raises as `read_policy` does."""
         policy, cautions = self.read_policy()
         for caution in cautions:
             self._say(f"warning: {caution}")
@@ -220,8 +222,8 @@ class Home:
 
     @property
     def write_policy(self) -> str:
-        """Returns how this home gets a policy. A policy in the current folder would begin another home there, without
-        this home's clusters."""
+        """Returns the remedy for a home without a policy. A policy in the current folder would begin another home
+        there, without this home's clusters."""
         command = self.command("init") if self.path.exists() else "fleet init"
         return f"{command} writes a commented one"
 
@@ -232,20 +234,21 @@ class Home:
 
     @cached_property
     def clock(self) -> Clock:
-        """Returns the wall's clock; in a simulated home the simulated one, which stands still until a controller runs
+        """Returns the wall clock; in a simulated home the simulated clock, which stands still until a controller runs
         it."""
         from fleet.system.clock import WallClock
 
         return saved_clock(self.simulated) or WallClock()
 
     def now(self) -> datetime:
-        """Returns the time, also while another process runs the simulated clock. Aware UTC."""
+        """Returns the time in aware UTC, also while another process runs the simulated clock."""
         return (saved_clock(self.simulated) or self.clock).now()
 
 
 def _refuse_anothers(folder: Path) -> None:
-    """Raises UsageError for a fleet of another user. What stands in a policy and a database is run: hooks, playbooks,
-    plugins of kubeconfigs; somebody may have put them into a folder, such as /tmp, for whoever comes by."""
+    """Raises UsageError for a fleet of another user. A policy and a database can have fleet run programs (hooks,
+    playbooks, plugins of kubeconfigs), and another user may have put them into a folder such as /tmp for anyone who
+    runs fleet there."""
     there = (each for each in (folder, folder / POLICY, folder / DATABASE) if os.path.lexists(each))
     others = {each.lstat().st_uid for each in there} - {0, os.geteuid()}
     if others:

@@ -1,4 +1,4 @@
-"""Names that people type: what they may have meant."""
+"""Suggestions for names that users type."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fleet.core.policy.policy import Policy, Pool
 from fleet.core.records.errors import UsageError
 
 MOST = 12
-"""Names that are told before the rest is counted."""
+"""The most names that a message lists; the rest is counted."""
 
 
 def pool_named(policy: Policy, name: str) -> Pool:
@@ -23,7 +23,7 @@ def pool_named(policy: Policy, name: str) -> Pool:
 
 
 def there_is(names: Iterable[str], wanted: str) -> str:
-    """Returns the remedy where `wanted` is none of the names: the nearest one, else what there is."""
+    """Returns the remedy where `wanted` is none of the names: the nearest one, or else the list of names."""
     known = list(dict.fromkeys(names))
     if near := get_close_matches(wanted, known, 1):
         return f"did you mean {near[0]}?"

@@ -1,5 +1,5 @@
-"""The quorum groups of a cluster: those that the policy declares, those that its workloads do by annotation, and its own
-etcd where it can be seen."""
+"""The quorum groups of a cluster: those that the policy declares, those that its workloads declare by annotation, and
+the cluster's own etcd where its pods are visible."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ OF_DUMP = "only its pods were read"
 
 
 def annotated(workloads: Iterable[Workload], cluster: str) -> tuple[Declared, ...]:
-    """Returns the groups that the workloads of a cluster declare, each for itself."""
+    """Returns the groups that the workloads of a cluster declare, each independent of the others."""
     return tuple(declared_by(each, cluster) for each in workloads if each.quorum is not None)
 
 
 def groups_of(cluster: KubeCluster, site: str, policy: Policy) -> QuorumClients:
-    """Returns the quorum groups of a cluster. An etcd in static pods that no policy names goes by the default rule:
-    one member at a time, each Ready again."""
+    """Returns the quorum groups of a cluster. For an etcd in static pods that no policy names the default rule counts:
+    one member at a time, each Ready before the next."""
     from fleet.drivers.quorum_clients import QuorumClients
     from fleet.etcd.group import EtcdGroup
     from fleet.etcd.static import own_name
@@ -61,7 +61,7 @@ def groups_of(cluster: KubeCluster, site: str, policy: Policy) -> QuorumClients:
 
 
 def guarded(cluster: KubeCluster, site: str, policy: Policy, played: Path) -> ClusterPipeline:
-    """Returns the cluster with its quorum groups and the agents that run here, as a driver sees it. `played`: as
+    """Returns the cluster with its quorum groups and the agents that run here, as a driver sees it. `played` is as in
     `with_agents`."""
     from fleet.app.wiring.reach import agents_of
     from fleet.drivers.pipeline import ClusterPipeline
@@ -76,7 +76,7 @@ def guarded(cluster: KubeCluster, site: str, policy: Policy, played: Path) -> Cl
 
 
 async def with_quorums(snapshot: Snapshot, cluster: KubeCluster, policy: Policy) -> Snapshot:
-    """Returns the snapshot with the quorum groups of the cluster, read now."""
+    """Returns the snapshot with the cluster's quorum groups, read now."""
     return await read_into(snapshot, groups_of(cluster, snapshot.site, policy))
 
 

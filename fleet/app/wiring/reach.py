@@ -1,4 +1,4 @@
-"""Nodes of a cluster that are worked on from here, over ssh or by playbooks: their agents run here, each on the Machine
+"""Agents that run in the controller, for nodes that are reached over ssh or by playbooks: each works on the Machine
 that an agent's pod would work on."""
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ from fleet.system.clock import WallClock
 
 LOG = logging.getLogger(__name__)
 PARALLEL = 32
-"""Connections that are made, commands that run, and playbooks, at once in one cluster."""
+"""The most connections that are made, commands that run, and playbooks, at once in one cluster."""
 RETRY_SECONDS = 15.0
 PLAYED = AgentIntervals(looks=(10.0, 60.0))
-"""A look by playbook takes seconds of a processor."""
+"""Intervals of agents that work by playbook: one observation takes seconds of CPU time."""
 PLAYED_LOOK = 3600.0
-"""The node's kubelet tells of a boot."""
+"""Seconds between two observations by playbook. A boot is seen earlier, since the node's kubelet reports it."""
 
 Say = Callable[[str, str, TaskResult], None]
-"""Is told the node, the step and the task."""
+"""A callback that receives the node, the step and the task."""
 
 
 class Remote(Protocol):
-    """A machine that is worked on from here. Nothing is connected before the first call."""
+    """A machine that the controller works on. Nothing is connected before the first call."""
 
     pace: AgentIntervals
     look: float
-    """Seconds between two looks whether it has booted."""
+    """Seconds between two checks whether the machine has booted."""
     news: asyncio.Event
-    """It is worth a look before that."""
+    """Set when a check before that time is worthwhile."""
 
     @property
     def log(self) -> BootLogReader: ...
@@ -67,7 +67,7 @@ class Remote(Protocol):
 
 
 Open = Callable[[str, Pool, Say], Remote]
-"""To a node by its name, which the user's own ssh configuration may explain."""
+"""Opens a node by its name, which the user's own ssh configuration may define."""
 
 
 class RemoteHost(Host, Protocol):
@@ -100,8 +100,8 @@ def over_ssh() -> Open:
 
 
 def by_playbooks(folder: Path) -> Open:
-    """Returns what reaches nodes by playbooks. `folder`: where runs are kept, a folder a node. Raises UsageError
-    where ansible-runner is not installed."""
+    """Returns a function that opens nodes by playbooks. `folder` has the artifacts of runs, a subfolder for each node.
+    Raises UsageError where ansible-runner is not installed."""
     refuse_without()
     from fleet.machines.access import SshAccess, SshAddress
     from fleet.machines.ansible.connection import Login
@@ -135,7 +135,7 @@ def by_playbooks(folder: Path) -> Open:
 
 class RemoteAgents:
     """Runs the agents of nodes whose pool is not reached by agents on the nodes. A node on which an agent's pod runs
-    all the same is left alone: two agents would both act."""
+    nevertheless is left alone: two agents would both act."""
 
     def __init__(
         self,
@@ -145,9 +145,10 @@ class RemoteAgents:
         ways: Mapping[MachineReach, Open],
         retry: float = RETRY_SECONDS,
     ) -> None:
-        """`retry`: seconds between two looks at a machine that is not reached, or that is none fleet knows."""
+        """`retry` is how many seconds pass between two attempts at a machine that is not reached, or whose OS fleet
+        does not know."""
         self._put: Callable[[ClusterEvent], None] = lambda _: None
-        """Into the executor's inbox."""
+        """Puts an event into the executor's inbox."""
         self._cluster = cluster
         self._policy = policy
         self._machines = MachineInformer(transport, WallClock())
@@ -155,13 +156,13 @@ class RemoteAgents:
         self._retry = retry
         self._nodes: dict[str, Pool] = {}
         self._pods: dict[str, str] = {}
-        """Nodes of agents' pods, by the pods' uid."""
+        """The nodes of agents' pods, by the pods' uid."""
         self._tokens: dict[str, str] = {}
-        """What is asked of machines now."""
+        """The tokens of current requests to machines, by node."""
         self._boots: dict[str, str] = {}
         self._served: dict[str, Remote] = {}
         self._complete = False
-        """All pods are known: before, there could be agents' among them."""
+        """Whether all pods are known; before that, there may be unknown pods of agents."""
         self._changed = asyncio.Event()
 
     @property
@@ -176,12 +177,13 @@ class RemoteAgents:
         self._put = engine.put
 
     async def before(self, event: ClusterEvent) -> Sequence[ClusterEvent]:
-        """Learns which nodes are to be served; adds nothing."""
+        """Records which nodes are to be served from an event; adds no events."""
         self.see(event)
         return ()
 
     def see(self, event: ClusterEvent) -> None:
-        """Takes up one event of the cluster: nodes, agents' pods and requests to machines that come, change and go."""
+        """Handles one event of the cluster: nodes, agents' pods and requests to machines that are added, changed or
+        deleted."""
         changed = False
         match event:
             case Upserted(_, Node() as node):
@@ -205,15 +207,15 @@ class RemoteAgents:
             self._changed.set()
 
     def _note(self, node: str, pool: Pool | None) -> bool:
-        """Returns whether the node is served otherwise than before."""
+        """Records whether and how the node is served, and returns whether that has changed."""
         before = self._nodes.pop(node, None)
         if pool is not None:
             self._nodes[node] = pool
         return before != pool
 
     def _booted(self, node: Node) -> None:
-        """Asks for a look at a machine as soon as its kubelet reports a new boot, which is sooner than the next
-        regular look."""
+        """Asks for an observation of a machine as soon as its kubelet reports a new boot, which is earlier than the
+        next regular one."""
         before, self._boots[node.name] = self._boots.get(node.name), node.boot_id
         remote = self._served.get(node.name)
         if remote is not None and before != node.boot_id:
@@ -233,7 +235,7 @@ class RemoteAgents:
         self._put(JournalNote(self._cluster, played))
 
     async def run(self) -> None:
-        """Serves each wanted node by a task of its own, from the moment it is wanted until it is not."""
+        """Serves each wanted node by a task of its own, for as long as the node is wanted."""
         served: dict[str, tuple[Pool, asyncio.Task[None]]] = {}
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._machines.run())
@@ -245,7 +247,7 @@ class RemoteAgents:
                 for name in [name for name, (pool, _) in served.items() if wanted.get(name) != pool]:
                     _, task = served.pop(name)
                     task.cancel()
-                    # Its connection is closed before another is made.
+                    # The node's connection is closed before another one is made.
                     await asyncio.wait({task})
                 for name in wanted.keys() - served.keys():
                     served[name] = wanted[name], tasks.create_task(self._serve(name, wanted[name]))
@@ -262,7 +264,7 @@ class RemoteAgents:
             await remote.close()
 
     async def _system(self, node: str, remote: Remote) -> Family:
-        """Waits for a machine that is not reached, and for one that somebody has to fix."""
+        """Waits for a machine that is not reached, or that an operator has to fix, and returns its OS family."""
         said = ""
         while True:
             try:
@@ -276,9 +278,10 @@ class RemoteAgents:
 
 
 def agents_of(cluster: KubeCluster, policy: Policy, folder: Path) -> RemoteAgents:
-    """Returns the agents of the pools that are not reached by agents on their nodes. `folder`: what playbooks leave.
+    """Returns the agents of the pools that are not reached by agents on their nodes. `folder` has the artifacts of
+    playbooks.
 
-    Raises UsageError where a pool wants playbooks, and what runs them is not installed.
+    Raises UsageError where a pool uses playbooks, and ansible-runner is not installed.
     """
     ways: dict[MachineReach, Open] = {"ssh": over_ssh()}
     if "playbook" in policy.ways:

@@ -1,4 +1,4 @@
-"""A fresh look at clusters: all at a time, as far as they answer; what was seen goes into the inventory."""
+"""Reads clusters afresh, all at once, as far as they answer, and stores the snapshots in the inventory."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 class Refresh(Struct, frozen=True):
-    """Several clusters at one moment, as far as they give an answer."""
+    """Several clusters at one moment, as far as they answered."""
 
     fresh: tuple[Snapshot, ...]
     old: tuple[Snapshot, ...]
-    """What was last known of those that do not answer."""
+    """The last known snapshots of clusters that do not answer."""
     lost: dict[str, str]
-    """Why those do not answer."""
+    """Why those clusters do not answer, by name."""
 
 
 def refresh(home: Home, names: Sequence[str] = ()) -> Refresh:
-    """Reads clusters afresh, all at a time, and writes what was found to the inventory if it can be written.
+    """Reads clusters afresh, all at once, and stores the snapshots in the inventory if it can be written.
 
     Raises ConfigError, and reads no cluster, for a policy with mistakes.
     """
@@ -40,7 +40,7 @@ def refresh(home: Home, names: Sequence[str] = ()) -> Refresh:
 
 
 def refreshed(home: Home, names: Sequence[str] = ()) -> Refresh:
-    """Reads as `refresh` does, and writes nothing."""
+    """Reads clusters as `refresh` does, and writes nothing."""
     rows = home.clusters(names)
     policy = home.policy_if_any()
     answers = asyncio.run(_read_all(home, rows, policy))
@@ -56,14 +56,14 @@ def refreshed(home: Home, names: Sequence[str] = ()) -> Refresh:
 
 
 def record(home: Home, seen: Refresh) -> dict[str, int]:
-    """Writes down what was read and returns how many facts were new to the inventory, by cluster."""
+    """Stores the snapshots and returns how many facts changed, by cluster."""
     for name, why in seen.lost.items():
         home.store.clusters.touch(name, at=home.now(), error=why)
     return {snapshot.cluster: keep(home, snapshot) for snapshot in seen.fresh}
 
 
 def keep(home: Home, snapshot: Snapshot) -> int:
-    """Writes down one snapshot and returns how many facts were new."""
+    """Stores one snapshot and returns how many facts changed."""
     news = home.store.inventory.sync(snapshot, at=snapshot.at, source="sync")
     home.store.clusters.touch(snapshot.cluster, at=snapshot.at, version=snapshot.server_version)
     return news.opened + news.closed + news.updated

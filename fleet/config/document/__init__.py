@@ -1,1 +1,1 @@
-"""The file as a document: YAML, values in their forms, and all its mistakes with their places."""
+"""The file as a document: YAML, the forms of values, and all mistakes with their places."""

@@ -1,17 +1,17 @@
-"""What is found wrong, or doubtful, while a file is read: collected, so that all of it is told at once."""
+"""Collects mistakes and doubtful values while a file is read, so that all of them are reported at once."""
 
 from __future__ import annotations
 
 from msgspec import Struct
 
 MOST = 100
-"""Problems after which the rest of a file is not looked at: it is not a policy."""
+"""The number of problems after which the rest of a file is not read: such a file is not a policy."""
 
 
 class SourcePlace(Struct, frozen=True, order=True):
     file: str
     line: int
-    """Counted from 1; 0 where what was read has no lines."""
+    """The line, counted from 1; 0 where the text that was read has no lines."""
     path: str = ""
     """The key, from the top: `pools.workers.limits.per_zone`."""
 
@@ -21,7 +21,7 @@ class SourcePlace(Struct, frozen=True, order=True):
 
 
 class Caution(Struct, frozen=True, order=True):
-    """Something that is allowed but hardly meant."""
+    """A value that is allowed but probably not intended."""
 
     place: SourcePlace
     words: str
@@ -31,7 +31,8 @@ class Caution(Struct, frozen=True, order=True):
 
 
 class TooMany(Exception):
-    """Raised where a file has more problems than a user reads; whoever collects them stops there."""
+    """Raised where a file has more problems than a user would read; the code that collects the problems stops
+    there."""
 
 
 class Findings:
@@ -39,10 +40,10 @@ class Findings:
         self._problems: list[tuple[SourcePlace, str]] = []
         self._cautions: list[Caution] = []
         self.asked: set[str] = set()
-        """The keys that were asked for, given or not: all that a file may hold (`pools[].limits.per_zone`)."""
+        """The keys that were asked for, given or not: all keys that a file may have (`pools[].limits.per_zone`)."""
 
     def problem(self, place: SourcePlace, words: str) -> None:
-        """Adds a mistake. Raises TooMany where there are too many."""
+        """Adds a mistake. Raises TooMany where there are more than MOST."""
         if len(self._problems) >= MOST:
             raise TooMany
         self._problems.append((place, words))
@@ -53,7 +54,7 @@ class Findings:
 
     @property
     def problems(self) -> list[str]:
-        """Returns the mistakes by file and line; one that an alias repeats is there once."""
+        """Returns the mistakes by file and line; a mistake that an alias repeats is returned once."""
         return list(dict.fromkeys(f"{place}: {words}" for place, words in sorted(self._problems)))
 
     @property

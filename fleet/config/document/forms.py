@@ -1,4 +1,4 @@
-"""What a value looks like: its words for a person, and how it is read."""
+"""The form of a value: its description for users, and how the value is parsed."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?"
 
 class ValueForm(NamedTuple, Generic[T]):
     words: str
-    """What is expected."""
+    """A description of the expected value."""
     read: Callable[[str], T]
-    """Raises ValueError for anything else."""
+    """Parses a text. Raises ValueError for a text that does not have this form."""
     known: frozenset[str] = frozenset()
-    """Where there are only these: the nearest one is suggested."""
+    """The allowed values, if they are a fixed set: the nearest one is suggested."""
 
 
 def matching(words: str, pattern: str | re.Pattern[str]) -> ValueForm[str]:
-    """Returns the form of texts that match the pattern whole."""
+    """Returns the form of texts that match the whole pattern."""
     compiled = re.compile(pattern)
 
     def read(text: str) -> str:
@@ -105,7 +105,7 @@ LABEL_TEXT = matching("a label's value (at most 63 letters, digits, '-', '_' and
 
 
 def choice(options: Mapping[str, T]) -> ValueForm[T]:
-    """Returns the form of one of a few words."""
+    """Returns the form of a value out of a few options."""
 
     def read(text: str) -> T:
         if text not in options:
@@ -116,7 +116,7 @@ def choice(options: Mapping[str, T]) -> ValueForm[T]:
 
 
 def one_of(names: Iterable[str], words: str) -> ValueForm[str]:
-    """Returns the form of one of many names, described by `words`."""
+    """Returns the form of a name out of many, described by `words`."""
     known = frozenset(names)
 
     def read(text: str) -> str:
@@ -189,8 +189,8 @@ def _term(text: str) -> ProbeTerm | None:
 
 
 def _http_path(text: str) -> str:
-    """Returns a path below the member's own root. What leads out of it (`..`, however it is written) would be another
-    path of the API server, which passes it on."""
+    """Returns a path below the member's own root. A path that leads out of the root (`..`, in any spelling) would be
+    another path of the API server, which passes the request on."""
     path = text.partition("?")[0]
     if (
         not re.fullmatch(r"/[!-~]{0,999}", text)
@@ -253,7 +253,7 @@ CLOCK_TIME = ValueForm("a time of day such as 01:00", _clock)
 END_TIME: ValueForm[time | None] = ValueForm(
     "a time of day such as 05:00, at most 24:00", lambda text: None if text == "24:00" else _clock(text)
 )
-"""None: the end of the day."""
+"""The time of day at which a window ends. None: the end of the day."""
 
 
 def _days(text: str) -> tuple[int, ...]:
@@ -283,8 +283,8 @@ def zone() -> ValueForm[str]:
 
 
 def moment(zone_name: str) -> ValueForm[datetime]:
-    """Returns the form of a moment, read in UTC. A moment without a distance from UTC is on the clock of the zone, if
-    there is one."""
+    """Returns the form of a timestamp, which is read in UTC. A timestamp without an offset from UTC is in the given
+    time zone, if there is one."""
 
     def read(text: str) -> datetime:
         if not MOMENT.fullmatch(text):

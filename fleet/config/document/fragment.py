@@ -1,7 +1,7 @@
-"""A YAML document as written: what stands where, before anything is known about its meaning.
+"""A YAML document as written: each part with its line, before anything is known about its meaning.
 
-Built from the parser's events, so that depth and size are bounded while it is read, each part knows its line, and no
-tag ever makes an object.
+The document is built from the parser's events, so that depth and size are bounded while it is read, each part has its
+line, and no tag ever constructs an object.
 """
 
 from __future__ import annotations
@@ -16,28 +16,29 @@ from fleet.config.document.findings import Findings, SourcePlace
 
 MOST_BYTES = 1 << 20
 MOST_PARTS = 100_000
-"""Scalars, lists and mappings, those that an alias repeats included."""
+"""The most scalars, lists and mappings in a document, including those that an alias repeats."""
 DEEPEST = 20
 UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 USER_IN_URL = re.compile(r"(\b[a-z][a-z0-9+.-]{0,30}://)[^/?#\s@]*@", re.IGNORECASE)
-"""RFC 3986, section 3.2.1: a user, and perhaps a password."""
+"""Matches a user, and perhaps a password, in a URL: RFC 3986, section 3.2.1."""
 PASSWORD = re.compile(r":(?!//)[^@/]*@(?!sha(?:256|512):)", re.IGNORECASE)
-"""The same in an address without a scheme, or with one that is misspelt. What has a digest behind it is an image."""
+"""Matches a user and password in an address without a scheme, or with a misspelt one. A text followed by a digest is
+an image and does not match."""
 QUERY = re.compile(r"(://[^?#]*)[?#].*", re.DOTALL)
-"""May be a signature or a token: whoever has the URL may fetch."""
+"""Matches a query, which may be a signature or a token that allows anyone with the URL to fetch."""
 
 ScalarKind = Literal["text", "number", "boolean", "nothing"]
 KINDS: dict[str, ScalarKind] = {"int": "number", "float": "number", "bool": "boolean", "null": "nothing"}
-"""By the end of YAML's own tag; all others are text."""
+"""The kind by the end of YAML's own tag; values with all other tags are text."""
 
 
 class Scalar(Struct, frozen=True):
     line: int
     text: str
-    """As written: `01:00` and `1.10` stay what they are."""
+    """The text as written: `01:00` and `1.10` are not converted."""
     kind: ScalarKind = "text"
-    """What plain YAML would make of it."""
+    """The type that plain YAML would give the value."""
 
 
 class Items(Struct, frozen=True):
@@ -47,7 +48,7 @@ class Items(Struct, frozen=True):
 
 class KeyEntry(Struct, frozen=True):
     line: int
-    """Of the key."""
+    """The line of the key."""
     value: Fragment
 
 
@@ -62,12 +63,12 @@ Fragment = Scalar | Items | Block
 
 
 def is_nothing(fragment: Fragment) -> bool:
-    """Returns whether a key has nothing behind it."""
+    """Returns whether a key has no value."""
     return isinstance(fragment, Scalar) and fragment.kind == "nothing"
 
 
 class UnreadableYaml(Exception):
-    """Raised where no document can be made of the text."""
+    """Raised where the text cannot be parsed as a document."""
 
     def __init__(self, line: int, words: str) -> None:
         super().__init__(words)
@@ -76,10 +77,10 @@ class UnreadableYaml(Exception):
 
 
 def compose(text: str, file: str, findings: Findings) -> Fragment | None:
-    """Returns the document. None where the text is no YAML, too large, too deep or empty; the reason is in
-    `findings`, except for an empty one.
+    """Returns the document. Returns None where the text is no YAML, too large, too deep or empty; the reason is in
+    `findings`, except for an empty text.
 
-    Duplicate keys are problems, and the first of them stays. Raises TooMany.
+    Duplicate keys are problems, and the first of them counts. Raises TooMany.
     """
     try:
         _check(text)
@@ -110,7 +111,7 @@ class _Composer:
         self._findings = findings
         self._parts = 0
         self._anchors: dict[str, tuple[Fragment, int]] = {}
-        """Each with its number of parts."""
+        """Anchored fragments by name, each with its number of parts."""
 
     def document(self) -> Fragment | None:
         self._next()
@@ -161,7 +162,7 @@ class _Composer:
             )
 
     def _repeated(self, event: yaml.AliasEvent, line: int) -> Fragment:
-        # An anchor is known from its end on: nothing can hold itself.
+        # An anchor is known only after its end, so that nothing can contain itself.
         if event.anchor not in self._anchors:
             raise UnreadableYaml(line, f"expected an anchor before its alias, found only *{event.anchor}")
         fragment, parts = self._anchors[event.anchor]
@@ -217,8 +218,7 @@ def _line(event: yaml.Event) -> int:
 
 
 def shown(text: str) -> str:
-    """Returns the text for a message: one line, printable, no longer than a glance, and without the secrets that a
-    URL may have."""
+    """Returns the text for a message: one line, printable, shortened, and without the secrets that a URL may have."""
     bare = PASSWORD.sub(":[hidden]@", USER_IN_URL.sub(r"\1[hidden]@", text))
     plain = repr(QUERY.sub(r"\1?[hidden]", bare))[1:-1]
     return plain if len(plain) <= 60 else f"{plain[:57]}..."

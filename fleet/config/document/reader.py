@@ -1,4 +1,4 @@
-"""Reads one mapping, key by key. What does not fit goes to the findings, and a default takes its place."""
+"""Reads one mapping, key by key. A value that is not valid is added to the findings, and a default takes its place."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from fleet.config.document.fragment import Block, Fragment, Items, KeyEntry, Sca
 T = TypeVar("T")
 
 MOST_SUGGESTED = 1000
-"""Names among which a nearest one is looked for: it takes time."""
+"""The most names among which the nearest one is searched, because the search takes time."""
 MOST_LISTED = 6
-"""Names that are told where none is near: of more, the documentation is the list."""
+"""The most names that a message lists where none is near; for more names the documentation is the list."""
 
 
 class Reader:
-    """Reads one mapping. Ask for every key that there may be, given or not, then `close` the outermost reader: the
-    rest is unknown.
+    """Reads one mapping. Callers ask for every key that the mapping may have, given or not, and then `close` the
+    outermost reader: all other keys are unknown.
 
-    A key with nothing behind it counts as one that is not there, where a list or a mapping may be.
+    A key without a value counts as a key that is missing, where a list or a mapping is allowed.
     """
 
     def __init__(
         self, block: Block, file: str, findings: Findings, path: str = "", pattern: str = ""
     ) -> None:
-        """`path` is for users (`pools.workers.limits`), `pattern` for documents (`pools[].limits`)."""
+        """Makes a reader of `block`. `path` is for users (`pools.workers.limits`), `pattern` for documents
+        (`pools[].limits`)."""
         self.file = file
         self.findings = findings
         self.path = path
@@ -65,8 +66,8 @@ class Reader:
         return default
 
     def required(self, key: str, form: ValueForm[T], instead: T) -> T:
-        """Returns the value of a key that must be given. Without the key there is a problem, and `instead` is
-        returned for the type's sake."""
+        """Returns the value of a required key. Where the key is missing a problem is added, and `instead` is returned
+        to satisfy the type."""
         if key not in self._block.entries:
             self._take(key)
             self.problem(f"expected the key {key} ({form.words}), found none")
@@ -74,8 +75,8 @@ class Reader:
         return self.value(key, form, instead)
 
     def values(self, key: str, form: ValueForm[T], some: bool = False) -> tuple[T, ...]:
-        """Returns the values of a list, or of one value that stands for a list of one. Empty without the key, unless
-        there must be `some`."""
+        """Returns the values of a list; a single value counts as a list of one. Returns an empty tuple without the
+        key, which is a problem if `some` is set."""
         entry = self._take(key)
         if entry is None or _empty(entry.value):
             if some:
@@ -85,7 +86,7 @@ class Reader:
         return tuple(self._all(parts, self._path(key), form))
 
     def pairs(self, key: str, name: ValueForm[str], form: ValueForm[str]) -> dict[str, str]:
-        """Returns a mapping whose keys are free."""
+        """Returns a mapping with arbitrary keys."""
         entry = self._take(key)
         if entry is None or is_nothing(entry.value):
             return {}
@@ -100,7 +101,7 @@ class Reader:
         return found
 
     def block(self, key: str) -> Reader:
-        """Returns the reader of a mapping; of an empty one without the key."""
+        """Returns a reader of a mapping; without the key, a reader of an empty one."""
         entry = self._take(key)
         empty = Block(self._block.line if entry is None else entry.line)
         value = empty if entry is None or is_nothing(entry.value) else entry.value
@@ -110,7 +111,8 @@ class Reader:
         return self._part(value, self._path(key), self._pattern(key))
 
     def blocks(self, key: str, some: bool = False) -> list[Reader]:
-        """Returns the readers of a list of mappings. Empty without the key, unless there must be `some`."""
+        """Returns the readers of a list of mappings. Returns an empty list without the key, which is a problem if
+        `some` is set."""
         entry = self._take(key)
         if entry is None or _empty(entry.value):
             if some:
@@ -129,7 +131,7 @@ class Reader:
         return found
 
     def close(self) -> None:
-        """Adds a problem for every key that nobody asked for, here and in all parts."""
+        """Adds a problem for every key that was never asked for, here and in all parts."""
         for key in (key for key in self._block.entries if key not in self._asked):
             known = _nearest(key, self._asked) or _few(self._asked)
             self.problem(f"expected a known key, found {shown(key)!r}{known}", key)
@@ -179,7 +181,7 @@ def _empty(fragment: Fragment) -> bool:
 
 
 def _label(item: Fragment, index: int) -> str:
-    """Returns how a user finds the item in the list: by its name, or else by its place."""
+    """Returns the label by which a user finds the item in the list: its name, or else its position."""
     name = item.entries.get("name") if isinstance(item, Block) else None
     if name is not None and isinstance(name.value, Scalar) and name.value.text:
         return f".{shown(name.value.text)}"

@@ -1,7 +1,9 @@
-"""Rules of a policy, read as their structs in the core declare them: a field there is a key here, and nothing else.
+"""Reads rules of a policy as their structs in the core declare them: each field of a struct is a key of the file, and
+there are no other keys.
 
-The name of the field is the key, without `_seconds`. Its type says what may stand behind the key, and its default is what
-counts without the key. Fields of other types (selectors, lists, what needs other parts of the file) are read by hand.
+The name of the field is the key, without `_seconds`. The field's type determines which values are allowed, and its
+default counts where the key is missing. Fields of other types (selectors, lists, fields that need other parts of the
+file) are read by code of their own.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ SECONDS = "_seconds"
 
 
 def read_rule(reader: Reader, base: R) -> R:
-    """Returns the rule with what the mapping says in place of `base`'s values. Mistakes go to the reader's findings."""
+    """Returns the rule with the values of the mapping in place of `base`'s values. Mistakes are added to the reader's
+    findings."""
     found = {
         field.name: reader.value(field.name.removesuffix(SECONDS), form, getattr(base, field.name))
         for field in fields(base)
@@ -31,7 +34,7 @@ def read_rule(reader: Reader, base: R) -> R:
 
 
 def form_of(name: str, type_: Any) -> forms.ValueForm[Any] | None:
-    """Returns how the values of a field look in the file. None: the field is no single value of a known form."""
+    """Returns the form of a field's values in the file. None: the field is not a single value of a known form."""
     least = 0
     if hasattr(type_, "__metadata__"):
         metas = [each for each in type_.__metadata__ if isinstance(each, Meta)]

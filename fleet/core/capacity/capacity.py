@@ -49,9 +49,10 @@ class ClusterCapacity:
         self.volumes = ClusterVolumes()
         self._eligible = EligibleNodes(self.volumes)
 
-    def upsert_node(self, node: Node) -> None:
+    def upsert_node(self, node: Node, later: Node | None = None) -> None:
+        """`later`: the node as it will be once what passes by itself has passed, if that is not how it is now."""
         self._nodes[node.name] = node
-        self._eligible.upsert_node(node)
+        self._eligible.upsert_node(later or node)
         self._topology.upsert_node(node)
         self._node_changed(node.name)
 
@@ -149,6 +150,19 @@ class ClusterCapacity:
         if found is not None and not (found.apart or found.ports or found.volumes):
             self._note_shortfall(name, found)
         return found
+
+    def later(self, pod: Pod, name: str) -> bool:
+        """Returns whether the node would have room for the pod once it is drained and back in service.
+
+        Affinity rules are not asked.
+        """
+        node, demand = self._nodes.get(name), Demand.of(pod, self.volumes)
+        if node is None or not demand.could_fit(node):
+            return False
+        usage = (self._usage.get(name) or NO_USAGE).copied()
+        for each in self._leaving.get(name, {}).values():
+            usage.take(each, -1)
+        return usage.fits(pod, node.allocatable)
 
     def eased(self, shape: PodShape) -> bool:
         """Returns whether a node could have room by now for a pod of this shape."""

@@ -7,7 +7,10 @@ Source: kube-scheduler, plugins interpodaffinity and podtopologyspread.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from msgspec.structs import replace
 
 from fleet.core.capacity.rule_counts import NodeInclusion, PlacementRules, RuleCounts, TopologyDomains
 from fleet.core.objects.demand import Demand
@@ -117,6 +120,20 @@ class TopologyCounts:
         before = self._nodes.get(name)
         if before is not None:
             self._replace(name, before, None)
+
+    @contextmanager
+    def cordoned(self, name: str) -> Iterator[None]:
+        """Meanwhile the node counts as it will once it is cordoned: a cordon is a taint to spreads that honour taints."""
+        node = self._nodes.get(name)
+        if node is None or node.unschedulable:
+            yield
+            return
+        closed = replace(node, unschedulable=True)
+        self._replace(name, node, closed)
+        try:
+            yield
+        finally:
+            self._replace(name, closed, node)
 
     def _replace(self, name: str, before: Node | None, after: Node | None) -> None:
         for domains in self._domains.values():

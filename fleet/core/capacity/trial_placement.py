@@ -5,8 +5,8 @@ This is a trial: the topology counts are changed while it lasts, and are as befo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -120,16 +120,25 @@ class TrialPlacement:
         self._usage.clear()
         self._reached.clear()
         self._cleared.clear()
-        for pod in (*self._leavers, *way):
-            if pod.node:
-                self._count(pod, pod.node, -1)
-        try:
-            for pod in way:
-                self._place(pod)
-            yield
-        finally:
-            while self._changes:
-                self._undo_count()
+        pods = (*self._leavers, *way)
+        with self._cordoned(pods):
+            for pod in pods:
+                if pod.node:
+                    self._count(pod, pod.node, -1)
+            try:
+                for pod in way:
+                    self._place(pod)
+                yield
+            finally:
+                while self._changes:
+                    self._undo_count()
+
+    def _cordoned(self, pods: Iterable[Pod]) -> AbstractContextManager[None]:
+        """Counts the leaver as cordoned, which it is before any of its pods goes; only a spread that honours taints minds
+        that."""
+        if any(rule.by_taints for pod in pods for rule in pod.apart):
+            return self._rest.neighbours.cordoned(self._leaver)
+        return nullcontext()
 
     def _place(self, pod: Pod) -> bool:
         demand, asked = Demand.of(pod, self._volumes), pod.requests

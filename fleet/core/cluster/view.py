@@ -25,9 +25,14 @@ from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.event import ClusterObject
 from fleet.core.third_parties.maintenance import Maintenance
-from fleet.core.third_parties.notice import Notice, of_node
+from fleet.core.third_parties.notice import Notice, of_node, once_done
 from fleet.core.third_parties.roles import Roles
+from fleet.core.third_parties.standbys import Standbys
 
+KEEP_PODS = frozenset(
+    {"Deployment", "ReplicaSet", "StatefulSet", "ReplicationController", "CronJob", "DaemonSet"}
+)
+"""Kinds that make a pod anew, under their own name, when one is gone."""
 MOST_UNREADY = 500
 """At most so many pods of a namespace are looked at to name those of a budget that are not Ready."""
 
@@ -44,7 +49,7 @@ class ClusterView:
     def __init__(self, name: str) -> None:
         self.name = name
         self.capacity = ClusterCapacity()
-        self.roles = Roles()
+        self.roles, self.standbys = Roles(), Standbys()
         self.reported_notices = Notices()
         """What objects of other parties say of nodes; `notices` adds what the nodes themselves say."""
         self.why_lost, self.led_by_another = "", False
@@ -157,7 +162,9 @@ class ClusterView:
         if not rules and is_plain(pod):
             return EVICTED
         controller = self.workloads.get(pod.owner.uid) if pod.owner is not None else None
-        return treatment(pod, rules, controller)
+        found = treatment(pod, rules, controller)
+        in_vain = found.do == "ask" and not found.rule and self.standbys.lacking(pod)
+        return EVICTED if in_vain else found
 
     def drain_demand(self, node: str) -> DrainDemand:
         """Returns what the node's drain asks of budgets."""
@@ -213,6 +220,14 @@ class ClusterView:
         owner = workload.owner if workload is not None and workload.owner is not None else pod.owner
         return f"{owner.kind} {pod.namespace}/{owner.name}"
 
+    def is_one_off(self, pod: Pod) -> bool:
+        """Nothing that is known keeps such pods running: whatever made it may make another under another name."""
+        if pod.owner is None:
+            return True
+        workload = self.workloads.get(pod.owner.uid)
+        owner = workload.owner if workload is not None and workload.owner is not None else pod.owner
+        return owner.kind not in KEEP_PODS
+
     def unready(self, budget: Budget) -> list[Pod]:
         """Returns the pods of the budget that are not Ready, by name; where a namespace has very many, some of them."""
         found = islice(self._unready.get(budget.namespace, {}).values(), MOST_UNREADY)
@@ -239,13 +254,18 @@ class ClusterView:
         return budget
 
     def upsert(self, thing: ClusterObject) -> set[str]:
-        """Brings an object up to date; returns the nodes of which objects of other parties say something else now."""
+        """Brings an object up to date.
+
+        Returns the nodes of which objects of other parties say something else now, or whose pods are treated otherwise.
+        """
+        told: set[str] = set()
         match thing:
             case Pod():
+                told = self._stand_by(self.pods.get(thing.uid), thing)
                 self._upsert_pod(thing)
             case Node():
                 self.nodes[thing.name] = thing
-                self.capacity.upsert_node(thing)
+                self.capacity.upsert_node(thing, once_done(thing))
             case Budget():
                 self._upsert_budget(thing)
             case Machine():
@@ -262,12 +282,14 @@ class ClusterView:
                 self.quorums[thing.name] = thing
             case Maintenance():
                 pass
-        return self.reported_notices.upsert(thing)
+        return self.reported_notices.upsert(thing) | told
 
     def delete(self, thing: ClusterObject) -> set[str]:
         """Drops an object that was deleted; returns what `upsert` returns."""
+        told: set[str] = set()
         match thing:
             case Pod():
+                told = self._stand_by(self.pods.get(thing.uid), None)
                 self._delete_pod(thing.uid)
             case Node():
                 self.nodes.pop(thing.name, None)
@@ -290,7 +312,14 @@ class ClusterView:
                 self.quorums.pop(thing.name, None)
             case Maintenance():
                 pass
-        return self.reported_notices.delete(thing)
+        return self.reported_notices.delete(thing) | told
+
+    def _stand_by(self, before: Pod | None, pod: Pod | None) -> set[str]:
+        """What is done with pods of one cluster of an operator goes by where its other pods are."""
+        nodes = self.standbys.see(before, pod)
+        for node in nodes:
+            self._drain_demands.pop(node, None)
+        return nodes
 
     def _upsert_pod(self, pod: Pod) -> None:
         before = self.pods.get(pod.uid)

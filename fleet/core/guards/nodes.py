@@ -1,4 +1,5 @@
-"""May this node be worked on at all?"""
+"""Holds a node that must not be worked on at all: one that is gone, replaced, not Ready, cordoned by others, or without
+an agent."""
 
 from __future__ import annotations
 
@@ -24,10 +25,10 @@ def held(
 ) -> Held | None:
     """Returns what keeps the node from being worked on, or None.
 
-    `uid`: of the node that the plan meant; `rollout`: the id of the one that asks; `notices`: what other parties say of the
-    node.
+    `uid`: the uid of the node that the plan meant. `rollout`: the id of the rollout that asks. `notices`: what other
+    parties have announced for the node.
     """
-    if node is None or node.deleting:
+    if node is None:
         return Held(Reason.NODE_GONE, name)
     if unseen(node, uid):
         return not_ready(node)
@@ -35,10 +36,12 @@ def held(
         return Held(Reason.NODE_REPLACED, name)
     if node.unschedulable and node.cordoned_by not in ("", rollout):
         return Held(Reason.OTHER_CORDON, name, {"by": node.cordoned_by})
-    if node.foreign_cordon:
-        return _foreign(node, notices, now)
+    # Returns whether the node has not been seen yet. Only a node that has been seen shows whether it is the machine
+    # that is meant.
     if by_others := third_parties.held(name, notices, now):
-        return by_others
+        return _cordoned_too(by_others) if node.foreign_cordon else by_others
+    if node.foreign_cordon:
+        return Held(Reason.FOREIGN_CORDON, node.name)
     if machine is None or not machine.reported:
         return Held(Reason.NO_AGENT, name)
     if node.ready is not True:
@@ -51,15 +54,14 @@ def unseen(node: Node, uid: str) -> bool:
     return bool(uid) and not node.uid
 
 
-def _foreign(node: Node, notices: Sequence[Notice], now: datetime) -> Held:
-    found = third_parties.heeded(notices, now)
-    facts: dict[str, str | int] = {"by": f" ({found[0].message})" if found else ""}
-    if found:
-        facts["advice"] = found[0].remedy
-    return Held(Reason.FOREIGN_CORDON, node.name, facts)
+def _cordoned_too(held: Held) -> Held:
+    return Held(
+        held.reason, held.subject, {**held.params, "told": f"cordoned, not by fleet: {held.params['told']}"}
+    )
 
 
 def not_ready(node: Node) -> Held:
+    """Returns that the node is not Ready, with the reason if it is known."""
     return Held(
         Reason.NODE_NOT_READY, node.name, {"why": f": {node.why_unready}" if node.why_unready else ""}
     )

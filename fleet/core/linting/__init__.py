@@ -1,1 +1,1 @@
-"""What a policy, a snapshot or an installation will run into, found before any rollout."""
+"""Finds what a policy, a snapshot or an installation will run into, before any rollout begins."""

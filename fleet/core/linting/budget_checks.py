@@ -24,8 +24,8 @@ def check_budgets(snapshot: Snapshot, groups: Sequence[CarriedGroup]) -> Iterato
     matched: dict[str, list[str]] = {}
     for budget in snapshot.budgets:
         own = index.under(budget)
-        # What selects by a role is told with the node that carries it (core/planning/obstacles.py), and of what an
-        # operator opens when it is asked it is said that the nodes are tried.
+        # Budgets that select by a role are reported with the node that carries the role (core/planning/obstacles.py).
+        # Budgets that an operator opens on request are reported there too: the rollout tries their nodes.
         opened = all(asked_by(pod) is not None or opens_again(pod) for pod in own)
         if not opened and not any(roles.selecting(budget, pod) for pod in own):
             yield from _never(snapshot.cluster, budget, len(own))
@@ -44,7 +44,7 @@ def check_budgets(snapshot: Snapshot, groups: Sequence[CarriedGroup]) -> Iterato
 
 
 class _PodIndex:
-    """Pods by namespace and by each of their labels: thousands of budgets may be in one namespace."""
+    """Pods by namespace and by each of their labels, because thousands of budgets may be in one namespace."""
 
     def __init__(self, pods: Iterable[Pod]) -> None:
         self._by: dict[tuple[str, ...], list[Pod]] = {}
@@ -88,7 +88,8 @@ def _against(cluster: str, budget: Budget, group: CarriedGroup, own: Sequence[Po
 
 
 def _allowed(budget: Budget, pods: int) -> int:
-    """Of so many that are all healthy; percentages as the budget's controller rounds them (up)."""
+    """Returns how many of this number of pods, all healthy, may be away. Percentages are rounded up, as the budget's
+    controller does."""
     if budget.max_unavailable is not None:
         return min(pods, share(budget.max_unavailable, pods))
     if budget.min_available is not None:

@@ -1,4 +1,4 @@
-"""A quorum group as it stands in a cluster: its voters, their pods and their nodes."""
+"""A quorum group as deployed in a cluster: its voters, their pods and their nodes."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from fleet.core.quorum.groups import QuorumGroup, settled
 from fleet.core.quorum.quorum import Quorum, QuorumRule, tolerates
 
 ETCD_LABELS = {"component": "etcd"}
-"""Of the static pods of kubeadm and alike."""
+"""The labels of the static etcd pods of kubeadm and similar installers."""
 
 
 class CarriedGroup(NamedTuple):
-    """A group as it is in its cluster."""
+    """A quorum group as deployed in its cluster."""
 
     name: str
     rule: QuorumRule
     voters: int
     pods: tuple[Pod, ...]
-    """Of its voters, as far as they are known as pods."""
+    """The pods of the group's voters, as far as the voters are known as pods."""
     nodes: tuple[str, ...]
-    """One for each voter that runs somewhere; a node may be there twice."""
+    """The node of each voter that runs on a known node. A node with several voters is listed several times."""
 
 
 def carried_groups(
     policy: Policy, snapshot: Snapshot, annotated: Sequence[QuorumGroup]
 ) -> list[CarriedGroup]:
-    """Those that are declared, and others that were read."""
+    """Returns the quorum groups that are declared, and the other ones that were read."""
     read = {quorum.name: quorum for quorum in snapshot.quorums}
     mine = [group for group in policy.quorums if group.cluster == snapshot.cluster]
     declared = [*mine, *settled(annotated, mine)]
@@ -45,7 +45,7 @@ def _carried(group: QuorumGroup, read: Quorum | None, pods: Iterable[Pod]) -> Ca
         own = [pod for pod in pods if pod.mirror and ETCD_LABELS.items() <= pod.labels.items()]
         if read is not None:
             return _as_read(read, group.rule)._replace(pods=tuple(own))
-        # An etcd whose members are no pods of the cluster is not known from here.
+        # From a snapshot nothing is known about an etcd whose members are not pods of the cluster.
         own = [] if group.access.endpoints else own
         declared = 0
     else:
@@ -58,7 +58,7 @@ def _carried(group: QuorumGroup, read: Quorum | None, pods: Iterable[Pod]) -> Ca
             and not pod.finished
         ]
         declared = members.voters or 0
-    # Of more pods than voters some do not vote, and which is not known from here.
+    # If there are more pods than voters, some pods do not vote. The snapshot does not show which ones.
     voters = declared or len(own)
     nodes = tuple(pod.node for pod in own if pod.node)
     return CarriedGroup(group.name, group.rule, voters, tuple(own), nodes)
@@ -70,7 +70,7 @@ def _as_read(read: Quorum, rule: QuorumRule) -> CarriedGroup:
 
 
 def spare_voters(group: CarriedGroup) -> int:
-    """Voters that may be away at once, by arithmetic and margin."""
+    """Returns how many voters may be away at once without the loss of the majority and of the policy's margin."""
     return max(0, tolerates(group.voters) - group.rule.margin)
 
 

@@ -1,4 +1,4 @@
-"""What `fleet lint` reports."""
+"""The findings of `fleet lint`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from msgspec import Struct, field
 
 class LintFinding(Struct, frozen=True, order=True):
     cluster: str
-    """Empty: of no cluster of the fleet."""
+    """Empty: the finding is not about a cluster of the fleet."""
     check: str
-    """`voters-even`, `budget-quorum`, ...: docs/quorum.md names them all."""
+    """`voters-even`, `budget-quorum`, ...: docs/quorum.md describes all of them."""
     subject: str
-    """A group, a budget or pod (namespace/name), a pool, or another that reboots nodes."""
+    """A group, a budget or a pod (namespace/name), a pool, or another program that reboots nodes."""
     message: str = field(name="words")
     remedy: str = field(name="advice")
 
@@ -19,6 +19,6 @@ class LintFinding(Struct, frozen=True, order=True):
 class LintResult(Struct, frozen=True):
     findings: tuple[LintFinding, ...] = ()
     checked: tuple[str, ...] = ()
-    """Clusters."""
+    """Names of the clusters that were checked."""
     unread: tuple[str, ...] = ()
-    """Clusters that were never read, so that nothing can be said of them."""
+    """Names of the clusters that were never read, so that nothing can be reported about them."""

@@ -14,6 +14,7 @@ from fleet.core.text.counts import counted
 
 
 def check_clusters(policy: Policy, known: Set[str]) -> Iterator[LintFinding]:
+    """Yields quorum groups whose cluster is not one of the known clusters."""
     for group in policy.quorums:
         if group.cluster not in known:
             words = (
@@ -25,7 +26,7 @@ def check_clusters(policy: Policy, known: Set[str]) -> Iterator[LintFinding]:
 def check_annotations(
     policy: Policy, cluster: str, annotated: Sequence[QuorumGroup]
 ) -> Iterator[LintFinding]:
-    """Yields what is wrong with quorum groups that annotations declare."""
+    """Yields what is wrong with the quorum groups that annotations declare."""
     mine = [group for group in policy.quorums if group.cluster == cluster]
     holding = settled(annotated, mine)
     for group in holding:
@@ -42,7 +43,8 @@ def check_annotations(
 
 
 def check_size(cluster: str, group: CarriedGroup) -> Iterator[LintFinding]:
-    """Yields groups whose number of voters cannot do without one."""
+    """Yields what is wrong with the number of voters of a group: missing voters, none, or too few or an even number to
+    do without one."""
     count, name = group.voters, group.name
     if group.pods and len(group.pods) < count:
         words = f"{count} voters are declared and {pods_are(len(group.pods))} there"
@@ -73,7 +75,8 @@ def check_size(cluster: str, group: CarriedGroup) -> Iterator[LintFinding]:
 
 
 def check_spread(cluster: str, group: CarriedGroup, nodes: Mapping[str, Node]) -> Iterator[LintFinding]:
-    """Yields groups whose voters are too many at one site."""
+    """Yields nodes with several members of a group, and zones with so many members that the loss of the zone stops the
+    group."""
     together = sorted({node for node in group.nodes if group.nodes.count(node) > 1})
     for node in together:
         words = f"{group.nodes.count(node)} of {group.voters} members are on node {node}, and go together"
@@ -95,7 +98,7 @@ def check_spread(cluster: str, group: CarriedGroup, nodes: Mapping[str, Node]) -
 def check_limits(
     cluster: str, group: CarriedGroup, policy: Policy, nodes: Mapping[str, Node]
 ) -> Iterator[LintFinding]:
-    """A limit of nodes at once that the group never lets a pool reach."""
+    """Yields pools whose limit of nodes at once is higher than the group ever allows."""
     carriers = set(group.nodes)
     by_pool: dict[str, list[str]] = {}
     pools: dict[str, Pool] = {}

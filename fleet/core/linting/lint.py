@@ -1,4 +1,4 @@
-"""What in a policy, in budgets and in quorum groups contradicts itself, or can never be."""
+"""Finds what in a policy, in budgets and in quorum groups contradicts itself, or can never be fulfilled."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def lint(
     unread: Sequence[str] = (),
     annotated: Mapping[str, Sequence[QuorumGroup]] = {},
 ) -> LintResult:
-    """`annotated`: what workloads declare, each for itself, by cluster."""
+    """Returns all findings. `unread`: the clusters that were never read. `annotated`: the quorum groups that
+    annotations of workloads declare, by cluster."""
     found = list(check_clusters(policy, {*unread, *(snapshot.cluster for snapshot in snapshots)}))
     for snapshot in snapshots:
         nodes = {node.name: node for node in snapshot.nodes}

@@ -1,7 +1,9 @@
-"""Others that reboot nodes and run in the cluster as pods: recognized by who owns the pods and how these are labelled.
+"""Recognizes other programs that reboot nodes and run in the cluster as pods, by the owners of the pods and by their
+labels.
 
-Names and labels are those of their own manifests and charts. Who has renamed both is not recognized here; kured and
-Flatcar's agent are then still noticed on the machine (`machines/competing_updaters.py`).
+Names and labels are those of the programs' own manifests and charts. A program whose name and labels were both changed
+is not recognized here; kured and Flatcar's agent are then still noticed on the machine
+(`machines/competing_updaters.py`).
 """
 
 from __future__ import annotations
@@ -18,22 +20,23 @@ from fleet.core.third_parties.party import Program
 from fleet.core.third_parties.update_parties import PLAN_CONTROLLER
 
 PROGRAMS = {party.name: party.program for party in PARTIES if party.program is not None}
-"""By party."""
+"""The programs, by name of the party."""
 
 
 class Rebooter(Struct, frozen=True):
-    """One of them, as it is in a cluster."""
+    """One of these programs, as installed in a cluster."""
 
     name: str
-    """Of PARTIES."""
+    """The name of a party of PARTIES."""
     workloads: tuple[str, ...]
-    """Such as `DaemonSet kube-system/kured`."""
+    """The program's workloads, such as `DaemonSet kube-system/kured`."""
     nodes: int = 0
-    """On which it is at work: those with its pods, or with those of its Jobs that have not ended."""
+    """The number of nodes that the program works on: nodes with its pods, or with pods of its Jobs that have not
+    ended."""
 
     @property
     def message(self) -> str:
-        """One line for a person, without the name."""
+        """Returns one line for a user, without the program's name."""
         program = PROGRAMS[self.name]
         nodes = counted(self.nodes, "node")
         words = program.does if self.nodes else program.nowhere
@@ -45,7 +48,7 @@ class Rebooter(Struct, frozen=True):
 
 
 def rebooters(snapshot: Snapshot) -> tuple[Rebooter, ...]:
-    """Those with a pod that has not ended, by name."""
+    """Returns the programs with a pod that has not ended, by name."""
     owners = {
         (each.kind, each.namespace, each.name): each.owner
         for each in snapshot.workloads
@@ -59,7 +62,7 @@ def rebooters(snapshot: Snapshot) -> tuple[Rebooter, ...]:
 
 
 def _whose(pod: Pod) -> str:
-    """Empty: of none of them."""
+    """Returns the name of the program that the pod belongs to. Empty: the pod belongs to none of them."""
     owner = pod.owner
     if owner is None:
         return ""

@@ -1,4 +1,4 @@
-"""Checks of all else in a cluster, as the guards and the warnings of a plan find it."""
+"""Checks of everything else in a cluster, by the guards and the warnings of a plan."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CHECKED_OTHERWISE = {reason for reason in Reason if reason.spec.scope == "quorum
     Reason.SKEW_OLD,
     Reason.SKEW_UNKNOWN,
 }
-"""Reasons about which a check of its own says more, or that are about one release."""
+"""Reasons that another check explains in more detail, or that are about one release only."""
 
 SHOWN_BY_STATUS = frozenset(
     {
@@ -42,10 +42,11 @@ SHOWN_BY_STATUS = frozenset(
 """Reasons about the state of a node or of a rollout, which `fleet status` shows."""
 
 NAMED = 3
-"""Nodes that a finding names before it counts the rest."""
+"""The number of nodes that a finding names before it counts the rest."""
 
 
 def check_skews(snapshot: Snapshot) -> Iterator[LintFinding]:
+    """Yields the versions of kubelets, API servers and etcd members that are further apart than is supported."""
     servers = {snapshot.server_version, *(pod.api_server for pod in snapshot.pods)}
     kubelets: dict[str, list[str]] = {}
     for node in snapshot.nodes:
@@ -55,14 +56,15 @@ def check_skews(snapshot: Snapshot) -> Iterator[LintFinding]:
 
 
 def check_rebooters(snapshot: Snapshot) -> Iterator[LintFinding]:
-    """Of others those that are at work on nodes; that one could be is no contradiction."""
+    """Yields other programs that reboot nodes and are at work on some. A program that merely could be at work is no
+    contradiction."""
     for each in rebooters(snapshot):
         if each.nodes:
             yield LintFinding(snapshot.cluster, "others-reboot", each.name, each.message, each.remedy)
 
 
 def check_others(snapshot: Snapshot) -> Iterator[LintFinding]:
-    """Yields what other parties say of nodes and will end by themselves; what they do not end is an obstacle."""
+    """Yields other parties' work on nodes that ends by itself. Work that does not end by itself is an obstacle."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for name, notices in notices_by_node(snapshot).items():
         for each in notices:
@@ -75,9 +77,9 @@ def check_others(snapshot: Snapshot) -> Iterator[LintFinding]:
 
 
 def check_obstacles(policy: Policy, snapshot: Snapshot, never: Set[str]) -> Iterator[LintFinding]:
-    """Yields what would hold nodes until an operator acts, as the guards of a rollout say it.
+    """Yields what would hold nodes until an operator acts, as the guards of a rollout find.
 
-    `never`: budgets of which it is said already that they never allow an eviction.
+    `never`: budgets that are already reported never to allow an eviction.
     """
     for each in obstacles(policy, snapshot):
         reason = each.held.reason
@@ -89,14 +91,15 @@ def check_obstacles(policy: Policy, snapshot: Snapshot, never: Set[str]) -> Iter
 
 
 def check_landings(policy: Policy, snapshot: Snapshot) -> Iterator[LintFinding]:
+    """Yields workloads for whose pods fleet cannot know whether another node can take them."""
     for each in unknown_landings(policy, snapshot):
         advice = "see that another node can take it"
         yield LintFinding(snapshot.cluster, "landing-unknown", each.subject, each.message, advice)
 
 
 def check_losses(policy: Policy, snapshot: Snapshot) -> Iterator[LintFinding]:
-    """Pods that a drain would lose or not get rid of. Local data is left out: that an emptyDir goes with its pod is
-    what its owner has chosen, and the plan names it."""
+    """Yields pods that a drain would lose or could not remove. Local data is left out: the owner of a pod with an
+    emptyDir has chosen that its data is deleted with the pod, and the plan names such pods."""
     view = ClusterView.of(snapshot)
     pools = ((node.name, policy.pool_of(snapshot.cluster, node)) for node in snapshot.nodes)
     drained = {name: pool.drain for name, pool in pools if pool is not None}

@@ -1,4 +1,4 @@
-"""What is seen before an upgrade of a release that may be of another architecture than its nodes."""
+"""Warnings about releases whose payload or kernel may be for another CPU architecture than that of the nodes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ from fleet.core.rollout.goal import Goal
 
 
 def of_pool(pool: str, nodes: Sequence[Node], release: Release) -> Iterator[PlanWarning]:
-    """Yields what an upgrade of these nodes of the pool is warned of."""
+    """Yields the warnings about an upgrade of these nodes of the pool to the release."""
     yield from _one_digest(pool, nodes, release)
     yield from _other_kernel(pool, nodes, release)
 
 
 def _one_digest(pool: str, nodes: Sequence[Node], release: Release) -> Iterator[PlanWarning]:
-    """All of them would be asked to write the payload of that digest: it may be an index's, and it may not."""
+    """Yields a warning if nodes of several architectures share a single digest.
+
+    All of the nodes would be asked to write the payload of that digest. The digest may be that of an index over several
+    architectures, but fleet cannot tell whether it is.
+    """
     known = sorted({node.architecture for node in nodes} - {""})
     if len(known) > 1 and release.digest and not release.digests:
         words = (
@@ -31,7 +35,8 @@ def _one_digest(pool: str, nodes: Sequence[Node], release: Release) -> Iterator[
 
 
 def _other_kernel(pool: str, nodes: Sequence[Node], release: Release) -> Iterator[PlanWarning]:
-    """The release's kernel is named with an architecture, and no kernel of these nodes could ever have that name."""
+    """Yields a warning if the name of the release's kernel contains an architecture that no kernel of these nodes
+    has."""
     named = architecture_of(release.kernel)
     others = sorted({architecture_of(node.kernel) for node in nodes} - {"", named})
     if named and others:
@@ -47,7 +52,7 @@ def _other_kernel(pool: str, nodes: Sequence[Node], release: Release) -> Iterato
 def warnings(
     goals: Iterable[Goal], views: Mapping[str, ClusterView], release: Release
 ) -> Iterator[PlanWarning]:
-    """Yields what a plan for these nodes warns of."""
+    """Yields the warnings of a plan that upgrades the nodes of these goals. `views`: by name of the cluster."""
     pools: dict[str, list[Node]] = {}
     for goal in goals:
         if node := views[goal.node.cluster].nodes.get(goal.node.name):

@@ -1,4 +1,4 @@
-"""How long the parts of a run are expected to take: measured where there is history, assumed where there is none."""
+"""Estimates how long the parts of a run take: measured where the journal has past runs, assumed where it has none."""
 
 from __future__ import annotations
 
@@ -23,76 +23,82 @@ NODE_PARTS = ("stage", "reboot", "verify")
 POD_PARTS = ("pod_stop", "pod_start")
 PARTS = ("stage", "reboot", "pod_stop", "pod_start")
 ENOUGH = 5
-"""Runs, or pods, that must have been seen before their times count for more than the defaults."""
+"""The number of runs or pods that must have been measured before their times replace the defaults."""
 ENOUGH_OF_APP = 3
 ENOUGH_TO_SPREAD = 20
-"""Runs, or pods, from which on it is known how slow one in twenty is."""
+"""From this number of runs or pods on, the measurements show how slow the slowest 5 % are."""
 QUICK: Mapping[str, float] = {"stage": 1.0, "reboot": 5.0, "pod_stop": 1.0, "pod_start": 1.0}
-"""Seconds, where nothing is measured: small images on fast disks, virtual machines, pods that just stop."""
+"""Seconds, where nothing is measured, in a fast environment: small images on fast disks, virtual machines, pods that
+stop at once."""
 SLOW: Mapping[str, float] = {"stage": 600.0, "reboot": 600.0, "pod_stop": 30.0, "pod_start": 120.0}
-"""The same of large images over slow lines, servers that test their memory, pods that take their whole grace."""
+"""Seconds, where nothing is measured, in a slow environment: large images over slow lines, servers that test their
+memory at boot, pods that use their whole grace period."""
 TIMED_KINDS = ("start", "step", "timed")
-"""Kinds of the journal's records that durations are measured from: most kinds have none."""
+"""The kinds of journal records that durations are measured from. Most kinds contain no durations."""
 LEAST = 0.1
-"""Seconds: what is measured to take less is as quick as anything can be."""
+"""Seconds. A part that was measured to take less than this is taken to need this long."""
 
 
 class Estimate(Struct, frozen=True):
     """How long one part of a run takes, in seconds: measured from the journal, or assumed."""
 
     part: str
-    """stage: write the image. reboot: from the request until the new boot is proven. verify: of that, from the new boot
-    id until it is proven. pod_stop: from an eviction until the pod is gone. pod_start: from being bound to a node until
-    Ready."""
+    """`stage`: writing the image. `reboot`: from the request until the new boot is proven. `verify`: the last part of
+    `reboot`, from the first report of the new boot id until the new boot is proven. `pod_stop`: from an eviction until
+    the pod is gone. `pod_start`: from being bound to a node until Ready."""
     p50: float
     p95: float
     samples: int
-    """Runs, or pods, that were measured; 0: none, it is the default."""
+    """The number of runs or pods that were measured. 0: none was measured, and the values are the defaults."""
     pool: str = ""
-    """Empty: of every pool."""
+    """Empty: the estimate is for all pools."""
     os: str = ""
-    """Empty: of every operating system."""
+    """Empty: the estimate is for all operating systems."""
 
 
 EstimateKey = tuple[str, str]
-"""A pool and an operating system; an empty one stands for all."""
+"""A pool and an operating system. An empty string stands for all pools or all operating systems."""
 RunKey = tuple[str, NodeRef]
 """A rollout and a node."""
 Ratios = tuple[float, ...]
-"""What was measured, ascending, by what is expected in its place."""
+"""Measured durations, each divided by the expected one, in ascending order."""
 
 
 class DurationEstimates(Struct, frozen=True):
-    """Seconds. The plain ones hold where `groups` and `apps` know no better."""
+    """The expected durations of the parts of a run, in seconds. `groups` and `apps` take precedence over the plain
+    fields."""
 
     stage: float = 60.0
-    """Write the image."""
+    """Writing the image."""
     reboot: float = 90.0
-    """From the machine's going down until the node is Ready on its new boot."""
+    """From the moment the machine goes down until the node is Ready on its new boot."""
     pod_stop: float = 5.0
-    """From an eviction until the pod is gone; never more than its grace period."""
+    """From an eviction until the pod is gone. A pod never takes longer than its grace period."""
     pod_start: float = 10.0
     """From being bound to a node until Ready."""
     apps: dict[str, float] = {}
-    """`pod_start` of the pods of one controller (`app_of`), where it is known to be another."""
+    """`pod_start` of the pods of one controller (named by `app_of`), where it was measured."""
     agent: float = 1.0
-    """From a request until the machine's agent takes it up, and from its boot until it reports."""
+    """From a request until the machine's agent takes up the request, and from the boot of the machine until its agent
+    reports."""
     status: float = 0.2
-    """From a change of pods until the status of their budget counts it."""
+    """From a change of pods until the status of their PodDisruptionBudget counts the change."""
     p95: float = 1.25
-    """Factor by which a slow run is taken to be longer where nothing is measured."""
+    """The factor by which a slow run (95th percentile) takes longer than a usual one, where nothing is measured."""
     measured: dict[str, dict[EstimateKey, Estimate]] = {}
-    """By part: what the journal tells of a pool and an operating system, of an operating system in all pools, of all."""
+    """By part: what the journal shows for one pool and operating system, for one operating system in all pools, and for
+    all nodes."""
     spreads: dict[str, dict[EstimateKey, Ratios]] = {}
-    """The same, where there is enough of it to know how slow one in twenty is. Pods by what is expected of their app."""
+    """The same for groups with enough measurements to know how slow the slowest 5 % are. A pod is compared with what is
+    expected of its own app."""
 
     def start_of(self, pod: Pod) -> float:
-        """Returns the seconds from being bound to a node until Ready."""
+        """Returns the expected seconds from being bound to a node until the pod is Ready."""
         return self.apps.get(app_of(pod), self.pod_start) if self.apps else self.pod_start
 
     def estimate(self, part: str, pool: str = "", os: str = "") -> Estimate:
-        """Returns the estimate for the pool's machines with that operating system, else for such machines in any pool, else
-        the default. Where the operating system is not known, the estimate is for all machines."""
+        """Returns the estimate for the pool's machines with that operating system, else the one for such machines in
+        any pool, else the default. Where the operating system is not known, the estimate is for all machines."""
         found = self.measured.get(part, {})
         known = found.get((pool, os)) or found.get(("", os))
         if known is not None:
@@ -101,7 +107,8 @@ class DurationEstimates(Struct, frozen=True):
         return Estimate(part, usual, usual * self.p95, 0)
 
     def spread(self, part: str, pool: str = "", os: str = "") -> Ratios:
-        """Returns the ratios of measured to expected, chosen as `estimate` chooses. Empty: too little was measured."""
+        """Returns the ratios of measured to expected durations, chosen as `estimate` chooses. Returns none if too
+        little was measured."""
         found = self.spreads.get(part, {})
         return found.get((pool, os)) or found.get(("", os)) or ()
 
@@ -111,13 +118,14 @@ class DurationEstimates(Struct, frozen=True):
         return max(LEAST, known.p50 - self.agent) if known.samples else self.stage
 
     def reboot_of(self, pool: str, os: str) -> float:
-        """Returns the seconds from the machine's going down until the node is Ready on its new boot. What was measured also
-        contains that the agent took up the request and reported after the boot: both are taken off."""
+        """Returns the seconds from the moment the machine goes down until the node is Ready on its new boot. The
+        measured time also contains how long the agent took to take up the request and to report after the boot, so both
+        are subtracted."""
         known = self.estimate("reboot", pool, os)
         return max(LEAST, known.p50 - 2 * self.agent) if known.samples else self.reboot
 
     def of_groups(self, groups: Iterable[EstimateKey]) -> Iterator[Estimate]:
-        """Yields the estimate of every part for these pools and operating systems: for the plan."""
+        """Yields the estimate of every part for these pools and operating systems. A plan shows them."""
         ordered = sorted(set(groups))
         for part in NODE_PARTS:
             for pool, os in ordered:
@@ -127,8 +135,8 @@ class DurationEstimates(Struct, frozen=True):
 
 
 def app_of(pod: Pod) -> str:
-    """Returns `namespace/name` of the pod's controller, the same over a Deployment's revisions; the pod's own name where it
-    has no controller."""
+    """Returns `namespace/name` of the pod's controller, or of the pod itself where it has no controller. All revisions
+    of a Deployment have the same name."""
     if pod.owner is None:
         return f"{pod.namespace}/{pod.name}"
     name = pod.owner.name
@@ -138,7 +146,8 @@ def app_of(pod: Pod) -> str:
 
 
 def origin(known: Iterable[Estimate]) -> dict[str, str]:
-    """Returns by part where its estimate comes from: `default`, `measured: 31 runs`, or for which pools it is which."""
+    """Returns by part where its estimate comes from: `default`, `measured: 31 runs`, or measured with the pools for
+    which the default is used."""
     parts: dict[str, list[Estimate]] = {}
     for each in known:
         parts.setdefault(each.part, []).append(each)
@@ -156,7 +165,7 @@ def origin(known: Iterable[Estimate]) -> dict[str, str]:
 
 
 def measured(entries: Iterable[JournalEntry], systems: Mapping[NodeRef, str] = {}) -> DurationEstimates:
-    """Returns the estimates that all past runs give. `entries`: in the journal's order; those of the kinds
+    """Returns the estimates that result from all past runs. `entries`: in the journal's order; those of the kinds
     `TIMED_KINDS` are enough. `systems`: the operating system of each node, where it is known."""
     samples = _Samples(systems)
     for entry in entries:
@@ -168,9 +177,9 @@ class _Samples:
     def __init__(self, systems: Mapping[NodeRef, str]) -> None:
         self._systems = systems
         self._pools: dict[RunKey, str] = {}
-        """By rollout and node."""
+        """The pool, by rollout and node."""
         self._begun: dict[RunKey, tuple[Step, datetime, datetime]] = {}
-        """The step that a run is in, since when, and since when the one before."""
+        """The step that a run is in, when that step began, and when the step before it began."""
         self._seconds: dict[str, dict[EstimateKey, list[float]]] = {}
         self._apps: dict[str, list[float]] = {}
 
@@ -244,7 +253,8 @@ class _Samples:
 
 
 def _ratios(pairs: Iterable[tuple[float, float]]) -> Ratios:
-    """Of what was measured by what is expected."""
+    """Returns measured seconds divided by expected seconds, in ascending order. `pairs`: measured and expected
+    seconds."""
     return tuple(sorted(seconds / max(LEAST, usual) for seconds, usual in pairs))
 
 

@@ -1,4 +1,4 @@
-"""When a rollout will have ended, as far as its plan and its pace so far tell."""
+"""Estimates when a rollout will end, from its plan and from its pace so far."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from fleet.core.planning.plan import Plan
 from fleet.core.rollout.rollout import Rollout, RolloutState
 
 PACE_NEEDS = 3
-"""Ended runs from which on the pace so far says more than the plan alone."""
+"""From this number of ended runs on, the pace so far is a better predictor than the plan alone."""
 PACE_RANGE = (0.5, 3.0)
 
 
 def seconds_left(rollout: Rollout, plan: Plan, now: datetime) -> int | None:
-    """Seconds until the last run of the plan ends; None while nothing is at work or the plan says no more.
+    """Returns the seconds until the last run of the plan ends. Returns None while no run is in work, or if the plan has
+    no more runs that could tell.
 
-    The plan tells how long what is left takes after as many runs as have ended; the pace is how much longer those
-    took than planned.
+    The remaining time is what the plan expects after as many runs as have ended, multiplied by the pace: how much
+    longer the ended runs took than planned.
     """
     if rollout.state not in (RolloutState.RUNNING, RolloutState.ABORTED) or not rollout.active:
         return None

@@ -1,4 +1,4 @@
-"""Workloads of whose drained pods it cannot be known whether another node can take them: for `fleet lint`."""
+"""Finds workloads for whose drained pods fleet cannot know whether another node can take them. Used by `fleet lint`."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from fleet.core.policy.policy import Policy
 
 class UnknownLanding(NamedTuple):
     subject: str
-    """A workload, namespace/name."""
+    """A workload, as namespace/name."""
     message: str
 
 
 def unknown_landings(policy: Policy, snapshot: Snapshot) -> Iterator[UnknownLanding]:
-    """Yields one for each workload and reason, of pods on nodes of the policy's pools."""
+    """Yields one finding for each workload and reason, about pods on nodes of the policy's pools."""
     pooled = {node.name for node in snapshot.nodes if policy.pool_of(snapshot.cluster, node) is not None}
     volumes = volumes_of(snapshot)
     found: dict[tuple[str, str], list[str]] = {}
     for pod in snapshot.pods:
-        # The inventory keeps no volumes: of a snapshot from there nothing is said about them.
+        # The inventory does not keep volumes, so nothing is reported about the volumes of a snapshot from the
+        # inventory.
         if pod.node in pooled and needs_place_elsewhere(pod) and (pod.doubts or snapshot.claims):
             for doubt in volumes.doubts(pod):
                 found.setdefault((_workload(pod), doubt.message), []).append(str(pod.ref))

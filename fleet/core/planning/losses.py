@@ -1,4 +1,5 @@
-"""What a drain loses, or may not get rid of, told before it begins: one note for all pods of a cluster alike."""
+"""Finds what a drain would lose or cannot get rid of, before the drain begins. One note covers all affected pods of a
+cluster."""
 
 from __future__ import annotations
 
@@ -11,19 +12,24 @@ from fleet.core.policy.policy import DrainRule
 from fleet.core.rollout.returning_pods import tolerates_cordons
 
 NAMED = 3
-"""Pods or workloads that a note names before it counts the rest."""
+"""The number of pods or workloads that a note names before it counts the rest."""
 
 
 class LossNote(NamedTuple):
     check: str
-    """`tolerates-cordon`, `unmanaged-lost`, `job-lost`, `local-data-lost`: docs/workloads.md names them."""
+    """`tolerates-cordon`, `unmanaged-lost`, `job-lost` or `local-data-lost`. docs/workloads.md describes each of
+    them."""
     subject: str
     message: str
     remedy: str
 
 
 def loss_notes(view: ClusterView, drained: Mapping[str, DrainRule]) -> tuple[LossNote, ...]:
-    """`drained`: the nodes that are to be drained, each with its pool's rule; the view knows the rules for their pods."""
+    """Returns the notes about the pods that would be drained, ordered by check.
+
+    `drained`: the nodes that are to be drained, each with the drain rule of its pool. The view already knows the rules
+    for single pods.
+    """
     found: dict[str, list[tuple[str, str]]] = {}
     for node in drained:
         for pod in view.to_drain(node):

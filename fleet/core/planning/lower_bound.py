@@ -1,7 +1,7 @@
-"""The lower bound: no order of nodes can end sooner than this, and this is what binds it.
+"""Computes the lower bound of a plan: the time that no order of nodes can beat, and the constraint that causes it.
 
-Each bound takes one scarce thing and asks how long the work that must pass through it lasts if nothing else ever
-waited. The greatest of them is shown beside the plan.
+Each bound takes one scarce resource and asks how long the work that must pass through that resource lasts if nothing
+else ever waited. The plan shows the greatest of these bounds.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from fleet.core.state.limits import Scope, scopes
 from fleet.core.steps.drain import SETTLE
 
 HORIZON = timedelta(weeks=9)
-"""Windows are looked at so far ahead."""
+"""How far ahead windows are looked at."""
 
 
 class ShortestRun(NamedTuple):
-    """One node's run, at its shortest."""
+    """The run of one node, at its shortest."""
 
     goal: Goal
     stage: float
-    """Seconds to write its image; 0: that is done."""
+    """Seconds to write the image. 0: the image is written already."""
     out: float
-    """Seconds that it has a slot."""
+    """Seconds for which the run has a slot."""
     drained: float
-    """Of these, the seconds from its last pod's end on."""
+    """The part of `out` that comes after the node's last pod has ended, in seconds."""
     grace: int | None
-    """The pool's own grace period."""
+    """The pool's own grace period, in seconds. None: each pod's own grace period holds."""
 
     @property
     def whole(self) -> float:
@@ -47,16 +47,19 @@ class ShortestRun(NamedTuple):
 class Bound(NamedTuple):
     seconds: float
     by: str
-    """What binds, in words."""
+    """What binds, as a text for users."""
     bind: Bind = ()
-    """The same for `core/planning/what_if.py`; empty: nobody can loosen it."""
+    """What binds, in a form that `core/planning/what_if.py` can loosen. Empty: nothing can be loosened."""
     places: int = 0
-    """So many of `inside` may be out at once; 0: it is no limit that binds."""
+    """How many nodes of `inside` may be out at once. 0: what binds is not a limit."""
     inside: frozenset[NodeRef] = frozenset()
 
     def describe(self, peak: int) -> str:
-        """Returns what binds, in words. `peak`: most of `inside` that are out at once in the plan: a limit that is never
-        full binds no order, whatever the arithmetic says."""
+        """Returns what binds, as a text for users.
+
+        `peak`: the most nodes of `inside` that are out at once in the plan. A limit that is never full does not bind
+        any order, whatever the arithmetic says.
+        """
         if peak >= self.places:
             return self.by
         return f"{self.by}, but other guards let no more than {peak} of its {self.places} places be taken"
@@ -65,7 +68,8 @@ class Bound(NamedTuple):
 def lengths(
     goals: Sequence[Goal], views: Mapping[str, ClusterView], policy: Policy, times: DurationEstimates
 ) -> Mapping[NodeRef, float]:
-    """How long each node has a slot at least, in seconds: its pods' grace and the reboot are in it."""
+    """Returns how long each node has a slot at least, in seconds. The grace periods of its pods and the reboot are
+    included."""
     return {goal.node: _work(goal, views[goal.node.cluster], policy, times, True).out for goal in goals}
 
 
@@ -77,7 +81,7 @@ def bound(
     staged: frozenset[NodeRef],
     start: datetime,
 ) -> Bound:
-    """The greatest of `bounds`."""
+    """Returns the greatest of `bounds`."""
     return max(bounds(goals, views, policy, times, staged, start))
 
 
@@ -89,8 +93,11 @@ def bounds(
     staged: frozenset[NodeRef],
     start: datetime,
 ) -> Iterator[Bound]:
-    """`goals`: the nodes that are upgraded. `views`: as they were at the `start`, from which seconds are counted.
-    `staged`: the nodes whose image is written already."""
+    """Yields every lower bound, in seconds from the `start`.
+
+    `goals`: the nodes that are upgraded. `views`: the clusters as they were at the `start`, by name. `staged`: the
+    nodes whose image is written already.
+    """
     works = [_work(goal, views[goal.node.cluster], policy, times, goal.node in staged) for goal in goals]
     canaries = [work for work in works if work.goal.canary]
     rest = [work for work in works if not work.goal.canary]
@@ -101,7 +108,7 @@ def bounds(
     yield from _quorums(works, views, policy)
     if canaries and rest:
         head = max(work.whole for work in canaries)
-        # The canaries' drains bring pods to the others, and take none from them.
+        # The canaries' drains move pods to the other nodes, and never take pods away from them.
         for tail in (*_bounds(rest, views, policy, going), *_budgets(rest, views, times)):
             yield tail._replace(seconds=head + tail.seconds, by=f"the canaries, then {tail.by}")
 
@@ -112,7 +119,8 @@ def _bounds(
     policy: Policy,
     going: frozenset[NodeRef],
 ) -> Iterator[Bound]:
-    """`going`: all nodes that are upgraded, those of `works` among them."""
+    """Yields the bounds that follow from single runs, from staging and from limits. `going`: all nodes that are
+    upgraded, including those of `works`."""
     if not works:
         yield Bound(0.0, "nothing to do")
         return
@@ -142,7 +150,8 @@ def _stop(pod: Pod, grace: int | None, times: DurationEstimates) -> float:
 
 
 def _staging(works: Sequence[ShortestRun], policy: Policy) -> Iterator[Bound]:
-    """A pool's machines write so many images at once; the last one written still has to run."""
+    """Yields the bound of each pool that follows from the number of images its machines may write at once. After the
+    last image is written, its node still has to run."""
     pools: dict[str, list[ShortestRun]] = {}
     for work in works:
         pools.setdefault(work.goal.pool, []).append(work)
@@ -158,9 +167,10 @@ def _staging(works: Sequence[ShortestRun], policy: Policy) -> Iterator[Bound]:
 def _limits(
     works: Sequence[ShortestRun], views: Mapping[str, ClusterView], policy: Policy, going: frozenset[NodeRef]
 ) -> Iterator[Bound]:
-    """So many nodes of a scope may be out at once, each for so long."""
+    """Yields the bound of each limit: a limited number of nodes of a scope may be out at once, each for the length of
+    its run."""
     for scope, limit, places, taken, inside in _scopes(works, views, policy, going):
-        # Places are whole: one of them has to take this many, one after another.
+        # Places are whole: at least one place has to take this many runs, one after another.
         turns = ceil(len(inside) / places) * min(work.out for work in inside)
         seconds = max(sum(work.out for work in inside) / places, turns)
         least = min(work.stage for work in inside)
@@ -178,7 +188,8 @@ def _windows(
     going: frozenset[NodeRef],
     start: datetime,
 ) -> Iterator[Bound]:
-    """A run begins while a window is open and no freeze is in force, and may end after it."""
+    """Yields the bounds that follow from windows. A run begins while a window is open and no freeze is in force, and
+    may end after the window."""
     spans: dict[str, Sequence[windows.OpenSpan]] = {}
     for pool in policy.pools:
         own = [work for work in works if work.goal.pool == pool.name]
@@ -199,7 +210,8 @@ def _windows(
 
 
 def _through(spans: Sequence[windows.OpenSpan], start: datetime, work: float, overrun: float) -> float:
-    """When one place has done so many seconds of work, if it begins none outside the spans."""
+    """Returns the seconds from `start` at which one place has done `work` seconds of work, if no run begins outside the
+    spans. `overrun`: the seconds by which the last run of a span may exceed the span."""
     for begin, end in spans:
         room = (end - begin).total_seconds() + overrun
         if room >= work:
@@ -211,7 +223,8 @@ def _through(spans: Sequence[windows.OpenSpan], start: datetime, work: float, ov
 def _scopes(
     works: Sequence[ShortestRun], views: Mapping[str, ClusterView], policy: Policy, going: frozenset[NodeRef]
 ) -> Iterator[tuple[Scope, int, int, int, Sequence[ShortestRun]]]:
-    """Each with its limit, the places that are left, those that nodes take which are out all the time, and the work."""
+    """Yields every scope with its limit, the places that are left, the places that nodes take which are out all the
+    time, and the runs inside the scope."""
     totals: dict[Scope, int] = {}
     taken: dict[Scope, int] = {}
     amounts: dict[Scope, Amount] = {}
@@ -241,7 +254,8 @@ def _scopes(
 def _quorums(
     works: Sequence[ShortestRun], views: Mapping[str, ClusterView], policy: Policy
 ) -> Iterator[Bound]:
-    """Nodes with voters of one group go one after another, and each counts as away until it has soaked."""
+    """Yields the bound of each quorum group. Nodes with voters of one group go one after another, and each node counts
+    as away until it has soaked."""
     by_node = {work.goal.node: work for work in works}
     for group in (group for view in views.values() for group in view.quorums.values()):
         nodes = {member.node for member in group.voters if member.node is not None}
@@ -260,8 +274,9 @@ def _soak(work: ShortestRun, policy: Policy) -> int:
 def _budgets(
     works: Sequence[ShortestRun], views: Mapping[str, ClusterView], times: DurationEstimates
 ) -> Iterator[Bound]:
-    """Every pod of a budget on these nodes must move once, and each move holds the budget until the pod that takes
-    its place is Ready. The last move need not be awaited, its pod's end and its node's reboot must."""
+    """Yields the bound of each PodDisruptionBudget. Every pod of a budget on these nodes must move once, and each move
+    occupies the budget until the pod's replacement is Ready. The replacement of the last pod need not be awaited, but
+    that pod's end and the reboot of its node must."""
     moves: dict[tuple[str, PodRef], list[tuple[Pod, ShortestRun]]] = {}
     for work in works:
         view = views[work.goal.node.cluster]
@@ -281,8 +296,13 @@ def _budgets(
 
 
 def _hold(pod: Pod, grace: int | None, times: DurationEstimates, room: int) -> float:
-    """A ReplicaSet replaces a pod at once; a StatefulSet waits until the old one is gone. Only where one pod is away at
-    a time is the count of its being Ready sure not to come with that of another's change."""
+    """Returns the seconds for which one move of the pod occupies its budget. `room`: how many pods of the budget may be
+    away at once.
+
+    A ReplicaSet replaces a pod at once; a StatefulSet waits until the old pod is gone. The delay of the budget's status
+    counts only where one pod is away at a time: otherwise the status may count the replacement together with the change
+    of another pod.
+    """
     stop = _stop(pod, grace, times)
     start = times.start_of(pod)
     in_place = pod.owner is not None and pod.owner.kind == "StatefulSet"

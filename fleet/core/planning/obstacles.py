@@ -39,13 +39,14 @@ def obstacles(policy: Policy, snapshot: Snapshot) -> tuple[Obstacle, ...]:
         engine.add(rollout)
         for ref in rollout.runs:
             for held in engine.lasting(ref, snapshot.at):
-                # Facts that no word of it tells (how much of a budget one node needs) make it no other reason.
+                # Parameters that the message does not contain (such as how much of a budget one node needs) do not make
+                # a different obstacle.
                 found.setdefault((held.reason, held.subject, held.message), (held, []))[1].append(ref.name)
     return tuple(Obstacle(held, tuple(sorted(names))) for held, names in found.values())
 
 
 def _rollouts(policy: Policy, snapshot: Snapshot) -> Iterator[Rollout]:
-    """Yields one for each pool, of all its nodes, to what the pool should run."""
+    """Yields one rollout for each pool, of all nodes of the pool, to the release that the pool should run."""
     for pool in policy.pools:
         goals = tuple(_goals(policy, pool, snapshot))
         release = policy.target(pool) or Release("")

@@ -19,7 +19,7 @@ from fleet.core.rollout.goal import Goal, Start
 class PlannedStep(Struct, frozen=True):
     step: str
     start: float
-    """Seconds from the plan's start, as are all times here."""
+    """Seconds from the plan's start, as all times of a plan."""
     end: float
 
 
@@ -28,35 +28,38 @@ class PlannedEviction(Struct, frozen=True):
     """namespace/name"""
     at: float
     ready_at: float | None
-    """When its replacement is Ready; None where none comes."""
+    """When the replacement of the pod is Ready. None: the pod has no replacement."""
     budgets: tuple[str, ...] = ()
-    """namespace/name"""
+    """namespace/name of each PodDisruptionBudget."""
 
 
 class PlannedVote(Struct, frozen=True):
-    """A voter of a quorum group goes with the node, and comes back with it."""
+    """A voter of a quorum group that goes down with the node, and comes back with the node."""
 
     group: str
     member: str
     at: float
-    """When it goes."""
+    """When the voter goes down."""
     snapshot_at: float | None = None
     leader_to: str = ""
-    """Who leads from just before then, where it led."""
+    """The member that takes over leadership just before the voter goes down. Empty: the voter does not lead."""
     commit_seconds: float | None = None
-    """What a commit takes while it is away. None: nothing was measured."""
+    """How long a commit takes while the voter is away. None: nothing was measured."""
     breaking: tuple[str, ...] = ()
-    """Sites whose loss would break what remains."""
+    """The sites of which the loss of a single one would break the quorum while the voter is away."""
     breaking_links: tuple[str, ...] = ()
-    """Between two of them, the same: `fra-nyc`."""
+    """The links between two sites of which the loss of a single one would break the quorum while the voter is away,
+    such as `fra-nyc`."""
     etcd: str = ""
-    """The version of etcd that the voter runs when the plan is made; empty: not told, or the group is no etcd."""
+    """The version of etcd that the voter runs when the plan is made. Empty: the voter does not report a version, or the
+    group is not an etcd."""
     last_before: str = ""
-    """The newer minor version that all others run: once this voter runs it too, no member can go back."""
+    """The newer minor version that all other voters run. Once this voter runs that version too, no member can go
+    back."""
     data: str = ""
-    """The version whose format the group's data have: an older etcd does not start on them."""
+    """The version whose storage format the group's data have. An older etcd does not start on these data."""
     brings: str = ""
-    """The version of etcd that the release is known to bring to this node; empty: not known."""
+    """The version of etcd that the release is known to bring to this node. Empty: not known."""
 
 
 class PlannedRun(Struct, frozen=True):
@@ -75,85 +78,88 @@ class PlannedRun(Struct, frozen=True):
     canary: bool = False
     votes: tuple[PlannedVote, ...] = ()
     urgency: float = 0.0
-    """As of its goal: what a search (`--effort`) added to the pressure of its budgets."""
+    """The urgency of the node's goal: what a search (`--effort`) added to the pressure of the node's budgets."""
 
 
 class PlannedHold(Struct, frozen=True):
-    """A node that the plan cannot upgrade as things are: it needs a person, or more time than the plan covers."""
+    """A node that the plan cannot upgrade as things are. The node needs an operator, or more time than the plan
+    covers."""
 
     node: str
     reason: str
     detail: str
-    """The words for people."""
+    """The reason, as a text for users."""
     cluster: str = ""
     remedy: str = field(default="", name="advice")
     held: Held | None = None
     goal: Goal | None = None
-    """Its part of the rollout: it goes as soon as nothing holds it any more."""
+    """The node's part in the rollout. The node goes as soon as nothing holds it any more."""
     others: tuple[Held, ...] = ()
-    """What else needs somebody to act before it can go."""
+    """What else an operator has to resolve before the node can go."""
 
 
 class PlanWarning(Struct, frozen=True):
-    """What the snapshot shows and may make the rollout come out otherwise than the plan."""
+    """A condition of the snapshot that may make the rollout differ from the plan."""
 
     check: str
-    """`no-budgets`, `role-moves`, `tolerates-cordon`, ...: docs/workloads.md names them all."""
+    """`no-budgets`, `role-moves`, `tolerates-cordon`, ...: docs/workloads.md describes all of them."""
     cluster: str
-    """Empty: of the policy."""
+    """Empty: the warning is about the policy."""
     subject: str
-    """A budget (namespace/name), a pool, workloads, pods, a kind."""
+    """A budget (namespace/name), a pool, workloads, pods or a kind."""
     message: str = field(name="words")
     remedy: str
 
 
 class PlannedDoubt(Struct, frozen=True):
-    """Whether a pod that the plan evicts finds a place depends on what fleet cannot know: the plan promises nothing of
-    that pod."""
+    """A pod that the plan evicts, where fleet cannot know whether another node can take the pod. The plan promises
+    nothing about that pod."""
 
     pod: str
     """namespace/name"""
     node: str
     about: DoubtKind
     subject: str = ""
-    """A name: of a claim, a scheduler, a selector."""
+    """The name of a claim, a scheduler or a selector."""
     message: str = field(default="", name="words")
-    """cannot be known: ..."""
+    """A text that begins with `cannot be known:`."""
     cluster: str = ""
 
 
 class Effort(Struct, frozen=True):
-    """What a search for a better order has come to."""
+    """The result of a search for a better order."""
 
     orders: int
-    """Tried, beside the first."""
+    """The number of orders that were tried after the first one."""
     saved_seconds: float
-    """Against the first order, which takes at each moment what has the most work left per unit of allowance."""
+    """The makespan saved against the first order, which takes at each moment the node with the most work left per unit
+    of allowance. Seconds."""
 
 
 class Assumed(Struct, frozen=True):
-    """How far off the plan may be where parts of its runs were never measured: what it takes if they are quick, and if
-    they are slow. Seconds."""
+    """How far off the plan may be where parts of its runs were never measured: the makespan in seconds if these parts
+    are quick, and if they are slow."""
 
     quick_seconds: float
     slow_seconds: float | None
-    """None: no window is found for it."""
+    """None: no window is long enough."""
     parts: dict[str, tuple[float, float]]
-    """`stage`, `reboot`, `pod_stop`, `pod_start`: what is quick, and what is slow."""
+    """By part (`stage`, `reboot`, `pod_stop`, `pod_start`): the seconds that count as quick, and those that count as
+    slow."""
 
 
 SHOWN_DIGITS = 8
 
 
 def short_id(plan_id: str) -> str:
-    """What people are shown of a plan's id, and may give as its name: `p-9c41d07e`."""
+    """Returns the short form of a plan's id that users see and may use as the plan's name: `p-9c41d07e`."""
     return plan_id[: len("p-") + SHOWN_DIGITS]
 
 
 class Plan(Struct, frozen=True):
     plan_id: str
-    """`p-` and the SHA-256, in hex, of the canonical JSON (RFC 8785) of the plan with an empty id. Empty: it is not
-    stored, such as a plan of a dump."""
+    """`p-` and the SHA-256, in hex, of the canonical JSON (RFC 8785) of the plan with an empty id. Empty: the plan is
+    not stored, such as a plan from a dump."""
     target: Release
     policy: Policy
     start: datetime
@@ -162,36 +168,39 @@ class Plan(Struct, frozen=True):
     bound_by: str
     evictions: int
     pods: int
-    """Pods that must move at least once."""
+    """The number of pods that must move at least once."""
     peak_unavailable: int
     runs: tuple[PlannedRun, ...] = ()
     held: tuple[PlannedHold, ...] = ()
     pools: tuple[str, ...] = ()
     clusters: tuple[str, ...] = ()
     p95_seconds: float | None = None
-    """What 95 of 100 rehearsals of the plan with measured times do not exceed. None: too few runs were measured."""
+    """The makespan that 95 of 100 rehearsals of the plan with measured times do not exceed. None: too few runs were
+    measured."""
     assumed: Assumed | None = None
     """None: every part was measured."""
     fingerprint: dict[str, str] = {}
-    """`cluster/node` -> `uid version`: what the plan presumes; `rollout start` refuses where it is no longer so."""
+    """`cluster/node` -> `uid version`: what the plan presumes. `rollout start` refuses the plan where this is no longer
+    true."""
     run_seconds: int = 0
-    """How long one run takes at most, as far as can be said: what must fit into a window."""
+    """The longest time that one run is expected to take, in seconds. A run must fit into a window."""
     rolls_back: str = ""
-    """The rollout whose nodes this plan brings back to what they ran before it; empty: it does not."""
+    """The rollout whose nodes this plan returns to what they ran before it. Empty: the plan is not a rollback."""
     times: dict[str, str] = {}
-    """Where the expected durations come from, per step: `default`, or `measured: 31 runs`."""
+    """By part, the source of the expected durations: `default`, or `measured: 31 runs`."""
     durations: tuple[Estimate, ...] = ()
-    """What the plan expects of each step, of each pool and operating system, and from how many samples."""
+    """The expected duration of each part, by pool and operating system, with the number of samples."""
     what_if: WhatIf | None = None
-    """What would come of it if what binds were loosened; None: nobody has asked."""
+    """What would change if the binding constraints were loosened. None: no what-if was requested."""
     effort: Effort | None = None
-    """None: nobody has asked for a search."""
+    """None: no search was requested."""
     warnings: tuple[PlanWarning, ...] = ()
     doubts: tuple[PlannedDoubt, ...] = ()
-    """Of pods on the plan's nodes, also of those that are held."""
+    """About pods on the plan's nodes, including the nodes that are held."""
 
     def begin(self) -> Start:
-        """What a rollout of this plan starts with: its nodes in the plan's order, then those that are held."""
+        """Returns what a rollout of this plan starts with: its nodes in the plan's order, then the nodes that are
+        held."""
         planned = tuple(
             Goal(
                 NodeRef(run.cluster, run.node),

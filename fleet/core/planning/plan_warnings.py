@@ -1,6 +1,8 @@
-"""What stands in a snapshot and may make a plan come out otherwise: said when planning, before anything is cordoned.
+"""Warns when a plan is made, before anything is cordoned, about conditions of a snapshot that may make the rollout
+differ from the plan.
 
-What will hold a node is no warning: the engine holds it, in the plan as in the rollout (`core/records/held.py`).
+What will hold a node is not a warning: the engine holds the node, in the plan as in the rollout
+(`core/records/held.py`).
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from fleet.core.policy.policy import Policy
 from fleet.core.rollout.goal import Goal
 
 READ = ("ReplicaSet", "StatefulSet", "DaemonSet", "Job")
-"""Of these, those that a snapshot has."""
+"""The kinds of `BUILT_IN` that a snapshot contains."""
 
 BUDGETS = "poddisruptionbudgets"
 
@@ -44,7 +46,7 @@ ATTACHMENTS = "volumeattachments"
 SYSTEM = "kube-system"
 
 MANY = 10
-"""Pods from which a dump of one namespace alone is no small cluster."""
+"""From this number of pods on, a dump of one namespace alone is unlikely to be the dump of a small cluster."""
 
 
 def warnings(
@@ -55,7 +57,8 @@ def warnings(
     times: DurationEstimates,
     start: datetime,
 ) -> tuple[PlanWarning, ...]:
-    """`views`: of the snapshots, at the `start`. `goals`: the nodes that the plan is about."""
+    """Returns the warnings about the nodes of the plan. `views`: the snapshots as they are at the `start`, by cluster.
+    `goals`: the nodes that the plan is about."""
     found: list[PlanWarning] = []
     for snapshot in snapshots:
         view = views[snapshot.cluster]
@@ -77,8 +80,8 @@ def warnings(
 
 
 def snapshot_warnings(policy: Policy, snapshot: Snapshot) -> tuple[PlanWarning, ...]:
-    """Returns what a plan for every node in a pool would warn of, with the times that are usual. What a plan always says
-    where pods have volumes is left out: it is no fault of the cluster."""
+    """Returns what a plan for every node in a pool would warn of, with default durations. The warning about volume
+    limits is left out: every plan with volumes has it, and it is no fault of the cluster."""
     view = ClusterView.of(snapshot)
     goals = [
         Goal(NodeRef(snapshot.cluster, node.name), node.uid, pool.name)
@@ -98,7 +101,7 @@ def _drained(view: ClusterView, policy: Policy, goals: Iterable[Goal]) -> Iterat
 
 
 def _missing(snapshot: Snapshot) -> Iterator[PlanWarning]:
-    """What the plan would have gone by, and was not read."""
+    """Yields warnings about objects that the plan depends on and that were not read."""
     moving = [pod for pod in snapshot.pods if pod.node and not pod.stays and not pod.finished]
     why = snapshot.missing.get(BUDGETS, "")
     if why and moving:
@@ -126,8 +129,9 @@ def _missing(snapshot: Snapshot) -> Iterator[PlanWarning]:
 
 
 def _attachments_unread(snapshot: Snapshot, moving: Sequence[Pod]) -> Iterator[PlanWarning]:
-    """A dump without attachments is no warning: the plan has them detached in time anyway. A rollout without the right
-    to read them goes on without the wait."""
+    """Yields a warning if fleet has no right to read VolumeAttachments: a rollout without that right does not wait for
+    volumes to be detached. A dump without attachments causes no warning, because a plan presumes that volumes are
+    detached in time anyway."""
     why = snapshot.missing.get(ATTACHMENTS, "")
     if _refused(why) and any(pod.claims or pod.own_claims for pod in moving):
         told = f"VolumeAttachments cannot be read ({why}): nodes are rebooted while volumes may still be attached"
@@ -154,7 +158,8 @@ def _one_namespace(snapshot: Snapshot) -> Iterator[PlanWarning]:
 
 
 def _may_be_deleted(view: ClusterView, goals: Sequence[Goal]) -> Iterator[PlanWarning]:
-    """Nodes that another party may delete, and does not yet: they are worked on."""
+    """Yields warnings about nodes that another party may delete but has not begun to delete. The rollout works on such
+    nodes."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for goal in goals:
         for each in view.notices(goal.node.name):

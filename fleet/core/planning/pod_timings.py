@@ -1,6 +1,6 @@
-"""How long evicted pods take to be gone, and their replacements to be Ready: measured as it is seen, for the journal.
+"""Measures how long evicted pods take to be gone, and how long their replacements take to be Ready, for the journal.
 
-Kept beside the engine, which needs none of it: what is measured is for the plans to come.
+The stopwatch is kept beside the engine, which does not use the measurements. They serve later plans.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fleet.core.rollout.event import ClusterEvent, Deleted, Upserted
 from fleet.core.rollout.record import PodsTimed
 
 PATIENCE = timedelta(hours=1)
-"""A replacement that is not Ready by then is no longer waited for."""
+"""A replacement that is not Ready within this time is no longer waited for."""
 
 
 class _Node:
@@ -27,7 +27,7 @@ class _Node:
         self.rollout = rollout
         self.since = since
         self.open = 0
-        """What is still to be seen: that a pod is gone, that its replacement is Ready."""
+        """The number of expected events that have not been seen: a pod is gone, or its replacement is Ready."""
         self.stop: list[int] = []
         self.start: dict[str, list[int]] = {}
 
@@ -36,14 +36,14 @@ class Stopwatch:
     def __init__(self) -> None:
         self._nodes: dict[NodeRef, _Node] = {}
         self._leaving: dict[tuple[str, str], tuple[NodeRef, Pod, datetime]] = {}
-        """By cluster and uid: pods whose eviction was sent."""
+        """Pods whose eviction was sent, by cluster and uid of the pod."""
         self._awaited: dict[tuple[str, str], deque[NodeRef]] = {}
-        """By cluster and the owner's uid: nodes whose pods are to be replaced."""
+        """Nodes whose pods are to be replaced, by cluster and uid of the pods' owner."""
         self._bound: dict[tuple[str, str], datetime] = {}
-        """By cluster and uid: since when a replacement has been on its node."""
+        """Since when a replacement has been bound to its node, by cluster and uid of the replacement."""
 
     def sent(self, action: Evict, pod: Pod, now: datetime) -> None:
-        """An eviction is on its way."""
+        """Starts to measure: an eviction has been sent."""
         key = (action.node.cluster, action.pod_uid)
         if key not in self._leaving:
             node = self._nodes.setdefault(action.node, _Node(action.rollout, now))
@@ -77,7 +77,8 @@ class Stopwatch:
             self._close(ref)
 
     def take(self, now: datetime) -> Iterator[PodsTimed]:
-        """What is measured of nodes of which nothing more is to be seen, or has not been seen for too long."""
+        """Yields the measurements of every node of which no more events are expected, or have been expected for longer
+        than `PATIENCE`. Such a node is forgotten."""
         for ref, node in list(self._nodes.items()):
             if node.open <= 0 or now - node.since > PATIENCE:
                 del self._nodes[ref]

@@ -20,13 +20,13 @@ BUILT_IN = {
     "ReplicationController": "replicationcontrollers",
     "Node": "nodes",
 }
-"""Kinds of controllers that Kubernetes itself works, with their resources."""
+"""The kinds of controllers that Kubernetes itself runs, with their resources."""
 
 JOB_TRACKING = "batch.kubernetes.io/job-tracking"
-"""On every pod of a Job: the Job's controller takes it away once it has counted the pod."""
+"""The finalizer on every pod of a Job. The Job controller removes it once the controller has counted the pod."""
 
 NAMED = 3
-"""Names that a warning has; there may be thousands."""
+"""The number of names that a warning contains; there may be thousands."""
 
 
 class MovedPod(NamedTuple):
@@ -39,23 +39,25 @@ class MovedPod(NamedTuple):
 
 
 def custom_resources(cluster: str, view: ClusterView, drained: Sequence[MovedPod]) -> Iterator[PlanWarning]:
-    """Pods of custom resources: only their operator knows what becomes of one that is evicted."""
+    """Yields a warning about the pods of each kind of custom resource. Only its operator knows what becomes of an
+    evicted pod."""
     kinds: dict[str, dict[str, None]] = {}
     for each in drained:
         owner = each.pod.owner
         if owner is not None and owner.kind not in BUILT_IN:
             kinds.setdefault(owner.kind, {})[f"{each.pod.namespace}/{owner.name}"] = None
     for kind, names in kinds.items():
+        what = "another pod" if kind == "Pod" else f"a custom resource ({kind})"
         told = (
-            f"pods of {first_names(names)} belong to a custom resource ({kind}): whether its operator makes an evicted pod "
-            "anew, when and where, is not known; the plan takes it to come back at once, as it was"
+            f"pods of {first_names(names)} belong to {what}: whether its operator makes an evicted pod anew, when and "
+            "where, is not known; the plan takes it to come back at once, as it was"
         )
         remedy = "see what its operator does when a node is drained; a drain rule can hold its pods"
         yield PlanWarning("operator", cluster, kind, told, remedy)
 
 
 def finalizer_warnings(cluster: str, drained: Sequence[MovedPod], start: datetime) -> Iterator[PlanWarning]:
-    """Pods that are gone only once somebody has taken their finalizers away."""
+    """Yields a warning about pods that are gone only after the owners of their finalizers have removed these."""
     found: dict[str, dict[str, None]] = {}
     for each in drained:
         if not each.pod.finalizers or each.pod.finalizer_names == (JOB_TRACKING,):
@@ -72,11 +74,12 @@ def finalizer_warnings(cluster: str, drained: Sequence[MovedPod], start: datetim
 
 
 def moving_roles(cluster: str, view: ClusterView, drained: Sequence[MovedPod]) -> Iterator[PlanWarning]:
-    """Budgets that select by a label which an operator moves."""
+    """Yields a warning about budgets that select by a label which an operator moves from pod to pod."""
     found: dict[str, tuple[str, dict[str, None]]] = {}
     for each in drained:
         for ref in each.budgets:
-            if label := view.roles.selecting(view.budgets[ref], each.pod):
+            label = view.roles.selecting(view.budgets[ref], each.pod)
+            if label and not view.standbys.lacking(each.pod):
                 found.setdefault(view.workload_of(each.pod), (label, {}))[1][str(ref)] = None
     for workload, (label, refs) in found.items():
         told = (
@@ -91,7 +94,8 @@ def moving_roles(cluster: str, view: ClusterView, drained: Sequence[MovedPod]) -
 
 
 def volume_limits(cluster: str, drained: Sequence[MovedPod]) -> Iterator[PlanWarning]:
-    """Yields that how many volumes a node can attach is not looked at. Source: kube-scheduler, plugin NodeVolumeLimits."""
+    """Yields a note that the number of volumes which a node can attach is not checked. Source: kube-scheduler, plugin
+    NodeVolumeLimits."""
     moved = [str(each.pod.ref) for each in drained if each.pod.mounted]
     if moved:
         told = (
@@ -107,6 +111,6 @@ def pods_text(count: int) -> str:
 
 
 def first_names(names: Collection[str]) -> str:
-    """The first few of them, and how many more there are."""
+    """Returns the first `NAMED` names, and how many more there are."""
     told = ", ".join(list(names)[:NAMED])
     return f"{told} and {len(names) - NAMED} more" if len(names) > NAMED else told

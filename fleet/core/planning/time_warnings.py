@@ -1,4 +1,5 @@
-"""Warnings about time: pods that stop slowly, budgets that let pods go one after another, and windows that are short."""
+"""Warnings about time: pods that stop slowly, budgets that let pods go one after another, and windows that are
+short."""
 
 from __future__ import annotations
 
@@ -18,11 +19,13 @@ from fleet.core.rollout.goal import Goal
 from fleet.core.text.durations import format_duration
 
 LONG_GRACE_SECONDS = 300
-"""Seconds to stop from which a plan says that they may be needed: the usual grace is 30."""
+"""Seconds. A plan warns about pods that may need at least this long to stop; the default grace period of Kubernetes is
+30."""
 
 
 def slow_deletions(cluster: str, drained: Sequence[MovedPod], start: datetime) -> Iterator[PlanWarning]:
-    """Pods that somebody has deleted and that may take long to stop: the plan expects what pods usually take."""
+    """Yields a warning about pods that are being deleted already and may take long to stop. The plan expects what pods
+    usually take."""
     until, long = start + timedelta(seconds=LONG_GRACE_SECONDS), []
     for each in drained:
         if each.pod.gone_by is not None and each.pod.gone_by >= start + timedelta(seconds=LONG_GRACE_SECONDS):
@@ -41,7 +44,8 @@ def slow_deletions(cluster: str, drained: Sequence[MovedPod], start: datetime) -
 
 
 def long_graces(cluster: str, view: ClusterView, drained: Sequence[MovedPod]) -> Iterator[PlanWarning]:
-    """Pods that may take long to stop, though not too long: the plan expects what pods usually take."""
+    """Yields a warning for each pool about pods that may take long to stop, but not longer than drain.timeout. The plan
+    expects what pods usually take."""
     pools: dict[str, list[tuple[int, MovedPod]]] = {}
     for each in drained:
         seconds = grace_of(each.pod, each.pool.drain)
@@ -61,7 +65,8 @@ def _refs(found: Iterable[tuple[int, MovedPod]]) -> list[str]:
 
 
 def one_after_another(cluster: str, view: ClusterView, drained: Sequence[MovedPod]) -> Iterator[PlanWarning]:
-    """Pods of one budget on one node, which it lets go one after another, may take longer than the drain has."""
+    """Yields a warning for each budget that lets the pods of one node go one after another, if that may take longer
+    than drain.timeout."""
     together: dict[tuple[str, PodRef], list[MovedPod]] = {}
     for each in drained:
         for ref in each.budgets:
@@ -85,7 +90,8 @@ def one_after_another(cluster: str, view: ClusterView, drained: Sequence[MovedPo
 
 
 def graces_cut_short(cluster: str, view: ClusterView, drained: Sequence[MovedPod]) -> Iterator[PlanWarning]:
-    """drain.grace that is less than a pod asks for: it is killed before it has ended."""
+    """Yields a warning for each pool whose drain.grace is less than a pod asks for: such a pod is killed before it has
+    shut down."""
     pools: dict[str, list[tuple[int, MovedPod]]] = {}
     for each in drained:
         grace = each.pool.drain.grace_seconds
@@ -105,7 +111,7 @@ def graces_cut_short(cluster: str, view: ClusterView, drained: Sequence[MovedPod
 def short_timeouts(
     pool: Pool, times: DurationEstimates, goals: Mapping[NodeRef, Goal], views: Mapping[str, ClusterView]
 ) -> Iterator[PlanWarning]:
-    """What a slow one of the measured runs took, beyond what the policy gives it."""
+    """Yields a warning where a slow one of the measured runs took longer than the policy's timeout allows."""
     systems = {
         machine.os if (machine := views[ref.cluster].machines.get(ref.name)) is not None else ""
         for ref, goal in goals.items()
@@ -125,7 +131,7 @@ def short_timeouts(
 
 
 def short_windows(pool: Pool, times: DurationEstimates, start: datetime) -> Iterator[PlanWarning]:
-    """A window in which a run may begin and not end."""
+    """Yields a warning if a run that begins in a window of the pool cannot end in it."""
     if not pool.windows:
         return
     opened = windows.open_spans(pool.windows, (), start, start + timedelta(weeks=4))

@@ -1,6 +1,7 @@
-"""What binds a plan, loosened one at a time: the changes that people could allow, for the planner to plan with.
+"""Loosens the constraints that bind a plan, one at a time. The planner plans with each change, and users decide which
+ones to allow.
 
-Nothing here is done to a cluster or to a policy: the changed snapshots and policies are only planned with.
+Neither a cluster nor a policy is changed: the changed snapshots and policies only serve to plan with.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from fleet.core.policy.policy import Amount, Limits, Policy, Pool
 from fleet.core.records.reasons.reason import Reason
 
 MOST = 6
-"""Changes that are planned with, one plan each; all useful ones together take one more."""
+"""The most changes that are planned with, one plan each. All useful changes together take one more plan."""
 BUDGETS = 3
-"""Of these at most so many are budgets that bind: where many bind alike, there is room for limits and staging."""
+"""The most budgets among these changes. Where many budgets bind alike, this leaves room for limits and staging."""
 NEAR = 0.25
-"""What binds less than this share of what binds most is not worth a plan."""
+"""A constraint that binds less than this share of the one that binds most is not worth a plan."""
 LIMITS = {
     Reason.POOL_LIMIT: "max_unavailable",
     Reason.SITE_LIMIT: "per_site",
@@ -30,35 +31,35 @@ LIMITS = {
 }
 
 Bind = tuple[str, ...]
-"""What binds: ("budget", cluster, namespace/name), ("limit", reason, pool), ("stage", pool), ("windows",); the pool of a
-limit of the whole fleet is empty."""
+"""What binds: ("budget", cluster, namespace/name), ("limit", reason, pool), ("stage", pool) or ("windows",). The pool
+of a limit of the whole fleet is empty."""
 
 
 class WhatIfChange(Struct, frozen=True):
-    """One thing loosened, and the plan that comes of it."""
+    """One loosened constraint, and the plan that results."""
 
     binds: str
-    """What binds now, in words; empty: several, all that help, are loosened together."""
+    """What binds now, as a text for users. Empty: all changes that help are made together."""
     change: str
-    """What to change, in words."""
+    """What to change, as a text for users."""
     makespan_seconds: float
     saved_seconds: float
-    """Below zero: it takes longer, as when more nodes can go."""
+    """Seconds. Negative: the plan takes longer, for example because more nodes can go."""
     nodes: int
-    """That the plan upgrades then."""
+    """The number of nodes that the plan upgrades after the change."""
     bound_by: str
-    """What binds then."""
+    """What binds after the change."""
 
 
 class WhatIf(Struct, frozen=True):
     plans: int
-    """That were made to find out."""
+    """The number of plans that were made to find the changes."""
     changes: tuple[WhatIfChange, ...] = ()
-    """Those that let most nodes go first, of these those that save most time."""
+    """Ordered by how many nodes the plan upgrades, then by the time that the change saves; most first."""
 
 
 class Loosened(NamedTuple):
-    """What there would be to plan with."""
+    """The snapshots and the policy to plan with after one constraint is loosened."""
 
     binds: str
     change: str
@@ -67,8 +68,11 @@ class Loosened(NamedTuple):
 
 
 def candidates(binds: Iterable[tuple[float, Bind]], never: Iterable[Bind], windows: bool) -> list[Bind]:
-    """`binds`: with the seconds that each needs at least. `never`: budgets that let nothing go. `windows`: some are
-    closed at times."""
+    """Returns the constraints that are worth a plan, those that bind most first, `MOST` at most.
+
+    `binds`: each with the seconds that it needs at least. `never`: budgets that allow no eviction. `windows`: whether
+    some windows are closed at times.
+    """
     ordered = sorted(
         ((seconds, bind) for seconds, bind in binds if bind), key=lambda each: (-each[0], each[1])
     )
@@ -80,7 +84,7 @@ def candidates(binds: Iterable[tuple[float, Bind]], never: Iterable[Bind], windo
 
 
 def loosened(bind: Bind, snapshots: Sequence[Snapshot], policy: Policy) -> Loosened | None:
-    """None: there is nothing left to loosen."""
+    """Returns the snapshots and the policy with this constraint loosened, or None if nothing is left to loosen."""
     match bind:
         case ("budget", cluster, ref):
             return _budget(cluster, ref, snapshots, policy)
@@ -108,7 +112,8 @@ def _budget(cluster: str, ref: str, snapshots: Sequence[Snapshot], policy: Polic
 
 
 def _one_more(budget: Budget) -> tuple[Budget, str]:
-    """One pod more may be away; percentages become the numbers that they amount to."""
+    """Returns the budget with one more pod allowed to be away, and the change as a text. Percentages are replaced by
+    the numbers that they amount to."""
     desired = budget.desired_healthy - 1
     allowed = budget.expected_pods - desired
     status = replace(budget, desired_healthy=desired, disruptions_allowed=budget.disruptions_allowed + 1)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.workload import Workload
 from fleet.core.policy.drain_rule import DrainBehaviour, PodRule
-from fleet.core.third_parties.operators import KEYS, asked_by
+from fleet.core.third_parties.operators import KEYS, asked_by, follows
 
 CAPI_LABEL = "cluster.x-k8s.io/drain"
-KARPENTER = "karpenter.sh/do-not-disrupt"
-AUTOSCALER = "cluster-autoscaler.kubernetes.io/safe-to-evict"
+HOLDS: Mapping[str, str] = {
+    "karpenter.sh/do-not-disrupt": "true",
+    "karpenter.sh/do-not-evict": "true",
+    "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+    "autoscaling.cast.ai/removal-disabled": "true",
+}
+"""Annotations by which a pod's owner asks autoscalers not to evict it, with the value that means it. The second is the
+first one's name in Karpenter before 0.32."""
 
 OWN_TIME = frozenset({"wait", "ask"})
 """What is done with pods that may take a time of their own, which budgets and room elsewhere do not tell."""
@@ -84,16 +90,15 @@ def _by_marks(pod: Pod) -> Treatment | None:
         return Treatment("skip", f"label {CAPI_LABEL}: skip")
     if label == "wait-completed":
         return Treatment("wait", f"label {CAPI_LABEL}: wait-completed")
-    if pod.annotations.get(KARPENTER) == "true":
-        return Treatment("hold", f'annotation {KARPENTER}: "true"')
-    if pod.annotations.get(AUTOSCALER) == "false":
-        return Treatment("hold", f'annotation {AUTOSCALER}: "false"')
-    return None
+    held = next((key for key, value in HOLDS.items() if pod.annotations.get(key) == value), None)
+    return Treatment("hold", f'annotation {held}: "{HOLDS[held]}"') if held is not None else None
 
 
 def _by_controller(pod: Pod, controller: Workload | None) -> Treatment | None:
     if controller is not None and controller.fails_by_eviction:
         return Treatment("wait", f"Job {controller.ref}, which fails with the first pod that it loses")
+    if why := follows(pod):
+        return Treatment("wait", why)
     operator = asked_by(pod)
     if operator is not None:
         return Treatment("ask", f"{operator.name}: {operator.signal}", group=operator.group_of(pod))

@@ -1,1 +1,1 @@
-"""What users read of a rollout and of the fleet: status, timeline, report, and the JSON schemas of all of them."""
+"""The reports that users read about a rollout and about the fleet: status, timeline, report, and their JSON schemas."""

@@ -1,4 +1,4 @@
-"""The state of one node of the fleet, from what is known of the node and of its part in a rollout."""
+"""Derives the state of one node of the fleet from what is known about the node and from its part in a rollout."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from fleet.core.rollout.steps import HAS_SLOT, Step
 
 
 class KnownNode(Struct, frozen=True):
-    """What the inventory knows of one node."""
+    """What the inventory knows about one node."""
 
     cluster: str
     site: str
     name: str
     node: Node | None
-    """None: its cluster has no such node (any more); only its machine is known."""
+    """None: the cluster has no such node (any more), and only the machine is known."""
     machine: Machine | None = None
     pods: int = 0
     since: datetime | None = None
-    """When the booted release began to run, as far as that is known."""
+    """When the booted release began to run. None: not known."""
     last_seen: datetime | None = None
 
     @property
@@ -38,7 +38,7 @@ class KnownNode(Struct, frozen=True):
 
 
 class RolloutPart(Struct, frozen=True):
-    """A node's part in the last rollout that has it."""
+    """A node's part in the last rollout that contains the node."""
 
     rollout: Rollout
     run: Run
@@ -51,7 +51,7 @@ def parts_of(
     held: Mapping[NodeRef, tuple[Held, ...]],
     held_since: Mapping[NodeRef, datetime] = {},
 ) -> dict[NodeRef, RolloutPart]:
-    """Returns each node's part in the last rollout that has touched the node or still is to."""
+    """Returns each node's part in the last rollout that has touched the node or has yet to."""
     parts: dict[NodeRef, RolloutPart] = {}
     for rollout in rollouts:
         for ref, run in rollout.runs.items():
@@ -62,8 +62,8 @@ def parts_of(
 
 
 def describe(known: KnownNode, policy: Policy, part: RolloutPart | None, reachable: bool) -> StatusNode:
-    """Returns the row of the node in the status. `part`: its run in a rollout; `reachable`: whether its cluster
-    answers."""
+    """Returns the row of the node in the status. `part`: the node's part in a rollout. `reachable`: whether the node's
+    cluster answers."""
     node, machine = known.node, known.machine
     pool = policy.pool_of(known.cluster, node) if node is not None else None
     target = _target(policy, pool, part)
@@ -101,7 +101,7 @@ def describe(known: KnownNode, policy: Policy, part: RolloutPart | None, reachab
 
 
 def _since(known: KnownNode, part: RolloutPart | None, state: NodeState) -> datetime | None:
-    """Returns when the node came into its state, as far as that is known."""
+    """Returns when the node entered its state, or None if that is not known."""
     if part is not None and state in ("running", "failed"):
         return part.run.since
     if part is not None and state == "held" and part.held_since is not None:
@@ -116,13 +116,14 @@ def _words(part: RolloutPart, state: NodeState) -> tuple[str, ...]:
 
 
 def needs_action_first(held: Iterable[Held]) -> tuple[Held, ...]:
-    """Returns what an operator must act on before what passes by itself; in their order otherwise."""
+    """Returns the reasons that need an operator first, then those that pass by themselves. The order is otherwise
+    kept."""
     return tuple(sorted(held, key=lambda each: not each.needs_action))
 
 
 def _target(policy: Policy, pool: Pool | None, part: RolloutPart | None) -> Release | None:
-    """Returns the release that the rollout in progress brings; else the one that the policy wants; else the last one that
-    was brought."""
+    """Returns the release that the rollout in progress brings, else the release that the policy wants, else the release
+    that the last rollout brought."""
     if part is not None and part.rollout.active:
         return part.rollout.release
     wanted = policy.target(pool) if pool is not None else None
@@ -158,13 +159,14 @@ def _state(
 
 
 def _state_in(part: RolloutPart, patched: bool) -> NodeState | None:
-    """Returns the state that the node's run gives; None where the run says no more than the node itself."""
+    """Returns the state that the node's run determines. Returns None where the run adds nothing to what the node itself
+    shows."""
     run = part.run
     if run.step is Step.FAILED and (run.slot or (run.begun is None and not patched)):
         return "failed"
     if not part.rollout.active:
         return None
-    # Also while its image is written: that is no reason to wait with what an operator must mend.
+    # This also holds while the image is written: what an operator must fix is shown without waiting for the image.
     if run.waiting and any(held.needs_action and held.reason is not Reason.HALTED for held in part.held):
         return "held"
     return "running" if run.step in HAS_SLOT or run.step is Step.STAGE else None

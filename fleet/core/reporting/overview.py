@@ -1,4 +1,5 @@
-"""The status of the fleet, made from what is known of it. Pure: the same facts and time give the same status."""
+"""Makes the status of the fleet from what is known about the fleet. Pure: the same facts and time give the same
+status."""
 
 from __future__ import annotations
 
@@ -30,8 +31,11 @@ def overview(
     eta: Mapping[str, int | None] | None = None,
     held_since: Mapping[NodeRef, datetime] = {},
 ) -> FleetStatus:
-    """`rollouts` are in the order of their starts; `eta` is in seconds, by rollout; `held_since`: when what holds a node
-    began to."""
+    """Returns the status of the fleet at `now`.
+
+    `rollouts`: in the order of their starts. `held`: what each node waits for. `eta`: seconds until the end of each
+    rollout, by id. `held_since`: since when each node has been held.
+    """
     reachable = {cluster.name for cluster in clusters if cluster.reachable}
     parts = parts_of(rollouts, held or {}, held_since)
     nodes = [describe(each, policy, parts.get(each.ref), each.cluster in reachable) for each in known]
@@ -47,7 +51,7 @@ def _pools(
     parts: Mapping[NodeRef, RolloutPart],
     eta: Mapping[str, int | None],
 ) -> Iterable[StatusPool]:
-    """One row for each pool in each reachable cluster."""
+    """Yields one row for each pool in each reachable cluster."""
     groups: dict[tuple[str, str, str], list[StatusNode]] = {}
     for node in nodes:
         if node.cluster in reachable and node.state != "orphan":
@@ -71,7 +75,8 @@ def _pools(
 
 
 def _waits_for(parts: Sequence[RolloutPart]) -> str:
-    """What time alone will open, where nothing else goes on."""
+    """Returns the window or freeze that these runs wait for, if nothing else goes on. Empty: they do not only wait for
+    a time."""
     open_runs = [part for part in parts if not part.run.ended]
     if any(not part.run.waiting for part in open_runs):
         return ""
@@ -85,7 +90,7 @@ def _waits_for(parts: Sequence[RolloutPart]) -> str:
 
 
 def _away(clusters: Iterable[StatusCluster]) -> Iterable[StatusPool]:
-    """One row for each cluster of which nothing is known for certain now."""
+    """Yields one row for each cluster that is unreachable or has no nodes."""
     for cluster in clusters:
         if not cluster.reachable:
             sites = ", ".join(cluster.sites)
@@ -95,7 +100,7 @@ def _away(clusters: Iterable[StatusCluster]) -> Iterable[StatusPool]:
 
 
 def summary(nodes: Sequence[StatusNode], pools: Iterable[StatusPool]) -> Summary:
-    """Counts the nodes by state, version and cluster."""
+    """Returns the numbers of nodes by state, kernel and version."""
     told = [node for node in nodes if node.state != "unknown"]
     return Summary(
         nodes=len(nodes),
@@ -108,12 +113,13 @@ def summary(nodes: Sequence[StatusNode], pools: Iterable[StatusPool]) -> Summary
 
 
 def _counted(values: Iterable[str]) -> dict[str, int]:
-    """The most frequent first; of equal ones in their own order."""
+    """Returns how often each value occurs, the most frequent value first and equally frequent ones in ascending
+    order."""
     return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
 
 
 def natural(name: str) -> list[str | int]:
-    """A key by which n-9 comes before n-10."""
+    """Returns a sort key by which n-9 comes before n-10."""
     parts: list[str | int] = list(DIGITS.split(name))
     parts[1::2] = map(int, parts[1::2])
     return parts

@@ -27,22 +27,23 @@ OUTSIDE_JOURNAL = (
     "runs.held",
     "runs.planned",
 )
-"""The keys of a report that its entries do not tell: the plan's figures, what nodes wait for at that moment, the counts
-of requests, and what its maker has found of the journal. Only the signature of the report vouches for them."""
+"""The keys of a report that do not follow from its journal entries: the plan's figures, what nodes wait for at that
+moment, the counts of requests, and the result of checking the journal. Only the signature of the report vouches for
+these keys."""
 
 Ending = Literal["done", "failed", "cancelled", "running", "waiting"]
-"""running: a run works on the node. waiting: its run has not begun, or has only written the image."""
+"""`running`: a run works on the node. `waiting`: the node's run has not begun, or has only written the image."""
 
 
 class Verdict(Struct, frozen=True):
-    """Of whoever checked the journal's hash chain."""
+    """The result of checking the journal's hash chain."""
 
     verified: bool | None = None
-    """None: nobody has checked."""
+    """None: the chain was not checked."""
     entries: int = 0
-    """Checked, of all rollouts."""
+    """The number of entries that were checked, of all rollouts."""
     why: str = ""
-    """What is wrong with it, or why it was not checked."""
+    """What is wrong with the chain, or why it was not checked."""
 
 
 class PlannedSpan(Struct, frozen=True):
@@ -51,7 +52,7 @@ class PlannedSpan(Struct, frozen=True):
 
 
 class VerificationProof(Struct, frozen=True):
-    """What was seen of the node when its run was verified."""
+    """What was observed of the node when its run was verified."""
 
     boot_id_before: str = ""
     boot_id_after: str = ""
@@ -60,11 +61,13 @@ class VerificationProof(Struct, frozen=True):
     kernel: str = ""
     ready: str = ""
     units: str = ""
-    """systemd's state, with the units that had failed before already; empty where the machine has none."""
+    """The state of systemd, with the units that had failed before the reboot already. Empty: the machine has no
+    systemd."""
     daemons: str = ""
-    """How many DaemonSets had a Ready pod there before, and have one again."""
+    """How many DaemonSets had a Ready pod on the node before the reboot and have one again."""
     reference_digest: str = ""
-    """In the reference by which the booted release was staged; empty: it has none, or `digest`."""
+    """The digest in the reference by which the booted release was staged. Empty: the reference has no digest, or the
+    same one as `digest`."""
 
 
 class ReportRun(Struct, frozen=True):
@@ -76,39 +79,40 @@ class ReportRun(Struct, frozen=True):
     canary: bool
     ending: Ending
     step: str
-    """The step it is in now, or how it ended."""
+    """The step that the run is in now, or how the run ended."""
     from_version: str
     from_kernel: str
-    """As the release stream of the policy tells it; empty where it does not."""
+    """The kernel of that release according to the policy's release stream. Empty: the stream does not name it."""
     to_version: str
-    """As proven; the wanted one while nothing is proven."""
+    """The proven version, or the wanted one while nothing is proven."""
     to_kernel: str
     begun: datetime | None
-    """When its slot was taken."""
+    """When the run took its slot."""
     ended: datetime | None
     seconds: float | None
-    """From `begun` to `ended`."""
+    """Seconds from `begun` to `ended`."""
     why: str
-    """Why it failed, was cancelled, or had nothing to do."""
+    """Why the run failed, was cancelled, or had nothing to do."""
     proof: VerificationProof | None
     slot: bool
-    """It still counts as out: at work, or failed and not released by a person."""
+    """True: the node still counts as out, because the run is in work, or has failed and was not released by an
+    operator."""
     released: datetime | None = None
     rolled_back: str = ""
-    """The version that it booted instead of the wanted one."""
+    """The version that the machine booted instead of the wanted one."""
     log: str = ""
-    """The end of the log of the boot that failed, where it has rolled back and the machine has kept one."""
+    """The end of the log of the failed boot, if the machine has rolled back and has kept the log."""
     planned: PlannedSpan | None = None
-    """As planned, counted from the start of this rollout."""
+    """The planned start and end, counted from the start of this rollout."""
     steps: tuple[StepTaken, ...] = ()
     evictions: tuple[Eviction, ...] = ()
     retries: tuple[Retry, ...] = ()
     held: tuple[str, ...] = ()
-    """What it waits for now."""
+    """What the run waits for now."""
 
 
 class Hold(Struct, frozen=True):
-    """A node whose run has not begun, or was cancelled, because of something that needs a person."""
+    """A node whose run has not begun, or was cancelled, for a reason that needs an operator."""
 
     cluster: str
     node: str
@@ -121,22 +125,22 @@ class Counts(Struct, frozen=True):
     nodes: int
     done: int
     proven: int
-    """Of those done: with a proof. The others ran the release already."""
+    """Nodes of `done` with a proof. The other nodes of `done` ran the release already."""
     failed: int
     cancelled: int
     running: int
     waiting: int
     held: int
-    """Of those waiting or cancelled: what stands in the way needs a person."""
+    """Waiting or cancelled nodes that are held by something that needs an operator."""
     unreleased: int
-    """Failed runs that keep their slot."""
+    """Failed runs that still have their slot."""
     evictions: int
     """Pods that were evicted."""
     refusals: int
 
 
 class Duration(Struct, frozen=True):
-    """Of a step that went well, or of whole runs (`run`, from cordon to done)."""
+    """How long a step took where it succeeded, or how long whole runs took (`run`: from cordon to done)."""
 
     step: str
     count: int
@@ -151,39 +155,40 @@ class ReportPool(Struct, frozen=True):
     done: int
     failed: int
     peak: int
-    """Most slots taken at once."""
+    """The most slots that were taken at once."""
     limit: str
-    """`max_unavailable` of the policy, such as `5` or `10%`; empty: none."""
+    """`max_unavailable` of the policy, such as `5` or `10%`. Empty: no limit."""
     windows: tuple[PlannedSpan, ...] = ()
-    """When runs were allowed to start, from the start of the rollout to its end, unless that was always."""
+    """When runs were allowed to start, from the start of the rollout to its end. Empty if they always were."""
     always_open: bool = True
 
 
 class Against(Struct, frozen=True):
-    """The plan against what came of it. Seconds are from the rollout's start to the end of the last run."""
+    """The plan compared with the actual rollout. Seconds are from the rollout's start to the end of the last run."""
 
     plan: str
     planned_seconds: float
     p95_seconds: float | None
     bound_seconds: float
-    """No order could be faster, where everything takes as long as the plan expected (`durations`)."""
+    """The lower bound in seconds: no order could be faster if everything takes as long as the plan expected
+    (`durations`)."""
     bound_by: str
     planned_end: datetime
     eta: datetime | None
-    """When it will have ended, by the pace so far; its end, once it has; None while nobody can tell, or no controller is at
-    work."""
+    """The expected end at the pace so far, or the actual end of a rollout that has ended. None: it cannot be estimated,
+    or no controller is at work."""
     seconds: float | None
-    """None: not all runs have ended, or some were cancelled: that is not what was planned."""
+    """None: not all runs have ended, or some were cancelled, so that the rollout is not comparable with the plan."""
     planned_evictions: int
     evictions: int
     planned_peak: int
     peak: int
     durations: tuple[Estimate, ...] = ()
-    """What the plan expected of each step, of each pool and operating system."""
+    """What the plan expected of each step, by pool and operating system."""
 
 
 class JournalSpan(Struct, frozen=True):
-    """Where the rollout's entries are in the journal's hash chain."""
+    """The location of the rollout's entries in the journal's hash chain."""
 
     entries: int
     first_seq: int
@@ -196,46 +201,48 @@ class JournalSpan(Struct, frozen=True):
 class Report(Struct, frozen=True):
     rollout: str
     at: datetime
-    """Of this report."""
+    """When this report was made."""
     state: str
-    """running, paused, halted, aborted, finished"""
+    """running, paused, halted, aborted or finished"""
     why: str
-    """Of a halt."""
+    """Why the rollout was halted."""
     by: str
-    """Who started it."""
+    """Who started the rollout."""
     plan: str
     target: Release
     from_versions: dict[str, int]
-    """Nodes by the version that they came from, most first."""
+    """The number of nodes by the version that they had before, most frequent first."""
     started: datetime
     ended: datetime | None
     """None: something is still to be done."""
     seconds: float
-    """From the start to the end, or until now."""
+    """Seconds from the start to the end, or until now."""
     clusters: tuple[str, ...]
     counts: Counts
     pools: tuple[ReportPool, ...]
     peak: int
-    """Most slots taken at once."""
+    """The most slots that were taken at once."""
     peak_at: datetime | None
     durations: tuple[Duration, ...]
     against: Against | None
-    """None: the plan was not given."""
+    """None: no plan was given to the report."""
     commands: tuple[OperatorCommand, ...]
     halts: tuple[Halt, ...]
     controllers: tuple[ControllerTerm, ...]
     runs: tuple[ReportRun, ...]
-    """In the order in which they began; those that have not begun last."""
+    """In the order in which the runs began; runs that have not begun come last."""
     held: tuple[Hold, ...]
     journal: JournalSpan
     requests: tuple[RequestCount, ...] = ()
-    """Sent to API servers for this rollout, most first; not in the journal: counted by the controllers."""
+    """The requests sent to API servers for this rollout, most frequent first. The controllers count them; they are not
+    in the journal."""
     entries: tuple[JournalEntry, ...] = ()
     others: tuple[JournalEntry, ...] = ()
-    """Of other rollouts, between the first of `entries` and the last of `checkpoints`: the chain goes through them."""
+    """Entries of other rollouts between the first of `entries` and the last of `checkpoints`: the hash chain includes
+    them."""
     checkpoints: tuple[SignedCheckpoint, ...] = ()
-    """What vouches for the entries (`fleet audit verify --file`)."""
+    """Signed checkpoints that vouch for the entries (`fleet audit verify --file`)."""
     outside_journal: tuple[str, ...] = OUTSIDE_JOURNAL
-    """Which keys of this report do not come from the entries; only `signature` vouches for them."""
+    """The keys of this report that do not come from the entries. Only `signature` vouches for them."""
     signature: Signature | None = None
-    """Over this whole report. None: it was made where there is no signing key."""
+    """The signature over this whole report. None: the report was made where no signing key is available."""

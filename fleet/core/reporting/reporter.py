@@ -36,7 +36,7 @@ from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
 
 TIMED = (Step.STAGE, Step.CORDON, Step.DRAIN, Step.REBOOT, Step.VERIFY, Step.UNCORDON, Step.SOAK)
-"""The steps whose durations are told, in order."""
+"""The steps whose durations are reported, in order."""
 
 
 def make_report(
@@ -47,7 +47,8 @@ def make_report(
     plan: Plan | None = None,
     held: Mapping[NodeRef, Sequence[Held]] = {},
 ) -> Report:
-    """Of the rollout with that id. `entries`: in the journal's order; those of other rollouts are passed over.
+    """Returns the report of the rollout with that id. `entries`: in the journal's order; entries of other rollouts are
+    skipped.
 
     `held`: what nodes wait for now, as far as that is known. Raises LookupError if no entry starts that rollout.
     """
@@ -133,7 +134,7 @@ class _Making:
             step=str(run.step),
             from_version=goal.from_version,
             from_kernel=before.kernel if before is not None else "",
-            # A host may tell no version, or that of the image that its own was built on.
+            # A host may report no version, or the version of the image from which its own was built.
             to_version=run.release.version,
             to_kernel=proof.kernel if proof is not None else run.release.kernel,
             begun=begun,
@@ -197,7 +198,8 @@ class _Making:
             )
 
     def _holds(self) -> Iterator[Hold]:
-        """What lasts and is known now, else what the plan found. That the whole rollout is halted is told elsewhere."""
+        """Yields for each node what needs an operator now, or what the plan found where the present state is not known.
+        That the whole rollout is halted is reported elsewhere."""
         planned = {NodeRef(hold.cluster, hold.node): hold for hold in (self.plan.held if self.plan else ())}
         for run in self.runs:
             ref = NodeRef(run.cluster, run.node)
@@ -238,7 +240,7 @@ class _Making:
 
 
 def _begun(steps: Sequence[StepTaken]) -> datetime | None:
-    """When it took the slot that it did not have to give back."""
+    """Returns when the run took its slot. A slot that the run had to give back does not count."""
     for taken in reversed(steps):
         if taken.step == Step.CORDON:
             return taken.start
@@ -279,5 +281,6 @@ def _spread(step: str, seconds: Sequence[float]) -> Iterator[Duration]:
 
 
 def nearest(ranked: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` of them do not exceed (nearest rank). `ranked`: ascending, not empty."""
+    """Returns the smallest value that at least `share` of the values do not exceed (nearest rank). `ranked`: ascending,
+    not empty."""
     return ranked[max(1, ceil(share * len(ranked))) - 1]

@@ -1,4 +1,5 @@
-"""The JSON Schemas of what fleet prints for programs, made from the structs and their docstrings (`docs/schemas/`)."""
+"""Makes the JSON Schemas of the output that fleet prints for programs from the structs and their docstrings
+(`docs/schemas/`)."""
 
 from __future__ import annotations
 
@@ -30,16 +31,17 @@ PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
     "report": (Report, "fleet report -o json"),
     "lint": (LintResult, "fleet lint -o json"),
 }
-"""By the name of the file: the struct, and what prints it. Keys are added, never renamed or dropped."""
+"""By name of the file: the struct, and the command that prints it. Keys are added, never renamed or dropped."""
 
 
 def text(name: str) -> str:
-    """The content of that file of `PUBLISHED`."""
+    """Returns the content of the file with that name in `PUBLISHED`."""
     return msgspec.json.format(msgspec.json.encode(schema(name)), indent=2).decode() + "\n"
 
 
 def schema(name: str) -> dict[str, Any]:
-    """Every key that a struct has is required: fleet always writes them all. Needs the source of the structs."""
+    """Returns the JSON Schema of that name. Every key of a struct is required, because fleet always writes all of them.
+    Needs the source code of the structs."""
     kind, title = PUBLISHED[name]
     (root,), parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     for struct in _structs(type_info(kind)):
@@ -49,7 +51,8 @@ def schema(name: str) -> dict[str, Any]:
 
 def _describe(part: dict[str, Any], struct: StructType) -> None:
     if "description" in part:
-        # Python takes the indentation off a docstring since 3.13; the file is the same with every Python.
+        # Python removes the indentation of docstrings since 3.13; this keeps the file the same with every Python
+        # version.
         part["description"] = inspect.cleandoc(part["description"])
     told = _docstrings(struct.cls)
     part["required"] = [field.encode_name for field in struct.fields]
@@ -65,7 +68,7 @@ def _describe(part: dict[str, Any], struct: StructType) -> None:
 
 
 def _structs(info: Type, known: set[type] | None = None) -> Iterator[StructType]:
-    """This one and all that it is made of, each once."""
+    """Yields this struct and every struct that it contains, each once."""
     known = set() if known is None else known
     if isinstance(info, StructType):
         if info.cls in known:
@@ -87,7 +90,7 @@ def _has_time(info: Type) -> bool:
 
 
 def _docstrings(kind: type) -> dict[str, str]:
-    """Of its fields: a string that stands alone after a field tells about it."""
+    """Returns the docstrings of the class's fields: a string that stands alone after a field describes that field."""
     (tree,) = ast.parse(dedent(inspect.getsource(kind))).body
     told: dict[str, str] = {}
     body = tree.body if isinstance(tree, ast.ClassDef) else []

@@ -1,4 +1,4 @@
-"""The part of a fleet that is asked for."""
+"""Selects the part of the fleet that a user asks for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fleet.core.reporting.overview import UNREACHABLE, summary
 from fleet.core.reporting.status import FleetStatus, NodeState, StatusNode, StatusPool
 
 ATTENTION: tuple[NodeState, ...] = ("failed", "held", "drifted", "orphan")
-"""States in which a node waits for a person."""
+"""The states in which a node waits for an operator."""
 
 
 class Selection(Struct, frozen=True):
@@ -21,7 +21,7 @@ class Selection(Struct, frozen=True):
     sites: tuple[str, ...] = ()
     pools: tuple[str, ...] = ()
     outdated: bool = False
-    """Nodes that do not run what their pool wants, whatever the reason."""
+    """Selects nodes that do not run what their pool wants, whatever the reason."""
     attention: bool = False
 
     @property
@@ -30,7 +30,8 @@ class Selection(Struct, frozen=True):
 
 
 def select(status: FleetStatus, selection: Selection) -> FleetStatus:
-    """Returns the status of the part of the fleet that is asked for. Rows of pools are whole: no state narrows them."""
+    """Returns the status of the selected part of the fleet. Rows of pools still count whole pools: no state narrows
+    them."""
     clusters = [
         cluster
         for cluster in status.clusters
@@ -54,8 +55,8 @@ def select(status: FleetStatus, selection: Selection) -> FleetStatus:
 
 
 def rows_of(status: FleetStatus, selection: Selection) -> list[StatusPool]:
-    """Returns the rows of pools that are asked for by name; none where no node is in all that was named. The row of a
-    cluster that is not reached stands for all of its pools."""
+    """Returns the rows of pools that match the names of the selection. The row of an unreachable cluster stands for all
+    of its pools. Returns no rows if no node matches all of the given names."""
     return [
         row
         for row in status.summary.pools

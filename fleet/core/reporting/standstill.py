@@ -1,4 +1,5 @@
-"""That no controller is at work although there is something to do: what stands still, and what may be in mid-air."""
+"""Describes a standstill: there is something to do, and no controller is at work. Names what stands still, and the
+nodes that were being worked on."""
 
 from __future__ import annotations
 
@@ -10,12 +11,13 @@ from msgspec import Struct
 from fleet.core.text.durations import format_duration
 
 NAMED = 3
-"""Nodes in mid-air that are named before the rest is counted."""
+"""The number of nodes in mid-air that are named before the rest is counted."""
 REMEDY = "fleet run starts a controller, which goes on where this one was"
 
 
 class MidAir(Struct, frozen=True):
-    """A node that a run was working on when the controller went. It may have gone on: a reboot needs no controller."""
+    """A node that a run was working on when the controller stopped. The node may have gone on: a reboot needs no
+    controller."""
 
     cluster: str
     node: str
@@ -25,16 +27,18 @@ class MidAir(Struct, frozen=True):
 
 class Standstill(Struct, frozen=True):
     at: datetime
-    """When this was looked at, by the wall's clock, as is `since`."""
+    """When the standstill was observed, by the wall clock, as `since`."""
     since: datetime | None
-    """No controller has been at work since then, seconds apart. None: there was none on this database yet."""
+    """Since when no controller has been at work, to within seconds. None: no controller has worked on this database
+    yet."""
     rollouts: tuple[str, ...]
-    """Those that are active."""
+    """The ids of the active rollouts."""
     mid_air: tuple[MidAir, ...] = ()
 
 
 def sentence(told: Standstill) -> str:
-    """`no controller has been at work for 4h 2m: r-1 stands still, with n-7 (reboot) in mid-air`."""
+    """Returns one line for users: `no controller has been at work for 4h 2m: r-1 stands still, with n-7 (reboot) in
+    mid-air`."""
     if told.since is None:
         when = "no controller has been at work yet"
     else:

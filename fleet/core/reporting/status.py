@@ -1,4 +1,4 @@
-"""What the fleet looks like now. These structs are the published JSON (`docs/schemas/status.json`)."""
+"""The present state of the fleet. These structs are the published JSON (`docs/schemas/status.json`)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from fleet.core.quorum.quorum import Link
 from fleet.core.reporting.standstill import Standstill
 
 NodeState = Literal["patched", "outdated", "running", "held", "failed", "drifted", "orphan", "unknown"]
-"""running: a run works on it. held: a rollout wants it and something lasting stands in the way. unknown: its
-cluster is unreachable, or nobody has told its OS. drifted: what it boots is no release of its pool's stream."""
+"""running: a run works on the node. held: a rollout wants to upgrade the node, and something that needs an operator
+stands in the way. unknown: the cluster of the node is unreachable, or nothing has reported the node's OS. drifted: the
+booted release is not in the release stream of the node's pool."""
 
 
 class StatusCluster(Struct, frozen=True):
@@ -22,11 +23,11 @@ class StatusCluster(Struct, frozen=True):
     last_seen: datetime | None
     error: str = ""
     version: str = ""
-    """Of its API server."""
+    """The version of the cluster's API server."""
     nodes: int = 0
     simulated: bool = False
     skew: tuple[str, ...] = ()
-    """Versions that are further apart than they may be, in words."""
+    """Versions that are further apart than is supported, as texts for users."""
 
 
 class StatusNode(Struct, frozen=True):
@@ -34,40 +35,42 @@ class StatusNode(Struct, frozen=True):
     site: str
     zone: str
     pool: str
-    """Empty: no pool of the policy has it."""
+    """Empty: no pool of the policy contains the node."""
     name: str
     os: str
-    """The OS image as the kubelet says it."""
+    """The OS image as the kubelet reports it."""
     version: str
-    """Of the booted release; empty where nobody has told."""
+    """The version of the booted release. Empty: not reported."""
     kernel: str
     booted: str
-    """Digest."""
+    """The digest of the booted release."""
     staged: str
-    """Version of the staged release; empty: none."""
+    """The version of the staged release. Empty: no release is staged."""
     target: str
-    """Version that its pool wants; empty: none known."""
+    """The version that the node's pool wants. Empty: not known."""
     state: NodeState
     step: str = ""
-    """Of its run, if it is in a rollout."""
+    """The step of the node's run, if the node is in a rollout."""
     rollout: str = ""
     held: tuple[str, ...] = ()
     since: datetime | None = None
-    """When it came into `state`, as far as that is known: the booted release, or the step, began then."""
+    """When the node entered `state`: the booted release, or the step, began then. None: not known."""
     ready: bool | None = None
     schedulable: bool = True
     last_seen: datetime | None = None
     kubelet: str = ""
     pods: int = 0
     kernel_arguments: str = ""
-    """As the machine's agent tells them, without secrets; empty where none has told."""
+    """As the machine's agent reports them, without secrets. Empty: not reported."""
     layered: tuple[str, ...] = ()
-    """Packages that somebody put on top of the booted release."""
+    """Packages that were installed on top of the booted release."""
     systemd: str = ""
-    """State of the machine's systemd: running, degraded, starting, ...; empty: it has none, or nobody has told."""
+    """The state of the machine's systemd: running, degraded, starting, ... Empty: the machine has no systemd, or
+    nothing was reported."""
     failed_units: tuple[str, ...] = ()
     reference_digest: str = ""
-    """In the reference by which the booted release was staged, such as that of an index over several architectures."""
+    """The digest in the reference by which the booted release was staged, such as that of an index over several
+    architectures."""
 
 
 class StatusPool(Struct, frozen=True):
@@ -86,57 +89,57 @@ class StatusPool(Struct, frozen=True):
 
 
 class StatusMember(Struct, frozen=True):
-    """Of a quorum group; what is not told is None or empty."""
+    """A member of a quorum group. What the member does not report is None or empty."""
 
     name: str
     node: str
     site: str
     voter: bool
-    """False: a learner or an observer."""
+    """False: the member is a learner or an observer."""
     started: bool
     leader: bool
     index: int | None
-    """The last entry that it has applied."""
+    """The index of the last entry that the member has applied."""
     behind: int | None
-    """Entries, of the foremost member's."""
+    """By how many entries the member is behind the member that has applied most."""
     alarms: tuple[str, ...]
     version: str
     size: int
-    """Of its database, in bytes."""
+    """The size of the member's database, in bytes."""
     in_use: int
-    """Of `size`, what is not free for reuse."""
+    """The part of `size` that is not free for reuse, in bytes."""
     seconds: float | None
-    """The round trip from where it was asked."""
+    """The round trip to the member from where it was asked, in seconds."""
     ails: str
-    """Why it does not count as healthy, in words; empty: it does."""
+    """Why the member does not count as healthy, as a text for users. Empty: the member is healthy."""
 
 
 class StatusQuorum(Struct, frozen=True):
-    """A quorum group as it was read last."""
+    """A quorum group as last read."""
 
     name: str
     cluster: str
     kind: str
     voters: int
     healthy: int
-    """Voters that answer, are in step and have no alarm."""
+    """The number of voters that answer, are in step and have no alarm."""
     needed: int
-    """Of them, so that the group decides, with the policy's margin."""
+    """The number of healthy voters that the group needs to decide, plus the policy's margin."""
     leader: str = ""
-    """Empty: none, or nobody tells."""
+    """Empty: the group has no leader, or no member reports one."""
     leader_node: str = ""
     ailing: tuple[str, ...] = ()
-    """Members and why, in words."""
+    """The unhealthy members, each with the reason, as texts for users."""
     declared: bool = False
-    """Known by the readiness of its pods alone."""
+    """True: the group is known only by the readiness of its pods."""
     unread: str = ""
-    """Why it could not be asked."""
+    """Why the group could not be read. Empty: it was read."""
     read_at: datetime | None = None
     members: tuple[StatusMember, ...] = ()
     links: tuple[Link, ...] = ()
-    """Round trips between its sites, where they are measured."""
+    """Round trips between the group's sites, where they are measured."""
     commit_seconds: float | None = None
-    """What a commit takes now."""
+    """How long a commit takes now, in seconds. None: not known."""
 
 
 class Summary(Struct, frozen=True):

@@ -1,7 +1,7 @@
-"""What happened in one rollout, from its journal entries: steps, evictions, slots, and what people ordered.
+"""Reconstructs what happened in one rollout from its journal entries: steps, evictions, slots and operators' commands.
 
-The state comes from `Rollout.apply`; this only writes down when it changed. Its structs are part of the published
-JSON of a report (`docs/schemas/report.json`).
+The state of the rollout comes from `Rollout.apply`; the timeline only records when that state changed. The structs are
+part of the published JSON of a report (`docs/schemas/report.json`).
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from fleet.core.rollout.steps import ENDED, Step
 
 
 class StepTaken(Struct, frozen=True):
-    """`pending` and `staged` are waiting; the run was touched in none of them."""
+    """One step that a run went through. In `pending` and `staged` the run waits, and the node has not been touched."""
 
     step: str
     start: datetime
     end: datetime | None = None
-    """None: the run is still in it."""
+    """None: the run is still in this step."""
     turn: str = ""
-    """How it ended: begin, done, failed, cancelled, back, gone."""
+    """How the step ended: begin, done, failed, cancelled, back or gone."""
 
     @property
     def seconds(self) -> float | None:
@@ -50,13 +50,13 @@ class Eviction(Struct, frozen=True):
     """namespace/name"""
     uid: str
     asked_at: datetime
-    """For the first time."""
+    """When the eviction was requested for the first time."""
     answered_at: datetime | None = None
-    """The last answer."""
+    """When the server answered last."""
     result: str = ""
-    """Of the last answer: done, refused, gone, stale, failed, unknown; empty: none yet."""
+    """The last answer: done, refused, gone, stale, failed or unknown. Empty: no answer yet."""
     refusals: int = 0
-    """How often the server refused it for now."""
+    """How often the server refused the eviction for the moment."""
     detail: str = ""
     """The server's message of the last refusal or failure."""
 
@@ -67,21 +67,21 @@ class Retry(Struct, frozen=True):
 
 
 class OperatorCommand(Struct, frozen=True):
-    """What a person ordered."""
+    """A command that an operator gave."""
 
     at: datetime
     seq: int
     by: str
     kind: str
-    """start, pause, resume, abort, release"""
+    """start, pause, resume, abort or release"""
     node: str = ""
-    """`cluster/name`, of a release."""
+    """`cluster/name` of the node, for a release."""
     reason: str = ""
-    """As the person gave it."""
+    """The reason as the operator gave it."""
 
 
 class Halt(Struct, frozen=True):
-    """The engine stopped the rollout, so that an operator looks at it."""
+    """The engine stopped the rollout, so that an operator looks into the failures."""
 
     at: datetime
     seq: int
@@ -89,16 +89,16 @@ class Halt(Struct, frozen=True):
 
 
 class GoalChange(Struct, frozen=True):
-    """A node's part in the rollout has changed, and not its step."""
+    """A change of a node's part in the rollout that is not a change of its step."""
 
     at: datetime
     kind: str
-    """canary, no-canary, re-registered"""
+    """canary, no-canary or re-registered"""
     why: str
 
 
 class ControllerTerm(Struct, frozen=True):
-    """A process that carried the rollout out, under one lease."""
+    """A process that carried out the rollout, under one lease."""
 
     actor: str
     epoch: int
@@ -108,34 +108,34 @@ class ControllerTerm(Struct, frozen=True):
 
 
 class Timeline:
-    """The timeline of one rollout. It takes entries in the journal's order, and passes over those of other rollouts."""
+    """The timeline of one rollout. Entries are applied in the journal's order; those of other rollouts are skipped."""
 
     def __init__(self, rollout: str) -> None:
         self.id = rollout
         self.rollout: Rollout | None = None
-        """None until its start command has been applied."""
+        """None until the rollout's start command has been applied."""
         self.entries: list[JournalEntry] = []
         self.steps: dict[NodeRef, list[StepTaken]] = {}
         self.evictions: dict[NodeRef, dict[str, Eviction]] = {}
-        """By the pod's uid."""
+        """By uid of the pod."""
         self.retries: dict[NodeRef, list[Retry]] = {}
         self.changes: dict[NodeRef, list[GoalChange]] = {}
         self.commands: list[OperatorCommand] = []
         self.halts: list[Halt] = []
         self.controllers: dict[tuple[str, int], ControllerTerm] = {}
         self.peaks: dict[str, int] = {}
-        """Most slots taken at once, by pool."""
+        """The most slots that were taken at once, by pool."""
         self.peak = 0
         self.peak_at: datetime | None = None
         self.released: dict[NodeRef, datetime] = {}
-        """When a person released the slot of a failed run."""
+        """When an operator released the slot of a failed run."""
         self._asked: dict[str, tuple[NodeRef, str]] = {}
-        """Evictions in flight: action id -> node, uid of the pod."""
+        """Evictions in flight: id of the action -> node, and uid of the pod."""
         self._out: dict[str, int] = {}
 
     def apply(self, entries: Iterable[JournalEntry]) -> None:
-        """Adds entries, in the journal's order. Raises KeyError or ValueError for records that this program cannot have
-        written (see `Rollout.apply`)."""
+        """Applies entries, in the journal's order. Raises KeyError or ValueError for records that this program cannot
+        have written (see `Rollout.apply`)."""
         for entry in entries:
             if entry.record.rollout != self.id:
                 continue
@@ -187,7 +187,8 @@ class Timeline:
         self.controllers[key] = replace(known, last_at=entry.at, entries=known.entries + 1)
 
     def _count(self, rollout: Rollout, ref: NodeRef, had: bool, at: datetime) -> None:
-        """Notes who has a slot, after an entry about this node."""
+        """Updates how many slots are taken after an entry about this node. `had`: whether the node had a slot before
+        the entry."""
         run = rollout.runs[ref]
         if run.slot == had:
             return

@@ -1,5 +1,5 @@
-"""The quorum groups of a fleet at a glance: how many voters are well, how many must be, who leads, who ails, and each
-member as it was read."""
+"""Summarizes the quorum groups of a fleet: how many voters are healthy, how many must be, which member leads, which
+ones are unhealthy, and each member as last read."""
 
 from __future__ import annotations
 

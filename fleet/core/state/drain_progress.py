@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from fleet.core.objects.node import NodeRef
+from fleet.core.objects.pod import Pod
 
 
 class DrainProgress:
@@ -13,6 +15,8 @@ class DrainProgress:
         """By node: the order of the pods in work, whether those with a time of their own have gone, and since when."""
         self._returned_since: dict[tuple[NodeRef, str], datetime] = {}
         """By node and the pod's uid: when a pod that came back to its node was first looked at."""
+        self._there: dict[NodeRef, frozenset[str]] = {}
+        """By node that is drained: uids of the pods that were on it at the first look."""
         self._last_eviction: dict[NodeRef, dict[str, datetime]] = {}
         """By node that is drained and workload: when the last eviction of one of its pods was issued."""
 
@@ -32,9 +36,19 @@ class DrainProgress:
         known = self._waves.get(ref)
         return self.wave_since(ref, (known[0][0] if known is not None else 0, True), first, now)
 
+    def begin(self, ref: NodeRef, pods: Iterable[Pod]) -> None:
+        """Notes the pods that are on a node which is drained. Only the first of several calls counts."""
+        if ref not in self._there:
+            self._there[ref] = frozenset(pod.uid for pod in pods)
+
+    def was_there(self, ref: NodeRef, pod_uid: str) -> bool:
+        """Returns whether the pod was on the node when this controller first looked at its drain."""
+        return pod_uid in self._there.get(ref, ())
+
     def end(self, ref: NodeRef) -> None:
         """Forgets the node's drain, which is over."""
         self._waves.pop(ref, None)
+        self._there.pop(ref, None)
         self._last_eviction.pop(ref, None)
 
     def forget_pod(self, ref: NodeRef, pod_uid: str) -> None:

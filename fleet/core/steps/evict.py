@@ -40,6 +40,7 @@ def evict(context: StepContext, pod: Pod) -> Held | None:
         return Held(Reason.POD_WAITS, str(pod.ref), {"by": treated.by})
     if context.in_flight("evict", pod.uid):
         return None
+    workload = _counted_as(context, run, pod)
     refs = view.refs_of(pod)
     rule = context.rollout.pool(run).drain
     if held := evictable.held(pod, refs, rule, treated):
@@ -48,7 +49,6 @@ def evict(context: StepContext, pod: Pod) -> Held | None:
     closed = next((ref for ref in taking if view.allowance(ref) < 1), None)
     if closed is not None and not (treated.do == "ask" and view.budgets[closed].never_allows):
         return budgets.asked(view, closed, pod, 0, 1, context.now)
-    workload = view.controller_of(pod)
     if held := _returned(context, run, pod, workload):
         return held
     if not context.may_issue("evict", pod.uid):
@@ -90,6 +90,23 @@ def unfinished(context: StepContext, pod: Pod) -> str:
     return f"{pod.ref}: {words}" if words else str(pod.ref)
 
 
+def _counted_as(context: StepContext, run: Run, pod: Pod) -> str:
+    """Returns the workload that the pod's eviction is remembered by: what keeps the pod running.
+
+    Who makes pods or Jobs one after another gives each a name of its own: those that come to the node while it is drained
+    are counted together.
+    """
+    own = context.view.controller_of(pod)
+    if own in run.evicted or not context.view.is_one_off(pod):
+        return own
+    drains = context.state.drains
+    since = drains.returned_since(run.node, pod.uid, context.now)
+    if drains.was_there(run.node, pod.uid) or _late_until(run, pod, since) is not None:
+        return own
+    kind = pod.owner.kind if pod.owner is not None else "Pod"
+    return f"{kind} in {pod.namespace}"
+
+
 def _returned(context: StepContext, run: Run, pod: Pod, workload: str) -> Held | None:
     """Returns what holds a pod whose workload came back to the node, until its pause is over."""
     times = returning_pods.times_returned(run.evicted.get(workload), pod.uid)
@@ -118,7 +135,7 @@ def _pods_at_start(context: StepContext, run: Run, pod: Pod, workload: str) -> i
     known = run.evicted.get(workload)
     if known is None or not known.pods:
         own = (each for each in view.to_drain(run.node.name) if each.namespace == pod.namespace)
-        return sum(view.controller_of(each) == workload for each in own)
+        return sum(_counted_as(context, run, each) == workload for each in own)
     if (
         pod.uid in known.pods
         or _late_until(run, pod, context.state.drains.returned_since(run.node, pod.uid, context.now)) is None

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from fleet.core.third_parties.party import WAIT, WAIT_FOR_DELETION, Does, ObjectSign, Party, Sign
 
+CAST_AI_DRAINING = "autoscaling.cast.ai/draining"
+HARVESTER = "harvesterhci.io/maintain-status"
+
 LIFECYCLE: tuple[Party, ...] = (
     Party(
         "cluster-autoscaler",
@@ -89,6 +92,81 @@ LIFECYCLE: tuple[Party, ...] = (
                 "node-maintenance-operator keeps it in maintenance",
                 stays=frozenset({"*"}),
             ),
+        ),
+    ),
+    Party(
+        "CAST AI",
+        WAIT_FOR_DELETION,
+        signs=(
+            Sign("taint", CAST_AI_DRAINING, Does.DELETES, "CAST AI drains it and deletes it"),
+            Sign(
+                "label",
+                CAST_AI_DRAINING,
+                Does.DELETES,
+                "CAST AI drains it and deletes it ({value})",
+                never=frozenset({"", "false"}),
+            ),
+        ),
+        keep_off="autoscaling.cast.ai/removal-disabled",
+    ),
+    Party(
+        "Gardener",
+        f"{WAIT_FOR_DELETION}; if the node stays, its Machine in the seed says why",
+        signs=(
+            Sign(
+                "annotation",
+                "node.machine.sapcloud.io/trigger-deletion-by-mcm",
+                Does.DELETES,
+                "its machine-controller-manager is told to delete it",
+                only=frozenset({"true"}),
+            ),
+        ),
+    ),
+    Party(
+        "Harvester",
+        WAIT,
+        signs=(
+            Sign(
+                "annotation",
+                HARVESTER,
+                Does.WORKS,
+                "Harvester puts it into maintenance",
+                only=frozenset({"running"}),
+            ),
+            Sign(
+                "annotation",
+                HARVESTER,
+                Does.WORKS,
+                "Harvester keeps it in maintenance",
+                only=frozenset({"completed"}),
+                stays=True,
+                remedy="when the maintenance is done, disable it for the host in Harvester",
+            ),
+        ),
+    ),
+    Party(
+        "KubeVirt",
+        "when its machines have moved and the work is done: kubectl taint nodes {node} kubevirt.io/drain-",
+        signs=(
+            Sign(
+                "taint",
+                "kubevirt.io/drain",
+                Does.WORKS,
+                "somebody moves its virtual machines away",
+                stays=True,
+            ),
+        ),
+    ),
+    Party(
+        "medik8s' remediation",
+        "wait until it has rebooted the node; if that does not end, its remediation objects say why",
+        signs=tuple(
+            Sign("taint", key, Does.WORKS, "medik8s reboots it, since it was not healthy")
+            for key in (
+                "medik8s.io/remediation",
+                "medik8s.io/fence-agents-remediation",
+                "remediation.medik8s.io/fence-agents-remediation",
+            )
         ),
     ),
 )

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from fleet.core.objects.node import Node
+from fleet.core.objects.node import Node, Taint
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.workload import Workload
 from fleet.core.third_parties.maintenance import Maintenance
@@ -47,8 +48,21 @@ class Notice(Struct, frozen=True, gc=False):
         return f"{self.message} ({self.mark}{since})"
 
 
+DELETED = Notice(
+    "Kubernetes",
+    Does.DELETES,
+    "it is being deleted",
+    "metadata.deletionTimestamp",
+    "nothing to do: when the node is gone, its run is cancelled; if it stays, its metadata.finalizers say who has to let go",
+)
+"""Somebody has deleted the Node object, and a finalizer keeps it: what Karpenter does, for one."""
+
+
 def of_node(node: Node) -> Iterator[Notice]:
-    """Yields what the Node's own taints, annotations and labels say, in the order of the table for each."""
+    """Yields what the Node itself says: that it is being deleted, then its taints, annotations and labels, in the order
+    of the table for each."""
+    if node.deleting:
+        yield DELETED
     for taint in node.taints:
         yield from _signs(node, "taint", taint.key, taint.value)
     for key, value in node.annotations.items():
@@ -56,6 +70,12 @@ def of_node(node: Node) -> Iterator[Notice]:
     for key in LABELS:
         if key in node.labels:
             yield from _signs(node, "label", key, node.labels[key])
+
+
+def once_done(node: Node) -> Node:
+    """Returns the node as it will be when those who work on it have taken their taints away."""
+    taints = tuple(taint for taint in node.taints if not _passes(taint))
+    return node if len(taints) == len(node.taints) else replace(node, taints=taints)
 
 
 def of_maintenance(maintenance: Maintenance) -> Notice | None:
@@ -115,6 +135,10 @@ def of_pod(pod: Pod) -> Notice | None:
         f"pod {pod.ref}",
         party.remedy,
     )
+
+
+def _passes(taint: Taint) -> bool:
+    return any(sign.does is Does.WORKS for _, sign in SIGNS.get(("taint", taint.key), ()))
 
 
 def _signs(node: Node, place: MarkPlace, key: str, value: str) -> Iterator[Notice]:

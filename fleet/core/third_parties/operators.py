@@ -7,6 +7,7 @@ lists them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from fleet.core.objects.pod import Pod
@@ -22,6 +23,9 @@ class WorkloadOperator(NamedTuple):
     """Label whose value tells the operator's clusters apart; empty: it has one in a Kubernetes cluster."""
     signal: str
     """What makes it act, in words."""
+    alone: str = ""
+    """It hands over to another pod of its cluster first: what helps where there is none on another node. Empty: it needs
+    none."""
 
     def owns(self, pod: Pod) -> bool:
         if self.owner and (pod.owner is None or pod.owner.kind != self.owner):
@@ -61,6 +65,8 @@ ASKED = (
         "",
         "cnpg.io/cluster",
         "it switches over from a primary on a cordoned node",
+        "add an instance on another node, or set enablePDB: false on the Cluster if the database may be down until its node "
+        "is back",
     ),
     WorkloadOperator(
         "Portworx",
@@ -71,11 +77,16 @@ ASKED = (
     ),
 )
 
+FOLLOWERS: Mapping[tuple[str, str], str] = {
+    ("kubevirt.io", "hotplug-disk"): "KubeVirt: it holds a volume of its virtual machine, and goes with it",
+}
+"""Labels of pods that their operator ends when another pod has gone, and why: evicted before, they harm it."""
+
 ROOK = "Rook opens it again once its placement groups are clean"
 _ROOK = ("app", "rook-ceph-osd")
 
 
-KEYS = frozenset(key for each in ASKED for key in each.labels)
+KEYS = frozenset((*(key for each in ASKED for key in each.labels), *(key for key, _ in FOLLOWERS)))
 """Labels, one of which every pod of theirs has."""
 
 
@@ -84,6 +95,21 @@ def asked_by(pod: Pod) -> WorkloadOperator | None:
     if KEYS.isdisjoint(pod.labels):
         return None
     return next((each for each in ASKED if each.owns(pod)), None)
+
+
+def follows(pod: Pod) -> str:
+    """Returns why the pod is left to its operator, which ends it when another one has gone; empty: it is not."""
+    if KEYS.isdisjoint(pod.labels):
+        return ""
+    return next((why for (key, value), why in FOLLOWERS.items() if pod.labels.get(key) == value), "")
+
+
+def cluster_of(pod: Pod) -> str:
+    """Returns the cluster in which the pod could take over from another; empty: its operator hands nothing over."""
+    if KEYS.isdisjoint(pod.labels):
+        return ""
+    hands_over = (each for each in ASKED if each.alone and each.labels.keys() <= pod.labels.keys())
+    return next((each.group_of(pod) for each in hands_over), "")
 
 
 def opens_again(pod: Pod) -> str:

@@ -49,6 +49,13 @@ UPDATERS: tuple[Party, ...] = (
             ),
             Sign(
                 "annotation",
+                f"{MCO}desiredDrain",
+                Does.WORKS,
+                "the Machine Config Operator is about to drain it, or to give it back",
+                unlike=f"{MCO}lastAppliedDrain",
+            ),
+            Sign(
+                "annotation",
                 f"{MCO}desiredConfig",
                 Does.WORKS,
                 "the Machine Config Operator is about to change it",
@@ -173,6 +180,16 @@ UPDATERS: tuple[Party, ...] = (
                 "AKS has put it in quarantine",
                 only=frozenset({"Quarantined"}),
                 stays=True,
+            ),
+            *(
+                Sign(
+                    "taint",
+                    f"remediator.{domain}/unschedulable",
+                    Does.WORKS,
+                    "AKS repairs it, or drains it for an event of its host",
+                    remedy=WAIT,
+                )
+                for domain in ("kubernetes.azure.com", "aks.microsoft.com")
             ),
         ),
     ),

@@ -63,6 +63,9 @@ KEPT_ANNOTATIONS = (
     "machineconfiguration.openshift.io/",
     "flatcar-linux-update.v1.flatcar-linux.net/",
     "weave.works/kured",
+    "autoscaling.cast.ai/",
+    "node.machine.sapcloud.io/",
+    "harvesterhci.io/maintain",
 )
 """Annotations of nodes that are kept: fleet's, and those of others who drain, reboot or delete nodes."""
 _NODE = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]{0,252}")

@@ -1,4 +1,5 @@
-"""Where a database is: the path of an SQLite file, or a PostgreSQL URL, which is never shown with its password."""
+"""The location of a database: the path of an SQLite file, or a PostgreSQL URL, which is never shown with its
+password."""
 
 from __future__ import annotations
 
@@ -14,15 +15,16 @@ from fleet.core.records.errors import StoreError, UsageError
 HIDDEN = "***"
 PASSWORD = re.compile(r"(?:://[^:@/?]*:(?=[^?]*@)|[?&]password=)([^?&]*(?=@)|[^&]*)")
 SHORT = 3
-"""A part of a password that is shorter tells nobody anything, and hiding it would spoil the words."""
+"""A part of a password shorter than this many characters reveals nothing, and hiding such a part would garble
+messages."""
 
 
 class DatabaseAddress(Struct, frozen=True):
     kind: Literal["sqlite", "postgresql"]
     path: Path = Path()
-    """Of the SQLite file."""
+    """The path of the SQLite file."""
     url: str = ""
-    """Of the PostgreSQL database, as libpq takes it, with the password: not for people's eyes."""
+    """The URL of the PostgreSQL database in libpq's form, with the password: never shown to a user."""
 
     @classmethod
     def parse(cls, text: str | Path) -> DatabaseAddress:
@@ -54,9 +56,9 @@ class DatabaseAddress(Struct, frozen=True):
         return words
 
     def _secrets(self) -> list[str]:
-        """Returns the secrets, found without parsing the URL, which may be none. The longest come first."""
+        """Returns the secrets of the URL, the longest first. The URL is not parsed, because it may be malformed."""
         written = PASSWORD.findall(self.url)
-        # One that holds an @ is cut there by libpq, which then takes the rest for the host.
+        # libpq cuts a password that holds an @ there, and takes the rest for the host.
         parts = [part for each in written for part in each.split("@") if len(part) >= SHORT]
         forms = {form for each in [*written, *parts] for form in (each, unquote(each), quote(unquote(each)))}
         return sorted(forms - {""}, key=len, reverse=True)

@@ -1,4 +1,5 @@
-"""What the tables of the store need of a database: transactions, and moments that come back aware.
+"""The interface that the tables of the store need of a database: transactions, and timestamps that are read as aware
+UTC.
 
 Statements go to the driver as they are, with `?` for a value: importing SQLAlchemy or SQLModel costs more than
 answering `fleet status` does. The tables are defined in `fleet.store.db.tables`; only migrations need that file.
@@ -17,13 +18,14 @@ from fleet.store.db.address import DatabaseAddress
 Row = tuple[Any, ...]
 
 TAMPERED = "somebody else has written into it: fleet audit verify says whether the journal is whole"
-"""What to do about rows that no fleet has written."""
+"""The remedy for rows that fleet has not written."""
 BUSY_SECONDS = 10
-"""A writer waits so long for another before it gives up."""
+"""Seconds that a writer waits for another writer before it gives up."""
 
 
 class Transaction(Protocol):
-    """A transaction that is open until its `with` ends: committed there, rolled back if anything was raised."""
+    """A transaction that is open until its `with` block ends: committed at the end, rolled back if anything was
+    raised."""
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Row]: ...
 
@@ -37,24 +39,24 @@ class Transaction(Protocol):
 
 
 class SqlDatabase(Protocol):
-    """One connection. Nothing of its driver is raised: only StoreError, with a hint."""
+    """One connection. Errors of its driver are never raised: only StoreError, with a remedy."""
 
     address: DatabaseAddress
 
     def read(self) -> AbstractContextManager[Transaction]:
-        """Opens a transaction in which all that is read is of one moment. It does not wait for writers."""
+        """Opens a transaction in which every read sees the same moment. The transaction does not wait for writers."""
         ...
 
     def write(self, lock: str) -> AbstractContextManager[Transaction]:
-        """Opens a transaction that writes. Writers of the same lock go one after the other, from the beginning of the
-        transaction.
+        """Opens a transaction that writes. Writers with the same lock run one after another, from the start of the
+        transaction on.
 
-        SQLite has one lock for the whole file; on PostgreSQL writers of different locks don't wait for each other.
+        SQLite has one lock for the whole file; on PostgreSQL writers with different locks don't wait for each other.
         """
         ...
 
     def bind(self, at: datetime) -> Any:
-        """Returns a moment as this database takes it as a value. Raises ValueError for a naive one."""
+        """Returns a time as this database takes it as a value. Raises ValueError for a naive one."""
         ...
 
     def tables(self) -> set[str]: ...
@@ -67,20 +69,20 @@ class SqlDatabase(Protocol):
 
 
 def is_row(row: Row, types: Sequence[type | tuple[type, ...]]) -> bool:
-    """Returns whether the values are of a row's types: SQLite keeps in a column whatever somebody writes there."""
+    """Returns whether the values have the types of a row: SQLite stores values of any type in any column."""
     return all(isinstance(value, each) for value, each in zip(row, types, strict=True))
 
 
 def in_utc(at: datetime) -> datetime:
-    """Returns the moment in UTC. Raises ValueError for a naive moment."""
+    """Returns the time in UTC. Raises ValueError for a naive time."""
     if at.tzinfo is None:
         raise ValueError(f"a moment without a time zone: {at}")
     return at.astimezone(UTC)
 
 
 def moment(value: str | datetime) -> datetime:
-    """Returns, in aware UTC, a moment that the database answered. Raises StoreError for a value that no fleet has
-    written there."""
+    """Returns a time that the database answered, in aware UTC. Raises StoreError for a value that fleet cannot have
+    written."""
     try:
         return (datetime.fromisoformat(value) if isinstance(value, str) else value).astimezone(UTC)
     except (ValueError, OverflowError, AttributeError):

@@ -1,4 +1,5 @@
-"""The disk under an SQLite database, when it is full: how much is left, and what lies beside the database."""
+"""The disk under an SQLite database when the disk is full: the space that is left, and the files beside the
+database."""
 
 from __future__ import annotations
 
@@ -8,12 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 
 SHOWN = 8
-"""Files and folders that are named, the largest first."""
+"""Files and folders that are named in the message, the largest first."""
 STEP = 1000
 
 
 def to_free(database: Path) -> str:
-    """Returns, in one line, what a user who has to free space wants to know."""
+    """Returns one line for a user who has to free space: the free space, and the largest files beside the database."""
     folder = database.parent
     try:
         left = os.statvfs(folder)
@@ -31,8 +32,8 @@ def _free(found: os.statvfs_result) -> int:
 
 
 def _each(folder: Path) -> Iterator[tuple[str, int]]:
-    """Yields every file and folder in it, with the bytes that it takes; without what is deleted at this moment or may
-    not be read."""
+    """Yields every file and folder in the folder, with its size in bytes. Entries that are being deleted or may not be
+    read are left out."""
     for entry in os.scandir(folder):
         with suppress(OSError):
             yield entry.name, _taken(entry)
@@ -45,7 +46,8 @@ def _taken(entry: os.DirEntry[str]) -> int:
 
 
 def size(count: float) -> str:
-    """Returns bytes as a user reads them: 812 MB. Steps of a thousand, as df -H."""
+    """Returns a number of bytes in the form that users read, such as 812 MB. Units are in steps of a thousand, as in
+    df -H."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < STEP:
             return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"

@@ -1,4 +1,5 @@
-"""Brings a database to the newest schema with Alembic. Slow to import, so only where there is something to do."""
+"""Brings a database to the newest schema with Alembic. The module is slow to import, so it is imported only when there
+is something to migrate."""
 
 from __future__ import annotations
 
@@ -20,10 +21,10 @@ HERE = Path(__file__).parent / "migrations"
 
 
 def migrate(address: DatabaseAddress) -> None:
-    """Brings the database to the newest schema, all of it or nothing, under a lock: of two processes the second finds
-    it done.
+    """Brings the database to the newest schema, completely or not at all, under a lock: of two processes that migrate
+    at once, the second finds the work done.
 
-    Raises SchemaError where the database is of a version that no migration knows, StoreError as any writer does.
+    Raises SchemaError where no migration knows the version of the database, and StoreError as any writer does.
     """
     engine = engine_of(address)
     try:
@@ -55,7 +56,7 @@ def engine_of(address: DatabaseAddress) -> Engine:
 
 
 def config(connection: Connection) -> Config:
-    """Returns what `migrations/env.py` is given."""
+    """Returns the configuration that `migrations/env.py` reads."""
     found = Config(attributes={"connection": connection})
     found.set_main_option("script_location", str(HERE).replace("%", "%%"))
     return found

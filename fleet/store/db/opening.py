@@ -1,4 +1,4 @@
-"""The ways to open an SQLite file: as one that others read and write too, or, where that cannot be, to read alone."""
+"""Opens an SQLite file: shared with other readers and writers or, where that is impossible, for reading alone."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from fleet.store.db.address import DatabaseAddress
 from fleet.store.db.database import BUSY_SECONDS
 
 NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_FSYNC")
-"""What SQLite says where the disk, or its user's share of it, is used up."""
+"""SQLite's error names for a full disk, or for a user whose quota is used up."""
 SORTED = "PRAGMA temp_store = MEMORY"
-"""What is sorted for an answer needs no room on any disk."""
+"""Rows are sorted in memory, so that an answer needs no space on any disk."""
 
 
 class Opened(NamedTuple):
     connection: sqlite3.Connection
     frozen: tuple[int, int] | None = None
-    """Of a file that nobody writes: its version (`version`)."""
+    """The version (see `version`) of a file that nobody writes."""
     full: bool = False
-    """The disk has no room for the files that all who work on it share: it is read, and not written."""
+    """The disk has no room for the files that all processes share: the database is read, and not written."""
 
     @property
     def alone(self) -> bool:
-        """Returns whether nobody else can open the file as long as this connection is open."""
+        """Returns whether no other process can open the file as long as this connection is open."""
         return self.full and self.frozen is None
 
 
 def opened(address: DatabaseAddress, create: bool, wait: float) -> Opened:
-    """Opens the file to be read. Raises sqlite3.Error where the file cannot be read either, and StoreError where its
-    last commits cannot."""
+    """Opens the file for reading. Raises sqlite3.Error where the file cannot be read in any way, and StoreError where
+    its last commits cannot be read."""
     try:
         return Opened(connect(address, create=create, wait=wait))
     except sqlite3.OperationalError as error:
@@ -41,7 +41,7 @@ def opened(address: DatabaseAddress, create: bool, wait: float) -> Opened:
             raise
         if error.sqlite_errorname.startswith(NO_ROOM) or _used_up(address.path.parent):
             return _of_full_disk(address, wait)
-        # The second, where the files of WAL mode are not there and may not be made.
+        # SQLITE_READONLY is raised where the files of WAL mode do not exist and may not be created.
         frozen = error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY"))
         if not frozen or _writable(address.path):
             raise
@@ -52,7 +52,7 @@ def opened(address: DatabaseAddress, create: bool, wait: float) -> Opened:
 def connect(
     address: DatabaseAddress, *, create: bool, wait: float = BUSY_SECONDS, alone: bool = False
 ) -> sqlite3.Connection:
-    """Connects to the file. `alone`: with an index of the log in memory, in place of the file that is shared. Source:
+    """Connects to the file. With `alone`, the index of the log is in memory instead of in the shared file. Source:
     sqlite.org/wal.html, use of WAL without shared memory."""
     mode = "rwc" if create else "rw"
     connection = sqlite3.connect(
@@ -68,7 +68,7 @@ def connect(
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(SORTED)
-        # Only a first look tells whether the files of WAL mode can be opened.
+        # Only a first read shows whether the files of WAL mode can be opened.
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")
     except BaseException:
         connection.close()
@@ -77,8 +77,8 @@ def connect(
 
 
 def _of_full_disk(address: DatabaseAddress, wait: float) -> Opened:
-    """Returns whether the disk is full and no other fleet is at work on the file, or the files that they share would
-    be there."""
+    """Opens a file on a full disk for reading. No other fleet works on the file: if one did, the shared files would
+    exist."""
     if size(log_of(address.path)):
         return Opened(connect(address, create=False, wait=wait, alone=True), full=True)
     before = version(address.path)
@@ -86,7 +86,7 @@ def _of_full_disk(address: DatabaseAddress, wait: float) -> Opened:
 
 
 def _used_up(folder: Path) -> bool:
-    """Returns whether no file can be made there, for want of space."""
+    """Returns whether no file can be created in the folder for lack of space."""
     import tempfile  # not for those who have room
 
     try:
@@ -101,11 +101,11 @@ def _writable(path: Path) -> bool:
 
 
 def _connect_to_frozen(address: DatabaseAddress) -> sqlite3.Connection:
-    """Connects to a file that nobody can write from here, with no other fleet at work on it: SQLite cannot make the
-    files that readers in WAL mode share, and needs none where nothing changes. Source: sqlite.org/wal.html,
-    read-only databases.
+    """Connects to a file that cannot be written from here, while no other fleet works on it. SQLite cannot create the
+    files that readers in WAL mode share, and needs none where nothing changes. Source: sqlite.org/wal.html, read-only
+    databases.
 
-    Raises StoreError where its last commits are in a file of their own, which cannot be read without those.
+    Raises StoreError where the last commits are in a separate file: the database cannot be read without them.
     """
     log = log_of(address.path)
     if size(log):
@@ -124,12 +124,12 @@ def _connect_to_frozen(address: DatabaseAddress) -> sqlite3.Connection:
 
 
 def log_of(path: Path) -> Path:
-    """Returns the file of commits that are not in the database's own file yet."""
+    """Returns the path of the file with commits that are not in the database's own file yet."""
     return path.with_name(f"{path.name}-wal")
 
 
 def size(path: Path) -> int:
-    """Returns the size in bytes; 0: there is no such file."""
+    """Returns the size in bytes; 0 where there is no such file."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -137,6 +137,6 @@ def size(path: Path) -> int:
 
 
 def version(path: Path) -> tuple[int, int]:
-    """Returns when the file was last written, in nanoseconds, and its size."""
+    """Returns the time of the last write, in nanoseconds, and the size in bytes."""
     found = path.stat()
     return found.st_mtime_ns, found.st_size

@@ -59,7 +59,7 @@ class PostgresDatabase:
     def _transaction(self, begin: LiteralString) -> Iterator[PostgresTransaction]:
         with self._lock, self._errors():
             if self._connection.closed:
-                # The server was restarted, or dropped us; a transaction that was open then has failed.
+                # The server was restarted or closed the connection; a transaction that was open then has failed.
                 self._connection = connect(self.address)
             with self._connection.cursor() as cursor:
                 cursor.execute(begin)
@@ -82,7 +82,7 @@ class PostgresDatabase:
             return {name for (name,) in found}
 
     def settle(self) -> None:
-        """Nothing is kept in the database."""
+        """Does nothing: no settings are kept in the database."""
 
     def close(self) -> None:
         with self._lock:
@@ -93,7 +93,7 @@ class PostgresDatabase:
         try:
             yield
         except psycopg.Error as error:
-            # Without the cause: a library's own words may quote the password.
+            # The cause is left out: the library's message may quote the password.
             raise refusal(self.address, error) from None
 
 

@@ -1,4 +1,4 @@
-"""Is the database ours, and is it of this program's version? Answered by one query, without Alembic."""
+"""Checks that the database is fleet's and of this program's version, by one query and without Alembic."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from fleet.store.db.database import SqlDatabase
 NEWEST = "0007"
 """The newest migration in `migrations/versions`; a test compares them. Migrations count upwards."""
 VERSION_TABLE = "fleet_schema"
-"""Where Alembic keeps the version; under a name of ours, so that another program's database is not taken for one."""
+"""The table in which Alembic keeps the version. Its name is fleet's own, so that another program's database is not
+taken for a fleet database."""
 
 
 def version(database: SqlDatabase) -> str:
@@ -24,7 +25,7 @@ def version(database: SqlDatabase) -> str:
             "name another one with --database",
         )
     if not (found.isascii() and found.isdigit()):
-        # Others are words of Alembic's: -1 is a step back.
+        # Other texts are relative to Alembic: -1 is a step back.
         raise SchemaError(
             f"{database.address.shown} is of a version that no fleet has: {found}",
             "restore it from a backup: somebody else has written into it",

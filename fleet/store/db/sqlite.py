@@ -1,7 +1,7 @@
 """SQLite: one file in WAL mode, so that readers never wait.
 
-`synchronous=FULL`: in WAL mode NORMAL may lose the last commits when the power fails, and an intent that was
-committed before its effect must be there afterwards. It costs one fsync for each commit.
+`synchronous=FULL` is set because in WAL mode NORMAL may lose the last commits when the power fails, and an intent that
+was committed before its action must still exist afterwards. The setting costs one fsync for each commit.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from fleet.store.db.database import BUSY_SECONDS, Row, in_utc
 from fleet.store.db.opening import NO_ROOM, Opened, connect, log_of, opened, size, version
 
 _BUSY_LOOK = 0.02
-"""Seconds between two looks at whether another still writes."""
+"""Seconds between two checks of whether another process still writes."""
 
 
 def _told(row: Row) -> Row:
-    """Returns the text of a column. No column of fleet's has bytes, and SQLite keeps them in a text column: where
-    somebody has written some, they become a text that fleet has never written."""
+    """Returns the row with bytes decoded as text. No column of fleet's has bytes, but SQLite stores bytes in a text
+    column: if another program has written some, they become a text that fleet cannot have written."""
     if bytes not in map(type, row):
         return row
     return tuple(repr(each) if isinstance(each, bytes) else each for each in row)
@@ -52,9 +52,9 @@ class SqliteTransaction:
 
 class SqliteDatabase:
     def __init__(self, address: DatabaseAddress, *, create: bool, wait: float = BUSY_SECONDS) -> None:
-        """`wait`: seconds for another writer.
+        """Opens the file. `wait` is how many seconds to wait for another writer.
 
-        Raises StoreError where there is no such file (`create` False), no such folder, or no right to it.
+        Raises StoreError where there is no such file (with `create` False), no such folder, or no permission.
         """
         self.address = address
         path = address.path
@@ -76,7 +76,8 @@ class SqliteDatabase:
 
     @contextmanager
     def read(self) -> Iterator[SqliteTransaction]:
-        """Raises StoreError where somebody has written meanwhile to a file that nobody wrote when it was opened."""
+        """Opens a transaction that reads. Raises StoreError where a file that nobody wrote when it was opened has been
+        written meanwhile."""
         with self._lock:
             self._open_to_read()
             try:
@@ -109,7 +110,7 @@ class SqliteDatabase:
                     self.connection.execute("ROLLBACK")
 
     def _open_to_read(self) -> None:
-        """Opens the file anew where another fleet has begun to work on a frozen file: its commits are in the files
+        """Opens the file again where another fleet has begun to work on a frozen file: its commits are in the files
         that readers share."""
         path, now = self.address.path, self._opened
         if now is not None and (
@@ -120,13 +121,14 @@ class SqliteDatabase:
             self._open(opened(self.address, False, self._wait))
 
     def _open_to_write(self) -> None:
-        """Opens the file anew where there was no space before. Raises StoreError where there is still none."""
+        """Opens the file again if there was no space before. Raises StoreError where there is still none."""
         if self._opened is None or self._opened.full:
             with self._errors():
                 self._open(Opened(connect(self.address, create=False, wait=self._wait)))
 
     def _let_others_in(self) -> None:
-        """Closes a connection without the shared files, which keeps everybody else out: it is opened for each read."""
+        """Closes a connection without the shared files, which keeps all other processes out. Such a connection is
+        opened for each read."""
         if self._opened is not None and self._opened.alone:
             self._open(None)
 
@@ -136,14 +138,15 @@ class SqliteDatabase:
         self._opened = new
 
     def _refuse_written(self) -> None:
-        """Raises StoreError where a frozen file has changed: what was read of it is of no one state, and SQLite may
-        even take it for damaged."""
+        """Raises StoreError where a frozen file has changed: the rows that were read are not of one state, and SQLite
+        may even report the file as damaged."""
         path, frozen = self.address.path, self._opened.frozen if self._opened is not None else None
         if frozen is not None and version(path) != frozen:
             raise StoreError(f"another fleet has begun to write {path} while it was read", "ask again")
 
     def bind(self, at: datetime) -> str:
-        """Text of one length, so that its order is that of time; SQLite's own date functions read it."""
+        """Returns the time as text of one length, so that the order of texts is the order of times. SQLite's own date
+        functions read this text."""
         return in_utc(at).isoformat(timespec="microseconds")
 
     def tables(self) -> set[str]:
@@ -153,9 +156,9 @@ class SqliteDatabase:
             }
 
     def settle(self) -> None:
-        """SQLite waits for another writer, but not where this changes the mode: it is asked again.
+        """Sets WAL mode. SQLite does not wait for another writer when the mode changes, so the statement is repeated.
 
-        Where the disk is full nothing can be set, and nothing has to be: it was when the file was made.
+        Where the disk is full nothing can be set, and nothing has to be: the mode was set when the file was created.
         """
         if self._opened is None or self._opened.full:
             return

@@ -1,9 +1,9 @@
-"""The tables. Migrations create them (`migrations/`), and a test holds the two together.
+"""The tables of the database. Migrations create them (`migrations/`), and a test compares the two.
 
-What is known of a cluster's objects is kept as facts: a row for each interval in which the fact was the same,
-[valid_from, valid_to), `valid_to` NULL while it is so. `fact` and `state` are JSON objects that together make the
-object; a change of `fact` opens a new row, `state` is only ever that of now (or of the interval's end).
-The columns beside them repeat what people and queries look for.
+Objects of a cluster are kept as facts: a row for each interval in which the fact was the same, [valid_from, valid_to),
+with `valid_to` NULL while the fact holds. `fact` and `state` are JSON objects that together make the object. A change
+of `fact` opens a new row; `state` is only ever the newest one (or the one at the interval's end). The other columns
+repeat fields that users and queries look for.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ class ClusterTable(Table, table=True):
     kind: str
     """`kubeconfig` or `simulated`."""
     kubeconfig: str
-    """Path."""
+    """The path of the kubeconfig."""
     context: str
     uid: str
-    """Of the namespace kube-system: the cluster's identity."""
+    """The uid of the namespace kube-system: the cluster's identity."""
     server_version: str
     last_seen: datetime | None = Field(sa_type=MOMENT)
     last_error: str = Field(sa_type=Text)
-    """Why it does not answer; empty while it does."""
+    """Why the cluster does not answer; empty while it does."""
     error_since: datetime | None = Field(sa_type=MOMENT)
     removed_at: datetime | None = Field(sa_type=MOMENT)
-    """It is no longer in the fleet; its history stays."""
+    """When the cluster was removed from the fleet; its history stays. NULL: the cluster is in the fleet."""
 
 
 class ClusterSiteTable(Table, table=True):
@@ -60,11 +60,11 @@ class ClusterSiteTable(Table, table=True):
     cluster: str = Field(primary_key=True, foreign_key="cluster.name")
     site: str = Field(primary_key=True, foreign_key="site.name")
     position: int
-    """The first is the site of nodes that do not name theirs."""
+    """The position among the cluster's sites. The first is the site of nodes that do not name theirs."""
 
 
 class Fact(Table):
-    """The columns of every table of facts."""
+    """The columns that every table of facts has."""
 
     id: int = Field(primary_key=True, sa_type=BigInteger().with_variant(Integer, "sqlite"))
     cluster: str = Field(foreign_key="cluster.name")
@@ -73,15 +73,15 @@ class Fact(Table):
     fact: str = Field(sa_type=Text)
     state: str = Field(sa_type=Text)
     source: str
-    """Who said so: `sync`, `watch`, `dump`, ..."""
+    """How the fact was learned: `sync`, `watch`, `dump`, ..."""
     valid_from: datetime = Field(sa_type=MOMENT)
     valid_to: datetime | None = Field(sa_type=MOMENT)
-    """NULL: it is so now."""
+    """When the fact ended. NULL: it holds now."""
 
 
 def _indexes(table: str, *key: str) -> tuple[Index, Index, Index]:
-    """Returns the indexes of a table of facts: one object has one row that is valid now; the way to any other moment;
-    and to what ended long ago."""
+    """Returns the indexes of a table of facts: one that allows one valid row for each object, one for past moments,
+    and one for facts that ended long ago."""
     return (
         Index(
             f"{table}_now",
@@ -102,7 +102,7 @@ def _indexes(table: str, *key: str) -> tuple[Index, Index, Index]:
 
 
 class NodeTable(Fact, table=True):
-    """What the API server says of a node."""
+    """Nodes as the API server reports them."""
 
     __tablename__ = "node"
     __table_args__ = _indexes("node", "name")
@@ -112,11 +112,11 @@ class NodeTable(Fact, table=True):
     kernel: str
     kubelet: str
     since: datetime = Field(sa_type=MOMENT)
-    """Since when its OS image and kernel are these, over all rows without a break."""
+    """Since when the OS image and the kernel are the same, over consecutive rows."""
 
 
 class MachineTable(Fact, table=True):
-    """What the agent of a node says of the machine under it."""
+    """Machines under nodes as their agents report them."""
 
     __tablename__ = "machine"
     __table_args__ = _indexes("machine", "name")
@@ -124,11 +124,11 @@ class MachineTable(Fact, table=True):
     boot_id: str
     os: str
     version: str
-    """Of the booted release, as is the digest."""
+    """The version of the booted release; the digest is that of the booted release too."""
     digest: str
     kernel: str
     since: datetime = Field(sa_type=MOMENT)
-    """Since when the booted release is this, over all rows without a break."""
+    """Since when the booted release is the same, over consecutive rows."""
 
 
 class PodTable(Fact, table=True):
@@ -164,14 +164,14 @@ class WorkloadTable(Fact, table=True):
 
 
 class QuorumTable(Fact, table=True):
-    """A quorum group: its members as they were read last."""
+    """Quorum groups with their members, as they were read last."""
 
     __tablename__ = "quorum"
     __table_args__ = _indexes("quorum", "name")
 
 
 class MaintenanceTable(Fact, table=True):
-    """An object by which another party says that it works on a node."""
+    """Objects by which other parties announce their work on nodes."""
 
     __tablename__ = "maintenance"
     __table_args__ = _indexes("maintenance", "kind", "namespace", "name")
@@ -195,13 +195,13 @@ class JournalTable(Table, table=True):
     rollout: str
     node: str
     detail: str = Field(sa_type=Text)
-    """JSON, canonical."""
+    """The record as canonical JSON."""
     prev_hash: str
     hash: str
 
 
 class CheckpointTable(Table, table=True):
-    """One row: where the journal's chain ends, so that it is seen when the end is cut off."""
+    """One row: where the journal's chain ends, so that a removed end is noticed."""
 
     __tablename__ = "checkpoint"
 
@@ -212,7 +212,7 @@ class CheckpointTable(Table, table=True):
 
 
 class SignedCheckpointTable(Table, table=True):
-    """Where the chain once ended, signed (`fleet.core.records.audit.SignedCheckpoint`). Append-only."""
+    """Signed checkpoints: where the chain once ended (`fleet.core.records.audit.SignedCheckpoint`). Append-only."""
 
     __tablename__ = "signed_checkpoint"
 
@@ -225,13 +225,13 @@ class SignedCheckpointTable(Table, table=True):
 
 
 class LeaseTable(Table, table=True):
-    """One row: who controls the fleet of this database."""
+    """One row: which controller leads the fleet of this database."""
 
     __tablename__ = "lease"
 
     id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     holder: str
-    """Empty: nobody."""
+    """The identity of the holder. Empty: there is none."""
     epoch: int = Field(sa_type=BigInteger)
     expires_at: datetime | None = Field(sa_type=MOMENT)
 
@@ -242,39 +242,39 @@ class PlanTable(Table, table=True):
     id: str = Field(primary_key=True)
     start: datetime = Field(sa_type=MOMENT)
     summary: str = Field(sa_type=Text)
-    """JSON: what a list of plans shows."""
+    """The columns of a list of plans, as JSON."""
     body: str = Field(sa_type=Text)
-    """JSON: the plan (`docs/schemas/plan.json`)."""
+    """The plan as JSON (`docs/schemas/plan.json`)."""
 
 
 class HeldTable(Table, table=True):
-    """What holds a node in a rollout now, written by the controller for everybody else."""
+    """What holds a node in a rollout now. The controller writes these rows; all other processes read them."""
 
     __tablename__ = "held"
     __table_args__ = (Index("held_node", "node"),)
 
     rollout: str = Field(primary_key=True)
     node: str = Field(primary_key=True)
-    """`cluster/name`."""
+    """The node, as `cluster/name`."""
     since: datetime = Field(sa_type=MOMENT)
     reasons: str = Field(sa_type=Text)
-    """JSON."""
+    """The reasons, as JSON."""
 
 
 class FoldTable(Table, table=True):
-    """A rollout as it stood at the entry that `fold_place` names."""
+    """Rollouts as they stood at the entry that `fold_place` names."""
 
     __tablename__ = "fold"
 
     rollout: str = Field(primary_key=True)
     number: int = Field(sa_type=BigInteger)
-    """In the order of starts."""
+    """The rollout's number in the order of starts."""
     body: str = Field(sa_type=Text)
-    """JSON."""
+    """The rollout, as JSON."""
 
 
 class FoldPlaceTable(Table, table=True):
-    """The entry of the journal that the kept rollouts stand at: one row, or none."""
+    """The journal entry at which the kept rollouts stood: one row, or none."""
 
     __tablename__ = "fold_place"
 
@@ -283,12 +283,12 @@ class FoldPlaceTable(Table, table=True):
 
 
 class ApiRequestTable(Table, table=True):
-    """How many requests controllers have sent."""
+    """How many requests controllers have sent, for each cluster and rollout."""
 
     __tablename__ = "api_request"
 
     rollout: str = Field(primary_key=True)
-    """Empty: for none in particular (lists, watches, leases)."""
+    """The rollout that the requests were for. Empty: no particular one (lists, watches, leases)."""
     cluster: str = Field(primary_key=True)
     verb: str = Field(primary_key=True)
     resource: str = Field(primary_key=True)

@@ -1,1 +1,1 @@
-"""What is known of clusters and nodes, and since when."""
+"""The inventory: clusters, nodes and machines, now and in the past."""

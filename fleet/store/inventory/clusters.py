@@ -1,4 +1,4 @@
-"""The clusters of the fleet: how each is reached, at which sites it is, and when it was seen last."""
+"""The clusters of the fleet: how to connect to each, its sites, and when it last answered."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ COLUMNS = "name, kind, kubeconfig, context, uid, server_version, last_seen, last
 class ClusterRow(Struct, frozen=True, kw_only=True):
     name: str
     sites: tuple[str, ...] = ()
-    """The first is the site of nodes that do not name theirs."""
+    """The sites of the cluster. The first is the site of nodes that do not name theirs."""
     kind: Literal["kubeconfig", "simulated", "hosts"] = "kubeconfig"
     kubeconfig: str = ""
-    """Path, or several of them, one a line, merged as those of KUBECONFIG; of hosts without a cluster their inventory's."""
+    """Path of the kubeconfig, or several paths, one a line, which are merged like those of KUBECONFIG. For hosts
+    without a cluster: the path of their inventory."""
     context: str = ""
-    """Of the kubeconfig; empty: its current one."""
+    """The context of the kubeconfig; empty: its current context."""
     uid: str = ""
-    """Of the namespace kube-system: the identity of the cluster, whatever it is called."""
+    """The uid of the namespace kube-system: the identity of the cluster under any name."""
     server_version: str = ""
     last_seen: datetime | None = None
     last_error: str = ""
-    """Why it does not answer; empty while it does."""
+    """Why the cluster does not answer; empty while it does."""
     error_since: datetime | None = None
 
     @property
@@ -40,7 +41,7 @@ class ClusterRow(Struct, frozen=True, kw_only=True):
 
     @property
     def site(self) -> str:
-        """Returns the site of nodes that do not name theirs; empty: none is known."""
+        """Returns the site of nodes that do not name theirs; empty where no site is known."""
         return self.sites[0] if self.sites else ""
 
 
@@ -49,10 +50,10 @@ class Clusters:
         self._database = database
 
     def add(self, row: ClusterRow) -> None:
-        """Adds a cluster. Raises UsageError where the fleet has one of that name, or the very same one under another
-        name.
+        """Adds a cluster. Raises UsageError where the fleet already has one of that name, or the same cluster under
+        another name.
 
-        A cluster that was removed under this name is taken back, with its history.
+        A cluster that was removed under this name is restored, with its history.
         """
         with self._database.write(LOCK) as transaction:
             same = transaction.one(
@@ -68,7 +69,7 @@ class Clusters:
             self._write(transaction, row)
 
     def update(self, row: ClusterRow) -> None:
-        """Replaces all that is known of the cluster of that name. Raises UsageError where there is none."""
+        """Replaces the whole row of the cluster of that name. Raises UsageError where there is none."""
         with self._database.write(LOCK) as transaction:
             _known(transaction, row.name)
             self._write(transaction, row)
@@ -86,12 +87,12 @@ class Clusters:
         return found[name]
 
     def list(self) -> list[ClusterRow]:
-        """Returns all clusters, by name."""
+        """Returns all clusters, sorted by name."""
         with self._database.read() as transaction:
             return listed(transaction)
 
     def remove(self, name: str, *, at: datetime) -> None:
-        """Marks a cluster as no longer in the fleet, with all that was in it; the history up to `at` stays.
+        """Marks a cluster, and all objects in it, as no longer in the fleet; the history up to `at` stays.
 
         Raises UsageError where the fleet has none of that name.
         """
@@ -106,8 +107,8 @@ class Clusters:
             transaction.run("UPDATE cluster SET removed_at = ? WHERE name = ?", [bound, name])
 
     def touch(self, name: str, *, at: datetime, error: str = "", version: str = "") -> None:
-        """Notes that the cluster gave an answer at `at`, or did not, and then `error` says why. An empty `version`
-        leaves what is known of it.
+        """Records that the cluster answered at `at`, or why it did not (`error`). An empty `version` leaves the known
+        version as it is.
 
         Raises UsageError where the fleet has none of that name.
         """

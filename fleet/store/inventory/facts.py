@@ -1,4 +1,4 @@
-"""Rows of facts: what differs from what is known, and writing only that.
+"""Compares objects with their rows of facts, and writes only the differences.
 
 Names of tables and columns in the statements come from `fleet.store.inventory.kinds`, never from outside.
 """
@@ -16,7 +16,7 @@ from fleet.store.db.database import Row, Transaction
 from fleet.store.inventory.kinds import FactKey, FactKind, T
 
 FEW = 500
-"""Up to so many objects are looked up one by one; for more the whole table's part is read."""
+"""Up to this many objects are looked up one by one; for more, all rows of the cluster are read."""
 
 
 class Changes(Struct, frozen=True):
@@ -25,9 +25,9 @@ class Changes(Struct, frozen=True):
     opened: int = 0
     """New objects, and new intervals of known ones."""
     closed: int = 0
-    """Intervals that ended: the object changed, or is gone."""
+    """Intervals that ended: the object changed or was deleted."""
     updated: int = 0
-    """Objects of which only the state changed."""
+    """Objects whose state alone changed."""
 
     def __bool__(self) -> bool:
         return bool(self.opened or self.closed or self.updated)
@@ -43,24 +43,25 @@ class Current(NamedTuple):
     fact: str
     state: str
     valid_from: Any
-    """As the database has it; of the same type as a bound moment, and in its order."""
+    """The value of the database, of the same type and order as a time that was bound (`SqlDatabase.bind`)."""
     runs: Row
     since: Any
 
 
 class Writing(NamedTuple):
-    """What is the same for all rows of one write."""
+    """The values that all rows of one write share."""
 
     cluster: str
     at: Any
-    """A bound moment."""
+    """The time of the write, as bound by the database."""
     source: str
 
 
 def news(
     transaction: Transaction, kind: FactKind[T], cluster: str, things: Sequence[T]
 ) -> tuple[list[T], list[FactKey]]:
-    """Returns the objects that differ from what is known, and the keys of the known ones that are not among them."""
+    """Returns the objects that differ from the known ones, and the keys of known objects that are missing among
+    `things`."""
     names = ", ".join(kind.key)
     known: dict[FactKey, tuple[str, str]] = {
         tuple(row[:-2]): (row[-2], row[-1])
@@ -80,7 +81,7 @@ def news(
 def write(
     transaction: Transaction, kind: FactKind[T], writing: Writing, seen: Sequence[T], gone: Iterable[FactKey]
 ) -> Changes:
-    """Writes objects: what was seen is so from now on, and what is gone ends now."""
+    """Writes objects: those in `seen` are valid from now on, and those in `gone` end now."""
     things = {kind.key_of(thing): thing for thing in seen}
     ended = [key for key in gone if key not in things]
     known = current(transaction, kind, writing.cluster, [*things, *ended])
@@ -94,7 +95,7 @@ def write(
 
 
 class Batch(Generic[T]):
-    """Rows that are to be written, gathered by statement."""
+    """Rows to be written, grouped by statement."""
 
     def __init__(self, kind: FactKind[T], writing: Writing) -> None:
         self._kind = kind
@@ -106,7 +107,7 @@ class Batch(Generic[T]):
         self._deleting: list[Row] = []
 
     def see(self, key: FactKey, thing: T, before: Current | None) -> None:
-        """Compares an object with the row that is valid now, and notes what is to be written."""
+        """Compares an object with its row that is valid now, and collects the rows to be written."""
         kind, (cluster, at, source) = self._kind, self._writing
         fact, state = kind.fact_of(thing), kind.state_of(thing)
         if before is not None and before.fact == fact:
@@ -116,7 +117,7 @@ class Batch(Generic[T]):
         values = kind.values_of(thing)
         since = _since(kind, values, before, at)
         if before is not None and before.valid_from >= at:
-            # An interval without a moment in it would say nothing.
+            # An interval of length zero would mean nothing.
             self._overwriting.append((*values, *since, fact, state, source, before.id))
             return
         if before is not None:
@@ -130,7 +131,7 @@ class Batch(Generic[T]):
             self._deleting.append((before.id,))
 
     def perform(self, transaction: Transaction) -> Changes:
-        """Writes what was noted, and returns how many rows began, ended and changed."""
+        """Writes the collected rows, and returns how many intervals began and ended, and how many rows changed."""
         kind = self._kind
         columns = [*kind.columns, *(["since"] if kind.runs else []), "fact", "state", "source"]
         assigned = ", ".join(f"{name} = ?" for name in columns)
@@ -178,8 +179,8 @@ def _current(kind: FactKind[T], row: Row) -> tuple[FactKey, Current]:
 def as_of(
     transaction: Transaction, kind: FactKind[T], cluster: str | None, at: Any | None, *columns: str
 ) -> list[Row]:
-    """Returns the query of `columns` of the rows that were valid at a bound moment; None: now. Without a cluster of
-    all clusters."""
+    """Reads `columns` of the rows that were valid at a bound time; None: now. Without `cluster`, the rows of all
+    clusters are read."""
     then = "valid_to IS NULL" if at is None else "valid_from <= ? AND (valid_to IS NULL OR valid_to > ?)"
     where = then if cluster is None else f"cluster = ? AND {then}"
     values = [*([] if cluster is None else [cluster]), *([] if at is None else [at, at])]
@@ -187,12 +188,13 @@ def as_of(
 
 
 def any_ended(transaction: Transaction, kind: FactKind[T], before: Any) -> bool:
-    """Returns the query whether there are intervals that ended at the bound moment or earlier."""
+    """Returns whether any interval ended at the bound time or earlier."""
     return transaction.one(f"SELECT 1 FROM {kind.table} WHERE valid_to <= ? LIMIT 1", [before]) is not None
 
 
 def forget(transaction: Transaction, kind: FactKind[T], before: Any, most: int) -> int:
-    """Drops such intervals, the oldest first, and returns how many."""
+    """Deletes up to `most` intervals that ended at the bound time or earlier, the oldest first, and returns how
+    many."""
     oldest = f"SELECT id FROM {kind.table} WHERE valid_to <= ? ORDER BY valid_to LIMIT ?"
     return transaction.run(f"DELETE FROM {kind.table} WHERE id IN ({oldest})", [before, most])
 

@@ -1,4 +1,4 @@
-"""What holds which node now, and since when: written by the controller, read by everybody else."""
+"""What holds which node now, and since when. The controller writes these rows; all other processes read them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
 Before = tuple[tuple[Held, ...] | None, datetime | None]
-"""What held a node, and since when; None: what is there makes no sense."""
+"""What held a node before, and since when; None: the stored row is unreadable."""
 NOTHING: Before = (), None
 
 
@@ -28,9 +28,9 @@ class Waiting(Struct, frozen=True):
 
     rollout: str
     node: str
-    """`cluster/name`."""
+    """The node, as `cluster/name`."""
     since: datetime
-    """Since when the first of the reasons, with its subject, is the first."""
+    """Since when the first reason, with its subject, has been the first."""
     held: tuple[Held, ...]
 
 
@@ -39,10 +39,10 @@ class SqlBlockerStore:
         self._database = database
 
     def replace(self, rollout: str, held: Mapping[str, tuple[Held, ...]], *, at: datetime) -> None:
-        """Writes what holds the nodes of a rollout. `held`: what changed, by `cluster/node`; an empty tuple removes
+        """Writes what holds the nodes of a rollout. `held` has the changes by `cluster/node`; an empty tuple removes
         the node's reasons.
 
-        Nodes that are not named stay as they are. Nothing is written where nothing is new.
+        Nodes that are not in `held` stay as they are. Nothing is written where nothing has changed.
         """
         before = self._before(rollout, held)
         news = {node: reasons for node, reasons in held.items() if reasons != before.get(node, NOTHING)[0]}
@@ -72,7 +72,7 @@ class SqlBlockerStore:
         return {row[1]: _waiting(row) for row in rows}
 
     def of_node(self, node: str) -> list[Waiting]:
-        """Returns what holds a node in every rollout that wants it; `node` is `cluster/name`."""
+        """Returns what holds a node in every rollout that the node is part of; `node` is `cluster/name`."""
         with self._database.read() as transaction:
             rows = transaction.all(f"{SELECT} WHERE node = ? ORDER BY rollout", [node])
         return [_waiting(row) for row in rows]
@@ -103,8 +103,8 @@ def _since(
 
 
 def _before(row: Row) -> Before:
-    """Returns what was written before. Unreadable rows count as nothing: they keep no controller from working, and
-    are written anew."""
+    """Returns the reasons that were written before. Unreadable rows count as missing: they must not stop a controller,
+    and are written again."""
     try:
         waiting = _waiting(row)
     except StoreError:

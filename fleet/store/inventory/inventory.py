@@ -1,4 +1,4 @@
-"""What is known of the clusters, now and at any past moment."""
+"""The objects of all clusters, now and at any past moment."""
 
 from __future__ import annotations
 
@@ -32,37 +32,38 @@ from fleet.store.inventory.kinds import (
 )
 
 FORGOTTEN_AT_ONCE = 2000
-"""Rows of a kind: other writers wait that long."""
+"""The most rows of each kind that are deleted in one transaction, which other writers wait for."""
 
 
 class NodeRow(Struct, frozen=True):
-    """A node, with all that is known of it."""
+    """A node with its machine, its pods and the time since when it runs what it runs."""
 
     cluster: str
     name: str
     site: str
     node: Node | None
-    """None: only its machine is known."""
+    """The Node object. None: only the machine is known."""
     machine: Machine | None
     pods: int
-    """Bound to it."""
+    """How many pods are bound to the node."""
     since: datetime | None
-    """When what it runs began: by its agent the booted release, without one by the kubelet OS and kernel."""
+    """Since when the node runs its release: the booted release that its agent reports or, without an agent, the OS
+    image and kernel that its kubelet reports."""
 
 
 class FactChange(Struct, frozen=True):
-    """One interval in which a node ran the same, as one witness tells it."""
+    """One interval in which a node ran the same release, according to one source (kubelet or agent)."""
 
     begin: datetime
     end: datetime | None
-    """None: it is so now."""
+    """When the interval ended. None: it goes on."""
     told_by: Literal["kubelet", "agent"]
     source: str
-    """How it came here: `sync`, `watch`, ..."""
+    """How the fact was learned: `sync`, `watch`, ..."""
     os: str
-    """kubelet: the OS image. agent: the OS family."""
+    """For a kubelet: the OS image. For an agent: the OS family."""
     version: str
-    """Of the booted release; only an agent tells it, as it does the digest."""
+    """The version of the booted release. Only an agent reports version and digest."""
     digest: str
     kernel: str
     boot_id: str
@@ -73,9 +74,9 @@ class SqlInventory:
         self._database = database
 
     def sync(self, snapshot: Snapshot, *, at: datetime, source: str) -> Changes:
-        """Compares all that is in the cluster with what is known, and writes only what differs.
+        """Compares all objects of the cluster with the known ones, and writes only the differences.
 
-        Takes no lock where nothing differs. Raises UsageError where the fleet has no such cluster.
+        No lock is taken where nothing differs. Raises UsageError where the fleet has no such cluster.
         """
         things: tuple[tuple[FactKind[Any], Sequence[Any]], ...] = (
             (NODE, snapshot.nodes),
@@ -100,8 +101,8 @@ class SqlInventory:
         at: datetime,
         source: str,
     ) -> Changes:
-        """Writes what a watch told: objects that are now so, and objects that are no more (but see `seen` of the same
-        name).
+        """Writes what a watch reported: objects that were added or changed, and objects that were deleted. An object
+        that is both in `gone` and, by name, in `seen` counts as seen.
 
         Raises UsageError where the fleet has no such cluster.
         """
@@ -128,10 +129,10 @@ class SqlInventory:
         return changes
 
     def nodes(self, *, cluster: str | None = None, at: datetime | None = None) -> list[NodeRow]:
-        """Returns nodes, and machines without one, now or at a past moment.
+        """Returns nodes, and machines without a node, now or at a past moment.
 
-        Marks and conditions (cordon, taints, Ready) have no history: at a past moment they are those of the end of
-        the interval in which node and machine were what they were.
+        Marks and conditions (cordon, taints, Ready) have no history: at a past moment they are those at the end of the
+        interval in which the facts of node and machine were the same.
         """
         then = None if at is None else self._database.bind(at)
         with self._database.read() as transaction:
@@ -151,8 +152,8 @@ class SqlInventory:
         ]
 
     def snapshot(self, cluster: str, at: datetime | None = None) -> Snapshot:
-        """Returns the cluster as completely as a plan needs it, now (as of when it was seen last) or at a past moment
-        (see `nodes`).
+        """Returns the cluster as completely as a plan needs it: as it was last seen, or at a past moment (see
+        `nodes`).
 
         Raises UsageError where the fleet has no such cluster.
         """
@@ -177,13 +178,13 @@ class SqlInventory:
             )
 
     def quorums(self) -> list[tuple[str, Quorum]]:
-        """Returns the groups of all clusters as they were read last, each with its cluster, by name."""
+        """Returns the quorum groups of all clusters as they were read last, each with its cluster, sorted by name."""
         with self._database.read() as transaction:
             rows = facts.as_of(transaction, QUORUM, None, None, "cluster", "name", "fact", "state")
         return [(row[0], QUORUM.thing(row[2], row[3])) for row in sorted(rows, key=lambda row: row[:2])]
 
     def history(self, cluster: str, node: str) -> list[FactChange]:
-        """Returns what a node ran and when, oldest first; a change of what is not shown (labels, say) makes no new
+        """Returns what a node ran and when, oldest first. A change of what is not shown (labels, say) starts no new
         interval."""
         with self._database.read() as transaction:
             kubelet = [_change("kubelet", row) for row in transaction.all(NODE_HISTORY, [cluster, node])]
@@ -191,8 +192,9 @@ class SqlInventory:
         return sorted([*_joined(kubelet), *_joined(agent)], key=lambda change: (change.begin, change.told_by))
 
     def forget(self, retention: Retention, *, at: datetime, most: int = FORGOTTEN_AT_ONCE) -> int:
-        """Drops intervals that ended too long before `at`, up to `most` of each kind of object, and returns how many.
-        What is so now is kept. Takes no lock where there are none."""
+        """Deletes intervals that ended longer before `at` than `retention` allows, up to `most` of each kind of
+        object, and returns how many. Facts that hold now are kept. No lock is taken where there is nothing to
+        delete."""
         kept = ((kind, retention.nodes if kind in RUNNING else retention.others) for kind in KINDS)
         bounds = [(kind, self._database.bind(at - long)) for kind, long in kept if long is not None]
         with self._database.read() as transaction:
@@ -205,9 +207,9 @@ class SqlInventory:
 
 News = tuple[FactKind[Any], Sequence[Any], Sequence[tuple[str, ...]]]
 RUNNING = (NODE, MACHINE)
-"""They say what ran where."""
+"""The kinds of objects that tell which release a node ran."""
 EVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-"""`at` of the snapshot of a cluster of which nothing is known yet."""
+"""`at` of the snapshot of a cluster that has never been read."""
 COLUMNS = ("cluster", "name", "fact", "state", "since")
 NODE_HISTORY = (
     "SELECT valid_from, valid_to, source, os_image, '', '', kernel, boot_id FROM node "
@@ -229,7 +231,7 @@ def _unknown(cluster: str) -> UsageError:
 
 
 def _sites(transaction: Transaction) -> dict[str, str]:
-    """Returns the site of each cluster's nodes that do not name theirs."""
+    """Returns, by cluster, the site of nodes that do not name theirs."""
     return dict(transaction.all("SELECT cluster, site FROM cluster_site WHERE position = 0"))
 
 
@@ -256,7 +258,7 @@ def _node_row(name: tuple[str, str], site: str, node: Row | None, machine: Row |
 
 
 def _things(transaction: Transaction, kind: FactKind[T], cluster: str, then: Any | None) -> tuple[T, ...]:
-    """Returns the objects in the order of their names."""
+    """Returns the objects sorted by name."""
     rows = facts.as_of(transaction, kind, cluster, then, *kind.key, "fact", "state")
     rows.sort(key=lambda row: row[:-2])
     return tuple(kind.thing(row[-2], row[-1]) for row in rows)
@@ -273,7 +275,7 @@ def _change(told_by: Literal["kubelet", "agent"], row: Row) -> FactChange:
 
 
 def _joined(changes: Sequence[FactChange]) -> list[FactChange]:
-    """Joins neighbours that tell the same."""
+    """Merges consecutive intervals that show the same."""
     joined: list[FactChange] = []
     for change in changes:
         last = joined[-1] if joined else None

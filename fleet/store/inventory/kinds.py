@@ -1,8 +1,8 @@
 """The kinds of objects of a cluster: which of their fields are kept with history, and which only as they are now.
 
-A `fact` says what a thing is and runs; its `state` is what goes to and fro with every reboot, rollout or scaling, and
-would drown the history. `resource_version` is kept nowhere: it changes with every heartbeat and says nothing later.
-Fields at their default are left out, so that a field that a newer fleet adds is no news of all objects.
+A `fact` has what an object is and runs; its `state` has what changes with every reboot, rollout or scaling, and would
+flood the history. `resource_version` is not kept: it changes with every heartbeat and has no meaning later. Fields at
+their default are left out, so that a field that a newer fleet adds does not change every object.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class FactKind(Generic[T]):
         columns: dict[str, Callable[[T], str]],
         runs: Sequence[str] = (),
     ) -> None:
-        """`columns` repeat fields for queries. `runs` are those of them that say what runs on the machine: while they
-        stay the same, the table's column `since` does."""
+        """Defines a kind of object. `columns` repeat fields for queries. `runs` are those of the columns that tell
+        what runs on the machine: while they stay the same, the table's column `since` does too."""
         self.type = type_
         self.table = table
         self.key = tuple(key)
@@ -62,12 +62,12 @@ class FactKind(Generic[T]):
         self._decode = msgspec.json.Decoder(type_).decode
 
     def values_of(self, thing: T) -> tuple[str, ...]:
-        """Of `columns`."""
+        """Returns the values of `columns` for an object."""
         return tuple(value(thing) for value in self._values)
 
     def thing(self, fact: str, state: str) -> T:
-        """Returns the object again, both parts together, without its `resource_version`. Raises StoreError for what
-        no fleet has written."""
+        """Returns the object made of both parts, without its `resource_version`. Raises StoreError for a text that
+        fleet cannot have written."""
         try:
             return self._decode(fact if state == "{}" else f"{fact[:-1]},{state[1:]}")
         except (msgspec.DecodeError, TypeError) as error:
@@ -83,8 +83,8 @@ def _key_of(names: FactKey) -> Callable[[Any], FactKey]:
 
 
 def _encoder(defaults: Mapping[str, Any]) -> Encode:
-    """Returns what encodes these fields to a JSON object, without those that are at their default. Equal objects give
-    equal text."""
+    """Returns a function that encodes these fields as a JSON object and leaves out those at their default. Equal
+    objects give equal text."""
     values = attrgetter(*defaults)
     pairs = tuple(defaults.items())
     encode = ENCODER.encode
@@ -101,7 +101,7 @@ def _encoder(defaults: Mapping[str, Any]) -> Encode:
 
 
 class _BareRelease(Struct, frozen=True):
-    """A release that tells none of the digests that fleet did not know of at first."""
+    """A release without the digests that older versions of fleet did not know."""
 
     version: str
     digest: str
@@ -110,15 +110,15 @@ class _BareRelease(Struct, frozen=True):
 
 
 def _stored(value: Any) -> Any:
-    """Returns the text to compare: what a newer fleet knows of releases is no news of a machine that does not tell it
-    either."""
+    """Returns the value to encode. A release without the digests that a newer fleet knows is encoded in the old form,
+    so that a machine that does not report them does not count as changed."""
     if type(value) is not Release or value.reference_digest or value.digests:
         return value
     return _BareRelease(value.version, value.digest, value.kernel, value.kubelet)
 
 
 def _default(field: FieldInfo) -> Any:
-    """Returns the default of a field; NODEFAULT, which no value equals, for a field that must be given."""
+    """Returns the default of a field; NODEFAULT, which no value equals, for a field that has none."""
     return field.default if field.default_factory is NODEFAULT else field.default_factory()
 
 

@@ -1,7 +1,7 @@
-"""The journal's hash chain: how an entry is hashed, and what is wrong with a chain of them. Pure.
+"""The journal's hash chain: how an entry is hashed, and what is wrong with a chain of entries. Pure.
 
-Works on the rows of a database as well as on an exported report: an entry's hash is SHA-256 over the canonical JSON
-(RFC 8785) of the exported entry without its `hash`.
+The functions work on the rows of a database as well as on an exported report: an entry's hash is SHA-256 over the
+canonical JSON (RFC 8785) of the exported entry without its `hash`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from fleet.store.journal.tampering import BEGINNING, ChainEnd, JournalFinding, O
 
 
 def canonical(value: Any) -> bytes:
-    """Returns canonical JSON, RFC 8785. Raises ValueError for what JSON cannot say exactly (whole numbers from 2**53
-    on, NaN)."""
+    """Returns canonical JSON, RFC 8785. Raises ValueError for values that JSON cannot express exactly (whole numbers
+    from 2**53 on, NaN)."""
     return rfc8785.dumps(msgspec.to_builtins(value))
 
 
@@ -31,8 +31,8 @@ def hash_of(entry: JournalEntry) -> str:
 
 
 def _hash_of(entry: JournalEntry) -> str:
-    """Returns the hash of an entry that may have anything in it; empty where canonical JSON cannot say it, so that
-    fleet has not written it."""
+    """Returns the hash of an entry with arbitrary content; empty where canonical JSON cannot express the content, so
+    that fleet cannot have written the entry."""
     try:
         return hash_of(entry)
     except (ValueError, RecursionError):
@@ -42,7 +42,8 @@ def _hash_of(entry: JournalEntry) -> str:
 def verify(
     entries: Iterable[JournalEntry], checkpoint: ChainEnd | None = None, origin: Origin = BEGINNING
 ) -> list[JournalFinding]:
-    """Returns what is wrong, in the order of the entries; empty: nothing is. Entries come in the order of `seq`.
+    """Returns the findings in the order of the entries; empty where nothing is wrong. Entries come in the order of
+    `seq`.
 
     Without a checkpoint an end that was cut off cannot be seen.
     """
@@ -50,14 +51,14 @@ def verify(
     if sound(found, checkpoint, origin):
         return []
     findings = sorted(broken(found, checkpoint, _hash_of, origin), key=lambda finding: finding.seq)
-    # It is not sound: never answer that nothing is wrong, even where nobody can say what.
+    # The chain is broken: an answer without findings would be wrong, even where no single finding explains the break.
     return findings or [JournalFinding(found[-1].seq if found else 0, "changed", "the chain does not hold")]
 
 
 def sound(
     entries: Iterable[JournalEntry], checkpoint: ChainEnd | None = None, origin: Origin = BEGINNING
 ) -> bool:
-    """Returns whether nothing is wrong. Reads one entry after the other and keeps none."""
+    """Returns whether nothing is wrong. Reads the entries one by one and keeps none in memory."""
     seq, last = origin.seq, origin.hash
     for entry in entries:
         if entry.seq != seq + 1 or entry.prev_hash != last or _hash_of(entry) != entry.hash:

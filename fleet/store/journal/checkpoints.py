@@ -1,4 +1,4 @@
-"""Signed checkpoints of the journal: made, and kept for ever."""
+"""Signs checkpoints of the journal, and keeps them for ever."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ class Checkpoints:
         self._database = database
 
     def all(self) -> list[SignedCheckpoint]:
-        """Returns all checkpoints, in the order of the entries that they are at."""
+        """Returns all checkpoints, in the order of their entries."""
         with self._database.read() as transaction:
             rows = transaction.all(f"SELECT {COLUMNS} FROM signed_checkpoint ORDER BY seq, key")  # noqa: S608
         return [_checkpoint(row) for row in rows]
 
     def newest(self, key: str = "") -> SignedCheckpoint | None:
-        """Returns the newest checkpoint of that key; of any where none is named."""
+        """Returns the newest checkpoint of that key; without a key, the newest of all."""
         with self._database.read() as transaction:
             return _newest(transaction, key)
 
     def ended_since(self, seq: int) -> bool:
-        """Returns whether a rollout has ended behind that entry."""
+        """Returns whether a rollout has ended after that entry."""
         with self._database.read() as transaction:
             row = transaction.one(
                 "SELECT 1 FROM journal WHERE seq > ? AND form = 'decision' AND kind = 'finish' LIMIT 1", [seq]
@@ -42,17 +42,17 @@ class Checkpoints:
         return row is not None
 
     def agrees(self, signed: SignedCheckpoint) -> bool:
-        """Returns whether the journal still has the entry that this checkpoint is at."""
+        """Returns whether the journal still has the entry that this checkpoint signs."""
         with self._database.read() as transaction:
             return _has(transaction, signed)
 
     def sign(self, key: PrivateKey, at: datetime) -> SignedCheckpoint | None:
-        """Signs where the chain ends now and returns the checkpoint; the one that is there already where nothing is
-        new, None for an empty journal.
+        """Signs the current end of the chain and returns the checkpoint. Returns the existing checkpoint where nothing
+        is new, and None for an empty journal.
 
-        What has been written since this key's last checkpoint is checked first, the whole journal for its first one.
-        Raises TamperedError where that does not hold, or where the key has never signed what stands there as its last
-        checkpoint: nobody signs a journal that was tampered with.
+        The entries since this key's last checkpoint are verified first; for the key's first checkpoint, the whole
+        journal. Raises TamperedError where the chain is broken, or where the key's last checkpoint has a signature
+        that is not this key's: a journal that was tampered with is never signed.
         """
         with self._database.read() as transaction:
             end = stored_checkpoint(transaction)
@@ -83,7 +83,7 @@ class Checkpoints:
 
 
 def _follows(transaction: Transaction, last: SignedCheckpoint | None, end: ChainEnd | None) -> bool:
-    """Returns whether the chain goes on from the last checkpoint, unbroken, to its end."""
+    """Returns whether the chain continues unbroken from the last checkpoint to its end."""
     origin = Origin(last.seq, last.hash) if last is not None else BEGINNING
     if last is not None and not _has(transaction, last):
         return False
@@ -105,12 +105,13 @@ def _newest(transaction: Transaction, key: str = "") -> SignedCheckpoint | None:
 
 
 def _checkpoint(row: Row) -> SignedCheckpoint:
-    """Returns a row as a checkpoint; one that somebody made unreadable comes as one that no key has signed."""
+    """Returns a row as a checkpoint. A row that was made unreadable is returned as a checkpoint that no key has
+    signed."""
     seq, key, hashed, count, at, signature = row
     try:
         if is_row(row, (int, str, str, int, (str, datetime), str)):
             return SignedCheckpoint(seq, hashed, count, moment(at), key, signature)
     except StoreError:
-        pass  # Its time is none.
+        pass  # The column does not hold a time.
     place = seq if isinstance(seq, int) else 0
     return SignedCheckpoint(place, str(hashed), 0, datetime.min.replace(tzinfo=UTC), str(key), "")

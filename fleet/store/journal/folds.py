@@ -1,8 +1,8 @@
-"""Rollouts as they stood after one entry of the journal, so that a reader need not fold all of it. The journal alone is
-the truth.
+"""Rollouts as they stood after one entry of the journal, so that a reader need not replay the whole journal. Only the
+journal is authoritative.
 
-Whoever keeps rollouts here writes the hash of all that is kept into the journal, in the same transaction. Rows that do not
-have this hash are not read, so that nobody acts upon what somebody else has changed.
+A process that keeps rollouts here writes the hash of all of them into the journal in the same transaction. Rows
+without this hash are not read, so that nothing acts on rows that were changed from outside.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class SqlFolds:
         self._database = database
 
     def load(self) -> tuple[int, Sequence[RolloutCheckpoint]]:
-        """Returns the last entry that the kept rollouts have in them, and the rollouts, oldest first. Returns 0 and none
-        where they do not have the hash that the journal tells, or where another version of fleet has written them in a
-        way that this one does not understand."""
+        """Returns the seq of the last entry that the kept rollouts include, and the rollouts, oldest first. Returns 0
+        and no rollouts where their hash is not the one in the journal, or where another version of fleet has written
+        them in a form that this version cannot read."""
         with self._database.read() as transaction:
             seq, bodies = _vouched(transaction)
         try:
@@ -42,8 +42,8 @@ class SqlFolds:
             return 0, ()
 
     def findings(self) -> list[JournalFinding]:
-        """Returns what somebody has done to the kept rollouts. None of it where the journal tells no hash of them (they are
-        another journal's, or an older version's of fleet): then nobody reads them."""
+        """Returns how the kept rollouts were changed from outside. Returns nothing where the journal has no hash of
+        them (they belong to another journal, or to an older version of fleet): such rows are never read."""
         with self._database.read() as transaction:
             written, bodies = _written(transaction), _bodies(transaction)
         if written is None or digest_of(bodies) == written.hash:
@@ -63,9 +63,9 @@ class SqlFolds:
     ) -> bool:
         """Writes rollouts as they stand after entry `seq`: by id, each with its number in the order of starts.
 
-        `before`: the entry that `load` told; then `folded` has those that have changed since. 0: `folded` has all there
-        are. Returns False, and writes nothing, where somebody else has kept or changed them meanwhile. Raises
-        StaleEpochError as an append to the journal does.
+        `before` is the seq that `load` returned; `folded` then has the rollouts that changed since. With 0, `folded`
+        has all rollouts. Returns False, and writes nothing, where another process has kept or changed them meanwhile.
+        Raises StaleEpochError as an append to the journal does.
         """
         with self._database.write(lease.LOCK) as transaction:
             fence(transaction, epoch)
@@ -93,8 +93,8 @@ def digest_of(bodies: Sequence[str]) -> str:
 
 
 def _vouched(transaction: Transaction) -> tuple[int, list[str]]:
-    """Returns the last entry that the kept rollouts have in them, and their bodies; 0 and none where they do not have the
-    hash that the journal tells."""
+    """Returns the seq of the last entry that the kept rollouts include, and their bodies; 0 and none where their hash
+    is not the one in the journal."""
     written = _written(transaction)
     bodies = _bodies(transaction) if written is not None else []
     return (written.seq, bodies) if written is not None and digest_of(bodies) == written.hash else (0, [])
@@ -105,8 +105,8 @@ def _bodies(transaction: Transaction) -> list[str]:
 
 
 def _written(transaction: Transaction) -> CheckpointKept | None:
-    """Returns what the journal says of the kept rollouts. None: the entry that vouches for them is not in this journal,
-    was changed, or is of a version of fleet that wrote none."""
+    """Returns the record of the kept rollouts in the journal. None: the entry with their hash is not in this journal,
+    was changed, or is of a version of fleet that wrote no hash."""
     columns = ", ".join(f"journal.{name}" for name in COLUMNS.split(", "))
     row = transaction.one(
         f"SELECT {columns} FROM fold_place place "  # noqa: S608

@@ -1,4 +1,4 @@
-"""The journal's table: appended to, read, verified; never changed."""
+"""The journal's table: entries are appended, read and verified, and never changed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fleet.store.journal.tampering import ChainEnd, JournalFinding
 
 COLUMNS = "seq, at, actor, epoch, form, kind, rollout, node, detail, prev_hash, hash"
 TYPES = (int, (str, datetime), str, int, str, str, str, str, str, str, str)
-"""Of the COLUMNS."""
+"""The types of the COLUMNS."""
 PAGE = 1000
 
 
@@ -37,11 +37,11 @@ class SqlJournal:
         epoch: int = 0,
         last: int | None = None,
     ) -> list[JournalEntry]:
-        """Appends all of the records, in one transaction, or none. On return they are on the disk.
+        """Appends all of the records, in one transaction, or none. The records are on the disk when the call returns.
 
-        `last`: the seq of the newest entry that the writer has seen. Raises JournalMovedError where there is a newer
-        one, StaleEpochError where `epoch` is not 0 and the lease is at another one, StoreError as any writer does,
-        ValueError for a detail that JSON cannot say.
+        `last` is the seq of the newest entry that the writer has seen. Raises JournalMovedError where there is a newer
+        one, StaleEpochError where `epoch` is not 0 and the lease has another epoch, StoreError as any writer does, and
+        ValueError for a detail that JSON cannot express.
         """
         if not records:
             return []
@@ -60,10 +60,10 @@ class SqlJournal:
         after: int = 0,
         limit: int | None = None,
     ) -> Iterator[JournalEntry]:
-        """Yields entries in the order in which they were written; `node` is `cluster/name`; `after` is a `seq`; no
-        `kinds`: of all.
+        """Yields entries in the order in which they were written. `node` is `cluster/name`; `after` is a `seq`; empty
+        `kinds` mean all kinds.
 
-        They are read in pages, so entries that are appended meanwhile come as well.
+        The entries are read in pages, so entries that are appended meanwhile are yielded too.
         """
         terms = [("rollout = ?", rollout), ("node = ?", node)]
         asked = [(term, value) for term, value in terms if value is not None]
@@ -83,7 +83,7 @@ class SqlJournal:
             left = None if left is None else left - len(rows)
 
     def found(self) -> Iterator[JournalEntry]:
-        """Yields all that stands there at one moment, also what no fleet has written: that has a hash that is wrong."""
+        """Yields all rows of one moment. A row that fleet cannot have written is yielded with a wrong hash."""
         with self._database.read() as transaction:
             yield from as_found(transaction)
 
@@ -98,8 +98,8 @@ class SqlJournal:
         return "" if last is None else last.place
 
     def knows(self, place: str, cluster: str) -> bool:
-        """Returns whether the journal has that entry, or an operator has accepted for that cluster that it has not
-        (command `accept`)."""
+        """Returns whether the journal has that entry, or an operator has accepted for that cluster that the entry is
+        missing (command `accept`)."""
         seq, _, begun = place.partition(":")
         with self._database.read() as transaction:
             row = transaction.one(
@@ -119,12 +119,12 @@ class SqlJournal:
         return 0 if row is None else int(row[0])
 
     def checkpoint(self) -> ChainEnd | None:
-        """Returns where the chain ended when it was last appended to; None before the first entry."""
+        """Returns where the chain ended after the last append; None before the first entry."""
         with self._database.read() as transaction:
             return stored_checkpoint(transaction)
 
     def verify(self, signed: Collection[SignedCheckpoint] = ()) -> list[JournalFinding]:
-        """Returns what is wrong with the chain; empty: nothing is. Reads the whole journal, at one moment.
+        """Returns what is wrong with the chain; empty: nothing is. Reads the whole journal as of one moment.
 
         `signed`: genuine checkpoints that the chain must still agree with.
         """
@@ -150,8 +150,8 @@ def append_in(
     actor: str,
     epoch: int,
 ) -> list[JournalEntry]:
-    """Appends records within a transaction that was begun under the lease's lock and has been fenced. `bind`: how the
-    database stores a moment."""
+    """Appends records within a transaction that was begun under the lease's lock and has passed `fence`. `bind`
+    converts a time to the database's form."""
     end = _end(transaction)
     entries: list[JournalEntry] = []
     for number, record in enumerate(records, start=1):
@@ -168,7 +168,7 @@ def append_in(
 
 
 def fence(transaction: Transaction, epoch: int) -> None:
-    """Raises StaleEpochError where `epoch` is not 0 and the lease is at another one."""
+    """Raises StaleEpochError where `epoch` is not 0 and the lease has another epoch."""
     current = lease.epoch(transaction)
     if epoch not in (0, current):
         raise StaleEpochError(
@@ -178,7 +178,8 @@ def fence(transaction: Transaction, epoch: int) -> None:
 
 
 def _end(transaction: Transaction) -> ChainEnd:
-    """Returns where to go on: after the checkpoint even if rows were cut off there, so that the gap stays visible."""
+    """Returns the end after which to append: that of the checkpoint even if rows before it were removed, so that the
+    gap stays visible."""
     stored = stored_checkpoint(transaction)
     row = transaction.one("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1")
     seq, last = (0, GENESIS) if row is None else row
@@ -205,7 +206,7 @@ def _checkpoint(transaction: Transaction, last: JournalEntry, count: int) -> Non
 
 
 def as_found(transaction: Transaction, after: int = -(2**63)) -> Iterator[JournalEntry]:
-    """Yields entries behind that `seq`; what somebody made unreadable comes as an entry whose hash is wrong."""
+    """Yields the entries after that `seq`; a row that was made unreadable is yielded as an entry with a wrong hash."""
     sql = f"SELECT {COLUMNS} FROM journal WHERE seq > ? ORDER BY seq LIMIT {PAGE}"  # noqa: S608
     while True:
         rows = transaction.all(sql, [after])
@@ -227,7 +228,8 @@ def _row(entry: JournalEntry, at: Any) -> Row:
 
 
 def entry_of(row: Row) -> JournalEntry:
-    """Returns a row as an entry. `row`: its COLUMNS. Raises StoreError for what no fleet has written."""
+    """Returns a row as an entry. `row` has the values of COLUMNS. Raises StoreError for a row that fleet cannot have
+    written."""
     seq, at, actor, epoch, form, kind, rollout, node, detail, prev_hash, hashed = row
     if not is_row(row, TYPES):
         raise StoreError(f"entry {seq!r} of the journal cannot be read: no fleet writes such a row", TAMPERED)

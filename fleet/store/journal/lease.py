@@ -1,4 +1,4 @@
-"""The database's lease: who controls the fleet. Its epoch fences the journal."""
+"""The database's lease: which controller leads the fleet. The lease's epoch fences the journal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fleet.core.records.leadership import Leadership
 from fleet.store.db.database import SqlDatabase, Transaction, moment_or_none
 
 LOCK = "journal"
-"""Shared with appends to the journal: an epoch does not change while somebody appends under it."""
+"""The lock that the lease shares with appends to the journal: the epoch does not change during an append under it."""
 
 
 class StoredLease(Struct, frozen=True):
@@ -45,18 +45,18 @@ class ControllerLease:
             return Leadership(True, identity, epoch)
 
     def release(self, identity: str) -> None:
-        """Gives the lease back, if it is `identity`'s. The epoch stays, and the next holder's is higher; so does the
-        moment up to which it was held, which tells since when nobody works."""
+        """Releases the lease if `identity` holds it. The epoch stays, and the next holder's is higher. The time until
+        which the lease was held stays too; it shows since when no controller works."""
         with self._database.write(LOCK) as transaction:
             transaction.run("UPDATE lease SET holder = '' WHERE id = 1 AND holder = ?", [identity])
 
     def ended(self) -> datetime | None:
-        """Returns up to when the last holder had the lease, at the latest. None: there was no holder yet."""
+        """Returns the latest time until which the last holder had the lease. None: there was no holder yet."""
         with self._database.read() as transaction:
             return _stored(transaction).expires_at
 
     def current(self, at: datetime) -> str | None:
-        """Returns the identity of the holder; None where there is none, or its time has run out."""
+        """Returns the identity of the holder; None where there is none, or the lease has expired."""
         with self._database.read() as transaction:
             stored = _stored(transaction)
         return None if stored.free(at) else stored.holder

@@ -1,7 +1,8 @@
-"""Signed checkpoints against a chain: do they hold, and what was done to what they have seen. Pure.
+"""Compares signed checkpoints with a chain: whether they agree, and how entries that they vouch for were changed.
+Pure.
 
-A hash chain alone shows what was changed inside it. That its end was cut off, or that all of it was written anew, shows
-only to somebody who has kept where it once ended: the checkpoints.
+A hash chain alone shows changes inside it. That its end was cut off, or that all of it was written anew, shows only by
+comparison with an earlier end that was kept: the checkpoints.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ EMPTY = JournalFinding(0, "unsigned", "the journal is empty: there is nothing th
 
 
 class Marks:
-    """Remembers, while a chain is read, what its checkpoints need to know of it."""
+    """Collects, while a chain is read, what is needed to compare the chain with its checkpoints."""
 
     def __init__(self, signed: Iterable[SignedCheckpoint]) -> None:
         self._wanted = {checkpoint.seq for checkpoint in signed}
         self.hashes: dict[int, str] = {}
-        """By seq."""
+        """Hashes of the entries by seq."""
         self.first = 0
         self.last = 0
         """The highest seq; 0: there is no entry."""
@@ -62,7 +63,8 @@ def genuine(checkpoint: SignedCheckpoint, keys: Collection[PublicKey]) -> bool:
 
 
 def broken(signed: Iterable[SignedCheckpoint], marks: Marks) -> list[JournalFinding]:
-    """Returns what was done to the chain after these checkpoints, which are known to be genuine, were signed."""
+    """Returns how the chain was changed after these checkpoints were signed. The checkpoints are known to be
+    genuine."""
     before = marks.first - 1 if marks.first else 0
     seen = sorted((each for each in signed if each.seq > before), key=lambda each: each.seq)
     inside = [each for each in seen if each.seq in marks.hashes]
@@ -85,7 +87,8 @@ def _rewritten(first: int, signed: SignedCheckpoint) -> JournalFinding:
 
 
 def reach(signed: Iterable[SignedCheckpoint], marks: Marks) -> int:
-    """Returns the last entry that a checkpoint vouches for; 0: none does. The checkpoints are known to be genuine."""
+    """Returns the seq of the last entry that a checkpoint vouches for; 0: no checkpoint does. The checkpoints are
+    known to be genuine."""
     return max((each.seq for each in signed if marks.hashes.get(each.seq) == each.hash), default=0)
 
 

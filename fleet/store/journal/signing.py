@@ -32,10 +32,10 @@ from fleet.store.journal import chain
 from fleet.system.files import beside
 
 PURPOSE = b"fleet checkpoint v1\n"
-"""Before what is signed, so that a signature for anything else is none for this."""
+"""A prefix of the signed message, so that a signature for another purpose is never valid for a checkpoint."""
 REPORT_PURPOSE = b"fleet report v1\n"
 LARGEST = 64 * 1024
-"""Bytes of a key's file that are read at most."""
+"""The most bytes of a key file that are read."""
 
 
 class PublicKey:
@@ -62,19 +62,19 @@ class PublicKey:
         return self._key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
 
     def write(self, path: Path) -> None:
-        """Writes a new file. Raises FileExistsError rather than overwrite one."""
+        """Writes a new file. Raises FileExistsError where the file exists."""
         write_new(path, self.pem.encode("ascii"), 0o644)
 
     def signed(self, checkpoint: SignedCheckpoint) -> bool:
-        """Returns whether this very checkpoint was signed with the private half."""
+        """Returns whether exactly this checkpoint was signed with the private key of this public key."""
         try:
             return self._holds(checkpoint.signature, message(checkpoint))
         except ValueError:
             return False
 
     def signed_report(self, told: Mapping[str, Any], signature: str) -> bool:
-        """Returns whether this very report, as decoded from JSON and with or without its `signature`, was signed with
-        the private half."""
+        """Returns whether exactly this report was signed with the private key of this public key. The report is as
+        decoded from JSON, with or without its `signature`."""
         try:
             return self._holds(signature, report_message(told))
         except (ValueError, RecursionError):
@@ -104,7 +104,7 @@ class PrivateKey:
         try:
             key = load_pem_private_key(_content(path), password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm):
-            # The library's words may quote what it has read.
+            # The library's message may quote what it has read.
             raise UsageError(f"{path} has no private key in it (PEM, without a password)") from None
         if not isinstance(key, Ed25519PrivateKey):
             raise UsageError(f"{path} holds a key of another kind than Ed25519")
@@ -112,7 +112,7 @@ class PrivateKey:
         return cls(key)
 
     def write(self, path: Path) -> None:
-        """Writes a new file that only its owner may read. Raises FileExistsError rather than overwrite one."""
+        """Writes a new file that only its owner may read. Raises FileExistsError where the file exists."""
         write_new(path, self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
 
     def sign(self, seq: int, hashed: str, count: int, at: datetime) -> SignedCheckpoint:
@@ -120,7 +120,8 @@ class PrivateKey:
         return replace(bare, signature=self._signature(message(bare)))
 
     def sign_report(self, report: Report) -> Report:
-        """Returns the same report with its signature. Raises ValueError for numbers that JSON cannot say exactly."""
+        """Returns the same report with its signature. Raises ValueError for numbers that JSON cannot express
+        exactly."""
         bare = replace(report, signature=None)
         signature = self._signature(report_message(msgspec.to_builtins(bare)))
         return replace(bare, signature=Signature(self.public.id, signature))
@@ -130,30 +131,32 @@ class PrivateKey:
 
 
 def write_new(path: Path, content: bytes, mode: int) -> None:
-    """Makes a file that is there whole or not at all, whenever the process is killed.
+    """Creates a file that exists either whole or not at all, whenever the process is killed.
 
     Raises FileExistsError where there is one already, OSError where it cannot be written.
     """
     with beside(path, content, mode) as part:
-        # A link is refused where the name is taken; a rename would overwrite.
+        # A link fails where the name is taken; a rename would overwrite the file.
         os.link(part, path)
 
 
 def message(checkpoint: SignedCheckpoint) -> bytes:
-    """Returns what is signed of a checkpoint. Raises ValueError for numbers that JSON cannot say exactly."""
+    """Returns the bytes of a checkpoint that are signed. Raises ValueError for numbers that JSON cannot express
+    exactly."""
     fields = asdict(checkpoint)
     del fields["signature"]
     return PURPOSE + chain.canonical(fields)
 
 
 def report_message(told: Mapping[str, Any]) -> bytes:
-    """Returns what is signed of a report. Raises ValueError for numbers that JSON cannot say exactly."""
+    """Returns the bytes of a report that are signed. Raises ValueError for numbers that JSON cannot express
+    exactly."""
     return REPORT_PURPOSE + chain.canonical({key: value for key, value in told.items() if key != "signature"})
 
 
 def _refuse_shared(path: Path) -> None:
-    """Raises UsageError for a key that others may read. The process's own group may: on a volume of Kubernetes with
-    an fsGroup the kubelet lets it read every file."""
+    """Raises UsageError for a key that other users may read. The process's own group may read the key: on a volume of
+    Kubernetes with an fsGroup the kubelet lets the group read every file."""
     about = path.stat()
     others = stat.S_IRWXO | (0 if about.st_gid == os.getegid() else stat.S_IRWXG)
     if stat.S_IMODE(about.st_mode) & others:

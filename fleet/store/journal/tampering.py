@@ -1,8 +1,9 @@
-"""What was done to a hash chain that does not hold any more: which entries, and how. Pure.
+"""Explains what was done to a broken hash chain: which entries were changed, removed, inserted or swapped. Pure.
 
 The chain is followed back from its end, since each entry names its predecessor's hash. Entries that are not reached
-were inserted; where a predecessor is missing the chain falls into pieces, and its place in the count tells what is
-gone. Best effort at the words: that something is wrong is for `fleet.store.journal.chain.sound` to say.
+were inserted. Where a predecessor is missing the chain falls into pieces, and the gap in the count shows what is
+missing. The explanation is a best effort; whether the chain is broken at all is decided by
+`fleet.store.journal.chain.sound`.
 """
 
 from __future__ import annotations
@@ -27,22 +28,22 @@ What = Literal[
     "unsigned",
     "unlike",
 ]
-"""rewritten: other than when it was signed. forged: a checkpoint that the key has not signed. unsigned: nothing vouches
-for it. unlike: a report says something else than its entries."""
+"""rewritten: the entry differs from the one that was signed. forged: the key has not signed the checkpoint. unsigned:
+no checkpoint vouches for the entry. unlike: a report differs from its entries."""
 HashOf = Callable[[JournalEntry], str]
 
 
 class ChainEnd(Struct, frozen=True):
-    """Where the chain ended when it was written last, kept apart from it."""
+    """The end of the chain at its last append, kept apart from the chain."""
 
     seq: int
     hash: str
     count: int
-    """Entries that were written in all."""
+    """How many entries were written in total."""
 
 
 class JournalFinding(Struct, frozen=True):
-    """One thing that is wrong: `seq` names the entry, `words` say it to a person."""
+    """One thing that is wrong: `seq` names the entry, `words` is the message for the operator."""
 
     seq: int
     what: What
@@ -50,7 +51,7 @@ class JournalFinding(Struct, frozen=True):
 
 
 class Origin(Struct, frozen=True):
-    """What is before the first entry. A part of a journal begins behind an entry that it does not have."""
+    """The state before the first entry. A part of a journal begins after an entry that the part does not include."""
 
     seq: int = 0
     hash: str = GENESIS
@@ -60,17 +61,17 @@ BEGINNING = Origin()
 
 
 class ChainPart(Struct, frozen=True):
-    """Entries each of which names the one before it; in the order in which they were written."""
+    """Entries each of which names the one before it, in the order in which they were written."""
 
     entries: tuple[JournalEntry, ...]
     places: tuple[int, ...]
-    """The `seq` with which each was written, which need not be the one that it has now."""
+    """The `seq` with which each entry was written, which may differ from its `seq` now."""
 
 
 def broken(
     entries: Sequence[JournalEntry], checkpoint: ChainEnd | None, hash_of: HashOf, origin: Origin
 ) -> Iterator[JournalFinding]:
-    """`entries` in the order of `seq`; they are known not to be sound."""
+    """Yields what was done to a broken chain; `entries` come in the order of `seq`."""
     pieces, reached = _pieces(entries, checkpoint, hash_of, origin)
     for index, entry in enumerate(entries):
         if index not in reached:
@@ -89,7 +90,7 @@ def broken(
 def _pieces(
     entries: Sequence[JournalEntry], checkpoint: ChainEnd | None, hash_of: HashOf, origin: Origin
 ) -> tuple[list[ChainPart], set[int]]:
-    """First to last; and the indexes of all that is in them."""
+    """Returns the pieces of the chain, first to last, and the indexes of all entries in them."""
     by_hash = {entry.hash: index for index, entry in reversed(list(enumerate(entries)))}
     tip = by_hash.get(checkpoint.hash) if checkpoint is not None else None
     if tip is None:
@@ -112,7 +113,7 @@ def _pieces(
 
 
 def _deepest(entries: Sequence[JournalEntry], by_hash: Mapping[str, int]) -> int | None:
-    """The entry that has most before it; of equals the last."""
+    """Returns the index of the entry with the most predecessors; among equals, the last."""
     depth: dict[int, int] = {}
     for start in range(len(entries)):
         walk: list[int] = []
@@ -130,7 +131,8 @@ def _deepest(entries: Sequence[JournalEntry], by_hash: Mapping[str, int]) -> int
 def _places(
     entries: Sequence[JournalEntry], end: int | None, hash_of: HashOf, origin: Origin
 ) -> tuple[int, ...]:
-    """Counted from an entry whose hash proves its `seq`; without one from an end that is known."""
+    """Returns the `seq` with which each entry was written, counted from an entry whose hash proves its `seq`. Without
+    such an entry, the count goes back from a known end."""
     first = next((entry.seq - at for at, entry in enumerate(entries) if hash_of(entry) == entry.hash), None)
     if first is None and end is not None:
         first = end - len(entries) + 1
@@ -140,14 +142,14 @@ def _places(
 
 
 def _out_of_order(entries: Sequence[JournalEntry]) -> Iterator[JournalFinding]:
-    """Possible in an exported report; a table has its own order."""
+    """Yields entries that are out of order. This occurs in an exported report only; a table has its own order."""
     for before, entry in pairwise(entries):
         if entry.seq < before.seq:
             yield JournalFinding(entry.seq, "swapped", f"entry {entry.seq} stands behind entry {before.seq}")
 
 
 def _before(piece: ChainPart | None, after: ChainPart, origin: Origin) -> Iterator[JournalFinding]:
-    """What is wrong between two pieces, or before the first one."""
+    """Yields what is wrong between two pieces, or before the first one."""
     last = piece.places[-1] if piece is not None else origin.seq
     first = after.places[0]
     if first > last + 1:
@@ -171,7 +173,8 @@ def _changed(piece: ChainPart, hash_of: HashOf) -> Iterator[JournalFinding]:
 
 
 def _swapped(piece: ChainPart) -> Iterator[JournalFinding]:
-    """Entries whose order now is not that in which they were written. (One that is missing moves all after it.)"""
+    """Yields entries whose order now is not the one in which they were written. (A single missing entry moves all
+    later ones.)"""
     now = {place: entry.seq for entry, place in zip(piece.entries, piece.places, strict=True)}
     highest = 0
     for place, seq in now.items():
@@ -204,7 +207,7 @@ def _end(piece: ChainPart | None, checkpoint: ChainEnd) -> Iterator[JournalFindi
 
 
 def missing(what: What, first: int, last: int) -> JournalFinding:
-    """Returns the message for entries that are not there."""
+    """Returns the finding for entries that are missing."""
     names = f"entry {first} is" if first == last else f"entries {first} to {last} are"
     end = ": the end of the journal was cut off" if what == "truncated" else ""
     return JournalFinding(first, what, f"{names} missing{end}")

@@ -167,7 +167,10 @@ def test_a_host_that_its_inventory_has_cordoned_says_so(tmp_path: Path) -> None:
         machine = stage.sight.machines["n-0"]
         held = nodes.held("n-0", node.uid, node, machine, "r-1", list(of_node(node)), START)
         assert held is not None
-        assert held.message == "cordoned, not by fleet (its inventory says so)"
+        assert (
+            held.message == "cordoned, not by fleet: its inventory says so (taint fleet.internal/inventory)"
+        )
+        assert held.needs_action
         assert held.remedy == "take `cordoned: true` out of the inventory when it may take part"
 
     story(site, tell)

@@ -43,7 +43,7 @@ def test_explain_leads_with_what_every_other_view_tells(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
     full = Held(Reason.POOL_LIMIT, "workers", {"out": 2, "limit": 2})
-    cordoned = Held(Reason.FOREIGN_CORDON, "n-2", {"by": ""})
+    cordoned = Held(Reason.FOREIGN_CORDON, "n-2")
     mended = Held(Reason.UNMANAGED, "ops/debug")
     board = {"east/n-1": (full,), "east/n-2": (full,), "east/n-4": (mended, full)}
     home.store.held.replace("r-1", board, at=home.now())

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from msgspec.structs import replace
 
 from fleet.core.capacity.capacity import ClusterCapacity
+from fleet.core.engine.engine import Decision
 from fleet.core.objects.node import NodeRef, Resources, Taint
 from fleet.core.objects.placement import HOSTNAME_LABEL, NodeTerm, SpreadRule
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.selector import Requirement
 from fleet.core.policy.policy import Amount, DrainRule, Limits
+from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.steps import Step
-from fleet.lab.simulation.builders import a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
+from fleet.lab.simulation.builders import START, a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
+from fleet.model.behaviour import ClusterBehaviour
 from tests.story import Story
 
 SIZE = Resources(1000, 1 << 30, 10)
@@ -82,6 +87,59 @@ def test_a_pod_that_no_other_node_suits_holds_its_node_unless_the_policy_lets_it
     lenient.start()
     lenient.run(seconds=3600)
     assert set(lenient.steps().values()) == {Step.DONE}
+
+
+def why(story: Story, name: str) -> list[Held]:
+    return list(story.engine.why(NodeRef("east", name), story.now))
+
+
+def test_what_lacks_room_while_another_node_is_in_work_needs_nobody() -> None:
+    """Room for two of three: each node goes when the one before it is back."""
+    story = a_story(nodes=3, replicas=3, cpu=450)
+    told: set[tuple[Reason, bool]] = set()
+
+    def look() -> bool:
+        told.update(
+            (held.reason, held.needs_action)
+            for name, step in story.steps().items()
+            if step is Step.STAGED
+            for held in why(story, name)
+        )
+        return False
+
+    story.start()
+    story.run(until=look)
+    assert set(story.steps().values()) == {Step.DONE}
+    assert (Reason.ROOM, False) in told
+    assert not any(needs_action for _, needs_action in told)
+
+
+def test_the_nodes_in_work_are_named_and_one_that_fails_brings_no_room_back() -> None:
+    made = a_story(nodes=3, replicas=3, cpu=450)
+    policy = a_policy(replace(FREE, failure_limit=9))
+    story = Story(
+        [made.models["east"].snapshot(START)], policy, ClusterBehaviour(failures={"n-0": "old-version"})
+    )
+    board: dict[NodeRef, tuple[Held, ...]] = {}
+    decide = story.engine.decide
+
+    def record(now: datetime) -> Decision:
+        decision = decide(now)
+        board.update(decision.held)
+        return decision
+
+    story.engine.decide = record  # type: ignore[method-assign]
+    story.start()
+    story.run(until=lambda: story.steps()["n-0"] is Step.REBOOT)
+    (held,) = board[NodeRef("east", "n-1")]
+    assert (held.reason, held.params["back"]) == (Reason.ROOM, "n-0 is")
+    story.run(until=lambda: story.steps()["n-0"] is Step.FAILED)
+    story.turn()
+    for held in (*board[NodeRef("east", "n-1")], *why(story, "n-1")):
+        assert held.reason is Reason.CAPACITY and held.needs_action
+    story.say("release", "east/n-0")
+    story.run()
+    assert story.steps() == {"n-0": Step.FAILED, "n-1": Step.DONE, "n-2": Step.DONE}
 
 
 def test_room_that_appears_lets_the_next_begin() -> None:

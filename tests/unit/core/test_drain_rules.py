@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from msgspec.structs import replace
 
+from fleet.core.cluster.view import ClusterView
 from fleet.core.linting.lint import lint
 from fleet.core.objects.attachment import Attachment
 from fleet.core.objects.node import NodeRef, Toleration
@@ -80,6 +81,8 @@ def evicted(story: Story) -> list[str]:
         (a_pod(labels={"cluster.x-k8s.io/drain": "nonsense"}), "evict"),
         (a_pod(annotations={"karpenter.sh/do-not-disrupt": "true"}), "hold"),
         (a_pod(annotations={"karpenter.sh/do-not-disrupt": "false"}), "evict"),
+        (a_pod(annotations={"karpenter.sh/do-not-evict": "true"}), "hold"),
+        (a_pod(annotations={"autoscaling.cast.ai/removal-disabled": "true"}), "hold"),
         (a_pod(annotations={"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}), "hold"),
         (a_pod(annotations={"cluster-autoscaler.kubernetes.io/safe-to-evict": "true"}), "evict"),
         (a_pod(labels={"longhorn.io/component": "instance-manager"}), "ask"),
@@ -87,6 +90,7 @@ def evicted(story: Story) -> list[str]:
         (a_pod(labels={"strimzi.io/cluster": "k"}, owner=Owner("StrimziPodSet", "k", "1")), "ask"),
         (a_pod(labels={"strimzi.io/cluster": "k"}, owner=Owner("ReplicaSet", "operator", "1")), "evict"),
         (a_pod(labels={"kubevirt.io": "virt-launcher"}), "ask"),
+        (a_pod(labels={"kubevirt.io": "hotplug-disk"}, owner=Owner("Pod", "virt-launcher-vm", "1")), "wait"),
         (a_pod(labels={"cnpg.io/cluster": "pg", "cnpg.io/instanceRole": "primary"}), "ask"),
         (a_pod(labels={"cnpg.io/cluster": "pg", "cnpg.io/instanceRole": "replica"}), "evict"),
         (a_pod(labels={"name": "portworx"}, owner=Owner("StorageCluster", "px", "1")), "ask"),
@@ -339,6 +343,73 @@ def test_an_operator_that_acts_on_the_request_lets_the_pod_go() -> None:
     story = story_of(*pods, budgets=budgets, perform=perform)
     story.run()
     assert set(story.steps().values()) == {Step.DONE}
+
+
+def a_database(*nodes: str) -> tuple[list[Pod], list[object]]:
+    """Instances of one CloudNativePG cluster, the primary first, and the budget over the primary."""
+    pods = [
+        a_pod(
+            name=f"pg-{index}",
+            uid=f"pg-{index}",
+            node=node,
+            labels={"cnpg.io/cluster": "pg", "cnpg.io/instanceRole": "replica" if index else "primary"},
+            owner=Owner("Cluster", "pg", "pg"),
+        )
+        for index, node in enumerate(nodes)
+    ]
+    selector = Selector({"cnpg.io/cluster": "pg", "cnpg.io/instanceRole": "primary"})
+    budget = replace(a_budget("pg", 1, 1), selector=selector, max_unavailable=None, min_available=1)
+    return pods, [replace(budget, desired_healthy=1, disruptions_allowed=0)]
+
+
+@pytest.mark.parametrize("nodes", [("n-0",), ("n-0", "n-0")])
+def test_a_primary_without_an_instance_elsewhere_is_not_tried(nodes: tuple[str, ...]) -> None:
+    """Its operator has nobody to hand over to: a cordon would be waited for in vain, and then count as a failure."""
+    pods, budgets = a_database(*nodes)
+    pooler = a_pod(name="pool", uid="pool", node="n-1", labels={"cnpg.io/cluster": "pg"}, owner=pods[0].owner)
+    story = story_of(*pods, pooler, budgets=budgets)
+    story.run()
+    assert story.steps() == {"n-0": Step.STAGED, "n-1": Step.DONE, "n-2": Step.DONE}
+    (held,) = story.engine.why(REF, story.now)
+    assert held.reason is Reason.ROLE and held.needs_action and "enablePDB" in held.remedy
+    # A standby comes on another node: now it may be tried.
+    story.engine.observe(Upserted("east", a_database("n-0", "n-1")[0][1]), story.now)
+    story.run(until=lambda: story.run_of("n-0").step is Step.DRAIN)
+    assert story.run_of("n-0").asks == ("CloudNativePG web/pg",)
+    plan = planned(budgets, pods)
+    assert [(each.node, each.reason) for each in plan.held] == [("n-0", Reason.ROLE)]
+    assert "role-moves" not in [each.check for each in plan.warnings], "it has nowhere to move"
+
+
+def test_a_standby_that_is_gone_leaves_the_primary_untried() -> None:
+    pods, budgets = a_database("n-0", "n-1")
+    view = ClusterView.of(a_snapshot(NODES, ([], pods), budgets))  # type: ignore[arg-type]
+    assert view.treatment(pods[0]).do == "ask" and view.drain_demand("n-0").asked_of_operators(view.budgets)
+    assert "n-0" in view.upsert(replace(pods[1], deleting=True))
+    assert view.treatment(pods[0]).do == "evict" and not view.drain_demand("n-0").asked_of_operators(
+        view.budgets
+    )
+    assert view.upsert(replace(pods[1], deleting=True)) == set()
+    assert "n-0" in view.upsert(replace(pods[1], uid="another"))
+    assert view.treatment(pods[0]).do == "ask"
+    assert "n-0" in view.delete(replace(pods[1], uid="another"))
+    view.set_drain_rules("n-0", (PodRule("as-it-is", "ask"),))
+    assert view.treatment(pods[0]).do == "ask", "a rule of the policy has the last word"
+
+
+def test_a_pod_that_holds_a_volume_of_a_virtual_machine_goes_with_it_and_is_not_evicted() -> None:
+    """kubevirt#13523: evicted before its machine has moved, it takes the disk from under it."""
+    pods, budgets = closed_pods(**{"kubevirt.io": "virt-launcher"})
+    machine, owner = pods[0], Owner("Pod", pods[0].name, pods[0].uid)
+    volume = a_pod(name="hp-volume", uid="hp", labels={"kubevirt.io": "hotplug-disk"}, owner=owner)
+    story = story_of(machine, volume, budgets=budgets)
+    story.run(until=lambda: Reason.ASKED in reasons(story))
+    assert set(evicted(story)) == {machine.name} and Reason.POD_WAITS in reasons(story)
+    for pod in (machine, volume):
+        story.models["east"].stranger.finish_pod(pod.ref)
+    story.run()
+    assert set(story.steps().values()) == {Step.DONE} and set(evicted(story)) == {machine.name}
+    assert "operator" not in {each.check for each in planned(budgets, [machine, volume]).warnings}
 
 
 def test_a_rule_may_say_that_an_operators_budgets_are_to_be_kept() -> None:

@@ -121,7 +121,10 @@ def test_a_cordon_of_another_that_reboots_nodes_is_said_to_be_its(said: dict[str
     story.start()
     story.run(seconds=3600)
     held = story.engine.why(NodeRef("east", "n-1"), story.now)
-    assert [each.message for each in held] == [f"cordoned, not by fleet{f' ({words})' if words else ''}"]
+    assert [each.message.partition(" (")[0] for each in held] == [
+        f"cordoned, not by fleet{words and f': {words}'}"
+    ]
+    assert [each.needs_action for each in held] == [not words]
     assert story.steps()["n-1"] is Step.PENDING
 
 

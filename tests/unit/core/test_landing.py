@@ -11,7 +11,7 @@ from fleet.core.capacity.capacity import ClusterCapacity
 from fleet.core.capacity.trial_placement import Shortfall
 from fleet.core.guards import capacity
 from fleet.core.linting.lint import lint
-from fleet.core.objects.node import Node, Resources, Taint
+from fleet.core.objects.node import Node, Resources, Taint, Toleration
 from fleet.core.objects.placement import HOSTNAME_LABEL, AffinityRule, HostPort, NodeTerm, SpreadRule
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.selector import Requirement
@@ -215,6 +215,22 @@ def test_a_spread_counts_tainted_nodes_unless_it_honours_taints() -> None:
     mine, other = a_pod("web-0", apart=(spread(),)), a_pod("web-1", "n-1")
     assert lack(mine, other, found=found) is not None
     assert lack(replace(mine, apart=(spread(by_taints=True),)), other, found=found) is None
+
+
+def test_a_spread_that_honours_taints_does_not_count_the_node_that_is_cordoned() -> None:
+    """A cordon is a taint: the drained node is no domain any more in which there are none."""
+    by_host = spread(topology=HOSTNAME_LABEL, by_taints=True)
+    mine = a_pod("web-0", apart=(by_host,))
+    others = [a_pod("web-1", "n-1"), a_pod("web-2", "n-2")]
+    room = a_room([mine, *others])
+    assert room.shortfall("n-0", [mine]) is None
+    assert room.tied_to_node("n-0", [mine]) == []
+    # The question leaves no trace: n-0 is not cordoned, and counts for the pods of another.
+    assert room.shortfall("n-1", [others[0]]) is None
+    assert a_room([a_pod("web-1", "n-1", apart=(by_host,)), others[1]]).shortfall("n-0", []) is None
+    ignores = replace(mine, apart=(replace(by_host, by_taints=False),))
+    bears = replace(mine, tolerations=(Toleration(operator="Exists"),))
+    assert all(a_room([each, *others]).shortfall("n-0", [each]) is not None for each in (ignores, bears))
 
 
 def test_a_spread_counts_nodes_that_the_pod_does_not_select_only_where_it_says_so() -> None:

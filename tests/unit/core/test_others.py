@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fleet.core.linting.lint import lint
+from fleet.core.objects.budget import Budget
 from fleet.core.objects.node import KEEP_OFF_ANNOTATION, Node, NodeRef, Taint
 from fleet.core.objects.pod import Owner, Pod, PodRef
 from fleet.core.objects.workload import NodeLock, Workload
@@ -27,6 +28,7 @@ from fleet.core.third_parties.sign_index import BY_NAME, KEEP_OFF, SIGNS
 from fleet.lab.simulation.builders import (
     NEW,
     START,
+    a_budget,
     a_deployment,
     a_group,
     a_node,
@@ -396,6 +398,74 @@ def test_what_a_person_has_changed_meanwhile_and_what_is_no_such_mark_stays() ->
     during[KEEP_OFF_ANNOTATION] += " team"
     gone = keep_off.removals(during, "r-1")
     assert KEEP_OFF[1] not in gone and "team" not in gone and KEEP_OFF[0] in gone
+
+
+def test_a_node_that_is_being_deleted_and_that_a_finalizer_keeps_is_left_alone() -> None:
+    story = started(a_node("n-0"), a_node("n-1", deleting=True))
+    story.run(seconds=7200)
+    assert story.steps() == {"n-0": Step.DONE, "n-1": Step.PENDING}
+    (found,) = held(story, "n-1")
+    assert found.reason is Reason.OTHERS and not found.needs_action
+    assert found.params["mark"] == "metadata.deletionTimestamp" and "finalizers" in found.remedy
+    (finding,) = lint(a_policy(), [a_snapshot([a_node("n-0"), a_node("n-1", deleting=True)])]).findings
+    assert finding.check == "others-node" and "n-1" in finding.message
+
+
+def test_a_node_that_somebody_deletes_in_mid_drain_is_given_back_although_a_finalizer_keeps_it() -> None:
+    nodes = [a_node("n-0"), a_node("n-1")]
+    story = Story([a_snapshot(nodes, a_deployment("shop", 1, nodes[:1]))], a_policy())
+    story.start()
+    story.run(until=lambda: story.steps()["n-0"] is Step.CORDON)
+    story.models["east"].stranger.delete_node_kept("n-0")
+    story.run()
+    assert story.steps() == {"n-0": Step.CANCELLED, "n-1": Step.DONE}
+    rebooted = {action.node.name for _, action, _ in story.performed if isinstance(action, Reboot)}
+    assert rebooted == {"n-1"}
+    assert "deletionTimestamp" in story.run_of("n-0").why and not story.rollout.failures
+
+
+@pytest.mark.parametrize("mark", [DELETED, REBOOTS])
+def test_the_cordon_of_a_party_that_will_be_done_needs_nobody(mark: Taint) -> None:
+    """kured, the Machine Config Operator and autoscalers cordon a node before they drain it."""
+    story = started(a_node("n-0", taints=(mark,), unschedulable=True))
+    story.run(seconds=600)
+    (found,) = held(story, "n-0")
+    assert found.reason is Reason.OTHERS and not found.needs_action
+    assert mark.key in found.message and "cordoned" in found.message and "uncordon" not in found.remedy
+    checks = [each.check for each in lint(a_policy(), [story.models["east"].snapshot(story.now)]).findings]
+    assert checks == ["others-node"]
+    # What the party leaves behind is somebody's to undo.
+    story.models["east"].stranger.taint("n-0")
+    story.run(seconds=600)
+    assert [each.reason for each in held(story, "n-0")] == [Reason.FOREIGN_CORDON]
+
+
+@pytest.mark.parametrize("budgets", [[], [a_budget("shop", 1, 1)]])
+def test_pods_whose_only_other_node_is_in_work_are_not_bound_to_their_own(budgets: list[Budget]) -> None:
+    """Evicted now they would wait, Pending, for their own node: the other one will take them soon."""
+    nodes = [a_node("n-0"), a_node("n-1", taints=(REBOOTS,))]
+    story = Story([a_snapshot(nodes, a_deployment("shop", 1, nodes[:1]), budgets)], a_policy())
+    story.start()
+    story.run(seconds=7200)
+    assert story.steps()["n-0"] is Step.STAGED
+    assert [each.reason for each in held(story, "n-0")] == [Reason.CAPACITY]
+    story.models["east"].stranger.taint("n-1")
+    story.run()
+    assert story.steps() == {"n-0": Step.DONE, "n-1": Step.DONE}
+    # A node that will be gone takes nobody.
+    nodes[1] = a_node("n-1", taints=(DELETED,))
+    plan = make_plan(
+        PlanRequest(
+            "p",
+            [a_snapshot(nodes, a_deployment("shop", 1, nodes[:1]))],
+            a_policy(),
+            ["workers"],
+            NEW,
+            START,
+            DurationEstimates(),
+        )
+    )
+    assert {each.node: each.reason for each in plan.held} == {"n-0": "pinned", "n-1": "others"}
 
 
 def test_lint_names_the_nodes_and_what_helps() -> None:

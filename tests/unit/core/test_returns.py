@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef, Toleration
-from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.objects.pod import Owner, Pod, PodRef
+from fleet.core.objects.workload import Workload
 from fleet.core.policy.policy import DrainRule
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
@@ -15,7 +17,15 @@ from fleet.core.rollout.event import Upserted
 from fleet.core.rollout.returning_pods import LATE, PAUSES, EvictionMemory, times_returned, tolerates_cordons
 from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import Step
-from fleet.lab.simulation.builders import NEW, a_deployment, a_node, a_policy, a_pool, a_snapshot
+from fleet.lab.simulation.builders import (
+    NEW,
+    a_budget,
+    a_deployment,
+    a_node,
+    a_policy,
+    a_pool,
+    a_snapshot,
+)
 from tests.story import Story
 
 EVERYTHING = (Toleration(operator="Exists"),)
@@ -103,6 +113,68 @@ def test_a_kill_after_every_eviction_does_not_begin_the_count_anew() -> None:
         story.kill()
     assert story.run_of("n-0").step is Step.FAILED
     assert len(drained(story)) == 1 + len(PAUSES)
+
+
+@pytest.mark.parametrize(("kind", "named"), [("", "Pod in web"), ("Job", "Job in web")])
+def test_pods_that_are_made_one_by_one_are_counted_together(kind: str, named: str) -> None:
+    """Each has a name, or an owner, of its own: who makes them is not known, and does not end."""
+    made = 2
+    jobs: list[Workload] = []
+
+    def a_pod(number: int) -> Pod:
+        owner = Owner(kind, f"o-{number}", f"uid-o-{number}") if kind else None
+        # What makes it again is not the Job: that has failed.
+        jobs.append(Workload("Job", "web", f"o-{number}", f"uid-o-{number}", 0, 0))
+        return Pod("web", f"p-{number}", f"uid-p-{number}", "n-0", owner=owner, tolerations=EVERYTHING)
+
+    pool = a_pool(drain=DrainRule(no_room="evict", unmanaged="evict", timeout_seconds=3600))
+    pods = [a_pod(0), a_pod(1)]
+    story = Story([a_snapshot([a_node("n-0")], (jobs, pods))], a_policy(pool))
+    story.start()
+    model = story.models["east"]
+
+    def make_another() -> bool:
+        nonlocal made
+        there = [pod for pod in model.snapshot(story.now).pods if not pod.deleting]
+        if story.run_of("n-0").step is Step.DRAIN and not there and made < 50:
+            pod = a_pod(made)
+            model.stranger.put_workload(jobs[made])
+            model.stranger.add_pod(pod)
+            made += 1
+        return story.run_of("n-0").ended
+
+    story.run(until=make_another)
+    run = story.run_of("n-0")
+    assert run.step is Step.FAILED and named in run.why and "every taint" in run.why
+    times = [at for at, _ in drained(story)]
+    # Two that were there, the first that came, and those that came after it.
+    assert len(times) == 2 + 1 + len(PAUSES)
+    gaps = [later - earlier for earlier, later in pairwise(times[2:])]
+    assert all(gap >= pause for gap, pause in zip(gaps, PAUSES, strict=True))
+
+
+def test_pods_of_custom_resources_that_wait_for_their_budgets_have_not_come_back() -> None:
+    """A controller that is killed looks at all of them anew, and knows of none how long it has been there."""
+    owners = [Owner("Cluster", f"c-{index}", f"uid-c-{index}") for index in range(6)]
+    pods = [
+        Pod("web", f"p-{index}", f"uid-p-{index}", "n-0", labels={"app": f"c{index}"}, owner=owner)
+        for index, owner in enumerate(owners)
+    ]
+    shut = [replace(a_budget(f"c{index}", 1, 1), disruptions_allowed=0) for index in range(6)]
+    nodes = [a_node("n-0"), a_node("n-1", pool="others")]
+    story = Story([a_snapshot(nodes, ([], pods), shut)], a_policy())
+    story.start()
+    for budget in shut:
+        story.engine.observe(Upserted("east", replace(budget, disruptions_allowed=1)), story.now)
+    story.run(until=lambda: story.run_of("n-0").step is Step.DRAIN)
+    story.kill()
+    story.run(seconds=3600)
+    assert not [
+        held
+        for held in story.engine.why(NodeRef("east", "n-0"), story.now)
+        if held.reason is Reason.COMES_BACK
+    ]
+    assert story.run_of("n-0").step is Step.DONE
 
 
 def test_pods_that_are_bound_past_the_scheduler_are_counted_too() -> None:

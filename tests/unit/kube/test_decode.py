@@ -18,6 +18,8 @@ from fleet.core.objects.selector import Requirement, Selector
 from fleet.core.objects.workload import Workload
 from fleet.core.records.errors import FleetError
 from fleet.core.releases.release import Release
+from fleet.core.third_parties.parties import PARTIES
+from fleet.core.third_parties.sign_index import KEEP_OFF
 from fleet.kube.kinds.api_resources import BUDGETS, KINDS, MACHINES, NODES, PODS
 from fleet.kube.objects.api_resource import ApiResource
 
@@ -238,6 +240,15 @@ def test_pods_of_one_workload_share_what_they_have_in_common() -> None:
     one, two = (a_pod(meta={"name": name, "labels": {"app": "web", "x": "y"}}) for name in "ab")
     assert one.labels is two.labels
     assert one.namespace is two.namespace
+
+
+def test_of_a_nodes_annotations_those_are_kept_by_which_others_are_known() -> None:
+    signs = [sign for party in PARTIES for sign in party.signs if sign.place == "annotation"]
+    known = {key: "x" for sign in signs for key in (sign.key, sign.unlike) if key} | dict.fromkeys(
+        KEEP_OFF, "x"
+    )
+    found = decoded(NODES, {"metadata": {"name": "n", "annotations": known | {"note": "mine"}}})
+    assert found.annotations == known
 
 
 def test_of_a_pods_annotations_words_are_kept_and_nothing_else() -> None:

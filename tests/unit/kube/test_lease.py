@@ -44,7 +44,9 @@ def test_a_lease_is_made_renewed_and_given_back(tmp_path: Path) -> None:
     async def story(server: ApiServer, cluster: KubeCluster) -> None:
         assert (await cluster.lead(ONE, 15, alive)).epoch == 1
         assert (await cluster.lead(ONE, 15, alive)).epoch == 1
-        spec = server.objects[LEASES][KEY]["spec"]
+        lease = server.objects[LEASES][KEY]
+        assert (lease["apiVersion"], lease["kind"]) == ("coordination.k8s.io/v1", "Lease")
+        spec = lease["spec"]
         assert (spec["holderIdentity"], spec["leaseDurationSeconds"]) == (ONE, 15)
         assert spec["renewTime"] == "2026-11-02T01:00:00.000000Z"
         await cluster.resign(TWO)

@@ -267,10 +267,10 @@ def test_a_held_node_says_what_the_plan_found_until_more_is_known() -> None:
     hold = PlannedHold("n-1", "unmanaged", "pod ops/debug has no controller", "east", "delete it")
     report = report_of(telling, plan=a_plan(held=(hold,)))
     assert [(each.node, each.message) for each in report.held] == [("n-1", "pod ops/debug has no controller")]
-    now = {NodeRef("east", "n-1"): (Held(Reason.FOREIGN_CORDON, "n-1", {"by": " (bob)"}),)}
+    now = {NodeRef("east", "n-1"): (Held(Reason.FOREIGN_CORDON, "n-1"),)}
     report = report_of(telling, plan=a_plan(held=(hold,)), held=now)
     assert [(each.node, each.reason) for each in report.held] == [("n-1", "foreign-cordon")]
-    assert run_of(report, "n-1").held == ("cordoned, not by fleet (bob)",)
+    assert run_of(report, "n-1").held == ("cordoned, not by fleet",)
     passing = {NodeRef("east", "n-1"): (Held(Reason.POOL_LIMIT, "workers", {"out": 2, "limit": 2}),)}
     assert report_of(telling, plan=a_plan(held=(hold,)), held=passing).held == ()
 

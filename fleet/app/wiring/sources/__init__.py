@@ -1,1 +1,1 @@
-"""The kinds of clusters: one source a kind, and one registry of them."""
+"""The kinds of clusters: one source for each kind, and one registry of them."""

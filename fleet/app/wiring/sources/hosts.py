@@ -65,7 +65,7 @@ class HostsSource:
         )
 
     def ensure_tools(self, policy: Policy) -> None:
-        """Returns at once: hosts without a cluster are worked on over ssh, whatever their pool says."""
+        """Returns at once: hosts without a cluster are worked on over ssh, whatever their pool's `reach` is."""
 
     def _cluster(self) -> HostsCluster:
         from fleet.hosts.cluster import HostsCluster
@@ -84,7 +84,7 @@ def new_row(name: str, inventory: Path, sites: Sequence[str]) -> ClusterRow:
 
 
 def claim_of(home: Home) -> Claim:
-    """Returns what marks a host as this fleet's: the same for all homes that share the home's database."""
+    """Returns the claim that marks a host as this fleet's: the same for all homes that share the home's database."""
     from uuid import uuid4
 
     from fleet.hosts.ownership import Claim
@@ -94,16 +94,17 @@ def claim_of(home: Home) -> Claim:
 
 
 class NoServers:
-    """Stands for the API servers that keep their objects in an etcd: hosts without a cluster have none."""
+    """A stand-in for the API servers that keep their objects in an etcd: hosts without a cluster have none."""
 
     async def etcd(self) -> str:
         return "and no API server counts on it"
 
 
 def groups_of_hosts(name: str, site: str, policy: Policy) -> QuorumClients:
-    """Returns the quorum groups that the policy names, each read at its endpoints; a member is on the host of its name.
+    """Returns the quorum groups that the policy names, each read at its endpoints. A member is on the host with the
+    member's name.
 
-    Raises UsageError for a group that would be asked in pods: leaving it out would be to forget it.
+    Raises UsageError for a group that would be asked in pods: such a group must not be left out silently.
     """
     from fleet.drivers.quorum_clients import QuorumClients
     from fleet.etcd.group import EtcdGroup
@@ -119,7 +120,8 @@ def groups_of_hosts(name: str, site: str, policy: Policy) -> QuorumClients:
 
 
 def guarded_hosts(hosts: HostsCluster, site: str, policy: Policy, clock: Clock) -> ClusterPipeline:
-    """Returns the hosts with their quorum groups. `clock`: the controller's. Raises UsageError."""
+    """Returns the hosts with their quorum groups. `clock` is the controller's. Raises UsageError as `groups_of_hosts`
+    does."""
     from fleet.drivers.pipeline import ClusterPipeline
     from fleet.drivers.quorum_monitor import QuorumMonitor
 

@@ -1,4 +1,4 @@
-"""Kubernetes clusters that a kubeconfig reaches."""
+"""Kubernetes clusters that are reached by a kubeconfig."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class KubeconfigSource:
             return await with_quorums(reading.snapshot, cluster, policy)
 
     async def inspect(self, policy: Policy) -> Inspection:
-        """Reads the cluster before it is added, and what fleet may not do there. Raises ForbiddenError where it may
-        not list nodes or pods."""
+        """Reads the cluster before it is added, and finds which permissions fleet lacks there. Raises ForbiddenError
+        where fleet may not list nodes or pods."""
         async with self.api_server() as cluster:
             missing = await cluster.forbidden(policy.remote)
             unreadable = [
@@ -89,10 +89,11 @@ class KubeconfigSource:
 
 
 def new_row(name: str, kubeconfig: Path | None, context: str, sites: Sequence[str]) -> ClusterRow:
-    """Returns the row of a cluster to add. `kubeconfig` None: the files that kubectl reads, KUBECONFIG or ~/.kube/config.
+    """Returns the row of a cluster to add. With `kubeconfig` None, the files that kubectl reads are used: KUBECONFIG
+    or ~/.kube/config.
 
-    The row keeps the files' absolute paths and the context's name, so that another current context later does not make
-    this another cluster. Raises UsageError where no kubeconfig is there.
+    The row keeps the files' absolute paths and the context's name, so that a later change of the current context does
+    not make this another cluster. Raises UsageError where there is no kubeconfig.
     """
     from fleet.kube.kubeconfig import contexts
     from fleet.store import ClusterRow
@@ -126,7 +127,7 @@ def _cluster(row: ClusterRow) -> KubeCluster:
 
 
 async def _uid(cluster: KubeCluster) -> str:
-    """Returns the UID of the namespace kube-system; empty where fleet may not see the namespace."""
+    """Returns the UID of the namespace kube-system; empty where fleet may not read the namespace."""
     from fleet.kube.objects.errors import ApiRequest
     from fleet.kube.objects.wire import ObjectWire
 

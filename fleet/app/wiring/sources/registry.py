@@ -1,4 +1,4 @@
-"""The one list of kinds of clusters, each with its source."""
+"""The list of kinds of clusters, each with its source."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ SOURCES: dict[str, Callable[[Home, ClusterRow], ClusterSource]] = {
     "hosts": HostsSource,
     "simulated": SimulatedSource,
 }
-"""By `ClusterRow.kind`. A source imports what it works with when it is used, so that a command pays for its own kind."""
+"""Sources by `ClusterRow.kind`. A source imports its dependencies when it is used, so that a command loads only those
+of its own kind."""
 
 
 def source_of(home: Home, row: ClusterRow) -> ClusterSource:

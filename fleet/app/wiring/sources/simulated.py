@@ -1,4 +1,4 @@
-"""Simulated clusters: a model and its clock in the home's folder."""
+"""Simulated clusters: models in the home's folder, with their clock."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SimulatedSource:
         self._home, self._row = home, row
 
     async def connect(self) -> ClusterPipeline:
-        """Returns the model as a driver sees it. Raises FleetError where the home has no clock for it."""
+        """Returns the model as a driver sees it. Raises FleetError where the home has no simulated clock."""
         from fleet.drivers.pipeline import ClusterPipeline
         from fleet.simulated.clock import SimulatedClock
         from fleet.simulated.cluster import SimulatedCluster
@@ -40,7 +40,8 @@ class SimulatedSource:
         return ClusterPipeline(SimulatedCluster(self._file, self._home.clock))
 
     async def read(self, policy: Policy) -> Snapshot:
-        """Returns the model as its process last saved it; its quorum groups are in it, whatever the policy says."""
+        """Returns the model as its process last saved it. The model has its own quorum groups, independent of the
+        policy."""
         from fleet.simulated.cluster import snapshot_of
 
         return snapshot_of(self._file)

@@ -1,4 +1,5 @@
-"""The clock of a simulated home: it stands still until a controller runs it, and other processes read what it saves."""
+"""The clock of a simulated home: it stands still until a controller runs it, and other processes read the saved
+time."""
 
 from __future__ import annotations
 
@@ -12,11 +13,11 @@ if TYPE_CHECKING:
     from fleet.system.clock import Clock
 
 CLOCK = "clock.json"
-"""Name of the clock's file, beside the simulated clusters."""
+"""Name of the clock's file, in the folder of the simulated clusters."""
 
 
 def saved_clock(folder: Path) -> SimulatedClock | None:
-    """Returns the clock as it was saved last. None: the folder has none, so that the wall's clock counts."""
+    """Returns the clock as it was last saved. None: the folder has none, so that the wall clock counts."""
     saved = folder / CLOCK
     if not saved.exists():
         return None
@@ -27,8 +28,9 @@ def saved_clock(folder: Path) -> SimulatedClock | None:
 
 @asynccontextmanager
 async def running(clock: Clock) -> AsyncIterator[None]:
-    """Lets simulated time pass, seen by other processes, until the block ends. The wall's clock needs nothing."""
-    import asyncio  # not for a command that only asks for the time, as fleet status does
+    """Lets simulated time pass, visible to other processes, until the block ends. For the wall clock nothing is
+    done."""
+    import asyncio  # not for a command that only reads the time, as fleet status does
 
     from fleet.simulated.clock import SAVE_SECONDS, SimulatedClock
 

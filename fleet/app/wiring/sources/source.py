@@ -1,4 +1,4 @@
-"""What a kind of cluster has to offer: how its clusters are connected to, read, checked and asked."""
+"""The interface of a kind of cluster: how its clusters are connected to, read, checked and asked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Inspection(Struct, frozen=True):
-    """One thorough look at a cluster: what is in it, and what fleet may not do there."""
+    """The result of a thorough check of a cluster: its objects, and the permissions that fleet lacks there."""
 
     snapshot: Snapshot
     missing_rules: tuple[str, ...] = ()
@@ -32,53 +32,54 @@ class Inspection(Struct, frozen=True):
 
 
 class ClaimResult(Struct, frozen=True):
-    """What became of the claim on one host."""
+    """The result of claiming one host."""
 
     message: str
     claimed: bool = True
-    """The host belongs to this fleet now."""
+    """Whether the host belongs to this fleet now."""
 
 
 HostClaimer = Callable[[], Coroutine[Any, Any, dict[str, ClaimResult]]]
 
 
 class ClusterSource(Protocol):
-    """One cluster of the fleet, as its kind reaches it. Nothing is connected before the first call.
+    """One cluster of the fleet, connected to in the way of its kind. Nothing is connected before the first call.
 
     Every call raises UnreachableError, or another FleetError, where the cluster gives no usable answer.
     """
 
     simulated: bool
-    """The cluster is a model, so that nothing real is behind it."""
+    """Whether the cluster is a model, without real machines."""
     hosts_alone: bool
-    """Its nodes are hosts that belong to no Kubernetes cluster."""
+    """Whether its nodes are hosts that belong to no Kubernetes cluster."""
 
     async def connect(self) -> ClusterPipeline:
-        """Returns the cluster as a driver sees it, for the caller to close."""
+        """Returns the cluster as a driver sees it. The caller closes it."""
         ...
 
     async def read(self, policy: Policy) -> Snapshot:
-        """Returns what is in the cluster now, with its quorum groups."""
+        """Returns the objects in the cluster now, with its quorum groups."""
         ...
 
     async def inspect(self, policy: Policy) -> Inspection:
-        """Reads the cluster and finds out what fleet may not do there.
+        """Reads the cluster and finds which permissions fleet lacks there.
 
         Raises ForbiddenError where fleet may not list nodes or pods.
         """
         ...
 
     async def boot_log(self, node: str, ask: LogAsk, seconds: float) -> str:
-        """Returns the log of the node's boot before this one. `seconds`: how long an agent has for its answer.
+        """Returns the log of the node's previous boot. `seconds` is how long an agent has for its answer.
 
         Raises UnreachableError where there is no answer, FleetError where the machine has no such log.
         """
         ...
 
     def claimer(self) -> HostClaimer:
-        """Returns what makes every host this fleet's, whoever has it, and returns the result by host.
+        """Returns a function that claims every host for this fleet, whichever fleet has it, and returns the result by
+        host.
 
-        Raises UsageError where a Lease in the cluster already says whose it is.
+        Raises UsageError where a Lease in the cluster already names the owner.
         """
         ...
 

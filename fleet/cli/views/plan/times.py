@@ -120,4 +120,5 @@ def moves(plan: Plan) -> str:
     out = f"at most {count_nodes(plan.peak_unavailable)} out at once"
     if not plan.pods:
         return f"no pods; {out}"
-    return f"{plan.pods:,} pods, {plan.evictions / plan.pods:.2f} times each; {out}"
+    pods = "1 pod" if plan.pods == 1 else f"{plan.pods:,} pods"
+    return f"{pods}, {plan.evictions / plan.pods:.2f} times each; {out}"

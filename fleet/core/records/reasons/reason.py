@@ -137,7 +137,7 @@ class Reason(StrEnum):
     )
     FOREIGN_CORDON = ReasonSpec(
         "foreign-cordon",
-        "cordoned, not by fleet{by}",
+        "cordoned, not by fleet",
         opens="the node is uncordoned",
         docs="workloads.md#others-who-work-on-the-same-node",
         remedy="kubectl uncordon it if nobody works on it",
@@ -358,6 +358,12 @@ class Reason(StrEnum):
         docs="workloads.md#where-evicted-pods-can-land",
         remedy="add a node, lower what the pod requests, or set drain.no_room: evict if it may wait",
         needs_action=True,
+    )
+    ROOM = ReasonSpec(
+        "room",
+        "no room for pod {subject} elsewhere while {back} in work: it needs {cpu}m cpu and {memory} memory; {lacks}",
+        opens="the nodes in work come back, or their runs fail after a bounded wait",
+        docs="workloads.md#where-evicted-pods-can-land",
     )
     QUORUM = ReasonSpec(
         "quorum",

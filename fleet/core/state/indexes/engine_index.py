@@ -66,6 +66,7 @@ class EngineIndex:
             rules = rollout.pool(rollout.runs[ref]).drain.rules
             self.state.view(ref.cluster).set_drain_rules(ref.name, rules)
             self.operator_requests.update(rollout.runs[ref])
+            self.wakeups.step_changed(rollout.runs[ref])
             self.state.mark_dirty(ref)
         for view in self.state.views.values():
             for name in view.nodes:
@@ -119,6 +120,7 @@ class EngineIndex:
             self.state.drains.end(ref)
         for group in self.operator_requests.update(run):
             self.queue.open(WaitKey("operator", (ref.cluster, group)))
+        self.wakeups.step_changed(run)
         if run.ended:
             self.queue.drop(ref)
             self._limit_index.assign(ref)

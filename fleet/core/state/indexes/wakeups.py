@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from fleet.core.capacity.unplaceable import PodShape
 from fleet.core.cluster.view import ClusterView
@@ -10,7 +10,8 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.steps import HAS_SLOT, Step
 from fleet.core.state.engine_state import EngineState
 from fleet.core.state.indexes.run_index import RunIndex
 from fleet.core.state.reservations import BudgetKey, BudgetReservations
@@ -32,6 +33,10 @@ class WakeUps:
         """By cluster: what waits for free capacity there."""
         self._shape_keys: dict[str, dict[PodShape, dict[WaitKey, None]]] = {}
         """By cluster: the same, where no open node has room for a pod of this shape."""
+        self._in_work: dict[str, dict[str, None]] = {}
+        """By cluster: names of the nodes that a run has a slot for, and has not failed on."""
+        self._until_back: dict[str, dict[WaitKey, None]] = {}
+        """By cluster: what waits for capacity that comes back with the nodes in work."""
 
     def look_at(self, ref: NodeRef) -> None:
         """Has the node's run looked at, and what waits for the node itself."""
@@ -97,11 +102,32 @@ class WakeUps:
         place."""
         key = WaitKey("capacity", (ref.cluster, held.subject))
         capacity = self._state.view(ref.cluster).capacity
-        shape = capacity.lacking_shape(ref.name) if held.reason is Reason.CAPACITY else None
+        if held.reason is Reason.ROOM:
+            self._until_back.setdefault(ref.cluster, {})[key] = None
+        shape = capacity.lacking_shape(ref.name) if held.reason in (Reason.CAPACITY, Reason.ROOM) else None
         if shape is None:
             return self._with_capacity(ref.cluster, key)
         self._shape_keys.setdefault(ref.cluster, {}).setdefault(shape, {})[key] = None
         return key
+
+    def in_work(self, cluster: str) -> Collection[str]:
+        """Returns the names of the cluster's nodes that a run has a slot for, and has not failed on."""
+        return self._in_work.get(cluster, {}).keys()
+
+    def step_changed(self, run: Run) -> None:
+        """Notes whether the run's node is in work.
+
+        Where no node is in work any more, or a run has failed, capacity that was expected of it may not come.
+        """
+        cluster, name = run.node
+        names = self._in_work.setdefault(cluster, {})
+        if run.step in HAS_SLOT:
+            names[name] = None
+        elif name in names:
+            del names[name]
+            if not names or run.step is not Step.DONE:
+                for key in self._until_back.pop(cluster, ()):
+                    self._queue.open(key)
 
     def pinned_key(self, ref: NodeRef) -> WaitKey:
         """Returns the key that opens when another node may take the pods of this one, or a budget lets more of them be away.

@@ -1,1 +1,2 @@
-"""Alembic's migrations of the store; they count upwards, and `fleet.store.db.schema.NEWEST` names the last."""
+"""Alembic's migrations of the store. Their numbers count upwards, and `fleet.store.db.schema.NEWEST` names the
+last."""

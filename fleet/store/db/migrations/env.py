@@ -1,4 +1,4 @@
-"""Alembic runs this. The connection, its transaction and its lock are those of `fleet.store.db.migrate`."""
+"""The script that Alembic runs. The connection, its transaction and its lock are those of `fleet.store.db.migrate`."""
 
 from __future__ import annotations
 

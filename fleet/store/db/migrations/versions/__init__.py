@@ -1,1 +1,1 @@
-"""One file a migration: what has been released is never changed."""
+"""The migrations, one in each file. A migration that has been released is never changed."""

@@ -1,4 +1,4 @@
-"""The first schema: clusters, facts with their validity, journal, lease, plans, what is held."""
+"""Creates the first schema: clusters, facts with their validity, journal, lease, plans, and what holds nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signed checkpoints of the journal."""
+"""Adds the table of signed checkpoints of the journal."""
 
 from __future__ import annotations
 

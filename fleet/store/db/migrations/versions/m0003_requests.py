@@ -1,4 +1,4 @@
-"""How many requests were sent to each cluster, and for which rollout."""
+"""Adds the table of how many requests were sent to each cluster, and for which rollout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quorum groups, as they were read."""
+"""Adds the table of quorum groups as they were read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Rollouts as they stood at one place of the journal, so that nobody has to read all of it to know them."""
+"""Adds the tables of rollouts as they stood at one entry of the journal, so that readers need not replay the whole
+journal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Objects by which other parties say that they work on nodes."""
+"""Adds the table of objects by which other parties announce their work on nodes."""
 
 from __future__ import annotations
 

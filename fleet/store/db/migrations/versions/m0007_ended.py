@@ -1,4 +1,4 @@
-"""The way to facts that ended long ago, by which they are forgotten."""
+"""Adds the indexes by which facts that ended long ago are found and deleted."""
 
 from __future__ import annotations
 
