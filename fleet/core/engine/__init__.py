@@ -1,1 +1,1 @@
-"""The engine itself: observe events, decide what begins, and say what every other run waits for."""
+"""The engine: observes events, decides what begins, and determines what every other run waits for."""

@@ -1,5 +1,5 @@
-"""What keeps a waiting run from its slot: every guard, cheapest to ask first, each with the key that opens when its answer
-may be another one."""
+"""Finds what keeps a waiting run from its slot. Asks every guard, the cheapest first, and returns each answer with the
+key that opens when the answer may change."""
 
 from __future__ import annotations
 
@@ -25,14 +25,18 @@ Blocker = tuple[WaitKey, Held]
 
 
 class Blockers:
+    """Asks the guards whether a waiting run may take its slot."""
+
     def __init__(self, index: EngineIndex, gates: GateCache, foretells: bool = False) -> None:
-        """`foretells`: the engine makes a plan, so nodes whose drain takes a time that no model can know are held."""
+        """Returns the groups of operators' pods on the node for which an eviction will be requested although no budget
+        allows one."""
         self._index = index
         self._gates = gates
         self._foretells = foretells
 
     def asks(self, run: Run) -> tuple[str, ...]:
-        """Returns the operators' groups with a pod on the node whose eviction will be sent though no budget allows one."""
+        """Returns the groups of operators' pods on the node to whose eviction request will be sent although no budget
+        allows it."""
         view = self._index.state.view(run.node.cluster)
         return tuple(sorted({treated.group for _, treated in self._asked(view, run)}))
 
@@ -44,14 +48,15 @@ class Blockers:
         ]
 
     def first(self, rollout: Rollout, run: Run, now: datetime) -> Blocker | None:
-        """Returns the first blocker, or None, by the gates as this decision has found them."""
+        """Returns the first blocker, or None. The gates are those that this decision has already determined."""
         return next(self._all(rollout, run, self._gates.of(rollout, run, now), now), None)
 
     def all(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Blocker]:
+        """Yields every blocker of the run, with gates that are determined again."""
         return self._all(rollout, run, self._gates.ask(rollout, run, now), now)
 
     def own(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Held]:
-        """Yields what holds this run itself, whatever the gate of its group says."""
+        """Yields what holds this run itself, whatever the gate of its group allows."""
         return (held for _, held in self._all(rollout, run, None, now))
 
     def _all(self, rollout: Rollout, run: Run, gate: Held | None, now: datetime) -> Iterator[Blocker]:
@@ -60,7 +65,8 @@ class Blockers:
         if not view.synced:
             yield WaitKey("node", ref), view.lost
             return
-        # Where no node can be the next canary, what holds this one comes first: once that is fixed, it may be the canary.
+        # If no node can be the next canary, what holds this node is reported first: once that is resolved, this node
+        # may be the canary.
         vacant = gate is not None and gate.reason is Reason.NO_CANARY
         if gate and not vacant:
             yield gate_key(rollout, run), gate
@@ -69,7 +75,7 @@ class Blockers:
             yield WaitKey("node", ref), kept
         notices = self._index.notices_for(ref, now)
         held = nodes.held(ref.name, run.goal.uid, node, machine, rollout.id, notices, now)
-        # The cordon of a run that keeps its slot says no more than that.
+        # The cordon of a run that keeps its slot adds nothing to that reason.
         if held and not (kept and held.reason is Reason.OTHER_CORDON):
             yield WaitKey("node", ref), held
         if wrong := kubelet_skew.held(view.name, run.release, view.servers):
@@ -81,7 +87,7 @@ class Blockers:
         yield from self._of_quorums(rollout, run, now)
         yield from self._of_pods(rollout, run, now)
         if self._foretells:
-            # Last: whatever else holds the node is told first.
+            # Last, because everything else that holds the node is more important to the user.
             yield from self._of_time(rollout, run)
         if gate and vacant:
             yield gate_key(rollout, run), gate
@@ -99,7 +105,8 @@ class Blockers:
                 yield WaitKey("quorum", (group.name, run.node)), found
 
     def _may_precede(self, ref: NodeRef, run: Run, group: Quorum) -> bool:
-        """Returns whether the other node waits too, and for nothing but its turn: any other would be waited for in vain."""
+        """Returns whether the other node waits too, and for nothing but its turn. Waiting for a node that is held by
+        anything else would be pointless."""
         rollout = self._index.runs.rollout_of(ref)
         other = rollout.runs[ref] if rollout is not None else None
         if rollout is None or other is None or ref == run.node or not other.waiting:
@@ -108,7 +115,8 @@ class Blockers:
             rollout, run
         ):
             return False
-        # What quorum groups said of the other node may be over: they are asked anew.
+        # The reasons of quorum groups that are recorded for the other node may be out of date, so the groups are asked
+        # again.
         told = self._index.state.held.get(ref, ())
         if any(held.passed_over and held.spec.scope != "quorum group" for held in told):
             return False
@@ -150,7 +158,8 @@ class Blockers:
             yield self._index.wakeups.capacity_key(ref, lacking), lacking
 
     def _of_time(self, rollout: Rollout, run: Run) -> Iterator[Blocker]:
-        """Yields what holds a node for pods whose drain takes as long as their operator, or they themselves, take."""
+        """Yields what holds a node for pods whose drain takes as long as their operator, or the pods themselves,
+        need."""
         ref = run.node
         view = self._index.state.view(ref.cluster)
         seconds = rollout.pool(run).drain.timeout_seconds

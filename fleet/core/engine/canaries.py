@@ -1,11 +1,12 @@
-"""Canaries: which node goes first, and which one takes its place where it never will.
+"""Chooses the canaries: the nodes that go first, and the nodes that replace canaries which never will.
 
-A canary that was cancelled, or has failed and was released, is replaced at once. One that has not begun and is held
-by what does not pass by itself is replaced once that has stood for `REPLACEMENT_DELAY`, so that a node that is not Ready for
-a few seconds stays the canary. What passes by itself (a window, a budget, a limit, a reboot) replaces nobody. A
-canary that stepped down is one of the rest from then on, also if it could go again a moment later.
+A canary that was cancelled, or has failed and was released, is replaced at once. A canary that has not begun and is
+held by something that does not pass by itself is replaced once it has been held for `REPLACEMENT_DELAY`, so that a node
+that is not Ready for a few seconds stays the canary. What passes by itself (a window, a budget, a limit, a reboot)
+never causes a replacement. A canary that stepped down is treated as one of the other nodes from then on, even if it
+could go again a moment later.
 
-Each change is a decision in the journal (`canary`, `no-canary`), so the replay of it gives the same canaries.
+Each change is a decision in the journal (`canary`, `no-canary`), so that a replay gives the same canaries.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ from fleet.core.state.gate_cache import HeldParams
 from fleet.core.state.indexes.engine_index import EngineIndex
 
 REPLACEMENT_DELAY = timedelta(minutes=5)
-"""So long an open canary is held without a break by what does not pass by itself, before another node takes its place. A
-controller that starts counts anew."""
+"""For how long something that does not pass by itself must hold an open canary without a break before another node
+takes its place. A controller that starts begins to measure from zero."""
 RECHECK_DELAY = timedelta(seconds=15)
-"""A pool in which no node could be the canary is looked at again after this at the earliest, once an event has come: the
-look goes over all of its nodes."""
+"""If no node of a pool could be the canary, the pool is checked again after this time at the earliest, and only once an
+event has come: the check covers all of its nodes."""
 NAMED = 3
-"""So many nodes that cannot be the canary are named, each with its reason."""
+"""The number of nodes that are named, each with its reason, if none can be the canary."""
 
 PoolKey = tuple[str, str]
-"""Id of the rollout, and name of the pool."""
+"""The id of a rollout, and the name of a pool."""
 
 
 class CanaryChange(NamedTuple):
@@ -47,33 +48,38 @@ class CanaryChange(NamedTuple):
 
 
 class Canaries:
+    """Chooses the canaries of every rollout, and replaces those that cannot go or were not proven."""
+
     def __init__(self, index: EngineIndex, blockers: Blockers, vacancies: dict[PoolKey, HeldParams]) -> None:
-        """`vacancies`, the pools in which no node can be the canary, is filled here and read by the gates."""
+        """`vacancies`: the pools in which no node can be the canary. Canaries writes this mapping, and the gates read
+        it."""
         self._index = index
         self._blockers = blockers
         self._vacancies = vacancies
         self._stuck: dict[NodeRef, datetime] = {}
-        """Open canaries that are held by what does not pass by itself: since when."""
+        """Since when each open canary has been held by something that does not pass by itself."""
         self._looked: dict[PoolKey, tuple[datetime, int]] = {}
-        """By pool: when no node could be the canary, and how many events had been observed by then."""
+        """By pool: when no node could be the canary, and the number of events observed by then."""
         self._events = 0
 
     def hear(self) -> None:
-        """Notes that an event has come, or a time that a node waited for: another node may be able to be a canary now."""
+        """Notes that an event has come, or that a time which a node waited for has been reached. Another node may be
+        able to be a canary now."""
         self._events += 1
 
     @property
     def waits(self) -> bool:
-        """Whether a canary is replaced at a moment that is known, should nothing else happen."""
+        """Returns whether a canary will be replaced at a time that is known, even if nothing else happens."""
         return any(self._may_change(ref) for ref in self._stuck)
 
     def choose(
         self, rollout: Rollout, pool: str, count: int, now: datetime, instead_of: Collection[NodeRef] = ()
     ) -> list[NodeRef]:
-        """Returns the nodes of the pool that go first; fewer than `count` where no more are able to.
+        """Returns the nodes of the pool that go first, or fewer than `count` if no more are able to.
 
-        They can go, are if possible neither nodes that another party may delete nor leaders of a quorum group, and their
-        budgets have the least work left. Where too few can go, nodes follow whose drain may take any time.
+        The chosen nodes can go. Nodes that another party may delete, and leaders of a quorum group, are chosen only if
+        there are no others; among equals, those whose budgets have the least work left are chosen. If too few nodes can
+        go, nodes follow whose drain may take any length of time.
         """
         able: list[NodeRef] = []
         tried: list[NodeRef] = []
@@ -98,7 +104,7 @@ class Canaries:
         return able
 
     def due(self, now: datetime) -> Iterator[CanaryChange]:
-        """Yields what has to change now. The caller makes each change before it asks for the next one."""
+        """Yields the changes that have to be made now. The caller makes each change before it asks for the next one."""
         for rollout in list(self._index.runs.rollouts.values()):
             if rollout.required and rollout.active and rollout.state is RolloutState.RUNNING:
                 yield from self._step_down(rollout, now)
@@ -120,7 +126,7 @@ class Canaries:
                 continue
             why = f"held for {REPLACEMENT_DELAY.total_seconds():.0f} s: {held.message}"
             successors = self.choose(rollout, run.goal.pool, 1, now, [ref])
-            # Without a successor it stays the canary, unless other pools wait for it in vain.
+            # Without a successor the node stays the canary, unless other pools would wait for the canary for ever.
             if successors or self._others_wait(rollout, run.goal.pool):
                 del self._stuck[ref]
                 yield CanaryChange(rollout, ref, False, why)
@@ -174,7 +180,7 @@ class Canaries:
         return any(count for each, count in rollout.open_in.items() if each != pool)
 
     def _may_change(self, ref: NodeRef) -> bool:
-        """Returns whether another node may take the place of this canary once its time has run out."""
+        """Returns whether another node may take the place of this canary after its time has run out."""
         rollout = self._index.runs.rollout_of(ref)
         if rollout is None or not rollout.active or rollout.state is not RolloutState.RUNNING:
             return False
@@ -182,7 +188,8 @@ class Canaries:
 
 
 def _instead(rollout: Rollout, pool: str) -> str:
-    """Returns why another canary is needed: the last one of the pool that was not proven, if any ended so."""
+    """Returns why another canary is needed, naming the last canary of the pool that failed or was cancelled, if there
+    is one."""
     ended = [
         run
         for ref in rollout.canaries

@@ -1,10 +1,10 @@
-"""The engine: given events and the time, it returns actions, records for the journal, and what holds each node.
+"""The engine: from events and the time, it derives actions, records for the journal, and what holds each node.
 
-It never reads a clock, a socket, a database or a random source. The executor, the planner, the lab and the
+The engine never reads a clock, a socket, a database or a random source. The executor, the planner, the lab and the
 simulation tests drive this same object.
 
-`decide` takes its decisions as begun: a driver commits `Decision.log` to the journal before it performs the
-actions, and throws the engine away where that fails (a new one is rebuilt from the journal and a fresh observation).
+`decide` treats its decisions as begun: a driver commits `Decision.log` to the journal before it performs the actions.
+If the commit fails, the driver discards the engine and builds a new one from the journal and a fresh observation.
 """
 
 from __future__ import annotations
@@ -46,17 +46,22 @@ from fleet.core.steps.finish import clean_up
 
 
 class Decision(Struct, frozen=True):
+    """What the engine has decided at one moment."""
+
     log: tuple[Journaled, ...] = ()
-    """In order, for the journal: decisions, and the intents of `actions`."""
+    """The records for the journal, in order: decisions, and the intents of `actions`."""
     actions: tuple[AnyAction, ...] = ()
-    """To be performed, in any order, once the log is committed."""
+    """The actions to perform once the log is committed, in any order."""
     held: dict[NodeRef, tuple[Held, ...]] = {}
-    """What has changed since the last decision; an empty tuple: nothing holds the node any more."""
+    """What has changed since the last decision. An empty tuple means that nothing holds the node any more."""
     wake: datetime | None = None
-    """Decide again then, if nothing is observed before."""
+    """When to decide again if no event is observed before."""
 
 
 class Engine:
+    """Decides for all rollouts of one controller, or of one plan. Deterministic: the same events and times give the
+    same decisions."""
+
     def __init__(
         self,
         sites: Mapping[str, str],
@@ -68,16 +73,17 @@ class Engine:
     ) -> None:
         """`sites`: the site of each cluster.
 
-        `views`: what another engine has been told already; that engine is to be thrown away. `salt` ends the ids of the
-        engine's actions, and of no other controller's. `foretells`: what the engine decides is a plan on a model, so nodes
-        whose drain no model can know are held. `index`: its indexes, if not those of `sites`, `views` and `salt`.
+        `views`: what another engine has already observed; that engine must not be used any more. `salt`: a suffix of
+        the ids of this engine's actions, which no other controller uses. `foretells`: the engine's decisions make a
+        plan on a model, so that nodes whose drain no model can predict are held. `index`: the engine's indexes, if they
+        are not to be built from `sites`, `views` and `salt`.
         """
         self._index = index or EngineIndex(sites, EngineState(salt, views))
         self._state = self._index.state
         self._queue = self._index.queue
         self._staging = Staging(self._index)
         self._needs_cleanup: dict[str, dict[NodeRef, None]] = {}
-        """Ended runs on whose nodes something of ours may be left, by rollout."""
+        """Ended runs whose nodes may still have marks or requests of fleet, by rollout."""
         vacancies: dict[PoolKey, HeldParams] = {}
         self._gates = GateCache(self._index.runs.rollouts, vacancies)
         self._blockers = Blockers(self._index, self._gates, foretells)
@@ -91,18 +97,19 @@ class Engine:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is left to do or to clean up for any rollout."""
+        """Returns whether nothing is left to do or to clean up for any rollout."""
         return not any(rollout.active for rollout in self.rollouts.values()) and not any(
             self._needs_cleanup.values()
         )
 
     @property
     def timed(self) -> bool:
-        """Whether time alone will change something: a window, a freeze, a canary that is replaced, a voter's proof."""
+        """Returns whether time alone will change something: a window, a freeze, the replacement of a canary, or the
+        proof of a voter."""
         return self._gates.timed or self._canaries.waits or bool(self._state.quorums.awaiting_upgraded)
 
     def view(self, cluster: str) -> ClusterView:
-        """Returns what is known of one cluster; the same object for as long as this engine lives."""
+        """Returns what is known about one cluster. The object stays the same for the life of this engine."""
         return self._state.view(cluster)
 
     @property
@@ -118,17 +125,17 @@ class Engine:
         return self._index.reservations.pressure(self._state.view(ref.cluster), ref.name)
 
     def absences(self, ref: NodeRef) -> tuple[quorum.GroupWithoutNode, ...]:
-        """Returns what the node's quorum groups are without the node, by their last reading."""
+        """Returns the state of the node's quorum groups without the node, by their last reading."""
         groups = self._state.quorums.of(ref)
         policy = rollout.policy if (rollout := self.rollout_of(ref)) is not None else Policy()
         found = (quorum.group_without(group, policy.quorum_rule(group), ref) for group in groups)
         return tuple(each for each in found if each is not None)
 
     def add(self, rollout: Rollout) -> None:
-        """Adds a rollout to work on: new, or rebuilt from the journal.
+        """Adds a rollout to work on, either new or rebuilt from the journal.
 
-        Its open intents are those of a controller that has stopped: their outcome is seen in the clusters, and whatever is
-        missing is asked for again under the same token.
+        Its open intents are those of a controller that has stopped. Their outcome is observed in the clusters, and
+        whatever is missing is requested again under the same token.
         """
         for ident in list(rollout.intents):
             rollout.add_outcome(ident, Result.UNKNOWN)
@@ -138,11 +145,12 @@ class Engine:
         self._needs_cleanup[rollout.id] = {run.node: None for run in rollout.runs.values() if run.ended}
 
     def observe(self, event: ClusterEvent, now: datetime) -> None:
+        """Takes in one event that a driver has observed."""
         self._canaries.hear()
         self._index.observe(event, now)
 
     def command(self, command: CommandRecord, at: datetime, actor: str) -> None:
-        """Carries out what a person ordered in the journal. Raises KeyError for a rollout that is not known."""
+        """Carries out an operator's command from the journal. Raises KeyError for a rollout that is not known."""
         rollout = self.rollouts[command.rollout]
         rollout.apply(command, at, actor)
         self._canaries.hear()
@@ -155,7 +163,7 @@ class Engine:
             self._index.released(ref)
 
     def decide(self, now: datetime) -> Decision:
-        """Returns what is to be done now; the engine takes that as begun."""
+        """Returns what is to be done now. The engine treats all of it as begun."""
         state = self._state
         state.log, state.changed = [], {}
         if state.wake_due(now):
@@ -170,7 +178,8 @@ class Engine:
         return Decision(tuple(state.log), actions, state.changed, self._wake(now))
 
     def why(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
-        """Returns all that stands between the node and its next step, in the order in which it has to end."""
+        """Returns everything that stands between the node and its next step, in the order in which it has to be
+        resolved."""
         rollout = self._index.runs.rollout_of(ref)
         if rollout is None:
             return ()
@@ -185,12 +194,13 @@ class Engine:
         if run.step is Step.PENDING and not found:
             found.append(self._staging.turn(rollout, run))
         if run.step is Step.STAGED and not found:
-            # What the node needs is there, and a node that is served first and needs more of the same waits before it.
+            # Everything that the node needs is available, but a node that is served first and needs more of the same
+            # goes before this one.
             found.append(Held(Reason.TURN, ref.name, {"ahead": self._queue.ahead(ref)}))
         return (*found, *unmarked)
 
     def lasting(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
-        """Returns what keeps a waiting node itself from going until an operator acts, whatever its gate says."""
+        """Returns what keeps a waiting node itself from going until an operator acts, whatever its gate allows."""
         rollout = self._index.runs.rollout_of(ref)
         if rollout is None or not rollout.runs[ref].waiting:
             return ()
@@ -198,11 +208,11 @@ class Engine:
         return tuple(held for held in found if held.needs_action)
 
     def canaries(self, ident: str, pool: str, count: int, now: datetime) -> list[NodeRef]:
-        """Returns the nodes of a pool that go first; fewer than `count` where no more are able to."""
+        """Returns the nodes of a pool that go first, or fewer than `count` if no more are able to."""
         return self._canaries.choose(self.rollouts[ident], pool, count, now)
 
     def _begin(self, now: datetime) -> None:
-        """Begins what may begin now. A run that goes on may let others begin, and the other way round."""
+        """Begins what may begin now. A run that goes on may allow others to begin, and vice versa."""
         self._halt(now)
         self._change_canaries(now)
         for key in self._gates.look(now):
@@ -211,7 +221,7 @@ class Engine:
         self._begin_slots(now)
 
     def _advance_runs(self, now: datetime) -> None:
-        """Takes every run that something has happened to as far as it goes."""
+        """Advances every run that something has happened to, as far as possible."""
         while self._state.dirty:
             ref = next(iter(self._state.dirty))
             del self._state.dirty[ref]
@@ -230,7 +240,8 @@ class Engine:
                 self._wait(rollout, run, now)
 
     def _wait(self, rollout: Rollout, run: Run, now: datetime) -> None:
-        """Has a waiting run asked again that something has happened to: what held it last need not hold it any more."""
+        """Asks the guards again about a waiting run that something has happened to: what held the run last may not hold
+        it any more."""
         if run.step is Step.PENDING:
             self._staging.look_again(run.node)
         elif run.step is Step.STAGED:
@@ -242,7 +253,8 @@ class Engine:
                 self._queue.open(start)
 
     def _unmarked(self, rollout: Rollout, run: Run, now: datetime) -> tuple[Held, ...]:
-        """Returns why a waiting node has no taint yet. That holds nobody: evicted pods may land there and move twice."""
+        """Returns why a waiting node does not have its taint yet. This holds no node, but evicted pods may be scheduled
+        there and move twice."""
         node = self._state.node(run.node)
         if node is None or has_our_marks(node, rollout):
             return ()
@@ -250,7 +262,7 @@ class Engine:
         return (held,) if held is not None else ()
 
     def _mark(self, rollout: Rollout, run: Run, now: datetime) -> None:
-        """Asks for the taint of nodes that wait, where the node lacks it."""
+        """Issues the action that adds the taint to a waiting node, if the node does not have it."""
         if not run.waiting or rollout.state is not RolloutState.RUNNING:
             return
         node = self._state.node(run.node)
@@ -272,13 +284,13 @@ class Engine:
             self._needs_cleanup[rollout.id][run.node] = None
 
     def _halt(self, now: datetime) -> None:
-        """Halts rollouts with too many failures that nobody has looked at: an operator decides."""
+        """Halts rollouts with too many failures that no operator has acknowledged."""
         for rollout in self.rollouts.values():
             if rollout.state is RolloutState.RUNNING and rollout.active and (why := gates.failures(rollout)):
                 self._state.decide(rollout, RolloutHalted(rollout=rollout.id, why=why), now)
 
     def _change_canaries(self, now: datetime) -> None:
-        """Replaces canaries that were not proven, or cannot go."""
+        """Replaces canaries that were not proven or cannot go."""
         for rollout, ref, canary, why in self._canaries.due(now):
             kind = CanaryAppointed if canary else CanaryDismissed
             self._state.decide(rollout, kind(rollout=rollout.id, node=ref, why=why), now)
@@ -287,12 +299,14 @@ class Engine:
             self._state.mark_dirty(ref)
 
     def _begin_staging(self, now: datetime) -> None:
-        """Begins staging: images are written ahead of a window, but never before the canaries have proven the release."""
+        """Begins staging. Images are written ahead of a window, but never before the canaries have proven the
+        release."""
         while (run := self._staging.next(now)) is not None:
             self._finish_step(self.rollouts[self._staging.rollout(run)], run, StepResult.BEGIN, now)
 
     def _begin_slots(self, now: datetime) -> None:
-        """Gives slots to the runs whose blocker has changed, the most urgent first, until the blocker holds one again."""
+        """Gives slots to the runs whose blocker has changed, the most urgent run first, until the same blocker holds a
+        run again."""
         queue, limits = self._queue, self._index.limits
         while (key := queue.opened()) is not None:
             waiter = queue.pop(key)
@@ -322,13 +336,14 @@ class Engine:
                 queue.close(key)
 
     def _urgency(self, run: Run) -> tuple[float, int]:
-        """Returns who is asked first: the node with the most evictions left per unit of allowance, then the plan's order."""
+        """Returns the sort key of a run that waits for its slot: the node with the most evictions left per unit of
+        allowance is asked first, then the plan's order decides."""
         view = self._state.view(run.node.cluster)
         pressure = self._index.reservations.pressure(view, run.node.name)
         return pressure + run.goal.urgency, self._index.runs.order(run.node)
 
     def _end(self, now: datetime) -> None:
-        """Cleans up after ended runs, and finishes rollouts of which nothing is left to do."""
+        """Cleans up after ended runs, and finishes rollouts in which nothing is left to do."""
         for rollout in self.rollouts.values():
             left = self._needs_cleanup[rollout.id]
             for ref in list(left):

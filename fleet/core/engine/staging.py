@@ -1,4 +1,5 @@
-"""Who stages next: images are written ahead while nodes work, a limited number of machines of a pool at once."""
+"""Decides which nodes stage next. Images are written ahead while nodes work, on a limited number of machines of a pool
+at once."""
 
 from __future__ import annotations
 
@@ -15,16 +16,19 @@ from fleet.core.state.indexes.engine_index import EngineIndex
 
 
 class Staging:
+    """Chooses the runs that stage, within the limit of each pool (`stage.concurrency`)."""
+
     def __init__(self, index: EngineIndex) -> None:
         self._index = index
         self._waiting: dict[GateGroup, list[NodeRef]] = {}
-        """In reverse order: the next one is the last."""
+        """In reverse order: the next node is the last item."""
         self._set_aside: dict[NodeRef, GateGroup] = {}
-        """Cannot stage as things are; looked at again when something happens to the node."""
+        """Nodes that cannot stage as things are. They are checked again when something happens to them."""
         self._busy: dict[tuple[str, str], int] = {}
-        """Machines that write now, by rollout and pool."""
+        """The number of machines that are writing an image, by rollout and pool."""
 
     def add(self, rollout: Rollout) -> None:
+        """Adds the runs of a rollout: those that wait to stage, and those that are writing an image already."""
         for run in reversed(rollout.runs.values()):
             if run.step is Step.PENDING:
                 self._waiting.setdefault(group_of(rollout, run), []).append(run.node)
@@ -32,31 +36,35 @@ class Staging:
                 self._count(rollout, run, 1)
 
     def turned(self, rollout: Rollout, before: Run, after: Run) -> None:
+        """Updates the number of machines that write an image after a run has changed its step."""
         if after.step is Step.STAGE:
             self._count(rollout, after, 1)
         elif before.step is Step.STAGE:
             self._count(rollout, after, -1)
 
     def regrouped(self, rollout: Rollout, run: Run) -> None:
-        """The run is a canary now, or has stepped down. Where it waited before, it is passed over."""
+        """Moves a run to its new group after it became a canary or stepped down. Its entry in the previous group is
+        skipped later."""
         if run.step is Step.PENDING:
             self._set_aside.pop(run.node, None)
             self._waiting.setdefault(group_of(rollout, run), []).append(run.node)
 
     def look_again(self, ref: NodeRef) -> None:
+        """Lets the node try to stage again after something has happened to it."""
         group = self._set_aside.pop(ref, None)
         if group is not None:
             self._waiting.setdefault(group, []).append(ref)
 
     def rollout(self, run: Run) -> str:
-        """The rollout that `next` found the run in."""
+        """Returns what a run waits for that nothing else holds: its turn, with the number of runs of its pool that
+        stage before it."""
         found = self._index.runs.rollout_of(run.node)
         if found is None:
             raise KeyError(run.node)
         return found.id
 
     def next(self, now: datetime) -> Run | None:
-        """A run that may begin to stage; None while none may."""
+        """Returns a run that may begin to stage, or None while none may."""
         for group, waiting in self._waiting.items():
             rollout = self._index.runs.rollouts[group[0]]
             while waiting:
@@ -78,7 +86,7 @@ class Staging:
         return None
 
     def turn(self, rollout: Rollout, run: Run) -> Held:
-        """Nothing else holds the run: others of its pool stage before it."""
+        """Returns the turn of a run that nothing else holds: the number of runs of its pool that stage before it."""
         ahead = 0
         for other in rollout.runs.values():
             if other.node == run.node:

@@ -1,4 +1,4 @@
-"""Does a release have a payload for a node of this architecture?"""
+"""Holds a node for whose CPU architecture a release has no payload."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Does the budget allow the evictions? Its own status has the last word, as in the Eviction API."""
+"""Holds evictions that a PodDisruptionBudget does not allow. The budget's own status decides, as in the Eviction
+API."""
 
 from __future__ import annotations
 
@@ -16,28 +17,30 @@ if TYPE_CHECKING:
     from fleet.core.cluster.view import ClusterView
 
 LONG = timedelta(minutes=10)
-"""A pod that starts is Ready sooner. One that has not been Ready for so long needs an operator."""
+"""A pod that has not been Ready for this long needs an operator. A pod that is merely starting is Ready sooner."""
 LONG_UNBOUND = timedelta(hours=1)
-"""The same for a pod without a node, which may wait for a node that reboots."""
+"""The same for a pod without a node, which may be waiting for a node that reboots."""
 SCALED = ("ReplicaSet", "StatefulSet", "ReplicationController")
-"""Kinds of controllers from whose scale a budget is counted."""
+"""The kinds of controllers whose scale determines how many pods a budget expects."""
 NAMED = 5
-"""So many pods are named; there may be thousands."""
+"""The number of pods that are named; there may be thousands."""
 
 
 def asked(view: ClusterView, ref: PodRef, pod: Pod, allowance: int, need: int, now: datetime) -> Held | None:
     """Returns what holds the eviction of `need` pods under the budget, one of which is `pod`, or None.
 
-    The reason names what stands in the way: a role, or pods that are not Ready. `allowance`: evictions that are left now.
+    The reason names what stands in the way: a role, or pods that are not Ready. `allowance`: the number of evictions
+    that the budget still allows now.
     """
     budget = view.budgets[ref]
     if not budget.failure and allowance >= need:
         return None
     unready = view.unready(budget)
     label = view.roles.selecting(budget, pod)
-    # A budget that selects a part of a workload may be counted from the whole: that part is all that can be healthy.
+    # A budget that selects a part of a workload may be counted from the whole workload. Only the selected part can be
+    # healthy.
     selected = budget.current_healthy + len(unready) if label else budget.expected_pods
-    # Only what an event reports counts: a guard that opened by the clock would have to be asked again then.
+    # Only what an event reports counts. A guard that opened by the clock would have to be asked again at that time.
     short = max(0, budget.expected_pods - selected) + len(unready)
     found = held(budget, allowance, need, view.workload_of(pod), short, opens_again(pod))
     if found is None:
@@ -56,11 +59,11 @@ def asked(view: ClusterView, ref: PodRef, pod: Pod, allowance: int, need: int, n
 def held(
     budget: Budget, allowance: int, need: int, workload: str, short: int = 0, opens: str = ""
 ) -> Held | None:
-    """Returns what holds `need` pods that have to go under a budget with so much `allowance` left, or None.
+    """Returns what holds `need` pods that have to go under a budget with this `allowance` left, or None.
 
-    A node with more pods of one budget than the budget can allow at once may begin with as many as it allows: the pods go
-    one after another. `short`: how many of the pods that the budget expects are not Ready or not there; they take from
-    what it can allow. `opens`: why a budget that allows nothing now opens by itself.
+    A node with more pods of one budget than the budget can allow at once may begin with as many as it allows: the pods
+    go one after another. `short`: how many of the pods that the budget expects are not Ready or do not exist; they
+    reduce what the budget can allow. `opens`: why a budget that allows nothing now opens by itself.
     """
     if budget.failure:
         return Held(Reason.BUDGET_FAILED, str(budget.ref), {"why": budget.failure})
@@ -81,16 +84,17 @@ def held(
 
 
 def _counts_more(budget: Budget, unready: Sequence[Pod]) -> bool:
-    """Returns whether the budget is counted from the scale of the pods' owner and selects only some of its pods.
+    """Returns whether the budget is counted from the scale of the pods' owner but selects only some of its pods.
 
-    Though all that it selects are Ready, they are fewer than it wants.
+    Even if all selected pods are Ready, there are fewer than the budget requires.
     """
     counted = budget.max_unavailable is not None or isinstance(budget.min_available, str)
     return counted and budget.observed and not unready and budget.current_healthy <= budget.desired_healthy
 
 
 def _of_role(found: Held, budget: Budget, label: str, pod: Pod, alone: str) -> Held:
-    """`alone`: what helps where no other pod could get the role."""
+    """Returns `held` with the names of the unready pods. If too many of them are unhealthy, the reason is one that
+    needs an operator."""
     value = pod.labels.get(label)
     params = {name: found.params[name] for name in ("rule", "healthy", "expected", "workload")}
     told: dict[str, str | int] = {
@@ -110,7 +114,10 @@ def _of_role(found: Held, budget: Budget, label: str, pod: Pod, alone: str) -> H
 def _of_unready(
     held: Held, budget: Budget, pod: Pod, unready: Sequence[Pod], unhealthy: Sequence[Pod]
 ) -> Held:
-    """Returns `held` with the names of the unready pods; where too many are unhealthy, an operator has to act."""
+    """Returns whether the pod will not become Ready by itself.
+
+    If it is not known since when the pod has not been Ready, a pod that runs on a node in service counts as unhealthy.
+    """
     needs_action = len(unhealthy) >= budget.most_at_once
     named = unhealthy if needs_action else unready
     rest = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""

@@ -1,4 +1,5 @@
-"""Would the pods of a node find a place elsewhere? And may those that only this node can take wait for the node?"""
+"""Holds a node whose pods would find no place elsewhere, and decides which pods that only this node can take may wait
+for it."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 
 NAMED = 5
-"""So many pods are named; there may be a hundred on a node."""
+"""The number of pods that are named; there may be a hundred on a node."""
 
 
 def held(
@@ -21,12 +22,13 @@ def held(
     capacity: ClusterCapacity,
     in_work: Collection[str] = (),
 ) -> Held | None:
-    """Returns what holds a node whose pods find no place elsewhere, or None. `pods`: those to drain, each with its budgets.
+    """Returns what holds a node whose pods find no place elsewhere, or None. `pods`: the pods to drain, each with its
+    budgets.
 
-    A pod with a budget may wait for the node itself to come back where no
-    other could ever take it: its owner has said how many may be away, and until it is Ready again the budget lets no
-    other go. Of one without a budget nobody has said that it may be away. `in_work`: nodes that come back by themselves,
-    where all goes well."""
+    A pod with a budget may wait for the node itself to come back if no other node could ever take the pod: the pod's
+    owner has declared how many pods may be away, and the budget allows no other eviction until the pod is Ready again.
+    The owner of a pod without a budget has not declared that the pod may be away.
+    """
     may_wait = {pod.uid for pod, budgets in pods if budgets}
     pinned = capacity.pinned(node, [pod for pod, budgets in pods if not budgets])
     if pinned:
@@ -56,10 +58,11 @@ def held(
 
 
 def together(node: str, view: ClusterView, ref: PodRef, count: int) -> Held | None:
-    """Returns what holds a node with more pods that only this node can take than their budget ever lets be away, or None.
+    """Returns what holds a node that has more pods that only this node can take than their budget ever allows to be
+    away, or None.
 
-    The first ones would wait for the node, and the others could never follow. `count`: pods of the node that take from the
-    budget.
+    The first of these pods would wait for the node, and the others could never follow. `count`: the number of the
+    node's pods that count against the budget.
     """
     most = view.budgets[ref].most_at_once
     if not 0 < most < count:
@@ -76,9 +79,10 @@ def together(node: str, view: ClusterView, ref: PodRef, count: int) -> Held | No
 
 
 def last(node: str, view: ClusterView, left: Sequence[Pod]) -> Collection[str]:
-    """Returns the uids of pods that go when the others of their budget have gone.
+    """Returns the uids of the pods that must be evicted after the other pods of their budget.
 
-    Only this node can take them, so that they keep what the budget allows until the node is back.
+    Only this node can take the returned pods. If they went first, they would use up what the budget allows until the
+    node is back.
     """
     asking: dict[PodRef, list[Pod]] = {}
     for pod in left:
@@ -128,7 +132,8 @@ def _describe_affinity(shortfall: Shortfall) -> str:
 
 
 def _short(shortfall: Shortfall) -> list[tuple[str, int, int]]:
-    """Returns what no node has enough of: the resource's name, how much is asked for, and the most that a node has free."""
+    """Returns the resources of which no node has enough: the name, the amount requested, and the most that a node has
+    free."""
     asked = shortfall.pod.requests
     if not shortfall.suitable or shortfall.volumes or shortfall.apart or shortfall.ports:
         return []
@@ -143,7 +148,8 @@ def _short(shortfall: Shortfall) -> list[tuple[str, int, int]]:
 
 
 def _amounts(shortfall: Shortfall) -> Iterator[tuple[str, str, str, bool]]:
-    """Yields the same as text, and whether the amount is named: what a pod needs of cpu and memory stands before."""
+    """Yields the same as text, and whether the requested amount is part of that text: the message already contains the
+    pod's requests of cpu and memory."""
     for name, wanted, free in _short(shortfall):
         if name == "cpu":
             yield name, f"{wanted}m", f"{free}m", False

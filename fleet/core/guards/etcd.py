@@ -1,5 +1,5 @@
-"""What is peculiar to etcd: what lifts its alarms, when it accepts new members, and the format of its data, which ties the
-members to a minor version."""
+"""Rules that are specific to etcd: how its alarms are lifted, when it accepts new members, and the storage format of
+its data, which ties the members to a minor version."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from fleet.core.records.reasons.reason import Reason
 from fleet.core.text import durations
 
 MEMBERSHIP = "etcd refuses to change its members until five seconds after the last restart of a voter"
-"""Added wherever adding or replacing a member is advised. Every readyz says ok meanwhile."""
+"""Appended wherever fleet advises to add or replace a member. Meanwhile readyz of every member reports ok."""
 
 
 def remedy(group: Quorum, ill: Iterable[Member]) -> str:
-    """Returns what lifts the alarms of these members; empty: they have none, or the group is no etcd.
+    """Returns how to lift the alarms of these members. Empty: they have no alarms, or the group is not an etcd.
 
-    etcd keeps NOSPACE after the space is free again, until it is disarmed; DEACTIVATE with memberID 0 is answered with
-    ok and disarms nothing.
+    etcd keeps the alarm NOSPACE after space is free again, until the alarm is disarmed. A request to DEACTIVATE with
+    memberID 0 is answered with ok and disarms nothing.
     """
     if group.kind != KIND:
         return ""
@@ -42,13 +42,15 @@ def remedy(group: Quorum, ill: Iterable[Member]) -> str:
 
 
 def adding(group: Quorum, words: str) -> dict[str, str | int]:
-    """Returns the advice to add voters as a parameter of a `Held`, with what etcd requires; empty: the usual remedy does."""
+    """Returns the advice to add voters as a parameter of a `Held`, with what etcd requires. Empty: the usual remedy
+    applies."""
     return {"advice": f"{words}; {MEMBERSHIP}"} if group.kind == KIND else {}
 
 
 def last_old(group: Quorum, node: NodeRef) -> tuple[MinorVersion, MinorVersion] | None:
-    """Returns the minor version of the voters on the node and the newer one of the others, where no other voter is known
-    to run an older one: when these run the newer one too, there is no way back. None: that is not so."""
+    """Returns the minor version of the voters on the node and the newer one of the other voters, if all other voters
+    whose version is known run that newer version. Once the voters on the node run the newer version too, no member can
+    go back. Returns None in all other cases."""
     if group.kind != KIND or group.declared:
         return None
     known = minors(group)
@@ -68,10 +70,11 @@ def last_voter(
     begun: datetime,
     now: datetime,
 ) -> tuple[Held, datetime | None] | None:
-    """Returns what holds the last voter with an older minor version, and when that ends (None: not before the others are
-    well), or None if nothing does.
+    """Returns what holds the last voter with an older minor version, and when that ends. Returns None if nothing holds
+    the voter. The end is None while not all of the other voters are healthy.
 
-    `proving`: how the others stand; where nothing was read since, they count from `begun` on.
+    `proving`: the state of the upgraded voters. None: nothing has been read about them since `begun`, and their time
+    counts from `begun`.
     """
     found = last_old(group, node)
     if found is None:
@@ -92,10 +95,10 @@ def last_voter(
 
 
 def data_format(group: Quorum, node: NodeRef, ran: Mapping[str, str]) -> Held | None:
-    """Returns what holds a node that is to go back to a release whose etcd cannot read the data that are there now.
+    """Returns what holds a node that is to go back to a release whose etcd cannot read the present data, or None.
 
-    `ran`: by group, the version of etcd that is known to have come with that release on this node. Learners count for
-    nothing: one that has just joined tells 3.5.0 for some seconds.
+    `ran`: by group, the version of etcd that is known to have come with that release on this node. Learners are
+    ignored: a learner that has just joined reports 3.5.0 for some seconds.
     """
     old = minor_of(ran.get(group.name, ""))
     stored = [minor for member in group.voters if (minor := minor_of(member.storage)) is not None]
@@ -107,8 +110,8 @@ def data_format(group: Quorum, node: NodeRef, ran: Mapping[str, str]) -> Held | 
 
 
 def versions(group: Quorum, node: NodeRef) -> tuple[str, str, str]:
-    """Returns the version that the voter on the node runs, the newer one that all others run, and that of the data's
-    format; each is empty where it is not reported, or not so."""
+    """Returns the version that the voter on the node runs, the newer version that all other voters run, and the version
+    of the data's storage format. Each is empty if it is not reported, or does not apply."""
     if group.kind != KIND or group.declared:
         return "", "", ""
     runs = next((each.version for each in group.on(node) if each.voter and each.version), "")

@@ -1,4 +1,5 @@
-"""May the rollout begin anything at all now? Asked once for all of its nodes."""
+"""Holds a whole rollout: while it is paused, halted or aborted, or while its canaries are not proven. Asked once for
+all of its nodes."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from fleet.core.rollout.rollout import Rollout, RolloutState, Run
 from fleet.core.rollout.steps import Step
 
 NAMED = 3
-"""So many open canaries are named."""
+"""The number of open canaries that are named."""
 
 
 def held(rollout: Rollout) -> Held | None:
@@ -28,16 +29,17 @@ def held(rollout: Rollout) -> Held | None:
 
 
 def paused(rollout: Rollout) -> Held | None:
-    """Returns what holds runs that have begun, or None: only a pause stops them between steps; a halt or an abort lets them
-    end."""
+    """Returns what holds runs that have begun, or None. Only a pause stops such runs between steps; they go on to their
+    end after a halt or an abort."""
     return held(rollout) if rollout.state is RolloutState.PAUSED else None
 
 
 def canary(rollout: Rollout, pool: str) -> Held | None:
-    """Returns what holds the runs of a pool that are no canaries, or None.
+    """Returns what holds the runs of a pool that are not canaries, or None.
 
-    They begin when no canary of any pool is open, or has failed without being released, and as many of their own pool are
-    proven as its plan asked for. A pool that asked for none waits until any node is proven, as long as one can be.
+    They begin when no canary of any pool is open or has failed without being released, and when as many canaries of
+    their own pool are proven as the plan required. A pool without required canaries waits until any node is proven, as
+    long as one can be.
     """
     if not rollout.required:
         return None
@@ -62,9 +64,10 @@ def canary(rollout: Rollout, pool: str) -> Held | None:
 
 
 def pools_lacking_canaries(rollout: Rollout) -> Iterator[str]:
-    """Yields the pools of which another node has to become a canary: what was asked for is neither proven nor under way.
+    """Yields the pools in which another node has to become a canary, because fewer canaries than required are proven or
+    under way.
 
-    Yields nothing while a canary that has failed waits to be released by an operator.
+    Yields nothing while a failed canary waits to be released by an operator.
     """
     if not rollout.required or rollout.state is not RolloutState.RUNNING:
         return
@@ -76,7 +79,7 @@ def pools_lacking_canaries(rollout: Rollout) -> Iterator[str]:
 
 
 def missing_canaries(rollout: Rollout, pool: str) -> int:
-    """Returns how many more canaries the pool needs than are proven or open."""
+    """Returns how many canaries the pool still needs beside those that are proven or open."""
     canaries = [rollout.runs[ref] for ref in rollout.canaries]
     have = sum(run.goal.pool == pool and (run.step is Step.DONE or not run.ended) for run in canaries)
     return max(0, rollout.required[pool] - have)
@@ -88,10 +91,10 @@ def begin(rollout: Rollout, run: Run) -> Held | None:
 
 
 def failures(rollout: Rollout) -> str:
-    """Returns why the rollout must halt; empty: it need not."""
+    """Returns why the rollout must halt. Empty: it need not halt."""
     if not rollout.failures:
         return ""
-    # This is asked in every decision: below the limit only a failed canary makes a look at all runs worth its cost.
+    # This runs in every decision. Below the limit, only a failed canary justifies the cost of looking at all runs.
     of_canaries = any(rollout.runs[ref].step is Step.FAILED for ref in rollout.canaries)
     if rollout.failures < rollout.failure_limit and not of_canaries:
         return ""

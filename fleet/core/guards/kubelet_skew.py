@@ -1,4 +1,4 @@
-"""May a node of this cluster run the kubelet that a release brings?"""
+"""Holds the nodes of a cluster whose API servers do not support the kubelet of a release."""
 
 from __future__ import annotations
 

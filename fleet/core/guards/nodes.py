@@ -1,4 +1,5 @@
-"""May this node be worked on at all?"""
+"""Holds a node that must not be worked on at all: one that is gone, replaced, not Ready, cordoned by others, or without
+an agent."""
 
 from __future__ import annotations
 
@@ -24,8 +25,8 @@ def held(
 ) -> Held | None:
     """Returns what keeps the node from being worked on, or None.
 
-    `uid`: of the node that the plan meant; `rollout`: the id of the one that asks; `notices`: what other parties say of the
-    node.
+    `uid`: the uid of the node that the plan meant. `rollout`: the id of the rollout that asks. `notices`: what other
+    parties have announced for the node.
     """
     if node is None:
         return Held(Reason.NODE_GONE, name)
@@ -35,7 +36,8 @@ def held(
         return Held(Reason.NODE_REPLACED, name)
     if node.unschedulable and node.cordoned_by not in ("", rollout):
         return Held(Reason.OTHER_CORDON, name, {"by": node.cordoned_by})
-    # Who deletes a node or works on it cordons it, too: that passes with the mark, and what is left of it is told then.
+    # Returns whether the node has not been seen yet. Only a node that has been seen shows whether it is the machine
+    # that is meant.
     if by_others := third_parties.held(name, notices, now):
         return _cordoned_too(by_others) if node.foreign_cordon else by_others
     if node.foreign_cordon:
@@ -59,6 +61,7 @@ def _cordoned_too(held: Held) -> Held:
 
 
 def not_ready(node: Node) -> Held:
+    """Returns that the node is not Ready, with the reason if it is known."""
     return Held(
         Reason.NODE_NOT_READY, node.name, {"why": f": {node.why_unready}" if node.why_unready else ""}
     )

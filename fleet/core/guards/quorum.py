@@ -1,4 +1,5 @@
-"""May a node with members of a quorum group go, and is it the one that should go next?"""
+"""Holds a node with members of a quorum group that cannot do without the node, or of which another node should go
+first."""
 
 from __future__ import annotations
 
@@ -33,34 +34,34 @@ class GoOrder(NamedTuple):
 
     leads: bool
     breaking: int
-    """Sites whose loss would break what remains."""
+    """The number of sites whose loss would break the quorum of the remaining members."""
     links: int
-    """Links between two sites whose loss would do the same."""
+    """The number of links between two sites whose loss would do the same."""
     commit: float
-    """Seconds that a commit takes while the member is away; infinite where nothing was measured."""
+    """Seconds that a commit takes while the member is away. Infinite if nothing was measured."""
     name: str
 
 
 class GroupWithoutNode(NamedTuple):
-    """What a quorum group is while one of its nodes is away."""
+    """The state of a quorum group while one of its nodes is away."""
 
     group: str
     member: str
     commit_seconds: float | None
     breaking: tuple[str, ...]
-    """Sites that may not be lost meanwhile."""
+    """Sites of which none may be lost meanwhile."""
     links: tuple[str, ...]
-    """Links between two sites that may not be lost meanwhile: `fra-nyc`."""
+    """Links between two sites of which none may be lost meanwhile, such as `fra-nyc`."""
     etcd: str = ""
-    """The version of etcd that the member runs; empty: not reported, or no etcd."""
+    """The version of etcd that the member runs. Empty: not reported, or the group is not an etcd."""
     last_before: str = ""
-    """The newer minor version of etcd that all others run."""
+    """The newer minor version of etcd that all other members run. Empty: the others do not all run a newer one."""
     data: str = ""
-    """The version whose format an etcd's data has."""
+    """The version whose storage format the data of an etcd have."""
 
 
 def group_without(group: Quorum, rule: QuorumRule, node: NodeRef) -> GroupWithoutNode | None:
-    """Returns what the group is without the node; None: no voter is on the node."""
+    """Returns the state of the group without the node. Returns None if no voter is on the node."""
     found = rank(group, rule, node)
     if found is None:
         return None
@@ -76,9 +77,9 @@ def group_without(group: Quorum, rule: QuorumRule, node: NodeRef) -> GroupWithou
 def held(group: Quorum, rule: QuorumRule, node: NodeRef, away: Collection[NodeRef]) -> Held | None:
     """Returns what holds a node whose group cannot do without it now, or None.
 
-    `away`: nodes that rollouts have taken out of service and not given back; `node` may be among them.
+    `away`: the nodes that rollouts have taken out of service and not given back; `node` may be among them.
 
-    Learners do not vote: a node that carries nothing else is not held.
+    Learners do not vote: a node with no voter is not held.
     """
     going = tuple(member for member in group.on(node) if member.voter)
     if not going:
@@ -95,8 +96,8 @@ def held(group: Quorum, rule: QuorumRule, node: NodeRef, away: Collection[NodeRe
 
 
 def _downtime(group: Quorum, rule: QuorumRule, going: Sequence[Member]) -> Held | None:
-    """Holds voters without whom the group has no majority: they go only where the policy allows the downtime, and while all
-    others are healthy."""
+    """Returns what holds voters without which the group has no majority, or None. Such voters go only where the policy
+    allows the downtime, and only while all others are healthy."""
     if rule.downtime == "hold":
         facts: dict[str, str | int] = {
             "voters": _voters(len(group.voters)),
@@ -136,14 +137,14 @@ def _majority(group: Quorum, rule: QuorumRule, going: Sequence[Member]) -> Held 
 
 
 def _remedy(group: Quorum, ill: Sequence[Member]) -> dict[str, str | int]:
-    """Returns what lifts the alarms, as the parameter that takes the place of the usual remedy."""
+    """Returns how to lift the alarms, as the parameter that replaces the usual remedy."""
     words = etcd.remedy(group, ill)
     return {"advice": words} if words else {}
 
 
 def _stretch(group: Quorum, rule: QuorumRule, going: Sequence[Member]) -> Held | None:
-    """Holds voters whose absence would leave a majority that breaks with a site whose loss the group would survive if its
-    unhealthy members were back."""
+    """Returns what holds voters whose absence would leave a majority that a single site or link can break, or None. A
+    loss counts only if the group would survive it with its unhealthy members back."""
     if rule.stretch == "allow":
         return None
     remaining = [member for member in healthy(group, rule) if member not in going]
@@ -175,7 +176,7 @@ def leads(group: Quorum, rule: QuorumRule, node: NodeRef) -> bool:
 
 
 def why_no_reboot(group: Quorum, rule: QuorumRule, node: NodeRef) -> str:
-    """Returns why the node must not reboot in this very moment, by a reading of now; empty: it may.
+    """Returns why the node must not reboot at this moment, by a fresh reading of the group. Empty: it may reboot.
 
     Asked by the driver that performs the reboot.
     """
@@ -186,13 +187,14 @@ def why_no_reboot(group: Quorum, rule: QuorumRule, node: NodeRef) -> str:
 
 
 def order(group: Quorum, rule: QuorumRule, node: NodeRef, peers: Collection[NodeRef]) -> Held | None:
-    """Returns what holds a node while another node of the group should go first. `peers`: nodes that may go now too."""
+    """Returns what holds a node while another node of the group should go first, or None. `peers`: the nodes that may
+    go now too."""
     mine = rank(group, rule, node)
     ranks = [(found, peer) for peer in peers if peer != node and (found := rank(group, rule, peer))]
     if mine is None or not ranks:
         return None
     best, first = min(ranks)
-    # A name alone is no reason to wait.
+    # Nodes that differ in nothing but their names do not wait for each other.
     if best[:-1] >= mine[:-1]:
         return None
     facts: dict[str, str | int] = {
@@ -219,7 +221,7 @@ def _why(group: Quorum, rule: QuorumRule, node: NodeRef, first: NodeRef, mine: G
 
 
 def rank(group: Quorum, rule: QuorumRule, node: NodeRef) -> GoOrder | None:
-    """Returns the node's place in the order; None: no voter is on the node."""
+    """Returns the node's place in the order. Returns None if no voter is on the node."""
     going = [member for member in group.on(node) if member.voter]
     if not going:
         return None
@@ -237,7 +239,7 @@ def rank(group: Quorum, rule: QuorumRule, node: NodeRef) -> GoOrder | None:
 def why_not_recovered(group: Quorum, rule: QuorumRule, node: NodeRef) -> str:
     """Returns why the group has not recovered after the node's reboot.
 
-    Empty: its members on the node are in step, and the others could do without them.
+    Empty: the group's members on the node are in step, and the healthy voters are a majority.
     """
     if group.unread and not group.declared:
         return f"group {group.name} cannot be read: {group.unread}"
@@ -254,7 +256,7 @@ def why_not_recovered(group: Quorum, rule: QuorumRule, node: NodeRef) -> str:
 
 
 def _losses(remaining: Sequence[Member], needed: int) -> tuple[str, ...]:
-    """Returns the sites and links whose loss breaks what remains, as a message names them."""
+    """Returns the sites and links whose loss breaks the quorum of the remaining members, as a message names them."""
     links = (f"the link {link}" for link in _links(remaining, needed))
     return (*breaking_sites(remaining, needed), *links)
 
@@ -280,7 +282,7 @@ def _voters(count: int) -> str:
 
 
 def _majority_words(group: Quorum, remaining: Sequence[Member]) -> str:
-    """Returns where the nearest majority of these members is, and what breaks it, as a message says it."""
+    """Returns where the nearest majority of these members is, and which losses break it, as a message words it."""
     if len({member.site for member in remaining}) == 1:
         return f"all are in {remaining[0].site}"
     breaking = _losses(remaining, group.majority)

@@ -1,4 +1,5 @@
-"""Has another party said that it deletes the node, or works on it? Two programs on one node break each other's promises."""
+"""Holds a node that another party has announced to delete, or works on. Two programs that work on one node would break
+each other's guarantees."""
 
 from __future__ import annotations
 
@@ -11,17 +12,19 @@ from fleet.core.third_parties.notice import Notice
 from fleet.core.third_parties.party import Does
 
 SHOWN = 3
-"""So many notices are named in one line."""
+"""The number of notices that one message names."""
 
 
 def heeded(notices: Sequence[Notice], now: datetime) -> list[Notice]:
-    """Returns those that hold the node, first those that an operator must end, then those of parties that delete it."""
+    """Returns the notices that hold the node: first those that an operator must end, then those of parties that delete
+    the node."""
     valid = (each for each in notices if each.holds and (each.until is None or now < each.until))
     return sorted(valid, key=lambda each: (not each.stays, each.does is not Does.DELETES))
 
 
 def held(node: str, notices: Sequence[Notice], now: datetime) -> Held | None:
-    """Returns what holds a node that another party deletes or works on, or None. `notices`: all that is said of the node."""
+    """Returns what holds a node that another party deletes or works on, or None. `notices`: all notices about the
+    node."""
     found = heeded(notices, now)
     if not found:
         return None

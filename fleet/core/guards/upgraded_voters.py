@@ -1,7 +1,8 @@
-"""Since when the upgraded voters of an etcd are healthy, while others still run an older minor version.
+"""Tracks since when the upgraded voters of an etcd have been healthy, while others still run an older minor version.
 
-When the last voter runs the newer minor version, the members move their data to its format within seconds, and an older
-etcd does not start on them any more (seen with 3.6.8 and 3.7.3). Until then each member can go back by itself.
+When the last voter runs the newer minor version, the members convert their data to its storage format within seconds,
+and an older etcd does not start on these data any more (seen with 3.6.8 and 3.7.3). Until then each member can go back
+by itself.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ class UpgradedVoters(Struct, frozen=True):
     members: frozenset[str]
     """Voters that run the newest minor version, by name."""
     since: datetime | None
-    """Since when all of them are healthy. None: one of them is not."""
+    """Since when all of them have been healthy. None: one of them is not healthy."""
     whole: bool = True
-    """None of them was away or unhealthy since they were first seen healthy. False: what the journal says is out of date."""
+    """True: none of them was away or unhealthy since all were first seen healthy. False: what the journal records about
+    them is out of date."""
 
 
 def minors(group: Quorum) -> dict[str, MinorVersion]:
@@ -39,9 +41,9 @@ def minors(group: Quorum) -> dict[str, MinorVersion]:
 
 
 def upgraded_voters(group: Quorum, before: UpgradedVoters | None, now: datetime) -> UpgradedVoters | None:
-    """Returns how the group's upgraded voters stand after this reading, or None if all voters run one minor version.
+    """Returns the state of the group's upgraded voters after this reading, or None if all voters run one minor version.
 
-    A group that was not read, and an older voter that does not answer in this reading, change nothing.
+    A group that could not be read, and an older voter that does not answer in this reading, change nothing.
     """
     if group.kind != KIND or group.declared or group.unread:
         return before
@@ -64,10 +66,12 @@ def upgraded_voters(group: Quorum, before: UpgradedVoters | None, now: datetime)
 
 
 def brought(rollouts: Iterable[Rollout], version: str) -> dict[tuple[NodeRef, str], dict[str, str]]:
-    """Returns, by node (and its uid) and by group, the version of etcd that the release of that version brought there.
+    """Returns, by node (and its uid) and by group, the version of etcd that the release with that version brought to
+    the node.
 
-    Only where it is known: a run went from that release to another, or to it, and the minor version of the node's voter
-    changed with it. Where it did not, etcd does not come with the releases. `rollouts`: oldest first; the newest counts.
+    A version is known only if a run went from that release to another one, or to that release, and the minor version of
+    the node's voter changed with the run. Where it did not change, etcd does not come with the releases. `rollouts`:
+    oldest first; the newest one counts.
     """
     found: dict[tuple[NodeRef, str], dict[str, str]] = {}
     for rollout in rollouts:

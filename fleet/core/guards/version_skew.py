@@ -1,4 +1,4 @@
-"""How far kubelets, API servers and members of an etcd may be apart, in minor versions.
+"""Checks how far the minor versions of kubelets, API servers and etcd members may differ.
 
 Source: the Kubernetes version skew policy (kubernetes.io/releases/version-skew-policy) and etcd's upgrade guides, which
 take one minor version at a time.
@@ -16,14 +16,16 @@ from fleet.core.quorum.quorum import Quorum
 
 VERSION = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?:[.+-].*)?")
 OLDER = 3
-"""Minor versions that a kubelet may be behind its API server."""
+"""The number of minor versions by which a kubelet may be older than its API server."""
 OLD_KUBELET = 25
-"""Kubelets before 1.25 may be behind by one minor version less."""
+"""Kubelets before 1.25 may be older by one minor version less."""
 APART = 1
-"""Minor versions that API servers of one cluster, or members of one etcd, may be apart."""
+"""The number of minor versions by which API servers of one cluster, or members of one etcd, may differ."""
 
 
 class MinorVersion(NamedTuple):
+    """The major and minor number of a version, such as 1.36."""
+
     major: int
     minor: int
 
@@ -31,11 +33,12 @@ class MinorVersion(NamedTuple):
         return f"{self.major}.{self.minor}"
 
     def before(self, count: int) -> MinorVersion:
+        """Returns the minor version that is `count` versions older, or minor version 0 of the same major version."""
         return MinorVersion(self.major, max(0, self.minor - count))
 
 
 class Skew(Struct, frozen=True, order=True):
-    """Versions of a cluster that are further apart than they may be."""
+    """Versions of a cluster that are further apart than is supported."""
 
     check: str
     """`skew-kubelet`, `skew-server` or `skew-etcd`."""
@@ -45,29 +48,32 @@ class Skew(Struct, frozen=True, order=True):
 
 
 def minor_of(version: str) -> MinorVersion | None:
-    """Returns the minor version of `v1.36.3`, `1.36`, `v1.30.1-rke2r1` or `v1.31.4+k3s1`; None: it is no version."""
+    """Returns the minor version of `v1.36.3`, `1.36`, `v1.30.1-rke2r1` or `v1.31.4+k3s1`. Returns None if the text is
+    not a version."""
     found = VERSION.fullmatch(version.strip())
     return MinorVersion(int(found[1]), int(found[2])) if found else None
 
 
 def apart(older: MinorVersion, newer: MinorVersion) -> int:
-    """Returns how many minor versions lie between; another major version is further away than any minor version."""
+    """Returns the number of minor versions between the two. Different major versions are further apart than any minor
+    versions."""
     return (newer.major - older.major) * 10_000 + newer.minor - older.minor
 
 
 def too_new(kubelet: MinorVersion, servers: Iterable[MinorVersion]) -> MinorVersion | None:
-    """Returns the oldest API server, if it is older than the kubelet; else None."""
+    """Returns the oldest API server if it is older than the kubelet, else None."""
     oldest = min(servers, default=kubelet)
     return oldest if kubelet > oldest else None
 
 
 def too_old(kubelet: MinorVersion, servers: Iterable[MinorVersion]) -> MinorVersion | None:
-    """Returns the newest API server, if it is too far ahead of the kubelet; else None."""
+    """Returns the newest API server if it is too far ahead of the kubelet, else None."""
     newest = max(servers, default=kubelet)
     return newest if apart(kubelet, newest) > allowed(kubelet) else None
 
 
 def allowed(kubelet: MinorVersion) -> int:
+    """Returns by how many minor versions the kubelet may be older than its API server."""
     return OLDER if kubelet >= MinorVersion(1, OLD_KUBELET) else OLDER - 1
 
 
@@ -76,8 +82,8 @@ def skews(
 ) -> Iterator[Skew]:
     """Yields the version skews of one cluster.
 
-    `servers`: versions of its API servers, as far as they are known; `kubelets`: nodes by version; `groups`: quorum groups,
-    of which those that are an etcd are looked at.
+    `servers`: the versions of its API servers, as far as they are known. `kubelets`: the nodes by version. `groups`:
+    quorum groups, of which only those of etcd are checked.
     """
     known = {found: version for version in servers if (found := minor_of(version)) is not None}
     if known and apart(min(known), max(known)) > APART:

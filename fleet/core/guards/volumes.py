@@ -1,6 +1,6 @@
-"""A node reboots only once the volumes of the pods that have left it are detached.
+"""Holds the reboot of a node until the volumes of the pods that have left it are detached.
 
-Until then another node cannot attach them: the pods would wait for this node to come back.
+Until then another node cannot attach these volumes, so that the pods would wait for this node to come back.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from fleet.core.records.reasons.reason import Reason
 
 
 def held(node: str, view: ClusterView, rule: DrainRule) -> Held | None:
-    """Returns what is still attached to a drained node, apart from the volumes of pods that stay there."""
+    """Returns what holds the reboot: a volume that is still attached to the drained node. Volumes of pods that stay
+    there do not count. Returns None if nothing holds the reboot."""
     if rule.volumes == "ignore" or not (left := _left(node, view)):
         return None
     first = left[0]
@@ -31,8 +32,8 @@ def held(node: str, view: ClusterView, rule: DrainRule) -> Held | None:
 def _left(node: str, view: ClusterView) -> list[Attachment]:
     """Returns the attachments of pods that have left, sorted by name.
 
-    A volume whose claim is not known may be one of a pod that stays: as many such volumes are spared as those pods have
-    claims that no known volume is bound to.
+    A volume whose claim is not known may belong to a pod that stays. As many such volumes are spared as the staying
+    pods have claims to which no known volume is bound.
     """
     attached = sorted((each for each in view.attachments_on(node) if each.there), key=lambda each: each.name)
     if not attached:

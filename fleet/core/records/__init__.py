@@ -1,1 +1,1 @@
-"""What is persisted or told: journal entries, reasons for waiting, errors, requests."""
+"""What is stored or reported: journal entries, reasons for waiting, errors, requests."""

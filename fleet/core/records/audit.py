@@ -1,4 +1,4 @@
-"""What proves a journal to somebody who was not there: signed checkpoints, and the file that carries them.
+"""Signed checkpoints, and the file that contains them: they prove a journal to an auditor who has no access to fleet.
 
 These structs are the published JSON of `fleet audit export` (`docs/schemas/journal.json`).
 """
@@ -14,37 +14,39 @@ from fleet.core.records.journal import JournalEntry
 
 
 class SignedCheckpoint(Struct, frozen=True):
-    """Where the chain ended at a moment, signed, so that whoever changes what is before it is found."""
+    """A signed statement of where the hash chain ended at one moment. Any later change of an earlier entry is
+    detected."""
 
     seq: int
-    """Of the last entry."""
+    """The number of the last entry."""
     hash: str
-    """Of the last entry."""
+    """The hash of the last entry."""
     count: int
-    """Entries in all."""
+    """The number of all entries."""
     at: datetime
     key: str
-    """Of the signing key: the first 16 hexadecimal digits of SHA-256 over the 32 bytes of its public half."""
+    """The id of the signing key: the first 16 hexadecimal digits of SHA-256 over the 32 bytes of its public half."""
     signature: str
     """Ed25519, in base64, over `fleet checkpoint v1`, a line feed, and the canonical JSON (RFC 8785) of the other
     fields."""
 
 
 class Signature(Struct, frozen=True):
-    """Vouches for a whole file, and so also for what in it comes from outside the journal."""
+    """A signature over a whole file. The signature also vouches for those parts of the file that do not come from the
+    journal."""
 
     key: str
-    """As in SignedCheckpoint."""
+    """The id of the signing key, as in SignedCheckpoint."""
     signature: str
     """Ed25519, in base64, over `fleet report v1`, a line feed, and the canonical JSON (RFC 8785) of the file without
     its `signature`."""
 
 
 class JournalExport(Struct, frozen=True):
-    """The whole journal, to be verified with nothing but this and the public key."""
+    """The whole journal. The file can be verified with the public key alone."""
 
     kind: Literal["fleet journal"]
     at: datetime
-    """Of the export."""
+    """When the journal was exported."""
     entries: tuple[JournalEntry, ...]
     checkpoints: tuple[SignedCheckpoint, ...]

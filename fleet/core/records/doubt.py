@@ -1,4 +1,4 @@
-"""What fleet cannot know about where a pod can land: the plan says it, and fleet never guesses."""
+"""What fleet cannot know about where a pod can be scheduled. The plan reports it, and fleet never guesses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class DoubtKind(StrEnum):
 
 
 class Doubt(Struct, frozen=True, gc=False):
-    """One thing about one pod that fleet cannot know."""
+    """One fact about one pod that fleet cannot know."""
 
     about: DoubtKind
     subject: str = ""
@@ -30,7 +30,7 @@ class Doubt(Struct, frozen=True, gc=False):
 
     @property
     def message(self) -> str:
-        """Returns one line for a user, that follows the pod's name."""
+        """Returns one line for a user, to follow the pod's name."""
         return f"cannot be known: {MESSAGES[self.about].format(self.subject)}"
 
 

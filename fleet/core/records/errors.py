@@ -1,4 +1,4 @@
-"""One exception tree. The command line maps it to exit codes in one place (`fleet.cli.line`)."""
+"""The exceptions of fleet, in one tree. The command line maps them to exit codes in one place (`fleet.cli.line`)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import errno
 from collections.abc import Sequence
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-"""Of an OSError: a disk is full, or its user's share of it."""
+"""Values of `OSError.errno` that mean that a disk is full, or the user's quota is used up."""
 
 
 class FleetError(Exception):
-    """Something that a user must be told: what happened, and what to do (`hint`). Exit code 1."""
+    """An error that a user must see: what happened, and what to do (`hint`). Exit code 1."""
 
     exit_code = 1
 
@@ -21,7 +21,7 @@ class FleetError(Exception):
 
     @property
     def reason(self) -> str:
-        """Returns what happened, for a place that names the cluster or host itself."""
+        """Returns what happened, for a message that already names the cluster or host."""
         return self.message
 
     @property
@@ -31,13 +31,13 @@ class FleetError(Exception):
 
 
 class UsageError(FleetError):
-    """The call or its configuration is wrong; nothing was started. Exit code 2."""
+    """The command or its configuration is wrong, and nothing was started. Exit code 2."""
 
     exit_code = 2
 
 
 class ConfigError(UsageError):
-    """A file with mistakes: all of them at once, each with its place (`file:line: message`)."""
+    """A file with mistakes. All mistakes are reported at once, each with its location (`file:line: message`)."""
 
     def __init__(self, problems: Sequence[str], hint: str = "") -> None:
         super().__init__("\n".join(problems), hint)
@@ -45,16 +45,17 @@ class ConfigError(UsageError):
 
 
 class HeldError(FleetError):
-    """Nothing is wrong, and nothing was started: something else must come first. Exit code 3."""
+    """Nothing is wrong and nothing was started, because something else must come first. Exit code 3."""
 
     exit_code = 3
 
 
 class UnreachableError(FleetError):
-    """A cluster or host gave no answer (refused, timed out, name not found, certificate not trusted)."""
+    """A cluster or host did not answer (connection refused, timeout, name not found, certificate not trusted)."""
 
     def __init__(self, message: str, hint: str = "", *, reason: str = "") -> None:
-        """`reason`: the message without the name of what does not answer; empty: the message has none in it."""
+        """`reason`: the message without the name of the cluster or host that does not answer. Empty: the message does
+        not contain the name."""
         super().__init__(message, hint)
         self._reason = reason
 
@@ -68,15 +69,15 @@ class AuthenticationError(FleetError):
 
 
 class ForbiddenError(FleetError):
-    """The API server refused a verb; the hint names the RBAC rule that is missing."""
+    """The API server refused a verb. The hint names the missing RBAC rule."""
 
 
 class StoreError(FleetError):
-    """The database refused: locked, full, gone."""
+    """The database refused an operation because it is locked, full or gone."""
 
 
 class UnwritableError(StoreError):
-    """The database can be read, and not written."""
+    """The database can be read but not written."""
 
 
 class ReadOnlyError(UnwritableError):
@@ -84,22 +85,24 @@ class ReadOnlyError(UnwritableError):
 
 
 class NoRoomError(UnwritableError):
-    """The disk of the database is full. What was committed is safe and can be read; somebody has to free some space."""
+    """The disk of the database is full. What was committed is safe and can be read; an operator has to free some
+    space."""
 
 
 class SchemaError(UsageError, StoreError):
-    """The database is of a newer version than this program, or is not one of ours."""
+    """The database belongs to a newer version of fleet, or is not a database of fleet."""
 
     exit_code = 2
 
 
 class TamperedError(StoreError):
-    """The journal is not as it was written, or as it was signed."""
+    """The journal differs from what was written or signed."""
 
 
 class StaleEpochError(StoreError):
-    """A controller that no longer leads tried to write; it must stop at once."""
+    """A controller that no longer leads tried to write. The controller must stop at once."""
 
 
 class JournalMovedError(StoreError):
-    """Somebody has appended to the journal since the writer read it: read it again, and decide anew."""
+    """Another process has appended to the journal since the writer read the journal. The writer has to read again and
+    decide again."""

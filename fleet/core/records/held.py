@@ -1,4 +1,4 @@
-"""A refusal as a value: why something does not happen now. Its sentences for users are made here, and only here."""
+"""A refusal as a value: why something does not happen now. Its messages for users are made here, and only here."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from fleet.core.records.reasons.reason import Reason
 from fleet.core.records.reasons.spec import ReasonSpec
 
 OPTIONAL: Mapping[str, object] = {"unready": ""}
-"""Parameters that may be left out, and what a template shows then."""
+"""Parameters that may be left out, and the values that templates show for them then."""
 
 
 class Held(Struct, frozen=True, gc=False):
-    """One reason for which a node, or a whole rollout, waits."""
+    """One reason why a node, or a whole rollout, waits."""
 
     reason: Reason
     subject: str = ""
     """What stands in the way: a budget, a pod, a zone."""
     params: dict[str, str | int] = field(default_factory=dict, name="facts")
-    """The numbers and names that the sentences of the reason need."""
+    """The numbers and names that the message and the remedy of the reason contain."""
 
     @property
     def spec(self) -> ReasonSpec:
@@ -34,25 +34,26 @@ class Held(Struct, frozen=True, gc=False):
 
     @property
     def remedy(self) -> str:
-        """Returns what to do about it; empty where waiting is all there is to do. The parameter `advice` takes the place
-        of what is usually to be done."""
+        """Returns what to do about the reason. Empty: waiting is all there is to do. The parameter `advice` replaces
+        the reason's usual remedy."""
         if own := self.params.get("advice"):
             return str(own)
         return self.spec.remedy.format_map(_Values(self))
 
     @property
     def needs_action(self) -> bool:
-        """Whether the wait does not end by itself while the rollout goes on: an operator has to act."""
+        """Returns whether an operator has to act, because the wait does not end by itself while the rollout goes on."""
         return self.spec.needs_action
 
     @property
     def passed_over(self) -> bool:
-        """Whether nobody waits for the node's turn meanwhile, and another node is the canary."""
+        """Returns whether other nodes do not wait for this node's turn meanwhile, and another node becomes the
+        canary."""
         return self.needs_action or self.reason is Reason.OTHERS
 
 
 class _Values(Mapping[str, object]):
-    """The values that a template may name. A missing value shows as `?`, rather than failing before a user."""
+    """The values that a template may name. A missing value is shown as `?`, so that showing a message never fails."""
 
     MISSING: ClassVar[str] = "?"
 

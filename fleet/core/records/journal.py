@@ -1,4 +1,5 @@
-"""The journal's entry and its hash chain. One append-only table: recovery, report and audit read the same rows."""
+"""The journal's entries and their hash chain. One append-only table: recovery, reports and audits read the same
+rows."""
 
 from __future__ import annotations
 
@@ -8,23 +9,26 @@ from typing import Any, Literal
 from msgspec import Struct
 
 RecordForm = Literal["command", "decision", "intent", "outcome"]
-"""command: a person's order. decision: the engine's. intent: an action that is about to be performed. outcome: what came
-of the action."""
+"""`command`: a command of an operator. `decision`: a decision of the engine. `intent`: an action that is about to be
+performed. `outcome`: the result of an action."""
 
 GENESIS = "0" * 64
 """`prev_hash` of the first entry."""
 
 
 class JournalRecord(Struct, frozen=True, gc=False):
-    """What is written to the journal, before it has a place in the chain. `core/rollout/codec.py` reads and writes it as a
-    struct of its kind."""
+    """The content of a journal entry, before the entry has its place in the hash chain. `core/rollout/codec.py`
+    converts records from and to structs of their kinds."""
 
     form: RecordForm
     kind: str
-    """Of commands: start, pause, resume, abort, release; accept (a cluster has seen a later journal); log (a person reads
-    the log of a machine); claim (hosts are this fleet's from now on, whoever had them).
-    Of decisions: step, retry, halt, finish, canary, no-canary, re-registered, tidied, timed, fold, and played (a task of a
-    playbook changed a machine, or failed). Of intents and outcomes: the action's kind."""
+    """Of commands: start, pause, resume, abort, release; accept (a cluster has seen a later journal); log (an operator
+    reads the log of a machine); claim (hosts belong to this fleet from now on, whichever fleet had claimed them
+    before).
+
+    Of decisions: step, retry, halt, finish, canary, no-canary, re-registered, tidied, timed, fold, and played (a task
+    of a playbook changed a machine, or failed). Of intents and outcomes: the kind of the action.
+    """
     rollout: str = ""
     node: str = ""
     """`cluster/name`, or empty."""
@@ -33,21 +37,22 @@ class JournalRecord(Struct, frozen=True, gc=False):
 
 
 class JournalEntry(Struct, frozen=True):
-    """A record with its place in the chain. The hash is SHA-256, in hex, over the canonical JSON (RFC 8785) of all other
-    fields."""
+    """A record with its place in the hash chain. The hash is SHA-256, in hex, over the canonical JSON (RFC 8785) of all
+    other fields."""
 
     seq: int
     """1, 2, 3, ... without a gap."""
     at: datetime
     actor: str
-    """`fleet@host` for a controller, `user@host` for a person."""
+    """`fleet@host` for a controller, `user@host` for an operator."""
     epoch: int
-    """Epoch of the lease under which a controller wrote; 0 for a person's command."""
+    """The epoch of the lease under which a controller wrote the entry. 0 for a command of an operator."""
     record: JournalRecord
     prev_hash: str
     hash: str
 
     @property
     def place(self) -> str:
-        """Returns what names this entry and no entry of another journal: its number and the beginning of its hash."""
+        """Returns a name for this entry that no entry of another journal has: its number and the beginning of its
+        hash."""
         return f"{self.seq}:{self.hash[:16]}"

@@ -1,4 +1,4 @@
-"""The state of a lease after an attempt to hold it."""
+"""The state of a lease after an attempt to acquire or renew it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ class Leadership(Struct, frozen=True):
 
     held: bool
     holder: str
-    """Identity of the present holder."""
+    """The identity of the present holder."""
     epoch: int
-    """Grows by one at each change of holder; fences the journal."""
+    """Grows by one at each change of holder. The journal refuses entries of an older epoch."""
     place: str = ""
-    """Of a cluster's lease: how far its last holder's journal had come when it was renewed (`Entry.place`)."""
+    """The last entry of the holder's journal when the lease of a cluster was last renewed (`JournalEntry.place`)."""

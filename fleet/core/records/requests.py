@@ -1,4 +1,4 @@
-"""How many requests fleet sends to API servers, and for what."""
+"""Counts the requests that fleet sends to API servers, by their purpose."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from msgspec import Struct
 
 
 class RequestKind(NamedTuple):
-    """What requests that are counted together have in common."""
+    """What is common to requests that are counted together."""
 
     rollout: str
-    """Empty: for no rollout in particular (lists, watches, leases)."""
+    """Empty: the requests are for no rollout in particular (lists, watches, leases)."""
     verb: str
-    """As in RBAC: get, list, watch, create, patch, ..."""
+    """The verb as in RBAC: get, list, watch, create, patch, ..."""
     resource: str
 
 
@@ -25,14 +25,14 @@ class RequestCount(Struct, frozen=True):
     resource: str
     count: int
     per_node: float
-    """Requests for each node that anything was done to."""
+    """Requests for each node that the rollout has performed an action on."""
 
 
 def counts_of_rollout(
     rollout: str, counts: Mapping[RequestKind, int], nodes: int
 ) -> tuple[RequestCount, ...]:
-    """Returns the requests of one rollout by kind, the most frequent kind first. `nodes`: how many nodes the rollout has
-    done anything to."""
+    """Returns the requests of one rollout by kind, the most frequent kind first. `nodes`: the number of nodes that the
+    rollout has performed an action on."""
     sent = [(kind, count) for kind, count in counts.items() if kind.rollout == rollout]
     sent.sort(key=lambda each: (-each[1], each[0]))
     return tuple(
@@ -42,6 +42,6 @@ def counts_of_rollout(
 
 
 def format_requests(requests: Sequence[RequestCount]) -> str:
-    """Returns `4,210 API requests, 8.1 a node`; empty where none were sent."""
+    """Returns `4,210 API requests, 8.1 a node`. Empty: none were sent."""
     total = sum(each.count for each in requests)
     return f"{total:,} API requests, {sum(each.per_node for each in requests):.1f} a node" if total else ""

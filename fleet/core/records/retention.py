@@ -1,4 +1,4 @@
-"""How long the database keeps what clusters once had."""
+"""How long the database keeps records of objects that no longer exist."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from msgspec import Struct
 
 
 class Retention(Struct, frozen=True):
-    """How long what is gone stays in the database. What is there now stays, and so does every entry of the journal."""
+    """How long objects that no longer exist stay in the database. Objects that exist stay, and so does every entry of
+    the journal."""
 
     nodes: timedelta | None = None
-    """For what nodes and machines ran, since when and until when. None: for ever."""
+    """For what nodes and machines ran, and from when to when. None: for ever."""
     others: timedelta = timedelta(days=30)
-    """For pods, budgets, workloads, quorum groups, and the work of other parties: no command asks for those of the past."""
+    """For pods, budgets, workloads, quorum groups, and the work of other parties: no command shows past ones."""

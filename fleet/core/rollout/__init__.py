@@ -1,1 +1,1 @@
-"""A rollout and its runs: the table of steps, actions, events, and the state folded from the journal."""
+"""Rollouts and their runs: the table of steps, actions, events, and the state that is rebuilt from the journal."""

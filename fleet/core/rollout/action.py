@@ -1,7 +1,7 @@
-"""What the engine asks a driver to do, and what came of it.
+"""The actions that the engine asks a driver to perform, and their outcomes.
 
-An action names what must still be true when it is performed (`uid` of the node, `boot_id`, the pod's uid): a
-driver checks it and answers STALE where it is not. Every action is idempotent under its id.
+An action names what must still be true when it is performed (`uid` of the node, `boot_id`, the pod's uid). A driver
+checks this and returns STALE if it is no longer true. Every action is idempotent under its id.
 """
 
 from __future__ import annotations
@@ -17,26 +17,34 @@ from fleet.core.releases.release import Release
 
 
 class Result(StrEnum):
+    """How an action ended."""
+
     DONE = "done"
     REFUSED = "refused"
-    """Not now: a budget is exhausted or not yet observed (429). Try again when something changed."""
+    """Not now: a budget is exhausted or its status is not yet observed (429). The engine tries again when something has
+    changed."""
     GONE = "gone"
-    """The object is not there any more (404), or its namesake with another uid is."""
+    """The object does not exist any more (404), or another object with the same name and another uid does."""
     STALE = "stale"
-    """What the action presumed is no longer true, or a conflict (409): look again, decide anew."""
+    """What the action presumed is no longer true, or there was a conflict (409). The engine looks at the cluster and
+    decides again."""
     FAILED = "failed"
-    """The server refused for good (403, 422, 500 for several budgets); `detail` has its words."""
+    """The server refused for good (403, 422, 500 for several budgets). `detail` contains the server's message."""
     UNKNOWN = "unknown"
-    """No answer: it may or may not have happened. Look again before doing anything."""
+    """There was no answer: the action may or may not have been performed. The engine looks again before it does
+    anything."""
 
 
 class Action(Struct, frozen=True, gc=False, tag_field="kind"):
+    """One action on one node. The struct's tag is the kind of the action."""
+
     id: str
-    """Unique in the journal, and deterministic: rollout, node, attempt, kind and a counter."""
+    """Unique in the journal, and deterministic: it contains the rollout, the node, the attempt, the kind and a
+    counter."""
     rollout: str
     node: NodeRef
     uid: str
-    """uid of the Node object that is meant; another machine under the same name is not touched."""
+    """The uid of the Node object that is meant. Another machine under the same name is not touched."""
 
     @property
     def kind(self) -> str:
@@ -44,79 +52,81 @@ class Action(Struct, frozen=True, gc=False, tag_field="kind"):
 
 
 class Mark(Action, frozen=True, gc=False, kw_only=True, tag="mark"):
-    """Put the pending taint (PreferNoSchedule) and the rollout annotation on the node."""
+    """Adds the pending taint (PreferNoSchedule) and the rollout annotation to the node."""
 
 
 class Unmark(Action, frozen=True, gc=False, kw_only=True, tag="unmark"):
-    """Take away the pending taint and the rollout annotation, if they are of this rollout."""
+    """Removes the pending taint and the rollout annotation, if they belong to this rollout."""
 
 
 class Stage(Action, frozen=True, gc=False, kw_only=True, tag="stage"):
-    """Ask the machine to write the release beside the booted one (`spec.action: stage`)."""
+    """Asks the machine to write the release beside the booted one (`spec.action: stage`)."""
 
     token: str
     release: Release
 
 
 class Cordon(Action, frozen=True, gc=False, kw_only=True, tag="cordon"):
-    """Set `unschedulable` and the cordon annotation, in one patch; STALE if another has cordoned it first."""
+    """Sets `unschedulable` and the cordon annotation, in one patch. STALE if another party has cordoned the node
+    first."""
 
 
 class Evict(Action, frozen=True, gc=False, kw_only=True, tag="evict"):
-    """Eviction API, with a uid precondition."""
+    """Evicts a pod through the Eviction API, with a uid precondition."""
 
     pod: PodRef
     pod_uid: str
     grace_seconds: int | None = None
-    """None: the pod's own."""
+    """None: the pod's own grace period, in seconds, holds."""
     workload: str = ""
-    """What keeps the pod running, as kind and namespace/name; empty in journals that older versions wrote."""
+    """The controller of the pod, as kind and namespace/name. Empty in journals that older versions wrote."""
     there: int = 0
-    """Pods of that workload that are known to have been on the node when it was cordoned."""
+    """The number of the workload's pods that are known to have been on the node when it was cordoned."""
     asked: bool = False
-    """No budget allows it: the request is sent for the pod's operator to act upon."""
+    """True: no budget allows the eviction, and the request is sent so that the pod's operator acts on it."""
 
 
 class Reboot(Action, frozen=True, gc=False, kw_only=True, tag="reboot"):
-    """Ask the machine to boot the staged release. STALE unless the node is cordoned by this rollout, its boot id is
-    still `boot_id`, and no pod is on it that a drain takes away: the driver looks, since a watch may be late."""
+    """Asks the machine to boot the staged release. STALE unless the node is cordoned by this rollout, its boot id is
+    still `boot_id`, and no pod that a drain removes is on the node. The driver checks this itself, because a watch may
+    be late."""
 
     token: str
     release: Release
     boot_id: str
     staying: tuple[str, ...] = ()
-    """uids of pods that a drain rule leaves on the node."""
+    """The uids of the pods that a drain rule leaves on the node."""
     quorums: dict[str, QuorumRule] = {}
-    """The groups with members on the node, and what people allow of each: they are read once more, and STALE is
-    answered where one could not do without the node."""
+    """The quorum groups with members on the node, and the policy's rule for each. The driver reads the groups once
+    more, and returns STALE if one of them could not do without the node."""
 
 
 class Uncordon(Action, frozen=True, gc=False, kw_only=True, tag="uncordon"):
-    """Undo our own cordon, and take the pending taint and our annotations away in the same patch. GONE or DONE if
-    the cordon is not ours (it stays)."""
+    """Removes fleet's own cordon, and removes the pending taint and fleet's annotations in the same patch. GONE or DONE
+    if the cordon is not fleet's; such a cordon stays."""
 
 
 class CancelRequest(Action, frozen=True, gc=False, kw_only=True, tag="clear"):
-    """Take our request off the machine (`spec` empty), if its token is one of this rollout."""
+    """Removes fleet's request from the machine (`spec` empty), if its token is one of this rollout."""
 
 
 class MoveLeader(Action, frozen=True, gc=False, kw_only=True, tag="move-leader"):
-    """The group's leader, which is on the node, hands over to another member."""
+    """Moves the leadership of the group from the member on the node to another member."""
 
     group: str
     to: str
-    """The member's name."""
+    """The name of the member that is to lead."""
 
 
 class SaveSnapshot(Action, frozen=True, gc=False, kw_only=True, tag="snapshot"):
-    """A snapshot of the group's data is written and checked; DONE tells where, its size and hash."""
+    """Writes and checks a snapshot of the group's data. The detail of DONE names its location, size and hash."""
 
     group: str
     rule: SnapshotRule
 
 
 class Defragment(Action, frozen=True, gc=False, kw_only=True, tag="defragment"):
-    """The database of one member is written anew without its holes. STALE where it leads by now."""
+    """Defragments the database of one member. STALE if that member leads by now."""
 
     group: str
     member: str
@@ -137,14 +147,14 @@ AnyAction = (
 )
 
 GroupAction = MoveLeader | SaveSnapshot | Defragment
-"""Done to a quorum group and not to the cluster."""
+"""The actions that are performed on a quorum group and not on the cluster."""
 
 
 class Outcome(Struct, frozen=True, gc=False):
-    """What a driver reports of one action. The words of `detail` are the server's, without secrets."""
+    """The result of one action, as a driver reports it. `detail` contains the server's message, without secrets."""
 
     action: AnyAction
     result: Result
     detail: str = ""
     retry_after: float | None = None
-    """Seconds the server asked to wait."""
+    """The seconds that the server asked to wait."""

@@ -1,4 +1,4 @@
-"""A rollout as it was at one entry of the journal, so that the entries before that one need not be replayed."""
+"""Stores a rollout as it was at one entry of the journal, so that the entries before that one need not be replayed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fleet.core.rollout.steps import ENDED, Step
 
 
 class RunCheckpoint(Struct, frozen=True, gc=False, array_like=True, omit_defaults=True):
-    """The fields of a run but its goal and release, which the rollout has: those of `Run`, in the same order."""
+    """The fields of `Run` in the same order, without the goal and the release, which the rollout contains."""
 
     step: Step = Step.PENDING
     since: datetime | None = None
@@ -40,6 +40,8 @@ class RunCheckpoint(Struct, frozen=True, gc=False, array_like=True, omit_default
 
 
 class RolloutCheckpoint(Struct, frozen=True, omit_defaults=True):
+    """The state of a rollout and of its runs at one entry of the journal."""
+
     id: str
     start: Start
     started_at: datetime
@@ -57,11 +59,11 @@ class RolloutCheckpoint(Struct, frozen=True, omit_defaults=True):
     counter: int = 0
     needs_cleanup: tuple[NodeRef, ...] = field(default=(), name="untidy")
     goals: tuple[Goal, ...] = ()
-    """Those that are no longer as at the start: another node is the canary, or the node has another uid."""
+    """The goals that have changed since the start: another node is the canary, or the node has another uid."""
 
 
 def take_checkpoint(rollout: Rollout) -> RolloutCheckpoint:
-    """Returns the rollout as a checkpoint."""
+    """Returns a checkpoint of the rollout."""
     return RolloutCheckpoint(
         id=rollout.id,
         start=rollout.start,
@@ -83,7 +85,7 @@ def take_checkpoint(rollout: Rollout) -> RolloutCheckpoint:
 
 
 def restore_checkpoint(folded: RolloutCheckpoint) -> Rollout:
-    """Returns the same rollout. Raises ValueError where its runs are not those of its goals."""
+    """Returns the rollout that the checkpoint was taken of. Raises ValueError if its runs do not match its goals."""
     rollout = Rollout(folded.id, folded.start, folded.started_at, folded.by)
     rollout.state, rollout.state_at, rollout.state_by = folded.state, folded.state_at, folded.state_by
     rollout.why, rollout.ended_at, rollout.allowance = folded.why, folded.ended_at, folded.allowance

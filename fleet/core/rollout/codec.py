@@ -1,4 +1,5 @@
-"""Between the journal's records and the structs that say what they mean: the one place that knows the keys of a detail."""
+"""Converts between the journal's records and the structs that represent them. Only this module knows the keys of a
+record's detail."""
 
 from __future__ import annotations
 
@@ -23,17 +24,18 @@ from fleet.core.rollout.record import (
 )
 
 Journaled = TypedRecord | AnyAction
-"""What one record says. An action stands for its intent, which is committed before the action is performed."""
+"""The content of one record. An action stands for its intent, which is committed before the action is performed."""
 
 _TYPES: tuple[type[TypedRecord], ...] = (*COMMANDS, *DECISIONS, PodsTimed, TaskPlayed, CheckpointKept)
 KINDS: Mapping[tuple[str, str], type[TypedRecord]] = {
     (each.form, str(each.__struct_config__.tag)): each for each in _TYPES
 }
-"""By form and kind, except those of actions."""
+"""The struct by form and kind, except for actions."""
 
 
 def to_record(said: Journaled) -> JournalRecord:
-    """Returns the record that is written to the journal. Raises ValueError for an UnknownRecord: nobody writes one."""
+    """Returns the record that is written to the journal. Raises ValueError for an UnknownRecord, which is never
+    written."""
     match said:
         case Action():
             detail = msgspec.to_builtins(said)
@@ -53,8 +55,8 @@ def to_record(said: Journaled) -> JournalRecord:
 
 
 def from_record(record: JournalRecord) -> Journaled:
-    """Returns what the record says; an UnknownRecord where this version of fleet cannot read it. Keys that this version
-    does not know are passed over."""
+    """Returns the struct of the record, or an UnknownRecord if this version of fleet cannot read the record. Keys that
+    this version does not know are ignored."""
     try:
         return _read(record)
     except ValueError as error:
@@ -64,7 +66,7 @@ def from_record(record: JournalRecord) -> Journaled:
 
 
 def _read(record: JournalRecord) -> Journaled:
-    """Raises ValueError for a record that this version of fleet cannot read."""
+    """Returns the struct of the record. Raises ValueError for a record that this version of fleet cannot read."""
     form, kind, detail = record.form, record.kind, record.detail
     beside: dict[str, Any] = {"rollout": record.rollout}
     if record.node:

@@ -1,4 +1,4 @@
-"""What people order: the journal's records of the form `command`."""
+"""The commands of operators: the journal's records of the form `command`."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from fleet.core.rollout.record import TypedRecord
 
 
 class CommandRecord(TypedRecord, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """What a person orders, and why."""
+    """A command of an operator, with the reason."""
 
     form = "command"
     reason: str = ""
-    """As the person gave it; empty: none was given."""
+    """The reason as the operator gave it. Empty: no reason was given."""
 
 
 class RolloutStarted(CommandRecord, frozen=True, gc=False, kw_only=True, tag="start"):
-    """The record's detail is `start` itself."""
+    """Starts a rollout. The record's detail is `start` itself."""
 
     start: Start
 
 
 class RolloutPaused(CommandRecord, frozen=True, gc=False, kw_only=True, tag="pause"):
-    """Nothing new begins; what has begun goes on."""
+    """Pauses a rollout: nothing new begins, and what has begun goes on."""
 
 
 class RolloutResumed(CommandRecord, frozen=True, gc=False, kw_only=True, tag="resume"):
-    """A paused or halted rollout goes on. After a halt, its failures no longer count."""
+    """Resumes a paused or halted rollout. After a halt, the failures so far no longer count."""
 
 
 class RolloutAborted(CommandRecord, frozen=True, gc=False, kw_only=True, tag="abort"):
-    """Nothing new begins, for good."""
+    """Aborts a rollout: nothing new begins, for good."""
 
 
 class NodeReleased(CommandRecord, frozen=True, gc=False, kw_only=True, tag="release"):
-    """An operator has looked at the failed node: its slot becomes free."""
+    """Releases the slot of a failed node that an operator has looked at."""
 
     node: NodeRef
 
 
 class JournalAccepted(CommandRecord, frozen=True, gc=False, kw_only=True, tag="accept"):
-    """A cluster that has seen a later journal may be worked in with this one."""
+    """Allows work with this journal in a cluster that has seen a later journal."""
 
     cluster: str
     place: str
@@ -50,16 +50,16 @@ class JournalAccepted(CommandRecord, frozen=True, gc=False, kw_only=True, tag="a
 
 
 class LogRequested(CommandRecord, frozen=True, gc=False, kw_only=True, tag="log"):
-    """A person reads the log of a machine's last boot."""
+    """Requests the log of a machine's last boot."""
 
     node: NodeRef
     lines: int
     unit: str = ""
-    """Of systemd; empty: of all."""
+    """The systemd unit. Empty: all units."""
 
 
 class HostsClaimed(CommandRecord, frozen=True, gc=False, kw_only=True, tag="claim"):
-    """The hosts of a cluster are this fleet's from now on, whoever had them."""
+    """Claims the hosts of a cluster for this fleet from now on, whichever fleet had claimed them before."""
 
     cluster: str
 
@@ -78,4 +78,4 @@ COMMANDS: tuple[type[CommandRecord], ...] = (
 ORDERS: Mapping[str, type[CommandRecord]] = {
     str(each.__struct_config__.tag): each for each in (RolloutPaused, RolloutResumed, RolloutAborted)
 }
-"""What a person orders for a rollout as a whole, by the word that `fleet rollout` has for it."""
+"""The commands for a rollout as a whole, by the name of the subcommand of `fleet rollout`."""

@@ -1,4 +1,4 @@
-"""What the engine decides: the journal's records of the form `decision` that change a rollout."""
+"""The decisions of the engine: the journal's records of the form `decision` that change a rollout."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from fleet.core.rollout.steps import Step, StepResult
 
 
 class DecisionRecord(TypedRecord, frozen=True, gc=False, kw_only=True):
-    """Changes the state of a rollout."""
+    """A decision that changes the state of a rollout."""
 
     form = "decision"
 
 
 class StepFinished(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="step"):
-    """A run has gone from one step to the next. What is UNSET stays as it was in the run."""
+    """A run has gone from one step to the next. Fields that are UNSET keep their values in the run."""
 
     node: NodeRef
     turn: StepResult
@@ -26,7 +26,7 @@ class StepFinished(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="ste
     daemons: tuple[str, ...] | UnsetType = UNSET
     proof: dict[str, str] | UnsetType = UNSET
     boot_id_after: str | UnsetType = UNSET
-    """Of the boot that failed, where the machine has rolled back."""
+    """The boot id of the failed boot, if the machine has rolled back."""
     rolled_back: str | UnsetType = UNSET
     log: str | UnsetType = UNSET
     identity: tuple[str, ...] | UnsetType = UNSET
@@ -45,24 +45,24 @@ class RunRetried(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="retry
 
 
 class RolloutHalted(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="halt"):
-    """Too many nodes have failed: an operator decides how it goes on."""
+    """Too many nodes have failed, and an operator decides how the rollout goes on."""
 
     why: str
 
 
 class RolloutFinished(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="finish"):
-    """Nothing is left to do."""
+    """Nothing is left to do in the rollout."""
 
 
 class CanaryAppointed(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="canary"):
-    """The node takes the place of a canary that did not get there, or cannot go."""
+    """The node takes the place of a canary that was not proven or cannot go."""
 
     node: NodeRef
     why: str = ""
 
 
 class CanaryDismissed(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="no-canary"):
-    """The node is a canary no longer."""
+    """The node is no longer a canary."""
 
     node: NodeRef
     why: str = ""
@@ -73,9 +73,9 @@ class NodeReregistered(DecisionRecord, frozen=True, gc=False, kw_only=True, tag=
 
     node: NodeRef
     uid: str
-    """Of the new Node object."""
+    """The uid of the new Node object."""
     was: str | UnsetType = UNSET
-    """uid of the Node object before."""
+    """The uid of the previous Node object."""
     why: str | UnsetType = UNSET
 
 

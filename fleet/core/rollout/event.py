@@ -1,7 +1,8 @@
-"""What the engine observes: the state of objects, whether clusters can be reached, outcomes of its actions.
+"""The events that the engine observes: the state of objects, whether clusters can be reached, and the outcomes of its
+actions.
 
-Events of one cluster and kind come in the order of the API server; between kinds there is no order: a pod may name
-a node that has not been seen yet.
+Events of one cluster and kind arrive in the order of the API server. There is no order between kinds: a pod may name a
+node that has not been seen yet.
 """
 
 from __future__ import annotations
@@ -31,46 +32,46 @@ ApiObject = (
     | Attachment
     | Maintenance
 )
-"""What an API server keeps."""
+"""The objects that an API server stores."""
 ClusterObject = ApiObject | Quorum
 
 
 class Upserted(Struct, frozen=True, gc=False):
-    """The object exists, with this state. Repeats are harmless."""
+    """The object exists with this state. Repeated events are harmless."""
 
     cluster: str
     thing: ClusterObject
 
 
 class Deleted(Struct, frozen=True, gc=False):
-    """The object was deleted; `thing` is its last known state."""
+    """The object was deleted. `thing` is its last known state."""
 
     cluster: str
     thing: ClusterObject
 
 
 class ClusterSynced(Struct, frozen=True):
-    """Every kind of this cluster has been listed once and is being watched: what is not known is not there.
+    """Every kind of this cluster has been listed once and is being watched: an object that is not known does not exist.
 
-    Comes again after each `ClusterLost`, and where the version is another one.
+    This event is repeated after each `ClusterLost`, and whenever the version changes.
     """
 
     cluster: str
     server_version: str = ""
-    """The version of its oldest API server, as far as they have answered."""
+    """The version of the oldest of the cluster's API servers that have answered."""
 
 
 class ClusterLost(Struct, frozen=True):
-    """The cluster does not answer: what is known of it may be old. Nothing new starts there."""
+    """The cluster does not answer, so that what is known about it may be out of date. Nothing new starts there."""
 
     cluster: str
     why: str
     led_by_another: bool = False
-    """It does answer; another controller works there, or this one must not."""
+    """True: the cluster answers, but another controller works there, or this controller must not."""
 
 
 class JournalNote(Struct, frozen=True):
-    """Something for the journal alone: nobody decides by it."""
+    """A record for the journal alone. No decision depends on it."""
 
     cluster: str
     record: TaskPlayed

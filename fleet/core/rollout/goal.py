@@ -1,4 +1,4 @@
-"""What a rollout is started with: its goals, one for each node, and what they share."""
+"""The input of a rollout: its goals, one for each node, and what the goals share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fleet.core.releases.release import Release
 
 
 class Goal(Struct, frozen=True, gc=False):
-    """One node's part of a rollout."""
+    """The part of one node in a rollout."""
 
     node: NodeRef
     uid: str
@@ -20,17 +20,19 @@ class Goal(Struct, frozen=True, gc=False):
     from_version: str = ""
     canary: bool = False
     urgency: float = 0.0
-    """Added to the pressure of its budgets where several wait for the same: what a search for a better order found."""
+    """Added to the pressure of the node's budgets where several nodes wait for the same budget. The result of a search
+    for a better order."""
     etcd: dict[str, str] = {}
-    """By quorum group: the version of etcd that the release is known to have brought to this node when it ran there."""
+    """By quorum group: the version of etcd that the release is known to have brought to this node when the node ran the
+    release."""
 
 
 class Start(Struct, frozen=True):
-    """What the command that starts a rollout says. Goals are in the plan's order."""
+    """The content of the command that starts a rollout. Goals are in the plan's order."""
 
     plan: str
     release: Release
     policy: Policy
     goals: tuple[Goal, ...]
     expected_seconds: int = 0
-    """How long one run takes at most, as far as can be said (p95): what must fit into a window."""
+    """The p95 of one run, in seconds. A run must fit into a window."""

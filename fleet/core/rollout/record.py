@@ -1,7 +1,7 @@
-"""What one record of the journal says, as a struct: the base of all kinds, and the kinds by which nothing is decided.
+"""The base of all structs that represent records of the journal, and those records that no decision depends on.
 
-A struct's tag is the record's kind. `rollout` and `node` stand beside the record's detail; every other field is a key of
-the detail. A field that is UNSET is left out of it. `core/rollout/codec.py` converts both ways.
+A struct's tag is the record's kind. `rollout` and `node` are stored beside the record's detail; every other field is a
+key of the detail. A field that is UNSET is left out of the detail. `core/rollout/codec.py` converts both ways.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ class TypedRecord(Struct, frozen=True, gc=False, kw_only=True, tag_field="kind")
 
 
 class ActionEnded(TypedRecord, frozen=True, gc=False, kw_only=True):
-    """What came of an action. `Result.UNKNOWN` closes its intent too: the engine looks again."""
+    """The outcome of an action. `Result.UNKNOWN` closes the intent too: the engine looks again."""
 
     form = "outcome"
     action: str
-    """The action's kind."""
+    """The kind of the action."""
     node: NodeRef | None
     id: str
-    """Of the action."""
+    """The id of the action."""
     result: Result
     detail: str = ""
-    """The server's message; empty: it gave none."""
+    """The server's message. Empty: the server gave none."""
 
     @classmethod
     def of(cls, action: Action, result: Result, detail: str = "") -> ActionEnded:
@@ -53,7 +53,7 @@ class ActionEnded(TypedRecord, frozen=True, gc=False, kw_only=True):
 
 
 class PodsTimed(TypedRecord, frozen=True, gc=False, kw_only=True, tag="timed"):
-    """How long pods of one drained node took, in milliseconds: for the estimates of plans to come."""
+    """How long the pods of one drained node took, in milliseconds. The estimates of later plans use these times."""
 
     form = "decision"
     node: NodeRef
@@ -64,7 +64,7 @@ class PodsTimed(TypedRecord, frozen=True, gc=False, kw_only=True, tag="timed"):
 
 
 class TaskPlayed(TypedRecord, frozen=True, gc=False, kw_only=True, tag="played"):
-    """A task of a playbook changed a machine, or failed: for people."""
+    """A task of a playbook changed a machine, or failed. Only shown to users."""
 
     form = "decision"
     node: NodeRef
@@ -75,21 +75,21 @@ class TaskPlayed(TypedRecord, frozen=True, gc=False, kw_only=True, tag="played")
 
 
 class CheckpointKept(TypedRecord, frozen=True, gc=False, kw_only=True, tag="fold"):
-    """Vouches for the rollouts that are kept beside the journal."""
+    """Vouches for the rollout checkpoints that are kept beside the journal."""
 
     form = "decision"
     seq: int
-    """The last entry that the kept rollouts have in them."""
+    """The last entry that the checkpoints include."""
     hash: str
-    """Of the bodies of the kept rollouts."""
+    """The hash of the bodies of the checkpoints."""
 
 
 class UnknownRecord(TypedRecord, frozen=True, gc=False, kw_only=True):
-    """A record that this version of fleet cannot read: of a newer version's kind, or not as any fleet writes that
-    kind."""
+    """A record that this version of fleet cannot read: its kind belongs to a newer version, or its content is not what
+    any version writes for that kind."""
 
     written_as: RecordForm
-    """Its form."""
+    """The form of the record."""
     name: str
-    """Its kind."""
+    """The kind of the record."""
     problem: str

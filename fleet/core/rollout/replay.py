@@ -1,4 +1,4 @@
-"""Rollouts as the journal tells them."""
+"""Rebuilds rollouts from the journal."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from fleet.core.rollout.record import UnknownRecord
 from fleet.core.rollout.rollout import Rollout
 
 WORDS = 300
-"""Letters of an error's words that are shown."""
+"""The number of characters of an error's message that are shown."""
 
 
 def rollouts_of(entries: Iterable[JournalEntry], begun: Mapping[str, Rollout] = {}) -> dict[str, Rollout]:
-    """Every rollout in the entries, by id, oldest first. The entries are in the journal's order. `begun`: as rollouts
-    stood before the first of them; they go on.
+    """Returns every rollout in the entries, by id, oldest first. `entries`: in the journal's order. `begun`: the
+    rollouts as they were before the first of these entries, which are continued.
 
-    Raises TamperedError for an entry that no fleet can have written there.
+    Raises TamperedError for an entry that no version of fleet can have written there.
     """
     rollouts = dict(begun)
     for entry in entries:

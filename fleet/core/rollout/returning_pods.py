@@ -1,7 +1,8 @@
-"""What a drain remembers of its evictions, by workload: a workload that comes back to the node is not evicted for ever.
+"""Remembers the evictions of a drain, by workload, so that a workload that comes back to the node is not evicted for
+ever.
 
-The memory is a part of the run, folded from the journal, so that it survives a controller that is killed. It counts
-pods and needs no clock: what goes beyond the pods that were there when the drain began has come back.
+The memory is a part of the run and is rebuilt from the journal, so that it survives a controller that is killed. The
+memory counts pods and needs no clock: pods beyond the number that was on the node when the drain began have come back.
 """
 
 from __future__ import annotations
@@ -18,37 +19,39 @@ from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import Evict
 
 PAUSES = (5.0, 15.0, 45.0)
-"""Seconds before a pod that came back is evicted, by how often its workload has come back; then the run fails."""
+"""Seconds before a pod that came back is evicted, by how often its workload has come back. After the last pause the run
+fails."""
 LATE = timedelta(seconds=10)
-"""For so long after the node's cordon a pod may be news from before it: watches of different kinds have no common order.
-Then all such pods together count as having been there."""
+"""For this time after the node's cordon, a pod that appears may have been there before: watches of different kinds have
+no common order. All pods that appear in this time count as having been there."""
 
 
 class EvictionMemory(Struct, frozen=True, gc=False, array_like=True):
-    """Evictions of one workload's pods from one node."""
+    """The evictions of one workload's pods from one node."""
 
     there: int
-    """Pods that were on the node before the first of them, as far as known."""
+    """The number of pods that were on the node before the first eviction, as far as known."""
     pods: tuple[str, ...] = ()
-    """uids of the pods whose eviction was sent and not refused."""
+    """The uids of the pods whose eviction was sent and not refused."""
 
 
 def eviction_sent(known: Mapping[str, EvictionMemory], action: Evict) -> dict[str, EvictionMemory]:
-    """Returns what is remembered once the eviction is intended."""
+    """Returns the memory after the eviction is intended."""
     before = known.get(action.workload, EvictionMemory(0))
     pods = before.pods if action.pod_uid in before.pods else (*before.pods, action.pod_uid)
     return {**known, action.workload: EvictionMemory(max(before.there, action.there), pods)}
 
 
 def eviction_refused(known: Mapping[str, EvictionMemory], action: Evict) -> dict[str, EvictionMemory]:
-    """Returns what is remembered once the server has refused the eviction."""
+    """Returns the memory after the server has refused the eviction."""
     before = known.get(action.workload, EvictionMemory(0))
     pods = tuple(uid for uid in before.pods if uid != action.pod_uid)
     return {**known, action.workload: EvictionMemory(before.there, pods)}
 
 
 def times_returned(evicted: EvictionMemory | None, pod_uid: str) -> int:
-    """How often the workload has come back, with this pod; 0: the pod was there before, or was sent away already."""
+    """Returns how often the workload has come back, including this pod. 0: the pod was there before the drain, or was
+    evicted already."""
     if evicted is None or not evicted.pods or pod_uid in evicted.pods:
         return 0
     return max(0, len(evicted.pods) + 1 - evicted.there)
@@ -60,7 +63,7 @@ def tolerates_cordons(pod: Pod) -> bool:
 
 
 def held(pod: Pod, workload: str, node: str, times: int) -> Held:
-    """Returns what holds a pod whose workload has come back to the node so many times, with this pod."""
+    """Returns what holds a pod whose workload has come back to the node `times` times, including this pod."""
     facts: dict[str, str | int] = {
         "pod": str(pod.ref),
         "node": node,

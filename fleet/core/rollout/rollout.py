@@ -1,4 +1,4 @@
-"""A rollout and its runs, as the journal tells them: the state is a fold over records, and nothing else changes it."""
+"""A rollout and its runs. Their state is a fold over the journal's records, and nothing else changes it."""
 
 from __future__ import annotations
 
@@ -43,55 +43,59 @@ T = TypeVar("T")
 
 
 class RolloutState(StrEnum):
+    """Whether a rollout goes on, and if not, why."""
+
     RUNNING = "running"
     PAUSED = "paused"
     HALTED = "halted"
-    """Too many failures: a person decides."""
+    """Too many nodes have failed, and an operator decides."""
     ABORTED = "aborted"
     FINISHED = "finished"
 
 
 class Run(Struct, frozen=True, gc=False):
-    """One node's way through a rollout. What is in `slot` counts as out until it ends well or is released."""
+    """One node's way through a rollout. A run with a `slot` counts as out until the run succeeds or is released."""
 
     goal: Goal
     release: Release
     step: Step = Step.PENDING
     since: datetime | None = None
-    """Start of the step."""
+    """When the step began."""
     begun: datetime | None = None
-    """When its slot was taken."""
+    """When the run took its slot."""
     slot: bool = False
     boot_id: str = ""
-    """Before the reboot."""
+    """The boot id before the reboot."""
     why: str = ""
-    """Why it failed or was cancelled."""
+    """Why the run failed or was cancelled."""
     attempts: int = 0
     daemons: tuple[str, ...] = ()
     """DaemonSets whose pods were Ready on the node before the reboot."""
     proof: dict[str, str] = {}
     rolled_back: str = ""
-    """The version that it booted instead of the wanted one, with its digest where the versions are equal."""
+    """The version that the machine booted instead of the wanted one, with its digest where the versions are equal."""
     log: str = ""
-    """The end of the log of the boot that failed, where it has rolled back."""
+    """The end of the log of the failed boot, if the machine has rolled back."""
     identity: tuple[str, ...] = ()
-    """What told the machine from others before its reboot (`core/objects/identity.py`); empty until then."""
+    """What distinguished the machine from others before its reboot (`core/objects/identity.py`). Empty until then."""
     failed_units: tuple[str, ...] = ()
-    """Units of systemd that had failed before the reboot. Read only where the Machine object that kept them is lost."""
+    """The systemd units that had failed before the reboot. Only read if the Machine object that recorded them is
+    lost."""
     evicted: dict[str, EvictionMemory] = {}
-    """By workload, the evictions of this drain: since the node's last cordon, until its reboot or its return."""
+    """The evictions of this drain, by workload: from the node's last cordon until its reboot or its return."""
     asks: tuple[str, ...] = ()
-    """Groups of operators' pods that go only once their operator is asked, while the run has its slot: one node of a
-    group at a time."""
+    """The groups of operators' pods that go only after a request to their operator, while the run has its slot. Only
+    one node of a group goes at a time."""
     cancelled: bool = False
-    """An abort, or another party's work on the node, stopped it: the node is given back, and nothing has failed."""
+    """True: an abort, or another party's work on the node, stopped the run. The node is given back, and nothing has
+    failed."""
     labels: dict[str, str | None] = {}
-    """The node's labels before the reboot, of those that DaemonSets of its cluster select by; None: it had none of
-    that key."""
+    """The node's labels before the reboot, limited to those by which DaemonSets of its cluster select nodes. None: the
+    node had no label with that key."""
     etcd: dict[str, str] = {}
     """By quorum group: the version of etcd that the node's voter ran before the reboot."""
     etcd_after: dict[str, str] = {}
-    """The same after the soak."""
+    """By quorum group: the version of etcd that the node's voter ran after the soak."""
 
     @property
     def node(self) -> NodeRef:
@@ -111,7 +115,8 @@ class Run(Struct, frozen=True, gc=False):
 
 
 class Rollout:
-    """Mutable only through `apply`, so that what runs and what is replayed from the journal are the same."""
+    """The state of a rollout. Mutable only through `apply`, so that a running rollout and one that is replayed from the
+    journal are the same."""
 
     def __init__(self, ident: str, start: Start, at: datetime, by: str) -> None:
         self.id = ident
@@ -126,32 +131,35 @@ class Rollout:
         self.why = ""
         self.ended_at: datetime | None = None
         self.allowance = 0
-        """Failures that a person has looked at (`resume` after a halt): they no longer count."""
+        """The number of failures that an operator has acknowledged (by `resume` after a halt). These no longer
+        count."""
         self.runs: dict[NodeRef, Run] = {
             goal.node: Run(goal=goal, release=start.release, since=at) for goal in start.goals
         }
         self.canaries = tuple(goal.node for goal in start.goals if goal.canary)
-        """Present and past ones: a node that has stepped down before it began is none."""
+        """Present and past canaries. A node that stepped down before it began is not one of them."""
         self.required = Counter(goal.pool for goal in start.goals if goal.canary)
-        """How many nodes of each pool must be proven before the rest of it begins."""
+        """The number of nodes of each pool that must be proven before the rest of the pool begins."""
         used = Counter(goal.pool for goal in start.goals)
         self.open_in = Counter(used)
-        """Runs of each pool that have not ended."""
+        """The number of runs of each pool that have not ended."""
         pools = [pool for pool in start.policy.pools if pool.name in used]
         self.failure_limit = min((_failures(pool, used[pool.name]) for pool in pools), default=1)
-        """Of the strictest pool."""
+        """The failure limit of the strictest pool."""
         self.counts: Counter[Step] = Counter({Step.PENDING: len(self.runs)})
         self.intents: dict[str, AnyAction] = {}
-        """Committed and without an outcome yet."""
+        """The actions that are committed and have no outcome yet, by id."""
         self.acted: set[NodeRef] = set()
-        """Nodes that something was ever meant to be done to: only there may be something of ours."""
+        """The nodes for which an action was ever committed. Only these may carry marks of fleet."""
         self.counter = 0
-        """Intents so far: makes action ids unique."""
+        """The number of intents so far. Makes the ids of actions unique."""
         self.needs_cleanup: set[NodeRef] = set()
-        """Released after the rollout's end: what is ours on them has not been taken away yet."""
+        """The nodes that were released after the rollout's end and from which fleet's marks have not been removed
+        yet."""
 
     def pool(self, run: Run) -> Pool:
-        """Raises KeyError for a goal whose pool the rollout's policy lacks: `Start` was made wrongly."""
+        """Returns the pool of the run. Raises KeyError for a goal whose pool is not in the rollout's policy, which
+        means that `Start` was made wrongly."""
         pool = self.policy.pool(run.goal.pool)
         if pool is None:
             raise KeyError(run.goal.pool)
@@ -163,21 +171,21 @@ class Rollout:
 
     @property
     def failures(self) -> int:
-        """Failed runs that nobody has looked at yet."""
+        """Returns the number of failed runs that no operator has acknowledged yet."""
         return self.counts[Step.FAILED] - self.allowance
 
     @property
     def remaining(self) -> int:
-        """Runs that have not ended."""
+        """Returns the number of runs that have not ended."""
         return len(self.runs) - sum(self.counts[step] for step in ENDED)
 
     @property
     def working(self) -> bool:
-        """A run has begun and has not ended."""
+        """Returns whether a run has begun and has not ended."""
         return any(self.counts[step] for step in (Step.STAGE, *HAS_SLOT))
 
     def add_intent(self, action: AnyAction) -> None:
-        """Takes an action that was committed and has no outcome yet."""
+        """Adds an action that was committed and has no outcome yet."""
         self.intents[action.id] = action
         self.acted.add(action.node)
         self.counter += 1
@@ -185,11 +193,11 @@ class Rollout:
         if isinstance(action, Evict) and action.workload and run is not None:
             self.runs[action.node] = replace(run, evicted=returning_pods.eviction_sent(run.evicted, action))
         elif isinstance(action, Cordon) and run is not None and run.evicted:
-            # Until now the node was open: what is on it may have come there as to any other.
+            # The node was schedulable until now: its pods may have come there as to any other node.
             self.runs[action.node] = replace(run, evicted={})
 
     def add_outcome(self, action_id: str, result: Result) -> None:
-        """The intent has this outcome."""
+        """Removes the intent of an action that has ended with this result."""
         action = self.intents.pop(action_id, None)
         if not isinstance(action, Evict) or result in (Result.DONE, Result.UNKNOWN):
             return
@@ -200,7 +208,7 @@ class Rollout:
             )
 
     def apply(self, said: Journaled, at: datetime, actor: str) -> None:
-        """Changes the state as one record of the journal says. `actor`: who wrote it.
+        """Changes the state according to one record of the journal. `actor`: who wrote the record.
 
         Raises KeyError or ValueError for a record that this program cannot have written for this rollout.
         """
@@ -214,7 +222,7 @@ class Rollout:
             case DecisionRecord():
                 self._decision(said, at)
             case PodsTimed() | TaskPlayed():
-                pass  # for the plans to come (`core/planning/estimates.py`), and for people
+                pass  # used by later plans (`core/planning/estimates.py`) and shown to users
             case UnknownRecord():
                 raise ValueError(said.problem)
             case _:
@@ -236,7 +244,8 @@ class Rollout:
                 raise ValueError(f"command {command.kind!r} does not change a rollout that has started")
 
     def _release(self, node: NodeRef) -> None:
-        """The word may be about a run that goes on: that one keeps its slot."""
+        """Releases the slot of a failed run. A command for a run that goes on changes nothing: such a run keeps its
+        slot."""
         run = self.runs[node]
         if run.step is Step.FAILED:
             self.runs[node] = replace(run, slot=False)
@@ -270,7 +279,8 @@ class Rollout:
         self.state, self.state_at, self.state_by, self.why = state, at, by, why
 
     def change_goal(self, goal: Goal) -> None:
-        """Another node is the canary, or the node has another uid. For `apply`, and for who unfolds a rollout."""
+        """Replaces a goal: another node is the canary, or the node has another uid. Called by `apply`, and when a
+        checkpoint is restored."""
         self.runs[goal.node] = replace(self.runs[goal.node], goal=goal)
         if goal.canary != (goal.node in self.canaries):
             self.canaries = tuple(run.node for run in self.runs.values() if run.goal.canary)
@@ -307,11 +317,12 @@ class Rollout:
 
 
 def _given(value: T | UnsetType, before: T) -> T:
-    """Returns what the record says, or what was known before where it says nothing."""
+    """Returns the value of the record, or the previous value where the record has none."""
     return before if isinstance(value, UnsetType) else value
 
 
 def _failures(pool: Pool, nodes: int) -> int:
-    """So many of the pool's nodes may fail, and the next one halts the rollout with them."""
+    """Returns how many failed nodes of the pool halt the rollout. `nodes`: the number of the pool's nodes, for a limit
+    in percent."""
     limit = pool.failure_limit
     return limit.of(nodes) if isinstance(limit, Amount) else limit

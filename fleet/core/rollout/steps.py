@@ -1,4 +1,4 @@
-"""The steps of a run. What follows what is data: this table, and nothing else, knows it."""
+"""The steps of a run, and the table that says which step follows. No other code knows the order of steps."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from enum import StrEnum
 
 
 class Step(StrEnum):
+    """A step of a run."""
+
     PENDING = "pending"
-    """Waits for its turn to stage."""
+    """The run waits for its turn to stage."""
     STAGE = "stage"
     """The new image is written while the node works."""
     STAGED = "staged"
-    """Waits for a slot; the guards say why."""
+    """The run waits for a slot. The guards give the reason."""
     CORDON = "cordon"
     DRAIN = "drain"
     REBOOT = "reboot"
@@ -21,10 +23,10 @@ class Step(StrEnum):
     SOAK = "soak"
     DONE = "done"
     RETURN = "return"
-    """A run that failed or was aborted before its reboot gives the node back: it is uncordoned."""
+    """The run failed or was aborted before its reboot and gives the node back: the node is uncordoned."""
     FAILED = "failed"
     CANCELLED = "cancelled"
-    """An abort came before the run had rebooted the node, or the node was removed by its owner at any time."""
+    """An abort came before the run had rebooted the node, or the owner of the node removed the node at any time."""
 
 
 class StepResult(StrEnum):
@@ -35,10 +37,10 @@ class StepResult(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     BACK = "back"
-    """Somebody else has cordoned the node first: the run waits again, without a slot. Or somebody has uncordoned the node
-    before its reboot: it is drained again."""
+    """Another party has cordoned the node first: the run waits again, without a slot. Or another party has uncordoned
+    the node before its reboot: the node is drained again."""
     GONE = "gone"
-    """The node was removed by its owner, or another machine stands under its name: nothing has failed."""
+    """The owner of the node has removed the node, or another machine has its name. Nothing has failed."""
 
 
 NEXT: Mapping[Step, Mapping[StepResult, Step]] = {
@@ -84,7 +86,7 @@ NEXT: Mapping[Step, Mapping[StepResult, Step]] = {
         StepResult.FAILED: Step.FAILED,
         StepResult.GONE: Step.CANCELLED,
     },
-    # Failed there: journals of older versions, to which a node that was gone had failed.
+    # FAILED remains for journals of older versions, in which a node that was gone counted as failed.
     Step.UNCORDON: {
         StepResult.DONE: Step.SOAK,
         StepResult.FAILED: Step.FAILED,
@@ -105,13 +107,15 @@ ENDED = frozenset({Step.DONE, Step.FAILED, Step.CANCELLED})
 HAS_SLOT = frozenset(
     {Step.CORDON, Step.DRAIN, Step.REBOOT, Step.VERIFY, Step.UNCORDON, Step.SOAK, Step.RETURN}
 )
-"""The node counts as unavailable. A failed run that had a slot keeps it until a person releases it (`Run.slot`)."""
+"""The steps in which the node counts as unavailable. A failed run that had a slot keeps the slot until an operator
+releases it (`Run.slot`)."""
 DRAINED = frozenset({Step.CORDON, Step.DRAIN})
-"""The node is being taken out of service, and no reboot has been asked for yet."""
+"""The steps in which the node is being taken out of service and no reboot has been requested yet."""
 WAITING = frozenset({Step.PENDING, Step.STAGE, Step.STAGED})
-"""The node has not been touched: it works as before, with or without a written image beside."""
+"""The steps in which the node has not been touched: it works as before, whether or not an image is written already."""
 
 
 def next_step(step: Step, result: StepResult) -> Step:
-    """Returns the step that follows. Raises KeyError where the table has no such way: a bug in the engine."""
+    """Returns the step that follows. Raises KeyError for a result that the table does not have for the step, which is a
+    bug in the engine."""
     return NEXT[step][result]

@@ -1,1 +1,1 @@
-"""Text for people: durations, paths, and untrusted text made safe to show."""
+"""Text for users: counts, durations, paths, and untrusted text made safe to show."""

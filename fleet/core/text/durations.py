@@ -1,4 +1,4 @@
-"""Durations as text: the one place that formats `1h 52m`, `3m 12s` and, for ages, `3m` or `2d`."""
+"""Formats durations: `1h 52m`, `3m 12s` and, for ages, `3m` or `2d`. No other code formats them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ DAY = 24 * HOUR
 
 
 def format_duration(seconds: float) -> str:
-    """Returns a duration in at most two units: `0s`, `48s`, `3m 12s`, `1h 52m`, `2d 3h`; a smaller unit of 0 is left out.
+    """Returns a duration in at most two units: `0s`, `48s`, `3m 12s`, `1h 52m`, `2d 3h`. A smaller unit of 0 is left
+    out.
 
-    Rounded to the nearest of what is shown (so 119.6 s is `2m`, never `1m 60s`); below zero with a leading `-`.
+    The duration is rounded to the nearest value that can be shown (119.6 s is `2m`, never `1m 60s`). A negative
+    duration has a leading `-`.
     """
     if seconds < 0:
         told = format_duration(-seconds)
@@ -33,8 +35,8 @@ def _pair(whole: int, large: int, large_name: str, small: int, small_name: str) 
 
 
 def format_age(delta: timedelta) -> str:
-    """Returns how long ago something was, in one unit, rounded down as ages are: `4s`, `3m`, `5h`, `2d`. A time that a
-    faster clock told, which is still to come, is `0s`."""
+    """Returns how long ago something happened, in one unit, rounded down: `4s`, `3m`, `5h`, `2d`. A time in the future,
+    as from a clock that is ahead, gives `0s`."""
     seconds = max(0, int(delta.total_seconds()))
     for size, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "m")):
         if seconds >= size:

@@ -6,5 +6,6 @@ from collections.abc import Mapping
 
 
 def for_others(environ: Mapping[str, str]) -> dict[str, str]:
-    """Returns the environment without what is fleet's: FLEET_DATABASE may hold a password, and is no other program's."""
+    """Returns the environment without fleet's own variables. FLEET_DATABASE, for one, may contain a password that other
+    programs must not get."""
     return {name: value for name, value in environ.items() if not name.startswith("FLEET_")}

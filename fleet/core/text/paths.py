@@ -1,4 +1,4 @@
-"""Paths as people write them."""
+"""Expands paths as users write them."""
 
 from __future__ import annotations
 
@@ -7,5 +7,6 @@ from pathlib import Path
 
 
 def expanded(path: str | Path) -> Path:
-    """With the home folders of `~` and `~NAME`. Where there is no such user it stays as it is written, as in a shell."""
+    """Returns the path with `~` and `~NAME` replaced by home folders. As in a shell, the path is unchanged if no such
+    user exists."""
     return Path(os.path.expanduser(path))  # noqa: PTH111  (Path.expanduser raises RuntimeError there)

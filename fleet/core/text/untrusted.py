@@ -1,7 +1,7 @@
-"""JSON that somebody else wrote: a host, a member of a quorum group, a credential plugin, an API server.
+"""Decodes JSON from untrusted sources: a host, a member of a quorum group, a credential plugin, an API server.
 
-Whoever reads it goes on whatever it is: it is decoded, or refused by one kind of error. How large it may be is for the one
-who receives it, since nothing is to be kept of what is too large.
+Whatever the content is, it is decoded or refused with one kind of error, so that the reader can go on. The receiver
+limits the size of the content, since content that is too large must not be kept in memory at all.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from typing import Any, TypeVar, overload
 import msgspec
 
 DEEPEST = 100
-"""Lists and mappings inside each other. What is read here has some ten; Python's own stack ends at about a thousand."""
+"""The deepest nesting of lists and mappings. Valid content has about ten levels; Python's own stack ends at about a
+thousand."""
 LONGEST_NUMBER = 40
-"""Characters of a number. The longest that anybody means have 25."""
+"""The most characters of a number. The longest number that makes sense has 25."""
 UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
-"""What msgspec raises for a text that cannot be decoded: for who decodes by a type that has no place for anything deep."""
+"""The errors that msgspec raises for content that cannot be decoded. For callers that decode into a type which cannot
+contain anything deeply nested."""
 
 _TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
 _NUMBER = re.compile(rb"[0-9.eE+-]{%d}" % (LONGEST_NUMBER + 1))
@@ -30,7 +32,7 @@ T = TypeVar("T")
 
 
 class UnreadableError(ValueError):
-    """It is no such JSON; the words say why, and quote none of it."""
+    """The content is not JSON of the expected type. The message gives the reason and quotes nothing of the content."""
 
 
 @overload
@@ -38,7 +40,7 @@ def decode(content: str | bytes) -> Any: ...
 @overload
 def decode(content: str | bytes, kind: type[T]) -> T: ...
 def decode(content: str | bytes, kind: Any = Any) -> Any:
-    """Raises UnreadableError, and nothing else."""
+    """Returns the decoded content. Raises UnreadableError, and no other error."""
     try:
         written = content.encode() if isinstance(content, str) else content
         _check(written)
@@ -48,7 +50,8 @@ def decode(content: str | bytes, kind: Any = Any) -> Any:
 
 
 def decode_each(content: str, kind: type[T]) -> list[T]:
-    """Documents one behind the other, perhaps with white space between. Raises UnreadableError, and nothing else."""
+    """Returns the documents of a text that contains several in a row, with or without white space between them. Raises
+    UnreadableError, and no other error."""
     found: list[T] = []
     try:
         _check(content.encode())
@@ -63,7 +66,7 @@ def decode_each(content: str, kind: type[T]) -> list[T]:
 
 
 def convert(value: Any, kind: type[T]) -> T:
-    """A part of what was decoded, as a value of this type. Raises UnreadableError, and nothing else."""
+    """Returns a part of decoded content as a value of this type. Raises UnreadableError, and no other error."""
     try:
         return msgspec.convert(value, kind)
     except UNREADABLE as error:
@@ -71,7 +74,8 @@ def convert(value: Any, kind: type[T]) -> T:
 
 
 def _check(content: bytes) -> None:
-    """Before anything is built of it, and in a time that grows with its size alone."""
+    """Raises UnreadableError for long numbers and deep nesting, before anything is built from the content. The time
+    grows only linearly with the size of the content."""
     bare = _TEXT.sub(b'""', content)
     if _NUMBER.search(bare):
         raise UnreadableError(f"it has a number of more than {LONGEST_NUMBER} characters")

@@ -1,32 +1,33 @@
-"""Text from clusters and hosts as it may be shown: what would move a cursor, change a colour, turn the reading direction or
-begin a line is written out as an escape, so that nobody can make fleet seem to say something else.
+"""Makes text from clusters and hosts safe to show. Characters that would move the cursor, change a colour, turn the
+reading direction or begin a line are written as escapes, so that no such text can be mistaken for fleet's own output.
 
-The sets are Unicode's general categories: control, format (bidirectional marks and overrides are among them), surrogate,
-private use, not assigned, and the line, paragraph and other separators but for the blank.
+The sets are Unicode's general categories: control, format (which includes bidirectional marks and overrides),
+surrogate, private use, not assigned, and the line, paragraph and other separators except for the blank.
 """
 
 from __future__ import annotations
 
 KEPT = "\n\t"
-"""What may stay in a text of several lines."""
+"""The control characters that are kept in a text of several lines."""
 PART = 4096
-"""Letters of a long document that are looked at together: a whole journal may be one line."""
+"""The number of characters of a long document that are checked together: a whole journal may be one line."""
 
 
 def visible(text: str) -> str:
-    """One line: line feeds and tabs are written out too. The same text where nothing is to be written out."""
+    """Returns the text as one line: line feeds and tabs are escaped too. Returns the same text if nothing has to be
+    escaped."""
     return text if text.isprintable() else "".join(map(_escaped, text))
 
 
 def visible_lines(text: str) -> str:
-    """A text whose lines and tabs are wanted."""
+    """Returns the text with its line feeds and tabs, and everything else escaped that is not visible."""
     if _is_visible(text):
         return text
     return "".join(each if each in KEPT else _escaped(each) for each in text)
 
 
 def visible_json(text: str) -> str:
-    """A JSON document that says the same, in characters that all can be seen. Line feeds between its parts stay."""
+    """Returns the same JSON document in visible characters only. Line feeds between its parts are kept."""
     if _is_visible(text):
         return text
     parts = (text[start : start + PART] for start in range(0, len(text), PART))
@@ -34,12 +35,13 @@ def visible_json(text: str) -> str:
 
 
 def _is_visible(text: str) -> bool:
-    """Looks at whole lines, since nearly all texts are as they should be and may be long."""
+    """Returns whether nothing has to be escaped. Looks at whole lines, because nearly all texts need no escape and may
+    be long."""
     return all(line.isprintable() for line in text.replace("\t", " ").split("\n"))
 
 
 def _escaped(letter: str) -> str:
-    """As Python writes it: `\\x1b`, `\\u202e`."""
+    """Returns the character, escaped as Python does if it is not printable: `\\x1b`, `\\u202e`."""
     return letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
 
 
@@ -48,6 +50,7 @@ def _said(letter: str) -> str:
 
 
 def _unicode(letter: str) -> str:
-    """As JSON writes it (RFC 8259, section 7): beyond the first 65,536 by two surrogates."""
+    """Returns the character escaped as in JSON (RFC 8259, section 7). Characters beyond the first 65,536 become two
+    surrogates."""
     units = letter.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[index : index + 4]}" for index in range(0, len(units), 4))
