@@ -16,6 +16,8 @@ from pathlib import Path
 from msgspec import Struct
 
 ROOT = Path(__file__).parents[3]
+HELPERS = ("tests/__init__.py", "tests/story.py")
+"""Files that the examples' tests import, beside the package."""
 BLOCK = re.compile(r"^[^\n`]*`([\w./-]+)`[^\n]*:\n\n```(\w+)\n(.*?)^```$", re.M | re.S)
 
 
@@ -42,6 +44,9 @@ class Example(Struct, frozen=True):
         """Applies the blocks to a copy of the package in `folder` and runs the example's own tests there."""
         assert self.tests, "the example has no test"
         shutil.copytree(ROOT / "fleet", folder / "fleet", ignore=shutil.ignore_patterns("__pycache__"))
+        for helper in HELPERS:
+            (folder / helper).parent.mkdir(exist_ok=True)
+            shutil.copy(ROOT / helper, folder / helper)
         for block in self.blocks:
             apply(block, folder)
         # The first place that Python looks at is the copy: with -m, the current folder.
@@ -63,7 +68,13 @@ class Example(Struct, frozen=True):
 def example(page: str, heading: str) -> Example:
     """Returns the example under a heading of second rank of a page in docs/contributing."""
     text = (ROOT / "docs" / "contributing" / page).read_text(encoding="utf-8")
-    sections = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", text, re.M | re.S))
+    sections: dict[str, str] = {}
+    name, fenced = "", False
+    for line in text.splitlines(keepends=True):
+        fenced ^= line.startswith("```")
+        if line.startswith("## ") and not fenced:
+            name = line[3:].strip()
+        sections[name] = sections.get(name, "") + line
     return Example(tuple(Block(*found) for found in BLOCK.findall(sections[heading])))
 
 
