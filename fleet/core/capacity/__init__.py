@@ -1,1 +1,1 @@
-"""What the nodes of a cluster have free, and where the pods of a drained node would land."""
+"""The free capacity of a cluster's nodes, and where the pods of a drained node would land."""

@@ -1,9 +1,9 @@
-"""What free capacity a cluster has for pods that are about to be rescheduled.
+"""The free capacity of a cluster for pods that are about to be rescheduled.
 
-A question is answered from counts in nearly all cases: where each node's free capacity is cut into places that would take
-the largest pod to be rescheduled, and there are more places than such pods, every one of them finds a place, in whatever
-order they come. Where the counts do not say so, or a pod has affinity rules or needs a port of the node, the pods are
-placed on the nodes one by one (`trial_placement.py`).
+Counts answer nearly all questions: each node's free capacity is cut into places of the size of the largest pod to be
+rescheduled, and if there are at least as many places as such pods, every pod finds a place, whatever their order. If
+the counts do not show that, or a pod has affinity rules or host ports, the pods are placed on the nodes one by one
+(`trial_placement.py`).
 
 Placeholders (pods of negative priority) take no capacity here: they are preempted by whatever lands beside them.
 """
@@ -28,50 +28,58 @@ from fleet.core.objects.volumes import ClusterVolumes, PersistentVolume, Persist
 
 
 class ClusterCapacity:
+    """The nodes and pods of one cluster, and the pods that are to be rescheduled; updated with each change."""
+
     def __init__(self) -> None:
         self._nodes: dict[str, Node] = {}
         self._usage: dict[str, NodeUsage] = {}
-        """By node, without placeholders."""
+        """Usage by node, without placeholders."""
         self._placeholders: dict[str, dict[str, Pod]] = {}
-        """By node and uid; only where there are some."""
+        """Placeholders by node and uid; nodes without placeholders are left out."""
         self._leaving: dict[str, dict[str, Pod]] = {}
-        """By node that is drained or about to be drained: pods that still have to go, by uid."""
+        """By node that is drained or about to be drained: the pods that still have to leave the node, by uid."""
         self._unbound: dict[str, Pod] = {}
+        """Pods that wait for the scheduler, by uid."""
         self._sizes: Counter[RoundedSize] = Counter()
-        """Pods to be rescheduled, by size: those of nodes that are drained, and those without a node."""
+        """Number of pods to be rescheduled, by size: those of nodes that are drained, and those without a node."""
         self._fits: dict[Demand, dict[str, bool]] = {}
+        """Whether the node fits the demand now, by demand and node, as far as it was computed."""
         self._fit_counts = FitCounts(self._nodes, self._usage, self._open_for)
         self._topology = TopologyCounts()
         self._unplaceable = UnplaceablePods(self._has_room)
         self._lacking: dict[str, PodShape] = {}
-        """By node: the shape of the pod for which `shortfall` found no place, where no open node has room for that
+        """By node: the shape of the pod for which `shortfall` found no place, if no open node has room for that
         shape."""
         self.volumes = ClusterVolumes()
         self._eligible = EligibleNodes(self.volumes)
 
     def upsert_node(self, node: Node, later: Node | None = None) -> None:
-        """`later`: the node as it will be once what passes by itself has passed, if that is not how it is now."""
+        """Records a node that was added or changed. `later` is the node as it will be without the taints that pass by
+        themselves; None if the node has none of them."""
         self._nodes[node.name] = node
         self._eligible.upsert_node(later or node)
         self._topology.upsert_node(node)
         self._node_changed(node.name)
 
     def delete_node(self, name: str) -> None:
+        """Records that the node is gone."""
         self._nodes.pop(name, None)
         self._topology.delete_node(name)
         self._eligible.delete_node(name)
         self._node_changed(name)
 
     def upsert_volume(self, thing: PersistentVolume | PersistentVolumeClaim) -> None:
+        """Records a volume or claim that was added or changed."""
         self.volumes.upsert(thing)
         self._unplaceable.forget()
 
     def delete_volume(self, thing: PersistentVolume | PersistentVolumeClaim) -> None:
+        """Records that a volume or claim is gone."""
         self.volumes.delete(thing)
         self._unplaceable.forget()
 
     def upsert_pod(self, before: Pod | None, pod: Pod) -> None:
-        """Takes a pod that was added or changed."""
+        """Records a pod that was added or changed; `before` is its last state, None if the pod was not known."""
         if before is not None:
             if _unchanged(before, pod):
                 if pod.deleting and not before.deleting and pod.node:
@@ -91,7 +99,7 @@ class ClusterCapacity:
             self._sizes[rounded_size(pod.requests)] += 1
 
     def _deletion_began(self, pod: Pod) -> None:
-        """Notes that the pod is being deleted: it keeps its capacity until it is gone."""
+        """Records that the pod is being deleted. A pod uses its node's capacity until the pod is gone."""
         if not pod.finished:
             self._topology.count_deleting(pod)
             if pod.placeholder:
@@ -101,7 +109,7 @@ class ClusterCapacity:
                 leaving[pod.uid] = pod
 
     def delete_pod(self, pod: Pod) -> None:
-        """Takes the last state of a pod that is gone."""
+        """Records that a pod is gone; `pod` is its last state."""
         if pod.finished:
             return
         if pod.node:
@@ -113,14 +121,15 @@ class ClusterCapacity:
             self._no_longer_rescheduled(gone)
 
     def start_drain(self, name: str, pods: Iterable[Pod]) -> None:
-        """Notes that the node is to be drained: it takes no more pods, and its own pods are to be rescheduled."""
+        """Records that the node is to be drained: the node takes no more pods, and its own pods are to be
+        rescheduled."""
         if name not in self._leaving:
             self._leaving[name] = {pod.uid: pod for pod in pods if needs_place_elsewhere(pod)}
             self._sizes.update(rounded_size(pod.requests) for pod in self._leaving[name].values())
             self._changed(name)
 
     def end_drain(self, name: str) -> bool:
-        """Notes that the node's drain is over; returns whether there was one."""
+        """Records that the node's drain is over; returns whether there was a drain."""
         pods = self._leaving.pop(name, None)
         if pods is None:
             return False
@@ -130,10 +139,11 @@ class ClusterCapacity:
         return True
 
     def shortfall(self, name: str, pods: Sequence[Pod], may_wait: Collection[str] = ()) -> Shortfall | None:
-        """Returns the first of these pods, all of the node, that finds no place elsewhere if the node is drained now.
+        """Returns the shortfall of the first of these pods, all of the node, that finds no place on another node if the
+        node is drained now; None if all find a place.
 
-        `may_wait`: uids of pods that may wait for this node where no other node could ever take them. Where another node
-        could take such a pod once that node is back in service, the other node is waited for.
+        `may_wait`: uids of pods that may wait for this node if no other node could ever take them. If another node
+        could take such a pod once that node is back in service, the pod counts as a shortfall until then.
         """
         self._lacking.pop(name, None)
         going = [
@@ -152,9 +162,9 @@ class ClusterCapacity:
         return found
 
     def later(self, pod: Pod, name: str) -> bool:
-        """Returns whether the node would have room for the pod once it is drained and back in service.
+        """Returns whether the node would have room for the pod after its drain, once it is back in service.
 
-        Affinity rules are not asked.
+        Affinity rules are not checked.
         """
         node, demand = self._nodes.get(name), Demand.of(pod, self.volumes)
         if node is None or not demand.could_fit(node):
@@ -165,14 +175,13 @@ class ClusterCapacity:
         return usage.fits(pod, node.allocatable)
 
     def eased(self, shape: PodShape) -> bool:
-        """Returns whether a node could have room by now for a pod of this shape."""
+        """Returns whether a node may have gained room for a pod of this shape since the shape was found to fit
+        nowhere."""
         return self._unplaceable.eased(shape)
 
     def lacking_shape(self, name: str) -> PodShape | None:
-        """Returns the pod shape for which `shortfall` has just found no place, where that lasts until a node gains
-        capacity.
-
-        None: anything may change the answer.
+        """Returns the pod shape for which `shortfall` has just found no place, if that stays so until a node gains
+        capacity. None if other changes may change the answer too.
         """
         return self._lacking.get(name)
 
@@ -200,7 +209,7 @@ class ClusterCapacity:
     ) -> Shortfall | None:
         way: Iterator[Pod] = self._rescheduled()
         if self._fits_all_by_counts(name, going):
-            # By the counts there is room for all pods; what is left is whether affinity rules let them come.
+            # By the counts there is room for all pods; only affinity rules can still keep a pod from the nodes.
             if not any(self._has_placement_rules(pod) for pod in going):
                 return None
             way = (pod for pod in way if self._has_placement_rules(pod))
@@ -211,13 +220,12 @@ class ClusterCapacity:
         return TrialPlacement(rest, leaver, leavers, self._open_for, self.volumes, may_wait)
 
     def pinned(self, name: str, pods: Iterable[Pod]) -> list[Pod]:
-        """Returns the pods that no node but this one could take, by node selector, affinity, volumes, lasting taints and
-        size."""
+        """Returns the pods that no other node than this one could ever take, by node selector, affinity, volumes,
+        lasting taints and size."""
         return [pod for pod in pods if needs_place_elsewhere(pod) and self._eligible.is_only_node(name, pod)]
 
     def tied_to_node(self, name: str, pods: Iterable[Pod]) -> list[Pod]:
-        """Returns the pods that are pinned, and those to which their anti-affinity or spread rules leave no other
-        node."""
+        """Returns the pinned pods, and the pods for which anti-affinity or spread rules leave no other node."""
         return [
             pod
             for pod in pods
@@ -232,12 +240,13 @@ class ClusterCapacity:
         ]
 
     def _rescheduled(self) -> Iterator[Pod]:
+        """Yields all pods to be rescheduled: those without a node, then those of nodes that are drained."""
         yield from self._unbound.values()
         for pods in self._leaving.values():
             yield from pods.values()
 
     def _others_rescheduled(self, pod: Pod) -> list[Pod]:
-        """Returns all pods to be rescheduled but this one, which is among them while its node is drained."""
+        """Returns all pods to be rescheduled except this one, which is one of them while its node is drained."""
         return [each for each in self._rescheduled() if each.uid != pod.uid]
 
     def _has_placement_rules(self, pod: Pod) -> bool:
@@ -247,6 +256,8 @@ class ClusterCapacity:
         )
 
     def _fits_all_by_counts(self, name: str, going: Sequence[Pod]) -> bool:
+        """Returns whether by the counts all pods to be rescheduled and the pods `going` of the node fit on other
+        nodes."""
         sizes = [*self._sizes, *{rounded_size(pod.requests) for pod in going}]
         cpu = max(size[0] for size in sizes)
         memory = max(size[1] for size in sizes)
@@ -267,6 +278,7 @@ class ClusterCapacity:
         )
 
     def _open_for(self, name: str, demand: Demand) -> bool:
+        """Returns whether the node fits the demand now and is not drained."""
         node = self._nodes.get(name)
         if node is None or name in self._leaving:
             return False
@@ -314,18 +326,18 @@ class ClusterCapacity:
 
 
 def is_recreated_elsewhere(pod: Pod) -> bool:
-    """Returns whether the pod comes back elsewhere when it is evicted: without a controller it is lost."""
+    """Returns whether the pod is recreated on another node after its eviction. A pod without a controller is lost."""
     return pod.owner is not None and not pod.stays and not pod.finished
 
 
 def needs_place_elsewhere(pod: Pod) -> bool:
-    """Returns whether the pod needs a place elsewhere. A placeholder needs none: it keeps capacity free, and gives it
-    up."""
+    """Returns whether the pod needs a place on another node after its eviction. A placeholder needs none: it only keeps
+    capacity free for other pods."""
     return pod.owner is not None and pod.priority >= 0 and not pod.stays and not pod.finished
 
 
 def _unchanged(before: Pod, pod: Pod) -> bool:
-    """Returns whether nothing has changed that matters to the capacity for others."""
+    """Returns whether nothing has changed in the pod that affects the capacity for other pods."""
     return (
         before.node == pod.node
         and before.phase == pod.phase

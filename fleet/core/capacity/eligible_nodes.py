@@ -1,6 +1,6 @@
-"""Which nodes could ever take a pod, if they were Ready, schedulable and empty.
+"""Finds the nodes that could take a pod if they were Ready, schedulable and empty.
 
-Two such nodes are remembered for each shape of pod, so that in most cases nothing is searched for.
+Two such nodes are remembered for each demand and requests of pods, so that most questions need no search.
 """
 
 from __future__ import annotations
@@ -17,25 +17,31 @@ EMPTY = NodeUsage()
 
 
 class EligibleNodes:
+    """The eligible nodes of one cluster; updated with each change of a node."""
+
     def __init__(self, volumes: ClusterVolumes) -> None:
         self._volumes = volumes
         self._nodes: dict[str, Node] = {}
         self._shape = 0
-        """Counts the changes of what matters here: a node came or went, or its labels, lasting taints or size changed."""
+        """Counts the changes that affect eligibility: a node was added or deleted, or its labels, lasting taints or
+        size changed."""
         self._known: dict[tuple[Demand, Resources], tuple[int, list[str]]] = {}
-        """By demand and requests: the `_shape` at which the nodes were found, and two of them at most."""
+        """By demand and requests: the value of `_shape` when the nodes were found, and the names of two of them at
+        most."""
 
     def upsert_node(self, node: Node) -> None:
+        """Records a node that was added or changed."""
         before = self._nodes.get(node.name)
         self._shape += before is None or _shape_of(before) != _shape_of(node)
         self._nodes[node.name] = node
 
     def delete_node(self, name: str) -> None:
+        """Records that the node is gone."""
         self._shape += self._nodes.pop(name, None) is not None
 
     def is_only_node(self, name: str, pod: Pod) -> bool:
-        """Returns whether no node but this one could take the pod, by node selector, affinity, volumes, lasting taints and
-        size."""
+        """Returns whether no other node than this one could take the pod, by node selector, affinity, volumes, lasting
+        taints and size."""
         demand, asked = Demand.of(pod, self._volumes), pod.requests
         shape, known = self._known.get((demand, asked), (-1, []))
         if shape != self._shape:
@@ -50,4 +56,5 @@ class EligibleNodes:
 
 
 def _shape_of(node: Node) -> tuple[object, ...]:
+    """Returns the properties of the node that affect eligibility."""
     return node.labels, [taint for taint in node.taints if lasts(taint)], node.allocatable

@@ -1,4 +1,5 @@
-"""How many pods of one size the nodes that fit one demand can take: counted once, and kept up to date."""
+"""Counts how many pods of one size fit on the nodes for one demand. Each count is made once and then kept up to
+date."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from fleet.core.objects.demand import Demand
 from fleet.core.objects.node import Node, Resources
 
 RoundedSize = tuple[int, int, int, tuple[tuple[str, int], ...]]
-"""Millicores, bytes, bytes of storage, and other resources by name; each rounded up to a power of two."""
+"""Millicores, bytes of memory, bytes of storage, and other resources by name; each rounded up to a power of two."""
 
 
 class FitCount:
@@ -19,14 +20,18 @@ class FitCount:
 
     def __init__(self, names: Mapping[str, Node]) -> None:
         self.of: dict[str, int] = {}
+        """Number of pods by node."""
         self.total = 0
+        """Number of pods on all nodes."""
         self.most = 0
-        """The most on one node so far: what a dirty node can have lost."""
+        """The highest number of pods on one node so far: a dirty node cannot have lost more."""
         self.dirty = set(names)
         """Nodes whose count may have changed."""
 
 
 class FitCounts:
+    """The counts of one cluster, by demand and size."""
+
     def __init__(
         self,
         nodes: Mapping[str, Node],
@@ -39,7 +44,7 @@ class FitCounts:
         self._counts: dict[tuple[Demand, RoundedSize], FitCount] = {}
 
     def changed(self, name: str) -> None:
-        """Notes that the node may take more or fewer pods than before."""
+        """Records that the node may take more or fewer pods than before."""
         for count in self._counts.values():
             count.dirty.add(name)
 
@@ -48,7 +53,7 @@ class FitCounts:
         count = self._counts.get((demand, size))
         if count is None:
             count = self._counts[demand, size] = FitCount(self._nodes)
-        # The places of the leaver, and those of all nodes that have changed, may be gone.
+        # The leaver's places do not count, and the places of all changed nodes may be gone.
         if count.total - (len(count.dirty) + 1) * count.most >= wanted:
             return True
         for name in count.dirty:
@@ -60,6 +65,7 @@ class FitCounts:
         return count.total - count.of.get(leaver, 0) >= wanted
 
     def _on(self, name: str, demand: Demand, size: RoundedSize) -> int:
+        """Returns how many pods of this size fit on the node."""
         if not self._is_open(name, demand):
             return 0
         whole, taken = self._nodes[name].allocatable, self._taken.get(name, NO_USAGE)
@@ -77,9 +83,11 @@ class FitCounts:
 
 
 def rounded_size(asked: Resources) -> RoundedSize:
+    """Returns the requests, each rounded up to a power of two, so that few sizes have to be counted."""
     others = tuple((name, _power(amount)) for name, amount in asked.others) if asked.others else ()
     return _power(asked.cpu), _power(asked.memory), _power(asked.storage), others
 
 
 def _power(number: int) -> int:
+    """Returns the smallest power of two that is at least `number`; 0 for 0."""
     return 1 << (number - 1).bit_length() if number > 0 else 0

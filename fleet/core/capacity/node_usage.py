@@ -1,7 +1,7 @@
-"""What the pods of one node use of it: resources, and host ports.
+"""The usage of one node by its pods: resources and host ports.
 
-A pod counts from its binding until it is gone or has finished. Source: kube-scheduler, plugins noderesources (fit.go)
-and nodeports.
+A pod counts from its binding until the pod is gone or has finished. Source: kube-scheduler, plugins noderesources
+(fit.go) and nodeports.
 """
 
 from __future__ import annotations
@@ -15,17 +15,20 @@ from fleet.core.objects.pod import Pod
 
 
 class NodeUsage:
+    """The resources and host ports that the pods of one node use."""
+
     __slots__ = ("cpu", "memory", "others", "pods", "ports", "storage")
 
     def __init__(self) -> None:
         self.cpu = self.memory = self.storage = self.pods = 0
-        """Millicores, bytes, bytes, pods."""
+        """Millicores, bytes of memory, bytes of ephemeral storage, and number of pods."""
         self.others: dict[str, int] | None = None
-        """Other resources, by name. None: no pod here asks for any."""
+        """Other resources, by name; None if no pod of the node requests any."""
         self.ports: Counter[HostPort] | None = None
+        """Number of pods by host port; None if no pod of the node uses one."""
 
     def take(self, pod: Pod, sign: int = 1) -> None:
-        """Adds a pod that has come (+1), or subtracts one that is gone (-1)."""
+        """Adds the usage of a pod (`sign` +1), or subtracts the usage of a pod that is gone (-1)."""
         asked = pod.requests
         self.cpu += sign * asked.cpu
         self.memory += sign * asked.memory
@@ -43,6 +46,7 @@ class NodeUsage:
                     del ports[port]
 
     def copied(self) -> NodeUsage:
+        """Returns a copy that changes independently."""
         other = copy(self)
         other.others = dict(self.others) if self.others is not None else None
         other.ports = Counter(self.ports) if self.ports is not None else None
@@ -55,7 +59,7 @@ class NodeUsage:
     def holds(self, asked: Resources, size: Resources) -> bool:
         """Returns whether a node of this size has room for the requests.
 
-        A resource that is not asked for does not count: pods that ask for nothing go to an overcommitted node as well.
+        A resource that is not requested does not count: a pod without requests fits on an overcommitted node as well.
         """
         return (
             self.pods < size.pods
@@ -66,12 +70,12 @@ class NodeUsage:
         )
 
     def ports_free_for(self, pod: Pod) -> bool:
-        """Returns whether no pod here uses the pod's host ports."""
+        """Returns whether no pod of the node uses one of the pod's host ports."""
         taken = self.ports or ()
         return not any(mine.collides(other) for mine in pod.ports for other in taken)
 
     def left(self, name: str, size: Resources) -> int:
-        """Returns how much of one of the other resources is free on a node of this size."""
+        """Returns how much of the resource `name`, one of `others`, is free on a node of this size."""
         there = next((amount for each, amount in size.others if each == name), 0)
         return there - (self.others or {}).get(name, 0)
 
@@ -80,4 +84,4 @@ class NodeUsage:
 
 
 NO_USAGE = NodeUsage()
-"""The usage of a node without pods. Shared: it is never changed."""
+"""The usage of a node without pods. The object is shared and never changed."""

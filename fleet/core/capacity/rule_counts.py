@@ -1,4 +1,4 @@
-"""Counts of pods by node and by domain, for one rule about who may be near whom."""
+"""Counts of pods by node and by topology domain, for one rule of affinity, anti-affinity or topology spread."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ class NodeInclusion(NamedTuple):
     """
 
     keys: tuple[str, ...]
-    """Labels that a node must have: the topology keys of all spread rules of the pod."""
+    """Keys of the labels that a node must have: the topology keys of all spread rules of the pod."""
     selects: Demand | None
-    """Only nodes that this node selector and affinity allow; None: whatever they are (nodeAffinityPolicy Ignore)."""
+    """Only nodes that match this node selector and node affinity count; None for all nodes (nodeAffinityPolicy
+    Ignore)."""
     tolerations: Demand | None
-    """Only nodes whose taints this tolerates; None: whatever the taints are (nodeTaintsPolicy Ignore)."""
+    """Only nodes whose taints are tolerated by this demand count; None for all nodes (nodeTaintsPolicy Ignore)."""
 
     def counts(self, node: Node) -> bool:
         """Returns whether pods on the node count for the rule."""
@@ -40,7 +41,7 @@ class NodeInclusion(NamedTuple):
 
 
 class TopologyDomains:
-    """The topology domains that one kind of rule is about, with the number of nodes in each."""
+    """The topology domains of one topology key and node inclusion, with the number of nodes in each."""
 
     __slots__ = ("nodes", "topology", "where")
 
@@ -52,13 +53,14 @@ class TopologyDomains:
             self.count(node, 1)
 
     def of(self, node: Node) -> str | None:
-        """Returns the domain in which the node counts, or None."""
+        """Returns the domain in which the node counts; None if the node does not count."""
         if self.where is not None and not self.where.counts(node):
             return None
         return domain_of(node, self.topology)
 
     def count(self, node: Node, sign: int) -> None:
-        # Where every node counts, the number of domains is never asked for.
+        """Adds the node to its domain (`sign` +1), or removes the node from its domain (-1)."""
+        # If every node counts, the number of domains is never needed.
         domain = self.of(node) if self.where is not None else None
         if domain is not None:
             self.nodes[domain] += sign
@@ -76,18 +78,21 @@ class RuleCounts:
         self.domains = domains
         self.by_node: Counter[str] = Counter()
         self.by_domain: Counter[str] = Counter()
-        """Only of nodes that count; domains with none are left out."""
+        """Number of pods by domain, of nodes that count; domains without pods are left out."""
         self.levels: Counter[int] = Counter()
-        """By number of pods: how many domains have so many."""
+        """Number of domains by the number of pods in the domain."""
 
     @property
     def spread(self) -> bool:
+        """True if the rule is a topology spread constraint."""
         return self.domains.where is not None
 
     def about(self, namespace: str, labels: Mapping[str, str]) -> bool:
+        """Returns whether all of the rules apply to pods with these labels in this namespace."""
         return all(rule.counts(namespace, labels) for rule in self.rules)
 
     def add(self, name: str, node: Node | None, number: int) -> None:
+        """Adds a number of pods on the node `name`, possibly negative. `node` is None if the Node is not known."""
         self.by_node[name] += number
         if not self.by_node[name]:
             del self.by_node[name]
@@ -96,7 +101,7 @@ class RuleCounts:
             self.shift(domain, number)
 
     def shift(self, domain: str, number: int) -> None:
-        """Adds to the count of a domain, or takes from it."""
+        """Adds a number of pods, possibly negative, to the count of a domain."""
         before = self.by_domain[domain]
         after = before + number
         if before:
@@ -110,13 +115,14 @@ class RuleCounts:
             del self.by_domain[domain]
 
     def fewest(self, at_least: int) -> int:
-        """Returns the number of pods in the domain that has fewest; 0 where there are fewer domains than `at_least`."""
+        """Returns the number of pods in the domain with the fewest; 0 if there are fewer domains than `at_least`."""
         domains = len(self.domains.nodes)
         if domains < max(1, at_least) or domains > len(self.by_domain):
             return 0
         return min(self.levels)
 
     def clear(self) -> None:
+        """Removes all pods from the counts."""
         self.by_node.clear()
         self.by_domain.clear()
         self.levels.clear()

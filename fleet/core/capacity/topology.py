@@ -1,7 +1,7 @@
-"""Where pods are, as far as affinity, anti-affinity and topology spread rules are about them.
+"""Counts the pods of a cluster for the rules of affinity, anti-affinity and topology spread that apply to them.
 
-Pods with the same labels and rules are counted together, so that a change costs one addition for each rule about them.
-Source: kube-scheduler, plugins interpodaffinity and podtopologyspread.
+Pods with the same labels and rules are counted together, so that a change costs one addition for each rule that
+applies. Source: kube-scheduler, plugins interpodaffinity and podtopologyspread.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fleet.core.objects.placement import EVERYWHERE, SpreadRule, domain_of
 from fleet.core.objects.pod import Pod
 
 PodKind = tuple[str, tuple[tuple[str, str], ...], tuple[SpreadRule, ...]]
-"""Namespace, labels and rules of a pod. Pods whose labels stand in another order are counted apart, as another kind."""
+"""Namespace, labels and rules of a pod. Pods with the same labels in another order count as another kind."""
 
 
 class LabelSetCounts:
@@ -29,18 +29,20 @@ class LabelSetCounts:
 
     def __init__(self, rule_counts: Iterable[RuleCounts]) -> None:
         self.by_node: dict[str, int] = {}
+        """Number of pods by node."""
         self.deleting: Counter[str] = Counter()
-        """By node: those that are being deleted, which spread rules do not count."""
+        """Number of pods that are being deleted, by node; spread rules do not count such pods."""
         self.rule_counts = list(rule_counts)
-        """The counts of the rules that are about these pods."""
+        """The counts of the rules that apply to these pods."""
         self.repelled: list[RuleCounts] = []
-        """The counts of pods whose anti-affinity is about pods of this kind."""
+        """The counts of pods whose anti-affinity keeps pods of this kind away."""
         self.repelled_by: list[int] = [0, 0]
-        """How many of the anti-affinity rules of its namespace, and of all namespaces, have been looked at."""
+        """How many of the anti-affinity rules for the kind's namespace, and for all namespaces, have been checked for
+        `repelled`."""
 
 
 class PlacementCheck:
-    """Reports where affinity rules let one pod go, as the pods are when it is asked. Made by `TopologyCounts.check`."""
+    """Decides where affinity rules allow one pod, by the current counts. Created by `TopologyCounts.check`."""
 
     __slots__ = ("_apart", "_first", "_near", "_spreads", "constrained")
 
@@ -55,11 +57,12 @@ class PlacementCheck:
         self._spreads = spreads
         self._near = near
         self._first = first
-        """The pod matches its own affinity rule: the first such pod may go anywhere."""
+        """True if the pod matches its own affinity rules: the first such pod may go to any node."""
         self.constrained = bool(apart or spreads or near)
-        """False: no rule limits where this pod can run."""
+        """False if no rule limits where this pod can run."""
 
     def allows(self, node: Node) -> bool:
+        """Returns whether the rules allow the pod on the node."""
         return (
             all(self._no_conflict(rule_counts, node) for rule_counts in self._apart)
             and all(
@@ -92,20 +95,22 @@ class PlacementCheck:
 
 
 class TopologyCounts:
+    """The counts of one cluster, for all rules that its pods have; updated with each change of a node or pod."""
+
     def __init__(self) -> None:
         self._nodes: dict[str, Node] = {}
         self._by_kind: dict[PodKind, LabelSetCounts] = {}
         self._domains: dict[tuple[str, NodeInclusion | None], TopologyDomains] = {}
         self._by_rules: dict[tuple[PlacementRules, TopologyDomains], RuleCounts] = {}
         self._about: dict[str, list[RuleCounts]] = {}
-        """By the namespace of the pods that the rules are about."""
+        """The counts of `_by_rules`, by the namespace of the pods that the rules apply to."""
         self._anti_affinity: dict[SpreadRule, RuleCounts] = {}
-        """By anti-affinity rule: the pods that have the rule."""
+        """By anti-affinity rule: the counts of the pods that have the rule."""
         self._anti_affinity_by_namespace: dict[str, list[RuleCounts]] = {}
-        """The same, by the namespace of the pods that the rule keeps them away from."""
+        """The same counts, by the namespace of the pods that the rule keeps away."""
 
     def upsert_node(self, node: Node) -> None:
-        """Takes a node that was added or changed."""
+        """Records a node that was added or changed."""
         before = self._nodes.get(node.name)
         if before is not None and (before.labels, before.taints, before.unschedulable) == (
             node.labels,
@@ -117,13 +122,15 @@ class TopologyCounts:
         self._replace(node.name, before, node)
 
     def delete_node(self, name: str) -> None:
+        """Records that the node is gone."""
         before = self._nodes.get(name)
         if before is not None:
             self._replace(name, before, None)
 
     @contextmanager
     def cordoned(self, name: str) -> Iterator[None]:
-        """Meanwhile the node counts as it will once it is cordoned: a cordon is a taint to spreads that honour taints."""
+        """Counts the node as cordoned inside the `with` block: a spread that honours taints takes a cordon for a
+        taint."""
         node = self._nodes.get(name)
         if node is None or node.unschedulable:
             yield
@@ -136,6 +143,7 @@ class TopologyCounts:
             self._replace(name, closed, node)
 
     def _replace(self, name: str, before: Node | None, after: Node | None) -> None:
+        """Moves the counts of the node's pods to the domains of its new state."""
         for domains in self._domains.values():
             for node, sign in ((before, -1), (after, 1)):
                 if node is not None:
@@ -154,11 +162,11 @@ class TopologyCounts:
             self._nodes[name] = after
 
     def count_pod(self, pod: Pod, sign: int) -> None:
-        """Counts a pod that has come to its node (+1), or is gone from its node (-1)."""
+        """Adds a pod to the counts of its node (`sign` +1), or removes the pod from them (-1)."""
         self.count_pod_on(pod, pod.node, sign)
 
     def count_pod_on(self, pod: Pod, name: str, sign: int) -> None:
-        """Counts a pod as `count_pod` does, on this node in place of its own."""
+        """Does as `count_pod`, for the node `name` in place of the pod's own."""
         counts = self._counts_of(pod)
         number = counts.by_node.get(name, 0) + sign
         if number:
@@ -174,7 +182,7 @@ class TopologyCounts:
                     rule_counts.add(name, node, sign)
 
     def count_deleting(self, pod: Pod) -> None:
-        """Notes that a pod which has been counted is being deleted now."""
+        """Records that a pod that has been counted is being deleted now."""
         counts = self._counts_of(pod)
         counts.deleting[pod.node] += 1
         for rule_counts in counts.rule_counts:
@@ -182,7 +190,7 @@ class TopologyCounts:
                 rule_counts.add(pod.node, self._nodes.get(pod.node), -1)
 
     def allow(self, pod: Pod, node: Node) -> bool:
-        """Returns whether the pod may come to the node as the pods are now."""
+        """Returns whether the rules allow the pod on the node by the current counts."""
         return self.check(pod).allows(node)
 
     def check(self, pod: Pod) -> PlacementCheck:
@@ -205,7 +213,7 @@ class TopologyCounts:
         return PlacementCheck(apart, spreads, near, first)
 
     def _repelling_pods(self, pod: Pod) -> list[RuleCounts]:
-        """Returns the counts of pods whose anti-affinity is about this pod."""
+        """Returns the counts of pods whose anti-affinity keeps this pod away."""
         counts = self._counts_of(pod)
         for index, namespace in enumerate((pod.namespace, EVERYWHERE)):
             there = self._anti_affinity_by_namespace.get(namespace, ())
@@ -216,6 +224,7 @@ class TopologyCounts:
         return list(counts.repelled)
 
     def _counts_of(self, pod: Pod) -> LabelSetCounts:
+        """Returns the counts of the pods of this pod's kind."""
         kind = (pod.namespace, tuple(pod.labels.items()), pod.apart)
         counts = self._by_kind.get(kind)
         if counts is None:
@@ -226,6 +235,7 @@ class TopologyCounts:
         return counts
 
     def _anti_affinity_counts(self, rule: SpreadRule) -> RuleCounts:
+        """Returns the counts of the pods that have this anti-affinity rule."""
         rule_counts = self._anti_affinity.get(rule)
         if rule_counts is None:
             rule_counts = self._anti_affinity[rule] = RuleCounts(
@@ -236,6 +246,8 @@ class TopologyCounts:
         return rule_counts
 
     def _rule_counts(self, rules: PlacementRules, topology: str, where: NodeInclusion | None) -> RuleCounts:
+        """Returns the counts of the pods that all of the rules apply to; the first call for the rules counts the
+        pods."""
         domains = self._domains_of(topology, where)
         rule_counts = self._by_rules.get((rules, domains))
         if rule_counts is None:
@@ -259,9 +271,12 @@ class TopologyCounts:
 
 
 ALWAYS_ALLOWED = PlacementCheck([], [], [], False)
+"""The check of a pod that no rule limits."""
 
 
 def _where(rule: SpreadRule, pod: Pod, keys: tuple[str, ...]) -> NodeInclusion:
+    """Returns which nodes count for a spread rule of the pod. `keys` are the topology keys of all of its spread
+    rules."""
     demand = Demand.of(pod)
     selects = demand._replace(tolerations=()) if demand.selector or demand.affinity else None
     bears = Demand((), pod.tolerations)

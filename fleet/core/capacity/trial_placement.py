@@ -1,6 +1,6 @@
-"""Places pods on the nodes one by one: which of them find a place, and what the first one without a place lacks.
+"""Places pods on the nodes one by one, to find the first pod without a place and what that pod lacks.
 
-This is a trial: the topology counts are changed while it lasts, and are as before when it is over.
+The placement is a trial: the topology counts change during the trial, and are restored at its end.
 """
 
 from __future__ import annotations
@@ -19,35 +19,37 @@ from fleet.core.objects.pod import Pod
 from fleet.core.objects.volumes import ClusterVolumes
 
 MAX_ORDERS = 4
-"""Orders in which the pods are placed at most; each begins with the pods that found no place in the order before."""
+"""Maximum number of orders in which the pods are placed; each begins with the pods that found no place in earlier
+orders."""
 
 
 class Shortfall(Struct, frozen=True):
-    """The pod that finds no place, and why. Amounts are in millicores and bytes."""
+    """A pod that finds no place, and why."""
 
     pod: Pod
     suitable: int
-    """How many other open nodes its node selector, affinity, volumes and tolerations allow."""
+    """Number of other open nodes that the pod's node selector, affinity, volumes and tolerations allow."""
     cpu: int = 0
-    """The most millicores that one of these nodes has free once the pods to be rescheduled have landed."""
+    """Millicores: the most that one of these nodes has free after the pods to be rescheduled are placed."""
     memory: int = 0
-    """The same in bytes."""
+    """Bytes of memory: the most that one of these nodes has free then."""
     places: int = 0
-    """The same in pods."""
+    """Number of pods: the most that one of these nodes can still take then."""
     apart: bool = False
-    """There is capacity; affinity rules of the pod, or those of other pods, leave it no node."""
+    """True if there is capacity, but affinity rules of the pod or of other pods leave no node for the pod."""
     storage: int = 0
-    """Ephemeral storage: the same in bytes."""
+    """Bytes of ephemeral storage: the most that one of these nodes has free then."""
     others: tuple[tuple[str, int], ...] = ()
-    """The same for the other resources that the pod asks for, by name."""
+    """The other resources that the pod requests, by name: the most of each that one of these nodes has free then."""
     ports: bool = False
-    """There is capacity; the pod's host ports are taken on every node that has some."""
+    """True if there is capacity, but the pod's host ports are taken on every node with capacity."""
     volumes: bool = False
-    """Nodes would fit, and the pod's persistent volumes can be used on none of them."""
+    """True if nodes fit otherwise, but the pod's persistent volumes can be used on none of them."""
 
 
 class TrialBase(NamedTuple):
-    """The cluster as it is before the pods are placed."""
+    """The state of the cluster before the pods are placed: nodes, their usage, placeholders, drains, topology
+    counts."""
 
     nodes: Mapping[str, Node]
     taken: Mapping[str, NodeUsage]
@@ -57,6 +59,8 @@ class TrialBase(NamedTuple):
 
 
 class TrialPlacement:
+    """Trials for the drain of one node, on one state of the cluster."""
+
     def __init__(
         self,
         rest: TrialBase,
@@ -66,8 +70,9 @@ class TrialPlacement:
         volumes: ClusterVolumes,
         may_wait: Collection[str],
     ) -> None:
-        """`leavers`: all pods that the drain of the node `leaver` takes away, also those that are not placed anew.
+        """Prepares trials for the drain of the node `leaver`.
 
+        `leavers`: all pods that this drain removes, including those that are not placed again.
         `may_wait`: uids of pods that may wait for their own node.
         """
         self._rest = rest
@@ -77,21 +82,22 @@ class TrialPlacement:
         self._volumes = volumes
         self._may_wait = may_wait
         self._names: dict[Demand, tuple[list[str], Iterator[str]]] = {}
-        """By demand: the nodes that fit, found so far, and the search for more."""
+        """By demand: the fitting nodes found so far, and an iterator that searches for more."""
         self._usage: dict[str, NodeUsage] = {}
-        """By node on which pods have been placed."""
+        """Usage by node, of the nodes on which pods have been placed."""
         self._cleared: set[str] = set()
         """Nodes whose placeholders have been preempted."""
         self._changes: list[tuple[Pod, str, int]] = []
-        """What the trial has changed in the topology counts."""
+        """The changes of the topology counts by the trial: pod, node and sign."""
         self._reached: dict[tuple[Demand, Resources], int] = {}
-        """How many of the fitting nodes, from the first on, are known to be too full for such a pod: nodes only fill up."""
+        """How many of the fitting nodes, from the first on, are too full for such a pod. During a trial nodes only fill
+        up."""
 
     def shortfall(self, way: Sequence[Pod], going: Sequence[Pod]) -> Shortfall | None:
         """Places the pods to be rescheduled (`way`), then those of the drained node (`going`), the largest first.
 
-        Returns what the first of `going` without a place lacks, or None. Pods of `way` that fit nowhere take no capacity
-        from others.
+        Returns what the first pod of `going` without a place lacks; None if all have a place. Pods of `way` that fit
+        nowhere take no capacity from other pods.
         """
         first: list[Pod] = []
         found: Shortfall | None = None
@@ -103,11 +109,13 @@ class TrialPlacement:
         return found
 
     def must_wait(self, way: Sequence[Pod], pod: Pod) -> bool:
-        """Returns whether affinity rules leave a pod that may wait no node but its own."""
+        """Returns whether affinity rules leave the pod, if the pod may wait, no other node than its own."""
         with self._trial(sorted(way, key=_order)):
             return not self._place(pod) and self._waits_for_own_node(pod)
 
     def _try(self, way: Sequence[Pod], going: Sequence[Pod]) -> Shortfall | None:
+        """Returns the shortfall if the pods are placed in this order; None if all of `going` have a place or may
+        wait."""
         with self._trial(way):
             for pod in going:
                 if not self._place(pod) and not self._waits_for_own_node(pod):
@@ -116,7 +124,7 @@ class TrialPlacement:
 
     @contextmanager
     def _trial(self, way: Sequence[Pod]) -> Iterator[None]:
-        """Takes all pods that leave from their nodes and places those of `way`; all is undone at the end."""
+        """Removes all leaving pods from their nodes and places those of `way`; undoes all changes at the end."""
         self._usage.clear()
         self._reached.clear()
         self._cleared.clear()
@@ -134,13 +142,14 @@ class TrialPlacement:
                     self._undo_count()
 
     def _cordoned(self, pods: Iterable[Pod]) -> AbstractContextManager[None]:
-        """Counts the leaver as cordoned, which it is before any of its pods goes; only a spread that honours taints minds
-        that."""
+        """Counts the leaver as cordoned, since a node is cordoned before any of its pods leaves. This makes a
+        difference only to a spread that honours taints."""
         if any(rule.by_taints for pod in pods for rule in pod.apart):
             return self._rest.neighbours.cordoned(self._leaver)
         return nullcontext()
 
     def _place(self, pod: Pod) -> bool:
+        """Places the pod on the first node that accepts the pod; returns whether there is one."""
         demand, asked = Demand.of(pod, self._volumes), pod.requests
         check = self._rest.neighbours.check(pod)
         plain = not (check.constrained or pod.ports or not pod.preempts)
@@ -158,6 +167,7 @@ class TrialPlacement:
         return False
 
     def _land(self, pod: Pod, name: str) -> None:
+        """Counts the pod on the node."""
         taken = self._usage.get(name)
         if taken is None:
             taken = self._usage[name] = self._usage_on(name).copied()
@@ -165,6 +175,8 @@ class TrialPlacement:
         self._count(pod, name, 1)
 
     def _accepts(self, pod: Pod, name: str, check: PlacementCheck) -> bool:
+        """Returns whether the node takes the pod. If the pod has to preempt the node's placeholders, they are
+        removed."""
         node, taken = self._rest.nodes[name], self._usage_on(name)
         standing = [] if name in self._cleared else list(self._rest.placeholders.get(name, {}).values())
         if not standing:
@@ -186,7 +198,8 @@ class TrialPlacement:
         return False
 
     def _waits_for_own_node(self, pod: Pod) -> bool:
-        """Returns whether the pod may wait for its own node, and has no other: now, and once others are back in service."""
+        """Returns whether the pod may wait for its own node and has no other, neither now nor once others are back in
+        service."""
         if pod.uid not in self._may_wait or not pod.apart:
             return False
         demand = Demand.of(pod, self._volumes)
@@ -206,6 +219,7 @@ class TrialPlacement:
         )
 
     def _shortfall_of(self, pod: Pod) -> Shortfall:
+        """Returns what the pod lacks on the nodes as the trial has filled them."""
         demand = Demand.of(pod, self._volumes)
         fitting = self._all(demand)
         if not fitting:
@@ -230,7 +244,8 @@ class TrialPlacement:
         )
 
     def _fitting(self, demand: Demand, index: int) -> str | None:
-        """Returns the open node at this index that fits the demand, or None. Nodes are searched as far as needed."""
+        """Returns the open node at this index among those that fit the demand; None if there are fewer. Searches only
+        as far as needed."""
         known = self._names.get(demand)
         if known is None:
             names = (
@@ -246,26 +261,33 @@ class TrialPlacement:
         return found[index]
 
     def _all(self, demand: Demand) -> list[str]:
+        """Returns all open nodes that fit the demand."""
         self._fitting(demand, len(self._rest.nodes))
         return self._names[demand][0]
 
     def _usage_on(self, name: str) -> NodeUsage:
+        """Returns the usage of the node, as the trial has changed it."""
         return self._usage.get(name) or self._rest.taken.get(name) or NO_USAGE
 
     def _undo_count(self) -> None:
+        """Reverts the last change of the topology counts."""
         pod, name, sign = self._changes.pop()
         self._rest.neighbours.count_pod_on(pod, name, -sign)
 
     def _count(self, pod: Pod, name: str, sign: int) -> None:
+        """Changes the topology counts, and records the change so that it can be undone."""
         self._rest.neighbours.count_pod_on(pod, name, sign)
         self._changes.append((pod, name, sign))
 
 
 def _reordered(going: Sequence[Pod], first: Sequence[Pod]) -> list[Pod]:
+    """Returns the pods of `first`, those without pod affinity before those with, then the others of `going` by
+    `_order`."""
     rest = [pod for pod in going if pod not in first]
     return sorted(first, key=lambda pod: bool(pod.near)) + sorted(rest, key=_order)
 
 
 def _order(pod: Pod) -> tuple[bool, int, int, int, str]:
-    """Sorts pods that others want to be near before those that want to be near somebody, then the largest first."""
+    """Returns a sort key: pods without pod affinity come before pods with pod affinity, then the largest pods come
+    first."""
     return bool(pod.near), -len(pod.requests.others), -pod.requests.memory, -pod.requests.cpu, pod.uid

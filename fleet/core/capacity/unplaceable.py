@@ -1,7 +1,7 @@
-"""Shapes of pods for which no open node has room: their nodes are not asked again before a node could have room.
+"""Remembers the pod shapes for which no open node has room, so that they are not tried again until a node gains room.
 
-Held nodes wait for capacity. To ask all of them again whenever any pod anywhere has moved would cost the square of the
-fleet's size; a pod for which no node has room waits for a node that has gained enough.
+Held nodes wait for capacity. To try all of them again whenever any pod has moved would cost the square of the fleet's
+size, so a pod for which no node has room waits for a node that has gained enough.
 """
 
 from __future__ import annotations
@@ -14,41 +14,45 @@ from fleet.core.objects.demand import Demand
 from fleet.core.objects.node import Resources
 
 MOST_NOTED = 100_000
+"""Maximum number of gains that are remembered; beyond, all shapes are forgotten."""
 
 
 class PodShape(NamedTuple):
-    """What decides where a pod fits, apart from affinity rules and ports: pods of one shape fit the same nodes."""
+    """Demand and requests of a pod. Pods of one shape fit the same nodes, apart from affinity rules and host ports."""
 
     demand: Demand
     asked: Resources
 
 
 class UnplaceablePods:
+    """The pod shapes of one cluster for which no open node has room."""
+
     def __init__(self, has_room: Callable[[str, PodShape], bool]) -> None:
-        """`has_room` returns whether a node, by name, could take a pod of the shape now."""
+        """Starts without any shape. `has_room` returns whether a node, by name, could take a pod of the shape now."""
         self._has_room = has_room
         self._gained: list[str] = []
-        """Nodes that have gained capacity or were uncordoned, in the order of time."""
+        """Names of the nodes that have gained capacity or were uncordoned, oldest first."""
         self._looked_at: dict[PodShape, int] = {}
-        """By shape: how many of these nodes have been looked at in vain."""
+        """By shape: how many of `_gained` have been checked and have no room."""
         self._shortfalls: dict[PodShape, Shortfall] = {}
 
     def __bool__(self) -> bool:
         return bool(self._looked_at)
 
     def gain(self, name: str) -> None:
-        """Notes that the node may have more free capacity than before."""
+        """Records that the node may have more free capacity than before."""
         if self._looked_at:
             self._gained.append(name)
             if len(self._gained) > MOST_NOTED:
                 self.forget()
 
     def note(self, shape: PodShape, shortfall: Shortfall) -> None:
+        """Records that no open node has room for the shape, and what was lacking."""
         self._looked_at[shape] = len(self._gained)
         self._shortfalls[shape] = shortfall
 
     def eased(self, shape: PodShape) -> bool:
-        """Returns whether a node could have room by now for a pod of this shape; if so, the shape is forgotten."""
+        """Returns whether a node may have room by now for a pod of this shape; if so, forgets the shape."""
         seen = self._looked_at.get(shape)
         if seen is None:
             return True
@@ -59,13 +63,14 @@ class UnplaceablePods:
         return False
 
     def shortfall(self, shape: PodShape) -> Shortfall | None:
-        """Returns what was lacking when the shape was noted, if that is so still; else None."""
+        """Returns what was lacking when the shape was noted; None if the shape is not noted, or a node may have room by
+        now."""
         if shape not in self._looked_at or self.eased(shape):
             return None
         return self._shortfalls[shape]
 
     def forget(self) -> None:
-        """Forgets all: everything is looked at anew."""
+        """Forgets all shapes, so that all of them are tried again."""
         self._gained.clear()
         self._looked_at.clear()
         self._shortfalls.clear()

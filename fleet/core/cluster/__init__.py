@@ -1,1 +1,1 @@
-"""One cluster as last observed: its objects, and the indexes that decisions need."""
+"""One cluster as last observed: its objects, and the indexes that the engine's decisions use."""

@@ -1,4 +1,5 @@
-"""What the drain of one node asks of budgets: found once, and valid until its pods or the set of budgets change."""
+"""The demand of one node's drain on budgets, computed once and valid until the node's pods or the set of budgets
+change."""
 
 from __future__ import annotations
 
@@ -13,10 +14,12 @@ from fleet.core.policy.treatment import EVICTED, OWN_TIME, Treatment
 from fleet.core.records.held import Held
 
 MatchedPod = tuple[Pod, tuple[PodRef, ...]]
-"""A pod to drain, with every budget that matches it."""
+"""A pod to drain, with every budget that matches the pod."""
 
 
 class DrainDemand:
+    """The pods that the drain of one node removes, and what the drain takes from their budgets."""
+
     __slots__ = ("_free_of", "_needs", "budgets", "deleting", "pods", "terms", "treated")
 
     def __init__(
@@ -27,20 +30,21 @@ class DrainDemand:
         treated: Mapping[str, Treatment],
     ) -> None:
         self.treated = treated
-        """By the pod's uid: what is done with pods that are not simply evicted as their budgets allow."""
+        """Treatment by the pod's uid, of pods that are not simply evicted as their budgets allow."""
         self.terms = terms
-        """The count of changes of the cluster's budget selectors when this was found."""
+        """The count of changes to the cluster's budget selectors when the demand was computed."""
         self.pods = matched
         self.deleting = tuple(pod for pod, _ in matched if pod.deleting)
         scarce = {ref: (-known[ref].scarcity, ref) for _, found in matched for ref in found}
         self.budgets: tuple[PodRef, ...] = tuple(sorted(scarce, key=scarce.__getitem__))
-        """The scarcest first, by their status when this was found."""
+        """All budgets of the pods, the scarcest first, by their status when the demand was computed."""
         self._needs: Mapping[PodRef, tuple[int, Pod]] | None = None
+        """The result of `needs`; None until it is computed, or if it may change with the status of a budget."""
         self._free_of: DrainRule | None = None
-        """The rule that was found not to hold any of these pods."""
+        """The drain rule that is known not to hold any of these pods; None if there is none."""
 
     def held(self, rule: DrainRule) -> list[tuple[Pod, Held]]:
-        """Returns the pods that may not be evicted whatever budgets allow, each with the reason."""
+        """Returns the pods that may not be evicted even if budgets allow, each with the reason."""
         if self._free_of is rule:
             return []
         treated = self.treated
@@ -55,7 +59,8 @@ class DrainDemand:
 
     @property
     def moving(self) -> tuple[MatchedPod, ...]:
-        """The pods that are evicted and need a place elsewhere; the others end, or are moved by their operator."""
+        """The pods that are evicted and need a place on another node. The other pods end by themselves, or their
+        operator moves them."""
         if not self.treated:
             return self.pods
         return tuple(each for each in self.pods if self.treated.get(each[0].uid, EVICTED).do not in OWN_TIME)
@@ -67,21 +72,23 @@ class DrainDemand:
     def asked_of_operators(
         self, known: Mapping[PodRef, Budget]
     ) -> list[tuple[Pod, Treatment, tuple[PodRef, ...]]]:
-        """Returns the pods whose eviction is sent although no budget allows one, with the budgets that it takes from."""
+        """Returns the pods whose eviction is requested although no budget allows one, each with its treatment and the
+        budgets that the eviction takes from."""
         return [
             (pod, treated, tuple(ref for ref in refs if known[ref].charges(pod)))
             for pod, treated, refs in self._of("ask")
         ]
 
     def _of(self, do: DrainBehaviour) -> list[tuple[Pod, Treatment, tuple[PodRef, ...]]]:
-        """Returns the pods with this treatment; where every pod is simply evicted, none is looked at."""
+        """Returns the pods with this treatment, each with the treatment and its budgets."""
         if not self.treated:
             return []
         found = ((pod, self.treated.get(pod.uid, EVICTED), refs) for pod, refs in self.pods)
         return [each for each in found if each[1].do == do]
 
     def needs(self, known: Mapping[PodRef, Budget]) -> Mapping[PodRef, tuple[int, Pod]]:
-        """Returns, by budget, how many disruptions the pods take from it, and one of the pods; the scarcest first."""
+        """Returns, by budget, how many disruptions the pods take from the budget, and one of the pods; the scarcest
+        budget first."""
         if self._needs is not None:
             return self._needs
         found: dict[PodRef, tuple[int, Pod]] = {}
@@ -93,7 +100,7 @@ class DrainDemand:
             if do == "ask":
                 settled = False
                 refs = tuple(ref for ref in refs if not known[ref].never_allows)
-            # What an unready pod takes depends on the budget's status of the moment.
+            # What an unready pod takes from a budget depends on the budget's current status.
             settled = settled and pod.ready
             for ref in refs:
                 if known[ref].charges(pod):

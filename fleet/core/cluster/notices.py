@@ -1,4 +1,5 @@
-"""What objects, locks and pods of other parties say of the nodes of one cluster (`third_parties/notice.py`), by node."""
+"""The notices in objects, locks and pods of third parties about the nodes of one cluster
+(`third_parties/notice.py`)."""
 
 from __future__ import annotations
 
@@ -12,19 +13,24 @@ from fleet.core.third_parties.maintenance import Maintenance
 from fleet.core.third_parties.notice import Notice, of_locks, of_maintenance, of_node, of_pod
 
 NoticeSource = tuple[str, ...]
+"""Identifies the object that a notice was read from."""
 
 
 class Notices:
+    """The notices of one cluster by node, without those in the Nodes themselves; updated with each change of an
+    object."""
+
     def __init__(self) -> None:
         self._of_source: dict[NoticeSource, dict[str, Notice]] = {}
-        """By source, then by node."""
+        """Notices by source, then by node."""
         self._of_node: dict[str, dict[NoticeSource, Notice]] = {}
 
     def of(self, node: str) -> Iterable[Notice]:
+        """Returns the notices of the node."""
         return self._of_node.get(node, {}).values()
 
     def upsert(self, thing: ClusterObject) -> set[str]:
-        """Brings an object up to date; returns the nodes of which something else is said now."""
+        """Records an object that was added or changed; returns the nodes whose notices have changed."""
         match thing:
             case Maintenance():
                 notice = of_maintenance(thing)
@@ -38,10 +44,12 @@ class Notices:
                 return set()
 
     def delete(self, thing: ClusterObject) -> set[str]:
-        """Drops an object; returns the nodes of which the object says nothing any more."""
+        """Removes an object; returns the nodes whose notices have changed."""
         return self._say(thing, {})
 
     def _say(self, thing: ClusterObject, now: dict[str, Notice]) -> set[str]:
+        """Replaces the notices of an object by `now`, one for each node; returns the nodes whose notices have
+        changed."""
         source = _source(thing)
         before = self._of_source.get(source, {})
         if before == now:
@@ -61,7 +69,8 @@ class Notices:
 
 
 def notices_by_node(snapshot: Snapshot) -> dict[str, list[Notice]]:
-    """Returns all that is said of the nodes of a snapshot, by node; those of which nothing is said are left out."""
+    """Returns the notices of a snapshot by node, those in the Nodes themselves included. Nodes without notices are left
+    out."""
     notices = Notices()
     for thing in snapshot.things():
         notices.upsert(thing)

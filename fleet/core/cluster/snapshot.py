@@ -1,4 +1,4 @@
-"""One cluster at one moment: what a plan starts from, and what a dump or a sync reads."""
+"""Snapshots: the state of one cluster at one time, which a plan starts from and a dump or a sync reads."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from fleet.core.third_parties.maintenance import Maintenance
 
 
 class Snapshot(Struct, frozen=True):
+    """The objects of one cluster at one time."""
+
     cluster: str
     site: str
     at: datetime
@@ -33,12 +35,13 @@ class Snapshot(Struct, frozen=True):
     volumes: tuple[PersistentVolume, ...] = ()
     claims: tuple[PersistentVolumeClaim, ...] = ()
     missing: dict[str, str] = {}
-    """By kind (its resource name) of which nothing was read: why. What is not in the snapshot may exist."""
+    """Kinds, by resource name, that could not be read, each with the reason. Objects of these kinds may exist although
+    the snapshot has none."""
     attachments: tuple[Attachment, ...] = ()
     maintenances: tuple[Maintenance, ...] = ()
 
     def things(self) -> Iterator[ClusterObject]:
-        """Yields every object, budgets and workloads before the pods that they are about."""
+        """Yields every object; budgets and workloads come before the pods that they select."""
         yield from self.workloads
         yield from self.budgets
         yield from self.nodes
@@ -52,6 +55,7 @@ class Snapshot(Struct, frozen=True):
 
 
 def volumes_of(snapshot: Snapshot) -> ClusterVolumes:
+    """Returns the volumes and claims of the snapshot."""
     found = ClusterVolumes()
     for volume in snapshot.volumes:
         found.upsert(volume)

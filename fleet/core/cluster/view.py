@@ -1,4 +1,4 @@
-"""What the engine knows of one cluster: its objects as last seen, and the indexes that decisions need."""
+"""The engine's view of one cluster: its objects as last seen, and the indexes that decisions use."""
 
 from __future__ import annotations
 
@@ -32,69 +32,77 @@ from fleet.core.third_parties.standbys import Standbys
 KEEP_PODS = frozenset(
     {"Deployment", "ReplicaSet", "StatefulSet", "ReplicationController", "CronJob", "DaemonSet"}
 )
-"""Kinds that make a pod anew, under their own name, when one is gone."""
+"""Kinds of controllers that replace a pod that is gone, and keep their own name."""
 MOST_UNREADY = 500
-"""At most so many pods of a namespace are looked at to name those of a budget that are not Ready."""
+"""Maximum number of unready pods of a namespace that are searched for those of one budget."""
 
 
 class PendingEviction(Enum):
-    """An eviction of ours that the budget's status does not count yet."""
+    """State of an eviction by fleet that the budget's status does not count yet."""
 
     SENT = auto()
+    """The eviction was requested."""
     SEEN = auto()
-    """The pod was seen to be deleted; the budget's next status counts the eviction."""
+    """fleet has seen that the pod is being deleted; the budget's next status counts the eviction."""
 
 
 class ClusterView:
+    """The objects of one cluster as last seen, with indexes; updated with each event."""
+
     def __init__(self, name: str) -> None:
         self.name = name
         self.capacity = ClusterCapacity()
         self.roles, self.standbys = Roles(), Standbys()
         self.reported_notices = Notices()
-        """What objects of other parties say of nodes; `notices` adds what the nodes themselves say."""
+        """The notices in objects of third parties; `notices` adds those in the Nodes themselves."""
         self.why_lost, self.led_by_another = "", False
-        """Why the cluster does not answer, or is led by another controller; empty: it answers, or was not asked yet."""
+        """Why the cluster does not answer, or which controller leads there instead; empty if the cluster answers, or
+        was not asked yet. `led_by_another` is True in the second case."""
+        # When all objects had been listed; None before.
         self.synced_at: datetime | None = None
         self.server_version = ""
         self.api_servers: dict[str, str] = {}
-        """Versions of the API servers that are pods of the cluster, by uid of the pod."""
+        """Versions of the API servers that run in pods of the cluster, by uid of the pod."""
         self.nodes: dict[str, Node] = {}
         self.machines: dict[str, Machine] = {}
         self.workloads: dict[str, Workload] = {}
-        """By uid."""
+        """Workloads by uid."""
         self.daemonsets: dict[PodRef, Workload] = {}
-        """The DaemonSets among them, by namespace and name."""
+        """The workloads that are DaemonSets, by namespace and name."""
         self.quorums: dict[str, Quorum] = {}
-        """Those that the cluster's driver reports; their members may be on nodes of other clusters."""
+        """The quorum groups that the cluster's driver reports, by name. Their members may be on nodes of other
+        clusters."""
         self.budgets: dict[PodRef, Budget] = {}
         self.pods: dict[str, Pod] = {}
-        """By uid."""
+        """Pods by uid."""
         self._attachments: dict[str, dict[str, Attachment]] = {}
-        """By node and name."""
+        """Attachments by node and name."""
         self._pods_on: dict[str, dict[str, Pod]] = {}
-        """By node and uid."""
+        """Pods by node and uid."""
         self._to_drain: dict[str, dict[str, Pod]] = {}
-        """By node and uid: pods that must go before a reboot, if no drain rule leaves them."""
+        """By node and uid: the pods that must leave the node before a reboot, unless a drain rule leaves them there."""
         self._rules: dict[str, tuple[PodRule, ...]] = {}
-        """By node: the drain rules for its pods; only where there are some."""
+        """Drain rules for the node's pods, by node; nodes without rules may be left out."""
         self._own_treatment: dict[str, set[str]] = {}
-        """By node: uids of pods to drain that ask for a treatment of their own."""
+        """By node: uids of the pods to drain whose own labels, annotations or Job ask for a treatment other than
+        eviction."""
         self._unready: dict[str, dict[str, Pod]] = {}
         """Pods that should be Ready and are not, by namespace and uid."""
         self._by_label: dict[tuple[str, str, str], dict[PodRef, None]] = {}
-        """(namespace, key, value) -> budgets whose selector needs that label."""
+        """By namespace, key and value of a label: the budgets whose selector requires that label."""
         self._by_namespace: dict[str, dict[PodRef, None]] = {}
-        """By namespace: budgets whose selector needs no certain label."""
+        """By namespace: the budgets whose selector requires no particular label."""
         self._terms: dict[str, int] = {}
-        """By namespace: how often its budgets, or what they select, have changed."""
+        """By namespace: how often the set of budgets or one of their selectors has changed."""
         self._matching: dict[str, tuple[int, dict[str, str], tuple[PodRef, ...]]] = {}
-        """By uid of the pod: the count of `_terms` and the labels by which it was matched, and the budgets found."""
+        """By uid of the pod: the count in `_terms` and the labels at the time of matching, and the budgets that
+        matched."""
         self._drain_demands: dict[str, DrainDemand] = {}
-        """By node."""
+        """Drain demands by node, as far as they were computed."""
         self._selector_changes = 0
-        """How often a budget has come, gone or changed its selector."""
+        """How often a budget was added or deleted, or has changed its selector."""
         self._pending_evictions: dict[PodRef, dict[str, PendingEviction]] = {}
-        """By budget, then by the pod's uid."""
+        """Pending evictions by budget, then by uid of the pod."""
         self._pending_budget: dict[str, PodRef] = {}
         """By uid of the pod: the budget that its eviction takes from."""
 
@@ -108,41 +116,44 @@ class ClusterView:
 
     @property
     def synced(self) -> bool:
-        """Everything has been listed and is watched."""
+        """True if all objects have been listed and are watched."""
         return self.synced_at is not None and not self.why_lost
 
     @property
     def lost(self) -> Held:
-        """What the cluster's nodes wait for, where it is not `synced`."""
+        """Why the cluster's nodes are held while the view is not `synced`."""
         reason = Reason.LED_BY_ANOTHER if self.why_lost and self.led_by_another else Reason.UNREACHABLE
         return Held(reason, self.name, {"why": self.why_lost or "it has not been read yet"})
 
     @property
     def servers(self) -> set[str]:
-        """Versions of the API servers."""
+        """All versions of the cluster's API servers."""
         return {version for version in (self.server_version, *self.api_servers.values()) if version}
 
     def notices(self, node: str) -> list[Notice]:
-        """Returns all that other parties say of the node."""
+        """Returns all notices of third parties about the node."""
         found = self.nodes.get(node)
         return [*(of_node(found) if found is not None else ()), *self.reported_notices.of(node)]
 
     def pods_on(self, node: str) -> Iterable[Pod]:
+        """Returns all pods of the node."""
         return self._pods_on.get(node, {}).values()
 
     def attachments_on(self, node: str) -> Iterable[Attachment]:
+        """Returns the volume attachments of the node."""
         return self._attachments.get(node, {}).values()
 
     def to_drain(self, node: str) -> list[Pod]:
-        """Returns the pods that must go before a reboot: neither bound to the node for good, nor left there by a drain rule,
-        nor finished."""
+        """Returns the pods that must leave the node before a reboot: all but DaemonSet and static pods, finished pods,
+        and those that a drain rule leaves on the node."""
         found = self._to_drain.get(node, {}).values()
         if self.has_default_treatment(node):
             return list(found)
         return [pod for pod in found if self.treatment(pod).do != "skip"]
 
     def has_default_treatment(self, node: str) -> bool:
-        """Returns whether all pods of the node are simply evicted as their budgets allow: no rule or mark asks for more."""
+        """Returns whether no drain rule applies to the node, and none of its pods asks for another treatment than an
+        eviction as its budgets allow."""
         return not self._rules.get(node) and not self._own_treatment.get(node)
 
     def staying(self, node: str) -> tuple[str, ...]:
@@ -151,7 +162,7 @@ class ClusterView:
         return tuple(uid for uid, pod in found.items() if self.treatment(pod).do == "skip")
 
     def set_drain_rules(self, node: str, rules: tuple[PodRule, ...]) -> None:
-        """Sets the drain rules that hold for the node's pods from now on."""
+        """Sets the drain rules for the node's pods."""
         if self._rules.get(node, ()) != rules:
             self._rules[node] = rules
             self._drain_demands.pop(node, None)
@@ -167,7 +178,7 @@ class ClusterView:
         return EVICTED if in_vain else found
 
     def drain_demand(self, node: str) -> DrainDemand:
-        """Returns what the node's drain asks of budgets."""
+        """Returns the demand of the node's drain on budgets."""
         known = self._drain_demands.get(node)
         if known is None or known.terms != self._selector_changes:
             own = self.to_drain(node)
@@ -179,7 +190,8 @@ class ClusterView:
         return known
 
     def _controller_known(self, pod: Pod) -> bool:
-        """Returns whether what a drain does with the pod depends on no controller that has not been seen yet."""
+        """Returns whether the pod's treatment can be decided: its controller has been seen, or the treatment does not
+        depend on the controller."""
         if pod.owner is None or pod.owner.uid in self.workloads:
             return True
         return pod.owner.kind != "Job" and not any(
@@ -187,7 +199,7 @@ class ClusterView:
         )
 
     def budgets_of(self, pod: Pod) -> list[Budget]:
-        """Returns every budget that matches the pod; the Eviction API accepts one at most."""
+        """Returns every budget that matches the pod. The Eviction API refuses to evict a pod with more than one."""
         return [self.budgets[ref] for ref in self.refs_of(pod)]
 
     def refs_of(self, pod: Pod) -> tuple[PodRef, ...]:
@@ -205,7 +217,8 @@ class ClusterView:
         return (ref for ref in candidates if self.budgets[ref].matches(pod))
 
     def workload_of(self, pod: Pod) -> str:
-        """Returns the workload's name as users know it: for a ReplicaSet, that of its Deployment."""
+        """Returns namespace and name of the pod's workload as users know it: the Deployment in place of its
+        ReplicaSet."""
         if pod.owner is None:
             return str(pod.ref)
         workload = self.workloads.get(pod.owner.uid)
@@ -213,7 +226,7 @@ class ClusterView:
         return f"{pod.namespace}/{owner.name}"
 
     def controller_of(self, pod: Pod) -> str:
-        """Returns what keeps the pod running, with its kind: a Deployment and not its ReplicaSet."""
+        """Returns kind, namespace and name of the pod's controller: the Deployment in place of its ReplicaSet."""
         if pod.owner is None:
             return f"Pod {pod.ref}"
         workload = self.workloads.get(pod.owner.uid)
@@ -221,7 +234,8 @@ class ClusterView:
         return f"{owner.kind} {pod.namespace}/{owner.name}"
 
     def is_one_off(self, pod: Pod) -> bool:
-        """Nothing that is known keeps such pods running: whatever made it may make another under another name."""
+        """Returns whether no known kind of controller keeps the pod running. What has created the pod may create
+        another, under another name."""
         if pod.owner is None:
             return True
         workload = self.workloads.get(pod.owner.uid)
@@ -229,12 +243,14 @@ class ClusterView:
         return owner.kind not in KEEP_PODS
 
     def unready(self, budget: Budget) -> list[Pod]:
-        """Returns the pods of the budget that are not Ready, by name; where a namespace has very many, some of them."""
+        """Returns the unready pods of the budget, sorted by name. If the namespace has more than `MOST_UNREADY` unready
+        pods, the rest of them is left out."""
         found = islice(self._unready.get(budget.namespace, {}).values(), MOST_UNREADY)
         return sorted((pod for pod in found if budget.matches(pod)), key=lambda pod: pod.ref)
 
     def allowance(self, ref: PodRef) -> int:
-        """Returns how many evictions the budget allows now, less those of ours that its status does not count yet."""
+        """Returns how many evictions the budget allows now, less the evictions by fleet that its status does not count
+        yet."""
         budget = self.budgets[ref]
         if not budget.observed:
             return 0
@@ -242,21 +258,22 @@ class ClusterView:
         return max(0, budget.disruptions_allowed - len(pending)) if pending else budget.disruptions_allowed
 
     def add_pending_eviction(self, ref: PodRef, pod: Pod) -> None:
-        """Notes that an eviction of the pod is issued, which takes from that budget."""
+        """Records that fleet has issued an eviction of the pod, which takes from the budget `ref`."""
         self._pending_evictions.setdefault(ref, {})[pod.uid] = PendingEviction.SENT
         self._pending_budget[pod.uid] = ref
 
     def remove_pending_eviction(self, pod_uid: str) -> PodRef | None:
-        """Drops an eviction that was not granted, or whose pod is gone; returns the budget that it was counted against."""
+        """Removes an eviction that was not granted, or whose pod is gone. Returns the budget that the eviction was
+        counted against; None if there is none."""
         budget = self._pending_budget.pop(pod_uid, None)
         if budget is not None:
             self._pending_evictions.get(budget, {}).pop(pod_uid, None)
         return budget
 
     def upsert(self, thing: ClusterObject) -> set[str]:
-        """Brings an object up to date.
+        """Records an object that was added or changed.
 
-        Returns the nodes of which objects of other parties say something else now, or whose pods are treated otherwise.
+        Returns the nodes for which the notices in objects of third parties, or the treatment of pods, may have changed.
         """
         told: set[str] = set()
         match thing:
@@ -285,7 +302,7 @@ class ClusterView:
         return self.reported_notices.upsert(thing) | told
 
     def delete(self, thing: ClusterObject) -> set[str]:
-        """Drops an object that was deleted; returns what `upsert` returns."""
+        """Removes an object that was deleted; returns what `upsert` returns."""
         told: set[str] = set()
         match thing:
             case Pod():
@@ -315,7 +332,12 @@ class ClusterView:
         return self.reported_notices.delete(thing) | told
 
     def _stand_by(self, before: Pod | None, pod: Pod | None) -> set[str]:
-        """What is done with pods of one cluster of an operator goes by where its other pods are."""
+        """Records the change of a pod for `standbys`, and forgets the drain demands of the nodes with pods that depend
+        on the pod.
+
+        The treatment of pods of one operator's cluster depends on the nodes of its other pods. Returns the names of
+        these nodes.
+        """
         nodes = self.standbys.see(before, pod)
         for node in nodes:
             self._drain_demands.pop(node, None)
@@ -360,16 +382,17 @@ class ClusterView:
         self._eviction_seen(uid)
 
     def _now_ready(self, pod: Pod) -> None:
-        """Notes that the pod is Ready, or is no longer expected to be."""
+        """Records that the pod is Ready, or is no longer expected to be."""
         if others := self._unready.get(pod.namespace):
             others.pop(pod.uid, None)
 
     def _has_no_own_treatment(self, pod: Pod) -> None:
+        """Records that the pod does not ask for a treatment of its own any more."""
         if marked := self._own_treatment.get(pod.node):
             marked.discard(pod.uid)
 
     def _remove_from_node(self, pod: Pod) -> None:
-        """Removes the pod from its node."""
+        """Removes the pod from the indexes of its node."""
         if pod.node:
             self._has_no_own_treatment(pod)
             self._pods_on[pod.node].pop(pod.uid, None)
@@ -377,6 +400,7 @@ class ClusterView:
             self._drain_demands.pop(pod.node, None)
 
     def _eviction_seen(self, uid: str) -> None:
+        """Records that the evicted pod is being deleted or gone."""
         budget = self._pending_budget.get(uid)
         if budget is not None and uid in self._pending_evictions.get(budget, {}):
             self._pending_evictions[budget][uid] = PendingEviction.SEEN
@@ -409,6 +433,7 @@ class ClusterView:
             self._index(budget).pop(ref, None)
 
     def _index(self, budget: Budget) -> dict[PodRef, None]:
+        """Returns the entry of the label index, or else of the namespace index, that the budget belongs to."""
         if budget.selector is not None and budget.selector.match_labels:
             key, value = min(budget.selector.match_labels.items())
             return self._by_label.setdefault((budget.namespace, key, value), {})

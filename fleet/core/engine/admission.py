@@ -52,7 +52,7 @@ class Blockers:
         return next(self._all(rollout, run, self._gates.of(rollout, run, now), now), None)
 
     def all(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Blocker]:
-        """Yields every blocker of the run. The gates are asked anew."""
+        """Yields every blocker of the run, with gates that are determined again."""
         return self._all(rollout, run, self._gates.ask(rollout, run, now), now)
 
     def own(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Held]:
@@ -105,8 +105,8 @@ class Blockers:
                 yield WaitKey("quorum", (group.name, run.node)), found
 
     def _may_precede(self, ref: NodeRef, run: Run, group: Quorum) -> bool:
-        """Returns whether the other node waits too, and for nothing but its turn. To wait for any other node would be
-        in vain."""
+        """Returns whether the other node waits too, and for nothing but its turn. Waiting for a node that is held by
+        anything else would be pointless."""
         rollout = self._index.runs.rollout_of(ref)
         other = rollout.runs[ref] if rollout is not None else None
         if rollout is None or other is None or ref == run.node or not other.waiting:

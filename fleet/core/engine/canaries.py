@@ -27,7 +27,7 @@ from fleet.core.state.indexes.engine_index import EngineIndex
 
 REPLACEMENT_DELAY = timedelta(minutes=5)
 """For how long something that does not pass by itself must hold an open canary without a break before another node
-takes its place. A controller that starts counts anew."""
+takes its place. A controller that starts begins to measure from zero."""
 RECHECK_DELAY = timedelta(seconds=15)
 """If no node of a pool could be the canary, the pool is checked again after this time at the earliest, and only once an
 event has come: the check covers all of its nodes."""
@@ -48,6 +48,8 @@ class CanaryChange(NamedTuple):
 
 
 class Canaries:
+    """Chooses the canaries of every rollout, and replaces those that cannot go or were not proven."""
+
     def __init__(self, index: EngineIndex, blockers: Blockers, vacancies: dict[PoolKey, HeldParams]) -> None:
         """`vacancies`: the pools in which no node can be the canary. Canaries writes this mapping, and the gates read
         it."""
@@ -124,7 +126,7 @@ class Canaries:
                 continue
             why = f"held for {REPLACEMENT_DELAY.total_seconds():.0f} s: {held.message}"
             successors = self.choose(rollout, run.goal.pool, 1, now, [ref])
-            # Without a successor the node stays the canary, unless other pools wait for it in vain.
+            # Without a successor the node stays the canary, unless other pools would wait for the canary for ever.
             if successors or self._others_wait(rollout, run.goal.pool):
                 del self._stuck[ref]
                 yield CanaryChange(rollout, ref, False, why)

@@ -59,6 +59,9 @@ class Decision(Struct, frozen=True):
 
 
 class Engine:
+    """Decides for all rollouts of one controller, or of one plan. Deterministic: the same events and times give the
+    same decisions."""
+
     def __init__(
         self,
         sites: Mapping[str, str],
@@ -192,7 +195,7 @@ class Engine:
             found.append(self._staging.turn(rollout, run))
         if run.step is Step.STAGED and not found:
             # Everything that the node needs is available, but a node that is served first and needs more of the same
-            # waits before it.
+            # goes before this one.
             found.append(Held(Reason.TURN, ref.name, {"ahead": self._queue.ahead(ref)}))
         return (*found, *unmarked)
 

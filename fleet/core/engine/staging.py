@@ -16,6 +16,8 @@ from fleet.core.state.indexes.engine_index import EngineIndex
 
 
 class Staging:
+    """Chooses the runs that stage, within the limit of each pool (`stage.concurrency`)."""
+
     def __init__(self, index: EngineIndex) -> None:
         self._index = index
         self._waiting: dict[GateGroup, list[NodeRef]] = {}
@@ -26,6 +28,7 @@ class Staging:
         """The number of machines that are writing an image, by rollout and pool."""
 
     def add(self, rollout: Rollout) -> None:
+        """Adds the runs of a rollout: those that wait to stage, and those that are writing an image already."""
         for run in reversed(rollout.runs.values()):
             if run.step is Step.PENDING:
                 self._waiting.setdefault(group_of(rollout, run), []).append(run.node)

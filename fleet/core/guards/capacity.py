@@ -81,7 +81,8 @@ def together(node: str, view: ClusterView, ref: PodRef, count: int) -> Held | No
 def last(node: str, view: ClusterView, left: Sequence[Pod]) -> Collection[str]:
     """Returns the uids of the pods that must be evicted after the other pods of their budget.
 
-    Only this node can take these pods, so they use up what the budget allows until the node is back.
+    Only this node can take the returned pods. If they went first, they would use up what the budget allows until the
+    node is back.
     """
     asking: dict[PodRef, list[Pod]] = {}
     for pod in left:

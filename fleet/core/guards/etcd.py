@@ -70,10 +70,11 @@ def last_voter(
     begun: datetime,
     now: datetime,
 ) -> tuple[Held, datetime | None] | None:
-    """Returns what holds the last voter with an older minor version, and when that ends, or None if nothing holds it.
-    The end is None while not all of the other voters are healthy.
+    """Returns what holds the last voter with an older minor version, and when that ends. Returns None if nothing holds
+    the voter. The end is None while not all of the other voters are healthy.
 
-    `proving`: the state of the upgraded voters. If they were not read since the start, their time counts from `begun`.
+    `proving`: the state of the upgraded voters. None: nothing has been read about them since `begun`, and their time
+    counts from `begun`.
     """
     found = last_old(group, node)
     if found is None:

@@ -24,6 +24,8 @@ APART = 1
 
 
 class MinorVersion(NamedTuple):
+    """The major and minor number of a version, such as 1.36."""
+
     major: int
     minor: int
 
@@ -31,6 +33,7 @@ class MinorVersion(NamedTuple):
         return f"{self.major}.{self.minor}"
 
     def before(self, count: int) -> MinorVersion:
+        """Returns the minor version that is `count` versions older, or minor version 0 of the same major version."""
         return MinorVersion(self.major, max(0, self.minor - count))
 
 
@@ -70,6 +73,7 @@ def too_old(kubelet: MinorVersion, servers: Iterable[MinorVersion]) -> MinorVers
 
 
 def allowed(kubelet: MinorVersion) -> int:
+    """Returns by how many minor versions the kubelet may be older than its API server."""
     return OLDER if kubelet >= MinorVersion(1, OLD_KUBELET) else OLDER - 1
 
 

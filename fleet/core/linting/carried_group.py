@@ -75,4 +75,5 @@ def spare_voters(group: CarriedGroup) -> int:
 
 
 def pods_are(count: int) -> str:
+    """Returns `1 pod is` or `3 pods are`."""
     return "1 pod is" if count == 1 else f"{count} pods are"

@@ -6,6 +6,8 @@ from msgspec import Struct, field
 
 
 class LintFinding(Struct, frozen=True, order=True):
+    """One contradiction, or one thing that a rollout will run into, with its remedy."""
+
     cluster: str
     """Empty: the finding is not about a cluster of the fleet."""
     check: str
@@ -17,6 +19,8 @@ class LintFinding(Struct, frozen=True, order=True):
 
 
 class LintResult(Struct, frozen=True):
+    """The result of `fleet lint`."""
+
     findings: tuple[LintFinding, ...] = ()
     checked: tuple[str, ...] = ()
     """Names of the clusters that were checked."""

@@ -6,23 +6,23 @@ from msgspec import Struct
 
 
 class Attachment(Struct, frozen=True, gc=False):
-    """A VolumeAttachment: a CSI driver attaches, or detaches, a volume at a node."""
+    """A VolumeAttachment: the request that a CSI driver attaches a volume to a node, or detaches it from the node."""
 
     name: str
     uid: str
     node: str
     volume: str = ""
-    """Name of the PersistentVolume; empty where the volume is written in the attachment itself."""
+    """Name of the PersistentVolume; empty if the volume's specification is inline in the attachment."""
     attacher: str = ""
-    """The CSI driver, such as `ebs.csi.aws.com`."""
+    """Name of the CSI driver, such as `ebs.csi.aws.com`."""
     attached: bool = False
     deleting: bool = False
-    """It is being detached."""
+    """True while the volume is being detached (the attachment has a deletionTimestamp)."""
     error: str = ""
-    """Why detaching failed the last time; empty: it has not failed."""
+    """Message of the last failed detach; empty if no detach has failed."""
     resource_version: str = ""
 
     @property
     def there(self) -> bool:
-        """The volume is attached, or may be until the driver has answered."""
+        """True if the volume is attached, or may still be attached because the driver has not confirmed the detach."""
         return self.attached or self.deleting

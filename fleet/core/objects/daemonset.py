@@ -1,4 +1,4 @@
-"""On which nodes a DaemonSet runs a pod, as the DaemonSet controller decides.
+"""Decides on which nodes a DaemonSet runs a pod, as the DaemonSet controller does.
 
 Source: kubernetes, pkg/controller/daemon (NodeShouldRunDaemonPod) and its util (AddOrUpdateDaemonPodTolerations).
 """
@@ -22,34 +22,36 @@ AUTOMATIC = (
     Toleration(f"{_STATE}pid-pressure", "Exists", effect="NoSchedule"),
     Toleration(f"{_STATE}unschedulable", "Exists", effect="NoSchedule"),
 )
-"""What the controller lets every pod of a DaemonSet tolerate."""
+"""Tolerations that the DaemonSet controller adds to every pod of a DaemonSet."""
 OF_HOST_NETWORK = Toleration(f"{_STATE}network-unavailable", "Exists", effect="NoSchedule")
+"""Toleration that the controller adds to pods of a DaemonSet that use the network of their host."""
 
 
 class DaemonSetFit(StrEnum):
-    """What a DaemonSet makes of a node."""
+    """The DaemonSet controller's decision about one node."""
 
     RUN = "run"
-    """It runs a pod there."""
+    """The controller runs a pod on the node."""
     KEEP = "keep"
-    """It lets a pod go on that is there, and starts none: a taint with the effect NoSchedule came later."""
+    """The controller keeps a pod that already runs on the node, and starts none: a taint with the effect NoSchedule was
+    added later."""
     NONE = "none"
-    """It deletes a pod that is there."""
+    """The controller starts no pod on the node, and deletes a pod that runs there."""
 
 
 class DaemonTemplate(Struct, frozen=True, gc=False):
-    """What the pod template of a DaemonSet asks of a node."""
+    """The requirements that the pod template of a DaemonSet has of a node."""
 
     node_name: str = ""
-    """The only node; empty: any."""
+    """Name of the only node that the pods may run on; empty if any node may do."""
     node_selector: dict[str, str] = {}
     affinity: tuple[NodeTerm, ...] = ()
-    """Required node affinity: one of them must match. Empty: any node will do."""
+    """Terms of the required node affinity, at least one of which must match; empty if there is no requirement."""
     tolerations: tuple[Toleration, ...] = ()
     host_network: bool = False
 
     def place(self, node: Node) -> DaemonSetFit:
-        """Returns what the DaemonSet makes of this node."""
+        """Returns what the DaemonSet controller decides about this node."""
         if self.node_name and self.node_name != node.name:
             return DaemonSetFit.NONE
         if any(node.labels.get(key) != value for key, value in self.node_selector.items()):
@@ -62,7 +64,7 @@ class DaemonTemplate(Struct, frozen=True, gc=False):
         return DaemonSetFit.KEEP if "NoSchedule" in refused else DaemonSetFit.RUN
 
     def label_keys(self) -> Iterator[str]:
-        """Yields the keys of the node labels that it selects by."""
+        """Yields the keys of the node labels that the template's node selector and affinity use."""
         yield from self.node_selector
         for term in self.affinity:
             for each in term.expressions:

@@ -1,5 +1,7 @@
-"""Which machine a Node object stands for. A cloud controller deletes the Node of a machine that is down and the kubelet
-registers it again: under the same name, with another uid, and it is the same machine.
+"""Recognizes the machine that a Node object stands for.
+
+A cloud controller deletes the Node of a machine that is down, and the kubelet registers the machine again: under the
+same name, with another uid, but the machine is the same.
 
 Source: `status.nodeInfo.machineID`, `status.nodeInfo.systemUUID` and `spec.providerID` of the Node.
 """
@@ -13,20 +15,24 @@ from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node
 
 Identity = tuple[str, ...]
-"""Machine id, system UUID, provider id; each is empty where it is not known. Empty as a whole: nothing is."""
+"""Machine id, system UUID and provider id; each is an empty string if it is not known. An empty tuple if none is
+known."""
 
 HEX_DIGITS = 32
+"""Number of hexadecimal digits in a UUID."""
 
 
 def of(node: Node) -> Identity:
+    """Returns the identity of the machine that the Node object reports."""
     return node.machine_id, node.system_uuid, node.provider_id
 
 
 def same(before: Identity, node: Node) -> bool:
-    """The node is the machine that was known by `before`. False where nobody can tell.
+    """Returns whether the node is the machine that was known by `before`; False if that cannot be decided.
 
-    The hardware's UUID and the cloud's id decide where both sides tell them; a machine id may change with an image
-    that makes a new one at each boot, and images that were copied share one.
+    The hardware's UUID and the cloud's provider id decide if both sides report them. The machine id decides only
+    otherwise: it may change with an image that makes a new one at each boot, and machines made from copied images share
+    one.
     """
     if not before:
         return False
@@ -42,12 +48,14 @@ def same(before: Identity, node: Node) -> bool:
 
 
 def elsewhere(before: Identity, name: str, nodes: Iterable[Node]) -> str:
-    """The name of another Node object for that machine; empty: there is none."""
+    """Returns the name of another Node object for the machine known by `before`; empty if there is none."""
     return next((node.name for node in nodes if node.name != name and same(before, node)), "")
 
 
 def remembered(node: Node, machine: Machine | None) -> dict[str, Any]:
-    """What the journal keeps of a node that is about to reboot, to know it again. For the detail of the step."""
+    """Returns what the journal keeps of a node that is about to reboot, so that fleet recognizes its machine
+    afterwards. The mapping goes into the detail of the step's journal record: `identity`, and `failed_units` before the
+    reboot."""
     known: dict[str, Any] = {"identity": list(of(node))} if any(of(node)) else {}
     if machine is not None and machine.units is not None and machine.units.failed:
         known["failed_units"] = list(machine.units.failed)
@@ -55,12 +63,13 @@ def remembered(node: Node, machine: Machine | None) -> dict[str, Any]:
 
 
 def _uuid(text: str) -> str:
+    """Returns the UUID without hyphens, in lower case."""
     return text.replace("-", "").casefold()
 
 
 def _orders(text: str) -> set[str]:
-    """The UUID in both byte orders: firmware stores its first three groups the other way round than some kernels and
-    hypervisors print them, and an upgrade may change who does."""
+    """Returns the UUID in both byte orders. Firmware stores the first three groups of a UUID in the byte order opposite
+    to the one in which some kernels and hypervisors print them, and an upgrade may change which order is reported."""
     plain = _uuid(text)
     if len(plain) != HEX_DIGITS:
         return {plain}
@@ -69,5 +78,5 @@ def _orders(text: str) -> set[str]:
 
 
 def _reversed(digits: str) -> str:
-    """Byte by byte."""
+    """Returns the hexadecimal digits with their bytes (pairs of digits) in reverse order."""
     return "".join(digits[at : at + 2] for at in range(len(digits) - 2, -1, -2))

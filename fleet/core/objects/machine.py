@@ -1,4 +1,4 @@
-"""The machine under a node: what the controller asks of it, and what its agent saw (the Machine CRD)."""
+"""The Machine custom resource: what the controller requests of the machine under a node, and what its agent reports."""
 
 from __future__ import annotations
 
@@ -12,23 +12,26 @@ from fleet.core.releases.release import Release
 GROUP = "fleet.internal"
 VERSION = "v1"
 
-# The most that the CRD takes (`kube/install/manifests/20-machines.yaml`): an agent cuts off what is beyond.
+# Upper bounds of the CRD's schema (`kube/install/manifests/20-machines.yaml`): an agent cuts longer values off.
 ARGUMENTS_MOST = 4096
-"""Characters of a kernel's command line: what Linux itself takes at most."""
+"""Maximum length of a kernel's command line, in characters: the longest that Linux itself accepts."""
 LAYERED_MOST = 256
+"""Maximum number of layered packages."""
 UNITS_MOST = 64
+"""Maximum number of failed systemd units."""
 NAME_MOST = 256
-"""Characters of a name: of a package, a unit, an operating system, a version, a digest, a kernel, a boot id."""
+"""Maximum length, in characters, of the name of a package, unit or operating system, of a version, digest, kernel or
+boot id."""
 MESSAGE_MOST = 4096
-"""Characters of what the agent says about its work."""
+"""Maximum length of the agent's message about its work, in characters."""
 LOG_MOST = 8192
-"""Characters of a log."""
+"""Maximum length of a log, in characters."""
 UNTOLD = "unknown"
-"""systemd's state where it is there and does not answer."""
+"""The state that is reported for systemd if a machine has systemd and systemd does not answer."""
 
 
 class Ask(StrEnum):
-    """What the controller may ask of a machine."""
+    """The actions that the controller may request of a machine."""
 
     STAGE = "stage"
     REBOOT = "reboot"
@@ -36,7 +39,7 @@ class Ask(StrEnum):
 
 
 class Request(Struct, frozen=True, gc=False):
-    """`spec` of a Machine. The token names one intent: an agent never acts twice on the same one."""
+    """`spec` of a Machine. The token names one intent: an agent never acts twice on the same token."""
 
     action: Ask
     token: str
@@ -44,52 +47,55 @@ class Request(Struct, frozen=True, gc=False):
 
 
 class Units(Struct, frozen=True, gc=False):
-    """What systemd says of a machine's units."""
+    """The state of a machine's systemd units."""
 
     state: str
-    """As `systemctl is-system-running` has it: running, degraded, starting, maintenance, ..."""
+    """The output of `systemctl is-system-running`: running, degraded, starting, maintenance, ..."""
     failed: tuple[str, ...] = ()
-    """Their names, in order; at most UNITS_MOST."""
+    """Names of the failed units, sorted; at most UNITS_MOST."""
 
     @property
     def starting(self) -> bool:
-        """Not all that the boot asks for has been tried: what fails may be yet to come."""
+        """True while systemd still starts units of this boot, so that more of the units may fail."""
         return self.state in ("initializing", "starting")
 
     @property
     def told(self) -> bool:
-        """systemd has answered: else it is not known which units have failed."""
+        """True if systemd has answered; otherwise the failed units are not known."""
         return self.state != UNTOLD
 
 
 class Work(Struct, frozen=True, gc=False):
-    """The agent's word about the request of this token, kept across the reboot that it asks for."""
+    """The agent's report about the request with this token, kept across the reboot that the request asks for."""
 
     token: str
     state: Literal["working", "done", "failed"]
     message: str = ""
     percent: int = 0
     boot_id: str = ""
-    """The boot in which the agent took the request up: a reboot is done when the machine's is another."""
+    """Id of the boot in which the agent took up the request. A reboot is done when the machine's boot id is another
+    one."""
     earlier: tuple[str, ...] = ()
-    """Tokens that were taken up before this one, newest last; not all that ever were, but the last few."""
+    """Tokens of the last few requests that were taken up before this one, newest last."""
     units: Units | None = None
-    """As they were when a reboot was taken up: what had failed then is not held against the boot that follows."""
+    """The units as they were when the agent took up a reboot: units that had failed by then do not count against the
+    next boot."""
     log: str = ""
-    """The end of the log of the boot that failed, where a reboot has ended in another release than the wanted one."""
+    """The end of the log of the failed boot, if a reboot has ended in another release than the wanted one."""
 
 
 class LogAsk(Struct, frozen=True, gc=False):
-    """A person's wish for the end of the log of the boot before this one; beside the controller's request."""
+    """A user's request for the end of the log of the previous boot; independent of the controller's request."""
 
     token: str
     unit: str = ""
-    """Of systemd; empty: of all."""
+    """Name of a systemd unit; empty for all units."""
     lines: int = 100
 
 
 class LogTold(Struct, frozen=True, gc=False):
-    """What the agent says to the wish of this token: the text, at most LOG_MOST characters, or why there is none."""
+    """The agent's answer to the log request with this token: the text, at most LOG_MOST characters, or why there is
+    none."""
 
     token: str
     text: str = ""
@@ -97,7 +103,7 @@ class LogTold(Struct, frozen=True, gc=False):
 
 
 class Machine(Struct, frozen=True, gc=False):
-    """One per node, under the node's name."""
+    """The Machine of one node; it has the node's name."""
 
     name: str
     uid: str = ""
@@ -111,18 +117,19 @@ class Machine(Struct, frozen=True, gc=False):
     boot_id: str = ""
     kernel: str = ""
     kernel_arguments: str = ""
-    """As the booted kernel was started, in one line, without secrets."""
+    """Command line of the booted kernel, in one line, without secrets."""
     layered: tuple[str, ...] = ()
-    """Packages that somebody put on top of the booted release."""
+    """Packages that an operator has layered on the booted release."""
     units: Units | None = None
-    """None: the machine has no systemd, or nobody has told."""
+    """None if the machine has no systemd, or no agent has reported its units yet."""
     reported: bool = False
-    """An agent has written its status at least once."""
+    """True if an agent has written the status at least once."""
     log_ask: LogAsk | None = None
-    """This and the next: known to the machine's agent and to whoever asks, not to controllers and the inventory."""
+    """A user's request for a log. Only the agent and the command that requests the log read `log_ask` and `log_told`;
+    controllers and the inventory do not."""
     log_told: LogTold | None = None
     resource_version: str = ""
 
     def answer(self, token: str) -> Work | None:
-        """What the agent says of this token; None while it has said nothing."""
+        """Returns the agent's report about the request with this token; None while there is no report."""
         return self.work if self.work is not None and self.work.token == token else None

@@ -1,4 +1,4 @@
-"""A node as its API server describes it, and the marks that fleet leaves on it."""
+"""A node as its API server reports it, and the annotations and taints that fleet puts on a Node."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ SITE_LABEL = "fleet.internal/site"
 ARCHITECTURE_LABEL = "kubernetes.io/arch"
 
 PENDING_TAINT = "fleet.internal/pending"
-"""PreferNoSchedule while a rollout still has to upgrade the node: an evicted pod moves to an upgraded one."""
+"""Taint (PreferNoSchedule) of a node that a rollout has yet to upgrade, so that evicted pods move to upgraded nodes."""
 ROLLOUT_ANNOTATION = "fleet.internal/rollout"
-"""The rollout that put the pending taint there."""
+"""Annotation: the rollout that has set the pending taint."""
 CORDON_ANNOTATION = "fleet.internal/cordoned-by"
-"""The rollout that cordoned the node. A cordon without it is somebody else's and stays."""
+"""Annotation: the rollout that has cordoned the node. A cordon without this annotation is not fleet's and stays."""
 
 KEEP_OFF_ANNOTATION = "fleet.internal/keep-off"
-"""The rollout that keeps other parties off the node, and the annotations by which it does: `r-1 KEY KEY`."""
+"""Annotation: the rollout that keeps other controllers off the node, and the keys of the annotations that fleet has set
+for this purpose, such as `r-1 KEY KEY`."""
 
 INVENTORY_TAINT = "fleet.internal/inventory"
-"""A person has cordoned a host without a cluster in its inventory."""
+"""Taint of a host without a cluster that an operator has cordoned in the inventory file."""
 CLAIMED_TAINT = "fleet.internal/claimed"
-"""Another fleet has claimed a host without a cluster; the value says whose."""
+"""Taint of a host without a cluster that another fleet has claimed; the value names that fleet."""
 NOT_READY_ANNOTATION = "fleet.internal/not-ready"
-"""Why a host that has no kubelet to say so is not Ready."""
+"""Annotation: why a host is not Ready. A host without a cluster has no kubelet that reports a condition."""
 
 
 class NodeRef(NamedTuple):
-    """A node's identity in the whole fleet."""
+    """Identifies a node in the whole fleet."""
 
     cluster: str
     name: str
@@ -39,7 +40,7 @@ class NodeRef(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> NodeRef:
-        """Of `cluster/name`. Raises ValueError without the slash."""
+        """Returns the reference that `cluster/name` stands for. Raises ValueError if the text has not that form."""
         cluster, slash, name = text.partition("/")
         if not (cluster and slash and name):
             raise ValueError(f"expected CLUSTER/NODE, found {text!r}")
@@ -47,18 +48,23 @@ class NodeRef(NamedTuple):
 
 
 class Taint(Struct, frozen=True, gc=False):
+    """A taint of a Node."""
+
     key: str
     effect: str
     value: str = ""
 
 
 class Toleration(Struct, frozen=True, gc=False):
+    """A toleration of a pod."""
+
     key: str = ""
     operator: str = "Equal"
     value: str = ""
     effect: str = ""
 
     def tolerates(self, taint: Taint) -> bool:
+        """Returns whether the toleration matches the taint, by the rules of core/v1."""
         if self.effect and self.effect != taint.effect:
             return False
         if not self.key:
@@ -67,28 +73,36 @@ class Toleration(Struct, frozen=True, gc=False):
 
 
 class Resources(Struct, frozen=True, gc=False):
+    """An amount of each resource: what a node has allocatable, or what a pod requests."""
+
     cpu: int = 0
-    """millicores"""
+    """Millicores."""
     memory: int = 0
-    """bytes"""
+    """Bytes."""
     pods: int = 0
+    """Number of pods."""
     storage: int = 0
-    """Ephemeral storage, in bytes."""
+    """Ephemeral storage in bytes."""
     others: tuple[tuple[str, int], ...] = ()
-    """Extended resources, huge pages and whatever else is counted, by name, without zeros, in the order of the names."""
+    """Extended resources, huge pages and all other counted resources, as name and amount; without zeros, sorted by
+    name."""
 
 
 class Node(Struct, frozen=True, gc=False):
+    """A Node object, or a host without a cluster in the same form."""
+
     name: str
     uid: str
-    """Empty: nobody has seen it yet, a host that is down when its controller looks for the first time."""
+    """Empty if the node has never been seen: a host that is down when its controller tries to reach the host the first
+    time."""
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
-    """Those of fleet, and those that say who else works on the node; not all of them."""
+    """The annotations of fleet and those by which other controllers announce work on the node; all others are left
+    out."""
     taints: tuple[Taint, ...] = ()
     unschedulable: bool = False
     ready: bool | None = True
-    """None: the kubelet has not been heard of (condition Unknown). Counts as unavailable."""
+    """None if the kubelet has stopped reporting (condition Ready is Unknown); such a node counts as unavailable."""
     boot_id: str = ""
     machine_id: str = ""
     os_image: str = ""
@@ -98,11 +112,11 @@ class Node(Struct, frozen=True, gc=False):
     resource_version: str = ""
     deleting: bool = False
     addresses: tuple[str, ...] = ()
-    """Its own: IP addresses, and host names that are not `name`."""
+    """The node's IP addresses, and its host names other than `name`."""
     system_uuid: str = ""
-    """Of the hardware or the virtual machine, as its firmware tells."""
+    """UUID of the hardware or the virtual machine, as its firmware reports the UUID."""
     provider_id: str = ""
-    """Of the machine at its cloud; set by the cloud's controller, perhaps after the node has registered."""
+    """Id of the machine at its cloud provider; set by the cloud controller, possibly after the node has registered."""
 
     @property
     def zone(self) -> str:
@@ -110,38 +124,40 @@ class Node(Struct, frozen=True, gc=False):
 
     @property
     def architecture(self) -> str:
-        """As Go names it: `amd64`, `arm64`; empty: nobody tells."""
+        """Processor architecture by Go's name, such as `amd64` or `arm64`; empty if it is not reported."""
         return self.labels.get(ARCHITECTURE_LABEL, "")
 
     @property
     def available(self) -> bool:
-        """In service: Ready and open for pods."""
+        """True if the node is in service: Ready, schedulable, and not being deleted."""
         return self.ready is True and not self.unschedulable and not self.deleting
 
     @property
     def why_unready(self) -> str:
-        """Where that is known; empty otherwise."""
+        """Why the node is not Ready; empty if that is not known."""
         return self.annotations.get(NOT_READY_ANNOTATION, "")
 
     @property
     def cordoned_by(self) -> str:
-        """The rollout of fleet that cordoned it; empty if none did."""
+        """The rollout that has cordoned the node; empty if no rollout has."""
         return self.annotations.get(CORDON_ANNOTATION, "")
 
     @property
     def rollout(self) -> str:
-        """The rollout whose pending taint it carries; empty if none does."""
+        """The rollout whose pending taint the node carries; empty if there is none."""
         return self.annotations.get(ROLLOUT_ANNOTATION, "")
 
     @property
     def kept_off_by(self) -> str:
-        """The rollout that keeps other parties off it; empty if none does."""
+        """The rollout that keeps other controllers off the node; empty if no rollout does."""
         return self.annotations.get(KEEP_OFF_ANNOTATION, "").partition(" ")[0]
 
     @property
     def foreign_cordon(self) -> bool:
+        """True if the node is cordoned, and not by fleet."""
         return self.unschedulable and not self.cordoned_by
 
     @property
     def pending_taint(self) -> bool:
+        """True if the node carries fleet's pending taint."""
         return any(taint.key == PENDING_TAINT for taint in self.taints)

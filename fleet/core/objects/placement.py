@@ -1,6 +1,6 @@
-"""Where a pod may be, besides room, taints and its node selector: required affinity and spread of the Kubernetes API.
+"""The rules of a pod's placement besides resources, taints and node selector: required affinity, spread, host ports.
 
-What is only preferred holds nobody.
+Preferred rules are left out: they keep no pod from a node.
 """
 
 from __future__ import annotations
@@ -15,17 +15,20 @@ from fleet.core.objects.selector import Requirement
 HOSTNAME_LABEL = "kubernetes.io/hostname"
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - a hostIP that stands for every address of the node
 EVERYWHERE = "*"
-"""Stands for all namespaces."""
+"""Stands for all namespaces in the `namespaces` of a rule."""
 
 
 class NodeTerm(Struct, frozen=True, gc=False):
-    """One of the nodeSelectorTerms: all of it must match. One without anything in it matches no node."""
+    """One of the nodeSelectorTerms: all of its requirements must be met. A term without requirements matches no
+    node."""
 
     expressions: tuple[Requirement, ...] = ()
+    """Requirements of the node's labels."""
     fields: tuple[Requirement, ...] = ()
-    """Of the node's name, `metadata.name`."""
+    """Requirements of the node's name (`metadata.name`)."""
 
     def matches(self, node: Node) -> bool:
+        """Returns whether the node meets all requirements of the term."""
         if not self.expressions and not self.fields:
             return False
         name = {"metadata.name": node.name}
@@ -35,60 +38,63 @@ class NodeTerm(Struct, frozen=True, gc=False):
 
 
 class SpreadRule(Struct, frozen=True, gc=False):
-    """The pod keeps its distance from certain others: required anti-affinity, or a spread that must hold
-    (DoNotSchedule)."""
+    """A rule that keeps a pod apart from certain other pods: required pod anti-affinity, or a topology spread
+    constraint with DoNotSchedule."""
 
     topology: str
-    """The label of nodes that tells which are one domain: a host, a zone."""
+    """Key of the node label whose value is the topology domain, such as a host or a zone."""
     others: tuple[Requirement, ...]
-    """What the labels of those others are; all of them must match."""
+    """Requirements of the other pods' labels; all of them must be met."""
     namespaces: tuple[str, ...]
-    """Where the others are."""
+    """Namespaces of the other pods."""
     skew: int = 0
-    """0: none of them in the same domain. Otherwise how many more there may be than in the domain that has fewest."""
+    """For anti-affinity 0: no other pod in the same domain. For a spread its maxSkew: how many more of the pods the
+    domain may have than the domain with the fewest."""
     min_domains: int = 1
-    """Of a spread: with fewer domains than this, the fewest is taken to be none (minDomains)."""
+    """minDomains of a spread: with fewer domains than this, the fewest pods of a domain count as 0."""
     by_affinity: bool = True
-    """Of a spread: only nodes that the pod's node selector and affinity allow count (nodeAffinityPolicy Honor)."""
+    """nodeAffinityPolicy Honor of a spread: only nodes that match the pod's node selector and node affinity count."""
     by_taints: bool = False
-    """Of a spread: only nodes whose taints the pod tolerates count (nodeTaintsPolicy Honor)."""
+    """nodeTaintsPolicy Honor of a spread: only nodes whose taints the pod tolerates count."""
 
     def counts(self, namespace: str, labels: Mapping[str, str]) -> bool:
-        """A pod with these labels is one of the others."""
+        """Returns whether a pod with these labels, in this namespace, is one of the other pods."""
         if namespace not in self.namespaces and EVERYWHERE not in self.namespaces:
             return False
         return all(each.matches(labels) for each in self.others)
 
 
 class AffinityRule(Struct, frozen=True, gc=False):
-    """The pod goes only where certain others are in the same domain (required pod affinity)."""
+    """Required pod affinity: the pod runs only in a topology domain that has certain other pods."""
 
     topology: str
     others: tuple[Requirement, ...] | None
-    """What the labels of those others are; None: there are none, since the term has no selector."""
+    """Requirements of the other pods' labels; None if the term has no selector, which no pod matches."""
     namespaces: tuple[str, ...]
 
     def counts(self, namespace: str, labels: Mapping[str, str]) -> bool:
-        """A pod with these labels is one of the others."""
+        """Returns whether a pod with these labels, in this namespace, is one of the other pods."""
         if self.others is None or (namespace not in self.namespaces and EVERYWHERE not in self.namespaces):
             return False
         return all(each.matches(labels) for each in self.others)
 
 
 class HostPort(Struct, frozen=True, gc=False):
-    """A port of the node that a container listens on."""
+    """A hostPort: a port of the node that a container listens on."""
 
     port: int
     protocol: str = "TCP"
     address: str = ALL_ADDRESSES
 
     def collides(self, other: HostPort) -> bool:
-        """Source: kube-scheduler, framework/types.go, HostPortInfo."""
+        """Returns whether the two ports cannot be used on one node. Source: kube-scheduler, framework/types.go,
+        HostPortInfo."""
         if (self.port, self.protocol) != (other.port, other.protocol):
             return False
         return self.address == other.address or ALL_ADDRESSES in (self.address, other.address)
 
 
 def domain_of(node: Node, topology: str) -> str | None:
-    """None: it is in none. A node without a hostname label is its own host."""
+    """Returns the topology domain of the node, by the key of the label; None if the node is in none. A node without a
+    hostname label is a domain of its own, by its name."""
     return node.labels.get(topology, node.name if topology == HOSTNAME_LABEL else None)

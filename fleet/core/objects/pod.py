@@ -1,4 +1,4 @@
-"""A pod, as far as a drain, a budget and a scheduler need to know it."""
+"""A pod, reduced to the fields that drains, budgets and the scheduler use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ Stuck = Literal["", "gated", "unschedulable"]
 
 
 class PodRef(NamedTuple):
-    """A pod's identity in its cluster. Names are reused (StatefulSets), so a uid goes with it where it matters."""
+    """Identifies a pod, or another namespaced object, in its cluster. StatefulSets reuse the names of pods, so a uid
+    goes with the reference where one particular pod is meant."""
 
     namespace: str
     name: str
@@ -28,8 +29,9 @@ class PodRef(NamedTuple):
 
 
 def is_word(value: str) -> bool:
-    """An annotation's value that switches something: `true`, `skip`, `wait-completed`. No other annotations of pods are
-    kept, since they are many, long, and none of fleet's business."""
+    """Returns whether the value of an annotation is a single word that switches something, such as `true`, `skip` or
+    `wait-completed`. Other annotations of pods are not kept, since there are many of them, they are long, and fleet
+    does not use them."""
     return _WORD.fullmatch(value) is not None
 
 
@@ -42,58 +44,71 @@ class Owner(Struct, frozen=True, gc=False):
 
 
 class Pod(Struct, frozen=True, gc=False):
+    """A pod of a cluster."""
+
     namespace: str
     name: str
     uid: str
     node: str = ""
-    """Name of the node it is bound to; empty while it waits for the scheduler."""
+    """Name of the node that the pod is bound to; empty while the pod waits for the scheduler."""
     labels: dict[str, str] = {}
     phase: PodPhase = "Running"
     ready: bool = True
     deleting: bool = False
-    """It has a deletionTimestamp: an eviction was granted, or somebody deleted it; it is not gone yet."""
+    """True if the pod has a deletionTimestamp: an eviction was granted or the pod was deleted, and the pod is not gone
+    yet."""
     owner: Owner | None = None
     mirror: bool = False
+    """True for a mirror pod, which stands for a static pod of the kubelet."""
     etcd: str = ""
-    """Where the member of an etcd in it serves clients, as kubeadm notes on its static pod."""
+    """Client URL of the etcd member in the pod, as kubeadm notes the URL on the static pod; empty for other pods."""
     api_server: str = ""
-    """Version of the API server in it, as the tag of its image says; of static pods of kubeadm and alike."""
+    """Version of the API server in the pod, by the tag of its image; for static pods of kubeadm and similar
+    installers."""
     local_data: bool = False
-    """It has an emptyDir that is not memory: its content is lost with the pod."""
+    """True if the pod has an emptyDir that is not in memory: its content is lost with the pod."""
     host_path: bool = False
+    """True if the pod mounts a hostPath."""
     finalizers: bool = False
+    """True if the pod has finalizers."""
     grace_seconds: int = 30
+    """terminationGracePeriodSeconds."""
     requests: Resources = Resources(pods=1)
     tolerations: tuple[Toleration, ...] = ()
     node_selector: dict[str, str] = {}
     affinity: tuple[NodeTerm, ...] = ()
-    """Required node affinity: one of them must match the node. Empty: any node will do."""
+    """Terms of the required node affinity, at least one of which must match the node; empty if there is no
+    requirement."""
     apart: tuple[SpreadRule, ...] = ()
+    """Required pod anti-affinity and topology spread; all of the rules must hold."""
     resource_version: str = ""
     gone_by: datetime | None = None
-    """Its deletionTimestamp: its grace period is over then. None: it is not being deleted, or nobody knows since when."""
+    """The deletionTimestamp, at which the grace period is over. None if the pod is not being deleted, or the time is
+    not known."""
     finalizer_names: tuple[str, ...] = ()
-    """Those of `finalizers`, where they are known."""
+    """Names of the finalizers, if they are known."""
     annotations: dict[str, str] = {}
-    """Those whose value `is_word`: what a drain rule may ask for."""
+    """The annotations whose value `is_word`, which are those that a drain rule can match."""
     unready_since: datetime | None = None
-    """Of a pod that is not Ready: since when, or since when it is there. None: that is not told."""
+    """Since when a pod that is not Ready has not been Ready; its creation time if that is not reported. None if the pod
+    is Ready, or neither time is known."""
     near: tuple[AffinityRule, ...] = ()
-    """Required pod affinity: all of them must hold."""
+    """Required pod affinity; all of the rules must hold."""
     ports: tuple[HostPort, ...] = ()
-    """Ports of the node that its containers use."""
+    """Host ports that the pod's containers use."""
     claims: tuple[str, ...] = ()
-    """Names of the PersistentVolumeClaims that it mounts."""
+    """Names of the PersistentVolumeClaims that the pod mounts, without `own_claims`."""
     own_claims: tuple[str, ...] = ()
-    """Names of the claims that were made for this pod alone (ephemeral volumes), and go with it."""
+    """Names of the claims of the pod's ephemeral volumes, which are created for this pod and deleted with the pod."""
     priority: int = 0
+    """Priority of the pod's PriorityClass."""
     preempts: bool = True
-    """It may take the place of pods of lower priority; False: preemptionPolicy Never."""
+    """True if the pod may preempt pods of lower priority; False for preemptionPolicy Never."""
     stuck: Stuck = ""
-    """Why it is on no node: a scheduling gate, or the scheduler has found no node for it. Empty while it is on a node,
-    or while the scheduler has not looked at it yet."""
+    """Why the pod is on no node: `gated` by a scheduling gate, or `unschedulable` since the scheduler has found no node
+    for the pod. Empty if the pod is on a node, or the scheduler has not tried to place the pod yet."""
     doubts: tuple[Doubt, ...] = ()
-    """What decides where it can be, and that fleet cannot judge."""
+    """Rules of the pod's placement that fleet cannot evaluate."""
 
     @property
     def ref(self) -> PodRef:
@@ -101,27 +116,30 @@ class Pod(Struct, frozen=True, gc=False):
 
     @property
     def mounted(self) -> tuple[str, ...]:
-        """Names of all PersistentVolumeClaims, of its namespace, that its volumes are."""
+        """Names of all PersistentVolumeClaims, in the pod's namespace, that the pod's volumes use."""
         return self.claims + self.own_claims
 
     @property
     def daemon(self) -> bool:
+        """True if a DaemonSet controls the pod."""
         return self.owner is not None and self.owner.kind == "DaemonSet"
 
     @property
     def stays(self) -> bool:
-        """It is not drained: DaemonSet pods come right back, static ones cannot be evicted."""
+        """True if a drain leaves the pod on its node: a DaemonSet would replace its pod at once, and a static pod
+        cannot be evicted."""
         return self.mirror or (self.owner is not None and self.owner.kind == "DaemonSet")
 
     @property
     def placeholder(self) -> bool:
-        """Its priority is below that of every ordinary pod: it keeps room free and makes way for any of them, as the
-        pods of the cluster autoscaler's overprovisioning do."""
+        """True if the pod's priority is negative, below that of every ordinary pod. Such a pod keeps capacity free and
+        is preempted by ordinary pods, as the pods of the cluster autoscaler's overprovisioning are."""
         return self.priority < 0
 
     @property
     def ignores_budgets(self) -> bool:
-        """The Eviction API asks no budget for pods that do not run yet or any more.
+        """True if the Eviction API checks no budget: the pod does not run yet, does not run any more, or is being
+        deleted.
 
         Source: `canIgnorePDB` in the API server's eviction subresource.
         """
@@ -129,4 +147,5 @@ class Pod(Struct, frozen=True, gc=False):
 
     @property
     def finished(self) -> bool:
+        """True if the pod has ended (Succeeded or Failed)."""
         return self.phase in ("Succeeded", "Failed")

@@ -9,13 +9,15 @@ from typing import Literal
 from msgspec import Struct
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
-"""What Go's strconv.ParseInt takes for a number; Python's int takes underscores and blanks too."""
+"""The numbers that Go's strconv.ParseInt accepts; Python's `int` accepts underscores and blanks too."""
 
 
 class Requirement(Struct, frozen=True, gc=False):
+    """One requirement of a label or field: a key, an operator and values."""
+
     key: str
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
-    """Gt and Lt, of whole numbers, are for node affinity alone."""
+    """Gt and Lt compare integers and exist in node affinity only."""
     values: tuple[str, ...] = ()
 
     def matches(self, labels: Mapping[str, str]) -> bool:
@@ -40,12 +42,14 @@ class Requirement(Struct, frozen=True, gc=False):
 
 
 class Selector(Struct, frozen=True, gc=False, rename="camel"):
-    """All terms must hold. Without terms it matches everything; the absence of a selector is `None`, not this."""
+    """A label selector, all of whose terms must hold. A selector without terms matches everything; an absent selector
+    is `None`, not an empty selector."""
 
     match_labels: dict[str, str] = {}
     match_expressions: tuple[Requirement, ...] = ()
 
     def matches(self, labels: Mapping[str, str]) -> bool:
+        """Returns whether the labels meet all terms."""
         for key, value in self.match_labels.items():
             if labels.get(key) != value:
                 return False

@@ -1,4 +1,4 @@
-"""Persistent volumes: which nodes can use them, and which claim has which."""
+"""Persistent volumes: which nodes can use a volume, and which claim is bound to which volume."""
 
 from __future__ import annotations
 
@@ -11,26 +11,30 @@ from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.records.doubt import Doubt, DoubtKind
 
 Terms = tuple[NodeTerm, ...]
-"""One of them must match the node."""
+"""Node terms, at least one of which must match the node."""
 
 
 class PersistentVolume(Struct, frozen=True, gc=False):
+    """A PersistentVolume of a cluster."""
+
     name: str
     uid: str
     claim: PodRef | None = None
-    """Namespace and name of the PersistentVolumeClaim that it is bound to; None: to none."""
+    """Namespace and name of the PersistentVolumeClaim that the volume is bound to; None if the volume is not bound."""
     rules: tuple[Terms, ...] = ()
-    """Each must be met by a node that is to use the volume: the volume's node affinity, and its labels of zone and
-    region. Empty: every node can."""
+    """Rules that a node must meet, all of them, to use the volume: the volume's node affinity, and its labels of zone
+    and region. Empty if every node can."""
     resource_version: str = ""
 
 
 class PersistentVolumeClaim(Struct, frozen=True, gc=False):
+    """A PersistentVolumeClaim of a cluster."""
+
     namespace: str
     name: str
     uid: str
     volume: str = ""
-    """Name of the PersistentVolume; empty: none is bound yet."""
+    """Name of the bound PersistentVolume; empty while no volume is bound."""
     resource_version: str = ""
 
     @property
@@ -39,13 +43,14 @@ class PersistentVolumeClaim(Struct, frozen=True, gc=False):
 
 
 class ClusterVolumes:
-    """Those of one cluster."""
+    """The persistent volumes and claims of one cluster."""
 
     def __init__(self) -> None:
         self._volumes: dict[str, PersistentVolume] = {}
         self._claims: dict[PodRef, PersistentVolumeClaim] = {}
 
     def upsert(self, thing: PersistentVolume | PersistentVolumeClaim) -> None:
+        """Adds a volume or claim, or replaces the one with the same name."""
         match thing:
             case PersistentVolume():
                 self._volumes[thing.name] = thing
@@ -53,6 +58,7 @@ class ClusterVolumes:
                 self._claims[thing.ref] = thing
 
     def delete(self, thing: PersistentVolume | PersistentVolumeClaim) -> None:
+        """Removes a volume or claim if it is known."""
         match thing:
             case PersistentVolume():
                 self._volumes.pop(thing.name, None)
@@ -60,11 +66,14 @@ class ClusterVolumes:
                 self._claims.pop(thing.ref, None)
 
     def named(self, name: str) -> PersistentVolume | None:
+        """Returns the volume of this name; None if there is none."""
         return self._volumes.get(name)
 
     def rules(self, pod: Pod) -> tuple[Terms, ...]:
-        """What the pod's volumes ask of its node, as far as they are known. Source: kube-scheduler, plugins
-        volumebinding and volumezone."""
+        """Returns the rules that a node must meet for the pod's volumes; volumes that are not known are left out.
+
+        Source: kube-scheduler, plugins volumebinding and volumezone.
+        """
         found: dict[Terms, None] = {}
         for name in pod.claims:
             claim = self._claims.get(PodRef(pod.namespace, name))
@@ -74,7 +83,7 @@ class ClusterVolumes:
         return tuple(found)
 
     def doubts(self, pod: Pod) -> Iterator[Doubt]:
-        """All that cannot be known about where the pod can land."""
+        """Yields everything about the pod's placement that fleet cannot know, its volumes included."""
         yield from pod.doubts
         for name in pod.claims:
             claim = self._claims.get(PodRef(pod.namespace, name))

@@ -13,8 +13,8 @@ PACE_RANGE = (0.5, 3.0)
 
 
 def seconds_left(rollout: Rollout, plan: Plan, now: datetime) -> int | None:
-    """Returns the seconds until the last run of the plan ends. Returns None while no run is in work, or if the plan has
-    no more runs that could tell.
+    """Returns the seconds until the last run of the plan ends. Returns None while no run is in work, or if all runs of
+    the plan have ended.
 
     The remaining time is what the plan expects after as many runs as have ended, multiplied by the pace: how much
     longer the ended runs took than planned.

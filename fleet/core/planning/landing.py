@@ -12,6 +12,8 @@ from fleet.core.policy.policy import Policy
 
 
 class UnknownLanding(NamedTuple):
+    """Pods of one workload for which fleet cannot know whether another node can take them, with the reason."""
+
     subject: str
     """A workload, as namespace/name."""
     message: str

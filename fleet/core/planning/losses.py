@@ -16,6 +16,8 @@ NAMED = 3
 
 
 class LossNote(NamedTuple):
+    """One kind of loss by a drain, for all pods that the loss affects."""
+
     check: str
     """`tolerates-cordon`, `unmanaged-lost`, `job-lost` or `local-data-lost`. docs/workloads.md describes each of
     them."""

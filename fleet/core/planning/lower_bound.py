@@ -45,6 +45,8 @@ class ShortestRun(NamedTuple):
 
 
 class Bound(NamedTuple):
+    """One lower bound of a plan, in seconds from the start, and the constraint that causes it."""
+
     seconds: float
     by: str
     """What binds, as a text for users."""

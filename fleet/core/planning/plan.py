@@ -17,6 +17,8 @@ from fleet.core.rollout.goal import Goal, Start
 
 
 class PlannedStep(Struct, frozen=True):
+    """One step of a planned run."""
+
     step: str
     start: float
     """Seconds from the plan's start, as all times of a plan."""
@@ -24,6 +26,8 @@ class PlannedStep(Struct, frozen=True):
 
 
 class PlannedEviction(Struct, frozen=True):
+    """The eviction of one pod in a planned run."""
+
     pod: str
     """namespace/name"""
     at: float
@@ -63,6 +67,8 @@ class PlannedVote(Struct, frozen=True):
 
 
 class PlannedRun(Struct, frozen=True):
+    """The planned run of one node, with its steps, evictions and votes."""
+
     node: str
     pool: str
     release: str
@@ -157,6 +163,9 @@ def short_id(plan_id: str) -> str:
 
 
 class Plan(Struct, frozen=True):
+    """An immutable proposal: which nodes are upgraded and when, which nodes are held and why, and how long everything
+    takes."""
+
     plan_id: str
     """`p-` and the SHA-256, in hex, of the canonical JSON (RFC 8785) of the plan with an empty id. Empty: the plan is
     not stored, such as a plan from a dump."""

@@ -33,6 +33,8 @@ class _Node:
 
 
 class Stopwatch:
+    """Measures the evictions of all nodes that are being drained."""
+
     def __init__(self) -> None:
         self._nodes: dict[NodeRef, _Node] = {}
         self._leaving: dict[tuple[str, str], tuple[NodeRef, Pod, datetime]] = {}
@@ -55,6 +57,7 @@ class Stopwatch:
         self._leaving[key] = (action.node, pod, now)
 
     def observe(self, event: ClusterEvent, now: datetime) -> None:
+        """Takes in an event of a cluster: a pod is gone or Ready, or an eviction has been refused."""
         match event:
             case Outcome(Evict() as action, result) if result not in (Result.DONE, Result.UNKNOWN):
                 self._refused(action)

@@ -107,6 +107,7 @@ def volume_limits(cluster: str, drained: Sequence[MovedPod]) -> Iterator[PlanWar
 
 
 def pods_text(count: int) -> str:
+    """Returns `1 pod` or `3 pods`."""
     return f"{count} pod{'s' * (count != 1)}"
 
 

@@ -20,7 +20,7 @@ from fleet.core.records.reasons.reason import Reason
 MOST = 6
 """The most changes that are planned with, one plan each. All useful changes together take one more plan."""
 BUDGETS = 3
-"""The most budgets among these changes. Where many budgets bind alike, this leaves room for limits and staging."""
+"""The most budgets among these changes. Where many budgets bind equally, this leaves room for limits and staging."""
 NEAR = 0.25
 """A constraint that binds less than this share of the one that binds most is not worth a plan."""
 LIMITS = {
@@ -52,6 +52,8 @@ class WhatIfChange(Struct, frozen=True):
 
 
 class WhatIf(Struct, frozen=True):
+    """The changes that users could allow, with the plan that results from each."""
+
     plans: int
     """The number of plans that were made to find the changes."""
     changes: tuple[WhatIfChange, ...] = ()
@@ -113,7 +115,7 @@ def _budget(cluster: str, ref: str, snapshots: Sequence[Snapshot], policy: Polic
 
 def _one_more(budget: Budget) -> tuple[Budget, str]:
     """Returns the budget with one more pod allowed to be away, and the change as a text. Percentages are replaced by
-    the numbers that they amount to."""
+    numbers of pods."""
     desired = budget.desired_healthy - 1
     allowed = budget.expected_pods - desired
     status = replace(budget, desired_healthy=desired, disruptions_allowed=budget.disruptions_allowed + 1)
@@ -155,4 +157,5 @@ def _with_pool(policy: Policy, changed: Pool) -> Policy:
 
 
 def best_first(changes: Iterable[WhatIfChange]) -> Iterator[WhatIfChange]:
+    """Yields the changes ordered by the nodes that they let go, then by the time that they save; most first."""
     yield from sorted(changes, key=lambda each: (-each.nodes, -each.saved_seconds, each.binds))

@@ -1,1 +1,1 @@
-"""What the user asks for: pools, limits, windows, and how the pods of a drained node are treated."""
+"""The user's policy: pools, limits, windows, and how a drain treats the pods of a node."""

@@ -1,4 +1,4 @@
-"""May this pod be evicted, as far as the drain rules and the Eviction API's own terms go?"""
+"""Decides whether a pod may be evicted, by the drain rules and by the limits of the Eviction API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from fleet.core.records.reasons.reason import Reason
 
 
 def held(pod: Pod, budgets: Sequence[PodRef], rule: DrainRule, treated: Treatment = EVICTED) -> Held | None:
-    """`budgets` are all that match the pod; `treated` is what the drain does with it."""
+    """Returns why the pod may not be evicted; None if the pod may be. `budgets` are all budgets that match the pod;
+    `treated` is what the drain does with the pod."""
     if treated.do == "wait":
         return None
     if treated.do == "hold" and not pod.deleting:
@@ -33,7 +34,8 @@ def held(pod: Pod, budgets: Sequence[PodRef], rule: DrainRule, treated: Treatmen
 
 
 def _grace(pod: Pod, rule: DrainRule) -> Held | None:
-    """A pod that may take its whole time to stop must fit into the drain: one that runs out has killed it for nothing."""
+    """Returns the reason if the pod's grace period is longer than the drain's timeout: a drain that times out would
+    have killed the pod for nothing."""
     seconds = grace_of(pod, rule)
     if pod.deleting or seconds <= rule.timeout_seconds:
         return None
@@ -46,12 +48,13 @@ def _grace(pod: Pod, rule: DrainRule) -> Held | None:
 
 
 def grace_of(pod: Pod, rule: DrainRule) -> int:
-    """Seconds that the pod may take to stop once it is evicted."""
+    """Returns how many seconds the pod may take to stop after its eviction."""
     return pod.grace_seconds if rule.grace_seconds is None else rule.grace_seconds
 
 
 def going(pod: Pod, rule: DrainRule) -> Held | None:
-    """A pod that somebody has deleted, and that has more time to stop than a drain lasts: it is waited for before."""
+    """Returns the reason if the pod is being deleted already and has a longer grace period than the drain's timeout:
+    fleet waits for the pod before it begins the node."""
     if not pod.deleting or pod.grace_seconds <= rule.timeout_seconds:
         return None
     until = f" and has time until {pod.gone_by:%Y-%m-%d %H:%M} UTC" if pod.gone_by is not None else ""
@@ -60,14 +63,15 @@ def going(pod: Pod, rule: DrainRule) -> Held | None:
 
 
 STUCK_AFTER = timedelta(minutes=10)
-"""A pod that is still there so long after its grace period does not go by itself: the kubelet kills it when the grace
-is over, and volumes take minutes at most."""
+"""A pod that still exists this long after its grace period needs an operator: the kubelet kills a pod when its grace
+period is over, and volumes take minutes at most."""
 NAMED = 3
-"""So many finalizers are named."""
+"""Maximum number of names that a message lists."""
 
 
 def stuck(pod: Pod, now: datetime) -> Held | None:
-    """A pod that has been Terminating far beyond its grace period. No drain of its node would ever end."""
+    """Returns the reason if the pod has been Terminating far beyond its grace period: no drain of its node would ever
+    end."""
     if pod.gone_by is None or now < pod.gone_by + STUCK_AFTER:
         return None
     names = finalizers(pod)
@@ -89,13 +93,13 @@ def stuck(pod: Pod, now: datetime) -> Held | None:
 
 
 def finalizers(pod: Pod) -> str:
-    """In words; empty where it has none."""
+    """Returns the names of the pod's finalizers for a message; empty if the pod has none."""
     if not pod.finalizers:
         return ""
     return _first(pod.finalizer_names) or "(not named)"
 
 
 def _first(names: Sequence[str]) -> str:
-    """Some of them by name: anybody in a namespace may make any number."""
+    """Returns the first names and how many more there are: users of a namespace may create any number of objects."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more

@@ -1,4 +1,5 @@
-"""What people allow: pools, limits, drain rules, windows. Parsed once and whole by `fleet.config`, before anything runs."""
+"""The user's policy: pools, limits, drain rules, windows. `fleet.config` parses the whole policy once, before anything
+runs."""
 
 from __future__ import annotations
 
@@ -15,17 +16,19 @@ from fleet.core.quorum.quorum import Quorum, QuorumRule
 from fleet.core.releases.release import Release, Stream, is_release
 
 AtLeastOne = Annotated[int, Meta(extra={"least": 1})]
-"""Of a policy's key: `fleet.config.document.rule` refuses less. Not a bound of the JSON schema."""
+"""The type of a policy's key with a minimum of 1, which `fleet.config.document.rule` checks. The JSON schema has no
+bound."""
 
 
 class Amount(Struct, frozen=True):
-    """A number of nodes, or a percentage of those it is about."""
+    """A number of nodes, or a percentage of the nodes to which a limit applies."""
 
     number: int
     percent: bool = False
 
     def of(self, total: int) -> int:
-        """A percentage rounds down, but a limit that is not zero lets at least one node go."""
+        """Returns the number of nodes, out of `total`. A percentage is rounded down, but a percentage above zero is at
+        least one node."""
         if not self.percent:
             return self.number
         return max(1, total * self.number // 100) if self.number else 0
@@ -35,59 +38,68 @@ class Amount(Struct, frozen=True):
 
 
 class Limits(Struct, frozen=True):
-    """How many nodes may be out at once. Those that are out for other reasons count too. None: no such limit."""
+    """How many nodes may be unavailable at once. Nodes that are unavailable for other reasons count too. None for no
+    limit."""
 
     max_unavailable: Amount | None = Amount(1)
-    """Of the pool, over all its clusters. In `Policy.limits`: of the whole fleet."""
+    """Limit of the pool, over all its clusters. In `Policy.limits`: limit of the whole fleet."""
     per_zone: Amount | None = None
     per_site: Amount | None = None
     per_cluster: Amount | None = None
 
 
 class DrainRule(Struct, frozen=True):
+    """How the nodes of a pool are drained. `hold`: fleet does not begin a node that has such pods."""
+
     unmanaged: Literal["hold", "evict"] = "hold"
-    """Pods without a controller: nobody makes them anew."""
+    """Pods without a controller, which no controller would recreate."""
     local_data: Literal["hold", "evict"] = "evict"
     """Pods with an emptyDir that is not memory."""
     host_path: Literal["hold", "evict"] = "evict"
+    """Pods that mount a hostPath."""
     no_room: Literal["hold", "evict"] = "hold"
-    """Pods that would find no place on another node."""
+    """Pods that would fit on no other node."""
     volumes: Literal["wait", "ignore"] = "wait"
-    """Volumes of pods that have left, and that are still attached to the node."""
+    """Volumes that are still attached to the node after their pods are gone."""
     grace_seconds: int | None = None
-    """None: each pod's own."""
+    """Grace period of evictions in seconds; None for each pod's terminationGracePeriodSeconds."""
     timeout_seconds: AtLeastOne = 3600
-    """A drain that takes longer fails, and its node is given back."""
+    """A drain that takes more seconds fails, and its run gives the node back."""
     rules: tuple[PodRule, ...] = ()
-    """For single pods: the first that matches."""
+    """Rules for single pods; the first that matches a pod applies."""
 
 
 class StageRule(Struct, frozen=True):
+    """How the images of a pool's release are staged."""
+
     concurrency: AtLeastOne = 10
-    """Machines that write the new image at once."""
+    """Number of machines that write the new image at once."""
     timeout_seconds: AtLeastOne = 1800
+    """Staging that takes more seconds fails."""
 
 
 class RebootRule(Struct, frozen=True):
+    """How the machines of a pool are rebooted."""
+
     timeout_seconds: AtLeastOne = 900
-    """From the reboot until the node is Ready again on its new boot."""
+    """Maximum time in seconds from the reboot until the node is Ready again in its new boot."""
 
 
 class Window(Struct, frozen=True):
-    """Weekly, half-open: runs may start in [start, end), its end never interrupts one.
+    """A weekly time in which runs may start, half-open: [start, end). Its end does not interrupt a run.
 
-    `end` at or before `start` is on the next day. Wall-clock times of `zone` (IANA name).
+    An `end` at or before `start` is on the next day. Both are wall-clock times in the time zone `zone` (IANA name).
     """
 
     days: tuple[int, ...]
-    """0 is Monday."""
+    """Weekdays on which the window starts; 0 is Monday."""
     start: time
     end: time
     zone: str = "UTC"
 
 
 class Freeze(Struct, frozen=True):
-    """A calendar ban [begin, until); beats every window."""
+    """A time [begin, until) in which no run may start, even inside a window."""
 
     name: str
     begin: datetime
@@ -95,75 +107,87 @@ class Freeze(Struct, frozen=True):
 
 
 MachineReach = Literal["agent", "ssh", "playbook"]
-"""How machines are reached: by an agent that runs on each; or, over ssh or by playbooks, from where fleet's controller
-runs."""
+"""How fleet acts on machines: by an agent that runs on each machine, or from the controller over ssh or by
+playbooks."""
 PLAYBOOKS = ("facts", "preflight", "stage", "reboot", "verify", "rollback", "collect-logs")
-"""The steps that are playbooks."""
+"""The names of the playbooks, one for each step."""
 
 
 class Pool(Struct, frozen=True):
-    """Nodes that share a policy and a stream. Every node is in exactly one: the first whose terms it meets."""
+    """Nodes that share rules and a stream. A node is in the first pool of the policy that matches the node."""
 
     name: str
     selector: Selector = Selector()
     clusters: tuple[str, ...] = ()
-    """Empty: all."""
+    """Names of the clusters whose nodes may be in the pool; empty for all."""
     stream: str = ""
     version: str = ""
-    """Pins the pool to a version of the stream; empty: the newest."""
+    """Version of the stream that the pool is pinned to; empty for the newest."""
     limits: Limits = Limits()
     drain: DrainRule = DrainRule()
     stage: StageRule = StageRule()
     reboot: RebootRule = RebootRule()
     soak_seconds: int = 60
+    """How long a node is watched after its uncordon, in seconds."""
     canaries: int = 1
-    """Nodes that are proven before the rest begins."""
+    """Number of nodes that are upgraded and verified before the rest begins."""
     failure_limit: int | Amount = 1
-    """Failed runs that halt the rollout; a percentage is of the rollout's nodes in this pool."""
+    """Number of failed runs that halts the rollout; a percentage is of the rollout's nodes in this pool."""
     windows: tuple[Window, ...] = ()
-    """None: always open."""
+    """Windows in which runs may start; empty if they may start at any time."""
     reach: MachineReach = "agent"
     source: str = ""
-    """With ssh, of operating systems that need it: where releases are. An agent is told so itself."""
+    """Where machines that are reached over ssh fetch releases, for OS families that need a source. An agent gets its
+    source by its own configuration."""
     playbooks: dict[str, str] = {}
-    """With playbook, by step: files that stand in the place of fleet's own. Absolute paths."""
+    """Playbooks that replace fleet's own for machines that are reached by playbooks: step and absolute path of the
+    file."""
 
     def holds(self, cluster: str, node: Node) -> bool:
+        """Returns whether clusters and selector of the pool match a node of this cluster."""
         return (not self.clusters or cluster in self.clusters) and self.selector.matches(node.labels)
 
 
 class Policy(Struct, frozen=True):
+    """The whole policy of a fleet."""
+
     pools: tuple[Pool, ...] = ()
     streams: tuple[Stream, ...] = ()
     limits: Limits = Limits(max_unavailable=None)
+    """Limits over all pools together."""
     freezes: tuple[Freeze, ...] = ()
     quorums: tuple[QuorumGroup, ...] = ()
 
     def quorum_rule(self, group: Quorum) -> QuorumRule:
-        """One that the policy does not name goes by its own annotation, or else by the defaults."""
+        """Returns the rule of a quorum group: that of the policy, else that of the group's annotation, else the
+        defaults."""
         named = next((each.rule for each in self.quorums if each.name == group.name), None)
         return named or group.rule or QuorumRule()
 
     def pool(self, name: str) -> Pool | None:
+        """Returns the pool of this name; None if there is none."""
         for pool in self.pools:
             if pool.name == name:
                 return pool
         return None
 
     def pool_of(self, cluster: str, node: Node) -> Pool | None:
+        """Returns the pool of a node: the first that matches the node; None if none does."""
         for pool in self.pools:
             if pool.holds(cluster, node):
                 return pool
         return None
 
     def stream(self, name: str) -> Stream | None:
+        """Returns the stream of this name; None if there is none."""
         for stream in self.streams:
             if stream.name == name:
                 return stream
         return None
 
     def target(self, pool: Pool) -> Release | None:
-        """The release that the pool's nodes should run; None where its stream has none or not that version."""
+        """Returns the release that the pool's nodes should run; None if its stream has no release, or not the pinned
+        version."""
         stream = self.stream(pool.stream)
         if stream is None:
             return None
@@ -171,21 +195,23 @@ class Policy(Struct, frozen=True):
 
     @property
     def ways(self) -> frozenset[MachineReach]:
-        """In which some pool's machines are reached."""
+        """All ways in which the machines of the pools are reached."""
         return frozenset(pool.reach for pool in self.pools)
 
     @property
     def remote(self) -> bool:
-        """The controller works on machines of some pool itself."""
+        """True if the controller itself acts on the machines of some pool, over ssh or by playbooks."""
         return bool(self.ways - {"agent"})
 
     def find_release(self, version: str) -> Release | None:
+        """Returns the first release with this version in any stream; None if there is none."""
         return next((found for stream in self.streams if (found := stream.find(version))), None)
 
     def version_of(self, told: Release | None) -> str:
-        """Returns how the streams name what a host tells; where none has it, the host's own word. Empty: nothing is told.
+        """Returns the version by which the streams know the release that a host reports; the reported version if no
+        stream has the release. Empty if the host reports no release.
 
-        An image may tell no version, or that of the image that it was built on.
+        The version in an image may be missing, or be that of its base image.
         """
         if told is None:
             return ""
@@ -197,5 +223,5 @@ class Policy(Struct, frozen=True):
 
 
 def site_of(node: Node, cluster_site: str) -> str:
-    """A node's own label beats the site of its cluster."""
+    """Returns the site of a node: its own label, or else the site of its cluster."""
     return node.labels.get(SITE_LABEL, cluster_site)

@@ -1,4 +1,4 @@
-"""What a drain does with a pod: by the policy's rules, by the pod's own marks, by what is known of its controller."""
+"""Decides what a drain does with a pod: by the policy's rules, the pod's labels and annotations, or its controller."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from fleet.core.objects.workload import Workload
 from fleet.core.policy.drain_rule import DrainBehaviour, PodRule
 from fleet.core.third_parties.operators import KEYS, asked_by, follows
 
+# Label of pods by which Cluster API decides how to drain them.
 CAPI_LABEL = "cluster.x-k8s.io/drain"
 HOLDS: Mapping[str, str] = {
     "karpenter.sh/do-not-disrupt": "true",
@@ -18,33 +19,40 @@ HOLDS: Mapping[str, str] = {
     "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
     "autoscaling.cast.ai/removal-disabled": "true",
 }
-"""Annotations by which a pod's owner asks autoscalers not to evict it, with the value that means it. The second is the
-first one's name in Karpenter before 0.32."""
+"""Annotations by which a pod's owner asks autoscalers not to evict the pod, with the value that each annotation needs
+for that. Before 0.32 Karpenter's annotation was `do-not-evict`."""
 
 OWN_TIME = frozenset({"wait", "ask"})
-"""What is done with pods that may take a time of their own, which budgets and room elsewhere do not tell."""
+"""Treatments of pods whose end cannot be predicted from budgets and from free capacity on other nodes."""
 NOT_EVICTED = frozenset({"wait", "skip"})
+"""Treatments by which a pod is not evicted."""
 
 
 class Treatment(Struct, frozen=True, gc=False):
+    """What a drain does with one pod, and why."""
+
     do: DrainBehaviour = "evict"
     by: str = ""
-    """Who says so, in words; empty: nobody, so it is evicted as every other pod."""
+    """The rule, label, annotation or controller that decides the treatment, for messages; empty for a pod that is
+    evicted like any other."""
     rule: bool = False
-    """A rule of the policy says so: it beats what the pool says of pods without a controller or with local data."""
+    """True if a rule of the policy decides the treatment. Such a rule takes precedence over the pool's settings for
+    pods without a controller or with local data."""
     order: int = 0
     timeout_seconds: int | None = None
     group: str = ""
-    """With `ask`: of the nodes of one group, one at a time is asked."""
+    """With `ask`: the group of pods of which only those of one node at a time are asked to leave."""
 
 
 EVICTED = Treatment()
+"""The treatment of a pod that is simply evicted as its budgets allow."""
 MARKS = KEYS | {CAPI_LABEL}
-"""Labels, one of which a pod has that is treated in a way of its own by its labels."""
+"""Label keys by which a pod may have a treatment of its own."""
 
 
 def is_plain(pod: Pod) -> bool:
-    """Nothing about the pod itself asks for a treatment of its own. Cheap: it is asked of every pod, again and again."""
+    """Returns whether no label, annotation or Job gives the pod a treatment of its own. The check is cheap, since it
+    runs for every pod and often."""
     return (
         not pod.annotations
         and MARKS.isdisjoint(pod.labels)
@@ -53,7 +61,8 @@ def is_plain(pod: Pod) -> bool:
 
 
 def treatment(pod: Pod, rules: Sequence[PodRule], controller: Workload | None) -> Treatment:
-    """`controller`: of the pod, where it is known. The policy's first rule that matches comes before all else."""
+    """Returns what a drain does with the pod: by the policy's first rule that matches, or else by labels and
+    annotations, or else by the controller. `controller` is the pod's own, if it is known."""
     if rules:
         owners = owners_of(pod, controller)
         for rule in rules:
@@ -63,7 +72,8 @@ def treatment(pod: Pod, rules: Sequence[PodRule], controller: Workload | None) -
 
 
 def owners_of(pod: Pod, controller: Workload | None) -> tuple[str, ...]:
-    """Kinds of the pod's controller and of the controller's own; empty: it has none."""
+    """Returns the kinds of the pod's controller and of that controller's own controller; empty for a pod without
+    one."""
     if pod.owner is None:
         return ()
     above = controller.owner if controller is not None else None
@@ -84,7 +94,8 @@ def _by_rule(pod: Pod, rule: PodRule) -> Treatment:
 
 
 def _by_marks(pod: Pod) -> Treatment | None:
-    """Labels and annotations that other tools have made a convention."""
+    """Returns the treatment by labels and annotations that other tools have established; None if the pod has none of
+    them."""
     label = pod.labels.get(CAPI_LABEL, "").lower()
     if label == "skip":
         return Treatment("skip", f"label {CAPI_LABEL}: skip")

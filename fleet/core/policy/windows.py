@@ -1,8 +1,8 @@
-"""When runs may start: weekly windows on the clocks of their zones, less the freezes.
+"""Decides when runs may start: in weekly windows, on the wall clocks of their time zones, except during freezes.
 
-A moment is inside a window if a clock on the wall there shows a weekday and time of it. So where clocks are put
-forward a window that lies in the gap has no moment that night, and where they are put back the hour that comes twice
-is inside twice. Everything here is in aware datetimes; spans are half-open, in UTC, in order and apart.
+A moment is inside a window if a wall clock in the window's zone shows a weekday and time of the window. So when clocks
+are put forward, a window inside the gap does not occur that night, and when clocks are put back, the hour that occurs
+twice is inside the window twice. All datetimes are aware; spans are half-open, in UTC, sorted, and do not touch.
 """
 
 from __future__ import annotations
@@ -18,24 +18,29 @@ from fleet.core.records.reasons.reason import Reason
 from fleet.core.text import durations
 
 OpenSpan = tuple[datetime, datetime]
+"""Begin and end of a time in which runs may start, half-open, in UTC."""
 Windows = tuple[Window, ...]
 
 OPENING = timedelta(minutes=15)
-"""A run that is too long for every window may start in the first minutes of the longest one."""
+"""A run that is too long for every window may start in the longest one, until this long after the window has opened."""
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
 FORESIGHT = 4 * WEEK
-"""Windows come every week; one or two may be missed where clocks are put forward."""
+"""How far ahead an open moment is searched: windows recur weekly, and changes of the clocks can skip one or two of
+them."""
 MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
+"""The Monday from which weeks are counted."""
 LAST_YEAR = 9000
-"""What opens later than this never does."""
+"""A window that would open after this year counts as never open."""
 
 
 def held(pool: Pool, freezes: Sequence[Freeze], now: datetime, needed: timedelta) -> Held | None:
-    """May a run that takes `needed` (p95) start now? It must end before the window does, and before a freeze begins.
+    """Returns why a run that takes `needed` (its p95) may not start now; None if it may. A run must end before the
+    window ends and before a freeze begins.
 
-    A run longer than every window could never start: it is asked for no more than the longest window less its first
-    15 minutes (`OPENING`). Neither a window's end nor a freeze interrupts a run that has begun.
+    A run longer than every window could never start, so the time that a run must have left is at most the longest
+    window less its first 15 minutes (`OPENING`). Neither the end of a window nor a freeze interrupts a run that has
+    begun.
     """
     windows = pool.windows
     zone = windows[0].zone if windows else "UTC"
@@ -58,7 +63,7 @@ def held(pool: Pool, freezes: Sequence[Freeze], now: datetime, needed: timedelta
 def next_start(
     windows: Windows, freezes: Sequence[Freeze], now: datetime, needed: timedelta
 ) -> datetime | None:
-    """The first moment from `now` on at which `held` would let such a run start; None: never."""
+    """Returns the first moment from `now` on at which `held` would let such a run start; None if there is none."""
     asked = _asked(windows, now, needed)
     horizon = max([now, *(freeze.until for freeze in freezes)]) + FORESIGHT
     moment = opens(windows, freezes, now)
@@ -71,7 +76,7 @@ def next_start(
 
 
 def opens(windows: Windows, freezes: Sequence[Freeze], now: datetime) -> datetime | None:
-    """The first open moment from `now` on, `now` itself included; None: never."""
+    """Returns the first open moment from `now` on, `now` included; None if there is none."""
     moment = now
     while moment.year < LAST_YEAR:
         if windows:
@@ -87,7 +92,7 @@ def opens(windows: Windows, freezes: Sequence[Freeze], now: datetime) -> datetim
 
 
 def closes(windows: Windows, freezes: Sequence[Freeze], now: datetime) -> datetime | None:
-    """When what is open at `now` closes; `now` itself where nothing is open; None: never."""
+    """Returns when the open time that contains `now` ends: `now` itself if nothing is open, None if it never ends."""
     if _in_force(freezes, now):
         return now
     end = None
@@ -96,14 +101,14 @@ def closes(windows: Windows, freezes: Sequence[Freeze], now: datetime) -> dateti
         begin, until = next(iter(_inside(windows, now, horizon)), (horizon, horizon))
         if begin > now:
             return now
-        # Open for two weeks on end is open always.
+        # What is open for two weeks without a break is always open.
         end = until if until < horizon else None
     ahead = [freeze.begin for freeze in freezes if freeze.begin > now]
     return min([*ahead, *([end] if end else [])], default=None)
 
 
 def open_spans(windows: Windows, freezes: Sequence[Freeze], begin: datetime, end: datetime) -> list[OpenSpan]:
-    """All that is open in [begin, end)."""
+    """Returns the parts of [begin, end) that are open."""
     found = _inside(windows, begin, end) if windows else [(begin, end)] if begin < end else []
     for freeze in freezes:
         found = [part for span in found for part in _without(span, freeze)]
@@ -113,14 +118,16 @@ def open_spans(windows: Windows, freezes: Sequence[Freeze], begin: datetime, end
 def starts(
     windows: Windows, freezes: Sequence[Freeze], begin: datetime, end: datetime, needed: timedelta
 ) -> list[OpenSpan]:
-    """The spans of [begin, end) in which `held` lets a run begin that takes `needed` (p95); of these, both ends count."""
+    """Returns the spans of [begin, end) in which `held` lets a run start that takes `needed` (its p95). The spans are
+    closed: a run may start at either end."""
     asked = _asked(windows, begin, needed)
     found = open_spans(windows, freezes, begin, end)
     return [(first, last - asked) for first, last in found if last - first >= asked]
 
 
 def told(moment: datetime, now: datetime, zone: str) -> str:
-    """A moment in a person's words on the clock of `zone`: `Sat 01:00 CET`, from six days on `Sat 12 Dec 01:00 CET`."""
+    """Returns the moment as text for users, in the time zone `zone`: `Sat 01:00 CET`, or `Sat 12 Dec 01:00 CET` if it
+    is six days away or more."""
     local = moment.astimezone(ZoneInfo(zone))
     if abs(moment - now) < 6 * DAY:
         return f"{local:%a %H:%M %Z}"
@@ -129,23 +136,25 @@ def told(moment: datetime, now: datetime, zone: str) -> str:
 
 
 def _asked(windows: Windows, now: datetime, needed: timedelta) -> timedelta:
-    """The time that must be left for a run to start."""
+    """Returns how much time a run must have left to start."""
     if not windows:
         return needed
     return min(needed, max(timedelta(), _longest(windows, (now - MONDAY) // WEEK) - OPENING))
 
 
 def _fits(end: datetime | None, now: datetime, asked: timedelta) -> bool:
+    """Returns whether at least `asked` is left until `end`; None stands for no end."""
     return end is None or (end > now and end - now >= asked)
 
 
 def _in_force(freezes: Iterable[Freeze], now: datetime) -> Freeze | None:
-    """Of those in force the one that lasts longest."""
+    """Returns the freeze that is in force at `now`; if there are several, the one that ends last."""
     found = (freeze for freeze in freezes if freeze.begin <= now < freeze.until)
     return max(found, key=lambda freeze: freeze.until, default=None)
 
 
 def _without(span: OpenSpan, freeze: Freeze) -> Iterator[OpenSpan]:
+    """Yields the parts of the span outside the freeze."""
     begin, end = span
     if begin < min(end, freeze.begin):
         yield begin, min(end, freeze.begin)
@@ -154,7 +163,7 @@ def _without(span: OpenSpan, freeze: Freeze) -> Iterator[OpenSpan]:
 
 
 def _inside(windows: Windows, begin: datetime, end: datetime) -> list[OpenSpan]:
-    """What of [begin, end) is inside a window."""
+    """Returns the parts of [begin, end) that are inside a window."""
     found: list[OpenSpan] = []
     week = (begin - MONDAY) // WEEK
     while MONDAY + week * WEEK < end:
@@ -167,7 +176,7 @@ def _inside(windows: Windows, begin: datetime, end: datetime) -> list[OpenSpan]:
 
 @lru_cache(maxsize=1024)
 def _week(windows: Windows, week: int) -> tuple[OpenSpan, ...]:
-    """Spans inside windows in one UTC week, counted from that of `MONDAY`."""
+    """Returns the spans inside windows in one UTC week; weeks are counted from that of `MONDAY`."""
     begin = MONDAY + week * WEEK
     found: list[OpenSpan] = []
     for window in windows:
@@ -178,7 +187,8 @@ def _week(windows: Windows, week: int) -> tuple[OpenSpan, ...]:
 
 @lru_cache(maxsize=1024)
 def _longest(windows: Windows, week: int) -> timedelta:
-    """The longest that it is open on end if no clock were changed after that week's begin, freezes aside."""
+    """Returns the longest time that windows are open without a break, as if no clock were changed after the begin of
+    that week, and without freezes."""
     begin = MONDAY + week * WEEK
     found: list[OpenSpan] = []
     for window in windows:
@@ -188,7 +198,7 @@ def _longest(windows: Windows, week: int) -> timedelta:
 
 
 def _at_offset(window: Window, begin: datetime, end: datetime, offset: timedelta) -> Iterator[OpenSpan]:
-    """What of [begin, end) is inside the window, while its zone is at this distance from UTC."""
+    """Yields the parts of [begin, end) that are inside the window, while its zone has this offset from UTC."""
     day = datetime.combine((begin + offset).date(), time(), UTC) - DAY
     while day - offset < end:
         if day.weekday() in window.days:
@@ -202,11 +212,12 @@ def _at_offset(window: Window, begin: datetime, end: datetime, offset: timedelta
 
 
 def _since_midnight(clock: time) -> timedelta:
+    """Returns the time of day as the time since midnight."""
     return timedelta(hours=clock.hour, minutes=clock.minute, seconds=clock.second)
 
 
 def _offsets(zone: str, begin: datetime, end: datetime) -> Iterator[tuple[datetime, datetime, timedelta]]:
-    """[begin, end) in parts in which the zone keeps its distance from UTC."""
+    """Yields [begin, end) in parts in which the zone keeps its offset from UTC: begin, end and offset of each."""
     info = ZoneInfo(zone)
 
     def offset(moment: datetime) -> timedelta:
@@ -225,7 +236,7 @@ def _offsets(zone: str, begin: datetime, end: datetime) -> Iterator[tuple[dateti
 
 
 def _change(before: timedelta, low: datetime, high: datetime, info: ZoneInfo) -> datetime:
-    """The first second of (low, high] at which the zone is no longer at `before` from UTC."""
+    """Returns the first second of (low, high] at which the zone's offset from UTC is no longer `before`."""
     while high - low > timedelta(seconds=1):
         middle = low + timedelta(seconds=(high - low) // timedelta(seconds=2))
         if middle.astimezone(info).utcoffset() == before:
@@ -236,7 +247,7 @@ def _change(before: timedelta, low: datetime, high: datetime, info: ZoneInfo) ->
 
 
 def _merged(found: Iterable[OpenSpan]) -> list[OpenSpan]:
-    """In order, those that touch or overlap made one."""
+    """Returns the spans sorted; spans that touch or overlap are joined."""
     merged: list[OpenSpan] = []
     for first, last in sorted(found):
         if merged and first <= merged[-1][1]:

@@ -1,1 +1,1 @@
-"""Groups that vote, such as etcd: who belongs to them, and how their health is read."""
+"""Quorum groups, such as an etcd: their members, the rules for them, and how their health is read."""

@@ -1,5 +1,4 @@
-"""Quorum groups as they are declared, by the policy or by annotations: which they are, where they are asked, and what is
-allowed of them."""
+"""Quorum groups as the policy or an annotation declares them: their members, access to them, and their rules."""
 
 from __future__ import annotations
 
@@ -16,69 +15,77 @@ from fleet.core.quorum.probe import Probe
 from fleet.core.quorum.quorum import QuorumRule
 
 QuorumKind = Literal["etcd", "zookeeper", "consul", "cockroachdb", "kafka", "patroni", "pods"]
-"""pods: whatever else votes; known by the readiness of its pods, or by a probe of its own."""
+"""`pods` stands for any other program that votes; its health is the readiness of its pods, or read by a probe of its
+own."""
 
 
 GroupSpread = Literal["site", "zone"]
-"""What a group's members are spread over, and may lose together."""
+"""The kind of place over which a group's members are spread; the loss of a place takes down all of its members."""
 
 
 class EtcdAccess(Struct, frozen=True):
-    """To an etcd. Paths are absolute."""
+    """Access to an etcd. Paths are absolute."""
 
     endpoints: tuple[str, ...] = ()
-    """URLs for clients. Empty: it is not asked, and its static pods are all that is known."""
+    """Client URLs. If empty, fleet does not query the etcd and knows only its static pods."""
     ca: str = ""
     cert: str = ""
     key: str = ""
 
 
 class GroupMembers(Struct, frozen=True):
-    """The pods that carry a group which is no etcd."""
+    """The pods that are the members of a group other than an etcd."""
 
     namespace: str
     selector: Selector
     voters: int | None = None
-    """As declared. None: as many as there are pods, or as the members tell."""
+    """Declared number of voters; None for as many as there are pods, or as the members report."""
     probe: Probe | None = None
-    """None: the readiness of the pods is all that is known."""
+    """How to ask the members for their health; None if only the readiness of the pods is known."""
     owner: str = ""
-    """uid of the workload whose annotation says so: commands are run in its own pods only. Empty: in all."""
+    """uid of the workload whose annotation declares the group: commands run only in pods of this workload. Empty for a
+    group from the policy, whose commands run in all of its pods."""
 
 
 class QuorumGroup(Struct, frozen=True):
+    """The declaration of one quorum group."""
+
     name: str
-    """Unique in the fleet."""
+    """Name of the group, unique in the fleet."""
     cluster: str
-    """Whose nodes carry its members."""
+    """Name of the cluster whose nodes run the members."""
     kind: QuorumKind = "etcd"
     rule: QuorumRule = QuorumRule()
     spread: GroupSpread = "site"
     access: EtcdAccess = EtcdAccess()
-    """Of an etcd."""
+    """Access to the group, if it is an etcd."""
     members: GroupMembers | None = None
-    """Of all others."""
+    """The members of the group, if it is not an etcd; None for an etcd."""
     source: str = ""
-    """The workload whose annotation declares it, such as `StatefulSet data/zk`; empty: the policy does."""
+    """The workload whose annotation declares the group, such as `StatefulSet data/zk`; empty if the policy declares the
+    group."""
     wrong: str = ""
-    """Why its declaration cannot be followed: its members are known, and nobody is asked."""
+    """Why the declaration is invalid; empty if it is valid. The members of an invalid group are known, but fleet does
+    not query them."""
 
     @property
     def full_name(self) -> str:
-        """By which an annotation of the same name in the same namespace would be known."""
+        """The name that an annotation with the same name in the same namespace would give to its group."""
         place = f"{self.members.namespace}/" if self.members is not None else ""
         return self.name if self.source else f"{self.cluster}/{place}{self.name}"
 
 
 def place_name(node: Node, cluster_site: str, spread: GroupSpread) -> str:
-    """The site, or the zone, of a member on that node. A node without a zone is in its site."""
+    """Returns the site or zone of a member on the node, by `spread`. A node without a zone counts by its site."""
     return (node.zone if spread == "zone" else "") or node.labels.get(SITE_LABEL, cluster_site)
 
 
 def settled(annotated: Iterable[QuorumGroup], policy: Iterable[QuorumGroup]) -> tuple[QuorumGroup, ...]:
-    """Those that hold: the policy's of the same name wins, and of two annotations neither can be followed.
+    """Returns the groups declared by annotations that are in force, for one cluster.
 
-    `policy`: its groups of the same cluster."""
+    A group of the policy (`policy`: those of the same cluster) replaces an annotated one of the same name. If two
+    annotations declare the same name, both groups are marked as `wrong`.
+    """
     own = tuple(annotated)
     taken = {group.full_name for group in policy}
     counts = Counter(group.name for group in own)

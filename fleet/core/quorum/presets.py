@@ -1,4 +1,4 @@
-"""How quorum groups of well-known kinds are asked. Each is a probe as people could write it themselves."""
+"""Probes for well-known kinds of quorum groups. Each is a probe that a user could also write in the policy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fleet.core.quorum.probe import ExecProbe, HttpProbe, Probe, ProbeTerm
 from fleet.core.quorum.quorum import QuorumRule
 
 PRESETS: Mapping[QuorumKind, Probe] = {
-    # The admin server (3.5 and later) of each server; a follower serves only once it is in step with its leader.
+    # Each server's admin server (ZooKeeper 3.5 and later). A follower serves only once it is in sync with its leader.
     "zookeeper": Probe(
         ask=HttpProbe(8080, "/commands/server_stats"),
         leader=ProbeTerm("server_stats.server_state", ("leader", "standalone")),
@@ -19,7 +19,7 @@ PRESETS: Mapping[QuorumKind, Probe] = {
         epoch_bits=32,
         version="version",
     ),
-    # Any server answers with what the leader knows; 429 says that not all are healthy. Needs operator:read.
+    # Any server answers with the leader's view; status 429 means that not all are healthy. Needs operator:read.
     "consul": Probe(
         ask=HttpProbe(8500, "/v1/operator/autopilot/health", also=(429,)),
         members="Servers",
@@ -30,7 +30,7 @@ PRESETS: Mapping[QuorumKind, Probe] = {
         index="LastIndex",
         version="Version",
     ),
-    # There is no one leader: each range has its own. What counts is that every range has all its replicas.
+    # There is no single leader: each range has its own. The group is healthy if every range has all its replicas.
     "cockroachdb": Probe(
         ask=HttpProbe(8080, "/_status/vars"),
         answer="metrics",
@@ -54,7 +54,7 @@ PRESETS: Mapping[QuorumKind, Probe] = {
         index="LogEndOffset",
         heard="LastFetchTimestamp",
     ),
-    # PostgreSQL itself does not vote, but a member that lags cannot take over. Its lag is in bytes.
+    # PostgreSQL itself does not vote, but a member that lags cannot take over. The lag is in bytes.
     "patroni": Probe(
         ask=HttpProbe(8008, "/cluster"),
         members="members",
@@ -65,8 +65,9 @@ PRESETS: Mapping[QuorumKind, Probe] = {
     ),
 }
 RULES: Mapping[QuorumKind, QuorumRule] = {"patroni": QuorumRule(lag_entries=16 << 20)}
-"""Where the usual rule does not fit."""
+"""Default rules of the kinds for which `QuorumRule()` does not fit."""
 
 
 def default_rule(kind: QuorumKind) -> QuorumRule:
+    """Returns the rule of a group of this kind for which the user declares none."""
     return RULES.get(kind, QuorumRule())

@@ -1,7 +1,8 @@
-"""A quorum group: members of which a majority must stay up (etcd, ZooKeeper, Consul, ...), as last read, and its arithmetic.
+"""Quorum groups as last read (etcd, ZooKeeper, Consul, ...): members of which a majority must stay up, and its
+arithmetic.
 
 A group of n voters decides with n // 2 + 1 of them (raft, section 5.4; ZooKeeper's default quorums). Learners and
-observers do not vote. A member that was added and has not started counts in n, and is not there.
+observers do not vote. A member that was added and has not started counts in n, but cannot vote.
 """
 
 from __future__ import annotations
@@ -17,100 +18,111 @@ from msgspec.structs import replace
 from fleet.core.objects.node import NodeRef
 
 MOVES_LEADER = frozenset({"etcd"})
-"""Kinds whose leader can be told to hand over. The others elect one when it goes."""
+"""Kinds of groups whose leadership fleet can move to another member. The other kinds elect a leader when theirs is
+lost."""
 
 
 class Member(Struct, frozen=True, gc=False):
+    """One member of a quorum group, as last read."""
+
     name: str
     node: NodeRef | None = None
-    """The node that carries it. None: no node of the fleet, or not known which."""
+    """The node that runs the member; None if the node is not in the fleet or not known."""
     site: str = ""
     voter: bool = True
-    """False: a learner or an observer."""
+    """False for a learner or an observer."""
     started: bool = True
-    """False: added to the group, and has never joined it."""
+    """False for a member that was added to the group and has never joined it."""
     reachable: bool = False
-    """It answered when the group was read, and not as one that is cut off from the others."""
+    """True if the member answered when the group was read, and its answer was not that of a member cut off from the
+    others."""
     leader: bool = False
     index: int | None = None
-    """The last entry that it has applied. None: not told; only a declared group gets by without."""
+    """Index of the last log entry that the member has applied. None if no index is reported, which makes the member
+    unhealthy unless its group is `declared`."""
     alarms: tuple[str, ...] = ()
-    """NOSPACE, CORRUPT."""
+    """Active alarms of etcd: NOSPACE, CORRUPT."""
     errors: tuple[str, ...] = ()
-    """What the member itself complains of, or why it could not be asked."""
+    """The errors that the member reports, or why the member could not be asked."""
     version: str = ""
     size: int = 0
-    """Of its database, in bytes."""
+    """Size of the member's database file, in bytes."""
     in_use: int = 0
-    """Of `size`, what is not free for reuse, in bytes."""
+    """Bytes of `size` that are in use; the rest is free for reuse."""
     seconds: float | None = None
-    """Round-trip time from where it was asked."""
+    """Round-trip time in seconds from where the member was asked; None if it was not measured."""
     storage: str = ""
-    """The version whose format its data have, as etcd tells from 3.6 on: an older etcd does not start on them."""
+    """The etcd version whose format the member's data have, which etcd reports since 3.6. An older etcd does not start
+    with these data."""
 
 
 class Link(Struct, frozen=True, gc=False):
-    """Between two sites, either way."""
+    """The network delay between two sites, in either direction."""
 
     one: str
     other: str
     seconds: float
-    """Round-trip time."""
+    """Round-trip time in seconds."""
 
 
 class SnapshotRule(Struct, frozen=True):
-    """Before a member's node goes: a snapshot, checked."""
+    """Requires a verified snapshot of the group before the node of a member goes out of service."""
 
     directory: str
+    """Directory of the snapshots, on the controller's computer."""
     keep: int = 7
-    """The newest so many of the group stay."""
+    """Number of the group's newest snapshots that are kept."""
 
 
 class QuorumRule(Struct, frozen=True):
-    """What people allow, of one group."""
+    """What the user allows fleet to do with one group."""
 
     margin: int = 0
-    """Healthy voters that must remain beyond the majority."""
+    """Number of healthy voters that must remain beyond the majority."""
     lag_entries: int = 1000
-    """A member further behind the foremost one is not in step."""
+    """A member that is more entries than this behind the foremost member is not in sync."""
     stale_seconds: int = 30
-    """A reading that is older tells nothing any more."""
+    """Age in seconds from which a reading of the group no longer counts."""
     downtime: Literal["hold", "allow"] = "hold"
-    """Groups of one or two voters stand still while one of them reboots."""
+    """Whether fleet may reboot a voter of a group with one or two voters, which cannot decide meanwhile."""
     stretch: Literal["hold", "allow"] = "hold"
-    """A majority that one site's loss would break, where waiting avoids it."""
+    """Whether fleet may leave a majority that the loss of one site would break, if waiting would avoid that."""
     soak_seconds: int = 30
-    """Healthy for so long before the next member goes."""
+    """How long, in seconds, the group must be healthy before the next member's node goes out of service."""
     snapshot: SnapshotRule | None = None
+    """The snapshots to take; None for no snapshots."""
     defragment: bool = False
-    """A member after its reboot, while another leads."""
+    """Whether fleet defragments a member after its reboot, while another member leads."""
     last_voter_seconds: int = 900
-    """Of an etcd: how long the other voters must have run a newer minor version before the last one gets it."""
+    """For an etcd: how long, in seconds, the other voters must have run a newer minor version before the last voter
+    gets it."""
 
 
 class Quorum(Struct, frozen=True):
-    """One group, as read at a time. A group that could not be read has members that are not reachable, and `unread`."""
+    """One quorum group as it was read at one time. In a group that could not be read no member is reachable, and
+    `unread` gives the reason."""
 
     name: str
-    """Unique in the fleet."""
+    """Name of the group, unique in the fleet."""
     kind: str = "etcd"
     uid: str = ""
-    """The id that it gave itself; another group under the same name has another one."""
+    """Id that the group gave itself; another group under the same name has another id."""
     members: tuple[Member, ...] = ()
     links: tuple[Link, ...] = ()
-    """Between its sites. Empty: not measured."""
+    """Delays between the sites of its members; empty if they were not measured."""
     declared: bool = False
-    """Known by the readiness of its pods alone: nobody tells leader and indexes."""
+    """True if only the readiness of the pods is known, and neither the leader nor any index."""
     led: bool = True
-    """It has one leader, and tells which. CockroachDB has one for each range."""
+    """True if the group has one leader and reports which member that is. CockroachDB has a leader for each range."""
     unread: str = ""
-    """Why the group itself could not be asked."""
+    """Why the group could not be read; empty if it was read."""
     wrong: bool = False
-    """It was not asked because its declaration cannot be followed, as `unread` says: a person has to mend it."""
+    """True if the group was not read because its declaration is invalid; `unread` gives the reason. A user has to
+    correct the declaration."""
     rule: QuorumRule | None = None
-    """What the annotation that declares it allows. None: the policy declares it, or nobody."""
+    """The rule in the annotation that declares the group; None if no annotation declares the group."""
     read_at: datetime | None = None
-    """When its members were begun to be asked. None: it is told as it changes, as a model cluster does."""
+    """When the reading of the members began. None if every change is reported at once, as by a model cluster."""
 
     @property
     def voters(self) -> tuple[Member, ...]:
@@ -125,20 +137,22 @@ class Quorum(Struct, frozen=True):
         return next((member for member in self.members if member.leader and member.reachable), None)
 
     def on(self, node: NodeRef) -> tuple[Member, ...]:
+        """Returns the members on the node."""
         return tuple(member for member in self.members if member.node == node)
 
 
 def majority(voters: int) -> int:
+    """Returns the number of voters that are a majority of `voters`."""
     return voters // 2 + 1
 
 
 def tolerates(voters: int) -> int:
-    """So many may be away, and the group still decides: 3 and 4 voters one, 1 and 2 none."""
+    """Returns how many of `voters` may be down while the group can still decide: 1 of 3 or 4, none of 1 or 2."""
     return max(0, voters - majority(voters))
 
 
 def unknown(group: Quorum, why: str) -> Quorum:
-    """The same, where it cannot be asked now: none of its members counts for anything."""
+    """Returns the group as one that cannot be read now, for the reason `why`: no member counts as reachable."""
     members = tuple(
         replace(each, reachable=False, leader=False, index=None, errors=(), seconds=None)
         for each in group.members
@@ -147,22 +161,24 @@ def unknown(group: Quorum, why: str) -> Quorum:
 
 
 def fresh(group: Quorum, rule: QuorumRule, now: datetime) -> bool:
+    """Returns whether the group was read within the last `rule.stale_seconds`."""
     return group.read_at is not None and now - group.read_at <= timedelta(seconds=rule.stale_seconds)
 
 
 def foremost(group: Quorum) -> int:
-    """The highest entry that any member is known to have applied."""
+    """Returns the highest index that any reachable member has applied; 0 if none is known."""
     return max((member.index or 0 for member in group.members if member.reachable), default=0)
 
 
 def healthy(group: Quorum, rule: QuorumRule) -> tuple[Member, ...]:
-    """Voters that are known to vote: they answer, are in step, and have no alarm."""
+    """Returns the healthy voters: those that answer, are in sync, and have no alarm."""
     highest = foremost(group)
     return tuple(member for member in group.voters if not ailment(member, group, rule, highest))
 
 
 def ailment(member: Member, group: Quorum, rule: QuorumRule, highest: int) -> str:
-    """Why the member does not count as healthy; empty: it does. `highest`: the foremost index among them all."""
+    """Returns why the member does not count as healthy; empty if it does. `highest` is the highest index of all
+    members."""
     if not member.started:
         return "has not joined yet"
     if not member.reachable:
@@ -176,15 +192,15 @@ def ailment(member: Member, group: Quorum, rule: QuorumRule, highest: int) -> st
 
 
 def ailing(group: Quorum, rule: QuorumRule) -> tuple[tuple[Member, str], ...]:
-    """Members, learners too, that are not healthy, each with why."""
+    """Returns the unhealthy members, learners included, each with the reason."""
     highest = foremost(group)
     found = ((member, ailment(member, group, rule, highest)) for member in group.members)
     return tuple((member, why) for member, why in found if why)
 
 
 def breaking_sites(remaining: Iterable[Member], needed: int) -> tuple[str, ...]:
-    """Sites whose loss would leave fewer than `needed` of the voters. None where all are in one site: that site is
-    the group's place, and no order changes it."""
+    """Returns the sites whose loss would leave fewer than `needed` of the voters. The result is empty if all are in one
+    site: no order of upgrades changes that the group is lost with that site."""
     members = tuple(remaining)
     sites = sorted({member.site for member in members})
     if len(sites) < 2:
@@ -193,8 +209,8 @@ def breaking_sites(remaining: Iterable[Member], needed: int) -> tuple[str, ...]:
 
 
 def breaking_links(remaining: Iterable[Member], needed: int) -> tuple[tuple[str, str], ...]:
-    """Pairs of sites: where these two cannot talk to each other, nobody reaches `needed` of the voters. Whoever leads
-    hands nothing on for others, so a third site counts only if its own members reach so many."""
+    """Returns the pairs of sites such that, if the link between the two fails, no site reaches `needed` of the voters.
+    Members do not forward messages for others, so a third site helps only if its own members reach that many voters."""
     members = tuple(remaining)
     sites = sorted({member.site for member in members})
 
@@ -205,7 +221,8 @@ def breaking_links(remaining: Iterable[Member], needed: int) -> tuple[tuple[str,
 
 
 def round_trip(group: Quorum, one: str, other: str) -> float | None:
-    """Seconds; within a site 0 where nothing was measured. None: not known."""
+    """Returns the round-trip time between two sites in seconds; 0 within a site if it was not measured. None if it is
+    not known."""
     for link in group.links:
         if (link.one, link.other) in ((one, other), (other, one)):
             return link.seconds
@@ -213,8 +230,8 @@ def round_trip(group: Quorum, one: str, other: str) -> float | None:
 
 
 def commit_seconds(group: Quorum, leader: Member, remaining: Iterable[Member]) -> float | None:
-    """How long an entry takes to be committed: the round trip from the leader to the slowest member of its fastest
-    majority. None: a round trip is not known, or there is no majority."""
+    """Returns how long the commit of an entry takes, in seconds: the round trip from the leader to the slowest member
+    of its fastest majority. None if a round trip is not known, or there is no majority."""
     others = [member for member in remaining if member.name != leader.name]
     needed = group.majority - 1
     trips = [round_trip(group, leader.site, member.site) for member in others]
@@ -225,8 +242,9 @@ def commit_seconds(group: Quorum, leader: Member, remaining: Iterable[Member]) -
 
 
 def best_leader(group: Quorum, remaining: Iterable[Member], upgraded: frozenset[NodeRef]) -> Member | None:
-    """Who should lead while the others are away: the best connected one; of equals one that is upgraded already, since
-    it need not be moved from again."""
+    """Returns the member of `remaining` that should lead while the others are down: the one with the shortest commit
+    time; among equals one on an upgraded node, from which the leadership need not move again. None if no member
+    remains."""
     members = tuple(remaining)
 
     def rank(member: Member) -> tuple[float, bool, float, str]:
@@ -238,7 +256,8 @@ def best_leader(group: Quorum, remaining: Iterable[Member], upgraded: frozenset[
 
 
 def majority_sites(group: Quorum, remaining: Iterable[Member]) -> tuple[str, ...]:
-    """The sites of the majority that is nearest together: fewest sites, then the shortest round trips."""
+    """Returns the sites of the closest majority: fewest sites, then the shortest round trips. Empty if there is no
+    majority."""
     members = tuple(remaining)
     if len(members) < group.majority:
         return ()

@@ -32,7 +32,8 @@ class SignedCheckpoint(Struct, frozen=True):
 
 
 class Signature(Struct, frozen=True):
-    """A signature over a whole file. It also vouches for those parts of the file that do not come from the journal."""
+    """A signature over a whole file. The signature also vouches for those parts of the file that do not come from the
+    journal."""
 
     key: str
     """The id of the signing key, as in SignedCheckpoint."""
@@ -42,7 +43,7 @@ class Signature(Struct, frozen=True):
 
 
 class JournalExport(Struct, frozen=True):
-    """The whole journal. It can be verified with this file and the public key alone."""
+    """The whole journal. The file can be verified with the public key alone."""
 
     kind: Literal["fleet journal"]
     at: datetime

@@ -100,9 +100,9 @@ class TamperedError(StoreError):
 
 
 class StaleEpochError(StoreError):
-    """A controller that no longer leads tried to write. It must stop at once."""
+    """A controller that no longer leads tried to write. The controller must stop at once."""
 
 
 class JournalMovedError(StoreError):
-    """Another process has appended to the journal since the writer read it. The writer has to read the journal again
-    and decide anew."""
+    """Another process has appended to the journal since the writer read the journal. The writer has to read again and
+    decide again."""

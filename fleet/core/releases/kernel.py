@@ -1,10 +1,10 @@
-"""When a running kernel is the one that a release names in the policy."""
+"""Compares a running kernel with the kernel that a release names in the policy."""
 
 from __future__ import annotations
 
 import re
 
-# Behind it a variant may stand: `x86_64+rt`, `aarch64+64k` (Fedora, RHEL).
+# The architecture may be followed by a variant: `x86_64+rt`, `aarch64+64k` (Fedora, RHEL).
 _ARCHITECTURE = re.compile(r"[.-](x86_64|amd64|aarch64|arm64|ppc64le|s390x|riscv64|i686|armv7hl)(?=$|\+)")
 _OTHER_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -12,9 +12,9 @@ _OTHER_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
 def is_kernel(running: str, wanted: str) -> bool:
     """Reports whether `running`, as `uname -r` prints it, is the kernel that the policy calls `wanted`.
 
-    `wanted` may leave out whatever a distribution appends: it is a prefix that ends where a part of the version ends.
-    So `6.11.4` and `6.11` both name `6.11.4-301.fc43.x86_64`, and neither names `6.11.40` or `6.110`. A processor
-    architecture at the end of `wanted` does not count where the running kernel tells none. An empty `wanted` names
+    `wanted` may leave out whatever a distribution appends: `wanted` is a prefix that ends where a part of the version
+    ends. So `6.11.4` and `6.11` both name `6.11.4-301.fc43.x86_64`, and neither names `6.11.40` or `6.110`. A processor
+    architecture at the end of `wanted` is ignored if the running kernel's name has none. An empty `wanted` names
     every kernel.
     """
     if _begins(running, wanted):
@@ -24,8 +24,8 @@ def is_kernel(running: str, wanted: str) -> bool:
 
 
 def architecture_of(kernel: str) -> str:
-    """Returns the processor architecture that the name of a kernel tells at its end, such as amd64 for both that and
-    x86_64; empty: it tells none."""
+    """Returns the processor architecture at the end of a kernel's name, by Go's name: amd64 for both amd64 and x86_64.
+    Empty if the name has none."""
     found = _ARCHITECTURE.search(kernel)
     return _OTHER_NAMES.get(found[1], found[1]) if found is not None else ""
 

@@ -7,49 +7,52 @@ from msgspec.structs import replace
 
 
 class Release(Struct, frozen=True, gc=False):
-    """What a stream says of a release, or what a host tells of a deployment that it has.
+    """A release in a stream, or the release that a host reports of one of its deployments.
 
-    Whether the two are one is decided by `is_release` and nowhere else.
+    Only `is_release` decides whether two values stand for the same release.
     """
 
     version: str
-    """As the stream and the host name it. On what a host tells: empty, or some other text such as a snapshot's number,
-    where all that the host has is a version that stays the same over several releases (a product's, as in the
-    os-release of SUSE Linux Micro): such a version proves nothing."""
+    """Version as the stream or the host names it. Reported by a host: empty, or some other text such as the number of a
+    snapshot, if the host has only a version that stays the same over several releases (a product's version, as in the
+    os-release of SUSE Linux Micro). Such a version does not prove which release the host has."""
     digest: str = ""
-    """Such as `sha256:…`. Of an image: what its manifest is addressed by; where one image has several architectures the
-    stream tells the digest of the index over them, and a host that of its own architecture's manifest. Of an ostree
-    deployment: the commit, without what was layered on it. Empty where it is not told: then the version is proof."""
+    """Digest of the payload, such as `sha256:…`; empty if it is not reported, and then the version decides. For an
+    image: the digest of its manifest; if the image has several architectures, a stream has the digest of the image
+    index and a host reports the digest of its own architecture's manifest. For an ostree deployment: the commit,
+    without layered packages."""
     kernel: str = ""
-    """The kernel that this release boots; empty where the stream does not tell it."""
+    """Kernel that the release boots; empty if the stream lists none."""
     kubelet: str = ""
-    """Version of the kubelet that it brings, such as `v1.36.3`; empty: it brings none, or the stream does not tell."""
+    """Version of the kubelet in the release, such as `v1.36.3`; empty if the release has none, or the stream lists
+    none."""
     reference_digest: str = ""
-    """On what a host tells, or is asked for: the digest in the reference by which the deployment was staged, or is to be
-    (`REPOSITORY@sha256:…`), which may be that of an index; empty where the reference has none, or has `digest`."""
+    """For a host: the digest in the image reference (`REPOSITORY@sha256:…`) by which the deployment was staged or is to
+    be staged, possibly the digest of an image index; empty if the reference has no digest, or has `digest`."""
     digests: tuple[tuple[str, str], ...] = ()
-    """On what a stream says: digests by architecture, in the order of the architectures, which are named as Go and
-    Kubernetes name them (`amd64`, `arm64`): of each architecture's manifest, or of its commit."""
+    """In a stream: architecture and digest of each architecture's manifest or commit, sorted by architecture.
+    Architectures have the names that Go and Kubernetes use (`amd64`, `arm64`)."""
 
     @property
     def pin(self) -> str:
-        """The digest by which a host that is asked for this release is to fetch it. An index is preferred to one of its
-        manifests: the host chooses from it, and it is what is signed. Empty: it has none."""
+        """The digest by which a host fetches this release; empty if the release has none. The digest of an image index
+        is preferred to that of a manifest: the host chooses its manifest from the index, and the index is what is
+        signed."""
         return self.reference_digest or self.digest
 
     @property
     def known_by(self) -> frozenset[str]:
-        """Every digest by which it is told."""
+        """All digests by which the release is known."""
         named = (self.digest, self.reference_digest, *(digest for _, digest in self.digests))
         return frozenset(digest for digest in named if digest)
 
 
 def is_release(found: Release | None, wanted: Release) -> bool:
-    """Reports whether the two are one release.
+    """Reports whether `found` is the release `wanted`.
 
-    Where both tell a digest, they are one if and only if they have a digest in common, whatever their versions are: an
-    image may tell no version, or that of the image that it was built on. Where one of the two tells none, equal
-    versions decide, as whole texts; an empty version equals none.
+    If both have digests, they are the same release exactly if they have a digest in common, whatever their versions
+    are: an image may have no version, or the version of its base image. If one of them has no digest, equal versions
+    decide, compared as whole texts; an empty version equals no other.
     """
     if found is None:
         return False
@@ -61,8 +64,8 @@ def is_release(found: Release | None, wanted: Release) -> bool:
 
 
 def told_from(release: Release | None, other: Release | None) -> str:
-    """The release for a sentence that may also name the other: by its version, and by its digest where the two are not
-    one release and only that says so."""
+    """Returns the name of the release for a sentence that may also name `other`: its version, with its digest if the
+    two are different releases of the same version."""
     if release is None:
         return "nothing known"
     alike = other is not None and release.version == other.version and not is_release(release, other)
@@ -72,9 +75,9 @@ def told_from(release: Release | None, other: Release | None) -> str:
 
 
 def built_for(release: Release, architecture: str) -> Release | None:
-    """What a stream says of a release, as a host of this architecture will tell it once it has written it: that is asked
-    of it. None: the release has no payload for such a host. `architecture` is empty where it is not known.
-    """
+    """Returns the release of a stream in the form that fleet requests of a host of this architecture, and that the host
+    reports once the release is staged. None if the release has no payload for such a host. `architecture` is empty if
+    it is not known."""
     if not release.digests:
         return release
     own = dict(release.digests).get(architecture, "")
@@ -84,12 +87,13 @@ def built_for(release: Release, architecture: str) -> Release | None:
 
 
 class Stream(Struct, frozen=True):
-    """Oldest first."""
+    """The releases of an operating system in their order, oldest first."""
 
     name: str
     releases: tuple[Release, ...] = ()
 
     def find(self, version: str) -> Release | None:
+        """Returns the release with this version; None if the stream has none."""
         return next((release for release in self.releases if release.version == version), None)
 
     @property

@@ -47,6 +47,8 @@ class Verdict(Struct, frozen=True):
 
 
 class PlannedSpan(Struct, frozen=True):
+    """A span of time: of a planned run, or of an open window."""
+
     start: datetime
     end: datetime
 
@@ -71,6 +73,8 @@ class VerificationProof(Struct, frozen=True):
 
 
 class ReportRun(Struct, frozen=True):
+    """The run of one node, with its proof, steps and evictions."""
+
     cluster: str
     node: str
     pool: str
@@ -122,6 +126,8 @@ class Hold(Struct, frozen=True):
 
 
 class Counts(Struct, frozen=True):
+    """The numbers of nodes, evictions and refusals of a rollout."""
+
     nodes: int
     done: int
     proven: int
@@ -150,6 +156,8 @@ class Duration(Struct, frozen=True):
 
 
 class ReportPool(Struct, frozen=True):
+    """The nodes of one pool in a rollout, with the limit and the windows that held them."""
+
     name: str
     nodes: int
     done: int
@@ -199,6 +207,8 @@ class JournalSpan(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
+    """The whole report of one rollout."""
+
     rollout: str
     at: datetime
     """When this report was made."""

@@ -26,6 +26,8 @@ class MidAir(Struct, frozen=True):
 
 
 class Standstill(Struct, frozen=True):
+    """Active rollouts that no controller works on."""
+
     at: datetime
     """When the standstill was observed, by the wall clock, as `since`."""
     since: datetime | None

@@ -17,6 +17,8 @@ booted release is not in the release stream of the node's pool."""
 
 
 class StatusCluster(Struct, frozen=True):
+    """One cluster of the fleet."""
+
     name: str
     sites: tuple[str, ...]
     reachable: bool
@@ -31,6 +33,8 @@ class StatusCluster(Struct, frozen=True):
 
 
 class StatusNode(Struct, frozen=True):
+    """One node of the fleet, with its release, its state and its part in a rollout."""
+
     cluster: str
     site: str
     zone: str
@@ -143,6 +147,8 @@ class StatusQuorum(Struct, frozen=True):
 
 
 class Summary(Struct, frozen=True):
+    """The numbers of nodes by state, kernel and version, and the rows of the overview."""
+
     nodes: int = 0
     patched: int = 0
     states: dict[str, int] = {}
@@ -152,6 +158,8 @@ class Summary(Struct, frozen=True):
 
 
 class FleetStatus(Struct, frozen=True):
+    """The state of the whole fleet, or of the part that a user selected, at one time."""
+
     at: datetime
     clusters: tuple[StatusCluster, ...]
     nodes: tuple[StatusNode, ...]

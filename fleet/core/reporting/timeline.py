@@ -46,6 +46,8 @@ class StepTaken(Struct, frozen=True):
 
 
 class Eviction(Struct, frozen=True):
+    """The eviction of one pod: when it was requested, and what the server answered."""
+
     pod: str
     """namespace/name"""
     uid: str
@@ -62,6 +64,8 @@ class Eviction(Struct, frozen=True):
 
 
 class Retry(Struct, frozen=True):
+    """One more attempt at a step, with the reason."""
+
     at: datetime
     why: str
 

@@ -17,6 +17,8 @@ from fleet.core.releases.release import Release
 
 
 class Result(StrEnum):
+    """How an action ended."""
+
     DONE = "done"
     REFUSED = "refused"
     """Not now: a budget is exhausted or its status is not yet observed (429). The engine tries again when something has
@@ -24,8 +26,8 @@ class Result(StrEnum):
     GONE = "gone"
     """The object does not exist any more (404), or another object with the same name and another uid does."""
     STALE = "stale"
-    """What the action presumed is no longer true, or there was a conflict (409). The engine looks again and decides
-    anew."""
+    """What the action presumed is no longer true, or there was a conflict (409). The engine looks at the cluster and
+    decides again."""
     FAILED = "failed"
     """The server refused for good (403, 422, 500 for several budgets). `detail` contains the server's message."""
     UNKNOWN = "unknown"
@@ -34,6 +36,8 @@ class Result(StrEnum):
 
 
 class Action(Struct, frozen=True, gc=False, tag_field="kind"):
+    """One action on one node. The struct's tag is the kind of the action."""
+
     id: str
     """Unique in the journal, and deterministic: it contains the rollout, the node, the attempt, the kind and a
     counter."""

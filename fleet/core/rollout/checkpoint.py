@@ -40,6 +40,8 @@ class RunCheckpoint(Struct, frozen=True, gc=False, array_like=True, omit_default
 
 
 class RolloutCheckpoint(Struct, frozen=True, omit_defaults=True):
+    """The state of a rollout and of its runs at one entry of the journal."""
+
     id: str
     start: Start
     started_at: datetime

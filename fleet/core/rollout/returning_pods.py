@@ -1,8 +1,8 @@
 """Remembers the evictions of a drain, by workload, so that a workload that comes back to the node is not evicted for
 ever.
 
-The memory is a part of the run and is rebuilt from the journal, so that it survives a controller that is killed. It
-counts pods and needs no clock: pods beyond the number that was there when the drain began have come back.
+The memory is a part of the run and is rebuilt from the journal, so that it survives a controller that is killed. The
+memory counts pods and needs no clock: pods beyond the number that was on the node when the drain began have come back.
 """
 
 from __future__ import annotations

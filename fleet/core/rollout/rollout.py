@@ -43,6 +43,8 @@ T = TypeVar("T")
 
 
 class RolloutState(StrEnum):
+    """Whether a rollout goes on, and if not, why."""
+
     RUNNING = "running"
     PAUSED = "paused"
     HALTED = "halted"
@@ -52,7 +54,7 @@ class RolloutState(StrEnum):
 
 
 class Run(Struct, frozen=True, gc=False):
-    """One node's way through a rollout. A run with a `slot` counts as out until it ends well or is released."""
+    """One node's way through a rollout. A run with a `slot` counts as out until the run succeeds or is released."""
 
     goal: Goal
     release: Release
@@ -220,7 +222,7 @@ class Rollout:
             case DecisionRecord():
                 self._decision(said, at)
             case PodsTimed() | TaskPlayed():
-                pass  # for the plans to come (`core/planning/estimates.py`), and for people
+                pass  # used by later plans (`core/planning/estimates.py`) and shown to users
             case UnknownRecord():
                 raise ValueError(said.problem)
             case _:

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 
 class Step(StrEnum):
+    """A step of a run."""
+
     PENDING = "pending"
     """The run waits for its turn to stage."""
     STAGE = "stage"

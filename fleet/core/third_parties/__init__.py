@@ -1,1 +1,1 @@
-"""Other controllers that work on the same nodes, and the marks by which they say so."""
+"""Other controllers that work on the same nodes, and the signs by which they announce their work."""

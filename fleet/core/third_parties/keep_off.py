@@ -1,7 +1,7 @@
 """Annotations that keep autoscalers and other parties off a node while fleet works on it.
 
-They come with the cordon and go with the uncordon. An annotation that was there before is somebody else's: it is
-neither changed nor taken away. What is fleet's is noted in an annotation of its own.
+fleet sets the annotations with the cordon and removes them with the uncordon. An annotation that the node had before is
+not fleet's: fleet neither changes nor removes it. An annotation of fleet lists those that fleet has set.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from fleet.core.objects.node import KEEP_OFF_ANNOTATION
 from fleet.core.third_parties.sign_index import KEEP_OFF
 
 VALUE = "true"
+"""The value of each annotation that fleet sets."""
 
 
 def additions(annotations: Mapping[str, str], rollout: str) -> dict[str, str]:
-    """Returns what a cordon by the rollout adds to a node's annotations. Empty: all of it is there already."""
+    """Returns the annotations that a cordon by the rollout adds to the node's; empty if the node has all of them
+    already."""
     listed = _listed(annotations)
     ours = [key for key in KEEP_OFF if key not in annotations or key in listed]
     if not ours:
@@ -25,9 +27,9 @@ def additions(annotations: Mapping[str, str], rollout: str) -> dict[str, str]:
 
 
 def removals(annotations: Mapping[str, str], rollout: str = "") -> tuple[str, ...]:
-    """Returns the annotations to take away: those that the rollout has set and nobody has changed since.
+    """Returns the keys of the annotations to remove: those that the rollout has set and that were not changed since.
 
-    Without a rollout: those of whichever has set them.
+    Without a rollout: those that any rollout has set.
     """
     noted = annotations.get(KEEP_OFF_ANNOTATION)
     if noted is None or (rollout and noted.partition(" ")[0] != rollout):
@@ -37,6 +39,6 @@ def removals(annotations: Mapping[str, str], rollout: str = "") -> tuple[str, ..
 
 
 def _listed(annotations: Mapping[str, str]) -> tuple[str, ...]:
-    """Those noted as fleet's, and no annotation that is for anything else."""
+    """Returns the keys that are listed as set by fleet, limited to the keys in `KEEP_OFF`."""
     noted = annotations.get(KEEP_OFF_ANNOTATION, "").split(" ")[1:]
     return tuple(key for key in KEEP_OFF if key in noted)

@@ -1,4 +1,4 @@
-"""Parties that scale clusters, replace nodes, or take nodes out for maintenance."""
+"""The third parties that scale clusters, replace nodes, or take nodes out of service for maintenance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An object by which another party says that it works on a node, or wants to: NodeMaintenance, MachineConfigNode."""
+"""Objects by which a third party announces that it works on a node or wants to: NodeMaintenance, MachineConfigNode."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ from msgspec import Struct
 
 
 class Maintenance(Struct, frozen=True, gc=False):
+    """A NodeMaintenance, MachineConfigNode or similar object about one node."""
+
     kind: str
-    """As kubectl takes it: `nodemaintenances.maintenance.nvidia.com`."""
+    """Resource name as kubectl accepts it, such as `nodemaintenances.maintenance.nvidia.com`."""
     namespace: str
-    """Empty for a kind without namespaces."""
+    """Empty for a cluster-scoped kind."""
     name: str
     uid: str
     node: str
-    """Name of the node that it is about."""
+    """Name of the node that the object is about."""
     requestors: tuple[str, ...] = ()
-    """Who asked for it, as far as it says so; or its reason."""
+    """Who has requested the maintenance, as far as the object says; or the object's reason."""
     phase: str = ""
+    """Phase or state of the maintenance, in the terms of its controller."""
     resource_version: str = ""
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """Its identity in its cluster."""
+        """Identifies the object in its cluster: kind, namespace and name."""
         return self.kind, self.namespace, self.name

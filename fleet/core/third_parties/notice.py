@@ -1,4 +1,4 @@
-"""What another party says of a node: read from the Node, and from objects, locks and pods that are about it."""
+"""Notices: what third parties do with a node, read from the Node, and from objects, locks and pods about the node."""
 
 from __future__ import annotations
 
@@ -17,33 +17,37 @@ from fleet.core.third_parties.sign_index import BY_NAME, LABELS, OBJECTS, SIGNS
 from fleet.core.third_parties.update_parties import KURED_LOCK, PLAN_CONTROLLER
 
 LONGEST = 80
-"""Letters that are shown of what a cluster says."""
+"""Maximum number of characters that are shown of a text from a cluster."""
 SECONDS_DIGITS = 10
-"""A Unix time in seconds has so many digits until the year 2286."""
+"""Number of digits of a Unix time in seconds, until the year 2286."""
 
 
 class Notice(Struct, frozen=True, gc=False):
+    """One third party's work, or planned work, on one node."""
+
     party: str
     does: Does
     message: str
-    """`the cluster autoscaler deletes it`."""
+    """What the party does with the node, such as `the cluster autoscaler deletes it`."""
     mark: str
-    """Where it is said: `taint ToBeDeletedByClusterAutoscaler`."""
+    """Where the notice was read, such as `taint ToBeDeletedByClusterAutoscaler`."""
     remedy: str
+    """What a user can do about the notice."""
     stays: bool = False
-    """It does not pass by itself: an operator has to act."""
+    """True if the notice does not end until an operator acts."""
     since: datetime | None = None
+    """When the party's work began; None if it is not known."""
     until: datetime | None = None
-    """It means nothing from then on."""
+    """When the notice expires; None if it does not."""
 
     @property
     def holds(self) -> bool:
-        """fleet begins nothing on the node meanwhile."""
+        """True if fleet begins nothing on the node while the notice exists."""
         return self.does is not Does.MAY_DELETE
 
     @property
     def told(self) -> str:
-        """One line: who does what, by which mark, since when."""
+        """The notice in one line: which party does what, by which mark, since when."""
         since = f" since {self.since:%Y-%m-%d %H:%M} UTC" if self.since is not None else ""
         return f"{self.message} ({self.mark}{since})"
 
@@ -55,12 +59,13 @@ DELETED = Notice(
     "metadata.deletionTimestamp",
     "nothing to do: when the node is gone, its run is cancelled; if it stays, its metadata.finalizers say who has to let go",
 )
-"""Somebody has deleted the Node object, and a finalizer keeps it: what Karpenter does, for one."""
+"""The notice of a Node object that was deleted and that a finalizer keeps, as Karpenter's finalizer does, for
+example."""
 
 
 def of_node(node: Node) -> Iterator[Notice]:
-    """Yields what the Node itself says: that it is being deleted, then its taints, annotations and labels, in the order
-    of the table for each."""
+    """Yields the notices in the Node itself: first that the Node is being deleted, then those in its taints,
+    annotations and labels; for each of these the first sign in the order of the parties that applies."""
     if node.deleting:
         yield DELETED
     for taint in node.taints:
@@ -73,13 +78,14 @@ def of_node(node: Node) -> Iterator[Notice]:
 
 
 def once_done(node: Node) -> Node:
-    """Returns the node as it will be when those who work on it have taken their taints away."""
+    """Returns the node as it will be when the parties that work on the node have removed their taints."""
     taints = tuple(taint for taint in node.taints if not _passes(taint))
     return node if len(taints) == len(node.taints) else replace(node, taints=taints)
 
 
 def of_maintenance(maintenance: Maintenance) -> Notice | None:
-    """None: the object's party does nothing with the node, or is none that fleet knows."""
+    """Returns the notice in a maintenance object; None if its party does nothing with the node, or fleet does not know
+    the kind of the object."""
     party, sign = OBJECTS.get(maintenance.kind, (None, None))
     if party is None or sign is None or maintenance.phase in sign.idle:
         return None
@@ -101,7 +107,7 @@ def of_maintenance(maintenance: Maintenance) -> Notice | None:
 
 
 def of_locks(workload: Workload) -> Iterator[tuple[str, Notice]]:
-    """Yields the nodes that kured has locked on its DaemonSet, each with its notice."""
+    """Yields the name of each node that kured has locked by an annotation of its DaemonSet, with the notice."""
     party = BY_NAME["kured"]
     for lock in workload.locks:
         where = f"DaemonSet {workload.ref}"
@@ -121,7 +127,8 @@ def of_locks(workload: Workload) -> Iterator[tuple[str, Notice]]:
 
 
 def of_pod(pod: Pod) -> Notice | None:
-    """None: the pod is not at work on its node for a Plan of the system-upgrade-controller."""
+    """Returns the notice of a pod that works on its node for a Plan of the system-upgrade-controller; None for other
+    pods."""
     key, value = PLAN_CONTROLLER
     if pod.labels.get(key) != value or pod.owner is None or pod.owner.kind != "Job":
         return None
@@ -173,7 +180,7 @@ def _notice(node: Node, party: Party, sign: Sign, value: str) -> Notice:
 
 
 def _moment(value: str) -> datetime | None:
-    """Returns the time that a mark's value tells: seconds since 1970, or RFC 3339. None: it tells none."""
+    """Returns the time in a mark's value, in UTC: Unix seconds, or RFC 3339. None if the value is no time."""
     try:
         if value.isascii() and value.isdigit() and len(value) == SECONDS_DIGITS:
             return datetime.fromtimestamp(int(value), UTC)

@@ -1,8 +1,8 @@
-"""Operators that open their budgets only once a node is cordoned, or once an eviction is asked for.
+"""Kubernetes operators whose budgets allow an eviction only after a node is cordoned, or an eviction is requested.
 
-A budget of theirs that allows nothing is a protocol, not an obstacle: they see the cordon or the request, move what
-has to move, and then let the pod go. Sources: each project's documentation of node maintenance; docs/workloads.md
-lists them.
+A budget of such an operator that allows no disruption is a protocol, not an obstacle: the operator sees the cordon or
+the eviction request, moves what has to move, and then lets the pod go. Sources: each project's documentation of node
+maintenance; docs/workloads.md lists them.
 """
 
 from __future__ import annotations
@@ -14,26 +14,30 @@ from fleet.core.objects.pod import Pod
 
 
 class WorkloadOperator(NamedTuple):
+    """A Kubernetes operator that acts on a cordon or an eviction request, and how its pods are recognized."""
+
     name: str
     labels: dict[str, str]
-    """Of the pods; an empty value: any."""
+    """Labels that all of its pods have; an empty value stands for any value."""
     owner: str
-    """Kind of the pods' controller; empty: any."""
+    """Kind of the pods' controller; empty for any kind."""
     group: str
-    """Label whose value tells the operator's clusters apart; empty: it has one in a Kubernetes cluster."""
+    """Key of the label whose value is the name of the operator's own cluster; empty if a Kubernetes cluster has only
+    one."""
     signal: str
-    """What makes it act, in words."""
+    """What makes the operator act, for messages."""
     alone: str = ""
-    """It hands over to another pod of its cluster first: what helps where there is none on another node. Empty: it needs
-    none."""
+    """What helps if no other pod of the operator's cluster is on another node, for an operator that hands over to
+    another pod before it lets a pod go. Empty for an operator that needs no other pod."""
 
     def owns(self, pod: Pod) -> bool:
+        """Returns whether the pod is one of this operator's."""
         if self.owner and (pod.owner is None or pod.owner.kind != self.owner):
             return False
         return all(key in pod.labels and value in ("", pod.labels[key]) for key, value in self.labels.items())
 
     def group_of(self, pod: Pod) -> str:
-        """Returns the name of what must not lose two nodes at once."""
+        """Returns the name of the operator's cluster that the pod belongs to, which must not lose two nodes at once."""
         return f"{self.name} {pod.namespace}/{pod.labels.get(self.group, '')}" if self.group else self.name
 
 
@@ -80,32 +84,36 @@ ASKED = (
 FOLLOWERS: Mapping[tuple[str, str], str] = {
     ("kubevirt.io", "hotplug-disk"): "KubeVirt: it holds a volume of its virtual machine, and goes with it",
 }
-"""Labels of pods that their operator ends when another pod has gone, and why: evicted before, they harm it."""
+"""Labels, key and value, of pods that their operator ends when another pod is gone, each with the reason. The eviction
+of such a pod before that would harm the other pod."""
 
 ROOK = "Rook opens it again once its placement groups are clean"
 _ROOK = ("app", "rook-ceph-osd")
 
 
 KEYS = frozenset((*(key for each in ASKED for key in each.labels), *(key for key, _ in FOLLOWERS)))
-"""Labels, one of which every pod of theirs has."""
+"""Label keys of all these operators and followers: every pod of theirs has at least one of them."""
 
 
 def asked_by(pod: Pod) -> WorkloadOperator | None:
-    """Returns the operator that acts upon a cordon or an eviction of this pod, if there is one."""
+    """Returns the operator that acts on a cordon of this pod's node or an eviction of this pod; None if there is
+    none."""
     if KEYS.isdisjoint(pod.labels):
         return None
     return next((each for each in ASKED if each.owns(pod)), None)
 
 
 def follows(pod: Pod) -> str:
-    """Returns why the pod is left to its operator, which ends it when another one has gone; empty: it is not."""
+    """Returns why a drain leaves the pod to its operator, which ends the pod when another pod is gone; empty if the
+    drain does not."""
     if KEYS.isdisjoint(pod.labels):
         return ""
     return next((why for (key, value), why in FOLLOWERS.items() if pod.labels.get(key) == value), "")
 
 
 def cluster_of(pod: Pod) -> str:
-    """Returns the cluster in which the pod could take over from another; empty: its operator hands nothing over."""
+    """Returns the operator's cluster in which the pod could take over from another pod; empty if its operator hands
+    nothing over."""
     if KEYS.isdisjoint(pod.labels):
         return ""
     hands_over = (each for each in ASKED if each.alone and each.labels.keys() <= pod.labels.keys())
@@ -113,6 +121,7 @@ def cluster_of(pod: Pod) -> str:
 
 
 def opens_again(pod: Pod) -> str:
-    """Returns why a budget of the pod that allows nothing now opens by itself; empty: nothing is known of that."""
+    """Returns why a budget of the pod that allows no disruption now will allow one without an operator's action; empty
+    if nothing is known about the pod's budget."""
     key, value = _ROOK
     return ROOK if pod.labels.get(key) == value else ""

@@ -1,7 +1,8 @@
-"""Others that delete, drain or reboot nodes: how each says so on a node, what it means, and what keeps each away.
+"""The third parties that delete, drain or reboot nodes: their signs, what each sign means, and what keeps them off a
+node.
 
-One row a party. Keys and values are facts of the projects' sources; docs/workloads.md shows the same table. Where two
-programs would act on one node, fleet waits: see `guards/others.py`.
+The table has one row for each party. Keys and values are facts from the projects' sources; docs/workloads.md shows the
+same table. If two programs would act on one node, fleet waits: see `guards/others.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Another controller that deletes, drains or reboots nodes, and the signs by which it says so."""
+"""Third parties: other controllers that delete, drain or reboot nodes, and the signs by which they announce their
+work."""
 
 from __future__ import annotations
 
@@ -9,69 +10,77 @@ MarkPlace = Literal["taint", "annotation", "label"]
 
 
 class Does(StrEnum):
+    """What a third party does with a node."""
+
     DELETES = "deletes"
-    """The node will be gone. fleet does nothing there."""
+    """The node will be deleted. fleet does nothing on the node."""
     WORKS = "works"
-    """The party drains, reboots or sets up the node, or is about to. fleet waits until it has finished."""
+    """The party drains, reboots or sets up the node, or is about to. fleet waits until the party has finished."""
     MAY_DELETE = "may-delete"
-    """The party may delete the node later. It is worked on, and is no canary where another node can be."""
+    """The party may delete the node later. fleet works on the node, and chooses it as a canary only if no other node
+    can be."""
 
 
 class Sign(NamedTuple):
-    """A taint, an annotation or a label of a Node that says what a party does with it."""
+    """A taint, annotation or label of a Node that announces what a party does with the node."""
 
     place: MarkPlace
     key: str
     does: Does
     message: str
-    """`{value}`: the sign's own value."""
+    """What the party does, for messages; `{value}` stands for the value of the taint, annotation or label."""
     only: frozenset[str] = frozenset()
-    """The values that mean it. Empty: any value that is not in `never`."""
+    """The values with which the sign counts. Empty for any value that is not in `never`."""
     never: frozenset[str] = frozenset({"false"})
+    """The values with which the sign does not count, if `only` is empty."""
     unlike: str = ""
-    """Another annotation: the sign counts only while that one has another value."""
+    """Key of another annotation: the sign counts only while that annotation has another value than the sign. Empty for
+    none."""
     stays: bool = False
-    """It does not pass by itself: an operator has to act."""
+    """True if the sign stays until an operator acts."""
     remedy: str = ""
-    """Instead of the party's."""
+    """What a user can do, in place of the party's remedy; empty for the party's."""
 
 
 class ObjectSign(NamedTuple):
-    """A kind of object, each about one node."""
+    """A kind of object by which a party announces work; each object is about one node."""
 
     kind: str
     resource: str
-    """As kubectl takes it: `nodemaintenances.medik8s.io`."""
+    """Resource name as kubectl accepts it, such as `nodemaintenances.medik8s.io`."""
     message: str
     idle: frozenset[str] = frozenset()
     """Phases in which the party does nothing with the node."""
     stays: frozenset[str] = frozenset()
-    """Phases that do not pass by themselves; `*` is every phase."""
+    """Phases that last until an operator acts; `*` stands for every phase."""
 
 
 class Program(NamedTuple):
-    """A party's pods, by which a cluster is seen to run it (`rebooters.py`)."""
+    """How the pods of a party are recognized, which shows that a cluster runs the party (`rebooters.py`)."""
 
     owner: str
-    """Kind of what controls its own pods."""
+    """Kind of the controller of the party's own pods."""
     names: frozenset[str]
-    """Of a DaemonSet."""
+    """Names of the DaemonSet, if `owner` is DaemonSet."""
     labels: frozenset[tuple[str, str]]
-    """Any one of them on its pods is enough."""
+    """Labels, key and value, at least one of which the party's pods have."""
     does: str
+    """Message while the program is at work on nodes."""
     nowhere: str
-    """What to say of it while it is at work on no node."""
+    """Message while the program is at work on no node."""
     remedy: str
 
 
 class Party(NamedTuple):
+    """A third party: its name, its signs, and the annotation that keeps the party off a node."""
+
     name: str
     remedy: str
-    """What helps while it holds a node. `{node}`, `{object}` and `{value}` are filled in."""
+    """What a user can do while the party holds a node; `{node}`, `{object}` and `{value}` are placeholders."""
     signs: tuple[Sign, ...] = ()
     objects: tuple[ObjectSign, ...] = ()
     keep_off: str = ""
-    """Annotation that keeps it off a node while its value is `true`."""
+    """Key of the annotation that keeps the party off a node while its value is `true`; empty if there is none."""
     program: Program | None = None
 
 

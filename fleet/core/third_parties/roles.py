@@ -1,6 +1,6 @@
-"""Labels that tell pods of one owner apart: a role, such as primary, that an operator moves from one pod to another.
+"""Labels that differ between pods of one owner: a role, such as primary, that an operator moves from pod to pod.
 
-A budget that selects by such a label is about other pods after a switch-over, and nobody can know beforehand which.
+A budget that selects by such a label covers other pods after a switch-over, and fleet cannot know beforehand which.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OWN = frozenset(
         "pod-template-generation",
     }
 )
-"""Labels by which Kubernetes names one pod, or one revision of its template. They stay with the pod."""
+"""Labels by which Kubernetes names one pod, or one revision of its template. These labels stay with the pod."""
 KNOWN = frozenset(
     {
         "cnpg.io/instanceRole",
@@ -33,19 +33,21 @@ KNOWN = frozenset(
         "vault-active",
     }
 )
-"""Labels that operators are known to move, also where each pod has an owner of its own."""
+"""Labels that operators are known to move between pods, even if each pod has an owner of its own."""
 
 
 class Roles:
-    """Kept up to date as pods are seen: one comparison of labels for each pod that is not like the one before."""
+    """The labels by which pods of one owner differ in one cluster, updated with each pod that is added or changed. An
+    update costs one comparison of labels, unless the labels differ."""
 
     def __init__(self) -> None:
         self._labels: dict[Hashable, tuple[str, dict[str, str]]] = {}
-        """By owner: the name and labels of the pod that was seen first."""
+        """Name and labels of the first pod that was seen, by owner."""
         self._differ: dict[Hashable, frozenset[str]] = {}
+        """Keys of the labels that differ between pods, by owner."""
 
     def upsert(self, pod: Pod) -> None:
-        """Takes a pod that was added or changed."""
+        """Records the labels of a pod that was added or changed."""
         if pod.owner is None or pod.finished:
             return
         owner = _key(pod)
@@ -58,12 +60,13 @@ class Roles:
             self._differ[owner] = known | found
 
     def of(self, pod: Pod) -> frozenset[str]:
-        """Labels that may move between this pod and others of its owner."""
+        """Returns the keys of the labels that may move between this pod and others of its owner."""
         differing = self._differ.get(_key(pod), frozenset()) if pod.owner is not None else frozenset()
         return differing | (KNOWN & pod.labels.keys())
 
     def selecting(self, budget: Budget, pod: Pod) -> str:
-        """The label by which the budget tells this pod from others of its owner; empty: it does not."""
+        """Returns the label by which the budget selects this pod and not others of its owner; empty if there is no such
+        label."""
         if budget.selector is None:
             return ""
         asked = {*budget.selector.match_labels, *(each.key for each in budget.selector.match_expressions)}
@@ -83,5 +86,5 @@ def _differing(name: str, labels: dict[str, str], pod: Pod) -> Iterator[str]:
 
 
 def _names(value: str | None, name: str) -> bool:
-    """The value is the pod's own name or number: no other pod can take it over."""
+    """Returns whether the value is the pod's own name or ordinal, which no other pod can take over."""
     return value is not None and (value == name or (value.isdigit() and name.endswith(f"-{value}")))

@@ -1,4 +1,4 @@
-"""The signs of all parties, by where they stand."""
+"""The signs of all third parties, by the place and key of the sign."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fleet.core.third_parties.party import MarkPlace, ObjectSign, Party, Sign
 BY_NAME: Mapping[str, Party] = {party.name: party for party in PARTIES}
 
 KEEP_OFF: tuple[str, ...] = tuple(party.keep_off for party in PARTIES if party.keep_off)
-"""Annotations that a node in work carries, each with the value `true`."""
+"""Keys of the annotations that a node carries while fleet works on it, each with the value `true`."""
 
 
 def _signs() -> Iterator[tuple[Party, Sign]]:

@@ -1,6 +1,6 @@
-"""Which pods could take over from one whose operator hands over to another of its cluster before it lets it go.
+"""Finds the pods that could take over from a pod whose operator hands over to another pod before it lets the pod go.
 
-Where there is none on another node the operator never lets it go: asking for its eviction would be waited for in vain.
+If no such pod is on another node, the operator never lets the pod go, and fleet would wait for the eviction in vain.
 """
 
 from __future__ import annotations
@@ -10,13 +10,18 @@ from fleet.core.third_parties.operators import asked_by, cluster_of
 
 
 class Standbys:
+    """The nodes of the pods that could take over, by the operator's cluster; updated with each pod of a cluster."""
+
     def __init__(self) -> None:
         self._of: dict[str, dict[str, str]] = {}
-        """By cluster of an operator and uid of the pod: the node."""
+        """Name of the node, by cluster of an operator and uid of the pod."""
 
     def see(self, before: Pod | None, pod: Pod | None) -> set[str]:
-        """Returns the nodes of which pods may have got, or lost, somebody who could take over. None: the pod was not
-        known, or is gone."""
+        """Records the change of a pod, from `before` (None if the pod was not known) to `pod` (None if the pod is
+        gone).
+
+        Returns the nodes with pods for which the pods that could take over may have changed.
+        """
         old, new = _place(before), _place(pod)
         if old == new:
             return set()
@@ -30,8 +35,8 @@ class Standbys:
         return (told | {old[1], new[1]}) - {""}
 
     def lacking(self, pod: Pod) -> str:
-        """Returns what helps where nobody on another node could take over from the pod; empty: somebody could, or the
-        operator needs nobody."""
+        """Returns what helps if no pod on another node could take over from the pod. Empty if one could, or the pod's
+        operator needs none."""
         operator = asked_by(pod)
         if operator is None or not operator.alone:
             return ""
@@ -40,7 +45,8 @@ class Standbys:
 
 
 def _place(pod: Pod | None) -> tuple[str, str]:
-    """Returns the cluster of an operator that the pod is in, and its node; empty: none that matters."""
+    """Returns the operator's cluster that the pod belongs to, and its node; both empty if there is none, or the pod
+    ends."""
     if pod is None or pod.deleting or pod.finished or not (cluster := cluster_of(pod)):
         return "", ""
     return cluster, pod.node

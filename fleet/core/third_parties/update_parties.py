@@ -1,4 +1,4 @@
-"""Parties that update the operating system, the drivers or the Kubernetes of nodes, and others that hold them."""
+"""The third parties that update the operating system, drivers or Kubernetes of nodes, and others that hold nodes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from fleet.core.objects.node import CLAIMED_TAINT, INVENTORY_TAINT
 from fleet.core.third_parties.party import WAIT, WAIT_FOR_DELETION, Does, ObjectSign, Party, Program, Sign
 
 PLAN_CONTROLLER = ("upgrade.cattle.io/controller", "system-upgrade-controller")
-"""Label of the pods of the system-upgrade-controller, and of those of the Jobs that it makes of its Plans."""
+"""Label, key and value, of the pods of the system-upgrade-controller and of the Jobs that it creates for its Plans."""
 
 KURED_LOCK = "weave.works/kured-node-lock"
-"""Annotation of kured's DaemonSet: the nodes that kured drains and reboots now."""
+"""Annotation of kured's DaemonSet that lists the nodes that kured drains and reboots now."""
 
 FLUO = "flatcar-linux-update.v1.flatcar-linux.net/"
 
@@ -24,7 +24,8 @@ UPGRADES_DRIVER = frozenset(
         *("validation-required", "uncordon-required"),
     }
 )
-"""States of the GPU Operator's driver upgrade in which a node is in work. One that is queued (`upgrade-required`) is not."""
+"""States of the GPU Operator's driver upgrade in which the operator works on a node. The state of a queued node
+(`upgrade-required`) is left out."""
 
 UPDATERS: tuple[Party, ...] = (
     Party(

@@ -1,4 +1,4 @@
-"""Connections to one server, and how they are secured."""
+"""Pools of connections to one server, and their TLS and proxy options."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from msgspec import Struct
 from fleet.kube.client.socks import SocksConnector
 
 AT_A_TIME = 100
-"""Connections that may be open to a server."""
+"""The most connections that may be open to a server."""
 READ_BYTES = 1 << 21
-"""An event of a watch may be larger than aiohttp's own buffer."""
+"""The read buffer in bytes. An event of a watch may be larger than aiohttp's own buffer."""
 
 
 SOCKS = "socks5"
-"""How the address of a SOCKS proxy begins."""
+"""The scheme of a SOCKS proxy's address."""
 Headers = Sequence[tuple[str, str]]
-"""A name may come more than once."""
+"""Headers as pairs; a name may occur more than once."""
 
 
 class ConnectionOptions(Struct, frozen=True):
-    """How a server is reached."""
+    """The options of connections to a server."""
 
     context: ssl.SSLContext
     server_name: str = ""
-    """That its certificate must have; empty: the one in its address."""
+    """The name that the server's certificate must have; empty: the name in the server's address."""
     proxy: str = ""
-    """http://, https:// or socks5://; empty: none."""
+    """The proxy's address, http://, https:// or socks5://; empty: none."""
 
 
 def _connector(wiring: ConnectionOptions) -> aiohttp.TCPConnector:
@@ -44,13 +44,13 @@ def _connector(wiring: ConnectionOptions) -> aiohttp.TCPConnector:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Returns whether the event loop should log this. CPython 3.11 writes a traceback where TLS within a proxy's TLS
-    is refused; the caller gets that error anyway."""
+    """Returns whether the event loop should log the record. CPython 3.11 writes a traceback where TLS within a proxy's
+    TLS is refused; the caller gets that error anyway."""
     return not record.getMessage().startswith("Fatal error on SSL protocol")
 
 
 async def _refuse_redirect(_: object, __: object, asked: aiohttp.TraceRequestRedirectParams) -> None:
-    """Refuses a redirect: aiohttp itself would let the request that begins a WebSocket be sent elsewhere."""
+    """Refuses a redirect: aiohttp itself would send the request that begins a WebSocket to the new location."""
     answer = asked.response
     answer.close()
     raise aiohttp.WSServerHandshakeError(
@@ -59,13 +59,15 @@ async def _refuse_redirect(_: object, __: object, asked: aiohttp.TraceRequestRed
 
 
 class Connections:
-    """Made where an event loop runs, opened as they are needed. Close them."""
+    """A pool of connections, which are opened as they are needed. Must be made where an event loop runs, and be
+    closed."""
 
     def __init__(self, wiring: ConnectionOptions) -> None:
-        # No API server sends elsewhere, and who does would have fleet ask what only fleet can reach.
+        # API servers do not redirect, and a redirect could have fleet send requests to addresses that only fleet can
+        # reach.
         nowhere_else = aiohttp.TraceConfig()
         nowhere_else.on_request_redirect.append(_refuse_redirect)
-        # Without trust_env: it would have a host's password from ~/.netrc sent, which no kubeconfig asks for.
+        # trust_env stays off: it would send a host's password from ~/.netrc, which no kubeconfig asks for.
         self._pool = aiohttp.ClientSession(
             connector=_connector(wiring),
             read_bufsize=READ_BYTES,
@@ -79,8 +81,8 @@ class Connections:
     async def request(
         self, method: str, url: str, headers: Headers, body: object, limits: aiohttp.ClientTimeout
     ) -> aiohttp.ClientResponse:
-        """Sends a request and returns the head of the answer; the caller reads and releases its body. `body`:
-        sent as JSON; None: nothing is sent."""
+        """Sends a request and returns the head of the response; the caller reads and releases its body. `body` is sent
+        as JSON; None: nothing is sent."""
         data = None if body is None else msgspec.json.encode(body)
         return await self._pool.request(
             method, url, headers=headers, data=data, timeout=limits, allow_redirects=False, **self._way

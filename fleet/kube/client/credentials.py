@@ -1,6 +1,7 @@
-"""Who fleet is to an API server: as a kubeconfig says, or as the pod that fleet runs in.
+"""Loads the credentials for an API server: from a kubeconfig, or from the pod that fleet runs in.
 
-Credentials go old: token files are rotated, plugins' tokens expire. `Session.stale_after` says when to load again.
+Credentials expire: token files are rotated, tokens of plugins end. `Session.stale_after` is the time after which they
+are loaded again.
 """
 
 from __future__ import annotations
@@ -19,36 +20,37 @@ from fleet.kube.client.session import TOKEN_FILE_SECONDS, Session, identity
 from fleet.kube.kubeconfig import proxies
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-"""Where a pod finds its token and the authority of its API server:
+"""The folder in which a pod finds its token and the certificate authority of its API server:
 https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/"""
 HOST = "KUBERNETES_SERVICE_HOST"
 PORT = "KUBERNETES_SERVICE_PORT"
 
 
 class CredentialSource(Struct, frozen=True):
-    """Where credentials come from."""
+    """Where credentials are loaded from."""
 
     kubeconfig: Path | None = None
-    """None: from the pod that fleet runs in."""
+    """The kubeconfig. None: the service account of the pod that fleet runs in."""
     context: str = ""
-    """Empty: the current one of the file."""
+    """The context of the kubeconfig; empty: its current one."""
     behind: tuple[Path, ...] = ()
-    """Further files, merged behind the first as kubectl merges those of KUBECONFIG."""
+    """Further kubeconfigs, merged after the first as kubectl merges those of KUBECONFIG."""
 
 
 async def load(source: CredentialSource, now: datetime) -> Session:
-    """Raises UsageError for a wrong configuration, AuthenticationError where a plugin gives no credentials."""
+    """Loads credentials and returns a session. Raises UsageError for a wrong configuration, AuthenticationError where
+    a plugin gives no credentials."""
     if source.kubeconfig is None:
         return of_pod(os.environ, ACCOUNT)
-    # YAML and its kin, which an agent in a pod has no use for.
+    # Imported late: the loader needs YAML and other modules, which an agent in a pod does not use.
     from fleet.kube.client import loader
 
     return await loader.load((source.kubeconfig, *source.behind), source.context, now)
 
 
 def of_pod(environ: Mapping[str, str], account: Path) -> Session:
-    """Returns the service account whose folder is `account`. Needs an event loop. Raises UsageError where there is
-    none."""
+    """Returns a session with the service account in the folder `account`. Needs an event loop. Raises UsageError where
+    there is none."""
     try:
         host, port = environ[HOST], environ[PORT]
         token = (account / "token").read_text().strip()
@@ -64,7 +66,7 @@ def of_pod(environ: Mapping[str, str], account: Path) -> Session:
         # A Service called kubernetes-service sets the same variable, to an address.
         raise _not_in_pod(f"{PORT} is {port!r} and no port")
     try:
-        # Without a word about an authority, that of the computer would be trusted.
+        # Without an authority the certificate store of the computer would be trusted.
         context = ssl.create_default_context(cadata=authority)
     except ssl.SSLError as error:
         raise UsageError(f"the certificate of {account / 'ca.crt'} cannot be used: {error}") from None

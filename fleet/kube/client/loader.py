@@ -1,6 +1,6 @@
-"""From a kubeconfig to a session: who fleet is, how that is proven, and how the server proves who it is.
+"""Makes a session from a kubeconfig: the user's credentials, and how the server's certificate is verified.
 
-As client-go does it: https://pkg.go.dev/k8s.io/client-go/tools/clientcmd#DirectClientConfig.ClientConfig.
+The same rules as in client-go: https://pkg.go.dev/k8s.io/client-go/tools/clientcmd#DirectClientConfig.ClientConfig.
 """
 
 from __future__ import annotations
@@ -36,27 +36,28 @@ from fleet.kube.kubeconfig.kubeconfig import (
 )
 
 EARLY_SECONDS = 60.0
-"""A token is renewed so long before it expires, or after half of its life, whichever is later."""
+"""Seconds before its expiry at which a token is renewed; or after half of its lifetime, whichever is later."""
 CERTIFICATE_SECONDS = 300.0
-"""How old a certificate from a file may be, as client-go has it: some are renewed every few hours."""
+"""Seconds after which a certificate from a file is read again, as in client-go: some are renewed every few hours."""
 
 _HEADER_NAME = frozenset("!#$&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
 class Proof(Struct, frozen=True):
-    """What shows who fleet is."""
+    """The credentials of a session."""
 
     authorization: str = ""
     certificate: bytes = b""
-    """PEM, as is the key."""
+    """The client certificate in PEM; the key is PEM too."""
     key: bytes = b""
     stale_after: float | None = None
-    """Seconds; None: until the server refuses it."""
+    """Seconds until the credentials are loaded again; None: when the server refuses them."""
 
 
 async def load(files: Sequence[Path], context: str, now: datetime) -> Session:
-    """Raises UsageError for a wrong configuration, AuthenticationError where a plugin gives no credentials."""
+    """Loads the context and returns a session. Raises UsageError for a wrong configuration, AuthenticationError where
+    a plugin gives no credentials."""
     chosen = contexts.read(files, context)
     cluster = chosen.cluster
     try:
@@ -88,7 +89,7 @@ def _host(server: str) -> str:
 
 
 async def _proof(chosen: SelectedContext, authority: bytes, now: datetime) -> Proof:
-    """Returns what authenticates. Credentials in the server's address go before all else, as in Go's http.Client,
+    """Returns the credentials. Those in the server's address take precedence over all others, as in Go's http.Client,
     but do not count as a user."""
     proof = await _of_user(chosen, authority, now) if chosen.secure else Proof()
     parts = urlsplit(chosen.cluster.server)
@@ -100,7 +101,8 @@ async def _proof(chosen: SelectedContext, authority: bytes, now: datetime) -> Pr
 
 
 async def _of_user(chosen: SelectedContext, authority: bytes, now: datetime) -> Proof:
-    """Returns a token, a username, an id-token or a plugin's token, in this order, and a certificate beside it."""
+    """Returns a token, a username, an id-token or a plugin's token, in this order of precedence, and a client
+    certificate with it."""
     user = chosen.user
     own = _with_certificate(user, authority_file=chosen.cluster.certificate_authority)
     if user.token or user.token_file:
@@ -136,7 +138,7 @@ def _with_certificate(user: KubeconfigUser, authority_file: str) -> Proof:
 
 
 def _token(user: KubeconfigUser) -> str:
-    """Returns the token of the file, which may be rotated; the token given beside it where the file cannot be read."""
+    """Returns the token of tokenFile, which may be rotated; the inline token where the file cannot be read."""
     if not user.token_file:
         return user.token
     found, wrong = "", f"tokenFile {user.token_file} is empty"
@@ -161,7 +163,7 @@ def _stale_after(expires: datetime, now: datetime) -> float:
 
 
 def _told(cluster: KubeconfigCluster, authority: bytes) -> Mapping[str, Any]:
-    """Returns `spec.cluster` of what a credential plugin is given."""
+    """Returns `spec.cluster` of the ExecCredential that a credential plugin receives."""
     extensions = {each.name: each.extension for each in cluster.extensions}
     told = {
         "tls-server-name": cluster.tls_server_name,
@@ -190,12 +192,14 @@ def _headers(chosen: SelectedContext) -> tuple[tuple[str, str], ...]:
 
 
 def _escaped(key: str) -> str:
-    """Percent-encodes what may not be in the name of a header: https://www.rfc-editor.org/rfc/rfc9110#name-tokens."""
+    """Percent-encodes characters that are not allowed in the name of a header:
+    https://www.rfc-editor.org/rfc/rfc9110#name-tokens."""
     return "".join(chr(each) if chr(each) in _HEADER_NAME else f"%{each:02X}" for each in key.encode())
 
 
 def _refuse_control(name: str, value: str) -> None:
-    """Raises UsageError for what no header can hold: https://www.rfc-editor.org/rfc/rfc9110#name-field-values."""
+    """Raises UsageError for a value that no header can hold:
+    https://www.rfc-editor.org/rfc/rfc9110#name-field-values."""
     if any((each < " " and each != "\t") or each == "\x7f" for each in value):
         raise UsageError(f"{name} holds a line end or another control character")
 
@@ -213,10 +217,10 @@ def _content(name: str) -> bytes:
 
 
 def _tls(cluster: KubeconfigCluster, authority: bytes, proof: Proof) -> ssl.SSLContext:
-    """Returns a TLS context that verifies as Go does: a chain may end at any certificate of the authority's file,
-    and only alternative names count. Raises UsageError for certificates that cannot be used."""
+    """Returns a TLS context that verifies as Go does: a chain may end at any certificate of the authority's file, and
+    only alternative names count. Raises UsageError for certificates that cannot be used."""
     given = bool(cluster.certificate_authority or cluster.certificate_authority_data)
-    # What stands between the certificates may be no ASCII.
+    # The text between the certificates may contain bytes outside ASCII.
     trusted = "\n".join(_CERTIFICATE.findall(authority.decode("latin-1")))
     if given and not trusted:
         raise UsageError("certificate-authority holds no certificate")
@@ -235,7 +239,8 @@ def _tls(cluster: KubeconfigCluster, authority: bytes, proof: Proof) -> ssl.SSLC
 
 
 def _load_pair(context: ssl.SSLContext, proof: Proof) -> None:
-    """Raises UsageError for a certificate and key that cannot be used. OpenSSL reads them from files only."""
+    """Loads the client certificate and key into the context; OpenSSL reads them from files only. Raises UsageError
+    where they cannot be used."""
     with TemporaryDirectory(prefix="fleet-") as folder:
         files = Path(folder) / "certificate", Path(folder) / "key"
         for file, content in zip(files, (proof.certificate, proof.key), strict=True):

@@ -1,7 +1,8 @@
 """The auth-provider `oidc` of a kubeconfig: its id-token is used for as long as it is valid.
 
-kubectl would have the issuer renew it and write it, and a new refresh-token, into the kubeconfig. fleet writes into no
-kubeconfig, and a refresh-token can be good for one use: https://openid.net/specs/openid-connect-core-1_0.html#RefreshTokens.
+kubectl would have the issuer renew the token and write the new one, and a new refresh-token, into the kubeconfig.
+fleet never writes a kubeconfig, and a refresh-token may be valid for one use only:
+https://openid.net/specs/openid-connect-core-1_0.html#RefreshTokens.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from fleet.core.records.errors import UsageError
 from fleet.core.text.untrusted import decode
 
 EARLY = timedelta(seconds=10)
-"""kubectl takes a token for expired so long before."""
+"""How long before its expiry kubectl treats a token as expired."""
 
 _HINT = "renew it with kubectl, or use an exec plugin as https://github.com/int128/kubelogin"
 
@@ -26,7 +27,7 @@ class _Claims(Struct, frozen=True):
 
 
 def id_token(config: Mapping[str, str], now: datetime) -> tuple[str, datetime]:
-    """Returns the token and when it expires. Raises UsageError where there is none that is valid."""
+    """Returns the token and when it expires. Raises UsageError where there is no valid token."""
     for name in ("idp-issuer-url", "client-id"):
         if not config.get(name):
             raise UsageError(f"auth-provider 'oidc' has no {name}")

@@ -1,4 +1,4 @@
-"""Credential plugins of a kubeconfig, run as client-go runs them, without a terminal.
+"""Runs credential plugins of a kubeconfig as client-go does, without a terminal.
 
 https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
 """
@@ -26,20 +26,20 @@ from fleet.system import programs
 from fleet.system.programs import FinishedProgram, first
 
 PLUGIN_SECONDS = 20.0
-"""A plugin that asks the user something gets no answer: it has no terminal."""
+"""Seconds that a plugin may run. A plugin that prompts the user gets no answer, because it has no terminal."""
 LARGEST = 2**20
-"""Bytes that a plugin may print: a token and a chain of certificates have some thousand."""
+"""The most bytes that a plugin may print: a token and a chain of certificates have some thousand."""
 INFO = "KUBERNETES_EXEC_INFO"
 
 _LONG = re.compile(r"[A-Za-z0-9_\-.+/=]{40,}")
 
 
 class Given(Struct, frozen=True, rename="camel"):
-    """What a plugin says: the status of an ExecCredential."""
+    """The output of a plugin: the status of an ExecCredential."""
 
     token: str = ""
     client_certificate_data: str = ""
-    """PEM, as is the key."""
+    """The client certificate in PEM; the key is PEM too."""
     client_key_data: str = ""
     expiration_timestamp: Annotated[datetime, Meta(tz=True)] | None = None
 
@@ -51,8 +51,8 @@ class _Credential(Struct, frozen=True, rename="camel"):
 
 
 async def run(plugin: ExecPlugin, cluster: Mapping[str, Any] | None) -> Given:
-    """Runs a credential plugin. `cluster`: `spec.cluster` of what the plugin is given; None: nothing. Raises
-    AuthenticationError."""
+    """Runs a credential plugin and returns its credentials. `cluster` is `spec.cluster` of the ExecCredential that the
+    plugin receives; None: it receives none. Raises AuthenticationError."""
     spec = {"interactive": False} if cluster is None else {"cluster": cluster, "interactive": False}
     told = {"kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": spec}
     environ = for_others(os.environ) | {each.name: each.value for each in plugin.env}
@@ -62,12 +62,13 @@ async def run(plugin: ExecPlugin, cluster: Mapping[str, Any] | None) -> Given:
     if ended.code != 0:
         said = without_secrets(one_line(ended.err.decode(errors="replace")))
         raise AuthenticationError(f"{name} failed with exit code {ended.code}: {said or 'it said nothing'}")
-    # What is no JSON is read as YAML, which may take seconds: others are not to wait for it.
+    # Output that is not JSON is parsed as YAML, which may take seconds; a thread keeps the event loop free.
     return await asyncio.to_thread(_given, name, plugin.api_version, ended.out)
 
 
 async def _output(name: str, plugin: ExecPlugin, environ: Mapping[str, str]) -> FinishedProgram:
-    """Returns the beginning of what the plugin prints. No process that it has started is left when it has ended."""
+    """Returns the beginning of the plugin's output. No process that the plugin has started is left when it has
+    ended."""
     command = shutil.which(str(Path(plugin.command)))
     if command is None or not Path(command).is_absolute():
         hint = one_line(plugin.install_hint) or "install it, or correct exec.command of the user"
@@ -96,7 +97,7 @@ def _given(name: str, version: str, out: bytes) -> Given:
     if bool(given.client_certificate_data) != bool(given.client_key_data):
         raise AuthenticationError(f"{name} gave a certificate or its key, not both")
     if given.expiration_timestamp is not None and given.expiration_timestamp.year == 1:
-        # Go's zero time: it does not expire.
+        # Go's zero time means that the credential does not expire.
         given = msgspec.structs.replace(given, expiration_timestamp=None)
     if not given.token and not given.client_certificate_data:
         raise AuthenticationError(f"{name} gave neither token nor certificate")
@@ -110,5 +111,5 @@ def _without_nulls(found: Any) -> Any:
 
 
 def without_secrets(words: str) -> str:
-    """Returns the text without long runs of letters and digits, which may be tokens or keys."""
+    """Returns the text without long sequences of letters and digits, which may be tokens or keys."""
     return _LONG.sub("…", words)[:400]

@@ -1,7 +1,7 @@
-"""Asks what runs in a pod, through the API server: no network path to the pod is needed.
+"""Sends requests to programs in pods through the API server: no network path to the pod is needed.
 
-Both ways need rights that fleet's ClusterRole leaves out, because they reach far: `get pods/proxy`, and `get` and
-`create` `pods/exec`. A Role in the pods' namespace gives them (docs/quorum.md).
+HTTP requests and commands need permissions that fleet's ClusterRole leaves out, because they are far-reaching: `get
+pods/proxy`, and `get` and `create` `pods/exec`. A Role in the pods' namespace grants them (docs/quorum.md).
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ SECONDS = 5.0
 MOST_BYTES = 4 << 20
 PROTOCOL = "v4.channel.k8s.io"
 WORDS = 200
-"""Characters of what a server says of a failed command, and as many of what the command says itself."""
+"""The most characters of a server's message about a failed command, and of the command's own message."""
 STDOUT, STDERR, OUTCOME = 1, 2, 3
 
 
 class CommandStatus(Struct, frozen=True):
-    """How a command did (a Status on the channel of its own)."""
+    """The result of a command (a Status on a channel of its own)."""
 
     status: str = ""
     message: str = ""
@@ -44,7 +44,7 @@ class PodClient:
         self._seconds = seconds
 
     async def ask(self, pod: PodRef, how: HttpProbe | ExecProbe) -> bytes:
-        """Returns the body of a good answer, or the output of a command that ended well. Raises FleetError."""
+        """Returns the body of a successful response, or the output of a command that succeeded. Raises FleetError."""
         match how:
             case HttpProbe():
                 return await self._get(pod, how)
@@ -88,7 +88,7 @@ class PodClient:
 
 
 def _well(pod: PodRef, how: ExecProbe, outcome: bytes, complaint: bytes) -> None:
-    """Raises FleetError unless the command is known to have ended well."""
+    """Raises FleetError unless the command is known to have succeeded."""
     try:
         ended = _ENDED.decode(outcome)
     except UNREADABLE:

@@ -1,4 +1,4 @@
-"""Whether the API server can count on its etcd: `/readyz/etcd`, which reads from it through the majority."""
+"""Checks whether the API server can rely on its etcd: `/readyz/etcd`, which reads from etcd with a quorum."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ SECONDS = 5.0
 
 
 class Readiness:
-    """Behind a load balancer it is that of the server which answers."""
+    """The readiness of an API server. Behind a load balancer it is that of the server which happens to answer."""
 
     def __init__(self, transport: Transport, seconds: float = SECONDS) -> None:
         self._transport = transport
         self._seconds = seconds
 
     async def etcd(self) -> str:
-        """Returns why the API server cannot count on its etcd, or that nobody knows; empty: it can. Raises nothing."""
+        """Returns why the API server cannot rely on its etcd, or that this is unknown; empty: it can. Raises
+        nothing."""
         call = ApiRequest(verb="get", path=PATH, resource="readyz", seconds=self._seconds)
         try:
             answer = await self._transport.request(call, retry_on_429=False)

@@ -1,5 +1,5 @@
-"""How often, and after how long, a request is sent again: after a conflict (client-go's `RetryOnConflict`), and after a
-failure (its `wait.Backoff`)."""
+"""Retries of requests: after a conflict (client-go's `RetryOnConflict`), and with growing pauses after a failure (its
+`wait.Backoff`)."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from msgspec import Struct
 from fleet.kube.objects.errors import ConflictError
 
 CONFLICT_TRIES = 10
-"""Attempts at one write. client-go's `DefaultRetry` makes 5; a Node that boots is written by its kubelet, by controllers and
-by other operators at once."""
+"""The most attempts at one write. client-go's `DefaultRetry` makes 5; a Node that boots is written by its kubelet, by
+controllers and by other operators at once."""
 
 R = TypeVar("R")
 Jitter = Callable[[], float]
-"""Returns a factor around 1 by which a pause is longer or shorter."""
+"""A function that returns a factor around 1 by which a pause is longer or shorter."""
 
 
 def random_jitter() -> float:
-    """Returns a factor from 0.5 to 1.5: clients that have lost one API server must not all come back in one moment."""
-    return random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+    """Returns a factor from 0.5 to 1.5: clients that have lost one API server must not all reconnect in the same
+    moment."""
+    return random.uniform(0.5, 1.5)  # noqa: S311 - not a secret
 
 
 class Backoff(Struct, frozen=True):
-    """Pauses in seconds between attempts that fail: each is twice the one before, up to a limit."""
+    """Pauses in seconds between failed attempts: each is twice as long as the one before, up to a limit."""
 
     first: float = 0.5
     most: float = 8.0
 
     def seconds(self, failures: int) -> float:
-        """Returns the pause after this failure; the first failure has number 0."""
+        """Returns the pause in seconds after a failure; the first failure has number 0."""
         return min(self.first * 2.0 ** min(failures, 30), self.most)
 
 

@@ -1,4 +1,4 @@
-"""Loaded credentials, and the connections they are used over."""
+"""Loaded credentials with the connections that they are used on."""
 
 from __future__ import annotations
 
@@ -14,42 +14,43 @@ from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.kube.client.connections import Connections
 
 SHORT_TOKEN = 4
-"""Masking what is shorter would spoil messages, and protects nothing."""
+"""Secrets shorter than this many characters are not masked: masking them would garble messages and protect nothing."""
 REFUSAL_MOST = 1 << 20
-"""Bytes of a refusal that are looked at."""
+"""The most bytes of a refusal that are read."""
 TOKEN_FILE_SECONDS = 60.0
-"""How old a token from a file may be: kubelets rotate them long before they expire."""
+"""Seconds after which a token file is read again: kubelets rotate tokens long before they expire."""
 
 
 class Session(Struct, frozen=True):
-    """`identity` is the same where the same connections can be used with another token."""
+    """A session with one API server. `identity` is equal for sessions that can share connections and differ in the
+    token only."""
 
     connections: Connections
     host: str
     authorization: str
-    """Empty: the certificate says who we are."""
+    """The Authorization header; empty: the client certificate authenticates."""
     stale_after: float | None
-    """Seconds from when it was loaded; None: until the server refuses it."""
+    """Seconds from loading until the credentials are loaded again; None: when the server refuses them."""
     identity: str
     headers: tuple[tuple[str, str], ...] = ()
-    """Sent with every request: as whom it is made, and how the answer may be packed."""
+    """Headers of every request: the impersonated user, and the accepted encodings of responses."""
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Returns what a server or a proxy must not make fleet print: the token, or the user and password of a
-        basic authorization."""
+        """Returns the texts that fleet must not print even if a server or a proxy sends them back: the token, or the
+        user and password of basic authorization."""
         kind, _, value = self.authorization.partition(" ")
         if kind != "Basic":
             return (value,)
         return (value, b64decode(value).decode(errors="replace").partition(":")[2])
 
     def masked(self, words: bytes) -> bytes:
-        """Returns a refusal without the secrets, which a server or a proxy may send back: as they are, or in
-        JSON's escapes."""
+        """Returns a refusal with the secrets masked, which a server or a proxy may send back literally or with JSON
+        escapes."""
         words = words[:REFUSAL_MOST]
         if b"\\" in words:
             with suppress(UnreadableError):
-                # It may write any letter as an escape: now each has one spelling.
+                # Any letter may be written as an escape; re-encoding gives each one spelling.
                 words = msgspec.json.encode(decode(words))
         for secret in self.secrets:
             if len(secret) >= SHORT_TOKEN:
@@ -59,12 +60,12 @@ class Session(Struct, frozen=True):
 
 
 def identity(*told: object) -> str:
-    """Returns a digest of all that a connection depends on."""
+    """Returns a digest of everything that a connection depends on."""
     return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
 def shown(host: str) -> str:
-    """Returns a server's address as it may be shown to people: without a password that somebody wrote into it."""
+    """Returns a server's address in the form that may be shown to users: without a password in it."""
     parts = urlsplit(host)
     name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return f"{parts.scheme}://{name}{f':{parts.port}' if parts.port else ''}{parts.path}"

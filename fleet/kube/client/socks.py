@@ -1,7 +1,7 @@
 """Connections through a SOCKS5 proxy: https://www.rfc-editor.org/rfc/rfc1928 and 1929.
 
-The proxy looks the server's name up, as with Go's programs. aiohttp knows no such proxies; where its connector opens a
-socket is the one place that is replaced here (aiohttp 3.14).
+The proxy resolves the server's name, as with Go's programs. aiohttp does not support such proxies; only the place
+where its connector opens a socket is replaced here (aiohttp 3.14).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import aiohttp
 
 PORT = 1080
 LONGEST = 255
-"""Bytes of a name, a user or a password: each has its length in one byte before it."""
+"""The most bytes of a name, a user or a password, whose length is sent in one byte."""
 _PLAIN, _PASSWORD = 0, 2
 _REFUSALS = {
     1: "general failure",
@@ -31,7 +31,7 @@ _REFUSALS = {
 
 
 class SocksConnector(aiohttp.TCPConnector):
-    """For one server, reached through `proxy`: socks5://HOST:PORT, perhaps with a user and password."""
+    """A connector for one server behind `proxy`: socks5://HOST:PORT, perhaps with a user and password."""
 
     def __init__(self, proxy: str, **settings: Any) -> None:
         super().__init__(**settings)
@@ -71,7 +71,7 @@ class SocksConnector(aiohttp.TCPConnector):
 
 
 async def _connected(proxy: SplitResult, host: str, port: int) -> socket.socket:
-    """Raises OSError with the reason."""
+    """Returns a socket that is connected to the server through the proxy. Raises OSError with the reason."""
     found = await _opened(proxy)
     try:
         await _introduce(found, proxy)

@@ -1,4 +1,4 @@
-"""Requests to one API server: raw bodies, bounded in time and size, errors of core."""
+"""Requests to one API server: raw bodies, bounded in time and size, with failures as errors of the core."""
 
 from __future__ import annotations
 
@@ -23,17 +23,19 @@ from fleet.kube.objects.errors import ApiRequest, error_of, status_of, unreachab
 from fleet.system.clock import Clock
 
 LINE_LIMIT = 16 * 2**20
-"""etcd keeps no object above 1.5 MiB; some clusters raise that."""
+"""The most bytes of one line of a watch. etcd stores no object above 1.5 MiB by default; some clusters raise this
+limit."""
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 90.0
-"""A watch without a word for so long is dead: the server sends a bookmark about every minute."""
+"""Seconds without data after which a watch counts as dead: the server sends a bookmark about every minute."""
 OVERLOADED_TRIES = 4
 OVERLOADED_SECONDS = 10.0
-"""The longest that one Retry-After is waited for."""
+"""The most seconds that one Retry-After is waited for."""
 RETRY_AFTER_MOST = 600.0
-"""Seconds that a server is believed in its Retry-After: whoever answers for it may say anything."""
+"""The most seconds that are accepted from a Retry-After: a server, or a proxy that answers for it, may send any
+number."""
 RELOAD_SECONDS = 5.0
-"""Refused credentials are not loaded again more often: a plugin may be slow, or ask somebody."""
+"""The least seconds between two loads of refused credentials: a plugin may be slow, or prompt a user."""
 
 WORKS_FOR: ContextVar[str] = ContextVar("WORKS_FOR", default="")
 """The rollout that requests of this task are sent for; empty: for none (lists, watches, leases)."""
@@ -48,14 +50,15 @@ _METHODS = {
     "delete": "DELETE",
 }
 _BROKEN = (aiohttp.ClientError, OSError, TimeoutError, asyncio.IncompleteReadError, UnicodeError)
-"""UnicodeError: Python's own encoding of a host's name, by whoever looks it up."""
+"""Errors of a failed connection. UnicodeError: raised by Python's own encoding of a host name when the name is looked
+up."""
 
 
 class ApiResponse(Struct, frozen=True):
     status: int
     body: bytes
     retry_after: float | None = None
-    """Seconds that the server asks to wait."""
+    """Seconds that the server asks clients to wait."""
 
     @property
     def good(self) -> bool:
@@ -63,12 +66,12 @@ class ApiResponse(Struct, frozen=True):
 
 
 class Transport:
-    """Sends requests to one API server. Close it. Credentials are loaded with the first request, and again when they
-    are old or refused."""
+    """Sends requests to one API server. Must be closed. Credentials are loaded with the first request, and again when
+    they are stale or refused."""
 
     def __init__(self, source: CredentialSource, clock: Clock) -> None:
         self.requests: Counter[RequestKind] = Counter()
-        """Requests sent, tries again among them."""
+        """Requests sent, including retries."""
         self._source = source
         self.clock = clock
         self._session: Session | None = None
@@ -84,16 +87,15 @@ class Transport:
         return shown(self._session.host) if self._session is not None else "the API server"
 
     async def open(self) -> None:
-        """Loads the credentials before the first request. Raises UsageError or AuthenticationError where they cannot be
-        used."""
+        """Loads the credentials before the first request. Raises UsageError or AuthenticationError where they cannot
+        be used."""
         await self._fresh(None)
 
     async def request(self, call: ApiRequest, *, retry_on_429: bool = True) -> ApiResponse:
-        """Sends a request and returns any answer, whatever its status; in a bad one fleet's token is masked.
-        Raises UnreachableError where there is no answer in time.
+        """Sends a request and returns the response, whatever its status; fleet's token is masked in a failed one.
+        Raises UnreachableError where there is no response in time.
 
-        With `retry_on_429` an overloaded server (429) is given the time of its Retry-After, and the request is
-        sent again.
+        With `retry_on_429`, fleet waits for the Retry-After of an overloaded server (429) and sends the request again.
         """
         try:
             async with asyncio.timeout(call.seconds):
@@ -102,7 +104,7 @@ class Transport:
             raise unreachable(self.host, error, call.seconds) from None
 
     async def call(self, call: ApiRequest) -> bytes:
-        """Returns the body of a good answer. Raises the FleetError that any other answer means."""
+        """Returns the body of a successful response. Raises the FleetError that corresponds to any other response."""
         answer = await self.request(call)
         if not answer.good:
             raise error_of(self.host, call, answer.status, answer.body)
@@ -110,8 +112,8 @@ class Transport:
 
     @asynccontextmanager
     async def stream(self, call: ApiRequest) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Yields the lines of a watch, once the server has accepted the request; an overloaded server is given
-        its time, as `request` does.
+        """Yields the lines of a watch, once the server has accepted the request; for an overloaded server fleet waits
+        and retries, as `request` does.
 
         Raises as `call` does, also between lines.
         """
@@ -126,7 +128,8 @@ class Transport:
             response.close()
 
     async def frames(self, call: ApiRequest, protocol: str) -> AsyncIterator[bytes]:
-        """Yields what a WebSocket sends until the server closes it. Raises as `call` does, also in between."""
+        """Yields the messages of a WebSocket until the server closes it. Raises as `call` does, also between
+        messages."""
         try:
             async with asyncio.timeout(call.seconds):
                 session = await self._fresh(None)
@@ -165,7 +168,7 @@ class Transport:
             await self._give_time(answer.retry_after)
 
     async def _accepted(self, call: ApiRequest) -> aiohttp.ClientResponse:
-        """Returns the answer to a watch, before its lines are read."""
+        """Returns the response to a watch, before its lines are read."""
         limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
         tries = OVERLOADED_TRIES
         while True:
@@ -185,7 +188,7 @@ class Transport:
         await self.clock.sleep(min(1.0 if retry_after is None else retry_after, OVERLOADED_SECONDS))
 
     async def _opened(self, call: ApiRequest, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
-        """Sends the request, and once more with fresh credentials where the loaded ones are refused."""
+        """Sends the request, and sends it once more with fresh credentials where the loaded ones are refused."""
         session = await self._fresh(None)
         response = await self._send(session, call, limits)
         if response.status == 401:
@@ -211,7 +214,7 @@ class Transport:
             raise unreachable(self.host, error, call.seconds) from None
 
     async def _fresh(self, refused: Session | None) -> Session:
-        """Returns credentials that are neither old nor `refused`."""
+        """Returns credentials that are neither stale nor `refused`."""
         async with self._loading:
             loop = asyncio.get_running_loop()
             old = self._session
@@ -229,11 +232,12 @@ class Transport:
             except UsageError:
                 if old is None or not due or old is refused:
                     raise
-                # A file that is being rotated may be away for a moment: what was read last is good until it is refused.
+                # A file that is being rotated may be missing for a moment: the loaded credentials are used until they
+                # are refused.
                 self._stale_at = loop.time() + RELOAD_SECONDS
                 return old
             if old is not None and loaded.identity == old.identity:
-                # Watches that are open go on over the connections they have.
+                # Open watches go on over their existing connections.
                 await loaded.connections.close()
                 loaded = replace(loaded, connections=old.connections)
             elif old is not None:
@@ -243,7 +247,7 @@ class Transport:
             return loaded
 
     def masked(self, words: bytes) -> bytes:
-        """Returns the text without fleet's token."""
+        """Returns the text with fleet's token masked."""
         return words if self._session is None else self._session.masked(words)
 
     async def _read(self, response: aiohttp.ClientResponse, call: ApiRequest) -> bytes:
@@ -264,7 +268,7 @@ class Transport:
         rest = bytearray()
         try:
             async for chunk in response.content.iter_any():
-                # Each byte is looked at once: a server may send a long line in small pieces.
+                # Each byte is scanned once only: a server may send a long line in small pieces.
                 begun, *others = chunk.split(b"\n")
                 rest += begun
                 for other in others:
@@ -287,7 +291,7 @@ def _media(call: ApiRequest) -> str:
 
 
 def _retry_after(response: aiohttp.ClientResponse, body: bytes) -> float | None:
-    """Reads the seconds from the header (whole seconds), or else from the Status."""
+    """Returns the seconds from the header (whole seconds), or else from the Status."""
     header = response.headers.get("Retry-After", "")
     if header.isascii() and header.isdigit():
         return min(float(header), RETRY_AFTER_MOST)

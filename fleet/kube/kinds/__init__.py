@@ -1,1 +1,1 @@
-"""The kinds of objects that fleet reads: as the API server writes them, and what core makes of them."""
+"""The kinds of objects that fleet reads: as the API server writes them, and converted to objects of the core."""

@@ -1,7 +1,8 @@
-"""Required affinity and spread of a pod, from the API server's JSON. Found once for all pods that say the same.
+"""Reads required affinity and topology spread of a pod from the API server's JSON, once for all pods with the same
+text.
 
-Namespaces are not read: of a namespaceSelector only the empty one, which means all namespaces, and names of namespaces
-(`kubernetes.io/metadata.name`) are understood. What is not understood is a doubt, and holds nobody.
+Namespaces are not read: of a namespaceSelector, only the empty one (all namespaces) and names of namespaces
+(`kubernetes.io/metadata.name`) are understood. A selector that is not understood becomes a doubt, and holds no node.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 MOST_KEPT = 10_000
 MOST_WORDS = 200
 NAME_LABEL = "kubernetes.io/metadata.name"
-"""The API server puts the namespace's own name there."""
+"""The label in which the API server puts the namespace's own name."""
 
 R = TypeVar("R", SpreadRule, AffinityRule)
 
@@ -71,7 +72,7 @@ class TopologySpreadConstraint(ApiStruct, frozen=True):
 
 
 class NeighbourRules(NamedTuple):
-    """All that the pod asks of its neighbours."""
+    """All rules of a pod about its neighbours."""
 
     apart: tuple[SpreadRule, ...] = ()
     near: tuple[AffinityRule, ...] = ()
@@ -79,26 +80,26 @@ class NeighbourRules(NamedTuple):
 
 
 class LabelKeys(NamedTuple):
-    """Labels whose values are to be the pod's own, or not to be."""
+    """The keys of labels whose values must equal, or must differ from, the pod's own."""
 
     match: tuple[str, ...] = ()
     mismatch: tuple[str, ...] = ()
 
 
 def node_terms(affinity: Raw) -> tuple[NodeTerm, ...]:
-    """Returns the required node affinity. Raises msgspec.ValidationError for what is no affinity."""
+    """Returns the required node affinity. Raises msgspec.ValidationError for JSON that is no affinity."""
     return _node_terms(bytes(affinity))
 
 
 def selector_terms(terms: Raw) -> tuple[NodeTerm, ...]:
-    """Returns the terms of a node selector, as a PersistentVolume has it. Raises msgspec.ValidationError for what is
-    none."""
+    """Returns the terms of a node selector, as a PersistentVolume has it. Raises msgspec.ValidationError for JSON that
+    is no node selector."""
     return _selector_terms(bytes(terms))
 
 
 def neighbours(affinity: Raw, constraints: Raw, namespace: str, labels: Mapping[str, str]) -> NeighbourRules:
-    """Returns what a pod requires of its neighbours. `labels`: of the pod. Raises msgspec.ValidationError for what
-    is neither affinity nor spread constraints."""
+    """Returns the pod's rules about its neighbours. `labels` are those of the pod. Raises msgspec.ValidationError for
+    JSON that is neither affinity nor spread constraints."""
     data, spread = bytes(affinity), bytes(constraints)
     if data == NOTHING and spread == NOTHING:
         return NONE
@@ -139,7 +140,7 @@ def _terms(required: NodeSelector | None) -> tuple[NodeTerm, ...]:
 def _rules(
     affinity: bytes, constraints: bytes, namespace: str
 ) -> tuple[NeighbourRules, tuple[LabelKeys, ...]]:
-    """Returns the rules with the label keys of each, those of `apart` first; no keys at all where no rule has some."""
+    """Returns the rules and the label keys of each, those of `apart` first; no keys at all where no rule has any."""
     found = json.decode(affinity, type=Affinity | None) or Affinity()
     doubts: dict[Doubt, None] = {}
     apart = [*_anti_affinity(found.pod_anti_affinity, namespace, doubts), *_spread(constraints, namespace)]
@@ -154,7 +155,7 @@ def _anti_affinity(
 ) -> Iterator[tuple[SpreadRule, LabelKeys]]:
     for term in (found.required or ()) if found else ():
         where = _namespaces(term, namespace, doubts)
-        # A term without a selector is about nobody.
+        # A term without a selector matches no pod.
         if term.label_selector is not None and where:
             yield SpreadRule(term.topology_key, _requirements(term.label_selector), where), _keys(term)
 
@@ -174,7 +175,7 @@ def _keys(term: PodAffinityTerm) -> LabelKeys:
 
 
 def _namespaces(term: PodAffinityTerm, namespace: str, doubts: dict[Doubt, None]) -> tuple[str, ...]:
-    """Returns the namespaces of the other pods, as far as they can be known; a doubt says what cannot."""
+    """Returns the namespaces of the other pods, as far as they can be known; a doubt is added for the rest."""
     listed, selector = term.namespaces or (), term.namespace_selector
     if selector is None:
         return listed or (namespace,)
@@ -195,7 +196,7 @@ def _spread(data: bytes, namespace: str) -> Iterator[tuple[SpreadRule, LabelKeys
     for each in constraints:
         if each.when_unsatisfiable != "DoNotSchedule":
             continue
-        # Without a selector it counts nobody, and yet asks for a node that has the label.
+        # A constraint without a selector counts no pods, but still requires the topology label on the node.
         others = _requirements(each.label_selector) if each.label_selector is not None else ()
         rule = SpreadRule(
             each.topology_key,
@@ -215,8 +216,8 @@ def _requirements(selector: Selector) -> tuple[Requirement, ...]:
 
 
 def _with_keys(rule: R, keys: LabelKeys, labels: Mapping[str, str]) -> R:
-    """Adds the pod's own values of label keys to a rule. The API server has written most of them into the selector
-    itself; twice does no harm."""
+    """Adds the pod's own values of label keys to a rule. The API server has added most of them to the selector itself;
+    a duplicate does no harm."""
     if rule.others is None:
         return rule
     own = [Requirement(key, "In", (labels[key],)) for key in keys.match if key in labels]

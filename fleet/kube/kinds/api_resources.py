@@ -1,4 +1,4 @@
-"""The resources that fleet reads."""
+"""The resources of the API server that fleet reads."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def _workload(kind: str, group: str, resource: str, *, optional: bool = False) -
 
 
 def _of_others(kind: str, group: str, version: str, resource: str) -> ApiResource[ApiObject]:
-    """Returns a resource of another project, by which that project says that it works on a node. Most clusters have
-    none."""
+    """Returns a resource of another project, whose objects announce that this project works on a node. Most clusters
+    do not serve it."""
     full = f"{resource}.{group}"
     if kind == "MachineConfigNode":
         found: type[Any] = maintenance.ConfigNodeWire
@@ -104,7 +104,7 @@ KINDS: tuple[ApiResource[ApiObject], ...] = (
 
 
 def things_of(objects: Iterable[Raw]) -> list[ApiObject]:
-    """Decodes objects of any kind, each of which says its kind; objects of kinds that fleet does not read are left
+    """Decodes objects of any kind, each of which names its kind; objects of kinds that fleet does not read are left
     out. Raises FleetError."""
     by_kind = {(kind.group, kind.kind): kind for kind in KINDS}
     things: list[ApiObject] = []
@@ -119,7 +119,8 @@ def things_of(objects: Iterable[Raw]) -> list[ApiObject]:
 
 
 def _kind_of(named: NamedObject) -> tuple[str, str]:
-    """Returns group and kind. A dump that leaves `apiVersion` out means the kinds of Kubernetes and of fleet."""
+    """Returns group and kind. In a dump, an object without `apiVersion` is taken to be of Kubernetes' or fleet's own
+    kinds."""
     if named.api_version:
         group, slash, _ = named.api_version.partition("/")
         return (group if slash else ""), named.kind

@@ -1,4 +1,4 @@
-"""VolumeAttachments."""
+"""Decodes VolumeAttachments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PodDisruptionBudgets."""
+"""Decodes PodDisruptionBudgets."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _PERCENT = re.compile(r"[0-9]{1,9}%")
 
 
 def budget_of(found: BudgetWire) -> Budget:
-    """Converts a PodDisruptionBudget. Raises ValueError for a number of pods that no API server takes."""
+    """Converts a PodDisruptionBudget. Raises ValueError for a number of pods that no API server accepts."""
     meta, spec, status = found.metadata, found.spec, found.status
     allowed = condition(status.conditions, "DisruptionAllowed")
     failed = allowed is not None and allowed.reason == "SyncFailed"

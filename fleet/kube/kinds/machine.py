@@ -1,4 +1,4 @@
-"""Machines: fleet's own objects, by which an agent is asked and answers."""
+"""Decodes Machines: fleet's own objects, which carry requests to an agent and the agent's answers."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class MachineWire(ApiStruct, frozen=True):
 
 
 def machine_of(found: MachineWire) -> Machine:
-    """Converts a Machine. A request or a work that makes no sense is left out."""
+    """Converts a Machine. A request or work that is not valid is left out."""
     meta, status = found.metadata, found.status or MachineStatus()
     return Machine(
         name=intern(meta.name),
@@ -97,13 +97,13 @@ def machine_of(found: MachineWire) -> Machine:
 
 
 def log_ask(found: MachineWire) -> LogAsk | None:
-    """Returns the log that somebody asks of the agent; None: nobody does."""
+    """Returns the log that a user asks of the agent; None: there is no such request."""
     asked = None if found.spec is None else found.spec.log
     return LogAsk(asked.token, asked.unit, asked.lines) if asked is not None and asked.token else None
 
 
 def log_told(found: MachineWire) -> LogTold | None:
-    """Returns the log that the agent has answered; None: it has not."""
+    """Returns the log with which the agent has answered; None: there is no answer."""
     told = None if found.status is None else found.status.log
     return LogTold(told.token, told.text, told.error) if told is not None else None
 

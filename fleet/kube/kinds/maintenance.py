@@ -1,4 +1,4 @@
-"""NodeMaintenance, MachineConfigNode and kured's lock, as the API server writes them, and what core makes of them."""
+"""Decodes NodeMaintenance, MachineConfigNode and kured's lock."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ConfigNodeSpec(ApiStruct, frozen=True):
 
 
 class ConfigNodeWire(ApiStruct, frozen=True):
-    """A MachineConfigNode."""
+    """A MachineConfigNode as the API server writes it."""
 
     metadata: Meta = Meta()
     spec: ConfigNodeSpec = ConfigNodeSpec()
@@ -62,18 +62,18 @@ class ConfigNodeWire(ApiStruct, frozen=True):
 
 
 class LockWire(Struct, frozen=True):
-    """What kured writes into its lock: of one node, or of several at once."""
+    """The lock that kured writes: of one node, or of several at once."""
 
     node: str = field(name="nodeID", default="")
     created: str = ""
     ttl: int = field(name="TTL", default=0)
-    """Nanoseconds; 0: without an end."""
+    """Nanoseconds until the lock expires; 0: it does not expire."""
     locks: tuple[LockWire, ...] | None = None
 
 
 def maintenance(found: MaintenanceWire, kind: str) -> Maintenance:
-    """Converts a NodeMaintenance: medik8s writes a phase, maintenance-operator a condition Ready with the phase as
-    its reason."""
+    """Converts a NodeMaintenance: medik8s writes a phase, maintenance-operator a condition Ready with the phase as its
+    reason."""
     meta, spec, status = found.metadata, found.spec, found.status or MaintenanceStatus()
     by_type = {each.type: each for each in status.conditions or ()}
     phase = status.phase or (by_type["Ready"].reason if "Ready" in by_type else "")
@@ -84,7 +84,7 @@ def maintenance(found: MaintenanceWire, kind: str) -> Maintenance:
 
 
 def config_node(found: ConfigNodeWire, kind: str) -> Maintenance:
-    """Converts a MachineConfigNode: its state is `Updated`, or the condition in which its update is."""
+    """Converts a MachineConfigNode: its state is `Updated`, or the condition that its update has reached."""
     spec, conditions = found.spec, (found.status or MaintenanceStatus()).conditions or ()
     by_type = {each.type: each.status for each in conditions}
     phase = ""
@@ -109,7 +109,7 @@ def _maintenance(kind: str, meta: Meta, node: str, phase: str, requestors: tuple
 
 
 def locks(written: str | None) -> tuple[NodeLock, ...]:
-    """Returns the nodes that kured has locked. What is no lock of kured's locks nothing, as kured has it."""
+    """Returns the nodes that kured has locked. A text that is no lock of kured's locks nothing, as in kured itself."""
     if not written:
         return ()
     try:

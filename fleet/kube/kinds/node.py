@@ -1,4 +1,4 @@
-"""Nodes: as the API server writes them, and what core makes of them."""
+"""Decodes Nodes."""
 
 from __future__ import annotations
 
@@ -67,14 +67,15 @@ KEPT_ANNOTATIONS = (
     "node.machine.sapcloud.io/",
     "harvesterhci.io/maintain",
 )
-"""Annotations of nodes that are kept: fleet's, and those of others who drain, reboot or delete nodes."""
+"""Prefixes of node annotations that are kept: fleet's, and those of others who drain, reboot or delete nodes."""
 _NODE = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]{0,252}")
-"""A node's name, a little wider than a DNS subdomain. It is looked up as a host's, and names folders and files."""
+"""Matches a node's name, a little wider than a DNS subdomain. The name is resolved as a host's, and used in names of
+folders and files."""
 _READY: dict[str, bool | None] = {"True": True, "False": False}
 
 
 def node_of(found: NodeWire) -> Node:
-    """Converts a Node. Raises ValueError for a name that no API server takes for a node."""
+    """Converts a Node. Raises ValueError for a name that no API server accepts for a node."""
     meta, info = found.metadata, found.status.node_info
     if not _NODE.fullmatch(meta.name):
         raise ValueError("a node has a DNS subdomain as its name - at `$.metadata.name`")

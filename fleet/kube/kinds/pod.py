@@ -1,4 +1,4 @@
-"""What core makes of a Pod; `pod_wire` has it as the API server writes it."""
+"""Converts Pods to objects of the core; `pod_wire` has Pods as the API server writes them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from fleet.kube.objects.wire import NULL, Condition
 
 SCHEDULER = "default-scheduler"
 API_SERVER = ("component", "kube-apiserver")
-"""Label of the static pods of kubeadm and alike."""
+"""A label of API servers in static pods, as kubeadm and similar installers set it."""
 GRACE_SECONDS = 30
-"""The API server's default."""
+"""Seconds of the termination grace period where a pod has none: the API server's default."""
 MIRROR = "kubernetes.io/config.mirror"
-"""The annotation of static pods."""
+"""The annotation that marks a static pod's mirror pod."""
 ETCD = "kubeadm.kubernetes.io/etcd.advertise-client-urls"
 _PHASES = ("Pending", "Running", "Succeeded", "Failed")
 
 
 def pod_of(found: PodWire) -> Pod:
-    """Converts a Pod. Raises ValueError for a quantity that is none."""
+    """Converts a Pod. Raises ValueError for an invalid quantity."""
     meta, spec = found.metadata, found.spec
     ready = condition(found.status.conditions, "Ready")
     volumes, annotations = spec.volumes or (), meta.annotations or NOTHING
@@ -75,8 +75,8 @@ def pod_of(found: PodWire) -> Pod:
 
 
 def _unready_since(meta: PodMeta, ready: Condition | None) -> datetime | None:
-    """Returns since when a pod is not Ready. A pod that was never Ready, and has no such condition, is not Ready
-    since its creation."""
+    """Returns since when a pod is not Ready. A pod that was never Ready, and has no such condition, counts as not
+    Ready since its creation."""
     found = moment(ready.last_transition_time) if ready is not None else None
     return found or moment(meta.creation_timestamp)
 
@@ -90,8 +90,7 @@ def _words(annotations: dict[str, str]) -> dict[str, str]:
 
 
 def api_server(meta: PodMeta, spec: PodSpec) -> str:
-    """Returns the version of the API server in the pod, as the tag of its image says; empty: the pod is no API
-    server."""
+    """Returns the version of the API server in the pod, by the tag of its image; empty: the pod is no API server."""
     key, value = API_SERVER
     if meta.namespace != "kube-system" or not spec.containers or (meta.labels or NOTHING).get(key) != value:
         return ""
@@ -100,7 +99,7 @@ def api_server(meta: PodMeta, spec: PodSpec) -> str:
 
 
 def stuck(found: PodWire) -> Stuck:
-    """Returns what keeps the pod from a node: a scheduling gate, or no node that fits; empty: nothing that is known."""
+    """Returns why the pod is on no node: a scheduling gate, or no node that fits; empty: no known reason."""
     if found.spec.node_name:
         return ""
     if found.spec.scheduling_gates:
@@ -123,12 +122,14 @@ def claims(volumes: Iterable[Volume]) -> tuple[str, ...]:
 
 
 def own_claims(pod: str, volumes: Iterable[Volume]) -> tuple[str, ...]:
-    """Returns the names of the claims of ephemeral volumes. Source: kubernetes, component-helpers/storage/ephemeral."""
+    """Returns the names of the claims of ephemeral volumes. Source: kubernetes,
+    component-helpers/storage/ephemeral."""
     return tuple(f"{pod}-{each.name}" for each in volumes if each.ephemeral is not None)
 
 
 def doubts(found: PodWire) -> Iterator[Doubt]:
-    """Yields what decides where the pod can be and cannot be judged by fleet, its neighbours aside."""
+    """Yields the conditions that fleet cannot judge and that affect where the pod can run, except those about its
+    neighbours."""
     spec = found.spec
     if spec.scheduler_name not in ("", SCHEDULER):
         yield Doubt(DoubtKind.SCHEDULER, intern(spec.scheduler_name))

@@ -36,7 +36,8 @@ class EmptyDir(ApiStruct, frozen=True):
 
 
 class VolumeSource(ApiStruct, frozen=True):
-    """A volume's source: its presence says enough. The claim template of an ephemeral volume may have any annotations."""
+    """The source of a volume: only its presence is read. The claim template of an ephemeral volume may have any
+    annotations."""
 
 
 class ClaimSource(ApiStruct, frozen=True):
@@ -64,7 +65,7 @@ class PodSpec(ApiStruct, frozen=True):
     containers: tuple[Container, ...] | None = None
     init_containers: tuple[Container, ...] | None = None
     resources: Requirements | None = None
-    """What the pod as a whole requests; it counts instead of what its containers request."""
+    """The requests of the pod as a whole, which count instead of those of its containers."""
     overhead: Quantities | None = None
     volumes: tuple[Volume, ...] | None = None
     tolerations: tuple[TolerationWire, ...] | None = None
@@ -84,7 +85,7 @@ class PodStatus(ApiStruct, frozen=True):
     phase: str = ""
     conditions: tuple[Condition, ...] | None = None
     extended_resource_claim_status: Raw = NULL
-    """There, where an extended resource is given by a driver for dynamic resource allocation."""
+    """Present where a driver for dynamic resource allocation provides an extended resource."""
 
 
 class PodWire(ApiStruct, frozen=True):

@@ -1,4 +1,4 @@
-"""Quantities of resources as Kubernetes writes them: `100m`, `1.5Gi`, `2e3`."""
+"""Parses quantities of resources as Kubernetes writes them: `100m`, `1.5Gi`, `2e3`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import ROUND_CEILING, Decimal
 from functools import lru_cache
 
 MOST = 2**63 - 1
-"""The API server caps larger ones too. Source: apimachinery, pkg/api/resource/quantity.go."""
+"""The largest quantity; the API server caps larger ones too. Source: apimachinery, pkg/api/resource/quantity.go."""
 
 _QUANTITY = re.compile(
     r"([+-]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40}))([eE][+-]?\d{1,2}|[KMGTPE]i|[numkMGTPE])?"
@@ -32,13 +32,13 @@ _SUFFIXES = {
 
 
 def whole(quantity: str | int | float) -> int:
-    """Returns a quantity in whole units (bytes, pods), rounded up as the API server does. Raises ValueError for what
-    is no quantity."""
+    """Returns a quantity in whole units (bytes, pods), rounded up as the API server does. Raises ValueError for a text
+    that is no quantity."""
     return _scaled(str(quantity), 1)
 
 
 def milli(quantity: str | int | float) -> int:
-    """Returns a quantity in thousandths (millicores), rounded up. Raises ValueError for what is no quantity."""
+    """Returns a quantity in thousandths (millicores), rounded up. Raises ValueError for a text that is no quantity."""
     return _scaled(str(quantity), 1000)
 
 

@@ -1,4 +1,4 @@
-"""What a pod asks of its node: resources, as the scheduler reserves them, and ports of the host.
+"""The requests of a pod to its node: resources, as the scheduler reserves them, and host ports.
 
 Source: kubernetes, component-helpers/resource/helpers.go; kube-scheduler, framework/types.go.
 """
@@ -17,13 +17,13 @@ from fleet.kube.objects.wire import Quantities
 CPU, MEMORY, STORAGE, PODS = "cpu", "memory", "ephemeral-storage", "pods"
 PLAIN = frozenset({CPU, MEMORY})
 NAMED = frozenset({CPU, MEMORY, STORAGE, PODS})
-"""Those that have a field of their own; all others are kept by their names."""
+"""Resources that have a field of their own; all others are kept by name."""
 
 Scale = Callable[[str | int | float], int]
 
 
 def resources(found: Quantities | None) -> Resources:
-    """Returns what a node has to give. Raises ValueError with the resource's name."""
+    """Returns the resources that a node offers. Raises ValueError with the resource's name."""
     if not found:
         return Resources()
     return Resources(
@@ -36,7 +36,7 @@ def resources(found: Quantities | None) -> Resources:
 
 
 def requests(spec: PodSpec) -> Resources:
-    """Returns what the scheduler reserves for the pod. Raises ValueError with the resource's name."""
+    """Returns the resources that the scheduler reserves for the pod. Raises ValueError with the resource's name."""
     cpu, memory = _asked(spec, milli, CPU), _asked(spec, whole, MEMORY)
     if (names := _names(spec)) <= PLAIN:
         return Resources(cpu, memory, 1)
@@ -50,7 +50,7 @@ def requests(spec: PodSpec) -> Resources:
 
 
 def host_ports(spec: PodSpec) -> tuple[HostPort, ...]:
-    """Returns the host ports of all containers that run beside each other: sidecars too."""
+    """Returns the host ports of all containers that run at the same time, including sidecars."""
     found: dict[HostPort, None] = {}
     sidecars = (each for each in spec.init_containers or () if each.restart_policy == "Always")
     for container in (*(spec.containers or ()), *sidecars):
@@ -79,9 +79,9 @@ def _asked(spec: PodSpec, scale: Scale, name: str) -> int:
 
 
 def _peak(spec: PodSpec, scale: Scale, name: str) -> int:
-    """Returns the sum of all containers, or the need of the init container that needs most at its time.
+    """Returns the larger of the sum over all containers and the highest need while an init container runs.
 
-    An init container that restarts always (a sidecar) goes on beside all that come after it.
+    An init container that restarts always (a sidecar) runs beside all containers that come after it.
     """
     beside = peak = 0
     for each in spec.init_containers or ():
@@ -95,7 +95,8 @@ def _peak(spec: PodSpec, scale: Scale, name: str) -> int:
 
 
 def _of(container: Container, scale: Scale, name: str) -> int:
-    """Returns the request of one container. What is only limited is requested as well: the API server writes it so."""
+    """Returns the request of one container. A resource with a limit only is requested as well: the API server defaults
+    it so."""
     asked = container.resources.requests
     if asked and name in asked:
         return _read(scale, asked, name)
@@ -104,7 +105,7 @@ def _of(container: Container, scale: Scale, name: str) -> int:
 
 
 def _read(scale: Scale, found: Quantities, name: str) -> int:
-    """Returns the quantity of one resource; 0 where it is not named. Raises ValueError with the name."""
+    """Returns the quantity of one resource; 0 where it is not given. Raises ValueError with the name."""
     try:
         return scale(found.get(name, 0))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""PersistentVolumes and their claims."""
+"""Decodes PersistentVolumes and their claims."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ ZONE_LABELS = {
     "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
     "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
 }
-"""Labels of a PersistentVolume that nodes have to share, and what nodes may have in the place of the older ones."""
+"""Labels of a PersistentVolume that its nodes must share, and the newer labels that nodes may have in place of old
+ones."""
 ZONES_BETWEEN = "__"
-"""Between several zones in one label."""
+"""Separates several zones in one label."""
 
 
 class PersistentVolumeClaimSpec(ApiStruct, frozen=True):
@@ -35,7 +36,7 @@ class PersistentVolumeClaimWire(ApiStruct, frozen=True):
 
 class VolumeAffinity(ApiStruct, frozen=True):
     required: Raw = NULL
-    """Node selector terms."""
+    """The required node selector terms."""
 
 
 class ClaimReference(ApiStruct, frozen=True):
@@ -54,7 +55,7 @@ class PersistentVolumeWire(ApiStruct, frozen=True):
 
 
 def persistent_volume(found: PersistentVolumeWire) -> PersistentVolume:
-    """Converts a PersistentVolume, with the nodes that it can be used on."""
+    """Converts a PersistentVolume, with the terms for nodes on which it can be used."""
     meta, affinity = found.metadata, found.spec.node_affinity
     labels = meta.labels or {}
     rules = [_zone_terms(key, labels[key]) for key in ZONE_LABELS if key in labels]
@@ -71,8 +72,8 @@ def persistent_volume(found: PersistentVolumeWire) -> PersistentVolume:
 
 
 def _zone_terms(key: str, value: str) -> tuple[NodeTerm, ...]:
-    """Returns terms for the nodes in one of the volume's zones. A node that has no label of this kind at all is
-    asked for nothing."""
+    """Returns terms for the nodes in one of the volume's zones. A node without any label of this kind need not
+    match."""
     zones = tuple(value.split(ZONES_BETWEEN))
     known = {key: None, **({ZONE_LABELS[key]: None} if ZONE_LABELS[key] else {})}
     named = (NodeTerm((Requirement(each, "In", zones),)) for each in known)

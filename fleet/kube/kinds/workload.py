@@ -1,5 +1,4 @@
-"""Deployments, ReplicaSets, StatefulSets, DaemonSets and Jobs: as the API server writes them, and what core makes of
-them."""
+"""Decodes Deployments, ReplicaSets, StatefulSets, DaemonSets and Jobs."""
 
 from __future__ import annotations
 
@@ -44,16 +43,16 @@ class WorkloadSpec(ApiStruct, frozen=True):
     selector: Selector | None = None
     replicas: int | None = None
     parallelism: int | None = None
-    """A Job's."""
+    """The parallelism of a Job."""
     min_ready_seconds: int = 0
     backoff_limit: int | None = None
-    """A Job's, as the next two."""
+    """Backoff limit of a Job; the next two fields are a Job's too."""
     backoff_limit_per_index: int | None = None
     pod_failure_policy: FailurePolicy | None = None
 
 
 class DaemonPodSpec(ApiStruct, frozen=True):
-    """What a pod template requires of a node."""
+    """The requirements of a pod template on its node."""
 
     node_name: str = ""
     node_selector: dict[str, str] | None = None
@@ -73,12 +72,12 @@ class DaemonSetSpec(WorkloadSpec, frozen=True):
 class WorkloadStatus(ApiStruct, frozen=True):
     ready_replicas: int = 0
     number_ready: int = 0
-    """A DaemonSet's."""
+    """How many pods of a DaemonSet are Ready."""
     desired_number_scheduled: int = 0
     ready: int | None = None
-    """A Job's, as the next."""
+    """How many pods of a Job are Ready; the next field is a Job's too."""
     failed: int | None = None
-    """Pods that have failed so far."""
+    """How many pods have failed so far."""
 
 
 class WorkloadWire(ApiStruct, frozen=True):
@@ -92,7 +91,7 @@ class DaemonSetWire(WorkloadWire, frozen=True):
 
 
 CARRIERS = ("StatefulSet", "Deployment", "DaemonSet")
-"""Workloads that may declare a quorum group. Deployments hand their annotations down to their ReplicaSets."""
+"""Workloads that may declare a quorum group. Deployments pass their annotations on to their ReplicaSets."""
 DISRUPTED = "DisruptionTarget"
 """The condition of a pod that was evicted."""
 
@@ -125,11 +124,10 @@ def workload_of(found: WorkloadWire, kind: str) -> Workload:
 
 
 def _fails_by_eviction(spec: WorkloadSpec, failed: int) -> bool:
-    """Returns whether an eviction makes the Job fail: it has no retry left, and does not leave evicted pods out of
-    what it counts as failures.
+    """Returns whether an eviction makes the Job fail: it has no retry left, and its rules do not ignore evicted pods.
 
-    Source: kubernetes, Job's podFailurePolicy: an evicted pod has the condition DisruptionTarget, the first rule
-    that matches a pod counts, and FailIndex and FailJob fail at once.
+    Source: kubernetes, Job's podFailurePolicy: an evicted pod has the condition DisruptionTarget, the first rule that
+    matches a pod counts, and FailIndex and FailJob fail at once.
     """
     used_up = spec.backoff_limit is not None and failed >= spec.backoff_limit
     last = used_up or spec.backoff_limit_per_index == 0

@@ -1,1 +1,1 @@
-"""Kubeconfig files as kubectl reads them."""
+"""Reads kubeconfig files as kubectl does."""

@@ -1,4 +1,5 @@
-"""The one context that is used: of one kubeconfig, or of several that are merged as client-go merges those of KUBECONFIG.
+"""Selects the context that is used: from one kubeconfig, or from several that are merged as client-go merges those of
+KUBECONFIG.
 
 https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/#merging-kubeconfig-files
 """
@@ -18,33 +19,33 @@ from fleet.kube.kubeconfig.kubeconfig import ExecPlugin, Kubeconfig, KubeconfigC
 PROXIES = ("http", "https", "socks5")
 PLUGIN_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 _OPTIONAL_MODE = "client.authentication.k8s.io/v1beta1"
-"""Its interactiveMode is IfAvailable where it is not given."""
+"""The plugin version whose interactiveMode is IfAvailable where none is given."""
 _REMOVED = {
     "azure": "https://github.com/Azure/kubelogin",
     "gcp": "https://cloud.google.com/kubernetes-engine/docs/how-to/cluster-access-for-kubectl#install_plugin",
 }
-"""Auth-providers that Kubernetes 1.26 removed, and the credential plugins that came instead."""
+"""Auth-providers that Kubernetes 1.26 removed, and the credential plugins that replaced them."""
 
 
 class SelectedContext(Struct, frozen=True):
-    """A context that can be used."""
+    """A context that can be used, with its cluster and user."""
 
     where: str
-    """The file or files, as they may be shown to people."""
+    """The file or files, in the form that may be shown to users."""
     context: str
     cluster: KubeconfigCluster
     user: KubeconfigUser
 
     @property
     def secure(self) -> bool:
-        """Returns whether credentials may be sent. Over plain HTTP none are:
+        """Returns whether credentials may be sent. Over plain HTTP none are sent:
         https://pkg.go.dev/k8s.io/client-go/rest#IsConfigTransportTLS."""
         return parts_of(self.cluster.server, ("https",)) is not None
 
 
 def of_environment(environ: Mapping[str, str], home: Path) -> tuple[Path, ...]:
-    """Returns the files that kubectl reads where none is named: those of KUBECONFIG, or ~/.kube/config. All
-    absolute."""
+    """Returns the absolute paths of the files that kubectl reads by default: those of KUBECONFIG, or
+    ~/.kube/config."""
     named = [each for each in environ.get("KUBECONFIG", "").split(os.pathsep) if each]
     return tuple(Path(each).absolute() for each in dict.fromkeys(named)) or (home / ".kube" / "config",)
 
@@ -52,8 +53,8 @@ def of_environment(environ: Mapping[str, str], home: Path) -> tuple[Path, ...]:
 def read(files: Sequence[Path], context: str = "") -> SelectedContext:
     """Returns the named context, or the current one.
 
-    Of several files those that are not there are passed over; one file must be there. Raises UsageError with all
-    that keeps the context from being used.
+    Missing files are skipped; at least one file must exist. Raises UsageError with every reason why the context cannot
+    be used.
     """
     there = [each for each in files if not _missing(each)] if len(files) > 1 else list(files)
     where = " and ".join(map(str, files))
@@ -68,13 +69,13 @@ def _missing(file: Path) -> bool:
     except FileNotFoundError:
         return True
     except OSError:
-        pass  # It is there, and reading it says what is wrong with it.
+        pass  # The file exists, and reading it reports what is wrong.
     return False
 
 
 def merged(found: Sequence[Kubeconfig]) -> Kubeconfig:
-    """Merges kubeconfigs as kubectl does: the first file that has an entry of a name, or a current context, has it
-    for all; entries are never mixed."""
+    """Merges kubeconfigs as kubectl does: the first file that has an entry of a name, or a current context, determines
+    it; entries are never mixed."""
     result = Kubeconfig()
     for each in found:
         result = Kubeconfig(
@@ -117,7 +118,7 @@ def _there(kind: str, names: Mapping[str, object]) -> str:
 
 
 def parts_of(address: str, schemes: Sequence[str]) -> SplitResult | None:
-    """Returns the parts of an address; None for what is no address of one of the schemes."""
+    """Returns the parts of an address; None for a text that is not an address of one of the schemes."""
     try:
         parts = urlsplit(address)
         good = parts.scheme.lower() in schemes and bool(parts.hostname) and parts.port != 0

@@ -1,7 +1,7 @@
-"""One kubeconfig file: its fields as client-go has them.
+"""One kubeconfig file with the fields that client-go has.
 
-https://pkg.go.dev/k8s.io/client-go@v0.37.2/tools/clientcmd/api/v1. What a person may have got wrong in it is said before
-anything is tried, without a word of its secrets. Fields that client-go does not know are passed over there and here.
+https://pkg.go.dev/k8s.io/client-go@v0.37.2/tools/clientcmd/api/v1. Mistakes in the file are reported before any
+connection is tried, without its secrets. Fields that client-go does not know are ignored, as client-go ignores them.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from fleet.core.records.errors import UsageError
 from fleet.kube.kubeconfig.yaml_document import NotReadError, document
 
 LARGEST = 4 * 2**20
-"""Bytes of a kubeconfig, and of a file that it names."""
+"""The most bytes of a kubeconfig, and of a file that it names."""
 EXEC_EXTENSION = "client.authentication.k8s.io/exec"
-"""The extension of a cluster that is handed to a credential plugin."""
+"""The extension of a cluster that is passed to a credential plugin."""
 
 _WHERE = re.compile(r"(?P<what>.*) - at `\$\.?(?P<where>.*)`", re.DOTALL)
 _KINDS = {
@@ -38,7 +38,7 @@ class Extension(Struct, frozen=True):
 
 
 class KubeconfigCluster(Struct, frozen=True, rename="kebab"):
-    """How a server is reached, and how it proves who it is."""
+    """The address of a server, and how its certificate is verified."""
 
     server: str = ""
     tls_server_name: str = ""
@@ -73,7 +73,7 @@ class AuthProvider(Struct, frozen=True):
 
 
 class KubeconfigUser(Struct, frozen=True, rename="kebab"):
-    """Who asks, and as whom."""
+    """The credentials of a user, and the user to impersonate."""
 
     client_certificate: str = ""
     client_certificate_data: bytes = b""
@@ -96,7 +96,7 @@ class KubeconfigUser(Struct, frozen=True, rename="kebab"):
 
 
 class Context(Struct, frozen=True):
-    """Its namespace is of no use here: fleet reads whole clusters."""
+    """A pair of cluster and user. The namespace of a context is not read: fleet reads whole clusters."""
 
     cluster: str = ""
     user: str = ""
@@ -127,7 +127,7 @@ class _Config(Struct, frozen=True, rename="kebab"):
 
 
 class Kubeconfig(Struct, frozen=True):
-    """What one file holds, by name; files that it names are absolute."""
+    """The entries of one file, by name; paths of files in it are absolute."""
 
     current: str = ""
     clusters: Mapping[str, KubeconfigCluster] = {}
@@ -136,7 +136,7 @@ class Kubeconfig(Struct, frozen=True):
 
 
 def parsed(path: Path) -> Kubeconfig:
-    """Raises UsageError with the file's name, and the line or the key where it is known."""
+    """Returns the parsed file. Raises UsageError with the file's name, and the line or the key where it is known."""
     try:
         config = msgspec.convert(_typed(document(_content(path)) or {}), _Config)
     except NotReadError as error:
@@ -176,13 +176,13 @@ def _content(path: Path) -> bytes:
 
 
 def start_of(path: Path) -> bytes:
-    """Returns the first LARGEST bytes of a file and one more: a device need not end. Raises OSError."""
+    """Returns at most LARGEST + 1 bytes from the start of a file: a device need not have an end. Raises OSError."""
     with path.open("rb") as file:
         return file.read(LARGEST + 1)
 
 
 def _beside(path: Path) -> str:
-    """Returns the name that the user may have meant."""
+    """Returns a suggestion of the file name that the user may have meant."""
     try:
         names = sorted(each.name for each in path.parent.iterdir() if each.is_file())
     except OSError:
@@ -191,7 +191,7 @@ def _beside(path: Path) -> str:
 
 
 def _typed(found: Any) -> Any:
-    """Returns values as Go's JSON has them: null is absent, and base64 may have line ends."""
+    """Returns values as Go's JSON decoder treats them: null is absent, and base64 may contain line ends."""
     if isinstance(found, dict):
         return {key: _field(key, value) for key, value in found.items() if value is not None}
     return [_typed(each) for each in found] if isinstance(found, list) else found
@@ -235,7 +235,7 @@ def _cluster_in(folder: Path, cluster: KubeconfigCluster) -> KubeconfigCluster:
 def _user_in(folder: Path, user: KubeconfigUser) -> KubeconfigUser:
     plugin = user.exec
     if plugin is not None and "/" in plugin.command:
-        # A command without a slash is looked for in PATH.
+        # A command without a slash is searched in PATH.
         plugin = msgspec.structs.replace(plugin, command=_in(folder, plugin.command))
     return msgspec.structs.replace(
         user,

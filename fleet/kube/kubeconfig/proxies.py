@@ -1,7 +1,7 @@
-"""The proxy that the environment names for a server, as Go's programs find it, kubectl among them.
+"""Finds the proxy for a server in the environment, by the rules of Go's programs such as kubectl.
 
-https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config. It is not quite what aiohttp and curl do: no ALL_PROXY, no
-~/.netrc, networks in NO_PROXY, and never a proxy for this computer itself.
+https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config. The rules differ from those of aiohttp and curl: no
+ALL_PROXY, no ~/.netrc, networks in NO_PROXY, and never a proxy for this computer itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def of_environment(server: str, environ: Mapping[str, str]) -> str:
         return ""
     address = proxy if "://" in proxy else f"http://{proxy}"
     if parts_of(address, SCHEMES) is None:
-        # Its value may hold a password.
+        # The variable's value may contain a password.
         raise UsageError(
             f"the environment variable {name.upper()} names no usable proxy",
             "expected http://, https:// or socks5://HOST:PORT",
@@ -48,8 +48,8 @@ def _is_direct(parts: SplitResult, exceptions: str) -> bool:
 
 
 def _excepts(entry: str, host: str, port: int, own: IpAddress | None) -> bool:
-    """Returns whether one entry of NO_PROXY (a network, an address or a name, these two perhaps with a port) is
-    about the server."""
+    """Returns whether one entry of NO_PROXY (a network, an address or a name, the latter two perhaps with a port)
+    matches the server."""
     if "/" in entry:
         try:
             return own is not None and own in ip_network(entry, strict=False)

@@ -1,6 +1,7 @@
-"""YAML as kubectl reads it: sigs.k8s.io/yaml over go.yaml.in/yaml/v2, which then goes on with JSON.
+"""Parses YAML as kubectl does: sigs.k8s.io/yaml over go.yaml.in/yaml/v2, which then converts to JSON.
 
-PyYAML reads other words as numbers and dates, and JSON with tabs not at all: https://github.com/yaml/go-yaml/blob/v2/resolve.go.
+PyYAML reads other words as numbers and dates, and does not read JSON with tabs:
+https://github.com/yaml/go-yaml/blob/v2/resolve.go.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Any
 import yaml
 
 MOST_VALUES = 1_000_000
-"""Values of a document once its aliases are written out: a few lines of aliases can stand for more than memory holds."""
+"""The most values of a document once its aliases are expanded: a few lines of aliases can expand to more than memory
+holds."""
 
 _BOOL = re.compile(r"^(?:[yYnN]|yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$")
 _TRUE = frozenset({"y", "yes", "true", "on"})
@@ -25,16 +27,16 @@ _QUOTED = re.compile(r"'.*'", re.DOTALL)
 
 
 class NotReadError(ValueError):
-    """What is wrong, without a word of the content: it may hold secrets."""
+    """An error in the document. The message quotes nothing of the content, which may hold secrets."""
 
     def __init__(self, words: str, line: int = 0) -> None:
         super().__init__(words)
         self.line = line
-        """Counted from 1; 0: not known."""
+        """The line, counted from 1; 0: unknown."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Scalars, keys and repeated keys (the last one wins) as Go's."""
+    """A loader that reads scalars, keys and repeated keys (the last one wins) as Go's does."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - as PyYAML declares them
 
@@ -104,18 +106,19 @@ def _yaml(content: bytes) -> Any:
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
-        # The error's own message quotes the file: a token may look like an alias or a tag.
+        # The message of the error quotes the file: a token may look like an alias or a tag.
         line = error.problem_mark.line + 1 if error.problem_mark is not None else 0
         raise NotReadError(_QUOTED.sub("…", error.problem or ""), line) from None
     except yaml.reader.ReaderError as error:
         raise NotReadError(f"it holds what is no text: {error.reason}") from None
     except (yaml.YAMLError, ValueError, OverflowError):
-        # ValueError: what is tagged as a date and is none, or a number of thousands of digits.
+        # ValueError is raised for a value that is tagged as a date and is none, and for a number of thousands of
+        # digits.
         raise NotReadError("it holds a value that cannot be read") from None
 
 
 def _values(found: Any, known: dict[int, int], above: set[int]) -> int:
-    """Counts the values once aliases are written out. Raises NotReadError for a value that contains itself."""
+    """Counts the values once aliases are expanded. Raises NotReadError for a value that contains itself."""
     if isinstance(found, str):
         if not found.isascii() and found.encode(errors="replace").decode() != found:
             raise NotReadError("it holds half a character")

@@ -1,1 +1,1 @@
-"""Kubernetes objects on the wire, and how they become the objects of the core."""
+"""Kubernetes objects as the API server writes them, and their conversion to objects of the core."""

@@ -1,4 +1,4 @@
-"""One resource of an API server: where its objects are, and how a list or a watch of them is decoded."""
+"""One resource of an API server: the path of its objects, and how a list or a watch of them is decoded."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ class Page(Struct, Generic[T_co], frozen=True):
 
     things: tuple[T_co, ...]
     version: str
-    """resourceVersion to watch from."""
+    """The resourceVersion to watch from."""
     rest: str
-    """Continues the list; empty at its end."""
+    """The token that continues the list; empty at its end."""
 
 
 class WatchEvent(Struct, Generic[T_co], frozen=True):
-    """A line of a watch. Of a bookmark and an error `thing` is None."""
+    """One line of a watch. For a bookmark and an error, `thing` is None."""
 
     verb: Verb
     thing: T_co | None
     version: str
-    """resourceVersion to go on from; empty for an error."""
+    """The resourceVersion to continue from; empty for an error."""
     status: ApiStatus | None = None
 
 
 class ApiResource(Generic[T_co]):
-    """Objects of one kind. `lenient`: an object that cannot be read is left out, since anybody may have written it."""
+    """Objects of one kind. With `lenient`, an object that cannot be read is left out, since any user may have written
+    it."""
 
     def __init__(
         self,
@@ -54,19 +55,19 @@ class ApiResource(Generic[T_co]):
         lenient: bool = False,
         foreign: bool = False,
     ) -> None:
-        """`found`: the struct that one object is decoded into; `convert` makes of that what is kept. `path`: of the
-        collection, where it is not that of all namespaces."""
+        """Defines a resource. `found` is the struct that one object is decoded into; `convert` makes the object of the
+        core from it. `path` is that of the collection, if it is not the one of all namespaces."""
         self.kind = kind
         self.group = group
         self.resource = resource
         self.api_version = f"{group}/{version}" if group else version
         self.path = path or (f"/apis/{group}/{version}/{resource}" if group else f"/api/{version}/{resource}")
         self.optional = optional
-        """The rest is of use without it."""
+        """Whether fleet can work without the resource."""
         self.foreign = foreign
-        """It belongs to another project: a cluster that does not serve it is not worth reporting."""
+        """Whether the resource belongs to another project: a cluster that does not serve it is not worth reporting."""
         self.named = f"{resource}.{group}" if foreign else resource
-        """What an operator calls it."""
+        """The name that operators use for the resource."""
         self._lenient = lenient
         self._convert = convert
         listed: Any = ObjectList
@@ -79,13 +80,14 @@ class ApiResource(Generic[T_co]):
         return f"{head}/namespaces/{namespace}/{resource}/{name}" if namespace else f"{self.path}/{name}"
 
     def as_written(self) -> ApiResource[Any]:
-        """Returns the same resource, whose objects stay as the server writes them, with the fields that fleet reads."""
+        """Returns the same resource, with objects as the server writes them, limited to the fields that fleet
+        reads."""
         other: ApiResource[Any] = copy(self)
         other._convert = lambda found: found
         return other
 
     def page(self, body: bytes) -> Page[T_co]:
-        """Decodes a list. Raises FleetError for what is no list of this kind."""
+        """Decodes a list. Raises FleetError for a body that is no list of this kind."""
         try:
             listed = self._list.decode(body)
             things = tuple(self._convert(each) for each in listed.items or ())
@@ -98,7 +100,8 @@ class ApiResource(Generic[T_co]):
         return Page(things, listed.metadata.resource_version, listed.metadata.continue_)
 
     def thing(self, body: bytes | Raw) -> T_co | None:
-        """Decodes one object; None for one that is left out. Raises FleetError for what is no object of this kind."""
+        """Decodes one object; None for one that is left out. Raises FleetError for a body that is no object of this
+        kind."""
         try:
             thing: T_co = self._convert(self._one.decode(body))
         except (*UNREADABLE, ValueError) as error:
@@ -108,7 +111,7 @@ class ApiResource(Generic[T_co]):
         return thing
 
     def change(self, line: bytes) -> WatchEvent[T_co]:
-        """Decodes one line of a watch. Raises FleetError for what is no line of a watch of this kind."""
+        """Decodes one line of a watch. Raises FleetError for a line that is no watch event of this kind."""
         try:
             told = _TOLD.decode(line)
             if told.type == "ERROR":
@@ -124,7 +127,7 @@ class ApiResource(Generic[T_co]):
         raise FleetError(f"the watch of {self.resource} tells of {told.type[:40]!r}")
 
     def _one_by_one(self, body: bytes) -> Page[T_co]:
-        """Names the object that cannot be read, or leaves it out."""
+        """Decodes a list object by object. An object that cannot be read is named in the error, or left out."""
         try:
             listed = _RAW_LIST.decode(body)
         except UNREADABLE as error:
@@ -164,7 +167,7 @@ def _name_in(body: bytes | Raw) -> str:
 
 
 def brief(words: object) -> str:
-    """Returns both ends of a text that may quote anything: the place of an error is at its end, and a name has at
-    most 253 letters."""
+    """Returns both ends of a text that may quote anything: the place of an error is at its end, and a name has at most
+    253 letters."""
     text = str(words)
     return text if len(text) <= 400 else f"{text[:200]}…{text[-200:]}"

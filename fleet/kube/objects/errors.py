@@ -1,4 +1,5 @@
-"""Requests to an API server, and what its refusals and the network's failures mean: errors of core."""
+"""Requests to an API server, and the errors of the core that correspond to its refusals and to failures of the
+network."""
 
 from __future__ import annotations
 
@@ -22,11 +23,12 @@ _NO_VERDICT = re.compile(
     r"raft proposal dropped|transport is closing|context (deadline exceeded|canceled)"
     r"|etcdserver: |rpc error: code = (Unavailable|DeadlineExceeded|Canceled|Aborted|Unknown)"
 )
-"""In a 500: etcd has not confirmed to the API server whether it took the write, as while its leader moves or is elected."""
+"""Matches a 500 in which etcd has not confirmed to the API server whether it took the write, as while its leader moves
+or is elected."""
 _VERDICT = re.compile(
     r"failed calling webhook|space exceeded|is too large|permission denied|auth token|user name|authentication"
 )
-"""In a 500: a refusal, whatever else the message says. Nothing was written."""
+"""Matches a 500 that is a refusal, whatever else the message contains. Nothing was written."""
 _STATUS = msgspec.json.Decoder(ApiStatus)
 
 
@@ -34,34 +36,34 @@ class ApiRequest(Struct, frozen=True, kw_only=True):
     """One request, in the terms of RBAC: `verb` `resource` of `group`."""
 
     verb: str
-    """get, list, watch, create, update, patch, delete."""
+    """One of get, list, watch, create, update, patch, delete."""
     path: str
     group: str = ""
     resource: str = ""
     query: dict[str, str] = {}
     body: object = None
     media: str = ""
-    """The body's media type; empty: JSON, and of a patch JSON merge patch."""
+    """The body's media type; empty: JSON, and for a patch JSON merge patch."""
     seconds: float = 30.0
-    """The whole time it may take."""
+    """The most seconds that the whole request may take."""
     most: int = 256 << 20
-    """Bytes of its answer, beyond which no more of it is read."""
+    """The most bytes of the response that are read."""
 
 
 class NotFoundError(FleetError):
-    """404: the object is not there, or the kind of object is not served."""
+    """404: the object does not exist, or its kind is not served."""
 
 
 class ConflictError(FleetError):
-    """409: it was changed meanwhile, or it is there already."""
+    """409: the object was changed meanwhile, or exists already."""
 
 
 class ExpiredError(FleetError):
-    """410: what the list or watch goes on from is forgotten."""
+    """410: the server no longer has the resourceVersion from which a list or watch continues."""
 
 
 class ApiRefusedError(FleetError):
-    """Any other refusal. `status` is the HTTP one."""
+    """Any other refusal. `status` is the HTTP status code."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -71,7 +73,7 @@ class ApiRefusedError(FleetError):
 def decoded(
     decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw, what: str = "the server's answer"
 ) -> T:
-    """Returns what `decoder` makes of a body. Raises FleetError, that `what` cannot be read."""
+    """Returns the decoded body. Raises FleetError that `what` cannot be read."""
     try:
         return decoder.decode(body)
     except UNREADABLE as error:
@@ -79,7 +81,7 @@ def decoded(
 
 
 def status_of(code: int, body: bytes) -> ApiStatus:
-    """Returns the server's Status; one with the words of the body where the body is none (a proxy's page, a 429 of
+    """Returns the server's Status; a Status with the text of the body where the body is none (a proxy's page, a 429 of
     overload)."""
     try:
         found = _STATUS.decode(body)
@@ -92,14 +94,14 @@ def status_of(code: int, body: bytes) -> ApiStatus:
 
 
 def one_line(words: str, most: int = _WORDS) -> str:
-    """Returns a text on one line, without characters that a terminal would obey: a webhook that anybody runs may
-    have written it."""
+    """Returns a text on one line, without characters that control a terminal: it may come from a webhook that any user
+    runs."""
     text = " ".join(words[: 4 * most].split())
     return "".join(each if each.isprintable() else "?" for each in text)[:most]
 
 
 def error_of(host: str, call: ApiRequest, code: int, body: bytes) -> FleetError:
-    """Returns the error that an answer other than 2xx means."""
+    """Returns the error for a response other than 2xx."""
     status = status_of(code, body)
     words = status.message
     match code:
@@ -134,8 +136,8 @@ def error_of(host: str, call: ApiRequest, code: int, body: bytes) -> FleetError:
 
 
 def no_verdict(words: str) -> bool:
-    """Returns whether a server's error leaves open that the write has happened: then the object is looked at again,
-    and the error is not taken for a refusal."""
+    """Returns whether a server's error leaves open if the write happened: the object is then read again, and the error
+    does not count as a refusal."""
     return _NO_VERDICT.search(words) is not None and _VERDICT.search(words) is None
 
 
@@ -150,7 +152,7 @@ def missing_rule(call: ApiRequest) -> str:
 
 
 def unreachable(host: str, error: BaseException, seconds: float) -> UnreachableError:
-    """Returns what a failed connection means to a user."""
+    """Returns the error with the cause and remedy of a failed connection."""
     match error:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError() | ssl.SSLError():
             return UnreachableError(

@@ -1,4 +1,5 @@
-"""What fleet leaves on a Node, as merge patches: each changes only what is to change, and is None where nothing is."""
+"""The marks that fleet leaves on a Node, as merge patches: each changes only what must change, and is None where
+nothing must."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from fleet.core.third_parties import keep_off
 from fleet.kube.objects.wire import ApiStruct
 
 UNSCHEDULABLE_TAINT = "node.kubernetes.io/unschedulable"
-"""The node controller's echo of `unschedulable`, which it takes away a little later than the field."""
+"""The taint that the node controller adds for `unschedulable`, and removes a little later than the field is
+cleared."""
 
 MergePatch = dict[str, Any]
 
@@ -25,7 +27,7 @@ class MarkedMeta(ApiStruct, frozen=True):
 class MarkedSpec(ApiStruct, frozen=True):
     unschedulable: bool = False
     taints: list[dict[str, Any]] | None = None
-    """As they are: a patch of the list writes all of them back."""
+    """The taints as they are: a patch of the list writes all of them back."""
 
 
 class MarkedNodeInfo(ApiStruct, frozen=True):
@@ -37,7 +39,7 @@ class MarkedStatus(ApiStruct, frozen=True):
 
 
 class MarkedNode(ApiStruct, frozen=True):
-    """A Node, as far as its marks and its boot id go."""
+    """The parts of a Node that carry fleet's marks and its boot id."""
 
     metadata: MarkedMeta = MarkedMeta()
     spec: MarkedSpec = MarkedSpec()
@@ -57,7 +59,7 @@ class MarkedNode(ApiStruct, frozen=True):
 
 
 class CordonedByOther(Struct, frozen=True):
-    """Somebody else has cordoned the node first."""
+    """Another party has cordoned the node first."""
 
     by: str
 
@@ -74,7 +76,7 @@ def mark(node: MarkedNode, rollout: str) -> MergePatch | None:
 
 
 def unmark(node: MarkedNode, rollout: str) -> MergePatch | None:
-    """Returns the patch that takes the rollout's mark off, and the annotations that keep autoscalers off the node."""
+    """Returns the patch that removes the rollout's mark, and the annotations that keep autoscalers off the node."""
     ours = node.rollout == rollout
     gone = (*((ROLLOUT_ANNOTATION,) if ours else ()), *keep_off.removals(node.annotations, rollout))
     if not gone:
@@ -86,7 +88,7 @@ def unmark(node: MarkedNode, rollout: str) -> MergePatch | None:
 
 
 def cordon(node: MarkedNode, rollout: str) -> MergePatch | CordonedByOther | None:
-    """Returns the patch that cordons the node; CordonedByOther where somebody else has cordoned it."""
+    """Returns the patch that cordons the node; CordonedByOther where another party has cordoned it."""
     if node.spec.unschedulable:
         return None if node.cordoned_by == rollout else CordonedByOther(node.cordoned_by or "somebody else")
     added = {CORDON_ANNOTATION: rollout} | keep_off.additions(node.annotations, rollout)
@@ -94,8 +96,8 @@ def cordon(node: MarkedNode, rollout: str) -> MergePatch | CordonedByOther | Non
 
 
 def uncordon(node: MarkedNode, rollout: str) -> MergePatch | None:
-    """Returns the patch that uncordons the node. A cordon that is not the rollout's stays; its pending taint and its
-    annotations go in any case."""
+    """Returns the patch that uncordons the node. A cordon that is not the rollout's stays; the rollout's pending taint
+    and annotations are removed in any case."""
     annotations: MergePatch = dict.fromkeys(keep_off.removals(node.annotations, rollout))
     spec: MergePatch = {}
     leaving: list[str] = []

@@ -1,4 +1,4 @@
-"""What fleet's controller may do in a cluster, and why: the table that its ClusterRole is made from."""
+"""The permissions of fleet's controller in a cluster, with reasons: the table from which its ClusterRole is made."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ class Permission(Struct, frozen=True):
     """One RBAC rule. `resource` may have a subresource: `pods/eviction`."""
 
     group: str
-    """API group; empty for the core group."""
+    """The API group; empty for the core group."""
     resource: str
     verbs: tuple[str, ...]
     why: str
     namespace: str = ""
-    """The only namespace in which it is needed; empty: everywhere, or the resource has no namespace."""
+    """The only namespace in which the rule is needed; empty: all namespaces, or the resource has no namespace."""
     url: str = ""
-    """Instead of a resource: a path of the API server itself."""
+    """A path of the API server itself, in place of a resource."""
     foreign: bool = False
-    """It is about objects of another project: nothing is missing where the cluster does not serve the group."""
+    """Whether the rule is about objects of another project: nothing is missing where the cluster does not serve the
+    group."""
 
 
 PERMISSIONS: tuple[Permission, ...] = (
@@ -83,7 +84,7 @@ REMOTE = Permission(
     ("patch",),
     "say what it saw on machines that it works on itself (reach: ssh, playbook)",
 )
-"""Where no pool is, the controller cannot answer in an agent's place."""
+"""Needed only where a pool is reached without agents: otherwise the controller cannot answer in an agent's place."""
 
 
 def needed(remote: bool) -> tuple[Permission, ...]:

@@ -1,4 +1,4 @@
-"""Parts that many objects have in common, kept once: labels, owners, tolerations."""
+"""Parts that many objects have in common and that are kept in memory once: labels, owners, tolerations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fleet.core.objects.pod import Owner
 from fleet.kube.objects.wire import Condition, Meta, TolerationWire
 
 MESSAGE_MOST = 200
-"""Characters of what a driver says of its volume."""
+"""The most characters of a driver's message about its volume."""
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 _SHARED_LABELS: dict[frozenset[tuple[str, str]], dict[str, str]] = {}
@@ -23,7 +23,7 @@ NOTHING: dict[str, str] = {}
 
 
 def moment(text: str | None) -> datetime | None:
-    """Returns the moment that an API server wrote; None for what is no such moment."""
+    """Returns the timestamp that an API server wrote; None for a text that is no timestamp."""
     if text is None:
         return None
     try:
@@ -50,7 +50,7 @@ def owner_of(meta: Meta) -> Owner | None:
 
 
 def shared(labels: dict[str, str] | None) -> dict[str, str]:
-    """Returns one dict for all objects that say the same. Nobody changes these dicts."""
+    """Returns one dict for all objects with equal labels. These dicts are never changed."""
     if not labels:
         return NOTHING
     _bound(_SHARED_LABELS)
@@ -58,7 +58,7 @@ def shared(labels: dict[str, str] | None) -> dict[str, str]:
 
 
 def tolerations(found: tuple[TolerationWire, ...] | None) -> tuple[Toleration, ...]:
-    """Converts tolerations; pods that say the same share one tuple."""
+    """Converts tolerations; pods with equal tolerations share one tuple."""
     if not found:
         return ()
     known = _SHARED_TOLERATIONS.get(found)
@@ -70,6 +70,6 @@ def tolerations(found: tuple[TolerationWire, ...] | None) -> tuple[Toleration, .
 
 
 def _bound(shared: dict[_K, _V]) -> None:
-    """Empties a full cache: that costs memory, and changes no answer."""
+    """Empties a cache that is full: this costs memory, and changes no result."""
     if len(shared) >= _MOST_SHARED:
         shared.clear()

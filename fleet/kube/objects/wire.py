@@ -1,6 +1,6 @@
-"""Objects as the API server writes them: only the fields that fleet needs, all of which may be missing.
+"""Objects as the API server writes them, with only the fields that fleet needs; any of these may be missing.
 
-Lists and maps may be null, since Go writes an empty one so where it is not left out.
+Lists and maps may be null, since Go writes an empty one as null where it is not left out.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Meta(ApiStruct, frozen=True):
 
 
 class ObjectWire(ApiStruct, frozen=True):
-    """Any object, as far as its identity goes."""
+    """The identity of an object of any kind."""
 
     metadata: Meta = Meta()
 
@@ -66,14 +66,14 @@ W = TypeVar("W")
 
 
 class ObjectList(Struct, Generic[W], frozen=True):
-    """A list, or a page of one."""
+    """A list, or one page of a list."""
 
     metadata: ListMeta = ListMeta()
     items: tuple[W, ...] | None = None
 
 
 class WatchLine(Struct, frozen=True):
-    """A line of a watch."""
+    """One line of a watch."""
 
     type: str
     object: Raw
@@ -90,7 +90,7 @@ class Details(ApiStruct, frozen=True):
 
 
 class ApiStatus(ApiStruct, frozen=True):
-    """What the API server says of a request that failed."""
+    """The API server's message about a failed request."""
 
     code: int = 0
     reason: str = ""
