@@ -75,9 +75,9 @@ def told_from(release: Release | None, other: Release | None) -> str:
 
 
 def built_for(release: Release, architecture: str) -> Release | None:
-    """Returns the release of a stream as a host of this architecture is asked for it, and will report it once it is
-    staged. None if the release has no payload for such a host. `architecture` is empty if it is not known.
-    """
+    """Returns the release of a stream in the form that fleet requests of a host of this architecture, and that the host
+    reports once the release is staged. None if the release has no payload for such a host. `architecture` is empty if
+    it is not known."""
     if not release.digests:
         return release
     own = dict(release.digests).get(architecture, "")
