@@ -93,7 +93,7 @@ class HostsCluster:
 
     @property
     def requests(self) -> Mapping[RequestKind, int]:
-        """Returns no counts: there is no API server."""
+        """Returns no counts of requests: there is no API server."""
         return {}
 
     async def events(self) -> AsyncGenerator[ClusterEvent, None]:

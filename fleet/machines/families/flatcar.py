@@ -134,8 +134,8 @@ class Flatcar:
         progress(100)
 
     async def _options(self) -> tuple[str, ...]:
-        """Returns the options with which flatcar-update keeps a machine from upgrading by itself, as before. Raises
-        MachineError where it has no such option."""
+        """Returns the options of flatcar-update with which a machine whose update-engine is masked still does not
+        upgrade by itself afterwards. Raises MachineError where no option does, because SERVER is set."""
         ran = await self._host.run(("systemctl", "is-enabled", SERVICE))
         if not ran.stdout.strip().startswith("masked"):
             return ()
