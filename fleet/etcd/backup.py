@@ -23,7 +23,7 @@ from fleet.etcd.errors import EtcdError
 
 HASH_BYTES = 32
 PAGE_BYTES = 512
-"""The page size of etcd's database in bytes; the size of a database is a multiple of it."""
+"""The page size of etcd's database in bytes; the size of a database is a multiple of this number."""
 
 STAMP = "[0-9]" * 8 + "T" + "[0-9]" * 6 + "Z"
 """A glob pattern of the time in a file's name. The files of a group whose name only begins the same do not match,

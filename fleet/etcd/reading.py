@@ -38,7 +38,7 @@ PROBES_BETWEEN = 7.5
 PROBERS = 2
 """The number of probers for each peer; each records its own values, under the same name."""
 SMOOTH = 200
-"""After this many values the smoothed one has converged to the precision of a float."""
+"""The number of values after which the smoothed one has converged to the precision of a float."""
 
 
 class MemberPlace(Struct, frozen=True):

@@ -26,8 +26,8 @@ class HookError(FleetError):
 
 
 async def run(name: str, hook: Hook, host: Host, token: str, told: Mapping[str, str]) -> None:
-    """Runs a hook to its end. `name` is `before` or `after`, `token` names this one intent, and `told` has the variables of
-    the hook's environment.
+    """Runs a hook to its end. `name` is `before` or `after`, `token` names this one intent, and `told` has the
+    variables of the hook's environment.
 
     Raises HookError, and UnreachableError where the host is lost meanwhile.
     """

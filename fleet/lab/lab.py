@@ -129,12 +129,12 @@ class Lab:
 
     @property
     def kubeconfig(self) -> Path:
-        """The administrator's kubeconfig."""
+        """Returns the path of the administrator's kubeconfig."""
         return self._layout.kubeconfig
 
     @property
     def server(self) -> str:
-        """The API server's address."""
+        """Returns the API server's address."""
         return self._layout.server
 
     @property
@@ -225,7 +225,7 @@ class Lab:
         )
 
     def stop_apiserver(self) -> None:
-        """Stops the API server alone; the rest goes on and waits for it."""
+        """Stops the API server alone; the other programs go on and wait for its return."""
         self._stop(control_plane.API_SERVER)
 
     def start_apiserver(self) -> None:

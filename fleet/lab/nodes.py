@@ -49,7 +49,7 @@ class FakeNodeSpec(msgspec.Struct, frozen=True):
 
 
 class NodeCount(msgspec.Struct, frozen=True):
-    """How many nodes the API server has, and how many of them are Ready."""
+    """The number of nodes in the API server, and of those that are Ready."""
 
     total: int
     ready: int

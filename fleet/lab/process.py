@@ -86,7 +86,7 @@ class Process:
         raise LabError(f"{self.record.name} (process {self.record.pid}) does not end, not even by SIGKILL")
 
     def kill(self) -> None:
-        """Ends the program by SIGKILL, with no warning. Raises LabError if it survives that."""
+        """Ends the program by SIGKILL, without warning. Raises LabError if the program survives."""
         if self._signal(signal.SIGKILL) and not self._ends_within(KILL_SECONDS):
             raise LabError(
                 f"{self.record.name} (process {self.record.pid}) does not end, not even by SIGKILL"

@@ -27,7 +27,7 @@ class CompetingUpdater(Struct, frozen=True):
     kind: str
     """One of `unit`, `pod`, or `scheduled` for a reboot at a set time."""
     message: str
-    """What the updater does and what turns it off, without a full stop."""
+    """The updater's effect and the way to turn it off, as a sentence without a full stop."""
 
 
 @cache

@@ -56,10 +56,10 @@ class CommandResult(Struct, frozen=True):
 
 class Host(Protocol):
     async def run(self, argv: Sequence[str], seconds: float = 60.0) -> CommandResult:
-        """Runs the command with the rights of root, waits for its end, and returns its result, whatever its exit code.
+        """Runs the command as root, waits for its end, and returns its result, whatever its exit code.
 
-        Raises UnreachableError where the machine cannot be reached, LostError where it was lost meanwhile, and
-        MachineError where the command has not ended after `seconds`.
+        Raises UnreachableError where the machine cannot be reached, LostError where the connection was lost meanwhile,
+        and MachineError where the command has not ended after `seconds`.
         """
         ...
 
@@ -71,7 +71,8 @@ def shown(text: str) -> str:
 
 
 async def checked(host: Host, argv: Sequence[str], seconds: float = 60.0) -> str:
-    """Runs a command and returns its standard output. Raises MachineError with the command's own message where it fails."""
+    """Runs a command and returns its standard output. Raises MachineError with the command's own message where it
+    fails."""
     ran = await host.run(argv, seconds)
     if not ran.succeeded:
         raise MachineError(ran.message)

@@ -1,11 +1,10 @@
-"""The load balancer in front of several API servers: passes each connection to a server that is ready.
+"""What stands before several API servers: hands each connection on to one that says it is ready.
 
     python -m fleet.lab.control_plane.balancer --listen=ADDRESS:PORT --authority=FILE --servers=ADDRESS:PORT,...
 
-The balancer checks `/readyz` of each server, as health checks of load balancers do, and passes TLS through without
-terminating it. Connections to a server that no longer answers, such as one whose host has lost power, are closed:
-their clients would otherwise wait for minutes. With FLEET_LAB_TIED the balancer ends with its standard input, as the
-lab's other programs do.
+It looks at `/readyz` of each, as health checks of load balancers do, and passes TLS through unopened. Connections to one
+that says nothing any more, since its host has lost power, are closed: their clients would wait for minutes. With
+FLEET_LAB_TIED it ends with its standard input, as the lab's other programs do.
 """
 
 from __future__ import annotations
@@ -120,7 +119,7 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def _starter_gone() -> None:
-    """Returns at the end of standard input."""
+    """Returns when standard input has ended, so that the process that started the load balancer is gone."""
     ended = asyncio.Event()
 
     def read() -> None:

@@ -32,8 +32,8 @@ NAME = "fleet-lab"
 """The name of the context, cluster and user in the lab's kubeconfig."""
 
 READY_SECONDS = 120.0
-"""Seconds until a program must be ready. Generous: a busy two-core machine takes ten seconds, and a timeout that is
-too short helps nobody."""
+"""Seconds until a program must be ready. The timeout is generous: a busy two-core machine takes ten seconds, and a
+shorter timeout has no advantage."""
 
 NODE_GRACE_SECONDS = 600
 """Seconds without a renewed lease after which the controller manager marks a node as Unknown. kwok renews leases four
@@ -107,7 +107,7 @@ class ControlPlaneFiles(msgspec.Struct, frozen=True):
 
     @property
     def kubeconfig(self) -> Path:
-        """The path of the administrator's kubeconfig."""
+        """Returns the path of the administrator's kubeconfig."""
         return self.directory / "kubeconfig"
 
     def log(self, program: str) -> Path:

@@ -90,7 +90,7 @@ class _Life:
         self._task.add_done_callback(lambda _: ended.set())
 
     def node_changed(self, node: FakeNode) -> None:
-        """Has the agent observe again where its machine has changed. Raises the error that ended the agent: a bug."""
+        """Makes the agent observe again where its machine has changed. Raises the error that ended the agent: a bug."""
         if self._task.done():
             self._task.result()
         seen = _own_part(node)

@@ -28,11 +28,11 @@ from fleet.machines.progress import ReportPercent
 
 OS = "simulated"
 _PROGRESS_STEPS = 10
-"""The number of conflicts in succession after which a change is a bug: other writers of a Node are few and quick."""
+"""How many times a staging reports its progress."""
 
 
 class MachineDurations(Struct, frozen=True):
-    """How long a simulated machine takes, in seconds, unless its node's annotations give other values."""
+    """Durations of a simulated machine, in seconds, unless its node's annotations give other values."""
 
     stage: float = 1.0
     reboot: float = 3.0

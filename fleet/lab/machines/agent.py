@@ -69,7 +69,7 @@ def _packages() -> Iterator[tuple[str, Path]]:
         try:
             found = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
-            continue  # for another system or Python
+            continue  # a dependency for another system or Python version
         left += _required(found)
         for file in found.files or ():
             path = Path(str(found.locate_file(file)))

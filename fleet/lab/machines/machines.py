@@ -106,12 +106,12 @@ class LabMachines:
 
     @property
     def ssh_config(self) -> Path:
-        """The path of a configuration for `ssh -F`, with which each machine is reached by its name."""
+        """Returns the path of a configuration for `ssh -F`, with which each machine is reached by its name."""
         return self.directory / "ssh" / "config"
 
     @property
     def repository(self) -> Path:
-        """The path of the OSTree repository that the machines upgrade from; it is used by these machines alone."""
+        """Returns the path of the OSTree repository that the machines upgrade from; only these machines use it."""
         return self.directory / "repo"
 
     def commits(self) -> Mapping[str, str]:
@@ -145,7 +145,7 @@ class LabMachines:
         self._forget(name)
 
     def join(self, name: str, files: Mapping[str, etc.File]) -> None:
-        """Has the machine write these files below its own /etc, and starts its kubelet.
+        """Makes the machine write these files below its own /etc, and starts its kubelet.
 
         Raises LabError.
         """

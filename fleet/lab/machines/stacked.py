@@ -107,7 +107,7 @@ class Stacked:
 
     @property
     def kubeconfig(self) -> Path:
-        """The path of the administrator's kubeconfig."""
+        """Returns the path of the administrator's kubeconfig."""
         return self.directory / "kubeconfig"
 
     @property

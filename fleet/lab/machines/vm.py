@@ -80,7 +80,7 @@ class Vm:
 
     @property
     def ssh_config(self) -> Path:
-        """The path of a configuration for `ssh -F`, with which the machine is reached by its name."""
+        """Returns the path of a configuration for `ssh -F`, with which the machine is reached by its name."""
         return self.directory / "ssh" / "config"
 
     @property

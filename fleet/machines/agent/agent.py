@@ -79,7 +79,7 @@ class Agent:
                 await self._drop()
 
     def look_again(self) -> None:
-        """Has the agent observe and report again: the machine may have changed."""
+        """Makes the agent observe and report again: the machine may have changed."""
         self._seen = None
         self._wake.set()
 

@@ -16,8 +16,8 @@ from fleet.machines.host import Host, checked
 
 LINES = 100
 LOOKED_AT = 16 * LOG_MOST
-"""The most characters of a log that are redacted: more than are returned, so that no secret is cut where redaction
-begins."""
+"""The most characters of a log that are read and redacted: more than are returned, so that a secret that is cut at the
+start of the text is never in the returned part."""
 _BOOT = re.compile(r"^\s*-?\d+ (?P<id>[0-9a-f]{32})\s")
 _HEAD = re.compile(r"^\s*IDX\s+BOOT ID\s")
 _UNIT = re.compile(r"^[\w@.:\\-]+$", re.ASCII)

@@ -58,9 +58,9 @@ class AnsibleEventData(Struct):
     res: dict[str, Any] = {}
     ignore_errors: bool | None = False
     failures: dict[str, int] = {}
-    """In the statistics at the end: the hosts that ended with a failed task."""
+    """The hosts that ended with a failed task, in the statistics at the end."""
     dark: dict[str, int] = {}
-    """In the statistics at the end: the hosts that ended unreachable."""
+    """The hosts that ended unreachable, in the statistics at the end."""
     artifact_data: dict[str, Any] = {}
 
 

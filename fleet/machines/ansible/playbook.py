@@ -155,7 +155,7 @@ class Playbooks:
             ) from None
 
     async def roll_back(self) -> None:
-        """Makes the rollback deployment boot next, as `Family.roll_back` says."""
+        """Makes the rollback deployment boot next, as `Family.roll_back` does."""
         seen = self._seen or await self.observe()
         if seen.rollback is None:
             if seen.staged is None:

@@ -16,7 +16,8 @@ from ansible_runner import run as run_playbook
 
 
 def main(words: Sequence[str]) -> int:
-    """Runs the playbook and returns ansible's exit code. SIGTERM ends ansible with all processes that it has started."""
+    """Runs the playbook and returns ansible's exit code. SIGTERM ends ansible with all processes that it has
+    started."""
     folder, playbook, kept = words
     try:
         done = run_playbook(

@@ -31,7 +31,7 @@ BOOTED = "bootc-booted"
 """The fact that the probe adds: bootc reports that it has booted the machine."""
 STATUS = ("bootc", "status", "--format", "json", "--format-version", "1")
 UNLOCK = ("bootc", "upgrade", "--from-downloaded")
-"""Has the deployment that was staged with --download-only boot next, without contacting the registry."""
+"""Makes the deployment that was staged with --download-only boot next, without contacting the registry."""
 
 
 def stage_command(status: BootcStatus, release: Release) -> tuple[str, ...]:

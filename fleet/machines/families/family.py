@@ -62,7 +62,7 @@ class Family(Protocol):
         ...
 
     async def roll_back(self) -> None:
-        """Has the rollback deployment boot next. Does not reboot."""
+        """Makes the rollback deployment boot next. Does not reboot."""
         ...
 
     async def mark_good(self) -> None:
@@ -86,9 +86,9 @@ class OsFamily(Struct, frozen=True):
     Raises MachineError where this cannot be determined, and another family must not be guessed.
     """
     programs: tuple[str, ...] = ()
-    """Programs that detection looks for."""
+    """Programs whose presence detection checks."""
     files: Mapping[str, tuple[str, ...]] = {}
-    """Facts that detection looks for: a fact holds where one of its paths exists on the machine."""
+    """Facts that detection checks: a fact holds where one of its paths exists on the machine."""
     probe: Callable[[Host, Signs], Awaitable[Signs]] | None = None
     """Asks the family's own program, if the signs show that the machine has it, and adds its answer to the signs."""
     has_shell: bool = True

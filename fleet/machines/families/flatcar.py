@@ -151,7 +151,7 @@ class Flatcar:
         await shell.reboot(self._host)
 
     async def roll_back(self) -> None:
-        """Has the other partition boot next, as flatcar.org/docs describes for a manual rollback."""
+        """Makes the other partition boot next, as flatcar.org/docs describes for a manual rollback."""
         script = 'cgpt prioritize "$(cgpt find -t flatcar-usr | grep --invert-match "$(rootdev -s /usr)")"'
         await checked(self._host, ("sh", "-c", script))
 

@@ -186,7 +186,8 @@ class Rauc:
         await shell.reboot(self._host)
 
     async def roll_back(self) -> None:
-        """Has the other slot boot next. Does nothing where that is so already: the rollback may be requested twice."""
+        """Makes the other slot boot next. Does nothing where that is so already: the rollback may be requested
+        twice."""
         status = await self._status()
         if status.booted is None:
             raise MachineError("it was booted from another medium: no slot is the other one")

@@ -212,7 +212,7 @@ class RpmOstree:
         await shell.reboot(self._host, FULL_REBOOT)
 
     async def roll_back(self) -> None:
-        """Has the rollback deployment boot next. `rollback` swaps the two newest deployments, so a staged one is
+        """Makes the rollback deployment boot next. `rollback` swaps the two newest deployments, so a staged one is
         removed first."""
         status = await self._status()
         if status.staged is not None and not status.staged.staged:

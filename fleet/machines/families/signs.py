@@ -18,4 +18,4 @@ class Signs(Struct, frozen=True):
     """Names of the families' `files` that the machine has, such as `ostree-booted`, and the facts that probes have
     added."""
     probe_errors: Mapping[str, str] = {}
-    """By the name of the family: why its own program does not answer whether it has booted the machine."""
+    """Errors by the name of the family: why its own program does not answer whether it has booted the machine."""

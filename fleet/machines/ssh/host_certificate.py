@@ -86,7 +86,8 @@ def authority(blob: bytes) -> bytes:
 
 
 def check(blob: bytes, host: str, now: datetime, algorithms: Sequence[str]) -> None:
-    """Raises CertificateError unless the certificate is valid for this host now, and signed by one of these algorithms."""
+    """Raises CertificateError unless the certificate is valid for this host now, and is signed by one of these
+    algorithms."""
     found = _read(blob)
     if found is None:
         raise CertificateError("what it shows is no certificate")

@@ -20,7 +20,8 @@ COMMAND_MOST = 64 * 1024 * 1024
 
 
 class Metered:
-    """Has the interface of a socket. `way` is a socket or a channel, used by this object alone from now on."""
+    """A connection with the interface of a socket and a limit on the bytes that are read. `way` is a socket or a
+    channel, used by this object alone from now on."""
 
     def __init__(self, way: Any) -> None:
         self._way = way

@@ -1,1 +1,1 @@
-"""What hosts need from the computer that they run on: cgroups, a network, and a power supply that can be cut."""
+"""The environment of hosts on one computer: cgroups, a network, and a power supply that can be cut."""

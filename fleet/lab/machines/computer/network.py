@@ -19,7 +19,8 @@ _FIRST_PODS = 120
 
 
 class LabNetwork(msgspec.Struct, frozen=True):
-    """10.88.NUMBER.0/24 on the bridge `fleet-labNUMBER`; pods of its machine K have 10.(120+K).NUMBER.0/24."""
+    """The network 10.88.NUMBER.0/24 on the bridge `fleet-labNUMBER`; the pods of machine K have
+    10.(120+K).NUMBER.0/24."""
 
     number: int
 
@@ -35,7 +36,7 @@ class LabNetwork(msgspec.Struct, frozen=True):
 
     @property
     def gateway(self) -> str:
-        """This computer's own address on the bridge."""
+        """Returns this computer's own address on the bridge."""
         return f"10.88.{self.number}.1"
 
     def address(self, index: int) -> str:

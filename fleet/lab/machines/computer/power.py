@@ -48,7 +48,7 @@ class Power:
         return 0
 
     def press(self) -> None:
-        """Asks the machine to power off; it is not booted again."""
+        """Asks the machine to power off; the machine is not booted again."""
         self._off = True
         if self._running is not None:
             self._running.terminate()

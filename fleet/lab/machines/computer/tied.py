@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 
 def tie(last: Callable[[], None] = lambda: None) -> None:
-    """With FLEET_LAB_TIED in the environment: when standard input, a pipe, ends, calls `last` and kills this
-    process."""
+    """Calls `last` and kills this process when standard input, a pipe, ends. Does so only with FLEET_LAB_TIED in the
+    environment."""
     if os.environ.get("FLEET_LAB_TIED"):
         threading.Thread(target=_die_with_starter, args=(last,), daemon=True).start()
 

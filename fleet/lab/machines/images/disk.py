@@ -30,7 +30,7 @@ class Disk:
 
     @property
     def repository(self) -> Path:
-        """The path of the disk's own OSTree repository."""
+        """Returns the path of the disk's own OSTree repository."""
         return self.root / "ostree" / "repo"
 
     def deployment(self, name: str) -> Path:

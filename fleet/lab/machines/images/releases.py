@@ -49,7 +49,7 @@ class Edition(msgspec.Struct, frozen=True):
 
     version: str
     kernel: str
-    """The version in the kernel package's name; a container boots no kernel."""
+    """The kernel version that the release's payload names; a container boots no kernel."""
     broken: bool = False
     """Whether its kubelet does not start."""
 

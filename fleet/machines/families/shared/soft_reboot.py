@@ -16,7 +16,8 @@ _LOOK = ("mountpoint", "-q", "/run/nextroot")
 
 
 async def refuse_prepared(host: Host) -> None:
-    """Raises MachineError where a soft reboot is prepared: for programs that reboot by themselves."""
+    """Raises MachineError where a soft reboot is prepared. Called before programs that reboot the machine by
+    themselves."""
     if (await host.run(_LOOK)).succeeded:
         raise MachineError(
             "a soft reboot is prepared on this machine (/run/nextroot): its reboot would keep kernel and boot id. "

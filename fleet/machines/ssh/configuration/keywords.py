@@ -38,6 +38,6 @@ LEFT_ALONE = _words("""
     securitykeyprovider sendenv serveralivecountmax sessiontype setenv stdinnull streamlocalbindmask
     streamlocalbindunlink stricthostkeychecking syslogfacility tag tcpkeepalive tunnel tunneldevice updatehostkeys
     verifyhostkeydns versionaddendum visualhostkey warnweakcrypto xauthlocation""")
-"""Keywords that are ignored: fleet runs its own commands, prompts nobody, forwards nothing, adds no keys and shares no
+"""Keywords that are ignored: fleet runs its own commands, never prompts, forwards nothing, adds no keys and shares no
 connection; ssh has made names canonical before it printed them. Some are named in the message where a host or a key is
 refused (`SshSettings.host_notes`, `login_notes`)."""

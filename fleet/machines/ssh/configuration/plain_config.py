@@ -153,7 +153,7 @@ class _Reading:
         if wrong:
             return wrong
         if keyword == "connecttimeout" and value.lower() == "none":
-            # The value counts as unset: the next one counts.
+            # `none` leaves ConnectTimeout unset, so the next value counts.
             return ""
         if keyword in ADDED:
             before = self._found.get(keyword, ())
