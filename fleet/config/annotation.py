@@ -24,8 +24,8 @@ KIND: forms.ValueForm[QuorumKind] = forms.choice(
 declare one."""
 LINE = re.compile(r"^1: ")
 MOST_CHARACTERS = 8192
-"""The most characters that are read: the annotation is read again with each change of its workload, and anybody may
-write it."""
+"""The most characters that are read: the annotation is read again with each change of its workload, and any user with
+access to the workload may write the annotation."""
 MOST_TOLD = 3
 """The most mistakes in one message, which is one line for the operator."""
 

@@ -1,1 +1,2 @@
-"""Adapter to etcd: how its members fare, and what is done to them before and after a reboot."""
+"""The adapter to etcd: reads the state of its members, and does what a reboot of a member's node needs before and
+after."""

@@ -1,7 +1,8 @@
-"""A snapshot in a file: written beside, checked, then given its name; the oldest of the group go.
+"""Saves a snapshot to a file: written under a temporary name, checked, then renamed; the group's oldest snapshots are
+deleted.
 
-etcd ends the stream with the SHA-256 of all that came before it (`snapshotSend` in its maintenance server), as
-`etcdctl snapshot save` keeps it: `etcdutl snapshot restore` checks the same.
+etcd ends the stream with the SHA-256 of all preceding bytes (`snapshotSend` in its maintenance server), and `etcdctl
+snapshot save` keeps this hash in the file: `etcdutl snapshot restore` checks the same one.
 """
 
 from __future__ import annotations
@@ -22,16 +23,17 @@ from fleet.etcd.errors import EtcdError
 
 HASH_BYTES = 32
 PAGE_BYTES = 512
-"""A database is a whole number of these."""
+"""The page size of etcd's database in bytes; the size of a database is a multiple of this number."""
 
 STAMP = "[0-9]" * 8 + "T" + "[0-9]" * 6 + "Z"
-"""The time in a file's name. Another group whose name begins the same has more after the dash."""
+"""A glob pattern of the time in a file's name. The files of a group whose name only begins the same do not match,
+since more text follows the dash."""
 
 
 class Saved(Struct, frozen=True):
     path: Path
     size: int
-    """Size in bytes, with the hash."""
+    """The size in bytes, including the hash."""
     sha256: str
 
     def __str__(self) -> str:
@@ -39,7 +41,8 @@ class Saved(Struct, frozen=True):
 
 
 def save(pieces: Iterable[Mapping[str, Any]], group: str, rule: SnapshotRule, now: datetime) -> Saved:
-    """Raises EtcdError where it cannot be written or is not whole; nothing is left of it then."""
+    """Saves a snapshot and returns its file. Raises EtcdError where the file cannot be written or the snapshot is
+    incomplete; nothing is left of the file then."""
     directory = Path(rule.directory)
     path = directory / f"{group}-{now:%Y%m%dT%H%M%S}Z.db"
     part = path.with_suffix(".part")
@@ -63,7 +66,7 @@ def save(pieces: Iterable[Mapping[str, Any]], group: str, rule: SnapshotRule, no
 
 
 def check(path: Path) -> Saved:
-    """Raises EtcdError for a file that is not a whole snapshot."""
+    """Returns the snapshot in a file. Raises EtcdError for a file that is not a complete snapshot."""
     size = path.stat().st_size
     if size < PAGE_BYTES + HASH_BYTES or size % PAGE_BYTES != HASH_BYTES:
         raise EtcdError(f"{path}: {size} bytes are no whole snapshot")
@@ -80,13 +83,13 @@ def check(path: Path) -> Saved:
 
 
 def _forget(directory: Path, group: str, keep: int) -> None:
-    """Names sort by time."""
+    """Deletes all but the newest `keep` snapshots of the group; the names sort by time."""
     for old in sorted(directory.glob(f"{group}-{STAMP}.db"))[: -max(1, keep)]:
         old.unlink()
 
 
 def _forget_parts(directory: Path, group: str) -> None:
-    """Deletes what a killed controller has left: a part holds all secrets of a cluster. What somebody else has put
-    there under such a name is not written into either."""
+    """Deletes partial files that a killed controller has left: a partial file may hold all secrets of a cluster. A
+    file that another program has put there under such a name is not written to either."""
     for old in directory.glob(f"{group}-{STAMP}.part"):
         old.unlink()

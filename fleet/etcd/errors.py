@@ -4,8 +4,8 @@ from fleet.core.records.errors import FleetError
 
 
 class EtcdError(FleetError):
-    """An etcd refused, or gave no answer; the message quotes it."""
+    """An etcd refused a request or gave no answer; the message quotes etcd's own."""
 
 
 class EtcdRefusedError(EtcdError):
-    """The member answered, and refused: it is there."""
+    """The member answered with a refusal, so it is reachable."""

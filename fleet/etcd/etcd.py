@@ -1,4 +1,5 @@
-"""One etcd cluster: read whole, its leader moved, a snapshot taken, a member defragmented. Calls block; use threads."""
+"""One etcd cluster: reads its members, moves its leader, takes a snapshot, defragments a member. Calls block; use
+threads."""
 
 from __future__ import annotations
 
@@ -23,19 +24,20 @@ from fleet.etcd.reading import MemberPlace, MemberResponse, foremost_list, leade
 STATUS = "/v3/maintenance/status"
 MEMBERS = "/v3/cluster/member/list"
 TRANSFER_SECONDS = 10.0
-"""How long the leader may take to answer that it has handed over, for which etcd has no limit of its own, and how long a
-new leader may then take to be seen."""
+"""Seconds in which the leader must answer that it has transferred leadership, for which etcd has no limit of its own,
+and again the seconds in which a new leader must then be seen."""
 MEASURE_EVERY = 60
-"""Readings between two looks at the round-trip times, which members give only among all their metrics."""
+"""Readings between two measurements of round-trip times, which members report only among all their metrics."""
 MEASURE_SOON = 3
-"""While round trips between some of the sites are not known yet: a member that starts has none for five seconds."""
+"""Readings between two measurements while round trips between some sites are unknown: a member that starts reports
+none for five seconds."""
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
 class Etcd:
-    """One etcd, asked at its members' client endpoints."""
+    """One etcd cluster, reached at its members' client endpoints."""
 
     def __init__(
         self,
@@ -44,27 +46,28 @@ class Etcd:
         links: Sequence[Link] = (),
         transfer_seconds: float = TRANSFER_SECONDS,
     ) -> None:
-        """`places`: by the names of nodes and their addresses. `links`: until they have been measured.
-        `transfer_seconds`: how long the call that hands leadership over may stay unanswered, and how long a new
-        leader may then take to be seen."""
+        """Makes a client of the group. `places` has places by the names of nodes and by their addresses. `links` are
+        used until links have been measured. `transfer_seconds` is how long the call that transfers leadership may stay
+        unanswered, and how long a new leader may then take to be seen."""
         self.name = group.name
         self._access = group.access
         self.places = dict(places)
         self.endpoints = tuple(group.access.endpoints)
         self.known: Quorum | None = None
-        """As it was read last, if it ever was."""
+        """The last reading, if there was one."""
         self._links = tuple(links)
         self._transfer_seconds = transfer_seconds
         self._silent: dict[str, str] = {}
         """Endpoints that did not answer the last time, and why."""
         self._learned: frozenset[str] = frozenset()
-        """Client URLs in the last member list: where a learner answers at the endpoint, it names no other member."""
+        """Client URLs in the last member list. They are needed where a learner answers at the endpoint, which names no
+        other member."""
         self._readings = 0
         self.term = 0
-        """Raft's term, as of the last reading: each election has a new one."""
+        """Raft's term in the last reading: each election has a new one."""
 
     def read(self, now: datetime) -> Quorum:
-        """Never raises for an etcd that does not answer: that is a reading too."""
+        """Returns the state of the group. An etcd that does not answer is a reading too and raises nothing."""
         try:
             answers = self._answers()
             if not answers:
@@ -85,9 +88,10 @@ class Etcd:
         return self.known
 
     def move_leader(self, to: str) -> str:
-        """Returns when the members name the new leader. Raises EtcdError.
+        """Moves leadership to another member and returns when the members name the new leader. Raises EtcdError.
 
-        etcd may leave the call unanswered though leadership moves: who leads is looked at, not only the answer.
+        etcd may leave the call unanswered although leadership moves, so the members are asked who leads, whatever the
+        answer.
         """
         answers = self._answers()
         target = self._ident(answers, to)
@@ -108,8 +112,8 @@ class Etcd:
                 )
 
     def _transfer(self, leader: Gateway, target: str) -> str:
-        """Returns why the call failed, or an empty text if the leader answered that it has handed over. A failed call
-        proves nothing: an election that comes between ends it with an error too."""
+        """Returns why the call failed, or an empty text if the leader answered that it has transferred leadership. A
+        failed call proves nothing: an election meanwhile also ends the call with an error."""
         try:
             leader.call("/v3/maintenance/transfer-leadership", {"targetID": target}, self._transfer_seconds)
         except EtcdError as error:
@@ -117,7 +121,7 @@ class Etcd:
         return ""
 
     def snapshot(self, rule: SnapshotRule, now: datetime) -> Saved:
-        """Saves the leader's data, which no other member's is ahead of. Raises EtcdError."""
+        """Saves the data of the leader, than which no member is more up to date. Raises EtcdError."""
         answers = self._answers()
         leader = leader_of(list(answers.values())) if answers else ""
         asked = next((gateway for gateway, each in answers.items() if each.ident == leader), None)
@@ -126,7 +130,7 @@ class Etcd:
         return save(asked.stream("/v3/maintenance/snapshot"), self.name, rule, now)
 
     def defragment(self, member: str) -> str:
-        """Never of the leader. Raises EtcdError."""
+        """Defragments a member, never the leader. Raises EtcdError."""
         answers = self._answers()
         ident = self._ident(answers, member)
         if ident == leader_of(list(answers.values())):
@@ -137,8 +141,8 @@ class Etcd:
         return f"{member} of {self.name}: {answers[asked].status.get('dbSize', 0)} bytes before, {size} after"
 
     def _answers(self) -> dict[Gateway, MemberResponse]:
-        """Returns the answer of every member that can be reached; members that the configuration does not name
-        are learned from the rest."""
+        """Returns the answer of every member that can be reached. Members that the configuration does not name are
+        found through the others."""
         context = trust(self._access)
         self._silent = {}
         found = self._ask([Gateway(endpoint, context) for endpoint in self.endpoints])
@@ -178,7 +182,7 @@ class Etcd:
         return found
 
     def _measure(self, answers: Mapping[Gateway, MemberResponse]) -> None:
-        """Measures round trips between the members, where they are in several sites."""
+        """Measures round trips between the members, if they are in several sites."""
         sites = {place.site for place in self.places.values()}
         known = {frozenset((link.one, link.other)) for link in self._links}
         whole = all(frozenset(pair) in known for pair in combinations(sorted(sites), 2))
@@ -206,8 +210,8 @@ class Etcd:
         raise EtcdError(f"{name} of {self.name} does not answer")
 
     def _unread(self, why: str, now: datetime) -> Quorum:
-        """Returns the members as last known: none of them counts for anything. Of a group that was never read,
-        any node may carry a member."""
+        """Returns the members as last known, none of them available. For a group that was never read, any node may
+        carry a member."""
         words = "; ".join(dict.fromkeys([why, *self._silent.values()]))
         if self.known is not None:
             return replace(unknown(self.known, words), read_at=now)
@@ -217,26 +221,27 @@ class Etcd:
 
 
 def _members(gateway: Gateway, status: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
-    """Returns the member list as this member knows it, or an empty one if it refuses. Raises EtcdError for no answer.
+    """Returns the member list as this member knows it, or an empty one if it refuses. Raises EtcdError where it does
+    not answer.
 
-    A started learner is well and refuses every list ("rpc not supported for learner"): it is not asked for one.
+    A started learner is healthy and refuses every list ("rpc not supported for learner"), so it is not asked for one.
     """
     if status.get("isLearner"):
         return ()
     try:
-        # Not linearizable: a member without a quorum returns what it knows.
+        # With linearizable false, a member without a quorum returns the list that it knows.
         listed = gateway.call(MEMBERS, {"linearizable": False}).get("members", [])
         return convert(listed, tuple[dict[str, Any], ...])
     except EtcdRefusedError:
-        # It has just answered: it is there, and others give the list.
+        # The member has just answered: it is reachable, and others return the list.
         return ()
 
 
 def _each(
     gateways: Sequence[Gateway], ask: Callable[[Gateway], T]
 ) -> tuple[dict[Gateway, T], dict[str, str]]:
-    """Asks all endpoints side by side: one that is dead keeps the others no longer than its own time. Returns the
-    answers, and why the others failed, by endpoint."""
+    """Asks all endpoints in parallel, so that an endpoint without an answer delays the others by no more than its own
+    timeout. Returns the answers, and why the others failed, by endpoint."""
 
     def one(gateway: Gateway) -> T | EtcdError:
         try:
@@ -246,7 +251,7 @@ def _each(
         except UnreadableError as error:
             return EtcdError(f"{gateway.endpoint}: this is no answer of an etcd: {error}")
         except Exception as error:
-            # What one member says ends nobody else's work.
+            # An unexpected answer of one member must not end the work for the others.
             LOG.exception("%s: an answer that fleet does not understand", gateway.endpoint)
             return EtcdError(f"{gateway.endpoint}: fleet does not understand what it says: {error!r:.200}")
 

@@ -1,4 +1,5 @@
-"""One member of an etcd, over the JSON gateway of its client port (`/v3/...`, gRPC-gateway: 64-bit numbers are texts)."""
+"""One member of an etcd, through the JSON gateway of its client port (`/v3/...`, gRPC-gateway: 64-bit numbers are
+strings)."""
 
 from __future__ import annotations
 
@@ -20,17 +21,17 @@ from fleet.core.text.untrusted import UnreadableError, convert, decode
 from fleet.etcd.errors import EtcdError, EtcdRefusedError
 
 SECONDS = 5.0
-"""How long a member may take to answer what it knows by itself."""
+"""Seconds for an answer that a member gives by itself."""
 LONG_SECONDS = 120.0
-"""And for what reads or writes its whole database."""
+"""Seconds for a call that reads or writes the member's whole database."""
 MOST_BYTES = 4 << 20
-"""Most bytes of an answer that is not a snapshot; the metrics of a large member take half a megabyte."""
+"""The most bytes of an answer that is not a snapshot; the metrics of a large member have half a megabyte."""
 _OUT_OF_TIME = (9, 10)
 """OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
 WORDS_MOST = 400
-"""Characters of a refusal."""
+"""The most characters of a refusal that are kept."""
 LINE_BYTES = 1 << 20
-"""Most bytes of one piece of a snapshot; etcd sends 32 KiB, which base64 makes longer."""
+"""The most bytes of one piece of a snapshot; etcd sends 32 KiB, which base64 makes longer."""
 
 
 class _Refusal(Struct, frozen=True):
@@ -39,7 +40,8 @@ class _Refusal(Struct, frozen=True):
 
 
 def trust(access: EtcdAccess) -> ssl.SSLContext:
-    """Raises EtcdError for files that are not there or hold no certificate."""
+    """Returns a TLS context with the given files. Raises EtcdError for files that are missing or hold no
+    certificate."""
     try:
         context = ssl.create_default_context(cafile=access.ca or None)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -52,15 +54,15 @@ def trust(access: EtcdAccess) -> ssl.SSLContext:
 
 
 class _Connection(http.client.HTTPConnection):
-    """Knows its socket from before the handshake until its answer is read, so that it can be cut at any moment: the library
-    lets go of it earlier. `context`: None for plain HTTP."""
+    """A connection that keeps its socket from before the handshake until the response is read, so that it can be
+    closed at any moment; the library releases the socket earlier. `context` is None for plain HTTP."""
 
     def __init__(self, host: str, port: int, seconds: float, context: ssl.SSLContext | None) -> None:
         super().__init__(host, port, timeout=seconds)
         self._context = context
         self._opened: socket.socket | None = None
         self.late = False
-        """It was cut."""
+        """Whether the connection was closed by `cut`."""
 
     def connect(self) -> None:
         """Connects, and checks the server's certificate."""
@@ -76,16 +78,16 @@ class _Connection(http.client.HTTPConnection):
             self.sock.do_handshake()
 
     def cut(self) -> None:
-        """Ends whatever is being read of it, in whichever thread."""
+        """Ends the read on this connection, in whichever thread it runs."""
         self.late = True
         if self._opened is not None:
             with suppress(OSError):
-                # Not by SSLSocket's own shutdown, which takes the session away from who reads.
+                # SSLSocket's own shutdown is not used: it removes the TLS session under the thread that reads.
                 socket.socket.shutdown(self._opened, socket.SHUT_RDWR)
 
 
 class Gateway:
-    """`endpoint`: its client URL. Each call is a connection of its own."""
+    """One member. `endpoint` is its client URL. Each call uses a new connection."""
 
     def __init__(self, endpoint: str, context: ssl.SSLContext) -> None:
         self.endpoint = endpoint
@@ -94,12 +96,13 @@ class Gateway:
     def call(
         self, path: str, body: Mapping[str, Any] | None = None, seconds: float = SECONDS
     ) -> dict[str, Any]:
-        """Raises RefusedError where the member answers with a refusal, and EtcdError where it gives no answer."""
+        """Returns the answer to a call. Raises EtcdRefusedError where the member answers with a refusal, and EtcdError
+        where it does not answer."""
         with self._connection(seconds) as connection:
             return self._ask(connection, path, body or {})
 
     def timed(self, path: str) -> tuple[dict[str, Any], float]:
-        """Returns the answer, and the round trip in seconds on a connection that is open already."""
+        """Returns the answer, and the round trip in seconds on a connection that is already open."""
         with self._connection(SECONDS) as connection:
             self._ask(connection, path, {})
             begun = time.monotonic()
@@ -112,8 +115,8 @@ class Gateway:
             return _body(connection.getresponse()).decode(errors="replace")
 
     def stream(self, path: str) -> Iterator[dict[str, Any]]:
-        """Yields the pieces of an answer that comes in many. Each is waited for as long: nobody knows how large
-        the database is."""
+        """Yields the pieces of an answer that comes in many. The timeout counts for each piece, since the size of the
+        database is unknown."""
         with self._connection(LONG_SECONDS, whole=False) as connection:
             connection.request("POST", path, "{}", {"Content-Type": "application/json"})
             response = connection.getresponse()
@@ -137,8 +140,8 @@ class Gateway:
 
     @contextmanager
     def _connection(self, seconds: float, whole: bool = True) -> Iterator[http.client.HTTPConnection]:
-        """Opens a connection. `seconds`: for each read from the member, and with `whole` for all together: a
-        member that sends a byte at a time would go on for ever."""
+        """Opens a connection. `seconds` limits each read from the member and, with `whole`, all reads together: a
+        member that sends one byte at a time would otherwise go on for ever."""
         try:
             parts = urlsplit(self.endpoint)
             host, port = parts.hostname or "", parts.port or 2379
@@ -167,7 +170,7 @@ def _body(response: http.client.HTTPResponse) -> bytes:
 
 
 def _words(body: bytes) -> str:
-    """Returns etcd's own message, where there is one."""
+    """Returns etcd's own message, if there is one."""
     try:
         answer = decode(body, _Refusal)
     except UnreadableError:
@@ -177,8 +180,8 @@ def _words(body: bytes) -> str:
 
 
 def _refusal(connection: http.client.HTTPConnection) -> ssl.SSLError | None:
-    """Returns what a server has said that hung up while we were still sending: in TLS 1.3 a client is done with the
-    handshake before the server has looked at its certificate (RFC 8446, section 4.4)."""
+    """Returns the TLS alert of a server that closed the connection while the request was still being sent: in TLS 1.3
+    a client completes the handshake before the server has checked its certificate (RFC 8446, section 4.4)."""
     if connection.sock is None:
         return None
     try:

@@ -1,4 +1,5 @@
-"""The etcd of one cluster as drivers ask it: read for real, or by its static pods where it cannot be asked."""
+"""The etcd of one cluster, as drivers read it: from its endpoints, or by its static pods where the endpoints cannot be
+read."""
 
 from __future__ import annotations
 
@@ -21,10 +22,10 @@ from fleet.etcd.static import are_at, declared, endpoints_of, place_of, pods_of
 
 
 class Servers(Protocol):
-    """The API servers that keep their objects in this etcd."""
+    """The API servers that store their objects in this etcd."""
 
     async def etcd(self) -> str:
-        """Returns why the API servers cannot count on their etcd, or that nobody knows; empty: they can."""
+        """Returns why the API servers cannot rely on their etcd, or that this is unknown; empty: they can."""
         ...
 
 
@@ -33,8 +34,8 @@ REST = 5.0
 
 
 class EtcdGroup:
-    """`site` is the cluster's. `beside`: other etcds of the cluster; where none of them is the one in its static pods,
-    this one is."""
+    """An etcd group of one cluster, whose site is `site`. `beside` are the other etcds of the cluster; if none of them
+    is the one in its static pods, this one is."""
 
     def __init__(
         self, group: QuorumGroup, site: str, servers: Servers, beside: Sequence[EtcdGroup] | None = None
@@ -50,8 +51,7 @@ class EtcdGroup:
         self._beside = beside
 
     async def read(self, view: ClusterView, now: datetime) -> Quorum | None:
-        """Returns the group, read at its endpoints or else by its static pods; None: there is no such group, as far as
-        anybody can see."""
+        """Returns the group, read at its endpoints or else by its static pods; None: no such group is known."""
         self._etcd.places = self._places(view.nodes)
         pods = pods_of(view.pods.values())
         if not self.runs_in(pods, view.nodes):
@@ -67,8 +67,8 @@ class EtcdGroup:
         return await self._by_pods(pods, why, now) if pods else None
 
     def runs_in(self, pods: Sequence[Pod], nodes: Mapping[str, Node]) -> bool:
-        """Returns whether it is the etcd in the cluster's static pods, as far as can be known: one with endpoints of its own
-        may be any. `nodes`: of the cluster, by name."""
+        """Returns whether this is the etcd in the cluster's static pods, as far as can be known: an etcd with
+        endpoints of its own may or may not be. `nodes` are those of the cluster, by name."""
         if self._beside is not None:
             return not any(each.runs_in(pods, nodes) for each in self._beside)
         if not self._access.endpoints:
@@ -79,8 +79,8 @@ class EtcdGroup:
         return any(member.node in carriers for member in self._etcd.known.members)
 
     async def _by_pods(self, pods: Sequence[Pod], why: str, now: datetime) -> Quorum:
-        """Returns the group by its pods, as far as the API servers can count on it: what the pods say is of no
-        use otherwise."""
+        """Returns the group by its pods, provided that the API servers can rely on it: otherwise the readiness of the
+        pods proves nothing."""
         found = declared(self.name, pods, self._etcd.places, why, now)
         refused = await self._servers.etcd()
         return replace(found, declared=False, unread=f"{why}; {refused}") if refused else found

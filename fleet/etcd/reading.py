@@ -1,7 +1,7 @@
-"""From what members answer to a group: pure.
+"""Makes a group from the answers of its members. Pure.
 
-Shapes: `MemberListResponse`, `StatusResponse` of etcd 3.5 and 3.6 as their JSON gateway prints them; fields that are
-zero are left out, 64-bit numbers are texts.
+The answers are `MemberListResponse` and `StatusResponse` of etcd 3.5 and 3.6 in the form of their JSON gateway: fields
+that are zero are left out, 64-bit numbers are strings.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fleet.core.quorum.quorum import Link, Member, Quorum
 from fleet.core.text.untrusted import convert
 
 ALARM = re.compile(r"memberID:(\d+)\s+alarm:(\w+)")
-"""As `AlarmMember.String()` prints it among the errors of a status."""
+"""Matches an alarm as `AlarmMember.String()` prints it among the errors of a status."""
 _FLOAT = r"[0-9]{1,20}(?:\.[0-9]{1,20})?(?:e[+-]?[0-9]{1,2})?"
 TRIPS = re.compile(
     rf'^etcd_network_peer_round_trip_time_seconds_(sum|count|bucket)\{{To="([0-9a-f]{{1,16}})"'
@@ -28,26 +28,28 @@ TRIPS = re.compile(
     re.MULTILINE,
 )
 SMOOTHED_FROM_FIRST = (3, 6)
-"""Since this etcd the first round trip counts whole. Before, the smoothed one began at zero (`xiang90/probing`)."""
+"""The first version of etcd in which the first round trip counts fully. Before it, the smoothed value began at zero
+(`xiang90/probing`)."""
 SMOOTHING = 0.125
-"""Weight of a new round trip in the smoothed one."""
+"""The weight of a new round trip in the smoothed value."""
 PROBES_BETWEEN = 7.5
-"""A peer is probed every 4 s, and the smoothed round trip noted every 30 s (etcd, `rafthttp/probing_status.go`)."""
+"""The number of probes between two values: a peer is probed every 4 s, and the smoothed round trip is recorded every
+30 s (etcd, `rafthttp/probing_status.go`)."""
 PROBERS = 2
-"""Each notes its own, under the same name."""
+"""The number of probers for each peer; each records its own values, under the same name."""
 SMOOTH = 200
-"""After so many values the smoothed one is as near as a float can show."""
+"""The number of values after which the smoothed one has converged to the precision of a float."""
 
 
 class MemberPlace(Struct, frozen=True):
-    """Where a member is."""
+    """The node and the site of a member."""
 
     node: NodeRef | None = None
     site: str = ""
 
 
 Number = int | Annotated[str, Meta(pattern="^[0-9]{1,20}$")]
-"""64 bits, which the gateway writes as a text."""
+"""A 64-bit number, which the gateway writes as a string."""
 
 
 Text = Annotated[str, Meta(max_length=4096)]
@@ -59,7 +61,7 @@ class _Header(Struct, frozen=True):
 
 
 class _Status(Struct, frozen=True, rename="camel"):
-    """The shape of what is read here. The values are read from the answer itself."""
+    """The form of the fields that are read. The values themselves are taken from the answer."""
 
     header: _Header
     leader: Number = 0
@@ -85,15 +87,15 @@ _Members = Annotated[tuple[_Member, ...], Meta(max_length=100)]
 
 
 class MemberResponse(Struct, frozen=True):
-    """What one member says."""
+    """The answer of one member."""
 
     status: dict[str, Any]
     members: tuple[dict[str, Any], ...]
-    """Empty: it gives no member list, as a learner does that has started."""
+    """The member list; empty: the member gives none, such as a started learner."""
     seconds: float
 
     def check(self) -> None:
-        """Raises UnreadableError for what no etcd answers."""
+        """Raises UnreadableError for an answer that no etcd gives."""
         convert(self.status, _Status)
         convert(self.members, _Members)
 
@@ -118,11 +120,11 @@ def reading(
     now: datetime,
     silent: Mapping[str, str] | None = None,
 ) -> Quorum:
-    """Returns the group as its members answer. `answers`: at least one with a member list. `places`: as `placed`.
-    `silent`: why a client URL did not answer.
+    """Returns the group according to its members' answers. `answers` has at least one with a member list. `places` is
+    as in `placed`. `silent` has the reason why a client URL did not answer.
 
-    The member list is that of the member which has applied the most: a member that was cut off may know an older
-    one.
+    The member list is that of the member with the highest applied index: a member that was cut off may know an older
+    list.
     """
     by_id = {answer.ident: answer for answer in answers}
     foremost = foremost_list(answers)
@@ -138,14 +140,15 @@ def reading(
 
 
 def foremost_list(answers: Iterable[MemberResponse]) -> MemberResponse | None:
-    """Returns the answer with a member list whose member has applied the most, or None if nobody gives a list."""
+    """Returns the answer, among those with a member list, of the member with the highest applied index; None if there
+    is no list."""
     listed = (answer for answer in answers if answer.members)
     return max(listed, key=lambda answer: (answer.applied, answer.ident), default=None)
 
 
 def leader_of(answers: Sequence[MemberResponse]) -> str:
-    """Returns the id that the members of the newest term name; empty: none. A leader that was cut off still believes
-    an older term."""
+    """Returns the id of the leader that the members of the newest term name; empty: none. A leader that was cut off
+    still believes in an older term."""
     newest = max(answer.term for answer in answers)
     named = {str(answer.status.get("leader", "0")) for answer in answers if answer.term == newest}
     named.discard("0")
@@ -166,7 +169,7 @@ def _member(
     errors = tuple(words for words in status.get("errors", ()) if not ALARM.search(words))
     if answer is None:
         errors = tuple(silent[url] for url in found.get("clientURLs", ()) if url in silent)
-    # One that answers and sees no leader is cut off from the others: it votes with nobody.
+    # A member that answers and sees no leader is cut off from the others: its vote counts for no majority.
     there = answer is not None and str(status.get("leader", "0")) != "0"
     return Member(
         name=name or f"(not started: {', '.join(found.get('peerURLs', ()))})",
@@ -188,15 +191,15 @@ def _member(
 
 
 def placed(member: Mapping[str, Any], places: Mapping[str, MemberPlace]) -> MemberPlace:
-    """Returns where a member is: on the node of its name, as kubeadm has it, or else on the node that has the
-    address where its peers or its clients find it. `places`: by the names of nodes, and by their addresses."""
+    """Returns the place of a member: the node of its name, as with kubeadm, or else the node with the address of its
+    peer or client URLs. `places` has places by the names of nodes, and by their addresses."""
     urls = (url for key in ("peerURLs", "clientURLs") for url in member.get(key) or ())
     known = (places.get(where) for where in (str(member.get("name", "")), *map(host_of, urls)))
     return next((place for place in known if place is not None), MemberPlace())
 
 
 def host_of(url: str) -> str:
-    """Returns the host of a URL; empty: it names none."""
+    """Returns the host of a URL; empty if it has none."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:
@@ -204,8 +207,8 @@ def host_of(url: str) -> str:
 
 
 def _alarms(answers: Sequence[MemberResponse]) -> dict[str, tuple[str, ...]]:
-    """Returns the alarms by member id. Each member knows those of all; reading them so needs no quorum, as asking
-    for them would."""
+    """Returns the alarms by member id. Each member's status has those of all; reading them there needs no quorum, as
+    an alarm request would."""
     found: dict[str, set[str]] = {}
     for answer in answers:
         for words in answer.status.get("errors", ()):
@@ -215,20 +218,20 @@ def _alarms(answers: Sequence[MemberResponse]) -> dict[str, tuple[str, ...]]:
 
 
 class Trips(Struct, frozen=True):
-    """Round trips from one member to another, as it has noted them since its start."""
+    """Round trips from one member to another, as recorded since the member's start."""
 
     seconds: float
-    """All together."""
+    """The sum of all round trips in seconds."""
     count: float
-    """How many there were, each weighed by how far etcd's smoothing had come."""
+    """The number of round trips, each weighted by how far etcd's smoothing had converged."""
 
 
 def trips(metrics: str, version: str) -> dict[str, Trips]:
-    """Returns round trips by the id of the peer, without those that have not been measured yet. `version`: of the
-    member's etcd.
+    """Returns round trips by the id of the peer, without those that have not been measured yet. `version` is that of
+    the member's etcd.
 
-    etcd notes a peer that it has not reached yet with a round trip of zero: those are left out. The lowest bucket
-    (0.1 ms) holds them, and nothing else where peers are on different machines.
+    etcd records a round trip of zero for a peer that it has not reached yet; these are left out. The lowest bucket
+    (0.1 ms) holds only these where peers are on different machines.
     """
     found: dict[str, dict[str, float]] = {}
     buckets: dict[str, dict[float, float]] = {}
@@ -250,7 +253,7 @@ def _noted(total: float, count: float, buckets: Mapping[float, float], version: 
     lowest = min(buckets.items(), default=(0.0, 0.0))[1]
     if total <= 0:
         return None
-    # All within a tenth of a millisecond: they were measured, and as short as that.
+    # If all are within a tenth of a millisecond, they were measured and are really that short.
     measured = count - lowest or count
     weight = measured if _version(version) >= SMOOTHED_FROM_FIRST else _smoothed(int(measured))
     longest = min((bound for bound, below in buckets.items() if below >= count), default=float("inf"))
@@ -258,13 +261,13 @@ def _noted(total: float, count: float, buckets: Mapping[float, float], version: 
 
 
 def _smoothed(count: int) -> float:
-    """Returns the sum of so many values that approach one from zero as etcd's smoothed round trip does."""
+    """Returns the sum of `count` values that rise from zero to one as etcd's smoothed round trip does."""
     probes = [1 + int(PROBES_BETWEEN * (index // PROBERS)) for index in range(min(count, SMOOTH))]
     return sum(1 - (1 - SMOOTHING) ** each for each in probes) + max(0, count - SMOOTH)
 
 
 def _version(text: str) -> tuple[int, ...]:
-    """Raises nothing: what is no version is an old one."""
+    """Returns major and minor version. A text that is no version counts as an old version; nothing is raised."""
     return tuple(int(part) for part in text.split(".")[:2] if part.isdigit())
 
 
@@ -273,8 +276,8 @@ def links_of(
     measured: Mapping[str, Mapping[str, Trips]],
     places: Mapping[str, MemberPlace],
 ) -> tuple[Link, ...]:
-    """Returns the links between sites, and within one. `measured`: by member id, then by peer id. A member that has
-    measured longer counts more."""
+    """Returns the links between sites, and within one. `measured` is by member id, then by peer id. A member that has
+    measured longer has more weight."""
     sites = {str(each["ID"]): placed(each, places).site for each in members}
     found: dict[tuple[str, str], list[Trips]] = {}
     for one, other in permutations(sorted(sites), 2):

@@ -1,4 +1,5 @@
-"""Members as the cluster itself shows them: the static pods of kubeadm and alike, `etcd-NODE` in `kube-system`."""
+"""Members of the cluster's own etcd by its static pods, as kubeadm and similar installers run them: `etcd-NODE` in
+`kube-system`."""
 
 from __future__ import annotations
 
@@ -18,14 +19,14 @@ PORT = 2379
 
 
 def pods_of(pods: Iterable[Pod]) -> tuple[Pod, ...]:
-    """Returns the pods that carry a member of the cluster's own etcd."""
+    """Returns the pods that run a member of the cluster's own etcd."""
     key, value = LABEL
     found = (pod for pod in pods if pod.namespace == NAMESPACE and pod.labels.get(key) == value and pod.node)
     return tuple(sorted(found, key=lambda pod: pod.node))
 
 
 def endpoints_of(pods: Sequence[Pod], nodes: Mapping[str, Node]) -> tuple[str, ...]:
-    """Returns client URLs, as kubeadm notes them on its static pods; for other pods the node's first address, with
+    """Returns client URLs, from kubeadm's annotation of its static pods; for other pods the node's first address, with
     etcd's port."""
     told = (pod.etcd.split(",")[0] or _url(nodes.get(pod.node)) for pod in pods)
     return tuple(url for url in told if url)
@@ -37,7 +38,7 @@ def _url(node: Node | None) -> str:
 
 
 def are_at(endpoints: Iterable[str], pods: Sequence[Pod], nodes: Mapping[str, Node]) -> bool:
-    """Returns whether one of these client URLs is that of one of the pods, or of its node."""
+    """Returns whether one of these client URLs belongs to one of the pods, or to its node."""
     asked = {host_of(url) for url in endpoints}
     own = {host_of(url) for url in endpoints_of(pods, nodes)}
     for pod in pods:
@@ -46,15 +47,15 @@ def are_at(endpoints: Iterable[str], pods: Sequence[Pod], nodes: Mapping[str, No
 
 
 def place_of(cluster: str, site: str, node: Node, spread: GroupSpread = "site") -> MemberPlace:
-    """Returns where a member on this node is. `site` is the cluster's; the node's own label beats it."""
+    """Returns the place of a member on this node. `site` is the cluster's; the node's own label takes precedence."""
     return MemberPlace(NodeRef(cluster, node.name), place_name(node, site, spread))
 
 
 def declared(
     name: str, pods: Sequence[Pod], where: Mapping[str, MemberPlace], why: str, now: datetime
 ) -> Quorum:
-    """Returns the group by the readiness of its pods: who leads and who is behind is not known. `why` says why etcd
-    itself cannot be asked."""
+    """Returns the group by the readiness of its pods: the leader and the progress of members are unknown. `why` is the
+    reason why etcd itself cannot be asked."""
     members = []
     for pod in pods:
         place = where.get(pod.node, MemberPlace())
@@ -64,7 +65,7 @@ def declared(
 
 
 def group_in(snapshot: Snapshot, spread: GroupSpread = "site") -> Quorum | None:
-    """Returns the cluster's own etcd, of which nothing but its pods is known; None: it has none that can be seen."""
+    """Returns the cluster's own etcd by its pods alone; None: the cluster shows none."""
     pods = pods_of(snapshot.pods)
     where = {node.name: place_of(snapshot.cluster, snapshot.site, node, spread) for node in snapshot.nodes}
     why = "only its pods were read"
@@ -72,5 +73,5 @@ def group_in(snapshot: Snapshot, spread: GroupSpread = "site") -> Quorum | None:
 
 
 def own_name(cluster: str) -> str:
-    """Returns the name of the group that no policy names."""
+    """Returns the name of the cluster's own etcd where no policy names the group."""
     return f"{cluster}/etcd"

@@ -1,5 +1,5 @@
-"""Hosts that are in no cluster, as a cluster of their own: an inventory file, driven over ssh.
+"""Hosts without a Kubernetes cluster, worked on over ssh as a cluster of their own that an inventory file defines.
 
-Its nodes are the hosts, there are no pods and no budgets. What an API server would keep (marks, what is asked of a
-machine, how far that is) is kept in a folder; a drain is the user's own hooks.
+The cluster's nodes are the hosts; it has no pods and no budgets. Marks, requests to machines and their progress, which
+an API server would keep, are kept in a folder. The user's own hooks replace the drain.
 """

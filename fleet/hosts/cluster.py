@@ -1,4 +1,4 @@
-"""Hosts without a cluster, as a driver sees a cluster."""
+"""Hosts without a cluster, with the interface of a cluster for drivers."""
 
 from __future__ import annotations
 
@@ -36,10 +36,11 @@ from fleet.model.file_lease import FileLease
 
 LOG = logging.getLogger(__name__)
 FILE_LOOK = 2.0
-"""Seconds between two looks at the inventory file."""
+"""Seconds between two checks of the inventory file."""
 PATIENCE = 45.0
-"""Seconds for which nothing begins while hosts are looked at for the first time and no further one is reached: then those
-that are left count as away until they are. Plain silence is known after half of it (`ConnectTimeout`)."""
+"""Seconds for which nothing begins while hosts are observed for the first time and no further one is reached. After
+that the remaining hosts count as unreachable until they are reached. A host that does not answer at all is known after
+half of this time (`ConnectTimeout`)."""
 
 
 class Rhythm(Struct, frozen=True):
@@ -58,16 +59,16 @@ class HostsReading(Struct, frozen=True):
 
 
 class HostClaim(Struct, frozen=True):
-    """What became of the claim on one host."""
+    """The result of claiming one host."""
 
     message: str
     claimed: bool = True
-    """The host belongs to this fleet now."""
+    """Whether the host belongs to this fleet now."""
 
 
 class HostsCluster:
-    """`path`: the inventory file. `folder`: where the records and the lease are kept. Nothing is connected before the
-    first call."""
+    """The cluster of the hosts in the inventory file `path`. `folder` has the records and the lease. Nothing is
+    connected before the first call."""
 
     def __init__(
         self,
@@ -92,11 +93,12 @@ class HostsCluster:
 
     @property
     def requests(self) -> Mapping[RequestKind, int]:
-        """None: there is no API server."""
+        """Returns no counts of requests: there is no API server."""
         return {}
 
     async def events(self) -> AsyncGenerator[ClusterEvent, None]:
-        """One reader at a time: it is for as long as somebody reads that the hosts are looked after."""
+        """Yields the events of the hosts, for one reader at a time. The hosts are supervised for as long as the events
+        are read."""
         watch = _Watch(
             self.name, self._source, self._records, self._stewards, self._ways, self._rhythm, self._own
         )
@@ -126,7 +128,7 @@ class HostsCluster:
         self._lease.resign(identity)
 
     async def read(self, site: str, at: datetime) -> HostsReading:
-        """Every host once, side by side. Raises UnreachableError where none is reached, ConfigError."""
+        """Reads every host once, in parallel. Raises UnreachableError where none is reached, and ConfigError."""
         inventory = await self._source.now()
         reach = self._ways(inventory)
 
@@ -152,7 +154,8 @@ class HostsCluster:
         return HostsReading(snapshot, {name: why.full_message for name, why in unreached.items()})
 
     async def claim(self) -> dict[str, HostClaim]:
-        """Makes every host this fleet's, whoever has it: what was done, or why not, by host. Raises ConfigError."""
+        """Claims every host for this fleet, whichever fleet has it. Returns the result, or why the claim failed, by
+        host. Raises ConfigError."""
         inventory = await self._source.now()
         reach = self._ways(inventory)
 
@@ -176,7 +179,8 @@ class HostsCluster:
         return {host.name: each for host, each in zip(inventory.hosts, said, strict=True)}
 
     async def log(self, name: str, ask: LogAsk) -> str:
-        """As BootLog has it. Raises UnreachableError, MachineError, and UsageError for a host that the file has not."""
+        """Returns the log as BootLogReader does. Raises UnreachableError, MachineError, and UsageError for a host that
+        is not in the file."""
         inventory = await self._source.now()
         host = next((each for each in inventory.hosts if each.name == name), None)
         if host is None:
@@ -193,7 +197,7 @@ class HostsCluster:
             watch.close()
 
     async def _known(self, name: str) -> tuple[HostEntry, HostConnection] | None:
-        """By the file as it is now: what a person has just written there counts."""
+        """Returns the host according to the file as it is now, so that the user's latest edits count."""
         host = next((each for each in (await self._source.now()).hosts if each.name == name), None)
         if host is None:
             return None
@@ -204,7 +208,7 @@ class HostsCluster:
 
 
 class _Watch:
-    """The stewards of all hosts, as long as somebody reads the events."""
+    """The supervisors of all hosts, for as long as the events are read."""
 
     def __init__(
         self,
@@ -230,9 +234,9 @@ class _Watch:
         self._told: dict[str, tuple[Node, Machine]] = {}
         self._dirty: set[str] = set()
         self._first: dict[str, asyncio.Task[object]] = {}
-        """Hosts that have not been looked at yet, and what waits for that."""
+        """Hosts that have not been observed yet, and the tasks that wait for their first observation."""
         self._heard_at = 0.0
-        """When the last of these looks was over or begun, by the event loop's clock."""
+        """When the last of these observations began or ended, by the event loop's clock."""
         self._news = asyncio.Event()
         self._said: ClusterLost | ClusterSynced | None = None
         records.changed = self._changed
@@ -271,7 +275,7 @@ class _Watch:
         self._news.set()
 
     async def _follow(self) -> str:
-        """Looks after the hosts that the file names now; why it cannot be read, empty where it can."""
+        """Supervises the hosts that the file names now. Returns why the file cannot be read; empty where it can."""
         try:
             inventory = await self._source.now()
         except FleetError as error:
@@ -318,7 +322,8 @@ class _Watch:
         waiting.add_done_callback(looked)
 
     def _give_up_on_first_looks(self) -> None:
-        """One that is slow keeps the others for as long as they are still coming, and a little longer."""
+        """Stops waiting for slow first observations. A slow host delays the others for as long as further hosts are
+        being reached, and for the time of `patience` after that."""
         patience = self._rhythm.patience
         if not self._first or asyncio.get_running_loop().time() - self._heard_at < patience:
             return
@@ -354,7 +359,8 @@ class _Watch:
         self._dirty &= self._first.keys()
 
     def _cut_off(self) -> str:
-        """None of several hosts is reached that should be there: it is this end that is cut off."""
+        """Returns why the controller itself seems to be cut off: none of several hosts that should be up is reached.
+        Empty otherwise."""
         there = {
             name: each.why
             for name, each in self._stewards.items()
@@ -370,7 +376,7 @@ class _Watch:
 
 
 def _same_way(before: HostEntry, now: HostEntry | None) -> bool:
-    """It is reached and observed as before."""
+    """Returns whether the host is reached and observed in the same way as before."""
     if now is None:
         return False
     ways = ("address", "user", "port", "identity", "source")

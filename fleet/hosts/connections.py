@@ -1,4 +1,4 @@
-"""How hosts are reached: over ssh by the user's own configuration, host keys checked."""
+"""Connections to hosts: over ssh by the user's own configuration, with host keys checked."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from fleet.machines.host import Host
 
 
 class HostConnection(Host, Protocol):
-    """A Host with a connection."""
+    """A Host with a connection that can be closed."""
 
     async def close(self) -> None: ...
 
 
 class Connector(Protocol):
     def __call__(self, inventory: HostInventory) -> ConnectHost:
-        """Opened for one inventory; another one is opened when the file changes."""
+        """Returns the connector of one inventory; another one is made when the file changes."""
         ...
 
 
@@ -25,7 +25,7 @@ class ConnectHost(Protocol):
 
 
 def over_ssh(inventory: HostInventory) -> ConnectHost:
-    """Returns the connector of one inventory. No connection is made before a host's first command."""
+    """Returns the ssh connector of one inventory. No connection is made before a host's first command."""
     from fleet.machines.access import SshAccess, SshAddress
     from fleet.machines.ssh.host import Limit, Ssh
 

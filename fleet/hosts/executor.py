@@ -1,4 +1,5 @@
-"""Performs each action on the record of a host: checks what it presumes, and runs the user's hooks around a cordon."""
+"""Performs each action on the record of a host: checks the action's preconditions, and runs the user's hooks around a
+cordon."""
 
 from __future__ import annotations
 
@@ -37,20 +38,21 @@ from fleet.model import node_patches
 from fleet.model.refused_patch import RefusedPatch
 
 SECONDS = 60.0
-"""For one action, beside its hooks."""
+"""Seconds for one action, not counting its hooks."""
 
 HostActionResult = tuple[Result, str]
 
 
 class HostLookup(Protocol):
-    """Finds hosts as they are to be reached now. Raises FleetError where the inventory cannot be read."""
+    """Finds hosts and their connections as of now. Raises FleetError where the inventory cannot be read."""
 
     async def __call__(self, name: str) -> tuple[HostEntry, Host] | None: ...
 
 
 class HostActionExecutor:
     def __init__(self, records: HostRecords, known: HostLookup, own: Claim | None = None) -> None:
-        """`own`: the claim to be on a host before anything is done to it; None: it is not asked."""
+        """Makes an executor. `own` is the claim that a host must have before any action; None: claims are not
+        checked."""
         self._own = own
         self._records = records
         self._known = known
@@ -65,7 +67,7 @@ class HostActionExecutor:
         }
 
     async def perform(self, action: AnyAction) -> Outcome:
-        """Never raises, except when cancelled."""
+        """Performs an action and returns its outcome. Never raises, except when cancelled."""
         try:
             result, words = await self._perform(action)
         except RefusedPatch as refusal:
@@ -93,7 +95,8 @@ class HostActionExecutor:
         return await verb(action, *found)
 
     def _mine(self, action: Action) -> HostRecord:
-        """Returns the record of the machine that is meant. Raises Refusal where another machine has taken the name."""
+        """Returns the record of the machine that the action is for. Raises Refusal where another machine has taken the
+        name."""
         record = self._records.read(action.node.name)
         if record.node.uid != action.uid:
             raise RefusedPatch(Result.GONE, f"another machine now stands under the name {action.node.name}")
@@ -124,7 +127,7 @@ class HostActionExecutor:
         return Result.DONE, ""
 
     async def _claimed(self, action: Action, way: Host) -> None:
-        """Raises Refusal where another fleet has the host."""
+        """Claims the host before the action. Raises Refusal where another fleet has claimed it."""
         if self._own is None:
             return
         found = await ownership.take(way, self._own)
@@ -135,12 +138,12 @@ class HostActionExecutor:
             )
 
     async def _cordon(self, action: Cordon, host: HostEntry, way: Host) -> HostActionResult:
-        """Runs the hook `before`, then cordons: the host is out of service once the cordon is there."""
+        """Runs the hook `before`, then cordons: a cordon means that the host is out of service."""
         await self._claimed(action, way)
         if _cordoned(self._mine(action), host, action.rollout) is None:
             return Result.DONE, ""
         if host.before is not None:
-            # The mark, so that whoever gives the node back knows of the hook.
+            # The hook is recorded before it runs, so that the uncordon of the node knows of it.
             self._change(
                 action,
                 lambda record: replace(
@@ -161,7 +164,7 @@ class HostActionExecutor:
         return Result.DONE, ""
 
     async def _uncordon(self, action: Uncordon, host: HostEntry, way: Host) -> HostActionResult:
-        """Runs the hook `after`, then uncordons: a host that cannot be put back into service stays out."""
+        """Runs the hook `after`, then uncordons: a host that cannot be put back into service stays cordoned."""
         await self._after(action, host, way)
         self._change(action, lambda record: _with(record, node_patches.uncordon(record.node, action.rollout)))
         return Result.DONE, ""
@@ -207,7 +210,7 @@ class HostActionExecutor:
         return Result.DONE, ""
 
     async def _after(self, action: Action, host: HostEntry, way: Host) -> None:
-        """Runs the hook `after`, where the hook `before` has begun for this rollout."""
+        """Runs the hook `after`, if the hook `before` has begun for this rollout."""
         if self._mine(action).hooked != action.rollout:
             return
         await self._claimed(action, way)
@@ -224,12 +227,12 @@ class HostActionExecutor:
 
 
 def told_of(cluster: str, node: str) -> dict[str, str]:
-    """The environment of a hook."""
+    """Returns the environment variables of a hook."""
     return {"FLEET_CLUSTER": cluster, "FLEET_NODE": node}
 
 
 def _cordoned(record: HostRecord, host: HostEntry, rollout: str) -> Node | None:
-    """Returns the cordoned node; None: it is cordoned already. Raises Refusal where somebody else has cordoned it."""
+    """Returns the cordoned node; None: it is cordoned already. Raises Refusal where another party has cordoned it."""
     return node_patches.cordon(observation.node_of(record, host, None), rollout)
 
 

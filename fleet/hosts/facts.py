@@ -1,4 +1,4 @@
-"""What one look at a host tells, whatever its operating system: its boot, its systemd's state, who it is."""
+"""Facts of a host, independent of its operating system: its boot, the state of its systemd, and its identity."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ ARCHITECTURES = {
     "riscv64": "riscv64",
     "loongarch64": "loong64",
 }
-"""What `uname -m` prints, and how Go and Kubernetes name it."""
+"""Architectures as `uname -m` prints them, with their names in Go and Kubernetes."""
 UP = ("running", "degraded")
-"""States of a systemd that has booted; `degraded`: a unit has failed."""
+"""States of a systemd that has finished booting; `degraded`: a unit has failed."""
 
 
 class HostFacts(Struct, frozen=True):
@@ -41,27 +41,28 @@ class HostFacts(Struct, frozen=True):
     machine_id: str
     kernel: str
     state: str
-    """As `systemctl is-system-running` says it."""
+    """The state as `systemctl is-system-running` prints it."""
     os_image: str = ""
     claim: Claim | None = None
     architecture: str = ""
-    """As Kubernetes names it; empty: it is not told, or fleet does not know it."""
+    """The architecture in Kubernetes' spelling; empty: unknown to the host or to fleet."""
 
     @property
     def unready(self) -> str:
-        """Returns why the host is not up; empty: the host is up. The engine judges failed units, by the agent's report."""
+        """Returns why the host is not up; empty: the host is up. Failed units do not count here: the engine judges
+        them by the agent's report."""
         return "" if self.state in UP else f"systemd is {self.state or 'silent'}"
 
 
 def parse(text: str) -> HostFacts:
-    """Reads the script's answer. Raises MachineError where the answer is not whole."""
+    """Reads the output of the script. Raises MachineError where the output is incomplete."""
     told, marker, release = text.partition("os-release\n")
     lines = [line.partition("=") for line in told.splitlines() if "=" in line]
     found = {key: value for key, _, value in lines}
     if not marker or not found.get("boot_id") or not found.get("machine_id"):
         raise MachineError(f"the look at the host broke off: {text[-300:]!r}")
     for name in ("boot_id", "machine_id"):
-        # By these it is known again: cut off, either could be another's.
+        # These identify the host: shortened, either could equal another host's.
         if len(found[name]) > NAME_MOST:
             raise MachineError(f"the host tells a {name} of {len(found[name])} characters")
     return HostFacts(

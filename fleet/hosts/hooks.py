@@ -1,7 +1,7 @@
 """The user's own commands around a reboot, in place of a drain.
 
-On the host they run as a job of its systemd, so that a controller that was killed finds them again; beside the
-controller they begin anew. Either way a hook may run more than once for one reboot.
+On the host a hook runs as a job of its systemd, so that it is found again after the controller was killed; a hook
+beside the controller starts again. In both cases a hook may run more than once for one reboot.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from fleet.machines.job import finish, unit_of
 from fleet.machines.local import Local
 
 TOO_LONG = 124
-"""Exit code of timeout(1)."""
+"""Exit code of timeout(1) for a command that ran too long."""
 
 
 class HookError(FleetError):
-    """A hook has not ended well; the message has what it printed."""
+    """A hook has failed; the message has what it printed."""
 
 
 async def run(name: str, hook: Hook, host: Host, token: str, told: Mapping[str, str]) -> None:
-    """Runs a hook to its end. `name` is `before` or `after`, `token` names this one intent, and `told` has the variables of
-    the hook's environment.
+    """Runs a hook to its end. `name` is `before` or `after`, `token` names this one intent, and `told` has the
+    variables of the hook's environment.
 
     Raises HookError, and UnreachableError where the host is lost meanwhile.
     """
@@ -60,7 +60,8 @@ async def ready(hook: Hook, host: Host, told: Mapping[str, str]) -> str:
 
 
 async def _here(hook: Hook, argv: tuple[str, ...]) -> CommandResult:
-    """Runs a hook in the inventory's folder, with the controller's environment. At the timeout its children end too."""
+    """Runs a hook in the inventory's folder, with the controller's environment. At the timeout its children are killed
+    too."""
     own = (f"HOME={Path.home()}", f"PATH={os.environ.get('PATH', os.defpath)}")
     seconds = hook.timeout_seconds
     words = ("timeout", "-k", "5", str(seconds), "env", "-C", hook.folder or ".", *own, *argv)

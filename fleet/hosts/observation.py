@@ -1,4 +1,4 @@
-"""What an observation of a host makes of its record, and what a driver sees of the record. Pure."""
+"""Updates the record of a host after an observation, and converts the record to what a driver sees. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ from fleet.hosts.record import HostRecord
 def reached(record: HostRecord, facts: HostFacts, unready: str) -> HostRecord:
     """Returns the record after the host was reached.
 
-    `unready` says why the host does not work; empty: it works. Another machine under the name starts a new record."""
+    `unready` is the reason why the host does not work; empty: it works. Another machine under the same name starts a
+    new record.
+    """
     if record.node.uid and record.node.uid != facts.machine_id:
         record = HostRecord.empty(record.node.name)
     node = replace(
@@ -44,14 +46,15 @@ def reached(record: HostRecord, facts: HostFacts, unready: str) -> HostRecord:
 
 
 def unreachable(record: HostRecord, why: str) -> HostRecord:
-    """Returns the record of a host that was not reached: what is known of the host is old."""
+    """Returns the record of a host that was not reached: the last observation stays, and counts as outdated."""
     return replace(record, node=replace(record.node, ready=None, annotations=_told(record.node, why)))
 
 
 def node_of(record: HostRecord, host: HostEntry, own: Claim | None) -> Node:
-    """Returns the node of a host, with what the inventory says of the host.
+    """Returns the node of a host, with the settings that the inventory has for the host.
 
-    `own` is the claim by which the host would be this fleet's. The claim of another fleet counts as a cordon."""
+    `own` is the claim by which the host would be this fleet's. The claim of another fleet counts as a cordon.
+    """
     labels = record.node.labels | host.labels
     if host.zone:
         labels[ZONE_LABEL] = host.zone
@@ -69,7 +72,7 @@ def node_of(record: HostRecord, host: HostEntry, own: Claim | None) -> Node:
 
 
 def busy(record: HostRecord) -> bool:
-    """Says whether an action is under way on the host, so that the host is observed more often."""
+    """Returns whether an action is in progress on the host, so that the host is observed more often."""
     request = record.machine.request
     answer = record.machine.answer(request.token) if request is not None else None
     asked = request is not None and (answer is None or answer.state == "working")

@@ -1,7 +1,9 @@
-"""Whose a host is: a file on the host itself, by which two fleets whose inventories name it notice each other.
+"""The owner of a host: a file on the host itself, by which two fleets with the same host in their inventories notice
+each other.
 
-A cluster has a Lease that its controllers renew; a host has only this. It does not expire: whoever acts first has the
-host until a person gives it to another fleet. Link(2) makes the file, so of two who come at once one gets it.
+A cluster has a Lease that its controllers renew; a host has only this file. It does not expire: the fleet that acts
+first owns the host until an operator gives the host to another fleet. Link(2) creates the file, so if two fleets claim
+the host at once, one succeeds.
 """
 
 from __future__ import annotations
@@ -20,14 +22,14 @@ umask 022 && mkdir -p /var/lib/fleet && new="{PATH}.$$" && printf '%s\\n' "$1" >
 if [ "$2" = over ]; then mv -f "$new" {PATH} || exit 1; else ln "$new" {PATH} 2>/dev/null; rm -f "$new"; fi
 cat {PATH}
 """
-"""For a shell: the claim, and `over` where it is taken from whoever has it."""
+"""A shell script with two arguments: the claim, and `over` where an existing claim is replaced."""
 
 
 class Claim(Struct, frozen=True):
     fleet: str
-    """Names the database, and so all its controllers."""
+    """The name of the database, which all controllers of the fleet share."""
     by: str = ""
-    """Where that fleet is at home, for people."""
+    """Where that fleet's home is, for users."""
 
     @property
     def message(self) -> str:
@@ -35,7 +37,7 @@ class Claim(Struct, frozen=True):
 
 
 def parse(text: str) -> Claim | None:
-    """Reads the claim on a host. None: nobody has claimed the host. A claim that fleet did not write counts too."""
+    """Returns the claim on a host. None: the host is not claimed. A claim that fleet did not write counts too."""
     if not text.strip():
         return None
     try:
@@ -46,9 +48,11 @@ def parse(text: str) -> Claim | None:
 
 
 async def take(host: Host, own: Claim, over: bool = False) -> Claim:
-    """Claims the host where nobody has claimed it, or `over` an earlier claim. Returns the claim that holds now.
+    """Claims the host if it is not claimed, or replaces an earlier claim with `over`. Returns the claim that holds
+    now.
 
-    Raises as `Host.run`, and MachineError where the file is empty after it was written."""
+    Raises as `Host.run` does, and MachineError where the file is empty after it was written.
+    """
     text = await checked(
         host, ("sh", "-c", TAKE, "sh", msgspec.json.encode(own).decode(), "over" if over else "")
     )

@@ -1,4 +1,4 @@
-"""One host looked at once, with its operating system; nothing is kept."""
+"""Observes one host once, with its operating system; nothing is stored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from fleet.machines.host import Host
 
 
 async def survey(record: HostRecord, host: HostEntry, way: Host, told: Mapping[str, str]) -> HostRecord:
-    """Returns what the record would be now. Raises FleetError where the host is not reached or its family is not known."""
+    """Returns the record that the host would have now. Raises FleetError where the host is not reached or its family
+    is unknown."""
     found = await facts.read_facts(way)
     unready = found.unready
     if not unready and host.ready is not None:

@@ -1,7 +1,8 @@
-"""What is kept of each host: its node with fleet's marks, and its machine. A file a host, replaced whole.
+"""The stored record of each host: its node with fleet's marks, and its machine. One file for each host, replaced as a
+whole.
 
-It is what an API server would keep. If it is lost nothing is done twice: the engine asks for its marks anew, and the
-host itself knows what it has booted, what is staged, and which job runs.
+The record has what an API server would keep. If it is lost nothing is done twice: the engine sets its marks again, and
+the host itself shows what it has booted, what is staged, and which job runs.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from fleet.hosts.ownership import Claim
 
 class HostRecord(Struct, frozen=True):
     node: Node
-    """As it was last seen, with fleet's own marks."""
+    """The node as it was last observed, with fleet's own marks."""
     machine: Machine
     hooked: str = ""
-    """The rollout whose hook `before` has begun, and whose hook `after` has not ended well yet."""
+    """The rollout whose hook `before` has begun, and whose hook `after` has not succeeded yet."""
     claim: Claim | None = None
-    """Whose the host was at the last look; None: nobody's."""
+    """The claim on the host at the last observation; None: there was none."""
 
     @classmethod
     def empty(cls, name: str, uid: str = "") -> HostRecord:
@@ -47,8 +48,8 @@ class HostRecords:
         self.changed: Callable[[str], None] = lambda _: None
 
     def read(self, name: str) -> HostRecord:
-        """Returns the record of a host, empty where nothing is known.
-        Raises FleetError for a file that fleet did not write."""
+        """Returns the record of a host, an empty one where nothing is known. Raises FleetError for a file that fleet
+        did not write."""
         path = self._path(name)
         try:
             return msgspec.json.decode(path.read_bytes(), type=HostRecord)
@@ -60,7 +61,7 @@ class HostRecords:
             ) from None
 
     def change(self, name: str, how: Callable[[HostRecord], HostRecord]) -> HostRecord:
-        """Writes what `how` makes of the record and returns the record as written. Raises what `how` raises."""
+        """Writes the record that `how` returns, and returns it. Raises what `how` raises."""
         with self._locked():
             before = self.read(name)
             after = how(before)
@@ -112,7 +113,7 @@ class HostRecords:
 
 
 class OwnRecord:
-    """The machine of one host, for its agent (`machines.own.OwnMachine`)."""
+    """The Machine of one host, for its agent (`fleet.machines.agent.own_machine.OwnMachine`)."""
 
     def __init__(self, records: HostRecords, name: str) -> None:
         self._records = records
@@ -129,10 +130,10 @@ class OwnRecord:
         return self._records.read(self._name).machine
 
     async def report(self, machine: Machine) -> Machine | None:
-        """Writes the machine's status, as `OwnMachine.report` says."""
+        """Writes the machine's status, as `OwnMachine.report` does."""
 
         class Other(Exception):
-            """The machine has another version by now."""
+            """Raised where the machine has another version by now."""
 
         def told(record: HostRecord) -> HostRecord:
             if record.machine.resource_version != machine.resource_version:

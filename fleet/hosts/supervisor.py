@@ -1,4 +1,5 @@
-"""Supervises one host: observes when it comes and goes, and runs its agent from here, one for each of its boots."""
+"""Supervises one host: detects when it becomes reachable or unreachable, and runs its agent in the controller, one for
+each of its boots."""
 
 from __future__ import annotations
 
@@ -24,13 +25,14 @@ LOG = logging.getLogger(__name__)
 
 
 class ProbeIntervals(Struct, frozen=True):
-    """Seconds between two looks at a host."""
+    """Seconds between two observations of a host."""
 
     idle: float = 15.0
-    """Nothing is under way there."""
+    """Seconds while nothing is in progress on the host."""
     busy: float = 2.0
     observed: int = 40
-    """Looks after which its operating system is observed again: somebody may have staged a release by hand."""
+    """The number of short checks after which the operating system is observed again: a user may have staged a release
+    by hand."""
 
 
 class HostSupervisor:
@@ -43,13 +45,14 @@ class HostSupervisor:
         pace: AgentIntervals,
         looks: ProbeIntervals,
     ) -> None:
-        """`told`: what its hooks are told. `way` is this object's alone from now on."""
+        """Makes a supervisor. `told` has the environment of the host's hooks. `way` is used by this object alone from
+        now on."""
         self.host = host
         self.way = way
         self.looked = asyncio.Event()
-        """Whether it is reached is known."""
+        """Set when it is known whether the host is reachable."""
         self.why = ""
-        """It was not reached at the last look; empty: it was."""
+        """Why the host was not reached at the last check; empty: it was reached."""
         self._records = records
         self._told = told
         self._pace = pace
@@ -61,8 +64,8 @@ class HostSupervisor:
         self._count = 0
 
     async def run(self) -> None:
-        """Runs until it is cancelled, and waits for a host that is not reached.
-        Raises the error that ended an agent: a bug."""
+        """Runs until it is cancelled, and waits for a host that is not reached. Raises the error that ended an agent,
+        which is a bug."""
         try:
             with self._records.waiting(self.host.name) as changed:
                 while True:
@@ -100,7 +103,8 @@ class HostSupervisor:
             self._agent.look_again()
 
     async def _begin(self, boot: str) -> None:
-        """The agent of a boot ends with it, and that of the next one says what became of a reboot."""
+        """Starts the agent of a boot. The agent of the earlier boot ends, and the new one reports the result of a
+        reboot."""
         await self._stop()
         if self._family is None:
             kind = await detect(self.way)
@@ -117,7 +121,7 @@ class HostSupervisor:
         return await hooks.ready(self.host.ready, self.way, self._told)
 
     async def _rest(self, changed: asyncio.Event) -> None:
-        """Until the next look, or until more is known of the agent's end."""
+        """Waits until the next check, or until the agent has ended."""
         changed.clear()
         busy = observation.busy(self._records.read(self.host.name))
         end = asyncio.get_running_loop().time() + (self._looks.busy if busy else self._looks.idle)
@@ -134,7 +138,7 @@ class HostSupervisor:
             if not changed.is_set():
                 return
             changed.clear()
-            # What was just asked is worth the closer look at once.
+            # A request that has just arrived is worth an observation at once.
             if not busy and observation.busy(self._records.read(self.host.name)):
                 return
 

@@ -1,1 +1,2 @@
-"""The Kubernetes API as fleet uses it. The rest of fleet sees core's data and core's errors, and no library behind them."""
+"""The Kubernetes API as fleet uses it. The rest of fleet sees the core's data and errors, and no library behind
+them."""

@@ -1,8 +1,8 @@
-"""Builds the lab's two binaries from the Go sources beside this file, once per version of those sources and for each
+"""Builds the lab's two binaries from the Go sources beside this file, once for each version of the sources and each
 release of Kubernetes.
 
-The result lies in a cache outside the checkout, in a folder named by a hash of the sources and of the Go
-toolchain. A folder with that name is complete: it appears by a rename.
+The binaries are in a cache outside the checkout, in a folder named by a hash of the sources and of the Go toolchain. A
+folder with that name is complete: it appears by a rename.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ import msgspec
 from fleet.lab.errors import LabError
 
 ReportLine = Callable[[str], None]
-"""Is called with a line for the user as each step of a long piece of work begins."""
+"""A callback that receives a line for the user as each step of a long piece of work begins."""
 
 SOURCES = Path(__file__).parent / "go"
 KUBERNETES_VERSION = "v1.36.3"
-"""What the lab runs if nothing else is asked for, and what its real hosts run."""
+"""The default version of the lab, which its real hosts run too."""
 INSTALL_GO = "install Go from https://go.dev/dl/ and put it on PATH, then try again"
 
 _PROGRESS_EVERY = 100
-"""Compiled packages between two lines of progress."""
+"""The number of compiled packages between two lines of progress."""
 
 
 class Version(msgspec.Struct, frozen=True):
-    """A release of Kubernetes that the lab can be."""
+    """A release of Kubernetes that the lab can run."""
 
     kubernetes: str
     modules: Path | None = None
-    """The module file of its control plane, with its hashes beside; None: the one in the folder of the sources."""
+    """The module file of its control plane, with its hashes beside it; None: the file in the folder of the sources."""
 
 
 DEFAULT = "1.36"
@@ -45,25 +45,26 @@ VERSIONS: Mapping[str, Version] = {
     DEFAULT: Version(KUBERNETES_VERSION),
     "1.37": Version("v1.37.2", SOURCES / "1.37" / "controlplane.mod"),
 }
-"""By minor version. Each has the etcd that its module file names: 3.6.8, and 3.7.3 with 1.37."""
+"""The releases by minor version. Each has the etcd that its module file names: 3.6.8, and 3.7.3 with 1.37."""
 
 
 def version_of(name: str) -> Version:
-    """Raises LabError for one that the lab has not."""
+    """Returns the release of that minor version. Raises LabError for a version that the lab does not have."""
     if name not in VERSIONS:
         raise LabError(f"the lab has no Kubernetes {name}", f"it has: {', '.join(VERSIONS)}")
     return VERSIONS[name]
 
 
 class Binaries(msgspec.Struct, frozen=True):
-    """Where the built programs lie."""
+    """The paths of the built programs."""
 
     controlplane: Path
     kwok: Path
 
 
 class Toolchain(msgspec.Struct, frozen=True):
-    """A Go that can build the sources: the command's path, its version and what it builds for."""
+    """A Go toolchain that can build the sources: the command's path, its version and the platform that it builds
+    for."""
 
     command: Path
     version: str
@@ -71,15 +72,15 @@ class Toolchain(msgspec.Struct, frozen=True):
 
 
 def cache_directory(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where built binaries are kept: `$XDG_CACHE_HOME/fleet/lab`, or `~/.cache/fleet/lab`."""
+    """Returns the folder of built binaries: `$XDG_CACHE_HOME/fleet/lab`, or `~/.cache/fleet/lab`."""
     base = environ.get("XDG_CACHE_HOME", "")
     return (Path(base) if base else Path.home() / ".cache") / "fleet" / "lab"
 
 
 def find_toolchain(search_path: str | None = None) -> Toolchain:
-    """The Go toolchain on PATH (or `search_path`).
+    """Returns the Go toolchain on PATH (or `search_path`).
 
-    Raises LabError when there is none or it is older than the sources need.
+    Raises LabError where there is none or it is older than the sources need.
     """
     found = shutil.which("go", path=search_path)
     if found is None:
@@ -92,7 +93,8 @@ def find_toolchain(search_path: str | None = None) -> Toolchain:
 
 
 def version_key(toolchain: Toolchain, version: Version = VERSIONS[DEFAULT]) -> str:
-    """Names a build: 16 hexadecimal digits over the Go sources, the toolchain, the platform and the release."""
+    """Returns the name of a build: 16 hexadecimal digits over the Go sources, the toolchain, the platform and the
+    release."""
     digest = hashlib.sha256(f"{toolchain.version} {toolchain.platform} {version.kubernetes}".encode())
     own = (version.modules, version.modules.with_suffix(".sum")) if version.modules is not None else ()
     files = [path for module in _modules() for path in module.iterdir() if path.is_file()]
@@ -105,10 +107,10 @@ def version_key(toolchain: Toolchain, version: Version = VERSIONS[DEFAULT]) -> s
 def build(
     progress: ReportLine, cache: Path | None = None, search_path: str | None = None, kubernetes: str = DEFAULT
 ) -> Binaries:
-    """The binaries, built now if this version was not built before (about 6 minutes on two cores).
+    """Returns the binaries, which are built now if this version was not built before (about 6 minutes on two cores).
 
-    `kubernetes`: its minor version, one of VERSIONS. `progress` gets a line every few seconds while something is built.
-    Of several processes that build at once one does and the others wait. Raises LabError.
+    `kubernetes` is a minor version, one of VERSIONS. `progress` gets a line every few seconds while something is
+    built. Of several processes that build at once one builds and the others wait. Raises LabError.
     """
     version, toolchain = version_of(kubernetes), find_toolchain(search_path)
     directory = (cache or cache_directory()) / version_key(toolchain, version)
@@ -121,7 +123,8 @@ def build(
 
 
 def _build_into(directory: Path, toolchain: Toolchain, version: Version, progress: ReportLine) -> None:
-    """The caller holds this version's lock, so what lies in its temporary folder is of a build that was broken off."""
+    """Builds into a temporary folder, which is then renamed. The caller holds this version's lock, so the temporary
+    folder can only have files of an interrupted build."""
     unfinished = directory.with_name(f".building-{directory.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
@@ -164,7 +167,7 @@ def _build_module(
 
 
 def _report(lines: Iterable[str], name: str, progress: ReportLine) -> Iterator[str]:
-    """Passes on what `go build -v` says that is no package name, and counts packages for `progress`."""
+    """Yields the lines of `go build -v` that are no package names, and reports the count of packages to `progress`."""
     compiled = downloaded = 0
     for raw in lines:
         line = raw.rstrip()
@@ -185,7 +188,7 @@ def _modules() -> list[Path]:
 
 
 def _go_environment() -> dict[str, str]:
-    """A user's go.work or C compiler must not change what is built."""
+    """Returns the environment of Go. A user's go.work or C compiler must not change what is built."""
     return {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"}
 
 
@@ -200,7 +203,7 @@ def _go_env(command: Path, module: Path) -> tuple[str, str, str]:
     )
     words = answer.stdout.split()
     if answer.returncode != 0 or len(words) != 3:
-        # In a module folder, a go that is too old says so itself and names both versions.
+        # In a module folder, a go that is too old prints an error with both versions.
         raise LabError(f"this Go cannot build the lab: {answer.stderr.strip()}", INSTALL_GO)
     return words[0], words[1], words[2]
 

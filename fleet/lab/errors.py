@@ -1,4 +1,4 @@
-"""What can go wrong with a lab, in words for a person."""
+"""Errors of a lab, with messages for users."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from fleet.core.records.errors import FleetError
 
 
 class LabError(FleetError):
-    """The lab could not be built, started, found or stopped; the message says why, the hint what to do."""
+    """The lab could not be built, started, found or stopped; the message has the reason, the hint the remedy."""

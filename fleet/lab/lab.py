@@ -1,4 +1,5 @@
-"""A real Kubernetes control plane with fake nodes on this machine: start it, add nodes, look at it, stop it."""
+"""A real Kubernetes control plane with fake nodes on this machine: starts and stops it, adds nodes, shows its
+status."""
 
 from __future__ import annotations
 
@@ -24,10 +25,11 @@ from fleet.lab.errors import LabError
 from fleet.lab.objects import core_api
 
 _START_TRIES = 3
-"""Another program may take a port between the moment it is found free and the moment it is used."""
+"""How often a start is tried: another program may take a port between the moment it is found free and the moment it is
+used."""
 
 _OWN = ("etcd", "pki", "logs", "scheduler.yaml", "kubeconfig", "lab.json", "lab.json.new")
-"""What a lab writes into its directory, beside one kubeconfig per program."""
+"""The files that a lab writes into its directory, in addition to one kubeconfig for each program."""
 
 
 class ProgramStatus(msgspec.Struct, frozen=True):
@@ -40,7 +42,7 @@ class ProgramStatus(msgspec.Struct, frozen=True):
 
 
 class LabStatus(msgspec.Struct, frozen=True):
-    """A lab as it is now. `nodes` is None when its API server does not answer."""
+    """A lab as it is now. `nodes` is None where its API server does not answer."""
 
     directory: Path
     kubeconfig: Path
@@ -49,12 +51,12 @@ class LabStatus(msgspec.Struct, frozen=True):
     started_at: datetime
     programs: tuple[ProgramStatus, ...]
     wanted: tuple[str, ...]
-    """The names of all programs that it should have."""
+    """The names of all programs that the lab should run."""
     nodes: nodes.NodeCount | None
 
     @property
     def running(self) -> bool:
-        """Whether every program runs and the API server answers."""
+        """Returns whether every program runs and the API server answers."""
         names = {program.name for program in self.programs if program.alive}
         return names == set(self.wanted) and self.nodes is not None
 
@@ -75,7 +77,7 @@ class Lab:
 
     @staticmethod
     def default_directory(environ: Mapping[str, str] = os.environ) -> Path:
-        """Where `fleet lab up` keeps its lab: `$XDG_STATE_HOME/fleet/lab`, or `~/.local/state/fleet/lab`."""
+        """Returns the directory of `fleet lab up`: `$XDG_STATE_HOME/fleet/lab`, or `~/.local/state/fleet/lab`."""
         base = environ.get("XDG_STATE_HOME", "")
         return (Path(base) if base else Path.home() / ".local" / "state") / "fleet" / "lab"
 
@@ -92,13 +94,13 @@ class Lab:
     ) -> Lab:
         """Builds what is not built yet, and starts a new, empty control plane in `directory`.
 
-        `address` is where its API server listens, one of this computer's own; `hosts` are real hosts that will
+        `address` is one of this computer's own, on which the API server listens; `hosts` are real hosts that will
         join, name to address: they get certificates. With several `control_planes` each has an etcd member, which is
-        named as the node of its number, and an API server that uses it; a balancer is before them. `kubernetes` is its
-        minor version, one of `build.VERSIONS`.
+        named as the node of its number, and an API server that uses it; a load balancer is in front of them.
+        `kubernetes` is the minor version, one of `build.VERSIONS`.
 
-        `tied`: its programs end when this process does; otherwise they go on until `down`. `progress` gets
-        a line for a person now and then. Raises LabError, and then leaves no process behind, only logs.
+        With `tied` the programs end when this process does; otherwise they run until `down`. `progress` gets a line
+        for the user now and then. Raises LabError, and then leaves no process behind, only logs.
         """
         version = build.version_of(kubernetes)
         binaries = build.build(progress, kubernetes=kubernetes)
@@ -121,41 +123,42 @@ class Lab:
 
     @staticmethod
     def load(directory: Path) -> Lab:
-        """The lab that was started in `directory`, by whatever process. Raises LabError when there is none."""
+        """Returns the lab that any process has started in `directory`. Raises LabError where there is none."""
         directory = directory.absolute()
         return Lab(directory, state.read(directory))
 
     @property
     def kubeconfig(self) -> Path:
-        """The administrator's kubeconfig."""
+        """Returns the path of the administrator's kubeconfig."""
         return self._layout.kubeconfig
 
     @property
     def server(self) -> str:
-        """The API server's address."""
+        """Returns the API server's address."""
         return self._layout.server
 
     @property
     def directory(self) -> Path:
-        """Where the lab keeps its files."""
+        """Returns the folder of the lab's files."""
         return self._layout.directory
 
     @property
     def etcd_endpoint(self) -> str:
-        """etcd's address for clients; `certificates.etcd_client` opens it."""
+        """Returns etcd's address for clients; `certificates.etcd_client` has access to it."""
         return self._layout.etcd
 
     @property
     def certificates(self) -> certificates.Certificates:
-        """Every certificate of the lab."""
+        """Returns every certificate of the lab."""
         return self._layout.certificates
 
     def pids(self) -> dict[str, int]:
-        """The process ids of the programs that were started and not stopped, by name."""
+        """Returns the process ids of the programs that were started and not stopped, by name."""
         return {name: started.record.pid for name, started in self._processes.items()}
 
     def log(self, program: str) -> Path:
-        """A program's log (`etcd`, `kube-apiserver`, `kube-controller-manager`, `kube-scheduler`, `kwok`)."""
+        """Returns the path of a program's log (`etcd`, `kube-apiserver`, `kube-controller-manager`, `kube-scheduler`,
+        `kwok`)."""
         return self._layout.log(program)
 
     def add_nodes(
@@ -169,10 +172,11 @@ class Lab:
         kubelet: str = "",
         wait: bool = True,
     ) -> tuple[str, ...]:
-        """Adds fake nodes, numbered on from those there are, and returns their names.
+        """Adds fake nodes, numbered after the existing ones, and returns their names.
 
-        `kubelet`: the version that they tell; empty: the lab's own. `pools` gives each pool's weight (`{"workers": 4,
-        "storage": 1}`), `zones` are filled in turn. With `wait` it returns when all are Ready. Raises LabError.
+        `kubelet` is the version that the nodes report; empty: the lab's own. `pools` has each pool's weight
+        (`{"workers": 4, "storage": 1}`); `zones` are filled in turn. With `wait` it returns when all are Ready. Raises
+        LabError.
         """
         first = nodes.next_number(self._objects)
         wanted = nodes.machines(
@@ -195,12 +199,12 @@ class Lab:
         return core_api(self._layout.server, self._state.certificates)
 
     def check(self) -> None:
-        """Raises LabError with the end of its log when one of the lab's programs has ended by itself."""
+        """Raises LabError with the end of its log where one of the lab's programs has ended by itself."""
         for started in self._processes.values():
             started.check()
 
     def status(self) -> LabStatus:
-        """What runs, and how many nodes there are."""
+        """Returns which programs run, and how many nodes there are."""
         programs = tuple(
             ProgramStatus(name, started.record.pid, started.is_alive(), started.record.log)
             for name, started in self._processes.items()
@@ -221,57 +225,58 @@ class Lab:
         )
 
     def stop_apiserver(self) -> None:
-        """Stops the API server alone; the rest goes on and waits for it."""
+        """Stops the API server alone; the other programs go on and wait for its return."""
         self._stop(control_plane.API_SERVER)
 
     def start_apiserver(self) -> None:
-        """Starts the API server again and returns when it is ready. Raises LabError when it runs already."""
+        """Starts the API server again and returns when it is ready. Raises LabError where it runs already."""
         if control_plane.API_SERVER in self._processes:
             raise LabError("the lab's API server runs already")
         control_plane.wait_until_ready(self._start(control_plane.API_SERVER), self._layout)
 
     def keep_etcd(self, target: Path) -> None:
-        """Copies the data of the lab's one etcd to `target`, which is made; etcd stands still meanwhile. Raises
+        """Copies the data of the lab's one etcd to `target`, which is created; etcd is stopped meanwhile. Raises
         LabError."""
         self._stop(control_plane.ETCD)
         shutil.copytree(self.directory / "etcd", target)
         control_plane.wait_until_ready(self._start(control_plane.ETCD), self._layout)
 
     def restore_etcd(self, kept: Path) -> None:
-        """Brings back what `keep_etcd` has copied. Its API server goes on running, which is what one must not do with a
-        backup. Raises LabError."""
+        """Restores the copy that `keep_etcd` has made. The API server keeps running, which must not be done with a
+        real backup. Raises LabError."""
         self._stop(control_plane.ETCD)
         shutil.rmtree(self.directory / "etcd")
         shutil.copytree(kept, self.directory / "etcd")
         control_plane.wait_until_ready(self._start(control_plane.ETCD), self._layout)
 
     def member(self, host: int) -> str:
-        """The name of the etcd member on that host of the control plane."""
+        """Returns the name of the etcd member on that host of the control plane."""
         return self._layout.member(host)
 
     def etcd_endpoint_of(self, host: int) -> str:
-        """Of the member on that host, for clients."""
+        """Returns the client address of the member on that host."""
         return msgspec.structs.replace(self._layout, host=host).etcd
 
     def power_off(self, host: int) -> None:
-        """A host of the control plane goes, with no warning: its API server and its etcd."""
+        """Cuts the power of a host of the control plane without warning: its API server and its etcd are killed."""
         for name in (self._layout.api_servers[host], self._layout.etcds[host]):
             if name in self._processes:
                 self._processes.pop(name).kill()
         self._remember()
 
     def power_on(self, host: int, ready: ReportLine = lambda program: None) -> None:
-        """It is back, and its programs start. Returns when they are ready; `ready` is told of each. Raises LabError."""
+        """Starts the programs of the host again. Returns when they are ready; `ready` is called with each. Raises
+        LabError."""
         names = (self._layout.etcds[host], self._layout.api_servers[host])
         for started in [self._start(name) for name in names]:
             control_plane.wait_until_ready(started, self._layout)
             ready(started.record.name)
 
     def compact_etcd(self) -> int:
-        """Forgets every revision but the newest, and returns that: watches from older ones get 410 Gone.
+        """Compacts etcd to the newest revision and returns it: watches from older ones get 410 Gone.
 
-        The API server serves lists and watches from its own cache while that reaches back far enough; restart
-        it to make clients feel the compaction. Raises LabError.
+        The API server serves lists and watches from its own cache as far back as that reaches; clients notice the
+        compaction after a restart of the API server. Raises LabError.
         """
         client = Api(self.etcd_endpoint, self.certificates.etcd_authority, self.certificates.etcd_client)
         try:
@@ -286,7 +291,7 @@ class Lab:
         return revision
 
     def down(self, *, keep_files: bool = False) -> None:
-        """Stops every program and removes what the lab wrote (not the directory itself if it holds other files)."""
+        """Stops every program and removes the lab's files (the directory itself only if it holds no other files)."""
         self.stop_all()
         if not keep_files:
             _remove_files(self.directory)
@@ -301,7 +306,7 @@ class Lab:
         control_planes: int,
         version: build.Version,
     ) -> Lab:
-        """A lab with all its files and no program yet."""
+        """Returns a lab with all its files and no program yet."""
         _refuse_or_clear(directory)
         directory.mkdir(parents=True, exist_ok=True)
         now = datetime.now(UTC)  # noqa: TID251 - the edge: certificates begin now
@@ -316,9 +321,9 @@ class Lab:
         return lab
 
     def start_all(self, progress: ReportLine) -> None:
-        """Starts every program of the control plane, in the order in which they need each other."""
+        """Starts every program of the control plane, in the order of their dependencies."""
         layout = self._layout
-        # The first API server by itself: it fills the empty etcd.
+        # The first API server starts alone: it fills the empty etcd.
         first, *others = layout.api_servers
         door = [control_plane.BALANCER] if layout.balanced else []
         for names in (layout.etcds, [first], others, door, layout.rest):
@@ -342,7 +347,7 @@ class Lab:
             self._remember()
 
     def stop_all(self) -> None:
-        """The API servers' clients first, together; then they; then their etcds."""
+        """Stops the API servers' clients together, then the API servers, then their etcds."""
         layout = self._layout
         for names in (layout.rest, [control_plane.BALANCER], layout.api_servers, layout.etcds):
             there = [name for name in names if name in self._processes]
@@ -359,7 +364,7 @@ class Lab:
 
 
 def _refuse_or_clear(directory: Path) -> None:
-    """Makes room for a lab, but never at the cost of a running one or of someone else's files."""
+    """Removes an old lab's files, but never a running lab or files of other programs."""
     if not directory.exists():
         return
     foreign = [path.name for path in directory.iterdir() if not _is_own(path)]

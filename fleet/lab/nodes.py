@@ -29,12 +29,12 @@ _POLL_SECONDS = 0.2
 
 
 def name(number: int) -> str:
-    """Of the node with that number; they begin at 1."""
+    """Returns the name of the node with that number; numbers begin at 1."""
     return f"n-{number:04d}"
 
 
 class FakeNodeSpec(msgspec.Struct, frozen=True):
-    """One fake node to be: `number` makes its name (n-0001) and its addresses."""
+    """One fake node to create: `number` determines its name (n-0001) and its addresses."""
 
     number: int
     pool: str
@@ -49,7 +49,7 @@ class FakeNodeSpec(msgspec.Struct, frozen=True):
 
 
 class NodeCount(msgspec.Struct, frozen=True):
-    """How many nodes the API server has, and how many of them are Ready."""
+    """The number of nodes in the API server, and of those that are Ready."""
 
     total: int
     ready: int
@@ -91,9 +91,10 @@ def machines(
     kernel: str,
     kubelet: str,
 ) -> tuple[FakeNodeSpec, ...]:
-    """`count` machines numbered from `first`: pools in blocks by their weights, zones in turn within each pool.
+    """Returns `count` machines numbered from `first`: pools in blocks by their weights, zones in turn within each
+    pool.
 
-    Raises LabError when there is no zone, no pool, or a weight below zero.
+    Raises LabError where there is no zone, no pool, or a weight below zero.
     """
     if not zones or not pools or min(pools.values()) < 0 or sum(pools.values()) == 0:
         raise LabError("nodes need at least one zone, and pools with weights of which one is above 0")
@@ -106,7 +107,7 @@ def machines(
 
 
 def _shares(count: int, weights: Mapping[str, int]) -> dict[str, int]:
-    """`count` split in proportion to the weights; what rounding leaves goes to the largest remainders."""
+    """Returns `count` split in proportion to the weights; what rounding leaves goes to the largest remainders."""
     total = sum(weights.values())
     shares = {name: count * weight // total for name, weight in weights.items()}
     remainders = sorted(weights, key=lambda name: (-(count * weights[name] % total), name))
@@ -116,7 +117,7 @@ def _shares(count: int, weights: Mapping[str, int]) -> dict[str, int]:
 
 
 def manifest(machine: FakeNodeSpec) -> dict[str, object]:
-    """The Node object of a machine that has just been installed."""
+    """Returns the Node object of a machine that has just been installed."""
     is_control = machine.pool == CONTROL_POOL
     high, low = divmod(machine.number, 250)
     labels = {
@@ -163,7 +164,7 @@ def manifest(machine: FakeNodeSpec) -> dict[str, object]:
 
 
 def create(api: Any, wanted: Sequence[FakeNodeSpec]) -> None:
-    """Creates the Node objects, several at once. `api`: as `objects.core_api` makes it. Raises LabError when the API
+    """Creates the Node objects, several at once. `api` is made by `objects.core_api`. Raises LabError where the API
     server refuses one."""
 
     def create_one(machine: FakeNodeSpec) -> None:
@@ -175,19 +176,21 @@ def create(api: Any, wanted: Sequence[FakeNodeSpec]) -> None:
 
 
 def next_number(api: Any) -> int:
-    """The first number after those that nodes of the lab have."""
+    """Returns the first number after those of the lab's existing nodes."""
     taken = [node.metadata.name.removeprefix("n-") for node in _list(api)]
     return max((int(number) for number in taken if number.isdigit()), default=0) + 1
 
 
 def count(api: Any) -> NodeCount:
-    """How many nodes there are and are Ready. Raises LabError when the API server does not answer."""
+    """Returns how many nodes there are and how many are Ready. Raises LabError where the API server does not
+    answer."""
     found = _list(api)
     return NodeCount(len(found), sum(node.is_ready for node in found))
 
 
 def wait_until_ready(api: Any, names: Sequence[str], still_running: Callable[[], None]) -> None:
-    """Returns when all these nodes are Ready. `still_running` is called while waiting, to raise if a program ended."""
+    """Returns when all these nodes are Ready. `still_running` is called while waiting, and raises if a program has
+    ended."""
     deadline = time.monotonic() + READY_SECONDS
     while True:
         missing = set(names) - {node.metadata.name for node in _list(api) if node.is_ready}
@@ -201,7 +204,7 @@ def wait_until_ready(api: Any, names: Sequence[str], still_running: Callable[[],
 
 
 def _list(api: Any) -> tuple[_Node, ...]:
-    """Decoded here: the client's own models of a thousand nodes take seconds."""
+    """Returns the nodes, decoded here: the client's own models of a thousand nodes take seconds."""
     with told("the lab's nodes cannot be listed"):
         found = api.list_node(_request_timeout=SECONDS, _preload_content=False)
     return msgspec.json.decode(found.data, type=_NodeList).items

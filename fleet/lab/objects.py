@@ -1,4 +1,5 @@
-"""The lab's Kubernetes objects through the official client. Its import takes a second: readiness is asked by `api`."""
+"""The lab's Kubernetes objects through the official client. Its import takes a second, so readiness is checked by
+`control_plane.api`."""
 
 from __future__ import annotations
 
@@ -10,13 +11,13 @@ from fleet.lab.control_plane.certificates import Certificates
 from fleet.lab.errors import LabError
 
 SECONDS = 10.0
-"""That the API server may take for an answer."""
+"""Seconds that the API server may take to answer."""
 AT_A_TIME = 8
-"""Connections that are kept open."""
+"""The number of connections that are kept open."""
 
 
 def core_api(server: str, certificates: Certificates) -> Any:
-    """A `kubernetes.client.CoreV1Api` of the lab's administrator, for several threads."""
+    """Returns a `kubernetes.client.CoreV1Api` of the lab's administrator, for several threads."""
     from kubernetes import client
 
     configuration = client.Configuration(host=server)
@@ -24,7 +25,7 @@ def core_api(server: str, certificates: Certificates) -> Any:
     configuration.cert_file = str(certificates.admin.certificate)
     configuration.key_file = str(certificates.admin.key)
     configuration.connection_pool_maxsize = AT_A_TIME
-    # The lab is on this computer, whatever HTTPS_PROXY says.
+    # The lab is on this computer, whatever HTTPS_PROXY is set to.
     configuration.proxy = None
     return client.CoreV1Api(client.ApiClient(configuration))
 

@@ -1,6 +1,7 @@
-"""One program of the lab as an operating-system process: start it, know it again later, stop it.
+"""One program of the lab as an operating-system process: starts it, finds it again later, stops it.
 
-A process is known by its id and its start time, so that a recycled id is never taken for ours.
+A process is identified by its id and its start time, so that a recycled id is never mistaken for the lab's own
+process.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import msgspec
 from fleet.lab.errors import LabError
 
 TERM_SECONDS = 10.0
-"""How long a program may take to end after SIGTERM before it is killed."""
+"""Seconds that a program may take to end after SIGTERM before it is killed."""
 
 KILL_SECONDS = 10.0
 _POLL_SECONDS = 0.02
@@ -25,7 +26,7 @@ _LOG_LINES = 15
 
 
 class ProcessRecord(msgspec.Struct, frozen=True):
-    """What is remembered of a running program: its process id, when that process began, and its log."""
+    """The stored data of a running program: its process id, the start time of that process, and its log."""
 
     name: str
     pid: int
@@ -65,19 +66,19 @@ class Process:
         return Process(ProcessRecord(name, child.pid, started, log), child)
 
     def is_alive(self) -> bool:
-        """Whether this very process still runs."""
+        """Returns whether exactly this process still runs."""
         if self._child is not None:
             return self._child.poll() is None
         return start_time(self.record.pid) == self.record.started
 
     def check(self) -> None:
-        """Raises LabError with the end of the log when the program has ended."""
+        """Raises LabError with the end of the log where the program has ended."""
         if not self.is_alive():
             record = self.record
             raise LabError(f"{record.name} has ended:\n{last_lines(record.log)}", f"its log is {record.log}")
 
     def stop(self) -> None:
-        """Ends the program: SIGTERM, and SIGKILL when that is not enough. Raises LabError if it survives both."""
+        """Ends the program: SIGTERM, and SIGKILL where that is not enough. Raises LabError if it survives both."""
         for number, seconds in ((signal.SIGTERM, TERM_SECONDS), (signal.SIGKILL, KILL_SECONDS)):
             if not self._signal(number) or self._ends_within(seconds):
                 self._close()
@@ -85,7 +86,7 @@ class Process:
         raise LabError(f"{self.record.name} (process {self.record.pid}) does not end, not even by SIGKILL")
 
     def kill(self) -> None:
-        """Ends the program by SIGKILL, with no warning. Raises LabError if it survives that."""
+        """Ends the program by SIGKILL, without warning. Raises LabError if the program survives."""
         if self._signal(signal.SIGKILL) and not self._ends_within(KILL_SECONDS):
             raise LabError(
                 f"{self.record.name} (process {self.record.pid}) does not end, not even by SIGKILL"
@@ -93,7 +94,7 @@ class Process:
         self._close()
 
     def _signal(self, number: signal.Signals) -> bool:
-        """False when there is nothing left to signal."""
+        """Sends the signal. Returns False where the process is gone."""
         if not self.is_alive():
             return False
         try:
@@ -116,7 +117,7 @@ class Process:
 
 
 def start_time(pid: int) -> str | None:
-    """When process `pid` began, as an opaque text; None when there is no such process or it is a zombie."""
+    """Returns when process `pid` began, as an opaque text; None where there is no such process or it is a zombie."""
     stat = Path(f"/proc/{pid}/stat")
     if stat.parent.parent.joinpath("self").exists():
         try:
@@ -133,7 +134,7 @@ def start_time(pid: int) -> str | None:
 
 
 def last_lines(log: Path) -> str:
-    """The end of a log, for an error message."""
+    """Returns the end of a log, for an error message."""
     if not log.exists():
         return "(no log)"
     return "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])

@@ -1,1 +1,1 @@
-"""Adapter: how a machine's operating system is looked at, upgraded and rebooted."""
+"""The adapter to machines: observes, upgrades and reboots a machine's operating system."""

@@ -1,4 +1,4 @@
-"""Where a machine is, and what of a user's ssh set-up is used to reach it."""
+"""The address of a machine, and the parts of a user's ssh configuration that are used to reach it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fleet.core.records.errors import UsageError
 
 
 class SshAddress(Struct, frozen=True):
-    """Where a machine is. What is empty is looked up in the ssh configuration under `host`."""
+    """The address of a machine. Empty fields are looked up in the ssh configuration under `host`."""
 
     host: str
     user: str = ""
@@ -21,20 +21,21 @@ class SshAddress(Struct, frozen=True):
 
 
 class SshAccess(Struct, frozen=True):
-    """How machines are reached. Paths may begin with `~`."""
+    """The ssh settings for machines. Paths may begin with `~`."""
 
     config: str = ""
-    """As `ssh -F` has it: this file alone. Empty: the user's own and the system's, as ssh reads them."""
+    """An ssh configuration that is read alone, as with `ssh -F`. Empty: the user's own and the system's, as ssh reads
+    them."""
     identity: str = ""
-    """As `ssh -i` has it: a private key besides those of the configuration and the agent."""
+    """A private key, as with `ssh -i`, in addition to those of the configuration and the agent."""
     sudo: bool = True
-    """Users other than root get their rights by `sudo -n`."""
+    """Whether users other than root become root by `sudo -n`."""
 
 
 def address_of(text: str) -> SshAddress:
-    """Reads `user@host:port`, as ProxyJump has it; an IPv6 address with a port is in brackets.
+    """Parses `user@host:port` in the form of ProxyJump; an IPv6 address with a port is in brackets.
 
-    Raises UsageError for what is no address.
+    Raises UsageError for a text that is no address.
     """
     user, at, place = text.strip().rpartition("@")
     if place.startswith("["):

@@ -1,8 +1,9 @@
-"""Other programs that upgrade or reboot a machine by themselves: fleet detects and reports them and never fights them.
+"""Other programs that upgrade or reboot a machine by themselves: fleet detects and reports them and never works
+against them.
 
-Distributions' own updaters are units of systemd, kured and Flatcar's update operator come as pods whose processes the
-machine sees, and a person's `shutdown -r 02:00` is a file. Which there are, and what of their settings is looked at,
-stands in `playbooks/files/others.sh` alone: the playbooks run the same file.
+Updaters of distributions are systemd units, kured and Flatcar's update operator are pods whose processes the machine
+sees, and a user's `shutdown -r 02:00` is a file. `playbooks/files/others.sh` alone defines which programs are detected
+and which of their settings are read: the playbooks run the same file.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ KINDS = frozenset({"unit", "pod", SCHEDULED})
 
 
 class CompetingUpdater(Struct, frozen=True):
-    """One of them, at work on the machine."""
+    """A competing updater that is at work on the machine."""
 
     kind: str
-    """`unit`, `pod`, or `scheduled` for a reboot at a set time."""
+    """One of `unit`, `pod`, or `scheduled` for a reboot at a set time."""
     message: str
-    """What it does and what turns it off, without a full stop."""
+    """The updater's effect and the way to turn it off, as a sentence without a full stop."""
 
 
 @cache
@@ -35,7 +36,8 @@ def script() -> str:
 
 
 def parse(text: str) -> tuple[CompetingUpdater, ...]:
-    """Reads what the script prints. Raises MachineError where its answer is not whole, or has a line of another form."""
+    """Reads the output of the script. Raises MachineError where the output is incomplete, or has a line of another
+    form."""
     *lines, last = text.splitlines() or [""]
     found = [CompetingUpdater(*line.partition("\t")[::2]) for line in lines]
     odd = [each for each in found if each.kind not in KINDS or not each.message]
@@ -45,7 +47,8 @@ def parse(text: str) -> tuple[CompetingUpdater, ...]:
 
 
 async def find_competing_updaters(host: Host) -> tuple[CompetingUpdater, ...]:
-    """Returns the updaters at work on the machine. Raises MachineError where that cannot be told: unknown is not absent."""
+    """Returns the updaters at work on the machine. Raises MachineError where that cannot be determined: unknown is not
+    absent."""
     ran = await host.run(("sh", "-c", script(), "others.sh"))
     if not ran.succeeded:
         raise MachineError(f"who else upgrades or reboots this machine cannot be told: {ran.printed}")
@@ -53,12 +56,12 @@ async def find_competing_updaters(host: Host) -> tuple[CompetingUpdater, ...]:
 
 
 async def refuse_competing_updaters(host: Host) -> None:
-    """Raises MachineError where one is at work: it might reboot the machine when fleet would not."""
+    """Raises MachineError where an updater is at work: it might reboot the machine when fleet would not."""
     _refuse(await find_competing_updaters(host))
 
 
 async def refuse_scheduled(host: Host) -> None:
-    """Raises MachineError where somebody has a reboot scheduled: it is theirs, and goes with any other reboot."""
+    """Raises MachineError where another party has scheduled a reboot: any other reboot would cancel it."""
     _refuse(each for each in await find_competing_updaters(host) if each.kind == SCHEDULED)
 
 

@@ -7,7 +7,7 @@ from fleet.core.records.errors import FleetError
 
 
 class MachineError(FleetError):
-    """The operating system refused or failed; the message has what it printed, without the middle of a long text."""
+    """The operating system refused or failed; the message has its output, without the middle of a long text."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         half = MESSAGE_MOST // 2

@@ -1,4 +1,5 @@
-"""The interface that runs commands on a machine: from a pod on it, over ssh, or locally. Families know only this."""
+"""The interface that runs commands on a machine: from a pod on it, over ssh, or locally. Families use only this
+interface."""
 
 from __future__ import annotations
 
@@ -12,26 +13,28 @@ from fleet.machines import redaction
 from fleet.machines.errors import MachineError
 
 SHOWN = 600
-"""Most characters of a command's output that an error shows: the last ones, where programs say what was wrong."""
+"""The most characters of a command's output that an error shows: the last ones, where programs print what was
+wrong."""
 MOST = 4 * 1024 * 1024
-"""Bytes that are kept of each of a command's outputs: the last ones. Of some thirty hosts at once this is in memory."""
+"""The most bytes of each of a command's outputs that are kept: the last ones. The outputs of some thirty hosts are in
+memory at once."""
 PRINTED = 64 * 1024
-"""Bytes of what a long command has printed that are asked for: again and again, while it runs."""
+"""The most bytes of a long command's output that are read at a time, repeatedly while it runs."""
 ABSENT = 127
-"""Exit code of a shell that knows no such command."""
+"""The exit code of a shell for an unknown command."""
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 class LostError(UnreachableError):
-    """The way to the machine broke while a command ran: it may have been done or not."""
+    """The connection to the machine was lost while a command ran: the command may or may not have been executed."""
 
 
 class CommandResult(Struct, frozen=True):
-    """What came of a command."""
+    """The result of a command."""
 
     argv: tuple[str, ...]
     code: int
-    """Negative: killed by that signal."""
+    """The exit code. Negative: killed by that signal."""
     stdout: str = ""
     stderr: str = ""
 
@@ -53,10 +56,10 @@ class CommandResult(Struct, frozen=True):
 
 class Host(Protocol):
     async def run(self, argv: Sequence[str], seconds: float = 60.0) -> CommandResult:
-        """Runs the command with the rights of root, waits for its end, and returns its result, whatever its exit code.
+        """Runs the command as root, waits for its end, and returns its result, whatever its exit code.
 
-        Raises UnreachableError where the machine cannot be reached, LostError where it was lost meanwhile, and
-        MachineError where the command has not ended after `seconds`.
+        Raises UnreachableError where the machine cannot be reached, LostError where the connection was lost meanwhile,
+        and MachineError where the command has not ended after `seconds`.
         """
         ...
 
@@ -68,7 +71,8 @@ def shown(text: str) -> str:
 
 
 async def checked(host: Host, argv: Sequence[str], seconds: float = 60.0) -> str:
-    """Runs a command and returns its standard output. Raises MachineError with the command's own message where it fails."""
+    """Runs a command and returns its standard output. Raises MachineError with the command's own message where it
+    fails."""
     ran = await host.run(argv, seconds)
     if not ran.succeeded:
         raise MachineError(ran.message)

@@ -1,7 +1,7 @@
-"""A long command on a machine. It runs under the machine's systemd, in a unit named by a token.
+"""A long command on a machine, which runs under the machine's systemd, in a unit named by a token.
 
-So it outlives whoever started it (an agent that restarts, a connection that breaks), and is found again by its name.
-Its state and output are in /run, like the unit itself, and go with the boot.
+So the command outlives the process that started it (an agent that restarts, a connection that breaks), and is found
+again by its name. Its state and output are in /run, like the unit itself, and are lost with a reboot.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from fleet.machines.progress import ReportPercent
 
 FOLDER = "/run/fleet"
 LOOK = 1.0
-"""Seconds between two looks at a job."""
+"""Seconds between two checks of a job."""
 Percent = Callable[[str], int | None]
-"""How far a job is, 0 to 100, by what it has printed so far; None where that does not tell."""
+"""A function that returns the progress of a job, 0 to 100, from its output so far; None where the output does not show
+it."""
 
 _PROPERTIES = ("LoadState", "ActiveState", "SubState", "Result", "ExecMainCode", "ExecMainStatus")
 
@@ -39,10 +40,11 @@ async def finish(
     percent: Percent = lambda _: None,
     look: float = LOOK,
 ) -> CommandResult:
-    """Starts the job of this token, or finds it again, waits for its end, and removes what is left of the job.
+    """Starts the job of this token, or finds it again, waits for its end, and removes the unit and the files of the
+    job.
 
-    The caller sets the time limit, by cancelling; the job goes on then. Raises as `Host.run`, and LostError also where
-    the job went with its boot: a connection that is made anew meanwhile tells nothing of that.
+    The caller limits the time by cancelling; the job then goes on. Raises as `Host.run` does, and LostError also where
+    the machine rebooted and the job is lost, which a new connection alone does not show.
     """
     unit = unit_of(token)
     boot = await read_line(host, BOOT_ID)
@@ -65,7 +67,7 @@ async def finish(
 
 
 def _is_gone(state: Mapping[str, str]) -> bool:
-    """systemd knows no such unit, or not any more."""
+    """Returns whether systemd does not know the unit, or no longer knows it."""
     return state["LoadState"] == "not-found" or state["ActiveState"] == "inactive"
 
 
@@ -82,7 +84,7 @@ async def _begin(host: Host, unit: str, token: str, argv: Sequence[str]) -> None
         f"--property=StandardError=file:{FOLDER}/{unit}.err",
     )
     start = ("systemd-run", "--quiet", f"--unit={unit}", f"--description=fleet {token}")
-    # systemd puts variables into a unit's command itself; a doubled dollar is one.
+    # systemd expands variables in a unit's command itself; a doubled dollar sign stands for one.
     words = [word.replace("$", "$$") for word in argv]
     await checked(host, (*start, "--property=RemainAfterExit=yes", *output, "--", *words))
 
@@ -93,7 +95,7 @@ async def _state(host: Host, unit: str) -> dict[str, str]:
 
 
 def parse_state(text: str) -> dict[str, str]:
-    """Reads `systemctl show`. Raises MachineError where a property is missing."""
+    """Parses `systemctl show`. Raises MachineError where a property is missing."""
     found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     missing = [name for name in _PROPERTIES if name not in found and not name.startswith("ExecMain")]
     if missing:
@@ -104,7 +106,7 @@ def parse_state(text: str) -> dict[str, str]:
 async def _ended(host: Host, unit: str, argv: Sequence[str], state: Mapping[str, str]) -> CommandResult:
     out = await read_end(host, f"{FOLDER}/{unit}.out")
     err = await read_end(host, f"{FOLDER}/{unit}.err")
-    # A command that was killed by SIGTERM is a success to systemd, not to us.
+    # systemd counts a command that SIGTERM killed as a success; fleet does not.
     killed = state.get("ExecMainCode") not in ("1", None)
     good = state["ActiveState"] == "active" and not killed
     status = state.get("ExecMainStatus", "")

@@ -1,4 +1,4 @@
-"""Commands on this very machine: from a pod through the namespaces of its host, through a chroot, or directly."""
+"""Runs commands on this very machine: from a pod through the namespaces of its host, through a chroot, or directly."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def namespaces(pid: int) -> tuple[str, ...]:
-    """Returns the words that run a command in the namespaces of this process. Needs the rights of root."""
+    """Returns the prefix that runs a command in the namespaces of this process. Needs root."""
     return ("nsenter", "--target", str(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--")
 
 
 NAMESPACES = namespaces(1)
-"""The host's, in a pod with hostPID."""
+"""The prefix for the host's namespaces, in a pod with hostPID."""
 
 
 def prefix_of(way: str) -> tuple[str, ...]:
-    """Returns the words before each command, for `namespaces`, `here`, or `chroot:/host`.
-    Raises UsageError for another one."""
+    """Returns the prefix of each command, for `namespaces`, `here`, or `chroot:/host`. Raises UsageError for another
+    text."""
     if way == "namespaces":
         return NAMESPACES
     if way == "here":
@@ -44,8 +44,8 @@ class Local:
         self._prefix = tuple(prefix)
 
     async def run(self, argv: Sequence[str], seconds: float = 60.0) -> CommandResult:
-        """Runs as `Host.run`. A command that runs too long is killed with its children; a missing program gives exit
-        code 127, as in a shell."""
+        """Runs a command as `Host.run` does. A command that runs too long is killed with its children; a missing
+        program gives exit code 127, as in a shell."""
         words = (*self._prefix, *argv)
         environment = {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/root"}
         try:

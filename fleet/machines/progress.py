@@ -1,8 +1,8 @@
-"""How far a staging has come."""
+"""The progress of a staging."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 ReportPercent = Callable[[int], None]
-"""Is called with the percent that is done, 0 to 100, as often as it is known; returns at once."""
+"""A callback that receives the progress in percent, 0 to 100, as often as it is known, and returns at once."""

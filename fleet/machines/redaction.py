@@ -1,6 +1,7 @@
-"""What of a machine's output must not leave the machine: passwords, tokens and keys on command lines and in logs.
+"""Removes secrets from a machine's output before it leaves the machine: passwords, tokens and keys on command lines
+and in logs.
 
-Only the usual spellings are known: a secret that a service logs in a spelling of its own is not recognized.
+Only the usual spellings are recognized: a secret that a service logs in a spelling of its own is not.
 """
 
 from __future__ import annotations
@@ -8,8 +9,8 @@ from __future__ import annotations
 import re
 
 REDACTED = "[hidden]"
-# A machine may print megabytes without a blank. So each of these passes over what it has looked at once: it begins where a
-# word begins alone, and gives nothing back (`*+`).
+# A machine may print megabytes without a blank. So each of these patterns scans every part once only: it begins only
+# where a word begins, and does not backtrack (`*+`).
 _NAMED = re.compile(
     r"""(?ix)
     (?P<name> (?<! [\w.-] )

@@ -1,4 +1,4 @@
-"""Quorum groups other than etcd: their members' answers read into `fleet.core.quorum.quorum.Quorum`."""
+"""Quorum groups other than etcd: members' answers are read into `fleet.core.quorum.quorum.Quorum`."""
 
 from fleet.quorums.group import PodsPlace, pods_of, quorum_of
 from fleet.quorums.pods import PodGroup

@@ -1,4 +1,4 @@
-"""What a member answered, and where in it something is."""
+"""Parses the answer of a member, and finds values in it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from fleet.core.text.untrusted import LONGEST_NUMBER, UnreadableError, decode
 
 MOST_BYTES = 4 << 20
 SHOWN = 256
-"""Characters of a value that are compared and shown: no term of a policy is longer."""
+"""The most characters of a value that are compared and shown: no term of a policy is longer."""
 _INDEX = re.compile("[0-9]{1,6}")
 
 
 class UnreadableAnswer(ValueError):
-    """An answer that is not what the probe expects; the message says why."""
+    """An answer that the probe cannot parse; the message has the reason."""
 
 
 def parse(body: bytes, probe: Probe) -> Any:
-    """Parses an answer: for `json` whatever it is; for `lines` and `metrics` a mapping; for `table` a mapping with
-    `rows`. Raises UnreadableAnswer."""
+    """Parses an answer: for `json` any value; for `lines` and `metrics` a mapping; for `table` a mapping with `rows`.
+    Raises UnreadableAnswer."""
     if len(body) > MOST_BYTES:
         raise UnreadableAnswer(f"the answer is larger than {MOST_BYTES >> 20} MiB")
     try:
@@ -39,8 +39,8 @@ def parse(body: bytes, probe: Probe) -> Any:
 
 
 def found(answer: Any, path: str) -> Any:
-    """Returns the value at a path; None where there is nothing. A key that is the whole path is taken first, dots or
-    not."""
+    """Returns the value at a path; None where there is none. A key that equals the whole path takes precedence, even
+    with dots in it."""
     if isinstance(answer, dict) and path in answer:
         return answer[path]
     for key in path.split("."):
@@ -58,7 +58,7 @@ def holds(answer: Any, term: ProbeTerm) -> bool:
 
 
 def number(answer: Any, path: str) -> int | None:
-    """Returns a whole number of 64 bits, also from a text; None where there is none."""
+    """Returns a whole number of up to 64 bits, also from a text; None where there is none."""
     value = found(answer, path)
     if isinstance(value, bool) or (isinstance(value, str) and len(value) > LONGEST_NUMBER):
         return None
@@ -70,7 +70,7 @@ def number(answer: Any, path: str) -> int | None:
 
 
 def shown(value: Any) -> str:
-    """Returns a value as a term of a policy spells it."""
+    """Returns a value in the spelling of a policy's terms."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
@@ -79,13 +79,13 @@ def shown(value: Any) -> str:
 
 
 def _table(text: str) -> dict[str, list[dict[str, str]]]:
-    """Parses a table, whose columns are parted by tabs or spaces; no value has a space in it."""
+    """Parses a table whose columns are separated by tabs or spaces; values contain no spaces."""
     head, *rest = [line.split() for line in text.splitlines() if line.strip()] or [[]]
     return {"rows": [dict(zip(head, row, strict=True)) for row in rest if len(row) == len(head)]}
 
 
 def _metrics(text: str) -> dict[str, float]:
-    """Parses metrics; samples of one name are summed up. Raises UnreadableAnswer."""
+    """Parses metrics and sums up samples of the same name. Raises UnreadableAnswer."""
     sums: dict[str, float] = {}
     for line in text.splitlines():
         if not line.strip() or line.startswith("#"):

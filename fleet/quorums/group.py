@@ -1,4 +1,5 @@
-"""A quorum group from its pods and their answers. What is not known counts as unavailable, and as a voter."""
+"""Makes a quorum group from its pods and their answers. A member whose state is unknown counts as unavailable, and as
+a voter."""
 
 from __future__ import annotations
 
@@ -16,19 +17,20 @@ from fleet.core.quorum.quorum import Member, Quorum
 from fleet.quorums.answer import UnreadableAnswer, found, holds, number, parse, shown
 
 SILENT_SECONDS = 5.0
-"""Kafka's controllers fetch twice a second, and call an election after two seconds without an answer."""
+"""Seconds of silence after which a member does not count. Kafka's controllers fetch twice a second, and start an
+election after two seconds without an answer."""
 
 
 class PodsPlace(NamedTuple):
-    """Where the pods run."""
+    """The cluster, nodes and site in which the pods run."""
 
     nodes: Mapping[str, Node]
     site: str
-    """The cluster's site; a node's own label beats it."""
+    """The cluster's site; a node's own label takes precedence."""
 
 
 def pods_of(members: GroupMembers, pods: Iterable[Pod]) -> tuple[Pod, ...]:
-    """Returns the pods that carry the group, by name."""
+    """Returns the pods of the group's members, sorted by name."""
     chosen = (
         pod
         for pod in pods
@@ -44,8 +46,8 @@ def quorum_of(
     answers: Mapping[str, bytes | str],
     at: datetime,
 ) -> Quorum:
-    """Returns the group. `pods` are the group's own; `answers`, by pod: its answer, or why there is none. Raises
-    ValueError for an etcd."""
+    """Returns the group. `pods` are the group's own; `answers` has for each pod its answer, or why there is none.
+    Raises ValueError for an etcd."""
     if group.members is None:
         raise ValueError(f"{group.name} is an etcd")
     probe = group.members.probe if not group.wrong else None
@@ -90,7 +92,7 @@ def _member(group: QuorumGroup, place: PodsPlace, pod: Pod) -> Member:
 def _parsed(
     probe: Probe, pods: Sequence[Pod], answers: Mapping[str, bytes | str]
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Returns by pod its answer, and by pod why there is none that can be read."""
+    """Returns the readable answers by pod, and for the other pods why there is none."""
     parsed: dict[str, Any] = {}
     why: dict[str, str] = {}
     for pod in pods:
@@ -112,7 +114,7 @@ def _told(member: Member, why: Mapping[str, str]) -> Member:
 
 
 def _own(probe: Probe, member: Member, answer: Any) -> Member:
-    """Returns the member by what it says of itself."""
+    """Returns the member according to its own answer."""
     if answer is None:
         return replace(member, reachable=False)
     return _as(probe, member, answer)
@@ -129,7 +131,7 @@ def _as(probe: Probe, member: Member, entry: Any) -> Member:
         if well or not member.reachable
         else (*member.errors, f"says {words or 'nothing of its health'}"),
         leader=leads,
-        # One that does not say what it is may have forgotten it.
+        # A member whose answer does not say whether it votes counts as a voter.
         voter=probe.voter is None or holds(entry, probe.voter) or found(entry, probe.voter.path) is None,
         index=_index(probe, entry, leads),
         version=shown(found(entry, probe.version)) if probe.version else "",
@@ -137,8 +139,8 @@ def _as(probe: Probe, member: Member, entry: Any) -> Member:
 
 
 def _index(probe: Probe, entry: Any, leads: bool) -> int | None:
-    """Returns how far a member has come. In a group that is asked for neither index nor lag, a healthy member is in
-    step."""
+    """Returns the progress of a member. In a group that is asked for neither index nor lag, every healthy member
+    counts as up to date."""
     if probe.index:
         return number(entry, probe.index)
     if not probe.lag:
@@ -150,8 +152,8 @@ def _index(probe: Probe, entry: Any, leads: bool) -> int | None:
 
 
 def _listed(probe: Probe, members: Sequence[Member], answers: Sequence[Any]) -> tuple[list[Member], str]:
-    """Returns the members by what the answers say of all of them, the worse of it where answers differ; and why that
-    cannot be used."""
+    """Returns the members according to answers that list all members, with the worse state where answers differ; and
+    why the answers cannot be used, or an empty text."""
     entries: dict[str, list[Any]] = {}
     unheard: dict[str, str] = {}
     for answer in answers:
@@ -166,7 +168,8 @@ def _listed(probe: Probe, members: Sequence[Member], answers: Sequence[Any]) -> 
     listed = {each.name: name for name, each in named.items() if each is not None}
     strangers = [name for name, each in named.items() if each is None]
     if strangers and len(listed) < len(members):
-        # Another name for one of the pods, or somebody else: to guess could be to count a voter twice.
+        # The unknown name may be another name of one of the pods, or another member: a guess could count a voter
+        # twice.
         whole = [replace(each, reachable=False) for each in members]
         return (
             whole,
@@ -184,8 +187,8 @@ def _listed(probe: Probe, members: Sequence[Member], answers: Sequence[Any]) -> 
 
 
 def _unheard(probe: Probe, rows: Sequence[Any]) -> dict[str, str]:
-    """Returns why members do not count, by their names in the answer: the leader has not heard of them, though it
-    has heard of itself just now."""
+    """Returns why members do not count, by their names in the answer: the leader has not heard from them recently,
+    compared with its newest contact."""
     if not probe.heard:
         return {}
     times = {shown(found(row, probe.name)): number(row, probe.heard) for row in rows}
@@ -204,7 +207,8 @@ def _away(member: Member, why: str | None) -> Member:
 
 
 def _named(name: str, members: Sequence[Member]) -> Member | None:
-    """Returns the pod of that name, of a host name that begins with it, or with that ordinal if there is only one."""
+    """Returns the member whose pod has the first label of that host name as its name, or whose pod has that ordinal if
+    only one pod does."""
     first = name.partition(".")[0]
     same = [each for each in members if each.name == first]
     if not same and name.isdigit():
@@ -248,8 +252,8 @@ def _settled(probe: Probe, members: list[Member], answers: Iterable[Any]) -> lis
 
 
 def _counted(group: QuorumGroup, members: list[Member]) -> list[Member]:
-    """Returns the members with the voters that were declared: those that are missing count, and beyond them no
-    member that cannot say that it votes."""
+    """Returns the members with as many voters as were declared: missing voters are added as unavailable, and if enough
+    voters are certain, a member that does not answer is not counted as one more."""
     declared = group.members.voters if group.members is not None else None
     if declared is None:
         return members

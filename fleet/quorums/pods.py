@@ -1,4 +1,4 @@
-"""A quorum group that runs in pods, as drivers ask it."""
+"""A quorum group that runs in pods, as drivers read it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from fleet.quorums.reading import Asks, read
 REST = 5.0
 """Seconds between two readings."""
 HEAVY_REST = 15.0
-"""A JVM that starts takes a second of CPU. A reading counts for thirty."""
+"""Seconds between two readings whose command starts a JVM, which takes a second of CPU. A reading is valid for thirty
+seconds."""
 
 
 class PodGroup:
-    """`site` is the cluster's. The leader of such a group cannot be asked to hand over, and no snapshot is possible: a group
-    in pods elects another leader by itself, when a member is stopped."""
+    """A quorum group in pods; `site` is the cluster's. Its leader cannot be moved, and no snapshot can be taken: a
+    group in pods elects another leader by itself when a member is stopped."""
 
     def __init__(self, group: QuorumGroup, site: str, asks: Asks) -> None:
         if group.members is None:
@@ -32,7 +33,7 @@ class PodGroup:
         self._asks = asks
 
     async def read(self, view: ClusterView, now: datetime) -> Quorum:
-        """Never raises: a group that does not answer is a reading too."""
+        """Returns the state of the group. A group that does not answer is a reading too and raises nothing."""
         place = PodsPlace(view.nodes, self._site)
         return await read(self._group, place, list(view.pods.values()), self._asks, now)
 

@@ -1,4 +1,4 @@
-"""Asks the members of a group, each in its pod."""
+"""Asks the members of a group for their state, each in its pod."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from fleet.core.records.errors import FleetError
 from fleet.quorums.group import PodsPlace, pods_of, quorum_of
 
 MOST_ASKED = 100
-"""Members of a group."""
+"""The most members of a group that are asked."""
 LOG = logging.getLogger(__name__)
 MOST_SECONDS = 20.0
-"""For all of its answers together."""
+"""The most seconds for all answers of a group together."""
 
 
 class Asks(Protocol):
     async def ask(self, pod: PodRef, how: HttpProbe | ExecProbe) -> bytes:
-        """Returns the body of a good answer, or the output of a command that ended well. Raises FleetError, also
-        where there is none in time."""
+        """Returns the body of a successful response, or the output of a command that succeeded. Raises FleetError,
+        also where there is none in time."""
         ...
 
 
@@ -37,8 +37,8 @@ async def read(
     now: datetime,
     seconds: float = MOST_SECONDS,
 ) -> Quorum:
-    """Asks the members, and returns the group. `pods`: all of the cluster, or at least the group's own. `seconds`:
-    for all answers together.
+    """Asks the members, and returns the group. `pods` are all pods of the cluster, or at least the group's own.
+    `seconds` is the time limit for all answers together.
 
     Raises ValueError for an etcd.
     """
@@ -52,23 +52,23 @@ async def read(
     try:
         return quorum_of(group, place, own, answers, now)
     except Exception as error:
-        # What the pods of one workload say ends nobody else's work.
+        # An unexpected answer of one workload's pods must not end the work for others.
         LOG.exception("%s: answers that fleet does not understand", group.name)
         why = f"fleet does not understand what its members answer: {error!r:.200}"
         return quorum_of(group, place, own, dict.fromkeys(answers, why), now)
 
 
 def _may_ask(members: GroupMembers, probe: Probe, pod: Pod) -> bool:
-    """Returns whether a pod may be asked. A user who may annotate a workload may run commands in its pods, but not
-    in other pods that its selector happens to match."""
+    """Returns whether a pod may be asked. A user who may annotate a workload may run commands in its pods, but not in
+    other pods that its selector happens to match."""
     if not isinstance(probe.ask, ExecProbe) or not members.owner:
         return True
     return pod.owner is not None and pod.owner.uid == members.owner
 
 
 async def _in_time(probe: Probe, pods: Sequence[Pod], asks: Asks, seconds: float) -> dict[str, bytes | str]:
-    """Returns the answers that come in time. Anybody may declare a group by annotation: it must not keep the groups
-    of others waiting."""
+    """Returns the answers that come in time. Any user may declare a group by annotation, so one group must not delay
+    the groups of others."""
     if len(pods) > MOST_ASKED:
         why = f"it has {len(pods)} pods, and no more than {MOST_ASKED} are asked"
         return dict.fromkeys((pod.name for pod in pods), why)
@@ -81,7 +81,7 @@ async def _in_time(probe: Probe, pods: Sequence[Pod], asks: Asks, seconds: float
 
 
 async def _answers(probe: Probe, pods: Sequence[Pod], asks: Asks) -> dict[str, bytes | str]:
-    """Returns the answers; where an answer is costly, the first one is enough."""
+    """Returns the answers; where an answer is costly, only the first one is fetched."""
     if probe.heavy:
         answers: dict[str, bytes | str] = {}
         for pod in pods:

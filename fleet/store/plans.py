@@ -21,8 +21,8 @@ from fleet.store.settings import set_in
 WORDS = 300
 """The most characters of a library's message that are shown."""
 LOOKED = "looked-at/"
-"""Prefix of the setting, followed by a user's name, that has the plan which the user looked at last and which nobody
-has kept."""
+"""The prefix of a setting, followed by a user's name, that has the plan which the user looked at last and which was
+not kept."""
 SHOWN = 5
 """How many plans are named where a prefix matches several."""
 

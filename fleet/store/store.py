@@ -25,7 +25,7 @@ class Store:
     """One connection, for one process. Threads may share the connection, and wait for each other."""
 
     def __init__(self, database: SqlDatabase) -> None:
-        """Takes a database that is at the newest schema."""
+        """Makes the store of a database that is at the newest schema."""
         self.database = database
         self.journal = SqlJournal(database)
         self.checkpoints = Checkpoints(database)

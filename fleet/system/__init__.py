@@ -1,1 +1,1 @@
-"""What fleet uses of the computer that it runs on: the clock, programs, new files and logs."""
+"""Services of the computer that fleet runs on: the clock, programs, new files and logs."""

@@ -1,4 +1,4 @@
-"""How every process of fleet logs: to stderr, one line for each record, as text for users or as JSON for a log
+"""The logging of every process of fleet: to stderr, one line for each record, as text for users or as JSON for a log
 collector."""
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple
 CLUSTER: ContextVar[str] = ContextVar("cluster", default="")
 """The cluster that the running task works for."""
 PLACE = ("cluster", "rollout", "node")
-"""What a record may be about: given to a logger's method as `extra`. The tasks of a cluster have the cluster in their
-context."""
+"""The subjects of a record, which are given to a logger's method as `extra`. The tasks of a cluster have the cluster
+in their context."""
 
 
 def begin(form: Form, level: Level) -> None:

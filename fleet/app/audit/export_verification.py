@@ -26,7 +26,7 @@ from fleet.store.journal.signing import PublicKey
 from fleet.store.journal.tampering import BEGINNING, ChainEnd, JournalFinding, Origin
 
 NOT_READ = (msgspec.ValidationError, OverflowError, RecursionError, UnicodeError)
-"""Errors that msgspec raises for values that anybody may have written. UnicodeError: a lone surrogate, which JSON can
+"""Errors that msgspec raises for values that any user may have written. UnicodeError: a lone surrogate, which JSON can
 contain."""
 PARTS = JournalExport.__struct_fields__
 ExportPart = TypeVar("ExportPart", JournalEntry, SignedCheckpoint)
@@ -34,7 +34,7 @@ ExportPart = TypeVar("ExportPart", JournalEntry, SignedCheckpoint)
 
 class ExportVerdict(Struct, frozen=True):
     what: str
-    """What was verified: `journal`, or `report of r-1`."""
+    """The kind of the verified document: `journal`, or `report of r-1`."""
     first: int
     last: int
     """The highest seq of the entries that were checked."""

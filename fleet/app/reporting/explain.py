@@ -1,4 +1,4 @@
-"""Explains a node: why it waits, what must happen first, and what rollouts did to it."""
+"""Explains a node: why it waits, what must happen first, and what rollouts have done on the node."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Explanation(Struct, frozen=True):
     status: StatusNode
     now: datetime
     held: tuple[Held, ...] = ()
-    """What holds the node; reasons that an operator must act on come first. For a node in no rollout: what would hold
-    it now."""
+    """The reasons that hold the node; those that an operator must act on come first. For a node in no rollout: the
+    reasons that would hold it now."""
     held_since: dict[str, datetime] = {}
     """Since when each reason has held the node, where that is known."""
     since: datetime | None = None

@@ -33,7 +33,7 @@ def ensure_controller(home: Home) -> str:
         return ""
     with home.log.open("ab") as log:
         begun = log.tell()
-        # Without -P Python takes modules from the current folder first, which anybody may have put there.
+        # Without -P Python takes modules from the current folder first, which any user may have put there.
         child = subprocess.Popen(
             [sys.executable, "-P", "-m", "fleet.cli", "--home", str(home.path), "run", "--until-idle"],
             stdin=subprocess.DEVNULL,

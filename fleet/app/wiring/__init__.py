@@ -1,1 +1,1 @@
-"""What use cases need: the fleet's home on disk, its clock, its connections and its logs."""
+"""The environment of use cases: the fleet's home on disk, its clock, its connections and its logs."""

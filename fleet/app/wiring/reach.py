@@ -145,8 +145,8 @@ class RemoteAgents:
         ways: Mapping[MachineReach, Open],
         retry: float = RETRY_SECONDS,
     ) -> None:
-        """`retry` is how many seconds pass between two attempts at a machine that is not reached, or whose OS fleet
-        does not know."""
+        """Makes the agents of one cluster. `retry` is how many seconds pass between two attempts at a machine that is
+        not reached, or whose OS fleet does not know."""
         self._put: Callable[[ClusterEvent], None] = lambda _: None
         """Puts an event into the executor's inbox."""
         self._cluster = cluster

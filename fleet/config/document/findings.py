@@ -13,7 +13,7 @@ class SourcePlace(Struct, frozen=True, order=True):
     line: int
     """The line, counted from 1; 0 where the text that was read has no lines."""
     path: str = ""
-    """The key, from the top: `pools.workers.limits.per_zone`."""
+    """The path of the key, from the top of the file: `pools.workers.limits.per_zone`."""
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file

@@ -99,7 +99,7 @@ ENDPOINT = matching(
 PATH = matching("keys with dots between, such as servers.0.lag", r"[^.\s=]+(?:\.[^.\s=]+)*")
 LABEL_KEY = matching("a label such as example.com/pool", LABEL)
 WORD = ValueForm("a word of at most 20 letters and '-', such as \"true\"", _word)
-"""The only values of pods' annotations that are kept: see `fleet.core.objects.pod`."""
+"""The form of the only annotation values of pods that are kept: see `fleet.core.objects.pod`."""
 KIND = matching("a kind such as Job, or none", r"[A-Z][A-Za-z0-9]{0,62}|none")
 LABEL_TEXT = matching("a label's value (at most 63 letters, digits, '-', '_' and '.')", LABEL_VALUE)
 

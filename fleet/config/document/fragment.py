@@ -53,7 +53,7 @@ class KeyEntry(Struct, frozen=True):
 
 
 class Block(Struct, frozen=True):
-    """A mapping."""
+    """A mapping of the document: its entries by key."""
 
     line: int
     entries: dict[str, KeyEntry] = {}

@@ -59,6 +59,8 @@ class TrialBase(NamedTuple):
 
 
 class TrialPlacement:
+    """Trials for the drain of one node, on one state of the cluster."""
+
     def __init__(
         self,
         rest: TrialBase,
@@ -173,8 +175,8 @@ class TrialPlacement:
         self._count(pod, name, 1)
 
     def _accepts(self, pod: Pod, name: str, check: PlacementCheck) -> bool:
-        """Returns whether the node takes the pod; if the pod has to preempt the node's placeholders for that, they
-        go."""
+        """Returns whether the node takes the pod. If the pod has to preempt the node's placeholders, they are
+        removed."""
         node, taken = self._rest.nodes[name], self._usage_on(name)
         standing = [] if name in self._cleared else list(self._rest.placeholders.get(name, {}).values())
         if not standing:

@@ -28,7 +28,7 @@ class UnplaceablePods:
     """The pod shapes of one cluster for which no open node has room."""
 
     def __init__(self, has_room: Callable[[str, PodShape], bool]) -> None:
-        """`has_room` returns whether a node, by name, could take a pod of the shape now."""
+        """Starts without any shape. `has_room` returns whether a node, by name, could take a pod of the shape now."""
         self._has_room = has_room
         self._gained: list[str] = []
         """Names of the nodes that have gained capacity or were uncordoned, oldest first."""

@@ -1,4 +1,4 @@
-"""The demand of one node's drain on budgets. It is computed once, and is valid until the node's pods or the budgets
+"""The demand of one node's drain on budgets, computed once and valid until the node's pods or the set of budgets
 change."""
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class ClusterView:
         """The notices in objects of third parties; `notices` adds those in the Nodes themselves."""
         self.why_lost, self.led_by_another = "", False
         """Why the cluster does not answer, or which controller leads there instead; empty if the cluster answers, or
-        was not asked yet. `led_by_another` tells the two cases apart."""
+        was not asked yet. `led_by_another` is True in the second case."""
         # When all objects had been listed; None before.
         self.synced_at: datetime | None = None
         self.server_version = ""
@@ -332,10 +332,11 @@ class ClusterView:
         return self.reported_notices.delete(thing) | told
 
     def _stand_by(self, before: Pod | None, pod: Pod | None) -> set[str]:
-        """Records the change of a pod that could take over from others, and forgets the drain demands that depend on
-        it.
+        """Records the change of a pod for `standbys`, and forgets the drain demands of the nodes with pods that depend
+        on the pod.
 
-        The treatment of pods of one operator's cluster depends on where its other pods are. Returns their nodes.
+        The treatment of pods of one operator's cluster depends on the nodes of its other pods. Returns the names of
+        these nodes.
         """
         nodes = self.standbys.see(before, pod)
         for node in nodes:

@@ -42,7 +42,7 @@ class Budget(Struct, frozen=True, gc=False):
 
     @property
     def rule(self) -> str:
-        """The budget's rule as its specification states it, such as `minAvailable 1`."""
+        """The rule in the budget's specification, such as `minAvailable 1`."""
         if self.min_available is not None:
             return f"minAvailable {self.min_available}"
         return f"maxUnavailable {self.max_unavailable}"

@@ -1,7 +1,7 @@
 """Recognizes the machine that a Node object stands for.
 
 A cloud controller deletes the Node of a machine that is down, and the kubelet registers the machine again: under the
-same name, with another uid, and it is the same machine.
+same name, with another uid, but the machine is the same.
 
 Source: `status.nodeInfo.machineID`, `status.nodeInfo.systemUUID` and `spec.providerID` of the Node.
 """

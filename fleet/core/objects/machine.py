@@ -125,8 +125,8 @@ class Machine(Struct, frozen=True, gc=False):
     reported: bool = False
     """True if an agent has written the status at least once."""
     log_ask: LogAsk | None = None
-    """A user's request for a log. The agent and the command that requests the log read it and `log_told`; controllers
-    and the inventory do not."""
+    """A user's request for a log. Only the agent and the command that requests the log read `log_ask` and `log_told`;
+    controllers and the inventory do not."""
     log_told: LogTold | None = None
     resource_version: str = ""
 

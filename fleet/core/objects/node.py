@@ -48,12 +48,16 @@ class NodeRef(NamedTuple):
 
 
 class Taint(Struct, frozen=True, gc=False):
+    """A taint of a Node."""
+
     key: str
     effect: str
     value: str = ""
 
 
 class Toleration(Struct, frozen=True, gc=False):
+    """A toleration of a pod."""
+
     key: str = ""
     operator: str = "Equal"
     value: str = ""
@@ -89,7 +93,8 @@ class Node(Struct, frozen=True, gc=False):
 
     name: str
     uid: str
-    """Empty if the node has never been seen: a host that is down when its controller looks for it the first time."""
+    """Empty if the node has never been seen: a host that is down when its controller tries to reach the host the first
+    time."""
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     """The annotations of fleet and those by which other controllers announce work on the node; all others are left

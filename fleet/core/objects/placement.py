@@ -28,6 +28,7 @@ class NodeTerm(Struct, frozen=True, gc=False):
     """Requirements of the node's name (`metadata.name`)."""
 
     def matches(self, node: Node) -> bool:
+        """Returns whether the node meets all requirements of the term."""
         if not self.expressions and not self.fields:
             return False
         name = {"metadata.name": node.name}

@@ -106,7 +106,7 @@ def _missing(snapshot: Snapshot) -> Iterator[PlanWarning]:
     why = snapshot.missing.get(BUDGETS, "")
     if why and moving:
         told = (
-            f"no PodDisruptionBudget was read ({why}): where the cluster has first_names, nodes wait for them or are held, "
+            f"no PodDisruptionBudget was read ({why}): where the cluster has some, nodes wait for them or are held, "
             "and this plan does not know"
         )
         yield _warning(snapshot, "no-budgets", "PodDisruptionBudgets", told, _how(why, BUDGETS))

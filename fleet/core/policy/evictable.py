@@ -13,8 +13,8 @@ from fleet.core.records.reasons.reason import Reason
 
 
 def held(pod: Pod, budgets: Sequence[PodRef], rule: DrainRule, treated: Treatment = EVICTED) -> Held | None:
-    """Returns why the pod may not be evicted; None if it may. `budgets` are all budgets that match the pod; `treated`
-    is what the drain does with the pod."""
+    """Returns why the pod may not be evicted; None if the pod may be. `budgets` are all budgets that match the pod;
+    `treated` is what the drain does with the pod."""
     if treated.do == "wait":
         return None
     if treated.do == "hold" and not pod.deleting:

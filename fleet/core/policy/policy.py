@@ -21,14 +21,14 @@ bound."""
 
 
 class Amount(Struct, frozen=True):
-    """A number of nodes, or a percentage of the nodes that it applies to."""
+    """A number of nodes, or a percentage of the nodes to which a limit applies."""
 
     number: int
     percent: bool = False
 
     def of(self, total: int) -> int:
-        """Returns the number of nodes, out of `total`. A percentage is rounded down, but if it is not zero, to at least
-        one node."""
+        """Returns the number of nodes, out of `total`. A percentage is rounded down, but a percentage above zero is at
+        least one node."""
         if not self.percent:
             return self.number
         return max(1, total * self.number // 100) if self.number else 0

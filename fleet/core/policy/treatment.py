@@ -19,8 +19,8 @@ HOLDS: Mapping[str, str] = {
     "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
     "autoscaling.cast.ai/removal-disabled": "true",
 }
-"""Annotations by which a pod's owner asks autoscalers not to evict the pod: key, and the value that means so. Before
-0.32 Karpenter's annotation was `do-not-evict`."""
+"""Annotations by which a pod's owner asks autoscalers not to evict the pod, with the value that each annotation needs
+for that. Before 0.32 Karpenter's annotation was `do-not-evict`."""
 
 OWN_TIME = frozenset({"wait", "ask"})
 """Treatments of pods whose end cannot be predicted from budgets and from free capacity on other nodes."""
@@ -33,11 +33,11 @@ class Treatment(Struct, frozen=True, gc=False):
 
     do: DrainBehaviour = "evict"
     by: str = ""
-    """The rule, label, annotation or controller that decides it, for messages; empty for a pod that is evicted like any
-    other."""
+    """The rule, label, annotation or controller that decides the treatment, for messages; empty for a pod that is
+    evicted like any other."""
     rule: bool = False
-    """True if a rule of the policy decides it. Such a rule takes precedence over the pool's settings for pods without a
-    controller or with local data."""
+    """True if a rule of the policy decides the treatment. Such a rule takes precedence over the pool's settings for
+    pods without a controller or with local data."""
     order: int = 0
     timeout_seconds: int | None = None
     group: str = ""

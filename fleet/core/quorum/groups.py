@@ -20,7 +20,7 @@ own."""
 
 
 GroupSpread = Literal["site", "zone"]
-"""The kind of place over which a group's members are spread, and whose loss takes down all members in it."""
+"""The kind of place over which a group's members are spread; the loss of a place takes down all of its members."""
 
 
 class EtcdAccess(Struct, frozen=True):
@@ -62,8 +62,8 @@ class QuorumGroup(Struct, frozen=True):
     members: GroupMembers | None = None
     """The members of the group, if it is not an etcd; None for an etcd."""
     source: str = ""
-    """The workload whose annotation declares the group, such as `StatefulSet data/zk`; empty if the policy declares
-    it."""
+    """The workload whose annotation declares the group, such as `StatefulSet data/zk`; empty if the policy declares the
+    group."""
     wrong: str = ""
     """Why the declaration is invalid; empty if it is valid. The members of an invalid group are known, but fleet does
     not query them."""
@@ -76,7 +76,7 @@ class QuorumGroup(Struct, frozen=True):
 
 
 def place_name(node: Node, cluster_site: str, spread: GroupSpread) -> str:
-    """Returns the site or zone of a member on the node; its site if it is to be the zone, and the node has none."""
+    """Returns the site or zone of a member on the node, by `spread`. A node without a zone counts by its site."""
     return (node.zone if spread == "zone" else "") or node.labels.get(SITE_LABEL, cluster_site)
 
 

@@ -51,7 +51,7 @@ class Probe(Struct, frozen=True):
     """Path, in an item of `members`, of the member's name: the name of its pod, a host name that begins with the name
     of its pod, or the pod's ordinal."""
     leader: ProbeTerm | None = None
-    """Holds for the leader. None if the answers do not tell which member leads."""
+    """Holds for the leader. None if the answers do not show which member leads."""
     voter: ProbeTerm | None = None
     """Holds for a voter. None if all members vote."""
     healthy: ProbeTerm | None = None

@@ -38,12 +38,12 @@ class Member(Struct, frozen=True, gc=False):
     others."""
     leader: bool = False
     index: int | None = None
-    """Index of the last log entry that the member has applied. None if it is not reported, which makes the member
+    """Index of the last log entry that the member has applied. None if no index is reported, which makes the member
     unhealthy unless its group is `declared`."""
     alarms: tuple[str, ...] = ()
     """Active alarms of etcd: NOSPACE, CORRUPT."""
     errors: tuple[str, ...] = ()
-    """The errors that the member reports, or why it could not be asked."""
+    """The errors that the member reports, or why the member could not be asked."""
     version: str = ""
     size: int = 0
     """Size of the member's database file, in bytes."""
@@ -100,7 +100,7 @@ class QuorumRule(Struct, frozen=True):
 
 class Quorum(Struct, frozen=True):
     """One quorum group as it was read at one time. In a group that could not be read no member is reachable, and
-    `unread` tells why."""
+    `unread` gives the reason."""
 
     name: str
     """Name of the group, unique in the fleet."""
@@ -117,8 +117,8 @@ class Quorum(Struct, frozen=True):
     unread: str = ""
     """Why the group could not be read; empty if it was read."""
     wrong: bool = False
-    """True if the group was not read since its declaration is invalid, as `unread` explains: a user has to correct
-    it."""
+    """True if the group was not read because its declaration is invalid; `unread` gives the reason. A user has to
+    correct the declaration."""
     rule: QuorumRule | None = None
     """The rule in the annotation that declares the group; None if no annotation declares the group."""
     read_at: datetime | None = None
@@ -137,16 +137,17 @@ class Quorum(Struct, frozen=True):
         return next((member for member in self.members if member.leader and member.reachable), None)
 
     def on(self, node: NodeRef) -> tuple[Member, ...]:
+        """Returns the members on the node."""
         return tuple(member for member in self.members if member.node == node)
 
 
 def majority(voters: int) -> int:
-    """Returns how many of so many voters are a majority."""
+    """Returns the number of voters that are a majority of `voters`."""
     return voters // 2 + 1
 
 
 def tolerates(voters: int) -> int:
-    """Returns how many of so many voters may be down while the group can still decide: 1 of 3 or 4, none of 1 or 2."""
+    """Returns how many of `voters` may be down while the group can still decide: 1 of 3 or 4, none of 1 or 2."""
     return max(0, voters - majority(voters))
 
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 
 class Release(Struct, frozen=True, gc=False):
-    """A release as a stream lists it, or the release of a deployment as a host reports it.
+    """A release in a stream, or the release that a host reports of one of its deployments.
 
     Only `is_release` decides whether two values stand for the same release.
     """
@@ -22,10 +22,10 @@ class Release(Struct, frozen=True, gc=False):
     index and a host reports the digest of its own architecture's manifest. For an ostree deployment: the commit,
     without layered packages."""
     kernel: str = ""
-    """Kernel that the release boots; empty if the stream does not list it."""
+    """Kernel that the release boots; empty if the stream lists none."""
     kubelet: str = ""
-    """Version of the kubelet in the release, such as `v1.36.3`; empty if the release has none, or the stream does not
-    list it."""
+    """Version of the kubelet in the release, such as `v1.36.3`; empty if the release has none, or the stream lists
+    none."""
     reference_digest: str = ""
     """For a host: the digest in the image reference (`REPOSITORY@sha256:…`) by which the deployment was staged or is to
     be staged, possibly the digest of an image index; empty if the reference has no digest, or has `digest`."""
@@ -75,9 +75,9 @@ def told_from(release: Release | None, other: Release | None) -> str:
 
 
 def built_for(release: Release, architecture: str) -> Release | None:
-    """Returns the release of a stream as a host of this architecture is asked for it, and will report it once it is
-    staged. None if the release has no payload for such a host. `architecture` is empty if it is not known.
-    """
+    """Returns the release of a stream in the form that fleet requests of a host of this architecture, and that the host
+    reports once the release is staged. None if the release has no payload for such a host. `architecture` is empty if
+    it is not known."""
     if not release.digests:
         return release
     own = dict(release.digests).get(architecture, "")

@@ -85,7 +85,7 @@ def once_done(node: Node) -> Node:
 
 def of_maintenance(maintenance: Maintenance) -> Notice | None:
     """Returns the notice in a maintenance object; None if its party does nothing with the node, or fleet does not know
-    it."""
+    the kind of the object."""
     party, sign = OBJECTS.get(maintenance.kind, (None, None))
     if party is None or sign is None or maintenance.phase in sign.idle:
         return None

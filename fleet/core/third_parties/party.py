@@ -1,4 +1,5 @@
-"""Third parties: other controllers that delete, drain or reboot nodes, and the signs by which they announce it."""
+"""Third parties: other controllers that delete, drain or reboot nodes, and the signs by which they announce their
+work."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ class Does(StrEnum):
     DELETES = "deletes"
     """The node will be deleted. fleet does nothing on the node."""
     WORKS = "works"
-    """The party drains, reboots or sets up the node, or is about to. fleet waits until it has finished."""
+    """The party drains, reboots or sets up the node, or is about to. fleet waits until the party has finished."""
     MAY_DELETE = "may-delete"
     """The party may delete the node later. fleet works on the node, and chooses it as a canary only if no other node
     can be."""
@@ -71,7 +72,7 @@ class Program(NamedTuple):
 
 
 class Party(NamedTuple):
-    """A third party: its name, its signs, and what keeps it off a node."""
+    """A third party: its name, its signs, and the annotation that keeps the party off a node."""
 
     name: str
     remedy: str

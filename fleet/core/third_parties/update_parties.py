@@ -24,8 +24,8 @@ UPGRADES_DRIVER = frozenset(
         *("validation-required", "uncordon-required"),
     }
 )
-"""States of the GPU Operator's driver upgrade in which it works on a node. A queued node (`upgrade-required`) is not
-one."""
+"""States of the GPU Operator's driver upgrade in which the operator works on a node. The state of a queued node
+(`upgrade-required`) is left out."""
 
 UPDATERS: tuple[Party, ...] = (
     Party(

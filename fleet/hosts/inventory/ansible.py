@@ -1,6 +1,7 @@
-"""Ansible's inventories (INI, YAML, scripts, folders) as fleet's: Ansible itself reads them, with groups and templates.
+"""Converts Ansible's inventories (INI, YAML, scripts, folders) to fleet's: Ansible itself reads them, with groups and
+templates.
 
-Which variables count is in docs/hosts.md. Source of their meaning: ansible.builtin.ssh of ansible-core 2.19.
+docs/hosts.md lists the variables that count. Source of their meaning: ansible.builtin.ssh of ansible-core 2.19.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ from fleet.machines.ssh.configuration.keywords import LEFT_ALONE
 T = TypeVar("T")
 
 GROUP = "group.fleet.internal/"
-"""A host has a label of this prefix and the group's name for each of its groups; its value is `true`."""
+"""The prefix of labels for groups: a host has a label with this prefix and the group's name for each of its groups,
+with the value `true`."""
 
 _SSH = ("ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_args")
 PASSWORDS = (
@@ -47,11 +49,11 @@ _ONLY: Mapping[str, frozenset[str]] = {
     "ansible_become_user": frozenset(("root",)),
     "ansible_shell_type": frozenset(("sh", "ansible.builtin.sh")),
 }
-"""What would reach a host in another way than fleet does."""
+"""Variables with the values that fleet supports; other values would reach a host in another way than fleet does."""
 _LIKE_FLEET = LEFT_ALONE | {"connecttimeout", "serveraliveinterval"}
-"""Options of ssh that change neither whom one talks to nor how that is proven."""
+"""Options of ssh that change neither which host or user is connected nor how that is verified."""
 _QUIET = frozenset(("-C", "-q", "-v", "-T"))
-"""Arguments of ssh that change nothing for fleet."""
+"""Arguments of ssh that make no difference for fleet."""
 NAMES = (
     *(
         "ansible_host",
@@ -66,12 +68,12 @@ NAMES = (
     *(f"fleet_{hook}{part}" for hook in ("before", "after", "ready") for part in ("", "_on", "_timeout")),
     "group_names",
 )
-"""The variables that Ansible is asked for. Of the passwords only whether they are there."""
+"""The variables that Ansible is asked for. For passwords only whether they are set is asked."""
 
 
 def is_groups(document: Block) -> bool:
-    """Whether a YAML document is Ansible's: groups, each a mapping, or the settings of an inventory plugin. fleet's own has
-    a list of hosts."""
+    """Returns whether a YAML document is Ansible's: groups, each a mapping, or the settings of an inventory plugin.
+    fleet's own inventory has a list of hosts."""
     if "plugin" in document.entries:
         return True
     return not {"hosts", "ssh", "defaults"} & document.entries.keys() and all(
@@ -80,7 +82,8 @@ def is_groups(document: Block) -> bool:
 
 
 def inventory(path: Path, told: AnsibleInventory) -> HostInventory:
-    """Reads an inventory of Ansible's. Raises ConfigError with all mistakes, each with host and variable."""
+    """Returns the inventory from the hosts that Ansible reported. Raises ConfigError with all mistakes, each with host
+    and variable."""
     findings = Findings()
     with all_told(path, findings):
         found = _hosts(path, told, findings)
@@ -134,12 +137,12 @@ def _entry(name: str, reader: Reader, folder: str) -> HostEntry:
 
 
 def _either(reader: Reader, keys: tuple[str, str], form: forms.ValueForm[T], default: T) -> T:
-    """Of a variable with two names, of which the first counts."""
+    """Returns the value of a variable with two names, of which the first takes precedence."""
     return reader.value(next((key for key in keys if reader.has(key)), keys[0]), form, default)
 
 
 def _groups(reader: Reader) -> dict[str, str]:
-    """A label for each group whose name can be a label's: `ungrouped` is none."""
+    """Returns a label for each group whose name is valid in a label; the group `ungrouped` has none."""
     names = reader.values("group_names", forms.TEXT)
     return {
         GROUP + name: "true" for name in names if name != "ungrouped" and forms.LABEL.fullmatch(GROUP + name)
@@ -154,7 +157,8 @@ def _hook(reader: Reader, name: str, folder: str) -> Hook | None:
 
 
 def _refuse_other_ways(reader: Reader) -> None:
-    """Ansible would reach the host in another way than fleet, or as another user: better nothing is done."""
+    """Adds a problem for each variable by which Ansible would reach the host in another way than fleet, or as another
+    user: such a host must not be worked on."""
     for key, known in _ONLY.items():
         found = reader.value(key, forms.TEXT, "") if reader.has(key) else ""
         if found and found not in known:
@@ -173,7 +177,7 @@ def _refuse_other_ways(reader: Reader) -> None:
 
 
 def _others(arguments: str) -> Iterator[str]:
-    """Those of ssh's arguments that change whom one talks to, as whom, or how that is proven."""
+    """Yields the arguments of ssh that change which host or user is connected, or how that is verified."""
     try:
         words = shlex.split(arguments)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Asks Ansible for the hosts of an inventory, by a playbook of one task that writes their variables into a file."""
+"""Asks Ansible for the hosts of an inventory, by a playbook of one task that writes their variables to a file."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from fleet.machines.host import shown
 from fleet.system import programs
 
 SECONDS = 120.0
-"""That Ansible has to read an inventory; a program may ask a cloud."""
+"""Seconds that Ansible may take to read an inventory; a script may ask a cloud's API."""
 MOST_BYTES = 16 << 20
 _SAID_MOST = 1 << 16
-"""Bytes of Ansible's errors that are looked at."""
+"""The most bytes of Ansible's errors that are read."""
 
 
 class AnsibleInventory(Struct, frozen=True):
-    """What Ansible tells of the hosts."""
+    """The hosts as Ansible reports them."""
 
     hosts: dict[str, dict[str, Any]]
-    """By name: its variables, as a play has them."""
+    """The variables of each host as a play has them, by the host's name."""
     unfilled: dict[str, tuple[str, ...]] = {}
-    """By name: those of its variables whose template names something that is not defined."""
+    """Variables whose template refers to an undefined value, by the host's name."""
 
 
 async def ask(path: Path, names: Sequence[str], secret: Sequence[str]) -> AnsibleInventory:
     """Asks Ansible for the hosts of an inventory.
 
-    `names`: the variables that are wanted; `secret`: those of which only their presence is told.
+    `names` are the wanted variables; for those in `secret` only their presence is returned.
 
-    Raises UsageError where Ansible cannot read the inventory, or is not there, and where fleet cannot read its answer.
+    Raises UsageError where Ansible is missing or cannot read the inventory, and where fleet cannot read the answer.
     """
     if find_spec("ansible") is None:
         raise UsageError(
@@ -62,7 +62,7 @@ async def ask(path: Path, names: Sequence[str], secret: Sequence[str]) -> Ansibl
     try:
         return decode(content, AnsibleInventory)
     except UnreadableError as error:
-        # Such as a number that is none (.nan), which JSON has no word for.
+        # Such as a number that JSON cannot express (.nan).
         raise UsageError(f"{path} has a variable of a host that cannot be read: {error}") from None
 
 
@@ -72,7 +72,7 @@ def _beginning(file: Path) -> bytes:
 
 
 def folder_of(path: Path) -> Path:
-    """Returns the folder of the inventory: Ansible reads an ansible.cfg there."""
+    """Returns the folder of the inventory, in which Ansible reads an ansible.cfg."""
     return path if path.is_dir() else path.parent
 
 
@@ -84,7 +84,7 @@ def _argv(path: Path, into: Path, names: Sequence[str], secret: Sequence[str]) -
 
 
 async def _play(path: Path, into: Path, names: Sequence[str], secret: Sequence[str]) -> tuple[int, str]:
-    """Runs the playbook that writes `into`. Returns the exit code and what Ansible said."""
+    """Runs the playbook that writes the file `into`. Returns the exit code and Ansible's errors."""
     environ = for_others(os.environ) | _settings(into.parent)
     try:
         # An ansible.cfg beside the inventory counts.
@@ -104,7 +104,7 @@ def _settings(folder: Path) -> dict[str, str]:
         "ANSIBLE_RETRY_FILES_ENABLED": "False",
         "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
         "ANSIBLE_REMOTE_TEMP": str(folder / "tmp"),
-        # A source that cannot be read is a mistake, and no inventory with fewer hosts.
+        # A source that cannot be read is an error, not an inventory with fewer hosts.
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",
         "ANSIBLE_INVENTORY_UNPARSED_FAILED": "True",
         "ANSIBLE_RUN_TAGS": "all",
@@ -113,6 +113,6 @@ def _settings(folder: Path) -> dict[str, str]:
 
 
 def _errors(said: str) -> str:
-    """On one line, without secrets."""
+    """Returns the errors on one line, without secrets."""
     lines = [line for line in said.splitlines() if "[WARNING]" not in line and "[DEPRECATION" not in line]
     return shown(" ".join(" ".join(lines).split()))

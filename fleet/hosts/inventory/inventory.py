@@ -1,4 +1,4 @@
-"""The inventory: a YAML file that names the hosts, how they are reached, and what is to be done around a reboot."""
+"""The inventory: a YAML file with the hosts, how to connect to them, and the hooks around a reboot."""
 
 from __future__ import annotations
 
@@ -24,49 +24,49 @@ HINT = "docs/hosts.md has every key"
 
 
 class Hook(Struct, frozen=True):
-    """A command line for `sh -c`; several lines are a script. Exit code 0: it went well."""
+    """A command line for `sh -c`; several lines are a script. Exit code 0 means success."""
 
     run: str
     on: HookPlace = "host"
-    """Where it runs: on the host, with the rights of root, or beside the controller."""
+    """Where the hook runs: on the host as root, or beside the controller."""
     timeout_seconds: int = 300
     folder: str = ""
-    """Of the inventory: where it runs beside the controller."""
+    """The folder of the inventory, in which a hook beside the controller runs."""
 
 
 class HostEntry(Struct, frozen=True):
-    """One host."""
+    """One host of the inventory."""
 
     name: str
     address: str = ""
-    """Empty: the name. Looked up in the ssh configuration."""
+    """The address, which is looked up in the ssh configuration; empty: the host's name."""
     user: str = ""
     port: int = 0
-    """0, and an empty user: what the ssh configuration says."""
+    """The port; 0, like an empty user, leaves the value to the ssh configuration."""
     zone: str = ""
     site: str = ""
     labels: dict[str, str] = {}
     identity: str = ""
-    """A private key in the place of the inventory's. Only inventories of Ansible name one for each host."""
+    """The path of a private key that replaces the inventory's. Only inventories of Ansible have one for each host."""
     source: str = ""
-    """Where its releases are, for operating systems that need it."""
+    """Where the host's releases are, for operating systems that need it."""
     cordoned: bool = False
-    """A person has taken it out: nothing is done to it."""
+    """Whether an operator has cordoned the host in the inventory: fleet does nothing to it."""
     before: Hook | None = None
-    """Takes the host out of service, before its reboot."""
+    """The hook that takes the host out of service before its reboot."""
     after: Hook | None = None
-    """Puts it back, after the reboot was proven, or where it came to none."""
+    """The hook that puts the host back into service, after the reboot was proven or was given up."""
     ready: Hook | None = None
-    """Whether its service works."""
+    """The hook that checks whether the host's service works."""
 
 
 class HostInventory(Struct, frozen=True):
     hosts: tuple[HostEntry, ...] = ()
     config: str = ""
-    """An ssh configuration in the place of the user's and the system's: names, users, keys, jump hosts, known hosts."""
+    """An ssh configuration that replaces the user's and the system's: names, users, keys, jump hosts, known hosts."""
     identity: str = ""
     parallel: int = 32
-    """Hosts on which something runs at once."""
+    """The most hosts on which commands run at once."""
 
 
 def _script(text: str) -> str:
@@ -80,7 +80,7 @@ ADDRESS = forms.matching(
     "a host name or an IP address, and its port under port",
     r"(?![^:]*:[^:]*$)(?:[A-Za-z0-9_][A-Za-z0-9._:%-]{0,252}|[0-9A-Fa-f:]+)",
 )
-"""One colon alone is before a port; IPv6 addresses have several."""
+"""An address with one single colon would include a port; IPv6 addresses have several colons."""
 USER = forms.matching("a user's name", r"[A-Za-z_][A-Za-z0-9._-]{0,63}")
 
 
@@ -95,7 +95,7 @@ def text(path: Path) -> str:
 
 @contextmanager
 def all_told(path: Path, findings: Findings) -> Iterator[None]:
-    """Raises ConfigError at its end where there are problems: with all of them, or the first hundred."""
+    """Raises ConfigError at the end of the block if there are problems: with all of them, or the first hundred."""
     try:
         yield
     except TooMany:
@@ -106,7 +106,7 @@ def all_told(path: Path, findings: Findings) -> Iterator[None]:
 
 
 def read(document: Fragment | None, path: Path, findings: Findings) -> HostInventory:
-    """Raises TooMany."""
+    """Returns the inventory as far as the document can be read. Raises TooMany."""
     if not isinstance(document, Block):
         if document is not None or not findings.problems:
             findings.problem(SourcePlace(str(path), 1), "expected a mapping with the key hosts, found none")
@@ -125,7 +125,7 @@ def read(document: Fragment | None, path: Path, findings: Findings) -> HostInven
 
 
 def doubled(hosts: Iterable[HostEntry]) -> Iterator[tuple[str, str]]:
-    """Yields the names of hosts that have the address of an earlier host, with the name of that host."""
+    """Yields the names of hosts with the same address as an earlier host, each with the earlier host's name."""
     ways: dict[tuple[str, int], str] = {}
     for host in hosts:
         other = ways.setdefault((host.address or host.name, host.port), host.name)
@@ -153,7 +153,7 @@ def _hosts(parts: list[Reader], base: HostEntry, folder: str) -> tuple[HostEntry
 
 
 def _host(reader: Reader, base: HostEntry, folder: str) -> HostEntry:
-    """What `defaults` and a host may both say. `folder`: the inventory's."""
+    """Returns a host with the settings that both `defaults` and a host may have. `folder` is the inventory's."""
     return replace(
         base,
         user=reader.value("user", USER, base.user),
@@ -181,5 +181,5 @@ def _hook(reader: Reader, key: str, base: Hook | None, folder: str) -> Hook | No
 
 
 def _beside(path: Path, name: str) -> str:
-    """Relative to the file's folder; empty stays empty."""
+    """Returns the path relative to the file's folder; an empty name stays empty."""
     return str(path.absolute().parent / expanded(name)) if name else ""

@@ -1,4 +1,4 @@
-"""The inventory as it is now, fleet's own or Ansible's: read anew when it has changed."""
+"""The current inventory, fleet's own or Ansible's, read again when it has changed."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from fleet.hosts.inventory.ansible_run import ask
 from fleet.hosts.inventory.inventory import HostInventory, all_told, read, text
 
 SCRIPT_SECONDS = 60
-"""After which an inventory that a program tells is asked for anew: no file of it changes."""
+"""Seconds after which an inventory from a program is read again, since no file changes with it."""
 MOST_FILES = 10_000
-"""Of a folder, that are looked at for changes."""
+"""The most files of a folder that are checked for changes."""
 
 _YAML = (".yaml", ".yml", ".json")
 
@@ -51,7 +51,8 @@ async def load(path: Path) -> HostInventory:
 
 
 def _own(path: Path) -> HostInventory | None:
-    """None where it is Ansible's: a folder, a program, groups in YAML, or no YAML by its name. Raises as `load`."""
+    """Returns the inventory in fleet's own format. None where it is Ansible's: a folder, a program, groups in YAML, or
+    a file name that is not YAML's. Raises as `load` does."""
     if path.is_dir() or _is_program(path):
         return None
     findings = Findings()
@@ -73,7 +74,7 @@ def _is_program(path: Path) -> bool:
 
 
 def _state(path: Path) -> FileStates:
-    """Another one when something was changed."""
+    """Returns the state of the inventory's files, which differs after each change."""
     looks = tuple(sorted(_look(path)))
     if any(asked for *_, asked in looks):
         return (*looks, int(time.monotonic() // SCRIPT_SECONDS))
@@ -81,7 +82,8 @@ def _state(path: Path) -> FileStates:
 
 
 def _look(path: Path) -> Iterator[tuple[str, int, int, int, bool]]:
-    """Of each file that counts: its name, when it was changed, size, inode, and whether it is a program that is asked."""
+    """Yields for each file that counts its name, modification time, size, inode, and whether it is an executable
+    inventory."""
     whole = path.is_dir()
     beside = () if whole else tuple(path.parent / each for each in ("group_vars", "host_vars", "ansible.cfg"))
     seen = 0

@@ -89,7 +89,7 @@ class Connections:
         )
 
     def socket(self, url: str, headers: Headers, protocol: str, most: int) -> Any:
-        """Returns a context manager of a WebSocket, whose messages have at most `most` bytes."""
+        """Returns a context manager of a WebSocket. A message of more than `most` bytes ends the connection."""
         return self._pool.ws_connect(
             url, headers=headers, protocols=(protocol,), max_msg_size=most, **self._way
         )

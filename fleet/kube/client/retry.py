@@ -38,10 +38,10 @@ class Backoff(Struct, frozen=True):
 
 
 async def retry_on_conflict(attempt: Callable[[], Awaitable[R]]) -> R:
-    """Runs `attempt`, which reads an object and writes it with the resourceVersion that was read, until the API server does
-    not answer 409, `CONFLICT_TRIES` times at most.
+    """Runs `attempt`, which reads an object and writes it with the resourceVersion that was read, until the API server
+    does not answer 409, but at most `CONFLICT_TRIES` times.
 
-    Raises ConflictError with the server's last message, and whatever else `attempt` raises.
+    Raises ConflictError with the server's last message, and all other errors that `attempt` raises.
     """
     message = ""
     for _ in range(CONFLICT_TRIES):

@@ -76,7 +76,7 @@ class Transport:
         self.clock = clock
         self._session: Session | None = None
         self._refused_at = -RELOAD_SECONDS
-        """When refused credentials were last loaded again, in seconds of the event loop's clock."""
+        """The time of the last load after a refusal, in seconds of the event loop's clock."""
         self._stale_at: float | None = None
         self._loading = asyncio.Lock()
         self._closed = False
@@ -210,7 +210,7 @@ class Transport:
         try:
             url = f"{session.host}{call.path}{query}"
             return await session.connections.request(_METHODS[call.verb], url, headers, call.body, limits)
-        except (*_BROKEN, RuntimeError) as error:  # RuntimeError: closed at this moment
+        except (*_BROKEN, RuntimeError) as error:  # RuntimeError: the session is being closed
             raise unreachable(self.host, error, call.seconds) from None
 
     async def _fresh(self, refused: Session | None) -> Session:

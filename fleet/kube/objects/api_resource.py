@@ -18,7 +18,7 @@ Verb = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
 
 
 class Page(Struct, Generic[T_co], frozen=True):
-    """A list, or a part of one."""
+    """A list of objects, or one page of a list."""
 
     things: tuple[T_co, ...]
     version: str

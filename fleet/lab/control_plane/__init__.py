@@ -1,1 +1,1 @@
-"""A Kubernetes control plane of one's own: API servers, certificates, a balancer before them."""
+"""A Kubernetes control plane for a lab: API servers, certificates, and a load balancer in front."""

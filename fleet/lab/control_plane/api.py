@@ -1,7 +1,7 @@
 """A small JSON-over-TLS client for the lab's own API server and etcd.
 
-The lab makes a few plain calls (readiness, nodes, compaction) and must start fast, so it does without the
-official client, which takes a second to import. Client certificates only; the server is always verified.
+The lab makes a few simple calls (readiness, nodes, compaction) and must start fast, so it does not use the official
+client, which takes a second to import. Clients authenticate by certificates only; the server is always verified.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ _TIMEOUT_SECONDS = 10.0
 
 
 class HttpAnswer(msgspec.Struct, frozen=True):
-    """What the server said: the HTTP status and the body."""
+    """The response of the server: the HTTP status and the body."""
 
     status: int
     body: bytes
 
     def decoded(self) -> dict[str, object]:
-        """The body as a JSON object."""
+        """Returns the body as a JSON object."""
         return msgspec.json.decode(self.body, type=dict[str, object])
 
 
 class Api:
-    """Calls to one server. Usable from several threads, each with a connection of its own."""
+    """A client of one server. Usable from several threads, each with a connection of its own."""
 
     def __init__(
         self, url: str, authority: Path, client: KeyPair | None, seconds: float = _TIMEOUT_SECONDS
     ) -> None:
-        """`seconds`: how long the server may take."""
+        """Makes a client. `seconds` is the timeout for the server's response."""
         self._address = urlsplit(url).netloc
         self._seconds = seconds
         self._context = ssl.create_default_context(cafile=str(authority))
@@ -53,9 +53,10 @@ class Api:
         body: Mapping[str, object] | None = None,
         content_type: str = "application/json",
     ) -> HttpAnswer:
-        """One request. Raises OSError or http.client.HTTPException when the server does not answer.
+        """Sends one request and returns the response. Raises OSError or http.client.HTTPException where the server
+        does not answer.
 
-        A connection that the server closed while it was idle is opened anew once, for reads only.
+        A connection that the server closed while it was idle is opened again once, for reads only.
         """
         fresh = not hasattr(self._local, "connection")
         try:

@@ -19,10 +19,10 @@ from itertools import count
 from pathlib import Path
 
 LOOK_SECONDS = 0.25
-"""Between two looks at one server."""
+"""Seconds between two checks of one server."""
 ANSWER_SECONDS = 2.0
 GONE_SECONDS = 8.0
-"""Without a word, be it a refusal."""
+"""Seconds without any answer, not even a refusal, after which a server counts as gone."""
 CHUNK = 1 << 16
 
 Server = tuple[str, int]
@@ -36,7 +36,7 @@ class Balancer:
         self._trust = ssl.create_default_context(cafile=str(authority))
         self._ready: set[Server] = set()
         self._open: dict[Server, set[asyncio.StreamWriter]] = {server: set() for server in servers}
-        """Connections to each."""
+        """The open connections to each server."""
         self._turn = count()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -86,7 +86,7 @@ class Balancer:
             writer.close()
 
     async def _next(self) -> tuple[Server, Streams] | None:
-        """A connection to the next one that is ready; None: none is."""
+        """Returns a connection to the next server that is ready; None: no server is ready."""
         start = next(self._turn)
         for offset in range(len(self._servers)):
             server = self._servers[(start + offset) % len(self._servers)]
@@ -99,7 +99,8 @@ class Balancer:
 
 
 async def _both(one: Streams, other: Streams) -> None:
-    """Until either side is done: then both are closed, so that nobody waits for a server that is gone."""
+    """Passes data both ways until either side ends: then both are closed, so that no client waits for a server that is
+    gone."""
     ways = [asyncio.create_task(_pass(one[0], other[1])), asyncio.create_task(_pass(other[0], one[1]))]
     try:
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -118,7 +119,7 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def _starter_gone() -> None:
-    """Returns at the end of standard input."""
+    """Returns when standard input has ended, so that the process that started the load balancer is gone."""
     ended = asyncio.Event()
 
     def read() -> None:

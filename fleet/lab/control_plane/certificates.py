@@ -18,7 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 VALID_FOR = timedelta(days=365)
 BACKDATED = timedelta(minutes=5)
-"""For a clock that was set back between two starts."""
+"""Certificates are valid from this long before now, in case the clock is set back between two starts."""
 
 SERVICE_NETWORK = "10.96.0.0/16"
 API_SERVER_NAMES = (
@@ -42,7 +42,8 @@ class KeyPair(msgspec.Struct, frozen=True):
 
 
 class Kubelet(msgspec.Struct, frozen=True):
-    """What a real host needs to be a node: who it is for the API server, and who it is for those that call it."""
+    """The certificates of a real host that is a node: one for calls to the API server, and one for calls to its
+    kubelet."""
 
     client: KeyPair
     server: KeyPair
@@ -68,17 +69,17 @@ class Certificates(msgspec.Struct, frozen=True):
     service_accounts_key: Path
     service_accounts_public_key: Path
     kubelet_client: KeyPair
-    """With which the API server calls kubelets."""
+    """The certificate with which the API server calls kubelets."""
     kubelets: dict[str, Kubelet] = {}
 
     def moved(self, directory: Path) -> Certificates:
-        """The same files as they are called in another folder."""
+        """Returns the paths of the same files in another folder."""
         named = msgspec.to_builtins(self, enc_hook=str)
         return msgspec.convert(named, Certificates, dec_hook=lambda _, path: directory / Path(path).name)
 
 
 class _Authority:
-    """Signs certificates; its key lives as long as this object."""
+    """Signs certificates; its key exists only in this object."""
 
     def __init__(self, directory: Path, name: str, now: datetime) -> None:
         self._directory = directory
@@ -98,9 +99,9 @@ class _Authority:
     def server(
         self, file: str, names: tuple[str, ...], addresses: tuple[str, ...], *, also_client: bool
     ) -> KeyPair:
-        """A server's certificate for these DNS names and addresses.
+        """Returns a server's certificate for these DNS names and addresses.
 
-        `also_client` is for etcd, whose members and own gateway use their server certificate to dial each other.
+        `also_client` is for etcd, whose members and gateway use their server certificate to connect to each other.
         """
         alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
         alternatives += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
@@ -108,7 +109,8 @@ class _Authority:
         return self._issue(file, file, "", usages, alternatives)
 
     def client(self, file: str, user: str, group: str = "") -> KeyPair:
-        """A client's certificate: Kubernetes reads the user from the common name, the group from the organization."""
+        """Returns a client's certificate: Kubernetes reads the user from the common name, the group from the
+        organization."""
         return self._issue(file, user, group, [_CLIENT], [])
 
     def _issue(
@@ -159,10 +161,10 @@ def issue(
     hosts: Mapping[str, str] | None = None,
     control_planes: tuple[str, ...] = (),
 ) -> Certificates:
-    """Writes a fresh set of certificates, valid for a year from `now`, into `directory` (created, private).
+    """Writes a new set of certificates, valid for a year from `now`, into `directory` (created, private).
 
-    `address` is the API server's; `hosts` has the address of each real host that will be a node, by its name;
-    `control_planes` the addresses of hosts that have an etcd member and an API server each.
+    `address` is that of the API server; `hosts` has the address of each real host that will be a node, by its name;
+    `control_planes` has the addresses of hosts that run an etcd member and an API server each.
     """
     directory.mkdir(mode=0o700, parents=True)
     cluster = _Authority(directory, "kubernetes-ca", now)
@@ -199,7 +201,8 @@ def issue(
 
 
 def issue_etcd(directory: Path, now: datetime, addresses: tuple[str, ...]) -> tuple[Path, KeyPair, KeyPair]:
-    """Of an etcd by itself: its authority, one pair for all its members, and one for a client."""
+    """Writes and returns the certificates of a standalone etcd: its authority, one pair for all its members, and one
+    for a client."""
     directory.mkdir(mode=0o700, parents=True)
     authority = _Authority(directory, "etcd-ca", now)
     members = authority.server("member", ("localhost",), addresses, also_client=True)

@@ -1,4 +1,4 @@
-"""The lab's programs: which there are, how each is called, and how one sees that it is ready."""
+"""The lab's programs: their names, arguments, and readiness checks."""
 
 from __future__ import annotations
 
@@ -26,19 +26,21 @@ CONTROLLER_MANAGER = "kube-controller-manager"
 SCHEDULER = "kube-scheduler"
 KWOK = "kwok"
 BALANCER = "balancer"
-"""In front of several API servers."""
+"""The load balancer in front of several API servers."""
 
 NAME = "fleet-lab"
-"""The context, cluster and user in the lab's kubeconfig."""
+"""The name of the context, cluster and user in the lab's kubeconfig."""
 
 READY_SECONDS = 120.0
-"""Generous: a busy two-core machine takes ten seconds, and a wait that is too short helps nobody."""
+"""Seconds until a program must be ready. The timeout is generous: a busy two-core machine takes ten seconds, and a
+shorter timeout has no advantage."""
 
 NODE_GRACE_SECONDS = 600
-"""After so long without a renewed lease the controller manager calls a node Unknown. kwok renews four times as often."""
+"""Seconds without a renewed lease after which the controller manager marks a node as Unknown. kwok renews leases four
+times as often."""
 
 HOST_GRACE_SECONDS = 50
-"""The same where real hosts join: Kubernetes' default."""
+"""The same in a lab that real hosts join: Kubernetes' default."""
 
 _POLL_SECONDS = 0.05
 _STAGES = Path(__file__).parent / "stages.yaml"
@@ -47,79 +49,83 @@ Arguments = Mapping[str, str | int | Path]
 
 
 class ControlPlaneFiles(msgspec.Struct, frozen=True):
-    """Everything a program of one lab needs to be called: where its files are and where it listens."""
+    """The files, ports and addresses of one lab, from which the arguments of its programs are made."""
 
     directory: Path
     binaries: Binaries
     certificates: Certificates
     ports: Ports
     address: str = "127.0.0.1"
-    """Where the API server listens; everything else of the control plane is on the loopback address."""
+    """The address on which the API server listens; all other programs of the control plane listen on the loopback
+    address."""
     host: int | None = None
-    """As one host of the control plane sees it: the API server and the etcd are its own. None: as users do."""
+    """The number of a host of the control plane, whose own API server and etcd are then meant. None: the addresses are
+    those for users."""
 
     @property
     def server(self) -> str:
-        """The API server's address, or that of the balancer before several."""
+        """Returns the API server's address, or the load balancer's where there are several."""
         balanced = self.host is None and self.balanced
         port = self.ports.balancer if balanced else self.ports.hosts[self.host or 0].api_server
         return f"https://{self.address}:{port}"
 
     @property
     def etcd(self) -> str:
-        """etcd's address for clients; of several, the first."""
+        """Returns etcd's address for clients; with several members, that of the first."""
         return f"https://127.0.0.1:{self.ports.hosts[self.host or 0].etcd}"
 
     @property
     def balanced(self) -> bool:
-        """It has several hosts."""
+        """Returns whether the control plane has several hosts."""
         return len(self.ports.hosts) > 1
 
     @property
     def etcds(self) -> tuple[str, ...]:
-        """Programs, one on each host."""
+        """Returns the etcd programs, one on each host."""
         return tuple(on_host(ETCD, index) for index in range(len(self.ports.hosts)))
 
     @property
     def api_servers(self) -> tuple[str, ...]:
-        """Programs, one on each host."""
+        """Returns the API server programs, one on each host."""
         return tuple(on_host(API_SERVER, index) for index in range(len(self.ports.hosts)))
 
     @property
     def rest(self) -> tuple[str, ...]:
-        """Programs that there is one of, on no host that reboots."""
+        """Returns the programs that exist once, and on no host that reboots."""
         return (CONTROLLER_MANAGER, SCHEDULER, KWOK)
 
     @property
     def programs(self) -> tuple[str, ...]:
-        """In the order in which they start. An API server whose etcd has gone does not end: they stop in reverse."""
+        """Returns all programs in the order in which they start. They stop in reverse order, because an API server
+        whose etcd has gone does not end."""
         return (*self.etcds, *self.api_servers, *([BALANCER] if self.balanced else []), *self.rest)
 
     def member(self, host: int) -> str:
-        """The name of the etcd member there: several are named as nodes of the control plane would be."""
+        """Returns the name of the etcd member on that host: with several, each is named as a node of the control
+        plane."""
         return nodes.name(host + 1) if self.balanced else "lab"
 
     @property
     def kubeconfig(self) -> Path:
-        """The administrator's kubeconfig."""
+        """Returns the path of the administrator's kubeconfig."""
         return self.directory / "kubeconfig"
 
     def log(self, program: str) -> Path:
-        """A program's log."""
+        """Returns the path of a program's log."""
         return self.directory / "logs" / f"{program}.log"
 
     def program_kubeconfig(self, program: str) -> Path:
-        """The kubeconfig with which one of the programs calls the API server."""
+        """Returns the path of the kubeconfig with which the program calls the API server."""
         return self.directory / f"{program}.kubeconfig"
 
 
 def on_host(program: str, host: int) -> str:
-    """What the program of that kind is called there."""
+    """Returns the name of the program of that kind on that host."""
     return f"{program}-{host + 1}" if host else program
 
 
 def _placed(program: str, layout: ControlPlaneFiles) -> tuple[str, ControlPlaneFiles]:
-    """What kind of program it is, and the layout as it sees it."""
+    """Returns the kind of a program, and the layout from the point of view of its host."""
     for kind in (ETCD, API_SERVER):
         for host in range(len(layout.ports.hosts)):
             if program == on_host(kind, host):
@@ -157,12 +163,12 @@ def start(program: str, layout: ControlPlaneFiles, *, tied: bool) -> Process:
 
 
 def arguments(kind: str, layout: ControlPlaneFiles) -> dict[str, str | int | Path]:
-    """What a program of this kind is called with, by the names of its flags."""
+    """Returns the arguments of a program of this kind, by the names of its flags."""
     return dict(_ARGUMENTS[kind](layout))
 
 
 def wait_until_ready(process: Process, layout: ControlPlaneFiles) -> None:
-    """Returns when the program does its work. Raises LabError with the end of its log when it does not come to that."""
+    """Returns when the program is ready. Raises LabError with the end of its log where it does not become ready."""
     name = process.record.name
     kind, seen = _placed(name, layout)
     is_ready = _READY[kind]
@@ -173,7 +179,7 @@ def wait_until_ready(process: Process, layout: ControlPlaneFiles) -> None:
             if is_ready(seen):
                 return
         except (OSError, http.client.HTTPException):
-            pass  # nobody listens yet
+            pass  # nothing listens yet
         if time.monotonic() > deadline:
             log = layout.log(name)
             raise LabError(
@@ -230,7 +236,7 @@ def _api_server_arguments(layout: ControlPlaneFiles) -> Arguments:
         "etcd-certfile": certificates.etcd_client.certificate,
         "etcd-keyfile": certificates.etcd_client.key,
         "authorization-mode": "Node,RBAC",
-        # As kubeadm has it: agents on real hosts are privileged.
+        # As in kubeadm: agents on real hosts are privileged.
         "allow-privileged": "true",
         "enable-admission-plugins": "NodeRestriction",
         "service-account-issuer": "https://kubernetes.default.svc",
@@ -244,7 +250,7 @@ def _api_server_arguments(layout: ControlPlaneFiles) -> Arguments:
         "requestheader-extra-headers-prefix": "X-Remote-Extra-",
         "requestheader-group-headers": "X-Remote-Group",
         "requestheader-username-headers": "X-Remote-User",
-        # Without it a stopping server leaves its watches open for a minute.
+        # Without this flag a stopping server leaves its watches open for a minute.
         "shutdown-watch-termination-grace-period": "2s",
         "max-requests-inflight": 800,
         "max-mutating-requests-inflight": 400,
@@ -268,7 +274,7 @@ def _controller_manager_arguments(layout: ControlPlaneFiles) -> Arguments:
         "use-service-account-credentials": "true",
         "leader-elect": "false",
         "node-monitor-grace-period": f"{HOST_GRACE_SECONDS if certificates.kubelets else NODE_GRACE_SECONDS}s",
-        # The defaults are for a control plane that is shared; 2,500 pods would take minutes.
+        # The defaults are for a shared control plane; 2,500 pods would take minutes.
         "kube-api-qps": 500,
         "kube-api-burst": 1000,
         "concurrent-namespace-syncs": 20,
@@ -303,7 +309,7 @@ def _scheduler_configuration(layout: ControlPlaneFiles) -> dict[str, object]:
             "qps": 500,
             "burst": 1000,
         },
-        # A pod that found no node tries again soon: in a lab nothing else takes the scheduler's time.
+        # A pod that found no node is retried soon: in a lab nothing else uses the scheduler's time.
         "podInitialBackoffSeconds": 1,
         "podMaxBackoffSeconds": 2,
     }
@@ -348,7 +354,8 @@ def _api_server_is_ready(layout: ControlPlaneFiles) -> bool:
 
 
 def _controller_manager_is_ready(layout: ControlPlaneFiles) -> bool:
-    """Its controllers work: it answers, and it has made the account without which no pod is admitted."""
+    """Returns whether the controllers work: the program answers, and it has created the service account without which
+    no pod is admitted."""
     account = "/api/v1/namespaces/default/serviceaccounts/default"
     return (
         _is_healthy(layout, layout.ports.controller_manager)
@@ -361,7 +368,8 @@ def _scheduler_is_ready(layout: ControlPlaneFiles) -> bool:
 
 
 def _kwok_is_ready(layout: ControlPlaneFiles) -> bool:
-    """kwok listens nowhere. That it works is seen when the first nodes become Ready (nodes.wait_until_ready)."""
+    """Returns whether kwok's binary exists: kwok listens on no port. That it works shows when the first nodes become
+    Ready (nodes.wait_until_ready)."""
     return layout.binaries.kwok.exists()
 
 

@@ -1,4 +1,4 @@
-"""Writes a kubeconfig with its certificates inside, so that the file alone can be copied elsewhere."""
+"""Writes a kubeconfig with embedded certificates, so that the file alone can be copied elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fleet.lab.control_plane.certificates import KeyPair
 
 
 def write(path: Path, *, name: str, server: str, authority: Path, client: KeyPair) -> None:
-    """A kubeconfig for one cluster, user and context, all called `name`; readable by its owner alone."""
+    """Writes a kubeconfig with one cluster, user and context, all named `name`; only its owner may read it."""
     document = {
         "apiVersion": "v1",
         "kind": "Config",

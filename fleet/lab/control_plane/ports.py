@@ -1,4 +1,4 @@
-"""Free TCP ports on the loopback address."""
+"""Finds free TCP ports on the loopback address."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import msgspec
 
 from fleet.lab.errors import LabError
 
-# Below the range from which systems take ports for outgoing connections, so that none of those gets in between.
+# The ports are below the range from which systems take ports for outgoing connections, so that no connection can take
+# one of them.
 _FIRST, _LAST = 20000, 32000
 _TRIES = 200
 
 
 class HostPorts(msgspec.Struct, frozen=True):
-    """Of what runs on every host of the control plane."""
+    """The ports of programs that run on every host of the control plane."""
 
     etcd: int
     etcd_peer: int
@@ -23,7 +24,7 @@ class HostPorts(msgspec.Struct, frozen=True):
 
 
 class Ports(msgspec.Struct, frozen=True):
-    """Where the lab's programs listen on 127.0.0.1."""
+    """The ports on 127.0.0.1 on which the lab's programs listen."""
 
     hosts: tuple[HostPorts, ...]
     controller_manager: int
@@ -32,7 +33,7 @@ class Ports(msgspec.Struct, frozen=True):
 
 
 def choose(source: random.Random, hosts: int = 1) -> Ports:
-    """Ports that nobody listens on at this moment. Raises LabError when there are none."""
+    """Returns ports on which no program listens at this moment. Raises LabError where there are none."""
     wanted = 3 * hosts + 3
     found: list[int] = []
     for _ in range(_TRIES):

@@ -1,4 +1,4 @@
-"""What a lab remembers of itself on disk, so that another process can find it, look at it and stop it."""
+"""The state of a lab on disk, by which another process can find, inspect and stop the lab."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _FILE = "lab.json"
 
 
 class LabState(msgspec.Struct, frozen=True):
-    """A lab as it was started. `processes` holds what was started and not yet stopped, in the order of starting."""
+    """A lab as it was started. `processes` has the programs that were started and not yet stopped, in the order of
+    starting."""
 
     started_at: datetime
     tied: bool
@@ -31,7 +32,7 @@ class LabState(msgspec.Struct, frozen=True):
 
 
 def read(directory: Path) -> LabState:
-    """The lab in `directory`. Raises LabError when there is none or its file cannot be read."""
+    """Returns the lab in `directory`. Raises LabError where there is none or its file cannot be read."""
     file = directory / _FILE
     try:
         return msgspec.json.decode(file.read_bytes(), type=LabState, dec_hook=_decoded)
@@ -42,12 +43,12 @@ def read(directory: Path) -> LabState:
 
 
 def exists(directory: Path) -> bool:
-    """Whether `directory` holds a lab, running or not."""
+    """Returns whether `directory` holds a lab, running or not."""
     return (directory / _FILE).exists()
 
 
 def write(directory: Path, state: LabState) -> None:
-    """Replaces the lab's file at once, so that a reader never sees half of it."""
+    """Replaces the lab's file atomically, so that a reader never sees a part of it."""
     temporary = directory / f"{_FILE}.new"
     temporary.write_bytes(msgspec.json.format(msgspec.json.encode(state, enc_hook=_encoded), indent=2))
     temporary.replace(directory / _FILE)

@@ -1,1 +1,1 @@
-"""Clusters of real etcd members on this machine, in sites with a delay between them."""
+"""Clusters of real etcd members on this machine, in sites with a network delay between them."""

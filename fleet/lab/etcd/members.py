@@ -1,5 +1,5 @@
-"""Real etcd members, each with an address of its own, on the loopback network or in a network namespace: started, killed,
-started again."""
+"""Starts, kills and restarts real etcd members, each with an address of its own, on the loopback network or in a
+network namespace."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ _TRIES = 100
 
 
 class Members:
-    """`directory` is made. `sites`: of each member, by name; the order gives the addresses. Context manager."""
+    """The members of one etcd. `directory` is created. `sites` has the site of each member by name; its order
+    determines the addresses. A context manager."""
 
     def __init__(
         self,
@@ -40,7 +41,7 @@ class Members:
         before: Mapping[str, Sequence[str]] | None = None,
         namespaces: bool = False,
     ) -> None:
-        """`before`: words in front of a member's command, by name."""
+        """Prepares the members. `before` has the words in front of a member's command, by name."""
         self._binary = binary
         self._directory = directory
         self.sites = dict(sites)
@@ -93,7 +94,7 @@ class Members:
 
     @property
     def strange(self) -> KeyPair:
-        """Of a client that etcd does not know: signed by another authority."""
+        """Returns the key pair of a client that etcd does not trust: another authority has signed it."""
         return issue_etcd(self._directory / "strange", datetime.now().astimezone(), ("127.0.0.1",))[2]  # noqa: TID251
 
     def client_url(self, name: str) -> str:
@@ -104,7 +105,8 @@ class Members:
         return f"https://{self._relays[name].address}:{self._relays[name].port}"
 
     def start(self, name: str, among: Sequence[str] | None = None, state: str = "new") -> None:
-        """`among`: the members that the cluster has, if not all; `state` is `existing` for one that was added."""
+        """Starts a member. `among` are the members of the cluster, if not all; `state` is `existing` for a member that
+        was added."""
         self._processes[name] = Process.start(
             name, self._command(name, among, state), self._log(name), tied=True
         )
@@ -113,7 +115,7 @@ class Members:
         self._processes[name].kill()
 
     def wait(self, name: str) -> None:
-        """Until its client port answers. Raises LabError."""
+        """Returns when the member's client port answers. Raises LabError."""
         relay = self._relays[name]
         deadline = time.monotonic() + READY_SECONDS
         while True:
@@ -122,7 +124,7 @@ class Members:
                 with socket.create_connection((relay.address, relay.port + 2), 1.0):
                     return
             except OSError:
-                pass  # nobody listens yet
+                pass  # nothing listens yet
             if time.monotonic() > deadline:
                 raise LabError(f"{name} does not listen:\n{last_lines(self._log(name))}")
             time.sleep(_POLL_SECONDS)  # noqa: TID251 - between two looks at the condition
@@ -141,7 +143,7 @@ class Members:
             "data-dir": self._directory / name,
             "listen-client-urls": self.client_url(name),
             "advertise-client-urls": self.client_url(name),
-            # Peers come through the relay, which hands on to where the member listens.
+            # Peers connect through the relay, which forwards to the port on which the member listens.
             "listen-peer-urls": f"https://{relay.address}:{relay.listens}",
             "initial-advertise-peer-urls": self.peer_url(name),
             "initial-cluster": cluster,
@@ -171,7 +173,7 @@ class Members:
 
 
 def _relays(names: Sequence[str], source: random.Random) -> dict[str, Relay]:
-    """Three ports in a row on each member's address. Raises LabError where none are free."""
+    """Returns the relays: three consecutive ports on each member's address. Raises LabError where none are free."""
     for _ in range(_TRIES):
         port, net = source.randrange(20000, 32000, 4), source.randrange(1, 250)
         found = {

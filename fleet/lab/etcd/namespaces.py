@@ -1,8 +1,8 @@
-"""A wide-area network between etcd members that live in network namespaces of their own. Needs root and /dev/net/tun.
+"""A wide-area network between etcd members in network namespaces. Needs root and /dev/net/tun.
 
-Each namespace, and the one that this process is in, has a TUN device; what is sent there comes here, packet by packet,
-and goes on half a round trip later. What is cut is lost, as on a link that is gone: TCP sends again, and gives up. The
-namespaces have no names, and go with their processes.
+Each namespace, and the one of this process, has a TUN device; packets that are sent there are read here one by one,
+and delivered half a round trip later. Packets on a cut link are lost, as in a real network: TCP retransmits, and gives
+up. The namespaces have no names, and end with their processes.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from fleet.lab.etcd.wan import Relay
 
 TUN = Path("/dev/net/tun")
 PORT = 2380
-"""Of peers, in every namespace."""
+"""The port of peers, in every namespace."""
 _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 1, 0x1000
 _CLONE_NEWNET = 0x40000000
 _PACKET_BYTES = 65536
 _LOOK_SECONDS = 0.2
-"""At the latest the thread looks whether it is to end."""
+"""The longest time in seconds after which the thread checks whether it must end."""
 
 
 def possible() -> bool:
@@ -38,33 +38,35 @@ def possible() -> bool:
 
 
 def places(names: Sequence[str], net: int) -> dict[str, Relay]:
-    """Where each member is found, in 10.99.`net`.0/24: nothing stands before it."""
+    """Returns the address of each member, in 10.99.`net`.0/24. There are no relays in front of the members."""
     return {name: Relay(name, f"10.99.{net}.{index + 1}", PORT, PORT) for index, name in enumerate(names)}
 
 
 class Namespaces:
-    """Of the shape of `Wan`. The last address of the net is this process's own; it is near to all of them."""
+    """A network with the interface of `Wan`. The last address of the net is that of this process, which has no delay
+    to any member."""
 
     def __init__(
         self, places: Mapping[str, Relay], sites: Mapping[str, str], seconds: Mapping[frozenset[str], float]
     ) -> None:
-        """`sites`: of each member. `seconds`: round trips, by the two sites; within one and where none is told: none."""
+        """Makes the network. `sites` has the site of each member. `seconds` has round trips by pairs of sites; within
+        a site, and for a pair that is missing, there is no delay."""
         self._places = dict(places)
         self._sites = dict(sites)
         self._seconds = dict(seconds)
         self._cut: frozenset[frozenset[str]] = frozenset()
         self._namespaces: dict[str, int] = {}
         self._devices: dict[int, str] = {}
-        """By descriptor: whose; empty: this process's."""
+        """The member of each TUN device, by file descriptor; empty: this process."""
         self._ends: dict[bytes, tuple[int, str]] = {}
-        """By address: the descriptor, and whose it is."""
+        """The file descriptor and the member of each address."""
         self._ready = threading.Event()
         self._over = threading.Event()
         self._broken: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="wan", daemon=True)
 
     def start(self) -> None:
-        """Raises LabError where the system does not let us."""
+        """Starts the network. Raises LabError where the system does not permit this."""
         self._thread.start()
         self._ready.wait()
         if self._broken is not None:
@@ -77,19 +79,19 @@ class Namespaces:
             os.close(descriptor)
 
     def cut(self, one: str, other: str) -> None:
-        """Between two members or two sites."""
+        """Cuts the network between two members or two sites."""
         self._cut |= {frozenset((one, other))}
 
     def heal(self) -> None:
-        """All that was cut."""
+        """Restores all cut links."""
         self._cut = frozenset()
 
     def before(self, name: str) -> Sequence[str]:
-        """What stands in front of the command of a program that is to run in the member's namespace."""
+        """Returns the words in front of the command of a program that is to run in the member's namespace."""
         return "nsenter", f"--net=/proc/{os.getpid()}/fd/{self._namespaces[name]}"
 
     def _run(self) -> None:
-        """In a thread of its own, since a thread is what is in a namespace."""
+        """Delivers packets, in a thread of its own, since a namespace belongs to a thread."""
         try:
             self._make()
         except (OSError, subprocess.CalledProcessError) as error:
@@ -113,7 +115,7 @@ class Namespaces:
             os.close(home)
 
     def _add(self, name: str, address: str) -> None:
-        """A device in the namespace that this thread is in."""
+        """Adds a device in the namespace of this thread."""
         descriptor = os.open(TUN, os.O_RDWR | os.O_NONBLOCK)
         self._devices[descriptor] = name
         asked = struct.pack("16sH22x", b"fleet%d" if not name else b"wan0", _IFF_TUN | _IFF_NO_PI)
@@ -128,7 +130,7 @@ class Namespaces:
         self._ends[bytes(map(int, address.split(".")))] = (descriptor, name)
 
     def _deliver(self) -> None:
-        """Packets in the order of their arrival, which is that of their sending on each way."""
+        """Delivers packets in the order of their arrival, which is the order of sending for each pair of members."""
         way: list[tuple[float, int, int, bytes]] = []
         count = 0
         while not self._over.is_set():
@@ -144,12 +146,12 @@ class Namespaces:
                         heapq.heappush(way, (time.monotonic() + seconds, count, to, packet))
             while way and way[0][0] <= time.monotonic():
                 _, _, to, packet = heapq.heappop(way)
-                # A full device loses packets, as a full router does.
+                # A device whose queue is full drops packets, as a router does.
                 with suppress(OSError):
                     os.write(to, packet)
 
     def _way(self, sender: str, packet: bytes) -> tuple[float, int] | None:
-        """How long the packet takes, and where to. None: nowhere."""
+        """Returns how many seconds the packet takes, and the device to which it goes. None: the packet is lost."""
         end = self._ends.get(packet[16:20]) if packet[0] >> 4 == 4 else None
         if end is None:
             return None
@@ -161,7 +163,7 @@ class Namespaces:
 
 
 def _packets(descriptor: int) -> list[bytes]:
-    """All that wait, but not for ever."""
+    """Returns the packets that wait, up to a limit."""
     found: list[bytes] = []
     with suppress(BlockingIOError):
         while len(found) < 64:
@@ -170,6 +172,6 @@ def _packets(descriptor: int) -> list[bytes]:
 
 
 def _call(name: str, *numbers: int) -> None:
-    """Of the C library, on this thread: `os.setns` is there from Python 3.12 on. Raises OSError."""
+    """Calls a function of the C library on this thread: Python has `os.setns` only from 3.12 on. Raises OSError."""
     if getattr(ctypes.CDLL(None, use_errno=True), name)(*numbers):
         raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")

@@ -1,9 +1,9 @@
 """A wide-area network between etcd members, in user space and without privileges.
 
-Each member's peers reach it through a relay, which knows by the process at the other end who calls (an etcd has no
-say in the address that its streams call from), and delivers every piece of
-a connection, both ways, half a round trip later. What is cut is delivered never: connections stall as they do when a
-link goes, and new ones get no answer. Order within a connection is kept.
+Each member's peers reach it through a relay, which finds the caller by the process at the other end of the connection
+(an etcd cannot choose the address that its streams call from), and delivers every piece of a connection, both ways,
+half a round trip later. On a cut link nothing is delivered: connections stall as they do on a broken link, and new
+ones get no answer. The order within a connection is kept.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from msgspec import Struct
 CHUNK = 1 << 16
 
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-"""What is read here goes out there."""
+"""A reader and a writer: what is read from the one is written to the other."""
 Wire = asyncio.Queue[tuple[float, bytes]]
-"""What is on its way, and when it arrives. The last piece is empty."""
+"""Pieces in transit, each with its time of arrival. The last piece is empty."""
 
 
 class Relay(Struct, frozen=True):
-    """Where a member's peers call it, and where it listens."""
+    """The address to which a member's peers connect, and the address on which the member listens."""
 
     name: str
     address: str
@@ -36,7 +36,7 @@ class Relay(Struct, frozen=True):
 
 
 class Wan:
-    """Runs in a thread of its own from `start` to `stop`."""
+    """The network, which runs in a thread of its own from `start` to `stop`."""
 
     def __init__(
         self,
@@ -45,8 +45,8 @@ class Wan:
         seconds: Mapping[frozenset[str], float],
         pids: Callable[[], Mapping[str, int]],
     ) -> None:
-        """`sites`: of each member. `seconds`: round trips, by the two sites; within one and where none is told: none.
-        `pids`: the members' processes of this moment."""
+        """Makes the network. `sites` has the site of each member. `seconds` has round trips by pairs of sites; within
+        a site, and for a pair that is missing, there is no delay. `pids` returns the members' current processes."""
         self._relays = dict(relays)
         self._pids = pids
         self._sites = dict(sites)
@@ -64,7 +64,7 @@ class Wan:
             self._servers.append(self._run(self._listen(relay)))
 
     def before(self, name: str) -> Sequence[str]:
-        """What stands in front of a member's command: nothing, it runs as any program does."""
+        """Returns the words in front of a member's command: none, since members run as ordinary programs."""
         return ()
 
     def stop(self) -> None:
@@ -76,7 +76,7 @@ class Wan:
         self._loop.close()
 
     def cut(self, one: str, other: str) -> None:
-        """Between two members or two sites."""
+        """Cuts the network between two members or two sites."""
 
         def cut() -> None:
             self._cut.add(frozenset((one, other)))
@@ -85,7 +85,7 @@ class Wan:
         self._loop.call_soon_threadsafe(cut)
 
     def heal(self) -> None:
-        """All that was cut."""
+        """Restores all cut links."""
 
         def heal() -> None:
             self._cut.clear()
@@ -94,7 +94,7 @@ class Wan:
         self._loop.call_soon_threadsafe(heal)
 
     def round_trip(self, one: str, other: str) -> float:
-        """Seconds between two members."""
+        """Returns the round trip in seconds between two members."""
         return self._seconds.get(frozenset((self._sites[one], self._sites[other])), 0.0)
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -111,7 +111,7 @@ class Wan:
             assert task is not None
             self._tasks.add(task)
             try:
-                # The end of the relay is not an error of the connections that it ends.
+                # The end of the relay is not an error of the connections that end with it.
                 with suppress(asyncio.CancelledError):
                     await self._relay(relay, reader, writer)
             finally:
@@ -121,7 +121,8 @@ class Wan:
         return await asyncio.start_server(called, relay.address, relay.port)
 
     async def _relay(self, relay: Relay, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # First whether anybody is there: peers of a dead member call all the time, and who calls is dear to find out.
+        # The called member is checked first: peers of a dead member connect all the time, and finding the caller is
+        # expensive.
         try:
             there = await asyncio.open_connection(relay.address, relay.listens)
         except OSError:
@@ -133,12 +134,12 @@ class Wan:
             there[1].close()
 
     def _caller(self, address: str, port: int) -> str | None:
-        """The member whose process has that end of a connection; None: it is gone already."""
+        """Returns the member whose process has that end of a connection; None: the process is gone already."""
         inode = _inode(address, port)
         return next((name for name, pid in self._pids().items() if inode in _sockets(pid)), None)
 
     async def _pass(self, caller: str, called: str, out: Ends, back: Ends) -> None:
-        """Both ways, until both have ended or one is broken."""
+        """Passes data both ways, until both directions have ended or one is broken."""
         try:
             async with asyncio.TaskGroup() as ways:
                 for one, other, (reader, writer) in ((caller, called, out), (called, caller, back)):
@@ -149,7 +150,7 @@ class Wan:
             pass
 
     async def _read(self, one: str, other: str, reader: asyncio.StreamReader, wire: Wire) -> None:
-        """Reads on while pieces are on their way: a long link carries many at once."""
+        """Reads on while pieces are in transit: a long link carries many at once."""
         chunk = b"the first"
         while chunk:
             chunk = await reader.read(CHUNK)
@@ -174,7 +175,8 @@ class Wan:
 
 
 def _inode(address: str, port: int) -> str:
-    """Of the socket with that local end, by /proc/net/tcp (addresses in hexadecimal, in the machine's byte order)."""
+    """Returns the inode of the socket with that local address, from /proc/net/tcp (addresses in hexadecimal, in the
+    machine's byte order)."""
     number = int.from_bytes(socket.inet_aton(address), "little")
     local = f"{number:08X}:{port:04X}"
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:

@@ -1,1 +1,1 @@
-"""Fake nodes of a lab: kwok's Node objects with a machine that fleet plays, and an agent on each machine."""
+"""Fake nodes of a lab: kwok's Node objects, each with a machine that fleet simulates and an agent on it."""

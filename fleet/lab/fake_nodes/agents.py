@@ -1,9 +1,9 @@
-"""The lab's agents: those of all fake nodes in one process, over one watch of Machines and one of Nodes.
+"""The lab's agents: those of all fake nodes in one process, with one watch of Machines and one of Nodes.
 
     python -m fleet.lab.fake_nodes.agents KUBECONFIG
 
-may be killed and started at any time. Besides the agents it plays the machines themselves, so it needs more than
-an agent may: get, list and watch nodes, and patch nodes/status.
+The process may be killed and started at any time. Besides running the agents it simulates the machines, so it needs
+more permissions than an agent: get, list and watch nodes, and patch nodes/status.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from fleet.system.clock import Clock, WallClock
 LOG = logging.getLogger(__name__)
 NODES = "/api/v1/nodes"
 FAKE = "kwok.x-k8s.io/node"
-"""The annotation of nodes without a machine. No other node is ever touched."""
+"""The annotation of nodes without a machine. No other node is ever changed."""
 
 BACKOFF = Backoff(0.2, 10.0)
 
@@ -47,10 +47,10 @@ _NODES = ApiResource[FakeNode]("Node", "", "v1", "nodes", FakeNode, lambda found
 
 
 class LabSettings(Struct, frozen=True):
-    """`nodes` limits it to nodes of these names; empty means all fake ones."""
+    """Settings of the lab's agents. `nodes` limits them to nodes of these names; empty means all fake nodes."""
 
     machines: MachineDurations = MachineDurations()
-    # No looks after a boot: a fake machine's units are on its Node, which is watched.
+    # There are no observations after a boot: a fake machine's units are on its Node, which is watched.
     pace: AgentIntervals = AgentIntervals(progress=0.5, retry=0.2, retry_most=5.0, looks=())
     nodes: frozenset[str] = frozenset()
 
@@ -82,7 +82,7 @@ class ApiNode:
 
 
 class FakeNodes:
-    """The Store of a Reflector for Nodes: each that is played here has a host."""
+    """The object store of a reflector for Nodes, which keeps a host for each simulated node."""
 
     def __init__(
         self,

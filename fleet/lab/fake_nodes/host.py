@@ -1,4 +1,4 @@
-"""A fake node's machine, simulated: the machine comes up after a reboot, and its agent starts and ends with each boot."""
+"""The simulated machine of a fake node: it comes up after a reboot, and its agent starts and ends with each boot."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _RETRY_SECONDS = 1.0
 
 
 class FakeHost:
-    """Everything of it that must outlive this process is on the Node object, so it may end at any moment."""
+    """The machine of one fake node. All of its state that must outlive this process is on the Node object, so the
+    process may end at any moment."""
 
     def __init__(
         self,
@@ -37,7 +38,7 @@ class FakeHost:
         self._agent: _Life | None = None
 
     def seen(self, node: FakeNode) -> None:
-        """Takes the newest state of the host's Node."""
+        """Receives the newest state of the host's Node."""
         self._newest = node
         self._wake.set()
 
@@ -79,7 +80,7 @@ class FakeHost:
 
 
 class _Life:
-    """An agent's life, from one boot to the next."""
+    """The run of one agent, from one boot to the next."""
 
     def __init__(self, node: FakeNode, agent: Agent, ended: asyncio.Event) -> None:
         self.boot_id = node.status.node_info.boot_id
@@ -89,7 +90,7 @@ class _Life:
         self._task.add_done_callback(lambda _: ended.set())
 
     def node_changed(self, node: FakeNode) -> None:
-        """Has the agent observe again where its machine has changed. Raises the error that ended the agent: a bug."""
+        """Makes the agent observe again where its machine has changed. Raises the error that ended the agent: a bug."""
         if self._task.done():
             self._task.result()
         seen = _own_part(node)
@@ -103,5 +104,5 @@ class _Life:
 
 
 def _own_part(node: FakeNode) -> tuple[str | None, ...]:
-    """What an agent sees of its machine, boots aside."""
+    """Returns the parts of its machine that an agent observes, except boots."""
     return node.annotations.get(DISK), node.annotations.get(FAILED_UNITS)

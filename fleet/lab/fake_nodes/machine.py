@@ -1,4 +1,4 @@
-"""The operating system of the lab's fake nodes: a reboot changes on the Node object what a real one changes."""
+"""The operating system of the lab's fake nodes: a reboot changes on the Node object what a real reboot changes."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from fleet.machines.progress import ReportPercent
 
 OS = "simulated"
 _PROGRESS_STEPS = 10
-"""Other writers of a Node are few and quick: a change that meets more conflicts than this one after another is a bug."""
+"""How many times a staging reports its progress."""
 
 
 class MachineDurations(Struct, frozen=True):
-    """How long a simulated machine takes, in seconds, where its node's annotations say nothing else."""
+    """Durations of a simulated machine, in seconds, unless its node's annotations give other values."""
 
     stage: float = 1.0
     reboot: float = 3.0
@@ -46,15 +46,16 @@ class NodeObject(Protocol):
         ...
 
     async def change(self, change: Callable[[FakeNode], NodePatch | None]) -> bool:
-        """Writes the patch that `change` makes of the newest state, and asks it again where another writer came first.
+        """Writes the patch that `change` returns for the newest state, and calls it again after a conflict with
+        another writer.
 
-        Returns False if `change` wants nothing. Raises FleetError.
+        Returns False where `change` returns None. Raises FleetError.
         """
         ...
 
 
 class FakeMachine:
-    """The Family of one fake node; and its power button."""
+    """The Family of one fake node, and its power button."""
 
     def __init__(self, node: NodeObject, settings: MachineDurations, now: Callable[[], datetime]) -> None:
         self._node = node
@@ -69,14 +70,14 @@ class FakeMachine:
         )
 
     async def last_boot(self, unit: str = "", lines: int = LINES, known: str = "") -> str:
-        """Returns as `BootLogReader.last_boot`: a simulated machine keeps its log on its Node."""
+        """Returns the log as `BootLogReader.last_boot` does: a simulated machine keeps its log on its Node."""
         text = (await self._node.read()).annotations.get(fake.LOG)
         if text is None:
             raise MachineError("the machine's journal has no earlier boot (simulated)")
         return "".join([line for line in text.splitlines(keepends=True) if unit in line][-lines:])
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
-        """Stages the release, as `Family.stage` says."""
+        """Stages the release, as `Family.stage` does."""
         node = await self._node.read()
         seconds = node.seconds(STAGE_MS, self._settings.stage)
         for step in range(_PROGRESS_STEPS):
@@ -92,14 +93,14 @@ class FakeMachine:
         await self._node.change(_with_rollback_staged)
 
     async def mark_good(self) -> None:
-        """A simulated machine has no boot loader that counts."""
+        """Does nothing: a simulated machine has no boot loader that counts boots."""
 
     async def reboot(self) -> None:
         await self._node.change(self._switched_off)
 
     async def come_up(self) -> bool:
-        """Waits until the reboot under way is over and boots the machine.
-        Returns False where the machine is up, or stays down."""
+        """Waits until the current reboot is over and boots the machine. Returns False where the machine is up, or
+        stays down."""
         node = await self._node.read()
         if node.boot is None:
             return False
@@ -107,8 +108,8 @@ class FakeMachine:
         return await self._node.change(self._switched_on)
 
     async def mend(self) -> bool:
-        """Makes a machine Ready that booted NotReady, once its fault has been removed.
-        Returns False where nothing changed."""
+        """Makes a machine Ready that booted NotReady, once its fault has been removed. Returns False where nothing
+        changed."""
         return await self._node.change(fake.ready_again)
 
     def _switched_off(self, node: FakeNode) -> NodePatch | None:

@@ -1,8 +1,8 @@
-"""A fake node of the lab: what a real machine has in its hardware and on its disk is on its Node object here.
+"""A fake node of the lab: the hardware and the disk of its machine are stored on its Node object.
 
-The deployments are an annotation (`lab.fleet.internal/disk`), so that they outlive the process that plays the
-machine. While `lab.fleet.internal/boot` is there the machine is down: it holds the boot id of the boot to come, so
-that whoever ends that boot, and how often, the boot id changes once.
+The deployments are an annotation (`lab.fleet.internal/disk`), so that they outlive the process that simulates the
+machine. While the annotation `lab.fleet.internal/boot` exists the machine is down: it holds the id of the coming boot,
+so that the boot id changes once, whichever process ends the reboot and however often.
 """
 
 from __future__ import annotations
@@ -24,19 +24,20 @@ NodePatch = Mapping[str, object]
 Content = TypeVar("Content")
 
 OS_IMAGE = "Simulated OS "
-"""Before the version in `nodeInfo.osImage`."""
+"""The text before the version in `nodeInfo.osImage`."""
 
 PREFIX = "lab.fleet.internal/"
 DISK = PREFIX + "disk"
 BOOT = PREFIX + "boot"
 REBOOTING = PREFIX + "rebooting"
-"""While present, the lab's heartbeats leave the Ready condition alone."""
+"""An annotation; while it is present, the lab's heartbeats leave the Ready condition unchanged."""
 FAIL = PREFIX + "fail"
-"""How the machine fails: a Fault, each time, or once with `:once` (not for those that last)."""
+"""An annotation with the machine's fault: a FakeNodeFault, each time, or once with `:once` (not for faults that
+last)."""
 FAILED_UNITS = PREFIX + "failed-units"
-"""Names of the units of systemd that have failed, with commas between; there to be changed by anybody."""
+"""An annotation with the names of failed units, separated by commas; any user may change it."""
 LOG = PREFIX + "log"
-"""Of the boot before this one."""
+"""An annotation with the log of the previous boot."""
 STAGE_MS = PREFIX + "stage-ms"
 REBOOT_MS = PREFIX + "reboot-ms"
 
@@ -44,13 +45,13 @@ REBOOT_MS = PREFIX + "reboot-ms"
 class FakeNodeFault(StrEnum):
     STAGE_FAILS = "stage-fails"
     OLD_VERSION = "old-version"
-    """It boots, but the old deployment."""
+    """The machine boots the old deployment again."""
     NEVER_BACK = "never-back"
-    """Lasts until the annotation is taken away; then the machine boots."""
+    """The machine stays down until the annotation is removed; then it boots."""
     NOT_READY = "not-ready"
-    """It boots the new one, but its kubelet is not Ready; lasts until the annotation is taken away."""
+    """The machine boots the new deployment, but its kubelet is not Ready until the annotation is removed."""
     UNIT_FAILS = "unit-fails"
-    """It boots the new one, and UNIT does not come up."""
+    """The machine boots the new deployment, and UNIT fails to start."""
 
 
 UNIT = "app-gateway.service"
@@ -73,7 +74,7 @@ class FakeDisk(Struct, frozen=True, omit_defaults=True):
 
 
 class FakeBoot(Struct, frozen=True):
-    """A reboot under way: the boot id that it will have, and when it is over."""
+    """A reboot in progress: its boot id, and when it is over."""
 
     boot_id: str
     due: datetime
@@ -96,7 +97,7 @@ class _Status(Struct, frozen=True, rename="camel"):
 
 
 class FakeNode(Struct, frozen=True):
-    """The part of a Node object that a simulated machine lives in. Decode it from the object's JSON."""
+    """The part of a Node object that holds a simulated machine. It is decoded from the object's JSON."""
 
     metadata: _Metadata
     status: _Status = _Status()
@@ -111,13 +112,14 @@ class FakeNode(Struct, frozen=True):
 
     @property
     def boot(self) -> FakeBoot | None:
-        """The reboot under way; None while the machine is up."""
+        """Returns the reboot in progress; None while the machine is up."""
         text = self.annotations.get(BOOT)
         return None if text is None else _decoded(text, FakeBoot, self.name)
 
     @property
     def disk(self) -> FakeDisk:
-        """A machine on which nothing was ever staged has the release that its Node object tells."""
+        """Returns the disk of the machine. A machine on which nothing was ever staged has the release that its Node
+        object shows."""
         text = self.annotations.get(DISK)
         if text is not None:
             return _decoded(text, FakeDisk, self.name)
@@ -132,7 +134,7 @@ class FakeNode(Struct, frozen=True):
 
     @property
     def fault(self) -> FakeNodeFault | None:
-        """Returns the fault of the machine, if any. Raises MachineError for a word that is none of FakeNodeFault."""
+        """Returns the fault of the machine, if any. Raises MachineError for a text that is no FakeNodeFault."""
         word = self.annotations.get(FAIL, "").partition(":")[0]
         try:
             return FakeNodeFault(word) if word else None
@@ -155,7 +157,7 @@ class FakeNode(Struct, frozen=True):
 
 
 def going_down(node: FakeNode, boot: FakeBoot, at: datetime) -> NodePatch:
-    """Returns the patch of a machine that goes down: its kubelet does not report any more."""
+    """Returns the patch of a machine that goes down: its kubelet stops reporting."""
     annotations = {BOOT: _encoded(boot), REBOOTING: boot.boot_id}
     gone = {
         "type": "Ready",
@@ -168,7 +170,7 @@ def going_down(node: FakeNode, boot: FakeBoot, at: datetime) -> NodePatch:
 
 
 def booted(node: FakeNode, boot: FakeBoot, at: datetime) -> NodePatch:
-    """Returns the patch of a machine that is up again, in the state that follows from its disk and its fault."""
+    """Returns the patch of a machine that is up again, in the state that results from its disk and its fault."""
     old_version = node.fault is FakeNodeFault.OLD_VERSION
     disk = node.disk.after_boot(old_version=old_version)
     not_ready, unit_fails = node.fault is FakeNodeFault.NOT_READY, node.fault is FakeNodeFault.UNIT_FAILS
@@ -198,7 +200,7 @@ def booted(node: FakeNode, boot: FakeBoot, at: datetime) -> NodePatch:
 
 
 def _log(node: FakeNode, *, old_version: bool) -> str:
-    """Of the boot that has ended: the one that failed, where the old deployment boots again."""
+    """Returns the log of the boot that has ended: of the failed one, where the old deployment boots again."""
     if old_version and node.disk.staged is not None:
         return (
             f"(simulated) systemd[1]: {node.disk.staged.version} boots\n"

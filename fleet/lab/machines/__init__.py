@@ -1,4 +1,4 @@
-"""Real hosts on one computer: containers with a systemd of their own, each with an OSTree deployment as its root."""
+"""Real hosts on one computer: containers that run systemd, each with an OSTree deployment as its root."""
 
 from fleet.lab.machines.machine import LabMachine
 from fleet.lab.machines.machines import LabMachines, beside

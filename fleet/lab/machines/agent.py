@@ -1,4 +1,5 @@
-"""The image of fleet itself for the lab's nodes: this very interpreter, fleet and what it needs, without a registry."""
+"""Makes the image of fleet itself for the lab's nodes, without a registry: this Python interpreter, fleet and its
+dependencies."""
 
 from __future__ import annotations
 
@@ -19,22 +20,22 @@ from fleet.lab.errors import LabError
 from fleet.lab.machines.images import image
 
 IMAGE = "lab.fleet.internal/fleet:1"
-"""What `fleet cluster install --image` is given in a lab of machines."""
+"""The image for `fleet cluster install --image` in a lab of machines."""
 
 _PACKAGES = "opt/fleet"
 _CONTROLLERS = ("alembic", "apscheduler", "psycopg", "sqlmodel")
-"""What fleet requires and an agent does not: the database, the calendar."""
+"""Dependencies of fleet that an agent does not need: the database, the calendar."""
 
 _UNUSED = ("test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "site-packages")
 
 
 def archive() -> bytes:
-    """An OCI archive of some 80 MB whose entry point is the command `fleet`. Raises LabError."""
+    """Returns an OCI archive of some 80 MB whose entry point is the command `fleet`. Raises LabError."""
     interpreter = Path(os.path.realpath(sys.executable))
     library = Path(sysconfig.get_path("stdlib"))
     files = {path.relative_to("/"): path for path in (interpreter, *_below(library))}
     files |= {Path(_PACKAGES, name): path for name, path in _packages()}
-    # How an agent runs the programs of its host.
+    # The program by which an agent runs commands on its host.
     tool = Path(shutil.which("nsenter") or "/usr/bin/nsenter")
     files[Path("usr/bin/nsenter")] = tool
     linked = [interpreter, tool, *(path for path in files.values() if ".so" in path.suffixes)]
@@ -48,14 +49,14 @@ def archive() -> bytes:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    # The playbooks are a link to the folder of the checkout, and agents run a script of theirs.
+    # The folder of playbooks is a link to the folder of the checkout; agents run a script in it.
     for found, folders, names in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if name not in _UNUSED and not name.startswith("config-")]
         yield from (Path(found, name) for name in names)
 
 
 def _packages() -> Iterator[tuple[str, Path]]:
-    """Name below the folder of packages, and where it is: fleet, and all that it requires."""
+    """Yields fleet and all of its dependencies: the name below the folder of packages, and the path."""
     own = Path(fleet.__file__).parent
     for path in _below(own):
         yield str(Path("fleet") / path.relative_to(own)), path
@@ -68,13 +69,13 @@ def _packages() -> Iterator[tuple[str, Path]]:
         try:
             found = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
-            continue  # for another system or Python
+            continue  # a dependency for another system or Python version
         left += _required(found)
         for file in found.files or ():
             path = Path(str(found.locate_file(file)))
             if not {"..", *_UNUSED} & set(file.parts) and path.is_file():
                 yield str(file), path
-    # Its version is asked for by name.
+    # Code asks for fleet's version by the name of its distribution.
     for path in _below(Path(str(importlib.metadata.distribution("fleet").locate_file(""))) / _METADATA):
         yield f"{_METADATA}/{path.name}", path
 
@@ -92,7 +93,7 @@ def _required(distribution: importlib.metadata.Distribution) -> list[str]:
 
 
 def _libraries(programs: Iterable[Path]) -> set[Path]:
-    """What they are linked with, and the loader."""
+    """Returns the libraries that the programs are linked with, and the loader."""
     done = subprocess.run(["ldd", *map(str, programs)], capture_output=True, text=True, check=False)
     found = {Path(path) for path in re.findall(r"(?:=>\s+|^\s+)(/\S+) \(0x", done.stdout, re.MULTILINE)}
     if not found:
@@ -101,7 +102,8 @@ def _libraries(programs: Iterable[Path]) -> set[Path]:
 
 
 def _layer(files: Iterable[tuple[Path, Path]]) -> bytes:
-    """With the times of the files: by them Python knows whether what it has compiled is of this source."""
+    """Returns a tar with the files and their times: by the times Python knows whether compiled code is of this
+    source."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as out:
         for name, path in sorted(files):

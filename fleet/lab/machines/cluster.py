@@ -14,7 +14,7 @@ from fleet.lab.machines.machines import LabMachines
 
 
 def up(directory: Path, machines: LabMachines, *, tied: bool, progress: ReportLine) -> Lab:
-    """A new control plane that the machines reach, in `directory`, and every machine on its way to be a node of it.
+    """Starts a new control plane in `directory` that the machines can reach, and lets every machine join it as a node.
 
     Raises LabError, and then leaves no control plane behind.
     """
@@ -32,7 +32,7 @@ def up(directory: Path, machines: LabMachines, *, tied: bool, progress: ReportLi
 
 
 def import_agent(machines: LabMachines, progress: ReportLine) -> None:
-    """Gives every machine the image of fleet's agent. Raises LabError."""
+    """Imports the image of fleet's agent into every machine. Raises LabError."""
     progress(f"giving every machine the image {agent.IMAGE}")
     archive = agent.archive()
     with ThreadPoolExecutor(2) as pool:
@@ -40,7 +40,7 @@ def import_agent(machines: LabMachines, progress: ReportLine) -> None:
 
 
 def files(machines: LabMachines, name: str, server: str, issued: Certificates) -> dict[str, etc.File]:
-    """What makes a machine a node of the cluster at `server`."""
+    """Returns the files that make a machine a node of the cluster at `server`."""
     authority, own = issued.authority, issued.kubelets[name]
     written = machines.directory / name / "kubeconfig"
     kubeconfig.write(written, name="kubelet", server=server, authority=authority, client=own.client)

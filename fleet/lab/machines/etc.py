@@ -1,4 +1,4 @@
-"""What is a machine's own in /etc: written once into its first deployment, carried on by OSTree's merge. Pure."""
+"""A machine's own files in /etc: written once into its first deployment, and carried over by OSTree's merge. Pure."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class File(msgspec.Struct, frozen=True):
 def host(
     machine: LabMachine, all_machines: Sequence[LabMachine], key: SshKeyPair, login: SshKeyPair
 ) -> Mapping[str, File]:
-    """Path below /etc to file: the name, the network, who may log in."""
+    """Returns files by path below /etc: the name, the network, the ssh keys that may log in."""
     return {
         "hostname": File(f"{machine.name}\n"),
         "hosts": File("".join(_hosts(machine, all_machines))),
-        # The container runtime wants the file; there is no name server.
+        # The container runtime needs the file; there is no name server.
         "resolv.conf": File("search lab.fleet.internal\n"),
         "systemd/network/05-host0.network": File(_network(machine, all_machines)),
         "ssh/ssh_host_ed25519_key": File(key.private, 0o600),
@@ -42,7 +42,8 @@ def host(
 def node(
     machine: LabMachine, server: str, kubeconfig: str, authority: str, certificate: str, key: str
 ) -> Mapping[str, File]:
-    """What makes it a node: whom its kubelet calls and as whom, its serving certificate, its pods' network."""
+    """Returns the files that make the machine a node: its kubelet's server and credentials, its serving certificate,
+    its pods' network."""
     bridge = {
         "type": "bridge",
         "bridge": "cni0",
@@ -58,7 +59,7 @@ def node(
     }
     network = {"cniVersion": "0.4.0", "name": "fleet-lab", "plugins": [bridge]}
     return {
-        # There is no kube-proxy: what stands behind the Service `kubernetes` is told to a unit.
+        # There is no kube-proxy: a systemd unit routes the Service `kubernetes`.
         "fleet-lab/service": File(f"SERVER={server.removeprefix('https://')}\nSERVICE={SERVICE}\n"),
         "kubernetes/kubeconfig": File(kubeconfig, 0o600),
         "kubernetes/pki/ca.crt": File(authority),
@@ -69,7 +70,7 @@ def node(
 
 
 def write(folder: Path, files: Mapping[str, File]) -> None:
-    """Writes them below `folder`."""
+    """Writes the files below `folder`."""
     for name, file in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +85,7 @@ def _hosts(machine: LabMachine, all_machines: Sequence[LabMachine]) -> list[str]
 
 
 def _network(machine: LabMachine, all_machines: Sequence[LabMachine]) -> str:
-    """systemd-networkd's: the address, and a route to the pods of each other machine."""
+    """Returns systemd-networkd's configuration: the address, and a route to the pods of each other machine."""
     lines = ["[Match]", "Name=host0", "", "[Network]", f"Address={machine.address}/24"]
     lines += [f"Gateway={machine.network.gateway}", "LinkLocalAddressing=no", "IPv6AcceptRA=no"]
     for other in all_machines:

@@ -1,4 +1,4 @@
-"""The ssh keys of the lab's machines and of the person who logs in to them."""
+"""The ssh keys of the lab's machines and of the user who logs in to them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class SshKeyPair(msgspec.Struct, frozen=True):
 
 
 def make() -> SshKeyPair:
-    """A new key."""
+    """Returns a new key."""
     key = Ed25519PrivateKey.generate()
     private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
     public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
@@ -30,9 +30,9 @@ def make() -> SshKeyPair:
 def write(
     folder: Path, login: SshKeyPair, machines: Sequence[LabMachine], hosts: Mapping[str, SshKeyPair]
 ) -> Path:
-    """Writes what `ssh -F` needs to reach every machine by its name, and returns that file.
+    """Writes the files that `ssh -F` needs to reach every machine by its name, and returns the configuration's path.
 
-    `hosts` has each machine's own key: who answers is verified, and nobody is asked.
+    `hosts` has each machine's own key, so that machines are verified without a prompt.
     """
     folder.mkdir(mode=0o700)
     private, known, config = folder / "id_ed25519", folder / "known_hosts", folder / "config"

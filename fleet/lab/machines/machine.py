@@ -1,4 +1,4 @@
-"""One machine of the lab, as it is known on disk."""
+"""One machine of the lab, as stored on disk."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _FILE = "machine.json"
 
 
 class LabMachine(msgspec.Struct, frozen=True):
-    """`index` counts the machines of a lab from 0 and gives its addresses."""
+    """A machine. `index` counts the machines of a lab from 0 and determines its addresses."""
 
     name: str
     index: int
     network: LabNetwork
     home: str
-    """Its folder: the disk, what the boot loader remembers, the console's log."""
+    """The machine's folder: the disk, the boot loader's state, the console's log."""
 
     @property
     def folder(self) -> Path:
@@ -35,17 +35,18 @@ class LabMachine(msgspec.Struct, frozen=True):
 
     @property
     def container(self) -> str:
-        """Its name among all containers of this computer, in which two labs may have machines of one name."""
+        """Returns the machine's name among all containers of this computer, on which two labs may have machines of one
+        name."""
         return f"fl{self.network.number}-{self.name}"
 
 
 def save(machine: LabMachine) -> None:
-    """Writes it into its folder."""
+    """Writes the machine's state into its folder."""
     (machine.folder / _FILE).write_bytes(msgspec.json.encode(machine))
 
 
 def load(folder: Path) -> LabMachine:
-    """The machine of this folder. Raises LabError when there is none."""
+    """Returns the machine in this folder. Raises LabError where there is none."""
     try:
         return msgspec.json.decode((folder / _FILE).read_bytes(), type=LabMachine)
     except (OSError, msgspec.MsgspecError) as error:

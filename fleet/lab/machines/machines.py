@@ -1,4 +1,4 @@
-"""A set of real hosts on this computer: start it, reach its machines, cut their power, stop it."""
+"""A set of real hosts on this computer: starts them, reaches them, cuts their power, stops them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from fleet.lab.machines.images.disk import Disk
 from fleet.lab.process import Process, ProcessRecord, last_lines
 
 REACHABLE_SECONDS = 120.0
-"""Generous: a machine is there after some three seconds, on a busy computer after thirty."""
+"""Seconds until a machine must be reachable. Generous: a machine is reachable after some three seconds, on a busy
+computer after thirty."""
 
 DEAD_SECONDS = 30.0
 
@@ -52,8 +53,8 @@ class LabMachines:
     def up(directory: Path, names: Sequence[str], *, tied: bool, progress: ReportLine) -> LabMachines:
         """Builds what is not built yet, and boots new machines of release 1.0 in `directory`, which must be new.
 
-        `tied`: they end when this process does; otherwise they go on until `down`. Raises LabError, and then
-        leaves nothing behind.
+        With `tied` they end when this process does; otherwise they run until `down`. Raises LabError, and then leaves
+        nothing behind.
         """
         requirements.require()
         limits.raise_limits(progress)
@@ -77,7 +78,7 @@ class LabMachines:
 
     @staticmethod
     def load(directory: Path) -> LabMachines:
-        """The machines that were started in `directory`, by whatever process. Raises LabError when there are none."""
+        """Returns the machines that any process has started in `directory`. Raises LabError where there are none."""
         directory = directory.absolute()
         try:
             state = msgspec.json.decode((directory / _FILE).read_bytes(), type=_State, dec_hook=_decoded)
@@ -87,12 +88,12 @@ class LabMachines:
 
     @staticmethod
     def exist(directory: Path) -> bool:
-        """Whether there are machines in `directory`, running or not."""
+        """Returns whether there are machines in `directory`, running or not."""
         return (directory / _FILE).exists()
 
     @property
     def all(self) -> tuple[machine.LabMachine, ...]:
-        """Every machine, running or not."""
+        """Returns every machine, running or not."""
         return tuple(
             machine.LabMachine(name, index, self._state.network, str(self.directory / name))
             for index, name in enumerate(self._state.names)
@@ -100,21 +101,21 @@ class LabMachines:
 
     @property
     def gateway(self) -> str:
-        """This computer's own address, as the machines see it."""
+        """Returns this computer's own address in the machines' network."""
         return self._state.network.gateway
 
     @property
     def ssh_config(self) -> Path:
-        """For `ssh -F`, with which each machine is reached by its name."""
+        """Returns the path of a configuration for `ssh -F`, with which each machine is reached by its name."""
         return self.directory / "ssh" / "config"
 
     @property
     def repository(self) -> Path:
-        """The OSTree repository that the machines upgrade from; it is theirs alone."""
+        """Returns the path of the OSTree repository that the machines upgrade from; only these machines use it."""
         return self.directory / "repo"
 
     def commits(self) -> Mapping[str, str]:
-        """Version to commit checksum of every release."""
+        """Returns the commit checksum of every release, by version."""
         return releases.commits(self.repository)
 
     def publish(self, version: str) -> None:
@@ -122,15 +123,15 @@ class LabMachines:
         releases.publish(self.repository, version)
 
     def log(self, name: str) -> Path:
-        """The console of a machine, and what its boot loader chose."""
+        """Returns the path of a machine's log: its console, and the choices of its boot loader."""
         return self.directory / f"{name}.log"
 
     def is_on(self, name: str) -> bool:
-        """Whether the machine has power."""
+        """Returns whether the machine has power."""
         return name in self._processes and self._processes[name].is_alive()
 
     def power_on(self, name: str) -> None:
-        """Boots a machine that is off. Raises LabError when it is on."""
+        """Boots a machine that is off. Raises LabError where it is on."""
         if self.is_on(name):
             raise LabError(f"{name} is on already")
         self._start(
@@ -138,13 +139,13 @@ class LabMachines:
         )
 
     def power_off(self, name: str) -> None:
-        """Shuts it down in good order; where that takes more than ten seconds the power is cut."""
+        """Shuts the machine down cleanly; where that takes more than ten seconds the power is cut."""
         self._processes[name].stop()
         self._end_all(name)
         self._forget(name)
 
     def join(self, name: str, files: Mapping[str, etc.File]) -> None:
-        """Writes these files below the machine's /etc, by the machine itself, and starts its kubelet.
+        """Makes the machine write these files below its own /etc, and starts its kubelet.
 
         Raises LabError.
         """
@@ -162,7 +163,8 @@ class LabMachines:
             raise LabError(f"{name} does not join: {done.stderr.decode(errors='replace').strip()}")
 
     def import_image(self, name: str, archive: bytes) -> None:
-        """Gives the container runtime of a machine that has joined an image, an OCI archive. Raises LabError."""
+        """Imports an image, an OCI archive, into the container runtime of a machine that has joined. Raises
+        LabError."""
         command = "systemctl start containerd && ctr --namespace k8s.io images import --local -"
         argv = ["ssh", "-F", str(self.ssh_config), name, command]
         done = subprocess.run(argv, input=archive, capture_output=True, check=False)
@@ -170,23 +172,25 @@ class LabMachines:
             raise LabError(f"{name} takes no image: {done.stderr.decode(errors='replace').strip()}")
 
     def cut_power(self, name: str) -> None:
-        """Ends it between two instructions, as if the plug were pulled."""
+        """Ends the machine between two instructions, as if the plug were pulled."""
         self._processes[name].kill()
         self._end_all(name)
         self._forget(name)
 
     def cut_network(self, name: str) -> None:
-        """Its packets and those to it are lost, and nobody is told so. Raises LabError."""
+        """Cuts the machine's network: packets from and to it are lost, without notice to either side. Raises
+        LabError."""
         cut = self._machine(name)
         network.cut(cut.network, cut.address, cut.container)
 
     def mend_network(self, name: str) -> None:
-        """Raises LabError where it was not cut."""
+        """Restores the machine's network. Raises LabError where it was not cut."""
         cut = self._machine(name)
         network.mend(cut.network, cut.address, cut.container)
 
     def hold_releases(self) -> None:
-        """Machines that fetch a release learn what is in it, and wait for its files."""
+        """Holds downloads of releases: machines that fetch a release learn its contents, and then wait for its
+        files."""
         self._held.touch()
 
     def let_releases_go(self) -> None:
@@ -200,7 +204,7 @@ class LabMachines:
         )
 
     def wait_until_reachable(self, name: str, seconds: float = REACHABLE_SECONDS) -> None:
-        """Returns when ssh answers. Raises LabError with the end of its console when it does not come to that."""
+        """Returns when ssh answers. Raises LabError with the end of the machine's console where it does not."""
         deadline = time.monotonic() + seconds
         while (answer := self.run(name, "true")).returncode != 0:
             if not self.is_on(name) or time.monotonic() > deadline:
@@ -209,7 +213,7 @@ class LabMachines:
             time.sleep(_POLL_SECONDS)  # noqa: TID251 - between two looks at the condition
 
     def down(self) -> None:
-        """Cuts the power of every machine and removes all that they were."""
+        """Cuts the power of every machine and removes all of their files."""
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda process: process.kill(), self._processes.values()))
             self._processes.clear()
@@ -218,7 +222,7 @@ class LabMachines:
         shutil.rmtree(self.directory)
 
     def _remove(self, each: machine.LabMachine) -> None:
-        """What is left of a machine without power."""
+        """Removes what is left of a machine without power."""
         self._end_all(each.name)
         network.unplug(each.container)
         cgroups.remove(each.container)
@@ -243,7 +247,8 @@ class LabMachines:
             machine.save(each)
             disk = Disk(each.folder / "disk")
             deployment = disk.install(source, newest, f"http://{gateway}:{_PORT}/")
-            # The next one links what the first has unpacked: OSTree never writes into a file that it has.
+            # Further repositories link the files that the first has unpacked: OSTree never writes into an existing
+            # file.
             source = disk.repository
             etc.write(disk.deployment(deployment) / "etc", etc.host(each, self.all, hosts[each.name], login))
 
@@ -259,7 +264,8 @@ class LabMachines:
         self._remember()
 
     def _end_all(self, name: str) -> None:
-        """systemd-nspawn that is killed leaves its container running; and the kernel takes time to end one."""
+        """Kills all processes of the machine: systemd-nspawn that is killed leaves its container running, and the
+        kernel takes time to end one."""
         container = next(each.container for each in self.all if each.name == name)
         deadline = time.monotonic() + DEAD_SECONDS
         while cgroups.processes(container):
@@ -283,7 +289,7 @@ class LabMachines:
 
 
 def beside(lab: Path) -> Path:
-    """Where the machines of the lab in this folder are kept."""
+    """Returns the folder of the machines of the lab in this folder."""
     return lab.with_name(f"{lab.name}-machines")
 
 

@@ -1,4 +1,5 @@
-"""A control plane on the lab's machines: the files that make a host one of its members, as kubeadm would write them. Pure.
+"""The files that make a host one of a control plane's members on the lab's machines, as kubeadm would write them.
+Pure.
 
 Its programs are static pods. Their binary is the operating system's own, so a release brings the control plane's
 version too.
@@ -30,7 +31,7 @@ PORTS = Ports((HostPorts(ETCD_PORT, PEER_PORT, API_PORT),), 10257, 10259, 0)
 HOME = Path("/etc/kubernetes")
 PROGRAM = "/usr/bin/kubernetes"
 IMAGE = "lab.fleet.internal/pause:1"
-"""Holds nothing that they need: their program is the host's."""
+"""An image without any files that the pods need: their program is the host's."""
 
 ADVERTISED = "kubeadm.kubernetes.io/etcd.advertise-client-urls"
 
@@ -38,7 +39,7 @@ ADVERTISED = "kubeadm.kubernetes.io/etcd.advertise-client-urls"
 def files(
     machine: LabMachine, members: Sequence[LabMachine], issued: Certificates, server: str
 ) -> Mapping[str, File]:
-    """Path below /etc to file. `server` is the address by which its programs call the API servers, all of them."""
+    """Returns files by path below /etc. `server` is the address by which its programs call all API servers."""
     layout = _layout(machine, issued)
     found = {f"kubernetes/pki/{path.name}": File(path.read_text(), 0o600) for path in _own(issued)}
     for program in (CONTROLLER_MANAGER, SCHEDULER):
@@ -52,7 +53,8 @@ def files(
 
 
 def _own(issued: Certificates) -> Iterator[Path]:
-    """Of the cluster's files those that every host of a control plane has. The administrator's key is not among them."""
+    """Yields those of the cluster's files that every host of a control plane has. The administrator's key is not among
+    them."""
     yield from (issued.authority, issued.etcd_authority, issued.front_proxy_authority)
     yield from (issued.service_accounts_key, issued.service_accounts_public_key)
     of_etcd = (issued.etcd_server, issued.etcd_peer, issued.etcd_client)
@@ -63,7 +65,7 @@ def _own(issued: Certificates) -> Iterator[Path]:
 
 
 def _layout(machine: LabMachine, issued: Certificates) -> ControlPlaneFiles:
-    """As the machine sees its own files."""
+    """Returns the layout of the files as the machine sees its own."""
     program = Path(PROGRAM)
     return ControlPlaneFiles(
         HOME, Binaries(program, program), issued.moved(HOME / "pki"), PORTS, machine.address
@@ -90,10 +92,11 @@ def _kubeconfig(server: str, certificates: Certificates, program: str) -> str:
 def _arguments(
     machine: LabMachine, members: Sequence[LabMachine], layout: ControlPlaneFiles
 ) -> Mapping[str, Mapping[str, object]]:
-    """Of each program: what the lab gives it, and what is otherwise where there are several."""
+    """Returns the arguments of each program: the lab's, with those changed that differ where there are several
+    hosts."""
     elected = {"leader-elect": "true"}
     scheduler = {**control_plane.arguments(SCHEDULER, layout), **elected}
-    # With the file of the lab, which has one, the election could not be asked for.
+    # With the configuration file of the lab, which has one, leader election could not be turned on.
     del scheduler["config"]
     own = layout.program_kubeconfig(SCHEDULER)
     return {
@@ -115,7 +118,7 @@ def _etcd(machine: LabMachine, members: Sequence[LabMachine]) -> Mapping[str, ob
         "initial-advertise-peer-urls": peer,
         "initial-cluster": ",".join(f"{each.name}=https://{each.address}:{PEER_PORT}" for each in members),
         "listen-metrics-urls": f"http://127.0.0.1:{METRICS_PORT}",
-        # Hosts that share a busy computer are given time.
+        # Hosts that share a busy computer need longer timeouts.
         "heartbeat-interval": 200,
         "election-timeout": 2000,
     }
@@ -168,4 +171,4 @@ _PROBES: Mapping[str, Mapping[str, object]] = {
     ETCD: {"path": "/readyz", "port": METRICS_PORT},
     API_SERVER: {"path": "/readyz", "port": API_PORT, "scheme": "HTTPS"},
 }
-"""The other two listen for clients with certificates of their own."""
+"""Probes of programs. The other two listen for clients with certificates of their own."""

@@ -1,4 +1,4 @@
-"""What a computer needs to run the lab's machines, and words for what it lacks."""
+"""Checks what a computer needs to run the lab's machines, and describes what is missing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACKAGES = {
     "chattr": "e2fsprogs",
     "ssh": "openssh-client",
 }
-"""Command: Debian's package that has it."""
+"""Commands, each with Debian's package that contains it."""
 
 PACKAGES_FOR_VM = {
     "qemu-system-x86_64": "qemu-system-x86",
@@ -32,7 +32,7 @@ PACKAGES_FOR_VM = {
 
 
 def lacking() -> tuple[str, ...]:
-    """What this computer lacks, in words; empty when it can run machines."""
+    """Returns descriptions of what this computer lacks; empty where it can run machines."""
     if sys.platform != "linux":
         return ("Linux: systemd-nspawn runs on nothing else",)
     words = []
@@ -49,13 +49,13 @@ def lacking() -> tuple[str, ...]:
 
 
 def require() -> None:
-    """Raises LabError with all that is lacking."""
+    """Raises LabError with everything that is missing."""
     if words := lacking():
         raise LabError("this computer cannot run the lab's machines", f"it lacks {'; '.join(words)}")
 
 
 def lacking_for_vm() -> tuple[str, ...]:
-    """The same for a virtual machine."""
+    """Returns the same for a virtual machine."""
     if sys.platform != "linux":
         return ("Linux: the disk of a virtual machine is written with its tools",)
     rights = () if os.geteuid() == 0 else ("the rights of root: its disk is mounted while it is written",)

@@ -1,6 +1,6 @@
 """Serves the machines' releases, as a process: `python -m fleet.lab.machines.server ADDRESS PORT FOLDER HOLD`.
 
-While the file HOLD exists no file's content is sent, so that a download stands still in its middle.
+While the file HOLD exists no file's content is sent, so that a download stops halfway.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from fleet.lab.machines.computer import tied
 
 CONTENT = ".filez"
-"""OSTree's objects of this name are files; all others say which files there are."""
+"""The suffix of OSTree's objects that are files; all others list files."""
 _POLL_SECONDS = 0.05
 
 
@@ -30,7 +30,7 @@ class Handler(SimpleHTTPRequestHandler):
 
 
 def main(address: str, port: int, folder: str, hold: str) -> None:
-    """Answers GET with the files of a folder until it is ended."""
+    """Answers GET requests with the files of a folder until the process is ended."""
     tied.tie()
     handler = partial(Handler, hold=Path(hold), directory=folder)
     with ThreadingHTTPServer((address, port), handler) as server:

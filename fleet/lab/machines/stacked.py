@@ -1,4 +1,4 @@
-"""A control plane on the lab's machines themselves: each of several has an etcd member and an API server."""
+"""A control plane on the lab's machines themselves: several of them run an etcd member and an API server each."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from fleet.lab.objects import core_api
 from fleet.lab.process import Process, ProcessRecord
 
 UP_SECONDS = 420.0
-"""Generous: a minute and a half on two cores that have nothing else to do."""
+"""Seconds until every machine must be a node. Generous: a minute and a half on two cores that have nothing else to
+do."""
 
 ROLE = "node-role.kubernetes.io/control-plane"
 _FILE = "stacked.json"
@@ -43,7 +44,7 @@ class _State(msgspec.Struct, frozen=True):
 
 
 class Stacked:
-    """What is known of it on this computer. Made by `up` or `load`."""
+    """The state of the control plane on this computer. Made by `up` or `load`."""
 
     def __init__(self, directory: Path, state: _State, balancer: Process) -> None:
         self.directory = directory
@@ -54,11 +55,12 @@ class Stacked:
     def up(
         directory: Path, machines: LabMachines, members: Sequence[str], *, tied: bool, progress: ReportLine
     ) -> Stacked:
-        """A control plane on the machines of these names, and all machines as its nodes, in `directory`, a new one.
+        """Starts a control plane on the machines of these names, with all machines as its nodes, in `directory`, which
+        must be new.
 
-        In front of its API servers stands a balancer on this computer. `tied`: it ends when this process does;
-        otherwise it goes on until `down`. Returns when every machine is a node. Raises LabError, and then leaves
-        nothing on this computer; the machines are no longer new.
+        A load balancer on this computer is in front of its API servers. With `tied` it ends when this process does;
+        otherwise it runs until `down`. Returns when every machine is a node. Raises LabError, and then leaves nothing
+        on this computer; the machines are no longer new.
         """
         directory = directory.absolute()
         if directory.exists():
@@ -89,7 +91,8 @@ class Stacked:
 
     @staticmethod
     def load(directory: Path) -> Stacked:
-        """The one that was started in `directory`, by whatever process. Raises LabError when there is none."""
+        """Returns the control plane that any process has started in `directory`. Raises LabError where there is
+        none."""
         directory = directory.absolute()
         try:
             state = msgspec.json.decode((directory / _FILE).read_bytes(), type=_State, dec_hook=_decoded)
@@ -99,26 +102,26 @@ class Stacked:
 
     @staticmethod
     def exists(directory: Path) -> bool:
-        """Whether there is one in `directory`, running or not."""
+        """Returns whether there is one in `directory`, running or not."""
         return (directory / _FILE).exists()
 
     @property
     def kubeconfig(self) -> Path:
-        """The administrator's kubeconfig."""
+        """Returns the path of the administrator's kubeconfig."""
         return self.directory / "kubeconfig"
 
     @property
     def server(self) -> str:
-        """The balancer's address."""
+        """Returns the load balancer's address."""
         return self._state.server
 
     @property
     def certificates(self) -> Certificates:
-        """Every certificate of it."""
+        """Returns every certificate of the control plane."""
         return self._state.certificates
 
     def status(self) -> LabStatus:
-        """What runs on this computer, and how many nodes there are."""
+        """Returns which programs run on this computer, and how many nodes there are."""
         record = self._balancer.record
         try:
             counted = nodes.count(core_api(self.server, self.certificates))
@@ -136,7 +139,7 @@ class Stacked:
         )
 
     def down(self) -> None:
-        """Stops the balancer and removes the files. The rest of it ends with the machines."""
+        """Stops the load balancer and removes the files. All other programs end with the machines."""
         self._balancer.stop()
         shutil.rmtree(self.directory)
 
@@ -144,7 +147,7 @@ class Stacked:
     def _prepared(
         directory: Path, machines: LabMachines, chosen: Sequence[LabMachine], tied: bool
     ) -> Stacked:
-        """With its certificates and its balancer, which has nobody behind it yet."""
+        """Returns the control plane with its certificates and its load balancer, which has no servers yet."""
         now = datetime.now(UTC)  # noqa: TID251 - the edge: certificates begin now
         hosts = {each.name: each.address for each in machines.all}
         addresses = tuple(each.address for each in chosen)
@@ -163,7 +166,7 @@ class Stacked:
         return found
 
     def await_node(self, machine: LabMachine, control: bool) -> None:
-        """Until it has registered, and is marked as kubeadm marks nodes. Raises LabError."""
+        """Waits until the machine has registered as a node, and marks the node as kubeadm does. Raises LabError."""
         api, path, last = self._api(), f"/api/v1/nodes/{machine.name}", "no answer"
         mark: dict[str, object] = {}
         if control:

@@ -1,7 +1,7 @@
 """A virtual machine with a kernel of its own, as a process: `python -m fleet.lab.machines.vm FOLDER`.
 
-QEMU in software, which needs no KVM and takes its time. Its disk has a boot loader (extlinux) whose menu OSTree
-writes: what boots after a reboot is chosen in the machine, and nobody helps from outside.
+QEMU emulates it in software, which needs no KVM and is slow. Its disk has a boot loader (extlinux) whose menu OSTree
+writes: the machine itself chooses what boots after a reboot, without help from outside.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from fleet.lab.process import Process, last_lines
 
 NAME = "vm-1"
 REACHABLE_SECONDS = 900.0
-"""Generous: two minutes on two cores that have nothing else to do."""
+"""Seconds until the machine must be reachable. Generous: two minutes on two cores that have nothing else to do."""
 
 _DISK_MIB = 2048
 _MEMORY_MIB = 768
 _HOST = "10.0.2.2"
-"""This computer, as a machine in QEMU's user network sees it."""
+"""This computer's address in QEMU's user network."""
 _GUEST = "10.0.2.15"
 _POLL_SECONDS = 1.0
 _KERNEL_ARGUMENTS = (
     *("root=/dev/vda", "rw", "console=ttyS0", "quiet", "panic=10"),
-    # What a processor that is played does slowly, or what waits for hardware that is not there.
+    # These are slow on an emulated processor, or wait for hardware that does not exist.
     *("mitigations=off", "nokaslr", "audit=0", "apparmor=0", "tsc=reliable", "no_timer_check"),
     *("random.trust_cpu=1", "selinux=0"),
 )
@@ -48,12 +48,12 @@ class _Config(msgspec.Struct, frozen=True):
 
 
 class Vm:
-    """The virtual machine in a folder: booted by `up`, gone after `down`."""
+    """The virtual machine in a folder: booted by `up`, ended by `down`."""
 
     def __init__(self, directory: Path, port: int, releases: kernels.KernelReleases) -> None:
         self.directory = directory
         self.port = port
-        """On the loopback address: ssh."""
+        """The port of ssh on the loopback address."""
         self.releases = releases
         self._processes: list[Process] = []
 
@@ -61,7 +61,7 @@ class Vm:
     def up(directory: Path, progress: ReportLine) -> Vm:
         """Builds what is not built yet and boots the older release in `directory`, which must be new.
 
-        It ends when this process does. Raises LabError.
+        The machine ends when this process does. Raises LabError.
         """
         if words := requirements.lacking_for_vm():
             raise LabError("this computer cannot run a virtual machine", f"it lacks {'; '.join(words)}")
@@ -80,7 +80,7 @@ class Vm:
 
     @property
     def ssh_config(self) -> Path:
-        """For `ssh -F`, with which the machine is reached by its name."""
+        """Returns the path of a configuration for `ssh -F`, with which the machine is reached by its name."""
         return self.directory / "ssh" / "config"
 
     @property
@@ -95,7 +95,7 @@ class Vm:
         )
 
     def wait_until_reachable(self) -> None:
-        """Returns when ssh answers. Raises LabError with the end of its console when it does not come to that."""
+        """Returns when ssh answers. Raises LabError with the end of the machine's console where it does not."""
         deadline = time.monotonic() + REACHABLE_SECONDS
         while (answer := self.run("true")).returncode != 0:
             for process in self._processes:
@@ -105,7 +105,7 @@ class Vm:
             time.sleep(_POLL_SECONDS)  # noqa: TID251 - between two looks at the condition
 
     def down(self) -> None:
-        """Cuts the power. What was written stays in `directory`."""
+        """Cuts the power. Written files stay in `directory`."""
         for process in reversed(self._processes):
             process.stop()
         self._processes.clear()
@@ -151,7 +151,7 @@ def _write_ssh(folder: Path, login: keys.SshKeyPair, host: keys.SshKeyPair, port
 
 
 def _own(host: keys.SshKeyPair, login: keys.SshKeyPair) -> dict[str, etc.File]:
-    """What is this machine's own in /etc."""
+    """Returns this machine's own files in /etc."""
     network = f"[Match]\nName=e*\n[Network]\nAddress={_GUEST}/24\nGateway={_HOST}\nIPv6AcceptRA=no\n"
     return {
         "hostname": etc.File(f"{NAME}\n"),
@@ -165,7 +165,7 @@ def _own(host: keys.SshKeyPair, login: keys.SshKeyPair) -> dict[str, etc.File]:
 
 
 def _write_disk(image: Path, releases: kernels.KernelReleases, remote: str, own: dict[str, etc.File]) -> None:
-    """One ext4 over the whole disk, with a boot loader in front that reads it. Raises LabError."""
+    """Writes one ext4 over the whole disk, after a boot loader that reads it. Raises LabError."""
     with image.open("wb") as file:
         file.truncate(_DISK_MIB << 20)
     # extlinux reads neither 64-bit nor checksummed ext4.

@@ -1,1 +1,1 @@
-"""The agent of one machine: what it was asked for, what it does, what it reports."""
+"""The agent of one machine: its requests, its work, and its reports."""

@@ -1,4 +1,5 @@
-"""An agent: follows its own Machine, does what `fleet.core.agent` says on its operating system, and reports what it sees."""
+"""An agent: follows its own Machine, carries out the decisions of `fleet.core.agent` on the operating system, and
+reports its observations."""
 
 from __future__ import annotations
 
@@ -35,16 +36,16 @@ LOG = logging.getLogger(__name__)
 
 
 class AgentIntervals(Struct, frozen=True):
-    """Seconds."""
+    """Intervals of an agent, in seconds."""
 
     progress: float = 2.0
-    """Between two reports of a percentage."""
+    """Seconds between two reports of a percentage."""
     retry: float = 1.0
-    """After the first error; doubled after each further one."""
+    """Seconds of the pause after the first error; the pause doubles with each further error."""
     retry_most: float = 60.0
     looks: tuple[float, ...] = (2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 120.0)
-    """Between the looks at the units of a machine that has booted: a service may fail late. Then there are no more,
-    but every so often (the last of these) while systemd is still starting."""
+    """Seconds between the observations of a machine that has booted: a unit may fail late. Afterwards the machine is
+    observed at the last of these intervals only while systemd is still starting."""
 
 
 class Agent:
@@ -53,7 +54,7 @@ class Agent:
     def __init__(
         self, own: OwnMachine, family: Family, pace: AgentIntervals, log: BootLogReader | None = None
     ) -> None:
-        """`log`: None where the machine keeps none."""
+        """Makes an agent. `log` is None where the machine keeps no log."""
         self._own = own
         self._log = log
         self._family = family
@@ -67,7 +68,7 @@ class Agent:
         self._look: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
-        """Runs until it is cancelled: whatever the API server or the machine answers, the agent tries again."""
+        """Runs until it is cancelled. After any error of the API server or the machine the agent tries again."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow())
             try:
@@ -78,12 +79,13 @@ class Agent:
                 await self._drop()
 
     def look_again(self) -> None:
-        """Has the agent observe and report again: the machine may have changed."""
+        """Makes the agent observe and report again: the machine may have changed."""
         self._seen = None
         self._wake.set()
 
     async def _follow(self) -> None:
-        """Only this agent writes the status, so what a watch can tell it is another request or another object."""
+        """Watches the Machine. Only this agent writes the status, so a change is always another request or another
+        object."""
         async for machine in self._own.watch():
             known = self._machine
             if known is None or _asked(machine) != _asked(known):
@@ -112,7 +114,7 @@ class Agent:
             return
         await self._drop_unless(machine.request)
         if machine.reported:
-            # Before the look, which may be what fails on a machine whose log is asked for.
+            # The log is read before the observation, which may be what fails on the machine whose log is requested.
             told = replace(machine, log_told=await self._logtold(machine))
             if told != machine and not await self._write(told):
                 return
@@ -132,7 +134,8 @@ class Agent:
             self._act = RunningAction(act, self._family, self._pace.progress, self._wake)
 
     async def _write(self, wanted: Machine) -> bool:
-        """Returns False where the Machine has changed meanwhile: it was read again, and the agent decides anew."""
+        """Writes the Machine. Returns False where it has changed meanwhile: it was then read again, and the agent
+        decides again."""
         requests_seen = self._requests_seen
         written = await self._own.report(wanted)
         if written is not None:
@@ -144,7 +147,7 @@ class Agent:
         return True
 
     async def _last_log(self, work: Work) -> str:
-        """Returns the log of the boot that failed. A log that is missing must not keep the rollback from being reported."""
+        """Returns the log of the boot that failed. A missing log must not keep the rollback from being reported."""
         if self._log is None:
             return ""
         try:
@@ -156,7 +159,7 @@ class Agent:
             ]
 
     async def _logtold(self, machine: Machine) -> LogTold | None:
-        """Returns the answer to the user who asks for a log, None where nobody asks any more."""
+        """Returns the answer to a request for a log; None where there is no such request."""
         asked = machine.log_ask
         if asked is None or (machine.log_told is not None and machine.log_told.token == asked.token):
             return machine.log_told if asked is not None else None
@@ -182,7 +185,7 @@ class Agent:
         self.look_again()
 
     def _next(self, machine: Machine, seen: Observation) -> tuple[Work | None, StartWork | None]:
-        """The word to be in the status, and what to do once it is there."""
+        """Returns the work to report in the status, and what to start once it is reported."""
         if self._act is not None:
             return self._act.word(), None
         match decide_work(machine.request, machine.work, seen):
@@ -194,7 +197,8 @@ class Agent:
                 return machine.work, None
 
     async def _read_again(self) -> None:
-        """Reads the newest Machine; a change that arrives meanwhile may be newer than what was read."""
+        """Reads the newest Machine; if a change arrives meanwhile, the Machine is read again, since the change may be
+        newer."""
         while True:
             requests_seen = self._requests_seen
             machine = await self._own.read()
@@ -208,7 +212,8 @@ class Agent:
             self._act = None
 
     async def _drop_unless(self, request: Request | None) -> None:
-        """Ends an act that is not asked for any more, or that broke off and must be decided upon anew."""
+        """Cancels an action that is no longer requested. Raises the error of an action that broke off, so that the
+        agent decides again."""
         if self._act is None:
             return
         failure = self._act.failure()

@@ -1,6 +1,6 @@
-"""The log of a machine's boot before this one, as its journal has it: what is asked after a rollback.
+"""Reads the log of a machine's previous boot from its journal, which is requested after a rollback.
 
-Source: journalctl(1). Bounded, and without the secrets that `redaction.redact` recognizes.
+Source: journalctl(1). The log is bounded, and without the secrets that `redaction.redact` recognizes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from fleet.machines.host import Host, checked
 
 LINES = 100
 LOOKED_AT = 16 * LOG_MOST
-"""Characters of a log that are looked at: more than are told, so that what is cut off ends no secret early."""
+"""The most characters of a log that are read and redacted: more than are returned, so that a secret that is cut at the
+start of the text is never in the returned part."""
 _BOOT = re.compile(r"^\s*-?\d+ (?P<id>[0-9a-f]{32})\s")
 _HEAD = re.compile(r"^\s*IDX\s+BOOT ID\s")
 _UNIT = re.compile(r"^[\w@.:\\-]+$", re.ASCII)
@@ -24,22 +25,22 @@ _UNIT = re.compile(r"^[\w@.:\\-]+$", re.ASCII)
 
 class BootLogReader(Protocol):
     async def last_boot(self, unit: str = "", lines: int = LINES, known: str = "") -> str:
-        """Returns the end of the log of the boot before this one, at most LOG_MOST characters; of one unit, or of all.
+        """Returns the end of the log of the previous boot, at most LOG_MOST characters, of one unit or of all.
 
-        `known`: id of a boot that is not meant. Where it is the last that the journal has, the log says so first.
-        Raises MachineError where the journal has no earlier boot.
+        `known` is the id of a boot that is not wanted. If it is the newest one before the current boot, the log begins
+        with a note. Raises MachineError where the journal has no earlier boot.
         """
         ...
 
 
 class JournalctlBootLog:
-    """The boot log of a machine that runs journalctl through its Host."""
+    """The log of the previous boot, read by journalctl through a Host."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
 
     async def last_boot(self, unit: str = "", lines: int = LINES, known: str = "") -> str:
-        """Returns as `BootLogReader.last_boot`."""
+        """Returns the log as `BootLogReader.last_boot` does."""
         checked_unit(unit)
         boots = parse_boots(
             await checked(self._host, ("journalctl", "--list-boots", "--no-pager", "--quiet"))
@@ -68,14 +69,14 @@ class JournalctlBootLog:
 
 
 def checked_unit(unit: str) -> str:
-    """Returns the name of a unit, checked; empty means all units. Raises MachineError for what is no unit's name."""
+    """Returns the checked name of a unit; empty means all units. Raises MachineError for an invalid name."""
     if unit and (not _UNIT.match(unit) or unit.startswith("-")):
         raise MachineError(f"{unit!r} is no unit's name")
     return unit
 
 
 def parse_boots(text: str) -> Sequence[str]:
-    """Returns boot ids, oldest first. Raises MachineError with a line that is not understood."""
+    """Returns boot ids, oldest first. Raises MachineError with a line that cannot be parsed."""
     found: list[str] = []
     for line in text.splitlines():
         if not line.strip() or _HEAD.match(line):
@@ -88,7 +89,7 @@ def parse_boots(text: str) -> Sequence[str]:
 
 
 def bounded(head: str, text: str) -> str:
-    """Returns `head` and the last whole lines for which there is room, at most LOG_MOST characters."""
+    """Returns `head` and as many whole lines from the end as fit into LOG_MOST characters."""
     room = LOG_MOST - len(head)
     if len(text) <= room:
         return head + text

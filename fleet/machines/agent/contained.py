@@ -1,4 +1,5 @@
-"""What one machine answers ends no other work: an unexpected error becomes that machine's failure, with a message."""
+"""Contains unexpected errors: what one machine answers must not end work for others, so such an error becomes that
+machine's failure, with a message."""
 
 from __future__ import annotations
 
@@ -11,12 +12,12 @@ from fleet.machines.errors import MachineError
 
 LOG = logging.getLogger(__name__)
 SHOWN = 200
-"""Letters of such an error that are told."""
+"""The most characters of such an error that are shown."""
 
 
 @contextmanager
 def contained(node: str = "") -> Iterator[None]:
-    """Raises MachineError in place of anything but a FleetError; where in fleet it happened is logged."""
+    """Raises MachineError in place of any error that is not a FleetError, and logs where in fleet it was raised."""
     try:
         yield
     except FleetError:

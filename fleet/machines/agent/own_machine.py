@@ -1,4 +1,4 @@
-"""What an agent needs of whoever keeps its own Machine; nothing else."""
+"""The interface by which an agent reads and writes its own Machine, wherever it is kept."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from fleet.core.objects.machine import Machine
 
 
 class OwnMachine(Protocol):
-    """The Machine of one agent. Nothing of the library behind it is raised: only `FleetError`s."""
+    """The Machine of one agent. Only `FleetError`s are raised, and no error of a library."""
 
     def watch(self) -> AsyncIterator[Machine]:
-        """Yields the Machine as it is, then after each change; versions may be skipped or come late, the newest comes at
-        last. Goes on by itself after a lost connection, and makes the Machine if there is none. Does not end."""
+        """Yields the current Machine, then the Machine after each change. Versions may be skipped or come late; the
+        newest comes last. Continues after a lost connection, and creates the Machine if there is none. Does not
+        end."""
         ...
 
     async def read(self) -> Machine:
-        """Returns the Machine as it is kept now, and creates it first where there is none."""
+        """Returns the stored Machine, which is created first where there is none."""
         ...
 
     async def report(self, machine: Machine) -> Machine | None:
-        """Writes the status and returns the Machine after that, if it still has this resource version. None if it has
-        another by now, or is not there: read it again and decide anew."""
+        """Writes the status and returns the stored Machine, if it still has this resource version. Returns None if its
+        version has changed, or if it does not exist: the agent must then read it again and decide again."""
         ...

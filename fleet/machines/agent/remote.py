@@ -1,4 +1,4 @@
-"""An agent that does not run on its machine but reaches it: it sees the machine go down and come back."""
+"""An agent that does not run on its machine but reaches it from elsewhere, and stays while the machine reboots."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from fleet.machines.families.family import Family
 
 LOG = logging.getLogger(__name__)
 RETRY_SECONDS = 30.0
-"""Most between two looks at a machine that is not reached."""
+"""The most seconds between two attempts at a machine that is not reached."""
 
 
 class RemoteAgent:
-    """An agent on the machine ends with each boot, and the next boot's says what became of the reboot. So here too:
-    one Agent a boot."""
+    """Runs one Agent for each boot of the machine: an agent on the machine ends with each boot, and the next boot's
+    agent reports the result of the reboot."""
 
     def __init__(
         self,
@@ -31,7 +31,8 @@ class RemoteAgent:
         log: BootLogReader | None = None,
         news: asyncio.Event | None = None,
     ) -> None:
-        """`look`: seconds between two looks at the machine, whether it has booted since; `news`: it is worth one now."""
+        """Makes the agent. `look` is how many seconds pass between two checks whether the machine has booted; `news`
+        is set when a check is worthwhile at once."""
         self._own = own
         self._news = news or asyncio.Event()
         self._log = log

@@ -1,4 +1,4 @@
-"""One action of an agent under way on its machine, and what the agent reports of it."""
+"""One action of an agent in progress on its machine, and the agent's report of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fleet.machines.families.family import Family
 
 
 class RunningAction:
-    """One act under way, and the agent's word about it."""
+    """One action in progress, and the agent's report of it."""
 
     def __init__(self, act: StartWork, family: Family, progress_seconds: float, wake: asyncio.Event) -> None:
         self.token = act.work.token
@@ -37,12 +37,13 @@ class RunningAction:
         return self._word
 
     def failure(self) -> BaseException | None:
-        """Returns the error that broke the action off, other than the machine's own refusal: an API server that
-        failed, or a bug."""
+        """Returns the error that ended the action, unless the machine itself refused: an API server that failed, or a
+        bug."""
         return self._task.exception() if self._task.done() and not self._task.cancelled() else None
 
     async def cancel(self) -> None:
-        """Cancels the action and returns when nothing of it runs any more. Raises an unexpected error of the action."""
+        """Cancels the action and returns when nothing of it runs any more. Raises an unexpected error of the
+        action."""
         self._stop_timer()
         self._task.cancel()
         await asyncio.wait({self._task})
@@ -64,7 +65,7 @@ class RunningAction:
             await self._family.stage(self._act.request.release, self._progressed, self.token)
             self._word = done(self._act.work)
             return
-        # The word stays `working`: it is for the agent of the next boot to say that it is done.
+        # The reported work stays `working`: the agent of the next boot reports it as done.
         if self._act.request.action is Ask.ROLLBACK:
             await self._family.roll_back()
         await self._family.reboot()

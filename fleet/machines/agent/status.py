@@ -1,4 +1,5 @@
-"""What an agent writes into the status of its Machine: what it has seen, without secrets, and no longer than is taken."""
+"""The status that an agent writes to its Machine: its observations, without secrets, and within the length that the
+API server accepts."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from fleet.machines.families.family import Observation
 
 
 def described(machine: Machine, seen: Observation, work: Work | None) -> Machine:
-    """Returns the Machine with a status of what was observed and this work."""
+    """Returns the Machine with a status of this observation and this work."""
     return replace(
         machine,
         work=replace(work, message=without_secrets(work.message, MESSAGE_MOST)) if work is not None else None,
@@ -31,20 +32,21 @@ def described(machine: Machine, seen: Observation, work: Work | None) -> Machine
 
 
 def identified(seen: Observation) -> Observation:
-    """Returns the observation, checked. Raises MachineError for a boot id that is empty or too long: cut off it could equal
-    another boot's."""
+    """Returns the observation, checked. Raises MachineError for a boot id that is empty or too long: a shortened id
+    could equal another boot's."""
     if not 0 < len(seen.boot_id) <= NAME_MOST:
         raise MachineError(f"the machine tells a boot id of {len(seen.boot_id)} characters")
     return seen
 
 
 def without_secrets(words: str, most: int) -> str:
-    """Returns the first `most` characters of what the machine says, without secrets."""
+    """Returns the first `most` characters of the machine's text, without secrets."""
     return redaction.redact(words[: 2 * most])[:most]
 
 
 def _release(release: Release | None) -> Release | None:
-    """A version or digest that is longer than any is no release's, cut off or not."""
+    """Returns the release with its texts cut to NAME_MOST characters: a longer version or digest is no release's, cut
+    or not."""
     if release is None:
         return None
     return replace(

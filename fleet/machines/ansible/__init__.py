@@ -1,1 +1,1 @@
-"""Machines that are upgraded by playbooks, run by ansible-runner."""
+"""Machines that are upgraded by playbooks, which ansible-runner runs."""

@@ -1,5 +1,5 @@
-"""How ansible gets to a machine: by OpenSSH, as `reach: ssh` does by paramiko, from the same configuration and with the same
-refusals."""
+"""The ssh connection of Ansible to a machine: by OpenSSH, with the same configuration and the same refusals as `reach:
+ssh` has by paramiko."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FIRST = (
     "UpdateHostKeys no",
     "IgnoreUnknown GSSAPIKeyExchange",
     "GSSAPIKeyExchange no",
-    # Ansible says by itself which ways to log in it prefers.
+    # Ansible itself sets the preferred authentication methods.
     "GSSAPIAuthentication no",
     "HostbasedAuthentication no",
     "PreferredAuthentications publickey",
@@ -41,12 +41,12 @@ FIRST = (
     "ServerAliveInterval 5",
     "ServerAliveCountMax 3",
 )
-"""Of the machine and of the jump hosts before it: what fleet's own connection does not do either."""
+"""Options for the machine and for its jump hosts, so that ssh allows no more than fleet's own connection does."""
 
 OF_ANSIBLE: Mapping[str, object] = {
     "ansible_connection": "ssh",
     "ansible_ssh_executable": "ssh",
-    # With a terminal, what goes to standard error comes on the other one.
+    # With a terminal, standard error would be mixed into standard output.
     "ansible_ssh_use_tty": False,
     "ansible_ssh_args": "-C -o ControlMaster=auto -o ControlPersist=60s",
     "ansible_ssh_extra_args": "",
@@ -55,8 +55,8 @@ OF_ANSIBLE: Mapping[str, object] = {
     "ansible_host_key_checking": True,
     "ansible_ssh_host_key_checking": True,
 }
-"""What an ansible.cfg or the environment would say otherwise: arguments of ssh go before its configuration, and many a
-user's have `-o StrictHostKeyChecking=no`."""
+"""Variables that override an ansible.cfg and the environment: arguments of ssh take precedence over its configuration,
+and many users have set `-o StrictHostKeyChecking=no` there."""
 
 
 class Login(Struct, frozen=True):
@@ -66,7 +66,7 @@ class Login(Struct, frozen=True):
 
 
 class OpenSshConfig:
-    """To one machine. `folder` gets the configuration that ssh is told to read, `sockets` its connections."""
+    """The OpenSSH configuration for one machine, written to `folder`; the sockets of connections are in `sockets`."""
 
     def __init__(self, login: Login, folder: Path, sockets: Path) -> None:
         self._login = login
@@ -74,8 +74,8 @@ class OpenSshConfig:
         self._sockets = sockets
 
     async def host(self) -> dict[str, object]:
-        """Returns the host's variables in an inventory. Raises UsageError where the configuration wants what fleet
-        does not do."""
+        """Returns the host's variables for an inventory. Raises UsageError where the configuration wants what fleet
+        does not support."""
         address, access = self._login.address, self._login.access
         settings = await asyncio.to_thread(self._asked)
         found: dict[str, object] = {
@@ -93,15 +93,15 @@ class OpenSshConfig:
         return found
 
     async def close(self) -> None:
-        """Ends the connections that ssh would keep for a minute after their last use."""
+        """Closes the connections, which ssh would keep for a minute after their last use."""
         for socket in await asyncio.to_thread(lambda: [*self._sockets.iterdir()]):
             argv = ("ssh", "-F", "none", "-S", str(socket), "-O", "exit", self._login.address.host)
-            # What does not answer is left to ssh, which ends it after a minute.
+            # A connection that does not close in time is left to ssh, which closes it after a minute.
             with suppress(TimeoutError):
                 await programs.run(argv, for_others(os.environ), CLOSE_SECONDS, first(0))
 
     def _asked(self) -> SshSettings:
-        """As `reach: ssh` asks, on the whole way."""
+        """Returns the settings of `reach: ssh` for the machine and all of its jump hosts."""
         address, access = self._login.address, self._login.access
         settings = asked(address, access)
         jumps = settings.jumps
@@ -112,7 +112,7 @@ class OpenSshConfig:
             jumps = asked(address_of(nearest), access, further).jumps
         else:
             raise UnreachableError(f"{address}: more than {JUMPS} jump hosts, one behind the other")
-        # ssh itself waits as long as the network does.
+        # ssh itself waits for as long as the network stack does.
         first = (*FIRST, f"ConnectTimeout {settings.connect_seconds or CONNECT_SECONDS:.0f}")
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file.write_text(text(access, here(), first))

@@ -1,4 +1,4 @@
-"""What ansible-runner's events tell of one playbook run on one machine.
+"""Reads ansible-runner's events of one playbook run on one machine.
 
 Source: ansible-runner 2.4, display_callback/awx_display.py.
 """
@@ -17,15 +17,15 @@ from fleet.machines.host import shown
 
 _PERCENT = re.compile(r"^fleet_percent=(\d{1,3})\s*$", re.MULTILINE)
 _QUIET = 20
-"""Lines that are no events, of which the last so many are kept."""
+"""How many of the last output lines that are no events are kept."""
 
 
 class TaskResult(Struct, frozen=True):
-    """A task that changed something, or failed: what a person would be told."""
+    """A task that changed something, or failed, for users to see."""
 
     task: str
     result: str
-    """changed, failed, unreachable."""
+    """One of changed, failed, unreachable."""
     message: str = ""
 
     def __str__(self) -> str:
@@ -33,17 +33,17 @@ class TaskResult(Struct, frozen=True):
 
 
 class AnsibleResult(Struct, frozen=True):
-    """What came of a playbook."""
+    """The result of a playbook run."""
 
     code: int
     stats: dict[str, Any] = {}
-    """By its `set_stats`."""
+    """The values that the playbook passed to `set_stats`."""
     responded: bool = False
-    """The machine ran at least one command."""
+    """Whether the machine ran at least one command."""
     unreachable: bool = False
-    """Its end was that the machine could not be reached."""
+    """Whether the run ended because the machine could not be reached."""
     message: str = ""
-    """The task that ended it and what it said, or why nothing was done; empty where all went well."""
+    """The task that ended the run and its message, or why nothing was done; empty where the run succeeded."""
 
     @property
     def succeeded(self) -> bool:
@@ -52,20 +52,20 @@ class AnsibleResult(Struct, frozen=True):
 
 class AnsibleEventData(Struct):
     play: str | None = ""
-    """Its name, or what it has as `hosts`."""
+    """The name of the play, or its `hosts`."""
     task: str = ""
     host: str = ""
     res: dict[str, Any] = {}
     ignore_errors: bool | None = False
     failures: dict[str, int] = {}
-    """In the statistics at the end: the hosts that ended with a failed task."""
+    """The hosts that ended with a failed task, in the statistics at the end."""
     dark: dict[str, int] = {}
-    """Those that ended unreachable."""
+    """The hosts that ended unreachable, in the statistics at the end."""
     artifact_data: dict[str, Any] = {}
 
 
 class AnsibleEvent(Struct):
-    """What is needed of one."""
+    """The parts of an event that are read."""
 
     event: str
     event_data: AnsibleEventData = msgspec.field(default_factory=AnsibleEventData)
@@ -73,11 +73,11 @@ class AnsibleEvent(Struct):
 
 
 class AnsibleEvents:
-    """Collects the events of one run on the machine `name`, and says what came of the run.
+    """Collects the events of one run on the machine `name`, and returns the run's result.
 
-    The exit code alone proves nothing: ansible ends with 0 where a play matches no host, with 4 where a playbook does not
-    parse, and with 4 alone where one host failed and another was unreachable (ansible-core 2.19,
-    executor/playbook_executor.py). What counts is what the events tell of this machine.
+    The exit code alone proves nothing: ansible exits with 0 where a play matches no host, with 4 where a playbook does
+    not parse, and with 4 alone where one host failed and another was unreachable (ansible-core 2.19,
+    executor/playbook_executor.py). The events of this machine decide.
     """
 
     def __init__(self, name: str, tell: Callable[[TaskResult], None], percent: Callable[[int], None]) -> None:
@@ -92,7 +92,7 @@ class AnsibleEvents:
         self._printed: list[str] = []
 
     def see(self, line: bytes) -> None:
-        """Takes one line of the run's output: an event, or text that is kept for an error."""
+        """Reads one line of the run's output: an event, or text that is kept for an error."""
         try:
             event = decode(line, AnsibleEvent)
         except UnreadableError:
@@ -133,20 +133,20 @@ class AnsibleEvents:
 
     def _fail(self, data: AnsibleEventData, result: str, words: str) -> TaskResult:
         failed = TaskResult(data.task, result, words)
-        # The last one of each host, and the hosts in the order of these.
+        # Only the last failure of each host is kept, and the hosts are in the order of these.
         self._failed.pop(data.host, None)
         self._failed[data.host] = failed
         return failed
 
     def _end_of(self, stats: AnsibleEventData) -> TaskResult | None:
-        """What the run failed by: on the machine itself, else on another host. A failure that was rescued, or ignored,
-        did not end anything."""
+        """Returns the task that the run failed by: on the machine itself, or else on another host. A failure that was
+        rescued or ignored did not end the run."""
         ended = [host for host in self._failed if host in stats.failures or host in stats.dark]
         last = self._name if self._name in ended else next(reversed(ended or list(self._failed)), "")
         return self._failed.get(last)
 
     def _nothing(self) -> str:
-        """Why a run that calls itself good is none; empty where it is one."""
+        """Returns why a run with exit code 0 did nothing; empty where it did something."""
         if self._stats is None:
             return self._said() or "it ended and has not told what it did"
         if self._unmatched and not self._touched:
@@ -170,7 +170,7 @@ class AnsibleEvents:
 
 
 def message_of(result: Mapping[str, Any]) -> str:
-    """Returns the message of a failed task, in one line, without secrets; nothing of a task with `no_log`."""
+    """Returns the message of a failed task on one line, without secrets; for a task with `no_log` nothing of it."""
     if "censored" in result:
         return "it says nothing (no_log)"
     message = str(result.get("msg") or result.get("reason") or "").strip()

@@ -1,4 +1,4 @@
-"""What the playbook `facts` tells of a machine, in what it hands to `set_stats` as `fleet_now`."""
+"""Reads the observation of a machine that the playbook `facts` passes to `set_stats` as `fleet_now`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Release(Struct, frozen=True):
 
 
 class _Now(Struct, frozen=True):
-    """`fleet_now`, as `facts` tells it."""
+    """The fields of `fleet_now`, as `facts` sets them."""
 
     os: str
     boot_id: str
@@ -40,13 +40,13 @@ class _Now(Struct, frozen=True):
     kernel_arguments: str = ""
     layered: tuple[str, ...] = ()
     state: str = ""
-    """As `systemctl is-system-running` has it; empty: it was not asked."""
+    """The state that `systemctl is-system-running` prints; empty: systemd was not asked."""
     failed: tuple[str, ...] = ()
 
 
 def observation(told: Mapping[str, Any]) -> Observation:
-    """Reads what `facts` has told. Raises MachineError where it told nothing, or what is not understood. White space around
-    a text, as a command's output has it, counts for nothing."""
+    """Returns the observation that `facts` has reported. Raises MachineError where it is missing, or cannot be parsed.
+    Leading and trailing white space, as in a command's output, is ignored."""
     if "fleet_now" not in told:
         raise MachineError(
             "the playbook facts has told no fleet_now by set_stats with per_host: false (docs/os-support.md)"

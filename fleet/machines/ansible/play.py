@@ -1,7 +1,8 @@
-"""One playbook on one machine, by ansible-runner in a process of its own, and what came of it by its events.
+"""Runs one playbook on one machine, by ansible-runner in a process of its own, and reads the result from its events.
 
-Nothing of ansible is imported here: it runs in a process of its own (`ansiblerun`), which a signal ends with all that it has
-begun, and whose events come as JSON, one a line. Source: ansible-runner 2.4, display_callback/awx_display.py.
+Nothing of ansible is imported here: it runs in a process of its own (`fleet.machines.ansible.run`), which a signal
+ends with all of its children, and whose events come as JSON, one a line. Source: ansible-runner 2.4,
+display_callback/awx_display.py.
 """
 
 from __future__ import annotations
@@ -26,18 +27,18 @@ from fleet.machines.errors import MachineError
 from fleet.system.programs import end_group
 
 KEPT = 3
-"""Runs of one playbook on one machine whose artifacts stay."""
+"""How many runs of one playbook on one machine keep their artifacts."""
 GRACE = 10.0
-"""Seconds that a run has to end after it was told to."""
+"""Seconds that a run has to end after it was told to end."""
 LINE_MOST = 8 * 1024 * 1024
 RESULT_MOST = 200_000
-"""Characters of a task's result beyond which ansible leaves it out of the event."""
+"""Characters of a task's result beyond which ansible leaves the result out of the event."""
 _MARK = "AWX_ISOLATED_DATA_DIR"
-"""Each process of a run has it in its environment, with the folder of the run."""
+"""An environment variable of every process of a run, with the folder of the run."""
 
 
 def refuse_without() -> None:
-    """Raises UsageError where what runs playbooks is not installed. Imports nothing of it."""
+    """Raises UsageError where ansible-runner is not installed. Nothing of it is imported."""
     if find_spec("ansible_runner") is None or find_spec("ansible") is None:
         raise UsageError(
             "a pool says reach: playbook, and ansible-runner is not installed",
@@ -58,12 +59,13 @@ async def run_playbook(
     account: AnsibleEvents,
     kept: int = KEPT,
 ) -> AnsibleResult:
-    """Runs one playbook on one machine and returns what came of it.
+    """Runs one playbook on one machine and returns its result.
 
-    `folder`: ansible-runner's private_data_dir, of this machine and playbook alone; one run at a time there. `host`:
-    an inventory of this one host, by its name.
+    `folder` is ansible-runner's private_data_dir, for this machine and playbook alone; only one run at a time may use
+    it. `host` is an inventory of this one host, by its name.
 
-    Raises MachineError where it has not ended after `seconds`. Cancelled or too late, nothing of it is left running.
+    Raises MachineError where the run has not ended after `seconds`. When it is cancelled or too late, no process of
+    the run is left.
     """
     try:
         await reap(folder)
@@ -72,7 +74,7 @@ async def run_playbook(
     _forget_environment(folder)
     _prepare(folder, host, variables)
     process = await asyncio.create_subprocess_exec(
-        # -P: no module is taken from the folder that fleet happens to be in.
+        # With -P no module is taken from the current folder.
         *(sys.executable, "-P", "-m", "fleet.machines.ansible.run"),
         *(str(folder), str(playbook), str(kept)),
         stdin=asyncio.subprocess.DEVNULL,
@@ -116,8 +118,8 @@ def _prepare(folder: Path, host: Mapping[str, Any], variables: Mapping[str, Any]
 
 
 def _plain(value: Any) -> Any:
-    """The same, with each text as text alone. Ansible carries out, here and not on the machine, what stands in {{ }} in a
-    variable or an inventory, and versions and boot ids are what a machine says. Source: ansible-core 2.19,
+    """Returns the value with each text marked as plain. Ansible evaluates {{ }} in a variable or an inventory, here
+    and not on the machine, and versions and boot ids come from a machine. Source: ansible-core 2.19,
     _internal/_json/_profiles/_legacy.py."""
     match value:
         case str():
@@ -131,8 +133,8 @@ def _plain(value: Any) -> Any:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """The controller's own, as far as it is for others. Host keys are checked: ansible-runner turns that off unless it is
-    said."""
+    """Returns the environment of the run: the controller's own, limited to variables for other programs. Host key
+    checking is set, since ansible-runner turns it off by default."""
     own = for_others(os.environ)
     path = f"{Path(sys.executable).parent}{os.pathsep}{own.get('PATH', os.defpath)}"
     fixed = {
@@ -140,7 +142,7 @@ def _environment(folder: Path) -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         "ANSIBLE_HOST_KEY_CHECKING": "True",
         "ANSIBLE_NOCOLOR": "1",
-        # Which tasks run is the playbook's to say, not that of an ansible.cfg or a variable for others.
+        # The playbook determines which tasks run, and not an ansible.cfg or a variable meant for other runs.
         "ANSIBLE_RUN_TAGS": "all",
         "ANSIBLE_SKIP_TAGS": "",
         "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
@@ -165,7 +167,8 @@ async def _listen(process: asyncio.subprocess.Process, account: AnsibleEvents) -
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """ansible-runner kills what it has begun when it is told to end; one that does not end is killed."""
+    """Ends the process: ansible-runner kills its children when it is told to end, and is killed itself if it does not
+    end."""
     with contextlib.suppress(ProcessLookupError):
         process.terminate()
     try:
@@ -176,16 +179,16 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 async def reap(folder: Path) -> None:
-    """Ends what a run in this folder has left, and returns when it is gone: ansible's workers and their ssh are in
-    sessions of their own, and a controller that was killed has ended none of it. Raises TimeoutError."""
+    """Kills what a run in this folder has left, and returns when it has ended: ansible's workers and their ssh are in
+    sessions of their own, and go on when a controller was killed. Raises TimeoutError."""
     async with asyncio.timeout(GRACE):
-        # Between two looks.
+        # The pause between two checks.
         while await asyncio.to_thread(_kill, f"{_MARK}={folder}/".encode()):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 
 def _kill(mark: bytes) -> int:
-    """How many there were that have this in their environment."""
+    """Kills the processes with this text in their environment, and returns how many there were."""
     found = 0
     for each in Path("/proc").iterdir():
         if not each.name.isdigit():
@@ -198,6 +201,7 @@ def _kill(mark: bytes) -> int:
 
 
 def _forget_environment(folder: Path) -> None:
-    """Takes away the files in which ansible-runner keeps the whole environment of a run. A killed controller left one."""
+    """Deletes the files in which ansible-runner keeps the whole environment of a run. A killed controller leaves
+    one."""
     for each in folder.glob("artifacts/*/command"):
         each.unlink(missing_ok=True)

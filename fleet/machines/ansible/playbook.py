@@ -1,7 +1,7 @@
-"""A machine that is worked on by playbooks: fleet's own (`playbooks/`), or a user's in the place of some.
+"""A machine that is worked on by playbooks: fleet's own (`playbooks/`), or a user's in place of some.
 
-It is the Family and the Log of the agent that runs here. Each step is a playbook. What the machine is like is told by
-`facts`, in what that one hands to `set_stats` as `fleet_now`.
+The class is the Family and the BootLogReader of the agent that runs in the controller. Each step is a playbook.
+`facts` observes the machine, and passes its observation to `set_stats` as `fleet_now`.
 """
 
 from __future__ import annotations
@@ -30,25 +30,26 @@ from fleet.machines.host import LostError
 from fleet.machines.progress import ReportPercent
 
 LOOK_SECONDS = 5.0
-"""Between two looks at a machine that reboots; the playbooks have the same."""
+"""Seconds between two checks of a machine that reboots; the playbooks use the same interval."""
 GOING_DOWN_LOOKS = 6
-"""So often a machine may be seen in its old boot after the connection was cut, before that counts as another's fault."""
+"""How often a machine may be seen in its old boot after the connection was cut, before the cut counts as unrelated to
+a reboot."""
 FRESH_SECONDS = 2.0
-"""So long a look at a machine is as good as another one."""
+"""Seconds for which an observation is reused."""
 SHORT_SECONDS = 300.0
-"""For a playbook that only looks."""
+"""Seconds for a playbook that only observes."""
 SPARE_SECONDS = 120.0
-"""What a playbook may take beside what it waits for."""
+"""Seconds that a playbook may take in addition to the time for which it waits."""
 
 TaskNote = Callable[[str, TaskResult], None]
-"""Is told what happens in a step that changes the machine: the step, and the task."""
+"""A callback that receives the step and the task of a playbook that changes the machine."""
 
 
 class PlaybookRules(Struct, frozen=True):
-    """What a pool says of the playbooks of its machines."""
+    """The rules of a pool about the playbooks of its machines."""
 
     own: Mapping[str, Path] = {}
-    """By step: what stands in the place of fleet's."""
+    """The user's playbooks by step, which replace fleet's own."""
     stage_seconds: int = 1800
     boot_seconds: int = 900
     look_seconds: float = LOOK_SECONDS
@@ -62,35 +63,36 @@ def shipped(step: str) -> Path:
 
 
 class Playbooks:
-    """One machine. `folder` is kept for what its playbooks leave, a folder a step. Close it."""
+    """One machine that is worked on by playbooks. Their artifacts are in `folder`, a subfolder for each step. Must be
+    closed."""
 
     def __init__(self, name: str, login: Login, folder: Path, rules: PlaybookRules, note: TaskNote) -> None:
         self.news = asyncio.Event()
-        """The machine may have booted: it is worth a look."""
+        """Set when the machine may have booted, so that it is worth a check."""
         self._name = name
         self._rules = rules
         self._note = note
         self._folder = folder.absolute()
-        # The names of sockets must be short.
+        # Paths of sockets must be short.
         self._sockets = Path(tempfile.mkdtemp(prefix="fleet-"))
         self._way = OpenSshConfig(login, self._folder, self._sockets)
         self._limit = login.limit
         self._doubtful = False
-        """It was not reached, or did not end, the last time."""
+        """Whether the machine was not reached, or did not finish, the last time."""
         self._turns: dict[str, asyncio.Lock] = {}
         self._look = asyncio.Lock()
         self._seen: Observation | None = None
         self._seen_at = 0.0
         self._fresh = False
-        """No other playbook has worked on it since that look was begun."""
+        """Whether the last observation is newer than every other playbook run."""
 
     async def close(self) -> None:
         await self._way.close()
         await asyncio.to_thread(shutil.rmtree, self._sockets, ignore_errors=True)
 
     async def observe(self) -> Observation:
-        """Observes the machine. An observation that is younger than FRESH_SECONDS is returned again: a run takes
-        seconds of CPU."""
+        """Observes the machine. An observation younger than FRESH_SECONDS is returned again: a run takes seconds of
+        CPU time."""
         now = asyncio.get_running_loop().time
         async with self._look:
             if self._seen is None or not self._fresh or now() - self._seen_at > FRESH_SECONDS:
@@ -101,8 +103,8 @@ class Playbooks:
             return self._seen
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
-        """Its job on the machine goes on where this is broken off, and is found again by its token. A playbook that ends
-        well and has staged nothing is an error: its author's `when` or `end_play` was wrong."""
+        """Stages the release. The job on the machine goes on when this call is interrupted, and is found again by its
+        token. A playbook that succeeds and has staged nothing is an error: a `when` or `end_play` in it was wrong."""
         wanted = self._wanted(release) | {"fleet_token": token or f"stage/{release.version}"}
         look = {**wanted, "fleet_allow_failed": True}
         checked(self._name, await self._play("preflight", SHORT_SECONDS, look, note=True))
@@ -116,7 +118,8 @@ class Playbooks:
         progress(100)
 
     async def reboot(self) -> None:
-        """Returns when the machine has booted again, whatever it booted: that is for others to compare."""
+        """Reboots the machine and returns when it has booted again. Whether the right release was booted is checked
+        elsewhere."""
         seen = self._seen or await self.observe()
         variables = self._wanted(seen.boots_next()) | {"fleet_boot_id": seen.boot_id}
         seconds = self._rules.boot_seconds + SPARE_SECONDS
@@ -127,8 +130,9 @@ class Playbooks:
             self.news.set()
 
     async def _booted(self, before: str, played: AnsibleResult) -> None:
-        """Waits for another boot; not where the playbook ended with an error while the one of before goes on. A
-        connection that was cut may have been cut by the reboot: that is known when the machine has had its time."""
+        """Waits for another boot. Where the playbook ended with an error while the old boot goes on, its error is
+        raised. A connection that was cut may have been cut by the reboot, so the machine is checked several more times
+        first."""
         looks = 0
         gave_up = 1 if not played.succeeded and not played.unreachable else GOING_DOWN_LOOKS
         try:
@@ -151,7 +155,7 @@ class Playbooks:
             ) from None
 
     async def roll_back(self) -> None:
-        """Makes the rollback deployment boot next, as `Family.roll_back` says."""
+        """Makes the rollback deployment boot next, as `Family.roll_back` does."""
         seen = self._seen or await self.observe()
         if seen.rollback is None:
             if seen.staged is None:
@@ -162,7 +166,7 @@ class Playbooks:
         await self.observe()
 
     async def mark_good(self) -> None:
-        """By the user's `verify`, where there is one. fleet's own is not asked: the engine proves a boot itself."""
+        """Runs the user's `verify`, if there is one. fleet's own is not run: the engine proves a boot itself."""
         if "verify" in self._rules.own:
             seen = self._seen or await self.observe()
             checked(
@@ -170,7 +174,7 @@ class Playbooks:
             )
 
     async def last_boot(self, unit: str = "", lines: int = LINES, known: str = "") -> str:
-        """Returns as `BootLogReader.last_boot`."""
+        """Returns the log as `BootLogReader.last_boot` does."""
         folder = self._folder / "logs"
         variables = {
             "fleet_log_unit": checked_unit(unit),
@@ -181,7 +185,7 @@ class Playbooks:
             checked(self._name, await self._play("collect-logs", SHORT_SECONDS, variables, kept=1))
             return await asyncio.to_thread(log_in, folder / self._name, known)
         finally:
-            # What a machine logs stays nowhere but there.
+            # The fetched log is deleted: it is stored on the machine alone.
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     def _wanted(self, release: Release) -> dict[str, Any]:
@@ -205,7 +209,8 @@ class Playbooks:
         note: bool = False,
         kept: int = KEPT,
     ) -> AnsibleResult:
-        """One run of a step at a time, and no more of all machines than the limit has."""
+        """Runs a step's playbook: one run of a step at a time, and no more runs over all machines than the limit
+        allows."""
 
         def tell(happened: TaskResult) -> None:
             if note:
@@ -222,7 +227,7 @@ class Playbooks:
                 self._doubtful = played.unreachable
                 return played
             except MachineError:
-                # It has not ended.
+                # The run has not ended in time.
                 self._doubtful = True
                 raise
             finally:
@@ -230,8 +235,8 @@ class Playbooks:
 
 
 def checked(name: str, played: AnsibleResult) -> AnsibleResult:
-    """Returns a result that succeeded. Raises UnreachableError, LostError where the machine was lost in the midst, and
-    MachineError with the task that failed."""
+    """Returns a result that succeeded. Raises UnreachableError, LostError where the connection was lost during the
+    run, and MachineError with the task that failed."""
     if played.succeeded:
         return played
     if played.unreachable:
@@ -241,8 +246,8 @@ def checked(name: str, played: AnsibleResult) -> AnsibleResult:
 
 
 def log_in(folder: Path, known: str) -> str:
-    """Returns the log that `collect-logs` has fetched, as JournalctlBootLog returns it.
-    Raises MachineError where the journal has no earlier boot."""
+    """Returns the log that `collect-logs` has fetched, as JournalctlBootLog returns it. Raises MachineError where the
+    journal has no earlier boot."""
     boots, text = folder / "boots", folder / "boot-1.log"
     found = parse_boots(_end_of(boots)) if boots.exists() else ()
     if not text.exists() or (boots.exists() and len(found) < 2):
@@ -256,7 +261,7 @@ def log_in(folder: Path, known: str) -> str:
 
 
 def _end_of(file: Path) -> str:
-    """What is looked at of a file that the machine has filled."""
+    """Returns the end of a file that the machine has filled, of which no more is read."""
     with file.open("rb") as opened:
         opened.seek(max(0, file.stat().st_size - LOOKED_AT))
         return opened.read(LOOKED_AT).decode("utf-8", "replace")

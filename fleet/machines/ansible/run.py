@@ -1,9 +1,9 @@
-"""A process that plays one playbook by ansible-runner's library, and prints its events as JSON, one a line.
+"""A process that runs one playbook by ansible-runner's library, and prints its events as JSON, one a line.
 
     python -P -m fleet.machines.ansible.run FOLDER PLAYBOOK KEPT
 
-`ansible-runner run` would do the same, but that command imports python-daemon, and with it `lockfile`, which nobody
-maintains any more, for other commands of its own. The library does not. Source: ansible-runner 2.4, `__main__.py`, `run`.
+`ansible-runner run` would do the same, but that command imports python-daemon, and with it the unmaintained
+`lockfile`, for its other subcommands. The library does not. Source: ansible-runner 2.4, `__main__.py`, `run`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from ansible_runner import run as run_playbook
 
 
 def main(words: Sequence[str]) -> int:
-    """Runs the playbook and returns ansible's exit code. SIGTERM ends ansible with all processes that it has started."""
+    """Runs the playbook and returns ansible's exit code. SIGTERM ends ansible with all processes that it has
+    started."""
     folder, playbook, kept = words
     try:
         done = run_playbook(

@@ -1,1 +1,1 @@
-"""One file a family of operating systems: which commands it needs, and how their output reads."""
+"""Families of operating systems, one in each file: the commands that fleet runs, and how their output is parsed."""

@@ -1,6 +1,6 @@
 """bootc: hosts whose operating system is a container image. Source: bootc.dev, `bootc(8)`, and its status schema.
 
-Reads what bootc has told from 1.0 on (crates/lib/src/spec.rs), of both of its backends, ostree and composefs.
+Reads the status of bootc from 1.0 on (crates/lib/src/spec.rs), with both of its backends, ostree and composefs.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from fleet.machines.progress import ReportPercent
 
 OS = "bootc"
 BOOTED = "bootc-booted"
-"""The fact that the probe adds: bootc says that it has booted the machine."""
+"""The fact that the probe adds: bootc reports that it has booted the machine."""
 STATUS = ("bootc", "status", "--format", "json", "--format-version", "1")
 UNLOCK = ("bootc", "upgrade", "--from-downloaded")
-"""Makes what was staged with --download-only boot next, without a look at the registry."""
+"""Makes the deployment that was staged with --download-only boot next, without contacting the registry."""
 
 
 def stage_command(status: BootcStatus, release: Release) -> tuple[str, ...]:
-    """Returns the command that makes the release boot next. Raises MachineError as `switch` does.
+    """Returns the command that has the release boot next. Raises MachineError as `switch` does.
 
-    What is on the disk already is only unlocked, where it came under the same signature policy as what is booted.
+    A deployment that is on the disk already is only unlocked, if it came under the signature policy of the booted one.
     """
     now, staged = booted(status), status.status.staged
     downloaded = staged is not None and staged.download_only and is_release(staged.release, release)
@@ -47,10 +47,10 @@ def stage_command(status: BootcStatus, release: Release) -> tuple[str, ...]:
 
 
 def switch(entry: BootcDeployment, release: Release) -> tuple[str, ...]:
-    """Returns the command that stages the release: from the booted image's repository, by digest, under its
-    signature policy.
+    """Returns the command that stages the release: from the booted image's repository, by digest, under its signature
+    policy.
 
-    Raises MachineError where the repository, the digest, or a way to keep the policy is missing.
+    Raises MachineError where the repository or the digest is unknown, or the policy cannot be kept.
     """
     if entry.image is None and entry.incompatible:
         raise MachineError(
@@ -96,7 +96,7 @@ class Bootc:
         self._host = host
 
     async def observe(self) -> Observation:
-        """Observes the machine, as `Family.observe` says."""
+        """Observes the machine, as `Family.observe` does."""
         status = await self._status()
         back = status.status.rollback
         return Observation(
@@ -111,7 +111,7 @@ class Bootc:
         )
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
-        """Stages the release. What was staged with --download-only is made to boot next, where it is the release."""
+        """Stages the release. A deployment that was staged with --download-only is unlocked, if it is the release."""
         argv = stage_command(await self._status(), release)
         await shell.long(self._host, token or f"stage/{release.version}", argv, progress)
         progress(100)
@@ -120,9 +120,8 @@ class Bootc:
         await shell.reboot(self._host, FULL_REBOOT)
 
     async def roll_back(self) -> None:
-        """Queues the rollback deployment. `bootc rollback` toggles the queue and drops what is staged, so it runs as
-        often as is
-        needed."""
+        """Queues the rollback deployment. `bootc rollback` toggles the queue and drops a staged deployment, so it runs
+        as often as is needed."""
         status = await self._status()
         slots = status.status
         if slots.rollback is None:
@@ -134,7 +133,7 @@ class Bootc:
             )
         if status.next is slots.rollback:
             return
-        # Where both are there, the first takes the queue back and drops what is staged.
+        # Where a queue and a staged deployment exist, the first call clears the queue and drops the staged deployment.
         for _ in range(2 if status.queued else 1):
             await shell.output(self._host, "bootc", "rollback")
 
@@ -146,7 +145,8 @@ class Bootc:
 
 
 def recognizes(signs: Signs) -> bool:
-    """Raises MachineError where OSTree was booted and bootc does not say by whom: no other family is guessed then."""
+    """Returns whether bootc has booted the machine. Raises MachineError where OSTree was booted and bootc does not
+    answer whether it was by bootc: no other family is guessed then."""
     if rpm_ostree.is_coreos(signs):
         return False
     if BOOTED in signs.facts:
@@ -160,7 +160,7 @@ def recognizes(signs: Signs) -> bool:
 
 
 async def probe(host: Host, signs: Signs) -> Signs:
-    """Asks bootc whether it has booted the machine: only bootc can tell. On Fedora CoreOS its answer changes nothing."""
+    """Asks bootc whether it has booted the machine: only bootc knows. On Fedora CoreOS the answer changes nothing."""
     if "bootc" not in signs.programs or rpm_ostree.is_coreos(signs):
         return signs
     ran = await host.run(STATUS)

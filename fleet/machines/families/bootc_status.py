@@ -1,4 +1,4 @@
-"""What `bootc status` tells of a machine. Source: bootc's status schema, crates/lib/src/spec.rs, from 1.0 on."""
+"""Parses `bootc status`. Source: bootc's status schema, crates/lib/src/spec.rs, from 1.0 on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class BootcImageReference(Struct, frozen=True):
     image: str
     transport: str = "registry"
     signature: Any = None
-    """None, `insecure`, `containerPolicy`, or a table with `ostreeRemote`."""
+    """The signature policy: None, `insecure`, `containerPolicy`, or a table with `ostreeRemote`."""
 
 
 class BootcImage(Struct, frozen=True, rename="camel"):
@@ -46,12 +46,13 @@ class Composefs(Struct, frozen=True, rename="camel"):
 
     @property
     def tells_queue(self) -> bool:
-        """With UKIs under systemd-boot bootc told the contrary of what is queued until August 2026 (bootc#2405)."""
+        """Returns whether the reported queue can be trusted: with UKIs under systemd-boot bootc reported the opposite
+        of what was queued until August 2026 (bootc#2405)."""
         return self.boot_type != "Uki" or self.bootloader.lower() != "systemd"
 
 
 class BootcDeployment(Struct, frozen=True, rename="camel"):
-    """A deployment. `image` is null for one that came by ostree, and for one that rpm-ostree has changed."""
+    """A deployment. `image` is null for a deployment from ostree, and for one that rpm-ostree has changed."""
 
     image: BootcImage | None = None
     ostree: OstreeCommit | None = None
@@ -59,19 +60,21 @@ class BootcDeployment(Struct, frozen=True, rename="camel"):
     pinned: bool = False
     incompatible: bool = False
     download_only: bool = False
-    """A staged deployment is on the disk, and a reboot does not boot it but drops it."""
+    """Whether the staged deployment is only on the disk: a reboot does not boot it but drops it."""
     store: str | None = None
 
     @property
     def signature(self) -> Any:
-        """The signature policy of its image; `insecure` is what bootc leaves out."""
+        """Returns the signature policy of the image; bootc leaves out `insecure`."""
         return (self.image.image.signature if self.image is not None else None) or "insecure"
 
     @property
     def release(self) -> Release:
-        """Tells an image by its manifest's digest, and by the one that its reference is pinned by.
+        """Returns the release of the deployment: an image by its manifest's digest, and by the digest that its
+        reference is pinned to.
 
-        On the composefs backend bootc told the image's id in place of the manifest's digest until July 2026 (bootc#2277).
+        On the composefs backend bootc reported the image's id in place of the manifest's digest until July 2026
+        (bootc#2277).
         """
         if self.image is not None:
             version, digest = self.image.version or self.image.image_digest, self.image.image_digest
@@ -111,7 +114,7 @@ class BootcStatus(Struct, frozen=True):
 
     @property
     def queued(self) -> bool:
-        """Says whether the rollback deployment stands before the booted one in the boot loader."""
+        """Returns whether the rollback deployment precedes the booted one in the boot loader."""
         slots = self.status
         composefs = slots.booted.composefs if slots.booted is not None else None
         told = composefs is None or composefs.tells_queue
@@ -123,7 +126,8 @@ class BootcStatus(Struct, frozen=True):
 
     @property
     def next(self) -> BootcDeployment | None:
-        """What boots next, if that is another one than the booted: what is staged goes before all, once finalized."""
+        """Returns the deployment that boots next, if it is not the booted one: a staged one takes precedence, once
+        finalized."""
         slots = self.status
         if slots.staged is not None and not slots.staged.download_only:
             return slots.staged
@@ -131,7 +135,7 @@ class BootcStatus(Struct, frozen=True):
 
 
 def parse(text: str) -> BootcStatus:
-    """Reads `bootc status`. Raises MachineError with the text where it is no status of a BootcHost, and with each
+    """Parses `bootc status`. Raises MachineError with the text where it is no status of a BootcHost, and with each
     unknown state."""
     try:
         head = decode(text, Head)
@@ -152,7 +156,7 @@ def parse(text: str) -> BootcStatus:
 
 
 def refuse_unknown(states: dict[str, tuple[str | None, Sequence[str | None]]]) -> None:
-    """Raises MachineError with all of these states (found, known ones) that are none of the known ones."""
+    """Raises MachineError with all of these states (found, known ones) that are unknown."""
     odd = [
         f"{name} is {found!r} (known: {', '.join(each for each in known if each)})"
         for name, (found, known) in states.items()
@@ -163,8 +167,8 @@ def refuse_unknown(states: dict[str, tuple[str | None, Sequence[str | None]]]) -
 
 
 def booted(status: BootcStatus) -> BootcDeployment:
-    """Returns the booted deployment. Raises MachineError on a machine that bootc has not booted, or where bootc does not say
-    what it has booted."""
+    """Returns the booted deployment. Raises MachineError on a machine that bootc has not booted, or where bootc does
+    not report what it has booted."""
     entry = status.status.booted
     if entry is None:
         raise MachineError("bootc status has no booted deployment: this machine was not booted by bootc")
@@ -174,6 +178,6 @@ def booted(status: BootcStatus) -> BootcDeployment:
 
 
 def is_bootc(status: BootcStatus) -> bool:
-    """Says whether the machine has booted an image of bootc's own, one that rpm-ostree has not changed."""
+    """Returns whether the machine has booted an image of bootc's own, one that rpm-ostree has not changed."""
     entry = status.status.booted
     return entry is not None and (entry.image is not None or entry.composefs is not None)

@@ -1,8 +1,8 @@
-"""Bottlerocket: no shell; its API is spoken to with `apiclient` from the control container.
+"""Bottlerocket: it has no shell; `apiclient` in the control container calls its API.
 
 The states of an update are Idle, Available, Staged, Ready. Source: bottlerocket-os/bottlerocket-core-kit, sources/api
-(openapi.yaml, thar-be-updates/src/status.rs, apiserver). An update's status is there from the first action after a boot on:
-until then the API answers 404, and 423 while an action holds its lock.
+(openapi.yaml, thar-be-updates/src/status.rs, apiserver). An update has a status from the first action after a boot on:
+before that the API answers 404, and 423 while an action holds its lock.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from fleet.machines.progress import ReportPercent
 OS = "bottlerocket"
 STATES = ("Idle", "Available", "Staged", "Ready")
 _ANSWERED = re.compile(r"\bStatus (\d{3}) when ")
-"""How apiclient tells the API's answer: it prints no structure for errors."""
+"""Matches the API's status code in a message of apiclient, which prints errors without structure."""
 LOOK = 1.0
-"""Seconds between two looks at an update that goes on."""
+"""Seconds between two checks of an update in progress."""
 STEPS = (("refresh-updates", 10), ("prepare-update", 80), ("activate-update", 95))
-"""An action of the API, and the percent of the work that is done after it."""
+"""An action of the API, and the percentage of the work that is done after it."""
 
 
 class BottlerocketImage(Struct, frozen=True):
@@ -68,7 +68,8 @@ class BottlerocketStatus(Struct, frozen=True):
 
 
 def parse_os(text: str) -> Release:
-    """Reads `/os`, whose keys have underscores, and hyphens in its openapi.yaml. Raises MachineError with the text."""
+    """Parses `/os`, whose keys have underscores, and hyphens in its openapi.yaml. Raises MachineError with the
+    text."""
     try:
         fields = decode(text, dict[str, Any])
         version = convert(fields.get("version_id") or fields["version-id"], str)
@@ -78,7 +79,8 @@ def parse_os(text: str) -> Release:
 
 
 def parse(text: str) -> BottlerocketStatus:
-    """Reads `/updates/status`, or what `apiclient update check` prints behind its log. Raises MachineError with the text."""
+    """Parses `/updates/status`, or what `apiclient update check` prints after its log. Raises MachineError with the
+    text."""
     start = text.find("{")
     try:
         status = decode(text[max(start, 0) :], BottlerocketStatus)
@@ -96,20 +98,20 @@ class Bottlerocket:
         self._host = host
 
     async def observe(self) -> Observation:
-        """Its API tells no rollback: after a boot only `signpost` knows of it."""
+        """Observes the machine. Its API reports no rollback: after a boot only `signpost` knows of it."""
         booted = parse_os(await checked(self._host, ("apiclient", "raw", "-u", "/os")))
         try:
             status = await self._status()
             staged = status.staged if status else None
         except MachineError:
-            # What is booted is known all the same; a reboot into what is not known is refused by these words.
+            # The booted release is known all the same; a reboot into an unknown release is refused with this text.
             staged = Release("unknown: Bottlerocket does not tell what waits")
         return Observation(
             OS, booted, await shell.boot_id(self._host), await shell.kernel(self._host), staged
         )
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
-        """The actions answer at once and go on in the machine; the version is pinned by a setting."""
+        """Stages the release. The actions return at once and go on in the machine; a setting pins the version."""
         version = release.version
         if version.startswith("v"):
             raise MachineError(
@@ -139,7 +141,8 @@ class Bottlerocket:
         await shell.go_down(self._host, _action("reboot"))
 
     async def roll_back(self) -> None:
-        """Before the reboot alone; afterwards only a person can, in the admin container."""
+        """Cancels the staged update, before the reboot only; afterwards only an operator can roll back, in the admin
+        container."""
         status = await self._status()
         if status is None or status.update_state != "Ready":
             raise MachineError(
@@ -149,10 +152,11 @@ class Bottlerocket:
         await self._act("deactivate-update")
 
     async def mark_good(self) -> None:
-        """Nothing: mark-successful-boot.service does."""
+        """Does nothing: mark-successful-boot.service marks the boot."""
 
     async def _act(self, action: str) -> BottlerocketStatus:
-        """Until the machine says that it is done. 409: the state does not allow it, which the state itself tells."""
+        """Starts an action and returns when the machine reports that it is done. 409 means that the state does not
+        allow the action; the state itself shows this."""
         earlier = await self._status()
         before = earlier.most_recent_command if earlier else None
         with suppress(LostError):
@@ -170,8 +174,8 @@ class Bottlerocket:
             await asyncio.sleep(LOOK)
 
     async def _status(self, busy: bool = False) -> BottlerocketStatus | None:
-        """None before the first action since the boot: then nothing was made the next to boot either. `busy`: None, too,
-        while an action holds the lock."""
+        """Returns the update's status. None before the first action since the boot: then nothing was set to boot next
+        either. With `busy`, None also while an action holds the lock."""
         ran = await self._host.run(("apiclient", "raw", "-u", "/updates/status"))
         if ran.succeeded:
             return parse(ran.stdout)

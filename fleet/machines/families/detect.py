@@ -1,4 +1,4 @@
-"""Which family a machine's operating system is of: by what it says of itself, and by what it has booted."""
+"""Detects the family of a machine's operating system, by its os-release and by what it has booted."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ for each in "$@"; do
 done
 echo end
 """
-"""Is given the names of programs, and FACT=PATH for files."""
+"""A script whose arguments are names of programs, and FACT=PATH for files."""
 
 
 def _arguments() -> tuple[str, ...]:
-    """Returns what the script looks for: the programs and files of every family."""
+    """Returns the arguments of the script: the programs and files of every family."""
     programs = [program for each in registry.ALL for program in each.programs]
     files = [
         f"{fact}={path}" for each in registry.ALL for fact, paths in each.files.items() for path in paths
@@ -30,7 +30,7 @@ def _arguments() -> tuple[str, ...]:
 
 
 def parse_signs(os_release_text: str, text: str) -> Signs:
-    """Reads what the script has printed. Raises MachineError where it broke off before its end."""
+    """Parses the output of the script. Raises MachineError where it broke off before its end."""
     lines = text.split("\n")
     if "end" not in lines:
         raise MachineError(f"the look at the machine broke off: {text[-300:]!r}")
@@ -42,7 +42,7 @@ def parse_signs(os_release_text: str, text: str) -> Signs:
 def family_of(signs: Signs) -> str:
     """Returns the name of the first family that recognizes the machine.
 
-    Raises MachineError with what was seen where none does, and where a family cannot tell whether it does.
+    Raises MachineError with the signs where none does, and where a family cannot decide.
     """
     for each in registry.ALL:
         if each.recognizes(signs):
@@ -55,7 +55,7 @@ def family_of(signs: Signs) -> str:
 
 
 async def detect(host: Host) -> str:
-    """Returns the name of the family of the machine that the host leads to. Raises as `family_of` and `Host.run` do."""
+    """Returns the name of the family of the host's machine. Raises as `family_of` and `Host.run` do."""
     release = await checked(host, ("cat", "/etc/os-release"))
     signs = parse_signs(release, await checked(host, ("sh", "-c", _SCRIPT, "sh", *_arguments())))
     for each in registry.ALL:

@@ -1,4 +1,4 @@
-"""What fleet needs of an operating system, whatever its family, and what a family registers of itself."""
+"""The interface of an operating system, whatever its family, and the entry that registers a family."""
 
 from __future__ import annotations
 
@@ -18,42 +18,42 @@ class Observation(Struct, frozen=True):
     """A machine's operating system as it is now."""
 
     os: str
-    """The family: `simulated`, `rpm-ostree`, ..."""
+    """The name of the family: `simulated`, `rpm-ostree`, ..."""
     booted: Release
     boot_id: str
-    """Another one after each boot: the only proof of a reboot."""
+    """The boot id, which differs after each boot: the only proof of a reboot."""
     kernel: str
     staged: Release | None = None
-    """Is written and boots next."""
+    """The release that is written and boots next."""
     rollback: Release | None = None
-    """Can be booted back."""
+    """The release that can be booted back into."""
     kernel_arguments: str = ""
-    """As the booted kernel was started, in one line; empty where the family does not tell."""
+    """The arguments of the booted kernel, on one line; empty where the family does not report them."""
     layered: tuple[str, ...] = ()
-    """Packages that somebody put on top of the booted release."""
+    """Packages that a user has layered on top of the booted release."""
     units: Units | None = None
-    """None where there is no systemd to be asked."""
+    """The state of systemd's units. None where there is no systemd."""
 
     def boots_next(self) -> Release:
-        """What a reboot would boot."""
+        """Returns the release that a reboot would boot."""
         return self.staged or self.booted
 
 
 class Family(Protocol):
-    """An operating system of which several deployments are on disk, and one is booted.
+    """An operating system with several deployments on disk, one of which is booted.
 
-    Each method raises MachineError with the system's own words, and nothing of the library beneath. Each may be
-    called again after it was interrupted: it goes on or starts over, and has no effect where its end is reached.
+    Each method raises MachineError with the system's own message, and no error of a library. Each may be called again
+    after it was interrupted: it continues or starts again, and has no effect where its goal is reached.
     """
 
     async def observe(self) -> Observation:
-        """Looks at the machine; changes nothing."""
+        """Observes the machine, and changes nothing."""
         ...
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
-        """Writes the release beside the booted deployment, so that it boots next. The machine works meanwhile.
+        """Writes the release beside the booted deployment, so that it boots next. The machine keeps working meanwhile.
 
-        `token` names this intent: a staging that goes on by itself is found again under it.
+        `token` names this intent: a staging that goes on by itself is found again by the token.
         """
         ...
 
@@ -62,31 +62,34 @@ class Family(Protocol):
         ...
 
     async def roll_back(self) -> None:
-        """Makes the rollback deployment the one that boots next. Does not reboot."""
+        """Makes the rollback deployment boot next. Does not reboot."""
         ...
 
     async def mark_good(self) -> None:
-        """Tells the boot loader that the booted deployment works, where it would fall back without that word."""
+        """Marks the booted deployment as good for the boot loader, where that would otherwise fall back."""
         ...
 
 
 class OsFamily(Struct, frozen=True):
-    """One family of operating systems, as its module registers it (`registry.ALL`). Everything else is derived from this:
-    which programs and files detection looks for, the names that `fleet agent --os` takes, and what an agent runs."""
+    """One family of operating systems, as its module registers it (`registry.ALL`). Everything else is derived from
+    this entry: the programs and files that detection looks for, the names that `fleet agent --os` accepts, and what an
+    agent runs."""
 
     name: str
-    """As `fleet agent --os`, `FLEET_OS`, Machine objects and docs/os-support.md spell it."""
+    """The name in `fleet agent --os`, `FLEET_OS`, Machine objects and docs/os-support.md."""
     connect: Callable[[Host, str, str], Family]
-    """Makes the Family of one machine from its Host, the pool's `source` and the name of its node."""
+    """Returns the Family of one machine from its Host, the pool's `source` and the name of its node."""
     recognizes: Callable[[Signs], bool]
-    """Says whether the machine has booted this family. The first in `registry.ALL` that does has the machine.
+    """Returns whether the machine has booted this family. The first family in `registry.ALL` for which this is true is
+    the machine's.
 
-    Raises MachineError where that cannot be told, and another family must not be guessed."""
+    Raises MachineError where this cannot be determined, and another family must not be guessed.
+    """
     programs: tuple[str, ...] = ()
-    """Programs that detection looks for."""
+    """Programs whose presence detection checks."""
     files: Mapping[str, tuple[str, ...]] = {}
-    """Facts that detection looks for: the fact holds where one of its paths exists on the machine."""
+    """Facts that detection checks: a fact holds where one of its paths exists on the machine."""
     probe: Callable[[Host, Signs], Awaitable[Signs]] | None = None
-    """Asks the family's own program, where the signs say that it is there, and adds what it answers."""
+    """Asks the family's own program, if the signs show that the machine has it, and adds its answer to the signs."""
     has_shell: bool = True
-    """The machine runs commands of a shell, so an agent can look for competing updaters there."""
+    """Whether the machine can run shell commands, so that an agent can look for competing updaters there."""

@@ -1,12 +1,14 @@
 """Flatcar: update_engine writes the other /usr partition. Source: flatcar.org/docs; github.com/flatcar/init,
 bin/flatcar-update; github.com/flatcar/update_engine, src/update_engine/update_attempter.cc.
 
-`flatcar-update` fetches one version and stays until it is written. update_engine often tells 0.0.0 as the version that
-waits, so fleet leaves a note of what it asked for in /run, which goes with the boot as the update's waiting does.
+`flatcar-update` fetches one version and runs until it is written. update_engine often reports 0.0.0 as the version of
+the waiting update, so fleet keeps the requested version in a note in /run, which is lost with a boot as the waiting
+update is.
 
-Many mask update-engine so that it does not upgrade by itself. Then nobody is asked for a status, and what waits is told by
-update_engine's own mark. flatcar-update unmasks it, and so it must stay until it has marked the next boot as good, or the
-boot after that one falls back: so such a machine gets SERVER=disabled, as Flatcar's documentation has it instead of masking.
+Many users mask update-engine so that it does not upgrade by itself. Then its status cannot be read, and its own marker
+shows whether an update waits. flatcar-update unmasks update-engine, which must then stay unmasked until it has marked
+the next boot as good, or the boot after that one falls back: so such a machine gets SERVER=disabled, which Flatcar's
+documentation recommends instead of masking.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ NOTE = "/run/fleet-staged-version"
 STATUS = ("update_engine_client", "-status")
 SERVICE = "update-engine.service"
 COMPLETED = "/run/update_engine_autoupdate_completed"
-"""update_engine's mark of an update that waits for the reboot (kUpdateCompletedMarker): it is read when it starts."""
+"""update_engine's marker of an update that waits for the reboot (kUpdateCompletedMarker), which update_engine reads
+when it starts."""
 SETTINGS = "/etc/flatcar/update.conf"
 UNTOLD = re.compile(r"[0.]*")
 OTHER = """
@@ -44,9 +47,10 @@ for name in flatcar coreos; do
   cat "$folder/share/$name/release" 2>/dev/null || debugfs -R "cat /share/$name/release" "$other" 2>/dev/null
 done
 """
-"""Prints what the other /usr partition says of itself, if it has once been booted well. It is read without mounting, since
-two btrfs of one image are one file system to the kernel; older releases have ext4 there. Documented for a rollback by hand:
-cgpt and rootdev, flatcar.org/docs/latest/setup/debug/manual-rollbacks."""
+"""A script that prints the os-release of the other /usr partition, if that one has once been booted successfully. The
+partition is read without mounting, since two btrfs of one image are one file system to the kernel; older releases have
+ext4 there. cgpt and rootdev are documented for a manual rollback:
+flatcar.org/docs/latest/setup/debug/manual-rollbacks."""
 _VERSION = re.compile(r"^FLATCAR_RELEASE_VERSION=[\"']?([^\"'\s]+)", re.MULTILINE)
 _PROGRESS = re.compile(r"^PROGRESS=([01]\.?[0-9]{0,9})\s*$", re.MULTILINE)
 _SERVER = re.compile(r"^SERVER=[\"']?([^\"'\s]+)", re.MULTILINE)
@@ -66,11 +70,11 @@ class Operation(StrEnum):
 class UpdateEngineStatus(Struct, frozen=True):
     operation: Operation
     new_version: str
-    """Empty where update_engine does not tell it."""
+    """The new version; empty where update_engine does not report it."""
 
 
 def parse(text: str) -> UpdateEngineStatus:
-    """The last status in the output of update_engine_client. Raises MachineError with the text."""
+    """Returns the last status in the output of update_engine_client. Raises MachineError with the text."""
     fields = dict(
         line.strip().split("=", 1) for line in text.splitlines() if "=" in line and line[:1].isupper()
     )
@@ -87,12 +91,12 @@ class Flatcar:
         self._host = host
 
     async def observe(self) -> Observation:
-        """Observes the machine, as `Family.observe` says."""
+        """Observes the machine, as `Family.observe` does."""
         fields = os_release.parse(await read(self._host, "/etc/os-release") or "")
         try:
             staged, idle = await self._waiting()
         except MachineError:
-            # What is booted is known all the same; a reboot into what is not known is refused by these words.
+            # The booted release is known all the same; a reboot into an unknown release is refused with this text.
             staged, idle = Release("unknown: update-engine does not tell what waits"), False
         return Observation(
             OS,
@@ -106,13 +110,14 @@ class Flatcar:
         )
 
     async def _rollback(self) -> Release | None:
-        """The other partition, while nobody writes it. None where it does not tell, or has not booted well."""
+        """Returns the release of the other partition, while no update writes it. None where it shows no release, or
+        has not booted successfully."""
         ran = await self._host.run(("sh", "-c", OTHER))
         found = _VERSION.search(ran.stdout)
         return Release(found[1]) if found else None
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
-        """Stages the release, as `Family.stage` says."""
+        """Stages the release, as `Family.stage` does."""
         staged, _ = await self._waiting()
         if is_release(staged, release):
             return
@@ -129,8 +134,8 @@ class Flatcar:
         progress(100)
 
     async def _options(self) -> tuple[str, ...]:
-        """Returns the options by which flatcar-update leaves a machine that does not upgrade by itself as it is. Raises
-        MachineError where none does."""
+        """Returns the options of flatcar-update with which a machine whose update-engine is masked still does not
+        upgrade by itself afterwards. Raises MachineError where no option does, because SERVER is set."""
         ran = await self._host.run(("systemctl", "is-enabled", SERVICE))
         if not ran.stdout.strip().startswith("masked"):
             return ()
@@ -146,19 +151,20 @@ class Flatcar:
         await shell.reboot(self._host)
 
     async def roll_back(self) -> None:
-        """Makes the other partition the next one, as flatcar.org/docs says for a rollback by hand."""
+        """Makes the other partition boot next, as flatcar.org/docs describes for a manual rollback."""
         script = 'cgpt prioritize "$(cgpt find -t flatcar-usr | grep --invert-match "$(rootdev -s /usr)")"'
         await checked(self._host, ("sh", "-c", script))
 
     async def mark_good(self) -> None:
-        """Does nothing: update_engine marks the booted partition good by itself, some minutes after the boot. Staging has
-        seen to it that it runs."""
+        """Does nothing: update_engine marks the booted partition as good by itself, some minutes after the boot.
+        Staging has ensured that update_engine runs."""
 
     async def _waiting(self) -> tuple[Release | None, bool]:
-        """What waits for the reboot; and whether update_engine leaves the other partition alone, as it was booted last.
+        """Returns the release that waits for the reboot, and whether update_engine leaves the other partition as it
+        was booted last.
 
-        Raises MachineError where update_engine runs and does not tell. One that does not run, masked or stopped, is not
-        asked: its client would look for it for half a minute.
+        Raises MachineError where update_engine runs and reports no status. A stopped or masked update_engine is not
+        asked: its client would try to reach it for half a minute.
         """
         active = await self._host.run(("systemctl", "is-active", SERVICE))
         version = ""
@@ -174,7 +180,8 @@ class Flatcar:
 
 
 def percent(text: str) -> int | None:
-    """flatcar-update passes on what update_engine_client prints while it waits."""
+    """Returns the last percentage of update_engine_client, whose output flatcar-update passes on; None where there is
+    none."""
     found = _PROGRESS.findall(text)
     return int(float(found[-1]) * 100) if found else None
 

@@ -1,6 +1,6 @@
-"""Plain OSTree, without rpm-ostree or bootc: Torizon, Endless, hand-made trees. Source: `ostree-admin(1)`, its code.
+"""Plain OSTree, without rpm-ostree or bootc: Torizon, Endless, custom trees. Source: `ostree-admin(1)`, its code.
 
-`ostree admin status` prints JSON from 2025.3 on, which is taken where it is there; before it prints text
+`ostree admin status` prints JSON from 2025.3 on, which is used where it is available; earlier versions print text
 (src/ostree/ot-admin-builtin-status.c).
 """
 
@@ -34,17 +34,17 @@ _PERCENT = re.compile(r"(\d{1,3})% ")
 
 
 class OstreeDeployment(Struct, frozen=True, rename={"os": "stateroot", "locked": "finalization-locked"}):
-    """In the order in which the boot loader lists them; a staged one comes first."""
+    """A deployment, in the order of the boot loader's list; a staged one comes first."""
 
     os: str
     checksum: str
     serial: int
     booted: bool = False
     locked: bool = False
-    """A staged deployment is on the disk, and a reboot does not boot it but drops it."""
+    """Whether a staged deployment is only on the disk: a reboot does not boot it but drops it."""
     version: str = ""
     refspec: str = ""
-    """The branch that it follows; empty where the status does not tell it, as in JSON."""
+    """The branch that the deployment follows; empty where the status does not show it, as in JSON."""
 
     @property
     def release(self) -> Release:
@@ -68,12 +68,13 @@ class OstreeStatus(Struct, frozen=True):
 
     @property
     def locked(self) -> OstreeDeployment | None:
-        """Is staged, and has to be unlocked before it boots."""
+        """Returns the staged deployment that must be unlocked before it boots."""
         return next((each for each in self.deployments[: self.place] if each.locked), None)
 
     @property
     def staged(self) -> OstreeDeployment | None:
-        """What stands before the booted one boots next. After a boot loader fell back, the one that failed does."""
+        """Returns the deployment before the booted one, which boots next. After the boot loader fell back, that is the
+        deployment that failed."""
         return next((each for each in self.deployments[: self.place] if not each.locked), None)
 
     @property
@@ -83,10 +84,10 @@ class OstreeStatus(Struct, frozen=True):
 
 
 def parse_deployments(text: str) -> tuple[OstreeDeployment, ...]:
-    """Reads `ostree admin status`, with or without `--json`.
+    """Parses `ostree admin status`, with or without `--json`.
 
-    Raises MachineError with the line where a deployment, or what it is noted as, is not understood. Other lines, such as
-    those of signatures, tell nothing that is needed here.
+    Raises MachineError with the line where a deployment or its annotation cannot be parsed. Other lines, such as those
+    of signatures, are not needed here.
     """
     if text.lstrip().startswith("{"):
         try:
@@ -117,8 +118,8 @@ def _head(line: str) -> dict[str, str | int | bool]:
 
 
 def parse(text: str) -> OstreeStatus:
-    """Reads `ostree admin status`. Raises MachineError as `parse_deployments`, and where not exactly one deployment
-    is booted."""
+    """Parses `ostree admin status`. Raises MachineError as `parse_deployments` does, and where not exactly one
+    deployment is booted."""
     deployments = parse_deployments(text)
     if sum(each.booted for each in deployments) != 1:
         raise MachineError(f"ostree admin status has not one booted deployment: {text[:300]!r}")
@@ -132,7 +133,8 @@ def percent(text: str) -> int | None:
 
 
 async def look(host: Host) -> OstreeStatus:
-    """Reads the status of the machine. Versions of ostree without --json refuse the option, and are asked for the text."""
+    """Reads the status of the machine. Versions of ostree without --json reject the option, and are asked for the
+    text."""
     ran = await host.run((*STATUS, "--json"))
     return parse(ran.stdout if ran.succeeded else await shell.output(host, *STATUS))
 
@@ -142,7 +144,7 @@ class Ostree:
         self._host = host
 
     async def observe(self) -> Observation:
-        """Observes the machine, as `Family.observe` says."""
+        """Observes the machine, as `Family.observe` does."""
         status = await look(self._host)
         staged, rollback = status.staged, status.rollback
         return Observation(
@@ -157,9 +159,10 @@ class Ostree:
         )
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
-        """Stages the release by its commit. The origin's refspec is kept, so that a later upgrade still follows its branch.
+        """Stages the release by its commit. The origin's refspec is kept, so that a later upgrade still follows its
+        branch.
 
-        What is staged with its finalization locked is unlocked, where it is the release.
+        A deployment that was staged with its finalization locked is unlocked, if it is the release.
         """
         if not release.digest:
             raise MachineError(
@@ -183,7 +186,7 @@ class Ostree:
         await shell.reboot(self._host, FULL_REBOOT)
 
     async def roll_back(self) -> None:
-        """Deploys what stands behind the booted deployment again, from the disk, with its own origin."""
+        """Deploys the deployment behind the booted one again, from the disk, with its own origin."""
         status = await look(self._host)
         back = status.rollback
         if back is None:
@@ -208,7 +211,8 @@ class Ostree:
 
 
 def recognizes(signs: Signs) -> bool:
-    """Having the program is not having booted OSTree: /run/ostree-booted is there where the machine has."""
+    """Returns whether the machine has booted OSTree: /run/ostree-booted exists then. Having the program is not
+    enough."""
     return "ostree-booted" in signs.facts and "ostree" in signs.programs
 
 

@@ -25,7 +25,7 @@ STATES = frozenset({"booted", "active", "inactive"})
 """States of a slot; `active` is a child of the booted one."""
 _PERCENT = re.compile(r"[0-9]{1,3}")
 EXTERNAL = frozenset({"_external_", "/dev/nfs"})
-"""What `booted` says where no slot was booted; older versions have `/dev/nfs` for a root over NFS."""
+"""Values of `booted` where no slot was booted; older versions print `/dev/nfs` for a root over NFS."""
 
 
 class RaucBundle(Struct, frozen=True):
@@ -42,19 +42,20 @@ class SlotStatus(Struct, frozen=True):
 
 
 class Slot(Struct, frozen=True, rename={"kind": "class"}):
-    """Only those with a boot name are booted; the others are children of one, or hold data."""
+    """A slot. Only slots with a boot name are booted; the others are children of one, or hold data."""
 
     name: str
     state: str
     kind: str = ""
-    """Its class: rootfs, rescue, appfs, ..."""
+    """The slot's class: rootfs, rescue, appfs, ..."""
     bootname: str | None = None
     boot_status: str | None = None
     slot_status: SlotStatus | None = None
 
     @property
     def release(self) -> Release | None:
-        """What a bundle wrote there; None where RAUC did not write it. The digest is the written image's."""
+        """Returns the release of the bundle that was written to the slot; None where RAUC did not write it. The digest
+        is that of the written image."""
         status = self.slot_status
         if status is None or status.bundle is None or not status.bundle.version:
             return None
@@ -64,15 +65,16 @@ class Slot(Struct, frozen=True, rename={"kind": "class"}):
 
 class RaucStatus(Struct, frozen=True):
     slots: tuple[Slot, ...]
-    """Those that can be booted."""
+    """The slots that can be booted."""
     booted: Slot | None
-    """None: the machine was booted from another medium (`rauc.external` on the kernel's command line)."""
+    """The booted slot. None: the machine was booted from another medium (`rauc.external` on the kernel's command
+    line)."""
     next: Slot | None
-    """Boots next; None where the boot loader does not tell that."""
+    """The slot that boots next; None where the boot loader does not report it."""
 
     @property
     def staged(self) -> Release | None:
-        """What boots next, if that is another slot than the booted one."""
+        """Returns the release that boots next, if it is in another slot than the booted one."""
         if self.next is None:
             return Release("unknown: RAUC does not tell which slot boots next")
         if self.next is self.booted:
@@ -81,7 +83,8 @@ class RaucStatus(Struct, frozen=True):
 
     @property
     def rollback(self) -> Slot | None:
-        """The other slot of the booted one's class; a rescue slot is of another. None while another slot waits."""
+        """Returns the other slot of the booted one's class; a rescue slot has another class. None while another slot
+        waits to boot."""
         if self.booted is None or self.next is not self.booted:
             return None
         others = (each for each in self.slots if each.kind == self.booted.kind and each is not self.booted)
@@ -95,8 +98,8 @@ class _Wire(Struct, frozen=True):
 
 
 def parse(text: str) -> RaucStatus:
-    """Reads `rauc status`. Raises MachineError with the text.
-    Its `booted` may be a device or a boot name, so slots tell which."""
+    """Parses `rauc status`. Raises MachineError with the text. `booted` may be a device or a boot name, so the states
+    of slots decide which one is booted."""
     try:
         wire = decode(text, _Wire)
         named = [pair for entry in wire.slots for pair in entry.items()]
@@ -116,7 +119,7 @@ def parse(text: str) -> RaucStatus:
 
 
 def bundle_of(source: str, release: Release) -> str:
-    """Returns the bundle's file or address. Raises MachineError where the policy names none."""
+    """Returns the file or URL of the bundle. Raises MachineError where the policy gives none."""
     if "{version}" not in source:
         raise MachineError(f"RAUC needs the address of its bundles, with {{version}} in it; found {source!r}")
     return source.replace("{version}", release.version)
@@ -129,19 +132,20 @@ def percent(text: str) -> int | None:
 
 
 def last_error(text: str) -> str:
-    """Returns why `rauc install` failed: rauc prints the reason among its progress, and to stderr only that it failed."""
+    """Returns why `rauc install` failed: rauc prints the reason among its progress, and to stderr only that it
+    failed."""
     found = [line for line in text.splitlines() if line.startswith("LastError: ")]
     return f"{found[-1].removeprefix('LastError: ')}; " if found else ""
 
 
 class Rauc:
     def __init__(self, host: Host, source: str = "") -> None:
-        """`source`: where bundles are, such as `https://updates.example/{version}.raucb`."""
+        """Makes the Family. `source` is where bundles are, such as `https://updates.example/{version}.raucb`."""
         self._host = host
         self._source = source
 
     async def observe(self) -> Observation:
-        """Observes the machine, as `Family.observe` says."""
+        """Observes the machine, as `Family.observe` does."""
         status = await self._status()
         booted = status.booted.release if status.booted else None
         back = status.rollback
@@ -157,7 +161,7 @@ class Rauc:
         )
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
-        """Stages the release: `rauc install` writes the other slot and makes it the next to boot."""
+        """Stages the release: `rauc install` writes the other slot and has it boot next."""
         argv = ("rauc", "install", bundle_of(self._source, release))
         await refuse_competing_updaters(self._host)
         if (await self._status()).booted is None:
@@ -182,8 +186,8 @@ class Rauc:
         await shell.reboot(self._host)
 
     async def roll_back(self) -> None:
-        """Makes the other slot the next to boot. Does nothing where that is so already: the rollback may be asked
-        for twice."""
+        """Makes the other slot boot next. Does nothing where that is so already: the rollback may be requested
+        twice."""
         status = await self._status()
         if status.booted is None:
             raise MachineError("it was booted from another medium: no slot is the other one")
@@ -198,7 +202,8 @@ class Rauc:
         await checked(self._host, ("rauc", "status", "mark-good"))
 
     async def _told_by_itself(self) -> Release:
-        """A slot that was flashed in the factory: the booted system's own word."""
+        """Returns the release according to the booted system's os-release, for a slot that was flashed in the
+        factory."""
         return Release(os_release.version(os_release.parse(await read(self._host, "/etc/os-release") or "")))
 
     async def _status(self) -> RaucStatus:
@@ -214,6 +219,6 @@ FAMILY = OsFamily(
     connect=lambda host, source, node: Rauc(host, source),
     recognizes=recognizes,
     programs=("rauc",),
-    # RAUC looks for its configuration in all three folders (src/context.c); older versions look in /etc alone.
+    # RAUC searches its configuration in all three folders (src/context.c); older versions only in /etc.
     files={"rauc-configured": tuple(f"/{folder}/rauc/system.conf" for folder in ("etc", "run", "usr/lib"))},
 )

@@ -1,4 +1,4 @@
-"""Every OS family that fleet knows: one entry each, in the order in which detection asks them."""
+"""The registry of OS families: one entry each, in the order in which detection asks them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FAMILIES: Mapping[str, OsFamily] = {each.name: each for each in sorted(ALL, key=
 
 
 def connect(name: str, host: Host, source: str = "", node: str = "") -> Family:
-    """Returns the Family of this name on that host. Raises MachineError for a name that is none of FAMILIES."""
+    """Returns the Family of this name on that host. Raises MachineError for a name that is not in FAMILIES."""
     found = FAMILIES.get(name)
     if found is None:
         raise MachineError(f"no operating system {name!r}; known are {', '.join(FAMILIES)}")

@@ -1,8 +1,8 @@
 """rpm-ostree: Fedora CoreOS, IoT, Silverblue. A deployment is an ostree commit or a container image.
 
-Staged with its finalization locked, so that no other reboot boots it (Zincati's way): `finalize-deployment` unlocks
-it and reboots. Sources: `rpm-ostree(1)`; of the status rpm-ostree's src/daemon/rpmostreed-deployment-utils.cxx and
-rust/src/deployment_utils.rs; github.com/coreos/zincati, src/rpm_ostree.
+Releases are staged with their finalization locked, so that no other reboot boots them (as Zincati does):
+`finalize-deployment` unlocks the deployment and reboots. Sources: `rpm-ostree(1)`; for the status rpm-ostree's
+src/daemon/rpmostreed-deployment-utils.cxx and rust/src/deployment_utils.rs; github.com/coreos/zincati, src/rpm_ostree.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ _MANIFEST = "ostree.manifest-digest"
 
 
 class RpmOstreeDeployment(Struct, frozen=True, rename="kebab"):
-    """One entry of `rpm-ostree status --json`, in the order in which the boot loader lists them.
+    """One entry of `rpm-ostree status --json`, in the order of the boot loader's list.
 
-    `checksum` is of what boots: where packages are layered, or anything else was changed on the machine, of a commit that
-    was made on it. The other `base_…` are then of the release beneath; without changes they are not told.
+    `checksum` is that of the commit that boots: where packages are layered, or anything else was changed on the
+    machine, a commit that was made on the machine. The other fields, `base_…`, then describe the release beneath;
+    without changes they are absent.
     """
 
     checksum: str
@@ -49,7 +50,7 @@ class RpmOstreeDeployment(Struct, frozen=True, rename="kebab"):
     pinned: bool = False
     finalization_locked: bool = False
     origin: str | None = None
-    """The branch that a commit came from, `REMOTE:BRANCH`."""
+    """The branch of the commit, `REMOTE:BRANCH`."""
     container_image_reference: str | None = None
     container_image_reference_digest: str | None = None
     requested_packages: Any = None
@@ -59,12 +60,12 @@ class RpmOstreeDeployment(Struct, frozen=True, rename="kebab"):
 
     @property
     def base(self) -> str:
-        """The commit that a stream names, and that `finalize-deployment` is asked for."""
+        """Returns the commit that a stream names, and that `finalize-deployment` takes."""
         return self.base_checksum or self.checksum
 
     @property
     def release(self) -> Release:
-        """The image's digests, or the commit; of the base, where something was put on top of it."""
+        """Returns the image's digests, or the commit; those of the base, where packages were layered on it."""
         version = self.base_version or self.version or self.base[:12]
         if self.container_image_reference is None:
             return Release(version, f"sha256:{self.base}")
@@ -76,7 +77,8 @@ class RpmOstreeDeployment(Struct, frozen=True, rename="kebab"):
 
     @property
     def layered(self) -> tuple[str, ...]:
-        """Packages on top of the base, from repositories or files, and those that replace one of the base's."""
+        """Returns the packages on top of the base, from repositories or files, and those that replace one of the
+        base's."""
         listed = (
             self.requested_packages,
             self.requested_local_packages,
@@ -94,7 +96,7 @@ class RpmOstreeStatus(Struct, frozen=True):
 
     @property
     def place(self) -> int:
-        """Where the booted one stands in the list."""
+        """Returns the index of the booted deployment in the list."""
         return next(index for index, each in enumerate(self.deployments) if each.booted)
 
     @property
@@ -103,18 +105,20 @@ class RpmOstreeStatus(Struct, frozen=True):
 
     @property
     def staged(self) -> RpmOstreeDeployment | None:
-        """What boots next, if that is another one than the booted."""
+        """Returns the deployment that boots next, if it is not the booted one."""
         return self.deployments[0] if self.place else None
 
     @property
     def rollback(self) -> RpmOstreeDeployment | None:
-        """rpm-ostree's own notion: what stands behind the booted one, of the same operating system."""
+        """Returns the rollback deployment by rpm-ostree's own definition: the one behind the booted one, of the same
+        operating system."""
         behind = self.deployments[self.place + 1 :]
         return next((each for each in behind if each.osname == self.booted.osname), None)
 
 
 def parse(text: str) -> RpmOstreeStatus:
-    """Reads `rpm-ostree status`. Raises MachineError with the text where it is not a status of one booted deployment."""
+    """Parses `rpm-ostree status`. Raises MachineError with the text where it is not a status of one booted
+    deployment."""
     try:
         status = decode(text, RpmOstreeStatus)
     except UnreadableError as error:
@@ -128,10 +132,10 @@ def parse(text: str) -> RpmOstreeStatus:
 def stage_command(booted: RpmOstreeDeployment, release: Release, source: str = "") -> Sequence[str]:
     """Returns the command that stages the release.
 
-    `source`: the image's repository or the branch that the release is of; empty: the booted one's.
+    `source` is the release's image repository or branch; empty: the booted one's.
 
-    The way in which the booted image's signatures are checked is kept: it is a part of its reference. Raises MachineError
-    where a digest is needed that is not known, for a source that is neither, and for an image from no registry.
+    The signature verification of the booted image is kept: it is a part of the image's reference. Raises MachineError
+    where a required digest is unknown, for a source that is neither, and for an image from no registry.
     """
     place = source or booted.container_image_reference or ""
     image = image_reference.parse(place)
@@ -170,12 +174,13 @@ def percent(text: str) -> int | None:
 
 class RpmOstree:
     def __init__(self, host: Host, source: str = "") -> None:
-        """`source`: an image's repository or a branch to rebase to; empty: releases are of what is booted."""
+        """Makes the Family. `source` is an image's repository or a branch to rebase to; empty: releases are from the
+        source of the booted one."""
         self._host = host
         self._source = source
 
     async def observe(self) -> Observation:
-        """Observes the machine, as `Family.observe` says."""
+        """Observes the machine, as `Family.observe` does."""
         status = await self._status()
         staged, rollback = status.staged, status.rollback
         return Observation(
@@ -196,7 +201,7 @@ class RpmOstree:
         progress(100)
 
     async def reboot(self) -> None:
-        """Reboots the machine, as `Family.reboot` says."""
+        """Reboots the machine, as `Family.reboot` does."""
         staged = (await self._status()).staged
         if staged is not None and staged.finalization_locked:
             await refuse_prepared(self._host)
@@ -207,7 +212,8 @@ class RpmOstree:
         await shell.reboot(self._host, FULL_REBOOT)
 
     async def roll_back(self) -> None:
-        """Makes the rollback deployment boot next. `rollback` exchanges the two newest, so what is staged goes first."""
+        """Makes the rollback deployment boot next. `rollback` swaps the two newest deployments, so a staged one is
+        removed first."""
         status = await self._status()
         if status.staged is not None and not status.staged.staged:
             return
@@ -218,10 +224,11 @@ class RpmOstree:
         await shell.output(self._host, "rpm-ostree", "rollback")
 
     async def mark_good(self) -> None:
-        """Does nothing: greenboot, where it is installed, judges by itself."""
+        """Does nothing: greenboot, where it is installed, decides by itself."""
 
     async def _unlock(self, staged: RpmOstreeDeployment) -> None:
-        """bootc and `ostree admin` lock a staged deployment in a way that rpm-ostree neither tells nor undoes."""
+        """Unlocks the staged deployment: bootc and `ostree admin` lock a deployment in a way that rpm-ostree neither
+        reports nor reverses."""
         locked = (await ostree.look(self._host)).locked
         if locked is not None and locked.checksum == staged.checksum:
             await shell.output(self._host, *ostree.UNLOCK)
@@ -235,8 +242,8 @@ def recognizes(signs: Signs) -> bool:
 
 
 def is_coreos(signs: Signs) -> bool:
-    """Says whether this is Fedora CoreOS, which ships bootc too: its deployments are rpm-ostree's until a person switches
-    them."""
+    """Returns whether this is Fedora CoreOS, which ships bootc too: its deployments are rpm-ostree's until an operator
+    switches them."""
     return signs.os_release.get("VARIANT_ID") == "coreos" and recognizes(signs)
 
 

@@ -1,4 +1,4 @@
-"""What fleet has seen on a machine by which an OS family recognizes its own."""
+"""The signs on a machine by which an OS family recognizes its own."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from msgspec import Struct
 
 
 class Signs(Struct, frozen=True):
-    """What a look at the machine has found. Nothing of this changes the machine."""
+    """The result of detection on a machine, which changes nothing there."""
 
     os_release: Mapping[str, str]
     """The assignments of `/etc/os-release`."""
     programs: frozenset[str] = frozenset()
-    """Those of the families' `programs` that the machine has."""
+    """The programs out of the families' `programs` that the machine has."""
     facts: frozenset[str] = frozenset()
-    """Names of the families' `files` that the machine has, such as `ostree-booted`, and what probes have added."""
+    """Names of the families' `files` that the machine has, such as `ostree-booted`, and the facts that probes have
+    added."""
     probe_errors: Mapping[str, str] = {}
-    """By the name of the family: why its own program does not say whether it has booted the machine."""
+    """Errors by the name of the family: why its own program does not answer whether it has booted the machine."""

@@ -1,7 +1,8 @@
-"""Talos: no shell and no ssh; its API is spoken to with `talosctl`, on the machine that fleet runs on.
+"""Talos: it has no shell and no ssh; `talosctl` calls its API from the machine that fleet runs on.
 
-Source: talos.dev, `talosctl` reference, and cmd/talosctl of github.com/siderolabs/talos, 1.5 to 1.13. Which upgrade is
-staged is in the machine's META partition, key 0x07 (StagedUpgradeImageRef in pkg/machinery/meta/constants.go).
+Source: talos.dev, `talosctl` reference, and cmd/talosctl of github.com/siderolabs/talos, 1.5 to 1.13. The staged
+upgrade is recorded in the machine's META partition, key 0x07 (StagedUpgradeImageRef in
+pkg/machinery/meta/constants.go).
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from fleet.machines.progress import ReportPercent
 
 OS = "talos"
 STAGED_IMAGE = frozenset({7, "0x07"})
-"""The key's name is 0x07, unquoted in the YAML that talosctl makes its JSON of: there it is a number."""
+"""The key 0x07, which is unquoted in the YAML that talosctl converts to JSON, and so becomes a number."""
 LEGACY = "--legacy"
-"""Of `talosctl upgrade` since 1.13, whose own way has no --stage: it would pass over that flag, drain and reboot at once."""
+"""An option of `talosctl upgrade` since 1.13, whose own new way has no --stage: it would ignore that flag, drain and
+reboot at once."""
 
 
 class _Spec(Struct, frozen=True):
@@ -38,8 +40,8 @@ class _MetaKey(Struct, frozen=True):
 
 
 def parse_meta(text: str) -> str:
-    """Returns the staged image of `talosctl get metakeys -o json`, which prints a document a key; empty where none
-    is staged.
+    """Returns the staged image of `talosctl get metakeys -o json`, which prints one document for each key; empty where
+    none is staged.
 
     Raises MachineError with the text.
     """
@@ -52,10 +54,10 @@ def parse_meta(text: str) -> str:
 
 
 def release_of(image: str) -> Release:
-    """Returns the release of an image: `factory.talos.dev/installer/SCHEMATIC:v1.8.0` is v1.8.0, with its digest if
-    it has one.
+    """Returns the release of an image: `factory.talos.dev/installer/SCHEMATIC:v1.8.0` is v1.8.0, with its digest if it
+    has one.
 
-    An image without a tag tells its digest alone, and one with neither no release that anybody wants.
+    An image without a tag gives its digest alone, and an image with neither gives a release that no pool targets.
     """
     name, _, digest = image.partition("@")
     _, colon, version = name.rpartition(":")
@@ -65,7 +67,7 @@ def release_of(image: str) -> Release:
 
 
 def parse_os_release(text: str) -> Release:
-    """Reads the release of an os-release. Raises MachineError for another operating system's."""
+    """Returns the release in an os-release. Raises MachineError for another operating system's."""
     fields = os_release.parse(text)
     if fields.get("ID") != "talos":
         raise MachineError(f"os-release is of {fields.get('ID', 'nobody')!r}, not of talos")
@@ -74,13 +76,15 @@ def parse_os_release(text: str) -> Release:
 
 class Talos:
     def __init__(self, here: Host, node: str, source: str = "") -> None:
-        """`here` has talosctl and its configuration; `source` is the installer's repository, without a tag."""
+        """Makes the Family. `here` has talosctl and its configuration; `source` is the installer's repository, without
+        a tag."""
         self._here = here
         self._node = node
         self._source = source
 
     async def observe(self) -> Observation:
-        """Observes the machine. Its API tells no rollback: `talosctl rollback` goes to whatever was there before."""
+        """Observes the machine. Its API reports no rollback: `talosctl rollback` returns to whatever was there
+        before."""
         return Observation(
             OS,
             await self._booted(),
@@ -91,7 +95,7 @@ class Talos:
         )
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
-        """Stages the release, as `Family.stage` says."""
+        """Stages the release, as `Family.stage` does."""
         if not self._source:
             raise MachineError(
                 "Talos needs the repository of its installer image (source), such as ghcr.io/siderolabs/installer"
@@ -105,7 +109,7 @@ class Talos:
         words = ("--stage", "--wait=false", "--image", f"{self._source}:{release.version}")
         ran = await self._here.run(self._talosctl("upgrade", LEGACY, *words), 1800)
         if f"unknown flag: {LEGACY}" in ran.stderr:
-            # Before 1.13: nothing was done, and there is no other way than that.
+            # Versions before 1.13: nothing was done, and the command without the option is the only way.
             ran = await self._here.run(self._talosctl("upgrade", *words), 1800)
         if not ran.succeeded:
             raise MachineError(ran.message)
@@ -123,7 +127,7 @@ class Talos:
         )
 
     async def mark_good(self) -> None:
-        """Does nothing: machined marks the boot good, once it is up."""
+        """Does nothing: machined marks the boot as good once it is up."""
 
     async def _booted(self) -> Release:
         return parse_os_release(await self._read("/etc/os-release"))
@@ -133,7 +137,7 @@ class Talos:
         return release_of(image) if image else None
 
     async def _arguments(self) -> str:
-        """Empty where the machine does not tell them."""
+        """Returns the kernel's arguments; empty where the machine does not report them."""
         ran = await self._here.run(self._talosctl("read", "/proc/cmdline"))
         return ran.stdout.strip() if ran.succeeded else ""
 

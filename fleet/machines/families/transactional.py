@@ -1,10 +1,11 @@
-"""transactional-update: openSUSE MicroOS, Leap Micro, SUSE Linux Micro. A deployment is a snapshot of the root file system.
+"""transactional-update: openSUSE MicroOS, Leap Micro, SUSE Linux Micro. A deployment is a snapshot of the root file
+system.
 
-There is no `status` command: snapper tells which snapshot is mounted (active) and which boots next (default). Which
-release a snapshot is, tells what fleet has noted at it when it wrote it, else its own os-release: its image's version, or
-its VERSION_ID where that is a date, as MicroOS and Tumbleweed have it. Products (6.1, 16.0) keep their VERSION_ID over all
-their updates, so there it tells no release. Sources: `transactional-update(8)` 2 to 5, `snapper(8)`; of SUSE Linux Micro
-github.com/longhorn/cli/issues/462.
+There is no `status` command: snapper shows which snapshot is mounted (active) and which boots next (default). The
+release of a snapshot comes from fleet's note on it, made when it was written, or else from its own os-release: its
+image's version, or its VERSION_ID where that is a date, as in MicroOS and Tumbleweed. Products (6.1, 16.0) keep their
+VERSION_ID over all updates, so it shows no release there. Sources: `transactional-update(8)` 2 to 5, `snapper(8)`; for
+SUSE Linux Micro github.com/longhorn/cli/issues/462.
 """
 
 from __future__ import annotations
@@ -33,20 +34,20 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 _WRITTEN = re.compile(r"New default snapshot is #([0-9]{1,9})\b")
 _DATE = re.compile(r"20\d{6}")
 _PLAIN = re.compile(r"[\w.+:~-]+", re.ASCII)
-"""What snapper's userdata can have: a comma or an equals sign would be another key."""
+"""Matches a value that snapper's userdata can hold: a comma or an equals sign would begin another key."""
 
 
 class SnapperSnapshot(Struct, frozen=True):
     number: int
     default: bool = False
-    """Boots next."""
+    """Whether the snapshot boots next."""
     active: bool = False
-    """Is mounted as /."""
+    """Whether the snapshot is mounted as /."""
     userdata: dict[str, str] | None = None
 
     @property
     def noted(self) -> Release | None:
-        """What fleet wrote there."""
+        """Returns the release that fleet has noted on the snapshot."""
         data = self.userdata or {}
         if not data.get(VERSION):
             return None
@@ -54,7 +55,7 @@ class SnapperSnapshot(Struct, frozen=True):
 
     @property
     def written(self) -> bool:
-        """Not one that is yet being written, or whose writing broke off."""
+        """Returns whether the snapshot is complete: it is not being written, and its writing did not break off."""
         return (self.userdata or {}).get(IN_PROGRESS, "no") != "yes"
 
 
@@ -68,7 +69,7 @@ class Snapshots(Struct, frozen=True):
 
 
 def parse(text: str) -> Snapshots:
-    """Reads snapper's list. Raises MachineError with the text. Snapshot 0 is no deployment."""
+    """Parses snapper's list. Raises MachineError with the text. Snapshot 0 is no deployment."""
     try:
         configs = decode(text, dict[str, tuple[SnapperSnapshot, ...]])
     except UnreadableError as error:
@@ -91,21 +92,22 @@ def last_working(state: str, snapshots: Snapshots) -> SnapperSnapshot | None:
 
 
 def own_version(fields: dict[str, str]) -> str:
-    """Returns the version by a snapshot's own os-release; empty where VERSION_ID is the product's."""
+    """Returns the version in a snapshot's own os-release; empty where VERSION_ID is the product's."""
     version = fields.get("VERSION_ID", "")
     return fields.get("IMAGE_VERSION") or (version if _DATE.fullmatch(version) else "")
 
 
 def written_by(ran: CommandResult) -> int | None:
-    """The snapshot that transactional-update says it has made the default; None: it has written none. Also told by a job
-    that was found again, when the default has changed already. Source: tukit's lib/Transaction.cpp, versions 3 to 5."""
+    """Returns the snapshot that transactional-update reports as the new default; None: it has written none. A job that
+    was found again reports it too, when the default has changed already. Source: tukit's lib/Transaction.cpp, versions
+    3 to 5."""
     found = _WRITTEN.findall(f"{ran.stdout}\n{ran.stderr}")
     return int(found[-1]) if found else None
 
 
 def _refuse_other(command: str, release: Release, written: int | None, default: int) -> None:
-    """Raises MachineError where the default snapshot is not one that the command has just written: somebody else's, of
-    before or meanwhile, is no release of fleet's."""
+    """Raises MachineError where the default snapshot is not the one that the command has just written: a snapshot of
+    another party, from before or meanwhile, is no release of fleet's."""
     if written is None:
         raise MachineError(f"{command} wrote no snapshot: {release.version} is not what it finds")
     if written != default:
@@ -117,12 +119,13 @@ def _refuse_other(command: str, release: Release, written: int | None, default: 
 
 class TransactionalUpdate:
     def __init__(self, host: Host, source: str = "") -> None:
-        """`source`: a repository of OCI images to apply by digest; empty: `dup` to what the repositories have."""
+        """Makes the Family. `source` is a repository of OCI images to apply by digest; empty: `dup` to the state of
+        the repositories."""
         self._host = host
         self._source = source
 
     async def observe(self) -> Observation:
-        """Observes the machine, as `Family.observe` says."""
+        """Observes the machine, as `Family.observe` does."""
         snapshots = await self._snapshots()
         waits = snapshots.default is not snapshots.active
         back = last_working(await read(self._host, STATE) or "", snapshots)
@@ -138,7 +141,7 @@ class TransactionalUpdate:
         )
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
-        """Stages the release, as `Family.stage` says."""
+        """Stages the release, as `Family.stage` does."""
         before = (await self._snapshots()).active
         how = await self._how(before, release)
         argv = ("transactional-update", "--non-interactive", "--no-selfupdate", *how)
@@ -146,7 +149,7 @@ class TransactionalUpdate:
         written = (await self._snapshots()).default
         _refuse_other(how[0], release, written_by(ran), written.number)
         if self._source:
-            # An image is the wanted one by its digest: its os-release may be that of the image it was built on.
+            # An image is identified by its digest: its os-release may be that of the image it was built from.
             noted = {VERSION: release.version, DIGEST: release.digest, REFERENCE: release.reference_digest}
             told = ",".join(f"{key}={value}" for key, value in noted.items() if value)
             await self._snapper("modify", "--userdata", told, str(written.number))
@@ -155,15 +158,16 @@ class TransactionalUpdate:
         progress(100)
 
     async def _keep(self, release: Release, written: int, before: int) -> None:
-        """Keeps what `dup` has written where it is the release; else makes the booted snapshot the next again, and
-        raises."""
+        """Keeps the snapshot that `dup` has written if it is the release; otherwise has the booted snapshot boot next
+        again, and raises MachineError."""
         told = own_version(await self._os_release(written))
         if not is_release(Release(told), release):
             await checked(self._host, ("transactional-update", "rollback", str(before)))
             raise MachineError(f"dup wrote {told or 'no version'}, not {release.version}: nothing is staged")
 
     async def _how(self, booted: SnapperSnapshot, release: Release) -> tuple[str, ...]:
-        """Raises MachineError where what would be written could not be told from what is booted."""
+        """Returns the command. Raises MachineError where the written snapshot could not be distinguished from the
+        booted one."""
         if self._source:
             if not release.pin:
                 raise MachineError(
@@ -192,13 +196,13 @@ class TransactionalUpdate:
             await checked(self._host, ("transactional-update", "rollback", str(back.number)), 300)
 
     async def mark_good(self) -> None:
-        """Does nothing: health-checker, where it is installed, judges by itself."""
+        """Does nothing: health-checker, where it is installed, decides by itself."""
 
     async def _snapshots(self) -> Snapshots:
         return parse((await self._snapper(*LIST)).stdout)
 
     async def _snapper(self, *argv: str) -> CommandResult:
-        """As transactional-update itself: without its service on the bus where that does not answer."""
+        """Runs snapper as transactional-update does: without snapper's D-Bus service where that does not answer."""
         ran = await self._host.run(("snapper", *argv))
         if not ran.succeeded:
             ran = await self._host.run(("snapper", "--no-dbus", *argv))
@@ -214,7 +218,8 @@ class TransactionalUpdate:
         return Release(own_version(fields) or f"{product}+snapshot.{snapshot.number}")
 
     async def _os_release(self, snapshot: int) -> dict[str, str]:
-        """Empty where the snapshot has none: then it tells no release, and is none that anybody wants."""
+        """Returns the os-release of a snapshot; empty where the snapshot has none: it then has no release that a pool
+        could target."""
         text = await read(self._host, f"/.snapshots/{snapshot}/snapshot/usr/lib/os-release")
         return os_release.parse(text) if text and text.strip() else {}
 

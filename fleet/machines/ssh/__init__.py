@@ -1,1 +1,1 @@
-"""Machines over ssh: configuration as OpenSSH reads it, host keys as OpenSSH judges them, paramiko to connect."""
+"""Machines over ssh: the configuration is read and host keys are verified as by OpenSSH, and paramiko connects."""

@@ -1,7 +1,7 @@
-"""Commands on a machine over ssh: reached as OpenSSH would reach it (`openssh`, `settings`), by paramiko's connection.
+"""Commands on a machine over ssh: reached as OpenSSH would reach it (`configuration`), by a connection of paramiko's.
 
-Host keys are judged as OpenSSH judges them (`hostkeys`), and never added. One connection a machine, kept alive, and made
-anew when it broke.
+Host keys are verified as OpenSSH verifies them (`host_keys`), and never added. Each machine has one connection, which
+is kept alive, and opened again after it broke.
 """
 
 from __future__ import annotations
@@ -31,29 +31,30 @@ from fleet.machines.ssh.metered import COMMAND_MOST, GREETING_MOST
 from fleet.machines.ssh.transport import LoginError, SshTransport
 
 OPEN_SECONDS = 20.0
-"""For a channel on a connection."""
+"""Seconds to open a channel on a connection."""
 ANSWER_SECONDS = 5.0
 BEHIND_MOST = 16 * 1024 * 1024
-"""Bytes of a command that came and were not read yet. Its window has two MiB (RFC 4254, section 5.2)."""
+"""The most bytes of a command's output that have arrived and were not read yet. The window has two MiB (RFC 4254,
+section 5.2)."""
 JUMPS = 8
-"""A jump host behind so many others is a circle."""
+"""The most jump hosts behind one another; more of them are a circle."""
 
 T = TypeVar("T")
 
 
 class Limit:
-    """On how many machines something is done at once: `parallel`. Those that did not answer the last time share half of
-    these places, so that a healthy one waits behind no more of them than that."""
+    """Limits on how many machines something runs at once: `parallel`. Machines that did not answer the last time share
+    half of these places, so that a healthy machine never waits behind more of them than that."""
 
     def __init__(self, parallel: int = 32) -> None:
         self._places = asyncio.Semaphore(parallel)
         self._doubtful = asyncio.Semaphore(max(1, parallel // 2))
-        # asyncio's own threads are few where processors are, and others need them.
+        # asyncio's own pool has few threads on a computer with few processors, and other code needs them.
         self._threads = ThreadPoolExecutor(parallel, "ssh")
 
     @contextlib.asynccontextmanager
     async def place(self, doubtful: bool) -> AsyncIterator[None]:
-        """`doubtful`: the machine did not answer the last time."""
+        """Waits for a place and holds it. `doubtful`: the machine did not answer the last time."""
         async with contextlib.AsyncExitStack() as stack:
             if doubtful:
                 await stack.enter_async_context(self._doubtful)
@@ -61,13 +62,13 @@ class Limit:
             yield
 
     async def run(self, doubtful: bool, call: Callable[[], T]) -> T:
-        """Calls a blocking function in a thread, once there is a place for it."""
+        """Calls a blocking function in a thread, once there is a place."""
         async with self.place(doubtful):
             return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 
 class Ssh:
-    """The Host of one machine. Close it."""
+    """The Host of one machine over ssh. Must be closed."""
 
     def __init__(self, address: SshAddress, access: SshAccess, limit: Limit) -> None:
         self._address = address
@@ -75,17 +76,17 @@ class Ssh:
         self._limit = limit
         self._transport: SshTransport | None = None
         self._under: list[SshTransport | SshLine] = []
-        """What it goes through: transports of jump hosts, connections."""
+        """The transports of jump hosts, and connections, that the connection runs over."""
         self._user = ""
         self._lock = threading.Lock()
         self._turn = asyncio.Lock()
-        """One command at a time: those that wait for it take no place."""
+        """Held while a command runs, one at a time: commands that wait for it take no place of the limit."""
         self._doubtful = False
-        """The last command came to nothing: the machine was not reached, or did not end it in time."""
+        """Whether the last command failed because the machine was not reached, or the command did not end in time."""
 
     async def run(self, argv: Sequence[str], seconds: float = 60.0) -> CommandResult:
-        """As Host. Raises AuthenticationError where no key is accepted, or the machine's own is not the known one, and
-        UsageError where the configuration wants what fleet does not do."""
+        """Runs a command as `Host.run` does. Raises AuthenticationError where no key is accepted, or the machine's own
+        key is not the known one, and UsageError where the configuration wants what fleet does not support."""
         async with self._turn:
             try:
                 ran = await self._limit.run(self._doubtful, lambda: self._run(tuple(argv), seconds))
@@ -118,7 +119,7 @@ class Ssh:
                 self._close()
                 raise LostError(f"{self._address}: the connection broke: {_brief(error)}") from None
             except Exception:
-                # Of fleet, or of the library: nobody knows what state the connection is in.
+                # An error of fleet or of the library: the state of the connection is unknown.
                 self._close()
                 raise
         if code == -1:
@@ -159,7 +160,8 @@ class Ssh:
         return transport
 
     def _through(self, settings: SshSettings, depth: int) -> SshLine | None:
-        """By the configured command, or the nearest jump host, which may be behind others; None: directly."""
+        """Returns the line through the configured command, or through the nearest jump host, which may be behind
+        others. None: the connection is direct."""
         if settings.command:
             with _told(self._address, settings):
                 return proxied(settings.command)
@@ -189,11 +191,11 @@ class Ssh:
 
 
 class _TooLong(Exception):
-    """A command has not ended in its time."""
+    """Raised where a command has not ended in its time."""
 
 
 class _TooMuch(Exception):
-    """More came than the window of the channel has room for."""
+    """Raised where more data has arrived than the window of the channel allows."""
 
 
 def line(argv: Sequence[str], as_root: bool) -> str:
@@ -202,7 +204,7 @@ def line(argv: Sequence[str], as_root: bool) -> str:
 
 
 def _exec(transport: SshTransport, command: str, seconds: float) -> tuple[int, str, str]:
-    """Exit code (-1: there was none), standard output and error."""
+    """Runs the command and returns its exit code (-1: there was none), standard output and error."""
     transport.allow(COMMAND_MOST)
     channel = transport.open_session(timeout=OPEN_SECONDS)
     late = threading.Event()
@@ -211,7 +213,7 @@ def _exec(transport: SshTransport, command: str, seconds: float) -> tuple[int, s
         late.set()
         channel.close()
 
-    # Of the word that the command has begun the library has no limit of its own.
+    # The library has no time limit for the reply that the command has started.
     clock = threading.Timer(seconds, end)
     clock.daemon = True
     clock.start()
@@ -233,7 +235,8 @@ def _exec(transport: SshTransport, command: str, seconds: float) -> tuple[int, s
 
 
 def _read(transport: SshTransport, channel: paramiko.Channel) -> tuple[bytearray, bytearray]:
-    """Both outputs as they come, so that neither stops the command, until it has ended or the connection has."""
+    """Returns both outputs, which are read as they arrive, so that neither blocks the command, until the command or
+    the connection has ended."""
     out, err = bytearray(), bytearray()
     changed = threading.Event()
     channel.in_buffer.set_event(changed)
@@ -255,13 +258,14 @@ def _read(transport: SshTransport, channel: paramiko.Channel) -> tuple[bytearray
         if not changed.wait(0.05):
             continue
         if not (channel.recv_ready() or channel.recv_stderr_ready()):
-            # Both buffers have ended: only the exit status is missing.
+            # Both outputs have ended: only the exit status is missing.
             channel.status_event.wait(0.05)
     return out, err
 
 
 def _answers(transport: paramiko.Transport) -> bool:
-    """The machine is there. A network that is cut ends no connection: only that nothing comes back any more tells."""
+    """Returns whether the machine answers. A network that is cut closes no connection: only a missing answer shows the
+    cut."""
     try:
         transport.open_session(timeout=ANSWER_SECONDS).close()
     except paramiko.ChannelException:
@@ -276,13 +280,13 @@ def _text(data: bytearray) -> str:
 
 
 def _brief(error: Exception, most: int = SHOWN) -> str:
-    """The library quotes what the other side has sent."""
+    """Returns the error shortened: the library quotes what the other side has sent."""
     return str(error)[:most] or type(error).__name__
 
 
 @contextlib.contextmanager
 def _told(address: SshAddress, settings: SshSettings) -> Iterator[None]:
-    """The library's errors, as ours, with what to do."""
+    """Converts errors of the library to fleet's, with the remedy."""
     where = f"{address} ({settings.user}@{settings.host}:{settings.port})"
     try:
         yield

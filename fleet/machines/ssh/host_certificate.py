@@ -1,4 +1,4 @@
-"""Host certificates of OpenSSH, as they are on the wire. Format: PROTOCOL.certkeys of OpenSSH. Pure."""
+"""Parses and checks host certificates of OpenSSH in wire format. Format: PROTOCOL.certkeys of OpenSSH. Pure."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _FIELDS = {
     "ecdsa-sha2-nistp521": 2,
     "ssh-ed25519": 1,
 }
-"""How many fields the public key of each kind has."""
+"""The number of fields in the public key of each type."""
 
 
 class CertificateError(Exception):
-    """It does not prove which host this is."""
+    """Raised where the certificate does not prove the host's identity."""
 
 
 class Certificate(Struct, frozen=True):
-    """What of it is compared."""
+    """The fields of a certificate that are checked."""
 
     bare: bytes
     """The host's own key."""
@@ -34,11 +34,11 @@ class Certificate(Struct, frozen=True):
     critical: bytes
     authority: bytes
     algorithm: str
-    """By which it was signed."""
+    """The algorithm of the signature."""
 
 
 class _Wire:
-    """Strings of SSH's wire format (RFC 4251, section 5). Raises ValueError where there are none left."""
+    """Reads strings of SSH's wire format (RFC 4251, section 5). Raises ValueError where there are none left."""
 
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
@@ -59,12 +59,12 @@ class _Wire:
 
 
 def kind_of(blob: bytes) -> str:
-    """Returns the type of a key in wire format. Raises ValueError for what is no key."""
+    """Returns the type of a key in wire format. Raises ValueError for bytes that are no key."""
     return _Wire(blob).text().decode("ascii")
 
 
 def rsa_bits(blob: bytes) -> int | None:
-    """Returns the bits of an RSA key; None for another key."""
+    """Returns the number of bits of an RSA key; None for another key."""
     if kind_of(bare(blob)) != "ssh-rsa":
         return None
     wire = _Wire(bare(blob))
@@ -86,7 +86,8 @@ def authority(blob: bytes) -> bytes:
 
 
 def check(blob: bytes, host: str, now: datetime, algorithms: Sequence[str]) -> None:
-    """Raises CertificateError unless the certificate is valid for this host now, and signed by one of these algorithms."""
+    """Raises CertificateError unless the certificate is valid for this host now, and is signed by one of these
+    algorithms."""
     found = _read(blob)
     if found is None:
         raise CertificateError("what it shows is no certificate")
@@ -115,7 +116,7 @@ def check(blob: bytes, host: str, now: datetime, algorithms: Sequence[str]) -> N
 
 
 def _read(blob: bytes) -> Certificate | None:
-    """None for a plain key. Raises ValueError for what is neither."""
+    """Returns the certificate; None for a plain key. Raises ValueError for bytes that are neither."""
     kind = kind_of(blob)
     if not kind.endswith(CERTIFICATE):
         return None

@@ -1,6 +1,6 @@
-"""Which host keys are trusted: known_hosts files as OpenSSH reads them (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"), judged as
-it judges them (check_host_key() in sshconnect.c, hostfile.c). What is not known is refused; nothing is ever added. Pure.
-"""
+"""Trusted host keys: known_hosts files are read as by OpenSSH (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"), and keys are
+verified as by OpenSSH (check_host_key() in sshconnect.c, hostfile.c). Unknown keys are refused; none is ever added.
+Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HostKeyMatch = Literal["known", "new", "changed", "revoked"]
 
 
 class UnknownKeyError(Exception):
-    """The key that a machine showed is not one to trust."""
+    """Raised where the key of a machine is not to be trusted."""
 
     def __init__(self, message: str, hint: str, found: HostKeyMatch) -> None:
         super().__init__(message)
@@ -46,43 +46,43 @@ class KnownHostsLine(Struct, frozen=True):
     marker: Marker = ""
 
     def names(self, place: str) -> bool:
-        """Says whether the line is about this host: `name`, or `[name]:port` where the port is not 22."""
+        """Returns whether the line is about this host: `name`, or `[name]:port` where the port is not 22."""
         if self.patterns.startswith("|"):
             return _hashed(self.patterns, place)
         return listed(self.patterns.lower().split(","), place)
 
 
 class KnownHostKeys(Struct, frozen=True):
-    """What is known of one host before it shows a key."""
+    """Everything that is known of one host before it shows a key."""
 
     entries: tuple[KnownHostsLine, ...]
-    """Of all its files."""
+    """The lines of all known_hosts files."""
     name: str
-    """In lower case: where it is, or its HostKeyAlias, for which no port counts."""
+    """The host's name in lower case, or its HostKeyAlias, for which no port counts."""
     port: int = SSH_PORT
-    """22 where `name` is an alias."""
+    """The port; 22 where `name` is an alias."""
     ip: str = ""
-    """With CheckHostIP, the address behind the name; empty: it is not looked at."""
+    """With CheckHostIP, the address of the host; empty: the address is not checked."""
     rsa_bits: int = 1024
     ca_algorithms: tuple[str, ...] = ()
     revoked: tuple[bytes, ...] = ()
-    """Keys of RevokedHostKeys."""
+    """The keys of RevokedHostKeys."""
     notes: tuple[str, ...] = ()
-    """Settings that would have ssh trust more, and that are not followed."""
+    """Settings with which ssh would trust more, and which are not followed."""
 
     def about(self, place: str) -> tuple[KnownHostsLine, ...]:
         return tuple(each for each in self.entries if each.names(place))
 
 
 def parse(text: str) -> tuple[KnownHostsLine, ...]:
-    """Reads a known_hosts file. Lines that are no entries are passed over, as OpenSSH does."""
+    """Parses a known_hosts file. Lines that are no entries are skipped, as by OpenSSH."""
     return tuple(entry for line in text.split("\n") if (entry := _entry(line.strip(" \t\r"))) is not None)
 
 
 def _entry(line: str) -> KnownHostsLine | None:
     marker: Marker = ""
     if line.startswith("@"):
-        # OpenSSH ends a marker at the line's first blank, wherever it stands; at a tab only where there is no blank.
+        # OpenSSH ends a marker at the line's first blank, wherever that is, and at a tab only where there is no blank.
         word, blank, rest = line.partition(" ") if " " in line else line.partition("\t")
         if not blank or word not in ("@cert-authority", "@revoked"):
             return None
@@ -100,12 +100,13 @@ def _entry(line: str) -> KnownHostsLine | None:
 
 
 def place(host: str, port: int) -> str:
-    """Returns the host as known_hosts names it: `name`, or `[name]:port` where the port is not 22."""
+    """Returns the host's name in known_hosts: `name`, or `[name]:port` where the port is not 22."""
     return host if port == SSH_PORT else f"[{host}]:{port}"
 
 
 def revoked_keys(content: bytes) -> tuple[bytes, ...]:
-    """Reads a file of RevokedHostKeys: one public key a line. Raises ValueError for a binary list, which is not read."""
+    """Parses a file of RevokedHostKeys: one public key a line. Raises ValueError for a binary list, which is not
+    supported."""
     if content.startswith(_KRL):
         raise ValueError(
             "it is a binary list (KRL), which fleet does not read: list the public keys, one a line"
@@ -119,7 +120,8 @@ def revoked_keys(content: bytes) -> tuple[bytes, ...]:
 
 
 def algorithms(known: KnownHostKeys, wanted: Sequence[str]) -> tuple[str, ...]:
-    """Returns the order in which a host is asked for its keys: known ones first, as order_hostkeyalgs() in sshconnect2.c."""
+    """Returns the order in which a host is asked for its keys: known ones first, as in order_hostkeyalgs() of
+    sshconnect2.c."""
     about = known.about(place(known.name, known.port))
     revoked = {entry.key for entry in about if entry.marker == "@revoked"}
     firsts = {entry.kind: entry.key for entry in reversed(about) if not entry.marker}
@@ -167,7 +169,8 @@ def shown_as_certificate(shown: bytes) -> bool:
 
 
 def _judged(known: KnownHostKeys, port: int, shown: bytes, now: datetime, reasons: list[str]) -> HostKeyMatch:
-    """A host that is new on its port may be known without one; a certificate that is not trusted still shows a key."""
+    """Returns whether the key is known, new, changed or revoked. A host that is unknown on its port may be known
+    without a port; a certificate that is not trusted still contains a key."""
     about = known.about(place(known.name, port))
     bare = host_certificate.bare(shown)
     elsewhere: HostKeyMatch = "new"
@@ -189,7 +192,8 @@ def _judged(known: KnownHostKeys, port: int, shown: bytes, now: datetime, reason
 
 
 def _found(about: Sequence[KnownHostsLine], bare: bytes, what: bytes) -> HostKeyMatch:
-    """`what`: the certificate, whose authority must be known, or the bare key. Another authority says nothing of it."""
+    """Returns the match of `what`: the certificate, whose authority must be known, or the bare key. A certificate of
+    another authority proves nothing about the host."""
     authority = host_certificate.authority(what)
     if any(entry.key in (bare, authority) for entry in about if entry.marker == "@revoked"):
         return "revoked"
@@ -217,7 +221,7 @@ def _refusal(
 
 
 def _look(known: KnownHostKeys, found: HostKeyMatch) -> str:
-    """Never what would trust whoever answers."""
+    """Returns the remedy, which never makes fleet trust whatever host answers."""
     name = place(known.name, known.port)
     compare = (
         "compare the fingerprint with what the machine itself says, on its console or where it was installed "
@@ -243,7 +247,7 @@ def _hashed(pattern: str, name: str) -> bool:
     try:
         _, one, salt, digest = pattern.split("|")
         wanted = base64.b64decode(digest)
-        # The format wants SHA-1, of a name that anybody may know.
+        # The format requires SHA-1; the hashed name is not secret.
         made = hmac.new(base64.b64decode(salt), name.encode(), hashlib.sha1).digest()
     except (ValueError, binascii.Error):
         return False

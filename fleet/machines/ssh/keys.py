@@ -1,6 +1,6 @@
-"""With which keys a user logs in: those that ssh would offer, in its order: certificates that are named, keys of the agent
-that the configuration names, its others, and the rest of the files (pubkey_prepare() in sshconnect2.c of OpenSSH 9.2).
-"""
+"""The keys with which a user logs in, in the order in which ssh would offer them: named certificates, keys of the
+agent that the configuration names, its other keys, and the remaining files (pubkey_prepare() in sshconnect2.c of
+OpenSSH 9.2)."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ AGENT_SECONDS = 20.0
 
 
 class KeyFileError(Exception):
-    """A file that holds no key to log in with, and why."""
+    """Raised where a file holds no key that can be used to log in, with the reason."""
 
 
 class KeyAgent(AgentSSH):
-    """The one at this socket; the library's own goes by the environment alone. Close it."""
+    """The agent at this socket; the library's own class uses the environment alone. Must be closed."""
 
     def __init__(self, path: str) -> None:
-        """Raises OSError or paramiko.SSHException where nobody answers there."""
+        """Connects to the agent. Raises OSError or paramiko.SSHException where no agent answers there."""
         super().__init__()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(AGENT_SECONDS)
@@ -57,17 +57,18 @@ class KeyAgent(AgentSSH):
 
 
 class _Signer(AgentKey):
-    """A key of the agent, shown to the machine as `shown`: a certificate, or itself."""
+    """A key of the agent, presented to the machine as `shown`: a certificate, or the key itself."""
 
     def __init__(self, key: AgentKey, shown: bytes) -> None:
         super().__init__(key.agent, key.blob, key.comment)
-        # Without this the library asks the agent to sign with the key inside a certificate, which it need not have.
+        # Without this the library asks the agent to sign with the key inside a certificate, which the agent need not
+        # have.
         self.inner_key = None
         self.public_blob = PublicBlob(host_certificate.kind_of(shown), shown)  # type: ignore[assignment]
 
 
 class Offers:
-    """The keys for one login. What is passed over is in `passed`, with the reason."""
+    """The keys that are offered in one login. Skipped keys are in `passed`, with the reason."""
 
     def __init__(self, settings: SshSettings, agent: Sequence[AgentKey]) -> None:
         self.passed: list[str] = []
@@ -76,7 +77,7 @@ class Offers:
         self._agent = {key.blob: key for key in agent}
 
     def __iter__(self) -> Iterator[paramiko.PKey]:
-        """Each is read when its turn has come."""
+        """Yields the keys; each is read only when it is its turn."""
         files = self._files()
         offered: set[bytes] = set()
         named = [(path, blob) for path in self._settings.certificates if (blob := self._public(Path(path)))]
@@ -97,7 +98,7 @@ class Offers:
             yield key
 
     def _files(self) -> list[tuple[str, bytes]]:
-        """Each file's public key, and behind it the certificate that lies beside it where none is named."""
+        """Returns each file's public key, followed by the certificate beside it where no certificate is named."""
         found: list[tuple[str, bytes]] = []
         for name in self._settings.identities:
             path = Path(name)
@@ -115,7 +116,7 @@ class Offers:
         return found
 
     def _public(self, path: Path) -> bytes:
-        """Empty: there is none."""
+        """Returns the public key of the file; empty: there is none."""
         try:
             words = path.read_text("utf-8", "replace").split(None, 2)
             blob = base64.b64decode(words[1], validate=True)
@@ -143,7 +144,7 @@ class Offers:
         return True
 
     def _key(self, label: str, blob: bytes, files: Sequence[tuple[str, bytes]]) -> paramiko.PKey:
-        """What signs as this public key or certificate. Raises KeyFileError."""
+        """Returns the key that signs for this public key or certificate. Raises KeyFileError."""
         bare = host_certificate.bare(blob)
         signer = self._agent.get(blob) or self._agent.get(bare)
         if signer is not None:
@@ -157,7 +158,8 @@ class Offers:
 
 
 def private_key(path: Path) -> paramiko.PKey:
-    """Reads a private key. Raises KeyFileError where ssh would not take the file either, or the library cannot."""
+    """Reads a private key. Raises KeyFileError where ssh would not accept the file either, or the library cannot read
+    it."""
     try:
         about = path.stat()
         if about.st_uid == os.getuid() and stat.S_IMODE(about.st_mode) & 0o077:
@@ -172,7 +174,7 @@ def private_key(path: Path) -> paramiko.PKey:
             loaded = load_pem_private_key(content, None)  # type: ignore[assignment]
         for kind, made in _CLASSES:
             if isinstance(loaded, kind):
-                # In one format, whatever it was written in: the library does not read all of them.
+                # The key is converted to one format: the library does not read all formats.
                 plain = loaded.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
                 return made.from_private_key(io.StringIO(plain.decode()))
     except (TypeError, paramiko.PasswordRequiredException):

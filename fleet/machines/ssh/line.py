@@ -1,4 +1,4 @@
-"""What an ssh connection runs over: a socket to the machine, or a ProxyCommand."""
+"""The line that an ssh connection runs over: a socket to the machine, or a ProxyCommand."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from fleet.system.programs import end_group
 
 FAMILIES = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
 SHOWN = 300
-"""Most characters of what a ProxyCommand says."""
+"""The most characters of a ProxyCommand's messages that are kept."""
 
 
 class SshLine:
-    """What an ssh connection runs over: a socket or a channel. Close it."""
+    """The line of an ssh connection: a socket or a channel. Must be closed."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class SshLine:
         process: subprocess.Popen[bytes] | None = None,
         said: IO[bytes] | None = None,
     ) -> None:
-        """`ip`: of who is at its end, where that is known."""
+        """Makes a line. `ip` is the address of its other end, where that is known."""
         self.stream = way
         self.ip = ip
         self._process, self._said = process, said
@@ -50,7 +50,7 @@ class SshLine:
 
 
 def dial(settings: SshSettings) -> SshLine:
-    """Connects to the first of the name's addresses that answers. Raises OSError, TimeoutError."""
+    """Connects to the first of the name's addresses that answers. Raises OSError and TimeoutError."""
     last: OSError = OSError(f"{settings.host} has no address")
     for family, kind, protocol, _, address in socket.getaddrinfo(
         settings.host, settings.port, FAMILIES[settings.family], socket.SOCK_STREAM
@@ -65,14 +65,14 @@ def dial(settings: SshSettings) -> SshLine:
             found.close()
             last = error
             continue
-        # With its zone, where it is one of a link: that is a part of the name in known_hosts.
+        # A link-local address keeps its zone, which is a part of the name in known_hosts.
         ip, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
         return SshLine(found, ip)
     raise last
 
 
 def proxied(command: str) -> SshLine:
-    """Starts a ProxyCommand as ssh does, by the user's shell. Raises OSError."""
+    """Starts a ProxyCommand by the user's shell, as ssh does. Raises OSError."""
     ours, theirs = socket.socketpair()
     said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the line
     shell = os.environ.get("SHELL") or "/bin/sh"

@@ -1,4 +1,4 @@
-"""One ssh connection made by paramiko as the settings say: the way there, the host's key, the user's login."""
+"""Opens one ssh connection by paramiko according to the settings: the line, the host's key, the user's login."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from fleet.machines.ssh.transport import LoginError, SshTransport
 def log_in(line: SshLine, settings: SshSettings) -> SshTransport:
     """Logs the user in over an open line and returns the transport.
 
-    Raises UnknownKeyError, LoginError, and what paramiko raises for a connection that breaks."""
+    Raises UnknownKeyError, LoginError, and the errors that paramiko raises for a connection that breaks.
+    """
     known = known_of(settings, line.ip)
     transport = SshTransport(line.stream)
     try:
@@ -53,7 +54,7 @@ def log_in(line: SshLine, settings: SshSettings) -> SshTransport:
 
 @contextlib.contextmanager
 def _library() -> Iterator[None]:
-    """paramiko hands on whatever its thread stumbled over in what the other side has sent."""
+    """Converts unexpected errors: paramiko passes on whatever its thread raised for data from the other side."""
     try:
         yield
     except (paramiko.SSHException, OSError, EOFError, UnknownKeyError):
@@ -65,12 +66,13 @@ def _library() -> Iterator[None]:
 
 
 def known_of(settings: SshSettings, ip: str) -> KnownHostKeys:
-    """Returns the known host keys, from the files as they are now.
+    """Returns the known host keys, from the current files.
 
-    Raises LoginError where RevokedHostKeys cannot be read: then ssh trusts no host."""
+    Raises LoginError where RevokedHostKeys cannot be read: ssh then trusts no host.
+    """
     entries: list[KnownHostsLine] = []
     for each in settings.known_hosts:
-        # A file that cannot be read says nothing, as for ssh.
+        # A file that cannot be read counts as empty, as for ssh.
         with contextlib.suppress(OSError):
             entries += parse(Path(each).read_text("utf-8", "replace"))
     revoked: tuple[bytes, ...] = ()
@@ -113,7 +115,7 @@ def _authenticate(transport: paramiko.Transport, settings: SshSettings) -> None:
 
 
 def _agent_at(path: str) -> tuple[KeyAgent | None, str]:
-    """And why there is none, where there should be."""
+    """Returns the agent, and why there is none where there should be one."""
     if not path:
         return None, ""
     try:
@@ -123,7 +125,8 @@ def _agent_at(path: str) -> tuple[KeyAgent | None, str]:
 
 
 def _offer(transport: paramiko.Transport, user: str, offers: Offers) -> bool:
-    """True: one of them is accepted. Raises LoginError where keys are not enough, or the machine wants none."""
+    """Offers the keys and returns True once one is accepted. Raises LoginError where keys are not enough, or the
+    machine accepts none."""
     attempt: Callable[[str, paramiko.PKey], list[str]] = transport.auth_publickey
     for key in offers:
         try:

@@ -1,4 +1,4 @@
-"""paramiko's side of one ssh connection, held to the algorithms that the settings allow."""
+"""paramiko's side of one ssh connection, limited to the algorithms that the settings allow."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from fleet.machines.ssh.host_keys import KnownHostKeys, algorithms
 from fleet.machines.ssh.metered import Metered
 
 QUIET = "fleet.ssh-library"
-"""A logger that tells nothing: the library writes a traceback for each connection that breaks, and raises it too."""
+"""The name of a logger that writes nothing: the library logs a traceback for each connection that breaks, and raises
+the error too."""
 logging.getLogger(QUIET).addHandler(logging.NullHandler())
 logging.getLogger(QUIET).propagate = False
 
 
 class LoginError(Exception):
-    """The user was not let in, or cannot be as the settings are."""
+    """Raised where the user was not let in, or cannot be with the current settings."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -28,18 +29,18 @@ class LoginError(Exception):
 
 
 class SshTransport(paramiko.Transport):
-    """Keeps the host key as it was shown on the wire: of a certificate the library keeps the bare key."""
+    """A transport that keeps the host key as it was sent: from a certificate the library keeps the bare key only."""
 
     shown = b""
 
     def __init__(self, way: Any) -> None:
-        """`way`: a socket or a channel, this object's alone from now on."""
+        """Makes the transport. `way` is a socket or a channel, used by this object alone from now on."""
         self._meter = Metered(way)
         super().__init__(self._meter)  # type: ignore[arg-type]
         self.set_log_channel(QUIET)
 
     def allow(self, count: int) -> None:
-        """Allows the other side so many bytes from now on."""
+        """Allows the other side to send this many bytes from now on."""
         self._meter.allow(count)
 
     def ask_for(self, settings: SshSettings, known: KnownHostKeys) -> None:
@@ -59,7 +60,7 @@ class SshTransport(paramiko.Transport):
 
     @property
     def preferred_keys(self) -> tuple[str, ...]:
-        """Returns the host key algorithms; the library would ask for certificates of all of them besides."""
+        """Returns the host key algorithms; the library would additionally ask for certificates of all of them."""
         return self._host_keys
 
     def _verify_key(self, host_key: bytes, sig: bytes) -> None:

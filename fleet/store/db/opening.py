@@ -21,7 +21,7 @@ SORTED = "PRAGMA temp_store = MEMORY"
 class Opened(NamedTuple):
     connection: sqlite3.Connection
     frozen: tuple[int, int] | None = None
-    """The version (see `version`) of a file that nobody writes."""
+    """The version (see `version`) of a file that no process writes."""
     full: bool = False
     """The disk has no room for the files that all processes share: the database is read, and not written."""
 
@@ -87,7 +87,7 @@ def _of_full_disk(address: DatabaseAddress, wait: float) -> Opened:
 
 def _used_up(folder: Path) -> bool:
     """Returns whether no file can be created in the folder for lack of space."""
-    import tempfile  # not for those who have room
+    import tempfile  # needed only after a write has failed
 
     try:
         with tempfile.TemporaryFile(dir=folder):

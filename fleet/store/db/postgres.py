@@ -1,4 +1,4 @@
-"""PostgreSQL through psycopg 3. Imported only where a database's URL asks for it."""
+"""PostgreSQL through psycopg 3. The module is imported only where a database's URL is one of PostgreSQL's."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PostgresTransaction:
 
 class PostgresDatabase:
     def __init__(self, address: DatabaseAddress) -> None:
-        """Raises StoreError where the server does not answer or refuses."""
+        """Connects to the database. Raises StoreError where the server does not answer or refuses."""
         self.address = address
         self._lock = RLock()
         with self._errors():
@@ -110,7 +110,7 @@ def connect(address: DatabaseAddress, *, autocommit: bool = True) -> Connection[
 
 
 def lock_key(lock: str) -> int:
-    """Returns the number of an advisory lock: 64 bits, of one database."""
+    """Returns the 64-bit number of an advisory lock, which is valid in one database."""
     digest = hashlib.sha256(f"fleet/{lock}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
 

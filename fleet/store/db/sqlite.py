@@ -76,8 +76,8 @@ class SqliteDatabase:
 
     @contextmanager
     def read(self) -> Iterator[SqliteTransaction]:
-        """Opens a transaction that reads. Raises StoreError where a file that nobody wrote when it was opened has been
-        written meanwhile."""
+        """Opens a transaction that reads. Raises StoreError where a file that no process wrote when it was opened has
+        been written meanwhile."""
         with self._lock:
             self._open_to_read()
             try:

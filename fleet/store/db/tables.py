@@ -39,7 +39,7 @@ class ClusterTable(Table, table=True):
 
     name: str = Field(primary_key=True)
     kind: str
-    """`kubeconfig` or `simulated`."""
+    """The kind of cluster: `kubeconfig`, `hosts` or `simulated`."""
     kubeconfig: str
     """The path of the kubeconfig."""
     context: str
@@ -248,7 +248,8 @@ class PlanTable(Table, table=True):
 
 
 class HeldTable(Table, table=True):
-    """What holds a node in a rollout now. The controller writes these rows; all other processes read them."""
+    """The reasons that hold a node in a rollout now. The controller writes these rows; all other processes read
+    them."""
 
     __tablename__ = "held"
     __table_args__ = (Index("held_node", "node"),)
@@ -283,7 +284,7 @@ class FoldPlaceTable(Table, table=True):
 
 
 class ApiRequestTable(Table, table=True):
-    """How many requests controllers have sent, for each cluster and rollout."""
+    """The number of requests that controllers have sent, for each cluster and rollout."""
 
     __tablename__ = "api_request"
 

@@ -36,7 +36,7 @@ class ClusterRow(Struct, frozen=True, kw_only=True):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Returns the paths of its kubeconfigs."""
+        """Returns the paths of the cluster's kubeconfigs."""
         return tuple(Path(each) for each in self.kubeconfig.split("\n"))
 
     @property

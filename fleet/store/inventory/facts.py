@@ -16,11 +16,11 @@ from fleet.store.db.database import Row, Transaction
 from fleet.store.inventory.kinds import FactKey, FactKind, T
 
 FEW = 500
-"""Up to this many objects are looked up one by one; for more, all rows of the cluster are read."""
+"""The most objects that are looked up one by one; for more, all rows of the cluster are read."""
 
 
 class Changes(Struct, frozen=True):
-    """How many rows were written."""
+    """The number of rows that were written."""
 
     opened: int = 0
     """New objects, and new intervals of known ones."""

@@ -1,4 +1,4 @@
-"""What holds which node now, and since when. The controller writes these rows; all other processes read them."""
+"""The reasons that hold nodes now, and since when. The controller writes these rows; all other processes read them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
 Before = tuple[tuple[Held, ...] | None, datetime | None]
-"""What held a node before, and since when; None: the stored row is unreadable."""
+"""The reasons that held a node before, and since when; None: the stored row is unreadable."""
 NOTHING: Before = (), None
 
 

@@ -61,7 +61,7 @@ class FactChange(Struct, frozen=True):
     source: str
     """How the fact was learned: `sync`, `watch`, ..."""
     os: str
-    """For a kubelet: the OS image. For an agent: the OS family."""
+    """The OS image that a kubelet reports, or the OS family that an agent reports."""
     version: str
     """The version of the booted release. Only an agent reports version and digest."""
     digest: str
@@ -207,7 +207,7 @@ class SqlInventory:
 
 News = tuple[FactKind[Any], Sequence[Any], Sequence[tuple[str, ...]]]
 RUNNING = (NODE, MACHINE)
-"""The kinds of objects that tell which release a node ran."""
+"""The kinds of objects that show which release a node ran."""
 EVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 """`at` of the snapshot of a cluster that has never been read."""
 COLUMNS = ("cluster", "name", "fact", "state", "since")

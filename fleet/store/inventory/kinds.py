@@ -47,8 +47,8 @@ class FactKind(Generic[T]):
         columns: dict[str, Callable[[T], str]],
         runs: Sequence[str] = (),
     ) -> None:
-        """Defines a kind of object. `columns` repeat fields for queries. `runs` are those of the columns that tell
-        what runs on the machine: while they stay the same, the table's column `since` does too."""
+        """Defines a kind of object. `columns` repeat fields for queries. `runs` are those of the columns that show
+        what runs on the machine: while their values stay the same, the table's column `since` does too."""
         self.type = type_
         self.table = table
         self.key = tuple(key)

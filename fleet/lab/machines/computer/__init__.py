@@ -1,1 +1,1 @@
-"""What hosts need of the computer that they run on: cgroups, a network, power that can be cut."""
+"""The environment of hosts on one computer: cgroups, a network, and a power supply that can be cut."""

@@ -1,4 +1,4 @@
-"""A machine's own part of every cgroup hierarchy, so that the systemd and the kubelet inside have theirs to divide."""
+"""Gives each machine a part of every cgroup hierarchy, which the systemd and the kubelet inside can subdivide."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ _ROOM = "fleet-lab"
 
 
 def enter(machine: str, pid: int) -> None:
-    """Puts the process into the machine's own groups, emptied of what its last boot left. Raises OSError."""
+    """Moves the process into the machine's own groups, after removing what its last boot left there. Raises
+    OSError."""
     for hierarchy in _hierarchies():
         room = hierarchy / _ROOM
         own = room / machine
@@ -28,25 +29,26 @@ def enter(machine: str, pid: int) -> None:
 
 
 def remove(machine: str) -> None:
-    """Removes the machine's groups, which must have no process any more. Raises OSError."""
+    """Removes the machine's groups, which must have no process left. Raises OSError."""
     for own in of(machine):
         _remove_below(own)
         own.rmdir()
 
 
 def of(machine: str) -> tuple[Path, ...]:
-    """The machine's groups that there are."""
+    """Returns the machine's existing groups."""
     groups = [hierarchy / _ROOM / machine for hierarchy in _hierarchies()]
     return tuple(group for group in groups if group.is_dir())
 
 
 def processes(machine: str) -> frozenset[int]:
-    """The process ids of all that runs on the machine, and of its power supply."""
+    """Returns the process ids of everything that runs on the machine, and of its power supply."""
     return frozenset(pid for group in of(machine) for pid in processes_in(group))
 
 
 def processes_in(group: Path) -> Iterator[int]:
-    """Of the group and those below. They come and go: one that has gone while it was looked at had no process left."""
+    """Yields the processes of the group and of the groups below. Groups come and go: a group that disappears meanwhile
+    had no process left."""
     for folder, _, _ in os.walk(group):
         try:
             told = (Path(folder) / "cgroup.procs").read_text()
@@ -58,14 +60,15 @@ def processes_in(group: Path) -> Iterator[int]:
 
 
 def kill(machine: str) -> None:
-    """Sends SIGKILL to all of these but the calling process."""
+    """Sends SIGKILL to all of these processes except the calling one."""
     for pid in processes(machine) - {os.getpid()}:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
 
 def _hierarchies() -> list[Path]:
-    """The one of version 2, or each of version 1; what is a link names another one a second time."""
+    """Returns the hierarchy of version 2, or each of version 1; links are skipped, since they name a hierarchy a
+    second time."""
     if (_MOUNTED / "cgroup.controllers").exists():
         return [_MOUNTED]
     return [

@@ -13,7 +13,7 @@ _SHOWN = 1500
 
 
 def run(*words: str | Path, environment: Mapping[str, str] | None = None, cwd: Path | None = None) -> str:
-    """Its standard output, stripped. Raises LabError with the last that it printed when it fails."""
+    """Returns the program's standard output, stripped. Raises LabError with the end of its output where it fails."""
     argv = [str(word) for word in words]
     done = subprocess.run(
         argv,

@@ -1,4 +1,4 @@
-"""Limits of this computer's kernel that all machines share, and that some kubelets together reach."""
+"""Limits of this computer's kernel that all machines share, and that several kubelets together exceed."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from pathlib import Path
 from fleet.lab.build import ReportLine
 
 INSTANCES = 4096
-"""A host with its pods takes some fifteen; the kernel's default of 128 is for one computer's desktop."""
+"""The number of inotify instances. A host with its pods uses some fifteen; the kernel's default of 128 is meant for a
+single desktop."""
 
 _FILE = Path("/proc/sys/fs/inotify/max_user_instances")
 
 
 def raise_limits(progress: ReportLine, file: Path = _FILE) -> None:
-    """Gives root more inotify instances where there are too few: without one a kubelet ends as it
-    starts, and containerd stays without its part for Kubernetes.
+    """Gives root more inotify instances where there are too few: without one a kubelet ends as it starts, and
+    containerd runs without its CRI plugin.
 
-    It is never lowered again, since others may count on it by then. Where it cannot be written that is told, and
-    some machines run all the same.
+    The limit is never lowered again, since other programs may rely on it by then. Where it cannot be raised that is
+    reported to `progress`, and some machines may run all the same.
     """
     if int(file.read_text()) >= INSTANCES:
         return

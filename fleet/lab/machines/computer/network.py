@@ -1,4 +1,4 @@
-"""The network between the machines and this computer: one bridge for each set of machines, with a subnet of its own."""
+"""The network between the machines and this computer: one bridge with its own subnet for each set of machines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _FIRST_PODS = 120
 
 
 class LabNetwork(msgspec.Struct, frozen=True):
-    """10.88.NUMBER.0/24 on the bridge `fleet-labNUMBER`; pods of its machine K have 10.(120+K).NUMBER.0/24."""
+    """The network 10.88.NUMBER.0/24 on the bridge `fleet-labNUMBER`; the pods of machine K have
+    10.(120+K).NUMBER.0/24."""
 
     number: int
 
@@ -29,26 +30,26 @@ class LabNetwork(msgspec.Struct, frozen=True):
 
     @property
     def card(self) -> str:
-        """The bridge's hardware address. Without one of its own it takes a machine's, another one whenever machines
-        come and go, and those that remain call the old one."""
+        """Returns the bridge's own hardware address. Without one the bridge uses the address of one of its machines,
+        which changes as machines come and go, while the others still use the old one."""
         return f"02:88:00:00:{self.number:02x}:01"
 
     @property
     def gateway(self) -> str:
-        """This computer's own address on the bridge."""
+        """Returns this computer's own address on the bridge."""
         return f"10.88.{self.number}.1"
 
     def address(self, index: int) -> str:
-        """Of the machine with this index, from 0."""
+        """Returns the address of the machine with this index, from 0."""
         return f"10.88.{self.number}.{_FIRST_HOST + index}"
 
     def pods(self, index: int) -> str:
-        """The subnet of the pods of the machine with this index."""
+        """Returns the subnet of the pods of the machine with this index."""
         return f"10.{_FIRST_PODS + index}.{self.number}.0/24"
 
 
 def create() -> LabNetwork:
-    """A new bridge with the first number that nobody uses. Raises LabError when the kernel makes none."""
+    """Creates a bridge with the first free number. Raises LabError where the kernel does not create one."""
     refusal: LabError | None = None
     for number in _NUMBERS:
         network = LabNetwork(number)
@@ -72,8 +73,8 @@ def create() -> LabNetwork:
 
 
 def cut(network: LabNetwork, address: str, container: str) -> None:
-    """Nothing goes to the machine any more, nor comes from it, and neither side is told. A machine that boots meanwhile
-    is heard of, and not answered. Raises LabError."""
+    """Cuts the network of a machine: no packet reaches it or comes from it, and neither side is notified. Packets of a
+    machine that boots meanwhile arrive but are not answered. Raises LabError."""
     run(
         *("ip", "neighbour", "replace", address, "lladdr", _NOBODY),
         *("dev", network.bridge, "nud", "permanent"),
@@ -82,14 +83,14 @@ def cut(network: LabNetwork, address: str, container: str) -> None:
 
 
 def mend(network: LabNetwork, address: str, container: str) -> None:
-    """Raises LabError where it was not cut."""
+    """Restores the network of a machine. Raises LabError where it was not cut."""
     run("ip", "neighbour", "delete", address, "dev", network.bridge)
     _port(container, _FORWARDING)
 
 
 def unplug(container: str) -> None:
-    """Takes away the card that a machine has left. It stays for minutes where connections have not heard of its end, and
-    no other can be put in its place. Raises LabError."""
+    """Removes the network interface that a machine has left. The interface stays for minutes where connections have
+    not noticed its end, and blocks a new one. Raises LabError."""
     name = _card(container)
     if Path("/sys/class/net", name).exists():
         try:
@@ -100,7 +101,7 @@ def unplug(container: str) -> None:
 
 
 def _port(container: str, state: int) -> None:
-    """There is none while the machine is off."""
+    """Sets the state of the machine's bridge port, which does not exist while the machine is off."""
     name = _card(container)
     if len(name) > _NAME_MOST:
         raise LabError(f"the network of {container} cannot be cut: its name is too long")
@@ -109,18 +110,19 @@ def _port(container: str, state: int) -> None:
 
 
 def _card(container: str) -> str:
-    """This computer's end of the machine's cable, as systemd-nspawn names it."""
+    """Returns the name of this computer's end of the machine's virtual Ethernet pair, as systemd-nspawn names it."""
     return f"vb-{container}"
 
 
 def route(network: LabNetwork, count: int) -> None:
-    """From this computer to the pods of so many machines; gone with the bridge. Raises LabError."""
+    """Adds routes from this computer to the pods of `count` machines; they are removed with the bridge. Raises
+    LabError."""
     for index in range(count):
         run("ip", "route", "add", network.pods(index), "via", network.address(index), "dev", network.bridge)
 
 
 def remove(network: LabNetwork) -> None:
-    """Takes the bridge away. Raises LabError when it is there and stays."""
+    """Removes the bridge. Raises LabError where it exists and cannot be removed."""
     try:
         run("ip", "link", "delete", network.bridge)
     except LabError as error:

@@ -1,8 +1,8 @@
 """A machine's power supply and boot loader, as a process: `python -m fleet.lab.machines.computer.power FOLDER`.
 
-It boots the deployment that is next in turn, and again each time the machine reboots, until the machine powers
-off. SIGTERM is the power button: the machine shuts down in good order. With FLEET_LAB_TIED the power is cut when
-standard input ends.
+The process boots the deployment whose turn it is, and again each time the machine reboots, until the machine powers
+off. SIGTERM is the power button: the machine shuts down cleanly. With FLEET_LAB_TIED the power is cut when standard
+input ends.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Power:
         self._off = False
 
     def run(self) -> int:
-        """Returns when the machine is off: 0, or systemd-nspawn's exit code when it failed."""
+        """Runs the machine and returns when it is off: 0, or systemd-nspawn's exit code when it failed."""
         while not self._off:
             deployment = self._next_deployment()
             network.unplug(self._machine.container)
@@ -48,7 +48,7 @@ class Power:
         return 0
 
     def press(self) -> None:
-        """Asks the machine to power off; it is not booted again."""
+        """Asks the machine to power off; the machine is not booted again."""
         self._off = True
         if self._running is not None:
             self._running.terminate()
@@ -71,7 +71,7 @@ def _command(machine: LabMachine, disk: Disk, deployment: str) -> list[str]:
         *(f"--directory={root}", f"--network-bridge={machine.bridge}"),
         *(f"--bind={source}:{target}" for source, target in binds.items()),
         *(f"--bind-ro={root}/usr:/usr", "--bind-ro=/dev/null:/run/ostree-booted"),
-        # A container runtime inside needs what systemd-nspawn takes away by default.
+        # A container runtime inside needs capabilities and system calls that systemd-nspawn removes by default.
         *("--capability=all", "--system-call-filter=@known"),
         *("--kill-signal=SIGRTMIN+3", "--resolv-conf=off", "--timezone=off"),
     ]

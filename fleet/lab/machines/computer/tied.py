@@ -1,4 +1,4 @@
-"""A helper process of the lab that ends when the one that started it does, however that happens."""
+"""Ends a helper process of the lab when the process that started it ends, for whatever reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 
 def tie(last: Callable[[], None] = lambda: None) -> None:
-    """With FLEET_LAB_TIED in the environment: when its standard input, a pipe, ends, `last` is done and it is killed."""
+    """Calls `last` and kills this process when standard input, a pipe, ends. Does so only with FLEET_LAB_TIED in the
+    environment."""
     if os.environ.get("FLEET_LAB_TIED"):
         threading.Thread(target=_die_with_starter, args=(last,), daemon=True).start()
 

@@ -11,7 +11,7 @@ from fleet.lab.machines.images import loader
 from fleet.lab.machines.images.releases import BRANCH, OS
 
 _GOOD = "fleet-lab-good"
-"""The file in /boot in which a deployment says of itself that it works."""
+"""The file in /boot by which a deployment marks itself as good."""
 
 
 class Disk:
@@ -30,21 +30,22 @@ class Disk:
 
     @property
     def repository(self) -> Path:
-        """Its own OSTree repository."""
+        """Returns the path of the disk's own OSTree repository."""
         return self.root / "ostree" / "repo"
 
     def deployment(self, name: str) -> Path:
-        """The root folder of a deployment; its name is the commit and a serial number, as in `ostree admin status`."""
+        """Returns the root folder of a deployment; its name is the commit and a serial number, as in `ostree admin
+        status`."""
         return self.root / "ostree" / "deploy" / OS / "deploy" / name
 
     def entries(self) -> tuple[str, ...]:
-        """The names of the deployments in the order in which a boot loader takes them."""
+        """Returns the names of the deployments in the order in which a boot loader tries them."""
         files = (self.boot / "loader" / "entries").glob("*.conf")
         found = sorted((loader.parse(file.read_text()) for file in files), key=lambda entry: -entry.version)
         return tuple((self.root / entry.ostree.lstrip("/")).resolve().name for entry in found)
 
     def good(self) -> frozenset[str]:
-        """The deployments that worked once."""
+        """Returns the deployments that once marked themselves as good."""
         file = self.boot / _GOOD
         return frozenset(file.read_text().split()) if file.exists() else frozenset()
 
@@ -57,9 +58,10 @@ class Disk:
         syslinux: bool = False,
         arguments: Sequence[str] = ("rw",),
     ) -> str:
-        """Writes the first deployment onto an empty disk and returns its name. `remote` is where upgrades come from.
+        """Writes the first deployment onto an empty disk and returns its name. Upgrades come from `remote`.
 
-        `syslinux`: OSTree writes that boot loader's menu too; `arguments` are the kernel's. Raises LabError.
+        With `syslinux` OSTree writes that boot loader's menu too; `arguments` are those of the kernel. Raises
+        LabError.
         """
         own = f"--repo={self.repository}"
         self.root.mkdir(parents=True, exist_ok=True)
@@ -68,7 +70,7 @@ class Disk:
         settings = {"core.fsync": "false", "sysroot.bootloader": "none"}
         if syslinux:
             self._begin_menu()
-            # /boot is a folder of the one file system.
+            # /boot is a folder of the only file system.
             settings |= {"sysroot.bootloader": "syslinux", "sysroot.bootprefix": "true"}
         for name, value in settings.items():
             run("ostree", own, "config", "set", name, value)
@@ -80,7 +82,7 @@ class Disk:
         return self.entries()[0]
 
     def remove(self) -> None:
-        """Deletes it; OSTree makes the roots of deployments immutable."""
+        """Deletes the disk; OSTree makes the roots of deployments immutable, which is reversed first."""
         deployments = self.root / "ostree" / "deploy" / OS / "deploy"
         for path in deployments.iterdir() if deployments.is_dir() else ():
             if path.is_dir():
@@ -88,7 +90,7 @@ class Disk:
         shutil.rmtree(self.root, ignore_errors=False)
 
     def _begin_menu(self) -> None:
-        """What OSTree knows syslinux by: an empty menu, reached by a link."""
+        """Creates what OSTree recognizes syslinux by: an empty menu, reached by a link."""
         (self.boot / "loader.0").mkdir()
         (self.boot / "loader").symlink_to("loader.0")
         (self.boot / "loader" / "syslinux.cfg").write_text("PROMPT 0\nTIMEOUT 1\n")

@@ -1,4 +1,4 @@
-"""An image of one program as an OCI archive, made without a registry and without a builder."""
+"""Makes an image of one program as an OCI archive, without a registry and without a builder."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import tarfile
 from collections.abc import Mapping, Sequence
 
 _LARGE = 16 << 20
-"""Bytes of a layer that is compressed quickly rather than well."""
+"""Layers above this size in bytes are compressed quickly rather than well."""
 
 
 def archive(name: str, program: str, content: bytes) -> bytes:
-    """The archive of the image `name` whose entry point is the file /`program` with this content.
+    """Returns the archive of the image `name` whose entry point is the file /`program` with this content.
 
     The same arguments give the same bytes. Source: the OCI image specification, image layout and manifest.
     """
@@ -24,7 +24,7 @@ def archive(name: str, program: str, content: bytes) -> bytes:
 def packed(
     name: str, layer: bytes, *, entrypoint: Sequence[str], environment: Mapping[str, str] | None = None
 ) -> bytes:
-    """The archive of the image `name` with one layer, a tar."""
+    """Returns the archive of the image `name` with one layer, a tar."""
     settings: dict[str, object] = {"Entrypoint": list(entrypoint)}
     if environment:
         settings["Env"] = [f"{key}={value}" for key, value in environment.items()]

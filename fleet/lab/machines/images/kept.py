@@ -1,4 +1,4 @@
-"""Build results that are kept outside the checkout, each in a folder named by what it was made from."""
+"""Build results that are cached outside the checkout, each in a folder named by a hash of its inputs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fleet.lab.build import ReportLine, cache_directory
 
 
 def key(*parts: str | bytes) -> str:
-    """16 hexadecimal digits over what a result is made from, in this order."""
+    """Returns 16 hexadecimal digits over the inputs of a result, in this order."""
     digest = hashlib.sha256()
     for part in parts:
         content = part if isinstance(part, bytes) else part.encode()
@@ -22,16 +22,16 @@ def key(*parts: str | bytes) -> str:
 
 
 def contents(folder: Path) -> Iterable[str | bytes]:
-    """Names and bytes of all files in a folder, for `key`."""
+    """Yields names and bytes of all files in a folder, for `key`."""
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         yield str(file.relative_to(folder))
         yield file.read_bytes()
 
 
 def keep(name: str, made_from: str, make: Callable[[Path], None], progress: ReportLine) -> Path:
-    """The folder of this result, made now by `make(folder)` if it was not made before.
+    """Returns the folder of this result, which `make(folder)` makes now if it does not exist.
 
-    A folder of that name is complete: it appears by a rename. Of several processes one makes it, the others wait.
+    A folder of that name is complete: it appears by a rename. Of several processes one makes it, and the others wait.
     """
     folder = cache_directory() / "machines" / f"{name}-{made_from}"
     if folder.is_dir():

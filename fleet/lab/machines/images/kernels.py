@@ -1,4 +1,4 @@
-"""The operating system of virtual machines: two releases that differ in the kernel that boots, made of Debian's packages."""
+"""The operating system of virtual machines: two releases that boot different kernels, made of Debian's packages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fleet.lab.machines.images import kept
 from fleet.lab.machines.images.releases import FOUNDED, OS, SUITE, TREE, layout, link, publish
 
 VERSIONS = ("2.0", "2.1")
-"""From the older kernel to the newer one."""
+"""The versions, from the older kernel to the newer one."""
 
 KERNELS = ("linux-image-cloud-amd64", "linux-image-6.12-cloud-amd64")
 PACKAGES = (
@@ -35,7 +35,7 @@ _MASKED = (
 
 
 class KernelReleases(msgspec.Struct, frozen=True):
-    """An OSTree repository (archive mode), and of each release, by version, its commit and kernel."""
+    """An OSTree repository (archive mode), and the commit and kernel of each release, by version."""
 
     repository: Path
     commits: dict[str, str]
@@ -43,7 +43,7 @@ class KernelReleases(msgspec.Struct, frozen=True):
 
 
 def build(progress: ReportLine) -> KernelReleases:
-    """Some two minutes when it was not made before. Raises LabError."""
+    """Returns the releases, which are built in some two minutes if they were not built before. Raises LabError."""
     source = Path(__file__).read_bytes()
     parts = (SUITE, source, *kept.contents(_GLUE), *kept.contents(TREE))
 
@@ -115,7 +115,7 @@ def _commit_both(repository: Path, tree: Path, kernels: Path) -> None:
 
 
 def _order(kernel: str) -> list[int]:
-    """By the numbers of its name: 6.1.0-52 is before 6.12.117."""
+    """Returns the numbers in a kernel's name, for sorting: 6.1.0-52 is before 6.12.117."""
     return [int(number) for number in re.findall(r"\d+", kernel)]
 
 

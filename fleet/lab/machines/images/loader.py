@@ -1,4 +1,4 @@
-"""What a boot loader does with boot counting: which of a machine's deployments boots next. Pure."""
+"""The rules of a boot loader with boot counting: which of a machine's deployments boots next. Pure."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 TRIES = 2
-"""How often a deployment that was never found good is booted, before the next one has its turn."""
+"""How often a deployment that was never marked as good is booted, before the next one is tried."""
 
 
 class BootEntry(msgspec.Struct, frozen=True):
     """One entry of the Boot Loader Specification, as OSTree writes it."""
 
     version: int
-    """The higher one boots first."""
+    """The version; the highest one boots first."""
     ostree: str
-    """The path of its `ostree=` kernel argument: a link to the deployment, from the root of the disk."""
+    """The path in its `ostree=` kernel argument: a link to the deployment, from the root of the disk."""
 
 
 def parse(text: str) -> BootEntry:
-    """Of one file of `loader/entries`. Raises ValueError when it is none of OSTree's."""
+    """Parses one file of `loader/entries`. Raises ValueError for a file that is not OSTree's."""
     fields = dict(line.split(None, 1) for line in text.splitlines() if len(line.split(None, 1)) == 2)
     paths = [word[7:] for word in fields.get("options", "").split() if word.startswith("ostree=")]
     if len(paths) != 1 or not fields.get("version", "").strip().isdigit():
@@ -29,10 +29,10 @@ def parse(text: str) -> BootEntry:
 
 
 def choose(deployments: Sequence[str], good: Collection[str], tries: Mapping[str, int]) -> str:
-    """Which boots, of deployments in the order of their entries.
+    """Returns the deployment that boots, of deployments in the order of their entries.
 
-    `good` are those that once said of themselves that they work, `tries` counts the boots of each. When none is
-    left, the last one boots: it is the oldest.
+    `good` are those that once marked themselves as good, `tries` counts the boots of each. Where none is left, the
+    last and oldest one boots.
     """
     for deployment in deployments:
         if deployment in good or tries.get(deployment, 0) < TRIES:

@@ -1,4 +1,5 @@
-"""Builds what a machine runs beside Debian's packages: containerd and Kubernetes with its kubelet, from Go modules."""
+"""Builds the programs that a machine runs besides Debian's packages: containerd and Kubernetes with its kubelet, from
+Go modules."""
 
 from __future__ import annotations
 
@@ -19,9 +20,10 @@ _WITHOUT = "no_btrfs no_devmapper no_zfs"
 
 
 def build(progress: ReportLine) -> Path:
-    """A folder with `containerd`, `ctr`, `containerd-shim-runc-v2`, `kubernetes`, and what images hold, in `images/`.
+    """Returns a folder with `containerd`, `ctr`, `containerd-shim-runc-v2`, `kubernetes`, and the contents of images,
+    in `images/`.
 
-    Some two minutes on two cores when the lab's control plane was built before. Raises LabError.
+    The build takes some two minutes on two cores if the lab's control plane was built before. Raises LabError.
     """
     toolchain = find_toolchain()
     sources = [

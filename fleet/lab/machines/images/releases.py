@@ -1,4 +1,5 @@
-"""The machines' operating system: an OSTree repository with its releases, made of Debian's packages and our programs."""
+"""The machines' operating system: an OSTree repository with its releases, made of Debian's packages and fleet's
+programs."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from fleet.lab.machines.images import image, kept, programs
 
 OS = "fleet-lab"
 BRANCH = f"{OS}/stable"
-"""What machines follow; the other refs of the repository are one per release, `fleet-lab/1.0`."""
+"""The branch that machines follow; the repository has one other ref for each release, `fleet-lab/1.0`."""
 
 SUITE = "bookworm"
 PACKAGES = (
@@ -26,7 +27,7 @@ PACKAGES = (
 TREE = Path(__file__).parent / "tree"
 
 FOUNDED = "2026-11-01T00:00:00Z"
-"""The time in every commit: the same sources give the same commits."""
+"""The time in every commit, so that the same sources give the same commits."""
 
 _MASKED = (
     *("e2scrub_reap.service", "e2scrub_all.timer", "apt-daily.timer", "apt-daily-upgrade.timer"),
@@ -44,13 +45,13 @@ _ENABLED = {
 
 
 class Edition(msgspec.Struct, frozen=True):
-    """What tells one release from another."""
+    """The properties in which releases differ."""
 
     version: str
     kernel: str
-    """The version its payload says; a container boots no kernel."""
+    """The kernel version that the release's payload names; a container boots no kernel."""
     broken: bool = False
-    """Its kubelet does not start."""
+    """Whether its kubelet does not start."""
 
 
 EDITIONS = (
@@ -62,7 +63,8 @@ EDITIONS = (
 
 
 def build(progress: ReportLine) -> Path:
-    """The repository (archive mode) with a commit per edition; some three minutes when nothing of it was made before.
+    """Returns the repository (archive mode) with a commit for each edition; a build from nothing takes some three
+    minutes.
 
     Raises LabError.
     """
@@ -82,7 +84,7 @@ def build(progress: ReportLine) -> Path:
 
 
 def commits(repository: Path) -> Mapping[str, str]:
-    """Version to commit checksum, of every edition."""
+    """Returns the commit checksum of every edition, by version."""
     return {
         edition.version: run("ostree", f"--repo={repository}", "rev-parse", f"{OS}/{edition.version}")
         for edition in EDITIONS
@@ -90,7 +92,7 @@ def commits(repository: Path) -> Mapping[str, str]:
 
 
 def copy(repository: Path, target: Path) -> None:
-    """A repository of one's own with the same objects, which take no room a second time on one file system."""
+    """Copies the repository with its objects as hard links, which take no additional space on one file system."""
     shutil.copytree(repository, target, copy_function=_linked)
 
 
@@ -118,7 +120,8 @@ def _base(folder: Path, progress: ReportLine) -> None:
 
 
 def _compose(tree: Path, base: Path, built: Path) -> None:
-    """The tree that all editions share, as OSTree wants it: /etc in /usr, what changes in /var, /boot empty."""
+    """Composes the tree that all editions share, in OSTree's layout: /etc in /usr, mutable files in /var, /boot
+    empty."""
     tree.mkdir()
     run("tar", "-C", tree, "-xf", base, "--exclude=./dev/*")
     shutil.copytree(TREE, tree, dirs_exist_ok=True)
@@ -146,7 +149,7 @@ def _units(tree: Path) -> None:
 
 
 def layout(tree: Path) -> None:
-    """Turns a Debian root into what OSTree wants: /etc in /usr, what changes in /var, /boot empty."""
+    """Converts a Debian root to OSTree's layout: /etc in /usr, mutable files in /var, /boot empty."""
     for name in ("boot", "home", "opt", "srv", "mnt", "root", "media", "tmp", "var", "dev", "run"):
         shutil.rmtree(tree / name)
     for name in ("boot", "sysroot", "var", "tmp", "dev", "run"):
@@ -166,7 +169,7 @@ def layout(tree: Path) -> None:
 
 
 def link(path: Path, target: str) -> None:
-    """Makes a symbolic link, in place of what is there."""
+    """Makes a symbolic link, in place of an existing file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     path.symlink_to(target)

@@ -1,1 +1,1 @@
-"""What several OS families read or run in the same way."""
+"""Code that several OS families share."""

@@ -1,6 +1,6 @@
 """References to container images, as bootc and rpm-ostree write them.
 
-Sources: containers-transports(5); of the prefixes `ostree-…:` ostree-rs-ext, `OstreeImageReference`, and
+Sources: containers-transports(5); for the prefixes `ostree-…:` ostree-rs-ext, `OstreeImageReference`, and
 coreos.github.io/rpm-ostree/container.
 """
 
@@ -22,27 +22,28 @@ class ImageReference(Struct, frozen=True):
     """`PREFIX` + `REPOSITORY` + [`:TAG`] + [`@DIGEST`]."""
 
     repository: str
-    """With its registry, which may have a port; without tag and digest."""
+    """The repository with its registry, which may have a port; without tag and digest."""
     digest: str = ""
-    """That it is pinned by; empty: it is not pinned."""
+    """The digest to which the reference is pinned; empty: it is not pinned."""
     prefix: str = ""
-    """What stands before the repository: how signatures are checked, and the transport. Kept as it was."""
+    """The text before the repository: how signatures are verified, and the transport. It is kept as it was."""
     transport: str = "registry"
 
     def pinned(self, digest: str) -> str:
-        """Returns the reference of that digest in the same repository, fetched and checked in the same way."""
+        """Returns the reference to that digest in the same repository, with the same transport and verification."""
         return f"{self.prefix}{self.repository}@{digest}"
 
 
 def parse_name(name: str) -> ImageReference:
-    """Reads the name of an image in a registry, such as `quay.io:443/x/y:tag@sha256:…`."""
+    """Parses the name of an image in a registry, such as `quay.io:443/x/y:tag@sha256:…`."""
     path, _, digest = name.partition("@")
     head, slash, last = path.rpartition("/")
     return ImageReference(f"{head}{slash}{last.partition(':')[0]}", digest)
 
 
 def parse(text: str) -> ImageReference | None:
-    """Reads an ostree container reference, such as `ostree-image-signed:docker://quay.io/x/y:tag`. None: it is not one."""
+    """Parses an ostree container reference, such as `ostree-image-signed:docker://quay.io/x/y:tag`. Returns None for
+    another text."""
     found = _OSTREE.match(text)
     if found is None or found.end() == len(text) or re.search(r"\s", text):
         return None

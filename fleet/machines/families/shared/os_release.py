@@ -1,4 +1,4 @@
-"""The file os-release: what an operating system says of itself (os-release(5))."""
+"""Parses the file os-release, by which an operating system identifies itself (os-release(5))."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import shlex
 from fleet.machines.errors import MachineError
 
 MOST = 16 * 1024
-"""Characters that are read. The longest of any distribution has some thousand."""
+"""The most characters that are read. The longest os-release of any distribution has some thousand."""
 _ASSIGNMENT = re.compile(r"\s*([A-Za-z_]\w*)=(.*)", re.ASCII)
 
 
 def parse(text: str) -> dict[str, str]:
-    """Reads the assignments; other lines are passed over, as systemd does. Raises MachineError where there is none."""
+    """Returns the assignments; other lines are ignored, as by systemd. Raises MachineError where there is no
+    assignment."""
     matched = filter(None, map(_ASSIGNMENT.fullmatch, text[:MOST].splitlines()))
     found = {each[1]: _unquoted(each[2].strip()) for each in matched}
     if not found:
@@ -22,7 +23,8 @@ def parse(text: str) -> dict[str, str]:
 
 
 def _unquoted(value: str) -> str:
-    """As a shell has it. A value that no shell would take, as with a quote that is not closed, is kept as it is."""
+    """Returns the value with a shell's quotes removed. A value that no shell would accept, such as one with an open
+    quote, is kept as it is."""
     try:
         return " ".join(shlex.split(value))
     except ValueError:

@@ -1,7 +1,8 @@
-"""What families have in common whose machines run commands under systemd.
+"""Code for families whose machines run commands under systemd.
 
-Of a look at a machine the boot id and the booted release are proof and may not be guessed. The rest is told where the
-machine tells it: an odd line, a service that does not answer, a file that is not there never fails the whole look.
+In an observation, the boot id and the booted release are proof and may not be guessed. The rest is reported where the
+machine gives it: an unexpected line, a service that does not answer, or a missing file never fails the whole
+observation.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from fleet.machines.job import Percent, finish
 from fleet.machines.progress import ReportPercent
 
 FAILED = ("systemctl", "list-units", "--state=failed", "--all", "--output=json")
-"""JSON since systemd 246; one before it prints its table, by the flags that follow without legend and ellipses."""
+"""The command that lists failed units: JSON since systemd 246; earlier versions print a table, by the flags that
+follow without legend and ellipses."""
 TABLE = ("--plain", "--no-legend", "--no-pager", "--full")
 STATE = re.compile(r"[a-z][a-z-]{0,31}")
-"""A word of systemd for its state: newer ones may have others than are known today."""
+"""Matches systemd's word for its state: newer versions may have states that are unknown today."""
 _UNIT = re.compile(
     r"[^\s/]{1,251}\.(service|socket|target|mount|automount|swap|timer|path|slice|scope|device|snapshot)"
 )
@@ -33,12 +35,12 @@ async def boot_id(host: Host) -> str:
 
 
 async def kernel(host: Host) -> str:
-    """Returns the release of the kernel; empty where the machine does not tell it."""
+    """Returns the release of the kernel; empty where the machine does not report it."""
     return await _line(host, "/proc/sys/kernel/osrelease")
 
 
 async def kernel_arguments(host: Host) -> str:
-    """Returns the kernel's arguments in one line; empty where the machine does not tell them."""
+    """Returns the kernel's arguments on one line; empty where the machine does not report them."""
     return await _line(host, "/proc/cmdline")
 
 
@@ -48,10 +50,10 @@ async def _line(host: Host, path: str) -> str:
 
 
 async def units(host: Host) -> Units | None:
-    """Returns what systemd says of the machine; None where the machine was not booted with systemd.
+    """Returns the state of systemd; None where the machine was not booted with systemd.
 
-    Its state is UNTOLD where systemd is there and does not answer. Newer systemd may have states that are not known
-    here: they are told as they are. Source: systemctl(1), is-system-running, whose exit code says less than its word.
+    The state is UNTOLD where systemd exists and does not answer. States of newer versions that are unknown here are
+    passed on. Source: systemctl(1), is-system-running, whose exit code is less specific than its output.
     """
     ran = await host.run(("systemctl", "is-system-running"))
     state = ran.stdout.strip()
@@ -64,25 +66,25 @@ async def units(host: Host) -> Units | None:
 
 
 def parse_failed(text: str) -> tuple[str, ...]:
-    """Returns names of units, sorted. An entry or a line without a unit's name, such as a hint, is passed over."""
+    """Returns names of units, sorted. An entry or a line without a unit's name, such as a hint, is skipped."""
     try:
         listed = decode(text, list[dict[str, Any]])
         found = {unit for each in listed if isinstance(unit := each.get("unit"), str)}
     except UnreadableError:
-        # A unit that is not in order may have a mark before its name.
+        # A failed unit may have a marker before its name.
         words = (line.lstrip("●○×↻* \t").split(maxsplit=1) for line in text.splitlines())
         found = {name for name, *rest in filter(None, words) if rest and _UNIT.fullmatch(name)}
     return tuple(sorted(found))
 
 
 async def reboot(host: Host, argv: Sequence[str] = ("systemctl", "reboot")) -> None:
-    """Asks the machine to reboot, unless somebody else has a reboot of it scheduled: that would be lost with this one."""
+    """Asks the machine to reboot, unless another party has scheduled a reboot, which this one would cancel."""
     await refuse_scheduled(host)
     await go_down(host, argv)
 
 
 async def go_down(host: Host, argv: Sequence[str]) -> None:
-    """Runs a command that takes the machine down. A connection that breaks by it counts as success."""
+    """Runs a command that takes the machine down. A connection that is cut by it counts as success."""
     try:
         ran = await host.run(argv)
     except LostError:

@@ -1,1 +1,1 @@
-"""What the user's ssh configuration says of a machine, as OpenSSH reads it, and without OpenSSH."""
+"""The user's ssh configuration for a machine, read as OpenSSH reads it, with and without OpenSSH."""

@@ -1,7 +1,7 @@
-"""Keywords of ssh_config(5), in lower case as `ssh -G` prints them: which are followed, refused, or left alone.
+"""Keywords of ssh_config(5), in lower case as `ssh -G` prints them: which are followed, refused, or ignored.
 
-Sources: ssh_config(5) of OpenSSH 9.2 with Debian's patches (GSSAPI), and readconf.c of newer versions. A keyword that is in
-none of them is refused where it is set (`settings.unknown`).
+Sources: ssh_config(5) of OpenSSH 9.2 with Debian's patches (GSSAPI), and readconf.c of newer versions. A keyword that
+is in none of them is refused where it is set (`settings.unknown`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REFUSED: Mapping[str, str] = {
     "pkcs11provider": "add its keys to an agent: ssh-add -s",
     "refuseconnection": "it forbids the connection",
 }
-"""With the remedy; where they are set to anything but `none`."""
+"""Keywords that are refused where they are set to anything but `none`, each with the remedy."""
 LEFT_ALONE = _words("""
     addkeystoagent batchmode canonicaldomains canonicalizefallbacklocal canonicalizehostname canonicalizemaxdots
     canonicalizepermittedcnames channeltimeout clearallforwardings compression connectionattempts controlmaster
@@ -38,5 +38,6 @@ LEFT_ALONE = _words("""
     securitykeyprovider sendenv serveralivecountmax sessiontype setenv stdinnull streamlocalbindmask
     streamlocalbindunlink stricthostkeychecking syslogfacility tag tcpkeepalive tunnel tunneldevice updatehostkeys
     verifyhostkeydns versionaddendum visualhostkey warnweakcrypto xauthlocation""")
-"""fleet runs its own commands, asks nobody, forwards nothing, adds no keys, shares no connection; names were made canonical
-by ssh before it printed them. Some are told where a host or a key is refused (`Settings.host_notes`, `login_notes`)."""
+"""Keywords that are ignored: fleet runs its own commands, never prompts, forwards nothing, adds no keys and shares no
+connection; ssh has made names canonical before it printed them. Some are named in the message where a host or a key is
+refused (`SshSettings.host_notes`, `login_notes`)."""

@@ -1,7 +1,8 @@
-"""What OpenSSH on this machine makes of the user's configuration: `ssh -G`, which reads it as ssh would and connects to
-nothing. Where there is no OpenSSH, `plainconfig` reads what is plain, and refuses the rest.
+"""Reads the user's configuration through OpenSSH on this machine: `ssh -G`, which reads it as ssh would and does not
+connect. Without OpenSSH, `plain_config` reads plain settings and refuses all others.
 
-ssh runs what `Match exec` names, and asks the resolver where names are made canonical, so it is bounded in time and output.
+ssh runs the commands of `Match exec`, and asks the resolver where names are made canonical, so the call is bounded in
+time and output.
 """
 
 from __future__ import annotations
@@ -28,13 +29,14 @@ from fleet.system.programs import first
 PROGRAM = "ssh"
 SECONDS = 20.0
 MOST = 1024 * 1024
-"""Most bytes that are read of what it prints."""
+"""The most bytes of the output that are read."""
 DIGEST = ("-o", "ControlPath=/%C")
-"""No connection is shared; this has ssh say what the token %C stands for."""
+"""Options that have ssh print the value of the token %C. No connection is shared."""
 
 
 def here() -> Here:
-    """Raises UsageError where the password file does not know this user: ssh itself works for nobody else."""
+    """Returns the user and home of this process. Raises UsageError where the password file does not have this user:
+    ssh itself refuses such a user."""
     try:
         person = pwd.getpwuid(os.getuid())
     except KeyError:
@@ -46,10 +48,11 @@ def here() -> Here:
 
 
 def asked(address: SshAddress, access: SshAccess, jumps: Sequence[str] = ()) -> SshSettings:
-    """Returns how this machine is reached. `jumps` come before those of the machine's own configuration, as of `ssh -J`.
+    """Returns the settings for this machine. `jumps` precede those of the machine's own configuration, as with `ssh
+    -J`.
 
-    For a thread without an event loop. Raises UsageError, with ssh's own words where it refuses the configuration, and
-    where it wants what fleet does not do.
+    For a thread without an event loop. Raises UsageError, with ssh's own message where it refuses the configuration,
+    and where the configuration wants what fleet does not support.
     """
     me = here()
     if access.config:
@@ -68,7 +71,7 @@ def asked(address: SshAddress, access: SshAccess, jumps: Sequence[str] = ()) -> 
 
 @contextmanager
 def named(access: SshAccess, me: Here) -> Iterator[list[str]]:
-    """The words that have ssh read what it should; none where it does so by itself."""
+    """Yields the arguments that have ssh read the right files; none where ssh reads them by default."""
     if access.config:
         yield ["-F", str(existing(access.config))]
     elif elsewhere(me) is None:
@@ -89,15 +92,17 @@ def existing(config: str) -> Path:
 
 
 def elsewhere(me: Here) -> Path | None:
-    """Returns the .ssh of HOME, where that is another folder than the password file's, which alone ssh would read."""
+    """Returns the .ssh of HOME, where HOME is another folder than the home in the password file, in which alone ssh
+    would look."""
     home = Path(me.environment.get("HOME") or me.home)
     return None if home.resolve() == Path(me.home).resolve() else home / ".ssh"
 
 
 def text(access: SshAccess, me: Here, first: Sequence[str] = ()) -> str:
-    """Returns an ssh_config(5) that reads what `access` names, or the user's own and the system's; `first` overrides both.
+    """Returns an ssh_config(5) that reads the files of `access`, or the user's own and the system's; `first` overrides
+    both.
 
-    Raises UsageError where these files include others by names that ssh would look up elsewhere from here.
+    Raises UsageError where these files include others by names that ssh would resolve differently from here.
     """
     own = elsewhere(me)
     if access.config:
@@ -113,7 +118,8 @@ def text(access: SshAccess, me: Here, first: Sequence[str] = ()) -> str:
 
 
 def _refuse_moved(file: Path) -> None:
-    """Where ssh reads a file by another one, it looks for relative names in the .ssh of the password file's home."""
+    """Raises UsageError where the file includes others by relative names: ssh resolves these in the .ssh of the
+    password file's home."""
     for number, words in plain_config.lines(file):
         moved = [each for each in words[1:] if not each.startswith("/")]
         if words[0].lower() == "include" and moved:
@@ -132,7 +138,8 @@ def _words(address: SshAddress, access: SshAccess, jumps: Sequence[str]) -> list
 
 
 def _run(words: Sequence[str]) -> str:
-    """What `ssh -G` prints. Raises UsageError with its words where it refuses, hangs, or does not end printing."""
+    """Returns the output of `ssh -G`. Raises UsageError with ssh's message where it refuses, hangs, or does not stop
+    printing."""
     argv = [PROGRAM, "-G", "-T", *DIGEST, *words]
     who = f"ssh -G {words[-1]}"
     try:

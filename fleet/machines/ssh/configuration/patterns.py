@@ -1,4 +1,5 @@
-"""Patterns of names, as `Host` of ssh_config(5) and the lines of known_hosts have them: OpenSSH's match.c. Pure."""
+"""Matches patterns of names, as in `Host` of ssh_config(5) and in the lines of known_hosts: OpenSSH's match.c.
+Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from collections.abc import Iterable
 
 
 def listed(patterns: Iterable[str], name: str) -> bool:
-    """Says whether a pattern matches, and none behind a `!`: as OpenSSH's match_pattern_list()."""
+    """Returns whether a pattern matches, and none with a `!`, as OpenSSH's match_pattern_list() does."""
     found = False
     for each in patterns:
         matches = _matches(each.removeprefix("!"), name)
@@ -18,7 +19,7 @@ def listed(patterns: Iterable[str], name: str) -> bool:
 
 
 def _matches(pattern: str, name: str) -> bool:
-    """As match_pattern(): `*` and `?` alone stand for something."""
+    """Returns whether the name matches, as match_pattern() does: only `*` and `?` are wildcards."""
     parts = {"*": ".*", "?": "."}
     return (
         re.fullmatch("".join(parts.get(each, re.escape(each)) for each in pattern), name, re.DOTALL)

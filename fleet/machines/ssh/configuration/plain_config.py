@@ -1,7 +1,7 @@
-"""An ssh_config(5) without OpenSSH on this machine: what is plain is read, and every other line is refused.
+"""Reads an ssh_config(5) without OpenSSH on this machine: plain lines are read, and every other line is refused.
 
-Plain are `Host` blocks, and in them the keywords of PLAIN, and what fleet leaves alone. Words, quotes and comments are those
-of argv_split() in OpenSSH's misc.c; the first value of a keyword counts, as there.
+Plain are `Host` blocks, and in them the keywords of PLAIN, and those that fleet ignores. Words, quotes and comments
+are those of argv_split() in OpenSSH's misc.c; the first value of a keyword counts, as there.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from fleet.machines.ssh.configuration.settings import Here, Printed
 HINT = "without OpenSSH only a plain configuration is read (docs/hosts.md): install it (openssh-client), or change the line"
 SYSTEM = Path("/etc/ssh/ssh_config")
 RAW = frozenset(("proxycommand", "proxyjump", "localcommand", "remotecommand", "knownhostscommand"))
-"""Their value is the rest of the line."""
+"""Keywords whose value is the rest of the line."""
 SEVERAL = frozenset(
     ("userknownhostsfile", "globalknownhostsfile", "sendenv", "setenv", "ipqos", "permitremoteopen")
 )
-"""Take more words than one."""
+"""Keywords that take several words."""
 ADDED = frozenset(("identityfile", "certificatefile"))
-"""Every value counts."""
+"""Keywords of which every value counts."""
 YES_NO = frozenset(("checkhostip", "identitiesonly", "nohostauthenticationforlocalhost", "proxyusefdpass"))
 WORDS = frozenset(
     """addressfamily bindaddress hostkeyalias hostname identityagent preferredauthentications pubkeyauthentication
     revokedhostkeys stricthostkeychecking user verifyhostkeydns""".split()  # noqa: SIM905 - shorter so
 )
 WAYS = frozenset(("proxycommand", "proxyjump"))
-"""The first of either counts, but for a `ProxyJump none`, behind which a ProxyCommand counts."""
+"""Keywords of which only the first one counts, except that a ProxyCommand counts after `ProxyJump none`."""
 FILES = frozenset(("userknownhostsfile", "globalknownhostsfile"))
 TOKENS = {"hostname": "%h", "userknownhostsfile": "%dhknpru"}
-"""Those that are expanded here, of the keywords that `ssh -G` prints expanded."""
+"""The tokens that are expanded here, by keyword: those that `ssh -G` prints expanded."""
 PLAIN = YES_NO | WORDS | WAYS | FILES | ADDED | {"port", "connecttimeout", "serveraliveinterval"}
 _KEYS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
@@ -64,7 +64,7 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
         "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512,hmac-sha1",
     ),
 }
-"""OpenSSH's, as far as fleet has them."""
+"""OpenSSH's defaults of the keywords that fleet uses."""
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _YES_NO = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
 
@@ -72,7 +72,7 @@ _YES_NO = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
 def lines(file: Path) -> Iterator[tuple[int, list[str]]]:
     """Yields the words of each line that has some, with its number.
 
-    Raises ConfigError where a quote has no end, UsageError where the file is there and cannot be read.
+    Raises ConfigError where a quote is not closed, UsageError where the file exists and cannot be read.
     """
     try:
         content = file.read_text("utf-8", "surrogateescape")
@@ -116,7 +116,7 @@ def read(address: SshAddress, access: SshAccess, jumps: Sequence[str], here: Her
 
 
 class _Reading:
-    """Of one file, into what was found before."""
+    """Reads one file, and adds its values to those that were found before."""
 
     def __init__(self, file: Path, host: str, found: dict[str, tuple[str, ...]], problems: list[str]) -> None:
         self._file, self._host = file, host
@@ -130,7 +130,7 @@ class _Reading:
                 self._problems.append(f"{self._file}:{number}: {wrong}")
 
     def _line(self, keyword: str, arguments: list[str]) -> str:
-        """What is wrong; empty: it was read."""
+        """Reads one line and returns what is wrong; empty: it was read."""
         if keyword == "host":
             self._active = listed(arguments, self._host)
             return "" if arguments else "Host names nobody"
@@ -153,7 +153,7 @@ class _Reading:
         if wrong:
             return wrong
         if keyword == "connecttimeout" and value.lower() == "none":
-            # As if it were not there: the next one counts.
+            # `none` leaves ConnectTimeout unset, so the next value counts.
             return ""
         if keyword in ADDED:
             before = self._found.get(keyword, ())
@@ -168,7 +168,7 @@ class _Reading:
 
 
 def _value(keyword: str, arguments: list[str]) -> tuple[str, str]:
-    """As `ssh -G` would print it, and what is wrong with it."""
+    """Returns the value as `ssh -G` would print it, and what is wrong with it."""
     value = " ".join(arguments)
     if "${" in value or (keyword != "hostname" and re.search("%C", value)):
         return value, f"{keyword} {value} is not plain: it is expanded"
@@ -208,7 +208,7 @@ def _completed(
 ) -> dict[str, tuple[str, ...]]:
     own = f"{home}/.ssh/known_hosts {home}/.ssh/known_hosts2"
     complete = {**DEFAULTS, "user": (here.user,), "userknownhostsfile": (own,), **found}
-    # The host's own name is no pattern: that of an address on a link has a zone, as in fe80::1%eth0.
+    # The host's own name is no pattern: an address on a link has a zone, as in fe80::1%eth0.
     name = host
     if "hostname" in found:
         name = re.sub("%(.)", lambda each: {"h": host}.get(each[1], each[1]), found["hostname"][0])
@@ -221,7 +221,8 @@ def _completed(
 
 
 def _expanded(word: str, found: dict[str, tuple[str, ...]], host: str, here: Here) -> str:
-    """Of the tokens those that name a file of known hosts by itself."""
+    """Returns the path of a known_hosts file with `~` expanded, and with the tokens that the settings found so far
+    define; other tokens stay."""
     word = here.home + word[1:] if word.startswith("~/") else word
     alias = found.get("hostkeyalias", (host,))[0]
     tokens = {
@@ -238,13 +239,13 @@ def _expanded(word: str, found: dict[str, tuple[str, ...]], host: str, here: Her
 
 
 def _included(name: str, file: Path) -> bool:
-    """An Include of nothing changes nothing."""
+    """Returns whether an Include matches any file: one that matches none changes nothing."""
     path = (SYSTEM.parent if file == SYSTEM else Path.home() / ".ssh") / expanded(name)
     return bool(glob(str(path)))  # noqa: PTH207 - Path.glob refuses patterns that ssh and glob(3) take
 
 
 def _split(text: str) -> list[str] | None:
-    """As argv_split() of OpenSSH's misc.c, up to a comment. None: a quote has no end."""
+    """Returns the words up to a comment, as argv_split() of OpenSSH's misc.c does. None: a quote is not closed."""
     found: list[str] = []
     at = 0
     while at < len(text):

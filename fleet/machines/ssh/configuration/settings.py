@@ -1,7 +1,8 @@
-"""What ssh_config(5) says of one machine, read from what `ssh -G` prints. Pure.
+"""Converts the output of `ssh -G` for one machine to settings. Pure.
 
-What decides whom one talks to, as whom, and how that is proven is used, or refused by name; the rest is left alone.
-Tokens are expanded where ssh itself does that later than `ssh -G` (OpenSSH 9.2, ssh.c and sshconnect2.c).
+Keywords that determine which host and user are connected, and how that is verified, are followed or refused by name;
+the rest is ignored. Tokens are expanded where ssh itself does that later than `ssh -G` (OpenSSH 9.2, ssh.c and
+sshconnect2.c).
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ from fleet.core.records.errors import UsageError
 from fleet.machines.ssh.configuration.keywords import FOLLOWED, LEFT_ALONE, REFUSED
 
 CONNECT_SECONDS = 20.0
-"""Where the configuration has no ConnectTimeout."""
+"""The connect timeout in seconds, where the configuration has no ConnectTimeout."""
 ALIVE_SECONDS = 15
-"""Where it has no ServerAliveInterval."""
+"""The keepalive interval in seconds, where the configuration has no ServerAliveInterval."""
 AddressFamily = Literal["any", "inet", "inet6"]
 _ON = ("yes", "true", "unbound", "host-bound")
 _OFF = ("no", "false", "off")
 
 
 class Here(Struct, frozen=True):
-    """What tokens and `~` stand for on this machine."""
+    """The values of tokens and `~` on this machine."""
 
     home: str
-    """Of the password file, as OpenSSH has it; not HOME."""
+    """The home in the password file, as OpenSSH uses it; not HOME."""
     user: str
     uid: int
     hostname: str
@@ -36,55 +37,56 @@ class Here(Struct, frozen=True):
 
 
 class SshSettings(Struct, frozen=True):
-    """How one machine is reached."""
+    """The settings for a connection to one machine."""
 
     name: str
-    """As it was asked for."""
+    """The name by which the machine was requested."""
     host: str
-    """Where it is: a name for the resolver, or an address."""
+    """The host to connect to: a name for the resolver, or an address."""
     port: int
     user: str
     family: AddressFamily = "any"
     bind: str = ""
-    """The address that connections are made from; empty: any."""
+    """The local address that connections are made from; empty: any."""
     connect_seconds: float = CONNECT_SECONDS
     alive_seconds: int = ALIVE_SECONDS
     command: str = ""
-    """For the shell: what makes the connection."""
+    """A shell command that makes the connection (ProxyCommand)."""
     jumps: tuple[str, ...] = ()
-    """`user@host:port` each; the last is the nearest to the machine."""
+    """Jump hosts as `user@host:port`; the last is the nearest to the machine."""
     alias: str = ""
-    """Of the host in known_hosts, with no port."""
+    """The name of the host in known_hosts, without a port (HostKeyAlias)."""
     known_hosts: tuple[str, ...] = ()
     revoked: str = ""
-    """A file of revoked host keys."""
+    """The path of a file of revoked host keys."""
     check_ip: bool = False
-    """The address must not be known with another key."""
+    """Whether a host is refused whose address is known with another key."""
     rsa_bits: int = 1024
-    """RSA keys with fewer are not taken."""
+    """The least bits of RSA keys that are accepted."""
     host_key_algorithms: tuple[str, ...] = ()
     ca_algorithms: tuple[str, ...] = ()
-    """By which certificates of hosts may be signed."""
+    """Signature algorithms that are allowed in host certificates."""
     kex_algorithms: tuple[str, ...] = ()
     ciphers: tuple[str, ...] = ()
     macs: tuple[str, ...] = ()
     key_algorithms: tuple[str, ...] = ()
-    """Of the keys that are offered."""
+    """Algorithms of the keys that are offered."""
     identities: tuple[str, ...] = ()
-    """Files of keys, private or only public; not all need be there."""
+    """Files of keys, private or only public; not all of them need exist."""
     certificates: tuple[str, ...] = ()
     only_identities: bool = False
-    """Of the agent's keys only those that are among `identities`."""
+    """Whether only those keys of the agent are used that are among `identities`."""
     agent: str = ""
-    """Its socket; empty: none."""
+    """The agent's socket; empty: none."""
     host_notes: tuple[str, ...] = ()
-    """Set, and not followed, since they would have a host believed with less proof, or another one."""
+    """Settings that are set and not followed, since they would have a host trusted with less proof, or another
+    host."""
     login_notes: tuple[str, ...] = ()
-    """Set, and not followed: other ways to log in."""
+    """Settings that are set and not followed: other login methods."""
 
 
 class Printed(Struct, frozen=True):
-    """What `ssh -G` prints, by keyword in lower case."""
+    """The output of `ssh -G`, by keyword in lower case."""
 
     values: Mapping[str, tuple[str, ...]]
 
@@ -92,7 +94,7 @@ class Printed(Struct, frozen=True):
         return self.values.get(keyword, (otherwise,))[0]
 
     def some(self, keyword: str) -> str:
-        """Empty for `none`."""
+        """Returns the value of the keyword; empty for `none`."""
         found = self.one(keyword)
         return "" if found.lower() == "none" else found
 
@@ -104,7 +106,7 @@ class Printed(Struct, frozen=True):
 
 
 def printed(text: str) -> Printed:
-    """Reads the output of `ssh -G`: a keyword and its value a line."""
+    """Parses the output of `ssh -G`: a keyword and its value on each line."""
     found: dict[str, tuple[str, ...]] = {}
     for line in text.split("\n"):
         keyword, _, value = line.partition(" ")
@@ -114,8 +116,8 @@ def printed(text: str) -> Printed:
 
 
 def unknown(told: Printed, defaults: Printed) -> tuple[str, ...]:
-    """Keywords that this version of fleet has never heard of and that are set: `defaults` are of the same ssh, with no
-    configuration at all."""
+    """Returns the keywords that are set and that this version of fleet does not know: `defaults` come from the same
+    ssh without any configuration."""
     heard_of = FOLLOWED | LEFT_ALONE | REFUSED.keys()
     return tuple(
         sorted(
@@ -127,7 +129,8 @@ def unknown(told: Printed, defaults: Printed) -> tuple[str, ...]:
 
 
 def settings(told: Printed, here: Here, unheard_of: Sequence[str] = ()) -> SshSettings:
-    """Raises UsageError with all that fleet cannot do as the configuration wants, by keyword, and the remedy."""
+    """Returns the settings. Raises UsageError with everything in the configuration that fleet does not support, by
+    keyword, and the remedy."""
     name = told.one("host")
     problems = [*_refused(told), *(f"{each} is a keyword that fleet does not know" for each in unheard_of)]
     tokens = _tokens(told, here)
@@ -233,7 +236,8 @@ def _login_notes(told: Printed) -> tuple[str, ...]:
 
 
 def _tokens(told: Printed, here: Here) -> dict[str, str]:
-    """%C is told by ssh itself, which is asked with `ControlPath=/%C`: what is hashed differs between its versions."""
+    """Returns the values of tokens. ssh itself gives %C, by `ControlPath=/%C`, since its hash differs between
+    versions."""
     name = told.one("host")
     jumps = told.listed("proxyjump")
     nearest = re.sub(r"^\[|\](:\d+)?$|(?<![:\]]):\d+$", "", jumps[-1].rpartition("@")[2]) if jumps else ""
@@ -280,8 +284,8 @@ def _home(text: str, here: Here) -> str:
 
 
 def _files(told: Printed, keyword: str, here: Here, problems: list[str]) -> tuple[str, ...]:
-    """ssh prints them with blanks between, so that one in a name cannot be told from those; `~` of global files is yet to
-    be expanded, and a `%` in those is no token."""
+    """Returns the paths of the files. ssh prints them separated by blanks, so a blank in a name cannot be recognized;
+    `~` of global files is not expanded yet, and a `%` in those is no token."""
     found = tuple(_home(each, here) for each in told.some(keyword).split(" ") if each)
     if any(not each.startswith("/") for each in found):
         problems.append(f"{keyword} {' '.join(found)} (whole paths from / on, without blanks, are read)")
