@@ -199,9 +199,9 @@ def test_without_openssh_what_is_not_plain_is_refused(
 
 
 ASK = """
-from fleet.machines.access import Access, Address
+from fleet.machines.access import SshAccess, SshAddress
 from fleet.machines.ssh.configuration.openssh import asked
-found = asked(Address("n-1"), Access())
+found = asked(SshAddress("n-1"), SshAccess())
 print(found.host, found.user, found.port, found.alive_seconds, found.identities[0], found.known_hosts[0], found.command)
 """
 
