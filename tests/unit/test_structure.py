@@ -15,6 +15,8 @@ import grimp
 ROOT = Path(__file__).parents[2]
 MOST_FILES = 13
 """More files than a newcomer takes in at a glance make a second folder."""
+MANY_BY_RULE = {"fleet/machines/families"}
+"""One file for each family of operating systems: as many as there are."""
 SHORT = 9
 """Lines. A shorter function is understood by its name and its body."""
 
@@ -32,7 +34,7 @@ def test_a_folder_has_no_more_files_than_one_takes_in_at_a_glance() -> None:
         folder: sum(1 for each in folder.glob("*.py") if each.stem != "__init__") for folder in _folders()
     }
     crowded = {str(folder): count for folder, count in counts.items() if count > MOST_FILES}
-    assert crowded == {}
+    assert set(crowded) <= MANY_BY_RULE
 
 
 def test_no_module_is_named_as_one_of_the_standard_library() -> None:

@@ -36,8 +36,7 @@ def held(
         return Held(Reason.NODE_REPLACED, name)
     if node.unschedulable and node.cordoned_by not in ("", rollout):
         return Held(Reason.OTHER_CORDON, name, {"by": node.cordoned_by})
-    # Returns whether the node has not been seen yet. Only a node that has been seen shows whether it is the machine
-    # that is meant.
+    # Whoever deletes a node or works on it cordons it as well: the reason of that party comes before the cordon.
     if by_others := third_parties.held(name, notices, now):
         return _cordoned_too(by_others) if node.foreign_cordon else by_others
     if node.foreign_cordon:
