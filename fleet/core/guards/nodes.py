@@ -36,7 +36,8 @@ def held(
         return Held(Reason.NODE_REPLACED, name)
     if node.unschedulable and node.cordoned_by not in ("", rollout):
         return Held(Reason.OTHER_CORDON, name, {"by": node.cordoned_by})
-    # Whoever deletes a node or works on it cordons it as well: the reason of that party comes before the cordon.
+    # Whoever deletes a node or works on it cordons it as well. That cordon goes with the mark; one that stays is
+    # reported then.
     if by_others := third_parties.held(name, notices, now):
         return _cordoned_too(by_others) if node.foreign_cordon else by_others
     if node.foreign_cordon:
