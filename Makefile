@@ -52,7 +52,7 @@ demo: $(SET_UP)
 test: check-quick
 	$(PYTEST) -n 2 --dist loadfile tests/unit $(SERVERS) $(PLAIN)
 
-# The rest: needs Go, root and Debian's packages of docs/machines.md, and half an hour on two cores.
+# The rest: needs Go, root and Debian's packages of docs/machines.md, and some forty minutes on two cores.
 test-real: $(SET_UP)
 	$(PYTEST) -n 2 --dist loadfile $(ROLLOUTS)
 	$(PYTEST) $(ALONE)
