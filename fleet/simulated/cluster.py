@@ -23,10 +23,10 @@ from fleet.core.rollout.action import AnyAction, Outcome, Result
 from fleet.core.rollout.event import (
     ClusterEvent,
     ClusterLost,
-    ClusterObject,
     ClusterSynced,
     Deleted,
     Upserted,
+    object_key,
 )
 from fleet.model.agents import last_boot
 from fleet.model.behaviour import ClusterBehaviour, SavedBehaviour
@@ -212,11 +212,11 @@ class SimulatedCluster:
 
     def _take_over(self) -> None:
         """Loads what another process may have changed meanwhile."""
-        before = {_key(thing): thing for thing in self._model.things()}
+        before = {object_key(thing): thing for thing in self._model.things()}
         self._model, self._state = self._restore()
         # Also lets go of an action that a killed process has left half written.
         self._save()
-        after = {_key(thing): thing for thing in self._model.things()}
+        after = {object_key(thing): thing for thing in self._model.things()}
         if before == after:
             return
         for inbox in self._inboxes:
@@ -290,7 +290,3 @@ class SimulatedCluster:
         self._saved_at = monotonic()
         self._record.save(self._model, self._state)
         self._clock.save()
-
-
-def _key(thing: ClusterObject) -> tuple[str, str, str]:
-    return getattr(thing, "kind", type(thing).__name__), getattr(thing, "namespace", ""), thing.name

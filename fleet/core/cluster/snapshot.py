@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
 
@@ -39,6 +41,31 @@ class Snapshot(Struct, frozen=True):
     the snapshot has none."""
     attachments: tuple[Attachment, ...] = ()
     maintenances: tuple[Maintenance, ...] = ()
+
+    @classmethod
+    def of(
+        cls, things: Iterable[ClusterObject], cluster: str, site: str, at: datetime, version: str = ""
+    ) -> Snapshot:
+        """Returns the objects as a snapshot, each kind in the order given. `version`: of the API server."""
+        kinds: dict[type, list[Any]] = defaultdict(list)
+        for thing in things:
+            kinds[type(thing)].append(thing)
+        return cls(
+            cluster=cluster,
+            site=site,
+            at=at,
+            server_version=version,
+            nodes=tuple(kinds[Node]),
+            pods=tuple(kinds[Pod]),
+            budgets=tuple(kinds[Budget]),
+            workloads=tuple(kinds[Workload]),
+            machines=tuple(kinds[Machine]),
+            quorums=tuple(kinds[Quorum]),
+            volumes=tuple(kinds[PersistentVolume]),
+            claims=tuple(kinds[PersistentVolumeClaim]),
+            attachments=tuple(kinds[Attachment]),
+            maintenances=tuple(kinds[Maintenance]),
+        )
 
     def things(self) -> Iterator[ClusterObject]:
         """Yields every object; budgets and workloads come before the pods that they select."""

@@ -34,6 +34,16 @@ ApiObject = (
 )
 """The objects that an API server stores."""
 ClusterObject = ApiObject | Quorum
+ClusterObjectKey = tuple[type[ClusterObject], str, str, str]
+"""The type of an object, its kind where the type has several, its namespace and its name."""
+
+
+def object_key(thing: ClusterObject) -> ClusterObjectKey:
+    """Returns what names the object in its cluster."""
+    spaced = Pod | Budget | Workload | PersistentVolumeClaim | Maintenance
+    namespace = thing.namespace if isinstance(thing, spaced) else ""
+    kind = thing.kind if isinstance(thing, Workload | Maintenance) else ""
+    return type(thing), kind, namespace, thing.name
 
 
 class Upserted(Struct, frozen=True, gc=False):

@@ -8,33 +8,24 @@ costs nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.objects.budget import Budget
-from fleet.core.objects.machine import Machine
-from fleet.core.objects.node import Node
-from fleet.core.objects.pod import Pod
-from fleet.core.objects.volumes import PersistentVolumeClaim
-from fleet.core.objects.workload import Workload
-from fleet.core.quorum.quorum import Quorum
 from fleet.core.rollout.action import Outcome
 from fleet.core.rollout.event import (
     ClusterEvent,
     ClusterLost,
     ClusterObject,
+    ClusterObjectKey,
     ClusterSynced,
     Deleted,
     JournalNote,
     Upserted,
+    object_key,
 )
-from fleet.core.third_parties.maintenance import Maintenance
 from fleet.drivers.ports import ClusterRegistry, Inventory
 from fleet.system.clock import Clock
 
 SOURCE = "watch"
-
-ThingKey = tuple[type[ClusterObject], str, str, str]
 
 
 class Recorder:
@@ -47,9 +38,9 @@ class Recorder:
         self._clusters = clusters
         self._sites = dict(sites)
         self._clock = clock
-        self._first: dict[str, dict[ThingKey, ClusterObject]] = {name: {} for name in sites}
+        self._first: dict[str, dict[ClusterObjectKey, ClusterObject]] = {name: {} for name in sites}
         """Clusters whose first list is not complete: what has come of it."""
-        self._changes: dict[str, dict[ThingKey, Upserted | Deleted]] = {name: {} for name in sites}
+        self._changes: dict[str, dict[ClusterObjectKey, Upserted | Deleted]] = {name: {} for name in sites}
         self._reached: dict[str, bool] = {}
 
     def watch(self, cluster: str, event: ClusterEvent) -> None:
@@ -80,11 +71,11 @@ class Recorder:
     def _note(self, cluster: str, event: Upserted | Deleted) -> None:
         first = self._first.get(cluster)
         if first is None:
-            self._changes[cluster][key_of(event.thing)] = event
+            self._changes[cluster][object_key(event.thing)] = event
         elif isinstance(event, Upserted):
-            first[key_of(event.thing)] = event.thing
+            first[object_key(event.thing)] = event.thing
         else:
-            first.pop(key_of(event.thing), None)
+            first.pop(object_key(event.thing), None)
 
     def _synced(self, cluster: str, event: ClusterSynced) -> None:
         now = self._clock.now()
@@ -92,30 +83,6 @@ class Recorder:
         first = self._first.pop(cluster, None)
         if first is not None:
             site = self._sites[cluster]
-            found = snapshot_of(cluster, site, now, event.server_version, list(first.values()))
+            found = Snapshot.of(first.values(), cluster, site, now, event.server_version)
             self._inventory.sync(found, at=now, source=SOURCE)
         self._clusters.touch(cluster, at=now, version=event.server_version)
-
-
-def key_of(thing: ClusterObject) -> ThingKey:
-    spaced = Pod | Budget | Workload | PersistentVolumeClaim | Maintenance
-    namespace = thing.namespace if isinstance(thing, spaced) else ""
-    kind = thing.kind if isinstance(thing, Workload | Maintenance) else ""
-    return type(thing), kind, namespace, thing.name
-
-
-def snapshot_of(cluster: str, site: str, at: datetime, version: str, things: list[ClusterObject]) -> Snapshot:
-    """Returns the objects of a first list as a snapshot."""
-    return Snapshot(
-        cluster=cluster,
-        site=site,
-        at=at,
-        server_version=version,
-        nodes=tuple(thing for thing in things if isinstance(thing, Node)),
-        pods=tuple(thing for thing in things if isinstance(thing, Pod)),
-        budgets=tuple(thing for thing in things if isinstance(thing, Budget)),
-        workloads=tuple(thing for thing in things if isinstance(thing, Workload)),
-        machines=tuple(thing for thing in things if isinstance(thing, Machine)),
-        quorums=tuple(thing for thing in things if isinstance(thing, Quorum)),
-        maintenances=tuple(thing for thing in things if isinstance(thing, Maintenance)),
-    )

@@ -11,17 +11,9 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.objects.attachment import Attachment
-from fleet.core.objects.budget import Budget
-from fleet.core.objects.machine import Machine
-from fleet.core.objects.node import Node
-from fleet.core.objects.pod import Pod
-from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
-from fleet.core.objects.workload import Workload
 from fleet.core.records.errors import FleetError, ForbiddenError, UsageError
 from fleet.core.rollout.event import ApiObject
 from fleet.core.text.untrusted import UNREADABLE
-from fleet.core.third_parties.maintenance import Maintenance
 from fleet.kube.client.transport import Transport
 from fleet.kube.kinds.api_resources import KINDS, MACHINES, NODES, PODS, things_of
 from fleet.kube.objects.api_resource import ApiResource
@@ -56,7 +48,7 @@ async def read(transport: Transport, cluster: str, site: str, at: datetime) -> C
                 missing[kind.named] = answer.message
         else:
             found += answer
-    snapshot = replace(_snapshot(found, cluster, site, at, version), missing=missing)
+    snapshot = replace(Snapshot.of(found, cluster, site, at, version), missing=missing)
     await _compare(transport, NODES, snapshot.nodes)
     await _compare(transport, PODS, snapshot.pods)
     return ClusterReading(snapshot, missing)
@@ -94,7 +86,7 @@ def of_dump(data: bytes, cluster: str, site: str, at: datetime) -> Snapshot:
         raise
     except FleetError as error:
         raise UsageError(error.message, error.hint) from None
-    snapshot = _snapshot(things, cluster, site, at, "")
+    snapshot = Snapshot.of(things, cluster, site, at)
     return replace(snapshot, missing=_absent(snapshot, listed.read))
 
 
@@ -139,21 +131,3 @@ async def _things(transport: Transport, kind: ApiResource[ApiObject]) -> list[Ap
         if kind.optional:
             return error
         raise
-
-
-def _snapshot(things: Sequence[ApiObject], cluster: str, site: str, at: datetime, version: str) -> Snapshot:
-    return Snapshot(
-        cluster=cluster,
-        site=site,
-        at=at,
-        server_version=version,
-        nodes=tuple(each for each in things if isinstance(each, Node)),
-        pods=tuple(each for each in things if isinstance(each, Pod)),
-        budgets=tuple(each for each in things if isinstance(each, Budget)),
-        workloads=tuple(each for each in things if isinstance(each, Workload)),
-        machines=tuple(each for each in things if isinstance(each, Machine)),
-        volumes=tuple(each for each in things if isinstance(each, PersistentVolume)),
-        claims=tuple(each for each in things if isinstance(each, PersistentVolumeClaim)),
-        attachments=tuple(each for each in things if isinstance(each, Attachment)),
-        maintenances=tuple(each for each in things if isinstance(each, Maintenance)),
-    )

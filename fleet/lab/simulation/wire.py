@@ -10,13 +10,13 @@ from fleet.core.rollout.event import (
     ClusterEvent,
     ClusterLost,
     ClusterObject,
+    ClusterObjectKey,
     ClusterSynced,
     Deleted,
     Upserted,
+    object_key,
 )
 from fleet.lab.simulation.network import Network
-
-DeliveredKey = tuple[str, str, str]
 
 
 class WatchStream:
@@ -30,7 +30,7 @@ class WatchStream:
         self._made = 0
         self._latest: dict[str, float] = {}
         """When the last event of each kind arrives: no event overtakes another of its kind."""
-        self._known: dict[DeliveredKey, ClusterObject] = {}
+        self._known: dict[ClusterObjectKey, ClusterObject] = {}
         """The objects that were delivered and not deleted."""
 
     def tell(self, event: ClusterEvent, at: float) -> None:
@@ -44,7 +44,7 @@ class WatchStream:
     def relist(self, snapshot: Snapshot, at: float) -> None:
         """Delivers all objects, the deletions since the last list, and the end of the list."""
         self.heard = True
-        there = {_key(thing): thing for thing in snapshot.things()}
+        there = {object_key(thing): thing for thing in snapshot.things()}
         for key, thing in self._known.items():
             if key not in there or there[key].uid != thing.uid:
                 self._put(Deleted(self.cluster, thing), at)
@@ -73,9 +73,9 @@ class WatchStream:
         while self._queue and self._queue[0][0] <= at:
             event = heappop(self._queue)[2]
             if isinstance(event, Upserted):
-                self._known[_key(event.thing)] = event.thing
+                self._known[object_key(event.thing)] = event.thing
             elif isinstance(event, Deleted):
-                self._known.pop(_key(event.thing), None)
+                self._known.pop(object_key(event.thing), None)
             found.append(event)
         return found
 
@@ -91,7 +91,3 @@ class WatchStream:
     def _push(self, due: float, event: ClusterEvent) -> None:
         self._made += 1
         heappush(self._queue, (due, self._made, event))
-
-
-def _key(thing: ClusterObject) -> DeliveredKey:
-    return getattr(thing, "kind", type(thing).__name__), getattr(thing, "namespace", ""), thing.name

@@ -12,6 +12,7 @@ from fleet.core.planning.plan import (
     Plan,
 )
 from fleet.core.planning.what_if import WhatIf, WhatIfChange
+from fleet.core.text.counts import counted
 from fleet.core.text.durations import format_duration
 
 
@@ -42,7 +43,7 @@ def _gain(plan: Plan, change: WhatIfChange) -> str:
     """Returns the gain in words; empty: there is none."""
     parts = []
     if (more := change.nodes - len(plan.runs)) > 0:
-        parts.append(f"{more:,} more node{'s' * (more != 1)}")
+        parts.append(counted(more, "more node"))
     if change.saved_seconds >= 1:
         parts.append(f"{format_duration(change.saved_seconds)} less")
     return ", ".join(parts)
