@@ -8,6 +8,7 @@ from pathlib import Path
 from fleet.config.document.findings import Caution, Findings, SourcePlace, TooMany
 from fleet.config.document.fragment import Block, compose
 from fleet.config.document.reader import Reader
+from fleet.config.gate import stages
 from fleet.config.pool import limits, pools
 from fleet.config.quorum import quorums
 from fleet.config.stream import streams, text_of
@@ -62,12 +63,14 @@ def read(text: str, name: str, findings: Findings) -> Policy:
         return Policy()
     reader = Reader(document, name, findings)
     known = streams(reader, Path(name).parent)
+    found = pools(reader, known)
     policy = Policy(
-        pools=pools(reader, known),
+        pools=found,
         streams=known,
         limits=limits(reader.block("limits"), Limits(max_unavailable=None)),
         freezes=freezes(reader),
         quorums=quorums(reader, Path(name).parent),
+        stages=stages(reader, found),
     )
     reader.close()
     return policy

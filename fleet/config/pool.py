@@ -11,6 +11,7 @@ from fleet.config.document import forms
 from fleet.config.document.reader import Reader
 from fleet.config.document.rule import read_rule
 from fleet.config.drain_rule import rules
+from fleet.config.gate import gates
 from fleet.config.playbook import mistake_in
 from fleet.config.selector import hidden, selector
 from fleet.config.window import window
@@ -86,6 +87,7 @@ def _rules(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
         drain=_drain(reader.block("drain"), base.drain),
         stage=read_rule(reader.block("stage"), base.stage),
         reboot=read_rule(reader.block("reboot"), base.reboot),
+        gates=gates(reader, base.gates),
         windows=windows if reader.has("windows") else base.windows,
         source=reader.value("source", forms.SOURCE, base.source),
         playbooks=playbooks(reader, base.playbooks),

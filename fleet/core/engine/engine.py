@@ -17,6 +17,7 @@ from msgspec import Struct
 from fleet.core.cluster.view import ClusterView
 from fleet.core.engine.admission import Blockers
 from fleet.core.engine.canaries import Canaries, PoolKey
+from fleet.core.engine.gate_questions import GateAnswer, GateQuestion, GateQuestions
 from fleet.core.engine.staging import Staging
 from fleet.core.guards import gates, quorum
 from fleet.core.objects.node import NodeRef
@@ -86,6 +87,7 @@ class Engine:
         """Ended runs whose nodes may still have marks or requests of fleet, by rollout."""
         vacancies: dict[PoolKey, HeldParams] = {}
         self._gates = GateCache(self._index.runs.rollouts, vacancies)
+        self._questions = GateQuestions(self._gates, foretells)
         self._blockers = Blockers(self._index, self._gates, foretells)
         self._canaries = Canaries(self._index, self._blockers, vacancies)
         for rollout in rollouts:
@@ -106,7 +108,12 @@ class Engine:
     def timed(self) -> bool:
         """Returns whether time alone will change something: a window, a freeze, the replacement of a canary, or the
         proof of a voter."""
-        return self._gates.timed or self._canaries.waits or bool(self._state.quorums.awaiting_upgraded)
+        return (
+            self._gates.timed
+            or any(self._gates.points())
+            or self._canaries.waits
+            or bool(self._state.quorums.awaiting_upgraded)
+        )
 
     def view(self, cluster: str) -> ClusterView:
         """Returns what is known about one cluster. The object stays the same for the life of this engine."""
@@ -207,6 +214,14 @@ class Engine:
         found = self._blockers.own(rollout, rollout.runs[ref], now)
         return tuple(held for held in found if held.needs_action)
 
+    def gate_questions(self, now: datetime) -> list[GateQuestion]:
+        """Returns the gates that are to be measured now. The caller reports each answer by `gate_answered`."""
+        return self._questions.take(now)
+
+    def gate_answered(self, answer: GateAnswer, now: datetime) -> None:
+        """Takes in what the measurement of a gate has found."""
+        self._questions.answered(answer, now)
+
     def canaries(self, ident: str, pool: str, count: int, now: datetime) -> list[NodeRef]:
         """Returns the nodes of a pool that go first, or fewer than `count` if no more are able to."""
         return self._canaries.choose(self.rollouts[ident], pool, count, now)
@@ -215,10 +230,20 @@ class Engine:
         """Begins what may begin now. A run that goes on may allow others to begin, and vice versa."""
         self._halt(now)
         self._change_canaries(now)
-        for key in self._gates.look(now):
-            self._queue.open(key)
+        self._look_at_gates(now)
         self._begin_staging(now)
         self._begin_slots(now)
+
+    def _look_at_gates(self, now: datetime) -> None:
+        """Lets those begin whose gate has opened, until nothing more has become of any gate."""
+        open_ended = True
+        while open_ended:
+            for key in self._gates.look(now):
+                self._queue.open(key)
+            open_ended = False
+            for rollout, record in self._questions.due(now):
+                self._state.decide(rollout, record, now)
+                open_ended = True
 
     def _advance_runs(self, now: datetime) -> None:
         """Advances every run that something has happened to, as far as possible."""
@@ -356,5 +381,5 @@ class Engine:
                 self._gates.end(rollout)
 
     def _wake(self, now: datetime) -> datetime | None:
-        moments = (self._state.timers.next_wake, self._gates.opens(now))
+        moments = (self._state.timers.next_wake, self._gates.opens(now), self._questions.wake(now))
         return min((moment for moment in moments if moment is not None), default=None)

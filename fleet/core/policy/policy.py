@@ -4,20 +4,19 @@ runs."""
 from __future__ import annotations
 
 from datetime import datetime, time
-from typing import Annotated, Literal
+from typing import Literal
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from fleet.core.objects.node import SITE_LABEL, Node
 from fleet.core.objects.selector import Selector
+from fleet.core.policy.bounds import AtLeastOne
 from fleet.core.policy.drain_rule import PodRule
+from fleet.core.policy.gate import AnyGate
+from fleet.core.policy.rollout_stage import RolloutStage
 from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, QuorumRule
 from fleet.core.releases.release import Release, Stream, is_release
-
-AtLeastOne = Annotated[int, Meta(extra={"least": 1})]
-"""The type of a policy's key with a minimum of 1, which `fleet.config.document.rule` checks. The JSON schema has no
-bound."""
 
 
 class Amount(Struct, frozen=True):
@@ -135,6 +134,8 @@ class Pool(Struct, frozen=True):
     """Number of failed runs that halts the rollout; a percentage is of the rollout's nodes in this pool."""
     windows: tuple[Window, ...] = ()
     """Windows in which runs may start; empty if they may start at any time."""
+    gates: tuple[AnyGate, ...] = ()
+    """Asked when the pool's canaries are proven, before its other nodes begin."""
     reach: MachineReach = "agent"
     source: str = ""
     """Where machines that are reached over ssh fetch releases, for OS families that need a source. An agent gets its
@@ -157,6 +158,8 @@ class Policy(Struct, frozen=True):
     """Limits over all pools together."""
     freezes: tuple[Freeze, ...] = ()
     quorums: tuple[QuorumGroup, ...] = ()
+    stages: tuple[RolloutStage, ...] = ()
+    """The stages of every rollout, in order; empty: all nodes belong to one."""
 
     def quorum_rule(self, group: Quorum) -> QuorumRule:
         """Returns the rule of a quorum group: that of the policy, else that of the group's annotation, else the

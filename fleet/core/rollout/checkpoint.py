@@ -9,6 +9,7 @@ from msgspec.structs import astuple
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.rollout.action import AnyAction
+from fleet.core.rollout.gate_state import GatePoint, GateState
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.returning_pods import EvictionMemory
 from fleet.core.rollout.rollout import Rollout, RolloutState, Run
@@ -60,6 +61,8 @@ class RolloutCheckpoint(Struct, frozen=True, omit_defaults=True):
     needs_cleanup: tuple[NodeRef, ...] = field(default=(), name="untidy")
     goals: tuple[Goal, ...] = ()
     """The goals that have changed since the start: another node is the canary, or the node has another uid."""
+    gates: tuple[tuple[GatePoint, str, GateState], ...] = ()
+    """The gates that the rollout has reached, each with its point and name."""
 
 
 def take_checkpoint(rollout: Rollout) -> RolloutCheckpoint:
@@ -81,6 +84,7 @@ def take_checkpoint(rollout: Rollout) -> RolloutCheckpoint:
         counter=rollout.counter,
         needs_cleanup=tuple(sorted(rollout.needs_cleanup)),
         goals=tuple(now for goal in rollout.start.goals if (now := rollout.runs[goal.node].goal) != goal),
+        gates=tuple((*key, state) for key, state in rollout.gates.items()),
     )
 
 
@@ -94,6 +98,9 @@ def restore_checkpoint(folded: RolloutCheckpoint) -> Rollout:
         rollout.runs[ref] = _unfold(run, told)
         rollout.counts[told.step] += 1
         rollout.open_in[run.goal.pool] -= told.step in ENDED
+        if rollout.stages is not None:
+            rollout.stages.count(ref, told.step)
+    rollout.gates = {(point, name): state for point, name, state in folded.gates}
     for goal in folded.goals:
         rollout.change_goal(goal)
     rollout.intents = {action.id: action for action in folded.intents}

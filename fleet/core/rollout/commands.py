@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fleet.core.objects.node import NodeRef
+from fleet.core.rollout.gate_state import GatePoint
 from fleet.core.rollout.goal import Start
 from fleet.core.rollout.record import TypedRecord
 
@@ -41,6 +42,13 @@ class NodeReleased(CommandRecord, frozen=True, gc=False, kw_only=True, tag="rele
     node: NodeRef
 
 
+class GateOverruled(CommandRecord, frozen=True, gc=False, kw_only=True, tag="pass"):
+    """Lets a gate pass by the word of an operator, whatever its measurements say."""
+
+    point: GatePoint
+    gate: str
+
+
 class JournalAccepted(CommandRecord, frozen=True, gc=False, kw_only=True, tag="accept"):
     """Allows work with this journal in a cluster that has seen a later journal."""
 
@@ -70,6 +78,7 @@ COMMANDS: tuple[type[CommandRecord], ...] = (
     RolloutResumed,
     RolloutAborted,
     NodeReleased,
+    GateOverruled,
     JournalAccepted,
     LogRequested,
     HostsClaimed,

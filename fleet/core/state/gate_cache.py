@@ -8,26 +8,42 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
+from typing import NamedTuple
 
 from fleet.core.guards import gates
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy import windows
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
+from fleet.core.rollout.gate_state import GatePoint
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.state.wait_queue import WaitKey
 
 HeldParams = Mapping[str, str | int]
 Vacancies = Mapping[tuple[str, str], HeldParams]
 """By rollout and pool in which no node can be the next canary: the parameters of the message that says so."""
-GateGroup = tuple[str, str, bool]
-"""Runs that begin or wait together: rollout, pool, canaries or the rest."""
+
+
+class GateGroup(NamedTuple):
+    """Runs that begin or wait together."""
+
+    rollout: str
+    pool: str
+    canary: bool
+    """The canaries of the pool, or its other nodes."""
+    stage: int = 0
+    site: str = ""
+    """Empty, unless the stage goes by sites."""
+
 
 TIMED = (Reason.WINDOW, Reason.FREEZE)
 
 
 def group_of(rollout: Rollout, run: Run) -> GateGroup:
-    return rollout.id, run.goal.pool, run.goal.canary
+    goal = run.goal
+    if rollout.stages is None:
+        return GateGroup(rollout.id, goal.pool, goal.canary)
+    return GateGroup(rollout.id, goal.pool, goal.canary, *rollout.stages.place(goal.node))
 
 
 def gate_key(rollout: Rollout, run: Run) -> WaitKey:
@@ -99,13 +115,23 @@ class GateCache:
                     if before is not None and self._found[group] is None:
                         yield WaitKey("gate", group)
 
+    def points(self) -> Iterator[tuple[Rollout, GatePoint]]:
+        """Yields the points whose gates keep runs from beginning, as the last look has found."""
+        found = {
+            (group.rollout, GatePoint(str(held.params["of"]), str(held.params["name"])))
+            for group, held in self._found.items()
+            if held is not None and held.reason in (Reason.GATE, Reason.OPERATOR_GATE)
+        }
+        for ident, point in sorted(found):
+            yield self._rollouts[ident], point
+
     def opens(self, now: datetime) -> datetime | None:
         """Returns when the first window opens, or freeze ends, that is waited for; None: nothing of the kind is."""
         moments = []
-        for (ident, pool, _), held in self._found.items():
+        for group, held in self._found.items():
             if held is not None and held.reason in TIMED:
-                rollout = self._rollouts[ident]
-                named = rollout.policy.pool(pool)
+                rollout = self._rollouts[group.rollout]
+                named = rollout.policy.pool(group.pool)
                 needed = timedelta(seconds=rollout.start.expected_seconds)
                 moments.append(
                     windows.next_start(named.windows if named else (), rollout.policy.freezes, now, needed)
