@@ -32,7 +32,7 @@ from fleet.hosts.supervisor import HostSupervisor, ProbeIntervals
 from fleet.machines.agent.agent import AgentIntervals
 from fleet.machines.agent.boot_log import JournalctlBootLog
 from fleet.machines.agent.contained import contained
-from fleet.model.file_lease import FileLease
+from fleet.system.file_lease import FileLease
 
 LOG = logging.getLogger(__name__)
 FILE_LOOK = 2.0
