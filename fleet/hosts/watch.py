@@ -77,6 +77,10 @@ class HostsWatch:
         records.changed = self._changed
 
     async def run(self) -> None:
+        """Follows the inventory file and its hosts until cancelled; then stops all supervisors and closes the inbox.
+
+        Raises what ended a supervisor.
+        """
         try:
             while True:
                 why = await self._follow()
