@@ -32,8 +32,8 @@ def what_if(
     replan: ReplanWith,
     side_by_side: SideBySide,
 ) -> WhatIf:
-    """Returns the changes that would make the plan shorter, best first. `snapshots`, `lost`, `times`: the inputs of the plan. At
-    most `MOST` + 1 plans are made."""
+    """Returns the changes that would make the plan shorter, best first. `snapshots`, `lost`, `times`: the inputs of the
+    plan. At most `MOST` + 1 plans are made."""
     binds = candidates(_binds(plan, snapshots, lost, times), _binds_of_held(plan), _windows(plan))
     loose = [(bind, each) for bind in binds if (each := loosened(bind, snapshots, plan.policy)) is not None]
     changes = [*side_by_side([partial(_change, plan, each, replan) for _, each in loose])]

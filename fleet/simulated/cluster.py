@@ -91,8 +91,8 @@ class SimulatedCluster:
     `snapshot_of`."""
 
     def __init__(self, path: Path, clock: SimulatedClock) -> None:
-        """Loads the cluster, and sets the clock to the time of its last event at least. Raises FleetError if the file is missing or not
-        fleet's."""
+        """Loads the cluster, and sets the clock to the time of its last event at least. Raises FleetError if the file is
+        missing or not fleet's."""
         self._clock = clock
         self._record = StateFile(path)
         self._lease = FileLease(path.with_suffix(".lease"))

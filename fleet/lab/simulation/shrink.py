@@ -56,8 +56,8 @@ def describe_history(seed: int, parts: Parts = WHOLE) -> tuple[str, bool]:
 
 
 def describe_with_faults(seed: int, numbers: Sequence[int]) -> tuple[str, bool]:
-    """Returns the same for a history with only these of the seed's faults, counted from 0. Raises UsageError for a number that is
-    not there."""
+    """Returns the same for a history with only these of the seed's faults, counted from 0. Raises UsageError for a number
+    that is not there."""
     faults = schedule(seed)
     if unknown := [number for number in numbers if not 0 <= number < len(faults)]:
         raise UsageError(f"seed {seed} has faults 0 to {len(faults) - 1}, not {', '.join(map(str, unknown))}")
