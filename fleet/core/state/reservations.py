@@ -52,7 +52,7 @@ class BudgetReservations:
             return
         self.release(ref, pod.uid)
         refs = view.budget_index.refs_of(pod)
-        keys = tuple((view.name, each) for each in refs if view.budgets[each].charges(pod))
+        keys = tuple((view.name, ref) for ref in refs if view.budgets[ref].charges(pod))
         if keys:
             self._reserved.setdefault(ref, {})[pod.uid] = keys
         for key in keys:
