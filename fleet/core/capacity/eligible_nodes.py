@@ -46,7 +46,7 @@ class EligibleNodes:
         shape, known = self._known.get((demand, asked), (-1, []))
         if shape != self._shape:
             if len(known) < 2 or not all(self._could(each, demand, asked) for each in known):
-                known = list(islice((each for each in self._nodes if self._could(each, demand, asked)), 2))
+                known = list(islice((node for node in self._nodes if self._could(node, demand, asked)), 2))
             self._known[demand, asked] = self._shape, known
         return known == [name]
 

@@ -63,7 +63,7 @@ class DrainDemand:
         operator moves them."""
         if not self.treated:
             return self.pods
-        return tuple(each for each in self.pods if self.treated.get(each[0].uid, EVICTED).do not in OWN_TIME)
+        return tuple(pod for pod in self.pods if self.treated.get(pod[0].uid, EVICTED).do not in OWN_TIME)
 
     def left_to_end(self) -> list[tuple[Pod, Treatment]]:
         """Returns the pods that are left to end by themselves."""

@@ -232,7 +232,7 @@ class _Samples:
         apps = {app: median(found) for app, found in self._apps.items() if len(found) >= ENOUGH_OF_APP}
         made = DurationEstimates(measured=found, apps=apps, spreads=self._spreads(found, apps), **usual)
         reboots = [known for known in found.get("reboot", {}).values() if not known.pool and known.p50 > 0]
-        return replace(made, p95=max((each.p95 / each.p50 for each in reboots), default=made.p95))
+        return replace(made, p95=max((reboot.p95 / reboot.p50 for reboot in reboots), default=made.p95))
 
     def _spreads(
         self, found: Mapping[str, Mapping[EstimateKey, Estimate]], apps: Mapping[str, float]

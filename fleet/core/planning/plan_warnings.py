@@ -111,7 +111,7 @@ def _missing(snapshot: Snapshot) -> Iterator[PlanWarning]:
         )
         yield _warning(snapshot, "no-budgets", "PodDisruptionBudgets", told, _how(why, BUDGETS))
     yield from _attachments_unread(snapshot, moving)
-    known = {(each.kind, each.namespace, each.name) for each in snapshot.workloads}
+    known = {(workload.kind, workload.namespace, workload.name) for workload in snapshot.workloads}
     lacking: dict[str, dict[str, None]] = {}
     for pod in snapshot.pods:
         owner = pod.owner
@@ -162,9 +162,9 @@ def _may_be_deleted(view: ClusterView, goals: Sequence[Goal]) -> Iterator[PlanWa
     nodes."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for goal in goals:
-        for each in view.notices(goal.node.name):
-            if not each.holds:
-                found.setdefault((each.party, each.message, each.mark), []).append(goal.node.name)
+        for notice in view.notices(goal.node.name):
+            if not notice.holds:
+                found.setdefault((notice.party, notice.message, notice.mark), []).append(goal.node.name)
     for (party, told, mark), names in found.items():
         yield PlanWarning(
             "may-be-deleted",

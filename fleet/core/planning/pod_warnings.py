@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from fleet.core.cluster import owners
 from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.planning.plan import PlanWarning
@@ -80,7 +81,9 @@ def moving_roles(cluster: str, view: ClusterView, drained: Sequence[MovedPod]) -
         for ref in each.budgets:
             label = view.roles.selecting(view.budgets[ref], each.pod)
             if label and not view.standbys.lacking(each.pod):
-                found.setdefault(view.workload_of(each.pod), (label, {}))[1][str(ref)] = None
+                found.setdefault(owners.workload_of(each.pod, view.workloads), (label, {}))[1][str(ref)] = (
+                    None
+                )
     for workload, (label, refs) in found.items():
         told = (
             f"its pods differ in {label}, by which {first_names(refs)} select{'s' * (len(refs) == 1)} them: an operator may "

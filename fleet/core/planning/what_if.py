@@ -76,7 +76,7 @@ def candidates(binds: Iterable[tuple[float, Bind]], never: Iterable[Bind], windo
     some windows are closed at times.
     """
     ordered = sorted(
-        ((seconds, bind) for seconds, bind in binds if bind), key=lambda each: (-each[0], each[1])
+        ((seconds, bind) for seconds, bind in binds if bind), key=lambda bind: (-bind[0], bind[1])
     )
     worth = [bind for seconds, bind in ordered if seconds >= NEAR * ordered[0][0]]
     budgets = list(dict.fromkeys(bind for bind in worth if bind[0] == "budget"))[:BUDGETS]
@@ -158,4 +158,4 @@ def _with_pool(policy: Policy, changed: Pool) -> Policy:
 
 def best_first(changes: Iterable[WhatIfChange]) -> Iterator[WhatIfChange]:
     """Yields the changes ordered by the nodes that they let go, then by the time that they save; most first."""
-    yield from sorted(changes, key=lambda each: (-each.nodes, -each.saved_seconds, each.binds))
+    yield from sorted(changes, key=lambda change: (-change.nodes, -change.saved_seconds, change.binds))

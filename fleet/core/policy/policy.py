@@ -164,7 +164,7 @@ class Policy(Struct, frozen=True):
     def quorum_rule(self, group: Quorum) -> QuorumRule:
         """Returns the rule of a quorum group: that of the policy, else that of the group's annotation, else the
         defaults."""
-        named = next((each.rule for each in self.quorums if each.name == group.name), None)
+        named = next((quorum.rule for quorum in self.quorums if quorum.name == group.name), None)
         return named or group.rule or QuorumRule()
 
     def pool(self, name: str) -> Pool | None:

@@ -154,8 +154,8 @@ def tolerates(voters: int) -> int:
 def unknown(group: Quorum, why: str) -> Quorum:
     """Returns the group as one that cannot be read now, for the reason `why`: no member counts as reachable."""
     members = tuple(
-        replace(each, reachable=False, leader=False, index=None, errors=(), seconds=None)
-        for each in group.members
+        replace(member, reachable=False, leader=False, index=None, errors=(), seconds=None)
+        for member in group.members
     )
     return replace(group, members=members, unread=why)
 

@@ -43,5 +43,7 @@ def counts_of_rollout(
 
 def format_requests(requests: Sequence[RequestCount]) -> str:
     """Returns `4,210 API requests, 8.1 a node`. Empty: none were sent."""
-    total = sum(each.count for each in requests)
-    return f"{total:,} API requests, {sum(each.per_node for each in requests):.1f} a node" if total else ""
+    total = sum(request.count for request in requests)
+    return (
+        f"{total:,} API requests, {sum(request.per_node for request in requests):.1f} a node" if total else ""
+    )

@@ -49,7 +49,7 @@ def select(status: FleetStatus, selection: Selection) -> FleetStatus:
             group
             for group in status.quorums
             if group.cluster in names
-            and (not selection.sites or any(each.site in selection.sites for each in group.members))
+            and (not selection.sites or any(member.site in selection.sites for member in group.members))
         ),
     )
 

@@ -53,6 +53,6 @@ def sentence(told: Standstill) -> str:
 def _mid_air(nodes: Sequence[MidAir]) -> str:
     if not nodes:
         return ""
-    named = ", ".join(f"{each.node} ({each.step})" for each in nodes[:NAMED])
+    named = ", ".join(f"{node.node} ({node.step})" for node in nodes[:NAMED])
     more = f" and {len(nodes) - NAMED} more" if len(nodes) > NAMED else ""
     return f", with {named}{more} in mid-air"

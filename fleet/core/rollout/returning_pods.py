@@ -59,7 +59,7 @@ def times_returned(evicted: EvictionMemory | None, pod_uid: str) -> int:
 
 def tolerates_cordons(pod: Pod) -> bool:
     """Returns whether the scheduler may bind the pod to a cordoned node."""
-    return any(each.tolerates(UNSCHEDULABLE) for each in pod.tolerations)
+    return any(toleration.tolerates(UNSCHEDULABLE) for toleration in pod.tolerations)
 
 
 def held(pod: Pod, workload: str, node: str, times: int) -> Held:
@@ -77,7 +77,7 @@ def held(pod: Pod, workload: str, node: str, times: int) -> Held:
 
 
 def _why(pod: Pod) -> str:
-    found = next((each for each in pod.tolerations if each.tolerates(UNSCHEDULABLE)), None)
+    found = next((toleration for toleration in pod.tolerations if toleration.tolerates(UNSCHEDULABLE)), None)
     if found is None:
         return "its pods do not tolerate a cordon, so something binds them to the node past the scheduler (spec.nodeName)"
     if not found.key:

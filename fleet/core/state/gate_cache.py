@@ -92,7 +92,7 @@ class GateCache:
             return None
         # A pool that needs no canary of its own waits for those of all others.
         pools = [pool] if rollout.required[pool] else list(rollout.required)
-        found = [self._vacancies.get((rollout.id, each)) for each in pools]
+        found = [self._vacancies.get((rollout.id, pool)) for pool in pools]
         if first := next((each for each in found if each is not None), None):
             return Held(Reason.NO_CANARY, rollout.id, {**held.params, **first})
         return None

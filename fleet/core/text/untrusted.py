@@ -81,7 +81,7 @@ def _check(content: bytes) -> None:
         raise UnreadableError(f"it has a number of more than {LONGEST_NUMBER} characters")
     if bare.count(b"[") + bare.count(b"{") > DEEPEST:
         brackets = _NO_BRACKET.sub(b"", bare)
-        if max(accumulate(_STEPS[each] for each in brackets)) > DEEPEST:
+        if max(accumulate(_STEPS[bracket] for bracket in brackets)) > DEEPEST:
             raise UnreadableError(f"it is nested more than {DEEPEST} deep")
 
 

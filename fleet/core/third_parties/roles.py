@@ -69,7 +69,10 @@ class Roles:
         label."""
         if budget.selector is None:
             return ""
-        asked = {*budget.selector.match_labels, *(each.key for each in budget.selector.match_expressions)}
+        asked = {
+            *budget.selector.match_labels,
+            *(expression.key for expression in budget.selector.match_expressions),
+        }
         return min(asked & self.of(pod), default="")
 
 

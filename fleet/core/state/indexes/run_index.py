@@ -49,7 +49,7 @@ class RunIndex:
 
     def keeps_slot(self, ref: NodeRef) -> bool:
         """Returns whether a run keeps its slot on the node, be it of a rollout that has ended."""
-        return any(_keeps_slot(each, ref) for each in self.rollouts.values())
+        return any(_keeps_slot(rollout, ref) for rollout in self.rollouts.values())
 
     def kept_by_other(self, ref: NodeRef, rollout: Rollout) -> Held | None:
         """Returns what holds a node on which the failed run of another rollout keeps its slot, or None.
