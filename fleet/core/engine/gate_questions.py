@@ -114,7 +114,9 @@ class GateQuestions:
         for rollout, point in self._gates.points():
             for gate in point.gates(rollout.policy):
                 state = rollout.gates.get((point, gate.name))
-                if state is not None and not (state.passed or state.failed):
+                if state is None or state.passed or state.failed:
+                    continue
+                if self._by_time(gate) or not isinstance(gate, OperatorGate):
                     seconds = gate.for_seconds if self._by_time(gate) else gate.timeout_seconds
                     moments.append(state.reached + timedelta(seconds=seconds))
         return min((max(moment, now) for moment in moments), default=None)
