@@ -24,7 +24,8 @@ from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release, is_release
 from fleet.core.rollout.goal import Goal
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
 from fleet.planner.recorder import PlanRecorder, most_out
 from fleet.planner.request import PlanRequest
