@@ -271,7 +271,7 @@ def deletes(model: Model, action: AnyAction, at: float) -> Outcome:
 
 def does_not_look(model: Model, action: AnyAction, at: float) -> Outcome:
     """Believes that the engine has drained the node."""
-    model.looks = False
+    model.actions.looks = False
     return model.perform(action, at)
 
 
