@@ -12,6 +12,8 @@ from random import Random
 
 from msgspec.structs import replace
 
+from fleet.core.cluster import node_patches
+from fleet.core.cluster.refused_patch import RefusedPatch
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.machine import Ask, Machine, Request
 from fleet.core.objects.node import Node
@@ -34,7 +36,6 @@ from fleet.core.rollout.action import (
     Unmark,
 )
 from fleet.core.rollout.event import ClusterEvent, ClusterObject
-from fleet.model import node_patches
 from fleet.model.agents import ModelAgents
 from fleet.model.behaviour import ClusterBehaviour, draw
 from fleet.model.control_plane.controllers import Controllers
@@ -48,7 +49,6 @@ from fleet.model.event_queue import EventQueue
 from fleet.model.external_changes import ExternalChanges
 from fleet.model.objects import Objects, WorkloadKey
 from fleet.model.quorums import ModelQuorums
-from fleet.model.refused_patch import RefusedPatch
 from fleet.model.saved import SavedModel, decode, encode, saved_event
 
 

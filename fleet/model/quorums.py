@@ -7,6 +7,7 @@ from random import Random
 
 from msgspec.structs import replace
 
+from fleet.core.cluster.refused_patch import RefusedPatch
 from fleet.core.guards import quorum
 from fleet.core.quorum.quorum import Member, Quorum, foremost, unknown
 from fleet.core.rollout.action import Defragment, MoveLeader, Reboot, Result, SaveSnapshot
@@ -15,7 +16,6 @@ from fleet.model.behaviour import ClusterBehaviour, Length, draw
 from fleet.model.control_plane.kubelet import Kubelets
 from fleet.model.event_queue import EventQueue
 from fleet.model.objects import Objects
-from fleet.model.refused_patch import RefusedPatch
 
 BEHIND = 5000
 """The log entries that a member lacks when it comes back."""

@@ -62,7 +62,7 @@ def _budgets(engine: Engine, action: AnyAction) -> tuple[str, ...]:
         return ()
     view = engine.views[action.node.cluster]
     pod = view.pods.get(action.pod_uid)
-    return tuple(map(str, view.refs_of(pod))) if pod is not None else ()
+    return tuple(map(str, view.budget_index.refs_of(pod))) if pod is not None else ()
 
 
 def _next(

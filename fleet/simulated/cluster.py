@@ -31,10 +31,10 @@ from fleet.core.rollout.event import (
 from fleet.model.agents import last_boot
 from fleet.model.behaviour import ClusterBehaviour, SavedBehaviour
 from fleet.model.external_changes import ExternalChanges
-from fleet.model.file_lease import FileLease
 from fleet.model.model import Model
 from fleet.simulated.clock import SAVE_SECONDS, SimulatedClock
 from fleet.simulated.state_file import SavedCluster, StateFile
+from fleet.system.file_lease import FileLease
 
 
 def create(

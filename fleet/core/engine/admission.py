@@ -44,7 +44,9 @@ class Blockers:
         return [
             (pod, treated)
             for pod, treated, refs in view.drain_demand(run.node.name).asked_of_operators(view.budgets)
-            if any(view.budgets[ref].never_allows and view.allowance(ref) < 1 for ref in refs)
+            if any(
+                view.budgets[ref].never_allows and view.pending_evictions.allowance(ref) < 1 for ref in refs
+            )
         ]
 
     def first(self, rollout: Rollout, run: Run, now: datetime) -> Blocker | None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from fleet.core.cluster import owners
 from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.pod import Pod
 from fleet.core.policy.policy import DrainRule
@@ -37,7 +38,9 @@ def loss_notes(view: ClusterView, drained: Mapping[str, DrainRule]) -> tuple[Los
         for pod in view.to_drain(node):
             if view.treatment(pod).do in ("evict", "ask") and not pod.deleting:
                 for check in _checks(view, pod, drained[node]):
-                    pods_by_check.setdefault(check, []).append((view.controller_of(pod), str(pod.ref)))
+                    pods_by_check.setdefault(check, []).append(
+                        (owners.controller_of(pod, view.workloads), str(pod.ref))
+                    )
     return tuple(_note(check, pods) for check, pods in sorted(pods_by_check.items()))
 
 

@@ -283,7 +283,7 @@ def _budgets(
     for work in works:
         view = views[work.goal.node.cluster]
         for pod in view.to_drain(work.goal.node.name):
-            for ref in view.refs_of(pod):
+            for ref in view.budget_index.refs_of(pod):
                 if view.budgets[ref].charges(pod):
                     moves.setdefault((view.name, ref), []).append((pod, work))
     for (cluster, ref), pods in moves.items():

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from fleet.core.cluster import owners
 from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.planning.plan import PlanWarning
@@ -67,7 +68,7 @@ def finalizer_warnings(cluster: str, drained: Sequence[MovedPod], start: datetim
     for names, refs in by_finalizers.items():
         message = (
             f"{pods_text(len(refs))} with finalizer {names}: {first_names(refs)}. Such a pod is gone only once what "
-            "owns the finalizer has taken it away; the plan takes it to do so as soon as the pod has stopped"
+            "owns the finalizer has removed it; the plan takes it to do so as soon as the pod has stopped"
         )
         remedy = f"see that what owns {names} runs; a drain that waits for it for drain.timeout fails"
         yield PlanWarning("finalizers", cluster, first_names(refs), message, remedy)
@@ -80,7 +81,9 @@ def moving_roles(cluster: str, view: ClusterView, drained: Sequence[MovedPod]) -
         for ref in moved_pod.budgets:
             label = view.roles.selecting(view.budgets[ref], moved_pod.pod)
             if label and not view.standbys.lacking(moved_pod.pod):
-                by_workload.setdefault(view.workload_of(moved_pod.pod), (label, {}))[1][str(ref)] = None
+                by_workload.setdefault(owners.workload_of(moved_pod.pod, view.workloads), (label, {}))[1][
+                    str(ref)
+                ] = None
     for workload, (label, refs) in by_workload.items():
         message = (
             f"its pods differ in {label}, by which {first_names(refs)} select{'s' * (len(refs) == 1)} them: an operator may "

@@ -60,7 +60,8 @@ def long_graces(cluster: str, view: ClusterView, drained: Sequence[MovedPod]) ->
         longest, first = max(long, key=lambda pair: (pair[0], pair[1].pod.ref))
         message = (
             f"{pods_text(len(long))} may take up to {format_duration(longest)} ({longest} s) to stop: "
-            f"{first_names(_refs(long))}; the plan expects what pods usually take, drain.timeout is {format_duration(first.pool.drain.timeout_seconds)}"
+            f"{first_names(_refs(long))}; the plan expects what pods usually take, "
+            f"drain.timeout is {format_duration(first.pool.drain.timeout_seconds)}"
         )
         yield PlanWarning("long-grace", cluster, f"pool {name}", message, "drain.grace cuts it short")
 

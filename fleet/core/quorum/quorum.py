@@ -186,7 +186,7 @@ def ailment(member: Member, group: Quorum, rule: QuorumRule, highest: int) -> st
     if member.alarms:
         return f"has alarm {', '.join(member.alarms)}"
     if member.index is None:
-        return "" if group.declared else "tells no index"
+        return "" if group.declared else "reports no index"
     behind = highest - member.index
     return f"is {behind} entries behind" if behind > rule.lag_entries else ""
 

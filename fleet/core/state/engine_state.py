@@ -123,7 +123,7 @@ class EngineState:
         action = outcome.action
         self.actions.settle(outcome, now)
         if isinstance(action, Evict) and outcome.result is not Result.DONE:
-            self.view(action.node.cluster).remove_pending_eviction(action.pod_uid)
+            self.view(action.node.cluster).pending_evictions.remove(action.pod_uid)
         self.mark_dirty(action.node)
 
     def forget_pod(self, ref: NodeRef, pod_uid: str) -> None:

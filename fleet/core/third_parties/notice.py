@@ -166,7 +166,7 @@ def _notice(node: Node, party: Party, sign: Sign, value: str) -> Notice:
     remedy = (sign.remedy or party.remedy).format(
         node=node.name,
         value=shown,
-        object=f"if kured is gone, take the annotation away: kubectl annotate node {node.name} {sign.key}-",
+        object=f"if kured is gone, remove the annotation: kubectl annotate node {node.name} {sign.key}-",
     )
     return Notice(
         party.name,

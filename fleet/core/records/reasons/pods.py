@@ -81,7 +81,7 @@ VOLUMES_ATTACHED = ReasonSpec(
     opens="the volume is detached from the node",
     docs="workloads.md#volumes",
     remedy=(
-        "kubectl describe volumeattachment {attachment} and the log of {attacher} tell why; "
+        "kubectl describe volumeattachment {attachment} and the log of {attacher} show why; "
         "drain.volumes: ignore reboots all the same"
     ),
 )
@@ -91,7 +91,7 @@ COMES_BACK = ReasonSpec(
     opens="the pod is on another node, or is left",
     docs="workloads.md#pods-that-come-back-to-their-node",
     remedy=(
-        "take that toleration or node name away from {subject}, or leave its pods there with a drain "
+        "remove that toleration or node name from {subject}, or leave its pods there with a drain "
         "rule (do: skip)"
     ),
 )

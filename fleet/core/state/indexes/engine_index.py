@@ -274,7 +274,7 @@ class EngineIndex:
         if pod.api_server:
             self._look_at_all(cluster)
         # The budget's status counts the eviction by now, and may have been reported before the pod was.
-        debited = view.remove_pending_eviction(pod.uid)
+        debited = view.pending_evictions.remove(pod.uid)
         self.wakeups.open_budgets(self.reservations.release(ref, pod.uid))
         if debited is not None:
             self.wakeups.open_budget((cluster, debited))
