@@ -91,7 +91,7 @@ COMES_BACK = ReasonSpec(
     opens="the pod is on another node, or is left",
     docs="workloads.md#pods-that-come-back-to-their-node",
     remedy=(
-        "remove that toleration or node name from {subject}, or leave its pods there with a drain "
+        "take that toleration or node name away from {subject}, or leave its pods there with a drain "
         "rule (do: skip)"
     ),
 )
