@@ -75,11 +75,11 @@ class EngineState:
 
     def wake_due(self, now: datetime) -> bool:
         """Marks the nodes dirty whose time has come. Returns whether there were some."""
-        found = False
+        any_due = False
         for ref in self.timers.pop_due(now):
             self.mark_dirty(ref)
-            found = True
-        return found
+            any_due = True
+        return any_due
 
     def hold(self, ref: NodeRef, *held: Held) -> None:
         """Notes what the node waits for; nothing: it waits for nothing that a user should hear of."""

@@ -64,7 +64,7 @@ def describe_failed(units: tuple[str, ...], work: Work | None, node: str) -> str
     )
     verb = "has failed" if len(units) == 1 else "have failed"
     return (
-        f"{listed(units)} {verb} {compared}: systemctl status {units[0]} on {node} tells why; "
+        f"{listed(units)} {verb} {compared}: systemctl status {units[0]} on {node} shows why; "
         "mend it or the release, or go back with fleet rollout rollback"
     )
 
