@@ -127,9 +127,7 @@ def _of_unready(
     if not needs_action:
         return Held(Reason.BUDGET, held.subject, params)
     if any(each.node == pod.node for each in named):
-        advice = (
-            f"mend these pods; unhealthyPodEvictionPolicy: AlwaysAllow on {held.subject} lets them be evicted"
-        )
+        advice = f"repair these pods; unhealthyPodEvictionPolicy: AlwaysAllow on {held.subject} lets them be evicted"
         params["advice"] = advice
     return Held(Reason.BUDGET_UNHEALTHY, held.subject, params)
 

@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterator
 from fleet.core.guards import stages
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.rollout.rollout import Rollout, RolloutState, Run
+from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
 
 NAMED = 3
