@@ -57,7 +57,7 @@ class Model:
 
     def __init__(self, saved: SavedModel, behaviour: ClusterBehaviour, rng: Random) -> None:
         self.looks = True
-        """What performs the actions looks at the node's pods right before a reboot, as the real driver does."""
+        """True: the driver looks at the node's pods right before a reboot, as the real driver does."""
         self.cluster = saved.cluster
         self.site = saved.site
         self.server_version = saved.server_version
