@@ -13,18 +13,19 @@ from fleet.core.cluster.snapshot import Snapshot, volumes_of
 from fleet.core.cluster.view import ClusterView
 from fleet.core.engine.engine import Engine
 from fleet.core.objects.node import NodeRef
-from fleet.core.planning import architectures
 from fleet.core.planning.estimates import EstimateKey, origin
-from fleet.core.planning.losses import loss_notes
 from fleet.core.planning.lower_bound import bound
 from fleet.core.planning.plan import Plan, PlannedDoubt, PlannedHold, PlannedRun, PlanWarning
-from fleet.core.planning.plan_warnings import warnings
+from fleet.core.planning.plan_warnings import architectures
+from fleet.core.planning.plan_warnings.losses import loss_notes
+from fleet.core.planning.plan_warnings.plan_warnings import warnings
 from fleet.core.policy.policy import DrainRule, Policy
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release, is_release
 from fleet.core.rollout.goal import Goal
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
 from fleet.planner.recorder import PlanRecorder, most_out
 from fleet.planner.request import PlanRequest

@@ -14,8 +14,8 @@ from fleet.core.cluster.view import ClusterView
 from fleet.core.engine.engine import Engine
 from fleet.core.guards.budgets import is_unhealthy
 from fleet.core.objects.pod import Pod
-from fleet.core.planning.lower_bound import lengths
 from fleet.core.planning.plan import Plan
+from fleet.core.planning.shortest_run import lengths
 from fleet.core.policy.evictable import stuck
 from fleet.core.rollout.event import ClusterLost, ClusterSynced, Upserted
 from fleet.core.rollout.goal import Goal, Start

@@ -17,7 +17,7 @@ from fleet.core.planning.plan import PlannedEviction, PlannedRun, PlannedStep, P
 from fleet.core.rollout.action import AnyAction, Evict, MoveLeader, Outcome, Result, SaveSnapshot
 from fleet.core.rollout.decisions import StepFinished
 from fleet.core.rollout.event import ClusterEvent, Deleted, Upserted
-from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
 
 WORKED = HAS_SLOT | {Step.STAGE}

@@ -32,7 +32,8 @@ from fleet.core.reporting.report import (
     VerificationProof,
 )
 from fleet.core.reporting.timeline import StepTaken, Timeline
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
 
 TIMED = (Step.STAGE, Step.CORDON, Step.DRAIN, Step.REBOOT, Step.VERIFY, Step.UNCORDON, Step.SOAK)

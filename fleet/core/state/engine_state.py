@@ -16,7 +16,8 @@ from fleet.core.records.held import Held
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
 from fleet.core.rollout.codec import Journaled
 from fleet.core.rollout.decisions import DecisionRecord, StepFinished
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import StepResult, next_step
 from fleet.core.state.drain_progress import DrainProgress
 from fleet.core.state.in_flight import ActionKey, InFlightActions

@@ -14,7 +14,8 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.policy import windows
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.state.wait_queue import WaitKey
 
 HeldParams = Mapping[str, str | int]

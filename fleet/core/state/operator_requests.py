@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import HAS_SLOT
 
 

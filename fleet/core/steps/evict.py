@@ -13,7 +13,7 @@ from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout import returning_pods
 from fleet.core.rollout.action import Evict
-from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.run import Run
 from fleet.core.steps.context import StepContext
 
 

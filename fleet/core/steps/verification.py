@@ -10,7 +10,7 @@ from fleet.core.objects.machine import Machine, Work
 from fleet.core.objects.node import Node
 from fleet.core.releases.kernel import is_kernel
 from fleet.core.releases.release import is_release
-from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.run import Run
 from fleet.core.steps import daemonsets
 
 SHOWN = 5

@@ -13,9 +13,9 @@ from pathlib import Path
 import yaml
 
 from fleet.lab.build import Binaries
-from fleet.lab.control_plane import control_plane
+from fleet.lab.control_plane.arguments import arguments
 from fleet.lab.control_plane.certificates import Certificates
-from fleet.lab.control_plane.control_plane import (
+from fleet.lab.control_plane.files import (
     API_SERVER,
     CONTROLLER_MANAGER,
     ETCD,
@@ -45,9 +45,9 @@ def files(
     for program in (CONTROLLER_MANAGER, SCHEDULER):
         own = layout.program_kubeconfig(program)
         written[f"kubernetes/{own.name}"] = File(_kubeconfig(server, layout.certificates, program), 0o600)
-    for program, arguments in _arguments(machine, members, layout).items():
+    for program, flags in _arguments(machine, members, layout).items():
         written[f"kubernetes/manifests/{program}.yaml"] = File(
-            yaml.safe_dump(_pod(machine, program, arguments), sort_keys=False), 0o600
+            yaml.safe_dump(_pod(machine, program, flags), sort_keys=False), 0o600
         )
     return written
 
@@ -95,14 +95,14 @@ def _arguments(
     """Returns the arguments of each program: the lab's, with those changed that differ where there are several
     hosts."""
     elected = {"leader-elect": "true"}
-    scheduler = {**control_plane.arguments(SCHEDULER, layout), **elected}
+    scheduler = {**arguments(SCHEDULER, layout), **elected}
     # With the configuration file of the lab, which has one, leader election could not be turned on.
     del scheduler["config"]
     own = layout.program_kubeconfig(SCHEDULER)
     return {
-        ETCD: {**control_plane.arguments(ETCD, layout), **_etcd(machine, members)},
-        API_SERVER: control_plane.arguments(API_SERVER, layout),
-        CONTROLLER_MANAGER: {**control_plane.arguments(CONTROLLER_MANAGER, layout), **elected},
+        ETCD: {**arguments(ETCD, layout), **_etcd(machine, members)},
+        API_SERVER: arguments(API_SERVER, layout),
+        CONTROLLER_MANAGER: {**arguments(CONTROLLER_MANAGER, layout), **elected},
         SCHEDULER: {**scheduler, "kubeconfig": own},
     }
 

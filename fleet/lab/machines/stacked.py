@@ -18,14 +18,15 @@ from fleet.lab.build import KUBERNETES_VERSION, ReportLine
 from fleet.lab.control_plane import certificates, kubeconfig
 from fleet.lab.control_plane.api import Api
 from fleet.lab.control_plane.certificates import Certificates
-from fleet.lab.control_plane.control_plane import BALANCER, NAME
+from fleet.lab.control_plane.control_plane import NAME
+from fleet.lab.control_plane.files import BALANCER
 from fleet.lab.errors import LabError
-from fleet.lab.lab import LabStatus, ProgramStatus
 from fleet.lab.machines import cluster, manifests
 from fleet.lab.machines.machine import LabMachine
 from fleet.lab.machines.machines import LabMachines
 from fleet.lab.objects import core_api
 from fleet.lab.process import Process, ProcessRecord
+from fleet.lab.status import LabStatus, ProgramStatus
 
 UP_SECONDS = 420.0
 """Seconds until every machine must be a node. Generous: a minute and a half on two cores that have nothing else to

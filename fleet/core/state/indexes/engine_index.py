@@ -25,7 +25,8 @@ from fleet.core.rollout.event import (
     Deleted,
     Upserted,
 )
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import DRAINED, Step
 from fleet.core.state.engine_state import EngineState
 from fleet.core.state.indexes.limit_index import LimitIndex

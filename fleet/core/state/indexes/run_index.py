@@ -6,7 +6,8 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import is_release
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 
 
 class RunIndex:

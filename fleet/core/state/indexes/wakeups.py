@@ -10,7 +10,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
 from fleet.core.state.engine_state import EngineState
 from fleet.core.state.indexes.run_index import RunIndex

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 
 from fleet.core.objects.node import ZONE_LABEL, Node
-from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.run import Run
 from fleet.lab.simulation.builders import START, a_machine
 from fleet.lab.simulation.world import World
 from fleet.model.model import Model

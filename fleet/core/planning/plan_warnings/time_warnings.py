@@ -11,7 +11,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import PodRef
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import PlanWarning
-from fleet.core.planning.pod_warnings import MovedPod, first_names, pods_text
+from fleet.core.planning.plan_warnings.pod_warnings import MovedPod, first_names, pods_text
 from fleet.core.policy import windows
 from fleet.core.policy.evictable import grace_of
 from fleet.core.policy.policy import Pool

@@ -16,7 +16,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import PlanWarning
-from fleet.core.planning.pod_warnings import (
+from fleet.core.planning.plan_warnings.pod_warnings import (
     BUILT_IN,
     MovedPod,
     custom_resources,
@@ -25,7 +25,7 @@ from fleet.core.planning.pod_warnings import (
     moving_roles,
     volume_limits,
 )
-from fleet.core.planning.time_warnings import (
+from fleet.core.planning.plan_warnings.time_warnings import (
     graces_cut_short,
     long_graces,
     one_after_another,
