@@ -49,7 +49,7 @@ T = TypeVar("T")
 
 
 class RolloutState(StrEnum):
-    """Whether a rollout goes on, and if not, why."""
+    """The state of a rollout."""
 
     RUNNING = "running"
     PAUSED = "paused"

@@ -16,6 +16,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import PlanWarning
+from fleet.core.planning.plan_warnings.gate_warnings import gates_pass_in_the_plan
 from fleet.core.planning.plan_warnings.pod_warnings import (
     BUILT_IN,
     MovedPod,
@@ -76,6 +77,7 @@ def warnings(
     for pool in pools:
         collected += short_timeouts(pool, times, {goal.node: goal for goal in goals}, views)
         collected += short_windows(pool, times, start)
+    collected += gates_pass_in_the_plan(policy, {goal.pool for goal in goals})
     return tuple(collected)
 
 

@@ -63,7 +63,7 @@ NO_CANARY = ReasonSpec(
 STAGE = ReasonSpec(
     "stage",
     "waits for stage {subject}: {open} of its nodes have not ended",
-    opens="the nodes of the stage go on by themselves, or are held by reasons of their own that have advice",
+    opens="the nodes of the stage go on by themselves, or are held by reasons of their own that have a remedy",
     docs="stages.md#stages",
 )
 STAGE_SITES = ReasonSpec(
