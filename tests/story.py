@@ -15,7 +15,7 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.engine.engine import Engine
 from fleet.core.engine.gate_questions import GateAnswer
 from fleet.core.objects.node import NodeRef
-from fleet.core.policy.gate import Verdict
+from fleet.core.policy.gate import GateVerdict
 from fleet.core.policy.policy import Policy
 from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.releases.release import Release
@@ -54,7 +54,7 @@ class Story:
         self.performed: list[tuple[float, AnyAction, Result]] = []
         self.at = 0.0
         self.perform = perform or self.really
-        self.gates: dict[str, tuple[Verdict, str]] = {}
+        self.gates: dict[str, tuple[GateVerdict, str]] = {}
         """What the measurements of a gate find from now on, by its name."""
         self.asked: list[tuple[float, str]] = []
         """When each gate was measured."""

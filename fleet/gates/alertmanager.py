@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from fleet.core.policy.gate import AlertsGate, Verdict
+from fleet.core.policy.gate import AlertsGate, GateVerdict
 from fleet.core.text.counts import counted
 from fleet.gates.answer import Measurement, NoAnswerError, decoded, get
 
@@ -30,10 +30,10 @@ async def measure(gate: AlertsGate) -> Measurement:
             raise NoAnswerError(f"status {answer.status}: {answer.body[:200].decode(errors='replace')}")
         alerts: list[Alert] = decoded(answer.body, list[Alert])
     except NoAnswerError as error:
-        return Measurement(Verdict.UNKNOWN, str(error))
+        return Measurement(GateVerdict.UNKNOWN, str(error))
     if not alerts:
-        return Measurement(Verdict.GOOD, "no alert fires")
+        return Measurement(GateVerdict.GOOD, "no alert fires")
     names = sorted({each.labels.get("alertname", "without a name") for each in alerts})
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     count = counted(len(alerts), "alert")
-    return Measurement(Verdict.BAD, f"{count} firing: {', '.join(names[:NAMED])}{more}")
+    return Measurement(GateVerdict.BAD, f"{count} firing: {', '.join(names[:NAMED])}{more}")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import aiohttp
 import msgspec
 
-from fleet.core.policy.gate import Verdict
+from fleet.core.policy.gate import GateVerdict
 
 SECONDS = 10.0
 """A server that has not answered by then gives no answer."""
@@ -19,7 +19,7 @@ LARGEST = 4 << 20
 class Measurement(NamedTuple):
     """What one measurement has found."""
 
-    verdict: Verdict
+    verdict: GateVerdict
     message: str
 
 
@@ -27,14 +27,14 @@ class NoAnswerError(Exception):
     """The server gave no answer that can be used; the message says why."""
 
 
-class HttpAnswer(NamedTuple):
+class ServerAnswer(NamedTuple):
     status: int
     body: bytes
 
 
 async def get(
     url: str, params: Sequence[tuple[str, str]] = (), headers: Mapping[str, str] | None = None
-) -> HttpAnswer:
+) -> ServerAnswer:
     """Returns the answer to a GET request. Redirects are not followed: a token must not go elsewhere.
 
     Raises NoAnswerError if the server cannot be reached, takes too long or answers too much.
@@ -46,7 +46,7 @@ async def get(
             session.get(url, params=list(params), headers=headers, allow_redirects=False) as response,
         ):
             body = await _limited(response.content)
-            return HttpAnswer(response.status, body)
+            return ServerAnswer(response.status, body)
     except TimeoutError:
         raise NoAnswerError(f"no answer within {SECONDS:.0f} s") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -7,9 +7,9 @@ from fleet.core.policy.gate import (
     AlertsGate,
     AnyGate,
     CommandGate,
+    GateVerdict,
     HttpGate,
     PrometheusGate,
-    Verdict,
 )
 from fleet.core.text.visible import visible
 from fleet.gates import alertmanager, program, prometheus, web_server
@@ -39,4 +39,6 @@ async def measure(gate: AnyGate) -> Measurement:
         case CommandGate():
             return await program.measure(gate)
         case _:
-            return Measurement(Verdict.UNKNOWN, f"a gate of the kind {type(gate).__name__} is not measured")
+            return Measurement(
+                GateVerdict.UNKNOWN, f"a gate of the kind {type(gate).__name__} is not measured"
+            )

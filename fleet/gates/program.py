@@ -7,7 +7,7 @@ import os
 import signal
 from contextlib import suppress
 
-from fleet.core.policy.gate import CommandGate, Verdict
+from fleet.core.policy.gate import CommandGate, GateVerdict
 from fleet.gates.answer import Measurement
 
 SECONDS = 30.0
@@ -27,19 +27,19 @@ async def measure(gate: CommandGate) -> Measurement:
             start_new_session=True,
         )
     except OSError as error:
-        return Measurement(Verdict.UNKNOWN, f"{gate.command[0]}: {error.strerror}")
+        return Measurement(GateVerdict.UNKNOWN, f"{gate.command[0]}: {error.strerror}")
     try:
         output = await asyncio.wait_for(_end_of_output(process), SECONDS)
         code = await asyncio.wait_for(process.wait(), SECONDS)
     except TimeoutError:
-        return Measurement(Verdict.UNKNOWN, f"{gate.command[0]} took longer than {SECONDS:.0f} s")
+        return Measurement(GateVerdict.UNKNOWN, f"{gate.command[0]} took longer than {SECONDS:.0f} s")
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
     last = output.decode(errors="replace").strip().rpartition("\n")[2]
     message = f"exit code {code}" + (f": {last}" if last else "")
-    verdict = {0: Verdict.GOOD, 1: Verdict.BAD}.get(code, Verdict.UNKNOWN)
+    verdict = {0: GateVerdict.GOOD, 1: GateVerdict.BAD}.get(code, GateVerdict.UNKNOWN)
     return Measurement(verdict, message)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from fleet.core.policy.gate import PrometheusGate, Verdict
+from fleet.core.policy.gate import GateVerdict, PrometheusGate
 from fleet.gates.answer import Measurement, NoAnswerError, decoded, get
 
 
@@ -46,17 +46,17 @@ async def measure(gate: PrometheusGate) -> Measurement:
             raise NoAnswerError(f"the result is not whole: {found.warnings[0]}")
         samples = _samples(found.data)
     except NoAnswerError as error:
-        return Measurement(Verdict.UNKNOWN, str(error))
+        return Measurement(GateVerdict.UNKNOWN, str(error))
     return judge(gate, samples)
 
 
 def judge(gate: PrometheusGate, samples: list[tuple[str, float]]) -> Measurement:
     """Returns what the values say, each with its labels as text."""
     if not samples:
-        return Measurement(Verdict.UNKNOWN, "the query has no data")
+        return Measurement(GateVerdict.UNKNOWN, "the query has no data")
     for labels, value in samples:
         if math.isnan(value):
-            return Measurement(Verdict.UNKNOWN, f"{labels}the value is not a number (NaN)")
+            return Measurement(GateVerdict.UNKNOWN, f"{labels}the value is not a number (NaN)")
     bounds = " and ".join(
         [
             *(["above " + _number(gate.above)] if gate.above is not None else []),
@@ -66,7 +66,7 @@ def judge(gate: PrometheusGate, samples: list[tuple[str, float]]) -> Measurement
     outside = [(labels, value) for labels, value in samples if not _inside(gate, value)]
     labels, value = outside[0] if outside else max(samples, key=lambda sample: sample[1])
     more = f", and {len(outside) - 1} more" if len(outside) > 1 else ""
-    verdict = Verdict.BAD if outside else Verdict.GOOD
+    verdict = GateVerdict.BAD if outside else GateVerdict.GOOD
     return Measurement(verdict, f"{labels}{_number(value)}, wanted {bounds}{more}")
 
 

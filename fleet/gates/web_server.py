@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fleet.core.policy.gate import HttpGate, Verdict
+from fleet.core.policy.gate import GateVerdict, HttpGate
 from fleet.gates.answer import Measurement, NoAnswerError, get
 
 
@@ -12,11 +12,11 @@ async def measure(gate: HttpGate) -> Measurement:
     try:
         answer = await get(gate.url)
     except NoAnswerError as error:
-        return Measurement(Verdict.UNKNOWN, str(error))
+        return Measurement(GateVerdict.UNKNOWN, str(error))
     if answer.status != gate.status:
-        return Measurement(Verdict.BAD, f"status {answer.status}, wanted {gate.status}")
+        return Measurement(GateVerdict.BAD, f"status {answer.status}, wanted {gate.status}")
     if gate.contains and gate.contains.encode() not in answer.body:
         return Measurement(
-            Verdict.BAD, f"status {answer.status}, but the answer does not contain {gate.contains!r}"
+            GateVerdict.BAD, f"status {answer.status}, but the answer does not contain {gate.contains!r}"
         )
-    return Measurement(Verdict.GOOD, f"status {answer.status}")
+    return Measurement(GateVerdict.GOOD, f"status {answer.status}")

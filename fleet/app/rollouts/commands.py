@@ -10,8 +10,8 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import UsageError
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.commands import ORDERS, GateOverruled, NodeReleased
-from fleet.core.rollout.gate_state import GatePoint
 from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.stages.gate_state import GatePoint
 from fleet.core.rollout.steps import Step
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from fleet.core.policy.gate import AnyGate, OperatorGate, SoakGate, Verdict
+from fleet.core.policy.gate import AnyGate, GateVerdict, OperatorGate, SoakGate
 from fleet.core.rollout.decisions import (
     DecisionRecord,
     GateFailed,
@@ -21,8 +21,8 @@ from fleet.core.rollout.decisions import (
     GateReached,
     RolloutHalted,
 )
-from fleet.core.rollout.gate_state import GatePoint, GateState
 from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.stages.gate_state import GatePoint, GateState
 from fleet.core.state.gate_cache import GateCache
 from fleet.core.text.durations import format_duration
 
@@ -48,7 +48,7 @@ class GateAnswer(Struct, frozen=True):
     rollout: str
     point: GatePoint
     gate: str
-    verdict: Verdict
+    verdict: GateVerdict
     message: str = ""
 
     @property
@@ -90,10 +90,10 @@ class GateQuestions:
         self._taken.discard(answer.key)
         before = self._measured.get(answer.key)
         good_since, bad = None, 0
-        if answer.verdict is Verdict.GOOD:
+        if answer.verdict is GateVerdict.GOOD:
             good_since = before.good_since if before is not None and before.good_since is not None else now
         else:
-            bad = (before.bad if before is not None else 0) + (answer.verdict is Verdict.BAD)
+            bad = (before.bad if before is not None else 0) + (answer.verdict is GateVerdict.BAD)
         self._measured[answer.key] = Measurements(answer, now, good_since, bad)
 
     def due(self, now: datetime) -> Iterator[tuple[Rollout, DecisionRecord]]:

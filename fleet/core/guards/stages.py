@@ -8,9 +8,9 @@ from datetime import timedelta
 from fleet.core.policy.gate import AnyGate, OperatorGate, SoakGate
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.rollout.gate_state import POOL, STAGE, GatePoint, GateState
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
+from fleet.core.rollout.stages.gate_state import POOL, STAGE, GatePoint, GateState
 
 
 def held(rollout: Rollout, run: Run) -> Held | None:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from fleet.core.policy.bounds import AtLeastOne
 
 
-class Verdict(StrEnum):
+class GateVerdict(StrEnum):
     """What one measurement of a gate says. Only `GOOD` lets a gate pass: a question without an answer is not a pass."""
 
     GOOD = "good"

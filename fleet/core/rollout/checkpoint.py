@@ -9,11 +9,11 @@ from msgspec.structs import astuple
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.rollout.action import AnyAction
-from fleet.core.rollout.gate_state import GatePoint, GateState
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.returning_pods import EvictionMemory
 from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.run import Run
+from fleet.core.rollout.stages.gate_state import GatePoint, GateState
 from fleet.core.rollout.steps import ENDED, Step
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.rollout.gate_state import GatePoint
 from fleet.core.rollout.goal import Start
 from fleet.core.rollout.record import TypedRecord
+from fleet.core.rollout.stages.gate_state import GatePoint
 
 
 class CommandRecord(TypedRecord, frozen=True, gc=False, kw_only=True, omit_defaults=True):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from msgspec import UNSET, UnsetType
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.policy.gate import Verdict
-from fleet.core.rollout.gate_state import GatePoint
+from fleet.core.policy.gate import GateVerdict
 from fleet.core.rollout.record import TypedRecord
+from fleet.core.rollout.stages.gate_state import GatePoint
 from fleet.core.rollout.steps import Step, StepResult
 
 
@@ -98,7 +98,7 @@ class GateMeasured(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="gat
 
     point: GatePoint
     gate: str
-    verdict: Verdict
+    verdict: GateVerdict
     message: str = ""
 
 

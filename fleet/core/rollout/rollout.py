@@ -38,11 +38,11 @@ from fleet.core.rollout.decisions import (
     RunRetried,
     StepFinished,
 )
-from fleet.core.rollout.gate_state import GatePoint, GateState
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.record import ActionEnded, PodsTimed, TaskPlayed, UnknownRecord
 from fleet.core.rollout.run import Run
-from fleet.core.rollout.stage_progress import StageProgress
+from fleet.core.rollout.stages.gate_state import GatePoint, GateState
+from fleet.core.rollout.stages.stage_progress import StageProgress
 from fleet.core.rollout.steps import ENDED, HAS_SLOT, Step, StepResult, next_step
 
 T = TypeVar("T")

@@ -15,9 +15,9 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.policy import windows
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.rollout.gate_state import GatePoint
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
+from fleet.core.rollout.stages.gate_state import GatePoint
 from fleet.core.state.wait_queue import WaitKey
 
 HeldParams = Mapping[str, str | int]

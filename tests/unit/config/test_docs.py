@@ -16,9 +16,11 @@ EVERYTHING = """
 streams: [{name: s, releases: [{}]}]
 freezes: [{}]
 quorums: [{selector: {matchExpressions: [{}]}}]
-defaults: {windows: [{}], drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}}
+stages: [{gates: [{soak: 1s}, {operator: true}, {prometheus: {}}, {alerts: {}}, {http: {}}, {command: [x]}]}]
+defaults: {windows: [{}], gates: [{}], drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}}
 pools:
   - windows: [{}]
+    gates: [{}]
     drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}
     selector: {matchExpressions: [{}]}
 """

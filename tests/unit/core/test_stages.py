@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.policy.gate import AnyGate, HttpGate, OperatorGate, PrometheusGate, SoakGate, Verdict
+from fleet.core.policy.gate import AnyGate, GateVerdict, HttpGate, OperatorGate, PrometheusGate, SoakGate
 from fleet.core.policy.policy import Amount, Limits, Policy, Pool
 from fleet.core.policy.rollout_stage import RolloutStage
 from fleet.core.records.held import Held
@@ -18,9 +18,9 @@ from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.checkpoint import restore_checkpoint, take_checkpoint
 from fleet.core.rollout.codec import from_record
 from fleet.core.rollout.decisions import StepFinished
-from fleet.core.rollout.gate_state import POOL, STAGE, GatePoint
 from fleet.core.rollout.goal import Goal
 from fleet.core.rollout.rollout import RolloutState
+from fleet.core.rollout.stages.gate_state import POOL, STAGE, GatePoint
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
 from tests.story import Story
@@ -88,7 +88,7 @@ def proven(story: Story) -> bool:
 
 def test_the_rest_waits_until_the_gate_was_good_for_its_whole_time() -> None:
     story = a_story([ERRORS])
-    story.gates["errors"] = (Verdict.GOOD, "0")
+    story.gates["errors"] = (GateVerdict.GOOD, "0")
     story.run(until=lambda: proven(story))
     at = story.at
     story.run(seconds=290)
@@ -103,13 +103,13 @@ def test_the_rest_waits_until_the_gate_was_good_for_its_whole_time() -> None:
 
 def test_bad_measurements_in_a_row_halt_the_rollout_and_resume_asks_anew() -> None:
     story = a_story([ERRORS])
-    story.gates["errors"] = (Verdict.BAD, "7, wanted below 1")
+    story.gates["errors"] = (GateVerdict.BAD, "7, wanted below 1")
     story.run()
     assert state(story) is RolloutState.HALTED
     assert "errors" in story.rollout.why and "7, wanted below 1" in story.rollout.why
     assert len(story.asked) == ERRORS.bad
     assert held(story, "east", "e-1").reason is Reason.HALTED
-    story.gates["errors"] = (Verdict.GOOD, "0")
+    story.gates["errors"] = (GateVerdict.GOOD, "0")
     story.say("resume")
     story.run()
     assert state(story) is RolloutState.FINISHED
@@ -118,11 +118,11 @@ def test_bad_measurements_in_a_row_halt_the_rollout_and_resume_asks_anew() -> No
 
 def test_one_bad_measurement_begins_the_time_of_good_ones_anew() -> None:
     story = a_story([ERRORS])
-    story.gates["errors"] = (Verdict.GOOD, "0")
+    story.gates["errors"] = (GateVerdict.GOOD, "0")
     story.run(until=lambda: len(story.asked) == 5)
-    story.gates["errors"] = (Verdict.BAD, "7")
+    story.gates["errors"] = (GateVerdict.BAD, "7")
     story.run(until=lambda: len(story.asked) == 6)
-    story.gates["errors"] = (Verdict.GOOD, "0")
+    story.gates["errors"] = (GateVerdict.GOOD, "0")
     since = story.at
     story.run(until=lambda: story.rollout.gates[CANARIES, "errors"].passed)
     assert story.at - since >= ERRORS.for_seconds
@@ -132,7 +132,7 @@ def test_one_bad_measurement_begins_the_time_of_good_ones_anew() -> None:
 def test_no_answer_is_no_pass_and_halts_after_the_timeout() -> None:
     """argo-rollouts#4479: five measurements without one good one were a success."""
     story = a_story([ERRORS])
-    story.gates["errors"] = (Verdict.UNKNOWN, "the query has no data")
+    story.gates["errors"] = (GateVerdict.UNKNOWN, "the query has no data")
     story.run(seconds=ERRORS.timeout_seconds)
     assert state(story) is RolloutState.RUNNING and begun(story) == ["e-0"]
     assert "no data" in str(held(story, "east", "e-1").params["state"])
@@ -143,7 +143,7 @@ def test_no_answer_is_no_pass_and_halts_after_the_timeout() -> None:
 
 def test_a_time_without_a_controller_proves_nothing() -> None:
     story = a_story([ERRORS])
-    story.gates["errors"] = (Verdict.GOOD, "0")
+    story.gates["errors"] = (GateVerdict.GOOD, "0")
     story.run(until=lambda: len(story.asked) == 5)
     story.at += 3000
     story.kill()
@@ -155,7 +155,7 @@ def test_a_time_without_a_controller_proves_nothing() -> None:
 def test_all_gates_of_a_point_are_asked_at_once_and_all_must_pass() -> None:
     web = HttpGate(name="web", url="http://w/")
     story = a_story([ERRORS, web, SoakGate(name="soak", for_seconds=1000)])
-    story.gates = {"errors": (Verdict.GOOD, "0"), "web": (Verdict.GOOD, "status 200")}
+    story.gates = {"errors": (GateVerdict.GOOD, "0"), "web": (GateVerdict.GOOD, "status 200")}
     story.run(until=lambda: proven(story))
     reached = story.at
     story.run(until=lambda: len(begun(story)) > 1)
@@ -177,7 +177,7 @@ def test_only_an_operator_lets_an_operators_gate_pass() -> None:
 
 def test_a_pause_asks_no_gate() -> None:
     story = a_story([ERRORS])
-    story.gates["errors"] = (Verdict.GOOD, "0")
+    story.gates["errors"] = (GateVerdict.GOOD, "0")
     story.run(until=lambda: len(story.asked) == 2)
     story.say("pause")
     story.run(seconds=1000)
@@ -240,7 +240,7 @@ def test_a_controller_that_is_killed_goes_on_where_the_gates_were(seconds: int) 
         RolloutStage("rest"),
     ]
     story = a_story([ERRORS], stages, canary="w-0")
-    story.gates["errors"] = (Verdict.GOOD, "0")
+    story.gates["errors"] = (GateVerdict.GOOD, "0")
     story.run(seconds=seconds)
     story.kill()
     story.run()

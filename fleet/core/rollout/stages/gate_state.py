@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from fleet.core.policy.gate import AnyGate, Verdict
+from fleet.core.policy.gate import AnyGate, GateVerdict
 from fleet.core.policy.policy import Policy
 
 POOL = "pool"
@@ -35,7 +35,7 @@ class GateState(Struct, frozen=True):
     """What the journal has of one gate since the rollout reached it."""
 
     reached: datetime
-    verdict: Verdict | None = None
+    verdict: GateVerdict | None = None
     """Of the last measurement that the journal has; it has those that differ from the one before."""
     message: str = ""
     passed: bool = False
