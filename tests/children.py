@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -34,6 +35,13 @@ def children() -> dict[int, str]:
         for pid in map(int, pids):
             found[pid] = _command_line(pid)
     return found
+
+
+def wait_for_new_children(before: Mapping[int, str]) -> None:
+    """Waits until each child that was not there before has ended, for tests of code that starts programs and leaves
+    them."""
+    for pid in children().keys() - before.keys():
+        os.waitpid(pid, 0)
 
 
 def left_behind(before: Mapping[int, str], after: Mapping[int, str]) -> str:
