@@ -60,7 +60,7 @@ def test_what_a_majority_is(voters: int, needed: int, spare: int) -> None:
         (DOWN, "does not answer"),
         ({"alarms": ("NOSPACE",)}, "has alarm NOSPACE"),
         ({"index": 98_000}, "is 2000 entries behind"),
-        ({"index": None}, "tells no index"),
+        ({"index": None}, "reports no index"),
         ({"started": False, "reachable": False}, "has not joined yet"),
     ],
 )
