@@ -14,7 +14,7 @@ class RescheduledPods:
 
     def __init__(self) -> None:
         self.leaving: dict[str, dict[str, Pod]] = {}
-        """By node that is drained or about to be drained: the pods that still have to leave the node, by uid."""
+        """The pods that still have to leave each node that is drained or about to be drained, by node and uid."""
         self._unbound: dict[str, Pod] = {}
         """Pods that wait for the scheduler, by uid."""
         self.sizes: Counter[RoundedSize] = Counter()
