@@ -71,7 +71,7 @@ class HostActionExecutor:
         try:
             result, words = await self._perform(action)
         except RefusedPatch as refusal:
-            result, words = refusal.result, refusal.words
+            result, words = refusal.result, refusal.message
         except UnreachableError as error:
             result, words = Result.UNKNOWN, error.message
         except TimeoutError:

@@ -143,7 +143,9 @@ def _gone(home: Home, rollouts: Rollouts, nodes: Sequence[StatusNode], name: str
 
 def _may_be_deleted(home: Home, ref: NodeRef) -> tuple[str, ...]:
     rows = (row.node for row in home.store.inventory.nodes(cluster=ref.cluster) if row.name == ref.name)
-    return tuple(each.told for node in rows if node is not None for each in of_node(node) if not each.holds)
+    return tuple(
+        each.summary for node in rows if node is not None for each in of_node(node) if not each.holds
+    )
 
 
 def find(nodes: Sequence[StatusNode], name: str) -> StatusNode:

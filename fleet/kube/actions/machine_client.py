@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from fleet.core.objects.machine import GROUP, VERSION, LogTold, Machine, Units, Work
+from fleet.core.objects.machine import GROUP, VERSION, LogAnswer, Machine, Units, Work
 from fleet.core.records.errors import FleetError, UnreachableError
 from fleet.core.releases.release import Release
 from fleet.kube.client.retry import Backoff, Jitter, random_jitter
@@ -216,7 +216,7 @@ def _work(work: Work | None) -> dict[str, object] | None:
     }
 
 
-def _log(told: LogTold | None) -> dict[str, object] | None:
+def _log(told: LogAnswer | None) -> dict[str, object] | None:
     return (
         None
         if told is None

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import msgspec
 
-from fleet.core.objects.machine import GROUP, LogAsk, LogTold
+from fleet.core.objects.machine import GROUP, LogAnswer, LogAsk
 from fleet.core.records.errors import FleetError, UnreachableError
 from fleet.kube.client.retry import retry_on_conflict
 from fleet.kube.client.transport import Transport
@@ -52,7 +52,7 @@ async def machine_log(transport: Transport, clock: Clock, name: str, ask: LogAsk
     return told.text
 
 
-async def _answer(transport: Transport, clock: Clock, name: str, ask: LogAsk) -> LogTold:
+async def _answer(transport: Transport, clock: Clock, name: str, ask: LogAsk) -> LogAnswer:
     while True:
         found = _decoded(await transport.call(_call("get", name)))
         told = log_told(found)

@@ -7,7 +7,7 @@ from typing import Literal, cast
 
 from msgspec import field
 
-from fleet.core.objects.machine import Ask, LogAsk, LogTold, Machine, Request, Units, Work
+from fleet.core.objects.machine import Ask, LogAnswer, LogAsk, Machine, Request, Units, Work
 from fleet.core.releases.release import Release
 from fleet.kube.objects.wire import ApiStruct, Meta
 
@@ -102,10 +102,10 @@ def log_ask(found: MachineWire) -> LogAsk | None:
     return LogAsk(asked.token, asked.unit, asked.lines) if asked is not None and asked.token else None
 
 
-def log_told(found: MachineWire) -> LogTold | None:
+def log_told(found: MachineWire) -> LogAnswer | None:
     """Returns the log with which the agent has answered; None: there is no answer."""
     told = None if found.status is None else found.status.log
-    return LogTold(told.token, told.text, told.error) if told is not None else None
+    return LogAnswer(told.token, told.text, told.error) if told is not None else None
 
 
 def _request(spec: MachineSpec | None) -> Request | None:
