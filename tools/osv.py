@@ -82,20 +82,20 @@ def fixes(affected: Affected) -> tuple[str, ...]:
 def _listed(affected: Affected, version: str, order: Order) -> bool:
     """Written in another way: 1.0 and 1.0.0 are one version to some ecosystems. Old versions follow no order."""
     wanted = order(version)
-    return any(each == wanted for each in _ordered(affected.versions, order))
+    return any(version == wanted for version in _ordered(affected.versions, order))
 
 
 def _ordered(versions: tuple[str, ...], order: Order) -> Iterator[Any]:
-    for each in versions:
+    for version in versions:
         try:
-            yield order(each)
+            yield order(version)
         except ValueError:
             continue
 
 
 def _within(found: Range, version: Any, order: Order) -> bool:
     limits = [event.limit for event in found.events if event.limit]
-    if limits and "*" not in limits and not any(version < order(each) for each in limits):
+    if limits and "*" not in limits and not any(version < order(limit) for limit in limits):
         return False
     inside = any(event.introduced == "0" for event in found.events)
     turns = [event for event in found.events if not event.limit and event.introduced != "0"]

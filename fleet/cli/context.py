@@ -27,14 +27,14 @@ def home_of(context: typer.Context, otherwise: Path | None = None, *, quiet: boo
     path, database = context.obj or (None, "")
     if path is None and not os.environ.get("FLEET_HOME"):
         path = otherwise
-    return Home.find(path, database, os.environ, Path.cwd(), (lambda words: None) if quiet else tell)
+    return Home.find(path, database, os.environ, Path.cwd(), (lambda message: None) if quiet else tell)
 
 
-def tell(words: str) -> None:
+def tell(message: str) -> None:
     """Shows a message of the home on stderr, beside the command's result."""
     from fleet.cli.terminal.output import note
 
-    note(words, "yellow")
+    note(message, "yellow")
 
 
 def repeat(draw: Callable[[], Text], seconds: float) -> None:
@@ -51,12 +51,12 @@ def repeat(draw: Callable[[], Text], seconds: float) -> None:
             while True:
                 canvas.draw(folded(draw(), screen.width))
                 never.wait(seconds)
-    told: set[str] = set()
+    shown: set[str] = set()
     while True:
         lines = draw().plain.splitlines()
         for line in lines:
-            if line not in told:
+            if line not in shown:
                 screen.print(line)
         screen.file.flush()
-        told = set(lines)
+        shown = set(lines)
         never.wait(seconds)

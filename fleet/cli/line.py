@@ -46,15 +46,15 @@ def lifted(args: Sequence[str]) -> list[str]:
     first: list[str] = []
     rest: list[str] = []
     left = iter(args)
-    for word in left:
-        if word == "--":
-            rest += [word, *left]
-        elif word in GLOBAL:
-            first += [word, *([value] if (value := next(left, None)) is not None else [])]
-        elif word.startswith(tuple(f"{name}=" for name in GLOBAL)):
-            first.append(word)
+    for argument in left:
+        if argument == "--":
+            rest += [argument, *left]
+        elif argument in GLOBAL:
+            first += [argument, *([value] if (value := next(left, None)) is not None else [])]
+        elif argument.startswith(tuple(f"{name}=" for name in GLOBAL)):
+            first.append(argument)
         else:
-            rest.append(word)
+            rest.append(argument)
     return first + rest
 
 
@@ -93,17 +93,17 @@ def _say(error: FleetError) -> int:
 
 def _say_usage(error: Exception) -> int:
     """Shows what Typer found wrong with the line, and where to read on."""
-    words = error.format_message() if hasattr(error, "format_message") else str(error)
-    words = words.replace("Value error, ", "")
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    message = message.replace("Value error, ", "")
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "fleet"
-    if not words:
+    if not message:
         return 2
-    if context is not None and words == context.get_help():
+    if context is not None and message == context.get_help():
         # A group of commands without one: nothing is wrong with its help, and there is no more to read.
-        _print(words)
+        _print(message)
     else:
-        _print(f"error: {words[0].lower()}{words[1:]}")
+        _print(f"error: {message[0].lower()}{message[1:]}")
         _print(f"  -> {path} --help")
     return int(getattr(error, "exit_code", 2))
 

@@ -86,7 +86,7 @@ class Controller:
         sites: Callable[[], Mapping[str, str]],
         clock: Clock,
         wall: Callable[[], datetime],
-        say: Callable[[str], None],
+        show: Callable[[str], None],
         notary: JournalSigner | None = None,
         retention: Retention = KEEP,
     ) -> None:
@@ -97,7 +97,7 @@ class Controller:
         self._sites = sites
         self._clock = clock
         self._wall = wall
-        self._say = say
+        self._say = show
         self._notary = notary
         self._retention = retention
         self._identity = own_identity()
@@ -161,7 +161,7 @@ class Controller:
     async def _work(self, epoch: int, until_idle: bool) -> Executor:
         sites = self._sites()
         pipelines = await self._connect()
-        clusters = [each.cluster for each in pipelines.values()]
+        clusters = [pipeline.cluster for pipeline in pipelines.values()]
         recorder = Recorder(self._database.inventory, self._database.clusters, sites, self._clock)
         tally = RequestRecorder(clusters, self._database.requests)
         executor = Executor(

@@ -61,8 +61,8 @@ class Foresight:
         return {ref: self._reasons(ref) for ref in news}
 
     def _reasons(self, ref: NodeRef) -> Reasons:
-        lasting, said = self._lasting.get(ref, ()), self._said.get(ref, ())
-        return (*lasting, *(held for held in said if held not in lasting))
+        lasting, reported = self._lasting.get(ref, ()), self._said.get(ref, ())
+        return (*lasting, *(held for held in reported if held not in lasting))
 
     def _look(self, now: datetime) -> list[NodeRef]:
         """Returns the nodes of which it found something else than before, and those that it has seen for the first time."""

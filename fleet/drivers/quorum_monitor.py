@@ -76,8 +76,8 @@ class QuorumMonitor:
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for each in waits:
-                each.cancel()
+            for wait in waits:
+                wait.cancel()
 
     def _due_now(self) -> list[QuorumClient]:
         """Returns all groups where some are others than before."""

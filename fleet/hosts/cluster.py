@@ -147,9 +147,9 @@ class HostsCluster:
         answers = await asyncio.gather(*(one(host) for host in inventory.hosts))
         unreached = {node.name: why for node, _, why in answers if why is not None}
         if len(unreached) == len(answers):
-            told = _none({name: why.message for name, why in unreached.items()})
-            raise UnreachableError(told, next((why.hint for why in unreached.values()), ""))
-        nodes, machines = tuple(each[0] for each in answers), tuple(each[1] for each in answers)
+            unknown = _none({name: why.message for name, why in unreached.items()})
+            raise UnreachableError(unknown, next((why.hint for why in unreached.values()), ""))
+        nodes, machines = tuple(answer[0] for answer in answers), tuple(answer[1] for answer in answers)
         snapshot = Snapshot(self.name, site, at, nodes=nodes, machines=machines)
         return HostsReading(snapshot, {name: why.full_message for name, why in unreached.items()})
 
@@ -175,14 +175,14 @@ class HostsCluster:
             finally:
                 await way.close()
 
-        said = await asyncio.gather(*(one(host) for host in inventory.hosts))
-        return {host.name: each for host, each in zip(inventory.hosts, said, strict=True)}
+        answers = await asyncio.gather(*(one(host) for host in inventory.hosts))
+        return {host.name: answer for host, answer in zip(inventory.hosts, answers, strict=True)}
 
     async def log(self, name: str, ask: LogAsk) -> str:
         """Returns the log as BootLogReader does. Raises UnreachableError, MachineError, and UsageError for a host that
         is not in the file."""
         inventory = await self._source.now()
-        host = next((each for each in inventory.hosts if each.name == name), None)
+        host = next((host for host in inventory.hosts if host.name == name), None)
         if host is None:
             raise UsageError(f"{name} is not in the inventory any more")
         way = self._ways(inventory)(host)
@@ -198,7 +198,7 @@ class HostsCluster:
 
     async def _known(self, name: str) -> tuple[HostEntry, HostConnection] | None:
         """Returns the host according to the file as it is now, so that the user's latest edits count."""
-        host = next((each for each in (await self._source.now()).hosts if each.name == name), None)
+        host = next((host for host in (await self._source.now()).hosts if host.name == name), None)
         if host is None:
             return None
         steward = self._stewards.get(name)
@@ -341,8 +341,8 @@ class _Watch:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         del self._stewards[name]
-        if gone and (told := self._told.pop(name, None)) is not None:
-            for thing in told:
+        if gone and (change := self._told.pop(name, None)) is not None:
+            for thing in change:
                 self.inbox.put_nowait(Deleted(self._name, thing))
 
     def _tell(self) -> None:
@@ -362,17 +362,19 @@ class _Watch:
         """Returns why the controller itself seems to be cut off: none of several hosts that should be up is reached.
         Empty otherwise."""
         there = {
-            name: each.why
-            for name, each in self._stewards.items()
-            if not observation.busy(self._records.read(name)) or not each.why
+            name: steward.why
+            for name, steward in self._stewards.items()
+            if not observation.busy(self._records.read(name)) or not steward.why
         }
         return _none(there) if len(there) > 1 and all(there.values()) else ""
 
     def _say(self, why: str) -> None:
-        said: ClusterLost | ClusterSynced = ClusterLost(self._name, why) if why else ClusterSynced(self._name)
-        if said != self._said:
-            self._said = said
-            self.inbox.put_nowait(said)
+        event: ClusterLost | ClusterSynced = (
+            ClusterLost(self._name, why) if why else ClusterSynced(self._name)
+        )
+        if event != self._said:
+            self._said = event
+            self.inbox.put_nowait(event)
 
 
 def _same_way(before: HostEntry, now: HostEntry | None) -> bool:
@@ -380,7 +382,7 @@ def _same_way(before: HostEntry, now: HostEntry | None) -> bool:
     if now is None:
         return False
     ways = ("address", "user", "port", "identity", "source")
-    return all(getattr(before, each) == getattr(now, each) for each in ways)
+    return all(getattr(before, way) == getattr(now, way) for way in ways)
 
 
 def _none(unreached: Mapping[str, str]) -> str:

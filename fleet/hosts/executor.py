@@ -69,18 +69,18 @@ class HostActionExecutor:
     async def perform(self, action: AnyAction) -> Outcome:
         """Performs an action and returns its outcome. Never raises, except when cancelled."""
         try:
-            result, words = await self._perform(action)
+            result, message = await self._perform(action)
         except RefusedPatch as refusal:
-            result, words = refusal.result, refusal.words
+            result, message = refusal.result, refusal.words
         except UnreachableError as error:
-            result, words = Result.UNKNOWN, error.message
+            result, message = Result.UNKNOWN, error.message
         except TimeoutError:
-            result, words = Result.UNKNOWN, f"no answer within {SECONDS:.0f} s"
+            result, message = Result.UNKNOWN, f"no answer within {SECONDS:.0f} s"
         except FleetError as error:
-            result, words = Result.FAILED, error.message
+            result, message = Result.FAILED, error.message
         except Exception as error:
-            result, words = Result.FAILED, not_understood(error, action.node.name).message
-        return Outcome(action, result, words)
+            result, message = Result.FAILED, not_understood(error, action.node.name).message
+        return Outcome(action, result, message)
 
     async def _perform(self, action: AnyAction) -> HostActionResult:
         found = await self._known(action.node.name)
@@ -219,9 +219,9 @@ class HostActionExecutor:
         self._change(action, lambda record: replace(record, hooked=""))
 
     async def _hook(self, name: str, hook: Hook, action: Action, way: Host) -> None:
-        told = told_of(action.node.cluster, action.node.name) | {"FLEET_ROLLOUT": action.rollout}
+        variables = told_of(action.node.cluster, action.node.name) | {"FLEET_ROLLOUT": action.rollout}
         try:
-            await hooks.run(name, hook, way, f"{action.rollout}/{action.node.name}/{name}", told)
+            await hooks.run(name, hook, way, f"{action.rollout}/{action.node.name}/{name}", variables)
         except HookError as error:
             raise RefusedPatch(Result.FAILED, error.message) from None
 

@@ -75,8 +75,8 @@ def busy(record: HostRecord) -> bool:
     """Returns whether an action is in progress on the host, so that the host is observed more often."""
     request = record.machine.request
     answer = record.machine.answer(request.token) if request is not None else None
-    asked = request is not None and (answer is None or answer.state == "working")
-    return asked or bool(record.node.cordoned_by) or bool(record.hooked)
+    unanswered = request is not None and (answer is None or answer.state == "working")
+    return unanswered or bool(record.node.cordoned_by) or bool(record.hooked)
 
 
 def _told(node: Node, why: str) -> dict[str, str]:

@@ -41,7 +41,7 @@ class HostSupervisor:
         host: HostEntry,
         way: HostConnection,
         records: HostRecords,
-        told: dict[str, str],
+        variables: dict[str, str],
         pace: AgentIntervals,
         looks: ProbeIntervals,
     ) -> None:
@@ -54,7 +54,7 @@ class HostSupervisor:
         self.why = ""
         """Why the host was not reached at the last check; empty: it was reached."""
         self._records = records
-        self._told = told
+        self._told = variables
         self._pace = pace
         self._boot = ""
         self._family: Family | None = None

@@ -133,9 +133,9 @@ def id_of(plan: Plan) -> str:
     return _id_of_told(msgspec.to_builtins(plan))
 
 
-def _id_of_told(told: Mapping[str, Any]) -> str:
+def _id_of_told(fields: Mapping[str, Any]) -> str:
     """Returns the id of a plan in its published JSON form."""
-    return f"p-{sha256(chain.canonical({**told, 'plan_id': ''})).hexdigest()}"
+    return f"p-{sha256(chain.canonical({**fields, 'plan_id': ''})).hexdigest()}"
 
 
 def _is_named(body: str, plan_id: str) -> bool:

@@ -53,9 +53,9 @@ class HomeNotary:
         else:
             self._seq = found.seq if found is not None else 0
 
-    def _warn(self, words: str) -> None:
+    def _warn(self, message: str) -> None:
         if not self._told:
-            LOG.warning("%s", words)
+            LOG.warning("%s", message)
         self._told = True
 
 

@@ -36,8 +36,8 @@ def of_node(home: Home, name: str, unit: str = "", lines: int = 100, seconds: fl
             f"over ssh: fleet node logs {name} --last-boot --host ssh:{name}",
         )
     node = find(fleet_status(home).nodes, name)
-    asked = LogRequested(node=NodeRef(node.cluster, node.name), lines=lines, unit=unit)
-    (entry,) = home.store.journal.append([to_record(asked)], at=home.now(), actor=actor())
+    request = LogRequested(node=NodeRef(node.cluster, node.name), lines=lines, unit=unit)
+    (entry,) = home.store.journal.append([to_record(request)], at=home.now(), actor=actor())
     source = source_of(home, home.store.clusters.get(node.cluster))
     return asyncio.run(source.boot_log(node.name, LogAsk(f"log/{entry.place}", unit, lines), seconds))
 

@@ -29,7 +29,7 @@ OF_DUMP = "only its pods were read"
 
 def annotated(workloads: Iterable[Workload], cluster: str) -> tuple[Declared, ...]:
     """Returns the groups that the workloads of a cluster declare, each independent of the others."""
-    return tuple(declared_by(each, cluster) for each in workloads if each.quorum is not None)
+    return tuple(declared_by(workload, cluster) for workload in workloads if workload.quorum is not None)
 
 
 def groups_of(cluster: KubeCluster, site: str, policy: Policy) -> QuorumClients:
@@ -85,7 +85,7 @@ async def read_into(snapshot: Snapshot, groups: QuorumClients) -> Snapshot:
     for workload in snapshot.workloads:
         groups.see(Upserted(snapshot.cluster, workload))
     view = ClusterView.of(snapshot)
-    found = [told for group in groups if (told := await group.read(view, snapshot.at)) is not None]
+    found = [quorum for group in groups if (quorum := await group.read(view, snapshot.at)) is not None]
     return replace(snapshot, quorums=tuple(found))
 
 
@@ -110,6 +110,6 @@ def by_pods(snapshot: Snapshot, policy: Policy) -> Snapshot:
         if group.members is None:
             continue
         silent = replace(group, members=replace(group.members, probe=None))
-        told = quorum_of(silent, place, pods_of(group.members, snapshot.pods), {}, snapshot.at)
-        found.append(told if told.unread else replace(told, unread=OF_DUMP))
+        quorum = quorum_of(silent, place, pods_of(group.members, snapshot.pods), {}, snapshot.at)
+        found.append(quorum if quorum.unread else replace(quorum, unread=OF_DUMP))
     return replace(snapshot, quorums=tuple(found))

@@ -47,15 +47,15 @@ def report(
     if output == "json":
         made = with_evidence(home, made)
         _warn_unsigned(made)
-    words = _rendered(made, output)
+    text = _rendered(made, output)
     if file is None and output == "text":
         # Made for 80 columns: a narrower terminal has it folded between words.
-        show(words.rstrip("\n"))
+        show(text.rstrip("\n"))
         return
     if file is None:
-        typer.echo(words, nl=not words.endswith("\n"))
+        typer.echo(text, nl=not text.endswith("\n"))
         return
-    write_whole(file, words.encode())
+    write_whole(file, text.encode())
     note(f"Wrote {file}")
 
 
@@ -158,10 +158,12 @@ def _tell(findings: Iterable[JournalFinding]) -> None:
     """Exits 4 if there are any."""
     from fleet.cli.terminal.output import show
 
-    told = [f"entry {each.seq}: {each.words}" if each.seq else each.words for each in findings]
-    for words in told:
-        show(words)
-    if told:
+    lines = [
+        f"entry {finding.seq}: {finding.words}" if finding.seq else finding.words for finding in findings
+    ]
+    for line in lines:
+        show(line)
+    if lines:
         raise typer.Exit(4)
 
 
@@ -220,9 +222,9 @@ def export(
     made = make(home_of(context))
     if made.entries and not made.checkpoints:
         warn("nothing in it is signed: fleet audit keygen makes a key")
-    words = visible_json(msgspec.json.encode(made).decode())
+    text = visible_json(msgspec.json.encode(made).decode())
     if output is None:
-        typer.echo(words)
+        typer.echo(text)
         return
-    write_whole(output, f"{words}\n".encode())
+    write_whole(output, f"{text}\n".encode())
     note(f"Wrote {output}: {len(made.entries):,} entries, {len(made.checkpoints):,} checkpoints")

@@ -110,10 +110,10 @@ def claim(
     from fleet.app.inventory.clusters import claim as take
     from fleet.cli.terminal.output import show
 
-    said = take(home_of(context), name, reason)
-    for host, result in said.items():
+    results = take(home_of(context), name, reason)
+    for host, result in results.items():
         show(f"{host}: {result.message}")
-    if not all(result.claimed for result in said.values()):
+    if not all(result.claimed for result in results.values()):
         raise typer.Exit(1)
 
 

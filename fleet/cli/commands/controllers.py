@@ -37,7 +37,7 @@ def run(
     from fleet.drivers.journal.log import LOG
 
     kept = Retention(None if history is None else timedelta(days=history))
-    work(home_of(context), until_idle=until_idle, say=LOG.info, retention=kept)
+    work(home_of(context), until_idle=until_idle, show=LOG.info, retention=kept)
 
 
 def agent(

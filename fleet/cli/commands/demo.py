@@ -62,14 +62,14 @@ def _against_plan(folder: Path) -> str:
     return f"Planned: {planned}. It took: {took(found)}. {sentence(bound(found.against))}"
 
 
-def _run(command: Callable[..., object], folder: Path, *words: str, fine: tuple[int, ...] = (0,)) -> None:
+def _run(command: Callable[..., object], folder: Path, *arguments: str, fine: tuple[int, ...] = (0,)) -> None:
     """Runs one command, shown as it would be typed. Raises Exit where it fails in a way that a demo does not mean."""
     from fleet.cli.line import run_line
     from fleet.cli.terminal.output import show
 
-    show(f"\n$ fleet {' '.join(words)}")
+    show(f"\n$ fleet {' '.join(arguments)}")
     code = run_line(
-        ["--home", str(folder), *words], lambda line: command(line, "fleet", standalone_mode=False)
+        ["--home", str(folder), *arguments], lambda line: command(line, "fleet", standalone_mode=False)
     )
     if code not in fine:
         raise typer.Exit(code)

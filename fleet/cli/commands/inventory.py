@@ -179,7 +179,7 @@ def _print_status(found: FleetStatus, chosen: Selection, output: StatusTable, qu
 def _findings(found: FleetStatus) -> bool:
     fine = ("patched", "running")
     return any(node.state not in fine for node in found.nodes) or any(
-        not each.reachable for each in found.clusters
+        not cluster.reachable for cluster in found.clusters
     )
 
 
@@ -193,10 +193,10 @@ def explain(
     from fleet.app.reporting.explain import explain as tell
     from fleet.cli.terminal.output import show, show_json
 
-    told = tell(home_of(context), node, blockers)
+    explanation = tell(home_of(context), node, blockers)
     if output == "json":
-        show_json(told)
+        show_json(explanation)
         return
     from fleet.cli.views.explain import whole
 
-    show(whole(told))
+    show(whole(explanation))

@@ -189,18 +189,18 @@ def simulate(
     if histories is not None and only:
         raise UsageError("--only is of one seed's faults: leave --histories out")
     if histories is not None:
-        words, whole = soak(seed, histories, note)
+        text, whole = soak(seed, histories, note)
     elif only:
-        words, whole = tell_only(seed, _numbers(only))
+        text, whole = tell_only(seed, _numbers(only))
     else:
-        words, whole = tell(seed)
-    typer.echo(words)
+        text, whole = tell(seed)
+    typer.echo(text)
     if not whole:
         raise typer.Exit(1)
 
 
 def _numbers(only: str) -> list[int]:
     try:
-        return [] if only == "none" else [int(each) for each in only.split(",")]
+        return [] if only == "none" else [int(part) for part in only.split(",")]
     except ValueError:
         raise UsageError(f"--only: expected numbers such as 1,4 or none, found {only!r}") from None

@@ -46,5 +46,5 @@ def logs(
         raise UsageError(
             "only the log of the boot before this one is read", f"fleet node logs {node} --last-boot"
         )
-    told = over(host, unit, lines) if host else of_node(home_of(context), node, unit, lines)
-    typer.echo(visible_lines(told), nl=not told.endswith("\n"))
+    log = over(host, unit, lines) if host else of_node(home_of(context), node, unit, lines)
+    typer.echo(visible_lines(log), nl=not log.endswith("\n"))

@@ -99,7 +99,7 @@ def plan(
 
             made = make(home, pools, to, beyond, keep)
     _print(home, made, output, timeline, held)
-    if made.held and not made.runs and not any(each.reason == "length-unknown" for each in made.held):
+    if made.held and not made.runs and not any(hold.reason == "length-unknown" for hold in made.held):
         raise typer.Exit(3)
 
 

@@ -46,8 +46,8 @@ def start(
     home = home_of(context)
     found = stored(home, plan)
     started = begin(home, found, lambda clusters: refresh(home, clusters).fresh)
-    for words in started.notes:
-        warn(words)
+    for message in started.notes:
+        warn(message)
     show(f"Started rollout {started.rollout} of plan {found.plan_id}.")
     if foreground:
         raise typer.Exit(_in_foreground(home, started.rollout))
@@ -69,7 +69,7 @@ def list_(context: typer.Context, output: Format = "text") -> None:
     rollouts = Rollouts.load(home.store)
     stands = standstill(home, rollouts.active)
     left = etas(home, rollouts.active) if stands is None else {}
-    rows = [summary_of(each, left.get(each.id)) for each in reversed(rollouts.all)]
+    rows = [summary_of(rollout, left.get(rollout.id)) for rollout in reversed(rollouts.all)]
     if output == "json":
         show_json(rows)
         return
@@ -180,19 +180,19 @@ def rollback(
         from fleet.app.wiring.refresh import refresh
 
         begun = begin(home, made, lambda clusters: refresh(home, clusters).fresh)
-        for words in begun.notes:
-            warn(words)
+        for message in begun.notes:
+            warn(message)
         note(f"Started rollout {begun.rollout} of plan {made.plan_id}.")
         _see_to_it(home)
 
 
-def _say(context: typer.Context, kind: str, ident: str, words: str) -> None:
+def _say(context: typer.Context, kind: str, ident: str, message: str) -> None:
     from fleet.app.rollouts.commands import send_command
     from fleet.cli.terminal.output import show
 
     home = home_of(context)
     rollout = send_command(home, kind, ident)
-    show(words.format(rollout.id))
+    show(message.format(rollout.id))
     _see_to_it(home)
     if kind == "resume":
         _tell_what_follows(home, rollout.id)
@@ -203,8 +203,8 @@ def _tell_what_follows(home: Home, ident: str) -> None:
     from fleet.app.rollouts.rollouts import Rollouts
     from fleet.cli.terminal.output import note
 
-    for words in what_follows(Rollouts.load(home.store).named(ident)):
-        note(words)
+    for line in what_follows(Rollouts.load(home.store).named(ident)):
+        note(line)
 
 
 def _see_to_it(home: Home) -> None:
@@ -212,8 +212,8 @@ def _see_to_it(home: Home) -> None:
     from fleet.app.rollouts.background import ensure_controller
     from fleet.cli.terminal.output import note
 
-    if words := ensure_controller(home):
-        note(words)
+    if message := ensure_controller(home):
+        note(message)
 
 
 def _watch(home: Home, ident: str, *, past: bool = False) -> int:
@@ -230,5 +230,5 @@ def _in_foreground(home: Home, ident: str) -> int:
     from fleet.cli.terminal.output import note
     from fleet.core.rollout.steps import Step
 
-    run(home, until_idle=True, say=note)
+    run(home, until_idle=True, show=note)
     return 1 if Rollouts.load(home.store).named(ident).counts[Step.FAILED] else 0

@@ -121,7 +121,7 @@ def stuck(rollout: Rollout, held: Mapping[NodeRef, tuple[Held, ...]]) -> bool:
 
 
 def _in_the_way(held: tuple[Held, ...]) -> bool:
-    return any(each.needs_action or each.reason in STANDING for each in held)
+    return any(reason.needs_action or reason.reason in STANDING for reason in held)
 
 
 def scene_of(follower: Follower) -> RolloutScene:

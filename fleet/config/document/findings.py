@@ -42,20 +42,20 @@ class Findings:
         self.asked: set[str] = set()
         """The keys that were asked for, given or not: all keys that a file may have (`pools[].limits.per_zone`)."""
 
-    def problem(self, place: SourcePlace, words: str) -> None:
+    def problem(self, place: SourcePlace, message: str) -> None:
         """Adds a mistake. Raises TooMany where there are more than MOST."""
         if len(self._problems) >= MOST:
             raise TooMany
-        self._problems.append((place, words))
+        self._problems.append((place, message))
 
-    def caution(self, place: SourcePlace, words: str) -> None:
+    def caution(self, place: SourcePlace, message: str) -> None:
         if len(self._cautions) < MOST:
-            self._cautions.append(Caution(place, words))
+            self._cautions.append(Caution(place, message))
 
     @property
     def problems(self) -> list[str]:
         """Returns the mistakes by file and line; a mistake that an alias repeats is returned once."""
-        return list(dict.fromkeys(f"{place}: {words}" for place, words in sorted(self._problems)))
+        return list(dict.fromkeys(f"{place}: {message}" for place, message in sorted(self._problems)))
 
     @property
     def cautions(self) -> tuple[Caution, ...]:

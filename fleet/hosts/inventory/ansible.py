@@ -77,26 +77,26 @@ def is_groups(document: Block) -> bool:
     if "plugin" in document.entries:
         return True
     return not {"hosts", "ssh", "defaults"} & document.entries.keys() and all(
-        isinstance(each.value, Block) or is_nothing(each.value) for each in document.entries.values()
+        isinstance(entry.value, Block) or is_nothing(entry.value) for entry in document.entries.values()
     )
 
 
-def inventory(path: Path, told: AnsibleInventory) -> HostInventory:
+def inventory(path: Path, listed: AnsibleInventory) -> HostInventory:
     """Returns the inventory from the hosts that Ansible reported. Raises ConfigError with all mistakes, each with host
     and variable."""
     findings = Findings()
     with all_told(path, findings):
-        found = _hosts(path, told, findings)
+        found = _hosts(path, listed, findings)
     return HostInventory(hosts=found)
 
 
-def _hosts(path: Path, told: AnsibleInventory, findings: Findings) -> tuple[HostEntry, ...]:
+def _hosts(path: Path, listed: AnsibleInventory, findings: Findings) -> tuple[HostEntry, ...]:
     folder = str(folder_of(path.absolute()))
     found = []
-    for name, given in told.hosts.items():
-        block = Block(0, {key: Pair(0, _fragment(value)) for key, value in given.items()})
+    for name, variables in listed.hosts.items():
+        block = Block(0, {key: Pair(0, _fragment(value)) for key, value in variables.items()})
         reader = Reader(block, str(path), findings, f"hosts.{name}")
-        for variable in told.unfilled.get(name, ()):
+        for variable in listed.unfilled.get(name, ()):
             reader.problem("expected a value, found a template with something that is not defined", variable)
         found.append(_entry(name, reader, folder))
     for name, other in doubled(found):
@@ -179,27 +179,27 @@ def _refuse_other_ways(reader: Reader) -> None:
 def _others(arguments: str) -> Iterator[str]:
     """Yields the arguments of ssh that change which host or user is connected, or how that is verified."""
     try:
-        words = shlex.split(arguments)
+        options = shlex.split(arguments)
     except ValueError:
         yield arguments
         return
-    while words:
-        word = words.pop(0)
-        if word in _QUIET:
+    while options:
+        option = options.pop(0)
+        if option in _QUIET:
             continue
-        if len(word) == 2 and words and not words[0].startswith("-"):
-            word += f" {words.pop(0)}"
-        keyword = word.removeprefix("-o").strip().replace("=", " ").split(" ")[0]
-        if not word.startswith("-o") or keyword.lower() not in _LIKE_FLEET:
-            yield word
+        if len(option) == 2 and options and not options[0].startswith("-"):
+            option += f" {options.pop(0)}"
+        keyword = option.removeprefix("-o").strip().replace("=", " ").split(" ")[0]
+        if not option.startswith("-o") or keyword.lower() not in _LIKE_FLEET:
+            yield option
 
 
 def _fragment(value: object) -> Fragment:
     match value:
         case dict():
-            return Block(0, {str(key): Pair(0, _fragment(each)) for key, each in value.items()})
+            return Block(0, {str(key): Pair(0, _fragment(entry)) for key, entry in value.items()})
         case list():
-            return Items(0, tuple(_fragment(each) for each in value))
+            return Items(0, tuple(_fragment(entry) for entry in value))
         case None:
             return Scalar(0, "", "nothing")
         case bool():

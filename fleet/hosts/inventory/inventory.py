@@ -99,8 +99,8 @@ def all_told(path: Path, findings: Findings) -> Iterator[None]:
     try:
         yield
     except TooMany:
-        words = f"{path}: more than {len(findings.problems)} problems: the rest was not looked at"
-        raise ConfigError([*findings.problems, words], HINT) from None
+        message = f"{path}: more than {len(findings.problems)} problems: the rest was not looked at"
+        raise ConfigError([*findings.problems, message], HINT) from None
     if findings.problems:
         raise ConfigError(findings.problems, HINT)
 
@@ -115,7 +115,7 @@ def read(document: Fragment | None, path: Path, findings: Findings) -> HostInven
     ssh = reader.block("ssh")
     base = _host(reader.block("defaults"), HostEntry(""), str(path.absolute().parent))
     found = HostInventory(
-        hosts=_hosts(reader.blocks("hosts", some=True), base, str(path.absolute().parent)),
+        hosts=_hosts(reader.blocks("hosts", required=True), base, str(path.absolute().parent)),
         config=_beside(path, ssh.value("config", forms.TEXT, HostInventory().config)),
         identity=_beside(path, ssh.value("identity", forms.TEXT, "")),
         parallel=ssh.value("parallel", forms.count(1), HostInventory().parallel),

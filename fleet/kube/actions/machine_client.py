@@ -75,7 +75,7 @@ class MachineInformer:
 
     def replace(self, objects: Sequence[Machine]) -> None:
         """Takes the whole list (`ReflectorStore`)."""
-        self._newest = {each.name: each for each in objects}
+        self._newest = {machine.name: machine for machine in objects}
         self._listed = True
         for changed in self._changed.values():
             changed.set()
@@ -216,12 +216,8 @@ def _work(work: Work | None) -> dict[str, object] | None:
     }
 
 
-def _log(told: LogTold | None) -> dict[str, object] | None:
-    return (
-        None
-        if told is None
-        else {"token": told.token, "text": told.text or None, "error": told.error or None}
-    )
+def _log(log: LogTold | None) -> dict[str, object] | None:
+    return None if log is None else {"token": log.token, "text": log.text or None, "error": log.error or None}
 
 
 def _units(units: Units | None) -> dict[str, object] | None:

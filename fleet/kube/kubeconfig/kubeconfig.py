@@ -149,15 +149,17 @@ def parsed(path: Path) -> Kubeconfig:
             "expected kind Config of apiVersion v1",
         )
     folder = path.absolute().parent
-    for each in config.clusters:
-        _by_name(path, "extensions", [(own.name, own) for own in each.cluster.extensions])
+    for cluster in config.clusters:
+        _by_name(path, "extensions", [(own.name, own) for own in cluster.cluster.extensions])
     return Kubeconfig(
         config.current_context,
         _by_name(
-            path, "clusters", [(each.name, _cluster_in(folder, each.cluster)) for each in config.clusters]
+            path,
+            "clusters",
+            [(cluster.name, _cluster_in(folder, cluster.cluster)) for cluster in config.clusters],
         ),
-        _by_name(path, "users", [(each.name, _user_in(folder, each.user)) for each in config.users]),
-        _by_name(path, "contexts", [(each.name, each.context) for each in config.contexts]),
+        _by_name(path, "users", [(user.name, _user_in(folder, user.user)) for user in config.users]),
+        _by_name(path, "contexts", [(context.name, context.context) for context in config.contexts]),
     )
 
 
@@ -184,7 +186,7 @@ def start_of(path: Path) -> bytes:
 def _beside(path: Path) -> str:
     """Returns a suggestion of the file name that the user may have meant."""
     try:
-        names = sorted(each.name for each in path.parent.iterdir() if each.is_file())
+        names = sorted(file.name for file in path.parent.iterdir() if file.is_file())
     except OSError:
         return f"the folder {path.parent} is not there either"
     return f"{path.parent} holds: {', '.join(names[:10])}" if names else f"{path.parent} is empty"
@@ -194,7 +196,7 @@ def _typed(found: Any) -> Any:
     """Returns values as Go's JSON decoder treats them: null is absent, and base64 may contain line ends."""
     if isinstance(found, dict):
         return {key: _field(key, value) for key, value in found.items() if value is not None}
-    return [_typed(each) for each in found] if isinstance(found, list) else found
+    return [_typed(item) for item in found] if isinstance(found, list) else found
 
 
 def _field(key: str, value: Any) -> Any:

@@ -115,8 +115,8 @@ class Agent:
         await self._drop_unless(machine.request)
         if machine.reported:
             # The log is read before the observation, which may be what fails on the machine whose log is requested.
-            told = replace(machine, log_told=await self._logtold(machine))
-            if told != machine and not await self._write(told):
+            answered = replace(machine, log_told=await self._logtold(machine))
+            if answered != machine and not await self._write(answered):
                 return
             machine = self._machine or machine
         if self._seen is None or (self._act is not None and self._act.ended):
@@ -160,16 +160,16 @@ class Agent:
 
     async def _logtold(self, machine: Machine) -> LogTold | None:
         """Returns the answer to a request for a log; None where there is no such request."""
-        asked = machine.log_ask
-        if asked is None or (machine.log_told is not None and machine.log_told.token == asked.token):
-            return machine.log_told if asked is not None else None
+        ask = machine.log_ask
+        if ask is None or (machine.log_told is not None and machine.log_told.token == ask.token):
+            return machine.log_told if ask is not None else None
         if self._log is None:
-            return LogTold(asked.token, error="this machine keeps no log that its agent can read")
+            return LogTold(ask.token, error="this machine keeps no log that its agent can read")
         try:
             with contained():
-                return LogTold(asked.token, await self._log.last_boot(asked.unit, asked.lines))
+                return LogTold(ask.token, await self._log.last_boot(ask.unit, ask.lines))
         except MachineError as error:
-            return LogTold(asked.token, error=without_secrets(error.message, LOG_MOST))
+            return LogTold(ask.token, error=without_secrets(error.message, LOG_MOST))
 
     def _look_later(self, seen: Observation) -> None:
         looks = self._pace.looks
@@ -220,8 +220,8 @@ class Agent:
         if failure is not None:
             self._act = None
             raise failure
-        asked = "" if request is None else request.token
-        if asked != self._act.token:
+        token = "" if request is None else request.token
+        if token != self._act.token:
             await self._drop()
 
     async def _drop(self) -> None:

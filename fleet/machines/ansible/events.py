@@ -80,9 +80,11 @@ class AnsibleEvents:
     executor/playbook_executor.py). The events of this machine decide.
     """
 
-    def __init__(self, name: str, tell: Callable[[TaskResult], None], percent: Callable[[int], None]) -> None:
+    def __init__(
+        self, name: str, report: Callable[[TaskResult], None], percent: Callable[[int], None]
+    ) -> None:
         self._name = name
-        self._tell = tell
+        self._tell = report
         self._percent = percent
         self._touched = self._answered = False
         self._unmatched: list[str] = []
@@ -110,9 +112,9 @@ class AnsibleEvents:
             case "runner_item_on_failed":
                 self._item = message_of(data.res)
             case "runner_on_failed":
-                words, self._item = self._item or message_of(data.res), ""
+                message, self._item = self._item or message_of(data.res), ""
                 if not data.ignore_errors:
-                    self._tell(self._fail(data, "failed", words))
+                    self._tell(self._fail(data, "failed", message))
             case "runner_on_unreachable":
                 self._fail(data, "unreachable", message_of(data.res))
             case "playbook_on_stats":
@@ -128,11 +130,11 @@ class AnsibleEvents:
         failed = self._end_of(stats)
         if unreached and failed is not None:
             self._tell(failed)
-        words = self._nothing() if code == 0 else str(failed or self._said() or f"exit {code}")
-        return AnsibleResult(code, stats.artifact_data, self._answered, unreached, words)
+        message = self._nothing() if code == 0 else str(failed or self._said() or f"exit {code}")
+        return AnsibleResult(code, stats.artifact_data, self._answered, unreached, message)
 
-    def _fail(self, data: AnsibleEventData, result: str, words: str) -> TaskResult:
-        failed = TaskResult(data.task, result, words)
+    def _fail(self, data: AnsibleEventData, result: str, message: str) -> TaskResult:
+        failed = TaskResult(data.task, result, message)
         # Only the last failure of each host is kept, and the hosts are in the order of these.
         self._failed.pop(data.host, None)
         self._failed[data.host] = failed
@@ -166,7 +168,7 @@ class AnsibleEvents:
             self._percent(min(100, int(found[1])))
 
     def _print(self, text: str) -> None:
-        self._printed = [*self._printed, *(each for each in text.splitlines() if each.strip())][-_QUIET:]
+        self._printed = [*self._printed, *(line for line in text.splitlines() if line.strip())][-_QUIET:]
 
 
 def message_of(result: Mapping[str, Any]) -> str:

@@ -87,8 +87,8 @@ class RaucStatus(Struct, frozen=True):
         waits to boot."""
         if self.booted is None or self.next is not self.booted:
             return None
-        others = (each for each in self.slots if each.kind == self.booted.kind and each is not self.booted)
-        return next((each for each in others if each.boot_status == "good"), None)
+        others = (slot for slot in self.slots if slot.kind == self.booted.kind and slot is not self.booted)
+        return next((other for other in others if other.boot_status == "good"), None)
 
 
 class _Wire(Struct, frozen=True):

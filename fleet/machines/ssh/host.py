@@ -125,8 +125,8 @@ class Ssh:
         if code == -1:
             why = transport.get_exception()
             self._drop()
-            told = f": {_brief(why)}" if why is not None else ""
-            raise LostError(f"{self._address}: the connection ended before the command did{told}")
+            cause = f": {_brief(why)}" if why is not None else ""
+            raise LostError(f"{self._address}: the connection ended before the command did{cause}")
         if err.startswith("sudo: a password is required"):
             raise MachineError(
                 f"{self._address}: sudo wants a password of {self._user}; give it NOPASSWD, or log in as root"

@@ -25,12 +25,12 @@ class SshLine:
         way: Any,
         ip: str = "",
         process: subprocess.Popen[bytes] | None = None,
-        said: IO[bytes] | None = None,
+        stderr: IO[bytes] | None = None,
     ) -> None:
         """Makes a line. `ip` is the address of its other end, where that is known."""
         self.stream = way
         self.ip = ip
-        self._process, self._said = process, said
+        self._process, self._said = process, stderr
 
     @property
     def stderr(self) -> str:
@@ -74,21 +74,21 @@ def dial(settings: SshSettings) -> SshLine:
 def proxied(command: str) -> SshLine:
     """Starts a ProxyCommand by the user's shell, as ssh does. Raises OSError."""
     ours, theirs = socket.socketpair()
-    said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the line
+    stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the line
     shell = os.environ.get("SHELL") or "/bin/sh"
     try:
         process = subprocess.Popen(
             [shell, "-c", f"exec {command}"],
             stdin=theirs.fileno(),
             stdout=theirs.fileno(),
-            stderr=said,
+            stderr=stderr,
             env=for_others(os.environ),
             start_new_session=True,
         )
     except OSError:
         ours.close()
-        said.close()
+        stderr.close()
         raise
     finally:
         theirs.close()
-    return SshLine(ours, process=process, said=said)
+    return SshLine(ours, process=process, stderr=stderr)

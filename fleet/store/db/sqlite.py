@@ -29,7 +29,7 @@ def _told(row: Row) -> Row:
     column: if another program has written some, they become a text that fleet cannot have written."""
     if bytes not in map(type, row):
         return row
-    return tuple(repr(each) if isinstance(each, bytes) else each for each in row)
+    return tuple(repr(value) if isinstance(value, bytes) else value for value in row)
 
 
 class SqliteTransaction:
@@ -196,10 +196,10 @@ def refusal(address: DatabaseAddress, error: sqlite3.Error) -> StoreError:
     if name.startswith(NO_ROOM):
         hint = f"free some space: {disk.to_free(path)}. Keep every file whose name begins with {path.name}. {SAFE}"
         return NoRoomError(f"no room left for the database: {path}", hint)
-    for code, words, hint in REFUSALS:
+    for code, summary, hint in REFUSALS:
         if name.startswith(code):
             kind = ReadOnlyError if code is READ_ONLY else StoreError
-            return kind(f"{words}: {path}", hint.format(folder=path.parent))
+            return kind(f"{summary}: {path}", hint.format(folder=path.parent))
     return StoreError(f"the database {path} refused: {error} ({name or type(error).__name__})")
 
 

@@ -37,7 +37,7 @@ class ClusterRow(Struct, frozen=True, kw_only=True):
     @property
     def files(self) -> tuple[Path, ...]:
         """Returns the paths of the cluster's kubeconfigs."""
-        return tuple(Path(each) for each in self.kubeconfig.split("\n"))
+        return tuple(Path(part) for part in self.kubeconfig.split("\n"))
 
     @property
     def site(self) -> str:
@@ -131,14 +131,14 @@ class Clusters:
         seen, since = (
             None if at is None else self._database.bind(at) for at in (row.last_seen, row.error_since)
         )
-        told = (row.name, row.kind, row.kubeconfig, row.context, row.uid, row.server_version)
+        columns = (row.name, row.kind, row.kubeconfig, row.context, row.uid, row.server_version)
         transaction.run(
             f"INSERT INTO cluster ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608
             "ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, kubeconfig = excluded.kubeconfig, "
             "context = excluded.context, uid = excluded.uid, server_version = excluded.server_version, "
             "last_seen = excluded.last_seen, last_error = excluded.last_error, "
             "error_since = excluded.error_since, removed_at = NULL",
-            [*told, seen, row.last_error, since],
+            [*columns, seen, row.last_error, since],
         )
         transaction.run("DELETE FROM cluster_site WHERE cluster = ?", [row.name])
         for position, site in enumerate(dict.fromkeys(row.sites)):

@@ -159,7 +159,7 @@ class SqlInventory:
         """
         then = None if at is None else self._database.bind(at)
         with self._database.read() as transaction:
-            row = next((each for each in clusters.listed(transaction) if each.name == cluster), None)
+            row = next((row for row in clusters.listed(transaction) if row.name == cluster), None)
             if row is None:
                 raise _unknown(cluster)
             when = at or row.last_seen or _latest(transaction, cluster)
@@ -198,7 +198,7 @@ class SqlInventory:
         kept = ((kind, retention.nodes if kind in RUNNING else retention.others) for kind in KINDS)
         bounds = [(kind, self._database.bind(at - long)) for kind, long in kept if long is not None]
         with self._database.read() as transaction:
-            ended = [each for each in bounds if facts.any_ended(transaction, *each)]
+            ended = [pair for pair in bounds if facts.any_ended(transaction, *pair)]
         if not ended:
             return 0
         with self._database.write("forget") as transaction:

@@ -41,15 +41,15 @@ def plan_overview(plan: Plan, now: datetime, *, all_held: bool = False) -> Text:
         ]
         lines += [fact("effort", effort_of(plan.effort))] if plan.effort is not None else []
         lines += votes(plan)
-        lines += [fact("times", told) for told in measured_times(plan.durations)]
+        lines += [fact("times", line) for line in measured_times(plan.durations)]
     if plan.what_if is not None:
         lines += what_if(plan, plan.what_if)
     most = None if all_held else MOST_HELD
     tried, held = parted(plan.held)
     if tried:
         drains = "its drain takes" if len(tried) == 1 else "their drains take"
-        told = f"{count_nodes(len(tried))}; how long {drains} cannot be planned"
-        lines.append(fact("tried", told, "yellow"))
+        text = f"{count_nodes(len(tried))}; how long {drains} cannot be planned"
+        lines.append(fact("tried", text, "yellow"))
         lines += held_groups(tried, most)
     if held:
         lines.append(fact("held", who_acts(held), "yellow"))
@@ -97,7 +97,7 @@ def _next(plan: Plan, now: datetime) -> Text:
                 f"Made from a dump. A rollout would try {count_nodes(len(tried))}, one after another."
             )
         return Text("Nothing can start: every node is held.", "yellow")
-    empty = {each.subject for each in plan.warnings if each.check == "pool-empty"}
+    empty = {warning.subject for warning in plan.warnings if warning.check == "pool-empty"}
     if empty and empty >= set(plan.pools):
         return Text("Nothing to do: no node is in the pool.", "yellow")
     return Text(f"Nothing to do: every node of the pool runs {plan.target.version}.", "green")
