@@ -27,10 +27,12 @@ def home_of(context: typer.Context, otherwise: Path | None = None, *, quiet: boo
     path, database = context.obj or (None, "")
     if path is None and not os.environ.get("FLEET_HOME"):
         path = otherwise
-    return Home.find(path, database, os.environ, Path.cwd(), (lambda message: None) if quiet else tell)
+    return Home.find(
+        path, database, os.environ, Path.cwd(), (lambda message: None) if quiet else show_message
+    )
 
 
-def tell(message: str) -> None:
+def show_message(message: str) -> None:
     """Shows a message of the home on stderr, beside the command's result."""
     from fleet.cli.terminal.output import note
 
@@ -43,10 +45,10 @@ def repeat(draw: Callable[[], Text], seconds: float) -> None:
 
     from fleet.cli.terminal.columns import folded
     from fleet.cli.terminal.live_display import LiveDisplay
-    from fleet.cli.terminal.output import console, people_watch
+    from fleet.cli.terminal.output import can_draw, console
 
     screen, never = console(), Event()
-    if people_watch():
+    if can_draw():
         with LiveDisplay(screen) as canvas:
             while True:
                 canvas.draw(folded(draw(), screen.width))

@@ -38,7 +38,7 @@ def run_line(args: Sequence[str], command: Callable[[Sequence[str]], object]) ->
     except Exception as error:
         if os.environ.get("FLEET_DEBUG"):
             raise
-        return _tell(error)
+        return _print_error(error)
 
 
 def lifted(args: Sequence[str]) -> list[str]:
@@ -58,25 +58,25 @@ def lifted(args: Sequence[str]) -> list[str]:
     return first + rest
 
 
-def _tell(error: Exception) -> int:
+def _print_error(error: Exception) -> int:
     import typer
 
     from fleet.core.records.errors import FleetError
 
     if isinstance(error, FleetError):
-        return _say(error)
+        return _print_fleet_error(error)
     if isinstance(error, typer.TyperException):
-        return _say_usage(error)
+        return _print_usage_error(error)
     if isinstance(error, typer.Abort):
         return INTERRUPTED
     if isinstance(error, OSError):
-        return _say_os(error)
+        return _print_os_error(error)
     _print(f"error: {type(error).__name__}: {error}")
     _print("  -> this is a bug of fleet; FLEET_DEBUG=1 shows where it happened")
     return 1
 
 
-def _say(error: FleetError) -> int:
+def _print_fleet_error(error: FleetError) -> int:
     from fleet.core.records.errors import ConfigError, HeldError
 
     if isinstance(error, ConfigError):
@@ -91,7 +91,7 @@ def _say(error: FleetError) -> int:
     return error.exit_code
 
 
-def _say_usage(error: Exception) -> int:
+def _print_usage_error(error: Exception) -> int:
     """Shows what Typer found wrong with the line, and where to read on."""
     message = error.format_message() if hasattr(error, "format_message") else str(error)
     message = message.replace("Value error, ", "")
@@ -108,7 +108,7 @@ def _say_usage(error: Exception) -> int:
     return int(getattr(error, "exit_code", 2))
 
 
-def _say_os(error: OSError) -> int:
+def _print_os_error(error: OSError) -> int:
     """Shows an error of a file or the disk, where no adapter has a better message."""
     from fleet.core.records.errors import DISK_FULL
 

@@ -66,7 +66,7 @@ def _read(pods: QuorumGroup, workload: Workload, place: str, findings: Findings)
         document = Block(document.line, {"kind": KeyEntry(document.line, document)})
     reader = Reader(document if isinstance(document, Block) else Block(1), place, findings)
     if not isinstance(document, Block) and not findings.problems:
-        reader.problem(f"expected {KIND.words}, or a mapping with the key kind, found neither")
+        reader.problem(f"expected {KIND.expected}, or a mapping with the key kind, found neither")
     return _written(pods, workload, reader)
 
 

@@ -97,7 +97,7 @@ class Controller:
         self._sites = sites
         self._clock = clock
         self._wall = wall
-        self._say = show
+        self._show = show
         self._notary = notary
         self._retention = retention
         self._identity = own_identity()
@@ -110,12 +110,12 @@ class Controller:
             try:
                 executor = await self._lead(until_idle)
                 # A command that came while the lease was being given back has found a controller at work.
-                if executor.heard_all:
+                if executor.has_read_all:
                     return
             except ClustersChanged:
-                self._say("the clusters have changed: starting anew")
+                self._show("the clusters have changed: starting anew")
             except StaleEpochError as error:
-                self._say(f"{error.message}: standing by")
+                self._show(f"{error.message}: standing by")
             except (SchemaError, TamperedError):
                 raise
             except StoreError as error:
@@ -144,7 +144,7 @@ class Controller:
             self._identity,
             self._wall,
             abandoned,
-            lambda holder: self._say(f"{holder} is in control: waiting for it to go"),
+            lambda holder: self._show(f"{holder} is in control: waiting for it to go"),
         )
         refused = False
         try:
@@ -176,7 +176,7 @@ class Controller:
             abandoned,
             recorder.watch,
         )
-        self._say(f"in control of {len(clusters)} clusters (epoch {epoch})")
+        self._show(f"in control of {len(clusters)} clusters (epoch {epoch})")
         self._refused = ""
 
         def renew() -> None:

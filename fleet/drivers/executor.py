@@ -97,7 +97,7 @@ class Executor:
         return Engine(sites, sorted(rollouts, key=lambda rollout: rollout.active), salt=f"-{salt}")
 
     @property
-    def heard_all(self) -> bool:
+    def has_read_all(self) -> bool:
         """Returns whether no command has come into the journal since the last look at it."""
         return not any(entry.record.form == "command" for entry in self._journal.entries(after=self._seq))
 
@@ -165,7 +165,7 @@ class Executor:
             task = asyncio.create_task(self._perform(action))
             self._performing.add(task)
             task.add_done_callback(self._performed)
-        self._publish(self._foresight.told(decision, now), now)
+        self._publish(self._foresight.changed_reasons(decision, now), now)
         return decision.wake
 
     def _measured(self, actions: Sequence[AnyAction], now: datetime) -> Iterator[PodsTimed]:

@@ -179,7 +179,7 @@ class Etcd:
             answer.check()
             return answer
 
-        found, silent = _each(gateways, one)
+        found, silent = _ask_all(gateways, one)
         self._silent |= silent
         return found
 
@@ -192,7 +192,7 @@ class Etcd:
         self._readings += 1
         if not due or len(sites) < 2:
             return
-        replies, _ = _each(
+        replies, _ = _ask_all(
             list(answers),
             lambda gateway: trips(gateway.metrics(), str(answers[gateway].status.get("version", ""))),
         )
@@ -239,7 +239,7 @@ def _members(gateway: Gateway, status: Mapping[str, Any]) -> tuple[dict[str, Any
         return ()
 
 
-def _each(
+def _ask_all(
     gateways: Sequence[Gateway], ask: Callable[[Gateway], T]
 ) -> tuple[dict[Gateway, T], dict[str, str]]:
     """Asks all endpoints in parallel, so that an endpoint without an answer delays the others by no more than its own

@@ -37,7 +37,7 @@ def _url(node: Node | None) -> str:
     return f"https://{f'[{first}]' if ':' in first else first}:{PORT}" if first else ""
 
 
-def are_at(endpoints: Iterable[str], pods: Sequence[Pod], nodes: Mapping[str, Node]) -> bool:
+def any_served_by(endpoints: Iterable[str], pods: Sequence[Pod], nodes: Mapping[str, Node]) -> bool:
     """Returns whether one of these client URLs belongs to one of the pods, or to its node."""
     hosts = {host_of(url) for url in endpoints}
     own = {host_of(url) for url in endpoints_of(pods, nodes)}

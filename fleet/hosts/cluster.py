@@ -22,7 +22,7 @@ from fleet.core.rollout.action import AnyAction, Outcome
 from fleet.core.rollout.event import ClusterEvent, ClusterLost, ClusterSynced, Deleted, Upserted
 from fleet.hosts import facts, observation, ownership
 from fleet.hosts.connections import ConnectHost, Connector, HostConnection, over_ssh
-from fleet.hosts.executor import HostActionExecutor, told_of
+from fleet.hosts.executor import HostActionExecutor, hook_variables
 from fleet.hosts.inventory.inventory import HostEntry, HostInventory
 from fleet.hosts.inventory.source import InventorySource
 from fleet.hosts.ownership import Claim
@@ -87,7 +87,7 @@ class HostsCluster:
         folder.mkdir(parents=True, exist_ok=True)
         self._lease = FileLease(folder / "lease")
         self._own = own
-        self._verbs = HostActionExecutor(self._records, self._known, own)
+        self._verbs = HostActionExecutor(self._records, self._current_host, own)
         self._stewards: dict[str, HostSupervisor] = {}
         self._watches: list[_Watch] = []
 
@@ -137,7 +137,7 @@ class HostsCluster:
             way = reach(host)
             try:
                 with contained(host.name):
-                    found, why = await survey(record, host, way, told_of(self.name, host.name)), None
+                    found, why = await survey(record, host, way, hook_variables(self.name, host.name)), None
             except FleetError as error:
                 found, why = observation.unreachable(record, error.message), error
             finally:
@@ -147,7 +147,7 @@ class HostsCluster:
         answers = await asyncio.gather(*(one(host) for host in inventory.hosts))
         unreached = {node.name: why for node, _, why in answers if why is not None}
         if len(unreached) == len(answers):
-            unknown = _none({name: why.message for name, why in unreached.items()})
+            unknown = _unreachable_message({name: why.message for name, why in unreached.items()})
             raise UnreachableError(unknown, next((why.hint for why in unreached.values()), ""))
         nodes, machines = tuple(answer[0] for answer in answers), tuple(answer[1] for answer in answers)
         snapshot = Snapshot(self.name, site, at, nodes=nodes, machines=machines)
@@ -196,7 +196,7 @@ class HostsCluster:
         for watch in self._watches:
             watch.close()
 
-    async def _known(self, name: str) -> tuple[HostEntry, HostConnection] | None:
+    async def _current_host(self, name: str) -> tuple[HostEntry, HostConnection] | None:
         """Returns the host according to the file as it is now, so that the user's latest edits count."""
         host = next((host for host in (await self._source.now()).hosts if host.name == name), None)
         if host is None:
@@ -231,14 +231,14 @@ class _Watch:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._inventory = HostInventory()
         self._reach: ConnectHost | None = None
-        self._told: dict[str, tuple[Node, Machine]] = {}
+        self._published: dict[str, tuple[Node, Machine]] = {}
         self._dirty: set[str] = set()
         self._first: dict[str, asyncio.Task[object]] = {}
         """Hosts that have not been observed yet, and the tasks that wait for their first observation."""
         self._heard_at = 0.0
         """When the last of these observations began or ended, by the event loop's clock."""
         self._news = asyncio.Event()
-        self._said: ClusterLost | ClusterSynced | None = None
+        self._reported: ClusterLost | ClusterSynced | None = None
         records.changed = self._changed
 
     async def run(self) -> None:
@@ -246,9 +246,9 @@ class _Watch:
             while True:
                 why = await self._follow()
                 self._give_up_on_first_looks()
-                self._tell()
+                self._publish_changes()
                 if why or not self._first:
-                    self._say(why or self._cut_off())
+                    self._report_reachability(why or self._cut_off())
                 with suppress(TimeoutError):
                     async with asyncio.timeout(FILE_LOOK):
                         await self._news.wait()
@@ -297,7 +297,7 @@ class _Watch:
                     host,
                     self._reach(host),
                     self._records,
-                    told_of(self._name, name),
+                    hook_variables(self._name, name),
                     self._rhythm.agents,
                     self._rhythm.looks,
                 )
@@ -341,17 +341,17 @@ class _Watch:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         del self._stewards[name]
-        if gone and (change := self._told.pop(name, None)) is not None:
+        if gone and (change := self._published.pop(name, None)) is not None:
             for thing in change:
                 self.inbox.put_nowait(Deleted(self._name, thing))
 
-    def _tell(self) -> None:
+    def _publish_changes(self) -> None:
         hosts = {host.name: host for host in self._inventory.hosts}
         for name in [name for name in self._dirty if name in hosts and name not in self._first]:
             record = self._records.read(name)
             now = (observation.node_of(record, hosts[name], self._own), record.machine)
-            before = self._told.get(name)
-            self._told[name] = now
+            before = self._published.get(name)
+            self._published[name] = now
             if before is None or before[0] != now[0]:
                 self.inbox.put_nowait(Upserted(self._name, now[0]))
             if before is None or before[1] != now[1]:
@@ -366,14 +366,14 @@ class _Watch:
             for name, steward in self._stewards.items()
             if not observation.busy(self._records.read(name)) or not steward.why
         }
-        return _none(there) if len(there) > 1 and all(there.values()) else ""
+        return _unreachable_message(there) if len(there) > 1 and all(there.values()) else ""
 
-    def _say(self, why: str) -> None:
+    def _report_reachability(self, why: str) -> None:
         event: ClusterLost | ClusterSynced = (
             ClusterLost(self._name, why) if why else ClusterSynced(self._name)
         )
-        if event != self._said:
-            self._said = event
+        if event != self._reported:
+            self._reported = event
             self.inbox.put_nowait(event)
 
 
@@ -385,7 +385,7 @@ def _same_way(before: HostEntry, now: HostEntry | None) -> bool:
     return all(getattr(before, way) == getattr(now, way) for way in ways)
 
 
-def _none(unreached: Mapping[str, str]) -> str:
+def _unreachable_message(unreached: Mapping[str, str]) -> str:
     if not unreached:
         return "the inventory has no hosts"
     return f"none of {len(unreached)} hosts is reached: {next(iter(unreached.values()))}"

@@ -33,7 +33,7 @@ async def run(name: str, hook: Hook, host: Host, token: str, variables: Mapping[
     """
     argv = ("env", *(f"{key}={value}" for key, value in variables.items()), "sh", "-c", hook.run)
     if hook.on == "controller":
-        ran = await _here(hook, argv)
+        ran = await _run_locally(hook, argv)
     else:
         try:
             async with asyncio.timeout(hook.timeout_seconds):
@@ -51,7 +51,9 @@ async def ready(hook: Hook, host: Host, variables: Mapping[str, str]) -> str:
     limited = ("timeout", str(hook.timeout_seconds), *argv)
     try:
         ran = await (
-            _here(hook, argv) if hook.on == "controller" else host.run(limited, hook.timeout_seconds + 10.0)
+            _run_locally(hook, argv)
+            if hook.on == "controller"
+            else host.run(limited, hook.timeout_seconds + 10.0)
         )
         _check("ready", hook, ran)
     except HookError as error:
@@ -59,7 +61,7 @@ async def ready(hook: Hook, host: Host, variables: Mapping[str, str]) -> str:
     return ""
 
 
-async def _here(hook: Hook, argv: tuple[str, ...]) -> CommandResult:
+async def _run_locally(hook: Hook, argv: tuple[str, ...]) -> CommandResult:
     """Runs a hook in the inventory's folder, with the controller's environment. At the timeout its children are killed
     too."""
     own = (f"HOME={Path.home()}", f"PATH={os.environ.get('PATH', os.defpath)}")

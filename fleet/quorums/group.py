@@ -55,7 +55,7 @@ def quorum_of(
     unread = "" if pods else f"no pod of namespace {group.members.namespace} is one of its members"
     if probe is not None and pods:
         parsed, why = _parsed(probe, pods, answers)
-        members = [_told(member, why) for member in members]
+        members = [_with_error(member, why) for member in members]
         if not parsed:
             unread = f"no member answers: {next(iter(why.values()), 'nobody was asked')}"
             members = [replace(member, reachable=False) for member in members]
@@ -108,7 +108,7 @@ def _parsed(
     return parsed, why
 
 
-def _told(member: Member, why: Mapping[str, str]) -> Member:
+def _with_error(member: Member, why: Mapping[str, str]) -> Member:
     cause = why.get(member.name)
     return replace(member, errors=(*member.errors, cause)) if cause else member
 
@@ -117,10 +117,10 @@ def _own(probe: Probe, member: Member, answer: Any) -> Member:
     """Returns the member according to its own answer."""
     if answer is None:
         return replace(member, reachable=False)
-    return _as(probe, member, answer)
+    return _with_answer(probe, member, answer)
 
 
-def _as(probe: Probe, member: Member, entry: Any) -> Member:
+def _with_answer(probe: Probe, member: Member, entry: Any) -> Member:
     well = member.reachable and (probe.healthy is None or holds(entry, probe.healthy))
     leads = well and probe.leader is not None and holds(entry, probe.leader)
     health = shown(found(entry, probe.healthy.path)) if probe.healthy is not None else ""
@@ -161,7 +161,7 @@ def _listed(probe: Probe, members: Sequence[Member], answers: Sequence[Any]) -> 
         rows = rows if isinstance(rows, list) else []
         for row in rows:
             entries.setdefault(shown(found(row, probe.name)), []).append(row)
-        unheard |= _unheard(probe, rows)
+        unheard |= _silent_members(probe, rows)
     if not entries:
         return [replace(member, reachable=False) for member in members], f"the answer has no {probe.members}"
     named = {name: _named(name, members) for name in entries}
@@ -176,17 +176,17 @@ def _listed(probe: Probe, members: Sequence[Member], answers: Sequence[Any]) -> 
             f"member {strangers[0]!r} is none of the pods {', '.join(member.name for member in members)}",
         )
     mine = [
-        _away(_worst([_as(probe, member, row) for row in entries[name]]), unheard.get(name))
+        _unreachable(_worst([_with_answer(probe, member, row) for row in entries[name]]), unheard.get(name))
         if (name := listed.get(member.name)) is not None
         else replace(member, voter=False, started=False)
         for member in members
     ]
     gone = (Member(name, errors=("it has no pod",)) for name in strangers)
-    others = [_worst([_as(probe, member, row) for row in entries[member.name]]) for member in gone]
+    others = [_worst([_with_answer(probe, member, row) for row in entries[member.name]]) for member in gone]
     return [*mine, *others], ""
 
 
-def _unheard(probe: Probe, rows: Sequence[Any]) -> dict[str, str]:
+def _silent_members(probe: Probe, rows: Sequence[Any]) -> dict[str, str]:
     """Returns why members do not count, by their names in the answer: the leader has not heard from them recently,
     compared with its newest contact."""
     if not probe.heard:
@@ -202,7 +202,7 @@ def _unheard(probe: Probe, rows: Sequence[Any]) -> dict[str, str]:
     }
 
 
-def _away(member: Member, why: str | None) -> Member:
+def _unreachable(member: Member, why: str | None) -> Member:
     return replace(member, reachable=False, errors=(*member.errors, why)) if why else member
 
 

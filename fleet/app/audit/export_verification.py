@@ -58,14 +58,14 @@ def verify_file(path: Path, keys: Sequence[Path]) -> ExportVerdict:
         )
     findings: list[JournalFinding] = []
     parts = ("entries", "others") if report else ("entries",)
-    entries = [entry for part in parts for entry in _each(content, part, JournalEntry, findings)]
-    signed = list(_each(content, "checkpoints", SignedCheckpoint, findings))
+    entries = [entry for part in parts for entry in _read_part(content, part, JournalEntry, findings)]
+    signed = list(_read_part(content, "checkpoints", SignedCheckpoint, findings))
     if report:
         entries.sort(key=lambda entry: entry.seq)
     findings += _chained(entries, signed, public, whole=not report)
     if report:
-        findings += _said(content, entries)
-        findings += _vouched(content, public)
+        findings += _report_findings(content, entries)
+        findings += _signature_findings(content, public)
     else:
         message = "it says {}, which no exported journal does"
         findings += [JournalFinding(0, "unlike", message.format(key)) for key in content if key not in PARTS]
@@ -98,7 +98,7 @@ def _content(path: Path) -> dict[str, Any]:
     return content
 
 
-def _each(
+def _read_part(
     content: Mapping[str, Any], part: str, kind: type[ExportPart], findings: list[JournalFinding]
 ) -> Iterator[ExportPart]:
     """Yields the parts that can be read. A part that is not written exactly as fleet writes it is a finding: the hash
@@ -150,7 +150,7 @@ def _chained(
         yield JournalFinding(0, "removed", "it has no entries")
 
 
-def _vouched(content: Mapping[str, Any], keys: Sequence[PublicKey]) -> Iterator[JournalFinding]:
+def _signature_findings(content: Mapping[str, Any], keys: Sequence[PublicKey]) -> Iterator[JournalFinding]:
     """Yields what is wrong with the report's own signature, which alone proves what is not in the journal."""
     try:
         signature = msgspec.convert(content.get("signature"), Signature | None)
@@ -168,7 +168,7 @@ def _vouched(content: Mapping[str, Any], keys: Sequence[PublicKey]) -> Iterator[
         )
 
 
-def _said(content: Mapping[str, Any], entries: Sequence[JournalEntry]) -> Iterator[JournalFinding]:
+def _report_findings(content: Mapping[str, Any], entries: Sequence[JournalEntry]) -> Iterator[JournalFinding]:
     """Yields how a report differs from its entries. `entries` are all entries of the file, in the journal's order: the
     report does not determine which of them belong to the rollout."""
     try:
@@ -178,7 +178,7 @@ def _said(content: Mapping[str, Any], entries: Sequence[JournalEntry]) -> Iterat
         return
     yield from (
         JournalFinding(0, "unlike", f"it says {name}, which no report of this fleet does")
-        for name in _strange(content, msgspec.to_builtins(report))
+        for name in _unknown_keys(content, msgspec.to_builtins(report))
     )
     try:
         made = make_report(report.rollout, entries, report.at, report.journal.verdict)
@@ -218,14 +218,14 @@ def _bare(report: Report) -> Report:
     )
 
 
-def _strange(found: Any, known: Any, place: str = "") -> Iterator[str]:
+def _unknown_keys(found: Any, known: Any, place: str = "") -> Iterator[str]:
     """Yields the keys in the file that fleet does not know."""
     if isinstance(found, dict) and isinstance(known, dict):
         for key, value in found.items():
             if key in known:
-                yield from _strange(value, known[key], f"{place}{key}.")
+                yield from _unknown_keys(value, known[key], f"{place}{key}.")
             else:
                 yield f"{place}{key}"
     elif isinstance(found, list) and isinstance(known, list | tuple):
         for value, one in zip(found, known, strict=False):
-            yield from _strange(value, one, place)
+            yield from _unknown_keys(value, one, place)

@@ -31,7 +31,7 @@ class HomeNotary:
         """The seq of the last checkpoint."""
         self._at: datetime | None = None
         """When this controller last signed."""
-        self._told = False
+        self._warned = False
 
     def look(self) -> None:
         """Signs the end of the journal where ten minutes have passed, or a rollout has ended, since the last
@@ -54,9 +54,9 @@ class HomeNotary:
             self._seq = found.seq if found is not None else 0
 
     def _warn(self, message: str) -> None:
-        if not self._told:
+        if not self._warned:
             LOG.warning("%s", message)
-        self._told = True
+        self._warned = True
 
 
 def notary_of(home: Home) -> HomeNotary | None:

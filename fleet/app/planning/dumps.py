@@ -47,14 +47,14 @@ def plan_of_dump(
     times = _times(home)
     now, whole = home.now(), [with_machines(snapshot, policy)]
 
-    def again(
+    def replan(
         snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, progress: PlanProgress
     ) -> Plan:
         return make_plan(
             PlanRequest("", snapshots, policy, pools, release, now, times, urgency=urgency), progress
         )
 
-    return planned(whole, policy, {}, times, again, beyond)
+    return planned(whole, policy, {}, times, replan, beyond)
 
 
 def _times(home: Home) -> DurationEstimates:

@@ -71,7 +71,7 @@ def _groups_of(policy: Policy, chosen: Set[str], everyone: Set[str]) -> Policy:
 
 def _with(cautions: Iterable[Caution], found: LintResult) -> LintResult:
     """Adds the policy's cautions to the result."""
-    mine = (LintFinding("", "policy", str(caution.place), caution.words, MEANT) for caution in cautions)
+    mine = (LintFinding("", "policy", str(caution.place), caution.message, MEANT) for caution in cautions)
     return replace(found, findings=tuple(sorted({*mine, *found.findings})))
 
 

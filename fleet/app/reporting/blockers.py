@@ -36,7 +36,7 @@ def blockers(home: Home, ref: NodeRef) -> tuple[Held, ...]:
         else:
             engine.observe(ClusterSynced(row.name, row.server_version), now)
         if row.name == ref.cluster and not wanted:
-            active += _alone(home, ref, snapshot)
+            active += _rollout_of_node(home, ref, snapshot)
     for rollout in (*kept, *active):
         engine.add(rollout)
     found = engine.why(ref, now)
@@ -44,7 +44,7 @@ def blockers(home: Home, ref: NodeRef) -> tuple[Held, ...]:
     return tuple(held for held in found if wanted or held.reason is not Reason.TURN)
 
 
-def _alone(home: Home, ref: NodeRef, snapshot: Snapshot) -> list[Rollout]:
+def _rollout_of_node(home: Home, ref: NodeRef, snapshot: Snapshot) -> list[Rollout]:
     """Returns a rollout of this node alone, in a list; an empty list where the policy names no release for the
     node."""
     policy = home.policy_if_any()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from fleet.app.reporting.status import fleet_status
@@ -35,7 +35,7 @@ class NodeEvent(Struct, frozen=True):
     rollout: str
     what: str
     """A step, `evict`, `retry`, a user's command, or how the run ended."""
-    words: str = ""
+    message: str = field(name="words", default="")
 
 
 class Explanation(Struct, frozen=True):

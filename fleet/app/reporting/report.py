@@ -23,7 +23,7 @@ def report(home: Home, ident: str = "") -> Report:
     rollout = Rollouts.load(store).last(ident)
     findings = verification.wrong(home)
     verdict = Verdict(
-        not findings, store.journal.count(), "; ".join(finding.words for finding in findings[:3])
+        not findings, store.journal.count(), "; ".join(finding.message for finding in findings[:3])
     )
     plan = store.plans.find(rollout.start.plan)
     entries = store.journal.entries(rollout=rollout.id)

@@ -32,7 +32,7 @@ def prepare(folder: Path, speed: float = SPEED) -> Home:
                 f"{home.policy_file} is not as the demo left it",
                 "fleet demo FOLDER names another folder; or move that file away",
             )
-        _take_away(home)
+        _remove_earlier(home)
     home.simulated.mkdir(parents=True)
     home.policy_file.write_text(POLICY, encoding="utf-8")
     SimulatedClock(BEGAN, speed, home.simulated / CLOCK).save()
@@ -46,7 +46,7 @@ def prepare(folder: Path, speed: float = SPEED) -> Home:
     return home
 
 
-def _take_away(home: Home) -> None:
+def _remove_earlier(home: Home) -> None:
     """Removes the earlier demo, and nothing else in the folder."""
     shutil.rmtree(home.simulated)
     for name in OURS:

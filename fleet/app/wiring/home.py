@@ -41,8 +41,8 @@ class Home:
         """
         self.path = path
         self.database = database or str(path / DATABASE)
-        self._tell = show
-        self._told: set[str] = set()
+        self._show = show
+        self._shown: set[str] = set()
 
     @classmethod
     def find(
@@ -64,7 +64,7 @@ class Home:
             path = Path(named)
         looked = path or here
         if path is None and any(os.path.lexists(here / name) for name in (POLICY, DATABASE)):
-            _refuse_anothers(here)
+            _refuse_other_owner(here)
             path = here
         if path is None:
             data = environ.get("XDG_DATA_HOME", "")
@@ -156,16 +156,16 @@ class Home:
         there = self.exists
         store = Store.open(self.database)
         if not there:
-            self._say(f"Made the database {store.shown}: there was none.")
+            self._show_once(f"Made the database {store.shown}: there was none.")
         return store
 
-    def _say(self, message: str) -> None:
-        if message not in self._told:
-            self._told.add(message)
-            self._tell(message)
+    def _show_once(self, message: str) -> None:
+        if message not in self._shown:
+            self._shown.add(message)
+            self._show(message)
 
     @contextmanager
-    def by_the_way(self) -> Iterator[None]:
+    def best_effort_write(self) -> Iterator[None]:
         """Runs a block that stores what a read-only command has read. Where the database cannot be written, the user
         gets a warning and the command goes on."""
         try:
@@ -175,7 +175,7 @@ class Home:
 
     def warn(self, message: str) -> None:
         """Shows a warning, once."""
-        self._say(f"warning: {message}")
+        self._show_once(f"warning: {message}")
 
     def clusters(self, names: Sequence[str] = ()) -> list[ClusterRow]:
         """Returns the named clusters, or all. Raises UsageError for a name that the fleet does not have."""
@@ -211,7 +211,7 @@ class Home:
         """Returns the policy and shows its warnings. Raises as `read_policy` does."""
         policy, cautions = self.read_policy()
         for caution in cautions:
-            self._say(f"warning: {caution}")
+            self._show_once(f"warning: {caution}")
         return policy
 
     def policy_if_any(self) -> Policy:
@@ -245,7 +245,7 @@ class Home:
         return (saved_clock(self.simulated) or self.clock).now()
 
 
-def _refuse_anothers(folder: Path) -> None:
+def _refuse_other_owner(folder: Path) -> None:
     """Raises UsageError for a fleet of another user. A policy and a database can have fleet run programs (hooks,
     playbooks, plugins of kubeconfigs), and another user may have put them into a folder such as /tmp for anyone who
     runs fleet there."""

@@ -91,7 +91,7 @@ async def read_into(snapshot: Snapshot, groups: QuorumClients) -> Snapshot:
 
 def by_pods(snapshot: Snapshot, policy: Policy) -> Snapshot:
     """Returns the snapshot with the quorum groups that its pods show, for a cluster that cannot be asked."""
-    from fleet.etcd.static import are_at, group_in
+    from fleet.etcd.static import any_served_by, group_in
     from fleet.etcd.static import pods_of as static_pods
     from fleet.quorums import PodsPlace, pods_of, quorum_of
 
@@ -102,7 +102,7 @@ def by_pods(snapshot: Snapshot, policy: Policy) -> Snapshot:
         group
         for group in named
         if group.kind == "etcd"
-        and (not group.access.endpoints or are_at(group.access.endpoints, static, place.nodes))
+        and (not group.access.endpoints or any_served_by(group.access.endpoints, static, place.nodes))
     ]
     own = group_in(snapshot, etcds[0].spread if etcds else "site")
     found: list[Quorum] = [replace(own, name=etcds[0].name if etcds else own.name)] if own is not None else []

@@ -221,7 +221,7 @@ class RemoteAgents:
         if remote is not None and before != node.boot_id:
             remote.news.set()
 
-    def _say(self, node: str, step: str, task: TaskResult) -> None:
+    def _journal_task(self, node: str, step: str, task: TaskResult) -> None:
         """Writes a playbook's task into the journal of the rollout that asked for it."""
         rollout = self._tokens.get(node, "").partition("/")[0]
         played = TaskPlayed(
@@ -253,7 +253,7 @@ class RemoteAgents:
                     served[name] = wanted[name], tasks.create_task(self._serve(name, wanted[name]))
 
     async def _serve(self, node: str, pool: Pool) -> None:
-        remote = self._served[node] = self._ways[pool.reach](node, pool, self._say)
+        remote = self._served[node] = self._ways[pool.reach](node, pool, self._journal_task)
         try:
             system = await self._system(node, remote)
             own = self._machines.client(node)

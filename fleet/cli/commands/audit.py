@@ -116,7 +116,7 @@ def verify(
     from fleet.cli.terminal.output import note, show
 
     found = check(home_of(context), key or [], checkpoints or [])
-    _tell(found.findings)
+    _show_findings(found.findings)
     end = f", the last is {found.last[:16]}" if found.last else ""
     show(f"The journal is whole: {found.entries:,} entries, every hash follows from the one before{end}.")
     if not found.signatures:
@@ -141,7 +141,7 @@ def _verify_file(file: Path, keys: list[Path], checkpoints: list[Path]) -> None:
     if checkpoints:
         raise UsageError("--checkpoints are for a home's journal; a file carries its own")
     found = verify_file(file, keys)
-    _tell(found.findings)
+    _show_findings(found.findings)
     show(f"The {found.what} is whole and signed: entries {found.first:,} to {found.last:,}.")
     if found.signed_at is not None:
         show(
@@ -154,12 +154,12 @@ def _held(checkpoints: int) -> str:
     return "1 signed checkpoint holds" if checkpoints == 1 else f"{checkpoints:,} signed checkpoints hold"
 
 
-def _tell(findings: Iterable[JournalFinding]) -> None:
+def _show_findings(findings: Iterable[JournalFinding]) -> None:
     """Exits 4 if there are any."""
     from fleet.cli.terminal.output import show
 
     lines = [
-        f"entry {finding.seq}: {finding.words}" if finding.seq else finding.words for finding in findings
+        f"entry {finding.seq}: {finding.message}" if finding.seq else finding.message for finding in findings
     ]
     for line in lines:
         show(line)

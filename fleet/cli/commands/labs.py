@@ -83,7 +83,7 @@ def _up_with_machines(where: Path, count: int) -> None:
         hosts.down()
         raise
     note(f"{', '.join(names)} join {lab.server} and are Ready in a moment.")
-    _tell(lab.kubeconfig, hosts)
+    _show_addresses(lab.kubeconfig, hosts)
 
 
 def _up_on_machines(where: Path, workers: int, control_planes: int) -> None:
@@ -100,10 +100,10 @@ def _up_on_machines(where: Path, workers: int, control_planes: int) -> None:
         hosts.down()
         raise
     note(f"{', '.join(names)} are nodes at {found.server}; etcd and API servers are on {', '.join(members)}.")
-    _tell(found.kubeconfig, hosts)
+    _show_addresses(found.kubeconfig, hosts)
 
 
-def _tell(kubeconfig: Path, hosts: LabMachines) -> None:
+def _show_addresses(kubeconfig: Path, hosts: LabMachines) -> None:
     from fleet.cli.terminal.output import note
     from fleet.lab.machines import agent
 

@@ -38,7 +38,7 @@ def logs(
 
     What a machine that rolled back told of itself is in fleet report.
     """
-    from fleet.app.reporting.node_logs import of_node, over
+    from fleet.app.reporting.node_logs import log_over_connection, of_node
     from fleet.core.records.errors import UsageError
     from fleet.core.text.visible import visible_lines
 
@@ -46,5 +46,5 @@ def logs(
         raise UsageError(
             "only the log of the boot before this one is read", f"fleet node logs {node} --last-boot"
         )
-    log = over(host, unit, lines) if host else of_node(home_of(context), node, unit, lines)
+    log = log_over_connection(host, unit, lines) if host else of_node(home_of(context), node, unit, lines)
     typer.echo(visible_lines(log), nl=not log.endswith("\n"))

@@ -51,7 +51,7 @@ def start(
     show(f"Started rollout {started.rollout} of plan {found.plan_id}.")
     if foreground:
         raise typer.Exit(_in_foreground(home, started.rollout))
-    _see_to_it(home)
+    _ensure_controller(home)
     if watch:
         raise typer.Exit(_watch(home, started.rollout, past=True))
     note(f"  -> fleet rollout status {started.rollout} --watch")
@@ -106,7 +106,7 @@ def status(
 @app.command()
 def pause(context: typer.Context, rollout: RolloutArgument = "") -> None:
     """Stop between steps: what reboots comes back, nothing else is begun until resume."""
-    _say(context, "pause", rollout, "Paused {}: what reboots comes back, nothing else begins.")
+    _send(context, "pause", rollout, "Paused {}: what reboots comes back, nothing else begins.")
 
 
 @app.command()
@@ -115,13 +115,13 @@ def resume(context: typer.Context, rollout: RolloutArgument = "") -> None:
 
     A canary that failed is followed by the next best node once it is released: until then the rest waits.
     """
-    _say(context, "resume", rollout, "Resumed {}.")
+    _send(context, "resume", rollout, "Resumed {}.")
 
 
 @app.command()
 def abort(context: typer.Context, rollout: RolloutArgument = "") -> None:
     """Finish what has begun, start nothing new, take the marks off the rest. Cannot be taken back."""
-    _say(context, "abort", rollout, "Aborted {}: what has begun ends, nothing new starts.")
+    _send(context, "abort", rollout, "Aborted {}: what has begun ends, nothing new starts.")
 
 
 @app.command()
@@ -140,8 +140,8 @@ def release(
     home = home_of(context)
     rollout, ref = let_go(home, node, reason)
     show(f"Released {ref} from {rollout.id}.")
-    _see_to_it(home)
-    _tell_what_follows(home, rollout.id)
+    _ensure_controller(home)
+    _show_next_steps(home, rollout.id)
 
 
 @app.command()
@@ -183,22 +183,22 @@ def rollback(
         for message in begun.notes:
             warn(message)
         note(f"Started rollout {begun.rollout} of plan {made.plan_id}.")
-        _see_to_it(home)
+        _ensure_controller(home)
 
 
-def _say(context: typer.Context, kind: str, ident: str, message: str) -> None:
+def _send(context: typer.Context, kind: str, ident: str, message: str) -> None:
     from fleet.app.rollouts.commands import send_command
     from fleet.cli.terminal.output import show
 
     home = home_of(context)
     rollout = send_command(home, kind, ident)
     show(message.format(rollout.id))
-    _see_to_it(home)
+    _ensure_controller(home)
     if kind == "resume":
-        _tell_what_follows(home, rollout.id)
+        _show_next_steps(home, rollout.id)
 
 
-def _tell_what_follows(home: Home, ident: str) -> None:
+def _show_next_steps(home: Home, ident: str) -> None:
     from fleet.app.rollouts.commands import what_follows
     from fleet.app.rollouts.rollouts import Rollouts
     from fleet.cli.terminal.output import note
@@ -207,7 +207,7 @@ def _tell_what_follows(home: Home, ident: str) -> None:
         note(line)
 
 
-def _see_to_it(home: Home) -> None:
+def _ensure_controller(home: Home) -> None:
     """Somebody has to carry out what was said."""
     from fleet.app.rollouts.background import ensure_controller
     from fleet.cli.terminal.output import note

@@ -30,12 +30,12 @@ SHORT = 12
 class ReportEvent(NamedTuple):
     at: datetime
     by: str
-    words: str
+    message: str
 
 
 class Case(NamedTuple):
-    word: Literal["failed", "held"]
-    words: str
+    state: Literal["failed", "held"]
+    message: str
     advice: str
     nodes: tuple[tuple[str, str], ...]
     """Cluster and name."""

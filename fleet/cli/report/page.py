@@ -92,7 +92,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "words": _words,
+        "words": _duration,
         "number": answer.number,
         "name": answer.named,
         "short_id": short_id,
@@ -115,7 +115,7 @@ def _hash(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
-def _words(seconds: float | None) -> str:
+def _duration(seconds: float | None) -> str:
     return format_duration(seconds) if seconds is not None else "–"
 
 

@@ -25,7 +25,7 @@ def text(report: Report) -> str:
     parts = (
         _answer(report),
         _attention(report),
-        _said(report),
+        _event_lines(report),
         _measures(report),
         _requests(report),
         _nodes(report),
@@ -51,13 +51,13 @@ def _answer(report: Report) -> Iterator[str]:
         facts.append(
             ("planned", f"{format_duration(against.planned_seconds)}{late}; {answer.bound(against)}")
         )
-    facts.append(("moved", _moved(report)))
+    facts.append(("moved", _evictions(report)))
     facts.append(("journal", answer.verdict(report)))
     for name, value in facts:
         yield from _wrapped(f"  {name:<9}", value, 11)
 
 
-def _moved(report: Report) -> str:
+def _evictions(report: Report) -> str:
     counts = report.counts
     refused = f", {counted(counts.refusals, 'eviction')} refused at first" if counts.refusals else ""
     return f"{counted(counts.evictions, 'pod')}{refused}"
@@ -69,15 +69,15 @@ def _attention(report: Report) -> Iterator[str]:
         yield "Needs a look"
     for case in cases:
         names = ", ".join(_name(cluster, node, report) for cluster, node in case.nodes)
-        yield from _wrapped("  ", f"{names} {case.word}: {case.words}", 4)
+        yield from _wrapped("  ", f"{names} {case.state}: {case.message}", 4)
         if case.advice:
             yield from _wrapped("    ", case.advice, 4)
 
 
-def _said(report: Report) -> Iterator[str]:
+def _event_lines(report: Report) -> Iterator[str]:
     yield "Who did what (UTC)"
     for event in answer.happenings(report):
-        yield from _wrapped(visible(f"  {answer.clock(event.at, report)}  {event.by}  "), event.words, 4)
+        yield from _wrapped(visible(f"  {answer.clock(event.at, report)}  {event.by}  "), event.message, 4)
 
 
 def _measures(report: Report) -> Iterator[str]:

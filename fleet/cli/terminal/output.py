@@ -97,6 +97,6 @@ def _csv_cell(value: object) -> object:
     return f"'{text}" if len(text) > 1 and text[0] in FORMULA else text
 
 
-def people_watch() -> bool:
+def can_draw() -> bool:
     """Returns whether stdout is a terminal that can be drawn on."""
     return console().is_terminal and not console().is_dumb_terminal

@@ -120,4 +120,4 @@ def _history(explanation: Explanation, most: int) -> Iterator[Text]:
 
 def _line(event: NodeEvent) -> tuple[str | Text, ...]:
     style = {"failed": "red", "done": "green", "refused": "yellow"}.get(event.what, "")
-    return f"  {stamp(event.at)}", event.rollout or "-", Text(event.what, style), Text(event.words)
+    return f"  {stamp(event.at)}", event.rollout or "-", Text(event.what, style), Text(event.message)

@@ -52,7 +52,7 @@ def _rows(status: FleetStatus) -> Iterator[tuple[Cell, ...]]:
         site, name = row.site, row.cluster
         cluster = clusters.get(row.cluster)
         if cluster is not None and not cluster.reachable:
-            yield (*places, "-", str(row.nodes) if row.nodes else "?", "?", _away(cluster, status.at))
+            yield (*places, "-", str(row.nodes) if row.nodes else "?", "?", _unreachable(cluster, status.at))
         elif not row.nodes:
             yield (*places, "-", "0", "-", Text(row.note, "dim"))
         else:
@@ -75,7 +75,7 @@ def _pool(row: StatusPool) -> tuple[Cell, ...]:
     )
 
 
-def _away(cluster: StatusCluster, now: datetime, *, whole: bool = False) -> Text:
+def _unreachable(cluster: StatusCluster, now: datetime, *, whole: bool = False) -> Text:
     if cluster.last_seen is None:
         return Text(f"unreachable: {cluster.error or 'never seen'}", "red")
     text = f"unreachable {ago(cluster.last_seen, now)}: {cluster.error or 'no answer'}"
@@ -203,7 +203,9 @@ def attention(status: FleetStatus) -> Text:
     lines: list[Text] = [] if status.standstill is None else [standing_still(status.standstill, "Control: ")]
     away = [cluster for cluster in status.clusters if not cluster.reachable]
     if away:
-        lines.append(columns((), [(cluster.name, _away(cluster, status.at, whole=True)) for cluster in away]))
+        lines.append(
+            columns((), [(cluster.name, _unreachable(cluster, status.at, whole=True)) for cluster in away])
+        )
         lines.append(Text(f"  -> fleet cluster check {away[0].name}"))
     if status.nodes:
         head = ("NODE", "CLUSTER", "POOL", "STATE", "SINCE", "WHY")

@@ -24,10 +24,10 @@ class Caution(Struct, frozen=True, order=True):
     """A value that is allowed but probably not intended."""
 
     place: SourcePlace
-    words: str
+    message: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.words}"
+        return f"{self.place}: {self.message}"
 
 
 class TooMany(Exception):
@@ -39,7 +39,7 @@ class Findings:
     def __init__(self) -> None:
         self._problems: list[tuple[SourcePlace, str]] = []
         self._cautions: list[Caution] = []
-        self.asked: set[str] = set()
+        self.known_keys: set[str] = set()
         """The keys that were asked for, given or not: all keys that a file may have (`pools[].limits.per_zone`)."""
 
     def problem(self, place: SourcePlace, message: str) -> None:

@@ -33,7 +33,7 @@ LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?"
 
 
 class ValueForm(NamedTuple, Generic[T]):
-    words: str
+    expected: str
     """A description of the expected value."""
     read: Callable[[str], T]
     """Parses a text. Raises ValueError for a text that does not have this form."""
@@ -204,7 +204,7 @@ def _http_path(text: str) -> str:
 
 
 HTTP_PATH = ValueForm("a path such as /health?ready=1, without . or .. in it", _http_path)
-VOTERS = ValueForm(count(1).words, _voters)
+VOTERS = ValueForm(count(1).expected, _voters)
 PORT = ValueForm("a port, 1 to 65535", _port)
 TERM: ValueForm[ProbeTerm | None] = ValueForm(
     "keys with dots between and what to find there, such as role=leader|primary (alone: true)", _term

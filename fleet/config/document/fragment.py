@@ -73,7 +73,7 @@ class UnreadableYaml(Exception):
     def __init__(self, line: int, message: str) -> None:
         super().__init__(message)
         self.line = line
-        self.words = message
+        self.message = message
 
 
 def compose(text: str, file: str, findings: Findings) -> Fragment | None:
@@ -86,7 +86,7 @@ def compose(text: str, file: str, findings: Findings) -> Fragment | None:
         _check(text)
         return _Composer(text, file, findings).document()
     except UnreadableYaml as wrong:
-        findings.problem(SourcePlace(file, wrong.line), wrong.words)
+        findings.problem(SourcePlace(file, wrong.line), wrong.message)
     except yaml.MarkedYAMLError as wrong:
         mark = wrong.problem_mark or wrong.context_mark
         message = " ".join(part for part in (wrong.context, wrong.problem) if part)

@@ -34,7 +34,7 @@ class Reader:
         self.path = path
         self.pattern = pattern
         self._block = block
-        self._asked: set[str] = set()
+        self._read_keys: set[str] = set()
         self._parts: list[Reader] = []
 
     def has(self, key: str) -> bool:
@@ -70,7 +70,7 @@ class Reader:
         to satisfy the type."""
         if key not in self._block.entries:
             self._take(key)
-            self.problem(f"expected the key {key} ({form.words}), found none")
+            self.problem(f"expected the key {key} ({form.expected}), found none")
             return instead
         return self.value(key, form, instead)
 
@@ -80,7 +80,7 @@ class Reader:
         entry = self._take(key)
         if entry is None or _empty(entry.value):
             if required:
-                self.problem(f"expected at least one of {key} ({form.words}), found none", key)
+                self.problem(f"expected at least one of {key} ({form.expected}), found none", key)
             return ()
         parts = entry.value.items if isinstance(entry.value, Items) else (entry.value,)
         return tuple(self._all(parts, self._path(key), form))
@@ -132,15 +132,15 @@ class Reader:
 
     def close(self) -> None:
         """Adds a problem for every key that was never asked for, here and in all parts."""
-        for key in (key for key in self._block.entries if key not in self._asked):
-            known = _nearest(key, self._asked) or _few(self._asked)
+        for key in (key for key in self._block.entries if key not in self._read_keys):
+            known = _nearest(key, self._read_keys) or _few(self._read_keys)
             self.problem(f"expected a known key, found {shown(key)!r}{known}", key)
         for part in self._parts:
             part.close()
 
     def _take(self, key: str) -> KeyEntry | None:
-        self._asked.add(key)
-        self.findings.asked.add(self._pattern(key))
+        self._read_keys.add(key)
+        self.findings.known_keys.add(self._pattern(key))
         return self._block.entries.get(key)
 
     def _path(self, key: str) -> str:
@@ -163,7 +163,7 @@ class Reader:
                     continue
                 except ValueError:
                     pass
-            self._wrong(part, path, form.words, form.known)
+            self._wrong(part, path, form.expected, form.known)
         return found
 
     def _read(self, fragment: Fragment, path: str, form: ValueForm[T], default: T) -> T:
@@ -173,7 +173,7 @@ class Reader:
     def _wrong(self, found: Fragment, path: str, message: str, known: frozenset[str] = frozenset()) -> None:
         text = found.text if isinstance(found, Scalar) else ""
         place = SourcePlace(self.file, found.line, path)
-        self.findings.problem(place, f"expected {message}, found {_told(found)}{_nearest(text, known)}")
+        self.findings.problem(place, f"expected {message}, found {_described(found)}{_nearest(text, known)}")
 
 
 def _empty(fragment: Fragment) -> bool:
@@ -188,7 +188,7 @@ def _label(item: Fragment, index: int) -> str:
     return f"[{index}]"
 
 
-def _told(fragment: Fragment) -> str:
+def _described(fragment: Fragment) -> str:
     match fragment:
         case Items():
             return "a list"

@@ -12,7 +12,7 @@ from fleet.config.document.findings import Findings
 from fleet.config.document.fragment import Block, compose
 from fleet.hosts.inventory import ansible
 from fleet.hosts.inventory.ansible_run import ask
-from fleet.hosts.inventory.inventory import HostInventory, all_told, read, text
+from fleet.hosts.inventory.inventory import HostInventory, raising_all, read, text
 
 SCRIPT_SECONDS = 60
 """Seconds after which an inventory from a program is read again, since no file changes with it."""
@@ -62,7 +62,7 @@ def _own(path: Path) -> HostInventory | None:
             return None
     elif path.suffix not in _YAML:
         return None
-    with all_told(path, findings):
+    with raising_all(path, findings):
         return read(document, path, findings)
 
 

@@ -75,14 +75,14 @@ async def _allowed(transport: Transport, permission: Permission, verb: str) -> b
             body={
                 "apiVersion": f"{GROUP}/v1",
                 "kind": "SelfSubjectAccessReview",
-                "spec": _asked(permission, verb),
+                "spec": _review_attributes(permission, verb),
             },
         )
     )
     return decoded(_REVIEW, body, "the access review").status.allowed
 
 
-def _asked(permission: Permission, verb: str) -> dict[str, dict[str, str]]:
+def _review_attributes(permission: Permission, verb: str) -> dict[str, dict[str, str]]:
     if permission.url:
         return {"nonResourceAttributes": {"verb": verb, "path": permission.url}}
     resource, _, subresource = permission.resource.partition("/")

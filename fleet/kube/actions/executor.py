@@ -74,7 +74,7 @@ class _Refusal(Exception):
     def __init__(self, result: Result, message: str) -> None:
         super().__init__(message)
         self.result = result
-        self.words = message
+        self.message = message
 
 
 class ActionExecutor:
@@ -104,7 +104,7 @@ class ActionExecutor:
                         return await self._evict(action)
                     result, message = await self._verbs[type(action)](action)
             except _Refusal as refusal:
-                result, message = refusal.result, refusal.words
+                result, message = refusal.result, refusal.message
             except TimeoutError:
                 result, message = Result.UNKNOWN, f"no answer within {self._seconds:.0f} s"
             except NotFoundError as error:

@@ -134,7 +134,7 @@ class MachineClient:
 
     async def watch(self) -> AsyncIterator[Machine]:
         async for machine in self._machines.follow(self._name):
-            yield machine if machine is not None else await self._made()
+            yield machine if machine is not None else await self._own_machine()
 
     async def read(self) -> Machine:
         try:
@@ -150,7 +150,7 @@ class MachineClient:
         except (ConflictError, NotFoundError):
             return None
 
-    async def _made(self) -> Machine:
+    async def _own_machine(self) -> Machine:
         """Reads or makes the Machine, however long it takes."""
         while True:
             try:

@@ -117,7 +117,7 @@ async def _of_user(chosen: SelectedContext, authority: bytes, now: datetime) -> 
         )
     if user.exec is None or own.certificate:
         return own
-    cluster = _told(chosen.cluster, authority) if user.exec.provide_cluster_info else None
+    cluster = _cluster_info(chosen.cluster, authority) if user.exec.provide_cluster_info else None
     credential = await plugin.run(user.exec, cluster)
     return Proof(
         f"Bearer {credential.token}" if credential.token else "",
@@ -162,7 +162,7 @@ def _stale_after(expires: datetime, now: datetime) -> float:
     return max(life - EARLY_SECONDS, life / 2, 1.0)
 
 
-def _told(cluster: KubeconfigCluster, authority: bytes) -> Mapping[str, Any]:
+def _cluster_info(cluster: KubeconfigCluster, authority: bytes) -> Mapping[str, Any]:
     """Returns `spec.cluster` of the ExecCredential that a credential plugin receives."""
     extensions = {extension.name: extension.extension for extension in cluster.extensions}
     fields = {

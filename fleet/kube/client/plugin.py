@@ -34,7 +34,7 @@ INFO = "KUBERNETES_EXEC_INFO"
 _LONG = re.compile(r"[A-Za-z0-9_\-.+/=]{40,}")
 
 
-class Given(Struct, frozen=True, rename="camel"):
+class PluginCredential(Struct, frozen=True, rename="camel"):
     """The output of a plugin: the status of an ExecCredential."""
 
     token: str = ""
@@ -47,10 +47,10 @@ class Given(Struct, frozen=True, rename="camel"):
 class _Credential(Struct, frozen=True, rename="camel"):
     kind: str = ""
     api_version: str = ""
-    status: Given | None = None
+    status: PluginCredential | None = None
 
 
-async def run(plugin: ExecPlugin, cluster: Mapping[str, Any] | None) -> Given:
+async def run(plugin: ExecPlugin, cluster: Mapping[str, Any] | None) -> PluginCredential:
     """Runs a credential plugin and returns its credentials. `cluster` is `spec.cluster` of the ExecCredential that the
     plugin receives; None: it receives none. Raises AuthenticationError."""
     spec = {"interactive": False} if cluster is None else {"cluster": cluster, "interactive": False}
@@ -65,7 +65,7 @@ async def run(plugin: ExecPlugin, cluster: Mapping[str, Any] | None) -> Given:
             f"{name} failed with exit code {ended.code}: {printed or 'it said nothing'}"
         )
     # Output that is not JSON is parsed as YAML, which may take seconds; a thread keeps the event loop free.
-    return await asyncio.to_thread(_given, name, plugin.api_version, ended.out)
+    return await asyncio.to_thread(_credential_of, name, plugin.api_version, ended.out)
 
 
 async def _output(name: str, plugin: ExecPlugin, environ: Mapping[str, str]) -> FinishedProgram:
@@ -87,7 +87,7 @@ async def _output(name: str, plugin: ExecPlugin, environ: Mapping[str, str]) -> 
     return ended
 
 
-def _given(name: str, version: str, out: bytes) -> Given:
+def _credential_of(name: str, version: str, out: bytes) -> PluginCredential:
     try:
         found = msgspec.convert(_without_nulls(document(out)), _Credential)
     except (NotReadError, msgspec.ValidationError):
@@ -95,7 +95,7 @@ def _given(name: str, version: str, out: bytes) -> Given:
     if found.kind not in ("", "ExecCredential") or found.api_version != version:
         kind = f"{found.kind or 'no kind'} of {found.api_version or 'no apiVersion'}"
         raise AuthenticationError(f"{name} printed {one_line(kind, 100)}, not ExecCredential of {version}")
-    credential = found.status or Given()
+    credential = found.status or PluginCredential()
     if bool(credential.client_certificate_data) != bool(credential.client_key_data):
         raise AuthenticationError(f"{name} gave a certificate or its key, not both")
     if credential.expiration_timestamp is not None and credential.expiration_timestamp.year == 1:

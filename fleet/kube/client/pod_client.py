@@ -85,11 +85,11 @@ class PodClient:
         outcome, complaint = (
             self._transport.masked(channels.get(channel, b"")) for channel in (OUTCOME, STDERR)
         )
-        _well(pod, how, outcome, complaint)
+        _refuse_failure(pod, how, outcome, complaint)
         return channels.get(STDOUT, b"")
 
 
-def _well(pod: PodRef, how: ExecProbe, outcome: bytes, complaint: bytes) -> None:
+def _refuse_failure(pod: PodRef, how: ExecProbe, outcome: bytes, complaint: bytes) -> None:
     """Raises FleetError unless the command is known to have succeeded."""
     try:
         ended = _ENDED.decode(outcome)

@@ -64,7 +64,7 @@ def pod_of(found: PodWire) -> Pod:
         affinity=node_terms(spec.affinity),
         apart=around.apart,
         resource_version=meta.resource_version,
-        annotations=_words(annotations) if annotations else NOTHING,
+        annotations=_short_annotations(annotations) if annotations else NOTHING,
         near=around.near,
         ports=host_ports(spec),
         claims=claims(volumes),
@@ -87,7 +87,7 @@ def _phase(phase: str) -> PodPhase:
     return cast(PodPhase, intern(phase)) if phase in _PHASES else "Unknown"
 
 
-def _words(annotations: dict[str, str]) -> dict[str, str]:
+def _short_annotations(annotations: dict[str, str]) -> dict[str, str]:
     return shared({key: value for key, value in annotations.items() if is_word(value)})
 
 

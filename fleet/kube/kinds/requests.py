@@ -37,15 +37,15 @@ def resources(found: Quantities | None) -> Resources:
 
 def requests(spec: PodSpec) -> Resources:
     """Returns the resources that the scheduler reserves for the pod. Raises ValueError with the resource's name."""
-    cpu, memory = _asked(spec, milli, CPU), _asked(spec, whole, MEMORY)
+    cpu, memory = _requested(spec, milli, CPU), _requested(spec, whole, MEMORY)
     if (names := _names(spec)) <= PLAIN:
         return Resources(cpu, memory, 1)
     return Resources(
         cpu,
         memory,
         1,
-        _asked(spec, whole, STORAGE),
-        _without_zeros((name, _asked(spec, whole, name)) for name in sorted(names - NAMED)),
+        _requested(spec, whole, STORAGE),
+        _without_zeros((name, _requested(spec, whole, name)) for name in sorted(names - NAMED)),
     )
 
 
@@ -72,7 +72,7 @@ def _names(spec: PodSpec) -> set[str]:
     return names
 
 
-def _asked(spec: PodSpec, scale: Scale, name: str) -> int:
+def _requested(spec: PodSpec, scale: Scale, name: str) -> int:
     own = spec.resources.requests if spec.resources is not None else None
     amount = _read(scale, own, name) if own and name in own else _peak(spec, scale, name)
     return amount + (_read(scale, spec.overhead, name) if spec.overhead else 0)
@@ -85,16 +85,16 @@ def _peak(spec: PodSpec, scale: Scale, name: str) -> int:
     """
     beside = peak = 0
     for container in spec.init_containers or ():
-        amount = _of(container, scale, name)
+        amount = _container_request(container, scale, name)
         peak = max(peak, beside + amount)
         if container.restart_policy == "Always":
             beside += amount
     for container in spec.containers or ():
-        beside += _of(container, scale, name)
+        beside += _container_request(container, scale, name)
     return max(peak, beside)
 
 
-def _of(container: Container, scale: Scale, name: str) -> int:
+def _container_request(container: Container, scale: Scale, name: str) -> int:
     """Returns the request of one container. A resource with a limit only is requested as well: the API server defaults
     it so."""
     requests = container.resources.requests

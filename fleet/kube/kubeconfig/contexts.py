@@ -89,7 +89,7 @@ def merged(found: Sequence[Kubeconfig]) -> Kubeconfig:
 
 def _chosen(where: str, found: Kubeconfig, context: str) -> SelectedContext:
     name = context or found.current
-    there = _there("contexts", found.contexts) if found.contexts else "it holds no contexts at all"
+    there = _known_names("contexts", found.contexts) if found.contexts else "it holds no contexts at all"
     if not name:
         raise UsageError(f"{where} has no current context", f"name one with --context; {there}")
     if name not in found.contexts:
@@ -98,12 +98,12 @@ def _chosen(where: str, found: Kubeconfig, context: str) -> SelectedContext:
     if used.cluster not in found.clusters:
         raise UsageError(
             f"{where}: context {name!r} names cluster {used.cluster!r}, which is not there",
-            _there("clusters", found.clusters),
+            _known_names("clusters", found.clusters),
         )
     if used.user and used.user not in found.users:
         raise UsageError(
             f"{where}: context {name!r} names user {used.user!r}, who is not there",
-            _there("users", found.users),
+            _known_names("users", found.users),
         )
     chosen = SelectedContext(
         where, name, found.clusters[used.cluster], found.users.get(used.user, KubeconfigUser())
@@ -113,7 +113,7 @@ def _chosen(where: str, found: Kubeconfig, context: str) -> SelectedContext:
     return chosen
 
 
-def _there(kind: str, names: Mapping[str, object]) -> str:
+def _known_names(kind: str, names: Mapping[str, object]) -> str:
     return f"{kind} there: {', '.join(sorted(names)) or 'none'}"
 
 

@@ -142,7 +142,7 @@ def parsed(path: Path) -> Kubeconfig:
     except NotReadError as error:
         raise UsageError(f"{path}{f':{error.line}' if error.line else ''}: not YAML: {error}") from None
     except msgspec.ValidationError as error:
-        raise UsageError(f"{path} is no kubeconfig: {_words(str(error))}") from None
+        raise UsageError(f"{path} is no kubeconfig: {_readable(str(error))}") from None
     if config.kind not in ("", "Config") or config.api_version not in ("", "v1"):
         raise UsageError(
             f"{path} is no kubeconfig: it is a {config.kind or 'Config'} of {config.api_version or 'v1'}",
@@ -167,9 +167,9 @@ def _content(path: Path) -> bytes:
     try:
         found = start_of(path)
     except FileNotFoundError:
-        raise UsageError(f"no kubeconfig at {path}", _beside(path)) from None
+        raise UsageError(f"no kubeconfig at {path}", _suggestion(path)) from None
     except IsADirectoryError:
-        raise UsageError(f"{path} is a folder, not a kubeconfig", _beside(path / "config")) from None
+        raise UsageError(f"{path} is a folder, not a kubeconfig", _suggestion(path / "config")) from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     if len(found) > LARGEST:
@@ -183,7 +183,7 @@ def start_of(path: Path) -> bytes:
         return file.read(LARGEST + 1)
 
 
-def _beside(path: Path) -> str:
+def _suggestion(path: Path) -> str:
     """Returns a suggestion of the file name that the user may have meant."""
     try:
         names = sorted(file.name for file in path.parent.iterdir() if file.is_file())
@@ -207,7 +207,7 @@ def _field(key: str, value: Any) -> Any:
     return _typed(value)
 
 
-def _words(error: str) -> str:
+def _readable(error: str) -> str:
     """Returns the message of msgspec in plain English: what was expected where."""
     match = _WHERE.fullmatch(error)
     what, where = (match["what"], match["where"]) if match else (error, "")
@@ -226,23 +226,25 @@ def _by_name(path: Path, key: str, entries: list[tuple[str, Any]]) -> dict[str, 
     return found
 
 
-def _in(folder: Path, name: str) -> str:
+def _path_in(folder: Path, name: str) -> str:
     return str(folder / name) if name else ""
 
 
 def _cluster_in(folder: Path, cluster: KubeconfigCluster) -> KubeconfigCluster:
-    return msgspec.structs.replace(cluster, certificate_authority=_in(folder, cluster.certificate_authority))
+    return msgspec.structs.replace(
+        cluster, certificate_authority=_path_in(folder, cluster.certificate_authority)
+    )
 
 
 def _user_in(folder: Path, user: KubeconfigUser) -> KubeconfigUser:
     plugin = user.exec
     if plugin is not None and "/" in plugin.command:
         # A command without a slash is searched in PATH.
-        plugin = msgspec.structs.replace(plugin, command=_in(folder, plugin.command))
+        plugin = msgspec.structs.replace(plugin, command=_path_in(folder, plugin.command))
     return msgspec.structs.replace(
         user,
-        client_certificate=_in(folder, user.client_certificate),
-        client_key=_in(folder, user.client_key),
-        token_file=_in(folder, user.token_file),
+        client_certificate=_path_in(folder, user.client_certificate),
+        client_key=_path_in(folder, user.client_key),
+        token_file=_path_in(folder, user.token_file),
         exec=plugin,
     )

@@ -117,7 +117,9 @@ class Informers:
 
     def _informer(self, resource: ApiResource[ApiObject], jitter: Jitter) -> Informer:
         store = ObjectStore(resource, self._changed)
-        reflector = Reflector(self._transport, resource, self._clock, store, self._reached, jitter=jitter)
+        reflector = Reflector(
+            self._transport, resource, self._clock, store, self._report_reachability, jitter=jitter
+        )
         return Informer(reflector, store)
 
     def _changed(self, there: Sequence[ApiObject], gone: Sequence[ApiObject]) -> None:
@@ -125,7 +127,7 @@ class Informers:
         self._inbox.extend(Upserted(self._cluster, thing) for thing in there)
         self._news.set()
 
-    def _reached(self) -> None:
+    def _report_reachability(self) -> None:
         reflectors = [informer.reflector for informer in self._informers]
         error = next((reflector.error for reflector in reflectors if reflector.error is not None), None)
         event: ClusterSynced | ClusterLost
@@ -194,7 +196,7 @@ class Informers:
                 # What does not answer here is found out by the reflectors.
                 with suppress(FleetError):
                     await self._compare()
-            self._reached()
+            self._report_reachability()
             await self._clock.sleep(self._health_check.every)
 
 

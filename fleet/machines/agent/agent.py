@@ -88,7 +88,7 @@ class Agent:
         object."""
         async for machine in self._own.watch():
             known = self._machine
-            if known is None or _asked(machine) != _asked(known):
+            if known is None or _requests(machine) != _requests(known):
                 self._machine = machine
                 self._requests_seen += 1
                 self.look_again()
@@ -115,7 +115,7 @@ class Agent:
         await self._drop_unless(machine.request)
         if machine.reported:
             # The log is read before the observation, which may be what fails on the machine whose log is requested.
-            answered = replace(machine, log_told=await self._logtold(machine))
+            answered = replace(machine, log_told=await self._answer_log_request(machine))
             if answered != machine and not await self._write(answered):
                 return
             machine = self._machine or machine
@@ -158,7 +158,7 @@ class Agent:
                 :LOG_MOST
             ]
 
-    async def _logtold(self, machine: Machine) -> LogTold | None:
+    async def _answer_log_request(self, machine: Machine) -> LogTold | None:
         """Returns the answer to a request for a log; None where there is no such request."""
         ask = machine.log_ask
         if ask is None or (machine.log_told is not None and machine.log_told.token == ask.token):
@@ -187,7 +187,7 @@ class Agent:
     def _next(self, machine: Machine, seen: Observation) -> tuple[Work | None, StartWork | None]:
         """Returns the work to report in the status, and what to start once it is reported."""
         if self._act is not None:
-            return self._act.word(), None
+            return self._act.work(), None
         match decide_work(machine.request, machine.work, seen):
             case ReportWork(work):
                 return work, None
@@ -208,7 +208,7 @@ class Agent:
         self.look_again()
 
     def _forget_reported(self, work: Work | None) -> None:
-        if self._act is not None and self._act.ended and work == self._act.word():
+        if self._act is not None and self._act.ended and work == self._act.work():
             self._act = None
 
     async def _drop_unless(self, request: Request | None) -> None:
@@ -230,5 +230,5 @@ class Agent:
             self._act = None
 
 
-def _asked(machine: Machine) -> tuple[object, ...]:
+def _requests(machine: Machine) -> tuple[object, ...]:
     return machine.uid, machine.request, machine.log_ask

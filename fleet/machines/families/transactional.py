@@ -145,7 +145,7 @@ class TransactionalUpdate:
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
         """Stages the release, as `Family.stage` does."""
         before = (await self._snapshots()).active
-        how = await self._how(before, release)
+        how = await self._dup_command(before, release)
         argv = ("transactional-update", "--non-interactive", "--no-selfupdate", *how)
         ran = await shell.long(self._host, token or f"stage/{release.version}", argv, progress)
         written = (await self._snapshots()).default
@@ -169,7 +169,7 @@ class TransactionalUpdate:
                 f"dup wrote {version or 'no version'}, not {release.version}: nothing is staged"
             )
 
-    async def _how(self, booted: SnapperSnapshot, release: Release) -> tuple[str, ...]:
+    async def _dup_command(self, booted: SnapperSnapshot, release: Release) -> tuple[str, ...]:
         """Returns the command. Raises MachineError where the written snapshot could not be distinguished from the
         booted one."""
         if self._source:

@@ -156,7 +156,7 @@ def judge(known: KnownHostKeys, shown: bytes, now: datetime) -> None:
     reasons: list[str] = []
     found = _judged(known, known.port, shown, now, reasons)
     if found == "known" and known.ip and not shown_as_certificate(shown):
-        if _found(known.about(place(known.ip, known.port)), host_certificate.bare(shown), shown) in (
+        if _match(known.about(place(known.ip, known.port)), host_certificate.bare(shown), shown) in (
             "changed",
             "revoked",
         ):
@@ -181,7 +181,7 @@ def _judged(known: KnownHostKeys, port: int, shown: bytes, now: datetime, reason
     bare = host_certificate.bare(shown)
     elsewhere: HostKeyMatch = "new"
     for what in (shown, bare) if shown_as_certificate(shown) else (bare,):
-        found = _found(about, bare, what)
+        found = _match(about, bare, what)
         if found == "known" and what != bare:
             try:
                 host_certificate.check(what, known.name, now, known.ca_algorithms)
@@ -197,7 +197,7 @@ def _judged(known: KnownHostKeys, port: int, shown: bytes, now: datetime, reason
     return "new"
 
 
-def _found(about: Sequence[KnownHostsLine], bare: bytes, what: bytes) -> HostKeyMatch:
+def _match(about: Sequence[KnownHostsLine], bare: bytes, what: bytes) -> HostKeyMatch:
     """Returns the match of `what`: the certificate, whose authority must be known, or the bare key. A certificate of
     another authority proves nothing about the host."""
     authority = host_certificate.authority(what)

@@ -24,7 +24,7 @@ _BUSY_LOOK = 0.02
 """Seconds between two checks of whether another process still writes."""
 
 
-def _told(row: Row) -> Row:
+def _as_text(row: Row) -> Row:
     """Returns the row with bytes decoded as text. No column of fleet's has bytes, but SQLite stores bytes in a text
     column: if another program has written some, they become a text that fleet cannot have written."""
     if bytes not in map(type, row):
@@ -37,11 +37,11 @@ class SqliteTransaction:
         self.connection = connection
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        return [_told(row) for row in self.connection.execute(sql, values).fetchall()]
+        return [_as_text(row) for row in self.connection.execute(sql, values).fetchall()]
 
     def one(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
         found: Row | None = self.connection.execute(sql, values).fetchone()
-        return None if found is None else _told(found)
+        return None if found is None else _as_text(found)
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> int:
         return self.connection.execute(sql, values).rowcount

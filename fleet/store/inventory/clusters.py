@@ -71,7 +71,7 @@ class Clusters:
     def update(self, row: ClusterRow) -> None:
         """Replaces the whole row of the cluster of that name. Raises UsageError where there is none."""
         with self._database.write(LOCK) as transaction:
-            _known(transaction, row.name)
+            _refuse_unknown(transaction, row.name)
             self._write(transaction, row)
 
     def get(self, name: str) -> ClusterRow:
@@ -98,7 +98,7 @@ class Clusters:
         """
         bound = self._database.bind(at)
         with self._database.write(LOCK) as transaction:
-            _known(transaction, name)
+            _refuse_unknown(transaction, name)
             for kind in KINDS:
                 transaction.run(
                     f"UPDATE {kind.table} SET valid_to = ? WHERE cluster = ? AND valid_to IS NULL",  # noqa: S608
@@ -114,7 +114,7 @@ class Clusters:
         """
         bound = self._database.bind(at)
         with self._database.write(LOCK) as transaction:
-            _known(transaction, name)
+            _refuse_unknown(transaction, name)
             if error:
                 transaction.run(
                     "UPDATE cluster SET last_error = ?, error_since = coalesce(error_since, ?) WHERE name = ?",
@@ -173,6 +173,6 @@ def _cluster(row: Row, sites: tuple[str, ...]) -> ClusterRow:
     )
 
 
-def _known(transaction: Transaction, name: str) -> None:
+def _refuse_unknown(transaction: Transaction, name: str) -> None:
     if transaction.one("SELECT 1 FROM cluster WHERE name = ? AND removed_at IS NULL", [name]) is None:
         raise UsageError(f"no cluster {name}", "fleet cluster list")

@@ -88,7 +88,7 @@ class SqlInventory:
             (MAINTENANCE, snapshot.maintenances),
         )
         with self._database.read() as transaction:
-            _known(transaction, snapshot.cluster)
+            _refuse_unknown(transaction, snapshot.cluster)
             news = [(kind, *facts.news(transaction, kind, snapshot.cluster, all_)) for kind, all_ in things]
         return self._write(snapshot.cluster, news, at, source)
 
@@ -107,7 +107,7 @@ class SqlInventory:
         Raises UsageError where the fleet has no such cluster.
         """
         with self._database.read() as transaction:
-            _known(transaction, cluster)
+            _refuse_unknown(transaction, cluster)
         news = [
             (
                 kind,
@@ -221,7 +221,7 @@ MACHINE_HISTORY = (
 )
 
 
-def _known(transaction: Transaction, cluster: str) -> None:
+def _refuse_unknown(transaction: Transaction, cluster: str) -> None:
     if transaction.one("SELECT 1 FROM cluster WHERE name = ? AND removed_at IS NULL", [cluster]) is None:
         raise _unknown(cluster)
 

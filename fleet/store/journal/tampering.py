@@ -47,7 +47,7 @@ class JournalFinding(Struct, frozen=True):
 
     seq: int
     what: What
-    words: str
+    message: str
 
 
 class Origin(Struct, frozen=True):

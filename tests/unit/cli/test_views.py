@@ -376,4 +376,4 @@ def test_the_history_of_a_done_node_ends_with_its_proof() -> None:
     assert [step for step in what if step in ("cordon", "drain", "reboot", "verify", "uncordon", "soak")] == [
         *("cordon", "drain", "reboot", "verify", "uncordon", "soak")
     ]
-    assert "boot id boot-n-1 -> " in told.history[-1].words
+    assert "boot id boot-n-1 -> " in told.history[-1].message

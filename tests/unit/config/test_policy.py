@@ -150,7 +150,7 @@ pools:
     assert both == Release("1", DIGEST, "6.12", digests=(("amd64", amd), ("arm64", arm)))
     assert one == Release("2", kernel="6.12.1-1.aarch64", digests=(("arm64", amd),))
     # Whoever boots the one has booted the other.
-    assert [each.words for each in cautions] == ["2 has a digest of 1: fleet takes the two for one release"]
+    assert [each.message for each in cautions] == ["2 has a digest of 1: fleet takes the two for one release"]
 
 
 def test_a_stream_may_be_a_file_beside_the_policy(tmp_path: Path) -> None:
@@ -307,4 +307,4 @@ def test_playbooks_that_nobody_runs_are_a_caution(tmp_path: Path) -> None:
     file = tmp_path / "fleet.yaml"
     file.write_text("pools: [{name: w, reach: ssh, playbooks: {stage: mine.yml}}]\n")
     _, (caution,) = load(file)
-    assert caution.place.path == "pools.w.playbooks" and "reached by ssh" in caution.words
+    assert caution.place.path == "pools.w.playbooks" and "reached by ssh" in caution.message

@@ -16,7 +16,7 @@ from fleet.core.records.reasons.reason import Reason
 from fleet.core.text.counts import counted
 
 
-def who_acts(held: Sequence[PlannedHold]) -> str:
+def hold_summary(held: Sequence[PlannedHold]) -> str:
     """Returns how many nodes need an operator, and how many wait for what passes by itself."""
     need = sum(_needs_operator(hold) for hold in held)
     parts = [f"{count_nodes(need)} need{'s' * (need == 1)} an operator"] if need else []
@@ -33,7 +33,7 @@ def _needs_operator(hold: PlannedHold) -> bool:
     return bool(hold.remedy) and hold.held.reason is not Reason.OTHERS
 
 
-def parted(held: Sequence[PlannedHold]) -> tuple[list[PlannedHold], list[PlannedHold]]:
+def split_tried(held: Sequence[PlannedHold]) -> tuple[list[PlannedHold], list[PlannedHold]]:
     """Parts the nodes that the rollout tries although nothing can be planned of them from those that are held for
     good."""
     tried = [hold for hold in held if hold.reason == Reason.LENGTH_UNKNOWN]

@@ -47,7 +47,7 @@ def here() -> Here:
     return Here(person.pw_dir, person.pw_name, person.pw_uid, socket.gethostname(), dict(os.environ))
 
 
-def asked(address: SshAddress, access: SshAccess, jumps: Sequence[str] = ()) -> SshSettings:
+def read_settings(address: SshAddress, access: SshAccess, jumps: Sequence[str] = ()) -> SshSettings:
     """Returns the settings for this machine. `jumps` precede those of the machine's own configuration, as with `ssh
     -J`.
 
@@ -62,7 +62,7 @@ def asked(address: SshAddress, access: SshAccess, jumps: Sequence[str] = ()) -> 
     if shutil.which(PROGRAM) is None:
         return settings(plain_config.read(address, access, jumps, me), me)
     with named(access, me) as options:
-        printed_for_host = printed(_run([*options, *_words(address, access, jumps), "--", address.host]))
+        printed_for_host = printed(_run([*options, *_options(address, access, jumps), "--", address.host]))
     unknown_keywords = unknown(printed_for_host, Printed({}))
     if unknown_keywords:
         unknown_keywords = unknown(printed_for_host, printed(_run(["-F", "none", "--", address.host])))
@@ -129,7 +129,7 @@ def _refuse_moved(file: Path) -> None:
             )
 
 
-def _words(address: SshAddress, access: SshAccess, jumps: Sequence[str]) -> list[str]:
+def _options(address: SshAddress, access: SshAccess, jumps: Sequence[str]) -> list[str]:
     options = ["-l", address.user] if address.user else []
     options += ["-p", str(address.port)] if address.port else []
     options += ["-J", ",".join(jumps)] if jumps else []

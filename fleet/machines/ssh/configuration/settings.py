@@ -90,19 +90,19 @@ class Printed(Struct, frozen=True):
 
     values: Mapping[str, tuple[str, ...]]
 
-    def one(self, keyword: str, otherwise: str = "") -> str:
+    def first(self, keyword: str, otherwise: str = "") -> str:
         return self.values.get(keyword, (otherwise,))[0]
 
-    def some(self, keyword: str) -> str:
+    def value(self, keyword: str) -> str:
         """Returns the value of the keyword; empty for `none`."""
-        found = self.one(keyword)
+        found = self.first(keyword)
         return "" if found.lower() == "none" else found
 
     def on(self, keyword: str) -> bool:
-        return self.one(keyword).lower() in _ON
+        return self.first(keyword).lower() in _ON
 
     def listed(self, keyword: str) -> tuple[str, ...]:
-        return tuple(part for part in self.some(keyword).split(",") if part)
+        return tuple(part for part in self.value(keyword).split(",") if part)
 
 
 def printed(text: str) -> Printed:
@@ -131,7 +131,7 @@ def unknown(printed: Printed, defaults: Printed) -> tuple[str, ...]:
 def settings(printed: Printed, here: Here, unheard_of: Sequence[str] = ()) -> SshSettings:
     """Returns the settings. Raises UsageError with everything in the configuration that fleet does not support, by
     keyword, and the remedy."""
-    name = printed.one("host")
+    name = printed.first("host")
     problems = [
         *_refused(printed),
         *(f"{unheard} is a keyword that fleet does not know" for unheard in unheard_of),
@@ -145,7 +145,7 @@ def settings(printed: Printed, here: Here, unheard_of: Sequence[str] = ()) -> Ss
         )
         for keyword in ("identityfile", "certificatefile")
     )
-    command = printed.some("proxycommand")
+    command = printed.value("proxycommand")
     jumps = printed.listed("proxyjump")
     if command:
         command = _expanded(command, "proxycommand", {token: tokens[token] for token in "%hnpr"}, problems)
@@ -154,27 +154,27 @@ def settings(printed: Printed, here: Here, unheard_of: Sequence[str] = ()) -> Ss
         for keyword in ("userknownhostsfile", "globalknownhostsfile")
         for path in _files(printed, keyword, here, problems)
     )
-    family = printed.one("addressfamily", "any")
+    family = printed.first("addressfamily", "any")
     if family not in get_args(AddressFamily):
         problems.append(f"addressfamily {family} is none of any, inet and inet6")
     if problems:
         raise refusal(name, problems)
     return SshSettings(
         name=name,
-        host=printed.one("hostname", name),
-        port=int(printed.one("port", "22")),
-        user=printed.one("user"),
+        host=printed.first("hostname", name),
+        port=int(printed.first("port", "22")),
+        user=printed.first("user"),
         family=family,  # type: ignore[arg-type]
-        bind=printed.one("bindaddress"),
-        connect_seconds=float(printed.some("connecttimeout") or 0) or CONNECT_SECONDS,
-        alive_seconds=int(printed.one("serveraliveinterval", "0")) or ALIVE_SECONDS,
+        bind=printed.first("bindaddress"),
+        connect_seconds=float(printed.value("connecttimeout") or 0) or CONNECT_SECONDS,
+        alive_seconds=int(printed.first("serveraliveinterval", "0")) or ALIVE_SECONDS,
         command=command,
         jumps=() if command else jumps,
-        alias=printed.one("hostkeyalias").lower(),
+        alias=printed.first("hostkeyalias").lower(),
         known_hosts=known,
-        revoked=_home(printed.some("revokedhostkeys"), here),
+        revoked=_home(printed.value("revokedhostkeys"), here),
         check_ip=printed.on("checkhostip"),
-        rsa_bits=int(printed.one("requiredrsasize", "1024")),
+        rsa_bits=int(printed.first("requiredrsasize", "1024")),
         host_key_algorithms=printed.listed("hostkeyalgorithms"),
         ca_algorithms=printed.listed("casignaturealgorithms"),
         kex_algorithms=printed.listed("kexalgorithms"),
@@ -199,17 +199,17 @@ def refusal(name: str, problems: Sequence[str]) -> UsageError:
 
 def _refused(printed: Printed) -> list[str]:
     found = [
-        f"{keyword} {printed.one(keyword)} ({remedy})"
+        f"{keyword} {printed.first(keyword)} ({remedy})"
         for keyword, remedy in REFUSED.items()
-        if printed.some(keyword)
+        if printed.value(keyword)
     ]
-    if printed.one("pubkeyauthentication", "yes").lower() in _OFF:
+    if printed.first("pubkeyauthentication", "yes").lower() in _OFF:
         found.append("pubkeyauthentication no (fleet logs in by public keys alone: switch it on)")
     methods = printed.listed("preferredauthentications")
     if methods and "publickey" not in methods:
         wanted = ",".join(methods)
         found.append(f"preferredauthentications {wanted} (fleet logs in by public keys alone: add publickey)")
-    command = printed.some("proxycommand")
+    command = printed.value("proxycommand")
     if command == "-":
         found.append("proxycommand - (fleet's standard input is no connection)")
     if command and printed.on("proxyusefdpass"):
@@ -218,11 +218,11 @@ def _refused(printed: Printed) -> list[str]:
 
 
 def _host_notes(printed: Printed) -> tuple[str, ...]:
-    strict = printed.one("stricthostkeychecking", "ask").lower()
+    strict = printed.first("stricthostkeychecking", "ask").lower()
     strict = "no" if strict in _OFF else strict
     notes = [f"StrictHostKeyChecking {strict}"] if strict in ("no", "accept-new") else []
-    if printed.one("verifyhostkeydns", "no").lower() not in _OFF:
-        notes.append(f"VerifyHostKeyDNS {printed.one('verifyhostkeydns')}")
+    if printed.first("verifyhostkeydns", "no").lower() not in _OFF:
+        notes.append(f"VerifyHostKeyDNS {printed.first('verifyhostkeydns')}")
     if printed.on("nohostauthenticationforlocalhost"):
         notes.append("NoHostAuthenticationForLocalhost yes")
     if printed.on("gssapikeyexchange"):
@@ -241,24 +241,24 @@ def _login_notes(printed: Printed) -> tuple[str, ...]:
 def _tokens(printed: Printed, here: Here) -> dict[str, str]:
     """Returns the values of tokens. ssh itself gives %C, by `ControlPath=/%C`, since its hash differs between
     versions."""
-    name = printed.one("host")
+    name = printed.first("host")
     jumps = printed.listed("proxyjump")
     nearest = re.sub(r"^\[|\](:\d+)?$|(?<![:\]]):\d+$", "", jumps[-1].rpartition("@")[2]) if jumps else ""
     found = {
         "%": "%",
         "d": here.home,
-        "h": printed.one("hostname", name),
+        "h": printed.first("hostname", name),
         "i": str(here.uid),
         "j": nearest,
-        "k": printed.one("hostkeyalias") or name,
+        "k": printed.first("hostkeyalias") or name,
         "L": here.hostname.partition(".")[0],
         "l": here.hostname,
         "n": name,
-        "p": printed.one("port", "22"),
-        "r": printed.one("user"),
+        "p": printed.first("port", "22"),
+        "r": printed.first("user"),
         "u": here.user,
     }
-    digest = printed.one("controlpath").removeprefix("/")
+    digest = printed.first("controlpath").removeprefix("/")
     return found | ({"C": digest} if re.fullmatch("[0-9a-f]{40}", digest) else {})
 
 
@@ -289,14 +289,14 @@ def _home(text: str, here: Here) -> str:
 def _files(printed: Printed, keyword: str, here: Here, problems: list[str]) -> tuple[str, ...]:
     """Returns the paths of the files. ssh prints them separated by blanks, so a blank in a name cannot be recognized;
     `~` of global files is not expanded yet, and a `%` in those is no token."""
-    found = tuple(_home(part, here) for part in printed.some(keyword).split(" ") if part)
+    found = tuple(_home(part, here) for part in printed.value(keyword).split(" ") if part)
     if any(not path.startswith("/") for path in found):
         problems.append(f"{keyword} {' '.join(found)} (whole paths from / on, without blanks, are read)")
     return found
 
 
 def _agent(printed: Printed, here: Here) -> str:
-    wanted = printed.one("identityagent", "SSH_AUTH_SOCK")
+    wanted = printed.first("identityagent", "SSH_AUTH_SOCK")
     if wanted == "none":
         return ""
     if wanted == "SSH_AUTH_SOCK" or wanted.startswith("$"):
