@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Format = Annotated[
     Literal["text", "json"],
-    typer.Option("--output", "-o", help="text for people, json for programs (docs/schemas)."),
+    typer.Option("--output", "-o", help="text, or json for programs (docs/schemas)."),
 ]
 
 

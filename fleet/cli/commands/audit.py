@@ -16,26 +16,24 @@ if TYPE_CHECKING:
     from fleet.core.reporting.report import Report
     from fleet.store.journal.tampering import JournalFinding
 
-audit = typer.Typer(
-    cls=CommandList, no_args_is_help=True, help="The journal's hash chain, and what proves it to others."
-)
+audit = typer.Typer(cls=CommandList, no_args_is_help=True, help="Verify, sign and export the journal.")
 
 
 def report(
     context: typer.Context,
     rollout: Annotated[
-        str, typer.Argument(help="Such as r-17; empty: the active one, else the newest.")
+        str, typer.Argument(help="Id of a rollout, such as r-17. Default: the active one, else the newest.")
     ] = "",
     output: Annotated[
-        Literal["text", "json", "html"], typer.Option("--output", "-o", help="html is one file.")
+        Literal["text", "json", "html"], typer.Option("--output", "-o", help="html is a page in one file.")
     ] = "text",
     file: Annotated[
         Path | None, typer.Option("--file", "-f", help="Write there instead of to stdout.")
     ] = None,
 ) -> None:
-    """Who, when, what, from what to what, with the proof of each node.
+    """Report who did what when, from which release to which, with the proof for each node.
 
-    As json it can be verified elsewhere: fleet audit verify --file REPORT --key PUBLIC-KEY
+    Verify the report as json elsewhere with: fleet audit verify --file REPORT --key PUBLIC-KEY
     """
     from fleet.app.reporting.report import report as make
     from fleet.app.reporting.report import with_evidence
@@ -91,7 +89,8 @@ def verify(
     key: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Public key of the checkpoints; default: the home's own. May be given more than once."
+            metavar="FILE",
+            help="Public key of the checkpoints. Default: the home's own. May be given more than once.",
         ),
     ] = None,
     file: Annotated[
@@ -101,13 +100,14 @@ def verify(
     checkpoints: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Checkpoints that were kept elsewhere (one a line, as fleet audit checkpoint prints)."
+            metavar="FILE",
+            help="Checkpoints that were kept elsewhere, one per line as fleet audit checkpoint prints them.",
         ),
     ] = None,
 ) -> None:
-    """Check every entry against its hash and the one before, and against the signed checkpoints.
+    """Check every entry of the journal against its hash, the entry before it, and the signed checkpoints.
 
-    With --file and --key on any machine: no home and no database is needed. Exits 4 with what is wrong.
+    With --file and --key it runs on any machine, without a home or a database. Exits 4 if it finds anything wrong.
     """
     if file is not None:
         _verify_file(file, key or [], checkpoints or [])
@@ -169,7 +169,7 @@ def _show_findings(findings: Iterable[JournalFinding]) -> None:
 
 @audit.command()
 def keygen(context: typer.Context) -> None:
-    """Make the Ed25519 key pair that signs checkpoints, and sign what is in the journal.
+    """Create the Ed25519 key pair that signs checkpoints, and sign what is in the journal.
 
     The private key stays in the home (mode 0600) and is never overwritten; give the public one to whoever verifies.
     """
@@ -189,9 +189,9 @@ def keygen(context: typer.Context) -> None:
 
 @audit.command()
 def checkpoint(context: typer.Context) -> None:
-    """Sign where the journal ends now. Prints the checkpoint as one line, to be kept elsewhere.
+    """Sign the current end of the journal. Prints the checkpoint as one line, to be kept elsewhere.
 
-    The controller does the same every ten minutes in which something was written, and when a rollout ends.
+    The controller does the same when a rollout ends, and every ten minutes if something was written.
     """
     import msgspec
 
@@ -208,9 +208,9 @@ def export(
         Path | None, typer.Option("--output", "-o", help="Write there instead of to stdout.")
     ] = None,
 ) -> None:
-    """The whole journal with its checkpoints, as JSON. Signs its end first where the home has a key.
+    """Export the whole journal with its checkpoints, as JSON. Signs its end first if the home has a key.
 
-    Verified on any machine with: fleet audit verify --file FILE --key PUBLIC-KEY
+    Verify the export on any machine with: fleet audit verify --file FILE --key PUBLIC-KEY
     """
     import msgspec
 

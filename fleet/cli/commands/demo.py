@@ -16,11 +16,14 @@ REPORT = "report.html"
 def demo(
     context: typer.Context,
     folder: Annotated[
-        Path, typer.Argument(help="Its home, made anew. It stays, so that you can go on and ask.")
+        Path,
+        typer.Argument(
+            help="Home of the demo, created anew. It stays, so that you can explore it afterwards."
+        ),
     ] = Path("demo-fleet"),
-    speed: Annotated[float, typer.Option(min=1, max=1000, help="Simulated seconds in one of yours.")] = 60.0,
+    speed: Annotated[float, typer.Option(min=1, max=1000, help="Simulated seconds per real second.")] = 60.0,
 ) -> None:
-    """The whole job on a simulated fleet: five sites, five clusters, a rollout, its report. Under a minute.
+    """Show everything on a simulated fleet, in less than a minute: five sites, five clusters, a rollout, its report.
 
     It has what real fleets have: a cluster that does not answer, a node that fails, a budget that holds, a cordon of
     somebody else's.
