@@ -20,7 +20,7 @@ def pages() -> dict[str, str]:
     """The pages by their files' names: one of the whole program, and one for each of its commands."""
     command = get_command(app)
     root = command.make_context("fleet", [], resilient_parsing=True)
-    contexts = {name: _context(subcommand, name, root) for name, subcommand in command.commands.items()}  # type: ignore[attr-defined]
+    contexts = {name: _context(each, name, root) for name, each in command.commands.items()}  # type: ignore[attr-defined]
     made = {f"{name}.md": "\n".join(_page(context, 1)) for name, context in contexts.items()}
     return {INDEX: "\n".join(_index(root, contexts)), **made}
 
@@ -67,14 +67,16 @@ def _page(context: Any, level: int) -> Iterator[str]:
 
 
 def _records(context: Any, kind: str) -> list[tuple[str, str]]:
-    params = (param for param in context.command.get_params(context) if param.param_type_name == kind)
+    params = (
+        get_param for get_param in context.command.get_params(context) if get_param.param_type_name == kind
+    )
     records = (param.get_help_record(context) for param in params)
-    return [(name, text) for name, text in filter(None, records) if _HELP not in name]
+    return [(name, words) for name, words in filter(None, records) if _HELP not in name]
 
 
 def _table(kind: str, records: list[tuple[str, str]]) -> Iterator[str]:
     if records:
-        rows = (f"| {_code(name)} | {_cell(text)} |" for name, text in records)
+        rows = (f"| {_code(name)} | {_cell(words)} |" for name, words in records)
         yield "\n".join((f"| {kind} | what it means |", "|---|---|", *rows, ""))
 
 
@@ -83,8 +85,8 @@ def _code(name: str) -> str:
     return f"`{name}`" if "|" not in name else f"<code>{escape(name).replace('|', '&#124;')}</code>"
 
 
-def _cell(text: str) -> str:
-    return _escaped(text.replace("  [", " [")).replace("|", "\\|").replace("\n", " ")
+def _cell(words: str) -> str:
+    return _escaped(words.replace("  [", " [")).replace("|", "\\|").replace("\n", " ")
 
 
 def _escaped(text: str) -> str:

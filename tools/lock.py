@@ -50,17 +50,17 @@ def pinned(text: str, python: str) -> tuple[Pinned, ...]:
     }
     found = []
     for line in text.replace("\\\n", " ").splitlines():
-        requirement_text = line.partition(" --hash=")[0].strip()
-        if not requirement_text or requirement_text.startswith("#"):
+        words = line.partition(" --hash=")[0].strip()
+        if not words or words.startswith("#"):
             continue
         try:
-            requirement = Requirement(requirement_text)
+            requirement = Requirement(words)
         except InvalidRequirement:
-            raise LockError(f"{requirement_text}: this is no requirement") from None
-        pins = [specifier.version for specifier in requirement.specifier if specifier.operator == "=="]
+            raise LockError(f"{words}: this is no requirement") from None
+        pins = [each.version for each in requirement.specifier if each.operator == "=="]
         hashes = tuple(sorted(_HASH.findall(line)))
         if len(pins) != 1 or not hashes:
-            raise LockError(f"{requirement_text}: this pins no version with a hash")
+            raise LockError(f"{words}: this pins no version with a hash")
         if requirement.marker is None or requirement.marker.evaluate(environment):
             found.append(Pinned(canonicalize_name(requirement.name), pins[0], hashes))
-    return tuple(sorted(found, key=lambda pin: pin.name))
+    return tuple(sorted(found, key=lambda each: each.name))

@@ -14,18 +14,18 @@ _READER = MarkdownIt("commonmark").enable("table")
 
 def links(text: str) -> list[str]:
     """The targets of all links and pictures, in their order."""
-    found = [token.attrGet("href") or token.attrGet("src") for token in _inlines(text)]
-    return [str(link) for link in found if link]
+    found = [inline.attrGet("href") or inline.attrGet("src") for inline in _inlines(text)]
+    return [str(each) for each in found if each]
 
 
 def words_in_code(text: str) -> list[str]:
     """What stands between backticks in a sentence, not in a block."""
-    return [token.content for token in _inlines(text) if token.type == "code_inline"]
+    return [inline.content for inline in _inlines(text) if inline.type == "code_inline"]
 
 
 def blocks(text: str) -> list[tuple[str, str]]:
     """The fenced blocks: the word behind the fence, and the content."""
-    return [(token.info.strip(), token.content) for token in _READER.parse(text) if token.type == "fence"]
+    return [(each.info.strip(), each.content) for each in _READER.parse(text) if each.type == "fence"]
 
 
 def anchors(text: str) -> set[str]:
@@ -36,7 +36,7 @@ def anchors(text: str) -> set[str]:
         if opening.type != "heading_open":
             continue
         plain = "".join(
-            child.content for child in heading.children or [] if child.type in ("text", "code_inline")
+            each.content for each in heading.children or [] if each.type in ("text", "code_inline")
         )
         base = slug = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
         again = 0

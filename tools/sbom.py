@@ -41,9 +41,9 @@ def installed(name: str) -> PackageMetadata | None:
         return None
 
 
-def licence(pin: Pinned, licences: Told) -> str:
+def licence(pin: Pinned, told: Told) -> str:
     """An SPDX expression or the words of the package's authors; empty where nothing is told of this version."""
-    found = licences(pin.name)
+    found = told(pin.name)
     if found is None or found["Version"] != pin.version:
         return ""
     if "License-Expression" in found:
@@ -58,7 +58,7 @@ def licence(pin: Pinned, licences: Told) -> str:
     return named if named not in ("", "UNKNOWN") and "\n" not in named else " OR ".join(sorted(classified))
 
 
-def bill(project: dict[str, Any], pins: Sequence[Pinned], licences: Told) -> str:
+def bill(project: dict[str, Any], pins: Sequence[Pinned], told: Told) -> str:
     """`project`: the table of pyproject.toml. JSON with a line feed at its end."""
     root = Component(
         name=str(project["name"]),
@@ -67,7 +67,7 @@ def bill(project: dict[str, Any], pins: Sequence[Pinned], licences: Told) -> str
         bom_ref=str(project["name"]),
         licenses=[LicenseFactory().make_from_string(str(project["license"]))],
     )
-    parts = {pin.name: _component(pin, licence(pin, licences)) for pin in pins}
+    parts = {pin.name: _component(pin, licence(pin, told)) for pin in pins}
     bom = Bom(components=parts.values(), serial_number=uuid.uuid5(_NAMESPACE, repr((root.version, pins))))
     bom.metadata.component = root
     # The time of making would make two bills of one image differ.
@@ -77,7 +77,7 @@ def bill(project: dict[str, Any], pins: Sequence[Pinned], licences: Told) -> str
     return str(make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string(indent=2)) + "\n"
 
 
-def _component(pin: Pinned, licence_text: str) -> Component:
+def _component(pin: Pinned, words: str) -> Component:
     hashes = HashTypeFactory()
     purl = PackageURL("pypi", name=pin.name, version=pin.version)
     files = ExternalReference(
@@ -91,18 +91,14 @@ def _component(pin: Pinned, licence_text: str) -> Component:
         type=ComponentType.LIBRARY,
         bom_ref=str(purl),
         purl=purl,
-        licenses=[LicenseFactory().make_from_string(licence_text)] if licence_text else [],
+        licenses=[LicenseFactory().make_from_string(words)] if words else [],
         external_references=[files],
     )
 
 
 def _direct(project: dict[str, Any]) -> set[str]:
     lists = (project["dependencies"], *project["optional-dependencies"].values())
-    return {
-        canonicalize_name(Requirement(requirement).name)
-        for requirements in lists
-        for requirement in requirements
-    }
+    return {canonicalize_name(Requirement(each).name) for some in lists for each in some}
 
 
 def main() -> None:

@@ -89,10 +89,10 @@ def _finding(pin: Pinned, advisory: Advisory) -> Finding | None:
     return Finding(pin.name, pin.version, advisory.id, advisory.aliases, advisory.summary, fixed, why)
 
 
-def main(arguments: Sequence[str], now: datetime) -> int:
-    if len(arguments) != 1 or not arguments[0]:
+def main(words: Sequence[str], now: datetime) -> int:
+    if len(words) != 1 or not words[0]:
         return _refused(UsageError("which database?", "make scan OSV=FOLDER"))
-    folder = Path(arguments[0])
+    folder = Path(words[0])
     try:
         if not folder.is_dir():
             raise UsageError(

@@ -54,25 +54,22 @@ def packages(root: Path) -> list[Package]:
     found = []
     for path in sorted((root / "fleet").rglob("__init__.py")):
         name = ".".join(path.parent.relative_to(root).parts)
-        modules = sorted(
-            module.stem for module in path.parent.glob("*.py") if not module.stem.startswith("__")
-        )
+        modules = sorted(each.stem for each in path.parent.glob("*.py") if not each.stem.startswith("__"))
         if modules:
-            docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+            words = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
             found.append(
-                Package(name, docstring.partition("\n")[0], tuple(f"{name}.{module}" for module in modules))
+                Package(name, words.partition("\n")[0], tuple(f"{name}.{module}" for module in modules))
             )
-    return sorted(found, key=lambda package: package.name)
+    return sorted(found, key=lambda each: each.name)
 
 
 def api_pages(known: Sequence[Package]) -> dict[str, str]:
     """Returns Markdown by file name: an index, its navigation, and for each package a page that mkdocstrings fills in."""
     made = {
-        f"{package.name}.md": f"# {package.name}\n\n"
-        + "\n".join(f"::: {module}\n" for module in package.modules)
-        for package in known
+        f"{each.name}.md": f"# {each.name}\n\n" + "\n".join(f"::: {module}\n" for module in each.modules)
+        for each in known
     }
-    rows = [f"| [{package.name}]({package.name}.md) | {package.summary} |" for package in known]
+    rows = [f"| [{each.name}]({each.name}.md) | {each.summary} |" for each in known]
     head = "# Modules\n\nThe docstrings, package by package. [Rooms](../architecture.md#rooms) describes the layers.\n"
     index = "\n".join((head, "| package | has |", "|---|---|", *rows, ""))
     return {"README.md": index, "SUMMARY.md": _navigation(known), **made}
@@ -81,7 +78,7 @@ def api_pages(known: Sequence[Package]) -> dict[str, str]:
 def _navigation(known: Sequence[Package]) -> str:
     """A nested list, as literate-nav reads it: the packages below their rooms."""
     lines = ["* [Index](README.md)"]
-    for room, members in groupby(known, key=lambda package: package.name.split(".")[1]):
+    for room, members in groupby(known, key=lambda each: each.name.split(".")[1]):
         lines.append(f"* {room}")
         for member in members:
             short = member.name.removeprefix(f"fleet.{room}").lstrip(".") or room

@@ -189,7 +189,7 @@ def simulate(
     A history that breaks one is reduced to the faults that are needed for that; exit code 1.
     """
     from fleet.cli.terminal.output import note
-    from fleet.lab.simulation.shrink import tell, tell_only
+    from fleet.lab.simulation.shrink import describe_history, describe_with_faults
     from fleet.lab.simulation.soak import soak
 
     if histories is not None and only:
@@ -197,9 +197,9 @@ def simulate(
     if histories is not None:
         text, whole = soak(seed, histories, note)
     elif only:
-        text, whole = tell_only(seed, _numbers(only))
+        text, whole = describe_with_faults(seed, _numbers(only))
     else:
-        text, whole = tell(seed)
+        text, whole = describe_history(seed)
     typer.echo(text)
     if not whole:
         raise typer.Exit(1)
