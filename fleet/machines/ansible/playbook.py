@@ -111,7 +111,7 @@ class Playbooks:
         seconds = self._rules.stage_seconds + SPARE_SECONDS
         checked(self._name, await self._play("stage", seconds, wanted, progress, note=True))
         seen = await self.observe()
-        if not any(is_release(each, release) for each in (seen.staged, seen.booted)):
+        if not any(is_release(deployed, release) for deployed in (seen.staged, seen.booted)):
             staged = distinct_name(seen.staged, release) if seen.staged else "nothing"
             other = distinct_name(release, seen.staged)
             raise MachineError(f"the playbook stage ended well, and {staged} is staged, not {other}")

@@ -72,8 +72,8 @@ def parse_failed(text: str) -> tuple[str, ...]:
         found = {unit for each in listed if isinstance(unit := each.get("unit"), str)}
     except UnreadableError:
         # A failed unit may have a marker before its name.
-        words = (line.lstrip("●○×↻* \t").split(maxsplit=1) for line in text.splitlines())
-        found = {name for name, *rest in filter(None, words) if rest and _UNIT.fullmatch(name)}
+        columns = (line.lstrip("●○×↻* \t").split(maxsplit=1) for line in text.splitlines())
+        found = {name for name, *rest in filter(None, columns) if rest and _UNIT.fullmatch(name)}
     return tuple(sorted(found))
 
 
