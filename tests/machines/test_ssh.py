@@ -25,7 +25,7 @@ from fleet.machines.access import SshAccess, SshAddress
 from fleet.machines.errors import MachineError
 from fleet.machines.families.shared import shell
 from fleet.machines.host import LostError, read
-from fleet.machines.ssh.configuration.openssh import asked
+from fleet.machines.ssh.configuration.openssh import read_settings
 from fleet.machines.ssh.host import Limit, Ssh, line
 from fleet.machines.ssh.host_keys import KnownHostKeys, UnknownKeyError, judge, parse
 from fleet.machines.ssh.line import dial
@@ -408,8 +408,8 @@ def test_proxy_command_that_fails_is_reported_with_its_output(server: Sshd) -> N
 
 def test_rekeying_keeps_the_host_key(server: Sshd) -> None:
     server.configure("Host *\n")
-    line = dial(asked(SshAddress("127.0.0.1", getuser(), server.port), server.access()))
-    transport = log_in(line, asked(SshAddress("127.0.0.1", getuser(), server.port), server.access()))
+    line = dial(read_settings(SshAddress("127.0.0.1", getuser(), server.port), server.access()))
+    transport = log_in(line, read_settings(SshAddress("127.0.0.1", getuser(), server.port), server.access()))
     try:
         transport.renegotiate_keys()
         assert transport.is_active()

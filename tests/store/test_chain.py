@@ -176,4 +176,4 @@ def test_any_change_of_a_chain_is_found(length: int, data: st.DataObject) -> Non
     changed = changes(entries, data)
     findings = chain.verify(changed, end_of(entries))
     assert findings
-    assert all(finding.words for finding in findings)
+    assert all(finding.message for finding in findings)
