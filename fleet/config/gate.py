@@ -133,7 +133,7 @@ def _alerts(reader: Reader, common: dict[str, Any]) -> AnyGate:
 
 
 def _command(reader: Reader, common: dict[str, Any]) -> AnyGate:
-    return CommandGate(**common, command=reader.values("command", forms.TEXT, some=True))
+    return CommandGate(**common, command=reader.values("command", forms.TEXT, required=True))
 
 
 KINDS: Mapping[str, Callable[[Reader, dict[str, Any]], AnyGate]] = {

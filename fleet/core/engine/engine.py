@@ -239,7 +239,7 @@ class Engine:
         """Lets those begin whose gate has opened, until nothing more has become of any gate."""
         open_ended = True
         while open_ended:
-            for key in self._gates.look(now):
+            for key in self._gates.recheck(now):
                 self._queue.open(key)
             open_ended = False
             for rollout, record in self._questions.due(now):
