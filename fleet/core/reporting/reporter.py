@@ -32,6 +32,7 @@ from fleet.core.reporting.report import (
     VerificationProof,
 )
 from fleet.core.reporting.timeline import StepTaken, Timeline
+from fleet.core.rollout.goal import StartApproval
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
 
@@ -80,6 +81,7 @@ class _Making:
 
     def report(self, verdict: Verdict) -> Report:
         rollout, told = self.rollout, self.chronicle
+        approval = rollout.start.approval if isinstance(rollout.start.approval, StartApproval) else None
         versions = Counter(run.from_version for run in self.runs)
         return Report(
             rollout=rollout.id,
@@ -114,6 +116,9 @@ class _Making:
                 verdict=verdict,
             ),
             entries=tuple(told.entries),
+            asked_by=approval.asked_by if approval is not None else "",
+            effect=approval.effect if approval is not None else "",
+            approvals=approval.given if approval is not None else (),
         )
 
     def _run(self, run: Run) -> ReportRun:
