@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from fleet.core.records.errors import UsageError
 from fleet.core.rollout.goal import StartApproval
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
 
 if TYPE_CHECKING:

@@ -88,12 +88,12 @@ def _next(plan: Plan, now: datetime) -> Text:
     if plan.runs:
         made = (now - plan.start).total_seconds()
         old = f" (made {ago(plan.start, now)} ago, {clock(plan.start, now)})" if made > SOON else ""
-        return Text(f"{_approval(plan)}fleet rollout start {short_id(plan.plan_id)}{old}")
+        return Text(f"{_approval(plan) or 'Start it: '}fleet rollout start {short_id(plan.plan_id)}{old}")
     if plan.held:
         tried, _ = parted(plan.held)
         if tried and plan.plan_id:
             return Text(
-                f"{_approval(plan) if _needs_approval(plan) else 'Start it, to try: '}fleet rollout start {short_id(plan.plan_id)}"
+                f"{_approval(plan) or 'Start it, to try: '}fleet rollout start {short_id(plan.plan_id)}"
             )
         if tried:
             return Text(
@@ -106,16 +106,11 @@ def _next(plan: Plan, now: datetime) -> Text:
     return Text(f"Nothing to do: every node of the pool runs {plan.target.version}.", "green")
 
 
-def _needs_approval(plan: Plan) -> int:
-    """Returns how many other persons have to approve the plan."""
-    return rule_of(plan.policy, plan.pools).required
-
-
 def _approval(plan: Plan) -> str:
-    """Returns what comes before the command that starts the plan."""
-    required = _needs_approval(plan)
+    """Returns what comes before the command that starts a plan which others have to approve; empty where nobody has to."""
+    required = rule_of(plan.policy, plan.pools).required
     if not required:
-        return "Start it: "
+        return ""
     others = "another person" if required == 1 else f"{required} other persons"
     return f"Have it approved by {others}: fleet plan approve {short_id(plan.plan_id)}\nThen start it: "
 

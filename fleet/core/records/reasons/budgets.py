@@ -24,7 +24,7 @@ BUDGET_FAILED = ReasonSpec(
     "budget {subject} cannot be computed by its controller: {why}",
     opens="the controller of the budget computes it",
     docs="policy.md#drain-rules",
-    remedy="mend the selector of {subject}, or what scales its pods",
+    remedy="correct the selector of {subject}, or what scales its pods",
     needs_action=True,
 )
 BUDGET_UNCOUNTED = ReasonSpec(
@@ -42,12 +42,12 @@ BUDGET_UNHEALTHY = ReasonSpec(
     "{expected} healthy{unready}",
     opens="enough pods of the budget are Ready",
     docs="policy.md#drain-rules",
-    remedy="mend these pods",
+    remedy="repair these pods",
     needs_action=True,
 )
 ROLE = ReasonSpec(
     "role",
-    "budget {subject} selects by {label}, which tells the pods of {workload} apart: {pod} "
+    "budget {subject} selects by {label}, which differs between the pods of {workload}: {pod} "
     "carries it now, and the budget allows no disruption ({rule}, {healthy} of {expected} "
     "healthy)",
     opens="the label is on a pod of another node",

@@ -23,6 +23,6 @@ LED_BY_ANOTHER = ReasonSpec(
 BACKOFF = ReasonSpec(
     "backoff",
     "{what} was refused ({why}); it is tried again",
-    opens="fleet asks again; the server's words name what it wants",
+    opens="fleet asks again; the server's message says why it refused",
     docs="architecture.md#the-engine",
 )

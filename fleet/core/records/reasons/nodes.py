@@ -1,4 +1,4 @@
-"""Reasons of the node itself: it is away, not healthy, or somebody else works on it."""
+"""Reasons of the node itself: it is away, not healthy, or another party works on it."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ OTHERS = ReasonSpec(
     "others",
     "{told}",
     opens=(
-        "the other party ends by itself, or removes the node, which cancels its run; what helps is "
-        "told for each"
+        "the other party ends by itself, or removes the node, which cancels its run; each notice "
+        "has its own remedy"
     ),
     docs="workloads.md#others-who-work-on-the-same-node",
 )
@@ -76,7 +76,7 @@ OTHER_CORDON = ReasonSpec(
     opens="the cordon of the other rollout is gone",
     docs="workloads.md#others-who-work-on-the-same-node",
     remedy=(
-        "fleet rollout status {by} says how it stands, where it is of this fleet; if nobody works on "
+        "fleet rollout status {by} shows it if it is a rollout of this fleet; if nobody works on "
         "the node: kubectl uncordon {subject}"
     ),
     needs_action=True,

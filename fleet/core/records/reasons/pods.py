@@ -81,7 +81,7 @@ VOLUMES_ATTACHED = ReasonSpec(
     opens="the volume is detached from the node",
     docs="workloads.md#volumes",
     remedy=(
-        "kubectl describe volumeattachment {attachment} and the log of {attacher} tell why; "
+        "kubectl describe volumeattachment {attachment} and the log of {attacher} show why; "
         "drain.volumes: ignore reboots all the same"
     ),
 )

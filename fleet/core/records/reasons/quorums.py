@@ -9,7 +9,7 @@ QUORUM = ReasonSpec(
     "without {member} {remaining} of {voters} voters of {subject} would be healthy, {needed} are needed{ill}",
     opens="enough other voters are healthy",
     docs="quorum.md#when-a-node-may-go",
-    remedy="bring the ailing members back first",
+    remedy="bring the unhealthy members back first",
     needs_action=True,
     scope="quorum group",
 )
@@ -36,23 +36,23 @@ QUORUM_WRONG = ReasonSpec(
     "quorum group {subject} is declared wrongly: {why}",
     opens="the declaration can be followed",
     docs="quorum.md#groups-by-annotation",
-    remedy="mend the annotation, or take it away; docs/quorum.md has its keys",
+    remedy="correct the annotation, or remove it; docs/quorum.md has its keys",
     needs_action=True,
     scope="quorum group",
 )
 QUORUM_AWAY = ReasonSpec(
     "quorum-away",
-    "{member} of {subject} is away or not yet itself again ({node}): one at a time",
+    "{member} of {subject} is away or not healthy again yet ({node}): one at a time",
     opens="the other member comes back, or its run fails after a bounded wait",
     docs="quorum.md#when-a-node-may-go",
     scope="quorum group",
 )
 QUORUM_ILL = ReasonSpec(
     "quorum-ill",
-    "{subject} stands still without {member}, and not all others are well: {ill}",
+    "{subject} stands still without {member}, and not all others are healthy: {ill}",
     opens="all other members are healthy",
     docs="quorum.md#who-is-healthy",
-    remedy="bring the ailing members back first",
+    remedy="bring the unhealthy members back first",
     needs_action=True,
     scope="quorum group",
 )
@@ -78,7 +78,7 @@ QUORUM_STRETCH = ReasonSpec(
 QUORUM_ORDER = ReasonSpec(
     "quorum-order",
     "{first} of {subject} goes before {member}: {why}",
-    opens="the other member goes first, or is held by a reason of its own that has advice",
+    opens="the other member goes first, or is held by a reason of its own that has a remedy",
     docs="quorum.md#when-a-node-may-go",
     scope="quorum group",
 )
@@ -88,8 +88,8 @@ LAST_VOTER = ReasonSpec(
     "those of {new}, and no member can go back; the others must have run {new} for {wait} first: "
     "until {until}",
     opens=(
-        "the wait ends by itself, at the time that is named; while another voter is not well, that "
-        "voter is held or told with advice of its own"
+        "the wait ends by itself, at the time that is named; while another voter is not healthy, "
+        "that voter is held or reported with a remedy of its own"
     ),
     docs="quorum.md#minor-versions-of-etcd",
     scope="quorum group",
@@ -101,8 +101,8 @@ ETCD_DATA = ReasonSpec(
     opens="the data of the group can be read by that version",
     docs="quorum.md#minor-versions-of-etcd",
     remedy=(
-        "while all members run {data} and are well: etcdctl downgrade enable {old}, wait until the "
-        "status of every member tells storage version {old}, and go back then; a member that went "
+        "while all members run {data} and are healthy: etcdctl downgrade enable {old}, wait until the "
+        "status of every member reports storage version {old}, and go back then; a member that went "
         "back before stays down"
     ),
     needs_action=True,

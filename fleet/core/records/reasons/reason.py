@@ -14,7 +14,7 @@ from fleet.core.records.reasons.spec import ReasonSpec
 
 
 class Reason(StrEnum):
-    """The code of a reason; `spec` has what else there is to say of it."""
+    """The code of a reason; `spec` has its message, its remedy and more."""
 
     spec: ReasonSpec
 

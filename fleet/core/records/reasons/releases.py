@@ -30,7 +30,7 @@ SKEW_OLD = ReasonSpec(
 SKEW_UNKNOWN = ReasonSpec(
     "skew-unknown",
     "{release} brings kubelet {kubelet}, and the version of the API server of {subject} is not known",
-    opens="the API server says its version",
+    opens="the API server reports its version",
     docs="quorum.md#version-skew",
     remedy="fleet cluster check {subject}: fleet must be able to read /version there",
     needs_action=True,

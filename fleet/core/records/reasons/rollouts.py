@@ -48,7 +48,7 @@ FREEZE = ReasonSpec(
 CANARY = ReasonSpec(
     "canary",
     "waits for the canaries: {done} of {count} proven{open}",
-    opens="the canaries go on by themselves, or are held by a reason of their own that has advice",
+    opens="the canaries go on by themselves, or are held by a reason of their own that has a remedy",
     docs="workloads.md#canaries-and-gates",
 )
 CANARY_FAILED = ReasonSpec(
@@ -65,12 +65,12 @@ NO_CANARY = ReasonSpec(
     "waits for the canaries: {done} of {count} proven, and no node of pool {pool} can be the next one",
     opens="a node of the pool can go",
     docs="workloads.md#canaries-and-gates",
-    remedy="mend what holds one of its nodes (fleet explain NODE says what): {nodes}",
+    remedy="fix what holds one of its nodes (fleet explain NODE shows the reason): {nodes}",
     needs_action=True,
 )
 TURN = ReasonSpec(
     "turn",
     "its turn has not come: {ahead} nodes are before it",
-    opens="the nodes before it go first, or are held by reasons of their own that have advice",
+    opens="the nodes before it go first, or are held by reasons of their own that have a remedy",
     docs="architecture.md#the-engine",
 )
