@@ -196,4 +196,4 @@ def test_windows_that_never_open_are_said_so() -> None:
     ],
 )
 def test_a_moment_is_told_with_as_much_of_its_date_as_it_needs(moment: str, words: str) -> None:
-    assert windows.told(berlin(moment), berlin("2026-11-25 12:00"), "Europe/Berlin") == words
+    assert windows.format_moment(berlin(moment), berlin("2026-11-25 12:00"), "Europe/Berlin") == words

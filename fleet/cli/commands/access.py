@@ -11,12 +11,16 @@ import typer
 from fleet.cli.context import Format, home_of
 from fleet.cli.help_format import CommandList
 
-app = typer.Typer(cls=CommandList, no_args_is_help=True, help="Roles: who you are, and who may do what.")
+app = typer.Typer(
+    cls=CommandList,
+    no_args_is_help=True,
+    help="Show who you are to this fleet and who may do what; make tokens.",
+)
 
 
 @app.command()
 def show(context: typer.Context, output: Format = "text") -> None:
-    """Who you are to this fleet, your roles, and who has each role."""
+    """Show who you are to this fleet, your roles, and who has each role."""
     from fleet.app.access.show import own_access
     from fleet.cli.terminal.output import show as display
     from fleet.cli.terminal.output import show_json

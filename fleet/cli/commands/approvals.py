@@ -61,7 +61,7 @@ def approvals(
     plan: Annotated[str, typer.Argument(help="Only those with the effect of this plan; empty: all.")] = "",
     output: Format = "text",
 ) -> None:
-    """All approvals and rejections, newest first, with what each covers (-o json)."""
+    """List all approvals and rejections, newest first; -o json adds what each covers."""
     from fleet.app.approvals.listing import approvals as every
     from fleet.app.planning.plans import stored
     from fleet.cli.terminal.output import show, show_json
