@@ -212,7 +212,7 @@ def test_a_model_saved_and_loaded_goes_on_as_if_nothing_had_been(
 @given(st.integers(0, 1 << 30), STEPS)
 def test_who_reads_all_events_knows_what_is_there(seed: int, steps: list[Step]) -> None:
     hand = built(seed)
-    known = {_key(thing): thing for thing in hand.model.things()}
+    known = {_key(thing): thing for thing in hand.model.objects()}
     for step in [*steps, ("wait", 0, 300.0)]:
         for _, event in take(hand, step):
             match event:
@@ -221,7 +221,7 @@ def test_who_reads_all_events_knows_what_is_there(seed: int, steps: list[Step]) 
                 case Deleted(_, thing):
                     del known[_key(thing)]
 
-    assert known == {_key(thing): thing for thing in hand.model.things()}
+    assert known == {_key(thing): thing for thing in hand.model.objects()}
 
 
 @settings(max_examples=150, deadline=None)
