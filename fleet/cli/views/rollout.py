@@ -154,7 +154,7 @@ def _standing(rollout: Rollout, now: datetime) -> Text:
     by, since = rollout.state_by, clock(rollout.state_at, now)
     match rollout.state:
         case RolloutState.HALTED if not rollout.failures:
-            told = f"has not begun: {rollout.why}"
+            text = f"has not begun: {rollout.why}"
             advice = f"fleet plan approve {rollout.start.plan[:10]}, then: fleet rollout resume {rollout.id}"
         case RolloutState.HALTED:
             text = f"halted {since}: {rollout.why}"
