@@ -85,14 +85,14 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
         return PolicyFile()
     reader = Reader(document, name, findings)
     known = streams(reader, Path(name).parent)
-    found = pools(reader, known)
+    every_pool = pools(reader, known)
     policy = Policy(
-        pools=found,
+        pools=every_pool,
         streams=known,
         limits=limits(reader.block("limits"), Limits(max_unavailable=None)),
         freezes=freezes(reader),
         quorums=quorums(reader, Path(name).parent),
-        stages=stages(reader, found),
+        stages=stages(reader, every_pool),
     )
     found = PolicyFile(policy, access(reader))
     reader.close()
