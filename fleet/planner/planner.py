@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from fleet.core.cluster.view import ClusterView
 from fleet.core.engine.engine import Engine
-from fleet.core.guards.budgets import is_unhealthy
+from fleet.core.guards.pods.budgets import is_unhealthy
 from fleet.core.objects.pod import Pod
 from fleet.core.planning.lower_bound import lengths
 from fleet.core.planning.plan import Plan

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from fleet.core.cluster.view import ClusterView
 from fleet.core.engine.admission import Blockers
 from fleet.core.engine.engine import Decision, Engine
+from fleet.core.engine.gate_cache import GateCache
 from fleet.core.guards import gates
 from fleet.core.objects.attachment import Attachment
 from fleet.core.objects.machine import Ask, Machine
@@ -26,7 +27,6 @@ from fleet.core.rollout.commands import CommandRecord, RolloutAborted, RolloutPa
 from fleet.core.rollout.event import ClusterObject
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.state.engine_state import EngineState
-from fleet.core.state.gate_cache import GateCache
 from fleet.core.state.indexes.engine_index import EngineIndex
 from fleet.core.state.limits import DisruptionLimits, Scope
 from fleet.core.state.quorum_index import QuorumIndex

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from fleet.core.cluster.view import ClusterView
-from fleet.core.guards import architecture, budgets, capacity, kubelet_skew, nodes, quorum
+from fleet.core.engine.gate_cache import GateCache, gate_key, group_of
+from fleet.core.guards import architecture, kubelet_skew, nodes, quorum
+from fleet.core.guards.pods import budgets, capacity
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.policy import evictable
@@ -16,7 +18,6 @@ from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.rollout import Rollout, Run
-from fleet.core.state.gate_cache import GateCache, gate_key, group_of
 from fleet.core.state.indexes.engine_index import EngineIndex
 from fleet.core.state.wait_queue import WaitKey
 from fleet.core.steps import quorum_work

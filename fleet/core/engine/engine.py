@@ -17,6 +17,7 @@ from msgspec import Struct
 from fleet.core.cluster.view import ClusterView
 from fleet.core.engine.admission import Blockers
 from fleet.core.engine.canaries import Canaries, PoolKey
+from fleet.core.engine.gate_cache import GateCache, HeldParams
 from fleet.core.engine.staging import Staging
 from fleet.core.guards import gates, quorum
 from fleet.core.objects.node import NodeRef
@@ -37,7 +38,6 @@ from fleet.core.rollout.event import ClusterEvent
 from fleet.core.rollout.rollout import Rollout, RolloutState, Run
 from fleet.core.rollout.steps import DRAINED, Step, StepResult
 from fleet.core.state.engine_state import EngineState
-from fleet.core.state.gate_cache import GateCache, HeldParams
 from fleet.core.state.indexes.engine_index import EngineIndex
 from fleet.core.state.wait_queue import WaitKey
 from fleet.core.steps.context import StepContext, has_our_marks

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from fleet.core.engine.gate_cache import GateGroup, group_of
 from fleet.core.guards import architecture, gates, kubelet_skew, nodes
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import Step
-from fleet.core.state.gate_cache import GateGroup, group_of
 from fleet.core.state.indexes.engine_index import EngineIndex
 
 

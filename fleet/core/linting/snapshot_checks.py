@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence, Set
 
 from fleet.core.cluster.notices import notices_by_node
 from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.cluster.version_skew import skews
 from fleet.core.cluster.view import ClusterView
-from fleet.core.guards.version_skew import skews
 from fleet.core.linting.finding import LintFinding
 from fleet.core.linting.rebooters import rebooters
 from fleet.core.planning import architectures

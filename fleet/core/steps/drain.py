@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from fleet.core.guards import capacity, gates, kubelet_skew, third_parties, volumes
+from fleet.core.guards import gates, kubelet_skew, third_parties
+from fleet.core.guards.pods import capacity, volumes
 from fleet.core.objects import identity
 from fleet.core.objects.node import Node
 from fleet.core.records.held import Held

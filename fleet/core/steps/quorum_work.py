@@ -8,8 +8,8 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from fleet.core.cluster.upgraded_voters import KIND, UpgradedVoters
 from fleet.core.guards import etcd, quorum
-from fleet.core.guards.upgraded_voters import KIND, UpgradedVoters
 from fleet.core.objects.node import NodeRef
 from fleet.core.quorum.quorum import Quorum, QuorumRule, best_leader, healthy
 from fleet.core.records.held import Held

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fleet.core.guards import gates, kubelet_skew, third_parties, volumes
+from fleet.core.guards import gates, kubelet_skew, third_parties
+from fleet.core.guards.pods import volumes
 from fleet.core.objects.machine import Units, Work
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from fleet.core.capacity.capacity import ClusterCapacity
 from fleet.core.capacity.trial_placement import Shortfall
-from fleet.core.guards import capacity
+from fleet.core.guards.pods import capacity
 from fleet.core.linting.lint import lint
 from fleet.core.objects.node import Node, Resources, Taint, Toleration
 from fleet.core.objects.placement import HOSTNAME_LABEL, AffinityRule, HostPort, NodeTerm, SpreadRule

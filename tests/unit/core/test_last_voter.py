@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
+from fleet.core.cluster.upgraded_voters import UpgradedVoters, brought, upgraded_voters
+from fleet.core.cluster.version_skew import MinorVersion
 from fleet.core.guards import etcd
-from fleet.core.guards.upgraded_voters import UpgradedVoters, brought, upgraded_voters
-from fleet.core.guards.version_skew import MinorVersion
 from fleet.core.objects.node import NodeRef
 from fleet.core.quorum.quorum import Member, Quorum, QuorumRule
 from fleet.core.records.reasons.reason import Reason

@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.cluster.version_skew import MinorVersion, minor_of, skews
 from fleet.core.guards import kubelet_skew as guard
-from fleet.core.guards.version_skew import MinorVersion, minor_of, skews
 from fleet.core.linting.lint import lint
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.core.cluster.view import ClusterView
-from fleet.core.guards import volumes
+from fleet.core.guards.pods import volumes
 from fleet.core.objects.attachment import Attachment
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Owner, Pod, PodRef
