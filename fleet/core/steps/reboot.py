@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fleet.core.guards import gates, kubelet_skew, third_parties
-from fleet.core.guards.pods import volumes
+from fleet.core.guards import gates
+from fleet.core.guards.guards import Moment, held_at
 from fleet.core.objects.machine import Units, Work
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
@@ -51,15 +51,12 @@ def reboot(context: StepContext) -> StepEnd | None:
 
 
 def _may_go(context: StepContext) -> bool:
-    """Returns whether all that let the drain end is still so, right before the reboot is asked for."""
-    view = context.view
-    return context.cordoned_by_us and not (
-        view.to_drain(context.node.name)
-        or kubelet_skew.held(view.name, context.run.release, view.servers)
-        or third_parties.held(context.node.name, view.notices(context.node.name), context.now)
-        or volumes.held(context.node.name, view, context.rollout.pool(context.run).drain)
-        or quorum_work.blocked_by_quorum(context)
-        or quorum_work.leads(context)
+    """Returns whether all that let the drain end is still so, right before the reboot is requested."""
+    return (
+        context.cordoned_by_us
+        and not context.view.to_drain(context.node.name)
+        and held_at(Moment.REBOOT, context) is None
+        and not quorum_work.leads(context)
     )
 
 
