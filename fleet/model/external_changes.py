@@ -76,6 +76,10 @@ class ExternalChanges:
             self._kubelets.up(node)
         self._settle()
 
+    def set_boot_id(self, node: str, boot_id: str) -> None:
+        """Sets the boot id that the kubelet reports."""
+        self._change_node(node, boot_id=boot_id)
+
     def add_node(self, node: Node, machine: Machine | None = None) -> None:
         """Adds a node; also another machine under a name that was there before."""
         if node.name in self._objects.nodes:

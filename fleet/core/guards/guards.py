@@ -98,9 +98,9 @@ STAGING, SLOT, DRAINED, REBOOT = Moment.STAGING, Moment.SLOT, Moment.DRAINED, Mo
 
 GUARDS: tuple[Guard, ...] = (
     Guard(SLOT, of_node(_kept)),
-    Guard(STAGING | SLOT, of_node(_nodes)),
-    Guard(Moment.DRAIN | REBOOT, of_node(_third_parties)),
-    Guard(DRAINED, of_node(_boot_id)),
+    Guard(STAGING | SLOT | DRAINED | REBOOT, of_node(_nodes)),
+    Guard(Moment.DRAIN, of_node(_third_parties)),
+    Guard(DRAINED | REBOOT, of_node(_boot_id)),
     Guard(STAGING | SLOT | DRAINED | REBOOT, of_node(_kubelet_skew)),
     Guard(STAGING | SLOT, of_node(_architecture)),
     Guard(DRAINED | REBOOT, of_node(_volumes)),

@@ -121,7 +121,7 @@ def _ready_to_reboot(context: StepContext) -> StepEnd | None:
     machine = context.machine
     if machine is not None and is_release(machine.booted, context.run.release):
         return failed(f"{context.run.release.version} is booted already, and not by this run")
-    if machine is None or not is_release(machine.staged, context.run.release):
+    if machine is not None and machine.reported and not is_release(machine.staged, context.run.release):
         return failed("the staged release is no longer there")
     waits = held_at(Moment.DRAINED, context) or quorum_work.move_leader(context)
     if isinstance(waits, str):

@@ -35,25 +35,30 @@ def reboot(context: StepContext) -> StepEnd | None:
         return failed(f"{never}{context.refusal_suffix('reboot')}")
     if underway or context.in_flight("reboot"):
         return None
+    context.hold_backoff("reboot")
+    # In the delay after an attempt the machine may have the request already, and be seen as not Ready before that shows.
+    if not context.may_issue("reboot"):
+        return None
     if not _may_go(context):
         return StepEnd(StepResult.BACK)
-    context.hold_backoff("reboot")
-    if context.may_issue("reboot"):
-        context.issue(
-            Reboot,
-            token=token,
-            release=built_for(context.run.release, context.node.architecture) or context.run.release,
-            boot_id=context.run.boot_id,
-            staying=context.view.staying(context.node.name),
-            quorums=quorum_work.quorum_rules(context),
-        )
+    context.issue(
+        Reboot,
+        token=token,
+        release=built_for(context.run.release, context.node.architecture) or context.run.release,
+        boot_id=context.run.boot_id,
+        staying=context.view.staying(context.node.name),
+        quorums=quorum_work.quorum_rules(context),
+    )
     return None
 
 
 def _may_go(context: StepContext) -> bool:
     """Returns whether all that let the drain end is still so, right before the reboot is requested."""
+    machine = context.machine
     return (
         context.cordoned_by_us
+        and machine is not None
+        and is_release(machine.staged, context.run.release)
         and not context.view.to_drain(context.node.name)
         and held_at(Moment.REBOOT, context) is None
         and not quorum_work.leads(context)
