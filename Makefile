@@ -31,7 +31,7 @@ ALONE := tests/etcd tests/machines/test_faults.py tests/machines/test_agents.py 
 BEHAVIOUR := tests/cluster/test_contract.py tests/cluster/test_kube.py tests/cluster/test_restored_etcd.py \
 	tests/etcd/test_reading.py
 
-.PHONY: set-up demo test test-real check check-quick unit lab machines machines-test qemu newer soak hostile landings bench live schemas lock sbom scan \
+.PHONY: set-up demo test test-real check check-quick unit golden lab machines machines-test qemu newer soak hostile landings bench live schemas lock sbom scan \
 	clean
 
 set-up: $(SET_UP)
@@ -63,6 +63,10 @@ check: $(SET_UP)
 
 unit: $(SET_UP)
 	$(PYTEST) -n 2 -q tests/unit
+
+# Writes the golden files of unit tests anew, after a change of what is printed: read `git diff` before you commit them.
+golden: $(SET_UP)
+	$(PYTEST) -n 2 -q tests/unit --rewrite-golden
 
 check-quick: $(SET_UP)
 	$(BIN)/ruff check .

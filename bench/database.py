@@ -99,12 +99,12 @@ def known(home: Home, snapshot: Snapshot) -> Iterator[Row]:
 
 def past(home: Home, snapshot: Snapshot) -> Iterator[Row]:
     """What was, and is no more."""
-    pods = tuple(replace(each, name=f"{each.name}-b", uid=f"{each.uid}-b") for each in snapshot.pods)
+    pods = tuple(replace(pod, name=f"{pod.name}-b", uid=f"{pod.uid}-b") for pod in snapshot.pods)
     seen = replace(snapshot, pods=pods)
     taken = grown(home, ("pod",), lambda: _sync(home, seen, 1))
     yield Row("pod of the past", len(pods), taken / len(pods))
-    nodes = tuple(replace(each, boot_id=f"{each.boot_id}-b") for each in snapshot.nodes)
-    machines = tuple(replace(each, boot_id=f"{each.boot_id}-b") for each in snapshot.machines)
+    nodes = tuple(replace(node, boot_id=f"{node.boot_id}-b") for node in snapshot.nodes)
+    machines = tuple(replace(machine, boot_id=f"{machine.boot_id}-b") for machine in snapshot.machines)
     seen = replace(seen, nodes=nodes, machines=machines)
     taken = grown(home, ("node", "machine"), lambda: _sync(home, seen, 2))
     yield Row("boot or release of a node of the past", len(nodes), taken / len(nodes))

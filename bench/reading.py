@@ -123,7 +123,7 @@ def filled(lab: Lab, nodes: int, pods: int) -> None:
 
 
 def _alive(lab: Lab) -> list[str]:
-    return [each.name for each in lab.status().programs if each.alive and each.name in IDLE]
+    return [program.name for program in lab.status().programs if program.alive and program.name in IDLE]
 
 
 def _caught_up(cluster: Cluster) -> bool:

@@ -191,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for count in sizes:
             for shape in chosen.shapes:
                 bounds = 0.0, 0.0
-                for limit in (each or None for each in chosen.limits):
+                for limit in (share or None for share in chosen.limits):
                     rows.append(pool.submit(fleet_case, shape, count, limit).result())
                     if limit == COMPARED:
                         bounds = rows[-1].bound, rows[-1].spread_bound

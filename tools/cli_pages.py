@@ -67,8 +67,10 @@ def _page(context: Any, level: int) -> Iterator[str]:
 
 
 def _records(context: Any, kind: str) -> list[tuple[str, str]]:
-    params = (each for each in context.command.get_params(context) if each.param_type_name == kind)
-    records = (each.get_help_record(context) for each in params)
+    params = (
+        get_param for get_param in context.command.get_params(context) if get_param.param_type_name == kind
+    )
+    records = (param.get_help_record(context) for param in params)
     return [(name, words) for name, words in filter(None, records) if _HELP not in name]
 
 

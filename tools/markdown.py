@@ -14,13 +14,13 @@ _READER = MarkdownIt("commonmark").enable("table")
 
 def links(text: str) -> list[str]:
     """The targets of all links and pictures, in their order."""
-    found = [each.attrGet("href") or each.attrGet("src") for each in _inlines(text)]
+    found = [inline.attrGet("href") or inline.attrGet("src") for inline in _inlines(text)]
     return [str(each) for each in found if each]
 
 
 def words_in_code(text: str) -> list[str]:
     """What stands between backticks in a sentence, not in a block."""
-    return [each.content for each in _inlines(text) if each.type == "code_inline"]
+    return [inline.content for inline in _inlines(text) if inline.type == "code_inline"]
 
 
 def blocks(text: str) -> list[tuple[str, str]]:

@@ -68,14 +68,16 @@ def affects(affected: Affected, version: str, order: Order) -> bool:
     """Raises ValueError where a version cannot be ordered, the given one or one of the record's ranges."""
     if version in affected.versions or _listed(affected, version, order):
         return True
-    ranges = [each for each in affected.ranges if each.type in ("ECOSYSTEM", "SEMVER")]
-    return any(_within(each, order(version), order) for each in ranges)
+    ranges = [
+        version_range for version_range in affected.ranges if version_range.type in ("ECOSYSTEM", "SEMVER")
+    ]
+    return any(_within(version_range, order(version), order) for version_range in ranges)
 
 
 def fixes(affected: Affected) -> tuple[str, ...]:
     """The versions with which it is over, as the record has them; empty: there is none."""
     return tuple(
-        event.fixed for each in affected.ranges if each.type != "GIT" for event in each.events if event.fixed
+        event.fixed for span in affected.ranges if span.type != "GIT" for event in span.events if event.fixed
     )
 
 
@@ -86,21 +88,21 @@ def _listed(affected: Affected, version: str, order: Order) -> bool:
 
 
 def _ordered(versions: tuple[str, ...], order: Order) -> Iterator[Any]:
-    for each in versions:
+    for version in versions:
         try:
-            yield order(each)
+            yield order(version)
         except ValueError:
             continue
 
 
 def _within(found: Range, version: Any, order: Order) -> bool:
     limits = [event.limit for event in found.events if event.limit]
-    if limits and "*" not in limits and not any(version < order(each) for each in limits):
+    if limits and "*" not in limits and not any(version < order(limit) for limit in limits):
         return False
     inside = any(event.introduced == "0" for event in found.events)
     turns = [event for event in found.events if not event.limit and event.introduced != "0"]
     # Of two at one version the one that is introduced counts.
-    for at, begins, event in sorted((_turn(event, order) for event in turns), key=lambda each: each[:2]):
+    for at, begins, event in sorted((_turn(event, order) for event in turns), key=lambda turn: turn[:2]):
         if begins and version >= at:
             inside = True
         elif (event.fixed and version >= at) or (event.last_affected and version > at):

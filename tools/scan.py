@@ -54,10 +54,10 @@ def records(folder: Path) -> Iterator[Advisory]:
 def about(advisories: Iterable[Advisory]) -> dict[str, list[Advisory]]:
     """By the normalized name of each package of PyPI, all that count for something."""
     found: dict[str, list[Advisory]] = {}
-    for each in advisories:
-        entries = of_package(each, lambda package: package.ecosystem == ECOSYSTEM)
+    for advisory in advisories:
+        entries = of_package(advisory, lambda package: package.ecosystem == ECOSYSTEM)
         for name in {canonicalize_name(entry.package.name) for entry in entries if entry.package}:
-            found.setdefault(name, []).append(each)
+            found.setdefault(name, []).append(advisory)
     return found
 
 
@@ -77,14 +77,14 @@ def _finding(pin: Pinned, advisory: Advisory) -> Finding | None:
         return package.ecosystem == ECOSYSTEM and canonicalize_name(package.name) == pin.name
 
     entries, unclear, hit = of_package(advisory, is_it), "", False
-    for each in entries:
+    for entry in entries:
         try:
-            hit = affects(each, pin.version, Version) or hit
+            hit = affects(entry, pin.version, Version) or hit
         except ValueError as error:
             unclear = str(error)
     if not hit and not unclear:
         return None
-    fixed = tuple(dict.fromkeys(version for each in entries for version in fixes(each)))
+    fixed = tuple(dict.fromkeys(version for entry in entries for version in fixes(entry)))
     why = "" if hit else unclear
     return Finding(pin.name, pin.version, advisory.id, advisory.aliases, advisory.summary, fixed, why)
 

@@ -57,7 +57,9 @@ def packages(root: Path) -> list[Package]:
         modules = sorted(each.stem for each in path.parent.glob("*.py") if not each.stem.startswith("__"))
         if modules:
             words = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-            found.append(Package(name, words.partition("\n")[0], tuple(f"{name}.{each}" for each in modules)))
+            found.append(
+                Package(name, words.partition("\n")[0], tuple(f"{name}.{module}" for module in modules))
+            )
     return sorted(found, key=lambda each: each.name)
 
 
@@ -78,9 +80,9 @@ def _navigation(known: Sequence[Package]) -> str:
     lines = ["* [Index](README.md)"]
     for room, members in groupby(known, key=lambda each: each.name.split(".")[1]):
         lines.append(f"* {room}")
-        for each in members:
-            short = each.name.removeprefix(f"fleet.{room}").lstrip(".") or room
-            lines.append(f"    * [{short}]({each.name}.md)")
+        for member in members:
+            short = member.name.removeprefix(f"fleet.{room}").lstrip(".") or room
+            lines.append(f"    * [{short}]({member.name}.md)")
     return "\n".join((*lines, ""))
 
 

@@ -83,17 +83,19 @@ class Objects:
         """Adds an object without an event, since nobody watches yet."""
         self.nodes = {node.name: node for node in nodes}
         self.budgets = {budget.ref: budget for budget in budgets}
-        self.workloads = {WorkloadKey(each.kind, each.namespace, each.name): each for each in workloads}
+        self.workloads = {
+            WorkloadKey(workload.kind, workload.namespace, workload.name): workload for workload in workloads
+        }
         self.machines = {machine.name: machine for machine in machines}
         self.volumes, self.claims = {volume.name: volume for volume in volumes}, tuple(claims)
         for volume in self.volumes.values():
             self.bound.upsert(volume)
         for claim in self.claims:
             self.bound.upsert(claim)
-        self.attachments = {each.name: each for each in attachments}
-        for each in self.attachments.values():
-            self._attached.setdefault(each.node, {})[each.name] = None
-        self.maintenances = {each.key: each for each in maintenances}
+        self.attachments = {attachment.name: attachment for attachment in attachments}
+        for attachment in self.attachments.values():
+            self._attached.setdefault(attachment.node, {})[attachment.name] = None
+        self.maintenances = {maintenance.key: maintenance for maintenance in maintenances}
         for pod in pods:
             ref = pod.ref
             self.pods[ref] = pod

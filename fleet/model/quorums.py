@@ -7,6 +7,7 @@ from random import Random
 
 from msgspec.structs import replace
 
+from fleet.core.cluster.refused_patch import RefusedPatch
 from fleet.core.guards import quorum
 from fleet.core.quorum.quorum import Member, Quorum, foremost, unknown
 from fleet.core.rollout.action import Defragment, MoveLeader, Reboot, Result, SaveSnapshot
@@ -15,7 +16,6 @@ from fleet.model.behaviour import ClusterBehaviour, Length, draw
 from fleet.model.control_plane.kubelet import Kubelets
 from fleet.model.event_queue import EventQueue
 from fleet.model.objects import Objects
-from fleet.model.refused_patch import RefusedPatch
 
 BEHIND = 5000
 """The log entries that a member lacks when it comes back."""
@@ -58,7 +58,7 @@ class ModelQuorums:
         leader = group.leader
         if leader is None or leader.node != action.node:
             raise RefusedPatch(Result.STALE, f"{action.node.name} does not lead {group.name}")
-        to = next((each for each in group.members if each.name == action.to), None)
+        to = next((member for member in group.members if member.name == action.to), None)
         if to is None or not (to.voter and to.started and to.reachable):
             raise RefusedPatch(Result.FAILED, f"{action.to} cannot lead {group.name}")
         self.lead(group.name, to.name)
@@ -75,7 +75,7 @@ class ModelQuorums:
     def defragment(self, action: Defragment) -> str:
         """Defragments one member. Raises RefusedPatch."""
         group = self._group(action.group)
-        member = next((each for each in group.members if each.name == action.member), None)
+        member = next((member for member in group.members if member.name == action.member), None)
         if member is None or member.leader:
             raise RefusedPatch(Result.STALE, f"{action.member} leads {group.name} or is not in it")
         if not member.reachable:
@@ -106,7 +106,7 @@ class ModelQuorums:
         group = self.groups[name]
         if group.leader is not None:
             return
-        able = [each for each in group.voters if each.reachable and each.started]
+        able = [voter for voter in group.voters if voter.reachable and voter.started]
         if len(able) >= group.majority:
             self.lead(name, self._rng.choice(able).name)
 
@@ -127,7 +127,7 @@ class ModelQuorums:
 
     def _put(self, name: str, change: Callable[[Member], Member]) -> None:
         before = self.groups[name]
-        group = replace(before, members=tuple(change(each) for each in before.members))
+        group = replace(before, members=tuple(change(member) for member in before.members))
         if group == before:
             return
         self.groups[name] = group

@@ -11,7 +11,8 @@ from fleet.core.guards.guards import Moment, blockers
 from fleet.core.guards.pods.drainable import groups_asked
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.state.indexes.engine_index import EngineIndex
 from fleet.core.state.wait_queue import WaitKey
 

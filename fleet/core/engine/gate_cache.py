@@ -14,7 +14,8 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.policy import windows
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.state.wait_queue import WaitKey
 
 HeldParams = Mapping[str, str | int]
@@ -41,7 +42,7 @@ class GateCache:
         self._vacancies = vacancies
         self._groups: dict[str, dict[GateGroup, NodeRef]] = {}
         """By rollout: a node that stands for each group."""
-        self._found: dict[GateGroup, Held | None] = {}
+        self._closed_by: dict[GateGroup, Held | None] = {}
         """What closes each gate, as this decision or the last one has found; None: open."""
 
     def add(self, rollout: Rollout) -> None:
@@ -50,16 +51,16 @@ class GateCache:
         now = {group_of(rollout, run): run.node for run in rollout.runs.values()}
         self._groups[rollout.id] = now
         for group in before.keys() - now.keys():
-            self._found.pop(group, None)
+            self._closed_by.pop(group, None)
 
     def end(self, rollout: Rollout) -> None:
         for group in self._groups[rollout.id]:
-            self._found.pop(group, None)
+            self._closed_by.pop(group, None)
 
     @property
     def timed(self) -> bool:
         """Whether a closed window or a freeze is waited for: time alone will change something."""
-        return any(held is not None and held.reason in TIMED for held in self._found.values())
+        return any(held is not None and held.reason in TIMED for held in self._closed_by.values())
 
     def ask(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
         """Returns what closes the run's gate at this moment, or None."""
@@ -67,26 +68,26 @@ class GateCache:
         pool, freezes = rollout.pool(run), rollout.policy.freezes
         held = gates.begin(rollout, run)
         if held is not None and held.reason is Reason.CANARY:
-            return self._vacant(rollout, run.goal.pool, held) or held
+            return self._lacks_canary(rollout, run.goal.pool, held) or held
         return held or windows.held(pool, freezes, now, needed)
 
-    def _vacant(self, rollout: Rollout, pool: str, held: Held) -> Held | None:
+    def _lacks_canary(self, rollout: Rollout, pool: str, held: Held) -> Held | None:
         """Returns that no node can be the canary, so that this gate opens only once an operator has acted; else None."""
         if held.params["open"]:
             return None
         # A pool that needs no canary of its own waits for those of all others.
         pools = [pool] if rollout.required[pool] else list(rollout.required)
-        found = [self._vacancies.get((rollout.id, each)) for each in pools]
-        if first := next((each for each in found if each is not None), None):
+        vacancies = [self._vacancies.get((rollout.id, pool)) for pool in pools]
+        if first := next((params for params in vacancies if params is not None), None):
             return Held(Reason.NO_CANARY, rollout.id, {**held.params, **first})
         return None
 
     def of(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
         """Returns what closes the run's gate, as this decision has found."""
         group = group_of(rollout, run)
-        if group not in self._found:
-            self._found[group] = self.ask(rollout, run, now)
-        return self._found[group]
+        if group not in self._closed_by:
+            self._closed_by[group] = self.ask(rollout, run, now)
+        return self._closed_by[group]
 
     def look(self, now: datetime) -> Iterator[WaitKey]:
         """Asks all gates anew, and yields the keys of those that have opened."""
@@ -94,15 +95,15 @@ class GateCache:
             rollout = self._rollouts[ident]
             if rollout.active:
                 for group, ref in groups.items():
-                    before = self._found.get(group)
-                    self._found[group] = self.ask(rollout, rollout.runs[ref], now)
-                    if before is not None and self._found[group] is None:
+                    before = self._closed_by.get(group)
+                    self._closed_by[group] = self.ask(rollout, rollout.runs[ref], now)
+                    if before is not None and self._closed_by[group] is None:
                         yield WaitKey("gate", group)
 
     def opens(self, now: datetime) -> datetime | None:
         """Returns when the first window opens, or freeze ends, that is waited for; None: nothing of the kind is."""
         moments = []
-        for (ident, pool, _), held in self._found.items():
+        for (ident, pool, _), held in self._closed_by.items():
             if held is not None and held.reason in TIMED:
                 rollout = self._rollouts[ident]
                 named = rollout.policy.pool(pool)

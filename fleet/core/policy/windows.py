@@ -44,32 +44,32 @@ def held(pool: Pool, freezes: Sequence[Freeze], now: datetime, needed: timedelta
     """
     windows = pool.windows
     zone = windows[0].zone if windows else "UTC"
-    asked = _asked(windows, now, needed)
+    must_remain = _must_remain(windows, now, needed)
     if freeze := _in_force(freezes, now):
         return Held(Reason.FREEZE, freeze.name, {"until": told(freeze.until, now, zone)})
-    if _fits(closes(windows, freezes, now), now, asked):
+    if _fits(closes(windows, freezes, now), now, must_remain):
         return None
-    if _fits(closes(windows, (), now), now, asked):
+    if _fits(closes(windows, (), now), now, must_remain):
         ahead = min((freeze for freeze in freezes if freeze.begin > now), key=lambda freeze: freeze.begin)
         return Held(Reason.FREEZE, ahead.name, {"until": told(ahead.until, now, zone)})
     start = next_start(windows, freezes, now, needed)
-    facts: dict[str, str | int] = {
+    params: dict[str, str | int] = {
         "opens": "never" if start is None else told(start, now, zone),
         "needed": durations.format_duration(needed.total_seconds()),
     }
-    return Held(Reason.WINDOW, pool.name, facts)
+    return Held(Reason.WINDOW, pool.name, params)
 
 
 def next_start(
     windows: Windows, freezes: Sequence[Freeze], now: datetime, needed: timedelta
 ) -> datetime | None:
     """Returns the first moment from `now` on at which `held` would let such a run start; None if there is none."""
-    asked = _asked(windows, now, needed)
+    must_remain = _must_remain(windows, now, needed)
     horizon = max([now, *(freeze.until for freeze in freezes)]) + FORESIGHT
     moment = opens(windows, freezes, now)
     while moment is not None and moment < horizon:
         end = closes(windows, freezes, moment)
-        if end is None or end - moment >= asked:
+        if end is None or end - moment >= must_remain:
             return moment
         moment = opens(windows, freezes, end)
     return None
@@ -80,10 +80,10 @@ def opens(windows: Windows, freezes: Sequence[Freeze], now: datetime) -> datetim
     moment = now
     while moment.year < LAST_YEAR:
         if windows:
-            found = next(iter(_inside(windows, moment, moment + FORESIGHT)), None)
-            if found is None:
+            span = next(iter(_inside(windows, moment, moment + FORESIGHT)), None)
+            if span is None:
                 return None
-            moment = found[0]
+            moment = span[0]
         freeze = _in_force(freezes, moment)
         if freeze is None:
             return moment
@@ -109,10 +109,10 @@ def closes(windows: Windows, freezes: Sequence[Freeze], now: datetime) -> dateti
 
 def open_spans(windows: Windows, freezes: Sequence[Freeze], begin: datetime, end: datetime) -> list[OpenSpan]:
     """Returns the parts of [begin, end) that are open."""
-    found = _inside(windows, begin, end) if windows else [(begin, end)] if begin < end else []
+    spans = _inside(windows, begin, end) if windows else [(begin, end)] if begin < end else []
     for freeze in freezes:
-        found = [part for span in found for part in _without(span, freeze)]
-    return found
+        spans = [part for span in spans for part in _without(span, freeze)]
+    return spans
 
 
 def starts(
@@ -120,9 +120,9 @@ def starts(
 ) -> list[OpenSpan]:
     """Returns the spans of [begin, end) in which `held` lets a run start that takes `needed` (its p95). The spans are
     closed: a run may start at either end."""
-    asked = _asked(windows, begin, needed)
-    found = open_spans(windows, freezes, begin, end)
-    return [(first, last - asked) for first, last in found if last - first >= asked]
+    must_remain = _must_remain(windows, begin, needed)
+    spans = open_spans(windows, freezes, begin, end)
+    return [(first, last - must_remain) for first, last in spans if last - first >= must_remain]
 
 
 def told(moment: datetime, now: datetime, zone: str) -> str:
@@ -135,22 +135,22 @@ def told(moment: datetime, now: datetime, zone: str) -> str:
     return f"{local:%a} {local.day} {local:%b}{year} {local:%H:%M %Z}"
 
 
-def _asked(windows: Windows, now: datetime, needed: timedelta) -> timedelta:
+def _must_remain(windows: Windows, now: datetime, needed: timedelta) -> timedelta:
     """Returns how much time a run must have left to start."""
     if not windows:
         return needed
     return min(needed, max(timedelta(), _longest(windows, (now - MONDAY) // WEEK) - OPENING))
 
 
-def _fits(end: datetime | None, now: datetime, asked: timedelta) -> bool:
-    """Returns whether at least `asked` is left until `end`; None stands for no end."""
-    return end is None or (end > now and end - now >= asked)
+def _fits(end: datetime | None, now: datetime, must_remain: timedelta) -> bool:
+    """Returns whether at least `must_remain` is left until `end`; None stands for no end."""
+    return end is None or (end > now and end - now >= must_remain)
 
 
 def _in_force(freezes: Iterable[Freeze], now: datetime) -> Freeze | None:
     """Returns the freeze that is in force at `now`; if there are several, the one that ends last."""
-    found = (freeze for freeze in freezes if freeze.begin <= now < freeze.until)
-    return max(found, key=lambda freeze: freeze.until, default=None)
+    in_force = (freeze for freeze in freezes if freeze.begin <= now < freeze.until)
+    return max(in_force, key=lambda freeze: freeze.until, default=None)
 
 
 def _without(span: OpenSpan, freeze: Freeze) -> Iterator[OpenSpan]:
@@ -164,13 +164,13 @@ def _without(span: OpenSpan, freeze: Freeze) -> Iterator[OpenSpan]:
 
 def _inside(windows: Windows, begin: datetime, end: datetime) -> list[OpenSpan]:
     """Returns the parts of [begin, end) that are inside a window."""
-    found: list[OpenSpan] = []
+    spans: list[OpenSpan] = []
     week = (begin - MONDAY) // WEEK
     while MONDAY + week * WEEK < end:
-        found.extend(_week(windows, week))
+        spans.extend(_week(windows, week))
         week += 1
     return [
-        (max(begin, first), min(end, last)) for first, last in _merged(found) if first < end and last > begin
+        (max(begin, first), min(end, last)) for first, last in _merged(spans) if first < end and last > begin
     ]
 
 
@@ -178,11 +178,11 @@ def _inside(windows: Windows, begin: datetime, end: datetime) -> list[OpenSpan]:
 def _week(windows: Windows, week: int) -> tuple[OpenSpan, ...]:
     """Returns the spans inside windows in one UTC week; weeks are counted from that of `MONDAY`."""
     begin = MONDAY + week * WEEK
-    found: list[OpenSpan] = []
+    spans: list[OpenSpan] = []
     for window in windows:
         for first, last, offset in _offsets(window.zone, begin, begin + WEEK):
-            found.extend(_at_offset(window, first, last, offset))
-    return tuple(_merged(found))
+            spans.extend(_at_offset(window, first, last, offset))
+    return tuple(_merged(spans))
 
 
 @lru_cache(maxsize=1024)
@@ -190,11 +190,11 @@ def _longest(windows: Windows, week: int) -> timedelta:
     """Returns the longest time that windows are open without a break, as if no clock were changed after the begin of
     that week, and without freezes."""
     begin = MONDAY + week * WEEK
-    found: list[OpenSpan] = []
+    spans: list[OpenSpan] = []
     for window in windows:
         offset = begin.astimezone(ZoneInfo(window.zone)).utcoffset() or timedelta()
-        found.extend(_at_offset(window, begin, begin + 2 * WEEK, offset))
-    return max((last - first for first, last in _merged(found)), default=timedelta())
+        spans.extend(_at_offset(window, begin, begin + 2 * WEEK, offset))
+    return max((last - first for first, last in _merged(spans)), default=timedelta())
 
 
 def _at_offset(window: Window, begin: datetime, end: datetime, offset: timedelta) -> Iterator[OpenSpan]:
@@ -246,10 +246,10 @@ def _change(before: timedelta, low: datetime, high: datetime, info: ZoneInfo) ->
     return high
 
 
-def _merged(found: Iterable[OpenSpan]) -> list[OpenSpan]:
+def _merged(spans: Iterable[OpenSpan]) -> list[OpenSpan]:
     """Returns the spans sorted; spans that touch or overlap are joined."""
     merged: list[OpenSpan] = []
-    for first, last in sorted(found):
+    for first, last in sorted(spans):
         if merged and first <= merged[-1][1]:
             merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
         else:

@@ -16,7 +16,8 @@ from fleet.core.records.held import Held
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
 from fleet.core.rollout.codec import Journaled
 from fleet.core.rollout.decisions import DecisionRecord, StepFinished
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import StepResult, next_step
 from fleet.core.state.drain_progress import DrainProgress
 from fleet.core.state.in_flight import ActionKey, InFlightActions
@@ -74,11 +75,11 @@ class EngineState:
 
     def wake_due(self, now: datetime) -> bool:
         """Marks the nodes dirty whose time has come. Returns whether there were some."""
-        found = False
+        any_due = False
         for ref in self.timers.pop_due(now):
             self.mark_dirty(ref)
-            found = True
-        return found
+            any_due = True
+        return any_due
 
     def hold(self, ref: NodeRef, *held: Held) -> None:
         """Notes what the node waits for; nothing: it waits for nothing that a user should hear of."""
@@ -123,7 +124,7 @@ class EngineState:
         action = outcome.action
         self.actions.settle(outcome, now)
         if isinstance(action, Evict) and outcome.result is not Result.DONE:
-            self.view(action.node.cluster).remove_pending_eviction(action.pod_uid)
+            self.view(action.node.cluster).pending_evictions.remove(action.pod_uid)
         self.mark_dirty(action.node)
 
     def forget_pod(self, ref: NodeRef, pod_uid: str) -> None:

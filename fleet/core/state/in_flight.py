@@ -114,8 +114,8 @@ class InFlightActions:
     def settle(self, outcome: Outcome, now: datetime) -> None:
         """Notes the outcome of an action, and how long the next attempt has to wait."""
         action, key = outcome.action, action_key(outcome.action)
-        known = self._in_flight.get(key)
-        if known is not None and known.id == action.id:
+        current = self._in_flight.get(key)
+        if current is not None and current.id == action.id:
             del self._in_flight[key]
         delay = self._delay_after(outcome, key)
         if outcome.result is Result.DONE:
@@ -148,8 +148,8 @@ class InFlightActions:
     def forget_pod(self, ref: NodeRef, pod_uid: str) -> None:
         """Drops all that is known of evictions of a pod that is gone."""
         key = ActionKey(ref, "evict", pod_uid)
-        for known in (self._not_before, self._failures, self._errors, self._sent_to_operator):
-            known.pop(key, None)
+        for table in (self._not_before, self._failures, self._errors, self._sent_to_operator):
+            table.pop(key, None)
 
     def forget_group_actions(self, ref: NodeRef) -> None:
         """Drops what was done for the groups of a node: it counts for one pass of its run through the steps."""

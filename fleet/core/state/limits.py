@@ -87,13 +87,13 @@ class DisruptionLimits:
 
 
 def _params(unavailable: Collection[NodeRef], limit: int) -> dict[str, str | int]:
-    params: dict[str, str | int] = {"out": len(unavailable), "limit": limit, "which": _which(unavailable)}
+    params: dict[str, str | int] = {"out": len(unavailable), "limit": limit, "which": _names(unavailable)}
     if limit == 0:
         params["advice"] = "a limit of 0 lets no node start: raise it in the policy, then make a new plan"
     return params
 
 
-def _which(unavailable: Collection[NodeRef]) -> str:
+def _names(unavailable: Collection[NodeRef]) -> str:
     """Names the nodes, where they are few enough to be looked at."""
     return f": {', '.join(sorted(map(str, unavailable)))}" if 0 < len(unavailable) <= NAMED else ""
 

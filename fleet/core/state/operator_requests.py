@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import HAS_SLOT
 
 
@@ -30,4 +30,4 @@ class OperatorRequests:
 
     def other_node(self, ref: NodeRef, group: str) -> NodeRef | None:
         """Returns another node of the group that is in work, or None."""
-        return next((each for each in self._nodes.get((ref.cluster, group), ()) if each != ref), None)
+        return next((node for node in self._nodes.get((ref.cluster, group), ()) if node != ref), None)

@@ -24,11 +24,11 @@ class QuorumIndex:
 
     def update_upgraded(self, group: Quorum, now: datetime) -> None:
         """Notes how the group's upgraded voters stand by this reading."""
-        found = upgraded_voters(group, self.upgraded.get(group.name), now)
-        if found is None:
+        upgraded = upgraded_voters(group, self.upgraded.get(group.name), now)
+        if upgraded is None:
             self.upgraded.pop(group.name, None)
         else:
-            self.upgraded[group.name] = found
+            self.upgraded[group.name] = upgraded
 
     def upsert(self, group: Quorum) -> None:
         self.delete(group.name)

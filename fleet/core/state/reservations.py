@@ -23,7 +23,7 @@ class BudgetReservations:
     def count_demand(self, view: ClusterView, pod: Pod, change: int) -> None:
         """Counts a pod that has come to a node which still has to be drained (+1), or has left such a node (-1)."""
         if not pod.stays and view.treatment(pod).do not in NOT_EVICTED:
-            for ref in view.refs_of(pod):
+            for ref in view.budget_index.refs_of(pod):
                 key = (view.name, ref)
                 self._demand[key] = max(0, self._demand.get(key, 0) + change)
 
@@ -51,8 +51,8 @@ class BudgetReservations:
         if pod.stays or pod.deleting or view.treatment(pod).do in NOT_EVICTED:
             return
         self.release(ref, pod.uid)
-        refs = view.refs_of(pod)
-        keys = tuple((view.name, each) for each in refs if view.budgets[each].charges(pod))
+        refs = view.budget_index.refs_of(pod)
+        keys = tuple((view.name, ref) for ref in refs if view.budgets[ref].charges(pod))
         if keys:
             self._reserved.setdefault(ref, {})[pod.uid] = keys
         for key in keys:

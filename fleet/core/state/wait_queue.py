@@ -84,16 +84,16 @@ class WaitQueue:
         if self._skip_outdated(waiter.group):
             self._lead(waiter.group)
 
-    def requeue(self, waiter: Waiter, by: WaitKey, limit_group: int, priority: float, order: int) -> None:
-        """Puts the waiter back, which `by` holds now. With it its group may wait for a full limit."""
+    def requeue(self, waiter: Waiter, key: WaitKey, limit_group: int, priority: float, order: int) -> None:
+        """Puts the waiter back, which `key` holds now. With it its group may wait for a full limit."""
         group = waiter.group
-        stays = by == group.key or (by.kind == "scope" and group.key.kind in GROUP_KINDS)
+        stays = key == group.key or (key.kind == "scope" and group.key.kind in GROUP_KINDS)
         if limit_group != group.limit_group or not stays:
             self.ack(waiter)
-            self.put(waiter.ref, by, limit_group, priority, order)
+            self.put(waiter.ref, key, limit_group, priority, order)
             return
-        if by != group.waits_for:
-            self._wait_for(group, by)
+        if key != group.waits_for:
+            self._wait_for(group, key)
         self._put(group, (-priority, order, waiter.ref))
 
     def drop(self, ref: NodeRef) -> None:
@@ -110,13 +110,13 @@ class WaitQueue:
         if own is None:
             return 0
         waiting = sorted(
-            each
+            entry
             for group in self._groups.values()
             if group.key == own.key
-            for each in group.heap
-            if self._group_of.get(each[2]) is group
+            for entry in group.heap
+            if self._group_of.get(entry[2]) is group
         )
-        return next((place for place, each in enumerate(waiting) if each[2] == ref), 0)
+        return next((place for place, entry in enumerate(waiting) if entry[2] == ref), 0)
 
     def open(self, key: WaitKey) -> None:
         """What the key stands for has changed: its waiters are to be looked at."""

@@ -3,7 +3,7 @@
     python -m fleet.lab.control_plane.balancer --listen=ADDRESS:PORT --authority=FILE --servers=ADDRESS:PORT,...
 
 It looks at `/readyz` of each, as health checks of load balancers do, and passes TLS through unopened. Connections to one
-that says nothing any more, since its host has lost power, are closed: their clients would wait for minutes. With
+that answers nothing any more, since its host has lost power, are closed: their clients would wait for minutes. With
 FLEET_LAB_TIED it ends with its standard input, as the lab's other programs do.
 """
 

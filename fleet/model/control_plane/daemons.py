@@ -18,7 +18,7 @@ class Daemons:
     def __init__(self, objects: Objects, controllers: Controllers) -> None:
         self._objects = objects
         self._controllers = controllers
-        known = (each for each in objects.workloads.values() if each.daemon is not None)
+        known = (workload for workload in objects.workloads.values() if workload.daemon is not None)
         self._keys = {_key(each): None for each in known}
         objects.node_listeners.append(self._node_changed)
 
@@ -60,8 +60,8 @@ class Daemons:
 
 def _asked_of(node: Node) -> tuple[object, ...]:
     """Returns what DaemonSets decide by, without the taints that all of them tolerate or that keep no pod away."""
-    taints = (each for each in node.taints if each.effect != "PreferNoSchedule")
-    return node.labels, *(each for each in taints if not each.key.startswith(STATE))
+    taints = (taint for taint in node.taints if taint.effect != "PreferNoSchedule")
+    return node.labels, *(taint for taint in taints if not taint.key.startswith(STATE))
 
 
 def _key(workload: Workload) -> WorkloadKey:

@@ -61,7 +61,7 @@ class DisruptionController:
     def budget_changed(self, ref: PodRef) -> None:
         """Counts the budget's namespace anew after the budget was created, changed or deleted."""
         namespace = ref.namespace
-        refs = [each for each in self._objects.budgets if each.namespace == namespace]
+        refs = [budget for budget in self._objects.budgets if budget.namespace == namespace]
         for shelf in [shelf for shelf in self._by_label if shelf[0] == namespace]:
             del self._by_label[shelf]
         for each in refs:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from fleet.core.cluster.refused_patch import RefusedPatch
 from fleet.core.objects.budget import Budget
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.rollout.action import Evict, Result
 from fleet.model.control_plane.disruption import DisruptionController
 from fleet.model.objects import Objects
-from fleet.model.refused_patch import RefusedPatch
 
 SEVERAL = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
 VIOLATES = "Cannot evict pod as it would violate the pod's disruption budget."

@@ -24,7 +24,9 @@ class AttachController:
         """Claims whose volume is attached to nodes."""
         self.stuck: dict[str, str] = {}
         """Nodes from which no volume is detached, each with the driver's message."""
-        self._bound = {each.claim: each for each in objects.volumes.values() if each.claim is not None}
+        self._bound = {
+            volume.claim: volume for volume in objects.volumes.values() if volume.claim is not None
+        }
         self._objects = objects
         self._timeline = timeline
         self._rng = rng
@@ -32,10 +34,10 @@ class AttachController:
 
     def begin(self) -> None:
         """Continues what a snapshot shows: detaches volumes that no pod of their node uses."""
-        claims = (self._claim_of(each) for each in self._objects.attachments.values())
+        claims = (self._claim_of(attachment) for attachment in self._objects.attachments.values())
         self.claims |= {claim for claim in claims if claim is not None}
-        for each in self._objects.attachments.values():
-            self._leave(each)
+        for attachment in self._objects.attachments.values():
+            self._leave(attachment)
 
     def attachable(self, claim: PodRef) -> None:
         """Makes the claim's volume one that is attached to nodes, and attaches it where pods use it."""

@@ -192,7 +192,7 @@ def test_a_wrong_annotation_holds_its_nodes_and_says_where_it_is(tmp_path: Path)
     assert [run.node for run in plan.runs] == ["n-3"]
     words = "StatefulSet web/zk, annotation fleet.internal/quorum: margin: expected a whole number from 0 on, found 'much'"
     assert {hold.detail for hold in plan.held} == {f"quorum group shop/web/zk is declared wrongly: {words}"}
-    assert all(hold.remedy.startswith("mend the annotation") for hold in plan.held)
+    assert all(hold.remedy.startswith("correct the annotation") for hold in plan.held)
     (finding,) = of_groups(lint_dump(home, "", dump))
     assert (finding.check, finding.subject, finding.message) == ("annotation-wrong", "shop/web/zk", words)
 

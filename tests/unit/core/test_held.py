@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 from pathlib import Path
 from string import Formatter
 
 import pytest
 
+from fleet.core.records import reasons
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.records.reasons.spec import ReasonSpec
@@ -29,6 +32,17 @@ def anchors(page: str) -> set[str]:
 
 def test_a_code_names_one_reason() -> None:
     assert [Reason(spec.code).spec for spec in SPECS] == SPECS
+
+
+def test_every_spec_of_a_subject_is_a_reason() -> None:
+    subjects = [
+        importlib.import_module(each.name)
+        for each in pkgutil.iter_modules(reasons.__path__, f"{reasons.__name__}.")
+    ]
+    written = [
+        each for subject in subjects for each in vars(subject).values() if isinstance(each, ReasonSpec)
+    ]
+    assert sorted(spec.code for spec in written) == sorted(spec.code for spec in SPECS)
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.code)

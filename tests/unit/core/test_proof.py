@@ -15,7 +15,7 @@ from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.workload import Workload
 from fleet.core.releases.release import Release
 from fleet.core.rollout.goal import Goal
-from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
 from fleet.core.steps import daemonsets, verification
 from fleet.lab.simulation.builders import NEW, OLD, a_machine, a_node, a_policy, a_pool, a_snapshot

@@ -58,7 +58,7 @@ def test_what_a_majority_is(voters: int, needed: int, spare: int) -> None:
         (DOWN, "does not answer"),
         ({"alarms": ("NOSPACE",)}, "has alarm NOSPACE"),
         ({"index": 98_000}, "is 2000 entries behind"),
-        ({"index": None}, "tells no index"),
+        ({"index": None}, "reports no index"),
         ({"started": False, "reachable": False}, "has not joined yet"),
     ],
 )
@@ -78,7 +78,7 @@ def test_an_alarm_comes_with_what_lifts_it() -> None:
     torn = quorum.held(group(3, m1={"alarms": ("CORRUPT",)}), RULE, node(2), ())
     assert torn is not None and "replace m1" in torn.remedy and "five seconds" in torn.remedy
     down = quorum.held(group(3, m1=DOWN), RULE, node(2), ())
-    assert down is not None and down.remedy == "bring the ailing members back first"
+    assert down is not None and down.remedy == "bring the unhealthy members back first"
 
 
 def test_what_is_advised_of_members_tells_when_etcd_takes_no_change() -> None:
@@ -151,7 +151,7 @@ def test_learners_do_not_vote() -> None:
 def test_one_at_a_time_though_two_could_be_spared() -> None:
     held = quorum.held(group(5), RULE, node(0), {node(4)})
     assert held is not None and held.reason is Reason.QUORUM_AWAY
-    assert held.message == "m4 of etcd is away or not yet itself again (n4): one at a time"
+    assert held.message == "m4 of etcd is away or not healthy again yet (n4): one at a time"
 
 
 @pytest.mark.parametrize("voters", [1, 2])

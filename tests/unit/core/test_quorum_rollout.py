@@ -152,7 +152,7 @@ def test_a_member_that_is_down_holds_the_others_with_what_to_do() -> None:
     assert held.message == (
         "without m1 1 of 3 voters of etcd would be healthy, 2 are needed: m2 does not answer"
     )
-    assert held.remedy == "bring the ailing members back first"
+    assert held.remedy == "bring the unhealthy members back first"
     # Its own node may reboot: it votes for nobody now; and it comes back by that.
     story.models["east"].stranger.uncordon("m-2")
     story.run()

@@ -78,7 +78,9 @@ def _asked(view: ClusterView, ref: NodeRef) -> list[tuple[Pod, Treatment]]:
     return [
         (pod, treated)
         for pod, treated, refs in view.drain_demand(ref.name).asked_of_operators(view.budgets)
-        if any(view.budgets[each].never_allows and view.allowance(each) < 1 for each in refs)
+        if any(
+            view.budgets[each].never_allows and view.pending_evictions.allowance(each) < 1 for each in refs
+        )
     ]
 
 

@@ -10,7 +10,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
 from fleet.core.state.engine_state import EngineState
 from fleet.core.state.indexes.run_index import RunIndex
@@ -77,7 +77,7 @@ class WakeUps:
 
     def free_evictions(self, ref: PodRef, view: ClusterView) -> int:
         """Returns the evictions that the budget allows and nobody has reserved."""
-        return max(0, view.allowance(ref) - self._reservations.reserved((view.name, ref)))
+        return max(0, view.pending_evictions.allowance(ref) - self._reservations.reserved((view.name, ref)))
 
     def open_budgets(self, keys: Iterable[BudgetKey]) -> None:
         for key in keys:
@@ -94,7 +94,7 @@ class WakeUps:
         """Opens the pod's budgets: what a budget can allow depends on how many of its pods are Ready, and its status may
         have reported that before the pod did."""
         if view.synced and not pod.stays:
-            for ref in view.refs_of(pod):
+            for ref in view.budget_index.refs_of(pod):
                 self._queue.open(WaitKey("budget", (view.name, ref)))
 
     def capacity_key(self, ref: NodeRef, held: Held) -> WaitKey:

@@ -92,10 +92,10 @@ class Checker:
             self._before_step(told, entry)
         elif record.form == "decision" and record.kind in ("canary", "no-canary"):
             self._before_change(told, entry)
-        told.hear(entry)
+        told.apply(entry)
 
     def saw(self, at: float, event: ClusterEvent) -> None:
-        self.truth.saw(at, event)
+        self.truth.observe(at, event)
 
     def cordoned_by_a_person(self, cluster: str, node: str) -> None:
         """Notes the cordon of a person. Over fleet's own cordon, or where its annotation stayed, nobody could tell the
@@ -136,7 +136,7 @@ class Checker:
             if name in self._foreign and not node.unschedulable:
                 self._foreign.discard(name)
                 self._break(Invariant.FOREIGN, f"{action.kind} of {node.name}")
-        if robbed := self.strangers.robbed(now.cluster, now.nodes):
+        if robbed := self.strangers.missing_annotation(now.cluster, now.nodes):
             self._break(Invariant.FOREIGN, f"{action.kind} took {robbed}")
 
     def at_rest(self, at: float, snapshots: list[Snapshot]) -> None:
@@ -150,7 +150,7 @@ class Checker:
                     for run in told.runs.values()
                     if (run.cluster, run.name) == (snapshot.cluster, node.name)
                 )
-                theirs = self.strangers.are_theirs(snapshot.cluster, node)
+                theirs = self.strangers.foreign_keys(snapshot.cluster, node)
                 marks = [*node.annotations, *(taint.key for taint in node.taints)]
                 marks = [each for each in marks if each not in theirs]
                 asked = has_open_request(snapshot, node.name) and not self._has_lied(
@@ -189,7 +189,7 @@ class Checker:
         run = told.runs[record.node]
         if run.step not in WHEN[record.kind]:
             self._break(Invariant.ORDER, f"{record.kind} of {run.name} in step {run.step}")
-        if record.kind in MINDS_OTHERS and self.strangers.taken(self._at, run.cluster, run.name):
+        if record.kind in MINDS_OTHERS and self.strangers.is_claimed(self._at, run.cluster, run.name):
             self._break(Invariant.OTHERS, f"{record.kind} of {run.name}")
         if record.kind in STARTS and told.state == "paused":
             self._break(Invariant.ASLEEP, f"{record.kind} of {run.name} while paused")
@@ -215,7 +215,7 @@ class Checker:
         if first or (step == "stage" and run.step == "pending"):
             if told.state != "running":
                 self._break(Invariant.ASLEEP, f"{step} of {run.name} while {told.state}")
-            if self.strangers.taken(self._at, run.cluster, run.name):
+            if self.strangers.is_claimed(self._at, run.cluster, run.name):
                 self._break(Invariant.OTHERS, f"{step} of {run.name}")
             if not run.canary and not told.canaries_proven(run.pool):
                 self._break(Invariant.CANARY, f"{step} of {run.name}")

@@ -24,28 +24,28 @@ def _one_digest(pool: str, nodes: Sequence[Node], release: Release) -> Iterator[
     All of the nodes would be asked to write the payload of that digest. The digest may be that of an index over several
     architectures, but fleet cannot tell whether it is.
     """
-    known = sorted({node.architecture for node in nodes} - {""})
-    if len(known) > 1 and release.digest and not release.digests:
-        words = (
-            f"nodes of pool {pool} are {' and '.join(known)}, and {release.version} has one digest: "
+    architectures = sorted({node.architecture for node in nodes} - {""})
+    if len(architectures) > 1 and release.digest and not release.digests:
+        message = (
+            f"nodes of pool {pool} are {' and '.join(architectures)}, and {release.version} has one digest: "
             "a payload of one architecture would be written to all of them"
         )
         remedy = "see that it is the digest of an index over these architectures; name theirs in the stream (digests)"
-        yield PlanWarning("one-digest", "", pool, words, remedy)
+        yield PlanWarning("one-digest", "", pool, message, remedy)
 
 
 def _other_kernel(pool: str, nodes: Sequence[Node], release: Release) -> Iterator[PlanWarning]:
     """Yields a warning if the name of the release's kernel contains an architecture that no kernel of these nodes
     has."""
     named = architecture_of(release.kernel)
-    others = sorted({architecture_of(node.kernel) for node in nodes} - {"", named})
-    if named and others:
-        words = (
-            f"nodes of pool {pool} run kernels of {' and '.join(others)}, and the kernel of {release.version} is named "
-            f"{release.kernel}: their runs would fail after the reboot"
+    architectures = sorted({architecture_of(node.kernel) for node in nodes} - {"", named})
+    if named and architectures:
+        message = (
+            f"nodes of pool {pool} run kernels of {' and '.join(architectures)}, and the kernel of {release.version} is "
+            f"named {release.kernel}: their runs would fail after the reboot"
         )
         yield PlanWarning(
-            "other-kernel", "", pool, words, "leave the architecture out of its kernel in the stream"
+            "other-kernel", "", pool, message, "leave the architecture out of its kernel in the stream"
         )
 
 

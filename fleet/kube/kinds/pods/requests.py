@@ -10,7 +10,7 @@ from sys import intern
 
 from fleet.core.objects.node import Resources
 from fleet.core.objects.placement import ALL_ADDRESSES, HostPort
-from fleet.kube.kinds.pod_wire import Container, PodSpec
+from fleet.kube.kinds.pods.pod_wire import Container, PodSpec
 from fleet.kube.kinds.quantity import milli, whole
 from fleet.kube.objects.wire import Quantities
 

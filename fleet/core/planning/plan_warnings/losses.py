@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from fleet.core.cluster import owners
 from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.pod import Pod
 from fleet.core.policy.policy import DrainRule
@@ -32,13 +33,15 @@ def loss_notes(view: ClusterView, drained: Mapping[str, DrainRule]) -> tuple[Los
     `drained`: the nodes that are to be drained, each with the drain rule of its pool. The view already knows the rules
     for single pods.
     """
-    found: dict[str, list[tuple[str, str]]] = {}
+    pods_by_check: dict[str, list[tuple[str, str]]] = {}
     for node in drained:
         for pod in view.to_drain(node):
             if view.treatment(pod).do in ("evict", "ask") and not pod.deleting:
                 for check in _checks(view, pod, drained[node]):
-                    found.setdefault(check, []).append((view.controller_of(pod), str(pod.ref)))
-    return tuple(_note(check, pods) for check, pods in sorted(found.items()))
+                    pods_by_check.setdefault(check, []).append(
+                        (owners.controller_of(pod, view.workloads), str(pod.ref))
+                    )
+    return tuple(_note(check, pods) for check, pods in sorted(pods_by_check.items()))
 
 
 def _checks(view: ClusterView, pod: Pod, rule: DrainRule) -> Iterator[str]:
@@ -98,6 +101,6 @@ def _count(pods: list[tuple[str, str]]) -> str:
 
 
 def _listed(names: Iterable[str]) -> str:
-    found = list(names)
-    more = f" and {len(found) - NAMED:,} more" if len(found) > NAMED else ""
-    return f"{', '.join(found[:NAMED])}{more}"
+    listed = list(names)
+    more = f" and {len(listed) - NAMED:,} more" if len(listed) > NAMED else ""
+    return f"{', '.join(listed[:NAMED])}{more}"

@@ -1,13 +1,16 @@
-"""What fleet's own actions change of a Node, as one patch each. None: there is nothing to change."""
+"""What fleet's own actions change of a Node where no API server holds it, as one patch each.
+
+A patch that returns None has nothing to change.
+"""
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
+from fleet.core.cluster.refused_patch import RefusedPatch
 from fleet.core.objects.node import CORDON_ANNOTATION, PENDING_TAINT, ROLLOUT_ANNOTATION, Node, Taint
 from fleet.core.rollout.action import Result
 from fleet.core.third_parties import keep_off
-from fleet.model.refused_patch import RefusedPatch
 
 
 def add_pending_taint(node: Node, rollout: str) -> Node | None:

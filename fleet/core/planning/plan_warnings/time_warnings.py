@@ -11,7 +11,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import PodRef
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import PlanWarning
-from fleet.core.planning.pod_warnings import MovedPod, first_names, pods_text
+from fleet.core.planning.plan_warnings.pod_warnings import MovedPod, first_names, pods_text
 from fleet.core.policy import windows
 from fleet.core.policy.evictable import grace_of
 from fleet.core.policy.policy import Pool
@@ -27,12 +27,14 @@ def slow_deletions(cluster: str, drained: Sequence[MovedPod], start: datetime) -
     """Yields a warning about pods that are being deleted already and may take long to stop. The plan expects what pods
     usually take."""
     until, long = start + timedelta(seconds=LONG_GRACE_SECONDS), []
-    for each in drained:
-        if each.pod.gone_by is not None and each.pod.gone_by >= start + timedelta(seconds=LONG_GRACE_SECONDS):
-            until = max(until, each.pod.gone_by)
-            long.append(str(each.pod.ref))
+    for moved_pod in drained:
+        if moved_pod.pod.gone_by is not None and moved_pod.pod.gone_by >= start + timedelta(
+            seconds=LONG_GRACE_SECONDS
+        ):
+            until = max(until, moved_pod.pod.gone_by)
+            long.append(str(moved_pod.pod.ref))
     if long:
-        told = (
+        message = (
             f"{pods_text(len(long))} that {'are' if len(long) > 1 else 'is'} being deleted may take until "
             f"{until:%Y-%m-%d %H:%M} UTC to stop: {first_names(long)}; the plan expects what "
             "pods usually take"
@@ -40,71 +42,77 @@ def slow_deletions(cluster: str, drained: Sequence[MovedPod], start: datetime) -
         remedy = (
             "nothing to do: a node whose pod has more time than drain.timeout is begun once the pod is gone"
         )
-        yield PlanWarning("leaving", cluster, first_names(long), told, remedy)
+        yield PlanWarning("leaving", cluster, first_names(long), message, remedy)
 
 
 def long_graces(cluster: str, view: ClusterView, drained: Sequence[MovedPod]) -> Iterator[PlanWarning]:
     """Yields a warning for each pool about pods that may take long to stop, but not longer than drain.timeout. The plan
     expects what pods usually take."""
     pools: dict[str, list[tuple[int, MovedPod]]] = {}
-    for each in drained:
-        seconds = grace_of(each.pod, each.pool.drain)
-        if not each.pod.deleting and LONG_GRACE_SECONDS <= seconds <= each.pool.drain.timeout_seconds:
-            pools.setdefault(each.pool.name, []).append((seconds, each))
+    for moved_pod in drained:
+        seconds = grace_of(moved_pod.pod, moved_pod.pool.drain)
+        if (
+            not moved_pod.pod.deleting
+            and LONG_GRACE_SECONDS <= seconds <= moved_pod.pool.drain.timeout_seconds
+        ):
+            pools.setdefault(moved_pod.pool.name, []).append((seconds, moved_pod))
     for name, long in pools.items():
-        most, first = max(long, key=lambda pair: (pair[0], pair[1].pod.ref))
-        told = (
-            f"{pods_text(len(long))} may take up to {format_duration(most)} ({most} s) to stop: {first_names(_refs(long))}; "
-            f"the plan expects what pods usually take, drain.timeout is {format_duration(first.pool.drain.timeout_seconds)}"
+        longest, first = max(long, key=lambda pair: (pair[0], pair[1].pod.ref))
+        message = (
+            f"{pods_text(len(long))} may take up to {format_duration(longest)} ({longest} s) to stop: "
+            f"{first_names(_refs(long))}; the plan expects what pods usually take, "
+            f"drain.timeout is {format_duration(first.pool.drain.timeout_seconds)}"
         )
-        yield PlanWarning("long-grace", cluster, f"pool {name}", told, "drain.grace cuts it short")
+        yield PlanWarning("long-grace", cluster, f"pool {name}", message, "drain.grace cuts it short")
 
 
-def _refs(found: Iterable[tuple[int, MovedPod]]) -> list[str]:
-    return [str(each.pod.ref) for _, each in found]
+def _refs(pods: Iterable[tuple[int, MovedPod]]) -> list[str]:
+    return [str(moved_pod.pod.ref) for _, moved_pod in pods]
 
 
 def one_after_another(cluster: str, view: ClusterView, drained: Sequence[MovedPod]) -> Iterator[PlanWarning]:
     """Yields a warning for each budget that lets the pods of one node go one after another, if that may take longer
     than drain.timeout."""
     together: dict[tuple[str, PodRef], list[MovedPod]] = {}
-    for each in drained:
-        for ref in each.budgets:
-            if view.budgets[ref].charges(each.pod):
-                together.setdefault((each.node, ref), []).append(each)
+    for moved_pod in drained:
+        for ref in moved_pod.budgets:
+            if view.budgets[ref].charges(moved_pod.pod):
+                together.setdefault((moved_pod.node, ref), []).append(moved_pod)
     worst: dict[PodRef, tuple[int, int, str, Pool]] = {}
-    for (node, ref), own in together.items():
+    for (node, ref), pods in together.items():
         room = max(1, view.budgets[ref].most_at_once)
-        graces = [grace_of(each.pod, each.pool.drain) for each in own]
-        seconds, limit = -(-len(own) // room) * max(graces), own[0].pool.drain.timeout_seconds
+        graces = [grace_of(moved_pod.pod, moved_pod.pool.drain) for moved_pod in pods]
+        seconds, limit = -(-len(pods) // room) * max(graces), pods[0].pool.drain.timeout_seconds
         if max(graces) <= limit < seconds:
-            worst[ref] = max(worst.get(ref, (0, 0, "", own[0].pool)), (seconds, len(own), node, own[0].pool))
+            worst[ref] = max(
+                worst.get(ref, (0, 0, "", pods[0].pool)), (seconds, len(pods), node, pods[0].pool)
+            )
     for ref, (seconds, count, node, pool) in worst.items():
-        told = (
+        message = (
             f"it lets {max(1, view.budgets[ref].most_at_once)} of {count} pods on {node} go at a time: if each takes "
             f"its whole grace, that is {format_duration(seconds)} ({seconds} s), and drain.timeout is "
             f"{format_duration(pool.drain.timeout_seconds)} ({pool.drain.timeout_seconds} s)"
         )
         remedy = f"raise drain.timeout of pool {pool.name}, cut with drain.grace, or spread the pods"
-        yield PlanWarning("one-after-another", cluster, str(ref), told, remedy)
+        yield PlanWarning("one-after-another", cluster, str(ref), message, remedy)
 
 
 def graces_cut_short(cluster: str, view: ClusterView, drained: Sequence[MovedPod]) -> Iterator[PlanWarning]:
     """Yields a warning for each pool whose drain.grace is less than a pod asks for: such a pod is killed before it has
     shut down."""
     pools: dict[str, list[tuple[int, MovedPod]]] = {}
-    for each in drained:
-        grace = each.pool.drain.grace_seconds
-        if grace is not None and grace < each.pod.grace_seconds:
-            pools.setdefault(each.pool.name, []).append((each.pod.grace_seconds, each))
+    for moved_pod in drained:
+        grace = moved_pod.pool.drain.grace_seconds
+        if grace is not None and grace < moved_pod.pod.grace_seconds:
+            pools.setdefault(moved_pod.pool.name, []).append((moved_pod.pod.grace_seconds, moved_pod))
     for name, cut in pools.items():
-        most, first = max(cut, key=lambda pair: (pair[0], pair[1].pod.ref))
-        told = (
+        longest, first = max(cut, key=lambda pair: (pair[0], pair[1].pod.ref))
+        message = (
             f"drain.grace gives {pods_text(len(cut))} {first.pool.drain.grace_seconds} s to stop, fewer than they ask for "
-            f"({most} s at most): {first_names(_refs(cut))}"
+            f"({longest} s at most): {first_names(_refs(cut))}"
         )
         yield PlanWarning(
-            "grace-cut", cluster, f"pool {name}", told, "unset drain.grace, if they need their time"
+            "grace-cut", cluster, f"pool {name}", message, "unset drain.grace, if they need their time"
         )
 
 
@@ -119,14 +127,14 @@ def short_timeouts(
     }
     for part, limit in (("stage", pool.stage.timeout_seconds), ("reboot", pool.reboot.timeout_seconds)):
         for os in sorted(systems):
-            known = times.estimate(part, pool.name, os)
-            if known.samples and known.p95 > limit:
-                told = (
-                    f"{part}.timeout is {format_duration(limit)} ({limit} s), and of {known.samples} measured runs "
-                    f"one in twenty took {format_duration(known.p95)} ({known.p95:.0f} s) or longer: such a run fails"
+            estimate = times.estimate(part, pool.name, os)
+            if estimate.samples and estimate.p95 > limit:
+                message = (
+                    f"{part}.timeout is {format_duration(limit)} ({limit} s), and of {estimate.samples} measured runs "
+                    f"one in twenty took {format_duration(estimate.p95)} ({estimate.p95:.0f} s) or longer: such a run fails"
                 )
                 yield PlanWarning(
-                    f"{part}-timeout", "", f"pool {pool.name}", told, f"raise {part}.timeout of the pool"
+                    f"{part}-timeout", "", f"pool {pool.name}", message, f"raise {part}.timeout of the pool"
                 )
 
 
@@ -139,10 +147,10 @@ def short_windows(pool: Pool, times: DurationEstimates, start: datetime) -> Iter
     reboot = times.estimate("reboot", pool.name).p95
     needed = reboot + times.estimate("pod_stop").p95 + times.estimate("pod_start").p95 + pool.soak_seconds
     if opened and longest.total_seconds() < needed:
-        told = (
+        message = (
             f"its longest window is {format_duration(longest.total_seconds())}, and a slow run takes "
             f"{format_duration(needed)}: runs end after the window"
         )
         yield PlanWarning(
-            "window-short", "", f"pool {pool.name}", told, "make a window longer, or soak shorter"
+            "window-short", "", f"pool {pool.name}", message, "make a window longer, or soak shorter"
         )

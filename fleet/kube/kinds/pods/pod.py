@@ -9,9 +9,9 @@ from typing import cast
 
 from fleet.core.objects.pod import Pod, PodPhase, Stuck, is_word
 from fleet.core.records.doubt import Doubt, DoubtKind
-from fleet.kube.kinds.affinity import neighbours, node_terms
-from fleet.kube.kinds.pod_wire import PodMeta, PodSpec, PodWire, Volume
-from fleet.kube.kinds.requests import host_ports, requests
+from fleet.kube.kinds.pods.affinity import neighbours, node_terms
+from fleet.kube.kinds.pods.pod_wire import PodMeta, PodSpec, PodWire, Volume
+from fleet.kube.kinds.pods.requests import host_ports, requests
 from fleet.kube.objects.sharing import NOTHING, condition, moment, owner_of, shared, tolerations
 from fleet.kube.objects.wire import NULL, Condition
 

@@ -16,7 +16,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import PlanWarning
-from fleet.core.planning.pod_warnings import (
+from fleet.core.planning.plan_warnings.pod_warnings import (
     BUILT_IN,
     MovedPod,
     custom_resources,
@@ -25,7 +25,7 @@ from fleet.core.planning.pod_warnings import (
     moving_roles,
     volume_limits,
 )
-from fleet.core.planning.time_warnings import (
+from fleet.core.planning.plan_warnings.time_warnings import (
     graces_cut_short,
     long_graces,
     one_after_another,
@@ -59,24 +59,24 @@ def warnings(
 ) -> tuple[PlanWarning, ...]:
     """Returns the warnings about the nodes of the plan. `views`: the snapshots as they are at the `start`, by cluster.
     `goals`: the nodes that the plan is about."""
-    found: list[PlanWarning] = []
+    collected: list[PlanWarning] = []
     for snapshot in snapshots:
         view = views[snapshot.cluster]
-        own = [goal for goal in goals if goal.node.cluster == snapshot.cluster]
-        drained = list(_drained(view, policy, own))
+        own_goals = [goal for goal in goals if goal.node.cluster == snapshot.cluster]
+        drained = list(_drained(view, policy, own_goals))
         for check in (_missing, _one_namespace):
-            found += check(snapshot)
-        found += _may_be_deleted(view, own)
-        found += finalizer_warnings(snapshot.cluster, drained, start)
-        found += slow_deletions(snapshot.cluster, drained, start)
-        found += volume_limits(snapshot.cluster, drained)
-        for look in (custom_resources, moving_roles, long_graces, one_after_another, graces_cut_short):
-            found += look(snapshot.cluster, view, drained)
+            collected += check(snapshot)
+        collected += _may_be_deleted(view, own_goals)
+        collected += finalizer_warnings(snapshot.cluster, drained, start)
+        collected += slow_deletions(snapshot.cluster, drained, start)
+        collected += volume_limits(snapshot.cluster, drained)
+        for pod_check in (custom_resources, moving_roles, long_graces, one_after_another, graces_cut_short):
+            collected += pod_check(snapshot.cluster, view, drained)
     pools = [pool for pool in policy.pools if any(goal.pool == pool.name for goal in goals)]
     for pool in pools:
-        found += short_timeouts(pool, times, {goal.node: goal for goal in goals}, views)
-        found += short_windows(pool, times, start)
-    return tuple(found)
+        collected += short_timeouts(pool, times, {goal.node: goal for goal in goals}, views)
+        collected += short_windows(pool, times, start)
+    return tuple(collected)
 
 
 def snapshot_warnings(policy: Policy, snapshot: Snapshot) -> tuple[PlanWarning, ...]:
@@ -88,8 +88,10 @@ def snapshot_warnings(policy: Policy, snapshot: Snapshot) -> tuple[PlanWarning, 
         for node in snapshot.nodes
         if (pool := policy.pool_of(snapshot.cluster, node)) is not None
     ]
-    found = warnings([snapshot], {snapshot.cluster: view}, policy, goals, DurationEstimates(), snapshot.at)
-    return tuple(each for each in found if each.check != "volume-limits")
+    collected = warnings(
+        [snapshot], {snapshot.cluster: view}, policy, goals, DurationEstimates(), snapshot.at
+    )
+    return tuple(warning for warning in collected if warning.check != "volume-limits")
 
 
 def _drained(view: ClusterView, policy: Policy, goals: Iterable[Goal]) -> Iterator[MovedPod]:
@@ -105,27 +107,27 @@ def _missing(snapshot: Snapshot) -> Iterator[PlanWarning]:
     moving = [pod for pod in snapshot.pods if pod.node and not pod.stays and not pod.finished]
     why = snapshot.missing.get(BUDGETS, "")
     if why and moving:
-        told = (
+        message = (
             f"no PodDisruptionBudget was read ({why}): where the cluster has some, nodes wait for them or are held, "
             "and this plan does not know"
         )
-        yield _warning(snapshot, "no-budgets", "PodDisruptionBudgets", told, _how(why, BUDGETS))
+        yield _warning(snapshot, "no-budgets", "PodDisruptionBudgets", message, _remedy(why, BUDGETS))
     yield from _attachments_unread(snapshot, moving)
-    known = {(each.kind, each.namespace, each.name) for each in snapshot.workloads}
-    lacking: dict[str, dict[str, None]] = {}
+    read = {(workload.kind, workload.namespace, workload.name) for workload in snapshot.workloads}
+    unread: dict[str, dict[str, None]] = {}
     for pod in snapshot.pods:
         owner = pod.owner
         if owner is None or owner.kind not in READ or BUILT_IN[owner.kind] not in snapshot.missing:
             continue
-        if (owner.kind, pod.namespace, owner.name) not in known:
-            lacking.setdefault(owner.kind, {})[f"{pod.namespace}/{owner.name}"] = None
-    for kind, names in lacking.items():
+        if (owner.kind, pod.namespace, owner.name) not in read:
+            unread.setdefault(owner.kind, {})[f"{pod.namespace}/{owner.name}"] = None
+    for kind, names in unread.items():
         why = snapshot.missing[BUILT_IN[kind]]
-        told = (
+        message = (
             f"{len(names)} {kind}{'s' * (len(names) > 1)} of pods that are there {'were' if len(names) > 1 else 'was'} "
             f"not read ({why}): {first_names(names)}. The plan takes the pods that are there for all that are wanted"
         )
-        yield _warning(snapshot, "no-workloads", f"{kind}s", told, _how(why, BUILT_IN[kind]))
+        yield _warning(snapshot, "no-workloads", f"{kind}s", message, _remedy(why, BUILT_IN[kind]))
 
 
 def _attachments_unread(snapshot: Snapshot, moving: Sequence[Pod]) -> Iterator[PlanWarning]:
@@ -134,15 +136,15 @@ def _attachments_unread(snapshot: Snapshot, moving: Sequence[Pod]) -> Iterator[P
     detached in time anyway."""
     why = snapshot.missing.get(ATTACHMENTS, "")
     if _refused(why) and any(pod.claims or pod.own_claims for pod in moving):
-        told = f"VolumeAttachments cannot be read ({why}): nodes are rebooted while volumes may still be attached"
-        yield _warning(snapshot, "volumes-unread", "VolumeAttachments", told, _how(why, ATTACHMENTS))
+        message = f"VolumeAttachments cannot be read ({why}): nodes are rebooted while volumes may still be attached"
+        yield _warning(snapshot, "volumes-unread", "VolumeAttachments", message, _remedy(why, ATTACHMENTS))
 
 
 def _refused(why: str) -> bool:
     return "forbidden" in why.lower()
 
 
-def _how(why: str, resource: str) -> str:
+def _remedy(why: str, resource: str) -> str:
     if _refused(why):
         return f"fleet cluster check says which right is missing to list {resource}"
     return f"have {resource} in the dump; fleet plan --save-dump does"
@@ -151,29 +153,33 @@ def _how(why: str, resource: str) -> str:
 def _one_namespace(snapshot: Snapshot) -> Iterator[PlanWarning]:
     names = {pod.namespace for pod in snapshot.pods}
     if snapshot.missing and len(names) == 1 and SYSTEM not in names and len(snapshot.pods) >= MANY:
-        told = f"all {len(snapshot.pods)} pods are in namespace {first_names(names)}: pods of others may be missing"
+        message = f"all {len(snapshot.pods)} pods are in namespace {first_names(names)}: pods of others may be missing"
         yield _warning(
-            snapshot, "one-namespace", first_names(names), told, "make the dump with -A, for all namespaces"
+            snapshot,
+            "one-namespace",
+            first_names(names),
+            message,
+            "make the dump with -A, for all namespaces",
         )
 
 
 def _may_be_deleted(view: ClusterView, goals: Sequence[Goal]) -> Iterator[PlanWarning]:
     """Yields warnings about nodes that another party may delete but has not begun to delete. The rollout works on such
     nodes."""
-    found: dict[tuple[str, str, str], list[str]] = {}
+    by_notice: dict[tuple[str, str, str], list[str]] = {}
     for goal in goals:
-        for each in view.notices(goal.node.name):
-            if not each.holds:
-                found.setdefault((each.party, each.message, each.mark), []).append(goal.node.name)
-    for (party, told, mark), names in found.items():
+        for notice in view.notices(goal.node.name):
+            if not notice.holds:
+                by_notice.setdefault((notice.party, notice.message, notice.mark), []).append(goal.node.name)
+    for (party, message, mark), names in by_notice.items():
         yield PlanWarning(
             "may-be-deleted",
             view.name,
             party,
-            f"{first_names(sorted(names))}: {told} ({mark}); such a node is a canary only where no other one can be",
+            f"{first_names(sorted(names))}: {message} ({mark}); such a node is a canary only where no other one can be",
             "nothing to do: a node that is deleted meanwhile is cancelled, and nothing has failed",
         )
 
 
-def _warning(snapshot: Snapshot, check: str, subject: str, told: str, remedy: str) -> PlanWarning:
-    return PlanWarning(check, snapshot.cluster, subject, told, remedy)
+def _warning(snapshot: Snapshot, check: str, subject: str, message: str, remedy: str) -> PlanWarning:
+    return PlanWarning(check, snapshot.cluster, subject, message, remedy)

@@ -1,4 +1,4 @@
-"""The lease of a simulated cluster: a file that the processes of one computer lock while they read and write it."""
+"""The lease of a cluster that has no API server: a file that the processes of one computer lock while they use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A refusal of the API server: what it answers instead of doing what it was asked to do."""
+"""A refusal of a cluster: what the API server, or fleet in its place, answers instead of performing an action."""
 
 from __future__ import annotations
 
