@@ -1,5 +1,5 @@
-"""What an agent does next, as a pure function of the request, of what the agent has reported and of the machine: the same
-for the agent of a real machine and for that of a simulated one.
+"""Decides the next action of an agent, as a pure function of the request, of the agent's last report and of the machine: the
+same for the agents of real and of simulated machines.
 
 A token is acted upon at most once. Before an act, `working` is written under its token, with the boot id of that
 moment. An agent that finds `working` when it starts was interrupted, and asks of the machine how far it came:
@@ -25,7 +25,7 @@ TOKENS_KEPT = 16
 
 
 class MachineView(Protocol):
-    """The machine, as its agent sees it."""
+    """The state of the machine that its agent observes."""
 
     @property
     def booted(self) -> Release | None: ...
@@ -67,7 +67,8 @@ AgentDecision = ReportWork | StartWork | Idle
 
 
 def decide_work(request: Request | None, work: Work | None, machine: MachineView) -> AgentDecision:
-    """Returns what the agent does next. `work`: what the status says. Not to be called while this very process acts."""
+    """Returns what the agent does next. `work`: the work in the Machine's status. Must not be called while this very process
+    works."""
     if request is None:
         return Idle.UNASKED
     if work is None or work.token != request.token:
@@ -88,7 +89,8 @@ def failed(work: Work, message: str) -> Work:
 def proves_boot(
     request: Request | None, before: Work | None, after: Work | None, machine: MachineView
 ) -> bool:
-    """Returns whether this very report says that the requested release has booted: the boot loader may be told."""
+    """Returns whether this very report proves that the requested release has booted, so that the boot loader may be
+    informed."""
     if request is None or after is None or after == before or request.action is Ask.STAGE:
         return False
     return after.state == "done" and is_release(machine.booted, request.release)
@@ -97,7 +99,7 @@ def proves_boot(
 def rolled_back(
     request: Request | None, before: Work | None, after: Work | None, machine: MachineView
 ) -> bool:
-    """Returns whether this very report says that the machine came back from its reboot with another release than the
+    """Returns whether this very report shows that the machine came back from its reboot with another release than the
     requested one."""
     if request is None or after is None or after == before or request.action is Ask.STAGE:
         return False
@@ -105,7 +107,7 @@ def rolled_back(
 
 
 def bounded(units: Units | None) -> Units | None:
-    """Returns as much of the units as the API server takes."""
+    """Returns the units, shortened to the bounds of the Machine's schema."""
     if units is None:
         return None
     return replace(units, failed=tuple(name[:NAME_MOST] for name in units.failed[:UNITS_MOST]))

@@ -33,6 +33,7 @@ def refuse_or_clear(directory: Path) -> None:
 
 
 def remove_files(directory: Path) -> None:
+    """Removes the lab's files, and the directory itself if it holds no others."""
     if not directory.is_dir():
         return
     for path in [path for path in directory.iterdir() if _is_own(path)]:

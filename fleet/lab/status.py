@@ -1,4 +1,4 @@
-"""What runs of a lab now."""
+"""The programs of a lab that run now."""
 
 from __future__ import annotations
 

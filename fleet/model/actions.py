@@ -46,7 +46,7 @@ class ModelActions:
         quorums: ModelQuorums,
     ) -> None:
         self.looks = True
-        """What performs the actions looks at the node's pods right before a reboot, as the real driver does."""
+        """True: the driver looks at the node's pods right before a reboot, as the real driver does."""
         self._objects = objects
         self._disruption = disruption
         self._controllers = controllers

@@ -1,4 +1,4 @@
-"""How long things take in a model cluster, and which nodes fail: what a real cluster would decide by itself."""
+"""The durations in a model cluster, and its failing nodes: the properties that a real cluster would have by itself."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class ModelQuorums:
         self.behaviour = ClusterBehaviour()
         self.groups: dict[str, Quorum] = {}
         self.unread: dict[str, str] = {}
-        """The groups that cannot be read, and why. What readers are told of such a group is not its state."""
+        """The groups that cannot be read, and why. A reading of such a group does not show its state."""
         self.full = ""
         """Why no snapshot can be written; empty if snapshots work."""
         self._objects = objects
@@ -35,22 +35,22 @@ class ModelQuorums:
         kubelets.listeners.append(self._node_changed)
 
     def told(self, name: str) -> Quorum:
-        """Returns what a reader would see of the group."""
+        """Returns the group as a reader sees it."""
         group, why = self.groups[name], self.unread.get(name, "")
         return unknown(group, why) if why else group
 
     def change(self, name: str, member: str, **fields: object) -> None:
         """Changes one member. The group is announced anew, and elects a leader if it needs one."""
-        self._put(name, lambda each: replace(each, **fields) if each.name == member else each)
+        self._put(name, lambda current: replace(current, **fields) if current.name == member else current)
 
     def lead(self, name: str, member: str) -> None:
         """Makes the member the only leader from now on. An empty name: nobody leads until a member is elected."""
-        self._put(name, lambda each: replace(each, leader=each.name == member))
+        self._put(name, lambda current: replace(current, leader=current.name == member))
 
     def hide(self, name: str, why: str) -> None:
         """Makes the group unreadable from now on, for that reason; an empty one makes the group readable again."""
         self.unread[name] = why
-        self._tell(name)
+        self._announce(name)
 
     def move_leader(self, action: MoveLeader) -> str:
         """Moves leadership to another member. Raises RefusedPatch."""
@@ -97,8 +97,8 @@ class ModelQuorums:
         self._later(self.behaviour.catch_up, "caught-up", name, member)
 
     def caught_up(self, name: str, member: str) -> None:
-        found = next(each for each in self.groups[name].members if each.name == member)
-        if found.reachable:
+        returned = next(current for current in self.groups[name].members if current.name == member)
+        if returned.reachable:
             self.change(name, member, index=foremost(self.groups[name]))
 
     def elected(self, name: str) -> None:
@@ -133,11 +133,11 @@ class ModelQuorums:
         self.groups[name] = group
         if group.leader is None and not group.declared:
             self._later(self.behaviour.election, "elected", name)
-        self._tell(name)
+        self._announce(name)
 
-    def _tell(self, name: str) -> None:
+    def _announce(self, name: str) -> None:
         self._objects.emit(Upserted(self._objects.cluster, self.told(name)))
 
-    def _later(self, length: Length, what: str, *words: str) -> None:
-        delay = draw(length, self._rng, words[-1])
-        self._timeline.add(self._objects.now + delay, what, *words)
+    def _later(self, length: Length, kind: str, *arguments: str) -> None:
+        delay = draw(length, self._rng, arguments[-1])
+        self._timeline.add(self._objects.now + delay, kind, *arguments)

@@ -37,19 +37,18 @@ class ClusterCapacity:
         self._placeholders: dict[str, dict[str, Pod]] = {}
         """Placeholders by node and uid; nodes without placeholders are left out."""
         self._leaving: dict[str, dict[str, Pod]] = {}
-        """By node that is drained or about to be drained: the pods that still have to leave the node, by uid."""
+        """The pods that still have to leave each node that is drained or about to be drained, by node and uid."""
         self._unbound: dict[str, Pod] = {}
         """Pods that wait for the scheduler, by uid."""
         self._sizes: Counter[RoundedSize] = Counter()
         """Number of pods to be rescheduled, by size: those of nodes that are drained, and those without a node."""
         self._fits: dict[Demand, dict[str, bool]] = {}
-        """Whether the node fits the demand now, by demand and node, as far as it was computed."""
+        """The results of `fits_now` that were computed so far, by demand and node."""
         self._fit_counts = FitCounts(self._nodes, self._usage, self._open_for)
         self._topology = TopologyCounts()
         self._unplaceable = UnplaceablePods(self._has_room)
         self._lacking: dict[str, PodShape] = {}
-        """By node: the shape of the pod for which `shortfall` found no place, if no open node has room for that
-        shape."""
+        """The shape of the pod for which `shortfall` found no place, if no open node has room for that shape; by node."""
         self.volumes = ClusterVolumes()
         self._eligible = EligibleNodes(self.volumes)
 

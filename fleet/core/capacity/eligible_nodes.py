@@ -26,8 +26,8 @@ class EligibleNodes:
         """Counts the changes that affect eligibility: a node was added or deleted, or its labels, lasting taints or
         size changed."""
         self._known: dict[tuple[Demand, Resources], tuple[int, list[str]]] = {}
-        """By demand and requests: the value of `_shape` when the nodes were found, and the names of two of them at
-        most."""
+        """The results of the searches, by demand and requests: the value of `_shape` at the time of the search, and the
+        names of at most two nodes."""
 
     def upsert_node(self, node: Node) -> None:
         """Records a node that was added or changed."""

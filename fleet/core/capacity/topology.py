@@ -105,7 +105,7 @@ class TopologyCounts:
         self._by_namespace: dict[str, list[RuleCounts]] = {}
         """The counts of `_by_rules`, by the namespace of the pods that the rules apply to."""
         self._anti_affinity: dict[SpreadRule, RuleCounts] = {}
-        """By anti-affinity rule: the counts of the pods that have the rule."""
+        """The counts of the pods that have the rule, by anti-affinity rule."""
         self._anti_affinity_by_namespace: dict[str, list[RuleCounts]] = {}
         """The same counts, by the namespace of the pods that the rule keeps away."""
 

@@ -82,7 +82,7 @@ class TrialPlacement:
         self._volumes = volumes
         self._may_wait = may_wait
         self._names: dict[Demand, tuple[list[str], Iterator[str]]] = {}
-        """By demand: the fitting nodes found so far, and an iterator that searches for more."""
+        """The fitting nodes found so far, and an iterator that searches for more; by demand."""
         self._usage: dict[str, NodeUsage] = {}
         """Usage by node, of the nodes on which pods have been placed."""
         self._cleared: set[str] = set()

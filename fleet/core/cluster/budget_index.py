@@ -14,16 +14,16 @@ class BudgetIndex:
     def __init__(self) -> None:
         self.budgets: dict[PodRef, Budget] = {}
         self._by_label: dict[tuple[str, str, str], dict[PodRef, None]] = {}
-        """By namespace, key and value of a label: the budgets whose selector requires that label."""
+        """The budgets whose selector requires a label, by namespace, key and value of the label."""
         self._by_namespace: dict[str, dict[PodRef, None]] = {}
-        """By namespace: the budgets whose selector requires no particular label."""
+        """The budgets whose selector requires no particular label, by namespace."""
         self._terms: dict[str, int] = {}
-        """By namespace: how often the set of budgets or one of their selectors has changed."""
+        """The number of changes of the set of budgets or of their selectors, by namespace."""
         self._matching: dict[str, tuple[int, dict[str, str], tuple[PodRef, ...]]] = {}
-        """By uid of the pod: the count in `_terms` and the labels at the time of matching, and the budgets that
-        matched."""
+        """The matches that were found so far, by uid of the pod: the count in `_terms` and the labels at the time of
+        matching, and the matching budgets."""
         self.selector_changes = 0
-        """How often a budget was added or deleted, or has changed its selector."""
+        """The number of times that a budget was added or deleted, or its selector has changed."""
 
     def refs_of(self, pod: Pod) -> tuple[PodRef, ...]:
         """Returns the names of every budget that matches the pod."""

@@ -1,6 +1,5 @@
-"""What fleet's own actions change of a Node where no API server holds it, as one patch each.
-
-A patch that returns None has nothing to change.
+"""The changes of a Node by fleet's own actions where no API server stores the Node, one function for each action. None:
+there is nothing to change.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ def remove_pending_taint(node: Node, rollout: str) -> Node | None:
 
 
 def cordon(node: Node, rollout: str) -> Node | None:
-    """Returns the node cordoned by this rollout. Raises RefusedPatch (STALE) if somebody else has cordoned the node."""
+    """Returns the node cordoned by this rollout. Raises RefusedPatch (STALE) if another party has cordoned the node."""
     if node.unschedulable:
         if node.cordoned_by == rollout:
             return None
@@ -43,7 +42,7 @@ def cordon(node: Node, rollout: str) -> Node | None:
 
 
 def uncordon(node: Node, rollout: str) -> Node | None:
-    """Returns the node without the rollout's cordon, pending taint and annotations. A cordon of somebody else stays."""
+    """Returns the node without the rollout's cordon, pending taint and annotations. The cordon of another party stays."""
     new = remove_pending_taint(node, rollout) or node
     if new.cordoned_by == rollout:
         new = replace(new, unschedulable=False, annotations=_without(new, CORDON_ANNOTATION))

@@ -1,4 +1,4 @@
-"""Who keeps a pod running: its controller, and the workload as users know it.
+"""Finds the owners of a pod: its controller, and its workload as users know it.
 
 `workloads` are those of the pod's cluster, by uid.
 """

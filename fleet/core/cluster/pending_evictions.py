@@ -24,9 +24,9 @@ class PendingEvictions:
     def __init__(self, budgets: Mapping[PodRef, Budget]) -> None:
         self._budgets = budgets
         self._states: dict[PodRef, dict[str, EvictionState]] = {}
-        """By budget, then by uid of the pod."""
+        """The states of the evictions, by budget and by uid of the pod."""
         self._budget_of: dict[str, PodRef] = {}
-        """By uid of the pod: the budget that its eviction takes from."""
+        """The budget that an eviction takes from, by uid of the evicted pod."""
 
     def allowance(self, ref: PodRef) -> int:
         """Returns how many evictions the budget allows now, less the evictions by fleet that its status does not count

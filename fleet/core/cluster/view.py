@@ -70,12 +70,12 @@ class ClusterView:
         self._pods_on: dict[str, dict[str, Pod]] = {}
         """Pods by node and uid."""
         self._to_drain: dict[str, dict[str, Pod]] = {}
-        """By node and uid: the pods that must leave the node before a reboot, unless a drain rule leaves them there."""
+        """The pods that must leave the node before a reboot, unless a drain rule leaves them there; by node and uid."""
         self._rules: dict[str, tuple[PodRule, ...]] = {}
         """Drain rules for the node's pods, by node; nodes without rules may be left out."""
         self._own_treatment: dict[str, set[str]] = {}
-        """By node: uids of the pods to drain whose own labels, annotations or Job ask for a treatment other than
-        eviction."""
+        """Uids of the pods to drain whose own labels, annotations or Job ask for a treatment other than eviction; by
+        node."""
         self._unready: dict[str, dict[str, Pod]] = {}
         """Pods that should be Ready and are not, by namespace and uid."""
         self._drain_demands: dict[str, DrainDemand] = {}

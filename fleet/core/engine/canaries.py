@@ -60,7 +60,7 @@ class Canaries:
         self._stuck: dict[NodeRef, datetime] = {}
         """Since when each open canary has been held by something that does not pass by itself."""
         self._looked: dict[PoolKey, tuple[datetime, int]] = {}
-        """By pool: when no node could be the canary, and the number of events observed by then."""
+        """When no node could be the canary, and the number of events observed by then; by pool."""
         self._events = 0
 
     def hear(self) -> None:

@@ -1,4 +1,4 @@
-"""Whether runs that begin or wait together may begin at all now, asked once for all of them.
+"""Caches the result of a gate: whether the runs of a gate group may begin now. It is evaluated once for all of them.
 
 What a gate asks (`guards/gates.py`, windows) is the same for every run of a gate group.
 """
@@ -20,7 +20,7 @@ from fleet.core.state.wait_queue import WaitKey
 
 HeldParams = Mapping[str, str | int]
 Vacancies = Mapping[tuple[str, str], HeldParams]
-"""By rollout and pool in which no node can be the next canary: the parameters of the message that says so."""
+"""The parameters of the reason's message, by rollout and pool in which no node can be the next canary."""
 GateGroup = tuple[str, str, bool]
 """Runs that begin or wait together: rollout, pool, canaries or the rest."""
 
@@ -41,12 +41,12 @@ class GateCache:
         self._rollouts = rollouts
         self._vacancies = vacancies
         self._groups: dict[str, dict[GateGroup, NodeRef]] = {}
-        """By rollout: a node that stands for each group."""
+        """The gate groups of each rollout, each with a node that stands for the group."""
         self._closed_by: dict[GateGroup, Held | None] = {}
-        """What closes each gate, as this decision or the last one has found; None: open."""
+        """The reason that closes each gate, as last evaluated; None: the gate is open."""
 
     def add(self, rollout: Rollout) -> None:
-        """Adds a rollout, or brings one up to date that has other canaries now."""
+        """Adds a rollout, or updates a rollout that has other canaries now."""
         before = self._groups.get(rollout.id, {})
         now = {group_of(rollout, run): run.node for run in rollout.runs.values()}
         self._groups[rollout.id] = now
@@ -59,11 +59,11 @@ class GateCache:
 
     @property
     def timed(self) -> bool:
-        """Whether a closed window or a freeze is waited for: time alone will change something."""
+        """True if runs wait for a window or the end of a freeze, so that time alone will change something."""
         return any(held is not None and held.reason in TIMED for held in self._closed_by.values())
 
     def ask(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
-        """Returns what closes the run's gate at this moment, or None."""
+        """Returns the reason that closes the run's gate at this moment; None: the gate is open."""
         needed = timedelta(seconds=rollout.start.expected_seconds)
         pool, freezes = rollout.pool(run), rollout.policy.freezes
         held = gates.begin(rollout, run)
@@ -72,7 +72,8 @@ class GateCache:
         return held or windows.held(pool, freezes, now, needed)
 
     def _lacks_canary(self, rollout: Rollout, pool: str, held: Held) -> Held | None:
-        """Returns that no node can be the canary, so that this gate opens only once an operator has acted; else None."""
+        """Returns the reason `no-canary` if no node can be the canary, so that this gate opens only once an operator has
+        acted; else None."""
         if held.params["open"]:
             return None
         # A pool that needs no canary of its own waits for those of all others.
@@ -83,14 +84,14 @@ class GateCache:
         return None
 
     def of(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
-        """Returns what closes the run's gate, as this decision has found."""
+        """Returns the reason that closes the run's gate, evaluated once in each decision."""
         group = group_of(rollout, run)
         if group not in self._closed_by:
             self._closed_by[group] = self.ask(rollout, run, now)
         return self._closed_by[group]
 
     def look(self, now: datetime) -> Iterator[WaitKey]:
-        """Asks all gates anew, and yields the keys of those that have opened."""
+        """Evaluates all gates again, and yields the keys of those that have opened."""
         for ident, groups in self._groups.items():
             rollout = self._rollouts[ident]
             if rollout.active:
@@ -101,7 +102,8 @@ class GateCache:
                         yield WaitKey("gate", group)
 
     def opens(self, now: datetime) -> datetime | None:
-        """Returns when the first window opens, or freeze ends, that is waited for; None: nothing of the kind is."""
+        """Returns the time at which the first window opens or freeze ends for which runs wait; None: no run waits for
+        one."""
         moments = []
         for (ident, pool, _), held in self._closed_by.items():
             if held is not None and held.reason in TIMED:

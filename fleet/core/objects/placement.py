@@ -48,8 +48,8 @@ class SpreadRule(Struct, frozen=True, gc=False):
     namespaces: tuple[str, ...]
     """Namespaces of the other pods."""
     skew: int = 0
-    """For anti-affinity 0: no other pod in the same domain. For a spread its maxSkew: how many more of the pods the
-    domain may have than the domain with the fewest."""
+    """0 for anti-affinity: no other pod in the same domain. The maxSkew of a spread: how many more of the pods the domain
+    may have than the domain with the fewest."""
     min_domains: int = 1
     """minDomains of a spread: with fewer domains than this, the fewest pods of a domain count as 0."""
     by_affinity: bool = True

@@ -86,8 +86,8 @@ class DurationEstimates(Struct, frozen=True):
     p95: float = 1.25
     """The factor by which a slow run (95th percentile) takes longer than a usual one, where nothing is measured."""
     measured: dict[str, dict[EstimateKey, Estimate]] = {}
-    """By part: what the journal shows for one pool and operating system, for one operating system in all pools, and for
-    all nodes."""
+    """The estimates from the journal by part: for one pool and operating system, for one operating system in all pools, and
+    for all nodes."""
     spreads: dict[str, dict[EstimateKey, Ratios]] = {}
     """The same for groups with enough measurements to know how slow the slowest 5 % are. A pod is compared with what is
     expected of its own app."""

@@ -31,9 +31,9 @@ class Bound(NamedTuple):
 
     seconds: float
     by: str
-    """What binds, as a text for users."""
+    """The binding constraint, as a text for users."""
     bind: Bind = ()
-    """What binds, in a form that `core/planning/what_if.py` can loosen. Empty: nothing can be loosened."""
+    """The binding constraint, in a form that `core/planning/what_if.py` can loosen. Empty: nothing can be loosened."""
     places: int = 0
     """How many nodes of `inside` may be out at once. 0: what binds is not a limit."""
     inside: frozenset[NodeRef] = frozenset()

@@ -31,24 +31,24 @@ LIMITS = {
 }
 
 Bind = tuple[str, ...]
-"""What binds: ("budget", cluster, namespace/name), ("limit", reason, pool), ("stage", pool) or ("windows",). The pool
-of a limit of the whole fleet is empty."""
+"""A binding constraint: ("budget", cluster, namespace/name), ("limit", reason, pool), ("stage", pool) or ("windows",). The
+pool of a limit of the whole fleet is empty."""
 
 
 class WhatIfChange(Struct, frozen=True):
     """One loosened constraint, and the plan that results."""
 
     binds: str
-    """What binds now, as a text for users. Empty: all changes that help are made together."""
+    """The constraint that binds now, as a text for users. Empty: all changes that help are made together."""
     change: str
-    """What to change, as a text for users."""
+    """The change, as a text for users."""
     makespan_seconds: float
     saved_seconds: float
     """Seconds. Negative: the plan takes longer, for example because more nodes can go."""
     nodes: int
     """The number of nodes that the plan upgrades after the change."""
     bound_by: str
-    """What binds after the change."""
+    """The constraint that binds after the change."""
 
 
 class WhatIf(Struct, frozen=True):

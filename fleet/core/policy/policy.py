@@ -137,8 +137,8 @@ class Pool(Struct, frozen=True):
     """Windows in which runs may start; empty if they may start at any time."""
     reach: MachineReach = "agent"
     source: str = ""
-    """Where machines that are reached over ssh fetch releases, for OS families that need a source. An agent gets its
-    source by its own configuration."""
+    """The source from which machines that are reached over ssh fetch releases, for OS families that need one. An agent gets
+    its source by its own configuration."""
     playbooks: dict[str, str] = {}
     """Playbooks that replace fleet's own for machines that are reached by playbooks: step and absolute path of the
     file."""
@@ -195,7 +195,7 @@ class Policy(Struct, frozen=True):
 
     @property
     def ways(self) -> frozenset[MachineReach]:
-        """All ways in which the machines of the pools are reached."""
+        """The access methods of all pools."""
         return frozenset(pool.reach for pool in self.pools)
 
     @property

@@ -75,7 +75,7 @@ class SnapshotRule(Struct, frozen=True):
 
 
 class QuorumRule(Struct, frozen=True):
-    """What the user allows fleet to do with one group."""
+    """The rules for fleet's work on one group."""
 
     margin: int = 0
     """Number of healthy voters that must remain beyond the majority."""
@@ -84,18 +84,18 @@ class QuorumRule(Struct, frozen=True):
     stale_seconds: int = 30
     """Age in seconds from which a reading of the group no longer counts."""
     downtime: Literal["hold", "allow"] = "hold"
-    """Whether fleet may reboot a voter of a group with one or two voters, which cannot decide meanwhile."""
+    """`allow`: fleet may reboot a voter of a group with one or two voters, which cannot decide meanwhile."""
     stretch: Literal["hold", "allow"] = "hold"
-    """Whether fleet may leave a majority that the loss of one site would break, if waiting would avoid that."""
+    """`allow`: fleet may leave a majority that the loss of one site would break, even if waiting would avoid that."""
     soak_seconds: int = 30
     """How long, in seconds, the group must be healthy before the next member's node goes out of service."""
     snapshot: SnapshotRule | None = None
     """The snapshots to take; None for no snapshots."""
     defragment: bool = False
-    """Whether fleet defragments a member after its reboot, while another member leads."""
+    """True: fleet defragments a member after its reboot, while another member leads."""
     last_voter_seconds: int = 900
-    """For an etcd: how long, in seconds, the other voters must have run a newer minor version before the last voter
-    gets it."""
+    """The time in seconds that the other voters of an etcd must have run a newer minor version before the last voter gets
+    that version."""
 
 
 class Quorum(Struct, frozen=True):

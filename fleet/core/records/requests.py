@@ -9,7 +9,7 @@ from msgspec import Struct
 
 
 class RequestKind(NamedTuple):
-    """What is common to requests that are counted together."""
+    """The key by which requests are counted together."""
 
     rollout: str
     """Empty: the requests are for no rollout in particular (lists, watches, leases)."""
@@ -19,7 +19,7 @@ class RequestKind(NamedTuple):
 
 
 class RequestCount(Struct, frozen=True):
-    """How many requests of one kind were sent for a rollout, to all its clusters."""
+    """The number of requests of one kind that were sent for a rollout, to all its clusters."""
 
     verb: str
     resource: str

@@ -27,8 +27,8 @@ class Release(Struct, frozen=True, gc=False):
     """Version of the kubelet in the release, such as `v1.36.3`; empty if the release has none, or the stream lists
     none."""
     reference_digest: str = ""
-    """For a host: the digest in the image reference (`REPOSITORY@sha256:…`) by which the deployment was staged or is to
-    be staged, possibly the digest of an image index; empty if the reference has no digest, or has `digest`."""
+    """The digest in a host's image reference (`REPOSITORY@sha256:…`) by which the deployment was staged or is to be staged,
+    possibly the digest of an image index; empty if the reference has no digest, or has `digest`."""
     digests: tuple[tuple[str, str], ...] = ()
     """In a stream: architecture and digest of each architecture's manifest or commit, sorted by architecture.
     Architectures have the names that Go and Kubernetes use (`amd64`, `arm64`)."""

@@ -20,7 +20,7 @@ from fleet.core.rollout.steps import HAS_SLOT, Step
 
 
 class KnownNode(Struct, frozen=True):
-    """What the inventory knows about one node."""
+    """The inventory's knowledge of one node."""
 
     cluster: str
     site: str

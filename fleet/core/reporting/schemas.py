@@ -31,7 +31,7 @@ PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
     "report": (Report, "fleet report -o json"),
     "lint": (LintResult, "fleet lint -o json"),
 }
-"""By name of the file: the struct, and the command that prints it. Keys are added, never renamed or dropped."""
+"""The structs by name of the file, each with the command that prints it. Keys are added, never renamed or dropped."""
 
 
 def text(name: str) -> str:

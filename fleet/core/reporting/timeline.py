@@ -121,7 +121,7 @@ class Timeline:
         self.entries: list[JournalEntry] = []
         self.steps: dict[NodeRef, list[StepTaken]] = {}
         self.evictions: dict[NodeRef, dict[str, Eviction]] = {}
-        """By uid of the pod."""
+        """The evictions of each node, by uid of the pod."""
         self.retries: dict[NodeRef, list[Retry]] = {}
         self.changes: dict[NodeRef, list[GoalChange]] = {}
         self.commands: list[OperatorCommand] = []

@@ -22,7 +22,7 @@ PAUSES = (5.0, 15.0, 45.0)
 """Seconds before a pod that came back is evicted, by how often its workload has come back. After the last pause the run
 fails."""
 LATE = timedelta(seconds=10)
-"""For this time after the node's cordon, a pod that appears may have been there before: watches of different kinds have
+"""The time after the node's cordon in which a pod that appears may have been there before: watches of different kinds have
 no common order. All pods that appear in this time count as having been there."""
 
 

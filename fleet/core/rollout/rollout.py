@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 
 class RolloutState(StrEnum):
-    """Whether a rollout goes on, and if not, why."""
+    """The state of a rollout."""
 
     RUNNING = "running"
     PAUSED = "paused"

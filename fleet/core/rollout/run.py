@@ -37,7 +37,7 @@ class Run(Struct, frozen=True, gc=False):
     log: str = ""
     """The end of the log of the failed boot, if the machine has rolled back."""
     identity: tuple[str, ...] = ()
-    """What distinguished the machine from others before its reboot (`core/objects/identity.py`). Empty until then."""
+    """The identity of the machine before its reboot (`core/objects/identity.py`). Empty until then."""
     failed_units: tuple[str, ...] = ()
     """The systemd units that had failed before the reboot. Only read if the Machine object that recorded them is
     lost."""
@@ -53,9 +53,9 @@ class Run(Struct, frozen=True, gc=False):
     """The node's labels before the reboot, limited to those by which DaemonSets of its cluster select nodes. None: the
     node had no label with that key."""
     etcd: dict[str, str] = {}
-    """By quorum group: the version of etcd that the node's voter ran before the reboot."""
+    """The version of etcd that the node's voter ran before the reboot, by quorum group."""
     etcd_after: dict[str, str] = {}
-    """By quorum group: the version of etcd that the node's voter ran after the soak."""
+    """The version of etcd that the node's voter ran after the soak, by quorum group."""
 
     @property
     def node(self) -> NodeRef:

@@ -1,4 +1,4 @@
-"""How far the drains of nodes have come, as far as no journal tells it: since when which pods are in work."""
+"""The progress of the drains of nodes that is not in the journal: the times since which pods are being evicted."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from fleet.core.objects.pod import Pod
 class DrainProgress:
     def __init__(self) -> None:
         self._waves: dict[NodeRef, tuple[tuple[int, bool], datetime]] = {}
-        """By node: the order of the pods in work, whether those with a time of their own have gone, and since when."""
+        """The current wave of each node: the order of its pods, whether the pods with a time of their own have gone, and
+        since when."""
         self._returned_since: dict[tuple[NodeRef, str], datetime] = {}
-        """By node and the pod's uid: when a pod that came back to its node was first looked at."""
+        """The time at which a pod that came back to its node was first seen, by node and the pod's uid."""
         self._at_start: dict[NodeRef, frozenset[str]] = {}
-        """By node that is drained: uids of the pods that were on it at the first look."""
+        """The uids of the pods that were on a drained node when its drain was first looked at, by node."""
         self._last_eviction: dict[NodeRef, dict[str, datetime]] = {}
-        """By node that is drained and workload: when the last eviction of one of its pods was issued."""
+        """The time of the last eviction of a workload's pods from a drained node, by node and workload."""
 
     def wave_since(self, ref: NodeRef, wave: tuple[int, bool], first: datetime, now: datetime) -> datetime:
         """Returns since when the node's drain has been at this wave, or at a later one. The first wave began at `first`."""

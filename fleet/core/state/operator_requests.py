@@ -1,4 +1,4 @@
-"""On which nodes operators of pods are asked to let go: of the nodes of one group, one at a time is in work."""
+"""The nodes on which operators of pods are asked to let their pods go: of each group one node at a time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from fleet.core.rollout.steps import HAS_SLOT
 class OperatorRequests:
     def __init__(self) -> None:
         self._nodes: dict[tuple[str, str], dict[NodeRef, None]] = {}
-        """By cluster and group: the nodes in work."""
+        """The nodes in work, by cluster and group."""
         self._groups: dict[NodeRef, tuple[str, ...]] = {}
 
     def update(self, run: Run) -> tuple[str, ...]:
-        """Notes that the run has come into another step. Returns the groups that its node is no longer in work for."""
+        """Updates the nodes in work after the run has entered another step. Returns the groups that its node is no longer in
+        work for."""
         ref = run.node
         before, now = self._groups.get(ref, ()), run.asks if run.step in HAS_SLOT else ()
         left = tuple(group for group in before if group not in now)

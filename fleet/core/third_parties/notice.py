@@ -28,11 +28,11 @@ class Notice(Struct, frozen=True, gc=False):
     party: str
     does: Does
     message: str
-    """What the party does with the node, such as `the cluster autoscaler deletes it`."""
+    """The party's work on the node, such as `the cluster autoscaler deletes it`."""
     mark: str
-    """Where the notice was read, such as `taint ToBeDeletedByClusterAutoscaler`."""
+    """The place at which the notice was read, such as `taint ToBeDeletedByClusterAutoscaler`."""
     remedy: str
-    """What a user can do about the notice."""
+    """The remedy, as a text for users."""
     stays: bool = False
     """True if the notice does not end until an operator acts."""
     since: datetime | None = None

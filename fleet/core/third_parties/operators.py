@@ -25,10 +25,10 @@ class WorkloadOperator(NamedTuple):
     """Key of the label whose value is the name of the operator's own cluster; empty if a Kubernetes cluster has only
     one."""
     signal: str
-    """What makes the operator act, for messages."""
+    """The signal on which the operator acts, for messages."""
     alone: str = ""
-    """What helps if no other pod of the operator's cluster is on another node, for an operator that hands over to
-    another pod before it lets a pod go. Empty for an operator that needs no other pod."""
+    """The remedy if no other pod of the operator's cluster is on another node, for an operator that hands over to another
+    pod before it lets a pod go. Empty for an operator that needs no other pod."""
 
     def owns(self, pod: Pod) -> bool:
         """Returns whether the pod is one of this operator's."""

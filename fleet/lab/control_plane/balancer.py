@@ -1,4 +1,4 @@
-"""What stands before several API servers: hands each connection on to one that says it is ready.
+"""A load balancer in front of several API servers: passes each connection on to a server that reports that it is ready.
 
     python -m fleet.lab.control_plane.balancer --listen=ADDRESS:PORT --authority=FILE --servers=ADDRESS:PORT,...
 

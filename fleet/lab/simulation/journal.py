@@ -19,7 +19,7 @@ class SimulatedJournal:
         self.closed = ""
         """Why the database refuses; empty if it works."""
         self.hides_commit = False
-        """Whether the next append is committed although its writer gets an error."""
+        """True: the next append is committed although its writer gets an error."""
         self._listener = listener
 
     def take_over(self) -> int:

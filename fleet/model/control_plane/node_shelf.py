@@ -11,7 +11,7 @@ from fleet.core.objects.pod import Pod, PodRef
 
 
 class NodeRoom(NodeUsage):
-    """What pods take of a node, and how full the node is."""
+    """The usage of a node by its pods, and how full the node is."""
 
     __slots__ = ("level", "size")
 

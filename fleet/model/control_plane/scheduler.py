@@ -1,4 +1,4 @@
-"""Where a pod goes: nodes that suit it, by room; those without a PreferNoSchedule taint first, the emptiest first.
+"""The scheduler: binds a pod to a node that fits; nodes without a PreferNoSchedule taint come first, the emptiest first.
 
 Nodes are kept in a heap per kind of demand (node selector, affinity, volumes and tolerations), so that placing a pod
 looks at a few nodes, not at all. Room that is taken leaves an entry too low; it is corrected when it is next looked at.

@@ -1,4 +1,4 @@
-"""Keeps the disruption limits true: which limits a node counts for now, and whether it is unavailable."""
+"""Keeps the disruption limits up to date: the limits that each node counts for, and whether the node is unavailable."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class LimitIndex:
         self._limits = limits
 
     def update_unavailable(self, ref: NodeRef) -> None:
-        """Notes whether the node is unavailable now: ours, unavailable for other reasons, or not to be seen."""
+        """Updates whether the node is unavailable now: because a run has its slot, for other reasons, or because it cannot
+        be seen."""
         node, view = self._state.node(ref), self._state.view(ref.cluster)
         keeps_slot = self._runs.keeps_slot(ref)
         self._state.quorums.set_away(ref, keeps_slot)

@@ -1,4 +1,4 @@
-"""Which rollout and which run every node is in."""
+"""The index of rollouts and runs by node."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fleet.core.rollout.run import Run
 class RunIndex:
     def __init__(self) -> None:
         self.rollouts: dict[str, Rollout] = {}
-        """By id."""
+        """The rollouts by id."""
         self._rollout_of: dict[NodeRef, Rollout] = {}
         self._order: dict[NodeRef, int] = {}
 
@@ -53,7 +53,7 @@ class RunIndex:
         return any(_keeps_slot(rollout, ref) for rollout in self.rollouts.values())
 
     def kept_by_other(self, ref: NodeRef, rollout: Rollout) -> Held | None:
-        """Returns what holds a node on which the failed run of another rollout keeps its slot, or None.
+        """Returns the reason that holds a node on which the failed run of another rollout keeps its slot, or None.
 
         Until an operator has released that run nothing is done there, and the release that the node rolled back from is
         not tried on it again.

@@ -51,7 +51,7 @@ class Edition(msgspec.Struct, frozen=True):
     kernel: str
     """The kernel version that the release's payload names; a container boots no kernel."""
     broken: bool = False
-    """Whether its kubelet does not start."""
+    """True: its kubelet does not start."""
 
 
 EDITIONS = (
