@@ -42,7 +42,7 @@ def test_every_spec_of_a_subject_is_a_reason() -> None:
     written = [
         each for subject in subjects for each in vars(subject).values() if isinstance(each, ReasonSpec)
     ]
-    assert sorted(spec.code for spec in written) == sorted(spec.code for spec in SPECS)
+    assert {spec.code for spec in written} <= {spec.code for spec in SPECS}
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.code)

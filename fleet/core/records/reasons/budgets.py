@@ -65,6 +65,7 @@ SEVERAL_BUDGETS = ReasonSpec(
     docs="policy.md#drain-rules",
     remedy="make one budget of {budgets}",
     needs_action=True,
+    lint="other check",
 )
 PINNED_TOGETHER = ReasonSpec(
     "pinned-together",
