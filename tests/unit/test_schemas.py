@@ -14,9 +14,10 @@ import pytest
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
 from fleet.core.reporting import schemas
+from fleet.core.reporting.node_state import StatusNode
 from fleet.core.reporting.report import Report, Verdict
 from fleet.core.reporting.reporter import make_report
-from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusNode, StatusPool, Summary
+from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusPool, Summary
 from fleet.lab.simulation.builders import (
     NEW,
     OLD,
