@@ -42,7 +42,7 @@ def pools(reader: Reader, streams: Sequence[Stream]) -> tuple[Pool, ...]:
     """Reads the pools. A rule that a pool does not give comes from `defaults`, or else from the defaults of `Pool`."""
     known = KnownStreams(streams)
     base = _rules(reader.block("defaults"), Pool(""), known)
-    parts = reader.blocks("pools", some=True)
+    parts = reader.blocks("pools", required=True)
     found = [_pool(part, base, known) for part in parts]
     names: set[str] = set()
     for part, pool in zip(parts, found, strict=True):
@@ -51,10 +51,10 @@ def pools(reader: Reader, streams: Sequence[Stream]) -> tuple[Pool, ...]:
         names.add(pool.name)
     for earlier, later in hidden(found):
         line = parts[earlier].place().line
-        words = (
+        message = (
             f"every node that it selects goes to pool {found[earlier].name} (line {line}), which comes first"
         )
-        parts[later].caution(words)
+        parts[later].caution(message)
     return tuple(found)
 
 
@@ -78,7 +78,7 @@ def _pool(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
 
 def _rules(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
     """Reads the rules that both `defaults` and a pool may give."""
-    windows = tuple(window(each) for each in reader.blocks("windows"))
+    windows = tuple(window(block) for block in reader.blocks("windows"))
     return replace(
         read_rule(reader, base),
         stream=reader.value("stream", known.stream, base.stream),

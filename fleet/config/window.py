@@ -13,8 +13,8 @@ EACH_DAY = tuple(range(7))
 
 def window(reader: Reader) -> Window:
     """Reads a weekly window. An end at or before the start is on the next day."""
-    given = reader.values("days", forms.WEEKDAYS, some=reader.has("days"))
-    days = tuple(sorted({day for some in given for day in some})) if given else EACH_DAY
+    groups = reader.values("days", forms.WEEKDAYS, required=reader.has("days"))
+    days = tuple(sorted({day for group in groups for day in group})) if groups else EACH_DAY
     start = reader.required("from", forms.CLOCK_TIME, time())
     end = reader.required("to", forms.END_TIME, None)
     zone = reader.value("zone", forms.zone(), "UTC")
@@ -27,10 +27,10 @@ def window(reader: Reader) -> Window:
 
 def freezes(reader: Reader) -> tuple[Freeze, ...]:
     found: dict[str, Freeze] = {}
-    for each in reader.blocks("freezes"):
-        freeze = _freeze(each)
+    for block in reader.blocks("freezes"):
+        freeze = _freeze(block)
         if freeze.name and freeze.name in found:
-            each.problem("expected each name once, found it again", "name")
+            block.problem("expected each name once, found it again", "name")
         found[freeze.name] = freeze
     return tuple(found.values())
 

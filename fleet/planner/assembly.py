@@ -8,7 +8,7 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.capacity.capacity import needs_place_elsewhere
+from fleet.core.capacity.rescheduled_pods import needs_place_elsewhere
 from fleet.core.cluster.snapshot import Snapshot, volumes_of
 from fleet.core.cluster.view import ClusterView
 from fleet.core.engine.engine import Engine

@@ -18,7 +18,15 @@ from bench.quorum import ELECTION_MS, RULE, TRIPS, adapter, now, wait, whole
 from fleet.core.guards import quorum
 from fleet.core.objects.node import NodeRef
 from fleet.core.quorum.groups import EtcdAccess, QuorumGroup
-from fleet.core.quorum.quorum import Member, Quorum, SnapshotRule, ailing, foremost, healthy, round_trip
+from fleet.core.quorum.quorum import (
+    Member,
+    Quorum,
+    SnapshotRule,
+    foremost,
+    healthy,
+    round_trip,
+    unhealthy_members,
+)
 from fleet.etcd.backup import check
 from fleet.etcd.errors import EtcdError, EtcdRefusedError
 from fleet.etcd.etcd import Etcd
@@ -165,7 +173,7 @@ def test_a_learner_that_has_started_is_well_though_it_refuses_every_list(
         members.start("m3", state="existing")
         group = wait(etcd, lambda group: len(group.voters) == 3 and named_or_none(group, "m3"))
         group = wait(etcd, lambda group: named(group, "m3").reachable)
-        assert not named(group, "m3").voter and ailing(group, RULE) == ()
+        assert not named(group, "m3").voter and unhealthy_members(group, RULE) == ()
         for path, body in (
             ("/v3/cluster/member/list", {"linearizable": False}),
             ("/v3/maintenance/alarm", {}),

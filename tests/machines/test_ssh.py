@@ -25,7 +25,7 @@ from fleet.machines.access import SshAccess, SshAddress
 from fleet.machines.errors import MachineError
 from fleet.machines.families.shared import shell
 from fleet.machines.host import LostError, read
-from fleet.machines.ssh.configuration.openssh import asked
+from fleet.machines.ssh.configuration.openssh import read_settings
 from fleet.machines.ssh.host import Limit, Ssh, line
 from fleet.machines.ssh.host_keys import KnownHostKeys, UnknownKeyError, judge, parse
 from fleet.machines.ssh.line import dial
@@ -410,8 +410,8 @@ def test_a_command_that_leads_nowhere_is_told_with_its_words(server: Sshd) -> No
 
 def test_new_keys_for_the_session_are_agreed_on_under_the_same_host_key(server: Sshd) -> None:
     server.configure("Host *\n")
-    line = dial(asked(SshAddress("127.0.0.1", getuser(), server.port), server.access()))
-    transport = log_in(line, asked(SshAddress("127.0.0.1", getuser(), server.port), server.access()))
+    line = dial(read_settings(SshAddress("127.0.0.1", getuser(), server.port), server.access()))
+    transport = log_in(line, read_settings(SshAddress("127.0.0.1", getuser(), server.port), server.access()))
     try:
         transport.renegotiate_keys()
         assert transport.is_active()

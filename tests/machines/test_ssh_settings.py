@@ -123,7 +123,7 @@ def test_fleet_goes_where_ssh_goes(server: Sshd, tmp_path: Path, monkeypatch: py
     seen: Counter[str] = Counter()
     for number in range(COUNT):
         config = written(chance, tmp_path / f"{number}", plain=False)
-        settings = openssh.asked(SshAddress(HOST), SshAccess(config=str(config)))
+        settings = openssh.read_settings(SshAddress(HOST), SshAccess(config=str(config)))
         assert meant_by_fleet(settings) == done_by_ssh(config, server), config.read_text()
         if settings.command or settings.jumps:
             seen["jump" if settings.jumps else "command"] += 1
@@ -147,10 +147,10 @@ def test_without_openssh_a_plain_configuration_is_read_as_ssh_reads_it(
     for number in range(PLAIN):
         config = written(chance, tmp_path / f"{number}", plain=True)
         access = SshAccess(config=str(config))
-        with_it = openssh.asked(SshAddress(HOST), access)
+        with_it = openssh.read_settings(SshAddress(HOST), access)
         with monkeypatch.context() as without:
             without.setattr(openssh, "PROGRAM", "no-such-ssh")
-            alone = openssh.asked(SshAddress(HOST), access)
+            alone = openssh.read_settings(SshAddress(HOST), access)
         assert compared(alone) == compared(with_it), config.read_text()
         read += 1
     print(f"plain configurations without OpenSSH: {read}, all as ssh -G tells them")
@@ -169,7 +169,7 @@ def test_a_zone_is_no_token_and_nor_is_a_percent_in_files_of_all_users(
     )
     if not with_openssh:
         monkeypatch.setattr(openssh, "PROGRAM", "no-such-ssh")
-    settings = openssh.asked(SshAddress(host), SshAccess(config=str(config)))
+    settings = openssh.read_settings(SshAddress(host), SshAccess(config=str(config)))
     assert meant_by_fleet(settings) == done_by_ssh(config, server, host)
 
 
@@ -183,11 +183,11 @@ def test_without_openssh_what_is_not_plain_is_refused(
     for number in range(COUNT):
         config = written(chance, tmp_path / f"{number}", plain=False)
         access = SshAccess(config=str(config))
-        with_it = openssh.asked(SshAddress(HOST), access)
+        with_it = openssh.read_settings(SshAddress(HOST), access)
         with monkeypatch.context() as without:
             without.setattr(openssh, "PROGRAM", "no-such-ssh")
             try:
-                alone = openssh.asked(SshAddress(HOST), access)
+                alone = openssh.read_settings(SshAddress(HOST), access)
             except UsageError as error:
                 assert f"{config}:" in error.message
                 seen["refused"] += 1

@@ -326,8 +326,8 @@ ssh_executable = /another/ssh
 
     asyncio.run(look())
     told = printed(tried.read_text())
-    assert told.one("stricthostkeychecking") in ("true", "yes")
-    assert told.one("userknownhostsfile") == f"{tmp_path}/known"
-    assert (told.one("user"), told.one("port")) == ("core", "22")
+    assert told.first("stricthostkeychecking") in ("true", "yes")
+    assert told.first("userknownhostsfile") == f"{tmp_path}/known"
+    assert (told.first("user"), told.first("port")) == ("core", "22")
     assert "/another/key" not in told.values["identityfile"]
     assert "hostkeyalias" not in told.values

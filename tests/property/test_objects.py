@@ -48,7 +48,7 @@ def test_the_good_objects_are_good() -> None:
         1, 2, 1, 4, 1
     ]  # fmt: skip
     (machine,), (volume,), (attachment,) = found.machines, found.volumes, found.attachments
-    assert volume.claim and attachment.there and attachment.error == "rpc error: DeadlineExceeded"
+    assert volume.claim and attachment.may_be_attached and attachment.error == "rpc error: DeadlineExceeded"
     assert any(pod.mounted == ("data-1", f"{pod.name}-scratch") for pod in found.pods)
     assert [each.name for each in found.workloads if each.daemon] == ["net"]
     assert machine.booted and machine.staged and machine.rollback and machine.request and machine.work

@@ -118,7 +118,7 @@ def checked(told: Any) -> list[str]:
         file.write_bytes(told if isinstance(told, bytes) else json.dumps(told).encode())
         key.write_text(KEY.public.pem)
         try:
-            return [finding.words for finding in verify_file(file, [key]).findings]
+            return [finding.message for finding in verify_file(file, [key]).findings]
         except UsageError as refused:
             return [refused.message]
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from fleet.core.releases.release import Release, built_for, is_release, told_from
+from fleet.core.releases.release import Release, built_for, distinct_name, is_release
 from tests.releases import sha
 
 ARCHITECTURES = ("amd64", "arm64", "s390x")
@@ -61,7 +61,7 @@ def test_a_sentence_about_two_releases_names_two(one: Release, other: Release) -
     # A version that is the other one's digest, and has none beside it, is no version that anybody writes.
     absurd = {one.version, other.version} & (one.known_by | other.known_by)
     if known and not absurd and not is_release(one, other):
-        assert told_from(one, other) != told_from(other, one)
+        assert distinct_name(one, other) != distinct_name(other, one)
 
 
 @given(SAID, st.sampled_from([*ARCHITECTURES, "riscv64", ""]))

@@ -176,4 +176,4 @@ def test_nothing_that_is_done_to_a_chain_goes_unseen(length: int, data: st.DataO
     changed = changes(entries, data)
     findings = chain.verify(changed, end_of(entries))
     assert findings
-    assert all(finding.words for finding in findings)
+    assert all(finding.message for finding in findings)

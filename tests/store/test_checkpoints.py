@@ -104,7 +104,7 @@ def test_a_checkpoint_of_another_key_is_named_with_it(key: PrivateKey) -> None:
     stranger = PrivateKey.new()
     (finding,) = proof.forged([stranger.sign(7, "a" * 64, 7, START)], [key.public])
     assert (finding.seq, finding.what) == (7, "forged")
-    assert stranger.public.id in finding.words
+    assert stranger.public.id in finding.message
     # Nor does it help to claim the other key.
     claimed = replace(stranger.sign(7, "a" * 64, 7, START), key=key.public.id)
     assert not proof.genuine(claimed, [key.public])

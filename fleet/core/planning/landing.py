@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from fleet.core.capacity.capacity import needs_place_elsewhere
+from fleet.core.capacity.rescheduled_pods import needs_place_elsewhere
 from fleet.core.cluster.snapshot import Snapshot, volumes_of
 from fleet.core.objects.pod import Pod
 from fleet.core.policy.policy import Policy

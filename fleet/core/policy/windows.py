@@ -46,15 +46,15 @@ def held(pool: Pool, freezes: Sequence[Freeze], now: datetime, needed: timedelta
     zone = windows[0].zone if windows else "UTC"
     must_remain = _must_remain(windows, now, needed)
     if freeze := _in_force(freezes, now):
-        return Held(Reason.FREEZE, freeze.name, {"until": told(freeze.until, now, zone)})
+        return Held(Reason.FREEZE, freeze.name, {"until": format_moment(freeze.until, now, zone)})
     if _fits(closes(windows, freezes, now), now, must_remain):
         return None
     if _fits(closes(windows, (), now), now, must_remain):
         ahead = min((freeze for freeze in freezes if freeze.begin > now), key=lambda freeze: freeze.begin)
-        return Held(Reason.FREEZE, ahead.name, {"until": told(ahead.until, now, zone)})
+        return Held(Reason.FREEZE, ahead.name, {"until": format_moment(ahead.until, now, zone)})
     start = next_start(windows, freezes, now, needed)
     params: dict[str, str | int] = {
-        "opens": "never" if start is None else told(start, now, zone),
+        "opens": "never" if start is None else format_moment(start, now, zone),
         "needed": durations.format_duration(needed.total_seconds()),
     }
     return Held(Reason.WINDOW, pool.name, params)
@@ -125,7 +125,7 @@ def starts(
     return [(first, last - must_remain) for first, last in spans if last - first >= must_remain]
 
 
-def told(moment: datetime, now: datetime, zone: str) -> str:
+def format_moment(moment: datetime, now: datetime, zone: str) -> str:
     """Returns the moment as text for users, in the time zone `zone`: `Sat 01:00 CET`, or `Sat 12 Dec 01:00 CET` if it
     is six days away or more."""
     local = moment.astimezone(ZoneInfo(zone))

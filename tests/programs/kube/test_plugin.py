@@ -25,7 +25,7 @@ def written(folder: Path, source: str) -> str:
     return str(script)
 
 
-def given(command: str, **more: object) -> plugin.Given:
+def given(command: str, **more: object) -> plugin.PluginCredential:
     told = ExecPlugin(command=command, api_version=V1, **more)  # type: ignore[arg-type]
     return asyncio.run(plugin.run(told, None))
 

@@ -14,6 +14,7 @@ from fleet.core.records import reasons
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.records.reasons.spec import ReasonSpec
+from tests.golden import GoldenFiles
 
 SPECS = [reason.spec for reason in Reason]
 DOCS = Path(__file__).parents[3] / "docs"
@@ -69,6 +70,10 @@ def test_templates_are_filled(spec: ReasonSpec) -> None:
     held = Held(Reason(spec.code), "it", {name: f"<{name}>" for name in fields - {"subject"}})
     for said, template in ((held.message, spec.message), (held.remedy, spec.remedy)):
         assert bool(said) == bool(template) and "?" not in said and "{" not in said
+
+
+def test_message_and_remedy_of_every_reason(golden: GoldenFiles) -> None:
+    golden.check("\n".join(f"{spec.code}\n  {spec.message}\n  -> {spec.remedy}" for spec in SPECS))
 
 
 @pytest.mark.parametrize("spec", [each for each in SPECS if each.needs_action], ids=lambda spec: spec.code)
