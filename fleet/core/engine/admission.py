@@ -27,25 +27,9 @@ class Blockers:
         self._moment = Moment.SLOT | Moment.PLAN if foretells else Moment.SLOT
 
     def asks(self, run: Run) -> tuple[str, ...]:
-<<<<<<< HEAD
         """Returns the groups of operators' pods on the node for which an eviction will be requested although no budget
         allows one."""
         return groups_asked(self._index.state.view(run.node.cluster), run.node)
-=======
-        """Returns the groups of operators' pods on the node to whose eviction request will be sent although no budget
-        allows it."""
-        view = self._index.state.view(run.node.cluster)
-        return tuple(sorted({treated.group for _, treated in self._asked(view, run)}))
-
-    def _asked(self, view: ClusterView, run: Run) -> list[tuple[Pod, Treatment]]:
-        return [
-            (pod, treated)
-            for pod, treated, refs in view.drain_demand(run.node.name).requested_evictions(view.budgets)
-            if any(
-                view.budgets[ref].never_allows and view.pending_evictions.allowance(ref) < 1 for ref in refs
-            )
-        ]
->>>>>>> main
 
     def first(self, rollout: Rollout, run: Run, now: datetime) -> Blocker | None:
         """Returns the first blocker, or None. The gates are those that this decision has already determined."""

@@ -8,13 +8,8 @@ from fleet.core.guards import architecture, gates
 from fleet.core.objects.machine import Machine
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
-<<<<<<< HEAD
-from fleet.core.releases.release import built_for, is_release, told_from
-from fleet.core.rollout.action import Mark, Stage
-=======
 from fleet.core.releases.release import built_for, distinct_name, is_release
-from fleet.core.rollout.action import Stage
->>>>>>> main
+from fleet.core.rollout.action import Mark, Stage
 from fleet.core.rollout.decisions import RunRetried
 from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.run import Run

@@ -77,7 +77,7 @@ def groups_asked(view: ClusterView, ref: NodeRef) -> tuple[str, ...]:
 def _asked(view: ClusterView, ref: NodeRef) -> list[tuple[Pod, Treatment]]:
     return [
         (pod, treated)
-        for pod, treated, refs in view.drain_demand(ref.name).asked_of_operators(view.budgets)
+        for pod, treated, refs in view.drain_demand(ref.name).requested_evictions(view.budgets)
         if any(
             view.budgets[each].never_allows and view.pending_evictions.allowance(each) < 1 for each in refs
         )
