@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
@@ -26,6 +26,7 @@ YEARS = range(1970, 9000)
 DURATION = re.compile(r"(?=\d)(?:(\d{1,7})d)? ?(?:(\d{1,7})h)? ?(?:(\d{1,7})m)? ?(?:(\d{1,7})s)?", re.ASCII)
 CLOCK = re.compile(r"(\d|[01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)?)?", re.ASCII)
+WALL = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?", re.ASCII)
 LABEL = re.compile(
     r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 )
@@ -297,3 +298,25 @@ def moment(zone_name: str) -> ValueForm[datetime]:
         return found.astimezone(UTC)
 
     return ValueForm("a moment such as 2026-12-19T00:00+01:00 (without the +01:00: a zone beside it)", read)
+
+
+def _wall_clock(text: str) -> datetime:
+    found = _day_or_wall_clock(text)
+    if not isinstance(found, datetime):
+        raise ValueError(text)
+    return found
+
+
+def _day_or_wall_clock(text: str) -> date | datetime:
+    if not WALL.fullmatch(text):
+        raise ValueError(text)
+    found = datetime.fromisoformat(text)
+    if not YEARS.start < found.year < YEARS.stop:
+        raise ValueError(text)
+    return found if len(text) > len("2026-01-13") else found.date()
+
+
+WALL_CLOCK = ValueForm("a time on the wall clock of the zone, such as 2026-01-13T22:00", _wall_clock)
+DAY_OR_WALL_CLOCK = ValueForm(
+    "a date such as 2026-12-08, or a time on the wall clock such as 2026-12-08T22:00", _day_or_wall_clock
+)

@@ -11,7 +11,7 @@ from textwrap import dedent
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.inspect import DateTimeType, StructType, Type, UnionType, type_info
 
 from fleet.core.linting.finding import LintResult
@@ -40,8 +40,10 @@ def text(name: str) -> str:
 
 
 def schema(name: str) -> dict[str, Any]:
-    """Returns the JSON Schema of that name. Every key of a struct is required, because fleet always writes all of them.
-    Needs the source code of the structs."""
+    """Returns the JSON Schema of that name. Needs the source code of the structs.
+
+    Every key of a struct is required, because fleet always writes all of them, but for those that are UNSET by default.
+    """
     kind, title = PUBLISHED[name]
     (root,), parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     for struct in _structs(type_info(kind)):
@@ -55,7 +57,8 @@ def _describe(part: dict[str, Any], struct: StructType) -> None:
         # version.
         part["description"] = inspect.cleandoc(part["description"])
     told = _docstrings(struct.cls)
-    part["required"] = [field.encode_name for field in struct.fields]
+    unset = {name for name, default in _defaults(struct.cls) if default is UNSET}
+    part["required"] = [field.encode_name for field in struct.fields if field.name not in unset]
     for field in struct.fields:
         value = part["properties"][field.encode_name]
         value.pop("default", None)
@@ -65,6 +68,12 @@ def _describe(part: dict[str, Any], struct: StructType) -> None:
                     way["format"] = "date-time"
         if field.name in told:
             value["description"] = told[field.name]
+
+
+def _defaults(cls: type[Struct]) -> Iterator[tuple[str, object]]:
+    """Yields the fields of a struct that have defaults, with these."""
+    names = cls.__struct_fields__
+    return zip(names[len(names) - len(cls.__struct_defaults__) :], cls.__struct_defaults__, strict=True)
 
 
 def _structs(info: Type, known: set[type] | None = None) -> Iterator[StructType]:
