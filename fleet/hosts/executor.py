@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 from msgspec.structs import replace
 
+from fleet.core.cluster import node_patches
+from fleet.core.cluster.refused_patch import RefusedPatch
 from fleet.core.objects.machine import Ask, Request
 from fleet.core.objects.node import Node
 from fleet.core.records.errors import FleetError, UnreachableError
@@ -34,8 +36,6 @@ from fleet.hosts.ownership import Claim
 from fleet.hosts.record import HostRecord, HostRecords
 from fleet.machines.agent.contained import not_understood
 from fleet.machines.host import Host
-from fleet.model import node_patches
-from fleet.model.refused_patch import RefusedPatch
 
 SECONDS = 60.0
 """Seconds for one action, not counting its hooks."""

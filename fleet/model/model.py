@@ -12,35 +12,21 @@ from random import Random
 
 from msgspec.structs import replace
 
+from fleet.core.cluster.refused_patch import RefusedPatch
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.objects.machine import Ask, Machine, Request
-from fleet.core.objects.node import Node
 from fleet.core.objects.pod import PodRef
 from fleet.core.rollout.action import (
-    Action,
     AnyAction,
-    CancelRequest,
-    Cordon,
-    Defragment,
-    Evict,
-    Mark,
-    MoveLeader,
     Outcome,
-    Reboot,
     Result,
-    SaveSnapshot,
-    Stage,
-    Uncordon,
-    Unmark,
 )
 from fleet.core.rollout.event import ClusterEvent, ClusterObject
-from fleet.model import node_patches
+from fleet.model.actions import ModelActions
 from fleet.model.agents import ModelAgents
 from fleet.model.behaviour import ClusterBehaviour, draw
 from fleet.model.control_plane.controllers import Controllers
 from fleet.model.control_plane.daemons import Daemons
 from fleet.model.control_plane.disruption import DisruptionController
-from fleet.model.control_plane.eviction import granted
 from fleet.model.control_plane.kubelet import Kubelets
 from fleet.model.control_plane.scheduler import Scheduler
 from fleet.model.control_plane.volumes import AttachController
@@ -48,7 +34,6 @@ from fleet.model.event_queue import EventQueue
 from fleet.model.external_changes import ExternalChanges
 from fleet.model.objects import Objects, WorkloadKey
 from fleet.model.quorums import ModelQuorums
-from fleet.model.refused_patch import RefusedPatch
 from fleet.model.saved import SavedModel, decode, encode, saved_event
 
 
@@ -56,8 +41,6 @@ class Model:
     """One cluster, made by `from_snapshot` or `load`. `stranger` makes the changes that others make to a cluster."""
 
     def __init__(self, saved: SavedModel, behaviour: ClusterBehaviour, rng: Random) -> None:
-        self.looks = True
-        """What performs the actions looks at the node's pods right before a reboot, as the real driver does."""
         self.cluster = saved.cluster
         self.site = saved.site
         self.server_version = saved.server_version
@@ -95,7 +78,7 @@ class Model:
         )
         self._late_budgets = {PodRef(*due[3]) for due in timeline.entries if due[2] == "budget"}
         self._late_workloads = {WorkloadKey(*due[3]) for due in timeline.entries if due[2] == "workload"}
-        self._verbs = self._make_verbs()
+        self.actions = ModelActions(objects, self._disruption, self._controllers, self._agents, self.quorums)
         self._happenings = self._make_happenings()
         self.behave(behaviour)
 
@@ -143,7 +126,7 @@ class Model:
         it causes."""
         self._run(now)
         try:
-            words = self._verbs[type(action)](action)
+            words = self.actions.perform(action)
         except RefusedPatch as refusal:
             return Outcome(action, refusal.result, refusal.words, refusal.retry_after)
         self._settle()
@@ -233,21 +216,6 @@ class Model:
             )
         )
 
-    def _make_verbs(self) -> Mapping[type, Callable[..., str]]:
-        return {
-            Mark: lambda action: self._patch(action, node_patches.add_pending_taint),
-            Unmark: lambda action: self._patch(action, node_patches.remove_pending_taint),
-            Cordon: lambda action: self._patch(action, node_patches.cordon),
-            Uncordon: self._uncordon,
-            Evict: self._evict,
-            Stage: self._stage,
-            Reboot: self._reboot,
-            CancelRequest: self._clear,
-            MoveLeader: self.quorums.move_leader,
-            SaveSnapshot: self.quorums.save_snapshot,
-            Defragment: self.quorums.defragment,
-        }
-
     def _make_happenings(self) -> Mapping[str, Callable[..., None]]:
         """Does what an entry of the event queue stands for."""
         return {
@@ -319,72 +287,3 @@ class Model:
         key = WorkloadKey(kind, namespace, name)
         self._late_workloads.discard(key)
         self._controllers.write(key)
-
-    def _node(self, action: Action) -> Node:
-        node = self._objects.nodes.get(action.node.name)
-        if node is None:
-            raise RefusedPatch(Result.GONE, f'nodes "{action.node.name}" not found')
-        if node.uid != action.uid:
-            raise RefusedPatch(Result.GONE, f"another machine now stands under the name {node.name}")
-        return node
-
-    def _patch(self, action: Action, patch: Callable[[Node, str], Node | None]) -> str:
-        new = patch(self._node(action), action.rollout)
-        if new is not None:
-            self._objects.put_node(new)
-        return ""
-
-    def _uncordon(self, action: Uncordon) -> str:
-        foreign = self._node(action).cordoned_by != action.rollout and self._node(action).unschedulable
-        self._patch(action, node_patches.uncordon)
-        return "the cordon is not this rollout's: it stays" if foreign else ""
-
-    def _evict(self, action: Evict) -> str:
-        pod = granted(self._objects, self._disruption, action, self.looks)
-        if action.grace_seconds is not None and not pod.deleting:
-            pod = replace(pod, grace_seconds=action.grace_seconds)
-        self._controllers.delete(pod)
-        return ""
-
-    def _machine(self, action: Action) -> Machine:
-        self._node(action)
-        machine = self._objects.machines.get(action.node.name)
-        if machine is None:
-            raise RefusedPatch(Result.GONE, f'machines.fleet.internal "{action.node.name}" not found')
-        return machine
-
-    def _stage(self, action: Stage) -> str:
-        self._request(self._machine(action), Request(Ask.STAGE, action.token, action.release))
-        return ""
-
-    def _reboot(self, action: Reboot) -> str:
-        machine, node = self._machine(action), self._node(action)
-        if machine.request is not None and machine.request.token == action.token:
-            return ""
-        if not node.unschedulable or node.cordoned_by != action.rollout:
-            raise RefusedPatch(Result.STALE, f"{node.name} is not cordoned by {action.rollout}")
-        if node.boot_id != action.boot_id:
-            raise RefusedPatch(Result.STALE, f"{node.name} has booted since: {node.boot_id}")
-        if self.looks and (left := self._undrained(action)):
-            raise RefusedPatch(Result.STALE, f"{node.name} is not drained: {left} came late")
-        if self.looks:
-            self.quorums.may_reboot(action)
-        self._request(machine, Request(Ask.REBOOT, action.token, action.release))
-        return ""
-
-    def _undrained(self, action: Reboot) -> str:
-        pods = (self._objects.pods[ref] for ref in self._objects.pods_on(action.node.name))
-        left = (pod for pod in pods if not pod.stays and not pod.finished and pod.uid not in action.staying)
-        return next((str(pod.ref) for pod in left), "")
-
-    def _request(self, machine: Machine, request: Request) -> None:
-        if machine.request is not None and machine.request.token == request.token:
-            return
-        self._objects.put_machine(machine, request=request)
-        self._agents.requested(machine.name, request.token)
-
-    def _clear(self, action: CancelRequest) -> str:
-        machine = self._machine(action)
-        if machine.request is not None and machine.request.token.startswith(f"{action.rollout}/"):
-            self._objects.put_machine(machine, request=None)
-        return ""

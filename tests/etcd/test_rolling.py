@@ -27,7 +27,7 @@ def rolled(binary: Path, directory: Path, sites: dict[str, str], leader: str = "
             fleets,
             hand_over=True,
             leader=leader,
-            tell=lambda what, member: timeline.append(Moment(what, member)),
+            report=lambda event, member: timeline.append(Moment(event, member)),
         )
     assert judged(list(sites), timeline) == []
     assert [each.member for each in timeline if each.what == "down"] == list(found.order)

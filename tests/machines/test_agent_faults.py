@@ -116,7 +116,7 @@ def test_an_agent_that_is_killed_and_a_network_that_is_cut_only_delay_a_node(sta
         wait(lambda: victim.silent_seconds() > RENEWED + ENDS + 3, victim.silent_seconds)
         assert victim.leaving(), "nobody has told that the pod is gone"
         assert not victim.work("reboot")
-        machines.mend_network(VICTIM)
+        machines.restore_network(VICTIM)
 
         wait(lambda: victim.work("reboot"), lambda: bed.fleet.run("explain", VICTIM))
         victim.kill_agent()

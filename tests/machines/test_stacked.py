@@ -47,7 +47,7 @@ def test_the_leaders_host_loses_power_and_the_others_go_on(stack: Stack) -> None
         wait(lambda: healthy(bed) == 2, lambda: etcd(bed))
         assert etcd(bed)["leader"] != victim
         machines.power_on(victim)
-        machines.mend_network(victim)
+        machines.restore_network(victim)
         wait(lambda: healthy(bed) == 3, lambda: etcd(bed))
     print(f"power cut: etcd {writer.gap:.2f} s, API {reader.gap:.2f} s; {reader.errors}")
     assert writer.gap < 2 * GAP, "votes may be split once"

@@ -15,7 +15,7 @@ from fleet.lab.simulation.checker.invariant import Invariant
 from fleet.lab.simulation.coverage import Coverage
 from fleet.lab.simulation.history import History
 from fleet.lab.simulation.schedule import MOST, schedule
-from fleet.lab.simulation.shrink import shrink, tell
+from fleet.lab.simulation.shrink import describe_history, shrink
 from fleet.lab.simulation.world import Parts
 from tests.simulation.broken import WithoutDrain, does_not_look
 
@@ -66,7 +66,7 @@ def test_no_history_breaks_an_invariant(block: int, covered: dict[int, Coverage]
     for seed in range(block * BLOCK, (block + 1) * BLOCK):
         history = History(seed)
         if history.run():
-            pytest.fail(tell(seed)[0], pytrace=False)
+            pytest.fail(describe_history(seed)[0], pytrace=False)
         covered[seed] = history.world.coverage
 
 
@@ -111,6 +111,6 @@ def test_a_broken_history_is_shrunk_to_the_faults_that_it_takes() -> None:
     parts = Parts(engine=WithoutDrain, driver=does_not_look)
     seed = next(seed for seed in range(20) if len(schedule(seed)) > 10 and History(seed, parts=parts).run())
     assert shrink(seed, Invariant.DRAIN, parts) == ()
-    words, whole = tell(seed, parts)
+    words, whole = describe_history(seed, parts)
     assert not whole
     assert f"fleet lab simulate --seed {seed} --only none" in words and "cordon" in words

@@ -19,7 +19,8 @@ from fleet.core.rollout.checkpoint import (
     take_checkpoint,
 )
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.drivers.journal.checkpoints import differing, keep, standing
 from fleet.lab.simulation.builders import a_budget, a_deployment, a_node, a_policy, a_snapshot
 from fleet.store import Store

@@ -61,11 +61,7 @@ def test_a_run_of_an_hour_starts_inside_a_window_while_an_hour_is_left(now: str,
 
 def test_the_refusal_names_the_pool_and_when_the_next_window_that_fits_opens() -> None:
     refused = ask("2026-11-28 04:30", HOUR, WEEKEND)
-    assert refused is not None
-    assert refused.reason is Reason.WINDOW
-    assert (
-        refused.message == "outside the windows of pool workers; the next one that fits opens Sun 01:00 CET"
-    )
+    assert refused == Held(Reason.WINDOW, "workers", {"opens": "Sun 01:00 CET", "needed": "1h"})
 
 
 def test_the_next_window_that_fits_may_not_be_the_next_one() -> None:
@@ -106,8 +102,7 @@ def test_runs_may_start_where_none_is_held(needed: timedelta) -> None:
 
 def test_a_freeze_beats_a_window() -> None:
     refused = ask("2026-12-26 02:00", HOUR, WEEKEND, freezes=(freeze("2026-12-19", "2027-01-04"),))
-    assert refused is not None
-    assert refused.message == "freeze year end until Mon 4 Jan 2027 00:00 CET"
+    assert refused == Held(Reason.FREEZE, "year end", {"until": "Mon 4 Jan 2027 00:00 CET"})
 
 
 def test_a_run_must_end_before_a_freeze_begins() -> None:

@@ -19,7 +19,7 @@ from fleet.core.reporting.node_state import RolloutPart, needs_action_first, par
 from fleet.core.reporting.standstill import Standstill
 from fleet.core.reporting.status import StatusNode
 from fleet.core.reporting.timeline import Eviction, OperatorCommand, StepTaken, Timeline
-from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
 from fleet.core.text.counts import counted
 from fleet.core.text.durations import format_duration

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from fleet.core.records.errors import UsageError
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
 
 if TYPE_CHECKING:

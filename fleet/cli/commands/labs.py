@@ -183,7 +183,7 @@ def simulate(
     One that breaks an invariant is shrunk to the faults that it takes; exit code 1.
     """
     from fleet.cli.terminal.output import note
-    from fleet.lab.simulation.shrink import tell, tell_only
+    from fleet.lab.simulation.shrink import describe_history, describe_with_faults
     from fleet.lab.simulation.soak import soak
 
     if histories is not None and only:
@@ -191,9 +191,9 @@ def simulate(
     if histories is not None:
         words, whole = soak(seed, histories, note)
     elif only:
-        words, whole = tell_only(seed, _numbers(only))
+        words, whole = describe_with_faults(seed, _numbers(only))
     else:
-        words, whole = tell(seed)
+        words, whole = describe_history(seed)
     typer.echo(words)
     if not whole:
         raise typer.Exit(1)

@@ -21,7 +21,8 @@ from fleet.core.reporting.node_state import needs_action_first
 from fleet.core.reporting.overview import natural
 from fleet.core.reporting.standstill import Standstill
 from fleet.core.reporting.timeline import Timeline
-from fleet.core.rollout.rollout import Rollout, RolloutState, Run
+from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
 from fleet.core.text.durations import format_age, format_duration
 

@@ -33,7 +33,7 @@ class UnplaceablePods:
         self._gained: list[str] = []
         """Names of the nodes that have gained capacity or were uncordoned, oldest first."""
         self._looked_at: dict[PodShape, int] = {}
-        """By shape: how many of `_gained` have been checked and have no room."""
+        """The number of nodes of `_gained` that were checked and have no room, by shape."""
         self._shortfalls: dict[PodShape, Shortfall] = {}
 
     def __bool__(self) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from enum import Enum, auto
 from itertools import islice
 
 from fleet.core.capacity.capacity import ClusterCapacity
+from fleet.core.cluster.budget_index import BudgetIndex
 from fleet.core.cluster.drain_demand import DrainDemand
 from fleet.core.cluster.notices import Notices
+from fleet.core.cluster.pending_evictions import PendingEvictions
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.attachment import Attachment
 from fleet.core.objects.budget import Budget
@@ -29,21 +30,8 @@ from fleet.core.third_parties.notice import Notice, of_node, once_done
 from fleet.core.third_parties.roles import Roles
 from fleet.core.third_parties.standbys import Standbys
 
-KEEP_PODS = frozenset(
-    {"Deployment", "ReplicaSet", "StatefulSet", "ReplicationController", "CronJob", "DaemonSet"}
-)
-"""Kinds of controllers that replace a pod that is gone, and keep their own name."""
 MOST_UNREADY = 500
 """Maximum number of unready pods of a namespace that are searched for those of one budget."""
-
-
-class PendingEviction(Enum):
-    """State of an eviction by fleet that the budget's status does not count yet."""
-
-    SENT = auto()
-    """The eviction was requested."""
-    SEEN = auto()
-    """fleet has seen that the pod is being deleted; the budget's next status counts the eviction."""
 
 
 class ClusterView:
@@ -72,7 +60,9 @@ class ClusterView:
         self.quorums: dict[str, Quorum] = {}
         """The quorum groups that the cluster's driver reports, by name. Their members may be on nodes of other
         clusters."""
-        self.budgets: dict[PodRef, Budget] = {}
+        self.budget_index = BudgetIndex()
+        self.budgets: Mapping[PodRef, Budget] = self.budget_index.budgets
+        self.pending_evictions = PendingEvictions(self.budgets)
         self.pods: dict[str, Pod] = {}
         """Pods by uid."""
         self._attachments: dict[str, dict[str, Attachment]] = {}
@@ -80,31 +70,16 @@ class ClusterView:
         self._pods_on: dict[str, dict[str, Pod]] = {}
         """Pods by node and uid."""
         self._to_drain: dict[str, dict[str, Pod]] = {}
-        """By node and uid: the pods that must leave the node before a reboot, unless a drain rule leaves them there."""
+        """The pods that must leave the node before a reboot, unless a drain rule leaves them there; by node and uid."""
         self._rules: dict[str, tuple[PodRule, ...]] = {}
         """Drain rules for the node's pods, by node; nodes without rules may be left out."""
         self._own_treatment: dict[str, set[str]] = {}
-        """By node: uids of the pods to drain whose own labels, annotations or Job ask for a treatment other than
-        eviction."""
+        """Uids of the pods to drain whose own labels, annotations or Job ask for a treatment other than eviction; by
+        node."""
         self._unready: dict[str, dict[str, Pod]] = {}
         """Pods that should be Ready and are not, by namespace and uid."""
-        self._by_label: dict[tuple[str, str, str], dict[PodRef, None]] = {}
-        """By namespace, key and value of a label: the budgets whose selector requires that label."""
-        self._by_namespace: dict[str, dict[PodRef, None]] = {}
-        """By namespace: the budgets whose selector requires no particular label."""
-        self._terms: dict[str, int] = {}
-        """By namespace: how often the set of budgets or one of their selectors has changed."""
-        self._matching: dict[str, tuple[int, dict[str, str], tuple[PodRef, ...]]] = {}
-        """By uid of the pod: the count in `_terms` and the labels at the time of matching, and the budgets that
-        matched."""
         self._drain_demands: dict[str, DrainDemand] = {}
         """Drain demands by node, as far as they were computed."""
-        self._selector_changes = 0
-        """How often a budget was added or deleted, or has changed its selector."""
-        self._pending_evictions: dict[PodRef, dict[str, PendingEviction]] = {}
-        """Pending evictions by budget, then by uid of the pod."""
-        self._pending_budget: dict[str, PodRef] = {}
-        """By uid of the pod: the budget that its eviction takes from."""
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> ClusterView:
@@ -180,11 +155,11 @@ class ClusterView:
     def drain_demand(self, node: str) -> DrainDemand:
         """Returns the demand of the node's drain on budgets."""
         known = self._drain_demands.get(node)
-        if known is None or known.terms != self._selector_changes:
+        if known is None or known.terms != self.budget_index.selector_changes:
             own = self.to_drain(node)
-            matched = tuple((pod, self.refs_of(pod)) for pod in own)
+            matched = tuple((pod, self.budget_index.refs_of(pod)) for pod in own)
             treated = {pod.uid: found for pod in own if (found := self.treatment(pod)) is not EVICTED}
-            known = DrainDemand(matched, self.budgets, self._selector_changes, treated)
+            known = DrainDemand(matched, self.budgets, self.budget_index.selector_changes, treated)
             if all(self._controller_known(pod) for pod in own):
                 self._drain_demands[node] = known
         return known
@@ -198,77 +173,11 @@ class ClusterView:
             term.owners for rule in self._rules.get(pod.node, ()) for term in rule.pods
         )
 
-    def budgets_of(self, pod: Pod) -> list[Budget]:
-        """Returns every budget that matches the pod. The Eviction API refuses to evict a pod with more than one."""
-        return [self.budgets[ref] for ref in self.refs_of(pod)]
-
-    def refs_of(self, pod: Pod) -> tuple[PodRef, ...]:
-        """Returns the names of every budget that matches the pod."""
-        terms = self._terms.get(pod.namespace, 0)
-        known = self._matching.get(pod.uid)
-        if known is None or known[0] != terms or (known[1] is not pod.labels and known[1] != pod.labels):
-            known = self._matching[pod.uid] = (terms, pod.labels, tuple(self._match(pod)))
-        return known[2]
-
-    def _match(self, pod: Pod) -> Iterable[PodRef]:
-        candidates = dict(self._by_namespace.get(pod.namespace, {}))
-        for key, value in pod.labels.items():
-            candidates.update(self._by_label.get((pod.namespace, key, value), {}))
-        return (ref for ref in candidates if self.budgets[ref].matches(pod))
-
-    def workload_of(self, pod: Pod) -> str:
-        """Returns namespace and name of the pod's workload as users know it: the Deployment in place of its
-        ReplicaSet."""
-        if pod.owner is None:
-            return str(pod.ref)
-        workload = self.workloads.get(pod.owner.uid)
-        owner = workload.owner if workload is not None and workload.owner is not None else pod.owner
-        return f"{pod.namespace}/{owner.name}"
-
-    def controller_of(self, pod: Pod) -> str:
-        """Returns kind, namespace and name of the pod's controller: the Deployment in place of its ReplicaSet."""
-        if pod.owner is None:
-            return f"Pod {pod.ref}"
-        workload = self.workloads.get(pod.owner.uid)
-        owner = workload.owner if workload is not None and workload.owner is not None else pod.owner
-        return f"{owner.kind} {pod.namespace}/{owner.name}"
-
-    def is_one_off(self, pod: Pod) -> bool:
-        """Returns whether no known kind of controller keeps the pod running. What has created the pod may create
-        another, under another name."""
-        if pod.owner is None:
-            return True
-        workload = self.workloads.get(pod.owner.uid)
-        owner = workload.owner if workload is not None and workload.owner is not None else pod.owner
-        return owner.kind not in KEEP_PODS
-
     def unready(self, budget: Budget) -> list[Pod]:
         """Returns the unready pods of the budget, sorted by name. If the namespace has more than `MOST_UNREADY` unready
         pods, the rest of them is left out."""
         found = islice(self._unready.get(budget.namespace, {}).values(), MOST_UNREADY)
         return sorted((pod for pod in found if budget.matches(pod)), key=lambda pod: pod.ref)
-
-    def allowance(self, ref: PodRef) -> int:
-        """Returns how many evictions the budget allows now, less the evictions by fleet that its status does not count
-        yet."""
-        budget = self.budgets[ref]
-        if not budget.observed:
-            return 0
-        pending = self._pending_evictions.get(ref)
-        return max(0, budget.disruptions_allowed - len(pending)) if pending else budget.disruptions_allowed
-
-    def add_pending_eviction(self, ref: PodRef, pod: Pod) -> None:
-        """Records that fleet has issued an eviction of the pod, which takes from the budget `ref`."""
-        self._pending_evictions.setdefault(ref, {})[pod.uid] = PendingEviction.SENT
-        self._pending_budget[pod.uid] = ref
-
-    def remove_pending_eviction(self, pod_uid: str) -> PodRef | None:
-        """Removes an eviction that was not granted, or whose pod is gone. Returns the budget that the eviction was
-        counted against; None if there is none."""
-        budget = self._pending_budget.pop(pod_uid, None)
-        if budget is not None:
-            self._pending_evictions.get(budget, {}).pop(pod_uid, None)
-        return budget
 
     def upsert(self, thing: ClusterObject) -> set[str]:
         """Records an object that was added or changed.
@@ -284,7 +193,8 @@ class ClusterView:
                 self.nodes[thing.name] = thing
                 self.capacity.upsert_node(thing, once_done(thing))
             case Budget():
-                self._upsert_budget(thing)
+                self.budget_index.upsert(thing)
+                self.pending_evictions.budget_updated(thing, self.pods)
             case Machine():
                 self.machines[thing.name] = thing
             case Workload():
@@ -312,8 +222,8 @@ class ClusterView:
                 self.nodes.pop(thing.name, None)
                 self.capacity.delete_node(thing.name)
             case Budget():
-                self._delete_budget(thing.ref)
-                self._pending_evictions.pop(thing.ref, None)
+                self.budget_index.delete(thing.ref)
+                self.pending_evictions.delete_budget(thing.ref)
             case Machine():
                 self.machines.pop(thing.name, None)
             case Workload():
@@ -369,17 +279,17 @@ class ClusterView:
                 self._has_no_own_treatment(pod)
             self._drain_demands.pop(pod.node, None)
         if pod.deleting:
-            self._eviction_seen(pod.uid)
+            self.pending_evictions.seen(pod.uid)
 
     def _delete_pod(self, uid: str) -> None:
         pod = self.pods.pop(uid, None)
         self.api_servers.pop(uid, None)
-        self._matching.pop(uid, None)
+        self.budget_index.forget_pod(uid)
         if pod is not None:
             self.capacity.delete_pod(pod)
             self._remove_from_node(pod)
             self._now_ready(pod)
-        self._eviction_seen(uid)
+        self.pending_evictions.seen(uid)
 
     def _now_ready(self, pod: Pod) -> None:
         """Records that the pod is Ready, or is no longer expected to be."""
@@ -398,43 +308,3 @@ class ClusterView:
             self._pods_on[pod.node].pop(pod.uid, None)
             self._to_drain.get(pod.node, {}).pop(pod.uid, None)
             self._drain_demands.pop(pod.node, None)
-
-    def _eviction_seen(self, uid: str) -> None:
-        """Records that the evicted pod is being deleted or gone."""
-        budget = self._pending_budget.get(uid)
-        if budget is not None and uid in self._pending_evictions.get(budget, {}):
-            self._pending_evictions[budget][uid] = PendingEviction.SEEN
-
-    def _upsert_budget(self, budget: Budget) -> None:
-        ref = budget.ref
-        before = self.budgets.get(ref)
-        if before is None or before.selector != budget.selector:
-            self._delete_budget(ref)
-            self._terms[budget.namespace] = self._terms.get(budget.namespace, 0) + 1
-            self._selector_changes += 1
-            self._index(budget)[ref] = None
-        self.budgets[ref] = budget
-        pending = self._pending_evictions.get(ref)
-        if pending:
-            counted = [
-                uid
-                for uid, state in pending.items()
-                if state is PendingEviction.SEEN
-                or ((pod := self.pods.get(uid)) and pod.name in budget.disrupted)
-            ]
-            for uid in counted:
-                self.remove_pending_eviction(uid)
-
-    def _delete_budget(self, ref: PodRef) -> None:
-        budget = self.budgets.pop(ref, None)
-        if budget is not None:
-            self._terms[ref.namespace] = self._terms.get(ref.namespace, 0) + 1
-            self._selector_changes += 1
-            self._index(budget).pop(ref, None)
-
-    def _index(self, budget: Budget) -> dict[PodRef, None]:
-        """Returns the entry of the label index, or else of the namespace index, that the budget belongs to."""
-        if budget.selector is not None and budget.selector.match_labels:
-            key, value = min(budget.selector.match_labels.items())
-            return self._by_label.setdefault((budget.namespace, key, value), {})
-        return self._by_namespace.setdefault(budget.namespace, {})

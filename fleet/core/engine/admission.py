@@ -15,7 +15,8 @@ from fleet.core.policy.treatment import Treatment
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.state.gate_cache import GateCache, gate_key, group_of
 from fleet.core.state.indexes.engine_index import EngineIndex
 from fleet.core.state.wait_queue import WaitKey
@@ -44,7 +45,9 @@ class Blockers:
         return [
             (pod, treated)
             for pod, treated, refs in view.drain_demand(run.node.name).asked_of_operators(view.budgets)
-            if any(view.budgets[ref].never_allows and view.allowance(ref) < 1 for ref in refs)
+            if any(
+                view.budgets[ref].never_allows and view.pending_evictions.allowance(ref) < 1 for ref in refs
+            )
         ]
 
     def first(self, rollout: Rollout, run: Run, now: datetime) -> Blocker | None:

@@ -34,7 +34,8 @@ from fleet.core.rollout.decisions import (
     RolloutHalted,
 )
 from fleet.core.rollout.event import ClusterEvent
-from fleet.core.rollout.rollout import Rollout, RolloutState, Run
+from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import DRAINED, Step, StepResult
 from fleet.core.state.engine_state import EngineState
 from fleet.core.state.gate_cache import GateCache, HeldParams

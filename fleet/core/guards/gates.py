@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.rollout.rollout import Rollout, RolloutState, Run
+from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
 
 NAMED = 3

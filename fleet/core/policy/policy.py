@@ -186,8 +186,8 @@ class Pool(Struct, frozen=True):
     """Calendars of windows that were never read. Until they are, no run starts."""
     reach: MachineReach = "agent"
     source: str = ""
-    """Where machines that are reached over ssh fetch releases, for OS families that need a source. An agent gets its
-    source by its own configuration."""
+    """The source from which machines that are reached over ssh fetch releases, for OS families that need one. An agent gets
+    its source by its own configuration."""
     playbooks: dict[str, str] = {}
     """Playbooks that replace fleet's own for machines that are reached by playbooks: step and absolute path of the
     file."""
@@ -214,7 +214,7 @@ class Policy(Struct, frozen=True):
     def quorum_rule(self, group: Quorum) -> QuorumRule:
         """Returns the rule of a quorum group: that of the policy, else that of the group's annotation, else the
         defaults."""
-        named = next((each.rule for each in self.quorums if each.name == group.name), None)
+        named = next((quorum.rule for quorum in self.quorums if quorum.name == group.name), None)
         return named or group.rule or QuorumRule()
 
     def pool(self, name: str) -> Pool | None:
@@ -248,7 +248,7 @@ class Policy(Struct, frozen=True):
 
     @property
     def ways(self) -> frozenset[MachineReach]:
-        """All ways in which the machines of the pools are reached."""
+        """The access methods of all pools."""
         return frozenset(pool.reach for pool in self.pools)
 
     @property
@@ -258,21 +258,23 @@ class Policy(Struct, frozen=True):
 
     def find_release(self, version: str) -> Release | None:
         """Returns the first release with this version in any stream; None if there is none."""
-        return next((found for stream in self.streams if (found := stream.find(version))), None)
+        return next((release for stream in self.streams if (release := stream.find(version))), None)
 
-    def version_of(self, told: Release | None) -> str:
+    def version_of(self, reported: Release | None) -> str:
         """Returns the version by which the streams know the release that a host reports; the reported version if no
         stream has the release. Empty if the host reports no release.
 
         The version in an image may be missing, or be that of its base image.
         """
-        if told is None:
+        if reported is None:
             return ""
-        likely = self.find_release(told.version)
-        if likely is not None and is_release(told, likely):
-            return likely.version
-        every = (release for stream in self.streams for release in stream.releases)
-        return next((release.version for release in every if is_release(told, release)), told.version)
+        candidate = self.find_release(reported.version)
+        if candidate is not None and is_release(reported, candidate):
+            return candidate.version
+        releases = (release for stream in self.streams for release in stream.releases)
+        return next(
+            (release.version for release in releases if is_release(reported, release)), reported.version
+        )
 
 
 def site_of(node: Node, cluster_site: str) -> str:

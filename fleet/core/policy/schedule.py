@@ -63,11 +63,11 @@ class Schedule:
         """
         if freeze := self.freezes.in_force(now):
             return Held(Reason.FREEZE, freeze.name, {"until": told(freeze.until, now, self.zone)})
-        asked = self._asked(now, needed)
-        if _fits(self.closes(now), now, asked):
+        must_remain = self._must_remain(now, needed)
+        if _fits(self.closes(now), now, must_remain):
             return None
-        if _fits(self._window_closes(now), now, asked):
-            ahead = self.freezes.next_begin(now, now + asked)
+        if _fits(self._window_closes(now), now, must_remain):
+            ahead = self.freezes.next_begin(now, now + must_remain)
             freeze = self.freezes.in_force(ahead) if ahead is not None else None
             if freeze is not None:
                 return Held(Reason.FREEZE, freeze.name, {"until": told(freeze.until, now, self.zone)})
@@ -77,7 +77,7 @@ class Schedule:
             "needed": durations.format_duration(needed.total_seconds()),
         }
         if len(self.levels) > 1 or (self.levels and self.levels[0].name != f"pool {self.pool}"):
-            facts["closed"] = f" ({self._closed(now, asked)})"
+            facts["closed"] = f" ({self._closed(now, must_remain)})"
         return Held(Reason.WINDOW, self.pool, facts)
 
     def next_start(self, now: datetime, needed: timedelta) -> datetime | None:
@@ -88,7 +88,7 @@ class Schedule:
         moment = self.opens(now)
         while moment is not None and moment < horizon:
             end = self.closes(moment)
-            if end is None or end - moment >= self._asked(moment, needed):
+            if end is None or end - moment >= self._must_remain(moment, needed):
                 return moment
             moment = self.opens(end)
         return None
@@ -137,8 +137,12 @@ class Schedule:
         are closed: a run may start at either end."""
         if self.unread:
             return []
-        spans = ((first, last, self._asked(first, needed)) for first, last in self.open_spans(begin, end))
-        return [(first, last - asked) for first, last, asked in spans if last - first >= asked]
+        spans = (
+            (first, last, self._must_remain(first, needed)) for first, last in self.open_spans(begin, end)
+        )
+        return [
+            (first, last - must_remain) for first, last, must_remain in spans if last - first >= must_remain
+        ]
 
     def last_moment(self, start: datetime, weeks: timedelta) -> datetime:
         """Returns how far ahead a plan that begins at `start` looks: the given time after all freezes of a fixed date."""
@@ -148,16 +152,16 @@ class Schedule:
         latest = max(now, self.freezes.latest or now)
         return min(latest, datetime(LAST_YEAR, 1, 1, tzinfo=UTC)) + self._foresight
 
-    def _closed(self, now: datetime, asked: timedelta) -> str:
+    def _closed(self, now: datetime, must_remain: timedelta) -> str:
         """Returns the levels on which no window is open for long enough, for users."""
         closed = []
         for level in self.levels:
-            found = level.inside(now, now + asked + timedelta(seconds=1))
-            if not found or found[0][0] > now or found[0][1] < now + asked:
+            found = level.inside(now, now + must_remain + timedelta(seconds=1))
+            if not found or found[0][0] > now or found[0][1] < now + must_remain:
                 closed.append(level.name)
         return f"closed: {', '.join(closed)}" if closed else "open for too short a time"
 
-    def _asked(self, now: datetime, needed: timedelta) -> timedelta:
+    def _must_remain(self, now: datetime, needed: timedelta) -> timedelta:
         """Returns how much time a run must have left to start at `now`."""
         if not self.levels:
             return needed
@@ -265,9 +269,9 @@ def told(moment: datetime, now: datetime, zone: str) -> str:
     return f"{local:%a} {local.day} {local:%b}{year} {local:%H:%M %Z}"
 
 
-def _fits(end: datetime | None, now: datetime, asked: timedelta) -> bool:
-    """Returns whether at least `asked` is left until `end`; None stands for no end."""
-    return end is None or (end > now and end - now >= asked)
+def _fits(end: datetime | None, now: datetime, must_remain: timedelta) -> bool:
+    """Returns whether at least `must_remain` is left until `end`; None stands for no end."""
+    return end is None or (end > now and end - now >= must_remain)
 
 
 def _without(span: OpenSpan, freeze: Freeze) -> Iterator[OpenSpan]:

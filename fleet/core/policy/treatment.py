@@ -29,7 +29,7 @@ NOT_EVICTED = frozenset({"wait", "skip"})
 
 
 class Treatment(Struct, frozen=True, gc=False):
-    """What a drain does with one pod, and why."""
+    """The treatment of one pod by a drain, and the reason."""
 
     do: DrainBehaviour = "evict"
     by: str = ""

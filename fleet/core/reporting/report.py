@@ -43,7 +43,7 @@ class Verdict(Struct, frozen=True):
     entries: int = 0
     """The number of entries that were checked, of all rollouts."""
     why: str = ""
-    """What is wrong with the chain, or why it was not checked."""
+    """The problem of the chain, or the reason why it was not checked."""
 
 
 class PlannedSpan(Struct, frozen=True):
@@ -54,7 +54,7 @@ class PlannedSpan(Struct, frozen=True):
 
 
 class VerificationProof(Struct, frozen=True):
-    """What was observed of the node when its run was verified."""
+    """The observation of the node when its run was verified."""
 
     boot_id_before: str = ""
     boot_id_after: str = ""
@@ -112,7 +112,7 @@ class ReportRun(Struct, frozen=True):
     evictions: tuple[Eviction, ...] = ()
     retries: tuple[Retry, ...] = ()
     held: tuple[str, ...] = ()
-    """What the run waits for now."""
+    """The messages of the reasons for which the run waits now."""
 
 
 class Hold(Struct, frozen=True):
@@ -192,7 +192,7 @@ class Against(Struct, frozen=True):
     planned_peak: int
     peak: int
     durations: tuple[Estimate, ...] = ()
-    """What the plan expected of each step, by pool and operating system."""
+    """The plan's expected durations of each step, by pool and operating system."""
 
 
 class JournalSpan(Struct, frozen=True):
@@ -217,7 +217,7 @@ class Report(Struct, frozen=True):
     why: str
     """Why the rollout was halted."""
     by: str
-    """Who started the rollout."""
+    """The operator who started the rollout."""
     plan: str
     target: Release
     from_versions: dict[str, int]

@@ -32,7 +32,8 @@ from fleet.core.reporting.report import (
     VerificationProof,
 )
 from fleet.core.reporting.timeline import StepTaken, Timeline
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
 
 TIMED = (Step.STAGE, Step.CORDON, Step.DRAIN, Step.REBOOT, Step.VERIFY, Step.UNCORDON, Step.SOAK)
@@ -52,23 +53,23 @@ def make_report(
 
     `held`: what nodes wait for now, as far as that is known. Raises LookupError if no entry starts that rollout.
     """
-    chronicle = Timeline(rollout)
-    chronicle.apply(entries)
-    if chronicle.rollout is None:
+    timeline = Timeline(rollout)
+    timeline.apply(entries)
+    if timeline.rollout is None:
         raise LookupError(f"the journal has no rollout {rollout}")
-    return _Making(chronicle, chronicle.rollout, at, plan, held).report(verdict)
+    return _ReportBuilder(timeline, timeline.rollout, at, plan, held).report(verdict)
 
 
-class _Making:
+class _ReportBuilder:
     def __init__(
         self,
-        chronicle: Timeline,
+        timeline: Timeline,
         rollout: Rollout,
         at: datetime,
         plan: Plan | None,
         held: Mapping[NodeRef, Sequence[Held]],
     ) -> None:
-        self.chronicle = chronicle
+        self.timeline = timeline
         self.rollout = rollout
         self.at = at
         self.plan = plan
@@ -79,7 +80,7 @@ class _Making:
         self.runs = sorted((self._run(run) for run in rollout.runs.values()), key=_order)
 
     def report(self, verdict: Verdict) -> Report:
-        rollout, told = self.rollout, self.chronicle
+        rollout, timeline = self.rollout, self.timeline
         versions = Counter(run.from_version for run in self.runs)
         return Report(
             rollout=rollout.id,
@@ -96,29 +97,29 @@ class _Making:
             clusters=tuple(dict.fromkeys(ref.cluster for ref in rollout.runs)),
             counts=self._counts(),
             pools=tuple(self._pools()),
-            peak=told.peak,
-            peak_at=told.peak_at,
+            peak=timeline.peak,
+            peak_at=timeline.peak_at,
             durations=tuple(_durations(self.runs)),
             against=self._against(self.plan) if self.plan is not None else None,
-            commands=tuple(told.commands),
-            halts=tuple(told.halts),
-            controllers=tuple(told.controllers.values()),
+            commands=tuple(timeline.commands),
+            halts=tuple(timeline.halts),
+            controllers=tuple(timeline.controllers.values()),
             runs=tuple(self.runs),
             held=tuple(self._holds()),
             journal=JournalSpan(
-                entries=len(told.entries),
-                first_seq=told.entries[0].seq,
-                first_hash=told.entries[0].hash,
-                last_seq=told.entries[-1].seq,
-                last_hash=told.entries[-1].hash,
+                entries=len(timeline.entries),
+                first_seq=timeline.entries[0].seq,
+                first_hash=timeline.entries[0].hash,
+                last_seq=timeline.entries[-1].seq,
+                last_hash=timeline.entries[-1].hash,
                 verdict=verdict,
             ),
-            entries=tuple(told.entries),
+            entries=tuple(timeline.entries),
         )
 
     def _run(self, run: Run) -> ReportRun:
-        goal, told = run.goal, self.chronicle
-        steps = tuple(told.steps[run.node])
+        goal, timeline = run.goal, self.timeline
+        steps = tuple(timeline.steps[run.node])
         proof = msgspec.convert(run.proof, VerificationProof) if run.proof else None
         before = self.rollout.policy.find_release(goal.from_version)
         ended = steps[-1].end if run.ended else None
@@ -143,14 +144,14 @@ class _Making:
             why=run.why,
             proof=proof,
             slot=run.slot,
-            released=told.released.get(run.node),
+            released=timeline.released.get(run.node),
             rolled_back=run.rolled_back,
             log=run.log,
             planned=self._planned(run.node),
             steps=steps,
-            evictions=tuple(told.evictions.get(run.node, {}).values()),
-            retries=tuple(told.retries.get(run.node, ())),
-            held=tuple(each.message for each in self.held.get(run.node, ())) if not run.ended else (),
+            evictions=tuple(timeline.evictions.get(run.node, {}).values()),
+            retries=tuple(timeline.retries.get(run.node, ())),
+            held=tuple(hold.message for hold in self.held.get(run.node, ())) if not run.ended else (),
         )
 
     def _planned(self, ref: NodeRef) -> PlannedSpan | None:
@@ -185,16 +186,16 @@ class _Making:
             begin = self.rollout.started_at
             places = dict.fromkeys((run.cluster, run.site) for run in runs)
             schedules = dict.fromkeys(self.rollout.schedules.of(name, *place) for place in places)
-            found = merged(span for each in schedules for span in each.open_spans(begin, self.end))
-            always = found == [(begin, self.end)] or begin == self.end
+            spans = merged(span for each in schedules for span in each.open_spans(begin, self.end))
+            always = spans == [(begin, self.end)] or begin == self.end
             yield ReportPool(
                 name=name,
                 nodes=len(runs),
                 done=sum(run.ending == "done" for run in runs),
                 failed=sum(run.ending == "failed" for run in runs),
-                peak=self.chronicle.peaks.get(name, 0),
+                peak=self.timeline.peaks.get(name, 0),
                 limit=str(limit) if limit is not None else "",
-                windows=() if always else tuple(PlannedSpan(*span) for span in found),
+                windows=() if always else tuple(PlannedSpan(*span) for span in spans),
                 always_open=always,
             )
 
@@ -206,8 +207,8 @@ class _Making:
             ref = NodeRef(run.cluster, run.node)
             if run.ending not in ("waiting", "cancelled"):
                 continue
-            known = [held for held in self.held.get(ref, ()) if held.reason is not Reason.HALTED]
-            now = next((held for held in known if held.needs_action), None)
+            reasons = [held for held in self.held.get(ref, ()) if held.reason is not Reason.HALTED]
+            now = next((held for held in reasons if held.needs_action), None)
             if now is not None:
                 yield Hold(run.cluster, run.node, str(now.reason), now.message, now.remedy)
             elif ref not in self.held and (hold := planned.get(ref)) is not None:
@@ -229,7 +230,7 @@ class _Making:
             planned_evictions=plan.evictions,
             evictions=self._counts().evictions,
             planned_peak=plan.peak_unavailable,
-            peak=self.chronicle.peak,
+            peak=self.timeline.peak,
             durations=plan.durations,
         )
 
@@ -242,10 +243,10 @@ class _Making:
 
 def _begun(steps: Sequence[StepTaken]) -> datetime | None:
     """Returns when the run took its slot. A slot that the run had to give back does not count."""
-    for taken in reversed(steps):
-        if taken.step == Step.CORDON:
-            return taken.start
-        if taken.step == Step.STAGED:
+    for step_taken in reversed(steps):
+        if step_taken.step == Step.CORDON:
+            return step_taken.start
+        if step_taken.step == Step.STAGED:
             break
     return None
 
@@ -269,8 +270,15 @@ def _order(run: ReportRun) -> tuple[bool, datetime, bool, str, str]:
 
 def _durations(runs: Sequence[ReportRun]) -> Iterator[Duration]:
     for step in TIMED:
-        taken = [each for run in runs for each in run.steps if each.step == step and each.turn == "done"]
-        yield from _spread(str(step), [each.seconds for each in taken if each.seconds is not None])
+        finished = [
+            step_taken
+            for run in runs
+            for step_taken in run.steps
+            if step_taken.step == step and step_taken.turn == "done"
+        ]
+        yield from _spread(
+            str(step), [step_taken.seconds for step_taken in finished if step_taken.seconds is not None]
+        )
     whole = [run.seconds for run in runs if run.ending == "done" and run.seconds is not None]
     yield from _spread("run", whole)
 

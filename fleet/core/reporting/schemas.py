@@ -31,7 +31,7 @@ PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
     "report": (Report, "fleet report -o json"),
     "lint": (LintResult, "fleet lint -o json"),
 }
-"""By name of the file: the struct, and the command that prints it. Keys are added, never renamed or dropped."""
+"""The structs by name of the file, each with the command that prints it. Keys are added, never renamed or dropped."""
 
 
 def text(name: str) -> str:
@@ -56,18 +56,18 @@ def _describe(part: dict[str, Any], struct: StructType) -> None:
         # Python removes the indentation of docstrings since 3.13; this keeps the file the same with every Python
         # version.
         part["description"] = inspect.cleandoc(part["description"])
-    told = _docstrings(struct.cls)
+    docstrings = _docstrings(struct.cls)
     unset = {name for name, default in _defaults(struct.cls) if default is UNSET}
     part["required"] = [field.encode_name for field in struct.fields if field.name not in unset]
     for field in struct.fields:
         value = part["properties"][field.encode_name]
         value.pop("default", None)
         if _has_time(field.type):
-            for way in value.get("anyOf", [value]):
-                if way.get("type") == "string":
-                    way["format"] = "date-time"
-        if field.name in told:
-            value["description"] = told[field.name]
+            for alternative in value.get("anyOf", [value]):
+                if alternative.get("type") == "string":
+                    alternative["format"] = "date-time"
+        if field.name in docstrings:
+            value["description"] = docstrings[field.name]
 
 
 def _defaults(cls: type[Struct]) -> Iterator[tuple[str, object]]:
@@ -76,36 +76,36 @@ def _defaults(cls: type[Struct]) -> Iterator[tuple[str, object]]:
     return zip(names[len(names) - len(cls.__struct_defaults__) :], cls.__struct_defaults__, strict=True)
 
 
-def _structs(info: Type, known: set[type] | None = None) -> Iterator[StructType]:
+def _structs(info: Type, seen: set[type] | None = None) -> Iterator[StructType]:
     """Yields this struct and every struct that it contains, each once."""
-    known = set() if known is None else known
+    seen = set() if seen is None else seen
     if isinstance(info, StructType):
-        if info.cls in known:
+        if info.cls in seen:
             return
-        known.add(info.cls)
+        seen.add(info.cls)
         yield info
         for field in info.fields:
-            yield from _structs(field.type, known)
+            yield from _structs(field.type, seen)
         return
     for part in ("types", "item_types", "item_type", "key_type", "value_type"):
         inner = getattr(info, part, ())
-        for each in inner if isinstance(inner, tuple) else (inner,):
-            yield from _structs(each, known)
+        for item in inner if isinstance(inner, tuple) else (inner,):
+            yield from _structs(item, seen)
 
 
 def _has_time(info: Type) -> bool:
-    ways = info.types if isinstance(info, UnionType) else (info,)
-    return any(isinstance(way, DateTimeType) for way in ways)
+    alternatives = info.types if isinstance(info, UnionType) else (info,)
+    return any(isinstance(alternative, DateTimeType) for alternative in alternatives)
 
 
 def _docstrings(kind: type) -> dict[str, str]:
     """Returns the docstrings of the class's fields: a string that stands alone after a field describes that field."""
     (tree,) = ast.parse(dedent(inspect.getsource(kind))).body
-    told: dict[str, str] = {}
+    docstrings: dict[str, str] = {}
     body = tree.body if isinstance(tree, ast.ClassDef) else []
     for field, after in pairwise(body):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
             match after:
-                case ast.Expr(value=ast.Constant(value=str(words))):
-                    told[field.target.id] = " ".join(words.split())
-    return told
+                case ast.Expr(value=ast.Constant(value=str(text))):
+                    docstrings[field.target.id] = " ".join(text.split())
+    return docstrings

@@ -23,7 +23,7 @@ class Goal(Struct, frozen=True, gc=False):
     """Added to the pressure of the node's budgets where several nodes wait for the same budget. The result of a search
     for a better order."""
     etcd: dict[str, str] = {}
-    """By quorum group: the version of etcd that the release is known to have brought to this node when the node ran the
+    """The version of etcd by quorum group that the release is known to have brought to this node when the node ran the
     release."""
 
 

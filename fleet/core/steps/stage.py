@@ -11,7 +11,7 @@ from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import built_for, is_release, told_from
 from fleet.core.rollout.action import Stage
 from fleet.core.rollout.decisions import RunRetried
-from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import StepResult
 from fleet.core.steps.context import StepContext, StepEnd, failed, was_requested
 

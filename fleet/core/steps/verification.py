@@ -10,7 +10,7 @@ from fleet.core.objects.machine import Machine, Work
 from fleet.core.objects.node import Node
 from fleet.core.releases.kernel import is_kernel
 from fleet.core.releases.release import is_release
-from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.run import Run
 from fleet.core.steps import daemonsets
 
 SHOWN = 5
@@ -64,7 +64,7 @@ def describe_failed(units: tuple[str, ...], work: Work | None, node: str) -> str
     )
     verb = "has failed" if len(units) == 1 else "have failed"
     return (
-        f"{listed(units)} {verb} {compared}: systemctl status {units[0]} on {node} tells why; "
+        f"{listed(units)} {verb} {compared}: systemctl status {units[0]} on {node} shows why; "
         "mend it or the release, or go back with fleet rollout rollback"
     )
 

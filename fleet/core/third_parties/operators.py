@@ -25,10 +25,10 @@ class WorkloadOperator(NamedTuple):
     """Key of the label whose value is the name of the operator's own cluster; empty if a Kubernetes cluster has only
     one."""
     signal: str
-    """What makes the operator act, for messages."""
+    """The signal on which the operator acts, for messages."""
     alone: str = ""
-    """What helps if no other pod of the operator's cluster is on another node, for an operator that hands over to
-    another pod before it lets a pod go. Empty for an operator that needs no other pod."""
+    """The remedy if no other pod of the operator's cluster is on another node, for an operator that hands over to another
+    pod before it lets a pod go. Empty for an operator that needs no other pod."""
 
     def owns(self, pod: Pod) -> bool:
         """Returns whether the pod is one of this operator's."""
@@ -100,7 +100,7 @@ def asked_by(pod: Pod) -> WorkloadOperator | None:
     none."""
     if KEYS.isdisjoint(pod.labels):
         return None
-    return next((each for each in ASKED if each.owns(pod)), None)
+    return next((operator for operator in ASKED if operator.owns(pod)), None)
 
 
 def follows(pod: Pod) -> str:
@@ -116,8 +116,10 @@ def cluster_of(pod: Pod) -> str:
     nothing over."""
     if KEYS.isdisjoint(pod.labels):
         return ""
-    hands_over = (each for each in ASKED if each.alone and each.labels.keys() <= pod.labels.keys())
-    return next((each.group_of(pod) for each in hands_over), "")
+    hands_over = (
+        operator for operator in ASKED if operator.alone and operator.labels.keys() <= pod.labels.keys()
+    )
+    return next((operator.group_of(pod) for operator in hands_over), "")
 
 
 def opens_again(pod: Pod) -> str:

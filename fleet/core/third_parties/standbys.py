@@ -25,14 +25,14 @@ class Standbys:
         old, new = _place(before), _place(pod)
         if old == new:
             return set()
-        told: set[str] = set()
+        affected: set[str] = set()
         for cluster, _ in {old, new}:
-            told |= set(self._of.get(cluster, {}).values())
+            affected |= set(self._of.get(cluster, {}).values())
         if before is not None and old[0]:
             self._of[old[0]].pop(before.uid, None)
         if pod is not None and new[0]:
             self._of.setdefault(new[0], {})[pod.uid] = new[1]
-        return (told | {old[1], new[1]}) - {""}
+        return (affected | {old[1], new[1]}) - {""}
 
     def lacking(self, pod: Pod) -> str:
         """Returns what helps if no pod on another node could take over from the pod. Empty if one could, or the pod's
@@ -40,8 +40,8 @@ class Standbys:
         operator = asked_by(pod)
         if operator is None or not operator.alone:
             return ""
-        others = self._of.get(operator.group_of(pod), {}).values()
-        return "" if any(node not in ("", pod.node) for node in others) else operator.alone
+        nodes = self._of.get(operator.group_of(pod), {}).values()
+        return "" if any(node not in ("", pod.node) for node in nodes) else operator.alone
 
 
 def _place(pod: Pod | None) -> tuple[str, str]:

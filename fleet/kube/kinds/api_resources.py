@@ -15,8 +15,8 @@ from fleet.kube.kinds.attachment import AttachmentWire, attachment_of
 from fleet.kube.kinds.budget import BudgetWire, budget_of
 from fleet.kube.kinds.machine import MachineWire, machine_of
 from fleet.kube.kinds.node import NodeWire, node_of
-from fleet.kube.kinds.pod import pod_of
-from fleet.kube.kinds.pod_wire import PodWire
+from fleet.kube.kinds.pods.pod import pod_of
+from fleet.kube.kinds.pods.pod_wire import PodWire
 from fleet.kube.kinds.volumes import PersistentVolumeClaimWire, PersistentVolumeWire
 from fleet.kube.kinds.workload import DaemonSetWire, WorkloadWire, workload_of
 from fleet.kube.objects.api_resource import NAMED, ApiResource, NamedObject, brief

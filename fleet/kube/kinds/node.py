@@ -8,7 +8,7 @@ from sys import intern
 from msgspec import field
 
 from fleet.core.objects.node import Node, Taint
-from fleet.kube.kinds.requests import resources
+from fleet.kube.kinds.pods.requests import resources
 from fleet.kube.objects.sharing import condition
 from fleet.kube.objects.wire import ApiStruct, Condition, Meta, Quantities
 

@@ -10,7 +10,7 @@ from fleet.core.objects.placement import NodeTerm
 from fleet.core.objects.pod import PodRef
 from fleet.core.objects.selector import Requirement
 from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
-from fleet.kube.kinds.affinity import selector_terms
+from fleet.kube.kinds.pods.affinity import selector_terms
 from fleet.kube.objects.wire import NULL, ApiStruct, Meta
 
 ZONE_LABELS = {

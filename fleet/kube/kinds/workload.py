@@ -10,8 +10,8 @@ from fleet.core.objects.daemonset import DaemonTemplate
 from fleet.core.objects.selector import Selector
 from fleet.core.objects.workload import QUORUM_ANNOTATION, Workload
 from fleet.core.third_parties.update_parties import KURED_LOCK
-from fleet.kube.kinds.affinity import node_terms
 from fleet.kube.kinds.maintenance import locks
+from fleet.kube.kinds.pods.affinity import node_terms
 from fleet.kube.objects.sharing import owner_of, shared, tolerations
 from fleet.kube.objects.wire import NULL, ApiStruct, Meta, TolerationWire
 

@@ -14,8 +14,8 @@ from fleet.kube.client.transport import Transport
 from fleet.kube.kinds.api_resources import KINDS
 from fleet.kube.kinds.machine import MachineWire
 from fleet.kube.kinds.node import KEPT_ANNOTATIONS
-from fleet.kube.kinds.pod import MIRROR, api_server
-from fleet.kube.kinds.pod_wire import PodWire
+from fleet.kube.kinds.pods.pod import MIRROR, api_server
+from fleet.kube.kinds.pods.pod_wire import PodWire
 from fleet.kube.objects.api_resource import ApiResource
 from fleet.kube.objects.errors import NotFoundError
 from fleet.kube.watch.listing import read

@@ -1,9 +1,9 @@
-"""What stands before several API servers: hands each connection on to one that says it is ready.
+"""A load balancer in front of several API servers: passes each connection on to a server that reports that it is ready.
 
     python -m fleet.lab.control_plane.balancer --listen=ADDRESS:PORT --authority=FILE --servers=ADDRESS:PORT,...
 
 It looks at `/readyz` of each, as health checks of load balancers do, and passes TLS through unopened. Connections to one
-that says nothing any more, since its host has lost power, are closed: their clients would wait for minutes. With
+that answers nothing any more, since its host has lost power, are closed: their clients would wait for minutes. With
 FLEET_LAB_TIED it ends with its standard input, as the lab's other programs do.
 """
 

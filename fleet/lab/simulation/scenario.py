@@ -66,7 +66,7 @@ class Scenario(Struct, frozen=True):
     behaviour: ClusterBehaviour
     goals: tuple[Goal, ...]
     again: bool
-    """Whether a second rollout of the same nodes follows the first."""
+    """True: a second rollout of the same nodes follows the first."""
     release: Release = NEW
 
 

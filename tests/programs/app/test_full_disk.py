@@ -21,7 +21,7 @@ from fleet.app.rollouts.start import start
 from fleet.app.wiring.home import Home
 from fleet.core.records.errors import NoRoomError
 from fleet.core.records.journal import JournalRecord
-from fleet.model.file_lease import FileLease
+from fleet.system.file_lease import FileLease
 from tests.store.disks import fill, small_disk
 from tests.unit.app.finished import a_fast_home, carried_out
 from tests.unit.app.homes import a_home

@@ -10,6 +10,7 @@ from fleet.app.rollouts.background import ensure_controller
 from fleet.app.rollouts.run import run
 from fleet.core.records.errors import UsageError
 from fleet.store import ClusterRow
+from tests.children import children, wait_for_new_children
 from tests.unit.app.homes import POLICY, a_home
 
 
@@ -40,5 +41,7 @@ def test_a_controller_in_the_background_takes_no_modules_from_the_current_folder
     for name in ("typer", "msgspec", "fleet"):
         (tmp_path / f"{name}.py").write_text(f"open({str(done)!r}, 'w')\n")
     monkeypatch.chdir(tmp_path)
+    before = children()
     assert ensure_controller(home)
+    wait_for_new_children(before)
     assert not done.exists()

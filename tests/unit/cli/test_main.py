@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable
 from importlib.metadata import version
@@ -15,6 +16,7 @@ from fleet.app.rollouts.commands import send_command
 from fleet.app.wiring.home import Home
 from fleet.cli.line import lifted
 from fleet.cli.main import run
+from tests.golden import GoldenFiles
 from tests.unit.app.homes import a_home, a_started_rollout
 
 
@@ -45,10 +47,10 @@ def test_global_options_may_stand_anywhere_but_behind_two_dashes() -> None:
     assert lifted(["a", "--", "--home", "x"]) == ["a", "--", "--home", "x"]
 
 
-def test_a_usage_error_names_the_help_and_exits_2(fleet: Fleet) -> None:
+def test_a_usage_error_names_the_help_and_exits_2(fleet: Fleet, golden: GoldenFiles) -> None:
     said = fleet("status", "--nope")
     assert (said.code, said.out) == (2, "")
-    assert said.err == "error: no such option: --nope\n  -> fleet status --help\n"
+    golden.check(said.err)
 
 
 def test_a_folder_of_a_user_that_there_is_not_is_a_folder_of_that_name(
@@ -102,10 +104,10 @@ def test_a_group_without_a_command_tells_its_commands_and_no_error(
     assert "error: " not in said.err and not said.err.endswith("--help\n")
 
 
-def test_a_wrong_choice_says_what_there_is(fleet: Fleet) -> None:
+def test_a_wrong_choice_says_what_there_is(fleet: Fleet, golden: GoldenFiles) -> None:
     said = fleet("status", "-o", "yaml")
     assert said.code == 2
-    assert "'yaml' is not one of 'table', 'wide', 'json', 'csv'" in said.err
+    golden.check(said.err)
 
 
 def test_a_policy_with_mistakes_tells_all_of_them_and_exits_2(fleet: Fleet, tmp_path: Path) -> None:
@@ -116,12 +118,13 @@ def test_a_policy_with_mistakes_tells_all_of_them_and_exits_2(fleet: Fleet, tmp_
     assert "fleet.yaml:3: " in said.err and "fleet.yaml:4: " in said.err
 
 
-def test_what_is_held_exits_3_with_words_and_advice(fleet: Fleet, tmp_path: Path) -> None:
+def test_what_is_held_exits_3_with_words_and_advice(
+    fleet: Fleet, tmp_path: Path, golden: GoldenFiles
+) -> None:
     made = a_started_rollout(Home(tmp_path / "home"))
     said = fleet("rollout", "start", made.plan_id)
     assert (said.code, said.out) == (3, "")
-    assert said.err.startswith("held: pool workers is in rollout r-1 (running), started by ")
-    assert "  -> wait for it, or: fleet rollout abort r-1" in said.err
+    golden.check(re.sub(r"started by \S+", "started by WHO", said.err))
 
 
 def test_a_missing_home_exits_2_and_says_how_to_begin(
@@ -150,14 +153,18 @@ def test_findings_exit_4_when_asked_for(fleet: Fleet) -> None:
     assert (fleet("status").code, fleet("status", "--check").code) == (0, 4)
 
 
-def test_an_untouched_journal_verifies_and_a_forged_one_exits_4(fleet: Fleet, tmp_path: Path) -> None:
+def test_an_untouched_journal_verifies_and_a_forged_one_exits_4(
+    fleet: Fleet, tmp_path: Path, golden: GoldenFiles
+) -> None:
     a_started_rollout(Home(tmp_path / "home"))
-    assert "The journal is whole: 1 entries" in fleet("audit", "verify").out
+    whole = fleet("audit", "verify")
+    assert whole.code == 0
+    golden.check(re.sub("[0-9a-f]{16}", "HASH", whole.out), "whole")
     with sqlite3.connect(tmp_path / "home" / "fleet.db") as database:
         database.execute("update journal set actor = 'nobody@nowhere'")
     said = fleet("audit", "verify")
     assert said.code == 4
-    assert said.out.startswith("entry 1: ")
+    golden.check(said.out, "forged")
 
 
 def test_a_signed_journal_is_exported_and_verified_and_a_cut_one_exits_4(
@@ -183,15 +190,17 @@ def test_a_signed_journal_is_exported_and_verified_and_a_cut_one_exits_4(
     assert said.code == 4 and "missing: the end of the journal was cut off" in said.out
 
 
-def test_lint_tells_each_finding_with_what_to_do_and_exits_4(tmp_path: Path, fleet: Fleet) -> None:
+def test_lint_tells_each_finding_with_what_to_do_and_exits_4(
+    tmp_path: Path, fleet: Fleet, golden: GoldenFiles
+) -> None:
     assert fleet("lint", "--cluster", "east").code == 2
     said = fleet("lint")
-    assert said.code == 0 and "(never read: east)" in said.out
+    assert said.code == 0
+    golden.check(said.out, "never-read")
     assert fleet("sync").code == 0
     said = fleet("lint")
     assert said.code == 4
-    assert "  web/checkout: maxUnavailable 0 over 1 pod never allows an eviction (budget-never)\n" in said.out
-    assert said.out.endswith("2 findings in east.\n")
+    golden.check(said.out, "findings")
     told = json.loads(fleet("lint", "--json").out)
     assert [(each["check"], each["subject"]) for each in told["findings"]] == [
         ("budget-never", "web/checkout"),
@@ -199,12 +208,13 @@ def test_lint_tells_each_finding_with_what_to_do_and_exits_4(tmp_path: Path, fle
     ]
 
 
-def test_lint_of_a_dump_needs_no_cluster(tmp_path: Path, fleet: Fleet) -> None:
+def test_lint_of_a_dump_needs_no_cluster(tmp_path: Path, fleet: Fleet, golden: GoldenFiles) -> None:
     dump = tmp_path / "shop.json"
     node = {"kind": "Node", "metadata": {"name": "n", "uid": "u"}}
     dump.write_text(json.dumps({"items": [node]}))
     said = fleet("lint", "--from-dump", str(dump))
-    assert (said.code, said.out) == (0, "Nothing contradicts itself in shop.\n")
+    assert said.code == 0
+    golden.check(said.out)
     assert fleet("lint", "--from-dump", str(tmp_path / "none")).code == 2
 
 

@@ -69,7 +69,7 @@ def test_a_failed_canary_that_was_released_is_followed_by_the_next_best_once_the
     # Nobody has looked at the node yet: the reason says so, and what to do.
     assert story.steps()["n-1"] is Step.PENDING
     (held,) = story.engine.why(NodeRef("east", "n-1"), story.now)
-    assert held.reason is Reason.CANARY_FAILED and "fleet rollout release east/n-0" in held.remedy
+    assert (held.reason, held.params["node"]) == (Reason.CANARY_FAILED, "east/n-0")
     story.say("release", "east/n-0")
     story.run()
     assert story.steps() == {"n-0": Step.FAILED, "n-1": Step.DONE, "n-2": Step.DONE}

@@ -17,7 +17,7 @@ from fleet.core.objects.selector import Requirement
 from fleet.core.objects.workload import Workload
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.goal import Goal
-from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
 from fleet.core.steps import daemonsets
 from fleet.lab.simulation.builders import NEW, OLD, START, a_node, a_policy, a_pool, a_snapshot

@@ -25,6 +25,7 @@ from fleet.lab.simulation.builders import (
     a_snapshot,
 )
 from fleet.model.behaviour import ClusterBehaviour
+from tests.golden import GoldenFiles
 from tests.story import Story
 
 
@@ -105,26 +106,34 @@ def test_a_foreign_cordon_holds_its_node_and_stays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("annotations", "reason", "party", "name"),
     [
-        ({"weave.works/kured-reboot-in-progress": "2026-11-23T12:00:00Z"}, "kured reboots it"),
+        ({"weave.works/kured-reboot-in-progress": "2026-11-23T12:00:00Z"}, Reason.OTHERS, "kured", "kured"),
         (
             {"flatcar-linux-update.v1.flatcar-linux.net/agent-made-unschedulable": "true"},
-            "Flatcar's update operator reboots it",
+            Reason.OTHERS,
+            "Flatcar's update operator",
+            "flatcar",
         ),
-        ({"flatcar-linux-update.v1.flatcar-linux.net/agent-made-unschedulable": "false"}, ""),
+        (
+            {"flatcar-linux-update.v1.flatcar-linux.net/agent-made-unschedulable": "false"},
+            Reason.FOREIGN_CORDON,
+            "",
+            "nobody",
+        ),
     ],
 )
-def test_a_cordon_of_another_that_reboots_nodes_is_said_to_be_its(said: dict[str, str], words: str) -> None:
-    nodes = [a_node("n-0"), a_node("n-1", unschedulable=True, annotations=said)]
+def test_cordon_of_another_party_that_reboots_nodes_names_the_party(
+    annotations: dict[str, str], reason: Reason, party: str, name: str, golden: GoldenFiles
+) -> None:
+    nodes = [a_node("n-0"), a_node("n-1", unschedulable=True, annotations=annotations)]
     story = Story([a_snapshot(nodes)], a_policy())
     story.start()
     story.run(seconds=3600)
     held = story.engine.why(NodeRef("east", "n-1"), story.now)
-    assert [each.message.partition(" (")[0] for each in held] == [
-        f"cordoned, not by fleet{words and f': {words}'}"
-    ]
-    assert [each.needs_action for each in held] == [not words]
+    assert [(each.reason, each.params.get("party", "")) for each in held] == [(reason, party)]
+    assert [each.needs_action for each in held] == [not party]
+    golden.check(held[0].message, name)
     assert story.steps()["n-1"] is Step.PENDING
 
 
@@ -137,7 +146,8 @@ def test_a_budget_that_allows_nothing_holds_its_node_until_it_is_changed() -> No
     assert story.steps() == {"n-0": Step.STAGED, "n-1": Step.DONE}
     held = story.engine.why(NodeRef("east", "n-0"), story.now)
     assert [each.reason for each in held] == [Reason.BUDGET_NEVER]
-    assert "web/checkout" in held[0].message and "1 replica of web/checkout" in held[0].message
+    assert held[0].subject == "web/checkout"
+    assert (held[0].params["replicas"], held[0].params["workload"]) == ("1 replica", "web/checkout")
     story.models["east"].stranger.put_budget(replace(budget, min_available=0))
     story.run()
     assert story.steps()["n-0"] is Step.DONE
@@ -322,8 +332,7 @@ def test_who_waits_for_its_turn_to_stage_is_told_how_many_are_before_it() -> Non
     story.start()
     story.run(until=lambda: Step.STAGE in story.steps().values())
     held = story.engine.why(NodeRef("east", "n-3"), story.now)
-    assert [each.reason for each in held] == [Reason.TURN]
-    assert "3 nodes are before it" in held[0].message
+    assert [(each.reason, each.params["ahead"]) for each in held] == [(Reason.TURN, 3)]
 
 
 def test_a_deleted_node_does_not_stop_the_others() -> None:

@@ -121,10 +121,10 @@ def test_an_eviction_that_the_budget_told_of_before_the_pod_did_is_not_counted_f
     evict = next(each for each in engine.decide(START).actions if each.kind == "evict")
     engine.observe(Outcome(evict, Result.DONE), START)
     view = engine.views["east"]
-    assert view.allowance(budget.ref) == 0
+    assert view.pending_evictions.allowance(budget.ref) == 0
     engine.observe(Upserted("east", budget), START)
     engine.observe(Deleted("east", next(pod for pod in pods if pod.node == "n-0")), START)
-    assert view.allowance(budget.ref) == 1
+    assert view.pending_evictions.allowance(budget.ref) == 1
 
 
 def test_what_was_reserved_in_two_budgets_of_one_pod_is_given_back_to_both() -> None:

@@ -68,7 +68,7 @@ def test_the_server_charges_the_budget_for_a_namesake_and_who_looks_first_does_n
     def left(looks: bool) -> int:
         builder = Builder().workload("db", 3, "StatefulSet").budget("db", max_unavailable=1)
         model = builder.model()
-        model.looks = looks
+        model.actions.looks = looks
         hand = Hand(model)
         assert hand.evict("db-0", pod_uid="of-the-old-one").result is Result.GONE
         return hand.budget("db").disruptions_allowed

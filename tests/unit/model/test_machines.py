@@ -252,7 +252,7 @@ def test_clear_takes_a_request_of_this_rollout_away_and_no_other() -> None:
 
 def test_a_node_that_stays_away_is_unknown_and_its_pods_are_made_elsewhere() -> None:
     hand = Hand(Builder(2).workload("shop", 1).model(changed(QUICK, failures={"n-1": "never-back"})))
-    hand.model.looks = False
+    hand.model.actions.looks = False
     hand.upgrade("n-1")
 
     hand.pass_time(46)

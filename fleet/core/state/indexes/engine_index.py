@@ -25,7 +25,8 @@ from fleet.core.rollout.event import (
     Deleted,
     Upserted,
 )
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import DRAINED, Step
 from fleet.core.state.engine_state import EngineState
 from fleet.core.state.indexes.limit_index import LimitIndex
@@ -274,7 +275,7 @@ class EngineIndex:
         if pod.api_server:
             self._look_at_all(cluster)
         # The budget's status counts the eviction by now, and may have been reported before the pod was.
-        debited = view.remove_pending_eviction(pod.uid)
+        debited = view.pending_evictions.remove(pod.uid)
         self.wakeups.open_budgets(self.reservations.release(ref, pod.uid))
         if debited is not None:
             self.wakeups.open_budget((cluster, debited))

@@ -1,4 +1,4 @@
-"""What is truly in the clusters, by the models themselves: which nodes are out of service, and since when."""
+"""The true state of the clusters, read from the models themselves: which nodes are out of service, and since when."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class GroundTruth:
         self._moved = -LAG
         """When a node last changed its scope (pool, zone, cluster)."""
 
-    def saw(self, at: float, event: ClusterEvent) -> None:
-        """Takes an event of a model."""
+    def observe(self, at: float, event: ClusterEvent) -> None:
+        """Applies an event of a model."""
         if isinstance(event, Upserted) and isinstance(event.thing, Node):
             self._see(at, (event.cluster, event.thing.name), event.thing)
         elif isinstance(event, Upserted) and isinstance(event.thing, Machine):
@@ -59,11 +59,15 @@ class GroundTruth:
         return since is not None and at - since > LAG
 
     def attached(self, at: float, name: NodeName) -> list[Attachment]:
-        """Returns the volumes that are attached to the node for so long that a controller must know them."""
-        found = [
-            (since, each) for (cluster, _), (since, each) in self._attachments.items() if cluster == name[0]
+        """Returns the volumes that have been attached to the node for so long that a controller must know them."""
+        attachments = [
+            (since, attachment)
+            for (cluster, _), (since, attachment) in self._attachments.items()
+            if cluster == name[0]
         ]
-        return [each for since, each in found if each.node == name[1] and at - since > LAG]
+        return [
+            attachment for since, attachment in attachments if attachment.node == name[1] and at - since > LAG
+        ]
 
     def unsettled(self, at: float) -> bool:
         """Returns whether a controller may not know yet which nodes belong to which limit."""
