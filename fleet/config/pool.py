@@ -43,7 +43,7 @@ def pools(reader: Reader, streams: Sequence[Stream]) -> tuple[Pool, ...]:
     """Reads the pools. A rule that a pool does not give comes from `defaults`, or else from the defaults of `Pool`."""
     known = KnownStreams(streams)
     base = _rules(reader.block("defaults"), Pool(""), known)
-    parts = reader.blocks("pools", some=True)
+    parts = reader.blocks("pools", required=True)
     found = [_pool(part, base, known) for part in parts]
     names: set[str] = set()
     for part, pool in zip(parts, found, strict=True):
@@ -52,10 +52,10 @@ def pools(reader: Reader, streams: Sequence[Stream]) -> tuple[Pool, ...]:
         names.add(pool.name)
     for earlier, later in hidden(found):
         line = parts[earlier].place().line
-        words = (
+        message = (
             f"every node that it selects goes to pool {found[earlier].name} (line {line}), which comes first"
         )
-        parts[later].caution(words)
+        parts[later].caution(message)
     return tuple(found)
 
 

@@ -67,8 +67,8 @@ def _named(reader: Reader, key: str, level: Literal["site", "cluster"]) -> Itera
 
 def _weekly(reader: Reader, default: str) -> Window:
     """Reads a weekly window. An end at or before the start is on the next day."""
-    given = reader.values("days", forms.WEEKDAYS, some=reader.has("days"))
-    days = tuple(sorted({day for some in given for day in some})) if given else EACH_DAY
+    groups = reader.values("days", forms.WEEKDAYS, required=reader.has("days"))
+    days = tuple(sorted({day for group in groups for day in group})) if groups else EACH_DAY
     start = reader.required("from", forms.CLOCK_TIME, time())
     end = reader.required("to", forms.END_TIME, None)
     zone = reader.value("zone", forms.zone(), default)

@@ -19,7 +19,7 @@ from fleet.core.rollout.action import AnyAction, Outcome
 from fleet.core.rollout.event import ClusterEvent
 from fleet.hosts import facts, observation, ownership
 from fleet.hosts.connections import Connector, HostConnection, over_ssh
-from fleet.hosts.executor import HostActionExecutor, told_of
+from fleet.hosts.executor import HostActionExecutor, hook_variables
 from fleet.hosts.inventory.inventory import HostEntry
 from fleet.hosts.inventory.source import InventorySource
 from fleet.hosts.ownership import Claim
@@ -67,7 +67,7 @@ class HostsCluster:
         folder.mkdir(parents=True, exist_ok=True)
         self._lease = FileLease(folder / "lease")
         self._own = own
-        self._verbs = HostActionExecutor(self._records, self._known, own)
+        self._verbs = HostActionExecutor(self._records, self._current_host, own)
         self._stewards: dict[str, HostSupervisor] = {}
         self._watches: list[HostsWatch] = []
 
@@ -117,7 +117,7 @@ class HostsCluster:
             way = reach(host)
             try:
                 with contained(host.name):
-                    found, why = await survey(record, host, way, told_of(self.name, host.name)), None
+                    found, why = await survey(record, host, way, hook_variables(self.name, host.name)), None
             except FleetError as error:
                 found, why = observation.unreachable(record, error.message), error
             finally:
@@ -127,8 +127,8 @@ class HostsCluster:
         answers = await asyncio.gather(*(one(host) for host in inventory.hosts))
         unreached = {node.name: why for node, _, why in answers if why is not None}
         if len(unreached) == len(answers):
-            told = none_reached({name: why.message for name, why in unreached.items()})
-            raise UnreachableError(told, next((why.hint for why in unreached.values()), ""))
+            message = none_reached({name: why.message for name, why in unreached.items()})
+            raise UnreachableError(message, next((why.hint for why in unreached.values()), ""))
         nodes, machines = tuple(each[0] for each in answers), tuple(each[1] for each in answers)
         snapshot = Snapshot(self.name, site, at, nodes=nodes, machines=machines)
         return HostsReading(snapshot, {name: why.full_message for name, why in unreached.items()})
@@ -155,8 +155,8 @@ class HostsCluster:
             finally:
                 await way.close()
 
-        said = await asyncio.gather(*(one(host) for host in inventory.hosts))
-        return {host.name: each for host, each in zip(inventory.hosts, said, strict=True)}
+        answers = await asyncio.gather(*(one(host) for host in inventory.hosts))
+        return {host.name: answer for host, answer in zip(inventory.hosts, answers, strict=True)}
 
     async def log(self, name: str, ask: LogAsk) -> str:
         """Returns the log as BootLogReader does. Raises UnreachableError, MachineError, and UsageError for a host that
@@ -176,7 +176,7 @@ class HostsCluster:
         for watch in self._watches:
             watch.close()
 
-    async def _known(self, name: str) -> tuple[HostEntry, HostConnection] | None:
+    async def _current_host(self, name: str) -> tuple[HostEntry, HostConnection] | None:
         """Returns the host according to the file as it is now, so that the user's latest edits count."""
         host = next((each for each in (await self._source.now()).hosts if each.name == name), None)
         if host is None:

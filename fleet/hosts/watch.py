@@ -16,7 +16,7 @@ from fleet.core.records.errors import FleetError
 from fleet.core.rollout.event import ClusterEvent, ClusterLost, ClusterSynced, Deleted, Upserted
 from fleet.hosts import observation
 from fleet.hosts.connections import ConnectHost, Connector
-from fleet.hosts.executor import told_of
+from fleet.hosts.executor import hook_variables
 from fleet.hosts.inventory.inventory import HostEntry, HostInventory
 from fleet.hosts.inventory.source import InventorySource
 from fleet.hosts.ownership import Claim
@@ -66,14 +66,14 @@ class HostsWatch:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._inventory = HostInventory()
         self._reach: ConnectHost | None = None
-        self._told: dict[str, tuple[Node, Machine]] = {}
+        self._published: dict[str, tuple[Node, Machine]] = {}
         self._dirty: set[str] = set()
         self._first: dict[str, asyncio.Task[object]] = {}
         """Hosts that have not been observed yet, and the tasks that wait for their first observation."""
         self._heard_at = 0.0
         """When the last of these observations began or ended, by the event loop's clock."""
         self._news = asyncio.Event()
-        self._said: ClusterLost | ClusterSynced | None = None
+        self._reported: ClusterLost | ClusterSynced | None = None
         records.changed = self._changed
 
     async def run(self) -> None:
@@ -85,9 +85,9 @@ class HostsWatch:
             while True:
                 why = await self._follow()
                 self._give_up_on_first_looks()
-                self._tell()
+                self._publish_changes()
                 if why or not self._first:
-                    self._say(why or self._cut_off())
+                    self._report_reachability(why or self._cut_off())
                 with suppress(TimeoutError):
                     async with asyncio.timeout(FILE_LOOK):
                         await self._news.wait()
@@ -136,7 +136,7 @@ class HostsWatch:
                     host,
                     self._reach(host),
                     self._records,
-                    told_of(self._name, name),
+                    hook_variables(self._name, name),
                     self._rhythm.agents,
                     self._rhythm.looks,
                 )
@@ -180,17 +180,17 @@ class HostsWatch:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         del self._stewards[name]
-        if gone and (told := self._told.pop(name, None)) is not None:
-            for thing in told:
+        if gone and (change := self._published.pop(name, None)) is not None:
+            for thing in change:
                 self.inbox.put_nowait(Deleted(self._name, thing))
 
-    def _tell(self) -> None:
+    def _publish_changes(self) -> None:
         hosts = {host.name: host for host in self._inventory.hosts}
         for name in [name for name in self._dirty if name in hosts and name not in self._first]:
             record = self._records.read(name)
             now = (observation.node_of(record, hosts[name], self._own), record.machine)
-            before = self._told.get(name)
-            self._told[name] = now
+            before = self._published.get(name)
+            self._published[name] = now
             if before is None or before[0] != now[0]:
                 self.inbox.put_nowait(Upserted(self._name, now[0]))
             if before is None or before[1] != now[1]:
@@ -207,11 +207,13 @@ class HostsWatch:
         }
         return none_reached(there) if len(there) > 1 and all(there.values()) else ""
 
-    def _say(self, why: str) -> None:
-        said: ClusterLost | ClusterSynced = ClusterLost(self._name, why) if why else ClusterSynced(self._name)
-        if said != self._said:
-            self._said = said
-            self.inbox.put_nowait(said)
+    def _report_reachability(self, why: str) -> None:
+        event: ClusterLost | ClusterSynced = (
+            ClusterLost(self._name, why) if why else ClusterSynced(self._name)
+        )
+        if event != self._reported:
+            self._reported = event
+            self.inbox.put_nowait(event)
 
 
 def _same_way(before: HostEntry, now: HostEntry | None) -> bool:

@@ -10,7 +10,7 @@ from fleet.core.agent import ReportWork, StartWork, decide_work
 from fleet.core.objects.machine import Ask, Machine, Request, Units, Work
 from fleet.core.objects.node import Node
 from fleet.core.releases import osimage
-from fleet.core.releases.release import Release, is_release, told_from
+from fleet.core.releases.release import Release, distinct_name, is_release
 from fleet.model.behaviour import ClusterBehaviour, Length, draw
 from fleet.model.control_plane.kubelet import Kubelets
 from fleet.model.event_queue import EventQueue
@@ -156,7 +156,9 @@ class ModelAgents:
         if work is not None and work.token == token:
             # Done is the reboot. Whether it brought the wanted release is for the controller to see.
             wanted = request.release if request is not None and request.token == token else None
-            work = replace(work, state="done", message=f"booted {told_from(release, wanted)}", percent=100)
+            work = replace(
+                work, state="done", message=f"booted {distinct_name(release, wanted)}", percent=100
+            )
             if wanted is not None and not is_release(release, wanted):
                 work = replace(work, log=LOG)
         changed = release != machine.booted

@@ -58,7 +58,7 @@ class Model:
             saved.maintenances,
         )
         objects.now, objects.revision, objects.epoch = saved.now, saved.revision, saved.epoch
-        objects.told.extend((each.at, each.event(saved.cluster)) for each in saved.told)
+        objects.unread_events.extend((each.at, each.event(saved.cluster)) for each in saved.told)
         self._timeline = timeline = EventQueue(list(saved.timeline), saved.made)
         self._disruption = DisruptionController(objects)
         self._scheduler = Scheduler(objects)
@@ -91,7 +91,7 @@ class Model:
         `ill`: uids of pods that never become Ready, nor do those that replace them.
         """
         model = cls(SavedModel.of(snapshot), behaviour, rng)
-        model._objects.ill.update(ill)
+        model._objects.never_ready.update(ill)
         model._disruption.dirty = dict.fromkeys(model._objects.budgets)
         model._kubelets.begin()
         model._agents.begin()
@@ -128,21 +128,21 @@ class Model:
         try:
             words = self.actions.perform(action)
         except RefusedPatch as refusal:
-            return Outcome(action, refusal.result, refusal.words, refusal.retry_after)
+            return Outcome(action, refusal.result, refusal.message, refusal.retry_after)
         self._settle()
         return Outcome(action, Result.DONE, words)
 
     def advance(self, until: float) -> list[tuple[float, ClusterEvent]]:
         """Returns the events up to that time that were not returned before, in order, each with its time in seconds."""
         self._run(until)
-        told = list(self._objects.told)
-        self._objects.told.clear()
+        told = list(self._objects.unread_events)
+        self._objects.unread_events.clear()
         return told
 
     def next_at(self) -> float | None:
         """Returns when `advance` next has something to do, in seconds; None if nothing more will happen by itself."""
-        if self._objects.told:
-            return self._objects.told[0][0]
+        if self._objects.unread_events:
+            return self._objects.unread_events[0][0]
         return self._timeline.next_at()
 
     def things(self) -> Iterator[ClusterObject]:
@@ -156,7 +156,7 @@ class Model:
         yield from objects.claims
         yield from objects.attachments.values()
         yield from objects.pods.values()
-        yield from (self.quorums.told(name) for name in self.quorums.groups)
+        yield from (self.quorums.as_read(name) for name in self.quorums.groups)
         yield from objects.maintenances.values()
 
     def snapshot(self, at: datetime) -> Snapshot:
@@ -172,7 +172,7 @@ class Model:
             budgets=tuple(objects.budgets.values()),
             workloads=tuple(objects.workloads.values()),
             machines=tuple(objects.machines.values()),
-            quorums=tuple(self.quorums.told(name) for name in self.quorums.groups),
+            quorums=tuple(self.quorums.as_read(name) for name in self.quorums.groups),
             volumes=tuple(objects.volumes.values()),
             claims=objects.claims,
             attachments=tuple(objects.attachments.values()),
@@ -202,7 +202,7 @@ class Model:
                 revision=objects.revision,
                 timeline=tuple(timeline.entries),
                 made=timeline.made,
-                told=tuple(saved_event(at, event) for at, event in objects.told),
+                told=tuple(saved_event(at, event) for at, event in objects.unread_events),
                 rng=(version, state, gauss),
                 away=dict(self._kubelets.away),
                 outages=self._kubelets.outages,

@@ -46,14 +46,14 @@ class Objects:
         self.epoch: datetime | None = None
         """The wall-clock time at time 0; None if it was not given."""
         self.revision = 0
-        self.told: deque[tuple[float, ClusterEvent]] = deque()
+        self.unread_events: deque[tuple[float, ClusterEvent]] = deque()
         """Events that no watcher has read yet."""
         self.nodes: dict[str, Node] = {}
         self.pods: dict[PodRef, Pod] = {}
         self.budgets: dict[PodRef, Budget] = {}
         self.workloads: dict[WorkloadKey, Workload] = {}
         self.machines: dict[str, Machine] = {}
-        self.ill: set[str] = set()
+        self.never_ready: set[str] = set()
         """Uids of pods that never become Ready, nor do their replacements. Not saved with a model."""
         self.claims: tuple[PersistentVolumeClaim, ...] = ()
         self.bound = ClusterVolumes()
@@ -116,7 +116,7 @@ class Objects:
 
     def emit(self, event: ClusterEvent) -> None:
         """Announces an event to watchers; the one place that does."""
-        self.told.append((self.now, event))
+        self.unread_events.append((self.now, event))
 
     def put_pod(self, pod: Pod, **fields: Any) -> Pod:
         """Creates a pod like this one, except for `fields`."""

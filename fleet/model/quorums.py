@@ -34,7 +34,7 @@ class ModelQuorums:
         self._rng = rng
         kubelets.listeners.append(self._node_changed)
 
-    def told(self, name: str) -> Quorum:
+    def as_read(self, name: str) -> Quorum:
         """Returns the group as a reader sees it."""
         group, why = self.groups[name], self.unread.get(name, "")
         return unknown(group, why) if why else group
@@ -86,7 +86,7 @@ class ModelQuorums:
     def may_reboot(self, action: Reboot) -> None:
         """Reads the groups once more before a reboot, as the driver does. Raises RefusedPatch."""
         for name, rule in action.quorums.items():
-            if name in self.groups and (why := quorum.why_no_reboot(self.told(name), rule, action.node)):
+            if name in self.groups and (why := quorum.why_no_reboot(self.as_read(name), rule, action.node)):
                 raise RefusedPatch(Result.STALE, why)
 
     def rejoined(self, name: str, member: str) -> None:
@@ -136,7 +136,7 @@ class ModelQuorums:
         self._announce(name)
 
     def _announce(self, name: str) -> None:
-        self._objects.emit(Upserted(self._objects.cluster, self.told(name)))
+        self._objects.emit(Upserted(self._objects.cluster, self.as_read(name)))
 
     def _later(self, length: Length, kind: str, *arguments: str) -> None:
         delay = draw(length, self._rng, arguments[-1])

@@ -76,7 +76,7 @@ def told(name: str, value: str) -> Callable[[ClusterEvent], bool]:
     return is_it
 
 
-def test_a_restored_etcd_is_noticed_and_a_restart_of_the_api_server_mends_it(
+def test_restored_etcd_is_noticed_and_a_restart_of_the_api_server_fixes_it(
     fresh_lab: Lab, tmp_path: Path
 ) -> None:
     (name,) = fresh_lab.add_nodes(1)

@@ -49,13 +49,13 @@ def east(store: Store) -> Store:
     return store
 
 
-def test_a_snapshot_comes_back_whole(east: Store) -> None:
+def test_snapshot_is_read_as_it_was_stored(east: Store) -> None:
     east.inventory.sync(a_fleet(), at=START, source="sync")
     east.clusters.touch("east", at=START)
     assert east.inventory.snapshot("east") == a_fleet()
 
 
-def test_quorum_groups_come_back_as_they_were_read_last(east: Store) -> None:
+def test_quorum_groups_are_read_as_they_were_stored_last(east: Store) -> None:
     group = replace(a_group(NODES[:3]), read_at=START)
     east.inventory.sync(replace(a_fleet(), quorums=(group,)), at=START, source="sync")
     assert east.inventory.quorums() == [("east", group)]
@@ -67,7 +67,7 @@ def test_quorum_groups_come_back_as_they_were_read_last(east: Store) -> None:
     assert east.inventory.quorums() == []
 
 
-def test_conditions_marks_and_requests_come_back(east: Store) -> None:
+def test_conditions_marks_and_requests_are_stored(east: Store) -> None:
     node = replace(
         NODES[0],
         ready=None,
@@ -86,7 +86,7 @@ def test_conditions_marks_and_requests_come_back(east: Store) -> None:
     assert found == snapshot
 
 
-def test_what_does_not_change_writes_no_row(east: Store, place: str) -> None:
+def test_unchanged_objects_write_no_rows(east: Store, place: str) -> None:
     assert east.inventory.sync(a_fleet(), at=START, source="sync") == Changes(opened=4 + 4 + 6 + 1 + 2)
     before = rows(place, "SELECT * FROM node ORDER BY id")
     heartbeat = [replace(node, resource_version="77") for node in NODES]

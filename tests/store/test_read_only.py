@@ -76,7 +76,7 @@ def test_a_home_on_a_read_only_mount_tells_and_proves_what_was_signed(finished: 
 
 def test_a_plan_is_shown_there_and_not_stored(finished: Path) -> None:
     told: list[str] = []
-    home = Home(finished, tell=told.append)
+    home = Home(finished, show=told.append)
     with read_only(finished), closing(home.store):
         made = plan(home, ["workers"], "")
         assert made.plan_id and home.store.plans.find(made.plan_id) is None

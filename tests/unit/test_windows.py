@@ -9,7 +9,7 @@ import pytest
 
 from fleet.core.policy.freezes import Freezes
 from fleet.core.policy.policy import Freeze, Window
-from fleet.core.policy.schedule import Schedule, told
+from fleet.core.policy.schedule import Schedule, format_moment
 from fleet.core.policy.windows import LevelWindows
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
@@ -200,4 +200,4 @@ def test_windows_that_never_open_are_said_so() -> None:
     ],
 )
 def test_a_moment_is_told_with_as_much_of_its_date_as_it_needs(moment: str, words: str) -> None:
-    assert told(berlin(moment), berlin("2026-11-25 12:00"), "Europe/Berlin") == words
+    assert format_moment(berlin(moment), berlin("2026-11-25 12:00"), "Europe/Berlin") == words

@@ -79,7 +79,7 @@ def _refuse_another(home: Home, key: PrivateKey) -> None:
     database can make a whole new chain and remove the checkpoints in it, but not the copies that were signed here."""
     copies, _ = kept_copies(home)
     # The latest checkpoint in the journal that this key has signed.
-    last = next(filter(key.public.signed, sorted(copies, key=lambda each: -each.seq)), None)
+    last = next(filter(key.public.signed, sorted(copies, key=lambda copy: -copy.seq)), None)
     if last is not None and not home.store.checkpoints.agrees(last):
         raise TamperedError(
             f"the journal was tampered with: it is not signed, since entry {last.seq} is not the one that was signed",

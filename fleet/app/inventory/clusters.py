@@ -96,7 +96,7 @@ def check(home: Home, name: str) -> ClusterCheck:
     try:
         found, snapshot = _inspect(home, row)
     except FleetError as error:
-        with home.by_the_way():
+        with home.best_effort_write():
             home.store.clusters.touch(name, at=home.now(), error=error.reason)
         raise
     if row.uid and found.uid and row.uid != found.uid:
@@ -104,7 +104,7 @@ def check(home: Home, name: str) -> ClusterCheck:
             f"{name} is another cluster than the one that was added: its kube-system has uid {found.uid}, not {row.uid}",
             f"fleet cluster remove {name}, then add it again",
         )
-    with home.by_the_way():
+    with home.best_effort_write():
         keep(home, snapshot)
     return found
 

@@ -39,7 +39,7 @@ def install(home: Home, name: str, image: str | None) -> list[str]:
 
     async def work() -> list[str]:
         async with _api_server(home, name) as cluster:
-            return [f"{each.result} {each.manifest}" for each in await apply(cluster.transport, wanted)]
+            return [f"{done.result} {done.manifest}" for done in await apply(cluster.transport, wanted)]
 
     return asyncio.run(work())
 
@@ -55,7 +55,7 @@ def uninstall(home: Home, name: str) -> list[str]:
     async def work() -> list[str]:
         async with api_server as cluster:
             gone = await take_away(cluster.transport)
-            done = [f"{each.result} {each.manifest}" for each in gone.objects if each.result != "absent"]
+            done = [f"{done.result} {done.manifest}" for done in gone.objects if done.result != "absent"]
             return done + [f"unmarked Node {node}" for node in gone.nodes]
 
     return asyncio.run(work())

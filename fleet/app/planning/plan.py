@@ -43,7 +43,7 @@ class PlanExtras(Struct, frozen=True):
     """Plans again with the binding constraint loosened (`Plan.what_if`)."""
     effort: float = 0.0
     """Seconds to search for a better order; a plan that would not be finished within them is not begun."""
-    progress: Callable[[str], None] = lambda words: None
+    progress: Callable[[str], None] = lambda message: None
     """A callback that receives a short description of the current work."""
 
 
@@ -77,15 +77,17 @@ def make(
     times = measured(home.store.journal.entries(kinds=TIMED_KINDS), systems_of(snapshots))
     rollouts = standing(home.store.journal, home.store.folds).rollouts.values()
     etcd = brought(rollouts, release.version)
-    kept = [each for each in rollouts if not each.active and unfinished(each)]
+    kept = [rollout for rollout in rollouts if not rollout.active and unfinished(rollout)]
     only = undoing.nodes if undoing is not None else None
 
-    def again(snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, tell: PlanProgress) -> Plan:
+    def again(
+        snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, progress: PlanProgress
+    ) -> Plan:
         mine = deepcopy(kept)
         request = PlanRequest(
             "", snapshots, policy, pools, release, now, times, lost, mine, only, urgency, etcd
         )
-        return make_plan(request, tell)
+        return make_plan(request, progress)
 
     plan = planned(snapshots, policy, lost, times, again, beyond)
     plan = replace(plan, rolls_back=undoing.rollout if undoing is not None else "")

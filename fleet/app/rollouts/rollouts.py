@@ -74,7 +74,7 @@ class Rollouts:
             )
         if ident or len(self.active) > 1:
             return self.choose(ident)
-        return self.active[0] if self.active else max(self.all, key=lambda each: each.started_at)
+        return self.active[0] if self.active else max(self.all, key=lambda rollout: rollout.started_at)
 
     def failed_run(self, name: str) -> tuple[Rollout, Run]:
         """Returns the failed run that keeps its slot on that node. Raises UsageError where there is none, or more than

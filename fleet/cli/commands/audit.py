@@ -16,26 +16,24 @@ if TYPE_CHECKING:
     from fleet.core.reporting.report import Report
     from fleet.store.journal.tampering import JournalFinding
 
-audit = typer.Typer(
-    cls=CommandList, no_args_is_help=True, help="The journal's hash chain, and what proves it to others."
-)
+audit = typer.Typer(cls=CommandList, no_args_is_help=True, help="Verify, sign and export the journal.")
 
 
 def report(
     context: typer.Context,
     rollout: Annotated[
-        str, typer.Argument(help="Such as r-17; empty: the active one, else the newest.")
+        str, typer.Argument(help="Id of a rollout, such as r-17. Default: the active one, else the newest.")
     ] = "",
     output: Annotated[
-        Literal["text", "json", "html"], typer.Option("--output", "-o", help="html is one file.")
+        Literal["text", "json", "html"], typer.Option("--output", "-o", help="html is a page in one file.")
     ] = "text",
     file: Annotated[
         Path | None, typer.Option("--file", "-f", help="Write there instead of to stdout.")
     ] = None,
 ) -> None:
-    """Who, when, what, from what to what, with the proof of each node.
+    """Report who did what when, from which release to which, with the proof for each node.
 
-    As json it can be verified elsewhere: fleet audit verify --file REPORT --key PUBLIC-KEY
+    Verify the report as json elsewhere with: fleet audit verify --file REPORT --key PUBLIC-KEY
     """
     from fleet.app.reporting.report import report as make
     from fleet.app.reporting.report import with_evidence
@@ -47,15 +45,15 @@ def report(
     if output == "json":
         made = with_evidence(home, made)
         _warn_unsigned(made)
-    words = _rendered(made, output)
+    text = _rendered(made, output)
     if file is None and output == "text":
         # Made for 80 columns: a narrower terminal has it folded between words.
-        show(words.rstrip("\n"))
+        show(text.rstrip("\n"))
         return
     if file is None:
-        typer.echo(words, nl=not words.endswith("\n"))
+        typer.echo(text, nl=not text.endswith("\n"))
         return
-    write_whole(file, words.encode())
+    write_whole(file, text.encode())
     note(f"Wrote {file}")
 
 
@@ -91,7 +89,8 @@ def verify(
     key: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Public key of the checkpoints; default: the home's own. May be given more than once."
+            metavar="FILE",
+            help="Public key of the checkpoints. Default: the home's own. May be given more than once.",
         ),
     ] = None,
     file: Annotated[
@@ -101,13 +100,14 @@ def verify(
     checkpoints: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Checkpoints that were kept elsewhere (one a line, as fleet audit checkpoint prints)."
+            metavar="FILE",
+            help="Checkpoints that were kept elsewhere, one per line as fleet audit checkpoint prints them.",
         ),
     ] = None,
 ) -> None:
-    """Check every entry against its hash and the one before, and against the signed checkpoints.
+    """Check every entry of the journal against its hash, the entry before it, and the signed checkpoints.
 
-    With --file and --key on any machine: no home and no database is needed. Exits 4 with what is wrong.
+    With --file and --key it runs on any machine, without a home or a database. Exits 4 if it finds anything wrong.
     """
     if file is not None:
         _verify_file(file, key or [], checkpoints or [])
@@ -116,7 +116,7 @@ def verify(
     from fleet.cli.terminal.output import note, show
 
     found = check(home_of(context), key or [], checkpoints or [])
-    _tell(found.findings)
+    _show_findings(found.findings)
     end = f", the last is {found.last[:16]}" if found.last else ""
     show(f"The journal is whole: {found.entries:,} entries, every hash follows from the one before{end}.")
     if not found.signatures:
@@ -141,7 +141,7 @@ def _verify_file(file: Path, keys: list[Path], checkpoints: list[Path]) -> None:
     if checkpoints:
         raise UsageError("--checkpoints are for a home's journal; a file carries its own")
     found = verify_file(file, keys)
-    _tell(found.findings)
+    _show_findings(found.findings)
     show(f"The {found.what} is whole and signed: entries {found.first:,} to {found.last:,}.")
     if found.signed_at is not None:
         show(
@@ -154,20 +154,22 @@ def _held(checkpoints: int) -> str:
     return "1 signed checkpoint holds" if checkpoints == 1 else f"{checkpoints:,} signed checkpoints hold"
 
 
-def _tell(findings: Iterable[JournalFinding]) -> None:
+def _show_findings(findings: Iterable[JournalFinding]) -> None:
     """Exits 4 if there are any."""
     from fleet.cli.terminal.output import show
 
-    told = [f"entry {each.seq}: {each.words}" if each.seq else each.words for each in findings]
-    for words in told:
-        show(words)
-    if told:
+    lines = [
+        f"entry {finding.seq}: {finding.message}" if finding.seq else finding.message for finding in findings
+    ]
+    for line in lines:
+        show(line)
+    if lines:
         raise typer.Exit(4)
 
 
 @audit.command()
 def keygen(context: typer.Context) -> None:
-    """Make the Ed25519 key pair that signs checkpoints, and sign what is in the journal.
+    """Create the Ed25519 key pair that signs checkpoints, and sign what is in the journal.
 
     The private key stays in the home (mode 0600) and is never overwritten; give the public one to whoever verifies.
     """
@@ -187,9 +189,9 @@ def keygen(context: typer.Context) -> None:
 
 @audit.command()
 def checkpoint(context: typer.Context) -> None:
-    """Sign where the journal ends now. Prints the checkpoint as one line, to be kept elsewhere.
+    """Sign the current end of the journal. Prints the checkpoint as one line, to be kept elsewhere.
 
-    The controller does the same every ten minutes in which something was written, and when a rollout ends.
+    The controller does the same when a rollout ends, and every ten minutes if something was written.
     """
     import msgspec
 
@@ -206,9 +208,9 @@ def export(
         Path | None, typer.Option("--output", "-o", help="Write there instead of to stdout.")
     ] = None,
 ) -> None:
-    """The whole journal with its checkpoints, as JSON. Signs its end first where the home has a key.
+    """Export the whole journal with its checkpoints, as JSON. Signs its end first if the home has a key.
 
-    Verified on any machine with: fleet audit verify --file FILE --key PUBLIC-KEY
+    Verify the export on any machine with: fleet audit verify --file FILE --key PUBLIC-KEY
     """
     import msgspec
 
@@ -220,9 +222,9 @@ def export(
     made = make(home_of(context))
     if made.entries and not made.checkpoints:
         warn("nothing in it is signed: fleet audit keygen makes a key")
-    words = visible_json(msgspec.json.encode(made).decode())
+    text = visible_json(msgspec.json.encode(made).decode())
     if output is None:
-        typer.echo(words)
+        typer.echo(text)
         return
-    write_whole(output, f"{words}\n".encode())
+    write_whole(output, f"{text}\n".encode())
     note(f"Wrote {output}: {len(made.entries):,} entries, {len(made.checkpoints):,} checkpoints")

@@ -143,17 +143,17 @@ def _standing(rollout: Rollout, now: datetime) -> Text:
     by, since = rollout.state_by, clock(rollout.state_at, now)
     match rollout.state:
         case RolloutState.HALTED:
-            told = f"halted {since}: {rollout.why}"
+            text = f"halted {since}: {rollout.why}"
             advice = f"look at the failed nodes, then: fleet rollout release NODE; fleet rollout resume {rollout.id}"
         case RolloutState.PAUSED:
-            told, advice = f"paused {since} by {by}", f"fleet rollout resume {rollout.id}"
+            text, advice = f"paused {since} by {by}", f"fleet rollout resume {rollout.id}"
         case _ if rollout.ended_at is not None:
             left = rollout.counts[Step.CANCELLED]
-            told = f"aborted {since} by {by}, ended {clock(rollout.ended_at, now)}: {left:,} not upgraded"
+            text = f"aborted {since} by {by}, ended {clock(rollout.ended_at, now)}: {left:,} not upgraded"
             advice = ""
         case _:
-            told, advice = f"aborted {since} by {by}: what has begun ends, nothing new starts", ""
-    return Text(f"  {told}", "yellow") + Text(f"\n  -> {advice}" if advice and rollout.active else "")
+            text, advice = f"aborted {since} by {by}: what has begun ends, nothing new starts", ""
+    return Text(f"  {text}", "yellow") + Text(f"\n  -> {advice}" if advice and rollout.active else "")
 
 
 def _working(scene: RolloutScene, most: int) -> Iterator[Text]:
@@ -168,17 +168,17 @@ def _working(scene: RolloutScene, most: int) -> Iterator[Text]:
 
 def _at_work(scene: RolloutScene, run: Run) -> tuple[Cell, ...]:
     taken = format_age(scene.now - run.since) if run.since is not None else ""
-    told = "; ".join(held.message for held in scene.held.get(run.node, ())[:2])
+    message = "; ".join(held.message for held in scene.held.get(run.node, ())[:2])
     pods = ""
     if run.step is Step.DRAIN:
         gone = _granted(scene.chronicle, run.node)
         planned = scene.pods.get(run.node, 0)
         pods = f"{gone}/{max(planned, gone)} pods" if planned else f"{gone} pods"
-    return f"  {name(scene.rollout, run.node)}", Text(str(run.step), "cyan"), f"{taken:>3}", pods, told
+    return f"  {name(scene.rollout, run.node)}", Text(str(run.step), "cyan"), f"{taken:>3}", pods, message
 
 
 def _granted(chronicle: Timeline, ref: NodeRef) -> int:
-    return sum(each.result in ("done", "gone") for each in chronicle.evictions.get(ref, {}).values())
+    return sum(eviction.result in ("done", "gone") for eviction in chronicle.evictions.get(ref, {}).values())
 
 
 def _failed(scene: RolloutScene) -> Iterator[Text]:
@@ -198,12 +198,12 @@ def _waiting(scene: RolloutScene) -> Iterator[Text]:
         if run.waiting and (run.step is not Step.STAGE or _lasting(scene, run)) and reasons:
             groups.setdefault(needs_action_first(reasons)[0].message, []).append(run)
     ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
-    for told, runs in ordered[:WAITS]:
+    for message, runs in ordered[:WAITS]:
         first = name(scene.rollout, runs[0].node)
         others = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
         since = min((moment for run in runs if (moment := scene.held_since.get(run.node))), default=None)
         waited = f" {format_age(scene.now - since)}" if since is not None else ""
-        yield Text(f"  {first}{others} wait{'' if others else 's'}{waited}: {told}", "yellow")
+        yield Text(f"  {first}{others} wait{'' if others else 's'}{waited}: {message}", "yellow")
     if len(ordered) > WAITS:
         yield Text(f"  other reasons: {len(ordered) - WAITS} (fleet status --attention)", "dim")
 
@@ -219,16 +219,16 @@ def _last(scene: RolloutScene) -> Iterator[Text]:
 def ending(chronicle: Timeline, run: Run) -> str:
     """Returns `n-0098 done in 3m 12s (drain 48s, reboot 64s, soak 60s), kernel 6.12.9`, or why the run failed."""
     assert chronicle.rollout is not None
-    told = f"{name(chronicle.rollout, run.node)} {run.step}"
+    text = f"{name(chronicle.rollout, run.node)} {run.step}"
     if run.begun is not None and run.since is not None:
-        told += f" in {format_duration((run.since - run.begun).total_seconds())}"
+        text += f" in {format_duration((run.since - run.begun).total_seconds())}"
         steps = [
             f"{step} {format_duration(seconds)}" for step, seconds in lasted(chronicle, run.node).items()
         ]
-        told += f" ({', '.join(steps)})" if steps else ""
+        text += f" ({', '.join(steps)})" if steps else ""
     if kernel := run.proof.get("kernel"):
-        told += f", kernel {kernel}"
-    return f"{told}: {run.why}" if run.why else told
+        text += f", kernel {kernel}"
+    return f"{text}: {run.why}" if run.why else text
 
 
 def lasted(chronicle: Timeline, ref: NodeRef) -> dict[str, float]:

@@ -34,7 +34,7 @@ LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?"
 
 
 class ValueForm(NamedTuple, Generic[T]):
-    words: str
+    expected: str
     """A description of the expected value."""
     read: Callable[[str], T]
     """Parses a text. Raises ValueError for a text that does not have this form."""
@@ -42,7 +42,7 @@ class ValueForm(NamedTuple, Generic[T]):
     """The allowed values, if they are a fixed set: the nearest one is suggested."""
 
 
-def matching(words: str, pattern: str | re.Pattern[str]) -> ValueForm[str]:
+def matching(expected: str, pattern: str | re.Pattern[str]) -> ValueForm[str]:
     """Returns the form of texts that match the whole pattern."""
     compiled = re.compile(pattern)
 
@@ -51,7 +51,7 @@ def matching(words: str, pattern: str | re.Pattern[str]) -> ValueForm[str]:
             raise ValueError(text)
         return text
 
-    return ValueForm(words, read)
+    return ValueForm(expected, read)
 
 
 def _word(text: str) -> str:
@@ -77,7 +77,7 @@ def _version(text: str) -> str:
 
 
 def _source(text: str) -> str:
-    if any(each.search(text) for each in (USER_IN_URL, PASSWORD, QUERY)):
+    if any(secret.search(text) for secret in (USER_IN_URL, PASSWORD, QUERY)):
         raise ValueError("it may have a secret in it")
     return _text(text)
 
@@ -116,7 +116,7 @@ def choice(options: Mapping[str, T]) -> ValueForm[T]:
     return ValueForm(" or ".join(options), read, frozenset(options))
 
 
-def one_of(names: Iterable[str], words: str) -> ValueForm[str]:
+def one_of(names: Iterable[str], expected: str) -> ValueForm[str]:
     """Returns the form of a name out of many, described by `words`."""
     known = frozenset(names)
 
@@ -125,7 +125,7 @@ def one_of(names: Iterable[str], words: str) -> ValueForm[str]:
             raise ValueError(text)
         return text
 
-    return ValueForm(words, read, known)
+    return ValueForm(expected, read, known)
 
 
 ARCHITECTURE = one_of(
@@ -205,7 +205,7 @@ def _http_path(text: str) -> str:
 
 
 HTTP_PATH = ValueForm("a path such as /health?ready=1, without . or .. in it", _http_path)
-VOTERS = ValueForm(count(1).words, _voters)
+VOTERS = ValueForm(count(1).expected, _voters)
 PORT = ValueForm("a port, 1 to 65535", _port)
 TERM: ValueForm[ProbeTerm | None] = ValueForm(
     "keys with dots between and what to find there, such as role=leader|primary (alone: true)", _term

@@ -154,7 +154,7 @@ class ClusterCapacity:
     def eased(self, shape: PodShape) -> bool:
         """Returns whether a node may have gained room for a pod of this shape since the shape was found to fit
         nowhere."""
-        return self._unplaceable.eased(shape)
+        return self._unplaceable.may_fit_now(shape)
 
     def lacking_shape(self, name: str) -> PodShape | None:
         """Returns the pod shape for which `shortfall` has just found no place, if that stays so until a node gains
@@ -179,7 +179,7 @@ class ClusterCapacity:
     def _has_room(self, name: str, shape: PodShape) -> bool:
         if not self._open_for(name, shape.demand):
             return False
-        return (self._usage.get(name) or NO_USAGE).holds(shape.asked, self._nodes[name].allocatable)
+        return (self._usage.get(name) or NO_USAGE).holds(shape.requests, self._nodes[name].allocatable)
 
     def _find_shortfall(
         self, name: str, pods: Sequence[Pod], going: Sequence[Pod], may_wait: Collection[str]

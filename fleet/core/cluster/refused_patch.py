@@ -9,6 +9,6 @@ class RefusedPatch(Exception):
     def __init__(self, result: Result, words: str, retry_after: float | None = None) -> None:
         super().__init__(words)
         self.result = result
-        self.words = words
+        self.message = words
         self.retry_after = retry_after
         """Retry-After, in seconds."""

@@ -248,7 +248,7 @@ class ClusterView:
         The treatment of pods of one operator's cluster depends on the nodes of its other pods. Returns the names of
         these nodes.
         """
-        nodes = self.standbys.see(before, pod)
+        nodes = self.standbys.pod_changed(before, pod)
         for node in nodes:
             self._drain_demands.pop(node, None)
         return nodes

@@ -44,7 +44,7 @@ class Blockers:
     def _asked(self, view: ClusterView, run: Run) -> list[tuple[Pod, Treatment]]:
         return [
             (pod, treated)
-            for pod, treated, refs in view.drain_demand(run.node.name).asked_of_operators(view.budgets)
+            for pod, treated, refs in view.drain_demand(run.node.name).requested_evictions(view.budgets)
             if any(
                 view.budgets[ref].never_allows and view.pending_evictions.allowance(ref) < 1 for ref in refs
             )
@@ -52,11 +52,11 @@ class Blockers:
 
     def first(self, rollout: Rollout, run: Run, now: datetime) -> Blocker | None:
         """Returns the first blocker, or None. The gates are those that this decision has already determined."""
-        return next(self._all(rollout, run, self._gates.of(rollout, run, now), now), None)
+        return next(self._all(rollout, run, self._gates.held(rollout, run, now), now), None)
 
     def all(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Blocker]:
         """Yields every blocker of the run, with gates that are determined again."""
-        return self._all(rollout, run, self._gates.ask(rollout, run, now), now)
+        return self._all(rollout, run, self._gates.evaluate(rollout, run, now), now)
 
     def own(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Held]:
         """Yields what holds this run itself, whatever the gate of its group allows."""

@@ -216,7 +216,7 @@ class Engine:
         """Begins what may begin now. A run that goes on may allow others to begin, and vice versa."""
         self._halt(now)
         self._change_canaries(now)
-        for key in self._gates.look(now):
+        for key in self._gates.recheck(now):
             self._queue.open(key)
         self._begin_staging(now)
         self._begin_slots(now)

@@ -247,14 +247,14 @@ class Policy(Struct, frozen=True):
         return stream.find(pool.version) if pool.version else stream.newest
 
     @property
-    def ways(self) -> frozenset[MachineReach]:
+    def reaches(self) -> frozenset[MachineReach]:
         """The access methods of all pools."""
         return frozenset(pool.reach for pool in self.pools)
 
     @property
     def remote(self) -> bool:
         """True if the controller itself acts on the machines of some pool, over ssh or by playbooks."""
-        return bool(self.ways - {"agent"})
+        return bool(self.reaches - {"agent"})
 
     def find_release(self, version: str) -> Release | None:
         """Returns the first release with this version in any stream; None if there is none."""

@@ -62,7 +62,7 @@ class Schedule:
         begun.
         """
         if freeze := self.freezes.in_force(now):
-            return Held(Reason.FREEZE, freeze.name, {"until": told(freeze.until, now, self.zone)})
+            return Held(Reason.FREEZE, freeze.name, {"until": format_moment(freeze.until, now, self.zone)})
         must_remain = self._must_remain(now, needed)
         if _fits(self.closes(now), now, must_remain):
             return None
@@ -70,10 +70,12 @@ class Schedule:
             ahead = self.freezes.next_begin(now, now + must_remain)
             freeze = self.freezes.in_force(ahead) if ahead is not None else None
             if freeze is not None:
-                return Held(Reason.FREEZE, freeze.name, {"until": told(freeze.until, now, self.zone)})
+                return Held(
+                    Reason.FREEZE, freeze.name, {"until": format_moment(freeze.until, now, self.zone)}
+                )
         start = self.next_start(now, needed)
         facts: dict[str, str | int] = {
-            "opens": "never" if start is None else told(start, now, self.zone),
+            "opens": "never" if start is None else format_moment(start, now, self.zone),
             "needed": durations.format_duration(needed.total_seconds()),
         }
         if len(self.levels) > 1 or (self.levels and self.levels[0].name != f"pool {self.pool}"):
@@ -259,7 +261,7 @@ class Schedules:
             yield self._levels[key]
 
 
-def told(moment: datetime, now: datetime, zone: str) -> str:
+def format_moment(moment: datetime, now: datetime, zone: str) -> str:
     """Returns the moment as text for users, in the time zone `zone`: `Sat 01:00 CET`, or `Sat 12 Dec 01:00 CET` if it
     is six days away or more."""
     local = moment.astimezone(ZoneInfo(zone))

@@ -42,7 +42,7 @@ class DrainProgress:
         if ref not in self._at_start:
             self._at_start[ref] = frozenset(pod.uid for pod in pods)
 
-    def was_there(self, ref: NodeRef, pod_uid: str) -> bool:
+    def was_there_at_start(self, ref: NodeRef, pod_uid: str) -> bool:
         """Returns whether the pod was on the node when this controller first looked at its drain."""
         return pod_uid in self._at_start.get(ref, ())
 

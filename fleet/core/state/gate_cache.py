@@ -64,7 +64,7 @@ class GateCache:
         """True if runs wait for a window or the end of a freeze, so that time alone will change something."""
         return any(held is not None and held.reason in TIMED for held in self._closed_by.values())
 
-    def ask(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
+    def evaluate(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
         """Returns the reason that closes the run's gate at this moment; None: the gate is open."""
         needed = timedelta(seconds=rollout.start.expected_seconds)
         held = gates.begin(rollout, run)
@@ -84,21 +84,21 @@ class GateCache:
             return Held(Reason.NO_CANARY, rollout.id, {**held.params, **first})
         return None
 
-    def of(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
+    def held(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
         """Returns the reason that closes the run's gate, evaluated once in each decision."""
         group = group_of(rollout, run)
         if group not in self._closed_by:
-            self._closed_by[group] = self.ask(rollout, run, now)
+            self._closed_by[group] = self.evaluate(rollout, run, now)
         return self._closed_by[group]
 
-    def look(self, now: datetime) -> Iterator[WaitKey]:
+    def recheck(self, now: datetime) -> Iterator[WaitKey]:
         """Evaluates all gates again, and yields the keys of those that have opened."""
         for ident, groups in self._groups.items():
             rollout = self._rollouts[ident]
             if rollout.active:
                 for group, ref in groups.items():
                     before = self._closed_by.get(group)
-                    self._closed_by[group] = self.ask(rollout, rollout.runs[ref], now)
+                    self._closed_by[group] = self.evaluate(rollout, rollout.runs[ref], now)
                     if before is not None and self._closed_by[group] is None:
                         yield WaitKey("gate", group)
 

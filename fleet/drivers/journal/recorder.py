@@ -61,8 +61,8 @@ class Recorder:
         now = self._clock.now()
         for cluster, changes in self._changes.items():
             if changes:
-                seen = [each.thing for each in changes.values() if isinstance(each, Upserted)]
-                gone = [each.thing for each in changes.values() if isinstance(each, Deleted)]
+                seen = [change.thing for change in changes.values() if isinstance(change, Upserted)]
+                gone = [change.thing for change in changes.values() if isinstance(change, Deleted)]
                 self._inventory.note(cluster, seen, gone, at=now, source=SOURCE)
                 changes.clear()
             if self._reached.get(cluster):

@@ -76,8 +76,8 @@ def _zone_terms(key: str, value: str) -> tuple[NodeTerm, ...]:
     match."""
     zones = tuple(value.split(ZONES_BETWEEN))
     known = {key: None, **({ZONE_LABELS[key]: None} if ZONE_LABELS[key] else {})}
-    named = (NodeTerm((Requirement(each, "In", zones),)) for each in known)
-    return (*named, NodeTerm(tuple(Requirement(each, "DoesNotExist") for each in ZONE_LABELS)))
+    named = (NodeTerm((Requirement(label, "In", zones),)) for label in known)
+    return (*named, NodeTerm(tuple(Requirement(label, "DoesNotExist") for label in ZONE_LABELS)))
 
 
 def persistent_volume_claim(found: PersistentVolumeClaimWire) -> PersistentVolumeClaim:

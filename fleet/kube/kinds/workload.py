@@ -134,7 +134,8 @@ def _fails_by_eviction(spec: WorkloadSpec, failed: int) -> bool:
     policy = spec.pod_failure_policy
     for rule in (policy.rules if policy is not None else None) or ():
         if any(
-            each.type == DISRUPTED and each.status in (None, "True") for each in rule.on_pod_conditions or ()
+            condition.type == DISRUPTED and condition.status in (None, "True")
+            for condition in rule.on_pod_conditions or ()
         ):
             return rule.action in ("FailJob", "FailIndex") or (rule.action == "Count" and last)
     return last

@@ -46,14 +46,14 @@ def _item(kind: ApiResource[Any], found: object) -> Any:
         for container in (*item["spec"].get("containers", ()), *item["spec"].get("initContainers", ())):
             container.pop("image", None)
     if isinstance(found, MachineWire):
-        for told in (item.get("spec", {}), item.get("status", {}), item.get("status", {}).get("work", {})):
-            told.pop("log", None)
+        for part in (item.get("spec", {}), item.get("status", {}), item.get("status", {}).get("work", {})):
+            part.pop("log", None)
     annotations = item["metadata"].get("annotations", {})
-    words = isinstance(found, PodWire)
+    is_pod = isinstance(found, PodWire)
     kept = {
         key: value
         for key, value in annotations.items()
-        if key.startswith((*KEPT_ANNOTATIONS, MIRROR)) or (words and is_word(value))
+        if key.startswith((*KEPT_ANNOTATIONS, MIRROR)) or (is_pod and is_word(value))
     }
     return {
         "apiVersion": kind.api_version,
@@ -67,7 +67,7 @@ def _bare(value: Any) -> Any:
     """Returns the value without what was absent. An empty map may mean much: `emptyDir: {}`, a selector of
     everything."""
     if isinstance(value, dict):
-        return {key: _bare(each) for key, each in value.items() if each is not None}
+        return {key: _bare(part) for key, part in value.items() if part is not None}
     if isinstance(value, list | tuple):
-        return [_bare(each) for each in value]
+        return [_bare(part) for part in value]
     return value

@@ -24,7 +24,7 @@ from fleet.lab.simulation.controller import ControllerProcess
 from fleet.lab.simulation.coverage import Coverage
 from fleet.lab.simulation.journal import SimulatedJournal
 from fleet.lab.simulation.network import TIMEOUT, Network
-from fleet.lab.simulation.scenario import EXPECTED_SECONDS, Scenario
+from fleet.lab.simulation.scenario.scenario import EXPECTED_SECONDS, Scenario
 from fleet.model.model import Model
 
 Driver = Callable[[Model, AnyAction, float], Outcome]

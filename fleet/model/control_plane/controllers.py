@@ -197,7 +197,7 @@ class Controllers:
                 self._timeline.add(self._objects.now + delay, "job", *key)
         elif key.kind not in COUNTED:
             self.behind[key] = None
-            if key.kind not in ALIKE or pod.uid in self._objects.ill:
+            if key.kind not in ALIKE or pod.uid in self._objects.never_ready:
                 self._leavers.setdefault(key, []).append(pod)
 
     def _gone(self, pod: Pod, key: WorkloadKey | None) -> None:
@@ -218,7 +218,7 @@ class Controllers:
             self._make(key, pod.name, template=pod, ill=self._is_ill(pod))
 
     def _is_ill(self, pod: Pod) -> bool:
-        return pod.uid in self._objects.ill
+        return pod.uid in self._objects.never_ready
 
     def _wants(self, daemonset: WorkloadKey, name: str) -> bool:
         """Starts a pod of a DaemonSet in the place of one that is gone."""
@@ -278,7 +278,7 @@ class Controllers:
         """Creates a pod. If the scheduler binds it at once there is one event for both; otherwise the pod waits."""
         uid = f"{self._rng.getrandbits(128):032x}"
         if ill:
-            self._objects.ill.add(uid)
+            self._objects.never_ready.add(uid)
         pod = replace(template, name=name, uid=uid, labels=labels, node=node, **FRESH)
         if not node:
             node = self._scheduler.choose(pod)

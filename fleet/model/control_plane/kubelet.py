@@ -100,7 +100,7 @@ class Kubelets:
         if pod is None or pod.uid != uid or pod.deleting or pod.ready or pod.finished:
             return
         if self._runs(pod.node):
-            is_ready = uid not in self._objects.ill
+            is_ready = uid not in self._objects.never_ready
             self._objects.change_pod(pod, phase="Running", ready=is_ready, unready_since=None)
 
     def stopped(self, namespace: str, name: str, uid: str) -> None:

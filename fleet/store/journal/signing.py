@@ -72,11 +72,11 @@ class PublicKey:
         except ValueError:
             return False
 
-    def signed_report(self, told: Mapping[str, Any], signature: str) -> bool:
+    def signed_report(self, report: Mapping[str, Any], signature: str) -> bool:
         """Returns whether exactly this report was signed with the private key of this public key. The report is as
         decoded from JSON, with or without its `signature`."""
         try:
-            return self._holds(signature, report_message(told))
+            return self._holds(signature, report_message(report))
         except (ValueError, RecursionError):
             return False
 
@@ -148,10 +148,12 @@ def message(checkpoint: SignedCheckpoint) -> bytes:
     return PURPOSE + chain.canonical(fields)
 
 
-def report_message(told: Mapping[str, Any]) -> bytes:
+def report_message(report: Mapping[str, Any]) -> bytes:
     """Returns the bytes of a report that are signed. Raises ValueError for numbers that JSON cannot express
     exactly."""
-    return REPORT_PURPOSE + chain.canonical({key: value for key, value in told.items() if key != "signature"})
+    return REPORT_PURPOSE + chain.canonical(
+        {key: value for key, value in report.items() if key != "signature"}
+    )
 
 
 def _refuse_shared(path: Path) -> None:

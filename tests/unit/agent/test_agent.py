@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.objects.machine import MESSAGE_MOST, NAME_MOST, Ask, LogAsk, LogTold, Machine, Units, Work
+from fleet.core.objects.machine import MESSAGE_MOST, NAME_MOST, Ask, LogAnswer, LogAsk, Machine, Units, Work
 from fleet.core.releases.release import Release
 from fleet.machines.host import CommandResult
 from tests.unit.agent.world import NEW, OLD, World, story
@@ -390,7 +390,7 @@ def test_what_a_program_says_of_a_failure_has_no_secrets() -> None:
         assert "geheim" not in ran.message + machine.work.message
         await ask_log(world, LogAsk("log/1"))
         machine = await world.api.until(lambda machine: machine.log_told is not None)
-        assert machine.log_told == LogTold("log/1", error="password: [hidden]")
+        assert machine.log_told == LogAnswer("log/1", error="password: [hidden]")
 
     story(tell)
 
@@ -439,13 +439,13 @@ def test_a_log_that_a_person_asks_for_is_told_and_forgotten_when_it_was_taken() 
         await world.api.until(lambda machine: machine.reported)
         await ask_log(world, LogAsk("log/1", "kubelet.service", 7))
         machine = await world.api.until(lambda machine: machine.log_told is not None)
-        assert machine.log_told == LogTold("log/1", "7 lines of kubelet.service\n")
+        assert machine.log_told == LogAnswer("log/1", "7 lines of kubelet.service\n")
         world.box.log_error = "the journal has no earlier boot"
         await ask_log(world, LogAsk("log/2"))
         machine = await world.api.until(
             lambda machine: machine.log_told is not None and bool(machine.log_told.error)
         )
-        assert machine.log_told == LogTold("log/2", error="the journal has no earlier boot")
+        assert machine.log_told == LogAnswer("log/2", error="the journal has no earlier boot")
         await ask_log(world, None)
         await world.api.until(lambda machine: machine.log_told is None)
         written = len(world.api.written)
@@ -469,7 +469,7 @@ def test_a_log_is_told_while_a_release_is_staged_and_disturbs_nothing() -> None:
         assert (world.box.stagings, machine.staged, machine.log_told) == (
             1,
             NEW,
-            LogTold("log/1", "100 lines of all\n"),
+            LogAnswer("log/1", "100 lines of all\n"),
         )
 
     story(tell)

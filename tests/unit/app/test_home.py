@@ -96,7 +96,7 @@ def test_the_database_is_made_beside_the_teams_policy_and_that_is_told(tmp_path:
 
 def test_warnings_of_the_policy_are_told_once_and_again_when_there_is_another(tmp_path: Path) -> None:
     told: list[str] = []
-    home = Home(tmp_path, tell=told.append)
+    home = Home(tmp_path, show=told.append)
     home.policy_file.write_text(POLICY + "  - {name: rest, limits: {per_zone: 0}}\n")
     for _ in range(3):
         assert home.policy().pool("rest") and home.policy_if_any().pool("rest")

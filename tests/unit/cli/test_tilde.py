@@ -12,7 +12,7 @@ from fleet.config import load
 from fleet.core.records.errors import ConfigError, UsageError
 from fleet.core.text.paths import expanded
 from fleet.machines.access import SshAccess, SshAddress
-from fleet.machines.ssh.configuration.openssh import asked
+from fleet.machines.ssh.configuration.openssh import read_settings
 
 NOBODY = "~nobody-has-this-name/x"
 
@@ -44,4 +44,4 @@ def test_a_playbook_in_the_home_of_nobody(tmp_path: Path) -> None:
 @pytest.mark.parametrize("access", [SshAccess(config=NOBODY), SshAccess(identity=NOBODY)])
 def test_a_file_of_ssh_in_the_home_of_nobody(access: SshAccess) -> None:
     with pytest.raises(UsageError, match="there is no such"):
-        asked(SshAddress("n-1"), access)
+        read_settings(SshAddress("n-1"), access)

@@ -298,4 +298,4 @@ def test_history_of_a_done_node_ends_with_its_proof(golden: GoldenFiles) -> None
     assert what[0] == "start" and what[-1] == "done"
     steps = ("cordon", "drain", "reboot", "verify", "uncordon", "soak")
     assert tuple(step for step in what if step in steps) == steps
-    golden.check("\n".join(each.words for each in explained.history))
+    golden.check("\n".join(each.message for each in explained.history))

@@ -30,7 +30,7 @@ pools:
 def known_keys() -> set[str]:
     findings = Findings()
     read(EVERYTHING, "fleet.yaml", findings)
-    return findings.asked
+    return findings.known_keys
 
 
 def documented() -> set[str]:

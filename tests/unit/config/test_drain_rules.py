@@ -25,7 +25,7 @@ def wrong(text: str) -> str:
 
 
 def cautions(text: str) -> list[str]:
-    return [each.words for each in loads(HEAD + text)[1]]
+    return [each.message for each in loads(HEAD + text)[1]]
 
 
 def test_a_rule_says_which_pods_and_what_is_done_with_them() -> None:

@@ -152,7 +152,7 @@ pools:
     assert one == Release("2", kernel="6.12.1-1.aarch64", digests=(("arm64", amd),))
     # Whoever boots the one has booted the other.
     (caution,) = cautions
-    golden.check(caution.words)
+    golden.check(caution.message)
 
 
 def test_a_stream_may_be_a_file_beside_the_policy(tmp_path: Path) -> None:
@@ -306,4 +306,4 @@ def test_playbooks_that_nobody_runs_are_a_caution(tmp_path: Path) -> None:
     file = tmp_path / "fleet.yaml"
     file.write_text("pools: [{name: w, reach: ssh, playbooks: {stage: mine.yml}}]\n")
     _, (caution,) = load(file)
-    assert caution.place.path == "pools.w.playbooks" and "reached by ssh" in caution.words
+    assert caution.place.path == "pools.w.playbooks" and "reached by ssh" in caution.message

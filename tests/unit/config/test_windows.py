@@ -135,7 +135,7 @@ def test_all_mistakes_of_a_window_are_reported_at_once(written: str, keys: list[
 
 def test_an_exception_on_a_day_on_which_the_window_does_not_open_is_a_warning() -> None:
     (caution,) = cautions(f"pools: [{{name: w, windows: [{{{PATCH_TUESDAY}, except: 2026-12-09}}]}}]")
-    assert "2026-12-09" in caution.words
+    assert "2026-12-09" in caution.message
 
 
 def test_the_fleet_sites_and_clusters_have_windows() -> None:

@@ -384,9 +384,9 @@ def test_a_primary_without_an_instance_elsewhere_is_not_tried(nodes: tuple[str, 
 def test_a_standby_that_is_gone_leaves_the_primary_untried() -> None:
     pods, budgets = a_database("n-0", "n-1")
     view = ClusterView.of(a_snapshot(NODES, ([], pods), budgets))  # type: ignore[arg-type]
-    assert view.treatment(pods[0]).do == "ask" and view.drain_demand("n-0").asked_of_operators(view.budgets)
+    assert view.treatment(pods[0]).do == "ask" and view.drain_demand("n-0").requested_evictions(view.budgets)
     assert "n-0" in view.upsert(replace(pods[1], deleting=True))
-    assert view.treatment(pods[0]).do == "evict" and not view.drain_demand("n-0").asked_of_operators(
+    assert view.treatment(pods[0]).do == "evict" and not view.drain_demand("n-0").requested_evictions(
         view.budgets
     )
     assert view.upsert(replace(pods[1], deleting=True)) == set()

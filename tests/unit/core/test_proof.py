@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.core.cluster.view import ClusterView
-from fleet.core.objects.machine import UNTOLD, Machine, Units, Work
+from fleet.core.objects.machine import UNKNOWN_STATE, Machine, Units, Work
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.workload import Workload
@@ -104,7 +104,7 @@ def test_systemd_must_have_ended_its_start(golden: GoldenFiles) -> None:
 def test_a_systemd_that_does_not_answer_proves_nothing_and_tells_nothing_of_before(
     golden: GoldenFiles,
 ) -> None:
-    silent = Units(UNTOLD)
+    silent = Units(UNKNOWN_STATE)
     golden.check(missing(machine=replace(MACHINE, units=silent)), "after")
     after = replace(MACHINE, units=Units("degraded", ("b.service",)))
     work = Work("t", "done", units=silent)

@@ -13,7 +13,6 @@ from fleet.core.quorum.quorum import (
     Link,
     Quorum,
     QuorumRule,
-    ailing,
     best_leader,
     breaking_links,
     breaking_sites,
@@ -22,6 +21,7 @@ from fleet.core.quorum.quorum import (
     majority,
     majority_sites,
     tolerates,
+    unhealthy_members,
 )
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
@@ -67,7 +67,7 @@ def test_what_a_majority_is(voters: int, needed: int, spare: int) -> None:
 def test_who_does_not_count_as_healthy(changed: dict[str, Any], why: str) -> None:
     found = group(3, m1=changed)
     assert [member.name for member in healthy(found, RULE)] == ["m0", "m2"]
-    assert [(member.name, ailment) for member, ailment in ailing(found, RULE)] == [("m1", why)]
+    assert [(member.name, ailment) for member, ailment in unhealthy_members(found, RULE)] == [("m1", why)]
     # One is unhealthy, three vote: neither of the others can go, the unhealthy one can.
     held = quorum.held(found, RULE, node(2), ())
     assert held is not None and held.reason is Reason.QUORUM and held.params["ill"] == f": m1 {why}"

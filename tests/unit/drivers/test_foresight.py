@@ -45,7 +45,7 @@ class Board:
 
     def turn(self, after: timedelta = PAUSE) -> Mapping[NodeRef, tuple[Held, ...]]:
         self.now += after
-        news = self.foresight.told(self.engine.decide(self.now), self.now)
+        news = self.foresight.changed_reasons(self.engine.decide(self.now), self.now)
         self.held |= {ref.name: reasons for ref, reasons in news.items()}
         return news
 

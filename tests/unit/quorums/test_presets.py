@@ -16,7 +16,7 @@ from fleet.core.objects.selector import Selector
 from fleet.core.quorum.groups import GroupMembers, QuorumGroup, QuorumKind
 from fleet.core.quorum.presets import PRESETS, default_rule
 from fleet.core.quorum.probe import ExecProbe, HttpProbe, Probe, ProbeTerm
-from fleet.core.quorum.quorum import Member, Quorum, ailing, healthy
+from fleet.core.quorum.quorum import Member, Quorum, healthy, unhealthy_members
 from fleet.core.records.errors import UnreachableError
 from fleet.quorums import read
 from fleet.quorums.group import PodsPlace
@@ -61,7 +61,7 @@ def names(members: tuple[Member, ...]) -> list[str]:
 
 
 def ill(of: QuorumGroup, quorum: Quorum) -> dict[str, str]:
-    return {member.name: why for member, why in ailing(quorum, of.rule)}
+    return {member.name: why for member, why in unhealthy_members(quorum, of.rule)}
 
 
 def zookeepers(count: int = 3) -> list[Pod]:

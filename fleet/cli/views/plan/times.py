@@ -46,15 +46,14 @@ def takes(plan: Plan, now: datetime) -> str:
         for name, found in levels
         for window in found
     )
-    shown = [
-        *sorted(windows)[:MOST_WINDOWS],
-        *([f"{len(windows) - MOST_WINDOWS} more"] if len(windows) > MOST_WINDOWS else []),
-    ]
-    told = [
+    shown = sorted(windows)[:MOST_WINDOWS]
+    if len(windows) > MOST_WINDOWS:
+        shown.append(f"{len(windows) - MOST_WINDOWS} more")
+    moments = [
         f"{format_duration(plan.makespan_seconds)} until {_clock(plan, plan.makespan_seconds, now)}",
         "at the earliest now" if first <= SOON else begins,
     ]
-    return ", ".join([*told, *([f"in window {'; '.join(shown)}"] if windows else [])])
+    return ", ".join([*moments, *([f"in window {'; '.join(shown)}"] if windows else [])])
 
 
 def late(plan: Plan, now: datetime) -> Iterator[Text]:
@@ -85,24 +84,24 @@ def _clock(plan: Plan, seconds: float, now: datetime) -> str:
 
 def measured_times(known: Sequence[Estimate]) -> Iterator[str]:
     """Yields what was measured, and what is only assumed; the median of each part."""
-    several = len({(each.pool, each.os) for each in known if each.pool}) > 1
-    shown = [each for each in known if each.part != "verify"]
-    for word, found in (
-        ("measured", [each for each in shown if each.samples]),
-        ("assumed", [each for each in shown if not each.samples]),
+    several = len({(estimate.pool, estimate.os) for estimate in known if estimate.pool}) > 1
+    shown = [estimate for estimate in known if estimate.part != "verify"]
+    for label, found in (
+        ("measured", [estimate for estimate in shown if estimate.samples]),
+        ("assumed", [estimate for estimate in shown if not estimate.samples]),
     ):
         if found:
-            yield f"{word}: {', '.join(_time(each, several) for each in found)}"
+            yield f"{label}: {', '.join(_time(estimate, several) for estimate in found)}"
 
 
 def _time(known: Estimate, several: bool) -> str:
-    told = f"{known.part.replace('_', ' ')} {format_duration(known.p50)}"
+    text = f"{known.part.replace('_', ' ')} {format_duration(known.p50)}"
     if several and known.pool:
-        told += f" of {known.pool}{f' ({known.os})' if known.os else ''}"
+        text += f" of {known.pool}{f' ({known.os})' if known.os else ''}"
     if known.samples:
         what = "pods" if known.part in POD_PARTS else "runs"
-        told += f" (p95 {format_duration(known.p95)}, {known.samples:,} {what})"
-    return told
+        text += f" (p95 {format_duration(known.p95)}, {known.samples:,} {what})"
+    return text
 
 
 def bound(plan: Plan) -> str:

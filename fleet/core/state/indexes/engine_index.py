@@ -104,7 +104,7 @@ class EngineIndex:
     def released(self, ref: NodeRef) -> None:
         """Gives the slot of a failed run back: an operator has released the node."""
         self._limit_index.assign(ref)
-        self.wakeups.look_at(ref)
+        self.wakeups.wake_node(ref)
         self.wakeups.open_quorums(ref)
 
     def step_changed(self, run: Run) -> None:
@@ -151,7 +151,7 @@ class EngineIndex:
         for ref in self.runs.nodes_of(cluster):
             if ref.name not in nodes:
                 self._limit_index.assign(ref)
-            self.wakeups.look_at(ref)
+            self.wakeups.wake_node(ref)
 
     def _upsert(self, cluster: str, thing: ClusterObject) -> None:
         view = self.state.view(cluster)
@@ -165,7 +165,7 @@ class EngineIndex:
                 if before is None or before.labels != thing.labels:
                     self._limit_index.assign(ref)
                 self._limit_index.update_unavailable(ref)
-                self.wakeups.look_at(ref)
+                self.wakeups.wake_node(ref)
                 self.wakeups.open_capacity(cluster)
             case Budget():
                 key = (cluster, thing.ref)
@@ -176,29 +176,29 @@ class EngineIndex:
                 self.wakeups.open_budget(key)
                 if known is None or known.most_at_once != thing.most_at_once:
                     self.wakeups.open_capacity(cluster)
-                self.wakeups.look_at_claimants(key)
+                self.wakeups.wake_reservers(key)
             case Machine():
                 view.upsert(thing)
-                self.wakeups.look_at(NodeRef(cluster, thing.name))
+                self.wakeups.wake_node(NodeRef(cluster, thing.name))
             case Attachment():
                 view.upsert(thing)
-                self.wakeups.look_at_volumes(NodeRef(cluster, thing.node))
+                self.wakeups.volume_changed(NodeRef(cluster, thing.node))
             case Quorum():
-                self.wakeups.look_at_group(thing.name)
+                self.wakeups.quorum_read(thing.name)
                 view.upsert(thing)
                 self.state.quorums.upsert(thing)
-                self.wakeups.look_at_group(thing.name)
+                self.wakeups.quorum_read(thing.name)
             case PersistentVolume() | PersistentVolumeClaim():
                 view.upsert(thing)
                 self.wakeups.open_capacity(cluster)
             case _:
-                self.wakeups.look_at_nodes(cluster, view.upsert(thing))
+                self.wakeups.wake_nodes(cluster, view.upsert(thing))
 
     def _upsert_pod(self, cluster: str, pod: Pod) -> None:
         view = self.state.view(cluster)
         before, servers = view.pods.get(pod.uid), view.servers if pod.api_server else None
         self._relabel_pod(view, before, pod)
-        self.wakeups.look_at_nodes(cluster, view.upsert(pod))
+        self.wakeups.wake_nodes(cluster, view.upsert(pod))
         if servers is not None and servers != view.servers:
             self._look_at_all(cluster)
         if before is None or _ready_or_leaving(before) != _ready_or_leaving(pod):
@@ -221,7 +221,7 @@ class EngineIndex:
         if pod.deleting:
             self.wakeups.open_budgets(self.reservations.release(ref, pod.uid))
         if run.step in POD_STEPS:
-            self.wakeups.look_at(ref)
+            self.wakeups.wake_node(ref)
 
     def _relabel_pod(self, view: ClusterView, before: Pod | None, pod: Pod) -> None:
         """Moves a pod whose labels have changed to its budgets of now, as when an operator makes another pod the primary."""
@@ -247,21 +247,21 @@ class EngineIndex:
                 ref = NodeRef(cluster, thing.name)
                 view.delete(thing)
                 self._limit_index.assign(ref)
-                self.wakeups.look_at(ref)
+                self.wakeups.wake_node(ref)
             case Budget():
                 view.delete(thing)
                 self.queue.open(WaitKey("budget", (cluster, thing.ref)))
                 self.queue.open(WaitKey("budgets", (cluster, thing.namespace)))
-                self.wakeups.look_at_claimants((cluster, thing.ref))
+                self.wakeups.wake_reservers((cluster, thing.ref))
             case Attachment():
                 view.delete(thing)
-                self.wakeups.look_at_volumes(NodeRef(cluster, thing.node))
+                self.wakeups.volume_changed(NodeRef(cluster, thing.node))
             case Quorum():
-                self.wakeups.look_at_group(thing.name)
+                self.wakeups.quorum_read(thing.name)
                 view.delete(thing)
                 self.state.quorums.delete(thing.name)
             case _:
-                self.wakeups.look_at_nodes(cluster, view.delete(thing))
+                self.wakeups.wake_nodes(cluster, view.delete(thing))
 
     def _delete_pod(self, cluster: str, pod: Pod) -> None:
         view = self.state.view(cluster)
@@ -271,7 +271,7 @@ class EngineIndex:
             self.reservations.count_demand(view, pod, -1)
         if not _ready_or_leaving(pod):
             self.wakeups.open_for_readiness(view, pod)
-        self.wakeups.look_at_nodes(cluster, view.delete(pod))
+        self.wakeups.wake_nodes(cluster, view.delete(pod))
         if pod.api_server:
             self._look_at_all(cluster)
         # The budget's status counts the eviction by now, and may have been reported before the pod was.
@@ -282,7 +282,7 @@ class EngineIndex:
         self.state.forget_pod(ref, pod.uid)
         self.wakeups.open_capacity(cluster)
         if run is not None and run.step in POD_STEPS:
-            self.wakeups.look_at(ref)
+            self.wakeups.wake_node(ref)
 
     def _settle(self, outcome: Outcome, now: datetime) -> None:
         action = outcome.action

@@ -133,7 +133,7 @@ def _selector_terms(data: bytes) -> tuple[NodeTerm, ...]:
 
 def _terms(required: NodeSelector | None) -> tuple[NodeTerm, ...]:
     terms = (required.node_selector_terms or ()) if required else ()
-    return tuple(NodeTerm(each.match_expressions or (), each.match_fields or ()) for each in terms)
+    return tuple(NodeTerm(term.match_expressions or (), term.match_fields or ()) for term in terms)
 
 
 @lru_cache(MOST_KEPT)
@@ -145,9 +145,9 @@ def _rules(
     doubts: dict[Doubt, None] = {}
     apart = [*_anti_affinity(found.pod_anti_affinity, namespace, doubts), *_spread(constraints, namespace)]
     near = list(_affinity(found.pod_affinity, namespace, doubts))
-    keys = (*(each for _, each in apart), *(each for _, each in near))
+    keys = (*(label_keys for _, label_keys in apart), *(label_keys for _, label_keys in near))
     rules = NeighbourRules(tuple(rule for rule, _ in apart), tuple(rule for rule, _ in near), tuple(doubts))
-    return rules, keys if any(each != LabelKeys() for each in keys) else ()
+    return rules, keys if any(key != LabelKeys() for key in keys) else ()
 
 
 def _anti_affinity(
@@ -179,13 +179,20 @@ def _namespaces(term: PodAffinityTerm, namespace: str, doubts: dict[Doubt, None]
     listed, selector = term.namespaces or (), term.namespace_selector
     if selector is None:
         return listed or (namespace,)
-    asked = _requirements(selector)
-    if not asked:
+    requirements = _requirements(selector)
+    if not requirements:
         return (EVERYWHERE,)
-    names = [each.values for each in asked if each.key == NAME_LABEL and each.operator == "In"]
-    if len(names) != len(asked):
-        words = ", ".join(f"{each.key} {each.operator} {' '.join(each.values)}".rstrip() for each in asked)
-        doubts[Doubt(DoubtKind.NAMESPACES, words[:MOST_WORDS])] = None
+    names = [
+        requirement.values
+        for requirement in requirements
+        if requirement.key == NAME_LABEL and requirement.operator == "In"
+    ]
+    if len(names) != len(requirements):
+        text = ", ".join(
+            f"{requirement.key} {requirement.operator} {' '.join(requirement.values)}".rstrip()
+            for requirement in requirements
+        )
+        doubts[Doubt(DoubtKind.NAMESPACES, text[:MOST_WORDS])] = None
         return listed
     meant = set(names[0]).intersection(*names[1:])
     return tuple(dict.fromkeys((*listed, *sorted(meant))))
@@ -193,21 +200,21 @@ def _namespaces(term: PodAffinityTerm, namespace: str, doubts: dict[Doubt, None]
 
 def _spread(data: bytes, namespace: str) -> Iterator[tuple[SpreadRule, LabelKeys]]:
     constraints = json.decode(data, type=tuple[TopologySpreadConstraint, ...] | None) or ()
-    for each in constraints:
-        if each.when_unsatisfiable != "DoNotSchedule":
+    for constraint in constraints:
+        if constraint.when_unsatisfiable != "DoNotSchedule":
             continue
         # A constraint without a selector counts no pods, but still requires the topology label on the node.
-        others = _requirements(each.label_selector) if each.label_selector is not None else ()
+        others = _requirements(constraint.label_selector) if constraint.label_selector is not None else ()
         rule = SpreadRule(
-            each.topology_key,
+            constraint.topology_key,
             others,
             (namespace,),
-            max(1, each.max_skew),
-            max(1, each.min_domains or 1),
-            by_affinity=each.node_affinity_policy != "Ignore",
-            by_taints=each.node_taints_policy == "Honor",
+            max(1, constraint.max_skew),
+            max(1, constraint.min_domains or 1),
+            by_affinity=constraint.node_affinity_policy != "Ignore",
+            by_taints=constraint.node_taints_policy == "Honor",
         )
-        yield rule, LabelKeys(each.match_label_keys or ())
+        yield rule, LabelKeys(constraint.match_label_keys or ())
 
 
 def _requirements(selector: Selector) -> tuple[Requirement, ...]:

@@ -50,8 +50,10 @@ def pod_of(found: PodWire) -> Pod:
         mirror=MIRROR in annotations,
         etcd=annotations.get(ETCD, ""),
         api_server=api_server(meta, spec),
-        local_data=any(each.empty_dir is not None and each.empty_dir.medium != "Memory" for each in volumes),
-        host_path=any(each.host_path is not None for each in volumes),
+        local_data=any(
+            volume.empty_dir is not None and volume.empty_dir.medium != "Memory" for volume in volumes
+        ),
+        host_path=any(volume.host_path is not None for volume in volumes),
         finalizers=bool(meta.finalizers),
         gone_by=moment(meta.deletion_timestamp),
         finalizer_names=meta.finalizers or (),
@@ -62,7 +64,7 @@ def pod_of(found: PodWire) -> Pod:
         affinity=node_terms(spec.affinity),
         apart=around.apart,
         resource_version=meta.resource_version,
-        annotations=_words(annotations) if annotations else NOTHING,
+        annotations=_short_annotations(annotations) if annotations else NOTHING,
         near=around.near,
         ports=host_ports(spec),
         claims=claims(volumes),
@@ -85,7 +87,7 @@ def _phase(phase: str) -> PodPhase:
     return cast(PodPhase, intern(phase)) if phase in _PHASES else "Unknown"
 
 
-def _words(annotations: dict[str, str]) -> dict[str, str]:
+def _short_annotations(annotations: dict[str, str]) -> dict[str, str]:
     return shared({key: value for key, value in annotations.items() if is_word(value)})
 
 
@@ -105,7 +107,7 @@ def stuck(found: PodWire) -> Stuck:
     if found.spec.scheduling_gates:
         return "gated"
     conditions = found.status.conditions or ()
-    scheduled = next((each for each in conditions if each.type == "PodScheduled"), None)
+    scheduled = next((condition for condition in conditions if condition.type == "PodScheduled"), None)
     if scheduled is None or scheduled.status != "False":
         return ""
     if scheduled.reason == "SchedulingGated":
@@ -115,16 +117,16 @@ def stuck(found: PodWire) -> Stuck:
 
 def claims(volumes: Iterable[Volume]) -> tuple[str, ...]:
     return tuple(
-        intern(each.persistent_volume_claim.claim_name)
-        for each in volumes
-        if each.persistent_volume_claim is not None
+        intern(volume.persistent_volume_claim.claim_name)
+        for volume in volumes
+        if volume.persistent_volume_claim is not None
     )
 
 
 def own_claims(pod: str, volumes: Iterable[Volume]) -> tuple[str, ...]:
     """Returns the names of the claims of ephemeral volumes. Source: kubernetes,
     component-helpers/storage/ephemeral."""
-    return tuple(f"{pod}-{each.name}" for each in volumes if each.ephemeral is not None)
+    return tuple(f"{pod}-{volume.name}" for volume in volumes if volume.ephemeral is not None)
 
 
 def doubts(found: PodWire) -> Iterator[Doubt]:

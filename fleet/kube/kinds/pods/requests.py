@@ -37,22 +37,22 @@ def resources(found: Quantities | None) -> Resources:
 
 def requests(spec: PodSpec) -> Resources:
     """Returns the resources that the scheduler reserves for the pod. Raises ValueError with the resource's name."""
-    cpu, memory = _asked(spec, milli, CPU), _asked(spec, whole, MEMORY)
+    cpu, memory = _requested(spec, milli, CPU), _requested(spec, whole, MEMORY)
     if (names := _names(spec)) <= PLAIN:
         return Resources(cpu, memory, 1)
     return Resources(
         cpu,
         memory,
         1,
-        _asked(spec, whole, STORAGE),
-        _without_zeros((name, _asked(spec, whole, name)) for name in sorted(names - NAMED)),
+        _requested(spec, whole, STORAGE),
+        _without_zeros((name, _requested(spec, whole, name)) for name in sorted(names - NAMED)),
     )
 
 
 def host_ports(spec: PodSpec) -> tuple[HostPort, ...]:
     """Returns the host ports of all containers that run at the same time, including sidecars."""
     found: dict[HostPort, None] = {}
-    sidecars = (each for each in spec.init_containers or () if each.restart_policy == "Always")
+    sidecars = (container for container in spec.init_containers or () if container.restart_policy == "Always")
     for container in (*(spec.containers or ()), *sidecars):
         for port in container.ports or ():
             if port.host_port > 0:
@@ -64,15 +64,15 @@ def host_ports(spec: PodSpec) -> tuple[HostPort, ...]:
 def _names(spec: PodSpec) -> set[str]:
     """Returns every resource that a container of the pod requests."""
     names: set[str] = set()
-    for each in (*(spec.containers or ()), *(spec.init_containers or ())):
-        names.update(each.resources.requests or (), each.resources.limits or ())
+    for container in (*(spec.containers or ()), *(spec.init_containers or ())):
+        names.update(container.resources.requests or (), container.resources.limits or ())
     if spec.resources is not None:
         names.update(spec.resources.requests or ())
     names.update(spec.overhead or ())
     return names
 
 
-def _asked(spec: PodSpec, scale: Scale, name: str) -> int:
+def _requested(spec: PodSpec, scale: Scale, name: str) -> int:
     own = spec.resources.requests if spec.resources is not None else None
     amount = _read(scale, own, name) if own and name in own else _peak(spec, scale, name)
     return amount + (_read(scale, spec.overhead, name) if spec.overhead else 0)
@@ -84,22 +84,22 @@ def _peak(spec: PodSpec, scale: Scale, name: str) -> int:
     An init container that restarts always (a sidecar) runs beside all containers that come after it.
     """
     beside = peak = 0
-    for each in spec.init_containers or ():
-        amount = _of(each, scale, name)
+    for container in spec.init_containers or ():
+        amount = _container_request(container, scale, name)
         peak = max(peak, beside + amount)
-        if each.restart_policy == "Always":
+        if container.restart_policy == "Always":
             beside += amount
-    for each in spec.containers or ():
-        beside += _of(each, scale, name)
+    for container in spec.containers or ():
+        beside += _container_request(container, scale, name)
     return max(peak, beside)
 
 
-def _of(container: Container, scale: Scale, name: str) -> int:
+def _container_request(container: Container, scale: Scale, name: str) -> int:
     """Returns the request of one container. A resource with a limit only is requested as well: the API server defaults
     it so."""
-    asked = container.resources.requests
-    if asked and name in asked:
-        return _read(scale, asked, name)
+    requests = container.resources.requests
+    if requests and name in requests:
+        return _read(scale, requests, name)
     limits = container.resources.limits
     return _read(scale, limits, name) if limits else 0
 
