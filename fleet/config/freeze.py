@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from fleet.config.document import forms
+from fleet.config.document import forms, time_forms
 from fleet.config.document.reader import Reader
 from fleet.core.policy.policy import Freeze
 
@@ -21,8 +21,8 @@ def freezes(reader: Reader) -> tuple[Freeze, ...]:
 
 def _freeze(reader: Reader) -> Freeze:
     name = reader.required("name", forms.TEXT, "")
-    zone = reader.value("zone", forms.zone(), "")
-    form = forms.moment(zone)
+    zone = reader.value("zone", time_forms.zone(), "")
+    form = time_forms.moment(zone)
     begin = reader.required("from", form, datetime.min.replace(tzinfo=UTC))
     until = reader.required("until", form, datetime.max.replace(tzinfo=UTC))
     if until <= begin:

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from msgspec.structs import replace
 
 from fleet.config import recurrence
-from fleet.config.document import forms
+from fleet.config.document import forms, time_forms
 from fleet.config.document.reader import Reader
 from fleet.core.policy.policy import RecurringWindow, Window, WindowLevel
 from fleet.core.policy.recurrence import Occurrences
@@ -59,7 +59,7 @@ def _named(reader: Reader, key: str, level: Literal["site", "cluster"]) -> Itera
         if name and name in names:
             each.problem("expected each name once, found it again", "name")
         names.add(name)
-        zone = each.value("zone", forms.zone(), "UTC")
+        zone = each.value("zone", time_forms.zone(), "UTC")
         found = windows(each, zone)
         if found.weekly or found.recurring:
             yield WindowLevel(level, name, found.weekly, found.recurring)
@@ -67,11 +67,11 @@ def _named(reader: Reader, key: str, level: Literal["site", "cluster"]) -> Itera
 
 def _weekly(reader: Reader, default: str) -> Window:
     """Reads a weekly window. An end at or before the start is on the next day."""
-    groups = reader.values("days", forms.WEEKDAYS, required=reader.has("days"))
+    groups = reader.values("days", time_forms.WEEKDAYS, required=reader.has("days"))
     days = tuple(sorted({day for group in groups for day in group})) if groups else EACH_DAY
-    start = reader.required("from", forms.CLOCK_TIME, time())
-    end = reader.required("to", forms.END_TIME, None)
-    zone = reader.value("zone", forms.zone(), default)
+    start = reader.required("from", time_forms.CLOCK_TIME, time())
+    end = reader.required("to", time_forms.END_TIME, None)
+    zone = reader.value("zone", time_forms.zone(), default)
     _ask(reader, RECURRING_KEYS)
     if start == end and reader.has("from"):
         reader.problem(
@@ -87,8 +87,8 @@ def _recurring(reader: Reader, default: str) -> RecurringWindow:
             "expected either days, from and to, or start and duration with an rrule, found both", wrong
         )
     _ask(reader, WEEKLY_KEYS)
-    zone = reader.value("zone", forms.zone(), default)
-    start = reader.required("start", forms.WALL_CLOCK, UNKNOWN_START)
+    zone = reader.value("zone", time_forms.zone(), default)
+    start = reader.required("start", time_forms.WALL_CLOCK, UNKNOWN_START)
     seconds = reader.required("duration", forms.seconds(1), 1)
     shift = reader.value("shift", forms.seconds(0), 0)
     text = reader.value("rrule", forms.TEXT, "")
@@ -105,7 +105,7 @@ def _recurring(reader: Reader, default: str) -> RecurringWindow:
 def _removed(reader: Reader, window: RecurringWindow) -> Iterator[datetime]:
     """Yields the openings that `except` takes away, and warns of a date on which the window does not open anyway."""
     occurrences = Occurrences(window)
-    for each in reader.values("except", forms.DAY_OR_WALL_CLOCK):
+    for each in reader.values("except", time_forms.DAY_OR_WALL_CLOCK):
         begin, end = _day(each) if not isinstance(each, datetime) else (each, each + timedelta(seconds=1))
         found = occurrences.between(begin, end)
         if not found and window.start != UNKNOWN_START:

@@ -133,12 +133,12 @@ def _limits(
         # Places are whole: at least one place has to take this many runs, one after another.
         turns = ceil(len(inside) / places) * min(work.out for work in inside)
         seconds = max(sum(work.out for work in inside) / places, turns)
-        least = min(work.stage for work in inside)
-        words = f"limit of {limit} for {scope.reason.split('-')[0]} {scope.subject}"
+        shortest_stage = min(work.stage for work in inside)
+        text = f"limit of {limit} for {scope.reason.split('-')[0]} {scope.subject}"
         if taken:
-            words += f" ({taken} out already)"
+            text += f" ({taken} out already)"
         nodes = frozenset(work.goal.node for work in inside)
-        yield Bound(least + seconds, words, ("limit", str(scope.reason), scope.pool), places, nodes)
+        yield Bound(shortest_stage + seconds, text, ("limit", str(scope.reason), scope.pool), places, nodes)
 
 
 def _windows(
@@ -168,10 +168,11 @@ def _windows(
         # A pool of the scope that may start at any time makes the windows of the others no bound.
         if all(all_spans):
             overrun = max(work.out for work in inside)
-            each = sum(work.out for work in inside) / places
-            seconds = _through(merged(span for found in all_spans for span in found), start, each, overrun)
-            words = f"the windows of pool {scope.pool} and the limit for {scope.reason.split('-')[0]} {scope.subject}"
-            yield Bound(seconds, words, ("windows",))
+            work_per_place = sum(work.out for work in inside) / places
+            joined_spans = merged(span for found in all_spans for span in found)
+            seconds = _through(joined_spans, start, work_per_place, overrun)
+            text = f"the windows of pool {scope.pool} and the limit for {scope.reason.split('-')[0]} {scope.subject}"
+            yield Bound(seconds, text, ("windows",))
 
 
 def _schedule(schedules: Schedules, work: ShortestRun) -> Schedule:
