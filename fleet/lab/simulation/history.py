@@ -12,7 +12,7 @@ from fleet.lab.simulation.builders import START
 from fleet.lab.simulation.checker.invariant import Broken
 from fleet.lab.simulation.faults.table import FAULTS
 from fleet.lab.simulation.humans import fix_causes, release_and_resume
-from fleet.lab.simulation.scenario import draw_scenario
+from fleet.lab.simulation.scenario.scenario import draw_scenario
 from fleet.lab.simulation.schedule import Fault, schedule
 from fleet.lab.simulation.world import WHOLE, Parts, World
 

@@ -13,7 +13,7 @@ from fleet.lab.simulation.builders import START, a_node
 from fleet.lab.simulation.faults import others
 from fleet.lab.simulation.faults.groups import member_up
 from fleet.lab.simulation.faults.nodes import runs
-from fleet.lab.simulation.scenario import ROLE_LABEL
+from fleet.lab.simulation.scenario.workloads import ROLE_LABEL
 from fleet.lab.simulation.world import World
 from fleet.model.behaviour import SpreadLength
 from fleet.model.model import Model

@@ -24,7 +24,7 @@ from fleet.lab.simulation.controller import ControllerProcess
 from fleet.lab.simulation.coverage import Coverage
 from fleet.lab.simulation.journal import SimulatedJournal
 from fleet.lab.simulation.network import TIMEOUT, Network
-from fleet.lab.simulation.scenario import EXPECTED_SECONDS, Scenario
+from fleet.lab.simulation.scenario.scenario import EXPECTED_SECONDS, Scenario
 from fleet.model.model import Model
 
 Driver = Callable[[Model, AnyAction, float], Outcome]
@@ -285,8 +285,8 @@ class World:
 
 def _upserts(cluster: str, model: Model) -> list[ClusterEvent]:
     snapshot = model.snapshot(START)
-    things: tuple[ClusterObject, ...] = (*snapshot.nodes, *snapshot.attachments)
-    return [Upserted(cluster, thing) for thing in things]
+    objects: tuple[ClusterObject, ...] = (*snapshot.nodes, *snapshot.attachments)
+    return [Upserted(cluster, obj) for obj in objects]
 
 
 def _about(action: AnyAction) -> str:
