@@ -79,7 +79,7 @@ class World:
         either."""
         self.doomed_to_stop = False
         self.ambush: tuple[str, Callable[[Model, str], None]] | None = None
-        """A step, and the fault that hits the node of the next run that enters it."""
+        """A step, and the fault of the node whose run enters that step next."""
         self.sent = 0
         """The number of actions on their way to a cluster."""
         self._parts = parts

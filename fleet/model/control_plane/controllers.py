@@ -111,7 +111,7 @@ class Controllers:
             self.behind[key] = None
 
     def start_over(self, key: WorkloadKey) -> None:
-        """Lets a Job start a pod again after its backoff."""
+        """Makes a Job start a pod again after its backoff."""
         job = self._objects.workloads.get(key)
         if job is None or self._active.get(key, 0) < job.replicas:
             self._make(key, self._fresh_name(key))
@@ -309,7 +309,7 @@ class Controllers:
 
 def _template(pod: Pod) -> Pod:
     if pod.deleting:
-        # What keeps this one is its own, as far as can be told.
+        # The placement rules of this pod seem to be its own, and not those of a template.
         pod = replace(pod, finalizers=False, finalizer_names=())
     return replace(pod, name="", uid="", node="", **CREATED)
 

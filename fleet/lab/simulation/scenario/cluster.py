@@ -51,7 +51,7 @@ def draw_cluster(rng: Random, cluster: str, pools: list[str]) -> Snapshot:
     if rng.random() < 0.3:
         made = drawn.stateful(cluster, rng.sample(nodes, count))
         workloads += made[0]
-        # Drawn by the nodes, so that older seeds still tell the same histories otherwise.
+        # Drawn by the nodes, so that the histories of older seeds stay the same otherwise.
         if Random(f"roles {[node.labels for node in nodes]}").random() < 0.25:
             pods += drawn.with_roles(made[1])
             budgets += drawn.role_budgets(len(made[1]))
@@ -76,7 +76,7 @@ def draw_cluster(rng: Random, cluster: str, pools: list[str]) -> Snapshot:
 
 def _machine(rng: Random, node: Node) -> Machine:
     machine = a_machine(node)
-    # Drawn by its name, so that older seeds still tell the same histories otherwise.
+    # Drawn by its name, so that the histories of older seeds stay the same otherwise.
     if Random(f"units {node.name} {node.labels}").random() < 0.2:
         machine = replace(machine, units=Units("degraded", ("smartd.service",)))
     return replace(machine, reported=False) if rng.random() < 0.03 else machine

@@ -89,7 +89,7 @@ def oddity_of(rng: Random) -> dict[str, Any]:
     """Draws what keeps a pod from being moved simply: finalizers, local data or a path of its host."""
     drawn = rng.random()
     if drawn < 0.04:
-        # It stays where it is: nobody may have to keep apart from it.
+        # This pod stays on its node, so no other pod may have a rule to keep apart from it.
         return {"finalizers": True, "apart": ()}
     if drawn < 0.10:
         return {"local_data": True}
