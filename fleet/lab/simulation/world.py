@@ -73,7 +73,7 @@ class World:
         self.behaviours = dict.fromkeys(self.models, scenario.behaviour)
         for snapshot in scenario.snapshots:
             for event in _upserts(snapshot.cluster, self.models[snapshot.cluster]):
-                self.checker.saw(-1000.0, event)
+                self.checker.observe(-1000.0, event)
         self.kill_before: int | None = None
         """How many actions of the next decision are sent before its controller is killed; -1: its log is not written
         either."""
@@ -262,7 +262,7 @@ class World:
     def _pump(self) -> None:
         for model in self.models.values():
             for moment, event in model.advance(self.at):
-                self.checker.saw(moment, event)
+                self.checker.observe(moment, event)
                 for controller in self.controllers:
                     controller.wires[model.cluster].receive(event, moment)
 

@@ -307,16 +307,16 @@ def test_nodes_held_for_want_of_a_resource_are_asked_again_once_a_node_has_enoug
         for train in trains:
             assert room.shortfall(train.node, [train]) is not None
     shortage = room.lacking_shape("n-0")
-    assert shortage is not None and not room.eased(shortage)
+    assert shortage is not None and not room.may_fit_now(shortage)
     room.delete_pod(trains[2])
-    assert room.eased(shortage)
+    assert room.may_fit_now(shortage)
     assert room.shortfall("n-0", [trains[0]]) is None and room.lacking_shape("n-0") is None
     room.upsert_pod(None, trains[2])
     assert room.shortfall("n-0", [trains[0]]) is not None
     room.upsert_node(a_node("n-3", allocatable=SIZE, unschedulable=True))
-    assert not room.eased(shortage)
+    assert not room.may_fit_now(shortage)
     room.upsert_node(a_node("n-3", allocatable=SIZE))
-    assert room.eased(shortage)
+    assert room.may_fit_now(shortage)
 
 
 def test_a_shortage_of_a_node_that_has_room_itself_is_no_shortage_of_others() -> None:

@@ -45,7 +45,7 @@ def lie(world: World, model: Model, node: Node, rng: Random) -> str:
         if now is None or now.uid != honest.uid:
             return
         over = number >= count
-        world.checker.lied(model.cluster, node.name)
+        world.checker.note_false_report(model.cluster, node.name)
         if over and not ever:
             model.stranger.put_machine(replace(now, **_own(honest, now)))
             return
