@@ -77,7 +77,7 @@ def test_a_span_covers_exactly_the_open_minutes(
 
 @settings(deadline=None)
 @given(scenes())
-def test_opens_and_closes_are_the_first_minutes_of_their_kind(
+def test_opening_and_closing_minutes(
     scene: tuple[tuple[Window, ...], tuple[Freeze, ...], datetime],
 ) -> None:
     weekly, freezes, now = scene
@@ -91,7 +91,7 @@ def test_opens_and_closes_are_the_first_minutes_of_their_kind(
 
 @settings(deadline=None)
 @given(scenes(), st.integers(0, 400))
-def test_a_run_that_starts_ends_while_it_is_still_open_unless_no_window_could_hold_it(
+def test_run_ends_before_its_window_closes_unless_no_window_could_hold_it(
     scene: tuple[tuple[Window, ...], tuple[Freeze, ...], datetime], needed: int
 ) -> None:
     weekly, freezes, now = scene
@@ -109,7 +109,7 @@ def test_a_run_that_starts_ends_while_it_is_still_open_unless_no_window_could_ho
 
 @settings(deadline=None)
 @given(scenes(), st.integers(0, 400))
-def test_the_next_start_is_a_moment_at_which_it_may_and_none_before_it_is(
+def test_next_start_is_the_first_allowed_moment(
     scene: tuple[tuple[Window, ...], tuple[Freeze, ...], datetime], needed: int
 ) -> None:
     weekly, freezes, now = scene

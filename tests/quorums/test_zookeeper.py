@@ -84,7 +84,7 @@ def whole(group: Quorum) -> bool:
     return group.leader is not None and len(healthy(group, GROUP.rule)) == 3
 
 
-def test_members_are_known_through_the_reboot_of_one(ensemble: Ensemble) -> None:
+def test_members_are_known_through_a_reboot(ensemble: Ensemble) -> None:
     async def story() -> None:
         fresh = await until(ensemble, whole)
         # Nothing was written in this epoch: the followers still say 0.
@@ -124,7 +124,7 @@ def test_members_are_known_through_the_reboot_of_one(ensemble: Ensemble) -> None
     asyncio.run(story())
 
 
-def test_a_server_without_a_majority_does_not_count(ensemble: Ensemble) -> None:
+def test_server_without_a_majority_does_not_count(ensemble: Ensemble) -> None:
     async def story() -> None:
         await until(ensemble, whole)
         ensemble.kill(1)

@@ -36,8 +36,8 @@ class PodIndex:
     def unready(self, budget: Budget) -> list[Pod]:
         """Returns the unready pods of the budget, sorted by name. If the namespace has more than `MOST_UNREADY` unready
         pods, the rest of them is left out."""
-        found = islice(self._unready.get(budget.namespace, {}).values(), MOST_UNREADY)
-        return sorted((pod for pod in found if budget.matches(pod)), key=lambda pod: pod.ref)
+        candidates = islice(self._unready.get(budget.namespace, {}).values(), MOST_UNREADY)
+        return sorted((pod for pod in candidates if budget.matches(pod)), key=lambda pod: pod.ref)
 
     def upsert(self, pod: Pod) -> None:
         """Records a pod that was added or changed."""
@@ -71,5 +71,5 @@ class PodIndex:
 
     def _no_longer_unready(self, pod: Pod) -> None:
         """Records that the pod is Ready, or is no longer expected to be."""
-        if others := self._unready.get(pod.namespace):
-            others.pop(pod.uid, None)
+        if unready := self._unready.get(pod.namespace):
+            unready.pop(pod.uid, None)
