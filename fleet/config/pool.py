@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from msgspec import UnsetType
 from msgspec.structs import fields, replace
 
 from fleet.config.document import forms
@@ -14,7 +15,7 @@ from fleet.config.drain_rule import rules
 from fleet.config.playbook import mistake_in
 from fleet.config.selector import hidden, selector
 from fleet.config.window import window
-from fleet.core.policy.policy import PLAYBOOKS, DrainRule, Limits, Pool
+from fleet.core.policy.policy import PLAYBOOKS, ApprovalRule, DrainRule, Limits, Pool
 from fleet.core.releases.release import Stream
 from fleet.core.text.paths import expanded
 
@@ -89,6 +90,7 @@ def _rules(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
         windows=windows if reader.has("windows") else base.windows,
         source=reader.value("source", forms.SOURCE, base.source),
         playbooks=playbooks(reader, base.playbooks),
+        approvals=_approvals(reader, base.approvals),
     )
 
 
@@ -115,6 +117,13 @@ def limits(reader: Reader, base: Limits) -> Limits:
         if reader.has(field.name) and amount is not None and amount.number == 0:
             reader.caution(f"{amount} lets no node start", field.name)
     return found
+
+
+def _approvals(reader: Reader, base: ApprovalRule | UnsetType) -> ApprovalRule | UnsetType:
+    """Returns the rule; UNSET where neither this mapping nor `base` has one."""
+    part = reader.block("approvals")
+    found = read_rule(part, base if isinstance(base, ApprovalRule) else ApprovalRule())
+    return found if reader.has("approvals") else base
 
 
 def _drain(reader: Reader, base: DrainRule) -> DrainRule:

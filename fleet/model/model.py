@@ -58,7 +58,9 @@ class Model:
             saved.maintenances,
         )
         objects.now, objects.revision, objects.epoch = saved.now, saved.revision, saved.epoch
-        objects.unread_events.extend((each.at, each.event(saved.cluster)) for each in saved.told)
+        objects.unread_events.extend(
+            (saved_event.at, saved_event.event(saved.cluster)) for saved_event in saved.told
+        )
         self._timeline = timeline = EventQueue(list(saved.timeline), saved.made)
         self._disruption = DisruptionController(objects)
         self._scheduler = Scheduler(objects)
@@ -79,19 +81,20 @@ class Model:
         self._late_budgets = {PodRef(*due[3]) for due in timeline.entries if due[2] == "budget"}
         self._late_workloads = {WorkloadKey(*due[3]) for due in timeline.entries if due[2] == "workload"}
         self.actions = ModelActions(objects, self._disruption, self._controllers, self._agents, self.quorums)
-        self._happenings = self._make_happenings()
+        self._handlers = self._make_handlers()
         self.behave(behaviour)
 
     @classmethod
     def from_snapshot(
-        cls, snapshot: Snapshot, behaviour: ClusterBehaviour, rng: Random, ill: Iterable[str] = ()
+        cls, snapshot: Snapshot, behaviour: ClusterBehaviour, rng: Random, never_ready: Iterable[str] = ()
     ) -> Model:
-        """Begins at time 0, the moment of the snapshot. What it shows under way (starting pods, requests) goes on.
+        """Returns a model that begins at time 0, the moment of the snapshot. Work in progress (starting pods, requests) goes
+        on.
 
-        `ill`: uids of pods that never become Ready, nor do those that replace them.
+        `never_ready`: uids of pods that never become Ready, nor do those that replace them.
         """
         model = cls(SavedModel.of(snapshot), behaviour, rng)
-        model._objects.never_ready.update(ill)
+        model._objects.never_ready.update(never_ready)
         model._disruption.dirty = dict.fromkeys(model._objects.budgets)
         model._kubelets.begin()
         model._agents.begin()
@@ -122,22 +125,22 @@ class Model:
         self.quorums.behaviour = behaviour
 
     def perform(self, action: AnyAction, now: float) -> Outcome:
-        """Performs the action and returns what the API server would answer. The next `advance` returns the events that
-        it causes."""
+        """Performs the action and returns what the API server would answer. The next `advance` returns the resulting
+        events."""
         self._run(now)
         try:
-            words = self.actions.perform(action)
+            remark = self.actions.perform(action)
         except RefusedPatch as refusal:
             return Outcome(action, refusal.result, refusal.message, refusal.retry_after)
         self._settle()
-        return Outcome(action, Result.DONE, words)
+        return Outcome(action, Result.DONE, remark)
 
     def advance(self, until: float) -> list[tuple[float, ClusterEvent]]:
         """Returns the events up to that time that were not returned before, in order, each with its time in seconds."""
         self._run(until)
-        told = list(self._objects.unread_events)
+        events = list(self._objects.unread_events)
         self._objects.unread_events.clear()
-        return told
+        return events
 
     def next_at(self) -> float | None:
         """Returns when `advance` next has something to do, in seconds; None if nothing more will happen by itself."""
@@ -145,7 +148,7 @@ class Model:
             return self._objects.unread_events[0][0]
         return self._timeline.next_at()
 
-    def things(self) -> Iterator[ClusterObject]:
+    def objects(self) -> Iterator[ClusterObject]:
         """Returns every object, with those that pods refer to before the pods."""
         objects = self._objects
         yield from objects.workloads.values()
@@ -180,7 +183,7 @@ class Model:
         )
 
     def save(self) -> bytes:
-        """Returns the model as JSON, with all that is going to happen. The behaviour is not part of the JSON."""
+        """Returns the model as JSON, with its future events. The behaviour is not part of the JSON."""
         objects, timeline = self._objects, self._timeline
         version, state, gauss = self._rng.getstate()
         return encode(
@@ -216,8 +219,8 @@ class Model:
             )
         )
 
-    def _make_happenings(self) -> Mapping[str, Callable[..., None]]:
-        """Does what an entry of the event queue stands for."""
+    def _make_handlers(self) -> Mapping[str, Callable[..., None]]:
+        """Returns the functions that handle the entries of the event queue, by kind."""
         return {
             "started": self._kubelets.started,
             "stopped": self._kubelets.stopped,
@@ -239,10 +242,10 @@ class Model:
 
     def _run(self, until: float) -> None:
         while due := self._timeline.pop(until):
-            at, _, what, words = due
+            at, _, kind, arguments = due
             if at > self._objects.now:
                 self._objects.now = at
-            self._happenings[what](*words)
+            self._handlers[kind](*arguments)
             self._settle()
         if until > self._objects.now:
             self._objects.now = until
@@ -258,9 +261,9 @@ class Model:
             else:
                 break
         if self._disruption.dirty or controllers.unready:
-            self._put_off()
+            self._queue_statuses()
 
-    def _put_off(self) -> None:
+    def _queue_statuses(self) -> None:
         """Queues the writing of a status, which comes a little later than the change that the status is about."""
         now, rng = self._objects.now, self._rng
         if self._disruption.dirty:

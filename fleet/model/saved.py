@@ -122,10 +122,10 @@ def saved_event(at: float, event: ClusterEvent) -> SavedEvent:
     if not isinstance(event, Upserted | Deleted):
         raise TypeError(f"a model does not make {type(event).__name__}")
     form: Literal["seen", "gone"] = "seen" if isinstance(event, Upserted) else "gone"
-    field = FIELDS.get(type(event.thing))
+    field = FIELDS.get(type(event.obj))
     if field is None:
-        raise TypeError(f"a model announces no {type(event.thing).__name__}")
-    about: dict[str, Any] = {field: event.thing}
+        raise TypeError(f"a model announces no {type(event.obj).__name__}")
+    about: dict[str, Any] = {field: event.obj}
     return SavedEvent(at, form, **about)
 
 

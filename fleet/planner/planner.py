@@ -82,8 +82,8 @@ def _observed(request: PlanRequest, goals: tuple[Goal, ...], run_seconds: int) -
     sites = {snapshot.cluster: snapshot.site for snapshot in request.snapshots}
     engine = Engine(sites, request.kept, foretells=True)
     for snapshot in request.snapshots:
-        for thing in snapshot.things():
-            engine.observe(Upserted(snapshot.cluster, thing), request.start)
+        for obj in snapshot.objects():
+            engine.observe(Upserted(snapshot.cluster, obj), request.start)
         if snapshot.cluster in request.lost:
             engine.observe(ClusterLost(snapshot.cluster, request.lost[snapshot.cluster]), request.start)
         else:

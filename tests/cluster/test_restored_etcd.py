@@ -70,7 +70,7 @@ async def ready(cluster: Cluster) -> None:
 
 def told(name: str, value: str) -> Callable[[ClusterEvent], bool]:
     def is_it(event: ClusterEvent) -> bool:
-        node = event.thing if isinstance(event, Upserted) and isinstance(event.thing, Node) else None
+        node = event.obj if isinstance(event, Upserted) and isinstance(event.obj, Node) else None
         return node is not None and node.name == name and node.labels.get("change") == value
 
     return is_it

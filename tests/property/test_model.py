@@ -210,7 +210,7 @@ def test_saved_and_loaded_model_continues_the_same(
 @given(st.integers(0, 1 << 30), STEPS)
 def test_events_describe_the_whole_state(seed: int, steps: list[Step]) -> None:
     hand = built(seed)
-    known = {_key(thing): thing for thing in hand.model.things()}
+    known = {_key(thing): thing for thing in hand.model.objects()}
     for step in [*steps, ("wait", 0, 300.0)]:
         for _, event in take(hand, step):
             match event:
@@ -219,7 +219,7 @@ def test_events_describe_the_whole_state(seed: int, steps: list[Step]) -> None:
                 case Deleted(_, thing):
                     del known[_key(thing)]
 
-    assert known == {_key(thing): thing for thing in hand.model.things()}
+    assert known == {_key(thing): thing for thing in hand.model.objects()}
 
 
 @settings(max_examples=150, deadline=None)

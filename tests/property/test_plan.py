@@ -133,6 +133,6 @@ def _goals(plan: Plan) -> list[Goal]:
 
 def _view(fleet: Snapshot) -> ClusterView:
     view = ClusterView(fleet.cluster)
-    for thing in fleet.things():
+    for thing in fleet.objects():
         view.upsert(thing)
     return view

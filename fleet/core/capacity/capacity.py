@@ -62,14 +62,14 @@ class ClusterCapacity:
         self._eligible.delete_node(name)
         self._node_changed(name)
 
-    def upsert_volume(self, thing: PersistentVolume | PersistentVolumeClaim) -> None:
+    def upsert_volume(self, obj: PersistentVolume | PersistentVolumeClaim) -> None:
         """Records a volume or claim that was added or changed."""
-        self.volumes.upsert(thing)
+        self.volumes.upsert(obj)
         self._unplaceable.forget()
 
-    def delete_volume(self, thing: PersistentVolume | PersistentVolumeClaim) -> None:
+    def delete_volume(self, obj: PersistentVolume | PersistentVolumeClaim) -> None:
         """Records that a volume or claim is gone."""
-        self.volumes.delete(thing)
+        self.volumes.delete(obj)
         self._unplaceable.forget()
 
     def upsert_pod(self, before: Pod | None, pod: Pod) -> None:

@@ -85,8 +85,8 @@ class ClusterView:
     def of(cls, snapshot: Snapshot) -> ClusterView:
         """Returns a new view with the objects of one snapshot."""
         view = cls(snapshot.cluster)
-        for thing in snapshot.things():
-            view.upsert(thing)
+        for obj in snapshot.objects():
+            view.upsert(obj)
         return view
 
     @property
@@ -107,8 +107,8 @@ class ClusterView:
 
     def notices(self, node: str) -> list[Notice]:
         """Returns all notices of third parties about the node."""
-        found = self.nodes.get(node)
-        return [*(of_node(found) if found is not None else ()), *self.reported_notices.of(node)]
+        current = self.nodes.get(node)
+        return [*(of_node(current) if current is not None else ()), *self.reported_notices.of(node)]
 
     def pods_on(self, node: str) -> Iterable[Pod]:
         """Returns all pods of the node."""
@@ -121,10 +121,10 @@ class ClusterView:
     def to_drain(self, node: str) -> list[Pod]:
         """Returns the pods that must leave the node before a reboot: all but DaemonSet and static pods, finished pods,
         and those that a drain rule leaves on the node."""
-        found = self._to_drain.get(node, {}).values()
+        pods = self._to_drain.get(node, {}).values()
         if self.has_default_treatment(node):
-            return list(found)
-        return [pod for pod in found if self.treatment(pod).do != "skip"]
+            return list(pods)
+        return [pod for pod in pods if self.treatment(pod).do != "skip"]
 
     def has_default_treatment(self, node: str) -> bool:
         """Returns whether no drain rule applies to the node, and none of its pods asks for another treatment than an
@@ -133,8 +133,8 @@ class ClusterView:
 
     def staying(self, node: str) -> tuple[str, ...]:
         """Returns the uids of the pods that a drain rule leaves on the node."""
-        found = self._to_drain.get(node, {})
-        return tuple(uid for uid, pod in found.items() if self.treatment(pod).do == "skip")
+        pods = self._to_drain.get(node, {})
+        return tuple(uid for uid, pod in pods.items() if self.treatment(pod).do == "skip")
 
     def set_drain_rules(self, node: str, rules: tuple[PodRule, ...]) -> None:
         """Sets the drain rules for the node's pods."""
@@ -148,21 +148,25 @@ class ClusterView:
         if not rules and is_plain(pod):
             return EVICTED
         controller = self.workloads.get(pod.owner.uid) if pod.owner is not None else None
-        found = treatment(pod, rules, controller)
-        in_vain = found.do == "ask" and not found.rule and self.standbys.lacking(pod)
-        return EVICTED if in_vain else found
+        decided = treatment(pod, rules, controller)
+        in_vain = decided.do == "ask" and not decided.rule and self.standbys.lacking(pod)
+        return EVICTED if in_vain else decided
 
     def drain_demand(self, node: str) -> DrainDemand:
         """Returns the demand of the node's drain on budgets."""
-        known = self._drain_demands.get(node)
-        if known is None or known.terms != self.budget_index.selector_changes:
-            own = self.to_drain(node)
-            matched = tuple((pod, self.budget_index.refs_of(pod)) for pod in own)
-            treated = {pod.uid: found for pod in own if (found := self.treatment(pod)) is not EVICTED}
-            known = DrainDemand(matched, self.budgets, self.budget_index.selector_changes, treated)
-            if all(self._controller_known(pod) for pod in own):
-                self._drain_demands[node] = known
-        return known
+        demand = self._drain_demands.get(node)
+        if demand is None or demand.terms != self.budget_index.selector_changes:
+            pods = self.to_drain(node)
+            matched = tuple((pod, self.budget_index.refs_of(pod)) for pod in pods)
+            treated = {
+                pod.uid: treated_otherwise
+                for pod in pods
+                if (treated_otherwise := self.treatment(pod)) is not EVICTED
+            }
+            demand = DrainDemand(matched, self.budgets, self.budget_index.selector_changes, treated)
+            if all(self._controller_known(pod) for pod in pods):
+                self._drain_demands[node] = demand
+        return demand
 
     def _controller_known(self, pod: Pod) -> bool:
         """Returns whether the pod's treatment can be decided: its controller has been seen, or the treatment does not
@@ -176,72 +180,72 @@ class ClusterView:
     def unready(self, budget: Budget) -> list[Pod]:
         """Returns the unready pods of the budget, sorted by name. If the namespace has more than `MOST_UNREADY` unready
         pods, the rest of them is left out."""
-        found = islice(self._unready.get(budget.namespace, {}).values(), MOST_UNREADY)
-        return sorted((pod for pod in found if budget.matches(pod)), key=lambda pod: pod.ref)
+        candidates = islice(self._unready.get(budget.namespace, {}).values(), MOST_UNREADY)
+        return sorted((pod for pod in candidates if budget.matches(pod)), key=lambda pod: pod.ref)
 
-    def upsert(self, thing: ClusterObject) -> set[str]:
+    def upsert(self, obj: ClusterObject) -> set[str]:
         """Records an object that was added or changed.
 
         Returns the nodes for which the notices in objects of third parties, or the treatment of pods, may have changed.
         """
-        told: set[str] = set()
-        match thing:
+        affected: set[str] = set()
+        match obj:
             case Pod():
-                told = self._stand_by(self.pods.get(thing.uid), thing)
-                self._upsert_pod(thing)
+                affected = self._update_standbys(self.pods.get(obj.uid), obj)
+                self._upsert_pod(obj)
             case Node():
-                self.nodes[thing.name] = thing
-                self.capacity.upsert_node(thing, once_done(thing))
+                self.nodes[obj.name] = obj
+                self.capacity.upsert_node(obj, once_done(obj))
             case Budget():
-                self.budget_index.upsert(thing)
-                self.pending_evictions.budget_updated(thing, self.pods)
+                self.budget_index.upsert(obj)
+                self.pending_evictions.budget_updated(obj, self.pods)
             case Machine():
-                self.machines[thing.name] = thing
+                self.machines[obj.name] = obj
             case Workload():
-                self.workloads[thing.uid] = thing
-                if thing.kind == "DaemonSet":
-                    self.daemonsets[thing.ref] = thing
+                self.workloads[obj.uid] = obj
+                if obj.kind == "DaemonSet":
+                    self.daemonsets[obj.ref] = obj
             case PersistentVolume() | PersistentVolumeClaim():
-                self.capacity.upsert_volume(thing)
+                self.capacity.upsert_volume(obj)
             case Attachment():
-                self._attachments.setdefault(thing.node, {})[thing.name] = thing
+                self._attachments.setdefault(obj.node, {})[obj.name] = obj
             case Quorum():
-                self.quorums[thing.name] = thing
+                self.quorums[obj.name] = obj
             case Maintenance():
                 pass
-        return self.reported_notices.upsert(thing) | told
+        return self.reported_notices.upsert(obj) | affected
 
-    def delete(self, thing: ClusterObject) -> set[str]:
+    def delete(self, obj: ClusterObject) -> set[str]:
         """Removes an object that was deleted; returns what `upsert` returns."""
-        told: set[str] = set()
-        match thing:
+        affected: set[str] = set()
+        match obj:
             case Pod():
-                told = self._stand_by(self.pods.get(thing.uid), None)
-                self._delete_pod(thing.uid)
+                affected = self._update_standbys(self.pods.get(obj.uid), None)
+                self._delete_pod(obj.uid)
             case Node():
-                self.nodes.pop(thing.name, None)
-                self.capacity.delete_node(thing.name)
+                self.nodes.pop(obj.name, None)
+                self.capacity.delete_node(obj.name)
             case Budget():
-                self.budget_index.delete(thing.ref)
-                self.pending_evictions.delete_budget(thing.ref)
+                self.budget_index.delete(obj.ref)
+                self.pending_evictions.delete_budget(obj.ref)
             case Machine():
-                self.machines.pop(thing.name, None)
+                self.machines.pop(obj.name, None)
             case Workload():
-                self.workloads.pop(thing.uid, None)
-                known = self.daemonsets.get(thing.ref) if thing.kind == "DaemonSet" else None
-                if known is not None and known.uid == thing.uid:
-                    del self.daemonsets[thing.ref]
+                self.workloads.pop(obj.uid, None)
+                current = self.daemonsets.get(obj.ref) if obj.kind == "DaemonSet" else None
+                if current is not None and current.uid == obj.uid:
+                    del self.daemonsets[obj.ref]
             case PersistentVolume() | PersistentVolumeClaim():
-                self.capacity.delete_volume(thing)
+                self.capacity.delete_volume(obj)
             case Attachment():
-                self._attachments.get(thing.node, {}).pop(thing.name, None)
+                self._attachments.get(obj.node, {}).pop(obj.name, None)
             case Quorum():
-                self.quorums.pop(thing.name, None)
+                self.quorums.pop(obj.name, None)
             case Maintenance():
                 pass
-        return self.reported_notices.delete(thing) | told
+        return self.reported_notices.delete(obj) | affected
 
-    def _stand_by(self, before: Pod | None, pod: Pod | None) -> set[str]:
+    def _update_standbys(self, before: Pod | None, pod: Pod | None) -> set[str]:
         """Records the change of a pod for `standbys`, and forgets the drain demands of the nodes with pods that depend
         on the pod.
 
@@ -263,7 +267,7 @@ class ClusterView:
         self.pods[pod.uid] = pod
         self.roles.upsert(pod)
         if pod.ready or pod.finished or pod.deleting:
-            self._now_ready(pod)
+            self._no_longer_unready(pod)
         else:
             self._unready.setdefault(pod.namespace, {})[pod.uid] = pod
         if pod.node:
@@ -288,13 +292,13 @@ class ClusterView:
         if pod is not None:
             self.capacity.delete_pod(pod)
             self._remove_from_node(pod)
-            self._now_ready(pod)
+            self._no_longer_unready(pod)
         self.pending_evictions.seen(uid)
 
-    def _now_ready(self, pod: Pod) -> None:
+    def _no_longer_unready(self, pod: Pod) -> None:
         """Records that the pod is Ready, or is no longer expected to be."""
-        if others := self._unready.get(pod.namespace):
-            others.pop(pod.uid, None)
+        if unready := self._unready.get(pod.namespace):
+            unready.pop(pod.uid, None)
 
     def _has_no_own_treatment(self, pod: Pod) -> None:
         """Records that the pod does not ask for a treatment of its own any more."""

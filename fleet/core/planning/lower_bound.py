@@ -132,12 +132,12 @@ def _limits(
         # Places are whole: at least one place has to take this many runs, one after another.
         turns = ceil(len(inside) / places) * min(work.out for work in inside)
         seconds = max(sum(work.out for work in inside) / places, turns)
-        least = min(work.stage for work in inside)
-        words = f"limit of {limit} for {scope.reason.split('-')[0]} {scope.subject}"
+        shortest_stage = min(work.stage for work in inside)
+        text = f"limit of {limit} for {scope.reason.split('-')[0]} {scope.subject}"
         if taken:
-            words += f" ({taken} out already)"
+            text += f" ({taken} out already)"
         nodes = frozenset(work.goal.node for work in inside)
-        yield Bound(least + seconds, words, ("limit", str(scope.reason), scope.pool), places, nodes)
+        yield Bound(shortest_stage + seconds, text, ("limit", str(scope.reason), scope.pool), places, nodes)
 
 
 def _windows(
@@ -151,21 +151,21 @@ def _windows(
     may end after the window."""
     spans: dict[str, Sequence[windows.OpenSpan]] = {}
     for pool in policy.pools:
-        own = [work for work in works if work.goal.pool == pool.name]
-        if own and (pool.windows or policy.freezes):
+        of_pool = [work for work in works if work.goal.pool == pool.name]
+        if of_pool and (pool.windows or policy.freezes):
             until = max([start, *(freeze.until for freeze in policy.freezes)]) + HORIZON
-            found = spans[pool.name] = windows.open_spans(pool.windows, policy.freezes, start, until)
-            if found:
-                opens = (found[0][0] - start).total_seconds()
-                longest = max(work.out for work in own)
+            open_spans = spans[pool.name] = windows.open_spans(pool.windows, policy.freezes, start, until)
+            if open_spans:
+                opens = (open_spans[0][0] - start).total_seconds()
+                longest = max(work.out for work in of_pool)
                 yield Bound(opens + longest, f"the windows of pool {pool.name}", ("windows",))
     for scope, _, places, _, inside in _scopes(works, views, policy, going):
         if spans.get(scope.pool):
             overrun = max(work.out for work in inside)
-            each = sum(work.out for work in inside) / places
-            seconds = _through(spans[scope.pool], start, each, overrun)
-            words = f"the windows of pool {scope.pool} and the limit for {scope.reason.split('-')[0]} {scope.subject}"
-            yield Bound(seconds, words, ("windows",))
+            work_per_place = sum(work.out for work in inside) / places
+            seconds = _through(spans[scope.pool], start, work_per_place, overrun)
+            text = f"the windows of pool {scope.pool} and the limit for {scope.reason.split('-')[0]} {scope.subject}"
+            yield Bound(seconds, text, ("windows",))
 
 
 def _through(spans: Sequence[windows.OpenSpan], start: datetime, work: float, overrun: float) -> float:

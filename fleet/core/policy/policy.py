@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime, time
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from fleet.core.objects.node import SITE_LABEL, Node
 from fleet.core.objects.selector import Selector
@@ -113,6 +113,17 @@ PLAYBOOKS = ("facts", "preflight", "stage", "reboot", "verify", "rollback", "col
 """The names of the playbooks, one for each step."""
 
 
+class ApprovalRule(Struct, frozen=True):
+    """Which approvals a plan of a pool needs before it is started. A plan's maker never counts as an approver."""
+
+    required: int = 0
+    """Number of persons that must have approved; 0: none."""
+    valid_seconds: AtLeastOne = 7 * 86400
+    """How long an approval that was not used is in force, in seconds."""
+    override: int = 0
+    """Number of persons that must have approved a start in spite of a freeze; 0: none."""
+
+
 class Pool(Struct, frozen=True):
     """Nodes that share rules and a stream. A node is in the first pool of the policy that matches the node."""
 
@@ -142,6 +153,8 @@ class Pool(Struct, frozen=True):
     playbooks: dict[str, str] = {}
     """Playbooks that replace fleet's own for machines that are reached by playbooks: step and absolute path of the
     file."""
+    approvals: ApprovalRule | UnsetType = UNSET
+    """UNSET: the policy has no rule, and nothing about approvals is written into plans and the journal."""
 
     def holds(self, cluster: str, node: Node) -> bool:
         """Returns whether clusters and selector of the pool match a node of this cluster."""

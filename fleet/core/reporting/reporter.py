@@ -32,6 +32,7 @@ from fleet.core.reporting.report import (
     VerificationProof,
 )
 from fleet.core.reporting.timeline import StepTaken, Timeline
+from fleet.core.rollout.goal import StartApproval
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
@@ -81,6 +82,7 @@ class _ReportBuilder:
 
     def report(self, verdict: Verdict) -> Report:
         rollout, timeline = self.rollout, self.timeline
+        approval = rollout.start.approval if isinstance(rollout.start.approval, StartApproval) else None
         versions = Counter(run.from_version for run in self.runs)
         return Report(
             rollout=rollout.id,
@@ -115,6 +117,9 @@ class _ReportBuilder:
                 verdict=verdict,
             ),
             entries=tuple(timeline.entries),
+            asked_by=approval.asked_by if approval is not None else "",
+            effect=approval.effect if approval is not None else "",
+            approvals=approval.given if approval is not None else (),
         )
 
     def _run(self, run: Run) -> ReportRun:

@@ -285,8 +285,8 @@ class World:
 
 def _upserts(cluster: str, model: Model) -> list[ClusterEvent]:
     snapshot = model.snapshot(START)
-    things: tuple[ClusterObject, ...] = (*snapshot.nodes, *snapshot.attachments)
-    return [Upserted(cluster, thing) for thing in things]
+    objects: tuple[ClusterObject, ...] = (*snapshot.nodes, *snapshot.attachments)
+    return [Upserted(cluster, obj) for obj in objects]
 
 
 def _about(action: AnyAction) -> str:

@@ -46,7 +46,7 @@ class DisruptionController:
         """Budgets by namespace and a label that their selector needs; without the label if the selector needs none."""
         self._of_owner: dict[WorkloadKey, set[PodRef]] = {}
         self.dirty: dict[PodRef, None] = {}
-        """Budgets whose status may be out of date. Whoever writes them empties the set."""
+        """Budgets whose status may be out of date. The writer of the statuses empties the set."""
         for ref, budget in objects.budgets.items():
             self._counts[ref] = BudgetCounts()
             self._list(ref, budget)

@@ -370,13 +370,9 @@ class Tellers:
         self._put = engine.put
 
     async def before(self, event: ClusterEvent) -> Sequence[ClusterEvent]:
-        if (
-            isinstance(event, Upserted)
-            and isinstance(event.thing, Machine)
-            and event.thing.request is not None
-        ):
-            ref = NodeRef("east", event.thing.name)
-            for rollout in (event.thing.request.token.partition("/")[0], "r-9"):
+        if isinstance(event, Upserted) and isinstance(event.obj, Machine) and event.obj.request is not None:
+            ref = NodeRef("east", event.obj.name)
+            for rollout in (event.obj.request.token.partition("/")[0], "r-9"):
                 self._put(JournalNote("east", TaskPlayed(rollout=rollout, node=ref, why="stage: done")))
         return ()
 

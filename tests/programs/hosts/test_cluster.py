@@ -79,7 +79,7 @@ def test_hosts_are_nodes_with_zones_and_machines_with_releases(tmp_path: Path) -
             : next(i for i, each in enumerate(stage.sight.log) if isinstance(each, ClusterSynced))
         ]
         assert {
-            each.thing.name for each in first if isinstance(each, Upserted) and isinstance(each.thing, Node)
+            each.obj.name for each in first if isinstance(each, Upserted) and isinstance(each.obj, Node)
         } == {
             "n-0",
             "n-1",

@@ -32,6 +32,8 @@ FINE = {
     "status",
     "lint",
     "plan list",
+    "plan approvals",
+    "access show",
     "rollout list",
     "cluster list",
     "run",

@@ -124,7 +124,7 @@ def test_held_command_exits_3_with_message_and_remedy(
     made = a_started_rollout(Home(tmp_path / "home"))
     said = fleet("rollout", "start", made.plan_id)
     assert (said.code, said.out) == (3, "")
-    golden.check(re.sub(r"started by \S+", "started by WHO", said.err))
+    golden.check(re.sub(r"started by \S+ \S+ ago", "started by WHO SINCE ago", said.err))
 
 
 def test_missing_home_exits_2_and_shows_how_to_begin(

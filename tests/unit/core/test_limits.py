@@ -44,7 +44,7 @@ def test_cluster_not_yet_seen_by_a_new_controller_counts_as_out() -> None:
     story.run(until=lambda: story.run_of("e-0").step is Step.STAGED)
     for lost in (ClusterLost("west", "connection refused"), None):
         engine = Engine(story.sites, rollouts_of(story.entries).values())
-        for thing in story.models["east"].snapshot(story.now).things():
+        for thing in story.models["east"].snapshot(story.now).objects():
             engine.observe(Upserted("east", thing), story.now)
         engine.observe(ClusterSynced("east"), story.now)
         if lost:

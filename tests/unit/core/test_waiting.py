@@ -41,7 +41,7 @@ SHUT = (Window((0,), time(9, 30), time(9, 50)),)
 def an_engine(snapshot: Snapshot) -> Engine:
     """It knows the cluster, and is to upgrade `n-0`."""
     engine = Engine({"east": "fra"})
-    events: list[ClusterEvent] = [Upserted("east", thing) for thing in snapshot.things()]
+    events: list[ClusterEvent] = [Upserted("east", thing) for thing in snapshot.objects()]
     for event in (*events, ClusterSynced("east")):
         engine.observe(event, START)
     goal = Goal(REF, "uid-n-0", "workers")
@@ -146,7 +146,7 @@ def test_new_controller_ends_no_rollout_before_it_has_seen_the_whole_cluster() -
     story.run(until=lambda: story.steps() == {"n-0": Step.STAGE})
     story.say("abort")
     engine = Engine(story.sites, rollouts_of(story.entries).values())
-    for thing in story.models["east"].snapshot(story.now).things():
+    for thing in story.models["east"].snapshot(story.now).objects():
         if not isinstance(thing, Machine):
             engine.observe(
                 Upserted("east", replace(thing, annotations={}) if isinstance(thing, Node) else thing), START

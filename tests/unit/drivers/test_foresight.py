@@ -39,7 +39,7 @@ class Board:
         self.engine.add(Rollout("r-1", Start("p-1", NEW, policy, goals), START, "ada"))
 
     def sync(self) -> None:
-        for thing in self.snapshot.things():
+        for thing in self.snapshot.objects():
             self.engine.observe(Upserted("east", thing), self.now)
         self.engine.observe(ClusterSynced("east", "v1.36.3"), self.now)
 

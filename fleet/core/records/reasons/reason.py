@@ -28,6 +28,7 @@ class Reason(StrEnum):
 
     PAUSED = rollouts.PAUSED
     HALTED = rollouts.HALTED
+    NOT_APPROVED = rollouts.NOT_APPROVED
     ABORTED = rollouts.ABORTED
     WINDOW = rollouts.WINDOW
     FREEZE = rollouts.FREEZE

@@ -19,6 +19,14 @@ HALTED = ReasonSpec(
     remedy=("look at the failed nodes, then fleet rollout release NODE and fleet rollout resume {subject}"),
     needs_action=True,
 )
+NOT_APPROVED = ReasonSpec(
+    "not-approved",
+    "rollout {subject} has not begun: {why}",
+    opens="the plan is approved, and an operator resumes the rollout",
+    docs="approvals.md#when-approvals-are-checked",
+    remedy="another person approves it (fleet plan approve {plan}), then: fleet rollout resume {subject}",
+    needs_action=True,
+)
 ABORTED = ReasonSpec(
     "aborted",
     "rollout {subject} is aborted by {by}: nothing new starts",

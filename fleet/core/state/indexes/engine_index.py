@@ -83,12 +83,12 @@ class EngineIndex:
     def observe(self, event: ClusterEvent, now: datetime) -> None:
         """Brings the indexes up to date with an event."""
         match event:
-            case Upserted(cluster, thing):
-                if isinstance(thing, Quorum):
-                    self.state.quorums.update_upgraded(thing, now)
-                self._upsert(cluster, thing)
-            case Deleted(cluster, thing):
-                self._delete(cluster, thing)
+            case Upserted(cluster, obj):
+                if isinstance(obj, Quorum):
+                    self.state.quorums.update_upgraded(obj, now)
+                self._upsert(cluster, obj)
+            case Deleted(cluster, obj):
+                self._delete(cluster, obj)
             case Outcome():
                 self._settle(event, now)
             case ClusterSynced(cluster):
@@ -153,46 +153,46 @@ class EngineIndex:
                 self._limit_index.assign(ref)
             self.wakeups.wake_node(ref)
 
-    def _upsert(self, cluster: str, thing: ClusterObject) -> None:
+    def _upsert(self, cluster: str, obj: ClusterObject) -> None:
         view = self.state.view(cluster)
-        match thing:
+        match obj:
             case Pod():
-                self._upsert_pod(cluster, thing)
+                self._upsert_pod(cluster, obj)
             case Node():
-                ref = NodeRef(cluster, thing.name)
-                before = view.nodes.get(thing.name)
-                view.upsert(thing)
-                if before is None or before.labels != thing.labels:
+                ref = NodeRef(cluster, obj.name)
+                before = view.nodes.get(obj.name)
+                view.upsert(obj)
+                if before is None or before.labels != obj.labels:
                     self._limit_index.assign(ref)
                 self._limit_index.update_unavailable(ref)
                 self.wakeups.wake_node(ref)
                 self.wakeups.open_capacity(cluster)
             case Budget():
-                key = (cluster, thing.ref)
+                key = (cluster, obj.ref)
                 known = view.budgets.get(key[1])
-                view.upsert(thing)
-                if known is None or known.selector != thing.selector:
-                    self.queue.open(WaitKey("budgets", (cluster, thing.namespace)))
+                view.upsert(obj)
+                if known is None or known.selector != obj.selector:
+                    self.queue.open(WaitKey("budgets", (cluster, obj.namespace)))
                 self.wakeups.open_budget(key)
-                if known is None or known.most_at_once != thing.most_at_once:
+                if known is None or known.most_at_once != obj.most_at_once:
                     self.wakeups.open_capacity(cluster)
                 self.wakeups.wake_reservers(key)
             case Machine():
-                view.upsert(thing)
-                self.wakeups.wake_node(NodeRef(cluster, thing.name))
+                view.upsert(obj)
+                self.wakeups.wake_node(NodeRef(cluster, obj.name))
             case Attachment():
-                view.upsert(thing)
-                self.wakeups.volume_changed(NodeRef(cluster, thing.node))
+                view.upsert(obj)
+                self.wakeups.volume_changed(NodeRef(cluster, obj.node))
             case Quorum():
-                self.wakeups.quorum_read(thing.name)
-                view.upsert(thing)
-                self.state.quorums.upsert(thing)
-                self.wakeups.quorum_read(thing.name)
+                self.wakeups.quorum_read(obj.name)
+                view.upsert(obj)
+                self.state.quorums.upsert(obj)
+                self.wakeups.quorum_read(obj.name)
             case PersistentVolume() | PersistentVolumeClaim():
-                view.upsert(thing)
+                view.upsert(obj)
                 self.wakeups.open_capacity(cluster)
             case _:
-                self.wakeups.wake_nodes(cluster, view.upsert(thing))
+                self.wakeups.wake_nodes(cluster, view.upsert(obj))
 
     def _upsert_pod(self, cluster: str, pod: Pod) -> None:
         view = self.state.view(cluster)
@@ -238,30 +238,30 @@ class EngineIndex:
             self.wakeups.open_budgets(self.reservations.release(ref, pod.uid))
             self.reservations.reserve_pod(view, ref, pod)
 
-    def _delete(self, cluster: str, thing: ClusterObject) -> None:
+    def _delete(self, cluster: str, obj: ClusterObject) -> None:
         view = self.state.view(cluster)
-        match thing:
+        match obj:
             case Pod():
-                self._delete_pod(cluster, view.pods.get(thing.uid, thing))
+                self._delete_pod(cluster, view.pods.get(obj.uid, obj))
             case Node():
-                ref = NodeRef(cluster, thing.name)
-                view.delete(thing)
+                ref = NodeRef(cluster, obj.name)
+                view.delete(obj)
                 self._limit_index.assign(ref)
                 self.wakeups.wake_node(ref)
             case Budget():
-                view.delete(thing)
-                self.queue.open(WaitKey("budget", (cluster, thing.ref)))
-                self.queue.open(WaitKey("budgets", (cluster, thing.namespace)))
-                self.wakeups.wake_reservers((cluster, thing.ref))
+                view.delete(obj)
+                self.queue.open(WaitKey("budget", (cluster, obj.ref)))
+                self.queue.open(WaitKey("budgets", (cluster, obj.namespace)))
+                self.wakeups.wake_reservers((cluster, obj.ref))
             case Attachment():
-                view.delete(thing)
-                self.wakeups.volume_changed(NodeRef(cluster, thing.node))
+                view.delete(obj)
+                self.wakeups.volume_changed(NodeRef(cluster, obj.node))
             case Quorum():
-                self.wakeups.quorum_read(thing.name)
-                view.delete(thing)
-                self.state.quorums.delete(thing.name)
+                self.wakeups.quorum_read(obj.name)
+                view.delete(obj)
+                self.state.quorums.delete(obj.name)
             case _:
-                self.wakeups.wake_nodes(cluster, view.delete(thing))
+                self.wakeups.wake_nodes(cluster, view.delete(obj))
 
     def _delete_pod(self, cluster: str, pod: Pod) -> None:
         view = self.state.view(cluster)
