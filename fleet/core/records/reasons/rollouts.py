@@ -35,15 +35,15 @@ ABORTED = ReasonSpec(
 )
 WINDOW = ReasonSpec(
     "window",
-    "outside the windows of pool {subject}; the next one that fits opens {opens}",
+    "outside the windows of pool {subject}{closed}; the next one that fits opens {opens}",
     opens="the window opens by itself",
-    docs="policy.md#windows",
+    docs="windows.md#when-a-run-starts",
 )
 FREEZE = ReasonSpec(
     "freeze",
     "freeze {subject} until {until}",
     opens="the freeze ends by itself",
-    docs="policy.md#freezes",
+    docs="windows.md#freezes",
 )
 CANARY = ReasonSpec(
     "canary",
