@@ -28,7 +28,7 @@ from fleet.planner.request import PlanRequest
 from fleet.planner.simulate import Progress, silent, simulate
 
 PLANNED = "plan"
-"""The id of the rollout that is simulated. No user can name it."""
+"""The id of the simulated rollout, which no user can name."""
 
 
 def make_plan(request: PlanRequest, report: Progress = silent) -> Plan:

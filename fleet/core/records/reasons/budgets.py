@@ -90,5 +90,5 @@ ASK_TURN = ReasonSpec(
     "{node} is in work: {subject} loses one node at a time",
     opens="the other node is back",
     docs="workloads.md#budgets-that-open-by-the-cordon-or-by-being-asked",
-    remedy="nothing: {node} goes first; fleet explain {node} says where it stands",
+    remedy="nothing: {node} goes first; fleet explain {node} shows its state",
 )
