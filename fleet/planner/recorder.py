@@ -113,7 +113,7 @@ class PlanRecorder:
             self._evictions[ref][index] = replace(self._evictions[ref][index], ready_at=at)
 
     def run(self, run: Run) -> PlannedRun:
-        """Returns the run as the plan has it."""
+        """Returns the planned run."""
         steps = tuple(self._steps.get(run.node, ()))
         goal = run.goal
         return PlannedRun(

@@ -40,7 +40,7 @@ class RolloutAborted(CommandRecord, frozen=True, gc=False, kw_only=True, tag="ab
 
 
 class NodeReleased(CommandRecord, frozen=True, gc=False, kw_only=True, tag="release"):
-    """Releases the slot of a failed node that an operator has looked at."""
+    """Releases the slot of a failed node that an operator has examined."""
 
     node: NodeRef
 

@@ -95,7 +95,7 @@ class Controllers:
             self.behind[key] = None
 
     def start_over(self, key: WorkloadKey) -> None:
-        """Lets a Job start a pod again after its backoff."""
+        """Makes a Job start a pod again after its backoff."""
         job = self._objects.workloads.get(key)
         if job is None or self._active.get(key, 0) < job.replicas:
             self._make(key, self._fresh_name(key))
@@ -195,13 +195,13 @@ class Controllers:
             if self._wants(key, pod.node):
                 self._make(key, self._fresh_name(key), pod.node, pod)
         elif key is not None and _ordinal(pod.name) < self._replicas(key):
-            self._make(key, pod.name, template=pod, never_ready=self._is_never_ready(pod))
+            self._make(key, pod.name, template=pod, broken=self._is_broken(pod))
 
-    def _is_never_ready(self, pod: Pod) -> bool:
+    def _is_broken(self, pod: Pod) -> bool:
         return pod.uid in self._objects.never_ready
 
     def _wants(self, daemonset: WorkloadKey, name: str) -> bool:
-        """Starts a pod of a DaemonSet in the place of one that is gone."""
+        """Returns whether the DaemonSet runs a pod on the node."""
         node, workload = self._objects.nodes.get(name), self._objects.workloads.get(daemonset)
         asks = workload.daemon if workload is not None else None
         return node is not None and (asks is None or asks.place(node) is DaemonSetFit.RUN)
@@ -219,12 +219,8 @@ class Controllers:
         for index in range(missing):
             left = leavers[index] if index < len(leavers) else None
             own = left if key.kind not in OF_ONE_TEMPLATE else None
-            self._make(
-                key,
-                self._fresh_name(key),
-                template=own,
-                never_ready=left is not None and self._is_never_ready(left),
-            )
+            broken = left is not None and self._is_broken(left)
+            self._make(key, self._fresh_name(key), template=own, broken=broken)
         if missing < 0:
             pods = [pod for pod in self._pods(key) if _active(pod)]
             pods.sort(key=lambda pod: (pod.ready, pod.ref))
@@ -249,12 +245,7 @@ class Controllers:
                 return name
 
     def _make(
-        self,
-        key: WorkloadKey,
-        name: str,
-        node: str = "",
-        template: Pod | None = None,
-        never_ready: bool = False,
+        self, key: WorkloadKey, name: str, node: str = "", template: Pod | None = None, broken: bool = False
     ) -> None:
         template = (
             template or self._templates.get(key) or Pod(key.namespace, name, "", labels={"app": key.name})
@@ -262,14 +253,14 @@ class Controllers:
         labels = template.labels
         if key.kind == "StatefulSet" and labels.get(ORDINAL_LABEL, name) != name:
             labels = labels | {ORDINAL_LABEL: name}
-        self._create(template, name, labels, node, never_ready)
+        self._create(template, name, labels, node, broken)
 
     def _create(
-        self, template: Pod, name: str, labels: dict[str, str], node: str, never_ready: bool = False
+        self, template: Pod, name: str, labels: dict[str, str], node: str, broken: bool = False
     ) -> None:
         """Creates a pod. If the scheduler binds it at once there is one event for both; otherwise the pod waits."""
         uid = f"{self._rng.getrandbits(128):032x}"
-        if never_ready:
+        if broken:
             self._objects.never_ready.add(uid)
         pod = replace(template, name=name, uid=uid, labels=labels, node=node, **CREATED)
         if not node:

@@ -62,6 +62,6 @@ class PodTemplates:
 
 def _template(pod: Pod) -> Pod:
     if pod.deleting:
-        # What keeps this one is its own, as far as can be told.
+        # The finalizers of this pod seem to be its own, and not those of a template.
         pod = replace(pod, finalizers=False, finalizer_names=())
     return replace(pod, name="", uid="", node="", **CREATED)
