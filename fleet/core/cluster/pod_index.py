@@ -25,7 +25,7 @@ class PodIndex:
         self._unready: dict[str, dict[str, Pod]] = {}
         """Pods that should be Ready and are not, by namespace and uid."""
 
-    def in_namespace(self, node: str) -> Collection[Pod]:
+    def on_node(self, node: str) -> Collection[Pod]:
         """Returns all pods of the node."""
         return self._on.get(node, {}).values()
 
@@ -59,9 +59,9 @@ class PodIndex:
         if pod is not None:
             self._leave_node(pod)
             self._no_longer_unready(pod)
-            in_namespace = self._in[pod.namespace]
-            del in_namespace[uid]
-            if not in_namespace:
+            remaining = self._in[pod.namespace]
+            del remaining[uid]
+            if not remaining:
                 del self._in[pod.namespace]
         return pod
 
