@@ -23,7 +23,7 @@ from fleet.core.rollout.decisions import (
 )
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.stages.gate_state import GatePoint, GateState
-from fleet.core.state.gate_cache import GateCache
+from fleet.core.engine.gate_cache import GateCache
 from fleet.core.text.durations import format_duration
 
 GateKey = tuple[str, GatePoint, str]

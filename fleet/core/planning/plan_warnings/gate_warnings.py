@@ -11,8 +11,8 @@ from fleet.core.policy.policy import Policy
 
 def gates_pass_in_the_plan(policy: Policy, pools: Collection[str]) -> Iterator[PlanWarning]:
     """Yields a warning about the gates of the pools and of the stages whose answers the plan assumes to be good."""
-    gates: list[AnyGate] = [gate for stage in policy.stages for gate in stage.gates]
-    gates += [gate for pool in policy.pools if pool.name in pools for gate in pool.gates]
+    gates: list[AnyGate] = [gate for stage in policy.stages or () for gate in stage.gates]
+    gates += [gate for pool in policy.pools if pool.name in pools for gate in pool.gates or ()]
     operators = sorted({gate.name for gate in gates if isinstance(gate, OperatorGate)})
     measured = sorted({gate.name for gate in gates if not isinstance(gate, OperatorGate | SoakGate)})
     if operators:

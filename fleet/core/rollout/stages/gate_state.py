@@ -27,8 +27,8 @@ class GatePoint(Struct, frozen=True, order=True, gc=False):
         """Returns the gates that the policy has at this point."""
         if self.of == POOL:
             pool = policy.pool(self.name)
-            return pool.gates if pool is not None else ()
-        return next((stage.gates for stage in policy.stages if stage.name == self.name), ())
+            return (pool.gates or ()) if pool is not None else ()
+        return next((stage.gates for stage in policy.stages or () if stage.name == self.name), ())
 
 
 class GateState(Struct, frozen=True):

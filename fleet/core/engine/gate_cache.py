@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from fleet.core.guards import gates
 from fleet.core.objects.node import NodeRef
-from fleet.core.policy import windows
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.rollout import Rollout
@@ -33,8 +32,10 @@ class GateGroup(NamedTuple):
     canary: bool
     """The canaries of the pool, or its other nodes."""
     stage: int = 0
+    """The index of the runs' stage."""
+    cluster: str = ""
     site: str = ""
-    """Empty, unless the stage goes by sites."""
+    """Cluster and site are given if some have windows of their own; the site also if the stage goes by sites."""
 
 
 TIMED = (Reason.WINDOW, Reason.FREEZE)
@@ -42,9 +43,10 @@ TIMED = (Reason.WINDOW, Reason.FREEZE)
 
 def group_of(rollout: Rollout, run: Run) -> GateGroup:
     goal = run.goal
-    if rollout.stages is None:
-        return GateGroup(rollout.id, goal.pool, goal.canary)
-    return GateGroup(rollout.id, goal.pool, goal.canary, *rollout.stages.place(goal.node))
+    stage, site = rollout.stages.place(goal.node) if rollout.stages is not None else (0, "")
+    if rollout.schedules.by_place:
+        return GateGroup(rollout.id, goal.pool, goal.canary, stage, goal.node.cluster, goal.site)
+    return GateGroup(rollout.id, goal.pool, goal.canary, stage, site=site)
 
 
 def gate_key(rollout: Rollout, run: Run) -> WaitKey:
@@ -81,11 +83,10 @@ class GateCache:
     def evaluate(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
         """Returns the reason that closes the run's gate at this moment; None: the gate is open."""
         needed = timedelta(seconds=rollout.start.expected_seconds)
-        pool, freezes = rollout.pool(run), rollout.policy.freezes
         held = gates.begin(rollout, run)
         if held is not None and held.reason is Reason.CANARY:
             return self._lacks_canary(rollout, run.goal.pool, held) or held
-        return held or windows.held(pool, freezes, now, needed)
+        return held or rollout.schedule(run).held(now, needed)
 
     def _lacks_canary(self, rollout: Rollout, pool: str, held: Held) -> Held | None:
         """Returns the reason `no-canary` if no node can be the canary, so that this gate opens only once an operator has
@@ -134,9 +135,8 @@ class GateCache:
         for group, held in self._closed_by.items():
             if held is not None and held.reason in TIMED:
                 rollout = self._rollouts[group.rollout]
-                named = rollout.policy.pool(group.pool)
                 needed = timedelta(seconds=rollout.start.expected_seconds)
                 moments.append(
-                    windows.next_start(named.windows if named else (), rollout.policy.freezes, now, needed)
+                    rollout.schedules.of(group.pool, group.cluster, group.site).next_start(now, needed)
                 )
         return min((moment for moment in moments if moment is not None), default=None)
