@@ -122,12 +122,12 @@ class Story:
             self.performed.append((self.at, action, answer.result))
             self._append([to_record(ActionEnded.of(action, answer.result, answer.detail))])
             self.engine.observe(answer, self.now)
-        questions = self.engine.gate_questions(self.now)
+        questions = self.engine.gate_questions.take(self.now)
         for question in questions:
             self.asked.append((self.at, question.gate.name))
             verdict, message = self.gates[question.gate.name]
             measured = GateAnswer(question.rollout, question.point, question.gate.name, verdict, message)
-            self.engine.gate_answered(measured, self.now)
+            self.engine.gate_questions.answered(measured, self.now)
         if self.engine.idle:
             return None
         moments = [due for model in self.models.values() if (due := model.next_at()) is not None]

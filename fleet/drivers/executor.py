@@ -167,7 +167,7 @@ class Executor:
             self._stopwatch.observe(event, now)
             self._engine.observe(event, now)
         while self._answers:
-            self._engine.gate_answered(self._answers.popleft(), now)
+            self._engine.gate_questions.answered(self._answers.popleft(), now)
         for future in waiting:
             if not future.done():
                 future.set_result(None)
@@ -177,7 +177,7 @@ class Executor:
         self._append([*decision.log, *self._measured(decision.actions, now)])
         for action in decision.actions:
             self._spawn(self._perform(action))
-        for question in self._engine.gate_questions(now):
+        for question in self._engine.gate_questions.take(now):
             self._spawn(self._ask(question))
         self._publish(self._foresight.changed_reasons(decision, now), now)
         return decision.wake

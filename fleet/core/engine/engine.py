@@ -19,7 +19,7 @@ from fleet.core.engine.admission import Blockers
 from fleet.core.engine.canaries import Canaries, PoolKey
 from fleet.core.engine.decision import Decision
 from fleet.core.engine.gate_cache import GateCache, HeldParams
-from fleet.core.engine.gate_questions import GateAnswer, GateQuestion, GateQuestions
+from fleet.core.engine.gate_questions import GateQuestions
 from fleet.core.engine.slots import Slots
 from fleet.core.engine.staging import Staging
 from fleet.core.guards import gates, quorum
@@ -76,7 +76,8 @@ class Engine:
         """Ended runs whose nodes may still have marks or requests of fleet, by rollout."""
         vacancies: dict[PoolKey, HeldParams] = {}
         self._gates = GateCache(self._index.runs.rollouts, vacancies)
-        self._questions = GateQuestions(self._gates, foretells)
+        self.gate_questions = GateQuestions(self._gates, foretells)
+        """A driver takes the questions that are due, and reports the answers."""
         self._blockers = Blockers(self._index, self._gates, foretells)
         self._slots = Slots(self._index, self._blockers)
         self._canaries = Canaries(self._index, self._blockers, vacancies)
@@ -207,14 +208,6 @@ class Engine:
         found = self._blockers.own(rollout, rollout.runs[ref], now)
         return tuple(held for held in found if held.needs_action)
 
-    def gate_questions(self, now: datetime) -> list[GateQuestion]:
-        """Returns the gates that are to be measured now. The caller reports each answer by `gate_answered`."""
-        return self._questions.take(now)
-
-    def gate_answered(self, answer: GateAnswer, now: datetime) -> None:
-        """Takes in what the measurement of a gate has found."""
-        self._questions.answered(answer, now)
-
     def canaries(self, ident: str, pool: str, count: int, now: datetime) -> list[NodeRef]:
         """Returns the nodes of a pool that go first, or fewer than `count` if no more are able to."""
         return self._canaries.choose(self.rollouts[ident], pool, count, now)
@@ -234,7 +227,7 @@ class Engine:
             for key in self._gates.recheck(now):
                 self._index.queue.open(key)
             open_ended = False
-            for rollout, record in self._questions.due(now):
+            for rollout, record in self.gate_questions.due(now):
                 self._state.decide(rollout, record, now)
                 open_ended = True
 
@@ -319,5 +312,5 @@ class Engine:
                 self._gates.end(rollout)
 
     def _wake(self, now: datetime) -> datetime | None:
-        moments = (self._state.timers.next_wake, self._gates.opens(now), self._questions.wake(now))
+        moments = (self._state.timers.next_wake, self._gates.opens(now), self.gate_questions.wake(now))
         return min((moment for moment in moments if moment is not None), default=None)

@@ -130,6 +130,11 @@ class Rollout:
         return self.counts[Step.FAILED] - self.allowance
 
     @property
+    def gate_failed(self) -> bool:
+        """Returns whether a gate has failed since the rollout was last resumed."""
+        return any(gate.failed for gate in self.gates.values())
+
+    @property
     def remaining(self) -> int:
         """Returns the number of runs that have not ended."""
         return len(self.runs) - sum(self.counts[step] for step in ENDED)
