@@ -18,6 +18,7 @@ HALTED = ReasonSpec(
     docs="architecture.md#a-run",
     remedy=("look at the failed nodes, then fleet rollout release NODE and fleet rollout resume {subject}"),
     needs_action=True,
+    lint="in status",
 )
 NOT_APPROVED = ReasonSpec(
     "not-approved",
