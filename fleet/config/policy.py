@@ -26,7 +26,7 @@ def load(path: Path) -> tuple[Policy, tuple[Caution, ...]]:
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist", INIT) from None
     except OSError as wrong:
-        raise UsageError(f"{path} cannot be read: {wrong.strerror or wrong}", "see who owns it") from wrong
+        raise UsageError(f"{path} cannot be read: {wrong.strerror or wrong}", "check its owner") from wrong
     except ValueError as wrong:
         raise UsageError(f"{path} cannot be read: it {wrong}", "expected a text file in UTF-8") from wrong
     return loads(text, str(path))
@@ -43,7 +43,7 @@ def loads(text: str, name: str = "fleet.yaml") -> tuple[Policy, tuple[Caution, .
         raise ConfigError(
             [
                 *findings.problems,
-                f"{name}: more than {len(findings.problems)} problems: the rest was not looked at",
+                f"{name}: more than {len(findings.problems)} problems: the rest was not checked",
             ],
             hint,
         ) from None

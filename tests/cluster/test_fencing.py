@@ -82,7 +82,7 @@ def test_a_locked_database_stops_the_work_and_only_for_as_long_as_it_is_locked(
         with locked(home):
             begun, written = time.monotonic(), entries(home, "r-1")
             only.until_it_says("the database is locked")
-            only.until_it_says("trying again")
+            only.until_it_says("retrying every")
             wait(lambda: time.monotonic() > begun + LOCKED_SECONDS, lambda: "time itself")
             assert entries(home, "r-1") == written
             assert_all_was_intended(cluster, home)

@@ -106,7 +106,7 @@ def test_a_member_for_which_all_certificates_are_of_the_future_is_away_and_peopl
         held = quorum.held(group, RULE, NodeRef("lab", "m1"), ())
         assert held is not None
         assert "refuses the client certificate as expired or not yet valid" in held.message
-        assert "is its clock wrong" in held.message
+        assert "the member's clock" in held.message
         clock.set(timedelta())
         wait(etcd, whole)
 

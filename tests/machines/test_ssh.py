@@ -342,7 +342,7 @@ def test_keys_that_cannot_be_offered_are_told(server: Sshd, tmp_path: Path) -> N
 
 def test_a_machine_that_wants_more_than_a_key_is_told(tmp_path: Path) -> None:
     with sshd(tmp_path, "AuthenticationMethods publickey,keyboard-interactive\n") as server:
-        on(server.host(), refuses("beside a key it wants keyboard-interactive"))
+        on(server.host(), refuses("besides a key it requires keyboard-interactive"))
 
 
 def test_a_machine_that_wants_two_keys_gets_both(tmp_path: Path) -> None:
@@ -416,7 +416,7 @@ def test_new_keys_for_the_session_are_agreed_on_under_the_same_host_key(server: 
         transport.renegotiate_keys()
         assert transport.is_active()
         transport.shown = b"another"
-        with pytest.raises(SSHException, match="another host key"):
+        with pytest.raises(SSHException, match="host key differs"):
             transport.renegotiate_keys()
     finally:
         transport.close()

@@ -233,7 +233,7 @@ def test_a_private_key_that_others_may_read_or_write_signs_nothing(
     PrivateKey.new().write(path)
     path.chmod(mode)
     if refused:
-        with pytest.raises(UsageError, match="others may"):
+        with pytest.raises(UsageError, match="others can"):
             PrivateKey.read(path)
     else:
         PrivateKey.read(path)
@@ -246,7 +246,7 @@ def test_of_groups_only_the_process_own_may_read_a_private_key(tmp_path: Path) -
     path.chmod(0o640)
     PrivateKey.read(path)
     os.chown(path, -1, os.getegid() + 1)
-    with pytest.raises(UsageError, match="others may"):
+    with pytest.raises(UsageError, match="others can"):
         PrivateKey.read(path)
 
 

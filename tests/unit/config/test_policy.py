@@ -187,10 +187,10 @@ def test_a_key_with_nothing_behind_it_is_as_one_that_is_not_there() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("pools: [{name: w, limits: {per_zone: 0}}]", "pools.w.limits.per_zone: 0 lets no node start"),
+        ("pools: [{name: w, limits: {per_zone: 0}}]", "pools.w.limits.per_zone: 0 allows no node to start"),
         (
             "pools: [{name: w}]\nlimits: {max_unavailable: 0%}",
-            "limits.max_unavailable: 0% lets no node start",
+            "limits.max_unavailable: 0% allows no node to start",
         ),
         (
             "pools: [{name: a},\n {name: b, selector: {matchLabels: {x: y}}}]",
@@ -257,11 +257,11 @@ def test_a_playbook_that_does_not_exist_and_a_step_that_is_none_are_told_with_fi
     [
         ("", 1, "has no plays"),
         ("[]", 1, "has no plays"),
-        ("hosts: all\n", 1, "is no list of plays"),
+        ("hosts: all\n", 1, "is not a list of plays"),
         ("- hosts: all\n  tasks: [\n", 3, "is not YAML: "),
-        ("- hosts: all\n- raw: echo\n", 2, "is no play: it has neither hosts nor import_playbook"),
-        ("- hosts: all\n- echo\n", 2, "is no play: expected a mapping with hosts"),
-        ("- name: x\n  vars: {hosts: all}\n", 1, "is no play: it has neither hosts nor import_playbook"),
+        ("- hosts: all\n- raw: echo\n", 2, "is not a play: it has neither hosts nor import_playbook"),
+        ("- hosts: all\n- echo\n", 2, "is not a play: expected a mapping with hosts"),
+        ("- name: x\n  vars: {hosts: all}\n", 1, "is not a play: it has neither hosts nor import_playbook"),
         ("---\n- hosts: all\n---\n- hosts: all\n", 3, "begins a second document"),
     ],
 )

@@ -43,7 +43,7 @@ def test_where_the_only_endpoint_is_a_learner_the_others_are_found_where_they_we
 def test_learners_alone_tell_no_group() -> None:
     with members(2) as (cluster, etcd):
         cluster.learners = {1, 2}
-        assert "who belongs to it" in etcd.read(START).unread
+        assert "lists the members" in etcd.read(START).unread
 
 
 def test_a_hand_over_without_an_answer_is_looked_at_not_waited_for() -> None:

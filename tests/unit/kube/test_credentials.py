@@ -123,7 +123,7 @@ def test_an_address_of_version_6_is_bracketed(account: Path, tmp_path: Path) -> 
             {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "tcp://10.0.0.1:443"},
             "t",
             None,
-            "is 'tcp://10.0.0.1:443' and no port",
+            "is 'tcp://10.0.0.1:443', which is not a port",
         ),
         (
             {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"},

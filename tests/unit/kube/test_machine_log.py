@@ -87,7 +87,7 @@ def test_two_who_ask_at_once_do_not_take_each_others_question_away(tmp_path: Pat
         await asked(server)
         other = {"token": "log/8:cd", "lines": 100}
         await server.put(MACHINES, machine(log=other))
-        with pytest.raises(FleetError, match="somebody else asks n-1"):
+        with pytest.raises(FleetError, match="another user is reading a log of n-1"):
             await looking
         assert server.objects[MACHINES]["", "n-1"]["spec"] == {"log": other}
 

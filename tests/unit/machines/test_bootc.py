@@ -106,7 +106,7 @@ def test_fedora_coreos_stays_rpm_ostree_s_whatever_bootc_says() -> None:
 
 
 def test_a_bootc_that_fails_makes_nobody_else_s_host_and_hides_nobody_else_s() -> None:
-    with pytest.raises(MachineError, match=r"bootc does not tell.*Reading deployment metadata.*FLEET_OS"):
+    with pytest.raises(MachineError, match=r"bootc does not report.*Reading deployment metadata.*FLEET_OS"):
         family_of(
             FakeHost(),
             "has bootc\nhas rpm-ostree\nis ostree-booted\n",
@@ -355,7 +355,7 @@ def test_what_bootc_does_not_tell_is_refused_where_it_is_booted_only() -> None:
     seen = asyncio.run(Bootc(box).observe())
     assert (seen.booted, seen.staged, seen.rollback) == (OLD, bootc_status.UNTOLD, None)
     box.booted = untold
-    with pytest.raises(MachineError, match="tells neither an image"):
+    with pytest.raises(MachineError, match="reports neither an image"):
         asyncio.run(Bootc(box).observe())
 
 

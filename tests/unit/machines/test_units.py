@@ -96,7 +96,7 @@ def test_what_is_optional_is_empty_where_it_is_not_there_and_what_is_proof_is_no
     host.files.clear()
     assert asyncio.run(shell.kernel(host)) == ""
     assert asyncio.run(shell.kernel_arguments(host)) == ""
-    with pytest.raises(MachineError, match=r"boot_id is not there"):
+    with pytest.raises(MachineError, match=r"boot_id is missing"):
         asyncio.run(shell.boot_id(host))
 
 
