@@ -99,6 +99,7 @@ soak: $(SET_UP)
 	$(BIN)/fleet lab simulate --histories 10000
 	$(MAKE) hostile
 	$(MAKE) landings
+	$(BIN)/python -m tests.soak.windows
 
 # Three hundred hosts over real ssh connections, thirty of them hostile: does the rollout go on? About ten minutes.
 hostile: $(SET_UP)

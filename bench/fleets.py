@@ -18,7 +18,9 @@ from fleet.core.objects.selector import Selector
 from fleet.core.objects.workload import Workload
 from fleet.core.policy.policy import Amount, Limits, Policy, Pool, StageRule
 from fleet.core.releases.release import Release, Stream
-from fleet.simulated.fleets import POOL_LABEL, booted, budget, deployment
+from fleet.simulated.fleets import booted
+from fleet.simulated.shape import POOL_LABEL
+from fleet.simulated.workloads import budget, deployment
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 OLD = Release("1.0", "sha256:1", "6.1")

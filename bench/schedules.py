@@ -127,7 +127,7 @@ def _planned(snapshot: Snapshot, limit: int | None, times: DurationEstimates, or
 def _executed(plan: Plan, snapshot: Snapshot) -> float:
     """Runs the same engine on a cluster with spread times. Returns the seconds until the last run has ended."""
     engine = Engine({snapshot.cluster: snapshot.site})
-    for obj in snapshot.things():
+    for obj in snapshot.objects():
         engine.observe(Upserted(snapshot.cluster, obj), START)
     engine.observe(ClusterSynced(snapshot.cluster, snapshot.server_version), START)
     rollout = Rollout("bench", plan.begin(), START, "bench")

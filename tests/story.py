@@ -144,7 +144,7 @@ class Story:
         engine = Engine(self.sites, rollouts)
         for model in self.models.values():
             model.advance(self.at)
-            for thing in model.snapshot(self.now).things():
+            for thing in model.snapshot(self.now).objects():
                 engine.observe(Upserted(model.cluster, thing), self.now)
             engine.observe(ClusterSynced(model.cluster, model.server_version), self.now)
         return engine

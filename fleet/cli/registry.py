@@ -7,7 +7,18 @@ from typing import Annotated, Literal
 
 import typer
 
-from fleet.cli.commands import audit, clusters, controllers, inventory, labs, nodes, plans, rollouts
+from fleet.cli.commands import (
+    access,
+    approvals,
+    audit,
+    clusters,
+    controllers,
+    inventory,
+    labs,
+    nodes,
+    plans,
+    rollouts,
+)
 from fleet.cli.commands.demo import demo
 from fleet.cli.help_format import CommandList
 
@@ -89,9 +100,12 @@ app.command(rich_help_panel=FLEET)(inventory.sync)
 app.command(rich_help_panel=FLEET)(inventory.status)
 app.command(rich_help_panel=FLEET)(inventory.explain)
 app.command(rich_help_panel=FLEET)(inventory.lint)
+for each in (approvals.approve, approvals.reject, approvals.approvals):
+    plans.app.command()(each)
 app.add_typer(plans.app, name="plan", rich_help_panel=ROLLOUTS)
 app.add_typer(rollouts.app, name="rollout", rich_help_panel=ROLLOUTS)
 app.command(rich_help_panel=ROLLOUTS)(audit.report)
+app.add_typer(access.app, name="access", rich_help_panel=ROLLOUTS)
 app.add_typer(audit.audit, name="audit", rich_help_panel=ROLLOUTS)
 app.command(rich_help_panel=ROLLOUTS)(controllers.run)
 app.add_typer(clusters.app, name="cluster", rich_help_panel=CLUSTERS)

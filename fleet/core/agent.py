@@ -19,7 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.core.objects.machine import NAME_MOST, UNITS_MOST, Ask, Request, Units, Work
-from fleet.core.releases.release import Release, is_release, told_from
+from fleet.core.releases.release import Release, distinct_name, is_release
 
 TOKENS_KEPT = 16
 
@@ -130,7 +130,7 @@ def _resume_interrupted(request: Request, work: Work, machine: MachineView) -> A
     if not work.boot_id:
         return ReportWork(failed(work, "interrupted, and the boot in which it began is not known"))
     if work.boot_id != machine.boot_id:
-        return ReportWork(done(work, f"booted {told_from(machine.booted, request.release)}"))
+        return ReportWork(done(work, f"booted {distinct_name(machine.booted, request.release)}"))
     return _begin_request(request, work, machine)
 
 
@@ -140,11 +140,11 @@ def _begin_request(request: Request, work: Work, machine: MachineView) -> AgentD
         case Ask.STAGE if is_release(next_boot, wanted):
             return ReportWork(done(work, "was booted already" if machine.staged is None else ""))
         case Ask.REBOOT if not is_release(next_boot, wanted):
-            message = f"{told_from(next_boot, wanted)} would boot, not {told_from(wanted, next_boot)}"
+            message = f"{distinct_name(next_boot, wanted)} would boot, not {distinct_name(wanted, next_boot)}"
             return ReportWork(failed(work, message))
         case Ask.ROLLBACK if not (is_release(rollback, wanted) or is_release(machine.staged, wanted)):
-            available = "nothing" if rollback is None else told_from(rollback, wanted)
+            available = "nothing" if rollback is None else distinct_name(rollback, wanted)
             return ReportWork(
-                failed(work, f"there is {available} to roll back to, not {told_from(wanted, rollback)}")
+                failed(work, f"there is {available} to roll back to, not {distinct_name(wanted, rollback)}")
             )
     return StartWork(request, work)

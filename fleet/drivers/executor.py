@@ -21,13 +21,14 @@ from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalEntry
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
 from fleet.core.rollout.codec import Journaled, from_record, to_record
-from fleet.core.rollout.commands import CommandRecord, RolloutStarted
+from fleet.core.rollout.commands import CommandRecord, PlanApproved, PlanRejected, RolloutStarted
 from fleet.core.rollout.event import ClusterEvent, ClusterLost, ClusterSynced, JournalNote
 from fleet.core.rollout.record import ActionEnded, PodsTimed, UnknownRecord
 from fleet.core.rollout.replay import unfinished
 from fleet.core.rollout.rollout import Rollout
 from fleet.drivers.foresight import Foresight
 from fleet.drivers.journal import log
+from fleet.drivers.journal.approvals import ledger_of
 from fleet.drivers.journal.checkpoints import standing
 from fleet.drivers.leadership import ClusterLease
 from fleet.drivers.pipeline import ClusterPipeline
@@ -94,7 +95,12 @@ class Executor:
         pending = [action for rollout in rollouts for action in rollout.intents.values()]
         self._append([ActionEnded.of(action, Result.UNKNOWN, message) for action in pending])
         salt = sha256(f"{self._identity} {self._epoch}".encode()).hexdigest()[:6]
-        return Engine(sites, sorted(rollouts, key=lambda rollout: rollout.active), salt=f"-{salt}")
+        return Engine(
+            sites,
+            sorted(rollouts, key=lambda rollout: rollout.active),
+            salt=f"-{salt}",
+            ledger=ledger_of(self._journal, now.seq),
+        )
 
     @property
     def has_read_all(self) -> bool:
@@ -214,6 +220,8 @@ class Executor:
         match record:
             case RolloutStarted():
                 self._engine.add(Rollout(record.rollout, record.start, entry.at, entry.actor))
+            case PlanApproved() | PlanRejected():
+                self._engine.command(record, entry.at, entry.actor)
             case CommandRecord() if record.rollout in self._engine.rollouts:
                 self._engine.command(record, entry.at, entry.actor)
             case UnknownRecord() if record.name == "start" or record.rollout in self._engine.rollouts:

@@ -71,7 +71,7 @@ class HostActionExecutor:
         try:
             result, message = await self._perform(action)
         except RefusedPatch as refusal:
-            result, message = refusal.result, refusal.words
+            result, message = refusal.result, refusal.message
         except UnreachableError as error:
             result, message = Result.UNKNOWN, error.message
         except TimeoutError:

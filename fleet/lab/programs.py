@@ -17,10 +17,10 @@ from fleet.lab.control_plane.readiness import wait_until_ready
 class LabPrograms:
     """Starts and stops the programs of one lab. Threads may share it."""
 
-    def __init__(self, layout: ControlPlaneFiles, known: state.LabState) -> None:
+    def __init__(self, layout: ControlPlaneFiles, recorded: state.LabState) -> None:
         self._layout = layout
-        self._state = known
-        self.running = {record.name: process.Process(record) for record in known.processes}
+        self._state = recorded
+        self.running = {record.name: process.Process(record) for record in recorded.processes}
         """The programs that were started and not stopped, by name."""
         self._writing = threading.Lock()
 
@@ -29,8 +29,8 @@ class LabPrograms:
         layout = self._layout
         # The first API server starts alone: it fills the empty etcd.
         first, *others = layout.api_servers
-        door = [BALANCER] if layout.balanced else []
-        for names in (layout.etcds, [first], others, door, layout.rest):
+        balancers = [BALANCER] if layout.balanced else []
+        for names in (layout.etcds, [first], others, balancers, layout.rest):
             if names:
                 progress(f"starting {', '.join(names)}")
             for started in [self.start(name) for name in names]:
@@ -62,10 +62,10 @@ class LabPrograms:
         """Stops the API servers' clients together, then the API servers, then their etcds."""
         layout = self._layout
         for names in (layout.rest, [BALANCER], layout.api_servers, layout.etcds):
-            there = [name for name in names if name in self.running]
+            running_names = [name for name in names if name in self.running]
             with ThreadPoolExecutor() as pool:
-                list(pool.map(lambda name: self.running[name].stop(), there))
-            for name in there:
+                list(pool.map(lambda name: self.running[name].stop(), running_names))
+            for name in running_names:
                 self.stop(name)
 
     def _remember(self) -> None:

@@ -67,7 +67,7 @@ class ModelActions:
         }
 
     def perform(self, action: AnyAction) -> str:
-        """Performs the action. Returns what the API server remarks, mostly nothing. Raises RefusedPatch."""
+        """Performs the action. Returns the API server's remark, which is mostly empty. Raises RefusedPatch."""
         return self._verbs[type(action)](action)
 
     def _node(self, action: Action) -> Node:

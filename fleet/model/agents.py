@@ -10,7 +10,7 @@ from fleet.core.agent import ReportWork, StartWork, decide_work
 from fleet.core.objects.machine import Ask, Machine, Request, Units, Work
 from fleet.core.objects.node import Node
 from fleet.core.releases import osimage
-from fleet.core.releases.release import Release, is_release, told_from
+from fleet.core.releases.release import Release, distinct_name, is_release
 from fleet.model.behaviour import ClusterBehaviour, Length, draw
 from fleet.model.control_plane.kubelet import Kubelets
 from fleet.model.event_queue import EventQueue
@@ -23,8 +23,7 @@ LOG = "(simulated) systemd[1]: Failed to start app-gateway.service\n"
 
 
 def last_boot(machine: Machine) -> str:
-    """Returns the log of the boot before this one, as far as a model has one; empty if the machine has not rebooted
-    yet."""
+    """Returns the log of the previous boot in the form of a model; empty if the machine has not rebooted yet."""
     if machine.work is not None and machine.work.log:
         return machine.work.log
     return f"(simulated) systemd[1]: {machine.rollback.version} shuts down\n" if machine.rollback else ""
@@ -72,7 +71,7 @@ class ModelAgents:
         self._later(self.behaviour.agent, name, "asked", name, token)
 
     def asked(self, name: str, token: str) -> None:
-        """Lets the agent see its request, and begin the work if it is new."""
+        """Makes the agent see its request, and begin the work if the request is new."""
         machine = self._objects.machines.get(name)
         request = machine.request if machine is not None else None
         if machine is None or request is None or request.token != token or name in self._kubelets.away:
@@ -156,7 +155,9 @@ class ModelAgents:
         if work is not None and work.token == token:
             # Done is the reboot. Whether it brought the wanted release is for the controller to see.
             wanted = request.release if request is not None and request.token == token else None
-            work = replace(work, state="done", message=f"booted {told_from(release, wanted)}", percent=100)
+            work = replace(
+                work, state="done", message=f"booted {distinct_name(release, wanted)}", percent=100
+            )
             if wanted is not None and not is_release(release, wanted):
                 work = replace(work, log=LOG)
         changed = release != machine.booted

@@ -58,7 +58,9 @@ class Model:
             saved.maintenances,
         )
         objects.now, objects.revision, objects.epoch = saved.now, saved.revision, saved.epoch
-        objects.told.extend((each.at, each.event(saved.cluster)) for each in saved.told)
+        objects.unread_events.extend(
+            (saved_event.at, saved_event.event(saved.cluster)) for saved_event in saved.events
+        )
         self._timeline = timeline = EventQueue(list(saved.timeline), saved.made)
         self._disruption = DisruptionController(objects)
         self._scheduler = Scheduler(objects)
@@ -79,19 +81,20 @@ class Model:
         self._late_budgets = {PodRef(*due[3]) for due in timeline.entries if due[2] == "budget"}
         self._late_workloads = {WorkloadKey(*due[3]) for due in timeline.entries if due[2] == "workload"}
         self.actions = ModelActions(objects, self._disruption, self._controllers, self._agents, self.quorums)
-        self._happenings = self._make_happenings()
+        self._handlers = self._make_handlers()
         self.behave(behaviour)
 
     @classmethod
     def from_snapshot(
-        cls, snapshot: Snapshot, behaviour: ClusterBehaviour, rng: Random, ill: Iterable[str] = ()
+        cls, snapshot: Snapshot, behaviour: ClusterBehaviour, rng: Random, never_ready: Iterable[str] = ()
     ) -> Model:
-        """Begins at time 0, the moment of the snapshot. What it shows under way (starting pods, requests) goes on.
+        """Returns a model that begins at time 0, the moment of the snapshot. Work in progress (starting pods, requests) goes
+        on.
 
-        `ill`: uids of pods that never become Ready, nor do those that replace them.
+        `never_ready`: uids of pods that never become Ready, nor do those that replace them.
         """
         model = cls(SavedModel.of(snapshot), behaviour, rng)
-        model._objects.ill.update(ill)
+        model._objects.never_ready.update(never_ready)
         model._disruption.dirty = dict.fromkeys(model._objects.budgets)
         model._kubelets.begin()
         model._agents.begin()
@@ -113,7 +116,7 @@ class Model:
         return self._objects.now
 
     def behave(self, behaviour: ClusterBehaviour) -> None:
-        """Changes how the cluster behaves from now on. What has begun takes as long as was drawn for it."""
+        """Changes how the cluster behaves from now on. Work in progress keeps its drawn duration."""
         self._behaviour = behaviour
         self._controllers.behaviour = behaviour
         self._kubelets.behaviour = behaviour
@@ -122,30 +125,30 @@ class Model:
         self.quorums.behaviour = behaviour
 
     def perform(self, action: AnyAction, now: float) -> Outcome:
-        """Performs the action and returns what the API server would answer. The next `advance` returns the events that
-        it causes."""
+        """Performs the action and returns what the API server would answer. The next `advance` returns the resulting
+        events."""
         self._run(now)
         try:
-            words = self.actions.perform(action)
+            remark = self.actions.perform(action)
         except RefusedPatch as refusal:
-            return Outcome(action, refusal.result, refusal.words, refusal.retry_after)
+            return Outcome(action, refusal.result, refusal.message, refusal.retry_after)
         self._settle()
-        return Outcome(action, Result.DONE, words)
+        return Outcome(action, Result.DONE, remark)
 
     def advance(self, until: float) -> list[tuple[float, ClusterEvent]]:
         """Returns the events up to that time that were not returned before, in order, each with its time in seconds."""
         self._run(until)
-        told = list(self._objects.told)
-        self._objects.told.clear()
-        return told
+        events = list(self._objects.unread_events)
+        self._objects.unread_events.clear()
+        return events
 
     def next_at(self) -> float | None:
         """Returns when `advance` next has something to do, in seconds; None if nothing more will happen by itself."""
-        if self._objects.told:
-            return self._objects.told[0][0]
+        if self._objects.unread_events:
+            return self._objects.unread_events[0][0]
         return self._timeline.next_at()
 
-    def things(self) -> Iterator[ClusterObject]:
+    def objects(self) -> Iterator[ClusterObject]:
         """Returns every object, with those that pods refer to before the pods."""
         objects = self._objects
         yield from objects.workloads.values()
@@ -156,7 +159,7 @@ class Model:
         yield from objects.claims
         yield from objects.attachments.values()
         yield from objects.pods.values()
-        yield from (self.quorums.told(name) for name in self.quorums.groups)
+        yield from (self.quorums.as_read(name) for name in self.quorums.groups)
         yield from objects.maintenances.values()
 
     def snapshot(self, at: datetime) -> Snapshot:
@@ -172,7 +175,7 @@ class Model:
             budgets=tuple(objects.budgets.values()),
             workloads=tuple(objects.workloads.values()),
             machines=tuple(objects.machines.values()),
-            quorums=tuple(self.quorums.told(name) for name in self.quorums.groups),
+            quorums=tuple(self.quorums.as_read(name) for name in self.quorums.groups),
             volumes=tuple(objects.volumes.values()),
             claims=objects.claims,
             attachments=tuple(objects.attachments.values()),
@@ -180,7 +183,7 @@ class Model:
         )
 
     def save(self) -> bytes:
-        """Returns the model as JSON, with all that is going to happen. The behaviour is not part of the JSON."""
+        """Returns the model as JSON, with its future events. The behaviour is not part of the JSON."""
         objects, timeline = self._objects, self._timeline
         version, state, gauss = self._rng.getstate()
         return encode(
@@ -202,7 +205,7 @@ class Model:
                 revision=objects.revision,
                 timeline=tuple(timeline.entries),
                 made=timeline.made,
-                told=tuple(saved_event(at, event) for at, event in objects.told),
+                events=tuple(saved_event(at, event) for at, event in objects.unread_events),
                 rng=(version, state, gauss),
                 away=dict(self._kubelets.away),
                 outages=self._kubelets.outages,
@@ -216,8 +219,8 @@ class Model:
             )
         )
 
-    def _make_happenings(self) -> Mapping[str, Callable[..., None]]:
-        """Does what an entry of the event queue stands for."""
+    def _make_handlers(self) -> Mapping[str, Callable[..., None]]:
+        """Returns the functions that handle the entries of the event queue, by kind."""
         return {
             "started": self._kubelets.started,
             "stopped": self._kubelets.stopped,
@@ -239,16 +242,16 @@ class Model:
 
     def _run(self, until: float) -> None:
         while due := self._timeline.pop(until):
-            at, _, what, words = due
+            at, _, kind, arguments = due
             if at > self._objects.now:
                 self._objects.now = at
-            self._happenings[what](*words)
+            self._handlers[kind](*arguments)
             self._settle()
         if until > self._objects.now:
             self._objects.now = until
 
     def _settle(self) -> None:
-        """Lets the controllers and the scheduler act until nothing is left to do."""
+        """Runs the controllers and the scheduler until nothing is left to do."""
         controllers, scheduler = self._controllers, self._scheduler
         while True:
             if controllers.behind or controllers.lost:
@@ -258,9 +261,9 @@ class Model:
             else:
                 break
         if self._disruption.dirty or controllers.unready:
-            self._put_off()
+            self._queue_statuses()
 
-    def _put_off(self) -> None:
+    def _queue_statuses(self) -> None:
         """Queues the writing of a status, which comes a little later than the change that the status is about."""
         now, rng = self._objects.now, self._rng
         if self._disruption.dirty:

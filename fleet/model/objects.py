@@ -38,7 +38,8 @@ def controller_of(pod: Pod) -> WorkloadKey | None:
 
 
 class Objects:
-    """Announces changes to listeners at once, in the order in which they were added, and to watchers through `told`."""
+    """Announces changes to listeners at once, in the order in which they were added, and to watchers through
+    `unread_events`."""
 
     def __init__(self, cluster: str) -> None:
         self.cluster = cluster
@@ -46,14 +47,14 @@ class Objects:
         self.epoch: datetime | None = None
         """The wall-clock time at time 0; None if it was not given."""
         self.revision = 0
-        self.told: deque[tuple[float, ClusterEvent]] = deque()
+        self.unread_events: deque[tuple[float, ClusterEvent]] = deque()
         """Events that no watcher has read yet."""
         self.nodes: dict[str, Node] = {}
         self.pods: dict[PodRef, Pod] = {}
         self.budgets: dict[PodRef, Budget] = {}
         self.workloads: dict[WorkloadKey, Workload] = {}
         self.machines: dict[str, Machine] = {}
-        self.ill: set[str] = set()
+        self.never_ready: set[str] = set()
         """Uids of pods that never become Ready, nor do their replacements. Not saved with a model."""
         self.claims: tuple[PersistentVolumeClaim, ...] = ()
         self.bound = ClusterVolumes()
@@ -116,7 +117,7 @@ class Objects:
 
     def emit(self, event: ClusterEvent) -> None:
         """Announces an event to watchers; the one place that does."""
-        self.told.append((self.now, event))
+        self.unread_events.append((self.now, event))
 
     def put_pod(self, pod: Pod, **fields: Any) -> Pod:
         """Creates a pod like this one, except for `fields`."""
@@ -132,7 +133,7 @@ class Objects:
         return pod
 
     def change_pod(self, old: Pod, **fields: Any) -> Pod:
-        """Changes these fields of a pod, and announces it."""
+        """Changes these fields of a pod, and announces the change."""
         pod = replace(old, resource_version=self._version(), **fields)
         ref = pod.ref
         self.pods[ref] = pod
@@ -145,7 +146,7 @@ class Objects:
         return pod
 
     def drop_pod(self, pod: Pod) -> None:
-        """Removes a pod, and announces it."""
+        """Removes a pod, and announces the deletion."""
         ref = pod.ref
         del self.pods[ref]
         key = self._controllers.pop(ref)

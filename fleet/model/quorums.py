@@ -34,17 +34,17 @@ class ModelQuorums:
         self._rng = rng
         kubelets.listeners.append(self._node_changed)
 
-    def told(self, name: str) -> Quorum:
+    def as_read(self, name: str) -> Quorum:
         """Returns the group as a reader sees it."""
         group, why = self.groups[name], self.unread.get(name, "")
         return unknown(group, why) if why else group
 
     def change(self, name: str, member: str, **fields: object) -> None:
-        """Changes one member. The group is announced anew, and elects a leader if it needs one."""
+        """Changes one member. The changed group is announced, and elects a leader if it needs one."""
         self._put(name, lambda current: replace(current, **fields) if current.name == member else current)
 
     def lead(self, name: str, member: str) -> None:
-        """Makes the member the only leader from now on. An empty name: nobody leads until a member is elected."""
+        """Makes the member the only leader from now on. An empty name: no member leads until one is elected."""
         self._put(name, lambda current: replace(current, leader=current.name == member))
 
     def hide(self, name: str, why: str) -> None:
@@ -86,11 +86,11 @@ class ModelQuorums:
     def may_reboot(self, action: Reboot) -> None:
         """Reads the groups once more before a reboot, as the driver does. Raises RefusedPatch."""
         for name, rule in action.quorums.items():
-            if name in self.groups and (why := quorum.why_no_reboot(self.told(name), rule, action.node)):
+            if name in self.groups and (why := quorum.why_no_reboot(self.as_read(name), rule, action.node)):
                 raise RefusedPatch(Result.STALE, why)
 
     def rejoined(self, name: str, member: str) -> None:
-        """Lets the member answer again. It lacks what was written meanwhile."""
+        """Makes the member answer again. The member lacks the entries written meanwhile."""
         group = self.groups[name]
         index = max(0, foremost(group) - BEHIND)
         self.change(name, member, reachable=True, index=index)
@@ -136,7 +136,7 @@ class ModelQuorums:
         self._announce(name)
 
     def _announce(self, name: str) -> None:
-        self._objects.emit(Upserted(self._objects.cluster, self.told(name)))
+        self._objects.emit(Upserted(self._objects.cluster, self.as_read(name)))
 
     def _later(self, length: Length, kind: str, *arguments: str) -> None:
         delay = draw(length, self._rng, arguments[-1])

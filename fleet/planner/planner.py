@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from fleet.core.cluster.view import ClusterView
 from fleet.core.engine.engine import Engine
-from fleet.core.guards.budgets import is_unhealthy
+from fleet.core.guards.pods.budgets import is_unhealthy
 from fleet.core.objects.pod import Pod
 from fleet.core.planning.plan import Plan
 from fleet.core.planning.shortest_run import lengths
@@ -28,7 +28,7 @@ from fleet.planner.request import PlanRequest
 from fleet.planner.simulate import Progress, silent, simulate
 
 PLANNED = "plan"
-"""The id of the rollout that is simulated. No user can name it."""
+"""The id of the simulated rollout, which no user can name."""
 
 
 def make_plan(request: PlanRequest, report: Progress = silent) -> Plan:
@@ -82,8 +82,8 @@ def _observed(request: PlanRequest, goals: tuple[Goal, ...], run_seconds: int) -
     sites = {snapshot.cluster: snapshot.site for snapshot in request.snapshots}
     engine = Engine(sites, request.kept, foretells=True)
     for snapshot in request.snapshots:
-        for thing in snapshot.things():
-            engine.observe(Upserted(snapshot.cluster, thing), request.start)
+        for obj in snapshot.objects():
+            engine.observe(Upserted(snapshot.cluster, obj), request.start)
         if snapshot.cluster in request.lost:
             engine.observe(ClusterLost(snapshot.cluster, request.lost[snapshot.cluster]), request.start)
         else:

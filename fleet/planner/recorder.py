@@ -98,9 +98,9 @@ class PlanRecorder:
 
     def observed(self, event: ClusterEvent, at: float) -> None:
         """Records that a replacement became Ready. Replacements of one owner are counted in the order of the evictions."""
-        if not isinstance(event, (Upserted, Deleted)) or not isinstance(event.thing, Pod):
+        if not isinstance(event, (Upserted, Deleted)) or not isinstance(event.obj, Pod):
             return
-        pod = event.thing
+        pod = event.obj
         if isinstance(event, Deleted):
             self._pods.pop(pod.uid, None)
             return
@@ -113,7 +113,7 @@ class PlanRecorder:
             self._evictions[ref][index] = replace(self._evictions[ref][index], ready_at=at)
 
     def run(self, run: Run) -> PlannedRun:
-        """Returns the run as the plan has it."""
+        """Returns the planned run."""
         steps = tuple(self._steps.get(run.node, ()))
         goal = run.goal
         return PlannedRun(

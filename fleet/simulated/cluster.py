@@ -212,15 +212,15 @@ class SimulatedCluster:
 
     def _take_over(self) -> None:
         """Loads the state again: another process may have changed the cluster meanwhile."""
-        before = {object_key(thing): thing for thing in self._model.things()}
+        before = {object_key(obj): obj for obj in self._model.objects()}
         self._model, self._state = self._restore()
         # This also drops an action that a killed process has written only half.
         self._save()
-        after = {object_key(thing): thing for thing in self._model.things()}
+        after = {object_key(obj): obj for obj in self._model.objects()}
         if before == after:
             return
         for inbox in self._inboxes:
-            inbox.put(*(Deleted(self.name, thing) for key, thing in before.items() if key not in after))
+            inbox.put(*(Deleted(self.name, obj) for key, obj in before.items() if key not in after))
             self._list(inbox)
 
     def _require_reachable(self) -> None:
@@ -236,7 +236,7 @@ class SimulatedCluster:
         if self.unreachable:
             inbox.put(ClusterLost(self.name, self.unreachable))
             return
-        inbox.put(*(Upserted(self.name, thing) for thing in self._model.things()))
+        inbox.put(*(Upserted(self.name, obj) for obj in self._model.objects()))
         inbox.put(ClusterSynced(self.name, self._model.server_version))
 
     def _pump(self) -> None:

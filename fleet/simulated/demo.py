@@ -16,7 +16,9 @@ from fleet.core.policy.policy import site_of
 from fleet.core.quorum.quorum import Link, Member, Quorum
 from fleet.core.releases.release import Release
 from fleet.model.behaviour import ClusterBehaviour, Failure, SpreadLength
-from fleet.simulated.fleets import POOL_LABEL, PoolShape, Shape, booted, budget, deployment, make_cluster
+from fleet.simulated.fleets import booted, make_cluster
+from fleet.simulated.shape import POOL_LABEL, PoolShape, Shape
+from fleet.simulated.workloads import budget, deployment
 
 BEGAN = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
 SEED = 7

@@ -114,7 +114,9 @@ def command_of_fleet(settings: SshSettings, config: Path) -> str:
     )
 
 
-def test_fleet_goes_where_ssh_goes(server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fleet_connects_where_ssh_connects(
+    server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FLEET_TEST", "of-the-environment")
     shell = tmp_path / "shell"
     shell.write_text('#!/bin/sh\ncase "$2" in "exec "*) exit 1;; esac\nexec /bin/sh "$@"\n')
@@ -158,7 +160,7 @@ def test_without_openssh_a_plain_configuration_is_read_as_ssh_reads_it(
 
 @pytest.mark.parametrize("with_openssh", [True, False])
 @pytest.mark.parametrize("host", ["fe80::1%eth0", "n-1"])
-def test_a_zone_is_no_token_and_nor_is_a_percent_in_files_of_all_users(
+def test_ipv6_zones_and_percent_signs_in_system_files_are_kept_as_ssh_keeps_them(
     server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, with_openssh: bool
 ) -> None:
     """Sites without a router reach their nodes by addresses of a link."""
@@ -173,7 +175,7 @@ def test_a_zone_is_no_token_and_nor_is_a_percent_in_files_of_all_users(
     assert meant_by_fleet(settings) == done_by_ssh(config, server, host)
 
 
-def test_without_openssh_what_is_not_plain_is_refused(
+def test_without_openssh_other_configurations_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installed("ssh", "openssh-client")
@@ -206,7 +208,7 @@ print(found.host, found.user, found.port, found.alive_seconds, found.identities[
 """
 
 
-def test_a_user_s_own_files_are_read_as_ssh_reads_them(tmp_path: Path) -> None:
+def test_user_files_are_read_as_ssh_reads_them(tmp_path: Path) -> None:
     """With a home of the password file that is this test's: relative names, `~`, and the system's file."""
     if os.getuid() != 0:
         assert not os.environ.get("CI"), "needs root"

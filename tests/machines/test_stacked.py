@@ -35,7 +35,7 @@ def test_a_control_plane_and_its_workers_are_upgraded_one_voter_at_a_time_and_th
     assert all(is_whole(path) for path in snapshots)
 
 
-def test_the_leaders_host_loses_power_and_the_others_go_on(stack: Stack) -> None:
+def test_leaders_host_loses_power_and_the_others_continue(stack: Stack) -> None:
     bed, machines = stack.bed, stack.machines
     bed.fleet.run("sync")
     victim = etcd(bed)["leader"]

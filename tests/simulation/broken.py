@@ -8,9 +8,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from fleet.core.cluster.pending_evictions import PendingEvictions
 from fleet.core.cluster.view import ClusterView
 from fleet.core.engine.admission import Blockers
 from fleet.core.engine.engine import Decision, Engine
+from fleet.core.engine.gate_cache import GateCache
 from fleet.core.guards import gates
 from fleet.core.objects.attachment import Attachment
 from fleet.core.objects.machine import Ask, Machine
@@ -27,7 +29,6 @@ from fleet.core.rollout.event import ClusterObject
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
 from fleet.core.state.engine_state import EngineState
-from fleet.core.state.gate_cache import GateCache
 from fleet.core.state.indexes.engine_index import EngineIndex
 from fleet.core.state.limits import DisruptionLimits, Scope
 from fleet.core.state.quorum_index import QuorumIndex
@@ -52,9 +53,15 @@ class WithoutLimits(Engine):
             self.add(rollout)
 
 
-class Generous(ClusterView):
+class Unlimited(PendingEvictions):
     def allowance(self, ref: PodRef) -> int:
         return 100
+
+
+class Generous(ClusterView):
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.pending_evictions = Unlimited(self.budgets)
 
 
 class Blind(ClusterView):
@@ -138,7 +145,7 @@ class WithoutDrain(WithoutBudgets):
 
 
 class Timeless(GateCache):
-    def ask(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
+    def evaluate(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
         return gates.begin(rollout, run)
 
 

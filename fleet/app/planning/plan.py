@@ -9,15 +9,16 @@ from time import monotonic
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.app.wiring.actor import actor
+from fleet.app.access.allowed import allowed
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import pool_named, there_is
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.guards.upgraded_voters import brought
+from fleet.core.cluster.upgraded_voters import brought
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import TIMED_KINDS, DurationEstimates, measured
 from fleet.core.planning.plan import Plan
 from fleet.core.planning.what_if import WhatIfChange
+from fleet.core.policy.access import Role
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import UnwritableError, UsageError
 from fleet.core.releases.release import Release
@@ -71,6 +72,7 @@ def make(
     from fleet.planner.planner import make_plan
     from fleet.planner.request import PlanRequest
 
+    caller = allowed(home, Role.OPERATOR if keep else Role.VIEWER, "keep plans")
     policy = home.policy()
     release = find_release(policy, pools, version)
     now = home.now()
@@ -90,9 +92,10 @@ def make(
         return make_plan(request, progress)
 
     plan = planned(snapshots, policy, lost, times, again, beyond)
-    plan = replace(plan, rolls_back=undoing.rollout if undoing is not None else "")
+    rolls_back = undoing.rollout if undoing is not None else ""
+    plan = replace(plan, rolls_back=rolls_back, by=caller.identity.name)
     try:
-        return home.store.plans.save(plan, "" if keep else actor())
+        return home.store.plans.save(plan, "" if keep else caller.actor)
     except UnwritableError as error:
         if keep:
             raise

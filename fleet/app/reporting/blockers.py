@@ -29,7 +29,7 @@ def blockers(home: Home, ref: NodeRef) -> tuple[Held, ...]:
     wanted = any(ref in rollout.runs for rollout in active)
     for row in rows:
         snapshot = home.store.inventory.snapshot(row.name)
-        for thing in snapshot.things():
+        for thing in snapshot.objects():
             engine.observe(Upserted(row.name, thing), now)
         if row.last_error:
             engine.observe(ClusterLost(row.name, row.last_error), now)

@@ -15,9 +15,8 @@ from fleet.app.wiring.home import Home
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import UsageError
 from fleet.core.records.held import Held
-from fleet.core.reporting.node_state import RolloutPart, needs_action_first, parts_of
+from fleet.core.reporting.node_state import RolloutPart, StatusNode, needs_action_first, parts_of
 from fleet.core.reporting.standstill import Standstill
-from fleet.core.reporting.status import StatusNode
 from fleet.core.reporting.timeline import Eviction, OperatorCommand, StepTaken, Timeline
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
@@ -144,7 +143,7 @@ def _gone(home: Home, rollouts: Rollouts, nodes: Sequence[StatusNode], name: str
 def _may_be_deleted(home: Home, ref: NodeRef) -> tuple[str, ...]:
     rows = (row.node for row in home.store.inventory.nodes(cluster=ref.cluster) if row.name == ref.name)
     return tuple(
-        notice.told for node in rows if node is not None for notice in of_node(node) if not notice.holds
+        notice.summary for node in rows if node is not None for notice in of_node(node) if not notice.holds
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+from fleet.app.access.allowed import allowed
 from fleet.app.reporting.explain import find
 from fleet.app.reporting.status import fleet_status
-from fleet.app.wiring.actor import actor
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.sources.registry import source_of
 from fleet.core.objects.machine import LogAsk
 from fleet.core.objects.node import NodeRef
+from fleet.core.policy.access import Role
 from fleet.core.records.errors import UsageError
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.commands import LogRequested
@@ -27,7 +28,7 @@ def of_node(home: Home, name: str, unit: str = "", lines: int = 100, seconds: fl
     The request for the log is journaled.
 
     Raises UsageError for a node that the fleet does not have and for an invalid unit name, UnreachableError where
-    there is no answer, FleetError where the machine has no such log.
+    there is no answer, NotAllowedError without the role, FleetError where the machine has no such log.
     """
     _refuse_invalid(unit)
     if not home.begun:
@@ -35,9 +36,10 @@ def of_node(home: Home, name: str, unit: str = "", lines: int = 100, seconds: fl
             f"there is no fleet in {home.path}",
             f"over ssh: fleet node logs {name} --last-boot --host ssh:{name}",
         )
+    caller = allowed(home, Role.OPERATOR, "read the logs of machines")
     node = find(fleet_status(home).nodes, name)
     request = LogRequested(node=NodeRef(node.cluster, node.name), lines=lines, unit=unit)
-    (entry,) = home.store.journal.append([to_record(request)], at=home.now(), actor=actor())
+    (entry,) = home.store.journal.append([to_record(request)], at=home.now(), actor=caller.actor)
     source = source_of(home, home.store.clusters.get(node.cluster))
     return asyncio.run(source.boot_log(node.name, LogAsk(f"log/{entry.place}", unit, lines), seconds))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from fleet.core.records.errors import UsageError
+from fleet.core.rollout.goal import StartApproval
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
@@ -113,10 +114,14 @@ class RolloutSummary(Struct, frozen=True):
     failed: int
     cancelled: int
     eta_seconds: int | None = None
+    asked_by: str = ""
+    """Who made the plan. Empty: the policy has no rule about approvals."""
+    approved_by: tuple[str, ...] = ()
 
 
 def summary_of(rollout: Rollout, eta: int | None = None) -> RolloutSummary:
     """Summarizes one rollout for a list. `eta`: seconds until its end; None: unknown."""
+    approval = rollout.start.approval
     return RolloutSummary(
         rollout=rollout.id,
         plan=rollout.start.plan,
@@ -133,4 +138,8 @@ def summary_of(rollout: Rollout, eta: int | None = None) -> RolloutSummary:
         failed=rollout.counts[Step.FAILED],
         cancelled=rollout.counts[Step.CANCELLED],
         eta_seconds=eta,
+        asked_by=approval.asked_by if isinstance(approval, StartApproval) else "",
+        approved_by=tuple(each.by.name for each in approval.given)
+        if isinstance(approval, StartApproval)
+        else (),
     )

@@ -7,10 +7,12 @@ import signal
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from fleet.app.access.allowed import allowed
 from fleet.app.audit.notary import notary_of
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.sources.registry import source_of
 from fleet.app.wiring.sources.simulated_clock import running
+from fleet.core.policy.access import Role
 from fleet.core.records.retention import Retention
 from fleet.system.clock import WallClock
 
@@ -29,6 +31,7 @@ def run(
     Requests that have been sent when the signal comes are awaited, and the leases are released. Raises UsageError, and
     leads nothing, where the policy is wrong or needs a program that is not installed here.
     """
+    allowed(home, Role.OPERATOR, "run a controller")
     policy = home.policy_if_any()
     for row in home.store.clusters.list():
         source_of(home, row).ensure_tools(policy)

@@ -18,6 +18,7 @@ from fleet.core.text.paths import expanded
 
 if TYPE_CHECKING:
     from fleet.config import Caution
+    from fleet.core.policy.access import Access
     from fleet.core.policy.policy import Policy
     from fleet.store import ClusterRow, Store
     from fleet.system.clock import Clock
@@ -213,6 +214,14 @@ class Home:
         for caution in cautions:
             self._show_once(f"warning: {caution}")
         return policy
+
+    def access(self) -> Access:
+        """Returns who may do what; without a policy file everybody may do everything. Raises as `read_policy` does for
+        a policy with mistakes."""
+        from fleet.config.policy import load_file
+        from fleet.core.policy.access import Access
+
+        return load_file(self.policy_file)[0].access if self.has_policy else Access()
 
     def policy_if_any(self) -> Policy:
         """Returns the policy, or one without pools where there is no file. Raises ConfigError."""

@@ -284,7 +284,7 @@ def agents_of(cluster: KubeCluster, policy: Policy, folder: Path) -> RemoteAgent
     Raises UsageError where a pool uses playbooks, and ansible-runner is not installed.
     """
     ways: dict[MachineReach, Open] = {"ssh": over_ssh()}
-    if "playbook" in policy.ways:
+    if "playbook" in policy.reaches:
         ways["playbook"] = by_playbooks(folder / cluster.name)
     return RemoteAgents(cluster.name, policy, cluster.transport, ways)
 

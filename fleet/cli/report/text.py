@@ -41,6 +41,7 @@ def _answer(report: Report) -> Iterator[str]:
     facts = [
         ("rollout", f"{report.rollout}, {answer.result(report)}"),
         ("started", f"{answer.day(report.started)} by {report.by}"),
+        *answer.approved(report),
         ("what", f"plan {short_id(report.plan)}, {answer.where(report)}"),
         ("from", answer.origin(report)),
         ("to", answer.target(report)),

@@ -21,6 +21,7 @@ from fleet.core.reporting.node_state import needs_action_first
 from fleet.core.reporting.overview import natural
 from fleet.core.reporting.standstill import Standstill
 from fleet.core.reporting.timeline import Timeline
+from fleet.core.rollout.goal import StartApproval
 from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
@@ -63,6 +64,7 @@ def picture(scene: RolloutScene, in_work: int = IN_WORK) -> Text:
         lines.append(_standing(rollout, scene.now))
     if scene.standstill is not None:
         lines.append(standing_still(scene.standstill))
+    lines += _asked(rollout, scene.now)
     lines += _working(scene, in_work)
     lines += _failed(scene)
     lines += _waiting(scene)
@@ -138,10 +140,22 @@ def _lasting(scene: RolloutScene, run: Run) -> bool:
     return any(held.needs_action for held in scene.held.get(run.node, ()))
 
 
+def _asked(rollout: Rollout, now: datetime) -> Iterator[Text]:
+    """Yields who asked for the rollout and who approved it, where the policy has a rule about that."""
+    found = rollout.start.approval
+    if isinstance(found, StartApproval):
+        given = ", ".join(f"{each.by.name} {clock(each.at, now)}" for each in found.given)
+        asked = f"asked by {found.asked_by}" if found.asked_by else "asked by a user who is not known"
+        yield Text(f"  {asked}; {f'approved by {given}' if given else 'no approval was needed'}")
+
+
 def _standing(rollout: Rollout, now: datetime) -> Text:
     """Returns why the rollout does not go on, and what to do."""
     by, since = rollout.state_by, clock(rollout.state_at, now)
     match rollout.state:
+        case RolloutState.HALTED if not rollout.failures:
+            text = f"has not begun: {rollout.why}"
+            advice = f"fleet plan approve {rollout.start.plan[:10]}, then: fleet rollout resume {rollout.id}"
         case RolloutState.HALTED:
             text = f"halted {since}: {rollout.why}"
             advice = (

@@ -52,10 +52,10 @@ class TrialBase(NamedTuple):
     counts."""
 
     nodes: Mapping[str, Node]
-    taken: Mapping[str, NodeUsage]
+    usage: Mapping[str, NodeUsage]
     placeholders: Mapping[str, Mapping[str, Pod]]
     leaving: Mapping[str, Mapping[str, Pod]]
-    neighbours: TopologyCounts
+    topology: TopologyCounts
 
 
 class TrialPlacement:
@@ -145,13 +145,13 @@ class TrialPlacement:
         """Counts the leaver as cordoned, since a node is cordoned before any of its pods leaves. This makes a
         difference only to a spread that honours taints."""
         if any(rule.by_taints for pod in pods for rule in pod.apart):
-            return self._base.neighbours.cordoned(self._leaver)
+            return self._base.topology.cordoned(self._leaver)
         return nullcontext()
 
     def _place(self, pod: Pod) -> bool:
         """Places the pod on the first node that accepts the pod; returns whether there is one."""
         demand, requests = Demand.of(pod, self._volumes), pod.requests
-        check = self._base.neighbours.check(pod)
+        check = self._base.topology.check(pod)
         plain = not (check.constrained or pod.ports or not pod.preempts)
         index = self._reached.get((demand, requests), 0)
         full = True
@@ -206,7 +206,7 @@ class TrialPlacement:
         sizes = ((self._usage_on(name), self._base.nodes[name].allocatable) for name in self._all(demand))
         if not any(usage.fits(pod, size) for usage, size in sizes):
             return False
-        return not self._could_fit_later(demand, self._base.neighbours.check(pod))
+        return not self._could_fit_later(demand, self._base.topology.check(pod))
 
     def _could_fit_later(self, demand: Demand, check: PlacementCheck) -> bool:
         """Returns whether a node that fleet works on could take the pod later."""
@@ -267,16 +267,16 @@ class TrialPlacement:
 
     def _usage_on(self, name: str) -> NodeUsage:
         """Returns the usage of the node, as the trial has changed it."""
-        return self._usage.get(name) or self._base.taken.get(name) or NO_USAGE
+        return self._usage.get(name) or self._base.usage.get(name) or NO_USAGE
 
     def _undo_count(self) -> None:
         """Reverts the last change of the topology counts."""
         pod, name, sign = self._changes.pop()
-        self._base.neighbours.count_pod_on(pod, name, -sign)
+        self._base.topology.count_pod_on(pod, name, -sign)
 
     def _count(self, pod: Pod, name: str, sign: int) -> None:
         """Changes the topology counts, and records the change so that it can be undone."""
-        self._base.neighbours.count_pod_on(pod, name, sign)
+        self._base.topology.count_pod_on(pod, name, sign)
         self._changes.append((pod, name, sign))
 
 

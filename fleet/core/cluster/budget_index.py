@@ -28,10 +28,10 @@ class BudgetIndex:
     def refs_of(self, pod: Pod) -> tuple[PodRef, ...]:
         """Returns the names of every budget that matches the pod."""
         terms = self._terms.get(pod.namespace, 0)
-        known = self._matching.get(pod.uid)
-        if known is None or known[0] != terms or (known[1] is not pod.labels and known[1] != pod.labels):
-            known = self._matching[pod.uid] = (terms, pod.labels, tuple(self._match(pod)))
-        return known[2]
+        cached = self._matching.get(pod.uid)
+        if cached is None or cached[0] != terms or (cached[1] is not pod.labels and cached[1] != pod.labels):
+            cached = self._matching[pod.uid] = (terms, pod.labels, tuple(self._match(pod)))
+        return cached[2]
 
     def upsert(self, budget: Budget) -> None:
         """Records a budget that was added or changed."""

@@ -69,7 +69,7 @@ class DrainDemand:
         """Returns the pods that are left to end by themselves."""
         return [(pod, treated) for pod, treated, _ in self._with_treatment("wait")]
 
-    def asked_of_operators(
+    def requested_evictions(
         self, budgets: Mapping[PodRef, Budget]
     ) -> list[tuple[Pod, Treatment, tuple[PodRef, ...]]]:
         """Returns the pods whose eviction is requested although no budget allows one, each with its treatment and the

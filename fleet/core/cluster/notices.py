@@ -72,7 +72,7 @@ def notices_by_node(snapshot: Snapshot) -> dict[str, list[Notice]]:
     """Returns the notices of a snapshot by node, those in the Nodes themselves included. Nodes without notices are left
     out."""
     notices = Notices()
-    for obj in snapshot.things():
+    for obj in snapshot.objects():
         notices.upsert(obj)
     by_node = {node.name: [*of_node(node), *notices.of(node.name)] for node in snapshot.nodes}
     return {name: node_notices for name, node_notices in by_node.items() if node_notices}

@@ -1,4 +1,4 @@
-"""A refusal of a cluster: what the API server, or fleet in its place, answers instead of performing an action."""
+"""The refusal of an action by an API server, or by fleet in its place."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from fleet.core.rollout.action import Result
 
 
 class RefusedPatch(Exception):
-    def __init__(self, result: Result, words: str, retry_after: float | None = None) -> None:
-        super().__init__(words)
+    def __init__(self, result: Result, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
         self.result = result
-        self.words = words
+        self.message = message
         self.retry_after = retry_after
         """Retry-After, in seconds."""

@@ -67,7 +67,7 @@ class Snapshot(Struct, frozen=True):
             maintenances=tuple(kinds[Maintenance]),
         )
 
-    def things(self) -> Iterator[ClusterObject]:
+    def objects(self) -> Iterator[ClusterObject]:
         """Yields every object; budgets and workloads come before the pods that they select."""
         yield from self.workloads
         yield from self.budgets

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from itertools import islice
 
 from fleet.core.capacity.capacity import ClusterCapacity
 from fleet.core.cluster.budget_index import BudgetIndex
 from fleet.core.cluster.drain_demand import DrainDemand
 from fleet.core.cluster.notices import Notices
 from fleet.core.cluster.pending_evictions import PendingEvictions
+from fleet.core.cluster.pod_index import PodIndex
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.attachment import Attachment
 from fleet.core.objects.budget import Budget
@@ -29,9 +29,6 @@ from fleet.core.third_parties.maintenance import Maintenance
 from fleet.core.third_parties.notice import Notice, of_node, once_done
 from fleet.core.third_parties.roles import Roles
 from fleet.core.third_parties.standbys import Standbys
-
-MOST_UNREADY = 500
-"""Maximum number of unready pods of a namespace that are searched for those of one budget."""
 
 
 class ClusterView:
@@ -63,12 +60,11 @@ class ClusterView:
         self.budget_index = BudgetIndex()
         self.budgets: Mapping[PodRef, Budget] = self.budget_index.budgets
         self.pending_evictions = PendingEvictions(self.budgets)
-        self.pods: dict[str, Pod] = {}
+        self.pod_index = PodIndex()
+        self.pods: Mapping[str, Pod] = self.pod_index.pods
         """Pods by uid."""
         self._attachments: dict[str, dict[str, Attachment]] = {}
         """Attachments by node and name."""
-        self._pods_on: dict[str, dict[str, Pod]] = {}
-        """Pods by node and uid."""
         self._to_drain: dict[str, dict[str, Pod]] = {}
         """The pods that must leave the node before a reboot, unless a drain rule leaves them there; by node and uid."""
         self._rules: dict[str, tuple[PodRule, ...]] = {}
@@ -76,8 +72,6 @@ class ClusterView:
         self._own_treatment: dict[str, set[str]] = {}
         """Uids of the pods to drain whose own labels, annotations or Job ask for a treatment other than eviction; by
         node."""
-        self._unready: dict[str, dict[str, Pod]] = {}
-        """Pods that should be Ready and are not, by namespace and uid."""
         self._drain_demands: dict[str, DrainDemand] = {}
         """Drain demands by node, as far as they were computed."""
 
@@ -85,8 +79,8 @@ class ClusterView:
     def of(cls, snapshot: Snapshot) -> ClusterView:
         """Returns a new view with the objects of one snapshot."""
         view = cls(snapshot.cluster)
-        for thing in snapshot.things():
-            view.upsert(thing)
+        for obj in snapshot.objects():
+            view.upsert(obj)
         return view
 
     @property
@@ -107,12 +101,8 @@ class ClusterView:
 
     def notices(self, node: str) -> list[Notice]:
         """Returns all notices of third parties about the node."""
-        found = self.nodes.get(node)
-        return [*(of_node(found) if found is not None else ()), *self.reported_notices.of(node)]
-
-    def pods_on(self, node: str) -> Iterable[Pod]:
-        """Returns all pods of the node."""
-        return self._pods_on.get(node, {}).values()
+        current = self.nodes.get(node)
+        return [*(of_node(current) if current is not None else ()), *self.reported_notices.of(node)]
 
     def attachments_on(self, node: str) -> Iterable[Attachment]:
         """Returns the volume attachments of the node."""
@@ -121,10 +111,10 @@ class ClusterView:
     def to_drain(self, node: str) -> list[Pod]:
         """Returns the pods that must leave the node before a reboot: all but DaemonSet and static pods, finished pods,
         and those that a drain rule leaves on the node."""
-        found = self._to_drain.get(node, {}).values()
+        pods = self._to_drain.get(node, {}).values()
         if self.has_default_treatment(node):
-            return list(found)
-        return [pod for pod in found if self.treatment(pod).do != "skip"]
+            return list(pods)
+        return [pod for pod in pods if self.treatment(pod).do != "skip"]
 
     def has_default_treatment(self, node: str) -> bool:
         """Returns whether no drain rule applies to the node, and none of its pods asks for another treatment than an
@@ -133,8 +123,8 @@ class ClusterView:
 
     def staying(self, node: str) -> tuple[str, ...]:
         """Returns the uids of the pods that a drain rule leaves on the node."""
-        found = self._to_drain.get(node, {})
-        return tuple(uid for uid, pod in found.items() if self.treatment(pod).do == "skip")
+        pods = self._to_drain.get(node, {})
+        return tuple(uid for uid, pod in pods.items() if self.treatment(pod).do == "skip")
 
     def set_drain_rules(self, node: str, rules: tuple[PodRule, ...]) -> None:
         """Sets the drain rules for the node's pods."""
@@ -148,21 +138,25 @@ class ClusterView:
         if not rules and is_plain(pod):
             return EVICTED
         controller = self.workloads.get(pod.owner.uid) if pod.owner is not None else None
-        found = treatment(pod, rules, controller)
-        in_vain = found.do == "ask" and not found.rule and self.standbys.lacking(pod)
-        return EVICTED if in_vain else found
+        decided = treatment(pod, rules, controller)
+        in_vain = decided.do == "ask" and not decided.rule and self.standbys.lacking(pod)
+        return EVICTED if in_vain else decided
 
     def drain_demand(self, node: str) -> DrainDemand:
         """Returns the demand of the node's drain on budgets."""
-        known = self._drain_demands.get(node)
-        if known is None or known.terms != self.budget_index.selector_changes:
-            own = self.to_drain(node)
-            matched = tuple((pod, self.budget_index.refs_of(pod)) for pod in own)
-            treated = {pod.uid: found for pod in own if (found := self.treatment(pod)) is not EVICTED}
-            known = DrainDemand(matched, self.budgets, self.budget_index.selector_changes, treated)
-            if all(self._controller_known(pod) for pod in own):
-                self._drain_demands[node] = known
-        return known
+        demand = self._drain_demands.get(node)
+        if demand is None or demand.terms != self.budget_index.selector_changes:
+            pods = self.to_drain(node)
+            matched = tuple((pod, self.budget_index.refs_of(pod)) for pod in pods)
+            treated = {
+                pod.uid: treated_otherwise
+                for pod in pods
+                if (treated_otherwise := self.treatment(pod)) is not EVICTED
+            }
+            demand = DrainDemand(matched, self.budgets, self.budget_index.selector_changes, treated)
+            if all(self._controller_known(pod) for pod in pods):
+                self._drain_demands[node] = demand
+        return demand
 
     def _controller_known(self, pod: Pod) -> bool:
         """Returns whether the pod's treatment can be decided: its controller has been seen, or the treatment does not
@@ -173,82 +167,76 @@ class ClusterView:
             term.owners for rule in self._rules.get(pod.node, ()) for term in rule.pods
         )
 
-    def unready(self, budget: Budget) -> list[Pod]:
-        """Returns the unready pods of the budget, sorted by name. If the namespace has more than `MOST_UNREADY` unready
-        pods, the rest of them is left out."""
-        found = islice(self._unready.get(budget.namespace, {}).values(), MOST_UNREADY)
-        return sorted((pod for pod in found if budget.matches(pod)), key=lambda pod: pod.ref)
-
-    def upsert(self, thing: ClusterObject) -> set[str]:
+    def upsert(self, obj: ClusterObject) -> set[str]:
         """Records an object that was added or changed.
 
         Returns the nodes for which the notices in objects of third parties, or the treatment of pods, may have changed.
         """
-        told: set[str] = set()
-        match thing:
+        affected: set[str] = set()
+        match obj:
             case Pod():
-                told = self._stand_by(self.pods.get(thing.uid), thing)
-                self._upsert_pod(thing)
+                affected = self._update_standbys(self.pods.get(obj.uid), obj)
+                self._upsert_pod(obj)
             case Node():
-                self.nodes[thing.name] = thing
-                self.capacity.upsert_node(thing, once_done(thing))
+                self.nodes[obj.name] = obj
+                self.capacity.upsert_node(obj, once_done(obj))
             case Budget():
-                self.budget_index.upsert(thing)
-                self.pending_evictions.budget_updated(thing, self.pods)
+                self.budget_index.upsert(obj)
+                self.pending_evictions.budget_updated(obj, self.pods)
             case Machine():
-                self.machines[thing.name] = thing
+                self.machines[obj.name] = obj
             case Workload():
-                self.workloads[thing.uid] = thing
-                if thing.kind == "DaemonSet":
-                    self.daemonsets[thing.ref] = thing
+                self.workloads[obj.uid] = obj
+                if obj.kind == "DaemonSet":
+                    self.daemonsets[obj.ref] = obj
             case PersistentVolume() | PersistentVolumeClaim():
-                self.capacity.upsert_volume(thing)
+                self.capacity.upsert_volume(obj)
             case Attachment():
-                self._attachments.setdefault(thing.node, {})[thing.name] = thing
+                self._attachments.setdefault(obj.node, {})[obj.name] = obj
             case Quorum():
-                self.quorums[thing.name] = thing
+                self.quorums[obj.name] = obj
             case Maintenance():
                 pass
-        return self.reported_notices.upsert(thing) | told
+        return self.reported_notices.upsert(obj) | affected
 
-    def delete(self, thing: ClusterObject) -> set[str]:
+    def delete(self, obj: ClusterObject) -> set[str]:
         """Removes an object that was deleted; returns what `upsert` returns."""
-        told: set[str] = set()
-        match thing:
+        affected: set[str] = set()
+        match obj:
             case Pod():
-                told = self._stand_by(self.pods.get(thing.uid), None)
-                self._delete_pod(thing.uid)
+                affected = self._update_standbys(self.pods.get(obj.uid), None)
+                self._delete_pod(obj.uid)
             case Node():
-                self.nodes.pop(thing.name, None)
-                self.capacity.delete_node(thing.name)
+                self.nodes.pop(obj.name, None)
+                self.capacity.delete_node(obj.name)
             case Budget():
-                self.budget_index.delete(thing.ref)
-                self.pending_evictions.delete_budget(thing.ref)
+                self.budget_index.delete(obj.ref)
+                self.pending_evictions.delete_budget(obj.ref)
             case Machine():
-                self.machines.pop(thing.name, None)
+                self.machines.pop(obj.name, None)
             case Workload():
-                self.workloads.pop(thing.uid, None)
-                known = self.daemonsets.get(thing.ref) if thing.kind == "DaemonSet" else None
-                if known is not None and known.uid == thing.uid:
-                    del self.daemonsets[thing.ref]
+                self.workloads.pop(obj.uid, None)
+                current = self.daemonsets.get(obj.ref) if obj.kind == "DaemonSet" else None
+                if current is not None and current.uid == obj.uid:
+                    del self.daemonsets[obj.ref]
             case PersistentVolume() | PersistentVolumeClaim():
-                self.capacity.delete_volume(thing)
+                self.capacity.delete_volume(obj)
             case Attachment():
-                self._attachments.get(thing.node, {}).pop(thing.name, None)
+                self._attachments.get(obj.node, {}).pop(obj.name, None)
             case Quorum():
-                self.quorums.pop(thing.name, None)
+                self.quorums.pop(obj.name, None)
             case Maintenance():
                 pass
-        return self.reported_notices.delete(thing) | told
+        return self.reported_notices.delete(obj) | affected
 
-    def _stand_by(self, before: Pod | None, pod: Pod | None) -> set[str]:
+    def _update_standbys(self, before: Pod | None, pod: Pod | None) -> set[str]:
         """Records the change of a pod for `standbys`, and forgets the drain demands of the nodes with pods that depend
         on the pod.
 
         The treatment of pods of one operator's cluster depends on the nodes of its other pods. Returns the names of
         these nodes.
         """
-        nodes = self.standbys.see(before, pod)
+        nodes = self.standbys.pod_changed(before, pod)
         for node in nodes:
             self._drain_demands.pop(node, None)
         return nodes
@@ -260,14 +248,9 @@ class ClusterView:
         self.capacity.upsert_pod(before, pod)
         if pod.api_server:
             self.api_servers[pod.uid] = pod.api_server
-        self.pods[pod.uid] = pod
+        self.pod_index.upsert(pod)
         self.roles.upsert(pod)
-        if pod.ready or pod.finished or pod.deleting:
-            self._now_ready(pod)
-        else:
-            self._unready.setdefault(pod.namespace, {})[pod.uid] = pod
         if pod.node:
-            self._pods_on.setdefault(pod.node, {})[pod.uid] = pod
             if not pod.stays and not pod.finished:
                 self._to_drain.setdefault(pod.node, {})[pod.uid] = pod
                 if not is_plain(pod):
@@ -282,19 +265,13 @@ class ClusterView:
             self.pending_evictions.seen(pod.uid)
 
     def _delete_pod(self, uid: str) -> None:
-        pod = self.pods.pop(uid, None)
+        pod = self.pod_index.delete(uid)
         self.api_servers.pop(uid, None)
         self.budget_index.forget_pod(uid)
         if pod is not None:
             self.capacity.delete_pod(pod)
             self._remove_from_node(pod)
-            self._now_ready(pod)
         self.pending_evictions.seen(uid)
-
-    def _now_ready(self, pod: Pod) -> None:
-        """Records that the pod is Ready, or is no longer expected to be."""
-        if others := self._unready.get(pod.namespace):
-            others.pop(pod.uid, None)
 
     def _has_no_own_treatment(self, pod: Pod) -> None:
         """Records that the pod does not ask for a treatment of its own any more."""
@@ -305,6 +282,5 @@ class ClusterView:
         """Removes the pod from the indexes of its node."""
         if pod.node:
             self._has_no_own_treatment(pod)
-            self._pods_on[pod.node].pop(pod.uid, None)
             self._to_drain.get(pod.node, {}).pop(pod.uid, None)
             self._drain_demands.pop(pod.node, None)

@@ -14,18 +14,21 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from fleet.core.approval.gate import ApprovalGate
+from fleet.core.approval.ledger import Ledger
 from fleet.core.cluster.view import ClusterView
 from fleet.core.engine.admission import Blockers
 from fleet.core.engine.canaries import Canaries, PoolKey
+from fleet.core.engine.gate_cache import GateCache, HeldParams
 from fleet.core.engine.staging import Staging
 from fleet.core.guards import gates, quorum
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.rollout.action import Action, AnyAction, Mark, Result
+from fleet.core.rollout.action import Action, AnyAction, Result
 from fleet.core.rollout.codec import Journaled
-from fleet.core.rollout.commands import CommandRecord, NodeReleased
+from fleet.core.rollout.commands import CommandRecord, NodeReleased, PlanApproved, PlanRejected
 from fleet.core.rollout.decisions import (
     CanaryAppointed,
     CanaryDismissed,
@@ -38,12 +41,11 @@ from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import DRAINED, Step, StepResult
 from fleet.core.state.engine_state import EngineState
-from fleet.core.state.gate_cache import GateCache, HeldParams
 from fleet.core.state.indexes.engine_index import EngineIndex
 from fleet.core.state.wait_queue import WaitKey
-from fleet.core.steps.context import StepContext, has_our_marks
 from fleet.core.steps.dispatch import advance
 from fleet.core.steps.finish import clean_up
+from fleet.core.steps.stage import mark, why_unmarked
 
 
 class Decision(Struct, frozen=True):
@@ -71,14 +73,17 @@ class Engine:
         salt: str = "",
         foretells: bool = False,
         index: EngineIndex | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         """`sites`: the site of each cluster.
 
         `views`: what another engine has already observed; that engine must not be used any more. `salt`: a suffix of
         the ids of this engine's actions, which no other controller uses. `foretells`: the engine's decisions make a
         plan on a model, so that nodes whose drain no model can predict are held. `index`: the engine's indexes, if they
-        are not to be built from `sites`, `views` and `salt`.
+        are not to be built from `sites`, `views` and `salt`. `ledger`: the approvals in the journal; None: no
+        approvals are asked for, as where a plan is made.
         """
+        self._approvals = ApprovalGate(ledger) if ledger is not None else None
         self._index = index or EngineIndex(sites, EngineState(salt, views))
         self._state = self._index.state
         self._queue = self._index.queue
@@ -152,6 +157,10 @@ class Engine:
 
     def command(self, command: CommandRecord, at: datetime, actor: str) -> None:
         """Carries out an operator's command from the journal. Raises KeyError for a rollout that is not known."""
+        if isinstance(command, PlanApproved | PlanRejected):
+            if self._approvals is not None:
+                self._approvals.ledger.apply(command, at, actor)
+            return
         rollout = self.rollouts[command.rollout]
         rollout.apply(command, at, actor)
         self._canaries.hear()
@@ -169,6 +178,7 @@ class Engine:
         state.log, state.changed = [], {}
         if state.wake_due(now):
             self._canaries.hear()
+        self._halt_unapproved(now)
         self._advance_runs(now)
         self._begin(now)
         while state.dirty:
@@ -191,7 +201,7 @@ class Engine:
         for _, held in self._blockers.all(rollout, run, now):
             if held not in found:
                 found.append(held)
-        unmarked = self._unmarked(rollout, run, now)
+        unmarked = why_unmarked(self._index, rollout, run, now)
         if run.step is Step.PENDING and not found:
             found.append(self._staging.turn(rollout, run))
         if run.step is Step.STAGED and not found:
@@ -216,7 +226,7 @@ class Engine:
         """Begins what may begin now. A run that goes on may allow others to begin, and vice versa."""
         self._halt(now)
         self._change_canaries(now)
-        for key in self._gates.look(now):
+        for key in self._gates.recheck(now):
             self._queue.open(key)
         self._begin_staging(now)
         self._begin_slots(now)
@@ -234,10 +244,10 @@ class Engine:
                 self._finish_step(
                     rollout, run, StepResult.CANCELLED, now, why=f"aborted by {rollout.state_by}"
                 )
-            elif end := advance(self._state, rollout, run, now):
+            elif end := advance(self._index, rollout, run, now):
                 self._finish_step(rollout, run, end.result, now, **end.detail)
             else:
-                self._mark(rollout, run, now)
+                mark(self._index, rollout, run, now)
                 self._wait(rollout, run, now)
 
     def _wait(self, rollout: Rollout, run: Run, now: datetime) -> None:
@@ -253,28 +263,6 @@ class Engine:
                 self._queue.put(run.node, start, place, *self._urgency(run))
                 self._queue.open(start)
 
-    def _unmarked(self, rollout: Rollout, run: Run, now: datetime) -> tuple[Held, ...]:
-        """Returns why a waiting node does not have its taint yet. This holds no node, but evicted pods may be scheduled
-        there and move twice."""
-        node = self._state.node(run.node)
-        if node is None or has_our_marks(node, rollout):
-            return ()
-        held = StepContext(self._state, rollout, run, node, now).backoff("mark")
-        return (held,) if held is not None else ()
-
-    def _mark(self, rollout: Rollout, run: Run, now: datetime) -> None:
-        """Issues the action that adds the taint to a waiting node, if the node does not have it."""
-        if not run.waiting or rollout.state is not RolloutState.RUNNING:
-            return
-        node = self._state.node(run.node)
-        if node is None or node.uid != run.goal.uid or has_our_marks(node, rollout):
-            return
-        if not self._state.view(run.node.cluster).synced:
-            return
-        context = StepContext(self._state, rollout, run, node, now)
-        if context.may_issue("mark"):
-            context.issue(Mark)
-
     def _finish_step(
         self, rollout: Rollout, run: Run, result: StepResult, now: datetime, **detail: object
     ) -> None:
@@ -288,6 +276,14 @@ class Engine:
         """Halts rollouts with too many failures that no operator has acknowledged."""
         for rollout in self.rollouts.values():
             if rollout.state is RolloutState.RUNNING and rollout.active and (why := gates.failures(rollout)):
+                self._state.decide(rollout, RolloutHalted(rollout=rollout.id, why=why), now)
+
+    def _halt_unapproved(self, now: datetime) -> None:
+        """Halts rollouts that have done nothing yet and whose approvals are not in force any more."""
+        if self._approvals is None:
+            return
+        for rollout in self.rollouts.values():
+            if rollout.state is RolloutState.RUNNING and (why := self._approvals.lacking(rollout, now)):
                 self._state.decide(rollout, RolloutHalted(rollout=rollout.id, why=why), now)
 
     def _change_canaries(self, now: datetime) -> None:
@@ -329,7 +325,7 @@ class Engine:
                 continue
             by, held = blocker
             before = self._state.held.get(ref)
-            self._state.hold(ref, held, *self._unmarked(rollout, run, now))
+            self._state.hold(ref, held, *why_unmarked(self._index, rollout, run, now))
             if held.passed_over and (before or ())[:1] != (held,):
                 self._index.wakeups.open_quorums(ref)
             queue.requeue(waiter, by, limits.limit_group(ref), *self._urgency(run))
@@ -348,7 +344,7 @@ class Engine:
         for rollout in self.rollouts.values():
             left = self._needs_cleanup[rollout.id]
             for ref in list(left):
-                if clean_up(self._state, rollout, rollout.runs[ref], now):
+                if clean_up(self._index, rollout, rollout.runs[ref], now):
                     del left[ref]
                     if ref in rollout.needs_cleanup:
                         self._state.decide(rollout, NodeCleaned(rollout=rollout.id, node=ref), now)

@@ -31,7 +31,7 @@ def obstacles(policy: Policy, snapshot: Snapshot) -> tuple[Obstacle, ...]:
     Time is the snapshot's own. Nodes in no pool are left out, and so is whatever passes by itself.
     """
     engine = Engine({snapshot.cluster: snapshot.site}, foretells=True)
-    for obj in snapshot.things():
+    for obj in snapshot.objects():
         engine.observe(Upserted(snapshot.cluster, obj), snapshot.at)
     engine.observe(ClusterSynced(snapshot.cluster, snapshot.server_version), snapshot.at)
     by_reason: dict[tuple[str, str, str], tuple[Held, list[str]]] = {}

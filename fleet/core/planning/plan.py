@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import Estimate
@@ -206,6 +206,14 @@ class Plan(Struct, frozen=True):
     warnings: tuple[PlanWarning, ...] = ()
     doubts: tuple[PlannedDoubt, ...] = ()
     """About pods on the plan's nodes, including the nodes that are held."""
+    by: str | UnsetType = UNSET
+    """Who made the plan, and may therefore not approve the plan. UNSET: the plan was not stored, or an older fleet made
+    it."""
+
+    @property
+    def maker(self) -> str:
+        """Returns who made the plan; empty if that is not known."""
+        return self.by if isinstance(self.by, str) else ""
 
     def begin(self) -> Start:
         """Returns what a rollout of this plan starts with: its nodes in the plan's order, then the nodes that are

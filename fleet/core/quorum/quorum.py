@@ -173,10 +173,10 @@ def foremost(group: Quorum) -> int:
 def healthy(group: Quorum, rule: QuorumRule) -> tuple[Member, ...]:
     """Returns the healthy voters: those that answer, are in sync, and have no alarm."""
     highest = foremost(group)
-    return tuple(member for member in group.voters if not ailment(member, group, rule, highest))
+    return tuple(member for member in group.voters if not why_unhealthy(member, group, rule, highest))
 
 
-def ailment(member: Member, group: Quorum, rule: QuorumRule, highest: int) -> str:
+def why_unhealthy(member: Member, group: Quorum, rule: QuorumRule, highest: int) -> str:
     """Returns why the member does not count as healthy; empty if it does. `highest` is the highest index of all
     members."""
     if not member.started:
@@ -191,10 +191,10 @@ def ailment(member: Member, group: Quorum, rule: QuorumRule, highest: int) -> st
     return f"is {behind} entries behind" if behind > rule.lag_entries else ""
 
 
-def ailing(group: Quorum, rule: QuorumRule) -> tuple[tuple[Member, str], ...]:
+def unhealthy_members(group: Quorum, rule: QuorumRule) -> tuple[tuple[Member, str], ...]:
     """Returns the unhealthy members, learners included, each with the reason."""
     highest = foremost(group)
-    reasons = ((member, ailment(member, group, rule, highest)) for member in group.members)
+    reasons = ((member, why_unhealthy(member, group, rule, highest)) for member in group.members)
     return tuple((member, why) for member, why in reasons if why)
 
 

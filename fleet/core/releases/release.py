@@ -63,7 +63,7 @@ def is_release(reported: Release | None, wanted: Release) -> bool:
     return bool(reported.version) and reported.version == wanted.version
 
 
-def told_from(release: Release | None, other: Release | None) -> str:
+def distinct_name(release: Release | None, other: Release | None) -> str:
     """Returns the name of the release for a sentence that may also name `other`: its version, with its digest if the
     two are different releases of the same version."""
     if release is None:

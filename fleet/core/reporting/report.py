@@ -16,6 +16,7 @@ from fleet.core.records.journal import JournalEntry
 from fleet.core.records.requests import RequestCount
 from fleet.core.releases.release import Release
 from fleet.core.reporting.timeline import ControllerTerm, Eviction, Halt, OperatorCommand, Retry, StepTaken
+from fleet.core.rollout.goal import GivenApproval
 
 OUTSIDE_JOURNAL = (
     "at",
@@ -254,5 +255,11 @@ class Report(Struct, frozen=True):
     """Signed checkpoints that vouch for the entries (`fleet audit verify --file`)."""
     outside_journal: tuple[str, ...] = OUTSIDE_JOURNAL
     """The keys of this report that do not come from the entries. Only `signature` vouches for them."""
+    asked_by: str = ""
+    """Who made the plan. Empty: the policy has no rule about approvals, so that the journal does not have the name."""
+    effect: str = ""
+    """The hash of what was approved."""
+    approvals: tuple[GivenApproval, ...] = ()
+    """The approvals that were in force when the rollout was started."""
     signature: Signature | None = None
     """The signature over this whole report. None: the report was made where no signing key is available."""

@@ -11,13 +11,15 @@ from textwrap import dedent
 from typing import Any
 
 import msgspec
-from msgspec import Struct
-from msgspec.inspect import DateTimeType, StructType, Type, UnionType, type_info
+from msgspec import NODEFAULT, Struct
+from msgspec.inspect import DateTimeType, Field, StructType, Type, UnionType, type_info
 
 from fleet.core.linting.finding import LintResult
 from fleet.core.planning.plan import Plan
+from fleet.core.policy.access import OwnAccess
 from fleet.core.records.audit import JournalExport
 from fleet.core.records.journal import JournalEntry
+from fleet.core.reporting.approvals import ApprovalList
 from fleet.core.reporting.report import Report
 from fleet.core.reporting.status import FleetStatus
 
@@ -29,6 +31,8 @@ PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
     "journal-entry": (JournalEntry, "An entry of the journal"),
     "journal": (JournalExport, "fleet audit export"),
     "report": (Report, "fleet report -o json"),
+    "approvals": (ApprovalList, "fleet plan approvals -o json"),
+    "access": (OwnAccess, "fleet access show -o json"),
     "lint": (LintResult, "fleet lint -o json"),
 }
 """The structs by name of the file, each with the command that prints it. Keys are added, never renamed or dropped."""
@@ -40,8 +44,8 @@ def text(name: str) -> str:
 
 
 def schema(name: str) -> dict[str, Any]:
-    """Returns the JSON Schema of that name. Every key of a struct is required, because fleet always writes all of them.
-    Needs the source code of the structs."""
+    """Returns the JSON Schema of that name. Every key of a struct is required, because fleet always writes all of them;
+    keys that may be UNSET are left out then. Needs the source code of the structs."""
     kind, title = PUBLISHED[name]
     (root,), parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     for struct in _structs(type_info(kind)):
@@ -55,7 +59,7 @@ def _describe(part: dict[str, Any], struct: StructType) -> None:
         # version.
         part["description"] = inspect.cleandoc(part["description"])
     docstrings = _docstrings(struct.cls)
-    part["required"] = [field.encode_name for field in struct.fields]
+    part["required"] = [field.encode_name for field in struct.fields if not _may_be_unset(field)]
     for field in struct.fields:
         value = part["properties"][field.encode_name]
         value.pop("default", None)
@@ -65,6 +69,11 @@ def _describe(part: dict[str, Any], struct: StructType) -> None:
                     alternative["format"] = "date-time"
         if field.name in docstrings:
             value["description"] = docstrings[field.name]
+
+
+def _may_be_unset(field: Field) -> bool:
+    """Returns whether the default is UNSET, which msgspec's inspection does not name."""
+    return not field.required and field.default is NODEFAULT and field.default_factory is NODEFAULT
 
 
 def _structs(info: Type, seen: set[type] | None = None) -> Iterator[StructType]:

@@ -3,7 +3,15 @@ ones are unhealthy, and each member as last read."""
 
 from __future__ import annotations
 
-from fleet.core.quorum.quorum import Member, Quorum, QuorumRule, ailment, commit_seconds, foremost, healthy
+from fleet.core.quorum.quorum import (
+    Member,
+    Quorum,
+    QuorumRule,
+    commit_seconds,
+    foremost,
+    healthy,
+    why_unhealthy,
+)
 from fleet.core.reporting.status import StatusMember, StatusQuorum
 
 
@@ -46,5 +54,5 @@ def _member(member: Member, group: Quorum, rule: QuorumRule, highest: int) -> St
         size=member.size,
         in_use=member.in_use,
         seconds=member.seconds,
-        ails=ailment(member, group, rule, highest),
+        ails=why_unhealthy(member, group, rule, highest),
     )

@@ -50,14 +50,14 @@ class Upserted(Struct, frozen=True, gc=False):
     """The object exists with this state. Repeated events are harmless."""
 
     cluster: str
-    thing: ClusterObject
+    obj: ClusterObject
 
 
 class Deleted(Struct, frozen=True, gc=False):
-    """The object was deleted. `thing` is its last known state."""
+    """The object was deleted. `obj` is its last known state."""
 
     cluster: str
-    thing: ClusterObject
+    obj: ClusterObject
 
 
 class ClusterSynced(Struct, frozen=True):
@@ -81,7 +81,7 @@ class ClusterLost(Struct, frozen=True):
 
 
 class JournalNote(Struct, frozen=True):
-    """A record for the journal alone. No decision depends on it."""
+    """A record for the journal alone, which no decision depends on."""
 
     cluster: str
     record: TaskPlayed

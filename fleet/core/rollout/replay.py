@@ -13,7 +13,7 @@ from fleet.core.rollout.commands import RolloutStarted
 from fleet.core.rollout.record import UnknownRecord
 from fleet.core.rollout.rollout import Rollout
 
-WORDS = 300
+MESSAGE_LENGTH = 300
 """The number of characters of an error's message that are shown."""
 
 
@@ -28,7 +28,7 @@ def rollouts_of(entries: Iterable[JournalEntry], begun: Mapping[str, Rollout] = 
         try:
             _apply(rollouts, entry)
         except (LookupError, ValueError, TypeError, AttributeError, msgspec.ValidationError) as error:
-            message = f"entry {entry.seq} of the journal makes no sense: {str(error)[:WORDS]}"
+            message = f"entry {entry.seq} of the journal makes no sense: {str(error)[:MESSAGE_LENGTH]}"
             raise TamperedError(message, "fleet audit verify") from error
     return rollouts
 

@@ -1,4 +1,4 @@
-"""A rollout and its runs. Their state is a fold over the journal's records, and nothing else changes it."""
+"""A rollout and its runs. Their state follows from the journal's records alone."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Amount, Pool
+from fleet.core.policy.schedule import Schedule, Schedules
 from fleet.core.rollout import returning_pods
 from fleet.core.rollout.action import Action, AnyAction, Cordon, Evict, Result
 from fleet.core.rollout.codec import Journaled
@@ -60,6 +61,7 @@ class Rollout:
         self.id = ident
         self.start = start
         self.policy = start.policy
+        self.schedules = Schedules(start.policy)
         self.release = start.release
         self.started_at = at
         self.by = by
@@ -103,6 +105,10 @@ class Rollout:
             raise KeyError(run.goal.pool)
         return pool
 
+    def schedule(self, run: Run) -> Schedule:
+        """Returns when the run may start."""
+        return self.schedules.of(run.goal.pool, run.goal.node.cluster, run.goal.site)
+
     @property
     def active(self) -> bool:
         return self.ended_at is None
@@ -145,26 +151,26 @@ class Rollout:
                 run, evicted=returning_pods.eviction_refused(run.evicted, action)
             )
 
-    def apply(self, said: Journaled, at: datetime, actor: str) -> None:
+    def apply(self, record: Journaled, at: datetime, actor: str) -> None:
         """Changes the state according to one record of the journal. `actor`: who wrote the record.
 
         Raises KeyError or ValueError for a record that this program cannot have written for this rollout.
         """
-        match said:
+        match record:
             case Action():
-                self.add_intent(said)
+                self.add_intent(record)
             case ActionEnded():
-                self.add_outcome(said.id, said.result)
+                self.add_outcome(record.id, record.result)
             case CommandRecord():
-                self._command(said, at, actor)
+                self._command(record, at, actor)
             case DecisionRecord():
-                self._decision(said, at)
+                self._decision(record, at)
             case PodsTimed() | TaskPlayed():
                 pass  # used by later plans (`core/planning/estimates.py`) and shown to users
             case UnknownRecord():
-                raise ValueError(said.problem)
+                raise ValueError(record.problem)
             case _:
-                raise ValueError(f"{said.kind!r} is not about a rollout")
+                raise ValueError(f"{record.kind!r} is not about a rollout")
 
     def _command(self, command: CommandRecord, at: datetime, actor: str) -> None:
         match command:
@@ -237,24 +243,24 @@ class Rollout:
             since=at,
             begun=at if step is Step.CORDON else run.begun,
             slot=step in HAS_SLOT or (run.slot and step is Step.FAILED),
-            boot_id=_given(ended.boot_id, run.boot_id),
-            why=_given(ended.why, run.why),
-            daemons=tuple(_given(ended.daemons, run.daemons)),
-            proof=_given(ended.proof, run.proof),
-            rolled_back=_given(ended.rolled_back, run.rolled_back),
-            log=_given(ended.log, run.log),
-            identity=tuple(_given(ended.identity, run.identity)),
-            failed_units=tuple(_given(ended.failed_units, run.failed_units)),
+            boot_id=_value_or(ended.boot_id, run.boot_id),
+            why=_value_or(ended.why, run.why),
+            daemons=tuple(_value_or(ended.daemons, run.daemons)),
+            proof=_value_or(ended.proof, run.proof),
+            rolled_back=_value_or(ended.rolled_back, run.rolled_back),
+            log=_value_or(ended.log, run.log),
+            identity=tuple(_value_or(ended.identity, run.identity)),
+            failed_units=tuple(_value_or(ended.failed_units, run.failed_units)),
             evicted=run.evicted if step in (Step.DRAIN, Step.REBOOT) else {},
-            asks=tuple(_given(ended.asks, run.asks)) if step in HAS_SLOT else (),
+            asks=tuple(_value_or(ended.asks, run.asks)) if step in HAS_SLOT else (),
             cancelled=run.cancelled or ended.turn is StepResult.CANCELLED,
-            labels=_given(ended.labels, run.labels),
-            etcd=_given(ended.etcd, run.etcd),
-            etcd_after=_given(ended.etcd_after, run.etcd_after),
+            labels=_value_or(ended.labels, run.labels),
+            etcd=_value_or(ended.etcd, run.etcd),
+            etcd_after=_value_or(ended.etcd_after, run.etcd_after),
         )
 
 
-def _given(value: T | UnsetType, before: T) -> T:
+def _value_or(value: T | UnsetType, before: T) -> T:
     """Returns the value of the record, or the previous value where the record has none."""
     return before if isinstance(value, UnsetType) else value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from fleet.core.cluster import owners
-from fleet.core.guards import budgets
+from fleet.core.guards.pods import budgets
 from fleet.core.objects.pod import Pod
 from fleet.core.policy import evictable
 from fleet.core.policy.treatment import Treatment
@@ -108,7 +108,7 @@ def _counted_as(context: StepContext, run: Run, pod: Pod) -> str:
         return own
     drains = context.state.drains
     since = drains.returned_since(run.node, pod.uid, context.now)
-    if drains.was_there(run.node, pod.uid) or _late_until(run, pod, since) is not None:
+    if drains.was_there_at_start(run.node, pod.uid) or _late_until(run, pod, since) is not None:
         return own
     kind = pod.owner.kind if pod.owner is not None else "Pod"
     return f"{kind} in {pod.namespace}"

@@ -36,7 +36,7 @@ def missing_proof(
         return f"kernel {node.kernel} runs, {run.release.kernel} is the release's"
     if machine.units is not None and machine.units.starting:
         return "systemd is still starting (systemctl list-jobs on the machine tells what it waits for)"
-    if machine.units is not None and not machine.units.told:
+    if machine.units is not None and not machine.units.known:
         return "systemd does not answer which units have failed (systemctl is-system-running on the machine)"
     if machine.units is not None and machine.units.state == "maintenance":
         return "systemd is in maintenance: the machine came up in rescue or emergency mode"
@@ -59,7 +59,7 @@ def describe_failed(units: tuple[str, ...], work: Work | None, node: str) -> str
     """Returns the message about units that have newly failed, with what to do."""
     compared = (
         "that had not before the reboot"
-        if work is not None and work.units is not None and work.units.told
+        if work is not None and work.units is not None and work.units.known
         else ("and what had failed before the reboot was not told")
     )
     verb = "has failed" if len(units) == 1 else "have failed"

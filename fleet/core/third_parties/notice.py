@@ -46,7 +46,7 @@ class Notice(Struct, frozen=True, gc=False):
         return self.does is not Does.MAY_DELETE
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The notice in one line: which party does what, by which mark, since when."""
         since = f" since {self.since:%Y-%m-%d %H:%M} UTC" if self.since is not None else ""
         return f"{self.message} ({self.mark}{since})"

@@ -41,7 +41,7 @@ class WorkloadOperator(NamedTuple):
         return f"{self.name} {pod.namespace}/{pod.labels.get(self.group, '')}" if self.group else self.name
 
 
-ASKED = (
+OPERATORS = (
     WorkloadOperator(
         "Longhorn",
         {"longhorn.io/component": "instance-manager"},
@@ -91,16 +91,16 @@ ROOK = "Rook opens it again once its placement groups are clean"
 _ROOK = ("app", "rook-ceph-osd")
 
 
-KEYS = frozenset((*(key for each in ASKED for key in each.labels), *(key for key, _ in FOLLOWERS)))
+KEYS = frozenset((*(key for each in OPERATORS for key in each.labels), *(key for key, _ in FOLLOWERS)))
 """Label keys of all these operators and followers: every pod of theirs has at least one of them."""
 
 
-def asked_by(pod: Pod) -> WorkloadOperator | None:
+def operator_of(pod: Pod) -> WorkloadOperator | None:
     """Returns the operator that acts on a cordon of this pod's node or an eviction of this pod; None if there is
     none."""
     if KEYS.isdisjoint(pod.labels):
         return None
-    return next((operator for operator in ASKED if operator.owns(pod)), None)
+    return next((operator for operator in OPERATORS if operator.owns(pod)), None)
 
 
 def follows(pod: Pod) -> str:
@@ -117,7 +117,7 @@ def cluster_of(pod: Pod) -> str:
     if KEYS.isdisjoint(pod.labels):
         return ""
     hands_over = (
-        operator for operator in ASKED if operator.alone and operator.labels.keys() <= pod.labels.keys()
+        operator for operator in OPERATORS if operator.alone and operator.labels.keys() <= pod.labels.keys()
     )
     return next((operator.group_of(pod) for operator in hands_over), "")
 

@@ -6,7 +6,7 @@ If no such pod is on another node, the operator never lets the pod go, and fleet
 from __future__ import annotations
 
 from fleet.core.objects.pod import Pod
-from fleet.core.third_parties.operators import asked_by, cluster_of
+from fleet.core.third_parties.operators import cluster_of, operator_of
 
 
 class Standbys:
@@ -16,7 +16,7 @@ class Standbys:
         self._of: dict[str, dict[str, str]] = {}
         """Name of the node, by cluster of an operator and uid of the pod."""
 
-    def see(self, before: Pod | None, pod: Pod | None) -> set[str]:
+    def pod_changed(self, before: Pod | None, pod: Pod | None) -> set[str]:
         """Records the change of a pod, from `before` (None if the pod was not known) to `pod` (None if the pod is
         gone).
 
@@ -37,7 +37,7 @@ class Standbys:
     def lacking(self, pod: Pod) -> str:
         """Returns what helps if no pod on another node could take over from the pod. Empty if one could, or the pod's
         operator needs none."""
-        operator = asked_by(pod)
+        operator = operator_of(pod)
         if operator is None or not operator.alone:
             return ""
         nodes = self._of.get(operator.group_of(pod), {}).values()

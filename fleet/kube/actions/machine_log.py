@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-import msgspec
-
-from fleet.core.objects.machine import GROUP, LogAsk, LogTold
+from fleet.core.objects.machine import GROUP, LogAnswer, LogAsk
 from fleet.core.records.errors import FleetError, UnreachableError
 from fleet.kube.client.retry import retry_on_conflict
 from fleet.kube.client.transport import Transport
 from fleet.kube.kinds.api_resources import MACHINES
-from fleet.kube.kinds.machine import MachineWire, log_ask, log_told
+from fleet.kube.kinds.machine import MACHINE, MachineWire, log_ask, log_told
 from fleet.kube.objects.errors import ApiRequest, NotFoundError, decoded
 from fleet.kube.objects.permissions import LEASE_NAMESPACE
 from fleet.system.clock import Clock
@@ -23,7 +21,6 @@ _POD = (
 )
 LOOK = 0.5
 """Seconds between two looks for the answer."""
-_WIRE = msgspec.json.Decoder(MachineWire)
 
 
 async def machine_log(transport: Transport, clock: Clock, name: str, ask: LogAsk, seconds: float) -> str:
@@ -54,7 +51,7 @@ async def machine_log(transport: Transport, clock: Clock, name: str, ask: LogAsk
     return log.text
 
 
-async def _answer(transport: Transport, clock: Clock, name: str, ask: LogAsk) -> LogTold:
+async def _answer(transport: Transport, clock: Clock, name: str, ask: LogAsk) -> LogAnswer:
     while True:
         found = _decoded(await transport.call(_call("get", name)))
         log = log_told(found)
@@ -87,4 +84,4 @@ def _call(verb: str, name: str, body: object = None) -> ApiRequest:
 
 
 def _decoded(body: bytes) -> MachineWire:
-    return decoded(_WIRE, body, "the Machine")
+    return decoded(MACHINE, body, "the Machine")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from sys import intern
 from typing import Literal, cast
 
+import msgspec
 from msgspec import field
 
-from fleet.core.objects.machine import Ask, LogAsk, LogTold, Machine, Request, Units, Work
+from fleet.core.objects.machine import Ask, LogAnswer, LogAsk, Machine, Request, Units, Work
 from fleet.core.releases.release import Release
 from fleet.kube.objects.wire import ApiStruct, Meta
 
@@ -74,6 +75,10 @@ class MachineWire(ApiStruct, frozen=True):
     status: MachineStatus | None = None
 
 
+MACHINE = msgspec.json.Decoder(MachineWire)
+"""Decodes one Machine."""
+
+
 def machine_of(found: MachineWire) -> Machine:
     """Converts a Machine. A request or work that is not valid is left out."""
     meta, status = found.metadata, found.status or MachineStatus()
@@ -102,10 +107,10 @@ def log_ask(found: MachineWire) -> LogAsk | None:
     return LogAsk(ask.token, ask.unit, ask.lines) if ask is not None and ask.token else None
 
 
-def log_told(found: MachineWire) -> LogTold | None:
+def log_told(found: MachineWire) -> LogAnswer | None:
     """Returns the log with which the agent has answered; None: there is no answer."""
     log = None if found.status is None else found.status.log
-    return LogTold(log.token, log.text, log.error) if log is not None else None
+    return LogAnswer(log.token, log.text, log.error) if log is not None else None
 
 
 def _request(spec: MachineSpec | None) -> Request | None:

@@ -36,7 +36,7 @@ def arguments(kind: str, layout: ControlPlaneFiles) -> dict[str, str | int | Pat
 def _etcd_arguments(layout: ControlPlaneFiles) -> Arguments:
     certificates = layout.certificates
     host = layout.host or 0
-    peers = [f"https://127.0.0.1:{each.etcd_peer}" for each in layout.ports.hosts]
+    peers = [f"https://127.0.0.1:{ports.etcd_peer}" for ports in layout.ports.hosts]
     peer = peers[host]
     cluster = ",".join(f"{layout.member(index)}={url}" for index, url in enumerate(peers))
     return {
@@ -152,7 +152,7 @@ def _balancer_arguments(layout: ControlPlaneFiles) -> Arguments:
     return {
         "listen": f"{layout.address}:{layout.ports.balancer}",
         "authority": layout.certificates.authority,
-        "servers": ",".join(f"{layout.address}:{each.api_server}" for each in layout.ports.hosts),
+        "servers": ",".join(f"{layout.address}:{host.api_server}" for host in layout.ports.hosts),
     }
 
 

@@ -12,7 +12,7 @@ from fleet.lab.simulation.builders import START
 from fleet.lab.simulation.checker.invariant import Broken
 from fleet.lab.simulation.faults.table import FAULTS
 from fleet.lab.simulation.humans import fix_causes, release_and_resume
-from fleet.lab.simulation.scenario import draw_scenario
+from fleet.lab.simulation.scenario.scenario import draw_scenario
 from fleet.lab.simulation.schedule import Fault, schedule
 from fleet.lab.simulation.world import WHOLE, Parts, World
 
@@ -113,7 +113,7 @@ class History:
                 if run.ended and run.step != "done" and not run.why:
                     world.checker.silent(world.at, f"{run.node} {run.step}")
             if rollout.id in world.checker.rollouts:
-                world.checker.waits(world.at, rollout.id, reasons)
+                world.checker.check_waiting(world.at, rollout.id, reasons)
 
     def _replay(self) -> None:
         leader = self.world.leader

@@ -13,7 +13,7 @@ from fleet.lab.simulation.builders import START, a_node
 from fleet.lab.simulation.faults import others
 from fleet.lab.simulation.faults.groups import member_up
 from fleet.lab.simulation.faults.nodes import runs
-from fleet.lab.simulation.scenario import ROLE_LABEL
+from fleet.lab.simulation.scenario.workloads import ROLE_LABEL
 from fleet.lab.simulation.world import World
 from fleet.model.behaviour import SpreadLength
 from fleet.model.model import Model
@@ -69,7 +69,7 @@ def _repair_node(world: World, model: Model, node: Node) -> None:
     if node.ready is not True:
         model.stranger.node_ready(node.name, True)
     if node.unschedulable and not node.cordoned_by:
-        world.checker.uncordoned_by_a_person(model.cluster, node.name)
+        world.checker.uncordoned_by_user(model.cluster, node.name)
         model.stranger.uncordon(node.name)
 
 

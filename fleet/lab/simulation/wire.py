@@ -24,7 +24,7 @@ class WatchStream:
     def __init__(self, cluster: str, network: Network, seed: str) -> None:
         self.cluster = cluster
         self.heard = False
-        """The watches are open, as far as the server knows."""
+        """True: the watches are open from the server's point of view."""
         self._network = network
         self._rng = Random(seed)
         self._queue: list[tuple[float, int, ClusterEvent]] = []
@@ -45,7 +45,7 @@ class WatchStream:
     def relist(self, snapshot: Snapshot, at: float) -> None:
         """Delivers all objects, the deletions since the last list, and the end of the list."""
         self.heard = True
-        current = {object_key(known_object): known_object for known_object in snapshot.things()}
+        current = {object_key(known_object): known_object for known_object in snapshot.objects()}
         for key, known_object in self._known.items():
             if key not in current or current[key].uid != known_object.uid:
                 self._put(Deleted(self.cluster, known_object), at)
@@ -74,9 +74,9 @@ class WatchStream:
         while self._queue and self._queue[0][0] <= at:
             event = heappop(self._queue)[2]
             if isinstance(event, Upserted):
-                self._known[object_key(event.thing)] = event.thing
+                self._known[object_key(event.obj)] = event.obj
             elif isinstance(event, Deleted):
-                self._known.pop(object_key(event.thing), None)
+                self._known.pop(object_key(event.obj), None)
             events.append(event)
         return events
 
@@ -84,7 +84,7 @@ class WatchStream:
         return self._queue[0][0] if self._queue else None
 
     def _put(self, event: Upserted | Deleted, at: float) -> None:
-        kind = type(event.thing).__name__
+        kind = type(event.obj).__name__
         due = max(self._latest.get(kind, 0.0), at + self._network.delay(kind, at, self._rng))
         self._latest[kind] = due
         self._push(due, event)

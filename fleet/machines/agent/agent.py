@@ -18,7 +18,7 @@ from fleet.core.agent import (
 )
 from fleet.core.objects.machine import (
     LOG_MOST,
-    LogTold,
+    LogAnswer,
     Machine,
     Request,
     Work,
@@ -158,24 +158,24 @@ class Agent:
                 :LOG_MOST
             ]
 
-    async def _answer_log_request(self, machine: Machine) -> LogTold | None:
+    async def _answer_log_request(self, machine: Machine) -> LogAnswer | None:
         """Returns the answer to a request for a log; None where there is no such request."""
         ask = machine.log_ask
         if ask is None or (machine.log_told is not None and machine.log_told.token == ask.token):
             return machine.log_told if ask is not None else None
         if self._log is None:
-            return LogTold(ask.token, error="this machine keeps no log that its agent can read")
+            return LogAnswer(ask.token, error="this machine keeps no log that its agent can read")
         try:
             with contained():
-                return LogTold(ask.token, await self._log.last_boot(ask.unit, ask.lines))
+                return LogAnswer(ask.token, await self._log.last_boot(ask.unit, ask.lines))
         except MachineError as error:
-            return LogTold(ask.token, error=without_secrets(error.message, LOG_MOST))
+            return LogAnswer(ask.token, error=without_secrets(error.message, LOG_MOST))
 
     def _look_later(self, seen: Observation) -> None:
         looks = self._pace.looks
         if not looks or self._look is not None or seen.units is None:
             return
-        if self._looks < len(looks) or seen.units.starting or not seen.units.told:
+        if self._looks < len(looks) or seen.units.starting or not seen.units.known:
             delay = looks[min(self._looks, len(looks) - 1)]
             self._looks += 1
             self._look = asyncio.get_running_loop().call_later(delay, self._look_now)

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.releases.release import Release, is_release, told_from
+from fleet.core.releases.release import Release, distinct_name, is_release
 from fleet.core.text.untrusted import UnreadableError, convert, decode
 from fleet.machines.competing_updaters import refuse_competing_updaters
 from fleet.machines.errors import MachineError
@@ -176,9 +176,9 @@ class Rauc:
         staged = (await self._status()).staged
         if not is_release(staged, release):
             await checked(self._host, ("rauc", "status", "mark-active", "booted"))
-            found = told_from(staged, release) if staged else "nothing"
+            found = distinct_name(staged, release) if staged else "nothing"
             raise MachineError(
-                f"the bundle wrote {found}, not {told_from(release, staged)}; the booted slot boots next again"
+                f"the bundle wrote {found}, not {distinct_name(release, staged)}; the booted slot boots next again"
             )
         progress(100)
 

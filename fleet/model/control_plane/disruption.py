@@ -46,7 +46,7 @@ class DisruptionController:
         """Budgets by namespace and a label that their selector needs; without the label if the selector needs none."""
         self._of_owner: dict[WorkloadKey, set[PodRef]] = {}
         self.dirty: dict[PodRef, None] = {}
-        """Budgets whose status may be out of date. Whoever writes them empties the set."""
+        """Budgets whose status may be out of date. The writer of the statuses empties the set."""
         for ref, budget in objects.budgets.items():
             self._counts[ref] = BudgetCounts()
             self._list(ref, budget)
@@ -59,7 +59,7 @@ class DisruptionController:
         return self._covering.get(pod, ())
 
     def budget_changed(self, ref: PodRef) -> None:
-        """Counts the budget's namespace anew after the budget was created, changed or deleted."""
+        """Counts the budget's namespace again after the budget was created, changed or deleted."""
         namespace = ref.namespace
         refs = [budget for budget in self._objects.budgets if budget.namespace == namespace]
         for label in [label for label in self._by_label if label[0] == namespace]:

@@ -75,7 +75,7 @@ class Kubelets:
                 self._start(pod, restart=pod.phase == "Running")
 
     def not_ready(self, name: str) -> None:
-        """Lets the kubelet report without running pods."""
+        """Makes the kubelet report without running pods."""
         self._leave(name)
         self._tolerate(name)
 
@@ -100,7 +100,7 @@ class Kubelets:
         if pod is None or pod.uid != uid or pod.deleting or pod.ready or pod.finished:
             return
         if self._runs(pod.node):
-            is_ready = uid not in self._objects.ill
+            is_ready = uid not in self._objects.never_ready
             self._objects.change_pod(pod, phase="Running", ready=is_ready, unready_since=None)
 
     def stopped(self, namespace: str, name: str, uid: str) -> None:
@@ -109,7 +109,7 @@ class Kubelets:
             self._end(pod)
 
     def node_gone(self, node: Node) -> None:
-        """Removes the node, and its pods with it."""
+        """Removes the node and its pods."""
         self.away.pop(node.name, None)
         self._announce(node.name, False)
         for ref in self._objects.pods_on(node.name):

@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import jwt
 import msgspec
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -125,6 +126,10 @@ class PrivateKey:
         bare = replace(report, signature=None)
         signature = self._signature(report_message(msgspec.to_builtins(bare)))
         return replace(bare, signature=Signature(self.public.id, signature))
+
+    def sign_token(self, claims: Mapping[str, Any]) -> str:
+        """Returns a JSON Web Token (RFC 7519, RFC 8037) with these claims."""
+        return jwt.encode(dict(claims), self._key, algorithm="EdDSA")
 
     def _signature(self, signed: bytes) -> str:
         return b64encode(self._key.sign(signed)).decode("ascii")

@@ -14,7 +14,7 @@ from tests.children import children, wait_for_new_children
 from tests.unit.app.homes import POLICY, a_home
 
 
-def test_what_playbooks_need_is_asked_for_before_it_leads(
+def test_requirements_of_playbooks_are_checked_before_the_lease_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = a_home(tmp_path / "home", policy=POLICY + "    reach: playbook\n")
@@ -32,7 +32,7 @@ def test_simulated_clusters_need_no_playbooks(tmp_path: Path, monkeypatch: pytes
     run(home, print, until_idle=True)
 
 
-def test_a_controller_in_the_background_takes_no_modules_from_the_current_folder(
+def test_background_controller_imports_nothing_from_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which may be anybody's, such as /tmp."""

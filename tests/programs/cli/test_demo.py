@@ -17,7 +17,7 @@ from tests.children import children, wait_for_new_children
 SPEED = 1000.0
 
 
-def test_control_planes_go_voter_by_voter_the_leader_last(
+def test_control_planes_are_upgraded_voter_by_voter_the_leader_last(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home = prepare(tmp_path / "demo", SPEED)
@@ -64,7 +64,7 @@ def test_control_planes_go_voter_by_voter_the_leader_last(
     wait_for_new_children(before)
 
 
-def test_a_demo_takes_nothing_away_but_an_earlier_demo(tmp_path: Path) -> None:
+def test_demo_replaces_nothing_but_an_earlier_demo(tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     (mine / "simulated").mkdir(parents=True)
     (mine / "fleet.yaml").write_text(POLICY)

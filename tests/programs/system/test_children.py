@@ -41,17 +41,17 @@ def run(
     )
 
 
-def test_a_file_that_waits_for_its_children_passes(tmp_path: Path) -> None:
+def test_file_that_waits_for_its_children_passes(tmp_path: Path) -> None:
     assert run(tmp_path).returncode == 0
 
 
-def test_a_file_that_leaves_a_running_child_fails_and_is_named(tmp_path: Path) -> None:
+def test_file_that_leaves_a_running_child_fails_and_is_named(tmp_path: Path) -> None:
     found = run(tmp_path, end="pass")
     assert found.returncode == 1
     assert "test_it.py leaves child processes behind" in found.stdout and "-c input()" in found.stdout
 
 
-def test_a_file_that_has_not_waited_for_a_child_fails_and_is_named(tmp_path: Path) -> None:
+def test_file_that_has_not_waited_for_a_child_fails_and_is_named(tmp_path: Path) -> None:
     found = run(tmp_path, options="os.WNOWAIT")
     assert found.returncode == 1
     assert "test_it.py leaves child processes behind" in found.stdout and "nobody waited" in found.stdout

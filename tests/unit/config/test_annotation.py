@@ -37,7 +37,7 @@ def declared(
 
 @pytest.mark.parametrize("kind", [kind for kind in PRESETS if kind != "kafka"])
 @pytest.mark.parametrize("workload", ["StatefulSet", "Deployment", "DaemonSet"])
-def test_a_kind_alone_is_enough(kind: str, workload: str) -> None:
+def test_kind_alone_is_enough(kind: str, workload: str) -> None:
     found = declared(kind, workload)
     assert (found.name, found.cluster, found.kind, found.wrong) == ("east/data/zk", "east", kind, "")
     assert found.members is not None
@@ -47,7 +47,7 @@ def test_a_kind_alone_is_enough(kind: str, workload: str) -> None:
 
 
 @pytest.mark.parametrize("written", [f"{{{WRITTEN}}}", JSON])
-def test_a_mapping_means_what_it_means_in_the_policy(written: str) -> None:
+def test_mapping_means_what_it_means_in_the_policy(written: str) -> None:
     found = declared(written)
     policy, _ = loads(
         f"pools: [{{name: w}}]\nquorums: [{{name: zk, cluster: east, namespace: data, "
@@ -65,7 +65,7 @@ def test_a_mapping_means_what_it_means_in_the_policy(written: str) -> None:
     assert found.name == meant.full_name
 
 
-def test_a_command_is_run_in_the_pods_of_the_workload_alone(golden: GoldenFiles) -> None:
+def test_command_is_run_in_the_pods_of_the_workload_alone(golden: GoldenFiles) -> None:
     found = declared("kafka").members
     assert found is not None and found.owner == "u-zk"
     wrong = declared("kafka", "Deployment").wrong
@@ -95,29 +95,27 @@ def test_a_command_is_run_in_the_pods_of_the_workload_alone(golden: GoldenFiles)
         ("\x07", "expected text, found the character '\\x07'"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_said_with_the_object_and_the_key_and_its_pods_are_members(
-    written: str, words: str
-) -> None:
+def test_mistake_is_reported_with_object_and_key_and_holds_the_members(written: str, words: str) -> None:
     found = declared(written)
     assert found.wrong == f"{PLACE}: {words}"
     assert (found.name, found.kind, found.rule) == ("east/data/zk", "pods", QuorumRule())
     assert found.members is not None and found.members.selector == APP and found.members.probe is None
 
 
-def test_hostile_ones_end_soon(golden: GoldenFiles) -> None:
+def test_hostile_annotations_are_refused_quickly(golden: GoldenFiles) -> None:
     deep = declared("[" * 8000)
     many = declared("{" + ", ".join(f"k{number}: 1" for number in range(500)) + "}")
     golden.check(f"{deep.wrong}\n{declared('#' * 8193).wrong}")
     assert many.wrong.count("expected a known key") == 3 and many.wrong.endswith(" more")
 
 
-def test_a_workload_without_a_selector_may_have_any_pod_of_its_namespace() -> None:
+def test_workload_without_a_selector_may_match_any_pod_of_its_namespace() -> None:
     found = declared("zookeeper", selector=None)
     assert "has no selector" in found.wrong and found.members is not None
     assert found.members.selector == Selector()
 
 
-def test_the_policy_wins_over_an_annotation_of_the_same_name_in_the_same_namespace() -> None:
+def test_policy_wins_over_an_annotation_of_the_same_name() -> None:
     policy, _ = loads("""\
 pools: [{name: w}]
 quorums:
@@ -129,7 +127,7 @@ quorums:
     assert other.name == "east/data/other"
 
 
-def test_of_two_annotations_of_one_name_neither_can_be_followed_and_both_hold_their_pods(
+def test_two_annotations_of_the_same_name_are_both_refused_and_hold_their_pods(
     golden: GoldenFiles,
 ) -> None:
     one, other = declared("zookeeper"), declared("zookeeper", "Deployment")
@@ -146,12 +144,12 @@ def test_of_two_annotations_of_one_name_neither_can_be_followed_and_both_hold_th
     ["/../../../../secrets", "/a/../b", "/a/..", "/./a", "/a/%2e%2e/b", "/%2E%2E/", "/a%2f..%2fb", "/a\\..\\b",
      "/%252e%252e/", "/a#b", "a"],
 )  # fmt: skip
-def test_no_path_leads_out_of_the_pod(path: str) -> None:
+def test_path_of_a_probe_stays_inside_the_pod(path: str) -> None:
     written = json.dumps({"kind": "pods", "probe": {"http": {"port": 80, "path": path}, "healthy": "ok"}})
     assert declared(written).wrong.partition(": expected")[0].endswith(" probe.http.path")
 
 
 @pytest.mark.parametrize("path", ["/", "/v1/x?at=../y&z=%2F", "/a..b/...", "/.well-known/x"])
-def test_other_paths_are_as_written(path: str) -> None:
+def test_other_paths_are_used_as_written(path: str) -> None:
     found = declared(json.dumps({"kind": "pods", "probe": {"http": {"port": 80, "path": path}}})).members
     assert found is not None and found.probe is not None and found.probe.ask == HttpProbe(80, path)

@@ -27,7 +27,7 @@ def problem(text: str) -> str:
     return found
 
 
-def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines(golden: GoldenFiles) -> None:
+def test_all_mistakes_are_reported_at_once_in_the_order_of_their_lines(golden: GoldenFiles) -> None:
     found = problems("""\
 pools:
   - name: workers
@@ -122,7 +122,7 @@ def test_mistakes_in_a_stream(golden: GoldenFiles) -> None:
 
 
 @pytest.mark.parametrize("other", [f"digest: '{OTHER}'", f"digests: {{amd64: '{OTHER}'}}"])
-def test_streams_do_not_contradict_one_another(other: str, golden: GoldenFiles) -> None:
+def test_same_version_with_two_digests_in_two_streams_is_a_mistake(other: str, golden: GoldenFiles) -> None:
     found = problem(
         f"{POOLS}streams: [{{name: s, releases: [{{version: a, digest: '{ONE}'}}]}},\n"
         f"  {{name: t, releases: [{{version: a, {other}}}]}}]"
@@ -130,7 +130,7 @@ def test_streams_do_not_contradict_one_another(other: str, golden: GoldenFiles) 
     golden.check(found)
 
 
-def test_each_stream_is_there_once(golden: GoldenFiles) -> None:
+def test_stream_name_is_unique(golden: GoldenFiles) -> None:
     twice = "streams: [{name: s, releases: &r [{version: a}]}, {name: s, releases: *r}]"
     golden.check(problem(f"{POOLS}{twice}"))
 
@@ -190,11 +190,11 @@ def test_aliases_cannot_make_a_small_file_large(golden: GoldenFiles) -> None:
     golden.check(problem("\n".join(layers)))
 
 
-def test_after_a_hundred_problems_the_rest_is_not_looked_at(golden: GoldenFiles) -> None:
+def test_after_a_hundred_problems_the_rest_is_skipped(golden: GoldenFiles) -> None:
     found = problems(POOLS + "".join(f"key{n}: 1\n" for n in range(45_000)))
     assert len(found) == 101
     golden.check(found[-1])
 
 
-def test_a_long_value_is_cut_in_a_message() -> None:
+def test_long_value_is_cut_in_a_message() -> None:
     assert len(problem(f"pools: [{{name: {'x' * 1000}}}]")) < 250

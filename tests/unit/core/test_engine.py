@@ -68,7 +68,7 @@ def test_each_node_is_cordoned_drained_and_rebooted_once_in_that_order() -> None
         assert kinds.count(Cordon) == kinds.count(Reboot) == 1
 
 
-def test_never_more_nodes_are_out_than_the_pool_allows() -> None:
+def test_no_more_nodes_are_out_than_the_pool_allows() -> None:
     story = small_fleet(count=8)
     story.start()
     most = 0
@@ -82,7 +82,7 @@ def test_never_more_nodes_are_out_than_the_pool_allows() -> None:
     assert most == 2
 
 
-def test_a_zone_limit_holds_and_says_so() -> None:
+def test_zone_limit_holds_and_is_the_reason() -> None:
     nodes = [a_node(f"n-{index}", zone="a") for index in range(4)]
     pool = a_pool(limits=Limits(max_unavailable=Amount(3), per_zone=Amount(1)))
     story = Story([a_snapshot(nodes)], a_policy(pool))
@@ -93,7 +93,7 @@ def test_a_zone_limit_holds_and_says_so() -> None:
     assert reasons(story, waiting) == [Reason.ZONE_LIMIT]
 
 
-def test_a_foreign_cordon_holds_its_node_and_stays() -> None:
+def test_foreign_cordon_holds_its_node_and_stays() -> None:
     nodes = [a_node("n-0"), a_node("n-1", unschedulable=True)]
     story = Story([a_snapshot(nodes)], a_policy())
     story.start()
@@ -137,7 +137,7 @@ def test_cordon_of_another_party_that_reboots_nodes_names_the_party(
     assert story.steps()["n-1"] is Step.PENDING
 
 
-def test_a_budget_that_allows_nothing_holds_its_node_until_it_is_changed() -> None:
+def test_budget_that_allows_nothing_holds_its_node_until_it_is_changed() -> None:
     nodes = [a_node("n-0"), a_node("n-1")]
     budget = replace(a_budget("checkout", 1, 0), max_unavailable=None, min_available=1, desired_healthy=1)
     story = Story([a_snapshot(nodes, a_deployment("checkout", 1, nodes), [budget])], a_policy())
@@ -153,7 +153,7 @@ def test_a_budget_that_allows_nothing_holds_its_node_until_it_is_changed() -> No
     assert story.steps()["n-0"] is Step.DONE
 
 
-def test_an_eviction_that_is_refused_is_sent_again_when_the_server_said_and_no_sooner() -> None:
+def test_refused_eviction_is_sent_again_after_retry_after_and_no_sooner() -> None:
     asked: dict[str, list[float]] = {}
 
     def overloaded(action: AnyAction, at: float) -> Outcome:
@@ -173,7 +173,7 @@ def test_an_eviction_that_is_refused_is_sent_again_when_the_server_said_and_no_s
     assert asked and {times[1] - times[0] for times in asked.values()} == {40.0}
 
 
-def test_pods_that_nobody_would_make_anew_hold_their_node_unless_the_policy_lets_them_go() -> None:
+def test_unmanaged_pods_hold_their_node_unless_the_policy_lets_them_go() -> None:
     nodes = [a_node("n-0")]
     workloads, pods = a_deployment("debug", 1, nodes, "ops")
     lonely = (workloads, [replace(pods[0], owner=None)])
@@ -187,7 +187,7 @@ def test_pods_that_nobody_would_make_anew_hold_their_node_unless_the_policy_lets
     assert free.steps()["n-0"] is Step.DONE
 
 
-def test_a_pod_of_two_budgets_holds_its_node() -> None:
+def test_pod_of_two_budgets_holds_its_node() -> None:
     nodes = [a_node("n-0"), a_node("n-1")]
     budgets = [a_budget("one", 2, 1, app="shop"), a_budget("two", 2, 1, app="shop")]
     story = Story([a_snapshot(nodes, a_deployment("shop", 2, nodes), budgets)], a_policy())
@@ -208,7 +208,7 @@ def test_a_pod_of_two_budgets_holds_its_node() -> None:
         ("stage-fails", "staging failed"),
     ],
 )
-def test_a_node_that_fails_halts_the_rollout_and_keeps_its_slot(failure: str, words: str) -> None:
+def test_failed_node_halts_the_rollout_and_keeps_its_slot(failure: str, words: str) -> None:
     nodes = [a_node(f"n-{index}") for index in range(3)]
     pool = a_pool(limits=Limits(max_unavailable=Amount(1)))
     story = Story([a_snapshot(nodes)], a_policy(pool), ClusterBehaviour(failures={"n-0": failure}))  # type: ignore[dict-item]
@@ -221,7 +221,7 @@ def test_a_node_that_fails_halts_the_rollout_and_keeps_its_slot(failure: str, wo
     assert {story.steps()["n-1"], story.steps()["n-2"]} == {Step.PENDING}
 
 
-def test_after_a_release_and_a_resume_the_failed_node_is_given_back_and_the_rest_goes_on() -> None:
+def test_release_and_resume_give_the_failed_node_back_and_the_rest_continues() -> None:
     nodes = [a_node(f"n-{index}") for index in range(3)]
     pool = a_pool(limits=Limits(max_unavailable=Amount(1)))
     story = Story([a_snapshot(nodes)], a_policy(pool), ClusterBehaviour(failures={"n-0": "old-version"}))
@@ -237,7 +237,7 @@ def test_after_a_release_and_a_resume_the_failed_node_is_given_back_and_the_rest
     assert node.available and not node.annotations and not node.pending_taint
 
 
-def test_an_abort_finishes_what_has_begun_and_leaves_no_marks() -> None:
+def test_abort_finishes_running_nodes_and_leaves_no_marks() -> None:
     story = small_fleet(count=6)
     story.start()
     story.run(until=lambda: Step.REBOOT in story.steps().values())
@@ -252,7 +252,7 @@ def test_an_abort_finishes_what_has_begun_and_leaves_no_marks() -> None:
         assert node.available and not node.annotations and not node.pending_taint
 
 
-def test_a_pause_stops_evictions_and_reboots_but_gives_rebooted_nodes_back() -> None:
+def test_pause_stops_evictions_and_reboots_but_gives_rebooted_nodes_back() -> None:
     story = small_fleet(count=6, replicas=12)
     story.start()
     story.run(until=lambda: Step.REBOOT in story.steps().values())
@@ -267,7 +267,7 @@ def test_a_pause_stops_evictions_and_reboots_but_gives_rebooted_nodes_back() -> 
     assert set(story.steps().values()) == {Step.DONE}
 
 
-def test_a_person_who_uncordons_a_node_in_work_does_not_make_it_reboot_under_its_pods() -> None:
+def test_user_who_uncordons_a_draining_node_causes_no_reboot_under_its_pods() -> None:
     story = small_fleet(count=3, replicas=9)
     story.start()
     story.run(until=lambda: Step.DRAIN in story.steps().values())
@@ -281,7 +281,7 @@ def test_a_person_who_uncordons_a_node_in_work_does_not_make_it_reboot_under_its
     assert set(story.steps().values()) == {Step.DONE}
 
 
-def test_a_person_who_uncordons_a_drained_node_before_its_reboot_has_it_drained_again() -> None:
+def test_user_who_uncordons_a_drained_node_before_its_reboot_has_it_drained_again() -> None:
     held_back = True
 
     def perform(action: AnyAction, at: float) -> Outcome:
@@ -316,7 +316,7 @@ def test_a_person_who_uncordons_a_drained_node_before_its_reboot_has_it_drained_
     assert story.run_of(name).step is Step.VERIFY and not under
 
 
-def test_the_rest_waits_for_the_canary() -> None:
+def test_other_nodes_wait_for_the_canary() -> None:
     story = small_fleet(count=4)
     story.start(canaries=["n-2"])
     story.run(until=lambda: story.steps()["n-2"] is Step.SOAK)
@@ -326,7 +326,7 @@ def test_the_rest_waits_for_the_canary() -> None:
     assert set(story.steps().values()) == {Step.DONE}
 
 
-def test_who_waits_for_its_turn_to_stage_is_told_how_many_are_before_it() -> None:
+def test_node_waiting_for_its_turn_to_stage_shows_how_many_are_ahead() -> None:
     nodes = [a_node(f"n-{index}") for index in range(4)]
     story = Story([a_snapshot(nodes)], a_policy(a_pool(stage=StageRule(concurrency=2))))
     story.start()
@@ -335,7 +335,7 @@ def test_who_waits_for_its_turn_to_stage_is_told_how_many_are_before_it() -> Non
     assert [(each.reason, each.params["ahead"]) for each in held] == [(Reason.TURN, 3)]
 
 
-def test_a_deleted_node_does_not_stop_the_others() -> None:
+def test_deleted_node_does_not_stop_the_others() -> None:
     story = small_fleet(count=4)
     story.start()
     story.run(until=lambda: Step.DRAIN in story.steps().values())
@@ -359,7 +359,7 @@ def test_another_machine_under_the_same_name_is_left_alone() -> None:
     assert all(action.uid != "another" for action in touched)
 
 
-def test_killed_at_every_turn_it_ends_the_same() -> None:
+def test_killed_at_every_decision_the_rollout_ends_the_same() -> None:
     story = small_fleet(count=4)
     story.start()
     for _ in range(3000):
@@ -377,7 +377,7 @@ def test_killed_at_every_turn_it_ends_the_same() -> None:
         assert node.available and not node.annotations and not node.pending_taint
 
 
-def test_the_journal_replays_to_the_very_state() -> None:
+def test_journal_replays_to_the_same_state() -> None:
     story = small_fleet()
     story.start(canaries=["n-1"])
     story.run()
@@ -387,7 +387,7 @@ def test_the_journal_replays_to_the_very_state() -> None:
     assert replayed.counts == story.rollout.counts and not replayed.intents
 
 
-def test_actions_whose_answer_is_lost_are_looked_at_again_and_not_done_twice() -> None:
+def test_actions_with_a_lost_answer_are_checked_again_and_not_repeated() -> None:
     lost: set[str] = set()
 
     def first_answer_is_lost(action: object, at: float) -> Outcome:
@@ -408,7 +408,7 @@ def test_actions_whose_answer_is_lost_are_looked_at_again_and_not_done_twice() -
     assert len(boots) == 3
 
 
-def test_an_unreachable_cluster_starts_nothing_and_goes_on_when_it_is_back() -> None:
+def test_unreachable_cluster_starts_nothing_and_continues_when_it_is_back() -> None:
     story = small_fleet(count=4)
     story.start()
     story.run(until=lambda: Step.DRAIN in story.steps().values())
@@ -422,7 +422,7 @@ def test_an_unreachable_cluster_starts_nothing_and_goes_on_when_it_is_back() -> 
     assert set(story.steps().values()) == {Step.DONE}
 
 
-def test_an_aborted_rollout_ends_though_a_cluster_that_it_never_touched_is_away() -> None:
+def test_aborted_rollout_ends_though_an_untouched_cluster_is_unreachable() -> None:
     near = a_snapshot([a_node("n-0"), a_node("n-1")])
     far = a_snapshot([a_node("f-0")], cluster="far")
     story = Story([near, far], a_policy())
@@ -435,7 +435,7 @@ def test_an_aborted_rollout_ends_though_a_cluster_that_it_never_touched_is_away(
     assert story.rollout.ended_at is not None
 
 
-def test_an_error_of_the_server_is_not_the_end_of_a_cordon_but_a_refusal_that_stays_is() -> None:
+def test_server_error_does_not_end_a_cordon_and_a_lasting_refusal_does() -> None:
     def tried(errors: int) -> Story:
         left = errors
 

@@ -84,7 +84,7 @@ class KubeconfigSource:
     def ensure_tools(self, policy: Policy) -> None:
         from fleet.machines.ansible.play import refuse_without
 
-        if "playbook" in policy.ways:
+        if "playbook" in policy.reaches:
             refuse_without()
 
 

@@ -16,6 +16,7 @@ from fleet.cli.views.plan.line import count_nodes, fact
 from fleet.cli.views.plan.times import SOON, bound, effort_of, late, measured_times, moves, takes
 from fleet.cli.views.plan.votes import votes
 from fleet.cli.views.plan.what_if import what_if
+from fleet.core.approval.effect import rule_of
 from fleet.core.planning.plan import (
     Plan,
     short_id,
@@ -87,11 +88,13 @@ def _next(plan: Plan, now: datetime) -> Text:
     if plan.runs:
         made = (now - plan.start).total_seconds()
         old = f" (made {ago(plan.start, now)} ago, {clock(plan.start, now)})" if made > SOON else ""
-        return Text(f"Start it: fleet rollout start {short_id(plan.plan_id)}{old}")
+        return Text(f"{_approval(plan) or 'Start it: '}fleet rollout start {short_id(plan.plan_id)}{old}")
     if plan.held:
         tried, _ = split_tried(plan.held)
         if tried and plan.plan_id:
-            return Text(f"Start it as an attempt: fleet rollout start {short_id(plan.plan_id)}")
+            return Text(
+                f"{_approval(plan) or 'Start it as an attempt: '}fleet rollout start {short_id(plan.plan_id)}"
+            )
         if tried:
             return Text(
                 f"Made from a dump. A rollout would try {count_nodes(len(tried))}, one after another."
@@ -101,6 +104,15 @@ def _next(plan: Plan, now: datetime) -> Text:
     if empty and empty >= set(plan.pools):
         return Text("Nothing to do: no node is in the pool.", "yellow")
     return Text(f"Nothing to do: every node of the pool runs {plan.target.version}.", "green")
+
+
+def _approval(plan: Plan) -> str:
+    """Returns what comes before the command that starts a plan which others have to approve; empty where nobody has to."""
+    required = rule_of(plan.policy, plan.pools).required
+    if not required:
+        return ""
+    others = "another person" if required == 1 else f"{required} other persons"
+    return f"Have it approved by {others}: fleet plan approve {short_id(plan.plan_id)}\nThen start it: "
 
 
 def listing(rows: Sequence[PlanRow], now: datetime) -> Text:

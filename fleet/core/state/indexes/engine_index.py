@@ -1,6 +1,6 @@
-"""The engine's indexes, kept true by every event, so that a decision need not look at the whole fleet.
+"""The engine's indexes, updated with every event, so that a decision need not look at the whole fleet.
 
-`EngineIndex` passes each event to the indexes that it is about; `wakeups.py` knows whose waiting that may end.
+`EngineIndex` passes each event to the indexes that it concerns; `wakeups.py` wakes the runs whose wait may end.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class EngineIndex:
         state: EngineState | None = None,
         limits: DisruptionLimits | None = None,
     ) -> None:
-        """`sites`: the site of each cluster. `state`, `limits`: those that another engine has filled already."""
+        """`sites`: the site of each cluster. `state`, `limits`: the filled ones of another engine, if there are any."""
         self.runs = RunIndex()
         self.state = state if state is not None else EngineState()
         self.queue = WaitQueue()
@@ -62,7 +62,7 @@ class EngineIndex:
         self._limit_index = LimitIndex(sites, self.runs, self.state, self.queue, self.limits)
 
     def add(self, rollout: Rollout) -> None:
-        """Adds a rollout: new, or rebuilt from the journal."""
+        """Adds a new rollout, or one that was rebuilt from the journal."""
         for ref in self.runs.add(rollout):
             rules = rollout.pool(rollout.runs[ref]).drain.rules
             self.state.view(ref.cluster).set_drain_rules(ref.name, rules)
@@ -81,34 +81,34 @@ class EngineIndex:
                 self._limit_index.assign(ref)
 
     def observe(self, event: ClusterEvent, now: datetime) -> None:
-        """Brings the indexes up to date with an event."""
+        """Updates the indexes with an event."""
         match event:
-            case Upserted(cluster, thing):
-                if isinstance(thing, Quorum):
-                    self.state.quorums.update_upgraded(thing, now)
-                self._upsert(cluster, thing)
-            case Deleted(cluster, thing):
-                self._delete(cluster, thing)
+            case Upserted(cluster, obj):
+                if isinstance(obj, Quorum):
+                    self.state.quorums.update_upgraded(obj, now)
+                self._upsert(cluster, obj)
+            case Deleted(cluster, obj):
+                self._delete(cluster, obj)
             case Outcome():
                 self._settle(event, now)
             case ClusterSynced(cluster):
                 view = self.state.view(cluster)
                 view.why_lost, view.synced_at, view.server_version = "", now, event.server_version
                 self._count_demand(cluster)
-                self._look_at_all(cluster)
+                self._wake_cluster(cluster)
             case ClusterLost(cluster, why, led_by_another):
                 view = self.state.view(cluster)
                 view.why_lost, view.led_by_another = why, led_by_another
-                self._look_at_all(cluster)
+                self._wake_cluster(cluster)
 
     def released(self, ref: NodeRef) -> None:
-        """Gives the slot of a failed run back: an operator has released the node."""
+        """Frees the slot of a failed run after an operator has released the node."""
         self._limit_index.assign(ref)
-        self.wakeups.look_at(ref)
+        self.wakeups.wake_node(ref)
         self.wakeups.open_quorums(ref)
 
     def step_changed(self, run: Run) -> None:
-        """Brings the indexes up to date with a run that has come into another step."""
+        """Updates the indexes after a run has entered another step."""
         ref = run.node
         if run.step in DRAINED:
             self.reservations.reserve(self.state.view(ref.cluster), ref)
@@ -132,75 +132,75 @@ class EngineIndex:
         self.wakeups.open_quorums(ref)
 
     def notices_for(self, ref: NodeRef, now: datetime) -> list[Notice]:
-        """Returns what other parties say of the node; the node is looked at again when the first of that ends."""
+        """Returns the notices of third parties about the node, and sets timers for the ends of those that expire."""
         notices = self.state.view(ref.cluster).notices(ref.name)
-        for each in notices:
-            if each.until is not None and now < each.until:
-                self.state.timers.wake_at(ref, each.until)
+        for notice in notices:
+            if notice.until is not None and now < notice.until:
+                self.state.timers.wake_at(ref, notice.until)
         return notices
 
     def _start_drain(self, ref: NodeRef) -> None:
         view = self.state.view(ref.cluster)
         view.capacity.start_drain(ref.name, view.to_drain(ref.name))
 
-    def _look_at_all(self, cluster: str) -> None:
-        """Looks at every node of a cluster that was synced or lost."""
+    def _wake_cluster(self, cluster: str) -> None:
+        """Updates and wakes every node of a cluster that was synced or lost."""
         nodes = self.state.view(cluster).nodes
         for name in nodes:
             self._limit_index.update_unavailable(NodeRef(cluster, name))
         for ref in self.runs.nodes_of(cluster):
             if ref.name not in nodes:
                 self._limit_index.assign(ref)
-            self.wakeups.look_at(ref)
+            self.wakeups.wake_node(ref)
 
-    def _upsert(self, cluster: str, thing: ClusterObject) -> None:
+    def _upsert(self, cluster: str, obj: ClusterObject) -> None:
         view = self.state.view(cluster)
-        match thing:
+        match obj:
             case Pod():
-                self._upsert_pod(cluster, thing)
+                self._upsert_pod(cluster, obj)
             case Node():
-                ref = NodeRef(cluster, thing.name)
-                before = view.nodes.get(thing.name)
-                view.upsert(thing)
-                if before is None or before.labels != thing.labels:
+                ref = NodeRef(cluster, obj.name)
+                before = view.nodes.get(obj.name)
+                view.upsert(obj)
+                if before is None or before.labels != obj.labels:
                     self._limit_index.assign(ref)
                 self._limit_index.update_unavailable(ref)
-                self.wakeups.look_at(ref)
+                self.wakeups.wake_node(ref)
                 self.wakeups.open_capacity(cluster)
             case Budget():
-                key = (cluster, thing.ref)
-                known = view.budgets.get(key[1])
-                view.upsert(thing)
-                if known is None or known.selector != thing.selector:
-                    self.queue.open(WaitKey("budgets", (cluster, thing.namespace)))
+                key = (cluster, obj.ref)
+                previous = view.budgets.get(key[1])
+                view.upsert(obj)
+                if previous is None or previous.selector != obj.selector:
+                    self.queue.open(WaitKey("budgets", (cluster, obj.namespace)))
                 self.wakeups.open_budget(key)
-                if known is None or known.most_at_once != thing.most_at_once:
+                if previous is None or previous.most_at_once != obj.most_at_once:
                     self.wakeups.open_capacity(cluster)
-                self.wakeups.look_at_claimants(key)
+                self.wakeups.wake_reservers(key)
             case Machine():
-                view.upsert(thing)
-                self.wakeups.look_at(NodeRef(cluster, thing.name))
+                view.upsert(obj)
+                self.wakeups.wake_node(NodeRef(cluster, obj.name))
             case Attachment():
-                view.upsert(thing)
-                self.wakeups.look_at_volumes(NodeRef(cluster, thing.node))
+                view.upsert(obj)
+                self.wakeups.volume_changed(NodeRef(cluster, obj.node))
             case Quorum():
-                self.wakeups.look_at_group(thing.name)
-                view.upsert(thing)
-                self.state.quorums.upsert(thing)
-                self.wakeups.look_at_group(thing.name)
+                self.wakeups.quorum_read(obj.name)
+                view.upsert(obj)
+                self.state.quorums.upsert(obj)
+                self.wakeups.quorum_read(obj.name)
             case PersistentVolume() | PersistentVolumeClaim():
-                view.upsert(thing)
+                view.upsert(obj)
                 self.wakeups.open_capacity(cluster)
             case _:
-                self.wakeups.look_at_nodes(cluster, view.upsert(thing))
+                self.wakeups.wake_nodes(cluster, view.upsert(obj))
 
     def _upsert_pod(self, cluster: str, pod: Pod) -> None:
         view = self.state.view(cluster)
         before, servers = view.pods.get(pod.uid), view.servers if pod.api_server else None
         self._relabel_pod(view, before, pod)
-        self.wakeups.look_at_nodes(cluster, view.upsert(pod))
+        self.wakeups.wake_nodes(cluster, view.upsert(pod))
         if servers is not None and servers != view.servers:
-            self._look_at_all(cluster)
+            self._wake_cluster(cluster)
         if before is None or _ready_or_leaving(before) != _ready_or_leaving(pod):
             self.wakeups.open_for_readiness(view, pod)
         if not pod.node:
@@ -221,10 +221,11 @@ class EngineIndex:
         if pod.deleting:
             self.wakeups.open_budgets(self.reservations.release(ref, pod.uid))
         if run.step in POD_STEPS:
-            self.wakeups.look_at(ref)
+            self.wakeups.wake_node(ref)
 
     def _relabel_pod(self, view: ClusterView, before: Pod | None, pod: Pod) -> None:
-        """Moves a pod whose labels have changed to its budgets of now, as when an operator makes another pod the primary."""
+        """Moves the reservations of a pod whose labels have changed to its present budgets, for example when an operator
+        makes another pod the primary."""
         if before is None or before.labels == pod.labels or before.node != pod.node:
             return
         ref = NodeRef(view.name, pod.node)
@@ -238,30 +239,30 @@ class EngineIndex:
             self.wakeups.open_budgets(self.reservations.release(ref, pod.uid))
             self.reservations.reserve_pod(view, ref, pod)
 
-    def _delete(self, cluster: str, thing: ClusterObject) -> None:
+    def _delete(self, cluster: str, obj: ClusterObject) -> None:
         view = self.state.view(cluster)
-        match thing:
+        match obj:
             case Pod():
-                self._delete_pod(cluster, view.pods.get(thing.uid, thing))
+                self._delete_pod(cluster, view.pods.get(obj.uid, obj))
             case Node():
-                ref = NodeRef(cluster, thing.name)
-                view.delete(thing)
+                ref = NodeRef(cluster, obj.name)
+                view.delete(obj)
                 self._limit_index.assign(ref)
-                self.wakeups.look_at(ref)
+                self.wakeups.wake_node(ref)
             case Budget():
-                view.delete(thing)
-                self.queue.open(WaitKey("budget", (cluster, thing.ref)))
-                self.queue.open(WaitKey("budgets", (cluster, thing.namespace)))
-                self.wakeups.look_at_claimants((cluster, thing.ref))
+                view.delete(obj)
+                self.queue.open(WaitKey("budget", (cluster, obj.ref)))
+                self.queue.open(WaitKey("budgets", (cluster, obj.namespace)))
+                self.wakeups.wake_reservers((cluster, obj.ref))
             case Attachment():
-                view.delete(thing)
-                self.wakeups.look_at_volumes(NodeRef(cluster, thing.node))
+                view.delete(obj)
+                self.wakeups.volume_changed(NodeRef(cluster, obj.node))
             case Quorum():
-                self.wakeups.look_at_group(thing.name)
-                view.delete(thing)
-                self.state.quorums.delete(thing.name)
+                self.wakeups.quorum_read(obj.name)
+                view.delete(obj)
+                self.state.quorums.delete(obj.name)
             case _:
-                self.wakeups.look_at_nodes(cluster, view.delete(thing))
+                self.wakeups.wake_nodes(cluster, view.delete(obj))
 
     def _delete_pod(self, cluster: str, pod: Pod) -> None:
         view = self.state.view(cluster)
@@ -271,9 +272,9 @@ class EngineIndex:
             self.reservations.count_demand(view, pod, -1)
         if not _ready_or_leaving(pod):
             self.wakeups.open_for_readiness(view, pod)
-        self.wakeups.look_at_nodes(cluster, view.delete(pod))
+        self.wakeups.wake_nodes(cluster, view.delete(pod))
         if pod.api_server:
-            self._look_at_all(cluster)
+            self._wake_cluster(cluster)
         # The budget's status counts the eviction by now, and may have been reported before the pod was.
         debited = view.pending_evictions.remove(pod.uid)
         self.wakeups.open_budgets(self.reservations.release(ref, pod.uid))
@@ -282,7 +283,7 @@ class EngineIndex:
         self.state.forget_pod(ref, pod.uid)
         self.wakeups.open_capacity(cluster)
         if run is not None and run.step in POD_STEPS:
-            self.wakeups.look_at(ref)
+            self.wakeups.wake_node(ref)
 
     def _settle(self, outcome: Outcome, now: datetime) -> None:
         action = outcome.action
@@ -294,7 +295,7 @@ class EngineIndex:
             self.wakeups.open_budgets(self.reservations.release(action.node, action.pod_uid))
 
     def _count_demand(self, cluster: str) -> None:
-        """Counts anew what the drains of a cluster will ask of its budgets."""
+        """Counts again how many evictions the drains of a cluster will take from its budgets."""
         view = self.state.view(cluster)
         self.reservations.forget_demand(cluster)
         for pod in view.pods.values() if self.runs.rollouts else ():

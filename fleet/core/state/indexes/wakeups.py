@@ -38,29 +38,29 @@ class WakeUps:
         self._until_back: dict[str, dict[WaitKey, None]] = {}
         """The wait keys of runs that wait for the capacity of the nodes in work, by cluster."""
 
-    def look_at(self, ref: NodeRef) -> None:
+    def wake_node(self, ref: NodeRef) -> None:
         """Marks the node's run dirty, and opens the wait key of the node."""
         if ref in self._runs:
             self._state.mark_dirty(ref)
             self._queue.open(WaitKey("node", ref))
 
-    def look_at_nodes(self, cluster: str, nodes: Iterable[str]) -> None:
+    def wake_nodes(self, cluster: str, nodes: Iterable[str]) -> None:
         for name in nodes:
-            self.look_at(NodeRef(cluster, name))
+            self.wake_node(NodeRef(cluster, name))
 
-    def look_at_volumes(self, ref: NodeRef) -> None:
+    def volume_changed(self, ref: NodeRef) -> None:
         """Wakes the node's run after a volume was attached to the node or detached from it."""
         run = self._runs.run_of(ref)
         if run is not None and run.step in VOLUME_STEPS:
-            self.look_at(ref)
+            self.wake_node(ref)
 
-    def look_at_group(self, name: str) -> None:
+    def quorum_read(self, name: str) -> None:
         """Wakes the runs of a quorum group's nodes after the group was read again."""
         self.open_quorum(name)
         for ref in self._state.quorums.nodes(name):
-            self.look_at(ref)
+            self.wake_node(ref)
 
-    def look_at_claimants(self, key: BudgetKey) -> None:
+    def wake_reservers(self, key: BudgetKey) -> None:
         """Wakes the runs whose drains have reserved evictions from a budget that has changed."""
         for ref in self._reservations.reserved_by(key):
             self._state.mark_dirty(ref)
@@ -148,6 +148,6 @@ class WakeUps:
             self._queue.open(key)
         if waiting := self._shape_keys.get(cluster):
             capacity = self._state.view(cluster).capacity
-            for shape in [each for each in waiting if capacity.eased(each)]:
+            for shape in [each for each in waiting if capacity.may_fit_now(each)]:
                 for key in waiting.pop(shape):
                     self._queue.open(key)

@@ -28,17 +28,17 @@ class GroundTruth:
 
     def observe(self, at: float, event: ClusterEvent) -> None:
         """Applies an event of a model."""
-        if isinstance(event, Upserted) and isinstance(event.thing, Node):
-            self._see(at, (event.cluster, event.thing.name), event.thing)
-        elif isinstance(event, Upserted) and isinstance(event.thing, Machine):
-            self.machines[event.cluster, event.thing.name] = event.thing
-        elif isinstance(event, Upserted) and isinstance(event.thing, Attachment):
-            key = (event.cluster, event.thing.name)
-            self._attachments[key] = (self._attachments.get(key, (at,))[0], event.thing)
-        elif isinstance(event, Deleted) and isinstance(event.thing, Attachment):
-            self._attachments.pop((event.cluster, event.thing.name), None)
-        elif isinstance(event, Deleted) and isinstance(event.thing, Node):
-            name = (event.cluster, event.thing.name)
+        if isinstance(event, Upserted) and isinstance(event.obj, Node):
+            self._see(at, (event.cluster, event.obj.name), event.obj)
+        elif isinstance(event, Upserted) and isinstance(event.obj, Machine):
+            self.machines[event.cluster, event.obj.name] = event.obj
+        elif isinstance(event, Upserted) and isinstance(event.obj, Attachment):
+            key = (event.cluster, event.obj.name)
+            self._attachments[key] = (self._attachments.get(key, (at,))[0], event.obj)
+        elif isinstance(event, Deleted) and isinstance(event.obj, Attachment):
+            self._attachments.pop((event.cluster, event.obj.name), None)
+        elif isinstance(event, Deleted) and isinstance(event.obj, Node):
+            name = (event.cluster, event.obj.name)
             self.nodes.pop(name, None)
             self._out_since.pop(name, None)
             self._moved = at

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from fleet.lab.simulation.builders import START
 from fleet.lab.simulation.network import LATEST
-from fleet.lab.simulation.scenario import draw_policy
+from fleet.lab.simulation.scenario.policy import draw_policy
 from fleet.lab.simulation.world import World
 
 

@@ -11,7 +11,7 @@ from fleet.core.objects.budget import Budget
 from fleet.core.objects.pod import Pod
 from fleet.lab.simulation.builders import START
 from fleet.lab.simulation.faults.machines import NEVER
-from fleet.lab.simulation.scenario import ROLE_LABEL
+from fleet.lab.simulation.scenario.workloads import ROLE_LABEL
 from fleet.lab.simulation.world import World
 from fleet.model.behaviour import SpreadLength
 from fleet.model.model import Model
