@@ -5,16 +5,17 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from fleet.config.access import access
 from fleet.config.document.findings import Caution, Findings, SourcePlace, TooMany
 from fleet.config.document.fragment import Block, compose
 from fleet.config.document.reader import Reader
+from fleet.config.freeze import freezes
 from fleet.config.pool import limits, pools
 from fleet.config.quorum import quorums
 from fleet.config.stream import streams, text_of
-from fleet.config.window import freezes
+from fleet.config.window import levels
 from fleet.core.policy.access import Access
 from fleet.core.policy.policy import Limits, Policy
 from fleet.core.records.errors import ConfigError, UsageError
@@ -89,6 +90,7 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
         streams=known,
         limits=limits(reader.block("limits"), Limits(max_unavailable=None)),
         freezes=freezes(reader),
+        levels=levels(reader) or UNSET,
         quorums=quorums(reader, Path(name).parent),
     )
     found = PolicyFile(policy, access(reader))

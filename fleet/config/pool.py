@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 from msgspec.structs import fields, replace
 
 from fleet.config.document import forms
@@ -14,7 +14,7 @@ from fleet.config.document.rule import read_rule
 from fleet.config.drain_rule import rules
 from fleet.config.playbook import mistake_in
 from fleet.config.selector import hidden, selector
-from fleet.config.window import window
+from fleet.config.window import windows
 from fleet.core.policy.policy import PLAYBOOKS, ApprovalRule, DrainRule, Limits, Pool
 from fleet.core.releases.release import Stream
 from fleet.core.text.paths import expanded
@@ -79,7 +79,7 @@ def _pool(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
 
 def _rules(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
     """Reads the rules that both `defaults` and a pool may give."""
-    windows = tuple(window(block) for block in reader.blocks("windows"))
+    given = windows(reader)
     return replace(
         read_rule(reader, base),
         stream=reader.value("stream", known.stream, base.stream),
@@ -87,7 +87,8 @@ def _rules(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
         drain=_drain(reader.block("drain"), base.drain),
         stage=read_rule(reader.block("stage"), base.stage),
         reboot=read_rule(reader.block("reboot"), base.reboot),
-        windows=windows if reader.has("windows") else base.windows,
+        windows=given.weekly if reader.has("windows") else base.windows,
+        recurring=(given.recurring or UNSET) if reader.has("windows") else base.recurring,
         source=reader.value("source", forms.SOURCE, base.source),
         playbooks=playbooks(reader, base.playbooks),
         approvals=_approvals(reader, base.approvals),

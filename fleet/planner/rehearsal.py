@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from fleet.core.planning.estimates import EstimateKey, Ratios
 from fleet.core.planning.plan import PlannedRun
-from fleet.core.policy import windows
-from fleet.core.policy.policy import Policy, Pool
+from fleet.core.policy.policy import Policy
+from fleet.core.policy.schedule import Schedule, Schedules
 from fleet.core.rollout.steps import HAS_SLOT, Step
 
 DRAWS = 100
@@ -90,7 +90,8 @@ def rehearsal(
 ) -> list[Activity]:
     """Returns the activities of a plan in the order in which they begin. `needed`: how long a run must fit into a window
     to begin. `groups`: those of the nodes, by cluster and name."""
-    openings = {pool.name: _openings(pool, policy, start, needed) for pool in policy.pools}
+    schedules = Schedules(policy)
+    openings: dict[Schedule, Openings | None] = {}
     lengths_of: dict[EstimateKey, Lengths] = {}
     ends: dict[tuple[str, bool], _Planned] = {}
     images: dict[tuple[str, str], tuple[int, float]] = {}
@@ -105,7 +106,10 @@ def rehearsal(
             images[name] = len(activities), span.end
             activities.append(_image(span, written, back, lengths_of[group]))
         else:
-            activities.append(_out(span, images.get(name), back, openings[pool], lengths_of[group]))
+            schedule = schedules.of(pool, span.run.cluster, span.run.site)
+            if schedule not in openings:
+                openings[schedule] = _openings(schedule, start, needed)
+            activities.append(_out(span, images.get(name), back, openings[schedule], lengths_of[group]))
         (written if span.image else back).add(span.end)
     return activities
 
@@ -255,10 +259,9 @@ class _Drawn:
         return self._latest
 
 
-def _openings(pool: Pool, policy: Policy, start: datetime, needed: timedelta) -> Openings | None:
-    if not pool.windows and not policy.freezes:
+def _openings(schedule: Schedule, start: datetime, needed: timedelta) -> Openings | None:
+    if schedule.always_open:
         return None
-    until = max([start, *(freeze.until for freeze in policy.freezes)]) + HORIZON
-    spans = windows.starts(pool.windows, policy.freezes, start, until, needed)
+    spans = schedule.starts(start, schedule.last_moment(start, HORIZON), needed)
     firsts = [(first - start).total_seconds() for first, _ in spans]
     return Openings(firsts, [(last - start).total_seconds() for _, last in spans])

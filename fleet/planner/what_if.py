@@ -12,6 +12,7 @@ from fleet.core.planning.lower_bound import bounds
 from fleet.core.planning.plan import Plan
 from fleet.core.planning.what_if import Bind, Loosened, WhatIf, WhatIfChange, best_first, candidates, loosened
 from fleet.core.policy.policy import Policy
+from fleet.core.policy.schedule import Schedules
 from fleet.core.records.reasons.reason import Reason
 from fleet.planner.assembly import staged_of, views_of
 
@@ -61,9 +62,10 @@ def _binds_of_held(plan: Plan) -> Iterator[Bind]:
 
 
 def _windows(plan: Plan) -> bool:
-    pools = (plan.policy.pool(name) for name in plan.pools)
-    closed = any(pool.windows for pool in pools if pool is not None)
-    return closed or any(freeze.until > plan.start for freeze in plan.policy.freezes)
+    schedules = Schedules(plan.policy)
+    goals = plan.begin().goals
+    own = {schedules.of(goal.pool, goal.node.cluster, goal.site) for goal in goals}
+    return any(each.levels for each in own) or schedules.freezes.any_after(plan.start)
 
 
 def _change(plan: Plan, loose: Loosened, replan: ReplanWith) -> WhatIfChange:

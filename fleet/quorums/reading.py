@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -32,12 +32,12 @@ class Asks(Protocol):
 async def read(
     group: QuorumGroup,
     place: PodsPlace,
-    pods: Sequence[Pod],
+    pods: Iterable[Pod],
     asks: Asks,
     now: datetime,
     seconds: float = MOST_SECONDS,
 ) -> Quorum:
-    """Asks the members, and returns the group. `pods` are all pods of the cluster, or at least the group's own.
+    """Asks the members, and returns the group. `pods` are all pods of the group's namespace, or at least the group's own.
     `seconds` is the time limit for all answers together.
 
     Raises ValueError for an etcd.

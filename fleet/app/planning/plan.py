@@ -13,7 +13,7 @@ from fleet.app.access.allowed import allowed
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import pool_named, there_is
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.guards.upgraded_voters import brought
+from fleet.core.cluster.upgraded_voters import brought
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import TIMED_KINDS, DurationEstimates, measured
 from fleet.core.planning.plan import Plan

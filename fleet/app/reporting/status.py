@@ -12,7 +12,7 @@ from fleet.app.rollouts.standstill import standstill
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import pool_named, there_is
 from fleet.app.wiring.sources.registry import source_of
-from fleet.core.guards.version_skew import skews
+from fleet.core.cluster.version_skew import skews
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.eta import seconds_left
 from fleet.core.policy.policy import Policy

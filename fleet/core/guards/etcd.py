@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from fleet.core.guards.upgraded_voters import KIND, UpgradedVoters, minors
-from fleet.core.guards.version_skew import MinorVersion, minor_of
+from fleet.core.cluster.upgraded_voters import KIND, UpgradedVoters, minors
+from fleet.core.cluster.version_skew import MinorVersion, minor_of
 from fleet.core.objects.node import NodeRef
-from fleet.core.policy.windows import format_moment
+from fleet.core.policy.schedule import format_moment
 from fleet.core.quorum.quorum import Member, Quorum, QuorumRule
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason

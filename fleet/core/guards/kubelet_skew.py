@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from fleet.core.guards.version_skew import OLDER, allowed, apart, minor_of, too_new, too_old
+from fleet.core.cluster.version_skew import OLDER, allowed, apart, minor_of, too_new, too_old
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release

@@ -54,6 +54,14 @@ def unseen(node: Node, uid: str) -> bool:
     return bool(uid) and not node.uid
 
 
+def without_boot_id(node: Node) -> Held | None:
+    """Returns what holds a node that reports no boot id, or None: its next boot could not be told from this one, so that
+    nothing could be proven."""
+    if node.boot_id:
+        return None
+    return Held(Reason.NOT_VERIFIED, node.name, {"why": "the node tells no boot id"})
+
+
 def _cordoned_too(held: Held) -> Held:
     return Held(
         held.reason, held.subject, {**held.params, "told": f"cordoned, not by fleet: {held.params['told']}"}

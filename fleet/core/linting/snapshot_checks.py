@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence, Set
 
 from fleet.core.cluster.notices import notices_by_node
 from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.cluster.version_skew import skews
 from fleet.core.cluster.view import ClusterView
-from fleet.core.guards.version_skew import skews
 from fleet.core.linting.finding import LintFinding
 from fleet.core.linting.rebooters import rebooters
 from fleet.core.planning.landing import unknown_landings
@@ -18,28 +18,6 @@ from fleet.core.planning.plan_warnings.losses import loss_notes
 from fleet.core.planning.plan_warnings.plan_warnings import snapshot_warnings
 from fleet.core.policy.policy import Policy
 from fleet.core.records.reasons.reason import Reason
-
-CHECKED_OTHERWISE = {reason for reason in Reason if reason.spec.scope == "quorum group"} | {
-    Reason.SEVERAL_BUDGETS,
-    Reason.SKEW,
-    Reason.SKEW_OLD,
-    Reason.SKEW_UNKNOWN,
-}
-"""Reasons that another check explains in more detail, or that are about one release only."""
-
-SHOWN_BY_STATUS = frozenset(
-    {
-        Reason.HALTED,
-        Reason.NODE_GONE,
-        Reason.NODE_REPLACED,
-        Reason.NODE_NOT_READY,
-        Reason.NO_AGENT,
-        Reason.OTHER_ROLLOUT,
-        Reason.OTHER_CORDON,
-        Reason.ROLLED_BACK,
-    }
-)
-"""Reasons about the state of a node or of a rollout, which `fleet status` shows."""
 
 NAMED = 3
 """The number of nodes that a finding names before it counts the rest."""
@@ -82,9 +60,9 @@ def check_obstacles(policy: Policy, snapshot: Snapshot, never: Set[str]) -> Iter
     `never`: budgets that are already reported never to allow an eviction.
     """
     for each in obstacles(policy, snapshot):
-        reason = each.held.reason
-        said = reason in CHECKED_OTHERWISE or (reason is Reason.BUDGET_NEVER and each.held.subject in never)
-        if not said and reason not in SHOWN_BY_STATUS:
+        reason, spec = each.held.reason, each.held.spec
+        known = reason is Reason.BUDGET_NEVER and each.held.subject in never
+        if spec.lint == "finding" and spec.scope != "quorum group" and not known:
             does = "the rollout tries" if reason is Reason.LENGTH_UNKNOWN else "holds"
             words = f"{each.held.message}; {does} {_listed(each.nodes)}"
             yield LintFinding(snapshot.cluster, str(reason), each.held.subject, words, each.held.remedy)

@@ -17,13 +17,14 @@ from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.shortest_run import ShortestRun, hold_seconds, shortest_run, soak_of, stop_seconds
 from fleet.core.planning.what_if import Bind
-from fleet.core.policy import windows
 from fleet.core.policy.policy import Amount, Policy, site_of
+from fleet.core.policy.schedule import Schedule, Schedules
+from fleet.core.policy.windows import OpenSpan, merged
 from fleet.core.rollout.goal import Goal
 from fleet.core.state.limits import Scope, scopes
 
 HORIZON = timedelta(weeks=9)
-"""How far ahead windows are looked at."""
+"""The time ahead for which windows are computed."""
 
 
 class Bound(NamedTuple):
@@ -42,7 +43,7 @@ class Bound(NamedTuple):
         """Returns what binds, as a text for users.
 
         `peak`: the most nodes of `inside` that are out at once in the plan. A limit that is never full does not bind
-        any order, whatever the arithmetic says.
+        any order, whatever the computed bound is.
         """
         if peak >= self.places:
             return self.by
@@ -149,26 +150,36 @@ def _windows(
 ) -> Iterator[Bound]:
     """Yields the bounds that follow from windows. A run begins while a window is open and no freeze is in force, and
     may end after the window."""
-    spans: dict[str, Sequence[windows.OpenSpan]] = {}
-    for pool in policy.pools:
-        of_pool = [work for work in works if work.goal.pool == pool.name]
-        if of_pool and (pool.windows or policy.freezes):
-            until = max([start, *(freeze.until for freeze in policy.freezes)]) + HORIZON
-            open_spans = spans[pool.name] = windows.open_spans(pool.windows, policy.freezes, start, until)
-            if open_spans:
-                opens = (open_spans[0][0] - start).total_seconds()
-                longest = max(work.out for work in of_pool)
-                yield Bound(opens + longest, f"the windows of pool {pool.name}", ("windows",))
+    schedules = Schedules(policy)
+    spans: dict[Schedule, Sequence[OpenSpan]] = {}
+    longest: dict[Schedule, float] = {}
+    for work in works:
+        schedule = _schedule(schedules, work)
+        if schedule not in spans:
+            until = schedule.last_moment(start, HORIZON)
+            spans[schedule] = () if schedule.always_open else schedule.open_spans(start, until)
+        longest[schedule] = max(longest.get(schedule, 0.0), work.out)
+    for schedule, found in spans.items():
+        if found:
+            opens = (found[0][0] - start).total_seconds()
+            yield Bound(opens + longest[schedule], f"the windows of pool {schedule.pool}", ("windows",))
     for scope, _, places, _, inside in _scopes(works, views, policy, going):
-        if spans.get(scope.pool):
+        all_spans = [spans[schedule] for schedule in {_schedule(schedules, work) for work in inside}]
+        # A pool of the scope that may start at any time makes the windows of the others no bound.
+        if all(all_spans):
             overrun = max(work.out for work in inside)
             work_per_place = sum(work.out for work in inside) / places
-            seconds = _through(spans[scope.pool], start, work_per_place, overrun)
+            joined_spans = merged(span for found in all_spans for span in found)
+            seconds = _through(joined_spans, start, work_per_place, overrun)
             text = f"the windows of pool {scope.pool} and the limit for {scope.reason.split('-')[0]} {scope.subject}"
             yield Bound(seconds, text, ("windows",))
 
 
-def _through(spans: Sequence[windows.OpenSpan], start: datetime, work: float, overrun: float) -> float:
+def _schedule(schedules: Schedules, work: ShortestRun) -> Schedule:
+    return schedules.of(work.goal.pool, work.goal.node.cluster, work.goal.site)
+
+
+def _through(spans: Sequence[OpenSpan], start: datetime, work: float, overrun: float) -> float:
     """Returns the seconds from `start` at which one place has done `work` seconds of work, if no run begins outside the
     spans. `overrun`: the seconds by which the last run of a span may exceed the span."""
     for begin, end in spans:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from fleet.core.cluster.snapshot import Snapshot
@@ -95,8 +95,8 @@ def loosened(bind: Bind, snapshots: Sequence[Snapshot], policy: Policy) -> Loose
         case ("stage", name):
             return _stage(name, snapshots, policy)
         case _:
-            pools = tuple(replace(pool, windows=()) for pool in policy.pools)
-            free = replace(policy, pools=pools, freezes=())
+            pools = tuple(replace(pool, windows=(), recurring=UNSET, unread=UNSET) for pool in policy.pools)
+            free = replace(policy, pools=pools, freezes=(), calendars=UNSET, levels=UNSET)
             return Loosened("windows and freezes", "keep windows open and freezes away", snapshots, free)
 
 

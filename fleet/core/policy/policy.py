@@ -98,12 +98,57 @@ class Window(Struct, frozen=True):
     zone: str = "UTC"
 
 
+class RecurringWindow(Struct, frozen=True):
+    """A time in which runs may start, by a recurrence rule or once. It is open while a clock on the wall in its zone
+    shows a time in [start, start + seconds), or in as many seconds from another occurrence on."""
+
+    start: datetime
+    """The first date of the rule, as a wall-clock time without a time zone (DTSTART)."""
+    seconds: int
+    """How long it lasts on the wall clock."""
+    zone: str = "UTC"
+    rule: str = ""
+    """The RRULE of RFC 5545, with an UNTIL on the wall clock; empty for a window that occurs once."""
+    shift_seconds: int = 0
+    """How much later than the rule's dates it opens."""
+    added: tuple[datetime, ...] = ()
+    """More wall-clock times at which it opens (RDATE)."""
+    removed: tuple[datetime, ...] = ()
+    """Wall-clock times at which it does not open (EXDATE)."""
+
+
+AnyWindow = Window | RecurringWindow
+
+
+class WindowLevel(Struct, frozen=True):
+    """The windows of the whole fleet, of a site or of a cluster. A run starts only if a window is open on every level
+    that has windows: these, and the pool's."""
+
+    level: Literal["fleet", "site", "cluster"]
+    name: str = ""
+    """The name of the site or cluster; empty for the fleet."""
+    windows: tuple[Window, ...] = ()
+    recurring: tuple[RecurringWindow, ...] = ()
+    unread: tuple[str, ...] = ()
+    """Calendars that were never read. Until they are, no run starts here."""
+
+
 class Freeze(Struct, frozen=True):
     """A time [begin, until) in which no run may start, even inside a window."""
 
     name: str
     begin: datetime
     until: datetime
+
+
+class FreezeCalendar(Struct, frozen=True):
+    """Freezes that come from a calendar."""
+
+    name: str
+    events: tuple[tuple[str, RecurringWindow], ...] = ()
+    """Each event with its title."""
+    unread: tuple[str, ...] = ()
+    """The calendar, if it was never read. Until it is, no run starts."""
 
 
 MachineReach = Literal["agent", "ssh", "playbook"]
@@ -145,7 +190,11 @@ class Pool(Struct, frozen=True):
     failure_limit: int | Amount = 1
     """Number of failed runs that halts the rollout; a percentage is of the rollout's nodes in this pool."""
     windows: tuple[Window, ...] = ()
-    """Windows in which runs may start; empty if they may start at any time."""
+    """Weekly windows in which runs may start. Without these and `recurring` ones runs may start at any time."""
+    recurring: tuple[RecurringWindow, ...] | UnsetType = UNSET
+    """Windows by recurrence rules or from calendars."""
+    unread: tuple[str, ...] | UnsetType = UNSET
+    """Calendars of windows that were never read. Until they are, no run starts."""
     reach: MachineReach = "agent"
     source: str = ""
     """The source from which machines that are reached over ssh fetch releases, for OS families that need one. An agent gets
@@ -169,6 +218,10 @@ class Policy(Struct, frozen=True):
     limits: Limits = Limits(max_unavailable=None)
     """Limits over all pools together."""
     freezes: tuple[Freeze, ...] = ()
+    calendars: tuple[FreezeCalendar, ...] | UnsetType = UNSET
+    """Freezes that come from calendars."""
+    levels: tuple[WindowLevel, ...] | UnsetType = UNSET
+    """Windows of the fleet, of sites and of clusters."""
     quorums: tuple[QuorumGroup, ...] = ()
 
     def quorum_rule(self, group: Quorum) -> QuorumRule:

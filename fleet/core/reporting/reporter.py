@@ -12,8 +12,8 @@ import msgspec
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.eta import seconds_left
 from fleet.core.planning.plan import Plan
-from fleet.core.policy import windows
 from fleet.core.policy.policy import Pool
+from fleet.core.policy.windows import merged
 from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalEntry
 from fleet.core.records.reasons.reason import Reason
@@ -52,7 +52,7 @@ def make_report(
     """Returns the report of the rollout with that id. `entries`: in the journal's order; entries of other rollouts are
     skipped.
 
-    `held`: what nodes wait for now, as far as that is known. Raises LookupError if no entry starts that rollout.
+    `held`: the known reasons that hold nodes now. Raises LookupError if no entry starts that rollout.
     """
     timeline = Timeline(rollout)
     timeline.apply(entries)
@@ -188,9 +188,10 @@ class _ReportBuilder:
             runs = [run for run in self.runs if run.pool == name]
             pool = self.rollout.policy.pool(name) or Pool(name)
             limit = pool.limits.max_unavailable
-            freezes = self.rollout.policy.freezes
             begin = self.rollout.started_at
-            spans = windows.open_spans(pool.windows, freezes, begin, self.end)
+            places = dict.fromkeys((run.cluster, run.site) for run in runs)
+            schedules = dict.fromkeys(self.rollout.schedules.of(name, *place) for place in places)
+            spans = merged(span for each in schedules for span in each.open_spans(begin, self.end))
             always = spans == [(begin, self.end)] or begin == self.end
             yield ReportPool(
                 name=name,

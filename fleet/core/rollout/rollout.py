@@ -1,4 +1,4 @@
-"""A rollout and its runs. Their state is a fold over the journal's records, and nothing else changes it."""
+"""A rollout and its runs. Their state follows from the journal's records alone."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Amount, Pool
+from fleet.core.policy.schedule import Schedule, Schedules
 from fleet.core.rollout import returning_pods
 from fleet.core.rollout.action import Action, AnyAction, Cordon, Evict, Result
 from fleet.core.rollout.codec import Journaled
@@ -60,6 +61,7 @@ class Rollout:
         self.id = ident
         self.start = start
         self.policy = start.policy
+        self.schedules = Schedules(start.policy)
         self.release = start.release
         self.started_at = at
         self.by = by
@@ -102,6 +104,10 @@ class Rollout:
         if pool is None:
             raise KeyError(run.goal.pool)
         return pool
+
+    def schedule(self, run: Run) -> Schedule:
+        """Returns when the run may start."""
+        return self.schedules.of(run.goal.pool, run.goal.node.cluster, run.goal.site)
 
     @property
     def active(self) -> bool:

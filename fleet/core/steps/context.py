@@ -1,4 +1,4 @@
-"""The context of one step: the run, its node, the rollout, the engine's state and the time; actions are issued through it.
+"""The context of one step: what guards are asked about, with a node that is there; actions are issued through it.
 
 A step function takes the context and returns how the step ends (`StepEnd`), or None while the run waits.
 """
@@ -9,16 +9,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Concatenate, NamedTuple, ParamSpec
 
-from fleet.core.cluster.view import ClusterView
+from fleet.core.guards.context import GuardContext
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import AnyAction, Cordon, Uncordon
 from fleet.core.rollout.rollout import Rollout
-from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step, StepResult
-from fleet.core.state.engine_state import EngineState
 from fleet.core.state.in_flight import ActionKey
 
 ACTION_NAMES: Mapping[str, str] = {
@@ -46,27 +44,11 @@ def failed(why: str, **detail: Any) -> StepEnd:
     return StepEnd(StepResult.FAILED, {"why": why, **detail})
 
 
-class StepContext:
-    __slots__ = ("node", "now", "rollout", "run", "state")
+class StepContext(GuardContext, frozen=True, gc=False, eq=False):
+    """The context of a step, with which guards are asked too, and through which actions are issued."""
 
-    def __init__(self, state: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> None:
-        self.state = state
-        self.rollout = rollout
-        self.run = run
-        self.node = node
-        self.now = now
-
-    @property
-    def ref(self) -> NodeRef:
-        return self.run.node
-
-    @property
-    def view(self) -> ClusterView:
-        return self.state.view(self.run.node.cluster)
-
-    @property
-    def machine(self) -> Machine | None:
-        return self.state.machine(self.run.node)
+    node: Node
+    """As the plan means it: with the uid of the run's goal."""
 
     @property
     def cordoned_by_us(self) -> bool:

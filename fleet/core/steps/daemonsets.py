@@ -125,7 +125,7 @@ def _state(pods: list[Pod]) -> str:
 def _pods(node: str, view: ClusterView) -> dict[str, list[Pod]]:
     """Returns the pods of DaemonSets on the node, by the name of their DaemonSet."""
     found: dict[str, list[Pod]] = {}
-    for pod in view.pods_on(node):
+    for pod in view.pod_index.on_node(node):
         if pod.daemon and pod.owner is not None:
             found.setdefault(f"{pod.namespace}/{pod.owner.name}", []).append(pod)
     return found

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from fleet.core.guards import capacity, gates, kubelet_skew, third_parties, volumes
+from fleet.core.guards import gates
+from fleet.core.guards.guards import Moment, held_at
+from fleet.core.guards.pods import capacity
 from fleet.core.objects import identity
-from fleet.core.objects.node import Node
 from fleet.core.records.held import Held
-from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import is_release
 from fleet.core.rollout.steps import StepResult
 from fleet.core.steps import daemonsets, quorum_work
@@ -35,8 +35,7 @@ def cordon(context: StepContext) -> StepEnd | None:
     if held := gates.paused(context.rollout):
         context.hold(held)
         return None
-    notices = context.view.notices(context.node.name)
-    if held := third_parties.held(context.node.name, notices, context.now):
+    if held := held_at(Moment.DRAIN, context):
         # A cordon that was asked for may still come: the run waits where it would be found.
         return _stand_back(context, held)
     waits = quorum_work.take_snapshot(context)
@@ -70,9 +69,9 @@ def drain(context: StepContext) -> StepEnd | None:
     if held := gates.paused(context.rollout):
         context.hold(held)
         return None
-    view = context.view
-    if held := third_parties.held(context.node.name, view.notices(context.node.name), context.now):
+    if held := held_at(Moment.DRAIN, context):
         return _stand_back(context, held)
+    view = context.view
     left = view.to_drain(context.node.name)
     wave = wave_of(context, left) if left else None
     if wave is not None:
@@ -100,11 +99,11 @@ def drain(context: StepContext) -> StepEnd | None:
 
 
 def _stand_back(context: StepContext, held: Held) -> StepEnd | None:
-    """Gives the node back to another party: at once where that party deletes the node, else after the drain's time.
+    """Gives the node back: at once where another party deletes the node, else after the drain's time.
 
     No pod is evicted meanwhile, and nothing has failed.
     """
-    if held.params["does"] == Does.DELETES:
+    if held.params.get("does") == Does.DELETES:
         return StepEnd(StepResult.CANCELLED, {"why": held.message})
     timeout = context.rollout.pool(context.run).drain.timeout_seconds
     if context.expired(timeout):
@@ -122,16 +121,9 @@ def _ready_to_reboot(context: StepContext) -> StepEnd | None:
     machine = context.machine
     if machine is not None and is_release(machine.booted, context.run.release):
         return failed(f"{context.run.release.version} is booted already, and not by this run")
-    if machine is None or not is_release(machine.staged, context.run.release):
+    if machine is not None and machine.reported and not is_release(machine.staged, context.run.release):
         return failed("the staged release is no longer there")
-    view = context.view
-    waits = (
-        _without_boot_id(context.node)
-        or kubelet_skew.held(view.name, context.run.release, view.servers)
-        or volumes.held(context.node.name, view, context.rollout.pool(context.run).drain)
-        or quorum_work.blocked_by_quorum(context)
-        or quorum_work.move_leader(context)
-    )
+    waits = held_at(Moment.DRAINED, context) or quorum_work.move_leader(context)
     if isinstance(waits, str):
         return failed(waits)
     if waits is not None:
@@ -148,13 +140,6 @@ def _ready_to_reboot(context: StepContext) -> StepEnd | None:
     return StepEnd(
         StepResult.DONE, {"boot_id": context.node.boot_id, **_daemonsets(context), **known, **told}
     )
-
-
-def _without_boot_id(node: Node) -> Held | None:
-    """Holds a node without a boot id: its boot could not be told from the next one, so nothing could be proven."""
-    if node.boot_id:
-        return None
-    return Held(Reason.NOT_VERIFIED, node.name, {"why": "the node tells no boot id"})
 
 
 def _daemonsets(context: StepContext) -> dict[str, Any]:

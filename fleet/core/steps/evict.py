@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from fleet.core.cluster import owners
-from fleet.core.guards import budgets
+from fleet.core.guards.pods import budgets
 from fleet.core.objects.pod import Pod
 from fleet.core.policy import evictable
 from fleet.core.policy.treatment import Treatment

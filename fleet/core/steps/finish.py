@@ -12,7 +12,7 @@ from fleet.core.rollout.action import CancelRequest, Unmark
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import StepResult
-from fleet.core.state.engine_state import EngineState
+from fleet.core.state.indexes.engine_index import EngineIndex
 from fleet.core.steps import daemonsets, quorum_work, verification
 from fleet.core.steps.context import StepContext, StepEnd, failed
 from fleet.core.steps.reboot import newly_failed
@@ -70,13 +70,13 @@ def _newcomers(context: StepContext) -> str:
     return f"DaemonSet pods are not Ready: {verification.listed(away)}" if away else ""
 
 
-def clean_up(state: EngineState, rollout: Rollout, run: Run, now: datetime) -> bool:
+def clean_up(index: EngineIndex, rollout: Rollout, run: Run, now: datetime) -> bool:
     """Takes the rollout's marks away from the node of an ended run; returns whether nothing is left.
 
     A failed run that keeps its slot keeps its cordon too, until an operator releases it. What was asked for a moment ago
     may be there and not be seen yet.
     """
-    view = state.view(run.node.cluster)
+    view = index.state.view(run.node.cluster)
     if run.node not in rollout.acted:
         return True
     if not view.synced:
@@ -86,7 +86,7 @@ def clean_up(state: EngineState, rollout: Rollout, run: Run, now: datetime) -> b
         return True
     if run.slot and node.cordoned_by == rollout.id:
         return True
-    return _clean_node(StepContext(state, rollout, run, node, now))
+    return _clean_node(StepContext(index, rollout, run, view, node, now))
 
 
 def _clean_node(context: StepContext) -> bool:

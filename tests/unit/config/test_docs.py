@@ -15,6 +15,9 @@ DOCS = Path(__file__).parents[3] / "docs" / "policy.md"
 EVERYTHING = """
 streams: [{name: s, releases: [{}]}]
 freezes: [{}]
+windows: [{}]
+sites: [{windows: [{}]}]
+clusters: [{windows: [{}]}]
 quorums: [{selector: {matchExpressions: [{}]}}]
 defaults: {windows: [{}], drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}}
 pools:

@@ -35,13 +35,13 @@ def refusal(path: Path, context: str = "") -> tuple[str, str]:
     return caught.value.message, caught.value.hint
 
 
-def test_the_current_context_is_used_unless_another_is_named(tmp_path: Path) -> None:
+def test_current_context_is_used_unless_another_is_named(tmp_path: Path) -> None:
     path = written(tmp_path / "kc", GOOD)
     assert contexts.read([path]).context == "one"
     assert contexts.read([path], "one").cluster.server == "https://127.0.0.1:6443"
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_file(tmp_path: Path) -> None:
     written(tmp_path / "kubeconfig.yaml", GOOD)
     message, hint = refusal(tmp_path / "kubeconfig.yml")
     assert message.startswith("no kubeconfig at")
@@ -49,18 +49,18 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert "not there either" in refusal(tmp_path / "no" / "kc")[1]
 
 
-def test_a_folder(tmp_path: Path) -> None:
+def test_folder_in_place_of_a_file(tmp_path: Path) -> None:
     written(tmp_path / "kc", GOOD)
     message, hint = refusal(tmp_path)
     assert "is a folder" in message
     assert "kc" in hint
 
 
-def test_a_device_that_does_not_end() -> None:
+def test_endless_device() -> None:
     assert "4 MiB" in refusal(Path("/dev/zero"))[0]
 
 
-def test_an_unknown_context(tmp_path: Path) -> None:
+def test_unknown_context(tmp_path: Path) -> None:
     message, hint = refusal(written(tmp_path / "kc", GOOD), "tow")
     assert "no context 'tow'" in message
     assert hint == "contexts there: one, three, two"
@@ -72,7 +72,7 @@ def test_no_current_context(tmp_path: Path) -> None:
     assert "--context; contexts there: one, three, two" in hint
 
 
-def test_a_context_that_leads_nowhere(tmp_path: Path) -> None:
+def test_context_without_a_cluster(tmp_path: Path) -> None:
     path = written(tmp_path / "kc", GOOD)
     assert "names user 'nobody'" in refusal(path, "two")[0]
     assert "names cluster 'nowhere'" in refusal(path, "three")[0]
@@ -103,7 +103,7 @@ def test_a_context_that_leads_nowhere(tmp_path: Path) -> None:
         ("a: \0", "not YAML"),
     ],
 )
-def test_what_is_no_kubeconfig(tmp_path: Path, content: str, words: str) -> None:
+def test_file_that_is_no_kubeconfig(tmp_path: Path, content: str, words: str) -> None:
     assert words in refusal(written(tmp_path / "kc", content))[0]
 
 
@@ -115,12 +115,12 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "server", ["", "127.0.0.1:6443", "ftp://x", "https://", "https://x y", "https://x\ny"]
 )
-def test_a_server_that_is_no_address(tmp_path: Path, server: str) -> None:
+def test_server_that_is_no_address(tmp_path: Path, server: str) -> None:
     content = GOOD | {"clusters": [{"name": "c", "cluster": {"server": server}}]}
     assert "no usable server" in refusal(written(tmp_path / "kc", content))[0]
 
 
-def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     cluster = {"server": "x", "proxy-url": "socks4://y", "certificate-authority": "ca.crt"}
     plugin = {"apiVersion": "client.authentication.k8s.io/v1alpha1", "interactiveMode": "Always"}
     user = {"exec": plugin, "as-uid": "7", "client-certificate": "a.crt", "token": "s3cret", "username": "u"}
@@ -143,18 +143,18 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
         ("openstack", "is not known"),
     ],
 )
-def test_an_auth_provider_is_refused_by_its_name(tmp_path: Path, name: str, words: str) -> None:
+def test_auth_provider_is_refused_by_its_name(tmp_path: Path, name: str, words: str) -> None:
     content = GOOD | {"users": [{"name": "u", "user": {"auth-provider": {"name": name, "config": {}}}}]}
     message, _ = refusal(written(tmp_path / "kc", content))
     assert f"auth-provider {name!r}" in message and words in message
 
 
-def test_nobody_is_refused_over_tls(tmp_path: Path) -> None:
+def test_context_without_credentials_is_refused_over_tls(tmp_path: Path) -> None:
     content = GOOD | {"users": [{"name": "u", "user": {}}]}
     assert "no credentials" in refusal(written(tmp_path / "kc", content))[0]
 
 
-def test_files_are_sought_beside_the_kubeconfig_that_names_them(tmp_path: Path) -> None:
+def test_relative_files_are_beside_the_kubeconfig(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     first = written(tmp_path / "a" / "kc", {key: value for key, value in GOOD.items() if key != "users"})
@@ -167,14 +167,14 @@ def test_files_are_sought_beside_the_kubeconfig_that_names_them(tmp_path: Path) 
     assert found.user.exec is not None and found.user.exec.command == str(tmp_path / "b" / "bin" / "x")
 
 
-def test_of_several_files_one_must_be_there(tmp_path: Path) -> None:
+def test_one_of_several_files_must_exist(tmp_path: Path) -> None:
     files = [tmp_path / "one", tmp_path / "two"]
     with pytest.raises(UsageError) as caught:
         contexts.read(files)
     assert all(str(each) in caught.value.message for each in files)
 
 
-def test_the_files_of_the_environment_are_absolute_and_come_once(
+def test_files_of_the_environment_are_absolute_and_unique(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

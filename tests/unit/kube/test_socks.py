@@ -57,14 +57,14 @@ def refusal(tmp_path: Path, *answers: bytes, user: str = "") -> str:
         ("", (b"\x05",), "broke the connection off"),
     ],
 )
-def test_a_refusal(tmp_path: Path, user: str, answers: tuple[bytes, ...], words: str) -> None:
+def test_proxy_refusal(tmp_path: Path, user: str, answers: tuple[bytes, ...], words: str) -> None:
     message = refusal(tmp_path, *answers, user=user)
     assert "https://far.invalid" in message and words in message
     assert "s3cret" not in message
 
 
 @pytest.mark.parametrize("place", ["127.0.0.1:1", "[fe80::1%no-such-link]:1"])
-def test_a_proxy_that_is_not_there(tmp_path: Path, place: str) -> None:
+def test_missing_proxy(tmp_path: Path, place: str) -> None:
     async def story() -> None:
         cluster_of = {"proxy-url": f"socks5://{place}"}
         path = write_kubeconfig(tmp_path / "kc", "https://far.invalid", {"token": "t"}, cluster_of)

@@ -34,6 +34,7 @@ from fleet.core.planning.plan_warnings.time_warnings import (
     slow_deletions,
 )
 from fleet.core.policy.policy import Policy
+from fleet.core.policy.schedule import Schedules
 from fleet.core.rollout.goal import Goal
 
 READ = ("ReplicaSet", "StatefulSet", "DaemonSet", "Job")
@@ -73,9 +74,13 @@ def warnings(
         for pod_check in (custom_resources, moving_roles, long_graces, one_after_another, graces_cut_short):
             collected += pod_check(snapshot.cluster, view, drained)
     pools = [pool for pool in policy.pools if any(goal.pool == pool.name for goal in goals)]
+    schedules = Schedules(policy)
     for pool in pools:
         collected += short_timeouts(pool, times, {goal.node: goal for goal in goals}, views)
-        collected += short_windows(pool, times, start)
+        places = dict.fromkeys(
+            schedules.of(pool.name, goal.node.cluster, goal.site) for goal in goals if goal.pool == pool.name
+        )
+        collected += dict.fromkeys(each for one in places for each in short_windows(pool, times, start, one))
     return tuple(collected)
 
 

@@ -12,9 +12,9 @@ from fleet.core.objects.pod import PodRef
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import PlanWarning
 from fleet.core.planning.plan_warnings.pod_warnings import MovedPod, first_names, pods_text
-from fleet.core.policy import windows
 from fleet.core.policy.evictable import grace_of
 from fleet.core.policy.policy import Pool
+from fleet.core.policy.schedule import Schedule
 from fleet.core.rollout.goal import Goal
 from fleet.core.text.durations import format_duration
 
@@ -138,11 +138,14 @@ def short_timeouts(
                 )
 
 
-def short_windows(pool: Pool, times: DurationEstimates, start: datetime) -> Iterator[PlanWarning]:
-    """Yields a warning if a run that begins in a window of the pool cannot end in it."""
-    if not pool.windows:
+def short_windows(
+    pool: Pool, times: DurationEstimates, start: datetime, schedule: Schedule
+) -> Iterator[PlanWarning]:
+    """Yields a warning if a run of the pool that begins in a window of the schedule cannot end in it."""
+    if not schedule.levels:
         return
-    opened = windows.open_spans(pool.windows, (), start, start + timedelta(weeks=4))
+    weeks = 4 if all(level.recurs_weekly for level in schedule.levels) else 54
+    opened = schedule.window_spans(start, start + timedelta(weeks=weeks))
     longest = max((end - begin for begin, end in opened), default=timedelta())
     reboot = times.estimate("reboot", pool.name).p95
     needed = reboot + times.estimate("pod_stop").p95 + times.estimate("pod_start").p95 + pool.soak_seconds

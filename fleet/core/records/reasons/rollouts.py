@@ -18,6 +18,7 @@ HALTED = ReasonSpec(
     docs="architecture.md#a-run",
     remedy=("look at the failed nodes, then fleet rollout release NODE and fleet rollout resume {subject}"),
     needs_action=True,
+    lint="in status",
 )
 NOT_APPROVED = ReasonSpec(
     "not-approved",
@@ -35,15 +36,15 @@ ABORTED = ReasonSpec(
 )
 WINDOW = ReasonSpec(
     "window",
-    "outside the windows of pool {subject}; the next one that fits opens {opens}",
+    "outside the windows of pool {subject}{closed}; the next one that fits opens {opens}",
     opens="the window opens by itself",
-    docs="policy.md#windows",
+    docs="windows.md#when-a-run-starts",
 )
 FREEZE = ReasonSpec(
     "freeze",
     "freeze {subject} until {until}",
     opens="the freeze ends by itself",
-    docs="policy.md#freezes",
+    docs="windows.md#freezes",
 )
 CANARY = ReasonSpec(
     "canary",

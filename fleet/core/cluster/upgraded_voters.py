@@ -13,7 +13,7 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.guards.version_skew import MinorVersion, minor_of
+from fleet.core.cluster.version_skew import MinorVersion, minor_of
 from fleet.core.objects.node import NodeRef
 from fleet.core.quorum.quorum import Member, Quorum
 from fleet.core.rollout.rollout import Rollout

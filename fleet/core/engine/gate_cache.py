@@ -11,7 +11,6 @@ from types import MappingProxyType
 
 from fleet.core.guards import gates
 from fleet.core.objects.node import NodeRef
-from fleet.core.policy import windows
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.rollout import Rollout
@@ -21,14 +20,17 @@ from fleet.core.state.wait_queue import WaitKey
 HeldParams = Mapping[str, str | int]
 Vacancies = Mapping[tuple[str, str], HeldParams]
 """The parameters of the reason's message, by rollout and pool in which no node can be the next canary."""
-GateGroup = tuple[str, str, bool]
-"""Runs that begin or wait together: rollout, pool, canaries or the rest."""
+GateGroup = tuple[str, str, bool, str, str]
+"""Runs that begin or wait together: rollout, pool, canaries or the rest; and cluster and site, if some have windows of
+their own."""
 
 TIMED = (Reason.WINDOW, Reason.FREEZE)
 
 
 def group_of(rollout: Rollout, run: Run) -> GateGroup:
-    return rollout.id, run.goal.pool, run.goal.canary
+    goal = run.goal
+    place = (goal.node.cluster, goal.site) if rollout.schedules.by_place else ("", "")
+    return rollout.id, goal.pool, goal.canary, *place
 
 
 def gate_key(rollout: Rollout, run: Run) -> WaitKey:
@@ -65,11 +67,10 @@ class GateCache:
     def evaluate(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
         """Returns the reason that closes the run's gate at this moment; None: the gate is open."""
         needed = timedelta(seconds=rollout.start.expected_seconds)
-        pool, freezes = rollout.pool(run), rollout.policy.freezes
         held = gates.begin(rollout, run)
         if held is not None and held.reason is Reason.CANARY:
             return self._lacks_canary(rollout, run.goal.pool, held) or held
-        return held or windows.held(pool, freezes, now, needed)
+        return held or rollout.schedule(run).held(now, needed)
 
     def _lacks_canary(self, rollout: Rollout, pool: str, held: Held) -> Held | None:
         """Returns the reason `no-canary` if no node can be the canary, so that this gate opens only once an operator has
@@ -105,12 +106,9 @@ class GateCache:
         """Returns the time at which the first window opens or freeze ends for which runs wait; None: no run waits for
         one."""
         moments = []
-        for (ident, pool, _), held in self._closed_by.items():
+        for (ident, pool, _, cluster, site), held in self._closed_by.items():
             if held is not None and held.reason in TIMED:
                 rollout = self._rollouts[ident]
-                named = rollout.policy.pool(pool)
                 needed = timedelta(seconds=rollout.start.expected_seconds)
-                moments.append(
-                    windows.next_start(named.windows if named else (), rollout.policy.freezes, now, needed)
-                )
+                moments.append(rollout.schedules.of(pool, cluster, site).next_start(now, needed))
         return min((moment for moment in moments if moment is not None), default=None)

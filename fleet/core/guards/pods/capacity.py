@@ -45,7 +45,7 @@ def held(
     if short := _short(shortfall):
         name, wanted, free = short[0]
         params |= {"resource": name, "asked": wanted, "free": free}
-    back = [name for name in in_work if name != node and capacity.later(shortfall.pod, name)]
+    back = [name for name in in_work if name != node and capacity.would_fit_after_drain(shortfall.pod, name)]
     if back:
         return Held(Reason.ROOM, str(shortfall.pod.ref), {**params, "back": _are(back)})
     if shortfall.volumes:

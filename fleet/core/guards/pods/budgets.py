@@ -36,7 +36,7 @@ def asked(view: ClusterView, ref: PodRef, pod: Pod, allowance: int, need: int, n
     budget = view.budgets[ref]
     if not budget.failure and allowance >= need:
         return None
-    unready = view.unready(budget)
+    unready = view.pod_index.unready(budget)
     label = view.roles.selecting(budget, pod)
     # A budget that selects a part of a workload may be counted from the whole workload. Only the selected part can be
     # healthy.

@@ -42,7 +42,7 @@ def _left(node: str, view: ClusterView) -> list[Attachment]:
         return []
     staying = {
         PodRef(pod.namespace, claim)
-        for pod in view.pods_on(node)
+        for pod in view.pod_index.on_node(node)
         if not pod.finished
         for claim in pod.mounted
     }
