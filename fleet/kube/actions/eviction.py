@@ -27,7 +27,7 @@ async def evict(transport: Transport, action: Evict) -> Outcome:
     eviction of a pod that has been replaced would keep the others of its budget from going for two minutes."""
     found = decoded(_META, await transport.call(_of_pod(action)))
     if found.metadata.uid != action.pod_uid:
-        return Outcome(action, Result.GONE, f"another pod now stands under the name {action.pod}")
+        return Outcome(action, Result.GONE, f"another pod now has the name {action.pod}")
     options: dict[str, Any] = {"preconditions": {"uid": action.pod_uid}}
     if action.grace_seconds is not None:
         options["gracePeriodSeconds"] = action.grace_seconds

@@ -126,7 +126,7 @@ class ActionExecutor:
 
         result, message = await self._mark(action, change)
         if result is Result.DONE and foreign:
-            message = "the cordon is not this rollout's: it stays"
+            message = "the cordon is not this rollout's and stays"
         return result, message
 
     async def _stage(self, action: Stage) -> ActionResult:
@@ -145,7 +145,7 @@ class ActionExecutor:
         if node.status.node_info.boot_id != action.boot_id:
             return Result.STALE, f"{action.node.name} has booted since: {node.status.node_info.boot_id}"
         if left := await self._undrained(action):
-            return Result.STALE, f"{action.node.name} is not drained: {left} came late"
+            return Result.STALE, f"{action.node.name} is not drained: {left} was scheduled late"
         return await self._ask(action, Ask.REBOOT, action.token, action.release)
 
     async def _clear(self, action: CancelRequest) -> ActionResult:
@@ -180,7 +180,7 @@ class ActionExecutor:
         body = await self._transport.call(_call(NODES, "get", action.node.name))
         node = decoded(_NODE, body)
         if node.metadata.uid != action.uid:
-            raise _Refusal(Result.GONE, f"another machine now stands under the name {action.node.name}")
+            raise _Refusal(Result.GONE, f"another machine now has the name {action.node.name}")
         return node
 
     async def _undrained(self, action: Reboot) -> str:
