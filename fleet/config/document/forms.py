@@ -103,7 +103,7 @@ MATCHER = matching(
     'a matcher such as severity="critical"', r"[A-Za-z_][A-Za-z0-9_]*(?:=|!=|=~|!~)\"[^\"\\\n]{0,500}\""
 )
 SOURCE = ValueForm(
-    "a source without user, password, ? and # in it, since plans, journal and reports show it", _source
+    "a source without user, password, ? and #, since plans, journal and reports show it", _source
 )
 ORDER = ValueForm("a whole number", _order)
 NAME = matching(NAME_WORDS, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -229,7 +229,7 @@ DECIMAL: ValueForm[float | None] = ValueForm("a number such as 0.02", _decimal)
 STATUS = ValueForm("a status of HTTP, 100 to 599", _status)
 PORT = ValueForm("a port, 1 to 65535", _port)
 TERM: ValueForm[ProbeTerm | None] = ValueForm(
-    "keys with dots between and what to find there, such as role=leader|primary (alone: true)", _term
+    "keys with dots between and the expected value, such as role=leader|primary (alone: true)", _term
 )
 FAILURES: ValueForm[int | Amount] = ValueForm("a whole number from 1 on, or a percentage", _failures)
 AMOUNT = ValueForm("a number of nodes, a percentage from 0% to 100%, or none", _amount)

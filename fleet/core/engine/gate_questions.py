@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
+from fleet.core.engine.gate_cache import GateCache
 from fleet.core.policy.gate import AnyGate, GateVerdict, OperatorGate, SoakGate
 from fleet.core.rollout.decisions import (
     DecisionRecord,
@@ -23,7 +24,6 @@ from fleet.core.rollout.decisions import (
 )
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.stages.gate_state import GatePoint, GateState
-from fleet.core.engine.gate_cache import GateCache
 from fleet.core.text.durations import format_duration
 
 GateKey = tuple[str, GatePoint, str]

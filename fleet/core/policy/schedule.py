@@ -61,6 +61,8 @@ class Schedule:
         window less its first 15 minutes (`OPENING`). Neither the end of a window nor a freeze interrupts a run that has
         begun.
         """
+        if self.unread:
+            return Held(Reason.CALENDAR_UNREAD, self.unread[0])
         if freeze := self.freezes.in_force(now):
             return Held(Reason.FREEZE, freeze.name, {"until": format_moment(freeze.until, now, self.zone)})
         must_remain = self._must_remain(now, needed)
@@ -235,7 +237,7 @@ class Schedules:
             if each.windows or each.recurring:
                 self._levels[key] = LevelWindows(name, each.windows, each.recurring)
         self.by_place = any(level != "fleet" for level, _ in (*self._levels, *self._unread))
-        """Whether some sites or clusters have windows of their own."""
+        """True: some sites or clusters have windows of their own."""
         self._known: dict[tuple[str, str, str], Schedule] = {}
 
     def of(self, pool: str, cluster: str, site: str) -> Schedule:

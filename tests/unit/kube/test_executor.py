@@ -207,7 +207,7 @@ def test_uncordon_keeps_the_marks_of_others(tmp_path: Path) -> None:
         await server.put(NODES, hand.node | {"spec": {"unschedulable": True}})
         outcome = await hand(Uncordon)
         assert outcome.result is Result.DONE
-        assert "it stays" in outcome.detail
+        assert "and stays" in outcome.detail
         assert not hand.changes()
         await hand(Mark)
         assert (await hand(Uncordon)).result is Result.DONE

@@ -9,10 +9,12 @@ from msgspec.structs import replace
 from fleet.cli.report.answer import took
 from fleet.cli.report.page import page
 from fleet.cli.report.text import text
+from fleet.core.records.identity import Identity
 from fleet.core.records.journal import JournalRecord
 from fleet.core.reporting.report import Verdict
 from fleet.core.reporting.reporter import make_report
 from fleet.core.rollout.action import Result
+from fleet.core.rollout.goal import GivenApproval, StartApproval
 from fleet.core.rollout.steps import StepResult
 from fleet.lab.simulation.builders import START
 from tests.golden import GoldenFiles
@@ -108,3 +110,32 @@ def test_text_of_a_machine_begins_no_line_of_its_own() -> None:
     for told in (text(odd), journal):
         assert "6.12.9\\nn-0099" in told
         assert not [line for line in told.splitlines() if line.startswith("n-0099")]
+
+
+APPROVAL = StartApproval(
+    "ada",
+    f"e-{'7' * 64}",
+    1,
+    (
+        GivenApproval(
+            Identity("eve", "token", "key 1, token 2"), START, "p-1", "3:ab", "the change board agrees"
+        ),
+    ),
+)
+
+
+def test_who_asked_and_who_approved_is_told_with_the_hash(golden: GoldenFiles) -> None:
+    entries = Telling(a_goal("n-1"), approval=APPROVAL).upgrade("n-1").entries
+    report = make_report("r-1", entries, START, Verdict(True, 9))
+    golden.check(text(report))
+    assert not [line for line in text(report).splitlines() if len(line) > 80]
+    whole = page(report)
+    assert all(
+        word in whole for word in ("by ada", "eve (token)", "the change board agrees", APPROVAL.effect)
+    )
+
+
+def test_where_no_approval_was_needed_the_report_says_so() -> None:
+    approval = replace(APPROVAL, required=0, given=())
+    report = make_report("r-1", Telling(a_goal("n-1"), approval=approval).entries, START, Verdict())
+    assert "no approval was needed" in text(report)
