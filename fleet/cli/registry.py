@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from fleet.cli.commands import audit, clusters, controllers, inventory, labs, nodes, plans, rollouts
+from fleet.cli.commands import audit, clusters, controllers, inventory, labs, nodes, plans, reports, rollouts
 from fleet.cli.commands.demo import demo
 from fleet.cli.help_format import CommandList
 
@@ -88,7 +88,7 @@ app.command(rich_help_panel=FLEET)(inventory.explain)
 app.command(rich_help_panel=FLEET)(inventory.lint)
 app.add_typer(plans.app, name="plan", rich_help_panel=ROLLOUTS)
 app.add_typer(rollouts.app, name="rollout", rich_help_panel=ROLLOUTS)
-app.command(rich_help_panel=ROLLOUTS)(audit.report)
+app.add_typer(reports.app, name="report", rich_help_panel=ROLLOUTS)
 app.add_typer(audit.audit, name="audit", rich_help_panel=ROLLOUTS)
 app.command(rich_help_panel=ROLLOUTS)(controllers.run)
 app.add_typer(clusters.app, name="cluster", rich_help_panel=CLUSTERS)

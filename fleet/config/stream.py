@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import UNSET, UnsetType
 
 from fleet.config.document import forms
 from fleet.config.document.fragment import MOST_BYTES, Block, compose, shown
 from fleet.config.document.reader import Reader
 from fleet.core.releases.kernel import architecture_of
-from fleet.core.releases.release import Release, Stream
+from fleet.core.releases.release import Advisory, Release, Stream
 
+SEVERITY = forms.one_of(("critical", "high", "medium", "low"), "critical, high, medium or low")
+EVER = datetime.min.replace(tzinfo=UTC)
 ReleaseList = tuple[Release, ...]
 
 
@@ -100,7 +105,15 @@ def _releases(reader: Reader, some: bool) -> ReleaseList:
                 "kernel",
             )
         kubelet = each.value("kubelet", forms.KUBELET, "")
-        release = Release(version, digest, kernel, kubelet, digests=digests)
+        release = Release(
+            version,
+            digest,
+            kernel,
+            kubelet,
+            digests=digests,
+            released=_released(each),
+            advisories=_advisories(each),
+        )
         if twin := next((other for other in found.values() if release.known_by & other.known_by), None):
             words = (
                 f"{shown(version)} has a digest of {shown(twin.version)}: fleet takes the two for one release"
@@ -108,6 +121,28 @@ def _releases(reader: Reader, some: bool) -> ReleaseList:
             each.caution(words, "digest")
         found[version] = release
     return tuple(found.values())
+
+
+def _released(reader: Reader) -> datetime | UnsetType:
+    """Returns when the release was published."""
+    return _moment(reader, "released") or UNSET
+
+
+def _advisories(reader: Reader) -> tuple[Advisory, ...] | UnsetType:
+    found: dict[str, Advisory] = {}
+    for each in reader.blocks("advisories"):
+        name = each.required("id", forms.TEXT, "")
+        if name and name in found:
+            each.problem("expected each id once, found it again", "id")
+        severity = each.value("severity", SEVERITY, "")
+        found[name] = Advisory(name, severity, _moment(each, "published"))
+    return tuple(found.values()) or UNSET
+
+
+def _moment(reader: Reader, key: str) -> datetime | None:
+    """Returns the moment; None without the key. A day without a time begins at midnight UTC."""
+    found = reader.value(key, forms.moment("UTC"), EVER)
+    return None if found is EVER else found
 
 
 def _digests(reader: Reader, index: str) -> tuple[tuple[str, str], ...]:

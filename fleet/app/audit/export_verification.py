@@ -50,11 +50,13 @@ def verify_file(path: Path, keys: Sequence[Path]) -> ExportVerdict:
     """Verifies an exported journal or a report with nothing but the file and the public keys. Raises UsageError for a
     file that is neither."""
     public = [PublicKey.read(key) for key in keys]
-    told = _content(path)
+    told = json_object(path)
     report = "rollout" in told
     if not report and told.get("kind") != "fleet journal":
+        span = told.get("kind") == "fleet period report"
         raise UsageError(
-            f"{path} is neither an exported journal nor a report", "fleet audit export writes one"
+            f"{path} is neither an exported journal nor a report of one rollout",
+            f"fleet report verify {path} --key PUBLIC-KEY" if span else "fleet audit export writes one",
         )
     findings: list[JournalFinding] = []
     parts = ("entries", "others") if report else ("entries",)
@@ -65,7 +67,7 @@ def verify_file(path: Path, keys: Sequence[Path]) -> ExportVerdict:
     findings += _chained(entries, signed, public, whole=not report)
     if report:
         findings += _said(told, entries)
-        findings += _vouched(told, public)
+        findings += vouched(told, public, f"nothing proves its {', '.join(OUTSIDE_JOURNAL)}")
     else:
         words = "it says {}, which no exported journal does"
         findings += [JournalFinding(0, "unlike", words.format(key)) for key in told if key not in PARTS]
@@ -80,7 +82,10 @@ def verify_file(path: Path, keys: Sequence[Path]) -> ExportVerdict:
     )
 
 
-def _content(path: Path) -> dict[str, Any]:
+def json_object(path: Path) -> dict[str, Any]:
+    """Returns the JSON object in the file. Raises UsageError for a file that cannot be read, for other content, and for
+    a key that occurs twice: its readers would not agree on its value."""
+
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
@@ -146,16 +151,16 @@ def _chained(
         yield JournalFinding(0, "removed", "it has no entries")
 
 
-def _vouched(told: Mapping[str, Any], keys: Sequence[PublicKey]) -> Iterator[JournalFinding]:
-    """Yields what is wrong with the report's own signature, which alone proves what is not in the journal."""
+def vouched(told: Mapping[str, Any], keys: Sequence[PublicKey], otherwise: str) -> Iterator[JournalFinding]:
+    """Yields what is wrong with the report's own signature, which alone proves what is not in the journal. `otherwise`:
+    what follows if there is none."""
     try:
         signature = msgspec.convert(told.get("signature"), Signature | None)
     except NOT_READ as error:
         yield JournalFinding(0, "forged", f"its signature cannot be read: {error}")
         return
     if signature is None:
-        keys_outside = ", ".join(OUTSIDE_JOURNAL)
-        yield JournalFinding(0, "unsigned", f"the report is not signed, so nothing proves its {keys_outside}")
+        yield JournalFinding(0, "unsigned", f"the report is not signed, so {otherwise}")
     elif all(key.id != signature.key for key in keys):
         yield JournalFinding(0, "forged", f"the report is signed with another key: {signature.key}")
     elif not any(key.signed_report(told, signature.signature) for key in keys):

@@ -1,9 +1,9 @@
-"""What was done, and the proof of it: report, audit."""
+"""The journal's proof: audit."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,76 +13,11 @@ from fleet.cli.help_format import CommandList
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from fleet.core.reporting.report import Report
     from fleet.store.journal.tampering import JournalFinding
 
 audit = typer.Typer(
     cls=CommandList, no_args_is_help=True, help="The journal's hash chain, and what proves it to others."
 )
-
-
-def report(
-    context: typer.Context,
-    rollout: Annotated[
-        str, typer.Argument(help="Such as r-17; empty: the active one, else the newest.")
-    ] = "",
-    output: Annotated[
-        Literal["text", "json", "html"], typer.Option("--output", "-o", help="html is one file.")
-    ] = "text",
-    file: Annotated[
-        Path | None, typer.Option("--file", "-f", help="Write there instead of to stdout.")
-    ] = None,
-) -> None:
-    """Who, when, what, from what to what, with the proof of each node.
-
-    As json it can be verified elsewhere: fleet audit verify --file REPORT --key PUBLIC-KEY
-    """
-    from fleet.app.reporting.report import report as make
-    from fleet.app.reporting.report import with_evidence
-    from fleet.app.wiring.files import write_whole
-    from fleet.cli.terminal.output import note, show
-
-    home = home_of(context)
-    made = make(home, rollout)
-    if output == "json":
-        made = with_evidence(home, made)
-        _warn_unsigned(made)
-    words = _rendered(made, output)
-    if file is None and output == "text":
-        # Made for 80 columns: a narrower terminal has it folded between words.
-        show(words.rstrip("\n"))
-        return
-    if file is None:
-        typer.echo(words, nl=not words.endswith("\n"))
-        return
-    write_whole(file, words.encode())
-    note(f"Wrote {file}")
-
-
-def _warn_unsigned(made: Report) -> None:
-    from fleet.cli.terminal.output import warn
-
-    if made.signature is None:
-        whole = made.journal.verdict.verified
-        why = "there is no signing key here that you may use" if whole else "the journal does not hold"
-        warn(f"nobody has signed this report: {why}\n  -> fleet audit {'keygen' if whole else 'verify'}")
-
-
-def _rendered(made: Report, output: str) -> str:
-    if output == "json":
-        import msgspec
-
-        from fleet.core.text.visible import visible_json
-
-        return visible_json(msgspec.json.format(msgspec.json.encode(made), indent=2).decode())
-    if output == "html":
-        from fleet.cli.report.page import page
-
-        return page(made)
-    from fleet.cli.report.text import text
-    from fleet.core.text.visible import visible_lines
-
-    return visible_lines(text(made))
 
 
 @audit.command()
@@ -116,7 +51,7 @@ def verify(
     from fleet.cli.terminal.output import note, show
 
     found = check(home_of(context), key or [], checkpoints or [])
-    _tell(found.findings)
+    tell_findings(found.findings)
     end = f", the last is {found.last[:16]}" if found.last else ""
     show(f"The journal is whole: {found.entries:,} entries, every hash follows from the one before{end}.")
     if not found.signatures:
@@ -134,14 +69,11 @@ def _verify_file(file: Path, keys: list[Path], checkpoints: list[Path]) -> None:
     from fleet.cli.terminal.output import show
     from fleet.core.records.errors import UsageError
 
-    if not keys:
-        raise UsageError(
-            "a file proves nothing without the public key", "--key PUBLIC-KEY, from somebody you trust"
-        )
+    refuse_without_key(keys)
     if checkpoints:
         raise UsageError("--checkpoints are for a home's journal; a file carries its own")
     found = verify_file(file, keys)
-    _tell(found.findings)
+    tell_findings(found.findings)
     show(f"The {found.what} is whole and signed: entries {found.first:,} to {found.last:,}.")
     if found.signed_at is not None:
         show(
@@ -150,12 +82,22 @@ def _verify_file(file: Path, keys: list[Path], checkpoints: list[Path]) -> None:
         )
 
 
+def refuse_without_key(keys: list[Path]) -> None:
+    """Raises UsageError where no public key is given."""
+    from fleet.core.records.errors import UsageError
+
+    if not keys:
+        raise UsageError(
+            "a file proves nothing without the public key", "--key PUBLIC-KEY, from somebody you trust"
+        )
+
+
 def _held(checkpoints: int) -> str:
     return "1 signed checkpoint holds" if checkpoints == 1 else f"{checkpoints:,} signed checkpoints hold"
 
 
-def _tell(findings: Iterable[JournalFinding]) -> None:
-    """Exits 4 if there are any."""
+def tell_findings(findings: Iterable[JournalFinding]) -> None:
+    """Shows the findings, and exits 4 if there are any."""
     from fleet.cli.terminal.output import show
 
     told = [f"entry {each.seq}: {each.words}" if each.seq else each.words for each in findings]

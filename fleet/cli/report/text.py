@@ -36,7 +36,7 @@ def text(report: Report) -> str:
 
 def _answer(report: Report) -> Iterator[str]:
     others = "".join(f"; {each}" for each in answer.others(report))
-    yield from _wrapped("", f"{answer.headline(report)}, {answer.proven(report)}{others}.", 0)
+    yield from wrapped("", f"{answer.headline(report)}, {answer.proven(report)}{others}.", 0)
     against = report.against
     facts = [
         ("rollout", f"{report.rollout}, {answer.result(report)}"),
@@ -54,7 +54,7 @@ def _answer(report: Report) -> Iterator[str]:
     facts.append(("moved", _moved(report)))
     facts.append(("journal", answer.verdict(report)))
     for name, told in facts:
-        yield from _wrapped(f"  {name:<9}", told, 11)
+        yield from wrapped(f"  {name:<9}", told, 11)
 
 
 def _moved(report: Report) -> str:
@@ -69,15 +69,15 @@ def _attention(report: Report) -> Iterator[str]:
         yield "Needs a look"
     for case in cases:
         names = ", ".join(_name(cluster, node, report) for cluster, node in case.nodes)
-        yield from _wrapped("  ", f"{names} {case.word}: {case.words}", 4)
+        yield from wrapped("  ", f"{names} {case.word}: {case.words}", 4)
         if case.advice:
-            yield from _wrapped("    ", case.advice, 4)
+            yield from wrapped("    ", case.advice, 4)
 
 
 def _said(report: Report) -> Iterator[str]:
     yield "Who did what (UTC)"
     for each in answer.happenings(report):
-        yield from _wrapped(visible(f"  {answer.clock(each.at, report)}  {each.by}  "), each.words, 4)
+        yield from wrapped(visible(f"  {answer.clock(each.at, report)}  {each.by}  "), each.words, 4)
 
 
 def _measures(report: Report) -> Iterator[str]:
@@ -91,7 +91,7 @@ def _measures(report: Report) -> Iterator[str]:
         for each in report.durations
     ]
     if rows:
-        yield from _table(["Step", "median", "p95", "longest"], rows, right=(1, 2, 3))
+        yield from table_lines(["Step", "median", "p95", "longest"], rows, right=(1, 2, 3))
 
 
 def _requests(report: Report) -> Iterator[str]:
@@ -100,13 +100,13 @@ def _requests(report: Report) -> Iterator[str]:
         for each in report.requests
     ]
     if rows:
-        yield from _table(["API requests", "sent", "a node"], rows, right=(1, 2))
+        yield from table_lines(["API requests", "sent", "a node"], rows, right=(1, 2))
 
 
 def _nodes(report: Report) -> Iterator[str]:
     rows = [_row(run, report) for run in report.runs]
     head = ["Node", "began", "took", "pods", "result", "kernel", "boot id"]
-    lines = _table(head, rows, right=(2, 3))
+    lines = table_lines(head, rows, right=(2, 3))
     yield next(lines)
     several = len(report.from_versions) > 1
     for run, line in zip(report.runs, lines, strict=True):
@@ -155,7 +155,7 @@ def _name(cluster: str, node: str, report: Report) -> str:
     return node if len(report.clusters) == 1 else f"{cluster}/{node}"
 
 
-def _wrapped(head: str, told: str, indent: int) -> list[str]:
+def wrapped(head: str, told: str, indent: int) -> list[str]:
     """Returns the words after their head; further lines begin at `indent`. Words that are too long are never broken."""
     return wrap(
         told,
@@ -167,7 +167,8 @@ def _wrapped(head: str, told: str, indent: int) -> list[str]:
     ) or [head.rstrip()]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int]) -> Iterator[str]:
+def table_lines(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int]) -> Iterator[str]:
+    """Yields the lines of a table. `right`: the columns whose cells are aligned to the right."""
     lines = [head, *([visible(cell) for cell in row] for row in rows)]
     widths = [max(len(row[index]) for row in lines) for index in range(len(head))]
     for row in lines:

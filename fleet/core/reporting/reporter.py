@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import ceil
 
@@ -54,9 +54,22 @@ def make_report(
     """
     chronicle = Timeline(rollout)
     chronicle.apply(entries)
+    return report_of(chronicle, at, verdict, plan, held)
+
+
+def report_of(
+    chronicle: Timeline,
+    at: datetime,
+    verdict: Verdict,
+    plan: Plan | None = None,
+    held: Mapping[NodeRef, Sequence[Held]] = {},
+    pools: Collection[str] = (),
+) -> Report:
+    """Returns the report of a timeline. `pools`: the pools whose nodes are reported; empty: all. Raises LookupError if
+    no entry starts the rollout."""
     if chronicle.rollout is None:
-        raise LookupError(f"the journal has no rollout {rollout}")
-    return _Making(chronicle, chronicle.rollout, at, plan, held).report(verdict)
+        raise LookupError(f"the journal has no rollout {chronicle.id}")
+    return _Making(chronicle, chronicle.rollout, at, plan, held, pools).report(verdict)
 
 
 class _Making:
@@ -67,6 +80,7 @@ class _Making:
         at: datetime,
         plan: Plan | None,
         held: Mapping[NodeRef, Sequence[Held]],
+        pools: Collection[str],
     ) -> None:
         self.chronicle = chronicle
         self.rollout = rollout
@@ -76,7 +90,8 @@ class _Making:
         self.end = rollout.ended_at or at
         planned = plan.runs if plan is not None else ()
         self.planned = {NodeRef(run.cluster, run.node): run for run in planned}
-        self.runs = sorted((self._run(run) for run in rollout.runs.values()), key=_order)
+        runs = [run for run in rollout.runs.values() if not pools or run.goal.pool in pools]
+        self.runs = sorted((self._run(run) for run in runs), key=_order)
 
     def report(self, verdict: Verdict) -> Report:
         rollout, told = self.rollout, self.chronicle
@@ -105,14 +120,7 @@ class _Making:
             controllers=tuple(told.controllers.values()),
             runs=tuple(self.runs),
             held=tuple(self._holds()),
-            journal=JournalSpan(
-                entries=len(told.entries),
-                first_seq=told.entries[0].seq,
-                first_hash=told.entries[0].hash,
-                last_seq=told.entries[-1].seq,
-                last_hash=told.entries[-1].hash,
-                verdict=verdict,
-            ),
+            journal=_span(told, verdict),
             entries=tuple(told.entries),
         )
 
@@ -149,6 +157,7 @@ class _Making:
             planned=self._planned(run.node),
             steps=steps,
             evictions=tuple(told.evictions.get(run.node, {}).values()),
+            quorums=tuple(told.quorums.get(run.node, {}).values()),
             retries=tuple(told.retries.get(run.node, ())),
             held=tuple(each.message for each in self.held.get(run.node, ())) if not run.ended else (),
         )
@@ -237,6 +246,19 @@ class _Making:
             return self.rollout.ended_at
         left = seconds_left(self.rollout, plan, self.at)
         return self.at + timedelta(seconds=left) if left is not None else None
+
+
+def _span(told: Timeline, verdict: Verdict) -> JournalSpan:
+    if told.first is None or told.last is None:
+        raise LookupError(f"the journal has no entry of {told.id}")
+    return JournalSpan(
+        entries=told.count,
+        first_seq=told.first.seq,
+        first_hash=told.first.hash,
+        last_seq=told.last.seq,
+        last_hash=told.last.hash,
+        verdict=verdict,
+    )
 
 
 def _begun(steps: Sequence[StepTaken]) -> datetime | None:

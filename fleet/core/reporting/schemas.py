@@ -11,13 +11,14 @@ from textwrap import dedent
 from typing import Any
 
 import msgspec
-from msgspec import Struct
-from msgspec.inspect import DateTimeType, StructType, Type, UnionType, type_info
+from msgspec import NODEFAULT, Struct
+from msgspec.inspect import DateTimeType, Field, StructType, Type, UnionType, type_info
 
 from fleet.core.linting.finding import LintResult
 from fleet.core.planning.plan import Plan
 from fleet.core.records.audit import JournalExport
 from fleet.core.records.journal import JournalEntry
+from fleet.core.reporting.period.period_report import PeriodReport
 from fleet.core.reporting.report import Report
 from fleet.core.reporting.status import FleetStatus
 
@@ -28,7 +29,8 @@ PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
     "status": (FleetStatus, "fleet status -o json"),
     "journal-entry": (JournalEntry, "An entry of the journal"),
     "journal": (JournalExport, "fleet audit export"),
-    "report": (Report, "fleet report -o json"),
+    "report": (Report, "fleet report ROLLOUT -o json"),
+    "period-report": (PeriodReport, "fleet report --fleet --quarter QUARTER -o json"),
     "lint": (LintResult, "fleet lint -o json"),
 }
 """By name of the file: the struct, and the command that prints it. Keys are added, never renamed or dropped."""
@@ -40,8 +42,8 @@ def text(name: str) -> str:
 
 
 def schema(name: str) -> dict[str, Any]:
-    """Returns the JSON Schema of that name. Every key of a struct is required, because fleet always writes all of them.
-    Needs the source code of the structs."""
+    """Returns the JSON Schema of that name. Every key of a struct is required, because fleet always writes all of them,
+    except keys that are left out where nothing is known (UNSET). Needs the source code of the structs."""
     kind, title = PUBLISHED[name]
     (root,), parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     for struct in _structs(type_info(kind)):
@@ -55,7 +57,7 @@ def _describe(part: dict[str, Any], struct: StructType) -> None:
         # version.
         part["description"] = inspect.cleandoc(part["description"])
     told = _docstrings(struct.cls)
-    part["required"] = [field.encode_name for field in struct.fields]
+    part["required"] = [field.encode_name for field in struct.fields if not _is_unset(field)]
     for field in struct.fields:
         value = part["properties"][field.encode_name]
         value.pop("default", None)
@@ -82,6 +84,12 @@ def _structs(info: Type, known: set[type] | None = None) -> Iterator[StructType]
         inner = getattr(info, part, ())
         for each in inner if isinstance(inner, tuple) else (inner,):
             yield from _structs(each, known)
+
+
+def _is_unset(field: Field) -> bool:
+    """Returns whether the key is left out where nothing is known: the default is then UNSET, which msgspec shows as a
+    field that is not required and has no default."""
+    return not field.required and field.default is NODEFAULT and field.default_factory is NODEFAULT
 
 
 def _has_time(info: Type) -> bool:
