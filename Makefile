@@ -1,37 +1,37 @@
-# make demo: set up, then the whole job on a simulated fleet. make test: set up, then every test that takes no long rollouts
-# or hosts on real servers; those are make test-real.
+# make demo: set up, then a whole upgrade of a simulated fleet. make test: set up, then every test except long rollouts on
+# real servers and tests with real hosts, which make test-real runs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 SET_UP := $(VENV)/.set-up
-# Tests start fleet hundreds of times: it is compiled once, and not by each of them.
+# Tests start fleet hundreds of times, so it is compiled once, before them.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Python alone runs these, but for what a test names that it needs beside: PostgreSQL, root, a browser.
+# Tests that need only Python; a test that needs more names it: PostgreSQL, root, a browser.
 PLAIN := tests/contract tests/playbooks tests/programs tests/property tests/simulation tests/store tests/web tests/vagrant \
 	tests/machines/test_ssh.py tests/machines/test_ssh_settings.py tests/machines/test_known_hosts.py \
 	tests/machines/test_ostree_program.py tests/machines/test_rauc.py tests/machines/test_snapper.py \
 	tests/machines/test_flatcar_partitions.py
-# Real servers that have answered in seconds: the lab's API server, which Go builds once; kubectl; kind; ZooKeeper.
+# Tests on real servers that start within seconds: the lab's API server, which Go builds once; kubectl; kind; ZooKeeper.
 SERVERS := tests/cluster/test_agent.py tests/cluster/test_build.py tests/cluster/test_contract.py \
 	tests/cluster/test_install.py tests/cluster/test_kube.py tests/cluster/test_lab.py tests/cluster/test_rest.py \
 	tests/cluster/test_restored_etcd.py tests/kubectl tests/kind tests/quorums
-# Whole rollouts on the lab's API server, struck, killed and overloaded: minutes each.
+# Whole rollouts on the lab's API server with faults, kills and overload: minutes each.
 ROLLOUTS := tests/cluster/test_kill_matrix.py tests/cluster/test_fencing.py tests/cluster/test_rollout.py \
 	tests/cluster/test_weather.py tests/cluster/test_scheduler.py tests/cluster/test_returns.py \
 	tests/cluster/test_control_plane.py tests/cluster/test_absence.py tests/cluster/test_annotation.py \
 	tests/cluster/test_quorum.py
-# Hosts that reboot, and etcd: what fills both cores by itself, or tells one election from two.
+# Hosts that reboot, and etcd: tests that use both cores by themselves, or count elections.
 ALONE := tests/etcd tests/machines/test_faults.py tests/machines/test_agents.py \
 	tests/machines/test_stacked.py tests/machines/test_agent_faults.py tests/machines/test_without_agents.py \
 	tests/machines/test_hosts.py::test_the_five_commands_of_the_readme_upgrade_them
 
-# What depends on how an API server and an etcd behave.
+# Tests that depend on the behaviour of an API server and an etcd.
 BEHAVIOUR := tests/cluster/test_contract.py tests/cluster/test_kube.py tests/cluster/test_restored_etcd.py \
 	tests/etcd/test_reading.py
 
-.PHONY: set-up demo test test-real check check-quick unit lab machines machines-test qemu newer soak hostile landings bench live schemas lock sbom scan \
+.PHONY: set-up demo test test-real check check-quick unit golden lab machines machines-test qemu newer soak hostile landings bench live schemas lock sbom scan \
 	clean
 
 set-up: $(SET_UP)
@@ -57,12 +57,16 @@ test-real: $(SET_UP)
 	$(PYTEST) -n 2 --dist loadfile $(ROLLOUTS)
 	$(PYTEST) $(ALONE)
 
-# Style, types, rooms and unit tests, side by side: under a minute.
+# Style, types, import contracts and unit tests in parallel: under a minute.
 check: $(SET_UP)
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target unit check-quick
 
 unit: $(SET_UP)
 	$(PYTEST) -n 2 -q tests/unit
+
+# Writes the golden files of unit tests anew, after a change of what is printed: read `git diff` before you commit them.
+golden: $(SET_UP)
+	$(PYTEST) -n 2 -q tests/unit --rewrite-golden
 
 check-quick: $(SET_UP)
 	$(BIN)/ruff check .
@@ -95,6 +99,7 @@ soak: $(SET_UP)
 	$(BIN)/fleet lab simulate --histories 10000
 	$(MAKE) hostile
 	$(MAKE) landings
+	$(BIN)/python -m tests.soak.windows
 
 # Three hundred hosts over real ssh connections, thirty of them hostile: does the rollout go on? About ten minutes.
 hostile: $(SET_UP)
@@ -104,7 +109,7 @@ hostile: $(SET_UP)
 landings: $(SET_UP)
 	$(BIN)/python -m tests.cluster.landing --puzzles 3000
 
-# Some fifty minutes; BENCH=--large adds 10,000 and 30,000 nodes. docs/performance.md tells what the columns are.
+# Some fifty minutes; BENCH=--large adds 10,000 and 30,000 nodes. docs/performance.md describes the columns.
 bench: $(SET_UP)
 	@mkdir -p build
 	$(BIN)/python -m bench.schedules --json build/schedules.json $(BENCH)
@@ -123,7 +128,7 @@ live: $(SET_UP)
 schemas: $(SET_UP)
 	$(BIN)/python docs/schemas/generate.py
 
-# docs/cli/, from the commands themselves.
+# Writes docs/cli/ from the commands themselves.
 .PHONY: reference
 reference: $(SET_UP)
 	$(BIN)/python -m tools.cli_pages
@@ -152,12 +157,13 @@ lock:
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--python-version 3.11 --extra playbooks --constraints requirements.lock pyproject.toml -o deploy/requirements.lock
 
-# What the image holds of Python packages, as CycloneDX: build/sbom.json.
+# Lists the image's Python packages, as CycloneDX: build/sbom.json.
 sbom: $(SET_UP)
 	@mkdir -p build
 	$(BIN)/python -m tools.sbom >build/sbom.json
 
-# Which of them are known to be vulnerable, by an unpacked copy of OSV's database of PyPI: make scan OSV=FOLDER. No network.
+# Finds known vulnerabilities of these packages in an unpacked copy of OSV's database of PyPI: make scan OSV=FOLDER. No
+# network.
 scan: $(SET_UP)
 	$(BIN)/python -m tools.scan "$(OSV)"
 

@@ -1,1 +1,1 @@
-"""Benchmarks: what is measured here is told in docs/performance.md. `make bench` runs them."""
+"""Benchmarks, described in docs/performance.md. `make bench` runs them."""

@@ -1,10 +1,9 @@
-"""What a database takes: for each node and pod that is known, for each that is known to have been, for each node that was
-upgraded.
+"""Measures the size of a database: bytes for each present node and pod, for each past one, and for each upgraded node.
 
     python -m bench.database [--nodes N] [--json FILE]
 
-SQLite's own count of pages (dbstat), tables with their indexes, half-empty pages included. A rollout is carried out by the
-real controller on simulated clusters; simulated time passes quickly.
+The sizes are SQLite's own count of pages (dbstat), of tables with their indexes, half-empty pages included. The real
+controller carries out a rollout on simulated clusters, in accelerated time.
 """
 
 from __future__ import annotations
@@ -55,17 +54,17 @@ class Row(Struct, frozen=True):
     what: str
     count: int
     bytes: float
-    """Of each."""
+    """Bytes of one object."""
 
 
 def sizes(home: Home) -> Mapping[str, int]:
-    """Bytes of each table."""
+    """Returns the size of each table in bytes."""
     with closing(sqlite3.connect(home.path / DATABASE)) as database:
         return dict(database.execute(SIZES))
 
 
 def grown(home: Home, tables: Sequence[str], write: Callable[[], object]) -> int:
-    """By how many bytes these tables have grown."""
+    """Returns by how many bytes `write` has grown these tables."""
     before = sizes(home)
     write()
     after = sizes(home)
@@ -83,9 +82,9 @@ def a_home(path: Path, snapshot: Snapshot) -> Home:
 
 
 def known(home: Home, snapshot: Snapshot) -> Iterator[Row]:
-    """What is so now: each kind of object is written alone."""
+    """Yields the sizes of present objects. Each kind of object is written separately."""
     empty = replace(snapshot, nodes=(), machines=(), pods=(), budgets=(), workloads=())
-    for what, tables, fields in (
+    for kind, tables, fields in (
         ("node and its machine", ("node", "machine"), ("nodes", "machines")),
         ("pod", ("pod",), ("pods",)),
         ("workload", ("workload",), ("workloads",)),
@@ -93,37 +92,37 @@ def known(home: Home, snapshot: Snapshot) -> Iterator[Row]:
     ):
         empty = replace(empty, **{field: getattr(snapshot, field) for field in fields})
         count = len(getattr(snapshot, fields[0]))
-        taken = grown(home, tables, lambda seen=empty: _sync(home, seen, 0))  # type: ignore[misc]
-        yield Row(what, count, taken / count)
+        grown_bytes = grown(home, tables, lambda seen=empty: _sync(home, seen, 0))  # type: ignore[misc]
+        yield Row(kind, count, grown_bytes / count)
 
 
 def past(home: Home, snapshot: Snapshot) -> Iterator[Row]:
-    """What was, and is no more."""
-    pods = tuple(replace(each, name=f"{each.name}-b", uid=f"{each.uid}-b") for each in snapshot.pods)
+    """Yields the sizes of objects of the past."""
+    pods = tuple(replace(pod, name=f"{pod.name}-b", uid=f"{pod.uid}-b") for pod in snapshot.pods)
     seen = replace(snapshot, pods=pods)
-    taken = grown(home, ("pod",), lambda: _sync(home, seen, 1))
-    yield Row("pod of the past", len(pods), taken / len(pods))
-    nodes = tuple(replace(each, boot_id=f"{each.boot_id}-b") for each in snapshot.nodes)
-    machines = tuple(replace(each, boot_id=f"{each.boot_id}-b") for each in snapshot.machines)
+    grown_bytes = grown(home, ("pod",), lambda: _sync(home, seen, 1))
+    yield Row("pod of the past", len(pods), grown_bytes / len(pods))
+    nodes = tuple(replace(node, boot_id=f"{node.boot_id}-b") for node in snapshot.nodes)
+    machines = tuple(replace(machine, boot_id=f"{machine.boot_id}-b") for machine in snapshot.machines)
     seen = replace(seen, nodes=nodes, machines=machines)
-    taken = grown(home, ("node", "machine"), lambda: _sync(home, seen, 2))
-    yield Row("boot or release of a node of the past", len(nodes), taken / len(nodes))
+    grown_bytes = grown(home, ("node", "machine"), lambda: _sync(home, seen, 2))
+    yield Row("boot or release of a node of the past", len(nodes), grown_bytes / len(nodes))
 
 
 def upgraded(home: Home) -> Iterator[Row]:
-    """What a rollout leaves."""
-    made = []
-    planned = grown(home, ("plan",), lambda: made.append(plan(home, ["workers"], "")))
-    count = len(made[0].runs)
+    """Yields the sizes of what a plan and its rollout write."""
+    plans = []
+    planned = grown(home, ("plan",), lambda: plans.append(plan(home, ["workers"], "")))
+    count = len(plans[0].runs)
     yield Row("plan, for each node in it", count, planned / count)
     before, entries = sizes(home), home.store.journal.count()
-    start(home, made[0], lambda clusters: ())
-    run(home, lambda words: None, until_idle=True)
+    start(home, plans[0], lambda clusters: ())
+    run(home, lambda line: None, until_idle=True)
     after, written = sizes(home), home.store.journal.count() - entries
     yield Row("entry of the journal", written, (after["journal"] - before["journal"]) / written)
     yield Row("journal, for each node upgraded", count, (after["journal"] - before["journal"]) / count)
-    kept = after["fold"] - before["fold"]
-    yield Row("rollout kept beside the journal, for each node", count, kept / count)
+    fold_bytes = after["fold"] - before["fold"]
+    yield Row("rollout kept beside the journal, for each node", count, fold_bytes / count)
 
 
 def _sync(home: Home, snapshot: Snapshot, days: int) -> None:
@@ -137,17 +136,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, help="write the rows there too")
     chosen = parser.parse_args(arguments)
     snapshot = make("small", chosen.nodes)
-    found: list[Row] = []
+    measured: list[Row] = []
     print(_line(HEAD))
     with TemporaryDirectory() as folder:
         inventory = a_home(Path(folder) / "inventory", snapshot)
         rollout = a_home(Path(folder) / "rollout", replace(snapshot, cluster=CLUSTER))
         for rows in (known(inventory, snapshot), past(inventory, snapshot), upgraded(rollout)):
             for row in rows:
-                found.append(row)
+                measured.append(row)
                 print(_line((row.what, f"{row.count:,}", f"{row.bytes:,.0f}")), flush=True)
     if chosen.json:
-        chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
+        chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode(measured), indent=1))
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Seeded fleets of any size, in three shapes: some ten pods a node, spread over the nodes by chance."""
+"""Makes fleets of any size and three shapes from a seed: some ten pods a node, spread over the nodes at random."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from fleet.core.objects.selector import Selector
 from fleet.core.objects.workload import Workload
 from fleet.core.policy.policy import Amount, Limits, Policy, Pool, StageRule
 from fleet.core.releases.release import Release, Stream
-from fleet.simulated.fleets import POOL_LABEL, booted, budget, deployment
+from fleet.simulated.fleets import booted
+from fleet.simulated.shape import POOL_LABEL
+from fleet.simulated.workloads import budget, deployment
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 OLD = Release("1.0", "sha256:1", "6.1")
@@ -32,17 +34,17 @@ STAGED_AT_ONCE = 500
 class App(NamedTuple):
     replicas: int
     rule: Mapping[str, int | str]
-    """Of its budget; empty: none."""
+    """The rule of its PodDisruptionBudget; empty: it has no budget."""
     quorum: bool = False
-    """A StatefulSet: a pod comes again only once the old one is gone."""
+    """True for a StatefulSet, which replaces a pod only once the old one is gone."""
 
 
 Shape = Callable[[int, Random], Iterator[App]]
-"""Of the number of nodes."""
+"""Yields the apps of a fleet with that number of nodes."""
 
 
 def small(nodes: int, rng: Random) -> Iterator[App]:
-    """Many small budgets: 33 pods under each, one to three of which may be away."""
+    """Yields many apps with small budgets: 33 pods each, of which one to three may be away."""
     left = nodes * PODS_A_NODE
     while left > 0:
         replicas = min(left, rng.randint(16, 50))
@@ -51,7 +53,8 @@ def small(nodes: int, rng: Random) -> Iterator[App]:
 
 
 def tight(nodes: int, rng: Random) -> Iterator[App]:
-    """Few tight ones: ten budgets, each with a pod on every tenth node, one of which may be away; the rest is free."""
+    """Yields ten apps with a tight budget, each with a pod on every tenth node, of which one may be away; and apps without a
+    budget."""
     for _ in range(10):
         yield App(max(3, nodes // 10), {"max_unavailable": 1})
     left = nodes * (PODS_A_NODE - 1)
@@ -62,7 +65,7 @@ def tight(nodes: int, rng: Random) -> Iterator[App]:
 
 
 def skewed(nodes: int, rng: Random) -> Iterator[App]:
-    """Three giants with a pod on every node, of which 5 % may be away; quorum groups of three and five; small ones."""
+    """Yields three apps with a pod on every node, of which 5 % may be away; quorum groups of three and five; small apps."""
     for _ in range(3):
         yield App(nodes, {"max_unavailable": "5%"})
     for _ in range(nodes // 25):
@@ -79,13 +82,13 @@ SHAPES: Mapping[str, Shape] = {"small": small, "tight": tight, "skewed": skewed}
 
 
 def make(shape: str, count: int, seed: int = 1) -> Snapshot:
-    """One cluster; every pod is Ready, every budget counted."""
+    """Returns a cluster in which every pod is Ready and every budget is counted."""
     rng = Random(f"{shape} {count} {seed}")
     return fleet_of(SHAPES[shape](count, rng), count, rng)
 
 
 def fleet_of(apps: Iterable[App], count: int, rng: Random) -> Snapshot:
-    """Of so many nodes, over which the pods are spread by chance."""
+    """Returns a cluster of `count` nodes, over which the pods of the apps are spread at random."""
     pairs = [_node(index) for index in range(count)]
     names = [node.name for node, _ in pairs]
     pods: list[Pod] = []
@@ -114,7 +117,8 @@ def fleet_of(apps: Iterable[App], count: int, rng: Random) -> Snapshot:
 
 
 def policy(limit: int | None) -> Policy:
-    """One pool of all nodes. None: as many at once as budgets allow. No soak: what is compared has none either."""
+    """Returns a policy with one pool of all nodes. `limit`: nodes out at once; None: as many as budgets allow. There is no
+    soak, since the other tools have none either."""
     limits = Limits(Amount(limit) if limit is not None else None)
     pool = Pool(
         "workers",

@@ -1,9 +1,9 @@
-"""Growth: what a plan costs as nodes, pods and budgets become more, each alone.
+"""Measures the growth of a plan's cost with the number of nodes, pods and budgets, each separately.
 
     python -m bench.growth [--json FILE]
 
-Every case runs in a process of its own, so that its memory is its own. EXPONENT: how the CPU time grew from the row
-before, as a power of what has grown; 1 is in step with it.
+Every case runs in its own process, so that its memory is measured separately. EXPONENT: the growth of the CPU time since
+the previous row, as a power of the growth of the input; 1 is linear.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest
 
 HEAD = ("GROWS", "NODES", "PODS", "BUDGETS", "SECONDS", "EXPONENT", "MEMORY", "TAKES", "RATIO")
-"""SECONDS: of CPU, for the plan. MEMORY: MB at most, the fleet itself included."""
+"""SECONDS: CPU seconds of the plan. MEMORY: peak in MB, the fleet itself included."""
 REPLICAS = 32
 LIMIT = 100
 
@@ -37,9 +37,9 @@ class Case(NamedTuple):
     grows: str
     nodes: int
     pods: int
-    """A node."""
+    """The number of pods on each node."""
     covered: int
-    """Of a hundred applications, those with a budget."""
+    """The number of apps with a budget, of every hundred."""
 
 
 class Row(Struct, frozen=True):
@@ -61,7 +61,7 @@ CASES = (
 
 
 def apps(case: Case, rng: Random) -> Iterator[App]:
-    """All of one size; one to three pods may be away where there is a budget."""
+    """Yields apps of one size; if they have a budget, one to three of their pods may be away."""
     for index in range(case.nodes * case.pods // REPLICAS):
         covered = index % 100 < case.covered
         yield App(REPLICAS, {"max_unavailable": rng.randint(1, 3)} if covered else {})

@@ -1,10 +1,10 @@
-"""A live rollout at scale: the lab's real API server, scheduler and fake nodes, the real controller, and how near the
-plan came.
+"""Runs a rollout at scale with the lab's real API server and scheduler, fake nodes, and the real controller, and compares
+the result with the plan.
 
     python -m bench.live [--nodes N] [--pods N] [--limit N] [--json FILE]
 
-A pilot pool of twenty nodes goes first, as a user's would: what the journal has measured there is what the planner
-expects of the rest.
+A pilot pool of twenty nodes is upgraded first, as a user would do: the planner expects of the rest what the journal has
+measured there.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ PILOTS = 20
 REPLICAS = 10
 NAMESPACES = tuple(f"team-{number}" for number in range(5))
 STAGE, REBOOT = 4.0, 20.0
-"""Seconds, at the median; each node has its own, log-normal."""
+"""Medians in seconds; each node has its own length, log-normally distributed."""
 SPREAD = 0.15
 READY, SLOW_READY, GONE = 3.0, 8.0, 1.0
-"""Seconds of a pod; every tenth app is slow to be Ready."""
+"""Seconds of a pod's start, slow start, and stop; every tenth app starts slowly."""
 PATIENCE = 1800.0
 
 
@@ -51,50 +51,54 @@ class Row(Struct, frozen=True):
     budgets: int
     limit: int
     planned: float
-    """Makespan in seconds, as are all times here."""
+    """The planned makespan. All times here are in seconds."""
     bound: float
     actual: float
-    """From the command that starts the rollout to the end of its last run."""
+    """Seconds from the command that starts the rollout to the end of its last run."""
     ratio: float
     peak: int
-    """Nodes out at once at most, as planned."""
+    """The planned peak of nodes out of service at once."""
     evictions: float
-    """A pod of those that had to move."""
+    """Evictions for each pod that had to move."""
     memory: float
-    """MB, the most that the controller had."""
+    """The controller's peak memory in MB."""
     cpu: float
-    """Seconds, of the controller."""
+    """CPU seconds of the controller."""
     journal: int
-    """Entries."""
+    """The number of entries."""
     requests: float
-    """API requests a node."""
+    """API requests for each node."""
     sorts: dict[str, int]
-    """API requests by verb and resource."""
+    """The number of API requests by verb and resource."""
     times: dict[str, str]
-    """What the plan says of where its times come from."""
+    """The sources of the plan's expected durations, by part (`Plan.times`)."""
     steps: dict[str, tuple[float, float]]
-    """Medians, planned and actual; `run` is from cordon to done."""
+    """The planned and the actual median of each step; `run` is from cordon to done."""
     use: tuple[float, float]
-    """Share of the places in the limit that were taken, from the first cordon to the last end; planned and actual."""
+    """The planned and the actual share of the limit's slots that were taken, from the first cordon to the last end."""
     load: float
-    """Processes that wanted a core, of the last five minutes: the lab's own, and those of others."""
+    """The computer's load average over five minutes, which includes the lab's own processes."""
 
 
-def measure(nodes: int, pods: int, limit: int, say: Callable[[str], None]) -> Row:
-    with TemporaryDirectory(prefix="fleet-live-") as folder, _lab(Path(folder) / "lab", say) as lab:
+def measure(nodes: int, pods: int, limit: int, report_line: Callable[[str], None]) -> Row:
+    with TemporaryDirectory(prefix="fleet-live-") as folder, _lab(Path(folder) / "lab", report_line) as lab:
         fleet = Fleet(Path(folder) / "home")
         _install(lab, fleet, limit)
         with agents(lab):
-            return _measured(lab, fleet, nodes, pods, limit, say)
+            return _measured(lab, fleet, nodes, pods, limit, report_line)
 
 
-def _measured(lab: Lab, fleet: Fleet, nodes: int, pods: int, limit: int, say: Callable[[str], None]) -> Row:
-    budgets = _begin(lab, nodes, pods, say)
-    _roll(fleet, _planned(fleet, "pilot"), say)
+def _measured(
+    lab: Lab, fleet: Fleet, nodes: int, pods: int, limit: int, report_line: Callable[[str], None]
+) -> Row:
+    budgets = _begin(lab, nodes, pods, report_line)
+    _roll(fleet, _planned(fleet, "pilot"), report_line)
     plan = _planned(fleet, "workers")
-    say(f"planned: {plan['makespan_seconds']:.0f} s; bound by {plan['bound_by']}; times {plan['times']}")
+    report_line(
+        f"planned: {plan['makespan_seconds']:.0f} s; bound by {plan['bound_by']}; times {plan['times']}"
+    )
     before = fleet.entries()
-    memory, cpu = _roll(fleet, plan, say)
+    memory, cpu = _roll(fleet, plan, report_line)
     report = fleet.json("report", "r-2")
     assert {run["step"] for run in report["runs"]} == {"done"}, report["runs"]
     actual = _seconds(report)
@@ -112,8 +116,10 @@ def _measured(lab: Lab, fleet: Fleet, nodes: int, pods: int, limit: int, say: Ca
         memory=memory,
         cpu=cpu,
         journal=fleet.entries() - before,
-        requests=sum(each["per_node"] for each in report["requests"]),
-        sorts={f"{each['verb']} {each['resource']}": each["count"] for each in report["requests"]},
+        requests=sum(request["per_node"] for request in report["requests"]),
+        sorts={
+            f"{request['verb']} {request['resource']}": request["count"] for request in report["requests"]
+        },
         times=plan["times"],
         steps=_steps(plan, report),
         use=(_use(plan["runs"], limit), _use(report["runs"], limit)),
@@ -122,8 +128,8 @@ def _measured(lab: Lab, fleet: Fleet, nodes: int, pods: int, limit: int, say: Ca
 
 
 @contextmanager
-def _lab(folder: Path, say: Callable[[str], None]) -> Iterator[Lab]:
-    lab = Lab.up(folder, tied=True, progress=say)
+def _lab(folder: Path, report_line: Callable[[str], None]) -> Iterator[Lab]:
+    lab = Lab.up(folder, tied=True, progress=report_line)
     try:
         yield lab
     finally:
@@ -136,8 +142,8 @@ def _install(lab: Lab, fleet: Fleet, limit: int) -> None:
     fleet.run("cluster", "install", "lab")
 
 
-def _begin(lab: Lab, nodes: int, pods: int, say: Callable[[str], None]) -> int:
-    """Nodes, and apps with a budget each; answers how many budgets."""
+def _begin(lab: Lab, nodes: int, pods: int, report_line: Callable[[str], None]) -> int:
+    """Creates the nodes, and apps with a budget each. Returns the number of budgets."""
     cluster = Cluster(lab.kubeconfig)
     names = lab.add_nodes(nodes + PILOTS, pools={"workers": nodes, "pilot": PILOTS})
     rng = Random(1)
@@ -158,7 +164,7 @@ def _begin(lab: Lab, nodes: int, pods: int, say: Callable[[str], None]) -> int:
     wait(lambda: _counted(cluster) == apps, lambda: f"{_counted(cluster)} of {apps} budgets are counted", 120)
     machines = nodes + PILOTS
     wait(lambda: reported(cluster) == machines, lambda: f"{reported(cluster)} machines have reported", 300)
-    say(f"{machines} nodes, {total} pods, {apps} budgets")
+    report_line(f"{machines} nodes, {total} pods, {apps} budgets")
     return apps
 
 
@@ -176,7 +182,7 @@ pools:
 
 
 def _create_app(cluster: Cluster, number: int) -> None:
-    """A Deployment of which one or two pods may be away."""
+    """Creates a Deployment with a budget that lets one or two of its pods be away."""
     name, namespace = f"app-{number:03d}", NAMESPACES[number % len(NAMESPACES)]
     ready = SLOW_READY if number % 10 == 0 else READY
     template = {
@@ -209,13 +215,13 @@ def _accounts(cluster: Cluster) -> int:
 
 
 def _ready(cluster: Cluster) -> int:
-    """Of the apps; fleet's own agents are pods too."""
+    """Returns the number of Ready pods of the apps, without fleet's own agents."""
     pods = cluster.get("/api/v1/pods")["items"]
     return sum(is_ready(pod) and pod["metadata"]["namespace"] in NAMESPACES for pod in pods)
 
 
 def _counted(cluster: Cluster) -> int:
-    """Budgets whose status tells of all their pods."""
+    """Returns the number of budgets whose status counts all of their pods."""
     items = cluster.get("/apis/policy/v1/poddisruptionbudgets")["items"]
     return sum(item.get("status", {}).get("currentHealthy") == REPLICAS for item in items)
 
@@ -226,8 +232,9 @@ def _planned(fleet: Fleet, pool: str) -> Json:
     return plan
 
 
-def _roll(fleet: Fleet, plan: Json, say: Callable[[str], None]) -> tuple[float, float]:
-    """Runs the rollout with its controller in one process; answers that one's peak memory (MB) and CPU seconds."""
+def _roll(fleet: Fleet, plan: Json, report_line: Callable[[str], None]) -> tuple[float, float]:
+    """Runs the rollout with its controller in one process. Returns the peak memory in MB and the CPU seconds of that
+    process."""
     began = time.monotonic()
     deadline = began + PATIENCE
     memory, cpu = 0.0, 0.0
@@ -238,14 +245,14 @@ def _roll(fleet: Fleet, plan: Json, say: Callable[[str], None]) -> tuple[float, 
             memory, cpu = _usage(proc, memory, cpu)
             time.sleep(0.5)  # noqa: TID251 - between two looks at the process
         assert process.returncode == 0, fleet.said
-    say(
+    report_line(
         f"{len(plan['runs'])} nodes in {time.monotonic() - began:.0f} s, the controller's start and end included"
     )
     return memory, cpu
 
 
 def _usage(proc: Path, memory: float, cpu: float) -> tuple[float, float]:
-    """As far as the process is still there to be looked at."""
+    """Returns the peak memory in MB and the CPU seconds of the process; the previous values if the process has ended."""
     try:
         status = (proc / "status").read_text().splitlines()
         stat = (proc / "stat").read_text().rpartition(")")[2].split()
@@ -261,13 +268,13 @@ def _seconds(report: Json) -> float:
     return (max(ends) - datetime.fromisoformat(report["started"])).total_seconds()
 
 
-def _moment(told: float | str) -> float:
-    """A plan tells seconds from its start, a report moments."""
-    return told if isinstance(told, float | int) else datetime.fromisoformat(told).timestamp()
+def _moment(value: float | str) -> float:
+    """Returns a time in seconds: a plan has seconds since its start, a report has timestamps."""
+    return value if isinstance(value, float | int) else datetime.fromisoformat(value).timestamp()
 
 
 def _out(run: Json) -> tuple[float, float]:
-    """From cordon to done."""
+    """Returns when the node's slot was taken and when it was freed: from cordon to done."""
     steps = [step for step in run["steps"] if step["step"] not in ("pending", "stage", "staged")]
     return min(_moment(step["start"]) for step in steps), max(_moment(step["end"]) for step in steps)
 
@@ -279,22 +286,22 @@ def _use(runs: Sequence[Json], limit: int) -> float:
 
 
 def _steps(plan: Json, report: Json) -> dict[str, tuple[float, float]]:
-    found: dict[str, tuple[list[float], list[float]]] = {}
-    for which, runs in enumerate((plan["runs"], report["runs"])):
+    lengths_of: dict[str, tuple[list[float], list[float]]] = {}
+    for side, runs in enumerate((plan["runs"], report["runs"])):
         for run in runs:
             start, end = _out(run)
-            found.setdefault("run", ([], []))[which].append(end - start)
+            lengths_of.setdefault("run", ([], []))[side].append(end - start)
             for step in run["steps"]:
-                lengths = found.setdefault(step["step"], ([], []))[which]
+                lengths = lengths_of.setdefault(step["step"], ([], []))[side]
                 lengths.append(_moment(step["end"]) - _moment(step["start"]))
-    return {step: (median(one), median(other)) for step, (one, other) in found.items() if one and other}
+    return {step: (median(one), median(other)) for step, (one, other) in lengths_of.items() if one and other}
 
 
 def _evictions(report: Json) -> int:
     return sum(len(run["evictions"]) for run in report["runs"])
 
 
-def _tell(row: Row) -> None:
+def _print_row(row: Row) -> None:
     cells: dict[str, Any] = {
         "NODES": f"{row.nodes:,}",
         "PODS": f"{row.pods:,}",
@@ -328,10 +335,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, help="write the row there too")
     chosen = parser.parse_args(arguments)
     try:
-        row = measure(chosen.nodes, chosen.pods, chosen.limit, lambda words: print(words, flush=True))
+        row = measure(chosen.nodes, chosen.pods, chosen.limit, lambda line: print(line, flush=True))
     except LabError as error:
         sys.exit(f"error: {error}\n  -> {error.hint}")
-    _tell(row)
+    _print_row(row)
     if chosen.json:
         chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode([row]), indent=1))
 

@@ -1,11 +1,11 @@
-"""Five etcd members in three sites, each rebooted once: fleet's order against naive ones, with a client that writes all
-the time.
+"""Reboots five etcd members in three sites once each, in fleet's order and in naive orders, while a client writes all the
+time.
 
     python -m bench.quorum [--json FILE]
 
-A reboot is a SIGKILL and a start a moment later. fleet's order is that of its guard (`fleet.core.guards.quorum`), with
-the leader moved before it goes; the others kill whoever is next, as a reboot daemon does. Everybody waits until the
-member is back and in step.
+A reboot is a SIGKILL and a start a moment later. fleet's order is that of its guard (`fleet.core.guards.quorum`), and the
+leadership is moved away from a member before its reboot; the other policies kill the next member, as a reboot daemon does.
+All of them wait until the member is back and in sync.
 """
 
 from __future__ import annotations
@@ -46,27 +46,28 @@ PAUSE = 0.05
 """Between two writes."""
 
 Choose = Callable[[Quorum, Sequence[str]], str]
-"""Who goes next, of those that have not gone."""
+"""Returns the member to reboot next, of those that were not rebooted yet."""
 Tell = Callable[[Literal["down", "back"], str], None]
-"""What befalls a member; it is back when it votes and is in step."""
+"""Called when a member goes down, and when it is back: it votes and is in sync."""
 
 
 class Result(Struct, frozen=True):
     policy: str
     order: tuple[str, ...]
     elections: int
-    """Changes of term that nobody asked for."""
+    """The number of elections, without moves of leadership that were requested."""
     moved: int
     gap_seconds: float
-    """The longest time between two writes that were read again."""
+    """The longest time in seconds between two successful writes."""
     write_ms: float
-    """The median."""
+    """The median time of a write in milliseconds."""
     commit_ms: tuple[float | None, ...]
-    """While each was away, by the members that were left. None: they had no majority in step at that moment."""
+    """The commit time in milliseconds while each member was away, computed from the remaining members. None: these had no
+    majority in sync at that moment."""
 
 
 class Writer:
-    """A linearizable put and get, again and again, by whichever member answers; knows its longest gap."""
+    """Does linearizable puts and gets all the time, through any member that answers, and records the longest gap."""
 
     def __init__(self, access: EtcdAccess) -> None:
         context = trust(access)
@@ -78,7 +79,8 @@ class Writer:
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """From a write that succeeds to one that does: a gap at the end is one too."""
+        """Writes inside the `with` block, from a successful write to a successful write, so that a gap at the end counts
+        too."""
         thread = threading.Thread(target=self._run)
         thread.start()
         try:
@@ -92,7 +94,7 @@ class Writer:
                 raise self._broken
 
     def _await(self, count: int) -> None:
-        """More writes than these have succeeded. Raises TimeoutError."""
+        """Waits until more than `count` writes have succeeded. Raises TimeoutError."""
         deadline = time.monotonic() + 60
         while len(self.times) <= count and self._broken is None:
             if time.monotonic() > deadline:
@@ -120,12 +122,12 @@ class Writer:
             self.seconds.append(self.times[-1] - begun)
 
     def _write(self, gateway: Gateway, text: str) -> None:
-        """A key for each: what was not answered in time may still be written, later."""
+        """Writes each text under its own key, since a put that timed out may still be written later."""
         key = base64.b64encode(text.encode()).decode()
         gateway.call("/v3/kv/put", {"key": key, "value": key}, 1.0)
-        found = gateway.call("/v3/kv/range", {"key": key}, 1.0).get("kvs", [])
-        if [each["value"] for each in found] != [key]:
-            raise AssertionError(f"{text} was written, and {found} read")
+        stored = gateway.call("/v3/kv/range", {"key": key}, 1.0).get("kvs", [])
+        if [entry["value"] for entry in stored] != [key]:
+            raise AssertionError(f"{text} was written, and {stored} read")
 
 
 def now() -> datetime:
@@ -134,19 +136,19 @@ def now() -> datetime:
 
 def adapter(members: Members, links: Mapping[tuple[str, str], float] = TRIPS) -> Etcd:
     places = {name: MemberPlace(NodeRef("lab", name), site) for name, site in members.sites.items()}
-    told = [Link(one, other, seconds) for (one, other), seconds in links.items()]
-    return Etcd(QuorumGroup("etcd", "lab", access=members.access), places, told)
+    delays = [Link(one, other, seconds) for (one, other), seconds in links.items()]
+    return Etcd(QuorumGroup("etcd", "lab", access=members.access), places, delays)
 
 
 def wait(etcd: Etcd, condition: Callable[[Quorum], object], seconds: float = 120.0) -> Quorum:
-    """The first reading of which it holds. Raises TimeoutError."""
+    """Returns the first reading that meets the condition. Raises TimeoutError."""
     deadline = time.monotonic() + seconds
     while True:
-        found = etcd.read(now())
-        if condition(found):
-            return found
+        group = etcd.read(now())
+        if condition(group):
+            return group
         if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {seconds:.0f} s: {found}")
+            raise TimeoutError(f"not within {seconds:.0f} s: {group}")
         time.sleep(0.1)  # noqa: TID251 - between two looks at the condition
 
 
@@ -155,7 +157,7 @@ def whole(group: Quorum) -> bool:
 
 
 def fleets(group: Quorum, left: Sequence[str]) -> str:
-    """Of those that the guard lets go, the one that it ranks first."""
+    """Returns the member that fleet's guard ranks first among those that may go."""
     ranks = [(quorum.rank(group, RULE, NodeRef("lab", name)), name) for name in left]
     may = [
         (rank, name)
@@ -172,9 +174,9 @@ def roll(
     choose: Choose,
     hand_over: bool,
     leader: str = "",
-    tell: Tell = lambda what, member: None,
+    report: Tell = lambda event, member: None,
 ) -> Result:
-    """Reboots every member once. `leader`: of the beginning; not given, the first one."""
+    """Reboots every member once. `leader`: the leader at the beginning; empty: the first member."""
     wait(etcd, whole)
     etcd.move_leader(leader or next(iter(members.sites)))
     group = wait(etcd, whole)
@@ -193,17 +195,17 @@ def roll(
                 etcd.move_leader(to.name)
                 group = wait(etcd, whole)
                 moved += 1
-            tell("down", name)
+            report("down", name)
             members.kill(name)
             time.sleep(DOWN_SECONDS)  # noqa: TID251 - the machine is away for so long
-            away = wait(etcd, lambda group: group.leader is not None)
-            absence = quorum.group_without(away, RULE, node)
+            without_member = wait(etcd, lambda group: group.leader is not None)
+            absence = quorum.group_without(without_member, RULE, node)
             seconds = absence.commit_seconds if absence is not None else None
             commits.append(seconds * 1000 if seconds is not None else None)
             members.start(name)
             order.append(name)
             group = wait(etcd, whole)
-            tell("back", name)
+            report("back", name)
     elections = etcd.term - first - moved
     write = median(writer.seconds) * 1000
     return Result(policy, tuple(order), elections, moved, writer.gap, write, tuple(commits))
@@ -213,7 +215,7 @@ def in_turn(names: Sequence[str]) -> Choose:
     return lambda group, left: next(name for name in names if name in left)
 
 
-def results(binary: Path, directory: Path, say: Callable[[str], None]) -> list[Result]:
+def results(binary: Path, directory: Path, report_line: Callable[[str], None]) -> list[Result]:
     names = list(SITES)
     shuffled = Random(7).sample(names, len(names))
     policies: tuple[tuple[str, Choose, bool], ...] = (
@@ -227,28 +229,28 @@ def results(binary: Path, directory: Path, say: Callable[[str], None]) -> list[R
         ("random", in_turn(shuffled), False),
     )
     seconds = {frozenset(sites): trip for sites, trip in TRIPS.items()}
-    found = []
+    measured = []
     for policy, choose, hand_over in policies:
-        say(f"{policy} ...")
-        where = directory / policy.replace(" ", "-")
+        report_line(f"{policy} ...")
+        folder = directory / policy.replace(" ", "-")
         with Members(
-            binary, where, now(), SITES, seconds, heartbeat_ms=200, election_ms=ELECTION_MS
+            binary, folder, now(), SITES, seconds, heartbeat_ms=200, election_ms=ELECTION_MS
         ) as members:
-            found.append(roll(members, adapter(members), policy, choose, hand_over))
-    return found
+            measured.append(roll(members, adapter(members), policy, choose, hand_over))
+    return measured
 
 
-def table(found: Sequence[Result]) -> str:
+def table(measured: Sequence[Result]) -> str:
     lines = [
         f"{'policy':<14} {'order':<16} {'elections':>9} {'moves':>6} {'longest gap':>12} {'median write':>13}"
         f"  commit while one is away"
     ]
-    for each in found:
-        commits = " ".join("?" if value is None else f"{value:.0f}" for value in each.commit_ms)
-        order = " ".join(each.order)
+    for result in measured:
+        commits = " ".join("?" if value is None else f"{value:.0f}" for value in result.commit_ms)
+        order = " ".join(result.order)
         lines.append(
-            f"{each.policy:<14} {order:<16} {each.elections:>9} {each.moved:>6} {each.gap_seconds:>10.2f} s "
-            f"{each.write_ms:>10.0f} ms  {commits} ms"
+            f"{result.policy:<14} {order:<16} {result.elections:>9} {result.moved:>6} {result.gap_seconds:>10.2f} s "
+            f"{result.write_ms:>10.0f} ms  {commits} ms"
         )
     return "\n".join(lines)
 
@@ -261,10 +263,10 @@ def main() -> None:
     options = parser.parse_args()
     binary = build.build(print).controlplane
     with TemporaryDirectory() as directory:
-        found = results(binary, Path(directory), print)
-    print(f"\nfive members in three sites, election timeout {ELECTION_MS / 1000:.0f} s\n\n{table(found)}")
+        measured = results(binary, Path(directory), print)
+    print(f"\nfive members in three sites, election timeout {ELECTION_MS / 1000:.0f} s\n\n{table(measured)}")
     if options.json is not None:
-        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(measured)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Reading: what it costs to read a large cluster, by fleet, by kubectl, and by the official client's typed lists.
+"""Measures the cost of reading a large cluster by fleet, by kubectl, and by the official client's typed lists.
 
     python -m bench.reading [--nodes N] [--pods N] [--json FILE]
 
@@ -43,12 +43,12 @@ from tests.cluster.scenario import is_ready
 
 REPLICAS = 32
 OPERATIONS = 64
-"""In one transaction of etcd's, which may be 1.5 MB long."""
+"""The number of puts in one etcd transaction, which may be 1.5 MB long."""
 PAGE = 500
 IDLE = ("kwok", "kube-scheduler", "kube-controller-manager")
-"""Programs of the lab that nobody needs once the templates are there."""
+"""Programs of the lab that are not needed any more once the templates exist."""
 HEAD = ("WHAT", "OBJECTS", "CPU", "WALL", "MEMORY")
-"""CPU: seconds of the process, user and system. WALL: seconds. MEMORY: MB resident at most."""
+"""CPU: seconds, user and system. WALL: seconds. MEMORY: peak of resident memory in MB."""
 DEPLOYMENT: Json = {
     "apiVersion": "apps/v1",
     "kind": "Deployment",
@@ -85,23 +85,25 @@ DEPLOYMENT: Json = {
 class Row(Struct, frozen=True):
     what: str
     objects: int
-    """That it was asked for."""
+    """The number of requested objects."""
     cpu: float
     wall: float
     memory: float
 
 
 def filled(lab: Lab, nodes: int, pods: int) -> None:
-    """Makes the templates and their copies. Fails where the API server does not serve them all."""
+    """Creates the templates and their copies. Fails if the API server does not serve all of them."""
     cluster = Cluster(lab.kubeconfig)
     [name] = lab.add_nodes(1, pools={"workers": 1})
     cluster.create("/api/v1/namespaces", {"metadata": {"name": "shop"}})
     account = "/api/v1/namespaces/shop/serviceaccounts/default"
     wait(lambda: cluster.find(account) is not None, lambda: "the namespace has no account")
     cluster.create("/apis/apps/v1/namespaces/shop/deployments", DEPLOYMENT)
-    where = "/api/v1/namespaces/shop/pods"
-    wait(lambda: any(is_ready(pod) for pod in cluster.get(where)["items"]), lambda: "the pod is not Ready")
-    node, [pod] = cluster.get(f"/api/v1/nodes/{name}"), cluster.get(where)["items"]
+    pods_path = "/api/v1/namespaces/shop/pods"
+    wait(
+        lambda: any(is_ready(pod) for pod in cluster.get(pods_path)["items"]), lambda: "the pod is not Ready"
+    )
+    node, [pod] = cluster.get(f"/api/v1/nodes/{name}"), cluster.get(pods_path)["items"]
     for program in IDLE:
         os.kill(lab.pids()[program], signal.SIGTERM)
     wait(lambda: not _alive(lab), lambda: f"{_alive(lab)} go on")
@@ -114,23 +116,23 @@ def filled(lab: Lab, nodes: int, pods: int) -> None:
         str(certificates.etcd_client.key),
     )
     gateway = Gateway(lab.etcd_endpoint, trust(access))
-    things = iter((*_nodes(node, names[1:]), *_pods(pod, names, pods - 1)))
-    while some := list(islice(things, OPERATIONS)):
-        gateway.call("/v3/kv/txn", {"success": [{"request_put": each} for each in some]}, 60)
+    puts = iter((*_nodes(node, names[1:]), *_pods(pod, names, pods - 1)))
+    while batch := list(islice(puts, OPERATIONS)):
+        gateway.call("/v3/kv/txn", {"success": [{"request_put": put} for put in batch]}, 60)
     wanted = [nodes, pods]
     wait(lambda: _served(cluster) == wanted, lambda: f"{_served(cluster)} are served instead of {wanted}")
     wait(lambda: _caught_up(cluster), lambda: "the API server's watch cache has not caught up", 600)
 
 
 def _alive(lab: Lab) -> list[str]:
-    return [each.name for each in lab.status().programs if each.alive and each.name in IDLE]
+    return [program.name for program in lab.status().programs if program.alive and program.name in IDLE]
 
 
 def _caught_up(cluster: Cluster) -> bool:
-    """Lists that are not in pages come out of the cache; it refuses while it is behind."""
-    some = "?labelSelector=app%3Dapp-0"
+    """Returns whether the API server's watch cache has caught up: until then it refuses lists without pages."""
+    query = "?labelSelector=app%3Dapp-0"
     try:
-        return all(cluster.call("GET", f"/api/v1/{kind}{some}")[0] == 200 for kind in ("nodes", "pods"))
+        return all(cluster.call("GET", f"/api/v1/{kind}{query}")[0] == 200 for kind in ("nodes", "pods"))
     except ReadTimeoutError:
         return False
 
@@ -170,12 +172,12 @@ def _copy(template: Json, version: str, kind: str, name: str) -> Json:
     return made
 
 
-def _put(key: str, thing: Json) -> Json:
-    return {"key": b64encode(key.encode()).decode(), "value": b64encode(msgspec.json.encode(thing)).decode()}
+def _put(key: str, obj: Json) -> Json:
+    return {"key": b64encode(key.encode()).decode(), "value": b64encode(msgspec.json.encode(obj)).decode()}
 
 
-def measured(what: str, objects: int, words: Sequence[str]) -> Row:
-    return Row(what, objects, *used_by(words))
+def measured(reader: str, objects: int, command: Sequence[str]) -> Row:
+    return Row(reader, objects, *used_by(command))
 
 
 def rows(lab: Lab, home: Path, nodes: int, pods: int) -> Iterator[Row]:
@@ -195,7 +197,7 @@ def rows(lab: Lab, home: Path, nodes: int, pods: int) -> Iterator[Row]:
 
 
 def view(kubeconfig: Path) -> None:
-    """As a controller does: lists, watches, and keeps what an engine needs."""
+    """Reads the cluster as a controller does: lists, watches, and keeps the objects that an engine needs."""
     engine = Engine({"lab": "here"})
 
     async def until_synced() -> None:
@@ -213,19 +215,19 @@ def view(kubeconfig: Path) -> None:
 
 
 def typed(kubeconfig: Path, kind: str) -> None:
-    """With the official client, in pages, of which one is kept at a time: all of them would not fit into most machines."""
+    """Reads with the official client in pages, one in memory at a time: all of them would not fit into most machines."""
     from kubernetes import client, config
     from kubernetes.client.exceptions import ApiException
 
     api = client.CoreV1Api(config.new_client_from_config(str(kubeconfig), persist_config=False))
-    ask = api.list_node if kind == "nodes" else api.list_pod_for_all_namespaces
+    list_page = api.list_node if kind == "nodes" else api.list_pod_for_all_namespaces
     following: str | None = ""
     while following is not None:
         try:
-            found: Any = ask(limit=PAGE, **({"_continue": following} if following else {}))
-            following = found.metadata._continue or None  # noqa: SLF001 (the official client's name)
+            page: Any = list_page(limit=PAGE, **({"_continue": following} if following else {}))
+            following = page.metadata._continue or None  # noqa: SLF001 (the official client's name)
         except ApiException as error:
-            # It is slower than the five minutes after which the API server forgets the past.
+            # The client takes longer than the five minutes after which the API server forgets the list's resourceVersion.
             if error.status != 410:
                 raise
             following = msgspec.json.decode(error.body)["metadata"]["continue"]
@@ -246,19 +248,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.view:
         view(Path(chosen.kubeconfig))
         return
-    found: list[Row] = []
+    measured_rows: list[Row] = []
     with TemporaryDirectory() as folder:
-        lab = Lab.up(Path(folder) / "lab", tied=True, progress=lambda words: print(words, file=sys.stderr))
+        lab = Lab.up(Path(folder) / "lab", tied=True, progress=lambda line: print(line, file=sys.stderr))
         try:
             filled(lab, chosen.nodes, chosen.pods)
             print(_line(HEAD))
             for row in rows(lab, Path(folder) / "home", chosen.nodes, chosen.pods):
-                found.append(row)
+                measured_rows.append(row)
                 print(_line(_cells(row)), flush=True)
         finally:
             lab.down()
     if chosen.json:
-        chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
+        chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode(measured_rows), indent=1))
 
 
 def _cells(row: Row) -> Sequence[str]:

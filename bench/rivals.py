@@ -1,10 +1,10 @@
-"""What people use now, each as a policy over the same model: who starts when, and what happens in its slot.
+"""The tools that are in use today, each as a policy on the same model: which nodes start when, and what happens then.
 
-All of them cordon, ask for an eviction of every pod and ask again after RETRY where a budget refuses, as
-`kubectl drain` does; none marks the nodes that still have to go. Sources: kured (`--concurrency`, a lock that a node
-takes before its drain), system-upgrade-controller (`spec.concurrency`, drains, then the job brings the image),
+All of them cordon, request the eviction of every pod, and request it again after RETRY if a budget refuses, as
+`kubectl drain` does; none of them marks the nodes that still wait. Sources: kured (`--concurrency`, a lock that a node
+takes before its drain), system-upgrade-controller (`spec.concurrency`; drains, then the Job writes the image),
 OpenShift's machine-config operator (`maxUnavailable`; nodes by zone, then by name; the image is written after the
-drain), and waves: so many at once, and the next ones when all of them are back.
+drain), and waves: a number of nodes at once, and the next ones when all of them are back.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from fleet.core.rollout.event import Deleted, Upserted
 from fleet.model.model import Model
 
 RETRY = 5.0
-"""Seconds until a refused eviction is asked again, as in kubectl."""
+"""Seconds until a refused eviction is requested again, as in kubectl."""
 LAST = 90 * 86400.0
 
 
@@ -35,7 +35,7 @@ class Rival(NamedTuple):
     slots: int
     percent: bool = False
     staged: bool = True
-    """The image has been written before, at no cost. Otherwise within the slot, after the drain."""
+    """True: the image was written before, at no cost. False: the image is written within the slot, after the drain."""
     order: str = "chance"
     """chance, name or zone"""
     waves: bool = False
@@ -87,10 +87,10 @@ class Player:
         self._last = 0.0
 
     def play(self) -> Played:
-        """Raises RuntimeError where nothing moves any more and nodes are left."""
+        """Upgrades all nodes and returns the result. Raises RuntimeError if nothing moves any more and nodes are left."""
         at = 0.0
         while True:
-            touched = self._told(at)
+            touched = self._observe(at)
             while self._again and self._again[0][0] <= at:
                 _, name, uid = heappop(self._again)
                 pod = self._pods.get(name, {}).get(uid)
@@ -108,7 +108,7 @@ class Player:
             at = max(at, min(moments))
 
     def _ordered(self, snapshot: Snapshot) -> list[str]:
-        """The next one is the last."""
+        """Returns the nodes in reverse order: the last one of the list goes next."""
         nodes = sorted(snapshot.nodes, key=lambda node: node.name)
         if self._rival.order == "zone":
             nodes.sort(key=lambda node: (node.zone, node.name))
@@ -173,7 +173,7 @@ class Player:
     def _perform(self, action: AnyAction, at: float) -> Outcome:
         return self._model.perform(action, at)
 
-    def _told(self, at: float) -> set[str]:
+    def _observe(self, at: float) -> set[str]:
         touched: set[str] = set()
         for _, event in self._model.advance(at):
             match event:
@@ -198,6 +198,6 @@ class Player:
 
 
 def with_images(snapshot: Snapshot) -> Snapshot:
-    """The same fleet with the new image written on every machine."""
+    """Returns the same fleet with the new image staged on every machine."""
     machines = tuple(replace(machine, staged=NEW) for machine in snapshot.machines)
     return replace(snapshot, machines=machines)

@@ -1,9 +1,9 @@
-"""Schedules: fleet's plan against what people use now and against the lower bound, and what becomes of the plan when
-nothing takes as long as expected.
+"""Compares fleet's plan with the tools in use today and with the lower bound, and executes the plan where nothing takes as
+long as expected.
 
     python -m bench.schedules [--large] [--nodes N ...] [--shapes NAME ...] [--json FILE]
 
-Every case runs in a process of its own, so that its memory is its own.
+Every case runs in its own process, so that its memory is measured separately.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ LARGE = (10000, 30000)
 LIMITS = (50, 100, 500, None)
 ORDERS = 12
 SEARCHED = 1000
-"""The most nodes for which a search is shown."""
+"""The largest number of nodes for which a search is shown."""
 COMPARED = 100
-"""The limit at which others are compared."""
+"""The limit at which the other tools are compared."""
 HEAD = (
     *("NODES", "SHAPE", "POLICY", "TAKES", "RATIO", "SPREAD", "RATIO", "/PLAN"),
     *("EVICTIONS", "PEAK", "SECONDS", "MEMORY"),
 )
-"""TAKES: hours, everything as long as expected. RATIO: to the lower bound of that fleet and limit. SPREAD: hours with
-spread times, and its ratios to the lower bound at their medians and to what the plan said. EVICTIONS: a pod.
-SECONDS: of CPU to plan, which is one thread. MEMORY: MB at most, the fleet itself included."""
+"""TAKES: hours if everything takes as long as expected. RATIO: to the lower bound of that fleet and limit. SPREAD: hours
+with spread times, with the ratios to the lower bound at their medians and to the plan's makespan. EVICTIONS: for each pod
+that had to move. SECONDS: CPU seconds of planning, in one thread. MEMORY: peak in MB, the fleet itself included."""
 
 
 class Row(Struct, frozen=True):
@@ -67,23 +67,23 @@ class Row(Struct, frozen=True):
     """0: none was computed."""
     bound_by: str
     spread: float
-    """Makespan, in seconds, where times are spread."""
+    """The makespan in seconds with spread times."""
     predicted: float
-    """What the plan said of it, knowing the median start of every app; 0: there was no plan."""
+    """The makespan that a plan predicts which knows the median start of every app; 0: there is no plan."""
     spread_bound: float
-    """The lower bound at these medians."""
+    """The lower bound in seconds at these medians."""
     evictions: float
-    """A pod that had to move."""
+    """Evictions for each pod that had to move."""
     peak: int
     seconds: float
-    """Of CPU, to make the plan; of others, to play them once."""
+    """CPU seconds of making the plan; of other tools, of simulating them once."""
     memory: float
-    """MB, the most of the process."""
+    """The process's peak memory in MB."""
 
 
 def fleet_case(shape: str, count: int, limit: int | None, orders: int = 0) -> Row:
-    """`orders`: so many more are tried by the search for a better one. A number, not seconds: the result is the same on
-    every machine."""
+    """Plans with fleet, and executes the plan. `orders`: the number of further orders that the search tries. A number, not
+    seconds, gives the same result on every machine."""
     snapshot = make(shape, count)
     began = process_time()
     plan = _planned(snapshot, limit, DurationEstimates(), orders)
@@ -91,8 +91,8 @@ def fleet_case(shape: str, count: int, limit: int | None, orders: int = 0) -> Ro
     if plan.held:
         raise RuntimeError(f"held: {plan.held[0]}")
     memory = most_resident()
-    known = replace(DurationEstimates(), apps={name: usual_start(name) for name in _apps(snapshot)})
-    informed = _planned(snapshot, limit, known, orders)
+    times = replace(DurationEstimates(), apps={name: usual_start(name) for name in _apps(snapshot)})
+    informed = _planned(snapshot, limit, times, orders)
     named = f"fleet, {'limit ' + str(limit) if limit else 'no limit'}"
     return Row(
         nodes=count,
@@ -113,22 +113,22 @@ def fleet_case(shape: str, count: int, limit: int | None, orders: int = 0) -> Ro
 
 
 def _planned(snapshot: Snapshot, limit: int | None, times: DurationEstimates, orders: int) -> Plan:
-    def again(urgency: Mapping[NodeRef, float]) -> Plan:
+    def replan(urgency: Mapping[NodeRef, float]) -> Plan:
         chosen = policy(limit)
         return make_plan(
             PlanRequest("bench", [snapshot], chosen, ["workers"], NEW, START, times, urgency=urgency)
         )
 
     left = iter(range(orders))
-    first = again({})
-    return search_order(first, again, lambda best: next(left, None) is not None) if orders else first
+    first = replan({})
+    return search_order(first, replan, lambda best: next(left, None) is not None) if orders else first
 
 
 def _executed(plan: Plan, snapshot: Snapshot) -> float:
-    """The same engine on a cluster whose times are spread; seconds until the last run has ended."""
+    """Runs the same engine on a cluster with spread times. Returns the seconds until the last run has ended."""
     engine = Engine({snapshot.cluster: snapshot.site})
-    for thing in snapshot.things():
-        engine.observe(Upserted(snapshot.cluster, thing), START)
+    for obj in snapshot.objects():
+        engine.observe(Upserted(snapshot.cluster, obj), START)
     engine.observe(ClusterSynced(snapshot.cluster, snapshot.server_version), START)
     rollout = Rollout("bench", plan.begin(), START, "bench")
     engine.add(rollout)
@@ -151,9 +151,9 @@ def rival_case(shape: str, count: int, rival: Rival, bound: float, spread_bound:
     snapshot = make(shape, count)
     began = process_time()
     behaviours = (expected(DurationEstimates()), spread())
-    given = with_images(snapshot) if rival.staged else snapshot
+    started = with_images(snapshot) if rival.staged else snapshot
     even, uneven = (
-        Player(rival, given, Model.from_snapshot(given, behaviour, Random(1))).play()
+        Player(rival, started, Model.from_snapshot(started, behaviour, Random(1))).play()
         for behaviour in behaviours
     )
     return Row(
@@ -191,22 +191,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for count in sizes:
             for shape in chosen.shapes:
                 bounds = 0.0, 0.0
-                for limit in (each or None for each in chosen.limits):
+                for limit in (share or None for share in chosen.limits):
                     rows.append(pool.submit(fleet_case, shape, count, limit).result())
                     if limit == COMPARED:
                         bounds = rows[-1].bound, rows[-1].spread_bound
-                    _tell(rows[-1])
+                    _print_row(rows[-1])
                 if count <= SEARCHED:
                     rows.append(pool.submit(fleet_case, shape, count, COMPARED, ORDERS).result())
-                    _tell(rows[-1])
+                    _print_row(rows[-1])
                 for rival in rivals(COMPARED) if count < LARGE[1] else ():
                     rows.append(pool.submit(rival_case, shape, count, rival, *bounds).result())
-                    _tell(rows[-1])
+                    _print_row(rows[-1])
     if chosen.json:
         chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=1))
 
 
-def _tell(row: Row) -> None:
+def _print_row(row: Row) -> None:
     cells = (
         f"{row.nodes:,}",
         row.shape,

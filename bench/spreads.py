@@ -1,4 +1,5 @@
-"""Lengths as they are measured: skewed, with a slow few. Their medians are what a plan expects by default."""
+"""Draws durations like measured ones: skewed, with a few slow ones. Their medians are those that a plan expects by
+default."""
 
 from __future__ import annotations
 
@@ -12,18 +13,19 @@ from fleet.model.behaviour import ClusterBehaviour
 SLOW_NODES = 0.04
 SLOW_APPS = 0.05
 LONGEST = 600.0
-"""No reboot takes longer: past the policy's 900 s it would count as failed, and that is another story."""
+"""The maximum seconds of a reboot: beyond the policy's 900 s a reboot would count as failed, which is not measured here."""
 
 
 def reboot(rng: Random, _: str) -> float:
-    """One node in twenty-five checks its disks or its memory: three times as long."""
+    """Draws the seconds of a reboot. One node in twenty-five checks its disks or memory, which takes three times as long."""
     length = DurationEstimates().reboot * exp(rng.gauss(0.0, 0.25))
     return min(LONGEST, length * 3 if rng.random() < SLOW_NODES else length)
 
 
 @cache
 def usual_start(app: str) -> float:
-    """Every app has a start of its own; one in twenty takes a minute to three (caches, leader election)."""
+    """Returns the median start of an app in seconds; one app in twenty takes one to three minutes (caches, leader
+    election)."""
     rng = Random(app)
     if rng.random() < SLOW_APPS:
         return rng.uniform(60.0, 180.0)

@@ -1,5 +1,5 @@
-"""`fleet status` of a large fleet, cold process included: beside what Python itself takes to start, and beside the bare
-rows out of the same database.
+"""Measures `fleet status` of a large fleet, the start of the process included, beside the start of Python itself and a
+bare read of the same rows from the database.
 
     python -m bench.status [--clusters N] [--nodes N] [--runs N] [--json FILE]
 """
@@ -40,7 +40,7 @@ pools:
 """
 ROWS = "import sqlite3; list(sqlite3.connect({!r}).execute('SELECT * FROM node'))"
 HEAD = ("WHAT", "CPU", "WALL", "LEAST", "MEMORY")
-"""CPU and WALL: seconds, at the median of the runs. LEAST: of WALL. MEMORY: MB at most."""
+"""CPU and WALL: median seconds of the runs. LEAST: the minimum of WALL. MEMORY: peak in MB."""
 
 
 class Row(Struct, frozen=True):
@@ -69,7 +69,7 @@ WAY = (
 
 
 def a_home(path: Path, clusters: int, nodes: int) -> Home:
-    """So many clusters with so many nodes each, all read once, and a rollout over them in the journal."""
+    """Returns a home with clusters of `nodes` nodes each, all synced once, and a rollout over them in the journal."""
     home = Home(path)
     path.mkdir()
     home.policy_file.write_text(POLICY)
@@ -108,28 +108,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--json", type=Path, help="write the rows there too")
     chosen = parser.parse_args(arguments)
-    found: list[Row] = []
+    measured: list[Row] = []
     print(_line(HEAD))
     with TemporaryDirectory() as folder:
         home = a_home(Path(folder) / "home", chosen.clusters, chosen.nodes)
         fleet = [sys.executable, "-m", "fleet.cli", "--home", str(home.path)]
-        for what, words in (
+        for label, command in (
             ("fleet status", [*fleet, "status"]),
             ("fleet status --output json", [*fleet, "status", "--output", "json"]),
             ("fleet --help", [*fleet, "--help"]),
             ("python, and its rows alone", [sys.executable, "-c", ROWS.format(str(home.path / DATABASE))]),
             ("python, nothing", [sys.executable, "-c", "pass"]),
         ):
-            found.append(_row(what, [used_by(words) for _ in range(chosen.runs)]))
-            print(_line(_cells(found[-1])), flush=True)
+            measured.append(_row(label, [used_by(command) for _ in range(chosen.runs)]))
+            print(_line(_cells(measured[-1])), flush=True)
     if chosen.json:
-        chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
+        chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode(measured), indent=1))
 
 
-def _row(what: str, runs: Sequence[Used]) -> Row:
+def _row(label: str, runs: Sequence[Used]) -> Row:
     walls = [run.wall for run in runs]
     return Row(
-        what, median(run.cpu for run in runs), median(walls), min(walls), max(run.memory for run in runs)
+        label, median(run.cpu for run in runs), median(walls), min(walls), max(run.memory for run in runs)
     )
 
 

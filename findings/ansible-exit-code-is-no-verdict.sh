@@ -8,10 +8,10 @@
 # another was unreachable ends with 6.
 #
 # What is seen: 0 where no host matches the play, also where only a play for localhost had any; 0 where ANSIBLE_RUN_TAGS of
-# the environment, or an ansible.cfg, leaves out every task, with nothing on the terminal that says so. 4 where a host is
-# unreachable, but also where the playbook is empty, is not YAML, or names a module that there is not, and no host was ever
-# asked; 1 where a role or an imported file is missing. One host failed and one unreachable: 4, and not 6. So whoever runs
-# playbooks from a program must read the events, or the statistics at the end, of the very host that is meant.
+# the environment, or an ansible.cfg, leaves out every task, with no message on the terminal. 4 where a host is
+# unreachable, but also where the playbook is empty, is not YAML, or names a module that does not exist, and no host was ever
+# contacted; 1 where a role or an imported file is missing. One host failed and one unreachable: 4, and not 6. So a program
+# that runs playbooks must read the events, or the final statistics, of the host in question.
 #
 # Needs bash, ssh, Python 3.11 or newer and PyPI. Exits 0 while it is so, and 1 where the behaviour has changed.
 set -euo pipefail

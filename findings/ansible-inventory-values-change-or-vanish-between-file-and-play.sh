@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# ansible-core 2.19.14 (PyPI): what a program gets that takes hosts and variables out of an inventory.
+# ansible-core 2.19.14 (PyPI), as seen by a program that reads hosts and variables from an inventory.
 #
 # What is done: an inventory in YAML has a variable with a template, one with a template that names something that is not
 # defined, and a mapping with the key `on`. It is read with `ansible-inventory --list`, and by a play that collects hostvars
 # into a dict by `dict.update(...)`, the usual way in Jinja, and writes that as JSON.
 #
 # One would expect: `ansible-inventory --list` shows what a play sees; a template that cannot be filled in ends the play with
-# an error, as everywhere in Ansible, or is at least told as undefined; keys stay as written.
+# an error, as everywhere in Ansible, or is at least reported as undefined; keys stay as written.
 #
 # What is seen: `ansible-inventory --list` leaves every template as it stands ("{{ inventory_hostname }}.example"), so a
 # program that connects by its `ansible_host` looks up a name with braces. In the play the call `update({key: value})` with a
 # value that is undefined is not made at all and raises nothing: the variable is missing from the result, the play ends with
-# 0 and no warning, and `key in hostvars[host]` was true all the same. Only `value is undefined` tells. The key `on` is the
+# 0 and no warning, and `key in hostvars[host]` was true all the same. Only `value is undefined` shows it. The key `on` is the
 # boolean true of YAML 1.1, and comes out as "true".
 #
 # Needs bash, Python 3.11 or newer and PyPI. Exits 0 while it is so, and 1 where the behaviour has changed.

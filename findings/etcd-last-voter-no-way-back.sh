@@ -9,7 +9,7 @@
 # One would expect: a member that was just replaced can be replaced back, as after the first two; or that an enabled
 # downgrade lets the older version start.
 #
-# What is seen: until the last member runs 3.7 each can go back. Within some seconds after that all members tell
+# What is seen: until the last member runs 3.7 each can go back. Within some seconds after that all members report
 # storageVersion 3.7.0, and 3.6.16 ends at once ('version "3.7.0" is not supported'). Enabling a downgrade while that
 # member is down does not help it: the data on its own disk stay those of 3.7. Enabled while all run 3.7, it moves the data
 # of every running member to 3.6.0 within seconds, and then 3.6.16 starts. So the order is: all on 3.7, downgrade, wait for
@@ -79,7 +79,7 @@ stored() { # version, members...
 	done
 }
 ended() { ! kill -0 "${pid[$1]}" 2>/dev/null; }
-refused() { # number: the older version ends by itself, and says why
+refused() { # number: the older version ends by itself, with the reason
 	start "$1" $OLD
 	within 30 ended "$1"
 	grep -q 'version \\"3.7.0\\" is not supported' "$folder/m$1.log" || {

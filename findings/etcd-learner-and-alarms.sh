@@ -5,7 +5,7 @@
 # status, for the member list (linearizable and not) and for the list of alarms. Then an alarm NOSPACE is raised for the
 # voter, and disarmed with memberID 0 and with the member's own id.
 #
-# One would expect: a member that is in step tells the member list as it knows it at least where "linearizable": false is
+# One would expect: a member that is in sync returns the member list as it knows it at least where "linearizable": false is
 # asked for, since the list is its own data; and an answer of 200 to DEACTIVATE means that something was disarmed.
 #
 # What is seen: the status is given, with isLearner; all three lists are refused with 400, code 9, "rpc not supported for
@@ -55,7 +55,7 @@ until_true() { # seconds, command...
 }
 leads() { ask "$1" /v3/maintenance/status '{}' 2>/dev/null | grep -q '"leader":"[1-9]'; }
 alarmed() { ask 0 /v3/maintenance/status '{}' | grep -q 'alarm:NOSPACE'; }
-quiet() { # the status is told, without the alarm
+quiet() { # the status is returned, without the alarm
 	local status
 	status=$(ask 0 /v3/maintenance/status '{}') && ! grep -q 'alarm:NOSPACE' <<< "$status"
 }
@@ -72,7 +72,7 @@ differs() { echo "CHANGED: $1" >&2; changed=1; }
 
 status=$(ask 1 /v3/maintenance/status '{}')
 if grep -q '"isLearner":true' <<< "$status" && grep -q '^200$' <<< "$status"; then
-	say "the learner tells its status"
+	say "the learner returns its status"
 else
 	differs "the learner's status is $status"
 fi

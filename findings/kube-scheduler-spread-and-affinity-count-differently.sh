@@ -8,8 +8,8 @@
 # One would expect: {} selects every pod of the namespace in both, as a label selector does everywhere in the API; and a pod
 # that is being deleted, and still runs on its node, counts in both or in neither.
 #
-# What is seen: a spread with {} counts no pods at all, so that it holds nobody; an anti-affinity with {} counts all. A spread
-# does not count pods that are being deleted, an anti-affinity does. So who drains a node must ask twice: a replacement
+# What is seen: a spread with {} counts no pods at all, so that it holds no pod; an anti-affinity with {} counts all. A spread
+# does not count pods that are being deleted, an anti-affinity does. So a program that drains nodes must check both: a replacement
 # is let into the zone by its spread while the pod before it still terminates, and is kept out by its anti-affinity.
 #
 # Needs bash, Go 1.26 or newer and the module proxy; the first build takes some minutes. Exits 0 while it is so, and 1 where

@@ -7,7 +7,7 @@
 # One would expect: the data counts (its documentation says "Overrides CertificateAuthority"); socks4, which Go does not
 # speak, is an error; %2F stays what it is, as in the names of clusters behind a proxy that serves several.
 #
-# What is seen: the file is refused, in the words "certificate-authority-data will override"; the proxy is spoken to in HTTP
+# What is seen: the file is refused with the message "certificate-authority-data will override"; the proxy is spoken to in HTTP
 # (CONNECT), as with every scheme that Go does not know; the server is asked for /a/b.
 #
 # Needs bash, Go 1.26 or newer and the module proxy; the first build takes a minute. Exits 0 while it is so, and 1 where

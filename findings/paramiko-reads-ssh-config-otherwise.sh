@@ -2,9 +2,9 @@
 # paramiko 5.1.0 (SSHConfig), beside the OpenSSH client that is installed (seen with 9.2).
 #
 # What is done: one ssh_config(5) is read by both, for the same host: an Include of a file with HostName, User and Port, a
-# comment behind a value, and a `Match tagged` for a tag that nobody gave.
+# comment behind a value, and a `Match tagged` for a tag that is not set.
 #
-# One would expect: a library whose class reads "the format used by OpenSSH" goes to the same machine as ssh does, or says
+# One would expect: a library whose class reads "the format used by OpenSSH" goes to the same machine as ssh does, or reports
 # what it cannot read.
 #
 # What is seen: `Include` is taken for a setting with a value; the comment becomes part of the user's name; the block of

@@ -8,7 +8,7 @@
 # among the flags, stages, or is refused where that can no longer be done.
 #
 # What is seen: the library writes the id into YAML without quotes, and the JSON that is made of that has the number 7. And
-# --stage is looked at by the legacy way alone: to a machine of 1.13 or later the command says that the flag is deprecated,
+# --stage is read by the legacy code path alone: for a machine of 1.13 or later the command reports that the flag is deprecated,
 # installs at once, drains the node and reboots it.
 #
 # Needs bash, Go 1.24 or newer and the module proxy. Exits 0 while it is so, and 1 where the behaviour has changed.

@@ -1,4 +1,4 @@
-"""What every run of tests ends with: the names of those that were left out, and what each needs."""
+"""Options, fixtures and the report of all tests."""
 
 from __future__ import annotations
 
@@ -6,6 +6,31 @@ from collections import Counter
 from collections.abc import Iterable
 
 import pytest
+
+pytest.register_assert_rewrite("tests.golden")
+
+from tests.golden import GoldenFiles  # noqa: E402 (after its asserts are registered)
+
+REWRITE = "--rewrite-golden"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        REWRITE, action="store_true", help="run the tests with golden files alone, and write their files anew"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption(REWRITE):
+        items[:] = [item for item in items if "golden" in getattr(item, "fixturenames", ())]
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> GoldenFiles:
+    """The golden files of the test that asks for them: see tests/golden.py."""
+    return GoldenFiles(
+        request.path, request.function.__name__, rewrite=bool(request.config.getoption(REWRITE))
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -24,7 +24,8 @@ from fleet.core.rollout.event import ClusterEvent, ClusterSynced, Upserted
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.record import ActionEnded
 from fleet.core.rollout.replay import rollouts_of, unfinished
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, START
 from fleet.model.behaviour import ClusterBehaviour
@@ -143,7 +144,7 @@ class Story:
         engine = Engine(self.sites, rollouts)
         for model in self.models.values():
             model.advance(self.at)
-            for thing in model.snapshot(self.now).things():
+            for thing in model.snapshot(self.now).objects():
                 engine.observe(Upserted(model.cluster, thing), self.now)
             engine.observe(ClusterSynced(model.cluster, model.server_version), self.now)
         return engine

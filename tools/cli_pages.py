@@ -17,12 +17,12 @@ _HELP = "--help"
 
 
 def pages() -> dict[str, str]:
-    """The pages by their files' names: one of the whole program, and one for each of its commands."""
+    """Returns the pages by file name: one of the whole program, and one for each of its commands."""
     command = get_command(app)
     root = command.make_context("fleet", [], resilient_parsing=True)
-    contexts = {name: _context(each, name, root) for name, each in command.commands.items()}  # type: ignore[attr-defined]
-    made = {f"{name}.md": "\n".join(_page(context, 1)) for name, context in contexts.items()}
-    return {INDEX: "\n".join(_index(root, contexts)), **made}
+    contexts = {name: _context(subcommand, name, root) for name, subcommand in command.commands.items()}  # type: ignore[attr-defined]
+    texts = {f"{name}.md": "\n".join(_page(context, 1)) for name, context in contexts.items()}
+    return {INDEX: "\n".join(_index(root, contexts)), **texts}
 
 
 def main() -> None:
@@ -56,7 +56,7 @@ def _index(root: Any, contexts: dict[str, Any]) -> Iterator[str]:
 
 
 def _page(context: Any, level: int) -> Iterator[str]:
-    """A command and, below it, its own commands."""
+    """Yields the blocks of a command's page, and below them those of its own commands."""
     yield f"{'#' * level} {context.command_path}\n"
     yield f"{_escaped(context.command.help)}\n"
     yield f"```\n{' '.join((context.command_path, *context.command.collect_usage_pieces(context)))}\n```\n"
@@ -67,28 +67,28 @@ def _page(context: Any, level: int) -> Iterator[str]:
 
 
 def _records(context: Any, kind: str) -> list[tuple[str, str]]:
-    params = (each for each in context.command.get_params(context) if each.param_type_name == kind)
-    records = (each.get_help_record(context) for each in params)
-    return [(name, words) for name, words in filter(None, records) if _HELP not in name]
+    params = (param for param in context.command.get_params(context) if param.param_type_name == kind)
+    records = (param.get_help_record(context) for param in params)
+    return [(name, help_text) for name, help_text in filter(None, records) if _HELP not in name]
 
 
 def _table(kind: str, records: list[tuple[str, str]]) -> Iterator[str]:
     if records:
-        rows = (f"| {_code(name)} | {_cell(words)} |" for name, words in records)
+        rows = (f"| {_code(name)} | {_cell(help_text)} |" for name, help_text in records)
         yield "\n".join((f"| {kind} | what it means |", "|---|---|", *rows, ""))
 
 
 def _code(name: str) -> str:
-    """Code in a cell: readers of Markdown do not agree on how a bar in backticks is written there."""
+    """Returns the name as code for a table's cell. Markdown readers do not agree on a bar between backticks there."""
     return f"`{name}`" if "|" not in name else f"<code>{escape(name).replace('|', '&#124;')}</code>"
 
 
-def _cell(words: str) -> str:
-    return _escaped(words.replace("  [", " [")).replace("|", "\\|").replace("\n", " ")
+def _cell(text: str) -> str:
+    return _escaped(text.replace("  [", " [")).replace("|", "\\|").replace("\n", " ")
 
 
 def _escaped(text: str) -> str:
-    """Markdown that shows these words as they are; lines that are indented stay a block of code."""
+    """Returns Markdown that shows this text unchanged; indented lines stay a block of code."""
     lines = text.strip().splitlines()
     return "\n".join(
         line if line.startswith("    ") else line.replace("<", "\\<").replace("*", "\\*").replace("[", "\\[")

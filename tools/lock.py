@@ -1,4 +1,4 @@
-"""The lock file of the image: which packages it holds, in which version, with which hashes.
+"""Reads the lock file of the image: its packages with their versions and hashes.
 
 The format is that of pip's requirement files, as `make lock` writes them: `name==version ; marker`, then hashes.
 """
@@ -19,27 +19,28 @@ _HASH = re.compile(r"--hash=(\w+):([0-9a-f]+)")
 
 
 class LockError(Exception):
-    """The file is no lock: a line of it pins nothing."""
+    """The file is not a lock file: one of its lines pins nothing."""
 
 
 class Pinned(Struct, frozen=True):
     name: str
-    """Normalized, as package indexes have it: lower case, with dashes."""
+    """The normalized name, as in package indexes: lower case, with dashes."""
     version: str
     hashes: tuple[tuple[str, str], ...] = ()
-    """Algorithm and hexadecimal digest of each file of this version."""
+    """The algorithm and the hexadecimal digest of each file of this version."""
 
 
 def image_python(dockerfile: str) -> str:
-    """The version of Python in the image, `3.13`. Raises LockError where the Dockerfile does not say."""
-    found = re.findall(r"^ARG BASE=python:(\d+\.\d+)", dockerfile, re.MULTILINE)
-    if len(found) != 1:
+    """Returns the version of Python in the image, such as `3.13`. Raises LockError if the Dockerfile names none."""
+    versions = re.findall(r"^ARG BASE=python:(\d+\.\d+)", dockerfile, re.MULTILINE)
+    if len(versions) != 1:
         raise LockError("deploy/Dockerfile: its base is no Python")
-    return str(found[0])
+    return str(versions[0])
 
 
 def pinned(text: str, python: str) -> tuple[Pinned, ...]:
-    """What CPython of this version (`3.13`) gets on Linux, by name. Raises LockError for a line that pins nothing."""
+    """Returns the packages for CPython of this version (`3.13`) on Linux, by name. Raises LockError for a line that pins
+    nothing."""
     environment = {
         "implementation_name": "cpython",
         "platform_python_implementation": "CPython",
@@ -48,19 +49,19 @@ def pinned(text: str, python: str) -> tuple[Pinned, ...]:
         "python_version": python,
         "sys_platform": "linux",
     }
-    found = []
+    packages = []
     for line in text.replace("\\\n", " ").splitlines():
-        words = line.partition(" --hash=")[0].strip()
-        if not words or words.startswith("#"):
+        specifier = line.partition(" --hash=")[0].strip()
+        if not specifier or specifier.startswith("#"):
             continue
         try:
-            requirement = Requirement(words)
+            requirement = Requirement(specifier)
         except InvalidRequirement:
-            raise LockError(f"{words}: this is no requirement") from None
-        pins = [each.version for each in requirement.specifier if each.operator == "=="]
+            raise LockError(f"{specifier}: this is no requirement") from None
+        versions = [clause.version for clause in requirement.specifier if clause.operator == "=="]
         hashes = tuple(sorted(_HASH.findall(line)))
-        if len(pins) != 1 or not hashes:
-            raise LockError(f"{words}: this pins no version with a hash")
+        if len(versions) != 1 or not hashes:
+            raise LockError(f"{specifier}: this pins no version with a hash")
         if requirement.marker is None or requirement.marker.evaluate(environment):
-            found.append(Pinned(canonicalize_name(requirement.name), pins[0], hashes))
-    return tuple(sorted(found, key=lambda each: each.name))
+            packages.append(Pinned(canonicalize_name(requirement.name), versions[0], hashes))
+    return tuple(sorted(packages, key=lambda package: package.name))

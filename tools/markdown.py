@@ -1,4 +1,4 @@
-"""What a Markdown file links to, is linked by, names in code, and has as blocks of code."""
+"""Reads a Markdown file: its links, its anchors, its code in sentences, and its blocks of code."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ _READER = MarkdownIt("commonmark").enable("table")
 
 
 def links(text: str) -> list[str]:
-    """The targets of all links and pictures, in their order."""
-    found = [each.attrGet("href") or each.attrGet("src") for each in _inlines(text)]
-    return [str(each) for each in found if each]
+    """Returns the targets of all links and pictures, in their order."""
+    targets = [inline.attrGet("href") or inline.attrGet("src") for inline in _inlines(text)]
+    return [str(target) for target in targets if target]
 
 
 def words_in_code(text: str) -> list[str]:
-    """What stands between backticks in a sentence, not in a block."""
-    return [each.content for each in _inlines(text) if each.type == "code_inline"]
+    """Returns the texts between backticks in sentences, without blocks of code."""
+    return [inline.content for inline in _inlines(text) if inline.type == "code_inline"]
 
 
 def blocks(text: str) -> list[tuple[str, str]]:
-    """The fenced blocks: the word behind the fence, and the content."""
-    return [(each.info.strip(), each.content) for each in _READER.parse(text) if each.type == "fence"]
+    """Returns the fenced blocks: the language after the fence, and the content."""
+    return [(token.info.strip(), token.content) for token in _READER.parse(text) if token.type == "fence"]
 
 
 def anchors(text: str) -> set[str]:
-    """The anchors of the headings, as GitHub makes them."""
+    """Returns the anchors of the headings, as GitHub makes them."""
     found: set[str] = set()
     tokens = _READER.parse(text)
     for opening, heading in pairwise(tokens):
         if opening.type != "heading_open":
             continue
         plain = "".join(
-            each.content for each in heading.children or [] if each.type in ("text", "code_inline")
+            part.content for part in heading.children or [] if part.type in ("text", "code_inline")
         )
         base = slug = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
-        again = 0
+        count = 0
         while slug in found:
-            again += 1
-            slug = f"{base}-{again}"
+            count += 1
+            slug = f"{base}-{count}"
         found.add(slug)
     return found
 

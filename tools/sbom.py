@@ -1,8 +1,9 @@
 """Prints the software bill of materials of the image's Python packages, as CycloneDX 1.6 in JSON: `make sbom`.
 
-It is made from the lock file that the image is built from, so it says what is installed there, and with which hashes. The
-licences are what the packages of this environment say of themselves; of one that is here in another version none is told.
-The same lock, environment and version of fleet give the same bytes. What the base image holds is not in it.
+It is made from the lock file that the image is built from, so it names the packages that are installed there, with their
+hashes. The licences are read from the metadata of the packages in this environment; a package that is here in another
+version gets no licence. The same lock, environment and version of fleet give the same bytes. The content of the base image
+is left out.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ from packaging.utils import canonicalize_name
 from tools.lock import DOCKERFILE, LOCK, ROOT, Pinned, image_python, pinned
 
 _NAMESPACE = uuid.UUID("6b3c2d0e-7a55-5c0f-9f0c-0d7b8f5f3f11")
-"""Of the serial numbers of these bills."""
+"""The namespace of the serial numbers of these bills."""
 
-Told = Callable[[str], PackageMetadata | None]
-"""What the package of this name says of itself; None where it is not installed."""
+ReadMetadata = Callable[[str], PackageMetadata | None]
+"""Returns the metadata of the package of this name; None: it is not installed."""
 
 
 def installed(name: str) -> PackageMetadata | None:
@@ -41,25 +42,29 @@ def installed(name: str) -> PackageMetadata | None:
         return None
 
 
-def licence(pin: Pinned, told: Told) -> str:
-    """An SPDX expression or the words of the package's authors; empty where nothing is told of this version."""
-    found = told(pin.name)
-    if found is None or found["Version"] != pin.version:
+def licence(pin: Pinned, read_metadata: ReadMetadata) -> str:
+    """Returns an SPDX expression or the text of the package's authors; empty: the licence of this version is not known."""
+    package = read_metadata(pin.name)
+    if package is None or package["Version"] != pin.version:
         return ""
-    if "License-Expression" in found:
-        return str(found["License-Expression"])
-    classified = [
-        each.rpartition(" :: ")[2]
-        for each in found.get_all("Classifier", ())
-        if each.startswith("License ::")
+    if "License-Expression" in package:
+        return str(package["License-Expression"])
+    classifiers = [
+        classifier.rpartition(" :: ")[2]
+        for classifier in package.get_all("Classifier", ())
+        if classifier.startswith("License ::")
     ]
-    named = str(found["License"]).strip() if "License" in found else ""
+    licence_field = str(package["License"]).strip() if "License" in package else ""
     # Old builders write UNKNOWN; the field may also hold the whole text of a licence.
-    return named if named not in ("", "UNKNOWN") and "\n" not in named else " OR ".join(sorted(classified))
+    return (
+        licence_field
+        if licence_field not in ("", "UNKNOWN") and "\n" not in licence_field
+        else " OR ".join(sorted(classifiers))
+    )
 
 
-def bill(project: dict[str, Any], pins: Sequence[Pinned], told: Told) -> str:
-    """`project`: the table of pyproject.toml. JSON with a line feed at its end."""
+def bill(project: dict[str, Any], pins: Sequence[Pinned], read_metadata: ReadMetadata) -> str:
+    """Returns the bill as JSON with a line feed at its end. `project`: the table of pyproject.toml."""
     root = Component(
         name=str(project["name"]),
         version=str(project["version"]),
@@ -67,17 +72,17 @@ def bill(project: dict[str, Any], pins: Sequence[Pinned], told: Told) -> str:
         bom_ref=str(project["name"]),
         licenses=[LicenseFactory().make_from_string(str(project["license"]))],
     )
-    parts = {pin.name: _component(pin, licence(pin, told)) for pin in pins}
+    parts = {pin.name: _component(pin, licence(pin, read_metadata)) for pin in pins}
     bom = Bom(components=parts.values(), serial_number=uuid.uuid5(_NAMESPACE, repr((root.version, pins))))
     bom.metadata.component = root
-    # The time of making would make two bills of one image differ.
+    # A timestamp would make two bills of one image differ.
     bom.metadata.timestamp = None  # type: ignore[assignment]
     direct = sorted(name for name in _direct(project) if name in parts)
     bom.dependencies.add(Dependency(root.bom_ref, [Dependency(parts[name].bom_ref) for name in direct]))
     return str(make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string(indent=2)) + "\n"
 
 
-def _component(pin: Pinned, words: str) -> Component:
+def _component(pin: Pinned, licence_text: str) -> Component:
     hashes = HashTypeFactory()
     purl = PackageURL("pypi", name=pin.name, version=pin.version)
     files = ExternalReference(
@@ -91,14 +96,18 @@ def _component(pin: Pinned, words: str) -> Component:
         type=ComponentType.LIBRARY,
         bom_ref=str(purl),
         purl=purl,
-        licenses=[LicenseFactory().make_from_string(words)] if words else [],
+        licenses=[LicenseFactory().make_from_string(licence_text)] if licence_text else [],
         external_references=[files],
     )
 
 
 def _direct(project: dict[str, Any]) -> set[str]:
     lists = (project["dependencies"], *project["optional-dependencies"].values())
-    return {canonicalize_name(Requirement(each).name) for some in lists for each in some}
+    return {
+        canonicalize_name(Requirement(requirement).name)
+        for requirements in lists
+        for requirement in requirements
+    }
 
 
 def main() -> None:

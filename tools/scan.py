@@ -1,7 +1,7 @@
 """Looks the image's Python packages up in a copy of the OSV database on this computer: `make scan OSV=FOLDER`.
 
 The folder has the unpacked archive of the ecosystem PyPI, a JSON file a record. Nothing is fetched. Exit code 0: no record
-is about a version that the lock pins; 1: some are; 2: the folder is none, or has nothing about PyPI.
+is about a version that the lock pins; 1: some are; 2: there is no such folder, or it has nothing about PyPI.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ class Finding(Struct, frozen=True, order=True):
     summary: str
     fixed: tuple[str, ...]
     unclear: str = ""
-    """Why it cannot be said whether this version is affected; empty: it is."""
+    """Why it is unknown whether this version is affected; empty: the version is affected."""
 
     def __str__(self) -> str:
         names = f"{self.id} ({', '.join(self.aliases)})" if self.aliases else self.id
         if self.unclear:
             return visible(f"{self.package} {self.version}: {names}: may be affected: {self.unclear}")
-        fixed = f"fixed in {', '.join(self.fixed)}" if self.fixed else "no fixed version is told"
+        fixed = f"fixed in {', '.join(self.fixed)}" if self.fixed else "no fixed version is named"
         return visible(f"{self.package} {self.version}: {names}: {self.summary or 'no summary'}; {fixed}")
 
 
 def records(folder: Path) -> Iterator[Advisory]:
-    """Raises UsageError for a file that is no record."""
+    """Yields the records of the folder. Raises UsageError for a file that is not a record."""
     for path in sorted(folder.rglob("*.json")):
         try:
             yield msgspec.json.decode(path.read_bytes(), type=Advisory)
@@ -52,55 +52,55 @@ def records(folder: Path) -> Iterator[Advisory]:
 
 
 def about(advisories: Iterable[Advisory]) -> dict[str, list[Advisory]]:
-    """By the normalized name of each package of PyPI, all that count for something."""
-    found: dict[str, list[Advisory]] = {}
-    for each in advisories:
-        entries = of_package(each, lambda package: package.ecosystem == ECOSYSTEM)
+    """Returns the records that are not withdrawn, by the normalized name of each package of PyPI."""
+    by_package: dict[str, list[Advisory]] = {}
+    for advisory in advisories:
+        entries = of_package(advisory, lambda package: package.ecosystem == ECOSYSTEM)
         for name in {canonicalize_name(entry.package.name) for entry in entries if entry.package}:
-            found.setdefault(name, []).append(each)
-    return found
+            by_package.setdefault(name, []).append(advisory)
+    return by_package
 
 
-def findings(pins: Sequence[Pinned], known: Mapping[str, Sequence[Advisory]]) -> tuple[Finding, ...]:
-    """A version of the record that nobody can order is a finding too: a person has to look."""
-    found = []
+def findings(pins: Sequence[Pinned], by_package: Mapping[str, Sequence[Advisory]]) -> tuple[Finding, ...]:
+    """Returns the findings. A record with a version that cannot be ordered is a finding too: a user has to look at it."""
+    results = []
     for pin in pins:
-        for advisory in known.get(pin.name, ()):
+        for advisory in by_package.get(pin.name, ()):
             finding = _finding(pin, advisory)
             if finding is not None:
-                found.append(finding)
-    return tuple(sorted(found))
+                results.append(finding)
+    return tuple(sorted(results))
 
 
 def _finding(pin: Pinned, advisory: Advisory) -> Finding | None:
-    def is_it(package: Package) -> bool:
+    def matches(package: Package) -> bool:
         return package.ecosystem == ECOSYSTEM and canonicalize_name(package.name) == pin.name
 
-    entries, unclear, hit = of_package(advisory, is_it), "", False
-    for each in entries:
+    entries, unclear, affected = of_package(advisory, matches), "", False
+    for entry in entries:
         try:
-            hit = affects(each, pin.version, Version) or hit
+            affected = affects(entry, pin.version, Version) or affected
         except ValueError as error:
             unclear = str(error)
-    if not hit and not unclear:
+    if not affected and not unclear:
         return None
-    fixed = tuple(dict.fromkeys(version for each in entries for version in fixes(each)))
-    why = "" if hit else unclear
+    fixed = tuple(dict.fromkeys(version for entry in entries for version in fixes(entry)))
+    why = "" if affected else unclear
     return Finding(pin.name, pin.version, advisory.id, advisory.aliases, advisory.summary, fixed, why)
 
 
-def main(words: Sequence[str], now: datetime) -> int:
-    if len(words) != 1 or not words[0]:
+def main(arguments: Sequence[str], now: datetime) -> int:
+    if len(arguments) != 1 or not arguments[0]:
         return _refused(UsageError("which database?", "make scan OSV=FOLDER"))
-    folder = Path(words[0])
+    folder = Path(arguments[0])
     try:
         if not folder.is_dir():
             raise UsageError(
                 f"there is no folder {folder}", "unpack OSV's archive of the ecosystem PyPI there"
             )
-        read = list(records(folder))
-        known = about(read)
-        if not known:
+        advisories = list(records(folder))
+        by_package = about(advisories)
+        if not by_package:
             raise UsageError(
                 f"{folder} has no record about a package of PyPI: it proves nothing",
                 "unpack OSV's archive of the ecosystem PyPI there",
@@ -108,16 +108,17 @@ def main(words: Sequence[str], now: datetime) -> int:
         pins = pinned(LOCK.read_text(), image_python(DOCKERFILE.read_text()))
     except (UsageError, LockError) as error:
         return _refused(error)
-    found = findings(pins, known)
-    for each in found:
-        print(each)
-    newest = max(each.modified for each in read)
+    results = findings(pins, by_package)
+    for result in results:
+        print(result)
+    newest = max(advisory.modified for advisory in advisories)
     print(
-        f"{len(found)} finding{'' if len(found) == 1 else 's'} in {len(pins)} packages, by {len(read)} records about "
-        f"{len(known)} packages. The newest record is of {newest.astimezone(UTC):%Y-%m-%d}, {(now - newest).days} days ago: "
-        "what was found out later is not in it, and what is not in it proves nothing."
+        f"{len(results)} finding{'' if len(results) == 1 else 's'} in {len(pins)} packages, by {len(advisories)} records "
+        f"about {len(by_package)} packages. The newest record is of {newest.astimezone(UTC):%Y-%m-%d}, "
+        f"{(now - newest).days} days ago: "
+        "later vulnerabilities are not in it, and a missing record proves nothing."
     )
-    return 1 if found else 0
+    return 1 if results else 0
 
 
 def _refused(error: UsageError | LockError) -> int:

@@ -1,8 +1,8 @@
-"""The documentation site: gathers its pages, and looks whether what was built stands alone.
+"""Gathers the pages of the documentation site, and checks that the built site needs no other host.
 
 `python -m tools.site gather FOLDER` copies into FOLDER the README, all that can be reached from it by links, at the same
 paths as in the repository, and a page of docstrings for each package of fleet. `python -m tools.site check FOLDER` names
-what the built pages would fetch from elsewhere. `make docs` runs both, and zensical between them.
+the addresses that the built pages would fetch from other hosts. `make docs` runs both, and zensical between them.
 """
 
 from __future__ import annotations
@@ -30,62 +30,69 @@ _FETCHED_BY_STYLE = re.compile(r"""(?:url\(\s*|@import\s+)["']?([^"')\s]+)""", r
 
 
 def reachable(root: Path) -> list[Path]:
-    """The files below `root` that the README links to, that those pages link to, and so on; the README first."""
-    found = [START]
-    for page in found:
+    """Returns the files below `root` that the README links to, that those pages link to, and so on; the README first."""
+    files = [START]
+    for page in files:
         if page.suffix != ".md":
             continue
         for link in links((root / page).read_text(encoding="utf-8")):
             path = (root / page.parent / unquote(link).partition("#")[0]).resolve()
-            if not link.startswith("#") and path.is_file() and path.relative_to(root) not in found:
-                found.append(path.relative_to(root))
-    return found
+            if not link.startswith("#") and path.is_file() and path.relative_to(root) not in files:
+                files.append(path.relative_to(root))
+    return files
 
 
 class Package(Struct, frozen=True):
     name: str
     summary: str
-    """The first line of its docstring; empty where it has none."""
+    """The first line of the package's docstring; empty: it has none."""
     modules: tuple[str, ...]
 
 
 def packages(root: Path) -> list[Package]:
     """Returns the packages of fleet that have modules besides `__init__`, by name."""
-    found = []
+    named = []
     for path in sorted((root / "fleet").rglob("__init__.py")):
         name = ".".join(path.parent.relative_to(root).parts)
-        modules = sorted(each.stem for each in path.parent.glob("*.py") if not each.stem.startswith("__"))
+        modules = sorted(
+            module_path.stem
+            for module_path in path.parent.glob("*.py")
+            if not module_path.stem.startswith("__")
+        )
         if modules:
-            words = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-            found.append(Package(name, words.partition("\n")[0], tuple(f"{name}.{each}" for each in modules)))
-    return sorted(found, key=lambda each: each.name)
+            docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+            named.append(
+                Package(name, docstring.partition("\n")[0], tuple(f"{name}.{module}" for module in modules))
+            )
+    return sorted(named, key=lambda module_path: module_path.name)
 
 
-def api_pages(known: Sequence[Package]) -> dict[str, str]:
+def api_pages(listed: Sequence[Package]) -> dict[str, str]:
     """Returns Markdown by file name: an index, its navigation, and for each package a page that mkdocstrings fills in."""
-    made = {
-        f"{each.name}.md": f"# {each.name}\n\n" + "\n".join(f"::: {module}\n" for module in each.modules)
-        for each in known
+    pages = {
+        f"{package.name}.md": f"# {package.name}\n\n"
+        + "\n".join(f"::: {module}\n" for module in package.modules)
+        for package in listed
     }
-    rows = [f"| [{each.name}]({each.name}.md) | {each.summary} |" for each in known]
+    rows = [f"| [{package.name}]({package.name}.md) | {package.summary} |" for package in listed]
     head = "# Modules\n\nThe docstrings, package by package. [Rooms](../architecture.md#rooms) describes the layers.\n"
     index = "\n".join((head, "| package | has |", "|---|---|", *rows, ""))
-    return {"README.md": index, "SUMMARY.md": _navigation(known), **made}
+    return {"README.md": index, "SUMMARY.md": _navigation(listed), **pages}
 
 
-def _navigation(known: Sequence[Package]) -> str:
-    """A nested list, as literate-nav reads it: the packages below their rooms."""
+def _navigation(listed: Sequence[Package]) -> str:
+    """Returns a nested list for literate-nav: the packages below their rooms."""
     lines = ["* [Index](README.md)"]
-    for room, members in groupby(known, key=lambda each: each.name.split(".")[1]):
+    for room, members in groupby(listed, key=lambda package: package.name.split(".")[1]):
         lines.append(f"* {room}")
-        for each in members:
-            short = each.name.removeprefix(f"fleet.{room}").lstrip(".") or room
-            lines.append(f"    * [{short}]({each.name}.md)")
+        for member in members:
+            short = member.name.removeprefix(f"fleet.{room}").lstrip(".") or room
+            lines.append(f"    * [{short}]({member.name}.md)")
     return "\n".join((*lines, ""))
 
 
 def gather(root: Path, folder: Path) -> None:
-    """Fills a folder, emptied first, with what the site is built from."""
+    """Fills a folder with the sources of the site, after removing its old content."""
     shutil.rmtree(folder, ignore_errors=True)
     for path in (*reachable(root), STYLE):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -96,36 +103,38 @@ def gather(root: Path, folder: Path) -> None:
 
 
 class _Fetched(HTMLParser):
-    """What a browser fetches for a page, without a click on anything."""
+    """Collects the addresses that a browser fetches for a page without a click."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        known = {name: value or "" for name, value in attrs}
-        if tag == "link" and known.get("rel") not in ("canonical", "alternate", "next", "prev"):
-            self.found.append(known.get("href", ""))
+        attributes = {name: value or "" for name, value in attrs}
+        if tag == "link" and attributes.get("rel") not in ("canonical", "alternate", "next", "prev"):
+            self.found.append(attributes.get("href", ""))
         elif tag != "a":
-            self.found += [known.get(name, "") for name in ("src", "srcset", "data", "poster")]
-        self.found += _FETCHED_BY_STYLE.findall(known.get("style", ""))
+            self.found += [attributes.get(name, "") for name in ("src", "srcset", "data", "poster")]
+        self.found += _FETCHED_BY_STYLE.findall(attributes.get("style", ""))
 
 
 def fetched(path: Path) -> Iterator[str]:
-    """The addresses on other hosts that a built page or style sheet would have a browser fetch."""
+    """Yields the addresses on other hosts that a browser would fetch for a built page or style sheet."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".html":
         page = _Fetched()
         page.feed(text)
-        found = page.found
+        addresses = page.found
         text = "".join(re.findall(r"<style.*?</style>", text, re.DOTALL | re.IGNORECASE))
     else:
-        found = []
-    yield from (each for each in (*found, *_FETCHED_BY_STYLE.findall(text)) if _FOREIGN.match(each))
+        addresses = []
+    yield from (
+        address for address in (*addresses, *_FETCHED_BY_STYLE.findall(text)) if _FOREIGN.match(address)
+    )
 
 
 def check(folder: Path) -> list[str]:
-    """What is fetched from elsewhere, as `FILE: ADDRESS`; a folder without pages is a mistake, too."""
+    """Returns what the pages would fetch from other hosts, as `FILE: ADDRESS`; a folder without pages is an error too."""
     pages = sorted(path for path in folder.rglob("*") if path.suffix in (".html", ".css"))
     if not any(path.name == "index.html" for path in pages):
         return [f"{folder}: there is no index.html"]

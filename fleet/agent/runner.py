@@ -93,8 +93,8 @@ async def warn_of_others(host: Host) -> None:
 
     A look that fails keeps no agent from its work: staging looks again, and refuses then."""
     try:
-        for each in await competing_updaters.find_competing_updaters(host):
-            LOG.warning("not fleet alone is at work on this machine: %s", each.message)
+        for updater in await competing_updaters.find_competing_updaters(host):
+            LOG.warning("not fleet alone is at work on this machine: %s", updater.message)
     except MachineError as error:
         LOG.warning("%s", error)
 

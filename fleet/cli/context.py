@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Format = Annotated[
     Literal["text", "json"],
-    typer.Option("--output", "-o", help="text for people, json for programs (docs/schemas)."),
+    typer.Option("--output", "-o", help="text, or json for programs (docs/schemas)."),
 ]
 
 
@@ -27,14 +27,16 @@ def home_of(context: typer.Context, otherwise: Path | None = None, *, quiet: boo
     path, database = context.obj or (None, "")
     if path is None and not os.environ.get("FLEET_HOME"):
         path = otherwise
-    return Home.find(path, database, os.environ, Path.cwd(), (lambda words: None) if quiet else tell)
+    return Home.find(
+        path, database, os.environ, Path.cwd(), (lambda message: None) if quiet else show_message
+    )
 
 
-def tell(words: str) -> None:
+def show_message(message: str) -> None:
     """Shows a message of the home on stderr, beside the command's result."""
     from fleet.cli.terminal.output import note
 
-    note(words, "yellow")
+    note(message, "yellow")
 
 
 def repeat(draw: Callable[[], Text], seconds: float) -> None:
@@ -43,20 +45,20 @@ def repeat(draw: Callable[[], Text], seconds: float) -> None:
 
     from fleet.cli.terminal.columns import folded
     from fleet.cli.terminal.live_display import LiveDisplay
-    from fleet.cli.terminal.output import console, people_watch
+    from fleet.cli.terminal.output import can_draw, console
 
     screen, never = console(), Event()
-    if people_watch():
+    if can_draw():
         with LiveDisplay(screen) as canvas:
             while True:
                 canvas.draw(folded(draw(), screen.width))
                 never.wait(seconds)
-    told: set[str] = set()
+    shown: set[str] = set()
     while True:
         lines = draw().plain.splitlines()
         for line in lines:
-            if line not in told:
+            if line not in shown:
                 screen.print(line)
         screen.file.flush()
-        told = set(lines)
+        shown = set(lines)
         never.wait(seconds)

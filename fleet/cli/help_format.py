@@ -16,8 +16,8 @@ class CommandList(TyperGroup):
         headings: dict[str, list[tuple[str, str]]] = {}
         for name, command in self.commands.items():
             heading = getattr(command, "rich_help_panel", None) or "Commands"
-            words = (command.help or "").partition("\n\n")[0]
-            headings.setdefault(str(heading), []).append((name, words.replace("\n", " ")))
+            text = (command.help or "").partition("\n\n")[0]
+            headings.setdefault(str(heading), []).append((name, text.replace("\n", " ")))
         for heading, rows in headings.items():
             with formatter.section(heading):
                 formatter.write_dl(rows)
@@ -41,4 +41,6 @@ class CommandWithSubcommands(CommandList):
     def get_params(self, ctx: Any) -> list[Any]:
         """Returns the parameters; for a subcommand's usage line without the argument, which its line does not have."""
         found = super().get_params(ctx)
-        return found if ctx.command is self else [each for each in found if each.param_type_name != "argument"]
+        return (
+            found if ctx.command is self else [each for each in found if each.param_type_name != "argument"]
+        )

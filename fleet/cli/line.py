@@ -38,7 +38,7 @@ def run_line(args: Sequence[str], command: Callable[[Sequence[str]], object]) ->
     except Exception as error:
         if os.environ.get("FLEET_DEBUG"):
             raise
-        return _tell(error)
+        return _print_error(error)
 
 
 def lifted(args: Sequence[str]) -> list[str]:
@@ -46,37 +46,37 @@ def lifted(args: Sequence[str]) -> list[str]:
     first: list[str] = []
     rest: list[str] = []
     left = iter(args)
-    for word in left:
-        if word == "--":
-            rest += [word, *left]
-        elif word in GLOBAL:
-            first += [word, *([value] if (value := next(left, None)) is not None else [])]
-        elif word.startswith(tuple(f"{name}=" for name in GLOBAL)):
-            first.append(word)
+    for argument in left:
+        if argument == "--":
+            rest += [argument, *left]
+        elif argument in GLOBAL:
+            first += [argument, *([value] if (value := next(left, None)) is not None else [])]
+        elif argument.startswith(tuple(f"{name}=" for name in GLOBAL)):
+            first.append(argument)
         else:
-            rest.append(word)
+            rest.append(argument)
     return first + rest
 
 
-def _tell(error: Exception) -> int:
+def _print_error(error: Exception) -> int:
     import typer
 
     from fleet.core.records.errors import FleetError
 
     if isinstance(error, FleetError):
-        return _say(error)
+        return _print_fleet_error(error)
     if isinstance(error, typer.TyperException):
-        return _say_usage(error)
+        return _print_usage_error(error)
     if isinstance(error, typer.Abort):
         return INTERRUPTED
     if isinstance(error, OSError):
-        return _say_os(error)
+        return _print_os_error(error)
     _print(f"error: {type(error).__name__}: {error}")
     _print("  -> this is a bug of fleet; FLEET_DEBUG=1 shows where it happened")
     return 1
 
 
-def _say(error: FleetError) -> int:
+def _print_fleet_error(error: FleetError) -> int:
     from fleet.core.records.errors import ConfigError, HeldError
 
     if isinstance(error, ConfigError):
@@ -91,24 +91,24 @@ def _say(error: FleetError) -> int:
     return error.exit_code
 
 
-def _say_usage(error: Exception) -> int:
+def _print_usage_error(error: Exception) -> int:
     """Shows what Typer found wrong with the line, and where to read on."""
-    words = error.format_message() if hasattr(error, "format_message") else str(error)
-    words = words.replace("Value error, ", "")
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    message = message.replace("Value error, ", "")
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "fleet"
-    if not words:
+    if not message:
         return 2
-    if context is not None and words == context.get_help():
+    if context is not None and message == context.get_help():
         # A group of commands without one: nothing is wrong with its help, and there is no more to read.
-        _print(words)
+        _print(message)
     else:
-        _print(f"error: {words[0].lower()}{words[1:]}")
+        _print(f"error: {message[0].lower()}{message[1:]}")
         _print(f"  -> {path} --help")
     return int(getattr(error, "exit_code", 2))
 
 
-def _say_os(error: OSError) -> int:
+def _print_os_error(error: OSError) -> int:
     """Shows an error of a file or the disk, where no adapter has a better message."""
     from fleet.core.records.errors import DISK_FULL
 

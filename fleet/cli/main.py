@@ -20,10 +20,10 @@ def main() -> None:
     """Runs the command line of this process, and exits with its code."""
     # Whatever the umask is, no file of fleet's is one that everybody may write.
     os.umask(os.umask(0o077) | 0o002)
-    for each in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGHUP):
         # nohup has it ignored.
-        if signal.getsignal(each) is signal.SIG_DFL:
-            signal.signal(each, _interrupt)
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _interrupt)
     _open_streams()
     code = run(sys.argv[1:])
     # The process ends: nothing of it is looked through for garbage once more.

@@ -7,13 +7,25 @@ from typing import Annotated, Literal
 
 import typer
 
-from fleet.cli.commands import audit, clusters, controllers, inventory, labs, nodes, plans, reports, rollouts
+from fleet.cli.commands import (
+    access,
+    approvals,
+    audit,
+    clusters,
+    controllers,
+    inventory,
+    labs,
+    nodes,
+    plans,
+    reports,
+    rollouts,
+)
 from fleet.cli.commands.demo import demo
 from fleet.cli.help_format import CommandList
 
 FLEET, ROLLOUTS, CLUSTERS, LAB = "Fleet", "Rollouts", "Clusters", "Try it"
 
-HELP = """Keeps the nodes of a fleet of Kubernetes clusters known, patched and quick to patch."""
+HELP = """Keeps the nodes of many Kubernetes clusters patched: inventory, plans, rollouts, reports."""
 EPILOG = """Begin with fleet demo, or: fleet init; fleet cluster add NAME --kubeconfig FILE --site SITE;
 fleet sync; fleet status; fleet plan --pool POOL --to VERSION; fleet rollout start PLAN --watch
 
@@ -32,8 +44,8 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(wanted: bool) -> None:
+    if wanted:
         from importlib.metadata import version
 
         typer.echo(f"fleet {version('fleet')}")
@@ -41,7 +53,7 @@ def _version(asked: bool) -> None:
 
 
 LONG_RUNNING = ("run", "agent")
-"""Commands that nobody sits before: their log is what there is to see."""
+"""Commands that run as services: their log is their output."""
 
 
 @app.callback()
@@ -63,16 +75,19 @@ def root(
         ),
     ] = "",
     log_format: Annotated[
-        Literal["text", "json"], typer.Option(help="Of the log, on stderr: lines for people, or JSON lines.")
+        Literal["text", "json"],
+        typer.Option(help="Format of the log on stderr: readable lines, or JSON lines."),
     ] = "text",
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"] | None,
         typer.Option(
-            help="Of the log. Default: info for fleet run and fleet agent, else warning.", show_default=False
+            help="Level of the log. Default: info for fleet run and fleet agent, else warning.",
+            show_default=False,
         ),
     ] = None,
     version: Annotated[
-        bool, typer.Option("--version", help="Say which version this is.", callback=_version, is_eager=True)
+        bool,
+        typer.Option("--version", help="Show fleet's version and exit.", callback=_version, is_eager=True),
     ] = False,
 ) -> None:
     from fleet.system import logs
@@ -86,9 +101,12 @@ app.command(rich_help_panel=FLEET)(inventory.sync)
 app.command(rich_help_panel=FLEET)(inventory.status)
 app.command(rich_help_panel=FLEET)(inventory.explain)
 app.command(rich_help_panel=FLEET)(inventory.lint)
+for each in (approvals.approve, approvals.reject, approvals.approvals):
+    plans.app.command()(each)
 app.add_typer(plans.app, name="plan", rich_help_panel=ROLLOUTS)
 app.add_typer(rollouts.app, name="rollout", rich_help_panel=ROLLOUTS)
 app.add_typer(reports.app, name="report", rich_help_panel=ROLLOUTS)
+app.add_typer(access.app, name="access", rich_help_panel=ROLLOUTS)
 app.add_typer(audit.audit, name="audit", rich_help_panel=ROLLOUTS)
 app.command(rich_help_panel=ROLLOUTS)(controllers.run)
 app.add_typer(clusters.app, name="cluster", rich_help_panel=CLUSTERS)

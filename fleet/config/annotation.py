@@ -49,9 +49,9 @@ def declared_by(workload: Workload, cluster: str) -> QuorumGroup:
         return replace(pods, wrong=f"{place}: {workload.kind} has no selector, so its pods are not known")
     if not findings.problems:
         return group
-    words = [LINE.sub("", problem.removeprefix(f"{place}:")).strip() for problem in findings.problems]
-    more = [f"and {len(words) - MOST_TOLD} more"] if len(words) > MOST_TOLD else []
-    return replace(pods, wrong=f"{place}: {'; '.join(words[:MOST_TOLD] + more)}")
+    messages = [LINE.sub("", problem.removeprefix(f"{place}:")).strip() for problem in findings.problems]
+    more = [f"and {len(messages) - MOST_TOLD} more"] if len(messages) > MOST_TOLD else []
+    return replace(pods, wrong=f"{place}: {'; '.join(messages[:MOST_TOLD] + more)}")
 
 
 def _read(pods: QuorumGroup, workload: Workload, place: str, findings: Findings) -> QuorumGroup:
@@ -66,7 +66,7 @@ def _read(pods: QuorumGroup, workload: Workload, place: str, findings: Findings)
         document = Block(document.line, {"kind": KeyEntry(document.line, document)})
     reader = Reader(document if isinstance(document, Block) else Block(1), place, findings)
     if not isinstance(document, Block) and not findings.problems:
-        reader.problem(f"expected {KIND.words}, or a mapping with the key kind, found neither")
+        reader.problem(f"expected {KIND.expected}, or a mapping with the key kind, found neither")
     return _written(pods, workload, reader)
 
 

@@ -29,13 +29,13 @@ def mistake_in(path: Path) -> str:
     if text.startswith(VAULT):
         return ""
     try:
-        line, words = _mistake(text)
+        line, message = _mistake(text)
     except yaml.MarkedYAMLError as wrong:
         mark = wrong.problem_mark or wrong.context_mark
-        line, words = (mark.line if mark else 0), f"is not YAML: {wrong.problem or wrong.context}"
+        line, message = (mark.line if mark else 0), f"is not YAML: {wrong.problem or wrong.context}"
     except yaml.YAMLError as wrong:
-        line, words = 0, f"is not YAML: {ascii(str(wrong))[1:200]}"
-    return f"{path}:{line + 1} {words}" if words else ""
+        line, message = 0, f"is not YAML: {ascii(str(wrong))[1:200]}"
+    return f"{path}:{line + 1} {message}" if message else ""
 
 
 def _mistake(text: str) -> tuple[int, str]:

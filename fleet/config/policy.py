@@ -5,22 +5,40 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
+from msgspec import UNSET, Struct
+
+from fleet.config.access import access
 from fleet.config.document.findings import Caution, Findings, SourcePlace, TooMany
 from fleet.config.document.fragment import Block, compose
 from fleet.config.document.reader import Reader
+from fleet.config.freeze import freezes
 from fleet.config.pool import limits, pools
 from fleet.config.quorum import quorums
 from fleet.config.stream import streams, text_of
-from fleet.config.window import freezes
+from fleet.config.window import levels
+from fleet.core.policy.access import Access
 from fleet.core.policy.policy import Limits, Policy
 from fleet.core.records.errors import ConfigError, UsageError
 
 INIT = "fleet init writes a commented one"
 
 
+class PolicyFile(Struct, frozen=True):
+    """The content of the whole file."""
+
+    policy: Policy = Policy()
+    access: Access = Access()
+
+
 def load(path: Path) -> tuple[Policy, tuple[Caution, ...]]:
     """Reads the policy with its cautions. Raises UsageError where there is no such file or it cannot be read, and
     ConfigError with all its mistakes."""
+    found, cautions = load_file(path)
+    return found.policy, cautions
+
+
+def load_file(path: Path) -> tuple[PolicyFile, tuple[Caution, ...]]:
+    """Reads the whole file, as `load` does, with what is not part of the policy of a plan."""
     try:
         text = text_of(path)
     except FileNotFoundError:
@@ -29,16 +47,21 @@ def load(path: Path) -> tuple[Policy, tuple[Caution, ...]]:
         raise UsageError(f"{path} cannot be read: {wrong.strerror or wrong}", "see who owns it") from wrong
     except ValueError as wrong:
         raise UsageError(f"{path} cannot be read: it {wrong}", "expected a text file in UTF-8") from wrong
-    return loads(text, str(path))
+    return _parsed(text, str(path))
 
 
 def loads(text: str, name: str = "fleet.yaml") -> tuple[Policy, tuple[Caution, ...]]:
     """Reads the policy from a text. `name` is the file's name in messages; feed files are searched beside it. Raises
     ConfigError."""
+    found, cautions = _parsed(text, name)
+    return found.policy, cautions
+
+
+def _parsed(text: str, name: str) -> tuple[PolicyFile, tuple[Caution, ...]]:
     findings = Findings()
     hint = f"fix {name}; docs/policy.md has every key"
     try:
-        policy = read(text, name, findings)
+        found = read(text, name, findings)
     except TooMany:
         raise ConfigError(
             [
@@ -49,17 +72,17 @@ def loads(text: str, name: str = "fleet.yaml") -> tuple[Policy, tuple[Caution, .
         ) from None
     if findings.problems:
         raise ConfigError(findings.problems, hint)
-    return policy, findings.cautions
+    return found, findings.cautions
 
 
-def read(text: str, name: str, findings: Findings) -> Policy:
-    """Returns the policy as far as the text can be read; it may be used only if `findings` has no problems. Raises
+def read(text: str, name: str, findings: Findings) -> PolicyFile:
+    """Returns the file as far as the text can be read; it may be used only if `findings` has no problems. Raises
     TooMany."""
     document = compose(text, name, findings)
     if not isinstance(document, Block):
         if document is not None or not findings.problems:
             findings.problem(SourcePlace(name, 1), "expected a mapping with the key pools, found none")
-        return Policy()
+        return PolicyFile()
     reader = Reader(document, name, findings)
     known = streams(reader, Path(name).parent)
     policy = Policy(
@@ -67,10 +90,12 @@ def read(text: str, name: str, findings: Findings) -> Policy:
         streams=known,
         limits=limits(reader.block("limits"), Limits(max_unavailable=None)),
         freezes=freezes(reader),
+        levels=levels(reader) or UNSET,
         quorums=quorums(reader, Path(name).parent),
     )
+    found = PolicyFile(policy, access(reader))
     reader.close()
-    return policy
+    return found
 
 
 def default_policy_text() -> str:

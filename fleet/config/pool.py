@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from msgspec import UNSET, UnsetType
 from msgspec.structs import fields, replace
 
 from fleet.config.document import forms
@@ -13,8 +14,8 @@ from fleet.config.document.rule import read_rule
 from fleet.config.drain_rule import rules
 from fleet.config.playbook import mistake_in
 from fleet.config.selector import hidden, selector
-from fleet.config.window import window
-from fleet.core.policy.policy import PLAYBOOKS, DrainRule, Limits, Pool
+from fleet.config.window import windows
+from fleet.core.policy.policy import PLAYBOOKS, ApprovalRule, DrainRule, Limits, Pool
 from fleet.core.releases.release import Stream
 from fleet.core.text.paths import expanded
 
@@ -42,7 +43,7 @@ def pools(reader: Reader, streams: Sequence[Stream]) -> tuple[Pool, ...]:
     """Reads the pools. A rule that a pool does not give comes from `defaults`, or else from the defaults of `Pool`."""
     known = KnownStreams(streams)
     base = _rules(reader.block("defaults"), Pool(""), known)
-    parts = reader.blocks("pools", some=True)
+    parts = reader.blocks("pools", required=True)
     found = [_pool(part, base, known) for part in parts]
     names: set[str] = set()
     for part, pool in zip(parts, found, strict=True):
@@ -51,10 +52,10 @@ def pools(reader: Reader, streams: Sequence[Stream]) -> tuple[Pool, ...]:
         names.add(pool.name)
     for earlier, later in hidden(found):
         line = parts[earlier].place().line
-        words = (
+        message = (
             f"every node that it selects goes to pool {found[earlier].name} (line {line}), which comes first"
         )
-        parts[later].caution(words)
+        parts[later].caution(message)
     return tuple(found)
 
 
@@ -78,7 +79,7 @@ def _pool(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
 
 def _rules(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
     """Reads the rules that both `defaults` and a pool may give."""
-    windows = tuple(window(each) for each in reader.blocks("windows"))
+    given = windows(reader)
     return replace(
         read_rule(reader, base),
         stream=reader.value("stream", known.stream, base.stream),
@@ -86,9 +87,11 @@ def _rules(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
         drain=_drain(reader.block("drain"), base.drain),
         stage=read_rule(reader.block("stage"), base.stage),
         reboot=read_rule(reader.block("reboot"), base.reboot),
-        windows=windows if reader.has("windows") else base.windows,
+        windows=given.weekly if reader.has("windows") else base.windows,
+        recurring=(given.recurring or UNSET) if reader.has("windows") else base.recurring,
         source=reader.value("source", forms.SOURCE, base.source),
         playbooks=playbooks(reader, base.playbooks),
+        approvals=_approvals(reader, base.approvals),
     )
 
 
@@ -115,6 +118,13 @@ def limits(reader: Reader, base: Limits) -> Limits:
         if reader.has(field.name) and amount is not None and amount.number == 0:
             reader.caution(f"{amount} lets no node start", field.name)
     return found
+
+
+def _approvals(reader: Reader, base: ApprovalRule | UnsetType) -> ApprovalRule | UnsetType:
+    """Returns the rule; UNSET where neither this mapping nor `base` has one."""
+    part = reader.block("approvals")
+    found = read_rule(part, base if isinstance(base, ApprovalRule) else ApprovalRule())
+    return found if reader.has("approvals") else base
 
 
 def _drain(reader: Reader, base: DrainRule) -> DrainRule:

@@ -36,10 +36,10 @@ OF_PODS = ("namespace", "selector", "voters", "probe")
 def quorums(reader: Reader, folder: Path) -> tuple[QuorumGroup, ...]:
     """Reads the quorum groups. Paths in the file are relative to `folder`."""
     found: dict[str, QuorumGroup] = {}
-    for each in reader.blocks("quorums"):
-        group = _group(each, folder)
+    for block in reader.blocks("quorums"):
+        group = _group(block, folder)
         if group.name and group.name in found:
-            each.problem("expected each name once, found it again", "name")
+            block.problem("expected each name once, found it again", "name")
         found[group.name] = group
     return tuple(found.values())
 
@@ -131,7 +131,7 @@ def _probe(reader: Reader, base: Probe | None, given: bool) -> Probe | None:
     """Reads the probe: that of the group's kind, with the keys of the policy in place of the preset's. None: no member
     is probed."""
     ask = _ask(reader, base.ask if base is not None else None, given)
-    asked = given or base is not None
+    declared = given or base is not None
     base = base if base is not None else Probe(HttpProbe(0, "/"))
     found = replace(
         base,
@@ -152,7 +152,7 @@ def _probe(reader: Reader, base: Probe | None, given: bool) -> Probe | None:
         reader.problem("expected name (what a member is called in that list), found none", "members")
     if found.index and found.lag:
         reader.problem("expected either index or lag, found both", "lag")
-    return found if asked else None
+    return found if declared else None
 
 
 def _ask(reader: Reader, base: HttpProbe | ExecProbe | None, given: bool) -> HttpProbe | ExecProbe | None:
@@ -160,7 +160,7 @@ def _ask(reader: Reader, base: HttpProbe | ExecProbe | None, given: bool) -> Htt
     is a problem."""
     http, command = (
         _http(reader.block("http"), base),
-        reader.values("exec", forms.TEXT, some=reader.has("exec")),
+        reader.values("exec", forms.TEXT, required=reader.has("exec")),
     )
     container = reader.value("container", forms.NAME, base.container if isinstance(base, ExecProbe) else "")
     if reader.has("http") and reader.has("exec"):

@@ -24,13 +24,13 @@ MOST_COMPARED = 300
 
 def selector(reader: Reader) -> Selector:
     labels = reader.pairs("matchLabels", LABEL_KEY, LABEL_TEXT)
-    return Selector(labels, tuple(_requirement(each) for each in reader.blocks("matchExpressions")))
+    return Selector(labels, tuple(_requirement(block) for block in reader.blocks("matchExpressions")))
 
 
 def _requirement(reader: Reader) -> Requirement:
     key = reader.required("key", LABEL_KEY, "")
     operator = reader.required("operator", choice(OPERATORS), None)
-    values = reader.values("values", LABEL_TEXT, some=operator in ("In", "NotIn"))
+    values = reader.values("values", LABEL_TEXT, required=operator in ("In", "NotIn"))
     if operator in ("Exists", "DoesNotExist") and values:
         reader.problem(f"expected no values beside {operator}, found {len(values)}", "values")
     return Requirement(key, operator or "Exists", values)
@@ -54,8 +54,8 @@ def _covers(wide: Pool, narrow: Pool) -> bool:
     """Returns whether `wide` selects every node that `narrow` selects."""
     if wide.clusters and not (narrow.clusters and set(narrow.clusters) <= set(wide.clusters)):
         return False
-    given = _terms(narrow.selector)
-    return all(any(_implies(known, term) for known in given) for term in _terms(wide.selector))
+    terms = _terms(narrow.selector)
+    return all(any(_implies(known, term) for known in terms) for term in _terms(wide.selector))
 
 
 def _terms(of: Selector) -> list[Requirement]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec import UNSET, UnsetType
 
-from fleet.config.document import forms
+from fleet.config.document import forms, time_forms
 from fleet.config.document.fragment import MOST_BYTES, Block, compose, shown
 from fleet.config.document.reader import Reader
 from fleet.core.releases.kernel import architecture_of
@@ -40,17 +40,17 @@ def streams(reader: Reader, folder: Path) -> tuple[Stream, ...]:
     found: dict[str, Stream] = {}
     feeds: dict[str, ReleaseList] = {}
     first: dict[str, tuple[Release, str]] = {}
-    for each in reader.blocks("streams"):
-        name = each.required("name", forms.NAME, "")
+    for block in reader.blocks("streams"):
+        name = block.required("name", forms.NAME, "")
         if name and name in found:
-            each.problem("expected each name once, found it again", "name")
-        stream = Stream(name, _releases_of(each, folder, feeds))
+            block.problem("expected each name once, found it again", "name")
+        stream = Stream(name, _releases_of(block, folder, feeds))
         for release in stream.releases:
             if not release.known_by:
                 continue
             known, other = first.setdefault(release.version, (release, name))
             if (known.digest, known.digests) != (release.digest, release.digests):
-                each.problem(
+                block.problem(
                     f"expected one digest of {shown(release.version)}, found another one in stream {other}"
                 )
         found[name] = stream
@@ -58,7 +58,7 @@ def streams(reader: Reader, folder: Path) -> tuple[Stream, ...]:
 
 
 def _releases_of(reader: Reader, folder: Path, feeds: dict[str, ReleaseList]) -> ReleaseList:
-    written = _releases(reader, some=reader.has("releases"))
+    written = _releases(reader, required=reader.has("releases"))
     name = reader.value("file", forms.TEXT, "")
     if not name:
         if not reader.has("releases") and not reader.has("file"):
@@ -84,41 +84,41 @@ def _feed(reader: Reader, path: Path) -> ReleaseList:
         reader.problem("expected a feed, a mapping with the key releases, found none", "file")
         return ()
     feed = Reader(document, str(path), reader.findings, pattern="file")
-    releases = _releases(feed, some=True)
+    releases = _releases(feed, required=True)
     feed.close()
     return releases
 
 
-def _releases(reader: Reader, some: bool) -> ReleaseList:
+def _releases(reader: Reader, required: bool) -> ReleaseList:
     """Reads the releases, oldest first."""
     found: dict[str, Release] = {}
-    for each in reader.blocks("releases", some):
-        version = each.required("version", forms.VERSION, "")
+    for block in reader.blocks("releases", required):
+        version = block.required("version", forms.VERSION, "")
         if version and version in found:
-            each.problem("expected each version once, found it again", "version")
-        digest = each.value("digest", forms.DIGEST, "")
-        digests = _digests(each, digest)
-        kernel = each.value("kernel", forms.TEXT, "")
+            block.problem("expected each version once, found it again", "version")
+        digest = block.value("digest", forms.DIGEST, "")
+        digests = _digests(block, digest)
+        kernel = block.value("kernel", forms.TEXT, "")
         if len(digests) > 1 and architecture_of(kernel):
-            each.problem(
+            block.problem(
                 f"expected a kernel without an architecture, since digests has several, found {shown(kernel)}",
                 "kernel",
             )
-        kubelet = each.value("kubelet", forms.KUBELET, "")
+        kubelet = block.value("kubelet", forms.KUBELET, "")
         release = Release(
             version,
             digest,
             kernel,
             kubelet,
             digests=digests,
-            released=_released(each),
-            advisories=_advisories(each),
+            released=_released(block),
+            advisories=_advisories(block),
         )
         if twin := next((other for other in found.values() if release.known_by & other.known_by), None):
-            words = (
+            message = (
                 f"{shown(version)} has a digest of {shown(twin.version)}: fleet takes the two for one release"
             )
-            each.caution(words, "digest")
+            block.caution(message, "digest")
         found[version] = release
     return tuple(found.values())
 
@@ -130,18 +130,17 @@ def _released(reader: Reader) -> datetime | UnsetType:
 
 def _advisories(reader: Reader) -> tuple[Advisory, ...] | UnsetType:
     found: dict[str, Advisory] = {}
-    for each in reader.blocks("advisories"):
-        name = each.required("id", forms.TEXT, "")
+    for block in reader.blocks("advisories"):
+        name = block.required("id", forms.TEXT, "")
         if name and name in found:
-            each.problem("expected each id once, found it again", "id")
-        severity = each.value("severity", SEVERITY, "")
-        found[name] = Advisory(name, severity, _moment(each, "published"))
+            block.problem("expected each id once, found it again", "id")
+        found[name] = Advisory(name, block.value("severity", SEVERITY, ""), _moment(block, "published"))
     return tuple(found.values()) or UNSET
 
 
 def _moment(reader: Reader, key: str) -> datetime | None:
     """Returns the moment; None without the key. A day without a time begins at midnight UTC."""
-    found = reader.value(key, forms.moment("UTC"), EVER)
+    found = reader.value(key, time_forms.moment("UTC"), EVER)
     return None if found is EVER else found
 
 

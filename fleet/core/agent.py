@@ -1,5 +1,5 @@
-"""What an agent does next, as a pure function of the request, of what the agent has reported and of the machine: the same
-for the agent of a real machine and for that of a simulated one.
+"""Decides the next action of an agent, as a pure function of the request, of the agent's last report and of the machine: the
+same for the agents of real and of simulated machines.
 
 A token is acted upon at most once. Before an act, `working` is written under its token, with the boot id of that
 moment. An agent that finds `working` when it starts was interrupted, and asks of the machine how far it came:
@@ -19,13 +19,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.core.objects.machine import NAME_MOST, UNITS_MOST, Ask, Request, Units, Work
-from fleet.core.releases.release import Release, is_release, told_from
+from fleet.core.releases.release import Release, distinct_name, is_release
 
 TOKENS_KEPT = 16
 
 
 class MachineView(Protocol):
-    """The machine, as its agent sees it."""
+    """The state of the machine that its agent observes."""
 
     @property
     def booted(self) -> Release | None: ...
@@ -66,15 +66,16 @@ class Idle(StrEnum):
 AgentDecision = ReportWork | StartWork | Idle
 
 
-def decide_work(request: Request | None, work: Work | None, seen: MachineView) -> AgentDecision:
-    """Returns what the agent does next. `work`: what the status says. Not to be called while this very process acts."""
+def decide_work(request: Request | None, work: Work | None, machine: MachineView) -> AgentDecision:
+    """Returns what the agent does next. `work`: the work in the Machine's status. Must not be called while this very process
+    works."""
     if request is None:
         return Idle.UNASKED
     if work is None or work.token != request.token:
-        return _taken_up(request, work, seen)
+        return _take_up_request(request, work, machine)
     if work.state != "working":
         return Idle.ANSWERED
-    return _gone_on(request, work, seen)
+    return _resume_interrupted(request, work, machine)
 
 
 def done(work: Work, message: str = "") -> Work:
@@ -85,60 +86,65 @@ def failed(work: Work, message: str) -> Work:
     return replace(work, state="failed", message=message)
 
 
-def proves_boot(request: Request | None, before: Work | None, after: Work | None, seen: MachineView) -> bool:
-    """Returns whether this very report says that the requested release has booted: the boot loader may be told."""
+def proves_boot(
+    request: Request | None, before: Work | None, after: Work | None, machine: MachineView
+) -> bool:
+    """Returns whether this very report proves that the requested release has booted, so that the boot loader may be
+    informed."""
     if request is None or after is None or after == before or request.action is Ask.STAGE:
         return False
-    return after.state == "done" and is_release(seen.booted, request.release)
+    return after.state == "done" and is_release(machine.booted, request.release)
 
 
-def rolled_back(request: Request | None, before: Work | None, after: Work | None, seen: MachineView) -> bool:
-    """Returns whether this very report says that the machine came back from its reboot with another release than the
+def rolled_back(
+    request: Request | None, before: Work | None, after: Work | None, machine: MachineView
+) -> bool:
+    """Returns whether this very report shows that the machine came back from its reboot with another release than the
     requested one."""
     if request is None or after is None or after == before or request.action is Ask.STAGE:
         return False
-    return after.state == "done" and not is_release(seen.booted, request.release)
+    return after.state == "done" and not is_release(machine.booted, request.release)
 
 
 def bounded(units: Units | None) -> Units | None:
-    """Returns as much of the units as the API server takes."""
+    """Returns the units, shortened to the bounds of the Machine's schema."""
     if units is None:
         return None
     return replace(units, failed=tuple(name[:NAME_MOST] for name in units.failed[:UNITS_MOST]))
 
 
-def _taken_up(request: Request, last: Work | None, seen: MachineView) -> AgentDecision:
+def _take_up_request(request: Request, last: Work | None, machine: MachineView) -> AgentDecision:
     earlier = () if last is None else (*last.earlier, last.token)[-TOKENS_KEPT:]
-    units = seen.units if request.action is not Ask.STAGE else None
-    work = Work(request.token, "working", boot_id=seen.boot_id, earlier=earlier, units=bounded(units))
+    units = machine.units if request.action is not Ask.STAGE else None
+    work = Work(request.token, "working", boot_id=machine.boot_id, earlier=earlier, units=bounded(units))
     if request.token in earlier:
         return ReportWork(
             failed(work, "this token was taken up before another one; it is not acted upon again")
         )
-    return _begun(request, work, seen)
+    return _begin_request(request, work, machine)
 
 
-def _gone_on(request: Request, work: Work, seen: MachineView) -> AgentDecision:
+def _resume_interrupted(request: Request, work: Work, machine: MachineView) -> AgentDecision:
     if request.action is Ask.STAGE:
-        return _begun(request, work, seen)
+        return _begin_request(request, work, machine)
     if not work.boot_id:
         return ReportWork(failed(work, "interrupted, and the boot in which it began is not known"))
-    if work.boot_id != seen.boot_id:
-        return ReportWork(done(work, f"booted {told_from(seen.booted, request.release)}"))
-    return _begun(request, work, seen)
+    if work.boot_id != machine.boot_id:
+        return ReportWork(done(work, f"booted {distinct_name(machine.booted, request.release)}"))
+    return _begin_request(request, work, machine)
 
 
-def _begun(request: Request, work: Work, seen: MachineView) -> AgentDecision:
-    wanted, next_one, back = request.release, seen.staged or seen.booted, seen.rollback
+def _begin_request(request: Request, work: Work, machine: MachineView) -> AgentDecision:
+    wanted, next_boot, rollback = request.release, machine.staged or machine.booted, machine.rollback
     match request.action:
-        case Ask.STAGE if is_release(next_one, wanted):
-            return ReportWork(done(work, "was booted already" if seen.staged is None else ""))
-        case Ask.REBOOT if not is_release(next_one, wanted):
-            words = f"{told_from(next_one, wanted)} would boot, not {told_from(wanted, next_one)}"
-            return ReportWork(failed(work, words))
-        case Ask.ROLLBACK if not (is_release(back, wanted) or is_release(seen.staged, wanted)):
-            there = "nothing" if back is None else told_from(back, wanted)
+        case Ask.STAGE if is_release(next_boot, wanted):
+            return ReportWork(done(work, "was booted already" if machine.staged is None else ""))
+        case Ask.REBOOT if not is_release(next_boot, wanted):
+            message = f"{distinct_name(next_boot, wanted)} would boot, not {distinct_name(wanted, next_boot)}"
+            return ReportWork(failed(work, message))
+        case Ask.ROLLBACK if not (is_release(rollback, wanted) or is_release(machine.staged, wanted)):
+            available = "nothing" if rollback is None else distinct_name(rollback, wanted)
             return ReportWork(
-                failed(work, f"there is {there} to roll back to, not {told_from(wanted, back)}")
+                failed(work, f"there is {available} to roll back to, not {distinct_name(wanted, rollback)}")
             )
     return StartWork(request, work)

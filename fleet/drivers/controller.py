@@ -86,7 +86,7 @@ class Controller:
         sites: Callable[[], Mapping[str, str]],
         clock: Clock,
         wall: Callable[[], datetime],
-        say: Callable[[str], None],
+        show: Callable[[str], None],
         notary: JournalSigner | None = None,
         retention: Retention = KEEP,
     ) -> None:
@@ -97,7 +97,7 @@ class Controller:
         self._sites = sites
         self._clock = clock
         self._wall = wall
-        self._say = say
+        self._show = show
         self._notary = notary
         self._retention = retention
         self._identity = own_identity()
@@ -110,12 +110,12 @@ class Controller:
             try:
                 executor = await self._lead(until_idle)
                 # A command that came while the lease was being given back has found a controller at work.
-                if executor.heard_all:
+                if executor.has_read_all:
                     return
             except ClustersChanged:
-                self._say("the clusters have changed: starting anew")
+                self._show("the clusters have changed: starting anew")
             except StaleEpochError as error:
-                self._say(f"{error.message}: standing by")
+                self._show(f"{error.message}: standing by")
             except (SchemaError, TamperedError):
                 raise
             except StoreError as error:
@@ -144,7 +144,7 @@ class Controller:
             self._identity,
             self._wall,
             abandoned,
-            lambda holder: self._say(f"{holder} is in control: waiting for it to go"),
+            lambda holder: self._show(f"{holder} is in control: waiting for it to go"),
         )
         refused = False
         try:
@@ -161,7 +161,7 @@ class Controller:
     async def _work(self, epoch: int, until_idle: bool) -> Executor:
         sites = self._sites()
         pipelines = await self._connect()
-        clusters = [each.cluster for each in pipelines.values()]
+        clusters = [pipeline.cluster for pipeline in pipelines.values()]
         recorder = Recorder(self._database.inventory, self._database.clusters, sites, self._clock)
         tally = RequestRecorder(clusters, self._database.requests)
         executor = Executor(
@@ -176,7 +176,7 @@ class Controller:
             abandoned,
             recorder.watch,
         )
-        self._say(f"in control of {len(clusters)} clusters (epoch {epoch})")
+        self._show(f"in control of {len(clusters)} clusters (epoch {epoch})")
         self._refused = ""
 
         def renew() -> None:

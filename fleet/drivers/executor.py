@@ -21,13 +21,14 @@ from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalEntry
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
 from fleet.core.rollout.codec import Journaled, from_record, to_record
-from fleet.core.rollout.commands import CommandRecord, RolloutStarted
+from fleet.core.rollout.commands import CommandRecord, PlanApproved, PlanRejected, RolloutStarted
 from fleet.core.rollout.event import ClusterEvent, ClusterLost, ClusterSynced, JournalNote
 from fleet.core.rollout.record import ActionEnded, PodsTimed, UnknownRecord
 from fleet.core.rollout.replay import unfinished
 from fleet.core.rollout.rollout import Rollout
 from fleet.drivers.foresight import Foresight
 from fleet.drivers.journal import log
+from fleet.drivers.journal.approvals import ledger_of
 from fleet.drivers.journal.checkpoints import standing
 from fleet.drivers.leadership import ClusterLease
 from fleet.drivers.pipeline import ClusterPipeline
@@ -70,8 +71,8 @@ class Executor:
         """Events, and who waits until those before have been observed."""
         self._news = asyncio.Event()
         self._leases = {
-            name: ClusterLease(each.cluster, identity, abandoned, journal, each.leader_work)
-            for name, each in pipelines.items()
+            name: ClusterLease(pipeline.cluster, identity, abandoned, journal, pipeline.leader_work)
+            for name, pipeline in pipelines.items()
         }
         self._reach: dict[str, ClusterLost | ClusterSynced] = {}
         """What each cluster reported last on whether it can be seen."""
@@ -94,10 +95,15 @@ class Executor:
         pending = [action for rollout in rollouts for action in rollout.intents.values()]
         self._append([ActionEnded.of(action, Result.UNKNOWN, message) for action in pending])
         salt = sha256(f"{self._identity} {self._epoch}".encode()).hexdigest()[:6]
-        return Engine(sites, sorted(rollouts, key=lambda rollout: rollout.active), salt=f"-{salt}")
+        return Engine(
+            sites,
+            sorted(rollouts, key=lambda rollout: rollout.active),
+            salt=f"-{salt}",
+            ledger=ledger_of(self._journal, now.seq),
+        )
 
     @property
-    def heard_all(self) -> bool:
+    def has_read_all(self) -> bool:
         """Returns whether no command has come into the journal since the last look at it."""
         return not any(entry.record.form == "command" for entry in self._journal.entries(after=self._seq))
 
@@ -132,8 +138,8 @@ class Executor:
         try:
             await asyncio.wait(waits, timeout=TICK, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for each in waits:
-                each.cancel()
+            for wait in waits:
+                wait.cancel()
 
     def _turn(self) -> datetime | None:
         """Runs one turn of the loop, and returns when the engine wants the next."""
@@ -145,13 +151,18 @@ class Executor:
             for event in events
             if isinstance(event, JournalNote) and event.record.rollout in self._engine.rollouts
         ]
-        self._append([*(ActionEnded.of(each.action, each.result, each.detail) for each in outcomes), *noted])
+        self._append(
+            [
+                *(ActionEnded.of(outcome.action, outcome.result, outcome.detail) for outcome in outcomes),
+                *noted,
+            ]
+        )
         for event in events:
             self._stopwatch.observe(event, now)
             self._engine.observe(event, now)
-        for each in waiting:
-            if not each.done():
-                each.set_result(None)
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
         for entry in self._new_commands():
             self._apply(entry)
         decision = self._engine.decide(now)
@@ -160,7 +171,7 @@ class Executor:
             task = asyncio.create_task(self._perform(action))
             self._performing.add(task)
             task.add_done_callback(self._performed)
-        self._publish(self._foresight.told(decision, now), now)
+        self._publish(self._foresight.changed_reasons(decision, now), now)
         return decision.wake
 
     def _measured(self, actions: Sequence[AnyAction], now: datetime) -> Iterator[PodsTimed]:
@@ -177,11 +188,11 @@ class Executor:
         events: list[ClusterEvent] = []
         waiting: list[asyncio.Future[None]] = []
         for _ in range(min(BATCH, len(self._inbox))):
-            each = self._inbox.popleft()
-            if isinstance(each, asyncio.Future):
-                waiting.append(each)
+            event = self._inbox.popleft()
+            if isinstance(event, asyncio.Future):
+                waiting.append(event)
             else:
-                events.append(each)
+                events.append(event)
         if not self._inbox:
             self._news.clear()
         return events, waiting
@@ -192,7 +203,7 @@ class Executor:
 
     def _append(self, entries: Sequence[Journaled]) -> None:
         if entries:
-            records = [to_record(each) for each in entries]
+            records = [to_record(entry) for entry in entries]
             self._journal.append(records, at=self._clock.now(), actor=self._identity, epoch=self._epoch)
             log.log(entries)
 
@@ -209,6 +220,8 @@ class Executor:
         match record:
             case RolloutStarted():
                 self._engine.add(Rollout(record.rollout, record.start, entry.at, entry.actor))
+            case PlanApproved() | PlanRejected():
+                self._engine.command(record, entry.at, entry.actor)
             case CommandRecord() if record.rollout in self._engine.rollouts:
                 self._engine.command(record, entry.at, entry.actor)
             case UnknownRecord() if record.name == "start" or record.rollout in self._engine.rollouts:

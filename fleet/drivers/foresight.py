@@ -36,17 +36,17 @@ class Foresight:
         self._fresh: deque[NodeRef] = deque()
         self._free: deque[NodeRef] = deque()
         self._held: deque[NodeRef] = deque()
-        self._said: dict[NodeRef, Reasons] = {}
+        self._reported: dict[NodeRef, Reasons] = {}
         """What the engine said last."""
         self._lasting: dict[NodeRef, Reasons] = {}
         """What was found ahead."""
         self._next: datetime | None = None
 
-    def told(self, decision: Decision, now: datetime) -> Mapping[NodeRef, Reasons]:
+    def changed_reasons(self, decision: Decision, now: datetime) -> Mapping[NodeRef, Reasons]:
         """Returns the nodes whose reasons have changed, with all their reasons; none: nothing holds the node."""
         news = dict.fromkeys(decision.held)
         for ref, reasons in decision.held.items():
-            self._said[ref] = reasons
+            self._reported[ref] = reasons
         for item in decision.log:
             if isinstance(item, StepFinished):
                 ref = item.node
@@ -61,8 +61,8 @@ class Foresight:
         return {ref: self._reasons(ref) for ref in news}
 
     def _reasons(self, ref: NodeRef) -> Reasons:
-        lasting, said = self._lasting.get(ref, ()), self._said.get(ref, ())
-        return (*lasting, *(held for held in said if held not in lasting))
+        lasting, reported = self._lasting.get(ref, ()), self._reported.get(ref, ())
+        return (*lasting, *(held for held in reported if held not in lasting))
 
     def _look(self, now: datetime) -> list[NodeRef]:
         """Returns the nodes of which it found something else than before, and those that it has seen for the first time."""
@@ -78,11 +78,11 @@ class Foresight:
                 if view is None or view.synced_at is None:
                     # Not seen yet by this controller.
                     self._fresh.append(ref)
-                elif self._looked_at(ref, now) or queue is self._fresh:
+                elif self._has_changed(ref, now) or queue is self._fresh:
                     found.append(ref)
         return found
 
-    def _looked_at(self, ref: NodeRef, now: datetime) -> bool:
+    def _has_changed(self, ref: NodeRef, now: datetime) -> bool:
         """Returns whether something else holds the node than before. It is looked at again while its run waits."""
         before = self._lasting.pop(ref, ())
         if not self._waits(ref):

@@ -52,7 +52,7 @@ class ClusterLease:
 
     async def renew(self) -> bool:
         """Tries once to take or renew the lease; `why` says who has it otherwise."""
-        asked = asyncio.get_running_loop().time()
+        asked_at = asyncio.get_running_loop().time()
         try:
             place = self._journal.place() if self._known else ""
             found = await self.cluster.lead(self._identity, SECONDS, self._abandoned, place)
@@ -66,7 +66,7 @@ class ClusterLease:
             self.why = error.full_message
             return False
         if found.held:
-            self._until = asked + SECONDS
+            self._until = asked_at + SECONDS
             self.why = ""
             self._go_on()
             return True
@@ -100,11 +100,11 @@ class ClusterLease:
 
     async def keep(self, changed: Callable[[], None]) -> None:
         """Renews until it is cancelled, and calls `changed` when `valid` or `why` changes."""
-        told: tuple[bool, str] | None = None
+        logged: tuple[bool, str] | None = None
         while True:
             await self.renew()
-            if (self.valid, self.why) != told:
-                told = (self.valid, self.why)
+            if (self.valid, self.why) != logged:
+                logged = (self.valid, self.why)
                 changed()
             await asyncio.sleep(SECONDS / 3)
 
@@ -125,12 +125,12 @@ async def wait_for(
 ) -> Leadership:
     """Waits until this process controls the fleet of the database. `waits` is called with each holder that it waits
     for."""
-    told = ""
+    logged = ""
     while True:
         found = lease.acquire(identity, at=wall(), seconds=SECONDS, abandoned=abandoned)
         if found.held:
             return found
-        if found.holder != told:
-            told = found.holder
-            waits(told)
+        if found.holder != logged:
+            logged = found.holder
+            waits(logged)
         await asyncio.sleep(1)

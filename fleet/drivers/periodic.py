@@ -19,7 +19,7 @@ class PeriodicTask(NamedTuple):
 
 
 @asynccontextmanager
-async def run_periodically(each: Sequence[PeriodicTask]) -> AsyncIterator[asyncio.Future[None]]:
+async def run_periodically(tasks: Sequence[PeriodicTask]) -> AsyncIterator[asyncio.Future[None]]:
     """Runs every task at its interval while the context is open, never twice at once; late rather than not at all.
 
     Yields a future that fails with the first error of a task: to be awaited beside the work. From then on nothing is
@@ -39,7 +39,7 @@ async def run_periodically(each: Sequence[PeriodicTask]) -> AsyncIterator[asynci
 
         return once
 
-    for task in each:
+    for task in tasks:
         scheduler.add_job(
             guarded(task),
             "interval",

@@ -85,11 +85,11 @@ class ClusterPipeline:
                 engine = EngineInput(
                     view, put, caught_up, lambda begun: work.append(group.create_task(begun))
                 )
-                for each in self._filters:
-                    each.attach(engine)
+                for event_filter in self._filters:
+                    event_filter.attach(engine)
                 async for event in self.cluster.events():
-                    for each in self._filters:
-                        for added in await each.before(event):
+                    for event_filter in self._filters:
+                        for added in await event_filter.before(event):
                             put(added)
                     put(event)
                 for task in work:
@@ -99,8 +99,8 @@ class ClusterPipeline:
 
     async def perform(self, action: AnyAction) -> Outcome:
         """Returns what came of the action."""
-        for each in self._handlers:
-            outcome = await each.handle(action)
+        for handler in self._handlers:
+            outcome = await handler.handle(action)
             if outcome is not None:
                 return outcome
         return await self.cluster.perform(action)

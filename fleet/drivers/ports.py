@@ -6,7 +6,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -31,7 +31,11 @@ class Journal(Protocol):
         more."""
         ...
 
-    def entries(self, *, rollout: str | None = None, after: int = 0) -> Iterator[JournalEntry]: ...
+    def entries(
+        self, *, rollout: str | None = None, kinds: Collection[str] = (), after: int = 0
+    ) -> Iterator[JournalEntry]:
+        """Yields entries in the order in which they were written. Empty `kinds` mean all kinds."""
+        ...
 
     def place(self) -> str:
         """Returns the place of the newest entry (`JournalEntry.place`); empty before the first."""

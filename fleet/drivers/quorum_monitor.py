@@ -76,13 +76,13 @@ class QuorumMonitor:
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for each in waits:
-                each.cancel()
+            for wait in waits:
+                wait.cancel()
 
     def _due_now(self) -> list[QuorumClient]:
         """Returns all groups where some are others than before."""
         now = self._clock.now()
-        return [group for group in self._groups if self._changed.is_set() or self._rested(group, now)]
+        return [group for group in self._groups if self._changed.is_set() or self._is_due(group, now)]
 
     async def _read_some(self, groups: Sequence[QuorumClient]) -> list[ClusterEvent]:
         """Reads groups side by side: one that does not answer delays no other."""
@@ -92,7 +92,7 @@ class QuorumMonitor:
         lost: list[ClusterEvent] = [Deleted(self._cluster, self._last.pop(name)) for name in gone]
         return [*lost, *(event for event in found if event is not None)]
 
-    def _rested(self, group: QuorumClient, now: datetime) -> bool:
+    def _is_due(self, group: QuorumClient, now: datetime) -> bool:
         last = self._last.get(group.name)
         return last is None or last.read_at is None or (now - last.read_at).total_seconds() >= group.rest
 

@@ -76,9 +76,9 @@ def check(path: Path) -> Saved:
             chunk = file.read(min(left, 1 << 20))
             digest.update(chunk)
             left -= len(chunk)
-        told = file.read()
-    if digest.digest() != told:
-        raise EtcdError(f"{path}: its hash is {digest.hexdigest()}, etcd told {told.hex()}")
+        content = file.read()
+    if digest.digest() != content:
+        raise EtcdError(f"{path}: its hash is {digest.hexdigest()}, etcd told {content.hex()}")
     return Saved(path, size, digest.hexdigest())
 
 

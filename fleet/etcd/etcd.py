@@ -96,19 +96,21 @@ class Etcd:
         answers = self._answers()
         target = self._ident(answers, to)
         leader = leader_of(list(answers.values())) if answers else ""
-        asked = next((gateway for gateway, each in answers.items() if each.ident == leader), None)
-        if asked is None:
+        gateway_of_leader = next(
+            (gateway for gateway, answer in answers.items() if answer.ident == leader), None
+        )
+        if gateway_of_leader is None:
             raise EtcdError(f"{self.name} has no leader that answers")
-        why = self._transfer(asked, target) if leader != target else ""
+        why = self._transfer(gateway_of_leader, target) if leader != target else ""
         deadline = time.monotonic() + self._transfer_seconds
         while True:
             now = self._answers()
             if now and leader_of(list(now.values())) == target:
                 return f"{to} leads {self.name}"
             if time.monotonic() > deadline:
-                words = f" ({why})" if why else ""
+                cause = f" ({why})" if why else ""
                 raise EtcdError(
-                    f"{to} does not lead {self.name} {self._transfer_seconds:.0f} s after it was told to{words}"
+                    f"{to} does not lead {self.name} {self._transfer_seconds:.0f} s after it was told to{cause}"
                 )
 
     def _transfer(self, leader: Gateway, target: str) -> str:
@@ -124,7 +126,7 @@ class Etcd:
         """Saves the data of the leader, than which no member is more up to date. Raises EtcdError."""
         answers = self._answers()
         leader = leader_of(list(answers.values())) if answers else ""
-        asked = next((gateway for gateway, each in answers.items() if each.ident == leader), None)
+        asked = next((gateway for gateway, answer in answers.items() if answer.ident == leader), None)
         if asked is None:
             raise EtcdError(f"{self.name} has no leader that answers: no snapshot")
         return save(asked.stream("/v3/maintenance/snapshot"), self.name, rule, now)
@@ -135,7 +137,7 @@ class Etcd:
         ident = self._ident(answers, member)
         if ident == leader_of(list(answers.values())):
             raise EtcdError(f"{member} leads {self.name}: it is not defragmented")
-        asked = next(gateway for gateway, each in answers.items() if each.ident == ident)
+        asked = next(gateway for gateway, answer in answers.items() if answer.ident == ident)
         asked.call("/v3/maintenance/defragment", {}, LONG_SECONDS)
         size = str(asked.call(STATUS).get("dbSize", 0))[:20]
         return f"{member} of {self.name}: {answers[asked].status.get('dbSize', 0)} bytes before, {size} after"
@@ -159,8 +161,8 @@ class Etcd:
                 if str(member["ID"]) not in known
                 for url in member.get("clientURLs", ())[:1]
             }
-        asked = {gateway.endpoint for gateway in found} | set(self.endpoints)
-        found |= self._ask([Gateway(url, context) for url in sorted(more - asked)])
+        tried = {gateway.endpoint for gateway in found} | set(self.endpoints)
+        found |= self._ask([Gateway(url, context) for url in sorted(more - tried)])
         unique: dict[str, Gateway] = {}
         for gateway, answer in found.items():
             unique.setdefault(answer.ident, gateway)
@@ -177,7 +179,7 @@ class Etcd:
             answer.check()
             return answer
 
-        found, silent = _each(gateways, one)
+        found, silent = _ask_all(gateways, one)
         self._silent |= silent
         return found
 
@@ -190,11 +192,11 @@ class Etcd:
         self._readings += 1
         if not due or len(sites) < 2:
             return
-        told, _ = _each(
+        replies, _ = _ask_all(
             list(answers),
             lambda gateway: trips(gateway.metrics(), str(answers[gateway].status.get("version", ""))),
         )
-        measured = {answers[gateway].ident: found for gateway, found in told.items()}
+        measured = {answers[gateway].ident: found for gateway, found in replies.items()}
         foremost = foremost_list(answers.values())
         members = foremost.members if foremost is not None else ()
         self._links = links_of(members, measured, self.places) or self._links
@@ -204,7 +206,7 @@ class Etcd:
         for answer in answers.values():
             for member in answer.members:
                 if member.get("name") == name and any(
-                    each.ident == str(member["ID"]) for each in answers.values()
+                    answer.ident == str(member["ID"]) for answer in answers.values()
                 ):
                     return str(member["ID"])
         raise EtcdError(f"{name} of {self.name} does not answer")
@@ -212,12 +214,12 @@ class Etcd:
     def _unread(self, why: str, now: datetime) -> Quorum:
         """Returns the members as last known, none of them available. For a group that was never read, any node may
         carry a member."""
-        words = "; ".join(dict.fromkeys([why, *self._silent.values()]))
+        message = "; ".join(dict.fromkeys([why, *self._silent.values()]))
         if self.known is not None:
-            return replace(unknown(self.known, words), read_at=now)
+            return replace(unknown(self.known, message), read_at=now)
         places = {place.node: place for place in self.places.values() if place.node is not None}
         members = tuple(Member(node.name, node, place.site) for node, place in places.items())
-        return Quorum(self.name, "etcd", members=members, unread=words, read_at=now)
+        return Quorum(self.name, "etcd", members=members, unread=message, read_at=now)
 
 
 def _members(gateway: Gateway, status: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
@@ -237,7 +239,7 @@ def _members(gateway: Gateway, status: Mapping[str, Any]) -> tuple[dict[str, Any
         return ()
 
 
-def _each(
+def _ask_all(
     gateways: Sequence[Gateway], ask: Callable[[Gateway], T]
 ) -> tuple[dict[Gateway, T], dict[str, str]]:
     """Asks all endpoints in parallel, so that an endpoint without an answer delays the others by no more than its own

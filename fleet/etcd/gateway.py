@@ -121,11 +121,11 @@ class Gateway:
             connection.request("POST", path, "{}", {"Content-Type": "application/json"})
             response = connection.getresponse()
             if response.status != 200:
-                raise EtcdError(f"{self.endpoint}: {_words(_body(response))}")
+                raise EtcdError(f"{self.endpoint}: {_error_message(_body(response))}")
             while line := response.readline(LINE_BYTES):
                 piece = decode(line, dict[str, Any])
                 if "error" in piece:
-                    raise EtcdError(f"{self.endpoint}: {_words(line)}")
+                    raise EtcdError(f"{self.endpoint}: {_error_message(line)}")
                 yield convert(piece.get("result"), dict[str, Any])
 
     def _ask(
@@ -135,7 +135,7 @@ class Gateway:
         response = connection.getresponse()
         found = _body(response)
         if response.status != 200:
-            raise EtcdRefusedError(f"{self.endpoint}: {_words(found)}")
+            raise EtcdRefusedError(f"{self.endpoint}: {_error_message(found)}")
         return decode(found, dict[str, Any])
 
     @contextmanager
@@ -169,7 +169,7 @@ def _body(response: http.client.HTTPResponse) -> bytes:
     return found
 
 
-def _words(body: bytes) -> str:
+def _error_message(body: bytes) -> str:
     """Returns etcd's own message, if there is one."""
     try:
         answer = decode(body, _Refusal)

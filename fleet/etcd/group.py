@@ -18,7 +18,7 @@ from fleet.core.quorum.quorum import Quorum, SnapshotRule
 from fleet.etcd.errors import EtcdError
 from fleet.etcd.etcd import Etcd
 from fleet.etcd.reading import MemberPlace
-from fleet.etcd.static import are_at, declared, endpoints_of, place_of, pods_of
+from fleet.etcd.static import any_served_by, declared, endpoints_of, place_of, pods_of
 
 
 class Servers(Protocol):
@@ -74,7 +74,7 @@ class EtcdGroup:
         if not self._access.endpoints:
             return True
         if self._etcd.known is None:
-            return are_at(self._access.endpoints, pods, nodes)
+            return any_served_by(self._access.endpoints, pods, nodes)
         carriers = {NodeRef(self._cluster, pod.node) for pod in pods}
         return any(member.node in carriers for member in self._etcd.known.members)
 

@@ -133,7 +133,7 @@ def reading(
     alarms = _alarms(answers)
     members = tuple(
         _member(found, by_id.get(str(found["ID"])), leader, alarms, places, silent or {})
-        for found in sorted(foremost.members, key=lambda each: (each.get("name", ""), str(each["ID"])))
+        for found in sorted(foremost.members, key=lambda member: (member.get("name", ""), str(member["ID"])))
     )
     uid = str(foremost.status["header"].get("cluster_id", ""))
     return Quorum(name, "etcd", uid, members=members, links=tuple(links), read_at=now)
@@ -166,7 +166,7 @@ def _member(
     ident, name = str(found["ID"]), str(found.get("name", ""))
     status = answer.status if answer is not None else {}
     place = placed(found, places)
-    errors = tuple(words for words in status.get("errors", ()) if not ALARM.search(words))
+    errors = tuple(message for message in status.get("errors", ()) if not ALARM.search(message))
     if answer is None:
         errors = tuple(silent[url] for url in found.get("clientURLs", ()) if url in silent)
     # A member that answers and sees no leader is cut off from the others: its vote counts for no majority.
@@ -211,8 +211,8 @@ def _alarms(answers: Sequence[MemberResponse]) -> dict[str, tuple[str, ...]]:
     an alarm request would."""
     found: dict[str, set[str]] = {}
     for answer in answers:
-        for words in answer.status.get("errors", ()):
-            for ident, alarm in ALARM.findall(words):
+        for message in answer.status.get("errors", ()):
+            for ident, alarm in ALARM.findall(message):
                 found.setdefault(ident, set()).add(alarm)
     return {ident: tuple(sorted(alarms)) for ident, alarms in found.items()}
 
@@ -246,7 +246,7 @@ def trips(metrics: str, version: str) -> dict[str, Trips]:
         for peer, each in found.items()
         if "sum" in each and "count" in each
     }
-    return {peer: each for peer, each in noted.items() if each is not None}
+    return {peer: trips for peer, trips in noted.items() if trips is not None}
 
 
 def _noted(total: float, count: float, buckets: Mapping[float, float], version: str) -> Trips | None:
@@ -263,7 +263,7 @@ def _noted(total: float, count: float, buckets: Mapping[float, float], version: 
 def _smoothed(count: int) -> float:
     """Returns the sum of `count` values that rise from zero to one as etcd's smoothed round trip does."""
     probes = [1 + int(PROBES_BETWEEN * (index // PROBERS)) for index in range(min(count, SMOOTH))]
-    return sum(1 - (1 - SMOOTHING) ** each for each in probes) + max(0, count - SMOOTH)
+    return sum(1 - (1 - SMOOTHING) ** probe for probe in probes) + max(0, count - SMOOTH)
 
 
 def _version(text: str) -> tuple[int, ...]:
@@ -278,7 +278,7 @@ def links_of(
 ) -> tuple[Link, ...]:
     """Returns the links between sites, and within one. `measured` is by member id, then by peer id. A member that has
     measured longer has more weight."""
-    sites = {str(each["ID"]): placed(each, places).site for each in members}
+    sites = {str(member["ID"]): placed(member, places).site for member in members}
     found: dict[tuple[str, str], list[Trips]] = {}
     for one, other in permutations(sorted(sites), 2):
         if (seen := measured.get(one, {}).get(other)) is not None:

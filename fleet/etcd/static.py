@@ -28,8 +28,8 @@ def pods_of(pods: Iterable[Pod]) -> tuple[Pod, ...]:
 def endpoints_of(pods: Sequence[Pod], nodes: Mapping[str, Node]) -> tuple[str, ...]:
     """Returns client URLs, from kubeadm's annotation of its static pods; for other pods the node's first address, with
     etcd's port."""
-    told = (pod.etcd.split(",")[0] or _url(nodes.get(pod.node)) for pod in pods)
-    return tuple(url for url in told if url)
+    urls = (pod.etcd.split(",")[0] or _url(nodes.get(pod.node)) for pod in pods)
+    return tuple(url for url in urls if url)
 
 
 def _url(node: Node | None) -> str:
@@ -37,13 +37,13 @@ def _url(node: Node | None) -> str:
     return f"https://{f'[{first}]' if ':' in first else first}:{PORT}" if first else ""
 
 
-def are_at(endpoints: Iterable[str], pods: Sequence[Pod], nodes: Mapping[str, Node]) -> bool:
+def any_served_by(endpoints: Iterable[str], pods: Sequence[Pod], nodes: Mapping[str, Node]) -> bool:
     """Returns whether one of these client URLs belongs to one of the pods, or to its node."""
-    asked = {host_of(url) for url in endpoints}
+    hosts = {host_of(url) for url in endpoints}
     own = {host_of(url) for url in endpoints_of(pods, nodes)}
     for pod in pods:
         own |= {pod.node, *(nodes[pod.node].addresses if pod.node in nodes else ())}
-    return not asked.isdisjoint(own)
+    return not hosts.isdisjoint(own)
 
 
 def place_of(cluster: str, site: str, node: Node, spread: GroupSpread = "site") -> MemberPlace:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.machine import LogAsk, Machine
@@ -19,37 +16,20 @@ from fleet.core.records.errors import FleetError, UnreachableError, UsageError
 from fleet.core.records.leadership import Leadership
 from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, Outcome
-from fleet.core.rollout.event import ClusterEvent, ClusterLost, ClusterSynced, Deleted, Upserted
+from fleet.core.rollout.event import ClusterEvent
 from fleet.hosts import facts, observation, ownership
-from fleet.hosts.connections import ConnectHost, Connector, HostConnection, over_ssh
-from fleet.hosts.executor import HostActionExecutor, told_of
-from fleet.hosts.inventory.inventory import HostEntry, HostInventory
+from fleet.hosts.connections import Connector, HostConnection, over_ssh
+from fleet.hosts.executor import HostActionExecutor, hook_variables
+from fleet.hosts.inventory.inventory import HostEntry
 from fleet.hosts.inventory.source import InventorySource
 from fleet.hosts.ownership import Claim
 from fleet.hosts.probe import survey
 from fleet.hosts.record import HostRecords
-from fleet.hosts.supervisor import HostSupervisor, ProbeIntervals
-from fleet.machines.agent.agent import AgentIntervals
+from fleet.hosts.supervisor import HostSupervisor
+from fleet.hosts.watch import RHYTHM, HostsWatch, Rhythm, none_reached
 from fleet.machines.agent.boot_log import JournalctlBootLog
 from fleet.machines.agent.contained import contained
-from fleet.model.file_lease import FileLease
-
-LOG = logging.getLogger(__name__)
-FILE_LOOK = 2.0
-"""Seconds between two checks of the inventory file."""
-PATIENCE = 45.0
-"""Seconds for which nothing begins while hosts are observed for the first time and no further one is reached. After
-that the remaining hosts count as unreachable until they are reached. A host that does not answer at all is known after
-half of this time (`ConnectTimeout`)."""
-
-
-class Rhythm(Struct, frozen=True):
-    agents: AgentIntervals = AgentIntervals()
-    looks: ProbeIntervals = ProbeIntervals()
-    patience: float = PATIENCE
-
-
-RHYTHM = Rhythm()
+from fleet.system.file_lease import FileLease
 
 
 class HostsReading(Struct, frozen=True):
@@ -87,9 +67,9 @@ class HostsCluster:
         folder.mkdir(parents=True, exist_ok=True)
         self._lease = FileLease(folder / "lease")
         self._own = own
-        self._verbs = HostActionExecutor(self._records, self._known, own)
+        self._verbs = HostActionExecutor(self._records, self._current_host, own)
         self._stewards: dict[str, HostSupervisor] = {}
-        self._watches: list[_Watch] = []
+        self._watches: list[HostsWatch] = []
 
     @property
     def requests(self) -> Mapping[RequestKind, int]:
@@ -99,7 +79,7 @@ class HostsCluster:
     async def events(self) -> AsyncGenerator[ClusterEvent, None]:
         """Yields the events of the hosts, for one reader at a time. The hosts are supervised for as long as the events
         are read."""
-        watch = _Watch(
+        watch = HostsWatch(
             self.name, self._source, self._records, self._stewards, self._ways, self._rhythm, self._own
         )
         self._watches.append(watch)
@@ -137,7 +117,7 @@ class HostsCluster:
             way = reach(host)
             try:
                 with contained(host.name):
-                    found, why = await survey(record, host, way, told_of(self.name, host.name)), None
+                    found, why = await survey(record, host, way, hook_variables(self.name, host.name)), None
             except FleetError as error:
                 found, why = observation.unreachable(record, error.message), error
             finally:
@@ -147,8 +127,8 @@ class HostsCluster:
         answers = await asyncio.gather(*(one(host) for host in inventory.hosts))
         unreached = {node.name: why for node, _, why in answers if why is not None}
         if len(unreached) == len(answers):
-            told = _none({name: why.message for name, why in unreached.items()})
-            raise UnreachableError(told, next((why.hint for why in unreached.values()), ""))
+            message = none_reached({name: why.message for name, why in unreached.items()})
+            raise UnreachableError(message, next((why.hint for why in unreached.values()), ""))
         nodes, machines = tuple(each[0] for each in answers), tuple(each[1] for each in answers)
         snapshot = Snapshot(self.name, site, at, nodes=nodes, machines=machines)
         return HostsReading(snapshot, {name: why.full_message for name, why in unreached.items()})
@@ -175,8 +155,8 @@ class HostsCluster:
             finally:
                 await way.close()
 
-        said = await asyncio.gather(*(one(host) for host in inventory.hosts))
-        return {host.name: each for host, each in zip(inventory.hosts, said, strict=True)}
+        answers = await asyncio.gather(*(one(host) for host in inventory.hosts))
+        return {host.name: answer for host, answer in zip(inventory.hosts, answers, strict=True)}
 
     async def log(self, name: str, ask: LogAsk) -> str:
         """Returns the log as BootLogReader does. Raises UnreachableError, MachineError, and UsageError for a host that
@@ -196,7 +176,7 @@ class HostsCluster:
         for watch in self._watches:
             watch.close()
 
-    async def _known(self, name: str) -> tuple[HostEntry, HostConnection] | None:
+    async def _current_host(self, name: str) -> tuple[HostEntry, HostConnection] | None:
         """Returns the host according to the file as it is now, so that the user's latest edits count."""
         host = next((each for each in (await self._source.now()).hosts if each.name == name), None)
         if host is None:
@@ -205,185 +185,3 @@ class HostsCluster:
         if steward is None:
             raise UnreachableError(f"{name} has not been looked at yet")
         return host, steward.way
-
-
-class _Watch:
-    """The supervisors of all hosts, for as long as the events are read."""
-
-    def __init__(
-        self,
-        name: str,
-        source: InventorySource,
-        records: HostRecords,
-        stewards: dict[str, HostSupervisor],
-        ways: Connector,
-        rhythm: Rhythm,
-        own: Claim | None,
-    ) -> None:
-        self._own = own
-        self.inbox: asyncio.Queue[ClusterEvent | None] = asyncio.Queue()
-        self._name = name
-        self._records = records
-        self._stewards = stewards
-        self._source = source
-        self._ways = ways
-        self._rhythm = rhythm
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._inventory = HostInventory()
-        self._reach: ConnectHost | None = None
-        self._told: dict[str, tuple[Node, Machine]] = {}
-        self._dirty: set[str] = set()
-        self._first: dict[str, asyncio.Task[object]] = {}
-        """Hosts that have not been observed yet, and the tasks that wait for their first observation."""
-        self._heard_at = 0.0
-        """When the last of these observations began or ended, by the event loop's clock."""
-        self._news = asyncio.Event()
-        self._said: ClusterLost | ClusterSynced | None = None
-        records.changed = self._changed
-
-    async def run(self) -> None:
-        try:
-            while True:
-                why = await self._follow()
-                self._give_up_on_first_looks()
-                self._tell()
-                if why or not self._first:
-                    self._say(why or self._cut_off())
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(FILE_LOOK):
-                        await self._news.wait()
-                self._news.clear()
-                for task in self._tasks.values():
-                    if task.done():
-                        task.result()
-        finally:
-            self._records.changed = lambda _: None
-            for waiting in self._first.values():
-                waiting.cancel()
-            tasks = list(self._tasks.values())
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, *self._first.values(), return_exceptions=True)
-            self._stewards.clear()
-            self.close()
-
-    def close(self) -> None:
-        self.inbox.put_nowait(None)
-
-    def _changed(self, name: str) -> None:
-        self._dirty.add(name)
-        self._news.set()
-
-    async def _follow(self) -> str:
-        """Supervises the hosts that the file names now. Returns why the file cannot be read; empty where it can."""
-        try:
-            inventory = await self._source.now()
-        except FleetError as error:
-            return error.message
-        if inventory == self._inventory:
-            return ""
-        if self._reach is None or replace(inventory, hosts=()) != replace(self._inventory, hosts=()):
-            self._reach = self._ways(inventory)
-        before = {host.name: host for host in self._inventory.hosts}
-        now = {host.name: host for host in inventory.hosts}
-        self._inventory = inventory
-        for name in [name for name, host in before.items() if not _same_way(host, now.get(name))]:
-            await self._leave(name, gone=name not in now)
-        for name, host in now.items():
-            if name in self._stewards:
-                self._stewards[name].host = host
-            else:
-                steward = HostSupervisor(
-                    host,
-                    self._reach(host),
-                    self._records,
-                    told_of(self._name, name),
-                    self._rhythm.agents,
-                    self._rhythm.looks,
-                )
-                self._stewards[name] = steward
-                self._tasks[name] = asyncio.create_task(steward.run())
-                self._await_first_look(name, steward)
-            self._dirty.add(name)
-        return ""
-
-    def _await_first_look(self, name: str, steward: HostSupervisor) -> None:
-        clock = asyncio.get_running_loop().time
-
-        def looked(task: asyncio.Task[object]) -> None:
-            if self._first.get(name) is task:
-                del self._first[name]
-                self._heard_at = clock()
-                self._news.set()
-
-        self._heard_at = clock()
-        waiting: asyncio.Task[object] = asyncio.create_task(steward.looked.wait())
-        self._first[name] = waiting
-        waiting.add_done_callback(looked)
-
-    def _give_up_on_first_looks(self) -> None:
-        """Stops waiting for slow first observations. A slow host delays the others for as long as further hosts are
-        being reached, and for the time of `patience` after that."""
-        patience = self._rhythm.patience
-        if not self._first or asyncio.get_running_loop().time() - self._heard_at < patience:
-            return
-        why = f"the first look at it is not over: nothing has come of it for {patience:.0f} s"
-        for name in list(self._first):
-            LOG.warning("%s: %s", name, why)
-            self._stewards[name].why = why
-            self._records.change(name, lambda record: observation.unreachable(record, why))
-            self._first.pop(name).cancel()
-
-    async def _leave(self, name: str, gone: bool) -> None:
-        if (waiting := self._first.pop(name, None)) is not None:
-            waiting.cancel()
-        task = self._tasks.pop(name)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        del self._stewards[name]
-        if gone and (told := self._told.pop(name, None)) is not None:
-            for thing in told:
-                self.inbox.put_nowait(Deleted(self._name, thing))
-
-    def _tell(self) -> None:
-        hosts = {host.name: host for host in self._inventory.hosts}
-        for name in [name for name in self._dirty if name in hosts and name not in self._first]:
-            record = self._records.read(name)
-            now = (observation.node_of(record, hosts[name], self._own), record.machine)
-            before = self._told.get(name)
-            self._told[name] = now
-            if before is None or before[0] != now[0]:
-                self.inbox.put_nowait(Upserted(self._name, now[0]))
-            if before is None or before[1] != now[1]:
-                self.inbox.put_nowait(Upserted(self._name, now[1]))
-        self._dirty &= self._first.keys()
-
-    def _cut_off(self) -> str:
-        """Returns why the controller itself seems to be cut off: none of several hosts that should be up is reached.
-        Empty otherwise."""
-        there = {
-            name: each.why
-            for name, each in self._stewards.items()
-            if not observation.busy(self._records.read(name)) or not each.why
-        }
-        return _none(there) if len(there) > 1 and all(there.values()) else ""
-
-    def _say(self, why: str) -> None:
-        said: ClusterLost | ClusterSynced = ClusterLost(self._name, why) if why else ClusterSynced(self._name)
-        if said != self._said:
-            self._said = said
-            self.inbox.put_nowait(said)
-
-
-def _same_way(before: HostEntry, now: HostEntry | None) -> bool:
-    """Returns whether the host is reached and observed in the same way as before."""
-    if now is None:
-        return False
-    ways = ("address", "user", "port", "identity", "source")
-    return all(getattr(before, each) == getattr(now, each) for each in ways)
-
-
-def _none(unreached: Mapping[str, str]) -> str:
-    if not unreached:
-        return "the inventory has no hosts"
-    return f"none of {len(unreached)} hosts is reached: {next(iter(unreached.values()))}"

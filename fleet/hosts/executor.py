@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 from msgspec.structs import replace
 
+from fleet.core.cluster import node_patches
+from fleet.core.cluster.refused_patch import RefusedPatch
 from fleet.core.objects.machine import Ask, Request
 from fleet.core.objects.node import Node
 from fleet.core.records.errors import FleetError, UnreachableError
@@ -34,8 +36,6 @@ from fleet.hosts.ownership import Claim
 from fleet.hosts.record import HostRecord, HostRecords
 from fleet.machines.agent.contained import not_understood
 from fleet.machines.host import Host
-from fleet.model import node_patches
-from fleet.model.refused_patch import RefusedPatch
 
 SECONDS = 60.0
 """Seconds for one action, not counting its hooks."""
@@ -69,24 +69,24 @@ class HostActionExecutor:
     async def perform(self, action: AnyAction) -> Outcome:
         """Performs an action and returns its outcome. Never raises, except when cancelled."""
         try:
-            result, words = await self._perform(action)
+            result, message = await self._perform(action)
         except RefusedPatch as refusal:
-            result, words = refusal.result, refusal.words
+            result, message = refusal.result, refusal.message
         except UnreachableError as error:
-            result, words = Result.UNKNOWN, error.message
+            result, message = Result.UNKNOWN, error.message
         except TimeoutError:
-            result, words = Result.UNKNOWN, f"no answer within {SECONDS:.0f} s"
+            result, message = Result.UNKNOWN, f"no answer within {SECONDS:.0f} s"
         except FleetError as error:
-            result, words = Result.FAILED, error.message
+            result, message = Result.FAILED, error.message
         except Exception as error:
-            result, words = Result.FAILED, not_understood(error, action.node.name).message
-        return Outcome(action, result, words)
+            result, message = Result.FAILED, not_understood(error, action.node.name).message
+        return Outcome(action, result, message)
 
     async def _perform(self, action: AnyAction) -> HostActionResult:
         found = await self._known(action.node.name)
         if found is None:
             return Result.GONE, f"{action.node.name} is not in the inventory any more"
-        self._mine(action)
+        self._own_record(action)
         if isinstance(action, Evict):
             return Result.GONE, "a host without a cluster has no pods"
         verb = self._verbs.get(type(action))
@@ -94,7 +94,7 @@ class HostActionExecutor:
             return Result.FAILED, f"a host cannot {action.kind}"
         return await verb(action, *found)
 
-    def _mine(self, action: Action) -> HostRecord:
+    def _own_record(self, action: Action) -> HostRecord:
         """Returns the record of the machine that the action is for. Raises Refusal where another machine has taken the
         name."""
         record = self._records.read(action.node.name)
@@ -140,7 +140,7 @@ class HostActionExecutor:
     async def _cordon(self, action: Cordon, host: HostEntry, way: Host) -> HostActionResult:
         """Runs the hook `before`, then cordons: a cordon means that the host is out of service."""
         await self._claimed(action, way)
-        if _cordoned(self._mine(action), host, action.rollout) is None:
+        if _cordoned(self._own_record(action), host, action.rollout) is None:
             return Result.DONE, ""
         if host.before is not None:
             # The hook is recorded before it runs, so that the uncordon of the node knows of it.
@@ -174,7 +174,7 @@ class HostActionExecutor:
         return self._ask(action, Ask.STAGE, action.token, action.release)
 
     async def _reboot(self, action: Reboot, host: HostEntry, way: Host) -> HostActionResult:
-        record = self._mine(action)
+        record = self._own_record(action)
         name, request = action.node.name, record.machine.request
         if request is not None and request.token == action.token:
             return Result.DONE, ""
@@ -211,7 +211,7 @@ class HostActionExecutor:
 
     async def _after(self, action: Action, host: HostEntry, way: Host) -> None:
         """Runs the hook `after`, if the hook `before` has begun for this rollout."""
-        if self._mine(action).hooked != action.rollout:
+        if self._own_record(action).hooked != action.rollout:
             return
         await self._claimed(action, way)
         if host.after is not None:
@@ -219,14 +219,14 @@ class HostActionExecutor:
         self._change(action, lambda record: replace(record, hooked=""))
 
     async def _hook(self, name: str, hook: Hook, action: Action, way: Host) -> None:
-        told = told_of(action.node.cluster, action.node.name) | {"FLEET_ROLLOUT": action.rollout}
+        variables = hook_variables(action.node.cluster, action.node.name) | {"FLEET_ROLLOUT": action.rollout}
         try:
-            await hooks.run(name, hook, way, f"{action.rollout}/{action.node.name}/{name}", told)
+            await hooks.run(name, hook, way, f"{action.rollout}/{action.node.name}/{name}", variables)
         except HookError as error:
             raise RefusedPatch(Result.FAILED, error.message) from None
 
 
-def told_of(cluster: str, node: str) -> dict[str, str]:
+def hook_variables(cluster: str, node: str) -> dict[str, str]:
     """Returns the environment variables of a hook."""
     return {"FLEET_CLUSTER": cluster, "FLEET_NODE": node}
 

@@ -56,8 +56,8 @@ class HostFacts(Struct, frozen=True):
 
 def parse(text: str) -> HostFacts:
     """Reads the output of the script. Raises MachineError where the output is incomplete."""
-    told, marker, release = text.partition("os-release\n")
-    lines = [line.partition("=") for line in told.splitlines() if "=" in line]
+    facts, marker, release = text.partition("os-release\n")
+    lines = [line.partition("=") for line in facts.splitlines() if "=" in line]
     found = {key: value for key, _, value in lines}
     if not marker or not found.get("boot_id") or not found.get("machine_id"):
         raise MachineError(f"the look at the host broke off: {text[-300:]!r}")

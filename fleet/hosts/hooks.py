@@ -25,15 +25,15 @@ class HookError(FleetError):
     """A hook has failed; the message has what it printed."""
 
 
-async def run(name: str, hook: Hook, host: Host, token: str, told: Mapping[str, str]) -> None:
+async def run(name: str, hook: Hook, host: Host, token: str, variables: Mapping[str, str]) -> None:
     """Runs a hook to its end. `name` is `before` or `after`, `token` names this one intent, and `told` has the
     variables of the hook's environment.
 
     Raises HookError, and UnreachableError where the host is lost meanwhile.
     """
-    argv = ("env", *(f"{key}={value}" for key, value in told.items()), "sh", "-c", hook.run)
+    argv = ("env", *(f"{key}={value}" for key, value in variables.items()), "sh", "-c", hook.run)
     if hook.on == "controller":
-        ran = await _here(hook, argv)
+        ran = await _run_locally(hook, argv)
     else:
         try:
             async with asyncio.timeout(hook.timeout_seconds):
@@ -45,13 +45,15 @@ async def run(name: str, hook: Hook, host: Host, token: str, told: Mapping[str, 
     _check(name, hook, ran)
 
 
-async def ready(hook: Hook, host: Host, told: Mapping[str, str]) -> str:
+async def ready(hook: Hook, host: Host, variables: Mapping[str, str]) -> str:
     """Returns why the service of the host does not work; empty: the service works. Raises UnreachableError."""
-    argv = ("env", *(f"{key}={value}" for key, value in told.items()), "sh", "-c", hook.run)
+    argv = ("env", *(f"{key}={value}" for key, value in variables.items()), "sh", "-c", hook.run)
     limited = ("timeout", str(hook.timeout_seconds), *argv)
     try:
         ran = await (
-            _here(hook, argv) if hook.on == "controller" else host.run(limited, hook.timeout_seconds + 10.0)
+            _run_locally(hook, argv)
+            if hook.on == "controller"
+            else host.run(limited, hook.timeout_seconds + 10.0)
         )
         _check("ready", hook, ran)
     except HookError as error:
@@ -59,13 +61,13 @@ async def ready(hook: Hook, host: Host, told: Mapping[str, str]) -> str:
     return ""
 
 
-async def _here(hook: Hook, argv: tuple[str, ...]) -> CommandResult:
+async def _run_locally(hook: Hook, argv: tuple[str, ...]) -> CommandResult:
     """Runs a hook in the inventory's folder, with the controller's environment. At the timeout its children are killed
     too."""
     own = (f"HOME={Path.home()}", f"PATH={os.environ.get('PATH', os.defpath)}")
     seconds = hook.timeout_seconds
-    words = ("timeout", "-k", "5", str(seconds), "env", "-C", hook.folder or ".", *own, *argv)
-    return await Local().run(words, seconds + 10.0)
+    command = ("timeout", "-k", "5", str(seconds), "env", "-C", hook.folder or ".", *own, *argv)
+    return await Local().run(command, seconds + 10.0)
 
 
 def _check(name: str, hook: Hook, ran: CommandResult) -> None:

@@ -32,7 +32,7 @@ def reached(record: HostRecord, facts: HostFacts, unready: str) -> HostRecord:
         record.node,
         uid=facts.machine_id,
         ready=not unready,
-        annotations=_told(record.node, unready),
+        annotations=_annotations_with(record.node, unready),
         boot_id=facts.boot_id,
         machine_id=facts.machine_id,
         os_image=facts.os_image,
@@ -47,7 +47,9 @@ def reached(record: HostRecord, facts: HostFacts, unready: str) -> HostRecord:
 
 def unreachable(record: HostRecord, why: str) -> HostRecord:
     """Returns the record of a host that was not reached: the last observation stays, and counts as outdated."""
-    return replace(record, node=replace(record.node, ready=None, annotations=_told(record.node, why)))
+    return replace(
+        record, node=replace(record.node, ready=None, annotations=_annotations_with(record.node, why))
+    )
 
 
 def node_of(record: HostRecord, host: HostEntry, own: Claim | None) -> Node:
@@ -75,10 +77,10 @@ def busy(record: HostRecord) -> bool:
     """Returns whether an action is in progress on the host, so that the host is observed more often."""
     request = record.machine.request
     answer = record.machine.answer(request.token) if request is not None else None
-    asked = request is not None and (answer is None or answer.state == "working")
-    return asked or bool(record.node.cordoned_by) or bool(record.hooked)
+    unanswered = request is not None and (answer is None or answer.state == "working")
+    return unanswered or bool(record.node.cordoned_by) or bool(record.hooked)
 
 
-def _told(node: Node, why: str) -> dict[str, str]:
+def _annotations_with(node: Node, why: str) -> dict[str, str]:
     rest = {key: value for key, value in node.annotations.items() if key != NOT_READY_ANNOTATION}
     return rest | ({NOT_READY_ANNOTATION: why} if why else {})

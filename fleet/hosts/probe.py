@@ -15,13 +15,13 @@ from fleet.machines.families.registry import connect
 from fleet.machines.host import Host
 
 
-async def survey(record: HostRecord, host: HostEntry, way: Host, told: Mapping[str, str]) -> HostRecord:
+async def survey(record: HostRecord, host: HostEntry, way: Host, variables: Mapping[str, str]) -> HostRecord:
     """Returns the record that the host would have now. Raises FleetError where the host is not reached or its family
     is unknown."""
     found = await facts.read_facts(way)
     unready = found.unready
     if not unready and host.ready is not None:
-        unready = await hooks.ready(host.ready, way, told)
+        unready = await hooks.ready(host.ready, way, variables)
     now = observation.reached(record, found, unready)
     system = connect(await detect(way), way, host.source, host.name)
     return replace(now, machine=described(now.machine, identified(await system.observe()), now.machine.work))

@@ -41,7 +41,7 @@ class HostSupervisor:
         host: HostEntry,
         way: HostConnection,
         records: HostRecords,
-        told: dict[str, str],
+        variables: dict[str, str],
         pace: AgentIntervals,
         looks: ProbeIntervals,
     ) -> None:
@@ -54,7 +54,7 @@ class HostSupervisor:
         self.why = ""
         """Why the host was not reached at the last check; empty: it was reached."""
         self._records = records
-        self._told = told
+        self._variables = variables
         self._pace = pace
         self._boot = ""
         self._family: Family | None = None
@@ -118,7 +118,7 @@ class HostSupervisor:
     async def _unready(self, found: HostFacts) -> str:
         if found.unready or self.host.ready is None:
             return found.unready
-        return await hooks.ready(self.host.ready, self.way, self._told)
+        return await hooks.ready(self.host.ready, self.way, self._variables)
 
     async def _rest(self, changed: asyncio.Event) -> None:
         """Waits until the next check, or until the agent has ended."""

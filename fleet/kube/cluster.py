@@ -58,7 +58,7 @@ class KubeCluster:
     @property
     def missing(self) -> dict[str, str]:
         """Returns the resources that cannot be watched although fleet can do without them, each with the reason."""
-        return {resource: why for each in self._informers for resource, why in each.missing.items()}
+        return {resource: why for informer in self._informers for resource, why in informer.missing.items()}
 
     async def events(self) -> AsyncGenerator[ClusterEvent, None]:
         """Lists and watches every resource (`drivers.ports.Cluster.events`)."""
@@ -99,6 +99,6 @@ class KubeCluster:
         return await access.missing(self.transport, needed(remote))
 
     async def close(self) -> None:
-        for each in self._informers:
-            each.close()
+        for informer in self._informers:
+            informer.close()
         await self.transport.close()

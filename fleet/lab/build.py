@@ -82,14 +82,14 @@ def find_toolchain(search_path: str | None = None) -> Toolchain:
 
     Raises LabError where there is none or it is older than the sources need.
     """
-    found = shutil.which("go", path=search_path)
-    if found is None:
+    command = shutil.which("go", path=search_path)
+    if command is None:
         raise LabError(
             "the lab needs Go to build its control plane once, and there is no `go` on PATH", INSTALL_GO
         )
-    answers = [_go_env(Path(found), module) for module in _modules()]
-    version, system, machine = answers[0]
-    return Toolchain(Path(found), version, f"{system}/{machine}")
+    environments = [_go_env(Path(command), module) for module in _modules()]
+    version, system, machine = environments[0]
+    return Toolchain(Path(command), version, f"{system}/{machine}")
 
 
 def version_key(toolchain: Toolchain, version: Version = VERSIONS[DEFAULT]) -> str:
@@ -201,11 +201,11 @@ def _go_env(command: Path, module: Path) -> tuple[str, str, str]:
         text=True,
         check=False,
     )
-    words = answer.stdout.split()
-    if answer.returncode != 0 or len(words) != 3:
+    values = answer.stdout.split()
+    if answer.returncode != 0 or len(values) != 3:
         # In a module folder, a go that is too old prints an error with both versions.
         raise LabError(f"this Go cannot build the lab: {answer.stderr.strip()}", INSTALL_GO)
-    return words[0], words[1], words[2]
+    return values[0], values[1], values[2]
 
 
 @contextmanager

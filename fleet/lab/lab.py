@@ -3,13 +3,10 @@ status."""
 
 from __future__ import annotations
 
-import http.client
 import os
 import random
 import shutil
-import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -17,63 +14,33 @@ from typing import Any
 
 import msgspec
 
-from fleet.lab import build, nodes, process
+from fleet.lab import build, nodes
 from fleet.lab.build import ReportLine
 from fleet.lab.control_plane import certificates, control_plane, ports, state
 from fleet.lab.control_plane.api import Api
+from fleet.lab.control_plane.compaction import compact
+from fleet.lab.control_plane.files import API_SERVER, ETCD, ControlPlaneFiles
+from fleet.lab.control_plane.readiness import wait_until_ready
+from fleet.lab.directory import refuse_or_clear, remove_files
 from fleet.lab.errors import LabError
 from fleet.lab.objects import core_api
+from fleet.lab.programs import LabPrograms
+from fleet.lab.status import LabStatus, ProgramStatus
 
 _START_TRIES = 3
 """How often a start is tried: another program may take a port between the moment it is found free and the moment it is
 used."""
 
-_OWN = ("etcd", "pki", "logs", "scheduler.yaml", "kubeconfig", "lab.json", "lab.json.new")
-"""The files that a lab writes into its directory, in addition to one kubeconfig for each program."""
-
-
-class ProgramStatus(msgspec.Struct, frozen=True):
-    """One program of a lab."""
-
-    name: str
-    pid: int
-    alive: bool
-    log: Path
-
-
-class LabStatus(msgspec.Struct, frozen=True):
-    """A lab as it is now. `nodes` is None where its API server does not answer."""
-
-    directory: Path
-    kubeconfig: Path
-    server: str
-    kubernetes: str
-    started_at: datetime
-    programs: tuple[ProgramStatus, ...]
-    wanted: tuple[str, ...]
-    """The names of all programs that the lab should run."""
-    nodes: nodes.NodeCount | None
-
-    @property
-    def running(self) -> bool:
-        """Returns whether every program runs and the API server answers."""
-        names = {program.name for program in self.programs if program.alive}
-        return names == set(self.wanted) and self.nodes is not None
-
 
 class Lab:
     """One control plane. Made by `up` or `load`."""
 
-    def __init__(
-        self, directory: Path, known: state.LabState, running: Mapping[str, process.Process] | None = None
-    ) -> None:
+    def __init__(self, directory: Path, known: state.LabState) -> None:
         self._state = known
-        self._layout = control_plane.ControlPlaneFiles(
+        self._layout = ControlPlaneFiles(
             directory, known.binaries, known.certificates, known.ports, known.address
         )
-        found = {record.name: process.Process(record) for record in known.processes}
-        self._processes: dict[str, process.Process] = {**found, **(running or {})}
-        self._writing = threading.Lock()
+        self.programs = LabPrograms(self._layout, known)
 
     @staticmethod
     def default_directory(environ: Mapping[str, str] = os.environ) -> Path:
@@ -108,14 +75,14 @@ class Lab:
         for attempt in range(1, _START_TRIES + 1):
             lab = Lab._prepared(directory, binaries, tied, address, hosts or {}, control_planes, version)
             try:
-                lab.start_all(progress)
+                lab.programs.start_all(progress)
             except LabError as error:
-                lab.stop_all()
+                lab.programs.stop_all()
                 if "address already in use" not in str(error) or attempt == _START_TRIES:
                     raise
                 progress("a port was taken by someone else meanwhile; once more with others")
             except BaseException:
-                lab.stop_all()
+                lab.programs.stop_all()
                 raise
             else:
                 return lab
@@ -154,7 +121,7 @@ class Lab:
 
     def pids(self) -> dict[str, int]:
         """Returns the process ids of the programs that were started and not stopped, by name."""
-        return {name: started.record.pid for name, started in self._processes.items()}
+        return {name: started.record.pid for name, started in self.programs.running.items()}
 
     def log(self, program: str) -> Path:
         """Returns the path of a program's log (`etcd`, `kube-apiserver`, `kube-controller-manager`, `kube-scheduler`,
@@ -200,14 +167,14 @@ class Lab:
 
     def check(self) -> None:
         """Raises LabError with the end of its log where one of the lab's programs has ended by itself."""
-        for started in self._processes.values():
+        for started in self.programs.running.values():
             started.check()
 
     def status(self) -> LabStatus:
         """Returns which programs run, and how many nodes there are."""
         programs = tuple(
             ProgramStatus(name, started.record.pid, started.is_alive(), started.record.log)
-            for name, started in self._processes.items()
+            for name, started in self.programs.running.items()
         )
         try:
             counted = nodes.count(self._objects)
@@ -226,28 +193,28 @@ class Lab:
 
     def stop_apiserver(self) -> None:
         """Stops the API server alone; the other programs go on and wait for its return."""
-        self._stop(control_plane.API_SERVER)
+        self.programs.stop(API_SERVER)
 
     def start_apiserver(self) -> None:
         """Starts the API server again and returns when it is ready. Raises LabError where it runs already."""
-        if control_plane.API_SERVER in self._processes:
+        if API_SERVER in self.programs.running:
             raise LabError("the lab's API server runs already")
-        control_plane.wait_until_ready(self._start(control_plane.API_SERVER), self._layout)
+        wait_until_ready(self.programs.start(API_SERVER), self._layout)
 
     def keep_etcd(self, target: Path) -> None:
         """Copies the data of the lab's one etcd to `target`, which is created; etcd is stopped meanwhile. Raises
         LabError."""
-        self._stop(control_plane.ETCD)
+        self.programs.stop(ETCD)
         shutil.copytree(self.directory / "etcd", target)
-        control_plane.wait_until_ready(self._start(control_plane.ETCD), self._layout)
+        wait_until_ready(self.programs.start(ETCD), self._layout)
 
     def restore_etcd(self, kept: Path) -> None:
         """Restores the copy that `keep_etcd` has made. The API server keeps running, which must not be done with a
         real backup. Raises LabError."""
-        self._stop(control_plane.ETCD)
+        self.programs.stop(ETCD)
         shutil.rmtree(self.directory / "etcd")
         shutil.copytree(kept, self.directory / "etcd")
-        control_plane.wait_until_ready(self._start(control_plane.ETCD), self._layout)
+        wait_until_ready(self.programs.start(ETCD), self._layout)
 
     def member(self, host: int) -> str:
         """Returns the name of the etcd member on that host of the control plane."""
@@ -260,16 +227,14 @@ class Lab:
     def power_off(self, host: int) -> None:
         """Cuts the power of a host of the control plane without warning: its API server and its etcd are killed."""
         for name in (self._layout.api_servers[host], self._layout.etcds[host]):
-            if name in self._processes:
-                self._processes.pop(name).kill()
-        self._remember()
+            self.programs.kill(name)
 
     def power_on(self, host: int, ready: ReportLine = lambda program: None) -> None:
         """Starts the programs of the host again. Returns when they are ready; `ready` is called with each. Raises
         LabError."""
         names = (self._layout.etcds[host], self._layout.api_servers[host])
-        for started in [self._start(name) for name in names]:
-            control_plane.wait_until_ready(started, self._layout)
+        for started in [self.programs.start(name) for name in names]:
+            wait_until_ready(started, self._layout)
             ready(started.record.name)
 
     def compact_etcd(self) -> int:
@@ -279,22 +244,13 @@ class Lab:
         compaction after a restart of the API server. Raises LabError.
         """
         client = Api(self.etcd_endpoint, self.certificates.etcd_authority, self.certificates.etcd_client)
-        try:
-            answer = client.call("POST", "/v3/kv/range", {"key": "AA==", "count_only": True}).decoded()
-            header = msgspec.convert(answer["header"], dict[str, str])
-            revision = int(header["revision"])
-            compacted = client.call("POST", "/v3/kv/compaction", {"revision": revision, "physical": True})
-        except (OSError, http.client.HTTPException) as error:
-            raise LabError(f"the lab's etcd does not answer: {error}") from error
-        if compacted.status != 200:
-            raise LabError(f"etcd refused to compact: {compacted.body.decode(errors='replace')}")
-        return revision
+        return compact(client)
 
     def down(self, *, keep_files: bool = False) -> None:
         """Stops every program and removes the lab's files (the directory itself only if it holds no other files)."""
-        self.stop_all()
+        self.programs.stop_all()
         if not keep_files:
-            _remove_files(self.directory)
+            remove_files(self.directory)
 
     @staticmethod
     def _prepared(
@@ -307,7 +263,7 @@ class Lab:
         version: build.Version,
     ) -> Lab:
         """Returns a lab with all its files and no program yet."""
-        _refuse_or_clear(directory)
+        refuse_or_clear(directory)
         directory.mkdir(parents=True, exist_ok=True)
         now = datetime.now(UTC)  # noqa: TID251 - the edge: certificates begin now
         issued = certificates.issue(directory / "pki", now, address, hosts)
@@ -319,80 +275,3 @@ class Lab:
         lab = Lab(directory, known)
         control_plane.write_files(lab._layout)
         return lab
-
-    def start_all(self, progress: ReportLine) -> None:
-        """Starts every program of the control plane, in the order of their dependencies."""
-        layout = self._layout
-        # The first API server starts alone: it fills the empty etcd.
-        first, *others = layout.api_servers
-        door = [control_plane.BALANCER] if layout.balanced else []
-        for names in (layout.etcds, [first], others, door, layout.rest):
-            if names:
-                progress(f"starting {', '.join(names)}")
-            for started in [self._start(name) for name in names]:
-                control_plane.wait_until_ready(started, layout)
-        progress(f"the lab is up: {self.server}")
-
-    def _start(self, name: str) -> process.Process:
-        started = control_plane.start(name, self._layout, tied=self._state.tied)
-        self._processes[name] = started
-        self._remember()
-        return started
-
-    def _stop(self, name: str) -> None:
-        stopped = self._processes.get(name)
-        if stopped is not None:
-            stopped.stop()
-            del self._processes[name]
-            self._remember()
-
-    def stop_all(self) -> None:
-        """Stops the API servers' clients together, then the API servers, then their etcds."""
-        layout = self._layout
-        for names in (layout.rest, [control_plane.BALANCER], layout.api_servers, layout.etcds):
-            there = [name for name in names if name in self._processes]
-            with ThreadPoolExecutor() as pool:
-                list(pool.map(lambda name: self._processes[name].stop(), there))
-            for name in there:
-                self._stop(name)
-
-    def _remember(self) -> None:
-        with self._writing:
-            records = tuple(started.record for started in tuple(self._processes.values()))
-            self._state = msgspec.structs.replace(self._state, processes=records)
-            state.write(self.directory, self._state)
-
-
-def _refuse_or_clear(directory: Path) -> None:
-    """Removes an old lab's files, but never a running lab or files of other programs."""
-    if not directory.exists():
-        return
-    foreign = [path.name for path in directory.iterdir() if not _is_own(path)]
-    if foreign:
-        raise LabError(f"{directory} holds other files ({foreign[0]})", "choose an empty or a new directory")
-    if state.exists(directory):
-        alive = [
-            record.name for record in state.read(directory).processes if process.Process(record).is_alive()
-        ]
-        if alive:
-            raise LabError(
-                f"a lab runs already in {directory} ({', '.join(alive)})",
-                "stop it first with: fleet lab down, or choose another directory",
-            )
-    _remove_files(directory)
-
-
-def _remove_files(directory: Path) -> None:
-    if not directory.is_dir():
-        return
-    for path in [path for path in directory.iterdir() if _is_own(path)]:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-    if not any(directory.iterdir()):
-        directory.rmdir()
-
-
-def _is_own(path: Path) -> bool:
-    return path.name in _OWN or path.suffix == ".kubeconfig"

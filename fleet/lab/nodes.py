@@ -11,7 +11,7 @@ from uuid import uuid4
 import msgspec
 
 from fleet.lab.errors import LabError
-from fleet.lab.objects import AT_A_TIME, SECONDS, told
+from fleet.lab.objects import AT_A_TIME, SECONDS, errors_of_lab
 
 POOL_LABEL = "fleet.internal/pool"
 ZONE_LABEL = "topology.kubernetes.io/zone"
@@ -168,7 +168,7 @@ def create(api: Any, wanted: Sequence[FakeNodeSpec]) -> None:
     server refuses one."""
 
     def create_one(machine: FakeNodeSpec) -> None:
-        with told(f"node {machine.name} was not created"):
+        with errors_of_lab(f"node {machine.name} was not created"):
             api.create_node(manifest(machine), _request_timeout=SECONDS, _preload_content=False)
 
     with ThreadPoolExecutor(AT_A_TIME) as pool:
@@ -177,15 +177,15 @@ def create(api: Any, wanted: Sequence[FakeNodeSpec]) -> None:
 
 def next_number(api: Any) -> int:
     """Returns the first number after those of the lab's existing nodes."""
-    taken = [node.metadata.name.removeprefix("n-") for node in _list(api)]
-    return max((int(number) for number in taken if number.isdigit()), default=0) + 1
+    numbers = [node.metadata.name.removeprefix("n-") for node in _list(api)]
+    return max((int(number) for number in numbers if number.isdigit()), default=0) + 1
 
 
 def count(api: Any) -> NodeCount:
     """Returns how many nodes there are and how many are Ready. Raises LabError where the API server does not
     answer."""
-    found = _list(api)
-    return NodeCount(len(found), sum(node.is_ready for node in found))
+    nodes = _list(api)
+    return NodeCount(len(nodes), sum(node.is_ready for node in nodes))
 
 
 def wait_until_ready(api: Any, names: Sequence[str], still_running: Callable[[], None]) -> None:
@@ -198,13 +198,13 @@ def wait_until_ready(api: Any, names: Sequence[str], still_running: Callable[[],
             return
         still_running()
         if time.monotonic() > deadline:
-            some = ", ".join(sorted(missing)[:5])
-            raise LabError(f"{len(missing)} nodes are not Ready after {READY_SECONDS:.0f} s: {some}")
+            names_shown = ", ".join(sorted(missing)[:5])
+            raise LabError(f"{len(missing)} nodes are not Ready after {READY_SECONDS:.0f} s: {names_shown}")
         time.sleep(_POLL_SECONDS)  # noqa: TID251 - between two looks at the condition
 
 
 def _list(api: Any) -> tuple[_Node, ...]:
     """Returns the nodes, decoded here: the client's own models of a thousand nodes take seconds."""
-    with told("the lab's nodes cannot be listed"):
-        found = api.list_node(_request_timeout=SECONDS, _preload_content=False)
-    return msgspec.json.decode(found.data, type=_NodeList).items
+    with errors_of_lab("the lab's nodes cannot be listed"):
+        response = api.list_node(_request_timeout=SECONDS, _preload_content=False)
+    return msgspec.json.decode(response.data, type=_NodeList).items

@@ -31,14 +31,14 @@ def core_api(server: str, certificates: Certificates) -> Any:
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
-    """Raises LabError with `what` and the reason, in place of the client's errors."""
+def errors_of_lab(message: str) -> Iterator[None]:
+    """Raises LabError with `message` and the reason, in place of the client's errors."""
     from kubernetes.client.exceptions import ApiException
     from urllib3.exceptions import HTTPError
 
     try:
         yield
     except ApiException as error:
-        raise LabError(f"{what}: {error.body or error.reason}") from error
+        raise LabError(f"{message}: {error.body or error.reason}") from error
     except (HTTPError, OSError) as error:
-        raise LabError(f"{what}: the lab's API server did not answer: {error}") from error
+        raise LabError(f"{message}: the lab's API server did not answer: {error}") from error

@@ -53,7 +53,7 @@ class Process:
             environment.pop("FLEET_LAB_TIED", None)
         with log.open("ab") as output:
             child = subprocess.Popen(
-                [str(word) for word in command],
+                [str(argument) for argument in command],
                 stdin=subprocess.PIPE if tied else subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -40,7 +40,7 @@ def parse(text: str) -> tuple[CompetingUpdater, ...]:
     form."""
     *lines, last = text.splitlines() or [""]
     found = [CompetingUpdater(*line.partition("\t")[::2]) for line in lines]
-    odd = [each for each in found if each.kind not in KINDS or not each.message]
+    odd = [updater for updater in found if updater.kind not in KINDS or not updater.message]
     if last != "end" or odd:
         raise MachineError(f"the look for other updaters broke off: {text[-300:]!r}")
     return tuple(found)
@@ -62,10 +62,10 @@ async def refuse_competing_updaters(host: Host) -> None:
 
 async def refuse_scheduled(host: Host) -> None:
     """Raises MachineError where another party has scheduled a reboot: any other reboot would cancel it."""
-    _refuse(each for each in await find_competing_updaters(host) if each.kind == SCHEDULED)
+    _refuse(updater for updater in await find_competing_updaters(host) if updater.kind == SCHEDULED)
 
 
 def _refuse(found: Iterable[CompetingUpdater]) -> None:
-    words = "; ".join(each.message for each in found)
-    if words:
-        raise MachineError(f"fleet leaves this machine alone: {words}")
+    messages = "; ".join(updater.message for updater in found)
+    if messages:
+        raise MachineError(f"fleet leaves this machine alone: {messages}")

@@ -85,8 +85,8 @@ async def _begin(host: Host, unit: str, token: str, argv: Sequence[str]) -> None
     )
     start = ("systemd-run", "--quiet", f"--unit={unit}", f"--description=fleet {token}")
     # systemd expands variables in a unit's command itself; a doubled dollar sign stands for one.
-    words = [word.replace("$", "$$") for word in argv]
-    await checked(host, (*start, "--property=RemainAfterExit=yes", *output, "--", *words))
+    escaped = [argument.replace("$", "$$") for argument in argv]
+    await checked(host, (*start, "--property=RemainAfterExit=yes", *output, "--", *escaped))
 
 
 async def _state(host: Host, unit: str) -> dict[str, str]:

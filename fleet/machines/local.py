@@ -46,18 +46,18 @@ class Local:
     async def run(self, argv: Sequence[str], seconds: float = 60.0) -> CommandResult:
         """Runs a command as `Host.run` does. A command that runs too long is killed with its children; a missing
         program gives exit code 127, as in a shell."""
-        words = (*self._prefix, *argv)
+        command = (*self._prefix, *argv)
         environment = {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/root"}
         try:
-            ended = await programs.run(words, for_others(os.environ) | environment, seconds, last(MOST))
+            ended = await programs.run(command, for_others(os.environ) | environment, seconds, last(MOST))
         except TimeoutError:
             raise MachineError(f"{' '.join(argv)[:200]}: has not ended after {seconds:.0f} s") from None
         except FileNotFoundError:
             if self._prefix:
-                raise MachineError(f"{words[0]} cannot be run: it is not there") from None
-            return CommandResult(tuple(argv), ABSENT, "", f"{words[0]}: not found")
+                raise MachineError(f"{command[0]} cannot be run: it is not there") from None
+            return CommandResult(tuple(argv), ABSENT, "", f"{command[0]}: not found")
         except OSError as error:
-            raise MachineError(f"{words[0]} cannot be run: {error.strerror or error}") from None
+            raise MachineError(f"{command[0]} cannot be run: {error.strerror or error}") from None
         return CommandResult(tuple(argv), ended.code, _text(ended.out), _text(ended.err))
 
 

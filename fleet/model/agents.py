@@ -10,7 +10,7 @@ from fleet.core.agent import ReportWork, StartWork, decide_work
 from fleet.core.objects.machine import Ask, Machine, Request, Units, Work
 from fleet.core.objects.node import Node
 from fleet.core.releases import osimage
-from fleet.core.releases.release import Release, is_release, told_from
+from fleet.core.releases.release import Release, distinct_name, is_release
 from fleet.model.behaviour import ClusterBehaviour, Length, draw
 from fleet.model.control_plane.kubelet import Kubelets
 from fleet.model.event_queue import EventQueue
@@ -39,9 +39,9 @@ class ModelAgents:
         self._rng = rng
 
     def begin(self) -> None:
-        """Continues what a snapshot shows under way: requests without an answer, or with work half done."""
+        """Continues the work that a snapshot shows in progress: requests without an answer, or with interrupted work."""
         for machine in list(self._objects.machines.values()):
-            machine = self._concluded(machine)
+            machine = self._finish_interrupted(machine)
             request = machine.request
             if request is None:
                 continue
@@ -53,18 +53,18 @@ class ModelAgents:
             elif answer.state == "working" and request.action is Ask.REBOOT:
                 self._reboot(machine, request.token)
 
-    def _concluded(self, machine: Machine) -> Machine:
-        """Half-done work that is over all the same: it has booted since, or nobody asks for it any more. Its agent would
-        find that out before it does anything else."""
+    def _finish_interrupted(self, machine: Machine) -> Machine:
+        """Ends interrupted work whose machine has booted since, or that is no longer requested, as its agent would do before
+        anything else. Returns the Machine."""
         work, request = machine.work, machine.request
         if work is None or work.state != "working":
             return machine
         rebooted = bool(work.boot_id and machine.boot_id and work.boot_id != machine.boot_id)
-        asked = request.action if request is not None and request.token == work.token else None
-        if asked is not None and not (rebooted and asked is Ask.REBOOT):
+        requested = request.action if request is not None and request.token == work.token else None
+        if requested is not None and not (rebooted and requested is Ask.REBOOT):
             return machine
-        over = replace(work, state="done", percent=100) if rebooted else replace(work, state="failed")
-        self._tell(machine, over)
+        ended = replace(work, state="done", percent=100) if rebooted else replace(work, state="failed")
+        self._report(machine, ended)
         return self._objects.machines[machine.name]
 
     def requested(self, name: str, token: str) -> None:
@@ -82,25 +82,25 @@ class ModelAgents:
             return
         match decide_work(request, last, machine):
             case ReportWork(work):
-                self._tell(machine, work)
+                self._report(machine, work)
             case StartWork(work=work):
                 self._begin(machine, request, work)
 
     def _begin(self, machine: Machine, request: Request, work: Work) -> None:
         match request.action:
             case Ask.STAGE:
-                self._tell(machine, work)
+                self._report(machine, work)
                 self._stage(machine, request)
             case Ask.REBOOT:
-                self._tell(machine, work)
+                self._report(machine, work)
                 self._reboot(machine, request.token)
             case Ask.ROLLBACK:
-                self._tell(machine, replace(work, state="failed", message="rollback is not simulated"))
+                self._report(machine, replace(work, state="failed", message="rollback is not simulated"))
 
     def progress(self, name: str, token: str, percent: str) -> None:
         machine = self._objects.machines.get(name)
         if machine is not None and (work := machine.answer(token)) is not None and work.state == "working":
-            self._tell(machine, replace(work, percent=int(percent)))
+            self._report(machine, replace(work, percent=int(percent)))
 
     def staged(
         self,
@@ -117,11 +117,11 @@ class ModelAgents:
         if machine is None or (work := machine.answer(token)) is None:
             return
         if self.behaviour.failures.get(name) == "stage-fails":
-            words = "cannot write the image: no space left on device"
-            self._tell(machine, replace(work, state="failed", message=words))
+            message = "cannot write the image: no space left on device"
+            self._report(machine, replace(work, state="failed", message=message))
         else:
             release = Release(version, digest, kernel, kubelet, reference_digest)
-            self._tell(machine, replace(work, state="done", percent=100), staged=release)
+            self._report(machine, replace(work, state="done", percent=100), staged=release)
 
     def booted(self, name: str, token: str) -> None:
         """Brings the machine up again; its kubelet reports the new boot."""
@@ -156,11 +156,13 @@ class ModelAgents:
         if work is not None and work.token == token:
             # Done is the reboot. Whether it brought the wanted release is for the controller to see.
             wanted = request.release if request is not None and request.token == token else None
-            work = replace(work, state="done", message=f"booted {told_from(release, wanted)}", percent=100)
+            work = replace(
+                work, state="done", message=f"booted {distinct_name(release, wanted)}", percent=100
+            )
             if wanted is not None and not is_release(release, wanted):
                 work = replace(work, log=LOG)
         changed = release != machine.booted
-        self._tell(
+        self._report(
             machine,
             work,
             booted=release,
@@ -198,8 +200,8 @@ class ModelAgents:
             share = number / (reports + 1)
             at = self._objects.now + length * share
             self._timeline.add(at, "progress", name, request.token, str(int(100 * share)))
-        told = (release.version, release.digest, release.kernel, release.kubelet, release.reference_digest)
-        self._timeline.add(self._objects.now + length, "staged", name, request.token, *told)
+        fields = (release.version, release.digest, release.kernel, release.kubelet, release.reference_digest)
+        self._timeline.add(self._objects.now + length, "staged", name, request.token, *fields)
 
     def _reboot(self, machine: Machine, token: str) -> None:
         name = machine.name
@@ -209,12 +211,12 @@ class ModelAgents:
         if self.behaviour.failures.get(name) != "never-back":
             self._later(self.behaviour.reboot, name, "booted", name, token)
 
-    def _tell(self, machine: Machine, work: Work | None, **fields: object) -> None:
+    def _report(self, machine: Machine, work: Work | None, **fields: object) -> None:
         self._objects.put_machine(machine, work=work, **fields)
 
-    def _later(self, length: Length, name: str, what: str, *words: str) -> None:
+    def _later(self, length: Length, name: str, kind: str, *arguments: str) -> None:
         delay = draw(length, self._rng, name)
-        self._timeline.add(self._objects.now + delay, what, *words)
+        self._timeline.add(self._objects.now + delay, kind, *arguments)
 
 
 def _uuid(rng: Random) -> str:

@@ -1,4 +1,4 @@
-"""How long things take in a model cluster, and which nodes fail: what a real cluster would decide by itself."""
+"""The durations in a model cluster, and its failing nodes: the properties that a real cluster would have by itself."""
 
 from __future__ import annotations
 
@@ -86,13 +86,13 @@ class SavedBehaviour(Struct, frozen=True):
     def of(cls, behaviour: ClusterBehaviour) -> SavedBehaviour:
         """Returns the behaviour as data. Raises TypeError for a length that is any other function."""
         lengths: dict[str, float | SpreadLength | None] = {}
-        for each in fields(behaviour):
-            if each.name in ("stage_reports", "failures"):
+        for length_field in fields(behaviour):
+            if length_field.name in ("stage_reports", "failures"):
                 continue
-            value = getattr(behaviour, each.name)
+            value = getattr(behaviour, length_field.name)
             if value is not None and not isinstance(value, (float, int, SpreadLength)):
-                raise TypeError(f"{each.name} is a function, which cannot be saved")
-            lengths[each.name] = value
+                raise TypeError(f"{length_field.name} is a function, which cannot be saved")
+            lengths[length_field.name] = value
         return cls(lengths, behaviour.stage_reports, dict(behaviour.failures))
 
     def restore(self) -> ClusterBehaviour:

@@ -1,12 +1,11 @@
-"""Holds what is going to happen in a model cluster, in order. The entries are plain strings, so that they can be
-saved."""
+"""Holds the future events of a model cluster in order. The entries are plain strings, so that they can be saved."""
 
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
 
 Due = tuple[float, int, str, tuple[str, ...]]
-"""When (seconds), a number that keeps entries of one moment in order, what happens, and its arguments."""
+"""The time in seconds, a number that keeps entries of one moment in order, the kind of the event, and its arguments."""
 
 
 class EventQueue:
@@ -16,9 +15,9 @@ class EventQueue:
         self.made = made
         heapify(self.entries)
 
-    def add(self, at: float, what: str, *words: str) -> None:
+    def add(self, at: float, kind: str, *arguments: str) -> None:
         self.made += 1
-        heappush(self.entries, (at, self.made, what, words))
+        heappush(self.entries, (at, self.made, kind, arguments))
 
     def next_at(self) -> float | None:
         return self.entries[0][0] if self.entries else None

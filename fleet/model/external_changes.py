@@ -1,4 +1,4 @@
-"""Changes that others make to a cluster while fleet works: people, other controllers, failures."""
+"""Changes of a cluster by others while fleet works: users, other controllers, failures."""
 
 from __future__ import annotations
 
@@ -88,26 +88,26 @@ class ExternalChanges:
 
     def delete_node(self, node: str) -> None:
         """Deletes the node with its Machine, and removes its pods."""
-        found = self._objects.nodes[node]
-        self._objects.drop_node(found)
+        current = self._objects.nodes[node]
+        self._objects.drop_node(current)
         machine = self._objects.machines.get(node)
         if machine is not None:
             self._objects.drop_machine(machine)
-        self._kubelets.node_gone(found)
+        self._kubelets.node_gone(current)
         self._volumes.node_gone(node)
         self._settle()
 
     def delete_node_kept(self, node: str) -> None:
-        """Somebody deletes the Node object, and a finalizer keeps it."""
+        """Deletes the Node object, which a finalizer keeps."""
         self._change_node(node, deleting=True)
 
     def forget_node(self, node: str) -> None:
         """Deletes the Node object of a machine that lives on, as a cloud's controller does; its Machine object goes too.
         The machine registers again when its kubelet starts: at its next boot, or by `register`."""
-        found, machine = self._objects.nodes[node], self._objects.machines[node]
-        self._objects.drop_node(found)
+        current, machine = self._objects.nodes[node], self._objects.machines[node]
+        self._objects.drop_node(current)
         self._objects.drop_machine(machine)
-        self._kubelets.forgotten(found, machine)
+        self._kubelets.forgotten(current, machine)
         self._settle()
 
     def register(self, node: str, uid: str) -> None:
@@ -128,18 +128,18 @@ class ExternalChanges:
         key = WorkloadKey(kind, *workload)
         self._objects.put_workload(replace(self._objects.workloads[key], replicas=replicas))
         for owned in [key, *self._owned_by(key)]:
-            found = self._objects.workloads[owned]
-            if found.replicas != replicas:
-                self._objects.put_workload(replace(found, replicas=replicas))
+            current = self._objects.workloads[owned]
+            if current.replicas != replicas:
+                self._objects.put_workload(replace(current, replicas=replicas))
             self._controllers.scale(owned)
             self._disruption.scaled(owned)
         self._settle()
 
     def declare(self, kind: str, workload: PodRef, quorum: str | None, selector: Selector) -> None:
         """Annotates the workload as a quorum group, or removes the annotation."""
-        found = self._objects.workloads[WorkloadKey(kind, *workload)]
-        told = None if quorum is None else selector
-        self._objects.put_workload(replace(found, quorum=quorum, selector=told))
+        current = self._objects.workloads[WorkloadKey(kind, *workload)]
+        pod_selector = None if quorum is None else selector
+        self._objects.put_workload(replace(current, quorum=quorum, selector=pod_selector))
         self._settle()
 
     def put_daemonset(self, daemonset: Workload) -> None:
@@ -225,23 +225,23 @@ class ExternalChanges:
 
     def pod_ready(self, pod: PodRef, ready: bool) -> None:
         """Makes the pod Ready, as its readiness probe does; a Pending pod starts."""
-        found = self._objects.pods[pod]
+        current = self._objects.pods[pod]
         fields: dict[str, Any] = {"ready": ready}
         if ready:
             fields["phase"] = "Running"
-        self._objects.change_pod(found, **fields)
+        self._objects.change_pod(current, **fields)
         self._settle()
 
     def relabel(self, pod: PodRef, key: str, value: str) -> None:
         """Sets the role label of a pod, as an operator does that moves a primary."""
-        found = self._objects.pods[pod]
-        self._objects.change_pod(found, labels=found.labels | {key: value})
+        current = self._objects.pods[pod]
+        self._objects.change_pod(current, labels=current.labels | {key: value})
         self._settle()
 
     def finish_pod(self, pod: PodRef, failed: bool = False) -> None:
         """Ends the pod's containers."""
-        found = self._objects.pods[pod]
-        self._objects.change_pod(found, phase="Failed" if failed else "Succeeded", ready=False)
+        current = self._objects.pods[pod]
+        self._objects.change_pod(current, phase="Failed" if failed else "Succeeded", ready=False)
         self._settle()
 
     def delete_pod(self, pod: PodRef) -> None:
@@ -250,18 +250,19 @@ class ExternalChanges:
         self._settle()
 
     def take_finalizers(self, pod: PodRef) -> None:
-        """Removes the pod's finalizers, as their owner does, or a person. A pod that is being deleted goes once its
-        containers are gone."""
-        found = self._objects.change_pod(self._objects.pods[pod], finalizers=False, finalizer_names=())
-        if found.deleting and not found.ready:
-            self._objects.drop_pod(found)
+        """Removes the pod's finalizers, as their owner or a user does. A pod that is being deleted goes once its containers
+        are gone."""
+        changed = self._objects.change_pod(self._objects.pods[pod], finalizers=False, finalizer_names=())
+        if changed.deleting and not changed.ready:
+            self._objects.drop_pod(changed)
         self._settle()
 
     def _owned_by(self, key: WorkloadKey) -> list[WorkloadKey]:
         return [
-            other
-            for other, each in self._objects.workloads.items()
-            if each.owner is not None and (each.owner.kind, each.namespace, each.owner.name) == key
+            owned
+            for owned, candidate in self._objects.workloads.items()
+            if candidate.owner is not None
+            and (candidate.owner.kind, candidate.namespace, candidate.owner.name) == key
         ]
 
     def _change_node(self, name: str, **fields: Any) -> None:

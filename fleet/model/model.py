@@ -12,35 +12,21 @@ from random import Random
 
 from msgspec.structs import replace
 
+from fleet.core.cluster.refused_patch import RefusedPatch
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.objects.machine import Ask, Machine, Request
-from fleet.core.objects.node import Node
 from fleet.core.objects.pod import PodRef
 from fleet.core.rollout.action import (
-    Action,
     AnyAction,
-    CancelRequest,
-    Cordon,
-    Defragment,
-    Evict,
-    Mark,
-    MoveLeader,
     Outcome,
-    Reboot,
     Result,
-    SaveSnapshot,
-    Stage,
-    Uncordon,
-    Unmark,
 )
 from fleet.core.rollout.event import ClusterEvent, ClusterObject
-from fleet.model import node_patches
+from fleet.model.actions import ModelActions
 from fleet.model.agents import ModelAgents
 from fleet.model.behaviour import ClusterBehaviour, draw
 from fleet.model.control_plane.controllers import Controllers
 from fleet.model.control_plane.daemons import Daemons
 from fleet.model.control_plane.disruption import DisruptionController
-from fleet.model.control_plane.eviction import granted
 from fleet.model.control_plane.kubelet import Kubelets
 from fleet.model.control_plane.scheduler import Scheduler
 from fleet.model.control_plane.volumes import AttachController
@@ -48,7 +34,6 @@ from fleet.model.event_queue import EventQueue
 from fleet.model.external_changes import ExternalChanges
 from fleet.model.objects import Objects, WorkloadKey
 from fleet.model.quorums import ModelQuorums
-from fleet.model.refused_patch import RefusedPatch
 from fleet.model.saved import SavedModel, decode, encode, saved_event
 
 
@@ -56,8 +41,6 @@ class Model:
     """One cluster, made by `from_snapshot` or `load`. `stranger` makes the changes that others make to a cluster."""
 
     def __init__(self, saved: SavedModel, behaviour: ClusterBehaviour, rng: Random) -> None:
-        self.looks = True
-        """What performs the actions looks at the node's pods right before a reboot, as the real driver does."""
         self.cluster = saved.cluster
         self.site = saved.site
         self.server_version = saved.server_version
@@ -75,7 +58,9 @@ class Model:
             saved.maintenances,
         )
         objects.now, objects.revision, objects.epoch = saved.now, saved.revision, saved.epoch
-        objects.told.extend((each.at, each.event(saved.cluster)) for each in saved.told)
+        objects.unread_events.extend(
+            (saved_event.at, saved_event.event(saved.cluster)) for saved_event in saved.told
+        )
         self._timeline = timeline = EventQueue(list(saved.timeline), saved.made)
         self._disruption = DisruptionController(objects)
         self._scheduler = Scheduler(objects)
@@ -95,20 +80,21 @@ class Model:
         )
         self._late_budgets = {PodRef(*due[3]) for due in timeline.entries if due[2] == "budget"}
         self._late_workloads = {WorkloadKey(*due[3]) for due in timeline.entries if due[2] == "workload"}
-        self._verbs = self._make_verbs()
-        self._happenings = self._make_happenings()
+        self.actions = ModelActions(objects, self._disruption, self._controllers, self._agents, self.quorums)
+        self._handlers = self._make_handlers()
         self.behave(behaviour)
 
     @classmethod
     def from_snapshot(
-        cls, snapshot: Snapshot, behaviour: ClusterBehaviour, rng: Random, ill: Iterable[str] = ()
+        cls, snapshot: Snapshot, behaviour: ClusterBehaviour, rng: Random, never_ready: Iterable[str] = ()
     ) -> Model:
-        """Begins at time 0, the moment of the snapshot. What it shows under way (starting pods, requests) goes on.
+        """Returns a model that begins at time 0, the moment of the snapshot. Work in progress (starting pods, requests) goes
+        on.
 
-        `ill`: uids of pods that never become Ready, nor do those that replace them.
+        `never_ready`: uids of pods that never become Ready, nor do those that replace them.
         """
         model = cls(SavedModel.of(snapshot), behaviour, rng)
-        model._objects.ill.update(ill)
+        model._objects.never_ready.update(never_ready)
         model._disruption.dirty = dict.fromkeys(model._objects.budgets)
         model._kubelets.begin()
         model._agents.begin()
@@ -139,30 +125,30 @@ class Model:
         self.quorums.behaviour = behaviour
 
     def perform(self, action: AnyAction, now: float) -> Outcome:
-        """Performs the action and returns what the API server would answer. The next `advance` returns the events that
-        it causes."""
+        """Performs the action and returns what the API server would answer. The next `advance` returns the resulting
+        events."""
         self._run(now)
         try:
-            words = self._verbs[type(action)](action)
+            remark = self.actions.perform(action)
         except RefusedPatch as refusal:
-            return Outcome(action, refusal.result, refusal.words, refusal.retry_after)
+            return Outcome(action, refusal.result, refusal.message, refusal.retry_after)
         self._settle()
-        return Outcome(action, Result.DONE, words)
+        return Outcome(action, Result.DONE, remark)
 
     def advance(self, until: float) -> list[tuple[float, ClusterEvent]]:
         """Returns the events up to that time that were not returned before, in order, each with its time in seconds."""
         self._run(until)
-        told = list(self._objects.told)
-        self._objects.told.clear()
-        return told
+        events = list(self._objects.unread_events)
+        self._objects.unread_events.clear()
+        return events
 
     def next_at(self) -> float | None:
         """Returns when `advance` next has something to do, in seconds; None if nothing more will happen by itself."""
-        if self._objects.told:
-            return self._objects.told[0][0]
+        if self._objects.unread_events:
+            return self._objects.unread_events[0][0]
         return self._timeline.next_at()
 
-    def things(self) -> Iterator[ClusterObject]:
+    def objects(self) -> Iterator[ClusterObject]:
         """Returns every object, with those that pods refer to before the pods."""
         objects = self._objects
         yield from objects.workloads.values()
@@ -173,7 +159,7 @@ class Model:
         yield from objects.claims
         yield from objects.attachments.values()
         yield from objects.pods.values()
-        yield from (self.quorums.told(name) for name in self.quorums.groups)
+        yield from (self.quorums.as_read(name) for name in self.quorums.groups)
         yield from objects.maintenances.values()
 
     def snapshot(self, at: datetime) -> Snapshot:
@@ -189,7 +175,7 @@ class Model:
             budgets=tuple(objects.budgets.values()),
             workloads=tuple(objects.workloads.values()),
             machines=tuple(objects.machines.values()),
-            quorums=tuple(self.quorums.told(name) for name in self.quorums.groups),
+            quorums=tuple(self.quorums.as_read(name) for name in self.quorums.groups),
             volumes=tuple(objects.volumes.values()),
             claims=objects.claims,
             attachments=tuple(objects.attachments.values()),
@@ -197,7 +183,7 @@ class Model:
         )
 
     def save(self) -> bytes:
-        """Returns the model as JSON, with all that is going to happen. The behaviour is not part of the JSON."""
+        """Returns the model as JSON, with its future events. The behaviour is not part of the JSON."""
         objects, timeline = self._objects, self._timeline
         version, state, gauss = self._rng.getstate()
         return encode(
@@ -219,7 +205,7 @@ class Model:
                 revision=objects.revision,
                 timeline=tuple(timeline.entries),
                 made=timeline.made,
-                told=tuple(saved_event(at, event) for at, event in objects.told),
+                told=tuple(saved_event(at, event) for at, event in objects.unread_events),
                 rng=(version, state, gauss),
                 away=dict(self._kubelets.away),
                 outages=self._kubelets.outages,
@@ -233,23 +219,8 @@ class Model:
             )
         )
 
-    def _make_verbs(self) -> Mapping[type, Callable[..., str]]:
-        return {
-            Mark: lambda action: self._patch(action, node_patches.add_pending_taint),
-            Unmark: lambda action: self._patch(action, node_patches.remove_pending_taint),
-            Cordon: lambda action: self._patch(action, node_patches.cordon),
-            Uncordon: self._uncordon,
-            Evict: self._evict,
-            Stage: self._stage,
-            Reboot: self._reboot,
-            CancelRequest: self._clear,
-            MoveLeader: self.quorums.move_leader,
-            SaveSnapshot: self.quorums.save_snapshot,
-            Defragment: self.quorums.defragment,
-        }
-
-    def _make_happenings(self) -> Mapping[str, Callable[..., None]]:
-        """Does what an entry of the event queue stands for."""
+    def _make_handlers(self) -> Mapping[str, Callable[..., None]]:
+        """Returns the functions that handle the entries of the event queue, by kind."""
         return {
             "started": self._kubelets.started,
             "stopped": self._kubelets.stopped,
@@ -271,10 +242,10 @@ class Model:
 
     def _run(self, until: float) -> None:
         while due := self._timeline.pop(until):
-            at, _, what, words = due
+            at, _, kind, arguments = due
             if at > self._objects.now:
                 self._objects.now = at
-            self._happenings[what](*words)
+            self._handlers[kind](*arguments)
             self._settle()
         if until > self._objects.now:
             self._objects.now = until
@@ -290,9 +261,9 @@ class Model:
             else:
                 break
         if self._disruption.dirty or controllers.unready:
-            self._put_off()
+            self._queue_statuses()
 
-    def _put_off(self) -> None:
+    def _queue_statuses(self) -> None:
         """Queues the writing of a status, which comes a little later than the change that the status is about."""
         now, rng = self._objects.now, self._rng
         if self._disruption.dirty:
@@ -319,72 +290,3 @@ class Model:
         key = WorkloadKey(kind, namespace, name)
         self._late_workloads.discard(key)
         self._controllers.write(key)
-
-    def _node(self, action: Action) -> Node:
-        node = self._objects.nodes.get(action.node.name)
-        if node is None:
-            raise RefusedPatch(Result.GONE, f'nodes "{action.node.name}" not found')
-        if node.uid != action.uid:
-            raise RefusedPatch(Result.GONE, f"another machine now stands under the name {node.name}")
-        return node
-
-    def _patch(self, action: Action, patch: Callable[[Node, str], Node | None]) -> str:
-        new = patch(self._node(action), action.rollout)
-        if new is not None:
-            self._objects.put_node(new)
-        return ""
-
-    def _uncordon(self, action: Uncordon) -> str:
-        foreign = self._node(action).cordoned_by != action.rollout and self._node(action).unschedulable
-        self._patch(action, node_patches.uncordon)
-        return "the cordon is not this rollout's: it stays" if foreign else ""
-
-    def _evict(self, action: Evict) -> str:
-        pod = granted(self._objects, self._disruption, action, self.looks)
-        if action.grace_seconds is not None and not pod.deleting:
-            pod = replace(pod, grace_seconds=action.grace_seconds)
-        self._controllers.delete(pod)
-        return ""
-
-    def _machine(self, action: Action) -> Machine:
-        self._node(action)
-        machine = self._objects.machines.get(action.node.name)
-        if machine is None:
-            raise RefusedPatch(Result.GONE, f'machines.fleet.internal "{action.node.name}" not found')
-        return machine
-
-    def _stage(self, action: Stage) -> str:
-        self._request(self._machine(action), Request(Ask.STAGE, action.token, action.release))
-        return ""
-
-    def _reboot(self, action: Reboot) -> str:
-        machine, node = self._machine(action), self._node(action)
-        if machine.request is not None and machine.request.token == action.token:
-            return ""
-        if not node.unschedulable or node.cordoned_by != action.rollout:
-            raise RefusedPatch(Result.STALE, f"{node.name} is not cordoned by {action.rollout}")
-        if node.boot_id != action.boot_id:
-            raise RefusedPatch(Result.STALE, f"{node.name} has booted since: {node.boot_id}")
-        if self.looks and (left := self._undrained(action)):
-            raise RefusedPatch(Result.STALE, f"{node.name} is not drained: {left} came late")
-        if self.looks:
-            self.quorums.may_reboot(action)
-        self._request(machine, Request(Ask.REBOOT, action.token, action.release))
-        return ""
-
-    def _undrained(self, action: Reboot) -> str:
-        pods = (self._objects.pods[ref] for ref in self._objects.pods_on(action.node.name))
-        left = (pod for pod in pods if not pod.stays and not pod.finished and pod.uid not in action.staying)
-        return next((str(pod.ref) for pod in left), "")
-
-    def _request(self, machine: Machine, request: Request) -> None:
-        if machine.request is not None and machine.request.token == request.token:
-            return
-        self._objects.put_machine(machine, request=request)
-        self._agents.requested(machine.name, request.token)
-
-    def _clear(self, action: CancelRequest) -> str:
-        machine = self._machine(action)
-        if machine.request is not None and machine.request.token.startswith(f"{action.rollout}/"):
-            self._objects.put_machine(machine, request=None)
-        return ""

@@ -46,14 +46,14 @@ class Objects:
         self.epoch: datetime | None = None
         """The wall-clock time at time 0; None if it was not given."""
         self.revision = 0
-        self.told: deque[tuple[float, ClusterEvent]] = deque()
+        self.unread_events: deque[tuple[float, ClusterEvent]] = deque()
         """Events that no watcher has read yet."""
         self.nodes: dict[str, Node] = {}
         self.pods: dict[PodRef, Pod] = {}
         self.budgets: dict[PodRef, Budget] = {}
         self.workloads: dict[WorkloadKey, Workload] = {}
         self.machines: dict[str, Machine] = {}
-        self.ill: set[str] = set()
+        self.never_ready: set[str] = set()
         """Uids of pods that never become Ready, nor do their replacements. Not saved with a model."""
         self.claims: tuple[PersistentVolumeClaim, ...] = ()
         self.bound = ClusterVolumes()
@@ -80,20 +80,22 @@ class Objects:
         attachments: Iterable[Attachment] = (),
         maintenances: Iterable[Maintenance] = (),
     ) -> None:
-        """Adds an object without an event, since nobody watches yet."""
+        """Adds objects without events, since there are no watchers yet."""
         self.nodes = {node.name: node for node in nodes}
         self.budgets = {budget.ref: budget for budget in budgets}
-        self.workloads = {WorkloadKey(each.kind, each.namespace, each.name): each for each in workloads}
+        self.workloads = {
+            WorkloadKey(workload.kind, workload.namespace, workload.name): workload for workload in workloads
+        }
         self.machines = {machine.name: machine for machine in machines}
         self.volumes, self.claims = {volume.name: volume for volume in volumes}, tuple(claims)
         for volume in self.volumes.values():
             self.bound.upsert(volume)
         for claim in self.claims:
             self.bound.upsert(claim)
-        self.attachments = {each.name: each for each in attachments}
-        for each in self.attachments.values():
-            self._attached.setdefault(each.node, {})[each.name] = None
-        self.maintenances = {each.key: each for each in maintenances}
+        self.attachments = {attachment.name: attachment for attachment in attachments}
+        for attachment in self.attachments.values():
+            self._attached.setdefault(attachment.node, {})[attachment.name] = None
+        self.maintenances = {maintenance.key: maintenance for maintenance in maintenances}
         for pod in pods:
             ref = pod.ref
             self.pods[ref] = pod
@@ -114,7 +116,7 @@ class Objects:
 
     def emit(self, event: ClusterEvent) -> None:
         """Announces an event to watchers; the one place that does."""
-        self.told.append((self.now, event))
+        self.unread_events.append((self.now, event))
 
     def put_pod(self, pod: Pod, **fields: Any) -> Pod:
         """Creates a pod like this one, except for `fields`."""
@@ -124,7 +126,7 @@ class Objects:
         self._controllers[ref] = key
         if pod.node:
             self._on_node.setdefault(pod.node, set()).add(ref)
-        self._tell(pod)
+        self._announce(pod)
         for listener in self.pod_listeners:
             listener(ref, key, None, pod)
         return pod
@@ -136,7 +138,7 @@ class Objects:
         self.pods[ref] = pod
         if pod.node != old.node:
             self._on_node.setdefault(pod.node, set()).add(ref)
-        self._tell(pod)
+        self._announce(pod)
         key = self._controllers[ref]
         for listener in self.pod_listeners:
             listener(ref, key, old, pod)
@@ -149,7 +151,7 @@ class Objects:
         key = self._controllers.pop(ref)
         if pod.node:
             self._on_node[pod.node].discard(ref)
-        self._tell_gone(pod)
+        self._announce_deleted(pod)
         for listener in self.pod_listeners:
             listener(ref, key, pod, None)
 
@@ -157,13 +159,13 @@ class Objects:
         node = replace(node, resource_version=self._version(), **fields)
         old = self.nodes.get(node.name)
         self.nodes[node.name] = node
-        self._tell(node)
+        self._announce(node)
         for listener in self.node_listeners:
             listener(old, node)
 
     def drop_node(self, node: Node) -> None:
         del self.nodes[node.name]
-        self._tell_gone(node)
+        self._announce_deleted(node)
         for listener in self.node_listeners:
             listener(node, None)
 
@@ -171,62 +173,62 @@ class Objects:
         """Changes these fields of the object."""
         budget = replace(budget, resource_version=self._version(), **fields)
         self.budgets[budget.ref] = budget
-        self._tell(budget)
+        self._announce(budget)
 
     def drop_budget(self, budget: Budget) -> None:
         del self.budgets[budget.ref]
-        self._tell_gone(budget)
+        self._announce_deleted(budget)
 
     def put_workload(self, workload: Workload, **fields: Any) -> None:
         workload = replace(workload, resource_version=self._version(), **fields)
         self.workloads[WorkloadKey(workload.kind, workload.namespace, workload.name)] = workload
-        self._tell(workload)
+        self._announce(workload)
 
     def drop_workload(self, workload: Workload) -> None:
         del self.workloads[WorkloadKey(workload.kind, workload.namespace, workload.name)]
-        self._tell_gone(workload)
+        self._announce_deleted(workload)
 
     def put_volume(self, volume: PersistentVolume) -> None:
         volume = replace(volume, resource_version=self._version())
         self.volumes[volume.name] = volume
         self.bound.upsert(volume)
-        self._tell(volume)
+        self._announce(volume)
 
     def put_attachment(self, attachment: Attachment, **fields: Any) -> None:
         attachment = replace(attachment, resource_version=self._version(), **fields)
         self.attachments[attachment.name] = attachment
         self._attached.setdefault(attachment.node, {})[attachment.name] = None
-        self._tell(attachment)
+        self._announce(attachment)
 
     def drop_attachment(self, attachment: Attachment) -> None:
         del self.attachments[attachment.name]
         del self._attached[attachment.node][attachment.name]
-        self._tell_gone(attachment)
+        self._announce_deleted(attachment)
 
     def put_machine(self, machine: Machine, **fields: Any) -> None:
         machine = replace(machine, resource_version=self._version(), **fields)
         self.machines[machine.name] = machine
-        self._tell(machine)
+        self._announce(machine)
 
     def drop_machine(self, machine: Machine) -> None:
         del self.machines[machine.name]
-        self._tell_gone(machine)
+        self._announce_deleted(machine)
 
     def put_maintenance(self, maintenance: Maintenance) -> None:
         maintenance = replace(maintenance, resource_version=self._version())
         self.maintenances[maintenance.key] = maintenance
-        self._tell(maintenance)
+        self._announce(maintenance)
 
     def drop_maintenance(self, maintenance: Maintenance) -> None:
         del self.maintenances[maintenance.key]
-        self._tell_gone(maintenance)
+        self._announce_deleted(maintenance)
 
     def _version(self) -> str:
         self.revision += 1
         return str(self.revision)
 
-    def _tell(self, thing: ClusterObject) -> None:
-        self.emit(Upserted(self.cluster, thing))
+    def _announce(self, obj: ClusterObject) -> None:
+        self.emit(Upserted(self.cluster, obj))
 
-    def _tell_gone(self, thing: ClusterObject) -> None:
-        self.emit(Deleted(self.cluster, thing))
+    def _announce_deleted(self, obj: ClusterObject) -> None:
+        self.emit(Deleted(self.cluster, obj))

@@ -7,6 +7,7 @@ from random import Random
 
 from msgspec.structs import replace
 
+from fleet.core.cluster.refused_patch import RefusedPatch
 from fleet.core.guards import quorum
 from fleet.core.quorum.quorum import Member, Quorum, foremost, unknown
 from fleet.core.rollout.action import Defragment, MoveLeader, Reboot, Result, SaveSnapshot
@@ -15,7 +16,6 @@ from fleet.model.behaviour import ClusterBehaviour, Length, draw
 from fleet.model.control_plane.kubelet import Kubelets
 from fleet.model.event_queue import EventQueue
 from fleet.model.objects import Objects
-from fleet.model.refused_patch import RefusedPatch
 
 BEHIND = 5000
 """The log entries that a member lacks when it comes back."""
@@ -26,7 +26,7 @@ class ModelQuorums:
         self.behaviour = ClusterBehaviour()
         self.groups: dict[str, Quorum] = {}
         self.unread: dict[str, str] = {}
-        """The groups that cannot be read, and why. What readers are told of such a group is not its state."""
+        """The groups that cannot be read, and why. A reading of such a group does not show its state."""
         self.full = ""
         """Why no snapshot can be written; empty if snapshots work."""
         self._objects = objects
@@ -34,23 +34,23 @@ class ModelQuorums:
         self._rng = rng
         kubelets.listeners.append(self._node_changed)
 
-    def told(self, name: str) -> Quorum:
-        """Returns what a reader would see of the group."""
+    def as_read(self, name: str) -> Quorum:
+        """Returns the group as a reader sees it."""
         group, why = self.groups[name], self.unread.get(name, "")
         return unknown(group, why) if why else group
 
     def change(self, name: str, member: str, **fields: object) -> None:
         """Changes one member. The group is announced anew, and elects a leader if it needs one."""
-        self._put(name, lambda each: replace(each, **fields) if each.name == member else each)
+        self._put(name, lambda current: replace(current, **fields) if current.name == member else current)
 
     def lead(self, name: str, member: str) -> None:
         """Makes the member the only leader from now on. An empty name: nobody leads until a member is elected."""
-        self._put(name, lambda each: replace(each, leader=each.name == member))
+        self._put(name, lambda current: replace(current, leader=current.name == member))
 
     def hide(self, name: str, why: str) -> None:
         """Makes the group unreadable from now on, for that reason; an empty one makes the group readable again."""
         self.unread[name] = why
-        self._tell(name)
+        self._announce(name)
 
     def move_leader(self, action: MoveLeader) -> str:
         """Moves leadership to another member. Raises RefusedPatch."""
@@ -58,7 +58,7 @@ class ModelQuorums:
         leader = group.leader
         if leader is None or leader.node != action.node:
             raise RefusedPatch(Result.STALE, f"{action.node.name} does not lead {group.name}")
-        to = next((each for each in group.members if each.name == action.to), None)
+        to = next((member for member in group.members if member.name == action.to), None)
         if to is None or not (to.voter and to.started and to.reachable):
             raise RefusedPatch(Result.FAILED, f"{action.to} cannot lead {group.name}")
         self.lead(group.name, to.name)
@@ -75,7 +75,7 @@ class ModelQuorums:
     def defragment(self, action: Defragment) -> str:
         """Defragments one member. Raises RefusedPatch."""
         group = self._group(action.group)
-        member = next((each for each in group.members if each.name == action.member), None)
+        member = next((member for member in group.members if member.name == action.member), None)
         if member is None or member.leader:
             raise RefusedPatch(Result.STALE, f"{action.member} leads {group.name} or is not in it")
         if not member.reachable:
@@ -86,7 +86,7 @@ class ModelQuorums:
     def may_reboot(self, action: Reboot) -> None:
         """Reads the groups once more before a reboot, as the driver does. Raises RefusedPatch."""
         for name, rule in action.quorums.items():
-            if name in self.groups and (why := quorum.why_no_reboot(self.told(name), rule, action.node)):
+            if name in self.groups and (why := quorum.why_no_reboot(self.as_read(name), rule, action.node)):
                 raise RefusedPatch(Result.STALE, why)
 
     def rejoined(self, name: str, member: str) -> None:
@@ -97,8 +97,8 @@ class ModelQuorums:
         self._later(self.behaviour.catch_up, "caught-up", name, member)
 
     def caught_up(self, name: str, member: str) -> None:
-        found = next(each for each in self.groups[name].members if each.name == member)
-        if found.reachable:
+        returned = next(current for current in self.groups[name].members if current.name == member)
+        if returned.reachable:
             self.change(name, member, index=foremost(self.groups[name]))
 
     def elected(self, name: str) -> None:
@@ -106,7 +106,7 @@ class ModelQuorums:
         group = self.groups[name]
         if group.leader is not None:
             return
-        able = [each for each in group.voters if each.reachable and each.started]
+        able = [voter for voter in group.voters if voter.reachable and voter.started]
         if len(able) >= group.majority:
             self.lead(name, self._rng.choice(able).name)
 
@@ -127,17 +127,17 @@ class ModelQuorums:
 
     def _put(self, name: str, change: Callable[[Member], Member]) -> None:
         before = self.groups[name]
-        group = replace(before, members=tuple(change(each) for each in before.members))
+        group = replace(before, members=tuple(change(member) for member in before.members))
         if group == before:
             return
         self.groups[name] = group
         if group.leader is None and not group.declared:
             self._later(self.behaviour.election, "elected", name)
-        self._tell(name)
+        self._announce(name)
 
-    def _tell(self, name: str) -> None:
-        self._objects.emit(Upserted(self._objects.cluster, self.told(name)))
+    def _announce(self, name: str) -> None:
+        self._objects.emit(Upserted(self._objects.cluster, self.as_read(name)))
 
-    def _later(self, length: Length, what: str, *words: str) -> None:
-        delay = draw(length, self._rng, words[-1])
-        self._timeline.add(self._objects.now + delay, what, *words)
+    def _later(self, length: Length, kind: str, *arguments: str) -> None:
+        delay = draw(length, self._rng, arguments[-1])
+        self._timeline.add(self._objects.now + delay, kind, *arguments)

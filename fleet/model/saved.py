@@ -1,4 +1,4 @@
-"""Saves a model as JSON: all objects, what is going to happen, and the events that nobody has read yet."""
+"""Saves a model as JSON: all objects, the future events, and the announced events that were not read yet."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class SavedEvent(Struct, frozen=True, omit_defaults=True):
     maintenance: Maintenance | None = None
 
     def event(self, cluster: str) -> ClusterEvent:
-        kept = self.node or self.pod or self.budget or self.workload or self.machine
-        thing = kept or self.quorum or self.volume or self.attachment or self.maintenance
-        assert thing is not None
-        return Upserted(cluster, thing) if self.form == "seen" else Deleted(cluster, thing)
+        stored = self.node or self.pod or self.budget or self.workload or self.machine
+        obj = stored or self.quorum or self.volume or self.attachment or self.maintenance
+        assert obj is not None
+        return Upserted(cluster, obj) if self.form == "seen" else Deleted(cluster, obj)
 
 
 class SavedModel(Struct, frozen=True, kw_only=True):
@@ -122,10 +122,10 @@ def saved_event(at: float, event: ClusterEvent) -> SavedEvent:
     if not isinstance(event, Upserted | Deleted):
         raise TypeError(f"a model does not make {type(event).__name__}")
     form: Literal["seen", "gone"] = "seen" if isinstance(event, Upserted) else "gone"
-    field = FIELDS.get(type(event.thing))
+    field = FIELDS.get(type(event.obj))
     if field is None:
-        raise TypeError(f"a model tells nothing of a {type(event.thing).__name__}")
-    about: dict[str, Any] = {field: event.thing}
+        raise TypeError(f"a model announces no {type(event.obj).__name__}")
+    about: dict[str, Any] = {field: event.obj}
     return SavedEvent(at, form, **about)
 
 

@@ -1,4 +1,4 @@
-"""The plan itself, written down after the engine has worked through it on the model."""
+"""Assembles the plan from what was recorded while the engine worked through it on the model."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.capacity.capacity import needs_place_elsewhere
+from fleet.core.capacity.rescheduled_pods import needs_place_elsewhere
 from fleet.core.cluster.snapshot import Snapshot, volumes_of
 from fleet.core.cluster.view import ClusterView
 from fleet.core.engine.engine import Engine
 from fleet.core.objects.node import NodeRef
-from fleet.core.planning import architectures
 from fleet.core.planning.estimates import EstimateKey, origin
-from fleet.core.planning.losses import loss_notes
 from fleet.core.planning.lower_bound import bound
 from fleet.core.planning.plan import Plan, PlannedDoubt, PlannedHold, PlannedRun, PlanWarning
-from fleet.core.planning.plan_warnings import warnings
+from fleet.core.planning.plan_warnings import architectures
+from fleet.core.planning.plan_warnings.losses import loss_notes
+from fleet.core.planning.plan_warnings.plan_warnings import warnings
 from fleet.core.policy.policy import DrainRule, Policy
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release, is_release
 from fleet.core.rollout.goal import Goal
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
 from fleet.planner.recorder import PlanRecorder, most_out
 from fleet.planner.request import PlanRequest
@@ -38,8 +39,8 @@ class Ended(Struct, frozen=True):
     rollout: Rollout
     table: PlanRecorder
     held_at_start: Mapping[NodeRef, Sequence[Held]]
-    """What held nodes at the start and needs somebody to act. Its messages name pods that are there, not those of the
-    model."""
+    """The reasons that hold nodes at the start and need action by an operator. Their messages name real pods, not those of
+    the model."""
 
 
 def assemble(request: PlanRequest, ended: Ended) -> Plan:
@@ -51,20 +52,20 @@ def assemble(request: PlanRequest, ended: Ended) -> Plan:
     views = views_of(request.snapshots, request.lost)
     drained = _drained(rollout, views)
     staged = staged_of(request.snapshots, request.release)
-    least = bound([run.goal for run in done], views, request.policy, request.times, staged, start)
+    lower = bound([run.goal for run in done], views, request.policy, request.times, staged, start)
     makespan = max((run.end for run in runs), default=0.0)
-    late, assumed = uncertainty(
+    p95, assumed = uncertainty(
         runs, request.policy, start, rollout.start.expected_seconds, groups, request.times
     )
-    known = tuple(request.times.of_groups(_group_of(goal, groups) for goal in goals))
+    estimates = tuple(request.times.of_groups(_group_of(goal, groups) for goal in goals))
     return Plan(
         plan_id=request.plan_id,
         target=request.release,
         policy=request.policy,
         start=start,
         makespan_seconds=makespan,
-        lower_bound_seconds=min(least.seconds, makespan),
-        bound_by=least.describe(most_out(_inside(runs, least.inside))),
+        lower_bound_seconds=min(lower.seconds, makespan),
+        bound_by=lower.describe(most_out(_inside(runs, lower.inside))),
         evictions=sum(len(run.evictions) for run in runs),
         pods=_pods(done, request.snapshots),
         peak_unavailable=ended.table.peak,
@@ -72,12 +73,12 @@ def assemble(request: PlanRequest, ended: Ended) -> Plan:
         held=tuple(_holds(ended, start)),
         pools=tuple(request.pools),
         clusters=tuple(dict.fromkeys(goal.node.cluster for goal in goals)),
-        p95_seconds=late,
+        p95_seconds=p95,
         assumed=assumed,
         fingerprint={str(goal.node): f"{goal.uid} {goal.from_version}" for goal in goals},
         run_seconds=rollout.start.expected_seconds,
-        times=origin(known),
-        durations=known,
+        times=origin(estimates),
+        durations=estimates,
         warnings=(
             *warnings(request.snapshots, views, request.policy, goals, request.times, start),
             *_losses(views, drained),
@@ -107,31 +108,33 @@ def _losses(
 
 def _empty(snapshots: Sequence[Snapshot], policy: Policy, pools: Collection[str]) -> Iterator[PlanWarning]:
     """Yields the pools that no node is in: their plan has nothing to do, but not because all is done."""
-    own = (policy.pool_of(each.cluster, node) for each in snapshots for node in each.nodes)
-    taken = {pool.name for pool in own if pool is not None}
-    if set(pools) <= taken:
+    pools_of_nodes = (
+        policy.pool_of(snapshot.cluster, node) for snapshot in snapshots for node in snapshot.nodes
+    )
+    filled = {pool.name for pool in pools_of_nodes if pool is not None}
+    if set(pools) <= filled:
         return
-    nodes = sum(len(each.nodes) for each in snapshots)
-    where = ", ".join(each.cluster for each in snapshots)
+    nodes = sum(len(snapshot.nodes) for snapshot in snapshots)
+    clusters = ", ".join(snapshot.cluster for snapshot in snapshots)
     for name in pools:
-        if name not in taken:
-            words = f"no node is in it, of {nodes:,} in {where}"
+        if name not in filled:
+            message = f"no node is in it, of {nodes:,} in {clusters}"
             remedy = "look at its selector and clusters in the policy, and at the pools before it, which come first"
-            yield PlanWarning("pool-empty", "", name, words, remedy)
+            yield PlanWarning("pool-empty", "", name, message, remedy)
 
 
 def _drained(rollout: Rollout, views: Mapping[str, ClusterView]) -> dict[str, dict[str, DrainRule]]:
     """Returns the nodes to drain, by cluster, each with the drain rule of its pool; their views are given the rule too."""
-    found: dict[str, dict[str, DrainRule]] = {}
+    drained: dict[str, dict[str, DrainRule]] = {}
     for run in rollout.runs.values():
         rule = rollout.pool(run).drain
         views[run.node.cluster].set_drain_rules(run.node.name, rule.rules)
-        found.setdefault(run.node.cluster, {})[run.node.name] = rule
-    return found
+        drained.setdefault(run.node.cluster, {})[run.node.name] = rule
+    return drained
 
 
 def views_of(snapshots: Sequence[Snapshot], lost: Mapping[str, str]) -> Mapping[str, ClusterView]:
-    """Returns the clusters as they were at the start, by name: the engine's own views have gone on."""
+    """Returns the views of the clusters at the start, by name. The engine's own views have changed since."""
     views = {}
     for snapshot in snapshots:
         view = views[snapshot.cluster] = ClusterView.of(snapshot)
@@ -179,27 +182,27 @@ def _holds(ended: Ended, start: datetime) -> Iterator[PlannedHold]:
     for run in rollout.runs.values():
         if run.step is Step.DONE:
             continue
-        reasons = ended.engine.why(run.node, start)
-        said = {(each.reason, each.subject): each for each in ended.held_at_start.get(run.node, ())}
-        reasons = tuple(said.get((each.reason, each.subject), each) for each in reasons)
-        # Where another controller deletes the node, that comes first: nothing else about it needs to be fixed.
-        held = next((each for each in reasons if each.passed_over), reasons[0] if reasons else None)
-        others = tuple(each for each in reasons if each.needs_action and each is not held)
-        told = held.message if held is not None else "it did not end within the plan's horizon"
+        holds = ended.engine.why(run.node, start)
+        at_start = {(found.reason, found.subject): found for found in ended.held_at_start.get(run.node, ())}
+        holds = tuple(at_start.get((hold.reason, hold.subject), hold) for hold in holds)
+        # If another controller deletes the node, that comes first: nothing else about the node needs to be fixed.
+        held = next((hold for hold in holds if hold.passed_over), holds[0] if holds else None)
+        others = tuple(hold for hold in holds if hold.needs_action and hold is not held)
+        message = held.message if held is not None else "it did not end within the plan's horizon"
         if held is not None and held.reason is Reason.HALTED:
             # There is no rollout yet that could be resumed.
-            told = f"the rollout would halt before it: {rollout.why}"
-            held = replace(held, params={**held.params, "advice": "mend that first, then plan again"})
-        advice = held.remedy if held is not None else ""
+            message = f"the rollout would halt before it: {rollout.why}"
+            held = replace(held, params={**held.params, "advice": "fix that first, then plan again"})
+        remedy = held.remedy if held is not None else ""
         if run.step in (Step.FAILED, Step.RETURN) and run.why:
             # Nothing has happened yet.
-            told, advice = f"its run would fail: {run.why}", advice or "mend that first, then plan again"
+            message, remedy = f"its run would fail: {run.why}", remedy or "fix that first, then plan again"
         yield PlannedHold(
             node=run.node.name,
             reason=held.reason if held is not None else str(run.step),
-            detail=told if run.step is not Step.CANCELLED else run.why or told,
+            detail=message if run.step is not Step.CANCELLED else run.why or message,
             cluster=run.node.cluster,
-            remedy=advice,
+            remedy=remedy,
             held=held,
             goal=run.goal,
             others=others,

@@ -45,7 +45,7 @@ def expected_seconds(
     """Returns the p95 of one run from its cordon on, in seconds: what must fit into a window. `groups`: those of the nodes,
     by cluster and name."""
     soaks = [pool.soak_seconds for goal in goals if (pool := policy.pool(goal.pool))]
-    chosen = {groups[goal.node.cluster][goal.node.name] for goal in goals}
-    reboot = max((times.estimate("reboot", *group).p95 for group in chosen), default=0.0)
+    used = {groups[goal.node.cluster][goal.node.name] for goal in goals}
+    reboot = max((times.estimate("reboot", *group).p95 for group in used), default=0.0)
     pods = times.estimate("pod_stop").p95 + times.estimate("pod_start").p95
     return int(reboot + pods + max(soaks, default=0))

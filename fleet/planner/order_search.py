@@ -24,7 +24,7 @@ STEEPNESS = 4
 """A node that ended halfway gains a sixteenth of that."""
 
 
-def search_order(plan: Plan, again: Replan, go_on: Callable[[Plan], bool]) -> Plan:
+def search_order(plan: Plan, replan: Replan, go_on: Callable[[Plan], bool]) -> Plan:
     """Returns the best of the plans found. `go_on` is asked before each further one, with the best so far."""
     best = last = plan
     urgency: dict[NodeRef, float] = {}
@@ -32,7 +32,7 @@ def search_order(plan: Plan, again: Replan, go_on: Callable[[Plan], bool]) -> Pl
     while best.runs and best.makespan_seconds > CLOSE * best.lower_bound_seconds and go_on(best):
         for ref, gained in _raised_urgency(last).items():
             urgency[ref] = urgency.get(ref, 0.0) + gained
-        last = again(urgency)
+        last = replan(urgency)
         orders += 1
         best = min(best, last, key=_cost)
     return replace(best, effort=Effort(orders, plan.makespan_seconds - best.makespan_seconds))
@@ -45,7 +45,7 @@ def _cost(plan: Plan) -> tuple[int, float, int]:
 
 def _raised_urgency(plan: Plan) -> Mapping[NodeRef, float]:
     """Returns what each node gains in urgency by when it ended in this plan."""
-    work = Counter(budget for run in plan.runs for each in run.evictions for budget in each.budgets)
+    work = Counter(budget for run in plan.runs for eviction in run.evictions for budget in eviction.budgets)
     most = RAISE * max(work.values(), default=1)
     return {
         NodeRef(run.cluster, run.node): most * (run.end / plan.makespan_seconds) ** STEEPNESS

@@ -1,5 +1,5 @@
 """Does independent work in parallel: each piece in a fork of this process. A fork has all that its parent has read, so only
-what it found is sent back.
+its result is sent back.
 
 A fork leaves by `os._exit`: it flushes and closes nothing of its parent, neither the terminal nor the database.
 """
@@ -23,7 +23,7 @@ CHUNK = 1 << 16
 
 
 def at_once() -> int:
-    """Returns for how many pieces this computer has processors, `MOST` at most."""
+    """Returns the number of processors that this process may use, `MOST` at most."""
     return min(MOST, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else 1
 
 
@@ -39,7 +39,7 @@ def side_by_side(
     if min(most, len(pieces)) < 2:
         return list(_in_turn(pieces, ended))
     waiting = deque(enumerate(pieces))
-    found: dict[int, T] = {}
+    results: dict[int, T] = {}
     working: dict[int, Fork] = {}
     with DefaultSelector() as selector:
         try:
@@ -54,12 +54,12 @@ def side_by_side(
                         continue
                     selector.unregister(fork.answer)
                     del working[key.data]
-                    found[key.data] = fork.end()
-                    ended(len(found))
+                    results[key.data] = fork.end()
+                    ended(len(results))
         finally:
             for fork in working.values():
                 fork.kill()
-    return [found[number] for number in range(len(pieces))]
+    return [results[number] for number in range(len(pieces))]
 
 
 def _in_turn(pieces: Sequence[Callable[[], T]], ended: Callable[[int], None]) -> Iterator[T]:
@@ -69,12 +69,12 @@ def _in_turn(pieces: Sequence[Callable[[], T]], ended: Callable[[int], None]) ->
 
 
 class Fork:
-    """One piece, at work in a process of its own."""
+    """One piece that is being done in a process of its own."""
 
     def __init__(self, piece: Callable[[], Any]) -> None:
         self.answer, write = os.pipe()
         """The file descriptor to read its result from."""
-        self._told = bytearray()
+        self._written = bytearray()
         self.pid = os.fork()
         if self.pid == 0:
             os.close(self.answer)
@@ -83,21 +83,21 @@ class Fork:
 
     def read(self) -> bool:
         """Reads what the fork has written so far. Returns False at the end."""
-        told = os.read(self.answer, CHUNK)
-        self._told += told
-        return bool(told)
+        chunk = os.read(self.answer, CHUNK)
+        self._written += chunk
+        return bool(chunk)
 
     def end(self) -> Any:
         """Returns the result. Raises what the piece raised, and FleetError if the fork was killed."""
         os.close(self.answer)
         _, status = os.waitpid(self.pid, 0)
-        if status or not self._told:
+        if status or not self._written:
             raise FleetError(
                 f"a process that planned ended with {os.waitstatus_to_exitcode(status)}",
                 "it may have had too little memory: try it where there is more",
             )
-        fine, value = pickle.loads(self._told)  # noqa: S301 (our own process wrote it)
-        if not fine:
+        succeeded, value = pickle.loads(self._written)  # noqa: S301 (our own process wrote it)
+        if not succeeded:
             raise value
         return value
 
@@ -107,19 +107,19 @@ class Fork:
         os.close(self.answer)
 
 
-def _work(piece: Callable[[], Any], write: int) -> NoReturn:
-    """Does the piece, in the fork. An interrupt from the terminal is left to the parent."""
+def _work(piece: Callable[[], Any], descriptor: int) -> NoReturn:
+    """Does the piece in the fork. The parent handles an interrupt from the terminal."""
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         try:
-            told = pickle.dumps((True, piece()))
+            message = pickle.dumps((True, piece()))
         except Exception as error:  # raised again in the parent
-            told = pickle.dumps((False, error))
-        view = memoryview(told)
+            message = pickle.dumps((False, error))
+        view = memoryview(message)
         while view:
-            view = view[os.write(write, view) :]
+            view = view[os.write(descriptor, view) :]
         code = 0
     finally:
         os._exit(code)

@@ -14,8 +14,8 @@ from fleet.core.cluster.view import ClusterView
 from fleet.core.engine.engine import Engine
 from fleet.core.guards.budgets import is_unhealthy
 from fleet.core.objects.pod import Pod
-from fleet.core.planning.lower_bound import lengths
 from fleet.core.planning.plan import Plan
+from fleet.core.planning.shortest_run import lengths
 from fleet.core.policy.evictable import stuck
 from fleet.core.rollout.event import ClusterLost, ClusterSynced, Upserted
 from fleet.core.rollout.goal import Goal, Start
@@ -31,13 +31,13 @@ PLANNED = "plan"
 """The id of the rollout that is simulated. No user can name it."""
 
 
-def make_plan(request: PlanRequest, tell: Progress = silent) -> Plan:
-    """Plans the upgrade that is asked for. `tell` is called with how many runs have ended, of how many.
+def make_plan(request: PlanRequest, report: Progress = silent) -> Plan:
+    """Plans the requested upgrade. `report` is called with how many runs have ended, of how many.
 
-    Nodes that cannot go until somebody acts are in `Plan.held`. Nothing outside the process is read or written.
+    Nodes that cannot go until an operator acts are in `Plan.held`. Nothing outside the process is read or written.
     """
     with _uncollected():
-        return assemble(request, _simulated(request, tell))
+        return assemble(request, _simulated(request, report))
 
 
 @contextmanager
@@ -52,43 +52,43 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _simulated(request: PlanRequest, tell: Progress) -> Ended:
+def _simulated(request: PlanRequest, report: Progress) -> Ended:
     """Runs the engine twice: once to find the canaries and the order of the nodes, and then on the model."""
     goals, start, groups = request.goals(), request.start, request.groups()
-    longest = expected_seconds(request.policy, goals, request.times, groups)
-    first = _first_look(request, goals, longest)
-    held = {goal.node: found for goal in goals if (found := first.lasting(goal.node, start))}
-    ill = {name: _ill(view, start) for name, view in first.views.items()}
-    goals = _in_order(request, first, goals)
+    run_seconds = expected_seconds(request.policy, goals, request.times, groups)
+    observed = _observed(request, goals, run_seconds)
+    held = {goal.node: held_by for goal in goals if (held_by := observed.lasting(goal.node, start))}
+    unhealthy = {name: _unhealthy_pods(view, start) for name, view in observed.views.items()}
+    goals = _in_order(request, observed, goals)
     sites = {snapshot.cluster: snapshot.site for snapshot in request.snapshots}
-    rollout = _rollout(request, goals, longest)
-    engine = Engine(sites, [*request.kept, rollout], first.views, foretells=True)
+    rollout = _rollout(request, goals, run_seconds)
+    engine = Engine(sites, [*request.kept, rollout], observed.views, foretells=True)
     table = PlanRecorder(request.answering())
     models = {
         each.cluster: Model.from_snapshot(
-            replace(each, at=start, pods=_as_they_go(each.pods, start)),
+            replace(each, at=start, pods=_without_finalizers(each.pods, start)),
             expected(request.times, groups[each.cluster]),
             Random(0),  # noqa: S311
-            ill[each.cluster],
+            unhealthy[each.cluster],
         )
         for each in request.answering()
     }
-    simulate(engine, models, table, start, tell)
+    simulate(engine, models, table, start, report)
     return Ended(engine, rollout, table, held)
 
 
-def _first_look(request: PlanRequest, goals: tuple[Goal, ...], longest: int) -> Engine:
+def _observed(request: PlanRequest, goals: tuple[Goal, ...], run_seconds: int) -> Engine:
     """Returns an engine that has seen all clusters as they are at the start, with a rollout that has not begun."""
     sites = {snapshot.cluster: snapshot.site for snapshot in request.snapshots}
     engine = Engine(sites, request.kept, foretells=True)
     for snapshot in request.snapshots:
-        for thing in snapshot.things():
-            engine.observe(Upserted(snapshot.cluster, thing), request.start)
+        for obj in snapshot.objects():
+            engine.observe(Upserted(snapshot.cluster, obj), request.start)
         if snapshot.cluster in request.lost:
             engine.observe(ClusterLost(snapshot.cluster, request.lost[snapshot.cluster]), request.start)
         else:
             engine.observe(ClusterSynced(snapshot.cluster, snapshot.server_version), request.start)
-    engine.add(_rollout(request, goals, longest))
+    engine.add(_rollout(request, goals, run_seconds))
     return engine
 
 
@@ -108,12 +108,12 @@ def _in_order(request: PlanRequest, engine: Engine, goals: tuple[Goal, ...]) -> 
     )
 
 
-def _rollout(request: PlanRequest, goals: tuple[Goal, ...], longest: int) -> Rollout:
-    begin = Start("", request.release, request.policy, goals, longest)
+def _rollout(request: PlanRequest, goals: tuple[Goal, ...], run_seconds: int) -> Rollout:
+    begin = Start("", request.release, request.policy, goals, run_seconds)
     return Rollout(PLANNED, begin, request.start, "planner")
 
 
-def _as_they_go(pods: Sequence[Pod], start: datetime) -> Sequence[Pod]:
+def _without_finalizers(pods: Sequence[Pod], start: datetime) -> Sequence[Pod]:
     """Returns the pods without their finalizers. The owner of a finalizer is expected to do its work once the pod has
     ended, as the Job controller does when it counts the pod. A pod that should have been gone long ago keeps its own."""
     if not any(pod.finalizers for pod in pods):
@@ -126,7 +126,7 @@ def _as_they_go(pods: Sequence[Pod], start: datetime) -> Sequence[Pod]:
     )
 
 
-def _ill(view: ClusterView, start: datetime) -> list[str]:
+def _unhealthy_pods(view: ClusterView, start: datetime) -> list[str]:
     """Returns the uids of pods that will not become Ready by themselves although their node is Ready. Their replacements
     are not expected to become Ready either."""
     running = {name for name, node in view.nodes.items() if node.ready is True}

@@ -17,7 +17,7 @@ from fleet.core.planning.plan import PlannedEviction, PlannedRun, PlannedStep, P
 from fleet.core.rollout.action import AnyAction, Evict, MoveLeader, Outcome, Result, SaveSnapshot
 from fleet.core.rollout.decisions import StepFinished
 from fleet.core.rollout.event import ClusterEvent, Deleted, Upserted
-from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
 
 WORKED = HAS_SLOT | {Step.STAGE}
@@ -80,34 +80,34 @@ class PlanRecorder:
         version of etcd that the release is known to bring, by group."""
         self._votes[ref] = tuple(
             PlannedVote(
-                each.group,
-                each.member,
+                absence.group,
+                absence.member,
                 at,
-                self._saved.get((ref, each.group)),
-                self._led.get((ref, each.group), ""),
-                each.commit_seconds,
-                each.breaking,
-                each.links,
-                each.etcd,
-                each.last_before,
-                each.data,
-                brings.get(each.group, ""),
+                self._saved.get((ref, absence.group)),
+                self._led.get((ref, absence.group), ""),
+                absence.commit_seconds,
+                absence.breaking,
+                absence.links,
+                absence.etcd,
+                absence.last_before,
+                absence.data,
+                brings.get(absence.group, ""),
             )
-            for each in absences
+            for absence in absences
         )
 
-    def saw(self, event: ClusterEvent, at: float) -> None:
+    def observed(self, event: ClusterEvent, at: float) -> None:
         """Records that a replacement became Ready. Replacements of one owner are counted in the order of the evictions."""
-        if not isinstance(event, (Upserted, Deleted)) or not isinstance(event.thing, Pod):
+        if not isinstance(event, (Upserted, Deleted)) or not isinstance(event.obj, Pod):
             return
-        pod = event.thing
+        pod = event.obj
         if isinstance(event, Deleted):
             self._pods.pop(pod.uid, None)
             return
         before = self._pods.get(pod.uid)
         self._pods[pod.uid] = pod
-        fresh = pod.ready and not pod.deleting and (before is None or not before.ready)
-        awaited = self._awaited.get(pod.owner.uid) if pod.owner is not None and fresh else None
+        became_ready = pod.ready and not pod.deleting and (before is None or not before.ready)
+        awaited = self._awaited.get(pod.owner.uid) if pod.owner is not None and became_ready else None
         if awaited:
             ref, index = awaited.popleft()
             self._evictions[ref][index] = replace(self._evictions[ref][index], ready_at=at)

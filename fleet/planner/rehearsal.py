@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from fleet.core.planning.estimates import EstimateKey, Ratios
 from fleet.core.planning.plan import PlannedRun
-from fleet.core.policy import windows
-from fleet.core.policy.policy import Policy, Pool
+from fleet.core.policy.policy import Policy
+from fleet.core.policy.schedule import Schedule, Schedules
 from fleet.core.rollout.steps import HAS_SLOT, Step
 
 DRAWS = 100
@@ -77,7 +77,7 @@ class Activity(NamedTuple):
     reboot: float = 0.0
     """The reboot, with the verification after it."""
     rest: float = 0.0
-    """What takes as long as planned, such as the soak."""
+    """Seconds of the parts that always take as long as planned, such as the soak."""
 
 
 def rehearsal(
@@ -90,22 +90,26 @@ def rehearsal(
 ) -> list[Activity]:
     """Returns the activities of a plan in the order in which they begin. `needed`: how long a run must fit into a window
     to begin. `groups`: those of the nodes, by cluster and name."""
-    openings = {pool.name: _openings(pool, policy, start, needed) for pool in policy.pools}
-    known: dict[EstimateKey, Lengths] = {}
+    schedules = Schedules(policy)
+    openings: dict[Schedule, Openings | None] = {}
+    lengths_of: dict[EstimateKey, Lengths] = {}
     ends: dict[tuple[str, bool], _Planned] = {}
     images: dict[tuple[str, str], tuple[int, float]] = {}
     activities: list[Activity] = []
     for span in sorted((span for run in runs for span in _spans(run)), key=lambda span: span.begin):
         name, pool = (span.run.cluster, span.run.node), span.run.pool
         group = groups[span.run.cluster][span.run.node]
-        if group not in known:
-            known[group] = lengths(group)
+        if group not in lengths_of:
+            lengths_of[group] = lengths(group)
         written, back = (ends.setdefault((pool, image), _Planned()) for image in (True, False))
         if span.image:
             images[name] = len(activities), span.end
-            activities.append(_image(span, written, back, known[group]))
+            activities.append(_image(span, written, back, lengths_of[group]))
         else:
-            activities.append(_out(span, images.get(name), back, openings[pool], known[group]))
+            schedule = schedules.of(pool, span.run.cluster, span.run.site)
+            if schedule not in openings:
+                openings[schedule] = _openings(schedule, start, needed)
+            activities.append(_out(span, images.get(name), back, openings[schedule], lengths_of[group]))
         (written if span.image else back).add(span.end)
     return activities
 
@@ -136,7 +140,7 @@ def _out(
     drains = [step for step in steps if step.step == Step.DRAIN]
     drain = sum(step.end - step.start for step in drains)
     reboot = sum(step.end - step.start for step in steps if step.step in (Step.REBOOT, Step.VERIFY))
-    granted = max((each.at for each in span.run.evictions), default=0.0)
+    granted = max((eviction.at for eviction in span.run.evictions), default=0.0)
     refused = min(max(granted - drains[0].start, 0.0), drain) if drains else 0.0
     stops = drain - refused if pods else 0.0
     rest = span.end - span.begin - reboot - refused - stops
@@ -155,18 +159,18 @@ def p95(activities: Sequence[Activity]) -> float | None:
 
 def rehearse(activities: Sequence[Activity], rng: Random) -> float:
     """Returns the seconds from the plan's start until its last run has ended; infinity if a run finds no window."""
-    written: dict[str, _Drawn] = {each.pool: _Drawn() for each in activities}
-    back: dict[str, _Drawn] = {each.pool: _Drawn() for each in activities}
+    written: dict[str, _Drawn] = {activity.pool: _Drawn() for activity in activities}
+    back: dict[str, _Drawn] = {activity.pool: _Drawn() for activity in activities}
     ends: list[float] = []
-    for each in activities:
-        begin = written[each.pool].first(each.images) if each.images else 0.0
-        if each.outs:
-            begin = max(begin, _following(each.openings, back[each.pool].first(each.outs)))
-        if each.image is not None:
-            begin = max(begin, ends[each.image])
-        end = _following(each.openings, begin + each.gap) + _length(each, rng)
+    for activity in activities:
+        begin = written[activity.pool].first(activity.images) if activity.images else 0.0
+        if activity.outs:
+            begin = max(begin, _following(activity.openings, back[activity.pool].first(activity.outs)))
+        if activity.image is not None:
+            begin = max(begin, ends[activity.image])
+        end = _following(activity.openings, begin + activity.gap) + _length(activity, rng)
         ends.append(end)
-        (written if each.stage else back)[each.pool].add(end)
+        (written if activity.stage else back)[activity.pool].add(end)
     return max(ends, default=0.0)
 
 
@@ -174,17 +178,17 @@ def _following(openings: Openings | None, moment: float) -> float:
     return moment if openings is None else openings.following(moment)
 
 
-def _length(each: Activity, rng: Random) -> float:
+def _length(activity: Activity, rng: Random) -> float:
     """Draws the length of an activity. A drain is as long as the slowest of the node's pods takes to stop. One draw stands
     for all that the drain waits for until its evictions are granted."""
-    lengths = each.lengths
-    if each.stage:
-        return each.stage * _drawn(lengths.stage, rng.random())
-    seconds = each.rest + each.reboot * _drawn(lengths.reboot, rng.random())
-    if each.pods:
-        seconds += each.refused * _drawn(lengths.pod_start, rng.random())
+    lengths = activity.lengths
+    if activity.stage:
+        return activity.stage * _drawn(lengths.stage, rng.random())
+    seconds = activity.rest + activity.reboot * _drawn(lengths.reboot, rng.random())
+    if activity.pods:
+        seconds += activity.refused * _drawn(lengths.pod_start, rng.random())
         # The greatest of several draws is as one draw of this share.
-        seconds += each.stops * _drawn(lengths.pod_stop, rng.random() ** (1 / each.pods))
+        seconds += activity.stops * _drawn(lengths.pod_stop, rng.random() ** (1 / activity.pods))
     return seconds
 
 
@@ -255,10 +259,9 @@ class _Drawn:
         return self._latest
 
 
-def _openings(pool: Pool, policy: Policy, start: datetime, needed: timedelta) -> Openings | None:
-    if not pool.windows and not policy.freezes:
+def _openings(schedule: Schedule, start: datetime, needed: timedelta) -> Openings | None:
+    if schedule.always_open:
         return None
-    until = max([start, *(freeze.until for freeze in policy.freezes)]) + HORIZON
-    found = windows.starts(pool.windows, policy.freezes, start, until, needed)
-    firsts = [(first - start).total_seconds() for first, _ in found]
-    return Openings(firsts, [(last - start).total_seconds() for _, last in found])
+    spans = schedule.starts(start, schedule.last_moment(start, HORIZON), needed)
+    firsts = [(first - start).total_seconds() for first, _ in spans]
+    return Openings(firsts, [(last - start).total_seconds() for _, last in spans])

@@ -1,4 +1,4 @@
-"""What a plan is asked for: everything that the planner reads, gathered before it begins."""
+"""The request for a plan: everything that the planner reads, gathered before it begins."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class PlanRequest(Struct, frozen=True):
     lost: Mapping[str, str] = {}
     """Clusters that do not answer, and why. Their last snapshot may be among `snapshots`."""
     kept: Sequence[Rollout] = ()
-    """Ended rollouts with failed runs that nobody has released: those nodes keep their slots. They become the planner's,
-    which may change them."""
+    """Ended rollouts with failed runs that no operator has released: those nodes keep their slots. The planner may change
+    these objects."""
     only: Collection[NodeRef] | None = None
     urgency: Mapping[NodeRef, float] = {}
     """Nodes that go earlier than the engine would have them, for the search of a better order."""
@@ -54,12 +54,12 @@ class PlanRequest(Struct, frozen=True):
         )
 
     def groups(self) -> dict[str, dict[str, EstimateKey]]:
-        """Returns by which measured durations each node goes, by cluster and name."""
-        return {each.cluster: groups_of(each, self.policy) for each in self.snapshots}
+        """Returns the key of the measured durations that count for each node, by cluster and name."""
+        return {snapshot.cluster: groups_of(snapshot, self.policy) for snapshot in self.snapshots}
 
     def answering(self) -> list[Snapshot]:
         """Returns the snapshots of clusters that answer."""
-        return [each for each in self.snapshots if each.cluster not in self.lost]
+        return [snapshot for snapshot in self.snapshots if snapshot.cluster not in self.lost]
 
     def _outdated(self, snapshot: Snapshot) -> Iterator[Goal]:
         machines = {machine.name: machine for machine in snapshot.machines}

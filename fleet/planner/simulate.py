@@ -17,7 +17,7 @@ Progress = Callable[[int, int], None]
 """Called with how many runs have ended, of how many."""
 
 
-def silent(ended: int, all_of_them: int) -> None:
+def silent(ended: int, total: int) -> None:
     """Shows no progress, for a plan that no user waits for."""
 
 
@@ -26,9 +26,9 @@ def simulate(
     models: Mapping[str, Model],
     table: PlanRecorder,
     start: datetime,
-    tell: Progress = silent,
+    report: Progress = silent,
 ) -> None:
-    """Runs until nothing changes any more, or `HORIZON` has passed. `table` records what happened when."""
+    """Runs until nothing changes any more, or `HORIZON` has passed. `table` records the events with their times."""
     at, end = 0.0, HORIZON.total_seconds()
     working = [rollout for rollout in engine.rollouts.values() if rollout.active]
     runs = sum(len(rollout.runs) for rollout in working)
@@ -36,11 +36,11 @@ def simulate(
         now = start + timedelta(seconds=at)
         for model in models.values():
             for moment, event in model.advance(at):
-                table.saw(event, moment)
+                table.observed(event, moment)
                 engine.observe(event, now)
         decision = engine.decide(now)
         table.decided(decision, at)
-        tell(runs - sum(rollout.remaining for rollout in working), runs)
+        report(runs - sum(rollout.remaining for rollout in working), runs)
         for action in decision.actions:
             outcome = models[action.node.cluster].perform(action, at)
             table.performed(outcome, at, _budgets(engine, action))
@@ -62,7 +62,7 @@ def _budgets(engine: Engine, action: AnyAction) -> tuple[str, ...]:
         return ()
     view = engine.views[action.node.cluster]
     pod = view.pods.get(action.pod_uid)
-    return tuple(map(str, view.refs_of(pod))) if pod is not None else ()
+    return tuple(map(str, view.budget_index.refs_of(pod))) if pod is not None else ()
 
 
 def _next(

@@ -1,4 +1,4 @@
-"""Says how certain a plan's makespan is: its p95 where enough runs were measured, else how far off it may be."""
+"""Estimates how certain a plan's makespan is: its p95 if enough runs were measured, else how far off it may be."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def uncertainty(
     groups: Mapping[str, Mapping[str, EstimateKey]],
     times: DurationEstimates,
 ) -> tuple[float | None, Assumed | None]:
-    """Returns the p95 of the plan in seconds, where enough was measured, and how far off the plan may be where nothing was.
+    """Returns the p95 of the plan in seconds, if enough was measured, and how far off the plan may be if nothing was.
     `run_seconds`: the p95 of one run, which must fit into a window."""
     images = any(step.step == Step.STAGE and step.end > step.start for run in runs for step in run.steps)
     pods = any(run.evictions for run in runs)
     parts = ["stage"] * images + ["reboot"] * bool(runs) + list(POD_PARTS) * pods
-    chosen = {groups[run.cluster][run.node] for run in runs}
+    used = {groups[run.cluster][run.node] for run in runs}
     unknown = [
-        part for part in parts if any(not times.estimate(part, *_of(part, group)).samples for group in chosen)
+        part for part in parts if any(not times.estimate(part, *_of(part, group)).samples for group in used)
     ]
 
     def drawn(group: EstimateKey) -> Lengths:
@@ -39,25 +39,25 @@ def uncertainty(
 
     def at(seconds: Mapping[str, float]) -> Callable[[EstimateKey], Lengths]:
         def assumed(group: EstimateKey) -> Lengths:
-            known = (times.estimate(part, *_of(part, group)) for part in PARTS)
+            estimates = (times.estimate(part, *_of(part, group)) for part in PARTS)
             return Lengths(
                 *(
-                    AS_PLANNED if each.samples else (seconds[each.part] / max(LEAST, each.p50),)
-                    for each in known
+                    AS_PLANNED if estimate.samples else (seconds[estimate.part] / max(LEAST, estimate.p50),)
+                    for estimate in estimates
                 )
             )
 
         return assumed
 
-    def played(lengths: Callable[[EstimateKey], Lengths]) -> list[Activity]:
+    def activities(lengths: Callable[[EstimateKey], Lengths]) -> list[Activity]:
         return rehearsal(runs, policy, start, timedelta(seconds=run_seconds), groups, lengths)
 
     if unknown:
-        quick, slow = (rehearse(played(at(seconds)), Random(0)) for seconds in (QUICK, SLOW))  # noqa: S311
-        found = {part: (QUICK[part], SLOW[part]) for part in unknown}
-        return None, Assumed(quick, slow if isfinite(slow) else None, found)
-    enough = all(times.spread(part, *_of(part, group)) for part in parts for group in chosen)
-    return p95(played(drawn)) if runs and enough else None, None
+        quick, slow = (rehearse(activities(at(seconds)), Random(0)) for seconds in (QUICK, SLOW))  # noqa: S311
+        assumed_seconds = {part: (QUICK[part], SLOW[part]) for part in unknown}
+        return None, Assumed(quick, slow if isfinite(slow) else None, assumed_seconds)
+    enough = all(times.spread(part, *_of(part, group)) for part in parts for group in used)
+    return p95(activities(drawn)) if runs and enough else None, None
 
 
 def _of(part: str, group: EstimateKey) -> EstimateKey:

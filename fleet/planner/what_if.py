@@ -12,6 +12,7 @@ from fleet.core.planning.lower_bound import bounds
 from fleet.core.planning.plan import Plan
 from fleet.core.planning.what_if import Bind, Loosened, WhatIf, WhatIfChange, best_first, candidates, loosened
 from fleet.core.policy.policy import Policy
+from fleet.core.policy.schedule import Schedules
 from fleet.core.records.reasons.reason import Reason
 from fleet.planner.assembly import staged_of, views_of
 
@@ -19,7 +20,7 @@ ReplanWith = Callable[[Sequence[Snapshot], Policy], Plan]
 """Makes the plan of the same upgrade from other snapshots, by another policy."""
 Trial = Callable[[], WhatIfChange]
 SideBySide = Callable[[Sequence[Trial]], Sequence[WhatIfChange]]
-"""Returns what the trials found, in their order."""
+"""Runs the trials at the same time and returns their changes, in the order of the trials."""
 GAIN = 1.0
 """Seconds that a change must save to be shown."""
 
@@ -29,18 +30,18 @@ def what_if(
     snapshots: Sequence[Snapshot],
     lost: Mapping[str, str],
     times: DurationEstimates,
-    again: ReplanWith,
+    replan: ReplanWith,
     side_by_side: SideBySide,
 ) -> WhatIf:
-    """Returns what would make the plan shorter, best first. `snapshots`, `lost`, `times`: what the plan was made from. At
-    most `MOST` + 1 plans are made."""
-    found = candidates(_binds(plan, snapshots, lost, times), _binds_of_held(plan), _windows(plan))
-    loose = [(bind, each) for bind in found if (each := loosened(bind, snapshots, plan.policy)) is not None]
-    changes = [*side_by_side([partial(_change, plan, each, again) for _, each in loose])]
+    """Returns the changes that would make the plan shorter, best first. `snapshots`, `lost`, `times`: the inputs of the
+    plan. At most `MOST` + 1 plans are made."""
+    binds = candidates(_binds(plan, snapshots, lost, times), _binds_of_held(plan), _windows(plan))
+    loose = [(bind, each) for bind in binds if (each := loosened(bind, snapshots, plan.policy)) is not None]
+    changes = [*side_by_side([partial(_change, plan, each, replan) for _, each in loose])]
     useful = [bind for (bind, _), change in zip(loose, changes, strict=True) if _helps(plan, change)]
     if len(useful) > 1:
         together = _together(useful, snapshots, plan.policy)
-        changes += side_by_side([partial(_change, plan, together, again)])
+        changes += side_by_side([partial(_change, plan, together, replan)])
     return WhatIf(len(changes), tuple(best_first(changes)))
 
 
@@ -50,8 +51,8 @@ def _binds(
     going = {NodeRef(run.cluster, run.node) for run in plan.runs}
     goals = [goal for goal in plan.begin().goals if goal.node in going]
     staged = staged_of(snapshots, plan.target)
-    for each in bounds(goals, views_of(snapshots, lost), plan.policy, times, staged, plan.start):
-        yield each.seconds, each.bind
+    for bound in bounds(goals, views_of(snapshots, lost), plan.policy, times, staged, plan.start):
+        yield bound.seconds, bound.bind
 
 
 def _binds_of_held(plan: Plan) -> Iterator[Bind]:
@@ -61,13 +62,14 @@ def _binds_of_held(plan: Plan) -> Iterator[Bind]:
 
 
 def _windows(plan: Plan) -> bool:
-    pools = (plan.policy.pool(name) for name in plan.pools)
-    closed = any(pool.windows for pool in pools if pool is not None)
-    return closed or any(freeze.until > plan.start for freeze in plan.policy.freezes)
+    schedules = Schedules(plan.policy)
+    goals = plan.begin().goals
+    own = {schedules.of(goal.pool, goal.node.cluster, goal.site) for goal in goals}
+    return any(each.levels for each in own) or schedules.freezes.any_after(plan.start)
 
 
-def _change(plan: Plan, loose: Loosened, again: ReplanWith) -> WhatIfChange:
-    other = again(loose.snapshots, loose.policy)
+def _change(plan: Plan, loose: Loosened, replan: ReplanWith) -> WhatIfChange:
+    other = replan(loose.snapshots, loose.policy)
     return WhatIfChange(
         binds=loose.binds,
         change=loose.change,
@@ -83,8 +85,8 @@ def _helps(plan: Plan, change: WhatIfChange) -> bool:
 
 
 def _together(binds: Sequence[Bind], snapshots: Sequence[Snapshot], policy: Policy) -> Loosened:
-    all_of_them = Loosened("", "all that helps, together", snapshots, policy)
+    combined = Loosened("", "all that helps, together", snapshots, policy)
     for bind in binds:
-        if (loose := loosened(bind, all_of_them.snapshots, all_of_them.policy)) is not None:
-            all_of_them = all_of_them._replace(snapshots=loose.snapshots, policy=loose.policy)
-    return all_of_them
+        if (loose := loosened(bind, combined.snapshots, combined.policy)) is not None:
+            combined = combined._replace(snapshots=loose.snapshots, policy=loose.policy)
+    return combined

@@ -55,7 +55,7 @@ def quorum_of(
     unread = "" if pods else f"no pod of namespace {group.members.namespace} is one of its members"
     if probe is not None and pods:
         parsed, why = _parsed(probe, pods, answers)
-        members = [_told(member, why) for member in members]
+        members = [_with_error(member, why) for member in members]
         if not parsed:
             unread = f"no member answers: {next(iter(why.values()), 'nobody was asked')}"
             members = [replace(member, reachable=False) for member in members]
@@ -108,28 +108,28 @@ def _parsed(
     return parsed, why
 
 
-def _told(member: Member, why: Mapping[str, str]) -> Member:
-    words = why.get(member.name)
-    return replace(member, errors=(*member.errors, words)) if words else member
+def _with_error(member: Member, why: Mapping[str, str]) -> Member:
+    cause = why.get(member.name)
+    return replace(member, errors=(*member.errors, cause)) if cause else member
 
 
 def _own(probe: Probe, member: Member, answer: Any) -> Member:
     """Returns the member according to its own answer."""
     if answer is None:
         return replace(member, reachable=False)
-    return _as(probe, member, answer)
+    return _with_answer(probe, member, answer)
 
 
-def _as(probe: Probe, member: Member, entry: Any) -> Member:
+def _with_answer(probe: Probe, member: Member, entry: Any) -> Member:
     well = member.reachable and (probe.healthy is None or holds(entry, probe.healthy))
     leads = well and probe.leader is not None and holds(entry, probe.leader)
-    words = shown(found(entry, probe.healthy.path)) if probe.healthy is not None else ""
+    health = shown(found(entry, probe.healthy.path)) if probe.healthy is not None else ""
     return replace(
         member,
         reachable=well,
         errors=member.errors
         if well or not member.reachable
-        else (*member.errors, f"says {words or 'nothing of its health'}"),
+        else (*member.errors, f"says {health or 'nothing of its health'}"),
         leader=leads,
         # A member whose answer does not say whether it votes counts as a voter.
         voter=probe.voter is None or holds(entry, probe.voter) or found(entry, probe.voter.path) is None,
@@ -161,32 +161,32 @@ def _listed(probe: Probe, members: Sequence[Member], answers: Sequence[Any]) -> 
         rows = rows if isinstance(rows, list) else []
         for row in rows:
             entries.setdefault(shown(found(row, probe.name)), []).append(row)
-        unheard |= _unheard(probe, rows)
+        unheard |= _silent_members(probe, rows)
     if not entries:
-        return [replace(each, reachable=False) for each in members], f"the answer has no {probe.members}"
+        return [replace(member, reachable=False) for member in members], f"the answer has no {probe.members}"
     named = {name: _named(name, members) for name in entries}
-    listed = {each.name: name for name, each in named.items() if each is not None}
-    strangers = [name for name, each in named.items() if each is None]
+    listed = {member.name: name for name, member in named.items() if member is not None}
+    strangers = [name for name, member in named.items() if member is None]
     if strangers and len(listed) < len(members):
         # The unknown name may be another name of one of the pods, or another member: a guess could count a voter
         # twice.
-        whole = [replace(each, reachable=False) for each in members]
+        whole = [replace(member, reachable=False) for member in members]
         return (
             whole,
-            f"member {strangers[0]!r} is none of the pods {', '.join(each.name for each in members)}",
+            f"member {strangers[0]!r} is none of the pods {', '.join(member.name for member in members)}",
         )
     mine = [
-        _away(_worst([_as(probe, each, row) for row in entries[name]]), unheard.get(name))
-        if (name := listed.get(each.name)) is not None
-        else replace(each, voter=False, started=False)
-        for each in members
+        _unreachable(_worst([_with_answer(probe, member, row) for row in entries[name]]), unheard.get(name))
+        if (name := listed.get(member.name)) is not None
+        else replace(member, voter=False, started=False)
+        for member in members
     ]
     gone = (Member(name, errors=("it has no pod",)) for name in strangers)
-    others = [_worst([_as(probe, each, row) for row in entries[each.name]]) for each in gone]
+    others = [_worst([_with_answer(probe, member, row) for row in entries[member.name]]) for member in gone]
     return [*mine, *others], ""
 
 
-def _unheard(probe: Probe, rows: Sequence[Any]) -> dict[str, str]:
+def _silent_members(probe: Probe, rows: Sequence[Any]) -> dict[str, str]:
     """Returns why members do not count, by their names in the answer: the leader has not heard from them recently,
     compared with its newest contact."""
     if not probe.heard:
@@ -202,7 +202,7 @@ def _unheard(probe: Probe, rows: Sequence[Any]) -> dict[str, str]:
     }
 
 
-def _away(member: Member, why: str | None) -> Member:
+def _unreachable(member: Member, why: str | None) -> Member:
     return replace(member, reachable=False, errors=(*member.errors, why)) if why else member
 
 
@@ -210,9 +210,9 @@ def _named(name: str, members: Sequence[Member]) -> Member | None:
     """Returns the member whose pod has the first label of that host name as its name, or whose pod has that ordinal if
     only one pod does."""
     first = name.partition(".")[0]
-    same = [each for each in members if each.name == first]
+    same = [member for member in members if member.name == first]
     if not same and name.isdigit():
-        same = [each for each in members if each.name.rpartition("-")[2] == name]
+        same = [member for member in members if member.name.rpartition("-")[2] == name]
     return same[0] if len(same) == 1 else None
 
 
@@ -223,7 +223,7 @@ def _worst(views: Sequence[Member]) -> Member:
         reachable=all(view.reachable for view in views),
         voter=any(view.voter for view in views),
         leader=all(view.leader for view in views),
-        index=min((each for each in indexes if each is not None), default=None)
+        index=min((index for index in indexes if index is not None), default=None)
         if None not in indexes
         else None,
         errors=tuple(dict.fromkeys(error for view in views for error in view.errors)),
@@ -231,13 +231,15 @@ def _worst(views: Sequence[Member]) -> Member:
 
 
 def _in_epoch(probe: Probe, members: list[Member]) -> list[Member]:
-    leader = next((each for each in members if each.leader), None)
+    leader = next((member for member in members if member.leader), None)
     top = leader.index if leader is not None else None
     if not probe.epoch_bits or not top or top % (1 << probe.epoch_bits):
         return members
     return [
-        replace(each, index=top) if each.reachable and each.index is not None and each.index < top else each
-        for each in members
+        replace(member, index=top)
+        if member.reachable and member.index is not None and member.index < top
+        else member
+        for member in members
     ]
 
 
@@ -248,7 +250,7 @@ def _settled(probe: Probe, members: list[Member], answers: Iterable[Any]) -> lis
         for term in probe.settled
         if not holds(answer, term)
     )
-    return [replace(each, alarms=tuple(wrong)) for each in members] if wrong else members
+    return [replace(member, alarms=tuple(wrong)) for member in members] if wrong else members
 
 
 def _counted(group: QuorumGroup, members: list[Member]) -> list[Member]:
@@ -257,8 +259,8 @@ def _counted(group: QuorumGroup, members: list[Member]) -> list[Member]:
     declared = group.members.voters if group.members is not None else None
     if declared is None:
         return members
-    sure = sum(each.voter and each.reachable for each in members)
+    sure = sum(member.voter and member.reachable for member in members)
     if sure >= declared:
-        members = [each if each.reachable else replace(each, voter=False) for each in members]
-    missing = declared - sum(each.voter for each in members)
+        members = [member if member.reachable else replace(member, voter=False) for member in members]
+    missing = declared - sum(member.voter for member in members)
     return [*members, *(Member(f"missing-{number}", started=False) for number in range(1, missing + 1))]

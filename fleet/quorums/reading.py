@@ -47,8 +47,10 @@ async def read(
     own, probe = pods_of(group.members, pods), group.members.probe
     answers: dict[str, bytes | str] = {}
     if probe is not None and not group.wrong:
-        asked = [pod for pod in own if pod.node and not pod.deleting and _may_ask(group.members, probe, pod)]
-        answers = await _in_time(probe, asked, asks, seconds)
+        reachable = [
+            pod for pod in own if pod.node and not pod.deleting and _may_ask(group.members, probe, pod)
+        ]
+        answers = await _in_time(probe, reachable, asks, seconds)
     try:
         return quorum_of(group, place, own, answers, now)
     except Exception as error:

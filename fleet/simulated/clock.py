@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 SAVE_SECONDS = 0.2
-"""How old the saved time may be while the clock runs, in wall-clock seconds."""
+"""The maximum age of the saved time while the clock runs, in wall-clock seconds."""
 
 
 class SavedClock(Struct, frozen=True):
@@ -76,6 +76,6 @@ class SimulatedClock:
 
 def write(path: Path, data: bytes) -> None:
     """Writes the file as a whole or not at all."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_bytes(data)
-    fresh.replace(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(data)
+    temporary.replace(path)

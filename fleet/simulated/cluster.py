@@ -31,10 +31,10 @@ from fleet.core.rollout.event import (
 from fleet.model.agents import last_boot
 from fleet.model.behaviour import ClusterBehaviour, SavedBehaviour
 from fleet.model.external_changes import ExternalChanges
-from fleet.model.file_lease import FileLease
 from fleet.model.model import Model
 from fleet.simulated.clock import SAVE_SECONDS, SimulatedClock
 from fleet.simulated.state_file import SavedCluster, StateFile
+from fleet.system.file_lease import FileLease
 
 
 def create(
@@ -67,8 +67,8 @@ def snapshot_of(path: Path) -> Snapshot:
 def log_of(path: Path, machine: str) -> str:
     """Returns the log of the boot before this one. Raises UnreachableError, and FleetError if the machine has not
     rebooted yet."""
-    found = {each.name: each for each in snapshot_of(path).machines}.get(machine)
-    text = last_boot(found) if found is not None else ""
+    machines = {each.name: each for each in snapshot_of(path).machines}
+    text = last_boot(machines[machine]) if machine in machines else ""
     if not text:
         raise FleetError(f"{machine}: the machine's journal has no earlier boot")
     return text
@@ -91,15 +91,15 @@ class SimulatedCluster:
     `snapshot_of`."""
 
     def __init__(self, path: Path, clock: SimulatedClock) -> None:
-        """Loads the cluster, and sets the clock to what has happened. Raises FleetError if the file is missing or not
-        fleet's."""
+        """Loads the cluster, and sets the clock to the time of its last event at least. Raises FleetError if the file is
+        missing or not fleet's."""
         self._clock = clock
         self._record = StateFile(path)
         self._lease = FileLease(path.with_suffix(".lease"))
         self._model, self._state = self._restore()
         self.name = self._model.cluster
         self._inboxes: list[EventInbox] = []
-        self._untold: list[ClusterEvent] = []
+        self._unreported: list[ClusterEvent] = []
         """Events of the time in which the cluster did not answer."""
         self._leads = False
         self._closed = False
@@ -118,13 +118,13 @@ class SimulatedCluster:
 
     @property
     def stranger(self) -> ExternalChanges:
-        """Returns what makes the changes of others in this cluster, now. `touch` announces and saves them."""
+        """Returns the interface by which others change objects of this cluster. `touch` announces and saves the changes."""
         self._pump()
         return self._model.stranger
 
     def snapshot(self) -> Snapshot:
         """Returns all objects. Raises UnreachableError."""
-        self._must_answer()
+        self._require_reachable()
         self._pump()
         return self._model.snapshot(self._clock.now())
 
@@ -159,16 +159,16 @@ class SimulatedCluster:
         self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
     ) -> Leadership:
         """Takes or renews the lease. `seconds` are of the wall clock, as a lease guards against other processes."""
-        self._must_answer()
-        found = self._lease.attempt(identity, seconds, abandoned, place)
-        if found.held and not self._leads:
+        self._require_reachable()
+        leadership = self._lease.attempt(identity, seconds, abandoned, place)
+        if leadership.held and not self._leads:
             self._take_over()
-        self._leads = found.held
-        return found
+        self._leads = leadership.held
+        return leadership
 
     async def place(self) -> str:
         """Returns the last entry of the journal of the cluster's last controller; empty if none was noted."""
-        self._must_answer()
+        self._require_reachable()
         return self._lease.place()
 
     async def resign(self, identity: str) -> None:
@@ -186,7 +186,7 @@ class SimulatedCluster:
             inbox.wake.set()
 
     def reach(self, unreachable: str) -> None:
-        """Makes the cluster not answer from now on, for that reason; empty: it answers again."""
+        """Makes the cluster unreachable from now on, with that reason; empty: it answers again."""
         if unreachable == self.unreachable:
             return
         self._pump()
@@ -195,12 +195,12 @@ class SimulatedCluster:
             if unreachable:
                 inbox.put(ClusterLost(self.name, unreachable))
             else:
-                inbox.put(*self._untold, ClusterSynced(self.name, self._model.server_version))
-        self._untold.clear()
+                inbox.put(*self._unreported, ClusterSynced(self.name, self._model.server_version))
+        self._unreported.clear()
         self._save_soon()
 
     def touch(self) -> None:
-        """Announces what was done to the model to the readers, and saves it soon."""
+        """Announces changes of the model to the readers, and saves the model soon."""
         self._pump()
         self._save_soon()
 
@@ -211,19 +211,19 @@ class SimulatedCluster:
         return model, state
 
     def _take_over(self) -> None:
-        """Loads what another process may have changed meanwhile."""
-        before = {object_key(thing): thing for thing in self._model.things()}
+        """Loads the state again: another process may have changed the cluster meanwhile."""
+        before = {object_key(obj): obj for obj in self._model.objects()}
         self._model, self._state = self._restore()
-        # Also lets go of an action that a killed process has left half written.
+        # This also drops an action that a killed process has written only half.
         self._save()
-        after = {object_key(thing): thing for thing in self._model.things()}
+        after = {object_key(obj): obj for obj in self._model.objects()}
         if before == after:
             return
         for inbox in self._inboxes:
-            inbox.put(*(Deleted(self.name, thing) for key, thing in before.items() if key not in after))
+            inbox.put(*(Deleted(self.name, obj) for key, obj in before.items() if key not in after))
             self._list(inbox)
 
-    def _must_answer(self) -> None:
+    def _require_reachable(self) -> None:
         if self.unreachable:
             raise UnreachableError(
                 f"cluster {self.name} does not answer: {self.unreachable}", reason=self.unreachable
@@ -236,35 +236,35 @@ class SimulatedCluster:
         if self.unreachable:
             inbox.put(ClusterLost(self.name, self.unreachable))
             return
-        inbox.put(*(Upserted(self.name, thing) for thing in self._model.things()))
+        inbox.put(*(Upserted(self.name, obj) for obj in self._model.objects()))
         inbox.put(ClusterSynced(self.name, self._model.server_version))
 
     def _pump(self) -> None:
-        """Advances the model until now, and hands out what happened."""
-        told = [event for _, event in self._model.advance(self._now())]
-        if not told:
+        """Advances the model until now, and passes its events to the readers."""
+        events = [event for _, event in self._model.advance(self._now())]
+        if not events:
             return
         if self.unreachable:
-            self._untold += told
+            self._unreported += events
         else:
             for inbox in self._inboxes:
-                inbox.put(*told)
+                inbox.put(*events)
         if self._leads:
             self._save_soon()
 
     async def _pause(self, inbox: EventInbox) -> None:
-        """Waits until there is something to read or to do in the model."""
-        ways: list[asyncio.Task[Any]] = [asyncio.create_task(inbox.wake.wait())]
+        """Waits until there are events to read or something is due in the model."""
+        tasks: list[asyncio.Task[Any]] = [asyncio.create_task(inbox.wake.wait())]
         due = self._model.next_at()
         if due is not None:
-            ways.append(asyncio.create_task(self._clock.sleep(due - self._now())))
+            tasks.append(asyncio.create_task(self._clock.sleep(due - self._now())))
         try:
-            done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            for way in done:
-                way.result()
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
-            for way in ways:
-                way.cancel()
+            for task in tasks:
+                task.cancel()
 
     def _save_soon(self) -> None:
         if self._saving is not None:
@@ -273,8 +273,8 @@ class SimulatedCluster:
         self._saving = asyncio.get_running_loop().call_later(max(0.0, wait), self._save_in_time)
 
     def _save_in_time(self) -> None:
-        """What a full disk does not take yet is in memory, and the actions are in their file: whoever acts hears of
-        it."""
+        """Saves the cluster, or tries again soon if the disk is full. Nothing is lost meanwhile: the state is in memory, the
+        actions are in their file, and the next action fails with the error."""
         try:
             self._save()
         except OSError as error:

@@ -16,7 +16,9 @@ from fleet.core.policy.policy import site_of
 from fleet.core.quorum.quorum import Link, Member, Quorum
 from fleet.core.releases.release import Release
 from fleet.model.behaviour import ClusterBehaviour, Failure, SpreadLength
-from fleet.simulated.fleets import POOL_LABEL, PoolShape, Shape, booted, budget, deployment, make_cluster
+from fleet.simulated.fleets import booted, make_cluster
+from fleet.simulated.shape import POOL_LABEL, PoolShape, Shape
+from fleet.simulated.workloads import budget, deployment
 
 BEGAN = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
 SEED = 7
@@ -37,10 +39,10 @@ HOMEMADE = Release(
     "sha256:7a90e4c18d3f526b0b1c9d8e7f6a5b4c3d2e1f00f1e2d3c4b5a697887766554f",
     "6.11.4-trace",
 )
-"""A release of no stream, which somebody has put on a node."""
+"""A release of no stream, which a user has installed on a node."""
 
 POLICY = f"""\
-# The policy of the simulated fleet. docs/policy.md tells of every key.
+# The policy of the simulated fleet. docs/policy.md describes every key.
 
 streams:
   - name: stable
@@ -109,7 +111,7 @@ quorums:
 FAILING = "n-0124"
 """A node in west that boots its old version."""
 CORDONED = "n-0112"
-"""A node in west that somebody has cordoned."""
+"""A node in west that a user has cordoned."""
 DRIFTED = "n-0121"
 """A node in west with a release of no stream."""
 CHECKOUT = "n-0011"
@@ -199,11 +201,11 @@ def _cordoned(node: Node, machine: Machine) -> tuple[Node, Machine]:
 
 def _change(
     snapshot: Snapshot,
-    which: Callable[[Node], bool],
+    chosen: Callable[[Node], bool],
     change: Callable[[Node, Machine], tuple[Node, Machine]],
 ) -> Snapshot:
     pairs = [
-        change(node, machine) if which(node) else (node, machine)
+        change(node, machine) if chosen(node) else (node, machine)
         for node, machine in zip(snapshot.nodes, snapshot.machines, strict=True)
     ]
     nodes, machines = zip(*pairs, strict=True)
@@ -251,12 +253,12 @@ def _checkout(snapshot: Snapshot) -> Snapshot:
     """Adds a budget that can never allow an eviction."""
     pod = Pod("", "", "", node=CHECKOUT, requests=Resources(250, 512 << 20, 1))
     workloads, pods = deployment("web", "checkout", 1, replace(pod, node_selector={POOL_LABEL: "workers"}))
-    guard = budget("web", "checkout", 1, min_available=1)
+    checkout_budget = budget("web", "checkout", 1, min_available=1)
     return replace(
         snapshot,
         pods=(*snapshot.pods, *pods),
         workloads=(*snapshot.workloads, *workloads),
-        budgets=(*snapshot.budgets, guard),
+        budgets=(*snapshot.budgets, checkout_budget),
     )
 
 

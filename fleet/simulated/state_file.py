@@ -1,4 +1,4 @@
-"""Where a simulated cluster is kept: its state as one file, and beside it the actions since, written before they act.
+"""Stores a simulated cluster: its state as one file, and beside it the actions since, written before they act.
 
 The model is deterministic, so the state and the actions after it give the cluster exactly as it was, also after a
 process was killed.
@@ -20,7 +20,7 @@ from fleet.model.model import Model
 from fleet.simulated.clock import write
 
 FORMAT = 1
-LOOKS = 10
+TRIES = 10
 
 
 class SavedCluster(Struct, frozen=True, kw_only=True):
@@ -46,22 +46,22 @@ class StateFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._acts = path.with_suffix(".actions")
+        self._actions_path = path.with_suffix(".actions")
         self._count = 0
 
     def restore(self) -> tuple[Model, SavedCluster]:
         """Returns the saved cluster. Raises FleetError if its files are missing or not fleet's."""
         try:
-            for _ in range(LOOKS):
+            for _ in range(TRIES):
                 state = msgspec.json.decode(self._path.read_bytes(), type=SavedCluster)
                 if state.format != FORMAT:
                     raise FleetError(f"{self._path} is of format {state.format}; this program knows {FORMAT}")
-                acts = [act for act in self._acted() if act.number > state.acted]
-                if not acts or acts[0].number == state.acted + 1:
+                actions = [saved for saved in self._saved_actions() if saved.number > state.acted]
+                if not actions or actions[0].number == state.acted + 1:
                     break
-                # Between the two looks its process has saved: the state is a newer one by now.
+                # The cluster's process has saved between the two reads: the state file is a newer one by now.
             else:
-                raise FleetError(f"{self._path} and {self._acts.name} do not fit together")
+                raise FleetError(f"{self._path} and {self._actions_path.name} do not fit together")
             model = Model.load(bytes(state.model), state.behaviour.restore())
         except FileNotFoundError as error:
             raise FleetError(f"simulated cluster {self._path.stem} is not there: {self._path}") from error
@@ -69,29 +69,29 @@ class StateFile:
             raise FleetError(
                 f"{self._path} is damaged: {error}", "remove the home and make a new one"
             ) from error
-        for act in acts:
-            model.perform(act.action, act.at)
-        self._count = state.acted + len(acts)
+        for saved in actions:
+            model.perform(saved.action, saved.at)
+        self._count = state.acted + len(actions)
         return model, state
 
     def add(self, action: AnyAction, at: float) -> None:
         """Appends an action to the file, before it acts on the model."""
         self._count += 1
-        with self._acts.open("ab") as file:
+        with self._actions_path.open("ab") as file:
             file.write(msgspec.json.encode(SavedAction(self._count, at, action)) + b"\n")
 
     def save(self, model: Model, state: SavedCluster) -> None:
         saved = msgspec.structs.replace(state, model=Raw(model.save()), acted=self._count)
         write(self._path, msgspec.json.encode(saved))
-        # Killed here, the next one finds actions that are in the model already, and passes over them.
-        self._acts.unlink(missing_ok=True)
+        # If the process is killed here, the next one finds actions that the model already includes, and skips them.
+        self._actions_path.unlink(missing_ok=True)
 
-    def _acted(self) -> Iterator[SavedAction]:
+    def _saved_actions(self) -> Iterator[SavedAction]:
         try:
-            lines = self._acts.read_bytes().splitlines(keepends=True)
+            lines = self._actions_path.read_bytes().splitlines(keepends=True)
         except FileNotFoundError:
             return
         for line in lines:
-            # A line without its end was being written when the process was killed: it has not acted.
+            # A line without its end was being written when the process was killed: the action was not performed.
             if line.endswith(b"\n"):
                 yield msgspec.json.decode(line, type=SavedAction)

@@ -130,12 +130,12 @@ def named(plan: Plan) -> Plan:
 
 def id_of(plan: Plan) -> str:
     """Returns the id of a plan, see `Plan.plan_id`. Raises ValueError for numbers that JSON cannot express exactly."""
-    return _id_of_told(msgspec.to_builtins(plan))
+    return _id_of_fields(msgspec.to_builtins(plan))
 
 
-def _id_of_told(told: Mapping[str, Any]) -> str:
+def _id_of_fields(fields: Mapping[str, Any]) -> str:
     """Returns the id of a plan in its published JSON form."""
-    return f"p-{sha256(chain.canonical({**told, 'plan_id': ''})).hexdigest()}"
+    return f"p-{sha256(chain.canonical({**fields, 'plan_id': ''})).hexdigest()}"
 
 
 def _is_named(body: str, plan_id: str) -> bool:
@@ -143,7 +143,7 @@ def _is_named(body: str, plan_id: str) -> bool:
     may lack fields that a newer fleet has."""
     try:
         written = msgspec.json.decode(body, type=dict[str, Any])
-        return written.get("plan_id") == plan_id == _id_of_told(written)
+        return written.get("plan_id") == plan_id == _id_of_fields(written)
     except (ValueError, RecursionError):
         return False  # fleet cannot have saved this text.
 

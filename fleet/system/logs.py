@@ -29,8 +29,8 @@ def begin(form: Form, level: Level) -> None:
     handler = Stderr()
     handler.setFormatter(Json() if form == "json" else Lines())
     root = logging.getLogger()
-    for each in [each for each in root.handlers if isinstance(each, Stderr)]:
-        root.removeHandler(each)
+    for earlier in [known for known in root.handlers if isinstance(known, Stderr)]:
+        root.removeHandler(earlier)
     root.addHandler(handler)
     root.setLevel(logging.INFO if level == "debug" else logging.WARNING)
     logging.getLogger("fleet").setLevel(level.upper())
@@ -56,7 +56,7 @@ class Lines(logging.Formatter):
         return _time(record)
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        cluster, rollout, node = (place_of(record).get(each, "") for each in PLACE)
+        cluster, rollout, node = (place_of(record).get(name, "") for name in PLACE)
         place = " ".join(
             part for part in (rollout, "/".join(part for part in (cluster, node) if part)) if part
         )
@@ -73,7 +73,7 @@ class Json(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Returns one log record as a line."""
-        told = {
+        line = {
             "time": _time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
@@ -81,15 +81,15 @@ class Json(logging.Formatter):
             **place_of(record),
         }
         if record.exc_info:
-            told["error"] = self.formatException(record.exc_info)
-        return json.dumps(told)
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line)
 
 
 def place_of(record: logging.LogRecord) -> dict[str, str]:
     """Returns what the record is about, by the keys of PLACE; unknown ones are left out."""
-    found = {each: str(getattr(record, each, "")) for each in PLACE}
+    found = {name: str(getattr(record, name, "")) for name in PLACE}
     found["cluster"] = found["cluster"] or CLUSTER.get()
-    return {each: value for each, value in found.items() if value}
+    return {name: value for name, value in found.items() if value}
 
 
 def _time(record: logging.LogRecord) -> str:

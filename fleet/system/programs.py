@@ -73,12 +73,12 @@ async def run(
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LAST_SECONDS):
-                    for event in (exited, *(each.ended for each in outputs)):
+                    for event in (exited, *(output.ended for output in outputs)):
                         await event.wait()
         finally:
-            for each in outputs:
-                each.close()
-    out, err = (bytes(each.kept) for each in outputs)
+            for output in outputs:
+                output.close()
+    out, err = (bytes(output.kept) for output in outputs)
     return FinishedProgram(process.returncode, out, err)
 
 

@@ -45,8 +45,8 @@ def _begins(running: str, wanted: str) -> bool:
 
 
 def _digests(release: Mapping[str, Any]) -> set[str]:
-    told = {_text(release, "digest"), _text(release, "reference_digest")}
-    return (told | {str(each) for each in release.get("digests") or ()}) - {""}
+    digests = {_text(release, "digest"), _text(release, "reference_digest")}
+    return (digests | {str(digest) for digest in release.get("digests") or ()}) - {""}
 
 
 def _text(release: Mapping[str, Any], key: str) -> str:

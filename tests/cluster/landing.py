@@ -289,7 +289,7 @@ def _read(lab: Lab) -> Snapshot:
 
 def _room(snapshot: Snapshot) -> ClusterCapacity:
     view = ClusterView(snapshot.cluster)
-    for thing in snapshot.things():
+    for thing in snapshot.objects():
         view.upsert(thing)
     return view.capacity
 

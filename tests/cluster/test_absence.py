@@ -64,7 +64,7 @@ def register_anew(cluster: Cluster, node: Json) -> None:
     )
 
 
-def test_a_node_that_is_made_anew_while_it_reboots_is_proven_and_one_that_is_removed_is_cancelled(
+def test_recreated_node_is_proven_and_deleted_node_is_cancelled_while_it_reboots(
     lab: Lab, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"

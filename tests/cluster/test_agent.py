@@ -175,7 +175,7 @@ def percents(bed: Bed) -> list[int]:
     return [work.get("percent", 0) for work in works if work]
 
 
-def test_killed_in_the_middle_of_staging_it_starts_over(bed: Bed) -> None:
+def test_agent_killed_while_staging_starts_the_staging_again(bed: Bed) -> None:
     bed.annotate(stage_ms="4000")
     bed.ask("stage", "t-stage")
     bed.machines.until(bed.name, lambda machine: (machine["status"].get("work") or {}).get("percent", 0) > 0)
@@ -187,7 +187,7 @@ def test_killed_in_the_middle_of_staging_it_starts_over(bed: Bed) -> None:
     assert len(bed.boot_ids()) == 1
 
 
-def test_killed_in_the_middle_of_a_reboot_the_machine_comes_up_once(bed: Bed) -> None:
+def test_agent_killed_during_a_reboot_reboots_the_machine_once(bed: Bed) -> None:
     bed.stage()
     bed.annotate(reboot_ms="1500")
     bed.ask("reboot", "t-reboot")
@@ -200,7 +200,7 @@ def test_killed_in_the_middle_of_a_reboot_the_machine_comes_up_once(bed: Bed) ->
     assert len(bed.boot_ids()) == 2
 
 
-def test_killed_between_its_word_and_the_reboot_it_still_reboots_once(bed: Bed) -> None:
+def test_agent_killed_between_report_and_reboot_still_reboots_once(bed: Bed) -> None:
     """What such a kill leaves behind: the word is in the status, with the boot id, and the machine is up."""
     bed.stage()
     assert bed.end(signal.SIGKILL) == -signal.SIGKILL
@@ -212,7 +212,7 @@ def test_killed_between_its_word_and_the_reboot_it_still_reboots_once(bed: Bed) 
     assert len(bed.boot_ids()) == 2
 
 
-def test_a_restart_after_everything_changes_nothing(bed: Bed) -> None:
+def test_restart_after_everything_is_done_changes_nothing(bed: Bed) -> None:
     bed.stage()
     bed.ask("reboot", "t-reboot")
     bed.answer("t-reboot", "done")
@@ -252,7 +252,7 @@ def test_a_node_can_boot_the_old_version(bed: Bed) -> None:
     assert len(bed.boot_ids()) == 2
 
 
-def test_a_node_can_stay_away_until_its_fault_is_mended(bed: Bed) -> None:
+def test_a_node_can_stay_away_until_its_fault_is_cleared(bed: Bed) -> None:
     bed.stage()
     bed.annotate(fail="never-back", reboot_ms="100")
     bed.ask("reboot", "t-reboot")
@@ -281,7 +281,7 @@ def test_a_node_can_boot_the_release_and_not_become_ready(bed: Bed) -> None:
     assert len(bed.boot_ids()) == 2
 
 
-def test_a_person_asks_for_the_log_of_the_last_boot(
+def test_user_reads_the_log_of_the_last_boot(
     bed: Bed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home = ["--home", str(tmp_path)]
@@ -299,7 +299,7 @@ def test_a_person_asks_for_the_log_of_the_last_boot(
     assert "log" not in left["spec"] and left["spec"]["token"] == "t-reboot"
 
 
-def test_units_that_fail_are_told_by_a_fake_node_too(bed: Bed) -> None:
+def test_fake_node_reports_failed_units(bed: Bed) -> None:
     bed.annotate(failed_units="a.service,b.service")
     bed.machines.until(
         bed.name,
@@ -311,7 +311,7 @@ def test_units_that_fail_are_told_by_a_fake_node_too(bed: Bed) -> None:
     bed.machines.until(bed.name, lambda machine: machine["status"].get("units") == {"state": "running"})
 
 
-def test_nodes_that_are_added_and_removed_are_played_as_they_come(bed: Bed) -> None:
+def test_added_and_removed_nodes_are_simulated(bed: Bed) -> None:
     bed.cluster.delete(f"{NODES}/{bed.other}")
     bed.cluster.delete(f"{MACHINES}/{bed.other}")
     bed.stage()
@@ -320,7 +320,7 @@ def test_nodes_that_are_added_and_removed_are_played_as_they_come(bed: Bed) -> N
     bed.stage("t-added")
 
 
-def test_an_api_server_that_restarts_and_has_forgotten_the_past_is_waited_for(bed: Bed) -> None:
+def test_agents_wait_for_an_api_server_that_restarts_without_its_watch_history(bed: Bed) -> None:
     """Watches go on from versions that etcd has no more: 410 Gone, and all is listed again."""
     bed.lab.stop_apiserver()
     bed.lab.compact_etcd()
@@ -331,13 +331,13 @@ def test_an_api_server_that_restarts_and_has_forgotten_the_past_is_waited_for(be
     assert len(bed.boot_ids()) == 2
 
 
-def test_a_machine_that_someone_deleted_is_made_again(bed: Bed) -> None:
+def test_deleted_machine_is_created_again(bed: Bed) -> None:
     uid = bed.machines.versions(bed.name)[-1]["metadata"]["uid"]
     bed.cluster.delete(f"{MACHINES}/{bed.name}")
     bed.until_made_again(uid)
 
 
-def test_one_agent_works_with_the_token_of_its_own_pod(bed: Bed, tmp_path: Path) -> None:
+def test_agent_works_with_the_token_of_its_own_pod(bed: Bed, tmp_path: Path) -> None:
     """As in a cluster: what it may do is what its ClusterRole and the admission policy let it do."""
     bed.stop()
     uid = bed.machines.versions(bed.name)[-1]["metadata"]["uid"]

@@ -55,7 +55,9 @@ class Voters:
 
 
 @pytest.mark.timeout(600)
-def test_its_word_is_heard_while_the_rollout_runs_and_a_wrong_one_holds(lab: Lab, tmp_path: Path) -> None:
+def test_annotation_of_a_quorum_group_takes_effect_during_a_rollout_and_a_wrong_one_holds(
+    lab: Lab, tmp_path: Path
+) -> None:
     things = Scenario((LEDGER,), obstacles=False)
     with begun_fleet(lab, tmp_path / "home", 6, things, policy=POLICY, pools={"workers": 1}) as (
         fleet,

@@ -38,14 +38,14 @@ def build_quietly(cache: Path, search_path: str) -> None:
     build.build(lambda line: None, cache, search_path)
 
 
-def test_without_go_the_message_says_what_to_do(tmp_path: Path) -> None:
+def test_missing_go_is_reported_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="no `go` on PATH") as raised:
         build.build(print, tmp_path / "cache", str(tmp_path))
     assert "go.dev" in raised.value.hint
     assert not (tmp_path / "cache").exists()
 
 
-def test_go_that_is_too_old_is_quoted(tmp_path: Path, calls: Path) -> None:
+def test_go_version_that_is_too_old_is_reported(tmp_path: Path, calls: Path) -> None:
     words = "go: go.mod requires go >= 1.26.0 (running go 1.20; GOTOOLCHAIN=local)"
     path = install_go(tmp_path / "bin", calls, env=f"echo '{words}' >&2; exit 1")
     with pytest.raises(LabError, match=r"requires go >= 1\.26\.0") as raised:
@@ -53,7 +53,7 @@ def test_go_that_is_too_old_is_quoted(tmp_path: Path, calls: Path) -> None:
     assert "install Go" in raised.value.hint
 
 
-def test_two_builders_build_once(tmp_path: Path, calls: Path) -> None:
+def test_concurrent_builders_build_once(tmp_path: Path, calls: Path) -> None:
     path = install_go(tmp_path / "bin", calls)
     cache = tmp_path / "cache"
     builders = [multiprocessing.Process(target=build_quietly, args=(cache, path)) for _ in range(2)]
@@ -69,9 +69,7 @@ def test_two_builders_build_once(tmp_path: Path, calls: Path) -> None:
     assert [folder.name for folder in cache.iterdir() if folder.is_dir()] == [built.kwok.parent.name]
 
 
-def test_the_newer_release_is_built_from_its_own_modules_beside_the_other(
-    tmp_path: Path, calls: Path
-) -> None:
+def test_each_release_is_built_from_its_own_modules(tmp_path: Path, calls: Path) -> None:
     path, cache = install_go(tmp_path / "bin", calls), tmp_path / "cache"
     usual = build.build(print, cache, path)
     newer = build.build(print, cache, path, "1.37")
@@ -83,7 +81,7 @@ def test_the_newer_release_is_built_from_its_own_modules_beside_the_other(
         build.build(print, cache, path, "1.2")
 
 
-def test_the_modules_of_each_release_have_the_versions_that_are_said_of_them() -> None:
+def test_modules_of_each_release_have_the_declared_versions() -> None:
     for version in build.VERSIONS.values():
         modules = version.modules or build.SOURCES / "controlplane" / "go.mod"
         assert f"k8s.io/kubernetes {version.kubernetes}\n" in modules.read_text()
@@ -91,14 +89,14 @@ def test_the_modules_of_each_release_have_the_versions_that_are_said_of_them() -
         assert f"k8s.io/kubernetes {version.kubernetes} h1:" in hashes
 
 
-def test_failed_build_shows_the_compiler_and_leaves_nothing(tmp_path: Path, calls: Path) -> None:
+def test_failed_build_reports_the_compilers_output_and_leaves_nothing(tmp_path: Path, calls: Path) -> None:
     path = install_go(tmp_path / "bin", calls, compile_="echo './main.go:1:1: syntax error' >&2; exit 1")
     with pytest.raises(LabError, match="syntax error"):
         build.build(print, tmp_path / "cache", path)
     assert [found for found in (tmp_path / "cache").iterdir() if found.is_dir()] == []
 
 
-def test_another_go_is_another_version(tmp_path: Path, calls: Path) -> None:
+def test_builds_of_different_go_versions_are_kept_apart(tmp_path: Path, calls: Path) -> None:
     first = build.find_toolchain(install_go(tmp_path / "a", calls))
     newer = ENV.replace("1.99.0", "1.99.1")
     second = build.find_toolchain(install_go(tmp_path / "b", calls, env=newer))

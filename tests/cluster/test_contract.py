@@ -13,7 +13,7 @@ from tests.contract.cases import CASES, Case
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
-def test_a_real_api_server(case: Case, lab: Lab, cluster: Cluster) -> None:
+def test_contract_on_a_real_api_server(case: Case, lab: Lab, cluster: Cluster) -> None:
     async def run() -> None:
         async with RealWorld(lab, cluster) as world:
             await case(world)

@@ -128,7 +128,7 @@ quorums:
 
 @pytest.mark.timeout(400)
 @pytest.mark.usefixtures("may_start_labs")
-def test_three_control_plane_hosts_and_their_workers_in_one_rollout(tmp_path: Path) -> None:
+def test_rollout_over_three_control_plane_hosts_and_their_workers(tmp_path: Path) -> None:
     home, backup = tmp_path / "home", tmp_path / "backup"
     lab = Lab.up(tmp_path / "lab", tied=True, progress=print, control_planes=HOSTS)
     try:

@@ -19,9 +19,7 @@ from tests.cluster.rolling import active, wait
 LOCKED_SECONDS = 20
 
 
-def test_a_leader_that_was_stopped_does_nothing_more_once_another_has_taken_over(
-    lab: Lab, tmp_path: Path
-) -> None:
+def test_stopped_leader_writes_nothing_after_another_has_taken_over(lab: Lab, tmp_path: Path) -> None:
     home = tmp_path / "home"
     with (
         planned(lab, home) as (fleet, cluster, plan),
@@ -71,9 +69,7 @@ def touched(cluster: Cluster) -> dict[str, Any]:
     }
 
 
-def test_a_locked_database_stops_the_work_and_only_for_as_long_as_it_is_locked(
-    lab: Lab, tmp_path: Path
-) -> None:
+def test_locked_database_pauses_the_controller_until_it_is_unlocked(lab: Lab, tmp_path: Path) -> None:
     home = tmp_path / "home"
     with planned(lab, home) as (fleet, cluster, plan), controller(home, "only") as only:
         only.until_it_leads()

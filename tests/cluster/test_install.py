@@ -57,14 +57,14 @@ def removed(kubeconfig: Path) -> Iterator[None]:
     uninstalled(kubeconfig)
 
 
-def test_a_second_install_changes_nothing(kubeconfig: Path, removed: None) -> None:
+def test_second_install_changes_nothing(kubeconfig: Path, removed: None) -> None:
     first = applied(kubeconfig)
     assert {each.result for each in first} == {"created"}
     assert len(first) == len(manifests(IMAGE))
     assert {each.result for each in applied(kubeconfig)} == {"unchanged"}
 
 
-def test_what_somebody_changed_is_set_right_again_and_nothing_else_is_touched(
+def test_install_restores_its_own_objects_and_touches_no_others(
     kubeconfig: Path, cluster: Cluster, removed: None
 ) -> None:
     applied(kubeconfig, None)
@@ -95,7 +95,7 @@ def test_uninstall_leaves_nothing(kubeconfig: Path, cluster: Cluster) -> None:
     assert {each.result for each in again.objects} == {"absent"} and again.nodes == ()
 
 
-def test_uninstall_takes_fleets_marks_off_nodes_and_no_others(kubeconfig: Path, cluster: Cluster) -> None:
+def test_uninstall_removes_fleets_marks_from_nodes_and_no_others(kubeconfig: Path, cluster: Cluster) -> None:
     before: dict[str, Json] = {}
     for name, marks in {
         "marked": {
@@ -137,7 +137,7 @@ def test_uninstall_takes_fleets_marks_off_nodes_and_no_others(kubeconfig: Path, 
         assert node["spec"].get("unschedulable", False) == (name == "foreign")
 
 
-def test_what_is_not_fleets_is_neither_taken_over_nor_deleted(kubeconfig: Path, cluster: Cluster) -> None:
+def test_objects_of_others_are_neither_adopted_nor_deleted(kubeconfig: Path, cluster: Cluster) -> None:
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "fleet-system"}}
     cluster.create("/api/v1/namespaces", space)
     with pytest.raises(HeldError, match="Namespace fleet-system"):
@@ -148,7 +148,7 @@ def test_what_is_not_fleets_is_neither_taken_over_nor_deleted(kubeconfig: Path, 
     assert cluster.get("/api/v1/namespaces/fleet-system")["status"]["phase"] == "Active"
 
 
-def test_an_agent_may_write_its_own_machine_and_no_other(
+def test_agent_may_write_its_own_machine_and_no_other(
     kubeconfig: Path, cluster: Cluster, tmp_path: Path, removed: None
 ) -> None:
     applied(kubeconfig, None)
@@ -185,7 +185,7 @@ def test_an_agent_may_write_its_own_machine_and_no_other(
             cluster.delete(f"/api/v1/nodes/{name}")
 
 
-def test_an_agent_marks_its_machine_with_nothing_that_keeps_it(
+def test_agent_may_not_add_finalizers_or_owners_to_its_machine(
     kubeconfig: Path, cluster: Cluster, tmp_path: Path, removed: None
 ) -> None:
     """Neither from being deleted, nor an owner from being deleted before it, when the agent of a node is an attacker's."""
@@ -227,7 +227,7 @@ def test_an_agent_marks_its_machine_with_nothing_that_keeps_it(
         cluster.delete(f"/api/v1/nodes/{own}")
 
 
-def test_an_agent_reads_machines_and_nothing_else(
+def test_agent_reads_machines_and_nothing_else(
     kubeconfig: Path, cluster: Cluster, tmp_path: Path, removed: None
 ) -> None:
     applied(kubeconfig, None)
@@ -245,7 +245,7 @@ def test_an_agent_reads_machines_and_nothing_else(
         assert agent.call("GET", path)[0] == 403, path
 
 
-def test_a_request_must_be_whole(kubeconfig: Path, cluster: Cluster, removed: None) -> None:
+def test_request_must_be_complete(kubeconfig: Path, cluster: Cluster, removed: None) -> None:
     applied(kubeconfig, None)
     for spec in ({"action": "reboot"}, {**ASKED, "action": "explode"}, {**ASKED, "release": {}}):
         status, body = cluster.call("POST", MACHINES, {**machine("n-1"), "spec": spec})
@@ -256,9 +256,7 @@ def test_a_request_must_be_whole(kubeconfig: Path, cluster: Cluster, removed: No
     assert cluster.call("POST", MACHINES, {**machine("n-1"), "spec": {**ASKED, "log": LOG}})[0] == 201
 
 
-def test_a_token_that_is_not_accepted_writes_nothing(
-    kubeconfig: Path, cluster: Cluster, tmp_path: Path
-) -> None:
+def test_rejected_token_writes_nothing(kubeconfig: Path, cluster: Cluster, tmp_path: Path) -> None:
     with pytest.raises(AuthenticationError):
         applied(kubeconfig_with(kubeconfig, "no-such-token", tmp_path / "wrong"), None)
     assert cluster.find("/api/v1/namespaces/fleet-system") is None

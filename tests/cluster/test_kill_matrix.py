@@ -48,9 +48,7 @@ THINGS = Scenario(
 
 
 @pytest.mark.timeout(900)
-def test_killed_on_both_sides_of_every_boundary_it_ends_as_if_it_had_not_been(
-    lab: Lab, tmp_path: Path
-) -> None:
+def test_killed_at_every_step_the_rollout_ends_the_same(lab: Lab, tmp_path: Path) -> None:
     """Three rollouts of the same nodes, there and back. An action has its effect once in each, so what is killed
     before an outcome is committed is never killed after it: each side takes a rollout of its own.
 

@@ -63,7 +63,7 @@ async def refusal(world: RealWorld, kubeconfig: Path) -> FleetError:
     return caught.value
 
 
-def test_the_controllers_account_may_do_all_that_fleet_does(
+def test_controllers_account_has_all_permissions_that_fleet_needs(
     lab: Lab, cluster: Cluster, tmp_path: Path
 ) -> None:
     async def story(world: RealWorld) -> None:
@@ -94,7 +94,9 @@ def test_the_controllers_account_may_do_all_that_fleet_does(
     tell(lab, cluster, story)
 
 
-def test_who_may_nothing_is_told_which_rules_are_missing(lab: Lab, cluster: Cluster, tmp_path: Path) -> None:
+def test_account_without_permissions_is_told_the_missing_rules(
+    lab: Lab, cluster: Cluster, tmp_path: Path
+) -> None:
     async def story(world: RealWorld) -> None:
         await asyncio.to_thread(cluster.create, ACCOUNTS, {"metadata": {"name": "nobody"}})
         token = await asyncio.to_thread(token_of, cluster, "nobody")
@@ -132,9 +134,7 @@ def _guard(rest: Cluster) -> None:
     )
 
 
-def test_a_policy_of_the_cluster_that_refuses_patches_of_nodes_is_heard_in_its_own_words(
-    lab: Lab, cluster: Cluster
-) -> None:
+def test_denial_of_a_validating_admission_policy_is_reported_verbatim(lab: Lab, cluster: Cluster) -> None:
     async def story(world: RealWorld) -> None:
         await world.add_nodes(1)
         async with Sight(world.cluster) as sight:
@@ -149,7 +149,7 @@ def test_a_policy_of_the_cluster_that_refuses_patches_of_nodes_is_heard_in_its_o
     tell(lab, cluster, story)
 
 
-def test_credentials_that_are_not_accepted(lab: Lab, cluster: Cluster, tmp_path: Path) -> None:
+def test_rejected_credentials_are_reported(lab: Lab, cluster: Cluster, tmp_path: Path) -> None:
     async def story(world: RealWorld) -> None:
         path = kubeconfig_of(lab, tmp_path / "kc", {"token": "expired-token"})
         error = await refusal(world, path)
@@ -160,7 +160,9 @@ def test_credentials_that_are_not_accepted(lab: Lab, cluster: Cluster, tmp_path:
     tell(lab, cluster, story)
 
 
-def test_a_server_with_another_authority_is_not_trusted(lab: Lab, cluster: Cluster, tmp_path: Path) -> None:
+def test_server_with_another_certificate_authority_is_not_trusted(
+    lab: Lab, cluster: Cluster, tmp_path: Path
+) -> None:
     async def story(world: RealWorld) -> None:
         # etcd's authority is another one than the API server's.
         content = yaml.safe_load(lab.kubeconfig.read_text())
@@ -175,7 +177,7 @@ def test_a_server_with_another_authority_is_not_trusted(lab: Lab, cluster: Clust
     tell(lab, cluster, story)
 
 
-def test_a_snapshot_is_what_the_watches_tell(lab: Lab, cluster: Cluster) -> None:
+def test_snapshot_equals_what_the_watches_have_reported(lab: Lab, cluster: Cluster) -> None:
     async def story(world: RealWorld) -> None:
         await world.add_nodes(3)
         await world.add_workload("Deployment", "shop", 4)
@@ -197,7 +199,7 @@ def test_a_snapshot_is_what_the_watches_tell(lab: Lab, cluster: Cluster) -> None
     tell(lab, cluster, story)
 
 
-def test_the_work_of_another_operator_is_seen_where_its_kind_is_served(
+def test_maintenance_of_another_operator_is_seen_where_its_kind_is_served(
     lab: Lab, cluster: Cluster, tmp_path: Path
 ) -> None:
     group, name = "maintenance.nvidia.com", "nodemaintenances.maintenance.nvidia.com"
@@ -249,7 +251,7 @@ def test_the_work_of_another_operator_is_seen_where_its_kind_is_served(
             cluster.delete(f"{crds}/{name}")
 
 
-def test_a_machine_goes_when_its_node_goes(lab: Lab, cluster: Cluster) -> None:
+def test_machine_is_deleted_with_its_node(lab: Lab, cluster: Cluster) -> None:
     async def story(world: RealWorld) -> None:
         (name,) = await asyncio.to_thread(lab.add_nodes, 1)
         async with Sight(world.cluster) as sight:
@@ -264,7 +266,7 @@ def test_a_machine_goes_when_its_node_goes(lab: Lab, cluster: Cluster) -> None:
     tell(lab, cluster, story)
 
 
-def test_an_api_server_that_restarts_and_has_forgotten(fresh_lab: Lab) -> None:
+def test_api_server_that_restarts_without_its_watch_history(fresh_lab: Lab) -> None:
     rest = Cluster(fresh_lab.kubeconfig)
 
     async def story(world: RealWorld) -> None:

@@ -87,7 +87,7 @@ def test_small_scenario_has_every_obstacle_of_the_eviction_api(lab: Lab, cluster
     assert len(pods_of(cluster, "ops", AGENT.name)) == 12
 
 
-def test_observer_sees_a_budget_broken_a_limit_broken_and_a_cordon_undone(lab: Lab, cluster: Cluster) -> None:
+def test_observer_reports_broken_budgets_and_limits_and_undone_cordons(lab: Lab, cluster: Cluster) -> None:
     foreign, *others = lab.add_nodes(6)
     cluster.patch(f"/api/v1/nodes/{foreign}", {"spec": {"unschedulable": True}})
     fleet = scenario(4, obstacles=False)
@@ -111,7 +111,7 @@ def test_observer_sees_a_budget_broken_a_limit_broken_and_a_cordon_undone(lab: L
         observer.check()
 
 
-def test_a_node_that_reboots_stays_away_and_its_pods_wait_for_it(lab: Lab, cluster: Cluster) -> None:
+def test_rebooting_node_stays_away_and_its_pods_wait(lab: Lab, cluster: Cluster) -> None:
     (node,) = lab.add_nodes(1)
     pod = {
         "metadata": {"name": "waiting", "annotations": {"lab.fleet.internal/ready-after-ms": "1"}},
@@ -201,7 +201,7 @@ def test_admission_policies_and_custom_resources_work(cluster: Cluster) -> None:
     cluster.create(machines, {**machine, "metadata": {"name": "allowed"}})
 
 
-def test_two_labs_live_side_by_side_and_leave_nothing(lab: Lab, tmp_path: Path) -> None:
+def test_two_labs_run_side_by_side_and_leave_nothing(lab: Lab, tmp_path: Path) -> None:
     lab.add_nodes(1)
     other = Lab.up(tmp_path / "other", tied=True, progress=print)
     pids = other.pids()
@@ -218,7 +218,7 @@ def test_two_labs_live_side_by_side_and_leave_nothing(lab: Lab, tmp_path: Path) 
     assert lab.status().running
 
 
-def test_api_server_restarts_and_old_watches_are_told_so(fresh_lab: Lab) -> None:
+def test_api_server_restarts_and_old_watches_get_410(fresh_lab: Lab) -> None:
     fresh_lab.add_nodes(1)
     cluster = Cluster(fresh_lab.kubeconfig)
     old = cluster.get("/api/v1/nodes")["metadata"]["resourceVersion"]
@@ -248,7 +248,7 @@ def test_api_server_restarts_and_old_watches_are_told_so(fresh_lab: Lab) -> None
 
 
 @pytest.mark.usefixtures("may_start_labs")
-def test_a_tied_lab_ends_with_its_starter_and_can_be_replaced(tmp_path: Path) -> None:
+def test_lab_bound_to_its_starter_ends_with_it_and_can_be_replaced(tmp_path: Path) -> None:
     script = (
         "import pathlib, sys, signal; from fleet.lab import Lab\n"
         "lab = Lab.up(pathlib.Path(sys.argv[1]), tied=True, progress=lambda line: None)\n"
@@ -267,7 +267,7 @@ def test_a_tied_lab_ends_with_its_starter_and_can_be_replaced(tmp_path: Path) ->
     assert not (tmp_path / "lab").exists()
 
 
-def test_server_refuses_clients_without_our_certificates(lab: Lab) -> None:
+def test_server_refuses_clients_without_a_lab_certificate(lab: Lab) -> None:
     trusting = ssl.create_default_context(cafile=str(lab.certificates.etcd_authority))
     pool = urllib3.PoolManager(ssl_context=trusting, retries=False)
     body = b'{"key":"' + b64encode(b"\0") + b'"}'

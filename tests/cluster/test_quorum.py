@@ -83,7 +83,7 @@ quorums:
 
 
 @pytest.mark.timeout(600)
-def test_three_members_one_after_another_the_leader_last(lab: Lab, tmp_path: Path) -> None:
+def test_three_members_reboot_one_after_another_the_leader_last(lab: Lab, tmp_path: Path) -> None:
     home, backup = tmp_path / "home", tmp_path / "backup"
     with begun_fleet(lab, home, 6, Scenario((), False)) as (fleet, cluster, _):
         names = sorted(node["metadata"]["name"] for node in cluster.get("/api/v1/nodes")["items"])[:3]

@@ -61,7 +61,7 @@ def watching() -> Iterator[_Watching]:
     server.server_close()
 
 
-def test_a_stream_is_stopped_over_a_connection_that_broke_unnoticed(watching: _Watching) -> None:
+def test_stream_is_closed_over_a_connection_that_broke(watching: _Watching) -> None:
     stream = Stream(watching, "/pods")  # type: ignore[arg-type]
     events = stream.events()
     assert next(events) == ("SYNC", [])
@@ -71,7 +71,7 @@ def test_a_stream_is_stopped_over_a_connection_that_broke_unnoticed(watching: _W
     events.close()  # type: ignore[attr-defined]
 
 
-def test_a_stream_is_stopped_twice_and_before_it_began(watching: _Watching) -> None:
+def test_stream_is_closed_twice_and_before_it_was_opened(watching: _Watching) -> None:
     stream = Stream(watching, "/pods")  # type: ignore[arg-type]
     stream.stop()
     stream.stop()

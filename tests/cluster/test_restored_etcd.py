@@ -70,13 +70,13 @@ async def ready(cluster: Cluster) -> None:
 
 def told(name: str, value: str) -> Callable[[ClusterEvent], bool]:
     def is_it(event: ClusterEvent) -> bool:
-        node = event.thing if isinstance(event, Upserted) and isinstance(event.thing, Node) else None
+        node = event.obj if isinstance(event, Upserted) and isinstance(event.obj, Node) else None
         return node is not None and node.name == name and node.labels.get("change") == value
 
     return is_it
 
 
-def test_a_restored_etcd_is_noticed_and_a_restart_of_the_api_server_mends_it(
+def test_restored_etcd_is_noticed_and_a_restart_of_the_api_server_fixes_it(
     fresh_lab: Lab, tmp_path: Path
 ) -> None:
     (name,) = fresh_lab.add_nodes(1)

@@ -62,7 +62,9 @@ def begin(fleet: Fleet) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(600)
-def test_its_evictions_are_few_the_end_says_why_and_an_abort_is_at_once(lab: Lab, tmp_path: Path) -> None:
+def test_pods_that_come_back_are_evicted_a_few_times_and_an_abort_takes_effect_at_once(
+    lab: Lab, tmp_path: Path
+) -> None:
     things = Scenario((MONITOR,), obstacles=False)
     pools = {"workers": 1, "others": 2}
     with begun_fleet(lab, tmp_path / "home", 3, things, policy=POLICY, pools=pools) as (fleet, cluster, _):

@@ -45,7 +45,7 @@ def assert_held_by_skew(fleet: Fleet, cluster: Cluster) -> None:
     policy.write_text(before)
 
 
-def test_the_whole_session_as_a_user_has_it(lab: Lab, tmp_path: Path) -> None:
+def test_readme_session_from_plan_to_report(lab: Lab, tmp_path: Path) -> None:
     with begun_fleet(lab, tmp_path / "home", 20, scenario(16)) as (fleet, cluster, things):
         foreign = things.free_nodes(cluster)[0]
         cluster.patch(f"/api/v1/nodes/{foreign}", {"spec": {"unschedulable": True}})
@@ -100,7 +100,7 @@ def test_the_whole_session_as_a_user_has_it(lab: Lab, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_killed_ten_times_every_node_is_upgraded_proven_and_left_clean(lab: Lab, tmp_path: Path) -> None:
+def test_rollout_killed_ten_times_upgrades_proves_and_cleans_every_node(lab: Lab, tmp_path: Path) -> None:
     with begun_fleet(lab, tmp_path / "home", 60, scenario(40)) as (fleet, cluster, things):
         plan = fleet.json("plan", "--pool", "workers", "--pool", "storage", "--to", NEW)
         moments = random.Random(11)

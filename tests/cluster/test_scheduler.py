@@ -14,7 +14,7 @@ MOST_BY_ORDER = 0.05
 """Of several pods that compete for the last room the real scheduler's order decides who gets it."""
 
 
-def test_drained_pods_land_where_fleet_says(lab: Lab, cluster: Cluster) -> None:
+def test_drained_pods_are_scheduled_where_fleet_predicts(lab: Lab, cluster: Cluster) -> None:
     try:
         verdicts = landings(lab, cluster, range(FIRST, FIRST + PUZZLES))
     finally:

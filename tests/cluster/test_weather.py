@@ -24,7 +24,7 @@ WINDOW = 10.0
 """Seconds at least over which they are counted: the first may all come at once."""
 
 
-def test_a_rollout_through_an_absence_a_compaction_and_an_overload(fresh_lab: Lab, tmp_path: Path) -> None:
+def test_rollout_with_an_absent_node_a_compaction_and_an_overload(fresh_lab: Lab, tmp_path: Path) -> None:
     home, kubeconfig = tmp_path / "home", tmp_path / "kubeconfig"
     shutil.copy(fresh_lab.kubeconfig, kubeconfig)
     with planned(fresh_lab, home, kubeconfig) as (fleet, cluster, plan):

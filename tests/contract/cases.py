@@ -75,7 +75,7 @@ async def everything_is_seen_before_synced(world: World) -> None:
     await world.add_budget("shop", max_unavailable=1)
     async with Sight(world.cluster) as sight:
         first = sight.log[: next(i for i, event in enumerate(sight.log) if isinstance(event, ClusterSynced))]
-        kinds = {type(event.thing).__name__ for event in first if isinstance(event, Upserted)}
+        kinds = {type(event.obj).__name__ for event in first if isinstance(event, Upserted)}
         assert {"Node", "Budget", "Workload", "Machine"} <= kinds
         assert len(sight.nodes) == 2
         assert set(sight.machines) == set(sight.nodes)

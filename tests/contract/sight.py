@@ -77,7 +77,7 @@ class Sight:
 
     def history(self, name: str) -> list[Pod]:
         """Every state in which a pod of that name was seen."""
-        things = [event.thing for event in self.log if isinstance(event, Upserted)]
+        things = [event.obj for event in self.log if isinstance(event, Upserted)]
         return [thing for thing in things if isinstance(thing, Pod) and thing.name == name]
 
     def budget(self, name: str) -> Budget:

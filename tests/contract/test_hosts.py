@@ -52,7 +52,7 @@ class HostsWorld:
 
 
 @pytest.mark.parametrize("case", NODE_CASES, ids=lambda case: case.__name__)
-def test_the_hosts(case: Case, tmp_path: Path) -> None:
+def test_contract_on_hosts(case: Case, tmp_path: Path) -> None:
     async def story() -> None:
         told: World = HostsWorld(tmp_path)
         await case(told)

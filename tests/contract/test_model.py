@@ -215,7 +215,7 @@ class ModelWorld:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
-def test_the_model(case: Case, tmp_path: Path) -> None:
+def test_contract_on_the_model_cluster(case: Case, tmp_path: Path) -> None:
     async def story() -> None:
         world = ModelWorld(tmp_path)
         told: World = world

@@ -160,7 +160,7 @@ class Rolling:
         """A node that has booted anew has its member again."""
         boots = {node.name: node.boot_id for node in self._nodes}
         async for event in cluster.events():
-            if isinstance(event, Upserted) and isinstance(node := event.thing, Node):
+            if isinstance(event, Upserted) and isinstance(node := event.obj, Node):
                 before, boots[node.name] = boots[node.name], node.boot_id
                 if before != node.boot_id:
                     self.members.start(node.name)

@@ -48,7 +48,7 @@ def shown(members: Members, name: str) -> datetime:
         connection.close()
 
 
-def test_a_rollout_over_members_that_disagree_about_the_time(binary: Path, tmp_path: Path) -> None:
+def test_rollout_over_members_with_skewed_clocks(binary: Path, tmp_path: Path) -> None:
     clocks = {name: Clock(tmp_path, name) for name in ("m1", "m2")}
     clocks["m1"].set(FAST)
     clocks["m2"].set(SLOW)
@@ -91,7 +91,7 @@ async def to_the_end(rolling: Rolling) -> None:
         pass
 
 
-def test_a_member_for_which_all_certificates_are_of_the_future_is_away_and_people_are_told_why(
+def test_member_whose_clock_is_before_all_certificates_is_unreachable_with_the_reason(
     binary: Path, tmp_path: Path
 ) -> None:
     clock = Clock(tmp_path, "m2")
@@ -111,7 +111,7 @@ def test_a_member_for_which_all_certificates_are_of_the_future_is_away_and_peopl
         wait(etcd, whole)
 
 
-def test_certificates_that_are_not_valid_yet_by_fleets_own_clock(binary: Path, tmp_path: Path) -> None:
+def test_certificates_that_are_not_valid_yet_by_the_controllers_clock(binary: Path, tmp_path: Path) -> None:
     with bed(binary, tmp_path / "etcd", now() + timedelta(hours=1), names(1)) as members:
         found = adapter(members).read(now())
         assert "its certificate is refused: certificate is not yet valid by the clock here" in found.unread

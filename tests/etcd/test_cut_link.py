@@ -24,7 +24,7 @@ READINGS = 2
 
 
 @pytest.mark.timeout(600)
-def test_fleet_waits_while_sites_cannot_talk_and_goes_on_when_they_can(binary: Path, tmp_path: Path) -> None:
+def test_rollout_waits_while_sites_are_partitioned_and_continues_after(binary: Path, tmp_path: Path) -> None:
     seconds = {frozenset(pair): trip for pair, trip in TRIPS.items()}
     with bed(
         binary, tmp_path / "etcd", now(), SITES, seconds, heartbeat_ms=400, election_ms=ELECTION_MS
@@ -92,7 +92,7 @@ def rolling_state(rolling: Rolling):  # type: ignore[no-untyped-def]
     return lambda: ({name: rolling.held(name) for name in SITES}, rolling.timeline)
 
 
-def test_the_checker_sees_what_raft_cannot_bear() -> None:
+def test_checker_finds_what_raft_cannot_tolerate() -> None:
     three = ["a", "b", "c"]
     assert judged(three, [Moment("down", "a"), Moment("back", "a"), Moment("down", "b")]) == []
     assert len(judged(three, [Moment("down", "a"), Moment("down", "b")])) == 2

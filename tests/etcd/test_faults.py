@@ -37,9 +37,7 @@ async def to_the_end(rolling: Rolling) -> None:
         pass
 
 
-def test_a_member_that_was_down_before_goes_first_and_the_others_wait_for_it(
-    binary: Path, tmp_path: Path
-) -> None:
+def test_member_that_was_down_before_goes_first_and_the_others_wait(binary: Path, tmp_path: Path) -> None:
     with begun(binary, tmp_path, 3) as members:
         etcd = adapter(members)
         wait(etcd, whole)
@@ -53,7 +51,7 @@ def test_a_member_that_was_down_before_goes_first_and_the_others_wait_for_it(
     assert (rolling.order[0], rolling.order[-1], rolling.done("move-leader")) == ("m2", "m0", 1)
 
 
-def test_an_alarm_that_a_reboot_does_not_clear_is_waited_for(binary: Path, tmp_path: Path) -> None:
+def test_alarm_that_a_reboot_does_not_clear_holds_the_rollout(binary: Path, tmp_path: Path) -> None:
     with begun(binary, tmp_path, 3) as members:
         etcd = adapter(members)
         wait(etcd, whole)
@@ -76,7 +74,7 @@ def test_an_alarm_that_a_reboot_does_not_clear_is_waited_for(binary: Path, tmp_p
         assert_well_ended(rolling, members)
 
 
-def test_a_single_member_goes_with_a_word_and_waits_without(binary: Path, tmp_path: Path) -> None:
+def test_single_member_reboots_with_downtime_allowed_and_waits_without(binary: Path, tmp_path: Path) -> None:
     with begun(binary, tmp_path, 1) as members:
         wait(adapter(members), whole)
         waiting = Rolling(tmp_path / "waiting", members, RULE)

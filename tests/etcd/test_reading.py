@@ -18,7 +18,15 @@ from bench.quorum import ELECTION_MS, RULE, TRIPS, adapter, now, wait, whole
 from fleet.core.guards import quorum
 from fleet.core.objects.node import NodeRef
 from fleet.core.quorum.groups import EtcdAccess, QuorumGroup
-from fleet.core.quorum.quorum import Member, Quorum, SnapshotRule, ailing, foremost, healthy, round_trip
+from fleet.core.quorum.quorum import (
+    Member,
+    Quorum,
+    SnapshotRule,
+    foremost,
+    healthy,
+    round_trip,
+    unhealthy_members,
+)
 from fleet.etcd.backup import check
 from fleet.etcd.errors import EtcdError, EtcdRefusedError
 from fleet.etcd.etcd import Etcd
@@ -48,7 +56,7 @@ def put(access: EtcdAccess, member: int, count: int, size: int = 10) -> None:
         gateway.call("/v3/kv/put", {"key": key, "value": value})
 
 
-def test_an_etcd_that_is_well_and_its_snapshot(binary: Path, tmp_path: Path) -> None:
+def test_healthy_etcd_and_its_snapshot(binary: Path, tmp_path: Path) -> None:
     with bed(binary, tmp_path / "etcd", now(), names(3)) as members:
         etcd = adapter(members)
         group = wait(etcd, whole)
@@ -88,7 +96,9 @@ def _small_files() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_the_leader_moves_where_it_is_told_to_and_is_never_defragmented(binary: Path, tmp_path: Path) -> None:
+def test_leadership_moves_to_the_named_member_and_the_leader_is_never_defragmented(
+    binary: Path, tmp_path: Path
+) -> None:
     with bed(binary, tmp_path / "etcd", now(), names(3)) as members:
         etcd = adapter(members)
         wait(etcd, whole)
@@ -103,7 +113,7 @@ def test_the_leader_moves_where_it_is_told_to_and_is_never_defragmented(binary: 
             etcd.move_leader("m9")
 
 
-def test_one_that_is_down_and_a_majority_that_is(binary: Path, tmp_path: Path) -> None:
+def test_member_and_then_a_majority_is_down(binary: Path, tmp_path: Path) -> None:
     with bed(binary, tmp_path / "etcd", now(), names(3)) as members:
         etcd = adapter(members)
         wait(etcd, whole)
@@ -125,7 +135,7 @@ def test_one_that_is_down_and_a_majority_that_is(binary: Path, tmp_path: Path) -
         wait(etcd, whole)
 
 
-def test_a_learner_and_one_that_never_started(binary: Path, tmp_path: Path) -> None:
+def test_learner_and_member_that_never_started(binary: Path, tmp_path: Path) -> None:
     with bed(binary, tmp_path / "etcd", now(), names(3)) as members:
         etcd = adapter(members)
         wait(etcd, whole)
@@ -146,9 +156,7 @@ def test_a_learner_and_one_that_never_started(binary: Path, tmp_path: Path) -> N
         assert held is not None and "has not joined yet" in held.message
 
 
-def test_a_learner_that_has_started_is_well_though_it_refuses_every_list(
-    binary: Path, tmp_path: Path
-) -> None:
+def test_started_learner_is_healthy_though_it_refuses_lists(binary: Path, tmp_path: Path) -> None:
     """It is as real etcd has it: the list of members and that of alarms are not for learners."""
     with bed(binary, tmp_path / "etcd", now(), names(4)) as members:
         etcd = adapter(members)
@@ -165,7 +173,7 @@ def test_a_learner_that_has_started_is_well_though_it_refuses_every_list(
         members.start("m3", state="existing")
         group = wait(etcd, lambda group: len(group.voters) == 3 and named_or_none(group, "m3"))
         group = wait(etcd, lambda group: named(group, "m3").reachable)
-        assert not named(group, "m3").voter and ailing(group, RULE) == ()
+        assert not named(group, "m3").voter and unhealthy_members(group, RULE) == ()
         for path, body in (
             ("/v3/cluster/member/list", {"linearizable": False}),
             ("/v3/maintenance/alarm", {}),
@@ -227,7 +235,7 @@ def _change(etcd: Etcd, change: Callable[[], object], is_made: Callable[[], bool
     wait(etcd, made)
 
 
-def test_one_that_lags_is_not_in_step_until_it_has_caught_up(binary: Path, tmp_path: Path) -> None:
+def test_lagging_member_is_out_of_step_until_it_has_caught_up(binary: Path, tmp_path: Path) -> None:
     """It answers, and still believes in its leader: nothing but its index tells that it is behind."""
     sites = {"m0": "fra", "m1": "fra", "m2": "nyc"}
     rule = replace(RULE, lag_entries=50)
@@ -252,7 +260,7 @@ def test_one_that_lags_is_not_in_step_until_it_has_caught_up(binary: Path, tmp_p
 
 
 @pytest.mark.parametrize("alarm", ["NOSPACE", "CORRUPT"])
-def test_an_alarm_holds_the_others_until_it_is_gone(binary: Path, tmp_path: Path, alarm: str) -> None:
+def test_alarm_holds_the_other_members_until_it_is_cleared(binary: Path, tmp_path: Path, alarm: str) -> None:
     with bed(binary, tmp_path / "etcd", now(), names(3)) as members:
         etcd = adapter(members)
         wait(etcd, whole)
@@ -273,7 +281,7 @@ def arm(members: Members, name: str, alarm: str, action: str = "ACTIVATE") -> No
     gateway.call("/v3/maintenance/alarm", {"action": action, "memberID": ident, "alarm": alarm})
 
 
-def test_a_full_database_is_an_alarm(binary: Path, tmp_path: Path) -> None:
+def test_full_database_raises_an_alarm(binary: Path, tmp_path: Path) -> None:
     with bed(binary, tmp_path / "etcd", now(), names(3), quota_bytes=16 << 20) as members:
         etcd = adapter(members)
         wait(etcd, whole)
@@ -285,7 +293,7 @@ def test_a_full_database_is_an_alarm(binary: Path, tmp_path: Path) -> None:
         assert all(each not in healthy(group, RULE) for each in ill)
 
 
-def test_a_strange_certificate_is_not_let_in_and_the_reading_says_why(binary: Path, tmp_path: Path) -> None:
+def test_certificate_of_another_authority_is_rejected_with_the_reason(binary: Path, tmp_path: Path) -> None:
     with bed(binary, tmp_path / "etcd", now(), names(1)) as members:
         strange = members.strange
         access = replace(members.access, cert=str(strange.certificate), key=str(strange.key))
@@ -298,7 +306,7 @@ def test_a_strange_certificate_is_not_let_in_and_the_reading_says_why(binary: Pa
         assert held is not None and "stands still" in held.message
 
 
-def test_one_that_is_cut_off_is_not_believed(binary: Path, tmp_path: Path) -> None:
+def test_isolated_members_view_is_not_trusted(binary: Path, tmp_path: Path) -> None:
     """It still takes itself for the leader, for a while; the others have another by then."""
     sites = {"m0": "fra", "m1": "nyc", "m2": "nyc"}
     with bed(binary, tmp_path / "etcd", now(), sites) as members:
@@ -314,7 +322,7 @@ def test_one_that_is_cut_off_is_not_believed(binary: Path, tmp_path: Path) -> No
         wait(etcd, whole)
 
 
-def test_round_trips_of_young_members_are_not_too_short(binary: Path, tmp_path: Path) -> None:
+def test_round_trips_of_new_members_are_measured(binary: Path, tmp_path: Path) -> None:
     """etcd opens a connection for a probe where it has none, so what it tells may be up to three of them."""
     sites = {"m0": "fra", "m1": "nyc", "m2": "sgp"}
     seconds = {frozenset(pair): trip for pair, trip in TRIPS.items()}

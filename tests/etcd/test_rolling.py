@@ -27,7 +27,7 @@ def rolled(binary: Path, directory: Path, sites: dict[str, str], leader: str = "
             fleets,
             hand_over=True,
             leader=leader,
-            tell=lambda what, member: timeline.append(Moment(what, member)),
+            report=lambda event, member: timeline.append(Moment(event, member)),
         )
     assert judged(list(sites), timeline) == []
     assert [each.member for each in timeline if each.what == "down"] == list(found.order)
@@ -35,21 +35,21 @@ def rolled(binary: Path, directory: Path, sites: dict[str, str], leader: str = "
 
 
 @pytest.mark.parametrize("count", [3, 7, 9])
-def test_in_one_site(binary: Path, tmp_path: Path, count: int) -> None:
+def test_rollout_in_one_site(binary: Path, tmp_path: Path, count: int) -> None:
     found = rolled(binary, tmp_path / "etcd", {f"m{index}": "fra" for index in range(count)})
     assert found.order[-1] == "m0" and len(found.order) == count
     assert (found.moved, found.elections) == (1, 0)
     assert found.gap_seconds < 2 * PATIENT_MS / 1000
 
 
-def test_in_three_sites(binary: Path, tmp_path: Path) -> None:
+def test_rollout_in_three_sites(binary: Path, tmp_path: Path) -> None:
     found = rolled(binary, tmp_path / "etcd", SITES)
     assert found.order[-1] == "m0"
     assert (found.moved, found.elections) == (1, 0)
     assert found.gap_seconds < 2 * PATIENT_MS / 1000
 
 
-def test_a_leader_in_the_far_site_hands_over_to_a_near_one_and_goes_last(
+def test_leader_in_the_far_site_hands_over_to_a_near_member_and_goes_last(
     binary: Path, tmp_path: Path
 ) -> None:
     found = rolled(binary, tmp_path / "etcd", SITES, leader="m4")
@@ -61,7 +61,7 @@ def test_a_leader_in_the_far_site_hands_over_to_a_near_one_and_goes_last(
     assert first is not None and last is not None and last < first
 
 
-def test_by_name_costs_elections(binary: Path, tmp_path: Path) -> None:
+def test_order_by_name_costs_elections(binary: Path, tmp_path: Path) -> None:
     """The same bed shows what fleet's order saves: otherwise it could not fail."""
     sites = {f"m{index}": "fra" for index in range(3)}
     with bed(binary, tmp_path / "etcd", now(), sites, heartbeat_ms=200, election_ms=ELECTION_MS) as members:

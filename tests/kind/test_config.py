@@ -81,7 +81,7 @@ def _built() -> Path:
         pytest.fail(f"kind was not built: {error}")
 
 
-def test_kind_takes_the_configuration(kind: Kind) -> None:
+def test_kind_accepts_the_configuration(kind: Kind) -> None:
     assert NO_IMAGES in kind.create(CONFIG.read_text())
 
 
@@ -94,7 +94,7 @@ def test_kind_takes_the_configuration(kind: Kind) -> None:
         ("v1alpha4", "v1alpha9", "unknown apiVersion: kind.x-k8s.io/v1alpha9"),
     ],
 )
-def test_kind_refuses_a_mistake_before_it_fetches_anything(
+def test_kind_refuses_a_wrong_configuration_before_it_pulls_images(
     kind: Kind, right: str, wrong: str, words: str
 ) -> None:
     said = kind.create(CONFIG.read_text().replace(right, wrong))
@@ -110,7 +110,7 @@ def test_workers_of_two_pools_are_in_three_zones() -> None:
     assert {node["fleet.internal/pool"] for node in nodes} == {"workers", "storage"}
 
 
-def test_the_walk_through_makes_the_cluster_and_then_adds_it(tmp_path: Path) -> None:
+def test_walkthrough_creates_the_cluster_and_adds_it(tmp_path: Path) -> None:
     """With a kind and a fleet that are played, so that the order and the folder are seen; they do nothing."""
     called = tmp_path / "called"
     for name in ("kind", "fleet"):

@@ -114,7 +114,7 @@ def compared(cases: Iterator[Case], world: World, kubectl: Path, folder: Path) -
     return counts[True], counts[False]
 
 
-def test_each_field_means_what_it_means_to_kubectl(
+def test_each_field_of_a_kubeconfig_means_the_same_to_kubectl(
     world: World, kubectl: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     asked, refused = compared(named(world), world, kubectl, tmp_path)
@@ -122,7 +122,7 @@ def test_each_field_means_what_it_means_to_kubectl(
     assert not caplog.records
 
 
-def test_generated_kubeconfigs_mean_what_they_mean_to_kubectl(
+def test_generated_kubeconfigs_mean_the_same_to_kubectl(
     world: World, kubectl: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     cases = (generated(world, seed) for seed in SEEDS)

@@ -74,7 +74,7 @@ class Scene:
             self.wait(lambda: not self.reached(), "that it is not reached is not noticed")
             yield
         finally:
-            self.machines.mend_network(VICTIM)
+            self.machines.restore_network(VICTIM)
 
     def reached(self) -> bool:
         return self._records.read(VICTIM).node.ready is not None

@@ -93,7 +93,7 @@ def slow_to_stop() -> Json:
     }
 
 
-def test_an_agent_that_is_killed_and_a_network_that_is_cut_only_delay_a_node(stack: Stack) -> None:
+def test_killed_agent_and_network_partition_only_delay_a_node(stack: Stack) -> None:
     machines, bed = stack.machines, replace(stack.bed, control=stack.bed.control + POOL)
     host = next(each for each in bed.hosts if each.name == VICTIM)
     victim, before = Victim(bed), boots(host)
@@ -116,7 +116,7 @@ def test_an_agent_that_is_killed_and_a_network_that_is_cut_only_delay_a_node(sta
         wait(lambda: victim.silent_seconds() > RENEWED + ENDS + 3, victim.silent_seconds)
         assert victim.leaving(), "nobody has told that the pod is gone"
         assert not victim.work("reboot")
-        machines.mend_network(VICTIM)
+        machines.restore_network(VICTIM)
 
         wait(lambda: victim.work("reboot"), lambda: bed.fleet.run("explain", VICTIM))
         victim.kill_agent()

@@ -40,12 +40,12 @@ def bed(machines: LabMachines, tmp_path_factory: pytest.TempPathFactory) -> Iter
         lab.down()
 
 
-def test_the_agents_upgrade_their_hosts_and_the_client_sees_no_error(bed: Bed) -> None:
+def test_agents_upgrade_their_hosts_without_an_error_for_clients(bed: Bed) -> None:
     bed.offer("1.0", "1.1")
     upgrade_by_agents(bed, "1.1")
 
 
-def test_an_agent_is_small_and_hardly_heard_when_it_has_nothing_to_do(bed: Bed) -> None:
+def test_idle_agent_uses_little_memory_and_few_requests(bed: Bed) -> None:
     taken, more = [resident(host) for host in bed.hosts], asked_in(bed.api, 60)
     print(f"agents: {[round(each) for each in taken]} MB at most; requests in a minute, of all: {more}")
     assert all(each < MEGABYTES for each in taken)

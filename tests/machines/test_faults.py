@@ -26,7 +26,7 @@ def scene(machines: LabMachines, tmp_path_factory: pytest.TempPathFactory) -> Sc
     return added(machines, tmp_path_factory.mktemp("fleet"))
 
 
-def test_a_network_that_is_cut_in_the_middle_of_a_stage_and_of_a_reboot_only_delays_them(
+def test_network_partition_during_staging_and_reboot_only_delays_them(
     scene: Scene, machines: LabMachines
 ) -> None:
     before, disk = boots(scene.victim), Disk(machines.directory / VICTIM / "disk")
@@ -48,7 +48,7 @@ def test_a_network_that_is_cut_in_the_middle_of_a_stage_and_of_a_reboot_only_del
     assert boots(scene.victim) == before + 1
 
 
-def test_a_host_whose_power_is_cut_while_it_writes_a_release_boots_the_old_one_and_starts_over(
+def test_host_that_loses_power_while_staging_boots_the_old_release_and_stages_again(
     scene: Scene, machines: LabMachines
 ) -> None:
     before, old = boots(scene.victim), scene.victim.boot_id()

@@ -78,7 +78,7 @@ def rollback(host: FlatcarHost) -> Release | None:
 
 
 @pytest.mark.parametrize("system", ["btrfs", "ext4"])
-def test_the_other_partition_tells_its_version_and_nothing_is_mounted_or_left(
+def test_version_of_the_other_partition_is_read_and_nothing_stays_mounted(
     host: FlatcarHost, system: str
 ) -> None:
     host.write(system)
@@ -87,7 +87,7 @@ def test_the_other_partition_tells_its_version_and_nothing_is_mounted_or_left(
     assert sorted(host.folder.iterdir()) == before
 
 
-def test_a_partition_that_has_not_booted_well_or_is_being_written_is_no_rollback(host: FlatcarHost) -> None:
+def test_partition_that_never_booted_or_is_being_written_is_no_rollback(host: FlatcarHost) -> None:
     host.write("btrfs")
     host.flag("priority=2 tries=1 successful=0")
     assert rollback(host) is None
@@ -106,7 +106,7 @@ def test_a_partition_that_has_not_booted_well_or_is_being_written_is_no_rollback
     assert rollback(host) is None
 
 
-def test_partitions_of_another_disk_make_it_uncertain_which_is_the_other(host: FlatcarHost) -> None:
+def test_partitions_of_a_second_disk_make_the_other_partition_ambiguous(host: FlatcarHost) -> None:
     host.write("btrfs")
     with (host.folder / "found").open("a") as found:
         found.write(f"{host.folder}/usr-c\n")

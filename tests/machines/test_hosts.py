@@ -122,9 +122,7 @@ def test_the_five_commands_of_the_readme_upgrade_them(fleet: Fleet, machines: La
     assert all(host.run("ls /run/out-of-service 2>&1 || true").endswith("directory") for host in fleet.all)
 
 
-def test_a_controller_that_is_killed_again_and_again_reboots_each_host_once(
-    fleet: Fleet, machines: LabMachines
-) -> None:
+def test_controller_killed_repeatedly_reboots_each_host_once(fleet: Fleet, machines: LabMachines) -> None:
     inventory = fleet.folder / "hosts.yaml"
     slow = BLOCKS[0].replace("touch /run/out-of-service", "'echo $FLEET_NODE >>/var/hook; sleep 4'")
     inventory.write_text(slow)
@@ -153,7 +151,7 @@ def test_a_controller_that_is_killed_again_and_again_reboots_each_host_once(
     assert hooks == [[host.name] for host in fleet.hosts], "the job of a hook is found again"
 
 
-def test_a_release_that_does_not_boot_is_rolled_back_and_halts_the_rollout(
+def test_release_that_does_not_boot_is_rolled_back_and_halts_the_rollout(
     fleet: Fleet, machines: LabMachines, tmp_path: Path
 ) -> None:
     _commit_broken(machines, tmp_path)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from fleet.machines.access import SshAccess, SshAddress
-from fleet.machines.ssh.configuration.openssh import asked
+from fleet.machines.ssh.configuration.openssh import read_settings
 from fleet.machines.ssh.host_keys import UnknownKeyError
 from fleet.machines.ssh.line import proxied
 from fleet.machines.ssh.login import log_in
@@ -26,7 +26,7 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 def by_fleet(config: str, name: str) -> str:
     """known, new, changed or revoked."""
-    settings = asked(SshAddress(name), SshAccess(config=config))
+    settings = read_settings(SshAddress(name), SshAccess(config=config))
     line = proxied(settings.command)
     try:
         log_in(line, settings).close()

@@ -93,14 +93,14 @@ def budget(available: int) -> Json:
     }
 
 
-def test_the_node_is_what_its_release_says(node: Node) -> None:
+def test_node_reports_its_release(node: Node) -> None:
     info = node.info()
     assert info["osImage"] == "Fleet Lab OS 1.0"
     assert info["bootID"] == node.host.boot_id()
     assert info["containerRuntimeVersion"].startswith("containerd://2.")
 
 
-def test_an_eviction_is_refused_while_the_budget_allows_none_and_then_granted(node: Node) -> None:
+def test_eviction_is_refused_until_the_budget_allows_it(node: Node) -> None:
     wait(lambda: "disruptionsAllowed" in node.api.get(f"{BUDGETS}/web").get("status", {}), "no budget yet")
     victim = node.running()[0]
     assert node.api.evict("default", victim)[0] == 429
@@ -113,7 +113,7 @@ def test_an_eviction_is_refused_while_the_budget_allows_none_and_then_granted(no
     wait(lambda: len(node.running()) == 2 and victim not in node.running(), "no other pod takes its place")
 
 
-def test_after_a_reboot_into_another_release_the_node_says_so_and_its_pods_are_back(node: Node) -> None:
+def test_after_a_reboot_the_node_reports_the_new_release_and_its_pods_are_back(node: Node) -> None:
     before = node.info()["bootID"]
     commit = node.host.machines.commits()["1.1"]
     node.host.run(f"ostree admin upgrade --override-commit={commit} --allow-downgrade")

@@ -48,7 +48,7 @@ def test_it_upgrades_reboots_into_the_new_release_and_goes_back(host: Host) -> N
     )
 
 
-def test_power_that_is_cut_while_a_deployment_is_written_leaves_the_old_one_bootable(host: Host) -> None:
+def test_power_loss_while_a_deployment_is_written_leaves_the_old_one_bootable(host: Host) -> None:
     name, target = host.name, host.machines.commits()["1.2"]
     before = host.version()
     command = f"ostree admin upgrade --override-commit={target} --allow-downgrade"
@@ -64,7 +64,7 @@ def test_power_that_is_cut_while_a_deployment_is_written_leaves_the_old_one_boot
     assert (host.version(), host.kernel()) == ("1.2", "6.12.0-lab1")
 
 
-def test_another_process_finds_the_machines_and_nothing_is_left_when_they_are_stopped(
+def test_another_process_finds_the_machines_and_stopping_them_leaves_nothing(
     may_run_machines: None, tmp_path: Path
 ) -> None:
     started = LabMachines.up(tmp_path / "m", ["x1"], tied=True, progress=print)

@@ -135,6 +135,6 @@ def test_a_pinned_older_commit_is_staged_and_its_branch_is_still_followed(host: 
     asyncio.run(story())
 
 
-def test_a_commit_that_the_repository_has_not_is_told_in_ostree_s_words(host: OstreeHost) -> None:
+def test_commit_that_the_repository_lacks_is_reported_with_ostrees_message(host: OstreeHost) -> None:
     with pytest.raises(MachineError, match="exit 1: error: "):
         asyncio.run(Ostree(host).stage(Release("9.9", f"sha256:{'0' * 64}"), lambda _: None))

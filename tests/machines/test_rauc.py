@@ -221,7 +221,7 @@ def test_a_bundle_is_written_booted_marked_good_and_rolled_back(host: RaucHost) 
     asyncio.run(story())
 
 
-def test_a_rescue_slot_is_no_rollback_and_a_slot_that_is_booted_from_elsewhere_is_none(
+def test_rescue_slot_and_slot_booted_from_elsewhere_are_no_rollback(
     host: RaucHost,
 ) -> None:
     async def story() -> None:
@@ -244,7 +244,7 @@ def test_a_rescue_slot_is_no_rollback_and_a_slot_that_is_booted_from_elsewhere_i
     asyncio.run(story())
 
 
-def test_a_bundle_of_another_signer_is_refused_in_its_words(host: RaucHost) -> None:
+def test_bundle_of_another_signer_is_refused_with_raucs_message(host: RaucHost) -> None:
     async def story() -> None:
         host.bundle("2.0", signer="stranger-")
         machine = Rauc(host, host.source)
@@ -256,7 +256,7 @@ def test_a_bundle_of_another_signer_is_refused_in_its_words(host: RaucHost) -> N
     asyncio.run(story())
 
 
-def test_a_bundle_that_brings_another_version_is_not_booted(host: RaucHost) -> None:
+def test_bundle_with_another_version_is_not_booted(host: RaucHost) -> None:
     async def story() -> None:
         host.bundle("2.0", says="1.9")
         machine = Rauc(host, host.source)
@@ -267,7 +267,7 @@ def test_a_bundle_that_brings_another_version_is_not_booted(host: RaucHost) -> N
     asyncio.run(story())
 
 
-def test_another_image_under_the_same_version_is_not_booted(host: RaucHost) -> None:
+def test_another_image_with_the_same_version_is_not_booted(host: RaucHost) -> None:
     async def story() -> None:
         host.bundle("2.0")
         machine, other = Rauc(host, host.source), Release("2.0", f"sha256:{'0' * 64}")

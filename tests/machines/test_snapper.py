@@ -163,7 +163,7 @@ def microos(folder: Path) -> Iterator[SnapperHost]:
 WANTED = Release("6.1-20261127", f"sha256:{'b' * 64}")
 
 
-def test_a_release_of_a_product_is_told_by_the_snapshot_that_fleet_wrote(micro: SnapperHost) -> None:
+def test_release_of_a_product_is_identified_by_the_snapshot_that_fleet_wrote(micro: SnapperHost) -> None:
     async def story() -> None:
         machine = TransactionalUpdate(micro, REPOSITORY)
         seen = await machine.observe()
@@ -186,7 +186,7 @@ def test_a_release_of_a_product_is_told_by_the_snapshot_that_fleet_wrote(micro: 
     asyncio.run(story())
 
 
-def test_an_image_for_several_architectures_is_fetched_by_its_index_and_told_by_both(
+def test_multi_architecture_image_is_pulled_by_its_index_and_matches_both_digests(
     micro: SnapperHost,
 ) -> None:
     wanted = Release("6.1-20261127", f"sha256:{'c' * 64}", reference_digest=f"sha256:{'d' * 64}")
@@ -201,7 +201,7 @@ def test_an_image_for_several_architectures_is_fetched_by_its_index_and_told_by_
     asyncio.run(story())
 
 
-def test_a_snapshot_that_somebody_else_has_made_the_default_is_not_taken_for_the_release(
+def test_default_snapshot_of_another_party_is_not_taken_for_the_release(
     micro: SnapperHost,
 ) -> None:
     async def story() -> None:
@@ -219,7 +219,7 @@ def test_a_snapshot_that_somebody_else_has_made_the_default_is_not_taken_for_the
     asyncio.run(story())
 
 
-def test_what_dup_writes_on_a_product_cannot_be_told_and_is_not_begun(micro: SnapperHost) -> None:
+def test_zypper_dup_on_a_product_is_refused(micro: SnapperHost) -> None:
     async def story() -> None:
         with pytest.raises(MachineError, match=r"VERSION_ID=6\.1 of sl-micro is the product's.*source"):
             await TransactionalUpdate(micro).stage(Release("6.1"), lambda _: None)
@@ -228,7 +228,7 @@ def test_what_dup_writes_on_a_product_cannot_be_told_and_is_not_begun(micro: Sna
     asyncio.run(story())
 
 
-def test_an_image_is_the_release_by_its_digest_whatever_version_it_was_built_on(micro: SnapperHost) -> None:
+def test_image_is_identified_by_its_digest_whatever_its_version(micro: SnapperHost) -> None:
     async def story() -> None:
         machine = TransactionalUpdate(micro, REPOSITORY)
         with pytest.raises(MachineError, match=r"apply-oci wrote no snapshot"):
@@ -242,7 +242,7 @@ def test_an_image_is_the_release_by_its_digest_whatever_version_it_was_built_on(
     asyncio.run(story())
 
 
-def test_dated_snapshots_are_releases_by_themselves(microos: SnapperHost) -> None:
+def test_dated_snapshots_are_releases(microos: SnapperHost) -> None:
     async def story() -> None:
         machine = TransactionalUpdate(microos)
         assert (await machine.observe()).booted == Release("20261120")

@@ -25,7 +25,7 @@ from fleet.machines.access import SshAccess, SshAddress
 from fleet.machines.errors import MachineError
 from fleet.machines.families.shared import shell
 from fleet.machines.host import LostError, read
-from fleet.machines.ssh.configuration.openssh import asked
+from fleet.machines.ssh.configuration.openssh import read_settings
 from fleet.machines.ssh.host import Limit, Ssh, line
 from fleet.machines.ssh.host_keys import KnownHostKeys, UnknownKeyError, judge, parse
 from fleet.machines.ssh.line import dial
@@ -50,7 +50,7 @@ def on(host: Ssh, tell: Callable[[Ssh], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
-def test_exit_code_and_both_outputs_come_back(server: Sshd) -> None:
+def test_exit_code_and_both_outputs_are_returned(server: Sshd) -> None:
     async def tell(host: Ssh) -> None:
         ran = await host.run(("sh", "-c", "echo out; echo err >&2; exit 7"))
         assert (ran.code, ran.stdout, ran.stderr) == (7, "out\n", "err\n")
@@ -60,7 +60,7 @@ def test_exit_code_and_both_outputs_come_back(server: Sshd) -> None:
     on(server.host(), tell)
 
 
-def test_large_outputs_on_both_sides_do_not_block(server: Sshd) -> None:
+def test_large_outputs_on_both_streams_do_not_block(server: Sshd) -> None:
     async def tell(host: Ssh) -> None:
         ran = await host.run(("sh", "-c", "seq 1 300000; seq 1 300000 >&2"))
         assert ran.stdout.endswith("300000\n")
@@ -70,7 +70,7 @@ def test_large_outputs_on_both_sides_do_not_block(server: Sshd) -> None:
     on(server.host(), tell)
 
 
-def test_files_are_read_and_absent_ones_are_none(server: Sshd, tmp_path: Path) -> None:
+def test_files_are_read_and_missing_files_are_none(server: Sshd, tmp_path: Path) -> None:
     (tmp_path / "a b").write_text("text\n")
 
     async def tell(host: Ssh) -> None:
@@ -80,7 +80,7 @@ def test_files_are_read_and_absent_ones_are_none(server: Sshd, tmp_path: Path) -
     on(server.host(), tell)
 
 
-def test_a_host_that_is_not_known_is_refused_and_not_added(server: Sshd) -> None:
+def test_unknown_host_is_refused_and_not_added(server: Sshd) -> None:
     server.known_hosts.write_text("")
 
     async def tell(host: Ssh) -> None:
@@ -93,7 +93,7 @@ def test_a_host_that_is_not_known_is_refused_and_not_added(server: Sshd) -> None
     assert server.known_hosts.read_text() == ""
 
 
-def test_a_host_with_another_key_than_the_known_one_is_refused(server: Sshd) -> None:
+def test_host_with_another_key_than_the_known_one_is_refused(server: Sshd) -> None:
     server.know(server.user_key)
 
     async def tell(host: Ssh) -> None:
@@ -103,7 +103,7 @@ def test_a_host_with_another_key_than_the_known_one_is_refused(server: Sshd) -> 
     on(server.host(), tell)
 
 
-def test_hashed_names_are_known(server: Sshd) -> None:
+def test_hashed_known_hosts_are_matched(server: Sshd) -> None:
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(server.known_hosts)], check=True, capture_output=True)
     assert "127.0.0.1" not in server.known_hosts.read_text()
 
@@ -127,7 +127,7 @@ def certified(folder: Path, principals: str) -> Sshd:
 
 
 @pytest.mark.parametrize(("principals", "good"), [("127.0.0.1,n-1", True), ("n-2", False)])
-def test_a_certificate_of_a_known_authority_is_trusted_for_its_hosts(
+def test_host_certificate_of_a_known_authority_is_trusted(
     tmp_path: Path, principals: str, good: bool
 ) -> None:
     with sshd(tmp_path):
@@ -148,7 +148,7 @@ def test_a_certificate_of_a_known_authority_is_trusted_for_its_hosts(
         server.stop()
 
 
-def test_a_key_that_is_not_accepted_is_told(server: Sshd, tmp_path: Path) -> None:
+def test_rejected_key_is_reported(server: Sshd, tmp_path: Path) -> None:
     (tmp_path / "authorized").write_text("")
 
     async def tell(host: Ssh) -> None:
@@ -158,7 +158,7 @@ def test_a_key_that_is_not_accepted_is_told(server: Sshd, tmp_path: Path) -> Non
     on(server.host(), tell)
 
 
-def test_nobody_who_listens_is_told(server: Sshd) -> None:
+def test_refused_connection_is_reported(server: Sshd) -> None:
     server.stop()
 
     async def tell(host: Ssh) -> None:
@@ -168,7 +168,7 @@ def test_nobody_who_listens_is_told(server: Sshd) -> None:
     on(server.host(), tell)
 
 
-def test_a_connection_that_dies_under_a_command_is_lost_and_made_anew(server: Sshd) -> None:
+def test_connection_lost_during_a_command_is_reported_and_opened_again(server: Sshd) -> None:
     async def tell(host: Ssh) -> None:
         with pytest.raises(LostError):
             await host.run(("sh", "-c", "kill -9 $PPID; sleep 1"))
@@ -177,7 +177,7 @@ def test_a_connection_that_dies_under_a_command_is_lost_and_made_anew(server: Ss
     on(server.host(), tell)
 
 
-def test_a_reboot_that_takes_the_connection_away_is_a_success(server: Sshd) -> None:
+def test_reboot_that_drops_the_connection_succeeds(server: Sshd) -> None:
     async def tell(host: Ssh) -> None:
         await shell.go_down(host, ("sh", "-c", "kill -9 $PPID; sleep 1"))
         with pytest.raises(MachineError, match="exit 1: no right"):
@@ -186,7 +186,7 @@ def test_a_reboot_that_takes_the_connection_away_is_a_success(server: Sshd) -> N
     on(server.host(), tell)
 
 
-def test_a_command_that_does_not_end_is_given_up(server: Sshd) -> None:
+def test_command_that_does_not_end_times_out(server: Sshd) -> None:
     async def tell(host: Ssh) -> None:
         with pytest.raises(MachineError, match="has not ended after 0 s"):
             await host.run(("sleep", "60"), seconds=0.4)
@@ -195,9 +195,7 @@ def test_a_command_that_does_not_end_is_given_up(server: Sshd) -> None:
     on(server.host(), tell)
 
 
-def test_a_machine_that_falls_silent_under_a_command_is_lost_and_not_slow(
-    server: Sshd, tmp_path: Path
-) -> None:
+def test_host_that_falls_silent_during_a_command_is_lost(server: Sshd, tmp_path: Path) -> None:
     """A network that is cut tells nobody: whether the command was done is not known."""
 
     async def tell(host: Ssh) -> None:
@@ -228,7 +226,7 @@ def test_name_port_user_and_key_come_from_the_configuration(server: Sshd, tmp_pa
     on(Ssh(SshAddress("n-1"), server.access(identity=""), Limit()), tell)
 
 
-def test_jump_hosts_are_gone_through_one_behind_the_other(server: Sshd, tmp_path: Path) -> None:
+def test_jump_hosts_are_chained(server: Sshd, tmp_path: Path) -> None:
     machine = f"  HostName 127.0.0.1\n  Port {server.port}\n  User {getuser()}\n"
     server.configure(
         f"Host j-1 j-2\n{machine}Host n-1\n{machine}  ProxyJump j-1,j-2\nHost n-2\n{machine}  ProxyJump j-3\n"
@@ -272,14 +270,14 @@ def new_key(path: Path, *words: str) -> Path:
     return path
 
 
-def test_an_agent_s_key_is_used(server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_key_of_an_ssh_agent_is_used(server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with ssh_agent(tmp_path, server.user_key) as socket:
         monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
         server.configure(agent="SSH_AUTH_SOCK")
         on(server.host(server.access(identity="")), works)
 
 
-def test_of_an_agent_s_keys_only_the_named_one_is_offered(server: Sshd, tmp_path: Path) -> None:
+def test_only_the_named_key_of_an_ssh_agent_is_offered(server: Sshd, tmp_path: Path) -> None:
     others = [new_key(tmp_path / f"other-{number}") for number in range(7)]
     with ssh_agent(tmp_path, *others, server.user_key) as socket:
         server.configure(agent=str(socket))
@@ -293,7 +291,7 @@ def test_of_an_agent_s_keys_only_the_named_one_is_offered(server: Sshd, tmp_path
 
 
 @pytest.mark.parametrize("by_agent", [False, True])
-def test_a_user_s_certificate_is_shown(tmp_path: Path, by_agent: bool) -> None:
+def test_user_certificate_is_offered(tmp_path: Path, by_agent: bool) -> None:
     authority, key = new_key(tmp_path / "authority"), new_key(tmp_path / "key")
     sign = [
         "ssh-keygen",
@@ -322,7 +320,7 @@ def test_a_user_s_certificate_is_shown(tmp_path: Path, by_agent: bool) -> None:
 @pytest.mark.parametrize(
     "words", [("-t", "rsa"), ("-t", "ecdsa"), ("-t", "rsa", "-m", "PEM"), ("-t", "ecdsa", "-m", "PKCS8")]
 )
-def test_keys_of_every_kind_log_in(server: Sshd, tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_keys_of_every_type_log_in(server: Sshd, tmp_path: Path, words: tuple[str, ...]) -> None:
     key = new_key(tmp_path / "key", *words, "-N", "")
     (tmp_path / "authorized").write_text(key.with_suffix(".pub").read_text())
     server.configure(f"IdentityFile {key}\n")
@@ -331,7 +329,7 @@ def test_keys_of_every_kind_log_in(server: Sshd, tmp_path: Path, words: tuple[st
     on(server.host(server.access(identity="")), works)
 
 
-def test_keys_that_cannot_be_offered_are_told(server: Sshd, tmp_path: Path) -> None:
+def test_keys_that_cannot_be_offered_are_reported(server: Sshd, tmp_path: Path) -> None:
     locked = new_key(tmp_path / "locked", "-N", "a passphrase")
     opened = new_key(tmp_path / "open")
     opened.chmod(0o644)
@@ -340,12 +338,12 @@ def test_keys_that_cannot_be_offered_are_told(server: Sshd, tmp_path: Path) -> N
     on(server.host(access), refuses(r"locked \(it has a passphrase.*open \(others may read it"))
 
 
-def test_a_machine_that_wants_more_than_a_key_is_told(tmp_path: Path) -> None:
+def test_server_that_requires_more_than_a_key_is_reported(tmp_path: Path) -> None:
     with sshd(tmp_path, "AuthenticationMethods publickey,keyboard-interactive\n") as server:
         on(server.host(), refuses("beside a key it wants keyboard-interactive"))
 
 
-def test_a_machine_that_wants_two_keys_gets_both(tmp_path: Path) -> None:
+def test_server_that_requires_two_keys_gets_both(tmp_path: Path) -> None:
     second = new_key(tmp_path / "second")
     with sshd(tmp_path, "AuthenticationMethods publickey,publickey\n") as server:
         on(server.host(), refuses("no key is accepted"))
@@ -355,7 +353,7 @@ def test_a_machine_that_wants_two_keys_gets_both(tmp_path: Path) -> None:
         on(server.host(), works)
 
 
-def test_a_machine_that_takes_no_keys_is_told(tmp_path: Path) -> None:
+def test_server_that_accepts_no_keys_is_reported(tmp_path: Path) -> None:
     with sshd(tmp_path, "PubkeyAuthentication no\nKbdInteractiveAuthentication yes\n") as server:
         on(server.host(), refuses("it takes no keys"))
 
@@ -377,7 +375,7 @@ def babble(seed: int) -> bytes:
     return said
 
 
-def test_who_speaks_no_ssh_is_told(tmp_path: Path) -> None:
+def test_server_that_does_not_speak_ssh_is_reported(tmp_path: Path) -> None:
     said = b""
 
     class Babbler(socketserver.BaseRequestHandler):
@@ -398,7 +396,7 @@ def test_who_speaks_no_ssh_is_told(tmp_path: Path) -> None:
         server.shutdown()
 
 
-def test_a_command_that_leads_nowhere_is_told_with_its_words(server: Sshd) -> None:
+def test_proxy_command_that_fails_is_reported_with_its_output(server: Sshd) -> None:
     server.configure("ProxyCommand echo no way there >&2; exit 1\n")
 
     async def tell(host: Ssh) -> None:
@@ -408,10 +406,10 @@ def test_a_command_that_leads_nowhere_is_told_with_its_words(server: Sshd) -> No
     on(server.host(), tell)
 
 
-def test_new_keys_for_the_session_are_agreed_on_under_the_same_host_key(server: Sshd) -> None:
+def test_rekeying_keeps_the_host_key(server: Sshd) -> None:
     server.configure("Host *\n")
-    line = dial(asked(SshAddress("127.0.0.1", getuser(), server.port), server.access()))
-    transport = log_in(line, asked(SshAddress("127.0.0.1", getuser(), server.port), server.access()))
+    line = dial(read_settings(SshAddress("127.0.0.1", getuser(), server.port), server.access()))
+    transport = log_in(line, read_settings(SshAddress("127.0.0.1", getuser(), server.port), server.access()))
     try:
         transport.renegotiate_keys()
         assert transport.is_active()
@@ -423,7 +421,7 @@ def test_new_keys_for_the_session_are_agreed_on_under_the_same_host_key(server: 
         line.close()
 
 
-def test_new_keys_are_refused_whatever_the_configuration_says(server: Sshd) -> None:
+def test_host_key_updates_are_refused_whatever_the_configuration(server: Sshd) -> None:
     server.known_hosts.write_text("")
     server.configure("StrictHostKeyChecking accept-new\n")
     on(server.host(), refuses("StrictHostKeyChecking accept-new is not followed", "compare the fingerprint"))
@@ -433,7 +431,7 @@ def test_new_keys_are_refused_whatever_the_configuration_says(server: Sshd) -> N
     on(server.host(), refuses("is not the known one", "compare the fingerprint"))
 
 
-def test_a_host_key_among_the_revoked_ones_is_refused(server: Sshd, tmp_path: Path) -> None:
+def test_revoked_host_key_is_refused(server: Sshd, tmp_path: Path) -> None:
     revoked = tmp_path / "revoked"
     server.configure(f"RevokedHostKeys {revoked}\n")
     on(server.host(), refuses("RevokedHostKeys"))
@@ -445,7 +443,7 @@ def test_a_host_key_among_the_revoked_ones_is_refused(server: Sshd, tmp_path: Pa
     on(server.host(), refuses("KRL"))
 
 
-def test_the_address_must_not_be_known_with_another_key(server: Sshd) -> None:
+def test_address_known_with_another_key_is_refused(server: Sshd) -> None:
     """CheckHostIP looks at no loopback address: that is asked of the judge alone."""
     known = KnownHostKeys((*parse(server.known_hosts.read_text()),), "127.0.0.1", server.port, "10.0.0.9")
     shown = base64.b64decode(server.host_key.with_suffix(".pub").read_text().split()[1])
@@ -456,7 +454,7 @@ def test_the_address_must_not_be_known_with_another_key(server: Sshd) -> None:
         judge(replace(known, entries=parse(lines)), shown, datetime(2026, 1, 1, tzinfo=UTC))
 
 
-def test_algorithms_are_those_that_the_configuration_allows(server: Sshd) -> None:
+def test_algorithms_of_the_configuration_are_used(server: Sshd) -> None:
     server.configure(
         "KexAlgorithms diffie-hellman-group16-sha512\nCiphers aes256-ctr\nMACs hmac-sha2-512-etm@openssh.com\n"
     )
@@ -467,7 +465,7 @@ def test_algorithms_are_those_that_the_configuration_allows(server: Sshd) -> Non
     on(server.host(), refuses("PubkeyAcceptedAlgorithms"))
 
 
-def test_a_jump_host_named_by_uri_is_gone_through(server: Sshd, tmp_path: Path) -> None:
+def test_jump_host_given_as_a_uri_is_used(server: Sshd, tmp_path: Path) -> None:
     there = f"HostName 127.0.0.1\nUser {getuser()}\n"
     jump = f"ssh://{getuser()}@jump.example:{server.port}"
     server.configure(f"Host n-1\nProxyJump {jump}\nPort {server.port}\n{there}Host jump.example\n{there}")
@@ -475,7 +473,7 @@ def test_a_jump_host_named_by_uri_is_gone_through(server: Sshd, tmp_path: Path) 
     assert (tmp_path / "log").read_text().count("Accepted publickey") == 2
 
 
-def test_jump_hosts_in_a_circle_are_told(server: Sshd) -> None:
+def test_circular_jump_hosts_are_reported(server: Sshd) -> None:
     server.configure("Host n-1\nProxyJump j-1\nHost j-1\nProxyJump j-2\nHost j-2\nProxyJump j-1\n")
 
     async def tell(host: Ssh) -> None:
@@ -499,7 +497,7 @@ def refuses(words: str, hint: str = "") -> Callable[[Ssh], Awaitable[None]]:
     return tell
 
 
-def test_no_more_run_at_once_than_the_limit_says(server: Sshd, tmp_path: Path) -> None:
+def test_concurrency_limit_is_kept(server: Sshd, tmp_path: Path) -> None:
     async def run() -> None:
         limit = Limit(3)
         access: SshAccess = server.access()
@@ -515,6 +513,6 @@ def test_no_more_run_at_once_than_the_limit_says(server: Sshd, tmp_path: Path) -
     asyncio.run(run())
 
 
-def test_other_users_than_root_get_their_rights_by_sudo() -> None:
+def test_users_other_than_root_use_sudo() -> None:
     assert line(("echo", "a b"), as_root=True) == "sudo -n -- echo 'a b'"
     assert line(("echo", "a b"), as_root=False) == "echo 'a b'"

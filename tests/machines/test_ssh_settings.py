@@ -114,7 +114,9 @@ def command_of_fleet(settings: SshSettings, config: Path) -> str:
     )
 
 
-def test_fleet_goes_where_ssh_goes(server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fleet_connects_where_ssh_connects(
+    server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FLEET_TEST", "of-the-environment")
     shell = tmp_path / "shell"
     shell.write_text('#!/bin/sh\ncase "$2" in "exec "*) exit 1;; esac\nexec /bin/sh "$@"\n')
@@ -123,7 +125,7 @@ def test_fleet_goes_where_ssh_goes(server: Sshd, tmp_path: Path, monkeypatch: py
     seen: Counter[str] = Counter()
     for number in range(COUNT):
         config = written(chance, tmp_path / f"{number}", plain=False)
-        settings = openssh.asked(SshAddress(HOST), SshAccess(config=str(config)))
+        settings = openssh.read_settings(SshAddress(HOST), SshAccess(config=str(config)))
         assert meant_by_fleet(settings) == done_by_ssh(config, server), config.read_text()
         if settings.command or settings.jumps:
             seen["jump" if settings.jumps else "command"] += 1
@@ -147,10 +149,10 @@ def test_without_openssh_a_plain_configuration_is_read_as_ssh_reads_it(
     for number in range(PLAIN):
         config = written(chance, tmp_path / f"{number}", plain=True)
         access = SshAccess(config=str(config))
-        with_it = openssh.asked(SshAddress(HOST), access)
+        with_it = openssh.read_settings(SshAddress(HOST), access)
         with monkeypatch.context() as without:
             without.setattr(openssh, "PROGRAM", "no-such-ssh")
-            alone = openssh.asked(SshAddress(HOST), access)
+            alone = openssh.read_settings(SshAddress(HOST), access)
         assert compared(alone) == compared(with_it), config.read_text()
         read += 1
     print(f"plain configurations without OpenSSH: {read}, all as ssh -G tells them")
@@ -158,7 +160,7 @@ def test_without_openssh_a_plain_configuration_is_read_as_ssh_reads_it(
 
 @pytest.mark.parametrize("with_openssh", [True, False])
 @pytest.mark.parametrize("host", ["fe80::1%eth0", "n-1"])
-def test_a_zone_is_no_token_and_nor_is_a_percent_in_files_of_all_users(
+def test_ipv6_zones_and_percent_signs_in_system_files_are_kept_as_ssh_keeps_them(
     server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, with_openssh: bool
 ) -> None:
     """Sites without a router reach their nodes by addresses of a link."""
@@ -169,11 +171,11 @@ def test_a_zone_is_no_token_and_nor_is_a_percent_in_files_of_all_users(
     )
     if not with_openssh:
         monkeypatch.setattr(openssh, "PROGRAM", "no-such-ssh")
-    settings = openssh.asked(SshAddress(host), SshAccess(config=str(config)))
+    settings = openssh.read_settings(SshAddress(host), SshAccess(config=str(config)))
     assert meant_by_fleet(settings) == done_by_ssh(config, server, host)
 
 
-def test_without_openssh_what_is_not_plain_is_refused(
+def test_without_openssh_other_configurations_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installed("ssh", "openssh-client")
@@ -183,11 +185,11 @@ def test_without_openssh_what_is_not_plain_is_refused(
     for number in range(COUNT):
         config = written(chance, tmp_path / f"{number}", plain=False)
         access = SshAccess(config=str(config))
-        with_it = openssh.asked(SshAddress(HOST), access)
+        with_it = openssh.read_settings(SshAddress(HOST), access)
         with monkeypatch.context() as without:
             without.setattr(openssh, "PROGRAM", "no-such-ssh")
             try:
-                alone = openssh.asked(SshAddress(HOST), access)
+                alone = openssh.read_settings(SshAddress(HOST), access)
             except UsageError as error:
                 assert f"{config}:" in error.message
                 seen["refused"] += 1
@@ -206,7 +208,7 @@ print(found.host, found.user, found.port, found.alive_seconds, found.identities[
 """
 
 
-def test_a_user_s_own_files_are_read_as_ssh_reads_them(tmp_path: Path) -> None:
+def test_user_files_are_read_as_ssh_reads_them(tmp_path: Path) -> None:
     """With a home of the password file that is this test's: relative names, `~`, and the system's file."""
     if os.getuid() != 0:
         assert not os.environ.get("CI"), "needs root"

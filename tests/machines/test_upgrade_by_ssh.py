@@ -46,7 +46,7 @@ def over_ssh(host: Host, tell: Callable[[Ssh], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
-def test_it_is_told_to_be_plain_ostree_and_nobody_else_upgrades_it(host: Host) -> None:
+def test_plain_ostree_host_is_recognised_and_no_other_updater_is_active(host: Host) -> None:
     async def tell(ssh: Ssh) -> None:
         assert await detect(ssh) == "ostree"
         assert await competing_updaters.find_competing_updaters(ssh) == ()
@@ -57,7 +57,7 @@ def test_it_is_told_to_be_plain_ostree_and_nobody_else_upgrades_it(host: Host) -
     over_ssh(host, tell)
 
 
-def test_a_reboot_that_a_person_has_scheduled_is_told_and_left_to_them(host: Host) -> None:
+def test_reboot_scheduled_by_a_user_is_reported_and_left_alone(host: Host) -> None:
     """`shutdown` of a real systemd: nothing but its file shows it."""
 
     async def tell(ssh: Ssh) -> None:
@@ -83,7 +83,7 @@ def test_a_reboot_that_a_person_has_scheduled_is_told_and_left_to_them(host: Hos
     over_ssh(host, gone)
 
 
-def test_a_job_ends_with_its_exit_code_and_leaves_nothing(host: Host) -> None:
+def test_job_ends_with_its_exit_code_and_leaves_nothing(host: Host) -> None:
     async def tell(ssh: Ssh) -> None:
         good = await finish(ssh, "job/1", ("sh", "-c", "echo out; echo err >&2"))
         assert (good.code, good.stdout, good.stderr) == (0, "out\n", "err\n")
@@ -97,7 +97,7 @@ def test_a_job_ends_with_its_exit_code_and_leaves_nothing(host: Host) -> None:
     assert host.run(f"ls /run/fleet; systemctl list-units --all --no-legend {units}") == ""
 
 
-def test_a_job_goes_on_without_the_connection_and_is_found_again(host: Host) -> None:
+def test_job_continues_without_the_connection_and_is_found_again(host: Host) -> None:
     argv = ("sh", "-c", "echo begun >>/run/begun; while ! test -e /run/go; do sleep 0.1; done; echo ended")
 
     async def begin(ssh: Ssh) -> None:
@@ -119,7 +119,7 @@ def test_a_job_goes_on_without_the_connection_and_is_found_again(host: Host) -> 
     assert host.run("cat /run/begun") == "begun"
 
 
-def test_an_agent_from_afar_stages_reboots_and_goes_back(host: Host) -> None:
+def test_remote_agent_stages_reboots_and_rolls_back(host: Host) -> None:
     old, new = release(host, "1.0"), release(host, "1.1")
     seconds = 300
 
@@ -153,7 +153,7 @@ def _ended(machine: Machine, token: str) -> bool:
     return answer is not None and answer.state != "working"
 
 
-def test_a_failed_unit_and_the_log_of_the_boot_before_are_told(host: Host) -> None:
+def test_failed_unit_and_log_of_the_previous_boot_are_reported(host: Host) -> None:
     async def tell(ssh: Ssh) -> None:
         assert (await Ostree(ssh).observe()).units == Units("running")
         await ssh.run(("systemd-run", "--unit=app-gateway", "--service-type=oneshot", "false"))

@@ -42,7 +42,7 @@ def _number_inside(pid: int) -> int:
     return int(numbers[-1]) if len(numbers) > 1 else 0
 
 
-def test_the_host_s_own_programs_stage_a_release_and_reboot_into_it(host: Host) -> None:
+def test_programs_of_the_host_stage_a_release_and_reboot_into_it(host: Host) -> None:
     async def story() -> None:
         before = local(host)
         assert await detect(before) == "ostree"

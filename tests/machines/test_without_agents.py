@@ -25,11 +25,11 @@ def taken_to(version: str, stack: Stack, home: Path, way: str) -> Bed:
     return bed
 
 
-def test_over_ssh_and_no_agent_runs_there(stack: Stack, tmp_path: Path) -> None:
+def test_rollout_over_ssh_without_an_agent_on_the_hosts(stack: Stack, tmp_path: Path) -> None:
     taken_to("1.2", stack, tmp_path / "home", "ssh")
 
 
-def test_back_by_playbooks(stack: Stack, tmp_path: Path) -> None:
+def test_rollback_by_playbooks(stack: Stack, tmp_path: Path) -> None:
     bed = taken_to("1.1", stack, tmp_path / "home", "playbook")
     entries = json.loads(bed.fleet.run("audit", "export"))["entries"]
     told = [each["record"] for each in entries if each["record"]["kind"] == "played"]

@@ -89,14 +89,14 @@ def problems(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(("name", "text"), [("hosts", INI), ("hosts.yaml", YAML), ("hosts.sh", SCRIPT)])
-def test_one_fleet_in_three_forms_is_one_fleet(tmp_path: Path, name: str, text: str) -> None:
+def test_inventory_in_three_formats_is_the_same_fleet(tmp_path: Path, name: str, text: str) -> None:
     path = tmp_path / name
     path.write_text(text)
     path.chmod(0o755 if name == "hosts.sh" else 0o644)
     assert read(path).hosts == expected(tmp_path)
 
 
-def test_a_folder_is_read_with_all_its_files_and_variables(tmp_path: Path) -> None:
+def test_folder_is_read_with_all_its_files_and_variables(tmp_path: Path) -> None:
     (tmp_path / "group_vars").mkdir()
     (tmp_path / "1.ini").write_text("[tills]\ntill-1\n")
     (tmp_path / "2.yaml").write_text("tills: {hosts: {till-2: {fleet_cordoned: true}}}\n")
@@ -108,7 +108,7 @@ def test_a_folder_is_read_with_all_its_files_and_variables(tmp_path: Path) -> No
     ]
 
 
-def test_every_mistake_is_told_with_its_host_and_variable(tmp_path: Path) -> None:
+def test_every_mistake_is_reported_with_its_host_and_variable(tmp_path: Path) -> None:
     path = tmp_path / "hosts.yaml"
     path.write_text("""\
 all:
@@ -134,7 +134,7 @@ all:
 
 
 @pytest.mark.parametrize("named", ["", "localhost\n"])
-def test_what_is_said_of_the_hosts_is_not_done_here(
+def test_inventory_is_read_without_the_sudo_and_connection_settings_of_its_hosts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
 ) -> None:
     """Variables of all hosts are those of this computer too: sudo would be asked here, with the password of the hosts."""
@@ -172,7 +172,7 @@ ansible_shell_executable=/bin/nonesuch
         ("numbers.yaml", "all: {hosts: {till-1: {fleet_zone: .nan}}}\n"),
     ],
 )
-def test_what_ansible_or_fleet_cannot_read_is_refused_whole(tmp_path: Path, name: str, text: str) -> None:
+def test_unreadable_inventory_is_refused_as_a_whole(tmp_path: Path, name: str, text: str) -> None:
     path = tmp_path / name
     path.write_text(text)
     path.chmod(0o755 if name == "hosts.sh" else 0o644)
@@ -182,13 +182,13 @@ def test_what_ansible_or_fleet_cannot_read_is_refused_whole(tmp_path: Path, name
     assert name != "hosts.sh" or "no cloud today" in refused.value.message
 
 
-def test_an_inventory_without_hosts_is_refused(tmp_path: Path) -> None:
+def test_inventory_without_hosts_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "hosts"
     path.write_text("[tills]\n")
     assert len(problems(path)) == 1
 
 
-def test_a_change_of_a_groups_variables_is_seen(tmp_path: Path) -> None:
+def test_changed_group_variables_are_seen(tmp_path: Path) -> None:
     (tmp_path / "group_vars").mkdir()
     (tmp_path / "hosts.yaml").write_text("tills: {hosts: {till-1: }}\n")
     variables = tmp_path / "group_vars/tills.yaml"
@@ -206,7 +206,7 @@ def test_a_change_of_a_groups_variables_is_seen(tmp_path: Path) -> None:
     assert asyncio.run(both()) == (["a"], ["bcd"])
 
 
-def test_the_worked_fleet_is_the_same_to_ansible_and_to_fleet() -> None:
+def test_example_inventory_is_the_same_to_ansible_and_to_fleet() -> None:
     argv = ("-m", "ansible", "playbook", "-i", WORKED / "hosts.yaml", "--list-hosts")
     said = subprocess.run(
         [sys.executable, *argv, ROOT / "playbooks/facts.yaml"],
@@ -222,7 +222,7 @@ def test_the_worked_fleet_is_the_same_to_ansible_and_to_fleet() -> None:
     assert all(each.address == f"{each.name}.{each.site}.example" for each in found)
 
 
-def test_the_worked_fleets_policy_and_contexts_are_read() -> None:
+def test_example_policy_and_contexts_are_read() -> None:
     pools = policy(WORKED / "fleet.yaml")[0].pools
     kubeconfig = WORKED / "clusters/kubeconfig.yaml"
     named = {name for pool in pools for name in pool.clusters}

@@ -122,14 +122,14 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, AnsibleResult]
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_a_playbook_ends_with(played: dict[str, AnsibleResult], name: str) -> None:
+def test_results_of_a_playbook(played: dict[str, AnsibleResult], name: str) -> None:
     case, found = CASES[name], played[name]
     assert found.succeeded == (not case.words), found
     assert case.words in found.message
     assert found.unreachable == case.unreached
 
 
-def test_an_exit_code_is_no_verdict(played: dict[str, AnsibleResult]) -> None:
+def test_exit_code_alone_decides_nothing(played: dict[str, AnsibleResult]) -> None:
     """Those of ansible-core 2.19; should they change, `play.Account` says what they were."""
     codes = {name: found.code for name, found in played.items()}
     assert codes["no-host-matches"] == codes["one-play-of-two-matches"] == 0
@@ -138,11 +138,11 @@ def test_an_exit_code_is_no_verdict(played: dict[str, AnsibleResult]) -> None:
     assert played["failed-after-another-was-unreachable"].responded
 
 
-def test_what_is_told_for_each_host_is_not_told_to_fleet(played: dict[str, AnsibleResult]) -> None:
+def test_results_of_single_hosts_are_not_taken_for_the_whole(played: dict[str, AnsibleResult]) -> None:
     assert (played["told"].stats, played["told-per-host"].stats) == ({"fleet_now": 1}, {})
 
 
-def test_variables_and_the_inventory_are_texts_and_no_templates(tmp_path: Path) -> None:
+def test_variables_and_the_inventory_are_not_templated(tmp_path: Path) -> None:
     done = tmp_path / "carried-out"
     text = f"{{{{ lookup('pipe', 'touch {done}') }}}}"
     path = tmp_path / "mine.yml"

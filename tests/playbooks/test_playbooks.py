@@ -42,7 +42,7 @@ def made(folder: Path, name: str) -> Iterator[Box]:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_staged_rebooted_verified_and_rolled_back_each_once(tmp_path: Path, name: str) -> None:
+def test_host_is_staged_rebooted_verified_and_rolled_back_once_each(tmp_path: Path, name: str) -> None:
     with made(tmp_path, name) as box:
         first_boot = box.boot_id()
         assert box.play("preflight").code == 0
@@ -85,7 +85,7 @@ def test_staged_rebooted_verified_and_rolled_back_each_once(tmp_path: Path, name
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_facts_are_what_was_booted(tmp_path: Path, name: str) -> None:
+def test_facts_report_what_was_booted(tmp_path: Path, name: str) -> None:
     with made(tmp_path, name) as box:
         shown = box.play("facts", fleet_hosts="box")
         assert (shown.code, shown.changed) == (0, 0), shown.text
@@ -94,7 +94,7 @@ def test_facts_are_what_was_booted(tmp_path: Path, name: str) -> None:
         assert ('"htop"' in shown.text) is (name == "rpm-ostree")
 
 
-def test_a_host_that_bootc_has_booted_is_bootc_s_whatever_else_it_has(tmp_path: Path) -> None:
+def test_host_booted_by_bootc_belongs_to_bootc(tmp_path: Path) -> None:
     with made(tmp_path, "bootc") as box:
         box.install("rpm-ostree")
         assert '"os": "bootc"' in box.play("facts").text
@@ -111,7 +111,7 @@ def test_a_host_that_bootc_has_booted_is_bootc_s_whatever_else_it_has(tmp_path: 
         assert '"os": "bootc"' in box.play("facts").text
 
 
-def test_a_run_that_broke_off_finds_its_staging_again(tmp_path: Path) -> None:
+def test_interrupted_run_finds_its_staging_again(tmp_path: Path) -> None:
     with made(tmp_path, "ostree") as box:
         box.save(looks=8)
         token = "r-1/n-1/stage/0"
@@ -126,7 +126,7 @@ def test_a_run_that_broke_off_finds_its_staging_again(tmp_path: Path) -> None:
         assert list((box.folder / "run/fleet").iterdir()) == []
 
 
-def test_a_staging_that_fails_says_so_in_the_program_s_words(tmp_path: Path) -> None:
+def test_failed_staging_reports_the_programs_message(tmp_path: Path) -> None:
     with made(tmp_path, "ostree") as box:
         failed = box.play("stage", "9.9")
         assert failed.code != 0
@@ -148,7 +148,7 @@ def test_a_host_that_came_back_with_the_old_release_was_rolled_back(tmp_path: Pa
         assert (logs / "box/boot0.log").stat().st_mode & 0o777 == 0o600
 
 
-def test_refusals_say_what_to_do(tmp_path: Path) -> None:
+def test_refusals_have_remedies(tmp_path: Path) -> None:
     with made(tmp_path, "rpm-ostree") as box:
         assert "Which release? Add -e fleet_version=" in box.play("stage").said
         assert "run playbooks/stage.yaml first" in box.play("reboot", "2.0").said
@@ -169,7 +169,7 @@ def test_refusals_say_what_to_do(tmp_path: Path) -> None:
         assert box.state()["ran"] == []
 
 
-def test_a_reboot_that_somebody_has_scheduled_is_left_to_them(tmp_path: Path) -> None:
+def test_reboot_scheduled_by_another_party_is_left_alone(tmp_path: Path) -> None:
     with made(tmp_path, "ostree") as box:
         schedule = box.folder / "run/systemd/shutdown/scheduled"
         schedule.parent.mkdir(parents=True)
@@ -189,7 +189,7 @@ def test_a_reboot_that_somebody_has_scheduled_is_left_to_them(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_the_commands_are_those_of_the_family(tmp_path: Path, name: str) -> None:
+def test_commands_are_those_of_the_os_family(tmp_path: Path, name: str) -> None:
     """fleet's own Family, on a host with the same answers, gives the same commands: over the agent, ssh or a playbook."""
     with made(tmp_path, name) as box:
         for step in ("stage", "reboot"):

@@ -298,7 +298,7 @@ class Did(Struct, frozen=True):
 
 
 @pytest.mark.parametrize(("name", "case"), [(name, case) for name, cases in CASES.items() for case in cases])
-def test_the_playbooks_read_and_do_what_the_family_does(
+def test_playbooks_behave_as_the_os_family(
     by_playbook: dict[str, dict[str, Told]], name: str, case: str
 ) -> None:
     told = by_playbook[name][case]

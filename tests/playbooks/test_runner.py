@@ -110,7 +110,7 @@ def raises(kind: type[Exception], work: Callable[[], Awaitable[object]]) -> str:
     return str(caught.value)
 
 
-def test_what_a_machine_says_is_never_carried_out_here(tmp_path: Path) -> None:
+def test_output_of_a_machine_is_never_executed_by_the_controller(tmp_path: Path) -> None:
     """Ansible carries out what stands in {{ }}, on the controller. A machine may call what it has staged as it likes, and
     is known to have the release by its digest."""
     done = tmp_path / "carried-out"
@@ -129,7 +129,7 @@ def test_what_a_machine_says_is_never_carried_out_here(tmp_path: Path) -> None:
     assert not done.exists()
 
 
-def test_staged_rebooted_rolled_back_and_what_happened_is_told(tmp_path: Path) -> None:
+def test_stage_reboot_and_rollback_are_reported(tmp_path: Path) -> None:
     async def tell(bed: Bed) -> None:
         box, machine = bed.box, bed.machine
         seen = await machine.observe()
@@ -166,7 +166,7 @@ def test_staged_rebooted_rolled_back_and_what_happened_is_told(tmp_path: Path) -
         assert not list(bed.folder.rglob("boot-1.log")), "what a machine logs stays there"
 
 
-def test_a_host_that_came_back_with_the_old_release_has_rebooted_and_who_asked_compares(
+def test_reboot_into_the_old_release_is_reported_as_a_reboot(
     tmp_path: Path,
 ) -> None:
     async def tell(bed: Bed) -> None:
@@ -182,7 +182,7 @@ def test_a_host_that_came_back_with_the_old_release_has_rebooted_and_who_asked_c
         assert "reboot: Refuse another release than the wanted one: failed" in bed.said()
 
 
-def test_a_stage_that_is_cancelled_leaves_nothing_here_and_its_job_there(tmp_path: Path) -> None:
+def test_cancelled_stage_leaves_no_job(tmp_path: Path) -> None:
     async def tell(bed: Bed) -> None:
         bed.box.save(looks=10**6)
         staging = asyncio.create_task(bed.stage())
@@ -203,7 +203,7 @@ def test_a_stage_that_is_cancelled_leaves_nothing_here_and_its_job_there(tmp_pat
         asyncio.run(tell(bed))
 
 
-def test_failures_name_the_task_and_say_what_it_said(tmp_path: Path) -> None:
+def test_failure_reports_the_task_and_its_message(tmp_path: Path) -> None:
     with made(tmp_path) as bed:
         bed.box.sshd.know(bed.box.sshd.user_key)
         assert "Host key verification failed" in raises(UnreachableError, bed.machine.observe)
@@ -221,9 +221,7 @@ def test_failures_name_the_task_and_say_what_it_said(tmp_path: Path) -> None:
         asyncio.run(fresh.close())
 
 
-def test_steps_of_a_user_stand_in_the_place_of_fleets(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_playbooks_of_the_user_replace_fleets_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that only asks for the reboot: the connection that it cuts is no error, and the boot is waited for."""
     monkeypatch.setenv("FLEET_DATABASE", f"postgresql://fleet:{SECRET}@db/fleet")
     reboot = written(
@@ -256,14 +254,14 @@ def test_steps_of_a_user_stand_in_the_place_of_fleets(
         )
 
 
-def test_a_reboot_that_does_not_reboot_is_an_error(tmp_path: Path) -> None:
+def test_reboot_that_does_not_happen_is_an_error(tmp_path: Path) -> None:
     idle = written(tmp_path, "reboot", "    - name: Rest\n      ansible.builtin.raw: echo resting\n")
     with made(tmp_path, own={"reboot": idle}, boot_seconds=1) as bed:
         said = raises(MachineError, bed.machine.reboot)
         assert "it has not booted again within 1 s" in said
 
 
-def test_a_step_that_is_for_no_host_fails_at_once_and_facts_that_tell_nothing_are_refused(
+def test_step_for_no_host_and_facts_without_a_release_are_errors(
     tmp_path: Path,
 ) -> None:
     none = tmp_path / "none.yml"
@@ -283,7 +281,7 @@ def test_a_step_that_is_for_no_host_fails_at_once_and_facts_that_tell_nothing_ar
         asyncio.run(other.close())
 
 
-def test_an_ansible_cfg_changes_neither_whom_ssh_believes_nor_as_whom_it_comes(
+def test_ansible_cfg_changes_neither_host_key_checks_nor_the_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Many a user's has these lines; arguments of ssh go before the configuration that it is told to read."""
@@ -326,8 +324,8 @@ ssh_executable = /another/ssh
 
     asyncio.run(look())
     told = printed(tried.read_text())
-    assert told.one("stricthostkeychecking") in ("true", "yes")
-    assert told.one("userknownhostsfile") == f"{tmp_path}/known"
-    assert (told.one("user"), told.one("port")) == ("core", "22")
+    assert told.first("stricthostkeychecking") in ("true", "yes")
+    assert told.first("userknownhostsfile") == f"{tmp_path}/known"
+    assert (told.first("user"), told.first("port")) == ("core", "22")
     assert "/another/key" not in told.values["identityfile"]
     assert "hostkeyalias" not in told.values

@@ -41,11 +41,11 @@ def check(text: str) -> None:
 
 @settings(max_examples=300)
 @given(st.text(max_size=200))
-def test_any_text(text: str) -> None:
+def test_any_text_is_handled(text: str) -> None:
     check(text)
 
 
 @settings(max_examples=400)
 @given(SHAPES)
-def test_any_shape(shape: object) -> None:
+def test_any_value_is_handled(shape: object) -> None:
     check(json.dumps(shape))

@@ -48,19 +48,19 @@ def answers(text: str) -> Policy | None:
 
 @settings(deadline=None)
 @given(st.text())
-def test_any_text_is_answered(text: str) -> None:
+def test_any_text_is_handled(text: str) -> None:
     answers(text)
 
 
 @settings(deadline=None)
 @given(st.text(alphabet="ab:-[]{}&*!|>'\"#%@`,? \n\t0.~<=", max_size=200))
-def test_any_text_that_looks_like_yaml_is_answered(text: str) -> None:
+def test_any_text_that_looks_like_yaml_is_handled(text: str) -> None:
     answers(text)
 
 
 @settings(deadline=None)
 @given(st.data())
-def test_a_policy_with_some_lines_lost_moved_or_indented_is_answered(data: st.DataObject) -> None:
+def test_policy_with_lines_lost_moved_or_indented_is_handled(data: st.DataObject) -> None:
     lines = list(LINES)
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(lines) - 1))
@@ -88,7 +88,7 @@ PLACES = [place for place in places(yaml.safe_load(VALID)) if place]
 
 @settings(deadline=None)
 @given(st.sampled_from(PLACES), odd)
-def test_a_policy_with_an_odd_value_anywhere_is_answered(place: tuple[Any, ...], value: Any) -> None:
+def test_policy_with_an_odd_value_anywhere_is_handled(place: tuple[Any, ...], value: Any) -> None:
     document = yaml.safe_load(VALID)
     inner = document
     for key in place[:-1]:
@@ -99,7 +99,7 @@ def test_a_policy_with_an_odd_value_anywhere_is_answered(place: tuple[Any, ...],
 
 @settings(deadline=None)
 @given(st.sampled_from(PLACES), st.text(min_size=1, max_size=10))
-def test_an_unknown_key_anywhere_is_told_unless_keys_are_free_there(place: tuple[Any, ...], key: str) -> None:
+def test_unknown_key_is_reported_except_where_keys_are_free(place: tuple[Any, ...], key: str) -> None:
     document = yaml.safe_load(VALID)
     inner = document
     for part in place:
@@ -111,7 +111,7 @@ def test_an_unknown_key_anywhere_is_told_unless_keys_are_free_there(place: tuple
 
 @settings(deadline=None)
 @given(st.integers(0, 30 * 86400))
-def test_durations_are_read_as_they_are_told(length: int) -> None:
+def test_durations_are_read_as_they_are_printed(length: int) -> None:
     told = durations.format_duration(length)
     read = seconds(0).read(told)
     assert durations.format_duration(read) == told

@@ -16,7 +16,8 @@ from fleet.core.policy.policy import Amount, Limits, Policy, Pool, StageRule
 from fleet.core.releases.release import Release, Stream
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest
-from fleet.simulated.fleets import PoolShape, Shape, make_cluster
+from fleet.simulated.fleets import make_cluster
+from fleet.simulated.shape import PoolShape, Shape
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 OLD, NEW = Release("1.0", "sha256:1", "6.1"), Release("2.0", "sha256:2", "6.2")

@@ -34,7 +34,7 @@ VERSION = st.builds(
 
 
 @pytest.mark.parametrize("running", REAL)
-def test_the_upstream_version_names_the_kernel_of_every_distribution(running: str) -> None:
+def test_upstream_version_matches_the_kernel_of_every_distribution(running: str) -> None:
     upstream = running.partition("-")[0].partition("+")[0]
     assert is_kernel(running, running) and is_kernel(running, upstream)
     assert not is_kernel(running, upstream[:-1]) or upstream[-2] == "."
@@ -66,12 +66,14 @@ def test_the_upstream_version_names_the_kernel_of_every_distribution(running: st
         ("6.11.4", "", True),
     ],
 )
-def test_a_prefix_ends_where_a_part_of_the_version_ends(running: str, wanted: str, same: bool) -> None:
+def test_prefix_ends_at_a_component_of_the_version(running: str, wanted: str, same: bool) -> None:
     assert is_kernel(running, wanted) is same
 
 
 @given(VERSION, st.data())
-def test_every_whole_part_of_a_version_is_a_prefix_and_no_other_is(version: str, data: st.DataObject) -> None:
+def test_every_whole_component_of_a_version_is_a_prefix_and_no_other(
+    version: str, data: st.DataObject
+) -> None:
     end = data.draw(st.integers(1, len(version)))
     wanted = version[:end]
     whole = end == len(version) or not (version[end].isalnum() and version[end - 1].isalnum())
@@ -79,7 +81,7 @@ def test_every_whole_part_of_a_version_is_a_prefix_and_no_other_is(version: str,
 
 
 @given(VERSION, VERSION)
-def test_only_the_beginning_of_a_version_names_it(running: str, wanted: str) -> None:
+def test_only_the_start_of_a_version_matches(running: str, wanted: str) -> None:
     if is_kernel(running, wanted):
         assert running.startswith(wanted)
 

@@ -67,7 +67,7 @@ async def loaded(path: Path) -> None:
     await session.connections.close()
 
 
-def test_the_good_one_loads() -> None:
+def test_valid_kubeconfig_loads() -> None:
     assert answers(yaml.safe_dump(GOOD).encode())
 
 
@@ -78,23 +78,23 @@ def test_the_good_one_loads() -> None:
         st.text(alphabet="ab:-[]{}&*!|>'\"#%@`,? \n\t0.~<=", max_size=200).map(str.encode),
     )
 )
-def test_any_content_is_answered(content: bytes) -> None:
+def test_any_content_is_handled(content: bytes) -> None:
     answers(content)
 
 
 @settings(deadline=timedelta(seconds=5), max_examples=300)
 @given(bent(GOOD))
-def test_a_kubeconfig_that_is_odd_somewhere_is_answered(told: Any) -> None:
+def test_kubeconfig_with_an_odd_value_is_handled(told: Any) -> None:
     answers(yaml.safe_dump(told).encode())
 
 
 @settings(deadline=timedelta(seconds=5))
 @given(anything)
-def test_any_document_is_answered(told: Any) -> None:
+def test_any_document_is_handled(told: Any) -> None:
     answers(yaml.safe_dump(told).encode())
 
 
-def test_what_yaml_itself_stumbles_over_is_answered() -> None:
+def test_invalid_yaml_is_handled() -> None:
     for content in (
         "[" * 5000,
         "{" * 5000,
@@ -110,7 +110,7 @@ def test_what_yaml_itself_stumbles_over_is_answered() -> None:
 
 @settings(deadline=timedelta(seconds=5))
 @given(st.text(alphabet="htps:/@[]0123456789.%ab?#", max_size=40), st.sampled_from(("server", "proxy-url")))
-def test_any_address_is_answered(address: str, key: str) -> None:
+def test_any_address_is_handled(address: str, key: str) -> None:
     told = yaml.safe_load(yaml.safe_dump(GOOD))
     told["clusters"][0]["cluster"][key] = f"https://{address}" if len(address) % 2 else address
     answers(yaml.safe_dump(told).encode())

@@ -102,7 +102,7 @@ def take(hand: Hand, step: Step) -> list[tuple[float, ClusterEvent]]:
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 1 << 30), STEPS)
-def test_every_workload_has_its_pods_again_once_it_is_left_alone(seed: int, steps: list[Step]) -> None:
+def test_every_workload_recovers_once_it_is_left_alone(seed: int, steps: list[Step]) -> None:
     hand = built(seed)
     for step in steps:
         take(hand, step)
@@ -124,7 +124,7 @@ def test_every_workload_has_its_pods_again_once_it_is_left_alone(seed: int, step
 @given(
     st.integers(0, 1 << 30), st.lists(st.tuples(st.integers(0, 1000), st.sampled_from((0.0, 0.1, 1.0, 9.0))))
 )
-def test_evictions_alone_never_leave_fewer_healthy_pods_than_a_budget_wants(
+def test_evictions_alone_never_leave_fewer_healthy_pods_than_a_budget_requires(
     seed: int, evictions: list[tuple[int, float]]
 ) -> None:
     hand = built(seed)
@@ -151,9 +151,7 @@ def _no_budget_is_broken(hand: Hand) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 1 << 30), STEPS)
-def test_the_status_of_a_budget_is_right_once_its_controller_has_come_to_it(
-    seed: int, steps: list[Step]
-) -> None:
+def test_budget_status_is_right_once_its_controller_has_run(seed: int, steps: list[Step]) -> None:
     hand = built(seed)
     for step in steps:
         take(hand, step)
@@ -190,7 +188,7 @@ def test_the_same_seed_gives_the_same_events(seed: int, steps: list[Step]) -> No
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 1 << 30), STEPS, st.integers(0, 60), st.booleans())
-def test_a_model_saved_and_loaded_goes_on_as_if_nothing_had_been(
+def test_saved_and_loaded_model_continues_the_same(
     seed: int, steps: list[Step], when: int, unread: bool
 ) -> None:
     one = built(seed)
@@ -210,9 +208,9 @@ def test_a_model_saved_and_loaded_goes_on_as_if_nothing_had_been(
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 1 << 30), STEPS)
-def test_who_reads_all_events_knows_what_is_there(seed: int, steps: list[Step]) -> None:
+def test_events_describe_the_whole_state(seed: int, steps: list[Step]) -> None:
     hand = built(seed)
-    known = {_key(thing): thing for thing in hand.model.things()}
+    known = {_key(thing): thing for thing in hand.model.objects()}
     for step in [*steps, ("wait", 0, 300.0)]:
         for _, event in take(hand, step):
             match event:
@@ -221,12 +219,12 @@ def test_who_reads_all_events_knows_what_is_there(seed: int, steps: list[Step]) 
                 case Deleted(_, thing):
                     del known[_key(thing)]
 
-    assert known == {_key(thing): thing for thing in hand.model.things()}
+    assert known == {_key(thing): thing for thing in hand.model.objects()}
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 1 << 30), st.lists(st.integers(0, 5), min_size=1, max_size=20))
-def test_no_node_ever_holds_more_than_it_has_room_for(seed: int, nodes: list[int]) -> None:
+def test_no_node_holds_more_pods_than_fit(seed: int, nodes: list[int]) -> None:
     builder = Builder(6, pods=6)
     for name in ("shop", "cart"):
         builder.workload(name, 10)
@@ -253,7 +251,7 @@ def _key(thing: object) -> tuple[str, ...]:
     return kind, getattr(thing, "namespace", ""), thing.name  # type: ignore[attr-defined]
 
 
-def test_the_builders_cluster_has_the_pods_that_the_properties_count() -> None:
+def test_cluster_of_the_builder_has_the_pods_that_the_properties_count() -> None:
     hand = built(1)
 
     assert replace(hand.pods("shop")[0], resource_version="").ref == PodRef("web", "shop-rs-0")

@@ -40,7 +40,7 @@ def read(data: bytes) -> Snapshot | None:
         return None
 
 
-def test_the_good_objects_are_good() -> None:
+def test_valid_objects_are_read() -> None:
     """Otherwise the tests below would bend what is broken already."""
     found = read(written({"items": list(objects.ALL)}))
     assert found is not None
@@ -48,7 +48,7 @@ def test_the_good_objects_are_good() -> None:
         1, 2, 1, 4, 1
     ]  # fmt: skip
     (machine,), (volume,), (attachment,) = found.machines, found.volumes, found.attachments
-    assert volume.claim and attachment.there and attachment.error == "rpc error: DeadlineExceeded"
+    assert volume.claim and attachment.may_be_attached and attachment.error == "rpc error: DeadlineExceeded"
     assert any(pod.mounted == ("data-1", f"{pod.name}-scratch") for pod in found.pods)
     assert [each.name for each in found.workloads if each.daemon] == ["net"]
     assert machine.booted and machine.staged and machine.rollback and machine.request and machine.work
@@ -63,19 +63,19 @@ def test_the_good_objects_are_good() -> None:
         st.lists(anything).map(lambda x: written({"items": x})),
     )
 )
-def test_any_dump_is_answered(data: bytes) -> None:
+def test_any_dump_is_handled(data: bytes) -> None:
     read(data)
 
 
 @settings(deadline=SOON, max_examples=300)
 @given(bent({"kind": "List", "items": list(objects.ALL)}))
-def test_a_dump_that_is_odd_somewhere_is_answered(told: Any) -> None:
+def test_dump_with_an_odd_value_is_handled(told: Any) -> None:
     read(written(told))
 
 
 @settings(deadline=SOON)
 @given(st.binary(max_size=60), st.integers(0, 4000), st.integers(0, 4000))
-def test_a_dump_that_was_cut_or_overwritten_is_answered(noise: bytes, at: int, end: int) -> None:
+def test_truncated_or_overwritten_dump_is_handled(noise: bytes, at: int, end: int) -> None:
     good = written({"items": list(objects.ALL)})
     read(good[:at] + noise + good[end:])
 
@@ -83,7 +83,7 @@ def test_a_dump_that_was_cut_or_overwritten_is_answered(noise: bytes, at: int, e
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
 @settings(deadline=SOON, max_examples=60)
 @given(data=st.data())
-def test_every_answer_of_a_list_and_every_line_of_a_watch_is_answered(kind: Any, data: st.DataObject) -> None:
+def test_any_list_answer_and_watch_line_is_handled(kind: Any, data: st.DataObject) -> None:
     good = next((each for each in objects.ALL if each["kind"] == kind.kind), objects.REPLICA_SET)
     one = data.draw(bent(good))
     lists = data.draw(bent({"metadata": {"resourceVersion": "9", "continue": ""}, "items": [good, one]}))
@@ -97,7 +97,7 @@ def test_every_answer_of_a_list_and_every_line_of_a_watch_is_answered(kind: Any,
 
 @settings(deadline=SOON, max_examples=300)
 @given(bent(objects.MACHINE, most=6))
-def test_what_an_agent_says_is_read_or_left_out_and_stops_nobody(told: Any) -> None:
+def test_report_of_an_agent_is_read_or_left_out(told: Any) -> None:
     """One broken agent must not make a whole cluster unreadable."""
     page = MACHINES.page(written({"items": [told, objects.MACHINE]}))
     assert page.things
@@ -105,7 +105,7 @@ def test_what_an_agent_says_is_read_or_left_out_and_stops_nobody(told: Any) -> N
 
 @settings(deadline=SOON)
 @given(bent(objects.NODE))
-def test_an_odd_node_is_named_in_its_refusal(told: Any) -> None:
+def test_odd_node_is_named_in_the_refusal(told: Any) -> None:
     try:
         NODES.page(written({"items": [told]}))
     except FleetError as refused:
@@ -114,7 +114,7 @@ def test_an_odd_node_is_named_in_its_refusal(told: Any) -> None:
 
 @settings(deadline=timedelta(seconds=20), max_examples=80)
 @given(bent({"items": list(objects.ALL)}, most=6))
-def test_what_could_be_read_can_be_planned_with(told: Any) -> None:
+def test_objects_that_were_read_can_be_planned(told: Any) -> None:
     found = read(written(told))
     if found is None:
         return

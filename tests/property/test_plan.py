@@ -19,7 +19,8 @@ from fleet.core.rollout.goal import Goal
 from fleet.core.rollout.steps import HAS_SLOT
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest
-from fleet.simulated.fleets import PoolShape, Shape, make_cluster
+from fleet.simulated.fleets import make_cluster
+from fleet.simulated.shape import PoolShape, Shape
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 OLD, NEW = Release("1.0", "sha256:1", "6.1"), Release("2.0", "sha256:2", "6.2")
@@ -87,7 +88,7 @@ times = st.builds(
 
 @settings(max_examples=60, deadline=None)
 @given(fleets, pools, times, freezes)
-def test_no_plan_is_faster_than_its_bound(
+def test_no_plan_is_faster_than_its_lower_bound(
     fleet: Snapshot, pool: Pool, lengths: DurationEstimates, freezes: list[Freeze]
 ) -> None:
     policy = Policy(pools=(pool,), streams=(Stream("stable", (OLD, NEW)),), freezes=tuple(freezes))
@@ -99,7 +100,7 @@ def test_no_plan_is_faster_than_its_bound(
 
 @settings(max_examples=30, deadline=None)
 @given(fleets, pools)
-def test_no_plan_takes_more_places_than_a_limit_has(fleet: Snapshot, pool: Pool) -> None:
+def test_no_plan_exceeds_a_limit(fleet: Snapshot, pool: Pool) -> None:
     policy = Policy(pools=(pool,), streams=(Stream("stable", (OLD, NEW)),))
     plan = make_plan(PlanRequest("p", [fleet], policy, ["workers"], NEW, START, DurationEstimates()))
     zones = {node.name: node.zone for node in fleet.nodes}
@@ -132,6 +133,6 @@ def _goals(plan: Plan) -> list[Goal]:
 
 def _view(fleet: Snapshot) -> ClusterView:
     view = ClusterView(fleet.cluster)
-    for thing in fleet.things():
+    for thing in fleet.objects():
         view.upsert(thing)
     return view

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from fleet.core.releases.release import Release, built_for, is_release, told_from
+from fleet.core.releases.release import Release, built_for, distinct_name, is_release
 from tests.releases import sha
 
 ARCHITECTURES = ("amd64", "arm64", "s390x")
@@ -25,26 +25,24 @@ ANY = st.one_of(TOLD, SAID)
 
 
 @given(ANY, ANY)
-def test_it_does_not_matter_which_of_the_two_is_which(one: Release, other: Release) -> None:
+def test_comparison_is_symmetric(one: Release, other: Release) -> None:
     assert is_release(one, other) is is_release(other, one)
 
 
 @given(ANY)
-def test_a_release_that_tells_anything_is_itself(one: Release) -> None:
+def test_release_with_a_version_or_digest_equals_itself(one: Release) -> None:
     assert is_release(one, one) is bool(one.version or one.known_by)
 
 
 @given(ANY, ANY, VERSIONS, VERSIONS)
-def test_where_both_have_a_digest_no_version_counts(
-    one: Release, other: Release, mine: str, its: str
-) -> None:
+def test_digests_decide_where_both_have_one(one: Release, other: Release, mine: str, its: str) -> None:
     if one.known_by and other.known_by:
         same = is_release(replace(one, version=mine), replace(other, version=its))
         assert same is bool(one.known_by & other.known_by)
 
 
 @given(ANY, ANY)
-def test_where_one_has_none_equal_versions_count_and_nothing_else(one: Release, other: Release) -> None:
+def test_equal_versions_decide_where_one_has_no_digest(one: Release, other: Release) -> None:
     if not (one.known_by and other.known_by):
         assert is_release(one, other) is (one.version == other.version and one.version != "")
 
@@ -56,18 +54,16 @@ def test_kernel_and_kubelet_do_not_count(one: Release, other: Release, kernel: s
 
 
 @given(ANY, ANY)
-def test_a_sentence_about_two_releases_names_two(one: Release, other: Release) -> None:
+def test_message_about_two_releases_names_both(one: Release, other: Release) -> None:
     known = all(each.version or each.pin for each in (one, other))
     # A version that is the other one's digest, and has none beside it, is no version that anybody writes.
     absurd = {one.version, other.version} & (one.known_by | other.known_by)
     if known and not absurd and not is_release(one, other):
-        assert told_from(one, other) != told_from(other, one)
+        assert distinct_name(one, other) != distinct_name(other, one)
 
 
 @given(SAID, st.sampled_from([*ARCHITECTURES, "riscv64", ""]))
-def test_what_a_host_is_asked_for_is_that_release_and_of_no_other_architecture(
-    said: Release, architecture: str
-) -> None:
+def test_requested_release_is_built_for_the_hosts_architecture(said: Release, architecture: str) -> None:
     asked = built_for(said, architecture)
     own = dict(said.digests).get(architecture, "")
     if asked is None:

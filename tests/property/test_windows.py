@@ -10,8 +10,10 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.core.policy import windows
-from fleet.core.policy.policy import Freeze, Pool, Window
+from fleet.core.policy.freezes import Freezes
+from fleet.core.policy.policy import Freeze, Window
+from fleet.core.policy.schedule import OPENING, Schedule
+from fleet.core.policy.windows import LevelWindows
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
@@ -44,6 +46,11 @@ def scenes(draw: st.DrawFn) -> tuple[tuple[Window, ...], tuple[Freeze, ...], dat
     return tuple(weekly), tuple(freezes), begin
 
 
+def schedule_of(weekly: tuple[Window, ...], freezes: tuple[Freeze, ...]) -> Schedule:
+    levels = [LevelWindows("pool p", weekly)] if weekly else []
+    return Schedule("p", levels, Freezes(freezes))
+
+
 def is_open(weekly: tuple[Window, ...], freezes: tuple[Freeze, ...], moment: datetime) -> bool:
     if any(freeze.begin <= moment < freeze.until for freeze in freezes):
         return False
@@ -68,7 +75,7 @@ def test_a_span_covers_exactly_the_open_minutes(
     scene: tuple[tuple[Window, ...], tuple[Freeze, ...], datetime],
 ) -> None:
     weekly, freezes, begin = scene
-    found = windows.open_spans(weekly, freezes, begin, begin + 3 * DAY)
+    found = schedule_of(weekly, freezes).open_spans(begin, begin + 3 * DAY)
     covered = {moment for first, last in found for moment in minutes(first, (last - first) // MINUTE)}
     assert covered == {moment for moment in minutes(begin, 3 * 1440) if is_open(weekly, freezes, moment)}
     assert all(first < last for first, last in found)
@@ -77,51 +84,51 @@ def test_a_span_covers_exactly_the_open_minutes(
 
 @settings(deadline=None)
 @given(scenes())
-def test_opens_and_closes_are_the_first_minutes_of_their_kind(
+def test_opening_and_closing_minutes(
     scene: tuple[tuple[Window, ...], tuple[Freeze, ...], datetime],
 ) -> None:
     weekly, freezes, now = scene
-    opens = windows.opens(weekly, freezes, now)
+    opens = schedule_of(weekly, freezes).opens(now)
     walked = next((moment for moment in minutes(now, 3 * 1440) if is_open(weekly, freezes, moment)), None)
     assert opens == walked if walked is not None else opens is not None and opens > now
-    closes = windows.closes(weekly, freezes, now)
+    closes = schedule_of(weekly, freezes).closes(now)
     shut = next((moment for moment in minutes(now, 3 * 1440) if not is_open(weekly, freezes, moment)), None)
     assert closes == shut if shut is not None else closes is None or closes > now
 
 
 @settings(deadline=None)
 @given(scenes(), st.integers(0, 400))
-def test_a_run_that_starts_ends_while_it_is_still_open_unless_no_window_could_hold_it(
+def test_run_ends_before_its_window_closes_unless_no_window_could_hold_it(
     scene: tuple[tuple[Window, ...], tuple[Freeze, ...], datetime], needed: int
 ) -> None:
     weekly, freezes, now = scene
-    pool = Pool("p", windows=weekly[:1])
-    refused = windows.held(pool, freezes, now, needed * MINUTE)
-    if all(is_open(pool.windows, freezes, moment) for moment in minutes(now, max(1, needed))):
+    schedule = schedule_of(weekly[:1], freezes)
+    refused = schedule.held(now, needed * MINUTE)
+    if all(is_open(weekly[:1], freezes, moment) for moment in minutes(now, max(1, needed))):
         assert refused is None
     elif refused is None:
-        assert is_open(pool.windows, freezes, now)
-        assert pool.windows, "only a freeze is in its way, and it would not end before that"
+        assert is_open(weekly[:1], freezes, now)
+        assert weekly, "only a freeze is in its way, and it would not end before that"
         quiet = datetime(2026, 6, 1, tzinfo=UTC)
-        spans = windows.open_spans(pool.windows, (), quiet, quiet + 14 * DAY)
-        assert max(last - first for first, last in spans) < needed * MINUTE + windows.OPENING
+        spans = schedule_of(weekly[:1], ()).open_spans(quiet, quiet + 14 * DAY)
+        assert max(last - first for first, last in spans) < needed * MINUTE + OPENING
 
 
 @settings(deadline=None)
 @given(scenes(), st.integers(0, 400))
-def test_the_next_start_is_a_moment_at_which_it_may_and_none_before_it_is(
+def test_next_start_is_the_first_allowed_moment(
     scene: tuple[tuple[Window, ...], tuple[Freeze, ...], datetime], needed: int
 ) -> None:
     weekly, freezes, now = scene
-    pool = Pool("p", windows=weekly[:1])
-    start = windows.next_start(pool.windows, freezes, now, needed * MINUTE)
+    schedule = schedule_of(weekly[:1], freezes)
+    start = schedule.next_start(now, needed * MINUTE)
     assert start is not None
-    assert windows.held(pool, freezes, start, needed * MINUTE) is None
+    assert schedule.held(start, needed * MINUTE) is None
     early = next(
         (
             moment
             for moment in minutes(now, min(1440, (start - now) // MINUTE))
-            if windows.held(pool, freezes, moment, needed * MINUTE) is None
+            if schedule.held(moment, needed * MINUTE) is None
         ),
         None,
     )

@@ -87,7 +87,7 @@ def vm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vm]:
 
 
 @pytest.mark.timeout(LIMIT)
-def test_the_kernel_is_another_one_after_the_rollout(vm: Vm, tmp_path: Path) -> None:
+def test_kernel_changes_with_the_rollout(vm: Vm, tmp_path: Path) -> None:
     old, new = (vm.releases.kernels[each] for each in (OLD, NEW))
     assert old != new
     assert _said(vm, "uname -r") == old

@@ -18,7 +18,7 @@ from fleet.core.objects.selector import Selector
 from fleet.core.quorum.groups import GroupMembers, QuorumGroup
 from fleet.core.quorum.presets import PRESETS
 from fleet.core.quorum.probe import ExecProbe, HttpProbe
-from fleet.core.quorum.quorum import Quorum, ailing, healthy
+from fleet.core.quorum.quorum import Quorum, healthy, unhealthy_members
 from fleet.core.records.errors import UnreachableError
 from fleet.core.records.reasons.reason import Reason
 from fleet.quorums import read
@@ -84,7 +84,7 @@ def whole(group: Quorum) -> bool:
     return group.leader is not None and len(healthy(group, GROUP.rule)) == 3
 
 
-def test_members_are_known_through_the_reboot_of_one(ensemble: Ensemble) -> None:
+def test_members_are_known_through_a_reboot(ensemble: Ensemble) -> None:
     async def story() -> None:
         fresh = await until(ensemble, whole)
         # Nothing was written in this epoch: the followers still say 0.
@@ -105,7 +105,7 @@ def test_members_are_known_through_the_reboot_of_one(ensemble: Ensemble) -> None
 
         ensemble.kill(int(follower.name.removeprefix("zk-")))
         without = await until(ensemble, lambda group: len(healthy(group, GROUP.rule)) == 2)
-        [(ill, why)] = ailing(without, GROUP.rule)
+        [(ill, why)] = unhealthy_members(without, GROUP.rule)
         assert ill.name == follower.name
         assert why.startswith("does not vote: ") and "refused" in why
         held = guard.held(without, GROUP.rule, other.node, ())
@@ -124,7 +124,7 @@ def test_members_are_known_through_the_reboot_of_one(ensemble: Ensemble) -> None
     asyncio.run(story())
 
 
-def test_a_server_without_a_majority_does_not_count(ensemble: Ensemble) -> None:
+def test_server_without_a_majority_does_not_count(ensemble: Ensemble) -> None:
     async def story() -> None:
         await until(ensemble, whole)
         ensemble.kill(1)

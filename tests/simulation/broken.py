@@ -24,7 +24,8 @@ from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Reboot, Result, Uncordon, Unmark
 from fleet.core.rollout.commands import CommandRecord, RolloutAborted, RolloutPaused
 from fleet.core.rollout.event import ClusterObject
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.state.engine_state import EngineState
 from fleet.core.state.gate_cache import GateCache
 from fleet.core.state.indexes.engine_index import EngineIndex
@@ -270,7 +271,7 @@ def deletes(model: Model, action: AnyAction, at: float) -> Outcome:
 
 def does_not_look(model: Model, action: AnyAction, at: float) -> Outcome:
     """Believes that the engine has drained the node."""
-    model.looks = False
+    model.actions.looks = False
     return model.perform(action, at)
 
 

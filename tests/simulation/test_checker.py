@@ -13,11 +13,11 @@ SEEDS = 120
 """Within so many histories each broken part is caught."""
 
 
-def test_every_invariant_has_a_part_that_breaks_it() -> None:
+def test_every_invariant_has_a_broken_part_that_violates_it() -> None:
     assert {invariant for invariant, _ in BROKEN} == set(Invariant)
 
 
 @pytest.mark.parametrize(("invariant", "parts"), BROKEN, ids=[invariant.name for invariant, _ in BROKEN])
-def test_a_broken_part_is_caught(invariant: Invariant, parts: Parts) -> None:
+def test_broken_part_is_caught(invariant: Invariant, parts: Parts) -> None:
     caught = (each.invariant for seed in range(SEEDS) for each in History(seed, parts=parts).run())
     assert invariant in caught

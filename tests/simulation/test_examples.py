@@ -57,7 +57,7 @@ def done(commands: str, folder: Path) -> str:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_commands_of_its_readme_print_what_it_says(name: str, tmp_path: Path) -> None:
+def test_commands_of_the_readme_print_what_it_shows(name: str, tmp_path: Path) -> None:
     folder = tmp_path / name
     shutil.copytree(EXAMPLES / name, folder)
     pasted = list(steps((EXAMPLES / name / "README.md").read_text()))
@@ -67,18 +67,18 @@ def test_the_commands_of_its_readme_print_what_it_says(name: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_its_readme_names_each_of_its_files(name: str) -> None:
+def test_readme_names_each_of_its_files(name: str) -> None:
     folder = EXAMPLES / name
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert files - {"README.md"} <= set(words_in_code((folder / "README.md").read_text()))
 
 
-def test_the_list_of_examples_has_each_of_them() -> None:
+def test_list_of_examples_is_complete() -> None:
     assert {f"{name}/README.md" for name in NAMES} <= set(links((EXAMPLES / "README.md").read_text()))
     assert len(NAMES) == 4
 
 
-def test_another_moment_is_no_other_output_and_another_duration_is() -> None:
+def test_outputs_are_compared_without_the_time_of_day() -> None:
     assert (
         told("until 06:30 UTC") == told("until Sat 21 Nov 23:59 UTC") == told("until 21 Nov 2026 23:59 UTC")
     )

@@ -15,7 +15,7 @@ from fleet.lab.simulation.checker.invariant import Invariant
 from fleet.lab.simulation.coverage import Coverage
 from fleet.lab.simulation.history import History
 from fleet.lab.simulation.schedule import MOST, schedule
-from fleet.lab.simulation.shrink import shrink, tell
+from fleet.lab.simulation.shrink import describe_history, shrink
 from fleet.lab.simulation.world import Parts
 from tests.simulation.broken import WithoutDrain, does_not_look
 
@@ -62,20 +62,20 @@ def covered() -> dict[int, Coverage]:
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
-def test_no_history_breaks_an_invariant(block: int, covered: dict[int, Coverage]) -> None:
+def test_no_history_violates_an_invariant(block: int, covered: dict[int, Coverage]) -> None:
     for seed in range(block * BLOCK, (block + 1) * BLOCK):
         history = History(seed)
         if history.run():
-            pytest.fail(tell(seed)[0], pytrace=False)
+            pytest.fail(describe_history(seed)[0], pytrace=False)
         covered[seed] = history.world.coverage
 
 
-def test_who_waits_behind_one_that_needs_more_of_a_budget_is_told_so() -> None:
+def test_node_behind_one_that_needs_more_of_a_budget_is_told_so() -> None:
     """Found by a soak: nothing held it, and nothing was said."""
     assert not History(5708).run()
 
 
-def test_every_fault_every_transition_and_every_reason_comes_by(covered: dict[int, Coverage]) -> None:
+def test_every_fault_transition_and_reason_occurs(covered: dict[int, Coverage]) -> None:
     """Over all blocks. Those that ran in another process are made up for."""
     total = Coverage()
     for seed in range(BLOCKS * BLOCK):
@@ -95,7 +95,7 @@ def _missing(found: Coverage) -> tuple[set[str], set[tuple[Step, StepResult]], s
     return faults, table - set(found.turns) - NO_WAY, set(Reason) - set(map(Reason, found.reasons)) - NOT_HERE
 
 
-def test_the_same_seed_is_the_same_history_in_another_process() -> None:
+def test_same_seed_gives_the_same_history_in_another_process() -> None:
     def told(hash_seed: str) -> str:
         words = "from fleet.lab.simulation.history import History\n"
         words += "for seed in (3, 7, 11):\n    history = History(seed)\n    history.run()\n"
@@ -107,10 +107,10 @@ def test_the_same_seed_is_the_same_history_in_another_process() -> None:
     assert told("1") == told("2")
 
 
-def test_a_broken_history_is_shrunk_to_the_faults_that_it_takes() -> None:
+def test_failing_history_is_shrunk_to_the_faults_that_it_needs() -> None:
     parts = Parts(engine=WithoutDrain, driver=does_not_look)
     seed = next(seed for seed in range(20) if len(schedule(seed)) > 10 and History(seed, parts=parts).run())
     assert shrink(seed, Invariant.DRAIN, parts) == ()
-    words, whole = tell(seed, parts)
+    words, whole = describe_history(seed, parts)
     assert not whole
     assert f"fleet lab simulate --seed {seed} --only none" in words and "cordon" in words

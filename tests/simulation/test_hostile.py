@@ -31,7 +31,7 @@ def liar(history: History) -> str:
     )
 
 
-def test_every_lie_is_told(told: dict[int, History]) -> None:
+def test_every_lie_is_reported(told: dict[int, History]) -> None:
     words = "\n".join(
         line for history in told.values() for line in history.world.lines if "hostile host" in line
     )
@@ -40,14 +40,14 @@ def test_every_lie_is_told(told: dict[int, History]) -> None:
         assert f"tells {way} " in words.replace(f"tells {way} for ever", "")
 
 
-def test_no_invariant_is_broken(told: dict[int, History]) -> None:
+def test_no_invariant_is_violated(told: dict[int, History]) -> None:
     """Among them: no run reboots twice, what has not ended well says why, limits hold, every rollout ends."""
     assert {
         seed: [str(each) for each in history.broken] for seed, history in told.items() if history.broken
     } == {}
 
 
-def test_the_others_go_on_as_if_it_were_not_there(told: dict[int, History]) -> None:
+def test_other_nodes_continue_as_if_it_were_absent(told: dict[int, History]) -> None:
     """Whoever is upgraded where nobody lies is upgraded where one does: nobody waits for what that one never tells."""
     upgraded = 0
     for seed, history in told.items():
@@ -63,7 +63,7 @@ def test_the_others_go_on_as_if_it_were_not_there(told: dict[int, History]) -> N
     assert upgraded > SEEDS
 
 
-def test_what_became_of_the_one_that_lies_is_told(told: dict[int, History]) -> None:
+def test_outcome_of_the_lying_node_is_reported(told: dict[int, History]) -> None:
     for history in told.values():
         leader = history.world.leader
         assert leader is not None

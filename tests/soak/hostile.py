@@ -36,8 +36,9 @@ from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.steps import Step
 from fleet.drivers.controller import Controller
 from fleet.drivers.pipeline import ClusterPipeline
-from fleet.hosts.cluster import HostsCluster, Rhythm
+from fleet.hosts.cluster import HostsCluster
 from fleet.hosts.supervisor import ProbeIntervals
+from fleet.hosts.watch import Rhythm
 from fleet.machines.agent.agent import AgentIntervals
 from fleet.machines.host import CommandResult, LostError
 from fleet.simulated.clock import SimulatedClock

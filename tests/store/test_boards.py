@@ -47,7 +47,7 @@ def a_plan(start: datetime = START, evictions: int = 3) -> Plan:
     )
 
 
-def test_a_plan_is_found_by_its_hash_and_by_a_prefix_of_it(store: Store) -> None:
+def test_plan_is_found_by_its_hash_and_by_a_prefix(store: Store) -> None:
     plan, other = store.plans.save(a_plan()), store.plans.save(a_plan(LATER))
     assert re.fullmatch(r"p-[0-9a-f]{64}", plan.plan_id) and plan.plan_id != other.plan_id
     assert store.plans.get(plan.plan_id) == plan
@@ -59,7 +59,7 @@ def test_a_plan_is_found_by_its_hash_and_by_a_prefix_of_it(store: Store) -> None
             store.plans.get(unknown)
 
 
-def test_the_same_plan_has_the_same_name_and_another_one_another(store: Store) -> None:
+def test_same_plan_has_the_same_name_and_another_plan_another(store: Store) -> None:
     plan = store.plans.save(a_plan())
     assert store.plans.save(a_plan()) == plan and len(store.plans.list()) == 1
     assert store.plans.save(plan) == plan
@@ -73,16 +73,14 @@ def test_plans_are_listed_without_their_runs(store: Store) -> None:
     assert (rows[1].start, rows[1].target, rows[1].nodes) == (START, NEW.version, 1)
 
 
-def test_a_list_names_the_plans_that_are_there(store: Store, tamper: Callable[..., None]) -> None:
+def test_list_names_the_stored_plans(store: Store, tamper: Callable[..., None]) -> None:
     """What it shows is kept beside the plan; without a name the newest of the list is shown and started."""
     plan, other = store.plans.save(a_plan()), store.plans.save(a_plan(LATER))
     tamper(f"UPDATE plan SET summary = replace(summary, '{other.plan_id}', '{plan.plan_id}')")
     assert [row.plan_id for row in store.plans.list()] == [other.plan_id, plan.plan_id]
 
 
-def test_a_plan_that_was_changed_in_the_database_is_not_the_plan_of_that_name(
-    store: Store, tamper: Callable[..., None]
-) -> None:
+def test_plan_changed_in_the_database_is_refused(store: Store, tamper: Callable[..., None]) -> None:
     plan = store.plans.save(a_plan())
     tamper("""UPDATE plan SET body = replace(body, '"evictions":3', '"evictions":0')""")
     with pytest.raises(TamperedError):
@@ -93,7 +91,7 @@ def test_a_plan_that_was_changed_in_the_database_is_not_the_plan_of_that_name(
 @pytest.mark.parametrize(
     "change", ["'{}'", "'[]'", "'nonsense'", """replace(body, '"evictions":3', '"evictions":"x"')"""]
 )
-def test_a_changed_plan_that_can_no_longer_be_read_is_one_that_was_changed(
+def test_changed_plan_that_can_no_longer_be_read_is_refused_as_changed(
     store: Store, tamper: Callable[..., None], change: str
 ) -> None:
     plan = store.plans.save(a_plan())
@@ -103,23 +101,21 @@ def test_a_changed_plan_that_can_no_longer_be_read_is_one_that_was_changed(
     assert store.plans.find(plan.plan_id) is None
 
 
-def test_a_database_that_refuses_is_not_a_plan_that_is_not_there(
-    store: Store, tamper: Callable[..., None]
-) -> None:
+def test_database_error_is_not_a_missing_plan(store: Store, tamper: Callable[..., None]) -> None:
     plan = store.plans.save(a_plan())
     tamper("ALTER TABLE plan RENAME TO gone")
     with pytest.raises(StoreError):
         store.plans.find(plan.plan_id)
 
 
-def test_one_plan_under_the_name_of_another_is_found(store: Store, tamper: Callable[..., None]) -> None:
+def test_plan_stored_under_the_name_of_another_is_refused(store: Store, tamper: Callable[..., None]) -> None:
     plan, other = store.plans.save(a_plan()), store.plans.save(a_plan(LATER))
     tamper(f"UPDATE plan SET body = (SELECT body FROM plan WHERE id = '{other.plan_id}')")
     with pytest.raises(TamperedError):
         store.plans.get(plan.plan_id)
 
 
-def test_a_plan_that_an_earlier_fleet_has_kept_is_still_the_plan_of_that_name(
+def test_plan_of_an_earlier_version_of_fleet_keeps_its_name(
     store: Store, tamper: Callable[..., None]
 ) -> None:
     """A field that a newer fleet adds would have changed the hash, and every plan of before would count as tampered with."""
@@ -133,7 +129,7 @@ def test_a_plan_that_an_earlier_fleet_has_kept_is_still_the_plan_of_that_name(
     assert store.plans.get(name) == replace(plan, plan_id=name)
 
 
-def test_a_look_takes_the_place_of_the_same_persons_last_look_and_of_nothing_else(store: Store) -> None:
+def test_plan_preview_replaces_the_previous_preview_of_the_same_user_only(store: Store) -> None:
     def known() -> list[int]:
         return sorted(store.plans.get(row.plan_id).evictions for row in store.plans.list())
 
@@ -152,7 +148,7 @@ def test_a_look_takes_the_place_of_the_same_persons_last_look_and_of_nothing_els
     assert known() == [1, 3, 4, 6]
 
 
-def test_what_holds_a_node_is_told_since_when(store: Store) -> None:
+def test_blockers_have_the_time_since_when(store: Store) -> None:
     fewer = replace(BUDGET, params={"allowed": 0, "need": 1, "healthy": 2})
     store.held.replace("r-1", {"east/n-1": (BUDGET,), "east/n-2": (BUDGET,)}, at=START)
     store.held.replace("r-1", {"east/n-1": (fewer,), "east/n-2": (Held(Reason.TURN),)}, at=LATER)
@@ -163,13 +159,13 @@ def test_what_holds_a_node_is_told_since_when(store: Store) -> None:
     }
 
 
-def test_nodes_that_are_not_named_stay_held(store: Store) -> None:
+def test_unnamed_nodes_stay_held(store: Store) -> None:
     store.held.replace("r-1", {"east/n-1": (BUDGET,), "east/n-2": (BUDGET,)}, at=START)
     store.held.replace("r-1", {"east/n-1": ()}, at=LATER)
     assert list(store.held.of("r-1")) == ["east/n-2"]
 
 
-def test_a_node_may_be_held_in_several_rollouts(store: Store) -> None:
+def test_node_may_be_held_in_several_rollouts(store: Store) -> None:
     for rollout in ("r-1", "r-2"):
         store.held.replace(rollout, {"east/n-1": (BUDGET,)}, at=START)
     assert [each.rollout for each in store.held.of_node("east/n-1")] == ["r-1", "r-2"]
@@ -185,7 +181,7 @@ def test_many_nodes_are_held_at_once(store: Store) -> None:
     assert len(store.held.of("r-1")) == 1200
 
 
-def test_a_setting_is_kept(store: Store) -> None:
+def test_setting_is_stored(store: Store) -> None:
     assert store.settings.get("home") is None
     store.settings.set("home", "simulated")
     store.settings.set("home", "live")
@@ -194,7 +190,7 @@ def test_a_setting_is_kept(store: Store) -> None:
 
 @pytest.mark.parametrize("what", ["since = 'x'", "since = x'ff'", "reasons = '{}'", "reasons = x'ff'"])
 @pytest.mark.parametrize("number_of_nodes", [2, 200])
-def test_what_holds_a_node_and_makes_no_sense_is_refused_in_words_and_written_anew(
+def test_unreadable_blockers_are_reported_and_overwritten(
     tmp_path: Path, what: str, number_of_nodes: int
 ) -> None:
     with Store.open(tmp_path / "fleet.db") as store:

@@ -69,7 +69,7 @@ def told(findings: list[JournalFinding]) -> list[tuple[int, str]]:
     return [(finding.seq, finding.what) for finding in findings]
 
 
-def test_a_checkpoint_is_signed_once_and_kept(store: Store, key: PrivateKey) -> None:
+def test_checkpoint_is_signed_once_and_stored(store: Store, key: PrivateKey) -> None:
     assert store.checkpoints.sign(key, START) is None
     appended(store, 1, 4)
     first = signed(store, key)
@@ -100,18 +100,18 @@ def test_any_change_of_a_checkpoint_breaks_its_signature(key: PrivateKey) -> Non
     assert list(proof.forged([genuine], [key.public])) == []
 
 
-def test_a_checkpoint_of_another_key_is_named_with_it(key: PrivateKey) -> None:
+def test_checkpoint_of_another_key_is_named_with_it(key: PrivateKey) -> None:
     stranger = PrivateKey.new()
     (finding,) = proof.forged([stranger.sign(7, "a" * 64, 7, START)], [key.public])
     assert (finding.seq, finding.what) == (7, "forged")
-    assert stranger.public.id in finding.words
+    assert stranger.public.id in finding.message
     # Nor does it help to claim the other key.
     claimed = replace(stranger.sign(7, "a" * 64, 7, START), key=key.public.id)
     assert not proof.genuine(claimed, [key.public])
 
 
 @pytest.mark.parametrize("left", [0, 1, 5])
-def test_an_end_that_was_cut_off_with_its_checkpoint_is_found(
+def test_end_truncated_with_its_checkpoint_is_found(
     store: Store, key: PrivateKey, tamper: Tamper, left: int
 ) -> None:
     appended(store, 1, 8)
@@ -131,7 +131,7 @@ def rows_of_end(left: int) -> list[str]:
 
 
 @pytest.mark.parametrize(("first", "found"), [(1, 1), (3, 1), (5, 5), (8, 5)])
-def test_a_chain_that_was_written_anew_is_found_and_says_between_which_checkpoints(
+def test_rewritten_chain_is_found_between_two_checkpoints(
     store: Store, place: str, key: PrivateKey, first: int, found: int
 ) -> None:
     appended(store, 1, 4)
@@ -143,7 +143,9 @@ def test_a_chain_that_was_written_anew_is_found_and_says_between_which_checkpoin
     assert told(store.journal.verify([one, two])) == [(found, "rewritten")]
 
 
-def test_an_end_that_was_cut_and_grown_again_is_found(store: Store, key: PrivateKey, tamper: Tamper) -> None:
+def test_end_that_was_truncated_and_grown_again_is_found(
+    store: Store, key: PrivateKey, tamper: Tamper
+) -> None:
     appended(store, 1, 8)
     kept = signed(store, key)
     tamper("DELETE FROM journal WHERE seq > 6", *rows_of_end(6))
@@ -152,9 +154,7 @@ def test_an_end_that_was_cut_and_grown_again_is_found(store: Store, key: Private
     assert told(store.journal.verify([kept])) == [(1, "rewritten")]
 
 
-def test_nobody_signs_what_was_tampered_with(
-    store: Store, place: str, key: PrivateKey, tamper: Tamper
-) -> None:
+def test_tampered_journal_is_not_signed(store: Store, place: str, key: PrivateKey, tamper: Tamper) -> None:
     appended(store, 1, 4)
     signed(store, key)
     appended(store, 5, 8)
@@ -167,7 +167,7 @@ def test_nobody_signs_what_was_tampered_with(
     assert [each.seq for each in store.checkpoints.all()] == [4]
 
 
-def test_a_checkpoint_that_the_key_has_never_signed_is_nothing_to_go_on_from(
+def test_checkpoint_that_the_key_never_signed_is_not_trusted(
     store: Store, key: PrivateKey, tamper: Tamper
 ) -> None:
     appended(store, 1, 4)
@@ -183,9 +183,7 @@ def test_a_checkpoint_that_the_key_has_never_signed_is_nothing_to_go_on_from(
 @pytest.mark.parametrize(
     "what", ["seq = 'x'", "at = 'x'", "hash = x'ff'", "signature = x'ff'", "count = 'x'"]
 )
-def test_a_checkpoint_that_makes_no_sense_is_one_that_nobody_has_signed(
-    tmp_path: Path, key: PrivateKey, what: str
-) -> None:
+def test_unreadable_checkpoint_counts_as_unsigned(tmp_path: Path, key: PrivateKey, what: str) -> None:
     """A controller works on, and does not sign; who verifies is told."""
     with Store.open(tmp_path / "fleet.db") as store:
         appended(store, 1, 4)
@@ -198,14 +196,14 @@ def test_a_checkpoint_that_makes_no_sense_is_one_that_nobody_has_signed(
             store.checkpoints.sign(key, START)
 
 
-def test_what_a_chain_shows_is_not_told_twice(store: Store, key: PrivateKey, tamper: Tamper) -> None:
+def test_finding_is_reported_once(store: Store, key: PrivateKey, tamper: Tamper) -> None:
     appended(store, 1, 8)
     kept = signed(store, key)
     tamper("DELETE FROM journal WHERE seq > 5")
     assert told(store.journal.verify([kept])) == [(6, "truncated")]
 
 
-def test_a_rollouts_end_is_seen_until_it_is_signed(store: Store, key: PrivateKey) -> None:
+def test_end_of_a_rollout_is_reported_until_it_is_signed(store: Store, key: PrivateKey) -> None:
     appended(store, 1, 2)
     assert not store.checkpoints.ended_since(0)
     store.journal.append([JournalRecord("decision", "finish", "r-1")], at=START, actor="fleet@a")
@@ -213,7 +211,7 @@ def test_a_rollouts_end_is_seen_until_it_is_signed(store: Store, key: PrivateKey
     assert not store.checkpoints.ended_since(signed(store, key).seq)
 
 
-def test_keys_survive_their_files_and_only_their_owner_reads_the_private_one(tmp_path: Path) -> None:
+def test_keys_are_read_from_their_files_and_the_private_key_is_private(tmp_path: Path) -> None:
     key = PrivateKey.new()
     key.write(tmp_path / "key")
     (tmp_path / "key.pub").write_text(key.public.pem)
@@ -226,7 +224,7 @@ def test_keys_survive_their_files_and_only_their_owner_reads_the_private_one(tmp
 
 
 @pytest.mark.parametrize(("mode", "refused"), [(0o600, False), (0o400, False), (0o604, True), (0o602, True)])
-def test_a_private_key_that_others_may_read_or_write_signs_nothing(
+def test_private_key_that_others_may_access_signs_nothing(
     tmp_path: Path, mode: int, *, refused: bool
 ) -> None:
     path = tmp_path / "key.pem"
@@ -240,7 +238,7 @@ def test_a_private_key_that_others_may_read_or_write_signs_nothing(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a file to another group")
-def test_of_groups_only_the_process_own_may_read_a_private_key(tmp_path: Path) -> None:
+def test_private_key_may_be_read_by_the_process_own_group_alone(tmp_path: Path) -> None:
     path = tmp_path / "key.pem"
     PrivateKey.new().write(path)
     path.chmod(0o640)
@@ -253,7 +251,7 @@ def test_of_groups_only_the_process_own_may_read_a_private_key(tmp_path: Path) -
 @pytest.mark.parametrize(
     "content", [b"", b"hello", b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", b"\xff\x00"]
 )
-def test_what_is_no_key_is_refused_in_words(tmp_path: Path, content: bytes) -> None:
+def test_invalid_key_is_refused_with_a_message(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "key"
     path.write_bytes(content)
     for read in (PublicKey.read, PrivateKey.read):
@@ -263,7 +261,7 @@ def test_what_is_no_key_is_refused_in_words(tmp_path: Path, content: bytes) -> N
             read(tmp_path / "none")
 
 
-def test_a_checkpoint_cannot_be_signed_twice_for_one_entry(store: Store, place: str, key: PrivateKey) -> None:
+def test_entry_has_one_checkpoint(store: Store, place: str, key: PrivateKey) -> None:
     appended(store, 1, 2)
     signed(store, key)
     signed(store, PrivateKey.new())

@@ -15,7 +15,7 @@ EAST = ClusterRow(name="east", sites=("fra", "ber"), kubeconfig="kc", context="a
 LATER = START + timedelta(minutes=14)
 
 
-def test_a_cluster_comes_back_as_it_was_added(store: Store) -> None:
+def test_cluster_is_read_as_it_was_added(store: Store) -> None:
     west = ClusterRow(
         name="west", sites=("nyc",), kind="simulated", last_seen=START, server_version="v1.36.3"
     )
@@ -25,13 +25,13 @@ def test_a_cluster_comes_back_as_it_was_added(store: Store) -> None:
     assert store.clusters.get("west") == west
 
 
-def test_a_name_is_given_once(store: Store) -> None:
+def test_name_is_unique(store: Store) -> None:
     store.clusters.add(EAST)
     with pytest.raises(UsageError, match="cluster east is in the fleet already"):
         store.clusters.add(replace(EAST, uid="another"))
 
 
-def test_one_cluster_cannot_be_in_the_fleet_under_two_names(store: Store) -> None:
+def test_cluster_has_one_name_in_the_fleet(store: Store) -> None:
     store.clusters.add(EAST)
     with pytest.raises(UsageError, match="in the fleet already, as east"):
         store.clusters.add(replace(EAST, name="orient"))
@@ -39,7 +39,7 @@ def test_one_cluster_cannot_be_in_the_fleet_under_two_names(store: Store) -> Non
     store.clusters.add(ClusterRow(name="b"))
 
 
-def test_when_it_was_seen_and_why_it_is_not(store: Store) -> None:
+def test_last_seen_and_why_it_is_unreachable(store: Store) -> None:
     store.clusters.add(EAST)
     store.clusters.touch("east", at=START, version="v1.36.3")
     seen = replace(EAST, last_seen=START, server_version="v1.36.3")
@@ -59,7 +59,7 @@ def test_a_cluster_can_be_changed(store: Store) -> None:
     assert store.clusters.list() == [changed]
 
 
-def test_an_unknown_name_names_the_known_ones(store: Store) -> None:
+def test_unknown_name_lists_the_known_ones(store: Store) -> None:
     store.clusters.add(EAST)
     with pytest.raises(UsageError) as caught:
         store.clusters.get("weast")
@@ -72,7 +72,7 @@ def test_an_unknown_name_names_the_known_ones(store: Store) -> None:
         store.clusters.update(replace(EAST, name="weast"))
 
 
-def test_what_was_in_a_removed_cluster_stays_in_the_history(store: Store) -> None:
+def test_removed_cluster_stays_in_the_history(store: Store) -> None:
     store.clusters.add(EAST)
     store.inventory.sync(a_snapshot([a_node("n-1")]), at=START, source="sync")
     store.clusters.remove("east", at=LATER)

@@ -19,7 +19,8 @@ from fleet.core.rollout.checkpoint import (
     take_checkpoint,
 )
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.drivers.journal.checkpoints import differing, keep, standing
 from fleet.lab.simulation.builders import a_budget, a_deployment, a_node, a_policy, a_snapshot
 from fleet.store import Store
@@ -49,14 +50,14 @@ def facts(rollout: Rollout) -> dict[str, Any]:
     return dict(vars(rollout))
 
 
-def test_a_run_is_kept_whole() -> None:
+def test_run_is_stored_completely() -> None:
     assert [each.name for each in fields(RunCheckpoint)] == [
         each.name for each in fields(Run) if each.name not in ("goal", "release")
     ]
 
 
 @pytest.mark.parametrize("part", [1, 2, 3, 5, 8])
-def test_wherever_it_was_kept_what_comes_after_leads_to_the_same(part: int) -> None:
+def test_replay_from_any_checkpoint_gives_the_same_state(part: int) -> None:
     assert len(ENTRIES) > 40
     for place in range(1, len(ENTRIES), part):
         halfway = rollouts_of(ENTRIES[:place])
@@ -88,7 +89,7 @@ def truth(store: Store) -> dict[str, dict[str, Any]]:
     return {ident: facts(each) for ident, each in rollouts_of(store.journal.entries()).items()}
 
 
-def test_it_is_kept_once_enough_has_happened_and_again(place: str) -> None:
+def test_checkpoint_is_stored_at_intervals(place: str) -> None:
     with Store.open(place) as store:
         write(store, ENTRIES[:10])
         keep(store.journal, store.folds, START, "ada@desk", enough=20)
@@ -105,7 +106,7 @@ def test_it_is_kept_once_enough_has_happened_and_again(place: str) -> None:
         assert told(store) == truth(store) and list(told(store)) == ["r-1", "r-2"]
 
 
-def test_what_somebody_else_has_kept_meanwhile_stays(place: str) -> None:
+def test_concurrently_stored_checkpoint_is_kept(place: str) -> None:
     with Store.open(place) as store:
         write(store, ENTRIES)
         last = store.journal.last()
@@ -117,7 +118,7 @@ def test_what_somebody_else_has_kept_meanwhile_stays(place: str) -> None:
         assert not store.folds.keep(last.seq - 1, last.seq + 1, mine, at=START, actor="ada@desk")
 
 
-def test_another_journal_is_read_from_its_beginning(tmp_path: Path) -> None:
+def test_checkpoint_of_another_journal_is_ignored(tmp_path: Path) -> None:
     """Of a database that was restored from an older copy and went on in another way."""
     with Store.open(tmp_path / "fleet.db") as store:
         write(store, ENTRIES)
@@ -130,7 +131,7 @@ def test_another_journal_is_read_from_its_beginning(tmp_path: Path) -> None:
         assert told(store) == truth(store)
 
 
-def test_what_another_version_has_kept_is_told_by_the_journal(tmp_path: Path) -> None:
+def test_checkpoint_of_another_version_is_ignored(tmp_path: Path) -> None:
     with Store.open(tmp_path / "fleet.db") as store:
         write(store, ENTRIES)
         keep_all(store)
@@ -140,7 +141,7 @@ def test_what_another_version_has_kept_is_told_by_the_journal(tmp_path: Path) ->
             assert told(store) == truth(store)
 
 
-def test_runs_that_are_not_those_of_the_goals_are_told_by_the_journal(tmp_path: Path) -> None:
+def test_checkpoint_with_other_runs_than_the_goals_is_ignored(tmp_path: Path) -> None:
     with Store.open(tmp_path / "fleet.db") as store:
         write(store, ENTRIES)
         keep_all(store, runs=())
@@ -149,7 +150,7 @@ def test_runs_that_are_not_those_of_the_goals_are_told_by_the_journal(tmp_path: 
 
 
 @pytest.mark.parametrize("what", ["a body", "the order", "a rollout gone", "the vouching entry"])
-def test_what_somebody_has_changed_is_not_acted_upon_and_is_told(tmp_path: Path, what: str) -> None:
+def test_changed_checkpoint_is_ignored_and_reported(tmp_path: Path, what: str) -> None:
     changes = {
         "a body": """UPDATE fold SET body = replace(body, '"by":"ada', '"by":"eve') WHERE rollout = 'r-1'""",
         "the order": "UPDATE fold SET number = 7 - number",
@@ -173,7 +174,7 @@ def test_what_somebody_has_changed_is_not_acted_upon_and_is_told(tmp_path: Path,
         assert store.folds.load()[0] > 0 and told(store) == truth(store)
 
 
-def test_what_was_kept_wrongly_under_a_true_hash_is_told(tmp_path: Path) -> None:
+def test_wrong_checkpoint_with_a_valid_hash_is_reported(tmp_path: Path) -> None:
     with Store.open(tmp_path / "fleet.db") as store:
         write(store, ENTRIES)
         keep_all(store)
@@ -184,7 +185,7 @@ def test_what_was_kept_wrongly_under_a_true_hash_is_told(tmp_path: Path) -> None
         assert differing(store.journal, store.folds) == (len(ENTRIES), ["r-1"])
 
 
-def test_what_is_kept_and_makes_no_sense_keeps_nobody_from_starting(tmp_path: Path) -> None:
+def test_unreadable_checkpoint_does_not_prevent_a_start(tmp_path: Path) -> None:
     """Rows of an older version of fleet may decode, and still not be what later entries go on from."""
     with Store.open(tmp_path / "fleet.db") as store:
         write(store, ENTRIES[:20])

@@ -27,7 +27,7 @@ BIG = JournalRecord("decision", "step", detail={"words": "x" * 4000})
 NOTE = JournalRecord("decision", "note")
 
 
-def test_a_full_disk_loses_nothing_that_was_committed(tmp_path: Path) -> None:
+def test_full_disk_loses_nothing_that_was_committed(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 1500) as folder, Store.open(folder / "fleet.db") as store:
         ballast = folder / "ballast"
         ballast.write_bytes(bytes(200_000))
@@ -44,7 +44,7 @@ def test_a_full_disk_loses_nothing_that_was_committed(tmp_path: Path) -> None:
         assert store.journal.verify() == []
 
 
-def test_a_disk_that_is_full_from_the_start(tmp_path: Path) -> None:
+def test_disk_that_is_full_from_the_start(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 64) as folder:
         with pytest.raises(StoreError, match="no room left"):
             Store.open(folder / "fleet.db")
@@ -81,7 +81,7 @@ LEFT = pytest.mark.parametrize("left", [closed, killed])
 
 
 @LEFT
-def test_a_new_process_reads_all_of_it(left: Callable[[Path], None], tmp_path: Path) -> None:
+def test_new_process_reads_everything(left: Callable[[Path], None], tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 1500) as folder:
         left(folder / "fleet.db")
         fill(folder)
@@ -90,7 +90,7 @@ def test_a_new_process_reads_all_of_it(left: Callable[[Path], None], tmp_path: P
             assert store.journal.count() == 20 and store.journal.verify() == []
 
 
-def test_a_disk_without_inodes_is_full_as_well(tmp_path: Path) -> None:
+def test_disk_without_inodes_counts_as_full(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 1500, inodes=10) as folder:
         closed(folder / "fleet.db")
         for number in range(20):
@@ -103,7 +103,7 @@ def test_a_disk_without_inodes_is_full_as_well(tmp_path: Path) -> None:
 
 
 @LEFT
-def test_readers_keep_nobody_out(left: Callable[[Path], None], tmp_path: Path) -> None:
+def test_readers_block_nobody(left: Callable[[Path], None], tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 1500) as folder, ExitStack() as stack:
         left(folder / "fleet.db")
         ballast = fill(folder)
@@ -117,7 +117,7 @@ def test_readers_keep_nobody_out(left: Callable[[Path], None], tmp_path: Path) -
 
 
 @LEFT
-def test_who_writes_hears_what_there_is_to_free_and_goes_on_after(
+def test_writer_is_told_what_to_free_and_continues_after(
     left: Callable[[Path], None], tmp_path: Path
 ) -> None:
     with small_disk(tmp_path / "disk", 1500) as folder:
@@ -180,9 +180,7 @@ def test_postgresql_on_a_full_disk_is_read_and_written_again_when_there_is_room(
 
 
 @pytest.mark.parametrize("fresh", ["postgresql"], indirect=True)
-def test_a_postgresql_that_its_provider_has_made_read_only_is_read(
-    place: str, tamper: Callable[..., None]
-) -> None:
+def test_read_only_postgresql_is_read(place: str, tamper: Callable[..., None]) -> None:
     """As some do when its disk is nearly full."""
     name = place.partition("?")[0].rpartition("/")[2]
     tamper(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
@@ -203,7 +201,7 @@ with SqliteDatabase(DatabaseAddress.parse(sys.argv[1]), create=False).read() as 
 """
 
 
-def test_what_is_sorted_for_an_answer_needs_no_room(tmp_path: Path) -> None:
+def test_sorting_needs_no_disk_space(tmp_path: Path) -> None:
     path = tmp_path / "fleet.db"
     with Store.open(path) as store:
         store.journal.append([BIG] * 2000, at=START, actor="fleet@a")
@@ -230,5 +228,5 @@ def test_what_is_sorted_for_an_answer_needs_no_room(tmp_path: Path) -> None:
         (8e13, "80.0 TB"),
     ],
 )
-def test_sizes(count: float, words: str) -> None:
+def test_database_sizes(count: float, words: str) -> None:
     assert size(count) == words

@@ -68,7 +68,7 @@ def compare(store: Store, past: list[tuple[int, World]]) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(STEPS)
-def test_every_moment_is_answered_as_it_was(sqlite_template: Path, steps: Steps) -> None:
+def test_state_at_any_time_is_reconstructed(sqlite_template: Path, steps: Steps) -> None:
     with TemporaryDirectory() as folder:
         place = shutil.copy(sqlite_template, Path(folder) / "fleet.db")
         with Store.open(place, create=False) as store:
@@ -78,7 +78,7 @@ def test_every_moment_is_answered_as_it_was(sqlite_template: Path, steps: Steps)
 
 @settings(max_examples=15, deadline=None)
 @given(STEPS)
-def test_every_moment_is_answered_as_it_was_on_postgresql(
+def test_state_at_any_time_is_reconstructed_on_postgresql(
     postgres_template: Callable[[str], str],
     numbered: Callable[[], str],
     steps: Steps,

@@ -49,13 +49,13 @@ def east(store: Store) -> Store:
     return store
 
 
-def test_a_snapshot_comes_back_whole(east: Store) -> None:
+def test_snapshot_is_read_as_it_was_stored(east: Store) -> None:
     east.inventory.sync(a_fleet(), at=START, source="sync")
     east.clusters.touch("east", at=START)
     assert east.inventory.snapshot("east") == a_fleet()
 
 
-def test_quorum_groups_come_back_as_they_were_read_last(east: Store) -> None:
+def test_quorum_groups_are_read_as_they_were_stored_last(east: Store) -> None:
     group = replace(a_group(NODES[:3]), read_at=START)
     east.inventory.sync(replace(a_fleet(), quorums=(group,)), at=START, source="sync")
     assert east.inventory.quorums() == [("east", group)]
@@ -67,7 +67,7 @@ def test_quorum_groups_come_back_as_they_were_read_last(east: Store) -> None:
     assert east.inventory.quorums() == []
 
 
-def test_conditions_marks_and_requests_come_back(east: Store) -> None:
+def test_conditions_marks_and_requests_are_stored(east: Store) -> None:
     node = replace(
         NODES[0],
         ready=None,
@@ -86,7 +86,7 @@ def test_conditions_marks_and_requests_come_back(east: Store) -> None:
     assert found == snapshot
 
 
-def test_what_does_not_change_writes_no_row(east: Store, place: str) -> None:
+def test_unchanged_objects_write_no_rows(east: Store, place: str) -> None:
     assert east.inventory.sync(a_fleet(), at=START, source="sync") == Changes(opened=4 + 4 + 6 + 1 + 2)
     before = rows(place, "SELECT * FROM node ORDER BY id")
     heartbeat = [replace(node, resource_version="77") for node in NODES]
@@ -96,14 +96,14 @@ def test_what_does_not_change_writes_no_row(east: Store, place: str) -> None:
     assert rows(place, "SELECT * FROM node ORDER BY id") == before
 
 
-def test_nothing_is_locked_where_nothing_changes(east: Store, place: str) -> None:
+def test_nothing_is_locked_if_nothing_changes(east: Store, place: str) -> None:
     """While another process writes, a quiet sync goes on."""
     east.inventory.sync(a_fleet(), at=START, source="sync")
     with Store.open(place, create=False) as other, other.database.write("inventory/east"):
         assert not east.inventory.sync(a_fleet(), at=at(1), source="sync")
 
 
-def test_a_change_of_state_opens_no_interval(east: Store, place: str) -> None:
+def test_state_change_opens_no_interval(east: Store, place: str) -> None:
     east.inventory.sync(a_fleet(), at=START, source="sync")
     cordoned = replace(NODES[0], unschedulable=True, ready=False)
     _, pods = a_deployment("shop", 6, NODES)
@@ -115,7 +115,7 @@ def test_a_change_of_state_opens_no_interval(east: Store, place: str) -> None:
     assert rows(place, "SELECT count(*) FROM node") == [(4,)]
 
 
-def test_what_ran_on_the_first_of_september(east: Store) -> None:
+def test_versions_on_the_first_of_september(east: Store) -> None:
     east.inventory.sync(a_fleet(), at=SEPTEMBER, source="sync")
     upgraded = replace(NODES[0], kernel=NEW.kernel, boot_id="boot-2", os_image=f"Simulated OS {NEW.version}")
     machine = a_machine(upgraded, NEW)
@@ -135,7 +135,7 @@ def test_what_ran_on_the_first_of_september(east: Store) -> None:
     assert replace(east.inventory.snapshot("east", SEPTEMBER), at=START) == a_fleet()
 
 
-def test_the_history_of_a_node_tells_what_it_ran_and_who_says_so(east: Store) -> None:
+def test_history_of_a_node_has_its_releases_and_their_source(east: Store) -> None:
     east.inventory.sync(a_fleet(), at=START, source="sync")
     relabelled = replace(NODES[0], labels={"pool": "storage"})
     east.inventory.note("east", [relabelled], [], at=at(1), source="watch")
@@ -154,7 +154,7 @@ def test_the_history_of_a_node_tells_what_it_ran_and_who_says_so(east: Store) ->
     ]
 
 
-def test_a_node_runs_its_release_since_it_booted_it_whatever_else_changed(east: Store) -> None:
+def test_node_runs_its_release_since_it_booted_whatever_else_changed(east: Store) -> None:
     east.inventory.sync(a_fleet(), at=START, source="sync")
     staged = replace(a_machine(NODES[0]), staged=NEW)
     east.inventory.note("east", [staged], [], at=at(5), source="watch")
@@ -164,9 +164,7 @@ def test_a_node_runs_its_release_since_it_booted_it_whatever_else_changed(east: 
     assert east.inventory.nodes()[0].since == at(12)
 
 
-def test_a_reference_that_a_host_did_not_tell_before_is_kept_and_the_release_runs_on(
-    east: Store, place: str
-) -> None:
+def test_late_image_reference_is_stored_and_starts_no_new_interval(east: Store, place: str) -> None:
     plain = a_machine(NODES[0], OLD)
     east.inventory.sync(a_snapshot(NODES[:1], machines=[plain]), at=START, source="sync")
     # As every fleet until now has written it: a row of then is no news today.
@@ -181,13 +179,13 @@ def test_a_reference_that_a_host_did_not_tell_before_is_kept_and_the_release_run
     assert row.machine == by_index and row.since == START
 
 
-def test_without_an_agent_the_kubelet_tells_since_when(east: Store) -> None:
+def test_without_an_agent_the_kubelets_report_dates_the_release(east: Store) -> None:
     east.inventory.sync(a_snapshot(NODES, machines=[]), at=START, source="sync")
     east.inventory.note("east", [replace(NODES[0], kernel="6.12.9")], [], at=at(5), source="watch")
     assert [row.since for row in east.inventory.nodes()[:2]] == [at(5), START]
 
 
-def test_what_is_missing_from_a_snapshot_is_gone(east: Store) -> None:
+def test_object_missing_from_a_snapshot_is_gone(east: Store) -> None:
     east.inventory.sync(a_fleet(), at=START, source="sync")
     smaller = a_snapshot(NODES[:3])
     assert east.inventory.sync(smaller, at=at(1), source="sync").closed == 1 + 1 + 6 + 1 + 2
@@ -195,13 +193,13 @@ def test_what_is_missing_from_a_snapshot_is_gone(east: Store) -> None:
     assert [row.name for row in east.inventory.nodes(at=START)] == ["n-0", "n-1", "n-2", "n-3"]
 
 
-def test_a_machine_without_a_node_is_shown(east: Store) -> None:
+def test_machine_without_a_node_is_shown(east: Store) -> None:
     east.inventory.sync(a_snapshot([], machines=[a_machine(NODES[0])]), at=START, source="sync")
     (row,) = east.inventory.nodes()
     assert (row.name, row.node, row.machine) == ("n-0", None, a_machine(NODES[0]))
 
 
-def test_a_name_that_is_used_again_at_once_is_the_new_object(east: Store) -> None:
+def test_reused_name_is_the_new_object(east: Store) -> None:
     east.inventory.sync(a_fleet(), at=START, source="sync")
     again = replace(NODES[0], uid="uid-other")
     east.inventory.note("east", [again], [NODES[0]], at=at(1), source="watch")
@@ -209,7 +207,7 @@ def test_a_name_that_is_used_again_at_once_is_the_new_object(east: Store) -> Non
     assert east.inventory.nodes(at=START)[0].node == NODES[0]
 
 
-def test_changes_of_one_moment_leave_no_empty_interval(east: Store, place: str) -> None:
+def test_changes_at_the_same_time_leave_no_empty_interval(east: Store, place: str) -> None:
     east.inventory.note("east", [NODES[0], NODES[1]], [], at=START, source="watch")
     changed = replace(NODES[0], kernel="6.12.9")
     east.inventory.note("east", [changed], [NODES[1]], at=START, source="watch")
@@ -219,13 +217,13 @@ def test_changes_of_one_moment_leave_no_empty_interval(east: Store, place: str) 
     assert rows(place, "SELECT count(*) FROM node") == [(1,)]
 
 
-def test_a_node_may_name_its_site(east: Store) -> None:
+def test_node_may_name_its_site(east: Store) -> None:
     nodes = [NODES[0], replace(NODES[1], labels={SITE_LABEL: "ber"})]
     east.inventory.sync(a_snapshot(nodes), at=START, source="sync")
     assert [row.site for row in east.inventory.nodes()] == ["fra", "ber"]
 
 
-def test_clusters_do_not_mix(east: Store) -> None:
+def test_clusters_are_kept_apart(east: Store) -> None:
     east.clusters.add(ClusterRow(name="west", sites=("nyc",)))
     east.inventory.sync(a_fleet(), at=START, source="sync")
     east.inventory.sync(replace(a_snapshot(NODES[:1]), cluster="west"), at=START, source="sync")
@@ -234,7 +232,7 @@ def test_clusters_do_not_mix(east: Store) -> None:
     assert len(east.inventory.nodes()) == 5
 
 
-def test_an_unknown_cluster_is_refused(store: Store) -> None:
+def test_unknown_cluster_is_refused(store: Store) -> None:
     with pytest.raises(UsageError, match="no cluster east"):
         store.inventory.sync(a_fleet(), at=START, source="sync")
     with pytest.raises(UsageError, match="no cluster east"):
@@ -243,7 +241,7 @@ def test_an_unknown_cluster_is_refused(store: Store) -> None:
         store.inventory.snapshot("east")
 
 
-def test_what_nodes_ran_is_forgotten_where_that_is_wanted_and_the_present_stays(east: Store) -> None:
+def test_retention_forgets_old_releases_of_nodes_and_keeps_the_present(east: Store) -> None:
     east.inventory.sync(a_fleet(), at=SEPTEMBER, source="sync")
     east.inventory.note("east", [replace(NODES[0], kernel="6.12.9")], [NODES[1]], at=START, source="watch")
     assert east.inventory.forget(Retention(), at=START + timedelta(days=10_000)) == 0
@@ -254,7 +252,7 @@ def test_what_nodes_ran_is_forgotten_where_that_is_wanted_and_the_present_stays(
     assert [row.name for row in east.inventory.nodes(at=SEPTEMBER) if row.node] == ["n-2", "n-3"]
 
 
-def test_pods_of_the_past_are_forgotten_some_at_a_time(east: Store) -> None:
+def test_old_pods_are_forgotten_in_batches(east: Store) -> None:
     nodes = [a_node("n-0")]
     _, pods = a_deployment("job", 10, nodes)
     east.inventory.sync(a_snapshot(nodes, ([], pods)), at=SEPTEMBER, source="sync")
@@ -275,7 +273,7 @@ def test_many_objects_at_once(east: Store) -> None:
     assert [row.node for row in east.inventory.nodes()] == upgraded
 
 
-def test_the_recorder_of_the_watches_writes_here(east: Store) -> None:
+def test_recorder_of_the_watches_writes_here(east: Store) -> None:
     class Clock:
         def __init__(self) -> None:
             self.time = START
@@ -302,7 +300,7 @@ def test_the_recorder_of_the_watches_writes_here(east: Store) -> None:
 
 
 @pytest.mark.parametrize("what", ["fact = 'x'", "fact = '[]'", "state = '7'"])
-def test_what_is_known_and_makes_no_sense_is_refused_in_words(
+def test_unreadable_inventory_is_refused_with_a_message(
     east: Store, tamper: Callable[..., None], what: str
 ) -> None:
     east.inventory.sync(a_fleet(), at=START, source="sync")

@@ -38,7 +38,7 @@ def never(identity: str) -> bool:
     return False
 
 
-def test_entries_come_back_as_they_were_appended(store: Store) -> None:
+def test_entries_are_read_as_they_were_appended(store: Store) -> None:
     written = store.journal.append([a_record(1), a_record(2)], at=START, actor="ann@a")
     written += store.journal.append([a_record(3)], at=START + timedelta(microseconds=5), actor="bob@b")
     assert list(store.journal.entries()) == written
@@ -51,14 +51,14 @@ def test_entries_come_back_as_they_were_appended(store: Store) -> None:
     assert store.journal.verify() == []
 
 
-def test_an_empty_journal_has_nothing_wrong(store: Store) -> None:
+def test_empty_journal_has_no_findings(store: Store) -> None:
     assert store.journal.append([], at=START, actor="ann@a") == []
     assert store.journal.last() is None
     assert store.journal.checkpoint() is None
     assert store.journal.verify() == []
 
 
-def test_entries_are_found_by_rollout_node_and_place(store: Store) -> None:
+def test_entries_are_found_by_rollout_node_and_position(store: Store) -> None:
     records = [a_record(number, f"r-{number % 2}") for number in range(2500)]
     store.journal.append(records, at=START, actor="fleet@a")
     entries = store.journal.entries
@@ -76,7 +76,7 @@ def test_entries_are_found_by_rollout_node_and_place(store: Store) -> None:
     assert [entry.seq for entry in entries(kinds=(records[0].kind,), after=2498)] == [2499, 2500]
 
 
-def test_an_append_that_fails_leaves_nothing(store: Store) -> None:
+def test_failed_append_leaves_nothing(store: Store) -> None:
     filled(store, 2)
     with pytest.raises(ValueError, match="9007199254740993"):
         store.journal.append(
@@ -88,12 +88,12 @@ def test_an_append_that_fails_leaves_nothing(store: Store) -> None:
     assert store.journal.verify() == []
 
 
-def test_a_naive_moment_is_a_mistake(store: Store) -> None:
+def test_naive_time_is_an_error(store: Store) -> None:
     with pytest.raises(ValueError, match="time zone"):
         store.journal.append([a_record(1)], at=START.replace(tzinfo=None), actor="fleet@a")
 
 
-def test_a_controller_that_no_longer_leads_cannot_append(store: Store) -> None:
+def test_controller_that_no_longer_leads_cannot_append(store: Store) -> None:
     first = store.lease.acquire("fleet@a/1/1", at=START, seconds=15, abandoned=never)
     store.journal.append([a_record(1)], at=START, actor="fleet@a", epoch=first.epoch)
     later = START + timedelta(seconds=16)
@@ -134,7 +134,7 @@ def test_a_controller_that_no_longer_leads_cannot_append(store: Store) -> None:
         (["UPDATE checkpoint SET count = 7"], [(8, "changed")]),
     ],
 )
-def test_what_is_done_to_the_table_is_found(
+def test_changes_of_the_table_are_found(
     store: Store, tamper: Tamper, statements: list[str], expected: list[tuple[int, str]]
 ) -> None:
     filled(store)
@@ -142,14 +142,14 @@ def test_what_is_done_to_the_table_is_found(
     assert told(store.journal.verify()) == expected
 
 
-def test_a_cut_off_end_stays_visible_when_the_journal_goes_on(store: Store, tamper: Tamper) -> None:
+def test_truncated_end_stays_visible_when_the_journal_continues(store: Store, tamper: Tamper) -> None:
     filled(store)
     tamper("DELETE FROM journal WHERE seq > 6")
     assert store.journal.append([a_record(9)], at=START, actor="fleet@a")[0].seq == 9
     assert told(store.journal.verify()) == [(7, "removed")]
 
 
-def test_an_entry_that_cannot_be_read_says_so(store: Store, tamper: Tamper) -> None:
+def test_unreadable_entry_is_reported(store: Store, tamper: Tamper) -> None:
     filled(store)
     tamper("UPDATE journal SET detail = '[]' WHERE seq = 4")
     with pytest.raises(StoreError, match="entry 4 of the journal cannot be read"):
@@ -176,7 +176,7 @@ def appending(place: str, actor: str, count: int) -> subprocess.Popen[str]:
     return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
 
 
-def test_two_processes_that_append_at_once_keep_one_chain(place: str) -> None:
+def test_two_processes_that_append_concurrently_keep_one_chain(place: str) -> None:
     processes = [appending(place, actor, 100) for actor in ("fleet@a", "fleet@b")]
     for process in processes:
         process.communicate(timeout=60)
@@ -188,7 +188,7 @@ def test_two_processes_that_append_at_once_keep_one_chain(place: str) -> None:
     assert all(one.actor == two.actor for one, two in zip(entries[::2], entries[1::2], strict=True))
 
 
-def test_a_process_that_is_killed_leaves_a_whole_chain_with_all_that_it_told(place: str) -> None:
+def test_killed_process_leaves_an_intact_chain_with_every_acknowledged_entry(place: str) -> None:
     for attempt in range(1, 4):
         process = appending(place, "fleet@a", 1_000_000)
         assert process.stdout is not None

@@ -20,31 +20,31 @@ def take(store: Store, identity: str, second: int, abandoned: frozenset[str] = f
     )
 
 
-def test_the_first_one_gets_it_and_keeps_it_while_it_renews(store: Store) -> None:
+def test_first_candidate_holds_the_lease_while_it_renews(store: Store) -> None:
     assert take(store, ANN, 0) == Leadership(True, ANN, 1)
     assert take(store, BOB, 1) == Leadership(False, ANN, 1)
     assert take(store, ANN, 10) == Leadership(True, ANN, 1)
     assert take(store, BOB, 24) == Leadership(False, ANN, 1)
 
 
-def test_it_can_be_taken_over_when_its_time_has_run_out(store: Store) -> None:
+def test_expired_lease_can_be_taken_over(store: Store) -> None:
     take(store, ANN, 0)
     assert take(store, BOB, 15) == Leadership(True, BOB, 2)
     assert take(store, ANN, 16) == Leadership(False, BOB, 2)
     assert take(store, ANN, 30) == Leadership(True, ANN, 3)
 
 
-def test_one_whose_process_is_dead_is_not_waited_for(store: Store) -> None:
+def test_lease_of_a_dead_process_is_not_waited_for(store: Store) -> None:
     take(store, ANN, 0)
     assert take(store, BOB, 1, abandoned=frozenset({ANN})) == Leadership(True, BOB, 2)
 
 
-def test_one_that_renews_late_keeps_its_epoch_if_nobody_came(store: Store) -> None:
+def test_late_renewal_keeps_the_epoch_if_nobody_took_over(store: Store) -> None:
     take(store, ANN, 0)
     assert take(store, ANN, 100) == Leadership(True, ANN, 1)
 
 
-def test_given_back_it_is_free_and_the_epoch_goes_on(store: Store) -> None:
+def test_released_lease_is_free_and_the_epoch_increases(store: Store) -> None:
     take(store, ANN, 0)
     store.lease.release(BOB)
     assert store.lease.current(START) == ANN
@@ -53,7 +53,7 @@ def test_given_back_it_is_free_and_the_epoch_goes_on(store: Store) -> None:
     assert take(store, ANN, 1) == Leadership(True, ANN, 2)
 
 
-def test_who_holds_it_is_known_until_it_expires(store: Store) -> None:
+def test_holder_is_known_until_the_lease_expires(store: Store) -> None:
     assert store.lease.current(START) is None
     take(store, ANN, 0)
     assert store.lease.current(START + timedelta(seconds=14)) == ANN

@@ -57,7 +57,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home.path
 
 
-def test_a_home_on_a_read_only_mount_tells_and_proves_what_was_signed(finished: Path, tmp_path: Path) -> None:
+def test_home_on_a_read_only_mount_reports_and_exports_what_was_signed(
+    finished: Path, tmp_path: Path
+) -> None:
     home = Home(finished)
     with read_only(finished), closing(home.store):
         found = verification.verify(home)
@@ -74,9 +76,9 @@ def test_a_home_on_a_read_only_mount_tells_and_proves_what_was_signed(finished: 
             home.store.journal.append([JournalRecord("command", "pause", "r-1")], at=START, actor="ada@desk")
 
 
-def test_a_plan_is_shown_there_and_not_stored(finished: Path) -> None:
+def test_plan_is_shown_on_a_read_only_mount_and_not_stored(finished: Path) -> None:
     told: list[str] = []
-    home = Home(finished, tell=told.append)
+    home = Home(finished, show=told.append)
     with read_only(finished), closing(home.store):
         made = plan(home, ["workers"], "")
         assert made.plan_id and home.store.plans.find(made.plan_id) is None
@@ -85,7 +87,7 @@ def test_a_plan_is_shown_there_and_not_stored(finished: Path) -> None:
             plan(home, ["workers"], "", keep=True)
 
 
-def test_commits_that_cannot_be_read_there_are_said_and_not_passed_over(tmp_path: Path) -> None:
+def test_unreadable_commits_on_a_read_only_mount_are_reported(tmp_path: Path) -> None:
     folder = tmp_path / "home"
     folder.mkdir()
     with Store.open(folder / "fleet.db") as store:
@@ -101,7 +103,7 @@ def test_commits_that_cannot_be_read_there_are_said_and_not_passed_over(tmp_path
 
 
 @pytest.mark.parametrize("fresh", ["postgresql"], indirect=True)
-def test_a_database_user_who_may_only_read(place: str) -> None:
+def test_read_only_database_user(place: str) -> None:
     with Store.open(place) as store:
         store.journal.append([JournalRecord("command", "pause", "r-1")], at=START, actor="ada@desk")
     with closing(raw(place)) as admin:
@@ -124,7 +126,7 @@ def public_folder() -> Iterator[Path]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
-def test_a_user_who_may_only_read_a_file(finished: Path, public_folder: Path) -> None:
+def test_user_with_read_permission_on_the_file_alone(finished: Path, public_folder: Path) -> None:
     """A process of its own for the other user, forked when all modules are loaded: the modules may not be that user's.
 
     The files of WAL mode are not there: the last connection that is closed takes them away.
@@ -151,7 +153,7 @@ def test_a_user_who_may_only_read_a_file(finished: Path, public_folder: Path) ->
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
-def test_a_user_who_may_only_read_sees_what_a_fleet_writes_that_begins_later(public_folder: Path) -> None:
+def test_read_only_user_sees_later_writes(public_folder: Path) -> None:
     """It was told that the database is damaged: the file changes under a reader who takes it for one that nobody writes."""
     record = JournalRecord("decision", "note", "r-9", detail={"words": "x" * 500})
     place = public_folder / "fleet.db"

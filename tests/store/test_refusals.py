@@ -17,25 +17,25 @@ from fleet.store.db.sqlite import SqliteDatabase
 from tests.store.raw import raw
 
 
-def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no folder") as caught:
         Store.open(tmp_path / "nowhere" / "fleet.db")
     assert caught.value.hint
 
 
-def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+def test_file_that_is_no_database(tmp_path: Path) -> None:
     path = tmp_path / "fleet.yaml"
     path.write_text("pools: []\n" * 200)
     with pytest.raises(SchemaError, match="is not a database of fleet"):
         Store.open(path)
 
 
-def test_a_folder_where_a_file_should_be(tmp_path: Path) -> None:
+def test_folder_in_place_of_a_file(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be opened"):
         Store.open(tmp_path)
 
 
-def test_a_url_of_another_kind() -> None:
+def test_url_with_another_scheme() -> None:
     with pytest.raises(UsageError, match="unknown kind of database: mysql://"):
         Store.open("mysql://root@localhost/fleet")
 
@@ -48,7 +48,7 @@ def test_a_url_of_another_kind() -> None:
         ("sqlite:////var/lib/fleet.db", "/var/lib/fleet.db"),
     ],
 )
-def test_the_ways_to_name_a_file(text: str, path: str) -> None:
+def test_ways_to_name_a_file(text: str, path: str) -> None:
     assert DatabaseAddress.parse(text) == DatabaseAddress("sqlite", Path(path))
 
 
@@ -64,7 +64,7 @@ def test_the_ways_to_name_a_file(text: str, path: str) -> None:
         "postgresql://ann:s3/cret%21@127.0.0.1:1/fleet",
     ],
 )
-def test_a_password_is_never_shown(url: str) -> None:
+def test_password_is_never_shown(url: str) -> None:
     with pytest.raises(StoreError) as caught:
         Store.open(url)
     told = f"{caught.value.message} {caught.value.hint} {caught.value.__cause__}"
@@ -74,19 +74,19 @@ def test_a_password_is_never_shown(url: str) -> None:
     assert "***" in told
 
 
-def test_a_server_that_does_not_answer() -> None:
+def test_server_that_does_not_answer() -> None:
     with pytest.raises(StoreError, match="does not answer") as caught:
         Store.open("postgresql://ann@127.0.0.1:1/fleet")
     assert "is the server running" in caught.value.hint
 
 
-def test_a_database_that_the_server_does_not_have(postgres_server: str) -> None:
+def test_database_that_the_server_does_not_have(postgres_server: str) -> None:
     with pytest.raises(StoreError, match="no_such_database") as caught:
         Store.open(postgres_server.format("no_such_database"))
     assert caught.value.hint
 
 
-def test_a_connection_that_was_dropped_is_made_anew(postgres_template: object, numbered: object) -> None:
+def test_dropped_connection_is_opened_again(postgres_template: object, numbered: object) -> None:
     assert callable(postgres_template)
     assert callable(numbered)
     place = postgres_template(numbered())
@@ -101,7 +101,7 @@ def test_a_connection_that_was_dropped_is_made_anew(postgres_template: object, n
         assert store.journal.count() == 0
 
 
-def test_a_locked_database_says_who_may_have_locked_it(tmp_path: Path) -> None:
+def test_locked_database_names_possible_holders(tmp_path: Path) -> None:
     path = tmp_path / "fleet.db"
     Store.open(path).close()
     with (
@@ -117,7 +117,7 @@ def test_a_locked_database_says_who_may_have_locked_it(tmp_path: Path) -> None:
         store.settings.set("home", "live")
 
 
-def test_a_new_database_gets_its_mode_though_another_writes_in_that_moment(tmp_path: Path) -> None:
+def test_new_database_gets_its_mode_while_another_process_writes(tmp_path: Path) -> None:
     """Of several that open one at once. SQLite waits for a writer, but not where it would change the mode."""
     address = DatabaseAddress("sqlite", tmp_path / "fleet.db")
     database, tried = SqliteDatabase(address, create=True), 0
@@ -136,7 +136,7 @@ def test_a_new_database_gets_its_mode_though_another_writes_in_that_moment(tmp_p
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_one_that_goes_on_writing_is_waited_for_as_long_as_ever(tmp_path: Path) -> None:
+def test_database_that_stays_locked_is_an_error_after_the_wait(tmp_path: Path) -> None:
     address = DatabaseAddress("sqlite", tmp_path / "fleet.db")
     database = SqliteDatabase(address, create=True, wait=0.1)
     with writing(address.path), closing(database), pytest.raises(StoreError, match="is locked"):
@@ -151,7 +151,7 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
-def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
+def test_folder_without_write_permission(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(StoreError, match="cannot be opened"):
         Store.open(tmp_path / "fleet.db")

@@ -27,7 +27,7 @@ def rollout_of(home: Home) -> Rollout:
     return rollouts_of(home.store.journal.entries())["r-1"]
 
 
-def test_the_second_stands_by_and_ends_what_the_first_began(place: str, tmp_path: Path) -> None:
+def test_standby_takes_over_what_the_leader_began(place: str, tmp_path: Path) -> None:
     nodes = [a_node(f"n-{number}") for number in range(4)]
     snapshot = a_snapshot(nodes, a_deployment("shop", 6, nodes), [a_budget("shop", 6, 1)])
     home = a_home(tmp_path / "home", snapshot, database=place)
@@ -62,7 +62,7 @@ def test_the_second_stands_by_and_ends_what_the_first_began(place: str, tmp_path
     home.store.close()
 
 
-def test_a_connection_that_is_cut_before_the_commit_leaves_nothing(
+def test_connection_cut_before_the_commit_leaves_nothing(
     postgres_template: Callable[[str], str], numbered: Callable[[], str]
 ) -> None:
     place = postgres_template(numbered())

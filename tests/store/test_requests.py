@@ -24,7 +24,7 @@ def test_counts_are_added_over_restarts_and_clusters(place: str) -> None:
         assert not store.requests.of("r-2")
 
 
-def test_what_is_shown_is_per_node_and_most_first() -> None:
+def test_counts_are_shown_per_node_with_the_largest_first() -> None:
     shown = counts_of_rollout("r-1", {EVICT: 1, PATCH: 8, LIST: 2}, 4)
     assert [(each.verb, each.resource, each.count, each.per_node) for each in shown] == [
         ("patch", "nodes", 8, 2.0),

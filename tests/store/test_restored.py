@@ -21,7 +21,7 @@ ENTRIES = 12
 """Of the journal, when it is copied."""
 
 
-def test_an_older_copy_is_noticed_and_nothing_is_done_before_a_person_has_accepted_it(tmp_path: Path) -> None:
+def test_older_copy_is_noticed_and_nothing_happens_before_a_user_accepts_it(tmp_path: Path) -> None:
     nodes = [a_node(f"n-{number}") for number in range(4)]
     home = a_home(
         tmp_path / "home", a_snapshot(nodes, a_deployment("shop", 6, nodes), [a_budget("shop", 6, 1)])

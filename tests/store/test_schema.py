@@ -42,13 +42,13 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return server.format(name)
 
 
-def test_an_empty_database_gets_its_tables(empty: str) -> None:
+def test_empty_database_gets_its_tables(empty: str) -> None:
     with Store.open(empty) as store:
         assert store.journal.count() == 0
     assert rows(empty, f"SELECT version_num FROM {VERSION_TABLE}") == [(NEWEST,)]
 
 
-def test_nothing_is_made_where_it_is_not_asked_for(empty: str) -> None:
+def test_no_database_is_created_unless_asked_for(empty: str) -> None:
     with pytest.raises(StoreError, match="no database at"):
         Store.open(empty, create=False)
     if not empty.startswith("postgresql"):
@@ -67,7 +67,7 @@ print(Store.open(sys.argv[1]).journal.count(), flush=True)
 """
 
 
-def test_processes_that_open_a_new_database_at_once_make_it_once(empty: str) -> None:
+def test_processes_that_open_a_new_database_concurrently_create_it_once(empty: str) -> None:
     pipe = subprocess.PIPE
     processes = [
         subprocess.Popen(
@@ -85,7 +85,7 @@ def test_processes_that_open_a_new_database_at_once_make_it_once(empty: str) -> 
     assert [process.communicate(timeout=60) for process in processes] == [("0\n", "")] * 4
 
 
-def test_migrations_make_the_tables_as_they_are_defined(place: str) -> None:
+def test_migrations_create_the_tables_as_they_are_defined(place: str) -> None:
     engine = engine_of(DatabaseAddress.parse(place))
     with engine.connect() as connection:
         context = MigrationContext.configure(
@@ -98,7 +98,7 @@ def test_migrations_make_the_tables_as_they_are_defined(place: str) -> None:
     assert newest == [NEWEST]
 
 
-def test_a_newer_database_is_refused_and_stays_as_it_is(place: str, tamper: Tamper) -> None:
+def test_newer_database_is_refused_and_left_unchanged(place: str, tamper: Tamper) -> None:
     tamper(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
     with pytest.raises(SchemaError, match="is of a newer fleet: its schema is 9999") as caught:
         Store.open(place)
@@ -114,15 +114,13 @@ def test_a_newer_database_is_refused_and_stays_as_it_is(place: str, tamper: Tamp
         ("-1", "a version that no fleet has"),
     ],
 )
-def test_a_version_that_is_none_of_ours_is_refused(
-    place: str, tamper: Tamper, version: str, words: str
-) -> None:
+def test_unknown_schema_version_is_refused(place: str, tamper: Tamper, version: str, words: str) -> None:
     tamper(f"UPDATE {VERSION_TABLE} SET version_num = '{version}'")
     with pytest.raises(SchemaError, match=words):
         Store.open(place)
 
 
-def test_another_programs_database_is_refused_and_stays_as_it_is(empty: str) -> None:
+def test_database_of_another_program_is_refused_and_left_unchanged(empty: str) -> None:
     with closing(raw(empty)) as connection:
         connection.cursor().execute("CREATE TABLE invoices (id INTEGER)")
         connection.commit()
@@ -133,7 +131,7 @@ def test_another_programs_database_is_refused_and_stays_as_it_is(empty: str) -> 
         assert rows(empty, "PRAGMA journal_mode") == [("delete",)]
 
 
-def test_a_database_of_the_first_release_keeps_its_data(empty: str) -> None:
+def test_database_of_the_first_release_keeps_its_data(empty: str) -> None:
     """Written by the statements of that time, not by today's program."""
     at_version(empty, "0001")
     entries = a_chain(3)

@@ -127,7 +127,7 @@ def kubeconfig(tmp_path: Path, server: str, token: str = TOKEN, **cluster: objec
     return str(write_kubeconfig(tmp_path / "kubeconfig", server, {"token": token}, {**trusted, **cluster}))
 
 
-def test_a_token_that_works_is_used_and_nowhere_else(tmp_path: Path, home: Path) -> None:
+def test_accepted_token_is_used_and_stored_nowhere(tmp_path: Path, home: Path) -> None:
     with served(tmp_path) as url:
         file = kubeconfig(tmp_path, url)
         added = fleet(home, "cluster", "add", "east", "--kubeconfig", file, "--site", "fra")
@@ -154,7 +154,7 @@ def test_a_token_that_works_is_used_and_nowhere_else(tmp_path: Path, home: Path)
     assert clean(kept(home)) >= 2
 
 
-def test_a_token_that_is_refused_is_not_quoted(tmp_path: Path, home: Path) -> None:
+def test_rejected_token_is_not_quoted(tmp_path: Path, home: Path) -> None:
     with served(tmp_path) as url:
         file = kubeconfig(tmp_path, url, f"{TOKEN}-old")
         said = silent(fleet(home, "cluster", "add", "east", "--kubeconfig", file, "--site", "fra"))
@@ -162,7 +162,7 @@ def test_a_token_that_is_refused_is_not_quoted(tmp_path: Path, home: Path) -> No
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 500, 503])
-def test_a_server_that_says_the_token_back_is_not_repeated(tmp_path: Path, home: Path, status: int) -> None:
+def test_token_echoed_by_a_server_is_not_repeated(tmp_path: Path, home: Path, status: int) -> None:
     def echo(server: ApiServer) -> None:
         server.faults.append(
             Fault("GET", "/nodes", status, f"no: Authorization: Bearer {TOKEN} is not good", times=99)
@@ -175,7 +175,7 @@ def test_a_server_that_says_the_token_back_is_not_repeated(tmp_path: Path, home:
         assert clean(kept(home)) >= 1
 
 
-def test_a_password_in_a_proxys_address_is_not_shown(tmp_path: Path, home: Path) -> None:
+def test_password_in_a_proxy_address_is_not_shown(tmp_path: Path, home: Path) -> None:
     proxies = ("http://ada:{}@127.0.0.1:1", "http://ada:{}@no-such-host.invalid:3128", "nonsense://ada:{}@x")
     for proxy in proxies:
         file = kubeconfig(tmp_path, "https://127.0.0.1:2", **{"proxy-url": proxy.format(PROXY)})
@@ -187,7 +187,7 @@ def test_a_password_in_a_proxys_address_is_not_shown(tmp_path: Path, home: Path)
     clean(kept(home))
 
 
-def test_a_password_in_a_servers_address_is_not_shown(tmp_path: Path, home: Path) -> None:
+def test_password_in_a_server_address_is_not_shown(tmp_path: Path, home: Path) -> None:
     file = kubeconfig(tmp_path, f"http://ada:{PROXY}@127.0.0.1:1")
     said = silent(fleet(home, "cluster", "add", "east", "--kubeconfig", file, "--site", "fra"))
     assert said.code == 1
@@ -208,7 +208,7 @@ def test_a_password_in_a_servers_address_is_not_shown(tmp_path: Path, home: Path
         f"? [{TOKEN}]\n    : {{{TOKEN}: [}}",
     ],
 )
-def test_a_broken_kubeconfig_is_not_quoted(tmp_path: Path, home: Path, user: str) -> None:
+def test_broken_kubeconfig_is_not_quoted(tmp_path: Path, home: Path, user: str) -> None:
     file = tmp_path / "kubeconfig"
     file.write_text(
         "current-context: a\ncontexts: [{name: a, context: {cluster: c, user: u}}]\n"
@@ -224,7 +224,7 @@ def with_password(url: str) -> str:
     return url.replace("postgresql://fleet@", f"postgresql://fleet:{QUOTED}@")
 
 
-def test_the_databases_password_is_nowhere(tmp_path: Path, postgres_template: Callable[[str], str]) -> None:
+def test_database_password_is_nowhere(tmp_path: Path, postgres_template: Callable[[str], str]) -> None:
     """A rollout with a controller in the background: its log, its journal, its report."""
     url = with_password(postgres_template("secrets"))
     home = a_home(tmp_path / "home", database=url)
@@ -272,9 +272,7 @@ def test_the_databases_password_is_nowhere(tmp_path: Path, postgres_template: Ca
     ],
 )
 @pytest.mark.parametrize("debug", ["", "1"])
-def test_a_database_that_does_not_answer_is_named_without_its_password(
-    home: Path, url: str, debug: str
-) -> None:
+def test_unreachable_database_is_named_without_its_password(home: Path, url: str, debug: str) -> None:
     for words in (["status"], ["run"], ["audit", "verify"], ["init"]):
         said = silent(fleet(home, *words, FLEET_DATABASE=url, FLEET_DEBUG=debug))
         assert said.code in (0, 1, 2), said.words
@@ -283,7 +281,7 @@ def test_a_database_that_does_not_answer_is_named_without_its_password(
     clean(kept(home))
 
 
-def test_the_signing_key_leaves_its_file_never(tmp_path: Path) -> None:
+def test_signing_key_never_leaves_its_file(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     made = fleet(home.path, "audit", "keygen")
     private = keys_of(Home(home.path)).private

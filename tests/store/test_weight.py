@@ -19,7 +19,7 @@ with Store.open(sys.argv[1], create=False) as store:
 """
 
 
-def test_asking_for_the_nodes_imports_neither_orm_nor_migrations(tmp_path: Path) -> None:
+def test_reading_nodes_imports_neither_orm_nor_migrations(tmp_path: Path) -> None:
     path = tmp_path / "fleet.db"
     with Store.open(path) as store:
         store.clusters.add(ClusterRow(name="east", sites=("fra",)))

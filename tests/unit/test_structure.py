@@ -17,6 +17,10 @@ MOST_FILES = 13
 """More files than a newcomer takes in at a glance make a second folder."""
 MANY_BY_RULE = {"fleet/machines/families"}
 """One file for each family of operating systems: as many as there are."""
+LONGEST_FILE = 320
+"""Lines. A longer file is about more than one noun, and the second one is a file of its own."""
+LONG_BY_RULE = {"fleet/core/engine/engine.py"}
+"""The one place in which an event becomes decisions. What decides is in the files beside it."""
 SHORT = 9
 """Lines. A shorter function is understood by its name and its body."""
 
@@ -35,6 +39,12 @@ def test_a_folder_has_no_more_files_than_one_takes_in_at_a_glance() -> None:
     }
     crowded = {str(folder): count for folder, count in counts.items() if count > MOST_FILES}
     assert set(crowded) <= MANY_BY_RULE
+
+
+def test_a_file_is_short_enough_to_be_about_one_noun() -> None:
+    lengths = {str(path): len(path.read_text(encoding="utf-8").splitlines()) for path in _files()}
+    long = {path: length for path, length in lengths.items() if length > LONGEST_FILE}
+    assert {path: length for path, length in long.items() if path not in LONG_BY_RULE} == {}
 
 
 def test_no_module_is_named_as_one_of_the_standard_library() -> None:

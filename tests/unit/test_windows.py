@@ -7,8 +7,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from fleet.core.policy import windows
-from fleet.core.policy.policy import Freeze, Pool, Window
+from fleet.core.policy.freezes import Freezes
+from fleet.core.policy.policy import Freeze, Window
+from fleet.core.policy.schedule import Schedule, format_moment
+from fleet.core.policy.windows import LevelWindows
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 
@@ -27,13 +29,18 @@ def freeze(begin: str, until: str, name: str = "year end") -> Freeze:
     return Freeze(name, berlin(begin), berlin(until))
 
 
-def ask(now: str, needed: timedelta, *weekly: Window, freezes: tuple[Freeze, ...] = ()) -> Held | None:
-    return windows.held(Pool("workers", windows=weekly), freezes, berlin(now), needed)
+def weekly(*windows: Window, freezes: tuple[Freeze, ...] = ()) -> Schedule:
+    levels = [LevelWindows("pool workers", windows)] if windows else []
+    return Schedule("workers", levels, Freezes(freezes))
+
+
+def ask(now: str, needed: timedelta, *windows: Window, freezes: tuple[Freeze, ...] = ()) -> Held | None:
+    return weekly(*windows, freezes=freezes).held(berlin(now), needed)
 
 
 def test_a_pool_without_windows_is_always_open() -> None:
     assert ask("2026-11-25 12:00", 100 * HOUR) is None
-    assert windows.closes((), (), berlin("2026-11-25 12:00")) is None
+    assert weekly().closes(berlin("2026-11-25 12:00")) is None
 
 
 @pytest.mark.parametrize(
@@ -54,21 +61,17 @@ def test_a_run_of_an_hour_starts_inside_a_window_while_an_hour_is_left(now: str,
 
 def test_the_refusal_names_the_pool_and_when_the_next_window_that_fits_opens() -> None:
     refused = ask("2026-11-28 04:30", HOUR, WEEKEND)
-    assert refused is not None
-    assert refused.reason is Reason.WINDOW
-    assert (
-        refused.message == "outside the windows of pool workers; the next one that fits opens Sun 01:00 CET"
-    )
+    assert refused == Held(Reason.WINDOW, "workers", {"opens": "Sun 01:00 CET", "needed": "1h"})
 
 
 def test_the_next_window_that_fits_may_not_be_the_next_one() -> None:
     short = Window(days=(0,), start=time(1), end=time(2))
     long = Window(days=(3,), start=time(1), end=time(6))
     now = datetime(2026, 11, 29, tzinfo=UTC)
-    assert windows.next_start((short, long), (), now, 30 * timedelta(minutes=1)) == datetime(
+    assert weekly(short, long).next_start(now, 30 * timedelta(minutes=1)) == datetime(
         2026, 11, 30, 1, tzinfo=UTC
     )
-    assert windows.next_start((short, long), (), now, 3 * HOUR) == datetime(2026, 12, 3, 1, tzinfo=UTC)
+    assert weekly(short, long).next_start(now, 3 * HOUR) == datetime(2026, 12, 3, 1, tzinfo=UTC)
 
 
 def test_a_run_longer_than_every_window_may_start_as_the_longest_opens() -> None:
@@ -81,10 +84,7 @@ def test_a_run_longer_than_every_window_may_start_as_the_longest_opens() -> None
 def test_a_longer_run_never_has_more_leave_than_a_shorter_one() -> None:
     for minute in range(0, 300, 5):
         now = berlin("2026-11-28 00:30") + timedelta(minutes=minute)
-        may = [
-            windows.held(Pool("p", windows=(WEEKEND,)), (), now, timedelta(minutes=needed)) is None
-            for needed in range(0, 400, 5)
-        ]
+        may = [weekly(WEEKEND).held(now, timedelta(minutes=needed)) is None for needed in range(0, 400, 5)]
         assert may == sorted(may, reverse=True)
 
 
@@ -92,18 +92,17 @@ def test_a_longer_run_never_has_more_leave_than_a_shorter_one() -> None:
 def test_runs_may_start_where_none_is_held(needed: timedelta) -> None:
     begin = berlin("2026-11-25 12:00")
     freezes = (freeze("2026-11-29 04:10", "2026-12-05 01:30"),)
-    found = windows.starts((WEEKEND, NIGHTLY), freezes, begin, begin + timedelta(days=14), needed)
-    pool = Pool("workers", windows=(WEEKEND, NIGHTLY))
+    found = weekly(WEEKEND, NIGHTLY, freezes=freezes).starts(begin, begin + timedelta(days=14), needed)
+    schedule = weekly(WEEKEND, NIGHTLY, freezes=freezes)
     for quarter in range(4 * 24 * 13):
         now = begin + quarter * timedelta(minutes=15)
         may = any(first <= now <= last for first, last in found)
-        assert may == (windows.held(pool, freezes, now, needed) is None), now
+        assert may == (schedule.held(now, needed) is None), now
 
 
 def test_a_freeze_beats_a_window() -> None:
     refused = ask("2026-12-26 02:00", HOUR, WEEKEND, freezes=(freeze("2026-12-19", "2027-01-04"),))
-    assert refused is not None
-    assert refused.message == "freeze year end until Mon 4 Jan 2027 00:00 CET"
+    assert refused == Held(Reason.FREEZE, "year end", {"until": "Mon 4 Jan 2027 00:00 CET"})
 
 
 def test_a_run_must_end_before_a_freeze_begins() -> None:
@@ -123,41 +122,41 @@ def test_the_next_opening_is_looked_for_behind_the_freezes() -> None:
         freeze("2027-01-09", "2027-01-10 03:00", "stocktaking"),
     )
     now = berlin("2026-12-20 12:00")
-    assert windows.opens((WEEKEND,), frozen, now) == berlin("2027-01-10 03:00")
-    assert windows.closes((WEEKEND,), frozen, now) == now
+    assert weekly(WEEKEND, freezes=frozen).opens(now) == berlin("2027-01-10 03:00")
+    assert weekly(WEEKEND, freezes=frozen).closes(now) == now
 
 
 def test_windows_that_touch_are_one() -> None:
     saturday = Window(days=(5,), start=time(20), end=time())
     sunday = Window(days=(6,), start=time(), end=time(4))
-    assert windows.closes((saturday, sunday), (), datetime(2026, 11, 28, 21, tzinfo=UTC)) == datetime(
+    assert weekly(saturday, sunday).closes(datetime(2026, 11, 28, 21, tzinfo=UTC)) == datetime(
         2026, 11, 29, 4, tzinfo=UTC
     )
 
 
 def test_whole_days_on_end_never_close() -> None:
     now = datetime(2026, 3, 28, 21, tzinfo=UTC)
-    assert windows.closes((ALWAYS,), (), now) is None
-    assert windows.held(Pool("p", windows=(ALWAYS,)), (), now, 300 * HOUR) is None
+    assert weekly(ALWAYS).closes(now) is None
+    assert weekly(ALWAYS).held(now, 300 * HOUR) is None
 
 
 def test_a_window_past_midnight_belongs_to_the_day_it_opens_on() -> None:
     friday = Window(days=(4,), start=time(22), end=time(2), zone="Europe/Berlin")
-    assert windows.open_spans((friday,), (), berlin("2026-11-23"), berlin("2026-11-30")) == [
+    assert weekly(friday).open_spans(berlin("2026-11-23"), berlin("2026-11-30")) == [
         (berlin("2026-11-27 22:00"), berlin("2026-11-28 02:00"))
     ]
 
 
 def test_a_window_that_goes_on_from_sunday_into_monday_is_open_on_monday() -> None:
     sunday = Window(days=(6,), start=time(22), end=time(2))
-    assert windows.closes((sunday,), (), datetime(2026, 11, 30, 1, tzinfo=UTC)) == datetime(
+    assert weekly(sunday).closes(datetime(2026, 11, 30, 1, tzinfo=UTC)) == datetime(
         2026, 11, 30, 2, tzinfo=UTC
     )
 
 
 def test_the_night_that_clocks_are_put_forward_shortens_a_window() -> None:
     begin, end = berlin("2026-03-29 00:00"), berlin("2026-03-30 00:00")
-    assert windows.open_spans((WEEKEND,), (), begin, end) == [
+    assert weekly(WEEKEND).open_spans(begin, end) == [
         (datetime(2026, 3, 29, 0, tzinfo=UTC), datetime(2026, 3, 29, 3, tzinfo=UTC))
     ]
     refused = ask("2026-03-29 01:00", timedelta(hours=3, minutes=30), WEEKEND)
@@ -167,26 +166,26 @@ def test_the_night_that_clocks_are_put_forward_shortens_a_window() -> None:
 
 def test_a_window_in_the_gap_opens_the_week_after() -> None:
     gap = Window(days=(6,), start=time(2, 15), end=time(2, 45), zone="Europe/Berlin")
-    assert windows.opens((gap,), (), berlin("2026-03-28 12:00")) == berlin("2026-04-05 02:15")
+    assert weekly(gap).opens(berlin("2026-03-28 12:00")) == berlin("2026-04-05 02:15")
 
 
 def test_the_hour_that_comes_twice_is_inside_twice() -> None:
     early = Window(days=(6,), start=time(2, 15), end=time(2, 45), zone="Europe/Berlin")
     begin, end = berlin("2026-10-25 00:00"), berlin("2026-10-26 00:00")
     at = datetime(2026, 10, 25, tzinfo=UTC)
-    assert windows.open_spans((early,), (), begin, end) == [
+    assert weekly(early).open_spans(begin, end) == [
         (at.replace(minute=15), at.replace(minute=45)),
         (at.replace(hour=1, minute=15), at.replace(hour=1, minute=45)),
     ]
-    assert windows.open_spans((WEEKEND,), (), begin, end) == [
+    assert weekly(WEEKEND).open_spans(begin, end) == [
         (datetime(2026, 10, 24, 23, tzinfo=UTC), datetime(2026, 10, 25, 4, tzinfo=UTC))
     ]
 
 
 def test_windows_that_never_open_are_said_so() -> None:
     nowhere = Window(days=(), start=time(1), end=time(2))
-    assert windows.opens((nowhere,), (), datetime(2026, 1, 1, tzinfo=UTC)) is None
-    assert windows.next_start((nowhere,), (), datetime(2026, 1, 1, tzinfo=UTC), HOUR) is None
+    assert weekly(nowhere).opens(datetime(2026, 1, 1, tzinfo=UTC)) is None
+    assert weekly(nowhere).next_start(datetime(2026, 1, 1, tzinfo=UTC), HOUR) is None
     refused = ask("2026-01-01", HOUR, nowhere)
     assert refused is not None
     assert refused.params["opens"] == "never"
@@ -201,4 +200,4 @@ def test_windows_that_never_open_are_said_so() -> None:
     ],
 )
 def test_a_moment_is_told_with_as_much_of_its_date_as_it_needs(moment: str, words: str) -> None:
-    assert windows.told(berlin(moment), berlin("2026-11-25 12:00"), "Europe/Berlin") == words
+    assert format_moment(berlin(moment), berlin("2026-11-25 12:00"), "Europe/Berlin") == words

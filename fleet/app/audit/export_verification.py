@@ -50,34 +50,34 @@ def verify_file(path: Path, keys: Sequence[Path]) -> ExportVerdict:
     """Verifies an exported journal or a report with nothing but the file and the public keys. Raises UsageError for a
     file that is neither."""
     public = [PublicKey.read(key) for key in keys]
-    told = json_object(path)
-    report = "rollout" in told
-    if not report and told.get("kind") != "fleet journal":
-        span = told.get("kind") == "fleet period report"
+    content = json_object(path)
+    report = "rollout" in content
+    if not report and content.get("kind") != "fleet journal":
+        of_span = content.get("kind") == "fleet period report"
         raise UsageError(
             f"{path} is neither an exported journal nor a report of one rollout",
-            f"fleet report verify {path} --key PUBLIC-KEY" if span else "fleet audit export writes one",
+            f"fleet report verify {path} --key PUBLIC-KEY" if of_span else "fleet audit export writes one",
         )
     findings: list[JournalFinding] = []
     parts = ("entries", "others") if report else ("entries",)
-    entries = [entry for part in parts for entry in _each(told, part, JournalEntry, findings)]
-    signed = list(_each(told, "checkpoints", SignedCheckpoint, findings))
+    entries = [entry for part in parts for entry in _read_part(content, part, JournalEntry, findings)]
+    signed = list(_read_part(content, "checkpoints", SignedCheckpoint, findings))
     if report:
         entries.sort(key=lambda entry: entry.seq)
     findings += _chained(entries, signed, public, whole=not report)
     if report:
-        findings += _said(told, entries)
-        findings += vouched(told, public, f"nothing proves its {', '.join(OUTSIDE_JOURNAL)}")
+        findings += _report_findings(content, entries)
+        findings += signature_findings(content, public, f"nothing proves its {', '.join(OUTSIDE_JOURNAL)}")
     else:
-        words = "it says {}, which no exported journal does"
-        findings += [JournalFinding(0, "unlike", words.format(key)) for key in told if key not in PARTS]
-    genuine = [each for each in signed if proof.genuine(each, public)]
+        message = "it says {}, which no exported journal does"
+        findings += [JournalFinding(0, "unlike", message.format(key)) for key in content if key not in PARTS]
+    genuine = [checkpoint for checkpoint in signed if proof.genuine(checkpoint, public)]
     return ExportVerdict(
-        f"report of {told['rollout']}" if report else "journal",
+        f"report of {content['rollout']}" if report else "journal",
         min((entry.seq for entry in entries), default=0),
         max((entry.seq for entry in entries), default=0),
         len(genuine),
-        max((each.at for each in genuine), default=None),
+        max((checkpoint.at for checkpoint in genuine), default=None),
         tuple(sorted(findings, key=lambda finding: finding.seq)),
     )
 
@@ -93,36 +93,38 @@ def json_object(path: Path) -> dict[str, Any]:
         return found
 
     try:
-        told = json.loads(path.read_bytes(), object_pairs_hook=once)
+        content = json.loads(path.read_bytes(), object_pairs_hook=once)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is no JSON: {error}") from error
-    if not isinstance(told, dict):
+    if not isinstance(content, dict):
         raise UsageError(f"{path} is neither an exported journal nor a report")
-    return told
+    return content
 
 
-def _each(
-    told: Mapping[str, Any], part: str, kind: type[ExportPart], findings: list[JournalFinding]
+def _read_part(
+    content: Mapping[str, Any], part: str, kind: type[ExportPart], findings: list[JournalFinding]
 ) -> Iterator[ExportPart]:
     """Yields the parts that can be read. A part that is not written exactly as fleet writes it is a finding: the hash
     or signature would not cover what the file contains."""
-    found = told.get(part, [])
+    found = content.get(part, [])
     if not isinstance(found, list):
         findings.append(JournalFinding(0, "changed", f"{part} is no list"))
         return
     for number, raw in enumerate(found, start=1):
         try:
-            each = msgspec.convert(raw, kind)
-            same = msgspec.to_builtins(each) == raw
+            part_read = msgspec.convert(raw, kind)
+            same = msgspec.to_builtins(part_read) == raw
         except NOT_READ as error:
             findings.append(JournalFinding(0, "changed", f"{part}, number {number} cannot be read: {error}"))
             continue
         if not same:
-            words = f"{part}, number {number} (entry {each.seq}) was changed: fleet does not write it so"
-            findings.append(JournalFinding(each.seq, "changed", words))
-        yield each
+            message = (
+                f"{part}, number {number} (entry {part_read.seq}) was changed: fleet does not write it so"
+            )
+            findings.append(JournalFinding(part_read.seq, "changed", message))
+        yield part_read
 
 
 def _chained(
@@ -137,9 +139,11 @@ def _chained(
     origin = BEGINNING
     if not whole and entries:
         origin = Origin(entries[0].seq - 1, entries[0].prev_hash)
-    genuine = [each for each in signed if proof.genuine(each, keys)]
+    genuine = [checkpoint for checkpoint in signed if proof.genuine(checkpoint, keys)]
     marks = proof.Marks(genuine)
-    end = next((each for each in genuine if entries and each.hash == entries[-1].hash), None)
+    end = next(
+        (checkpoint for checkpoint in genuine if entries and checkpoint.hash == entries[-1].hash), None
+    )
     known = ChainEnd(end.seq, end.hash, end.count) if end is not None else None
     yield from chain.verify(marks.follow(entries), known, origin)
     yield from proof.forged(signed, keys)
@@ -151,11 +155,13 @@ def _chained(
         yield JournalFinding(0, "removed", "it has no entries")
 
 
-def vouched(told: Mapping[str, Any], keys: Sequence[PublicKey], otherwise: str) -> Iterator[JournalFinding]:
+def signature_findings(
+    content: Mapping[str, Any], keys: Sequence[PublicKey], otherwise: str
+) -> Iterator[JournalFinding]:
     """Yields what is wrong with the report's own signature, which alone proves what is not in the journal. `otherwise`:
     what follows if there is none."""
     try:
-        signature = msgspec.convert(told.get("signature"), Signature | None)
+        signature = msgspec.convert(content.get("signature"), Signature | None)
     except NOT_READ as error:
         yield JournalFinding(0, "forged", f"its signature cannot be read: {error}")
         return
@@ -163,23 +169,23 @@ def vouched(told: Mapping[str, Any], keys: Sequence[PublicKey], otherwise: str) 
         yield JournalFinding(0, "unsigned", f"the report is not signed, so {otherwise}")
     elif all(key.id != signature.key for key in keys):
         yield JournalFinding(0, "forged", f"the report is signed with another key: {signature.key}")
-    elif not any(key.signed_report(told, signature.signature) for key in keys):
+    elif not any(key.signed_report(content, signature.signature) for key in keys):
         yield JournalFinding(
             0, "forged", "the report was changed after it was signed: its signature does not hold"
         )
 
 
-def _said(told: Mapping[str, Any], entries: Sequence[JournalEntry]) -> Iterator[JournalFinding]:
+def _report_findings(content: Mapping[str, Any], entries: Sequence[JournalEntry]) -> Iterator[JournalFinding]:
     """Yields how a report differs from its entries. `entries` are all entries of the file, in the journal's order: the
     report does not determine which of them belong to the rollout."""
     try:
-        report = msgspec.convert(told, Report)
+        report = msgspec.convert(content, Report)
     except NOT_READ as error:
         yield JournalFinding(0, "unlike", f"it is no report of this fleet: {error}")
         return
     yield from (
         JournalFinding(0, "unlike", f"it says {name}, which no report of this fleet does")
-        for name in _strange(told, msgspec.to_builtins(report))
+        for name in _unknown_keys(content, msgspec.to_builtins(report))
     )
     try:
         made = make_report(report.rollout, entries, report.at, report.journal.verdict)
@@ -219,14 +225,14 @@ def _bare(report: Report) -> Report:
     )
 
 
-def _strange(told: Any, known: Any, place: str = "") -> Iterator[str]:
+def _unknown_keys(found: Any, known: Any, place: str = "") -> Iterator[str]:
     """Yields the keys in the file that fleet does not know."""
-    if isinstance(told, dict) and isinstance(known, dict):
-        for key, value in told.items():
+    if isinstance(found, dict) and isinstance(known, dict):
+        for key, value in found.items():
             if key in known:
-                yield from _strange(value, known[key], f"{place}{key}.")
+                yield from _unknown_keys(value, known[key], f"{place}{key}.")
             else:
                 yield f"{place}{key}"
-    elif isinstance(told, list) and isinstance(known, list | tuple):
-        for value, one in zip(told, known, strict=False):
-            yield from _strange(value, one, place)
+    elif isinstance(found, list) and isinstance(known, list | tuple):
+        for value, one in zip(found, known, strict=False):
+            yield from _unknown_keys(value, one, place)

@@ -31,7 +31,7 @@ class HomeNotary:
         """The seq of the last checkpoint."""
         self._at: datetime | None = None
         """When this controller last signed."""
-        self._told = False
+        self._warned = False
 
     def look(self) -> None:
         """Signs the end of the journal where ten minutes have passed, or a rollout has ended, since the last
@@ -53,10 +53,10 @@ class HomeNotary:
         else:
             self._seq = found.seq if found is not None else 0
 
-    def _warn(self, words: str) -> None:
-        if not self._told:
-            LOG.warning("%s", words)
-        self._told = True
+    def _warn(self, message: str) -> None:
+        if not self._warned:
+            LOG.warning("%s", message)
+        self._warned = True
 
 
 def notary_of(home: Home) -> HomeNotary | None:

@@ -13,8 +13,8 @@ from fleet.app.audit.export_verification import (
     NOT_READ,
     ExportVerdict,
     json_object,
+    signature_findings,
     verify_file,
-    vouched,
 )
 from fleet.core.records.audit import SignedCheckpoint
 from fleet.core.records.errors import UsageError
@@ -62,7 +62,7 @@ def _period(told: Mapping[str, Any], keys: Sequence[PublicKey]) -> ExportVerdict
 def period_findings(told: Mapping[str, Any], keys: Sequence[PublicKey]) -> tuple[JournalFinding, ...]:
     """Returns what is wrong with a report of a span, as decoded from JSON. None: not one value was changed since it was
     signed, and a checkpoint vouches for the journal that it was made from."""
-    findings = list(vouched(told, keys, "nothing proves what it says"))
+    findings = list(signature_findings(told, keys, "nothing proves what it says"))
     try:
         report = msgspec.convert(told, PeriodReport)
     except NOT_READ as error:

@@ -7,9 +7,11 @@ import os
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from fleet.app.access.allowed import allowed
 from fleet.app.audit.copies import append_copy, kept_copies
 from fleet.app.audit.keys import HomeKeys, is_there, keys_of, signing_key
 from fleet.app.wiring.home import Home
+from fleet.core.policy.access import Role
 from fleet.core.records.audit import SignedCheckpoint
 from fleet.core.records.errors import NoRoomError, ReadOnlyError, TamperedError, UsageError
 
@@ -29,6 +31,7 @@ def keygen(home: Home) -> tuple[HomeKeys, PublicKey, SignedCheckpoint | None]:
     """
     from fleet.store.journal.signing import PrivateKey
 
+    allowed(home, Role.ADMIN, "make signing keys")
     keys = keys_of(home)
     # A folder without a fleet is refused before a key is written into it.
     _ = home.store
@@ -53,6 +56,7 @@ def keygen(home: Home) -> tuple[HomeKeys, PublicKey, SignedCheckpoint | None]:
 
 def checkpoint(home: Home) -> SignedCheckpoint:
     """Signs the current end of the journal. Raises UsageError without a key or an entry, and TamperedError."""
+    allowed(home, Role.ADMIN, "sign the journal")
     key = signing_key(home)
     if key is None:
         raise UsageError("this home has no signing key", MISSING)
@@ -79,7 +83,7 @@ def _refuse_another(home: Home, key: PrivateKey) -> None:
     database can make a whole new chain and remove the checkpoints in it, but not the copies that were signed here."""
     copies, _ = kept_copies(home)
     # The latest checkpoint in the journal that this key has signed.
-    last = next(filter(key.public.signed, sorted(copies, key=lambda each: -each.seq)), None)
+    last = next(filter(key.public.signed, sorted(copies, key=lambda copy: -copy.seq)), None)
     if last is not None and not home.store.checkpoints.agrees(last):
         raise TamperedError(
             f"the journal was tampered with: it is not signed, since entry {last.seq} is not the one that was signed",

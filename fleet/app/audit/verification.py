@@ -58,8 +58,8 @@ def verify(home: Home, keys: Sequence[Path] = (), kept: Sequence[Path] = ()) -> 
     signed = list(dict.fromkeys([*stored, *copies]))
     if public:
         findings += proof.forged(signed, public)
-        signed = [each for each in signed if proof.genuine(each, public)]
-    findings += proof.lost([each for each in copies if each in signed], stored)
+        signed = [checkpoint for checkpoint in signed if proof.genuine(checkpoint, public)]
+    findings += proof.lost([copy for copy in copies if copy in signed], stored)
     broken = store.journal.verify(signed)
     findings += [*broken, *(_folds(store) if not broken else ())]
     marks, last = proof.Marks(signed), None
@@ -69,7 +69,7 @@ def verify(home: Home, keys: Sequence[Path] = (), kept: Sequence[Path] = ()) -> 
     if keys and not signed:
         findings.append(proof.unsigned(1, last.seq) if last is not None else proof.EMPTY)
     return Audit(
-        tuple(sorted(findings, key=lambda each: each.seq)),
+        tuple(sorted(findings, key=lambda finding: finding.seq)),
         store.journal.count(),
         last.hash if last is not None else "",
         len(signed),
@@ -87,8 +87,10 @@ def wrong(home: Home) -> list[JournalFinding]:
     own = own_key(home)
     found = [*home.store.checkpoints.all(), *kept_copies(home)[0]] if own else []
     # An earlier key may have signed others: they are verified with its public half (--key).
-    mine = list(dict.fromkeys(each for each in found if each.key in [key.id for key in own]))
-    genuine = [each for each in mine if proof.genuine(each, own)]
+    mine = list(
+        dict.fromkeys(checkpoint for checkpoint in found if checkpoint.key in [key.id for key in own])
+    )
+    genuine = [checkpoint for checkpoint in mine if proof.genuine(checkpoint, own)]
     return [*proof.forged(mine, own), *home.store.journal.verify(genuine)]
 
 
@@ -105,8 +107,8 @@ def _folds(store: Store) -> Iterator[JournalFinding]:
         yield JournalFinding(0, "unlike", error.message)
         return
     for ident in idents:
-        words = f"what is kept of rollout {ident} is not what the journal tells up to entry {place}"
-        yield JournalFinding(place, "unlike", words)
+        message = f"what is kept of rollout {ident} is not what the journal tells up to entry {place}"
+        yield JournalFinding(place, "unlike", message)
 
 
 def export(home: Home) -> JournalExport:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.app.wiring.actor import actor
+from fleet.app.access.allowed import allowed
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.refresh import keep
 from fleet.app.wiring.sources.registry import source_of
 from fleet.app.wiring.sources.source import ClaimResult, Inspection
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.linting.rebooters import Rebooter, rebooters
+from fleet.core.policy.access import Role
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import FleetError, HeldError, UsageError
 from fleet.core.rollout.codec import to_record
@@ -75,7 +76,9 @@ def add_hosts(home: Home, name: str, inventory: Path, sites: Sequence[str]) -> C
 
 
 def _refuse_taken(home: Home, name: str) -> None:
-    """Raises UsageError for a name that is not allowed, or that another cluster of the fleet has."""
+    """Raises NotAllowedError for a user who may not add clusters, and UsageError for a name that is not allowed, or that
+    another cluster of the fleet has."""
+    allowed(home, Role.ADMIN, "add clusters")
     if name in ("", ".", "..") or "/" in name:
         raise UsageError(f"a cluster cannot be called {name!r}", "choose a name without a slash")
     if home.exists and any(row.name == name for row in home.store.clusters.list()):
@@ -96,7 +99,7 @@ def check(home: Home, name: str) -> ClusterCheck:
     try:
         found, snapshot = _inspect(home, row)
     except FleetError as error:
-        with home.by_the_way():
+        with home.best_effort_write():
             home.store.clusters.touch(name, at=home.now(), error=error.reason)
         raise
     if row.uid and found.uid and row.uid != found.uid:
@@ -104,7 +107,7 @@ def check(home: Home, name: str) -> ClusterCheck:
             f"{name} is another cluster than the one that was added: its kube-system has uid {found.uid}, not {row.uid}",
             f"fleet cluster remove {name}, then add it again",
         )
-    with home.by_the_way():
+    with home.best_effort_write():
         keep(home, snapshot)
     return found
 
@@ -144,6 +147,7 @@ def checked(row: ClusterRow, seen: Inspection, policy: Policy, *, hosts_alone: b
 def remove(home: Home, name: str) -> None:
     """Removes a cluster from the fleet; the cluster itself is not changed. Raises UsageError where the fleet has none
     of that name, HeldError while a rollout works there."""
+    allowed(home, Role.ADMIN, "remove clusters")
     row = home.store.clusters.get(name)
     refuse_at_work(home, row.name)
     home.store.clusters.remove(row.name, at=home.now())
@@ -166,7 +170,8 @@ def claim(home: Home, name: str, reason: str) -> dict[str, ClaimResult]:
 
     Raises UsageError, and writes nothing, for a Kubernetes cluster, whose owner its Lease names.
     """
+    caller = allowed(home, Role.ADMIN, "claim hosts")
     claimer = source_of(home, home.store.clusters.get(name)).claimer()
     claimed = HostsClaimed(cluster=name, reason=reason)
-    home.store.journal.append([to_record(claimed)], at=home.now(), actor=actor())
+    home.store.journal.append([to_record(claimed)], at=home.now(), actor=caller.actor)
     return asyncio.run(claimer())

@@ -6,9 +6,11 @@ import asyncio
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
+from fleet.app.access.allowed import allowed
 from fleet.app.inventory.clusters import refuse_at_work
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.sources.registry import source_of
+from fleet.core.policy.access import Role
 
 if TYPE_CHECKING:
     from fleet.kube.cluster import KubeCluster
@@ -35,11 +37,12 @@ def install(home: Home, name: str, image: str | None) -> list[str]:
     from fleet.kube.install.install import apply
     from fleet.kube.install.installation import manifests as objects
 
+    allowed(home, Role.ADMIN, "install fleet into clusters")
     wanted = objects(image, home.policy_if_any().remote)
 
     async def work() -> list[str]:
         async with _api_server(home, name) as cluster:
-            return [f"{each.result} {each.manifest}" for each in await apply(cluster.transport, wanted)]
+            return [f"{done.result} {done.manifest}" for done in await apply(cluster.transport, wanted)]
 
     return asyncio.run(work())
 
@@ -49,13 +52,14 @@ def uninstall(home: Home, name: str) -> list[str]:
     works there."""
     from fleet.kube.install.install import uninstall as take_away
 
+    allowed(home, Role.ADMIN, "uninstall fleet from clusters")
     api_server = _api_server(home, name)
     refuse_at_work(home, name)
 
     async def work() -> list[str]:
         async with api_server as cluster:
             gone = await take_away(cluster.transport)
-            done = [f"{each.result} {each.manifest}" for each in gone.objects if each.result != "absent"]
+            done = [f"{done.result} {done.manifest}" for done in gone.objects if done.result != "absent"]
             return done + [f"unmarked Node {node}" for node in gone.nodes]
 
     return asyncio.run(work())

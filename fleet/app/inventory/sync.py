@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from fleet.app.access.allowed import allowed
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.refresh import record, refreshed
 from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.policy.access import Role
 
 
 class ClusterSync(Struct, frozen=True):
@@ -27,6 +29,7 @@ def sync(home: Home, names: Sequence[str] = ()) -> list[ClusterSync]:
 
     Raises UsageError for an unknown name, StoreError where the results cannot be written.
     """
+    allowed(home, Role.OPERATOR, "sync clusters")
     seen = refreshed(home, names)
     changes = record(home, seen)
     fresh = {snapshot.cluster: snapshot for snapshot in seen.fresh}

@@ -47,12 +47,14 @@ def plan_of_dump(
     times = _times(home)
     now, whole = home.now(), [with_machines(snapshot, policy)]
 
-    def again(snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, tell: PlanProgress) -> Plan:
+    def replan(
+        snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, progress: PlanProgress
+    ) -> Plan:
         return make_plan(
-            PlanRequest("", snapshots, policy, pools, release, now, times, urgency=urgency), tell
+            PlanRequest("", snapshots, policy, pools, release, now, times, urgency=urgency), progress
         )
 
-    return planned(whole, policy, {}, times, again, beyond)
+    return planned(whole, policy, {}, times, replan, beyond)
 
 
 def _times(home: Home) -> DurationEstimates:
@@ -62,7 +64,7 @@ def _times(home: Home) -> DurationEstimates:
     if store is None:
         return DurationEstimates()
     known = store.inventory.nodes()
-    systems = {NodeRef(each.cluster, each.name): each.machine.os for each in known if each.machine}
+    systems = {NodeRef(node.cluster, node.name): node.machine.os for node in known if node.machine}
     return measured(store.journal.entries(kinds=TIMED_KINDS), systems)
 
 

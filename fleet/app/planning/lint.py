@@ -71,10 +71,10 @@ def _groups_of(policy: Policy, chosen: Set[str], everyone: Set[str]) -> Policy:
 
 def _with(cautions: Iterable[Caution], found: LintResult) -> LintResult:
     """Adds the policy's cautions to the result."""
-    mine = (LintFinding("", "policy", str(each.place), each.words, MEANT) for each in cautions)
+    mine = (LintFinding("", "policy", str(caution.place), caution.message, MEANT) for caution in cautions)
     return replace(found, findings=tuple(sorted({*mine, *found.findings})))
 
 
 def _annotated(snapshots: Iterable[Snapshot]) -> dict[str, tuple[QuorumGroup, ...]]:
     """Returns the quorum groups that workloads declare by annotation, by cluster."""
-    return {each.cluster: annotated(each.workloads, each.cluster) for each in snapshots}
+    return {snapshot.cluster: annotated(snapshot.workloads, snapshot.cluster) for snapshot in snapshots}

@@ -9,7 +9,7 @@ from time import monotonic
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.app.wiring.actor import actor
+from fleet.app.access.allowed import allowed
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import pool_named, there_is
 from fleet.core.cluster.snapshot import Snapshot
@@ -18,6 +18,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import TIMED_KINDS, DurationEstimates, measured
 from fleet.core.planning.plan import Plan
 from fleet.core.planning.what_if import WhatIfChange
+from fleet.core.policy.access import Role
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import UnwritableError, UsageError
 from fleet.core.releases.release import Release
@@ -43,7 +44,7 @@ class PlanExtras(Struct, frozen=True):
     """Plans again with the binding constraint loosened (`Plan.what_if`)."""
     effort: float = 0.0
     """Seconds to search for a better order; a plan that would not be finished within them is not begun."""
-    progress: Callable[[str], None] = lambda words: None
+    progress: Callable[[str], None] = lambda message: None
     """A callback that receives a short description of the current work."""
 
 
@@ -71,26 +72,30 @@ def make(
     from fleet.planner.planner import make_plan
     from fleet.planner.request import PlanRequest
 
+    caller = allowed(home, Role.OPERATOR if keep else Role.VIEWER, "keep plans")
     policy = home.policy()
     release = find_release(policy, pools, version)
     now = home.now()
     times = measured(home.store.journal.entries(kinds=TIMED_KINDS), systems_of(snapshots))
     rollouts = standing(home.store.journal, home.store.folds).rollouts.values()
     etcd = brought(rollouts, release.version)
-    kept = [each for each in rollouts if not each.active and unfinished(each)]
+    kept = [rollout for rollout in rollouts if not rollout.active and unfinished(rollout)]
     only = undoing.nodes if undoing is not None else None
 
-    def again(snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, tell: PlanProgress) -> Plan:
+    def again(
+        snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, progress: PlanProgress
+    ) -> Plan:
         mine = deepcopy(kept)
         request = PlanRequest(
             "", snapshots, policy, pools, release, now, times, lost, mine, only, urgency, etcd
         )
-        return make_plan(request, tell)
+        return make_plan(request, progress)
 
     plan = planned(snapshots, policy, lost, times, again, beyond)
-    plan = replace(plan, rolls_back=undoing.rollout if undoing is not None else "")
+    rolls_back = undoing.rollout if undoing is not None else ""
+    plan = replace(plan, rolls_back=rolls_back, by=caller.identity.name)
     try:
-        return home.store.plans.save(plan, "" if keep else actor())
+        return home.store.plans.save(plan, "" if keep else caller.actor)
     except UnwritableError as error:
         if keep:
             raise

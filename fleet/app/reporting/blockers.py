@@ -24,19 +24,19 @@ def blockers(home: Home, ref: NodeRef) -> tuple[Held, ...]:
     rows = home.clusters()
     engine = Engine({row.name: row.site for row in rows})
     rollouts = Rollouts.load(home.store).all
-    active = [each for each in rollouts if each.active]
-    kept = [each for each in rollouts if not each.active and unfinished(each)]
+    active = [rollout for rollout in rollouts if rollout.active]
+    kept = [rollout for rollout in rollouts if not rollout.active and unfinished(rollout)]
     wanted = any(ref in rollout.runs for rollout in active)
     for row in rows:
         snapshot = home.store.inventory.snapshot(row.name)
-        for thing in snapshot.things():
+        for thing in snapshot.objects():
             engine.observe(Upserted(row.name, thing), now)
         if row.last_error:
             engine.observe(ClusterLost(row.name, row.last_error), now)
         else:
             engine.observe(ClusterSynced(row.name, row.server_version), now)
         if row.name == ref.cluster and not wanted:
-            active += _alone(home, ref, snapshot)
+            active += _rollout_of_node(home, ref, snapshot)
     for rollout in (*kept, *active):
         engine.add(rollout)
     found = engine.why(ref, now)
@@ -44,11 +44,11 @@ def blockers(home: Home, ref: NodeRef) -> tuple[Held, ...]:
     return tuple(held for held in found if wanted or held.reason is not Reason.TURN)
 
 
-def _alone(home: Home, ref: NodeRef, snapshot: Snapshot) -> list[Rollout]:
+def _rollout_of_node(home: Home, ref: NodeRef, snapshot: Snapshot) -> list[Rollout]:
     """Returns a rollout of this node alone, in a list; an empty list where the policy names no release for the
     node."""
     policy = home.policy_if_any()
-    node = next((each for each in snapshot.nodes if each.name == ref.name), None)
+    node = next((node for node in snapshot.nodes if node.name == ref.name), None)
     pool = policy.pool_of(ref.cluster, node) if node is not None else None
     release = policy.target(pool) if pool is not None else None
     if node is None or pool is None or release is None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from fleet.app.reporting.status import fleet_status
@@ -19,7 +19,7 @@ from fleet.core.reporting.node_state import RolloutPart, needs_action_first, par
 from fleet.core.reporting.standstill import Standstill
 from fleet.core.reporting.status import StatusNode
 from fleet.core.reporting.timeline import Eviction, OperatorCommand, StepTaken, Timeline
-from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
 from fleet.core.text.counts import counted
 from fleet.core.text.durations import format_duration
@@ -35,7 +35,7 @@ class NodeEvent(Struct, frozen=True):
     rollout: str
     what: str
     """A step, `evict`, `retry`, a user's command, or how the run ended."""
-    words: str = ""
+    message: str = field(name="words", default="")
 
 
 class Explanation(Struct, frozen=True):
@@ -74,15 +74,15 @@ def explain(home: Home, name: str, why: Why) -> Explanation:
     ref = NodeRef(status.cluster, status.name)
     store = home.store
     waiting = store.held.of_node(str(ref))
-    board = {each.rollout: each for each in waiting}
+    board = {node.rollout: node for node in waiting}
     chronicles = [_chronicle(home, rollout.id) for rollout in rollouts.all if ref in rollout.runs]
     part = parts_of(rollouts.all, {}).get(ref)
     now_held = board.get(status.rollout)
     wanted = status.state not in ("patched", "orphan", "unknown", "failed")
-    said = now_held.held if now_held is not None else ()
-    held = _together(said, why(home, ref)) if wanted else said
+    reported = now_held.held if now_held is not None else ()
+    held = _together(reported, why(home, ref)) if wanted else reported
     cluster = next(row for row in home.clusters() if row.name == ref.cluster)
-    told = explanation(
+    result = explanation(
         status,
         home.now(),
         part,
@@ -94,20 +94,20 @@ def explain(home: Home, name: str, why: Why) -> Explanation:
     )
     stands = fleet.standstill
     mine = stands is not None and status.rollout in stands.rollouts
-    return replace(told, standstill=stands) if mine else told
+    return replace(result, standstill=stands) if mine else result
 
 
-def _together(said: Sequence[Held], found: Sequence[Held]) -> tuple[Held, ...]:
+def _together(reported: Sequence[Held], found: Sequence[Held]) -> tuple[Held, ...]:
     """Returns the controller's reasons first, as every other view shows them, and then those that were found in
     addition. A reason that needed an operator and is no longer found counts as fixed."""
     if not found:
-        return tuple(said)
-    known = {(held.reason, held.subject) for held in said}
-    fixed = {(held.reason, held.subject) for held in said if held.needs_action} - {
+        return tuple(reported)
+    known = {(held.reason, held.subject) for held in reported}
+    fixed = {(held.reason, held.subject) for held in reported if held.needs_action} - {
         (held.reason, held.subject) for held in found
     }
     return (
-        *(held for held in said if (held.reason, held.subject) not in fixed),
+        *(held for held in reported if (held.reason, held.subject) not in fixed),
         *(held for held in found if (held.reason, held.subject) not in known),
     )
 
@@ -136,14 +136,16 @@ def _gone(home: Home, rollouts: Rollouts, nodes: Sequence[StatusNode], name: str
         state="unknown",
     )
     known = [rollout.id for rollout in rollouts.all if ref in rollout.runs]
-    found = explanation(status, home.now(), None, chronicles=[_chronicle(home, each) for each in known])
+    found = explanation(status, home.now(), None, chronicles=[_chronicle(home, rollout) for rollout in known])
     ended = f"{run.step}{f': {run.why}' if run.why else ''}"
     return replace(found, gone=f"its run in {known[-1]} is {ended}")
 
 
 def _may_be_deleted(home: Home, ref: NodeRef) -> tuple[str, ...]:
     rows = (row.node for row in home.store.inventory.nodes(cluster=ref.cluster) if row.name == ref.name)
-    return tuple(each.told for node in rows if node is not None for each in of_node(node) if not each.holds)
+    return tuple(
+        notice.summary for node in rows if node is not None for notice in of_node(node) if not notice.holds
+    )
 
 
 def find(nodes: Sequence[StatusNode], name: str) -> StatusNode:
@@ -185,7 +187,7 @@ def explanation(
         slot=run is not None and run.step is Step.FAILED and run.slot,
         unknown=unknown,
         may_be_deleted=may_be_deleted,
-        history=tuple(sorted(history, key=lambda each: each.at)),
+        history=tuple(sorted(history, key=lambda event: event.at)),
     )
 
 
@@ -236,20 +238,20 @@ def _step(step: StepTaken) -> str:
 
 
 def _eviction(eviction: Eviction) -> str:
-    told = f"{eviction.pod}: {eviction.result or 'no answer yet'}"
+    text = f"{eviction.pod}: {eviction.result or 'no answer yet'}"
     if (
         eviction.answered_at is not None
         and (seconds := (eviction.answered_at - eviction.asked_at).total_seconds()) >= 1
     ):
-        told += f" after {format_duration(seconds)}"
+        text += f" after {format_duration(seconds)}"
     if eviction.refusals:
-        told += f", refused {counted(eviction.refusals, 'time')}"
-    return f"{told} ({eviction.detail})" if eviction.detail and eviction.result != "done" else told
+        text += f", refused {counted(eviction.refusals, 'time')}"
+    return f"{text} ({eviction.detail})" if eviction.detail and eviction.result != "done" else text
 
 
 def _ending(run: Run) -> str:
     if run.step is Step.DONE and run.proof:
-        told = f"proven: {run.proof.get('version', '?')}, kernel {run.proof.get('kernel', '?')}"
+        text = f"proven: {run.proof.get('version', '?')}, kernel {run.proof.get('kernel', '?')}"
         before, after = (run.proof.get(f"boot_id_{when}", "?")[:13] for when in ("before", "after"))
-        return f"{told}, boot id {before} -> {after}"
+        return f"{text}, boot id {before} -> {after}"
     return run.why

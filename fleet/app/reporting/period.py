@@ -72,7 +72,7 @@ def with_signature(home: Home, made: PeriodReport) -> PeriodReport:
 
 def _verdict(home: Home) -> Verdict:
     findings = verification.wrong(home)
-    return Verdict(not findings, home.store.journal.count(), "; ".join(each.words for each in findings[:3]))
+    return Verdict(not findings, home.store.journal.count(), "; ".join(each.message for each in findings[:3]))
 
 
 def _refuse_unknown(pools: Sequence[str], policy: Policy, history: FleetHistory) -> None:

@@ -22,7 +22,9 @@ def report(home: Home, ident: str = "") -> Report:
     store = home.store
     rollout = Rollouts.load(store).last(ident)
     findings = verification.wrong(home)
-    verdict = Verdict(not findings, store.journal.count(), "; ".join(each.words for each in findings[:3]))
+    verdict = Verdict(
+        not findings, store.journal.count(), "; ".join(finding.message for finding in findings[:3])
+    )
     plan = store.plans.find(rollout.start.plan)
     entries = store.journal.entries(rollout=rollout.id)
     try:
@@ -45,11 +47,11 @@ def with_evidence(home: Home, made: Report) -> Report:
     key = signing.sign_end(home) if made.journal.verdict.verified else None
     signed = home.store.checkpoints.all()
     first, last = made.journal.first_seq, made.journal.last_seq
-    cover = next((each.seq for each in signed if each.seq >= last), last)
+    cover = next((checkpoint.seq for checkpoint in signed if checkpoint.seq >= last), last)
     between = home.store.journal.entries(after=first, limit=cover - first)
     proven = replace(
         made,
         others=tuple(entry for entry in between if entry.record.rollout != made.rollout),
-        checkpoints=tuple(each for each in signed if first <= each.seq <= cover),
+        checkpoints=tuple(checkpoint for checkpoint in signed if first <= checkpoint.seq <= cover),
     )
     return key.sign_report(proven) if key is not None else proven

@@ -48,9 +48,9 @@ def fleet_status(home: Home, selection: Selection = EVERYTHING) -> FleetStatus:
         known,
         policy,
         rollouts.all,
-        {ref: each.held for ref, each in waiting.items()},
+        {ref: waiting_node.held for ref, waiting_node in waiting.items()},
         etas(home, rollouts.active) if stands is None else {},
-        {ref: each.since for ref, each in waiting.items()},
+        {ref: waiting_node.since for ref, waiting_node in waiting.items()},
     )
     _refuse_unknown(selection, found, policy)
     return replace(found, quorums=quorums_of(home, chosen, policy), standstill=stands)
@@ -63,8 +63,8 @@ def _refuse_unknown(selection: Selection, found: FleetStatus, policy: Policy) ->
             raise UsageError(f"there is no site {name}", there_is(sorted(sites), name))
     for name in selection.pools:
         pool_named(policy, name)
-    asked = {"cluster": selection.clusters, "site": selection.sites, "pool": selection.pools}
-    named = [f"{kind} {' or '.join(names)}" for kind, names in asked.items() if names]
+    wanted = {"cluster": selection.clusters, "site": selection.sites, "pool": selection.pools}
+    named = [f"{kind} {' or '.join(names)}" for kind, names in wanted.items() if names]
     if named and found.clusters and not rows_of(found, selection):
         there = replace(selection, pools=()) if len(named) > 1 else EVERYTHING
         rows = rows_of(found, there)
@@ -107,17 +107,17 @@ def known_in(home: Home, rows: Sequence[ClusterRow], at: datetime | None = None)
     one = rows[0].name if len(rows) == 1 else None
     return [
         KnownNode(
-            each.cluster,
-            each.site,
-            each.name,
-            each.node,
-            each.machine,
-            each.pods,
-            each.since,
-            seen[each.cluster],
+            node.cluster,
+            node.site,
+            node.name,
+            node.node,
+            node.machine,
+            node.pods,
+            node.since,
+            seen[node.cluster],
         )
-        for each in home.store.inventory.nodes(cluster=one, at=at)
-        if each.cluster in seen
+        for node in home.store.inventory.nodes(cluster=one, at=at)
+        if node.cluster in seen
     ]
 
 
@@ -127,10 +127,10 @@ def clusters_of(
     """Describes clusters. A cluster's sites are those that were named when it was added, and those of its nodes."""
     kubelets: dict[str, dict[str, list[str]]] = {}
     sites: dict[str, dict[str, None]] = {}
-    for each in known:
-        sites.setdefault(each.cluster, {})[each.site] = None
-        if each.node is not None:
-            kubelets.setdefault(each.cluster, {}).setdefault(each.node.kubelet, []).append(each.name)
+    for node in known:
+        sites.setdefault(node.cluster, {})[node.site] = None
+        if node.node is not None:
+            kubelets.setdefault(node.cluster, {}).setdefault(node.node.kubelet, []).append(node.name)
     return [
         StatusCluster(
             name=row.name,
@@ -142,8 +142,8 @@ def clusters_of(
             nodes=sum(map(len, kubelets.get(row.name, {}).values())),
             simulated=source_of(home, row).simulated,
             skew=tuple(
-                each.words
-                for each in skews([row.server_version], kubelets.get(row.name, {}), groups.get(row.name, ()))
+                skew.words
+                for skew in skews([row.server_version], kubelets.get(row.name, {}), groups.get(row.name, ()))
             ),
         )
         for row in rows

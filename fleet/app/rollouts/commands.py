@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from fleet.app.access.allowed import allowed
+from fleet.app.planning.effects import refuse_unapproved_rollout
 from fleet.app.rollouts.rollouts import Rollouts
-from fleet.app.wiring.actor import actor
 from fleet.app.wiring.home import Home
 from fleet.core.guards import gates
 from fleet.core.objects.node import NodeRef
+from fleet.core.policy.access import Role
 from fleet.core.records.errors import UsageError
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.commands import ORDERS, NodeReleased
@@ -16,11 +18,15 @@ from fleet.core.rollout.steps import Step
 
 def send_command(home: Home, kind: str, ident: str = "") -> Rollout:
     """Writes pause, resume or abort into the journal as a command. Raises UsageError where the command is not possible
-    in the rollout's state."""
+    in the rollout's state, NotAllowedError without the role, and HeldError for a resume of a rollout that has not begun
+    and is not approved."""
+    caller = allowed(home, Role.OPERATOR, f"{kind} rollouts")
     rollout = Rollouts.load(home.store).choose(ident)
     validate_command(rollout, kind)
+    if kind == "resume":
+        refuse_unapproved_rollout(home, rollout)
     record = to_record(ORDERS[kind](rollout=rollout.id))
-    home.store.journal.append([record], at=home.now(), actor=actor())
+    home.store.journal.append([record], at=home.now(), actor=caller.actor)
     return rollout
 
 
@@ -67,7 +73,8 @@ def what_follows(rollout: Rollout) -> tuple[str, ...]:
 def release(home: Home, name: str, reason: str = "") -> tuple[Rollout, NodeRef]:
     """Releases a failed node that an operator has checked: its slot becomes free, fleet's marks on the node are
     removed, and a release that the node rolled back from may be tried there again."""
+    caller = allowed(home, Role.OPERATOR, "release nodes")
     rollout, run = Rollouts.load(home.store).failed_run(name)
     record = to_record(NodeReleased(rollout=rollout.id, node=run.node, reason=reason))
-    home.store.journal.append([record], at=home.now(), actor=actor())
+    home.store.journal.append([record], at=home.now(), actor=caller.actor)
     return rollout, run.node

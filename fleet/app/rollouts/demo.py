@@ -32,21 +32,21 @@ def prepare(folder: Path, speed: float = SPEED) -> Home:
                 f"{home.policy_file} is not as the demo left it",
                 "fleet demo FOLDER names another folder; or move that file away",
             )
-        _take_away(home)
+        _remove_earlier(home)
     home.simulated.mkdir(parents=True)
     home.policy_file.write_text(POLICY, encoding="utf-8")
     SimulatedClock(BEGAN, speed, home.simulated / CLOCK).save()
     store = home.make()
-    for number, each in enumerate(demo_fleet()):
-        path = home.simulated / f"{each.name}.json"
-        create(path, each.snapshot, each.behaviour, SEED + number, BEGAN, each.unreachable)
-        store.clusters.add(ClusterRow(name=each.name, sites=(each.site,), kind="simulated"))
-        if each.unreachable:
-            store.inventory.sync(each.snapshot, at=BEGAN, source="demo")
+    for number, cluster in enumerate(demo_fleet()):
+        path = home.simulated / f"{cluster.name}.json"
+        create(path, cluster.snapshot, cluster.behaviour, SEED + number, BEGAN, cluster.unreachable)
+        store.clusters.add(ClusterRow(name=cluster.name, sites=(cluster.site,), kind="simulated"))
+        if cluster.unreachable:
+            store.inventory.sync(cluster.snapshot, at=BEGAN, source="demo")
     return home
 
 
-def _take_away(home: Home) -> None:
+def _remove_earlier(home: Home) -> None:
     """Removes the earlier demo, and nothing else in the folder."""
     shutil.rmtree(home.simulated)
     for name in OURS:

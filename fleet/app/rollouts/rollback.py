@@ -81,18 +81,18 @@ def upgraded(rollout: Rollout, snapshots: Sequence[Snapshot]) -> Iterator[NodeRe
 def choose(rollout: Rollout, came_from: Mapping[str, set[NodeRef]], version: str) -> str:
     """Returns the version to go back to. Raises HeldError where there is none, and UsageError where the user has to
     name one."""
-    known = {each: refs for each, refs in came_from.items() if each}
+    known = {version: refs for version, refs in came_from.items() if version}
     if not known:
         raise HeldError(
             f"no node runs {rollout.release.version} because of rollout {rollout.id}", "fleet status"
         )
-    words = ", ".join(f"{each} ({len(refs)})" for each, refs in sorted(known.items()))
+    versions = ", ".join(f"{known_version} ({len(refs)})" for known_version, refs in sorted(known.items()))
     if version and version not in known:
-        raise UsageError(f"no node of {rollout.id} came from {version}", f"they came from: {words}")
+        raise UsageError(f"no node of {rollout.id} came from {version}", f"they came from: {versions}")
     if not version and len(known) > 1:
-        first = min(known, key=lambda each: (-len(known[each]), each))
+        first = min(known, key=lambda known_version: (-len(known[known_version]), known_version))
         raise UsageError(
-            f"the nodes of {rollout.id} came from several versions: {words}",
+            f"the nodes of {rollout.id} came from several versions: {versions}",
             f"one after the other: fleet rollout rollback {rollout.id} --to {first}",
         )
     return version or next(iter(known))

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from fleet.core.records.errors import UsageError
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.goal import StartApproval
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ class Rollouts:
             )
         if ident or len(self.active) > 1:
             return self.choose(ident)
-        return self.active[0] if self.active else max(self.all, key=lambda each: each.started_at)
+        return self.active[0] if self.active else max(self.all, key=lambda rollout: rollout.started_at)
 
     def failed_run(self, name: str) -> tuple[Rollout, Run]:
         """Returns the failed run that keeps its slot on that node. Raises UsageError where there is none, or more than
@@ -110,10 +112,14 @@ class RolloutSummary(Struct, frozen=True):
     failed: int
     cancelled: int
     eta_seconds: int | None = None
+    asked_by: str = ""
+    """Who made the plan. Empty: the policy has no rule about approvals."""
+    approved_by: tuple[str, ...] = ()
 
 
 def summary_of(rollout: Rollout, eta: int | None = None) -> RolloutSummary:
     """Summarizes one rollout for a list. `eta`: seconds until its end; None: unknown."""
+    approval = rollout.start.approval
     return RolloutSummary(
         rollout=rollout.id,
         plan=rollout.start.plan,
@@ -130,4 +136,8 @@ def summary_of(rollout: Rollout, eta: int | None = None) -> RolloutSummary:
         failed=rollout.counts[Step.FAILED],
         cancelled=rollout.counts[Step.CANCELLED],
         eta_seconds=eta,
+        asked_by=approval.asked_by if isinstance(approval, StartApproval) else "",
+        approved_by=tuple(each.by.name for each in approval.given)
+        if isinstance(approval, StartApproval)
+        else (),
     )

@@ -7,10 +7,12 @@ import signal
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from fleet.app.access.allowed import allowed
 from fleet.app.audit.notary import notary_of
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.sources.registry import source_of
 from fleet.app.wiring.sources.simulated_clock import running
+from fleet.core.policy.access import Role
 from fleet.core.records.retention import Retention
 from fleet.system.clock import WallClock
 
@@ -21,7 +23,7 @@ KEEP = Retention()
 
 
 def run(
-    home: Home, say: Callable[[str], None], until_idle: bool = False, retention: Retention = KEEP
+    home: Home, show: Callable[[str], None], until_idle: bool = False, retention: Retention = KEEP
 ) -> None:
     """Runs a controller until SIGTERM or Ctrl-C; with `until_idle` until nothing is left to do. `retention` is how
     long deleted objects of clusters are kept.
@@ -29,13 +31,14 @@ def run(
     Requests that have been sent when the signal comes are awaited, and the leases are released. Raises UsageError, and
     leads nothing, where the policy is wrong or needs a program that is not installed here.
     """
+    allowed(home, Role.OPERATOR, "run a controller")
     policy = home.policy_if_any()
     for row in home.store.clusters.list():
         source_of(home, row).ensure_tools(policy)
-    asyncio.run(_run(home, say, until_idle, retention))
+    asyncio.run(_run(home, show, until_idle, retention))
 
 
-async def _run(home: Home, say: Callable[[str], None], until_idle: bool, retention: Retention) -> None:
+async def _run(home: Home, show: Callable[[str], None], until_idle: bool, retention: Retention) -> None:
     from fleet.drivers.controller import Controller
 
     store = home.store
@@ -48,7 +51,7 @@ async def _run(home: Home, say: Callable[[str], None], until_idle: bool, retenti
     async def open_all() -> Mapping[str, ClusterPipeline]:
         return {row.name: await source_of(home, row).connect() for row in store.clusters.list()}
 
-    controller = Controller(store, open_all, sites, home.clock, wall.now, say, notary, retention)
+    controller = Controller(store, open_all, sites, home.clock, wall.now, show, notary, retention)
     work = asyncio.create_task(controller.run(until_idle))
     stopped = False
 
@@ -58,12 +61,12 @@ async def _run(home: Home, say: Callable[[str], None], until_idle: bool, retenti
         work.cancel()
 
     loop = asyncio.get_running_loop()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, stop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
     try:
         async with running(home.clock):
             await work
     except asyncio.CancelledError:
         if not stopped:
             raise
-        say("stopped; what has begun goes on with the next controller")
+        show("stopped; what has begun goes on with the next controller")

@@ -35,5 +35,5 @@ def standstill_of(rollouts: Iterable[Rollout], since: datetime | None, now: date
         for run in rollout.runs.values()
         if run.step in HAS_SLOT
     ]
-    mid_air.sort(key=lambda each: (each.cluster, natural(each.node)))
+    mid_air.sort(key=lambda ref: (ref.cluster, natural(ref.node)))
     return Standstill(now, since, tuple(rollout.id for rollout in active), tuple(mid_air))

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from msgspec import Struct
 
+from fleet.app.access.allowed import allowed
+from fleet.app.planning.effects import plan_again, refuse_unapproved, start_of, state_of
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.staleness import added_nodes, changed_nodes
-from fleet.app.wiring.actor import actor
+from fleet.app.rollouts.standstill import standstill
 from fleet.app.wiring.home import Home
 from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.planning.eta import seconds_left
 from fleet.core.planning.plan import Plan, short_id
+from fleet.core.policy.access import Role
 from fleet.core.records.errors import HeldError, JournalMovedError
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.commands import RolloutStarted
 from fleet.core.rollout.goal import Start
 from fleet.core.rollout.rollout import Rollout
+from fleet.core.text.durations import format_age, format_duration
+from fleet.drivers.journal.approvals import ledger_of
 
 SHOWN = 5
 """The most changes that the refusal of a stale plan names."""
@@ -31,32 +37,39 @@ class Started(Struct, frozen=True):
 def start(home: Home, plan: Plan, fresh: Callable[[Sequence[str]], Sequence[Snapshot]]) -> Started:
     """Commits the start of a rollout of the plan; a controller picks the rollout up.
 
-    `fresh` reads those clusters again and leaves out the ones that do not answer. Raises HeldError where a pool has a
-    rollout already, or the clusters are no longer as the plan assumes; ConfigError for a policy with mistakes.
+    `fresh` reads those clusters again and leaves out the ones that do not answer. Raises NotAllowedError without the role;
+    HeldError where another rollout has one of the plan's pools or nodes, the clusters are no longer as the plan assumes,
+    or approvals are missing; ConfigError for a policy with mistakes.
     """
+    caller = allowed(home, Role.OPERATOR, "start rollouts")
     store = home.store
     begin = plan.begin()
     if not begin.goals:
         raise HeldError(f"plan {short_id(plan.plan_id)} has nothing to do", "fleet status")
-    ensure_pools_free(Rollouts.load(store).active, plan)
-    other = home.policy() != plan.policy
+    ensure_nodes_free(home, begin, plan.pools)
+    policy = home.policy()
     snapshots = fresh(plan.clusters)
     changed = changed_nodes(plan, snapshots)
     if changed:
         more = [f"and {len(changed) - SHOWN} more"] if len(changed) > SHOWN else []
-        again = f"fleet rollout rollback {plan.rolls_back} --to {plan.target.version}"
-        if not plan.rolls_back:
-            again = f"fleet plan --pool {' --pool '.join(plan.pools)} --to {plan.target.version}"
         raise HeldError(
             "\n  ".join([f"plan {short_id(plan.plan_id)} is stale:", *changed[:SHOWN], *more]),
-            f"a new plan: {again}",
+            f"a new plan: {plan_again(plan)}",
         )
-    # The plan is kept before the start, so that a started plan exists for as long as its rollout is shown.
-    store.plans.keep(plan.plan_id)
-    ident = _commit(home, plan, begin)
+    # The plan is saved before the start, so that a started plan exists for as long as its rollout is shown: its maker
+    # may have looked at another plan meanwhile, which took its place.
+    store.plans.save(plan)
+
+    def checked() -> Start:
+        ensure_nodes_free(home, begin, plan.pools)
+        state = state_of(home, plan, snapshots, policy, ledger_of(home.store.journal))
+        refuse_unapproved(home, plan, state)
+        return start_of(plan, state)
+
+    ident = _commit(home, caller.actor, checked)
     new = added_nodes(plan, snapshots)
     notes = [f"{len(new)} nodes have joined the pool since the plan: {', '.join(new[:SHOWN])}"] if new else []
-    if other:
+    if policy != plan.policy:
         notes.append(
             f"{home.policy_file} is not the policy of the plan, by which this rollout goes: no later freeze or window "
             "holds it; a new plan goes by the file"
@@ -64,31 +77,45 @@ def start(home: Home, plan: Plan, fresh: Callable[[Sequence[str]], Sequence[Snap
     return Started(ident, tuple(notes))
 
 
-def _commit(home: Home, plan: Plan, begin: Start) -> str:
+def _commit(home: Home, actor: str, checked: Callable[[], Start]) -> str:
     """Writes the start under the next free id and returns the id. Where two processes start at the same moment, one of
-    them sees the other's record."""
+    them sees the other's record. `checked` returns the start, or raises
+    what refuses it by the journal as it is then."""
     journal = home.store.journal
     while True:
         newest = journal.last()
-        rollouts = Rollouts.load(home.store)
-        ensure_pools_free(rollouts.active, plan)
-        ident = rollouts.next_id
+        begin = checked()
+        ident = Rollouts.load(home.store).next_id
         record = to_record(RolloutStarted(rollout=ident, start=begin))
         seen = newest.seq if newest is not None else 0
         try:
-            journal.append([record], at=home.now(), actor=actor(), last=seen)
+            journal.append([record], at=home.now(), actor=actor, last=seen)
         except JournalMovedError:
             continue
         return ident
 
 
-def ensure_pools_free(active: Iterable[Rollout], plan: Plan) -> None:
-    """Raises HeldError with the rollout that has one of the plan's pools."""
-    for rollout in active:
-        pools = {run.goal.pool for run in rollout.runs.values()}
-        for pool in plan.pools:
-            if pool in pools:
-                raise HeldError(
-                    f"pool {pool} is in rollout {rollout.id} ({rollout.state}), started by {rollout.by}",
-                    f"wait for it, or: fleet rollout abort {rollout.id}",
-                )
+def ensure_nodes_free(home: Home, begin: Start, pools: Collection[str]) -> None:
+    """Raises HeldError with the active rollout that has one of the pools or nodes: who started that rollout, when, and
+    how long it still takes."""
+    nodes = {goal.node for goal in begin.goals}
+    for rollout in Rollouts.load(home.store).active:
+        taken = {run.goal.pool for run in rollout.runs.values()}
+        pool = next((pool for pool in pools if pool in taken), "")
+        shared = sorted(nodes & rollout.runs.keys())
+        if not pool and not shared:
+            continue
+        what = f"pool {pool}" if pool else f"node {shared[0]}"
+        since = f"started by {rollout.by} {format_age(home.now() - rollout.started_at)} ago"
+        raise HeldError(
+            f"{what} is in rollout {rollout.id} ({rollout.state}), {since}{_how_long(home, rollout)}",
+            f"wait for it (fleet rollout status {rollout.id}), or: fleet rollout abort {rollout.id}",
+        )
+
+
+def _how_long(home: Home, rollout: Rollout) -> str:
+    plan = home.store.plans.find(rollout.start.plan)
+    left = seconds_left(rollout, plan, home.now()) if plan is not None else None
+    if left is None:
+        return ""
+    return f", done in about {format_duration(left)}" if standstill(home, [rollout]) is None else ""

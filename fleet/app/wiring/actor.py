@@ -18,6 +18,13 @@ def actor() -> str:
     return actor_of(os.getuid(), _login_uid(), socket.gethostname(), user_name)
 
 
+def actor_person() -> str:
+    """Returns the user name of the person behind this process: who logged in, even after sudo or su; else the user of
+    the process."""
+    login = _login_uid()
+    return user_name(os.getuid() if login is None else login)
+
+
 def actor_of(uid: int, login: int | None, host: str, name: Callable[[int], str]) -> str:
     """Returns `ada@desk`, or `root@desk (login ada)`. `login` is the uid of the login session; None: there is none."""
     by = "" if login in (None, uid) else f" (login {name(login)})"

@@ -18,6 +18,7 @@ from fleet.core.text.paths import expanded
 
 if TYPE_CHECKING:
     from fleet.config import Caution
+    from fleet.core.policy.access import Access
     from fleet.core.policy.policy import Policy
     from fleet.store import ClusterRow, Store
     from fleet.system.clock import Clock
@@ -33,7 +34,7 @@ ShowMessage = Callable[[str], None]
 
 
 class Home:
-    def __init__(self, path: Path, database: str = "", tell: ShowMessage = lambda words: None) -> None:
+    def __init__(self, path: Path, database: str = "", show: ShowMessage = lambda message: None) -> None:
         """Makes the home in a folder. `database` is the URL of a PostgreSQL, or a path; empty: `fleet.db` in the
         folder.
 
@@ -41,8 +42,8 @@ class Home:
         """
         self.path = path
         self.database = database or str(path / DATABASE)
-        self._tell = tell
-        self._told: set[str] = set()
+        self._show = show
+        self._shown: set[str] = set()
 
     @classmethod
     def find(
@@ -51,7 +52,7 @@ class Home:
         database: str,
         environ: Mapping[str, str],
         here: Path,
-        tell: ShowMessage = lambda words: None,
+        show: ShowMessage = lambda message: None,
     ) -> Home:
         """Finds the home: the folder that the call names; else FLEET_HOME; else `here` if a fleet is in that folder;
         else the user's own home.
@@ -64,7 +65,7 @@ class Home:
             path = Path(named)
         looked = path or here
         if path is None and any(os.path.lexists(here / name) for name in (POLICY, DATABASE)):
-            _refuse_anothers(here)
+            _refuse_other_owner(here)
             path = here
         if path is None:
             data = environ.get("XDG_DATA_HOME", "")
@@ -72,12 +73,12 @@ class Home:
         path = expanded(path).absolute()
         for folder in dict.fromkeys((expanded(looked).absolute(), path)):
             if os.path.lexists(folder / MISNAMED) and not os.path.lexists(folder / POLICY):
-                tell(
+                show(
                     f"warning: {folder / MISNAMED} is not read: a policy is called {POLICY}, so rename the file"
                 )
         if path.exists() and not path.is_dir():
             raise UsageError(f"{path} is not a folder", "--home names the folder that has fleet.yaml in it")
-        return cls(path, database, tell)
+        return cls(path, database, show)
 
     @property
     def policy_file(self) -> Path:
@@ -156,16 +157,16 @@ class Home:
         there = self.exists
         store = Store.open(self.database)
         if not there:
-            self._say(f"Made the database {store.shown}: there was none.")
+            self._show_once(f"Made the database {store.shown}: there was none.")
         return store
 
-    def _say(self, words: str) -> None:
-        if words not in self._told:
-            self._told.add(words)
-            self._tell(words)
+    def _show_once(self, message: str) -> None:
+        if message not in self._shown:
+            self._shown.add(message)
+            self._show(message)
 
     @contextmanager
-    def by_the_way(self) -> Iterator[None]:
+    def best_effort_write(self) -> Iterator[None]:
         """Runs a block that stores what a read-only command has read. Where the database cannot be written, the user
         gets a warning and the command goes on."""
         try:
@@ -173,9 +174,9 @@ class Home:
         except UnwritableError as error:
             self.warn(f"what was seen is not written down: {error.full_message}")
 
-    def warn(self, words: str) -> None:
+    def warn(self, message: str) -> None:
         """Shows a warning, once."""
-        self._say(f"warning: {words}")
+        self._show_once(f"warning: {message}")
 
     def clusters(self, names: Sequence[str] = ()) -> list[ClusterRow]:
         """Returns the named clusters, or all. Raises UsageError for a name that the fleet does not have."""
@@ -211,8 +212,16 @@ class Home:
         """Returns the policy and shows its warnings. Raises as `read_policy` does."""
         policy, cautions = self.read_policy()
         for caution in cautions:
-            self._say(f"warning: {caution}")
+            self._show_once(f"warning: {caution}")
         return policy
+
+    def access(self) -> Access:
+        """Returns who may do what; without a policy file everybody may do everything. Raises as `read_policy` does for
+        a policy with mistakes."""
+        from fleet.config.policy import load_file
+        from fleet.core.policy.access import Access
+
+        return load_file(self.policy_file)[0].access if self.has_policy else Access()
 
     def policy_if_any(self) -> Policy:
         """Returns the policy, or one without pools where there is no file. Raises ConfigError."""
@@ -227,10 +236,10 @@ class Home:
         command = self.command("init") if self.path.exists() else "fleet init"
         return f"{command} writes a commented one"
 
-    def command(self, words: str) -> str:
+    def command(self, arguments: str) -> str:
         """Returns a command of fleet as a user types it in the current folder to reach this home."""
         home = "" if self.path == Path.cwd() else f" --home {shlex.quote(str(self.path))}"
-        return f"fleet{home} {words}"
+        return f"fleet{home} {arguments}"
 
     @cached_property
     def clock(self) -> Clock:
@@ -245,12 +254,14 @@ class Home:
         return (saved_clock(self.simulated) or self.clock).now()
 
 
-def _refuse_anothers(folder: Path) -> None:
+def _refuse_other_owner(folder: Path) -> None:
     """Raises UsageError for a fleet of another user. A policy and a database can have fleet run programs (hooks,
     playbooks, plugins of kubeconfigs), and another user may have put them into a folder such as /tmp for anyone who
     runs fleet there."""
-    there = (each for each in (folder, folder / POLICY, folder / DATABASE) if os.path.lexists(each))
-    others = {each.lstat().st_uid for each in there} - {0, os.geteuid()}
+    there = (
+        own_path for own_path in (folder, folder / POLICY, folder / DATABASE) if os.path.lexists(own_path)
+    )
+    others = {own_path.lstat().st_uid for own_path in there} - {0, os.geteuid()}
     if others:
         raise UsageError(
             f"the fleet in {folder} belongs to {', '.join(map(user_name, sorted(others)))}, and what is in it is run",

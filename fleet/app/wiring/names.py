@@ -17,7 +17,7 @@ def pool_named(policy: Policy, name: str) -> Pool:
     pool = policy.pool(name)
     if pool is None:
         raise UsageError(
-            f"the policy has no pool {name}", there_is((each.name for each in policy.pools), name)
+            f"the policy has no pool {name}", there_is((pool.name for pool in policy.pools), name)
         )
     return pool
 

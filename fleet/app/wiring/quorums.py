@@ -29,7 +29,7 @@ OF_DUMP = "only its pods were read"
 
 def annotated(workloads: Iterable[Workload], cluster: str) -> tuple[Declared, ...]:
     """Returns the groups that the workloads of a cluster declare, each independent of the others."""
-    return tuple(declared_by(each, cluster) for each in workloads if each.quorum is not None)
+    return tuple(declared_by(workload, cluster) for workload in workloads if workload.quorum is not None)
 
 
 def groups_of(cluster: KubeCluster, site: str, policy: Policy) -> QuorumClients:
@@ -85,13 +85,13 @@ async def read_into(snapshot: Snapshot, groups: QuorumClients) -> Snapshot:
     for workload in snapshot.workloads:
         groups.see(Upserted(snapshot.cluster, workload))
     view = ClusterView.of(snapshot)
-    found = [told for group in groups if (told := await group.read(view, snapshot.at)) is not None]
+    found = [quorum for group in groups if (quorum := await group.read(view, snapshot.at)) is not None]
     return replace(snapshot, quorums=tuple(found))
 
 
 def by_pods(snapshot: Snapshot, policy: Policy) -> Snapshot:
     """Returns the snapshot with the quorum groups that its pods show, for a cluster that cannot be asked."""
-    from fleet.etcd.static import are_at, group_in
+    from fleet.etcd.static import any_served_by, group_in
     from fleet.etcd.static import pods_of as static_pods
     from fleet.quorums import PodsPlace, pods_of, quorum_of
 
@@ -102,7 +102,7 @@ def by_pods(snapshot: Snapshot, policy: Policy) -> Snapshot:
         group
         for group in named
         if group.kind == "etcd"
-        and (not group.access.endpoints or are_at(group.access.endpoints, static, place.nodes))
+        and (not group.access.endpoints or any_served_by(group.access.endpoints, static, place.nodes))
     ]
     own = group_in(snapshot, etcds[0].spread if etcds else "site")
     found: list[Quorum] = [replace(own, name=etcds[0].name if etcds else own.name)] if own is not None else []
@@ -110,6 +110,6 @@ def by_pods(snapshot: Snapshot, policy: Policy) -> Snapshot:
         if group.members is None:
             continue
         silent = replace(group, members=replace(group.members, probe=None))
-        told = quorum_of(silent, place, pods_of(group.members, snapshot.pods), {}, snapshot.at)
-        found.append(told if told.unread else replace(told, unread=OF_DUMP))
+        quorum = quorum_of(silent, place, pods_of(group.members, snapshot.pods), {}, snapshot.at)
+        found.append(quorum if quorum.unread else replace(quorum, unread=OF_DUMP))
     return replace(snapshot, quorums=tuple(found))

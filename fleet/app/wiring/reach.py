@@ -96,7 +96,7 @@ def over_ssh() -> Open:
     from fleet.machines.ssh.host import Limit, Ssh
 
     access, limit = SshAccess(), Limit(PARALLEL)
-    return lambda node, pool, say: ByCommands(node, pool.source, Ssh(SshAddress(node), access, limit))
+    return lambda node, pool, report: ByCommands(node, pool.source, Ssh(SshAddress(node), access, limit))
 
 
 def by_playbooks(folder: Path) -> Open:
@@ -120,7 +120,7 @@ def by_playbooks(folder: Path) -> Open:
         async def system(self) -> Family:
             return self
 
-    def opened(node: str, pool: Pool, say: Say) -> Remote:
+    def opened(node: str, pool: Pool, report: Say) -> Remote:
         rules = PlaybookRules(
             {step: Path(path) for step, path in pool.playbooks.items()},
             pool.stage.timeout_seconds,
@@ -128,7 +128,7 @@ def by_playbooks(folder: Path) -> Open:
             source=pool.source,
         )
         login = Login(SshAddress(node), access, limit)
-        return ByPlaybooks(node, login, folder / node, rules, lambda step, task: say(node, step, task))
+        return ByPlaybooks(node, login, folder / node, rules, lambda step, task: report(node, step, task))
 
     return opened
 
@@ -221,7 +221,7 @@ class RemoteAgents:
         if remote is not None and before != node.boot_id:
             remote.news.set()
 
-    def _say(self, node: str, step: str, task: TaskResult) -> None:
+    def _journal_task(self, node: str, step: str, task: TaskResult) -> None:
         """Writes a playbook's task into the journal of the rollout that asked for it."""
         rollout = self._tokens.get(node, "").partition("/")[0]
         played = TaskPlayed(
@@ -253,7 +253,7 @@ class RemoteAgents:
                     served[name] = wanted[name], tasks.create_task(self._serve(name, wanted[name]))
 
     async def _serve(self, node: str, pool: Pool) -> None:
-        remote = self._served[node] = self._ways[pool.reach](node, pool, self._say)
+        remote = self._served[node] = self._ways[pool.reach](node, pool, self._journal_task)
         try:
             system = await self._system(node, remote)
             own = self._machines.client(node)
@@ -265,15 +265,15 @@ class RemoteAgents:
 
     async def _system(self, node: str, remote: Remote) -> Family:
         """Waits for a machine that is not reached, or that an operator has to fix, and returns its OS family."""
-        said = ""
+        reported = ""
         while True:
             try:
                 with contained(node):
                     return await remote.system()
             except FleetError as error:
-                if error.message != said:
+                if error.message != reported:
                     LOG.warning("node %s: %s", node, error)
-                said = error.message
+                reported = error.message
             await asyncio.sleep(self._retry)
 
 
@@ -284,7 +284,7 @@ def agents_of(cluster: KubeCluster, policy: Policy, folder: Path) -> RemoteAgent
     Raises UsageError where a pool uses playbooks, and ansible-runner is not installed.
     """
     ways: dict[MachineReach, Open] = {"ssh": over_ssh()}
-    if "playbook" in policy.ways:
+    if "playbook" in policy.reaches:
         ways["playbook"] = by_playbooks(folder / cluster.name)
     return RemoteAgents(cluster.name, policy, cluster.transport, ways)
 

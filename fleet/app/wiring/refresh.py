@@ -34,7 +34,7 @@ def refresh(home: Home, names: Sequence[str] = ()) -> Refresh:
     Raises ConfigError, and reads no cluster, for a policy with mistakes.
     """
     seen = refreshed(home, names)
-    with home.by_the_way():
+    with home.best_effort_write():
         record(home, seen)
     return seen
 

@@ -1,4 +1,4 @@
-"""The journal's proof: audit."""
+"""What was done, and the proof of it: report, audit."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
     from fleet.store.journal.tampering import JournalFinding
 
-audit = typer.Typer(
-    cls=CommandList, no_args_is_help=True, help="The journal's hash chain, and what proves it to others."
-)
+audit = typer.Typer(cls=CommandList, no_args_is_help=True, help="Verify, sign and export the journal.")
 
 
 @audit.command()
@@ -26,7 +24,8 @@ def verify(
     key: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Public key of the checkpoints; default: the home's own. May be given more than once."
+            metavar="FILE",
+            help="Public key of the checkpoints. Default: the home's own. May be given more than once.",
         ),
     ] = None,
     file: Annotated[
@@ -36,13 +35,14 @@ def verify(
     checkpoints: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Checkpoints that were kept elsewhere (one a line, as fleet audit checkpoint prints)."
+            metavar="FILE",
+            help="Checkpoints that were kept elsewhere, one per line as fleet audit checkpoint prints them.",
         ),
     ] = None,
 ) -> None:
-    """Check every entry against its hash and the one before, and against the signed checkpoints.
+    """Check every entry of the journal against its hash, the entry before it, and the signed checkpoints.
 
-    With --file and --key on any machine: no home and no database is needed. Exits 4 with what is wrong.
+    With --file and --key it runs on any machine, without a home or a database. Exits 4 if it finds anything wrong.
     """
     if file is not None:
         _verify_file(file, key or [], checkpoints or [])
@@ -51,7 +51,7 @@ def verify(
     from fleet.cli.terminal.output import note, show
 
     found = check(home_of(context), key or [], checkpoints or [])
-    tell_findings(found.findings)
+    show_findings(found.findings)
     end = f", the last is {found.last[:16]}" if found.last else ""
     show(f"The journal is whole: {found.entries:,} entries, every hash follows from the one before{end}.")
     if not found.signatures:
@@ -73,7 +73,7 @@ def _verify_file(file: Path, keys: list[Path], checkpoints: list[Path]) -> None:
     if checkpoints:
         raise UsageError("--checkpoints are for a home's journal; a file carries its own")
     found = verify_file(file, keys)
-    tell_findings(found.findings)
+    show_findings(found.findings)
     show(f"The {found.what} is whole and signed: entries {found.first:,} to {found.last:,}.")
     if found.signed_at is not None:
         show(
@@ -96,20 +96,22 @@ def _held(checkpoints: int) -> str:
     return "1 signed checkpoint holds" if checkpoints == 1 else f"{checkpoints:,} signed checkpoints hold"
 
 
-def tell_findings(findings: Iterable[JournalFinding]) -> None:
+def show_findings(findings: Iterable[JournalFinding]) -> None:
     """Shows the findings, and exits 4 if there are any."""
     from fleet.cli.terminal.output import show
 
-    told = [f"entry {each.seq}: {each.words}" if each.seq else each.words for each in findings]
-    for words in told:
-        show(words)
-    if told:
+    lines = [
+        f"entry {finding.seq}: {finding.message}" if finding.seq else finding.message for finding in findings
+    ]
+    for line in lines:
+        show(line)
+    if lines:
         raise typer.Exit(4)
 
 
 @audit.command()
 def keygen(context: typer.Context) -> None:
-    """Make the Ed25519 key pair that signs checkpoints, and sign what is in the journal.
+    """Create the Ed25519 key pair that signs checkpoints, and sign what is in the journal.
 
     The private key stays in the home (mode 0600) and is never overwritten; give the public one to whoever verifies.
     """
@@ -129,9 +131,9 @@ def keygen(context: typer.Context) -> None:
 
 @audit.command()
 def checkpoint(context: typer.Context) -> None:
-    """Sign where the journal ends now. Prints the checkpoint as one line, to be kept elsewhere.
+    """Sign the current end of the journal. Prints the checkpoint as one line, to be kept elsewhere.
 
-    The controller does the same every ten minutes in which something was written, and when a rollout ends.
+    The controller does the same when a rollout ends, and every ten minutes if something was written.
     """
     import msgspec
 
@@ -148,9 +150,9 @@ def export(
         Path | None, typer.Option("--output", "-o", help="Write there instead of to stdout.")
     ] = None,
 ) -> None:
-    """The whole journal with its checkpoints, as JSON. Signs its end first where the home has a key.
+    """Export the whole journal with its checkpoints, as JSON. Signs its end first if the home has a key.
 
-    Verified on any machine with: fleet audit verify --file FILE --key PUBLIC-KEY
+    Verify the export on any machine with: fleet audit verify --file FILE --key PUBLIC-KEY
     """
     import msgspec
 
@@ -162,9 +164,9 @@ def export(
     made = make(home_of(context))
     if made.entries and not made.checkpoints:
         warn("nothing in it is signed: fleet audit keygen makes a key")
-    words = visible_json(msgspec.json.encode(made).decode())
+    text = visible_json(msgspec.json.encode(made).decode())
     if output is None:
-        typer.echo(words)
+        typer.echo(text)
         return
-    write_whole(output, f"{words}\n".encode())
+    write_whole(output, f"{text}\n".encode())
     note(f"Wrote {output}: {len(made.entries):,} entries, {len(made.checkpoints):,} checkpoints")

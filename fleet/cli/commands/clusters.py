@@ -11,7 +11,11 @@ import typer
 from fleet.cli.context import Format, home_of
 from fleet.cli.help_format import CommandList
 
-app = typer.Typer(cls=CommandList, no_args_is_help=True, help="Clusters of the fleet.")
+app = typer.Typer(
+    cls=CommandList,
+    no_args_is_help=True,
+    help="Add, check and remove clusters, and install what fleet needs there.",
+)
 
 ClusterName = Annotated[str, typer.Argument(help="The cluster's name in the fleet.")]
 OptionalClusterName = Annotated[
@@ -24,7 +28,12 @@ def add(
     context: typer.Context,
     name: ClusterName,
     site: Annotated[
-        list[str], typer.Option(help="Where it is; may be given more than once, its nodes' own first.")
+        list[str],
+        typer.Option(
+            metavar="NAME",
+            help="Site of the cluster; may be given more than once. The first is that of nodes without a site of "
+            "their own.",
+        ),
     ],
     kubeconfig: Annotated[
         Path | None,
@@ -32,16 +41,21 @@ def add(
     ] = None,
     hosts: Annotated[
         Path | None,
-        typer.Option(help="Instead: an inventory of hosts that are in no cluster (docs/hosts.md)."),
+        typer.Option(
+            help="Inventory of hosts that are in no cluster, instead of a kubeconfig (docs/hosts.md)."
+        ),
     ] = None,
     kube_context: Annotated[
-        str, typer.Option("--context", help="Of the kubeconfig; empty: its current one, which is kept.")
+        str,
+        typer.Option(
+            "--context", help="Context of the kubeconfig. Default: its current one, which is recorded."
+        ),
     ] = "",
 ) -> None:
-    """Add a cluster: read it once, say what was found and what fleet may not do there.
+    """Add a cluster: read it once, show what it has and which permissions fleet lacks there.
 
     Nothing is written to the cluster, and nothing is added if it does not answer. Hosts without a cluster are added as
-    one, and driven over ssh.
+    one, and reached over ssh.
     """
     from fleet.app.inventory.clusters import add as join
     from fleet.app.inventory.clusters import add_hosts
@@ -62,7 +76,7 @@ def add(
 
 @app.command("list")
 def list_(context: typer.Context, output: Format = "text") -> None:
-    """All clusters: where they are, when they were last seen."""
+    """List all clusters, with their sites and when they were last seen."""
     from fleet.app.reporting.status import all_clusters
     from fleet.cli.terminal.output import show, show_json
 
@@ -78,7 +92,7 @@ def list_(context: typer.Context, output: Format = "text") -> None:
 
 @app.command()
 def remove(context: typer.Context, name: ClusterName) -> None:
-    """Take a cluster out of the fleet. Nothing is done to the cluster; its history stays in the journal."""
+    """Remove a cluster from the fleet. Nothing is done to the cluster; its history stays in the journal."""
     from fleet.app.inventory.clusters import remove as leave
     from fleet.cli.terminal.output import note
 
@@ -88,7 +102,10 @@ def remove(context: typer.Context, name: ClusterName) -> None:
 
 @app.command()
 def check(context: typer.Context, name: OptionalClusterName = "") -> None:
-    """Reach a cluster, and say what fleet may not do there (exit 4 if a permission is missing, or a host not reached)."""
+    """Check that fleet can reach a cluster and has its permissions there.
+
+    Exits 4 if a permission is missing or a host does not answer.
+    """
     from fleet.app.inventory.clusters import check as look
     from fleet.cli.terminal.output import show
     from fleet.cli.views.cluster import found
@@ -106,14 +123,14 @@ def claim(
     name: ClusterName,
     reason: Annotated[str, typer.Option(help="Kept in the journal.")] = "",
 ) -> None:
-    """Make hosts without a cluster this fleet's that another one has claimed. Stop that one's controller first."""
+    """Claim hosts for this fleet that another fleet has claimed. Stop the other fleet's controller first."""
     from fleet.app.inventory.clusters import claim as take
     from fleet.cli.terminal.output import show
 
-    said = take(home_of(context), name, reason)
-    for host, result in said.items():
+    results = take(home_of(context), name, reason)
+    for host, result in results.items():
         show(f"{host}: {result.message}")
-    if not all(result.claimed for result in said.values()):
+    if not all(result.claimed for result in results.values()):
         raise typer.Exit(1)
 
 
@@ -124,22 +141,22 @@ def install(
     image: Annotated[
         str,
         typer.Option(
-            help="The agent's container image, best by its digest: NAME@sha256:... Default: fleet:VERSION, made by "
+            help="Container image of the agent, preferably by digest: NAME@sha256:... Default: fleet:VERSION, built by "
             "deploy/Dockerfile."
         ),
     ] = "",
     no_agent: Annotated[
-        bool, typer.Option("--no-agent", help="Without agents: somebody else runs them.")
+        bool, typer.Option("--no-agent", help="Install no agents, because something else runs them.")
     ] = False,
     dry_run: Annotated[
         bool,
         typer.Option(
             "--dry-run",
-            help="Print the YAML on stdout; change nothing. The cluster need not be in the fleet yet.",
+            help="Print the YAML on stdout and change nothing. The cluster need not be in the fleet yet.",
         ),
     ] = False,
 ) -> None:
-    """Put what fleet needs into a cluster: CRDs, roles, agents (server-side apply; again is harmless)."""
+    """Install what fleet needs in a cluster: CRDs, roles, agents (by server-side apply; repeating it is safe)."""
     from importlib.metadata import version
 
     from fleet.app.inventory.installation import install as put
@@ -180,9 +197,9 @@ def _warn_of_tag(image: str | None) -> None:
 def uninstall(
     context: typer.Context,
     name: ClusterName,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Take everything that fleet installed out of a cluster again. Refused while a rollout works there."""
+    """Remove everything that fleet installed in a cluster. Refused while a rollout works there."""
     from fleet.app.inventory.installation import uninstall as take
     from fleet.cli.terminal.output import show
     from fleet.cli.views.cluster import installed
@@ -196,12 +213,12 @@ def uninstall(
 def accept(
     context: typer.Context,
     name: ClusterName,
-    reason: Annotated[str, typer.Option(help="Why the database is an older one; kept in the journal.")] = "",
+    reason: Annotated[str, typer.Option(help="Why the database is older; kept in the journal.")] = "",
 ) -> None:
-    """Let fleet go on in a cluster that has seen a later journal than this database has.
+    """Let fleet continue in a cluster that has seen a later journal than this database holds.
 
-    So it is after a restore from a backup. What was done since the copy is not in the journal; nodes that were in work
-    then are looked at and taken on from where they are. Your word is journaled.
+    Needed after a restore from a backup. What was done since the backup is not in the journal; nodes that were in work
+    then continue from their present state. The command is journaled.
     """
     from fleet.app.inventory.accept import accept as go_on
     from fleet.cli.terminal.output import note

@@ -14,7 +14,7 @@ from fleet.cli.context import home_of
 def run(
     context: typer.Context,
     until_idle: Annotated[
-        bool, typer.Option("--until-idle", help="End when no rollout is left to work on.")
+        bool, typer.Option("--until-idle", help="Exit when no rollout is left to work on.")
     ] = False,
     history: Annotated[
         int | None,
@@ -22,41 +22,48 @@ def run(
             min=1,
             max=36500,
             metavar="DAYS",
-            help="Forget what nodes ran so long after they ran it last. Default: never. The journal is kept whole.",
+            help="Delete from the inventory what nodes last ran more than this many days ago. Default: never. The "
+            "journal is kept whole.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """The controller: carries rollouts out and keeps the inventory, until Ctrl-C.
+    """Run the controller: it carries out rollouts and keeps the inventory up to date, until Ctrl-C.
 
-    One leads at a time; a second one waits and takes over when the first is gone. Killed at any moment, it goes on
-    where it was when it is started again.
+    One controller leads at a time; a second one waits and takes over when the first is gone. A controller that was
+    killed continues where it was, at whatever moment that happened.
     """
     from fleet.app.rollouts.run import run as work
     from fleet.core.records.retention import Retention
     from fleet.drivers.journal.log import LOG
 
     kept = Retention(None if history is None else timedelta(days=history))
-    work(home_of(context), until_idle=until_idle, say=LOG.info, retention=kept)
+    work(home_of(context), until_idle=until_idle, show=LOG.info, retention=kept)
 
 
 def agent(
-    node: Annotated[str, typer.Option(help="Default: $FLEET_NODE.", show_default=False)] = "",
+    node: Annotated[
+        str, typer.Option(help="Name of the node. Default: $FLEET_NODE.", show_default=False)
+    ] = "",
     family: Annotated[
         str,
         typer.Option(
             "--os",
-            help="Family of its OS. Default: $FLEET_OS, else it is told by looking.",
+            help="OS family of the node. Default: $FLEET_OS, else detected on the node.",
             show_default=False,
         ),
     ] = "",
     kubeconfig: Annotated[
-        Path | None, typer.Option(help="Default: that of the pod it runs in.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="How to reach the API server. Default: the service account of the agent's pod.",
+            show_default=False,
+        ),
     ] = None,
     host: Annotated[
         str,
         typer.Option(
-            help="How its commands are run: namespaces (of the host, from a pod), here, chroot:/FOLDER, or from "
+            help="How to run commands on the node: namespaces (of the host, from a pod), here, chroot:/FOLDER, or from "
             "elsewhere over ssh:USER@NAME:PORT. Default: $FLEET_HOST, else namespaces.",
             show_default=False,
         ),
@@ -69,7 +76,10 @@ def agent(
         ),
     ] = "",
 ) -> None:
-    """The agent of one node: works on its own Machine alone. Runs in the cluster (fleet cluster install)."""
+    """Run the agent of one node, which works on that node's Machine alone.
+
+    fleet cluster install runs agents in the cluster.
+    """
     from fleet.agent.main import main
 
     main(node, family, kubeconfig, way=host, source=source)

@@ -16,11 +16,14 @@ REPORT = "report.html"
 def demo(
     context: typer.Context,
     folder: Annotated[
-        Path, typer.Argument(help="Its home, made anew. It stays, so that you can go on and ask.")
+        Path,
+        typer.Argument(
+            help="Home of the demo, created anew. It stays, so that you can explore it afterwards."
+        ),
     ] = Path("demo-fleet"),
-    speed: Annotated[float, typer.Option(min=1, max=1000, help="Simulated seconds in one of yours.")] = 60.0,
+    speed: Annotated[float, typer.Option(min=1, max=1000, help="Simulated seconds per real second.")] = 60.0,
 ) -> None:
-    """The whole job on a simulated fleet: five sites, five clusters, a rollout, its report. Under a minute.
+    """Show everything on a simulated fleet, in less than a minute: five sites, five clusters, a rollout, its report.
 
     It has what real fleets have: a cluster that does not answer, a node that fails, a budget that holds, a cordon of
     somebody else's.
@@ -62,14 +65,14 @@ def _against_plan(folder: Path) -> str:
     return f"Planned: {planned}. It took: {took(found)}. {sentence(bound(found.against))}"
 
 
-def _run(command: Callable[..., object], folder: Path, *words: str, fine: tuple[int, ...] = (0,)) -> None:
+def _run(command: Callable[..., object], folder: Path, *arguments: str, fine: tuple[int, ...] = (0,)) -> None:
     """Runs one command, shown as it would be typed. Raises Exit where it fails in a way that a demo does not mean."""
     from fleet.cli.line import run_line
     from fleet.cli.terminal.output import show
 
-    show(f"\n$ fleet {' '.join(words)}")
+    show(f"\n$ fleet {' '.join(arguments)}")
     code = run_line(
-        ["--home", str(folder), *words], lambda line: command(line, "fleet", standalone_mode=False)
+        ["--home", str(folder), *arguments], lambda line: command(line, "fleet", standalone_mode=False)
     )
     if code not in fine:
         raise typer.Exit(code)

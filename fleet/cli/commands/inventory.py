@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Names = list[str] | None
 ClusterOption = Annotated[
-    Names, typer.Option("--cluster", help="Only this cluster; may be given more than once.")
+    Names, typer.Option("--cluster", metavar="NAME", help="Only this cluster; may be given more than once.")
 ]
 StatusTable = Literal["table", "wide", "json", "csv"]
 
@@ -27,7 +27,7 @@ StatusTable = Literal["table", "wide", "json", "csv"]
 def init(context: typer.Context) -> None:
     """Write a commented policy, fleet.yaml, and make the database: here, unless --home names another folder.
 
-    What is there already is kept as it is.
+    Existing files are left as they are.
     """
     from fleet.app.inventory.init import init as begin
     from fleet.cli.terminal.output import note
@@ -38,9 +38,9 @@ def init(context: typer.Context) -> None:
     if begun.wrote:
         note(f"Wrote {begun.policy}: read it, and name your pools.")
     else:
-        note(f"{begun.policy} is as it was.")
+        note(f"{begun.policy} exists and was left as it is.")
     if before.path != home.path and before.exists:
-        note(f"This is a home of its own. Clusters that were added before are in {before.path}.")
+        note(f"This is a new home. The clusters that you added before are in {before.path}.")
         note(f"  -> fleet init --home {before.path} writes a policy for them")
     note("  -> fleet cluster add NAME --kubeconfig FILE --site SITE")
 
@@ -48,7 +48,7 @@ def init(context: typer.Context) -> None:
 def sync(context: typer.Context, cluster: ClusterOption = None, output: Format = "text") -> None:
     """Read clusters into the inventory database.
 
-    Exits 1 if a cluster does not answer; what is known of it stays, with its age.
+    Exits 1 if a cluster does not answer; what is known of that cluster stays, with its age.
     """
     from fleet.app.inventory.sync import sync as read
     from fleet.cli.terminal.output import show, show_json
@@ -69,17 +69,17 @@ def lint(
     from_dump: Annotated[
         Path | None,
         typer.Option(
-            help="Look at what kubectl get nodes,pods,... -A -o json printed, as the cluster that --cluster names."
+            help="Check the output of kubectl get nodes,pods,... -A -o json, as the cluster that --cluster names."
         ),
     ] = None,
     output: Format = "text",
-    as_json: Annotated[bool, typer.Option("--json", help="As -o json.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as -o json.")] = False,
 ) -> None:
-    """Finds what contradicts itself, can never be, or would hold a node until an operator acts.
+    """Find what contradicts itself, can never be satisfied, or would hold a node until an operator acts.
 
-    Looks at the policy, and at budgets, pods, nodes and quorum groups as of the last sync. Without a database, as where a
-    policy is checked before it is merged, the policy alone; with --from-dump neither is needed. Exits 0 if nothing is
-    found, 4 with findings, 2 for a policy with mistakes.
+    Checks the policy, and the budgets, pods, nodes and quorum groups of the last sync. Without a database (before a
+    policy is merged, for example) it checks the policy alone; --from-dump needs neither. Exits 0 if nothing is found,
+    4 with findings, 2 for a policy with mistakes.
     """
     from fleet.app.planning.lint import lint_dump, lint_fleet
     from fleet.cli.terminal.output import note, show, show_json
@@ -106,23 +106,25 @@ def status(
         StatusTable, typer.Option("--output", "-o", help="wide and csv have a row for each node.")
     ] = "table",
     cluster: ClusterOption = None,
-    site: Annotated[Names, typer.Option("--site", help="Only this site.")] = None,
-    pool: Annotated[Names, typer.Option("--pool", help="Only this pool.")] = None,
+    site: Annotated[Names, typer.Option("--site", metavar="NAME", help="Only this site.")] = None,
+    pool: Annotated[Names, typer.Option("--pool", metavar="NAME", help="Only this pool.")] = None,
     outdated: Annotated[
-        bool, typer.Option("--outdated", help="Nodes that do not run what their pool wants.")
+        bool, typer.Option("--outdated", help="Show nodes that do not run what their pool wants.")
     ] = False,
-    attention: Annotated[bool, typer.Option("--attention", help="What needs an operator, and why.")] = False,
+    attention: Annotated[
+        bool, typer.Option("--attention", help="Show what needs an operator, and why.")
+    ] = False,
     quorums: Annotated[
-        bool, typer.Option("--quorums", help="The members of quorum groups, as last read.")
+        bool, typer.Option("--quorums", help="Show the members of quorum groups, as last read.")
     ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Exit 4 if anything is outdated or needs an operator.")
     ] = False,
     watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Draw it again every 2 s until Ctrl-C.")
+        bool, typer.Option("--watch", "-w", help="Update the display every 2 s until Ctrl-C.")
     ] = False,
 ) -> None:
-    """The fleet at a glance: what runs where, and what needs an operator."""
+    """Show what runs where, and what needs an operator."""
     from fleet.core.reporting.selection import Selection
 
     home = home_of(context)
@@ -179,7 +181,7 @@ def _print_status(found: FleetStatus, chosen: Selection, output: StatusTable, qu
 def _findings(found: FleetStatus) -> bool:
     fine = ("patched", "running")
     return any(node.state not in fine for node in found.nodes) or any(
-        not each.reachable for each in found.clusters
+        not cluster.reachable for cluster in found.clusters
     )
 
 
@@ -188,15 +190,15 @@ def explain(
     node: Annotated[str, typer.Argument(help="NODE, or CLUSTER/NODE where the name is in several clusters.")],
     output: Format = "text",
 ) -> None:
-    """Why a node waits, what must happen first, what was done to it."""
+    """Show why a node waits, what must happen first, and what was done to it."""
     from fleet.app.reporting.blockers import blockers
     from fleet.app.reporting.explain import explain as tell
     from fleet.cli.terminal.output import show, show_json
 
-    told = tell(home_of(context), node, blockers)
+    explanation = tell(home_of(context), node, blockers)
     if output == "json":
-        show_json(told)
+        show_json(explanation)
         return
     from fleet.cli.views.explain import whole
 
-    show(whole(told))
+    show(whole(explanation))

@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 app = typer.Typer(
     cls=CommandList,
     no_args_is_help=True,
-    help="A real Kubernetes control plane with fake nodes on this machine; simulated faults.",
+    help="Run a real Kubernetes control plane with fake nodes on this machine, or simulate faults.",
 )
 
 Directory = Annotated[
     Path | None,
     typer.Option(
-        "--directory", help="Where it is kept. Default: ~/.local/state/fleet/lab.", show_default=False
+        "--directory", help="Folder of the lab. Default: ~/.local/state/fleet/lab.", show_default=False
     ),
 ]
 
 
 @app.command()
 def up(
-    nodes: Annotated[int, typer.Option(min=1, max=5000, help="Fake nodes.")] = 60,
+    nodes: Annotated[int, typer.Option(min=1, max=5000, help="Number of fake nodes.")] = 60,
     machines: Annotated[
         int,
         typer.Option(min=0, max=9, help="Real hosts with real kubelets instead of fake nodes (needs root)."),
@@ -44,11 +44,14 @@ def up(
         ),
     ] = 1,
     kubernetes: Annotated[
-        str, typer.Option(metavar="VERSION", help="Its minor version: 1.36 or 1.37 (with etcd 3.6 or 3.7).")
+        str,
+        typer.Option(
+            metavar="VERSION", help="Minor version of Kubernetes: 1.36 or 1.37 (with etcd 3.6 or 3.7)."
+        ),
     ] = "1.36",
     directory: Directory = None,
 ) -> None:
-    """Start it: seconds once built, minutes the first time (needs Go)."""
+    """Start the lab. The first start builds it with Go and takes minutes; later ones take seconds."""
     from fleet.cli.terminal.output import note
     from fleet.lab import Lab, build
     from fleet.lab.nodes import CONTROL_POOL
@@ -83,7 +86,7 @@ def _up_with_machines(where: Path, count: int) -> None:
         hosts.down()
         raise
     note(f"{', '.join(names)} join {lab.server} and are Ready in a moment.")
-    _tell(lab.kubeconfig, hosts)
+    _show_addresses(lab.kubeconfig, hosts)
 
 
 def _up_on_machines(where: Path, workers: int, control_planes: int) -> None:
@@ -100,10 +103,10 @@ def _up_on_machines(where: Path, workers: int, control_planes: int) -> None:
         hosts.down()
         raise
     note(f"{', '.join(names)} are nodes at {found.server}; etcd and API servers are on {', '.join(members)}.")
-    _tell(found.kubeconfig, hosts)
+    _show_addresses(found.kubeconfig, hosts)
 
 
-def _tell(kubeconfig: Path, hosts: LabMachines) -> None:
+def _show_addresses(kubeconfig: Path, hosts: LabMachines) -> None:
     from fleet.cli.terminal.output import note
     from fleet.lab.machines import agent
 
@@ -115,7 +118,7 @@ def _tell(kubeconfig: Path, hosts: LabMachines) -> None:
 
 @app.command()
 def agents(directory: Directory = None) -> None:
-    """Play the machines under the fake nodes, and their agents, until Ctrl-C. Needs fleet cluster install before."""
+    """Simulate the machines of the fake nodes, and their agents, until Ctrl-C. Run fleet cluster install first."""
     import asyncio
     import signal
 
@@ -137,7 +140,7 @@ def agents(directory: Directory = None) -> None:
 
 @app.command()
 def down(directory: Directory = None) -> None:
-    """Stop it and remove its files."""
+    """Stop the lab and remove its files."""
     from fleet.cli.terminal.output import note
     from fleet.lab import Lab
     from fleet.lab.machines import LabMachines, beside
@@ -152,7 +155,7 @@ def down(directory: Directory = None) -> None:
 
 @app.command()
 def status(directory: Directory = None) -> None:
-    """What of it runs, and how to reach it. Exits 1 if it does not answer."""
+    """Show which programs of the lab run, and how to reach it. Exits 1 if it does not answer."""
     from fleet.cli.terminal.output import show
     from fleet.cli.views.cluster import lab
     from fleet.lab import Lab
@@ -167,40 +170,43 @@ def status(directory: Directory = None) -> None:
 
 @app.command()
 def simulate(
-    seed: Annotated[int, typer.Option(min=0, help="Draws the fleet, the policy and the faults.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed from which the fleet, the policy and the faults are drawn.")
+    ] = 0,
     histories: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="So many seeds, from this one on; prints a summary."),
+        typer.Option(min=1, metavar="N", help="Number of seeds to run, from this one on; prints a summary."),
     ] = None,
     only: Annotated[
-        str, typer.Option(metavar="NUMBERS", help="Of the seed's faults these alone: 1,4 or none.")
+        str,
+        typer.Option(metavar="NUMBERS", help="Only these faults of the seed: numbers such as 1,4, or none."),
     ] = "",
 ) -> None:
-    """Run the engine through a made-up history of faults, and tell what happened when.
+    """Run the engine through a simulated history with faults, and show what happened when.
 
-    The same seed is the same history, on every machine. A checker judges it.
+    The same seed gives the same history on every machine. A checker verifies its invariants.
 
-    One that breaks an invariant is shrunk to the faults that it takes; exit code 1.
+    A history that breaks one is reduced to the faults that are needed for that; exit code 1.
     """
     from fleet.cli.terminal.output import note
-    from fleet.lab.simulation.shrink import tell, tell_only
+    from fleet.lab.simulation.shrink import describe_history, describe_with_faults
     from fleet.lab.simulation.soak import soak
 
     if histories is not None and only:
         raise UsageError("--only is of one seed's faults: leave --histories out")
     if histories is not None:
-        words, whole = soak(seed, histories, note)
+        text, whole = soak(seed, histories, note)
     elif only:
-        words, whole = tell_only(seed, _numbers(only))
+        text, whole = describe_with_faults(seed, _numbers(only))
     else:
-        words, whole = tell(seed)
-    typer.echo(words)
+        text, whole = describe_history(seed)
+    typer.echo(text)
     if not whole:
         raise typer.Exit(1)
 
 
 def _numbers(only: str) -> list[int]:
     try:
-        return [] if only == "none" else [int(each) for each in only.split(",")]
+        return [] if only == "none" else [int(part) for part in only.split(",")]
     except ValueError:
         raise UsageError(f"--only: expected numbers such as 1,4 or none, found {only!r}") from None

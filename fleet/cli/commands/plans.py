@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from fleet.app.wiring.home import Home
     from fleet.core.planning.plan import Plan
 
-HELP = """Find the fastest safe order for an upgrade, and say what holds it. Writes nothing to any cluster.
+HELP = """Find the fastest safe order for an upgrade, and show what holds it. Writes nothing to any cluster.
 
     fleet plan --pool workers --to 44.20261101.3.0
 
@@ -22,8 +22,10 @@ Exits 3 if nodes are outdated and every one of them is held."""
 
 app = typer.Typer(cls=CommandList, help=HELP, invoke_without_command=True)
 
-TimelineOption = Annotated[bool, typer.Option("--timeline", help="A row for each node, with times.")]
-AllHeld = Annotated[bool, typer.Option("--held", help="Every held node, not the first few reasons.")]
+TimelineOption = Annotated[bool, typer.Option("--timeline", help="Show a row for each node, with times.")]
+AllHeld = Annotated[
+    bool, typer.Option("--held", help="Show every held node, not only the first few reasons.")
+]
 
 
 @app.callback()
@@ -31,30 +33,38 @@ def plan(
     context: typer.Context,
     pool: Annotated[
         list[str] | None,
-        typer.Option(help="Pool to upgrade; may be given more than once. Default: the policy's only one."),
+        typer.Option(
+            metavar="NAME",
+            help="Pool to upgrade; may be given more than once. Default: the policy's only one.",
+        ),
     ] = None,
-    to: Annotated[str, typer.Option(help="Version; empty: what the pool's stream wants.")] = "",
+    to: Annotated[
+        str,
+        typer.Option(
+            help="Version to upgrade to. Default: the newest of the pool's stream, or its pinned one."
+        ),
+    ] = "",
     from_dump: Annotated[
         Path | None,
-        typer.Option(
-            help="Plan for what kubectl get nodes,pods,... -A -o json printed; no cluster is asked."
-        ),
+        typer.Option(help="Plan for the output of kubectl get nodes,pods,... -A -o json, without a cluster."),
     ] = None,
     save_dump: Annotated[
         Path | None,
-        typer.Option(help="Write what a plan needs of a live cluster for --from-dump elsewhere; no secrets."),
+        typer.Option(
+            help="Write what a plan needs from a live cluster to a file for --from-dump; no secrets."
+        ),
     ] = None,
     what_if: Annotated[
         bool,
         typer.Option(
             "--what-if",
-            help="Plan again, up to seven times, with what binds loosened: what each change would save.",
+            help="Plan again with one constraint loosened, up to seven times, and show what each change would save.",
         ),
     ] = False,
     effort: Annotated[
         float,
         typer.Option(
-            help="Seconds to search for an order that takes less; no guard is loosened.",
+            help="Seconds to search for a faster order; no guard is loosened.",
             min=0,
             metavar="SECONDS",
         ),
@@ -62,7 +72,7 @@ def plan(
     cluster: Annotated[
         str,
         typer.Option(
-            help="Of --save-dump, where there are several; what the policy calls that of --from-dump. Default: the "
+            help="Cluster to save with --save-dump, or the policy's name for that of --from-dump. Default: the "
             "file's name.",
             show_default=False,
         ),
@@ -71,7 +81,7 @@ def plan(
         bool,
         typer.Option(
             "--keep",
-            help="Keep the plan, to be started or approved later. Otherwise your next look takes its place; a plan "
+            help="Keep the plan, to be started or approved later. Otherwise your next plan replaces it; a plan "
             "that was started stays.",
         ),
     ] = False,
@@ -99,7 +109,7 @@ def plan(
 
             made = make(home, pools, to, beyond, keep)
     _print(home, made, output, timeline, held)
-    if made.held and not made.runs and not any(each.reason == "length-unknown" for each in made.held):
+    if made.held and not made.runs and not any(hold.reason == "length-unknown" for hold in made.held):
         raise typer.Exit(3)
 
 
@@ -114,7 +124,7 @@ def _save(home: Home, cluster: str, path: Path) -> None:
 @app.command()
 def show(
     context: typer.Context,
-    plan: Annotated[str, typer.Argument(help="Id, such as p-9c41; empty: the newest.")] = "",
+    plan: Annotated[str, typer.Argument(help="Id of a plan, such as p-9c41. Default: the newest.")] = "",
     output: Format = "text",
     timeline: TimelineOption = False,
     held: AllHeld = False,
@@ -128,7 +138,7 @@ def show(
 
 @app.command("list")
 def list_(context: typer.Context) -> None:
-    """All plans, newest first."""
+    """List all plans, newest first."""
     from fleet.app.planning.plans import newest_first
     from fleet.cli.terminal.output import show as display
     from fleet.cli.views.plan.overview import listing

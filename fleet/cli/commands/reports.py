@@ -242,12 +242,12 @@ def verify(
     Exits 4 with what is wrong. A report of one rollout (json) is also made again from the journal entries in it.
     """
     from fleet.app.audit.report_verification import verify_report
-    from fleet.cli.commands.audit import refuse_without_key, tell_findings
+    from fleet.cli.commands.audit import refuse_without_key, show_findings
     from fleet.cli.terminal.output import show
 
     refuse_without_key(key or [])
     found = verify_report(file, key or [])
-    tell_findings(found.findings)
+    show_findings(found.findings)
     show(f"The {found.what} is as it was signed: nothing in it was changed.")
     if found.signed_at is not None:
         show(

@@ -12,10 +12,12 @@ from fleet.cli.help_format import CommandList
 if TYPE_CHECKING:
     from fleet.app.wiring.home import Home
 
-app = typer.Typer(cls=CommandList, no_args_is_help=True, help="Rollouts: start, watch, pause, resume, abort.")
+app = typer.Typer(
+    cls=CommandList, no_args_is_help=True, help="Start, watch, pause, resume and abort rollouts."
+)
 
 RolloutArgument = Annotated[
-    str, typer.Argument(help="Such as r-17; may be left out where one rollout is active.")
+    str, typer.Argument(help="Id of a rollout, such as r-17. May be omitted if exactly one is active.")
 ]
 WatchOption = Annotated[
     bool, typer.Option("--watch", "-w", help="Follow it until it ends; Ctrl-C leaves it running (exit 130).")
@@ -28,7 +30,7 @@ def start(
     plan: Annotated[str, typer.Argument(help="Id of a plan, or the beginning of it, such as p-9c41.")],
     watch: WatchOption = False,
     foreground: Annotated[
-        bool, typer.Option("--foreground", help="Be the controller, in this process.")
+        bool, typer.Option("--foreground", help="Run the controller in this process.")
     ] = False,
 ) -> None:
     """Start a rollout of a plan.
@@ -46,12 +48,12 @@ def start(
     home = home_of(context)
     found = stored(home, plan)
     started = begin(home, found, lambda clusters: refresh(home, clusters).fresh)
-    for words in started.notes:
-        warn(words)
+    for message in started.notes:
+        warn(message)
     show(f"Started rollout {started.rollout} of plan {found.plan_id}.")
     if foreground:
         raise typer.Exit(_in_foreground(home, started.rollout))
-    _see_to_it(home)
+    _ensure_controller(home)
     if watch:
         raise typer.Exit(_watch(home, started.rollout, past=True))
     note(f"  -> fleet rollout status {started.rollout} --watch")
@@ -59,7 +61,7 @@ def start(
 
 @app.command("list")
 def list_(context: typer.Context, output: Format = "text") -> None:
-    """All rollouts, newest first."""
+    """List all rollouts, newest first."""
     from fleet.app.reporting.status import etas
     from fleet.app.rollouts.rollouts import Rollouts, summary_of
     from fleet.app.rollouts.standstill import standstill
@@ -69,7 +71,7 @@ def list_(context: typer.Context, output: Format = "text") -> None:
     rollouts = Rollouts.load(home.store)
     stands = standstill(home, rollouts.active)
     left = etas(home, rollouts.active) if stands is None else {}
-    rows = [summary_of(each, left.get(each.id)) for each in reversed(rollouts.all)]
+    rows = [summary_of(rollout, left.get(rollout.id)) for rollout in reversed(rollouts.all)]
     if output == "json":
         show_json(rows)
         return
@@ -82,7 +84,7 @@ def list_(context: typer.Context, output: Format = "text") -> None:
 def status(
     context: typer.Context, rollout: RolloutArgument = "", watch: WatchOption = False, output: Format = "text"
 ) -> None:
-    """How far a rollout is, who is in work, what each waits for and for how long."""
+    """Show how far a rollout is, which nodes are in work, and what each waits for and for how long."""
     from fleet.app.rollouts.rollouts import Rollouts
 
     home = home_of(context)
@@ -105,23 +107,23 @@ def status(
 
 @app.command()
 def pause(context: typer.Context, rollout: RolloutArgument = "") -> None:
-    """Stop between steps: what reboots comes back, nothing else is begun until resume."""
-    _say(context, "pause", rollout, "Paused {}: what reboots comes back, nothing else begins.")
+    """Pause between steps: nodes that reboot come back, and nothing else begins until resume."""
+    _send(context, "pause", rollout, "Paused {}: what reboots comes back, nothing else begins.")
 
 
 @app.command()
 def resume(context: typer.Context, rollout: RolloutArgument = "") -> None:
-    """Go on after a pause, or after a halt whose failures somebody has looked at.
+    """Continue after a pause, or after a halt whose failures an operator has looked at.
 
-    A canary that failed is followed by the next best node once it is released: until then the rest waits.
+    A failed canary is replaced by the next best node once it is released; until then the rest waits.
     """
-    _say(context, "resume", rollout, "Resumed {}.")
+    _send(context, "resume", rollout, "Resumed {}.")
 
 
 @app.command()
 def abort(context: typer.Context, rollout: RolloutArgument = "") -> None:
-    """Finish what has begun, start nothing new, take the marks off the rest. Cannot be taken back."""
-    _say(context, "abort", rollout, "Aborted {}: what has begun ends, nothing new starts.")
+    """Finish what has begun, start nothing new, and remove fleet's marks from the rest. Cannot be undone."""
+    _send(context, "abort", rollout, "Aborted {}: what has begun ends, nothing new starts.")
 
 
 @app.command()
@@ -130,9 +132,9 @@ def release(
     node: Annotated[str, typer.Argument(help="NODE, or CLUSTER/NODE where the name is in several clusters.")],
     reason: Annotated[str, typer.Option(help="What you found and did; kept in the journal.")] = "",
 ) -> None:
-    """Free the slot of a failed run: somebody has looked at the node. Its cordon, if fleet's own, is taken away.
+    """Free the slot of a failed run after you have looked at the node. Removes its cordon if it is fleet's own.
 
-    A release that the node rolled back from may be tried there again from then on.
+    A release that the node rolled back from may then be tried there again.
     """
     from fleet.app.rollouts.commands import release as let_go
     from fleet.cli.terminal.output import show
@@ -140,22 +142,22 @@ def release(
     home = home_of(context)
     rollout, ref = let_go(home, node, reason)
     show(f"Released {ref} from {rollout.id}.")
-    _see_to_it(home)
-    _tell_what_follows(home, rollout.id)
+    _ensure_controller(home)
+    _show_next_steps(home, rollout.id)
 
 
 @app.command()
 def rollback(
     context: typer.Context,
-    rollout: Annotated[str, typer.Argument(help="Such as r-17; it must have ended.")],
+    rollout: Annotated[str, typer.Argument(help="Id of a rollout that has ended, such as r-17.")],
     to: Annotated[str, typer.Option(help="Only the nodes that came from this version.")] = "",
-    start: Annotated[bool, typer.Option("--start", help="Start it at once.")] = False,
+    start: Annotated[bool, typer.Option("--start", help="Start the rollback at once.")] = False,
     output: Format = "text",
 ) -> None:
-    """Plan the way back: the nodes that a rollout has upgraded, to what they ran before, through the same guards.
+    """Plan a rollback: the nodes that a rollout has upgraded return to what they ran before, with the same guards.
 
     A downgrade is a plan to an older release, which a stream of the policy must have. Nodes that came from several
-    versions go back in one rollout for each: --to names it. A rollout that still goes on is aborted first.
+    versions go back in one rollout for each: --to names it. Abort a rollout that is still active first.
     """
     from fleet.app.rollouts.rollback import forward_again
     from fleet.app.rollouts.rollback import rollback as undo
@@ -180,40 +182,40 @@ def rollback(
         from fleet.app.wiring.refresh import refresh
 
         begun = begin(home, made, lambda clusters: refresh(home, clusters).fresh)
-        for words in begun.notes:
-            warn(words)
+        for message in begun.notes:
+            warn(message)
         note(f"Started rollout {begun.rollout} of plan {made.plan_id}.")
-        _see_to_it(home)
+        _ensure_controller(home)
 
 
-def _say(context: typer.Context, kind: str, ident: str, words: str) -> None:
+def _send(context: typer.Context, kind: str, ident: str, message: str) -> None:
     from fleet.app.rollouts.commands import send_command
     from fleet.cli.terminal.output import show
 
     home = home_of(context)
     rollout = send_command(home, kind, ident)
-    show(words.format(rollout.id))
-    _see_to_it(home)
+    show(message.format(rollout.id))
+    _ensure_controller(home)
     if kind == "resume":
-        _tell_what_follows(home, rollout.id)
+        _show_next_steps(home, rollout.id)
 
 
-def _tell_what_follows(home: Home, ident: str) -> None:
+def _show_next_steps(home: Home, ident: str) -> None:
     from fleet.app.rollouts.commands import what_follows
     from fleet.app.rollouts.rollouts import Rollouts
     from fleet.cli.terminal.output import note
 
-    for words in what_follows(Rollouts.load(home.store).named(ident)):
-        note(words)
+    for line in what_follows(Rollouts.load(home.store).named(ident)):
+        note(line)
 
 
-def _see_to_it(home: Home) -> None:
+def _ensure_controller(home: Home) -> None:
     """Somebody has to carry out what was said."""
     from fleet.app.rollouts.background import ensure_controller
     from fleet.cli.terminal.output import note
 
-    if words := ensure_controller(home):
-        note(words)
+    if message := ensure_controller(home):
+        note(message)
 
 
 def _watch(home: Home, ident: str, *, past: bool = False) -> int:
@@ -230,5 +232,5 @@ def _in_foreground(home: Home, ident: str) -> int:
     from fleet.cli.terminal.output import note
     from fleet.core.rollout.steps import Step
 
-    run(home, until_idle=True, say=note)
+    run(home, until_idle=True, show=note)
     return 1 if Rollouts.load(home.store).named(ident).counts[Step.FAILED] else 0

@@ -30,12 +30,12 @@ SHORT = 12
 class ReportEvent(NamedTuple):
     at: datetime
     by: str
-    words: str
+    message: str
 
 
 class Case(NamedTuple):
-    word: Literal["failed", "held"]
-    words: str
+    state: Literal["failed", "held"]
+    message: str
     advice: str
     nodes: tuple[tuple[str, str], ...]
     """Cluster and name."""
@@ -52,13 +52,13 @@ def headline(report: Report) -> str:
 def others(report: Report) -> list[str]:
     """Returns what became of the nodes that are not done: `2 failed`, `1 cancelled`."""
     counts = report.counts
-    told = (
+    numbers = (
         (counts.failed, "failed"),
         (counts.cancelled, "cancelled"),
         (counts.running, "at work"),
         (counts.waiting, "waiting"),
     )
-    return [f"{number(count)} {word}" for count, word in told if count]
+    return [f"{number(count)} {noun}" for count, noun in numbers if count]
 
 
 def result(report: Report) -> str:
@@ -100,6 +100,22 @@ def verdict(report: Report) -> str:
     return f"NOT INTACT: {found.why}"
 
 
+def approved(report: Report) -> list[tuple[str, str]]:
+    """Returns who asked for the rollout and who approved it, each with the name of the line; empty where the policy has
+    no rule about that."""
+    if not report.effect:
+        return []
+    given = (
+        f"{each.by.name} ({each.by.method}) {clock(each.at, report)}{f': {each.comment}' if each.comment else ''}"
+        for each in report.approvals
+    )
+    return [
+        ("asked", f"by {report.asked_by or 'a user who is not known'}"),
+        ("approved", "; ".join(given) or "no approval was needed"),
+        ("effect", report.effect),
+    ]
+
+
 def took(report: Report) -> str:
     """Returns how long the rollout took: `1h 52m, 4m longer than planned`; `18m so far, planned 1h 48m`. A reader who
     subtracts finds the difference that is shown."""
@@ -118,23 +134,23 @@ def took(report: Report) -> str:
 def bound(against: Against) -> str:
     """Returns the lower bound: `no order could be faster than 31m (limit of 5 for pool workers), with stage 1m,
     reboot 1m 30s`. The bound is for the times that the plan expected: runs that took less may end before it."""
-    told = f"no order could be faster than {format_duration(against.bound_seconds)} ({against.bound_by})"
+    text = f"no order could be faster than {format_duration(against.bound_seconds)} ({against.bound_by})"
     lengths: dict[str, list[float]] = {}
     for known in against.durations:
         if known.part in PARTS:
             lengths.setdefault(known.part, []).append(known.p50)
     if not lengths:
-        return told
+        return text
     expected = ", ".join(f"{part.replace('_', ' ')} {_range(found)}" for part, found in lengths.items())
-    told += f", had it gone as the plan expected: {expected}"
+    text += f", had it gone as the plan expected: {expected}"
     if against.seconds is not None and against.seconds < against.bound_seconds:
-        told += "; it took less than that"
-    return told
+        text += "; it took less than that"
+    return text
 
 
-def sentence(told: str) -> str:
+def sentence(text: str) -> str:
     """Returns the text with a capital letter and a full stop."""
-    return f"{told[0].upper()}{told[1:]}."
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _range(seconds: Sequence[float]) -> str:
@@ -144,10 +160,10 @@ def _range(seconds: Sequence[float]) -> str:
 
 def difference(seconds: float) -> str:
     """`4m longer than planned`, `12s sooner than planned`, `as planned`."""
-    told = format_duration(abs(seconds))
-    if told == "0s":
+    length = format_duration(abs(seconds))
+    if length == "0s":
         return "as planned"
-    return f"{told} {'longer' if seconds > 0 else 'sooner'} than planned"
+    return f"{length} {'longer' if seconds > 0 else 'sooner'} than planned"
 
 
 def out_at_once(report: Report) -> str:
@@ -199,17 +215,17 @@ def named(run: ReportRun) -> str:
 
 def happenings(report: Report) -> list[ReportEvent]:
     """Returns, in order, what people ordered and when the engine stopped for them."""
-    told = [ReportEvent(each.at, each.by, _command(each)) for each in report.commands] + [
-        ReportEvent(each.at, "fleet", f"halt: {each.why}") for each in report.halts
+    events = [ReportEvent(command.at, command.by, _command(command)) for command in report.commands] + [
+        ReportEvent(halt.at, "fleet", f"halt: {halt.why}") for halt in report.halts
     ]
     if report.ended is not None:
-        told.append(ReportEvent(report.ended, "fleet", "ended"))
-    return sorted(told, key=lambda each: each.at)
+        events.append(ReportEvent(report.ended, "fleet", "ended"))
+    return sorted(events, key=lambda event: event.at)
 
 
 def _command(command: OperatorCommand) -> str:
-    told = f"{command.kind} {command.node}".rstrip()
-    return f"{told}: {command.reason}" if command.reason else told
+    text = f"{command.kind} {command.node}".rstrip()
+    return f"{text}: {command.reason}" if command.reason else text
 
 
 def steps(run: ReportRun) -> str:

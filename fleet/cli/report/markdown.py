@@ -35,6 +35,7 @@ def rollout(report: Report) -> str:
                 ["From", answer.origin(report)],
                 ["To", answer.target(report)],
                 ["Took", f"{answer.took(report)}; {answer.out_at_once(report)}"],
+                *([name.capitalize(), text] for name, text in answer.approved(report)),
                 ["Journal", answer.verdict(report)],
             ],
         ),
@@ -45,7 +46,7 @@ def rollout(report: Report) -> str:
     for case in cases[:MOST]:
         names = period_answer.named([f"{cluster}/{node}" for cluster, node in case.nodes])
         advice = f" → {case.advice}" if case.advice else ""
-        lines.append(f"- {_text(f'{names} {case.word}: {case.words}{advice}')}")
+        lines.append(f"- {_text(f'{names} {case.state}: {case.message}{advice}')}")
     lines += _more(len(cases))
     return "\n".join(lines) + "\n"
 
@@ -94,6 +95,7 @@ def period(report: PeriodReport) -> str:
                 for each in report.rollouts
             ],
         ),
+        *_overrides(report),
         *_failures(report),
         *_gaps(report),
         "",
@@ -124,6 +126,14 @@ def _exceptions(report: PeriodReport) -> Iterator[str]:
         over = period_answer.days(period_answer.longest(group))
         yield f"- {_text(f'{group.state} {group.version}, up to {over} over: {names} ({causes})')}"
     yield from _more(len(groups))
+
+
+def _overrides(report: PeriodReport) -> Iterator[str]:
+    told = period_answer.overrides(report)
+    if told:
+        yield from ("", "### Starts in spite of a freeze", "")
+    for line in told:
+        yield f"- {_text(line)}"
 
 
 def _failures(report: PeriodReport) -> Iterator[str]:

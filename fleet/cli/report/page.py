@@ -65,7 +65,7 @@ def page(report: Report) -> str:
         lines=lines,
         row=PACKED_ROW if lines.packed else ROW,
         bar_top=PACKED_BAR_TOP if lines.packed else BAR_TOP,
-        legend={step: told for step, told in LEGEND.items() if step in used},
+        legend={step: meaning for step, meaning in LEGEND.items() if step in used},
         parts=list(_parts(report)),
         several=len(report.clusters) > 1,
         journal=_journal(report),
@@ -103,7 +103,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "words": _words,
+        "words": _duration,
         "number": answer.number,
         "name": answer.named,
         "short_id": short_id,
@@ -127,7 +127,7 @@ def _hash(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
-def _words(seconds: float | None) -> str:
+def _duration(seconds: float | None) -> str:
     return format_duration(seconds) if seconds is not None else "–"
 
 
@@ -162,9 +162,9 @@ def _journal(report: Report) -> Iterator[str]:
 def _line(entry: JournalEntry, report: Report) -> str:
     record = entry.record
     what = f"{record.form} {record.kind}"
-    told = answer.entry_words(entry)
+    text = answer.entry_words(entry)
     by = entry.actor if record.form == "command" else str(entry.epoch)
     line = (
         f"{entry.seq:>7}  {answer.clock(entry.at, report)}  {answer.short(entry.hash)}  {by:<3}  {what:<16}  "
     )
-    return visible(f"{line}{record.node or '-'}  {told}").rstrip()
+    return visible(f"{line}{record.node or '-'}  {text}").rstrip()

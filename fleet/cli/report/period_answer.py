@@ -204,6 +204,16 @@ def _done(rollout: Report, run: ReportRun, done: Iterable[tuple[Report, ReportRu
         yield "nothing yet: the node still counts as out"
 
 
+def overrides(report: PeriodReport) -> list[str]:
+    """Returns the approvals that also allowed a start in a freeze, each with its reason."""
+    return [
+        f"{rollout.rollout}, approved by {each.by.name} {answer.day(each.at)}: {each.override}"
+        for rollout in report.rollouts
+        for each in rollout.approvals
+        if each.override
+    ]
+
+
 def gaps(report: PeriodReport) -> list[GapGroup]:
     """Returns the nodes that fleet knows too little about, by reason."""
     found: dict[str, list[UnreportedNode]] = {}

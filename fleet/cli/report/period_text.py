@@ -20,6 +20,7 @@ def text(report: PeriodReport) -> str:
         _trend(report),
         _exceptions(report),
         _rollouts(report),
+        _overrides(report),
         _failures(report),
         _gaps(report),
     )
@@ -120,6 +121,14 @@ def _rollouts(report: PeriodReport) -> Iterator[str]:
         yield from table_lines(
             ["Rollout", "began", "by", "to", "done", "failed", "state"], rows, right=(4, 5)
         )
+
+
+def _overrides(report: PeriodReport) -> Iterator[str]:
+    found = period_answer.overrides(report)
+    if found:
+        yield "Starts in spite of a freeze"
+    for line in found:
+        yield from wrapped("  ", line, 4)
 
 
 def _failures(report: PeriodReport) -> Iterator[str]:

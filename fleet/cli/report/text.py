@@ -25,7 +25,7 @@ def text(report: Report) -> str:
     parts = (
         _answer(report),
         _attention(report),
-        _said(report),
+        _event_lines(report),
         _measures(report),
         _requests(report),
         _nodes(report),
@@ -35,12 +35,13 @@ def text(report: Report) -> str:
 
 
 def _answer(report: Report) -> Iterator[str]:
-    others = "".join(f"; {each}" for each in answer.others(report))
+    others = "".join(f"; {other}" for other in answer.others(report))
     yield from wrapped("", f"{answer.headline(report)}, {answer.proven(report)}{others}.", 0)
     against = report.against
     facts = [
         ("rollout", f"{report.rollout}, {answer.result(report)}"),
         ("started", f"{answer.day(report.started)} by {report.by}"),
+        *answer.approved(report),
         ("what", f"plan {short_id(report.plan)}, {answer.where(report)}"),
         ("from", answer.origin(report)),
         ("to", answer.target(report)),
@@ -51,13 +52,13 @@ def _answer(report: Report) -> Iterator[str]:
         facts.append(
             ("planned", f"{format_duration(against.planned_seconds)}{late}; {answer.bound(against)}")
         )
-    facts.append(("moved", _moved(report)))
+    facts.append(("moved", _evictions(report)))
     facts.append(("journal", answer.verdict(report)))
-    for name, told in facts:
-        yield from wrapped(f"  {name:<9}", told, 11)
+    for name, value in facts:
+        yield from wrapped(f"  {name:<9}", value, 11)
 
 
-def _moved(report: Report) -> str:
+def _evictions(report: Report) -> str:
     counts = report.counts
     refused = f", {counted(counts.refusals, 'eviction')} refused at first" if counts.refusals else ""
     return f"{counted(counts.evictions, 'pod')}{refused}"
@@ -69,26 +70,26 @@ def _attention(report: Report) -> Iterator[str]:
         yield "Needs a look"
     for case in cases:
         names = ", ".join(_name(cluster, node, report) for cluster, node in case.nodes)
-        yield from wrapped("  ", f"{names} {case.word}: {case.words}", 4)
+        yield from wrapped("  ", f"{names} {case.state}: {case.message}", 4)
         if case.advice:
             yield from wrapped("    ", case.advice, 4)
 
 
-def _said(report: Report) -> Iterator[str]:
+def _event_lines(report: Report) -> Iterator[str]:
     yield "Who did what (UTC)"
-    for each in answer.happenings(report):
-        yield from wrapped(visible(f"  {answer.clock(each.at, report)}  {each.by}  "), each.words, 4)
+    for event in answer.happenings(report):
+        yield from wrapped(visible(f"  {answer.clock(event.at, report)}  {event.by}  "), event.message, 4)
 
 
 def _measures(report: Report) -> Iterator[str]:
     rows = [
         [
-            each.step,
-            format_duration(each.median_seconds),
-            format_duration(each.p95_seconds),
-            format_duration(each.max_seconds),
+            duration.step,
+            format_duration(duration.median_seconds),
+            format_duration(duration.p95_seconds),
+            format_duration(duration.max_seconds),
         ]
-        for each in report.durations
+        for duration in report.durations
     ]
     if rows:
         yield from table_lines(["Step", "median", "p95", "longest"], rows, right=(1, 2, 3))
@@ -96,8 +97,8 @@ def _measures(report: Report) -> Iterator[str]:
 
 def _requests(report: Report) -> Iterator[str]:
     rows = [
-        [f"{each.verb} {each.resource}", f"{each.count:,}", f"{each.per_node:.1f}"]
-        for each in report.requests
+        [f"{request.verb} {request.resource}", f"{request.count:,}", f"{request.per_node:.1f}"]
+        for request in report.requests
     ]
     if rows:
         yield from table_lines(["API requests", "sent", "a node"], rows, right=(1, 2))
@@ -113,7 +114,7 @@ def _nodes(report: Report) -> Iterator[str]:
         yield line
         if run.log:
             yield "  end of the log of the boot that failed:"
-            yield from (f"    {each}" for each in run.log.splitlines()[-LOG_LINES:])
+            yield from (f"    {line}" for line in run.log.splitlines()[-LOG_LINES:])
         if several:
             yield visible(f"  {run.from_version or 'unknown'} -> {run.to_version}")
 
@@ -146,8 +147,10 @@ def _end(report: Report) -> Iterator[str]:
         f"{journal.first_seq} to {journal.last_seq},"
     )
     yield f"  from {answer.short(journal.first_hash)} to {answer.short(journal.last_hash)}"
-    for each in report.controllers:
-        yield visible(f"  {answer.number(each.entries)} by {each.actor}, epoch {each.epoch}")
+    for controller in report.controllers:
+        yield visible(
+            f"  {answer.number(controller.entries)} by {controller.actor}, epoch {controller.epoch}"
+        )
     yield f"Every step, eviction and entry: fleet report {report.rollout} -o html or -o json"
 
 
@@ -155,10 +158,10 @@ def _name(cluster: str, node: str, report: Report) -> str:
     return node if len(report.clusters) == 1 else f"{cluster}/{node}"
 
 
-def wrapped(head: str, told: str, indent: int) -> list[str]:
+def wrapped(head: str, text: str, indent: int) -> list[str]:
     """Returns the words after their head; further lines begin at `indent`. Words that are too long are never broken."""
     return wrap(
-        told,
+        text,
         WIDTH,
         initial_indent=head,
         subsequent_indent=" " * indent,

@@ -193,7 +193,7 @@ def _group(
     return TimelineGroup(
         pool=pool,
         rows=max(rows, default=-1) + 1,
-        windows=tuple(scale.bar("window", each.start, each.end) for each in pool.windows),
+        windows=tuple(scale.bar("window", window.start, window.end) for window in pool.windows),
         tracks=tuple(tracks),
         nodes=() if packed else tuple(members),
     )
@@ -218,8 +218,8 @@ def _lanes(runs: Sequence[ReportRun], report: Report) -> list[int]:
 
 
 def _track(run: ReportRun, row: int, scale: TimeScale, report: Report, packed: bool) -> Track:
-    waits = [each for each in run.steps if each.step == Step.STAGED and not packed]
-    bars = [scale.bar(each.step, each.start, each.end or _end(report)) for each in waits]
+    waits = [step for step in run.steps if step.step == Step.STAGED and not packed]
+    bars = [scale.bar(wait.step, wait.start, wait.end or _end(report)) for wait in waits]
     for step, first, last in _worked(run, report.at):
         apart = packed and step == Step.STAGE and run.begun is not None
         if last > first and not apart:

@@ -54,9 +54,9 @@ class LiveDisplay:
             return lines
         return [*lines[: room - 1], f"... {len(lines) - room + 1} more lines: the terminal is too low"]
 
-    def _write(self, words: str) -> None:
-        if words:
-            self._screen.file.write(words)
+    def _write(self, text: str) -> None:
+        if text:
+            self._screen.file.write(text)
             self._screen.file.flush()
 
 

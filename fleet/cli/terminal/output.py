@@ -42,14 +42,14 @@ def show(result: Text | str) -> None:
     screen.print(folded(text, screen.width) if screen.is_terminal else text)
 
 
-def note(words: str, style: str = "") -> None:
+def note(message: str, style: str = "") -> None:
     """Prints progress, a warning, or what to do next on stderr, for people. Folded between words on a terminal."""
     screen = console(stderr=True)
-    screen.print(words, style=style or None, soft_wrap=not screen.is_terminal)
+    screen.print(message, style=style or None, soft_wrap=not screen.is_terminal)
 
 
-def warn(words: str) -> None:
-    note(f"warning: {words}", "yellow")
+def warn(message: str) -> None:
+    note(f"warning: {message}", "yellow")
 
 
 @contextmanager
@@ -61,15 +61,15 @@ def waiting() -> Iterator[Callable[[str], None]]:
         from rich.text import Text
 
         with screen.status("") as status:
-            yield lambda words: status.update(Text(visible(words)))
+            yield lambda message: status.update(Text(visible(message)))
         return
-    told = monotonic()
+    shown_at = monotonic()
 
-    def tell(words: str) -> None:
-        nonlocal told
-        if monotonic() - told >= SELDOM:
-            note(f"{words} ...")
-            told = monotonic()
+    def tell(message: str) -> None:
+        nonlocal shown_at
+        if monotonic() - shown_at >= SELDOM:
+            note(f"{message} ...")
+            shown_at = monotonic()
 
     yield tell
 
@@ -99,6 +99,6 @@ def csv_cell(value: object) -> object:
     return f"'{text}" if len(text) > 1 and text[0] in FORMULA else text
 
 
-def people_watch() -> bool:
+def can_draw() -> bool:
     """Returns whether stdout is a terminal that can be drawn on."""
     return console().is_terminal and not console().is_dumb_terminal

@@ -14,7 +14,7 @@ class Screen(Console):
     """A terminal or a pipe on which everything that is printed is visible."""
 
     def print(self, *objects: Any, **options: Any) -> None:
-        super().print(*(_visible(each) for each in objects), **options)
+        super().print(*(_visible(part) for part in objects), **options)
 
 
 def _visible(printed: Any) -> Any:

@@ -27,9 +27,9 @@ def found(result: ClusterCheck) -> Text:
         ),
     ]
     lines += _pools(result)
-    for each in result.rebooters:
-        lines.append(Text(f"  {each.name} {each.message}", "yellow"))
-        lines.append(Text(f"  -> {each.remedy}"))
+    for rebooter in result.rebooters:
+        lines.append(Text(f"  {rebooter.name} {rebooter.message}", "yellow"))
+        lines.append(Text(f"  -> {rebooter.remedy}"))
     if result.missing:
         lines.append(Text(f"  missing {len(result.missing)} RBAC rules:", "yellow"))
         lines += [Text(f"    {rule}", "yellow") for rule in result.missing]
@@ -89,10 +89,15 @@ def installed(done: Sequence[str]) -> Text:
 
 
 def lab(status: LabStatus) -> Text:
+    """Returns the state of a lab: its nodes, its programs with their logs, and its kubeconfig."""
     nodes = f"{status.nodes.ready} of {status.nodes.total} nodes Ready" if status.nodes else "does not answer"
     head = Text(f"Lab in {status.directory}: Kubernetes {status.kubernetes}, {nodes}", "bold")
     rows = [
-        (f"  {each.name}", f"pid {each.pid}" if each.alive else Text("ended", "red"), str(each.log))
-        for each in status.programs
+        (
+            f"  {program.name}",
+            f"pid {program.pid}" if program.alive else Text("ended", "red"),
+            str(program.log),
+        )
+        for program in status.programs
     ]
     return Text("\n").join([head, columns((), rows), Text(f"  kubeconfig {status.kubeconfig}")])

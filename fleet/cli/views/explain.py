@@ -16,35 +16,35 @@ MOST = 25
 """Happenings that are shown, the newest last."""
 
 
-def whole(told: Explanation, most: int = MOST) -> Text:
+def whole(explanation: Explanation, most: int = MOST) -> Text:
     """Returns all that is known of one node: its state, what holds it, and its history."""
-    lines = [Text(headline(told), "bold")]
-    if told.gone:
-        return Text("\n").join([*lines, *_history(told, most)])
-    if told.standstill is not None:
-        lines.append(standing_still(told.standstill))
-    lines += _reasons(told)
-    lines += [Text(f"  {line}") for line in _facts(told)]
-    lines += _history(told, most)
+    lines = [Text(headline(explanation), "bold")]
+    if explanation.gone:
+        return Text("\n").join([*lines, *_history(explanation, most)])
+    if explanation.standstill is not None:
+        lines.append(standing_still(explanation.standstill))
+    lines += _reasons(explanation)
+    lines += [Text(f"  {line}") for line in _facts(explanation)]
+    lines += _history(explanation, most)
     return Text("\n").join(lines)
 
 
-def headline(told: Explanation) -> str:
+def headline(explanation: Explanation) -> str:
     """Returns the first line: the node, what it runs, and its state."""
-    node = told.status
+    node = explanation.status
     zone = f", zone {node.zone}" if node.zone else ""
     place = f"{node.name} ({node.cluster}{zone}, {f'pool {node.pool}' if node.pool else 'in no pool'})"
-    since = f" for {ago(told.since, told.now)}" if told.since is not None else ""
-    if told.gone:
-        return f"{place} is gone: the cluster has no such node any more; {told.gone}"
+    since = f" for {ago(explanation.since, explanation.now)}" if explanation.since is not None else ""
+    if explanation.gone:
+        return f"{place} is gone: the cluster has no such node any more; {explanation.gone}"
     if node.step == "done":
         return f"{place} is done in rollout {node.rollout}{since}: it runs {node.version}"
     if node.state == "failed":
-        when = f" {ago(told.since, told.now)} ago" if told.since is not None else ""
+        when = f" {ago(explanation.since, explanation.now)} ago" if explanation.since is not None else ""
         return f"{place} failed in rollout {node.rollout}{when}"
     if node.rollout:
         verb = "is at work" if node.state == "running" else "waits"
-        if told.standstill is not None:
+        if explanation.standstill is not None:
             verb = "was left" if node.state == "running" else "waited"
         return f"{place} {verb}: step {node.step} in rollout {node.rollout}{since}"
     match node.state:
@@ -57,40 +57,40 @@ def headline(told: Explanation) -> str:
         case "orphan":
             return f"{place} is an orphan: its machine is known, its node is not in the cluster"
         case _:
-            return f"{place} is unknown: {told.unknown or 'nobody has told its OS'}"
+            return f"{place} is unknown: {explanation.unknown or 'nobody has told its OS'}"
 
 
-def _reasons(told: Explanation) -> Iterator[Text]:
+def _reasons(explanation: Explanation) -> Iterator[Text]:
     """Yields the reasons, numbered: what must come first stands first. What an operator must do stands below each."""
-    if told.held and not told.status.rollout:
+    if explanation.held and not explanation.status.rollout:
         yield Text("  A rollout now would wait:")
-    for number, held in enumerate(told.held, 1):
+    for number, held in enumerate(explanation.held, 1):
         then = "then: " if number > 1 else ""
-        yield Text(f"  {number}. {then}{held.message}{_waited(told, held)}", "yellow")
+        yield Text(f"  {number}. {then}{held.message}{_waited(explanation, held)}", "yellow")
         if held.remedy:
             yield Text(f"     -> {held.remedy}")
-    for each in told.may_be_deleted:
-        yield Text(f"  {each}: it is no canary where another node can be")
-    if told.status.state == "failed":
-        for why in told.status.held:
+    for pod in explanation.may_be_deleted:
+        yield Text(f"  {pod}: it is no canary where another node can be")
+    if explanation.status.state == "failed":
+        for why in explanation.status.held:
             yield Text(f"  {why}", "red")
-        if told.slot:
+        if explanation.slot:
             yield Text(
-                f"  -> look at the node, then: fleet rollout release {told.status.cluster}/{told.status.name}"
+                f"  -> look at the node, then: fleet rollout release {explanation.status.cluster}/{explanation.status.name}"
             )
 
 
-def _waited(told: Explanation, held: Held) -> str:
-    since = told.held_since.get(held.reason)
-    return f" (for {ago(since, told.now)})" if since is not None else ""
+def _waited(explanation: Explanation, held: Held) -> str:
+    since = explanation.held_since.get(held.reason)
+    return f" (for {ago(since, explanation.now)})" if since is not None else ""
 
 
-def _facts(told: Explanation) -> Iterator[str]:
-    node = told.status
+def _facts(explanation: Explanation) -> Iterator[str]:
+    node = explanation.status
     booted = f"booted {node.version}" if node.version else "booted: not known"
     kernel = f" (kernel {node.kernel})" if node.kernel else ""
     staged = f", staged {node.staged}" if node.staged and node.staged != node.version else ""
-    seen = "never seen" if node.last_seen is None else f"last seen {ago(node.last_seen, told.now)} ago"
+    seen = "never seen" if node.last_seen is None else f"last seen {ago(node.last_seen, explanation.now)} ago"
     yield f"{booted}{kernel}{staged}, {seen}"
     flags = [
         "not Ready" if node.ready is False else "Ready unknown" if node.ready is None else "Ready",
@@ -109,15 +109,15 @@ def _facts(told: Explanation) -> Iterator[str]:
         yield f"kernel arguments: {node.kernel_arguments}"
 
 
-def _history(told: Explanation, most: int) -> Iterator[Text]:
-    if not told.history:
+def _history(explanation: Explanation, most: int) -> Iterator[Text]:
+    if not explanation.history:
         return
-    shown = told.history[-most:]
-    left = len(told.history) - len(shown)
-    yield Text(f"History (UTC){f', the last {most} of {len(told.history)}' if left else ''}:", "bold")
-    yield columns((), [_line(each) for each in shown])
+    shown = explanation.history[-most:]
+    left = len(explanation.history) - len(shown)
+    yield Text(f"History (UTC){f', the last {most} of {len(explanation.history)}' if left else ''}:", "bold")
+    yield columns((), [_line(event) for event in shown])
 
 
-def _line(each: NodeEvent) -> tuple[str | Text, ...]:
-    style = {"failed": "red", "done": "green", "refused": "yellow"}.get(each.what, "")
-    return f"  {stamp(each.at)}", each.rollout or "-", Text(each.what, style), Text(each.words)
+def _line(event: NodeEvent) -> tuple[str | Text, ...]:
+    style = {"failed": "red", "done": "green", "refused": "yellow"}.get(event.what, "")
+    return f"  {stamp(event.at)}", event.rollout or "-", Text(event.what, style), Text(event.message)

@@ -11,7 +11,7 @@ from rich.text import Text
 from fleet.app.rollouts.follow import Follower
 from fleet.cli.terminal.columns import folded
 from fleet.cli.terminal.live_display import LiveDisplay
-from fleet.cli.terminal.output import console, note, people_watch
+from fleet.cli.terminal.output import can_draw, console, note
 from fleet.cli.terminal.time_format import stamp
 from fleet.cli.views.rollout import WAITS, RolloutScene, ending, headline, name, picture
 from fleet.cli.views.standstill import standing_still
@@ -61,7 +61,7 @@ def watch(follower: Follower, *, past: bool = False) -> int:
     too.
     """
     try:
-        if people_watch():
+        if can_draw():
             _draw(follower)
         else:
             _lines(follower, past)
@@ -98,7 +98,7 @@ class StallDetector:
         self._looks = 0
 
     @property
-    def over(self) -> bool:
+    def ended(self) -> bool:
         """Returns whether the rollout has ended, or nothing has been at work for some looks and people hold all that
         is left."""
         rollout = self._follower.rollout
@@ -121,7 +121,7 @@ def stuck(rollout: Rollout, held: Mapping[NodeRef, tuple[Held, ...]]) -> bool:
 
 
 def _in_the_way(held: tuple[Held, ...]) -> bool:
-    return any(each.needs_action or each.reason in STANDING for each in held)
+    return any(reason.needs_action or reason.reason in STANDING for reason in held)
 
 
 def scene_of(follower: Follower) -> RolloutScene:
@@ -144,7 +144,7 @@ def _draw(follower: Follower) -> None:
     with LiveDisplay(screen) as canvas:
         canvas.draw(_picture(follower, screen))
         patience = StallDetector(follower)
-        while not patience.over:
+        while not patience.ended:
             pause.wait(LOOK_SECONDS)
             follower.look()
             canvas.draw(_picture(follower, screen))
@@ -168,9 +168,9 @@ def _lines(follower: Follower, past: bool) -> None:
     stood = False
     while True:
         for entry in entries:
-            for line in told(follower, entry):
+            for line in entry_lines(follower, entry):
                 screen.print(line)
-        if patience.over:
+        if patience.ended:
             break
         stands = follower.standstill
         if stands is not None and not stood:
@@ -181,7 +181,7 @@ def _lines(follower: Follower, past: bool) -> None:
     screen.print(headline(scene_of(follower)))
 
 
-def told(follower: Follower, entry: JournalEntry) -> Iterator[str]:
+def entry_lines(follower: Follower, entry: JournalEntry) -> Iterator[str]:
     """Yields the line about one entry; nothing for an entry that nobody follows."""
     record, rollout = entry.record, follower.rollout
     at = stamp(entry.at)

@@ -21,7 +21,9 @@ from fleet.core.reporting.node_state import needs_action_first
 from fleet.core.reporting.overview import natural
 from fleet.core.reporting.standstill import Standstill
 from fleet.core.reporting.timeline import Timeline
-from fleet.core.rollout.rollout import Rollout, RolloutState, Run
+from fleet.core.rollout.goal import StartApproval
+from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
 from fleet.core.text.durations import format_age, format_duration
 
@@ -62,6 +64,7 @@ def picture(scene: RolloutScene, in_work: int = IN_WORK) -> Text:
         lines.append(_standing(rollout, scene.now))
     if scene.standstill is not None:
         lines.append(standing_still(scene.standstill))
+    lines += _asked(rollout, scene.now)
     lines += _working(scene, in_work)
     lines += _failed(scene)
     lines += _waiting(scene)
@@ -137,22 +140,34 @@ def _lasting(scene: RolloutScene, run: Run) -> bool:
     return any(held.needs_action for held in scene.held.get(run.node, ()))
 
 
+def _asked(rollout: Rollout, now: datetime) -> Iterator[Text]:
+    """Yields who asked for the rollout and who approved it, where the policy has a rule about that."""
+    found = rollout.start.approval
+    if isinstance(found, StartApproval):
+        given = ", ".join(f"{each.by.name} {clock(each.at, now)}" for each in found.given)
+        asked = f"asked by {found.asked_by}" if found.asked_by else "asked by a user who is not known"
+        yield Text(f"  {asked}; {f'approved by {given}' if given else 'no approval was needed'}")
+
+
 def _standing(rollout: Rollout, now: datetime) -> Text:
     """Returns why the rollout does not go on, and what to do."""
     by, since = rollout.state_by, clock(rollout.state_at, now)
     match rollout.state:
+        case RolloutState.HALTED if not rollout.failures:
+            text = f"has not begun: {rollout.why}"
+            advice = f"fleet plan approve {rollout.start.plan[:10]}, then: fleet rollout resume {rollout.id}"
         case RolloutState.HALTED:
-            told = f"halted {since}: {rollout.why}"
+            text = f"halted {since}: {rollout.why}"
             advice = f"look at the failed nodes, then: fleet rollout release NODE; fleet rollout resume {rollout.id}"
         case RolloutState.PAUSED:
-            told, advice = f"paused {since} by {by}", f"fleet rollout resume {rollout.id}"
+            text, advice = f"paused {since} by {by}", f"fleet rollout resume {rollout.id}"
         case _ if rollout.ended_at is not None:
             left = rollout.counts[Step.CANCELLED]
-            told = f"aborted {since} by {by}, ended {clock(rollout.ended_at, now)}: {left:,} not upgraded"
+            text = f"aborted {since} by {by}, ended {clock(rollout.ended_at, now)}: {left:,} not upgraded"
             advice = ""
         case _:
-            told, advice = f"aborted {since} by {by}: what has begun ends, nothing new starts", ""
-    return Text(f"  {told}", "yellow") + Text(f"\n  -> {advice}" if advice and rollout.active else "")
+            text, advice = f"aborted {since} by {by}: what has begun ends, nothing new starts", ""
+    return Text(f"  {text}", "yellow") + Text(f"\n  -> {advice}" if advice and rollout.active else "")
 
 
 def _working(scene: RolloutScene, most: int) -> Iterator[Text]:
@@ -167,17 +182,17 @@ def _working(scene: RolloutScene, most: int) -> Iterator[Text]:
 
 def _at_work(scene: RolloutScene, run: Run) -> tuple[Cell, ...]:
     taken = format_age(scene.now - run.since) if run.since is not None else ""
-    told = "; ".join(held.message for held in scene.held.get(run.node, ())[:2])
+    message = "; ".join(held.message for held in scene.held.get(run.node, ())[:2])
     pods = ""
     if run.step is Step.DRAIN:
         gone = _granted(scene.chronicle, run.node)
         planned = scene.pods.get(run.node, 0)
         pods = f"{gone}/{max(planned, gone)} pods" if planned else f"{gone} pods"
-    return f"  {name(scene.rollout, run.node)}", Text(str(run.step), "cyan"), f"{taken:>3}", pods, told
+    return f"  {name(scene.rollout, run.node)}", Text(str(run.step), "cyan"), f"{taken:>3}", pods, message
 
 
 def _granted(chronicle: Timeline, ref: NodeRef) -> int:
-    return sum(each.result in ("done", "gone") for each in chronicle.evictions.get(ref, {}).values())
+    return sum(eviction.result in ("done", "gone") for eviction in chronicle.evictions.get(ref, {}).values())
 
 
 def _failed(scene: RolloutScene) -> Iterator[Text]:
@@ -197,12 +212,12 @@ def _waiting(scene: RolloutScene) -> Iterator[Text]:
         if run.waiting and (run.step is not Step.STAGE or _lasting(scene, run)) and reasons:
             groups.setdefault(needs_action_first(reasons)[0].message, []).append(run)
     ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
-    for told, runs in ordered[:WAITS]:
+    for message, runs in ordered[:WAITS]:
         first = name(scene.rollout, runs[0].node)
         others = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
         since = min((moment for run in runs if (moment := scene.held_since.get(run.node))), default=None)
         waited = f" {format_age(scene.now - since)}" if since is not None else ""
-        yield Text(f"  {first}{others} wait{'' if others else 's'}{waited}: {told}", "yellow")
+        yield Text(f"  {first}{others} wait{'' if others else 's'}{waited}: {message}", "yellow")
     if len(ordered) > WAITS:
         yield Text(f"  other reasons: {len(ordered) - WAITS} (fleet status --attention)", "dim")
 
@@ -218,16 +233,16 @@ def _last(scene: RolloutScene) -> Iterator[Text]:
 def ending(chronicle: Timeline, run: Run) -> str:
     """Returns `n-0098 done in 3m 12s (drain 48s, reboot 64s, soak 60s), kernel 6.12.9`, or why the run failed."""
     assert chronicle.rollout is not None
-    told = f"{name(chronicle.rollout, run.node)} {run.step}"
+    text = f"{name(chronicle.rollout, run.node)} {run.step}"
     if run.begun is not None and run.since is not None:
-        told += f" in {format_duration((run.since - run.begun).total_seconds())}"
+        text += f" in {format_duration((run.since - run.begun).total_seconds())}"
         steps = [
             f"{step} {format_duration(seconds)}" for step, seconds in lasted(chronicle, run.node).items()
         ]
-        told += f" ({', '.join(steps)})" if steps else ""
+        text += f" ({', '.join(steps)})" if steps else ""
     if kernel := run.proof.get("kernel"):
-        told += f", kernel {kernel}"
-    return f"{told}: {run.why}" if run.why else told
+        text += f", kernel {kernel}"
+    return f"{text}: {run.why}" if run.why else text
 
 
 def lasted(chronicle: Timeline, ref: NodeRef) -> dict[str, float]:

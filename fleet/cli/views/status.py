@@ -52,7 +52,7 @@ def _rows(status: FleetStatus) -> Iterator[tuple[Cell, ...]]:
         site, name = row.site, row.cluster
         cluster = clusters.get(row.cluster)
         if cluster is not None and not cluster.reachable:
-            yield (*places, "-", str(row.nodes) if row.nodes else "?", "?", _away(cluster, status.at))
+            yield (*places, "-", str(row.nodes) if row.nodes else "?", "?", _unreachable(cluster, status.at))
         elif not row.nodes:
             yield (*places, "-", "0", "-", Text(row.note, "dim"))
         else:
@@ -75,27 +75,31 @@ def _pool(row: StatusPool) -> tuple[Cell, ...]:
     )
 
 
-def _away(cluster: StatusCluster, now: datetime, *, whole: bool = False) -> Text:
+def _unreachable(cluster: StatusCluster, now: datetime, *, whole: bool = False) -> Text:
     if cluster.last_seen is None:
         return Text(f"unreachable: {cluster.error or 'never seen'}", "red")
-    told = f"unreachable {ago(cluster.last_seen, now)}: {cluster.error or 'no answer'}"
-    return Text(f"{told} (last seen {clock(cluster.last_seen, now)})" if whole else told, "red")
+    text = f"unreachable {ago(cluster.last_seen, now)}: {cluster.error or 'no answer'}"
+    return Text(f"{text} (last seen {clock(cluster.last_seen, now)})" if whole else text, "red")
 
 
 def _below(status: FleetStatus) -> Iterator[Text]:
     if status.summary.kernels:
         kernels = list(status.summary.kernels.items())
-        told = [f"{count:,} on {kernel}" for kernel, count in kernels[:KERNELS]]
+        parts = [f"{count:,} on {kernel}" for kernel, count in kernels[:KERNELS]]
         others = sum(count for _, count in kernels[KERNELS:])
-        yield Text("Kernel: " + ", ".join(told) + (f", {others:,} on others" if others else ""))
+        yield Text("Kernel: " + ", ".join(parts) + (f", {others:,} on others" if others else ""))
     failing = [node.failed_units for node in status.nodes if node.failed_units]
     if failing:
         units = Counter(unit for failed in failing for unit in failed).most_common()
-        told = [f"{unit} on {count:,}" for unit, count in units[:UNITS]]
+        parts = [f"{unit} on {count:,}" for unit, count in units[:UNITS]]
         more = f", {len(units) - UNITS} others" if len(units) > UNITS else ""
         nodes = counted(len(failing), "node")
-        yield Text(f"Units:  failed on {nodes}: {', '.join(told)}{more} (fleet status -o json)", "yellow")
-    seen = [each.last_seen for each in status.clusters if each.reachable and each.last_seen is not None]
+        yield Text(f"Units:  failed on {nodes}: {', '.join(parts)}{more} (fleet status -o json)", "yellow")
+    seen = [
+        cluster.last_seen
+        for cluster in status.clusters
+        if cluster.reachable and cluster.last_seen is not None
+    ]
     if seen and status.at - min(seen) > OLD:
         yield Text(f"Seen:   {ago(min(seen), status.at)} ago (fleet sync)", "yellow")
     for group in status.quorums:
@@ -113,18 +117,18 @@ def _below(status: FleetStatus) -> Iterator[Text]:
 def _quorum(group: StatusQuorum) -> Text:
     """Returns the group's voters, and which of them are unhealthy; a group that is known only by its pods does not
     tell who leads."""
-    told = f"Quorum: {group.name}, {group.healthy} of {group.voters} voters healthy, {group.needed} needed"
+    text = f"Quorum: {group.name}, {group.healthy} of {group.voters} voters healthy, {group.needed} needed"
     if group.leader:
         on = f" ({group.leader_node})" if group.leader_node not in ("", group.leader) else ""
-        told += f", {group.leader}{on} leads"
+        text += f", {group.leader}{on} leads"
     if group.declared:
-        told += ", by its pods alone"
+        text += ", by its pods alone"
     elif group.unread:
-        told += f"; not read: {group.unread}"
+        text += f"; not read: {group.unread}"
     if group.ailing and not group.unread:
-        told += f"; {'; '.join(group.ailing)}"
+        text += f"; {'; '.join(group.ailing)}"
     lost = group.healthy < group.needed
-    return Text(told, "bold red" if lost else "yellow" if group.healthy < group.voters else "")
+    return Text(text, "bold red" if lost else "yellow" if group.healthy < group.voters else "")
 
 
 def needs(status: FleetStatus) -> list[str]:
@@ -199,7 +203,9 @@ def attention(status: FleetStatus) -> Text:
     lines: list[Text] = [] if status.standstill is None else [standing_still(status.standstill, "Control: ")]
     away = [cluster for cluster in status.clusters if not cluster.reachable]
     if away:
-        lines.append(columns((), [(cluster.name, _away(cluster, status.at, whole=True)) for cluster in away]))
+        lines.append(
+            columns((), [(cluster.name, _unreachable(cluster, status.at, whole=True)) for cluster in away])
+        )
         lines.append(Text(f"  -> fleet cluster check {away[0].name}"))
     if status.nodes:
         head = ("NODE", "CLUSTER", "POOL", "STATE", "SINCE", "WHY")
@@ -250,11 +256,11 @@ def cluster_list(clusters: Sequence[StatusCluster], now: datetime) -> Text:
     head = ("CLUSTER", "SITE", "VERSION", "NODES", "SEEN", "STATE")
     rows = [
         (
-            *(each.name, ", ".join(each.sites) or "-", each.version or "-", f"{each.nodes:,}"),
-            ago(each.last_seen, now),
-            Text("reachable" if each.reachable else f"unreachable: {each.error or 'no answer'}")
-            + Text(", simulated" if each.simulated else ""),
+            *(cluster.name, ", ".join(cluster.sites) or "-", cluster.version or "-", f"{cluster.nodes:,}"),
+            ago(cluster.last_seen, now),
+            Text("reachable" if cluster.reachable else f"unreachable: {cluster.error or 'no answer'}")
+            + Text(", simulated" if cluster.simulated else ""),
         )
-        for each in clusters
+        for cluster in clusters
     ]
     return columns(head, rows, right=(3,))

@@ -24,10 +24,10 @@ class Caution(Struct, frozen=True, order=True):
     """A value that is allowed but probably not intended."""
 
     place: SourcePlace
-    words: str
+    message: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.words}"
+        return f"{self.place}: {self.message}"
 
 
 class TooMany(Exception):
@@ -39,23 +39,23 @@ class Findings:
     def __init__(self) -> None:
         self._problems: list[tuple[SourcePlace, str]] = []
         self._cautions: list[Caution] = []
-        self.asked: set[str] = set()
+        self.known_keys: set[str] = set()
         """The keys that were asked for, given or not: all keys that a file may have (`pools[].limits.per_zone`)."""
 
-    def problem(self, place: SourcePlace, words: str) -> None:
+    def problem(self, place: SourcePlace, message: str) -> None:
         """Adds a mistake. Raises TooMany where there are more than MOST."""
         if len(self._problems) >= MOST:
             raise TooMany
-        self._problems.append((place, words))
+        self._problems.append((place, message))
 
-    def caution(self, place: SourcePlace, words: str) -> None:
+    def caution(self, place: SourcePlace, message: str) -> None:
         if len(self._cautions) < MOST:
-            self._cautions.append(Caution(place, words))
+            self._cautions.append(Caution(place, message))
 
     @property
     def problems(self) -> list[str]:
         """Returns the mistakes by file and line; a mistake that an alias repeats is returned once."""
-        return list(dict.fromkeys(f"{place}: {words}" for place, words in sorted(self._problems)))
+        return list(dict.fromkeys(f"{place}: {message}" for place, message in sorted(self._problems)))
 
     @property
     def cautions(self) -> tuple[Caution, ...]:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, time
-from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
-from zoneinfo import ZoneInfo, available_timezones
 
 from fleet.config.document.fragment import PASSWORD, QUERY, USER_IN_URL
 from fleet.core.objects.machine import NAME_MOST
@@ -18,14 +15,10 @@ from fleet.core.quorum.probe import ProbeTerm
 T = TypeVar("T")
 
 NAME_WORDS = "a name of letters, digits, '-', '_' and '.'"
-DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 LONGEST = 30 * 86400
 MOST = 1_000_000
-YEARS = range(1970, 9000)
 DURATION = re.compile(r"(?=\d)(?:(\d{1,7})d)? ?(?:(\d{1,7})h)? ?(?:(\d{1,7})m)? ?(?:(\d{1,7})s)?", re.ASCII)
-CLOCK = re.compile(r"(\d|[01]\d|2[0-3]):([0-5]\d)", re.ASCII)
-MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)?)?", re.ASCII)
 LABEL = re.compile(
     r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 )
@@ -33,7 +26,7 @@ LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?"
 
 
 class ValueForm(NamedTuple, Generic[T]):
-    words: str
+    expected: str
     """A description of the expected value."""
     read: Callable[[str], T]
     """Parses a text. Raises ValueError for a text that does not have this form."""
@@ -41,7 +34,7 @@ class ValueForm(NamedTuple, Generic[T]):
     """The allowed values, if they are a fixed set: the nearest one is suggested."""
 
 
-def matching(words: str, pattern: str | re.Pattern[str]) -> ValueForm[str]:
+def matching(expected: str, pattern: str | re.Pattern[str]) -> ValueForm[str]:
     """Returns the form of texts that match the whole pattern."""
     compiled = re.compile(pattern)
 
@@ -50,7 +43,7 @@ def matching(words: str, pattern: str | re.Pattern[str]) -> ValueForm[str]:
             raise ValueError(text)
         return text
 
-    return ValueForm(words, read)
+    return ValueForm(expected, read)
 
 
 def _word(text: str) -> str:
@@ -76,7 +69,7 @@ def _version(text: str) -> str:
 
 
 def _source(text: str) -> str:
-    if any(each.search(text) for each in (USER_IN_URL, PASSWORD, QUERY)):
+    if any(secret.search(text) for secret in (USER_IN_URL, PASSWORD, QUERY)):
         raise ValueError("it may have a secret in it")
     return _text(text)
 
@@ -115,7 +108,7 @@ def choice(options: Mapping[str, T]) -> ValueForm[T]:
     return ValueForm(" or ".join(options), read, frozenset(options))
 
 
-def one_of(names: Iterable[str], words: str) -> ValueForm[str]:
+def one_of(names: Iterable[str], expected: str) -> ValueForm[str]:
     """Returns the form of a name out of many, described by `words`."""
     known = frozenset(names)
 
@@ -124,7 +117,7 @@ def one_of(names: Iterable[str], words: str) -> ValueForm[str]:
             raise ValueError(text)
         return text
 
-    return ValueForm(words, read, known)
+    return ValueForm(expected, read, known)
 
 
 ARCHITECTURE = one_of(
@@ -204,7 +197,7 @@ def _http_path(text: str) -> str:
 
 
 HTTP_PATH = ValueForm("a path such as /health?ready=1, without . or .. in it", _http_path)
-VOTERS = ValueForm(count(1).words, _voters)
+VOTERS = ValueForm(count(1).expected, _voters)
 PORT = ValueForm("a port, 1 to 65535", _port)
 TERM: ValueForm[ProbeTerm | None] = ValueForm(
     "keys with dots between and what to find there, such as role=leader|primary (alone: true)", _term
@@ -240,60 +233,3 @@ def _grace(text: str) -> int | None:
 
 
 GRACE = ValueForm("a duration such as 90s or 5m, or pod (each pod's own)", _grace)
-
-
-def _clock(text: str) -> time:
-    found = CLOCK.fullmatch(text)
-    if found is None:
-        raise ValueError(text)
-    return time(int(found[1]), int(found[2]))
-
-
-CLOCK_TIME = ValueForm("a time of day such as 01:00", _clock)
-END_TIME: ValueForm[time | None] = ValueForm(
-    "a time of day such as 05:00, at most 24:00", lambda text: None if text == "24:00" else _clock(text)
-)
-"""The time of day at which a window ends. None: the end of the day."""
-
-
-def _days(text: str) -> tuple[int, ...]:
-    first, dash, last = text.lower().partition("-")
-    begin = _day(first)
-    length = (_day(last) - begin) % 7 if dash else 0
-    return tuple((begin + index) % 7 for index in range(length + 1))
-
-
-def _day(text: str) -> int:
-    for number, name in enumerate(DAYS):
-        if text in (name, name[:3]):
-            return number
-    raise ValueError(text)
-
-
-WEEKDAYS = ValueForm("a weekday such as sat, or a range such as mon-fri", _days)
-
-
-@lru_cache(maxsize=1)
-def zones() -> frozenset[str]:
-    return frozenset(available_timezones())
-
-
-def zone() -> ValueForm[str]:
-    return one_of(zones(), "a time zone such as Europe/Berlin")
-
-
-def moment(zone_name: str) -> ValueForm[datetime]:
-    """Returns the form of a timestamp, which is read in UTC. A timestamp without an offset from UTC is in the given
-    time zone, if there is one."""
-
-    def read(text: str) -> datetime:
-        if not MOMENT.fullmatch(text):
-            raise ValueError(text)
-        found = datetime.fromisoformat(text)
-        if found.tzinfo is None and zone_name:
-            found = found.replace(tzinfo=ZoneInfo(zone_name))
-        if found.tzinfo is None or not YEARS.start < found.year < YEARS.stop:
-            raise ValueError(text)
-        return found.astimezone(UTC)
-
-    return ValueForm("a moment such as 2026-12-19T00:00+01:00 (without the +01:00: a zone beside it)", read)

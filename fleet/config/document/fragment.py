@@ -70,10 +70,10 @@ def is_nothing(fragment: Fragment) -> bool:
 class UnreadableYaml(Exception):
     """Raised where the text cannot be parsed as a document."""
 
-    def __init__(self, line: int, words: str) -> None:
-        super().__init__(words)
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
         self.line = line
-        self.words = words
+        self.message = message
 
 
 def compose(text: str, file: str, findings: Findings) -> Fragment | None:
@@ -86,11 +86,11 @@ def compose(text: str, file: str, findings: Findings) -> Fragment | None:
         _check(text)
         return _Composer(text, file, findings).document()
     except UnreadableYaml as wrong:
-        findings.problem(SourcePlace(file, wrong.line), wrong.words)
+        findings.problem(SourcePlace(file, wrong.line), wrong.message)
     except yaml.MarkedYAMLError as wrong:
         mark = wrong.problem_mark or wrong.context_mark
-        words = " ".join(part for part in (wrong.context, wrong.problem) if part)
-        findings.problem(SourcePlace(file, mark.line + 1 if mark else 1), f"not YAML: {words[:200]}")
+        message = " ".join(part for part in (wrong.context, wrong.problem) if part)
+        findings.problem(SourcePlace(file, mark.line + 1 if mark else 1), f"not YAML: {message[:200]}")
     except yaml.YAMLError as wrong:
         findings.problem(SourcePlace(file, 1), f"not YAML: {ascii(str(wrong))[1:200]}")
     return None
@@ -202,11 +202,11 @@ class _Composer:
                     SourcePlace(self._file, key.line, path), "expected a key, found a list or mapping"
                 )
             elif name == "<<":
-                words = "expected no merge key (what pools share goes under defaults), found <<"
-                self._findings.problem(SourcePlace(self._file, key.line, path), words)
+                message = "expected no merge key (what pools share goes under defaults), found <<"
+                self._findings.problem(SourcePlace(self._file, key.line, path), message)
             elif name in entries:
-                words = f"expected each key once, found it again (first on line {entries[name].line})"
-                self._findings.problem(SourcePlace(self._file, key.line, here), words)
+                message = f"expected each key once, found it again (first on line {entries[name].line})"
+                self._findings.problem(SourcePlace(self._file, key.line, here), message)
             else:
                 entries[name] = KeyEntry(key.line, value)
         self._next()

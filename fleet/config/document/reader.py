@@ -34,7 +34,7 @@ class Reader:
         self.path = path
         self.pattern = pattern
         self._block = block
-        self._asked: set[str] = set()
+        self._read_keys: set[str] = set()
         self._parts: list[Reader] = []
 
     def has(self, key: str) -> bool:
@@ -45,11 +45,11 @@ class Reader:
         entry = self._block.entries.get(key)
         return SourcePlace(self.file, entry.line if entry else self._block.line, self._path(key))
 
-    def problem(self, words: str, key: str = "") -> None:
-        self.findings.problem(self.place(key), words)
+    def problem(self, message: str, key: str = "") -> None:
+        self.findings.problem(self.place(key), message)
 
-    def caution(self, words: str, key: str = "") -> None:
-        self.findings.caution(self.place(key), words)
+    def caution(self, message: str, key: str = "") -> None:
+        self.findings.caution(self.place(key), message)
 
     def value(self, key: str, form: ValueForm[T], default: T) -> T:
         """Returns the value of the key; the default where the key is not given, or its value does not fit the form."""
@@ -70,17 +70,17 @@ class Reader:
         to satisfy the type."""
         if key not in self._block.entries:
             self._take(key)
-            self.problem(f"expected the key {key} ({form.words}), found none")
+            self.problem(f"expected the key {key} ({form.expected}), found none")
             return instead
         return self.value(key, form, instead)
 
-    def values(self, key: str, form: ValueForm[T], some: bool = False) -> tuple[T, ...]:
+    def values(self, key: str, form: ValueForm[T], required: bool = False) -> tuple[T, ...]:
         """Returns the values of a list; a single value counts as a list of one. Returns an empty tuple without the
         key, which is a problem if `some` is set."""
         entry = self._take(key)
         if entry is None or _empty(entry.value):
-            if some:
-                self.problem(f"expected at least one of {key} ({form.words}), found none", key)
+            if required:
+                self.problem(f"expected at least one of {key} ({form.expected}), found none", key)
             return ()
         parts = entry.value.items if isinstance(entry.value, Items) else (entry.value,)
         return tuple(self._all(parts, self._path(key), form))
@@ -94,10 +94,10 @@ class Reader:
             self._wrong(entry.value, self._path(key), "a mapping")
             return {}
         found: dict[str, str] = {}
-        for label, each in entry.value.entries.items():
+        for label, pair in entry.value.entries.items():
             path = f"{self._path(key)}.{shown(label)}"
-            known = self._read(Scalar(each.line, label), path, name, "")
-            found[known] = self._read(each.value, path, form, "")
+            known = self._read(Scalar(pair.line, label), path, name, "")
+            found[known] = self._read(pair.value, path, form, "")
         return found
 
     def block(self, key: str) -> Reader:
@@ -110,12 +110,12 @@ class Reader:
             value = empty
         return self._part(value, self._path(key), self._pattern(key))
 
-    def blocks(self, key: str, some: bool = False) -> list[Reader]:
+    def blocks(self, key: str, required: bool = False) -> list[Reader]:
         """Returns the readers of a list of mappings. Returns an empty list without the key, which is a problem if
         `some` is set."""
         entry = self._take(key)
         if entry is None or _empty(entry.value):
-            if some:
+            if required:
                 self.problem(f"expected a list of at least one of {key}, found none", key)
             return []
         if not isinstance(entry.value, Items):
@@ -132,15 +132,15 @@ class Reader:
 
     def close(self) -> None:
         """Adds a problem for every key that was never asked for, here and in all parts."""
-        for key in (key for key in self._block.entries if key not in self._asked):
-            known = _nearest(key, self._asked) or _few(self._asked)
+        for key in (key for key in self._block.entries if key not in self._read_keys):
+            known = _nearest(key, self._read_keys) or _few(self._read_keys)
             self.problem(f"expected a known key, found {shown(key)!r}{known}", key)
         for part in self._parts:
             part.close()
 
     def _take(self, key: str) -> KeyEntry | None:
-        self._asked.add(key)
-        self.findings.asked.add(self._pattern(key))
+        self._read_keys.add(key)
+        self.findings.known_keys.add(self._pattern(key))
         return self._block.entries.get(key)
 
     def _path(self, key: str) -> str:
@@ -163,17 +163,17 @@ class Reader:
                     continue
                 except ValueError:
                     pass
-            self._wrong(part, path, form.words, form.known)
+            self._wrong(part, path, form.expected, form.known)
         return found
 
     def _read(self, fragment: Fragment, path: str, form: ValueForm[T], default: T) -> T:
         found = self._all((fragment,), path, form)
         return found[0] if found else default
 
-    def _wrong(self, found: Fragment, path: str, words: str, known: frozenset[str] = frozenset()) -> None:
+    def _wrong(self, found: Fragment, path: str, message: str, known: frozenset[str] = frozenset()) -> None:
         text = found.text if isinstance(found, Scalar) else ""
         place = SourcePlace(self.file, found.line, path)
-        self.findings.problem(place, f"expected {words}, found {_told(found)}{_nearest(text, known)}")
+        self.findings.problem(place, f"expected {message}, found {_described(found)}{_nearest(text, known)}")
 
 
 def _empty(fragment: Fragment) -> bool:
@@ -188,7 +188,7 @@ def _label(item: Fragment, index: int) -> str:
     return f"[{index}]"
 
 
-def _told(fragment: Fragment) -> str:
+def _described(fragment: Fragment) -> str:
     match fragment:
         case Items():
             return "a list"

@@ -37,8 +37,8 @@ def form_of(name: str, type_: Any) -> forms.ValueForm[Any] | None:
     """Returns the form of a field's values in the file. None: the field is not a single value of a known form."""
     least = 0
     if hasattr(type_, "__metadata__"):
-        metas = [each for each in type_.__metadata__ if isinstance(each, Meta)]
-        least = next((each.extra["least"] for each in metas if each.extra and "least" in each.extra), 0)
+        metas = [meta for meta in type_.__metadata__ if isinstance(meta, Meta)]
+        least = next((meta.extra["least"] for meta in metas if meta.extra and "least" in meta.extra), 0)
         type_ = type_.__origin__
     parts = set(get_args(type_)) if get_origin(type_) in (Union, UnionType) else {type_}
     if parts == {int}:
@@ -50,5 +50,5 @@ def form_of(name: str, type_: Any) -> forms.ValueForm[Any] | None:
     if parts == {int, Amount}:
         return forms.FAILURES
     if get_origin(type_) is Literal:
-        return forms.choice({word: word for word in get_args(type_)})
+        return forms.choice({choice: choice for choice in get_args(type_)})
     return None

@@ -10,14 +10,14 @@ Placeholders (pods of negative priority) take no capacity here: they are preempt
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from msgspec.structs import replace
 
 from fleet.core.capacity.eligible_nodes import EligibleNodes
-from fleet.core.capacity.fit_counts import FitCounts, RoundedSize, rounded_size
+from fleet.core.capacity.fit_counts import FitCounts, rounded_size
 from fleet.core.capacity.node_usage import NO_USAGE, NodeUsage
+from fleet.core.capacity.rescheduled_pods import RescheduledPods, needs_place_elsewhere
 from fleet.core.capacity.topology import TopologyCounts
 from fleet.core.capacity.trial_placement import Shortfall, TrialBase, TrialPlacement
 from fleet.core.capacity.unplaceable import PodShape, UnplaceablePods
@@ -36,20 +36,14 @@ class ClusterCapacity:
         """Usage by node, without placeholders."""
         self._placeholders: dict[str, dict[str, Pod]] = {}
         """Placeholders by node and uid; nodes without placeholders are left out."""
-        self._leaving: dict[str, dict[str, Pod]] = {}
-        """By node that is drained or about to be drained: the pods that still have to leave the node, by uid."""
-        self._unbound: dict[str, Pod] = {}
-        """Pods that wait for the scheduler, by uid."""
-        self._sizes: Counter[RoundedSize] = Counter()
-        """Number of pods to be rescheduled, by size: those of nodes that are drained, and those without a node."""
+        self._rescheduled = RescheduledPods()
         self._fits: dict[Demand, dict[str, bool]] = {}
-        """Whether the node fits the demand now, by demand and node, as far as it was computed."""
+        """The results of `fits_now` that were computed so far, by demand and node."""
         self._fit_counts = FitCounts(self._nodes, self._usage, self._open_for)
         self._topology = TopologyCounts()
         self._unplaceable = UnplaceablePods(self._has_room)
         self._lacking: dict[str, PodShape] = {}
-        """By node: the shape of the pod for which `shortfall` found no place, if no open node has room for that
-        shape."""
+        """The shape of the pod for which `shortfall` found no place, if no open node has room for that shape; by node."""
         self.volumes = ClusterVolumes()
         self._eligible = EligibleNodes(self.volumes)
 
@@ -68,14 +62,14 @@ class ClusterCapacity:
         self._eligible.delete_node(name)
         self._node_changed(name)
 
-    def upsert_volume(self, thing: PersistentVolume | PersistentVolumeClaim) -> None:
+    def upsert_volume(self, obj: PersistentVolume | PersistentVolumeClaim) -> None:
         """Records a volume or claim that was added or changed."""
-        self.volumes.upsert(thing)
+        self.volumes.upsert(obj)
         self._unplaceable.forget()
 
-    def delete_volume(self, thing: PersistentVolume | PersistentVolumeClaim) -> None:
+    def delete_volume(self, obj: PersistentVolume | PersistentVolumeClaim) -> None:
         """Records that a volume or claim is gone."""
-        self.volumes.delete(thing)
+        self.volumes.delete(obj)
         self._unplaceable.forget()
 
     def upsert_pod(self, before: Pod | None, pod: Pod) -> None:
@@ -90,13 +84,7 @@ class ClusterCapacity:
             return
         if pod.node:
             self._count_usage(pod, 1)
-            leaving = self._leaving.get(pod.node)
-            if leaving is not None and needs_place_elsewhere(pod):
-                leaving[pod.uid] = pod
-                self._sizes[rounded_size(pod.requests)] += 1
-        elif needs_place_elsewhere(pod) and not pod.deleting and not pod.stuck:
-            self._unbound[pod.uid] = pod
-            self._sizes[rounded_size(pod.requests)] += 1
+        self._rescheduled.add(pod)
 
     def _deletion_began(self, pod: Pod) -> None:
         """Records that the pod is being deleted. A pod uses its node's capacity until the pod is gone."""
@@ -104,9 +92,7 @@ class ClusterCapacity:
             self._topology.count_deleting(pod)
             if pod.placeholder:
                 self._count_placeholder(pod, 1)
-            leaving = self._leaving.get(pod.node)
-            if leaving is not None and pod.uid in leaving:
-                leaving[pod.uid] = pod
+            self._rescheduled.deletion_began(pod)
 
     def delete_pod(self, pod: Pod) -> None:
         """Records that a pod is gone; `pod` is its last state."""
@@ -114,29 +100,20 @@ class ClusterCapacity:
             return
         if pod.node:
             self._count_usage(pod, -1)
-            gone = self._leaving.get(pod.node, {}).pop(pod.uid, None)
-        else:
-            gone = self._unbound.pop(pod.uid, None)
-        if gone is not None:
-            self._no_longer_rescheduled(gone)
+        self._rescheduled.remove(pod)
 
     def start_drain(self, name: str, pods: Iterable[Pod]) -> None:
         """Records that the node is to be drained: the node takes no more pods, and its own pods are to be
         rescheduled."""
-        if name not in self._leaving:
-            self._leaving[name] = {pod.uid: pod for pod in pods if needs_place_elsewhere(pod)}
-            self._sizes.update(rounded_size(pod.requests) for pod in self._leaving[name].values())
+        if self._rescheduled.start_drain(name, pods):
             self._changed(name)
 
     def end_drain(self, name: str) -> bool:
         """Records that the node's drain is over; returns whether there was a drain."""
-        pods = self._leaving.pop(name, None)
-        if pods is None:
-            return False
-        for pod in pods.values():
-            self._no_longer_rescheduled(pod)
-        self._changed(name)
-        return True
+        ended = self._rescheduled.end_drain(name)
+        if ended:
+            self._changed(name)
+        return ended
 
     def shortfall(self, name: str, pods: Sequence[Pod], may_wait: Collection[str] = ()) -> Shortfall | None:
         """Returns the shortfall of the first of these pods, all of the node, that finds no place on another node if the
@@ -170,14 +147,14 @@ class ClusterCapacity:
         if node is None or not demand.could_fit(node):
             return False
         usage = (self._usage.get(name) or NO_USAGE).copied()
-        for each in self._leaving.get(name, {}).values():
+        for each in self._rescheduled.leaving.get(name, {}).values():
             usage.take(each, -1)
         return usage.fits(pod, node.allocatable)
 
     def eased(self, shape: PodShape) -> bool:
         """Returns whether a node may have gained room for a pod of this shape since the shape was found to fit
         nowhere."""
-        return self._unplaceable.eased(shape)
+        return self._unplaceable.may_fit_now(shape)
 
     def lacking_shape(self, name: str) -> PodShape | None:
         """Returns the pod shape for which `shortfall` has just found no place, if that stays so until a node gains
@@ -202,12 +179,12 @@ class ClusterCapacity:
     def _has_room(self, name: str, shape: PodShape) -> bool:
         if not self._open_for(name, shape.demand):
             return False
-        return (self._usage.get(name) or NO_USAGE).holds(shape.asked, self._nodes[name].allocatable)
+        return (self._usage.get(name) or NO_USAGE).holds(shape.requests, self._nodes[name].allocatable)
 
     def _find_shortfall(
         self, name: str, pods: Sequence[Pod], going: Sequence[Pod], may_wait: Collection[str]
     ) -> Shortfall | None:
-        way: Iterator[Pod] = self._rescheduled()
+        way: Iterable[Pod] = self._rescheduled
         if self._fits_all_by_counts(name, going):
             # By the counts there is room for all pods; only affinity rules can still keep a pod from the nodes.
             if not any(self._has_placement_rules(pod) for pod in going):
@@ -216,7 +193,9 @@ class ClusterCapacity:
         return self._trial(name, pods, may_wait).shortfall(list(way), going)
 
     def _trial(self, leaver: str, leavers: Sequence[Pod], may_wait: Collection[str]) -> TrialPlacement:
-        rest = TrialBase(self._nodes, self._usage, self._placeholders, self._leaving, self._topology)
+        rest = TrialBase(
+            self._nodes, self._usage, self._placeholders, self._rescheduled.leaving, self._topology
+        )
         return TrialPlacement(rest, leaver, leavers, self._open_for, self.volumes, may_wait)
 
     def pinned(self, name: str, pods: Iterable[Pod]) -> list[Pod]:
@@ -234,20 +213,10 @@ class ClusterCapacity:
                 self._eligible.is_only_node(name, pod)
                 or (
                     pod.apart
-                    and self._trial(name, [pod], {pod.uid}).must_wait(self._others_rescheduled(pod), pod)
+                    and self._trial(name, [pod], {pod.uid}).must_wait(self._rescheduled.others(pod), pod)
                 )
             )
         ]
-
-    def _rescheduled(self) -> Iterator[Pod]:
-        """Yields all pods to be rescheduled: those without a node, then those of nodes that are drained."""
-        yield from self._unbound.values()
-        for pods in self._leaving.values():
-            yield from pods.values()
-
-    def _others_rescheduled(self, pod: Pod) -> list[Pod]:
-        """Returns all pods to be rescheduled except this one, which is one of them while its node is drained."""
-        return [each for each in self._rescheduled() if each.uid != pod.uid]
 
     def _has_placement_rules(self, pod: Pod) -> bool:
         """Returns whether more than free capacity decides where the pod can run."""
@@ -258,7 +227,7 @@ class ClusterCapacity:
     def _fits_all_by_counts(self, name: str, going: Sequence[Pod]) -> bool:
         """Returns whether by the counts all pods to be rescheduled and the pods `going` of the node fit on other
         nodes."""
-        sizes = [*self._sizes, *{rounded_size(pod.requests) for pod in going}]
+        sizes = [*self._rescheduled.sizes, *{rounded_size(pod.requests) for pod in going}]
         cpu = max(size[0] for size in sizes)
         memory = max(size[1] for size in sizes)
         storage = max(size[2] for size in sizes)
@@ -266,7 +235,7 @@ class ClusterCapacity:
         for size in sizes:
             for each, amount in size[3]:
                 most[each] = max(amount, most.get(each, 0))
-        wanted = self._sizes.total() + len(going)
+        wanted = self._rescheduled.sizes.total() + len(going)
         classes = {
             (Demand.of(pod, self.volumes), tuple(each for each, _ in pod.requests.others)) for pod in going
         }
@@ -280,7 +249,7 @@ class ClusterCapacity:
     def _open_for(self, name: str, demand: Demand) -> bool:
         """Returns whether the node fits the demand now and is not drained."""
         node = self._nodes.get(name)
-        if node is None or name in self._leaving:
+        if node is None or name in self._rescheduled.leaving:
             return False
         known = self._fits.setdefault(demand, {})
         if name not in known:
@@ -309,12 +278,6 @@ class ClusterCapacity:
             if not there:
                 del self._placeholders[pod.node]
 
-    def _no_longer_rescheduled(self, pod: Pod) -> None:
-        size = rounded_size(pod.requests)
-        self._sizes[size] -= 1
-        if not self._sizes[size]:
-            del self._sizes[size]
-
     def _node_changed(self, name: str) -> None:
         for known in self._fits.values():
             known.pop(name, None)
@@ -323,17 +286,6 @@ class ClusterCapacity:
     def _changed(self, name: str) -> None:
         self._unplaceable.gain(name)
         self._fit_counts.changed(name)
-
-
-def is_recreated_elsewhere(pod: Pod) -> bool:
-    """Returns whether the pod is recreated on another node after its eviction. A pod without a controller is lost."""
-    return pod.owner is not None and not pod.stays and not pod.finished
-
-
-def needs_place_elsewhere(pod: Pod) -> bool:
-    """Returns whether the pod needs a place on another node after its eviction. A placeholder needs none: it only keeps
-    capacity free for other pods."""
-    return pod.owner is not None and pod.priority >= 0 and not pod.stays and not pod.finished
 
 
 def _unchanged(before: Pod, pod: Pod) -> bool:

@@ -26,8 +26,8 @@ class EligibleNodes:
         """Counts the changes that affect eligibility: a node was added or deleted, or its labels, lasting taints or
         size changed."""
         self._known: dict[tuple[Demand, Resources], tuple[int, list[str]]] = {}
-        """By demand and requests: the value of `_shape` when the nodes were found, and the names of two of them at
-        most."""
+        """The results of the searches, by demand and requests: the value of `_shape` at the time of the search, and the
+        names of at most two nodes."""
 
     def upsert_node(self, node: Node) -> None:
         """Records a node that was added or changed."""
@@ -42,17 +42,17 @@ class EligibleNodes:
     def is_only_node(self, name: str, pod: Pod) -> bool:
         """Returns whether no other node than this one could take the pod, by node selector, affinity, volumes, lasting
         taints and size."""
-        demand, asked = Demand.of(pod, self._volumes), pod.requests
-        shape, known = self._known.get((demand, asked), (-1, []))
+        demand, requests = Demand.of(pod, self._volumes), pod.requests
+        shape, names = self._known.get((demand, requests), (-1, []))
         if shape != self._shape:
-            if len(known) < 2 or not all(self._could(each, demand, asked) for each in known):
-                known = list(islice((each for each in self._nodes if self._could(each, demand, asked)), 2))
-            self._known[demand, asked] = self._shape, known
-        return known == [name]
+            if len(names) < 2 or not all(self._could(candidate, demand, requests) for candidate in names):
+                names = list(islice((node for node in self._nodes if self._could(node, demand, requests)), 2))
+            self._known[demand, requests] = self._shape, names
+        return names == [name]
 
-    def _could(self, name: str, demand: Demand, asked: Resources) -> bool:
+    def _could(self, name: str, demand: Demand, requests: Resources) -> bool:
         node = self._nodes.get(name)
-        return node is not None and demand.could_fit(node) and EMPTY.holds(asked, node.allocatable)
+        return node is not None and demand.could_fit(node) and EMPTY.holds(requests, node.allocatable)
 
 
 def _shape_of(node: Node) -> tuple[object, ...]:

@@ -35,11 +35,11 @@ class FitCounts:
     def __init__(
         self,
         nodes: Mapping[str, Node],
-        taken: Mapping[str, NodeUsage],
+        usage: Mapping[str, NodeUsage],
         is_open: Callable[[str, Demand], bool],
     ) -> None:
         self._nodes = nodes
-        self._taken = taken
+        self._usage = usage
         self._is_open = is_open
         self._counts: dict[tuple[Demand, RoundedSize], FitCount] = {}
 
@@ -68,24 +68,24 @@ class FitCounts:
         """Returns how many pods of this size fit on the node."""
         if not self._is_open(name, demand):
             return 0
-        whole, taken = self._nodes[name].allocatable, self._taken.get(name, NO_USAGE)
+        allocatable, used = self._nodes[name].allocatable, self._usage.get(name, NO_USAGE)
         cpu, memory, storage, others = size
-        fits = whole.pods - taken.pods
+        fits = allocatable.pods - used.pods
         if cpu:
-            fits = min(fits, (whole.cpu - taken.cpu) // cpu)
+            fits = min(fits, (allocatable.cpu - used.cpu) // cpu)
         if memory:
-            fits = min(fits, (whole.memory - taken.memory) // memory)
+            fits = min(fits, (allocatable.memory - used.memory) // memory)
         if storage:
-            fits = min(fits, (whole.storage - taken.storage) // storage)
-        for each, amount in others:
-            fits = min(fits, taken.left(each, whole) // amount)
+            fits = min(fits, (allocatable.storage - used.storage) // storage)
+        for resource, amount in others:
+            fits = min(fits, used.left(resource, allocatable) // amount)
         return max(0, fits)
 
 
-def rounded_size(asked: Resources) -> RoundedSize:
+def rounded_size(requests: Resources) -> RoundedSize:
     """Returns the requests, each rounded up to a power of two, so that few sizes have to be counted."""
-    others = tuple((name, _power(amount)) for name, amount in asked.others) if asked.others else ()
-    return _power(asked.cpu), _power(asked.memory), _power(asked.storage), others
+    others = tuple((name, _power(amount)) for name, amount in requests.others) if requests.others else ()
+    return _power(requests.cpu), _power(requests.memory), _power(requests.storage), others
 
 
 def _power(number: int) -> int:

@@ -29,14 +29,14 @@ class NodeUsage:
 
     def take(self, pod: Pod, sign: int = 1) -> None:
         """Adds the usage of a pod (`sign` +1), or subtracts the usage of a pod that is gone (-1)."""
-        asked = pod.requests
-        self.cpu += sign * asked.cpu
-        self.memory += sign * asked.memory
-        self.storage += sign * asked.storage
+        requests = pod.requests
+        self.cpu += sign * requests.cpu
+        self.memory += sign * requests.memory
+        self.storage += sign * requests.storage
         self.pods += sign
-        if asked.others:
+        if requests.others:
             others = self.others = self.others if self.others is not None else {}
-            for name, amount in asked.others:
+            for name, amount in requests.others:
                 others[name] = others.get(name, 0) + sign * amount
         if pod.ports:
             ports = self.ports = self.ports if self.ports is not None else Counter()
@@ -56,31 +56,31 @@ class NodeUsage:
         """Returns whether a node of this size has room for the pod, and its host ports are free."""
         return self.holds(pod.requests, size) and (not pod.ports or self.ports_free_for(pod))
 
-    def holds(self, asked: Resources, size: Resources) -> bool:
+    def holds(self, requests: Resources, size: Resources) -> bool:
         """Returns whether a node of this size has room for the requests.
 
         A resource that is not requested does not count: a pod without requests fits on an overcommitted node as well.
         """
         return (
             self.pods < size.pods
-            and (not asked.cpu or self.cpu + asked.cpu <= size.cpu)
-            and (not asked.memory or self.memory + asked.memory <= size.memory)
-            and (not asked.storage or self.storage + asked.storage <= size.storage)
-            and (not asked.others or self._holds_others(asked, size))
+            and (not requests.cpu or self.cpu + requests.cpu <= size.cpu)
+            and (not requests.memory or self.memory + requests.memory <= size.memory)
+            and (not requests.storage or self.storage + requests.storage <= size.storage)
+            and (not requests.others or self._holds_others(requests, size))
         )
 
     def ports_free_for(self, pod: Pod) -> bool:
         """Returns whether no pod of the node uses one of the pod's host ports."""
-        taken = self.ports or ()
-        return not any(mine.collides(other) for mine in pod.ports for other in taken)
+        used = self.ports or ()
+        return not any(port.collides(other) for port in pod.ports for other in used)
 
     def left(self, name: str, size: Resources) -> int:
         """Returns how much of the resource `name`, one of `others`, is free on a node of this size."""
-        there = next((amount for each, amount in size.others if each == name), 0)
-        return there - (self.others or {}).get(name, 0)
+        allocatable = next((amount for resource, amount in size.others if resource == name), 0)
+        return allocatable - (self.others or {}).get(name, 0)
 
-    def _holds_others(self, asked: Resources, size: Resources) -> bool:
-        return all(self.left(name, size) >= amount for name, amount in asked.others)
+    def _holds_others(self, requests: Resources, size: Resources) -> bool:
+        return all(self.left(name, size) >= amount for name, amount in requests.others)
 
 
 NO_USAGE = NodeUsage()

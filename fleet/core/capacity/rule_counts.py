@@ -43,25 +43,25 @@ class NodeInclusion(NamedTuple):
 class TopologyDomains:
     """The topology domains of one topology key and node inclusion, with the number of nodes in each."""
 
-    __slots__ = ("nodes", "topology", "where")
+    __slots__ = ("inclusion", "nodes", "topology")
 
-    def __init__(self, topology: str, where: NodeInclusion | None, nodes: Iterable[Node]) -> None:
+    def __init__(self, topology: str, inclusion: NodeInclusion | None, nodes: Iterable[Node]) -> None:
         self.topology = topology
-        self.where = where
+        self.inclusion = inclusion
         self.nodes: Counter[str] = Counter()
         for node in nodes:
             self.count(node, 1)
 
     def of(self, node: Node) -> str | None:
         """Returns the domain in which the node counts; None if the node does not count."""
-        if self.where is not None and not self.where.counts(node):
+        if self.inclusion is not None and not self.inclusion.counts(node):
             return None
         return domain_of(node, self.topology)
 
     def count(self, node: Node, sign: int) -> None:
         """Adds the node to its domain (`sign` +1), or removes the node from its domain (-1)."""
         # If every node counts, the number of domains is never needed.
-        domain = self.of(node) if self.where is not None else None
+        domain = self.of(node) if self.inclusion is not None else None
         if domain is not None:
             self.nodes[domain] += sign
             if not self.nodes[domain]:
@@ -85,7 +85,7 @@ class RuleCounts:
     @property
     def spread(self) -> bool:
         """True if the rule is a topology spread constraint."""
-        return self.domains.where is not None
+        return self.domains.inclusion is not None
 
     def about(self, namespace: str, labels: Mapping[str, str]) -> bool:
         """Returns whether all of the rules apply to pods with these labels in this namespace."""

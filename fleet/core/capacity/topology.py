@@ -81,17 +81,17 @@ class PlacementCheck:
         domain = domain_of(node, rule.topology)
         if domain is None:
             return False
-        here = rule_counts.by_domain.get(domain, 0) + own
-        return here <= rule.skew or here - rule_counts.fewest(rule.min_domains) <= rule.skew
+        pods = rule_counts.by_domain.get(domain, 0) + own
+        return pods <= rule.skew or pods - rule_counts.fewest(rule.min_domains) <= rule.skew
 
     def _near_others(self, node: Node) -> bool:
-        there = True
+        all_present = True
         for rule_counts in self._near:
             domain = domain_of(node, rule_counts.domains.topology)
             if domain is None:
                 return False
-            there = there and rule_counts.by_domain.get(domain, 0) > 0
-        return there or (self._first and not any(rule_counts.by_domain for rule_counts in self._near))
+            all_present = all_present and rule_counts.by_domain.get(domain, 0) > 0
+        return all_present or (self._first and not any(rule_counts.by_domain for rule_counts in self._near))
 
 
 class TopologyCounts:
@@ -102,10 +102,10 @@ class TopologyCounts:
         self._by_kind: dict[PodKind, LabelSetCounts] = {}
         self._domains: dict[tuple[str, NodeInclusion | None], TopologyDomains] = {}
         self._by_rules: dict[tuple[PlacementRules, TopologyDomains], RuleCounts] = {}
-        self._about: dict[str, list[RuleCounts]] = {}
+        self._by_namespace: dict[str, list[RuleCounts]] = {}
         """The counts of `_by_rules`, by the namespace of the pods that the rules apply to."""
         self._anti_affinity: dict[SpreadRule, RuleCounts] = {}
-        """By anti-affinity rule: the counts of the pods that have the rule."""
+        """The counts of the pods that have the rule, by anti-affinity rule."""
         self._anti_affinity_by_namespace: dict[str, list[RuleCounts]] = {}
         """The same counts, by the namespace of the pods that the rule keeps away."""
 
@@ -205,10 +205,10 @@ class TopologyCounts:
                 if not rule.skew:
                     apart.append(self._rule_counts((rule,), rule.topology, None))
                     continue
-                where = _where(rule, pod, keys)
+                inclusion = _node_inclusion(rule, pod, keys)
                 own = int(rule.counts(pod.namespace, pod.labels))
-                spreads.append((self._rule_counts((rule,), rule.topology, where), rule, own))
-        near = [self._rule_counts(pod.near, each.topology, None) for each in pod.near]
+                spreads.append((self._rule_counts((rule,), rule.topology, inclusion), rule, own))
+        near = [self._rule_counts(pod.near, term.topology, None) for term in pod.near]
         first = bool(near) and all(rule.counts(pod.namespace, pod.labels) for rule in pod.near)
         return PlacementCheck(apart, spreads, near, first)
 
@@ -216,11 +216,11 @@ class TopologyCounts:
         """Returns the counts of pods whose anti-affinity keeps this pod away."""
         counts = self._counts_of(pod)
         for index, namespace in enumerate((pod.namespace, EVERYWHERE)):
-            there = self._anti_affinity_by_namespace.get(namespace, ())
-            for rule_counts in there[counts.repelled_by[index] :]:
+            with_anti_affinity = self._anti_affinity_by_namespace.get(namespace, ())
+            for rule_counts in with_anti_affinity[counts.repelled_by[index] :]:
                 if rule_counts.about(pod.namespace, pod.labels) and rule_counts not in counts.repelled:
                     counts.repelled.append(rule_counts)
-            counts.repelled_by[index] = len(there)
+            counts.repelled_by[index] = len(with_anti_affinity)
         return list(counts.repelled)
 
     def _counts_of(self, pod: Pod) -> LabelSetCounts:
@@ -228,7 +228,7 @@ class TopologyCounts:
         kind = (pod.namespace, tuple(pod.labels.items()), pod.apart)
         counts = self._by_kind.get(kind)
         if counts is None:
-            near = (*self._about.get(pod.namespace, ()), *self._about.get(EVERYWHERE, ()))
+            near = (*self._by_namespace.get(pod.namespace, ()), *self._by_namespace.get(EVERYWHERE, ()))
             about = [rule_counts for rule_counts in near if _counted(rule_counts, kind)]
             own = [self._anti_affinity_counts(rule) for rule in pod.apart if not rule.skew]
             counts = self._by_kind[kind] = LabelSetCounts(dict.fromkeys([*about, *own]))
@@ -245,15 +245,17 @@ class TopologyCounts:
                 self._anti_affinity_by_namespace.setdefault(namespace, []).append(rule_counts)
         return rule_counts
 
-    def _rule_counts(self, rules: PlacementRules, topology: str, where: NodeInclusion | None) -> RuleCounts:
+    def _rule_counts(
+        self, rules: PlacementRules, topology: str, inclusion: NodeInclusion | None
+    ) -> RuleCounts:
         """Returns the counts of the pods that all of the rules apply to; the first call for the rules counts the
         pods."""
-        domains = self._domains_of(topology, where)
+        domains = self._domains_of(topology, inclusion)
         rule_counts = self._by_rules.get((rules, domains))
         if rule_counts is None:
             rule_counts = self._by_rules[rules, domains] = RuleCounts(rules, domains)
             for namespace in rules[0].namespaces:
-                self._about.setdefault(namespace, []).append(rule_counts)
+                self._by_namespace.setdefault(namespace, []).append(rule_counts)
             for kind, counts in self._by_kind.items():
                 if _counted(rule_counts, kind):
                     counts.rule_counts.append(rule_counts)
@@ -263,10 +265,12 @@ class TopologyCounts:
                             rule_counts.add(name, self._nodes.get(name), number - less)
         return rule_counts
 
-    def _domains_of(self, topology: str, where: NodeInclusion | None) -> TopologyDomains:
-        domains = self._domains.get((topology, where))
+    def _domains_of(self, topology: str, inclusion: NodeInclusion | None) -> TopologyDomains:
+        domains = self._domains.get((topology, inclusion))
         if domains is None:
-            domains = self._domains[topology, where] = TopologyDomains(topology, where, self._nodes.values())
+            domains = self._domains[topology, inclusion] = TopologyDomains(
+                topology, inclusion, self._nodes.values()
+            )
         return domains
 
 
@@ -274,13 +278,13 @@ ALWAYS_ALLOWED = PlacementCheck([], [], [], False)
 """The check of a pod that no rule limits."""
 
 
-def _where(rule: SpreadRule, pod: Pod, keys: tuple[str, ...]) -> NodeInclusion:
+def _node_inclusion(rule: SpreadRule, pod: Pod, keys: tuple[str, ...]) -> NodeInclusion:
     """Returns which nodes count for a spread rule of the pod. `keys` are the topology keys of all of its spread
     rules."""
     demand = Demand.of(pod)
     selects = demand._replace(tolerations=()) if demand.selector or demand.affinity else None
-    bears = Demand((), pod.tolerations)
-    return NodeInclusion(keys, selects if rule.by_affinity else None, bears if rule.by_taints else None)
+    taints_only = Demand((), pod.tolerations)
+    return NodeInclusion(keys, selects if rule.by_affinity else None, taints_only if rule.by_taints else None)
 
 
 def _counted(rule_counts: RuleCounts, kind: PodKind) -> bool:

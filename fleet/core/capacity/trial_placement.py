@@ -52,10 +52,10 @@ class TrialBase(NamedTuple):
     counts."""
 
     nodes: Mapping[str, Node]
-    taken: Mapping[str, NodeUsage]
+    usage: Mapping[str, NodeUsage]
     placeholders: Mapping[str, Mapping[str, Pod]]
     leaving: Mapping[str, Mapping[str, Pod]]
-    neighbours: TopologyCounts
+    topology: TopologyCounts
 
 
 class TrialPlacement:
@@ -63,7 +63,7 @@ class TrialPlacement:
 
     def __init__(
         self,
-        rest: TrialBase,
+        base: TrialBase,
         leaver: str,
         leavers: Sequence[Pod],
         is_open: Callable[[str, Demand], bool],
@@ -75,14 +75,14 @@ class TrialPlacement:
         `leavers`: all pods that this drain removes, including those that are not placed again.
         `may_wait`: uids of pods that may wait for their own node.
         """
-        self._rest = rest
+        self._base = base
         self._leaver = leaver
         self._leavers = leavers
         self._is_open = is_open
         self._volumes = volumes
         self._may_wait = may_wait
         self._names: dict[Demand, tuple[list[str], Iterator[str]]] = {}
-        """By demand: the fitting nodes found so far, and an iterator that searches for more."""
+        """The fitting nodes found so far, and an iterator that searches for more; by demand."""
         self._usage: dict[str, NodeUsage] = {}
         """Usage by node, of the nodes on which pods have been placed."""
         self._cleared: set[str] = set()
@@ -93,48 +93,48 @@ class TrialPlacement:
         """How many of the fitting nodes, from the first on, are too full for such a pod. During a trial nodes only fill
         up."""
 
-    def shortfall(self, way: Sequence[Pod], going: Sequence[Pod]) -> Shortfall | None:
-        """Places the pods to be rescheduled (`way`), then those of the drained node (`going`), the largest first.
+    def shortfall(self, rescheduled: Sequence[Pod], going: Sequence[Pod]) -> Shortfall | None:
+        """Places the pods of `rescheduled`, then those of the drained node (`going`), the largest first.
 
-        Returns what the first pod of `going` without a place lacks; None if all have a place. Pods of `way` that fit
+        Returns what the first pod of `going` without a place lacks; None if all have a place. Pods of `rescheduled` that fit
         nowhere take no capacity from other pods.
         """
         first: list[Pod] = []
-        found: Shortfall | None = None
+        lacking: Shortfall | None = None
         for _ in range(MAX_ORDERS):
-            found = self._try(sorted(way, key=_order), _reordered(going, first))
-            if found is None or found.pod in first or len(going) == 1:
-                return found
-            first.insert(0, found.pod)
-        return found
+            lacking = self._try(sorted(rescheduled, key=_order), _reordered(going, first))
+            if lacking is None or lacking.pod in first or len(going) == 1:
+                return lacking
+            first.insert(0, lacking.pod)
+        return lacking
 
-    def must_wait(self, way: Sequence[Pod], pod: Pod) -> bool:
+    def must_wait(self, rescheduled: Sequence[Pod], pod: Pod) -> bool:
         """Returns whether affinity rules leave the pod, if the pod may wait, no other node than its own."""
-        with self._trial(sorted(way, key=_order)):
+        with self._trial(sorted(rescheduled, key=_order)):
             return not self._place(pod) and self._waits_for_own_node(pod)
 
-    def _try(self, way: Sequence[Pod], going: Sequence[Pod]) -> Shortfall | None:
+    def _try(self, rescheduled: Sequence[Pod], going: Sequence[Pod]) -> Shortfall | None:
         """Returns the shortfall if the pods are placed in this order; None if all of `going` have a place or may
         wait."""
-        with self._trial(way):
+        with self._trial(rescheduled):
             for pod in going:
                 if not self._place(pod) and not self._waits_for_own_node(pod):
                     return self._shortfall_of(pod)
             return None
 
     @contextmanager
-    def _trial(self, way: Sequence[Pod]) -> Iterator[None]:
-        """Removes all leaving pods from their nodes and places those of `way`; undoes all changes at the end."""
+    def _trial(self, rescheduled: Sequence[Pod]) -> Iterator[None]:
+        """Removes all leaving pods from their nodes and places those of `rescheduled`; undoes all changes at the end."""
         self._usage.clear()
         self._reached.clear()
         self._cleared.clear()
-        pods = (*self._leavers, *way)
+        pods = (*self._leavers, *rescheduled)
         with self._cordoned(pods):
             for pod in pods:
                 if pod.node:
                     self._count(pod, pod.node, -1)
             try:
-                for pod in way:
+                for pod in rescheduled:
                     self._place(pod)
                 yield
             finally:
@@ -145,55 +145,55 @@ class TrialPlacement:
         """Counts the leaver as cordoned, since a node is cordoned before any of its pods leaves. This makes a
         difference only to a spread that honours taints."""
         if any(rule.by_taints for pod in pods for rule in pod.apart):
-            return self._rest.neighbours.cordoned(self._leaver)
+            return self._base.topology.cordoned(self._leaver)
         return nullcontext()
 
     def _place(self, pod: Pod) -> bool:
         """Places the pod on the first node that accepts the pod; returns whether there is one."""
-        demand, asked = Demand.of(pod, self._volumes), pod.requests
-        check = self._rest.neighbours.check(pod)
+        demand, requests = Demand.of(pod, self._volumes), pod.requests
+        check = self._base.topology.check(pod)
         plain = not (check.constrained or pod.ports or not pod.preempts)
-        at = self._reached.get((demand, asked), 0)
+        index = self._reached.get((demand, requests), 0)
         full = True
-        while (name := self._fitting(demand, at)) is not None:
-            if self._usage_on(name).holds(asked, self._rest.nodes[name].allocatable):
+        while (name := self._fitting(demand, index)) is not None:
+            if self._usage_on(name).holds(requests, self._base.nodes[name].allocatable):
                 full = False
                 if plain or self._accepts(pod, name, check):
                     self._land(pod, name)
                     return True
-            at += 1
+            index += 1
             if full:
-                self._reached[demand, asked] = at
+                self._reached[demand, requests] = index
         return False
 
     def _land(self, pod: Pod, name: str) -> None:
         """Counts the pod on the node."""
-        taken = self._usage.get(name)
-        if taken is None:
-            taken = self._usage[name] = self._usage_on(name).copied()
-        taken.take(pod)
+        usage = self._usage.get(name)
+        if usage is None:
+            usage = self._usage[name] = self._usage_on(name).copied()
+        usage.take(pod)
         self._count(pod, name, 1)
 
     def _accepts(self, pod: Pod, name: str, check: PlacementCheck) -> bool:
         """Returns whether the node takes the pod. If the pod has to preempt the node's placeholders, they are
         removed."""
-        node, taken = self._rest.nodes[name], self._usage_on(name)
-        standing = [] if name in self._cleared else list(self._rest.placeholders.get(name, {}).values())
-        if not standing:
-            return taken.fits(pod, node.allocatable) and check.allows(node)
-        beside = taken.copied()
-        for each in standing:
-            beside.take(each)
-        if beside.fits(pod, node.allocatable) and check.allows(node):
+        node, usage = self._base.nodes[name], self._usage_on(name)
+        placeholders = [] if name in self._cleared else list(self._base.placeholders.get(name, {}).values())
+        if not placeholders:
+            return usage.fits(pod, node.allocatable) and check.allows(node)
+        with_placeholders = usage.copied()
+        for placeholder in placeholders:
+            with_placeholders.take(placeholder)
+        if with_placeholders.fits(pod, node.allocatable) and check.allows(node):
             return True
-        if not pod.preempts or not taken.fits(pod, node.allocatable):
+        if not pod.preempts or not usage.fits(pod, node.allocatable):
             return False
-        for each in standing:
-            self._count(each, name, -1)
+        for placeholder in placeholders:
+            self._count(placeholder, name, -1)
         if check.allows(node):
             self._cleared.add(name)
             return True
-        for _ in standing:
+        for _ in placeholders:
             self._undo_count()
         return False
 
@@ -203,19 +203,19 @@ class TrialPlacement:
         if pod.uid not in self._may_wait or not pod.apart:
             return False
         demand = Demand.of(pod, self._volumes)
-        sizes = ((self._usage_on(name), self._rest.nodes[name].allocatable) for name in self._all(demand))
-        if not any(taken.fits(pod, size) for taken, size in sizes):
+        sizes = ((self._usage_on(name), self._base.nodes[name].allocatable) for name in self._all(demand))
+        if not any(usage.fits(pod, size) for usage, size in sizes):
             return False
-        return not self._could_fit_later(demand, self._rest.neighbours.check(pod))
+        return not self._could_fit_later(demand, self._base.topology.check(pod))
 
     def _could_fit_later(self, demand: Demand, check: PlacementCheck) -> bool:
         """Returns whether a node that fleet works on could take the pod later."""
         return any(
-            (name in self._rest.leaving or node.cordoned_by)
+            (name in self._base.leaving or node.cordoned_by)
             and name != self._leaver
             and demand.could_fit(node)
             and check.allows(node)
-            for name, node in self._rest.nodes.items()
+            for name, node in self._base.nodes.items()
         )
 
     def _shortfall_of(self, pod: Pod) -> Shortfall:
@@ -223,22 +223,22 @@ class TrialPlacement:
         demand = Demand.of(pod, self._volumes)
         fitting = self._all(demand)
         if not fitting:
-            others = self._all(demand._replace(volumes=())) if demand.volumes else []
-            return Shortfall(pod, len(others), volumes=bool(others))
-        sizes = [(self._usage_on(name), self._rest.nodes[name].allocatable) for name in fitting]
-        holding = [(taken, size) for taken, size in sizes if taken.holds(pod.requests, size)]
+            without_volumes = self._all(demand._replace(volumes=())) if demand.volumes else []
+            return Shortfall(pod, len(without_volumes), volumes=bool(without_volumes))
+        sizes = [(self._usage_on(name), self._base.nodes[name].allocatable) for name in fitting]
+        holding = [(usage, size) for usage, size in sizes if usage.holds(pod.requests, size)]
         if holding:
-            ports = not any(taken.ports_free_for(pod) for taken, _ in holding)
+            ports = not any(usage.ports_free_for(pod) for usage, _ in holding)
             return Shortfall(pod, len(fitting), apart=not ports, ports=ports)
         return Shortfall(
             pod,
             len(fitting),
-            max(0, *(size.cpu - taken.cpu for taken, size in sizes)),
-            max(0, *(size.memory - taken.memory for taken, size in sizes)),
-            max(0, *(size.pods - taken.pods for taken, size in sizes)),
-            storage=max(0, *(size.storage - taken.storage for taken, size in sizes)),
+            max(0, *(size.cpu - usage.cpu for usage, size in sizes)),
+            max(0, *(size.memory - usage.memory for usage, size in sizes)),
+            max(0, *(size.pods - usage.pods for usage, size in sizes)),
+            storage=max(0, *(size.storage - usage.storage for usage, size in sizes)),
             others=tuple(
-                (name, max(0, *(taken.left(name, size) for taken, size in sizes)))
+                (name, max(0, *(usage.left(name, size) for usage, size in sizes)))
                 for name, _ in pod.requests.others
             ),
         )
@@ -246,45 +246,45 @@ class TrialPlacement:
     def _fitting(self, demand: Demand, index: int) -> str | None:
         """Returns the open node at this index among those that fit the demand; None if there are fewer. Searches only
         as far as needed."""
-        known = self._names.get(demand)
-        if known is None:
+        search = self._names.get(demand)
+        if search is None:
             names = (
-                name for name in self._rest.nodes if name != self._leaver and self._is_open(name, demand)
+                name for name in self._base.nodes if name != self._leaver and self._is_open(name, demand)
             )
-            known = self._names[demand] = ([], names)
-        found, more = known
-        while index >= len(found):
-            name = next(more, None)
+            search = self._names[demand] = ([], names)
+        names_found, remaining = search
+        while index >= len(names_found):
+            name = next(remaining, None)
             if name is None:
                 return None
-            found.append(name)
-        return found[index]
+            names_found.append(name)
+        return names_found[index]
 
     def _all(self, demand: Demand) -> list[str]:
         """Returns all open nodes that fit the demand."""
-        self._fitting(demand, len(self._rest.nodes))
+        self._fitting(demand, len(self._base.nodes))
         return self._names[demand][0]
 
     def _usage_on(self, name: str) -> NodeUsage:
         """Returns the usage of the node, as the trial has changed it."""
-        return self._usage.get(name) or self._rest.taken.get(name) or NO_USAGE
+        return self._usage.get(name) or self._base.usage.get(name) or NO_USAGE
 
     def _undo_count(self) -> None:
         """Reverts the last change of the topology counts."""
         pod, name, sign = self._changes.pop()
-        self._rest.neighbours.count_pod_on(pod, name, -sign)
+        self._base.topology.count_pod_on(pod, name, -sign)
 
     def _count(self, pod: Pod, name: str, sign: int) -> None:
         """Changes the topology counts, and records the change so that it can be undone."""
-        self._rest.neighbours.count_pod_on(pod, name, sign)
+        self._base.topology.count_pod_on(pod, name, sign)
         self._changes.append((pod, name, sign))
 
 
 def _reordered(going: Sequence[Pod], first: Sequence[Pod]) -> list[Pod]:
     """Returns the pods of `first`, those without pod affinity before those with, then the others of `going` by
     `_order`."""
-    rest = [pod for pod in going if pod not in first]
-    return sorted(first, key=lambda pod: bool(pod.near)) + sorted(rest, key=_order)
+    others = [pod for pod in going if pod not in first]
+    return sorted(first, key=lambda pod: bool(pod.near)) + sorted(others, key=_order)
 
 
 def _order(pod: Pod) -> tuple[bool, int, int, int, str]:

@@ -21,7 +21,7 @@ class PodShape(NamedTuple):
     """Demand and requests of a pod. Pods of one shape fit the same nodes, apart from affinity rules and host ports."""
 
     demand: Demand
-    asked: Resources
+    requests: Resources
 
 
 class UnplaceablePods:
@@ -33,7 +33,7 @@ class UnplaceablePods:
         self._gained: list[str] = []
         """Names of the nodes that have gained capacity or were uncordoned, oldest first."""
         self._looked_at: dict[PodShape, int] = {}
-        """By shape: how many of `_gained` have been checked and have no room."""
+        """The number of nodes of `_gained` that were checked and have no room, by shape."""
         self._shortfalls: dict[PodShape, Shortfall] = {}
 
     def __bool__(self) -> bool:
@@ -51,7 +51,7 @@ class UnplaceablePods:
         self._looked_at[shape] = len(self._gained)
         self._shortfalls[shape] = shortfall
 
-    def eased(self, shape: PodShape) -> bool:
+    def may_fit_now(self, shape: PodShape) -> bool:
         """Returns whether a node may have room by now for a pod of this shape; if so, forgets the shape."""
         seen = self._looked_at.get(shape)
         if seen is None:
@@ -65,7 +65,7 @@ class UnplaceablePods:
     def shortfall(self, shape: PodShape) -> Shortfall | None:
         """Returns what was lacking when the shape was noted; None if the shape is not noted, or a node may have room by
         now."""
-        if shape not in self._looked_at or self.eased(shape):
+        if shape not in self._looked_at or self.may_fit_now(shape):
             return None
         return self._shortfalls[shape]
 

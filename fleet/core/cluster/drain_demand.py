@@ -25,7 +25,7 @@ class DrainDemand:
     def __init__(
         self,
         matched: tuple[MatchedPod, ...],
-        known: Mapping[PodRef, Budget],
+        budgets: Mapping[PodRef, Budget],
         terms: int,
         treated: Mapping[str, Treatment],
     ) -> None:
@@ -35,7 +35,7 @@ class DrainDemand:
         """The count of changes to the cluster's budget selectors when the demand was computed."""
         self.pods = matched
         self.deleting = tuple(pod for pod, _ in matched if pod.deleting)
-        scarce = {ref: (-known[ref].scarcity, ref) for _, found in matched for ref in found}
+        scarce = {ref: (-budgets[ref].scarcity, ref) for _, refs in matched for ref in refs}
         self.budgets: tuple[PodRef, ...] = tuple(sorted(scarce, key=scarce.__getitem__))
         """All budgets of the pods, the scarcest first, by their status when the demand was computed."""
         self._needs: Mapping[PodRef, tuple[int, Pod]] | None = None
@@ -48,14 +48,14 @@ class DrainDemand:
         if self._free_of is rule:
             return []
         treated = self.treated
-        found = [
+        held_pods = [
             (pod, held)
             for pod, refs in self.pods
             if (held := evictable.held(pod, refs, rule, treated.get(pod.uid, EVICTED)))
         ]
-        if not found:
+        if not held_pods:
             self._free_of = rule
-        return found
+        return held_pods
 
     @property
     def moving(self) -> tuple[MatchedPod, ...]:
@@ -63,35 +63,35 @@ class DrainDemand:
         operator moves them."""
         if not self.treated:
             return self.pods
-        return tuple(each for each in self.pods if self.treated.get(each[0].uid, EVICTED).do not in OWN_TIME)
+        return tuple(pod for pod in self.pods if self.treated.get(pod[0].uid, EVICTED).do not in OWN_TIME)
 
     def left_to_end(self) -> list[tuple[Pod, Treatment]]:
         """Returns the pods that are left to end by themselves."""
-        return [(pod, treated) for pod, treated, _ in self._of("wait")]
+        return [(pod, treated) for pod, treated, _ in self._with_treatment("wait")]
 
-    def asked_of_operators(
-        self, known: Mapping[PodRef, Budget]
+    def requested_evictions(
+        self, budgets: Mapping[PodRef, Budget]
     ) -> list[tuple[Pod, Treatment, tuple[PodRef, ...]]]:
         """Returns the pods whose eviction is requested although no budget allows one, each with its treatment and the
         budgets that the eviction takes from."""
         return [
-            (pod, treated, tuple(ref for ref in refs if known[ref].charges(pod)))
-            for pod, treated, refs in self._of("ask")
+            (pod, treated, tuple(ref for ref in refs if budgets[ref].charges(pod)))
+            for pod, treated, refs in self._with_treatment("ask")
         ]
 
-    def _of(self, do: DrainBehaviour) -> list[tuple[Pod, Treatment, tuple[PodRef, ...]]]:
+    def _with_treatment(self, do: DrainBehaviour) -> list[tuple[Pod, Treatment, tuple[PodRef, ...]]]:
         """Returns the pods with this treatment, each with the treatment and its budgets."""
         if not self.treated:
             return []
-        found = ((pod, self.treated.get(pod.uid, EVICTED), refs) for pod, refs in self.pods)
-        return [each for each in found if each[1].do == do]
+        treated_pods = ((pod, self.treated.get(pod.uid, EVICTED), refs) for pod, refs in self.pods)
+        return [entry for entry in treated_pods if entry[1].do == do]
 
-    def needs(self, known: Mapping[PodRef, Budget]) -> Mapping[PodRef, tuple[int, Pod]]:
+    def needs(self, budgets: Mapping[PodRef, Budget]) -> Mapping[PodRef, tuple[int, Pod]]:
         """Returns, by budget, how many disruptions the pods take from the budget, and one of the pods; the scarcest
         budget first."""
         if self._needs is not None:
             return self._needs
-        found: dict[PodRef, tuple[int, Pod]] = {}
+        unordered: dict[PodRef, tuple[int, Pod]] = {}
         settled = True
         for pod, refs in self.pods:
             do = self.treated.get(pod.uid, EVICTED).do if self.treated else "evict"
@@ -99,13 +99,13 @@ class DrainDemand:
                 continue
             if do == "ask":
                 settled = False
-                refs = tuple(ref for ref in refs if not known[ref].never_allows)
+                refs = tuple(ref for ref in refs if not budgets[ref].never_allows)
             # What an unready pod takes from a budget depends on the budget's current status.
             settled = settled and pod.ready
             for ref in refs:
-                if known[ref].charges(pod):
-                    found[ref] = (found[ref][0] + 1 if ref in found else 1, pod)
-        needs = {ref: found[ref] for ref in self.budgets if ref in found}
+                if budgets[ref].charges(pod):
+                    unordered[ref] = (unordered[ref][0] + 1 if ref in unordered else 1, pod)
+        needs = {ref: unordered[ref] for ref in self.budgets if ref in unordered}
         if settled:
             self._needs = needs
         return needs

@@ -29,56 +29,56 @@ class Notices:
         """Returns the notices of the node."""
         return self._of_node.get(node, {}).values()
 
-    def upsert(self, thing: ClusterObject) -> set[str]:
+    def upsert(self, obj: ClusterObject) -> set[str]:
         """Records an object that was added or changed; returns the nodes whose notices have changed."""
-        match thing:
+        match obj:
             case Maintenance():
-                notice = of_maintenance(thing)
-                return self._say(thing, {thing.node: notice} if notice is not None else {})
+                notice = of_maintenance(obj)
+                return self._replace(obj, {obj.node: notice} if notice is not None else {})
             case Workload():
-                return self._say(thing, dict(of_locks(thing)) if thing.locks else {})
+                return self._replace(obj, dict(of_locks(obj)) if obj.locks else {})
             case Pod():
-                notice = of_pod(thing)
-                return self._say(thing, {thing.node: notice} if notice is not None else {})
+                notice = of_pod(obj)
+                return self._replace(obj, {obj.node: notice} if notice is not None else {})
             case _:
                 return set()
 
-    def delete(self, thing: ClusterObject) -> set[str]:
+    def delete(self, obj: ClusterObject) -> set[str]:
         """Removes an object; returns the nodes whose notices have changed."""
-        return self._say(thing, {})
+        return self._replace(obj, {})
 
-    def _say(self, thing: ClusterObject, now: dict[str, Notice]) -> set[str]:
-        """Replaces the notices of an object by `now`, one for each node; returns the nodes whose notices have
+    def _replace(self, obj: ClusterObject, notices: dict[str, Notice]) -> set[str]:
+        """Replaces the notices of an object by `notices`, one for each node; returns the nodes whose notices have
         changed."""
-        source = _source(thing)
+        source = _source(obj)
         before = self._of_source.get(source, {})
-        if before == now:
+        if before == notices:
             return set()
         for node in before:
-            said = self._of_node[node]
-            del said[source]
-            if not said:
+            of_node = self._of_node[node]
+            del of_node[source]
+            if not of_node:
                 del self._of_node[node]
-        for node, notice in now.items():
+        for node, notice in notices.items():
             self._of_node.setdefault(node, {})[source] = notice
-        if now:
-            self._of_source[source] = now
+        if notices:
+            self._of_source[source] = notices
         else:
             del self._of_source[source]
-        return before.keys() | now.keys()
+        return before.keys() | notices.keys()
 
 
 def notices_by_node(snapshot: Snapshot) -> dict[str, list[Notice]]:
     """Returns the notices of a snapshot by node, those in the Nodes themselves included. Nodes without notices are left
     out."""
     notices = Notices()
-    for thing in snapshot.things():
-        notices.upsert(thing)
-    said = {node.name: [*of_node(node), *notices.of(node.name)] for node in snapshot.nodes}
-    return {name: found for name, found in said.items() if found}
+    for obj in snapshot.objects():
+        notices.upsert(obj)
+    by_node = {node.name: [*of_node(node), *notices.of(node.name)] for node in snapshot.nodes}
+    return {name: node_notices for name, node_notices in by_node.items() if node_notices}
 
 
-def _source(thing: ClusterObject) -> NoticeSource:
-    if isinstance(thing, Maintenance):
-        return thing.key
-    return (type(thing).__name__, thing.uid)
+def _source(obj: ClusterObject) -> NoticeSource:
+    if isinstance(obj, Maintenance):
+        return obj.key
+    return (type(obj).__name__, obj.uid)

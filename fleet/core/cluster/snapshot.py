@@ -44,12 +44,12 @@ class Snapshot(Struct, frozen=True):
 
     @classmethod
     def of(
-        cls, things: Iterable[ClusterObject], cluster: str, site: str, at: datetime, version: str = ""
+        cls, objects: Iterable[ClusterObject], cluster: str, site: str, at: datetime, version: str = ""
     ) -> Snapshot:
         """Returns the objects as a snapshot, each kind in the order given. `version`: of the API server."""
         kinds: dict[type, list[Any]] = defaultdict(list)
-        for thing in things:
-            kinds[type(thing)].append(thing)
+        for obj in objects:
+            kinds[type(obj)].append(obj)
         return cls(
             cluster=cluster,
             site=site,
@@ -67,7 +67,7 @@ class Snapshot(Struct, frozen=True):
             maintenances=tuple(kinds[Maintenance]),
         )
 
-    def things(self) -> Iterator[ClusterObject]:
+    def objects(self) -> Iterator[ClusterObject]:
         """Yields every object; budgets and workloads come before the pods that they select."""
         yield from self.workloads
         yield from self.budgets
@@ -83,9 +83,9 @@ class Snapshot(Struct, frozen=True):
 
 def volumes_of(snapshot: Snapshot) -> ClusterVolumes:
     """Returns the volumes and claims of the snapshot."""
-    found = ClusterVolumes()
+    volumes = ClusterVolumes()
     for volume in snapshot.volumes:
-        found.upsert(volume)
+        volumes.upsert(volume)
     for claim in snapshot.claims:
-        found.upsert(claim)
-    return found
+        volumes.upsert(claim)
+    return volumes

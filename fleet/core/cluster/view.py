@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from enum import Enum, auto
 from itertools import islice
 
 from fleet.core.capacity.capacity import ClusterCapacity
+from fleet.core.cluster.budget_index import BudgetIndex
 from fleet.core.cluster.drain_demand import DrainDemand
 from fleet.core.cluster.notices import Notices
+from fleet.core.cluster.pending_evictions import PendingEvictions
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.attachment import Attachment
 from fleet.core.objects.budget import Budget
@@ -29,21 +30,8 @@ from fleet.core.third_parties.notice import Notice, of_node, once_done
 from fleet.core.third_parties.roles import Roles
 from fleet.core.third_parties.standbys import Standbys
 
-KEEP_PODS = frozenset(
-    {"Deployment", "ReplicaSet", "StatefulSet", "ReplicationController", "CronJob", "DaemonSet"}
-)
-"""Kinds of controllers that replace a pod that is gone, and keep their own name."""
 MOST_UNREADY = 500
 """Maximum number of unready pods of a namespace that are searched for those of one budget."""
-
-
-class PendingEviction(Enum):
-    """State of an eviction by fleet that the budget's status does not count yet."""
-
-    SENT = auto()
-    """The eviction was requested."""
-    SEEN = auto()
-    """fleet has seen that the pod is being deleted; the budget's next status counts the eviction."""
 
 
 class ClusterView:
@@ -72,7 +60,9 @@ class ClusterView:
         self.quorums: dict[str, Quorum] = {}
         """The quorum groups that the cluster's driver reports, by name. Their members may be on nodes of other
         clusters."""
-        self.budgets: dict[PodRef, Budget] = {}
+        self.budget_index = BudgetIndex()
+        self.budgets: Mapping[PodRef, Budget] = self.budget_index.budgets
+        self.pending_evictions = PendingEvictions(self.budgets)
         self.pods: dict[str, Pod] = {}
         """Pods by uid."""
         self._attachments: dict[str, dict[str, Attachment]] = {}
@@ -80,38 +70,23 @@ class ClusterView:
         self._pods_on: dict[str, dict[str, Pod]] = {}
         """Pods by node and uid."""
         self._to_drain: dict[str, dict[str, Pod]] = {}
-        """By node and uid: the pods that must leave the node before a reboot, unless a drain rule leaves them there."""
+        """The pods that must leave the node before a reboot, unless a drain rule leaves them there; by node and uid."""
         self._rules: dict[str, tuple[PodRule, ...]] = {}
         """Drain rules for the node's pods, by node; nodes without rules may be left out."""
         self._own_treatment: dict[str, set[str]] = {}
-        """By node: uids of the pods to drain whose own labels, annotations or Job ask for a treatment other than
-        eviction."""
+        """Uids of the pods to drain whose own labels, annotations or Job ask for a treatment other than eviction; by
+        node."""
         self._unready: dict[str, dict[str, Pod]] = {}
         """Pods that should be Ready and are not, by namespace and uid."""
-        self._by_label: dict[tuple[str, str, str], dict[PodRef, None]] = {}
-        """By namespace, key and value of a label: the budgets whose selector requires that label."""
-        self._by_namespace: dict[str, dict[PodRef, None]] = {}
-        """By namespace: the budgets whose selector requires no particular label."""
-        self._terms: dict[str, int] = {}
-        """By namespace: how often the set of budgets or one of their selectors has changed."""
-        self._matching: dict[str, tuple[int, dict[str, str], tuple[PodRef, ...]]] = {}
-        """By uid of the pod: the count in `_terms` and the labels at the time of matching, and the budgets that
-        matched."""
         self._drain_demands: dict[str, DrainDemand] = {}
         """Drain demands by node, as far as they were computed."""
-        self._selector_changes = 0
-        """How often a budget was added or deleted, or has changed its selector."""
-        self._pending_evictions: dict[PodRef, dict[str, PendingEviction]] = {}
-        """Pending evictions by budget, then by uid of the pod."""
-        self._pending_budget: dict[str, PodRef] = {}
-        """By uid of the pod: the budget that its eviction takes from."""
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> ClusterView:
         """Returns a new view with the objects of one snapshot."""
         view = cls(snapshot.cluster)
-        for thing in snapshot.things():
-            view.upsert(thing)
+        for obj in snapshot.objects():
+            view.upsert(obj)
         return view
 
     @property
@@ -132,8 +107,8 @@ class ClusterView:
 
     def notices(self, node: str) -> list[Notice]:
         """Returns all notices of third parties about the node."""
-        found = self.nodes.get(node)
-        return [*(of_node(found) if found is not None else ()), *self.reported_notices.of(node)]
+        current = self.nodes.get(node)
+        return [*(of_node(current) if current is not None else ()), *self.reported_notices.of(node)]
 
     def pods_on(self, node: str) -> Iterable[Pod]:
         """Returns all pods of the node."""
@@ -146,10 +121,10 @@ class ClusterView:
     def to_drain(self, node: str) -> list[Pod]:
         """Returns the pods that must leave the node before a reboot: all but DaemonSet and static pods, finished pods,
         and those that a drain rule leaves on the node."""
-        found = self._to_drain.get(node, {}).values()
+        pods = self._to_drain.get(node, {}).values()
         if self.has_default_treatment(node):
-            return list(found)
-        return [pod for pod in found if self.treatment(pod).do != "skip"]
+            return list(pods)
+        return [pod for pod in pods if self.treatment(pod).do != "skip"]
 
     def has_default_treatment(self, node: str) -> bool:
         """Returns whether no drain rule applies to the node, and none of its pods asks for another treatment than an
@@ -158,8 +133,8 @@ class ClusterView:
 
     def staying(self, node: str) -> tuple[str, ...]:
         """Returns the uids of the pods that a drain rule leaves on the node."""
-        found = self._to_drain.get(node, {})
-        return tuple(uid for uid, pod in found.items() if self.treatment(pod).do == "skip")
+        pods = self._to_drain.get(node, {})
+        return tuple(uid for uid, pod in pods.items() if self.treatment(pod).do == "skip")
 
     def set_drain_rules(self, node: str, rules: tuple[PodRule, ...]) -> None:
         """Sets the drain rules for the node's pods."""
@@ -173,21 +148,25 @@ class ClusterView:
         if not rules and is_plain(pod):
             return EVICTED
         controller = self.workloads.get(pod.owner.uid) if pod.owner is not None else None
-        found = treatment(pod, rules, controller)
-        in_vain = found.do == "ask" and not found.rule and self.standbys.lacking(pod)
-        return EVICTED if in_vain else found
+        decided = treatment(pod, rules, controller)
+        in_vain = decided.do == "ask" and not decided.rule and self.standbys.lacking(pod)
+        return EVICTED if in_vain else decided
 
     def drain_demand(self, node: str) -> DrainDemand:
         """Returns the demand of the node's drain on budgets."""
-        known = self._drain_demands.get(node)
-        if known is None or known.terms != self._selector_changes:
-            own = self.to_drain(node)
-            matched = tuple((pod, self.refs_of(pod)) for pod in own)
-            treated = {pod.uid: found for pod in own if (found := self.treatment(pod)) is not EVICTED}
-            known = DrainDemand(matched, self.budgets, self._selector_changes, treated)
-            if all(self._controller_known(pod) for pod in own):
-                self._drain_demands[node] = known
-        return known
+        demand = self._drain_demands.get(node)
+        if demand is None or demand.terms != self.budget_index.selector_changes:
+            pods = self.to_drain(node)
+            matched = tuple((pod, self.budget_index.refs_of(pod)) for pod in pods)
+            treated = {
+                pod.uid: treated_otherwise
+                for pod in pods
+                if (treated_otherwise := self.treatment(pod)) is not EVICTED
+            }
+            demand = DrainDemand(matched, self.budgets, self.budget_index.selector_changes, treated)
+            if all(self._controller_known(pod) for pod in pods):
+                self._drain_demands[node] = demand
+        return demand
 
     def _controller_known(self, pod: Pod) -> bool:
         """Returns whether the pod's treatment can be decided: its controller has been seen, or the treatment does not
@@ -198,147 +177,82 @@ class ClusterView:
             term.owners for rule in self._rules.get(pod.node, ()) for term in rule.pods
         )
 
-    def budgets_of(self, pod: Pod) -> list[Budget]:
-        """Returns every budget that matches the pod. The Eviction API refuses to evict a pod with more than one."""
-        return [self.budgets[ref] for ref in self.refs_of(pod)]
-
-    def refs_of(self, pod: Pod) -> tuple[PodRef, ...]:
-        """Returns the names of every budget that matches the pod."""
-        terms = self._terms.get(pod.namespace, 0)
-        known = self._matching.get(pod.uid)
-        if known is None or known[0] != terms or (known[1] is not pod.labels and known[1] != pod.labels):
-            known = self._matching[pod.uid] = (terms, pod.labels, tuple(self._match(pod)))
-        return known[2]
-
-    def _match(self, pod: Pod) -> Iterable[PodRef]:
-        candidates = dict(self._by_namespace.get(pod.namespace, {}))
-        for key, value in pod.labels.items():
-            candidates.update(self._by_label.get((pod.namespace, key, value), {}))
-        return (ref for ref in candidates if self.budgets[ref].matches(pod))
-
-    def workload_of(self, pod: Pod) -> str:
-        """Returns namespace and name of the pod's workload as users know it: the Deployment in place of its
-        ReplicaSet."""
-        if pod.owner is None:
-            return str(pod.ref)
-        workload = self.workloads.get(pod.owner.uid)
-        owner = workload.owner if workload is not None and workload.owner is not None else pod.owner
-        return f"{pod.namespace}/{owner.name}"
-
-    def controller_of(self, pod: Pod) -> str:
-        """Returns kind, namespace and name of the pod's controller: the Deployment in place of its ReplicaSet."""
-        if pod.owner is None:
-            return f"Pod {pod.ref}"
-        workload = self.workloads.get(pod.owner.uid)
-        owner = workload.owner if workload is not None and workload.owner is not None else pod.owner
-        return f"{owner.kind} {pod.namespace}/{owner.name}"
-
-    def is_one_off(self, pod: Pod) -> bool:
-        """Returns whether no known kind of controller keeps the pod running. What has created the pod may create
-        another, under another name."""
-        if pod.owner is None:
-            return True
-        workload = self.workloads.get(pod.owner.uid)
-        owner = workload.owner if workload is not None and workload.owner is not None else pod.owner
-        return owner.kind not in KEEP_PODS
-
     def unready(self, budget: Budget) -> list[Pod]:
         """Returns the unready pods of the budget, sorted by name. If the namespace has more than `MOST_UNREADY` unready
         pods, the rest of them is left out."""
-        found = islice(self._unready.get(budget.namespace, {}).values(), MOST_UNREADY)
-        return sorted((pod for pod in found if budget.matches(pod)), key=lambda pod: pod.ref)
+        candidates = islice(self._unready.get(budget.namespace, {}).values(), MOST_UNREADY)
+        return sorted((pod for pod in candidates if budget.matches(pod)), key=lambda pod: pod.ref)
 
-    def allowance(self, ref: PodRef) -> int:
-        """Returns how many evictions the budget allows now, less the evictions by fleet that its status does not count
-        yet."""
-        budget = self.budgets[ref]
-        if not budget.observed:
-            return 0
-        pending = self._pending_evictions.get(ref)
-        return max(0, budget.disruptions_allowed - len(pending)) if pending else budget.disruptions_allowed
-
-    def add_pending_eviction(self, ref: PodRef, pod: Pod) -> None:
-        """Records that fleet has issued an eviction of the pod, which takes from the budget `ref`."""
-        self._pending_evictions.setdefault(ref, {})[pod.uid] = PendingEviction.SENT
-        self._pending_budget[pod.uid] = ref
-
-    def remove_pending_eviction(self, pod_uid: str) -> PodRef | None:
-        """Removes an eviction that was not granted, or whose pod is gone. Returns the budget that the eviction was
-        counted against; None if there is none."""
-        budget = self._pending_budget.pop(pod_uid, None)
-        if budget is not None:
-            self._pending_evictions.get(budget, {}).pop(pod_uid, None)
-        return budget
-
-    def upsert(self, thing: ClusterObject) -> set[str]:
+    def upsert(self, obj: ClusterObject) -> set[str]:
         """Records an object that was added or changed.
 
         Returns the nodes for which the notices in objects of third parties, or the treatment of pods, may have changed.
         """
-        told: set[str] = set()
-        match thing:
+        affected: set[str] = set()
+        match obj:
             case Pod():
-                told = self._stand_by(self.pods.get(thing.uid), thing)
-                self._upsert_pod(thing)
+                affected = self._update_standbys(self.pods.get(obj.uid), obj)
+                self._upsert_pod(obj)
             case Node():
-                self.nodes[thing.name] = thing
-                self.capacity.upsert_node(thing, once_done(thing))
+                self.nodes[obj.name] = obj
+                self.capacity.upsert_node(obj, once_done(obj))
             case Budget():
-                self._upsert_budget(thing)
+                self.budget_index.upsert(obj)
+                self.pending_evictions.budget_updated(obj, self.pods)
             case Machine():
-                self.machines[thing.name] = thing
+                self.machines[obj.name] = obj
             case Workload():
-                self.workloads[thing.uid] = thing
-                if thing.kind == "DaemonSet":
-                    self.daemonsets[thing.ref] = thing
+                self.workloads[obj.uid] = obj
+                if obj.kind == "DaemonSet":
+                    self.daemonsets[obj.ref] = obj
             case PersistentVolume() | PersistentVolumeClaim():
-                self.capacity.upsert_volume(thing)
+                self.capacity.upsert_volume(obj)
             case Attachment():
-                self._attachments.setdefault(thing.node, {})[thing.name] = thing
+                self._attachments.setdefault(obj.node, {})[obj.name] = obj
             case Quorum():
-                self.quorums[thing.name] = thing
+                self.quorums[obj.name] = obj
             case Maintenance():
                 pass
-        return self.reported_notices.upsert(thing) | told
+        return self.reported_notices.upsert(obj) | affected
 
-    def delete(self, thing: ClusterObject) -> set[str]:
+    def delete(self, obj: ClusterObject) -> set[str]:
         """Removes an object that was deleted; returns what `upsert` returns."""
-        told: set[str] = set()
-        match thing:
+        affected: set[str] = set()
+        match obj:
             case Pod():
-                told = self._stand_by(self.pods.get(thing.uid), None)
-                self._delete_pod(thing.uid)
+                affected = self._update_standbys(self.pods.get(obj.uid), None)
+                self._delete_pod(obj.uid)
             case Node():
-                self.nodes.pop(thing.name, None)
-                self.capacity.delete_node(thing.name)
+                self.nodes.pop(obj.name, None)
+                self.capacity.delete_node(obj.name)
             case Budget():
-                self._delete_budget(thing.ref)
-                self._pending_evictions.pop(thing.ref, None)
+                self.budget_index.delete(obj.ref)
+                self.pending_evictions.delete_budget(obj.ref)
             case Machine():
-                self.machines.pop(thing.name, None)
+                self.machines.pop(obj.name, None)
             case Workload():
-                self.workloads.pop(thing.uid, None)
-                known = self.daemonsets.get(thing.ref) if thing.kind == "DaemonSet" else None
-                if known is not None and known.uid == thing.uid:
-                    del self.daemonsets[thing.ref]
+                self.workloads.pop(obj.uid, None)
+                current = self.daemonsets.get(obj.ref) if obj.kind == "DaemonSet" else None
+                if current is not None and current.uid == obj.uid:
+                    del self.daemonsets[obj.ref]
             case PersistentVolume() | PersistentVolumeClaim():
-                self.capacity.delete_volume(thing)
+                self.capacity.delete_volume(obj)
             case Attachment():
-                self._attachments.get(thing.node, {}).pop(thing.name, None)
+                self._attachments.get(obj.node, {}).pop(obj.name, None)
             case Quorum():
-                self.quorums.pop(thing.name, None)
+                self.quorums.pop(obj.name, None)
             case Maintenance():
                 pass
-        return self.reported_notices.delete(thing) | told
+        return self.reported_notices.delete(obj) | affected
 
-    def _stand_by(self, before: Pod | None, pod: Pod | None) -> set[str]:
+    def _update_standbys(self, before: Pod | None, pod: Pod | None) -> set[str]:
         """Records the change of a pod for `standbys`, and forgets the drain demands of the nodes with pods that depend
         on the pod.
 
         The treatment of pods of one operator's cluster depends on the nodes of its other pods. Returns the names of
         these nodes.
         """
-        nodes = self.standbys.see(before, pod)
+        nodes = self.standbys.pod_changed(before, pod)
         for node in nodes:
             self._drain_demands.pop(node, None)
         return nodes
@@ -353,7 +267,7 @@ class ClusterView:
         self.pods[pod.uid] = pod
         self.roles.upsert(pod)
         if pod.ready or pod.finished or pod.deleting:
-            self._now_ready(pod)
+            self._no_longer_unready(pod)
         else:
             self._unready.setdefault(pod.namespace, {})[pod.uid] = pod
         if pod.node:
@@ -369,22 +283,22 @@ class ClusterView:
                 self._has_no_own_treatment(pod)
             self._drain_demands.pop(pod.node, None)
         if pod.deleting:
-            self._eviction_seen(pod.uid)
+            self.pending_evictions.seen(pod.uid)
 
     def _delete_pod(self, uid: str) -> None:
         pod = self.pods.pop(uid, None)
         self.api_servers.pop(uid, None)
-        self._matching.pop(uid, None)
+        self.budget_index.forget_pod(uid)
         if pod is not None:
             self.capacity.delete_pod(pod)
             self._remove_from_node(pod)
-            self._now_ready(pod)
-        self._eviction_seen(uid)
+            self._no_longer_unready(pod)
+        self.pending_evictions.seen(uid)
 
-    def _now_ready(self, pod: Pod) -> None:
+    def _no_longer_unready(self, pod: Pod) -> None:
         """Records that the pod is Ready, or is no longer expected to be."""
-        if others := self._unready.get(pod.namespace):
-            others.pop(pod.uid, None)
+        if unready := self._unready.get(pod.namespace):
+            unready.pop(pod.uid, None)
 
     def _has_no_own_treatment(self, pod: Pod) -> None:
         """Records that the pod does not ask for a treatment of its own any more."""
@@ -398,43 +312,3 @@ class ClusterView:
             self._pods_on[pod.node].pop(pod.uid, None)
             self._to_drain.get(pod.node, {}).pop(pod.uid, None)
             self._drain_demands.pop(pod.node, None)
-
-    def _eviction_seen(self, uid: str) -> None:
-        """Records that the evicted pod is being deleted or gone."""
-        budget = self._pending_budget.get(uid)
-        if budget is not None and uid in self._pending_evictions.get(budget, {}):
-            self._pending_evictions[budget][uid] = PendingEviction.SEEN
-
-    def _upsert_budget(self, budget: Budget) -> None:
-        ref = budget.ref
-        before = self.budgets.get(ref)
-        if before is None or before.selector != budget.selector:
-            self._delete_budget(ref)
-            self._terms[budget.namespace] = self._terms.get(budget.namespace, 0) + 1
-            self._selector_changes += 1
-            self._index(budget)[ref] = None
-        self.budgets[ref] = budget
-        pending = self._pending_evictions.get(ref)
-        if pending:
-            counted = [
-                uid
-                for uid, state in pending.items()
-                if state is PendingEviction.SEEN
-                or ((pod := self.pods.get(uid)) and pod.name in budget.disrupted)
-            ]
-            for uid in counted:
-                self.remove_pending_eviction(uid)
-
-    def _delete_budget(self, ref: PodRef) -> None:
-        budget = self.budgets.pop(ref, None)
-        if budget is not None:
-            self._terms[ref.namespace] = self._terms.get(ref.namespace, 0) + 1
-            self._selector_changes += 1
-            self._index(budget).pop(ref, None)
-
-    def _index(self, budget: Budget) -> dict[PodRef, None]:
-        """Returns the entry of the label index, or else of the namespace index, that the budget belongs to."""
-        if budget.selector is not None and budget.selector.match_labels:
-            key, value = min(budget.selector.match_labels.items())
-            return self._by_label.setdefault((budget.namespace, key, value), {})
-        return self._by_namespace.setdefault(budget.namespace, {})

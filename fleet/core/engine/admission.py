@@ -15,7 +15,8 @@ from fleet.core.policy.treatment import Treatment
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.state.gate_cache import GateCache, gate_key, group_of
 from fleet.core.state.indexes.engine_index import EngineIndex
 from fleet.core.state.wait_queue import WaitKey
@@ -43,17 +44,19 @@ class Blockers:
     def _asked(self, view: ClusterView, run: Run) -> list[tuple[Pod, Treatment]]:
         return [
             (pod, treated)
-            for pod, treated, refs in view.drain_demand(run.node.name).asked_of_operators(view.budgets)
-            if any(view.budgets[ref].never_allows and view.allowance(ref) < 1 for ref in refs)
+            for pod, treated, refs in view.drain_demand(run.node.name).requested_evictions(view.budgets)
+            if any(
+                view.budgets[ref].never_allows and view.pending_evictions.allowance(ref) < 1 for ref in refs
+            )
         ]
 
     def first(self, rollout: Rollout, run: Run, now: datetime) -> Blocker | None:
         """Returns the first blocker, or None. The gates are those that this decision has already determined."""
-        return next(self._all(rollout, run, self._gates.of(rollout, run, now), now), None)
+        return next(self._all(rollout, run, self._gates.held(rollout, run, now), now), None)
 
     def all(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Blocker]:
         """Yields every blocker of the run, with gates that are determined again."""
-        return self._all(rollout, run, self._gates.ask(rollout, run, now), now)
+        return self._all(rollout, run, self._gates.evaluate(rollout, run, now), now)
 
     def own(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Held]:
         """Yields what holds this run itself, whatever the gate of its group allows."""

@@ -20,7 +20,8 @@ from fleet.core.guards import gates
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.rollout.rollout import Rollout, RolloutState, Run
+from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
 from fleet.core.state.gate_cache import HeldParams
 from fleet.core.state.indexes.engine_index import EngineIndex
@@ -59,7 +60,7 @@ class Canaries:
         self._stuck: dict[NodeRef, datetime] = {}
         """Since when each open canary has been held by something that does not pass by itself."""
         self._looked: dict[PoolKey, tuple[datetime, int]] = {}
-        """By pool: when no node could be the canary, and the number of events observed by then."""
+        """When no node could be the canary, and the number of events observed by then; by pool."""
         self._events = 0
 
     def hear(self) -> None:

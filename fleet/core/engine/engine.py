@@ -14,6 +14,8 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from fleet.core.approval.gate import ApprovalGate
+from fleet.core.approval.ledger import Ledger
 from fleet.core.cluster.view import ClusterView
 from fleet.core.engine.admission import Blockers
 from fleet.core.engine.canaries import Canaries, PoolKey
@@ -25,7 +27,7 @@ from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import Action, AnyAction, Mark, Result
 from fleet.core.rollout.codec import Journaled
-from fleet.core.rollout.commands import CommandRecord, NodeReleased
+from fleet.core.rollout.commands import CommandRecord, NodeReleased, PlanApproved, PlanRejected
 from fleet.core.rollout.decisions import (
     CanaryAppointed,
     CanaryDismissed,
@@ -34,7 +36,8 @@ from fleet.core.rollout.decisions import (
     RolloutHalted,
 )
 from fleet.core.rollout.event import ClusterEvent
-from fleet.core.rollout.rollout import Rollout, RolloutState, Run
+from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import DRAINED, Step, StepResult
 from fleet.core.state.engine_state import EngineState
 from fleet.core.state.gate_cache import GateCache, HeldParams
@@ -70,14 +73,17 @@ class Engine:
         salt: str = "",
         foretells: bool = False,
         index: EngineIndex | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         """`sites`: the site of each cluster.
 
         `views`: what another engine has already observed; that engine must not be used any more. `salt`: a suffix of
         the ids of this engine's actions, which no other controller uses. `foretells`: the engine's decisions make a
         plan on a model, so that nodes whose drain no model can predict are held. `index`: the engine's indexes, if they
-        are not to be built from `sites`, `views` and `salt`.
+        are not to be built from `sites`, `views` and `salt`. `ledger`: the approvals in the journal; None: no
+        approvals are asked for, as where a plan is made.
         """
+        self._approvals = ApprovalGate(ledger) if ledger is not None else None
         self._index = index or EngineIndex(sites, EngineState(salt, views))
         self._state = self._index.state
         self._queue = self._index.queue
@@ -151,6 +157,10 @@ class Engine:
 
     def command(self, command: CommandRecord, at: datetime, actor: str) -> None:
         """Carries out an operator's command from the journal. Raises KeyError for a rollout that is not known."""
+        if isinstance(command, PlanApproved | PlanRejected):
+            if self._approvals is not None:
+                self._approvals.ledger.apply(command, at, actor)
+            return
         rollout = self.rollouts[command.rollout]
         rollout.apply(command, at, actor)
         self._canaries.hear()
@@ -168,6 +178,7 @@ class Engine:
         state.log, state.changed = [], {}
         if state.wake_due(now):
             self._canaries.hear()
+        self._halt_unapproved(now)
         self._advance_runs(now)
         self._begin(now)
         while state.dirty:
@@ -215,7 +226,7 @@ class Engine:
         """Begins what may begin now. A run that goes on may allow others to begin, and vice versa."""
         self._halt(now)
         self._change_canaries(now)
-        for key in self._gates.look(now):
+        for key in self._gates.recheck(now):
             self._queue.open(key)
         self._begin_staging(now)
         self._begin_slots(now)
@@ -287,6 +298,14 @@ class Engine:
         """Halts rollouts with too many failures that no operator has acknowledged."""
         for rollout in self.rollouts.values():
             if rollout.state is RolloutState.RUNNING and rollout.active and (why := gates.failures(rollout)):
+                self._state.decide(rollout, RolloutHalted(rollout=rollout.id, why=why), now)
+
+    def _halt_unapproved(self, now: datetime) -> None:
+        """Halts rollouts that have done nothing yet and whose approvals are not in force any more."""
+        if self._approvals is None:
+            return
+        for rollout in self.rollouts.values():
+            if rollout.state is RolloutState.RUNNING and (why := self._approvals.lacking(rollout, now)):
                 self._state.decide(rollout, RolloutHalted(rollout=rollout.id, why=why), now)
 
     def _change_canaries(self, now: datetime) -> None:

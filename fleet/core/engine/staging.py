@@ -9,7 +9,8 @@ from fleet.core.guards import architecture, gates, kubelet_skew, nodes
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
 from fleet.core.state.gate_cache import GateGroup, group_of
 from fleet.core.state.indexes.engine_index import EngineIndex

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from fleet.core.cluster import owners
 from fleet.core.objects.budget import Budget
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.records.held import Held
@@ -42,7 +43,7 @@ def asked(view: ClusterView, ref: PodRef, pod: Pod, allowance: int, need: int, n
     selected = budget.current_healthy + len(unready) if label else budget.expected_pods
     # Only what an event reports counts. A guard that opened by the clock would have to be asked again at that time.
     short = max(0, budget.expected_pods - selected) + len(unready)
-    found = held(budget, allowance, need, view.workload_of(pod), short, opens_again(pod))
+    found = held(budget, allowance, need, owners.workload_of(pod, view.workloads), short, opens_again(pod))
     if found is None:
         return None
     if label and (found.reason is Reason.BUDGET_NEVER or _counts_more(budget, unready)):
@@ -126,9 +127,7 @@ def _of_unready(
     if not needs_action:
         return Held(Reason.BUDGET, held.subject, params)
     if any(each.node == pod.node for each in named):
-        advice = (
-            f"mend these pods; unhealthyPodEvictionPolicy: AlwaysAllow on {held.subject} lets them be evicted"
-        )
+        advice = f"repair these pods; unhealthyPodEvictionPolicy: AlwaysAllow on {held.subject} lets them be evicted"
         params["advice"] = advice
     return Held(Reason.BUDGET_UNHEALTHY, held.subject, params)
 

@@ -86,7 +86,7 @@ def last(node: str, view: ClusterView, left: Sequence[Pod]) -> Collection[str]:
     """
     asking: dict[PodRef, list[Pod]] = {}
     for pod in left:
-        for ref in view.refs_of(pod):
+        for ref in view.budget_index.refs_of(pod):
             if not pod.deleting and view.budgets[ref].charges(pod):
                 asking.setdefault(ref, []).append(pod)
     later: set[str] = set()

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from fleet.core.guards.upgraded_voters import KIND, UpgradedVoters, minors
 from fleet.core.guards.version_skew import MinorVersion, minor_of
 from fleet.core.objects.node import NodeRef
-from fleet.core.policy.windows import told
+from fleet.core.policy.schedule import format_moment
 from fleet.core.quorum.quorum import Member, Quorum, QuorumRule
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
@@ -89,7 +89,7 @@ def last_voter(
         "old": str(old),
         "new": str(new),
         "wait": durations.format_duration(rule.last_voter_seconds),
-        "until": "they are all well" if end is None else told(end, now, "UTC"),
+        "until": "they are all well" if end is None else format_moment(end, now, "UTC"),
     }
     return Held(Reason.LAST_VOTER, group.name, facts), end
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.rollout.rollout import Rollout, RolloutState, Run
+from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
 
 NAMED = 3
@@ -20,6 +21,8 @@ def held(rollout: Rollout) -> Held | None:
     match rollout.state:
         case RolloutState.PAUSED:
             return Held(Reason.PAUSED, rollout.id, {"by": rollout.state_by})
+        case RolloutState.HALTED if not rollout.failures:
+            return Held(Reason.NOT_APPROVED, rollout.id, {"why": rollout.why, "plan": rollout.start.plan})
         case RolloutState.HALTED:
             return Held(Reason.HALTED, rollout.id, {"why": rollout.why})
         case RolloutState.ABORTED:

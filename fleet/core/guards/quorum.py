@@ -13,8 +13,6 @@ from fleet.core.quorum.quorum import (
     Member,
     Quorum,
     QuorumRule,
-    ailing,
-    ailment,
     best_leader,
     breaking_links,
     breaking_sites,
@@ -23,6 +21,8 @@ from fleet.core.quorum.quorum import (
     healthy,
     majority_sites,
     tolerates,
+    unhealthy_members,
+    why_unhealthy,
 )
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
@@ -108,7 +108,11 @@ def _downtime(group: Quorum, rule: QuorumRule, going: Sequence[Member]) -> Held 
             ),
         }
         return Held(Reason.QUORUM_DOWNTIME, group.name, facts)
-    ill = [(member, why) for member, why in ailing(group, rule) if member.voter and member not in going]
+    ill = [
+        (member, why)
+        for member, why in unhealthy_members(group, rule)
+        if member.voter and member not in going
+    ]
     if not ill:
         return None
     words = "; ".join(f"{member.name} {why}" for member, why in ill)
@@ -121,7 +125,7 @@ def _majority(group: Quorum, rule: QuorumRule, going: Sequence[Member]) -> Held 
     needed = group.majority + rule.margin
     if len(remaining) >= needed:
         return None
-    ill = "; ".join(f"{member.name} {why}" for member, why in ailing(group, rule) if member.voter)
+    ill = "; ".join(f"{member.name} {why}" for member, why in unhealthy_members(group, rule) if member.voter)
     facts: dict[str, str | int] = {
         "member": _names(going),
         "remaining": len(remaining),
@@ -132,7 +136,7 @@ def _majority(group: Quorum, rule: QuorumRule, going: Sequence[Member]) -> Held 
     if needed > len(group.voters) - len(going):
         facts |= etcd.adding(group, f"lower the margin of quorum group {group.name}, or add voters")
         return Held(Reason.QUORUM_NEVER, group.name, facts)
-    away = [member for member, _ in ailing(group, rule) if member.voter]
+    away = [member for member, _ in unhealthy_members(group, rule) if member.voter]
     return Held(Reason.QUORUM, group.name, facts | _remedy(group, away))
 
 
@@ -245,7 +249,7 @@ def why_not_recovered(group: Quorum, rule: QuorumRule, node: NodeRef) -> str:
         return f"group {group.name} cannot be read: {group.unread}"
     highest = foremost(group)
     for member in group.on(node):
-        if why := ailment(member, group, rule, highest):
+        if why := why_unhealthy(member, group, rule, highest):
             return f"member {member.name} of {group.name} {why}"
     found = len(healthy(group, rule))
     if any(member.voter for member in group.on(node)) and found < group.majority:

@@ -33,7 +33,7 @@ def held(node: str, notices: Sequence[Notice], now: datetime) -> Held | None:
         "party": first.party,
         "does": str(first.does),
         "mark": first.mark,
-        "told": "; ".join(dict.fromkeys(each.told for each in found[:SHOWN])),
+        "told": "; ".join(dict.fromkeys(each.summary for each in found[:SHOWN])),
         "advice": first.remedy,
     }
     if first.since is not None:

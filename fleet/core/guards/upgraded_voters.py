@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from fleet.core.guards.version_skew import MinorVersion, minor_of
 from fleet.core.objects.node import NodeRef
 from fleet.core.quorum.quorum import Member, Quorum
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 
 KIND = "etcd"
 

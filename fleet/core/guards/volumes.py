@@ -35,7 +35,9 @@ def _left(node: str, view: ClusterView) -> list[Attachment]:
     A volume whose claim is not known may belong to a pod that stays. As many such volumes are spared as the staying
     pods have claims to which no known volume is bound.
     """
-    attached = sorted((each for each in view.attachments_on(node) if each.there), key=lambda each: each.name)
+    attached = sorted(
+        (each for each in view.attachments_on(node) if each.may_be_attached), key=lambda each: each.name
+    )
     if not attached:
         return []
     staying = {

@@ -10,7 +10,7 @@ from fleet.core.linting.finding import LintFinding
 from fleet.core.objects.budget import Budget, share
 from fleet.core.objects.pod import Pod
 from fleet.core.text.counts import counted
-from fleet.core.third_parties.operators import asked_by, opens_again
+from fleet.core.third_parties.operators import opens_again, operator_of
 from fleet.core.third_parties.roles import Roles
 
 
@@ -26,7 +26,7 @@ def check_budgets(snapshot: Snapshot, groups: Sequence[CarriedGroup]) -> Iterato
         own = index.under(budget)
         # Budgets that select by a role are reported with the node that carries the role (core/planning/obstacles.py).
         # Budgets that an operator opens on request are reported there too: the rollout tries their nodes.
-        opened = all(asked_by(pod) is not None or opens_again(pod) for pod in own)
+        opened = all(operator_of(pod) is not None or opens_again(pod) for pod in own)
         if not opened and not any(roles.selecting(budget, pod) for pod in own):
             yield from _never(snapshot.cluster, budget, len(own))
         for group in groups:

@@ -31,7 +31,7 @@ def check_annotations(
     holding = settled(annotated, mine)
     for group in holding:
         if group.wrong:
-            advice = "mend the annotation, or take it away; until then its nodes are held"
+            advice = "correct the annotation, or remove it; until then its nodes are held"
             yield LintFinding(cluster, "annotation-wrong", group.name, group.wrong, advice)
     names = {group.full_name: group.name for group in mine}
     for group in annotated:

@@ -10,12 +10,12 @@ from fleet.core.cluster.view import ClusterView
 from fleet.core.guards.version_skew import skews
 from fleet.core.linting.finding import LintFinding
 from fleet.core.linting.rebooters import rebooters
-from fleet.core.planning import architectures
 from fleet.core.planning.landing import unknown_landings
-from fleet.core.planning.losses import loss_notes
 from fleet.core.planning.obstacles import obstacles
 from fleet.core.planning.plan import PlanWarning
-from fleet.core.planning.plan_warnings import snapshot_warnings
+from fleet.core.planning.plan_warnings import architectures
+from fleet.core.planning.plan_warnings.losses import loss_notes
+from fleet.core.planning.plan_warnings.plan_warnings import snapshot_warnings
 from fleet.core.policy.policy import Policy
 from fleet.core.records.reasons.reason import Reason
 

@@ -23,6 +23,6 @@ class Attachment(Struct, frozen=True, gc=False):
     resource_version: str = ""
 
     @property
-    def there(self) -> bool:
+    def may_be_attached(self) -> bool:
         """True if the volume is attached, or may still be attached because the driver has not confirmed the detach."""
         return self.attached or self.deleting

@@ -67,9 +67,9 @@ class DaemonTemplate(Struct, frozen=True, gc=False):
         """Yields the keys of the node labels that the template's node selector and affinity use."""
         yield from self.node_selector
         for term in self.affinity:
-            for each in term.expressions:
-                yield each.key
+            for expression in term.expressions:
+                yield expression.key
 
     def _tolerates(self, taint: Taint) -> bool:
         usual = (*AUTOMATIC, OF_HOST_NETWORK) if self.host_network else AUTOMATIC
-        return any(each.tolerates(taint) for each in (*self.tolerations, *usual))
+        return any(toleration.tolerates(taint) for toleration in (*self.tolerations, *usual))

@@ -38,9 +38,9 @@ def same(before: Identity, node: Node) -> bool:
         return False
     machine, system, provider = before
     hardware = [
-        _uuid(told) in _orders(now) if uuid else told == now
-        for told, now, uuid in ((system, node.system_uuid, True), (provider, node.provider_id, False))
-        if told and now
+        _uuid(known) in _orders(now) if uuid else known == now
+        for known, now, uuid in ((system, node.system_uuid, True), (provider, node.provider_id, False))
+        if known and now
     ]
     if hardware:
         return all(hardware)
@@ -56,10 +56,10 @@ def remembered(node: Node, machine: Machine | None) -> dict[str, Any]:
     """Returns what the journal keeps of a node that is about to reboot, so that fleet recognizes its machine
     afterwards. The mapping goes into the detail of the step's journal record: `identity`, and `failed_units` before the
     reboot."""
-    known: dict[str, Any] = {"identity": list(of(node))} if any(of(node)) else {}
+    detail: dict[str, Any] = {"identity": list(of(node))} if any(of(node)) else {}
     if machine is not None and machine.units is not None and machine.units.failed:
-        known["failed_units"] = list(machine.units.failed)
-    return known
+        detail["failed_units"] = list(machine.units.failed)
+    return detail
 
 
 def _uuid(text: str) -> str:

@@ -26,7 +26,7 @@ MESSAGE_MOST = 4096
 """Maximum length of the agent's message about its work, in characters."""
 LOG_MOST = 8192
 """Maximum length of a log, in characters."""
-UNTOLD = "unknown"
+UNKNOWN_STATE = "unknown"
 """The state that is reported for systemd if a machine has systemd and systemd does not answer."""
 
 
@@ -60,9 +60,9 @@ class Units(Struct, frozen=True, gc=False):
         return self.state in ("initializing", "starting")
 
     @property
-    def told(self) -> bool:
+    def known(self) -> bool:
         """True if systemd has answered; otherwise the failed units are not known."""
-        return self.state != UNTOLD
+        return self.state != UNKNOWN_STATE
 
 
 class Work(Struct, frozen=True, gc=False):
@@ -93,7 +93,7 @@ class LogAsk(Struct, frozen=True, gc=False):
     lines: int = 100
 
 
-class LogTold(Struct, frozen=True, gc=False):
+class LogAnswer(Struct, frozen=True, gc=False):
     """The agent's answer to the log request with this token: the text, at most LOG_MOST characters, or why there is
     none."""
 
@@ -127,7 +127,7 @@ class Machine(Struct, frozen=True, gc=False):
     log_ask: LogAsk | None = None
     """A user's request for a log. Only the agent and the command that requests the log read `log_ask` and `log_told`;
     controllers and the inventory do not."""
-    log_told: LogTold | None = None
+    log_told: LogAnswer | None = None
     resource_version: str = ""
 
     def answer(self, token: str) -> Work | None:

@@ -32,8 +32,8 @@ class NodeTerm(Struct, frozen=True, gc=False):
         if not self.expressions and not self.fields:
             return False
         name = {"metadata.name": node.name}
-        return all(each.matches(node.labels) for each in self.expressions) and all(
-            each.matches(name) for each in self.fields
+        return all(expression.matches(node.labels) for expression in self.expressions) and all(
+            field.matches(name) for field in self.fields
         )
 
 
@@ -48,8 +48,8 @@ class SpreadRule(Struct, frozen=True, gc=False):
     namespaces: tuple[str, ...]
     """Namespaces of the other pods."""
     skew: int = 0
-    """For anti-affinity 0: no other pod in the same domain. For a spread its maxSkew: how many more of the pods the
-    domain may have than the domain with the fewest."""
+    """0 for anti-affinity: no other pod in the same domain. The maxSkew of a spread: how many more of the pods the domain
+    may have than the domain with the fewest."""
     min_domains: int = 1
     """minDomains of a spread: with fewer domains than this, the fewest pods of a domain count as 0."""
     by_affinity: bool = True
@@ -61,7 +61,7 @@ class SpreadRule(Struct, frozen=True, gc=False):
         """Returns whether a pod with these labels, in this namespace, is one of the other pods."""
         if namespace not in self.namespaces and EVERYWHERE not in self.namespaces:
             return False
-        return all(each.matches(labels) for each in self.others)
+        return all(other.matches(labels) for other in self.others)
 
 
 class AffinityRule(Struct, frozen=True, gc=False):
@@ -76,7 +76,7 @@ class AffinityRule(Struct, frozen=True, gc=False):
         """Returns whether a pod with these labels, in this namespace, is one of the other pods."""
         if self.others is None or (namespace not in self.namespaces and EVERYWHERE not in self.namespaces):
             return False
-        return all(each.matches(labels) for each in self.others)
+        return all(other.matches(labels) for other in self.others)
 
 
 class HostPort(Struct, frozen=True, gc=False):

@@ -34,11 +34,11 @@ class Requirement(Struct, frozen=True, gc=False):
             case "Gt" | "Lt":
                 return self._compares(labels.get(self.key, ""))
 
-    def _compares(self, found: str) -> bool:
+    def _compares(self, value: str) -> bool:
         limit = self.values[0] if self.values else ""
-        if not (_NUMBER.fullmatch(found) and _NUMBER.fullmatch(limit)):
+        if not (_NUMBER.fullmatch(value) and _NUMBER.fullmatch(limit)):
             return False
-        return int(found) > int(limit) if self.operator == "Gt" else int(found) < int(limit)
+        return int(value) > int(limit) if self.operator == "Gt" else int(value) < int(limit)
 
 
 class Selector(Struct, frozen=True, gc=False, rename="camel"):

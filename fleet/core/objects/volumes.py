@@ -49,21 +49,21 @@ class ClusterVolumes:
         self._volumes: dict[str, PersistentVolume] = {}
         self._claims: dict[PodRef, PersistentVolumeClaim] = {}
 
-    def upsert(self, thing: PersistentVolume | PersistentVolumeClaim) -> None:
+    def upsert(self, obj: PersistentVolume | PersistentVolumeClaim) -> None:
         """Adds a volume or claim, or replaces the one with the same name."""
-        match thing:
+        match obj:
             case PersistentVolume():
-                self._volumes[thing.name] = thing
+                self._volumes[obj.name] = obj
             case PersistentVolumeClaim():
-                self._claims[thing.ref] = thing
+                self._claims[obj.ref] = obj
 
-    def delete(self, thing: PersistentVolume | PersistentVolumeClaim) -> None:
+    def delete(self, obj: PersistentVolume | PersistentVolumeClaim) -> None:
         """Removes a volume or claim if it is known."""
-        match thing:
+        match obj:
             case PersistentVolume():
-                self._volumes.pop(thing.name, None)
+                self._volumes.pop(obj.name, None)
             case PersistentVolumeClaim():
-                self._claims.pop(thing.ref, None)
+                self._claims.pop(obj.ref, None)
 
     def named(self, name: str) -> PersistentVolume | None:
         """Returns the volume of this name; None if there is none."""
@@ -74,13 +74,13 @@ class ClusterVolumes:
 
         Source: kube-scheduler, plugins volumebinding and volumezone.
         """
-        found: dict[Terms, None] = {}
+        terms: dict[Terms, None] = {}
         for name in pod.claims:
             claim = self._claims.get(PodRef(pod.namespace, name))
             volume = self._volumes.get(claim.volume) if claim is not None else None
             if volume is not None:
-                found.update(dict.fromkeys(volume.rules))
-        return tuple(found)
+                terms.update(dict.fromkeys(volume.rules))
+        return tuple(terms)
 
     def doubts(self, pod: Pod) -> Iterator[Doubt]:
         """Yields everything about the pod's placement that fleet cannot know, its volumes included."""

@@ -86,8 +86,8 @@ class DurationEstimates(Struct, frozen=True):
     p95: float = 1.25
     """The factor by which a slow run (95th percentile) takes longer than a usual one, where nothing is measured."""
     measured: dict[str, dict[EstimateKey, Estimate]] = {}
-    """By part: what the journal shows for one pool and operating system, for one operating system in all pools, and for
-    all nodes."""
+    """The estimates from the journal by part: for one pool and operating system, for one operating system in all pools, and
+    for all nodes."""
     spreads: dict[str, dict[EstimateKey, Ratios]] = {}
     """The same for groups with enough measurements to know how slow the slowest 5 % are. A pod is compared with what is
     expected of its own app."""
@@ -99,30 +99,30 @@ class DurationEstimates(Struct, frozen=True):
     def estimate(self, part: str, pool: str = "", os: str = "") -> Estimate:
         """Returns the estimate for the pool's machines with that operating system, else the one for such machines in
         any pool, else the default. Where the operating system is not known, the estimate is for all machines."""
-        found = self.measured.get(part, {})
-        known = found.get((pool, os)) or found.get(("", os))
-        if known is not None:
-            return known
-        usual = self.agent if part == "verify" else getattr(self, part)
-        return Estimate(part, usual, usual * self.p95, 0)
+        by_group = self.measured.get(part, {})
+        match = by_group.get((pool, os)) or by_group.get(("", os))
+        if match is not None:
+            return match
+        default = self.agent if part == "verify" else getattr(self, part)
+        return Estimate(part, default, default * self.p95, 0)
 
     def spread(self, part: str, pool: str = "", os: str = "") -> Ratios:
         """Returns the ratios of measured to expected durations, chosen as `estimate` chooses. Returns none if too
         little was measured."""
-        found = self.spreads.get(part, {})
-        return found.get((pool, os)) or found.get(("", os)) or ()
+        by_group = self.spreads.get(part, {})
+        return by_group.get((pool, os)) or by_group.get(("", os)) or ()
 
     def stage_of(self, pool: str, os: str) -> float:
         """Returns the seconds to write the image, from the moment at which the agent begins."""
-        known = self.estimate("stage", pool, os)
-        return max(LEAST, known.p50 - self.agent) if known.samples else self.stage
+        estimate = self.estimate("stage", pool, os)
+        return max(LEAST, estimate.p50 - self.agent) if estimate.samples else self.stage
 
     def reboot_of(self, pool: str, os: str) -> float:
         """Returns the seconds from the moment the machine goes down until the node is Ready on its new boot. The
         measured time also contains how long the agent took to take up the request and to report after the boot, so both
         are subtracted."""
-        known = self.estimate("reboot", pool, os)
-        return max(LEAST, known.p50 - 2 * self.agent) if known.samples else self.reboot
+        estimate = self.estimate("reboot", pool, os)
+        return max(LEAST, estimate.p50 - 2 * self.agent) if estimate.samples else self.reboot
 
     def of_groups(self, groups: Iterable[EstimateKey]) -> Iterator[Estimate]:
         """Yields the estimate of every part for these pools and operating systems. A plan shows them."""
@@ -145,23 +145,23 @@ def app_of(pod: Pod) -> str:
     return f"{pod.namespace}/{name}"
 
 
-def origin(known: Iterable[Estimate]) -> dict[str, str]:
+def origin(estimates: Iterable[Estimate]) -> dict[str, str]:
     """Returns by part where its estimate comes from: `default`, `measured: 31 runs`, or measured with the pools for
     which the default is used."""
     parts: dict[str, list[Estimate]] = {}
-    for each in known:
-        parts.setdefault(each.part, []).append(each)
-    words = {}
+    for estimate in estimates:
+        parts.setdefault(estimate.part, []).append(estimate)
+    texts = {}
     for part in PARTS:
-        found = [each for each in parts.get(part, ()) if each.samples]
-        what = "pods" if part in POD_PARTS else "runs"
-        if not found:
-            words[part] = "default"
+        sampled = [estimate for estimate in parts.get(part, ()) if estimate.samples]
+        noun = "pods" if part in POD_PARTS else "runs"
+        if not sampled:
+            texts[part] = "default"
         else:
-            words[part] = f"measured: {max(each.samples for each in found)} {what}"
-            if lacking := [each.pool for each in parts[part] if not each.samples]:
-                words[part] += f"; default for {', '.join(dict.fromkeys(lacking))}"
-    return words
+            texts[part] = f"measured: {max(estimate.samples for estimate in sampled)} {noun}"
+            if defaulted := [estimate.pool for estimate in parts[part] if not estimate.samples]:
+                texts[part] += f"; default for {', '.join(dict.fromkeys(defaulted))}"
+    return texts
 
 
 def measured(entries: Iterable[JournalEntry], systems: Mapping[NodeRef, str] = {}) -> DurationEstimates:
@@ -183,15 +183,15 @@ class _Samples:
         self._seconds: dict[str, dict[EstimateKey, list[float]]] = {}
         self._apps: dict[str, list[float]] = {}
 
-    def apply(self, said: Journaled, at: datetime) -> None:
-        match said:
+    def apply(self, record: Journaled, at: datetime) -> None:
+        match record:
             case RolloutStarted():
-                for goal in said.start.goals:
-                    self._pools[said.rollout, goal.node] = goal.pool
+                for goal in record.start.goals:
+                    self._pools[record.rollout, goal.node] = goal.pool
             case StepFinished():
-                self._step(said, at)
+                self._step(record, at)
             case PodsTimed():
-                self._timed(said)
+                self._timed(record)
 
     def _step(self, ended: StepFinished, at: datetime) -> None:
         run = (ended.rollout, ended.node)
@@ -220,36 +220,48 @@ class _Samples:
         self._seconds.setdefault(part, {}).setdefault(group, []).append(seconds)
 
     def times(self) -> DurationEstimates:
-        found = {
+        estimates = {
             part: {
-                group: _known(part, group, found) for group, found in groups.items() if len(found) >= ENOUGH
+                group: _estimate(part, group, seconds)
+                for group, seconds in groups.items()
+                if len(seconds) >= ENOUGH
             }
             for part, groups in self._seconds.items()
         }
         usual = {
-            part: max(LEAST, found[part]["", ""].p50) for part in POD_PARTS if ("", "") in found.get(part, {})
+            part: max(LEAST, estimates[part]["", ""].p50)
+            for part in POD_PARTS
+            if ("", "") in estimates.get(part, {})
         }
-        apps = {app: median(found) for app, found in self._apps.items() if len(found) >= ENOUGH_OF_APP}
-        made = DurationEstimates(measured=found, apps=apps, spreads=self._spreads(found, apps), **usual)
-        reboots = [known for known in found.get("reboot", {}).values() if not known.pool and known.p50 > 0]
-        return replace(made, p95=max((each.p95 / each.p50 for each in reboots), default=made.p95))
+        apps = {app: median(seconds) for app, seconds in self._apps.items() if len(seconds) >= ENOUGH_OF_APP}
+        times = DurationEstimates(
+            measured=estimates, apps=apps, spreads=self._spreads(estimates, apps), **usual
+        )
+        reboots = [
+            reboot for reboot in estimates.get("reboot", {}).values() if not reboot.pool and reboot.p50 > 0
+        ]
+        return replace(times, p95=max((reboot.p95 / reboot.p50 for reboot in reboots), default=times.p95))
 
     def _spreads(
-        self, found: Mapping[str, Mapping[EstimateKey, Estimate]], apps: Mapping[str, float]
+        self, estimates: Mapping[str, Mapping[EstimateKey, Estimate]], apps: Mapping[str, float]
     ) -> dict[str, dict[EstimateKey, Ratios]]:
-        enough = {
+        ratios = {
             part: {
-                group: _ratios((each, known.p50) for each in self._seconds[part][group])
-                for group, known in groups.items()
-                if known.samples >= ENOUGH_TO_SPREAD
+                group: _ratios((seconds, estimate.p50) for seconds in self._seconds[part][group])
+                for group, estimate in groups.items()
+                if estimate.samples >= ENOUGH_TO_SPREAD
             }
-            for part, groups in found.items()
+            for part, groups in estimates.items()
         }
-        if enough.get("pod_start"):
-            usual = found["pod_start"]["", ""].p50
-            starts = ((each, apps.get(app, usual)) for app, own in self._apps.items() for each in own)
-            enough["pod_start"] = {("", ""): _ratios(starts)}
-        return enough
+        if ratios.get("pod_start"):
+            expected = estimates["pod_start"]["", ""].p50
+            starts = (
+                (seconds, apps.get(app, expected))
+                for app, measured_starts in self._apps.items()
+                for seconds in measured_starts
+            )
+            ratios["pod_start"] = {("", ""): _ratios(starts)}
+        return ratios
 
 
 def _ratios(pairs: Iterable[tuple[float, float]]) -> Ratios:
@@ -258,7 +270,7 @@ def _ratios(pairs: Iterable[tuple[float, float]]) -> Ratios:
     return tuple(sorted(seconds / max(LEAST, usual) for seconds, usual in pairs))
 
 
-def _known(part: str, group: EstimateKey, seconds: list[float]) -> Estimate:
+def _estimate(part: str, group: EstimateKey, seconds: list[float]) -> Estimate:
     ordered = sorted(seconds)
-    late = ordered[ceil(len(ordered) * 0.95) - 1]
-    return Estimate(part, round(median(ordered), 3), round(late, 3), len(ordered), *group)
+    p95 = ordered[ceil(len(ordered) * 0.95) - 1]
+    return Estimate(part, round(median(ordered), 3), round(p95, 3), len(ordered), *group)

@@ -15,33 +15,16 @@ from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.planning.estimates import DurationEstimates
+from fleet.core.planning.shortest_run import ShortestRun, hold_seconds, shortest_run, soak_of, stop_seconds
 from fleet.core.planning.what_if import Bind
-from fleet.core.policy import windows
 from fleet.core.policy.policy import Amount, Policy, site_of
+from fleet.core.policy.schedule import Schedule, Schedules
+from fleet.core.policy.windows import OpenSpan, merged
 from fleet.core.rollout.goal import Goal
 from fleet.core.state.limits import Scope, scopes
-from fleet.core.steps.drain import SETTLE
 
 HORIZON = timedelta(weeks=9)
 """How far ahead windows are looked at."""
-
-
-class ShortestRun(NamedTuple):
-    """The run of one node, at its shortest."""
-
-    goal: Goal
-    stage: float
-    """Seconds to write the image. 0: the image is written already."""
-    out: float
-    """Seconds for which the run has a slot."""
-    drained: float
-    """The part of `out` that comes after the node's last pod has ended, in seconds."""
-    grace: int | None
-    """The pool's own grace period, in seconds. None: each pod's own grace period holds."""
-
-    @property
-    def whole(self) -> float:
-        return self.stage + self.out
 
 
 class Bound(NamedTuple):
@@ -49,9 +32,9 @@ class Bound(NamedTuple):
 
     seconds: float
     by: str
-    """What binds, as a text for users."""
+    """The binding constraint, as a text for users."""
     bind: Bind = ()
-    """What binds, in a form that `core/planning/what_if.py` can loosen. Empty: nothing can be loosened."""
+    """The binding constraint, in a form that `core/planning/what_if.py` can loosen. Empty: nothing can be loosened."""
     places: int = 0
     """How many nodes of `inside` may be out at once. 0: what binds is not a limit."""
     inside: frozenset[NodeRef] = frozenset()
@@ -65,14 +48,6 @@ class Bound(NamedTuple):
         if peak >= self.places:
             return self.by
         return f"{self.by}, but other guards let no more than {peak} of its {self.places} places be taken"
-
-
-def lengths(
-    goals: Sequence[Goal], views: Mapping[str, ClusterView], policy: Policy, times: DurationEstimates
-) -> Mapping[NodeRef, float]:
-    """Returns how long each node has a slot at least, in seconds. The grace periods of its pods and the reboot are
-    included."""
-    return {goal.node: _work(goal, views[goal.node.cluster], policy, times, True).out for goal in goals}
 
 
 def bound(
@@ -100,7 +75,9 @@ def bounds(
     `goals`: the nodes that are upgraded. `views`: the clusters as they were at the `start`, by name. `staged`: the
     nodes whose image is written already.
     """
-    works = [_work(goal, views[goal.node.cluster], policy, times, goal.node in staged) for goal in goals]
+    works = [
+        shortest_run(goal, views[goal.node.cluster], policy, times, goal.node in staged) for goal in goals
+    ]
     canaries = [work for work in works if work.goal.canary]
     rest = [work for work in works if not work.goal.canary]
     going = frozenset(goal.node for goal in goals)
@@ -132,25 +109,6 @@ def _bounds(
     yield from _limits(works, views, policy, going)
 
 
-def _work(
-    goal: Goal, view: ClusterView, policy: Policy, times: DurationEstimates, staged: bool
-) -> ShortestRun:
-    pool = policy.pool(goal.pool)
-    grace = pool.drain.grace_seconds if pool is not None else None
-    stops = [_stop(pod, grace, times) for pod in view.to_drain(goal.node.name)]
-    drain = max(SETTLE.total_seconds(), *stops) if stops else SETTLE.total_seconds()
-    soak = pool.soak_seconds if pool is not None else 0
-    machine = view.machines.get(goal.node.name)
-    os = machine.os if machine is not None else ""
-    drained = times.agent + times.reboot_of(goal.pool, os) + times.agent + soak
-    stage = 0.0 if staged else times.agent + times.stage_of(goal.pool, os)
-    return ShortestRun(goal, stage, drain + drained, drained, grace)
-
-
-def _stop(pod: Pod, grace: int | None, times: DurationEstimates) -> float:
-    return min(times.pod_stop, pod.grace_seconds if grace is None else grace)
-
-
 def _staging(works: Sequence[ShortestRun], policy: Policy) -> Iterator[Bound]:
     """Yields the bound of each pool that follows from the number of images its machines may write at once. After the
     last image is written, its node still has to run."""
@@ -175,12 +133,12 @@ def _limits(
         # Places are whole: at least one place has to take this many runs, one after another.
         turns = ceil(len(inside) / places) * min(work.out for work in inside)
         seconds = max(sum(work.out for work in inside) / places, turns)
-        least = min(work.stage for work in inside)
-        words = f"limit of {limit} for {scope.reason.split('-')[0]} {scope.subject}"
+        shortest_stage = min(work.stage for work in inside)
+        text = f"limit of {limit} for {scope.reason.split('-')[0]} {scope.subject}"
         if taken:
-            words += f" ({taken} out already)"
+            text += f" ({taken} out already)"
         nodes = frozenset(work.goal.node for work in inside)
-        yield Bound(least + seconds, words, ("limit", str(scope.reason), scope.pool), places, nodes)
+        yield Bound(shortest_stage + seconds, text, ("limit", str(scope.reason), scope.pool), places, nodes)
 
 
 def _windows(
@@ -192,26 +150,36 @@ def _windows(
 ) -> Iterator[Bound]:
     """Yields the bounds that follow from windows. A run begins while a window is open and no freeze is in force, and
     may end after the window."""
-    spans: dict[str, Sequence[windows.OpenSpan]] = {}
-    for pool in policy.pools:
-        own = [work for work in works if work.goal.pool == pool.name]
-        if own and (pool.windows or policy.freezes):
-            until = max([start, *(freeze.until for freeze in policy.freezes)]) + HORIZON
-            found = spans[pool.name] = windows.open_spans(pool.windows, policy.freezes, start, until)
-            if found:
-                opens = (found[0][0] - start).total_seconds()
-                longest = max(work.out for work in own)
-                yield Bound(opens + longest, f"the windows of pool {pool.name}", ("windows",))
+    schedules = Schedules(policy)
+    spans: dict[Schedule, Sequence[OpenSpan]] = {}
+    longest: dict[Schedule, float] = {}
+    for work in works:
+        schedule = _schedule(schedules, work)
+        if schedule not in spans:
+            until = schedule.last_moment(start, HORIZON)
+            spans[schedule] = () if schedule.always_open else schedule.open_spans(start, until)
+        longest[schedule] = max(longest.get(schedule, 0.0), work.out)
+    for schedule, found in spans.items():
+        if found:
+            opens = (found[0][0] - start).total_seconds()
+            yield Bound(opens + longest[schedule], f"the windows of pool {schedule.pool}", ("windows",))
     for scope, _, places, _, inside in _scopes(works, views, policy, going):
-        if spans.get(scope.pool):
+        all_spans = [spans[schedule] for schedule in {_schedule(schedules, work) for work in inside}]
+        # A pool of the scope that may start at any time makes the windows of the others no bound.
+        if all(all_spans):
             overrun = max(work.out for work in inside)
-            each = sum(work.out for work in inside) / places
-            seconds = _through(spans[scope.pool], start, each, overrun)
-            words = f"the windows of pool {scope.pool} and the limit for {scope.reason.split('-')[0]} {scope.subject}"
-            yield Bound(seconds, words, ("windows",))
+            work_per_place = sum(work.out for work in inside) / places
+            joined_spans = merged(span for found in all_spans for span in found)
+            seconds = _through(joined_spans, start, work_per_place, overrun)
+            text = f"the windows of pool {scope.pool} and the limit for {scope.reason.split('-')[0]} {scope.subject}"
+            yield Bound(seconds, text, ("windows",))
 
 
-def _through(spans: Sequence[windows.OpenSpan], start: datetime, work: float, overrun: float) -> float:
+def _schedule(schedules: Schedules, work: ShortestRun) -> Schedule:
+    return schedules.of(work.goal.pool, work.goal.node.cluster, work.goal.site)
+
+
+def _through(spans: Sequence[OpenSpan], start: datetime, work: float, overrun: float) -> float:
     """Returns the seconds from `start` at which one place has done `work` seconds of work, if no run begins outside the
     spans. `overrun`: the seconds by which the last run of a span may exceed the span."""
     for begin, end in spans:
@@ -264,13 +232,8 @@ def _quorums(
         inside = [by_node[ref] for ref in sorted(nodes) if ref in by_node]
         if inside:
             soak = policy.quorum_rule(group).soak_seconds
-            seconds = sum(work.out + max(0, soak - _soak(work, policy)) for work in inside)
+            seconds = sum(work.out + max(0, soak - soak_of(work, policy)) for work in inside)
             yield Bound(min(work.stage for work in inside) + seconds, f"quorum group {group.name}")
-
-
-def _soak(work: ShortestRun, policy: Policy) -> int:
-    pool = policy.pool(work.goal.pool)
-    return pool.soak_seconds if pool is not None else 0
 
 
 def _budgets(
@@ -283,30 +246,15 @@ def _budgets(
     for work in works:
         view = views[work.goal.node.cluster]
         for pod in view.to_drain(work.goal.node.name):
-            for ref in view.refs_of(pod):
+            for ref in view.budget_index.refs_of(pod):
                 if view.budgets[ref].charges(pod):
                     moves.setdefault((view.name, ref), []).append((pod, work))
     for (cluster, ref), pods in moves.items():
         room = views[cluster].budgets[ref].most_at_once
         if room == 0:
             continue
-        hold = min(_hold(pod, work.grace, times, room) for pod, work in pods)
+        hold = min(hold_seconds(pod, work.grace, times, room) for pod, work in pods)
         rounds = ceil(len(pods) / room) - 1
         head = min(work.stage for _, work in pods)
-        tail = min(_stop(pod, work.grace, times) + work.drained for pod, work in pods)
+        tail = min(stop_seconds(pod, work.grace, times) + work.drained for pod, work in pods)
         yield Bound(head + rounds * hold + tail, f"budget {ref}", ("budget", cluster, str(ref)))
-
-
-def _hold(pod: Pod, grace: int | None, times: DurationEstimates, room: int) -> float:
-    """Returns the seconds for which one move of the pod occupies its budget. `room`: how many pods of the budget may be
-    away at once.
-
-    A ReplicaSet replaces a pod at once; a StatefulSet waits until the old pod is gone. The delay of the budget's status
-    counts only where one pod is away at a time: otherwise the status may count the replacement together with the change
-    of another pod.
-    """
-    stop = _stop(pod, grace, times)
-    start = times.start_of(pod)
-    in_place = pod.owner is not None and pod.owner.kind == "StatefulSet"
-    alone = room == 1 and (in_place or abs(start - stop) > times.status)
-    return (stop if in_place else 0.0) + start + (times.status if alone else 0.0)

@@ -31,18 +31,20 @@ def obstacles(policy: Policy, snapshot: Snapshot) -> tuple[Obstacle, ...]:
     Time is the snapshot's own. Nodes in no pool are left out, and so is whatever passes by itself.
     """
     engine = Engine({snapshot.cluster: snapshot.site}, foretells=True)
-    for thing in snapshot.things():
-        engine.observe(Upserted(snapshot.cluster, thing), snapshot.at)
+    for obj in snapshot.objects():
+        engine.observe(Upserted(snapshot.cluster, obj), snapshot.at)
     engine.observe(ClusterSynced(snapshot.cluster, snapshot.server_version), snapshot.at)
-    found: dict[tuple[str, str, str], tuple[Held, list[str]]] = {}
+    by_reason: dict[tuple[str, str, str], tuple[Held, list[str]]] = {}
     for rollout in _rollouts(policy, snapshot):
         engine.add(rollout)
         for ref in rollout.runs:
             for held in engine.lasting(ref, snapshot.at):
                 # Parameters that the message does not contain (such as how much of a budget one node needs) do not make
                 # a different obstacle.
-                found.setdefault((held.reason, held.subject, held.message), (held, []))[1].append(ref.name)
-    return tuple(Obstacle(held, tuple(sorted(names))) for held, names in found.values())
+                by_reason.setdefault((held.reason, held.subject, held.message), (held, []))[1].append(
+                    ref.name
+                )
+    return tuple(Obstacle(held, tuple(sorted(names))) for held, names in by_reason.values())
 
 
 def _rollouts(policy: Policy, snapshot: Snapshot) -> Iterator[Rollout]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import Estimate
@@ -101,7 +101,7 @@ class PlannedHold(Struct, frozen=True):
     goal: Goal | None = None
     """The node's part in the rollout. The node goes as soon as nothing holds it any more."""
     others: tuple[Held, ...] = ()
-    """What else an operator has to resolve before the node can go."""
+    """Further reasons that an operator has to resolve before the node can go."""
 
 
 class PlanWarning(Struct, frozen=True):
@@ -150,8 +150,8 @@ class Assumed(Struct, frozen=True):
     slow_seconds: float | None
     """None: no window is long enough."""
     parts: dict[str, tuple[float, float]]
-    """By part (`stage`, `reboot`, `pod_stop`, `pod_start`): the seconds that count as quick, and those that count as
-    slow."""
+    """The seconds that count as quick, and those that count as slow, by part (`stage`, `reboot`, `pod_stop`,
+    `pod_start`)."""
 
 
 SHOWN_DIGITS = 8
@@ -196,16 +196,24 @@ class Plan(Struct, frozen=True):
     rolls_back: str = ""
     """The rollout whose nodes this plan returns to what they ran before it. Empty: the plan is not a rollback."""
     times: dict[str, str] = {}
-    """By part, the source of the expected durations: `default`, or `measured: 31 runs`."""
+    """The source of the expected durations by part: `default`, or `measured: 31 runs`."""
     durations: tuple[Estimate, ...] = ()
     """The expected duration of each part, by pool and operating system, with the number of samples."""
     what_if: WhatIf | None = None
-    """What would change if the binding constraints were loosened. None: no what-if was requested."""
+    """The changes of the plan if binding constraints were loosened. None: no what-if was requested."""
     effort: Effort | None = None
     """None: no search was requested."""
     warnings: tuple[PlanWarning, ...] = ()
     doubts: tuple[PlannedDoubt, ...] = ()
     """About pods on the plan's nodes, including the nodes that are held."""
+    by: str | UnsetType = UNSET
+    """Who made the plan, and may therefore not approve the plan. UNSET: the plan was not stored, or an older fleet made
+    it."""
+
+    @property
+    def maker(self) -> str:
+        """Returns who made the plan; empty if that is not known."""
+        return self.by if isinstance(self.by, str) else ""
 
     def begin(self) -> Start:
         """Returns what a rollout of this plan starts with: its nodes in the plan's order, then the nodes that are

@@ -21,7 +21,7 @@ PATIENCE = timedelta(hours=1)
 
 
 class _Node:
-    """What has been measured of the pods of one node, in milliseconds."""
+    """The measurements of the pods of one node, in milliseconds."""
 
     def __init__(self, rollout: str, since: datetime) -> None:
         self.rollout = rollout

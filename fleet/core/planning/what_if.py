@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from fleet.core.cluster.snapshot import Snapshot
@@ -31,24 +31,24 @@ LIMITS = {
 }
 
 Bind = tuple[str, ...]
-"""What binds: ("budget", cluster, namespace/name), ("limit", reason, pool), ("stage", pool) or ("windows",). The pool
-of a limit of the whole fleet is empty."""
+"""A binding constraint: ("budget", cluster, namespace/name), ("limit", reason, pool), ("stage", pool) or ("windows",). The
+pool of a limit of the whole fleet is empty."""
 
 
 class WhatIfChange(Struct, frozen=True):
     """One loosened constraint, and the plan that results."""
 
     binds: str
-    """What binds now, as a text for users. Empty: all changes that help are made together."""
+    """The constraint that binds now, as a text for users. Empty: all changes that help are made together."""
     change: str
-    """What to change, as a text for users."""
+    """The change, as a text for users."""
     makespan_seconds: float
     saved_seconds: float
     """Seconds. Negative: the plan takes longer, for example because more nodes can go."""
     nodes: int
     """The number of nodes that the plan upgrades after the change."""
     bound_by: str
-    """What binds after the change."""
+    """The constraint that binds after the change."""
 
 
 class WhatIf(Struct, frozen=True):
@@ -76,13 +76,13 @@ def candidates(binds: Iterable[tuple[float, Bind]], never: Iterable[Bind], windo
     some windows are closed at times.
     """
     ordered = sorted(
-        ((seconds, bind) for seconds, bind in binds if bind), key=lambda each: (-each[0], each[1])
+        ((seconds, bind) for seconds, bind in binds if bind), key=lambda bind: (-bind[0], bind[1])
     )
     worth = [bind for seconds, bind in ordered if seconds >= NEAR * ordered[0][0]]
     budgets = list(dict.fromkeys(bind for bind in worth if bind[0] == "budget"))[:BUDGETS]
-    others = (bind for bind in worth if bind[0] != "budget" or bind in budgets)
-    found: list[Bind] = [("windows",)] if windows else []
-    return list(dict.fromkeys([*found, *list(dict.fromkeys(never))[:2], *others]))[:MOST]
+    rest = (bind for bind in worth if bind[0] != "budget" or bind in budgets)
+    first: list[Bind] = [("windows",)] if windows else []
+    return list(dict.fromkeys([*first, *list(dict.fromkeys(never))[:2], *rest]))[:MOST]
 
 
 def loosened(bind: Bind, snapshots: Sequence[Snapshot], policy: Policy) -> Loosened | None:
@@ -95,22 +95,22 @@ def loosened(bind: Bind, snapshots: Sequence[Snapshot], policy: Policy) -> Loose
         case ("stage", name):
             return _stage(name, snapshots, policy)
         case _:
-            pools = tuple(replace(pool, windows=()) for pool in policy.pools)
-            free = replace(policy, pools=pools, freezes=())
+            pools = tuple(replace(pool, windows=(), recurring=UNSET, unread=UNSET) for pool in policy.pools)
+            free = replace(policy, pools=pools, freezes=(), calendars=UNSET, levels=UNSET)
             return Loosened("windows and freezes", "keep windows open and freezes away", snapshots, free)
 
 
 def _budget(cluster: str, ref: str, snapshots: Sequence[Snapshot], policy: Policy) -> Loosened | None:
-    words = ""
+    change = ""
     changed = []
     for snapshot in snapshots:
         budgets = list(snapshot.budgets)
         for index, budget in enumerate(budgets):
             if snapshot.cluster == cluster and str(budget.ref) == ref and budget.desired_healthy > 0:
-                budgets[index], words = _one_more(budget)
+                budgets[index], change = _one_more(budget)
         changed.append(replace(snapshot, budgets=tuple(budgets)) if snapshot.cluster == cluster else snapshot)
-    where = f" of cluster {cluster}" if len(snapshots) > 1 else ""
-    return Loosened(f"budget {ref}{where}", words, changed, policy) if words else None
+    of_cluster = f" of cluster {cluster}" if len(snapshots) > 1 else ""
+    return Loosened(f"budget {ref}{of_cluster}", change, changed, policy) if change else None
 
 
 def _one_more(budget: Budget) -> tuple[Budget, str]:
@@ -131,24 +131,24 @@ def _limit(reason: Reason, name: str, snapshots: Sequence[Snapshot], policy: Pol
     amount: Amount | None = getattr(limits, field)
     if amount is None or (amount.percent and amount.number >= 100):
         return None
-    twice = Amount(min(100, 2 * amount.number) if amount.percent else 2 * amount.number, amount.percent)
-    wider: Limits = replace(limits, **{field: twice})
+    doubled = Amount(min(100, 2 * amount.number) if amount.percent else 2 * amount.number, amount.percent)
+    wider: Limits = replace(limits, **{field: doubled})
     if pool is not None:
         changed = _with_pool(policy, replace(pool, limits=wider))
     else:
         changed = replace(policy, limits=wider)
     binds = f"{field} {amount} of {f'pool {name}' if name else 'the fleet'}"
-    return Loosened(binds, f"raise {field} to {twice}", snapshots, changed)
+    return Loosened(binds, f"raise {field} to {doubled}", snapshots, changed)
 
 
 def _stage(name: str, snapshots: Sequence[Snapshot], policy: Policy) -> Loosened | None:
     pool = policy.pool(name)
     if pool is None:
         return None
-    twice = 2 * pool.stage.concurrency
-    changed = _with_pool(policy, replace(pool, stage=replace(pool.stage, concurrency=twice)))
+    doubled = 2 * pool.stage.concurrency
+    changed = _with_pool(policy, replace(pool, stage=replace(pool.stage, concurrency=doubled)))
     binds = f"stage.concurrency {pool.stage.concurrency} of pool {name}"
-    return Loosened(binds, f"raise stage.concurrency to {twice}", snapshots, changed)
+    return Loosened(binds, f"raise stage.concurrency to {doubled}", snapshots, changed)
 
 
 def _with_pool(policy: Policy, changed: Pool) -> Policy:
@@ -158,4 +158,4 @@ def _with_pool(policy: Policy, changed: Pool) -> Policy:
 
 def best_first(changes: Iterable[WhatIfChange]) -> Iterator[WhatIfChange]:
     """Yields the changes ordered by the nodes that they let go, then by the time that they save; most first."""
-    yield from sorted(changes, key=lambda each: (-each.nodes, -each.saved_seconds, each.binds))
+    yield from sorted(changes, key=lambda change: (-change.nodes, -change.saved_seconds, change.binds))

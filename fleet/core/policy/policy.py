@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime, time
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from fleet.core.objects.node import SITE_LABEL, Node
 from fleet.core.objects.selector import Selector
@@ -98,6 +98,41 @@ class Window(Struct, frozen=True):
     zone: str = "UTC"
 
 
+class RecurringWindow(Struct, frozen=True):
+    """A time in which runs may start, by a recurrence rule or once. It is open while a clock on the wall in its zone
+    shows a time in [start, start + seconds), or in as many seconds from another occurrence on."""
+
+    start: datetime
+    """The first date of the rule, as a wall-clock time without a time zone (DTSTART)."""
+    seconds: int
+    """How long it lasts on the wall clock."""
+    zone: str = "UTC"
+    rule: str = ""
+    """The RRULE of RFC 5545, with an UNTIL on the wall clock; empty for a window that occurs once."""
+    shift_seconds: int = 0
+    """How much later than the rule's dates it opens."""
+    added: tuple[datetime, ...] = ()
+    """More wall-clock times at which it opens (RDATE)."""
+    removed: tuple[datetime, ...] = ()
+    """Wall-clock times at which it does not open (EXDATE)."""
+
+
+AnyWindow = Window | RecurringWindow
+
+
+class WindowLevel(Struct, frozen=True):
+    """The windows of the whole fleet, of a site or of a cluster. A run starts only if a window is open on every level
+    that has windows: these, and the pool's."""
+
+    level: Literal["fleet", "site", "cluster"]
+    name: str = ""
+    """The name of the site or cluster; empty for the fleet."""
+    windows: tuple[Window, ...] = ()
+    recurring: tuple[RecurringWindow, ...] = ()
+    unread: tuple[str, ...] = ()
+    """Calendars that were never read. Until they are, no run starts here."""
+
+
 class Freeze(Struct, frozen=True):
     """A time [begin, until) in which no run may start, even inside a window."""
 
@@ -106,11 +141,32 @@ class Freeze(Struct, frozen=True):
     until: datetime
 
 
+class FreezeCalendar(Struct, frozen=True):
+    """Freezes that come from a calendar."""
+
+    name: str
+    events: tuple[tuple[str, RecurringWindow], ...] = ()
+    """Each event with its title."""
+    unread: tuple[str, ...] = ()
+    """The calendar, if it was never read. Until it is, no run starts."""
+
+
 MachineReach = Literal["agent", "ssh", "playbook"]
 """How fleet acts on machines: by an agent that runs on each machine, or from the controller over ssh or by
 playbooks."""
 PLAYBOOKS = ("facts", "preflight", "stage", "reboot", "verify", "rollback", "collect-logs")
 """The names of the playbooks, one for each step."""
+
+
+class ApprovalRule(Struct, frozen=True):
+    """Which approvals a plan of a pool needs before it is started. A plan's maker never counts as an approver."""
+
+    required: int = 0
+    """Number of persons that must have approved; 0: none."""
+    valid_seconds: AtLeastOne = 7 * 86400
+    """How long an approval that was not used is in force, in seconds."""
+    override: int = 0
+    """Number of persons that must have approved a start in spite of a freeze; 0: none."""
 
 
 class Pool(Struct, frozen=True):
@@ -134,14 +190,20 @@ class Pool(Struct, frozen=True):
     failure_limit: int | Amount = 1
     """Number of failed runs that halts the rollout; a percentage is of the rollout's nodes in this pool."""
     windows: tuple[Window, ...] = ()
-    """Windows in which runs may start; empty if they may start at any time."""
+    """Weekly windows in which runs may start. Without these and `recurring` ones runs may start at any time."""
+    recurring: tuple[RecurringWindow, ...] | UnsetType = UNSET
+    """Windows by recurrence rules or from calendars."""
+    unread: tuple[str, ...] | UnsetType = UNSET
+    """Calendars of windows that were never read. Until they are, no run starts."""
     reach: MachineReach = "agent"
     source: str = ""
-    """Where machines that are reached over ssh fetch releases, for OS families that need a source. An agent gets its
-    source by its own configuration."""
+    """The source from which machines that are reached over ssh fetch releases, for OS families that need one. An agent gets
+    its source by its own configuration."""
     playbooks: dict[str, str] = {}
     """Playbooks that replace fleet's own for machines that are reached by playbooks: step and absolute path of the
     file."""
+    approvals: ApprovalRule | UnsetType = UNSET
+    """UNSET: the policy has no rule, and nothing about approvals is written into plans and the journal."""
 
     def holds(self, cluster: str, node: Node) -> bool:
         """Returns whether clusters and selector of the pool match a node of this cluster."""
@@ -156,12 +218,16 @@ class Policy(Struct, frozen=True):
     limits: Limits = Limits(max_unavailable=None)
     """Limits over all pools together."""
     freezes: tuple[Freeze, ...] = ()
+    calendars: tuple[FreezeCalendar, ...] | UnsetType = UNSET
+    """Freezes that come from calendars."""
+    levels: tuple[WindowLevel, ...] | UnsetType = UNSET
+    """Windows of the fleet, of sites and of clusters."""
     quorums: tuple[QuorumGroup, ...] = ()
 
     def quorum_rule(self, group: Quorum) -> QuorumRule:
         """Returns the rule of a quorum group: that of the policy, else that of the group's annotation, else the
         defaults."""
-        named = next((each.rule for each in self.quorums if each.name == group.name), None)
+        named = next((quorum.rule for quorum in self.quorums if quorum.name == group.name), None)
         return named or group.rule or QuorumRule()
 
     def pool(self, name: str) -> Pool | None:
@@ -194,32 +260,34 @@ class Policy(Struct, frozen=True):
         return stream.find(pool.version) if pool.version else stream.newest
 
     @property
-    def ways(self) -> frozenset[MachineReach]:
-        """All ways in which the machines of the pools are reached."""
+    def reaches(self) -> frozenset[MachineReach]:
+        """The access methods of all pools."""
         return frozenset(pool.reach for pool in self.pools)
 
     @property
     def remote(self) -> bool:
         """True if the controller itself acts on the machines of some pool, over ssh or by playbooks."""
-        return bool(self.ways - {"agent"})
+        return bool(self.reaches - {"agent"})
 
     def find_release(self, version: str) -> Release | None:
         """Returns the first release with this version in any stream; None if there is none."""
-        return next((found for stream in self.streams if (found := stream.find(version))), None)
+        return next((release for stream in self.streams if (release := stream.find(version))), None)
 
-    def version_of(self, told: Release | None) -> str:
+    def version_of(self, reported: Release | None) -> str:
         """Returns the version by which the streams know the release that a host reports; the reported version if no
         stream has the release. Empty if the host reports no release.
 
         The version in an image may be missing, or be that of its base image.
         """
-        if told is None:
+        if reported is None:
             return ""
-        likely = self.find_release(told.version)
-        if likely is not None and is_release(told, likely):
-            return likely.version
-        every = (release for stream in self.streams for release in stream.releases)
-        return next((release.version for release in every if is_release(told, release)), told.version)
+        candidate = self.find_release(reported.version)
+        if candidate is not None and is_release(reported, candidate):
+            return candidate.version
+        releases = (release for stream in self.streams for release in stream.releases)
+        return next(
+            (release.version for release in releases if is_release(reported, release)), reported.version
+        )
 
 
 def site_of(node: Node, cluster_site: str) -> str:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.workload import Workload
 from fleet.core.policy.drain_rule import DrainBehaviour, PodRule
-from fleet.core.third_parties.operators import KEYS, asked_by, follows
+from fleet.core.third_parties.operators import KEYS, follows, operator_of
 
 # Label of pods by which Cluster API decides how to drain them.
 CAPI_LABEL = "cluster.x-k8s.io/drain"
@@ -29,7 +29,7 @@ NOT_EVICTED = frozenset({"wait", "skip"})
 
 
 class Treatment(Struct, frozen=True, gc=False):
-    """What a drain does with one pod, and why."""
+    """The treatment of one pod by a drain, and the reason."""
 
     do: DrainBehaviour = "evict"
     by: str = ""
@@ -81,7 +81,7 @@ def owners_of(pod: Pod, controller: Workload | None) -> tuple[str, ...]:
 
 
 def _by_rule(pod: Pod, rule: PodRule) -> Treatment:
-    operator = asked_by(pod) if rule.do == "ask" else None
+    operator = operator_of(pod) if rule.do == "ask" else None
     group = operator.group_of(pod) if operator is not None else f"rule {rule.name}"
     return Treatment(
         rule.do,
@@ -110,7 +110,7 @@ def _by_controller(pod: Pod, controller: Workload | None) -> Treatment | None:
         return Treatment("wait", f"Job {controller.ref}, which fails with the first pod that it loses")
     if why := follows(pod):
         return Treatment("wait", why)
-    operator = asked_by(pod)
+    operator = operator_of(pod)
     if operator is not None:
         return Treatment("ask", f"{operator.name}: {operator.signal}", group=operator.group_of(pod))
     return None

@@ -1,214 +1,148 @@
-"""Decides when runs may start: in weekly windows, on the wall clocks of their time zones, except during freezes.
+"""Computes when windows are open: on the wall clocks of their time zones.
 
-A moment is inside a window if a wall clock in the window's zone shows a weekday and time of the window. So when clocks
-are put forward, a window inside the gap does not occur that night, and when clocks are put back, the hour that occurs
-twice is inside the window twice. All datetimes are aware; spans are half-open, in UTC, sorted, and do not touch.
+A moment is inside a window if a wall clock in the window's zone shows a time of the window. So when clocks are put
+forward, a window inside the gap does not occur that night, and one that begins inside the gap opens after it; when
+clocks are put back, the hour that occurs twice is inside the window twice. All datetimes are aware unless a docstring
+calls them wall-clock times; spans are half-open, in UTC, sorted, and do not touch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from fleet.core.policy.policy import Freeze, Pool, Window
-from fleet.core.records.held import Held
-from fleet.core.records.reasons.reason import Reason
-from fleet.core.text import durations
+from fleet.core.policy.policy import RecurringWindow, Window
+from fleet.core.policy.recurrence import Occurrences
 
 OpenSpan = tuple[datetime, datetime]
 """Begin and end of a time in which runs may start, half-open, in UTC."""
-Windows = tuple[Window, ...]
+Weeks = Callable[[int], list[OpenSpan]]
+"""Returns the open spans of one UTC week, by its number."""
+ZonePart = tuple[datetime, datetime, timedelta]
+"""Begin and end of a time in which a zone keeps one offset from UTC, and the offset."""
 
-OPENING = timedelta(minutes=15)
-"""A run that is too long for every window may start in the longest one, until this long after the window has opened."""
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
-FORESIGHT = 4 * WEEK
-"""How far ahead an open moment is searched: windows recur weekly, and changes of the clocks can skip one or two of
-them."""
 MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
 """The Monday from which weeks are counted."""
-LAST_YEAR = 9000
-"""A window that would open after this year counts as never open."""
 
 
-def held(pool: Pool, freezes: Sequence[Freeze], now: datetime, needed: timedelta) -> Held | None:
-    """Returns why a run that takes `needed` (its p95) may not start now; None if it may. A run must end before the
-    window ends and before a freeze begins.
+class LevelWindows:
+    """The windows of one level: the fleet, a site, a cluster or a pool. It is open while any of its windows is."""
 
-    A run longer than every window could never start, so the time that a run must have left is at most the longest
-    window less its first 15 minutes (`OPENING`). Neither the end of a window nor a freeze interrupts a run that has
-    begun.
-    """
-    windows = pool.windows
-    zone = windows[0].zone if windows else "UTC"
-    asked = _asked(windows, now, needed)
-    if freeze := _in_force(freezes, now):
-        return Held(Reason.FREEZE, freeze.name, {"until": told(freeze.until, now, zone)})
-    if _fits(closes(windows, freezes, now), now, asked):
-        return None
-    if _fits(closes(windows, (), now), now, asked):
-        ahead = min((freeze for freeze in freezes if freeze.begin > now), key=lambda freeze: freeze.begin)
-        return Held(Reason.FREEZE, ahead.name, {"until": told(ahead.until, now, zone)})
-    start = next_start(windows, freezes, now, needed)
-    facts: dict[str, str | int] = {
-        "opens": "never" if start is None else told(start, now, zone),
-        "needed": durations.format_duration(needed.total_seconds()),
-    }
-    return Held(Reason.WINDOW, pool.name, facts)
+    def __init__(
+        self, name: str, weekly: Sequence[Window], recurring: Sequence[RecurringWindow] = ()
+    ) -> None:
+        self.name = name
+        """For users, such as `site fra`."""
+        self.zone = next((each.zone for found in (weekly, recurring) for each in found), "UTC")
+        """The time zone in which moments are shown to users."""
+        self.recurs_weekly = not recurring
+        self._weekly = tuple(weekly)
+        self._recurring = [Occurrences(each) for each in recurring]
+        self._weeks: dict[int, list[OpenSpan]] = {}
 
+    def week(self, week: int) -> list[OpenSpan]:
+        """Returns the open spans of one UTC week; weeks are counted from that of `MONDAY`."""
+        if week not in self._weeks:
+            begin = MONDAY + week * WEEK
+            found: list[OpenSpan] = []
+            for window in self._weekly:
+                for part in zone_parts(window.zone, begin, begin + WEEK):
+                    found.extend(_weekly(window, part))
+            for each in self._recurring:
+                for part in zone_parts(each.window.zone, begin, begin + WEEK):
+                    found.extend(_recurring(each, part))
+            self._weeks[week] = merged(found)
+        return self._weeks[week]
 
-def next_start(
-    windows: Windows, freezes: Sequence[Freeze], now: datetime, needed: timedelta
-) -> datetime | None:
-    """Returns the first moment from `now` on at which `held` would let such a run start; None if there is none."""
-    asked = _asked(windows, now, needed)
-    horizon = max([now, *(freeze.until for freeze in freezes)]) + FORESIGHT
-    moment = opens(windows, freezes, now)
-    while moment is not None and moment < horizon:
-        end = closes(windows, freezes, moment)
-        if end is None or end - moment >= asked:
-            return moment
-        moment = opens(windows, freezes, end)
-    return None
+    def without_changes(self, begin: datetime, end: datetime) -> list[OpenSpan]:
+        """Returns the open spans of [begin, end), as if no clock were changed after `begin`."""
+        found: list[OpenSpan] = []
+        for window in self._weekly:
+            found.extend(_weekly(window, (begin, end, _offset(window.zone, begin))))
+        for each in self._recurring:
+            found.extend(_recurring(each, (begin, end, _offset(each.window.zone, begin))))
+        return merged(found)
 
-
-def opens(windows: Windows, freezes: Sequence[Freeze], now: datetime) -> datetime | None:
-    """Returns the first open moment from `now` on, `now` included; None if there is none."""
-    moment = now
-    while moment.year < LAST_YEAR:
-        if windows:
-            found = next(iter(_inside(windows, moment, moment + FORESIGHT)), None)
-            if found is None:
-                return None
-            moment = found[0]
-        freeze = _in_force(freezes, moment)
-        if freeze is None:
-            return moment
-        moment = freeze.until.astimezone(UTC)
-    return None
+    def inside(self, begin: datetime, end: datetime) -> list[OpenSpan]:
+        """Returns the open spans of [begin, end)."""
+        return joined(self.week, begin, end)
 
 
-def closes(windows: Windows, freezes: Sequence[Freeze], now: datetime) -> datetime | None:
-    """Returns when the open time that contains `now` ends: `now` itself if nothing is open, None if it never ends."""
-    if _in_force(freezes, now):
-        return now
-    end = None
-    if windows:
-        horizon = now + 2 * WEEK
-        begin, until = next(iter(_inside(windows, now, horizon)), (horizon, horizon))
-        if begin > now:
-            return now
-        # What is open for two weeks without a break is always open.
-        end = until if until < horizon else None
-    ahead = [freeze.begin for freeze in freezes if freeze.begin > now]
-    return min([*ahead, *([end] if end else [])], default=None)
+def occurrence(start: datetime, duration: timedelta, zone: str) -> list[OpenSpan]:
+    """Returns the moments at which a wall clock in the zone shows a time in [start, start + duration). `start` is a
+    wall-clock time."""
+    begin = start.replace(tzinfo=UTC)
+    parts = zone_parts(zone, begin - 2 * DAY, begin + duration + 2 * DAY)
+    return merged(span for part in parts for span in _shown(begin, duration, part))
 
 
-def open_spans(windows: Windows, freezes: Sequence[Freeze], begin: datetime, end: datetime) -> list[OpenSpan]:
-    """Returns the parts of [begin, end) that are open."""
-    found = _inside(windows, begin, end) if windows else [(begin, end)] if begin < end else []
-    for freeze in freezes:
-        found = [part for span in found for part in _without(span, freeze)]
-    return found
-
-
-def starts(
-    windows: Windows, freezes: Sequence[Freeze], begin: datetime, end: datetime, needed: timedelta
-) -> list[OpenSpan]:
-    """Returns the spans of [begin, end) in which `held` lets a run start that takes `needed` (its p95). The spans are
-    closed: a run may start at either end."""
-    asked = _asked(windows, begin, needed)
-    found = open_spans(windows, freezes, begin, end)
-    return [(first, last - asked) for first, last in found if last - first >= asked]
-
-
-def told(moment: datetime, now: datetime, zone: str) -> str:
-    """Returns the moment as text for users, in the time zone `zone`: `Sat 01:00 CET`, or `Sat 12 Dec 01:00 CET` if it
-    is six days away or more."""
-    local = moment.astimezone(ZoneInfo(zone))
-    if abs(moment - now) < 6 * DAY:
-        return f"{local:%a %H:%M %Z}"
-    year = f" {local.year}" if local.year != now.year else ""
-    return f"{local:%a} {local.day} {local:%b}{year} {local:%H:%M %Z}"
-
-
-def _asked(windows: Windows, now: datetime, needed: timedelta) -> timedelta:
-    """Returns how much time a run must have left to start."""
-    if not windows:
-        return needed
-    return min(needed, max(timedelta(), _longest(windows, (now - MONDAY) // WEEK) - OPENING))
-
-
-def _fits(end: datetime | None, now: datetime, asked: timedelta) -> bool:
-    """Returns whether at least `asked` is left until `end`; None stands for no end."""
-    return end is None or (end > now and end - now >= asked)
-
-
-def _in_force(freezes: Iterable[Freeze], now: datetime) -> Freeze | None:
-    """Returns the freeze that is in force at `now`; if there are several, the one that ends last."""
-    found = (freeze for freeze in freezes if freeze.begin <= now < freeze.until)
-    return max(found, key=lambda freeze: freeze.until, default=None)
-
-
-def _without(span: OpenSpan, freeze: Freeze) -> Iterator[OpenSpan]:
-    """Yields the parts of the span outside the freeze."""
-    begin, end = span
-    if begin < min(end, freeze.begin):
-        yield begin, min(end, freeze.begin)
-    if max(begin, freeze.until) < end:
-        yield max(begin, freeze.until), end
-
-
-def _inside(windows: Windows, begin: datetime, end: datetime) -> list[OpenSpan]:
-    """Returns the parts of [begin, end) that are inside a window."""
+def joined(week_of: Weeks, begin: datetime, end: datetime) -> list[OpenSpan]:
+    """Returns the parts of [begin, end) that are inside the spans of their weeks."""
     found: list[OpenSpan] = []
-    week = (begin - MONDAY) // WEEK
+    week = week_number(begin)
     while MONDAY + week * WEEK < end:
-        found.extend(_week(windows, week))
+        found.extend(week_of(week))
         week += 1
     return [
-        (max(begin, first), min(end, last)) for first, last in _merged(found) if first < end and last > begin
+        (max(begin, first), min(end, last)) for first, last in merged(found) if first < end and last > begin
     ]
 
 
-@lru_cache(maxsize=1024)
-def _week(windows: Windows, week: int) -> tuple[OpenSpan, ...]:
-    """Returns the spans inside windows in one UTC week; weeks are counted from that of `MONDAY`."""
-    begin = MONDAY + week * WEEK
-    found: list[OpenSpan] = []
-    for window in windows:
-        for first, last, offset in _offsets(window.zone, begin, begin + WEEK):
-            found.extend(_at_offset(window, first, last, offset))
-    return tuple(_merged(found))
+def week_number(moment: datetime) -> int:
+    return (moment - MONDAY) // WEEK
 
 
-@lru_cache(maxsize=1024)
-def _longest(windows: Windows, week: int) -> timedelta:
-    """Returns the longest time that windows are open without a break, as if no clock were changed after the begin of
-    that week, and without freezes."""
-    begin = MONDAY + week * WEEK
-    found: list[OpenSpan] = []
-    for window in windows:
-        offset = begin.astimezone(ZoneInfo(window.zone)).utcoffset() or timedelta()
-        found.extend(_at_offset(window, begin, begin + 2 * WEEK, offset))
-    return max((last - first for first, last in _merged(found)), default=timedelta())
+def common(one: Sequence[OpenSpan], other: Sequence[OpenSpan]) -> list[OpenSpan]:
+    """Returns the spans that are inside both."""
+    found = (
+        (max(first, begin), min(last, end)) for first, last in one for begin, end in other if begin < last
+    )
+    return [(first, last) for first, last in found if first < last]
 
 
-def _at_offset(window: Window, begin: datetime, end: datetime, offset: timedelta) -> Iterator[OpenSpan]:
-    """Yields the parts of [begin, end) that are inside the window, while its zone has this offset from UTC."""
+def merged(found: Iterable[OpenSpan]) -> list[OpenSpan]:
+    """Returns the spans sorted; spans that touch or overlap are joined."""
+    spans: list[OpenSpan] = []
+    for first, last in sorted(found):
+        if spans and first <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(last, spans[-1][1]))
+        else:
+            spans.append((first, last))
+    return spans
+
+
+def _weekly(window: Window, part: ZonePart) -> Iterator[OpenSpan]:
+    """Yields the moments of the part that are inside the window."""
+    begin, end, offset = part
+    length = _since_midnight(window.end) - _since_midnight(window.start)
+    if window.end <= window.start:
+        length += DAY
     day = datetime.combine((begin + offset).date(), time(), UTC) - DAY
     while day - offset < end:
         if day.weekday() in window.days:
-            first = day + _since_midnight(window.start) - offset
-            last = day + _since_midnight(window.end) - offset
-            if window.end <= window.start:
-                last += DAY
-            if max(begin, first) < min(end, last):
-                yield max(begin, first), min(end, last)
+            yield from _shown(day + _since_midnight(window.start), length, part)
         day += DAY
+
+
+def _recurring(occurrences: Occurrences, part: ZonePart) -> Iterator[OpenSpan]:
+    """Yields the moments of the part that are inside the window."""
+    begin, end, offset = part
+    first = (begin + offset).replace(tzinfo=None) - occurrences.duration
+    for start in occurrences.between(first, (end + offset).replace(tzinfo=None)):
+        yield from _shown(start.replace(tzinfo=UTC), occurrences.duration, part)
+
+
+def _shown(start: datetime, duration: timedelta, part: ZonePart) -> Iterator[OpenSpan]:
+    """Yields the moments of the part at which the wall clock shows a time in [start, start + duration). `start` is a
+    wall-clock time, written as if it were UTC."""
+    begin, end, offset = part
+    first, last = max(begin, start - offset), min(end, start + duration - offset)
+    if first < last:
+        yield first, last
 
 
 def _since_midnight(clock: time) -> timedelta:
@@ -216,23 +150,27 @@ def _since_midnight(clock: time) -> timedelta:
     return timedelta(hours=clock.hour, minutes=clock.minute, seconds=clock.second)
 
 
-def _offsets(zone: str, begin: datetime, end: datetime) -> Iterator[tuple[datetime, datetime, timedelta]]:
-    """Yields [begin, end) in parts in which the zone keeps its offset from UTC: begin, end and offset of each."""
+def _offset(zone: str, moment: datetime) -> timedelta:
+    return moment.astimezone(ZoneInfo(zone)).utcoffset() or timedelta()
+
+
+@lru_cache(maxsize=4096)
+def zone_parts(zone: str, begin: datetime, end: datetime) -> tuple[ZonePart, ...]:
+    """Returns [begin, end) in parts in which the zone keeps its offset from UTC."""
     info = ZoneInfo(zone)
-
-    def offset(moment: datetime) -> timedelta:
-        return moment.astimezone(info).utcoffset() or timedelta()
-
+    parts: list[ZonePart] = []
     first, day = begin, begin
     while day < end:
         after = min(day + DAY, end)
-        if offset(day) != offset(after):
-            change = _change(offset(day), day, after, info)
-            yield first, change, offset(day)
+        before = day.astimezone(info).utcoffset() or timedelta()
+        if before != (after.astimezone(info).utcoffset() or timedelta()):
+            change = _change(before, day, after, info)
+            parts.append((first, change, before))
             first = change
         day = after
     if first < end:
-        yield first, end, offset(first)
+        parts.append((first, end, first.astimezone(info).utcoffset() or timedelta()))
+    return tuple(parts)
 
 
 def _change(before: timedelta, low: datetime, high: datetime, info: ZoneInfo) -> datetime:
@@ -244,14 +182,3 @@ def _change(before: timedelta, low: datetime, high: datetime, info: ZoneInfo) ->
         else:
             high = middle
     return high
-
-
-def _merged(found: Iterable[OpenSpan]) -> list[OpenSpan]:
-    """Returns the spans sorted; spans that touch or overlap are joined."""
-    merged: list[OpenSpan] = []
-    for first, last in sorted(found):
-        if merged and first <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
-        else:
-            merged.append((first, last))
-    return merged

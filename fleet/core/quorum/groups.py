@@ -86,19 +86,21 @@ def settled(annotated: Iterable[QuorumGroup], policy: Iterable[QuorumGroup]) -> 
     A group of the policy (`policy`: those of the same cluster) replaces an annotated one of the same name. If two
     annotations declare the same name, both groups are marked as `wrong`.
     """
-    own = tuple(annotated)
-    taken = {group.full_name for group in policy}
-    counts = Counter(group.name for group in own)
+    groups = tuple(annotated)
+    declared = {group.full_name for group in policy}
+    counts = Counter(group.name for group in groups)
     return tuple(
-        group if counts[group.name] == 1 else _disputed(group, own)
-        for group in own
-        if group.name not in taken
+        group if counts[group.name] == 1 else _disputed(group, groups)
+        for group in groups
+        if group.name not in declared
     )
 
 
 def _disputed(group: QuorumGroup, annotated: Iterable[QuorumGroup]) -> QuorumGroup:
-    others = sorted(
-        each.source for each in annotated if each.name == group.name and each.source != group.source
+    sources = sorted(
+        other.source for other in annotated if other.name == group.name and other.source != group.source
     )
-    wrong = f"{group.source} and {', '.join(others)} both declare {group.name}: give one of them another name"
+    wrong = (
+        f"{group.source} and {', '.join(sources)} both declare {group.name}: give one of them another name"
+    )
     return replace(group, name=f"{group.name} ({group.source})", wrong=wrong)

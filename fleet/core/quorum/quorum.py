@@ -75,7 +75,7 @@ class SnapshotRule(Struct, frozen=True):
 
 
 class QuorumRule(Struct, frozen=True):
-    """What the user allows fleet to do with one group."""
+    """The rules for fleet's work on one group."""
 
     margin: int = 0
     """Number of healthy voters that must remain beyond the majority."""
@@ -84,18 +84,18 @@ class QuorumRule(Struct, frozen=True):
     stale_seconds: int = 30
     """Age in seconds from which a reading of the group no longer counts."""
     downtime: Literal["hold", "allow"] = "hold"
-    """Whether fleet may reboot a voter of a group with one or two voters, which cannot decide meanwhile."""
+    """`allow`: fleet may reboot a voter of a group with one or two voters, which cannot decide meanwhile."""
     stretch: Literal["hold", "allow"] = "hold"
-    """Whether fleet may leave a majority that the loss of one site would break, if waiting would avoid that."""
+    """`allow`: fleet may leave a majority that the loss of one site would break, even if waiting would avoid that."""
     soak_seconds: int = 30
     """How long, in seconds, the group must be healthy before the next member's node goes out of service."""
     snapshot: SnapshotRule | None = None
     """The snapshots to take; None for no snapshots."""
     defragment: bool = False
-    """Whether fleet defragments a member after its reboot, while another member leads."""
+    """True: fleet defragments a member after its reboot, while another member leads."""
     last_voter_seconds: int = 900
-    """For an etcd: how long, in seconds, the other voters must have run a newer minor version before the last voter
-    gets it."""
+    """The time in seconds that the other voters of an etcd must have run a newer minor version before the last voter gets
+    that version."""
 
 
 class Quorum(Struct, frozen=True):
@@ -154,8 +154,8 @@ def tolerates(voters: int) -> int:
 def unknown(group: Quorum, why: str) -> Quorum:
     """Returns the group as one that cannot be read now, for the reason `why`: no member counts as reachable."""
     members = tuple(
-        replace(each, reachable=False, leader=False, index=None, errors=(), seconds=None)
-        for each in group.members
+        replace(member, reachable=False, leader=False, index=None, errors=(), seconds=None)
+        for member in group.members
     )
     return replace(group, members=members, unread=why)
 
@@ -173,10 +173,10 @@ def foremost(group: Quorum) -> int:
 def healthy(group: Quorum, rule: QuorumRule) -> tuple[Member, ...]:
     """Returns the healthy voters: those that answer, are in sync, and have no alarm."""
     highest = foremost(group)
-    return tuple(member for member in group.voters if not ailment(member, group, rule, highest))
+    return tuple(member for member in group.voters if not why_unhealthy(member, group, rule, highest))
 
 
-def ailment(member: Member, group: Quorum, rule: QuorumRule, highest: int) -> str:
+def why_unhealthy(member: Member, group: Quorum, rule: QuorumRule, highest: int) -> str:
     """Returns why the member does not count as healthy; empty if it does. `highest` is the highest index of all
     members."""
     if not member.started:
@@ -186,16 +186,16 @@ def ailment(member: Member, group: Quorum, rule: QuorumRule, highest: int) -> st
     if member.alarms:
         return f"has alarm {', '.join(member.alarms)}"
     if member.index is None:
-        return "" if group.declared else "tells no index"
+        return "" if group.declared else "reports no index"
     behind = highest - member.index
     return f"is {behind} entries behind" if behind > rule.lag_entries else ""
 
 
-def ailing(group: Quorum, rule: QuorumRule) -> tuple[tuple[Member, str], ...]:
+def unhealthy_members(group: Quorum, rule: QuorumRule) -> tuple[tuple[Member, str], ...]:
     """Returns the unhealthy members, learners included, each with the reason."""
     highest = foremost(group)
-    found = ((member, ailment(member, group, rule, highest)) for member in group.members)
-    return tuple((member, why) for member, why in found if why)
+    reasons = ((member, why_unhealthy(member, group, rule, highest)) for member in group.members)
+    return tuple((member, why) for member, why in reasons if why)
 
 
 def breaking_sites(remaining: Iterable[Member], needed: int) -> tuple[str, ...]:
@@ -232,13 +232,13 @@ def round_trip(group: Quorum, one: str, other: str) -> float | None:
 def commit_seconds(group: Quorum, leader: Member, remaining: Iterable[Member]) -> float | None:
     """Returns how long the commit of an entry takes, in seconds: the round trip from the leader to the slowest member
     of its fastest majority. None if a round trip is not known, or there is no majority."""
-    others = [member for member in remaining if member.name != leader.name]
+    followers = [member for member in remaining if member.name != leader.name]
     needed = group.majority - 1
-    trips = [round_trip(group, leader.site, member.site) for member in others]
-    known = sorted(trip for trip in trips if trip is not None)
-    if len(known) < needed:
+    trips = [round_trip(group, leader.site, member.site) for member in followers]
+    known_trips = sorted(trip for trip in trips if trip is not None)
+    if len(known_trips) < needed:
         return None
-    return known[needed - 1] if needed else 0.0
+    return known_trips[needed - 1] if needed else 0.0
 
 
 def best_leader(group: Quorum, remaining: Iterable[Member], upgraded: frozenset[NodeRef]) -> Member | None:
@@ -249,8 +249,8 @@ def best_leader(group: Quorum, remaining: Iterable[Member], upgraded: frozenset[
 
     def rank(member: Member) -> tuple[float, bool, float, str]:
         trip = commit_seconds(group, member, members)
-        asked = member.seconds if member.seconds is not None else float("inf")
-        return trip if trip is not None else float("inf"), member.node not in upgraded, asked, member.name
+        distance = member.seconds if member.seconds is not None else float("inf")
+        return trip if trip is not None else float("inf"), member.node not in upgraded, distance, member.name
 
     return min(members, key=rank, default=None)
 
@@ -268,11 +268,11 @@ def majority_sites(group: Quorum, remaining: Iterable[Member]) -> tuple[str, ...
         return max((trip if trip is not None else float("inf") for trip in trips), default=0.0)
 
     for count in range(1, len(sites) + 1):
-        enough = [
+        majorities = [
             chosen
             for chosen in combinations(sites, count)
             if sum(member.site in chosen for member in members) >= group.majority
         ]
-        if enough:
-            return min(enough, key=lambda chosen: (span(chosen), chosen))
+        if majorities:
+            return min(majorities, key=lambda chosen: (span(chosen), chosen))
     return ()

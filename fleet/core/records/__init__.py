@@ -1,1 +1,1 @@
-"""What is stored or reported: journal entries, reasons for waiting, errors, requests."""
+"""Structs that are stored or reported: journal entries, reasons for waiting, errors, requests."""

@@ -1,4 +1,4 @@
-"""What fleet cannot know about where a pod can be scheduled. The plan reports it, and fleet never guesses."""
+"""Doubts: facts about a pod's scheduling that fleet cannot know. The plan reports them, and fleet never guesses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import Struct
 
 
 class DoubtKind(StrEnum):
-    """What the doubt is about."""
+    """The subject of a doubt."""
 
     RESOURCE_CLAIM = "resource-claim"
     SCHEDULER = "scheduler"

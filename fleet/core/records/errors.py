@@ -68,6 +68,10 @@ class AuthenticationError(FleetError):
     """Credentials were refused (expired token, unknown certificate)."""
 
 
+class NotAllowedError(FleetError):
+    """The role of the user, or the rule of four eyes, does not allow the command."""
+
+
 class ForbiddenError(FleetError):
     """The API server refused a verb. The hint names the missing RBAC rule."""
 

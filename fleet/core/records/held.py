@@ -1,4 +1,5 @@
-"""A refusal as a value: why something does not happen now. Its messages for users are made here, and only here."""
+"""A refusal as a value: the reason why something does not happen now. Its messages for users are made here, and only
+here."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from msgspec import Struct, field
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.records.reasons.spec import ReasonSpec
 
-OPTIONAL: Mapping[str, object] = {"unready": ""}
+OPTIONAL: Mapping[str, object] = {"unready": "", "closed": ""}
 """Parameters that may be left out, and the values that templates show for them then."""
 
 
@@ -19,7 +20,7 @@ class Held(Struct, frozen=True, gc=False):
 
     reason: Reason
     subject: str = ""
-    """What stands in the way: a budget, a pod, a zone."""
+    """The obstacle: a budget, a pod, a zone."""
     params: dict[str, str | int] = field(default_factory=dict, name="facts")
     """The numbers and names that the message and the remedy of the reason contain."""
 
@@ -34,8 +35,8 @@ class Held(Struct, frozen=True, gc=False):
 
     @property
     def remedy(self) -> str:
-        """Returns what to do about the reason. Empty: waiting is all there is to do. The parameter `advice` replaces
-        the reason's usual remedy."""
+        """Returns the remedy. Empty: nothing but waiting is needed. The parameter `advice` replaces the reason's usual
+        remedy."""
         if own := self.params.get("advice"):
             return str(own)
         return self.spec.remedy.format_map(_Values(self))
@@ -47,8 +48,7 @@ class Held(Struct, frozen=True, gc=False):
 
     @property
     def passed_over(self) -> bool:
-        """Returns whether other nodes do not wait for this node's turn meanwhile, and another node becomes the
-        canary."""
+        """Returns whether other nodes need not wait for this node's turn, and another node becomes the canary."""
         return self.needs_action or self.reason is Reason.OTHERS
 
 

@@ -22,9 +22,9 @@ class JournalRecord(Struct, frozen=True, gc=False):
 
     form: RecordForm
     kind: str
-    """Of commands: start, pause, resume, abort, release; accept (a cluster has seen a later journal); log (an operator
-    reads the log of a machine); claim (hosts belong to this fleet from now on, whichever fleet had claimed them
-    before).
+    """The kinds of commands: start, pause, resume, abort, release; accept (a cluster has seen a later journal); log (an
+    operator reads the log of a machine); claim (hosts belong to this fleet from now on, whichever fleet had claimed them
+    before); approve and reject (the effect of a plan).
 
     Of decisions: step, retry, halt, finish, canary, no-canary, re-registered, tidied, timed, fold, and played (a task
     of a playbook changed a machine, or failed). Of intents and outcomes: the kind of the action.

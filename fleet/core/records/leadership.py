@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Leadership(Struct, frozen=True):
-    """Who holds a lease."""
+    """The holder of a lease."""
 
     held: bool
     holder: str

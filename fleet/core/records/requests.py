@@ -9,7 +9,7 @@ from msgspec import Struct
 
 
 class RequestKind(NamedTuple):
-    """What is common to requests that are counted together."""
+    """The key by which requests are counted together."""
 
     rollout: str
     """Empty: the requests are for no rollout in particular (lists, watches, leases)."""
@@ -19,7 +19,7 @@ class RequestKind(NamedTuple):
 
 
 class RequestCount(Struct, frozen=True):
-    """How many requests of one kind were sent for a rollout, to all its clusters."""
+    """The number of requests of one kind that were sent for a rollout, to all its clusters."""
 
     verb: str
     resource: str
@@ -34,7 +34,7 @@ def counts_of_rollout(
     """Returns the requests of one rollout by kind, the most frequent kind first. `nodes`: the number of nodes that the
     rollout has performed an action on."""
     sent = [(kind, count) for kind, count in counts.items() if kind.rollout == rollout]
-    sent.sort(key=lambda each: (-each[1], each[0]))
+    sent.sort(key=lambda pair: (-pair[1], pair[0]))
     return tuple(
         RequestCount(kind.verb, kind.resource, count, round(count / nodes, 2) if nodes else 0.0)
         for kind, count in sent
@@ -43,5 +43,7 @@ def counts_of_rollout(
 
 def format_requests(requests: Sequence[RequestCount]) -> str:
     """Returns `4,210 API requests, 8.1 a node`. Empty: none were sent."""
-    total = sum(each.count for each in requests)
-    return f"{total:,} API requests, {sum(each.per_node for each in requests):.1f} a node" if total else ""
+    total = sum(request.count for request in requests)
+    return (
+        f"{total:,} API requests, {sum(request.per_node for request in requests):.1f} a node" if total else ""
+    )

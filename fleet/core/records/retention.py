@@ -1,4 +1,4 @@
-"""How long the database keeps records of objects that no longer exist."""
+"""The retention of records of objects that no longer exist."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ class Retention(Struct, frozen=True):
     the journal."""
 
     nodes: timedelta | None = None
-    """For what nodes and machines ran, and from when to when. None: for ever."""
+    """The retention of past releases and boots of nodes and machines. None: for ever."""
     others: timedelta = timedelta(days=30)
-    """For pods, budgets, workloads, quorum groups, and the work of other parties: no command shows past ones."""
+    """The retention of past pods, budgets, workloads, quorum groups, and work of other parties, which no command shows."""

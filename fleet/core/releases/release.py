@@ -40,8 +40,8 @@ class Release(Struct, frozen=True, gc=False):
     """Version of the kubelet in the release, such as `v1.36.3`; empty if the release has none, or the stream lists
     none."""
     reference_digest: str = ""
-    """For a host: the digest in the image reference (`REPOSITORY@sha256:…`) by which the deployment was staged or is to
-    be staged, possibly the digest of an image index; empty if the reference has no digest, or has `digest`."""
+    """The digest in a host's image reference (`REPOSITORY@sha256:…`) by which the deployment was staged or is to be staged,
+    possibly the digest of an image index; empty if the reference has no digest, or has `digest`."""
     digests: tuple[tuple[str, str], ...] = ()
     """In a stream: architecture and digest of each architecture's manifest or commit, sorted by architecture.
     Architectures have the names that Go and Kubernetes use (`amd64`, `arm64`)."""
@@ -65,23 +65,23 @@ class Release(Struct, frozen=True, gc=False):
         return frozenset(digest for digest in named if digest)
 
 
-def is_release(found: Release | None, wanted: Release) -> bool:
-    """Reports whether `found` is the release `wanted`.
+def is_release(reported: Release | None, wanted: Release) -> bool:
+    """Reports whether `reported` is the release `wanted`.
 
     If both have digests, they are the same release exactly if they have a digest in common, whatever their versions
     are: an image may have no version, or the version of its base image. If one of them has no digest, equal versions
     decide, compared as whole texts; an empty version equals no other.
     """
-    if found is None:
+    if reported is None:
         return False
-    if found.digest and found.digest == wanted.digest:
+    if reported.digest and reported.digest == wanted.digest:
         return True
-    if found.known_by and wanted.known_by:
-        return not found.known_by.isdisjoint(wanted.known_by)
-    return bool(found.version) and found.version == wanted.version
+    if reported.known_by and wanted.known_by:
+        return not reported.known_by.isdisjoint(wanted.known_by)
+    return bool(reported.version) and reported.version == wanted.version
 
 
-def told_from(release: Release | None, other: Release | None) -> str:
+def distinct_name(release: Release | None, other: Release | None) -> str:
     """Returns the name of the release for a sentence that may also name `other`: its version, with its digest if the
     two are different releases of the same version."""
     if release is None:
@@ -89,7 +89,7 @@ def told_from(release: Release | None, other: Release | None) -> str:
     alike = other is not None and release.version == other.version and not is_release(release, other)
     if release.version and not alike:
         return release.version
-    return " ".join(word for word in (release.version, release.pin) if word) or "a release without a name"
+    return " ".join(part for part in (release.version, release.pin) if part) or "a release without a name"
 
 
 def built_for(release: Release, architecture: str) -> Release | None:

@@ -14,12 +14,13 @@ from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release, is_release
 from fleet.core.reporting.status import NodeState, StatusNode
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
 
 
 class KnownNode(Struct, frozen=True):
-    """What the inventory knows about one node."""
+    """The inventory's knowledge of one node."""
 
     cluster: str
     site: str
@@ -85,7 +86,7 @@ def describe(known: KnownNode, policy: Policy, part: RolloutPart | None, reachab
         state=state,
         step=str(part.run.step) if part is not None and in_rollout else "",
         rollout=part.rollout.id if part is not None and in_rollout else "",
-        held=_words(part, state) if part is not None else (),
+        held=_messages(part, state) if part is not None else (),
         since=_since(known, part, state),
         ready=node.ready if node is not None else None,
         schedulable=node is not None and not node.unschedulable,
@@ -109,16 +110,16 @@ def _since(known: KnownNode, part: RolloutPart | None, state: NodeState) -> date
     return known.since
 
 
-def _words(part: RolloutPart, state: NodeState) -> tuple[str, ...]:
+def _messages(part: RolloutPart, state: NodeState) -> tuple[str, ...]:
     if state == "failed":
-        return tuple(words for words in (part.run.why, *(held.message for held in part.held)) if words)
+        return tuple(message for message in (part.run.why, *(held.message for held in part.held)) if message)
     return tuple(held.message for held in needs_action_first(part.held))
 
 
 def needs_action_first(held: Iterable[Held]) -> tuple[Held, ...]:
     """Returns the reasons that need an operator first, then those that pass by themselves. The order is otherwise
     kept."""
-    return tuple(sorted(held, key=lambda each: not each.needs_action))
+    return tuple(sorted(held, key=lambda reason: not reason.needs_action))
 
 
 def _target(policy: Policy, pool: Pool | None, part: RolloutPart | None) -> Release | None:

@@ -24,7 +24,7 @@ DIGITS = re.compile(r"(\d+)")
 def overview(
     now: datetime,
     clusters: Sequence[StatusCluster],
-    known: Iterable[KnownNode],
+    known_nodes: Iterable[KnownNode],
     policy: Policy,
     rollouts: Iterable[Rollout] = (),
     held: Mapping[NodeRef, tuple[Held, ...]] | None = None,
@@ -38,9 +38,12 @@ def overview(
     """
     reachable = {cluster.name for cluster in clusters if cluster.reachable}
     parts = parts_of(rollouts, held or {}, held_since)
-    nodes = [describe(each, policy, parts.get(each.ref), each.cluster in reachable) for each in known]
+    nodes = [
+        describe(known_node, policy, parts.get(known_node.ref), known_node.cluster in reachable)
+        for known_node in known_nodes
+    ]
     nodes.sort(key=lambda node: (node.site, node.cluster, node.pool, natural(node.name)))
-    pools = (*_pools(nodes, reachable, parts, eta or {}), *_away(clusters))
+    pools = (*_pools(nodes, reachable, parts, eta or {}), *_rows_without_nodes(clusters))
     ordered = sorted(pools, key=lambda row: (row.site, row.cluster, row.pool))
     return FleetStatus(now, tuple(clusters), tuple(nodes), summary(nodes, ordered))
 
@@ -89,7 +92,7 @@ def _waits_for(parts: Sequence[RolloutPart]) -> str:
     return ""
 
 
-def _away(clusters: Iterable[StatusCluster]) -> Iterable[StatusPool]:
+def _rows_without_nodes(clusters: Iterable[StatusCluster]) -> Iterable[StatusPool]:
     """Yields one row for each cluster that is unreachable or has no nodes."""
     for cluster in clusters:
         if not cluster.reachable:
@@ -101,13 +104,13 @@ def _away(clusters: Iterable[StatusCluster]) -> Iterable[StatusPool]:
 
 def summary(nodes: Sequence[StatusNode], pools: Iterable[StatusPool]) -> Summary:
     """Returns the numbers of nodes by state, kernel and version."""
-    told = [node for node in nodes if node.state != "unknown"]
+    reported = [node for node in nodes if node.state != "unknown"]
     return Summary(
         nodes=len(nodes),
         patched=sum(node.state == "patched" for node in nodes),
         states=_counted(node.state for node in nodes),
-        kernels=_counted(node.kernel for node in told if node.kernel),
-        versions=_counted(node.version for node in told if node.version),
+        kernels=_counted(node.kernel for node in reported if node.kernel),
+        versions=_counted(node.version for node in reported if node.version),
         pools=tuple(pools),
     )
 

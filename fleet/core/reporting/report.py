@@ -24,6 +24,7 @@ from fleet.core.reporting.timeline import (
     Retry,
     StepTaken,
 )
+from fleet.core.rollout.goal import GivenApproval
 
 OUTSIDE_JOURNAL = (
     "at",
@@ -51,7 +52,7 @@ class Verdict(Struct, frozen=True):
     entries: int = 0
     """The number of entries that were checked, of all rollouts."""
     why: str = ""
-    """What is wrong with the chain, or why it was not checked."""
+    """The problem of the chain, or the reason why it was not checked."""
 
 
 class PlannedSpan(Struct, frozen=True):
@@ -62,7 +63,7 @@ class PlannedSpan(Struct, frozen=True):
 
 
 class VerificationProof(Struct, frozen=True):
-    """What was observed of the node when its run was verified."""
+    """The observation of the node when its run was verified."""
 
     boot_id_before: str = ""
     boot_id_after: str = ""
@@ -122,7 +123,7 @@ class ReportRun(Struct, frozen=True):
     """What was done for the quorum groups with a member on the node, in order."""
     retries: tuple[Retry, ...] = ()
     held: tuple[str, ...] = ()
-    """What the run waits for now."""
+    """The messages of the reasons for which the run waits now."""
 
 
 class Hold(Struct, frozen=True):
@@ -202,7 +203,7 @@ class Against(Struct, frozen=True):
     planned_peak: int
     peak: int
     durations: tuple[Estimate, ...] = ()
-    """What the plan expected of each step, by pool and operating system."""
+    """The plan's expected durations of each step, by pool and operating system."""
 
 
 class JournalSpan(Struct, frozen=True):
@@ -227,7 +228,7 @@ class Report(Struct, frozen=True):
     why: str
     """Why the rollout was halted."""
     by: str
-    """Who started the rollout."""
+    """The operator who started the rollout."""
     plan: str
     target: Release
     from_versions: dict[str, int]
@@ -264,5 +265,11 @@ class Report(Struct, frozen=True):
     """Signed checkpoints that vouch for the entries (`fleet audit verify --file`)."""
     outside_journal: tuple[str, ...] = OUTSIDE_JOURNAL
     """The keys of this report that do not come from the entries. Only `signature` vouches for them."""
+    asked_by: str = ""
+    """Who made the plan. Empty: the policy has no rule about approvals, so that the journal does not have the name."""
+    effect: str = ""
+    """The hash of what was approved."""
+    approvals: tuple[GivenApproval, ...] = ()
+    """The approvals that were in force when the rollout was started."""
     signature: Signature | None = None
     """The signature over this whole report. None: the report was made where no signing key is available."""

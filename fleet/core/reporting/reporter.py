@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from math import ceil
 
 import msgspec
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.eta import seconds_left
 from fleet.core.planning.plan import Plan
-from fleet.core.policy import windows
 from fleet.core.policy.policy import Pool
+from fleet.core.policy.windows import merged
 from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalEntry
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.reporting.report import (
     Against,
     Counts,
-    Duration,
     Ending,
     Hold,
     JournalSpan,
@@ -31,12 +29,12 @@ from fleet.core.reporting.report import (
     Verdict,
     VerificationProof,
 )
+from fleet.core.reporting.step_durations import step_durations
 from fleet.core.reporting.timeline import StepTaken, Timeline
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.goal import StartApproval
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
-
-TIMED = (Step.STAGE, Step.CORDON, Step.DRAIN, Step.REBOOT, Step.VERIFY, Step.UNCORDON, Step.SOAK)
-"""The steps whose durations are reported, in order."""
 
 
 def make_report(
@@ -52,13 +50,13 @@ def make_report(
 
     `held`: what nodes wait for now, as far as that is known. Raises LookupError if no entry starts that rollout.
     """
-    chronicle = Timeline(rollout)
-    chronicle.apply(entries)
-    return report_of(chronicle, at, verdict, plan, held)
+    timeline = Timeline(rollout)
+    timeline.apply(entries)
+    return report_of(timeline, at, verdict, plan, held)
 
 
 def report_of(
-    chronicle: Timeline,
+    timeline: Timeline,
     at: datetime,
     verdict: Verdict,
     plan: Plan | None = None,
@@ -67,22 +65,22 @@ def report_of(
 ) -> Report:
     """Returns the report of a timeline. `pools`: the pools whose nodes are reported; empty: all. Raises LookupError if
     no entry starts the rollout."""
-    if chronicle.rollout is None:
-        raise LookupError(f"the journal has no rollout {chronicle.id}")
-    return _Making(chronicle, chronicle.rollout, at, plan, held, pools).report(verdict)
+    if timeline.rollout is None:
+        raise LookupError(f"the journal has no rollout {timeline.id}")
+    return _ReportBuilder(timeline, timeline.rollout, at, plan, held, pools).report(verdict)
 
 
-class _Making:
+class _ReportBuilder:
     def __init__(
         self,
-        chronicle: Timeline,
+        timeline: Timeline,
         rollout: Rollout,
         at: datetime,
         plan: Plan | None,
         held: Mapping[NodeRef, Sequence[Held]],
         pools: Collection[str],
     ) -> None:
-        self.chronicle = chronicle
+        self.timeline = timeline
         self.rollout = rollout
         self.at = at
         self.plan = plan
@@ -94,7 +92,8 @@ class _Making:
         self.runs = sorted((self._run(run) for run in runs), key=_order)
 
     def report(self, verdict: Verdict) -> Report:
-        rollout, told = self.rollout, self.chronicle
+        rollout, timeline = self.rollout, self.timeline
+        approval = rollout.start.approval if isinstance(rollout.start.approval, StartApproval) else None
         versions = Counter(run.from_version for run in self.runs)
         return Report(
             rollout=rollout.id,
@@ -111,22 +110,25 @@ class _Making:
             clusters=tuple(dict.fromkeys(ref.cluster for ref in rollout.runs)),
             counts=self._counts(),
             pools=tuple(self._pools()),
-            peak=told.peak,
-            peak_at=told.peak_at,
-            durations=tuple(_durations(self.runs)),
+            peak=timeline.peak,
+            peak_at=timeline.peak_at,
+            durations=tuple(step_durations(self.runs)),
             against=self._against(self.plan) if self.plan is not None else None,
-            commands=tuple(told.commands),
-            halts=tuple(told.halts),
-            controllers=tuple(told.controllers.values()),
+            commands=tuple(timeline.commands),
+            halts=tuple(timeline.halts),
+            controllers=tuple(timeline.controllers.values()),
             runs=tuple(self.runs),
             held=tuple(self._holds()),
-            journal=_span(told, verdict),
-            entries=tuple(told.entries),
+            journal=_journal_span(timeline, verdict),
+            entries=tuple(timeline.entries),
+            asked_by=approval.asked_by if approval is not None else "",
+            effect=approval.effect if approval is not None else "",
+            approvals=approval.given if approval is not None else (),
         )
 
     def _run(self, run: Run) -> ReportRun:
-        goal, told = run.goal, self.chronicle
-        steps = tuple(told.steps[run.node])
+        goal, timeline = run.goal, self.timeline
+        steps = tuple(timeline.steps[run.node])
         proof = msgspec.convert(run.proof, VerificationProof) if run.proof else None
         before = self.rollout.policy.find_release(goal.from_version)
         ended = steps[-1].end if run.ended else None
@@ -151,15 +153,15 @@ class _Making:
             why=run.why,
             proof=proof,
             slot=run.slot,
-            released=told.released.get(run.node),
+            released=timeline.released.get(run.node),
             rolled_back=run.rolled_back,
             log=run.log,
             planned=self._planned(run.node),
             steps=steps,
-            evictions=tuple(told.evictions.get(run.node, {}).values()),
-            quorums=tuple(told.quorums.get(run.node, {}).values()),
-            retries=tuple(told.retries.get(run.node, ())),
-            held=tuple(each.message for each in self.held.get(run.node, ())) if not run.ended else (),
+            evictions=tuple(timeline.evictions.get(run.node, {}).values()),
+            quorums=tuple(timeline.quorums.get(run.node, {}).values()),
+            retries=tuple(timeline.retries.get(run.node, ())),
+            held=tuple(hold.message for hold in self.held.get(run.node, ())) if not run.ended else (),
         )
 
     def _planned(self, ref: NodeRef) -> PlannedSpan | None:
@@ -191,18 +193,19 @@ class _Making:
             runs = [run for run in self.runs if run.pool == name]
             pool = self.rollout.policy.pool(name) or Pool(name)
             limit = pool.limits.max_unavailable
-            bans = self.rollout.policy.freezes
             begin = self.rollout.started_at
-            found = windows.open_spans(pool.windows, bans, begin, self.end)
-            always = found == [(begin, self.end)] or begin == self.end
+            places = dict.fromkeys((run.cluster, run.site) for run in runs)
+            schedules = dict.fromkeys(self.rollout.schedules.of(name, *place) for place in places)
+            spans = merged(span for each in schedules for span in each.open_spans(begin, self.end))
+            always = spans == [(begin, self.end)] or begin == self.end
             yield ReportPool(
                 name=name,
                 nodes=len(runs),
                 done=sum(run.ending == "done" for run in runs),
                 failed=sum(run.ending == "failed" for run in runs),
-                peak=self.chronicle.peaks.get(name, 0),
+                peak=self.timeline.peaks.get(name, 0),
                 limit=str(limit) if limit is not None else "",
-                windows=() if always else tuple(PlannedSpan(*span) for span in found),
+                windows=() if always else tuple(PlannedSpan(*span) for span in spans),
                 always_open=always,
             )
 
@@ -214,8 +217,8 @@ class _Making:
             ref = NodeRef(run.cluster, run.node)
             if run.ending not in ("waiting", "cancelled"):
                 continue
-            known = [held for held in self.held.get(ref, ()) if held.reason is not Reason.HALTED]
-            now = next((held for held in known if held.needs_action), None)
+            reasons = [held for held in self.held.get(ref, ()) if held.reason is not Reason.HALTED]
+            now = next((held for held in reasons if held.needs_action), None)
             if now is not None:
                 yield Hold(run.cluster, run.node, str(now.reason), now.message, now.remedy)
             elif ref not in self.held and (hold := planned.get(ref)) is not None:
@@ -237,7 +240,7 @@ class _Making:
             planned_evictions=plan.evictions,
             evictions=self._counts().evictions,
             planned_peak=plan.peak_unavailable,
-            peak=self.chronicle.peak,
+            peak=self.timeline.peak,
             durations=plan.durations,
         )
 
@@ -248,25 +251,25 @@ class _Making:
         return self.at + timedelta(seconds=left) if left is not None else None
 
 
-def _span(told: Timeline, verdict: Verdict) -> JournalSpan:
-    if told.first is None or told.last is None:
-        raise LookupError(f"the journal has no entry of {told.id}")
+def _journal_span(timeline: Timeline, verdict: Verdict) -> JournalSpan:
+    if timeline.first is None or timeline.last is None:
+        raise LookupError(f"the journal has no entry of {timeline.id}")
     return JournalSpan(
-        entries=told.count,
-        first_seq=told.first.seq,
-        first_hash=told.first.hash,
-        last_seq=told.last.seq,
-        last_hash=told.last.hash,
+        entries=timeline.count,
+        first_seq=timeline.first.seq,
+        first_hash=timeline.first.hash,
+        last_seq=timeline.last.seq,
+        last_hash=timeline.last.hash,
         verdict=verdict,
     )
 
 
 def _begun(steps: Sequence[StepTaken]) -> datetime | None:
     """Returns when the run took its slot. A slot that the run had to give back does not count."""
-    for taken in reversed(steps):
-        if taken.step == Step.CORDON:
-            return taken.start
-        if taken.step == Step.STAGED:
+    for step_taken in reversed(steps):
+        if step_taken.step == Step.CORDON:
+            return step_taken.start
+        if step_taken.step == Step.STAGED:
             break
     return None
 
@@ -286,23 +289,3 @@ def _ending(run: Run) -> Ending:
 def _order(run: ReportRun) -> tuple[bool, datetime, bool, str, str]:
     first = run.steps[0].start
     return run.begun is None, run.begun or run.ended or first, not run.canary, run.cluster, run.node
-
-
-def _durations(runs: Sequence[ReportRun]) -> Iterator[Duration]:
-    for step in TIMED:
-        taken = [each for run in runs for each in run.steps if each.step == step and each.turn == "done"]
-        yield from _spread(str(step), [each.seconds for each in taken if each.seconds is not None])
-    whole = [run.seconds for run in runs if run.ending == "done" and run.seconds is not None]
-    yield from _spread("run", whole)
-
-
-def _spread(step: str, seconds: Sequence[float]) -> Iterator[Duration]:
-    if seconds:
-        ranked = sorted(seconds)
-        yield Duration(step, len(ranked), nearest(ranked, 0.5), nearest(ranked, 0.95), ranked[-1])
-
-
-def nearest(ranked: Sequence[float], share: float) -> float:
-    """Returns the smallest value that at least `share` of the values do not exceed (nearest rank). `ranked`: ascending,
-    not empty."""
-    return ranked[max(1, ceil(share * len(ranked))) - 1]

@@ -16,8 +16,10 @@ from msgspec.inspect import DateTimeType, Field, StructType, Type, UnionType, ty
 
 from fleet.core.linting.finding import LintResult
 from fleet.core.planning.plan import Plan
+from fleet.core.policy.access import OwnAccess
 from fleet.core.records.audit import JournalExport
 from fleet.core.records.journal import JournalEntry
+from fleet.core.reporting.approvals import ApprovalList
 from fleet.core.reporting.period.period_report import PeriodReport
 from fleet.core.reporting.report import Report
 from fleet.core.reporting.status import FleetStatus
@@ -31,9 +33,11 @@ PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
     "journal": (JournalExport, "fleet audit export"),
     "report": (Report, "fleet report ROLLOUT -o json"),
     "period-report": (PeriodReport, "fleet report --fleet --quarter QUARTER -o json"),
+    "approvals": (ApprovalList, "fleet plan approvals -o json"),
+    "access": (OwnAccess, "fleet access show -o json"),
     "lint": (LintResult, "fleet lint -o json"),
 }
-"""By name of the file: the struct, and the command that prints it. Keys are added, never renamed or dropped."""
+"""The structs by name of the file, each with the command that prints it. Keys are added, never renamed or dropped."""
 
 
 def text(name: str) -> str:
@@ -42,8 +46,8 @@ def text(name: str) -> str:
 
 
 def schema(name: str) -> dict[str, Any]:
-    """Returns the JSON Schema of that name. Every key of a struct is required, because fleet always writes all of them,
-    except keys that are left out where nothing is known (UNSET). Needs the source code of the structs."""
+    """Returns the JSON Schema of that name. Every key of a struct is required, because fleet always writes all of them;
+    keys that may be UNSET are left out then. Needs the source code of the structs."""
     kind, title = PUBLISHED[name]
     (root,), parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     for struct in _structs(type_info(kind)):
@@ -56,55 +60,54 @@ def _describe(part: dict[str, Any], struct: StructType) -> None:
         # Python removes the indentation of docstrings since 3.13; this keeps the file the same with every Python
         # version.
         part["description"] = inspect.cleandoc(part["description"])
-    told = _docstrings(struct.cls)
-    part["required"] = [field.encode_name for field in struct.fields if not _is_unset(field)]
+    docstrings = _docstrings(struct.cls)
+    part["required"] = [field.encode_name for field in struct.fields if not _may_be_unset(field)]
     for field in struct.fields:
         value = part["properties"][field.encode_name]
         value.pop("default", None)
         if _has_time(field.type):
-            for way in value.get("anyOf", [value]):
-                if way.get("type") == "string":
-                    way["format"] = "date-time"
-        if field.name in told:
-            value["description"] = told[field.name]
+            for alternative in value.get("anyOf", [value]):
+                if alternative.get("type") == "string":
+                    alternative["format"] = "date-time"
+        if field.name in docstrings:
+            value["description"] = docstrings[field.name]
 
 
-def _structs(info: Type, known: set[type] | None = None) -> Iterator[StructType]:
-    """Yields this struct and every struct that it contains, each once."""
-    known = set() if known is None else known
-    if isinstance(info, StructType):
-        if info.cls in known:
-            return
-        known.add(info.cls)
-        yield info
-        for field in info.fields:
-            yield from _structs(field.type, known)
-        return
-    for part in ("types", "item_types", "item_type", "key_type", "value_type"):
-        inner = getattr(info, part, ())
-        for each in inner if isinstance(inner, tuple) else (inner,):
-            yield from _structs(each, known)
-
-
-def _is_unset(field: Field) -> bool:
-    """Returns whether the key is left out where nothing is known: the default is then UNSET, which msgspec shows as a
-    field that is not required and has no default."""
+def _may_be_unset(field: Field) -> bool:
+    """Returns whether the default is UNSET, which msgspec's inspection does not name."""
     return not field.required and field.default is NODEFAULT and field.default_factory is NODEFAULT
 
 
+def _structs(info: Type, seen: set[type] | None = None) -> Iterator[StructType]:
+    """Yields this struct and every struct that it contains, each once."""
+    seen = set() if seen is None else seen
+    if isinstance(info, StructType):
+        if info.cls in seen:
+            return
+        seen.add(info.cls)
+        yield info
+        for field in info.fields:
+            yield from _structs(field.type, seen)
+        return
+    for part in ("types", "item_types", "item_type", "key_type", "value_type"):
+        inner = getattr(info, part, ())
+        for item in inner if isinstance(inner, tuple) else (inner,):
+            yield from _structs(item, seen)
+
+
 def _has_time(info: Type) -> bool:
-    ways = info.types if isinstance(info, UnionType) else (info,)
-    return any(isinstance(way, DateTimeType) for way in ways)
+    alternatives = info.types if isinstance(info, UnionType) else (info,)
+    return any(isinstance(alternative, DateTimeType) for alternative in alternatives)
 
 
 def _docstrings(kind: type) -> dict[str, str]:
     """Returns the docstrings of the class's fields: a string that stands alone after a field describes that field."""
     (tree,) = ast.parse(dedent(inspect.getsource(kind))).body
-    told: dict[str, str] = {}
+    docstrings: dict[str, str] = {}
     body = tree.body if isinstance(tree, ast.ClassDef) else []
     for field, after in pairwise(body):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
             match after:
-                case ast.Expr(value=ast.Constant(value=str(words))):
-                    told[field.target.id] = " ".join(words.split())
-    return told
+                case ast.Expr(value=ast.Constant(value=str(text))):
+                    docstrings[field.target.id] = " ".join(text.split())
+    return docstrings

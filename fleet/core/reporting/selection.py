@@ -35,7 +35,7 @@ def select(status: FleetStatus, selection: Selection) -> FleetStatus:
     clusters = [
         cluster
         for cluster in status.clusters
-        if _asked(selection.clusters, cluster.name)
+        if _matches(selection.clusters, cluster.name)
         and (not selection.sites or any(site in selection.sites for site in cluster.sites))
     ]
     names = {cluster.name for cluster in clusters}
@@ -49,7 +49,7 @@ def select(status: FleetStatus, selection: Selection) -> FleetStatus:
             group
             for group in status.quorums
             if group.cluster in names
-            and (not selection.sites or any(each.site in selection.sites for each in group.members))
+            and (not selection.sites or any(member.site in selection.sites for member in group.members))
         ),
     )
 
@@ -60,21 +60,21 @@ def rows_of(status: FleetStatus, selection: Selection) -> list[StatusPool]:
     return [
         row
         for row in status.summary.pools
-        if _asked(selection.clusters, row.cluster)
+        if _matches(selection.clusters, row.cluster)
         and (not selection.sites or any(site in selection.sites for site in row.site.split(", ")))
-        and (_asked(selection.pools, row.pool) or row.note == UNREACHABLE)
+        and (_matches(selection.pools, row.pool) or row.note == UNREACHABLE)
     ]
 
 
 def _selected(node: StatusNode, selection: Selection) -> bool:
     return (
-        _asked(selection.clusters, node.cluster)
-        and _asked(selection.sites, node.site)
-        and _asked(selection.pools, node.pool)
+        _matches(selection.clusters, node.cluster)
+        and _matches(selection.sites, node.site)
+        and _matches(selection.pools, node.pool)
         and (not selection.outdated or (node.state not in ("patched", "unknown", "orphan")))
         and (not selection.attention or node.state in ATTENTION)
     )
 
 
-def _asked(names: Sequence[str], name: str) -> bool:
+def _matches(names: Sequence[str], name: str) -> bool:
     return not names or name in names

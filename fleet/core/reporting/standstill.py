@@ -38,21 +38,22 @@ class Standstill(Struct, frozen=True):
     mid_air: tuple[MidAir, ...] = ()
 
 
-def sentence(told: Standstill) -> str:
+def sentence(standstill: Standstill) -> str:
     """Returns one line for users: `no controller has been at work for 4h 2m: r-1 stands still, with n-7 (reboot) in
     mid-air`."""
-    if told.since is None:
+    if standstill.since is None:
         when = "no controller has been at work yet"
     else:
-        when = f"no controller has been at work for {format_duration(max(0.0, (told.at - told.since).total_seconds()))}"
-    *others, last = told.rollouts
+        seconds = max(0.0, (standstill.at - standstill.since).total_seconds())
+        when = f"no controller has been at work for {format_duration(seconds)}"
+    *others, last = standstill.rollouts
     stands = f"{', '.join(others)} and {last} stand still" if others else f"{last} stands still"
-    return f"{when}: {stands}{_mid_air(told.mid_air)}"
+    return f"{when}: {stands}{_mid_air(standstill.mid_air)}"
 
 
 def _mid_air(nodes: Sequence[MidAir]) -> str:
     if not nodes:
         return ""
-    named = ", ".join(f"{each.node} ({each.step})" for each in nodes[:NAMED])
+    named = ", ".join(f"{node.node} ({node.step})" for node in nodes[:NAMED])
     more = f" and {len(nodes) - NAMED} more" if len(nodes) > NAMED else ""
     return f", with {named}{more} in mid-air"

@@ -65,7 +65,7 @@ class StatusNode(Struct, frozen=True):
     kubelet: str = ""
     pods: int = 0
     kernel_arguments: str = ""
-    """As the machine's agent reports them, without secrets. Empty: not reported."""
+    """The kernel's command line without secrets, as the machine's agent reports it. Empty: not reported."""
     layered: tuple[str, ...] = ()
     """Packages that were installed on top of the booted release."""
     systemd: str = ""
@@ -105,7 +105,7 @@ class StatusMember(Struct, frozen=True):
     index: int | None
     """The index of the last entry that the member has applied."""
     behind: int | None
-    """By how many entries the member is behind the member that has applied most."""
+    """The number of entries that the member lacks against the member that has applied most."""
     alarms: tuple[str, ...]
     version: str
     size: int

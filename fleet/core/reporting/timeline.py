@@ -152,9 +152,9 @@ class Timeline:
         """The number of entries of the rollout."""
         self.steps: dict[NodeRef, list[StepTaken]] = {}
         self.evictions: dict[NodeRef, dict[str, Eviction]] = {}
-        """By uid of the pod."""
+        """The evictions of each node, by uid of the pod."""
         self.quorums: dict[NodeRef, dict[tuple[str, str], QuorumAction]] = {}
-        """By id of the action, and group."""
+        """The actions for quorum groups, by id of the action and group."""
         self.retries: dict[NodeRef, list[Retry]] = {}
         self.changes: dict[NodeRef, list[GoalChange]] = {}
         self.commands: list[OperatorCommand] = []
@@ -166,7 +166,7 @@ class Timeline:
         self.peak_at: datetime | None = None
         self.released: dict[NodeRef, datetime] = {}
         """When an operator released the slot of a failed run."""
-        self._asked: dict[str, tuple[NodeRef, str]] = {}
+        self._requested: dict[str, tuple[NodeRef, str]] = {}
         """Evictions in flight: id of the action -> node, and uid of the pod."""
         self._out: dict[str, int] = {}
 
@@ -176,59 +176,61 @@ class Timeline:
         for entry in entries:
             if entry.record.rollout != self.id:
                 continue
-            said = from_record(entry.record)
+            record = from_record(entry.record)
             if self.rollout is not None:
-                self._go_on(self.rollout, said, entry)
-            elif isinstance(said, RolloutStarted):
-                self._start(said, entry)
+                self._apply_record(self.rollout, record, entry)
+            elif isinstance(record, RolloutStarted):
+                self._start(record, entry)
             elif (entry.record.form, entry.record.kind) == ("command", "start"):
-                raise ValueError(said.problem if isinstance(said, UnknownRecord) else "")
+                raise ValueError(record.problem if isinstance(record, UnknownRecord) else "")
             else:
                 continue
             self.first, self.last, self.count = self.first or entry, entry, self.count + 1
             if self._keep_entries:
                 self.entries.append(entry)
-            self._credit(said, entry)
+            self._credit(record, entry)
 
     def _start(self, started: RolloutStarted, entry: JournalEntry) -> None:
         self.rollout = Rollout(self.id, started.start, entry.at, entry.actor)
         for ref in self.rollout.runs:
             self.steps[ref] = [StepTaken(str(Step.PENDING), entry.at)]
 
-    def _go_on(self, rollout: Rollout, said: Journaled, entry: JournalEntry) -> None:
+    def _apply_record(self, rollout: Rollout, record: Journaled, entry: JournalEntry) -> None:
         ref = NodeRef.parse(entry.record.node) if entry.record.node else None
         had = ref is not None and rollout.runs[ref].slot
-        rollout.apply(said, entry.at, entry.actor)
+        rollout.apply(record, entry.at, entry.actor)
         if ref is not None:
             self._count(rollout, ref, had, entry.at)
-        match said:
+        match record:
             case StepFinished():
-                self._step(said, entry.at)
+                self._step(record, entry.at)
             case RunRetried():
-                self.retries.setdefault(said.node, []).append(Retry(entry.at, said.why))
+                self.retries.setdefault(record.node, []).append(Retry(entry.at, record.why))
             case CanaryAppointed() | CanaryDismissed() | NodeReregistered():
-                change = GoalChange(entry.at, said.kind, said.why or "")
-                self.changes.setdefault(said.node, []).append(change)
+                change = GoalChange(entry.at, record.kind, record.why or "")
+                self.changes.setdefault(record.node, []).append(change)
             case RolloutHalted():
-                self.halts.append(Halt(entry.at, entry.seq, said.why))
+                self.halts.append(Halt(entry.at, entry.seq, record.why))
             case Evict():
-                self._ask(said, entry.at)
+                self._note_request(record, entry.at)
             case MoveLeader() | SaveSnapshot() | Defragment():
-                self._ask_quorum(said, said.kind, [said.group], entry.at)
+                self._note_quorum(record, record.kind, [record.group], entry.at)
             case Reboot():
-                self._ask_quorum(said, "read", sorted(said.quorums), entry.at)
+                self._note_quorum(record, "read", sorted(record.quorums), entry.at)
             case ActionEnded():
-                self._answer(said, entry.at)
-                self._answer_quorum(said)
+                self._note_answer(record, entry.at)
+                self._note_quorum_answer(record)
 
-    def _credit(self, said: Journaled, entry: JournalEntry) -> None:
-        if isinstance(said, CommandRecord):
-            by, node = entry.actor, entry.record.node
-            self.commands.append(OperatorCommand(entry.at, entry.seq, by, said.kind, node, said.reason))
+    def _credit(self, record: Journaled, entry: JournalEntry) -> None:
+        if isinstance(record, CommandRecord):
+            actor, node = entry.actor, entry.record.node
+            self.commands.append(
+                OperatorCommand(entry.at, entry.seq, actor, record.kind, node, record.reason)
+            )
             return
         key = (entry.actor, entry.epoch)
-        known = self.controllers.get(key) or ControllerTerm(entry.actor, entry.epoch, entry.at, entry.at, 0)
-        self.controllers[key] = replace(known, last_at=entry.at, entries=known.entries + 1)
+        term = self.controllers.get(key) or ControllerTerm(entry.actor, entry.epoch, entry.at, entry.at, 0)
+        self.controllers[key] = replace(term, last_at=entry.at, entries=term.entries + 1)
 
     def _count(self, rollout: Rollout, ref: NodeRef, had: bool, at: datetime) -> None:
         """Updates how many slots are taken after an entry about this node. `had`: whether the node had a slot before
@@ -251,17 +253,17 @@ class Timeline:
         if ended.to not in ENDED:
             steps.append(StepTaken(str(ended.to), at))
 
-    def _ask(self, action: Evict, at: datetime) -> None:
-        self._asked[action.id] = (action.node, action.pod_uid)
-        asked = self.evictions.setdefault(action.node, {})
-        if action.pod_uid not in asked:
-            asked[action.pod_uid] = Eviction(str(action.pod), action.pod_uid, at)
+    def _note_request(self, action: Evict, at: datetime) -> None:
+        self._requested[action.id] = (action.node, action.pod_uid)
+        evictions = self.evictions.setdefault(action.node, {})
+        if action.pod_uid not in evictions:
+            evictions[action.pod_uid] = Eviction(str(action.pod), action.pod_uid, at)
 
-    def _answer(self, ended: ActionEnded, at: datetime) -> None:
-        asked = self._asked.pop(ended.id, None)
-        if asked is None:
+    def _note_answer(self, ended: ActionEnded, at: datetime) -> None:
+        pending = self._requested.pop(ended.id, None)
+        if pending is None:
             return
-        ref, uid = asked
+        ref, uid = pending
         before = self.evictions[ref][uid]
         refused = ended.result is not Result.DONE and ended.detail
         self.evictions[ref][uid] = replace(
@@ -272,13 +274,13 @@ class Timeline:
             detail=ended.detail if refused else before.detail,
         )
 
-    def _ask_quorum(self, action: Action, kind: str, groups: Sequence[str], at: datetime) -> None:
-        asked = self.quorums.setdefault(action.node, {}) if groups else {}
+    def _note_quorum(self, action: Action, kind: str, groups: Sequence[str], at: datetime) -> None:
+        actions = self.quorums.setdefault(action.node, {}) if groups else {}
         for group in groups:
-            asked[action.id, group] = QuorumAction(kind, group, at)
+            actions[action.id, group] = QuorumAction(kind, group, at)
 
-    def _answer_quorum(self, ended: ActionEnded) -> None:
-        asked = self.quorums.get(ended.node, {}) if ended.node is not None else {}
-        for key, action in asked.items():
+    def _note_quorum_answer(self, ended: ActionEnded) -> None:
+        actions = self.quorums.get(ended.node, {}) if ended.node is not None else {}
+        for key, action in actions.items():
             if key[0] == ended.id:
-                asked[key] = replace(action, result=str(ended.result), detail=ended.detail)
+                actions[key] = replace(action, result=str(ended.result), detail=ended.detail)

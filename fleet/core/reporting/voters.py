@@ -3,7 +3,15 @@ ones are unhealthy, and each member as last read."""
 
 from __future__ import annotations
 
-from fleet.core.quorum.quorum import Member, Quorum, QuorumRule, ailment, commit_seconds, foremost, healthy
+from fleet.core.quorum.quorum import (
+    Member,
+    Quorum,
+    QuorumRule,
+    commit_seconds,
+    foremost,
+    healthy,
+    why_unhealthy,
+)
 from fleet.core.reporting.status import StatusMember, StatusQuorum
 
 
@@ -11,13 +19,13 @@ def status_of(group: Quorum, cluster: str, rule: QuorumRule) -> StatusQuorum:
     """Returns the status of a quorum group, as `fleet status --quorums` shows it."""
     leader, highest = group.leader, foremost(group)
     members = tuple(_member(member, group, rule, highest) for member in group.members)
-    well = healthy(group, rule)
+    healthy_voters = healthy(group, rule)
     return StatusQuorum(
         name=group.name,
         cluster=cluster,
         kind=group.kind,
         voters=len(group.voters),
-        healthy=len(well),
+        healthy=len(healthy_voters),
         needed=group.majority + rule.margin,
         leader=leader.name if leader is not None else "",
         leader_node=leader.node.name if leader is not None and leader.node is not None else "",
@@ -27,7 +35,7 @@ def status_of(group: Quorum, cluster: str, rule: QuorumRule) -> StatusQuorum:
         read_at=group.read_at,
         members=members,
         links=group.links,
-        commit_seconds=commit_seconds(group, leader, well) if leader is not None else None,
+        commit_seconds=commit_seconds(group, leader, healthy_voters) if leader is not None else None,
     )
 
 
@@ -46,5 +54,5 @@ def _member(member: Member, group: Quorum, rule: QuorumRule, highest: int) -> St
         size=member.size,
         in_use=member.in_use,
         seconds=member.seconds,
-        ails=ailment(member, group, rule, highest),
+        ails=why_unhealthy(member, group, rule, highest),
     )

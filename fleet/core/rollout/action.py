@@ -26,7 +26,7 @@ class Result(StrEnum):
     GONE = "gone"
     """The object does not exist any more (404), or another object with the same name and another uid does."""
     STALE = "stale"
-    """What the action presumed is no longer true, or there was a conflict (409). The engine looks at the cluster and
+    """A precondition of the action is no longer true, or there was a conflict (409). The engine looks at the cluster and
     decides again."""
     FAILED = "failed"
     """The server refused for good (403, 422, 500 for several budgets). `detail` contains the server's message."""

@@ -11,7 +11,8 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.rollout.action import AnyAction
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.returning_pods import EvictionMemory
-from fleet.core.rollout.rollout import Rollout, RolloutState, Run
+from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import ENDED, Step
 
 
@@ -75,7 +76,7 @@ def take_checkpoint(rollout: Rollout) -> RolloutCheckpoint:
         why=rollout.why,
         ended_at=rollout.ended_at,
         allowance=rollout.allowance,
-        runs=tuple(_fold(run) for run in rollout.runs.values()),
+        runs=tuple(_checkpoint_run(run) for run in rollout.runs.values()),
         intents=tuple(rollout.intents.values()),
         acted=tuple(sorted(rollout.acted)),
         counter=rollout.counter,
@@ -84,27 +85,35 @@ def take_checkpoint(rollout: Rollout) -> RolloutCheckpoint:
     )
 
 
-def restore_checkpoint(folded: RolloutCheckpoint) -> Rollout:
+def restore_checkpoint(checkpoint: RolloutCheckpoint) -> Rollout:
     """Returns the rollout that the checkpoint was taken of. Raises ValueError if its runs do not match its goals."""
-    rollout = Rollout(folded.id, folded.start, folded.started_at, folded.by)
-    rollout.state, rollout.state_at, rollout.state_by = folded.state, folded.state_at, folded.state_by
-    rollout.why, rollout.ended_at, rollout.allowance = folded.why, folded.ended_at, folded.allowance
+    rollout = Rollout(checkpoint.id, checkpoint.start, checkpoint.started_at, checkpoint.by)
+    rollout.state, rollout.state_at, rollout.state_by = (
+        checkpoint.state,
+        checkpoint.state_at,
+        checkpoint.state_by,
+    )
+    rollout.why, rollout.ended_at, rollout.allowance = (
+        checkpoint.why,
+        checkpoint.ended_at,
+        checkpoint.allowance,
+    )
     rollout.counts.clear()
-    for (ref, run), told in zip(rollout.runs.items(), folded.runs, strict=True):
-        rollout.runs[ref] = _unfold(run, told)
-        rollout.counts[told.step] += 1
-        rollout.open_in[run.goal.pool] -= told.step in ENDED
-    for goal in folded.goals:
+    for (ref, run), kept in zip(rollout.runs.items(), checkpoint.runs, strict=True):
+        rollout.runs[ref] = _restore_run(run, kept)
+        rollout.counts[kept.step] += 1
+        rollout.open_in[run.goal.pool] -= kept.step in ENDED
+    for goal in checkpoint.goals:
         rollout.change_goal(goal)
-    rollout.intents = {action.id: action for action in folded.intents}
-    rollout.acted, rollout.needs_cleanup = set(folded.acted), set(folded.needs_cleanup)
-    rollout.counter = folded.counter
+    rollout.intents = {action.id: action for action in checkpoint.intents}
+    rollout.acted, rollout.needs_cleanup = set(checkpoint.acted), set(checkpoint.needs_cleanup)
+    rollout.counter = checkpoint.counter
     return rollout
 
 
-def _fold(run: Run) -> RunCheckpoint:
+def _checkpoint_run(run: Run) -> RunCheckpoint:
     return RunCheckpoint(*astuple(run)[2:])
 
 
-def _unfold(run: Run, told: RunCheckpoint) -> Run:
-    return Run(run.goal, run.release, *astuple(told))
+def _restore_run(run: Run, kept: RunCheckpoint) -> Run:
+    return Run(run.goal, run.release, *astuple(kept))

@@ -33,25 +33,29 @@ KINDS: Mapping[tuple[str, str], type[TypedRecord]] = {
 """The struct by form and kind, except for actions."""
 
 
-def to_record(said: Journaled) -> JournalRecord:
+def to_record(record: Journaled) -> JournalRecord:
     """Returns the record that is written to the journal. Raises ValueError for an UnknownRecord, which is never
     written."""
-    match said:
+    match record:
         case Action():
-            detail = msgspec.to_builtins(said)
-            return JournalRecord("intent", said.kind, said.rollout, str(said.node), detail)
+            detail = msgspec.to_builtins(record)
+            return JournalRecord("intent", record.kind, record.rollout, str(record.node), detail)
         case ActionEnded():
-            told = {"id": said.id, "result": str(said.result)}
-            detail = told | ({"detail": said.detail} if said.detail else {})
-            return JournalRecord("outcome", said.action, said.rollout, _place(said.node), detail)
+            outcome = {"id": record.id, "result": str(record.result)}
+            detail = outcome | ({"detail": record.detail} if record.detail else {})
+            return JournalRecord("outcome", record.action, record.rollout, _place(record.node), detail)
         case RolloutStarted():
-            return JournalRecord("command", said.kind, said.rollout, "", msgspec.to_builtins(said.start))
+            return JournalRecord(
+                "command", record.kind, record.rollout, "", msgspec.to_builtins(record.start)
+            )
         case UnknownRecord():
-            raise ValueError(said.problem)
-    detail = msgspec.to_builtins(said)
-    for beside in ("kind", "rollout", "node"):
-        detail.pop(beside, None)
-    return JournalRecord(said.form, said.kind, said.rollout, _place(getattr(said, "node", None)), detail)
+            raise ValueError(record.problem)
+    detail = msgspec.to_builtins(record)
+    for key in ("kind", "rollout", "node"):
+        detail.pop(key, None)
+    return JournalRecord(
+        record.form, record.kind, record.rollout, _place(getattr(record, "node", None)), detail
+    )
 
 
 def from_record(record: JournalRecord) -> Journaled:
@@ -68,20 +72,20 @@ def from_record(record: JournalRecord) -> Journaled:
 def _read(record: JournalRecord) -> Journaled:
     """Returns the struct of the record. Raises ValueError for a record that this version of fleet cannot read."""
     form, kind, detail = record.form, record.kind, record.detail
-    beside: dict[str, Any] = {"rollout": record.rollout}
+    common: dict[str, Any] = {"rollout": record.rollout}
     if record.node:
-        beside["node"] = NodeRef.parse(record.node)
+        common["node"] = NodeRef.parse(record.node)
     if form == "intent":
         action: AnyAction = msgspec.convert(detail, AnyAction)
         return action
     if form == "outcome":
-        return msgspec.convert({"node": None} | detail | beside | {"action": kind}, ActionEnded)
+        return msgspec.convert({"node": None} | detail | common | {"action": kind}, ActionEnded)
     if (form, kind) == ("command", "start"):
         return RolloutStarted(rollout=record.rollout, start=msgspec.convert(detail, Start))
-    known = KINDS.get((form, kind))
-    if known is None:
+    struct = KINDS.get((form, kind))
+    if struct is None:
         raise ValueError(f"unknown {form} {kind!r}")
-    return msgspec.convert(detail | beside | {"kind": kind}, known)
+    return msgspec.convert(detail | common | {"kind": kind}, struct)
 
 
 def _place(node: NodeRef | None) -> str:

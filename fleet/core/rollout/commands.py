@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
+
+from msgspec import field
 
 from fleet.core.objects.node import NodeRef
+from fleet.core.records.identity import Identity
 from fleet.core.rollout.goal import Start
 from fleet.core.rollout.record import TypedRecord
 
@@ -64,6 +68,31 @@ class HostsClaimed(CommandRecord, frozen=True, gc=False, kw_only=True, tag="clai
     cluster: str
 
 
+class PlanApproved(CommandRecord, frozen=True, gc=False, kw_only=True, tag="approve"):
+    """Approves the effect of a plan. `reason` is the approver's comment."""
+
+    plan: str
+    effect: str
+    """The hash of `covers`."""
+    covers: dict[str, Any]
+    """The effect itself (`fleet.core.approval.effect`), so that a later difference can be named."""
+    by: Identity
+    asked_by: str = ""
+    """Who made the plan."""
+    files: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of the files that the plan's pools name (playbooks), by path."""
+    override: str = ""
+    """The reason for which the rollout may also start in a freeze. Empty: it may not."""
+
+
+class PlanRejected(CommandRecord, frozen=True, gc=False, kw_only=True, tag="reject"):
+    """Rejects the effect of a plan: earlier approvals of that effect no longer count."""
+
+    plan: str
+    effect: str
+    by: Identity
+
+
 COMMANDS: tuple[type[CommandRecord], ...] = (
     RolloutStarted,
     RolloutPaused,
@@ -73,6 +102,8 @@ COMMANDS: tuple[type[CommandRecord], ...] = (
     JournalAccepted,
     LogRequested,
     HostsClaimed,
+    PlanApproved,
+    PlanRejected,
 )
 
 ORDERS: Mapping[str, type[CommandRecord]] = {

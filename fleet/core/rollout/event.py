@@ -38,26 +38,26 @@ ClusterObjectKey = tuple[type[ClusterObject], str, str, str]
 """The type of an object, its kind where the type has several, its namespace and its name."""
 
 
-def object_key(thing: ClusterObject) -> ClusterObjectKey:
+def object_key(obj: ClusterObject) -> ClusterObjectKey:
     """Returns what names the object in its cluster."""
-    spaced = Pod | Budget | Workload | PersistentVolumeClaim | Maintenance
-    namespace = thing.namespace if isinstance(thing, spaced) else ""
-    kind = thing.kind if isinstance(thing, Workload | Maintenance) else ""
-    return type(thing), kind, namespace, thing.name
+    namespaced = Pod | Budget | Workload | PersistentVolumeClaim | Maintenance
+    namespace = obj.namespace if isinstance(obj, namespaced) else ""
+    kind = obj.kind if isinstance(obj, Workload | Maintenance) else ""
+    return type(obj), kind, namespace, obj.name
 
 
 class Upserted(Struct, frozen=True, gc=False):
     """The object exists with this state. Repeated events are harmless."""
 
     cluster: str
-    thing: ClusterObject
+    obj: ClusterObject
 
 
 class Deleted(Struct, frozen=True, gc=False):
-    """The object was deleted. `thing` is its last known state."""
+    """The object was deleted. `obj` is its last known state."""
 
     cluster: str
-    thing: ClusterObject
+    obj: ClusterObject
 
 
 class ClusterSynced(Struct, frozen=True):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from datetime import datetime
+
+from msgspec import UNSET, Struct, UnsetType
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
+from fleet.core.records.identity import Identity
 from fleet.core.releases.release import Release
 
 
@@ -23,8 +26,32 @@ class Goal(Struct, frozen=True, gc=False):
     """Added to the pressure of the node's budgets where several nodes wait for the same budget. The result of a search
     for a better order."""
     etcd: dict[str, str] = {}
-    """By quorum group: the version of etcd that the release is known to have brought to this node when the node ran the
+    """The version of etcd by quorum group that the release is known to have brought to this node when the node ran the
     release."""
+
+
+class GivenApproval(Struct, frozen=True):
+    """An approval that was in force when a rollout was started."""
+
+    by: Identity
+    at: datetime
+    plan: str
+    """The plan that was approved: another plan than the rollout's, if both have the same effect."""
+    entry: str
+    """The place of the approval in the journal (`JournalEntry.place`)."""
+    comment: str = ""
+    override: str = ""
+    """The reason for which the approval also allowed a start in a freeze. Empty: it did not."""
+
+
+class StartApproval(Struct, frozen=True):
+    """Who asked for a rollout, who approved it, and the hash of what they approved."""
+
+    asked_by: str
+    """Who made the plan."""
+    effect: str
+    required: int
+    given: tuple[GivenApproval, ...]
 
 
 class Start(Struct, frozen=True):
@@ -36,3 +63,5 @@ class Start(Struct, frozen=True):
     goals: tuple[Goal, ...]
     expected_seconds: int = 0
     """The p95 of one run, in seconds. A run must fit into a window."""
+    approval: StartApproval | UnsetType = UNSET
+    """UNSET: the policy has no rule about approvals for these pools."""

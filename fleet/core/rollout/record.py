@@ -53,14 +53,14 @@ class ActionEnded(TypedRecord, frozen=True, gc=False, kw_only=True):
 
 
 class PodsTimed(TypedRecord, frozen=True, gc=False, kw_only=True, tag="timed"):
-    """How long the pods of one drained node took, in milliseconds. The estimates of later plans use these times."""
+    """The measured times of the pods of one drained node, in milliseconds. The estimates of later plans use these times."""
 
     form = "decision"
     node: NodeRef
     stop: list[int]
-    """From an eviction until the pod was gone."""
+    """The times from an eviction until the pod was gone."""
     start: dict[str, list[int]]
-    """By app: from being bound to a node until Ready."""
+    """The times from being bound to a node until Ready, by app."""
 
 
 class TaskPlayed(TypedRecord, frozen=True, gc=False, kw_only=True, tag="played"):

@@ -13,7 +13,7 @@ from fleet.core.rollout.commands import RolloutStarted
 from fleet.core.rollout.record import UnknownRecord
 from fleet.core.rollout.rollout import Rollout
 
-WORDS = 300
+MESSAGE_LENGTH = 300
 """The number of characters of an error's message that are shown."""
 
 
@@ -28,19 +28,19 @@ def rollouts_of(entries: Iterable[JournalEntry], begun: Mapping[str, Rollout] = 
         try:
             _apply(rollouts, entry)
         except (LookupError, ValueError, TypeError, AttributeError, msgspec.ValidationError) as error:
-            words = f"entry {entry.seq} of the journal makes no sense: {str(error)[:WORDS]}"
-            raise TamperedError(words, "fleet audit verify") from error
+            message = f"entry {entry.seq} of the journal makes no sense: {str(error)[:MESSAGE_LENGTH]}"
+            raise TamperedError(message, "fleet audit verify") from error
     return rollouts
 
 
 def _apply(rollouts: dict[str, Rollout], entry: JournalEntry) -> None:
-    said = from_record(entry.record)
-    if isinstance(said, RolloutStarted):
-        rollouts[said.rollout] = Rollout(said.rollout, said.start, entry.at, entry.actor)
-    elif isinstance(said, UnknownRecord) and (said.written_as, said.name) == ("command", "start"):
-        raise ValueError(said.problem)
-    elif said.rollout in rollouts:
-        rollouts[said.rollout].apply(said, entry.at, entry.actor)
+    record = from_record(entry.record)
+    if isinstance(record, RolloutStarted):
+        rollouts[record.rollout] = Rollout(record.rollout, record.start, entry.at, entry.actor)
+    elif isinstance(record, UnknownRecord) and (record.written_as, record.name) == ("command", "start"):
+        raise ValueError(record.problem)
+    elif record.rollout in rollouts:
+        rollouts[record.rollout].apply(record, entry.at, entry.actor)
 
 
 def unfinished(rollout: Rollout) -> bool:

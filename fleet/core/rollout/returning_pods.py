@@ -22,7 +22,7 @@ PAUSES = (5.0, 15.0, 45.0)
 """Seconds before a pod that came back is evicted, by how often its workload has come back. After the last pause the run
 fails."""
 LATE = timedelta(seconds=10)
-"""For this time after the node's cordon, a pod that appears may have been there before: watches of different kinds have
+"""The time after the node's cordon in which a pod that appears may have been there before: watches of different kinds have
 no common order. All pods that appear in this time count as having been there."""
 
 
@@ -35,18 +35,18 @@ class EvictionMemory(Struct, frozen=True, gc=False, array_like=True):
     """The uids of the pods whose eviction was sent and not refused."""
 
 
-def eviction_sent(known: Mapping[str, EvictionMemory], action: Evict) -> dict[str, EvictionMemory]:
+def eviction_sent(memories: Mapping[str, EvictionMemory], action: Evict) -> dict[str, EvictionMemory]:
     """Returns the memory after the eviction is intended."""
-    before = known.get(action.workload, EvictionMemory(0))
+    before = memories.get(action.workload, EvictionMemory(0))
     pods = before.pods if action.pod_uid in before.pods else (*before.pods, action.pod_uid)
-    return {**known, action.workload: EvictionMemory(max(before.there, action.there), pods)}
+    return {**memories, action.workload: EvictionMemory(max(before.there, action.there), pods)}
 
 
-def eviction_refused(known: Mapping[str, EvictionMemory], action: Evict) -> dict[str, EvictionMemory]:
+def eviction_refused(memories: Mapping[str, EvictionMemory], action: Evict) -> dict[str, EvictionMemory]:
     """Returns the memory after the server has refused the eviction."""
-    before = known.get(action.workload, EvictionMemory(0))
+    before = memories.get(action.workload, EvictionMemory(0))
     pods = tuple(uid for uid in before.pods if uid != action.pod_uid)
-    return {**known, action.workload: EvictionMemory(before.there, pods)}
+    return {**memories, action.workload: EvictionMemory(before.there, pods)}
 
 
 def times_returned(evicted: EvictionMemory | None, pod_uid: str) -> int:
@@ -59,7 +59,7 @@ def times_returned(evicted: EvictionMemory | None, pod_uid: str) -> int:
 
 def tolerates_cordons(pod: Pod) -> bool:
     """Returns whether the scheduler may bind the pod to a cordoned node."""
-    return any(each.tolerates(UNSCHEDULABLE) for each in pod.tolerations)
+    return any(toleration.tolerates(UNSCHEDULABLE) for toleration in pod.tolerations)
 
 
 def held(pod: Pod, workload: str, node: str, times: int) -> Held:
@@ -77,9 +77,11 @@ def held(pod: Pod, workload: str, node: str, times: int) -> Held:
 
 
 def _why(pod: Pod) -> str:
-    found = next((each for each in pod.tolerations if each.tolerates(UNSCHEDULABLE)), None)
-    if found is None:
+    tolerating = next(
+        (toleration for toleration in pod.tolerations if toleration.tolerates(UNSCHEDULABLE)), None
+    )
+    if tolerating is None:
         return "its pods do not tolerate a cordon, so something binds them to the node past the scheduler (spec.nodeName)"
-    if not found.key:
+    if not tolerating.key:
         return "its pods tolerate every taint, a cordon's too"
     return f"its pods tolerate {UNSCHEDULABLE.key}"

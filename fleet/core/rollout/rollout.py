@@ -7,12 +7,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeVar
 
-from msgspec import Struct, UnsetType
+from msgspec import UnsetType
 from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Amount, Pool
-from fleet.core.releases.release import Release
+from fleet.core.policy.schedule import Schedule, Schedules
 from fleet.core.rollout import returning_pods
 from fleet.core.rollout.action import Action, AnyAction, Cordon, Evict, Result
 from fleet.core.rollout.codec import Journaled
@@ -36,14 +36,14 @@ from fleet.core.rollout.decisions import (
 )
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.record import ActionEnded, PodsTimed, TaskPlayed, UnknownRecord
-from fleet.core.rollout.returning_pods import EvictionMemory
-from fleet.core.rollout.steps import ENDED, HAS_SLOT, WAITING, Step, StepResult, next_step
+from fleet.core.rollout.run import Run
+from fleet.core.rollout.steps import ENDED, HAS_SLOT, Step, StepResult, next_step
 
 T = TypeVar("T")
 
 
 class RolloutState(StrEnum):
-    """Whether a rollout goes on, and if not, why."""
+    """The state of a rollout."""
 
     RUNNING = "running"
     PAUSED = "paused"
@@ -51,67 +51,6 @@ class RolloutState(StrEnum):
     """Too many nodes have failed, and an operator decides."""
     ABORTED = "aborted"
     FINISHED = "finished"
-
-
-class Run(Struct, frozen=True, gc=False):
-    """One node's way through a rollout. A run with a `slot` counts as out until the run succeeds or is released."""
-
-    goal: Goal
-    release: Release
-    step: Step = Step.PENDING
-    since: datetime | None = None
-    """When the step began."""
-    begun: datetime | None = None
-    """When the run took its slot."""
-    slot: bool = False
-    boot_id: str = ""
-    """The boot id before the reboot."""
-    why: str = ""
-    """Why the run failed or was cancelled."""
-    attempts: int = 0
-    daemons: tuple[str, ...] = ()
-    """DaemonSets whose pods were Ready on the node before the reboot."""
-    proof: dict[str, str] = {}
-    rolled_back: str = ""
-    """The version that the machine booted instead of the wanted one, with its digest where the versions are equal."""
-    log: str = ""
-    """The end of the log of the failed boot, if the machine has rolled back."""
-    identity: tuple[str, ...] = ()
-    """What distinguished the machine from others before its reboot (`core/objects/identity.py`). Empty until then."""
-    failed_units: tuple[str, ...] = ()
-    """The systemd units that had failed before the reboot. Only read if the Machine object that recorded them is
-    lost."""
-    evicted: dict[str, EvictionMemory] = {}
-    """The evictions of this drain, by workload: from the node's last cordon until its reboot or its return."""
-    asks: tuple[str, ...] = ()
-    """The groups of operators' pods that go only after a request to their operator, while the run has its slot. Only
-    one node of a group goes at a time."""
-    cancelled: bool = False
-    """True: an abort, or another party's work on the node, stopped the run. The node is given back, and nothing has
-    failed."""
-    labels: dict[str, str | None] = {}
-    """The node's labels before the reboot, limited to those by which DaemonSets of its cluster select nodes. None: the
-    node had no label with that key."""
-    etcd: dict[str, str] = {}
-    """By quorum group: the version of etcd that the node's voter ran before the reboot."""
-    etcd_after: dict[str, str] = {}
-    """By quorum group: the version of etcd that the node's voter ran after the soak."""
-
-    @property
-    def node(self) -> NodeRef:
-        return self.goal.node
-
-    @property
-    def ended(self) -> bool:
-        return self.step in ENDED
-
-    @property
-    def touched(self) -> bool:
-        return self.slot or self.step in HAS_SLOT
-
-    @property
-    def waiting(self) -> bool:
-        return self.step in WAITING
 
 
 class Rollout:
@@ -122,6 +61,7 @@ class Rollout:
         self.id = ident
         self.start = start
         self.policy = start.policy
+        self.schedules = Schedules(start.policy)
         self.release = start.release
         self.started_at = at
         self.by = by
@@ -165,6 +105,10 @@ class Rollout:
             raise KeyError(run.goal.pool)
         return pool
 
+    def schedule(self, run: Run) -> Schedule:
+        """Returns when the run may start."""
+        return self.schedules.of(run.goal.pool, run.goal.node.cluster, run.goal.site)
+
     @property
     def active(self) -> bool:
         return self.ended_at is None
@@ -207,26 +151,26 @@ class Rollout:
                 run, evicted=returning_pods.eviction_refused(run.evicted, action)
             )
 
-    def apply(self, said: Journaled, at: datetime, actor: str) -> None:
+    def apply(self, record: Journaled, at: datetime, actor: str) -> None:
         """Changes the state according to one record of the journal. `actor`: who wrote the record.
 
         Raises KeyError or ValueError for a record that this program cannot have written for this rollout.
         """
-        match said:
+        match record:
             case Action():
-                self.add_intent(said)
+                self.add_intent(record)
             case ActionEnded():
-                self.add_outcome(said.id, said.result)
+                self.add_outcome(record.id, record.result)
             case CommandRecord():
-                self._command(said, at, actor)
+                self._command(record, at, actor)
             case DecisionRecord():
-                self._decision(said, at)
+                self._decision(record, at)
             case PodsTimed() | TaskPlayed():
                 pass  # used by later plans (`core/planning/estimates.py`) and shown to users
             case UnknownRecord():
-                raise ValueError(said.problem)
+                raise ValueError(record.problem)
             case _:
-                raise ValueError(f"{said.kind!r} is not about a rollout")
+                raise ValueError(f"{record.kind!r} is not about a rollout")
 
     def _command(self, command: CommandRecord, at: datetime, actor: str) -> None:
         match command:
@@ -299,24 +243,24 @@ class Rollout:
             since=at,
             begun=at if step is Step.CORDON else run.begun,
             slot=step in HAS_SLOT or (run.slot and step is Step.FAILED),
-            boot_id=_given(ended.boot_id, run.boot_id),
-            why=_given(ended.why, run.why),
-            daemons=tuple(_given(ended.daemons, run.daemons)),
-            proof=_given(ended.proof, run.proof),
-            rolled_back=_given(ended.rolled_back, run.rolled_back),
-            log=_given(ended.log, run.log),
-            identity=tuple(_given(ended.identity, run.identity)),
-            failed_units=tuple(_given(ended.failed_units, run.failed_units)),
+            boot_id=_value_or(ended.boot_id, run.boot_id),
+            why=_value_or(ended.why, run.why),
+            daemons=tuple(_value_or(ended.daemons, run.daemons)),
+            proof=_value_or(ended.proof, run.proof),
+            rolled_back=_value_or(ended.rolled_back, run.rolled_back),
+            log=_value_or(ended.log, run.log),
+            identity=tuple(_value_or(ended.identity, run.identity)),
+            failed_units=tuple(_value_or(ended.failed_units, run.failed_units)),
             evicted=run.evicted if step in (Step.DRAIN, Step.REBOOT) else {},
-            asks=tuple(_given(ended.asks, run.asks)) if step in HAS_SLOT else (),
+            asks=tuple(_value_or(ended.asks, run.asks)) if step in HAS_SLOT else (),
             cancelled=run.cancelled or ended.turn is StepResult.CANCELLED,
-            labels=_given(ended.labels, run.labels),
-            etcd=_given(ended.etcd, run.etcd),
-            etcd_after=_given(ended.etcd_after, run.etcd_after),
+            labels=_value_or(ended.labels, run.labels),
+            etcd=_value_or(ended.etcd, run.etcd),
+            etcd_after=_value_or(ended.etcd_after, run.etcd_after),
         )
 
 
-def _given(value: T | UnsetType, before: T) -> T:
+def _value_or(value: T | UnsetType, before: T) -> T:
     """Returns the value of the record, or the previous value where the record has none."""
     return before if isinstance(value, UnsetType) else value
 

@@ -1,4 +1,4 @@
-"""How far the drains of nodes have come, as far as no journal tells it: since when which pods are in work."""
+"""The progress of the drains of nodes that is not in the journal: the times since which pods are being evicted."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from fleet.core.objects.pod import Pod
 class DrainProgress:
     def __init__(self) -> None:
         self._waves: dict[NodeRef, tuple[tuple[int, bool], datetime]] = {}
-        """By node: the order of the pods in work, whether those with a time of their own have gone, and since when."""
+        """The current wave of each node: the order of its pods, whether the pods with a time of their own have gone, and
+        since when."""
         self._returned_since: dict[tuple[NodeRef, str], datetime] = {}
-        """By node and the pod's uid: when a pod that came back to its node was first looked at."""
-        self._there: dict[NodeRef, frozenset[str]] = {}
-        """By node that is drained: uids of the pods that were on it at the first look."""
+        """The time at which a pod that came back to its node was first seen, by node and the pod's uid."""
+        self._at_start: dict[NodeRef, frozenset[str]] = {}
+        """The uids of the pods that were on a drained node when its drain was first looked at, by node."""
         self._last_eviction: dict[NodeRef, dict[str, datetime]] = {}
-        """By node that is drained and workload: when the last eviction of one of its pods was issued."""
+        """The time of the last eviction of a workload's pods from a drained node, by node and workload."""
 
     def wave_since(self, ref: NodeRef, wave: tuple[int, bool], first: datetime, now: datetime) -> datetime:
         """Returns since when the node's drain has been at this wave, or at a later one. The first wave began at `first`."""
-        known = self._waves.get(ref)
-        if known is None or wave > known[0]:
-            known = self._waves[ref] = (wave, first if known is None else now)
-        return known[1]
+        latest = self._waves.get(ref)
+        if latest is None or wave > latest[0]:
+            latest = self._waves[ref] = (wave, first if latest is None else now)
+        return latest[1]
 
     def empty_since(self, ref: NodeRef, first: datetime, now: datetime) -> datetime:
         """Returns since when no pod with a time of its own keeps the node.
@@ -33,22 +34,22 @@ class DrainProgress:
         What else a reboot presumes shares the time of the pods without a time of their own. `first`: the start for a
         node on which no pod had to go.
         """
-        known = self._waves.get(ref)
-        return self.wave_since(ref, (known[0][0] if known is not None else 0, True), first, now)
+        latest = self._waves.get(ref)
+        return self.wave_since(ref, (latest[0][0] if latest is not None else 0, True), first, now)
 
     def begin(self, ref: NodeRef, pods: Iterable[Pod]) -> None:
         """Notes the pods that are on a node which is drained. Only the first of several calls counts."""
-        if ref not in self._there:
-            self._there[ref] = frozenset(pod.uid for pod in pods)
+        if ref not in self._at_start:
+            self._at_start[ref] = frozenset(pod.uid for pod in pods)
 
-    def was_there(self, ref: NodeRef, pod_uid: str) -> bool:
+    def was_there_at_start(self, ref: NodeRef, pod_uid: str) -> bool:
         """Returns whether the pod was on the node when this controller first looked at its drain."""
-        return pod_uid in self._there.get(ref, ())
+        return pod_uid in self._at_start.get(ref, ())
 
     def end(self, ref: NodeRef) -> None:
         """Forgets the node's drain, which is over."""
         self._waves.pop(ref, None)
-        self._there.pop(ref, None)
+        self._at_start.pop(ref, None)
         self._last_eviction.pop(ref, None)
 
     def forget_pod(self, ref: NodeRef, pod_uid: str) -> None:

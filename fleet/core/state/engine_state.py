@@ -1,4 +1,4 @@
-"""What the engine knows beside the journal: views of clusters, actions in flight, timers, and what holds which node.
+"""The state of the engine beside the journal: views of clusters, actions in flight, timers, and the reasons that hold nodes.
 
 All of it can be rebuilt from the journal and a fresh observation.
 """
@@ -16,7 +16,8 @@ from fleet.core.records.held import Held
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
 from fleet.core.rollout.codec import Journaled
 from fleet.core.rollout.decisions import DecisionRecord, StepFinished
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import StepResult, next_step
 from fleet.core.state.drain_progress import DrainProgress
 from fleet.core.state.in_flight import ActionKey, InFlightActions
@@ -29,7 +30,7 @@ STEP_ACTIONS = ("stage", "cordon", "reboot", "uncordon")
 
 class EngineState:
     def __init__(self, salt: str = "", views: Mapping[str, ClusterView] | None = None) -> None:
-        """`views`: what another engine has been told already; that engine is to be thrown away.
+        """`views`: the views of another engine, which must not be used any more.
 
         `salt` ends the ids of actions, so that no two controllers give the same one, also where the journal of the
         first was lost.
@@ -44,10 +45,10 @@ class EngineState:
         self.actions = InFlightActions(self.timers)
         self.drains = DrainProgress()
         self.log: list[Journaled] = []
-        """What this decision has come to so far, in order."""
+        """The records of this decision so far, in order."""
         self.held: dict[NodeRef, tuple[Held, ...]] = {}
         self.changed: dict[NodeRef, tuple[Held, ...]] = {}
-        """What has changed in `held` since the last decision."""
+        """The changes of `held` since the last decision."""
         self.dirty: dict[NodeRef, None] = {}
         """Nodes that something has happened to: their runs are to be looked at, first come first served."""
         self.absent_since: dict[NodeRef, datetime] = {}
@@ -73,15 +74,15 @@ class EngineState:
         self.dirty[ref] = None
 
     def wake_due(self, now: datetime) -> bool:
-        """Marks the nodes dirty whose time has come. Returns whether there were some."""
-        found = False
+        """Marks the nodes dirty whose timer is due. Returns whether there were some."""
+        any_due = False
         for ref in self.timers.pop_due(now):
             self.mark_dirty(ref)
-            found = True
-        return found
+            any_due = True
+        return any_due
 
     def hold(self, ref: NodeRef, *held: Held) -> None:
-        """Notes what the node waits for; nothing: it waits for nothing that a user should hear of."""
+        """Records the reasons that hold the node; none: nothing holds the node that a user should know of."""
         if self.held.get(ref, ()) != held:
             self.changed[ref] = held
             if held:
@@ -92,7 +93,7 @@ class EngineState:
     def finish_step(
         self, rollout: Rollout, run: Run, result: StepResult, now: datetime, **detail: Any
     ) -> Run:
-        """Takes the run to its next step, and returns the run as it is then."""
+        """Moves the run to its next step, and returns the changed run."""
         to = next_step(run.step, result)
         self.decide(
             rollout, StepFinished(rollout=rollout.id, node=run.node, turn=result, to=to, **detail), now
@@ -123,7 +124,7 @@ class EngineState:
         action = outcome.action
         self.actions.settle(outcome, now)
         if isinstance(action, Evict) and outcome.result is not Result.DONE:
-            self.view(action.node.cluster).remove_pending_eviction(action.pod_uid)
+            self.view(action.node.cluster).pending_evictions.remove(action.pod_uid)
         self.mark_dirty(action.node)
 
     def forget_pod(self, ref: NodeRef, pod_uid: str) -> None:

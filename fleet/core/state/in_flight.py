@@ -34,7 +34,7 @@ MAX_OPERATOR_DELAY = 60.0
 
 
 class ActionKey(NamedTuple):
-    """What an action is about: two actions with the same key are never in flight at once."""
+    """The subject of an action: two actions with the same key are never in flight at once."""
 
     node: NodeRef
     kind: str
@@ -69,7 +69,7 @@ class InFlightActions:
         self._sent_to_operator: dict[ActionKey, int] = {}
         """How often in a row an eviction was sent for a pod's operator to see."""
         self.done_for_groups: set[ActionKey] = set()
-        """What has been done for quorum groups on nodes of runs that go on: snapshots, defragmentations."""
+        """The actions for quorum groups that are done, on nodes of runs that go on: snapshots, defragmentations."""
 
     def __contains__(self, key: ActionKey) -> bool:
         return key in self._in_flight
@@ -89,11 +89,12 @@ class InFlightActions:
         return True
 
     def requested_since(self, key: ActionKey, now: datetime) -> datetime:
-        """Returns since when the step has asked for this and the node does not show it: since now, at the first call."""
+        """Returns the time since which the step has requested this without an effect on the node: `now`, at the first
+        call."""
         return self._requested_since.setdefault(key, now)
 
     def fulfilled(self, key: ActionKey) -> None:
-        """Notes that the node shows what was asked for, or that its step no longer asks."""
+        """Records that the node shows the requested effect, or that its step no longer requests it."""
         self._requested_since.pop(key, None)
 
     def failures(self, key: ActionKey) -> int:
@@ -114,8 +115,8 @@ class InFlightActions:
     def settle(self, outcome: Outcome, now: datetime) -> None:
         """Notes the outcome of an action, and how long the next attempt has to wait."""
         action, key = outcome.action, action_key(outcome.action)
-        known = self._in_flight.get(key)
-        if known is not None and known.id == action.id:
+        current = self._in_flight.get(key)
+        if current is not None and current.id == action.id:
             del self._in_flight[key]
         delay = self._delay_after(outcome, key)
         if outcome.result is Result.DONE:
@@ -146,12 +147,12 @@ class InFlightActions:
         return delay
 
     def forget_pod(self, ref: NodeRef, pod_uid: str) -> None:
-        """Drops all that is known of evictions of a pod that is gone."""
+        """Forgets the evictions of a pod that is gone."""
         key = ActionKey(ref, "evict", pod_uid)
-        for known in (self._not_before, self._failures, self._errors, self._sent_to_operator):
-            known.pop(key, None)
+        for table in (self._not_before, self._failures, self._errors, self._sent_to_operator):
+            table.pop(key, None)
 
     def forget_group_actions(self, ref: NodeRef) -> None:
-        """Drops what was done for the groups of a node: it counts for one pass of its run through the steps."""
+        """Forgets the actions for the groups of a node: they count for one pass of its run through the steps."""
         for key in [key for key in self.done_for_groups if key.node == ref]:
             self.done_for_groups.discard(key)

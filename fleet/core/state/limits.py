@@ -1,4 +1,4 @@
-"""How many nodes are unavailable in each scope that a limit is about: a pool, its part in a zone, a site, a cluster."""
+"""Counts the unavailable nodes in the scope of each limit: a pool, its part in a zone, a site, a cluster."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 
 NAMED = 3
-"""So many unavailable nodes are named."""
+"""The most unavailable nodes that a message names."""
 
 
 class Scope(NamedTuple):
@@ -36,7 +36,7 @@ class DisruptionLimits:
         self._group_number: dict[NodeRef, int] = {}
 
     def assign(self, ref: NodeRef, limits: Iterable[tuple[Scope, Amount]]) -> list[Scope]:
-        """Notes which limits a node counts for; returns the scopes that it counted for before.
+        """Sets the limits that a node counts for; returns the scopes that the node counted for before.
 
         The node is not unavailable until `set_unavailable` is called.
         """
@@ -57,7 +57,7 @@ class DisruptionLimits:
         return before
 
     def set_unavailable(self, ref: NodeRef, unavailable: bool) -> list[Scope]:
-        """Notes whether the node is unavailable; returns the scopes in which a place has become free."""
+        """Sets whether the node is unavailable; returns the scopes in which a place has become free."""
         freed = []
         for scope, _ in self._scopes.get(ref, ()):
             members = self._unavailable.setdefault(scope, set())
@@ -72,12 +72,13 @@ class DisruptionLimits:
         return len(self._unavailable.get(scope, ()))
 
     def limit_group(self, ref: NodeRef) -> int:
-        """Returns a number: nodes with the same one count for the same limits, and all or none of them are unavailable."""
+        """Returns the number of the node's group: nodes of one group count for the same limits, and all or none of them are
+        unavailable."""
         unavailable = any(ref in self._unavailable.get(scope, ()) for scope, _ in self._scopes.get(ref, ()))
         return self._group_number.get(ref, -2) + unavailable
 
     def held(self, ref: NodeRef) -> tuple[Scope, Held] | None:
-        """Returns the first limit that leaves no place for the node. An unavailable node takes no further place."""
+        """Returns the first full limit of the node, with the reason. An unavailable node takes no further place."""
         for scope, amount in self._scopes.get(ref, ()):
             unavailable = self._unavailable.get(scope, set())
             limit = amount.of(self._members[scope])
@@ -87,14 +88,14 @@ class DisruptionLimits:
 
 
 def _params(unavailable: Collection[NodeRef], limit: int) -> dict[str, str | int]:
-    params: dict[str, str | int] = {"out": len(unavailable), "limit": limit, "which": _which(unavailable)}
+    params: dict[str, str | int] = {"out": len(unavailable), "limit": limit, "which": _names(unavailable)}
     if limit == 0:
         params["advice"] = "a limit of 0 lets no node start: raise it in the policy, then make a new plan"
     return params
 
 
-def _which(unavailable: Collection[NodeRef]) -> str:
-    """Names the nodes, where they are few enough to be looked at."""
+def _names(unavailable: Collection[NodeRef]) -> str:
+    """Returns the names of the nodes for a message; empty if there are too many to be named."""
     return f": {', '.join(sorted(map(str, unavailable)))}" if 0 < len(unavailable) <= NAMED else ""
 
 

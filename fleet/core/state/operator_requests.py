@@ -1,20 +1,21 @@
-"""On which nodes operators of pods are asked to let go: of the nodes of one group, one at a time is in work."""
+"""The nodes on which operators of pods are asked to let their pods go: of each group one node at a time."""
 
 from __future__ import annotations
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import HAS_SLOT
 
 
 class OperatorRequests:
     def __init__(self) -> None:
         self._nodes: dict[tuple[str, str], dict[NodeRef, None]] = {}
-        """By cluster and group: the nodes in work."""
+        """The nodes in work, by cluster and group."""
         self._groups: dict[NodeRef, tuple[str, ...]] = {}
 
     def update(self, run: Run) -> tuple[str, ...]:
-        """Notes that the run has come into another step. Returns the groups that its node is no longer in work for."""
+        """Updates the nodes in work after the run has entered another step. Returns the groups that its node is no longer in
+        work for."""
         ref = run.node
         before, now = self._groups.get(ref, ()), run.asks if run.step in HAS_SLOT else ()
         left = tuple(group for group in before if group not in now)
@@ -30,4 +31,4 @@ class OperatorRequests:
 
     def other_node(self, ref: NodeRef, group: str) -> NodeRef | None:
         """Returns another node of the group that is in work, or None."""
-        return next((each for each in self._nodes.get((ref.cluster, group), ()) if each != ref), None)
+        return next((node for node in self._nodes.get((ref.cluster, group), ()) if node != ref), None)

@@ -1,4 +1,4 @@
-"""The quorum groups as last read, which nodes carry their members, and which of those are away."""
+"""The quorum groups as last read, the nodes of their members, and those nodes that are away."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ class QuorumIndex:
     def __init__(self) -> None:
         self._groups: dict[str, Quorum] = {}
         self._on: dict[NodeRef, dict[str, None]] = {}
-        """By node: names of the groups with a member there."""
+        """The names of the groups with a member on a node, by node."""
         self.away: set[NodeRef] = set()
         """Nodes that a run has taken out of service and not given back."""
         self.upgraded: dict[str, UpgradedVoters] = {}
-        """By group whose voters run different minor versions of etcd: since when those with the newer one are healthy."""
+        """The time since which the voters with the newer version are healthy, by group whose voters run different minor
+        versions of etcd."""
         self.awaiting_upgraded: set[NodeRef] = set()
         """Nodes with a last voter that waits for time alone, until the upgraded voters have proved themselves."""
 
     def update_upgraded(self, group: Quorum, now: datetime) -> None:
-        """Notes how the group's upgraded voters stand by this reading."""
-        found = upgraded_voters(group, self.upgraded.get(group.name), now)
-        if found is None:
+        """Updates the state of the group's upgraded voters by this reading."""
+        upgraded = upgraded_voters(group, self.upgraded.get(group.name), now)
+        if upgraded is None:
             self.upgraded.pop(group.name, None)
         else:
-            self.upgraded[group.name] = found
+            self.upgraded[group.name] = upgraded
 
     def upsert(self, group: Quorum) -> None:
         self.delete(group.name)

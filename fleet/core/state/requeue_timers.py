@@ -1,4 +1,4 @@
-"""When the engine has to look at a node again although no event asks for that."""
+"""Timers: the times at which the engine looks at a node again without an event."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from heapq import heappop, heappush
 from fleet.core.objects.node import NodeRef
 
 RECHECK_SECONDS = 15.0
-"""A step that waits for something is checked again after so many seconds, should no event report that the wait is over."""
+"""The seconds after which a waiting step is checked again, should no event report that its wait is over."""
 
 
 class RequeueTimers:
@@ -17,7 +17,7 @@ class RequeueTimers:
         self._timers: list[tuple[datetime, NodeRef]] = []
         self._armed: set[tuple[datetime, NodeRef]] = set()
         self._rechecks: dict[NodeRef, datetime] = {}
-        """By node: when its next recheck is due."""
+        """The time at which the next recheck of a node is due, by node."""
 
     def wake_at(self, ref: NodeRef, when: datetime) -> None:
         """Sets a timer for the node; a timer that is set already is not set twice."""
@@ -37,7 +37,7 @@ class RequeueTimers:
             self.wake_at(ref, due)
 
     def pop_due(self, now: datetime) -> Iterator[NodeRef]:
-        """Yields the nodes whose time has come, earliest first, and drops their timers."""
+        """Yields the nodes whose timer is due, earliest first, and removes their timers."""
         while self._timers and self._timers[0][0] <= now:
             timer = heappop(self._timers)
             self._armed.discard(timer)

@@ -1,4 +1,4 @@
-"""What nodes will take from budgets: those that still wait (demand), and those between cordon and reboot
+"""The evictions that nodes will take from budgets: nodes that still wait (demand), and nodes between cordon and reboot
 (reservations)."""
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ class BudgetReservations:
     def __init__(self) -> None:
         self._demand: dict[BudgetKey, int] = {}
         self._reserved: dict[NodeRef, dict[str, tuple[BudgetKey, ...]]] = {}
-        """By node and the pod's uid: the budgets that its eviction takes from."""
+        """The budgets that a pod's eviction takes from, by node and the pod's uid."""
         self._reserved_by: dict[BudgetKey, dict[str, NodeRef]] = {}
-        """By budget and the pod's uid: the same reservations from the budget's side."""
+        """The same reservations by budget and the pod's uid."""
 
     def count_demand(self, view: ClusterView, pod: Pod, change: int) -> None:
         """Counts a pod that has come to a node which still has to be drained (+1), or has left such a node (-1)."""
         if not pod.stays and view.treatment(pod).do not in NOT_EVICTED:
-            for ref in view.refs_of(pod):
+            for ref in view.budget_index.refs_of(pod):
                 key = (view.name, ref)
                 self._demand[key] = max(0, self._demand.get(key, 0) + change)
 
@@ -42,7 +42,7 @@ class BudgetReservations:
         return most
 
     def reserve(self, view: ClusterView, ref: NodeRef) -> None:
-        """Reserves what the drain of the node will take from budgets, so that no other node takes that."""
+        """Reserves the evictions that the drain of the node will take from budgets, so that no other node takes them."""
         for pod in view.to_drain(ref.name):
             self.reserve_pod(view, ref, pod)
 
@@ -51,17 +51,16 @@ class BudgetReservations:
         if pod.stays or pod.deleting or view.treatment(pod).do in NOT_EVICTED:
             return
         self.release(ref, pod.uid)
-        refs = view.refs_of(pod)
-        keys = tuple((view.name, each) for each in refs if view.budgets[each].charges(pod))
+        refs = view.budget_index.refs_of(pod)
+        keys = tuple((view.name, ref) for ref in refs if view.budgets[ref].charges(pod))
         if keys:
             self._reserved.setdefault(ref, {})[pod.uid] = keys
         for key in keys:
             self._reserved_by.setdefault(key, {})[pod.uid] = ref
 
     def release(self, ref: NodeRef, pod_uid: str) -> tuple[BudgetKey, ...]:
-        """Drops the reservation of a pod whose eviction was granted, or that is gone. Returns the budgets that have
-        more for
-        others now."""
+        """Removes the reservation of a pod whose eviction was granted, or that is gone. Returns the budgets that have more
+        evictions for other nodes now."""
         reserved = self._reserved.get(ref)
         keys = reserved.pop(pod_uid, ()) if reserved else ()
         for key in keys:

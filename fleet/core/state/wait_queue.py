@@ -1,4 +1,4 @@
-"""Runs that wait for something, each under the one key that held it last, best first.
+"""The queue of runs that wait, each under the key of the reason that held it last, best first.
 
 Only when a key opens are its waiters looked at again, and only as many as it lets through: the cost of an event does not
 grow with the number of waiting nodes.
@@ -19,18 +19,18 @@ from fleet.core.objects.node import NodeRef
 WaitKind = Literal[
     "node", "scope", "budget", "budgets", "operator", "quorum", "capacity", "pinned", "gate", "start"
 ]
-"""What can be waited for: a change of the node itself, of a limit's scope, of one budget, of a namespace's budgets, another
-node of an operator's group, a quorum group, free capacity, another node or budget for pinned pods, a gate, or the first
-look at a run."""
+"""The subjects of waits: a change of the node itself, of a limit's scope, of one budget, of a namespace's budgets, another
+node of an operator's group, a quorum group, free capacity, another node or budget for pinned pods, a gate, or the first look
+at a run."""
 GROUP_KINDS: frozenset[WaitKind] = frozenset({"budget", "scope"})
-"""Kinds of keys whose waiters lack nothing else that a limit would be asked after: their groups move as a whole."""
+"""The kinds of keys after which nothing but a limit is asked: the waiters of a wait group move to a full limit together."""
 
 QueueEntry = tuple[float, int, NodeRef]
 """Negative priority, order and node: entries sort as they are to be served."""
 
 
 class WaitKey(NamedTuple):
-    """What a run waits for. The runs under a key are asked again once it opens."""
+    """The subject of a run's wait. The runs under a key are asked again once the key opens."""
 
     kind: WaitKind
     subject: Hashable
@@ -43,11 +43,11 @@ class WaitGroup:
 
     def __init__(self, key: WaitKey, limit_group: int) -> None:
         self.key = key
-        """What held its waiters."""
+        """The key under which its waiters were put."""
         self.limit_group = limit_group
         """Stands for the limits that they count for (`DisruptionLimits.limit_group`)."""
         self.waits_for = key
-        """What has to open before they are asked: `key`, or a limit that was full when `key` had opened."""
+        """The key that has to open before they are asked: `key`, or that of a limit which was full when `key` had opened."""
         self.generation = 0
         """Changes each time that the group waits for something else."""
         self.heap: list[QueueEntry] = []
@@ -56,7 +56,7 @@ class WaitGroup:
 
 
 class Waiter(NamedTuple):
-    """A waiter that is asked again: to be followed by `ack` or `requeue`."""
+    """A waiter that is being asked again. `ack` or `requeue` must follow."""
 
     ref: NodeRef
     group: WaitGroup
@@ -67,7 +67,7 @@ class WaitQueue:
         self._groups: dict[tuple[WaitKey, int], WaitGroup] = {}
         self._group_of: dict[NodeRef, WaitGroup] = {}
         self._leaders: dict[WaitKey, list[tuple[float, int, NodeRef, int, WaitGroup]]] = {}
-        """By what they wait for: the best of each group, with the group's generation. Outdated entries are passed over."""
+        """The best waiter of each group with the group's generation, by key. Outdated entries are skipped."""
         self._open: dict[WaitKey, None] = {}
         self._generations = 0
 
@@ -80,27 +80,27 @@ class WaitQueue:
         self._put(group, (-priority, order, ref))
 
     def ack(self, waiter: Waiter) -> None:
-        """Nothing holds the waiter any more: the next one of its group is the first."""
+        """Removes the waiter, which nothing holds any more: the next one of its group becomes the first."""
         if self._skip_outdated(waiter.group):
             self._lead(waiter.group)
 
-    def requeue(self, waiter: Waiter, by: WaitKey, limit_group: int, priority: float, order: int) -> None:
-        """Puts the waiter back, which `by` holds now. With it its group may wait for a full limit."""
+    def requeue(self, waiter: Waiter, key: WaitKey, limit_group: int, priority: float, order: int) -> None:
+        """Puts the waiter back under `key`, which holds it now. Its whole group may wait for a full limit then."""
         group = waiter.group
-        stays = by == group.key or (by.kind == "scope" and group.key.kind in GROUP_KINDS)
+        stays = key == group.key or (key.kind == "scope" and group.key.kind in GROUP_KINDS)
         if limit_group != group.limit_group or not stays:
             self.ack(waiter)
-            self.put(waiter.ref, by, limit_group, priority, order)
+            self.put(waiter.ref, key, limit_group, priority, order)
             return
-        if by != group.waits_for:
-            self._wait_for(group, by)
+        if key != group.waits_for:
+            self._wait_for(group, key)
         self._put(group, (-priority, order, waiter.ref))
 
     def drop(self, ref: NodeRef) -> None:
         self._group_of.pop(ref, None)
 
     def waits(self, ref: NodeRef, key: WaitKey, limit_group: int) -> bool:
-        """Returns whether the node waits for the key, or has waited for the key until a limit stood before it."""
+        """Returns whether the node waits for the key, or has waited for the key until its group had to wait for a limit."""
         group = self._group_of.get(ref)
         return group is not None and group.limit_group == limit_group and key in (group.key, group.waits_for)
 
@@ -110,16 +110,16 @@ class WaitQueue:
         if own is None:
             return 0
         waiting = sorted(
-            each
+            entry
             for group in self._groups.values()
             if group.key == own.key
-            for each in group.heap
-            if self._group_of.get(each[2]) is group
+            for entry in group.heap
+            if self._group_of.get(entry[2]) is group
         )
-        return next((place for place, each in enumerate(waiting) if each[2] == ref), 0)
+        return next((place for place, entry in enumerate(waiting) if entry[2] == ref), 0)
 
     def open(self, key: WaitKey) -> None:
-        """What the key stands for has changed: its waiters are to be looked at."""
+        """Opens the key because its subject has changed: its waiters will be asked again."""
         if key in self._leaders:
             self._open[key] = None
 
@@ -131,7 +131,8 @@ class WaitQueue:
         return next(iter(self._open), None)
 
     def pop(self, key: WaitKey) -> Waiter | None:
-        """Returns the best waiter for the key, for `requeue` or `ack`; None, and the key is closed, where there is none."""
+        """Returns the best waiter for the key, to be followed by `requeue` or `ack`; closes the key and returns None if
+        there is none."""
         leaders = self._leaders.get(key, [])
         while leaders:
             priority, order, ref, generation, group = heappop(leaders)
@@ -162,7 +163,7 @@ class WaitQueue:
         group.leading.clear()
 
     def _skip_outdated(self, group: WaitGroup) -> bool:
-        """Drops waiters that have gone elsewhere; returns False, and drops the group, where none is left."""
+        """Drops waiters that have moved to another group. Returns False, and drops the group, if none is left."""
         heap = group.heap
         while heap and self._group_of.get(heap[0][2]) is not group:
             heappop(heap)
@@ -171,7 +172,7 @@ class WaitQueue:
         return bool(heap)
 
     def _lead(self, group: WaitGroup) -> None:
-        """Has the first waiter of the group stand for it where it waits."""
+        """Enters the group's first waiter under the key that the group waits for."""
         entry = group.heap[0]
         if entry not in group.leading:
             group.leading.add(entry)

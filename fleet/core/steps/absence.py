@@ -10,7 +10,8 @@ from fleet.core.objects.node import Node
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.decisions import NodeReregistered
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step, StepResult
 from fleet.core.state.engine_state import EngineState
 from fleet.core.steps.context import StepEnd

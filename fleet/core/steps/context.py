@@ -15,7 +15,8 @@ from fleet.core.objects.node import Node, NodeRef
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import AnyAction, Cordon, Uncordon
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step, StepResult
 from fleet.core.state.engine_state import EngineState
 from fleet.core.state.in_flight import ActionKey

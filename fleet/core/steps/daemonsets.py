@@ -16,7 +16,7 @@ from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.daemonset import DaemonSetFit
 from fleet.core.objects.node import Node
 from fleet.core.objects.pod import Pod
-from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.run import Run
 
 SUCCESSOR = timedelta(seconds=60)
 """So long a proof waits for another DaemonSet in the place of one that no longer wants the node: an operator of the

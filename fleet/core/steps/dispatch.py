@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from fleet.core.guards import nodes
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
 from fleet.core.state.engine_state import EngineState
 from fleet.core.steps.absence import node_absent, node_present, node_replaced

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from fleet.core.cluster import owners
 from fleet.core.guards import budgets
 from fleet.core.objects.pod import Pod
 from fleet.core.policy import evictable
@@ -12,7 +13,7 @@ from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout import returning_pods
 from fleet.core.rollout.action import Evict
-from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.run import Run
 from fleet.core.steps.context import StepContext
 
 
@@ -41,12 +42,12 @@ def evict(context: StepContext, pod: Pod) -> Held | None:
     if context.in_flight("evict", pod.uid):
         return None
     workload = _counted_as(context, run, pod)
-    refs = view.refs_of(pod)
+    refs = view.budget_index.refs_of(pod)
     rule = context.rollout.pool(run).drain
     if held := evictable.held(pod, refs, rule, treated):
         return held
     taking = [ref for ref in refs if view.budgets[ref].charges(pod)]
-    closed = next((ref for ref in taking if view.allowance(ref) < 1), None)
+    closed = next((ref for ref in taking if view.pending_evictions.allowance(ref) < 1), None)
     if closed is not None and not (treated.do == "ask" and view.budgets[closed].never_allows):
         return budgets.asked(view, closed, pod, 0, 1, context.now)
     if held := _returned(context, run, pod, workload):
@@ -54,7 +55,7 @@ def evict(context: StepContext, pod: Pod) -> Held | None:
     if not context.may_issue("evict", pod.uid):
         return _refused(context, pod, treated)
     for ref in taking:
-        view.add_pending_eviction(ref, pod)
+        view.pending_evictions.add(ref, pod)
     context.state.drains.eviction_issued(run.node, workload, context.now)
     context.issue(
         Evict,
@@ -79,12 +80,18 @@ def unfinished(context: StepContext, pod: Pod) -> str:
     elif treated.do == "wait":
         words = f"it has not ended ({treated.by})"
     elif not words and treated.do == "evict":
-        refs = (ref for ref in view.refs_of(pod) if view.budgets[ref].charges(pod))
-        closed = next((ref for ref in refs if view.allowance(ref) < 1), None)
-        held = budgets.held(view.budgets[closed], 0, 1, view.workload_of(pod)) if closed is not None else None
+        refs = (ref for ref in view.budget_index.refs_of(pod) if view.budgets[ref].charges(pod))
+        closed = next((ref for ref in refs if view.pending_evictions.allowance(ref) < 1), None)
+        held = (
+            budgets.held(view.budgets[closed], 0, 1, owners.workload_of(pod, view.workloads))
+            if closed is not None
+            else None
+        )
         words = held.message if held is not None else ""
     if not words and (
-        barred := evictable.held(pod, view.refs_of(pod), context.rollout.pool(context.run).drain, treated)
+        barred := evictable.held(
+            pod, view.budget_index.refs_of(pod), context.rollout.pool(context.run).drain, treated
+        )
     ):
         words = barred.message
     return f"{pod.ref}: {words}" if words else str(pod.ref)
@@ -96,12 +103,12 @@ def _counted_as(context: StepContext, run: Run, pod: Pod) -> str:
     Who makes pods or Jobs one after another gives each a name of its own: those that come to the node while it is drained
     are counted together.
     """
-    own = context.view.controller_of(pod)
-    if own in run.evicted or not context.view.is_one_off(pod):
+    own = owners.controller_of(pod, context.view.workloads)
+    if own in run.evicted or not owners.is_one_off(pod, context.view.workloads):
         return own
     drains = context.state.drains
     since = drains.returned_since(run.node, pod.uid, context.now)
-    if drains.was_there(run.node, pod.uid) or _late_until(run, pod, since) is not None:
+    if drains.was_there_at_start(run.node, pod.uid) or _late_until(run, pod, since) is not None:
         return own
     kind = pod.owner.kind if pod.owner is not None else "Pod"
     return f"{kind} in {pod.namespace}"

@@ -9,7 +9,8 @@ from fleet.core.objects.machine import Machine
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import CancelRequest, Unmark
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import StepResult
 from fleet.core.state.engine_state import EngineState
 from fleet.core.steps import daemonsets, quorum_work, verification

@@ -15,7 +15,8 @@ from fleet.core.quorum.quorum import Quorum, QuorumRule, best_leader, healthy
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import Defragment, MoveLeader, SaveSnapshot
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
 from fleet.core.state.engine_state import EngineState
 from fleet.core.steps.context import StepContext

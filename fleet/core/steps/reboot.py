@@ -6,7 +6,7 @@ from fleet.core.guards import gates, kubelet_skew, third_parties, volumes
 from fleet.core.objects.machine import Units, Work
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.releases.release import built_for, is_release, told_from
+from fleet.core.releases.release import built_for, distinct_name, is_release
 from fleet.core.rollout.action import Reboot
 from fleet.core.rollout.steps import Step, StepResult
 from fleet.core.steps import quorum_work, verification
@@ -73,8 +73,8 @@ def verify(context: StepContext) -> StepEnd | None:
         and not is_release(machine.booted, context.run.release)
     ):
         booted, wanted = machine.booted, context.run.release
-        other = told_from(booted, wanted)
-        why = f"it booted {other} instead of {told_from(wanted, booted)}: rolled back"
+        other = distinct_name(booted, wanted)
+        why = f"it booted {other} instead of {distinct_name(wanted, booted)}: rolled back"
         told = {"boot_id_after": context.node.boot_id, "rolled_back": other}
         answer = machine.answer(context.token(Step.REBOOT))
         if answer is not None and answer.log:

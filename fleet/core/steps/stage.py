@@ -8,10 +8,10 @@ from fleet.core.guards import architecture, gates
 from fleet.core.objects.machine import Machine
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.releases.release import built_for, is_release, told_from
+from fleet.core.releases.release import built_for, distinct_name, is_release
 from fleet.core.rollout.action import Stage
 from fleet.core.rollout.decisions import RunRetried
-from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import StepResult
 from fleet.core.steps.context import StepContext, StepEnd, failed, was_requested
 
@@ -74,7 +74,7 @@ def stage(context: StepContext) -> StepEnd | None:
 def _another(machine: Machine, run: Run) -> str:
     """Returns why the release is not staged although the machine has done what it was asked for."""
     found, wanted = machine.staged or machine.booted, run.release
-    words = f"{told_from(found, wanted)} is staged, not {told_from(wanted, found)}"
+    words = f"{distinct_name(found, wanted)} is staged, not {distinct_name(wanted, found)}"
     if found is None or not found.digest or found.reference_digest or not wanted.digest:
         return words
     return (

@@ -10,7 +10,7 @@ from fleet.core.objects.machine import Machine, Work
 from fleet.core.objects.node import Node
 from fleet.core.releases.kernel import is_kernel
 from fleet.core.releases.release import is_release
-from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.run import Run
 from fleet.core.steps import daemonsets
 
 SHOWN = 5
@@ -36,7 +36,7 @@ def missing_proof(
         return f"kernel {node.kernel} runs, {run.release.kernel} is the release's"
     if machine.units is not None and machine.units.starting:
         return "systemd is still starting (systemctl list-jobs on the machine tells what it waits for)"
-    if machine.units is not None and not machine.units.told:
+    if machine.units is not None and not machine.units.known:
         return "systemd does not answer which units have failed (systemctl is-system-running on the machine)"
     if machine.units is not None and machine.units.state == "maintenance":
         return "systemd is in maintenance: the machine came up in rescue or emergency mode"
@@ -59,12 +59,12 @@ def describe_failed(units: tuple[str, ...], work: Work | None, node: str) -> str
     """Returns the message about units that have newly failed, with what to do."""
     compared = (
         "that had not before the reboot"
-        if work is not None and work.units is not None and work.units.told
+        if work is not None and work.units is not None and work.units.known
         else ("and what had failed before the reboot was not told")
     )
     verb = "has failed" if len(units) == 1 else "have failed"
     return (
-        f"{listed(units)} {verb} {compared}: systemctl status {units[0]} on {node} tells why; "
+        f"{listed(units)} {verb} {compared}: systemctl status {units[0]} on {node} shows why; "
         "mend it or the release, or go back with fleet rollout rollback"
     )
 

@@ -17,8 +17,8 @@ def format_duration(seconds: float) -> str:
     duration has a leading `-`.
     """
     if seconds < 0:
-        told = format_duration(-seconds)
-        return told if told == "0s" else f"-{told}"
+        text = format_duration(-seconds)
+        return text if text == "0s" else f"-{text}"
     whole = round(seconds)
     if whole < HOUR:
         return _pair(whole, MINUTE, "m", 1, "s")

@@ -46,23 +46,23 @@ def decode(content: str | bytes, kind: Any = Any) -> Any:
         _check(written)
         return msgspec.json.decode(written, type=kind)
     except UNREADABLE as error:
-        raise UnreadableError(_words(error)) from None
+        raise UnreadableError(_message(error)) from None
 
 
 def decode_each(content: str, kind: type[T]) -> list[T]:
     """Returns the documents of a text that contains several in a row, with or without white space between them. Raises
     UnreadableError, and no other error."""
-    found: list[T] = []
+    documents: list[T] = []
     try:
         _check(content.encode())
         at, decoder = _SPACE.match(content).end(), json.JSONDecoder()  # type: ignore[union-attr]
         while at < len(content):
             _, end = decoder.raw_decode(content, at)
-            found.append(msgspec.json.decode(content[at:end], type=kind))
+            documents.append(msgspec.json.decode(content[at:end], type=kind))
             at = _SPACE.match(content, end).end()  # type: ignore[union-attr]
     except (*UNREADABLE, json.JSONDecodeError) as error:
-        raise UnreadableError(_words(error)) from None
-    return found
+        raise UnreadableError(_message(error)) from None
+    return documents
 
 
 def convert(value: Any, kind: type[T]) -> T:
@@ -70,7 +70,7 @@ def convert(value: Any, kind: type[T]) -> T:
     try:
         return msgspec.convert(value, kind)
     except UNREADABLE as error:
-        raise UnreadableError(_words(error)) from None
+        raise UnreadableError(_message(error)) from None
 
 
 def _check(content: bytes) -> None:
@@ -81,9 +81,9 @@ def _check(content: bytes) -> None:
         raise UnreadableError(f"it has a number of more than {LONGEST_NUMBER} characters")
     if bare.count(b"[") + bare.count(b"{") > DEEPEST:
         brackets = _NO_BRACKET.sub(b"", bare)
-        if max(accumulate(_STEPS[each] for each in brackets)) > DEEPEST:
+        if max(accumulate(_STEPS[bracket] for bracket in brackets)) > DEEPEST:
             raise UnreadableError(f"it is nested more than {DEEPEST} deep")
 
 
-def _words(error: Exception) -> str:
+def _message(error: Exception) -> str:
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]

@@ -23,7 +23,7 @@ def visible_lines(text: str) -> str:
     """Returns the text with its line feeds and tabs, and everything else escaped that is not visible."""
     if _is_visible(text):
         return text
-    return "".join(each if each in KEPT else _escaped(each) for each in text)
+    return "".join(letter if letter in KEPT else _escaped(letter) for letter in text)
 
 
 def visible_json(text: str) -> str:
@@ -31,7 +31,7 @@ def visible_json(text: str) -> str:
     if _is_visible(text):
         return text
     parts = (text[start : start + PART] for start in range(0, len(text), PART))
-    return "".join(part if _is_visible(part) else "".join(map(_said, part)) for part in parts)
+    return "".join(part if _is_visible(part) else "".join(map(_visible_letter, part)) for part in parts)
 
 
 def _is_visible(text: str) -> bool:
@@ -45,7 +45,7 @@ def _escaped(letter: str) -> str:
     return letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
 
 
-def _said(letter: str) -> str:
+def _visible_letter(letter: str) -> str:
     return letter if letter.isprintable() or letter in KEPT else _unicode(letter)
 
 

@@ -19,10 +19,10 @@ def additions(annotations: Mapping[str, str], rollout: str) -> dict[str, str]:
     """Returns the annotations that a cordon by the rollout adds to the node's; empty if the node has all of them
     already."""
     listed = _listed(annotations)
-    ours = [key for key in KEEP_OFF if key not in annotations or key in listed]
-    if not ours:
+    own_keys = [key for key in KEEP_OFF if key not in annotations or key in listed]
+    if not own_keys:
         return {}
-    wanted = dict.fromkeys(ours, VALUE) | {KEEP_OFF_ANNOTATION: " ".join((rollout, *ours))}
+    wanted = dict.fromkeys(own_keys, VALUE) | {KEEP_OFF_ANNOTATION: " ".join((rollout, *own_keys))}
     return {key: value for key, value in wanted.items() if annotations.get(key) != value}
 
 
@@ -34,8 +34,8 @@ def removals(annotations: Mapping[str, str], rollout: str = "") -> tuple[str, ..
     noted = annotations.get(KEEP_OFF_ANNOTATION)
     if noted is None or (rollout and noted.partition(" ")[0] != rollout):
         return ()
-    ours = tuple(key for key in _listed(annotations) if annotations.get(key) == VALUE)
-    return (KEEP_OFF_ANNOTATION, *ours)
+    own_keys = tuple(key for key in _listed(annotations) if annotations.get(key) == VALUE)
+    return (KEEP_OFF_ANNOTATION, *own_keys)
 
 
 def _listed(annotations: Mapping[str, str]) -> tuple[str, ...]:

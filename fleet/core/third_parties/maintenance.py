@@ -17,7 +17,7 @@ class Maintenance(Struct, frozen=True, gc=False):
     node: str
     """Name of the node that the object is about."""
     requestors: tuple[str, ...] = ()
-    """Who has requested the maintenance, as far as the object says; or the object's reason."""
+    """The requestors of the maintenance, if the object names them; or the object's reason."""
     phase: str = ""
     """Phase or state of the maintenance, in the terms of its controller."""
     resource_version: str = ""

@@ -28,11 +28,11 @@ class Notice(Struct, frozen=True, gc=False):
     party: str
     does: Does
     message: str
-    """What the party does with the node, such as `the cluster autoscaler deletes it`."""
+    """The party's work on the node, such as `the cluster autoscaler deletes it`."""
     mark: str
-    """Where the notice was read, such as `taint ToBeDeletedByClusterAutoscaler`."""
+    """The place at which the notice was read, such as `taint ToBeDeletedByClusterAutoscaler`."""
     remedy: str
-    """What a user can do about the notice."""
+    """The remedy, as a text for users."""
     stays: bool = False
     """True if the notice does not end until an operator acts."""
     since: datetime | None = None
@@ -46,7 +46,7 @@ class Notice(Struct, frozen=True, gc=False):
         return self.does is not Does.MAY_DELETE
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The notice in one line: which party does what, by which mark, since when."""
         since = f" since {self.since:%Y-%m-%d %H:%M} UTC" if self.since is not None else ""
         return f"{self.message} ({self.mark}{since})"
@@ -91,7 +91,7 @@ def of_maintenance(maintenance: Maintenance) -> Notice | None:
         return None
     place = f"{maintenance.namespace}/" if maintenance.namespace else ""
     mark = f"{sign.kind} {place}{_brief(maintenance.name)}"
-    for_whom = f" for {_brief(', '.join(maintenance.requestors))}" if maintenance.requestors else ""
+    requestors = f" for {_brief(', '.join(maintenance.requestors))}" if maintenance.requestors else ""
     phase = f": {_brief(maintenance.phase)}" if maintenance.phase else ""
     named = f"{sign.resource} {maintenance.name}" + (
         f" -n {maintenance.namespace}" if maintenance.namespace else ""
@@ -99,7 +99,7 @@ def of_maintenance(maintenance: Maintenance) -> Notice | None:
     return Notice(
         party.name,
         Does.WORKS,
-        f"{sign.message}{for_whom}{phase}",
+        f"{sign.message}{requestors}{phase}",
         mark,
         party.remedy.format(object=f"it: kubectl delete {named}", node=maintenance.node, value=""),
         stays=bool({"*", maintenance.phase} & sign.stays),
@@ -110,7 +110,7 @@ def of_locks(workload: Workload) -> Iterator[tuple[str, Notice]]:
     """Yields the name of each node that kured has locked by an annotation of its DaemonSet, with the notice."""
     party = BY_NAME["kured"]
     for lock in workload.locks:
-        where = f"DaemonSet {workload.ref}"
+        daemon_set = f"DaemonSet {workload.ref}"
         undo = f"kubectl annotate -n {workload.namespace} daemonset {workload.name} {KURED_LOCK}-"
         yield (
             lock.node,
@@ -118,7 +118,7 @@ def of_locks(workload: Workload) -> Iterator[tuple[str, Notice]]:
                 party.name,
                 Does.WORKS,
                 "kured reboots it",
-                f"lock on {where}",
+                f"lock on {daemon_set}",
                 party.remedy.format(object=f"if kured is gone: {undo}", node=lock.node, value=""),
                 since=lock.since,
                 until=lock.until,
@@ -163,17 +163,17 @@ def _means(node: Node, sign: Sign, value: str) -> bool:
 
 def _notice(node: Node, party: Party, sign: Sign, value: str) -> Notice:
     shown = _brief(value)
-    advice = (sign.remedy or party.remedy).format(
+    remedy = (sign.remedy or party.remedy).format(
         node=node.name,
         value=shown,
-        object=f"if kured is gone, take the annotation away: kubectl annotate node {node.name} {sign.key}-",
+        object=f"if kured is gone, remove the annotation: kubectl annotate node {node.name} {sign.key}-",
     )
     return Notice(
         party.name,
         sign.does,
         sign.message.format(value=shown),
         f"{sign.place} {sign.key}",
-        advice,
+        remedy,
         stays=sign.stays,
         since=_moment(value),
     )
@@ -184,8 +184,8 @@ def _moment(value: str) -> datetime | None:
     try:
         if value.isascii() and value.isdigit() and len(value) == SECONDS_DIGITS:
             return datetime.fromtimestamp(int(value), UTC)
-        found = datetime.fromisoformat(value)
-        return found.astimezone(UTC) if found.tzinfo is not None else None
+        moment = datetime.fromisoformat(value)
+        return moment.astimezone(UTC) if moment.tzinfo is not None else None
     except (ValueError, OverflowError):
         return None
 

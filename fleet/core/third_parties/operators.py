@@ -25,10 +25,10 @@ class WorkloadOperator(NamedTuple):
     """Key of the label whose value is the name of the operator's own cluster; empty if a Kubernetes cluster has only
     one."""
     signal: str
-    """What makes the operator act, for messages."""
+    """The signal on which the operator acts, for messages."""
     alone: str = ""
-    """What helps if no other pod of the operator's cluster is on another node, for an operator that hands over to
-    another pod before it lets a pod go. Empty for an operator that needs no other pod."""
+    """The remedy if no other pod of the operator's cluster is on another node, for an operator that hands over to another
+    pod before it lets a pod go. Empty for an operator that needs no other pod."""
 
     def owns(self, pod: Pod) -> bool:
         """Returns whether the pod is one of this operator's."""
@@ -41,7 +41,7 @@ class WorkloadOperator(NamedTuple):
         return f"{self.name} {pod.namespace}/{pod.labels.get(self.group, '')}" if self.group else self.name
 
 
-ASKED = (
+OPERATORS = (
     WorkloadOperator(
         "Longhorn",
         {"longhorn.io/component": "instance-manager"},
@@ -91,16 +91,16 @@ ROOK = "Rook opens it again once its placement groups are clean"
 _ROOK = ("app", "rook-ceph-osd")
 
 
-KEYS = frozenset((*(key for each in ASKED for key in each.labels), *(key for key, _ in FOLLOWERS)))
+KEYS = frozenset((*(key for each in OPERATORS for key in each.labels), *(key for key, _ in FOLLOWERS)))
 """Label keys of all these operators and followers: every pod of theirs has at least one of them."""
 
 
-def asked_by(pod: Pod) -> WorkloadOperator | None:
+def operator_of(pod: Pod) -> WorkloadOperator | None:
     """Returns the operator that acts on a cordon of this pod's node or an eviction of this pod; None if there is
     none."""
     if KEYS.isdisjoint(pod.labels):
         return None
-    return next((each for each in ASKED if each.owns(pod)), None)
+    return next((operator for operator in OPERATORS if operator.owns(pod)), None)
 
 
 def follows(pod: Pod) -> str:
@@ -116,8 +116,10 @@ def cluster_of(pod: Pod) -> str:
     nothing over."""
     if KEYS.isdisjoint(pod.labels):
         return ""
-    hands_over = (each for each in ASKED if each.alone and each.labels.keys() <= pod.labels.keys())
-    return next((each.group_of(pod) for each in hands_over), "")
+    hands_over = (
+        operator for operator in OPERATORS if operator.alone and operator.labels.keys() <= pod.labels.keys()
+    )
+    return next((operator.group_of(pod) for operator in hands_over), "")
 
 
 def opens_again(pod: Pod) -> str:

@@ -10,7 +10,7 @@ MarkPlace = Literal["taint", "annotation", "label"]
 
 
 class Does(StrEnum):
-    """What a third party does with a node."""
+    """The kinds of work of a third party on a node."""
 
     DELETES = "deletes"
     """The node will be deleted. fleet does nothing on the node."""
@@ -28,7 +28,7 @@ class Sign(NamedTuple):
     key: str
     does: Does
     message: str
-    """What the party does, for messages; `{value}` stands for the value of the taint, annotation or label."""
+    """The party's work, for messages; `{value}` stands for the value of the taint, annotation or label."""
     only: frozenset[str] = frozenset()
     """The values with which the sign counts. Empty for any value that is not in `never`."""
     never: frozenset[str] = frozenset({"false"})
@@ -39,7 +39,7 @@ class Sign(NamedTuple):
     stays: bool = False
     """True if the sign stays until an operator acts."""
     remedy: str = ""
-    """What a user can do, in place of the party's remedy; empty for the party's."""
+    """The remedy, in place of the party's; empty for the party's."""
 
 
 class ObjectSign(NamedTuple):
@@ -76,7 +76,7 @@ class Party(NamedTuple):
 
     name: str
     remedy: str
-    """What a user can do while the party holds a node; `{node}`, `{object}` and `{value}` are placeholders."""
+    """The remedy while the party holds a node; `{node}`, `{object}` and `{value}` are placeholders."""
     signs: tuple[Sign, ...] = ()
     objects: tuple[ObjectSign, ...] = ()
     keep_off: str = ""

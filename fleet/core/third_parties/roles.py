@@ -54,10 +54,10 @@ class Roles:
         name, labels = self._labels.setdefault(owner, (pod.name, pod.labels))
         if labels is pod.labels or labels == pod.labels:
             return
-        known = self._differ.get(owner, frozenset())
-        found = frozenset(_differing(name, labels, pod)) - known
-        if found:
-            self._differ[owner] = known | found
+        differing = self._differ.get(owner, frozenset())
+        added = frozenset(_differing(name, labels, pod)) - differing
+        if added:
+            self._differ[owner] = differing | added
 
     def of(self, pod: Pod) -> frozenset[str]:
         """Returns the keys of the labels that may move between this pod and others of its owner."""
@@ -69,8 +69,11 @@ class Roles:
         label."""
         if budget.selector is None:
             return ""
-        asked = {*budget.selector.match_labels, *(each.key for each in budget.selector.match_expressions)}
-        return min(asked & self.of(pod), default="")
+        selected_by = {
+            *budget.selector.match_labels,
+            *(expression.key for expression in budget.selector.match_expressions),
+        }
+        return min(selected_by & self.of(pod), default="")
 
 
 def _key(pod: Pod) -> Hashable:
@@ -80,8 +83,12 @@ def _key(pod: Pod) -> Hashable:
 
 def _differing(name: str, labels: dict[str, str], pod: Pod) -> Iterator[str]:
     for key in labels.keys() | pod.labels.keys():
-        mine, other = pod.labels.get(key), labels.get(key)
-        if mine != other and key not in OWN and not (_names(mine, pod.name) and _names(other, name)):
+        value, other_value = pod.labels.get(key), labels.get(key)
+        if (
+            value != other_value
+            and key not in OWN
+            and not (_names(value, pod.name) and _names(other_value, name))
+        ):
             yield key
 
 

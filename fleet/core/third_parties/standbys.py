@@ -6,7 +6,7 @@ If no such pod is on another node, the operator never lets the pod go, and fleet
 from __future__ import annotations
 
 from fleet.core.objects.pod import Pod
-from fleet.core.third_parties.operators import asked_by, cluster_of
+from fleet.core.third_parties.operators import cluster_of, operator_of
 
 
 class Standbys:
@@ -16,7 +16,7 @@ class Standbys:
         self._of: dict[str, dict[str, str]] = {}
         """Name of the node, by cluster of an operator and uid of the pod."""
 
-    def see(self, before: Pod | None, pod: Pod | None) -> set[str]:
+    def pod_changed(self, before: Pod | None, pod: Pod | None) -> set[str]:
         """Records the change of a pod, from `before` (None if the pod was not known) to `pod` (None if the pod is
         gone).
 
@@ -25,23 +25,23 @@ class Standbys:
         old, new = _place(before), _place(pod)
         if old == new:
             return set()
-        told: set[str] = set()
+        affected: set[str] = set()
         for cluster, _ in {old, new}:
-            told |= set(self._of.get(cluster, {}).values())
+            affected |= set(self._of.get(cluster, {}).values())
         if before is not None and old[0]:
             self._of[old[0]].pop(before.uid, None)
         if pod is not None and new[0]:
             self._of.setdefault(new[0], {})[pod.uid] = new[1]
-        return (told | {old[1], new[1]}) - {""}
+        return (affected | {old[1], new[1]}) - {""}
 
     def lacking(self, pod: Pod) -> str:
         """Returns what helps if no pod on another node could take over from the pod. Empty if one could, or the pod's
         operator needs none."""
-        operator = asked_by(pod)
+        operator = operator_of(pod)
         if operator is None or not operator.alone:
             return ""
-        others = self._of.get(operator.group_of(pod), {}).values()
-        return "" if any(node not in ("", pod.node) for node in others) else operator.alone
+        nodes = self._of.get(operator.group_of(pod), {}).values()
+        return "" if any(node not in ("", pod.node) for node in nodes) else operator.alone
 
 
 def _place(pod: Pod | None) -> tuple[str, str]:

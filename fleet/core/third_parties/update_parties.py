@@ -172,7 +172,7 @@ UPDATERS: tuple[Party, ...] = (
     ),
     Party(
         "Azure Kubernetes Service",
-        "its upgrade could not drain the node; mend that and take the label away, or delete the node",
+        "its upgrade could not drain the node; fix that and remove the label, or delete the node",
         signs=(
             Sign(
                 "label",
@@ -215,7 +215,7 @@ UPDATERS: tuple[Party, ...] = (
                     "the GPU Operator could not upgrade its driver",
                     only=frozenset({"upgrade-failed"}),
                     stays=True,
-                    remedy="mend what its driver pod says; the label then goes on to upgrade-done",
+                    remedy="fix what its driver pod reports; the label then goes on to upgrade-done",
                 ),
             )
         ),
@@ -242,7 +242,7 @@ UPDATERS: tuple[Party, ...] = (
                 "taint",
                 "node.kubernetes.io/out-of-service",
                 Does.WORKS,
-                "somebody has declared it out of service",
+                "a user has declared it out of service",
                 remedy="when it is repaired: kubectl taint nodes {node} node.kubernetes.io/out-of-service-",
                 stays=True,
             ),

@@ -93,6 +93,6 @@ def _kept(folds: CheckpointStore) -> tuple[int, dict[str, Rollout]]:
     """Returns what was kept. What makes no sense counts as not kept: the journal has it again."""
     place, kept = folds.load()
     try:
-        return place, {each.id: restore_checkpoint(each) for each in kept}
+        return place, {checkpoint.id: restore_checkpoint(checkpoint) for checkpoint in kept}
     except (LookupError, ValueError, TypeError, AttributeError):
         return 0, {}

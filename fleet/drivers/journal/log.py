@@ -17,11 +17,11 @@ from fleet.core.rollout.steps import Step
 LOG = logging.getLogger("fleet.controller")
 
 
-def log(said: Iterable[Journaled], actor: str = "") -> None:
+def log(records: Iterable[Journaled], actor: str = "") -> None:
     """Logs what has just been journaled. `actor`: whose order it is."""
     if not LOG.isEnabledFor(logging.ERROR):
         return
-    for each in said:
+    for each in records:
         level, message = line(each)
         if not LOG.isEnabledFor(level):
             continue
@@ -47,26 +47,26 @@ def reached(cluster: str, why: str) -> None:
         LOG.info("seen, and its lease is held", extra={"cluster": cluster})
 
 
-def line(said: Journaled) -> tuple[int, str]:
+def line(record: Journaled) -> tuple[int, str]:
     """Returns level and message. What is done to each pod, and what is only measured, is for debugging."""
-    match said:
+    match record:
         case StepFinished():
-            level = logging.WARNING if said.to is Step.FAILED else logging.INFO
-            return level, f"step {said.to}: {said.why}" if said.why else f"step {said.to}"
+            level = logging.WARNING if record.to is Step.FAILED else logging.INFO
+            return level, f"step {record.to}: {record.why}" if record.why else f"step {record.to}"
         case RolloutHalted():
-            return logging.ERROR, f"halted: {said.why}"
+            return logging.ERROR, f"halted: {record.why}"
         case RunRetried():
-            return logging.WARNING, f"tried again: {said.why}" if said.why else "tried again"
+            return logging.WARNING, f"tried again: {record.why}" if record.why else "tried again"
         case RolloutFinished():
             return logging.INFO, "finished"
         case ActionEnded():
-            level = logging.WARNING if said.result in (Result.FAILED, Result.UNKNOWN) else logging.DEBUG
-            told = f"{said.action}: {said.result}"
-            return level, f"{told}: {said.detail}" if said.detail else told
+            level = logging.WARNING if record.result in (Result.FAILED, Result.UNKNOWN) else logging.DEBUG
+            text = f"{record.action}: {record.result}"
+            return level, f"{text}: {record.detail}" if record.detail else text
         case CommandRecord():
-            return logging.INFO, f"{said.kind}: {said.reason}" if said.reason else said.kind
+            return logging.INFO, f"{record.kind}: {record.reason}" if record.reason else record.kind
         case UnknownRecord():
-            return logging.DEBUG, f"{said.written_as} {said.name}"
+            return logging.DEBUG, f"{record.written_as} {record.name}"
         case Action():
-            return logging.DEBUG, f"intent {said.kind}"
-    return logging.DEBUG, f"{said.form} {said.kind}"
+            return logging.DEBUG, f"intent {record.kind}"
+    return logging.DEBUG, f"{record.form} {record.kind}"

@@ -61,8 +61,8 @@ class Recorder:
         now = self._clock.now()
         for cluster, changes in self._changes.items():
             if changes:
-                seen = [each.thing for each in changes.values() if isinstance(each, Upserted)]
-                gone = [each.thing for each in changes.values() if isinstance(each, Deleted)]
+                seen = [change.obj for change in changes.values() if isinstance(change, Upserted)]
+                gone = [change.obj for change in changes.values() if isinstance(change, Deleted)]
                 self._inventory.note(cluster, seen, gone, at=now, source=SOURCE)
                 changes.clear()
             if self._reached.get(cluster):
@@ -71,11 +71,11 @@ class Recorder:
     def _note(self, cluster: str, event: Upserted | Deleted) -> None:
         first = self._first.get(cluster)
         if first is None:
-            self._changes[cluster][object_key(event.thing)] = event
+            self._changes[cluster][object_key(event.obj)] = event
         elif isinstance(event, Upserted):
-            first[object_key(event.thing)] = event.thing
+            first[object_key(event.obj)] = event.obj
         else:
-            first.pop(object_key(event.thing), None)
+            first.pop(object_key(event.obj), None)
 
     def _synced(self, cluster: str, event: ClusterSynced) -> None:
         now = self._clock.now()

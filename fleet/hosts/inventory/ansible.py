@@ -26,8 +26,8 @@ from fleet.hosts.inventory.inventory import (
     HookPlace,
     HostEntry,
     HostInventory,
-    all_told,
-    doubled,
+    duplicates,
+    raising_all,
 )
 from fleet.machines.host import shown
 from fleet.machines.ssh.configuration.keywords import LEFT_ALONE
@@ -77,29 +77,29 @@ def is_groups(document: Block) -> bool:
     if "plugin" in document.entries:
         return True
     return not {"hosts", "ssh", "defaults"} & document.entries.keys() and all(
-        isinstance(each.value, Block) or is_nothing(each.value) for each in document.entries.values()
+        isinstance(entry.value, Block) or is_nothing(entry.value) for entry in document.entries.values()
     )
 
 
-def inventory(path: Path, told: AnsibleInventory) -> HostInventory:
+def inventory(path: Path, listed: AnsibleInventory) -> HostInventory:
     """Returns the inventory from the hosts that Ansible reported. Raises ConfigError with all mistakes, each with host
     and variable."""
     findings = Findings()
-    with all_told(path, findings):
-        found = _hosts(path, told, findings)
+    with raising_all(path, findings):
+        found = _hosts(path, listed, findings)
     return HostInventory(hosts=found)
 
 
-def _hosts(path: Path, told: AnsibleInventory, findings: Findings) -> tuple[HostEntry, ...]:
+def _hosts(path: Path, listed: AnsibleInventory, findings: Findings) -> tuple[HostEntry, ...]:
     folder = str(folder_of(path.absolute()))
     found = []
-    for name, given in told.hosts.items():
-        block = Block(0, {key: Pair(0, _fragment(value)) for key, value in given.items()})
+    for name, variables in listed.hosts.items():
+        block = Block(0, {key: Pair(0, _fragment(value)) for key, value in variables.items()})
         reader = Reader(block, str(path), findings, f"hosts.{name}")
-        for variable in told.unfilled.get(name, ()):
+        for variable in listed.unfilled.get(name, ()):
             reader.problem("expected a value, found a template with something that is not defined", variable)
         found.append(_entry(name, reader, folder))
-    for name, other in doubled(found):
+    for name, other in duplicates(found):
         findings.problem(
             SourcePlace(str(path), 0, f"hosts.{name}"),
             f"expected an address of its own, found that of {other}",
@@ -119,10 +119,10 @@ def _entry(name: str, reader: Reader, folder: str) -> HostEntry:
         reader.problem(f"expected {forms.NAME_WORDS} as the host's name")
     return HostEntry(
         name=name,
-        address=_either(reader, ("ansible_host", "ansible_ssh_host"), ADDRESS, ""),
-        user=_either(reader, ("ansible_user", "ansible_ssh_user"), USER, ""),
-        port=_either(reader, ("ansible_port", "ansible_ssh_port"), forms.PORT, 0),
-        identity=_either(
+        address=_first_of(reader, ("ansible_host", "ansible_ssh_host"), ADDRESS, ""),
+        user=_first_of(reader, ("ansible_user", "ansible_ssh_user"), USER, ""),
+        port=_first_of(reader, ("ansible_port", "ansible_ssh_port"), forms.PORT, 0),
+        identity=_first_of(
             reader, ("ansible_ssh_private_key_file", "ansible_private_key_file"), forms.TEXT, ""
         ),
         zone=reader.value("fleet_zone", forms.LABEL_TEXT, ""),
@@ -136,7 +136,7 @@ def _entry(name: str, reader: Reader, folder: str) -> HostEntry:
     )
 
 
-def _either(reader: Reader, keys: tuple[str, str], form: forms.ValueForm[T], default: T) -> T:
+def _first_of(reader: Reader, keys: tuple[str, str], form: forms.ValueForm[T], default: T) -> T:
     """Returns the value of a variable with two names, of which the first takes precedence."""
     return reader.value(next((key for key in keys if reader.has(key)), keys[0]), form, default)
 
@@ -169,37 +169,37 @@ def _refuse_other_ways(reader: Reader) -> None:
         if reader.has(key):
             reader.problem("expected no password: fleet logs in by key, and needs sudo without one", key)
     for key in _SSH:
-        for option in _others(reader.value(key, forms.TEXT, "")) if reader.has(key) else ():
+        for option in _unsupported_options(reader.value(key, forms.TEXT, "")) if reader.has(key) else ():
             reader.problem(
                 f"expected {shown(option)} in the ssh configuration, where ssh, Ansible and fleet find it",
                 key,
             )
 
 
-def _others(arguments: str) -> Iterator[str]:
+def _unsupported_options(arguments: str) -> Iterator[str]:
     """Yields the arguments of ssh that change which host or user is connected, or how that is verified."""
     try:
-        words = shlex.split(arguments)
+        options = shlex.split(arguments)
     except ValueError:
         yield arguments
         return
-    while words:
-        word = words.pop(0)
-        if word in _QUIET:
+    while options:
+        option = options.pop(0)
+        if option in _QUIET:
             continue
-        if len(word) == 2 and words and not words[0].startswith("-"):
-            word += f" {words.pop(0)}"
-        keyword = word.removeprefix("-o").strip().replace("=", " ").split(" ")[0]
-        if not word.startswith("-o") or keyword.lower() not in _LIKE_FLEET:
-            yield word
+        if len(option) == 2 and options and not options[0].startswith("-"):
+            option += f" {options.pop(0)}"
+        keyword = option.removeprefix("-o").strip().replace("=", " ").split(" ")[0]
+        if not option.startswith("-o") or keyword.lower() not in _LIKE_FLEET:
+            yield option
 
 
 def _fragment(value: object) -> Fragment:
     match value:
         case dict():
-            return Block(0, {str(key): Pair(0, _fragment(each)) for key, each in value.items()})
+            return Block(0, {str(key): Pair(0, _fragment(entry)) for key, entry in value.items()})
         case list():
-            return Items(0, tuple(_fragment(each) for each in value))
+            return Items(0, tuple(_fragment(entry) for entry in value))
         case None:
             return Scalar(0, "", "nothing")
         case bool():

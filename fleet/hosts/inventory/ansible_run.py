@@ -50,10 +50,10 @@ async def ask(path: Path, names: Sequence[str], secret: Sequence[str]) -> Ansibl
         )
     with TemporaryDirectory(prefix="fleet-inventory-") as folder:
         into = Path(folder) / "hosts.json"
-        code, said = await _play(path, into, names, secret)
+        code, printed = await _play(path, into, names, secret)
         if code != 0:
             raise UsageError(
-                f"{path} cannot be read by Ansible: {said or f'exit {code}'}",
+                f"{path} cannot be read by Ansible: {printed or f'exit {code}'}",
                 f"ansible-inventory -i {path} --list",
             )
         content = await asyncio.to_thread(_beginning, into)
@@ -78,9 +78,9 @@ def folder_of(path: Path) -> Path:
 
 def _argv(path: Path, into: Path, names: Sequence[str], secret: Sequence[str]) -> tuple[str, ...]:
     playbook = Path(str(files("fleet.machines").joinpath("playbooks"))) / "read-inventory.yaml"
-    asked = {"fleet_into": str(into), "fleet_names": names, "fleet_secret": secret}
+    variables = {"fleet_into": str(into), "fleet_names": names, "fleet_secret": secret}
     program = (sys.executable, "-P", "-m", "ansible", "playbook", str(playbook))
-    return (*program, "-i", str(path.absolute()), "-e", msgspec.json.encode(asked).decode())
+    return (*program, "-i", str(path.absolute()), "-e", msgspec.json.encode(variables).decode())
 
 
 async def _play(path: Path, into: Path, names: Sequence[str], secret: Sequence[str]) -> tuple[int, str]:
@@ -112,7 +112,7 @@ def _settings(folder: Path) -> dict[str, str]:
     }
 
 
-def _errors(said: str) -> str:
+def _errors(printed: str) -> str:
     """Returns the errors on one line, without secrets."""
-    lines = [line for line in said.splitlines() if "[WARNING]" not in line and "[DEPRECATION" not in line]
+    lines = [line for line in printed.splitlines() if "[WARNING]" not in line and "[DEPRECATION" not in line]
     return shown(" ".join(" ".join(lines).split()))

@@ -94,13 +94,13 @@ def text(path: Path) -> str:
 
 
 @contextmanager
-def all_told(path: Path, findings: Findings) -> Iterator[None]:
+def raising_all(path: Path, findings: Findings) -> Iterator[None]:
     """Raises ConfigError at the end of the block if there are problems: with all of them, or the first hundred."""
     try:
         yield
     except TooMany:
-        words = f"{path}: more than {len(findings.problems)} problems: the rest was not looked at"
-        raise ConfigError([*findings.problems, words], HINT) from None
+        message = f"{path}: more than {len(findings.problems)} problems: the rest was not looked at"
+        raise ConfigError([*findings.problems, message], HINT) from None
     if findings.problems:
         raise ConfigError(findings.problems, HINT)
 
@@ -115,16 +115,16 @@ def read(document: Fragment | None, path: Path, findings: Findings) -> HostInven
     ssh = reader.block("ssh")
     base = _host(reader.block("defaults"), HostEntry(""), str(path.absolute().parent))
     found = HostInventory(
-        hosts=_hosts(reader.blocks("hosts", some=True), base, str(path.absolute().parent)),
-        config=_beside(path, ssh.value("config", forms.TEXT, HostInventory().config)),
-        identity=_beside(path, ssh.value("identity", forms.TEXT, "")),
+        hosts=_hosts(reader.blocks("hosts", required=True), base, str(path.absolute().parent)),
+        config=_relative_to_file(path, ssh.value("config", forms.TEXT, HostInventory().config)),
+        identity=_relative_to_file(path, ssh.value("identity", forms.TEXT, "")),
         parallel=ssh.value("parallel", forms.count(1), HostInventory().parallel),
     )
     reader.close()
     return found
 
 
-def doubled(hosts: Iterable[HostEntry]) -> Iterator[tuple[str, str]]:
+def duplicates(hosts: Iterable[HostEntry]) -> Iterator[tuple[str, str]]:
     """Yields the names of hosts with the same address as an earlier host, each with the earlier host's name."""
     ways: dict[tuple[str, int], str] = {}
     for host in hosts:
@@ -147,7 +147,7 @@ def _hosts(parts: list[Reader], base: HostEntry, folder: str) -> tuple[HostEntry
             address=part.value("address", ADDRESS, ""),
             cordoned=part.flag("cordoned", False),
         )
-    for name, other in doubled(found.values()):
+    for name, other in duplicates(found.values()):
         named[name].problem(f"expected an address of its own, found that of {other}", "address")
     return tuple(found.values())
 
@@ -180,6 +180,6 @@ def _hook(reader: Reader, key: str, base: Hook | None, folder: str) -> Hook | No
     return Hook(run, on, timeout, folder if on == "controller" else "")
 
 
-def _beside(path: Path, name: str) -> str:
+def _relative_to_file(path: Path, name: str) -> str:
     """Returns the path relative to the file's folder; an empty name stays empty."""
     return str(path.absolute().parent / expanded(name)) if name else ""

@@ -12,7 +12,7 @@ from fleet.config.document.findings import Findings
 from fleet.config.document.fragment import Block, compose
 from fleet.hosts.inventory import ansible
 from fleet.hosts.inventory.ansible_run import ask
-from fleet.hosts.inventory.inventory import HostInventory, all_told, read, text
+from fleet.hosts.inventory.inventory import HostInventory, raising_all, read, text
 
 SCRIPT_SECONDS = 60
 """Seconds after which an inventory from a program is read again, since no file changes with it."""
@@ -62,7 +62,7 @@ def _own(path: Path) -> HostInventory | None:
             return None
     elif path.suffix not in _YAML:
         return None
-    with all_told(path, findings):
+    with raising_all(path, findings):
         return read(document, path, findings)
 
 
@@ -76,7 +76,7 @@ def _is_program(path: Path) -> bool:
 def _state(path: Path) -> FileStates:
     """Returns the state of the inventory's files, which differs after each change."""
     looks = tuple(sorted(_look(path)))
-    if any(asked for *_, asked in looks):
+    if any(is_program for *_, is_program in looks):
         return (*looks, int(time.monotonic() // SCRIPT_SECONDS))
     return looks
 
@@ -85,7 +85,7 @@ def _look(path: Path) -> Iterator[tuple[str, int, int, int, bool]]:
     """Yields for each file that counts its name, modification time, size, inode, and whether it is an executable
     inventory."""
     whole = path.is_dir()
-    beside = () if whole else tuple(path.parent / each for each in ("group_vars", "host_vars", "ansible.cfg"))
+    beside = () if whole else tuple(path.parent / name for name in ("group_vars", "host_vars", "ansible.cfg"))
     seen = 0
     for root in (path, *beside):
         for file in (root, *(root.rglob("*") if root.is_dir() else ())):
@@ -95,5 +95,5 @@ def _look(path: Path) -> Iterator[tuple[str, int, int, int, bool]]:
                 found = file.stat()
             except OSError:
                 continue
-            asked = (whole or file == path) and _is_program(file)
-            yield str(file), found.st_mtime_ns, found.st_size, found.st_ino, asked
+            is_program = (whole or file == path) and _is_program(file)
+            yield str(file), found.st_mtime_ns, found.st_size, found.st_ino, is_program

@@ -50,7 +50,7 @@ async def missing(
         return replace(permission, verbs=verbs)
 
     found = await asyncio.gather(*(refused(permission) for permission in permissions))
-    return tuple(each for each in found if each.verbs)
+    return tuple(rule for rule in found if rule.verbs)
 
 
 async def _served(transport: Transport, group: str) -> bool:
@@ -75,22 +75,22 @@ async def _allowed(transport: Transport, permission: Permission, verb: str) -> b
             body={
                 "apiVersion": f"{GROUP}/v1",
                 "kind": "SelfSubjectAccessReview",
-                "spec": _asked(permission, verb),
+                "spec": _review_attributes(permission, verb),
             },
         )
     )
     return decoded(_REVIEW, body, "the access review").status.allowed
 
 
-def _asked(permission: Permission, verb: str) -> dict[str, dict[str, str]]:
+def _review_attributes(permission: Permission, verb: str) -> dict[str, dict[str, str]]:
     if permission.url:
         return {"nonResourceAttributes": {"verb": verb, "path": permission.url}}
     resource, _, subresource = permission.resource.partition("/")
-    asked = {
+    attributes = {
         "verb": verb,
         "group": permission.group,
         "resource": resource,
         "subresource": subresource,
         "namespace": permission.namespace,
     }
-    return {"resourceAttributes": asked}
+    return {"resourceAttributes": attributes}

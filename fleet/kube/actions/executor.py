@@ -71,10 +71,10 @@ _MACHINE = msgspec.json.Decoder(MachineWire)
 class _Refusal(Exception):
     """Ends an action with this outcome."""
 
-    def __init__(self, result: Result, words: str) -> None:
-        super().__init__(words)
+    def __init__(self, result: Result, message: str) -> None:
+        super().__init__(message)
         self.result = result
-        self.words = words
+        self.message = message
 
 
 class ActionExecutor:
@@ -102,20 +102,20 @@ class ActionExecutor:
                 async with asyncio.timeout(self._seconds):
                     if isinstance(action, Evict):
                         return await self._evict(action)
-                    result, words = await self._verbs[type(action)](action)
+                    result, message = await self._verbs[type(action)](action)
             except _Refusal as refusal:
-                result, words = refusal.result, refusal.words
+                result, message = refusal.result, refusal.message
             except TimeoutError:
-                result, words = Result.UNKNOWN, f"no answer within {self._seconds:.0f} s"
+                result, message = Result.UNKNOWN, f"no answer within {self._seconds:.0f} s"
             except NotFoundError as error:
-                result, words = Result.GONE, error.message
+                result, message = Result.GONE, error.message
             except ConflictError as error:
-                result, words = Result.STALE, error.message
+                result, message = Result.STALE, error.message
             except (UnreachableError, AuthenticationError) as error:
-                result, words = Result.UNKNOWN, error.message
+                result, message = Result.UNKNOWN, error.message
             except FleetError as error:
-                result, words = Result.FAILED, error.full_message
-            return Outcome(action, result, words)
+                result, message = Result.FAILED, error.full_message
+            return Outcome(action, result, message)
 
     async def _mark(
         self, action: Action, change: Callable[[MarkedNode, str], MergePatch | CordonedByOther | None]
@@ -142,10 +142,10 @@ class ActionExecutor:
             foreign = node.spec.unschedulable and node.cordoned_by != rollout
             return marks.uncordon(node, rollout)
 
-        result, words = await self._mark(action, change)
+        result, message = await self._mark(action, change)
         if result is Result.DONE and foreign:
-            words = "the cordon is not this rollout's: it stays"
-        return result, words
+            message = "the cordon is not this rollout's: it stays"
+        return result, message
 
     async def _evict(self, action: Evict) -> Outcome:
         """Evicts one pod, after looking it up: the server charges the budget before it compares the uid, so an
@@ -176,24 +176,27 @@ class ActionExecutor:
 
     def _not_evicted(self, action: Evict, call: ApiRequest, answer: ApiResponse) -> Outcome:
         status = status_of(answer.status, answer.body)
-        words = status.message
-        if WEBHOOK.match(words):
+        message = status.message
+        if WEBHOOK.match(message):
             # Whatever the status: nothing was begun, and it is not about a budget.
-            return Outcome(action, Result.FAILED, words, answer.retry_after)
+            return Outcome(action, Result.FAILED, message, answer.retry_after)
         match answer.status:
             case 429:
                 causes = status.details.causes if status.details is not None else None
-                told = [cause.message for cause in causes or () if cause.reason == BUDGET_CAUSE]
-                kind = "" if told else "not by a budget: "
+                messages = [cause.message for cause in causes or () if cause.reason == BUDGET_CAUSE]
+                kind = "" if messages else "not by a budget: "
                 return Outcome(
-                    action, Result.REFUSED, one_line(" ".join([kind + words, *told])), answer.retry_after
+                    action,
+                    Result.REFUSED,
+                    one_line(" ".join([kind + message, *messages])),
+                    answer.retry_after,
                 )
-            case 409 if "UID in" in words:
-                return Outcome(action, Result.GONE, words)
-            case 500 if "more than one PodDisruptionBudget" in words:
-                return Outcome(action, Result.FAILED, words)
+            case 409 if "UID in" in message:
+                return Outcome(action, Result.GONE, message)
+            case 500 if "more than one PodDisruptionBudget" in message:
+                return Outcome(action, Result.FAILED, message)
             case 500:
-                return Outcome(action, Result.UNKNOWN, words)
+                return Outcome(action, Result.UNKNOWN, message)
         raise error_of(self._transport.host, call, answer.status, answer.body)
 
     async def _stage(self, action: Stage) -> ActionResult:
@@ -282,19 +285,19 @@ class ActionExecutor:
         try:
             await self._transport.call(_call(MACHINES, "create", "", body))
         except NotFoundError:
-            words = "the cluster knows no Machines"
-            raise FleetError(words, f"fleet cluster install {action.node.cluster}") from None
+            message = "the cluster knows no Machines"
+            raise FleetError(message, f"fleet cluster install {action.node.cluster}") from None
 
 
 def _request(ask: Ask, token: str, release: Release) -> MergePatch:
     """Returns `spec` of a Machine for a merge patch: null removes what an earlier request left there."""
-    told = {
+    request = {
         "version": release.version,
         "digest": release.digest or None,
         "referenceDigest": release.reference_digest or None,
         "kernel": release.kernel or None,
     }
-    return {"action": str(ask), "token": token, "release": told}
+    return {"action": str(ask), "token": token, "release": request}
 
 
 def _call(kind: ApiResource[Any], verb: str, name: str, body: object = None) -> ApiRequest:

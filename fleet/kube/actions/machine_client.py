@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from fleet.core.objects.machine import GROUP, VERSION, LogTold, Machine, Units, Work
+from fleet.core.objects.machine import GROUP, VERSION, LogAnswer, Machine, Units, Work
 from fleet.core.records.errors import FleetError, UnreachableError
 from fleet.core.releases.release import Release
 from fleet.kube.client.retry import Backoff, Jitter, random_jitter
@@ -75,7 +75,7 @@ class MachineInformer:
 
     def replace(self, objects: Sequence[Machine]) -> None:
         """Takes the whole list (`ReflectorStore`)."""
-        self._newest = {each.name: each for each in objects}
+        self._newest = {machine.name: machine for machine in objects}
         self._listed = True
         for changed in self._changed.values():
             changed.set()
@@ -134,7 +134,7 @@ class MachineClient:
 
     async def watch(self) -> AsyncIterator[Machine]:
         async for machine in self._machines.follow(self._name):
-            yield machine if machine is not None else await self._made()
+            yield machine if machine is not None else await self._own_machine()
 
     async def read(self) -> Machine:
         try:
@@ -150,7 +150,7 @@ class MachineClient:
         except (ConflictError, NotFoundError):
             return None
 
-    async def _made(self) -> Machine:
+    async def _own_machine(self) -> Machine:
         """Reads or makes the Machine, however long it takes."""
         while True:
             try:
@@ -216,12 +216,8 @@ def _work(work: Work | None) -> dict[str, object] | None:
     }
 
 
-def _log(told: LogTold | None) -> dict[str, object] | None:
-    return (
-        None
-        if told is None
-        else {"token": told.token, "text": told.text or None, "error": told.error or None}
-    )
+def _log(log: LogAnswer | None) -> dict[str, object] | None:
+    return None if log is None else {"token": log.token, "text": log.text or None, "error": log.error or None}
 
 
 def _units(units: Units | None) -> dict[str, object] | None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import msgspec
 
-from fleet.core.objects.machine import GROUP, LogAsk, LogTold
+from fleet.core.objects.machine import GROUP, LogAnswer, LogAsk
 from fleet.core.records.errors import FleetError, UnreachableError
 from fleet.kube.client.retry import retry_on_conflict
 from fleet.kube.client.transport import Transport
@@ -33,31 +33,31 @@ async def machine_log(transport: Transport, clock: Clock, name: str, ask: LogAsk
     """
     wish = {"token": ask.token, "unit": ask.unit or None, "lines": ask.lines}
     try:
-        asked = _decoded(await transport.call(_call("patch", name, {"spec": {"log": wish}})))
+        machine = _decoded(await transport.call(_call("patch", name, {"spec": {"log": wish}})))
     except NotFoundError:
         raise FleetError(f"there is no Machine {name}: no agent has ever told of it", _POD) from None
-    if log_ask(asked) != ask:
+    if log_ask(machine) != ask:
         raise FleetError(
             "Machines of this cluster have no place for the question: they are an older fleet's", _INSTALL
         )
     try:
         async with asyncio.timeout(seconds):
-            told = await _answer(transport, clock, name, ask)
+            log = await _answer(transport, clock, name, ask)
     except TimeoutError:
         raise UnreachableError(f"the agent of {name} has not answered within {seconds:.0f} s", _POD) from None
     finally:
         await _take_back(transport, name, ask.token)
-    if told.error:
-        raise FleetError(f"{name}: {told.error}")
-    return told.text
+    if log.error:
+        raise FleetError(f"{name}: {log.error}")
+    return log.text
 
 
-async def _answer(transport: Transport, clock: Clock, name: str, ask: LogAsk) -> LogTold:
+async def _answer(transport: Transport, clock: Clock, name: str, ask: LogAsk) -> LogAnswer:
     while True:
         found = _decoded(await transport.call(_call("get", name)))
-        told = log_told(found)
-        if told is not None and told.token == ask.token:
-            return told
+        log = log_told(found)
+        if log is not None and log.token == ask.token:
+            return log
         if log_ask(found) != ask:
             raise FleetError(f"somebody else asks {name} for a log at this moment", "ask again")
         await clock.sleep(LOOK)
@@ -68,8 +68,8 @@ async def _take_back(transport: Transport, name: str, token: str) -> None:
 
     async def attempt() -> None:
         found = _decoded(await transport.call(_call("get", name)))
-        asked = log_ask(found)
-        if asked is None or asked.token != token:
+        ask = log_ask(found)
+        if ask is None or ask.token != token:
             return
         metadata = {"uid": found.metadata.uid, "resourceVersion": found.metadata.resource_version}
         await transport.call(_call("patch", name, {"metadata": metadata, "spec": {"log": None}}))

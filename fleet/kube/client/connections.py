@@ -49,9 +49,9 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith("Fatal error on SSL protocol")
 
 
-async def _refuse_redirect(_: object, __: object, asked: aiohttp.TraceRequestRedirectParams) -> None:
+async def _refuse_redirect(_: object, __: object, request: aiohttp.TraceRequestRedirectParams) -> None:
     """Refuses a redirect: aiohttp itself would send the request that begins a WebSocket to the new location."""
-    answer = asked.response
+    answer = request.response
     answer.close()
     raise aiohttp.WSServerHandshakeError(
         answer.request_info, answer.history, status=answer.status, headers=answer.headers

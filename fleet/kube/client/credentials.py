@@ -59,8 +59,8 @@ def of_pod(environ: Mapping[str, str], account: Path) -> Session:
         raise _not_in_pod(f"{error.args[0]} is not set") from None
     except (OSError, ValueError) as error:
         raise _not_in_pod(str(error)) from None
-    told = {HOST: host, PORT: port, "its token": token, "its authority's certificate": authority}
-    if empty := [name for name, found in told.items() if not found]:
+    values = {HOST: host, PORT: port, "its token": token, "its authority's certificate": authority}
+    if empty := [name for name, found in values.items() if not found]:
         raise _not_in_pod(f"{' and '.join(empty)} is empty")
     if not port.isdecimal():
         # A Service called kubernetes-service sets the same variable, to an address.

@@ -69,13 +69,13 @@ async def load(files: Sequence[Path], context: str, now: datetime) -> Session:
         tls = _tls(cluster, authority, proof)
     except UsageError as error:
         raise UsageError(f"{chosen.where}, context {chosen.context!r}: {error.message}", error.hint) from None
-    told = (host, cluster.insecure_skip_tls_verify, cluster.tls_server_name, proxy)
+    parts = (host, cluster.insecure_skip_tls_verify, cluster.tls_server_name, proxy)
     return Session(
         connections=Connections(ConnectionOptions(tls, cluster.tls_server_name, proxy)),
         host=host,
         authorization=proof.authorization,
         stale_after=proof.stale_after,
-        identity=identity(*told, authority, proof.certificate, proof.key),
+        identity=identity(*parts, authority, proof.certificate, proof.key),
         headers=headers,
     )
 
@@ -117,13 +117,13 @@ async def _of_user(chosen: SelectedContext, authority: bytes, now: datetime) -> 
         )
     if user.exec is None or own.certificate:
         return own
-    told = _told(chosen.cluster, authority) if user.exec.provide_cluster_info else None
-    given = await plugin.run(user.exec, told)
+    cluster = _cluster_info(chosen.cluster, authority) if user.exec.provide_cluster_info else None
+    credential = await plugin.run(user.exec, cluster)
     return Proof(
-        f"Bearer {given.token}" if given.token else "",
-        given.client_certificate_data.encode(),
-        given.client_key_data.encode(),
-        _stale_after(given.expiration_timestamp, now) if given.expiration_timestamp else None,
+        f"Bearer {credential.token}" if credential.token else "",
+        credential.client_certificate_data.encode(),
+        credential.client_key_data.encode(),
+        _stale_after(credential.expiration_timestamp, now) if credential.expiration_timestamp else None,
     )
 
 
@@ -162,18 +162,18 @@ def _stale_after(expires: datetime, now: datetime) -> float:
     return max(life - EARLY_SECONDS, life / 2, 1.0)
 
 
-def _told(cluster: KubeconfigCluster, authority: bytes) -> Mapping[str, Any]:
+def _cluster_info(cluster: KubeconfigCluster, authority: bytes) -> Mapping[str, Any]:
     """Returns `spec.cluster` of the ExecCredential that a credential plugin receives."""
-    extensions = {each.name: each.extension for each in cluster.extensions}
-    told = {
+    extensions = {extension.name: extension.extension for extension in cluster.extensions}
+    fields = {
         "tls-server-name": cluster.tls_server_name,
         "insecure-skip-tls-verify": cluster.insecure_skip_tls_verify,
         "certificate-authority-data": authority,
         "proxy-url": cluster.proxy_url,
         "disable-compression": cluster.disable_compression,
     }
-    given = {name: value for name, value in told.items() if value}
-    return {"server": cluster.server, **given, "config": extensions.get(EXEC_EXTENSION)}
+    present = {name: value for name, value in fields.items() if value}
+    return {"server": cluster.server, **present, "config": extensions.get(EXEC_EXTENSION)}
 
 
 def _headers(chosen: SelectedContext) -> tuple[tuple[str, str], ...]:
@@ -183,9 +183,9 @@ def _headers(chosen: SelectedContext) -> tuple[tuple[str, str], ...]:
         found.append(("Impersonate-User", user.impersonate))
         if user.impersonate_uid:
             found.append(("Impersonate-Uid", user.impersonate_uid))
-        found += [("Impersonate-Group", each) for each in user.impersonate_groups]
+        found += [("Impersonate-Group", group) for group in user.impersonate_groups]
         for key, values in user.impersonate_extra.items():
-            found += [(f"Impersonate-Extra-{_escaped(key)}", each) for each in values]
+            found += [(f"Impersonate-Extra-{_escaped(key)}", value) for value in values]
     for name, value in found:
         _refuse_control(name, value)
     return tuple(found)
@@ -194,13 +194,13 @@ def _headers(chosen: SelectedContext) -> tuple[tuple[str, str], ...]:
 def _escaped(key: str) -> str:
     """Percent-encodes characters that are not allowed in the name of a header:
     https://www.rfc-editor.org/rfc/rfc9110#name-tokens."""
-    return "".join(chr(each) if chr(each) in _HEADER_NAME else f"%{each:02X}" for each in key.encode())
+    return "".join(chr(byte) if chr(byte) in _HEADER_NAME else f"%{byte:02X}" for byte in key.encode())
 
 
 def _refuse_control(name: str, value: str) -> None:
     """Raises UsageError for a value that no header can hold:
     https://www.rfc-editor.org/rfc/rfc9110#name-field-values."""
-    if any((each < " " and each != "\t") or each == "\x7f" for each in value):
+    if any((character < " " and character != "\t") or character == "\x7f" for character in value):
         raise UsageError(f"{name} holds a line end or another control character")
 
 
@@ -219,10 +219,10 @@ def _content(name: str) -> bytes:
 def _tls(cluster: KubeconfigCluster, authority: bytes, proof: Proof) -> ssl.SSLContext:
     """Returns a TLS context that verifies as Go does: a chain may end at any certificate of the authority's file, and
     only alternative names count. Raises UsageError for certificates that cannot be used."""
-    given = bool(cluster.certificate_authority or cluster.certificate_authority_data)
+    has_authority = bool(cluster.certificate_authority or cluster.certificate_authority_data)
     # The text between the certificates may contain bytes outside ASCII.
     trusted = "\n".join(_CERTIFICATE.findall(authority.decode("latin-1")))
-    if given and not trusted:
+    if has_authority and not trusted:
         raise UsageError("certificate-authority holds no certificate")
     try:
         context = ssl.create_default_context(cadata=trusted or None)

@@ -34,7 +34,7 @@ INFO = "KUBERNETES_EXEC_INFO"
 _LONG = re.compile(r"[A-Za-z0-9_\-.+/=]{40,}")
 
 
-class Given(Struct, frozen=True, rename="camel"):
+class PluginCredential(Struct, frozen=True, rename="camel"):
     """The output of a plugin: the status of an ExecCredential."""
 
     token: str = ""
@@ -47,23 +47,25 @@ class Given(Struct, frozen=True, rename="camel"):
 class _Credential(Struct, frozen=True, rename="camel"):
     kind: str = ""
     api_version: str = ""
-    status: Given | None = None
+    status: PluginCredential | None = None
 
 
-async def run(plugin: ExecPlugin, cluster: Mapping[str, Any] | None) -> Given:
+async def run(plugin: ExecPlugin, cluster: Mapping[str, Any] | None) -> PluginCredential:
     """Runs a credential plugin and returns its credentials. `cluster` is `spec.cluster` of the ExecCredential that the
     plugin receives; None: it receives none. Raises AuthenticationError."""
     spec = {"interactive": False} if cluster is None else {"cluster": cluster, "interactive": False}
-    told = {"kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": spec}
-    environ = for_others(os.environ) | {each.name: each.value for each in plugin.env}
-    environ[INFO] = msgspec.json.encode(told).decode()
+    info = {"kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": spec}
+    environ = for_others(os.environ) | {variable.name: variable.value for variable in plugin.env}
+    environ[INFO] = msgspec.json.encode(info).decode()
     name = f"credential plugin {plugin.command!r}"
     ended = await _output(name, plugin, environ)
     if ended.code != 0:
-        said = without_secrets(one_line(ended.err.decode(errors="replace")))
-        raise AuthenticationError(f"{name} failed with exit code {ended.code}: {said or 'it said nothing'}")
+        printed = without_secrets(one_line(ended.err.decode(errors="replace")))
+        raise AuthenticationError(
+            f"{name} failed with exit code {ended.code}: {printed or 'it said nothing'}"
+        )
     # Output that is not JSON is parsed as YAML, which may take seconds; a thread keeps the event loop free.
-    return await asyncio.to_thread(_given, name, plugin.api_version, ended.out)
+    return await asyncio.to_thread(_credential_of, name, plugin.api_version, ended.out)
 
 
 async def _output(name: str, plugin: ExecPlugin, environ: Mapping[str, str]) -> FinishedProgram:
@@ -85,23 +87,23 @@ async def _output(name: str, plugin: ExecPlugin, environ: Mapping[str, str]) -> 
     return ended
 
 
-def _given(name: str, version: str, out: bytes) -> Given:
+def _credential_of(name: str, version: str, out: bytes) -> PluginCredential:
     try:
         found = msgspec.convert(_without_nulls(document(out)), _Credential)
     except (NotReadError, msgspec.ValidationError):
         raise AuthenticationError(f"{name} printed no ExecCredential of {version}") from None
     if found.kind not in ("", "ExecCredential") or found.api_version != version:
-        said = f"{found.kind or 'no kind'} of {found.api_version or 'no apiVersion'}"
-        raise AuthenticationError(f"{name} printed {one_line(said, 100)}, not ExecCredential of {version}")
-    given = found.status or Given()
-    if bool(given.client_certificate_data) != bool(given.client_key_data):
+        kind = f"{found.kind or 'no kind'} of {found.api_version or 'no apiVersion'}"
+        raise AuthenticationError(f"{name} printed {one_line(kind, 100)}, not ExecCredential of {version}")
+    credential = found.status or PluginCredential()
+    if bool(credential.client_certificate_data) != bool(credential.client_key_data):
         raise AuthenticationError(f"{name} gave a certificate or its key, not both")
-    if given.expiration_timestamp is not None and given.expiration_timestamp.year == 1:
+    if credential.expiration_timestamp is not None and credential.expiration_timestamp.year == 1:
         # Go's zero time means that the credential does not expire.
-        given = msgspec.structs.replace(given, expiration_timestamp=None)
-    if not given.token and not given.client_certificate_data:
+        credential = msgspec.structs.replace(credential, expiration_timestamp=None)
+    if not credential.token and not credential.client_certificate_data:
         raise AuthenticationError(f"{name} gave neither token nor certificate")
-    return given
+    return credential
 
 
 def _without_nulls(found: Any) -> Any:
@@ -110,6 +112,6 @@ def _without_nulls(found: Any) -> Any:
     return {key: _without_nulls(value) for key, value in found.items() if value is not None}
 
 
-def without_secrets(words: str) -> str:
+def without_secrets(text: str) -> str:
     """Returns the text without long sequences of letters and digits, which may be tokens or keys."""
-    return _LONG.sub("…", words)[:400]
+    return _LONG.sub("…", text)[:400]

@@ -66,9 +66,9 @@ class PodClient:
         return answer.body
 
     async def _run(self, pod: PodRef, how: ExecProbe) -> bytes:
-        asked = [("command", word) for word in how.command]
-        asked += [("container", how.container)] if how.container else []
-        query = urlencode([*asked, ("stdout", "true"), ("stderr", "true")])
+        parameters = [("command", argument) for argument in how.command]
+        parameters += [("container", how.container)] if how.container else []
+        query = urlencode([*parameters, ("stdout", "true"), ("stderr", "true")])
         call = ApiRequest(
             verb="get",
             path=f"{_path(pod, pod.name)}/exec?{query}",
@@ -76,26 +76,28 @@ class PodClient:
             seconds=self._seconds,
             most=MOST_BYTES,
         )
-        said: dict[int, bytes] = {}
+        channels: dict[int, bytes] = {}
         async for frame in self._transport.frames(call, PROTOCOL):
             if frame:
-                said[frame[0]] = said.get(frame[0], b"") + frame[1:]
-            if sum(map(len, said.values())) > MOST_BYTES:
+                channels[frame[0]] = channels.get(frame[0], b"") + frame[1:]
+            if sum(map(len, channels.values())) > MOST_BYTES:
                 raise FleetError(f"{how.command[0]} in {pod} says more than {MOST_BYTES >> 20} MiB")
-        outcome, complaint = (self._transport.masked(said.get(each, b"")) for each in (OUTCOME, STDERR))
-        _well(pod, how, outcome, complaint)
-        return said.get(STDOUT, b"")
+        outcome, complaint = (
+            self._transport.masked(channels.get(channel, b"")) for channel in (OUTCOME, STDERR)
+        )
+        _refuse_failure(pod, how, outcome, complaint)
+        return channels.get(STDOUT, b"")
 
 
-def _well(pod: PodRef, how: ExecProbe, outcome: bytes, complaint: bytes) -> None:
+def _refuse_failure(pod: PodRef, how: ExecProbe, outcome: bytes, complaint: bytes) -> None:
     """Raises FleetError unless the command is known to have succeeded."""
     try:
         ended = _ENDED.decode(outcome)
     except UNREADABLE:
         raise FleetError(f"{how.command[0]} in {pod} was broken off") from None
     if ended.status != "Success":
-        why, words = one_line(ended.message, WORDS), one_line(complaint.decode(errors="replace"), WORDS)
-        raise FleetError(f"{how.command[0]} in {pod}: {why}{f': {words}' if words else ''}")
+        why, printed = one_line(ended.message, WORDS), one_line(complaint.decode(errors="replace"), WORDS)
+        raise FleetError(f"{how.command[0]} in {pod}: {why}{f': {printed}' if printed else ''}")
 
 
 def _path(pod: PodRef, name: str) -> str:

@@ -44,24 +44,24 @@ class Session(Struct, frozen=True):
             return (value,)
         return (value, b64decode(value).decode(errors="replace").partition(":")[2])
 
-    def masked(self, words: bytes) -> bytes:
+    def masked(self, body: bytes) -> bytes:
         """Returns a refusal with the secrets masked, which a server or a proxy may send back literally or with JSON
         escapes."""
-        words = words[:REFUSAL_MOST]
-        if b"\\" in words:
+        body = body[:REFUSAL_MOST]
+        if b"\\" in body:
             with suppress(UnreadableError):
                 # Any letter may be written as an escape; re-encoding gives each one spelling.
-                words = msgspec.json.encode(decode(words))
+                body = msgspec.json.encode(decode(body))
         for secret in self.secrets:
             if len(secret) >= SHORT_TOKEN:
                 for spelled in (secret.encode(), msgspec.json.encode(secret)[1:-1]):
-                    words = words.replace(spelled, b"***")
-        return words
+                    body = body.replace(spelled, b"***")
+        return body
 
 
-def identity(*told: object) -> str:
+def identity(*parts: object) -> str:
     """Returns a digest of everything that a connection depends on."""
-    return hashlib.sha256(repr(told).encode()).hexdigest()
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def shown(host: str) -> str:

@@ -122,10 +122,10 @@ async def _introduce(found: socket.socket, proxy: SplitResult) -> None:
     if version != 5 or method not in ((_PLAIN, _PASSWORD) if named else (_PLAIN,)):
         raise _refused("it wants another way to log in" if version == 5 else "it speaks no SOCKS5")
     if method == _PASSWORD:
-        parts = [unquote(each or "").encode() for each in (proxy.username, proxy.password)]
+        parts = [unquote(part or "").encode() for part in (proxy.username, proxy.password)]
         if max(map(len, parts)) > LONGEST:
             raise _refused(f"its user or password has more than {LONGEST} bytes")
-        await _send(found, b"\x01" + b"".join(bytes([len(each)]) + each for each in parts))
+        await _send(found, b"\x01" + b"".join(bytes([len(part)]) + part for part in parts))
         if (await _read(found, 2))[1] != 0:
             raise _refused("it does not accept the user and password")
 
@@ -141,8 +141,8 @@ def _address(host: str) -> bytes:
     return (b"\x01" if own.version == 4 else b"\x04") + own.packed
 
 
-async def _send(found: socket.socket, words: bytes) -> None:
-    await asyncio.get_running_loop().sock_sendall(found, words)
+async def _send(found: socket.socket, data: bytes) -> None:
+    await asyncio.get_running_loop().sock_sendall(found, data)
 
 
 async def _read(found: socket.socket, size: int) -> bytes:

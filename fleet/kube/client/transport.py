@@ -246,9 +246,9 @@ class Transport:
             self._stale_at = None if loaded.stale_after is None else loop.time() + loaded.stale_after
             return loaded
 
-    def masked(self, words: bytes) -> bytes:
+    def masked(self, body: bytes) -> bytes:
         """Returns the text with fleet's token masked."""
-        return words if self._session is None else self._session.masked(words)
+        return body if self._session is None else self._session.masked(body)
 
     async def _read(self, response: aiohttp.ClientResponse, call: ApiRequest) -> bytes:
         parts: list[bytes] = []

@@ -54,18 +54,22 @@ async def apply(transport: Transport, objects: Sequence[Manifest]) -> tuple[Appl
     Raises HeldError, before anything is written, where an object of the same name is not fleet's; ForbiddenError
     where the user may not write one.
     """
-    before = [await _find(transport, each) for each in objects]
-    foreign = [each for each, found in zip(objects, before, strict=True) if found and not _ours(found)]
+    before = [await _find(transport, manifest) for manifest in objects]
+    foreign = [
+        manifest for manifest, found in zip(objects, before, strict=True) if found and not _ours(found)
+    ]
     if foreign:
-        names = ", ".join(str(each) for each in foreign)
+        names = ", ".join(str(manifest) for manifest in foreign)
         raise HeldError(
             f"not made by fleet, but in its place: {names}",
             f"remove it, or hand it over: kubectl label ... {MANAGED_BY}={OWNER}",
         )
-    applied = [await _apply(transport, each, found) for each, found in zip(objects, before, strict=True)]
-    for each in objects:
-        if each.kind == "CustomResourceDefinition":
-            await _until(transport, each, _established, ESTABLISHED_SECONDS, "served")
+    applied = [
+        await _apply(transport, manifest, found) for manifest, found in zip(objects, before, strict=True)
+    ]
+    for manifest in objects:
+        if manifest.kind == "CustomResourceDefinition":
+            await _until(transport, manifest, _established, ESTABLISHED_SECONDS, "served")
     return tuple(applied)
 
 
@@ -75,11 +79,11 @@ async def uninstall(transport: Transport) -> Uninstalled:
     No controller may work on the cluster meanwhile: it would set its marks again. A second call finds nothing.
     """
     objects = tuple(reversed(manifests("of no matter")))
-    deleted = tuple([await _delete(transport, each) for each in objects])
+    deleted = tuple([await _delete(transport, manifest) for manifest in objects])
     nodes = await _unmark(transport)
-    for each in deleted:
-        if each.result == "deleted":
-            await _until(transport, each.manifest, _absent, GONE_SECONDS, "gone")
+    for deletion in deleted:
+        if deletion.result == "deleted":
+            await _until(transport, deletion.manifest, _absent, GONE_SECONDS, "gone")
     return Uninstalled(deleted, nodes)
 
 
@@ -244,7 +248,9 @@ async def _until(
 
 def _established(found: JsonObject | None) -> bool:
     conditions = (found or {}).get("status", {}).get("conditions", [])
-    return any((each["type"], each["status"]) == ("Established", "True") for each in conditions)
+    return any(
+        (condition["type"], condition["status"]) == ("Established", "True") for condition in conditions
+    )
 
 
 def _absent(found: JsonObject | None) -> bool:
@@ -257,8 +263,8 @@ def _ours(found: JsonObject) -> bool:
 
 def _content(found: JsonObject) -> JsonObject:
     """Returns what a writer wanted of the object, without what the server and its controllers say of it."""
-    told = ("managedFields", "resourceVersion", "generation")
-    metadata = {key: value for key, value in found["metadata"].items() if key not in told}
+    server_fields = ("managedFields", "resourceVersion", "generation")
+    metadata = {key: value for key, value in found["metadata"].items() if key not in server_fields}
     return {**found, "metadata": metadata, "status": None}
 
 

@@ -80,13 +80,13 @@ def by_digest(image: str) -> bool:
 
 def as_yaml(objects: Sequence[Manifest]) -> str:
     """Returns the objects as `kubectl apply -f` reads them."""
-    return yaml.safe_dump_all([each.body for each in objects], sort_keys=False, explicit_start=True)
+    return yaml.safe_dump_all([manifest.body for manifest in objects], sort_keys=False, explicit_start=True)
 
 
 def rules(permissions: Sequence[Permission], namespace: str) -> list[dict[str, Any]]:
     """Returns RBAC rules, one a permission: those that are needed in this namespace alone, or everywhere where it is
     empty."""
-    return [_rule(each) for each in permissions if each.namespace == namespace]
+    return [_rule(permission) for permission in permissions if permission.namespace == namespace]
 
 
 def _rule(permission: Permission) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from fleet.kube.kinds.attachment import AttachmentWire, attachment_of
 from fleet.kube.kinds.budget import BudgetWire, budget_of
 from fleet.kube.kinds.machine import MachineWire, machine_of
 from fleet.kube.kinds.node import NodeWire, node_of
-from fleet.kube.kinds.pod import pod_of
-from fleet.kube.kinds.pod_wire import PodWire
+from fleet.kube.kinds.pods.pod import pod_of
+from fleet.kube.kinds.pods.pod_wire import PodWire
 from fleet.kube.kinds.volumes import PersistentVolumeClaimWire, PersistentVolumeWire
 from fleet.kube.kinds.workload import DaemonSetWire, WorkloadWire, workload_of
 from fleet.kube.objects.api_resource import NAMED, ApiResource, NamedObject, brief
@@ -108,12 +108,12 @@ def things_of(objects: Iterable[Raw]) -> list[ApiObject]:
     out. Raises FleetError."""
     by_kind = {(kind.group, kind.kind): kind for kind in KINDS}
     things: list[ApiObject] = []
-    for each in objects:
+    for item in objects:
         try:
-            kind = by_kind.get(_kind_of(NAMED.decode(each)))
+            kind = by_kind.get(_kind_of(NAMED.decode(item)))
         except UNREADABLE as error:
             raise FleetError(f"an object cannot be read: {brief(error)}") from None
-        if kind is not None and (thing := kind.thing(each)) is not None:
+        if kind is not None and (thing := kind.thing(item)) is not None:
             things.append(thing)
     return things
 

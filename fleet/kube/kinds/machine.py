@@ -7,7 +7,7 @@ from typing import Literal, cast
 
 from msgspec import field
 
-from fleet.core.objects.machine import Ask, LogAsk, LogTold, Machine, Request, Units, Work
+from fleet.core.objects.machine import Ask, LogAnswer, LogAsk, Machine, Request, Units, Work
 from fleet.core.releases.release import Release
 from fleet.kube.objects.wire import ApiStruct, Meta
 
@@ -98,14 +98,14 @@ def machine_of(found: MachineWire) -> Machine:
 
 def log_ask(found: MachineWire) -> LogAsk | None:
     """Returns the log that a user asks of the agent; None: there is no such request."""
-    asked = None if found.spec is None else found.spec.log
-    return LogAsk(asked.token, asked.unit, asked.lines) if asked is not None and asked.token else None
+    ask = None if found.spec is None else found.spec.log
+    return LogAsk(ask.token, ask.unit, ask.lines) if ask is not None and ask.token else None
 
 
-def log_told(found: MachineWire) -> LogTold | None:
+def log_told(found: MachineWire) -> LogAnswer | None:
     """Returns the log with which the agent has answered; None: there is no answer."""
-    told = None if found.status is None else found.status.log
-    return LogTold(told.token, told.text, told.error) if told is not None else None
+    log = None if found.status is None else found.status.log
+    return LogAnswer(log.token, log.text, log.error) if log is not None else None
 
 
 def _request(spec: MachineSpec | None) -> Request | None:

@@ -75,23 +75,25 @@ def maintenance(found: MaintenanceWire, kind: str) -> Maintenance:
     """Converts a NodeMaintenance: medik8s writes a phase, maintenance-operator a condition Ready with the phase as its
     reason."""
     meta, spec, status = found.metadata, found.spec, found.status or MaintenanceStatus()
-    by_type = {each.type: each for each in status.conditions or ()}
+    by_type = {condition.type: condition for condition in status.conditions or ()}
     phase = status.phase or (by_type["Ready"].reason if "Ready" in by_type else "")
     if "RequestorFailed" in by_type and by_type["RequestorFailed"].status == "True":
         phase = "RequestorFailed"
-    told = (spec.requestor_id, *(spec.additional_requestors or ()), spec.reason)
-    return _maintenance(kind, meta, spec.node_name, phase, tuple(each for each in told if each))
+    reasons = (spec.requestor_id, *(spec.additional_requestors or ()), spec.reason)
+    return _maintenance(kind, meta, spec.node_name, phase, tuple(reason for reason in reasons if reason))
 
 
 def config_node(found: ConfigNodeWire, kind: str) -> Maintenance:
     """Converts a MachineConfigNode: its state is `Updated`, or the condition that its update has reached."""
     spec, conditions = found.spec, (found.status or MaintenanceStatus()).conditions or ()
-    by_type = {each.type: each.status for each in conditions}
+    by_type = {condition.type: condition.status for condition in conditions}
     phase = ""
     if by_type.get("Updated") == "True":
         phase = "Updated"
     elif by_type.get("Updated") == "False":
-        phase = next((each for each in UPDATING if by_type.get(each) in ("True", "Unknown")), "Updating")
+        phase = next(
+            (condition for condition in UPDATING if by_type.get(condition) in ("True", "Unknown")), "Updating"
+        )
     return _maintenance(kind, found.metadata, spec.node.name or found.metadata.name, phase, ())
 
 
@@ -116,7 +118,7 @@ def locks(written: str | None) -> tuple[NodeLock, ...]:
         found = decode(written, LockWire)
     except UnreadableError:
         return ()
-    return tuple(_lock(each) for each in found.locks or (found,) if each.node)
+    return tuple(_lock(lock) for lock in found.locks or (found,) if lock.node)
 
 
 def _lock(found: LockWire) -> NodeLock:

@@ -8,7 +8,7 @@ from sys import intern
 from msgspec import field
 
 from fleet.core.objects.node import Node, Taint
-from fleet.kube.kinds.requests import resources
+from fleet.kube.kinds.pods.requests import resources
 from fleet.kube.objects.sharing import condition
 from fleet.kube.objects.wire import ApiStruct, Condition, Meta, Quantities
 
@@ -86,7 +86,7 @@ def node_of(found: NodeWire) -> Node:
         uid=meta.uid,
         labels=meta.labels or {},
         annotations={k: v for k, v in annotations.items() if k.startswith(KEPT_ANNOTATIONS)},
-        taints=tuple(Taint(each.key, each.effect, each.value) for each in found.spec.taints or ()),
+        taints=tuple(Taint(taint.key, taint.effect, taint.value) for taint in found.spec.taints or ()),
         unschedulable=found.spec.unschedulable,
         ready=_READY.get(ready.status) if ready is not None else None,
         boot_id=info.boot_id,
@@ -100,6 +100,8 @@ def node_of(found: NodeWire) -> Node:
         resource_version=meta.resource_version,
         deleting=meta.deletion_timestamp is not None,
         addresses=tuple(
-            each.address for each in found.status.addresses or () if each.address not in ("", meta.name)
+            address.address
+            for address in found.status.addresses or ()
+            if address.address not in ("", meta.name)
         ),
     )

@@ -10,7 +10,7 @@ from fleet.core.objects.placement import NodeTerm
 from fleet.core.objects.pod import PodRef
 from fleet.core.objects.selector import Requirement
 from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
-from fleet.kube.kinds.affinity import selector_terms
+from fleet.kube.kinds.pods.affinity import selector_terms
 from fleet.kube.objects.wire import NULL, ApiStruct, Meta
 
 ZONE_LABELS = {
@@ -76,8 +76,8 @@ def _zone_terms(key: str, value: str) -> tuple[NodeTerm, ...]:
     match."""
     zones = tuple(value.split(ZONES_BETWEEN))
     known = {key: None, **({ZONE_LABELS[key]: None} if ZONE_LABELS[key] else {})}
-    named = (NodeTerm((Requirement(each, "In", zones),)) for each in known)
-    return (*named, NodeTerm(tuple(Requirement(each, "DoesNotExist") for each in ZONE_LABELS)))
+    named = (NodeTerm((Requirement(label, "In", zones),)) for label in known)
+    return (*named, NodeTerm(tuple(Requirement(label, "DoesNotExist") for label in ZONE_LABELS)))
 
 
 def persistent_volume_claim(found: PersistentVolumeClaimWire) -> PersistentVolumeClaim:

@@ -10,8 +10,8 @@ from fleet.core.objects.daemonset import DaemonTemplate
 from fleet.core.objects.selector import Selector
 from fleet.core.objects.workload import QUORUM_ANNOTATION, Workload
 from fleet.core.third_parties.update_parties import KURED_LOCK
-from fleet.kube.kinds.affinity import node_terms
 from fleet.kube.kinds.maintenance import locks
+from fleet.kube.kinds.pods.affinity import node_terms
 from fleet.kube.objects.sharing import owner_of, shared, tolerations
 from fleet.kube.objects.wire import NULL, ApiStruct, Meta, TolerationWire
 
@@ -134,7 +134,8 @@ def _fails_by_eviction(spec: WorkloadSpec, failed: int) -> bool:
     policy = spec.pod_failure_policy
     for rule in (policy.rules if policy is not None else None) or ():
         if any(
-            each.type == DISRUPTED and each.status in (None, "True") for each in rule.on_pod_conditions or ()
+            condition.type == DISRUPTED and condition.status in (None, "True")
+            for condition in rule.on_pod_conditions or ()
         ):
             return rule.action in ("FailJob", "FailIndex") or (rule.action == "Count" and last)
     return last

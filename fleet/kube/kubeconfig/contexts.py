@@ -46,8 +46,8 @@ class SelectedContext(Struct, frozen=True):
 def of_environment(environ: Mapping[str, str], home: Path) -> tuple[Path, ...]:
     """Returns the absolute paths of the files that kubectl reads by default: those of KUBECONFIG, or
     ~/.kube/config."""
-    named = [each for each in environ.get("KUBECONFIG", "").split(os.pathsep) if each]
-    return tuple(Path(each).absolute() for each in dict.fromkeys(named)) or (home / ".kube" / "config",)
+    named = [part for part in environ.get("KUBECONFIG", "").split(os.pathsep) if part]
+    return tuple(Path(path).absolute() for path in dict.fromkeys(named)) or (home / ".kube" / "config",)
 
 
 def read(files: Sequence[Path], context: str = "") -> SelectedContext:
@@ -56,11 +56,11 @@ def read(files: Sequence[Path], context: str = "") -> SelectedContext:
     Missing files are skipped; at least one file must exist. Raises UsageError with every reason why the context cannot
     be used.
     """
-    there = [each for each in files if not _missing(each)] if len(files) > 1 else list(files)
+    there = [file for file in files if not _missing(file)] if len(files) > 1 else list(files)
     where = " and ".join(map(str, files))
     if not there:
         raise UsageError(f"no kubeconfig at {where}")
-    return _chosen(where, merged([parsed(each) for each in there]), context)
+    return _chosen(where, merged([parsed(file) for file in there]), context)
 
 
 def _missing(file: Path) -> bool:
@@ -89,7 +89,7 @@ def merged(found: Sequence[Kubeconfig]) -> Kubeconfig:
 
 def _chosen(where: str, found: Kubeconfig, context: str) -> SelectedContext:
     name = context or found.current
-    there = _there("contexts", found.contexts) if found.contexts else "it holds no contexts at all"
+    there = _known_names("contexts", found.contexts) if found.contexts else "it holds no contexts at all"
     if not name:
         raise UsageError(f"{where} has no current context", f"name one with --context; {there}")
     if name not in found.contexts:
@@ -98,12 +98,12 @@ def _chosen(where: str, found: Kubeconfig, context: str) -> SelectedContext:
     if used.cluster not in found.clusters:
         raise UsageError(
             f"{where}: context {name!r} names cluster {used.cluster!r}, which is not there",
-            _there("clusters", found.clusters),
+            _known_names("clusters", found.clusters),
         )
     if used.user and used.user not in found.users:
         raise UsageError(
             f"{where}: context {name!r} names user {used.user!r}, who is not there",
-            _there("users", found.users),
+            _known_names("users", found.users),
         )
     chosen = SelectedContext(
         where, name, found.clusters[used.cluster], found.users.get(used.user, KubeconfigUser())
@@ -113,7 +113,7 @@ def _chosen(where: str, found: Kubeconfig, context: str) -> SelectedContext:
     return chosen
 
 
-def _there(kind: str, names: Mapping[str, object]) -> str:
+def _known_names(kind: str, names: Mapping[str, object]) -> str:
     return f"{kind} there: {', '.join(sorted(names)) or 'none'}"
 
 
@@ -135,8 +135,8 @@ def _wrong_cluster(cluster: KubeconfigCluster, secure: bool) -> list[str]:
         wrong.append("the cluster has no usable proxy-url (expected http://, https:// or socks5://HOST:PORT)")
     if cluster.certificate_authority and cluster.certificate_authority_data:
         wrong.append("certificate-authority and certificate-authority-data are both given (keep one)")
-    given = cluster.certificate_authority or cluster.certificate_authority_data
-    if secure and cluster.insecure_skip_tls_verify and given:
+    authority = cluster.certificate_authority or cluster.certificate_authority_data
+    if secure and cluster.insecure_skip_tls_verify and authority:
         wrong.append("certificate-authority and insecure-skip-tls-verify contradict each other")
     return wrong + _unreadable("certificate-authority", cluster.certificate_authority)
 
@@ -204,7 +204,7 @@ def _wrong_plugin(plugin: ExecPlugin) -> list[str]:
         wrong.append(
             f"exec.apiVersion {plugin.api_version!r} is not known (expected {' or '.join(PLUGIN_VERSIONS)})"
         )
-    if any(not each.name for each in plugin.env):
+    if any(not variable.name for variable in plugin.env):
         wrong.append("exec.env has a variable without a name")
     if plugin.interactive_mode == "Always":
         wrong.append(

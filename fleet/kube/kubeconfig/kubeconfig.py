@@ -142,22 +142,24 @@ def parsed(path: Path) -> Kubeconfig:
     except NotReadError as error:
         raise UsageError(f"{path}{f':{error.line}' if error.line else ''}: not YAML: {error}") from None
     except msgspec.ValidationError as error:
-        raise UsageError(f"{path} is no kubeconfig: {_words(str(error))}") from None
+        raise UsageError(f"{path} is no kubeconfig: {_readable(str(error))}") from None
     if config.kind not in ("", "Config") or config.api_version not in ("", "v1"):
         raise UsageError(
             f"{path} is no kubeconfig: it is a {config.kind or 'Config'} of {config.api_version or 'v1'}",
             "expected kind Config of apiVersion v1",
         )
     folder = path.absolute().parent
-    for each in config.clusters:
-        _by_name(path, "extensions", [(own.name, own) for own in each.cluster.extensions])
+    for cluster in config.clusters:
+        _by_name(path, "extensions", [(own.name, own) for own in cluster.cluster.extensions])
     return Kubeconfig(
         config.current_context,
         _by_name(
-            path, "clusters", [(each.name, _cluster_in(folder, each.cluster)) for each in config.clusters]
+            path,
+            "clusters",
+            [(cluster.name, _cluster_in(folder, cluster.cluster)) for cluster in config.clusters],
         ),
-        _by_name(path, "users", [(each.name, _user_in(folder, each.user)) for each in config.users]),
-        _by_name(path, "contexts", [(each.name, each.context) for each in config.contexts]),
+        _by_name(path, "users", [(user.name, _user_in(folder, user.user)) for user in config.users]),
+        _by_name(path, "contexts", [(context.name, context.context) for context in config.contexts]),
     )
 
 
@@ -165,9 +167,9 @@ def _content(path: Path) -> bytes:
     try:
         found = start_of(path)
     except FileNotFoundError:
-        raise UsageError(f"no kubeconfig at {path}", _beside(path)) from None
+        raise UsageError(f"no kubeconfig at {path}", _suggestion(path)) from None
     except IsADirectoryError:
-        raise UsageError(f"{path} is a folder, not a kubeconfig", _beside(path / "config")) from None
+        raise UsageError(f"{path} is a folder, not a kubeconfig", _suggestion(path / "config")) from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     if len(found) > LARGEST:
@@ -181,10 +183,10 @@ def start_of(path: Path) -> bytes:
         return file.read(LARGEST + 1)
 
 
-def _beside(path: Path) -> str:
+def _suggestion(path: Path) -> str:
     """Returns a suggestion of the file name that the user may have meant."""
     try:
-        names = sorted(each.name for each in path.parent.iterdir() if each.is_file())
+        names = sorted(file.name for file in path.parent.iterdir() if file.is_file())
     except OSError:
         return f"the folder {path.parent} is not there either"
     return f"{path.parent} holds: {', '.join(names[:10])}" if names else f"{path.parent} is empty"
@@ -194,7 +196,7 @@ def _typed(found: Any) -> Any:
     """Returns values as Go's JSON decoder treats them: null is absent, and base64 may contain line ends."""
     if isinstance(found, dict):
         return {key: _field(key, value) for key, value in found.items() if value is not None}
-    return [_typed(each) for each in found] if isinstance(found, list) else found
+    return [_typed(item) for item in found] if isinstance(found, list) else found
 
 
 def _field(key: str, value: Any) -> Any:
@@ -205,7 +207,7 @@ def _field(key: str, value: Any) -> Any:
     return _typed(value)
 
 
-def _words(error: str) -> str:
+def _readable(error: str) -> str:
     """Returns the message of msgspec in plain English: what was expected where."""
     match = _WHERE.fullmatch(error)
     what, where = (match["what"], match["where"]) if match else (error, "")
@@ -224,23 +226,25 @@ def _by_name(path: Path, key: str, entries: list[tuple[str, Any]]) -> dict[str, 
     return found
 
 
-def _in(folder: Path, name: str) -> str:
+def _path_in(folder: Path, name: str) -> str:
     return str(folder / name) if name else ""
 
 
 def _cluster_in(folder: Path, cluster: KubeconfigCluster) -> KubeconfigCluster:
-    return msgspec.structs.replace(cluster, certificate_authority=_in(folder, cluster.certificate_authority))
+    return msgspec.structs.replace(
+        cluster, certificate_authority=_path_in(folder, cluster.certificate_authority)
+    )
 
 
 def _user_in(folder: Path, user: KubeconfigUser) -> KubeconfigUser:
     plugin = user.exec
     if plugin is not None and "/" in plugin.command:
         # A command without a slash is searched in PATH.
-        plugin = msgspec.structs.replace(plugin, command=_in(folder, plugin.command))
+        plugin = msgspec.structs.replace(plugin, command=_path_in(folder, plugin.command))
     return msgspec.structs.replace(
         user,
-        client_certificate=_in(folder, user.client_certificate),
-        client_key=_in(folder, user.client_key),
-        token_file=_in(folder, user.token_file),
+        client_certificate=_path_in(folder, user.client_certificate),
+        client_key=_path_in(folder, user.client_key),
+        token_file=_path_in(folder, user.token_file),
         exec=plugin,
     )

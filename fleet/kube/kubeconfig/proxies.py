@@ -43,8 +43,8 @@ def _is_direct(parts: SplitResult, exceptions: str) -> bool:
     own = _address(host)
     if host == "localhost" or (own is not None and own.is_loopback):
         return True
-    entries = [each.strip().lower() for each in exceptions.split(",")]
-    return "*" in entries or any(each and _excepts(each, host, port, own) for each in entries)
+    entries = [part.strip().lower() for part in exceptions.split(",")]
+    return "*" in entries or any(entry and _excepts(entry, host, port, own) for entry in entries)
 
 
 def _excepts(entry: str, host: str, port: int, own: IpAddress | None) -> bool:

@@ -29,8 +29,8 @@ _QUOTED = re.compile(r"'.*'", re.DOTALL)
 class NotReadError(ValueError):
     """An error in the document. The message quotes nothing of the content, which may hold secrets."""
 
-    def __init__(self, words: str, line: int = 0) -> None:
-        super().__init__(words)
+    def __init__(self, message: str, line: int = 0) -> None:
+        super().__init__(message)
         self.line = line
         """The line, counted from 1; 0: unknown."""
 
@@ -131,6 +131,6 @@ def _values(found: Any, known: dict[int, int], above: set[int]) -> int:
     if own not in known:
         above.add(own)
         inner = [*found, *found.values()] if isinstance(found, dict) else found
-        known[own] = 1 + sum(_values(each, known, above) for each in inner)
+        known[own] = 1 + sum(_values(child, known, above) for child in inner)
         above.discard(own)
     return known[own]

@@ -90,7 +90,7 @@ class ApiResource(Generic[T_co]):
         """Decodes a list. Raises FleetError for a body that is no list of this kind."""
         try:
             listed = self._list.decode(body)
-            things = tuple(self._convert(each) for each in listed.items or ())
+            things = tuple(self._convert(item) for item in listed.items or ())
         except (msgspec.ValidationError, RecursionError):
             return self._one_by_one(body)
         except UNREADABLE as error:
@@ -113,18 +113,18 @@ class ApiResource(Generic[T_co]):
     def change(self, line: bytes) -> WatchEvent[T_co]:
         """Decodes one line of a watch. Raises FleetError for a line that is no watch event of this kind."""
         try:
-            told = _TOLD.decode(line)
-            if told.type == "ERROR":
-                return WatchEvent("ERROR", None, "", _STATUS.decode(told.object))
-            version = _VERSIONED.decode(told.object).metadata.resource_version
+            event = _TOLD.decode(line)
+            if event.type == "ERROR":
+                return WatchEvent("ERROR", None, "", _STATUS.decode(event.object))
+            version = _VERSIONED.decode(event.object).metadata.resource_version
         except UNREADABLE as error:
             raise FleetError(f"the watch of {self.resource} cannot be read: {brief(error)}") from None
-        match told.type:
+        match event.type:
             case "BOOKMARK":
                 return WatchEvent("BOOKMARK", None, version)
             case "ADDED" | "MODIFIED" | "DELETED" as verb:
-                return WatchEvent(verb, self.thing(told.object), version)
-        raise FleetError(f"the watch of {self.resource} tells of {told.type[:40]!r}")
+                return WatchEvent(verb, self.thing(event.object), version)
+        raise FleetError(f"the watch of {self.resource} tells of {event.type[:40]!r}")
 
     def _one_by_one(self, body: bytes) -> Page[T_co]:
         """Decodes a list object by object. An object that cannot be read is named in the error, or left out."""
@@ -132,7 +132,7 @@ class ApiResource(Generic[T_co]):
             listed = _RAW_LIST.decode(body)
         except UNREADABLE as error:
             raise FleetError(f"the list of {self.resource} cannot be read: {brief(error)}") from None
-        things = tuple(thing for each in listed.items or () if (thing := self.thing(each)) is not None)
+        things = tuple(thing for item in listed.items or () if (thing := self.thing(item)) is not None)
         return Page(things, listed.metadata.resource_version, listed.metadata.continue_)
 
 
@@ -166,8 +166,8 @@ def _name_in(body: bytes | Raw) -> str:
     return brief(f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name)
 
 
-def brief(words: object) -> str:
+def brief(error: object) -> str:
     """Returns both ends of a text that may quote anything: the place of an error is at its end, and a name has at most
     253 letters."""
-    text = str(words)
+    text = str(error)
     return text if len(text) <= 400 else f"{text[:200]}…{text[-200:]}"

@@ -93,17 +93,17 @@ def status_of(code: int, body: bytes) -> ApiStatus:
     return msgspec.structs.replace(found, code=code, message=text or f"HTTP {code}")
 
 
-def one_line(words: str, most: int = _WORDS) -> str:
+def one_line(message: str, most: int = _WORDS) -> str:
     """Returns a text on one line, without characters that control a terminal: it may come from a webhook that any user
     runs."""
-    text = " ".join(words[: 4 * most].split())
-    return "".join(each if each.isprintable() else "?" for each in text)[:most]
+    text = " ".join(message[: 4 * most].split())
+    return "".join(character if character.isprintable() else "?" for character in text)[:most]
 
 
 def error_of(host: str, call: ApiRequest, code: int, body: bytes) -> FleetError:
     """Returns the error for a response other than 2xx."""
     status = status_of(code, body)
-    words = status.message
+    message = status.message
     match code:
         case 301 | 302 | 303 | 307 | 308:
             return UnreachableError(
@@ -112,33 +112,33 @@ def error_of(host: str, call: ApiRequest, code: int, body: bytes) -> FleetError:
             )
         case 401:
             return AuthenticationError(
-                f"{host} does not accept the credentials: {words}",
+                f"{host} does not accept the credentials: {message}",
                 "log in again: the token or certificate of the kubeconfig has expired or is not known there",
             )
-        case 403 if " cannot impersonate " in words:
+        case 403 if " cannot impersonate " in message:
             return ForbiddenError(
-                words,
+                message,
                 'grant verb "impersonate" to the kubeconfig\'s user, or take `as` out of the kubeconfig',
             )
         case 403:
-            return ForbiddenError(words, missing_rule(call) if " cannot " in words else "")
+            return ForbiddenError(message, missing_rule(call) if " cannot " in message else "")
         case 404:
-            return NotFoundError(words)
+            return NotFoundError(message)
         case 409:
-            return ConflictError(words)
+            return ConflictError(message)
         case 410:
-            return ExpiredError(words)
+            return ExpiredError(message)
         case 429 | 502 | 503 | 504:
-            return UnreachableError(f"{host} answers {code}: {words}")
-        case 500 if no_verdict(words):
-            return UnreachableError(f"{host} answers {code}: {words}")
-    return ApiRefusedError(words, code)
+            return UnreachableError(f"{host} answers {code}: {message}")
+        case 500 if no_verdict(message):
+            return UnreachableError(f"{host} answers {code}: {message}")
+    return ApiRefusedError(message, code)
 
 
-def no_verdict(words: str) -> bool:
+def no_verdict(message: str) -> bool:
     """Returns whether a server's error leaves open if the write happened: the object is then read again, and the error
     does not count as a refusal."""
-    return _NO_VERDICT.search(words) is not None and _VERDICT.search(words) is None
+    return _NO_VERDICT.search(message) is not None and _VERDICT.search(message) is None
 
 
 def missing_rule(call: ApiRequest) -> str:

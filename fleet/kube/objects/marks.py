@@ -116,8 +116,8 @@ def uncordon(node: MarkedNode, rollout: str) -> MergePatch | None:
 
 
 def _has(node: MarkedNode, taint: str) -> bool:
-    return any(each.get("key") == taint for each in node.spec.taints or ())
+    return any(found.get("key") == taint for found in node.spec.taints or ())
 
 
 def _taints_without(node: MarkedNode, *keys: str) -> list[dict[str, Any]]:
-    return [each for each in node.spec.taints or () if each.get("key") not in keys]
+    return [taint for taint in node.spec.taints or () if taint.get("key") not in keys]

@@ -35,16 +35,16 @@ def moment(text: str | None) -> datetime | None:
 
 def condition(conditions: Iterable[Condition] | None, kind: str) -> Condition | None:
     """Returns the condition of this type; None: there is none."""
-    return next((each for each in conditions or () if each.type == kind), None)
+    return next((condition for condition in conditions or () if condition.type == kind), None)
 
 
 def owner_of(meta: Meta) -> Owner | None:
     """Returns the owner that controls the object."""
-    for each in meta.owner_references or ():
-        if each.controller:
+    for owner in meta.owner_references or ():
+        if owner.controller:
             _bound(_SHARED_OWNERS)
             return _SHARED_OWNERS.setdefault(
-                (each.uid, each.name), Owner(intern(each.kind), intern(each.name), each.uid)
+                (owner.uid, owner.name), Owner(intern(owner.kind), intern(owner.name), owner.uid)
             )
     return None
 
@@ -64,7 +64,10 @@ def tolerations(found: tuple[TolerationWire, ...] | None) -> tuple[Toleration, .
     known = _SHARED_TOLERATIONS.get(found)
     if known is None:
         _bound(_SHARED_TOLERATIONS)
-        known = tuple(Toleration(each.key, each.operator, each.value, each.effect) for each in found)
+        known = tuple(
+            Toleration(toleration.key, toleration.operator, toleration.value, toleration.effect)
+            for toleration in found
+        )
         _SHARED_TOLERATIONS[found] = known
     return known
 

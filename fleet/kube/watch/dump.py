@@ -14,8 +14,8 @@ from fleet.kube.client.transport import Transport
 from fleet.kube.kinds.api_resources import KINDS
 from fleet.kube.kinds.machine import MachineWire
 from fleet.kube.kinds.node import KEPT_ANNOTATIONS
-from fleet.kube.kinds.pod import MIRROR, api_server
-from fleet.kube.kinds.pod_wire import PodWire
+from fleet.kube.kinds.pods.pod import MIRROR, api_server
+from fleet.kube.kinds.pods.pod_wire import PodWire
 from fleet.kube.objects.api_resource import ApiResource
 from fleet.kube.objects.errors import NotFoundError
 from fleet.kube.watch.listing import read
@@ -46,14 +46,14 @@ def _item(kind: ApiResource[Any], found: object) -> Any:
         for container in (*item["spec"].get("containers", ()), *item["spec"].get("initContainers", ())):
             container.pop("image", None)
     if isinstance(found, MachineWire):
-        for told in (item.get("spec", {}), item.get("status", {}), item.get("status", {}).get("work", {})):
-            told.pop("log", None)
+        for part in (item.get("spec", {}), item.get("status", {}), item.get("status", {}).get("work", {})):
+            part.pop("log", None)
     annotations = item["metadata"].get("annotations", {})
-    words = isinstance(found, PodWire)
+    is_pod = isinstance(found, PodWire)
     kept = {
         key: value
         for key, value in annotations.items()
-        if key.startswith((*KEPT_ANNOTATIONS, MIRROR)) or (words and is_word(value))
+        if key.startswith((*KEPT_ANNOTATIONS, MIRROR)) or (is_pod and is_word(value))
     }
     return {
         "apiVersion": kind.api_version,
@@ -67,7 +67,7 @@ def _bare(value: Any) -> Any:
     """Returns the value without what was absent. An empty map may mean much: `emptyDir: {}`, a selector of
     everything."""
     if isinstance(value, dict):
-        return {key: _bare(each) for key, each in value.items() if each is not None}
+        return {key: _bare(part) for key, part in value.items() if part is not None}
     if isinstance(value, list | tuple):
-        return [_bare(each) for each in value]
+        return [_bare(part) for part in value]
     return value

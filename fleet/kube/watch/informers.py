@@ -86,12 +86,12 @@ class Informers:
     @property
     def missing(self) -> dict[str, str]:
         """Returns the resources that the cluster does not have, or does not let fleet see, each with the reason."""
-        reflectors = (each.reflector for each in self._informers)
-        return {each.resource.named: each.absent for each in reflectors if each.absent}
+        reflectors = (informer.reflector for informer in self._informers)
+        return {reflector.resource.named: reflector.absent for reflector in reflectors if reflector.absent}
 
     async def events(self) -> AsyncGenerator[ClusterEvent, None]:
         """Yields what changes, from the first list on, until `close`. One reader alone."""
-        tasks = [asyncio.create_task(each.reflector.run()) for each in self._informers]
+        tasks = [asyncio.create_task(informer.reflector.run()) for informer in self._informers]
         tasks.append(asyncio.create_task(self._check_health()))
         for task in tasks:
             task.add_done_callback(lambda _: self._news.set())
@@ -117,7 +117,9 @@ class Informers:
 
     def _informer(self, resource: ApiResource[ApiObject], jitter: Jitter) -> Informer:
         store = ObjectStore(resource, self._changed)
-        reflector = Reflector(self._transport, resource, self._clock, store, self._reached, jitter=jitter)
+        reflector = Reflector(
+            self._transport, resource, self._clock, store, self._report_reachability, jitter=jitter
+        )
         return Informer(reflector, store)
 
     def _changed(self, there: Sequence[ApiObject], gone: Sequence[ApiObject]) -> None:
@@ -125,22 +127,22 @@ class Informers:
         self._inbox.extend(Upserted(self._cluster, thing) for thing in there)
         self._news.set()
 
-    def _reached(self) -> None:
-        reflectors = [each.reflector for each in self._informers]
-        error = next((each.error for each in reflectors if each.error is not None), None)
-        word: ClusterSynced | ClusterLost
+    def _report_reachability(self) -> None:
+        reflectors = [informer.reflector for informer in self._informers]
+        error = next((reflector.error for reflector in reflectors if reflector.error is not None), None)
+        event: ClusterSynced | ClusterLost
         if self._wrong:
-            word = ClusterLost(self._cluster, self._wrong)
+            event = ClusterLost(self._cluster, self._wrong)
         elif error is not None:
-            word = ClusterLost(self._cluster, error.full_message)
-        elif self._heard and all(each.listed for each in reflectors):
-            word = ClusterSynced(self._cluster, min(filter(None, self._heard), key=by_age, default=""))
+            event = ClusterLost(self._cluster, error.full_message)
+        elif self._heard and all(reflector.listed for reflector in reflectors):
+            event = ClusterSynced(self._cluster, min(filter(None, self._heard), key=by_age, default=""))
         else:
             return
         # Servers of one control plane may be of different versions: the oldest counts, until it is heard of no more.
-        if word != self._reported:
-            self._reported = word
-            self._inbox.append(word)
+        if event != self._reported:
+            self._reported = event
+            self._inbox.append(event)
             self._news.set()
 
     async def _compare(self) -> None:
@@ -172,8 +174,8 @@ class Informers:
 
     def _list_again(self, why: str) -> None:
         self._behind.clear()
-        for each in self._informers:
-            each.reflector.list_again(why)
+        for informer in self._informers:
+            informer.reflector.list_again(why)
 
     async def _check_health(self) -> None:
         silent = 0
@@ -183,8 +185,8 @@ class Informers:
             except UnreachableError as error:
                 silent += 1
                 if silent == self._health_check.misses:
-                    for each in self._informers:
-                        each.reflector.interrupt(error)
+                    for informer in self._informers:
+                        informer.reflector.interrupt(error)
             except FleetError:
                 # It answers; whether it lets us in is what the reflectors find out.
                 self._heard = self._heard or deque([""], maxlen=HEARD)
@@ -194,7 +196,7 @@ class Informers:
                 # What does not answer here is found out by the reflectors.
                 with suppress(FleetError):
                     await self._compare()
-            self._reached()
+            self._report_reachability()
             await self._clock.sleep(self._health_check.every)
 
 

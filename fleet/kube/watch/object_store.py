@@ -39,9 +39,9 @@ class ObjectStore:
 
     def replace(self, objects: Sequence[ApiObject]) -> None:
         """Takes a whole list."""
-        found = {_key(each): each for each in objects}
+        found = {_key(item): item for item in objects}
         gone = [old for key, old in self._known.items() if key not in found or _reborn(old, found[key])]
-        there = [each for key, each in found.items() if not _same(self._known.get(key), each)]
+        there = [item for key, item in found.items() if not _same(self._known.get(key), item)]
         self._known = found
         self._newest = newest(found.values())
         self._changed(there, gone)

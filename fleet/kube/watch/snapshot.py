@@ -38,7 +38,9 @@ async def read(transport: Transport, cluster: str, site: str, at: datetime) -> C
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_things(transport, kind)) for kind in KINDS]
     except ExceptionGroup as errors:
-        raise next((each for each in errors.exceptions if isinstance(each, FleetError)), errors) from None
+        raise next(
+            (exception for exception in errors.exceptions if isinstance(exception, FleetError)), errors
+        ) from None
     found: list[ApiObject] = []
     missing: dict[str, str] = {}
     for kind, task in zip(KINDS, tasks, strict=True):
@@ -93,10 +95,10 @@ def of_dump(data: bytes, cluster: str, site: str, at: datetime) -> Snapshot:
 def _absent(snapshot: Snapshot, read: Sequence[str]) -> dict[str, str]:
     """Returns the resources that may be missing in a dump. `read`: resources that the file says were read, so that
     the cluster had none."""
-    there = {each.kind for each in snapshot.workloads}
+    there = {workload.kind for workload in snapshot.workloads}
     if snapshot.budgets:
         there.add("PodDisruptionBudget")
-    names = {(each.kind, each.namespace, each.name) for each in snapshot.workloads}
+    names = {(workload.kind, workload.namespace, workload.name) for workload in snapshot.workloads}
     owned = {
         (pod.owner.kind, pod.namespace, pod.owner.name) for pod in snapshot.pods if pod.owner is not None
     }

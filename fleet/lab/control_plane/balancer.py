@@ -1,9 +1,9 @@
-"""What stands before several API servers: hands each connection on to one that says it is ready.
+"""A load balancer in front of several API servers: passes each connection on to a server that reports that it is ready.
 
     python -m fleet.lab.control_plane.balancer --listen=ADDRESS:PORT --authority=FILE --servers=ADDRESS:PORT,...
 
 It looks at `/readyz` of each, as health checks of load balancers do, and passes TLS through unopened. Connections to one
-that says nothing any more, since its host has lost power, are closed: their clients would wait for minutes. With
+that answers nothing any more, since its host has lost power, are closed: their clients would wait for minutes. With
 FLEET_LAB_TIED it ends with its standard input, as the lab's other programs do.
 """
 
@@ -18,7 +18,7 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-LOOK_SECONDS = 0.25
+CHECK_SECONDS = 0.25
 """Seconds between two checks of one server."""
 ANSWER_SECONDS = 2.0
 GONE_SECONDS = 8.0
@@ -42,28 +42,28 @@ class Balancer:
 
     async def run(self, listen: Server) -> None:
         for server in self._servers:
-            task = asyncio.create_task(self._look(server))
+            task = asyncio.create_task(self._check(server))
             self._tasks.add(task)
-        async with await asyncio.start_server(self._called, *listen) as front:
+        async with await asyncio.start_server(self._connected, *listen) as front:
             await front.serve_forever()
 
-    async def _look(self, server: Server) -> None:
+    async def _check(self, server: Server) -> None:
         clock = asyncio.get_running_loop().time
-        heard = clock()
+        answered_at = clock()
         while True:
             ready = False
             try:
                 ready = await asyncio.wait_for(self._is_ready(server), ANSWER_SECONDS)
-                heard = clock()
+                answered_at = clock()
             except (ConnectionError, ssl.SSLError, asyncio.IncompleteReadError):
-                heard = clock()
+                answered_at = clock()
             except (OSError, TimeoutError):
                 pass
             (self._ready.add if ready else self._ready.discard)(server)
-            if clock() - heard > self._gone:
+            if clock() - answered_at > self._gone:
                 for writer in self._open[server]:
                     writer.transport.abort()
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
 
     async def _is_ready(self, server: Server) -> bool:
         reader, writer = await asyncio.open_connection(*server, ssl=self._trust)
@@ -73,15 +73,15 @@ class Balancer:
         finally:
             writer.close()
 
-    async def _called(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            if (found := await self._next()) is not None:
-                server, there = found
-                self._open[server].add(there[1])
+            if (backend := await self._next()) is not None:
+                server, streams = backend
+                self._open[server].add(streams[1])
                 try:
-                    await _both((reader, writer), there)
+                    await _pass_both_ways((reader, writer), streams)
                 finally:
-                    self._open[server].discard(there[1])
+                    self._open[server].discard(streams[1])
         finally:
             writer.close()
 
@@ -98,16 +98,16 @@ class Balancer:
         return None
 
 
-async def _both(one: Streams, other: Streams) -> None:
+async def _pass_both_ways(one: Streams, other: Streams) -> None:
     """Passes data both ways until either side ends: then both are closed, so that no client waits for a server that is
     gone."""
-    ways = [asyncio.create_task(_pass(one[0], other[1])), asyncio.create_task(_pass(other[0], one[1]))]
+    tasks = [asyncio.create_task(_pass(one[0], other[1])), asyncio.create_task(_pass(other[0], one[1]))]
     try:
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for way in ways:
-            way.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         other[1].close()
 
 
@@ -131,14 +131,14 @@ async def _starter_gone() -> None:
 
 
 async def _main(listen: Server, servers: list[Server], authority: Path) -> None:
-    ways = [asyncio.create_task(Balancer(servers, authority).run(listen))]
+    tasks = [asyncio.create_task(Balancer(servers, authority).run(listen))]
     if os.environ.get("FLEET_LAB_TIED"):
-        ways.append(asyncio.create_task(_starter_gone()))
-    done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-    for way in ways:
-        way.cancel()
-    for way in done:
-        way.result()
+        tasks.append(asyncio.create_task(_starter_gone()))
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    for task in done:
+        task.result()
 
 
 def _server(text: str) -> Server:
@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("--authority", type=Path, required=True)
     parser.add_argument("--servers", required=True)
     options = parser.parse_args()
-    servers = [_server(each) for each in options.servers.split(",")]
+    servers = [_server(server) for server in options.servers.split(",")]
     asyncio.run(_main(options.listen, servers, options.authority))
 
 

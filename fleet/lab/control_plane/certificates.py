@@ -170,7 +170,7 @@ def issue(
     cluster = _Authority(directory, "kubernetes-ca", now)
     etcd = _Authority(directory, "etcd-ca", now)
     front = _Authority(directory, "front-proxy-ca", now)
-    here = (("localhost",), ("127.0.0.1",))
+    loopback = (("localhost",), ("127.0.0.1",))
     members = (("localhost",), ("127.0.0.1", *control_planes))
     private, public = _service_account_keys(directory)
     return Certificates(
@@ -183,8 +183,8 @@ def issue(
             tuple(dict.fromkeys((*API_SERVER_ADDRESSES, address, *control_planes))),
             also_client=False,
         ),
-        controller_manager_server=cluster.server("kube-controller-manager", *here, also_client=False),
-        scheduler_server=cluster.server("kube-scheduler", *here, also_client=False),
+        controller_manager_server=cluster.server("kube-controller-manager", *loopback, also_client=False),
+        scheduler_server=cluster.server("kube-scheduler", *loopback, also_client=False),
         etcd_server=etcd.server("etcd-server", *members, also_client=True),
         etcd_peer=etcd.server("etcd-peer", *members, also_client=True),
         etcd_client=etcd.client("etcd-client", "kube-apiserver-etcd-client"),
@@ -196,7 +196,9 @@ def issue(
         service_accounts_key=private,
         service_accounts_public_key=public,
         kubelet_client=cluster.client("kubelet-client", "kube-apiserver-kubelet-client", "system:masters"),
-        kubelets={name: _kubelet(cluster, name, where) for name, where in (hosts or {}).items()},
+        kubelets={
+            name: _kubelet(cluster, name, host_address) for name, host_address in (hosts or {}).items()
+        },
     )
 
 

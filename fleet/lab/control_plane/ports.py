@@ -35,14 +35,16 @@ class Ports(msgspec.Struct, frozen=True):
 def choose(source: random.Random, hosts: int = 1) -> Ports:
     """Returns ports on which no program listens at this moment. Raises LabError where there are none."""
     wanted = 3 * hosts + 3
-    found: list[int] = []
+    ports: list[int] = []
     for _ in range(_TRIES):
         port = source.randrange(_FIRST, _LAST)
-        if port not in found and _is_free(port):
-            found.append(port)
-        if len(found) == wanted:
-            *each, manager, scheduler, balancer = found
-            of_hosts = tuple(HostPorts(*each[index : index + 3]) for index in range(0, len(each), 3))
+        if port not in ports and _is_free(port):
+            ports.append(port)
+        if len(ports) == wanted:
+            *host_ports, manager, scheduler, balancer = ports
+            of_hosts = tuple(
+                HostPorts(*host_ports[index : index + 3]) for index in range(0, len(host_ports), 3)
+            )
             return Ports(of_hosts, manager, scheduler, balancer)
     raise LabError(f"found no {wanted} free ports between {_FIRST} and {_LAST} on 127.0.0.1")
 

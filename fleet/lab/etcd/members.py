@@ -41,7 +41,7 @@ class Members:
         before: Mapping[str, Sequence[str]] | None = None,
         namespaces: bool = False,
     ) -> None:
-        """Prepares the members. `before` has the words in front of a member's command, by name."""
+        """Prepares the members. `before` has the arguments in front of a member's command, by name."""
         self._binary = binary
         self._directory = directory
         self.sites = dict(sites)
@@ -137,7 +137,7 @@ class Members:
 
     def _command(self, name: str, among: Sequence[str] | None, state: str) -> list[str]:
         relay = self._relays[name]
-        cluster = ",".join(f"{each}={self.peer_url(each)}" for each in among or self.sites)
+        cluster = ",".join(f"{member}={self.peer_url(member)}" for member in among or self.sites)
         flags = {
             "name": name,
             "data-dir": self._directory / name,
@@ -176,11 +176,11 @@ def _relays(names: Sequence[str], source: random.Random) -> dict[str, Relay]:
     """Returns the relays: three consecutive ports on each member's address. Raises LabError where none are free."""
     for _ in range(_TRIES):
         port, net = source.randrange(20000, 32000, 4), source.randrange(1, 250)
-        found = {
+        relays = {
             name: Relay(name, f"127.0.{net}.{index + 1}", port, port + 1) for index, name in enumerate(names)
         }
-        if all(_free(relay.address, relay.port + more) for relay in found.values() for more in range(3)):
-            return found
+        if all(_free(relay.address, relay.port + more) for relay in relays.values() for more in range(3)):
+            return relays
     raise LabError("found no free addresses for the members of an etcd")
 
 

@@ -29,7 +29,7 @@ PORT = 2380
 _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 1, 0x1000
 _CLONE_NEWNET = 0x40000000
 _PACKET_BYTES = 65536
-_LOOK_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 """The longest time in seconds after which the thread checks whether it must end."""
 
 
@@ -87,7 +87,7 @@ class Namespaces:
         self._cut = frozenset()
 
     def before(self, name: str) -> Sequence[str]:
-        """Returns the words in front of the command of a program that is to run in the member's namespace."""
+        """Returns the arguments in front of the command of a program that is to run in the member's namespace."""
         return "nsenter", f"--net=/proc/{os.getpid()}/fd/{self._namespaces[name]}"
 
     def _run(self) -> None:
@@ -118,39 +118,39 @@ class Namespaces:
         """Adds a device in the namespace of this thread."""
         descriptor = os.open(TUN, os.O_RDWR | os.O_NONBLOCK)
         self._devices[descriptor] = name
-        asked = struct.pack("16sH22x", b"fleet%d" if not name else b"wan0", _IFF_TUN | _IFF_NO_PI)
-        given = fcntl.ioctl(descriptor, _TUNSETIFF, asked)
-        device = given[:16].rstrip(b"\0").decode()
-        for words in (
+        request = struct.pack("16sH22x", b"fleet%d" if not name else b"wan0", _IFF_TUN | _IFF_NO_PI)
+        reply = fcntl.ioctl(descriptor, _TUNSETIFF, request)
+        device = reply[:16].rstrip(b"\0").decode()
+        for command in (
             ("link", "set", "lo", "up"),
             ("address", "add", f"{address}/24", "dev", device),
             ("link", "set", device, "mtu", "9000", "txqueuelen", "10000", "up"),
         ):
-            subprocess.run(["ip", *words], check=True, capture_output=True)
+            subprocess.run(["ip", *command], check=True, capture_output=True)
         self._ends[bytes(map(int, address.split(".")))] = (descriptor, name)
 
     def _deliver(self) -> None:
         """Delivers packets in the order of their arrival, which is the order of sending for each pair of members."""
-        way: list[tuple[float, int, int, bytes]] = []
+        in_transit: list[tuple[float, int, int, bytes]] = []
         count = 0
         while not self._over.is_set():
-            wait = _LOOK_SECONDS
-            if way:
-                wait = min(wait, max(0.0, way[0][0] - time.monotonic()))
+            wait = _POLL_SECONDS
+            if in_transit:
+                wait = min(wait, max(0.0, in_transit[0][0] - time.monotonic()))
             readable, _, _ = select.select(list(self._devices), [], [], wait)
             for descriptor in readable:
                 for packet in _packets(descriptor):
-                    if (found := self._way(self._devices[descriptor], packet)) is not None:
-                        seconds, to = found
+                    if (route := self._route(self._devices[descriptor], packet)) is not None:
+                        seconds, to = route
                         count += 1
-                        heapq.heappush(way, (time.monotonic() + seconds, count, to, packet))
-            while way and way[0][0] <= time.monotonic():
-                _, _, to, packet = heapq.heappop(way)
+                        heapq.heappush(in_transit, (time.monotonic() + seconds, count, to, packet))
+            while in_transit and in_transit[0][0] <= time.monotonic():
+                _, _, to, packet = heapq.heappop(in_transit)
                 # A device whose queue is full drops packets, as a router does.
                 with suppress(OSError):
                     os.write(to, packet)
 
-    def _way(self, sender: str, packet: bytes) -> tuple[float, int] | None:
+    def _route(self, sender: str, packet: bytes) -> tuple[float, int] | None:
         """Returns how many seconds the packet takes, and the device to which it goes. None: the packet is lost."""
         end = self._ends.get(packet[16:20]) if packet[0] >> 4 == 4 else None
         if end is None:
@@ -164,11 +164,11 @@ class Namespaces:
 
 def _packets(descriptor: int) -> list[bytes]:
     """Returns the packets that wait, up to a limit."""
-    found: list[bytes] = []
+    packets: list[bytes] = []
     with suppress(BlockingIOError):
-        while len(found) < 64:
-            found.append(os.read(descriptor, _PACKET_BYTES))
-    return found
+        while len(packets) < 64:
+            packets.append(os.read(descriptor, _PACKET_BYTES))
+    return packets
 
 
 def _call(name: str, *numbers: int) -> None:

@@ -64,7 +64,7 @@ class Wan:
             self._servers.append(self._run(self._listen(relay)))
 
     def before(self, name: str) -> Sequence[str]:
-        """Returns the words in front of a member's command: none, since members run as ordinary programs."""
+        """Returns the arguments in front of a member's command: none, since members run as ordinary programs."""
         return ()
 
     def stop(self) -> None:
@@ -124,14 +124,14 @@ class Wan:
         # The called member is checked first: peers of a dead member connect all the time, and finding the caller is
         # expensive.
         try:
-            there = await asyncio.open_connection(relay.address, relay.listens)
+            server = await asyncio.open_connection(relay.address, relay.listens)
         except OSError:
             return
         try:
             if caller := self._caller(*writer.get_extra_info("peername")[:2]):
-                await self._pass(caller, relay.name, (reader, there[1]), (there[0], writer))
+                await self._pass(caller, relay.name, (reader, server[1]), (server[0], writer))
         finally:
-            there[1].close()
+            server[1].close()
 
     def _caller(self, address: str, port: int) -> str | None:
         """Returns the member whose process has that end of a connection; None: the process is gone already."""
@@ -141,11 +141,11 @@ class Wan:
     async def _pass(self, caller: str, called: str, out: Ends, back: Ends) -> None:
         """Passes data both ways, until both directions have ended or one is broken."""
         try:
-            async with asyncio.TaskGroup() as ways:
+            async with asyncio.TaskGroup() as directions:
                 for one, other, (reader, writer) in ((caller, called, out), (called, caller, back)):
                     wire = Wire(1024)
-                    ways.create_task(self._read(one, other, reader, wire))
-                    ways.create_task(self._deliver(one, other, wire, writer))
+                    directions.create_task(self._read(one, other, reader, wire))
+                    directions.create_task(self._deliver(one, other, wire, writer))
         except* OSError:
             pass
 
@@ -187,11 +187,11 @@ def _inode(address: str, port: int) -> str:
 
 
 def _sockets(pid: int) -> set[str]:
-    found = set()
+    inodes = set()
     with suppress(OSError):
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
             with suppress(OSError):
                 target = str(descriptor.readlink())
                 if target.startswith("socket:["):
-                    found.add(target[8:-1])
-    return found
+                    inodes.add(target[8:-1])
+    return inodes

@@ -96,20 +96,20 @@ class FakeNodes:
         self._names: set[str] = set()
 
     def replace(self, objects: Sequence[FakeNode]) -> None:
-        for name in self._names - {each.name for each in objects}:
+        for name in self._names - {node.name for node in objects}:
             self._forget(name)
-        for each in objects:
-            self.upsert(each)
+        for node in objects:
+            self.upsert(node)
 
-    def upsert(self, found: FakeNode) -> None:
-        if self._plays(found):
-            self._names.add(found.name)
-            self._host(found.name).seen(found)
+    def upsert(self, node: FakeNode) -> None:
+        if self._plays(node):
+            self._names.add(node.name)
+            self._host(node.name).node_changed(node)
         else:
-            self._forget(found.name)
+            self._forget(node.name)
 
-    def delete(self, found: FakeNode) -> None:
-        self._forget(found.name)
+    def delete(self, node: FakeNode) -> None:
+        self._forget(node.name)
 
     def _forget(self, name: str) -> None:
         self._names.discard(name)

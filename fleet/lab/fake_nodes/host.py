@@ -37,7 +37,7 @@ class FakeHost:
         self._newest: FakeNode | None = None
         self._agent: _Life | None = None
 
-    def seen(self, node: FakeNode) -> None:
+    def node_changed(self, node: FakeNode) -> None:
         """Receives the newest state of the host's Node."""
         self._newest = node
         self._wake.set()
@@ -48,11 +48,11 @@ class FakeHost:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
-                await self._turn_or_try_again()
+                await self._turn_or_retry()
         finally:
             await self._end_agent()
 
-    async def _turn_or_try_again(self) -> None:
+    async def _turn_or_retry(self) -> None:
         try:
             if self._newest is not None:
                 await self._turn(self._newest)
@@ -66,7 +66,7 @@ class FakeHost:
             await self._machine.come_up()
             return
         if fake.ready_again(node) is not None:
-            await self._machine.mend()
+            await self._machine.become_ready()
         if self._agent is not None and self._agent.boot_id != node.status.node_info.boot_id:
             await self._end_agent()
         if self._agent is None:

@@ -107,7 +107,7 @@ class FakeMachine:
         await asyncio.sleep(max(0.0, (node.boot.due - self._now()).total_seconds()))
         return await self._node.change(self._switched_on)
 
-    async def mend(self) -> bool:
+    async def become_ready(self) -> bool:
         """Makes a machine Ready that booted NotReady, once its fault has been removed. Returns False where nothing
         changed."""
         return await self._node.change(fake.ready_again)
@@ -115,9 +115,9 @@ class FakeMachine:
     def _switched_off(self, node: FakeNode) -> NodePatch | None:
         if node.boot is not None:
             return None
-        away = node.seconds(REBOOT_MS, self._settings.reboot)
+        seconds = node.seconds(REBOOT_MS, self._settings.reboot)
         now = self._now()
-        return fake.going_down(node, FakeBoot(str(uuid4()), now + timedelta(seconds=away)), now)
+        return fake.going_down(node, FakeBoot(str(uuid4()), now + timedelta(seconds=seconds)), now)
 
     def _switched_on(self, node: FakeNode) -> NodePatch | None:
         if node.boot is None or node.fault is FakeNodeFault.NEVER_BACK:

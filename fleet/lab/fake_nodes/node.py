@@ -135,12 +135,12 @@ class FakeNode(Struct, frozen=True):
     @property
     def fault(self) -> FakeNodeFault | None:
         """Returns the fault of the machine, if any. Raises MachineError for a text that is no FakeNodeFault."""
-        word = self.annotations.get(FAIL, "").partition(":")[0]
+        fault = self.annotations.get(FAIL, "").partition(":")[0]
         try:
-            return FakeNodeFault(word) if word else None
+            return FakeNodeFault(fault) if fault else None
         except ValueError:
-            known = ", ".join(FakeNodeFault)
-            raise MachineError(f"{FAIL} of node {self.name} is {word!r}; known are {known}") from None
+            names = ", ".join(FakeNodeFault)
+            raise MachineError(f"{FAIL} of node {self.name} is {fault!r}; known are {names}") from None
 
     def fault_spent(self) -> dict[str, None]:
         """Returns the change of annotations that removes a fault of `:once`."""

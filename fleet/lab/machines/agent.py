@@ -50,9 +50,9 @@ def archive() -> bytes:
 
 def _below(folder: Path) -> Iterator[Path]:
     # The folder of playbooks is a link to the folder of the checkout; agents run a script in it.
-    for found, folders, names in os.walk(folder, followlinks=True):
+    for directory, folders, names in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if name not in _UNUSED and not name.startswith("config-")]
-        yield from (Path(found, name) for name in names)
+        yield from (Path(directory, name) for name in names)
 
 
 def _packages() -> Iterator[tuple[str, Path]]:
@@ -67,12 +67,12 @@ def _packages() -> Iterator[tuple[str, Path]]:
             continue
         seen.add(name)
         try:
-            found = importlib.metadata.distribution(name)
+            distribution = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
             continue  # a dependency for another system or Python version
-        left += _required(found)
-        for file in found.files or ():
-            path = Path(str(found.locate_file(file)))
+        left += _required(distribution)
+        for file in distribution.files or ():
+            path = Path(str(distribution.locate_file(file)))
             if not {"..", *_UNUSED} & set(file.parts) and path.is_file():
                 yield str(file), path
     # Code asks for fleet's version by the name of its distribution.
@@ -84,21 +84,21 @@ _METADATA = f"fleet-{importlib.metadata.version('fleet')}.dist-info"
 
 
 def _required(distribution: importlib.metadata.Distribution) -> list[str]:
-    found = []
+    names = []
     for requirement in distribution.requires or ():
         name = re.match(r"[\w.-]+", requirement)
         if name is not None and "extra ==" not in requirement:
-            found.append(name.group())
-    return found
+            names.append(name.group())
+    return names
 
 
 def _libraries(programs: Iterable[Path]) -> set[Path]:
     """Returns the libraries that the programs are linked with, and the loader."""
     done = subprocess.run(["ldd", *map(str, programs)], capture_output=True, text=True, check=False)
-    found = {Path(path) for path in re.findall(r"(?:=>\s+|^\s+)(/\S+) \(0x", done.stdout, re.MULTILINE)}
-    if not found:
-        raise LabError(f"ldd does not tell what fleet's programs are linked with: {done.stderr.strip()}")
-    return found
+    libraries = {Path(path) for path in re.findall(r"(?:=>\s+|^\s+)(/\S+) \(0x", done.stdout, re.MULTILINE)}
+    if not libraries:
+        raise LabError(f"ldd does not list the libraries of fleet's programs: {done.stderr.strip()}")
+    return libraries
 
 
 def _layer(files: Iterable[tuple[Path, Path]]) -> bytes:

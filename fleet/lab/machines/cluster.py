@@ -18,12 +18,12 @@ def up(directory: Path, machines: LabMachines, *, tied: bool, progress: ReportLi
 
     Raises LabError, and then leaves no control plane behind.
     """
-    hosts = {each.name: each.address for each in machines.all}
+    hosts = {machine.name: machine.address for machine in machines.all}
     lab = Lab.up(directory, tied=tied, progress=progress, address=machines.gateway, hosts=hosts)
     try:
-        for each in machines.all:
-            progress(f"{each.name} joins {lab.server}")
-            machines.join(each.name, files(machines, each.name, lab.server, lab.certificates))
+        for machine in machines.all:
+            progress(f"{machine.name} joins {lab.server}")
+            machines.join(machine.name, files(machines, machine.name, lab.server, lab.certificates))
         import_agent(machines, progress)
     except BaseException:
         lab.down()
@@ -36,7 +36,7 @@ def import_agent(machines: LabMachines, progress: ReportLine) -> None:
     progress(f"giving every machine the image {agent.IMAGE}")
     archive = agent.archive()
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda each: machines.import_image(each.name, archive), machines.all))
+        list(pool.map(lambda machine: machines.import_image(machine.name, archive), machines.all))
 
 
 def files(machines: LabMachines, name: str, server: str, issued: Certificates) -> dict[str, etc.File]:

@@ -81,7 +81,7 @@ def write(folder: Path, files: Mapping[str, File]) -> None:
 
 def _hosts(machine: LabMachine, all_machines: Sequence[LabMachine]) -> list[str]:
     own = ["127.0.0.1 localhost\n", "::1 localhost\n"]
-    return own + [f"{each.address} {each.name}\n" for each in all_machines]
+    return own + [f"{machine.address} {machine.name}\n" for machine in all_machines]
 
 
 def _network(machine: LabMachine, all_machines: Sequence[LabMachine]) -> str:

@@ -35,22 +35,24 @@ def write(
     `hosts` has each machine's own key, so that machines are verified without a prompt.
     """
     folder.mkdir(mode=0o700)
-    private, known, config = folder / "id_ed25519", folder / "known_hosts", folder / "config"
+    private, known_hosts, config = folder / "id_ed25519", folder / "known_hosts", folder / "config"
     private.touch(mode=0o600)
     private.write_text(login.private)
     (folder / "id_ed25519.pub").write_text(f"{login.public}\n")
-    known.write_text("".join(f"{each.address} {hosts[each.name].public}\n" for each in machines))
+    known_hosts.write_text(
+        "".join(f"{machine.address} {hosts[machine.name].public}\n" for machine in machines)
+    )
     common = [
         "User root",
         f"IdentityFile {private}",
         "IdentitiesOnly yes",
-        f"UserKnownHostsFile {known}",
+        f"UserKnownHostsFile {known_hosts}",
         "StrictHostKeyChecking yes",
         "BatchMode yes",
         "ConnectTimeout 5",
         "ServerAliveInterval 5",
         "ServerAliveCountMax 3",
     ]
-    blocks = [[f"Host {each.name}", f"HostName {each.address}", *common] for each in machines]
+    blocks = [[f"Host {machine.name}", f"HostName {machine.address}", *common] for machine in machines]
     config.write_text("\n".join("\n    ".join(block) + "\n" for block in blocks))
     return config

@@ -183,10 +183,10 @@ class LabMachines:
         cut = self._machine(name)
         network.cut(cut.network, cut.address, cut.container)
 
-    def mend_network(self, name: str) -> None:
+    def restore_network(self, name: str) -> None:
         """Restores the machine's network. Raises LabError where it was not cut."""
         cut = self._machine(name)
-        network.mend(cut.network, cut.address, cut.container)
+        network.restore(cut.network, cut.address, cut.container)
 
     def hold_releases(self) -> None:
         """Holds downloads of releases: machines that fetch a release learn its contents, and then wait for its
@@ -196,9 +196,9 @@ class LabMachines:
     def let_releases_go(self) -> None:
         self._held.unlink()
 
-    def run(self, name: str, *words: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+    def run(self, name: str, *command: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Runs a command line on a machine, by ssh, as root. Raises subprocess.TimeoutExpired."""
-        argv = ["ssh", "-F", str(self.ssh_config), name, *words]
+        argv = ["ssh", "-F", str(self.ssh_config), name, *command]
         return subprocess.run(
             argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=seconds
         )
@@ -221,13 +221,13 @@ class LabMachines:
         network.remove(self._state.network)
         shutil.rmtree(self.directory)
 
-    def _remove(self, each: machine.LabMachine) -> None:
+    def _remove(self, lab_machine: machine.LabMachine) -> None:
         """Removes what is left of a machine without power."""
-        self._end_all(each.name)
-        network.unplug(each.container)
-        cgroups.remove(each.container)
-        if each.folder.exists():
-            Disk(each.folder / "disk").remove()
+        self._end_all(lab_machine.name)
+        network.unplug(lab_machine.container)
+        cgroups.remove(lab_machine.container)
+        if lab_machine.folder.exists():
+            Disk(lab_machine.folder / "disk").remove()
 
     def _prepare(self, repository: Path, progress: ReportLine) -> None:
         """Writes every disk and starts the server of releases."""
@@ -241,23 +241,26 @@ class LabMachines:
         login, hosts = keys.make(), {name: keys.make() for name in self._state.names}
         keys.write(self.directory / "ssh", login, self.all, hosts)
         source = repository
-        for each in self.all:
-            progress(f"writing the disk of {each.name}")
-            each.folder.mkdir()
-            machine.save(each)
-            disk = Disk(each.folder / "disk")
+        for lab_machine in self.all:
+            progress(f"writing the disk of {lab_machine.name}")
+            lab_machine.folder.mkdir()
+            machine.save(lab_machine)
+            disk = Disk(lab_machine.folder / "disk")
             deployment = disk.install(source, newest, f"http://{gateway}:{_PORT}/")
             # Further repositories link the files that the first has unpacked: OSTree never writes into an existing
             # file.
             source = disk.repository
-            etc.write(disk.deployment(deployment) / "etc", etc.host(each, self.all, hosts[each.name], login))
+            etc.write(
+                disk.deployment(deployment) / "etc",
+                etc.host(lab_machine, self.all, hosts[lab_machine.name], login),
+            )
 
     @property
     def _held(self) -> Path:
         return self.directory / "hold"
 
     def _machine(self, name: str) -> machine.LabMachine:
-        return next(each for each in self.all if each.name == name)
+        return next(lab_machine for lab_machine in self.all if lab_machine.name == name)
 
     def _start(self, name: str, command: Sequence[str | Path]) -> None:
         self._processes[name] = Process.start(name, command, self.log(name), tied=self._state.tied)
@@ -266,7 +269,7 @@ class LabMachines:
     def _end_all(self, name: str) -> None:
         """Kills all processes of the machine: systemd-nspawn that is killed leaves its container running, and the
         kernel takes time to end one."""
-        container = next(each.container for each in self.all if each.name == name)
+        container = next(lab_machine.container for lab_machine in self.all if lab_machine.name == name)
         deadline = time.monotonic() + DEAD_SECONDS
         while cgroups.processes(container):
             cgroups.kill(container)

@@ -13,9 +13,9 @@ from pathlib import Path
 import yaml
 
 from fleet.lab.build import Binaries
-from fleet.lab.control_plane import control_plane
+from fleet.lab.control_plane.arguments import arguments
 from fleet.lab.control_plane.certificates import Certificates
-from fleet.lab.control_plane.control_plane import (
+from fleet.lab.control_plane.files import (
     API_SERVER,
     CONTROLLER_MANAGER,
     ETCD,
@@ -41,15 +41,15 @@ def files(
 ) -> Mapping[str, File]:
     """Returns files by path below /etc. `server` is the address by which its programs call all API servers."""
     layout = _layout(machine, issued)
-    found = {f"kubernetes/pki/{path.name}": File(path.read_text(), 0o600) for path in _own(issued)}
+    written = {f"kubernetes/pki/{path.name}": File(path.read_text(), 0o600) for path in _own(issued)}
     for program in (CONTROLLER_MANAGER, SCHEDULER):
         own = layout.program_kubeconfig(program)
-        found[f"kubernetes/{own.name}"] = File(_kubeconfig(server, layout.certificates, program), 0o600)
-    for program, arguments in _arguments(machine, members, layout).items():
-        found[f"kubernetes/manifests/{program}.yaml"] = File(
-            yaml.safe_dump(_pod(machine, program, arguments), sort_keys=False), 0o600
+        written[f"kubernetes/{own.name}"] = File(_kubeconfig(server, layout.certificates, program), 0o600)
+    for program, flags in _arguments(machine, members, layout).items():
+        written[f"kubernetes/manifests/{program}.yaml"] = File(
+            yaml.safe_dump(_pod(machine, program, flags), sort_keys=False), 0o600
         )
-    return found
+    return written
 
 
 def _own(issued: Certificates) -> Iterator[Path]:
@@ -95,14 +95,14 @@ def _arguments(
     """Returns the arguments of each program: the lab's, with those changed that differ where there are several
     hosts."""
     elected = {"leader-elect": "true"}
-    scheduler = {**control_plane.arguments(SCHEDULER, layout), **elected}
+    scheduler = {**arguments(SCHEDULER, layout), **elected}
     # With the configuration file of the lab, which has one, leader election could not be turned on.
     del scheduler["config"]
     own = layout.program_kubeconfig(SCHEDULER)
     return {
-        ETCD: {**control_plane.arguments(ETCD, layout), **_etcd(machine, members)},
-        API_SERVER: control_plane.arguments(API_SERVER, layout),
-        CONTROLLER_MANAGER: {**control_plane.arguments(CONTROLLER_MANAGER, layout), **elected},
+        ETCD: {**arguments(ETCD, layout), **_etcd(machine, members)},
+        API_SERVER: arguments(API_SERVER, layout),
+        CONTROLLER_MANAGER: {**arguments(CONTROLLER_MANAGER, layout), **elected},
         SCHEDULER: {**scheduler, "kubeconfig": own},
     }
 
@@ -116,7 +116,9 @@ def _etcd(machine: LabMachine, members: Sequence[LabMachine]) -> Mapping[str, ob
         "advertise-client-urls": f"https://{machine.address}:{ETCD_PORT}",
         "listen-peer-urls": peer,
         "initial-advertise-peer-urls": peer,
-        "initial-cluster": ",".join(f"{each.name}=https://{each.address}:{PEER_PORT}" for each in members),
+        "initial-cluster": ",".join(
+            f"{member.name}=https://{member.address}:{PEER_PORT}" for member in members
+        ),
         "listen-metrics-urls": f"http://127.0.0.1:{METRICS_PORT}",
         # Hosts that share a busy computer need longer timeouts.
         "heartbeat-interval": 200,
@@ -140,9 +142,9 @@ def _pod(machine: LabMachine, program: str, arguments: Mapping[str, object]) -> 
         "volumeMounts": mounts,
         "resources": {"requests": {"cpu": "50m", "memory": "100Mi"}},
     }
-    if (asked := _PROBES.get(program)) is not None:
+    if (request := _PROBES.get(program)) is not None:
         host = machine.address if program == API_SERVER else "127.0.0.1"
-        probe = {"httpGet": {"host": host, **asked}, "timeoutSeconds": 10}
+        probe = {"httpGet": {"host": host, **request}, "timeoutSeconds": 10}
         container["startupProbe"] = {**probe, "periodSeconds": 2, "failureThreshold": 150}
         container["readinessProbe"] = {**probe, "periodSeconds": 2}
         container["livenessProbe"] = {**probe, "periodSeconds": 10, "failureThreshold": 12}

@@ -35,23 +35,23 @@ def lacking() -> tuple[str, ...]:
     """Returns descriptions of what this computer lacks; empty where it can run machines."""
     if sys.platform != "linux":
         return ("Linux: systemd-nspawn runs on nothing else",)
-    words = []
+    missing = []
     if os.geteuid() != 0:
-        words.append(
+        missing.append(
             "the rights of root: hosts with a systemd of their own, and a bridge for them, need them"
         )
-    words += _packages(PACKAGES)
+    missing += _packages(PACKAGES)
     if shutil.which("go") is None:
-        words.append(INSTALL_GO)
+        missing.append(INSTALL_GO)
     if not Path("/sys/fs/cgroup").is_dir():
-        words.append("cgroups, mounted at /sys/fs/cgroup")
-    return tuple(words)
+        missing.append("cgroups, mounted at /sys/fs/cgroup")
+    return tuple(missing)
 
 
 def require() -> None:
     """Raises LabError with everything that is missing."""
-    if words := lacking():
-        raise LabError("this computer cannot run the lab's machines", f"it lacks {'; '.join(words)}")
+    if missing := lacking():
+        raise LabError("this computer cannot run the lab's machines", f"it lacks {'; '.join(missing)}")
 
 
 def lacking_for_vm() -> tuple[str, ...]:

@@ -30,7 +30,7 @@ class Handler(SimpleHTTPRequestHandler):
 
 
 def main(address: str, port: int, folder: str, hold: str) -> None:
-    """Answers GET requests with the files of a folder until the process is ended."""
+    """Serves the files of a folder by HTTP until the process is ended."""
     tied.tie()
     handler = partial(Handler, hold=Path(hold), directory=folder)
     with ThreadingHTTPServer((address, port), handler) as server:

@@ -18,14 +18,15 @@ from fleet.lab.build import KUBERNETES_VERSION, ReportLine
 from fleet.lab.control_plane import certificates, kubeconfig
 from fleet.lab.control_plane.api import Api
 from fleet.lab.control_plane.certificates import Certificates
-from fleet.lab.control_plane.control_plane import BALANCER, NAME
+from fleet.lab.control_plane.control_plane import NAME
+from fleet.lab.control_plane.files import BALANCER
 from fleet.lab.errors import LabError
-from fleet.lab.lab import LabStatus, ProgramStatus
 from fleet.lab.machines import cluster, manifests
 from fleet.lab.machines.machine import LabMachine
 from fleet.lab.machines.machines import LabMachines
 from fleet.lab.objects import core_api
 from fleet.lab.process import Process, ProcessRecord
+from fleet.lab.status import LabStatus, ProgramStatus
 
 UP_SECONDS = 420.0
 """Seconds until every machine must be a node. Generous: a minute and a half on two cores that have nothing else to
@@ -67,27 +68,31 @@ class Stacked:
             raise LabError(f"{directory} exists already", "stop what is there with: fleet lab down")
         directory.mkdir(mode=0o700, parents=True)
         try:
-            chosen = [each for each in machines.all if each.name in members]
-            found = Stacked._prepared(directory, machines, chosen, tied)
+            hosts = [machine for machine in machines.all if machine.name in members]
+            control_plane = Stacked._prepared(directory, machines, hosts, tied)
         except BaseException:
             shutil.rmtree(directory)
             raise
         try:
-            for each in machines.all:
-                progress(f"{each.name} joins {found.server}")
-                own = manifests.files(each, chosen, found.certificates, found.server)
-                more = own if each in chosen else {}
-                joined = cluster.files(machines, each.name, found.server, found.certificates)
-                machines.join(each.name, {**joined, **more})
+            for machine in machines.all:
+                progress(f"{machine.name} joins {control_plane.server}")
+                control_files = manifests.files(
+                    machine, hosts, control_plane.certificates, control_plane.server
+                )
+                extra = control_files if machine in hosts else {}
+                joined = cluster.files(
+                    machines, machine.name, control_plane.server, control_plane.certificates
+                )
+                machines.join(machine.name, {**joined, **extra})
             cluster.import_agent(machines, progress)
             progress(f"waiting for the API servers of {', '.join(members)}, and for the nodes")
-            for each in machines.all:
-                found.await_node(each, each in chosen)
-                progress(f"{each.name} is a node")
+            for machine in machines.all:
+                control_plane.await_node(machine, machine in hosts)
+                progress(f"{machine.name} is a node")
         except BaseException:
-            found.down()
+            control_plane.down()
             raise
-        return found
+        return control_plane
 
     @staticmethod
     def load(directory: Path) -> Stacked:
@@ -149,8 +154,8 @@ class Stacked:
     ) -> Stacked:
         """Returns the control plane with its certificates and its load balancer, which has no servers yet."""
         now = datetime.now(UTC)  # noqa: TID251 - the edge: certificates begin now
-        hosts = {each.name: each.address for each in machines.all}
-        addresses = tuple(each.address for each in chosen)
+        hosts = {machine.name: machine.address for machine in machines.all}
+        addresses = tuple(machine.address for machine in chosen)
         issued = certificates.issue(directory / "pki", now, machines.gateway, hosts, addresses)
         port = _free_port(machines.gateway)
         command: list[str | Path] = [sys.executable, "-P", "-m", "fleet.lab.control_plane.balancer"]
@@ -159,11 +164,15 @@ class Stacked:
         balancer = Process.start(BALANCER, command, directory / "balancer.log", tied=tied)
         state = _State(now, f"https://{machines.gateway}:{port}", issued, balancer.record)
         (directory / _FILE).write_bytes(msgspec.json.encode(state, enc_hook=str))
-        found = Stacked(directory, state, balancer)
+        control_plane = Stacked(directory, state, balancer)
         kubeconfig.write(
-            found.kubeconfig, name=NAME, server=state.server, authority=issued.authority, client=issued.admin
+            control_plane.kubeconfig,
+            name=NAME,
+            server=state.server,
+            authority=issued.authority,
+            client=issued.admin,
         )
-        return found
+        return control_plane
 
     def await_node(self, machine: LabMachine, control: bool) -> None:
         """Waits until the machine has registered as a node, and marks the node as kubeadm does. Raises LabError."""

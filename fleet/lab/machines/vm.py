@@ -63,8 +63,8 @@ class Vm:
 
         The machine ends when this process does. Raises LabError.
         """
-        if words := requirements.lacking_for_vm():
-            raise LabError("this computer cannot run a virtual machine", f"it lacks {'; '.join(words)}")
+        if missing := requirements.lacking_for_vm():
+            raise LabError("this computer cannot run a virtual machine", f"it lacks {'; '.join(missing)}")
         releases = kernels.build(progress)
         directory.mkdir(parents=True)
         vm = Vm(directory.absolute(), _free_port(), releases)

@@ -1,4 +1,4 @@
-"""Builds objects of a cluster in a few lines, with defaults that a test can leave alone."""
+"""Builds objects of a cluster in a few lines, with defaults that suit most tests."""
 
 from __future__ import annotations
 

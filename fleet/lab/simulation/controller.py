@@ -1,4 +1,4 @@
-"""One controller process: what the executor does with an engine, in turns that never block."""
+"""One controller process: works on an engine as the executor does, in turns that never block."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from fleet.lab.simulation.wire import WatchStream
 
 
 class Surroundings(Protocol):
-    """What a controller process finds around it, and where its actions go. The simulated world implements it."""
+    """The environment of a controller process: what it reads, and where its actions go. The simulated world implements
+    this."""
 
     seed: int
     at: float
@@ -40,7 +41,7 @@ class Surroundings(Protocol):
 
     def seconds(self, moment: datetime) -> float: ...
 
-    def log(self, words: str) -> None: ...
+    def log(self, line: str) -> None: ...
 
     def send(self, controller: ControllerProcess, action: AnyAction) -> None: ...
 
@@ -71,8 +72,10 @@ class ControllerProcess:
             for name, weather in world.networks.items()
         }
         self._seq = len(world.journal.entries)
-        rollouts = [each for each in rollouts_of(world.journal.entries).values() if unfinished(each)]
-        pending = [action for each in rollouts for action in each.intents.values()]
+        rollouts = [
+            candidate for candidate in rollouts_of(world.journal.entries).values() if unfinished(candidate)
+        ]
+        pending = [action for rollout in rollouts for action in rollout.intents.values()]
         self._append(
             [
                 to_record(ActionEnded.of(action, Result.UNKNOWN, "the controller stopped"))
@@ -117,12 +120,17 @@ class ControllerProcess:
     def _hear(self) -> None:
         now = self.world.now
         outcomes, self.inbox = self.inbox, []
-        self._append([to_record(ActionEnded.of(each.action, each.result, each.detail)) for each in outcomes])
+        self._append(
+            [
+                to_record(ActionEnded.of(outcome.action, outcome.result, outcome.detail))
+                for outcome in outcomes
+            ]
+        )
         for wire in self.wires.values():
             for event in wire.due(self.world.at):
                 self.engine.observe(event, now)
-        for each in outcomes:
-            self.engine.observe(each, now)
+        for outcome in outcomes:
+            self.engine.observe(outcome, now)
         commands = self._commands()
         self._seq = len(self.world.journal.entries) if not self.world.journal.closed else self._seq
         for entry in commands:
@@ -135,11 +143,11 @@ class ControllerProcess:
         return [entries[at] for at in range(self._seq, len(entries)) if entries[at].record.form == "command"]
 
     def _obey(self, entry: JournalEntry) -> None:
-        said = from_record(entry.record)
-        if isinstance(said, RolloutStarted):
-            self.engine.add(Rollout(said.rollout, said.start, entry.at, entry.actor))
-        elif isinstance(said, CommandRecord) and said.rollout in self.engine.rollouts:
-            self.engine.command(said, entry.at, entry.actor)
+        command = from_record(entry.record)
+        if isinstance(command, RolloutStarted):
+            self.engine.add(Rollout(command.rollout, command.start, entry.at, entry.actor))
+        elif isinstance(command, CommandRecord) and command.rollout in self.engine.rollouts:
+            self.engine.command(command, entry.at, entry.actor)
 
     def _send(self, actions: Sequence[AnyAction]) -> None:
         world = self.world

@@ -1,4 +1,4 @@
-"""What histories have covered: transitions of the table, reasons, faults."""
+"""Counts what histories have covered: transitions of the table, reasons, faults."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class Coverage:
         self._steps: dict[tuple[str, NodeRef], Step] = {}
 
     def journaled(self, entry: JournalEntry) -> None:
-        said = from_record(entry.record)
-        if isinstance(said, StepFinished):
-            run = (said.rollout, said.node)
+        record = from_record(entry.record)
+        if isinstance(record, StepFinished):
+            run = (record.rollout, record.node)
             before = self._steps.get(run, Step.PENDING)
-            self.turns[before, said.turn] += 1
-            self._steps[run] = said.to
+            self.turns[before, record.turn] += 1
+            self._steps[run] = record.to
 
-    def held(self, found: Iterable[tuple[Held, ...]]) -> None:
-        self.reasons.update(each.reason.value for reasons in found for each in reasons)
+    def held(self, held: Iterable[tuple[Held, ...]]) -> None:
+        self.reasons.update(held_reason.reason.value for of_run in held for held_reason in of_run)
 
     def add(self, other: Coverage) -> None:
         self.turns.update(other.turns)

@@ -10,9 +10,9 @@ from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout
 from fleet.lab.simulation.builders import START
 from fleet.lab.simulation.checker.invariant import Broken
-from fleet.lab.simulation.faults.table import TROUBLES
+from fleet.lab.simulation.faults.table import FAULTS
 from fleet.lab.simulation.humans import fix_causes, release_and_resume
-from fleet.lab.simulation.scenario import draw_scenario
+from fleet.lab.simulation.scenario.scenario import draw_scenario
 from fleet.lab.simulation.schedule import Fault, schedule
 from fleet.lab.simulation.world import WHOLE, Parts, World
 
@@ -56,14 +56,14 @@ class History:
         return self.broken
 
     def _strike(self, fault: Fault) -> None:
-        words = TROUBLES[fault.kind](self.world, fault.rng)
-        if words:
-            self.world.log(f"* {fault.kind}: {words}")
+        effect = FAULTS[fault.kind](self.world, fault.rng)
+        if effect:
+            self.world.log(f"* {fault.kind}: {effect}")
             self.world.coverage.faults[fault.kind] += 1
 
     def _calm(self) -> None:
-        """Ends the faults: looks once before anybody fixes anything, and then again and again."""
-        self._ask_why()
+        """Ends the faults: checks once before any user fixes anything, and then again and again."""
+        self._check_reasons()
         fix_causes(self.world)
         release_and_resume(self.world)
         self.world.later(self.world.at + LOOK, self._calm)
@@ -74,7 +74,7 @@ class History:
         return (
             leader is not None
             and not world.journal.closed
-            and all(told.ended for told in world.checker.rollouts.values())
+            and all(rollout.ended for rollout in world.checker.rollouts.values())
             and leader.engine.idle
             and not leader.inbox
             and not world.sent
@@ -84,7 +84,7 @@ class History:
     def _end(self) -> bool:
         """Returns whether nothing is left to happen."""
         world = self.world
-        self._ask_why()
+        self._check_reasons()
         self._replay()
         if world.scenario.again and "r-2" not in world.checker.rollouts:
             world.start("r-2")
@@ -94,26 +94,26 @@ class History:
         world.checker.at_rest(world.at, [model.snapshot(START) for model in world.models.values()])
         return True
 
-    def _ask_why(self) -> None:
-        """Checks that every run that waits or has not ended well has a reason."""
+    def _check_reasons(self) -> None:
+        """Checks that every run that waits or has ended without success has a reason."""
         world = self.world
         leader = world.leader
         if leader is None or leader.stopped or leader.next_at() == world.at:
             return
         for rollout in leader.engine.rollouts.values():
-            said: dict[str, list[tuple[str, str]]] = {}
+            reasons: dict[str, list[tuple[str, str]]] = {}
             for run in rollout.runs.values():
                 held = leader.engine.why(run.node, world.now)
                 world.coverage.held([held])
-                mine = leader.engine.rollout_of(run.node) is rollout
-                if mine and not run.ended:
-                    said[str(run.node)] = [(each.reason.value, each.remedy) for each in held]
-                if mine and run.step in ("pending", "staged") and rollout.active and not held:
+                current = leader.engine.rollout_of(run.node) is rollout
+                if current and not run.ended:
+                    reasons[str(run.node)] = [(hold.reason.value, hold.remedy) for hold in held]
+                if current and run.step in ("pending", "staged") and rollout.active and not held:
                     world.checker.silent(world.at, f"{run.node} waits in {run.step}")
                 if run.ended and run.step != "done" and not run.why:
                     world.checker.silent(world.at, f"{run.node} {run.step}")
             if rollout.id in world.checker.rollouts:
-                world.checker.waits(world.at, rollout.id, said)
+                world.checker.waits(world.at, rollout.id, reasons)
 
     def _replay(self) -> None:
         leader = self.world.leader
@@ -121,22 +121,24 @@ class History:
             return
         replayed = rollouts_of(self.world.journal.entries)
         for ident, rollout in leader.engine.rollouts.items():
-            for word, mine in _state(rollout).items():
-                told = _state(replayed[ident])[word]
-                if told != mine:
-                    self.world.checker.differs(self.world.at, f"{ident} {word}: {told} instead of {mine}")
+            for name, live in _state(rollout).items():
+                from_journal = _state(replayed[ident])[name]
+                if from_journal != live:
+                    self.world.checker.differs(
+                        self.world.at, f"{ident} {name}: {from_journal} instead of {live}"
+                    )
 
     def _stuck(self) -> None:
         world = self.world
         leader = world.leader
-        words = "the rollout goes round in circles" if self.moments > MOMENTS else "nothing moves any more"
-        for told in world.checker.rollouts.values():
-            for name, run in told.runs.items():
+        message = "the rollout goes round in circles" if self.moments > MOMENTS else "nothing moves any more"
+        for rollout in world.checker.rollouts.values():
+            for name, run in rollout.runs.items():
                 if run.step in ("done", "failed", "cancelled"):
                     continue
                 held = leader.engine.why(NodeRef.parse(name), world.now) if leader else ()
-                words += f"; {name} {run.step}: {', '.join(each.message for each in held)}"
-        world.checker.stuck(world.at, words)
+                message += f"; {name} {run.step}: {', '.join(hold.message for hold in held)}"
+        world.checker.stuck(world.at, message)
 
 
 def _state(rollout: Rollout) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What users do when the faults have ended: they repair the clusters, look at failed runs, and let rollouts go on."""
+"""The users of a history. When the faults have ended they repair the clusters, release failed runs, and resume rollouts."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from fleet.lab.simulation.builders import START, a_node
 from fleet.lab.simulation.faults import others
 from fleet.lab.simulation.faults.groups import member_up
 from fleet.lab.simulation.faults.nodes import runs
-from fleet.lab.simulation.scenario import ROLE_LABEL
+from fleet.lab.simulation.scenario.workloads import ROLE_LABEL
 from fleet.lab.simulation.world import World
 from fleet.model.behaviour import SpreadLength
 from fleet.model.model import Model
 
 STUCK = timedelta(minutes=15)
-"""How long after its grace period a pod that is still there is looked at."""
+"""The time after its grace period at which users look at a pod that is still there."""
 
 
 def fix_causes(world: World) -> None:
@@ -31,17 +31,17 @@ def fix_causes(world: World) -> None:
         now = model.snapshot(START)
         for node in now.nodes:
             if node.name not in busy:
-                _mend_node(world, model, node)
+                _repair_node(world, model, node)
         for machine in now.machines:
             if not machine.reported:
                 model.stranger.put_machine(replace(machine, reported=True))
         for budget in now.budgets:
-            _mend_budget(model, budget)
+            _repair_budget(model, budget)
         for pod in now.pods:
-            _mend_pod(world, model, pod, held)
-        others.mend(world, model)
+            _repair_pod(world, model, pod, held)
+        others.end_all(world, model)
         _make_room(model)
-        _mend_groups(model, busy)
+        _repair_groups(model, busy)
         up = {node.name for node in model.snapshot(START).nodes if node.ready is True}
         for pod in model.snapshot(START).pods:
             if pod.node in up and not pod.ready and not pod.deleting and not pod.finished:
@@ -50,7 +50,7 @@ def fix_causes(world: World) -> None:
 
 def _held_apps(world: World) -> set[str]:
     """Returns the workloads whose pods a drain rule holds. Their nodes are not drained while they run there."""
-    policies = [told.policy for told in world.checker.rollouts.values()]
+    policies = [rollout.policy for rollout in world.checker.rollouts.values()]
     rules = [rule for policy in policies for pool in policy.pools for rule in pool.drain.rules]
     terms = [term for rule in rules if rule.do == "hold" for term in rule.pods]
     return {term.selector.match_labels.get("app", "") for term in terms} - {""}
@@ -63,7 +63,7 @@ def _make_room(model: Model) -> None:
             model.stranger.add_node(a_node(f"spare-{zone}", zone, "others"))
 
 
-def _mend_node(world: World, model: Model, node: Node) -> None:
+def _repair_node(world: World, model: Model, node: Node) -> None:
     if node.labels.get("pool") == "quarantine":
         model.stranger.label(node.name, "pool", "workers")
     if node.ready is not True:
@@ -73,7 +73,7 @@ def _mend_node(world: World, model: Model, node: Node) -> None:
         model.stranger.uncordon(node.name)
 
 
-def _mend_pod(world: World, model: Model, pod: Pod, held: set[str]) -> None:
+def _repair_pod(world: World, model: Model, pod: Pod, held: set[str]) -> None:
     """Repairs a pod. `held`: workloads whose nodes are not drained while they run there."""
     if pod.deleting and pod.finalizers and pod.gone_by is not None and world.now > pod.gone_by + STUCK:
         model.stranger.take_finalizers(pod.ref)
@@ -86,7 +86,7 @@ def _mend_pod(world: World, model: Model, pod: Pod, held: set[str]) -> None:
         model.stranger.scale("Deployment", workload, int(not pod.local_data and not pod.host_path))
 
 
-def _mend_groups(model: Model, busy: set[str]) -> None:
+def _repair_groups(model: Model, busy: set[str]) -> None:
     """Brings members back. One whose node is gone for good comes back elsewhere, on no node of the fleet."""
     model.quorums.full = ""
     nodes = {node.name for node in model.snapshot(START).nodes}
@@ -102,7 +102,7 @@ def _mend_groups(model: Model, busy: set[str]) -> None:
                 model.quorums.caught_up(name, member.name)
 
 
-def _mend_budget(model: Model, budget: Budget) -> None:
+def _repair_budget(model: Model, budget: Budget) -> None:
     if budget.name.endswith("-twice") or budget.failure:
         model.stranger.delete_budget(budget.ref)
     elif budget.selector is not None and ROLE_LABEL in budget.selector.match_labels:
@@ -113,13 +113,13 @@ def _mend_budget(model: Model, budget: Budget) -> None:
 
 def release_and_resume(world: World) -> bool:
     """Releases failed runs and resumes paused and halted rollouts. Returns whether there were any."""
-    said = False
-    for told in world.checker.rollouts.values():
-        for name, run in told.runs.items():
+    commanded = False
+    for rollout in world.checker.rollouts.values():
+        for name, run in rollout.runs.items():
             if run.step == "failed" and run.keeps:
-                world.command(told.id, "release", name)
-                said = True
-        if not told.ended and told.state in ("paused", "halted"):
-            world.command(told.id, "resume")
-            said = True
-    return said
+                world.command(rollout.id, "release", name)
+                commanded = True
+        if not rollout.ended and rollout.state in ("paused", "halted"):
+            world.command(rollout.id, "resume")
+            commanded = True
+    return commanded

@@ -1,5 +1,5 @@
-"""The journal of a history. It refuses what comes under an epoch that is not the current one, and everything
-while its database is locked, full or gone."""
+"""The journal of a history. It refuses records of an epoch that is not the current one, and everything while its database
+is locked, full or gone."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from fleet.core.records.journal import JournalEntry, JournalRecord
 
 
 class SimulatedJournal:
-    def __init__(self, told: Callable[[JournalEntry], None]) -> None:
+    def __init__(self, listener: Callable[[JournalEntry], None]) -> None:
         self.entries: list[JournalEntry] = []
         self.epoch = 0
         self.closed = ""
         """Why the database refuses; empty if it works."""
-        self.hushed = False
-        """Whether the next append is committed although its writer gets an error."""
-        self._told = told
+        self.hides_commit = False
+        """True: the next append is committed although its writer gets an error."""
+        self._listener = listener
 
     def take_over(self) -> int:
         """Returns the epoch of a new leader. Raises StoreError."""
@@ -40,7 +40,7 @@ class SimulatedJournal:
             plain = msgspec.convert(msgspec.to_builtins(record), JournalRecord)
             entry = JournalEntry(len(self.entries) + 1, at, actor, epoch, plain, "", "")
             self.entries.append(entry)
-            self._told(entry)
-        if epoch and self.hushed:
-            self.hushed = False
+            self._listener(entry)
+        if epoch and self.hides_commit:
+            self.hides_commit = False
             raise StoreError("the connection to the database was lost")

@@ -1,4 +1,4 @@
-"""The network to one cluster's API server: what is lost, late, doubled or refused at a time."""
+"""The network to one cluster's API server, which loses, delays, doubles or refuses requests and events."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LATEST = 8.0
 
 
 class Fate(Struct, frozen=True):
-    """What happens to one action: whether it reaches the server, when, and what answer the driver gets."""
+    """The fate of one action: whether it reaches the server, when, and what answer the driver gets."""
 
     takes: float = ROUND_TRIP / 2
     """Seconds until the action takes effect."""
@@ -25,16 +25,16 @@ class Fate(Struct, frozen=True):
     """Seconds from then until the driver gets an answer."""
     instead: Result | None = None
     """The answer that the driver gets in place of the server's."""
-    words: str = ""
+    detail: str = ""
     retry_after: float | None = None
 
 
-LOST_BEFORE = Fate(effect=False, answers=TIMEOUT, instead=Result.UNKNOWN, words="timed out")
-LOST_AFTER = Fate(answers=TIMEOUT, instead=Result.UNKNOWN, words="timed out")
-FAILED = Fate(effect=False, instead=Result.FAILED, words="500: etcdserver: request timed out")
-OVERLOADED = Fate(effect=False, instead=Result.FAILED, words="503: service unavailable")
-FORBIDDEN = Fate(effect=False, instead=Result.FAILED, words="403: nodes is forbidden: cannot patch resource")
-CONFLICT = Fate(effect=False, instead=Result.STALE, words="409: the object has been modified")
+LOST_BEFORE = Fate(effect=False, answers=TIMEOUT, instead=Result.UNKNOWN, detail="timed out")
+LOST_AFTER = Fate(answers=TIMEOUT, instead=Result.UNKNOWN, detail="timed out")
+FAILED = Fate(effect=False, instead=Result.FAILED, detail="500: etcdserver: request timed out")
+OVERLOADED = Fate(effect=False, instead=Result.FAILED, detail="503: service unavailable")
+FORBIDDEN = Fate(effect=False, instead=Result.FAILED, detail="403: nodes is forbidden: cannot patch resource")
+CONFLICT = Fate(effect=False, instead=Result.STALE, detail="409: the object has been modified")
 
 
 class Network:
@@ -68,7 +68,7 @@ class Network:
             return CONFLICT
         if self.has("busy", at) and rng.random() < 0.5 and isinstance(action, Evict):
             after = rng.choice([None, 1.0, 10.0])
-            return Fate(effect=False, instead=Result.REFUSED, words="429: busy", retry_after=after)
+            return Fate(effect=False, instead=Result.REFUSED, detail="429: busy", retry_after=after)
         if self.has("slow", at):
             return Fate(takes=rng.uniform(0, 4), answers=rng.uniform(0, 4))
         return Fate()

@@ -1,4 +1,4 @@
-"""Which faults come when: drawn once from the seed, so that a history can run again without some of them."""
+"""Draws the faults and their times once from the seed, so that a history can run again without some of them."""
 
 from __future__ import annotations
 
@@ -88,11 +88,11 @@ class Fault(NamedTuple):
 def schedule(seed: int) -> tuple[Fault, ...]:
     """Draws the faults of a history. A history has only some kinds of faults, so that they do not hide each other."""
     rng = Random(f"schedule {seed}")
-    often = rng.choice([0.1, 0.25, 0.5])
+    probability = rng.choice([0.1, 0.25, 0.5])
     span = rng.choice([400.0, 1200.0, 3000.0])
-    found = []
-    for kind, most in MOST.items():
-        if rng.random() < often:
-            times = [round(rng.uniform(0, span), 3) for _ in range(rng.randint(1, most))]
-            found += [Fault(at, kind, rng.getrandbits(32)) for at in times]
-    return tuple(sorted(found))
+    faults = []
+    for kind, count in MOST.items():
+        if rng.random() < probability:
+            times = [round(rng.uniform(0, span), 3) for _ in range(rng.randint(1, count))]
+            faults += [Fault(at, kind, rng.getrandbits(32)) for at in times]
+    return tuple(sorted(faults))

@@ -1,4 +1,4 @@
-"""Finds which of a history's faults it takes to break an invariant: leaves the others out, one after another."""
+"""Finds the faults of a history that are needed to break an invariant: leaves out the others, one after another."""
 
 from __future__ import annotations
 
@@ -31,36 +31,36 @@ def shrink(seed: int, invariant: Invariant, parts: Parts = WHOLE) -> tuple[Fault
 
 
 def _breaks(seed: int, faults: Sequence[Fault], invariant: Invariant, parts: Parts) -> bool:
-    return any(each.invariant is invariant for each in History(seed, faults, parts).run())
+    return any(break_found.invariant is invariant for break_found in History(seed, faults, parts).run())
 
 
-def tell(seed: int, parts: Parts = WHOLE) -> tuple[str, bool]:
-    """Returns the seed's history as lines of what happened when, shrunk if it broke an invariant; and whether none was
+def describe_history(seed: int, parts: Parts = WHOLE) -> tuple[str, bool]:
+    """Returns the seed's history as lines of events with their times, shrunk if it broke an invariant; and whether none was
     broken."""
     history = History(seed, parts=parts)
     broken = history.run()
     if not broken:
         return "\n".join([*history.world.lines, f"seed {seed}: no invariant was broken"]), True
-    kept = shrink(seed, broken[0].invariant, parts)
-    short = History(seed, kept, parts)
+    needed = shrink(seed, broken[0].invariant, parts)
+    short = History(seed, needed, parts)
     short.run()
-    names = ",".join(str(schedule(seed).index(fault)) for fault in kept)
+    names = ",".join(str(schedule(seed).index(fault)) for fault in needed)
     lines = [
         *_readable(short.world.lines),
         *map(str, short.broken),
-        f"seed {seed}: {len(kept)} of its {len(history.faults)} faults are enough",
+        f"seed {seed}: {len(needed)} of its {len(history.faults)} faults are enough",
         f"replay: fleet lab simulate --seed {seed}",
         f"with these faults only: fleet lab simulate --seed {seed} --only {names or 'none'}",
     ]
     return "\n".join(lines), False
 
 
-def tell_only(seed: int, numbers: Sequence[int]) -> tuple[str, bool]:
-    """Returns the same with only these of the seed's faults, counted from 0. Raises UsageError for a number that is
-    not there."""
+def describe_with_faults(seed: int, numbers: Sequence[int]) -> tuple[str, bool]:
+    """Returns the same for a history with only these of the seed's faults, counted from 0. Raises UsageError for a number
+    that is not there."""
     faults = schedule(seed)
-    if strange := [number for number in numbers if not 0 <= number < len(faults)]:
-        raise UsageError(f"seed {seed} has faults 0 to {len(faults) - 1}, not {', '.join(map(str, strange))}")
+    if unknown := [number for number in numbers if not 0 <= number < len(faults)]:
+        raise UsageError(f"seed {seed} has faults 0 to {len(faults) - 1}, not {', '.join(map(str, unknown))}")
     history = History(seed, [faults[number] for number in numbers])
     broken = history.run()
     return "\n".join([*history.world.lines, *map(str, broken)]), not broken

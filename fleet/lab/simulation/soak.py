@@ -1,4 +1,4 @@
-"""Runs many seeds one after another, and sums up what they covered."""
+"""Runs many seeds one after another, and summarizes their coverage."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def soak(first: int, count: int, progress: Callable[[str], None]) -> tuple[str, 
     moments = 0
     for seed in range(first, first + count):
         history = History(seed)
-        for invariant in dict.fromkeys(each.invariant for each in history.run()):
+        for invariant in dict.fromkeys(break_found.invariant for break_found in history.run()):
             broken.setdefault(invariant, []).append(seed)
         coverage.add(history.world.coverage)
         moments += history.moments

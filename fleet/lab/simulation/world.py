@@ -24,7 +24,7 @@ from fleet.lab.simulation.controller import ControllerProcess
 from fleet.lab.simulation.coverage import Coverage
 from fleet.lab.simulation.journal import SimulatedJournal
 from fleet.lab.simulation.network import TIMEOUT, Network
-from fleet.lab.simulation.scenario import EXPECTED_SECONDS, Scenario
+from fleet.lab.simulation.scenario.scenario import EXPECTED_SECONDS, Scenario
 from fleet.model.model import Model
 
 Driver = Callable[[Model, AnyAction, float], Outcome]
@@ -50,27 +50,29 @@ WHOLE = Parts()
 
 
 class World:
-    def __init__(self, seed: int, scene: Scenario, parts: Parts) -> None:
+    def __init__(self, seed: int, scenario: Scenario, parts: Parts) -> None:
         self.seed = seed
-        self.scenario = scene
-        self.policy = scene.policy
+        self.scenario = scenario
+        self.policy = scenario.policy
         """The policy file as it is now. A rollout keeps the policy of its start."""
         self.at = 0.0
         self.skew = 0.0
         """Seconds by which the clock of the controllers is ahead of the true time."""
         self.lines: list[str] = []
         self.coverage = Coverage()
-        self.sites = {each.cluster: each.site for each in scene.snapshots}
+        self.sites = {snapshot.cluster: snapshot.site for snapshot in scenario.snapshots}
         self.checker = Checker(self.sites)
         self.journal = SimulatedJournal(self._journaled)
-        self.networks = {each.cluster: Network(seed, each.cluster) for each in scene.snapshots}
+        self.networks = {snapshot.cluster: Network(seed, snapshot.cluster) for snapshot in scenario.snapshots}
         self.models = {
-            each.cluster: Model.from_snapshot(each, scene.behaviour, Random(f"{seed} {each.cluster}"))
-            for each in scene.snapshots
+            snapshot.cluster: Model.from_snapshot(
+                snapshot, scenario.behaviour, Random(f"{seed} {snapshot.cluster}")
+            )
+            for snapshot in scenario.snapshots
         }
-        self.behaviours = dict.fromkeys(self.models, scene.behaviour)
-        for each in scene.snapshots:
-            for event in _told(each.cluster, self.models[each.cluster]):
+        self.behaviours = dict.fromkeys(self.models, scenario.behaviour)
+        for snapshot in scenario.snapshots:
+            for event in _upserts(snapshot.cluster, self.models[snapshot.cluster]):
                 self.checker.saw(-1000.0, event)
         self.kill_before: int | None = None
         """How many actions of the next decision are sent before its controller is killed; -1: its log is not written
@@ -101,24 +103,26 @@ class World:
 
     @property
     def leader(self) -> ControllerProcess | None:
-        return next((each for each in self.controllers if each.alive and each.leads()), None)
+        return next(
+            (controller for controller in self.controllers if controller.alive and controller.leads()), None
+        )
 
     def behave(self, model: Model, **changes: object) -> None:
         """Changes how the cluster behaves from now on."""
         self.behaviours[model.cluster] = replace(self.behaviours[model.cluster], **changes)  # type: ignore[arg-type]
         model.behave(self.behaviours[model.cluster])
 
-    def log(self, words: str) -> None:
-        self.lines.append(f"{self.at:10.3f}  {words}")
+    def log(self, line: str) -> None:
+        self.lines.append(f"{self.at:10.3f}  {line}")
 
-    def later(self, at: float, what: Callable[[], None]) -> None:
+    def later(self, at: float, callback: Callable[[], None]) -> None:
         self._made += 1
-        heappush(self._agenda, (max(at, self.at), self._made, what))
+        heappush(self._agenda, (max(at, self.at), self._made, callback))
 
     def step(self, end: float) -> bool:
         """Advances to the next moment at which anything happens. Returns False if there is none before the end."""
         moments = [due for model in self.models.values() if (due := model.next_at()) is not None]
-        moments += [due for each in self.controllers if (due := each.next_at()) is not None]
+        moments += [due for controller in self.controllers if (due := controller.next_at()) is not None]
         if self._agenda:
             moments.append(self._agenda[0][0])
         following = max(self.at, min(moments, default=end + 1))
@@ -134,7 +138,7 @@ class World:
             due = controller.next_at()
             if due is not None and due <= self.at:
                 controller.turn()
-        self.controllers = [each for each in self.controllers if each.alive]
+        self.controllers = [controller for controller in self.controllers if controller.alive]
         return True
 
     def start(self, ident: str) -> None:
@@ -142,9 +146,9 @@ class World:
         record = to_record(RolloutStarted(rollout=ident, start=start))
         self.journal.append([record], self.now, PERSON)
 
-    def command(self, rollout: str, word: str, node: str = "") -> None:
+    def command(self, rollout: str, kind: str, node: str = "") -> None:
         """Writes a user's command to the journal."""
-        record = JournalRecord(form="command", kind=word, rollout=rollout, node=node)
+        record = JournalRecord(form="command", kind=kind, rollout=rollout, node=node)
         self.journal.append([record], self.now, PERSON)
 
     def send(self, controller: ControllerProcess, action: AnyAction) -> None:
@@ -154,7 +158,7 @@ class World:
         self.sent += 1
 
         def arrive() -> None:
-            outcome = Outcome(action, fate.instead or Result.UNKNOWN, fate.words, fate.retry_after)
+            outcome = Outcome(action, fate.instead or Result.UNKNOWN, fate.detail, fate.retry_after)
             answers = fate.answers
             if fate.effect:
                 answer = self._perform(action, led)
@@ -202,7 +206,7 @@ class World:
         self.later(self.at + 40.0, resume)
 
     def take_over(self) -> None:
-        """Starts a controller that leads from now on, whoever else believes that it leads; later if the database
+        """Starts a controller that leads from now on, even if another one believes that it leads; later if the database
         refuses now."""
         self._numbers += 1
         try:
@@ -218,7 +222,7 @@ class World:
             self.later(self.at + rng.choice([0.1, 0.1, 5.0]), lambda name=name: self.list(controller, name))  # type: ignore[misc]
 
     def list(self, controller: ControllerProcess, cluster: str) -> None:
-        """Lets the controller list the cluster, if that answers."""
+        """Makes the controller list the cluster, if the cluster answers."""
         wire = controller.wires[cluster]
         if self.networks[cluster].has("away", self.at):
             wire.lose("connection refused", self.at)
@@ -226,14 +230,14 @@ class World:
             wire.relist(self.models[cluster].snapshot(START), self.at)
 
     def lose(self, cluster: str, until: float) -> None:
-        """Makes the cluster not answer until that time."""
+        """Makes the cluster unreachable until that time."""
         self.networks[cluster].begin("away", until)
         self.checker.truth.reach(self.at, cluster, lost=True)
         for controller in self.controllers:
             controller.wires[cluster].lose("connection refused", self.at)
-        self.later(until, lambda: self._find(cluster))
+        self.later(until, lambda: self._reconnect(cluster))
 
-    def _find(self, cluster: str) -> None:
+    def _reconnect(self, cluster: str) -> None:
         if self.networks[cluster].has("away", self.at):
             return
         self.checker.truth.reach(self.at, cluster, lost=False)
@@ -260,29 +264,29 @@ class World:
             for moment, event in model.advance(self.at):
                 self.checker.saw(moment, event)
                 for controller in self.controllers:
-                    controller.wires[model.cluster].tell(event, moment)
+                    controller.wires[model.cluster].receive(event, moment)
 
     def _journaled(self, entry: JournalEntry) -> None:
         self.checker.journaled(self.at, entry)
         self.coverage.journaled(entry)
-        record, said = entry.record, from_record(entry.record)
+        record, parsed = entry.record, from_record(entry.record)
         if record.form in ("command", "decision"):
-            words = str(said.to) if isinstance(said, StepFinished) else record.kind
-            why = getattr(said, "why", "") or ""
-            self.log(f"{entry.actor}: {record.node or record.rollout} {words} {why}".rstrip())
-            self._waylay(record.node, words)
+            label = str(parsed.to) if isinstance(parsed, StepFinished) else record.kind
+            why = getattr(parsed, "why", "") or ""
+            self.log(f"{entry.actor}: {record.node or record.rollout} {label} {why}".rstrip())
+            self._spring_ambush(record.node, label)
 
-    def _waylay(self, node: str, step: str) -> None:
+    def _spring_ambush(self, node: str, step: str) -> None:
         if self.ambush is not None and step == self.ambush[0]:
             befall, self.ambush = self.ambush[1], None
             cluster, _, name = node.partition("/")
             self.later(self.at, lambda: befall(self.models[cluster], name))
 
 
-def _told(cluster: str, model: Model) -> list[ClusterEvent]:
-    found = model.snapshot(START)
-    things: tuple[ClusterObject, ...] = (*found.nodes, *found.attachments)
-    return [Upserted(cluster, thing) for thing in things]
+def _upserts(cluster: str, model: Model) -> list[ClusterEvent]:
+    snapshot = model.snapshot(START)
+    objects: tuple[ClusterObject, ...] = (*snapshot.nodes, *snapshot.attachments)
+    return [Upserted(cluster, obj) for obj in objects]
 
 
 def _about(action: AnyAction) -> str:

@@ -18,7 +18,7 @@ from fleet.core.agent import (
 )
 from fleet.core.objects.machine import (
     LOG_MOST,
-    LogTold,
+    LogAnswer,
     Machine,
     Request,
     Work,
@@ -88,7 +88,7 @@ class Agent:
         object."""
         async for machine in self._own.watch():
             known = self._machine
-            if known is None or _asked(machine) != _asked(known):
+            if known is None or _requests(machine) != _requests(known):
                 self._machine = machine
                 self._requests_seen += 1
                 self.look_again()
@@ -115,8 +115,8 @@ class Agent:
         await self._drop_unless(machine.request)
         if machine.reported:
             # The log is read before the observation, which may be what fails on the machine whose log is requested.
-            told = replace(machine, log_told=await self._logtold(machine))
-            if told != machine and not await self._write(told):
+            answered = replace(machine, log_told=await self._answer_log_request(machine))
+            if answered != machine and not await self._write(answered):
                 return
             machine = self._machine or machine
         if self._seen is None or (self._act is not None and self._act.ended):
@@ -158,24 +158,24 @@ class Agent:
                 :LOG_MOST
             ]
 
-    async def _logtold(self, machine: Machine) -> LogTold | None:
+    async def _answer_log_request(self, machine: Machine) -> LogAnswer | None:
         """Returns the answer to a request for a log; None where there is no such request."""
-        asked = machine.log_ask
-        if asked is None or (machine.log_told is not None and machine.log_told.token == asked.token):
-            return machine.log_told if asked is not None else None
+        ask = machine.log_ask
+        if ask is None or (machine.log_told is not None and machine.log_told.token == ask.token):
+            return machine.log_told if ask is not None else None
         if self._log is None:
-            return LogTold(asked.token, error="this machine keeps no log that its agent can read")
+            return LogAnswer(ask.token, error="this machine keeps no log that its agent can read")
         try:
             with contained():
-                return LogTold(asked.token, await self._log.last_boot(asked.unit, asked.lines))
+                return LogAnswer(ask.token, await self._log.last_boot(ask.unit, ask.lines))
         except MachineError as error:
-            return LogTold(asked.token, error=without_secrets(error.message, LOG_MOST))
+            return LogAnswer(ask.token, error=without_secrets(error.message, LOG_MOST))
 
     def _look_later(self, seen: Observation) -> None:
         looks = self._pace.looks
         if not looks or self._look is not None or seen.units is None:
             return
-        if self._looks < len(looks) or seen.units.starting or not seen.units.told:
+        if self._looks < len(looks) or seen.units.starting or not seen.units.known:
             delay = looks[min(self._looks, len(looks) - 1)]
             self._looks += 1
             self._look = asyncio.get_running_loop().call_later(delay, self._look_now)
@@ -187,7 +187,7 @@ class Agent:
     def _next(self, machine: Machine, seen: Observation) -> tuple[Work | None, StartWork | None]:
         """Returns the work to report in the status, and what to start once it is reported."""
         if self._act is not None:
-            return self._act.word(), None
+            return self._act.work(), None
         match decide_work(machine.request, machine.work, seen):
             case ReportWork(work):
                 return work, None
@@ -208,7 +208,7 @@ class Agent:
         self.look_again()
 
     def _forget_reported(self, work: Work | None) -> None:
-        if self._act is not None and self._act.ended and work == self._act.word():
+        if self._act is not None and self._act.ended and work == self._act.work():
             self._act = None
 
     async def _drop_unless(self, request: Request | None) -> None:
@@ -220,8 +220,8 @@ class Agent:
         if failure is not None:
             self._act = None
             raise failure
-        asked = "" if request is None else request.token
-        if asked != self._act.token:
+        token = "" if request is None else request.token
+        if token != self._act.token:
             await self._drop()
 
     async def _drop(self) -> None:
@@ -230,5 +230,5 @@ class Agent:
             self._act = None
 
 
-def _asked(machine: Machine) -> tuple[object, ...]:
+def _requests(machine: Machine) -> tuple[object, ...]:
     return machine.uid, machine.request, machine.log_ask

@@ -59,7 +59,7 @@ class RemoteAgent:
 
     async def _booted(self, after: str) -> str:
         """Waits until the machine is reached in another boot than `after`, and returns its boot id."""
-        said = ""
+        logged = ""
         while True:
             rest = self._look
             try:
@@ -67,11 +67,11 @@ class RemoteAgent:
                     boot = (await self._family.observe()).boot_id
                 if boot != after:
                     return boot
-                said = ""
+                logged = ""
             except FleetError as error:
-                if error.message != said:
+                if error.message != logged:
                     LOG.warning("the machine is not reached: %s", error)
-                said, rest = error.message, min(rest, RETRY_SECONDS)
+                logged, rest = error.message, min(rest, RETRY_SECONDS)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(rest):
                     await self._news.wait()

@@ -24,17 +24,17 @@ class RunningAction:
         self._progress_seconds = progress_seconds
         self._wake = wake
         self._percent = act.work.percent
-        self._word = act.work
+        self._work = act.work
         self._timer: asyncio.TimerHandle | None = None
         self._task = asyncio.create_task(self._do())
         self._task.add_done_callback(lambda _: self._wake.set())
 
     @property
     def ended(self) -> bool:
-        return self._word.state != "working"
+        return self._work.state != "working"
 
-    def word(self) -> Work:
-        return self._word
+    def work(self) -> Work:
+        return self._work
 
     def failure(self) -> BaseException | None:
         """Returns the error that ended the action, unless the machine itself refused: an API server that failed, or a
@@ -56,14 +56,14 @@ class RunningAction:
             with contained():
                 await self._carry_out()
         except MachineError as error:
-            self._word = failed(self._act.work, error.message)
+            self._work = failed(self._act.work, error.message)
         finally:
             self._stop_timer()
 
     async def _carry_out(self) -> None:
         if self._act.request.action is Ask.STAGE:
             await self._family.stage(self._act.request.release, self._progressed, self.token)
-            self._word = done(self._act.work)
+            self._work = done(self._act.work)
             return
         # The reported work stays `working`: the agent of the next boot reports it as done.
         if self._act.request.action is Ask.ROLLBACK:
@@ -77,7 +77,7 @@ class RunningAction:
 
     def _show_progress(self) -> None:
         self._timer = None
-        self._word = replace(self._word, percent=self._percent)
+        self._work = replace(self._work, percent=self._percent)
         self._wake.set()
 
     def _stop_timer(self) -> None:

@@ -39,9 +39,9 @@ def identified(seen: Observation) -> Observation:
     return seen
 
 
-def without_secrets(words: str, most: int) -> str:
+def without_secrets(text: str, most: int) -> str:
     """Returns the first `most` characters of the machine's text, without secrets."""
-    return redaction.redact(words[: 2 * most])[:most]
+    return redaction.redact(text[: 2 * most])[:most]
 
 
 def _release(release: Release | None) -> Release | None:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from fleet.core.records.errors import UnreachableError
 from fleet.core.text.environment import for_others
 from fleet.machines.access import SshAccess, SshAddress, address_of
-from fleet.machines.ssh.configuration.openssh import asked, here, text
+from fleet.machines.ssh.configuration.openssh import here, read_settings, text
 from fleet.machines.ssh.configuration.settings import CONNECT_SECONDS, SshSettings
 from fleet.machines.ssh.host import JUMPS, Limit
 from fleet.system import programs
@@ -77,7 +77,7 @@ class OpenSshConfig:
         """Returns the host's variables for an inventory. Raises UsageError where the configuration wants what fleet
         does not support."""
         address, access = self._login.address, self._login.access
-        settings = await asyncio.to_thread(self._asked)
+        settings = await asyncio.to_thread(self._ssh_settings)
         found: dict[str, object] = {
             **OF_ANSIBLE,
             "ansible_host": address.host,
@@ -100,16 +100,16 @@ class OpenSshConfig:
             with suppress(TimeoutError):
                 await programs.run(argv, for_others(os.environ), CLOSE_SECONDS, first(0))
 
-    def _asked(self) -> SshSettings:
+    def _ssh_settings(self) -> SshSettings:
         """Returns the settings of `reach: ssh` for the machine and all of its jump hosts."""
         address, access = self._login.address, self._login.access
-        settings = asked(address, access)
+        settings = read_settings(address, access)
         jumps = settings.jumps
         for _ in range(JUMPS):
             if not jumps:
                 break
             *further, nearest = jumps
-            jumps = asked(address_of(nearest), access, further).jumps
+            jumps = read_settings(address_of(nearest), access, further).jumps
         else:
             raise UnreachableError(f"{address}: more than {JUMPS} jump hosts, one behind the other")
         # ssh itself waits for as long as the network stack does.

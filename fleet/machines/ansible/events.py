@@ -80,9 +80,11 @@ class AnsibleEvents:
     executor/playbook_executor.py). The events of this machine decide.
     """
 
-    def __init__(self, name: str, tell: Callable[[TaskResult], None], percent: Callable[[int], None]) -> None:
+    def __init__(
+        self, name: str, report: Callable[[TaskResult], None], percent: Callable[[int], None]
+    ) -> None:
         self._name = name
-        self._tell = tell
+        self._report = report
         self._percent = percent
         self._touched = self._answered = False
         self._unmatched: list[str] = []
@@ -106,13 +108,13 @@ class AnsibleEvents:
             case "runner_retry" | "runner_on_ok":
                 self._progress(data)
                 if event.event == "runner_on_ok" and data.res.get("changed"):
-                    self._tell(TaskResult(data.task, "changed"))
+                    self._report(TaskResult(data.task, "changed"))
             case "runner_item_on_failed":
                 self._item = message_of(data.res)
             case "runner_on_failed":
-                words, self._item = self._item or message_of(data.res), ""
+                message, self._item = self._item or message_of(data.res), ""
                 if not data.ignore_errors:
-                    self._tell(self._fail(data, "failed", words))
+                    self._report(self._fail(data, "failed", message))
             case "runner_on_unreachable":
                 self._fail(data, "unreachable", message_of(data.res))
             case "playbook_on_stats":
@@ -127,12 +129,12 @@ class AnsibleEvents:
         unreached = self._name in stats.dark
         failed = self._end_of(stats)
         if unreached and failed is not None:
-            self._tell(failed)
-        words = self._nothing() if code == 0 else str(failed or self._said() or f"exit {code}")
-        return AnsibleResult(code, stats.artifact_data, self._answered, unreached, words)
+            self._report(failed)
+        message = self._why_nothing() if code == 0 else str(failed or self._last_output() or f"exit {code}")
+        return AnsibleResult(code, stats.artifact_data, self._answered, unreached, message)
 
-    def _fail(self, data: AnsibleEventData, result: str, words: str) -> TaskResult:
-        failed = TaskResult(data.task, result, words)
+    def _fail(self, data: AnsibleEventData, result: str, message: str) -> TaskResult:
+        failed = TaskResult(data.task, result, message)
         # Only the last failure of each host is kept, and the hosts are in the order of these.
         self._failed.pop(data.host, None)
         self._failed[data.host] = failed
@@ -145,10 +147,10 @@ class AnsibleEvents:
         last = self._name if self._name in ended else next(reversed(ended or list(self._failed)), "")
         return self._failed.get(last)
 
-    def _nothing(self) -> str:
+    def _why_nothing(self) -> str:
         """Returns why a run with exit code 0 did nothing; empty where it did something."""
         if self._stats is None:
-            return self._said() or "it ended and has not told what it did"
+            return self._last_output() or "it ended and has not told what it did"
         if self._unmatched and not self._touched:
             plays = ", ".join(dict.fromkeys(self._unmatched))
             return (
@@ -157,7 +159,7 @@ class AnsibleEvents:
             )
         return ""
 
-    def _said(self) -> str:
+    def _last_output(self) -> str:
         return shown("\n".join(self._printed).strip())
 
     def _progress(self, data: AnsibleEventData) -> None:
@@ -166,7 +168,7 @@ class AnsibleEvents:
             self._percent(min(100, int(found[1])))
 
     def _print(self, text: str) -> None:
-        self._printed = [*self._printed, *(each for each in text.splitlines() if each.strip())][-_QUIET:]
+        self._printed = [*self._printed, *(line for line in text.splitlines() if line.strip())][-_QUIET:]
 
 
 def message_of(result: Mapping[str, Any]) -> str:

@@ -44,15 +44,15 @@ class _Now(Struct, frozen=True):
     failed: tuple[str, ...] = ()
 
 
-def observation(told: Mapping[str, Any]) -> Observation:
+def observation(facts: Mapping[str, Any]) -> Observation:
     """Returns the observation that `facts` has reported. Raises MachineError where it is missing, or cannot be parsed.
     Leading and trailing white space, as in a command's output, is ignored."""
-    if "fleet_now" not in told:
+    if "fleet_now" not in facts:
         raise MachineError(
             "the playbook facts has told no fleet_now by set_stats with per_host: false (docs/os-support.md)"
         )
     try:
-        now = convert(told["fleet_now"], _Now)
+        now = convert(facts["fleet_now"], _Now)
     except UnreadableError as error:
         raise MachineError(f"what the playbook facts tells is not understood: {error}") from None
     needed = {"os": now.os, "boot_id": now.boot_id, "kernel": now.kernel}

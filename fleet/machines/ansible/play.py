@@ -125,9 +125,9 @@ def _plain(value: Any) -> Any:
         case str():
             return {"__ansible_unsafe": value}
         case Mapping():
-            return {key: _plain(each) for key, each in value.items()}
+            return {key: _plain(part) for key, part in value.items()}
         case list() | tuple():
-            return [_plain(each) for each in value]
+            return [_plain(part) for part in value]
         case _:
             return value
 
@@ -190,18 +190,18 @@ async def reap(folder: Path) -> None:
 def _kill(mark: bytes) -> int:
     """Kills the processes with this text in their environment, and returns how many there were."""
     found = 0
-    for each in Path("/proc").iterdir():
-        if not each.name.isdigit():
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
             continue
         with contextlib.suppress(OSError):
-            if any(word.startswith(mark) for word in (each / "environ").read_bytes().split(b"\0")):
+            if any(variable.startswith(mark) for variable in (process / "environ").read_bytes().split(b"\0")):
                 found += 1
-                os.kill(int(each.name), signal.SIGKILL)
+                os.kill(int(process.name), signal.SIGKILL)
     return found
 
 
 def _forget_environment(folder: Path) -> None:
     """Deletes the files in which ansible-runner keeps the whole environment of a run. A killed controller leaves
     one."""
-    for each in folder.glob("artifacts/*/command"):
-        each.unlink(missing_ok=True)
+    for command in folder.glob("artifacts/*/command"):
+        command.unlink(missing_ok=True)

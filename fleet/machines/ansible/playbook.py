@@ -17,7 +17,7 @@ from typing import Any
 from msgspec import Struct
 
 from fleet.core.records.errors import UnreachableError
-from fleet.core.releases.release import Release, is_release, told_from
+from fleet.core.releases.release import Release, distinct_name, is_release
 from fleet.machines import redaction
 from fleet.machines.agent.boot_log import LINES, LOOKED_AT, bounded, checked_unit, parse_boots
 from fleet.machines.ansible.connection import Login, OpenSshConfig
@@ -111,9 +111,9 @@ class Playbooks:
         seconds = self._rules.stage_seconds + SPARE_SECONDS
         checked(self._name, await self._play("stage", seconds, wanted, progress, note=True))
         seen = await self.observe()
-        if not any(is_release(each, release) for each in (seen.staged, seen.booted)):
-            staged = told_from(seen.staged, release) if seen.staged else "nothing"
-            other = told_from(release, seen.staged)
+        if not any(is_release(deployed, release) for deployed in (seen.staged, seen.booted)):
+            staged = distinct_name(seen.staged, release) if seen.staged else "nothing"
+            other = distinct_name(release, seen.staged)
             raise MachineError(f"the playbook stage ended well, and {staged} is staged, not {other}")
         progress(100)
 

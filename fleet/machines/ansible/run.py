@@ -15,10 +15,10 @@ from ansible_runner import AnsibleRunnerException
 from ansible_runner import run as run_playbook
 
 
-def main(words: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Runs the playbook and returns ansible's exit code. SIGTERM ends ansible with all processes that it has
     started."""
-    folder, playbook, kept = words
+    folder, playbook, kept = arguments
     try:
         done = run_playbook(
             private_data_dir=folder,

@@ -117,9 +117,9 @@ class BootcStatus(Struct, frozen=True):
         """Returns whether the rollback deployment precedes the booted one in the boot loader."""
         slots = self.status
         composefs = slots.booted.composefs if slots.booted is not None else None
-        told = composefs is None or composefs.tells_queue
+        known = composefs is None or composefs.tells_queue
         return (
-            told
+            known
             and slots.rollback is not None
             and (slots.rollback_queued or self.spec.boot_order == "rollback")
         )
@@ -158,7 +158,7 @@ def parse(text: str) -> BootcStatus:
 def refuse_unknown(states: dict[str, tuple[str | None, Sequence[str | None]]]) -> None:
     """Raises MachineError with all of these states (found, known ones) that are unknown."""
     odd = [
-        f"{name} is {found!r} (known: {', '.join(each for each in known if each)})"
+        f"{name} is {found!r} (known: {', '.join(choice for choice in known if choice)})"
         for name, (found, known) in states.items()
         if found not in known
     ]

@@ -22,9 +22,9 @@ echo end
 
 def _arguments() -> tuple[str, ...]:
     """Returns the arguments of the script: the programs and files of every family."""
-    programs = [program for each in registry.ALL for program in each.programs]
+    programs = [program for family in registry.ALL for program in family.programs]
     files = [
-        f"{fact}={path}" for each in registry.ALL for fact, paths in each.files.items() for path in paths
+        f"{fact}={path}" for family in registry.ALL for fact, paths in family.files.items() for path in paths
     ]
     return tuple(dict.fromkeys([*programs, *files]))
 
@@ -44,9 +44,9 @@ def family_of(signs: Signs) -> str:
 
     Raises MachineError with the signs where none does, and where a family cannot decide.
     """
-    for each in registry.ALL:
-        if each.recognizes(signs):
-            return each.name
+    for family in registry.ALL:
+        if family.recognizes(signs):
+            return family.name
     ident = signs.os_release.get("ID", "") or "?"
     seen = [f"ID={ident}", *sorted(signs.facts), *sorted(signs.programs), *signs.probe_errors.values()]
     raise MachineError(
@@ -58,7 +58,7 @@ async def detect(host: Host) -> str:
     """Returns the name of the family of the host's machine. Raises as `family_of` and `Host.run` do."""
     release = await checked(host, ("cat", "/etc/os-release"))
     signs = parse_signs(release, await checked(host, ("sh", "-c", _SCRIPT, "sh", *_arguments())))
-    for each in registry.ALL:
-        if each.probe is not None:
-            signs = await each.probe(host, signs)
+    for family in registry.ALL:
+        if family.probe is not None:
+            signs = await family.probe(host, signs)
     return family_of(signs)

@@ -60,7 +60,7 @@ class OstreeStatus(Struct, frozen=True):
 
     @property
     def place(self) -> int:
-        return next(index for index, each in enumerate(self.deployments) if each.booted)
+        return next(index for index, deployment in enumerate(self.deployments) if deployment.booted)
 
     @property
     def booted(self) -> OstreeDeployment:
@@ -69,18 +69,20 @@ class OstreeStatus(Struct, frozen=True):
     @property
     def locked(self) -> OstreeDeployment | None:
         """Returns the staged deployment that must be unlocked before it boots."""
-        return next((each for each in self.deployments[: self.place] if each.locked), None)
+        return next((deployment for deployment in self.deployments[: self.place] if deployment.locked), None)
 
     @property
     def staged(self) -> OstreeDeployment | None:
         """Returns the deployment before the booted one, which boots next. After the boot loader fell back, that is the
         deployment that failed."""
-        return next((each for each in self.deployments[: self.place] if not each.locked), None)
+        return next(
+            (deployment for deployment in self.deployments[: self.place] if not deployment.locked), None
+        )
 
     @property
     def rollback(self) -> OstreeDeployment | None:
         behind = self.deployments[self.place + 1 :]
-        return next((each for each in behind if each.os == self.booted.os), None)
+        return next((deployment for deployment in behind if deployment.os == self.booted.os), None)
 
 
 def parse_deployments(text: str) -> tuple[OstreeDeployment, ...]:
@@ -121,7 +123,7 @@ def parse(text: str) -> OstreeStatus:
     """Parses `ostree admin status`. Raises MachineError as `parse_deployments` does, and where not exactly one
     deployment is booted."""
     deployments = parse_deployments(text)
-    if sum(each.booted for each in deployments) != 1:
+    if sum(deployment.booted for deployment in deployments) != 1:
         raise MachineError(f"ostree admin status has not one booted deployment: {text[:300]!r}")
     return OstreeStatus(deployments)
 

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.releases.release import Release, is_release, told_from
+from fleet.core.releases.release import Release, distinct_name, is_release
 from fleet.core.text.untrusted import UnreadableError, convert, decode
 from fleet.machines.competing_updaters import refuse_competing_updaters
 from fleet.machines.errors import MachineError
@@ -87,8 +87,8 @@ class RaucStatus(Struct, frozen=True):
         waits to boot."""
         if self.booted is None or self.next is not self.booted:
             return None
-        others = (each for each in self.slots if each.kind == self.booted.kind and each is not self.booted)
-        return next((each for each in others if each.boot_status == "good"), None)
+        others = (slot for slot in self.slots if slot.kind == self.booted.kind and slot is not self.booted)
+        return next((other for other in others if other.boot_status == "good"), None)
 
 
 class _Wire(Struct, frozen=True):
@@ -151,7 +151,7 @@ class Rauc:
         back = status.rollback
         return Observation(
             OS,
-            booted or await self._told_by_itself(),
+            booted or await self._release_of_system(),
             await shell.boot_id(self._host),
             await shell.kernel(self._host),
             status.staged,
@@ -176,9 +176,9 @@ class Rauc:
         staged = (await self._status()).staged
         if not is_release(staged, release):
             await checked(self._host, ("rauc", "status", "mark-active", "booted"))
-            found = told_from(staged, release) if staged else "nothing"
+            found = distinct_name(staged, release) if staged else "nothing"
             raise MachineError(
-                f"the bundle wrote {found}, not {told_from(release, staged)}; the booted slot stays the next"
+                f"the bundle wrote {found}, not {distinct_name(release, staged)}; the booted slot stays the next"
             )
         progress(100)
 
@@ -201,7 +201,7 @@ class Rauc:
     async def mark_good(self) -> None:
         await checked(self._host, ("rauc", "status", "mark-good"))
 
-    async def _told_by_itself(self) -> Release:
+    async def _release_of_system(self) -> Release:
         """Returns the release according to the booted system's os-release, for a slot that was flashed in the
         factory."""
         return Release(os_release.version(os_release.parse(await read(self._host, "/etc/os-release") or "")))

@@ -29,7 +29,9 @@ ALL: tuple[OsFamily, ...] = (
     transactional.FAMILY,
     rauc.FAMILY,
 )
-FAMILIES: Mapping[str, OsFamily] = {each.name: each for each in sorted(ALL, key=lambda each: each.name)}
+FAMILIES: Mapping[str, OsFamily] = {
+    family.name: family for family in sorted(ALL, key=lambda family: family.name)
+}
 
 
 def connect(name: str, host: Host, source: str = "", node: str = "") -> Family:

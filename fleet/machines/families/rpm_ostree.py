@@ -97,7 +97,7 @@ class RpmOstreeStatus(Struct, frozen=True):
     @property
     def place(self) -> int:
         """Returns the index of the booted deployment in the list."""
-        return next(index for index, each in enumerate(self.deployments) if each.booted)
+        return next(index for index, deployment in enumerate(self.deployments) if deployment.booted)
 
     @property
     def booted(self) -> RpmOstreeDeployment:
@@ -113,7 +113,7 @@ class RpmOstreeStatus(Struct, frozen=True):
         """Returns the rollback deployment by rpm-ostree's own definition: the one behind the booted one, of the same
         operating system."""
         behind = self.deployments[self.place + 1 :]
-        return next((each for each in behind if each.osname == self.booted.osname), None)
+        return next((deployment for deployment in behind if deployment.osname == self.booted.osname), None)
 
 
 def parse(text: str) -> RpmOstreeStatus:
@@ -123,8 +123,8 @@ def parse(text: str) -> RpmOstreeStatus:
         status = decode(text, RpmOstreeStatus)
     except UnreadableError as error:
         raise MachineError(f"rpm-ostree status is not understood ({error}): {text[:300]!r}") from error
-    if sum(each.booted for each in status.deployments) != 1:
-        ids = ", ".join(each.checksum[:12] for each in status.deployments) or "none"
+    if sum(deployment.booted for deployment in status.deployments) != 1:
+        ids = ", ".join(deployment.checksum[:12] for deployment in status.deployments) or "none"
         raise MachineError(f"rpm-ostree status has not one booted deployment, but of these: {ids}")
     return status
 

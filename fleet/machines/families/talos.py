@@ -106,11 +106,11 @@ class Talos:
                 f"this machine tells its versions as {now}, so {release.version} would never be seen as booted: "
                 "write it in the stream as the machine would tell it"
             )
-        words = ("--stage", "--wait=false", "--image", f"{self._source}:{release.version}")
-        ran = await self._here.run(self._talosctl("upgrade", LEGACY, *words), 1800)
+        options = ("--stage", "--wait=false", "--image", f"{self._source}:{release.version}")
+        ran = await self._here.run(self._talosctl("upgrade", LEGACY, *options), 1800)
         if f"unknown flag: {LEGACY}" in ran.stderr:
             # Versions before 1.13: nothing was done, and the command without the option is the only way.
-            ran = await self._here.run(self._talosctl("upgrade", *words), 1800)
+            ran = await self._here.run(self._talosctl("upgrade", *options), 1800)
         if not ran.succeeded:
             raise MachineError(ran.message)
         progress(100)

@@ -65,7 +65,7 @@ class Snapshots(Struct, frozen=True):
     all: tuple[SnapperSnapshot, ...]
 
     def find(self, number: int) -> SnapperSnapshot | None:
-        return next((each for each in self.all if each.number == number), None)
+        return next((snapshot for snapshot in self.all if snapshot.number == number), None)
 
 
 def parse(text: str) -> Snapshots:
@@ -74,9 +74,9 @@ def parse(text: str) -> Snapshots:
         configs = decode(text, dict[str, tuple[SnapperSnapshot, ...]])
     except UnreadableError as error:
         raise MachineError(f"snapper's list is not understood ({error}): {text[:300]!r}") from error
-    found = tuple(each for listed in configs.values() for each in listed if each.number != 0)
-    active = [each for each in found if each.active]
-    default = [each for each in found if each.default]
+    found = tuple(snapshot for listed in configs.values() for snapshot in listed if snapshot.number != 0)
+    active = [snapshot for snapshot in found if snapshot.active]
+    default = [snapshot for snapshot in found if snapshot.default]
     if len(configs) != 1 or len(active) != 1 or len(default) != 1:
         raise MachineError(f"snapper has not one active and one default snapshot: {text[:300]!r}")
     return Snapshots(active[0], default[0], found)
@@ -85,10 +85,12 @@ def parse(text: str) -> Snapshots:
 def last_working(state: str, snapshots: Snapshots) -> SnapperSnapshot | None:
     """Returns the snapshot to roll back to, by transactional-update's state file; None where the file names none."""
     noted = _WORKING.search(state)
-    words = noted[1].split() if noted else []
-    numbers = sorted({int(word) for word in words if _NUMBER.fullmatch(word)}, reverse=True)
+    values = noted[1].split() if noted else []
+    numbers = sorted({int(value) for value in values if _NUMBER.fullmatch(value)}, reverse=True)
     known = (snapshots.find(number) for number in numbers)
-    return next((each for each in known if each and each.written and not each.active), None)
+    return next(
+        (snapshot for snapshot in known if snapshot and snapshot.written and not snapshot.active), None
+    )
 
 
 def own_version(fields: dict[str, str]) -> str:
@@ -143,7 +145,7 @@ class TransactionalUpdate:
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
         """Stages the release, as `Family.stage` does."""
         before = (await self._snapshots()).active
-        how = await self._how(before, release)
+        how = await self._dup_command(before, release)
         argv = ("transactional-update", "--non-interactive", "--no-selfupdate", *how)
         ran = await shell.long(self._host, token or f"stage/{release.version}", argv, progress)
         written = (await self._snapshots()).default
@@ -151,8 +153,8 @@ class TransactionalUpdate:
         if self._source:
             # An image is identified by its digest: its os-release may be that of the image it was built from.
             noted = {VERSION: release.version, DIGEST: release.digest, REFERENCE: release.reference_digest}
-            told = ",".join(f"{key}={value}" for key, value in noted.items() if value)
-            await self._snapper("modify", "--userdata", told, str(written.number))
+            userdata = ",".join(f"{key}={value}" for key, value in noted.items() if value)
+            await self._snapper("modify", "--userdata", userdata, str(written.number))
         else:
             await self._keep(release, written.number, before.number)
         progress(100)
@@ -160,12 +162,14 @@ class TransactionalUpdate:
     async def _keep(self, release: Release, written: int, before: int) -> None:
         """Keeps the snapshot that `dup` has written if it is the release; otherwise has the booted snapshot boot next
         again, and raises MachineError."""
-        told = own_version(await self._os_release(written))
-        if not is_release(Release(told), release):
+        version = own_version(await self._os_release(written))
+        if not is_release(Release(version), release):
             await checked(self._host, ("transactional-update", "rollback", str(before)))
-            raise MachineError(f"dup wrote {told or 'no version'}, not {release.version}: nothing is staged")
+            raise MachineError(
+                f"dup wrote {version or 'no version'}, not {release.version}: nothing is staged"
+            )
 
-    async def _how(self, booted: SnapperSnapshot, release: Release) -> tuple[str, ...]:
+    async def _dup_command(self, booted: SnapperSnapshot, release: Release) -> tuple[str, ...]:
         """Returns the command. Raises MachineError where the written snapshot could not be distinguished from the
         booted one."""
         if self._source:

@@ -22,7 +22,7 @@ from fleet.machines import redaction
 from fleet.machines.access import SshAccess, SshAddress, address_of
 from fleet.machines.errors import MachineError
 from fleet.machines.host import MOST, SHOWN, CommandResult, LostError
-from fleet.machines.ssh.configuration.openssh import asked
+from fleet.machines.ssh.configuration.openssh import read_settings
 from fleet.machines.ssh.configuration.settings import SshSettings
 from fleet.machines.ssh.host_keys import UnknownKeyError
 from fleet.machines.ssh.line import SshLine, dial, proxied
@@ -125,8 +125,8 @@ class Ssh:
         if code == -1:
             why = transport.get_exception()
             self._drop()
-            told = f": {_brief(why)}" if why is not None else ""
-            raise LostError(f"{self._address}: the connection ended before the command did{told}")
+            cause = f": {_brief(why)}" if why is not None else ""
+            raise LostError(f"{self._address}: the connection ended before the command did{cause}")
         if err.startswith("sudo: a password is required"):
             raise MachineError(
                 f"{self._address}: sudo wants a password of {self._user}; give it NOPASSWD, or log in as root"
@@ -137,7 +137,7 @@ class Ssh:
         if self._transport is not None and self._transport.is_active():
             return self._transport
         self._close()
-        settings = asked(self._address, self._access)
+        settings = read_settings(self._address, self._access)
         self._user = settings.user
         try:
             self._transport = self._connect(self._address, settings, 0)
@@ -150,7 +150,7 @@ class Ssh:
         if depth > JUMPS:
             raise UnreachableError(f"{address}: more than {JUMPS} jump hosts, one behind the other")
         line = self._through(settings, depth)
-        with _told(address, settings):
+        with _translated_errors(address, settings):
             if line is None:
                 line = dial(settings)
             self._under.append(line)
@@ -163,14 +163,14 @@ class Ssh:
         """Returns the line through the configured command, or through the nearest jump host, which may be behind
         others. None: the connection is direct."""
         if settings.command:
-            with _told(self._address, settings):
+            with _translated_errors(self._address, settings):
                 return proxied(settings.command)
         if not settings.jumps:
             return None
         *further, nearest = settings.jumps
         jump = address_of(nearest)
-        via = self._connect(jump, asked(jump, self._access, further), depth + 1)
-        with _told(self._address, settings):
+        via = self._connect(jump, read_settings(jump, self._access, further), depth + 1)
+        with _translated_errors(self._address, settings):
             channel = via.open_channel(
                 "direct-tcpip",
                 (settings.host, settings.port),
@@ -285,7 +285,7 @@ def _brief(error: Exception, most: int = SHOWN) -> str:
 
 
 @contextlib.contextmanager
-def _told(address: SshAddress, settings: SshSettings) -> Iterator[None]:
+def _translated_errors(address: SshAddress, settings: SshSettings) -> Iterator[None]:
     """Converts errors of the library to fleet's, with the remedy."""
     where = f"{address} ({settings.user}@{settings.host}:{settings.port})"
     try:

@@ -137,5 +137,5 @@ def _read(blob: bytes) -> Certificate | None:
     wire.text()
     wire.text()
     signer, signature = wire.text(), wire.text()
-    own = b"".join(len(each).to_bytes(4) + each for each in fields)
+    own = b"".join(len(field).to_bytes(4) + field for field in fields)
     return Certificate(own, tuple(principals), critical, signer, kind_of(signature))

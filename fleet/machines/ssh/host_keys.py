@@ -71,7 +71,7 @@ class KnownHostKeys(Struct, frozen=True):
     """Settings with which ssh would trust more, and which are not followed."""
 
     def about(self, place: str) -> tuple[KnownHostsLine, ...]:
-        return tuple(each for each in self.entries if each.names(place))
+        return tuple(entry for entry in self.entries if entry.names(place))
 
 
 def parse(text: str) -> tuple[KnownHostsLine, ...]:
@@ -83,20 +83,20 @@ def _entry(line: str) -> KnownHostsLine | None:
     marker: Marker = ""
     if line.startswith("@"):
         # OpenSSH ends a marker at the line's first blank, wherever that is, and at a tab only where there is no blank.
-        word, blank, rest = line.partition(" ") if " " in line else line.partition("\t")
-        if not blank or word not in ("@cert-authority", "@revoked"):
+        first, blank, rest = line.partition(" ") if " " in line else line.partition("\t")
+        if not blank or first not in ("@cert-authority", "@revoked"):
             return None
-        marker, line = word, rest.lstrip(" \t")  # type: ignore[assignment]
-    words = re.split("[ \t]+", line, maxsplit=3)
-    if len(words) < 3 or line.startswith(("#", "@")):
+        marker, line = first, rest.lstrip(" \t")  # type: ignore[assignment]
+    fields = re.split("[ \t]+", line, maxsplit=3)
+    if len(fields) < 3 or line.startswith(("#", "@")):
         return None
     try:
-        key = base64.b64decode(words[2], validate=True)
-        if kind_of(key) != words[1]:
+        key = base64.b64decode(fields[2], validate=True)
+        if kind_of(key) != fields[1]:
             return None
     except (ValueError, binascii.Error):
         return None
-    return KnownHostsLine(words[0], words[1], key, marker)
+    return KnownHostsLine(fields[0], fields[1], key, marker)
 
 
 def place(host: str, port: int) -> str:
@@ -113,9 +113,9 @@ def revoked_keys(content: bytes) -> tuple[bytes, ...]:
         )
     found: list[bytes] = []
     for line in content.decode("utf-8", "replace").split("\n"):
-        words = line.split()
-        if words and not words[0].startswith("#"):
-            found.append(base64.b64decode(words[1] if len(words) > 1 else "-", validate=True))
+        fields = line.split()
+        if fields and not fields[0].startswith("#"):
+            found.append(base64.b64decode(fields[1] if len(fields) > 1 else "-", validate=True))
     return tuple(found)
 
 
@@ -125,12 +125,18 @@ def algorithms(known: KnownHostKeys, wanted: Sequence[str]) -> tuple[str, ...]:
     about = known.about(place(known.name, known.port))
     revoked = {entry.key for entry in about if entry.marker == "@revoked"}
     firsts = {entry.kind: entry.key for entry in reversed(about) if not entry.marker}
-    kinds = {each for kind, key in firsts.items() if key not in revoked for each in _algorithms(kind)}
+    kinds = {
+        algorithm for kind, key in firsts.items() if key not in revoked for algorithm in _algorithms(kind)
+    }
     if wanted and _plain(wanted[0]) in kinds:
         return tuple(wanted)
     authority = any(entry.marker == "@cert-authority" for entry in about)
-    first = [each for each in wanted if (authority and each.endswith(CERTIFICATE)) or _plain(each) in kinds]
-    return (*first, *(each for each in wanted if each not in first))
+    first = [
+        algorithm
+        for algorithm in wanted
+        if (authority and algorithm.endswith(CERTIFICATE)) or _plain(algorithm) in kinds
+    ]
+    return (*first, *(algorithm for algorithm in wanted if algorithm not in first))
 
 
 def judge(known: KnownHostKeys, shown: bytes, now: datetime) -> None:
@@ -143,14 +149,14 @@ def judge(known: KnownHostKeys, shown: bytes, now: datetime) -> None:
             "revoked",
         )
     parts = (shown, host_certificate.bare(shown), host_certificate.authority(shown))
-    if any(each in known.revoked for each in parts if each):
+    if any(part in known.revoked for part in parts if part):
         raise UnknownKeyError(
             "its host key is among the RevokedHostKeys", "the machine needs a new one", "revoked"
         )
     reasons: list[str] = []
     found = _judged(known, known.port, shown, now, reasons)
     if found == "known" and known.ip and not shown_as_certificate(shown):
-        if _found(known.about(place(known.ip, known.port)), host_certificate.bare(shown), shown) in (
+        if _match(known.about(place(known.ip, known.port)), host_certificate.bare(shown), shown) in (
             "changed",
             "revoked",
         ):
@@ -175,7 +181,7 @@ def _judged(known: KnownHostKeys, port: int, shown: bytes, now: datetime, reason
     bare = host_certificate.bare(shown)
     elsewhere: HostKeyMatch = "new"
     for what in (shown, bare) if shown_as_certificate(shown) else (bare,):
-        found = _found(about, bare, what)
+        found = _match(about, bare, what)
         if found == "known" and what != bare:
             try:
                 host_certificate.check(what, known.name, now, known.ca_algorithms)
@@ -191,7 +197,7 @@ def _judged(known: KnownHostKeys, port: int, shown: bytes, now: datetime, reason
     return "new"
 
 
-def _found(about: Sequence[KnownHostsLine], bare: bytes, what: bytes) -> HostKeyMatch:
+def _match(about: Sequence[KnownHostsLine], bare: bytes, what: bytes) -> HostKeyMatch:
     """Returns the match of `what`: the certificate, whose authority must be known, or the bare key. A certificate of
     another authority proves nothing about the host."""
     authority = host_certificate.authority(what)

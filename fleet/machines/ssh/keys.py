@@ -84,7 +84,7 @@ class Offers:
         ours = [(path, blob) for path, blob in files if blob in self._agent]
         others = [(f"{key.comment or 'a key'} of the agent", blob) for blob, key in self._agent.items()]
         known = {blob for _, blob in files}
-        rest = [] if self._settings.only_identities else [each for each in others if each[1] not in known]
+        rest = [] if self._settings.only_identities else [other for other in others if other[1] not in known]
         for label, blob in (*named, *ours, *rest, *files):
             if blob in offered or not self._accepted(label, blob):
                 continue
@@ -118,9 +118,9 @@ class Offers:
     def _public(self, path: Path) -> bytes:
         """Returns the public key of the file; empty: there is none."""
         try:
-            words = path.read_text("utf-8", "replace").split(None, 2)
-            blob = base64.b64decode(words[1], validate=True)
-            return blob if host_certificate.kind_of(blob) == words[0] else b""
+            fields = path.read_text("utf-8", "replace").split(None, 2)
+            blob = base64.b64decode(fields[1], validate=True)
+            return blob if host_certificate.kind_of(blob) == fields[0] else b""
         except (OSError, ValueError, IndexError, binascii.Error):
             return b""
 
@@ -129,7 +129,8 @@ class Offers:
         end = CERTIFICATE if kind.endswith(CERTIFICATE) else ""
         plain = kind.removesuffix(CERTIFICATE)
         names = [
-            f"{each}{end}" for each in (("rsa-sha2-512", "rsa-sha2-256") if plain == "ssh-rsa" else (plain,))
+            f"{algorithm}{end}"
+            for algorithm in (("rsa-sha2-512", "rsa-sha2-256") if plain == "ssh-rsa" else (plain,))
         ]
         if not any(name in self._settings.key_algorithms for name in names):
             self.passed.append(f"{label} (PubkeyAcceptedAlgorithms has not {kind})")
@@ -149,7 +150,7 @@ class Offers:
         signer = self._agent.get(blob) or self._agent.get(bare)
         if signer is not None:
             return _Signer(signer, blob)
-        path = next((path for path, each in files if each == bare), label)
+        path = next((path for path, file in files if file == bare), label)
         key = private_key(Path(path))
         if key.asbytes() != bare:
             raise KeyFileError("its private key is not there")

@@ -25,28 +25,28 @@ class SshLine:
         way: Any,
         ip: str = "",
         process: subprocess.Popen[bytes] | None = None,
-        said: IO[bytes] | None = None,
+        stderr: IO[bytes] | None = None,
     ) -> None:
         """Makes a line. `ip` is the address of its other end, where that is known."""
         self.stream = way
         self.ip = ip
-        self._process, self._said = process, said
+        self._process, self._stderr = process, stderr
 
     @property
     def stderr(self) -> str:
         """Returns the end of what the ProxyCommand wrote to standard error, at most SHOWN characters."""
-        if self._said is None:
+        if self._stderr is None:
             return ""
-        self._said.seek(max(0, self._said.seek(0, os.SEEK_END) - 4 * SHOWN))
-        return self._said.read(4 * SHOWN)[-SHOWN:].decode("utf-8", "replace").strip()
+        self._stderr.seek(max(0, self._stderr.seek(0, os.SEEK_END) - 4 * SHOWN))
+        return self._stderr.read(4 * SHOWN)[-SHOWN:].decode("utf-8", "replace").strip()
 
     def close(self) -> None:
         self.stream.close()
         if self._process is not None:
             end_group(self._process.pid)
             self._process.wait()
-        if self._said is not None:
-            self._said.close()
+        if self._stderr is not None:
+            self._stderr.close()
 
 
 def dial(settings: SshSettings) -> SshLine:
@@ -74,21 +74,21 @@ def dial(settings: SshSettings) -> SshLine:
 def proxied(command: str) -> SshLine:
     """Starts a ProxyCommand by the user's shell, as ssh does. Raises OSError."""
     ours, theirs = socket.socketpair()
-    said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the line
+    stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the line
     shell = os.environ.get("SHELL") or "/bin/sh"
     try:
         process = subprocess.Popen(
             [shell, "-c", f"exec {command}"],
             stdin=theirs.fileno(),
             stdout=theirs.fileno(),
-            stderr=said,
+            stderr=stderr,
             env=for_others(os.environ),
             start_new_session=True,
         )
     except OSError:
         ours.close()
-        said.close()
+        stderr.close()
         raise
     finally:
         theirs.close()
-    return SshLine(ours, process=process, said=said)
+    return SshLine(ours, process=process, stderr=stderr)

@@ -71,10 +71,10 @@ def known_of(settings: SshSettings, ip: str) -> KnownHostKeys:
     Raises LoginError where RevokedHostKeys cannot be read: ssh then trusts no host.
     """
     entries: list[KnownHostsLine] = []
-    for each in settings.known_hosts:
+    for path in settings.known_hosts:
         # A file that cannot be read counts as empty, as for ssh.
         with contextlib.suppress(OSError):
-            entries += parse(Path(each).read_text("utf-8", "replace"))
+            entries += parse(Path(path).read_text("utf-8", "replace"))
     revoked: tuple[bytes, ...] = ()
     if settings.revoked:
         try:

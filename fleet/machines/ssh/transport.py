@@ -49,13 +49,13 @@ class SshTransport(paramiko.Transport):
         keys = algorithms(known, settings.host_key_algorithms)
         plain = can.key_types
         self._host_keys = _common(
-            "HostKeyAlgorithms", keys, (*plain, *(f"{each}{CERTIFICATE}" for each in plain))
+            "HostKeyAlgorithms", keys, (*plain, *(f"{algorithm}{CERTIFICATE}" for algorithm in plain))
         )
         can.kex = _common("KexAlgorithms", settings.kex_algorithms, can.kex)
         can.ciphers = _common("Ciphers", settings.ciphers, can.ciphers)
         can.digests = _common("MACs", settings.macs, can.digests)
         self._preferred_pubkeys = tuple(
-            dict.fromkeys(each.removesuffix(CERTIFICATE) for each in settings.key_algorithms)
+            dict.fromkeys(algorithm.removesuffix(CERTIFICATE) for algorithm in settings.key_algorithms)
         )
 
     @property
@@ -71,7 +71,7 @@ class SshTransport(paramiko.Transport):
 
 
 def _common(keyword: str, wanted: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    found = tuple(each for each in wanted if each in known)
+    found = tuple(algorithm for algorithm in wanted if algorithm in known)
     if not found:
         raise LoginError(
             f"{keyword}: none of {', '.join(wanted) or 'those that are left'} is known to fleet",

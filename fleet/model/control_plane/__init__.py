@@ -1,1 +1,1 @@
-"""What the control plane and the kubelets of the model cluster do: schedule, evict, replace, count budgets."""
+"""The controllers and kubelets of the model cluster: they schedule, evict and replace pods, and count budgets."""

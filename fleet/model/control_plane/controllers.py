@@ -27,7 +27,7 @@ from fleet.model.event_queue import EventQueue
 from fleet.model.objects import Objects, WorkloadKey, controller_of
 
 ORDINAL_LABEL = "statefulset.kubernetes.io/pod-name"
-FRESH: Mapping[str, Any] = {
+CREATED: Mapping[str, Any] = {
     "phase": "Pending",
     "ready": False,
     "unready_since": None,
@@ -36,7 +36,7 @@ FRESH: Mapping[str, Any] = {
     "stuck": "",
 }
 """The condition of a pod that has just been created."""
-ALIKE = frozenset({"ReplicaSet", "ReplicationController", "Job"})
+OF_ONE_TEMPLATE = frozenset({"ReplicaSet", "ReplicationController", "Job"})
 """Kinds of owners whose pods all come from one template."""
 COUNTED = frozenset({"Job", "StatefulSet", "DaemonSet", "Node"})
 """Kinds of owners that are not simply kept at a number of pods."""
@@ -68,13 +68,13 @@ class Controllers:
         self._leavers: dict[WorkloadKey, list[Pod]] = {}
         """Pods that `settle` is to replace by equal ones."""
         self._implied: dict[WorkloadKey, int] = {}
-        """Replicas of workloads that the snapshot lacks: as many as it has pods of them."""
+        """The replicas of workloads that the snapshot lacks: the number of their pods."""
         self.behind: dict[WorkloadKey, None] = {}
         """Workloads whose number of pods `settle` is to correct."""
         self.lost: list[Pod] = []
         """Pods that are gone and come back under their own name or on their own node."""
         self.unready: dict[WorkloadKey, None] = {}
-        """Workloads whose count of ready pods may be out of date. Whoever writes them empties the set."""
+        """Workloads whose count of ready pods may be out of date. The writer of the counts empties the set."""
         for template in saved.templates if saved else ():
             key = controller_of(template)
             assert key is not None
@@ -82,9 +82,11 @@ class Controllers:
         for pod in objects.pods.values():
             self._learn(pod)
         if saved:
-            self._implied = {WorkloadKey(*each[:3]): each[3] for each in saved.implied}
+            self._implied = {WorkloadKey(*implied[:3]): implied[3] for implied in saved.implied}
         else:
-            self._implied = {k: n for k, n in self._active.items() if k not in objects.workloads}
+            self._implied = {
+                key: count for key, count in self._active.items() if key not in objects.workloads
+            }
         objects.pod_listeners.append(self._pod_changed)
 
     def save(self) -> SavedControllers:
@@ -96,13 +98,13 @@ class Controllers:
         """Creates and deletes pods until every workload has as many as it wants."""
         lost, self.lost = self.lost, []
         for pod in lost:
-            self._make_again(pod)
+            self._recreate(pod)
         behind, self.behind = self.behind, {}
         for key in behind:
             self._keep_number(key)
 
     def scale(self, key: WorkloadKey) -> None:
-        """Notes that the replicas of a workload were changed."""
+        """Records that the replicas of a workload were changed."""
         if key.kind == "StatefulSet":
             self._scale_set(key)
         elif key.kind != "Deployment":
@@ -168,7 +170,11 @@ class Controllers:
         template = self._templates.get(key)
         if template is None:
             self._templates[key] = _template(pod)
-        elif key.kind in ALIKE and template.labels is not pod.labels and template.labels != pod.labels:
+        elif (
+            key.kind in OF_ONE_TEMPLATE
+            and template.labels is not pod.labels
+            and template.labels != pod.labels
+        ):
             # What one of them has beside the others was put there later, and is not in the template.
             common = {key: value for key, value in template.labels.items() if pod.labels.get(key) == value}
             self._templates[key] = replace(template, labels=common)
@@ -184,27 +190,27 @@ class Controllers:
         if before != after:
             self._active[key] = self._active.get(key, 0) + after - before
             if before:
-                self._left(key, pod)
+                self._note_leaver(key, pod)
         was, is_ = old is not None and _ready(old), new is not None and _ready(new)
         if was != is_:
             self._ready[key] = self._ready.get(key, 0) + is_ - was
             self.unready[key] = None
 
-    def _left(self, key: WorkloadKey, pod: Pod) -> None:
+    def _note_leaver(self, key: WorkloadKey, pod: Pod) -> None:
         if key.kind == "Job":
             if not pod.finished:
                 delay = draw(self.behaviour.job_backoff, self._rng, f"{key.namespace}/{key.name}")
                 self._timeline.add(self._objects.now + delay, "job", *key)
         elif key.kind not in COUNTED:
             self.behind[key] = None
-            if key.kind not in ALIKE or pod.uid in self._objects.ill:
+            if key.kind not in OF_ONE_TEMPLATE or pod.uid in self._objects.never_ready:
                 self._leavers.setdefault(key, []).append(pod)
 
     def _gone(self, pod: Pod, key: WorkloadKey | None) -> None:
         if pod.mirror or (key is not None and key.kind in ("DaemonSet", "StatefulSet")):
             self.lost.append(pod)
 
-    def _make_again(self, pod: Pod) -> None:
+    def _recreate(self, pod: Pod) -> None:
         key = controller_of(pod)
         if pod.ref in self._objects.pods:
             return
@@ -215,10 +221,10 @@ class Controllers:
             if self._wants(key, pod.node):
                 self._make(key, self._fresh_name(key), pod.node, pod)
         elif key is not None and _ordinal(pod.name) < self._replicas(key):
-            self._make(key, pod.name, template=pod, ill=self._is_ill(pod))
+            self._make(key, pod.name, template=pod, never_ready=self._is_never_ready(pod))
 
-    def _is_ill(self, pod: Pod) -> bool:
-        return pod.uid in self._objects.ill
+    def _is_never_ready(self, pod: Pod) -> bool:
+        return pod.uid in self._objects.never_ready
 
     def _wants(self, daemonset: WorkloadKey, name: str) -> bool:
         """Starts a pod of a DaemonSet in the place of one that is gone."""
@@ -238,8 +244,13 @@ class Controllers:
         leavers = self._leavers.pop(key, [])
         for index in range(missing):
             left = leavers[index] if index < len(leavers) else None
-            own = left if key.kind not in ALIKE else None
-            self._make(key, self._fresh_name(key), template=own, ill=left is not None and self._is_ill(left))
+            own = left if key.kind not in OF_ONE_TEMPLATE else None
+            self._make(
+                key,
+                self._fresh_name(key),
+                template=own,
+                never_ready=left is not None and self._is_never_ready(left),
+            )
         if missing < 0:
             pods = [pod for pod in self._pods(key) if _active(pod)]
             pods.sort(key=lambda pod: (pod.ready, pod.ref))
@@ -248,11 +259,11 @@ class Controllers:
 
     def _scale_set(self, key: WorkloadKey) -> None:
         wanted = {f"{key.name}-{ordinal}" for ordinal in range(self._replicas(key))}
-        there = {pod.name: pod for pod in self._pods(key)}
-        for name in sorted(wanted - there.keys(), key=_ordinal):
+        present = {pod.name: pod for pod in self._pods(key)}
+        for name in sorted(wanted - present.keys(), key=_ordinal):
             self._make(key, name)
-        for name in sorted(there.keys() - wanted, key=_ordinal, reverse=True):
-            self.delete(there[name])
+        for name in sorted(present.keys() - wanted, key=_ordinal, reverse=True):
+            self.delete(present[name])
 
     def _pods(self, key: WorkloadKey) -> list[Pod]:
         return [pod for pod in self._objects.pods.values() if controller_of(pod) == key]
@@ -264,7 +275,12 @@ class Controllers:
                 return name
 
     def _make(
-        self, key: WorkloadKey, name: str, node: str = "", template: Pod | None = None, ill: bool = False
+        self,
+        key: WorkloadKey,
+        name: str,
+        node: str = "",
+        template: Pod | None = None,
+        never_ready: bool = False,
     ) -> None:
         template = (
             template or self._templates.get(key) or Pod(key.namespace, name, "", labels={"app": key.name})
@@ -272,14 +288,16 @@ class Controllers:
         labels = template.labels
         if key.kind == "StatefulSet" and labels.get(ORDINAL_LABEL, name) != name:
             labels = labels | {ORDINAL_LABEL: name}
-        self._create(template, name, labels, node, ill)
+        self._create(template, name, labels, node, never_ready)
 
-    def _create(self, template: Pod, name: str, labels: dict[str, str], node: str, ill: bool = False) -> None:
+    def _create(
+        self, template: Pod, name: str, labels: dict[str, str], node: str, never_ready: bool = False
+    ) -> None:
         """Creates a pod. If the scheduler binds it at once there is one event for both; otherwise the pod waits."""
         uid = f"{self._rng.getrandbits(128):032x}"
-        if ill:
-            self._objects.ill.add(uid)
-        pod = replace(template, name=name, uid=uid, labels=labels, node=node, **FRESH)
+        if never_ready:
+            self._objects.never_ready.add(uid)
+        pod = replace(template, name=name, uid=uid, labels=labels, node=node, **CREATED)
         if not node:
             node = self._scheduler.choose(pod)
         pod = self._objects.put_pod(pod, node=node, stuck="" if node else "unschedulable")
@@ -293,7 +311,7 @@ def _template(pod: Pod) -> Pod:
     if pod.deleting:
         # What keeps this one is its own, as far as can be told.
         pod = replace(pod, finalizers=False, finalizer_names=())
-    return replace(pod, name="", uid="", node="", **FRESH)
+    return replace(pod, name="", uid="", node="", **CREATED)
 
 
 def _active(pod: Pod) -> bool:

@@ -18,8 +18,8 @@ class Daemons:
     def __init__(self, objects: Objects, controllers: Controllers) -> None:
         self._objects = objects
         self._controllers = controllers
-        known = (each for each in objects.workloads.values() if each.daemon is not None)
-        self._keys = {_key(each): None for each in known}
+        daemonsets = (workload for workload in objects.workloads.values() if workload.daemon is not None)
+        self._keys = {_key(daemonset): None for daemonset in daemonsets}
         objects.node_listeners.append(self._node_changed)
 
     def put(self, daemonset: Workload) -> None:
@@ -38,7 +38,7 @@ class Daemons:
             self._controllers.delete(pod)
 
     def _node_changed(self, old: Node | None, new: Node | None) -> None:
-        if new is None or (old is not None and _asked_of(old) == _asked_of(new)):
+        if new is None or (old is not None and _relevant_properties(old) == _relevant_properties(new)):
             return
         for key in self._keys:
             self._settle(self._objects.workloads[key], new)
@@ -58,10 +58,11 @@ class Daemons:
         return [pod for pod in pods if controller_of(pod) == _key(daemonset)]
 
 
-def _asked_of(node: Node) -> tuple[object, ...]:
-    """Returns what DaemonSets decide by, without the taints that all of them tolerate or that keep no pod away."""
-    taints = (each for each in node.taints if each.effect != "PreferNoSchedule")
-    return node.labels, *(each for each in taints if not each.key.startswith(STATE))
+def _relevant_properties(node: Node) -> tuple[object, ...]:
+    """Returns the properties of a node on which DaemonSets depend, without the taints that all of them tolerate or that keep
+    no pod away."""
+    taints = (taint for taint in node.taints if taint.effect != "PreferNoSchedule")
+    return node.labels, *(taint for taint in taints if not taint.key.startswith(STATE))
 
 
 def _key(workload: Workload) -> WorkloadKey:

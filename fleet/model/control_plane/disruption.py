@@ -37,7 +37,7 @@ class BudgetCounts:
 class DisruptionController:
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        self._tallies: dict[PodRef, BudgetCounts] = {}
+        self._counts: dict[PodRef, BudgetCounts] = {}
         self._covering: dict[PodRef, tuple[PodRef, ...]] = {}
         self._matches: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[PodRef, ...]] = {}
         self._matched: dict[WorkloadKey, tuple[dict[str, str], tuple[PodRef, ...]]] = {}
@@ -46,9 +46,9 @@ class DisruptionController:
         """Budgets by namespace and a label that their selector needs; without the label if the selector needs none."""
         self._of_owner: dict[WorkloadKey, set[PodRef]] = {}
         self.dirty: dict[PodRef, None] = {}
-        """Budgets whose status may be out of date. Whoever writes them empties the set."""
+        """Budgets whose status may be out of date. The writer of the statuses empties the set."""
         for ref, budget in objects.budgets.items():
-            self._tallies[ref] = BudgetCounts()
+            self._counts[ref] = BudgetCounts()
             self._list(ref, budget)
         for ref, pod in objects.pods.items():
             self._begin(ref, pod)
@@ -61,16 +61,16 @@ class DisruptionController:
     def budget_changed(self, ref: PodRef) -> None:
         """Counts the budget's namespace anew after the budget was created, changed or deleted."""
         namespace = ref.namespace
-        refs = [each for each in self._objects.budgets if each.namespace == namespace]
-        for shelf in [shelf for shelf in self._by_label if shelf[0] == namespace]:
-            del self._by_label[shelf]
-        for each in refs:
-            self._list(each, self._objects.budgets[each])
-        self._matches = {key: found for key, found in self._matches.items() if key[0] != namespace}
+        refs = [budget for budget in self._objects.budgets if budget.namespace == namespace]
+        for label in [label for label in self._by_label if label[0] == namespace]:
+            del self._by_label[label]
+        for changed in refs:
+            self._list(changed, self._objects.budgets[changed])
+        self._matches = {key: matches for key, matches in self._matches.items() if key[0] != namespace}
         self._matched.clear()
-        self._tallies.pop(ref, None)
-        for each in refs:
-            self._tallies[each] = BudgetCounts()
+        self._counts.pop(ref, None)
+        for changed in refs:
+            self._counts[changed] = BudgetCounts()
         for pod_ref, pod in self._objects.pods.items():
             if pod.namespace == namespace:
                 self._begin(pod_ref, pod)
@@ -80,7 +80,7 @@ class DisruptionController:
     def scaled(self, key: WorkloadKey) -> None:
         """Marks the budgets of a workload whose number of replicas has changed."""
         for ref in sorted(self._of_owner.get(key, ())):
-            if ref in self._tallies:
+            if ref in self._counts:
                 self.dirty[ref] = None
 
     def write(self, ref: PodRef) -> None:
@@ -88,7 +88,7 @@ class DisruptionController:
         budget = self._objects.budgets.get(ref)
         if budget is None:
             return
-        tally = self._tallies[ref]
+        tally = self._counts[ref]
         expected, desired, failure = self._expect(budget, tally)
         if failure:
             new = replace(budget, disruptions_allowed=0, failure=failure)
@@ -107,31 +107,31 @@ class DisruptionController:
         if new != budget:
             self._objects.put_budget(new)
 
-    def _expect(self, budget: Budget, tally: BudgetCounts) -> tuple[int, int, str]:
+    def _expect(self, budget: Budget, counts: BudgetCounts) -> tuple[int, int, str]:
         """Returns the expected pods, the healthy pods that the budget wants, and why these cannot be computed (empty
         if they can)."""
-        least, most = budget.min_available, budget.max_unavailable
-        if isinstance(least, int):
-            return tally.total, least, ""
-        if least is None and most is None:
-            return tally.total, 0, ""
+        min_available, max_unavailable = budget.min_available, budget.max_unavailable
+        if isinstance(min_available, int):
+            return counts.total, min_available, ""
+        if min_available is None and max_unavailable is None:
+            return counts.total, 0, ""
         expected = 0
-        for key in tally.owners:
+        for key in counts.owners:
             if key.kind in SCALELESS:
                 return 0, 0, SCALELESS[key.kind]
             if budget.failure and key.kind not in SCALABLE:
-                # Whether a custom resource has a scale is told by the server alone, which has said that it has none.
+                # Only the server knows whether a custom resource has a scale, and it has reported that this one has none.
                 return 0, 0, budget.failure
-            expected += self._scale(key, tally)
-        if least is not None:
-            return expected, share(least, expected), ""
-        assert most is not None
-        return expected, max(0, expected - share(most, expected)), ""
+            expected += self._scale(key, counts)
+        if min_available is not None:
+            return expected, share(min_available, expected), ""
+        assert max_unavailable is not None
+        return expected, max(0, expected - share(max_unavailable, expected)), ""
 
-    def _scale(self, key: WorkloadKey, tally: BudgetCounts) -> int:
-        """Returns how many replicas a workload wants. One that is not known wants those that are there."""
+    def _scale(self, key: WorkloadKey, counts: BudgetCounts) -> int:
+        """Returns the number of replicas of a workload; of an unknown one the number of its pods."""
         workload = self._objects.workloads.get(key)
-        return tally.owners[key] if workload is None else workload.replicas
+        return counts.owners[key] if workload is None else workload.replicas
 
     def _list(self, ref: PodRef, budget: Budget) -> None:
         if budget.selector is None:
@@ -146,33 +146,33 @@ class DisruptionController:
     def _cover(self, ref: PodRef, key: WorkloadKey | None, pod: Pod) -> tuple[PodRef, ...]:
         """Returns the budgets that match the labels. Pods of one workload share the labels object, as they come from
         one template."""
-        known = self._matched.get(key) if key is not None else None
-        if known is not None and known[0] is pod.labels:
-            found = known[1]
+        cached = self._matched.get(key) if key is not None else None
+        if cached is not None and cached[0] is pod.labels:
+            matching = cached[1]
         else:
-            found = self._match(pod)
+            matching = self._match(pod)
             if key is not None:
-                self._matched[key] = (pod.labels, found)
-        if found:
-            self._covering[ref] = found
+                self._matched[key] = (pod.labels, matching)
+        if matching:
+            self._covering[ref] = matching
         else:
             self._covering.pop(ref, None)
-        return found
+        return matching
 
     def _match(self, pod: Pod) -> tuple[PodRef, ...]:
         key = (pod.namespace, tuple(pod.labels.items()))
-        found = self._matches.get(key)
-        if found is None:
+        matching = self._matches.get(key)
+        if matching is None:
             budgets = self._objects.budgets
-            shelves = [(pod.namespace, "", ""), *((pod.namespace, *label) for label in pod.labels.items())]
-            refs = {ref: None for shelf in shelves for ref in self._by_label.get(shelf, ())}
-            found = self._matches[key] = tuple(ref for ref in refs if budgets[ref].matches(pod))
-        return found
+            keys = [(pod.namespace, "", ""), *((pod.namespace, *label) for label in pod.labels.items())]
+            refs = {ref: None for label_key in keys for ref in self._by_label.get(label_key, ())}
+            matching = self._matches[key] = tuple(ref for ref in refs if budgets[ref].matches(pod))
+        return matching
 
     def _count(self, pod: Pod, key: WorkloadKey | None, refs: tuple[PodRef, ...], sign: int) -> None:
         healthy = _healthy(pod)
         for ref in refs:
-            tally = self._tallies[ref]
+            tally = self._counts[ref]
             tally.total += sign
             tally.healthy += sign * healthy
             if key is not None:
@@ -200,10 +200,10 @@ class DisruptionController:
             if not change and new.deleting == old.deleting:
                 return
             refs = self._covering.get(ref, ())
-            for each in refs:
-                self._tallies[each].healthy += change
-        for each in refs:
-            self.dirty[each] = None
+            for changed in refs:
+                self._counts[changed].healthy += change
+        for changed in refs:
+            self.dirty[changed] = None
 
 
 def _healthy(pod: Pod) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from fleet.core.cluster.refused_patch import RefusedPatch
 from fleet.core.objects.budget import Budget
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.rollout.action import Evict, Result
 from fleet.model.control_plane.disruption import DisruptionController
 from fleet.model.objects import Objects
-from fleet.model.refused_patch import RefusedPatch
 
 SEVERAL = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
 VIOLATES = "Cannot evict pod as it would violate the pod's disruption budget."
@@ -15,22 +15,22 @@ PROCESSING_SECONDS = 10.0
 """The Retry-After in seconds if a budget's status is older than its spec."""
 
 
-def granted(objects: Objects, disruption: DisruptionController, action: Evict, looks: bool) -> Pod:
-    """The pod that may go; its budget has been charged. Raises Refusal.
+def granted(objects: Objects, disruption: DisruptionController, action: Evict, checks_uid: bool) -> Pod:
+    """Returns the pod whose eviction is granted; its budget has been charged. Raises RefusedPatch.
 
-    The server charges the budget before it compares the uid. `looks`: who sends the request compares it first.
+    The server charges the budget before it compares the uid. `checks_uid`: the sender of the request compares the uid first.
     """
     pod = objects.pods.get(action.pod)
     if pod is None:
         raise RefusedPatch(Result.GONE, f'pods "{action.pod.name}" not found')
-    if looks and pod.uid != action.pod_uid:
+    if checks_uid and pod.uid != action.pod_uid:
         raise RefusedPatch(Result.GONE, f"another pod now stands under the name {action.pod}")
     if pod.phase != "Pending" and not pod.finished and not pod.deleting:
         budgets = disruption.covering(action.pod)
         if len(budgets) > 1:
             raise RefusedPatch(Result.FAILED, SEVERAL)
         for ref in budgets:
-            _ask(objects, ref, pod)
+            _charge(objects, ref, pod)
     if pod.uid != action.pod_uid:
         raise RefusedPatch(
             Result.GONE,
@@ -39,7 +39,7 @@ def granted(objects: Objects, disruption: DisruptionController, action: Evict, l
     return pod
 
 
-def _ask(objects: Objects, ref: PodRef, pod: Pod) -> None:
+def _charge(objects: Objects, ref: PodRef, pod: Pod) -> None:
     budget = objects.budgets[ref]
     if not pod.ready and _lets_unhealthy_go(budget):
         return

@@ -1,5 +1,5 @@
-"""The kubelets of all nodes: they start and stop pods, and keep them through a reboot. Also what the node controller
-does with a node that does not report."""
+"""The kubelets of all nodes: they start and stop pods, and keep them through a reboot. Also the node controller, as far as
+it acts on nodes that do not report."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Kubelets:
         objects.pod_listeners.append(self._pod_changed)
 
     def begin(self) -> None:
-        """Continues what a snapshot shows under way: pods that start or stop, nodes that do not report."""
+        """Continues what a snapshot shows in progress: pods that start or stop, nodes that do not report."""
         for node in self._objects.nodes.values():
             if node.ready is None:
                 self._leave(node.name)
@@ -54,7 +54,7 @@ class Kubelets:
         if name in self.away:
             return
         self._leave(name)
-        self._tell(name, False)
+        self._announce(name, False)
         for ref in self._objects.pods_on(name):
             pod = self._objects.pods[ref]
             if pod.ready:
@@ -66,13 +66,13 @@ class Kubelets:
     def up(self, name: str) -> None:
         """Starts the kubelet again: pods that were to stop are gone, the others start again in place."""
         self.away.pop(name, None)
-        self._tell(name, True)
+        self._announce(name, True)
         for ref in self._objects.pods_on(name):
             pod = self._objects.pods[ref]
             if pod.deleting:
                 self._end(pod)
             elif not pod.finished and not pod.ready:
-                self._start(pod, again=pod.phase == "Running")
+                self._start(pod, restart=pod.phase == "Running")
 
     def not_ready(self, name: str) -> None:
         """Lets the kubelet report without running pods."""
@@ -100,7 +100,7 @@ class Kubelets:
         if pod is None or pod.uid != uid or pod.deleting or pod.ready or pod.finished:
             return
         if self._runs(pod.node):
-            is_ready = uid not in self._objects.ill
+            is_ready = uid not in self._objects.never_ready
             self._objects.change_pod(pod, phase="Running", ready=is_ready, unready_since=None)
 
     def stopped(self, namespace: str, name: str, uid: str) -> None:
@@ -111,7 +111,7 @@ class Kubelets:
     def node_gone(self, node: Node) -> None:
         """Removes the node, and its pods with it."""
         self.away.pop(node.name, None)
-        self._tell(node.name, False)
+        self._announce(node.name, False)
         for ref in self._objects.pods_on(node.name):
             self._objects.drop_pod(self._objects.pods[ref])
 
@@ -122,20 +122,19 @@ class Kubelets:
             self._objects.drop_pod(self._objects.pods[ref])
 
     def register(self, name: str, uid: str) -> bool:
-        """The kubelet of a machine without a Node object starts: a new one, without anybody's marks, and a Machine in
-        which
-        nobody has asked for anything. False: there is no such machine."""
-        known = self.unregistered.pop(name, None)
-        if known is None:
+        """Starts the kubelet of a machine without a Node object: it registers a new Node without marks, and a Machine
+        without a request. Returns False if there is no such machine."""
+        removed = self.unregistered.pop(name, None)
+        if removed is None:
             return False
-        node, machine = known
-        fresh = replace(node, uid=uid, annotations={}, taints=(), unschedulable=False)
-        self._objects.put_node(fresh)
+        node, machine = removed
+        registered = replace(node, uid=uid, annotations={}, taints=(), unschedulable=False)
+        self._objects.put_node(registered)
         self._objects.put_machine(machine, uid=f"machine-{uid}", request=None, work=None, reported=False)
         self._controllers.start_daemons(name)
         return True
 
-    def _tell(self, name: str, up: bool) -> None:
+    def _announce(self, name: str, up: bool) -> None:
         for listener in self.listeners:
             listener(name, up)
 
@@ -158,13 +157,13 @@ class Kubelets:
         elif new.node and (old is None or not old.node) and not new.finished and not new.deleting:
             self._start(new)
 
-    def _start(self, pod: Pod, again: bool = False) -> None:
-        length = self.behaviour.pod_restart if again else self.behaviour.pod_start
-        delay = draw(length, self._rng, _called(pod))
+    def _start(self, pod: Pod, restart: bool = False) -> None:
+        length = self.behaviour.pod_restart if restart else self.behaviour.pod_start
+        delay = draw(length, self._rng, _app_name(pod))
         self._timeline.add(self._objects.now + delay, "started", pod.namespace, pod.name, pod.uid)
 
     def _stop(self, pod: Pod) -> None:
-        delay = min(float(pod.grace_seconds), draw(self.behaviour.pod_stop, self._rng, _called(pod)))
+        delay = min(float(pod.grace_seconds), draw(self.behaviour.pod_stop, self._rng, _app_name(pod)))
         self._timeline.add(self._objects.now + delay, "stopped", pod.namespace, pod.name, pod.uid)
 
     def _end(self, pod: Pod) -> None:
@@ -175,5 +174,5 @@ class Kubelets:
             self._objects.change_pod(pod, ready=False)
 
 
-def _called(pod: Pod) -> str:
+def _app_name(pod: Pod) -> str:
     return app_of(pod)

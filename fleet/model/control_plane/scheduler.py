@@ -1,4 +1,4 @@
-"""Where a pod goes: nodes that suit it, by room; those without a PreferNoSchedule taint first, the emptiest first.
+"""The scheduler: binds a pod to a node that fits; nodes without a PreferNoSchedule taint come first, the emptiest first.
 
 Nodes are kept in a heap per kind of demand (node selector, affinity, volumes and tolerations), so that placing a pod
 looks at a few nodes, not at all. Room that is taken leaves an entry too low; it is corrected when it is next looked at.
@@ -6,64 +6,19 @@ looks at a few nodes, not at all. Room that is taken leaves an entry too low; it
 
 from __future__ import annotations
 
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 
-from fleet.core.capacity.node_usage import NodeUsage
 from fleet.core.capacity.topology import PlacementCheck, TopologyCounts
 from fleet.core.objects.demand import Demand
 from fleet.core.objects.node import Node, Resources
 from fleet.core.objects.pod import Pod, PodRef
+from fleet.model.control_plane.node_shelf import NodeRoom, NodeShelf
 from fleet.model.objects import Objects, WorkloadKey, controller_of
 
 CANDIDATES = 4
-"""How many nodes are tried to find one without a pod of the same workload."""
+"""The number of nodes that are tried to find one without a pod of the same workload."""
 TRIES = 32
-"""How many nodes are tried, emptiest first, before all of them are."""
-
-
-class NodeRoom(NodeUsage):
-    """What pods take of a node, and how full the node is."""
-
-    __slots__ = ("level", "size")
-
-    def __init__(self, size: Resources) -> None:
-        super().__init__()
-        self.size = size
-        self.level = 0.0
-        """The highest of the shares of cpu, memory and pods that are taken, from 0 to 1."""
-
-    def take(self, pod: Pod, sign: int = 1) -> None:
-        super().take(pod, sign)
-        self.measure()
-
-    def measure(self) -> None:
-        size = self.size
-        self.level = max(
-            self.cpu / (size.cpu or 1), self.memory / (size.memory or 1), self.pods / (size.pods or 1)
-        )
-
-
-class NodeShelf:
-    """The nodes that fit one kind of demand, and the pods with that demand that wait for capacity."""
-
-    def __init__(self, demand: Demand) -> None:
-        self.demand = demand
-        self.listed: dict[str, tuple[int, float]] = {}
-        """The entry that counts for a node. Its level is never above the true one."""
-        self.heap: list[tuple[int, float, str]] = []
-        self.full: set[Resources] = set()
-        """Sizes that fit nowhere until capacity appears."""
-        self.waiting: dict[Resources, dict[PodRef, int]] = {}
-        self.picky = False
-        """True if a waiting pod depends on its neighbours, or on host ports: a node without new capacity may fit it
-        now."""
-
-    def list(self, name: str, dislikes: int, level: float) -> None:
-        self.listed[name] = (dislikes, level)
-        heappush(self.heap, (dislikes, level, name))
-        if len(self.heap) > 64 + 4 * len(self.listed):
-            self.heap = [(*entry, name) for name, entry in self.listed.items()]
-            heapify(self.heap)
+"""The number of nodes that are tried, emptiest first, before all nodes are tried."""
 
 
 class Scheduler:
@@ -86,7 +41,7 @@ class Scheduler:
             if _occupies(pod):
                 self._take(pod, controller_of(pod), 1)
         for pod in objects.pods.values():
-            if not pod.node and not pod.deleting and not pod.finished and self._may_come(pod):
+            if not pod.node and not pod.deleting and not pod.finished and self._may_be_bound(pod):
                 self.wait(pod)
         if self._queued:
             self.gained = dict.fromkeys(objects.nodes)
@@ -100,9 +55,9 @@ class Scheduler:
         shelf = self._shelf(pod)
         if pod.requests in shelf.full:
             return ""
-        judge = self._neighbours.check(pod)
-        chosen = self._best(shelf, pod, judge) or self._any(shelf, pod, judge)
-        if not chosen and not self._picky(pod):
+        check = self._neighbours.check(pod)
+        chosen = self._best(shelf, pod, check) or self._best_of_all(shelf, pod, check)
+        if not chosen and not self._has_further_rules(pod):
             shelf.full.add(pod.requests)
         return chosen
 
@@ -114,44 +69,46 @@ class Scheduler:
         self._queued += 1
         shelf = self._shelf(pod)
         shelf.waiting.setdefault(pod.requests, {})[pod.ref] = self._arrivals
-        shelf.picky = shelf.picky or self._picky(pod)
+        shelf.picky = shelf.picky or self._has_further_rules(pod)
 
     def victims(self, pod: Pod) -> list[Pod]:
         """Returns the placeholder pods of one node to preempt for a pod that fits nowhere."""
         if not self._placeholders or not pod.preempts or pod.placeholder or pod.stuck == "gated":
             return []
-        demand, judge = Demand.of(pod, self._objects.bound), self._neighbours.check(pod)
-        for name, there in self._placeholders.items():
+        demand, check = Demand.of(pod, self._objects.bound), self._neighbours.check(pod)
+        for name, on_node in self._placeholders.items():
             node = self._objects.nodes.get(name)
             if node is not None and demand.fits_now(node):
-                standing = sorted(there.values(), key=lambda each: (each.priority, each.ref))
-                if going := self._cleared(pod, node, standing, judge):
+                placeholders = sorted(
+                    on_node.values(), key=lambda placeholder: (placeholder.priority, placeholder.ref)
+                )
+                if going := self._to_preempt(pod, node, placeholders, check):
                     return going
         return []
 
-    def _cleared(self, pod: Pod, node: Node, standing: list[Pod], judge: PlacementCheck) -> list[Pod]:
+    def _to_preempt(self, pod: Pod, node: Node, placeholders: list[Pod], check: PlacementCheck) -> list[Pod]:
         """Returns those of the pods that must leave the node for the pod to fit; none if all of them are not enough."""
-        rest = self._rooms[node.name].copied()
+        usage = self._rooms[node.name].copied()
         going: list[Pod] = []
         try:
-            for each in standing:
-                rest.take(each, -1)
-                self._neighbours.count_pod(each, -1)
-                going.append(each)
-                if rest.fits(pod, node.allocatable) and judge.allows(node):
+            for placeholder in placeholders:
+                usage.take(placeholder, -1)
+                self._neighbours.count_pod(placeholder, -1)
+                going.append(placeholder)
+                if usage.fits(pod, node.allocatable) and check.allows(node):
                     return going
             return []
         finally:
-            for each in going:
-                self._neighbours.count_pod(each, 1)
+            for placeholder in going:
+                self._neighbours.count_pod(placeholder, 1)
 
-    def _may_come(self, pod: Pod) -> bool:
-        """One for which the real scheduler has found no node, though this one finds one, waits for what is not known
-        here."""
+    def _may_be_bound(self, pod: Pod) -> bool:
+        """Returns whether the pod may be bound. A pod for which the real scheduler has found no node, though this one finds
+        a node, waits for something that is not known here."""
         return pod.stuck != "unschedulable" or not self.choose(pod)
 
-    def _picky(self, pod: Pod) -> bool:
-        """Returns whether more than capacity decides where the pod can run."""
+    def _has_further_rules(self, pod: Pod) -> bool:
+        """Returns whether rules besides capacity decide where the pod can run."""
         return bool(pod.ports or self._neighbours.check(pod).constrained)
 
     def settle(self) -> None:
@@ -160,20 +117,22 @@ class Scheduler:
         for shelf in sorted(self._shelves.values(), key=self._only_placeholders):
             if not shelf.waiting:
                 continue
-            here = [self._rooms[name] for name in gained if name in shelf.listed]
-            for asked in sorted(shelf.waiting, key=lambda each: next(iter(shelf.waiting[each].values()))):
-                if shelf.picky or any(room.holds(asked, room.size) for room in here):
-                    self._bind_waiting(shelf, asked)
+            rooms = [self._rooms[name] for name in gained if name in shelf.listed]
+            for size in sorted(
+                shelf.waiting, key=lambda waiting_size: next(iter(shelf.waiting[waiting_size].values()))
+            ):
+                if shelf.picky or any(room.holds(size, room.size) for room in rooms):
+                    self._bind_waiting(shelf, size)
 
     def _only_placeholders(self, shelf: NodeShelf) -> bool:
-        """Returns the nodes with a PreferNoSchedule taint, which come after all others."""
+        """Returns whether only placeholder pods wait on the shelf. Such shelves come after all others."""
         if not self._placeholders:
             return False
         waiting = (ref for refs in shelf.waiting.values() for ref in refs)
         return all(self._objects.pods[ref].placeholder for ref in waiting)
 
-    def _bind_waiting(self, shelf: NodeShelf, asked: Resources) -> None:
-        for ref in list(shelf.waiting[asked]):
+    def _bind_waiting(self, shelf: NodeShelf, size: Resources) -> None:
+        for ref in list(shelf.waiting[size]):
             pod = self._objects.pods[ref]
             node = self.choose(pod)
             if node:
@@ -181,7 +140,7 @@ class Scheduler:
             elif not shelf.picky:
                 return
 
-    def _best(self, shelf: NodeShelf, pod: Pod, judge: PlacementCheck) -> str:
+    def _best(self, shelf: NodeShelf, pod: Pod, check: PlacementCheck) -> str:
         """Returns the emptiest node that fits, preferably one of the first few that has no pod of the same workload."""
         key = controller_of(pod)
         looked: list[tuple[int, float, str]] = []
@@ -200,7 +159,7 @@ class Scheduler:
             looked.append(entry)
             if first and entry[0] > dislikes:
                 break
-            if not self._fits(pod, name, judge):
+            if not self._fits(pod, name, check):
                 continue
             fitting += 1
             if not first:
@@ -212,22 +171,22 @@ class Scheduler:
             heappush(shelf.heap, entry)
         return chosen or first
 
-    def _any(self, shelf: NodeShelf, pod: Pod, judge: PlacementCheck) -> str:
+    def _best_of_all(self, shelf: NodeShelf, pod: Pod, check: PlacementCheck) -> str:
         """Returns the best of all nodes."""
-        found = min(
+        best = min(
             (
                 (entry[0], self._rooms[name].level, name)
                 for name, entry in shelf.listed.items()
-                if self._fits(pod, name, judge)
+                if self._fits(pod, name, check)
             ),
             default=None,
         )
-        return found[2] if found else ""
+        return best[2] if best else ""
 
-    def _fits(self, pod: Pod, name: str, judge: PlacementCheck) -> bool:
+    def _fits(self, pod: Pod, name: str, check: PlacementCheck) -> bool:
         room = self._rooms[name]
         return room.fits(pod, room.size) and (
-            not judge.constrained or judge.allows(self._objects.nodes[name])
+            not check.constrained or check.allows(self._objects.nodes[name])
         )
 
     def _shelf(self, pod: Pod) -> NodeShelf:
@@ -246,12 +205,12 @@ class Scheduler:
             room.take(pod, sign)
         self._neighbours.count_pod(pod, sign)
         if pod.placeholder:
-            there = self._placeholders.setdefault(pod.node, {})
+            placeholders = self._placeholders.setdefault(pod.node, {})
             if sign > 0:
-                there[pod.ref] = pod
+                placeholders[pod.ref] = pod
             else:
-                there.pop(pod.ref, None)
-                if not there:
+                placeholders.pop(pod.ref, None)
+                if not placeholders:
                     del self._placeholders[pod.node]
         if key is not None:
             place = (pod.node, key)
@@ -308,7 +267,7 @@ class Scheduler:
             if room.level < entry[1]:
                 shelf.list(name, entry[0], room.level)
             if shelf.full:
-                shelf.full = {asked for asked in shelf.full if not room.holds(asked, room.size)}
+                shelf.full = {full_size for full_size in shelf.full if not room.holds(full_size, room.size)}
 
     def _node_changed(self, old: Node | None, new: Node | None) -> None:
         if new is None:

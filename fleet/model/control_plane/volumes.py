@@ -1,6 +1,6 @@
 """The attach/detach controller and the CSI drivers: they attach a volume where a pod uses it, and detach it afterwards.
 
-Only volumes of which a snapshot shows an attachment, or that `attachable` is told of: others need none.
+It handles only volumes that have an attachment in the snapshot, or that `attachable` was called for: others need none.
 """
 
 from __future__ import annotations
@@ -24,18 +24,20 @@ class AttachController:
         """Claims whose volume is attached to nodes."""
         self.stuck: dict[str, str] = {}
         """Nodes from which no volume is detached, each with the driver's message."""
-        self._bound = {each.claim: each for each in objects.volumes.values() if each.claim is not None}
+        self._bound = {
+            volume.claim: volume for volume in objects.volumes.values() if volume.claim is not None
+        }
         self._objects = objects
         self._timeline = timeline
         self._rng = rng
         objects.pod_listeners.append(self._pod_changed)
 
     def begin(self) -> None:
-        """Continues what a snapshot shows: detaches volumes that no pod of their node uses."""
-        claims = (self._claim_of(each) for each in self._objects.attachments.values())
+        """Detaches the volumes of the snapshot that no pod of their node uses."""
+        claims = (self._claim_of(attachment) for attachment in self._objects.attachments.values())
         self.claims |= {claim for claim in claims if claim is not None}
-        for each in self._objects.attachments.values():
-            self._leave(each)
+        for attachment in self._objects.attachments.values():
+            self._leave(attachment)
 
     def attachable(self, claim: PodRef) -> None:
         """Makes the claim's volume one that is attached to nodes, and attaches it where pods use it."""
@@ -46,35 +48,35 @@ class AttachController:
     def stay(self, node: str, why: str) -> None:
         """Stops detaching volumes from this node."""
         self.stuck[node] = why
-        for each in self._objects.attachments_on(node):
-            if each.deleting:
-                self._objects.put_attachment(each, error=why)
+        for attachment in self._objects.attachments_on(node):
+            if attachment.deleting:
+                self._objects.put_attachment(attachment, error=why)
 
     def let_go(self, node: str) -> None:
         """Detaches volumes from this node again."""
         self.stuck.pop(node, None)
-        for each in self._objects.attachments_on(node):
-            self._leave(each)
+        for attachment in self._objects.attachments_on(node):
+            self._leave(attachment)
 
     def detached(self, name: str) -> None:
         """Ends a detach that the driver has answered."""
-        found = self._objects.attachments.get(name)
-        if found is None or self._used(found):
+        attachment = self._objects.attachments.get(name)
+        if attachment is None or self._used(attachment):
             return
-        if why := self.stuck.get(found.node):
-            self._objects.put_attachment(found, deleting=True, error=why)
+        if why := self.stuck.get(attachment.node):
+            self._objects.put_attachment(attachment, deleting=True, error=why)
         else:
-            self._objects.drop_attachment(found)
+            self._objects.drop_attachment(attachment)
 
     def node_gone(self, node: str) -> None:
-        for each in self._objects.attachments_on(node):
-            self._objects.drop_attachment(each)
+        for attachment in self._objects.attachments_on(node):
+            self._objects.drop_attachment(attachment)
 
     def _pod_changed(self, _: PodRef, key: WorkloadKey | None, old: Pod | None, new: Pod | None) -> None:
         if new is None:
             if old is not None and old.mounted and old.node:
-                for each in self._objects.attachments_on(old.node):
-                    self._leave(each)
+                for attachment in self._objects.attachments_on(old.node):
+                    self._leave(attachment)
         elif new.node and (old is None or not old.node):
             self._attach(new)
 
@@ -84,7 +86,7 @@ class AttachController:
             if not pod.node or ref not in self.claims:
                 continue
             volume = self._volume_of(ref)
-            if any(each.volume == volume.name for each in self._objects.attachments_on(pod.node)):
+            if any(existing.volume == volume.name for existing in self._objects.attachments_on(pod.node)):
                 continue
             name = f"csi-{volume.name}-{pod.node}"
             attachment = Attachment(name, f"uid-{name}", pod.node, volume.name, ATTACHER, attached=True)
@@ -101,7 +103,7 @@ class AttachController:
         counts."""
         claim = self._claim_of(attachment)
         pods = (self._objects.pods[ref] for ref in self._objects.pods_on(attachment.node))
-        used = {PodRef(pod.namespace, each) for pod in pods for each in pod.mounted}
+        used = {PodRef(pod.namespace, name) for pod in pods for name in pod.mounted}
         return claim in used if claim is not None else bool(used)
 
     def _claim_of(self, attachment: Attachment) -> PodRef | None:
@@ -109,9 +111,9 @@ class AttachController:
         return volume.claim if volume is not None else None
 
     def _volume_of(self, claim: PodRef) -> PersistentVolume:
-        known = self._bound.get(claim)
-        if known is None:
+        volume = self._bound.get(claim)
+        if volume is None:
             name = f"pvc-{claim.namespace}-{claim.name}"
-            known = self._bound[claim] = PersistentVolume(name, f"uid-{name}", claim)
-            self._objects.put_volume(known)
-        return known
+            volume = self._bound[claim] = PersistentVolume(name, f"uid-{name}", claim)
+            self._objects.put_volume(volume)
+        return volume

@@ -49,18 +49,22 @@ class DatabaseAddress(Struct, frozen=True):
         """Returns the address as it may be shown in messages."""
         return str(self.path) if self.kind == "sqlite" else self.without_password(self.url)
 
-    def without_password(self, words: str) -> str:
+    def without_password(self, text: str) -> str:
         """Returns the message of a library without the URL or the password that it may have quoted."""
         for secret in self._secrets():
-            words = words.replace(secret, HIDDEN)
-        return words
+            text = text.replace(secret, HIDDEN)
+        return text
 
     def _secrets(self) -> list[str]:
         """Returns the secrets of the URL, the longest first. The URL is not parsed, because it may be malformed."""
         written = PASSWORD.findall(self.url)
         # libpq cuts a password that holds an @ there, and takes the rest for the host.
-        parts = [part for each in written for part in each.split("@") if len(part) >= SHORT]
-        forms = {form for each in [*written, *parts] for form in (each, unquote(each), quote(unquote(each)))}
+        parts = [part for secret in written for part in secret.split("@") if len(part) >= SHORT]
+        forms = {
+            form
+            for secret in [*written, *parts]
+            for form in (secret, unquote(secret), quote(unquote(secret)))
+        }
         return sorted(forms - {""}, key=len, reverse=True)
 
 

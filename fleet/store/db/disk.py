@@ -18,7 +18,7 @@ def to_free(database: Path) -> str:
     folder = database.parent
     try:
         left = os.statvfs(folder)
-        found = dict(_each(folder))
+        found = dict(_sizes(folder))
     except OSError as error:
         return f"{folder} cannot be looked at: {error.strerror}"
     free = "has no inode left" if left.f_files and not left.f_favail else f"has {size(_free(left))} left"
@@ -31,7 +31,7 @@ def _free(found: os.statvfs_result) -> int:
     return found.f_bavail * found.f_frsize
 
 
-def _each(folder: Path) -> Iterator[tuple[str, int]]:
+def _sizes(folder: Path) -> Iterator[tuple[str, int]]:
     """Yields every file and folder in the folder, with its size in bytes. Entries that are being deleted or may not be
     read are left out."""
     for entry in os.scandir(folder):
@@ -42,7 +42,7 @@ def _each(folder: Path) -> Iterator[tuple[str, int]]:
 def _taken(entry: os.DirEntry[str]) -> int:
     if not entry.is_dir(follow_symlinks=False):
         return entry.stat(follow_symlinks=False).st_size
-    return sum(size for _, size in _each(Path(entry.path)))
+    return sum(size for _, size in _sizes(Path(entry.path)))
 
 
 def size(count: float) -> str:

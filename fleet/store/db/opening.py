@@ -97,7 +97,7 @@ def _used_up(folder: Path) -> bool:
 
 
 def _writable(path: Path) -> bool:
-    return all(os.access(each, os.W_OK) for each in (path, path.parent))
+    return all(os.access(place, os.W_OK) for place in (path, path.parent))
 
 
 def _connect_to_frozen(address: DatabaseAddress) -> sqlite3.Connection:

@@ -99,10 +99,10 @@ class PostgresDatabase:
 
 def connect(address: DatabaseAddress, *, autocommit: bool = True) -> Connection[Row]:
     """Connects to the server. Raises StoreError with a remedy."""
-    asked = conninfo_to_dict(address.url)
-    asked.setdefault("connect_timeout", str(BUSY_SECONDS))
-    asked.setdefault("application_name", "fleet")
-    connection = cast("Connection[Row]", psycopg.connect(**asked, autocommit=True))  # type: ignore[arg-type]
+    options = conninfo_to_dict(address.url)
+    options.setdefault("connect_timeout", str(BUSY_SECONDS))
+    options.setdefault("application_name", "fleet")
+    connection = cast("Connection[Row]", psycopg.connect(**options, autocommit=True))  # type: ignore[arg-type]
     connection.execute("SET TIME ZONE 'UTC'")
     connection.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
     connection.autocommit = autocommit
@@ -123,16 +123,16 @@ def _marked(sql: str) -> LiteralString:
 def refusal(address: DatabaseAddress, error: psycopg.Error) -> StoreError:
     """Returns the StoreError for an error of PostgreSQL. Source of the codes: PostgreSQL's manual, appendix A."""
     code = error.sqlstate or ""
-    words = address.without_password(" ".join(str(error).split()))
-    for codes, said, hint in REFUSALS:
+    message = address.without_password(" ".join(str(error).split()))
+    for codes, summary, hint in REFUSALS:
         if code.startswith(codes):
-            return UNWRITABLE.get(code, StoreError)(f"{said}: {address.shown}: {words}", hint)
+            return UNWRITABLE.get(code, StoreError)(f"{summary}: {address.shown}: {message}", hint)
     if not code:
         return StoreError(
-            f"the database {address.shown} does not answer: {words}",
+            f"the database {address.shown} does not answer: {message}",
             "is the server running, are host, port and password right?",
         )
-    return StoreError(f"the database {address.shown} refused: {words} ({code})")
+    return StoreError(f"the database {address.shown} refused: {message} ({code})")
 
 
 FULL, ONLY_READ, FORBIDDEN = "53100", "25006", "42501"

@@ -24,12 +24,12 @@ _BUSY_LOOK = 0.02
 """Seconds between two checks of whether another process still writes."""
 
 
-def _told(row: Row) -> Row:
+def _as_text(row: Row) -> Row:
     """Returns the row with bytes decoded as text. No column of fleet's has bytes, but SQLite stores bytes in a text
     column: if another program has written some, they become a text that fleet cannot have written."""
     if bytes not in map(type, row):
         return row
-    return tuple(repr(each) if isinstance(each, bytes) else each for each in row)
+    return tuple(repr(value) if isinstance(value, bytes) else value for value in row)
 
 
 class SqliteTransaction:
@@ -37,11 +37,11 @@ class SqliteTransaction:
         self.connection = connection
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        return [_told(row) for row in self.connection.execute(sql, values).fetchall()]
+        return [_as_text(row) for row in self.connection.execute(sql, values).fetchall()]
 
     def one(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
         found: Row | None = self.connection.execute(sql, values).fetchone()
-        return None if found is None else _told(found)
+        return None if found is None else _as_text(found)
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> int:
         return self.connection.execute(sql, values).rowcount
@@ -196,10 +196,10 @@ def refusal(address: DatabaseAddress, error: sqlite3.Error) -> StoreError:
     if name.startswith(NO_ROOM):
         hint = f"free some space: {disk.to_free(path)}. Keep every file whose name begins with {path.name}. {SAFE}"
         return NoRoomError(f"no room left for the database: {path}", hint)
-    for code, words, hint in REFUSALS:
+    for code, summary, hint in REFUSALS:
         if name.startswith(code):
             kind = ReadOnlyError if code is READ_ONLY else StoreError
-            return kind(f"{words}: {path}", hint.format(folder=path.parent))
+            return kind(f"{summary}: {path}", hint.format(folder=path.parent))
     return StoreError(f"the database {path} refused: {error} ({name or type(error).__name__})")
 
 

@@ -37,7 +37,7 @@ class ClusterRow(Struct, frozen=True, kw_only=True):
     @property
     def files(self) -> tuple[Path, ...]:
         """Returns the paths of the cluster's kubeconfigs."""
-        return tuple(Path(each) for each in self.kubeconfig.split("\n"))
+        return tuple(Path(part) for part in self.kubeconfig.split("\n"))
 
     @property
     def site(self) -> str:
@@ -71,7 +71,7 @@ class Clusters:
     def update(self, row: ClusterRow) -> None:
         """Replaces the whole row of the cluster of that name. Raises UsageError where there is none."""
         with self._database.write(LOCK) as transaction:
-            _known(transaction, row.name)
+            _refuse_unknown(transaction, row.name)
             self._write(transaction, row)
 
     def get(self, name: str) -> ClusterRow:
@@ -98,7 +98,7 @@ class Clusters:
         """
         bound = self._database.bind(at)
         with self._database.write(LOCK) as transaction:
-            _known(transaction, name)
+            _refuse_unknown(transaction, name)
             for kind in KINDS:
                 transaction.run(
                     f"UPDATE {kind.table} SET valid_to = ? WHERE cluster = ? AND valid_to IS NULL",  # noqa: S608
@@ -114,7 +114,7 @@ class Clusters:
         """
         bound = self._database.bind(at)
         with self._database.write(LOCK) as transaction:
-            _known(transaction, name)
+            _refuse_unknown(transaction, name)
             if error:
                 transaction.run(
                     "UPDATE cluster SET last_error = ?, error_since = coalesce(error_since, ?) WHERE name = ?",
@@ -131,14 +131,14 @@ class Clusters:
         seen, since = (
             None if at is None else self._database.bind(at) for at in (row.last_seen, row.error_since)
         )
-        told = (row.name, row.kind, row.kubeconfig, row.context, row.uid, row.server_version)
+        columns = (row.name, row.kind, row.kubeconfig, row.context, row.uid, row.server_version)
         transaction.run(
             f"INSERT INTO cluster ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608
             "ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, kubeconfig = excluded.kubeconfig, "
             "context = excluded.context, uid = excluded.uid, server_version = excluded.server_version, "
             "last_seen = excluded.last_seen, last_error = excluded.last_error, "
             "error_since = excluded.error_since, removed_at = NULL",
-            [*told, seen, row.last_error, since],
+            [*columns, seen, row.last_error, since],
         )
         transaction.run("DELETE FROM cluster_site WHERE cluster = ?", [row.name])
         for position, site in enumerate(dict.fromkeys(row.sites)):
@@ -173,6 +173,6 @@ def _cluster(row: Row, sites: tuple[str, ...]) -> ClusterRow:
     )
 
 
-def _known(transaction: Transaction, name: str) -> None:
+def _refuse_unknown(transaction: Transaction, name: str) -> None:
     if transaction.one("SELECT 1 FROM cluster WHERE name = ? AND removed_at IS NULL", [name]) is None:
         raise UsageError(f"no cluster {name}", "fleet cluster list")

@@ -88,7 +88,7 @@ class SqlInventory:
             (MAINTENANCE, snapshot.maintenances),
         )
         with self._database.read() as transaction:
-            _known(transaction, snapshot.cluster)
+            _refuse_unknown(transaction, snapshot.cluster)
             news = [(kind, *facts.news(transaction, kind, snapshot.cluster, all_)) for kind, all_ in things]
         return self._write(snapshot.cluster, news, at, source)
 
@@ -107,7 +107,7 @@ class SqlInventory:
         Raises UsageError where the fleet has no such cluster.
         """
         with self._database.read() as transaction:
-            _known(transaction, cluster)
+            _refuse_unknown(transaction, cluster)
         news = [
             (
                 kind,
@@ -159,7 +159,7 @@ class SqlInventory:
         """
         then = None if at is None else self._database.bind(at)
         with self._database.read() as transaction:
-            row = next((each for each in clusters.listed(transaction) if each.name == cluster), None)
+            row = next((row for row in clusters.listed(transaction) if row.name == cluster), None)
             if row is None:
                 raise _unknown(cluster)
             when = at or row.last_seen or _latest(transaction, cluster)
@@ -217,7 +217,7 @@ class SqlInventory:
         kept = ((kind, retention.nodes if kind in RUNNING else retention.others) for kind in KINDS)
         bounds = [(kind, self._database.bind(at - long)) for kind, long in kept if long is not None]
         with self._database.read() as transaction:
-            ended = [each for each in bounds if facts.any_ended(transaction, *each)]
+            ended = [pair for pair in bounds if facts.any_ended(transaction, *pair)]
         if not ended:
             return 0
         with self._database.write("forget") as transaction:
@@ -240,7 +240,7 @@ MACHINE_HISTORY = (
 )
 
 
-def _known(transaction: Transaction, cluster: str) -> None:
+def _refuse_unknown(transaction: Transaction, cluster: str) -> None:
     if transaction.one("SELECT 1 FROM cluster WHERE name = ? AND removed_at IS NULL", [cluster]) is None:
         raise _unknown(cluster)
 

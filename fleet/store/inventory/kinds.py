@@ -56,7 +56,7 @@ class FactKind(Generic[T]):
         self.runs = tuple(runs)
         self.key_of: Callable[[ClusterObject], FactKey] = _key_of(self.key)
         self._values = tuple(columns.values())
-        kept = {each.name: _default(each) for each in fields(type_) if each.name not in FORGOTTEN}
+        kept = {field.name: _default(field) for field in fields(type_) if field.name not in FORGOTTEN}
         self.fact_of: Encode = _encoder({name: kept[name] for name in kept if name not in state})
         self.state_of: Encode = _encoder({name: kept[name] for name in state})
         self._decode = msgspec.json.Decoder(type_).decode

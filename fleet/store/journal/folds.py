@@ -48,8 +48,8 @@ class SqlFolds:
             written, bodies = _written(transaction), _bodies(transaction)
         if written is None or digest_of(bodies) == written.hash:
             return []
-        words = f"what is kept of the rollouts after entry {written.seq} was changed; nobody acts upon it"
-        return [JournalFinding(written.seq, "changed", words)]
+        message = f"what is kept of the rollouts after entry {written.seq} was changed; nobody acts upon it"
+        return [JournalFinding(written.seq, "changed", message)]
 
     def keep(
         self,
@@ -74,11 +74,11 @@ class SqlFolds:
                 return False
             if not before:
                 transaction.run("DELETE FROM fold", [])
-            for rollout, (number, each) in folded.items():
+            for rollout, (number, checkpoint) in folded.items():
                 transaction.run(
                     "INSERT INTO fold (rollout, number, body) VALUES (?, ?, ?) "
                     "ON CONFLICT (rollout) DO UPDATE SET number = excluded.number, body = excluded.body",
-                    [rollout, number, ENCODER.encode(each).decode()],
+                    [rollout, number, ENCODER.encode(checkpoint).decode()],
                 )
             record = to_record(CheckpointKept(seq=seq, hash=digest_of(_bodies(transaction))))
             (entry,) = append_in(transaction, self._database.bind, [record], in_utc(at), actor, epoch)
@@ -117,7 +117,7 @@ def _written(transaction: Transaction) -> CheckpointKept | None:
         return None
     try:
         entry = entry_of(row)
-        said = from_record(entry.record) if chain.hash_of(entry) == entry.hash else None
-        return said if isinstance(said, CheckpointKept) else None
+        record = from_record(entry.record) if chain.hash_of(entry) == entry.hash else None
+        return record if isinstance(record, CheckpointKept) else None
     except (StoreError, ValueError):
         return None

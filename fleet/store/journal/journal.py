@@ -66,15 +66,15 @@ class SqlJournal:
         The entries are read in pages, so entries that are appended meanwhile are yielded too.
         """
         terms = [("rollout = ?", rollout), ("node = ?", node)]
-        asked = [(term, value) for term, value in terms if value is not None]
+        conditions = [(term, value) for term, value in terms if value is not None]
         chosen = [f"kind IN ({', '.join('?' * len(kinds))})"] if kinds else []
-        where = " AND ".join(["seq > ?", *(term for term, _ in asked), *chosen])
+        where = " AND ".join(["seq > ?", *(term for term, _ in conditions), *chosen])
         sql = f"SELECT {COLUMNS} FROM journal WHERE {where} ORDER BY seq LIMIT ?"  # noqa: S608
         left = limit
         while left is None or left > 0:
             size = PAGE if left is None else min(PAGE, left)
             with self._database.read() as transaction:
-                rows = transaction.all(sql, [after, *(value for _, value in asked), *kinds, size])
+                rows = transaction.all(sql, [after, *(value for _, value in conditions), *kinds, size])
             for row in rows:
                 yield entry_of(row)
             if len(rows) < size:
@@ -110,8 +110,8 @@ class SqlJournal:
             accepted = transaction.all(
                 "SELECT detail FROM journal WHERE form = 'command' AND kind = 'accept'"
             )
-        words = [msgspec.json.decode(detail) for (detail,) in accepted]
-        return (cluster, place) in [(each.get("cluster"), each.get("place")) for each in words]
+        details = [msgspec.json.decode(detail) for (detail,) in accepted]
+        return (cluster, place) in [(detail.get("cluster"), detail.get("place")) for detail in details]
 
     def count(self) -> int:
         with self._database.read() as transaction:
@@ -138,8 +138,10 @@ class SqlJournal:
             findings = chain.verify(marks.follow(as_found(transaction)), checkpoint)
             if checkpoint is None:
                 findings.append(JournalFinding(0, "removed", "the journal's checkpoint is missing"))
-            told = {(each.seq, each.what) for each in findings}
-            return findings + [each for each in broken(signed, marks) if (each.seq, each.what) not in told]
+            reported = {(finding.seq, finding.what) for finding in findings}
+            return findings + [
+                finding for finding in broken(signed, marks) if (finding.seq, finding.what) not in reported
+            ]
 
 
 def append_in(
@@ -223,8 +225,8 @@ def as_found(transaction: Transaction, after: int = -(2**63)) -> Iterator[Journa
 def _row(entry: JournalEntry, at: Any) -> Row:
     record = entry.record
     detail = chain.canonical(record.detail).decode()
-    told = (record.form, record.kind, record.rollout, record.node, detail)
-    return (entry.seq, at, entry.actor, entry.epoch, *told, entry.prev_hash, entry.hash)
+    columns = (record.form, record.kind, record.rollout, record.node, detail)
+    return (entry.seq, at, entry.actor, entry.epoch, *columns, entry.prev_hash, entry.hash)
 
 
 def entry_of(row: Row) -> JournalEntry:

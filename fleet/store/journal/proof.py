@@ -43,18 +43,18 @@ class Marks:
 
 def forged(signed: Iterable[SignedCheckpoint], keys: Collection[PublicKey]) -> Iterator[JournalFinding]:
     """Yields checkpoints that none of these keys has signed."""
-    for each in signed:
-        if not any(key.id == each.key for key in keys):
+    for checkpoint in signed:
+        if not any(key.id == checkpoint.key for key in keys):
             yield JournalFinding(
-                each.seq,
+                checkpoint.seq,
                 "forged",
-                f"the checkpoint at entry {each.seq} is signed with another key: {each.key}",
+                f"the checkpoint at entry {checkpoint.seq} is signed with another key: {checkpoint.key}",
             )
-        elif not genuine(each, keys):
+        elif not genuine(checkpoint, keys):
             yield JournalFinding(
-                each.seq,
+                checkpoint.seq,
                 "forged",
-                f"the checkpoint at entry {each.seq} was changed: its signature does not hold",
+                f"the checkpoint at entry {checkpoint.seq} was changed: its signature does not hold",
             )
 
 
@@ -66,12 +66,17 @@ def broken(signed: Iterable[SignedCheckpoint], marks: Marks) -> list[JournalFind
     """Returns how the chain was changed after these checkpoints were signed. The checkpoints are known to be
     genuine."""
     before = marks.first - 1 if marks.first else 0
-    seen = sorted((each for each in signed if each.seq > before), key=lambda each: each.seq)
-    inside = [each for each in seen if each.seq in marks.hashes]
+    seen = sorted(
+        (checkpoint for checkpoint in signed if checkpoint.seq > before),
+        key=lambda checkpoint: checkpoint.seq,
+    )
+    inside = [checkpoint for checkpoint in seen if checkpoint.seq in marks.hashes]
     findings: list[JournalFinding] = []
-    other = next((each for each in inside if marks.hashes[each.seq] != each.hash), None)
+    other = next(
+        (checkpoint for checkpoint in inside if marks.hashes[checkpoint.seq] != checkpoint.hash), None
+    )
     if other is not None:
-        proven = [each.seq for each in inside if each.seq < other.seq]
+        proven = [checkpoint.seq for checkpoint in inside if checkpoint.seq < other.seq]
         findings.append(_rewritten(max(proven, default=before) + 1, other))
     if seen and seen[-1].seq > marks.last:
         findings.append(missing("truncated", marks.last + 1, seen[-1].seq))
@@ -89,15 +94,18 @@ def _rewritten(first: int, signed: SignedCheckpoint) -> JournalFinding:
 def reach(signed: Iterable[SignedCheckpoint], marks: Marks) -> int:
     """Returns the seq of the last entry that a checkpoint vouches for; 0: no checkpoint does. The checkpoints are
     known to be genuine."""
-    return max((each.seq for each in signed if marks.hashes.get(each.seq) == each.hash), default=0)
+    return max(
+        (checkpoint.seq for checkpoint in signed if marks.hashes.get(checkpoint.seq) == checkpoint.hash),
+        default=0,
+    )
 
 
 def lost(kept: Sequence[SignedCheckpoint], stored: Collection[SignedCheckpoint]) -> Iterator[JournalFinding]:
     """Yields checkpoints that were kept elsewhere and are no longer in the database."""
-    for each in kept:
-        if each not in stored:
+    for copy in kept:
+        if copy not in stored:
             yield JournalFinding(
-                each.seq, "removed", f"the checkpoint at entry {each.seq} is no longer in the database"
+                copy.seq, "removed", f"the checkpoint at entry {copy.seq} is no longer in the database"
             )
 
 

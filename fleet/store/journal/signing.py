@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
+import jwt
 import msgspec
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -75,11 +76,11 @@ class PublicKey:
         except ValueError:
             return False
 
-    def signed_report(self, told: Mapping[str, Any], signature: str) -> bool:
+    def signed_report(self, report: Mapping[str, Any], signature: str) -> bool:
         """Returns whether exactly this report was signed with the private key of this public key. The report is as
         decoded from JSON, with or without its `signature`."""
         try:
-            return self._holds(signature, report_message(told))
+            return self._holds(signature, report_message(report))
         except (ValueError, RecursionError):
             return False
 
@@ -133,6 +134,10 @@ class PrivateKey:
         signature = self._signature(report_message(msgspec.to_builtins(bare)))
         return replace(bare, signature=Signature(self.public.id, signature))
 
+    def sign_token(self, claims: Mapping[str, Any]) -> str:
+        """Returns a JSON Web Token (RFC 7519, RFC 8037) with these claims."""
+        return jwt.encode(dict(claims), self._key, algorithm="EdDSA")
+
     def sign_page(self, page: bytes) -> str:
         """Returns the signature over a page, in base64."""
         return self._signature(PAGE_PURPOSE + page)
@@ -159,10 +164,12 @@ def message(checkpoint: SignedCheckpoint) -> bytes:
     return PURPOSE + chain.canonical(fields)
 
 
-def report_message(told: Mapping[str, Any]) -> bytes:
+def report_message(report: Mapping[str, Any]) -> bytes:
     """Returns the bytes of a report that are signed. Raises ValueError for numbers that JSON cannot express
     exactly."""
-    return REPORT_PURPOSE + chain.canonical({key: value for key, value in told.items() if key != "signature"})
+    return REPORT_PURPOSE + chain.canonical(
+        {key: value for key, value in report.items() if key != "signature"}
+    )
 
 
 def _refuse_shared(path: Path) -> None:

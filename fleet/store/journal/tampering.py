@@ -47,7 +47,7 @@ class JournalFinding(Struct, frozen=True):
 
     seq: int
     what: What
-    words: str
+    message: str
 
 
 class Origin(Struct, frozen=True):
@@ -104,11 +104,15 @@ def _pieces(
             reached.add(index)
             walk.append(index)
             index = by_hash.get(entries[index].prev_hash)
-        found = tuple(entries[each] for each in reversed(walk))
+        found = tuple(entries[number] for number in reversed(walk))
         end = checkpoint.seq if checkpoint is not None and found[-1].hash == checkpoint.hash else None
         pieces.append(ChainPart(found, _places(found, end, hash_of, origin)))
         whole = found[0].prev_hash == origin.hash
-        tip = None if whole else max((each for each in range(min(walk)) if each not in reached), default=None)
+        tip = (
+            None
+            if whole
+            else max((number for number in range(min(walk)) if number not in reached), default=None)
+        )
     return pieces[::-1], reached
 
 
@@ -123,9 +127,9 @@ def _deepest(entries: Sequence[JournalEntry], by_hash: Mapping[str, int]) -> int
             walk.append(index)
             index = by_hash.get(entries[index].prev_hash)
         below = depth[index] if index is not None else 0
-        for above, each in enumerate(reversed(walk), start=1):
-            depth[each] = below + above
-    return max(depth, key=lambda each: (depth[each], each), default=None)
+        for above, number in enumerate(reversed(walk), start=1):
+            depth[number] = below + above
+    return max(depth, key=lambda number: (depth[number], number), default=None)
 
 
 def _places(

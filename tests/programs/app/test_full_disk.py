@@ -21,7 +21,7 @@ from fleet.app.rollouts.start import start
 from fleet.app.wiring.home import Home
 from fleet.core.records.errors import NoRoomError
 from fleet.core.records.journal import JournalRecord
-from fleet.model.file_lease import FileLease
+from fleet.system.file_lease import FileLease
 from tests.store.disks import fill, small_disk
 from tests.unit.app.finished import a_fast_home, carried_out
 from tests.unit.app.homes import a_home
@@ -45,7 +45,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
-def test_a_plan_is_shown_and_not_stored(disk: Path, tmp_path: Path) -> None:
+def test_plan_is_shown_and_not_stored(disk: Path, tmp_path: Path) -> None:
     database = str(disk / "fleet.db")
     home = a_home(tmp_path / "home", database=database)
     before = plan(home, ["workers"], "")
@@ -68,7 +68,7 @@ def test_a_plan_is_shown_and_not_stored(disk: Path, tmp_path: Path) -> None:
     full.home.store.close()
 
 
-def test_reports_and_proofs_are_given_and_what_is_not_signed_is_said(disk: Path, tmp_path: Path) -> None:
+def test_reports_and_exports_work_and_missing_signatures_are_reported(disk: Path, tmp_path: Path) -> None:
     database = str(disk / "fleet.db")
     home = a_fast_home(tmp_path / "home", database=database)
     signing.keygen(home)
@@ -87,7 +87,7 @@ def test_reports_and_proofs_are_given_and_what_is_not_signed_is_said(disk: Path,
     full.ballast.unlink()
 
 
-def test_half_a_checkpoint_beside_the_key_is_not_taken_for_one_that_was_changed(tmp_path: Path) -> None:
+def test_partial_checkpoint_file_is_not_taken_for_a_changed_one(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     with small_disk(home.path / "audit", 64) as folder:
         signing.keygen(home)
@@ -105,7 +105,7 @@ def test_half_a_checkpoint_beside_the_key_is_not_taken_for_one_that_was_changed(
     home.store.close()
 
 
-def test_a_lease_in_a_file_outlives_a_full_disk(tmp_path: Path) -> None:
+def test_file_lease_survives_a_full_disk(tmp_path: Path) -> None:
     """Its epoch and place keep an older controller, and an older copy of the database, from a cluster of hosts."""
     lease = FileLease(tmp_path / "lease")
     taken = lease.attempt("fleet@a", 15, lambda _: False, "41:abc")
@@ -122,7 +122,7 @@ def test_a_lease_in_a_file_outlives_a_full_disk(tmp_path: Path) -> None:
     assert lease.attempt("a", 15, lambda _: False).place == "41:abc"
 
 
-def test_a_controller_whose_log_is_on_a_full_disk_works_on(tmp_path: Path) -> None:
+def test_controller_whose_log_disk_is_full_continues(tmp_path: Path) -> None:
     home = a_fast_home(tmp_path / "home")
     start(home, plan(home, ["workers"], ""), lambda clusters: ())
     home.store.close()

@@ -43,7 +43,7 @@ def booted(home: Home) -> dict[str, str]:
     return {each.name: each.booted.version if each.booted else "" for each in machines}
 
 
-def test_upgraded_nodes_go_back_through_the_same_guards(tmp_path: Path) -> None:
+def test_upgraded_nodes_roll_back_through_the_same_guards(tmp_path: Path) -> None:
     home = a_fast_home(tmp_path / "home", workers(3), policy=ONE_AT_A_TIME)
     carried_out(home)
     assert set(booted(home).values()) == {NEW.version}
@@ -75,7 +75,7 @@ def test_nodes_that_the_rollout_did_not_upgrade_are_left_alone(tmp_path: Path) -
     assert sorted(each.node for each in made.runs) == ["n-1", "n-2"]
 
 
-def test_several_versions_before_are_named_and_one_is_chosen(tmp_path: Path) -> None:
+def test_one_of_several_previous_versions_must_be_chosen(tmp_path: Path) -> None:
     cluster = workers(3)
     machines = [a_machine(node, OLDER if node.name == "n-1" else OLD) for node in cluster.nodes]
     home = a_fast_home(tmp_path / "home", replace(cluster, machines=tuple(machines)), policy=WITH_OLDER)
@@ -90,7 +90,7 @@ def test_several_versions_before_are_named_and_one_is_chosen(tmp_path: Path) -> 
     assert (made.target, [each.node for each in made.runs]) == (OLDER, ["n-1"])
 
 
-def test_a_release_that_no_stream_has_any_more_is_asked_for(tmp_path: Path) -> None:
+def test_release_that_left_its_stream_must_be_named(tmp_path: Path) -> None:
     home = a_fast_home(tmp_path / "home")
     carried_out(home)
     lines = [line for line in POLICY.splitlines() if OLD.version not in line]
@@ -101,7 +101,7 @@ def test_a_release_that_no_stream_has_any_more_is_asked_for(tmp_path: Path) -> N
         rollback(home, "r-1")
 
 
-def test_a_rollout_that_goes_on_is_aborted_first(tmp_path: Path) -> None:
+def test_running_rollout_must_be_aborted_first(tmp_path: Path) -> None:
     home = a_fast_home(tmp_path / "home")
     start(home, plan(home, ["workers"], NEW.version), lambda clusters: ())
     with pytest.raises(HeldError) as refused:
@@ -131,7 +131,7 @@ def failed(path: Path, failure: Failure) -> Home:
     return Home(path)
 
 
-def test_a_node_that_rolled_back_by_itself_waits_for_a_persons_word(tmp_path: Path) -> None:
+def test_node_that_rolled_back_by_itself_waits_for_its_release(tmp_path: Path) -> None:
     home = failed(tmp_path / "home", "old-version")
     (run_of,) = [each for each in report(home, "r-1").runs if each.node == "n-1"]
     assert (run_of.rolled_back, run_of.slot) == (OLD.version, True)
@@ -146,14 +146,14 @@ def test_a_node_that_rolled_back_by_itself_waits_for_a_persons_word(tmp_path: Pa
     assert ([each.node for each in again.runs], again.held) == (["n-1"], ())
 
 
-def test_a_node_that_failed_on_the_new_release_goes_back_too_once_it_is_released(tmp_path: Path) -> None:
+def test_node_that_failed_on_the_new_release_rolls_back_once_it_is_released(tmp_path: Path) -> None:
     home = failed(tmp_path / "home", "not-ready")
     made = rollback(home, "r-1")
     assert [each.node for each in made.runs] == ["n-2"]
     assert {each.node: each.reason for each in made.held} == {"n-1": "other-rollout"}
 
 
-def test_a_rollback_is_stale_like_any_plan_and_says_how_to_make_it_anew(tmp_path: Path) -> None:
+def test_stale_rollback_is_refused_with_the_command_that_plans_it_again(tmp_path: Path) -> None:
     home = a_fast_home(tmp_path / "home")
     carried_out(home)
     made = rollback(home, "r-1")
@@ -162,7 +162,7 @@ def test_a_rollback_is_stale_like_any_plan_and_says_how_to_make_it_anew(tmp_path
     assert refused.value.hint == f"a new plan: fleet rollout rollback r-1 --to {OLD.version}"
 
 
-def test_the_journal_of_a_rollout_without_a_reboot_has_nothing_to_undo(tmp_path: Path) -> None:
+def test_rollout_without_a_reboot_has_nothing_to_roll_back(tmp_path: Path) -> None:
     home = a_fast_home(tmp_path / "home", a_snapshot([a_node("n-1")]))
     start(home, plan(home, ["workers"], NEW.version), lambda clusters: ())
     finish = JournalRecord(form="decision", kind="finish", rollout="r-1")

@@ -10,10 +10,11 @@ from fleet.app.rollouts.background import ensure_controller
 from fleet.app.rollouts.run import run
 from fleet.core.records.errors import UsageError
 from fleet.store import ClusterRow
+from tests.children import children, wait_for_new_children
 from tests.unit.app.homes import POLICY, a_home
 
 
-def test_what_playbooks_need_is_asked_for_before_it_leads(
+def test_requirements_of_playbooks_are_checked_before_the_lease_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = a_home(tmp_path / "home", policy=POLICY + "    reach: playbook\n")
@@ -31,7 +32,7 @@ def test_simulated_clusters_need_no_playbooks(tmp_path: Path, monkeypatch: pytes
     run(home, print, until_idle=True)
 
 
-def test_a_controller_in_the_background_takes_no_modules_from_the_current_folder(
+def test_background_controller_imports_nothing_from_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which may be anybody's, such as /tmp."""
@@ -40,5 +41,7 @@ def test_a_controller_in_the_background_takes_no_modules_from_the_current_folder
     for name in ("typer", "msgspec", "fleet"):
         (tmp_path / f"{name}.py").write_text(f"open({str(done)!r}, 'w')\n")
     monkeypatch.chdir(tmp_path)
+    before = children()
     assert ensure_controller(home)
+    wait_for_new_children(before)
     assert not done.exists()

@@ -12,14 +12,16 @@ from fleet.app.rollouts.demo import prepare
 from fleet.cli.main import run
 from fleet.core.records.errors import UsageError
 from fleet.simulated.demo import POLICY
+from tests.children import children, wait_for_new_children
 
 SPEED = 1000.0
 
 
-def test_control_planes_go_voter_by_voter_the_leader_last(
+def test_control_planes_are_upgraded_voter_by_voter_the_leader_last(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home = prepare(tmp_path / "demo", SPEED)
+    before = children()
 
     def fleet(*words: str, code: int = 0) -> str:
         assert run(["--home", str(home.path), *words]) == code
@@ -59,9 +61,10 @@ def test_control_planes_go_voter_by_voter_the_leader_last(
     assert "cluster edge-3 is unreachable" in fleet("explain", "n-0409")
     fleet("rollout", "abort")
     assert "aborted" in fleet("rollout", "status", "--watch")
+    wait_for_new_children(before)
 
 
-def test_a_demo_takes_nothing_away_but_an_earlier_demo(tmp_path: Path) -> None:
+def test_demo_replaces_nothing_but_an_earlier_demo(tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     (mine / "simulated").mkdir(parents=True)
     (mine / "fleet.yaml").write_text(POLICY)

@@ -74,7 +74,7 @@ def kubeconfig(folder: Path) -> Path:
     ("number", "ignoring"),
     [(signal.SIGINT, False), (signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGHUP, False)],
 )
-def test_a_command_that_is_told_to_end_ends_its_plugin_with_its_children(
+def test_terminated_command_ends_its_plugin_and_the_plugins_children(
     tmp_path: Path, number: signal.Signals, ignoring: bool
 ) -> None:
     file = kubeconfig(tmp_path)
@@ -86,7 +86,7 @@ def test_a_command_that_is_told_to_end_ends_its_plugin_with_its_children(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_controller_that_is_told_to_end_ends_its_plugins_with_their_children(
+def test_terminated_controller_ends_its_plugins_and_their_children(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     home = a_home(tmp_path / "home")
@@ -120,7 +120,7 @@ def _written(pipe: int) -> bytes:
         return b""
 
 
-def test_no_file_of_fleet_is_one_that_everybody_may_write_whatever_the_umask(tmp_path: Path) -> None:
+def test_no_file_of_fleet_is_world_writable_whatever_the_umask(tmp_path: Path) -> None:
     home = tmp_path / "home"
     for words in (("init",), ("audit", "keygen"), ("sync",), ("cluster", "list")):
         subprocess.run(

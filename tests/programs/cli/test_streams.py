@@ -15,7 +15,7 @@ from tests.unit.app.homes import a_home
 
 @pytest.mark.parametrize("output", ["table", "wide", "json", "csv"])
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
-def test_a_stream_that_is_closed_is_no_error(tmp_path: Path, closed: str, output: str) -> None:
+def test_closed_output_is_no_error(tmp_path: Path, closed: str, output: str) -> None:
     """Nothing that was meant for it goes elsewhere: neither to another stream, nor into the database, which would
     otherwise be opened under its number."""
     home = a_home(tmp_path / "home")
@@ -34,7 +34,7 @@ def test_a_stream_that_is_closed_is_no_error(tmp_path: Path, closed: str, output
     assert run(["--home", str(home.path), "audit", "verify"]) == 0
 
 
-def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
+def test_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     environ = {**os.environ, "FLEET_HOME": str(home.path)}
     command = [sys.executable, "-m", "fleet.cli", "plan", "--pool", "workers", "-o", "json"]
@@ -45,7 +45,7 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
     assert process.returncode == 0
 
 
-def test_help_does_not_load_what_only_commands_need() -> None:
+def test_help_imports_nothing_that_only_commands_need() -> None:
     words = (
         "import sys, fleet.cli.registry; print([m for m in sys.modules if m in "
         + repr(

@@ -32,7 +32,7 @@ def read_until(source: int, enough: Callable[[str], bool]) -> str:
     return found
 
 
-def test_status_on_a_terminal_and_in_a_pipe_tells_again_what_has_changed(tmp_path: Path) -> None:
+def test_watched_status_reprints_what_has_changed(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     refresh(home)
     for make in (pty.openpty, os.pipe):

@@ -119,7 +119,7 @@ def run(home: Home, seconds: float = SECONDS) -> None:
         LOG.removeHandler(ear)
 
 
-def test_a_rollout_is_carried_out_and_the_inventory_knows_it(tmp_path: Path) -> None:
+def test_rollout_is_carried_out_and_recorded_in_the_inventory(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.start()
     run(home)
@@ -131,7 +131,7 @@ def test_a_rollout_is_carried_out_and_the_inventory_knows_it(tmp_path: Path) -> 
     assert home.store.lease.current(home.clock.now() + timedelta(days=1)) is None
 
 
-def test_its_log_has_the_order_and_every_step_of_every_node(
+def test_log_has_the_command_and_every_step_of_every_node(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     home = Home(tmp_path)
@@ -155,7 +155,7 @@ def test_its_log_has_the_order_and_every_step_of_every_node(
     assert {"cluster": "east"} in [place for place, _ in told]
 
 
-def test_a_controller_that_is_stopped_again_and_again_gets_there_all_the_same(tmp_path: Path) -> None:
+def test_controller_stopped_repeatedly_finishes_the_rollout(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.start()
 
@@ -177,7 +177,7 @@ def test_a_controller_that_is_stopped_again_and_again_gets_there_all_the_same(tm
     assert home.store.journal.verify() == []
 
 
-def test_a_command_that_comes_while_the_lease_is_given_back_is_not_lost(tmp_path: Path) -> None:
+def test_command_sent_while_the_lease_is_released_is_not_lost(tmp_path: Path) -> None:
     home = Home(tmp_path)
     release = home.store.lease.release
 
@@ -191,7 +191,7 @@ def test_a_command_that_comes_while_the_lease_is_given_back_is_not_lost(tmp_path
     assert {run.step for run in home.rollout.runs.values()} == {Step.DONE}
 
 
-def test_an_error_that_nobody_expected_ends_the_controller_and_is_not_swallowed(tmp_path: Path) -> None:
+def test_unexpected_error_ends_the_controller_and_is_not_swallowed(tmp_path: Path) -> None:
     class Broken(SimulatedCluster):
         async def perform(self, action: AnyAction) -> Outcome:
             raise RuntimeError("a bug")
@@ -206,7 +206,7 @@ def test_an_error_that_nobody_expected_ends_the_controller_and_is_not_swallowed(
         run(home)
 
 
-def test_a_controller_whose_lease_was_taken_writes_nothing_more(tmp_path: Path) -> None:
+def test_controller_that_lost_its_lease_writes_nothing(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.start()
     at = home.clock.now()
@@ -219,7 +219,7 @@ def test_a_controller_whose_lease_was_taken_writes_nothing_more(tmp_path: Path) 
     assert home.rollout.active
 
 
-def test_where_another_controller_leads_the_cluster_that_is_the_reason_and_not_that_it_is_unreachable(
+def test_cluster_led_by_another_controller_is_not_reported_as_unreachable(
     tmp_path: Path,
 ) -> None:
     home = Home(tmp_path)
@@ -242,7 +242,7 @@ def test_where_another_controller_leads_the_cluster_that_is_the_reason_and_not_t
     assert {run.step for run in home.rollout.runs.values()} == {Step.PENDING}
 
 
-def test_a_database_that_refuses_is_said_at_once_and_the_work_goes_on_after(tmp_path: Path) -> None:
+def test_database_refusal_is_reported_at_once_and_work_continues_after(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.start()
     epochs: list[int] = []
@@ -295,7 +295,7 @@ class FullHome(Home):
             self.ballast.unlink()
 
 
-def test_a_full_disk_stops_it_for_as_long_as_it_is_full(tmp_path: Path) -> None:
+def test_full_disk_pauses_the_controller_until_there_is_room(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 4000) as disk:
         home = FullHome(tmp_path, disk / "fleet.db")
         home.start()
@@ -318,7 +318,7 @@ def test_a_full_disk_stops_it_for_as_long_as_it_is_full(tmp_path: Path) -> None:
         home.store.close()
 
 
-def test_a_file_that_cannot_be_written_on_a_full_disk_is_tried_again(tmp_path: Path) -> None:
+def test_file_write_is_retried_on_a_full_disk(tmp_path: Path) -> None:
     """Such as a record of hosts without a cluster, or what a playbook is given."""
     tried: list[str] = []
 
@@ -340,7 +340,7 @@ def test_a_file_that_cannot_be_written_on_a_full_disk_is_tried_again(tmp_path: P
     assert {run.step for run in home.rollout.runs.values()} == {Step.DONE}
 
 
-def test_a_controller_forgets_what_was_too_long_ago(tmp_path: Path) -> None:
+def test_controller_forgets_old_history(tmp_path: Path) -> None:
     home = Home(tmp_path)
     long_ago, later = START - timedelta(days=90), START - timedelta(days=60)
     nodes = [replace(node, kernel="5.1") for node in home.snapshot.nodes]
@@ -370,13 +370,9 @@ class Tellers:
         self._put = engine.put
 
     async def before(self, event: ClusterEvent) -> Sequence[ClusterEvent]:
-        if (
-            isinstance(event, Upserted)
-            and isinstance(event.thing, Machine)
-            and event.thing.request is not None
-        ):
-            ref = NodeRef("east", event.thing.name)
-            for rollout in (event.thing.request.token.partition("/")[0], "r-9"):
+        if isinstance(event, Upserted) and isinstance(event.obj, Machine) and event.obj.request is not None:
+            ref = NodeRef("east", event.obj.name)
+            for rollout in (event.obj.request.token.partition("/")[0], "r-9"):
                 self._put(JournalNote("east", TaskPlayed(rollout=rollout, node=ref, why="stage: done")))
         return ()
 
@@ -384,7 +380,7 @@ class Tellers:
         await asyncio.Event().wait()
 
 
-def test_what_agents_say_is_journaled_with_the_rollout_that_asks_and_no_other(tmp_path: Path) -> None:
+def test_messages_of_agents_are_journaled_with_the_rollout_that_asked(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.start()
 
@@ -424,7 +420,7 @@ class NoGroup:
         raise AssertionError(member)
 
 
-def test_groups_are_read_with_all_nodes_in_the_engines_view_before_the_cluster_counts_as_synced(
+def test_quorum_groups_are_read_before_the_cluster_counts_as_synced(
     tmp_path: Path,
 ) -> None:
     home, group = Home(tmp_path), NoGroup()

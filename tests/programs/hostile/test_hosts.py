@@ -69,7 +69,7 @@ def _needed(function: Callable[..., Any]) -> list[inspect.Parameter]:
 PARSERS = dict(parsers())
 
 
-def test_the_parsers_of_all_families_are_among_them() -> None:
+def test_parsers_of_all_families_are_covered() -> None:
     families = {
         name.rpartition(".")[0].rpartition(".")[2] for name in PARSERS if ".machines.families." in name
     }
@@ -79,7 +79,7 @@ def test_the_parsers_of_all_families_are_among_them() -> None:
 
 
 @pytest.mark.parametrize("parser", PARSERS.values(), ids=PARSERS)
-def test_a_parser_reads_or_refuses_in_words(parser: Callable[..., Any]) -> None:
+def test_parser_returns_a_value_or_raises_a_fleet_error(parser: Callable[..., Any]) -> None:
     for name, text in TEXTS.items():
         try:
             parser(*[text] * len(_needed(parser)))
@@ -129,7 +129,7 @@ def _every_answer(tell: Callable[[Host], list[Callable[[], Any]]]) -> None:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_a_family_goes_on_whatever_its_machine_answers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_os_family_handles_any_output_of_its_host(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = import_module(f"fleet.machines.families.{module_of(name)}")
     for slow in (module, job):
         if hasattr(slow, "LOOK"):
@@ -148,7 +148,7 @@ def test_a_family_goes_on_whatever_its_machine_answers(name: str, monkeypatch: p
     _every_answer(tell)
 
 
-def test_what_is_looked_at_beside_its_release_goes_on_too() -> None:
+def test_probes_beside_the_release_handle_any_output() -> None:
     _every_answer(
         lambda host: [
             lambda: facts.read_facts(host),
@@ -162,14 +162,14 @@ def test_what_is_looked_at_beside_its_release_goes_on_too() -> None:
     )
 
 
-def test_what_a_host_tells_of_itself_is_bounded_where_it_is_kept() -> None:
+def test_what_a_host_reports_of_itself_is_bounded() -> None:
     long = "x" * 100_000
     told = f'boot_id=b\nmachine_id=m\nkernel={long}\nstate={long}\nclaim={{"fleet":"{long}"}}\n'
     found = facts.parse(f"{told}os-release\nID=x\nPRETTY_NAME={long}")
     assert len(msgspec.json.encode(found)) < 2000
 
 
-def test_every_event_of_a_playbook_is_told_or_passed_over() -> None:
+def test_every_event_of_a_playbook_is_reported_or_ignored() -> None:
     account = AnsibleEvents("n-1", lambda _: None, lambda _: None)
     for content in ANSWERS.values():
         for line in content.split(b"\n")[:100]:
@@ -178,7 +178,7 @@ def test_every_event_of_a_playbook_is_told_or_passed_over() -> None:
         assert len(played.message) < 2000
 
 
-def test_what_a_playbook_tells_is_an_observation_or_refused() -> None:
+def test_facts_of_a_playbook_are_an_observation_or_refused() -> None:
     for content in ANSWERS.values():
         try:
             told = msgspec.json.decode(content)
@@ -192,7 +192,7 @@ def test_what_a_playbook_tells_is_an_observation_or_refused() -> None:
         message_of({"msg": told, "rc": told, "stderr": told, "reason": told})
 
 
-def test_the_log_that_a_playbook_has_fetched_is_told_or_refused(tmp_path: Path) -> None:
+def test_log_fetched_by_a_playbook_is_reported_or_refused(tmp_path: Path) -> None:
     for content in ANSWERS.values():
         for each in ("boots", "boot-1.log"):
             (tmp_path / each).write_bytes(content)

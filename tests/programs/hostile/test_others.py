@@ -46,14 +46,14 @@ V1 = "client.authentication.k8s.io/v1"
 
 
 @pytest.mark.parametrize("kind", PRESETS)
-def test_a_group_is_read_whatever_its_members_answer(kind: Any) -> None:
+def test_quorum_group_is_read_whatever_its_members_answer(kind: Any) -> None:
     pods = [pod(f"zk-{number}") for number in range(3)]
     for name, content in ANSWERS.items():
         quorum, _ = reading(group(kind), pods, dict.fromkeys((each.name for each in pods), content))
         assert len(msgspec.json.encode(quorum)) < 10_000, name
 
 
-def test_numbers_of_members_that_are_far_apart_end_no_reading() -> None:
+def test_member_numbers_that_are_far_apart_are_read() -> None:
     """Found by reading: a difference that no float holds ended the controller."""
     voters = [{"replicaId": 1, "lastFetchTimestamp": "9" * 400}, {"replicaId": 2, "lastFetchTimestamp": 1}]
     for lag in (10**39, "9" * 400, -(10**39), 1e308):
@@ -66,7 +66,7 @@ def test_numbers_of_members_that_are_far_apart_end_no_reading() -> None:
             assert isinstance(quorum, Quorum)
 
 
-def test_the_answer_of_a_member_is_an_etcds_or_refused() -> None:
+def test_answer_of_an_etcd_member_is_read_or_refused() -> None:
     good = {"header": {"member_id": "1"}, "leader": "1", "raftTerm": "2"}
     MemberResponse(good, (), 0.0).check()
     odd: tuple[Any, ...] = (None, [], {}, "x", "-1", MANY_DIGITS, 1.5, [1], {"a": 1}, "9" * 21)
@@ -85,7 +85,7 @@ def test_the_answer_of_a_member_is_an_etcds_or_refused() -> None:
         MemberResponse(good, ({"ID": "1"},) * 1000, 0.0).check()
 
 
-def test_round_trips_that_no_clock_measures_are_passed_over() -> None:
+def test_unmeasured_round_trips_are_ignored() -> None:
     for content in ANSWERS.values():
         for version in ("3.5.1", "3.6.0", MANY_DIGITS, ""):
             trips(content.decode(errors="replace"), version)
@@ -124,7 +124,7 @@ def _handler(content: bytes) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def test_an_etcd_is_read_whatever_its_members_answer() -> None:
+def test_etcd_is_read_whatever_its_members_answer() -> None:
     with served(ANSWERS) as urls:
         found = Etcd(QuorumGroup("etcd", "east", access=EtcdAccess(tuple(urls))), {}).read(START)
     assert "none of its members answers" in found.unread
@@ -139,7 +139,7 @@ def test_an_etcd_is_read_whatever_its_members_answer() -> None:
     ],
     ids=["head", "body", "handshake"],
 )
-def test_a_member_that_speaks_a_byte_at_a_time_has_its_time_and_no_more(
+def test_member_that_answers_a_byte_at_a_time_times_out(
     monkeypatch: pytest.MonkeyPatch, scheme: str, begin: bytes
 ) -> None:
     """Each of its bytes comes in time; all together they would never end."""
@@ -169,7 +169,7 @@ def test_a_member_that_speaks_a_byte_at_a_time_has_its_time_and_no_more(
     assert "no answer in time" in found.unread
 
 
-def test_a_plugin_gives_a_credential_or_is_refused(tmp_path: Path) -> None:
+def test_plugin_returns_a_credential_or_is_refused(tmp_path: Path) -> None:
     for index, content in enumerate(ANSWERS.values()):
         file = tmp_path / str(index)
         file.write_bytes(content)
@@ -182,7 +182,7 @@ def test_a_plugin_gives_a_credential_or_is_refused(tmp_path: Path) -> None:
 _CAT = "import shutil, sys; shutil.copyfileobj(open(sys.argv[1], 'rb'), sys.stdout.buffer)"
 
 
-def test_a_token_is_a_jwt_or_refused() -> None:
+def test_token_is_a_jwt_or_refused() -> None:
     for content in ANSWERS.values():
         text = content.decode("utf-8", "replace")
         coded = base64.urlsafe_b64encode(content).decode()
@@ -191,7 +191,7 @@ def test_a_token_is_a_jwt_or_refused() -> None:
                 id_token({"idp-issuer-url": "x", "client-id": "y", "id-token": token}, START)
 
 
-def test_what_an_api_server_says_is_read_or_refused() -> None:
+def test_answer_of_an_api_server_is_read_or_refused() -> None:
     call = ApiRequest(verb="get", path="/api/v1/nodes", resource="nodes")
     for content in ANSWERS.values():
         assert len(status_of(500, content).message) <= 500
@@ -205,7 +205,7 @@ def test_what_an_api_server_says_is_read_or_refused() -> None:
                     assert len(refused.message) < 1000
 
 
-def test_what_tenants_write_into_annotations_is_followed_or_said_to_be_wrong() -> None:
+def test_annotations_of_tenants_are_followed_or_reported_as_wrong() -> None:
     for content in ANSWERS.values():
         text = content.decode("utf-8", "replace")
         locks(text)
@@ -216,13 +216,13 @@ def test_what_tenants_write_into_annotations_is_followed_or_said_to_be_wrong() -
     assert locks(deep) == ()
 
 
-def test_versions_that_are_none_order_and_end_nothing() -> None:
+def test_invalid_versions_are_ordered() -> None:
     assert number(MANY_DIGITS) is None
     assert number("12345") == 12345
     assert by_age("v1.36.3") > by_age("v1.9.0")
 
 
-def test_budgets_and_finalizers_without_number_are_told_in_a_few_words() -> None:
+def test_countless_budgets_and_finalizers_are_summarised() -> None:
     names = [f"b-{number:04d}" for number in range(2000)]
     one = Pod("web", "p-1", "u-1", "n-1", finalizers=True, finalizer_names=tuple(names))
     found = evictable.held(one, [PodRef("web", name) for name in names], DrainRule())

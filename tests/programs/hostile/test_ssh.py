@@ -39,7 +39,7 @@ def well(argv: Sequence[str]) -> CommandResult:
     return CommandResult(tuple(argv), 0, "well\n")
 
 
-def test_one_that_is_well_is_heard(tmp_path: Path) -> None:
+def test_healthy_host_answers(tmp_path: Path) -> None:
     """Otherwise the tests below would prove nothing."""
 
     async def story(config: Path) -> None:
@@ -54,7 +54,7 @@ def test_one_that_is_well_is_heard(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_host_of_each_kind_fails_by_itself(tmp_path: Path, kind: str) -> None:
+def test_host_of_each_kind_fails_alone(tmp_path: Path, kind: str) -> None:
     async def story(config: Path) -> str:
         host = Ssh(SshAddress("n-0"), SshAccess(config=str(config), sudo=False), Limit())
         try:
@@ -95,7 +95,7 @@ def never_give_up(config: Path) -> None:
     config.write_text(config.read_text().replace(f"ConnectTimeout {SLOW}", f"ConnectTimeout {MOST_SECONDS}"))
 
 
-def test_silent_ones_take_no_more_than_their_half_of_the_places(tmp_path: Path) -> None:
+def test_silent_hosts_take_at_most_half_of_the_connections(tmp_path: Path) -> None:
     """Of two places one is left for who is well, however many are silent."""
 
     async def story(config: Path) -> None:

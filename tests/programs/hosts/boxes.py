@@ -11,11 +11,12 @@ import yaml
 from fleet.core.records.errors import UnreachableError
 from fleet.core.releases.release import Release
 from fleet.hosts import ownership
-from fleet.hosts.cluster import HostsCluster, Rhythm
+from fleet.hosts.cluster import HostsCluster
 from fleet.hosts.connections import ConnectHost, HostConnection
 from fleet.hosts.inventory.inventory import HostEntry, HostInventory
 from fleet.hosts.ownership import Claim
 from fleet.hosts.supervisor import ProbeIntervals
+from fleet.hosts.watch import Rhythm
 from fleet.machines.agent.agent import AgentIntervals
 from fleet.machines.host import CommandResult
 from tests.unit.machines.fakehost import FakeHost

@@ -79,7 +79,7 @@ def test_hosts_are_nodes_with_zones_and_machines_with_releases(tmp_path: Path) -
             : next(i for i, each in enumerate(stage.sight.log) if isinstance(each, ClusterSynced))
         ]
         assert {
-            each.thing.name for each in first if isinstance(each, Upserted) and isinstance(each.thing, Node)
+            each.obj.name for each in first if isinstance(each, Upserted) and isinstance(each.obj, Node)
         } == {
             "n-0",
             "n-1",
@@ -91,7 +91,7 @@ def test_hosts_are_nodes_with_zones_and_machines_with_releases(tmp_path: Path) -
     story(Site(tmp_path, 2), tell)
 
 
-def test_the_hooks_frame_a_cordon_and_a_reboot_is_proven_by_the_next_boot(tmp_path: Path) -> None:
+def test_hooks_run_around_a_cordon_and_the_next_boot_proves_a_reboot(tmp_path: Path) -> None:
     site = Site(tmp_path, 1, **HOOKS)
     box = site.boxes["n-0"]
 
@@ -119,7 +119,7 @@ def test_the_hooks_frame_a_cordon_and_a_reboot_is_proven_by_the_next_boot(tmp_pa
     story(site, tell)
 
 
-def test_a_hook_that_fails_keeps_the_host_as_it_is_and_says_why(tmp_path: Path) -> None:
+def test_failed_hook_leaves_the_host_unchanged_with_the_reason(tmp_path: Path) -> None:
     site = Site(tmp_path, 1, **HOOKS)
     box = site.boxes["n-0"]
 
@@ -144,7 +144,7 @@ def test_a_hook_that_fails_keeps_the_host_as_it_is_and_says_why(tmp_path: Path) 
     story(site, tell)
 
 
-def test_a_hook_beside_the_controller_runs_in_the_folder_of_the_inventory(tmp_path: Path) -> None:
+def test_controller_hook_runs_in_the_folder_of_the_inventory(tmp_path: Path) -> None:
     script = 'pwd >ran; echo "$FLEET_CLUSTER $FLEET_NODE $FLEET_ROLLOUT" >>ran; sleep 30'
     site = Site(tmp_path, 1, before={"run": script, "on": "controller", "timeout": "1s"})
 
@@ -157,7 +157,7 @@ def test_a_hook_beside_the_controller_runs_in_the_folder_of_the_inventory(tmp_pa
     assert not site.boxes["n-0"].hooks
 
 
-def test_a_host_that_its_inventory_has_cordoned_says_so(tmp_path: Path) -> None:
+def test_host_cordoned_by_its_inventory_is_reported(tmp_path: Path) -> None:
     site = Site(tmp_path, 1)
     site.cordoned.add("n-0")
     site.write()
@@ -176,7 +176,7 @@ def test_a_host_that_its_inventory_has_cordoned_says_so(tmp_path: Path) -> None:
     story(site, tell)
 
 
-def test_a_hook_has_its_time_and_its_job_is_stopped_after_it(tmp_path: Path) -> None:
+def test_hook_that_times_out_is_stopped(tmp_path: Path) -> None:
     site = Site(tmp_path, 1, before={"run": "out", "timeout": "1s"})
     site.boxes["n-0"].hold_jobs = True
 
@@ -192,7 +192,7 @@ def test_a_hook_has_its_time_and_its_job_is_stopped_after_it(tmp_path: Path) -> 
     story(site, tell)
 
 
-def test_a_hook_and_a_staging_are_found_again_by_the_next_controller(tmp_path: Path) -> None:
+def test_next_controller_finds_a_running_hook_and_staging(tmp_path: Path) -> None:
     site = Site(tmp_path, 2, **HOOKS)
     one, two = site.boxes.values()
     one.hold_jobs = two.hold_jobs = True
@@ -218,7 +218,7 @@ def test_a_hook_and_a_staging_are_found_again_by_the_next_controller(tmp_path: P
     story(site, second)
 
 
-def test_a_host_whose_service_does_not_work_is_not_ready_and_says_why(tmp_path: Path) -> None:
+def test_host_whose_service_fails_is_not_ready_with_the_reason(tmp_path: Path) -> None:
     site = Site(tmp_path, 1, ready={"run": "probe"})
     box = site.boxes["n-0"]
 
@@ -236,7 +236,7 @@ def test_a_host_whose_service_does_not_work_is_not_ready_and_says_why(tmp_path: 
     story(site, tell)
 
 
-def test_one_host_that_is_lost_is_unknown_and_all_of_them_are_a_cluster_that_is_lost(tmp_path: Path) -> None:
+def test_lost_host_is_unknown_and_a_cluster_of_lost_hosts_is_lost(tmp_path: Path) -> None:
     site = Site(tmp_path, 3)
 
     async def tell(stage: Hand) -> None:
@@ -257,7 +257,7 @@ def test_one_host_that_is_lost_is_unknown_and_all_of_them_are_a_cluster_that_is_
     story(site, tell)
 
 
-def test_one_host_that_fleet_stumbles_over_is_unknown_and_the_others_go_on(tmp_path: Path) -> None:
+def test_unexpected_error_on_one_host_leaves_the_others_running(tmp_path: Path) -> None:
     site = Site(tmp_path, 2)
 
     async def tell(stage: Hand) -> None:
@@ -276,7 +276,7 @@ def test_one_host_that_fleet_stumbles_over_is_unknown_and_the_others_go_on(tmp_p
     assert "RecursionError" in reading.unreached["n-0"] and "n-1" not in reading.unreached
 
 
-def test_a_host_that_is_stuck_at_its_first_look_keeps_the_others_for_a_while_and_comes_when_it_can(
+def test_host_stuck_at_its_first_read_delays_the_others_for_a_bounded_time(
     tmp_path: Path,
 ) -> None:
     site = Site(tmp_path, 3)
@@ -298,7 +298,7 @@ def test_a_host_that_is_stuck_at_its_first_look_keeps_the_others_for_a_while_and
     asyncio.run(run())
 
 
-def test_a_host_that_is_added_and_stuck_keeps_nothing_from_being_told(tmp_path: Path) -> None:
+def test_added_host_that_is_stuck_delays_no_reports(tmp_path: Path) -> None:
     site = Site(tmp_path, 2)
 
     async def tell(stage: Hand) -> None:
@@ -313,7 +313,7 @@ def test_a_host_that_is_added_and_stuck_keeps_nothing_from_being_told(tmp_path: 
     story(site, tell)
 
 
-def test_an_action_that_fleet_stumbles_over_has_failed_and_ends_nothing(tmp_path: Path) -> None:
+def test_unexpected_error_in_an_action_is_a_failed_action(tmp_path: Path) -> None:
     """What a host answers to it, in a claim, a look or a hook's unit, is that host's failure."""
     site = Site(tmp_path, 1, **HOOKS)
     site.own = Claim("f-1", "here")
@@ -328,7 +328,7 @@ def test_an_action_that_fleet_stumbles_over_has_failed_and_ends_nothing(tmp_path
     story(site, tell)
 
 
-def test_another_machine_under_the_name_has_no_marks(tmp_path: Path) -> None:
+def test_another_machine_under_the_same_name_has_no_marks(tmp_path: Path) -> None:
     site = Site(tmp_path, 1)
 
     async def tell(stage: Hand) -> None:
@@ -340,7 +340,7 @@ def test_another_machine_under_the_name_has_no_marks(tmp_path: Path) -> None:
     story(site, tell)
 
 
-def test_a_mistake_in_the_inventory_holds_everything_until_it_is_mended(tmp_path: Path) -> None:
+def test_mistake_in_the_inventory_holds_everything_until_it_is_corrected(tmp_path: Path) -> None:
     site = Site(tmp_path, 2)
 
     async def tell(stage: Hand) -> None:
@@ -354,7 +354,7 @@ def test_a_mistake_in_the_inventory_holds_everything_until_it_is_mended(tmp_path
     story(site, tell)
 
 
-def test_a_look_without_a_controller_keeps_nothing_and_names_who_was_not_reached(tmp_path: Path) -> None:
+def test_read_without_a_controller_stores_nothing_and_names_unreachable_hosts(tmp_path: Path) -> None:
     site = Site(tmp_path, 2)
     site.boxes["n-1"].down = True
     reading = asyncio.run(site.cluster().read("fra", NOW))

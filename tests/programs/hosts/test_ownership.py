@@ -42,7 +42,7 @@ async def staged(hand: Hand, token: str) -> tuple[Result, str]:
     return outcome.result, outcome.detail
 
 
-def test_the_first_that_acts_has_the_host_and_the_other_is_told(tmp_path: Path) -> None:
+def test_first_fleet_that_acts_owns_the_host_and_the_other_is_refused(tmp_path: Path) -> None:
     ada, bob = two_sites(tmp_path)
 
     async def tell() -> None:
@@ -69,7 +69,7 @@ def test_the_first_that_acts_has_the_host_and_the_other_is_told(tmp_path: Path) 
     asyncio.run(asyncio.wait_for(tell(), 60))
 
 
-def test_of_two_that_come_at_once_one_gets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_concurrent_claims_one_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The very script, by a real shell."""
     script = ownership.TAKE.replace("/var/lib/fleet", str(tmp_path / "fleet"))
 
@@ -88,13 +88,13 @@ def test_of_two_that_come_at_once_one_gets_it(tmp_path: Path, monkeypatch: pytes
     asyncio.run(tell())
 
 
-def test_what_fleet_did_not_write_is_somebody_s_too() -> None:
+def test_claim_that_fleet_did_not_write_counts_as_anothers() -> None:
     assert ownership.parse("") is None
     found = ownership.parse("hands off\n")
     assert found is not None and found.fleet == "" and ownership.PATH in found.message
 
 
-def test_a_fleet_is_its_database_and_a_cluster_is_not_claimed(
+def test_fleet_is_identified_by_its_database_and_clusters_are_not_claimed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home = a_home(tmp_path / "home")

@@ -34,7 +34,7 @@ def steps(home: Home) -> set[Step]:
     return {run.step for run in home.rollout.runs.values()}
 
 
-def test_voters_go_one_at_a_time_and_the_leader_last_when_it_has_handed_over(tmp_path: Path) -> None:
+def test_voters_go_one_at_a_time_and_the_leader_last_after_handing_over(tmp_path: Path) -> None:
     with a_bed(tmp_path) as (home, voters):
         home.start(voters.group(RULE))
         home.run()
@@ -47,7 +47,7 @@ def test_voters_go_one_at_a_time_and_the_leader_last_when_it_has_handed_over(tmp
     ]
 
 
-def test_without_a_group_the_same_limits_let_all_go_together(tmp_path: Path) -> None:
+def test_without_a_quorum_group_the_same_limits_let_all_go_together(tmp_path: Path) -> None:
     with a_bed(tmp_path) as (home, voters):
         home.start()
         home.run()
@@ -57,7 +57,7 @@ def test_without_a_group_the_same_limits_let_all_go_together(tmp_path: Path) -> 
     assert any(each.led for each in voters.went) and not voters.moved, "the leader went as it was"
 
 
-def test_a_snapshot_is_taken_before_each_voter_goes(tmp_path: Path) -> None:
+def test_snapshot_is_taken_before_each_voter(tmp_path: Path) -> None:
     folder = tmp_path / "backup"
     with a_bed(tmp_path) as (home, voters):
         home.start(voters.group(replace(RULE, snapshot=SnapshotRule(str(folder)))))
@@ -67,7 +67,7 @@ def test_a_snapshot_is_taken_before_each_voter_goes(tmp_path: Path) -> None:
     assert len([check(path) for path in folder.glob("books-*.db")]) == 3
 
 
-def test_nobody_goes_while_a_voter_is_down_with_its_host_and_it_is_told_why(tmp_path: Path) -> None:
+def test_no_host_goes_while_a_voter_is_down_and_the_reason_is_shown(tmp_path: Path) -> None:
     with a_bed(tmp_path) as (home, voters):
         home.start(voters.group(RULE))
         home.site.boxes["n-2"].down = True
@@ -91,7 +91,7 @@ def test_nobody_goes_while_a_voter_is_down_with_its_host_and_it_is_told_why(tmp_
     assert [(each.others, each.out) for each in voters.went] == [(2, ())] * 3
 
 
-def test_a_voter_that_is_down_on_a_host_that_is_up_goes_first(tmp_path: Path) -> None:
+def test_failed_voter_on_a_running_host_goes_first(tmp_path: Path) -> None:
     with a_bed(tmp_path) as (home, voters):
         home.start(voters.group(RULE))
         voters.stopped.add("n-2")

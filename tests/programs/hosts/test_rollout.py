@@ -22,7 +22,7 @@ def a_rollout(folder: Path, count: int = 3, pool: Pool = POOL) -> Home:
     return home
 
 
-def test_every_host_goes_out_by_its_hooks_reboots_once_and_comes_back(tmp_path: Path) -> None:
+def test_every_host_runs_its_hooks_and_reboots_once(tmp_path: Path) -> None:
     home = a_rollout(tmp_path)
     home.run()
     assert {run.step for run in home.rollout.runs.values()} == {Step.DONE}
@@ -33,7 +33,7 @@ def test_every_host_goes_out_by_its_hooks_reboots_once_and_comes_back(tmp_path: 
     assert {row.machine.booted for row in rows if row.machine} == {NEW}
 
 
-def test_hosts_of_two_architectures_boot_the_commit_of_their_own(tmp_path: Path) -> None:
+def test_hosts_of_two_architectures_boot_their_own_commit(tmp_path: Path) -> None:
     """There was one digest for a version, and so a pool could have one architecture alone."""
     both = Release("1.1", digests=(("amd64", NEW.digest), ("arm64", NEW_ON_ARM.digest)))
     home = Home(tmp_path, 3)
@@ -46,7 +46,7 @@ def test_hosts_of_two_architectures_boot_the_commit_of_their_own(tmp_path: Path)
     assert [each.reason for each in why.held] == [Reason.ARCHITECTURE]
 
 
-def test_hosts_go_out_only_in_the_windows_of_their_pool(tmp_path: Path) -> None:
+def test_hosts_go_only_in_the_windows_of_their_pool(tmp_path: Path) -> None:
     opens = BEGAN + timedelta(minutes=1)
     window = Window(days=(opens.weekday(),), start=opens.time(), end=time(13))
     home = a_rollout(tmp_path, count=1, pool=replace(POOL, windows=(window,)))
@@ -58,7 +58,7 @@ def test_hosts_go_out_only_in_the_windows_of_their_pool(tmp_path: Path) -> None:
     assert (box.boots, box.hooks) == (2, ["out n-0", "in n-0"])
 
 
-def test_a_host_that_came_back_with_the_old_deployment_halts_the_rollout(tmp_path: Path) -> None:
+def test_host_that_boots_the_old_deployment_halts_the_rollout(tmp_path: Path) -> None:
     home = a_rollout(tmp_path)
     home.site.boxes["n-0"].boots_new = False
     home.run()
@@ -69,7 +69,7 @@ def test_a_host_that_came_back_with_the_old_deployment_halts_the_rollout(tmp_pat
     assert home.site.boxes["n-0"].hooks == ["out n-0"], "it stays out of service until a person looks"
 
 
-def test_a_unit_that_fails_in_the_new_release_halts_the_rollout(tmp_path: Path) -> None:
+def test_unit_that_fails_in_the_new_release_halts_the_rollout(tmp_path: Path) -> None:
     home = a_rollout(tmp_path)
     home.site.boxes["n-0"].failed.append("old.service")
     home.site.boxes["n-0"].fails_after_boot = "shop.service"
@@ -78,7 +78,7 @@ def test_a_unit_that_fails_in_the_new_release_halts_the_rollout(tmp_path: Path) 
     assert "shop.service has failed that had not before the reboot" in home.rollout.why
 
 
-def test_a_hook_that_goes_on_failing_fails_the_run_with_its_words_and_gives_the_host_back(
+def test_hook_that_keeps_failing_fails_the_run_and_the_host_is_given_back(
     tmp_path: Path,
 ) -> None:
     home = a_rollout(tmp_path)
@@ -91,7 +91,7 @@ def test_a_hook_that_goes_on_failing_fails_the_run_with_its_words_and_gives_the_
     assert (box.boots, box.hooks) == (1, ["out n-0"] * 4 + ["in n-0"])
 
 
-def test_a_host_that_no_record_tells_of_and_that_is_down_is_waited_for(tmp_path: Path) -> None:
+def test_unrecorded_host_that_is_down_is_waited_for(tmp_path: Path) -> None:
     """Found here: it counted as another machine under its name, and its run failed."""
     home = a_rollout(tmp_path, count=2)
     box = home.site.boxes["n-0"]

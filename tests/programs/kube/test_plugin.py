@@ -25,7 +25,7 @@ def written(folder: Path, source: str) -> str:
     return str(script)
 
 
-def given(command: str, **more: object) -> plugin.Given:
+def given(command: str, **more: object) -> plugin.PluginCredential:
     told = ExecPlugin(command=command, api_version=V1, **more)  # type: ignore[arg-type]
     return asyncio.run(plugin.run(told, None))
 
@@ -40,12 +40,12 @@ def refusal(command: str, **more: object) -> AuthenticationError:
     return caught.value
 
 
-def test_it_reads_nothing_and_knows_its_own_variables(tmp_path: Path) -> None:
+def test_plugin_gets_no_input_and_its_own_variables(tmp_path: Path) -> None:
     source = said("{'token': sys.stdin.read() + os.environ['TENANT']}")
     assert given(written(tmp_path, source), env=(Variable("TENANT", "acme"),)).token == "acme"
 
 
-def test_it_sees_nothing_that_is_fleets_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plugin_sees_no_secrets_of_fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLEET_DATABASE", "postgresql://fleet:hunter2@db/fleet")
     monkeypatch.setenv("TENANT", "acme")
     source = said(
@@ -54,14 +54,14 @@ def test_it_sees_nothing_that_is_fleets_own(tmp_path: Path, monkeypatch: pytest.
     assert given(written(tmp_path, source)).token == "TENANT"
 
 
-def test_when_it_expires(tmp_path: Path) -> None:
+def test_expiry_of_a_credential(tmp_path: Path) -> None:
     source = said("{'token': 't', 'expirationTimestamp': '2026-11-02T03:00:00+02:00'}")
     assert given(written(tmp_path, source)).expiration_timestamp == datetime(2026, 11, 2, 1, tzinfo=UTC)
     never = said("{'token': 't', 'expirationTimestamp': '0001-01-01T00:00:00Z'}")
     assert given(written(tmp_path, never)).expiration_timestamp is None
 
 
-def test_one_that_does_not_end_is_killed_with_what_it_has_started(
+def test_plugin_that_does_not_end_is_killed_with_its_children(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plugin, "PLUGIN_SECONDS", 1.0)
@@ -79,7 +79,7 @@ def test_one_that_does_not_end_is_killed_with_what_it_has_started(
         os.close(reader)
 
 
-def test_a_helper_that_it_leaves_holds_up_nobody_and_is_killed(tmp_path: Path) -> None:
+def test_background_child_of_a_plugin_delays_nothing_and_is_killed(tmp_path: Path) -> None:
     """The helper has the plugin's output, which so does not come to its end."""
     pipe = tmp_path / "alive"
     os.mkfifo(pipe)
@@ -96,14 +96,14 @@ def test_a_helper_that_it_leaves_holds_up_nobody_and_is_killed(tmp_path: Path) -
         os.close(reader)
 
 
-def test_what_it_says_as_it_fails_is_told_without_long_words(tmp_path: Path) -> None:
+def test_error_output_of_a_plugin_is_reported_without_long_tokens(tmp_path: Path) -> None:
     source = "sys.stderr.write('\\x1b[31mlog in\\n' + 's3cret' * 10); sys.exit(3)"
     message = refusal(written(tmp_path, source)).message
     assert "exit code 3" in message and "log in" in message
     assert "s3cret" not in message and "\x1b" not in message
 
 
-def test_a_lot_of_words_beside_its_answer_do_not_stop_it(tmp_path: Path) -> None:
+def test_large_error_output_does_not_block_a_plugin(tmp_path: Path) -> None:
     assert (
         given(written(tmp_path, "sys.stderr.write('x' * 3 * 2 ** 20)\n" + said("{'token': 't'}"))).token
         == "t"
@@ -121,11 +121,11 @@ def test_a_lot_of_words_beside_its_answer_do_not_stop_it(tmp_path: Path) -> None
         "sys.stdout.buffer.write(b'\\xff')",
     ],
 )
-def test_an_answer_that_is_none_is_not_quoted(tmp_path: Path, answer: str) -> None:
+def test_invalid_answer_is_not_quoted(tmp_path: Path, answer: str) -> None:
     assert f"printed no ExecCredential of {V1}" in refusal(written(tmp_path, answer)).message
 
 
-def test_a_file_that_is_no_program(tmp_path: Path) -> None:
+def test_plugin_that_is_no_program(tmp_path: Path) -> None:
     broken = tmp_path / "plugin"
     broken.write_text("#!/nowhere/sh\n")
     assert "is not on this machine" in refusal(str(broken)).message
@@ -134,9 +134,7 @@ def test_a_file_that_is_no_program(tmp_path: Path) -> None:
     assert "zero byte" in refusal(written(tmp_path, ""), args=("a\0b",)).message
 
 
-def test_a_program_of_the_folder_that_one_happens_to_be_in_is_not_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_program_in_the_current_folder_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(tmp_path, said("{'token': 't'}"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", ".")

@@ -16,7 +16,7 @@ GONE = 0.5
 HELD = 1.0
 
 
-def test_connections_to_a_server_that_says_nothing_any_more_are_closed_and_no_others(tmp_path: Path) -> None:
+def test_connections_to_a_silent_server_are_closed_and_no_others(tmp_path: Path) -> None:
     now = datetime.now(UTC)  # noqa: TID251 - TLS asks the real clock
     issued = certificates.issue(tmp_path / "pki", now)
     asyncio.run(_scene(issued))

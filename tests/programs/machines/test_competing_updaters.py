@@ -67,7 +67,7 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def test_a_machine_of_its_own_has_nobody_else(machine: Machine) -> None:
+def test_healthy_machine_has_no_other_updaters(machine: Machine) -> None:
     assert machine.look() == ()
 
 
@@ -81,7 +81,7 @@ def test_a_machine_of_its_own_has_nobody_else(machine: Machine) -> None:
         *("eos-autoupdater.timer", "systemd-sysupdate-reboot.timer", "ublue-update.timer"),
     ],
 )
-def test_a_unit_at_work_is_named_with_what_turns_it_off(machine: Machine, unit: str) -> None:
+def test_active_updater_unit_is_named_with_the_command_that_disables_it(machine: Machine, unit: str) -> None:
     machine.unit(unit)
     (found,) = machine.look()
     assert found.kind == "unit"
@@ -92,12 +92,12 @@ def test_a_unit_at_work_is_named_with_what_turns_it_off(machine: Machine, unit: 
     "unit",
     ["rpm-ostreed-automatic.service", "bootc-fetch-apply-updates.service", "transactional-update.service"],
 )
-def test_an_update_that_is_under_way_is_waited_for_whatever_began_it(machine: Machine, unit: str) -> None:
+def test_update_in_progress_is_waited_for_whoever_started_it(machine: Machine, unit: str) -> None:
     machine.unit(unit, "activating")
     assert machine.words.endswith(f"({unit} is active): wait until it has ended")
 
 
-def test_a_unit_that_is_not_at_work_is_no_updater_and_one_that_is_started_again_and_again_is(
+def test_inactive_unit_is_no_updater_and_a_restarting_one_is(
     machine: Machine,
 ) -> None:
     for state in ("inactive", "failed", "deactivating", "unknown", "maintenance"):
@@ -157,7 +157,7 @@ CONFIGURED = [
 
 
 @pytest.mark.parametrize(("unit", "file", "harmless", "harmful", "named"), CONFIGURED)
-def test_a_unit_that_does_harm_by_a_setting_alone_is_judged_by_it(
+def test_unit_that_is_harmful_by_a_setting_is_judged_by_it(
     machine: Machine, unit: str, file: str, harmless: str, harmful: str, named: str
 ) -> None:
     machine.unit(unit)
@@ -168,12 +168,12 @@ def test_a_unit_that_does_harm_by_a_setting_alone_is_judged_by_it(
 
 
 @pytest.mark.parametrize("unit", ["rpm-ostreed-automatic.timer", "apt-daily-upgrade.timer", "snapd.service"])
-def test_a_unit_whose_setting_is_not_written_goes_by_its_default(machine: Machine, unit: str) -> None:
+def test_missing_setting_means_its_default(machine: Machine, unit: str) -> None:
     machine.unit(unit)
     assert machine.look() == ()
 
 
-def test_hawkbit_says_whether_it_reboots_too(machine: Machine) -> None:
+def test_hawkbit_reports_whether_it_reboots(machine: Machine) -> None:
     machine.unit("rauc-hawkbit-updater.service")
     machine.write("etc/rauc-hawkbit-updater/config.conf", "[client]\npost_update_reboot = true\n")
     assert "it reboots too" in machine.words
@@ -202,7 +202,7 @@ ZINCATI = [
 
 
 @pytest.mark.parametrize(("files", "updates"), ZINCATI)
-def test_zincati_is_left_alone_where_its_updates_are_off(
+def test_zincati_with_updates_disabled_is_ignored(
     machine: Machine, files: dict[str, str], updates: bool
 ) -> None:
     machine.unit("zincati.service")
@@ -211,7 +211,7 @@ def test_zincati_is_left_alone_where_its_updates_are_off(
     assert bool(machine.look()) is updates
 
 
-def test_sysupdate_of_extensions_alone_is_no_updater_of_the_system(machine: Machine) -> None:
+def test_sysupdate_of_extensions_is_no_updater_of_the_system(machine: Machine) -> None:
     machine.unit("systemd-sysupdate.timer")
     machine.write("etc/sysupdate.kubernetes.d/kubernetes.conf", "[Transfer]\n")
     machine.write("usr/lib/sysupdate.d/noop.conf", "[Source]\n")
@@ -220,7 +220,7 @@ def test_sysupdate_of_extensions_alone_is_no_updater_of_the_system(machine: Mach
     assert "systemd-sysupdate upgrades" in machine.words
 
 
-def test_a_timer_of_ones_own_that_starts_a_reboot_is_named(machine: Machine) -> None:
+def test_custom_timer_that_reboots_is_named(machine: Machine) -> None:
     (machine.bin.parent / "triggers.reboot.target").write_text("nightly.timer\n")
     assert machine.look() == ()
     machine.unit("nightly.timer")
@@ -230,7 +230,7 @@ def test_a_timer_of_ones_own_that_starts_a_reboot_is_named(machine: Machine) -> 
 
 
 @pytest.mark.parametrize("process", ["kured", "update-agent"])
-def test_a_pod_that_reboots_its_node_is_known_by_its_process(machine: Machine, process: str) -> None:
+def test_pod_that_reboots_its_node_is_known_by_its_process(machine: Machine, process: str) -> None:
     machine.write("proc/4711/comm", f"{process}\n")
     (found,) = machine.look()
     assert found.kind == "pod"
@@ -262,7 +262,7 @@ SCHEDULES = [
 
 
 @pytest.mark.parametrize(("text", "words"), SCHEDULES)
-def test_a_scheduled_reboot_is_told_with_its_time_and_whose_it_is(
+def test_scheduled_reboot_is_reported_with_its_time_and_owner(
     machine: Machine, text: str, words: str
 ) -> None:
     machine.write("etc/passwd", "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n")
@@ -274,27 +274,25 @@ def test_a_scheduled_reboot_is_told_with_its_time_and_whose_it_is(
 
 
 @pytest.mark.parametrize("text", ["Failed to connect to bus: No such file or directory\n", "active\n"])
-def test_a_systemd_that_does_not_tell_is_not_taken_for_one_with_nobody_at_work(
-    machine: Machine, text: str
-) -> None:
+def test_systemd_without_an_answer_does_not_count_as_idle(machine: Machine, text: str) -> None:
     (machine.bin.parent / "odd").write_text(text)
     with pytest.raises(MachineError, match=r"does not tell which units are at work"):
         machine.look()
 
 
-def test_a_state_that_is_not_known_is_refused_by_name(machine: Machine) -> None:
+def test_unknown_state_is_refused_by_name(machine: Machine) -> None:
     machine.unit("zincati.service", "hibernating")
     with pytest.raises(MachineError, match=r"zincati\.service.*not known: hibernating"):
         machine.look()
 
 
-def test_a_machine_that_names_no_process_is_not_taken_for_one_without_pods(machine: Machine) -> None:
+def test_machine_without_a_process_list_does_not_count_as_one_without_pods(machine: Machine) -> None:
     (machine.root / "proc/1/comm").unlink()
     with pytest.raises(MachineError, match=r"names no process"):
         machine.look()
 
 
 @pytest.mark.parametrize("text", ["", "unit\tx\n", "end\nmore\n", "odd\tx\nend\n", "unit\nend\n"])
-def test_an_answer_that_is_not_whole_is_no_answer(text: str) -> None:
+def test_incomplete_answer_is_refused(text: str) -> None:
     with pytest.raises(MachineError, match="broke off"):
         competing_updaters.parse(text)

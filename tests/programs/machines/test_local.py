@@ -16,18 +16,18 @@ from fleet.machines.local import NAMESPACES, Local, prefix_of
 from fleet.machines.ssh.line import proxied
 
 
-def test_exit_code_and_both_outputs_are_answered() -> None:
+def test_exit_code_and_both_outputs_are_returned() -> None:
     ran = asyncio.run(Local().run(("sh", "-c", "echo out; echo err >&2; exit 7")))
     assert (ran.code, ran.stdout, ran.stderr) == (7, "out\n", "err\n")
     assert "exit 7: err" in ran.message
 
 
-def test_a_command_sees_nothing_that_is_fleets_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_sees_no_secrets_of_fleet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLEET_DATABASE", "postgresql://fleet:hunter2@db/fleet")
     assert "hunter2" not in asyncio.run(Local().run(("env",))).stdout
 
 
-def test_a_proxy_command_sees_nothing_that_is_fleets_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_command_sees_no_secrets_of_fleet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLEET_DATABASE", "postgresql://fleet:hunter2@db/fleet")
     line = proxied("env")
     told = b""
@@ -37,7 +37,7 @@ def test_a_proxy_command_sees_nothing_that_is_fleets_own(monkeypatch: pytest.Mon
     assert b"PATH=" in told and b"hunter2" not in told
 
 
-def test_a_command_that_prints_without_end_takes_no_more_memory_than_is_kept() -> None:
+def test_endless_output_takes_bounded_memory() -> None:
     async def story() -> None:
         tracemalloc.start()
         try:
@@ -55,7 +55,7 @@ def test_arguments_are_not_read_by_a_shell() -> None:
     assert asyncio.run(checked(Local(), ("printf", "%s", "$(id); 'a' b"))) == "$(id); 'a' b"
 
 
-def test_a_command_that_does_not_end_is_killed_with_its_children(tmp_path: Path) -> None:
+def test_command_that_times_out_is_killed_with_its_children(tmp_path: Path) -> None:
     """As `nsenter --pid` has one, and `sh -c`: killed alone it would leave the command at work on the host."""
     pipe = tmp_path / "alive"
     os.mkfifo(pipe)
@@ -69,7 +69,7 @@ def test_a_command_that_does_not_end_is_killed_with_its_children(tmp_path: Path)
         os.close(reader)
 
 
-def test_a_program_that_is_not_there_is_answered_as_a_shell_does() -> None:
+def test_missing_program_is_reported_as_by_a_shell() -> None:
     assert asyncio.run(Local().run(("no-such-program",))).code == ABSENT
     with pytest.raises(MachineError, match="no-such-program: exit 127: no-such-program: not found"):
         asyncio.run(checked(Local(), ("no-such-program",)))
@@ -77,7 +77,7 @@ def test_a_program_that_is_not_there_is_answered_as_a_shell_does() -> None:
         asyncio.run(Local(("no-such-way",)).run(("true",)))
 
 
-def test_a_file_that_is_not_there_is_none_and_a_folder_is_an_error(tmp_path: Path) -> None:
+def test_missing_file_is_none_and_a_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a b").write_text("text\n")
     assert asyncio.run(read(Local(), str(tmp_path / "a b"))) == "text\n"
     assert asyncio.run(read(Local(), str(tmp_path / "none"))) is None
@@ -87,7 +87,7 @@ def test_a_file_that_is_not_there_is_none_and_a_folder_is_an_error(tmp_path: Pat
         asyncio.run(read_line(Local(), str(tmp_path / "none")))
 
 
-def test_ways_to_a_host_have_names() -> None:
+def test_connections_to_a_host_have_names() -> None:
     assert prefix_of("namespaces") == NAMESPACES
     assert prefix_of("chroot:/host") == ("chroot", "/host")
     assert prefix_of("here") == ()

@@ -42,7 +42,7 @@ def here(folder: Path, tasks: str) -> tuple[Path, Path, dict[str, Any], dict[str
 DEBUG = "  - ansible.builtin.debug: {msg: done}\n"
 
 
-def test_a_run_imports_no_daemon_and_nothing_of_the_folder_that_fleet_is_in(
+def test_run_imports_no_daemon_and_nothing_of_fleets_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("yaml", "json", "ansible_runner"):
@@ -57,7 +57,7 @@ def test_a_run_imports_no_daemon_and_nothing_of_the_folder_that_fleet_is_in(
     assert not (tmp_path / "taken").exists()
 
 
-def test_no_module_of_fleet_imports_ansible_or_what_it_brings() -> None:
+def test_no_module_of_fleet_imports_ansible() -> None:
     source = (
         "import importlib, pkgutil, sys, fleet\n"
         "for each in pkgutil.walk_packages(fleet.__path__, 'fleet.'):\n"
@@ -72,7 +72,7 @@ def test_no_module_of_fleet_imports_ansible_or_what_it_brings() -> None:
     assert not loaded & {"ansible", "ansible_runner", "daemon", "lockfile", "pexpect"}
 
 
-def test_what_a_run_is_given_is_read_by_nobody_else_whatever_the_umask(tmp_path: Path) -> None:
+def test_files_of_a_run_are_private_whatever_the_umask(tmp_path: Path) -> None:
     given = ("played/inventory/hosts.json", "played/env/extravars", "played/env/settings")
     modes: dict[str, int] = {}
 
@@ -89,7 +89,7 @@ def test_what_a_run_is_given_is_read_by_nobody_else_whatever_the_umask(tmp_path:
     assert modes == dict.fromkeys(given, 0o600)
 
 
-def test_what_a_killed_controller_has_left_is_taken_away_before_the_next_run(tmp_path: Path) -> None:
+def test_files_of_a_killed_controller_are_removed_before_the_next_run(tmp_path: Path) -> None:
     left = tmp_path / "played/artifacts/one/command"
     left.parent.mkdir(parents=True)
     left.write_text('{"env": {"TOKEN": "hunter2"}}')
@@ -100,7 +100,7 @@ def test_what_a_killed_controller_has_left_is_taken_away_before_the_next_run(tmp
     assert seen and not any(seen)
 
 
-def test_a_run_that_is_cancelled_leaves_nothing_running(tmp_path: Path) -> None:
+def test_cancelled_run_leaves_nothing_running(tmp_path: Path) -> None:
     """Not the command either that the playbook has begun, in a session of its own."""
     pipe = tmp_path / "alive"
     os.mkfifo(pipe)

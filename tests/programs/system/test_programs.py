@@ -50,13 +50,13 @@ def heard(reader: int) -> bool:
         return False
 
 
-def test_its_exit_code_and_both_of_its_outputs() -> None:
+def test_exit_code_and_both_outputs() -> None:
     source = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(7)"
     assert ran(source) == FinishedProgram(7, b"out\n", b"err\n")
     assert ran("import os; os.kill(os.getpid(), 9)").code == -signal.SIGKILL
 
 
-def test_of_what_it_prints_the_first_or_the_last_is_kept() -> None:
+def test_first_or_last_part_of_the_output_is_kept() -> None:
     source = "import sys; sys.stdout.write('a' + 'x' * 3000000 + 'z')"
     assert ran(source, most=3).out == b"axx"
     ended = asyncio.run(run((sys.executable, "-c", source), dict(os.environ), 60.0, last(3)))
@@ -66,7 +66,7 @@ def test_of_what_it_prints_the_first_or_the_last_is_kept() -> None:
     assert kept == b""
 
 
-def test_one_that_is_given_up_on_is_killed_with_its_children(tmp_path: Path) -> None:
+def test_program_that_times_out_is_killed_with_its_children(tmp_path: Path) -> None:
     with watched(tmp_path) as (pipe, reader):
         child = SLEEP.format(pipe)
         with pytest.raises(TimeoutError):
@@ -74,7 +74,7 @@ def test_one_that_is_given_up_on_is_killed_with_its_children(tmp_path: Path) -> 
         assert gone(reader)
 
 
-def test_a_child_that_it_leaves_is_killed_and_its_answer_is_heard(tmp_path: Path) -> None:
+def test_child_left_by_a_program_is_killed_and_the_answer_is_returned(tmp_path: Path) -> None:
     """The child holds the output open: nobody waits for it."""
     with watched(tmp_path) as (pipe, reader):
         child = SLEEP.format(pipe)
@@ -85,7 +85,7 @@ def test_a_child_that_it_leaves_is_killed_and_its_answer_is_heard(tmp_path: Path
         assert gone(reader)
 
 
-def test_a_child_in_a_session_of_its_own_does_not_keep_anybody_waiting(tmp_path: Path) -> None:
+def test_child_in_a_session_of_its_own_delays_nothing(tmp_path: Path) -> None:
     child = "import time; time.sleep(600)"
     start = f"p = subprocess.Popen([sys.executable, '-c', {child!r}], start_new_session=True)"
     tell = f"pathlib.Path({str(tmp_path)!r}, str(p.pid)).touch()"
@@ -99,7 +99,7 @@ def test_a_child_in_a_session_of_its_own_does_not_keep_anybody_waiting(tmp_path:
             os.kill(int(each.name), signal.SIGKILL)
 
 
-def test_a_caller_that_is_cancelled_leaves_nothing_running(tmp_path: Path) -> None:
+def test_cancelled_caller_leaves_nothing_running(tmp_path: Path) -> None:
     async def story(pipe: str, reader: int) -> None:
         child = SLEEP.format(pipe)
         source = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.objects.machine import MESSAGE_MOST, NAME_MOST, Ask, LogAsk, LogTold, Machine, Units, Work
+from fleet.core.objects.machine import MESSAGE_MOST, NAME_MOST, Ask, LogAnswer, LogAsk, Machine, Units, Work
 from fleet.core.releases.release import Release
 from fleet.machines.host import CommandResult
 from tests.unit.agent.world import NEW, OLD, World, story
@@ -27,7 +27,7 @@ async def turns_of_the_loop(steps: int) -> None:
         await asyncio.sleep(0)
 
 
-def test_an_agent_reports_what_it_sees_without_being_asked() -> None:
+def test_agent_reports_without_a_request() -> None:
     async def tell(world: World) -> None:
         world.start()
         machine = await world.api.until(lambda machine: machine.reported)
@@ -37,7 +37,7 @@ def test_an_agent_reports_what_it_sees_without_being_asked() -> None:
     story(tell)
 
 
-def test_a_machine_that_changes_by_itself_is_reported_when_looked_at() -> None:
+def test_change_of_the_machine_is_reported_at_the_next_look() -> None:
     async def tell(world: World) -> None:
         world.start()
         await world.api.until(lambda machine: machine.reported)
@@ -66,7 +66,7 @@ def test_stage_and_reboot_end_in_the_release_with_one_reboot() -> None:
     story(tell)
 
 
-def test_working_is_written_before_the_machine_is_touched() -> None:
+def test_working_is_written_before_the_machine_is_changed() -> None:
     async def tell(world: World) -> None:
         world.box.stage_goes_on.clear()
         world.start()
@@ -79,7 +79,7 @@ def test_working_is_written_before_the_machine_is_touched() -> None:
     story(tell)
 
 
-def test_an_answered_token_is_never_acted_on_again() -> None:
+def test_answered_token_is_never_carried_out_again() -> None:
     async def tell(world: World) -> None:
         world.start()
         await world.api.ask(Ask.STAGE, "t1")
@@ -94,7 +94,7 @@ def test_an_answered_token_is_never_acted_on_again() -> None:
     story(tell)
 
 
-def test_a_token_of_the_past_is_refused() -> None:
+def test_old_token_is_refused() -> None:
     async def tell(world: World) -> None:
         world.start()
         await world.api.ask(Ask.STAGE, "t1")
@@ -113,7 +113,7 @@ def test_a_token_of_the_past_is_refused() -> None:
     story(tell)
 
 
-def test_a_stage_that_was_killed_starts_over() -> None:
+def test_killed_stage_starts_again() -> None:
     async def tell(world: World) -> None:
         world.box.stage_goes_on.clear()
         world.start()
@@ -128,7 +128,7 @@ def test_a_stage_that_was_killed_starts_over() -> None:
     story(tell)
 
 
-def test_an_agent_that_died_before_its_machine_rebooted_asks_for_the_same_reboot_again() -> None:
+def test_agent_killed_before_the_reboot_asks_for_the_same_reboot_again() -> None:
     async def tell(world: World) -> None:
         world.box.staged = NEW
         work = Work("t1", "working", boot_id="boot-1")
@@ -143,7 +143,7 @@ def test_an_agent_that_died_before_its_machine_rebooted_asks_for_the_same_reboot
     story(tell)
 
 
-def test_a_reboot_that_happened_is_done_whoever_asked_for_it() -> None:
+def test_reboot_that_happened_is_done_whoever_asked_for_it() -> None:
     async def tell(world: World) -> None:
         world.box.staged = NEW
         work = Work("t1", "working", boot_id="boot-1")
@@ -159,7 +159,7 @@ def test_a_reboot_that_happened_is_done_whoever_asked_for_it() -> None:
     story(tell)
 
 
-def test_a_machine_that_boots_the_old_deployment_says_so() -> None:
+def test_machine_that_boots_the_old_deployment_reports_it() -> None:
     async def tell(world: World) -> None:
         world.start()
         await world.api.ask(Ask.STAGE, "t1")
@@ -175,7 +175,7 @@ def test_a_machine_that_boots_the_old_deployment_says_so() -> None:
     story(tell)
 
 
-def test_a_reboot_into_something_else_than_was_asked_is_refused() -> None:
+def test_reboot_into_another_release_than_requested_is_refused() -> None:
     async def tell(world: World) -> None:
         world.start()
         await world.api.ask(Ask.REBOOT, "t1", NEW)
@@ -186,7 +186,7 @@ def test_a_reboot_into_something_else_than_was_asked_is_refused() -> None:
     story(tell)
 
 
-def test_the_text_of_a_failure_is_reported() -> None:
+def test_message_of_a_failure_is_reported() -> None:
     async def tell(world: World) -> None:
         world.box.stage_error = "error: No space left on device"
         world.start()
@@ -203,7 +203,7 @@ def test_the_text_of_a_failure_is_reported() -> None:
     story(tell)
 
 
-def test_a_request_that_is_taken_back_ends_the_stage() -> None:
+def test_withdrawn_request_ends_the_stage() -> None:
     async def tell(world: World) -> None:
         world.box.stage_goes_on.clear()
         world.start()
@@ -218,7 +218,7 @@ def test_a_request_that_is_taken_back_ends_the_stage() -> None:
     story(tell)
 
 
-def test_another_request_takes_the_place_of_a_stage_under_way() -> None:
+def test_new_request_replaces_a_running_stage() -> None:
     async def tell(world: World) -> None:
         world.box.stage_goes_on.clear()
         world.start()
@@ -233,7 +233,7 @@ def test_another_request_takes_the_place_of_a_stage_under_way() -> None:
     story(tell)
 
 
-def test_a_rollback_boots_the_previous_release() -> None:
+def test_rollback_boots_the_previous_release() -> None:
     async def tell(world: World) -> None:
         world.box.booted, world.box.rollback = NEW, OLD
         world.start()
@@ -245,7 +245,7 @@ def test_a_rollback_boots_the_previous_release() -> None:
     story(tell)
 
 
-def test_an_api_server_that_goes_away_is_waited_for() -> None:
+def test_unavailable_api_server_is_waited_for() -> None:
     async def tell(world: World) -> None:
         world.box.stage_goes_on.clear()
         world.start()
@@ -262,7 +262,7 @@ def test_an_api_server_that_goes_away_is_waited_for() -> None:
     story(tell)
 
 
-def test_an_answer_that_was_lost_is_not_a_reason_to_act_twice() -> None:
+def test_lost_answer_causes_no_second_action() -> None:
     async def tell(world: World) -> None:
         world.start()
         await world.api.until(lambda machine: machine.reported)
@@ -277,7 +277,7 @@ def test_an_answer_that_was_lost_is_not_a_reason_to_act_twice() -> None:
     story(tell)
 
 
-def test_a_conflict_means_to_look_again_before_acting() -> None:
+def test_conflict_is_read_again_before_acting() -> None:
     """A request that was taken back between the agent's look and its word is not acted upon."""
 
     async def tell(world: World) -> None:
@@ -293,7 +293,7 @@ def test_a_conflict_means_to_look_again_before_acting() -> None:
     story(tell)
 
 
-def test_a_quiet_machine_is_not_written() -> None:
+def test_unchanged_machine_is_not_written() -> None:
     async def tell(world: World) -> None:
         world.start()
         await world.api.until(lambda machine: machine.reported)
@@ -307,7 +307,7 @@ def test_a_quiet_machine_is_not_written() -> None:
 
 
 @pytest.mark.parametrize("steps", range(60))
-def test_killed_at_any_moment_the_machine_still_reboots_once(steps: int) -> None:
+def test_killed_at_any_time_the_machine_still_reboots_once(steps: int) -> None:
     async def tell(world: World) -> None:
         world.start()
         await world.api.ask(Ask.STAGE, "t1")
@@ -331,7 +331,7 @@ def test_killed_at_any_moment_the_machine_still_reboots_once(steps: int) -> None
     story(tell)
 
 
-def test_what_had_failed_when_the_reboot_was_taken_up_is_kept_across_it() -> None:
+def test_units_that_failed_before_the_reboot_are_remembered() -> None:
     async def tell(world: World) -> None:
         world.box.units = Units("degraded", ("smartd.service",))
         world.start()
@@ -349,7 +349,7 @@ def test_what_had_failed_when_the_reboot_was_taken_up_is_kept_across_it() -> Non
     story(tell)
 
 
-def test_a_unit_that_fails_late_is_seen_without_being_asked() -> None:
+def test_unit_that_fails_late_is_reported_without_a_request() -> None:
     async def tell(world: World) -> None:
         world.box.units = Units("starting")
         world.start()
@@ -362,7 +362,7 @@ def test_a_unit_that_fails_late_is_seen_without_being_asked() -> None:
     story(tell)
 
 
-def test_it_writes_no_more_than_the_api_server_takes_and_no_secrets() -> None:
+def test_reports_are_bounded_and_have_no_secrets() -> None:
     async def tell(world: World) -> None:
         world.box.units = Units("degraded", tuple(f"{number:03d}.service" for number in range(200)))
         world.box.layered = tuple(f"package-{number}" for number in range(1000))
@@ -376,7 +376,7 @@ def test_it_writes_no_more_than_the_api_server_takes_and_no_secrets() -> None:
     story(tell)
 
 
-def test_what_a_program_says_of_a_failure_has_no_secrets() -> None:
+def test_program_output_in_a_failure_has_no_secrets() -> None:
     async def tell(world: World) -> None:
         ran = CommandResult(
             ("bootc", "switch"), 1, stderr="Get https://ada:geheim@registry.example/v2: no such host"
@@ -390,12 +390,12 @@ def test_what_a_program_says_of_a_failure_has_no_secrets() -> None:
         assert "geheim" not in ran.message + machine.work.message
         await ask_log(world, LogAsk("log/1"))
         machine = await world.api.until(lambda machine: machine.log_told is not None)
-        assert machine.log_told == LogTold("log/1", error="password: [hidden]")
+        assert machine.log_told == LogAnswer("log/1", error="password: [hidden]")
 
     story(tell)
 
 
-def test_a_machine_that_came_back_with_the_old_release_tells_the_log_of_the_boot_that_failed() -> None:
+def test_rolled_back_machine_reports_the_log_of_the_failed_boot() -> None:
     async def tell(world: World) -> None:
         world.start()
         await world.api.ask(Ask.STAGE, "t1")
@@ -412,7 +412,7 @@ def test_a_machine_that_came_back_with_the_old_release_tells_the_log_of_the_boot
     story(tell)
 
 
-def test_a_log_that_cannot_be_read_does_not_keep_the_rollback_from_being_told() -> None:
+def test_unreadable_log_does_not_delay_the_report_of_a_rollback() -> None:
     async def tell(world: World) -> None:
         world.box.log_error = "the journal is not kept"
         world.start()
@@ -433,19 +433,19 @@ async def ask_log(world: World, ask: LogAsk | None) -> None:
     await world.api.put(replace(world.api.machine, log_ask=ask))
 
 
-def test_a_log_that_a_person_asks_for_is_told_and_forgotten_when_it_was_taken() -> None:
+def test_requested_log_is_reported_and_removed_when_it_was_read() -> None:
     async def tell(world: World) -> None:
         world.start()
         await world.api.until(lambda machine: machine.reported)
         await ask_log(world, LogAsk("log/1", "kubelet.service", 7))
         machine = await world.api.until(lambda machine: machine.log_told is not None)
-        assert machine.log_told == LogTold("log/1", "7 lines of kubelet.service\n")
+        assert machine.log_told == LogAnswer("log/1", "7 lines of kubelet.service\n")
         world.box.log_error = "the journal has no earlier boot"
         await ask_log(world, LogAsk("log/2"))
         machine = await world.api.until(
             lambda machine: machine.log_told is not None and bool(machine.log_told.error)
         )
-        assert machine.log_told == LogTold("log/2", error="the journal has no earlier boot")
+        assert machine.log_told == LogAnswer("log/2", error="the journal has no earlier boot")
         await ask_log(world, None)
         await world.api.until(lambda machine: machine.log_told is None)
         written = len(world.api.written)
@@ -455,7 +455,7 @@ def test_a_log_that_a_person_asks_for_is_told_and_forgotten_when_it_was_taken() 
     story(tell)
 
 
-def test_a_log_is_told_while_a_release_is_staged_and_disturbs_nothing() -> None:
+def test_log_is_reported_during_a_stage_and_does_not_disturb_it() -> None:
     async def tell(world: World) -> None:
         world.box.stage_goes_on.clear()
         world.start()
@@ -469,13 +469,13 @@ def test_a_log_is_told_while_a_release_is_staged_and_disturbs_nothing() -> None:
         assert (world.box.stagings, machine.staged, machine.log_told) == (
             1,
             NEW,
-            LogTold("log/1", "100 lines of all\n"),
+            LogAnswer("log/1", "100 lines of all\n"),
         )
 
     story(tell)
 
 
-def test_a_machine_whose_system_cannot_be_observed_any_more_tells_its_log() -> None:
+def test_machine_that_cannot_be_observed_reports_its_log() -> None:
     async def tell(world: World) -> None:
         world.start()
         await world.api.until(lambda machine: machine.reported)
@@ -489,7 +489,7 @@ def test_a_machine_whose_system_cannot_be_observed_any_more_tells_its_log() -> N
 @pytest.mark.parametrize(
     "fault", [TypeError("no list"), KeyError("id"), RecursionError(), ValueError("4301 digits")]
 )
-def test_an_answer_that_fleet_stumbles_over_is_that_machines_failure_and_the_agent_goes_on(
+def test_unexpected_error_is_that_machines_failure_and_the_agent_continues(
     fault: Exception,
 ) -> None:
     async def tell(world: World) -> None:
@@ -510,7 +510,7 @@ def test_an_answer_that_fleet_stumbles_over_is_that_machines_failure_and_the_age
     story(tell)
 
 
-def test_what_a_machine_tells_without_end_is_cut_to_what_the_api_server_takes() -> None:
+def test_endless_output_is_cut_to_what_the_api_server_accepts() -> None:
     async def tell(world: World) -> None:
         world.box.booted = Release("9" * 5000, "sha256:" + "a" * 5000, "6" * 5000)
         world.box.stage_error = "no room " * 5000

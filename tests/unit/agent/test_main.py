@@ -12,18 +12,18 @@ from fleet.core.records.errors import UsageError
 from fleet.kube.install.installation import manifests
 
 
-def test_without_a_node_it_says_what_to_set() -> None:
+def test_missing_node_name_is_reported_with_the_setting() -> None:
     with pytest.raises(UsageError) as caught:
         main(environ={})
     assert NODE in caught.value.hint
 
 
-def test_an_operating_system_that_is_not_known_is_refused() -> None:
+def test_unknown_operating_system_is_refused() -> None:
     with pytest.raises(UsageError, match="'plan9' of node n-1"):
         main(environ={NODE: "n-1", FAMILY: "plan9"})
 
 
-def test_credentials_that_cannot_be_used_end_it_and_are_not_waited_for(
+def test_unusable_credentials_end_the_agent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
@@ -31,14 +31,14 @@ def test_credentials_that_cannot_be_used_end_it_and_are_not_waited_for(
         main(environ={NODE: "n-1", FAMILY: "talos"})
 
 
-def test_the_daemonset_tells_the_agent_its_node() -> None:
+def test_daemonset_tells_the_agent_its_node() -> None:
     daemonset = next(each for each in manifests("agent:1") if each.kind == "DaemonSet")
     (container,) = daemonset.body["spec"]["template"]["spec"]["containers"]
     told = {each["name"]: each["valueFrom"]["fieldRef"]["fieldPath"] for each in container["env"]}
     assert told == {NODE: "spec.nodeName"}
 
 
-def test_an_agent_in_a_pod_does_not_load_the_official_client() -> None:
+def test_agent_in_a_pod_does_not_import_the_kubernetes_client() -> None:
     """It is two fifths of the memory that an agent may take."""
     words = (
         "import sys, fleet.cli.registry, fleet.agent.main;"

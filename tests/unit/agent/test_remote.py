@@ -28,7 +28,7 @@ class FarBox(Box):
         return await super().observe()
 
 
-def test_stage_and_reboot_are_proven_from_afar() -> None:
+def test_stage_and_reboot_are_proven_by_the_remote_agent() -> None:
     async def story() -> None:
         api, box = ApiServer(Machine("n-1")), FarBox()
         agent = asyncio.create_task(RemoteAgent(api, box, QUICK, look=0.001).run())
@@ -50,7 +50,7 @@ def test_stage_and_reboot_are_proven_from_afar() -> None:
     asyncio.run(story())
 
 
-def test_a_machine_that_is_not_there_at_first_is_waited_for() -> None:
+def test_unreachable_machine_is_waited_for() -> None:
     async def story() -> None:
         api, box = ApiServer(Machine("n-1")), FarBox()
         box.down = True

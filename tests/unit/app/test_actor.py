@@ -24,11 +24,11 @@ NAMES = {0: "root", 1000: "ada"}
         (7, 8, "uid-7@desk (login uid-8)"),
     ],
 )
-def test_who_acts_and_who_has_logged_in(uid: int, login: int | None, expected: str) -> None:
+def test_actor_and_login_name(uid: int, login: int | None, expected: str) -> None:
     assert actor_of(uid, login, "desk", lambda each: NAMES.get(each, f"uid-{each}")) == expected
 
 
-def test_the_environment_names_nobody() -> None:
+def test_environment_does_not_set_the_actor() -> None:
     """getpass.getuser, as its documentation has it, asks LOGNAME, USER, LNAME and USERNAME first."""
     code = "from fleet.app.wiring.actor import actor; print(actor())"
     forged = {**os.environ, **dict.fromkeys(("LOGNAME", "USER", "LNAME", "USERNAME"), "mallory")}

@@ -63,7 +63,7 @@ def found(path: Path, home: Home, content: bytes | Told) -> list[tuple[int, str]
     return [(each.seq, each.what) for each in verify_file(file, [keys_of(home).public]).findings]
 
 
-def test_keys_are_made_once_and_only_the_owner_reads_the_private_one(tmp_path: Path) -> None:
+def test_keys_are_generated_once_and_the_private_key_is_private(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
     keys, public, signed = signing.keygen(home)
@@ -79,7 +79,7 @@ def test_keys_are_made_once_and_only_the_owner_reads_the_private_one(tmp_path: P
     assert b"PRIVATE" in before and not keys.private.exists()
 
 
-def test_nobody_goes_on_unsigned_because_the_private_half_is_gone(tmp_path: Path) -> None:
+def test_missing_private_key_stops_the_signing(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
     keys, _, _ = signing.keygen(home)
@@ -103,7 +103,7 @@ def a_notary(home: Home) -> notary.HomeNotary | None:
     return notary.notary_of(home)
 
 
-def test_a_keygen_that_was_killed_between_the_halves_is_finished_by_the_next(tmp_path: Path) -> None:
+def test_interrupted_keygen_is_completed_by_the_next(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
     keys, public, _ = signing.keygen(home)
@@ -119,7 +119,7 @@ def test_a_keygen_that_was_killed_between_the_halves_is_finished_by_the_next(tmp
 
 
 @pytest.mark.parametrize("half", ["private", "public"])
-def test_a_half_that_is_empty_never_reads_as_verified(tmp_path: Path, half: str) -> None:
+def test_empty_key_file_never_counts_as_verified(tmp_path: Path, half: str) -> None:
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
     keys, _, _ = signing.keygen(home)
@@ -131,7 +131,7 @@ def test_a_half_that_is_empty_never_reads_as_verified(tmp_path: Path, half: str)
             refused(home)
 
 
-def test_checkpoints_without_any_key_to_verify_them_are_an_error(tmp_path: Path) -> None:
+def test_checkpoints_without_a_public_key_are_an_error(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
     keys, _, _ = signing.keygen(home)
@@ -143,7 +143,7 @@ def test_checkpoints_without_any_key_to_verify_them_are_an_error(tmp_path: Path)
     assert verification.verify(home, [elsewhere]).findings == ()
 
 
-def test_a_public_half_of_another_key_signs_nothing(tmp_path: Path) -> None:
+def test_public_key_of_another_pair_signs_nothing(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
     keys, _, _ = signing.keygen(home)
@@ -152,7 +152,7 @@ def test_a_public_half_of_another_key_signs_nothing(tmp_path: Path) -> None:
         signing.checkpoint(home)
 
 
-def test_without_a_key_nothing_is_signed_and_the_words_say_how(tmp_path: Path) -> None:
+def test_without_a_key_nothing_is_signed_and_the_remedy_is_shown(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     with pytest.raises(UsageError) as refused:
         signing.checkpoint(home)
@@ -162,7 +162,7 @@ def test_without_a_key_nothing_is_signed_and_the_words_say_how(tmp_path: Path) -
         signing.checkpoint(home)
 
 
-def test_a_controller_signs_when_a_rollout_has_ended(home: Home) -> None:
+def test_controller_signs_when_a_rollout_has_ended(home: Home) -> None:
     (finish,) = [entry for entry in home.store.journal.entries() if entry.record.kind == "finish"]
     newest = home.store.checkpoints.newest()
     assert newest is not None and newest.seq >= finish.seq
@@ -179,7 +179,7 @@ def warnings(caplog: pytest.LogCaptureFixture, words: str) -> list[str]:
     return [each.getMessage() for each in found if words in each.getMessage()]
 
 
-def test_a_controller_warns_once_of_a_journal_that_was_tampered_with_and_goes_on(
+def test_controller_warns_once_about_a_tampered_journal_and_continues(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     home = a_fast_home(tmp_path / "home")
@@ -194,7 +194,7 @@ def test_a_controller_warns_once_of_a_journal_that_was_tampered_with_and_goes_on
     assert "finish" in [entry.record.kind for entry in home.store.journal.entries()]
 
 
-def test_a_controller_goes_on_where_the_copies_cannot_be_read_and_says_so_once(
+def test_controller_continues_when_the_checkpoint_copies_cannot_be_read(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     home = a_fast_home(tmp_path / "home")
@@ -208,7 +208,7 @@ def test_a_controller_goes_on_where_the_copies_cannot_be_read_and_says_so_once(
     assert "finish" in [entry.record.kind for entry in home.store.journal.entries()]
 
 
-def test_a_database_whose_end_and_checkpoints_were_cut_off_is_found_by_the_copy_beside_the_key(
+def test_truncated_database_is_found_by_the_checkpoint_copy_beside_the_key(
     tmp_path: Path,
 ) -> None:
     home = a_home(tmp_path / "home")
@@ -228,7 +228,7 @@ def test_a_database_whose_end_and_checkpoints_were_cut_off_is_found_by_the_copy_
     assert [(each.seq, each.what) for each in verification.verify(home, kept=[kept]).findings] == expected
 
 
-def test_a_journal_that_was_written_anew_with_its_checkpoints_is_not_signed_again(tmp_path: Path) -> None:
+def test_journal_rewritten_with_its_checkpoints_is_not_signed_again(tmp_path: Path) -> None:
     """Everything in the database is somebody else's, and fits together; the copy beside the key does not."""
     home = a_fast_home(tmp_path / "home")
     signing.keygen(home)
@@ -250,7 +250,7 @@ def test_a_journal_that_was_written_anew_with_its_checkpoints_is_not_signed_agai
     assert home.store.checkpoints.all() == []
 
 
-def test_an_older_copy_of_the_database_is_signed_once_a_person_has_put_the_later_checkpoints_away(
+def test_restored_database_is_signed_once_a_user_has_moved_the_later_checkpoints_away(
     tmp_path: Path,
 ) -> None:
     home = a_home(tmp_path / "home")
@@ -271,7 +271,7 @@ def test_an_older_copy_of_the_database_is_signed_once_a_person_has_put_the_later
 
 
 @pytest.mark.parametrize("what", ["detail = '[]'", "at = 'x'", "seq = 'x'", "actor = x'ff'", "hash = 7"])
-def test_what_no_fleet_has_written_into_the_journal_is_found_and_hides_nothing_else(
+def test_entry_that_fleet_did_not_write_is_found_and_hides_no_other_finding(
     tmp_path: Path, what: str
 ) -> None:
     home = a_home(tmp_path / "home")
@@ -299,7 +299,7 @@ def test_what_no_fleet_has_written_into_the_journal_is_found_and_hides_nothing_e
         ("UPDATE cluster SET name = x'00ff'", ["cluster", "list"]),
     ],
 )
-def test_a_row_that_no_fleet_has_written_is_no_bug_of_fleet(
+def test_row_that_fleet_did_not_write_is_no_bug_of_fleet(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str, words: list[str]
 ) -> None:
     home = a_fast_home(tmp_path / "home")
@@ -311,7 +311,7 @@ def test_a_row_that_no_fleet_has_written_is_no_bug_of_fleet(
     assert said and "bug of fleet" not in said
 
 
-def test_kept_state_of_a_rollout_that_was_edited_is_found(tmp_path: Path) -> None:
+def test_edited_state_of_a_rollout_is_found(tmp_path: Path) -> None:
     home = a_fast_home(tmp_path / "home")
     carried_out(home)
     keep(home.store.journal, home.store.folds, home.now(), "ada@desk", enough=1)
@@ -324,7 +324,7 @@ def test_kept_state_of_a_rollout_that_was_edited_is_found(tmp_path: Path) -> Non
     assert finding.seq == home.store.journal.count() - 1
 
 
-def test_a_journal_that_nobody_has_signed_is_no_proof_for_a_key(tmp_path: Path) -> None:
+def test_unsigned_journal_proves_nothing_for_a_key(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
     key = tmp_path / "key"
@@ -333,7 +333,7 @@ def test_a_journal_that_nobody_has_signed_is_no_proof_for_a_key(tmp_path: Path) 
     assert [(each.seq, each.what) for each in verification.verify(home, [key]).findings] == [(1, "unsigned")]
 
 
-def test_a_database_that_was_emptied_is_no_proof_for_a_key(tmp_path: Path) -> None:
+def test_emptied_database_proves_nothing_for_a_key(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     key = tmp_path / "key"
     key.write_text(PrivateKey.new().public.pem)
@@ -341,7 +341,7 @@ def test_a_database_that_was_emptied_is_no_proof_for_a_key(tmp_path: Path) -> No
     assert [(each.seq, each.what) for each in verification.verify(home, [key]).findings] == [(0, "unsigned")]
 
 
-def test_an_export_is_verified_with_nothing_but_itself_and_the_public_key(
+def test_export_is_verified_with_itself_and_the_public_key_alone(
     tmp_path: Path, home: Home, exported: bytes
 ) -> None:
     """Another process, an empty home, no database: as on another machine."""
@@ -356,7 +356,7 @@ def test_an_export_is_verified_with_nothing_but_itself_and_the_public_key(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["export.json", "key.pub"]
 
 
-def test_an_export_moves_no_cursor_and_still_verifies(
+def test_export_moves_no_cursor_and_still_verifies(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home = a_home(tmp_path / "home")
@@ -382,7 +382,7 @@ def test_an_export_moves_no_cursor_and_still_verifies(
         assert verify_file(tmp_path / file, [keys.public]).findings == ()
 
 
-def test_a_journal_that_ends_early_is_verified_as_of_that_time_whatever_its_file_says(tmp_path: Path) -> None:
+def test_truncated_export_is_verified_up_to_its_end(tmp_path: Path) -> None:
     """A file that is cut back to an earlier checkpoint is a true journal of that moment, and no later one."""
     home = a_home(tmp_path / "home")
     keys, _, _ = signing.keygen(home)
@@ -394,16 +394,14 @@ def test_a_journal_that_ends_early_is_verified_as_of_that_time_whatever_its_file
     assert (evidence.findings, evidence.last, evidence.signed_at) == ((), 1, first.at)
 
 
-def test_an_exported_journal_and_a_report_hold(
+def test_exported_journal_and_report_verify(
     tmp_path: Path, home: Home, exported: bytes, reported: bytes
 ) -> None:
     assert found(tmp_path, home, exported) == []
     assert found(tmp_path, home, reported) == []
 
 
-def test_a_file_whose_numbers_are_written_otherwise_is_the_same_file(
-    tmp_path: Path, home: Home, reported: bytes
-) -> None:
+def test_other_notation_of_numbers_is_the_same_file(tmp_path: Path, home: Home, reported: bytes) -> None:
     assert found(tmp_path, home, json.loads(reported)) == []
 
 
@@ -488,16 +486,14 @@ ON_THE_EXPORT: dict[str, tuple[Tampering, set[str]]] = {
 
 
 @pytest.mark.parametrize("name", ON_THE_EXPORT)
-def test_whatever_is_done_to_an_export_is_found(
-    tmp_path: Path, home: Home, exported: bytes, name: str
-) -> None:
+def test_any_change_of_an_export_is_found(tmp_path: Path, home: Home, exported: bytes, name: str) -> None:
     tampering, kinds = ON_THE_EXPORT[name]
     told = json.loads(exported)
     tampering(told)
     assert {what for _, what in found(tmp_path, home, told)} >= kinds
 
 
-def test_a_changed_entry_of_an_export_is_named(tmp_path: Path, home: Home, exported: bytes) -> None:
+def test_changed_entry_of_an_export_is_named(tmp_path: Path, home: Home, exported: bytes) -> None:
     told = json.loads(exported)
     told["entries"][4]["actor"] = "nobody@nowhere"
     assert found(tmp_path, home, told) == [(5, "changed")]
@@ -559,16 +555,14 @@ ON_THE_REPORT: dict[str, tuple[Tampering, set[str]]] = {
 
 
 @pytest.mark.parametrize("name", ON_THE_REPORT)
-def test_whatever_is_done_to_a_report_is_found(
-    tmp_path: Path, home: Home, reported: bytes, name: str
-) -> None:
+def test_any_change_of_a_report_is_found(tmp_path: Path, home: Home, reported: bytes, name: str) -> None:
     tampering, kinds = ON_THE_REPORT[name]
     told = json.loads(reported)
     tampering(told)
     assert {what for _, what in found(tmp_path, home, told)} >= kinds
 
 
-def test_a_report_of_a_cluster_that_was_asked_holds(tmp_path: Path) -> None:
+def test_report_of_a_cluster_that_was_asked_verifies(tmp_path: Path) -> None:
     """Controllers count the requests to API servers outside the journal; the report's signature vouches for them."""
     home = a_fast_home(tmp_path / "home")
     signing.keygen(home)
@@ -579,7 +573,7 @@ def test_a_report_of_a_cluster_that_was_asked_holds(tmp_path: Path) -> None:
     assert found(tmp_path, home, msgspec.json.encode(made)) == []
 
 
-def test_a_journal_that_does_not_hold_makes_a_report_that_nobody_signs(tmp_path: Path) -> None:
+def test_report_of_a_broken_journal_is_not_signed(tmp_path: Path) -> None:
     home = a_fast_home(tmp_path / "home")
     signing.keygen(home)
     carried_out(home)
@@ -590,7 +584,7 @@ def test_a_journal_that_does_not_hold_makes_a_report_that_nobody_signs(tmp_path:
     assert {what for _, what in found(tmp_path, home, msgspec.json.encode(made))} >= {"unsigned", "changed"}
 
 
-def test_a_report_among_other_rollouts_carries_the_entries_between(tmp_path: Path) -> None:
+def test_report_beside_other_rollouts_has_the_entries_between(tmp_path: Path) -> None:
     home = a_fast_home(tmp_path / "home")
     signing.keygen(home)
     home.store.journal.append([JournalRecord("decision", "note", "r-0")], at=home.now(), actor="ada@desk")
@@ -624,19 +618,19 @@ def test_a_report_among_other_rollouts_carries_the_entries_between(tmp_path: Pat
         b"[" * 100_000,
     ],
 )
-def test_what_is_no_evidence_is_refused_in_words(tmp_path: Path, home: Home, content: bytes) -> None:
+def test_file_that_is_no_export_is_refused_with_a_message(tmp_path: Path, home: Home, content: bytes) -> None:
     with pytest.raises(UsageError):
         found(tmp_path, home, content)
 
 
-def test_half_a_letter_is_a_finding(tmp_path: Path, home: Home, reported: bytes) -> None:
+def test_unpaired_surrogate_is_a_finding(tmp_path: Path, home: Home, reported: bytes) -> None:
     """JSON can write one (\\ud800), and no text in UTF-8 has it."""
     told = json.loads(reported)
     told["entries"][0]["record"]["form"] = "\ud800"
     assert "changed" in {what for _, what in found(tmp_path, home, told)}
 
 
-def test_an_empty_export_has_nothing_to_prove(tmp_path: Path, home: Home) -> None:
+def test_empty_export_has_nothing_to_verify(tmp_path: Path, home: Home) -> None:
     assert found(tmp_path, home, {"kind": "fleet journal", "entries": [], "checkpoints": []}) == [
         (0, "removed")
     ]

@@ -21,7 +21,7 @@ def a_checkpoint(seq: int) -> SignedCheckpoint:
     return SignedCheckpoint(seq=seq, hash=f"h-{seq}", count=seq, at=NOW, key="k", signature="s")
 
 
-def test_the_line_of_another_process_stays_where_a_full_disk_took_half_of_this_one(
+def test_line_of_another_process_survives_a_line_cut_by_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "checkpoints.jsonl"

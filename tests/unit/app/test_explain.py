@@ -20,7 +20,7 @@ from fleet.core.records.reasons.reason import Reason
 from tests.unit.app.homes import a_home, a_started_rollout, small_cluster
 
 
-def test_a_node_of_no_rollout_tells_what_would_hold_one(tmp_path: Path) -> None:
+def test_node_outside_of_rollouts_shows_what_would_hold_it(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     sync(home)
     told = explain(home, "n-3", blockers)
@@ -29,7 +29,7 @@ def test_a_node_of_no_rollout_tells_what_would_hold_one(tmp_path: Path) -> None:
     assert explain(home, "n-1", blockers).held == ()
 
 
-def test_in_a_rollout_what_a_person_must_do_comes_first(tmp_path: Path) -> None:
+def test_reasons_that_need_an_operator_come_first(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
     told = explain(home, "east/n-2", blockers)
@@ -38,7 +38,7 @@ def test_in_a_rollout_what_a_person_must_do_comes_first(tmp_path: Path) -> None:
     assert [(each.what, each.rollout) for each in told.history] == [("start", "r-1")]
 
 
-def test_explain_leads_with_what_every_other_view_tells(tmp_path: Path) -> None:
+def test_explain_begins_with_what_every_other_view_shows(tmp_path: Path) -> None:
     """The controller has written down a limit that is full; what the guards find beside it comes after."""
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
@@ -58,7 +58,7 @@ def test_explain_leads_with_what_every_other_view_tells(tmp_path: Path) -> None:
     assert mended not in explain(home, "n-4", blockers).held
 
 
-def test_a_name_in_two_clusters_needs_its_cluster(tmp_path: Path) -> None:
+def test_name_in_two_clusters_needs_its_cluster(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home", small_cluster(), small_cluster("west"))
     sync(home)
     with pytest.raises(UsageError, match="n-1 is ambiguous: east/n-1, west/n-1"):
@@ -66,7 +66,7 @@ def test_a_name_in_two_clusters_needs_its_cluster(tmp_path: Path) -> None:
     assert explain(home, "west/n-1", blockers).status.cluster == "west"
 
 
-def test_a_misspelt_node_gets_the_nearest_name(tmp_path: Path) -> None:
+def test_misspelt_node_gets_the_nearest_name(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     sync(home)
     with pytest.raises(UsageError) as refused:
@@ -74,7 +74,7 @@ def test_a_misspelt_node_gets_the_nearest_name(tmp_path: Path) -> None:
     assert refused.value.hint == "did you mean n-4?"
 
 
-def test_a_node_that_was_deleted_is_told_as_gone_with_what_was_done_to_it(tmp_path: Path) -> None:
+def test_deleted_node_is_reported_as_gone_with_its_history(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
     left = small_cluster()

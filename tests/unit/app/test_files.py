@@ -17,7 +17,7 @@ from fleet.core.records.errors import UsageError
 
 
 @pytest.mark.parametrize("before", [None, b"the last report"])
-def test_a_disk_that_refuses_leaves_what_was_there(
+def test_failed_write_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bytes | None
 ) -> None:
     path = tmp_path / "report.html"
@@ -34,7 +34,7 @@ def test_a_disk_that_refuses_leaves_what_was_there(
     assert before is None or path.read_bytes() == before
 
 
-def test_a_link_stays_a_link_and_rights_stay(tmp_path: Path) -> None:
+def test_symbolic_link_and_permissions_are_kept(tmp_path: Path) -> None:
     there = tmp_path / "there"
     there.write_bytes(b"old")
     there.chmod(0o640)
@@ -47,7 +47,7 @@ def test_a_link_stays_a_link_and_rights_stay(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "fresh").stat().st_mode) & 0o600 == 0o600
 
 
-def test_a_pipe_is_written_to_as_it_is(tmp_path: Path) -> None:
+def test_pipe_is_written_to_directly(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     read: list[bytes] = []
@@ -66,7 +66,7 @@ def test_standard_output_by_its_name(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("x", "")
 
 
-def test_a_folder_and_a_missing_one_are_said(tmp_path: Path) -> None:
+def test_folder_and_missing_folder_are_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a folder"):
         write_whole(tmp_path, b"")
     with pytest.raises(UsageError, match="no folder"):

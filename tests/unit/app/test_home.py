@@ -14,7 +14,7 @@ from fleet.core.records.errors import UsageError
 from tests.unit.app.homes import POLICY, a_home, small_cluster
 
 
-def test_the_call_names_it_before_the_environment_and_that_before_the_current_folder(tmp_path: Path) -> None:
+def test_option_wins_over_the_environment_and_the_environment_over_the_current_folder(tmp_path: Path) -> None:
     (tmp_path / "fleet.yaml").touch()
     environ = {"FLEET_HOME": "/env", "XDG_DATA_HOME": "/data"}
     assert Home.find(Path("/call"), "", environ, tmp_path).path == Path("/call")
@@ -24,9 +24,7 @@ def test_the_call_names_it_before_the_environment_and_that_before_the_current_fo
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a file to somebody else")
 @pytest.mark.parametrize("theirs", [".", "fleet.yaml", "fleet.db"])
-def test_a_fleet_of_somebody_else_is_not_taken_because_one_stands_in_its_folder(
-    tmp_path: Path, theirs: str
-) -> None:
+def test_fleet_of_another_user_in_its_folder_is_not_used(tmp_path: Path, theirs: str) -> None:
     """It says what is run: hooks, playbooks, plugins of kubeconfigs."""
     (tmp_path / "fleet.yaml").touch()
     (tmp_path / "fleet.db").touch()
@@ -39,11 +37,11 @@ def test_a_fleet_of_somebody_else_is_not_taken_because_one_stands_in_its_folder(
     assert Home.find(None, "", {"FLEET_HOME": str(tmp_path)}, tmp_path).path == tmp_path
 
 
-def test_a_folder_without_a_fleet_is_passed_over_for_the_users_own(tmp_path: Path) -> None:
+def test_folder_without_a_fleet_falls_back_to_the_users_own(tmp_path: Path) -> None:
     assert Home.find(None, "", {"XDG_DATA_HOME": "/data"}, tmp_path).path == Path("/data/fleet")
 
 
-def test_the_database_is_in_the_home_unless_named(tmp_path: Path) -> None:
+def test_database_is_in_the_home_unless_named(tmp_path: Path) -> None:
     assert Home.find(tmp_path, "", {}, tmp_path).database == str(tmp_path / "fleet.db")
     assert (
         Home.find(tmp_path, "", {"FLEET_DATABASE": "postgresql://db/f"}, tmp_path).database
@@ -52,27 +50,27 @@ def test_the_database_is_in_the_home_unless_named(tmp_path: Path) -> None:
     assert Home.find(tmp_path, "other.db", {"FLEET_DATABASE": "x"}, tmp_path).database == "other.db"
 
 
-def test_looking_at_an_empty_home_makes_nothing_and_says_how_to_begin(tmp_path: Path) -> None:
+def test_reading_an_empty_home_creates_nothing_and_shows_how_to_begin(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as refused:
         _ = Home(tmp_path / "none").store
     assert str(tmp_path / "none") in refused.value.message and "fleet cluster add" in refused.value.hint
     assert not (tmp_path / "none").exists()
 
 
-def test_a_made_home_is_there(tmp_path: Path) -> None:
+def test_created_home_exists(tmp_path: Path) -> None:
     home = Home(tmp_path / "new")
     home.make()
     assert home.exists
     assert Home(home.path).store.clusters.list() == []
 
 
-def test_a_command_for_a_home_can_be_typed_as_it_is_told(tmp_path: Path) -> None:
+def test_command_for_a_home_is_quoted_for_the_shell(tmp_path: Path) -> None:
     folder = tmp_path / "my fleet; rm"
     assert shlex.split(Home(folder).command("init")) == ["fleet", "--home", str(folder), "init"]
     assert Home(Path.cwd()).command("init") == "fleet init"
 
 
-def test_a_file_that_is_named_by_a_url_is_there_or_not_as_any_other(tmp_path: Path) -> None:
+def test_file_named_by_a_url_exists_or_not_like_any_other(tmp_path: Path) -> None:
     address = f"sqlite:///{tmp_path / 'other.db'}"
     with pytest.raises(UsageError, match="there is no fleet"):
         _ = Home(tmp_path / "home", address).store
@@ -83,7 +81,9 @@ def test_a_file_that_is_named_by_a_url_is_there_or_not_as_any_other(tmp_path: Pa
 
 
 @pytest.mark.parametrize("database", ["", "other.db"])
-def test_the_database_is_made_beside_the_teams_policy_and_that_is_told(tmp_path: Path, database: str) -> None:
+def test_database_is_created_beside_the_teams_policy_and_that_is_reported(
+    tmp_path: Path, database: str
+) -> None:
     (tmp_path / "fleet.yaml").write_text(POLICY)
     told: list[str] = []
     path = str(tmp_path / database) if database else ""
@@ -94,9 +94,9 @@ def test_the_database_is_made_beside_the_teams_policy_and_that_is_told(tmp_path:
     assert (tmp_path / "fleet.yaml").read_text() == POLICY
 
 
-def test_warnings_of_the_policy_are_told_once_and_again_when_there_is_another(tmp_path: Path) -> None:
+def test_policy_warnings_are_shown_once_until_there_is_a_new_one(tmp_path: Path) -> None:
     told: list[str] = []
-    home = Home(tmp_path, tell=told.append)
+    home = Home(tmp_path, show=told.append)
     home.policy_file.write_text(POLICY + "  - {name: rest, limits: {per_zone: 0}}\n")
     for _ in range(3):
         assert home.policy().pool("rest") and home.policy_if_any().pool("rest")
@@ -107,7 +107,7 @@ def test_warnings_of_the_policy_are_told_once_and_again_when_there_is_another(tm
     assert len(told) == 2 and "per_site" in told[1]
 
 
-def test_what_writes_a_policy_writes_it_for_this_home(
+def test_missing_policy_is_reported_with_the_command_for_this_home(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -121,7 +121,7 @@ def test_what_writes_a_policy_writes_it_for_this_home(
     assert "--home" not in refused.value.hint and "fleet init" in refused.value.hint
 
 
-def test_a_cluster_need_not_be_named_where_there_is_one(tmp_path: Path) -> None:
+def test_only_cluster_need_not_be_named(tmp_path: Path) -> None:
     assert a_home(tmp_path / "one").cluster().name == "east"
     several = a_home(tmp_path / "two", small_cluster("east"), small_cluster("west"))
     assert several.cluster("west").name == "west"
@@ -134,7 +134,7 @@ def test_a_cluster_need_not_be_named_where_there_is_one(tmp_path: Path) -> None:
     assert "fleet cluster add" in refused.value.hint
 
 
-def test_init_keeps_a_policy_that_is_there(tmp_path: Path) -> None:
+def test_init_keeps_an_existing_policy(tmp_path: Path) -> None:
     (tmp_path / "fleet.yaml").write_text(POLICY)
     assert not init(Home(tmp_path)).wrote
     assert (tmp_path / "fleet.yaml").read_text() == POLICY
@@ -144,7 +144,7 @@ def test_init_keeps_a_policy_that_is_there(tmp_path: Path) -> None:
     assert (tmp_path / "fleet.yaml").read_text() == POLICY
 
 
-def test_a_policy_that_is_a_link_to_nowhere_is_a_mistake_and_not_written_through(tmp_path: Path) -> None:
+def test_dangling_link_to_a_policy_is_an_error_and_not_written(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere.yaml"
     (tmp_path / "fleet.yaml").symlink_to(elsewhere)
     assert not init(Home(tmp_path)).wrote and not elsewhere.exists()
@@ -155,7 +155,7 @@ def test_a_policy_that_is_a_link_to_nowhere_is_a_mistake_and_not_written_through
         assert str(elsewhere) in refused.value.message
 
 
-def test_a_home_that_is_a_file_is_refused(tmp_path: Path) -> None:
+def test_home_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "fleet.yaml").write_text(POLICY)
     with pytest.raises(UsageError, match="is not a folder"):
         Home.find(tmp_path / "fleet.yaml", "", {}, tmp_path)

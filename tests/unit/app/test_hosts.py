@@ -46,7 +46,7 @@ def test_hosts_of_which_none_is_reached_are_not_added(tmp_path: Path, closed_por
     assert not home.exists
 
 
-def test_nothing_is_installed_on_hosts_and_there_is_nothing_to_dump(tmp_path: Path) -> None:
+def test_hosts_have_nothing_to_install_or_dump(tmp_path: Path) -> None:
     home = Home(tmp_path)
     row = ClusterRow(name="tills", sites=("fra",), kind="hosts", kubeconfig=str(tmp_path / "hosts.yaml"))
     home.make().clusters.add(row)
@@ -57,7 +57,7 @@ def test_nothing_is_installed_on_hosts_and_there_is_nothing_to_dump(tmp_path: Pa
     assert not (tmp_path / "dump.json").exists()
 
 
-def test_a_cluster_is_reached_in_one_way(
+def test_cluster_has_one_source(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ["cluster", "add", "tills", "--site", "fra", "--home", str(tmp_path)]
@@ -71,7 +71,7 @@ def test_a_cluster_is_reached_in_one_way(
     assert str(tmp_path / ".kube" / "config") in said and "--kubeconfig FILE" in said and "--hosts" in said
 
 
-def test_of_hosts_only_an_etcd_with_endpoints_can_be_a_group() -> None:
+def test_quorum_group_on_hosts_is_an_etcd_with_endpoints() -> None:
     policy, _ = loads(POLICY + ETCD)
     assert [group.name for group in groups_of_hosts("tills", "fra", policy)] == ["books"]
     assert list(groups_of_hosts("others", "fra", policy)) == []

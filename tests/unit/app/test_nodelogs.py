@@ -12,7 +12,7 @@ from fleet.core.objects.machine import Work
 from tests.unit.app.homes import a_home, small_cluster
 
 
-def test_the_log_of_a_machine_of_the_fleet_is_told_and_that_it_was_asked_for_is_journaled(
+def test_log_of_a_machine_is_returned_and_the_request_is_journaled(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     snapshot = small_cluster()
@@ -33,7 +33,7 @@ def test_the_log_of_a_machine_of_the_fleet_is_told_and_that_it_was_asked_for_is_
     ]
 
 
-def test_who_has_no_fleet_or_names_no_node_of_it_is_told_what_to_do(
+def test_unknown_node_and_missing_fleet_have_remedies(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["--home", str(tmp_path / "none"), "node", "logs", "n-1", "--last-boot"]) == 2
@@ -45,7 +45,7 @@ def test_who_has_no_fleet_or_names_no_node_of_it_is_told_what_to_do(
     assert "no node n-77" in capsys.readouterr().err
 
 
-def test_what_is_no_unit_is_refused_before_anybody_is_asked(
+def test_invalid_unit_is_refused_before_anything_is_asked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home = a_home(tmp_path / "home")

@@ -129,7 +129,7 @@ DUMPS: dict[str, tuple[list[dict[str, Any]], Reason, str]] = {
 
 
 @pytest.mark.parametrize("name", DUMPS)
-def test_a_dump_in_which_another_works_on_a_node_holds_that_node(name: str, tmp_path: Path) -> None:
+def test_node_of_a_dump_that_another_party_works_on_is_held(name: str, tmp_path: Path) -> None:
     items, reason, words = DUMPS[name]
     home = a_home(tmp_path / "home")
     dump = a_dump(tmp_path / "shop.json", *items, a_node(1), a_node(2))
@@ -142,7 +142,7 @@ def test_a_dump_in_which_another_works_on_a_node_holds_that_node(name: str, tmp_
     assert any("n-0" in each.message or each.subject == "n-0" for each in found), found
 
 
-def test_a_dump_in_which_a_node_may_be_deleted_is_planned_with_a_warning(tmp_path: Path) -> None:
+def test_node_of_a_dump_that_may_be_deleted_is_warned_of(tmp_path: Path) -> None:
     soft = tainted("DeletionCandidateOfClusterAutoscaler", "1793610000", "PreferNoSchedule")
     dump = a_dump(tmp_path / "shop.json", *soft, a_node(1), a_node(2))
     plan = plan_of_dump(a_home(tmp_path / "home"), ["workers"], NEW.version, dump)
@@ -151,7 +151,7 @@ def test_a_dump_in_which_a_node_may_be_deleted_is_planned_with_a_warning(tmp_pat
     assert warning.subject == "cluster-autoscaler" and "n-0" in warning.message
 
 
-def test_a_cordon_beside_the_mark_is_told_with_who_set_it(tmp_path: Path) -> None:
+def test_cordon_beside_the_mark_is_reported_with_its_owner(tmp_path: Path) -> None:
     (node,) = tainted("ToBeDeletedByClusterAutoscaler", "1795968000")
     node["spec"]["unschedulable"] = True
     dump = a_dump(tmp_path / "shop.json", node, a_node(1))
@@ -160,7 +160,7 @@ def test_a_cordon_beside_the_mark_is_told_with_who_set_it(tmp_path: Path) -> Non
     assert "the cluster autoscaler deletes it" in held.detail and "uncordon" not in held.remedy
 
 
-def test_the_inventory_keeps_what_others_say(tmp_path: Path) -> None:
+def test_inventory_stores_the_marks_of_other_parties(tmp_path: Path) -> None:
     cluster = small_cluster()
     kind = "nodemaintenances.nodemaintenance.medik8s.io"
     work = Maintenance(kind, "", "disk", "uid-disk", "n-1", ("new disk",), "Succeeded")
@@ -177,7 +177,7 @@ def test_the_inventory_keeps_what_others_say(tmp_path: Path) -> None:
     assert len(told.may_be_deleted) == 1 and soft.key in told.may_be_deleted[0]
 
 
-def test_a_plan_says_that_what_another_party_ends_needs_no_operator(tmp_path: Path) -> None:
+def test_wait_that_another_party_ends_needs_no_operator(tmp_path: Path) -> None:
     items, _, _ = DUMPS["cluster autoscaler"]
     dump = a_dump(tmp_path / "shop.json", *items, a_node(1))
     plan = plan_of_dump(a_home(tmp_path / "home"), ["workers"], NEW.version, dump)

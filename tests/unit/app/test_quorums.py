@@ -16,7 +16,7 @@ from fleet.quorums import PodGroup
 from fleet.system.clock import WallClock
 
 
-def test_each_group_is_asked_as_its_kind_is(tmp_path: Path) -> None:
+def test_each_quorum_group_is_asked_as_its_kind_requires(tmp_path: Path) -> None:
     members = GroupMembers("data", Selector({"app": "zk"}), 3, PRESETS["zookeeper"])
     policy = Policy(
         quorums=(
@@ -30,7 +30,7 @@ def test_each_group_is_asked_as_its_kind_is(tmp_path: Path) -> None:
     assert {group.name: type(group) for group in found} == {"main": EtcdGroup, "zk": PodGroup}
 
 
-def test_an_etcd_with_endpoints_of_its_own_may_be_another_than_that_of_the_static_pods(
+def test_etcd_with_endpoints_may_differ_from_that_of_the_static_pods(
     tmp_path: Path,
 ) -> None:
     policy = Policy(quorums=(QuorumGroup("broker", "east", access=EtcdAccess(("https://192.0.2.1:2379",))),))

@@ -107,7 +107,7 @@ def story(tmp_path: Path, tell: Callable[[Bed], Any]) -> None:
     asyncio.run(run())
 
 
-def test_a_machine_is_staged_and_rebooted_from_here_and_others_are_left_alone(tmp_path: Path) -> None:
+def test_remote_agent_stages_and_reboots_its_machines_and_no_others(tmp_path: Path) -> None:
     async def tell(bed: Bed) -> None:
         bed.tell(Upserted("east", BARE), Upserted("east", REST), ClusterSynced("east"))
         work = asyncio.create_task(bed.agents.run())
@@ -126,7 +126,7 @@ def test_a_machine_is_staged_and_rebooted_from_here_and_others_are_left_alone(tm
     story(tmp_path, tell)
 
 
-def test_where_an_agents_pod_runs_this_one_stands_back_and_comes_back_when_it_has_gone(
+def test_remote_agent_yields_to_an_agent_pod_and_returns_after_it(
     tmp_path: Path,
 ) -> None:
     async def tell(bed: Bed) -> None:
@@ -154,7 +154,7 @@ def test_where_an_agents_pod_runs_this_one_stands_back_and_comes_back_when_it_ha
     story(tmp_path, tell)
 
 
-def test_a_machine_that_is_not_reached_or_is_none_fleet_knows_is_waited_for(tmp_path: Path) -> None:
+def test_unreachable_or_unknown_machine_is_waited_for(tmp_path: Path) -> None:
     async def tell(bed: Bed) -> None:
         bed.boxes.hosts["n-0"].down = True
         bed.tell(Upserted("east", BARE), ClusterSynced("east"))
@@ -168,7 +168,7 @@ def test_a_machine_that_is_not_reached_or_is_none_fleet_knows_is_waited_for(tmp_
     story(tmp_path, tell)
 
 
-def test_agents_work_while_their_controller_leads_and_no_longer(tmp_path: Path) -> None:
+def test_agents_work_only_while_their_controller_leads(tmp_path: Path) -> None:
     async def tell(bed: Bed) -> None:
         bed.tell(Upserted("east", BARE), ClusterSynced("east"))
         kubeconfig = CredentialSource(tmp_path / "kubeconfig")
@@ -190,7 +190,7 @@ def test_agents_work_while_their_controller_leads_and_no_longer(tmp_path: Path) 
     story(tmp_path, tell)
 
 
-def test_the_policy_of_a_home_says_whom_its_controller_reaches(
+def test_policy_of_a_home_selects_the_machines_of_its_controller(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """By name, as ssh would; and a name that nobody knows is told."""

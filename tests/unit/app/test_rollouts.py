@@ -22,11 +22,12 @@ from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_
 from fleet.model.behaviour import ClusterBehaviour
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest
+from tests.golden import GoldenFiles
 from tests.story import Story
 from tests.unit.app.homes import POLICY, a_home, a_started_rollout, small_cluster
 
 
-def test_a_start_is_one_command_in_the_journal_with_every_node_of_the_plan(tmp_path: Path) -> None:
+def test_start_is_one_journaled_command_with_every_node_of_the_plan(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     made = plan(home, ["workers"], NEW.version)
     assert stored(home, "") == made
@@ -40,7 +41,7 @@ def test_a_start_is_one_command_in_the_journal_with_every_node_of_the_plan(tmp_p
     assert (told.state, told.nodes, told.pools, told.ended_at) == ("running", 4, ("workers",), None)
 
 
-def test_a_second_rollout_of_a_pool_is_refused_and_names_the_first(tmp_path: Path) -> None:
+def test_second_rollout_of_a_pool_is_refused_and_names_the_first(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     made = a_started_rollout(home)
     with pytest.raises(HeldError, match=r"pool workers is in rollout r-1 \(running\)"):
@@ -48,7 +49,7 @@ def test_a_second_rollout_of_a_pool_is_refused_and_names_the_first(tmp_path: Pat
     assert home.store.journal.count() == 1
 
 
-def test_a_stale_plan_is_refused_with_what_has_changed(tmp_path: Path) -> None:
+def test_stale_plan_is_refused_with_what_has_changed(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     made = plan(home, ["workers"], NEW.version)
 
@@ -63,7 +64,7 @@ def test_a_stale_plan_is_refused_with_what_has_changed(tmp_path: Path) -> None:
     assert home.store.journal.count() == 0
 
 
-def test_a_plan_of_another_policy_than_the_file_says_so_when_it_is_started(tmp_path: Path) -> None:
+def test_start_reports_that_the_policy_has_changed_since_the_plan(tmp_path: Path) -> None:
     freeze = "freezes: [{name: year end, from: 2026-12-19T00:00Z, until: 2027-01-04T00:00Z}]\n"
     for number, changed in enumerate(("", "# A comment is no change.\n", freeze)):
         home = a_home(tmp_path / f"home-{number}")
@@ -73,7 +74,9 @@ def test_a_plan_of_another_policy_than_the_file_says_so_when_it_is_started(tmp_p
         assert [str(home.policy_file) in each for each in notes] == ([True] if changed == freeze else [])
 
 
-def test_changes_tell_gone_and_replaced_nodes_and_newcomers_are_only_noted(tmp_path: Path) -> None:
+def test_deleted_and_replaced_nodes_are_changes_and_added_nodes_are_noted(
+    tmp_path: Path, golden: GoldenFiles
+) -> None:
     home = a_home(tmp_path / "home")
     made = plan(home, ["workers"], NEW.version)
     before = small_cluster()
@@ -85,16 +88,12 @@ def test_changes_tell_gone_and_replaced_nodes_and_newcomers_are_only_noted(tmp_p
         nodes=(other, unseen, *before.nodes[3:], fresh),
         machines=(*before.machines[1:], a_machine(fresh)),
     )
-    assert changed_nodes(made, [now]) == [
-        "east/n-1 is gone",
-        "east/n-2 is another machine under the same name",
-        "east/n-3 is not reached: nobody has seen it yet",
-    ]
+    golden.check("\n".join(changed_nodes(made, [now])))
     assert added_nodes(made, [now]) == ["east/n-5"]
     assert changed_nodes(made, [before]) == []
 
 
-def test_a_node_that_tells_no_version_is_known_by_its_digest() -> None:
+def test_node_without_a_version_is_known_by_its_digest() -> None:
     """Images may carry no version, or their base's: such a node that ran the release was noted as left out, and one that
     still runs what the plan presumes came from a version that no stream has."""
     before = small_cluster()
@@ -111,7 +110,7 @@ def test_a_node_that_tells_no_version_is_known_by_its_digest() -> None:
     assert (changed_nodes(made, [now]), added_nodes(made, [now])) == ([], [])
 
 
-def test_commands_that_make_no_sense_are_refused_and_not_journaled(tmp_path: Path) -> None:
+def test_invalid_commands_are_refused_and_not_journaled(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     with pytest.raises(UsageError, match="no rollout is active"):
         send_command(home, "pause")
@@ -128,7 +127,7 @@ def test_commands_that_make_no_sense_are_refused_and_not_journaled(tmp_path: Pat
     assert kinds == ["start", "pause", "abort"]
 
 
-def test_an_ended_rollout_takes_no_commands(tmp_path: Path) -> None:
+def test_ended_rollout_accepts_no_commands(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
     finish = JournalRecord(form="decision", kind="finish", rollout="r-1")
@@ -160,7 +159,7 @@ def failed_run(*, slot: bool) -> list[JournalRecord]:
     ]
 
 
-def test_a_failed_node_is_released_once_by_its_short_name(tmp_path: Path) -> None:
+def test_failed_node_is_released_once_by_its_short_name(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
     home.store.journal.append(failed_run(slot=True), at=home.now(), actor="fleet@test")
@@ -170,7 +169,7 @@ def test_a_failed_node_is_released_once_by_its_short_name(tmp_path: Path) -> Non
         release(home, "n-1")
 
 
-def test_what_failed_before_it_had_a_slot_needs_no_release(tmp_path: Path) -> None:
+def test_node_that_failed_before_its_slot_needs_no_release(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
     home.store.journal.append(failed_run(slot=False), at=home.now(), actor="fleet@test")
@@ -178,7 +177,7 @@ def test_what_failed_before_it_had_a_slot_needs_no_release(tmp_path: Path) -> No
         release(home, "n-1")
 
 
-def test_a_misspelt_rollout_gets_the_nearest_name(tmp_path: Path) -> None:
+def test_misspelt_rollout_gets_the_nearest_name(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
     with pytest.raises(UsageError) as refused:
@@ -195,35 +194,30 @@ def a_halted_canary() -> Story:
     return story
 
 
-def test_resume_and_release_say_what_follows_and_it_does() -> None:
+def test_resume_and_release_report_what_follows(golden: GoldenFiles) -> None:
     story = a_halted_canary()
-    first = what_follows(story.rollout)
-    assert any("fleet rollout release east/n-0" in words for words in first)
-    assert any("fleet rollout resume r-1" in words for words in first)
+    golden.check("\n".join(what_follows(story.rollout)), "halted")
     story.say("resume")
     story.run(seconds=600)
-    (only,) = what_follows(story.rollout)
-    assert "fleet rollout release east/n-0" in only
+    golden.check("\n".join(what_follows(story.rollout)), "resumed")
     story.say("release", "east/n-0")
-    (then,) = what_follows(story.rollout)
-    assert "becomes the canary" in then
+    golden.check("\n".join(what_follows(story.rollout)), "resumed-and-released")
     story.turn()
     assert what_follows(story.rollout) == () and len(story.rollout.canaries) == 2
     story.run()
     assert what_follows(story.rollout) == ()
 
 
-def test_release_first_and_then_resume_is_as_good() -> None:
+def test_release_before_resume_has_the_same_effect(golden: GoldenFiles) -> None:
     story = a_halted_canary()
     story.say("release", "east/n-0")
-    told = what_follows(story.rollout)
-    assert "becomes the canary" in told[0] and "fleet rollout resume r-1" in told[1]
+    golden.check("\n".join(what_follows(story.rollout)))
     story.say("resume")
     story.run()
     assert story.rollout.state is RolloutState.FINISHED
 
 
-def test_looks_at_plans_leave_one_behind_and_a_started_or_kept_one_stays(tmp_path: Path) -> None:
+def test_preview_of_a_plan_replaces_the_last_and_keeps_started_and_kept_ones(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
 
     def look(*, keep: bool = False) -> str:

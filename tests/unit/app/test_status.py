@@ -55,7 +55,7 @@ def two_sites(folder: Path) -> Home:
         ),
     ],
 )
-def test_filters_that_match_nothing_say_what_there_is(
+def test_filters_without_a_match_list_the_known_values(
     tmp_path: Path, chosen: Selection, there: set[str]
 ) -> None:
     home = two_sites(tmp_path)
@@ -66,7 +66,7 @@ def test_filters_that_match_nothing_say_what_there_is(
     assert set(refused.value.hint.removeprefix("there is: ").split(", ")) == there
 
 
-def test_a_site_that_only_some_nodes_of_a_cluster_are_in_has_that_cluster(tmp_path: Path) -> None:
+def test_site_of_some_nodes_of_a_cluster_includes_the_cluster(tmp_path: Path) -> None:
     status = fleet_status(two_sites(tmp_path))
     assert {cluster.name: set(cluster.sites) for cluster in status.clusters} == {
         "east": {"fra"},
@@ -79,7 +79,7 @@ def test_a_site_that_only_some_nodes_of_a_cluster_are_in_has_that_cluster(tmp_pa
     assert not select(status, Selection(sites=("fra",))).quorums, "its etcd is elsewhere"
 
 
-def test_of_a_cluster_that_is_not_reached_nothing_is_refused(tmp_path: Path) -> None:
+def test_filters_on_an_unreachable_cluster_are_accepted(tmp_path: Path) -> None:
     home = two_sites(tmp_path)
     home.store.clusters.touch("west", at=START, error="connection refused")
     rows = select(fleet_status(home), Selection(clusters=("west",), pools=("storage",))).summary.pools

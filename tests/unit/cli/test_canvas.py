@@ -45,7 +45,7 @@ class Terminal:
 
 
 @given(st.lists(lines, min_size=1, max_size=5))
-def test_a_terminal_shows_the_last_picture(pictures: Sequence[list[str]]) -> None:
+def test_terminal_shows_the_last_frame(pictures: Sequence[list[str]]) -> None:
     terminal, before = Terminal(), list[str]()
     for picture in pictures:
         terminal.write("".join(changes(before, picture)))
@@ -55,11 +55,11 @@ def test_a_terminal_shows_the_last_picture(pictures: Sequence[list[str]]) -> Non
 
 
 @given(lines)
-def test_nothing_is_written_for_what_is_the_same(picture: list[str]) -> None:
+def test_unchanged_frame_writes_nothing(picture: list[str]) -> None:
     assert "".join(changes(picture, picture)) == ""
 
 
-def test_one_line_of_many_is_written_alone() -> None:
+def test_changed_line_is_written_alone() -> None:
     before = [f"line {number}" for number in range(20)]
     after = [*before[:7], "another", *before[8:]]
     assert "".join(changes(before, after)) == "\x1b[13A\x1b[2Kanother\n\x1b[12B"
@@ -69,7 +69,7 @@ def a_screen(height: int) -> Console:
     return Console(file=io.StringIO(), force_terminal=True, width=40, height=height)
 
 
-def test_what_does_not_fit_is_said() -> None:
+def test_lines_that_do_not_fit_are_counted() -> None:
     screen = a_screen(5)
     with LiveDisplay(screen) as canvas:
         canvas.draw(Text("\n".join(f"line {number}" for number in range(9))))
@@ -78,7 +78,7 @@ def test_what_does_not_fit_is_said() -> None:
     assert len(shown) == 4 and "6 more lines" in shown[-1]
 
 
-def test_a_terminal_of_another_size_is_drawn_anew() -> None:
+def test_resized_terminal_is_drawn_again() -> None:
     screen = a_screen(9)
     with LiveDisplay(screen) as canvas:
         canvas.draw(Text("one\ntwo"))

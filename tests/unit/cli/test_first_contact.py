@@ -32,6 +32,8 @@ FINE = {
     "status",
     "lint",
     "plan list",
+    "plan approvals",
+    "access show",
     "rollout list",
     "cluster list",
     "run",
@@ -99,7 +101,7 @@ def fleet(folder: Path, capsys: pytest.CaptureFixture[str]) -> Fleet:
     return invoke
 
 
-def test_all_commands_are_called_here() -> None:
+def test_all_commands_are_covered() -> None:
     assert set(ELSEWHERE) | set(FURTHER) | FINE | set(NO_ANSWER) <= set(COMMANDS)
     assert {"plan", "plan show", "audit verify", "cluster add"} <= set(HERE)
 
@@ -113,7 +115,7 @@ def helpful(said: Said) -> None:
 
 
 @pytest.mark.parametrize("name", HERE)
-def test_a_folder_with_the_teams_policy_is_a_home(name: str, folder: Path, fleet: Fleet) -> None:
+def test_folder_with_the_teams_policy_is_a_home(name: str, folder: Path, fleet: Fleet) -> None:
     (folder / "fleet.yaml").write_text(POLICY)
     said = fleet(*call(name))
     helpful(said)
@@ -124,7 +126,7 @@ def test_a_folder_with_the_teams_policy_is_a_home(name: str, folder: Path, fleet
 
 
 @pytest.mark.parametrize("name", HERE)
-def test_a_folder_with_nothing_is_no_home_and_stays_empty(name: str, folder: Path, fleet: Fleet) -> None:
+def test_empty_folder_is_no_home_and_stays_empty(name: str, folder: Path, fleet: Fleet) -> None:
     said = fleet(*call(name))
     helpful(said)
     if name == "init":
@@ -139,7 +141,7 @@ RANCHERS = "defaultNamespace: web\nhelm: {releaseName: web}\ntargetCustomization
 
 
 @pytest.mark.parametrize("name", HERE)
-def test_in_a_folder_with_another_program_s_fleet_yaml_nothing_is_made(
+def test_folder_with_another_programs_fleet_yaml_stays_unchanged(
     name: str, folder: Path, fleet: Fleet
 ) -> None:
     """Rancher's Fleet keeps a file of this name in each folder of a Git repository."""
@@ -154,9 +156,7 @@ def test_in_a_folder_with_another_program_s_fleet_yaml_nothing_is_made(
 
 
 @pytest.mark.parametrize("name", HERE)
-def test_a_policy_by_another_name_is_told_once_and_not_taken_for_none(
-    name: str, folder: Path, fleet: Fleet
-) -> None:
+def test_policy_with_another_file_name_is_reported_once(name: str, folder: Path, fleet: Fleet) -> None:
     (folder / "fleet.yml").write_text(POLICY)
     said = fleet(*call(name))
     helpful(said)
@@ -165,7 +165,7 @@ def test_a_policy_by_another_name_is_told_once_and_not_taken_for_none(
     assert name == "init" or [each.name for each in folder.iterdir()] == ["fleet.yml"]
 
 
-def test_a_file_beside_the_policy_and_one_where_fleet_is_not_asked_to_look_are_nobody_s_mistake(
+def test_fleet_yml_beside_a_policy_or_outside_the_home_is_no_mistake(
     folder: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "fleet.yml").write_text("a: b\n")
@@ -186,9 +186,7 @@ def test_a_file_beside_the_policy_and_one_where_fleet_is_not_asked_to_look_are_n
         if any("json" in str(getattr(each.type_descriptor, "choices", "")) for each in COMMANDS[name].params)
     ],
 )
-def test_json_stands_alone_and_warnings_of_the_policy_beside_it(
-    name: str, folder: Path, fleet: Fleet
-) -> None:
+def test_json_is_alone_on_stdout_and_warnings_are_on_stderr(name: str, folder: Path, fleet: Fleet) -> None:
     (folder / "fleet.yaml").write_text(POLICY + "  - {name: rest, limits: {per_zone: 0}}\n")
     said = fleet(*call(name), "-o", "json")
     if name in FINE:
@@ -198,7 +196,7 @@ def test_json_stands_alone_and_warnings_of_the_policy_beside_it(
     assert said.err.count("rest.limits.per_zone") <= 1
 
 
-def test_a_policy_is_linted_where_there_is_no_cluster_and_nothing_is_made(folder: Path, fleet: Fleet) -> None:
+def test_policy_is_linted_without_a_cluster_and_nothing_is_created(folder: Path, fleet: Fleet) -> None:
     """As in CI: the exit code is the verdict."""
     policy = folder / "fleet.yaml"
     policy.write_text(POLICY)
@@ -229,7 +227,7 @@ def test_a_policy_is_linted_where_there_is_no_cluster_and_nothing_is_made(folder
         ("run", "--until-idle"),
     ],
 )
-def test_warnings_of_the_policy_are_told_once_by_who_reads_it(
+def test_policy_warnings_are_shown_once_by_the_command_that_reads_it(
     words: tuple[str, ...], folder: Path, fleet: Fleet
 ) -> None:
     a_home(folder, policy=POLICY + "    windows: []\nlimits: {per_site: 0}\n")
@@ -239,7 +237,7 @@ def test_warnings_of_the_policy_are_told_once_by_who_reads_it(
 
 
 @pytest.mark.parametrize("policy", ["", POLICY])
-def test_what_is_installed_is_shown_before_there_is_a_fleet(policy: str, folder: Path, fleet: Fleet) -> None:
+def test_install_preview_needs_no_fleet(policy: str, folder: Path, fleet: Fleet) -> None:
     if policy:
         (folder / "fleet.yaml").write_text(policy)
     digest = f"fleet@sha256:{'0' * 64}"
@@ -251,7 +249,7 @@ def test_what_is_installed_is_shown_before_there_is_a_fleet(policy: str, folder:
     assert not (folder / "fleet.db").exists()
 
 
-def test_the_only_pool_and_the_only_cluster_need_no_name(folder: Path, fleet: Fleet) -> None:
+def test_only_pool_and_only_cluster_need_no_name(folder: Path, fleet: Fleet) -> None:
     a_home(folder)
     said = fleet("plan")
     assert said.code == 0 and "of pool workers in east" in said.out
@@ -259,7 +257,7 @@ def test_the_only_pool_and_the_only_cluster_need_no_name(folder: Path, fleet: Fl
     assert said.code == 0 and said.out.startswith("east (")
 
 
-def test_of_several_pools_and_clusters_they_are_named(folder: Path, fleet: Fleet) -> None:
+def test_several_pools_and_clusters_must_be_named(folder: Path, fleet: Fleet) -> None:
     a_home(folder, small_cluster("east"), small_cluster("west"), policy=POLICY + "  - {name: rest}\n")
     said = fleet("plan")
     assert said.code == 2 and "workers, rest" in said.err
@@ -267,7 +265,7 @@ def test_of_several_pools_and_clusters_they_are_named(folder: Path, fleet: Fleet
     assert said.code == 2 and "east, west" in said.err
 
 
-def test_a_dump_is_called_what_the_policy_calls_its_cluster(folder: Path, fleet: Fleet) -> None:
+def test_dump_has_the_cluster_name_of_the_policy(folder: Path, fleet: Fleet) -> None:
     (folder / "fleet.yaml").write_text(POLICY + "    clusters: [east]\n")
     node = {"kind": "Node", "metadata": {"name": "n", "uid": "u", "labels": {"pool": "workers"}}}
     (folder / "dump.json").write_text(json.dumps({"items": [node]}))
@@ -279,13 +277,13 @@ def test_a_dump_is_called_what_the_policy_calls_its_cluster(folder: Path, fleet:
     assert not (folder / "fleet.db").exists()
 
 
-def test_a_new_home_beside_clusters_that_were_added_before_is_told(folder: Path, fleet: Fleet) -> None:
+def test_new_home_beside_clusters_that_were_added_before_is_reported(folder: Path, fleet: Fleet) -> None:
     before = a_home(folder.parent / "person/.local/share/fleet")
     said = fleet("init")
     assert said.code == 0 and f"fleet init --home {before.path}" in said.err
 
 
-def test_a_policy_with_mistakes_is_not_a_cluster_that_does_not_answer(folder: Path, fleet: Fleet) -> None:
+def test_policy_with_mistakes_is_not_reported_as_an_unreachable_cluster(folder: Path, fleet: Fleet) -> None:
     a_home(folder)
     assert fleet("sync").code == 0
     (folder / "fleet.yaml").write_text(POLICY + "  - {nam: x}\n")
@@ -309,7 +307,7 @@ def test_a_policy_with_mistakes_is_not_a_cluster_that_does_not_answer(folder: Pa
         (("cluster", "check", "x"), "known: east"),
     ],
 )
-def test_a_name_that_there_is_not_is_no_empty_answer(
+def test_unknown_name_is_no_empty_answer(
     words: tuple[str, ...], advice: str, folder: Path, fleet: Fleet
 ) -> None:
     a_home(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable
 from importlib.metadata import version
@@ -15,6 +16,7 @@ from fleet.app.rollouts.commands import send_command
 from fleet.app.wiring.home import Home
 from fleet.cli.line import lifted
 from fleet.cli.main import run
+from tests.golden import GoldenFiles
 from tests.unit.app.homes import a_home, a_started_rollout
 
 
@@ -39,19 +41,19 @@ def fleet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Fleet:
     return call
 
 
-def test_global_options_may_stand_anywhere_but_behind_two_dashes() -> None:
+def test_global_options_may_stand_anywhere_but_after_two_dashes() -> None:
     assert lifted(["status", "--home", "x", "-o", "json"]) == ["--home", "x", "status", "-o", "json"]
     assert lifted(["a", "--database=y"]) == ["--database=y", "a"]
     assert lifted(["a", "--", "--home", "x"]) == ["a", "--", "--home", "x"]
 
 
-def test_a_usage_error_names_the_help_and_exits_2(fleet: Fleet) -> None:
+def test_usage_error_names_the_help_and_exits_2(fleet: Fleet, golden: GoldenFiles) -> None:
     said = fleet("status", "--nope")
     assert (said.code, said.out) == (2, "")
-    assert said.err == "error: no such option: --nope\n  -> fleet status --help\n"
+    golden.check(said.err)
 
 
-def test_a_folder_of_a_user_that_there_is_not_is_a_folder_of_that_name(
+def test_home_of_an_unknown_user_is_a_folder_of_that_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -69,7 +71,7 @@ def test_a_folder_of_a_user_that_there_is_not_is_a_folder_of_that_name(
         assert str(tmp_path / folder) in capsys.readouterr().err
 
 
-def test_an_empty_journal_is_not_warned_of_as_unsigned(
+def test_empty_journal_is_not_warned_of_as_unsigned(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home = ["--home", str(tmp_path / "new")]
@@ -79,7 +81,7 @@ def test_an_empty_journal_is_not_warned_of_as_unsigned(
     assert capsys.readouterr().err == ""
 
 
-def test_a_current_folder_that_is_gone_is_named(
+def test_deleted_current_folder_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "gone").mkdir()
@@ -92,7 +94,7 @@ def test_a_current_folder_that_is_gone_is_named(
 @pytest.mark.parametrize(
     ("words", "commands"), [([], ("status", "init")), (["cluster"], ("add",)), (["rollout"], ("start",))]
 )
-def test_a_group_without_a_command_tells_its_commands_and_no_error(
+def test_group_without_a_command_lists_its_commands_without_an_error(
     capsys: pytest.CaptureFixture[str], words: list[str], commands: tuple[str, ...]
 ) -> None:
     code, said = run(words), capsys.readouterr()
@@ -102,13 +104,13 @@ def test_a_group_without_a_command_tells_its_commands_and_no_error(
     assert "error: " not in said.err and not said.err.endswith("--help\n")
 
 
-def test_a_wrong_choice_says_what_there_is(fleet: Fleet) -> None:
+def test_wrong_choice_lists_the_choices(fleet: Fleet, golden: GoldenFiles) -> None:
     said = fleet("status", "-o", "yaml")
     assert said.code == 2
-    assert "'yaml' is not one of 'table', 'wide', 'json', 'csv'" in said.err
+    golden.check(said.err)
 
 
-def test_a_policy_with_mistakes_tells_all_of_them_and_exits_2(fleet: Fleet, tmp_path: Path) -> None:
+def test_policy_with_mistakes_reports_all_of_them_and_exits_2(fleet: Fleet, tmp_path: Path) -> None:
     (tmp_path / "home" / "fleet.yaml").write_text("pools:\n  - name: a\n    sook: 1s\n    canaries: -1\n")
     said = fleet("status")
     assert said.code == 2
@@ -116,22 +118,23 @@ def test_a_policy_with_mistakes_tells_all_of_them_and_exits_2(fleet: Fleet, tmp_
     assert "fleet.yaml:3: " in said.err and "fleet.yaml:4: " in said.err
 
 
-def test_what_is_held_exits_3_with_words_and_advice(fleet: Fleet, tmp_path: Path) -> None:
+def test_held_command_exits_3_with_message_and_remedy(
+    fleet: Fleet, tmp_path: Path, golden: GoldenFiles
+) -> None:
     made = a_started_rollout(Home(tmp_path / "home"))
     said = fleet("rollout", "start", made.plan_id)
     assert (said.code, said.out) == (3, "")
-    assert said.err.startswith("held: pool workers is in rollout r-1 (running), started by ")
-    assert "  -> wait for it, or: fleet rollout abort r-1" in said.err
+    golden.check(re.sub(r"started by \S+ \S+ ago", "started by WHO SINCE ago", said.err))
 
 
-def test_a_missing_home_exits_2_and_says_how_to_begin(
+def test_missing_home_exits_2_and_shows_how_to_begin(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["--home", str(tmp_path / "none"), "status"]) == 2
     assert "fleet cluster add" in capsys.readouterr().err
 
 
-def test_json_stands_alone_on_stdout(fleet: Fleet) -> None:
+def test_json_is_alone_on_stdout(fleet: Fleet) -> None:
     assert fleet("sync").code == 0
     said = fleet("status", "-o", "json")
     assert json.loads(said.out)["summary"]["nodes"] == 4
@@ -150,19 +153,21 @@ def test_findings_exit_4_when_asked_for(fleet: Fleet) -> None:
     assert (fleet("status").code, fleet("status", "--check").code) == (0, 4)
 
 
-def test_an_untouched_journal_verifies_and_a_forged_one_exits_4(fleet: Fleet, tmp_path: Path) -> None:
+def test_intact_journal_verifies_and_a_forged_one_exits_4(
+    fleet: Fleet, tmp_path: Path, golden: GoldenFiles
+) -> None:
     a_started_rollout(Home(tmp_path / "home"))
-    assert "The journal is whole: 1 entries" in fleet("audit", "verify").out
+    whole = fleet("audit", "verify")
+    assert whole.code == 0
+    golden.check(re.sub("[0-9a-f]{16}", "HASH", whole.out), "whole")
     with sqlite3.connect(tmp_path / "home" / "fleet.db") as database:
         database.execute("update journal set actor = 'nobody@nowhere'")
     said = fleet("audit", "verify")
     assert said.code == 4
-    assert said.out.startswith("entry 1: ")
+    golden.check(said.out, "forged")
 
 
-def test_a_signed_journal_is_exported_and_verified_and_a_cut_one_exits_4(
-    fleet: Fleet, tmp_path: Path
-) -> None:
+def test_signed_journal_verifies_and_a_truncated_export_exits_4(fleet: Fleet, tmp_path: Path) -> None:
     a_started_rollout(Home(tmp_path / "home"))
     made = fleet("audit", "keygen")
     assert made.code == 0 and "BEGIN PUBLIC KEY" in made.out and "PRIVATE KEY" not in made.out + made.err
@@ -183,15 +188,17 @@ def test_a_signed_journal_is_exported_and_verified_and_a_cut_one_exits_4(
     assert said.code == 4 and "missing: the end of the journal was cut off" in said.out
 
 
-def test_lint_tells_each_finding_with_what_to_do_and_exits_4(tmp_path: Path, fleet: Fleet) -> None:
+def test_lint_shows_each_finding_with_its_remedy_and_exits_4(
+    tmp_path: Path, fleet: Fleet, golden: GoldenFiles
+) -> None:
     assert fleet("lint", "--cluster", "east").code == 2
     said = fleet("lint")
-    assert said.code == 0 and "(never read: east)" in said.out
+    assert said.code == 0
+    golden.check(said.out, "never-read")
     assert fleet("sync").code == 0
     said = fleet("lint")
     assert said.code == 4
-    assert "  web/checkout: maxUnavailable 0 over 1 pod never allows an eviction (budget-never)\n" in said.out
-    assert said.out.endswith("2 findings in east.\n")
+    golden.check(said.out, "findings")
     told = json.loads(fleet("lint", "--json").out)
     assert [(each["check"], each["subject"]) for each in told["findings"]] == [
         ("budget-never", "web/checkout"),
@@ -199,15 +206,16 @@ def test_lint_tells_each_finding_with_what_to_do_and_exits_4(tmp_path: Path, fle
     ]
 
 
-def test_lint_of_a_dump_needs_no_cluster(tmp_path: Path, fleet: Fleet) -> None:
+def test_lint_of_a_dump_needs_no_cluster(tmp_path: Path, fleet: Fleet, golden: GoldenFiles) -> None:
     dump = tmp_path / "shop.json"
     node = {"kind": "Node", "metadata": {"name": "n", "uid": "u"}}
     dump.write_text(json.dumps({"items": [node]}))
     said = fleet("lint", "--from-dump", str(dump))
-    assert (said.code, said.out) == (0, "Nothing contradicts itself in shop.\n")
+    assert said.code == 0
+    golden.check(said.out)
     assert fleet("lint", "--from-dump", str(tmp_path / "none")).code == 2
 
 
-def test_it_says_its_version_and_does_nothing_else(fleet: Fleet) -> None:
+def test_version_is_printed(fleet: Fleet) -> None:
     told = fleet("--version")
     assert (told.code, told.out.split()) == (0, ["fleet", version("fleet")])

@@ -15,23 +15,23 @@ def said(*words: str) -> str:
     return result.stdout
 
 
-def test_a_seed_is_told_the_same_twice_and_judged() -> None:
+def test_seed_is_replayed_the_same_and_checked() -> None:
     told = said("--seed", "5")
     assert told == said("--seed", "5")
     assert "* " in told and told.endswith("seed 5: no invariant was broken\n")
 
 
-def test_without_its_faults_none_strikes() -> None:
+def test_excluded_faults_do_not_strike() -> None:
     assert "* " not in said("--seed", "5", "--only", "none")
 
 
-def test_many_are_summed_up() -> None:
+def test_many_seeds_are_summarised() -> None:
     told = said("--seed", "5", "--histories", "3")
     assert told.startswith("3 histories, ") and "faults that struck" in told
 
 
 @pytest.mark.parametrize("only", ["99", "x", "-1"])
-def test_faults_that_a_seed_has_not_are_refused(only: str) -> None:
+def test_faults_that_a_seed_does_not_have_are_refused(only: str) -> None:
     with pytest.raises(UsageError):
         CliRunner().invoke(app, ["lab", "simulate", "--only", only], catch_exceptions=False)
     with pytest.raises(UsageError):

@@ -37,7 +37,9 @@ ODD = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_it_reaches_no_terminal_and_no_pipe(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_reach_no_terminal_and_no_pipe(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     odd = ODD[name]
     show(odd)
     show(columns(("NODE",), [(odd,)]))
@@ -52,12 +54,12 @@ def test_it_reaches_no_terminal_and_no_pipe(name: str, capsys: pytest.CaptureFix
         assert "n-1" in words or "n\\u200d-1" in words
 
 
-def test_a_line_feed_in_a_cell_begins_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_line_feed_in_a_cell_begins_no_line(capsys: pytest.CaptureFixture[str]) -> None:
     show(columns(("NODE", "STATE"), [("n-1\nn-2", "done")]))
     assert capsys.readouterr().out.splitlines()[1:] == ["n-1\\nn-2  done"]
 
 
-def test_a_picture_on_a_terminal_is_drawn_with_our_own_escapes_only() -> None:
+def test_frame_on_a_terminal_has_no_foreign_escape_sequences() -> None:
     file = io.StringIO()
     screen = Screen(file=file, force_terminal=True, width=80, height=24, color_system=None)
     with LiveDisplay(screen) as canvas:
@@ -67,20 +69,18 @@ def test_a_picture_on_a_terminal_is_drawn_with_our_own_escapes_only() -> None:
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1"])
-def test_a_cell_that_a_spreadsheet_would_compute_is_a_text(
-    text: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_cell_that_a_spreadsheet_would_compute_is_text(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     show_csv(("VERSION", "NODES"), [(text, -1)])
     row = capsys.readouterr().out.splitlines()[1]
     assert row.startswith(("'", "\\")) and row.endswith(",-1")
 
 
-def test_placeholders_and_numbers_stay(capsys: pytest.CaptureFixture[str]) -> None:
+def test_placeholders_and_numbers_are_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
     show_csv(("VERSION", "NODES"), [("-", 3), ("44.2", -3)])
     assert capsys.readouterr().out.splitlines()[1:] == ["-,3", "44.2,-3"]
 
 
-def test_a_page_shows_it_too() -> None:
+def test_report_page_escapes_control_characters() -> None:
     from msgspec.structs import replace
 
     report = a_scene()
@@ -90,12 +90,12 @@ def test_a_page_shows_it_too() -> None:
     assert all(each.isprintable() or each in "\n\t" for each in text)
 
 
-def test_what_an_agent_logs_is_one_line() -> None:
+def test_log_line_of_an_agent_is_one_line() -> None:
     record = logging.LogRecord("fleet", logging.INFO, "", 0, "%s", ("done\n2026 ERROR forged \x1b[0m",), None)
     assert Lines().format(record).endswith("INFO done\\n2026 ERROR forged \\x1b[0m")
 
 
-def test_a_traceback_that_is_logged_shows_what_the_error_says() -> None:
+def test_logged_traceback_shows_the_errors_message_escaped() -> None:
     try:
         raise ValueError("n-1\x1b[2J\u202e\nsecond")
     except ValueError:
@@ -104,7 +104,7 @@ def test_a_traceback_that_is_logged_shows_what_the_error_says() -> None:
     assert lines[-2:] == ["ValueError: n-1\\x1b[2J\\u202e", "second"]
 
 
-def test_what_a_library_logs_is_visible_too(
+def test_log_lines_of_libraries_are_escaped(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every command begins with this; pytest's own handlers are out of the way."""
@@ -116,7 +116,7 @@ def test_what_a_library_logs_is_visible_too(
 
 
 @given(st.text())
-def test_what_is_shown_is_visible_and_what_was_visible_stays(text: str) -> None:
+def test_visible_text_is_unchanged(text: str) -> None:
     assert visible(text).isprintable()
     assert all(each.isprintable() or each in "\n\t" for each in visible_lines(text))
     if text.isprintable():
@@ -124,18 +124,18 @@ def test_what_is_shown_is_visible_and_what_was_visible_stays(text: str) -> None:
 
 
 @given(st.text(st.characters(codec="utf-8")))
-def test_json_says_the_same(text: str) -> None:
+def test_json_has_the_same_text(text: str) -> None:
     told = visible_json(json.dumps({"a": text}, ensure_ascii=False))
     assert json.loads(told) == {"a": text}
     assert all(each.isprintable() or each in "\n\t" for each in told)
 
 
 @given(st.text())
-def test_styles_stay_with_their_words(text: str) -> None:
+def test_styles_stay_with_their_text(text: str) -> None:
     shown = visible_text(Text.assemble(("left", "red"), text, ("right", "blue")))
     spans = {shown.plain[span.start : span.end] for span in shown.spans if span.style in ("red", "blue")}
     assert {"left", "right"} <= spans
 
 
-def test_every_screen_is_one_that_shows() -> None:
+def test_every_view_is_covered() -> None:
     assert isinstance(console(), Screen) and isinstance(console(stderr=True), Screen)

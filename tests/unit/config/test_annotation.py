@@ -13,6 +13,7 @@ from fleet.core.quorum.groups import QuorumGroup, settled
 from fleet.core.quorum.presets import PRESETS, default_rule
 from fleet.core.quorum.probe import HttpProbe, Probe, ProbeTerm
 from fleet.core.quorum.quorum import QuorumRule
+from tests.golden import GoldenFiles
 
 APP = Selector({"app": "zk"})
 PLACE = "StatefulSet data/zk, annotation fleet.internal/quorum"
@@ -36,7 +37,7 @@ def declared(
 
 @pytest.mark.parametrize("kind", [kind for kind in PRESETS if kind != "kafka"])
 @pytest.mark.parametrize("workload", ["StatefulSet", "Deployment", "DaemonSet"])
-def test_a_kind_alone_is_enough(kind: str, workload: str) -> None:
+def test_kind_alone_is_enough(kind: str, workload: str) -> None:
     found = declared(kind, workload)
     assert (found.name, found.cluster, found.kind, found.wrong) == ("east/data/zk", "east", kind, "")
     assert found.members is not None
@@ -46,7 +47,7 @@ def test_a_kind_alone_is_enough(kind: str, workload: str) -> None:
 
 
 @pytest.mark.parametrize("written", [f"{{{WRITTEN}}}", JSON])
-def test_a_mapping_means_what_it_means_in_the_policy(written: str) -> None:
+def test_mapping_means_what_it_means_in_the_policy(written: str) -> None:
     found = declared(written)
     policy, _ = loads(
         f"pools: [{{name: w}}]\nquorums: [{{name: zk, cluster: east, namespace: data, "
@@ -64,14 +65,11 @@ def test_a_mapping_means_what_it_means_in_the_policy(written: str) -> None:
     assert found.name == meant.full_name
 
 
-def test_a_command_is_run_in_the_pods_of_the_workload_alone() -> None:
+def test_command_is_run_in_the_pods_of_the_workload_alone(golden: GoldenFiles) -> None:
     found = declared("kafka").members
     assert found is not None and found.owner == "u-zk"
     wrong = declared("kafka", "Deployment").wrong
-    assert wrong == (
-        "Deployment data/zk, annotation fleet.internal/quorum: expected http of a Deployment (its pods are not its "
-        "own, but a ReplicaSet's), found exec"
-    )
+    golden.check(wrong)
 
 
 @pytest.mark.parametrize(
@@ -97,30 +95,27 @@ def test_a_command_is_run_in_the_pods_of_the_workload_alone() -> None:
         ("\x07", "expected text, found the character '\\x07'"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_said_with_the_object_and_the_key_and_its_pods_are_members(
-    written: str, words: str
-) -> None:
+def test_mistake_is_reported_with_object_and_key_and_holds_the_members(written: str, words: str) -> None:
     found = declared(written)
     assert found.wrong == f"{PLACE}: {words}"
     assert (found.name, found.kind, found.rule) == ("east/data/zk", "pods", QuorumRule())
     assert found.members is not None and found.members.selector == APP and found.members.probe is None
 
 
-def test_hostile_ones_end_soon() -> None:
+def test_hostile_annotations_are_refused_quickly(golden: GoldenFiles) -> None:
     deep = declared("[" * 8000)
     many = declared("{" + ", ".join(f"k{number}: 1" for number in range(500)) + "}")
-    assert "expected at most 20 levels" in deep.wrong
-    assert "at most 8192 characters, found 8193" in declared("#" * 8193).wrong
+    golden.check(f"{deep.wrong}\n{declared('#' * 8193).wrong}")
     assert many.wrong.count("expected a known key") == 3 and many.wrong.endswith(" more")
 
 
-def test_a_workload_without_a_selector_may_have_any_pod_of_its_namespace() -> None:
+def test_workload_without_a_selector_may_match_any_pod_of_its_namespace() -> None:
     found = declared("zookeeper", selector=None)
     assert "has no selector" in found.wrong and found.members is not None
     assert found.members.selector == Selector()
 
 
-def test_the_policy_wins_over_an_annotation_of_the_same_name_in_the_same_namespace() -> None:
+def test_policy_wins_over_an_annotation_of_the_same_name() -> None:
     policy, _ = loads("""\
 pools: [{name: w}]
 quorums:
@@ -132,14 +127,14 @@ quorums:
     assert other.name == "east/data/other"
 
 
-def test_of_two_annotations_of_one_name_neither_can_be_followed_and_both_hold_their_pods() -> None:
+def test_two_annotations_of_the_same_name_are_both_refused_and_hold_their_pods(
+    golden: GoldenFiles,
+) -> None:
     one, other = declared("zookeeper"), declared("zookeeper", "Deployment")
     alone = declared("zookeeper", name="b")
     first, second, third = settled([one, other, alone], ())
     assert third == alone
-    assert first.wrong == (
-        "StatefulSet data/zk and Deployment data/zk both declare east/data/zk: give one of them another name"
-    )
+    golden.check(first.wrong)
     assert second.wrong and first.name != second.name
     assert first.members == one.members
 
@@ -149,12 +144,12 @@ def test_of_two_annotations_of_one_name_neither_can_be_followed_and_both_hold_th
     ["/../../../../secrets", "/a/../b", "/a/..", "/./a", "/a/%2e%2e/b", "/%2E%2E/", "/a%2f..%2fb", "/a\\..\\b",
      "/%252e%252e/", "/a#b", "a"],
 )  # fmt: skip
-def test_no_path_leads_out_of_the_pod(path: str) -> None:
+def test_path_of_a_probe_stays_inside_the_pod(path: str) -> None:
     written = json.dumps({"kind": "pods", "probe": {"http": {"port": 80, "path": path}, "healthy": "ok"}})
-    assert "probe.http.path: expected a path such as" in declared(written).wrong
+    assert declared(written).wrong.partition(": expected")[0].endswith(" probe.http.path")
 
 
 @pytest.mark.parametrize("path", ["/", "/v1/x?at=../y&z=%2F", "/a..b/...", "/.well-known/x"])
-def test_other_paths_are_as_written(path: str) -> None:
+def test_other_paths_are_used_as_written(path: str) -> None:
     found = declared(json.dumps({"kind": "pods", "probe": {"http": {"port": 80, "path": path}}})).members
     assert found is not None and found.probe is not None and found.probe.ask == HttpProbe(80, path)

@@ -25,10 +25,10 @@ def wrong(text: str) -> str:
 
 
 def cautions(text: str) -> list[str]:
-    return [each.words for each in loads(HEAD + text)[1]]
+    return [each.message for each in loads(HEAD + text)[1]]
 
 
-def test_a_rule_says_which_pods_and_what_is_done_with_them() -> None:
+def test_rule_selects_pods_and_what_is_done_with_them() -> None:
     assert rules("""\
         - name: games
           do: hold
@@ -52,14 +52,14 @@ def test_a_rule_says_which_pods_and_what_is_done_with_them() -> None:
     )
 
 
-def test_a_pools_rules_stand_in_the_place_of_those_of_defaults_and_an_empty_list_undoes_them() -> None:
+def test_rules_of_a_pool_replace_those_of_the_defaults() -> None:
     base = "defaults: {drain: {rules: [{name: all, do: evict}]}}\npools: [{name: w, drain: %s}]\n"
     assert [each.name for each in rules("", base % "{}")] == ["all"]
     assert rules("", base % "{rules: []}") == ()
     assert [each.name for each in rules("", base % "{rules: [{name: own, do: evict}]}")] == ["own"]
 
 
-def test_all_mistakes_of_rules_are_told_at_once() -> None:
+def test_all_mistakes_of_rules_are_reported_at_once() -> None:
     found = wrong("""\
         - do: hold
           pods: [{}]
@@ -85,7 +85,7 @@ def test_all_mistakes_of_rules_are_told_at_once() -> None:
         assert words in found, words
 
 
-def test_what_never_applies_is_a_warning() -> None:
+def test_rule_that_never_applies_is_a_warning() -> None:
     assert any(
         "never applies" in words
         for words in cautions("        - {name: all, do: evict}\n        - {name: b, do: evict}\n")

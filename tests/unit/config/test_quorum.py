@@ -35,17 +35,17 @@ def problems(written: str) -> list[str]:
     return [problem.partition(": ")[2] for problem in caught.value.problems]
 
 
-def test_a_group_needs_only_a_name_and_a_cluster() -> None:
+def test_group_needs_only_a_name_and_a_cluster() -> None:
     assert group("kind: etcd") == QuorumGroup("g", "east")
 
 
-def test_a_group_that_the_policy_does_not_name_goes_by_the_defaults() -> None:
+def test_group_that_the_policy_does_not_name_has_the_defaults() -> None:
     policy, _ = loads("pools: [{name: w}]\nquorums: [{name: g, cluster: east, margin: 1}]")
     assert policy.quorum_rule(Quorum("g")) == QuorumRule(margin=1)
     assert policy.quorum_rule(Quorum("other")) == QuorumRule()
 
 
-def test_a_rule_is_read_in_its_units() -> None:
+def test_rule_is_read_in_its_units() -> None:
     written = (
         "margin: 1, lag_entries: 50, stale: 1m, downtime: allow, stretch: allow, soak: 2m, defragment: true"
     )
@@ -53,7 +53,7 @@ def test_a_rule_is_read_in_its_units() -> None:
     assert group(written).rule == expected
 
 
-def test_files_of_an_etcd_are_beside_the_policy(tmp_path: Path) -> None:
+def test_file_paths_of_an_etcd_are_relative_to_the_policy(tmp_path: Path) -> None:
     path = tmp_path / "fleet.yaml"
     path.write_text("""\
 pools: [{name: w}]
@@ -73,14 +73,14 @@ quorums:
     assert found.rule.snapshot == SnapshotRule(f"{tmp_path}/snapshots", 7)
 
 
-def test_without_a_probe_pods_alone_are_known() -> None:
+def test_without_a_probe_readiness_of_pods_decides() -> None:
     found = group(f"kind: pods, {PODS}, voters: 3").members
     assert found is not None
     assert (found.namespace, found.selector, found.voters) == ("data", Selector({"app": "own"}), 3)
     assert found.probe is None
 
 
-def test_a_known_kind_has_its_probe_and_a_policy_says_otherwise_key_by_key() -> None:
+def test_known_kind_has_its_probe_and_the_policy_overrides_single_keys() -> None:
     known = PRESETS["zookeeper"]
     assert probe("", "zookeeper") == known
     changed = probe("http: {port: 8081}, index: server_stats.zxid", "zookeeper")
@@ -93,7 +93,7 @@ def test_lag_of_patroni_is_in_bytes() -> None:
     assert group(f"kind: patroni, {PODS}").rule.lag_entries == 16 << 20
 
 
-def test_a_probe_of_its_own() -> None:
+def test_custom_probe() -> None:
     written = (
         "exec: [own, state], container: server, answer: lines, leader: role=leader|primary, healthy: ready"
     )
@@ -137,10 +137,10 @@ def test_a_probe_of_its_own() -> None:
         ),
     ],
 )
-def test_a_mistake_says_what_is_expected(written: str, words: str) -> None:
+def test_mistake_names_what_is_expected(written: str, words: str) -> None:
     assert any(problem.startswith(words) for problem in problems(written)), problems(written)
 
 
-def test_each_name_is_there_once() -> None:
+def test_group_name_is_unique() -> None:
     with pytest.raises(ConfigError, match=r"quorums\.g\.name: expected each name once"):
         loads("pools: [{name: w}]\nquorums: [{name: g, cluster: a}, {name: g, cluster: b}]")

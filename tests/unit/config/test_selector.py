@@ -31,7 +31,7 @@ WEB_SSD = Selector({"role": "web", "disk": "ssd"})
         (NO_ROLE, NO_ROLE),
     ],
 )
-def test_a_wide_pool_hides_a_narrow_one_behind_it(wide: Selector, narrow: Selector) -> None:
+def test_wide_pool_hides_a_narrow_one_behind_it(wide: Selector, narrow: Selector) -> None:
     assert hidden([Pool("wide", wide), Pool("narrow", narrow)]) == [(0, 1)]
 
 
@@ -47,7 +47,7 @@ def test_a_wide_pool_hides_a_narrow_one_behind_it(wide: Selector, narrow: Select
         (WEB, NO_ROLE),
     ],
 )
-def test_a_narrow_pool_before_a_wide_one_is_as_it_should_be(first: Selector, second: Selector) -> None:
+def test_narrow_pool_before_a_wide_one_is_right(first: Selector, second: Selector) -> None:
     assert hidden([Pool("first", first), Pool("second", second)]) == []
 
 

@@ -18,7 +18,7 @@ quorums: [{{name: etcd, cluster: east, kind: etcd, endpoints: ["{endpoint}"]}}]
 
 @pytest.mark.parametrize("place", ["source", "endpoint"])
 @pytest.mark.parametrize("user", ["eve:hunter2", "hunter2", "eve:hunter2%40x", ":hunter2"])
-def test_a_user_and_password_are_refused_and_not_quoted(tmp_path: Path, place: str, user: str) -> None:
+def test_user_and_password_are_refused_and_not_quoted(tmp_path: Path, place: str, user: str) -> None:
     words = {"source": "https://bundles.example/os", "endpoint": "https://10.0.0.1:2379"}
     words[place] = words[place].replace("https://", f"HTTPS://{user}@")
     (tmp_path / "fleet.yaml").write_text(POLICY.format(**words))
@@ -42,7 +42,7 @@ def test_a_user_and_password_are_refused_and_not_quoted(tmp_path: Path, place: s
         "https://eve:hun?ter hunter2@bundles.example",
     ],
 )
-def test_what_may_be_a_secret_is_refused_however_it_is_written(tmp_path: Path, source: str) -> None:
+def test_possible_secret_is_refused_however_it_is_written(tmp_path: Path, source: str) -> None:
     (tmp_path / "fleet.yaml").write_text(POLICY.format(source=source, endpoint="https://10.0.0.1:2379"))
     with pytest.raises(ConfigError) as refused:
         load(tmp_path / "fleet.yaml")
@@ -61,7 +61,7 @@ def test_what_may_be_a_secret_is_refused_however_it_is_written(tmp_path: Path, s
         "registry.example/os@sha256:ab",
     ],
 )
-def test_other_sources_are_read(tmp_path: Path, source: str) -> None:
+def test_other_sources_are_accepted(tmp_path: Path, source: str) -> None:
     (tmp_path / "fleet.yaml").write_text(POLICY.format(source=source, endpoint="https://10.0.0.1:2379"))
     policy, _ = load(tmp_path / "fleet.yaml")
     assert policy.pools[0].source == source

@@ -23,7 +23,7 @@ def seen(
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.why)
 @pytest.mark.parametrize("kind", [Machine, Observation])
-def test_it_goes_by_what_is_one_release(kind: type, pair: Pair) -> None:
+def test_agent_decides_by_same_release(kind: type, pair: Pair) -> None:
     stage, reboot, back = (Request(ask, "t", pair.wanted) for ask in (Ask.STAGE, Ask.REBOOT, Ask.ROLLBACK))
     word = decide_work(stage, None, seen(kind, pair.found))
     if pair.same:
@@ -45,7 +45,7 @@ def test_it_goes_by_what_is_one_release(kind: type, pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.why)
-def test_a_boot_is_proven_or_rolled_back_by_what_is_one_release(pair: Pair) -> None:
+def test_boot_is_proven_or_rolled_back_by_same_release(pair: Pair) -> None:
     request, before, after = Request(Ask.REBOOT, "t", pair.wanted), Work("t", "working"), Work("t", "done")
     there = seen(Observation, pair.found)
     assert proves_boot(request, before, after, there) is pair.same

@@ -52,7 +52,7 @@ def asked_of(story: Story) -> dict[str, str]:
     ("release", "asked"),
     [(OF_BOTH, {"n-0": AMD, "n-1": ARM}), (BY_INDEX, {"n-0": INDEX, "n-1": INDEX})],
 )
-def test_a_pool_of_two_architectures_is_upgraded(release: Release, asked: dict[str, str]) -> None:
+def test_pool_of_two_architectures_is_upgraded(release: Release, asked: dict[str, str]) -> None:
     policy, cluster = a_policy(release), a_cluster("amd64", "arm64")
     plan = make_plan(PlanRequest("", [cluster], policy, ["workers"], release, START, DurationEstimates()))
     assert ({run.node for run in plan.runs}, plan.held) == ({"n-0", "n-1"}, ())
@@ -71,7 +71,7 @@ def test_a_pool_of_two_architectures_is_upgraded(release: Release, asked: dict[s
 
 
 @pytest.mark.parametrize(("architecture", "told"), [("riscv64", "riscv64"), ("", "not known")])
-def test_a_node_without_a_payload_is_held_in_the_plan_and_in_the_rollout(
+def test_node_without_a_matching_digest_is_held_in_the_plan_and_in_the_rollout(
     architecture: str, told: str
 ) -> None:
     policy, cluster = a_policy(OF_BOTH), a_cluster("amd64", architecture)
@@ -122,7 +122,7 @@ X86 = "6.12.9-301.fc43.x86_64"
         ("6.12.9", ("6.11.4-301.fc43.x86_64", "6.11.4-301.fc43.aarch64"), False),
     ],
 )
-def test_a_kernel_that_nodes_of_another_architecture_cannot_run_is_warned_of(
+def test_kernel_of_another_architecture_is_warned_of(
     kernel: str, running: tuple[str, ...], warned: bool
 ) -> None:
     release = replace(NEW, digest="", kernel=kernel)
@@ -151,7 +151,7 @@ def chooses(story: Story, tells_reference: bool) -> Story:
     return story
 
 
-def test_an_index_alone_is_known_by_the_reference_that_hosts_tell() -> None:
+def test_index_alone_is_known_by_the_reference_that_hosts_report() -> None:
     story = chooses(Story([a_cluster("amd64", "arm64")], a_policy(INDEX_ALONE)), tells_reference=True)
     story.start(INDEX_ALONE)
     story.run(until=lambda: story.engine.idle)
@@ -165,7 +165,7 @@ def test_an_index_alone_is_known_by_the_reference_that_hosts_tell() -> None:
     assert {run.proof.reference_digest for run in report.runs if run.proof} == {INDEX}
 
 
-def test_agents_of_before_need_the_digests_and_that_is_said() -> None:
+def test_old_agents_need_the_digests_and_the_warning_says_so() -> None:
     story = chooses(Story([a_cluster("amd64")], a_policy(INDEX_ALONE)), tells_reference=False)
     story.start(INDEX_ALONE)
     story.run(until=lambda: story.engine.idle)
@@ -177,7 +177,7 @@ def test_agents_of_before_need_the_digests_and_that_is_said() -> None:
     assert set(known.steps().values()) == {Step.DONE}
 
 
-def test_a_host_that_has_written_another_release_is_asked_again_and_fails_with_its_name() -> None:
+def test_host_that_staged_another_release_is_asked_again_and_fails_with_its_name() -> None:
     """It used to be waited for until stage.timeout, with no word of what was written."""
     story = Story([a_cluster("amd64")], a_policy(NEW))
 

@@ -12,7 +12,7 @@ from tests.story import Story
 NODE = a_node("n-0")
 
 
-def test_a_machine_that_is_upgraded_while_it_stages_is_done() -> None:
+def test_machine_upgraded_by_hand_while_it_stages_is_done() -> None:
     """Its image will never be beside the booted one: it is the booted one."""
     story = Story([a_snapshot([NODE])], a_policy(), ClusterBehaviour(stage=SpreadLength(5000, 5000)))
     story.start()

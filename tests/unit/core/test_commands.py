@@ -18,7 +18,7 @@ def three_nodes() -> Story:
     return story
 
 
-def test_a_release_of_a_run_that_goes_on_does_not_take_its_slot_or_its_marks() -> None:
+def test_release_of_a_running_node_keeps_its_slot_and_marks() -> None:
     story = three_nodes()
     story.run(until=lambda: Step.REBOOT in story.steps().values())
     working = next(name for name, step in story.steps().items() if step is Step.REBOOT)
@@ -34,7 +34,7 @@ def test_a_release_of_a_run_that_goes_on_does_not_take_its_slot_or_its_marks() -
     assert set(story.steps().values()) == {Step.DONE}
 
 
-def test_a_word_after_the_end_changes_nothing() -> None:
+def test_command_after_the_end_changes_nothing() -> None:
     story = three_nodes()
     story.run()
     for word in ("pause", "resume", "abort"):
@@ -43,7 +43,7 @@ def test_a_word_after_the_end_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("kind", ["stage", "cordon", "reboot"])
-def test_a_pause_stops_what_has_not_got_through_and_its_clock(kind: str) -> None:
+def test_pause_stops_pending_actions_and_their_timeout(kind: str) -> None:
     broken = True
 
     def perform(action: AnyAction, at: float) -> Outcome:
@@ -64,7 +64,7 @@ def test_a_pause_stops_what_has_not_got_through_and_its_clock(kind: str) -> None
     assert story.steps() == {"n-0": Step.DONE}
 
 
-def test_a_node_that_is_released_after_the_end_is_tidied_also_by_the_next_controller() -> None:
+def test_node_released_after_the_end_is_cleaned_up_by_the_next_controller_too() -> None:
     nodes = [a_node("n-0"), a_node("n-1")]
     failing = ClusterBehaviour(failures={"n-0": "old-version"})
     story = Story([a_snapshot(nodes)], a_policy(a_pool(failure_limit=2)), failing)

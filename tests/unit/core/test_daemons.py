@@ -17,7 +17,7 @@ from fleet.core.objects.selector import Requirement
 from fleet.core.objects.workload import Workload
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.goal import Goal
-from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
 from fleet.core.steps import daemonsets
 from fleet.lab.simulation.builders import NEW, OLD, START, a_node, a_policy, a_pool, a_snapshot
@@ -79,31 +79,31 @@ def away(*things: Workload | Pod, run: Run = RUN, node: Node = BACK) -> tuple[st
     return daemonsets.not_ready(run, node, view(*things))
 
 
-def test_the_driver_for_the_kernel_that_was_is_not_waited_for_and_that_for_the_new_one_is() -> None:
+def test_driver_for_the_old_kernel_is_not_waited_for_and_that_for_the_new_one_is() -> None:
     assert away(OLD_DRIVER, NEW_DRIVER) == ("gpu/driver-new (no pod)",)
     assert away(OLD_DRIVER, NEW_DRIVER, a_pod(NEW_DRIVER, ready=False)) == ("gpu/driver-new (not Ready)",)
     assert away(OLD_DRIVER, NEW_DRIVER, a_pod(NEW_DRIVER)) == ()
     assert away(OLD_DRIVER, NEW_DRIVER, a_pod(NEW_DRIVER), a_pod(OLD_DRIVER, ready=False)) == ()
 
 
-def test_before_its_labels_have_changed_the_old_driver_is_waited_for() -> None:
+def test_old_driver_is_waited_for_until_the_labels_change() -> None:
     late = gpu_node("n-0", OLD.kernel)
     starting = a_pod(OLD_DRIVER, ready=False)
     assert away(OLD_DRIVER, starting, node=late) == ("gpu/driver-old (not Ready)",)
 
 
-def test_one_that_somebody_rolled_out_meanwhile_and_that_is_broken_everywhere_is_not_waited_for() -> None:
+def test_daemonset_changed_meanwhile_and_broken_everywhere_is_not_waited_for() -> None:
     broken = a_daemonset("new-agent", {GPU: "true"})
     everywhere = a_daemonset("other-agent")
     assert away(OLD_DRIVER, broken, everywhere, a_pod(broken, ready=False)) == ()
 
 
-def test_one_that_selects_by_a_label_that_nobody_selected_by_before_says_nothing_of_the_upgrade() -> None:
+def test_daemonset_with_a_selector_on_an_unused_label_proves_nothing_about_the_upgrade() -> None:
     labelled = replace(BACK, labels=BACK.labels | {"team": "a"})
     assert away(a_daemonset("mine", {"team": "a"}), node=labelled) == ()
 
 
-def test_one_for_a_label_that_the_node_did_not_have_at_all_is_a_newcomer() -> None:
+def test_daemonset_for_a_label_that_the_node_did_not_have_is_new() -> None:
     run = replace(RUN, daemons=(), labels={"extension": None})
     labelled = replace(BACK, labels=BACK.labels | {"extension": "v2"})
     assert away(a_daemonset("ext", {"extension": "v2"}), run=run, node=labelled) == ("gpu/ext (no pod)",)
@@ -117,7 +117,7 @@ def test_one_for_a_label_that_the_node_did_not_have_at_all_is_a_newcomer() -> No
         ({"deleting": True}, "being deleted"),
     ],
 )
-def test_one_that_was_ready_before_and_is_not_any_more_is_told_with_its_state(
+def test_daemonset_pod_that_was_ready_before_is_reported_with_its_state(
     changes: dict[str, object], state: str
 ) -> None:
     cni = a_daemonset("cni")
@@ -125,23 +125,23 @@ def test_one_that_was_ready_before_and_is_not_any_more_is_told_with_its_state(
     assert away(cni, a_pod(cni, **changes), run=run) == (f"gpu/cni ({state})",)  # type: ignore[arg-type]
 
 
-def test_of_daemonsets_that_cannot_be_read_a_pod_on_the_node_counts_and_its_absence_does_not() -> None:
+def test_without_readable_daemonsets_a_pod_on_the_node_counts_and_its_absence_does_not() -> None:
     lone = a_pod(a_daemonset("cni"), ready=False)
     run = replace(RUN, daemons=("gpu/cni",))
     assert away(lone, run=run) == ("gpu/cni (not Ready)",)
     assert away(replace(lone, deleting=True), run=run) == () == away(run=run)
 
 
-def test_a_template_that_nobody_told_wants_its_node_as_before() -> None:
+def test_daemonset_without_a_known_template_wants_its_node_as_before() -> None:
     unknown = replace(a_daemonset("cni"), daemon=None)
     assert away(unknown, run=replace(RUN, daemons=("gpu/cni",))) == ("gpu/cni (no pod)",)
 
 
-def test_a_run_of_an_older_journal_compares_with_what_was_ready_alone() -> None:
+def test_run_of_an_older_journal_compares_ready_daemonsets_alone() -> None:
     assert away(OLD_DRIVER, NEW_DRIVER, run=replace(RUN, labels={})) == ()
 
 
-def test_a_successor_is_waited_for_a_minute_and_no_longer() -> None:
+def test_successor_is_waited_for_one_minute() -> None:
     alone = view(OLD_DRIVER)
     assert daemonsets.without_successor(RUN, BACK, alone, START) == ("gpu/driver-old",)
     assert daemonsets.without_successor(RUN, BACK, alone, START + timedelta(seconds=60)) == ()
@@ -189,13 +189,13 @@ NO_SCHEDULE, NO_EXECUTE = Taint("a", "NoSchedule"), Taint("a", "NoExecute")
         ),
     ],
 )
-def test_a_daemonset_wants_a_node_as_its_controller_decides(
+def test_daemonset_wants_a_node_by_the_rules_of_its_controller(
     template: DaemonTemplate, taints: tuple[Taint, ...], place: DaemonSetFit
 ) -> None:
     assert template.place(replace(gpu_node("n-0"), taints=taints)) is place
 
 
-def test_a_pod_that_a_taint_keeps_from_starting_again_is_waited_for_only_where_it_is() -> None:
+def test_pod_kept_from_starting_by_a_taint_is_waited_for_only_where_it_exists() -> None:
     cni = a_daemonset("cni")
     run, tainted = replace(RUN, daemons=("gpu/cni",)), replace(BACK, taints=(NO_SCHEDULE,))
     assert away(cni, run=run, node=tainted) == ()
@@ -237,7 +237,7 @@ def relabel(story: Story, after: float, deploy: Workload | None = None) -> None:
 
 
 @pytest.mark.parametrize("after", [0, 20])
-def test_a_driver_for_each_kernel_is_proven_by_the_new_one(after: float) -> None:
+def test_driver_for_each_kernel_is_proven_by_the_new_one(after: float) -> None:
     story = drivers()
     relabel(story, after)
     assert set(story.steps().values()) == {Step.DONE}
@@ -245,13 +245,13 @@ def test_a_driver_for_each_kernel_is_proven_by_the_new_one(after: float) -> None
     assert ready == {"driver-new"}
 
 
-def test_a_driver_that_an_operator_makes_for_the_first_node_with_the_new_kernel_is_waited_for() -> None:
+def test_driver_created_for_the_first_node_with_the_new_kernel_is_waited_for() -> None:
     story = drivers([OLD_DRIVER])
     relabel(story, 10, NEW_DRIVER)
     assert set(story.steps().values()) == {Step.DONE}
 
 
-def test_a_driver_that_does_not_become_ready_on_the_new_kernel_fails_the_canary() -> None:
+def test_driver_that_does_not_become_ready_on_the_new_kernel_fails_the_canary() -> None:
     story = drivers(slow={"gpu/driver-new": 1e6})
     relabel(story, 10)
     failed = [run for run in story.rollout.runs.values() if run.step is Step.FAILED]
@@ -259,7 +259,7 @@ def test_a_driver_that_does_not_become_ready_on_the_new_kernel_fails_the_canary(
     assert story.rollout.state == "halted"
 
 
-def test_labels_that_change_while_the_node_soaks_bring_a_driver_that_is_waited_for() -> None:
+def test_driver_for_labels_that_change_during_the_soak_is_waited_for() -> None:
     story = drivers(slow={"gpu/driver-new": 1e6})
     stranger = story.models["east"].stranger
     story.run(until=lambda: story.run_of("n-0").step is Step.SOAK)
@@ -272,7 +272,7 @@ def test_labels_that_change_while_the_node_soaks_bring_a_driver_that_is_waited_f
     assert story.run_of("n-0").step is Step.FAILED and "gpu/driver-new" in story.run_of("n-0").why
 
 
-def test_a_controller_that_starts_in_the_proof_knows_the_labels_of_before() -> None:
+def test_controller_restarted_during_the_proof_knows_the_earlier_labels() -> None:
     story = drivers(slow={"gpu/driver-new": 1e6})
     story.run(until=lambda: story.run_of("n-0").step is Step.VERIFY)
     story.kill()

@@ -96,17 +96,17 @@ def evicted(story: Story) -> list[str]:
         (a_pod(labels={"name": "portworx"}, owner=Owner("StorageCluster", "px", "1")), "ask"),
     ],
 )
-def test_marks_and_operators_that_are_honoured_without_a_rule(pod: Pod, expected: str) -> None:
+def test_annotations_and_operators_that_are_honoured_without_a_rule(pod: Pod, expected: str) -> None:
     assert do(pod) == expected
 
 
-def test_a_job_without_a_retry_is_waited_for_and_others_start_over() -> None:
+def test_job_without_retries_is_waited_for_and_others_restart() -> None:
     pod = a_pod(owner=Owner("Job", "backup", "job-1"))
     assert do(pod, controller=JOB) == "wait"
     assert do(pod, controller=replace(JOB, fails_by_eviction=False)) == "evict"
 
 
-def test_within_a_term_all_must_hold_and_one_term_of_a_rule_is_enough() -> None:
+def test_all_conditions_of_a_term_and_one_term_of_a_rule_must_match() -> None:
     games = PodRuleTerm(
         ("games",), Selector({"tier": "live"}), {"example.com/busy": "true"}, ("StatefulSet",)
     )
@@ -125,7 +125,7 @@ def test_within_a_term_all_must_hold_and_one_term_of_a_rule_is_enough() -> None:
     assert do(a_pod(owner=Owner("Job", "backup", "job-1")), rule, controller=cron) == "hold"
 
 
-def test_the_first_rule_that_matches_counts_and_beats_marks() -> None:
+def test_first_matching_rule_wins_over_annotations() -> None:
     first = PodRule("all", "evict")
     second = PodRule("never", "hold", (PodRuleTerm(owners=("StatefulSet",)),))
     marked = a_pod(labels={"cluster.x-k8s.io/drain": "skip"})
@@ -134,7 +134,7 @@ def test_the_first_rule_that_matches_counts_and_beats_marks() -> None:
     assert do(a_pod(owner=None), PodRule("bare", "skip", (PodRuleTerm(owners=("none",)),))) == "skip"
 
 
-def test_a_pod_that_is_held_holds_its_node_before_anything_is_cordoned_and_names_who_says_so() -> None:
+def test_held_pod_holds_its_node_before_the_cordon_and_names_its_rule() -> None:
     story = story_of(a_pod(annotations={"karpenter.sh/do-not-disrupt": "true"}))
     story.run()
     assert reasons(story) == [Reason.POD_HELD]
@@ -148,7 +148,7 @@ def test_a_pod_that_is_held_holds_its_node_before_anything_is_cordoned_and_names
     assert story.steps() == {"n-0": Step.STAGED, "n-1": Step.DONE, "n-2": Step.DONE}
 
 
-def test_a_pod_that_comes_in_mid_drain_and_is_held_is_named_with_who_says_so_at_the_runs_end() -> None:
+def test_held_pod_that_appears_during_a_drain_is_named_at_the_end_of_the_run() -> None:
     story = story_of(
         a_pod(name="slow", uid="slow", grace_seconds=500), behaviour=ClusterBehaviour(pod_stop=400.0)
     )
@@ -161,14 +161,14 @@ def test_a_pod_that_comes_in_mid_drain_and_is_held_is_named_with_who_says_so_at_
     assert "web/p-0" in run.why and "karpenter.sh/do-not-disrupt" in run.why
 
 
-def test_a_pod_whose_finalizer_keeps_it_long_after_its_eviction_comes_with_what_helps() -> None:
+def test_pod_kept_by_a_finalizer_after_its_eviction_has_a_remedy() -> None:
     story = story_of(a_pod(finalizers=True, finalizer_names=("volumes.example/guard",)), timeout=3600)
     story.run(until=lambda: Reason.STUCK_TERMINATING in reasons(story))
     (held,) = story.engine.why(REF, story.now)
     assert story.run_of("n-0").step is Step.DRAIN and "volumes.example/guard" in held.remedy
 
 
-def test_a_node_goes_once_its_annotation_is_taken_away() -> None:
+def test_node_goes_once_its_annotation_is_removed() -> None:
     pod = a_pod(annotations={"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"})
     story = story_of(pod)
     story.run(until=lambda: reasons(story) == [Reason.POD_HELD] and story.run_of("n-1").ended)
@@ -177,7 +177,7 @@ def test_a_node_goes_once_its_annotation_is_taken_away() -> None:
     assert set(story.steps().values()) == {Step.DONE}
 
 
-def test_a_pod_that_is_skipped_stays_through_the_reboot() -> None:
+def test_skipped_pod_stays_through_the_reboot() -> None:
     rule = PodRule("agents", "skip", (PodRuleTerm(selector=Selector({"app": "agent"})),))
     stays, goes = (
         a_pod(labels={"app": "agent"}),
@@ -194,7 +194,7 @@ def test_a_pod_that_is_skipped_stays_through_the_reboot() -> None:
     assert any(pod.uid == "u-0" and pod.node == "n-0" for pod in story.models["east"].snapshot(START).pods)
 
 
-def test_a_pod_that_is_waited_for_is_not_evicted_and_its_node_goes_once_it_has_ended() -> None:
+def test_pod_that_is_waited_for_is_not_evicted() -> None:
     pod = a_pod(namespace="db", owner=Owner("Job", "backup", "job-1"))
     story = story_of(pod, workloads=(JOB,))
     story.run(until=lambda: reasons(story) == [Reason.POD_WAITS])
@@ -206,7 +206,7 @@ def test_a_pod_that_is_waited_for_is_not_evicted_and_its_node_goes_once_it_has_e
     assert set(story.steps().values()) == {Step.DONE} and not evicted(story)
 
 
-def test_the_wait_is_bounded_by_the_rules_own_time_and_the_node_given_back() -> None:
+def test_wait_is_bounded_by_the_rules_timeout_and_the_node_is_given_back() -> None:
     rule = PodRule("jobs", "wait", (PodRuleTerm(owners=("StatefulSet",)),), timeout_seconds=90)
     story = story_of(a_pod(), rules=(rule,))
     story.run()
@@ -216,7 +216,7 @@ def test_the_wait_is_bounded_by_the_rules_own_time_and_the_node_given_back() -> 
     assert not story.models["east"].snapshot(START).nodes[0].unschedulable
 
 
-def test_pods_of_a_lower_order_are_gone_before_those_of_a_higher_one_are_evicted() -> None:
+def test_pods_of_a_lower_order_are_gone_before_those_of_a_higher_order_are_evicted() -> None:
     last = PodRule("last", "evict", (PodRuleTerm(selector=Selector({"tier": "db"})),), order=1)
     first = PodRule("first", "evict", (PodRuleTerm(selector=Selector({"tier": "web"})),), order=-1)
     pods = [
@@ -230,7 +230,7 @@ def test_pods_of_a_lower_order_are_gone_before_those_of_a_higher_one_are_evicted
     assert len(set(times)) == 3
 
 
-def test_the_time_of_the_other_pods_begins_once_those_that_are_waited_for_are_gone() -> None:
+def test_drain_timeout_begins_once_the_awaited_pods_are_gone() -> None:
     """A Job of half an hour does not use up the ten minutes of the pod beside it."""
     rule = PodRule("jobs", "wait", (PodRuleTerm(owners=("Job",)),), timeout_seconds=3600)
     job, sick = a_pod(owner=Owner("Job", "j", "j")), a_pod(name="q-0", uid="u-1", finalizers=True)
@@ -244,7 +244,7 @@ def test_the_time_of_the_other_pods_begins_once_those_that_are_waited_for_are_go
     assert story.run_of("n-0").step is Step.FAILED and "600 s" in story.run_of("n-0").why
 
 
-def test_the_time_of_volumes_begins_once_the_pods_that_are_waited_for_are_gone() -> None:
+def test_volume_timeout_begins_once_the_awaited_pods_are_gone() -> None:
     rule = PodRule("jobs", "wait", (PodRuleTerm(owners=("Job",)),), timeout_seconds=3600)
     job = a_pod(owner=Owner("Job", "j", "j"))
     story = story_of(job, rules=(rule,))
@@ -258,7 +258,7 @@ def test_the_time_of_volumes_begins_once_the_pods_that_are_waited_for_are_gone()
     assert story.run_of("n-0").step is Step.FAILED and "600 s" in story.run_of("n-0").why
 
 
-def test_events_of_a_long_wait_do_not_add_up_to_looks_without_end() -> None:
+def test_events_of_a_long_wait_do_not_multiply_the_checks() -> None:
     rule = PodRule("jobs", "wait", (PodRuleTerm(owners=("Job",)),), timeout_seconds=36000)
     job = a_pod(owner=Owner("Job", "j", "j"))
     story = story_of(job, rules=(rule,))
@@ -295,7 +295,7 @@ def closed_pods(**labels: str) -> tuple[list[Pod], list[object]]:
     return pods, [never]
 
 
-def test_an_operators_pod_is_asked_for_although_no_budget_allows_it_one_node_at_a_time() -> None:
+def test_eviction_against_a_used_up_operator_budget_is_requested_one_node_at_a_time() -> None:
     pods, budgets = closed_pods(**{"longhorn.io/component": "instance-manager"})
     story = story_of(*pods, budgets=budgets)
     model = story.models["east"]
@@ -318,7 +318,7 @@ def _mend(story: Story, model: Model) -> bool:
     return False
 
 
-def test_a_budget_that_does_not_open_ends_the_run_in_time_and_gives_the_node_back() -> None:
+def test_budget_that_stays_closed_ends_the_run_in_time_and_gives_the_node_back() -> None:
     pods, budgets = closed_pods(**{"kubevirt.io": "virt-launcher"})
     story = story_of(*pods, budgets=budgets)
     story.run(until=lambda: any(run.ended for run in story.rollout.runs.values()))
@@ -330,7 +330,7 @@ def test_a_budget_that_does_not_open_ends_the_run_in_time_and_gives_the_node_bac
     assert not node.unschedulable
 
 
-def test_an_operator_that_acts_on_the_request_lets_the_pod_go() -> None:
+def test_operator_that_acts_on_the_request_lets_the_pod_go() -> None:
     """The webhook answers 429 and marks the pod; its operator deletes it."""
     pods, budgets = closed_pods(**{"kubevirt.io": "virt-launcher"})
 
@@ -363,7 +363,7 @@ def a_database(*nodes: str) -> tuple[list[Pod], list[object]]:
 
 
 @pytest.mark.parametrize("nodes", [("n-0",), ("n-0", "n-0")])
-def test_a_primary_without_an_instance_elsewhere_is_not_tried(nodes: tuple[str, ...]) -> None:
+def test_primary_without_an_instance_elsewhere_is_not_requested(nodes: tuple[str, ...]) -> None:
     """Its operator has nobody to hand over to: a cordon would be waited for in vain, and then count as a failure."""
     pods, budgets = a_database(*nodes)
     pooler = a_pod(name="pool", uid="pool", node="n-1", labels={"cnpg.io/cluster": "pg"}, owner=pods[0].owner)
@@ -381,12 +381,12 @@ def test_a_primary_without_an_instance_elsewhere_is_not_tried(nodes: tuple[str, 
     assert "role-moves" not in [each.check for each in plan.warnings], "it has nowhere to move"
 
 
-def test_a_standby_that_is_gone_leaves_the_primary_untried() -> None:
+def test_missing_standby_keeps_the_primary_from_being_requested() -> None:
     pods, budgets = a_database("n-0", "n-1")
     view = ClusterView.of(a_snapshot(NODES, ([], pods), budgets))  # type: ignore[arg-type]
-    assert view.treatment(pods[0]).do == "ask" and view.drain_demand("n-0").asked_of_operators(view.budgets)
+    assert view.treatment(pods[0]).do == "ask" and view.drain_demand("n-0").requested_evictions(view.budgets)
     assert "n-0" in view.upsert(replace(pods[1], deleting=True))
-    assert view.treatment(pods[0]).do == "evict" and not view.drain_demand("n-0").asked_of_operators(
+    assert view.treatment(pods[0]).do == "evict" and not view.drain_demand("n-0").requested_evictions(
         view.budgets
     )
     assert view.upsert(replace(pods[1], deleting=True)) == set()
@@ -397,7 +397,7 @@ def test_a_standby_that_is_gone_leaves_the_primary_untried() -> None:
     assert view.treatment(pods[0]).do == "ask", "a rule of the policy has the last word"
 
 
-def test_a_pod_that_holds_a_volume_of_a_virtual_machine_goes_with_it_and_is_not_evicted() -> None:
+def test_pod_that_holds_a_virtual_machines_volume_is_not_evicted() -> None:
     """kubevirt#13523: evicted before its machine has moved, it takes the disk from under it."""
     pods, budgets = closed_pods(**{"kubevirt.io": "virt-launcher"})
     machine, owner = pods[0], Owner("Pod", pods[0].name, pods[0].uid)
@@ -412,14 +412,14 @@ def test_a_pod_that_holds_a_volume_of_a_virtual_machine_goes_with_it_and_is_not_
     assert "operator" not in {each.check for each in planned(budgets, [machine, volume]).warnings}
 
 
-def test_a_rule_may_say_that_an_operators_budgets_are_to_be_kept() -> None:
+def test_rule_may_keep_the_budgets_of_an_operator() -> None:
     pods, budgets = closed_pods(**{"longhorn.io/component": "instance-manager"})
     story = story_of(*pods, budgets=budgets, rules=(PodRule("as-others", "evict"),))
     story.run()
     assert reasons(story) == [Reason.BUDGET_NEVER] and not evicted(story)
 
 
-def test_a_budget_that_counts_no_pods_since_they_have_no_controller_says_what_helps() -> None:
+def test_budget_that_counts_no_pods_without_a_controller_has_a_remedy() -> None:
     bare = a_pod(owner=None, labels={"app": "lonely"})
     uncounted = replace(
         a_budget("lonely", 0, 1), disruptions_allowed=0, current_healthy=0, desired_healthy=0, expected_pods=0
@@ -430,7 +430,7 @@ def test_a_budget_that_counts_no_pods_since_they_have_no_controller_says_what_he
     assert held.reason is Reason.BUDGET_UNCOUNTED and held.params["pod"] == str(bare.ref) and held.remedy
 
 
-def test_a_budget_that_cannot_be_computed_is_told_with_its_controllers_words() -> None:
+def test_budget_that_cannot_be_computed_is_reported_with_its_controllers_message() -> None:
     pod = a_pod(labels={"app": "made"}, owner=Owner("Job", "made", "j-1"))
     story = story_of(pod, budgets=[a_budget("made", 1, 1)])
     story.run()
@@ -438,7 +438,7 @@ def test_a_budget_that_cannot_be_computed_is_told_with_its_controllers_words() -
     assert held.reason is Reason.BUDGET_FAILED and "scale" in held.message and held.remedy
 
 
-def test_rooks_blocking_budget_is_waited_for_and_needs_nobody() -> None:
+def test_blocking_budget_of_rook_is_waited_for_without_an_operator() -> None:
     pods, budgets = closed_pods(app="rook-ceph-osd")
     story = story_of(*pods, budgets=budgets)
     story.run(seconds=300)
@@ -447,7 +447,7 @@ def test_rooks_blocking_budget_is_waited_for_and_needs_nobody() -> None:
     assert not held.needs_action and "Rook" in held.message
 
 
-def test_which_node_is_asked_survives_a_kill() -> None:
+def test_requested_node_survives_a_kill() -> None:
     pods, budgets = closed_pods(**{"longhorn.io/component": "instance-manager"})
     story = story_of(*pods, budgets=budgets)
     story.run(until=lambda: bool(evicted(story)))
@@ -458,7 +458,7 @@ def test_which_node_is_asked_survives_a_kill() -> None:
     assert {action.node for _, action, _ in story.performed if isinstance(action, Evict)} == {asked.node}
 
 
-def test_a_job_that_is_seen_after_its_pod_is_waited_for_too() -> None:
+def test_job_seen_after_its_pod_is_waited_for_too() -> None:
     pod = a_pod(namespace="db", owner=Owner("Job", "backup", "job-1"))
     story = story_of(pod)
     assert story.engine.views["east"].drain_demand("n-0").left_to_end() == []
@@ -467,7 +467,7 @@ def test_a_job_that_is_seen_after_its_pod_is_waited_for_too() -> None:
     assert waiting.uid == pod.uid and isinstance(treated, Treatment)
 
 
-def test_lint_names_pods_that_a_drain_would_lose_or_not_get_rid_of() -> None:
+def test_lint_names_pods_that_a_drain_would_lose_or_could_not_remove() -> None:
     workloads, pods = a_deployment("monitor", 1, NODES)
     tolerant = replace(pods[0], tolerations=(Toleration(operator="Exists"),))
     job = a_pod(namespace="db", owner=Owner("Job", "backup", "job-1"))
@@ -490,7 +490,7 @@ def planned(budgets: list[object], pods: list[Pod]) -> Plan:
     return make_plan(PlanRequest("p-1", [snapshot], policy, ["workers"], NEW, START, DurationEstimates()))
 
 
-def test_a_plan_says_what_will_be_tried_and_promises_no_time_for_it() -> None:
+def test_plan_lists_what_will_be_requested_without_an_estimate() -> None:
     pods, budgets = closed_pods(**{"longhorn.io/component": "instance-manager"})
     plan = planned(budgets, pods[:1])
     assert [run.node for run in plan.runs] == ["n-1", "n-2"]
@@ -500,7 +500,7 @@ def test_a_plan_says_what_will_be_tried_and_promises_no_time_for_it() -> None:
     assert not next(goal for goal in plan.begin().goals if goal.node.name == "n-0").canary
 
 
-def test_where_every_node_can_only_be_tried_one_of_them_is_the_canary() -> None:
+def test_if_every_node_can_only_be_tried_one_of_them_is_the_canary() -> None:
     pods, budgets = closed_pods(**{"longhorn.io/component": "instance-manager"})
     plan = planned(budgets, pods)
     assert not plan.runs and {held.reason for held in plan.held} == {Reason.LENGTH_UNKNOWN}
@@ -508,7 +508,7 @@ def test_where_every_node_can_only_be_tried_one_of_them_is_the_canary() -> None:
     assert len(goals) == 3 and sum(goal.canary for goal in goals) == 1
 
 
-def test_a_plan_warns_of_pods_that_tolerate_a_cordon_and_of_local_data() -> None:
+def test_plan_warns_of_pods_that_tolerate_a_cordon_and_of_local_data() -> None:
     tolerant = a_pod(tolerations=(Toleration(operator="Exists"),), local_data=True)
     plan = planned([], [tolerant])
     assert [(each.check, each.subject) for each in plan.warnings] == [
@@ -518,7 +518,7 @@ def test_a_plan_warns_of_pods_that_tolerate_a_cordon_and_of_local_data() -> None
     assert all(each.remedy for each in plan.warnings)
 
 
-def test_an_operators_budget_that_is_used_up_for_now_is_waited_for_as_any_other() -> None:
+def test_operator_budget_that_is_used_up_for_now_is_waited_for_like_any_other() -> None:
     """Strimzi with maxUnavailable 1: the second broker is not asked for while the first is away."""
     labels = {"strimzi.io/cluster": "k"}
     pods = [

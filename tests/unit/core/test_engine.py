@@ -25,6 +25,7 @@ from fleet.lab.simulation.builders import (
     a_snapshot,
 )
 from fleet.model.behaviour import ClusterBehaviour
+from tests.golden import GoldenFiles
 from tests.story import Story
 
 
@@ -67,7 +68,7 @@ def test_each_node_is_cordoned_drained_and_rebooted_once_in_that_order() -> None
         assert kinds.count(Cordon) == kinds.count(Reboot) == 1
 
 
-def test_never_more_nodes_are_out_than_the_pool_allows() -> None:
+def test_no_more_nodes_are_out_than_the_pool_allows() -> None:
     story = small_fleet(count=8)
     story.start()
     most = 0
@@ -81,7 +82,7 @@ def test_never_more_nodes_are_out_than_the_pool_allows() -> None:
     assert most == 2
 
 
-def test_a_zone_limit_holds_and_says_so() -> None:
+def test_zone_limit_holds_and_is_the_reason() -> None:
     nodes = [a_node(f"n-{index}", zone="a") for index in range(4)]
     pool = a_pool(limits=Limits(max_unavailable=Amount(3), per_zone=Amount(1)))
     story = Story([a_snapshot(nodes)], a_policy(pool))
@@ -92,7 +93,7 @@ def test_a_zone_limit_holds_and_says_so() -> None:
     assert reasons(story, waiting) == [Reason.ZONE_LIMIT]
 
 
-def test_a_foreign_cordon_holds_its_node_and_stays() -> None:
+def test_foreign_cordon_holds_its_node_and_stays() -> None:
     nodes = [a_node("n-0"), a_node("n-1", unschedulable=True)]
     story = Story([a_snapshot(nodes)], a_policy())
     story.start()
@@ -105,30 +106,38 @@ def test_a_foreign_cordon_holds_its_node_and_stays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("annotations", "reason", "party", "name"),
     [
-        ({"weave.works/kured-reboot-in-progress": "2026-11-23T12:00:00Z"}, "kured reboots it"),
+        ({"weave.works/kured-reboot-in-progress": "2026-11-23T12:00:00Z"}, Reason.OTHERS, "kured", "kured"),
         (
             {"flatcar-linux-update.v1.flatcar-linux.net/agent-made-unschedulable": "true"},
-            "Flatcar's update operator reboots it",
+            Reason.OTHERS,
+            "Flatcar's update operator",
+            "flatcar",
         ),
-        ({"flatcar-linux-update.v1.flatcar-linux.net/agent-made-unschedulable": "false"}, ""),
+        (
+            {"flatcar-linux-update.v1.flatcar-linux.net/agent-made-unschedulable": "false"},
+            Reason.FOREIGN_CORDON,
+            "",
+            "nobody",
+        ),
     ],
 )
-def test_a_cordon_of_another_that_reboots_nodes_is_said_to_be_its(said: dict[str, str], words: str) -> None:
-    nodes = [a_node("n-0"), a_node("n-1", unschedulable=True, annotations=said)]
+def test_cordon_of_another_party_that_reboots_nodes_names_the_party(
+    annotations: dict[str, str], reason: Reason, party: str, name: str, golden: GoldenFiles
+) -> None:
+    nodes = [a_node("n-0"), a_node("n-1", unschedulable=True, annotations=annotations)]
     story = Story([a_snapshot(nodes)], a_policy())
     story.start()
     story.run(seconds=3600)
     held = story.engine.why(NodeRef("east", "n-1"), story.now)
-    assert [each.message.partition(" (")[0] for each in held] == [
-        f"cordoned, not by fleet{words and f': {words}'}"
-    ]
-    assert [each.needs_action for each in held] == [not words]
+    assert [(each.reason, each.params.get("party", "")) for each in held] == [(reason, party)]
+    assert [each.needs_action for each in held] == [not party]
+    golden.check(held[0].message, name)
     assert story.steps()["n-1"] is Step.PENDING
 
 
-def test_a_budget_that_allows_nothing_holds_its_node_until_it_is_changed() -> None:
+def test_budget_that_allows_nothing_holds_its_node_until_it_is_changed() -> None:
     nodes = [a_node("n-0"), a_node("n-1")]
     budget = replace(a_budget("checkout", 1, 0), max_unavailable=None, min_available=1, desired_healthy=1)
     story = Story([a_snapshot(nodes, a_deployment("checkout", 1, nodes), [budget])], a_policy())
@@ -137,13 +146,14 @@ def test_a_budget_that_allows_nothing_holds_its_node_until_it_is_changed() -> No
     assert story.steps() == {"n-0": Step.STAGED, "n-1": Step.DONE}
     held = story.engine.why(NodeRef("east", "n-0"), story.now)
     assert [each.reason for each in held] == [Reason.BUDGET_NEVER]
-    assert "web/checkout" in held[0].message and "1 replica of web/checkout" in held[0].message
+    assert held[0].subject == "web/checkout"
+    assert (held[0].params["replicas"], held[0].params["workload"]) == ("1 replica", "web/checkout")
     story.models["east"].stranger.put_budget(replace(budget, min_available=0))
     story.run()
     assert story.steps()["n-0"] is Step.DONE
 
 
-def test_an_eviction_that_is_refused_is_sent_again_when_the_server_said_and_no_sooner() -> None:
+def test_refused_eviction_is_sent_again_after_retry_after_and_no_sooner() -> None:
     asked: dict[str, list[float]] = {}
 
     def overloaded(action: AnyAction, at: float) -> Outcome:
@@ -163,7 +173,7 @@ def test_an_eviction_that_is_refused_is_sent_again_when_the_server_said_and_no_s
     assert asked and {times[1] - times[0] for times in asked.values()} == {40.0}
 
 
-def test_pods_that_nobody_would_make_anew_hold_their_node_unless_the_policy_lets_them_go() -> None:
+def test_unmanaged_pods_hold_their_node_unless_the_policy_lets_them_go() -> None:
     nodes = [a_node("n-0")]
     workloads, pods = a_deployment("debug", 1, nodes, "ops")
     lonely = (workloads, [replace(pods[0], owner=None)])
@@ -177,7 +187,7 @@ def test_pods_that_nobody_would_make_anew_hold_their_node_unless_the_policy_lets
     assert free.steps()["n-0"] is Step.DONE
 
 
-def test_a_pod_of_two_budgets_holds_its_node() -> None:
+def test_pod_of_two_budgets_holds_its_node() -> None:
     nodes = [a_node("n-0"), a_node("n-1")]
     budgets = [a_budget("one", 2, 1, app="shop"), a_budget("two", 2, 1, app="shop")]
     story = Story([a_snapshot(nodes, a_deployment("shop", 2, nodes), budgets)], a_policy())
@@ -198,7 +208,7 @@ def test_a_pod_of_two_budgets_holds_its_node() -> None:
         ("stage-fails", "staging failed"),
     ],
 )
-def test_a_node_that_fails_halts_the_rollout_and_keeps_its_slot(failure: str, words: str) -> None:
+def test_failed_node_halts_the_rollout_and_keeps_its_slot(failure: str, words: str) -> None:
     nodes = [a_node(f"n-{index}") for index in range(3)]
     pool = a_pool(limits=Limits(max_unavailable=Amount(1)))
     story = Story([a_snapshot(nodes)], a_policy(pool), ClusterBehaviour(failures={"n-0": failure}))  # type: ignore[dict-item]
@@ -211,7 +221,7 @@ def test_a_node_that_fails_halts_the_rollout_and_keeps_its_slot(failure: str, wo
     assert {story.steps()["n-1"], story.steps()["n-2"]} == {Step.PENDING}
 
 
-def test_after_a_release_and_a_resume_the_failed_node_is_given_back_and_the_rest_goes_on() -> None:
+def test_release_and_resume_give_the_failed_node_back_and_the_rest_continues() -> None:
     nodes = [a_node(f"n-{index}") for index in range(3)]
     pool = a_pool(limits=Limits(max_unavailable=Amount(1)))
     story = Story([a_snapshot(nodes)], a_policy(pool), ClusterBehaviour(failures={"n-0": "old-version"}))
@@ -227,7 +237,7 @@ def test_after_a_release_and_a_resume_the_failed_node_is_given_back_and_the_rest
     assert node.available and not node.annotations and not node.pending_taint
 
 
-def test_an_abort_finishes_what_has_begun_and_leaves_no_marks() -> None:
+def test_abort_finishes_running_nodes_and_leaves_no_marks() -> None:
     story = small_fleet(count=6)
     story.start()
     story.run(until=lambda: Step.REBOOT in story.steps().values())
@@ -242,7 +252,7 @@ def test_an_abort_finishes_what_has_begun_and_leaves_no_marks() -> None:
         assert node.available and not node.annotations and not node.pending_taint
 
 
-def test_a_pause_stops_evictions_and_reboots_but_gives_rebooted_nodes_back() -> None:
+def test_pause_stops_evictions_and_reboots_but_gives_rebooted_nodes_back() -> None:
     story = small_fleet(count=6, replicas=12)
     story.start()
     story.run(until=lambda: Step.REBOOT in story.steps().values())
@@ -257,7 +267,7 @@ def test_a_pause_stops_evictions_and_reboots_but_gives_rebooted_nodes_back() -> 
     assert set(story.steps().values()) == {Step.DONE}
 
 
-def test_a_person_who_uncordons_a_node_in_work_does_not_make_it_reboot_under_its_pods() -> None:
+def test_user_who_uncordons_a_draining_node_causes_no_reboot_under_its_pods() -> None:
     story = small_fleet(count=3, replicas=9)
     story.start()
     story.run(until=lambda: Step.DRAIN in story.steps().values())
@@ -271,7 +281,7 @@ def test_a_person_who_uncordons_a_node_in_work_does_not_make_it_reboot_under_its
     assert set(story.steps().values()) == {Step.DONE}
 
 
-def test_a_person_who_uncordons_a_drained_node_before_its_reboot_has_it_drained_again() -> None:
+def test_user_who_uncordons_a_drained_node_before_its_reboot_has_it_drained_again() -> None:
     held_back = True
 
     def perform(action: AnyAction, at: float) -> Outcome:
@@ -306,7 +316,7 @@ def test_a_person_who_uncordons_a_drained_node_before_its_reboot_has_it_drained_
     assert story.run_of(name).step is Step.VERIFY and not under
 
 
-def test_the_rest_waits_for_the_canary() -> None:
+def test_other_nodes_wait_for_the_canary() -> None:
     story = small_fleet(count=4)
     story.start(canaries=["n-2"])
     story.run(until=lambda: story.steps()["n-2"] is Step.SOAK)
@@ -316,17 +326,16 @@ def test_the_rest_waits_for_the_canary() -> None:
     assert set(story.steps().values()) == {Step.DONE}
 
 
-def test_who_waits_for_its_turn_to_stage_is_told_how_many_are_before_it() -> None:
+def test_node_waiting_for_its_turn_to_stage_shows_how_many_are_ahead() -> None:
     nodes = [a_node(f"n-{index}") for index in range(4)]
     story = Story([a_snapshot(nodes)], a_policy(a_pool(stage=StageRule(concurrency=2))))
     story.start()
     story.run(until=lambda: Step.STAGE in story.steps().values())
     held = story.engine.why(NodeRef("east", "n-3"), story.now)
-    assert [each.reason for each in held] == [Reason.TURN]
-    assert "3 nodes are before it" in held[0].message
+    assert [(each.reason, each.params["ahead"]) for each in held] == [(Reason.TURN, 3)]
 
 
-def test_a_deleted_node_does_not_stop_the_others() -> None:
+def test_deleted_node_does_not_stop_the_others() -> None:
     story = small_fleet(count=4)
     story.start()
     story.run(until=lambda: Step.DRAIN in story.steps().values())

@@ -8,7 +8,8 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.planning.eta import seconds_left
 from fleet.core.planning.plan import Plan, PlannedRun
 from fleet.core.rollout.goal import Goal, Start
-from fleet.core.rollout.rollout import Rollout, RolloutState, Run
+from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, START, a_policy
 

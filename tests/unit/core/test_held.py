@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 from pathlib import Path
 from string import Formatter
 
 import pytest
 
+from fleet.core.records import reasons
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.records.reasons.spec import ReasonSpec
+from tests.golden import GoldenFiles
 
 SPECS = [reason.spec for reason in Reason]
 DOCS = Path(__file__).parents[3] / "docs"
@@ -29,6 +33,17 @@ def anchors(page: str) -> set[str]:
 
 def test_a_code_names_one_reason() -> None:
     assert [Reason(spec.code).spec for spec in SPECS] == SPECS
+
+
+def test_every_spec_of_a_subject_is_a_reason() -> None:
+    subjects = [
+        importlib.import_module(each.name)
+        for each in pkgutil.iter_modules(reasons.__path__, f"{reasons.__name__}.")
+    ]
+    written = [
+        each for subject in subjects for each in vars(subject).values() if isinstance(each, ReasonSpec)
+    ]
+    assert sorted(spec.code for spec in written) == sorted(spec.code for spec in SPECS)
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.code)
@@ -55,6 +70,10 @@ def test_templates_are_filled(spec: ReasonSpec) -> None:
     held = Held(Reason(spec.code), "it", {name: f"<{name}>" for name in fields - {"subject"}})
     for said, template in ((held.message, spec.message), (held.remedy, spec.remedy)):
         assert bool(said) == bool(template) and "?" not in said and "{" not in said
+
+
+def test_message_and_remedy_of_every_reason(golden: GoldenFiles) -> None:
+    golden.check("\n".join(f"{spec.code}\n  {spec.message}\n  -> {spec.remedy}" for spec in SPECS))
 
 
 @pytest.mark.parametrize("spec", [each for each in SPECS if each.needs_action], ids=lambda spec: spec.code)

@@ -44,7 +44,7 @@ def test_a_cluster_that_a_new_controller_has_not_seen_yet_counts_as_out() -> Non
     story.run(until=lambda: story.run_of("e-0").step is Step.STAGED)
     for lost in (ClusterLost("west", "connection refused"), None):
         engine = Engine(story.sites, rollouts_of(story.entries).values())
-        for thing in story.models["east"].snapshot(story.now).things():
+        for thing in story.models["east"].snapshot(story.now).objects():
             engine.observe(Upserted("east", thing), story.now)
         engine.observe(ClusterSynced("east"), story.now)
         if lost:

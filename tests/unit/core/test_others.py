@@ -144,7 +144,7 @@ def test_a_mark_counts_by_its_value(annotations: dict[str, str], reasons: list[R
 def test_since_when_is_told_where_the_value_is_a_time(value: str, since: str | None) -> None:
     (notice,) = of_node(a_node("n-0", taints=(Taint(DELETED.key, "NoSchedule", value),)))
     assert (notice.since.isoformat() if notice.since else None) == since
-    assert ("since" in notice.told) is (since is not None)
+    assert ("since" in notice.summary) is (since is not None)
 
 
 def test_what_a_cluster_says_is_shown_in_part_where_it_is_long() -> None:

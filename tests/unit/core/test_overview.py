@@ -16,7 +16,8 @@ from fleet.core.reporting.overview import natural, overview
 from fleet.core.reporting.selection import Selection, select
 from fleet.core.reporting.status import FleetStatus, StatusCluster
 from fleet.core.rollout.goal import Goal, Start
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_policy
 
@@ -128,7 +129,7 @@ def test_in_a_rollout_a_node_runs_waits_is_held_or_has_failed() -> None:
     )
     why = {node.name: node.held for node in status.nodes}
     assert why["failed"] == ("it booted the old one",)
-    assert why["held"][0] == "cordoned, not by fleet"
+    assert why["held"][0] == Held(Reason.FOREIGN_CORDON).message
     (row,) = status.summary.pools
     assert (row.rollout, row.rollout_state, row.eta_seconds, row.patched) == ("r-1", "running", 90, 1)
 

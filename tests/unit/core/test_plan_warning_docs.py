@@ -6,7 +6,7 @@ import inspect
 import re
 from pathlib import Path
 
-from fleet.core.planning import plan_warnings, pod_warnings, time_warnings
+from fleet.core.planning.plan_warnings import plan_warnings, pod_warnings, time_warnings
 from fleet.core.records.reasons.reason import Reason
 
 PAGE = (Path(__file__).parents[3] / "docs" / "workloads.md").read_text(encoding="utf-8")

@@ -106,7 +106,7 @@ def test_a_pod_that_is_going_already_and_has_longer_than_a_drain_is_waited_for_b
         gone_by = START + timedelta(seconds=seconds)
         pods = a_shop(1, grace_seconds=seconds, deleting=True, gone_by=gone_by)
         first = Engine({"east": "fra"})
-        for thing in a_snapshot(NODES, pods).things():
+        for thing in a_snapshot(NODES, pods).objects():
             first.observe(Upserted("east", thing), START)
         first.observe(ClusterSynced("east", "v1.36.3"), START)
         goal = Goal(NodeRef("east", "n-1"), "uid-n-1", "workers")

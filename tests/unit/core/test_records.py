@@ -10,6 +10,7 @@ import pytest
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import PodRef
 from fleet.core.policy.policy import Policy
+from fleet.core.records.identity import Identity
 from fleet.core.records.journal import JournalRecord, RecordForm
 from fleet.core.releases.release import Release
 from fleet.core.rollout.action import Evict, Result
@@ -19,6 +20,8 @@ from fleet.core.rollout.commands import (
     JournalAccepted,
     LogRequested,
     NodeReleased,
+    PlanApproved,
+    PlanRejected,
     RolloutAborted,
     RolloutPaused,
     RolloutResumed,
@@ -74,6 +77,45 @@ CASES: list[tuple[Journaled, RecordForm, str, str, str, dict[str, Any]]] = [
         "",
         "east/n-1",
         {"lines": 9, "unit": "kubelet.service"},
+    ),
+    (
+        PlanApproved(
+            plan="p-1",
+            effect="e-1",
+            covers={"target": {"version": "2"}},
+            by=Identity("eve", "token", "key 1, token 2"),
+            asked_by="ada",
+            files={"/plays/verify.yml": "ab"},
+            reason="as agreed",
+            override="CVE-2026-1",
+        ),
+        "command",
+        "approve",
+        "",
+        "",
+        {
+            "plan": "p-1",
+            "effect": "e-1",
+            "covers": {"target": {"version": "2"}},
+            "by": {"name": "eve", "method": "token", "source": "key 1, token 2"},
+            "asked_by": "ada",
+            "files": {"/plays/verify.yml": "ab"},
+            "reason": "as agreed",
+            "override": "CVE-2026-1",
+        },
+    ),
+    (
+        PlanRejected(plan="p-1", effect="e-1", by=Identity("eve"), reason="too soon"),
+        "command",
+        "reject",
+        "",
+        "",
+        {
+            "plan": "p-1",
+            "effect": "e-1",
+            "by": {"name": "eve", "method": "os", "source": ""},
+            "reason": "too soon",
+        },
     ),
     (
         StepFinished(

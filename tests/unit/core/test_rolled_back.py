@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
+from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release
 from fleet.core.rollout.replay import rollouts_of, unfinished
@@ -64,11 +65,11 @@ def test_a_plan_holds_it_back_from_the_release_that_it_rolled_back_from() -> Non
     assert plan.runs == ()
     (held,) = plan.held
     assert (held.node, held.reason) == ("n-0", "rolled-back")
-    assert held.detail == (
-        f"it booted {OLD.version} instead of {NEW.version} in rollout r-1: rolled back, and nobody has released it"
+    assert held.held == Held(
+        Reason.ROLLED_BACK, "n-0", {"booted": OLD.version, "release": NEW.version, "by": "r-1"}
     )
-    assert held.remedy == "find out why; fleet rollout release n-0 lets it be tried there again"
-    assert held.held is not None and held.held.needs_action
+    assert (held.detail, held.remedy) == (held.held.message, held.held.remedy)
+    assert held.held.needs_action
 
 
 def test_for_another_release_it_is_only_the_slot_that_is_kept() -> None:

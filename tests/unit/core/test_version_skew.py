@@ -16,6 +16,7 @@ from fleet.core.objects.pod import Pod
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.policy.policy import Amount, Limits, Policy
 from fleet.core.quorum.quorum import Member, Quorum
+from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import Reboot, Stage
 from fleet.core.rollout.event import ClusterSynced, Deleted, Upserted
@@ -23,6 +24,7 @@ from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest
+from tests.golden import GoldenFiles
 from tests.story import Story
 
 
@@ -76,15 +78,24 @@ def test_a_kubelet_beside_its_api_servers(
 
 def test_the_words_say_what_to_upgrade_first() -> None:
     new = guard.held("east", replace(NEW, kubelet="v1.37.0"), ["v1.36.3"])
-    assert new is not None
-    assert new.message == f"{NEW.version} brings kubelet v1.37.0, newer than API server v1.36.3 of east"
-    assert new.remedy == "upgrade the API servers of east to 1.37 first"
-    old = guard.held("east", replace(NEW, kubelet="v1.31.2"), ["v1.36.3", "v1.35.1"])
-    assert old is not None
-    assert old.message == (
-        f"{NEW.version} brings kubelet v1.31.2, 5 minor versions older than API server v1.36.3 of east; 3 are supported"
+    assert new == Held(
+        Reason.SKEW,
+        "east",
+        {"release": NEW.version, "kubelet": "v1.37.0", "server": "v1.36.3", "needed": "1.37"},
     )
-    assert old.remedy == "take a release whose kubelet is 1.33 or newer"
+    old = guard.held("east", replace(NEW, kubelet="v1.31.2"), ["v1.36.3", "v1.35.1"])
+    assert old == Held(
+        Reason.SKEW_OLD,
+        "east",
+        {
+            "release": NEW.version,
+            "kubelet": "v1.31.2",
+            "server": "v1.36.3",
+            "needed": "1.33",
+            "count": 5,
+            "most": 3,
+        },
+    )
 
 
 def an_etcd(*versions: str) -> Quorum:
@@ -94,45 +105,44 @@ def an_etcd(*versions: str) -> Quorum:
 
 
 @pytest.mark.parametrize(
-    ("servers", "kubelets", "groups", "words"),
+    ("servers", "kubelets", "groups", "found"),
     [
-        (["v1.36.3"], {"v1.36.3": ["a"], "v1.33.0": ["b"]}, [], []),
-        (["v1.36.3"], {"v1.32.1": ["b", "a"]}, [],
-         ["2 nodes run kubelet v1.32.1, 4 minor versions older than API server v1.36.3; 3 are supported"]),
-        (["v1.36.3"], {"v1.37.0": ["a"]}, [], ["a runs kubelet v1.37.0, which is newer than API server v1.36.3"]),
-        (["", "v1.36.3", "v1.35.1"], {"v1.35.0": ["a"], "": ["b"]}, [], []),
-        (["v1.36.3", "v1.34.1"], {"v1.34.0": ["a"]}, [],
-         ["API servers run v1.34.1 and v1.36.3: they must be within one minor version"]),
-        ([], {"v1.30.0": ["a"]}, [], []),
-        ([], {}, [an_etcd("3.5.17", "3.6.1", "3.6.1")], []),
-        ([], {}, [an_etcd("3.4.20", "3.6.1", "")],
-         ["members are more than one minor version apart: m0 3.4.20, m1 3.6.1"]),
-        ([], {}, [replace(an_etcd("3.4.20", "3.6.1"), kind="zookeeper")], []),
+        (["v1.36.3"], {"v1.36.3": ["a"], "v1.33.0": ["b"]}, [], ""),
+        (["v1.36.3"], {"v1.32.1": ["b", "a"]}, [], "old-kubelets"),
+        (["v1.36.3"], {"v1.37.0": ["a"]}, [], "new-kubelet"),
+        (["", "v1.36.3", "v1.35.1"], {"v1.35.0": ["a"], "": ["b"]}, [], ""),
+        (["v1.36.3", "v1.34.1"], {"v1.34.0": ["a"]}, [], "api-servers"),
+        ([], {"v1.30.0": ["a"]}, [], ""),
+        ([], {}, [an_etcd("3.5.17", "3.6.1", "3.6.1")], ""),
+        ([], {}, [an_etcd("3.4.20", "3.6.1", "")], "etcd"),
+        ([], {}, [replace(an_etcd("3.4.20", "3.6.1"), kind="zookeeper")], ""),
     ],
 )  # fmt: skip
 def test_what_is_too_far_apart_already(
-    servers: list[str], kubelets: dict[str, list[str]], groups: list[Quorum], words: list[str]
+    servers: list[str], kubelets: dict[str, list[str]], groups: list[Quorum], found: str, golden: GoldenFiles
 ) -> None:
-    assert [each.words for each in skews(servers, kubelets, groups)] == words
+    """`found`: the golden file of what is found. Empty: nothing is."""
+    skew = [
+        f"{each.check}\n{each.subject}\n{each.words}\n{each.advice}"
+        for each in skews(servers, kubelets, groups)
+    ]
+    assert len(skew) == bool(found)
+    if found:
+        golden.check(skew[0], found)
 
 
 def a_server(number: int, version: str) -> Pod:
     return Pod("kube-system", f"api-{number}", f"api-{number}", mirror=True, api_server=version)
 
 
-def test_lint_tells_of_it_with_what_to_do() -> None:
+def test_lint_tells_of_it_with_what_to_do(golden: GoldenFiles) -> None:
     snapshot = a_snapshot(
         [a_node("n-1", kubelet="v1.31.0"), a_node("n-2")],
         ([], [a_server(1, "v1.34.1")]),
         quorums=(an_etcd("3.4.20", "3.6.1", "3.6.1"),),
     )
     found = lint(Policy(), [snapshot]).findings
-    assert [(each.check, each.remedy) for each in found if each.check.startswith("skew")] == [
-        ("skew-etcd", "upgrade the older members, one minor version at a time"),
-        ("skew-kubelet", "upgrade the kubelet there to 1.33 or newer"),
-        ("skew-kubelet", "upgrade the API servers to 1.36 first"),
-        ("skew-server", "bring the older ones to 1.35 first"),
-    ]
+    golden.check("\n".join(f"{each.check}: {each.remedy}" for each in found if each.check.startswith("skew")))
 
 
 NEWER = replace(NEW, kubelet="v1.37.1")

@@ -41,7 +41,7 @@ SHUT = (Window((0,), time(9, 30), time(9, 50)),)
 def an_engine(snapshot: Snapshot) -> Engine:
     """It knows the cluster, and is to upgrade `n-0`."""
     engine = Engine({"east": "fra"})
-    events: list[ClusterEvent] = [Upserted("east", thing) for thing in snapshot.things()]
+    events: list[ClusterEvent] = [Upserted("east", thing) for thing in snapshot.objects()]
     for event in (*events, ClusterSynced("east")):
         engine.observe(event, START)
     goal = Goal(REF, "uid-n-0", "workers")
@@ -121,10 +121,10 @@ def test_an_eviction_that_the_budget_told_of_before_the_pod_did_is_not_counted_f
     evict = next(each for each in engine.decide(START).actions if each.kind == "evict")
     engine.observe(Outcome(evict, Result.DONE), START)
     view = engine.views["east"]
-    assert view.allowance(budget.ref) == 0
+    assert view.pending_evictions.allowance(budget.ref) == 0
     engine.observe(Upserted("east", budget), START)
     engine.observe(Deleted("east", next(pod for pod in pods if pod.node == "n-0")), START)
-    assert view.allowance(budget.ref) == 1
+    assert view.pending_evictions.allowance(budget.ref) == 1
 
 
 def test_what_was_reserved_in_two_budgets_of_one_pod_is_given_back_to_both() -> None:
@@ -146,7 +146,7 @@ def test_a_new_controller_ends_no_rollout_before_it_has_seen_all_of_a_cluster() 
     story.run(until=lambda: story.steps() == {"n-0": Step.STAGE})
     story.say("abort")
     engine = Engine(story.sites, rollouts_of(story.entries).values())
-    for thing in story.models["east"].snapshot(story.now).things():
+    for thing in story.models["east"].snapshot(story.now).objects():
         if not isinstance(thing, Machine):
             engine.observe(
                 Upserted("east", replace(thing, annotations={}) if isinstance(thing, Node) else thing), START

@@ -39,13 +39,13 @@ class Board:
         self.engine.add(Rollout("r-1", Start("p-1", NEW, policy, goals), START, "ada"))
 
     def sync(self) -> None:
-        for thing in self.snapshot.things():
+        for thing in self.snapshot.objects():
             self.engine.observe(Upserted("east", thing), self.now)
         self.engine.observe(ClusterSynced("east", "v1.36.3"), self.now)
 
     def turn(self, after: timedelta = PAUSE) -> Mapping[NodeRef, tuple[Held, ...]]:
         self.now += after
-        news = self.foresight.told(self.engine.decide(self.now), self.now)
+        news = self.foresight.changed_reasons(self.engine.decide(self.now), self.now)
         self.held |= {ref.name: reasons for ref, reasons in news.items()}
         return news
 

@@ -91,8 +91,8 @@ class Plain:
         self.inbox.put_nowait(None)
 
     def put(self, event: ClusterEvent) -> None:
-        if isinstance(event, Upserted) and not isinstance(event.thing, Quorum):
-            self.view.upsert(event.thing)
+        if isinstance(event, Upserted) and not isinstance(event.obj, Quorum):
+            self.view.upsert(event.obj)
         self.came.put_nowait(event)
 
     async def caught_up(self) -> None:
@@ -259,8 +259,8 @@ def test_what_is_done_to_a_group_is_seen_at_once_and_its_refusal_is_an_outcome()
             move = MoveLeader(id="r/1", rollout="r", node=ref, uid="u", group="etcd", to="m2")
             assert await bed.pipeline.perform(move) == Outcome(move, Result.DONE, "m2 leads")
             told = await bed.event()
-            assert isinstance(told, Upserted) and isinstance(told.thing, Quorum)
-            assert told.thing.leader is not None and told.thing.leader.name == "m2"
+            assert isinstance(told, Upserted) and isinstance(told.obj, Quorum)
+            assert told.obj.leader is not None and told.obj.leader.name == "m2"
             save = SaveSnapshot(
                 id="r/2", rollout="r", node=ref, uid="u", group="etcd", rule=SnapshotRule("/backup")
             )
@@ -318,10 +318,10 @@ def test_a_group_that_is_declared_while_the_controller_runs_is_told_at_once_and_
             bed.plain.inbox.put_nowait(Upserted("east", written))
             assert await bed.event() == Upserted("east", written)
             told = await bed.event()
-            assert isinstance(told, Upserted) and isinstance(told.thing, Quorum) and told.thing.name == "zk"
+            assert isinstance(told, Upserted) and isinstance(told.obj, Quorum) and told.obj.name == "zk"
             bed.plain.inbox.put_nowait(Upserted("east", gone))
             assert await bed.event() == Upserted("east", gone)
-            assert await bed.event() == Deleted("east", told.thing)
+            assert await bed.event() == Deleted("east", told.obj)
 
     asyncio.run(story())
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from fleet.core.quorum.quorum import QuorumRule, ailing, healthy
+from fleet.core.quorum.quorum import QuorumRule, healthy, unhealthy_members
 from fleet.etcd.errors import EtcdError
 from fleet.lab.simulation.builders import START
 from tests.unit.etcd.members import members
@@ -18,7 +18,7 @@ def test_a_started_learner_is_well_and_is_asked_for_no_list() -> None:
         group = etcd.read(START)
         learner = next(each for each in group.members if each.name == "m4")
         assert not learner.voter and learner.started and learner.reachable and learner.index == 40
-        assert ailing(group, QuorumRule()) == () and len(healthy(group, QuorumRule())) == 3
+        assert unhealthy_members(group, QuorumRule()) == () and len(healthy(group, QuorumRule())) == 3
         assert (4, "list") not in cluster.asked
         assert all(what != "alarm" for _, what in cluster.asked), "alarms stand in each status"
 

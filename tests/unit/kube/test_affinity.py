@@ -9,9 +9,9 @@ import pytest
 
 from fleet.core.objects.placement import NodeTerm, SpreadRule
 from fleet.core.objects.selector import Requirement
-from fleet.kube.kinds.affinity import neighbours, node_terms
-from fleet.kube.kinds.pod import pod_of
-from fleet.kube.kinds.pod_wire import PodWire
+from fleet.kube.kinds.pods.affinity import neighbours, node_terms
+from fleet.kube.kinds.pods.pod import pod_of
+from fleet.kube.kinds.pods.pod_wire import PodWire
 
 
 def apart(

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from fleet.core.objects import machine
-from fleet.core.objects.machine import GROUP, VERSION, Ask, LogAsk, LogTold, Machine, Work
+from fleet.core.objects.machine import GROUP, VERSION, Ask, LogAnswer, LogAsk, Machine, Work
 from fleet.core.records.errors import UsageError
 from fleet.kube.install.installation import MANAGED_BY, Manifest, as_yaml, by_digest, manifests
 from fleet.kube.objects.permissions import LEASE_NAMESPACE, PERMISSIONS
@@ -85,7 +85,7 @@ def test_the_schema_knows_every_field_of_a_machine() -> None:
     not_status = {"name", "uid", "request", "reported", "resource_version", "log_ask", "log_told"}
     status = {field.name for field in msgspec.structs.fields(Machine)} - not_status
     assert set(schema["status"]["properties"]) == {_camel(name) for name in status} | {"log"}
-    for part, kind in (("spec", LogAsk), ("status", LogTold)):
+    for part, kind in (("spec", LogAsk), ("status", LogAnswer)):
         log = {_camel(field.name) for field in msgspec.structs.fields(kind)}
         assert set(schema[part]["properties"]["log"]["properties"]) == log
 

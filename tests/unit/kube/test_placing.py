@@ -14,9 +14,9 @@ from fleet.core.objects.selector import Requirement
 from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
 from fleet.core.records.doubt import Doubt, DoubtKind
 from fleet.kube.kinds.api_resources import CLAIMS, VOLUMES
-from fleet.kube.kinds.pod import pod_of
-from fleet.kube.kinds.pod_wire import PodWire
-from fleet.kube.kinds.requests import resources
+from fleet.kube.kinds.pods.pod import pod_of
+from fleet.kube.kinds.pods.pod_wire import PodWire
+from fleet.kube.kinds.pods.requests import resources
 from fleet.kube.objects.wire import Quantities
 from fleet.lab.simulation.builders import a_node
 

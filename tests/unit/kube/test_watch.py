@@ -104,7 +104,7 @@ def test_everything_is_told_then_synced_then_changes(tmp_path: Path) -> None:
             await ear.hears("seen n-0002", "gone p-1", after=at)
             cordoned = next(event for event in ear.log[at:] if _words(event) == "seen n-0002")
             assert isinstance(cordoned, Upserted)
-            assert cordoned.thing.unschedulable  # type: ignore[union-attr]
+            assert cordoned.obj.unschedulable  # type: ignore[union-attr]
 
     run(story)
 
@@ -294,7 +294,7 @@ def test_a_namesake_is_another_object(tmp_path: Path) -> None:
             old, new = ear.log[at], ear.log[at + 1]
             assert isinstance(old, Deleted)
             assert isinstance(new, Upserted)
-            assert old.thing.uid != new.thing.uid
+            assert old.obj.uid != new.obj.uid
 
     run(story)
 

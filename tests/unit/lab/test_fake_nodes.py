@@ -238,9 +238,9 @@ def test_a_kubelet_that_is_not_ready_is_once_the_fault_is_gone() -> None:
         await machine.come_up()
         assert (node.image, node.ready, node.boots) == ("Simulated OS 2.0", "False", 1)
         assert fake.REBOOTING in node.annotations
-        assert not await machine.mend()
+        assert not await machine.become_ready()
         node.annotate(fake.FAIL, None)
-        assert await machine.mend()
+        assert await machine.become_ready()
         assert fake.REBOOTING not in node.annotations
 
     story(tell, fail="not-ready")

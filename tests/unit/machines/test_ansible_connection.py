@@ -15,7 +15,7 @@ from fleet.core.records.errors import UsageError
 from fleet.machines.access import SshAccess, SshAddress
 from fleet.machines.ansible.connection import Login, OpenSshConfig
 from fleet.machines.ssh.configuration import plain_config
-from fleet.machines.ssh.configuration.openssh import asked
+from fleet.machines.ssh.configuration.openssh import read_settings
 from fleet.machines.ssh.configuration.settings import SshSettings
 from fleet.machines.ssh.host import Limit
 
@@ -47,7 +47,7 @@ def by_ansible(found: dict[str, object]) -> SshSettings:
     """What ssh makes of what ansible tells it to read."""
     words = shlex.split(str(found["ansible_ssh_common_args"]))
     assert words[0] == "-F"
-    return asked(SshAddress(str(found["ansible_host"])), SshAccess(config=words[1]))
+    return read_settings(SshAddress(str(found["ansible_host"])), SshAccess(config=words[1]))
 
 
 def compared(settings: SshSettings) -> dict[str, object]:
@@ -67,7 +67,7 @@ def test_both_ways_go_by_the_same_answer(tmp_path: Path, monkeypatch: pytest.Mon
     if where == "home":
         monkeypatch.setenv("HOME", str(tmp_path))
     access = SshAccess(config="" if where == "home" else str(config))
-    directly = asked(SshAddress("n-1"), access)
+    directly = read_settings(SshAddress("n-1"), access)
     found = variables(access, tmp_path)
     assert compared(by_ansible(found)) == compared(directly)
     assert by_ansible(found).login_notes == ()
@@ -79,10 +79,10 @@ def test_new_keys_are_refused_on_the_whole_way(tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.write_text(CONFIG.format(folder=tmp_path, strict="accept-new") + "  StrictHostKeyChecking no\n")
     access = SshAccess(config=str(config))
-    assert asked(SshAddress("n-1"), access).host_notes == ("StrictHostKeyChecking accept-new",)
+    assert read_settings(SshAddress("n-1"), access).host_notes == ("StrictHostKeyChecking accept-new",)
     file = shlex.split(str(variables(access, tmp_path)["ansible_ssh_common_args"]))[1]
     for host in ("n-1", "jump"):
-        assert asked(SshAddress(host), SshAccess(config=file)).host_notes == ()
+        assert read_settings(SshAddress(host), SshAccess(config=file)).host_notes == ()
 
 
 @pytest.mark.parametrize("who", ["n-1", "jump"])

@@ -13,7 +13,7 @@ import pytest
 from fleet.core.records.errors import ConfigError, UsageError
 from fleet.machines.access import SshAccess, SshAddress, address_of
 from fleet.machines.ssh.configuration import openssh, plain_config
-from fleet.machines.ssh.configuration.openssh import asked
+from fleet.machines.ssh.configuration.openssh import read_settings
 from fleet.machines.ssh.configuration.settings import (
     CONNECT_SECONDS,
     Here,
@@ -194,7 +194,7 @@ def test_without_openssh_what_is_not_plain_is_refused_by_its_line(alone: Path, l
     beside.write_text("User other\n")
     alone.write_text(f"# Bob's\nHost *\n  Port 22\n  {line.format(beside=beside)}\n")
     with pytest.raises(ConfigError) as refused:
-        asked(SshAddress("n-1"), SshAccess(config=str(alone)))
+        read_settings(SshAddress("n-1"), SshAccess(config=str(alone)))
     assert [problem.startswith(f"{alone}:4: ") for problem in refused.value.problems] == [True]
     assert "OpenSSH" in refused.value.hint
 
@@ -202,7 +202,7 @@ def test_without_openssh_what_is_not_plain_is_refused_by_its_line(alone: Path, l
 def test_without_openssh_all_lines_are_named_at_once(alone: Path) -> None:
     alone.write_text("Match all\nHost *\nCanonicalizeHostname yes\nUser core\n")
     with pytest.raises(ConfigError) as refused:
-        asked(SshAddress("n-1"), SshAccess(config=str(alone)))
+        read_settings(SshAddress("n-1"), SshAccess(config=str(alone)))
     assert [problem.split(": ")[0] for problem in refused.value.problems] == [f"{alone}:1", f"{alone}:3"]
 
 
@@ -217,9 +217,9 @@ def test_comments_behind_values_and_quotes_in_comments_are_read_as_openssh_reads
     config.write_text(
         "Host n-8\n  HostName 10.0.0.8 # rack 2\n  User core # admin\nHost n-1 # Bob's till\n  HostName 10.0.0.9\n"
     )
-    found = asked(SshAddress("n-8"), SshAccess(config=str(config)))
+    found = read_settings(SshAddress("n-8"), SshAccess(config=str(config)))
     assert (found.host, found.user) == ("10.0.0.8", "core")
-    assert asked(SshAddress("n-1"), SshAccess(config=str(config))).host == "10.0.0.9"
+    assert read_settings(SshAddress("n-1"), SshAccess(config=str(config))).host == "10.0.0.9"
 
 
 @NEEDS_SSH
@@ -228,8 +228,8 @@ def test_the_sample_of_the_docs_leads_through_its_jump_host_and_to_it(tmp_path: 
     sample = text.partition("## The ssh configuration")[2].partition("```\n")[2].partition("```")[0]
     file = tmp_path / "config"
     file.write_text(sample)
-    found = asked(SshAddress("n-1"), SshAccess(config=str(file)))
-    jump = asked(address_of(found.jumps[-1]), SshAccess(config=str(file)), found.jumps[:-1])
+    found = read_settings(SshAddress("n-1"), SshAccess(config=str(file)))
+    jump = read_settings(address_of(found.jumps[-1]), SshAccess(config=str(file)), found.jumps[:-1])
     assert (found.user, found.jumps) == ("core", ("bastion.example",))
     assert found.identities == ("/home/fleet/.ssh/id_ed25519",)
     assert found.known_hosts[0] == "/home/fleet/.ssh/known_hosts"
@@ -247,7 +247,7 @@ def test_an_include_is_followed_and_the_system_s_file_too(
     system.write_text("Host *\n  HostKeyAlias rack\n  User other\n")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setattr(plain_config, "SYSTEM", system)
-    found = asked(SshAddress("n-1"), SshAccess())
+    found = read_settings(SshAddress("n-1"), SshAccess())
     assert (found.host, found.user, found.port, found.alias) == ("10.0.7.1", "core", 2222, "rack")
     assert found.alive_seconds == 30
     assert found.known_hosts[:1] == (f"{home}/.ssh/known_hosts",)
@@ -261,7 +261,7 @@ def test_an_include_that_ssh_would_look_for_in_another_home_is_refused_by_its_li
     (tmp_path / ".ssh/config").write_text("Host *\nInclude conf.d/*\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(UsageError, match=rf"{tmp_path}/.ssh/config:2: Include conf\.d"):
-        asked(SshAddress("n-1"), SshAccess())
+        read_settings(SshAddress("n-1"), SshAccess())
 
 
 @NEEDS_SSH
@@ -269,12 +269,12 @@ def test_what_ssh_itself_does_not_take_is_told_in_its_words(tmp_path: Path) -> N
     config = tmp_path / "config"
     config.write_text("Host *\n  HostNam n-1\n")
     with pytest.raises(UsageError, match=r"line 2: Bad configuration option: hostnam"):
-        asked(SshAddress("n-1"), SshAccess(config=str(config)))
+        read_settings(SshAddress("n-1"), SshAccess(config=str(config)))
     with pytest.raises(UsageError, match="no such ssh configuration"):
-        asked(SshAddress("n-1"), SshAccess(config=str(tmp_path / "none")))
+        read_settings(SshAddress("n-1"), SshAccess(config=str(tmp_path / "none")))
     config.write_text("")
     with pytest.raises(UsageError, match="no such key"):
-        asked(SshAddress("n-1"), SshAccess(config=str(config), identity=str(tmp_path / "none")))
+        read_settings(SshAddress("n-1"), SshAccess(config=str(config), identity=str(tmp_path / "none")))
 
 
 @NEEDS_SSH
@@ -283,7 +283,7 @@ def test_a_configuration_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pyt
     config.write_text('Match exec "sleep 600"\n  User core\n')
     monkeypatch.setattr(openssh, "SECONDS", 0.3)
     with pytest.raises(UsageError, match="has not ended"):
-        asked(SshAddress("n-1"), SshAccess(config=str(config)))
+        read_settings(SshAddress("n-1"), SshAccess(config=str(config)))
 
 
 @NEEDS_SSH
@@ -293,7 +293,7 @@ def test_what_a_configuration_leaves_running_holds_up_nobody(tmp_path: Path) -> 
     start = f"setsid sh -c 'echo $$ >{pid}; exec sleep 600' & until test -s {pid}; do sleep 0.01; done"
     config.write_text(f'Match exec "{start}"\n  User core\n')
     try:
-        assert asked(SshAddress("n-1"), SshAccess(config=str(config))).user == "core"
+        assert read_settings(SshAddress("n-1"), SshAccess(config=str(config))).user == "core"
     finally:
         os.kill(int(pid.read_text()), signal.SIGKILL)
 
@@ -306,14 +306,16 @@ def test_a_program_that_prints_without_end_is_given_up(
     flood.chmod(0o755)
     monkeypatch.setattr(openssh, "PROGRAM", str(flood))
     with pytest.raises(UsageError, match="ssh -G n-1"):
-        asked(SshAddress("n-1"), SshAccess())
+        read_settings(SshAddress("n-1"), SshAccess())
 
 
 @NEEDS_SSH
 def test_user_port_and_jump_hosts_that_are_given_come_before_the_configuration_s(tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.write_text("User core\nPort 2222\nProxyJump far\n")
-    found = asked(SshAddress("n-1", "jo", 22), SshAccess(config=str(config)), ("a", "jo@[2001:db8::1]:23"))
+    found = read_settings(
+        SshAddress("n-1", "jo", 22), SshAccess(config=str(config)), ("a", "jo@[2001:db8::1]:23")
+    )
     assert (found.user, found.port, found.jumps) == ("jo", 22, ("a", "jo@[2001:db8::1]:23"))
 
 
@@ -326,7 +328,7 @@ def test_a_folder_in_the_place_of_a_file_is_told(tmp_path: Path, monkeypatch: py
     (tmp_path / ".ssh/config").mkdir(parents=True)
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(UsageError, match="config cannot be read"):
-        asked(SshAddress("n-1"), SshAccess())
+        read_settings(SshAddress("n-1"), SshAccess())
 
 
 def test_here_is_the_home_of_the_password_file(monkeypatch: pytest.MonkeyPatch) -> None:

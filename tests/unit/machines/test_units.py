@@ -81,7 +81,7 @@ def test_a_systemd_that_does_not_answer_is_not_one_without_failed_units() -> Non
     host.state = "Failed to connect to bus: Connection refused"
     seen = asyncio.run(shell.units(host))
     assert seen is not None
-    assert not seen.told
+    assert not seen.known
 
 
 @pytest.mark.parametrize("state", ["offline", ""])

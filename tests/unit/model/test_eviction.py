@@ -68,7 +68,7 @@ def test_the_server_charges_the_budget_for_a_namesake_and_who_looks_first_does_n
     def left(looks: bool) -> int:
         builder = Builder().workload("db", 3, "StatefulSet").budget("db", max_unavailable=1)
         model = builder.model()
-        model.looks = looks
+        model.actions.looks = looks
         hand = Hand(model)
         assert hand.evict("db-0", pod_uid="of-the-old-one").result is Result.GONE
         return hand.budget("db").disruptions_allowed
@@ -142,12 +142,12 @@ def test_the_grace_of_the_eviction_beats_the_pods_own() -> None:
 
     told = hand.pass_time(0.0)
 
-    assert any(isinstance(event, Deleted) and event.thing == hand_pod(event) for _, event in told)
+    assert any(isinstance(event, Deleted) and event.obj == hand_pod(event) for _, event in told)
     assert hand.pod("shop-rs-0") is None
 
 
 def hand_pod(event: Deleted) -> Pod | None:
-    return event.thing if isinstance(event.thing, Pod) and event.thing.name == "shop-rs-0" else None
+    return event.obj if isinstance(event.obj, Pod) and event.obj.name == "shop-rs-0" else None
 
 
 def test_every_change_is_told_in_order_of_its_version() -> None:
@@ -156,7 +156,7 @@ def test_every_change_is_told_in_order_of_its_version() -> None:
 
     told = hand.pass_time(20)
 
-    things = [event.thing for _, event in told if isinstance(event, Upserted)]
+    things = [event.obj for _, event in told if isinstance(event, Upserted)]
     seen = [thing for thing in things if not isinstance(thing, Quorum)]
     assert [type(thing).__name__ for thing in seen[:3]] == ["Budget", "Pod", "Pod"]
     versions = [int(thing.resource_version) for thing in seen]

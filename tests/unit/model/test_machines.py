@@ -36,9 +36,9 @@ def test_a_short_reboot_is_never_seen_as_not_ready_and_a_long_one_is_unknown() -
         hand.upgrade("n-1")
         told = hand.pass_time(100)
         seen = {
-            event.thing.ready
+            event.obj.ready
             for _, event in told
-            if isinstance(event, Upserted) and isinstance(event.thing, Node)
+            if isinstance(event, Upserted) and isinstance(event.obj, Node)
         }
         assert seen == expected
 
@@ -65,9 +65,7 @@ def test_staging_reports_its_progress_and_writes_the_release_beside_the_booted_o
     told = hand.pass_time(61)
 
     works = [
-        event.thing.work
-        for _, event in told
-        if isinstance(event, Upserted) and isinstance(event.thing, Machine)
+        event.obj.work for _, event in told if isinstance(event, Upserted) and isinstance(event.obj, Machine)
     ]
     assert [(work.state, work.percent) for work in works if work is not None] == [
         ("working", 0),
@@ -252,7 +250,7 @@ def test_clear_takes_a_request_of_this_rollout_away_and_no_other() -> None:
 
 def test_a_node_that_stays_away_is_unknown_and_its_pods_are_made_elsewhere() -> None:
     hand = Hand(Builder(2).workload("shop", 1).model(changed(QUICK, failures={"n-1": "never-back"})))
-    hand.model.looks = False
+    hand.model.actions.looks = False
     hand.upgrade("n-1")
 
     hand.pass_time(46)

@@ -93,7 +93,7 @@ def rehearsed(plan: Plan, snapshot: Snapshot) -> float:
 def executed(plan: Plan, snapshot: Snapshot, behaviour: ClusterBehaviour, seed: int = 0) -> float:
     """Seconds that the engine takes for the plan in such a cluster."""
     engine = Engine({snapshot.cluster: snapshot.site})
-    for thing in snapshot.things():
+    for thing in snapshot.objects():
         engine.observe(Upserted(snapshot.cluster, thing), START)
     engine.observe(ClusterSynced(snapshot.cluster, snapshot.server_version), START)
     rollout = Rollout("r-1", plan.begin(), START, "somebody")

@@ -20,7 +20,8 @@ from fleet.lab.simulation.builders import NEW, OLD, START
 from fleet.model.behaviour import ClusterBehaviour, Failure, SpreadLength
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest
-from fleet.simulated.fleets import POOL_LABEL, PoolShape, Shape, make_cluster
+from fleet.simulated.fleets import make_cluster
+from fleet.simulated.shape import POOL_LABEL, PoolShape, Shape
 from tests.story import Story
 
 LIMIT = Amount(20, percent=True)

@@ -96,8 +96,8 @@ def test_everything_is_seen_then_synced_then_changes_as_time_passes(home: Home) 
             assert (await evict(cluster, cluster.snapshot().pods[0])).result is Result.DONE
             changes = await until(events, Deleted)
             gone = changes[-1]
-            assert isinstance(gone, Deleted) and isinstance(gone.thing, Pod)
-            assert gone.thing.name == "shop-rs-0"
+            assert isinstance(gone, Deleted) and isinstance(gone.obj, Pod)
+            assert gone.obj.name == "shop-rs-0"
 
     asyncio.run(story())
 
@@ -206,7 +206,7 @@ def test_after_an_outage_come_the_differences_and_synced(home: Home) -> None:
             cluster.touch()
             cluster.reach("")
             missed = await until(events, ClusterSynced)
-            assert any(isinstance(event, Deleted) and event.thing.name == "n-3" for event in missed)
+            assert any(isinstance(event, Deleted) and event.obj.name == "n-3" for event in missed)
 
     asyncio.run(story())
 

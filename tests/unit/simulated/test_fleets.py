@@ -21,7 +21,8 @@ from fleet.simulated.demo import (
     DemoCluster,
     demo_fleet,
 )
-from fleet.simulated.fleets import POOL_LABEL, PoolShape, Shape, make_cluster
+from fleet.simulated.fleets import make_cluster
+from fleet.simulated.shape import POOL_LABEL, PoolShape, Shape
 from tests.unit.model.builder import NEW as RELEASE
 from tests.unit.model.builder import START
 

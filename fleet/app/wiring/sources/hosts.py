@@ -54,7 +54,7 @@ class HostsSource:
 
         async def claim() -> dict[str, ClaimResult]:
             done = await cluster.claim()
-            return {host: ClaimResult(each.message, each.claimed) for host, each in done.items()}
+            return {host: ClaimResult(result.message, result.claimed) for host, result in done.items()}
 
         return claim
 

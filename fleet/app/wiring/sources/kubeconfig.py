@@ -48,17 +48,17 @@ class KubeconfigSource:
         async with self.api_server() as cluster:
             missing = await cluster.forbidden(policy.remote)
             unreadable = [
-                each for each in missing if each.resource in ("nodes", "pods") and "list" in each.verbs
+                rule for rule in missing if rule.resource in ("nodes", "pods") and "list" in rule.verbs
             ]
             if unreadable:
                 raise ForbiddenError(
-                    f"{self._row.name} does not let fleet list {' and '.join(each.resource for each in unreadable)}",
-                    "; ".join(rule_name(each) for each in unreadable),
+                    f"{self._row.name} does not let fleet list {' and '.join(rule.resource for rule in unreadable)}",
+                    "; ".join(rule_name(rule) for rule in unreadable),
                 )
             reading = await cluster.read(self._row.site, self._home.now())
             return Inspection(
                 await with_quorums(reading.snapshot, cluster, policy),
-                tuple(f"{rule_name(each)}: {each.why}" for each in missing),
+                tuple(f"{rule_name(rule)}: {rule.why}" for rule in missing),
                 dict(reading.missing),
                 await _uid(cluster),
             )
@@ -84,7 +84,7 @@ class KubeconfigSource:
     def ensure_tools(self, policy: Policy) -> None:
         from fleet.machines.ansible.play import refuse_without
 
-        if "playbook" in policy.ways:
+        if "playbook" in policy.reaches:
             refuse_without()
 
 
@@ -102,7 +102,7 @@ def new_row(name: str, kubeconfig: Path | None, context: str, sites: Sequence[st
         files: tuple[Path, ...] = (expanded(kubeconfig).absolute(),)
     else:
         files = contexts.of_environment(os.environ, Path.home())
-        if not any(each.exists() for each in files):
+        if not any(file.exists() for file in files):
             raise UsageError(
                 f"how is {name} reached? There is no kubeconfig at {' or '.join(map(str, files))}",
                 "--kubeconfig FILE (and --context), KUBECONFIG in the environment, or --hosts FILE",

@@ -16,44 +16,44 @@ from fleet.core.records.reasons.reason import Reason
 from fleet.core.text.counts import counted
 
 
-def who_acts(held: Sequence[PlannedHold]) -> str:
+def hold_summary(held: Sequence[PlannedHold]) -> str:
     """Returns how many nodes need an operator, and how many wait for what passes by itself."""
-    need = sum(_needs_operator(each) for each in held)
-    told = [f"{count_nodes(need)} need{'s' * (need == 1)} an operator"] if need else []
+    need = sum(_needs_operator(hold) for hold in held)
+    parts = [f"{count_nodes(need)} need{'s' * (need == 1)} an operator"] if need else []
     if need < len(held):
         waits = len(held) - need
-        told.append(f"{count_nodes(waits)} wait{'s' * (waits == 1)} for what passes by itself")
-    return ", ".join(told)
+        parts.append(f"{count_nodes(waits)} wait{'s' * (waits == 1)} for what passes by itself")
+    return ", ".join(parts)
 
 
-def _needs_operator(each: PlannedHold) -> bool:
+def _needs_operator(hold: PlannedHold) -> bool:
     """Returns whether an operator has to act. Another party's work ends by itself, although a remedy is shown."""
-    if each.held is None or each.held.needs_action:
+    if hold.held is None or hold.held.needs_action:
         return True
-    return bool(each.remedy) and each.held.reason is not Reason.OTHERS
+    return bool(hold.remedy) and hold.held.reason is not Reason.OTHERS
 
 
-def parted(held: Sequence[PlannedHold]) -> tuple[list[PlannedHold], list[PlannedHold]]:
+def split_tried(held: Sequence[PlannedHold]) -> tuple[list[PlannedHold], list[PlannedHold]]:
     """Parts the nodes that the rollout tries although nothing can be planned of them from those that are held for
     good."""
-    tried = [each for each in held if each.reason == Reason.LENGTH_UNKNOWN]
-    return tried, [each for each in held if each.reason != Reason.LENGTH_UNKNOWN]
+    tried = [hold for hold in held if hold.reason == Reason.LENGTH_UNKNOWN]
+    return tried, [hold for hold in held if hold.reason != Reason.LENGTH_UNKNOWN]
 
 
 def warning_lines(found: Sequence[PlanWarning]) -> Iterator[Text]:
     """Yields what the snapshot shows and the plan could not take into account."""
-    several = len({each.cluster for each in found if each.cluster}) > 1
-    for each in found:
-        where = f"{each.cluster}: " if several and each.cluster else ""
-        yield fact("warning", f"{where}{each.subject}: {each.message}", "yellow")
-        yield fact("", f"-> {each.remedy}", "dim")
+    several = len({hold.cluster for hold in found if hold.cluster}) > 1
+    for hold in found:
+        where = f"{hold.cluster}: " if several and hold.cluster else ""
+        yield fact("warning", f"{where}{hold.subject}: {hold.message}", "yellow")
+        yield fact("", f"-> {hold.remedy}", "dim")
 
 
 def held_groups(held: Sequence[PlannedHold], most: int | None) -> Iterator[Text]:
     """Yields the nodes that are held, those with the same reason together."""
     groups: dict[tuple[str, str], list[PlannedHold]] = {}
-    for each in held:
-        groups.setdefault((each.detail, each.remedy), []).append(each)
+    for hold in held:
+        groups.setdefault((hold.detail, hold.remedy), []).append(hold)
     shown = list(groups.items())[:most]
     width = max((len(_names(members)) for _, members in shown), default=0)
     for (detail, advice), members in shown:
@@ -68,10 +68,10 @@ def held_groups(held: Sequence[PlannedHold], most: int | None) -> Iterator[Text]
 
 def _others(members: Sequence[PlannedHold], width: int, *, all_held: bool) -> Iterator[Text]:
     """Yields the reasons beside the first one: the next plan would name them one by one."""
-    others = dict.fromkeys(held.message for each in members for held in each.others)
+    others = dict.fromkeys(held.message for member in members for held in member.others)
     if all_held:
-        for told in others:
-            yield Text(f"    {'':<{width}}  and: {told}")
+        for message in others:
+            yield Text(f"    {'':<{width}}  and: {message}")
     elif others:
         more = f"{len(others)} more reason{'s' * (len(others) > 1)}"
         yield Text(f"    {'':<{width}}  and {more} (--held shows all)", "dim")
@@ -81,16 +81,16 @@ def doubt_lines(doubts: Sequence[PlannedDoubt], most: int | None) -> Iterator[Te
     """Yields one line a pod and reason; nothing where all is known."""
     if not doubts:
         return
-    pods = len({(each.cluster, each.pod) for each in doubts})
-    told = f"of {counted(pods, 'pod')} whether another node can take {'it' if pods == 1 else 'them'}"
-    yield fact("unknown", told, "yellow")
-    for each in doubts[:most]:
-        yield Text(f"    {each.pod} on {each.node}: {each.message}")
+    pods = len({(doubt.cluster, doubt.pod) for doubt in doubts})
+    text = f"of {counted(pods, 'pod')} whether another node can take {'it' if pods == 1 else 'them'}"
+    yield fact("unknown", text, "yellow")
+    for doubt in doubts[:most]:
+        yield Text(f"    {doubt.pod} on {doubt.node}: {doubt.message}")
     if most is not None and len(doubts) > most:
         yield Text(f"    and {len(doubts) - most} more (--held shows all)", "dim")
 
 
 def _names(members: Sequence[PlannedHold]) -> str:
     if len(members) <= 2:
-        return ", ".join(each.node for each in members)
+        return ", ".join(member.node for member in members)
     return f"{members[0].node} and {len(members) - 1} more"

@@ -11,11 +11,12 @@ from rich.text import Text
 
 from fleet.cli.terminal.columns import Cell, columns
 from fleet.cli.terminal.time_format import ago, clock
-from fleet.cli.views.plan.held import doubt_lines, held_groups, parted, warning_lines, who_acts
+from fleet.cli.views.plan.held import doubt_lines, held_groups, hold_summary, split_tried, warning_lines
 from fleet.cli.views.plan.line import count_nodes, fact
 from fleet.cli.views.plan.times import SOON, bound, effort_of, late, measured_times, moves, takes
 from fleet.cli.views.plan.votes import votes
 from fleet.cli.views.plan.what_if import what_if
+from fleet.core.approval.effect import rule_of
 from fleet.core.planning.plan import (
     Plan,
     short_id,
@@ -41,18 +42,18 @@ def plan_overview(plan: Plan, now: datetime, *, all_held: bool = False) -> Text:
         ]
         lines += [fact("effort", effort_of(plan.effort))] if plan.effort is not None else []
         lines += votes(plan)
-        lines += [fact("times", told) for told in measured_times(plan.durations)]
+        lines += [fact("times", line) for line in measured_times(plan.durations)]
     if plan.what_if is not None:
         lines += what_if(plan, plan.what_if)
     most = None if all_held else MOST_HELD
-    tried, held = parted(plan.held)
+    tried, held = split_tried(plan.held)
     if tried:
         drains = "its drain takes" if len(tried) == 1 else "their drains take"
-        told = f"{count_nodes(len(tried))}; how long {drains} cannot be planned"
-        lines.append(fact("tried", told, "yellow"))
+        text = f"{count_nodes(len(tried))}; how long {drains} cannot be planned"
+        lines.append(fact("tried", text, "yellow"))
         lines += held_groups(tried, most)
     if held:
-        lines.append(fact("held", who_acts(held), "yellow"))
+        lines.append(fact("held", hold_summary(held), "yellow"))
         lines += held_groups(held, most)
     lines += warning_lines(plan.warnings)
     lines += doubt_lines(plan.doubts, most)
@@ -87,20 +88,31 @@ def _next(plan: Plan, now: datetime) -> Text:
     if plan.runs:
         made = (now - plan.start).total_seconds()
         old = f" (made {ago(plan.start, now)} ago, {clock(plan.start, now)})" if made > SOON else ""
-        return Text(f"Start it: fleet rollout start {short_id(plan.plan_id)}{old}")
+        return Text(f"{_approval(plan) or 'Start it: '}fleet rollout start {short_id(plan.plan_id)}{old}")
     if plan.held:
-        tried, _ = parted(plan.held)
+        tried, _ = split_tried(plan.held)
         if tried and plan.plan_id:
-            return Text(f"Start it, to try: fleet rollout start {short_id(plan.plan_id)}")
+            return Text(
+                f"{_approval(plan) or 'Start it, to try: '}fleet rollout start {short_id(plan.plan_id)}"
+            )
         if tried:
             return Text(
                 f"Made from a dump. A rollout would try {count_nodes(len(tried))}, one after another."
             )
         return Text("Nothing can start: every node is held.", "yellow")
-    empty = {each.subject for each in plan.warnings if each.check == "pool-empty"}
+    empty = {warning.subject for warning in plan.warnings if warning.check == "pool-empty"}
     if empty and empty >= set(plan.pools):
         return Text("Nothing to do: no node is in the pool.", "yellow")
     return Text(f"Nothing to do: every node of the pool runs {plan.target.version}.", "green")
+
+
+def _approval(plan: Plan) -> str:
+    """Returns what comes before the command that starts a plan which others have to approve; empty where nobody has to."""
+    required = rule_of(plan.policy, plan.pools).required
+    if not required:
+        return ""
+    others = "another person" if required == 1 else f"{required} other persons"
+    return f"Have it approved by {others}: fleet plan approve {short_id(plan.plan_id)}\nThen start it: "
 
 
 def listing(rows: Sequence[PlanRow], now: datetime) -> Text:

@@ -21,7 +21,7 @@ def plan_timeline(plan: Plan) -> Text:
     """Returns a row for each node, in the order in which they go, then those that are held; begin and end are those
     of a start at the time when the plan was made."""
     head = ("START UTC", "END UTC", "NODE", "CLUSTER", "ZONE", "STAGE", "DRAIN", "REBOOT", "SOAK", "PODS", "")
-    rows = [*(_row(run, plan.start) for run in plan.runs), *(_held_row(each) for each in plan.held)]
+    rows = [*(_row(run, plan.start) for run in plan.runs), *(_held_row(hold) for hold in plan.held)]
     table = columns(head, rows, right=(0, 1, 5, 6, 7, 8, 9))
     return Text("\n").join(
         [table, Text("held: fleet plan without --timeline says why.", "dim")] if plan.held else [table]

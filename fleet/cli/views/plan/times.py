@@ -9,15 +9,16 @@ from rich.text import Text
 
 from fleet.cli.terminal.time_format import clock
 from fleet.cli.views.plan.line import count_nodes, fact
+from fleet.cli.views.window_text import levels_of, window_text
 from fleet.core.planning.estimates import ENOUGH_TO_SPREAD, POD_PARTS, Estimate
 from fleet.core.planning.plan import (
     Effort,
     Plan,
 )
-from fleet.core.policy.policy import Window
 from fleet.core.text.durations import format_duration
 
-DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MOST_WINDOWS = 4
+"""The most windows that one line names; `fleet window list` has all."""
 SOON = 60
 """A plan whose first run begins within so many seconds begins at once."""
 
@@ -38,14 +39,21 @@ def takes(plan: Plan, now: datetime) -> str:
     """Returns how long the plan takes, with the moment at which it would end, had it been started as it was made."""
     first = min((step.start for run in plan.runs for step in run.steps if step.step != "stage"), default=0.0)
     begins = f"first node goes out in {format_duration(first)} ({_clock(plan, first, now)})"
-    windows = sorted(
-        {text for pool in plan.policy.pools if pool.name in plan.pools for text in _windows(pool.windows)}
+    levels = list(levels_of(plan.policy, plan.pools))
+    several = len(levels) > 1
+    windows = dict.fromkeys(
+        f"{window_text(window)}{f' ({name})' if several else ''}"
+        for name, found in levels
+        for window in found
     )
-    told = [
+    shown = sorted(windows)[:MOST_WINDOWS]
+    if len(windows) > MOST_WINDOWS:
+        shown.append(f"{len(windows) - MOST_WINDOWS} more")
+    moments = [
         f"{format_duration(plan.makespan_seconds)} until {_clock(plan, plan.makespan_seconds, now)}",
         "at the earliest now" if first <= SOON else begins,
     ]
-    return ", ".join([*told, *([f"in window {'; '.join(windows)}"] if windows else [])])
+    return ", ".join([*moments, *([f"in window {'; '.join(shown)}"] if windows else [])])
 
 
 def late(plan: Plan, now: datetime) -> Iterator[Text]:
@@ -76,39 +84,24 @@ def _clock(plan: Plan, seconds: float, now: datetime) -> str:
 
 def measured_times(known: Sequence[Estimate]) -> Iterator[str]:
     """Yields what was measured, and what is only assumed; the median of each part."""
-    several = len({(each.pool, each.os) for each in known if each.pool}) > 1
-    shown = [each for each in known if each.part != "verify"]
-    for word, found in (
-        ("measured", [each for each in shown if each.samples]),
-        ("assumed", [each for each in shown if not each.samples]),
+    several = len({(estimate.pool, estimate.os) for estimate in known if estimate.pool}) > 1
+    shown = [estimate for estimate in known if estimate.part != "verify"]
+    for label, found in (
+        ("measured", [estimate for estimate in shown if estimate.samples]),
+        ("assumed", [estimate for estimate in shown if not estimate.samples]),
     ):
         if found:
-            yield f"{word}: {', '.join(_time(each, several) for each in found)}"
+            yield f"{label}: {', '.join(_time(estimate, several) for estimate in found)}"
 
 
 def _time(known: Estimate, several: bool) -> str:
-    told = f"{known.part.replace('_', ' ')} {format_duration(known.p50)}"
+    text = f"{known.part.replace('_', ' ')} {format_duration(known.p50)}"
     if several and known.pool:
-        told += f" of {known.pool}{f' ({known.os})' if known.os else ''}"
+        text += f" of {known.pool}{f' ({known.os})' if known.os else ''}"
     if known.samples:
         what = "pods" if known.part in POD_PARTS else "runs"
-        told += f" (p95 {format_duration(known.p95)}, {known.samples:,} {what})"
-    return told
-
-
-def _windows(windows: Sequence[Window]) -> Iterator[str]:
-    for window in windows:
-        yield f"{_days(window.days)} {window.start:%H:%M}-{window.end:%H:%M} {window.zone}"
-
-
-def _days(days: Sequence[int]) -> str:
-    """Returns runs of days as `Mon-Fri` or `Sat, Sun`; one by one where they are apart."""
-    ordered = sorted(set(days))
-    if len(ordered) == len(DAYS):
-        return "daily"
-    if len(ordered) > 1 and ordered[-1] - ordered[0] == len(ordered) - 1:
-        return f"{DAYS[ordered[0]]}-{DAYS[ordered[-1]]}"
-    return ", ".join(DAYS[day] for day in ordered)
+        text += f" (p95 {format_duration(known.p95)}, {known.samples:,} {what})"
+    return text
 
 
 def bound(plan: Plan) -> str:

@@ -19,7 +19,7 @@ from fleet.core.text.durations import format_duration
 
 def votes(plan: Plan) -> Iterator[Text]:
     """Yields which members of quorum groups go when, and what is left of their group then."""
-    found = sorted(((vote, run) for run in plan.runs for vote in run.votes), key=lambda each: each[0].at)
+    found = sorted(((vote, run) for run in plan.runs for vote in run.votes), key=lambda pair: pair[0].at)
     if not found:
         return
     groups = dict.fromkeys(vote.group for vote, _ in found)
@@ -54,12 +54,12 @@ def _etcd(plan: Plan, group: str, votes: Sequence[PlannedVote]) -> tuple[str, ..
     if plan.rolls_back:
         unknown = sorted(vote.member for vote in votes if not vote.brings)
         data = next((vote.data for vote in votes if vote.data), "") or runs[-1]
-        told = (
+        text = (
             f"which etcd {target} brings to {', '.join(unknown)} is not known:",
             f"one older than {data} does not start on the data of {group}",
         )
-        return told if unknown else ()
-    rule = next((each.rule for each in plan.policy.quorums if each.name == group), QuorumRule())
+        return text if unknown else ()
+    rule = next((quorum.rule for quorum in plan.policy.quorums if quorum.name == group), QuorumRule())
     return (
         f"whether {target} brings another minor version than etcd {runs[-1]} is not known: if it does, the last",
         f"voter of {group} waits until the others have run it for {format_duration(rule.last_voter_seconds)}, "

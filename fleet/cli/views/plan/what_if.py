@@ -21,20 +21,20 @@ def what_if(plan: Plan, found: WhatIf) -> Iterator[Text]:
     if not found.changes:
         yield fact("what if", "nothing that can be loosened binds it")
         return
-    best = max((each for each in found.changes if each.binds), key=lambda each: each.saved_seconds)
+    best = max((change for change in found.changes if change.binds), key=lambda change: change.saved_seconds)
     if best.saved_seconds >= 1:
         saved = format_duration(best.saved_seconds)
-        told = f"bound by {best.binds}: {best.change} and the plan takes {saved} less"
-        yield fact("what if", told, "bold")
+        text = f"bound by {best.binds}: {best.change} and the plan takes {saved} less"
+        yield fact("what if", text, "bold")
     else:
         yield fact("what if", "no one of these changes makes it shorter")
     rows = [
         (
-            f"    {each.binds}: {each.change}" if each.binds else f"    {each.change}",
-            format_duration(each.makespan_seconds),
-            Text(gain, "green") if (gain := _gain(plan, each)) else Text("nothing", "dim"),
+            f"    {change.binds}: {change.change}" if change.binds else f"    {change.change}",
+            format_duration(change.makespan_seconds),
+            Text(gain, "green") if (gain := _gain(plan, change)) else Text("nothing", "dim"),
         )
-        for each in found.changes
+        for change in found.changes
     ]
     yield columns(("    CHANGE", "TAKES", "GAIN"), rows, right=(1,))
 

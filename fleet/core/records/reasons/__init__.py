@@ -1,1 +1,1 @@
-"""Why something does not happen now: one `ReasonSpec` for each reason, in one table."""
+"""Why something does not happen now: one `ReasonSpec` for each reason, in one file a subject."""

@@ -1,4 +1,4 @@
-"""What there is to say of one reason."""
+"""The specification of one reason: its message, what ends the wait, and its remedy."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class ReasonSpec(Struct, frozen=True):
     message: str
     """Template of the line that a user reads."""
     opens: str
-    """What ends the wait."""
+    """The event that ends the wait, as a sentence."""
     docs: str
-    """Page and heading of the documentation that says more, such as `quorum.md#version-skew`."""
+    """Page and heading of the documentation with more about the reason, such as `quorum.md#version-skew`."""
     remedy: str = ""
     """Template of what a user can do; empty: waiting is all there is to do."""
     needs_action: bool = False
     """The wait does not end by itself while the rollout goes on: an operator has to act."""
     scope: ReasonScope = "node"
-    """What is held: one node, a whole cluster, or the nodes of a quorum group."""
+    """The scope of the wait: one node, a whole cluster, or the nodes of a quorum group."""

@@ -7,10 +7,11 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from fleet.core.policy.policy import Freeze, Policy
+from fleet.core.policy.freezes import Freezes
+from fleet.core.policy.policy import Policy
 from fleet.core.releases.release import Release
 from fleet.core.reporting.period.compliance import ExceptionCause
-from fleet.core.reporting.period.history import NodeHistory, releases_by_stream
+from fleet.core.reporting.period.history import NodeHistory, freezes_of, releases_by_stream
 
 
 class PolicyRecord(Struct, frozen=True):
@@ -18,7 +19,8 @@ class PolicyRecord(Struct, frozen=True):
 
     pinned: dict[str, str]
     """By pool: the version that the last policy pins the pool to."""
-    freezes: tuple[Freeze, ...]
+    freezes: tuple[Freezes, ...]
+    """The freezes of each policy, also those that recur."""
     versions: frozenset[str]
     """All versions of all streams."""
 
@@ -28,7 +30,7 @@ class PolicyRecord(Struct, frozen=True):
         pools = policies[-1].pools if policies else ()
         return cls(
             {pool.name: pool.version for pool in pools if pool.version},
-            tuple(dict.fromkeys(freeze for policy in policies for freeze in policy.freezes)),
+            tuple(map(freezes_of, policies)),
             frozenset(each.version for found in releases_by_stream(policies).values() for each in found),
         )
 
@@ -58,10 +60,10 @@ def _pinned(node: NodeHistory, release: Release, record: PolicyRecord) -> Iterat
 
 
 def _freezes(start: datetime, due: datetime, record: PolicyRecord) -> Iterator[ExceptionCause]:
-    for freeze in record.freezes:
-        if freeze.begin < due and freeze.until > start:
-            days = f"{freeze.begin:%Y-%m-%d %H:%MZ} to {freeze.until:%Y-%m-%d %H:%MZ}"
-            yield ExceptionCause("freeze", f"freeze {freeze.name}, {days}")
+    found = (freeze for freezes in record.freezes for freeze in freezes.during(start, due))
+    for freeze in dict.fromkeys(found):
+        days = f"{freeze.begin:%Y-%m-%d %H:%MZ} to {freeze.until:%Y-%m-%d %H:%MZ}"
+        yield ExceptionCause("freeze", f"freeze {freeze.name}, {days}")
 
 
 def _attempts(

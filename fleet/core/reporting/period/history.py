@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct, UnsetType, field
 
 from fleet.core.objects.node import NodeRef
+from fleet.core.policy.freezes import Freezes
 from fleet.core.policy.policy import Policy
 from fleet.core.records.journal import JournalEntry
 from fleet.core.releases.release import Release
@@ -133,6 +134,11 @@ class FleetHistory:
         for rollout in self.rollouts.values():
             if rollout.ended is None or rollout.ended >= begin:
                 yield rollout
+
+
+def freezes_of(policy: Policy) -> Freezes:
+    """Returns the freezes of a policy, its own and those of its calendars."""
+    return Freezes(policy.freezes, () if isinstance(policy.calendars, UnsetType) else policy.calendars)
 
 
 def releases_by_stream(policies: Iterable[Policy]) -> dict[str, tuple[Release, ...]]:

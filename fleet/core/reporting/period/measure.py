@@ -24,7 +24,7 @@ from fleet.core.reporting.period.compliance import (
 from fleet.core.reporting.period.deadline import Deadline
 from fleet.core.reporting.period.history import NodeHistory, releases_by_stream
 from fleet.core.reporting.period.span import ReportSpan, quarters_until
-from fleet.core.reporting.reporter import nearest
+from fleet.core.reporting.step_durations import nearest
 
 DAY = timedelta(days=1)
 QUARTERS = 4

@@ -11,7 +11,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
 from fleet.core.records.journal import JournalEntry
 from fleet.core.reporting.period.compliance import Compliance
-from fleet.core.reporting.period.history import NodeHistory, Sighting
+from fleet.core.reporting.period.history import NodeHistory, Sighting, freezes_of
 from fleet.core.reporting.period.period_report import (
     ForeignBoot,
     FreezeInForce,
@@ -103,9 +103,8 @@ def _commands(entries: Iterable[JournalEntry], span: ReportSpan) -> Iterable[Ope
 def _freezes(reports: Sequence[tuple[Report, Policy]], span: ReportSpan) -> Iterable[FreezeInForce]:
     found: dict[tuple[str, datetime, datetime], list[str]] = {}
     for report, policy in reports:
-        for freeze in policy.freezes:
-            if freeze.begin < span.end and freeze.until > span.begin:
-                found.setdefault((freeze.name, freeze.begin, freeze.until), []).append(report.rollout)
+        for freeze in freezes_of(policy).during(span.begin, span.end):
+            found.setdefault((freeze.name, freeze.begin, freeze.until), []).append(report.rollout)
     for (name, begin, until), rollouts in sorted(found.items(), key=lambda each: each[0][1:]):
         yield FreezeInForce(name, begin, until, tuple(rollouts))
 

@@ -25,7 +25,8 @@ from fleet.core.rollout.event import (
     Deleted,
     Upserted,
 )
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import DRAINED, Step
 from fleet.core.state.engine_state import EngineState
 from fleet.core.state.indexes.limit_index import LimitIndex
@@ -82,12 +83,12 @@ class EngineIndex:
     def observe(self, event: ClusterEvent, now: datetime) -> None:
         """Brings the indexes up to date with an event."""
         match event:
-            case Upserted(cluster, thing):
-                if isinstance(thing, Quorum):
-                    self.state.quorums.update_upgraded(thing, now)
-                self._upsert(cluster, thing)
-            case Deleted(cluster, thing):
-                self._delete(cluster, thing)
+            case Upserted(cluster, obj):
+                if isinstance(obj, Quorum):
+                    self.state.quorums.update_upgraded(obj, now)
+                self._upsert(cluster, obj)
+            case Deleted(cluster, obj):
+                self._delete(cluster, obj)
             case Outcome():
                 self._settle(event, now)
             case ClusterSynced(cluster):
@@ -103,7 +104,7 @@ class EngineIndex:
     def released(self, ref: NodeRef) -> None:
         """Gives the slot of a failed run back: an operator has released the node."""
         self._limit_index.assign(ref)
-        self.wakeups.look_at(ref)
+        self.wakeups.wake_node(ref)
         self.wakeups.open_quorums(ref)
 
     def step_changed(self, run: Run) -> None:
@@ -150,54 +151,54 @@ class EngineIndex:
         for ref in self.runs.nodes_of(cluster):
             if ref.name not in nodes:
                 self._limit_index.assign(ref)
-            self.wakeups.look_at(ref)
+            self.wakeups.wake_node(ref)
 
-    def _upsert(self, cluster: str, thing: ClusterObject) -> None:
+    def _upsert(self, cluster: str, obj: ClusterObject) -> None:
         view = self.state.view(cluster)
-        match thing:
+        match obj:
             case Pod():
-                self._upsert_pod(cluster, thing)
+                self._upsert_pod(cluster, obj)
             case Node():
-                ref = NodeRef(cluster, thing.name)
-                before = view.nodes.get(thing.name)
-                view.upsert(thing)
-                if before is None or before.labels != thing.labels:
+                ref = NodeRef(cluster, obj.name)
+                before = view.nodes.get(obj.name)
+                view.upsert(obj)
+                if before is None or before.labels != obj.labels:
                     self._limit_index.assign(ref)
                 self._limit_index.update_unavailable(ref)
-                self.wakeups.look_at(ref)
+                self.wakeups.wake_node(ref)
                 self.wakeups.open_capacity(cluster)
             case Budget():
-                key = (cluster, thing.ref)
+                key = (cluster, obj.ref)
                 known = view.budgets.get(key[1])
-                view.upsert(thing)
-                if known is None or known.selector != thing.selector:
-                    self.queue.open(WaitKey("budgets", (cluster, thing.namespace)))
+                view.upsert(obj)
+                if known is None or known.selector != obj.selector:
+                    self.queue.open(WaitKey("budgets", (cluster, obj.namespace)))
                 self.wakeups.open_budget(key)
-                if known is None or known.most_at_once != thing.most_at_once:
+                if known is None or known.most_at_once != obj.most_at_once:
                     self.wakeups.open_capacity(cluster)
-                self.wakeups.look_at_claimants(key)
+                self.wakeups.wake_reservers(key)
             case Machine():
-                view.upsert(thing)
-                self.wakeups.look_at(NodeRef(cluster, thing.name))
+                view.upsert(obj)
+                self.wakeups.wake_node(NodeRef(cluster, obj.name))
             case Attachment():
-                view.upsert(thing)
-                self.wakeups.look_at_volumes(NodeRef(cluster, thing.node))
+                view.upsert(obj)
+                self.wakeups.volume_changed(NodeRef(cluster, obj.node))
             case Quorum():
-                self.wakeups.look_at_group(thing.name)
-                view.upsert(thing)
-                self.state.quorums.upsert(thing)
-                self.wakeups.look_at_group(thing.name)
+                self.wakeups.quorum_read(obj.name)
+                view.upsert(obj)
+                self.state.quorums.upsert(obj)
+                self.wakeups.quorum_read(obj.name)
             case PersistentVolume() | PersistentVolumeClaim():
-                view.upsert(thing)
+                view.upsert(obj)
                 self.wakeups.open_capacity(cluster)
             case _:
-                self.wakeups.look_at_nodes(cluster, view.upsert(thing))
+                self.wakeups.wake_nodes(cluster, view.upsert(obj))
 
     def _upsert_pod(self, cluster: str, pod: Pod) -> None:
         view = self.state.view(cluster)
         before, servers = view.pods.get(pod.uid), view.servers if pod.api_server else None
         self._relabel_pod(view, before, pod)
-        self.wakeups.look_at_nodes(cluster, view.upsert(pod))
+        self.wakeups.wake_nodes(cluster, view.upsert(pod))
         if servers is not None and servers != view.servers:
             self._look_at_all(cluster)
         if before is None or _ready_or_leaving(before) != _ready_or_leaving(pod):
@@ -220,7 +221,7 @@ class EngineIndex:
         if pod.deleting:
             self.wakeups.open_budgets(self.reservations.release(ref, pod.uid))
         if run.step in POD_STEPS:
-            self.wakeups.look_at(ref)
+            self.wakeups.wake_node(ref)
 
     def _relabel_pod(self, view: ClusterView, before: Pod | None, pod: Pod) -> None:
         """Moves a pod whose labels have changed to its budgets of now, as when an operator makes another pod the primary."""
@@ -237,30 +238,30 @@ class EngineIndex:
             self.wakeups.open_budgets(self.reservations.release(ref, pod.uid))
             self.reservations.reserve_pod(view, ref, pod)
 
-    def _delete(self, cluster: str, thing: ClusterObject) -> None:
+    def _delete(self, cluster: str, obj: ClusterObject) -> None:
         view = self.state.view(cluster)
-        match thing:
+        match obj:
             case Pod():
-                self._delete_pod(cluster, view.pods.get(thing.uid, thing))
+                self._delete_pod(cluster, view.pods.get(obj.uid, obj))
             case Node():
-                ref = NodeRef(cluster, thing.name)
-                view.delete(thing)
+                ref = NodeRef(cluster, obj.name)
+                view.delete(obj)
                 self._limit_index.assign(ref)
-                self.wakeups.look_at(ref)
+                self.wakeups.wake_node(ref)
             case Budget():
-                view.delete(thing)
-                self.queue.open(WaitKey("budget", (cluster, thing.ref)))
-                self.queue.open(WaitKey("budgets", (cluster, thing.namespace)))
-                self.wakeups.look_at_claimants((cluster, thing.ref))
+                view.delete(obj)
+                self.queue.open(WaitKey("budget", (cluster, obj.ref)))
+                self.queue.open(WaitKey("budgets", (cluster, obj.namespace)))
+                self.wakeups.wake_reservers((cluster, obj.ref))
             case Attachment():
-                view.delete(thing)
-                self.wakeups.look_at_volumes(NodeRef(cluster, thing.node))
+                view.delete(obj)
+                self.wakeups.volume_changed(NodeRef(cluster, obj.node))
             case Quorum():
-                self.wakeups.look_at_group(thing.name)
-                view.delete(thing)
-                self.state.quorums.delete(thing.name)
+                self.wakeups.quorum_read(obj.name)
+                view.delete(obj)
+                self.state.quorums.delete(obj.name)
             case _:
-                self.wakeups.look_at_nodes(cluster, view.delete(thing))
+                self.wakeups.wake_nodes(cluster, view.delete(obj))
 
     def _delete_pod(self, cluster: str, pod: Pod) -> None:
         view = self.state.view(cluster)
@@ -270,18 +271,18 @@ class EngineIndex:
             self.reservations.count_demand(view, pod, -1)
         if not _ready_or_leaving(pod):
             self.wakeups.open_for_readiness(view, pod)
-        self.wakeups.look_at_nodes(cluster, view.delete(pod))
+        self.wakeups.wake_nodes(cluster, view.delete(pod))
         if pod.api_server:
             self._look_at_all(cluster)
         # The budget's status counts the eviction by now, and may have been reported before the pod was.
-        debited = view.remove_pending_eviction(pod.uid)
+        debited = view.pending_evictions.remove(pod.uid)
         self.wakeups.open_budgets(self.reservations.release(ref, pod.uid))
         if debited is not None:
             self.wakeups.open_budget((cluster, debited))
         self.state.forget_pod(ref, pod.uid)
         self.wakeups.open_capacity(cluster)
         if run is not None and run.step in POD_STEPS:
-            self.wakeups.look_at(ref)
+            self.wakeups.wake_node(ref)
 
     def _settle(self, outcome: Outcome, now: datetime) -> None:
         action = outcome.action

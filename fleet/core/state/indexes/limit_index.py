@@ -1,4 +1,4 @@
-"""Keeps the disruption limits true: which limits a node counts for now, and whether it is unavailable."""
+"""Keeps the disruption limits up to date: the limits that each node counts for, and whether the node is unavailable."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ class LimitIndex:
         self._limits = limits
 
     def update_unavailable(self, ref: NodeRef) -> None:
-        """Notes whether the node is unavailable now: ours, unavailable for other reasons, or not to be seen."""
+        """Updates whether the node is unavailable now: because a run has its slot, for other reasons, or because it cannot
+        be seen."""
         node, view = self._state.node(ref), self._state.view(ref.cluster)
-        kept = self._runs.keeps_slot(ref)
-        self._state.quorums.set_away(ref, kept)
-        unavailable = kept or node is None or not node.available or not view.synced
+        keeps_slot = self._runs.keeps_slot(ref)
+        self._state.quorums.set_away(ref, keeps_slot)
+        unavailable = keeps_slot or node is None or not node.available or not view.synced
         for scope in self._limits.set_unavailable(ref, unavailable):
             self._queue.open(WaitKey("scope", scope))
 
@@ -58,13 +59,13 @@ class LimitIndex:
         """
         node, run, view = self._state.node(ref), rollout.runs.get(ref), self._state.view(ref.cluster)
         site = self._sites.get(ref.cluster, "")
-        kept = run is not None and self._runs.keeps_slot(ref)
+        keeps_slot = run is not None and self._runs.keeps_slot(ref)
         if node is not None:
             now = rollout.policy.pool_of(ref.cluster, node)
-            meant = rollout.pool(run) if run is not None and (kept or not run.ended) else None
+            meant = rollout.pool(run) if run is not None and (keeps_slot or not run.ended) else None
             if now is not None:
                 yield now, site_of(node, site), node.zone
             if meant is not None and meant is not now:
                 yield meant, site_of(node, site), node.zone
-        elif run is not None and (kept or not view.synced):
+        elif run is not None and (keeps_slot or not view.synced):
             yield rollout.pool(run), run.goal.site or site, run.goal.zone

@@ -1,4 +1,4 @@
-"""Which rollout and which run every node is in."""
+"""The index of rollouts and runs by node."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import is_release
-from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.run import Run
 
 
 class RunIndex:
     def __init__(self) -> None:
         self.rollouts: dict[str, Rollout] = {}
-        """By id."""
+        """The rollouts by id."""
         self._rollout_of: dict[NodeRef, Rollout] = {}
         self._order: dict[NodeRef, int] = {}
 
@@ -49,23 +50,27 @@ class RunIndex:
 
     def keeps_slot(self, ref: NodeRef) -> bool:
         """Returns whether a run keeps its slot on the node, be it of a rollout that has ended."""
-        return any(_keeps_slot(each, ref) for each in self.rollouts.values())
+        return any(_keeps_slot(rollout, ref) for rollout in self.rollouts.values())
 
     def kept_by_other(self, ref: NodeRef, rollout: Rollout) -> Held | None:
-        """Returns what holds a node on which the failed run of another rollout keeps its slot, or None.
+        """Returns the reason that holds a node on which the failed run of another rollout keeps its slot, or None.
 
         Until an operator has released that run nothing is done there, and the release that the node rolled back from is
         not tried on it again.
         """
-        others = (each for each in self.rollouts.values() if each is not rollout and _keeps_slot(each, ref))
-        by = next(others, None)
-        if by is None:
+        holders = (
+            candidate
+            for candidate in self.rollouts.values()
+            if candidate is not rollout and _keeps_slot(candidate, ref)
+        )
+        holder = next(holders, None)
+        if holder is None:
             return None
-        run = by.runs[ref]
+        run = holder.runs[ref]
         if run.rolled_back and is_release(run.release, rollout.release):
-            params = (("by", by.id), ("booted", run.rolled_back), ("release", run.release.version))
+            params = (("by", holder.id), ("booted", run.rolled_back), ("release", run.release.version))
             return Held(Reason.ROLLED_BACK, ref.name, dict(params))
-        return Held(Reason.OTHER_ROLLOUT, ref.name, {"by": by.id})
+        return Held(Reason.OTHER_ROLLOUT, ref.name, {"by": holder.id})
 
 
 def _keeps_slot(rollout: Rollout, ref: NodeRef) -> bool:

@@ -1,4 +1,4 @@
-"""Whose waiting may end when something changes: wait keys are opened, and runs are marked to be looked at."""
+"""Wakes the runs whose wait may end when something changes: opens their wait keys, or marks them dirty."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
 from fleet.core.state.engine_state import EngineState
 from fleet.core.state.indexes.run_index import RunIndex
@@ -30,54 +30,55 @@ class WakeUps:
         self._queue = queue
         self._reservations = reservations
         self._capacity_keys: dict[str, dict[WaitKey, None]] = {}
-        """By cluster: what waits for free capacity there."""
+        """The wait keys of runs that wait for free capacity in a cluster, by cluster."""
         self._shape_keys: dict[str, dict[PodShape, dict[WaitKey, None]]] = {}
-        """By cluster: the same, where no open node has room for a pod of this shape."""
+        """The same for runs with a pod for whose shape no open node has room, by cluster and shape."""
         self._in_work: dict[str, dict[str, None]] = {}
-        """By cluster: names of the nodes that a run has a slot for, and has not failed on."""
+        """The names of the nodes for which a run has a slot and has not failed, by cluster."""
         self._until_back: dict[str, dict[WaitKey, None]] = {}
-        """By cluster: what waits for capacity that comes back with the nodes in work."""
+        """The wait keys of runs that wait for the capacity of the nodes in work, by cluster."""
 
-    def look_at(self, ref: NodeRef) -> None:
-        """Has the node's run looked at, and what waits for the node itself."""
+    def wake_node(self, ref: NodeRef) -> None:
+        """Marks the node's run dirty, and opens the wait key of the node."""
         if ref in self._runs:
             self._state.mark_dirty(ref)
             self._queue.open(WaitKey("node", ref))
 
-    def look_at_nodes(self, cluster: str, nodes: Iterable[str]) -> None:
+    def wake_nodes(self, cluster: str, nodes: Iterable[str]) -> None:
         for name in nodes:
-            self.look_at(NodeRef(cluster, name))
+            self.wake_node(NodeRef(cluster, name))
 
-    def look_at_volumes(self, ref: NodeRef) -> None:
-        """A volume was attached to the node, or detached from it."""
+    def volume_changed(self, ref: NodeRef) -> None:
+        """Wakes the node's run after a volume was attached to the node or detached from it."""
         run = self._runs.run_of(ref)
         if run is not None and run.step in VOLUME_STEPS:
-            self.look_at(ref)
+            self.wake_node(ref)
 
-    def look_at_group(self, name: str) -> None:
-        """A quorum group was read anew."""
+    def quorum_read(self, name: str) -> None:
+        """Wakes the runs of a quorum group's nodes after the group was read again."""
         self.open_quorum(name)
         for ref in self._state.quorums.nodes(name):
-            self.look_at(ref)
+            self.wake_node(ref)
 
-    def look_at_claimants(self, key: BudgetKey) -> None:
-        """A budget has changed that drains have reserved evictions from."""
+    def wake_reservers(self, key: BudgetKey) -> None:
+        """Wakes the runs whose drains have reserved evictions from a budget that has changed."""
         for ref in self._reservations.reserved_by(key):
             self._state.mark_dirty(ref)
 
     def open_quorums(self, ref: NodeRef) -> None:
-        """Something has changed for the nodes that share a quorum group with this one."""
+        """Opens the keys of the quorum groups that have a member on this node."""
         for group in self._state.quorums.of(ref):
             self.open_quorum(group.name)
 
     def open_quorum(self, name: str) -> None:
-        """Opens one key a node: each node waits for reasons of its own, and one that may not go yet keeps no other back."""
+        """Opens one key for each node of the group: each node waits for reasons of its own, and a node that may not go yet
+        holds up no other."""
         for ref in self._state.quorums.nodes(name):
             self._queue.open(WaitKey("quorum", (name, ref)))
 
     def free_evictions(self, ref: PodRef, view: ClusterView) -> int:
-        """Returns the evictions that the budget allows and nobody has reserved."""
-        return max(0, view.allowance(ref) - self._reservations.reserved((view.name, ref)))
+        """Returns the evictions that the budget allows and no drain has reserved."""
+        return max(0, view.pending_evictions.allowance(ref) - self._reservations.reserved((view.name, ref)))
 
     def open_budgets(self, keys: Iterable[BudgetKey]) -> None:
         for key in keys:
@@ -94,7 +95,7 @@ class WakeUps:
         """Opens the pod's budgets: what a budget can allow depends on how many of its pods are Ready, and its status may
         have reported that before the pod did."""
         if view.synced and not pod.stays:
-            for ref in view.refs_of(pod):
+            for ref in view.budget_index.refs_of(pod):
                 self._queue.open(WaitKey("budget", (view.name, ref)))
 
     def capacity_key(self, ref: NodeRef, held: Held) -> WaitKey:
@@ -115,7 +116,7 @@ class WakeUps:
         return self._in_work.get(cluster, {}).keys()
 
     def step_changed(self, run: Run) -> None:
-        """Notes whether the run's node is in work.
+        """Updates whether the run's node is in work.
 
         Where no node is in work any more, or a run has failed, capacity that was expected of it may not come.
         """
@@ -130,7 +131,8 @@ class WakeUps:
                     self._queue.open(key)
 
     def pinned_key(self, ref: NodeRef) -> WaitKey:
-        """Returns the key that opens when another node may take the pods of this one, or a budget lets more of them be away.
+        """Returns the key that opens when another node may take the pods of this node, or a budget allows more of them to be
+        away.
 
         Others that wait for the same budget do not stand behind this node.
         """
@@ -141,7 +143,7 @@ class WakeUps:
         return key
 
     def open_capacity(self, cluster: str) -> None:
-        """Opens all that waits for capacity which may be there now."""
+        """Opens the keys of runs that wait for capacity which may be free now."""
         for key in self._capacity_keys.pop(cluster, ()):
             self._queue.open(key)
         if waiting := self._shape_keys.get(cluster):

@@ -51,12 +51,12 @@ def processes_in(group: Path) -> Iterator[int]:
     had no process left."""
     for folder, _, _ in os.walk(group):
         try:
-            told = (Path(folder) / "cgroup.procs").read_text()
+            listing = (Path(folder) / "cgroup.procs").read_text()
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ENODEV):
                 raise
             continue
-        yield from map(int, told.split())
+        yield from map(int, listing.split())
 
 
 def kill(machine: str) -> None:

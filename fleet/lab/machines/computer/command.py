@@ -12,9 +12,9 @@ from fleet.lab.errors import LabError
 _SHOWN = 1500
 
 
-def run(*words: str | Path, environment: Mapping[str, str] | None = None, cwd: Path | None = None) -> str:
+def run(*command: str | Path, environment: Mapping[str, str] | None = None, cwd: Path | None = None) -> str:
     """Returns the program's standard output, stripped. Raises LabError with the end of its output where it fails."""
-    argv = [str(word) for word in words]
+    argv = [str(argument) for argument in command]
     done = subprocess.run(
         argv,
         stdin=subprocess.DEVNULL,
@@ -26,6 +26,6 @@ def run(*words: str | Path, environment: Mapping[str, str] | None = None, cwd: P
         env={**os.environ, **(environment or {})},
     )
     if done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip())[-_SHOWN:]
-        raise LabError(f"{' '.join(argv)[:200]} failed with exit code {done.returncode}:\n{said}")
+        output = (done.stderr.strip() or done.stdout.strip())[-_SHOWN:]
+        raise LabError(f"{' '.join(argv)[:200]} failed with exit code {done.returncode}:\n{output}")
     return done.stdout.strip()

@@ -82,7 +82,7 @@ def cut(network: LabNetwork, address: str, container: str) -> None:
     _port(container, _DISABLED)
 
 
-def mend(network: LabNetwork, address: str, container: str) -> None:
+def restore(network: LabNetwork, address: str, container: str) -> None:
     """Restores the network of a machine. Raises LabError where it was not cut."""
     run("ip", "neighbour", "delete", address, "dev", network.bridge)
     _port(container, _FORWARDING)

@@ -41,8 +41,8 @@ class Disk:
     def entries(self) -> tuple[str, ...]:
         """Returns the names of the deployments in the order in which a boot loader tries them."""
         files = (self.boot / "loader" / "entries").glob("*.conf")
-        found = sorted((loader.parse(file.read_text()) for file in files), key=lambda entry: -entry.version)
-        return tuple((self.root / entry.ostree.lstrip("/")).resolve().name for entry in found)
+        entries = sorted((loader.parse(file.read_text()) for file in files), key=lambda entry: -entry.version)
+        return tuple((self.root / entry.ostree.lstrip("/")).resolve().name for entry in entries)
 
     def good(self) -> frozenset[str]:
         """Returns the deployments that once marked themselves as good."""

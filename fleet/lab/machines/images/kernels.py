@@ -85,10 +85,10 @@ def _unpack(tree: Path, progress: ReportLine) -> None:
 
 
 def _commit_both(repository: Path, tree: Path, kernels: Path) -> None:
-    found = sorted((path.name for path in (tree / "usr/lib/modules").iterdir()), key=_order)
-    if len(found) != len(VERSIONS):
-        raise LabError(f"Debian's {' and '.join(KERNELS)} are {len(found)} kernels: {', '.join(found)}")
-    for kernel in found:
+    names = sorted((path.name for path in (tree / "usr/lib/modules").iterdir()), key=_order)
+    if len(names) != len(VERSIONS):
+        raise LabError(f"Debian's {' and '.join(KERNELS)} are {len(names)} kernels: {', '.join(names)}")
+    for kernel in names:
         modules = kernels / kernel / "usr/lib/modules" / kernel
         modules.parent.mkdir(parents=True)
         (tree / "usr/lib/modules" / kernel).rename(modules)
@@ -103,7 +103,7 @@ def _commit_both(repository: Path, tree: Path, kernels: Path) -> None:
     run(*ostree, "config", "set", "archive.zlib-level", "1")
     common = ("--no-xattrs", "--no-bindings", f"--timestamp={FOUNDED}")
     run(*ostree, "commit", *common, f"--branch={OS}/base", f"--tree=dir={tree}")
-    for version, kernel in zip(VERSIONS, found, strict=True):
+    for version, kernel in zip(VERSIONS, names, strict=True):
         _write_release(kernels / kernel, version)
         run(
             *(*ostree, "commit", *common, f"--branch={OS}/{version}"),

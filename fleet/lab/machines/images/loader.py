@@ -22,7 +22,7 @@ class BootEntry(msgspec.Struct, frozen=True):
 def parse(text: str) -> BootEntry:
     """Parses one file of `loader/entries`. Raises ValueError for a file that is not OSTree's."""
     fields = dict(line.split(None, 1) for line in text.splitlines() if len(line.split(None, 1)) == 2)
-    paths = [word[7:] for word in fields.get("options", "").split() if word.startswith("ostree=")]
+    paths = [argument[7:] for argument in fields.get("options", "").split() if argument.startswith("ostree=")]
     if len(paths) != 1 or not fields.get("version", "").strip().isdigit():
         raise ValueError(f"no boot entry of OSTree: {text[:200]!r}")
     return BootEntry(int(fields["version"]), paths[0])

@@ -51,7 +51,7 @@ class Edition(msgspec.Struct, frozen=True):
     kernel: str
     """The kernel version that the release's payload names; a container boots no kernel."""
     broken: bool = False
-    """Whether its kubelet does not start."""
+    """True: its kubelet does not start."""
 
 
 EDITIONS = (
@@ -199,9 +199,9 @@ def _commit_all(repository: Path, tree: Path, delta: Path) -> None:
 def _write_delta(folder: Path, edition: Edition) -> None:
     modules = folder / "usr/lib/modules" / edition.kernel
     modules.mkdir(parents=True)
-    words = f"no kernel: a container boots none ({edition.kernel} of {edition.version})\n"
+    content = f"no kernel: a container boots none ({edition.kernel} of {edition.version})\n"
     for name in ("vmlinuz", "initramfs.img"):
-        (modules / name).write_text(words)
+        (modules / name).write_text(content)
     fields = {
         "NAME": "Fleet Lab OS",
         "ID": OS,

@@ -1,1 +1,1 @@
-"""What judges a history: the invariants, and the ground truth that they are held against. Shares no code with the engine."""
+"""Checks a history against its invariants and the ground truth. Shares no code with the engine."""

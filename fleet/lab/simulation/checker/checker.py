@@ -1,14 +1,11 @@
-"""Judges a history by what is truly in the clusters, by the actions that reached them, and by the journal. Shares no
-code with the
-engine: its idea of readiness, budgets, limits, order and ownership is its own."""
+"""Judges a history by what is truly in the clusters, by the actions that reached them, and by the journal.
+
+Shares no code with the engine: its idea of readiness, budgets, limits, order and ownership is its own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.objects.node import CORDON_ANNOTATION, ZONE_LABEL
-from fleet.core.policy.policy import Amount, Limits
+from fleet.core.objects.node import CORDON_ANNOTATION
 from fleet.core.records.journal import JournalEntry
 from fleet.core.rollout.action import AnyAction, Cordon, Evict, Reboot, Result
 from fleet.core.rollout.event import ClusterEvent
@@ -19,14 +16,14 @@ from fleet.lab.simulation.checker.facts import (
     healthy_needed,
     is_left,
     machine_of,
-    most_out,
     runs_release,
     stays,
     volumes_of_pods,
 )
 from fleet.lab.simulation.checker.ground_truth import GroundTruth, NodeName
 from fleet.lab.simulation.checker.invariant import Broken, Invariant
-from fleet.lab.simulation.checker.journal_view import BEGUN, ENDED, WELL, JournalView, RunView
+from fleet.lab.simulation.checker.journal_view import BEGUN, ENDED, WELL, JournalView
+from fleet.lab.simulation.checker.limits import LimitCheck
 from fleet.lab.simulation.checker.returns import EvictionCounts
 from fleet.lab.simulation.checker.strangers import ExternalMarks
 from fleet.lab.simulation.checker.voting import lost, unsaved
@@ -66,7 +63,7 @@ class Checker:
         self.rollouts: dict[str, JournalView] = {}
         self.truth = GroundTruth()
         self.strangers = ExternalMarks(self.truth)
-        self._sites = sites
+        self._limits = LimitCheck(sites, self.rollouts, self.truth)
         self._intended: dict[str, float] = {}
         """When each action was intended by the controller's clock, in seconds, by the action's id."""
         self._returns = EvictionCounts()
@@ -92,10 +89,10 @@ class Checker:
             self._before_step(told, entry)
         elif record.form == "decision" and record.kind in ("canary", "no-canary"):
             self._before_change(told, entry)
-        told.hear(entry)
+        told.apply(entry)
 
     def saw(self, at: float, event: ClusterEvent) -> None:
-        self.truth.saw(at, event)
+        self.truth.observe(at, event)
 
     def cordoned_by_a_person(self, cluster: str, node: str) -> None:
         """Notes the cordon of a person. Over fleet's own cordon, or where its annotation stayed, nobody could tell the
@@ -136,7 +133,7 @@ class Checker:
             if name in self._foreign and not node.unschedulable:
                 self._foreign.discard(name)
                 self._break(Invariant.FOREIGN, f"{action.kind} of {node.name}")
-        if robbed := self.strangers.robbed(now.cluster, now.nodes):
+        if robbed := self.strangers.missing_annotation(now.cluster, now.nodes):
             self._break(Invariant.FOREIGN, f"{action.kind} took {robbed}")
 
     def at_rest(self, at: float, snapshots: list[Snapshot]) -> None:
@@ -150,7 +147,7 @@ class Checker:
                     for run in told.runs.values()
                     if (run.cluster, run.name) == (snapshot.cluster, node.name)
                 )
-                theirs = self.strangers.are_theirs(snapshot.cluster, node)
+                theirs = self.strangers.foreign_keys(snapshot.cluster, node)
                 marks = [*node.annotations, *(taint.key for taint in node.taints)]
                 marks = [each for each in marks if each not in theirs]
                 asked = has_open_request(snapshot, node.name) and not self._has_lied(
@@ -189,7 +186,7 @@ class Checker:
         run = told.runs[record.node]
         if run.step not in WHEN[record.kind]:
             self._break(Invariant.ORDER, f"{record.kind} of {run.name} in step {run.step}")
-        if record.kind in MINDS_OTHERS and self.strangers.taken(self._at, run.cluster, run.name):
+        if record.kind in MINDS_OTHERS and self.strangers.is_claimed(self._at, run.cluster, run.name):
             self._break(Invariant.OTHERS, f"{record.kind} of {run.name}")
         if record.kind in STARTS and told.state == "paused":
             self._break(Invariant.ASLEEP, f"{record.kind} of {run.name} while paused")
@@ -215,7 +212,7 @@ class Checker:
         if first or (step == "stage" and run.step == "pending"):
             if told.state != "running":
                 self._break(Invariant.ASLEEP, f"{step} of {run.name} while {told.state}")
-            if self.strangers.taken(self._at, run.cluster, run.name):
+            if self.strangers.is_claimed(self._at, run.cluster, run.name):
                 self._break(Invariant.OTHERS, f"{step} of {run.name}")
             if not run.canary and not told.canaries_proven(run.pool):
                 self._break(Invariant.CANARY, f"{step} of {run.name}")
@@ -224,66 +221,8 @@ class Checker:
                 self._break(Invariant.WINDOW, f"{run.name} at {entry.at:%H:%M:%S}")
             if told.frozen(entry.at):
                 self._break(Invariant.FREEZE, f"{run.name} at {entry.at:%H:%M:%S}")
-            self._count(told, run)
-
-    def _count(self, told: JournalView, run: RunView) -> None:
-        """Judges whether one more node may go out of service in each scope of the node that begins."""
-        name = (run.cluster, run.name)
-        if self.truth.unsettled(self._at) or self.truth.known_out(self._at, name):
-            return
-        pool = next(each for each in told.policy.pools if each.name == run.pool)
-        for limits, owner in ((told.policy.limits, ""), (pool.limits, pool.name)):
-            names = {owner} if owner else {each.name for each in told.policy.pools}
-            out = {each for each in self._out() if names & self._pools(each)}
-            members = {each for each in self.truth.nodes if names & self._shares(each)} | out | {name}
-            for words, amount, place in self._scopes(limits, name):
-                here = {each for each in out if place(each)}
-                limit = most_out(amount, sum(map(place, members)))
-                if len(here | {name}) > limit:
-                    there = ", ".join(sorted(each[1] for each in here))
-                    self._break(
-                        Invariant.LIMIT, f"{run.name} begins, out are {there}; {limit} of {owner} {words}"
-                    )
-
-    def _scopes(
-        self, limits: Limits, name: NodeName
-    ) -> Iterator[tuple[str, Amount, Callable[[NodeName], bool]]]:
-        """Yields each limit that is set: its description, the amount, and which nodes belong to its scope."""
-        site, zone = self._sites[name[0]], (name[0], self._zone(name))
-        for words, amount, place in (
-            ("in all", limits.max_unavailable, lambda each: True),
-            (f"in zone {zone[1]}", limits.per_zone, lambda each: (each[0], self._zone(each)) == zone),
-            (f"in site {site}", limits.per_site, lambda each: self._sites[each[0]] == site),
-            (f"in cluster {name[0]}", limits.per_cluster, lambda each: each[0] == name[0]),
-        ):
-            if amount is not None:
-                yield words, amount, place
-
-    def _out(self) -> set[NodeName]:
-        """Returns the nodes of pools that hold a slot by the journal, or are known to be out of service."""
-        runs = [run for told in self.rollouts.values() for run in told.runs.values()]
-        kept = {(run.cluster, run.name) for run in runs if run.keeps}
-        named = {(run.cluster, run.name) for run in runs} | set(self.truth.nodes)
-        return kept | {name for name in named if self.truth.known_out(self._at, name)}
-
-    def _runs(self, name: NodeName) -> list[RunView]:
-        key = f"{name[0]}/{name[1]}"
-        return [told.runs[key] for told in self.rollouts.values() if key in told.runs]
-
-    def _pools(self, name: NodeName) -> set[str]:
-        node = self.truth.nodes.get(name)
-        now = {node.labels.get("pool", "")} if node is not None else set()
-        return now | {run.pool for run in self._runs(name) if run.keeps or node is None}
-
-    def _shares(self, name: NodeName) -> set[str]:
-        """Returns the pools whose percentages count the node: its own, and the pool of its open run."""
-        return self._pools(name) | {run.pool for run in self._runs(name) if run.step not in ENDED}
-
-    def _zone(self, name: NodeName) -> str:
-        node = self.truth.nodes.get(name)
-        if node is not None:
-            return node.labels.get(ZONE_LABEL, "")
-        return next((run.zone for run in self._runs(name)), "")
+            for words in self._limits.exceeded(self._at, told, run):
+                self._break(Invariant.LIMIT, words)
 
     def _after_reboot(self, action: Reboot, was: Snapshot) -> None:
         name = action.node.name

@@ -1,4 +1,4 @@
-"""What the checker reads from the objects of a cluster, by rules of its own: it shares no code with the engine."""
+"""Facts that the checker reads from the objects of a cluster, by its own rules: it shares no code with the engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fleet.core.policy.policy import Amount, Policy
 
 def machine_of(snapshot: Snapshot, name: str) -> Machine | None:
     """Returns the Machine of a node."""
-    return next((each for each in snapshot.machines if each.name == name), None)
+    return next((machine for machine in snapshot.machines if machine.name == name), None)
 
 
 def runs_release(machine: Machine | None, wanted: dict[str, Any]) -> bool:
@@ -22,9 +22,9 @@ def runs_release(machine: Machine | None, wanted: dict[str, Any]) -> bool:
     of them has no digest."""
     if machine is None or machine.booted is None:
         return False
-    mine = {machine.booted.digest, machine.booted.reference_digest} - {""}
-    its = {wanted["digest"], *(digest for _, digest in wanted.get("digests", ()))} - {""}
-    return bool(mine & its) if mine and its else machine.booted.version == wanted["version"]
+    booted = {machine.booted.digest, machine.booted.reference_digest} - {""}
+    of_release = {wanted["digest"], *(digest for _, digest in wanted.get("digests", ()))} - {""}
+    return bool(booted & of_release) if booted and of_release else machine.booted.version == wanted["version"]
 
 
 def failed_units(machine: Machine | None) -> frozenset[str]:
@@ -39,7 +39,7 @@ def stays(pod: Pod) -> bool:
 
 def is_left(policy: Policy, pool: str, pod: Pod) -> bool:
     """Returns whether the pool's first drain rule for pods with such labels leaves the pod on its node."""
-    rules = next(each.drain.rules for each in policy.pools if each.name == pool)
+    rules = next(drain_pool.drain.rules for drain_pool in policy.pools if drain_pool.name == pool)
     for rule in rules:
         if any(term.selector.match_labels.items() <= pod.labels.items() for term in rule.pods):
             return rule.do == "skip"
@@ -49,7 +49,7 @@ def is_left(policy: Policy, pool: str, pod: Pod) -> bool:
 def volumes_of_pods(snapshot: Snapshot, node: str) -> set[str]:
     """Returns the names of the volumes that pods on the node use."""
     claims = {(pod.namespace, claim) for pod in snapshot.pods if pod.node == node for claim in pod.mounted}
-    return {each.name for each in snapshot.volumes if each.claim in claims}
+    return {volume.name for volume in snapshot.volumes if volume.claim in claims}
 
 
 def has_open_request(snapshot: Snapshot, name: str) -> bool:

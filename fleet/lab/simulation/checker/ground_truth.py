@@ -1,4 +1,4 @@
-"""What is truly in the clusters, by the models themselves: which nodes are out of service, and since when."""
+"""The true state of the clusters, read from the models themselves: which nodes are out of service, and since when."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ class GroundTruth:
         self._moved = -LAG
         """When a node last changed its scope (pool, zone, cluster)."""
 
-    def saw(self, at: float, event: ClusterEvent) -> None:
-        """Takes an event of a model."""
-        if isinstance(event, Upserted) and isinstance(event.thing, Node):
-            self._see(at, (event.cluster, event.thing.name), event.thing)
-        elif isinstance(event, Upserted) and isinstance(event.thing, Machine):
-            self.machines[event.cluster, event.thing.name] = event.thing
-        elif isinstance(event, Upserted) and isinstance(event.thing, Attachment):
-            key = (event.cluster, event.thing.name)
-            self._attachments[key] = (self._attachments.get(key, (at,))[0], event.thing)
-        elif isinstance(event, Deleted) and isinstance(event.thing, Attachment):
-            self._attachments.pop((event.cluster, event.thing.name), None)
-        elif isinstance(event, Deleted) and isinstance(event.thing, Node):
-            name = (event.cluster, event.thing.name)
+    def observe(self, at: float, event: ClusterEvent) -> None:
+        """Applies an event of a model."""
+        if isinstance(event, Upserted) and isinstance(event.obj, Node):
+            self._see(at, (event.cluster, event.obj.name), event.obj)
+        elif isinstance(event, Upserted) and isinstance(event.obj, Machine):
+            self.machines[event.cluster, event.obj.name] = event.obj
+        elif isinstance(event, Upserted) and isinstance(event.obj, Attachment):
+            key = (event.cluster, event.obj.name)
+            self._attachments[key] = (self._attachments.get(key, (at,))[0], event.obj)
+        elif isinstance(event, Deleted) and isinstance(event.obj, Attachment):
+            self._attachments.pop((event.cluster, event.obj.name), None)
+        elif isinstance(event, Deleted) and isinstance(event.obj, Node):
+            name = (event.cluster, event.obj.name)
             self.nodes.pop(name, None)
             self._out_since.pop(name, None)
             self._moved = at
@@ -59,11 +59,15 @@ class GroundTruth:
         return since is not None and at - since > LAG
 
     def attached(self, at: float, name: NodeName) -> list[Attachment]:
-        """Returns the volumes that are attached to the node for so long that a controller must know them."""
-        found = [
-            (since, each) for (cluster, _), (since, each) in self._attachments.items() if cluster == name[0]
+        """Returns the volumes that have been attached to the node for so long that a controller must know them."""
+        attachments = [
+            (since, attachment)
+            for (cluster, _), (since, attachment) in self._attachments.items()
+            if cluster == name[0]
         ]
-        return [each for since, each in found if each.node == name[1] and at - since > LAG]
+        return [
+            attachment for since, attachment in attachments if attachment.node == name[1] and at - since > LAG
+        ]
 
     def unsettled(self, at: float) -> bool:
         """Returns whether a controller may not know yet which nodes belong to which limit."""

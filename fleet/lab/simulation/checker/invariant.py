@@ -1,4 +1,4 @@
-"""The invariants: what must never happen in a history, and what must happen in the end."""
+"""The invariants: conditions that a history must never break, or must fulfil in the end."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Invariant(StrEnum):
 class Broken(Struct, frozen=True):
     at: float
     invariant: Invariant
-    words: str
+    message: str
 
     def __str__(self) -> str:
-        return f"{self.at:.2f} s: {self.invariant}: {self.words}"
+        return f"{self.at:.2f} s: {self.invariant}: {self.message}"

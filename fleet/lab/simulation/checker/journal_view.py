@@ -1,4 +1,4 @@
-"""Rollouts as the journal tells them, read without any code of the engine."""
+"""Rollouts as recorded in the journal, read without any code of the engine."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ class JournalView:
         self.policy = msgspec.convert(detail["policy"], Policy)
         self.release: dict[str, Any] = detail["release"]
         self.runs = {f"{goal['node'][0]}/{goal['node'][1]}": RunView(goal) for goal in detail["goals"]}
-        self.asked: dict[str, int] = {}
+        self.canaries_wanted: dict[str, int] = {}
         """The number of canaries with which each pool was started."""
         for run in self.runs.values():
-            self.asked[run.pool] = self.asked.get(run.pool, 0) + run.canary
+            self.canaries_wanted[run.pool] = self.canaries_wanted.get(run.pool, 0) + run.canary
         self.state = "running"
         self.ended = False
 
-    def hear(self, entry: JournalEntry) -> None:
-        """Takes an entry of the journal."""
+    def apply(self, entry: JournalEntry) -> None:
+        """Applies an entry of the journal."""
         record = entry.record
         if record.form == "command":
             self._obey(record.kind, record.node)
@@ -70,30 +70,30 @@ class JournalView:
         elif record.form == "decision" and record.kind == "finish":
             self.ended = True
 
-    def _obey(self, word: str, node: str) -> None:
-        if word == "release" and self.runs[node].step == "failed":
+    def _obey(self, command: str, node: str) -> None:
+        if command == "release" and self.runs[node].step == "failed":
             self.runs[node].keeps = False
-        elif word != "release" and self.state != "aborted" and not self.ended:
-            self.state = {"pause": "paused", "resume": "running", "abort": "aborted"}[word]
+        elif command != "release" and self.state != "aborted" and not self.ended:
+            self.state = {"pause": "paused", "resume": "running", "abort": "aborted"}[command]
 
     def canaries_proven(self, pool: str) -> bool:
         """Returns whether the rest of the pool may begin."""
         canaries = [run for run in self.runs.values() if run.canary]
         if not all(run.step in ENDED and not run.keeps for run in canaries):
             return False
-        if self.proven(pool) < self.asked[pool]:
+        if self.proven(pool) < self.canaries_wanted[pool]:
             return False
-        hoped = any(run.step not in ENDED for run in self.runs.values() if self.asked[run.pool])
-        return not hoped or any(self.proven(each) for each in self.asked)
+        open_runs = any(run.step not in ENDED for run in self.runs.values() if self.canaries_wanted[run.pool])
+        return not open_runs or any(self.proven(other) for other in self.canaries_wanted)
 
     def proven(self, pool: str) -> int:
         return sum(run.pool == pool and run.canary and run.step in WELL for run in self.runs.values())
 
     def may_appoint(self, run: RunView) -> bool:
         """Returns whether the run may become a canary: its pool has fewer than it was started with."""
-        same = [each for each in self.runs.values() if each.canary and each.pool == run.pool]
-        others = sum(each.step in WELL or each.step not in ENDED for each in same)
-        return run.step in ("pending", "staged") and others < self.asked[run.pool]
+        canaries = [other for other in self.runs.values() if other.canary and other.pool == run.pool]
+        count = sum(other.step in WELL or other.step not in ENDED for other in canaries)
+        return run.step in ("pending", "staged") and count < self.canaries_wanted[run.pool]
 
     @property
     def in_work(self) -> bool:
@@ -105,5 +105,5 @@ class JournalView:
     def open(self, pool: str, at: datetime) -> bool:
         """Returns whether a window of the pool is open. The windows of the simulation are daily, in UTC, and within
         one day."""
-        windows = next(each.windows for each in self.policy.pools if each.name == pool)
-        return not windows or any(each.start <= at.time() < each.end for each in windows)
+        windows = next(candidate.windows for candidate in self.policy.pools if candidate.name == pool)
+        return not windows or any(window.start <= at.time() < window.end for window in windows)

@@ -1,5 +1,4 @@
-"""Judges whether a workload that comes back to the node under drain is evicted again and again, by what truly
-happened."""
+"""Checks by the true events that a workload that comes back to the node under drain is not evicted again and again."""
 
 from __future__ import annotations
 
@@ -32,15 +31,15 @@ class EvictionCounts:
     def granted(self, name: NodeName, pod: Pod, was: Snapshot, times: tuple[float, float]) -> str:
         """Returns what is wrong with an eviction that was granted; empty if nothing is."""
         workload = _workload(pod, was)
-        known = self._evicted.setdefault((name, workload), {})
-        if pod.uid in known:
+        evicted = self._evicted.setdefault((name, workload), {})
+        if pod.uid in evicted:
             return ""
-        known[pod.uid] = times
-        back = len(known) - self._there.get(name, Counter())[workload]
+        evicted[pod.uid] = times
+        back = len(evicted) - self._there.get(name, Counter())[workload]
         if back > MOST + LATE:
-            return f"{workload} was evicted from {name[1]} {len(known)} times"
+            return f"{workload} was evicted from {name[1]} {len(evicted)} times"
         if back > LATE:
-            before = list(known.values())[-2]
+            before = list(evicted.values())[-2]
             if max(times[0] - before[0], times[1] - before[1]) < PAUSE:
                 return f"{workload} came back to {name[1]} {back} times and was evicted at once"
         return ""
@@ -49,5 +48,5 @@ class EvictionCounts:
 def _workload(pod: Pod, snapshot: Snapshot) -> str:
     if pod.owner is None:
         return f"{pod.namespace}/{pod.name}"
-    above = next((each.owner for each in snapshot.workloads if each.uid == pod.owner.uid), None)
+    above = next((workload.owner for workload in snapshot.workloads if workload.uid == pod.owner.uid), None)
     return f"{pod.namespace}/{(above or pod.owner).name}"

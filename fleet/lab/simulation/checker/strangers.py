@@ -1,4 +1,5 @@
-"""What other controllers and persons have put on nodes. fleet must respect the former and leave the latter alone."""
+"""Records the marks of other controllers and the annotations of users on nodes. fleet must respect the former and leave
+the latter alone."""
 
 from __future__ import annotations
 
@@ -16,51 +17,51 @@ class ExternalMarks:
         self._marks: dict[NodeName, set[str]] = {}
         """The keys of the taints and annotations of other controllers."""
         self._kept: dict[NodeName, dict[str, str]] = {}
-        """The annotations of persons by key, each with the uid of the node."""
+        """The annotations of users by key, each with the uid of the node."""
 
     def mark(self, cluster: str, node: str, key: str) -> None:
         """Notes that a taint or annotation of another controller was put on the node."""
         self._marks.setdefault((cluster, node), set()).add(key)
 
-    def take(self, at: float, cluster: str, node: str) -> None:
+    def claim(self, at: float, cluster: str, node: str) -> None:
         """Notes that another controller deletes the node or works on it; the first time counts."""
-        found = self._truth.nodes.get((cluster, node))
-        if found is not None:
-            self._taken.setdefault((cluster, node), (at, found.uid))
+        current = self._truth.nodes.get((cluster, node))
+        if current is not None:
+            self._taken.setdefault((cluster, node), (at, current.uid))
 
     def leave(self, cluster: str, node: str) -> None:
-        """Notes that no mark is left on the node."""
+        """Notes that no mark of another controller is left on the node."""
         self._taken.pop((cluster, node), None)
         self._marks.pop((cluster, node), None)
 
-    def are_theirs(self, cluster: str, node: Node) -> set[str]:
+    def foreign_keys(self, cluster: str, node: Node) -> set[str]:
         """Returns the keys of the taints and annotations that are not fleet's."""
-        kept = self._kept.get((cluster, node.name), {})
+        annotations = self._kept.get((cluster, node.name), {})
         return self._marks.get((cluster, node.name), set()) | {
-            k for k, uid in kept.items() if uid == node.uid
+            key for key, uid in annotations.items() if uid == node.uid
         }
 
-    def taken(self, at: float, cluster: str, node: str) -> bool:
+    def is_claimed(self, at: float, cluster: str, node: str) -> bool:
         """Returns whether another controller works on the node for so long that fleet must know it."""
-        found = self._truth.nodes.get((cluster, node))
+        current = self._truth.nodes.get((cluster, node))
         since, uid = self._taken.get((cluster, node), (at, ""))
-        return found is not None and found.uid == uid and at - since > LAG
+        return current is not None and current.uid == uid and at - since > LAG
 
     def annotate(self, cluster: str, node: str, key: str) -> None:
-        """Notes a person's annotation that was not there before."""
-        found = self._truth.nodes.get((cluster, node))
-        if found is not None:
-            self._kept.setdefault((cluster, node), {})[key] = found.uid
+        """Notes a user's annotation that was not there before."""
+        current = self._truth.nodes.get((cluster, node))
+        if current is not None:
+            self._kept.setdefault((cluster, node), {})[key] = current.uid
 
     def annotated(self, cluster: str, node: str) -> list[str]:
-        """Returns the keys of persons' annotations that must still be there."""
+        """Returns the keys of users' annotations that must still be there."""
         return list(self._kept.get((cluster, node), {}))
 
     def unannotate(self, cluster: str, node: str, key: str) -> None:
         self._kept.get((cluster, node), {}).pop(key, None)
 
-    def robbed(self, cluster: str, nodes: Iterable[Node]) -> str:
-        """Returns a node and a person's annotation that is missing, once; empty if all are there."""
+    def missing_annotation(self, cluster: str, nodes: Iterable[Node]) -> str:
+        """Returns a node and a user's annotation that is missing, once; empty if all are there."""
         for node in nodes:
             for key, uid in list(self._kept.get((cluster, node.name), {}).items()):
                 if uid == node.uid and key not in node.annotations:

@@ -9,11 +9,11 @@ from msgspec.structs import replace
 
 from fleet.lab.simulation.builders import START
 from fleet.lab.simulation.network import LATEST
-from fleet.lab.simulation.scenario import draw_policy
+from fleet.lab.simulation.scenario.policy import draw_policy
 from fleet.lab.simulation.world import World
 
 
-def weather(kind: str, low: float, high: float) -> Callable[[World, Random], str]:
+def network_fault(kind: str, low: float, high: float) -> Callable[[World, Random], str]:
     def begin(world: World, rng: Random) -> str:
         cluster, length = rng.choice(list(world.networks)), rng.uniform(low, high)
         world.networks[cluster].begin(kind, world.at + length)
@@ -22,7 +22,7 @@ def weather(kind: str, low: float, high: float) -> Callable[[World, Random], str
     return begin
 
 
-def late(world: World, rng: Random) -> str:
+def delay_events(world: World, rng: Random) -> str:
     cluster, length = rng.choice(list(world.networks)), rng.uniform(10, 300)
     kinds = rng.sample(["Node", "Pod", "Budget", "Workload", "Machine"], rng.randint(1, 3))
     delay = rng.choice([1.0, LATEST])
@@ -31,21 +31,21 @@ def late(world: World, rng: Random) -> str:
     return f"{cluster}: {', '.join(kinds)} by up to {delay:.0f} s, for {length:.0f} s"
 
 
-def forget(world: World, rng: Random) -> str:
+def expire_watches(world: World, rng: Random) -> str:
     cluster = rng.choice(list(world.networks))
-    wires = [each.wires[cluster] for each in world.controllers if each.wires[cluster].heard]
+    wires = [controller.wires[cluster] for controller in world.controllers if controller.wires[cluster].heard]
     for wire in wires:
         wire.forget(world.models[cluster].snapshot(START), world.at)
     return cluster if wires else ""
 
 
-def away(world: World, rng: Random) -> str:
+def lose_cluster(world: World, rng: Random) -> str:
     cluster, length = rng.choice(list(world.networks)), rng.uniform(5, 400)
     world.lose(cluster, world.at + length)
     return f"{cluster} for {length:.0f} s"
 
 
-def kill(world: World, rng: Random) -> str:
+def kill_leader(world: World, rng: Random) -> str:
     leader = world.leader
     if leader is None or leader.stopped:
         return ""
@@ -53,29 +53,29 @@ def kill(world: World, rng: Random) -> str:
     return leader.name
 
 
-def doom(world: World, rng: Random) -> str:
+def kill_between_actions(world: World, rng: Random) -> str:
     world.kill_before = rng.choice([0, 0, 1, 1, 2, 3])
     return f"after {world.kill_before} actions"
 
 
-def doom_before(world: World, rng: Random) -> str:
+def kill_before_journal(world: World, rng: Random) -> str:
     world.kill_before = -1
     return "at the next decision"
 
 
-def stop(world: World, rng: Random) -> str:
+def stop_leader(world: World, rng: Random) -> str:
     world.kill_before, world.doomed_to_stop = rng.choice([0, 1, 2]), True
     return f"after {world.kill_before} actions"
 
 
-def second(world: World, rng: Random) -> str:
+def start_second_leader(world: World, rng: Random) -> str:
     if world.leader is None or world.journal.closed:
         return ""
     world.take_over()
     return "and the first goes on"
 
 
-def close(world: World, rng: Random) -> str:
+def close_database(world: World, rng: Random) -> str:
     """Makes the database refuse everything for a while."""
     length = rng.uniform(1, 200)
     world.journal.closed = rng.choice(["the database is locked", "the disk is full", "the database is gone"])
@@ -87,49 +87,49 @@ def close(world: World, rng: Random) -> str:
     return f"{world.journal.closed}, for {length:.0f} s"
 
 
-def hush(world: World, rng: Random) -> str:
-    world.journal.hushed = True
+def hide_commit(world: World, rng: Random) -> str:
+    world.journal.hides_commit = True
     return "at its next append"
 
 
-def say(word: str) -> Callable[[World, Random], str]:
+def user_command(kind: str) -> Callable[[World, Random], str]:
     """Returns the fault by which a user gives this command."""
 
-    def tell(world: World, rng: Random) -> str:
-        active = [each.id for each in world.checker.rollouts.values() if not each.ended]
+    def command(world: World, rng: Random) -> str:
+        active = [rollout.id for rollout in world.checker.rollouts.values() if not rollout.ended]
         if not active or world.journal.closed:
             return ""
-        world.command(active[-1], word)
+        world.command(active[-1], kind)
         return active[-1]
 
-    return tell
+    return command
 
 
-def policy(world: World, rng: Random) -> str:
+def change_policy(world: World, rng: Random) -> str:
     """Edits the policy file, which counts from the next rollout on."""
     groups = world.policy.quorums
     world.policy = replace(draw_policy(rng, [pool.name for pool in world.policy.pools]), quorums=groups)
     return ", ".join(f"{pool.name}: {pool.limits.max_unavailable}" for pool in world.policy.pools)
 
 
-def release(world: World, rng: Random) -> str:
+def release_run(world: World, rng: Random) -> str:
     """Releases any run: a user may be mistaken."""
-    told = [each for each in world.checker.rollouts.values() if not each.ended]
-    if not told or world.journal.closed:
+    open_rollouts = [rollout for rollout in world.checker.rollouts.values() if not rollout.ended]
+    if not open_rollouts or world.journal.closed:
         return ""
-    node = rng.choice(list(told[-1].runs))
-    world.command(told[-1].id, "release", node)
+    node = rng.choice(list(open_rollouts[-1].runs))
+    world.command(open_rollouts[-1].id, "release", node)
     return node
 
 
-def clock(sign: int) -> Callable[[World, Random], str]:
+def change_clock(sign: int) -> Callable[[World, Random], str]:
     """Returns the fault that sets the clock forward or back."""
 
     def jump(world: World, rng: Random) -> str:
-        by = sign * rng.uniform(20, 1800)
-        world.skew += by
+        seconds = sign * rng.uniform(20, 1800)
+        world.skew += seconds
         for controller in world.controllers:
             controller.wake = world.now
-        return f"{by:+.0f} s"
+        return f"{seconds:+.0f} s"
 
     return jump

@@ -11,17 +11,17 @@ from fleet.lab.simulation.world import World
 from fleet.model.model import Model
 
 LASTING = 5000.0
-"""Seconds until somebody fixes the member."""
+"""Seconds until a user fixes the member."""
 
 
 def on_group(act: Callable[[World, Model, str, Member, Random], str]) -> Callable[[World, Random], str]:
     """Wraps a fault of one member of a group."""
 
     def choose(world: World, rng: Random) -> str:
-        found = [(model, name) for model in world.models.values() for name in model.quorums.groups]
-        if not found:
+        groups = [(model, name) for model in world.models.values() for name in model.quorums.groups]
+        if not groups:
             return ""
-        model, name = rng.choice(found)
+        model, name = rng.choice(groups)
         member = rng.choice(model.quorums.groups[name].members)
         return act(world, model, name, member, rng)
 
@@ -38,9 +38,9 @@ def member_down(world: World, model: Model, name: str, member: Member, rng: Rand
 
 def member_up(model: Model, name: str, member: str) -> None:
     """Starts the member again if its node is up."""
-    found = next(each for each in model.quorums.groups[name].members if each.name == member)
+    current = next(candidate for candidate in model.quorums.groups[name].members if candidate.name == member)
     up = {node.name for node in model.snapshot(START).nodes if node.ready is True}
-    if found.node is None or found.node.name in up:
+    if current.node is None or current.node.name in up:
         model.quorums.rejoined(name, member)
 
 

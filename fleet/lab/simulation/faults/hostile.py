@@ -1,4 +1,4 @@
-"""A hostile host: it reports garbage, endless text, boots that it did not have, work that it has not done."""
+"""Faults of a hostile host: it reports garbage, endless text, boots that it did not have, work that it has not done."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OFTEN = 40
 
 def lie(world: World, model: Model, node: Node, rng: Random) -> str:
     """Makes a host report what is not true, for a while or for ever."""
-    way = rng.choice(list(LIES))
+    kind = rng.choice(list(LIES))
     pause = rng.choice([0.3, 2.0, 15.0, 60.0])
     ever = rng.random() < 0.4
     count = rng.randint(2, OFTEN)
@@ -40,7 +40,7 @@ def lie(world: World, model: Model, node: Node, rng: Random) -> str:
     if honest is None:
         return ""
 
-    def tell(number: int) -> None:
+    def report(number: int) -> None:
         now = _machine(model, node.name)
         if now is None or now.uid != honest.uid:
             return
@@ -49,19 +49,19 @@ def lie(world: World, model: Model, node: Node, rng: Random) -> str:
         if over and not ever:
             model.stranger.put_machine(replace(now, **_own(honest, now)))
             return
-        model.stranger.put_machine(LIES[way](now, rng))
-        world.later(world.at + (RARELY if over else pause), lambda: tell(number + 1))
+        model.stranger.put_machine(LIES[kind](now, rng))
+        world.later(world.at + (RARELY if over else pause), lambda: report(number + 1))
 
-    tell(0)
-    return f"{node.name} tells {way} {'for ever' if ever else f'{count} times'}, every {pause:.1f} s"
+    report(0)
+    return f"{node.name} tells {kind} {'for ever' if ever else f'{count} times'}, every {pause:.1f} s"
 
 
 def _machine(model: Model, name: str) -> Machine | None:
-    return next((each for each in model.snapshot(START).machines if each.name == name), None)
+    return next((machine for machine in model.snapshot(START).machines if machine.name == name), None)
 
 
 def _own(honest: Machine, now: Machine) -> dict[str, object]:
-    """Restores what the agent finds when it looks anew. What has booted meanwhile it has reported itself."""
+    """Returns the fields that an agent reports correctly at its next observation, except those of a boot since."""
     return {
         "os": honest.os,
         "layered": honest.layered,

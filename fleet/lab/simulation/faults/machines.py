@@ -1,4 +1,4 @@
-"""The machines under the nodes, and their agents."""
+"""Faults of the machines under the nodes, and of their agents."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ NEVER = 1e8
 
 
 def boot(world: World, model: Model, node: Node, rng: Random) -> str:
-    """Upgrades the machine by hand, as a person does."""
+    """Upgrades the machine by hand, as a user does."""
     waiting = {run.node.name for run in runs(world) if run.waiting and run.node.cluster == model.cluster}
-    machines = [each for each in model.snapshot(START).machines if each.name in waiting]
+    machines = [machine for machine in model.snapshot(START).machines if machine.name in waiting]
     if not machines:
         return ""
     machine = rng.choice(machines)
-    under = next((each for each in model.snapshot(START).nodes if each.name == machine.name), None)
+    under = next((node for node in model.snapshot(START).nodes if node.name == machine.name), None)
     release = built_for(world.scenario.release, under.architecture if under is not None else "")
     if release is None:
         return ""
@@ -35,9 +35,9 @@ def boot(world: World, model: Model, node: Node, rng: Random) -> str:
 
 
 def unstage(world: World, model: Model, node: Node, rng: Random) -> str:
-    """Removes the staged image, as a person does."""
+    """Removes the staged image, as a user does."""
     drained = {run.node.name for run in runs(world) if run.step in (Step.STAGED, Step.DRAIN, Step.CORDON)}
-    machines = [each for each in model.snapshot(START).machines if each.name in drained]
+    machines = [machine for machine in model.snapshot(START).machines if machine.name in drained]
     if not machines:
         return ""
     machine = rng.choice(machines)
@@ -53,7 +53,7 @@ def agent_dies(world: World, model: Model, node: Node, rng: Random) -> str:
 
 
 def fail(world: World, model: Model, node: Node, rng: Random) -> str:
-    ways: list[Failure] = ["never-back", "old-version", "old-version", "stage-fails", "not-ready"]
-    way = rng.choice(ways)
-    world.behave(model, failures={**world.behaviours[model.cluster].failures, node.name: way})
-    return f"{node.name}: {way}"
+    failures: list[Failure] = ["never-back", "old-version", "old-version", "stage-fails", "not-ready"]
+    failure = rng.choice(failures)
+    world.behave(model, failures={**world.behaviours[model.cluster].failures, node.name: failure})
+    return f"{node.name}: {failure}"

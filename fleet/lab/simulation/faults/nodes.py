@@ -1,4 +1,4 @@
-"""Nodes: cordoned, deleted, replaced, not Ready, labelled anew."""
+"""Faults of nodes: they are cordoned, deleted, replaced, not Ready, or get other labels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 
 from fleet.core.objects.node import ZONE_LABEL, Node
-from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.run import Run
 from fleet.lab.simulation.builders import START, a_machine
 from fleet.lab.simulation.world import World
 from fleet.model.model import Model
@@ -19,10 +19,10 @@ def on_node(act: Callable[[World, Model, Node, Random], str]) -> Callable[[World
         model = rng.choice(list(world.models.values()))
         nodes = model.snapshot(START).nodes
         busy = {run.node.name for run in runs(world) if run.touched and not run.ended}
-        some = [node for node in nodes if node.name in busy] if rng.random() < 0.6 else []
+        preferred = [node for node in nodes if node.name in busy] if rng.random() < 0.6 else []
         if not nodes:
             return ""
-        return act(world, model, rng.choice(some or list(nodes)), rng)
+        return act(world, model, rng.choice(preferred or list(nodes)), rng)
 
     return choose
 
@@ -30,7 +30,11 @@ def on_node(act: Callable[[World, Model, Node, Random], str]) -> Callable[[World
 def runs(world: World) -> list[Run]:
     """Returns the runs as the leading controller knows them."""
     leader = world.leader
-    return [run for each in leader.engine.rollouts.values() for run in each.runs.values()] if leader else []
+    return (
+        [run for rollout in leader.engine.rollouts.values() for run in rollout.runs.values()]
+        if leader
+        else []
+    )
 
 
 def cordon(world: World, model: Model, node: Node, rng: Random) -> str:
@@ -53,21 +57,21 @@ def delete_node(world: World, model: Model, node: Node, rng: Random) -> str:
 
 def delete_canary(world: World, rng: Random) -> str:
     """Deletes the node of a canary before its run has begun."""
-    found = _waiting_canary(world, rng)
-    return delete_node(world, *found, rng) if found is not None else ""
+    canary = _waiting_canary(world, rng)
+    return delete_node(world, *canary, rng) if canary is not None else ""
 
 
 def cordon_canary(world: World, rng: Random) -> str:
     """Cordons the node of a canary until all faults have ended."""
-    found = _waiting_canary(world, rng)
-    return cordon(world, *found, rng) if found is not None else ""
+    canary = _waiting_canary(world, rng)
+    return cordon(world, *canary, rng) if canary is not None else ""
 
 
 def _waiting_canary(world: World, rng: Random) -> tuple[Model, Node] | None:
-    found = [run.node for run in runs(world) if run.goal.canary and run.waiting]
+    canaries = [run.node for run in runs(world) if run.goal.canary and run.waiting]
     nodes = [
         (model, node)
-        for ref in found
+        for ref in canaries
         for model in [world.models[ref.cluster]]
         for node in model.snapshot(START).nodes
         if node.name == ref.name
@@ -79,7 +83,7 @@ def forget_rebooting(world: World, rng: Random) -> str:
     """Deletes the Node object of the next run that reboots, as a cloud's controller does with machines that are down."""
 
     def befall(model: Model, name: str) -> None:
-        node = next((each for each in model.snapshot(START).nodes if each.name == name), None)
+        node = next((node for node in model.snapshot(START).nodes if node.name == name), None)
         if node is not None:
             world.log(f"* forgotten: {forget_node(world, model, node, rng)}")
 
@@ -89,13 +93,15 @@ def forget_rebooting(world: World, rng: Random) -> str:
 
 
 def forget_node(world: World, model: Model, node: Node, rng: Random) -> str:
-    """A cloud's controller deletes the Node object of a machine that lives on. It registers again at its next boot, or
-    when its kubelet is restarted; a machine that does not reboot now may take too long."""
+    """Deletes the Node object of a machine that still runs, as a cloud's controller does. The machine registers again at
+    its next boot, or when its kubelet is restarted; a machine that does not reboot now may take too long."""
     length = rng.choice([5.0, 60.0, 300.0, 900.0])
     uid = f"{node.uid}-anew-{rng.randrange(1000)}"
 
     def forget() -> None:
-        now = next((each for each in model.snapshot(START).nodes if each.name == node.name), None)
+        now = next(
+            (candidate for candidate in model.snapshot(START).nodes if candidate.name == node.name), None
+        )
         if now is not None and now.uid == node.uid:
             world.checker.uncordoned_by_a_person(model.cluster, node.name)
             model.stranger.forget_node(node.name)
@@ -143,7 +149,7 @@ def flap(world: World, model: Model, node: Node, rng: Random) -> str:
 
 def volumes_stay(world: World, model: Model, node: Node, rng: Random) -> str:
     """Makes the CSI driver detach nothing from the node for a while, preferably one that has volumes."""
-    attached = sorted({each.node for each in model.snapshot(START).attachments})
+    attached = sorted({attachment.node for attachment in model.snapshot(START).attachments})
     if not attached:
         return ""
     name = node.name if node.name in attached else rng.choice(attached)
@@ -164,8 +170,8 @@ def _toggle(world: World, model: Model, node: Node, ready: bool | None, length: 
 
 
 def _is(model: Model, node: Node) -> bool:
-    """Returns whether the same machine still has the name, and is not booting."""
-    now = next((each for each in model.snapshot(START).nodes if each.name == node.name), None)
+    """Returns whether the node still is the same machine in the same boot."""
+    now = next((candidate for candidate in model.snapshot(START).nodes if candidate.name == node.name), None)
     return now is not None and now.uid == node.uid and now.boot_id == node.boot_id
 
 

@@ -1,4 +1,4 @@
-"""Other controllers: they mark a node that they delete or work on, for a while; some do delete it."""
+"""Faults of other controllers: they mark a node that they delete or work on, for a while; some do delete the node."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def taint(world: World, model: Model, node: Node, rng: Random) -> str:
     model.stranger.taint(node.name, *node.taints, Taint(key, "NoSchedule", "1793610000"))
     world.checker.strangers.mark(model.cluster, node.name, key)
     if key != SOFT_TAINT:
-        world.checker.strangers.take(world.at, model.cluster, node.name)
+        world.checker.strangers.claim(world.at, model.cluster, node.name)
     if key in TAINTS[:2] and rng.random() < 0.4:
         world.later(world.at + length, lambda: _delete(world, model, node, rng))
         return f"{key} on {node.name}, which is deleted after {length:.0f} s"
@@ -52,7 +52,7 @@ def annotate(world: World, model: Model, node: Node, rng: Random) -> str:
     length = rng.choice([rng.uniform(5, 900), 5000.0])
     model.stranger.annotate(node.name, key, ANNOTATIONS[key])
     world.checker.strangers.mark(model.cluster, node.name, key)
-    world.checker.strangers.take(world.at, model.cluster, node.name)
+    world.checker.strangers.claim(world.at, model.cluster, node.name)
     world.later(world.at + length, lambda: leave(world, model, node.name))
     return f"{key} on {node.name} for {length:.0f} s"
 
@@ -61,23 +61,25 @@ def maintain(world: World, model: Model, node: Node, rng: Random) -> str:
     """Announces maintenance by an object such as a NodeMaintenance, or by kured's lock."""
     length = rng.choice([rng.uniform(5, 900), 5000.0])
     if rng.random() < 0.3:
-        there = (each for each in model.snapshot(START).workloads if each.locks)
-        daemon_set = next(there, Workload("DaemonSet", *KURED, "uid-kured", replicas=0))
+        locked = (workload for workload in model.snapshot(START).workloads if workload.locks)
+        daemon_set = next(locked, Workload("DaemonSet", *KURED, "uid-kured", replicas=0))
         locks = (*_without(daemon_set, node.name), NodeLock(node.name))
         model.stranger.put_workload(replace(daemon_set, locks=locks))
-        what = "kured's lock"
+        announced = "kured's lock"
     else:
         kind = rng.choice(["maintenance.nvidia.com", "nodemaintenance.medik8s.io"])
-        what = f"nodemaintenances.{kind}"
-        work = Maintenance(what, "", f"nm-{node.name}", f"uid-nm-{node.name}", node.name, phase="Draining")
+        announced = f"nodemaintenances.{kind}"
+        work = Maintenance(
+            announced, "", f"nm-{node.name}", f"uid-nm-{node.name}", node.name, phase="Draining"
+        )
         model.stranger.put_maintenance(work)
-    world.checker.strangers.take(world.at, model.cluster, node.name)
+    world.checker.strangers.claim(world.at, model.cluster, node.name)
     world.later(world.at + length, lambda: leave(world, model, node.name))
-    return f"{what} for {node.name} for {length:.0f} s"
+    return f"{announced} for {node.name} for {length:.0f} s"
 
 
 def keep_off(world: World, model: Model, node: Node, rng: Random) -> str:
-    """Makes a person keep autoscalers off the node, for good."""
+    """Keeps autoscalers off the node for good, as a user does."""
     key = rng.choice(KEEPS_OFF)
     if key in node.annotations:
         return ""
@@ -88,22 +90,22 @@ def keep_off(world: World, model: Model, node: Node, rng: Random) -> str:
 
 def leave(world: World, model: Model, name: str) -> None:
     """Ends everything that others have announced for the node."""
-    node = next((each for each in model.snapshot(START).nodes if each.name == name), None)
+    node = next((node for node in model.snapshot(START).nodes if node.name == name), None)
     for work in model.snapshot(START).maintenances:
         if work.node == name:
             model.stranger.delete_maintenance(work)
-    for each in model.snapshot(START).workloads:
-        left = _without(each, name)
-        if left != each.locks and left:
-            model.stranger.put_workload(replace(each, locks=left))
-        elif left != each.locks:
-            model.stranger.delete_workload(each)
+    for workload in model.snapshot(START).workloads:
+        other_locks = _without(workload, name)
+        if other_locks != workload.locks and other_locks:
+            model.stranger.put_workload(replace(workload, locks=other_locks))
+        elif other_locks != workload.locks:
+            model.stranger.delete_workload(workload)
     world.checker.strangers.leave(model.cluster, name)
     if node is None:
         return
-    kept = [each for each in node.taints if each.key not in (*TAINTS, SOFT_TAINT, LASTING_TAINT)]
-    if len(kept) != len(node.taints):
-        model.stranger.taint(name, *kept)
+    remaining = [taint for taint in node.taints if taint.key not in (*TAINTS, SOFT_TAINT, LASTING_TAINT)]
+    if len(remaining) != len(node.taints):
+        model.stranger.taint(name, *remaining)
     for key in ANNOTATIONS:
         if key in node.annotations:
             model.stranger.annotate(name, key, None)
@@ -114,11 +116,11 @@ def _without(daemon_set: Workload, node: str) -> tuple[NodeLock, ...]:
     return tuple(lock for lock in daemon_set.locks if lock.node != node)
 
 
-def mend(world: World, model: Model) -> None:
-    """Ends the work of others on every node. A person removes what kept autoscalers off."""
+def end_all(world: World, model: Model) -> None:
+    """Ends the work of others on every node, and removes the annotations that kept autoscalers off."""
     now = model.snapshot(START)
     about = {work.node for work in now.maintenances} | {
-        lock.node for each in now.workloads for lock in each.locks
+        lock.node for workload in now.workloads for lock in workload.locks
     }
     for name in sorted(about | {node.name for node in now.nodes}):
         leave(world, model, name)
@@ -129,6 +131,6 @@ def mend(world: World, model: Model) -> None:
 
 
 def _delete(world: World, model: Model, node: Node, rng: Random) -> None:
-    there = {each.name: each.uid for each in model.snapshot(START).nodes}
-    if there.get(node.name) == node.uid:
+    uids = {node.name: node.uid for node in model.snapshot(START).nodes}
+    if uids.get(node.name) == node.uid:
         delete_node(world, model, node, rng)

@@ -1,5 +1,5 @@
-"""The table of faults: what each kind does to a world. Each returns what it did; an empty text if there was nothing to
-act on."""
+"""The table of faults by kind. Each function applies the fault to a world and returns a description of the effect; an empty
+text if there was nothing to act on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _ambush(world: World, rng: Random) -> str:
     act = rng.choice([nodes.cordon, nodes.uncordon, nodes.delete_node, nodes.replace_node, nodes.unready])
 
     def befall(model: Model, name: str) -> None:
-        node = next((each for each in model.snapshot(START).nodes if each.name == name), None)
+        node = next((node for node in model.snapshot(START).nodes if node.name == name), None)
         if node is not None:
             world.log(f"* ambush: {act.__name__.replace('_', ' ')} {act(world, model, node, rng)}")
 
@@ -31,40 +31,40 @@ def _abort_in_step(world: World, rng: Random) -> str:
     step = rng.choice(["cordon", "cordon", "drain"])
 
     def befall(model: Model, name: str) -> None:
-        for told in world.checker.rollouts.values():
-            if not told.ended and not world.journal.closed:
+        for rollout in world.checker.rollouts.values():
+            if not rollout.ended and not world.journal.closed:
                 world.log(f"* abort while {name} is in {step}")
-                world.command(told.id, "abort")
+                world.command(rollout.id, "abort")
 
     world.ambush = step, befall
     return f"when the next one comes to {step}"
 
 
-TROUBLES: Mapping[str, Callable[[World, Random], str]] = {
-    "kill": control.kill,
-    "kill between actions": control.doom,
-    "kill before the journal": control.doom_before,
-    "second leader": control.second,
-    "stopped leader": control.stop,
-    "database refuses": control.close,
-    "commit unheard": control.hush,
-    "away": control.away,
-    "watches forgotten": control.forget,
-    "timeouts": control.weather("timeouts", 10, 300),
-    "errors": control.weather("errors", 10, 300),
-    "forbidden": control.weather("forbidden", 60, 400),
-    "conflicts": control.weather("conflicts", 10, 300),
-    "busy": control.weather("busy", 10, 300),
-    "slow": control.weather("slow", 10, 300),
-    "late events": control.late,
-    "doubled events": control.weather("doubled events", 10, 600),
-    "pause": control.say("pause"),
-    "resume": control.say("resume"),
-    "abort": control.say("abort"),
-    "release": control.release,
-    "policy changed": control.policy,
-    "clock forward": control.clock(1),
-    "clock back": control.clock(-1),
+FAULTS: Mapping[str, Callable[[World, Random], str]] = {
+    "kill": control.kill_leader,
+    "kill between actions": control.kill_between_actions,
+    "kill before the journal": control.kill_before_journal,
+    "second leader": control.start_second_leader,
+    "stopped leader": control.stop_leader,
+    "database refuses": control.close_database,
+    "commit unheard": control.hide_commit,
+    "away": control.lose_cluster,
+    "watches forgotten": control.expire_watches,
+    "timeouts": control.network_fault("timeouts", 10, 300),
+    "errors": control.network_fault("errors", 10, 300),
+    "forbidden": control.network_fault("forbidden", 60, 400),
+    "conflicts": control.network_fault("conflicts", 10, 300),
+    "busy": control.network_fault("busy", 10, 300),
+    "slow": control.network_fault("slow", 10, 300),
+    "late events": control.delay_events,
+    "doubled events": control.network_fault("doubled events", 10, 600),
+    "pause": control.user_command("pause"),
+    "resume": control.user_command("resume"),
+    "abort": control.user_command("abort"),
+    "release": control.release_run,
+    "policy changed": control.change_policy,
+    "clock forward": control.change_clock(1),
+    "clock back": control.change_clock(-1),
     "cordon": nodes.on_node(nodes.cordon),
     "uncordon": nodes.on_node(nodes.uncordon),
     "delete node": nodes.on_node(nodes.delete_node),

@@ -11,7 +11,7 @@ from fleet.core.objects.budget import Budget
 from fleet.core.objects.pod import Pod
 from fleet.lab.simulation.builders import START
 from fleet.lab.simulation.faults.machines import NEVER
-from fleet.lab.simulation.scenario import ROLE_LABEL
+from fleet.lab.simulation.scenario.workloads import ROLE_LABEL
 from fleet.lab.simulation.world import World
 from fleet.model.behaviour import SpreadLength
 from fleet.model.model import Model
@@ -34,14 +34,14 @@ def on_budget(act: Callable[[Model, Budget, Random], None]) -> Callable[[World, 
 
 def tighter(model: Model, budget: Budget, rng: Random) -> None:
     """Makes the budget ask for one pod more."""
-    kept: dict[str, int | str | None] = rng.choice(
+    limits: dict[str, int | str | None] = rng.choice(
         [
             {"max_unavailable": 1, "min_available": None},
             {"max_unavailable": None, "min_available": "90%"},
             {"max_unavailable": "30%", "min_available": None},
         ]
     )
-    model.stranger.put_budget(replace(budget, **kept))
+    model.stranger.put_budget(replace(budget, **limits))
 
 
 def none(model: Model, budget: Budget, rng: Random) -> None:
@@ -60,10 +60,10 @@ def double(model: Model, budget: Budget, rng: Random) -> None:
 def scale(world: World, rng: Random) -> str:
     """Scales a workload up or down."""
     model = rng.choice(list(world.models.values()))
-    found = [each for each in model.snapshot(START).workloads if each.kind == "Deployment"]
-    if not found:
+    deployments = [workload for workload in model.snapshot(START).workloads if workload.kind == "Deployment"]
+    if not deployments:
         return ""
-    workload = rng.choice(found)
+    workload = rng.choice(deployments)
     replicas = rng.randint(0, workload.replicas)
     model.stranger.scale("Deployment", workload.ref, replicas)
     return f"{model.cluster} {workload.ref} to {replicas}"
@@ -81,10 +81,10 @@ def delete_pod(world: World, rng: Random) -> str:
 
 def crash(world: World, rng: Random) -> str:
     model = rng.choice(list(world.models.values()))
-    found = [each for each in model.snapshot(START).workloads if each.kind == "ReplicaSet"]
-    if not found:
+    replica_sets = [workload for workload in model.snapshot(START).workloads if workload.kind == "ReplicaSet"]
+    if not replica_sets:
         return ""
-    name = f"{found[0].namespace}/{rng.choice(found).name}"
+    name = f"{replica_sets[0].namespace}/{rng.choice(replica_sets).name}"
     world.behave(model, pod_start=SpreadLength(2, 30, {name: NEVER}))
     return f"{model.cluster} {name} never starts again"
 

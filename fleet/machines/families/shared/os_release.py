@@ -16,7 +16,7 @@ def parse(text: str) -> dict[str, str]:
     """Returns the assignments; other lines are ignored, as by systemd. Raises MachineError where there is no
     assignment."""
     matched = filter(None, map(_ASSIGNMENT.fullmatch, text[:MOST].splitlines()))
-    found = {each[1]: _unquoted(each[2].strip()) for each in matched}
+    found = {match_[1]: _unquoted(match_[2].strip()) for match_ in matched}
     if not found:
         raise MachineError(f"os-release has no assignment: {text[:300]!r}")
     return found

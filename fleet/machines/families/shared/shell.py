@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from fleet.core.objects.machine import UNTOLD, Units
+from fleet.core.objects.machine import UNKNOWN_STATE, Units
 from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.machines.competing_updaters import refuse_competing_updaters, refuse_scheduled
 from fleet.machines.errors import MachineError
@@ -61,7 +61,7 @@ async def units(host: Host) -> Units | None:
         return None
     listed = await host.run((*FAILED, *TABLE))
     if not listed.succeeded or not STATE.fullmatch(state):
-        return Units(UNTOLD)
+        return Units(UNKNOWN_STATE)
     return Units(state, parse_failed(listed.stdout))
 
 
@@ -72,8 +72,8 @@ def parse_failed(text: str) -> tuple[str, ...]:
         found = {unit for each in listed if isinstance(unit := each.get("unit"), str)}
     except UnreadableError:
         # A failed unit may have a marker before its name.
-        words = (line.lstrip("●○×↻* \t").split(maxsplit=1) for line in text.splitlines())
-        found = {name for name, *rest in filter(None, words) if rest and _UNIT.fullmatch(name)}
+        columns = (line.lstrip("●○×↻* \t").split(maxsplit=1) for line in text.splitlines())
+        found = {name for name, *rest in filter(None, columns) if rest and _UNIT.fullmatch(name)}
     return tuple(sorted(found))
 
 

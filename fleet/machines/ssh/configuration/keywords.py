@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 
-def _words(text: str) -> frozenset[str]:
+def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-FOLLOWED = _words("""
+FOLLOWED = _names("""
     addressfamily bindaddress casignaturealgorithms certificatefile checkhostip ciphers connecttimeout controlpath
     globalknownhostsfile host hostkeyalgorithms hostkeyalias hostname identitiesonly identityagent identityfile
     kexalgorithms macs port preferredauthentications proxycommand proxyjump proxyusefdpass pubkeyacceptedalgorithms
@@ -25,7 +25,7 @@ REFUSED: Mapping[str, str] = {
     "refuseconnection": "it forbids the connection",
 }
 """Keywords that are refused where they are set to anything but `none`, each with the remedy."""
-LEFT_ALONE = _words("""
+LEFT_ALONE = _names("""
     addkeystoagent batchmode canonicaldomains canonicalizefallbacklocal canonicalizehostname canonicalizemaxdots
     canonicalizepermittedcnames channeltimeout clearallforwardings compression connectionattempts controlmaster
     controlpersist dynamicforward enableescapecommandline enablesshkeysign escapechar exitonforwardfailure

@@ -47,7 +47,7 @@ def here() -> Here:
     return Here(person.pw_dir, person.pw_name, person.pw_uid, socket.gethostname(), dict(os.environ))
 
 
-def asked(address: SshAddress, access: SshAccess, jumps: Sequence[str] = ()) -> SshSettings:
+def read_settings(address: SshAddress, access: SshAccess, jumps: Sequence[str] = ()) -> SshSettings:
     """Returns the settings for this machine. `jumps` precede those of the machine's own configuration, as with `ssh
     -J`.
 
@@ -61,12 +61,12 @@ def asked(address: SshAddress, access: SshAccess, jumps: Sequence[str] = ()) -> 
         raise UsageError(f"{access.identity}: there is no such key")
     if shutil.which(PROGRAM) is None:
         return settings(plain_config.read(address, access, jumps, me), me)
-    with named(access, me) as words:
-        told = printed(_run([*words, *_words(address, access, jumps), "--", address.host]))
-    heard = unknown(told, Printed({}))
-    if heard:
-        heard = unknown(told, printed(_run(["-F", "none", "--", address.host])))
-    return settings(told, me, heard)
+    with named(access, me) as options:
+        printed_for_host = printed(_run([*options, *_options(address, access, jumps), "--", address.host]))
+    unknown_keywords = unknown(printed_for_host, Printed({}))
+    if unknown_keywords:
+        unknown_keywords = unknown(printed_for_host, printed(_run(["-F", "none", "--", address.host])))
+    return settings(printed_for_host, me, unknown_keywords)
 
 
 @contextmanager
@@ -120,28 +120,28 @@ def text(access: SshAccess, me: Here, first: Sequence[str] = ()) -> str:
 def _refuse_moved(file: Path) -> None:
     """Raises UsageError where the file includes others by relative names: ssh resolves these in the .ssh of the
     password file's home."""
-    for number, words in plain_config.lines(file):
-        moved = [each for each in words[1:] if not each.startswith("/")]
-        if words[0].lower() == "include" and moved:
+    for number, line in plain_config.lines(file):
+        moved = [word for word in line[1:] if not word.startswith("/")]
+        if line[0].lower() == "include" and moved:
             raise UsageError(
                 f"{file}:{number}: Include {' '.join(moved)} is looked for in another folder than it seems",
                 "write whole paths, from / on: HOME is not the home of the password file, or ssh is run by ansible",
             )
 
 
-def _words(address: SshAddress, access: SshAccess, jumps: Sequence[str]) -> list[str]:
-    words = ["-l", address.user] if address.user else []
-    words += ["-p", str(address.port)] if address.port else []
-    words += ["-J", ",".join(jumps)] if jumps else []
-    words += ["-i", str(expanded(access.identity))] if access.identity else []
-    return words
+def _options(address: SshAddress, access: SshAccess, jumps: Sequence[str]) -> list[str]:
+    options = ["-l", address.user] if address.user else []
+    options += ["-p", str(address.port)] if address.port else []
+    options += ["-J", ",".join(jumps)] if jumps else []
+    options += ["-i", str(expanded(access.identity))] if access.identity else []
+    return options
 
 
-def _run(words: Sequence[str]) -> str:
+def _run(arguments: Sequence[str]) -> str:
     """Returns the output of `ssh -G`. Raises UsageError with ssh's message where it refuses, hangs, or does not stop
     printing."""
-    argv = [PROGRAM, "-G", "-T", *DIGEST, *words]
-    who = f"ssh -G {words[-1]}"
+    argv = [PROGRAM, "-G", "-T", *DIGEST, *arguments]
+    who = f"ssh -G {arguments[-1]}"
     try:
         ended = asyncio.run(programs.run(argv, for_others(os.environ), SECONDS, first(MOST + 1)))
     except TimeoutError:
@@ -150,6 +150,6 @@ def _run(words: Sequence[str]) -> str:
             "look at Match exec and CanonicalizeHostname there",
         ) from None
     if ended.code != 0 or len(ended.out) > MOST:
-        told = ended.err[-600:].decode("utf-8", "replace").strip() or f"exit {ended.code}"
-        raise UsageError(f"{who}: {told}", "ssh itself does not take this configuration")
+        message = ended.err[-600:].decode("utf-8", "replace").strip() or f"exit {ended.code}"
+        raise UsageError(f"{who}: {message}", "ssh itself does not take this configuration")
     return ended.out.decode("utf-8", "replace")

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 def listed(patterns: Iterable[str], name: str) -> bool:
     """Returns whether a pattern matches, and none with a `!`, as OpenSSH's match_pattern_list() does."""
     found = False
-    for each in patterns:
-        matches = _matches(each.removeprefix("!"), name)
-        if matches and each.startswith("!"):
+    for pattern in patterns:
+        matches = _matches(pattern.removeprefix("!"), name)
+        if matches and pattern.startswith("!"):
             return False
         found = found or matches
     return found
@@ -22,6 +22,8 @@ def _matches(pattern: str, name: str) -> bool:
     """Returns whether the name matches, as match_pattern() does: only `*` and `?` are wildcards."""
     parts = {"*": ".*", "?": "."}
     return (
-        re.fullmatch("".join(parts.get(each, re.escape(each)) for each in pattern), name, re.DOTALL)
+        re.fullmatch(
+            "".join(parts.get(character, re.escape(character)) for character in pattern), name, re.DOTALL
+        )
         is not None
     )

@@ -41,7 +41,7 @@ TOKENS = {"hostname": "%h", "userknownhostsfile": "%dhknpru"}
 PLAIN = YES_NO | WORDS | WAYS | FILES | ADDED | {"port", "connecttimeout", "serveraliveinterval"}
 _KEYS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
-_CERTIFIED = tuple(f"{each}-cert-v01@openssh.com" for each in (*_KEYS, *_RSA))
+_CERTIFIED = tuple(f"{algorithm}-cert-v01@openssh.com" for algorithm in (*_KEYS, *_RSA))
 _ALL = ",".join((*_CERTIFIED, *_KEYS, *_RSA))
 DEFAULTS: dict[str, tuple[str, ...]] = {
     "port": ("22",),
@@ -49,7 +49,7 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
     "checkhostip": ("no",),
     "stricthostkeychecking": ("ask",),
     "requiredrsasize": ("1024",),
-    "identityfile": tuple(f"~/.ssh/id_{each}" for each in ("rsa", "ecdsa", "ed25519")),
+    "identityfile": tuple(f"~/.ssh/id_{kind}" for kind in ("rsa", "ecdsa", "ed25519")),
     "globalknownhostsfile": ("/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2",),
     "hostkeyalgorithms": (_ALL,),
     "pubkeyacceptedalgorithms": (_ALL,),
@@ -134,7 +134,7 @@ class _Reading:
         if keyword == "host":
             self._active = listed(arguments, self._host)
             return "" if arguments else "Host names nobody"
-        if keyword == "include" and not any(_included(each, self._file) for each in arguments):
+        if keyword == "include" and not any(_included(argument, self._file) for argument in arguments):
             return ""
         if keyword not in PLAIN and keyword not in LEFT_ALONE:
             return f"{keyword} is not plain"
@@ -187,8 +187,8 @@ def _value(keyword: str, arguments: list[str]) -> tuple[str, str]:
         case "proxyjump":
             value = re.sub(r"[ \t]+#.*$", "", value).strip()
             plain = all(
-                re.fullmatch(r"([^@\s/]+@)?(\[[^\]\s]+\]|[^\s:@/%]+)(:\d+)?", each)
-                for each in value.split(",")
+                re.fullmatch(r"([^@\s/]+@)?(\[[^\]\s]+\]|[^\s:@/%]+)(:\d+)?", part)
+                for part in value.split(",")
             )
             return value, "" if plain else f"proxyjump {value} is not plain"
     return value, ""
@@ -211,19 +211,19 @@ def _completed(
     # The host's own name is no pattern: an address on a link has a zone, as in fe80::1%eth0.
     name = host
     if "hostname" in found:
-        name = re.sub("%(.)", lambda each: {"h": host}.get(each[1], each[1]), found["hostname"][0])
+        name = re.sub("%(.)", lambda token: {"h": host}.get(token[1], token[1]), found["hostname"][0])
     complete["hostname"] = (name.lower(),)
     if "hostkeyalias" in complete:
         complete["hostkeyalias"] = (complete["hostkeyalias"][0].lower(),)
-    words = complete["userknownhostsfile"][0].split(" ")
-    complete["userknownhostsfile"] = (" ".join(_expanded(each, complete, host, here) for each in words),)
+    files = complete["userknownhostsfile"][0].split(" ")
+    complete["userknownhostsfile"] = (" ".join(_expanded(word, complete, host, here) for word in files),)
     return complete
 
 
-def _expanded(word: str, found: dict[str, tuple[str, ...]], host: str, here: Here) -> str:
+def _expanded(value: str, found: dict[str, tuple[str, ...]], host: str, here: Here) -> str:
     """Returns the path of a known_hosts file with `~` expanded, and with the tokens that the settings found so far
     define; other tokens stay."""
-    word = here.home + word[1:] if word.startswith("~/") else word
+    value = here.home + value[1:] if value.startswith("~/") else value
     alias = found.get("hostkeyalias", (host,))[0]
     tokens = {
         "%": "%",
@@ -235,7 +235,7 @@ def _expanded(word: str, found: dict[str, tuple[str, ...]], host: str, here: Her
         "u": here.user,
         "d": here.home,
     }
-    return re.sub("%(.)", lambda each: tokens.get(each[1], each[0]), word)
+    return re.sub("%(.)", lambda token: tokens.get(token[1], token[0]), value)
 
 
 def _included(name: str, file: Path) -> bool:
@@ -254,19 +254,19 @@ def _split(text: str) -> list[str] | None:
             continue
         if text[at] == "#":
             break
-        word, quote = "", ""
+        argument, quote = "", ""
         while at < len(text) and (quote or text[at] not in " \t"):
-            each, behind = text[at], text[at + 1 : at + 2]
-            if each == "\\" and ((behind and behind in "'\"\\") or (not quote and behind == " ")):
-                word, at = word + behind, at + 1
-            elif not quote and each in "'\"":
-                quote = each
-            elif quote and each == quote:
+            character, behind = text[at], text[at + 1 : at + 2]
+            if character == "\\" and ((behind and behind in "'\"\\") or (not quote and behind == " ")):
+                argument, at = argument + behind, at + 1
+            elif not quote and character in "'\"":
+                quote = character
+            elif quote and character == quote:
                 quote = ""
             else:
-                word += each
+                argument += character
             at += 1
         if quote:
             return None
-        found.append(word)
+        found.append(argument)
     return found

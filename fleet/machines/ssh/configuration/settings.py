@@ -90,19 +90,19 @@ class Printed(Struct, frozen=True):
 
     values: Mapping[str, tuple[str, ...]]
 
-    def one(self, keyword: str, otherwise: str = "") -> str:
+    def first(self, keyword: str, otherwise: str = "") -> str:
         return self.values.get(keyword, (otherwise,))[0]
 
-    def some(self, keyword: str) -> str:
+    def value(self, keyword: str) -> str:
         """Returns the value of the keyword; empty for `none`."""
-        found = self.one(keyword)
+        found = self.first(keyword)
         return "" if found.lower() == "none" else found
 
     def on(self, keyword: str) -> bool:
-        return self.one(keyword).lower() in _ON
+        return self.first(keyword).lower() in _ON
 
     def listed(self, keyword: str) -> tuple[str, ...]:
-        return tuple(each for each in self.some(keyword).split(",") if each)
+        return tuple(part for part in self.value(keyword).split(",") if part)
 
 
 def printed(text: str) -> Printed:
@@ -115,75 +115,78 @@ def printed(text: str) -> Printed:
     return Printed(found)
 
 
-def unknown(told: Printed, defaults: Printed) -> tuple[str, ...]:
+def unknown(printed: Printed, defaults: Printed) -> tuple[str, ...]:
     """Returns the keywords that are set and that this version of fleet does not know: `defaults` come from the same
     ssh without any configuration."""
     heard_of = FOLLOWED | LEFT_ALONE | REFUSED.keys()
     return tuple(
         sorted(
-            each
-            for each, value in told.values.items()
-            if each not in heard_of and defaults.values.get(each) != value
+            keyword
+            for keyword, value in printed.values.items()
+            if keyword not in heard_of and defaults.values.get(keyword) != value
         )
     )
 
 
-def settings(told: Printed, here: Here, unheard_of: Sequence[str] = ()) -> SshSettings:
+def settings(printed: Printed, here: Here, unheard_of: Sequence[str] = ()) -> SshSettings:
     """Returns the settings. Raises UsageError with everything in the configuration that fleet does not support, by
     keyword, and the remedy."""
-    name = told.one("host")
-    problems = [*_refused(told), *(f"{each} is a keyword that fleet does not know" for each in unheard_of)]
-    tokens = _tokens(told, here)
+    name = printed.first("host")
+    problems = [
+        *_refused(printed),
+        *(f"{unheard} is a keyword that fleet does not know" for unheard in unheard_of),
+    ]
+    tokens = _tokens(printed, here)
     identities, certificates = (
         tuple(
-            _path(each, keyword, tokens, here, problems)
-            for each in told.values.get(keyword, ())
-            if each != "none"
+            _path(value, keyword, tokens, here, problems)
+            for value in printed.values.get(keyword, ())
+            if value != "none"
         )
         for keyword in ("identityfile", "certificatefile")
     )
-    command = told.some("proxycommand")
-    jumps = told.listed("proxyjump")
+    command = printed.value("proxycommand")
+    jumps = printed.listed("proxyjump")
     if command:
-        command = _expanded(command, "proxycommand", {each: tokens[each] for each in "%hnpr"}, problems)
+        command = _expanded(command, "proxycommand", {token: tokens[token] for token in "%hnpr"}, problems)
     known = tuple(
         path
         for keyword in ("userknownhostsfile", "globalknownhostsfile")
-        for path in _files(told, keyword, here, problems)
+        for path in _files(printed, keyword, here, problems)
     )
-    family = told.one("addressfamily", "any")
+    family = printed.first("addressfamily", "any")
     if family not in get_args(AddressFamily):
         problems.append(f"addressfamily {family} is none of any, inet and inet6")
     if problems:
         raise refusal(name, problems)
     return SshSettings(
         name=name,
-        host=told.one("hostname", name),
-        port=int(told.one("port", "22")),
-        user=told.one("user"),
+        host=printed.first("hostname", name),
+        port=int(printed.first("port", "22")),
+        user=printed.first("user"),
         family=family,  # type: ignore[arg-type]
-        bind=told.one("bindaddress"),
-        connect_seconds=float(told.some("connecttimeout") or 0) or CONNECT_SECONDS,
-        alive_seconds=int(told.one("serveraliveinterval", "0")) or ALIVE_SECONDS,
+        bind=printed.first("bindaddress"),
+        connect_seconds=float(printed.value("connecttimeout") or 0) or CONNECT_SECONDS,
+        alive_seconds=int(printed.first("serveraliveinterval", "0")) or ALIVE_SECONDS,
         command=command,
         jumps=() if command else jumps,
-        alias=told.one("hostkeyalias").lower(),
+        alias=printed.first("hostkeyalias").lower(),
         known_hosts=known,
-        revoked=_home(told.some("revokedhostkeys"), here),
-        check_ip=told.on("checkhostip"),
-        rsa_bits=int(told.one("requiredrsasize", "1024")),
-        host_key_algorithms=told.listed("hostkeyalgorithms"),
-        ca_algorithms=told.listed("casignaturealgorithms"),
-        kex_algorithms=told.listed("kexalgorithms"),
-        ciphers=told.listed("ciphers"),
-        macs=told.listed("macs"),
-        key_algorithms=told.listed("pubkeyacceptedalgorithms"),
+        revoked=_home(printed.value("revokedhostkeys"), here),
+        check_ip=printed.on("checkhostip"),
+        rsa_bits=int(printed.first("requiredrsasize", "1024")),
+        host_key_algorithms=printed.listed("hostkeyalgorithms"),
+        ca_algorithms=printed.listed("casignaturealgorithms"),
+        kex_algorithms=printed.listed("kexalgorithms"),
+        ciphers=printed.listed("ciphers"),
+        macs=printed.listed("macs"),
+        key_algorithms=printed.listed("pubkeyacceptedalgorithms"),
         identities=identities,
         certificates=certificates,
-        only_identities=told.on("identitiesonly"),
-        agent=_agent(told, here),
-        host_notes=_host_notes(told),
-        login_notes=_login_notes(told),
+        only_identities=printed.on("identitiesonly"),
+        agent=_agent(printed, here),
+        host_notes=_host_notes(printed),
+        login_notes=_login_notes(printed),
     )
 
 
@@ -194,68 +197,68 @@ def refusal(name: str, problems: Sequence[str]) -> UsageError:
     )
 
 
-def _refused(told: Printed) -> list[str]:
+def _refused(printed: Printed) -> list[str]:
     found = [
-        f"{keyword} {told.one(keyword)} ({remedy})"
+        f"{keyword} {printed.first(keyword)} ({remedy})"
         for keyword, remedy in REFUSED.items()
-        if told.some(keyword)
+        if printed.value(keyword)
     ]
-    if told.one("pubkeyauthentication", "yes").lower() in _OFF:
+    if printed.first("pubkeyauthentication", "yes").lower() in _OFF:
         found.append("pubkeyauthentication no (fleet logs in by public keys alone: switch it on)")
-    methods = told.listed("preferredauthentications")
+    methods = printed.listed("preferredauthentications")
     if methods and "publickey" not in methods:
         wanted = ",".join(methods)
         found.append(f"preferredauthentications {wanted} (fleet logs in by public keys alone: add publickey)")
-    command = told.some("proxycommand")
+    command = printed.value("proxycommand")
     if command == "-":
         found.append("proxycommand - (fleet's standard input is no connection)")
-    if command and told.on("proxyusefdpass"):
+    if command and printed.on("proxyusefdpass"):
         found.append("proxyusefdpass yes (let the ProxyCommand carry the connection itself)")
     return found
 
 
-def _host_notes(told: Printed) -> tuple[str, ...]:
-    strict = told.one("stricthostkeychecking", "ask").lower()
+def _host_notes(printed: Printed) -> tuple[str, ...]:
+    strict = printed.first("stricthostkeychecking", "ask").lower()
     strict = "no" if strict in _OFF else strict
     notes = [f"StrictHostKeyChecking {strict}"] if strict in ("no", "accept-new") else []
-    if told.one("verifyhostkeydns", "no").lower() not in _OFF:
-        notes.append(f"VerifyHostKeyDNS {told.one('verifyhostkeydns')}")
-    if told.on("nohostauthenticationforlocalhost"):
+    if printed.first("verifyhostkeydns", "no").lower() not in _OFF:
+        notes.append(f"VerifyHostKeyDNS {printed.first('verifyhostkeydns')}")
+    if printed.on("nohostauthenticationforlocalhost"):
         notes.append("NoHostAuthenticationForLocalhost yes")
-    if told.on("gssapikeyexchange"):
+    if printed.on("gssapikeyexchange"):
         notes.append("GSSAPIKeyExchange yes")
     return tuple(notes)
 
 
-def _login_notes(told: Printed) -> tuple[str, ...]:
+def _login_notes(printed: Printed) -> tuple[str, ...]:
     ways = {
         "hostbasedauthentication": "HostbasedAuthentication",
         "gssapiauthentication": "GSSAPIAuthentication",
     }
-    return tuple(name for keyword, name in ways.items() if told.on(keyword))
+    return tuple(name for keyword, name in ways.items() if printed.on(keyword))
 
 
-def _tokens(told: Printed, here: Here) -> dict[str, str]:
+def _tokens(printed: Printed, here: Here) -> dict[str, str]:
     """Returns the values of tokens. ssh itself gives %C, by `ControlPath=/%C`, since its hash differs between
     versions."""
-    name = told.one("host")
-    jumps = told.listed("proxyjump")
+    name = printed.first("host")
+    jumps = printed.listed("proxyjump")
     nearest = re.sub(r"^\[|\](:\d+)?$|(?<![:\]]):\d+$", "", jumps[-1].rpartition("@")[2]) if jumps else ""
     found = {
         "%": "%",
         "d": here.home,
-        "h": told.one("hostname", name),
+        "h": printed.first("hostname", name),
         "i": str(here.uid),
         "j": nearest,
-        "k": told.one("hostkeyalias") or name,
+        "k": printed.first("hostkeyalias") or name,
         "L": here.hostname.partition(".")[0],
         "l": here.hostname,
         "n": name,
-        "p": told.one("port", "22"),
-        "r": told.one("user"),
+        "p": printed.first("port", "22"),
+        "r": printed.first("user"),
         "u": here.user,
     }
-    digest = told.one("controlpath").removeprefix("/")
+    digest = printed.first("controlpath").removeprefix("/")
     return found | ({"C": digest} if re.fullmatch("[0-9a-f]{40}", digest) else {})
 
 
@@ -283,17 +286,17 @@ def _home(text: str, here: Here) -> str:
     return here.home + text[1:] if text == "~" or text.startswith("~/") else text
 
 
-def _files(told: Printed, keyword: str, here: Here, problems: list[str]) -> tuple[str, ...]:
+def _files(printed: Printed, keyword: str, here: Here, problems: list[str]) -> tuple[str, ...]:
     """Returns the paths of the files. ssh prints them separated by blanks, so a blank in a name cannot be recognized;
     `~` of global files is not expanded yet, and a `%` in those is no token."""
-    found = tuple(_home(each, here) for each in told.some(keyword).split(" ") if each)
-    if any(not each.startswith("/") for each in found):
+    found = tuple(_home(part, here) for part in printed.value(keyword).split(" ") if part)
+    if any(not path.startswith("/") for path in found):
         problems.append(f"{keyword} {' '.join(found)} (whole paths from / on, without blanks, are read)")
     return found
 
 
-def _agent(told: Printed, here: Here) -> str:
-    wanted = told.one("identityagent", "SSH_AUTH_SOCK")
+def _agent(printed: Printed, here: Here) -> str:
+    wanted = printed.first("identityagent", "SSH_AUTH_SOCK")
     if wanted == "none":
         return ""
     if wanted == "SSH_AUTH_SOCK" or wanted.startswith("$"):

@@ -1,0 +1,1 @@
+"""Approves and rejects plans, and lists approvals."""

@@ -1,0 +1,1 @@
+"""Approvals of plans: what an approval covers, whether it is still in force, and what differs from it."""

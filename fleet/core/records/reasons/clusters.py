@@ -1,0 +1,28 @@
+"""Reasons of a cluster: fleet cannot work in it, or another controller does."""
+
+from __future__ import annotations
+
+from fleet.core.records.reasons.spec import ReasonSpec
+
+UNREACHABLE = ReasonSpec(
+    "unreachable",
+    "cluster {subject} is unreachable: {why}",
+    opens="the cluster answers again",
+    docs="architecture.md#safety",
+    remedy="fleet cluster check {subject}",
+    scope="cluster",
+)
+LED_BY_ANOTHER = ReasonSpec(
+    "led-by-another",
+    "nothing is done in cluster {subject}: {why}",
+    opens="this fleet holds the Lease of the cluster",
+    docs="architecture.md#safety",
+    remedy=("see which fleet that controller is of: it goes on here once that one no longer leads {subject}"),
+    scope="cluster",
+)
+BACKOFF = ReasonSpec(
+    "backoff",
+    "{what} was refused ({why}); it is tried again",
+    opens="fleet asks again; the server's message says why it refused",
+    docs="architecture.md#the-engine",
+)

@@ -1,0 +1,76 @@
+"""Reasons of a rollout as a whole: it is stopped, its calendar is closed, its canaries or other nodes come first."""
+
+from __future__ import annotations
+
+from fleet.core.records.reasons.spec import ReasonSpec
+
+PAUSED = ReasonSpec(
+    "paused",
+    "rollout {subject} is paused by {by}",
+    opens="the rollout is resumed",
+    docs="architecture.md#a-run",
+    remedy="fleet rollout resume {subject}",
+)
+HALTED = ReasonSpec(
+    "halted",
+    "rollout {subject} is halted: {why}",
+    opens="an operator resumes the rollout",
+    docs="architecture.md#a-run",
+    remedy=("look at the failed nodes, then fleet rollout release NODE and fleet rollout resume {subject}"),
+    needs_action=True,
+)
+NOT_APPROVED = ReasonSpec(
+    "not-approved",
+    "rollout {subject} has not begun: {why}",
+    opens="the plan is approved, and an operator resumes the rollout",
+    docs="approvals.md#when-approvals-are-checked",
+    remedy="another person approves it (fleet plan approve {plan}), then: fleet rollout resume {subject}",
+    needs_action=True,
+)
+ABORTED = ReasonSpec(
+    "aborted",
+    "rollout {subject} is aborted by {by}: nothing new starts",
+    opens="what has begun ends by itself, and an aborted rollout cannot go on",
+    docs="architecture.md#a-run",
+)
+WINDOW = ReasonSpec(
+    "window",
+    "outside the windows of pool {subject}{closed}; the next one that fits opens {opens}",
+    opens="the window opens by itself",
+    docs="windows.md#when-a-run-starts",
+)
+FREEZE = ReasonSpec(
+    "freeze",
+    "freeze {subject} until {until}",
+    opens="the freeze ends by itself",
+    docs="windows.md#freezes",
+)
+CANARY = ReasonSpec(
+    "canary",
+    "waits for the canaries: {done} of {count} proven{open}",
+    opens="the canaries go on by themselves, or are held by a reason of their own that has a remedy",
+    docs="workloads.md#canaries-and-gates",
+)
+CANARY_FAILED = ReasonSpec(
+    "canary-failed",
+    "waits for the canaries: {done} of {count} proven; canary {node} failed in rollout {subject} "
+    "and nobody has released it",
+    opens="the canary is released, or another one is proven",
+    docs="workloads.md#canaries-and-gates",
+    remedy="look at the node, then fleet rollout release {node}; the next best node becomes the canary",
+    needs_action=True,
+)
+NO_CANARY = ReasonSpec(
+    "no-canary",
+    "waits for the canaries: {done} of {count} proven, and no node of pool {pool} can be the next one",
+    opens="a node of the pool can go",
+    docs="workloads.md#canaries-and-gates",
+    remedy="fix what holds one of its nodes (fleet explain NODE shows the reason): {nodes}",
+    needs_action=True,
+)
+TURN = ReasonSpec(
+    "turn",
+    "its turn has not come: {ahead} nodes are before it",
+    opens="the nodes before it go first, or are held by reasons of their own that have a remedy",
+    docs="architecture.md#the-engine",
+)

@@ -1,0 +1,77 @@
+"""All approvals and rejections, with what became of each. The structs are the published JSON of `fleet plan approvals`
+(`docs/schemas/approvals.json`)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from fleet.core.approval.effect import rule_of
+from fleet.core.approval.ledger import ApprovalState, Ledger, PlanApproval, PlanRejection
+from fleet.core.policy.policy import Policy
+from fleet.core.records.identity import Identity
+
+
+class ApprovalEntry(Struct, frozen=True):
+    """One approval or rejection in the list (`fleet plan approvals -o json`)."""
+
+    kind: Literal["approval", "rejection"]
+    at: datetime
+    by: Identity
+    plan: str
+    effect: str
+    """The hash of what was approved or rejected."""
+    asked_by: str = ""
+    """Who made the plan. Empty: a rejection."""
+    text: str = ""
+    """The approver's comment, or the reason of the rejection."""
+    override: str = ""
+    """The reason for which a start in a freeze was approved too. Empty: it was not."""
+    state: ApprovalState | Literal[""] = ""
+    """Whether the approval counts now. Empty: a rejection."""
+    expires: datetime | None = None
+    covers: dict[str, Any] | None = None
+    """What was approved. None: a rejection."""
+    files: dict[str, str] = {}
+    """SHA-256 of the playbooks that the plan's pools name, by path."""
+
+
+class ApprovalList(Struct, frozen=True):
+    """All approvals and rejections, newest first."""
+
+    approvals: tuple[ApprovalEntry, ...]
+
+
+def approval_list(ledger: Ledger, policy: Policy, now: datetime, effect: str = "") -> ApprovalList:
+    """Returns all approvals and rejections; with `effect` only those of that hash. The policy says how long an approval is
+    in force."""
+    found = [
+        *(_approval(each, policy, now) for each in ledger.approvals),
+        *(_rejection(each) for each in ledger.rejections),
+    ]
+    chosen = [each for each in found if effect in ("", each.effect)]
+    return ApprovalList(tuple(sorted(chosen, key=lambda each: each.at, reverse=True)))
+
+
+def _approval(found: PlanApproval, policy: Policy, now: datetime) -> ApprovalEntry:
+    valid = rule_of(policy, found.covers["pools"]).valid_seconds
+    return ApprovalEntry(
+        "approval",
+        found.at,
+        found.by,
+        found.plan,
+        found.effect,
+        found.asked_by,
+        found.comment,
+        found.override,
+        found.state(now, valid),
+        found.expires(valid),
+        dict(found.covers),
+        dict(found.files),
+    )
+
+
+def _rejection(found: PlanRejection) -> ApprovalEntry:
+    return ApprovalEntry("rejection", found.at, found.by, found.plan, found.effect, text=found.reason)

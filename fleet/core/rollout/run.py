@@ -1,0 +1,74 @@
+"""A run: one node's way through a rollout."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from fleet.core.objects.node import NodeRef
+from fleet.core.releases.release import Release
+from fleet.core.rollout.goal import Goal
+from fleet.core.rollout.returning_pods import EvictionMemory
+from fleet.core.rollout.steps import ENDED, HAS_SLOT, WAITING, Step
+
+
+class Run(Struct, frozen=True, gc=False):
+    """One node's way through a rollout. A run with a `slot` counts as out until the run succeeds or is released."""
+
+    goal: Goal
+    release: Release
+    step: Step = Step.PENDING
+    since: datetime | None = None
+    """When the step began."""
+    begun: datetime | None = None
+    """When the run took its slot."""
+    slot: bool = False
+    boot_id: str = ""
+    """The boot id before the reboot."""
+    why: str = ""
+    """Why the run failed or was cancelled."""
+    attempts: int = 0
+    daemons: tuple[str, ...] = ()
+    """DaemonSets whose pods were Ready on the node before the reboot."""
+    proof: dict[str, str] = {}
+    rolled_back: str = ""
+    """The version that the machine booted instead of the wanted one, with its digest where the versions are equal."""
+    log: str = ""
+    """The end of the log of the failed boot, if the machine has rolled back."""
+    identity: tuple[str, ...] = ()
+    """The identity of the machine before its reboot (`core/objects/identity.py`). Empty until then."""
+    failed_units: tuple[str, ...] = ()
+    """The systemd units that had failed before the reboot. Only read if the Machine object that recorded them is
+    lost."""
+    evicted: dict[str, EvictionMemory] = {}
+    """The evictions of this drain, by workload: from the node's last cordon until its reboot or its return."""
+    asks: tuple[str, ...] = ()
+    """The groups of operators' pods that go only after a request to their operator, while the run has its slot. Only
+    one node of a group goes at a time."""
+    cancelled: bool = False
+    """True: an abort, or another party's work on the node, stopped the run. The node is given back, and nothing has
+    failed."""
+    labels: dict[str, str | None] = {}
+    """The node's labels before the reboot, limited to those by which DaemonSets of its cluster select nodes. None: the
+    node had no label with that key."""
+    etcd: dict[str, str] = {}
+    """The version of etcd that the node's voter ran before the reboot, by quorum group."""
+    etcd_after: dict[str, str] = {}
+    """The version of etcd that the node's voter ran after the soak, by quorum group."""
+
+    @property
+    def node(self) -> NodeRef:
+        return self.goal.node
+
+    @property
+    def ended(self) -> bool:
+        return self.step in ENDED
+
+    @property
+    def touched(self) -> bool:
+        return self.slot or self.step in HAS_SLOT
+
+    @property
+    def waiting(self) -> bool:
+        return self.step in WAITING

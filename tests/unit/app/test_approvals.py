@@ -1,0 +1,241 @@
+"""Plans are approved by another person than their maker, and an approval lapses when the plan would differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from fleet.app.approvals.approve import approve, reject
+from fleet.app.approvals.listing import approvals
+from fleet.app.approvals.override import ensure_override_approved
+from fleet.app.planning.plans import plan
+from fleet.app.rollouts.commands import send_command
+from fleet.app.rollouts.rollouts import Rollouts
+from fleet.app.rollouts.start import start
+from fleet.app.wiring.home import Home
+from fleet.app.wiring.refresh import refresh
+from fleet.app.wiring.sources.simulated_clock import CLOCK
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.planning.plan import Plan
+from fleet.core.records.errors import HeldError, NotAllowedError, UsageError
+from fleet.core.records.journal import JournalRecord
+from fleet.core.rollout.goal import StartApproval
+from fleet.lab.simulation.builders import NEW, a_node, a_snapshot
+from fleet.model.behaviour import ClusterBehaviour
+from fleet.simulated.clock import SimulatedClock
+from fleet.simulated.cluster import create
+from tests.unit.app.homes import POLICY, small_cluster
+from tests.unit.app.users import ACCESS, a_home_with_users, acting
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return a_home_with_users(tmp_path / "home")
+
+
+def planned(home: Home, by: str = "ada") -> Plan:
+    with acting(home, by):
+        return plan(home, ["workers"], NEW.version)
+
+
+def approved(home: Home, made: Plan, by: str = "eve", **words: str) -> None:
+    with acting(home, by):
+        approve(home, made, fresh_of(home), **words)
+
+
+def started(home: Home, made: Plan, by: str = "ada") -> str:
+    with acting(home, by):
+        return start(home, made, fresh_of(home)).rollout
+
+
+def fresh_of(home: Home) -> Callable[[Sequence[str]], Sequence[Snapshot]]:
+    def fresh(names: Sequence[str]) -> Sequence[Snapshot]:
+        return refresh(home, names).fresh
+
+    return fresh
+
+
+def later(home: Home, **after: float) -> None:
+    """Sets the simulated clock forward."""
+    SimulatedClock(home.now() + timedelta(**after), 60.0, home.simulated / CLOCK).save()
+
+
+def test_a_rollout_starts_once_another_person_has_approved_its_plan(home: Home) -> None:
+    made = planned(home)
+    with pytest.raises(HeldError) as refused:
+        started(home, made)
+    assert "0 of 1" in refused.value.message and "fleet plan approve" in refused.value.hint
+    with pytest.raises(NotAllowedError):
+        approved(home, made, "ada")
+    approved(home, made, comment="the change board agrees")
+    assert started(home, made) == "r-1"
+    basis = Rollouts.load(home.store).named("r-1").start.approval
+    assert isinstance(basis, StartApproval)
+    assert (basis.asked_by, basis.required) == ("ada", 1)
+    (given,) = basis.given
+    assert (given.by.name, given.by.method, given.comment) == ("eve", "token", "the change board agrees")
+    assert home.store.journal.knows(given.entry, "east")
+
+
+def test_a_plan_with_the_same_effect_needs_no_new_approval(home: Home) -> None:
+    first = planned(home)
+    approved(home, first)
+    home.policy_file.write_text(f"# A comment.\n{home.policy_file.read_text()}")
+    again = planned(home, "bob")
+    assert again.plan_id != first.plan_id
+    assert started(home, again, "bob") == "r-1"
+
+
+def test_who_approved_a_plan_cannot_start_an_equal_one_of_their_own(home: Home) -> None:
+    approved(home, planned(home, "bob"), "ada")
+    with pytest.raises(HeldError) as refused:
+        started(home, planned(home, "ada"))
+    assert "nobody approves their own" in refused.value.message
+
+
+def test_nodes_that_join_after_the_approval_are_told(home: Home) -> None:
+    """wings.md C8: ten nodes join after the approval."""
+    made = planned(home)
+    approved(home, made)
+    nodes = [*small_cluster().nodes, *(a_node(f"n-{number}") for number in range(10, 20))]
+    grown = a_snapshot(nodes, budgets=list(small_cluster().budgets))
+    file = home.simulated / "east.json"
+    file.unlink()
+    create(file, grown, ClusterBehaviour(), 1, home.now(), "")
+    with pytest.raises(HeldError) as refused:
+        started(home, made)
+    assert "east/n-10 joined" in refused.value.message and "and 2 more" in refused.value.message
+    with pytest.raises(HeldError) as stale:
+        approved(home, made, "root")
+    assert "east/n-10 joined" in stale.value.message
+    with pytest.raises(HeldError) as new:
+        started(home, planned(home))
+    assert "eve approved plan" in new.value.message and "east/n-10 joined" in new.value.message
+
+
+def test_a_changed_limit_is_told_with_both_values(home: Home) -> None:
+    """wings.md C8: changing a value gives a plan that nobody has approved."""
+    made = planned(home)
+    approved(home, made)
+    text = home.policy_file.read_text()
+    home.policy_file.write_text(text.replace("max_unavailable: 2", "max_unavailable: 3"))
+    with pytest.raises(HeldError) as refused:
+        started(home, made)
+    assert "pools.workers.limits.max_unavailable: 2 -> 3" in refused.value.message
+    home.policy_file.write_text(text)
+    assert started(home, made) == "r-1", "it is as it was approved"
+
+
+def test_a_release_with_another_digest_is_another_effect(home: Home) -> None:
+    made = planned(home)
+    approved(home, made)
+    text = home.policy_file.read_text()
+    home.policy_file.write_text(text.replace(NEW.digest, f"sha256:{'9' * 64}"))
+    with pytest.raises(HeldError) as refused:
+        started(home, made)
+    assert "target.digest" in refused.value.message
+
+
+def test_a_person_approves_once(home: Home) -> None:
+    made = planned(home)
+    approved(home, made)
+    with pytest.raises(UsageError):
+        approved(home, made)
+    assert len(approvals(home).approvals) == 1
+
+
+def test_two_approvals_are_those_of_two_persons(tmp_path: Path) -> None:
+    home = a_home_with_users(tmp_path / "home", rule="{required: 2}")
+    made = planned(home)
+    approved(home, made)
+    with pytest.raises(HeldError) as refused:
+        started(home, made)
+    assert "1 of 2" in refused.value.message
+    approved(home, made, "root")
+    assert started(home, made) == "r-1"
+
+
+def test_a_rejected_plan_does_not_start(home: Home) -> None:
+    made = planned(home)
+    approved(home, made)
+    with acting(home, "eve"):
+        with pytest.raises(UsageError):
+            reject(home, made, " ")
+        reject(home, made, "not this week")
+    with pytest.raises(HeldError) as refused:
+        started(home, made)
+    assert "not this week" in refused.value.message
+    states = [(each.kind, each.state) for each in approvals(home, made).approvals]
+    assert sorted(states) == [("approval", "rejected"), ("rejection", "")]
+
+
+def test_a_rejection_after_the_start_is_refused_and_names_the_way_out(home: Home) -> None:
+    made = planned(home)
+    approved(home, made)
+    started(home, made)
+    with acting(home, "eve"), pytest.raises(HeldError) as refused:
+        reject(home, made, "stop")
+    assert refused.value.hint == "fleet rollout abort r-1"
+
+
+def test_an_expired_approval_is_told(tmp_path: Path) -> None:
+    home = a_home_with_users(tmp_path / "home", rule="{required: 1, valid: 1h}")
+    made = planned(home)
+    approved(home, made)
+    with acting(home, "ada"):
+        token = home.now()
+    del token
+    home.policy_file.write_text(home.policy_file.read_text().replace("valid: 1h", "valid: 1s"))
+    from datetime import timedelta
+
+    from fleet.app.wiring.sources.simulated_clock import CLOCK
+    from fleet.simulated.clock import SimulatedClock
+
+    SimulatedClock(home.now() + timedelta(seconds=2), 60.0, home.simulated / CLOCK).save()
+    with pytest.raises(HeldError) as refused:
+        started(home, made)
+    assert "expired" in refused.value.message
+
+
+def test_a_start_in_a_freeze_needs_an_approval_of_its_own(tmp_path: Path) -> None:
+    home = a_home_with_users(tmp_path / "home", rule="{required: 1, override: 1}")
+    made = planned(home)
+    approved(home, made)
+    with pytest.raises(HeldError) as refused:
+        ensure_override_approved(home, made)
+    assert "--override-freeze" in refused.value.hint
+    approved(home, made, override="CVE-2026-1 is exploited")
+    (given,) = ensure_override_approved(home, made)
+    assert (given.by.name, given.override) == ("eve", "CVE-2026-1 is exploited")
+
+
+def test_a_halted_start_is_not_resumed_without_an_approval(home: Home) -> None:
+    made = planned(home)
+    approved(home, made)
+    started(home, made)
+    halt = JournalRecord(
+        "decision", "halt", "r-1", detail={"why": "0 of 1 approvals of its plan are in force"}
+    )
+    home.store.journal.append([halt], at=home.now(), actor="fleet@desk")
+    text = home.policy_file.read_text()
+    assert "required: 1" in text
+    from datetime import timedelta
+
+    from fleet.app.wiring.sources.simulated_clock import CLOCK
+    from fleet.simulated.clock import SimulatedClock
+
+    SimulatedClock(home.now() + timedelta(days=8), 60.0, home.simulated / CLOCK).save()
+    with acting(home, "ada"), pytest.raises(HeldError):
+        send_command(home, "resume", "r-1")
+
+
+def test_a_fleet_without_a_rule_writes_nothing_about_approvals(tmp_path: Path) -> None:
+    home = a_home_with_users(tmp_path / "home")
+    home.policy_file.write_text(f"{POLICY}{ACCESS}")
+    started(home, planned(home))
+    (entry,) = home.store.journal.entries()
+    assert "approval" not in entry.record.detail
+    assert "approvals" not in entry.record.detail["policy"]["pools"][0]
