@@ -28,6 +28,7 @@ from fleet.store.journal.tampering import BEGINNING, ChainEnd, JournalFinding, O
 NOT_READ = (msgspec.ValidationError, OverflowError, RecursionError, UnicodeError)
 """Errors that msgspec raises for values that any user may have written. UnicodeError: a lone surrogate, which JSON can
 contain."""
+WRITES = "fleet audit export and fleet report -o json --file FILE write one"
 PARTS = JournalExport.__struct_fields__
 ExportPart = TypeVar("ExportPart", JournalEntry, SignedCheckpoint)
 
@@ -95,11 +96,11 @@ def json_object(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes(), object_pairs_hook=once)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+        raise UsageError(f"{path} cannot be read: {error.strerror}", WRITES) from error
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is no JSON: {error}") from error
+        raise UsageError(f"{path} is no JSON: {error}", WRITES) from error
     if not isinstance(content, dict):
-        raise UsageError(f"{path} is neither an exported journal nor a report")
+        raise UsageError(f"{path} is neither an exported journal nor a report", WRITES)
     return content
 
 

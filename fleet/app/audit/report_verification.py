@@ -33,7 +33,9 @@ def verify_report(path: Path, keys: Sequence[Path]) -> ExportVerdict:
         with path.open("rb") as file:
             begin = file.read(4096).lstrip()
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror}", "fleet report -o html --file FILE writes a report"
+        ) from error
     if begin.startswith(PAGE):
         found = tuple(page_signature.findings(path.read_bytes(), public))
         return ExportVerdict("page", 0, 0, 0, None, found)
