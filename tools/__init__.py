@@ -1,1 +1,1 @@
-"""Tools of those who build and ship fleet. They are not part of it."""
+"""Tools for developers who build and release fleet. They are not part of fleet itself."""

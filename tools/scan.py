@@ -48,7 +48,7 @@ def records(folder: Path) -> Iterator[Advisory]:
         try:
             yield msgspec.json.decode(path.read_bytes(), type=Advisory)
         except (OSError, msgspec.MsgspecError) as error:
-            raise UsageError(f"{path}: this is no OSV record: {error}", "unpack the archive anew") from None
+            raise UsageError(f"{path}: this is no OSV record: {error}", "unpack the archive again") from None
 
 
 def about(advisories: Iterable[Advisory]) -> dict[str, list[Advisory]]:

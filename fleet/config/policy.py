@@ -28,6 +28,8 @@ class PolicyFile(Struct, frozen=True):
 
     policy: Policy = Policy()
     access: Access = Access()
+    feeds: tuple[str, ...] = ()
+    """The URLs of the calendars that it names. They may be secrets, and are no part of a plan."""
 
 
 def load(path: Path) -> tuple[Policy, tuple[Caution, ...]]:
@@ -44,7 +46,7 @@ def load_file(path: Path) -> tuple[PolicyFile, tuple[Caution, ...]]:
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist", INIT) from None
     except OSError as wrong:
-        raise UsageError(f"{path} cannot be read: {wrong.strerror or wrong}", "see who owns it") from wrong
+        raise UsageError(f"{path} cannot be read: {wrong.strerror or wrong}", "check its owner") from wrong
     except ValueError as wrong:
         raise UsageError(f"{path} cannot be read: it {wrong}", "expected a text file in UTF-8") from wrong
     return _parsed(text, str(path))
@@ -66,7 +68,7 @@ def _parsed(text: str, name: str) -> tuple[PolicyFile, tuple[Caution, ...]]:
         raise ConfigError(
             [
                 *findings.problems,
-                f"{name}: more than {len(findings.problems)} problems: the rest was not looked at",
+                f"{name}: more than {len(findings.problems)} problems: the rest was not checked",
             ],
             hint,
         ) from None
@@ -85,15 +87,17 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
         return PolicyFile()
     reader = Reader(document, name, findings)
     known = streams(reader, Path(name).parent)
+    given = freezes(reader)
     policy = Policy(
         pools=pools(reader, known),
         streams=known,
         limits=limits(reader.block("limits"), Limits(max_unavailable=None)),
-        freezes=freezes(reader),
+        freezes=given.fixed,
+        calendars=given.calendars or UNSET,
         levels=levels(reader) or UNSET,
         quorums=quorums(reader, Path(name).parent),
     )
-    found = PolicyFile(policy, access(reader))
+    found = PolicyFile(policy, access(reader), tuple(sorted(findings.feeds)))
     reader.close()
     return found
 

@@ -18,7 +18,7 @@ from fleet.core.quorum.quorum import Quorum, SnapshotRule
 from fleet.etcd.errors import EtcdError
 from fleet.etcd.etcd import Etcd
 from fleet.etcd.reading import MemberPlace
-from fleet.etcd.static import any_served_by, declared, endpoints_of, place_of, pods_of
+from fleet.etcd.static import NAMESPACE, any_served_by, declared, endpoints_of, place_of, pods_of
 
 
 class Servers(Protocol):
@@ -53,7 +53,7 @@ class EtcdGroup:
     async def read(self, view: ClusterView, now: datetime) -> Quorum | None:
         """Returns the group, read at its endpoints or else by its static pods; None: no such group is known."""
         self._etcd.places = self._places(view.nodes)
-        pods = pods_of(view.pods.values())
+        pods = pods_of(view.pod_index.in_namespace(NAMESPACE))
         if not self.runs_in(pods, view.nodes):
             pods = ()
         if not self._access.endpoints and self._access.cert:
@@ -90,7 +90,7 @@ class EtcdGroup:
 
     async def snapshot(self, rule: SnapshotRule, now: datetime) -> str:
         if not self._etcd.endpoints:
-            raise EtcdError(f"no snapshot of {self.name}: the policy has no way to ask it")
+            raise EtcdError(f"no snapshot of {self.name}: the policy has no endpoints or certificate for it")
         return str(await asyncio.to_thread(self._etcd.snapshot, rule, now))
 
     async def defragment(self, member: str) -> str:

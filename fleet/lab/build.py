@@ -110,7 +110,7 @@ def build(
     """Returns the binaries, which are built now if this version was not built before (about 6 minutes on two cores).
 
     `kubernetes` is a minor version, one of VERSIONS. `progress` gets a line every few seconds while something is
-    built. Of several processes that build at once one builds and the others wait. Raises LabError.
+    built. If several processes build at once, one builds and the others wait. Raises LabError.
     """
     version, toolchain = version_of(kubernetes), find_toolchain(search_path)
     directory = (cache or cache_directory()) / version_key(toolchain, version)

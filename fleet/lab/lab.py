@@ -35,12 +35,12 @@ used."""
 class Lab:
     """One control plane. Made by `up` or `load`."""
 
-    def __init__(self, directory: Path, known: state.LabState) -> None:
-        self._state = known
+    def __init__(self, directory: Path, recorded: state.LabState) -> None:
+        self._state = recorded
         self._layout = ControlPlaneFiles(
-            directory, known.binaries, known.certificates, known.ports, known.address
+            directory, recorded.binaries, recorded.certificates, recorded.ports, recorded.address
         )
-        self.programs = LabPrograms(self._layout, known)
+        self.programs = LabPrograms(self._layout, recorded)
 
     @staticmethod
     def default_directory(environ: Mapping[str, str] = os.environ) -> Path:
@@ -208,12 +208,12 @@ class Lab:
         shutil.copytree(self.directory / "etcd", target)
         wait_until_ready(self.programs.start(ETCD), self._layout)
 
-    def restore_etcd(self, kept: Path) -> None:
+    def restore_etcd(self, copy: Path) -> None:
         """Restores the copy that `keep_etcd` has made. The API server keeps running, which must not be done with a
         real backup. Raises LabError."""
         self.programs.stop(ETCD)
         shutil.rmtree(self.directory / "etcd")
-        shutil.copytree(kept, self.directory / "etcd")
+        shutil.copytree(copy, self.directory / "etcd")
         wait_until_ready(self.programs.start(ETCD), self._layout)
 
     def member(self, host: int) -> str:
@@ -268,10 +268,10 @@ class Lab:
         now = datetime.now(UTC)  # noqa: TID251 - the edge: certificates begin now
         issued = certificates.issue(directory / "pki", now, address, hosts)
         chosen = ports.choose(random.SystemRandom(), control_planes)
-        known = state.LabState(
+        recorded = state.LabState(
             now, tied, binaries, issued, chosen, address=address, kubernetes=version.kubernetes
         )
-        state.write(directory, known)
-        lab = Lab(directory, known)
+        state.write(directory, recorded)
+        lab = Lab(directory, recorded)
         control_plane.write_files(lab._layout)
         return lab

@@ -23,8 +23,7 @@ LOG = "(simulated) systemd[1]: Failed to start app-gateway.service\n"
 
 
 def last_boot(machine: Machine) -> str:
-    """Returns the log of the boot before this one, as far as a model has one; empty if the machine has not rebooted
-    yet."""
+    """Returns the log of the previous boot in the form of a model; empty if the machine has not rebooted yet."""
     if machine.work is not None and machine.work.log:
         return machine.work.log
     return f"(simulated) systemd[1]: {machine.rollback.version} shuts down\n" if machine.rollback else ""
@@ -72,7 +71,7 @@ class ModelAgents:
         self._later(self.behaviour.agent, name, "asked", name, token)
 
     def asked(self, name: str, token: str) -> None:
-        """Lets the agent see its request, and begin the work if it is new."""
+        """Makes the agent see its request, and begin the work if the request is new."""
         machine = self._objects.machines.get(name)
         request = machine.request if machine is not None else None
         if machine is None or request is None or request.token != token or name in self._kubelets.away:

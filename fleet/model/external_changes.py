@@ -57,12 +57,12 @@ class ExternalChanges:
         self._change_node(node, taints=taints)
 
     def annotate(self, node: str, key: str, value: str | None) -> None:
-        """Sets an annotation; None removes it."""
+        """Sets an annotation; None removes the annotation."""
         annotations = {k: v for k, v in self._objects.nodes[node].annotations.items() if k != key}
         self._change_node(node, annotations=annotations | ({} if value is None else {key: value}))
 
     def label(self, node: str, key: str, value: str | None) -> None:
-        """Sets a label; None removes it."""
+        """Sets a label; None removes the label."""
         labels = {k: v for k, v in self._objects.nodes[node].labels.items() if k != key}
         self._change_node(node, labels=labels | ({} if value is None else {key: value}))
 
@@ -75,6 +75,10 @@ class ExternalChanges:
         if ready:
             self._kubelets.up(node)
         self._settle()
+
+    def set_boot_id(self, node: str, boot_id: str) -> None:
+        """Sets the boot id that the kubelet reports."""
+        self._change_node(node, boot_id=boot_id)
 
     def add_node(self, node: Node, machine: Machine | None = None) -> None:
         """Adds a node; also another machine under a name that was there before."""
@@ -160,7 +164,7 @@ class ExternalChanges:
         self._objects.drop_attachment(self._objects.attachments[name])
 
     def attachable(self, claim: PodRef) -> None:
-        """Attaches the claim's volume to the nodes of the pods that use it."""
+        """Attaches the claim's volume to the nodes whose pods use the claim."""
         self._volumes.attachable(claim)
 
     def keep_attached(self, node: str, why: str | None) -> None:
@@ -171,7 +175,7 @@ class ExternalChanges:
             self._volumes.stay(node, why)
 
     def put_workload(self, workload: Workload) -> None:
-        """Adds or changes a workload; no pods are created for it."""
+        """Adds or changes a workload without creating pods."""
         self._objects.put_workload(workload)
 
     def delete_workload(self, workload: Workload) -> None:
@@ -185,7 +189,8 @@ class ExternalChanges:
         self._objects.drop_maintenance(maintenance)
 
     def put_budget(self, budget: Budget) -> None:
-        """Adds a budget, or changes one that is there. Its status is out of date until its controller has seen it."""
+        """Adds a budget, or changes one that is there. Its status is out of date until its controller has seen the
+        change."""
         old = self._objects.budgets.get(budget.ref)
         if old is None:
             fresh = Budget(namespace=budget.namespace, name=budget.name, uid=budget.uid)

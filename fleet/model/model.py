@@ -59,7 +59,7 @@ class Model:
         )
         objects.now, objects.revision, objects.epoch = saved.now, saved.revision, saved.epoch
         objects.unread_events.extend(
-            (saved_event.at, saved_event.event(saved.cluster)) for saved_event in saved.told
+            (saved_event.at, saved_event.event(saved.cluster)) for saved_event in saved.events
         )
         self._timeline = timeline = EventQueue(list(saved.timeline), saved.made)
         self._disruption = DisruptionController(objects)
@@ -116,7 +116,7 @@ class Model:
         return self._objects.now
 
     def behave(self, behaviour: ClusterBehaviour) -> None:
-        """Changes how the cluster behaves from now on. What has begun takes as long as was drawn for it."""
+        """Changes how the cluster behaves from now on. Work in progress keeps its drawn duration."""
         self._behaviour = behaviour
         self._controllers.behaviour = behaviour
         self._kubelets.behaviour = behaviour
@@ -205,7 +205,7 @@ class Model:
                 revision=objects.revision,
                 timeline=tuple(timeline.entries),
                 made=timeline.made,
-                told=tuple(saved_event(at, event) for at, event in objects.unread_events),
+                events=tuple(saved_event(at, event) for at, event in objects.unread_events),
                 rng=(version, state, gauss),
                 away=dict(self._kubelets.away),
                 outages=self._kubelets.outages,
@@ -251,7 +251,7 @@ class Model:
             self._objects.now = until
 
     def _settle(self) -> None:
-        """Lets the controllers and the scheduler act until nothing is left to do."""
+        """Runs the controllers and the scheduler until nothing is left to do."""
         controllers, scheduler = self._controllers, self._scheduler
         while True:
             if controllers.behind or controllers.lost:

@@ -38,7 +38,8 @@ def controller_of(pod: Pod) -> WorkloadKey | None:
 
 
 class Objects:
-    """Announces changes to listeners at once, in the order in which they were added, and to watchers through `told`."""
+    """Announces changes to listeners at once, in the order in which they were added, and to watchers through
+    `unread_events`."""
 
     def __init__(self, cluster: str) -> None:
         self.cluster = cluster
@@ -132,7 +133,7 @@ class Objects:
         return pod
 
     def change_pod(self, old: Pod, **fields: Any) -> Pod:
-        """Changes these fields of a pod, and announces it."""
+        """Changes these fields of a pod, and announces the change."""
         pod = replace(old, resource_version=self._version(), **fields)
         ref = pod.ref
         self.pods[ref] = pod
@@ -145,7 +146,7 @@ class Objects:
         return pod
 
     def drop_pod(self, pod: Pod) -> None:
-        """Removes a pod, and announces it."""
+        """Removes a pod, and announces the deletion."""
         ref = pod.ref
         del self.pods[ref]
         key = self._controllers.pop(ref)

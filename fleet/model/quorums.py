@@ -40,11 +40,11 @@ class ModelQuorums:
         return unknown(group, why) if why else group
 
     def change(self, name: str, member: str, **fields: object) -> None:
-        """Changes one member. The group is announced anew, and elects a leader if it needs one."""
+        """Changes one member. The changed group is announced, and elects a leader if it needs one."""
         self._put(name, lambda current: replace(current, **fields) if current.name == member else current)
 
     def lead(self, name: str, member: str) -> None:
-        """Makes the member the only leader from now on. An empty name: nobody leads until a member is elected."""
+        """Makes the member the only leader from now on. An empty name: no member leads until one is elected."""
         self._put(name, lambda current: replace(current, leader=current.name == member))
 
     def hide(self, name: str, why: str) -> None:
@@ -90,7 +90,7 @@ class ModelQuorums:
                 raise RefusedPatch(Result.STALE, why)
 
     def rejoined(self, name: str, member: str) -> None:
-        """Lets the member answer again. It lacks what was written meanwhile."""
+        """Makes the member answer again. The member lacks the entries written meanwhile."""
         group = self.groups[name]
         index = max(0, foremost(group) - BEHIND)
         self.change(name, member, reachable=True, index=index)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.attachment import Attachment
@@ -61,7 +61,8 @@ class SavedModel(Struct, frozen=True, kw_only=True):
     revision: int = 0
     timeline: tuple[Due, ...] = ()
     made: int = 0
-    told: tuple[SavedEvent, ...] = ()
+    events: tuple[SavedEvent, ...] = field(default=(), name="told")
+    """The announced events that were not read yet."""
     rng: tuple[int, tuple[int, ...], float | None] = (3, (), None)
     away: dict[str, int] = {}
     outages: int = 0

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from fleet.core.cluster.view import ClusterView
 from fleet.core.engine.engine import Engine
-from fleet.core.guards.budgets import is_unhealthy
+from fleet.core.guards.pods.budgets import is_unhealthy
 from fleet.core.objects.pod import Pod
 from fleet.core.planning.plan import Plan
 from fleet.core.planning.shortest_run import lengths
@@ -28,7 +28,7 @@ from fleet.planner.request import PlanRequest
 from fleet.planner.simulate import Progress, silent, simulate
 
 PLANNED = "plan"
-"""The id of the rollout that is simulated. No user can name it."""
+"""The id of the simulated rollout, which no user can name."""
 
 
 def make_plan(request: PlanRequest, report: Progress = silent) -> Plan:
@@ -65,13 +65,13 @@ def _simulated(request: PlanRequest, report: Progress) -> Ended:
     engine = Engine(sites, [*request.kept, rollout], observed.views, foretells=True)
     table = PlanRecorder(request.answering())
     models = {
-        each.cluster: Model.from_snapshot(
-            replace(each, at=start, pods=_without_finalizers(each.pods, start)),
-            expected(request.times, groups[each.cluster]),
+        cluster_snapshot.cluster: Model.from_snapshot(
+            replace(cluster_snapshot, at=start, pods=_without_finalizers(cluster_snapshot.pods, start)),
+            expected(request.times, groups[cluster_snapshot.cluster]),
             Random(0),  # noqa: S311
-            unhealthy[each.cluster],
+            unhealthy[cluster_snapshot.cluster],
         )
-        for each in request.answering()
+        for cluster_snapshot in request.answering()
     }
     simulate(engine, models, table, start, report)
     return Ended(engine, rollout, table, held)

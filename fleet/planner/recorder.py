@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from msgspec.structs import replace
 
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.engine.engine import Decision
+from fleet.core.engine.decision import Decision
 from fleet.core.guards.quorum import GroupWithoutNode
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
@@ -113,7 +113,7 @@ class PlanRecorder:
             self._evictions[ref][index] = replace(self._evictions[ref][index], ready_at=at)
 
     def run(self, run: Run) -> PlannedRun:
-        """Returns the run as the plan has it."""
+        """Returns the planned run."""
         steps = tuple(self._steps.get(run.node, ()))
         goal = run.goal
         return PlannedRun(

@@ -38,7 +38,7 @@ class PlanRequest(Struct, frozen=True):
     urgency: Mapping[NodeRef, float] = {}
     """Nodes that go earlier than the engine would have them, for the search of a better order."""
     brought: Mapping[tuple[NodeRef, str], dict[str, str]] = {}
-    """The versions of etcd that the release is known to bring, as `core/guards/upgraded_voters.py` finds them."""
+    """The versions of etcd that the release is known to bring, as `core/cluster/upgraded_voters.py` finds them."""
 
     def goals(self) -> tuple[Goal, ...]:
         """Returns one goal for each node to upgrade, in the order of the snapshots."""

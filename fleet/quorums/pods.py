@@ -29,13 +29,15 @@ class PodGroup:
         probe = group.members.probe
         self.rest = HEAVY_REST if probe is not None and probe.heavy else REST
         self._group = group
+        self._namespace = group.members.namespace
         self._site = site
         self._asks = asks
 
     async def read(self, view: ClusterView, now: datetime) -> Quorum:
         """Returns the state of the group. A group that does not answer is a reading too and raises nothing."""
         place = PodsPlace(view.nodes, self._site)
-        return await read(self._group, place, list(view.pods.values()), self._asks, now)
+        pods = view.pod_index.in_namespace(self._namespace)
+        return await read(self._group, place, pods, self._asks, now)
 
     async def move_leader(self, to: str) -> str:
         raise FleetError(f"the leader of {self.name} ({self._group.kind}) cannot be moved to {to}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -32,12 +32,12 @@ class Asks(Protocol):
 async def read(
     group: QuorumGroup,
     place: PodsPlace,
-    pods: Sequence[Pod],
+    pods: Iterable[Pod],
     asks: Asks,
     now: datetime,
     seconds: float = MOST_SECONDS,
 ) -> Quorum:
-    """Asks the members, and returns the group. `pods` are all pods of the cluster, or at least the group's own.
+    """Asks the members, and returns the group. `pods` are all pods of the group's namespace, or at least the group's own.
     `seconds` is the time limit for all answers together.
 
     Raises ValueError for an etcd.
@@ -55,8 +55,8 @@ async def read(
         return quorum_of(group, place, own, answers, now)
     except Exception as error:
         # An unexpected answer of one workload's pods must not end the work for others.
-        LOG.exception("%s: answers that fleet does not understand", group.name)
-        why = f"fleet does not understand what its members answer: {error!r:.200}"
+        LOG.exception("%s: its members' answers are not understood", group.name)
+        why = f"its members' answers are not understood: {error!r:.200}"
         return quorum_of(group, place, own, dict.fromkeys(answers, why), now)
 
 
@@ -72,7 +72,7 @@ async def _in_time(probe: Probe, pods: Sequence[Pod], asks: Asks, seconds: float
     """Returns the answers that come in time. Any user may declare a group by annotation, so one group must not delay
     the groups of others."""
     if len(pods) > MOST_ASKED:
-        why = f"it has {len(pods)} pods, and no more than {MOST_ASKED} are asked"
+        why = f"it has {len(pods)} pods, and fleet asks {MOST_ASKED} at most"
         return dict.fromkeys((pod.name for pod in pods), why)
     try:
         async with asyncio.timeout(seconds):

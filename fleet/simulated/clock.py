@@ -1,4 +1,4 @@
-"""A clock that runs faster than the wall clock, and stands still while no process runs it."""
+"""A clock that runs faster than the wall clock, and stands still while no process uses it."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from fleet.simulated.workloads import Grown, add_daemons, add_deployments, add_j
 
 CONTROL_TAINT = Taint("node-role.kubernetes.io/control-plane", "NoSchedule")
 ODD = 29
-"""One in so many nodes has a unit that failed before any rollout; another has a package layered on its release."""
+"""The number of nodes of which one has a unit that failed before any rollout, and another one has a layered package."""
 
 
 def make_cluster(
@@ -32,7 +32,8 @@ def make_cluster(
     at: datetime,
     server_version: str = "v1.36.3",
 ) -> Snapshot:
-    """Every pod is Ready and every budget counted. `releases`: what the nodes run, oldest first, mixed by chance.
+    """Returns a cluster in which every pod is Ready and every budget is counted. `releases`: the releases of the nodes,
+    oldest first, mixed at random.
 
     Raises ValueError if the pods do not fit on the nodes.
     """

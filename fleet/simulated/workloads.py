@@ -120,7 +120,7 @@ def add_deployments(grown: Grown, shape: Shape, rng: Random) -> None:
 
 
 def _rule(replicas: int, rng: Random) -> dict[str, int | str]:
-    """Draws a budget rule that allows at least one eviction. A budget that never does is made on purpose only."""
+    """Draws a budget rule that allows at least one eviction. A budget that allows none is only made on purpose."""
     rule = rng.choice(RULES)
     if rule and budget("", "", replicas, **rule).disruptions_allowed == 0:
         return {"max_unavailable": 1}

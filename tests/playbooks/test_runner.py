@@ -270,14 +270,14 @@ def test_step_for_no_host_and_facts_without_a_release_are_errors(
     idle = written(tmp_path, "stage", "    - ansible.builtin.meta: end_play\n")
     with made(tmp_path, own={"reboot": none, "verify": none, "stage": idle}, boot_seconds=300) as bed:
         said = raises(MachineError, bed.stage)
-        assert said == "the playbook stage ended well, and nothing is staged, not 2.0"
+        assert said == "the playbook stage succeeded, but nothing is staged, not 2.0"
         bed.staged()
         for step in (bed.machine.reboot, bed.machine.mark_good):
             said = raises(MachineError, step)
-            assert said.startswith("nothing was done: no play is for box") and "Mine" in said
+            assert said.startswith("nothing was done: no play matches box") and "Mine" in said
         assert bed.box.booted() == "1.0"
         other = Bed(tmp_path, bed.box, own={"facts": quiet}).machine
-        assert "has told no fleet_now" in raises(MachineError, other.observe)
+        assert "has not set fleet_now" in raises(MachineError, other.observe)
         asyncio.run(other.close())
 
 

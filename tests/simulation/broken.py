@@ -8,9 +8,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from fleet.core.cluster.pending_evictions import PendingEvictions
 from fleet.core.cluster.view import ClusterView
 from fleet.core.engine.admission import Blockers
-from fleet.core.engine.engine import Decision, Engine
+from fleet.core.engine.decision import Decision
+from fleet.core.engine.engine import Engine
+from fleet.core.engine.gate_cache import GateCache
+from fleet.core.engine.slots import Slots
 from fleet.core.guards import gates
 from fleet.core.objects.attachment import Attachment
 from fleet.core.objects.machine import Ask, Machine
@@ -27,7 +31,6 @@ from fleet.core.rollout.event import ClusterObject
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
 from fleet.core.state.engine_state import EngineState
-from fleet.core.state.gate_cache import GateCache
 from fleet.core.state.indexes.engine_index import EngineIndex
 from fleet.core.state.limits import DisruptionLimits, Scope
 from fleet.core.state.quorum_index import QuorumIndex
@@ -52,9 +55,15 @@ class WithoutLimits(Engine):
             self.add(rollout)
 
 
-class Generous(ClusterView):
+class Unlimited(PendingEvictions):
     def allowance(self, ref: PodRef) -> int:
         return 100
+
+
+class Generous(ClusterView):
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.pending_evictions = Unlimited(self.budgets)
 
 
 class Blind(ClusterView):
@@ -138,7 +147,7 @@ class WithoutDrain(WithoutBudgets):
 
 
 class Timeless(GateCache):
-    def ask(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
+    def evaluate(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
         return gates.begin(rollout, run)
 
 
@@ -147,6 +156,7 @@ class WithoutWindows(Engine):
         super().__init__(sites)
         self._gates = Timeless(self.rollouts)
         self._blockers = Blockers(self._index, self._gates)
+        self._slots = Slots(self._index, self._blockers)
         for rollout in rollouts:
             self.add(rollout)
 
@@ -180,8 +190,8 @@ class Idler(Engine):
     """Begins nothing, and has an excuse."""
 
     def _begin_slots(self, now: datetime) -> None:
-        while (key := self._queue.opened()) is not None:
-            self._queue.close(key)
+        while (key := self._index.queue.opened()) is not None:
+            self._index.queue.close(key)
 
     def why(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
         return (Held(Reason.WINDOW, "workers", {"opens": "soon"}),)

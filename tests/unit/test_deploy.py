@@ -26,7 +26,7 @@ def pod() -> dict[str, Any]:
     return found
 
 
-def test_the_pod_runs_as_the_user_that_the_image_has_with_a_name_and_a_home() -> None:
+def test_pod_runs_as_the_images_user_with_a_name_and_a_home() -> None:
     named = re.search(r"useradd --uid (\d+) --gid (\d+) --create-home --home-dir (\S+) fleet", IMAGE)
     assert named is not None, "ssh does not work for a user without a name"
     uid, gid, home = named.groups()
@@ -42,7 +42,7 @@ def test_the_pod_runs_as_the_user_that_the_image_has_with_a_name_and_a_home() ->
     assert f"FLEET_HOME={settings['FLEET_HOME']}" in IMAGE
 
 
-def test_everything_that_is_mounted_is_there_and_documented() -> None:
+def test_every_mounted_file_exists_and_is_documented() -> None:
     volumes = {each["name"]: each for each in pod()["volumes"]}
     mounts = pod()["containers"][0]["volumeMounts"]
     assert {each["name"] for each in mounts} == set(volumes)
@@ -60,7 +60,7 @@ def test_everything_that_is_mounted_is_there_and_documented() -> None:
     assert all(each.get("readOnly") for each in mounts if each["name"] in ("ssh", "kubeconfigs", "policy"))
 
 
-def test_its_account_is_the_one_that_fleet_installs_and_it_is_no_agent() -> None:
+def test_account_is_the_one_that_fleet_installs_and_not_the_agents() -> None:
     accounts = list(yaml.safe_load_all((ROOT / "fleet/kube/install/manifests/30-accounts.yaml").read_text()))
     assert pod()["serviceAccountName"] in {each["metadata"]["name"] for each in accounts}
     assert deployment()["metadata"]["namespace"] == NAMESPACE
@@ -69,7 +69,7 @@ def test_its_account_is_the_one_that_fleet_installs_and_it_is_no_agent() -> None
     assert not AGENT_LABELS.items() <= labels.items()
 
 
-def test_the_image_has_what_runs_in_the_tested_versions_and_no_tools_of_development() -> None:
+def test_image_has_the_tested_versions_and_no_development_tools() -> None:
     everything, image = (locked(ROOT / name) for name in ("requirements.lock", "deploy/requirements.lock"))
     assert image.items() <= everything.items()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())

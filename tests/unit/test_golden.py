@@ -23,7 +23,7 @@ def files_of(test_file: Path, *, rewrite: bool = False) -> GoldenFiles:
     return GoldenFiles(test_file, "test_page", rewrite=rewrite)
 
 
-def test_a_text_that_differs_in_one_byte_fails(tmp_path: Path) -> None:
+def test_text_that_differs_in_one_byte_fails(tmp_path: Path) -> None:
     test_file = tmp_path / "test_it.py"
     files_of(test_file, rewrite=True).check("a page\n")
     assert (tmp_path / "golden/test_it/test_page.txt").read_text() == "a page\n\n"
@@ -32,7 +32,7 @@ def test_a_text_that_differs_in_one_byte_fails(tmp_path: Path) -> None:
         files_of(test_file).check("a page")
 
 
-def test_a_text_without_a_file_fails_and_writes_none(tmp_path: Path) -> None:
+def test_text_without_a_file_fails_and_writes_none(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match=r"test_page\.wide\.txt is missing"):
         files_of(tmp_path / "test_it.py").check("a page", "wide")
     assert list(tmp_path.iterdir()) == []

@@ -17,6 +17,6 @@ def test_each_file_is_named_with_how_many_of_its_tests_have_not_run() -> None:
     ]
 
 
-def test_what_needs_the_same_stands_together() -> None:
+def test_tests_with_the_same_reason_are_grouped() -> None:
     skipped = [(each, "needs Go") for each in HERE if each != "tests/a.py::test_two"]
     assert left_out(skipped, HERE) == ["needs Go:", "  tests/a.py: 1 of 2", "  tests/b.py: 2 of 2"]

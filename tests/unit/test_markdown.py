@@ -71,7 +71,7 @@ def missing(page: Path, text: str) -> list[str]:
     return sorted(word for word in paths(text) - made if not any((place / word).exists() for place in places))
 
 
-def test_the_pages_are_found() -> None:
+def test_pages_are_found() -> None:
     assert {Path("README.md"), Path("docs/policy.md"), Path("inventory/README.md")} <= set(PAGES)
     assert sum(len(links(read(page))) for page in PAGES) > 80
     assert len({word for page in PAGES for word in paths(read(page))}) > 80
@@ -83,16 +83,16 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in HISTORY], ids=str)
-def test_every_path_that_is_named_is_there(page: Path) -> None:
+def test_every_path_that_is_named_exists(page: Path) -> None:
     assert missing(page, read(page)) == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
-def test_no_bar_in_code_is_written_in_a_way_that_some_show_with_a_backslash(page: Path) -> None:
+def test_bars_in_code_are_written_without_a_visible_backslash(page: Path) -> None:
     assert re.findall(r"`[^`\n]*\\\|[^`\n]*`", read(page)) == []
 
 
-def test_what_leads_nowhere_is_found() -> None:
+def test_broken_links_are_found() -> None:
     text = """\
 # A `b`: c's (d)
 

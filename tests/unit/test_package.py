@@ -33,7 +33,7 @@ def files(folder: Path) -> set[str]:
     return found
 
 
-def test_a_wheel_has_every_file_of_the_package_and_says_that_it_is_typed(tmp_path: Path) -> None:
+def test_wheel_has_every_file_of_the_package_and_is_typed(tmp_path: Path) -> None:
     source, wheels = tmp_path / "source", tmp_path / "wheels"
     source.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -67,7 +67,7 @@ def named(requirement: str) -> str:
 
 
 @pytest.mark.parametrize("folder", ["fleet", "tests", "tools", "bench", "docs"])
-def test_every_package_that_is_imported_is_declared(folder: str) -> None:
+def test_every_imported_package_is_declared(folder: str) -> None:
     """A package that another one happens to need may be gone with the next version of that one."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     project = settings["project"]
@@ -84,7 +84,7 @@ def test_every_package_that_is_imported_is_declared(folder: str) -> None:
     ("lock", "group"),
     [("requirements.lock", "dev"), ("docs/requirements.lock", "docs"), ("deploy/requirements.lock", "")],
 )
-def test_a_lock_pins_every_package_by_hashes_and_names_no_index(lock: str, group: str) -> None:
+def test_lock_pins_every_package_by_hashes_and_names_no_index(lock: str, group: str) -> None:
     text = (ROOT / lock).read_text()
     assert "://" not in text and not re.findall(r"^--", text, re.MULTILINE)
     locked = {each.name for each in pinned(text, "3.11")}

@@ -15,12 +15,12 @@ NAMED = sorted({each for page in PAGES.values() for each in TEST.findall(page)})
 
 
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
-def test_the_page_names_tests(page: str) -> None:
+def test_page_names_tests(page: str) -> None:
     assert len([name for _, name in TEST.findall(page) if name]) > 20
 
 
 @pytest.mark.parametrize(("path", "name"), NAMED, ids=["::".join(filter(None, each)) for each in NAMED])
-def test_what_a_page_names_is_there(path: str, name: str) -> None:
+def test_named_test_exists(path: str, name: str) -> None:
     found = ROOT / path
     assert found.exists()
     if name:

@@ -14,9 +14,10 @@ import pytest
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
 from fleet.core.reporting import schemas
+from fleet.core.reporting.node_state import StatusNode
 from fleet.core.reporting.report import Report, Verdict
 from fleet.core.reporting.reporter import make_report
-from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusNode, StatusPool, Summary
+from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusPool, Summary
 from fleet.lab.simulation.builders import (
     NEW,
     OLD,
@@ -87,7 +88,7 @@ def check(name: str, document: object) -> None:
 
 
 @pytest.mark.parametrize("name", schemas.PUBLISHED)
-def test_the_committed_schema_is_that_of_the_structs(name: str) -> None:
+def test_committed_schema_is_that_of_the_structs(name: str) -> None:
     committed = (FOLDER / f"{name}.json").read_text(encoding="utf-8")
     assert committed == schemas.text(name), "run: python docs/schemas/generate.py"
 
@@ -96,30 +97,30 @@ def test_every_committed_schema_is_published() -> None:
     assert {path.stem for path in FOLDER.glob("*.json")} == set(schemas.PUBLISHED)
 
 
-def test_a_plan_meets_its_schema(plan: Plan) -> None:
+def test_plan_matches_its_schema(plan: Plan) -> None:
     assert plan.runs and plan.held
     check("plan", plan)
 
 
-def test_a_status_meets_its_schema() -> None:
+def test_status_matches_its_schema() -> None:
     check("status", status())
 
 
-def test_a_report_and_its_entries_meet_their_schemas(report: Report) -> None:
+def test_report_and_its_entries_match_their_schemas(report: Report) -> None:
     assert report.counts.done and report.held and report.against
     check("report", report)
     for entry in report.entries:
         check("journal-entry", entry)
 
 
-def test_a_report_without_one_of_its_keys_does_not_meet_the_schema(report: Report) -> None:
+def test_report_without_one_of_its_keys_does_not_match_the_schema(report: Report) -> None:
     short = msgspec.to_builtins(report)
     del short["journal"]["verdict"]
     with pytest.raises(jsonschema.ValidationError, match="verdict"):
         check("report", short)
 
 
-def test_the_schema_tells_units_and_the_form_of_times() -> None:
+def test_schema_has_units_and_the_format_of_times() -> None:
     run = schemas.schema("report")["$defs"]["ReportRun"]["properties"]
     assert run["ended"]["anyOf"][0] == {"type": "string", "format": "date-time"}
     step = schemas.schema("plan")["$defs"]["PlannedStep"]["properties"]

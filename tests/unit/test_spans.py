@@ -34,12 +34,12 @@ SIZES = {"d": 86400, "h": 3600, "m": 60, "s": 1}
         (-0.2, "0s"),
     ],
 )
-def test_a_duration_has_at_most_two_units(seconds: float, told: str) -> None:
+def test_duration_has_at_most_two_units(seconds: float, told: str) -> None:
     assert durations.format_duration(seconds) == told
 
 
 @given(st.floats(0, 400 * 86400))
-def test_words_are_within_half_of_the_smallest_unit_shown_of_the_truth(seconds: float) -> None:
+def test_text_is_within_half_of_the_smallest_shown_unit(seconds: float) -> None:
     parts = re.findall(r"(\d+)([dhms])", durations.format_duration(seconds))
     said = sum(int(count) * SIZES[name] for count, name in parts)
     unit = 1 if seconds < 3600 else 60 if seconds < 86400 else 3600
@@ -58,5 +58,5 @@ def test_words_are_within_half_of_the_smallest_unit_shown_of_the_truth(seconds: 
         (timedelta(days=400), "400d"),
     ],
 )
-def test_an_age_is_one_unit_rounded_down(delta: timedelta, told: str) -> None:
+def test_age_is_one_unit_rounded_down(delta: timedelta, told: str) -> None:
     assert durations.format_age(delta) == told

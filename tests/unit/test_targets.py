@@ -41,7 +41,7 @@ def test_ci_runs_targets_of_the_makefile_and_nothing_else() -> None:
     assert {each.removeprefix("make ") for each in run} <= TARGETS
 
 
-def test_ci_runs_them_on_the_oldest_python_and_the_newest() -> None:
+def test_ci_runs_on_the_oldest_python_and_the_newest() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     oldest = project["requires-python"].removeprefix(">=")
     for name in ("check", "test"):
@@ -61,7 +61,7 @@ def test_ci_may_only_read_and_each_action_is_pinned_by_its_commit() -> None:
     assert all(step["with"] == {"persist-credentials": False} for step in checkouts)
 
 
-def test_pre_commit_runs_what_make_check_runs_and_fetches_nothing() -> None:
+def test_pre_commit_runs_what_make_check_runs_and_downloads_nothing() -> None:
     known = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     assert [each["repo"] for each in known] == ["local"]
     hooks = known[0]["hooks"]
@@ -71,7 +71,7 @@ def test_pre_commit_runs_what_make_check_runs_and_fetches_nothing() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
-def test_every_target_that_a_page_names_is_there(page: Path) -> None:
+def test_every_target_that_a_page_names_exists(page: Path) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     code = [*words_in_code(text), *(content for kind, content in blocks(text) if kind in ("", "sh"))]
     named = {name for each in code for name in re.findall(r"^\s*make ([a-z][a-z-]*)\b", each, re.MULTILINE)}

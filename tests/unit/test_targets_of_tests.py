@@ -49,7 +49,7 @@ def test_ci_runs_no_test_twice() -> None:
 
 
 @pytest.mark.parametrize("target", OF_CI)
-def test_what_a_target_names_is_there(target: str) -> None:
+def test_files_of_a_target_exist(target: str) -> None:
     assert {file.partition("::")[0] for file in files_of(target)} <= FILES
 
 

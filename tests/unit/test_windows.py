@@ -38,7 +38,7 @@ def ask(now: str, needed: timedelta, *windows: Window, freezes: tuple[Freeze, ..
     return weekly(*windows, freezes=freezes).held(berlin(now), needed)
 
 
-def test_a_pool_without_windows_is_always_open() -> None:
+def test_pool_without_windows_is_always_open() -> None:
     assert ask("2026-11-25 12:00", 100 * HOUR) is None
     assert weekly().closes(berlin("2026-11-25 12:00")) is None
 
@@ -55,16 +55,16 @@ def test_a_pool_without_windows_is_always_open() -> None:
         ("2026-11-30 01:00", False),
     ],
 )
-def test_a_run_of_an_hour_starts_inside_a_window_while_an_hour_is_left(now: str, may: bool) -> None:
+def test_run_of_an_hour_starts_inside_a_window_while_an_hour_is_left(now: str, may: bool) -> None:
     assert (ask(now, HOUR, WEEKEND) is None) is may
 
 
-def test_the_refusal_names_the_pool_and_when_the_next_window_that_fits_opens() -> None:
+def test_refusal_names_the_pool_and_when_the_next_window_that_fits_opens() -> None:
     refused = ask("2026-11-28 04:30", HOUR, WEEKEND)
     assert refused == Held(Reason.WINDOW, "workers", {"opens": "Sun 01:00 CET", "needed": "1h"})
 
 
-def test_the_next_window_that_fits_may_not_be_the_next_one() -> None:
+def test_next_window_that_fits_may_not_be_the_next_one() -> None:
     short = Window(days=(0,), start=time(1), end=time(2))
     long = Window(days=(3,), start=time(1), end=time(6))
     now = datetime(2026, 11, 29, tzinfo=UTC)
@@ -74,14 +74,14 @@ def test_the_next_window_that_fits_may_not_be_the_next_one() -> None:
     assert weekly(short, long).next_start(now, 3 * HOUR) == datetime(2026, 12, 3, 1, tzinfo=UTC)
 
 
-def test_a_run_longer_than_every_window_may_start_as_the_longest_opens() -> None:
+def test_run_longer_than_every_window_may_start_as_the_longest_opens() -> None:
     assert ask("2026-11-28 01:14", 10 * HOUR, WEEKEND) is None
     assert ask("2026-11-28 01:16", 10 * HOUR, WEEKEND) is not None
     short = Window(days=(2,), start=time(1), end=time(2), zone="Europe/Berlin")
     assert ask("2026-11-25 01:00", 10 * HOUR, short, WEEKEND) is not None, "a longer window is to come"
 
 
-def test_a_longer_run_never_has_more_leave_than_a_shorter_one() -> None:
+def test_longer_run_may_never_start_where_a_shorter_one_may_not() -> None:
     for minute in range(0, 300, 5):
         now = berlin("2026-11-28 00:30") + timedelta(minutes=minute)
         may = [weekly(WEEKEND).held(now, timedelta(minutes=needed)) is None for needed in range(0, 400, 5)]
@@ -100,12 +100,12 @@ def test_runs_may_start_where_none_is_held(needed: timedelta) -> None:
         assert may == (schedule.held(now, needed) is None), now
 
 
-def test_a_freeze_beats_a_window() -> None:
+def test_freeze_overrides_a_window() -> None:
     refused = ask("2026-12-26 02:00", HOUR, WEEKEND, freezes=(freeze("2026-12-19", "2027-01-04"),))
     assert refused == Held(Reason.FREEZE, "year end", {"until": "Mon 4 Jan 2027 00:00 CET"})
 
 
-def test_a_run_must_end_before_a_freeze_begins() -> None:
+def test_run_must_end_before_a_freeze_begins() -> None:
     frozen = (freeze("2026-11-28 03:00", "2026-11-29"),)
     assert ask("2026-11-28 02:00", HOUR, WEEKEND, freezes=frozen) is None
     refused = ask("2026-11-28 02:01", HOUR, WEEKEND, freezes=frozen)
@@ -116,7 +116,7 @@ def test_a_run_must_end_before_a_freeze_begins() -> None:
     assert without_windows.subject == "year end"
 
 
-def test_the_next_opening_is_looked_for_behind_the_freezes() -> None:
+def test_next_opening_is_after_the_freezes() -> None:
     frozen = (
         freeze("2026-12-19", "2027-01-04"),
         freeze("2027-01-09", "2027-01-10 03:00", "stocktaking"),
@@ -126,7 +126,7 @@ def test_the_next_opening_is_looked_for_behind_the_freezes() -> None:
     assert weekly(WEEKEND, freezes=frozen).closes(now) == now
 
 
-def test_windows_that_touch_are_one() -> None:
+def test_adjacent_windows_are_one() -> None:
     saturday = Window(days=(5,), start=time(20), end=time())
     sunday = Window(days=(6,), start=time(), end=time(4))
     assert weekly(saturday, sunday).closes(datetime(2026, 11, 28, 21, tzinfo=UTC)) == datetime(
@@ -134,27 +134,27 @@ def test_windows_that_touch_are_one() -> None:
     )
 
 
-def test_whole_days_on_end_never_close() -> None:
+def test_whole_days_in_sequence_never_close() -> None:
     now = datetime(2026, 3, 28, 21, tzinfo=UTC)
     assert weekly(ALWAYS).closes(now) is None
     assert weekly(ALWAYS).held(now, 300 * HOUR) is None
 
 
-def test_a_window_past_midnight_belongs_to_the_day_it_opens_on() -> None:
+def test_window_past_midnight_belongs_to_the_day_it_opens_on() -> None:
     friday = Window(days=(4,), start=time(22), end=time(2), zone="Europe/Berlin")
     assert weekly(friday).open_spans(berlin("2026-11-23"), berlin("2026-11-30")) == [
         (berlin("2026-11-27 22:00"), berlin("2026-11-28 02:00"))
     ]
 
 
-def test_a_window_that_goes_on_from_sunday_into_monday_is_open_on_monday() -> None:
+def test_window_from_sunday_into_monday_is_open_on_monday() -> None:
     sunday = Window(days=(6,), start=time(22), end=time(2))
     assert weekly(sunday).closes(datetime(2026, 11, 30, 1, tzinfo=UTC)) == datetime(
         2026, 11, 30, 2, tzinfo=UTC
     )
 
 
-def test_the_night_that_clocks_are_put_forward_shortens_a_window() -> None:
+def test_start_of_daylight_saving_time_shortens_a_window() -> None:
     begin, end = berlin("2026-03-29 00:00"), berlin("2026-03-30 00:00")
     assert weekly(WEEKEND).open_spans(begin, end) == [
         (datetime(2026, 3, 29, 0, tzinfo=UTC), datetime(2026, 3, 29, 3, tzinfo=UTC))
@@ -164,12 +164,12 @@ def test_the_night_that_clocks_are_put_forward_shortens_a_window() -> None:
     assert refused.params["opens"] == "Sat 01:00 CEST"
 
 
-def test_a_window_in_the_gap_opens_the_week_after() -> None:
+def test_window_inside_the_skipped_hour_opens_the_week_after() -> None:
     gap = Window(days=(6,), start=time(2, 15), end=time(2, 45), zone="Europe/Berlin")
     assert weekly(gap).opens(berlin("2026-03-28 12:00")) == berlin("2026-04-05 02:15")
 
 
-def test_the_hour_that_comes_twice_is_inside_twice() -> None:
+def test_repeated_hour_is_inside_twice() -> None:
     early = Window(days=(6,), start=time(2, 15), end=time(2, 45), zone="Europe/Berlin")
     begin, end = berlin("2026-10-25 00:00"), berlin("2026-10-26 00:00")
     at = datetime(2026, 10, 25, tzinfo=UTC)
@@ -182,7 +182,7 @@ def test_the_hour_that_comes_twice_is_inside_twice() -> None:
     ]
 
 
-def test_windows_that_never_open_are_said_so() -> None:
+def test_windows_that_never_open_are_reported() -> None:
     nowhere = Window(days=(), start=time(1), end=time(2))
     assert weekly(nowhere).opens(datetime(2026, 1, 1, tzinfo=UTC)) is None
     assert weekly(nowhere).next_start(datetime(2026, 1, 1, tzinfo=UTC), HOUR) is None
@@ -199,5 +199,5 @@ def test_windows_that_never_open_are_said_so() -> None:
         ("2027-07-03 01:00", "Sat 3 Jul 2027 01:00 CEST"),
     ],
 )
-def test_a_moment_is_told_with_as_much_of_its_date_as_it_needs(moment: str, words: str) -> None:
+def test_time_is_shown_with_as_much_of_its_date_as_it_needs(moment: str, words: str) -> None:
     assert format_moment(berlin(moment), berlin("2026-11-25 12:00"), "Europe/Berlin") == words

@@ -84,7 +84,9 @@ def virtualbox(copy: Path) -> str:
 
 
 @pytest.mark.parametrize("provider", ["libvirt", "virtualbox"])
-def test_vagrant_takes_what_is_meant_for_each_provider(copy: Path, virtualbox: str, provider: str) -> None:
+def test_vagrant_accepts_the_configuration_of_each_provider(
+    copy: Path, virtualbox: str, provider: str
+) -> None:
     said = ran(copy, "vagrant", "validate", VAGRANT_DEFAULT_PROVIDER=provider, PATH=virtualbox)
     assert said.returncode == 0, said.stderr
     assert "validated successfully" in said.stdout
@@ -109,7 +111,7 @@ def test_vagrant_refuses_a_mistake(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_ignition_takes_the_configuration_of_each_machine(written: Path, name: str) -> None:
+def test_ignition_accepts_the_configuration_of_each_machine(written: Path, name: str) -> None:
     said = validate(written / f"{name}.ign")
     assert (said.returncode, said.stdout + said.stderr) == (0, "")
 
@@ -120,7 +122,7 @@ def test_ignition_refuses_a_mistake(written: Path, tmp_path: Path) -> None:
     assert validate(wrong).returncode != 0
 
 
-def test_what_is_downloaded_is_pinned_by_its_checksum(written: Path) -> None:
+def test_downloads_are_pinned_by_their_checksum(written: Path) -> None:
     for name in NAMES:
         fetched = [
             each["contents"] for each in files(written, name).values() if "http" in each["contents"]["source"]
@@ -129,7 +131,7 @@ def test_what_is_downloaded_is_pinned_by_its_checksum(written: Path) -> None:
         assert all(re.fullmatch(r"sha256-[0-9a-f]{64}", each["verification"]["hash"]) for each in fetched)
 
 
-def test_workers_join_the_control_plane_by_the_same_word(written: Path) -> None:
+def test_workers_join_the_control_plane_with_the_same_token(written: Path) -> None:
     control, *workers = (settings(written, name) for name in NAMES)
     assert "server" not in control
     assert {each["server"] for each in workers} == {f"https://{control['node-ip']}:6443"}
@@ -137,7 +139,7 @@ def test_workers_join_the_control_plane_by_the_same_word(written: Path) -> None:
     assert len({each["node-ip"] for each in (control, *workers)}) == len(NAMES)
 
 
-def test_secrets_are_made_once_and_readable_by_their_owner_alone(written: Path, copy: Path) -> None:
+def test_secrets_are_generated_once_and_private(written: Path, copy: Path) -> None:
     before = {path.name: path.read_bytes() for path in written.glob("*.ign")}
     subprocess.run(["ruby", copy / "machines.rb", written], check=True, timeout=60, stdout=subprocess.DEVNULL)
     assert {path.name: path.read_bytes() for path in written.glob("*.ign")} == before
@@ -145,7 +147,7 @@ def test_secrets_are_made_once_and_readable_by_their_owner_alone(written: Path, 
     assert {path.stat().st_mode & 0o077 for path in private} == {0}
 
 
-def test_an_image_that_is_not_the_pinned_one_becomes_no_box(copy: Path, tmp_path: Path) -> None:
+def test_image_with_another_checksum_becomes_no_box(copy: Path, tmp_path: Path) -> None:
     image = tmp_path / "image"
     image.write_bytes(b"something else")
     for provider in ("libvirt", "virtualbox"):
@@ -155,7 +157,7 @@ def test_an_image_that_is_not_the_pinned_one_becomes_no_box(copy: Path, tmp_path
     assert ran(copy, "./box").returncode == 2
 
 
-def test_an_image_with_the_right_checksum_becomes_a_box(copy: Path, tmp_path: Path) -> None:
+def test_image_with_the_right_checksum_becomes_a_box(copy: Path, tmp_path: Path) -> None:
     """With an image of ours in the place of Fedora CoreOS's, and its checksum in the script's."""
     image = tmp_path / "disk.xz"
     image.write_bytes(subprocess.run(["xz", "-c"], input=b"a disk", capture_output=True, check=True).stdout)

@@ -56,7 +56,7 @@ def browse(path: Path, visit: Callable[[Tab], Awaitable[T]], fragment: str = "")
     return asyncio.run(story())
 
 
-def test_it_shows_the_answer_without_a_request_and_without_a_complaint(path: Path) -> None:
+def test_page_shows_the_answer_without_requests_or_console_errors(path: Path) -> None:
     async def visit(tab: Tab) -> tuple[str, bool, list[str], list[str]]:
         answer = await tab.value("document.getElementById('answer').innerText")
         controls = await tab.value("document.querySelector('.controls').checkVisibility()")
@@ -71,7 +71,7 @@ def test_it_shows_the_answer_without_a_request_and_without_a_complaint(path: Pat
     assert messages == []
 
 
-def test_the_table_is_filtered_and_the_address_remembers_it(path: Path) -> None:
+def test_filter_of_the_table_is_kept_in_the_address(path: Path) -> None:
     async def visit(tab: Tab) -> tuple[list[str], list[str], str, str]:
         await tab.value(TYPE.format(field="filter", value="N-0012"))
         by_name = await tab.value(SHOWN)
@@ -86,7 +86,7 @@ def test_the_table_is_filtered_and_the_address_remembers_it(path: Path) -> None:
     assert (said, fragment) == ("1 of 24 nodes", "#ending=failed")
 
 
-def test_an_address_with_a_filter_or_a_node_shows_just_that(path: Path) -> None:
+def test_address_with_a_filter_or_a_node_shows_just_that(path: Path) -> None:
     async def filtered(tab: Tab) -> list[str]:
         found: list[str] = await tab.value(SHOWN)
         return found
@@ -98,7 +98,7 @@ def test_an_address_with_a_filter_or_a_node_shows_just_that(path: Path) -> None:
     assert browse(path, opened, "#east/n-0012")
 
 
-def test_the_table_is_sorted_by_number_up_and_down(path: Path, report: Report) -> None:
+def test_table_is_sorted_by_number_up_and_down(path: Path, report: Report) -> None:
     async def visit(tab: Tab) -> tuple[list[str], list[str], str]:
         press = (
             "[...document.querySelectorAll('.runs thead button')].find(b => b.innerText == 'Took').click()"
@@ -116,7 +116,7 @@ def test_the_table_is_sorted_by_number_up_and_down(path: Path, report: Report) -
     assert sort == "descending"
 
 
-def test_every_bar_is_within_its_timeline_and_nothing_is_broader_than_the_window(path: Path) -> None:
+def test_bars_are_within_the_timeline_and_the_page_within_the_window(path: Path) -> None:
     async def visit(tab: Tab) -> tuple[int, int, bool]:
         outside = await tab.value("""[...document.querySelectorAll('.bars')].flatMap(svg => {
             const box = svg.getBoundingClientRect();
@@ -138,7 +138,7 @@ def test_every_bar_is_within_its_timeline_and_nothing_is_broader_than_the_window
     assert fits
 
 
-def test_it_works_without_scripts(path: Path) -> None:
+def test_page_works_without_scripts(path: Path) -> None:
     async def story() -> tuple[int, bool, str]:
         async with a_tab() as tab:
             await tab.ask("Emulation.setScriptExecutionDisabled", value=True)
@@ -157,7 +157,7 @@ def test_it_works_without_scripts(path: Path) -> None:
     assert rows == 24 and hidden, "what does nothing without scripts is not shown"
 
 
-def test_it_prints_on_a_few_sheets_of_a4(path: Path) -> None:
+def test_page_prints_on_a_few_sheets_of_a4(path: Path) -> None:
     async def visit(tab: Tab) -> bytes:
         return await tab.printed()
 
@@ -184,7 +184,7 @@ def test_each_printed_page_of_the_timeline_has_its_axis_and_no_page_a_heading_al
         assert len(sheet.split()) > 20
 
 
-def test_the_timelines_heading_is_printed_on_the_page_of_its_axis_wherever_that_ends(tmp_path: Path) -> None:
+def test_heading_of_the_timeline_is_printed_on_the_page_of_its_axis(tmp_path: Path) -> None:
     """Some of these lengths of what stands before it leave room for the heading and not for the axis."""
 
     async def visit(tab: Tab) -> bytes:
@@ -202,7 +202,7 @@ def test_the_timelines_heading_is_printed_on_the_page_of_its_axis_wherever_that_
         assert re.search(r"^\s*\d\d:\d\d(\s+\d\d:\d\d)+$", sheet.split("Timeline")[1], re.MULTILINE)
 
 
-def test_names_as_long_as_they_may_be_push_no_result_off_the_paper(tmp_path: Path) -> None:
+def test_long_names_push_no_result_off_the_paper(tmp_path: Path) -> None:
     async def visit(tab: Tab) -> bytes:
         return await tab.printed()
 
@@ -214,7 +214,9 @@ def test_names_as_long_as_they_may_be_push_no_result_off_the_paper(tmp_path: Pat
     assert len(re.findall(r"\bdone$", words, re.MULTILINE)) >= len(runs)
 
 
-def test_a_thousand_nodes_are_shown_in_seconds_and_print_on_fewer_sheets_than_a_book(tmp_path: Path) -> None:
+def test_page_of_a_thousand_nodes_loads_in_seconds_and_prints_on_fewer_sheets_than_a_book(
+    tmp_path: Path,
+) -> None:
     async def visit(tab: Tab) -> tuple[float, int, bytes]:
         timing = "performance.getEntriesByType('navigation')[0].loadEventEnd"
         await tab.value(TYPE.format(field="filter", value="n-0512"))

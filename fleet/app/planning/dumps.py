@@ -15,7 +15,7 @@ from fleet.app.wiring.quorums import by_pods
 from fleet.app.wiring.sources.registry import source_of
 from fleet.app.wiring.sources.source import ClusterSource
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.guards.version_skew import minor_of
+from fleet.core.cluster.version_skew import minor_of
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.planning.estimates import TIMED_KINDS, DurationEstimates, measured

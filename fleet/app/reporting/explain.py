@@ -15,9 +15,8 @@ from fleet.app.wiring.home import Home
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import UsageError
 from fleet.core.records.held import Held
-from fleet.core.reporting.node_state import RolloutPart, needs_action_first, parts_of
+from fleet.core.reporting.node_state import RolloutPart, StatusNode, needs_action_first, parts_of
 from fleet.core.reporting.standstill import Standstill
-from fleet.core.reporting.status import StatusNode
 from fleet.core.reporting.timeline import Eviction, OperatorCommand, StepTaken, Timeline
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step

@@ -13,7 +13,7 @@ from fleet.app.rollouts.standstill import standstill
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import pool_named, there_is
 from fleet.app.wiring.sources.registry import source_of
-from fleet.core.guards.version_skew import skews
+from fleet.core.cluster.version_skew import skews
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.eta import seconds_left
 from fleet.core.policy.policy import Policy
@@ -142,7 +142,7 @@ def clusters_of(
             nodes=sum(map(len, kubelets.get(row.name, {}).values())),
             simulated=source_of(home, row).simulated,
             skew=tuple(
-                skew.words
+                skew.message
                 for skew in skews([row.server_version], kubelets.get(row.name, {}), groups.get(row.name, ()))
             ),
         )

@@ -28,7 +28,7 @@ ReportForm = Literal["text", "json", "html", "pdf", "csv", "markdown", "oscal"]
 def report(
     context: typer.Context,
     rollout: Annotated[
-        str, typer.Argument(help="Such as r-17; empty: the active one, else the newest.")
+        str, typer.Argument(help="Id of a rollout, such as r-17. Default: the active one, else the newest.")
     ] = "",
     pool: Annotated[
         list[str] | None,
@@ -65,10 +65,10 @@ def report(
         Path | None, typer.Option("--file", "-f", help="Write there instead of to stdout.")
     ] = None,
 ) -> None:
-    """Who, when, what, from what to what, with the proof of each node: one rollout, or all of a span of time.
+    """Report who did what when, from which release to which, with the proof for each node.
 
-    With --fleet or --pool: all rollouts of a quarter or of some days, with compliance: how soon releases were on the
-    nodes, and what fleet did not see. As json and html a report is signed: fleet report verify FILE --key PUBLIC-KEY
+    With --fleet or --pool: of all rollouts of a quarter or of some days, with compliance (how soon releases were on the
+    nodes) and what fleet did not see. As json and html a report is signed: fleet report verify FILE --key PUBLIC-KEY
     """
     if context.invoked_subcommand is not None:
         return
@@ -198,8 +198,8 @@ def _warn_unsigned(signed: bool, verified: bool | None) -> None:
     from fleet.cli.terminal.output import warn
 
     if not signed:
-        why = "there is no signing key here that you may use" if verified else "the journal does not hold"
-        warn(f"nobody has signed this report: {why}\n  -> fleet audit {'keygen' if verified else 'verify'}")
+        why = "you have no signing key here" if verified else "the journal is not intact"
+        warn(f"this report is not signed: {why}\n  -> fleet audit {'keygen' if verified else 'verify'}")
 
 
 def _pdf(page: str) -> bytes:

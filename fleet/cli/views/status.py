@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from msgspec.structs import asdict, fields
 from rich.text import Text
@@ -13,8 +12,9 @@ from rich.text import Text
 from fleet.cli.terminal.columns import Cell, columns
 from fleet.cli.terminal.time_format import ago, clock
 from fleet.cli.views.standstill import standing_still
+from fleet.core.reporting.node_state import WIDE, StatusNode
 from fleet.core.reporting.selection import ATTENTION
-from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusNode, StatusPool, StatusQuorum
+from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusPool, StatusQuorum
 from fleet.core.text.counts import counted
 from fleet.core.text.durations import format_duration
 
@@ -144,45 +144,32 @@ def needs(status: FleetStatus) -> list[str]:
     return found
 
 
-class Column(NamedTuple):
-    """A column of the table with a row for each node."""
-
-    head: str
-    cell: Callable[[StatusNode, datetime], Cell]
-    """Takes the node and the time of the status. An empty string is shown as a dash."""
-    right: bool = False
-    """Aligned right, as numbers are."""
-
-
-WIDE = (
-    Column("NODE", lambda node, now: node.name),
-    Column("CLUSTER", lambda node, now: node.cluster),
-    Column("SITE", lambda node, now: node.site),
-    Column("ZONE", lambda node, now: node.zone),
-    Column("POOL", lambda node, now: node.pool),
-    Column("STATE", lambda node, now: _state(node)),
-    Column("STEP", lambda node, now: node.step),
-    Column("VERSION", lambda node, now: node.version),
-    Column("STAGED", lambda node, now: node.staged),
-    Column("TARGET", lambda node, now: node.target),
-    Column("KERNEL", lambda node, now: node.kernel),
-    Column("PODS", lambda node, now: str(node.pods), right=True),
-    Column("SINCE", lambda node, now: _since(node, now)),
-    Column("SEEN", lambda node, now: ago(node.last_seen, now)),
-    Column("HELD", lambda node, now: Text("; ".join(node.held))),
-)
-"""The columns of `fleet status -o wide`, from left to right."""
-
-
 def wide(status: FleetStatus) -> Text:
-    """Returns a row for each node."""
-    head = [column.head for column in WIDE]
-    rows = [[_or_dash(column.cell(node, status.at)) for column in WIDE] for node in status.nodes]
-    return columns(head, rows, right=[index for index, column in enumerate(WIDE) if column.right])
+    """Returns a row for each node. Numbers are aligned right."""
+    types = {field.name: field.type for field in fields(StatusNode)}
+    rows = [[_shown(node, name, status.at) for _, name in WIDE] for node in status.nodes]
+    right = [index for index, (_, name) in enumerate(WIDE) if types[name] is int]
+    return columns([head for head, _ in WIDE], rows, right)
 
 
-def _or_dash(cell: Cell) -> Cell:
-    return cell if cell != "" else "-"
+def _shown(node: StatusNode, name: str, now: datetime) -> Cell:
+    """Returns the cell of one field, by the type of its value: a time as its age, names in one line, nothing as a dash."""
+    value = getattr(node, name)
+    match value:
+        case _ if name == "state":
+            return _state(node)
+        case _ if name == "last_seen":
+            return ago(value, now)
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return ago(value, now)
+        case tuple():
+            return Text("; ".join(value))
+        case None | "":
+            return "-"
+        case _:
+            return str(value)
 
 
 def outdated(status: FleetStatus) -> Text:
@@ -214,14 +201,14 @@ def attention(status: FleetStatus) -> Text:
             for node in status.nodes
         ]
         lines.append(columns(head, rows))
-        lines.append(Text(f"  -> fleet explain {status.nodes[0].name} says what to do"))
+        lines.append(Text(f"  -> fleet explain {status.nodes[0].name} shows what to do"))
     return Text("\n").join(lines) if lines else Text("Nothing needs an operator.")
 
 
 def _why(node: StatusNode) -> str:
     # What a rollout waits for there is not why these two need a person.
     if node.state == "drifted":
-        return f"{node.version} is no release of its stream"
+        return f"{node.version} is not a release of its stream"
     if node.state == "orphan":
         return "its machine is known, its node is not in the cluster"
     return node.held[0] if node.held else ""

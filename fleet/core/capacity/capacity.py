@@ -131,14 +131,14 @@ class ClusterCapacity:
         ]
         if not going:
             return None
-        if self._unplaceable and (known := self._known_shortfall(name, going)):
-            return known
-        found = self._find_shortfall(name, pods, going, may_wait)
-        if found is not None and not (found.apart or found.ports or found.volumes):
-            self._note_shortfall(name, found)
-        return found
+        if self._unplaceable and (noted := self._known_shortfall(name, going)):
+            return noted
+        shortfall = self._find_shortfall(name, pods, going, may_wait)
+        if shortfall is not None and not (shortfall.apart or shortfall.ports or shortfall.volumes):
+            self._note_shortfall(name, shortfall)
+        return shortfall
 
-    def later(self, pod: Pod, name: str) -> bool:
+    def would_fit_after_drain(self, pod: Pod, name: str) -> bool:
         """Returns whether the node would have room for the pod after its drain, once it is back in service.
 
         Affinity rules are not checked.
@@ -147,11 +147,11 @@ class ClusterCapacity:
         if node is None or not demand.could_fit(node):
             return False
         usage = (self._usage.get(name) or NO_USAGE).copied()
-        for each in self._rescheduled.leaving.get(name, {}).values():
-            usage.take(each, -1)
+        for leaving_pod in self._rescheduled.leaving.get(name, {}).values():
+            usage.take(leaving_pod, -1)
         return usage.fits(pod, node.allocatable)
 
-    def eased(self, shape: PodShape) -> bool:
+    def may_fit_now(self, shape: PodShape) -> bool:
         """Returns whether a node may have gained room for a pod of this shape since the shape was found to fit
         nowhere."""
         return self._unplaceable.may_fit_now(shape)
@@ -170,10 +170,10 @@ class ClusterCapacity:
                 return replace(shortfall, pod=pod)
         return None
 
-    def _note_shortfall(self, name: str, found: Shortfall) -> None:
-        shape = PodShape(Demand.of(found.pod, self.volumes), found.pod.requests)
-        if not any(self._has_room(each, shape) for each in self._nodes):
-            self._unplaceable.note(shape, found)
+    def _note_shortfall(self, name: str, shortfall: Shortfall) -> None:
+        shape = PodShape(Demand.of(shortfall.pod, self.volumes), shortfall.pod.requests)
+        if not any(self._has_room(node, shape) for node in self._nodes):
+            self._unplaceable.note(shape, shortfall)
             self._lacking[name] = shape
 
     def _has_room(self, name: str, shape: PodShape) -> bool:
@@ -184,19 +184,19 @@ class ClusterCapacity:
     def _find_shortfall(
         self, name: str, pods: Sequence[Pod], going: Sequence[Pod], may_wait: Collection[str]
     ) -> Shortfall | None:
-        way: Iterable[Pod] = self._rescheduled
+        rescheduled: Iterable[Pod] = self._rescheduled
         if self._fits_all_by_counts(name, going):
             # By the counts there is room for all pods; only affinity rules can still keep a pod from the nodes.
             if not any(self._has_placement_rules(pod) for pod in going):
                 return None
-            way = (pod for pod in way if self._has_placement_rules(pod))
-        return self._trial(name, pods, may_wait).shortfall(list(way), going)
+            rescheduled = (pod for pod in rescheduled if self._has_placement_rules(pod))
+        return self._trial(name, pods, may_wait).shortfall(list(rescheduled), going)
 
     def _trial(self, leaver: str, leavers: Sequence[Pod], may_wait: Collection[str]) -> TrialPlacement:
-        rest = TrialBase(
+        base = TrialBase(
             self._nodes, self._usage, self._placeholders, self._rescheduled.leaving, self._topology
         )
-        return TrialPlacement(rest, leaver, leavers, self._open_for, self.volumes, may_wait)
+        return TrialPlacement(base, leaver, leavers, self._open_for, self.volumes, may_wait)
 
     def pinned(self, name: str, pods: Iterable[Pod]) -> list[Pod]:
         """Returns the pods that no other node than this one could ever take, by node selector, affinity, volumes,
@@ -231,17 +231,21 @@ class ClusterCapacity:
         cpu = max(size[0] for size in sizes)
         memory = max(size[1] for size in sizes)
         storage = max(size[2] for size in sizes)
-        most: dict[str, int] = {}
+        largest: dict[str, int] = {}
         for size in sizes:
-            for each, amount in size[3]:
-                most[each] = max(amount, most.get(each, 0))
+            for resource, amount in size[3]:
+                largest[resource] = max(amount, largest.get(resource, 0))
         wanted = self._rescheduled.sizes.total() + len(going)
         classes = {
-            (Demand.of(pod, self.volumes), tuple(each for each, _ in pod.requests.others)) for pod in going
+            (Demand.of(pod, self.volumes), tuple(resource for resource, _ in pod.requests.others))
+            for pod in going
         }
         return all(
             self._fit_counts.has_at_least(
-                demand, (cpu, memory, storage, tuple((each, most[each]) for each in names)), wanted, name
+                demand,
+                (cpu, memory, storage, tuple((resource, largest[resource]) for resource in names)),
+                wanted,
+                name,
             )
             for demand, names in classes
         )
@@ -251,36 +255,36 @@ class ClusterCapacity:
         node = self._nodes.get(name)
         if node is None or name in self._rescheduled.leaving:
             return False
-        known = self._fits.setdefault(demand, {})
-        if name not in known:
-            known[name] = demand.fits_now(node)
-        return known[name]
+        fits = self._fits.setdefault(demand, {})
+        if name not in fits:
+            fits[name] = demand.fits_now(node)
+        return fits[name]
 
     def _count_usage(self, pod: Pod, sign: int) -> None:
         self._topology.count_pod(pod, sign)
         if pod.placeholder:
             self._count_placeholder(pod, sign)
             return
-        taken = self._usage.get(pod.node)
-        if taken is None:
-            taken = self._usage[pod.node] = NodeUsage()
-        taken.take(pod, sign)
+        usage = self._usage.get(pod.node)
+        if usage is None:
+            usage = self._usage[pod.node] = NodeUsage()
+        usage.take(pod, sign)
         if sign < 0:
             self._unplaceable.gain(pod.node)
         self._fit_counts.changed(pod.node)
 
     def _count_placeholder(self, pod: Pod, sign: int) -> None:
-        there = self._placeholders.setdefault(pod.node, {})
+        on_node = self._placeholders.setdefault(pod.node, {})
         if sign > 0:
-            there[pod.uid] = pod
+            on_node[pod.uid] = pod
         else:
-            there.pop(pod.uid, None)
-            if not there:
+            on_node.pop(pod.uid, None)
+            if not on_node:
                 del self._placeholders[pod.node]
 
     def _node_changed(self, name: str) -> None:
-        for known in self._fits.values():
-            known.pop(name, None)
+        for by_node in self._fits.values():
+            by_node.pop(name, None)
         self._changed(name)
 
     def _changed(self, name: str) -> None:

@@ -28,7 +28,7 @@ class RescheduledPods:
 
     def others(self, pod: Pod) -> list[Pod]:
         """Returns all of these pods except this one, which is one of them while its node is drained."""
-        return [each for each in self if each.uid != pod.uid]
+        return [other for other in self if other.uid != pod.uid]
 
     def add(self, pod: Pod) -> None:
         """Records a pod that was added. A pod that need not be rescheduled is left out."""

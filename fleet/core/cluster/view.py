@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from itertools import islice
 
 from fleet.core.capacity.capacity import ClusterCapacity
 from fleet.core.cluster.budget_index import BudgetIndex
 from fleet.core.cluster.drain_demand import DrainDemand
 from fleet.core.cluster.notices import Notices
 from fleet.core.cluster.pending_evictions import PendingEvictions
+from fleet.core.cluster.pod_index import PodIndex
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.attachment import Attachment
 from fleet.core.objects.budget import Budget
@@ -29,9 +29,6 @@ from fleet.core.third_parties.maintenance import Maintenance
 from fleet.core.third_parties.notice import Notice, of_node, once_done
 from fleet.core.third_parties.roles import Roles
 from fleet.core.third_parties.standbys import Standbys
-
-MOST_UNREADY = 500
-"""Maximum number of unready pods of a namespace that are searched for those of one budget."""
 
 
 class ClusterView:
@@ -63,12 +60,11 @@ class ClusterView:
         self.budget_index = BudgetIndex()
         self.budgets: Mapping[PodRef, Budget] = self.budget_index.budgets
         self.pending_evictions = PendingEvictions(self.budgets)
-        self.pods: dict[str, Pod] = {}
+        self.pod_index = PodIndex()
+        self.pods: Mapping[str, Pod] = self.pod_index.pods
         """Pods by uid."""
         self._attachments: dict[str, dict[str, Attachment]] = {}
         """Attachments by node and name."""
-        self._pods_on: dict[str, dict[str, Pod]] = {}
-        """Pods by node and uid."""
         self._to_drain: dict[str, dict[str, Pod]] = {}
         """The pods that must leave the node before a reboot, unless a drain rule leaves them there; by node and uid."""
         self._rules: dict[str, tuple[PodRule, ...]] = {}
@@ -76,8 +72,6 @@ class ClusterView:
         self._own_treatment: dict[str, set[str]] = {}
         """Uids of the pods to drain whose own labels, annotations or Job ask for a treatment other than eviction; by
         node."""
-        self._unready: dict[str, dict[str, Pod]] = {}
-        """Pods that should be Ready and are not, by namespace and uid."""
         self._drain_demands: dict[str, DrainDemand] = {}
         """Drain demands by node, as far as they were computed."""
 
@@ -109,10 +103,6 @@ class ClusterView:
         """Returns all notices of third parties about the node."""
         current = self.nodes.get(node)
         return [*(of_node(current) if current is not None else ()), *self.reported_notices.of(node)]
-
-    def pods_on(self, node: str) -> Iterable[Pod]:
-        """Returns all pods of the node."""
-        return self._pods_on.get(node, {}).values()
 
     def attachments_on(self, node: str) -> Iterable[Attachment]:
         """Returns the volume attachments of the node."""
@@ -176,12 +166,6 @@ class ClusterView:
         return pod.owner.kind != "Job" and not any(
             term.owners for rule in self._rules.get(pod.node, ()) for term in rule.pods
         )
-
-    def unready(self, budget: Budget) -> list[Pod]:
-        """Returns the unready pods of the budget, sorted by name. If the namespace has more than `MOST_UNREADY` unready
-        pods, the rest of them is left out."""
-        candidates = islice(self._unready.get(budget.namespace, {}).values(), MOST_UNREADY)
-        return sorted((pod for pod in candidates if budget.matches(pod)), key=lambda pod: pod.ref)
 
     def upsert(self, obj: ClusterObject) -> set[str]:
         """Records an object that was added or changed.
@@ -264,14 +248,9 @@ class ClusterView:
         self.capacity.upsert_pod(before, pod)
         if pod.api_server:
             self.api_servers[pod.uid] = pod.api_server
-        self.pods[pod.uid] = pod
+        self.pod_index.upsert(pod)
         self.roles.upsert(pod)
-        if pod.ready or pod.finished or pod.deleting:
-            self._no_longer_unready(pod)
-        else:
-            self._unready.setdefault(pod.namespace, {})[pod.uid] = pod
         if pod.node:
-            self._pods_on.setdefault(pod.node, {})[pod.uid] = pod
             if not pod.stays and not pod.finished:
                 self._to_drain.setdefault(pod.node, {})[pod.uid] = pod
                 if not is_plain(pod):
@@ -286,19 +265,13 @@ class ClusterView:
             self.pending_evictions.seen(pod.uid)
 
     def _delete_pod(self, uid: str) -> None:
-        pod = self.pods.pop(uid, None)
+        pod = self.pod_index.delete(uid)
         self.api_servers.pop(uid, None)
         self.budget_index.forget_pod(uid)
         if pod is not None:
             self.capacity.delete_pod(pod)
             self._remove_from_node(pod)
-            self._no_longer_unready(pod)
         self.pending_evictions.seen(uid)
-
-    def _no_longer_unready(self, pod: Pod) -> None:
-        """Records that the pod is Ready, or is no longer expected to be."""
-        if unready := self._unready.get(pod.namespace):
-            unready.pop(pod.uid, None)
 
     def _has_no_own_treatment(self, pod: Pod) -> None:
         """Records that the pod does not ask for a treatment of its own any more."""
@@ -309,6 +282,5 @@ class ClusterView:
         """Removes the pod from the indexes of its node."""
         if pod.node:
             self._has_no_own_treatment(pod)
-            self._pods_on[pod.node].pop(pod.uid, None)
             self._to_drain.get(pod.node, {}).pop(pod.uid, None)
             self._drain_demands.pop(pod.node, None)

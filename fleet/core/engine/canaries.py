@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from fleet.core.engine.admission import Blockers
+from fleet.core.engine.gate_cache import HeldParams
 from fleet.core.guards import gates
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held
@@ -23,7 +24,6 @@ from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
-from fleet.core.state.gate_cache import HeldParams
 from fleet.core.state.indexes.engine_index import EngineIndex
 
 REPLACEMENT_DELAY = timedelta(minutes=5)

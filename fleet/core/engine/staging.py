@@ -5,14 +5,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from fleet.core.guards import architecture, gates, kubelet_skew, nodes
+from fleet.core.engine.gate_cache import GateGroup, group_of
+from fleet.core.guards import gates
+from fleet.core.guards.context import context_of
+from fleet.core.guards.guards import Moment, held_at
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
-from fleet.core.state.gate_cache import GateGroup, group_of
 from fleet.core.state.indexes.engine_index import EngineIndex
 
 
@@ -56,15 +58,7 @@ class Staging:
         if group is not None:
             self._waiting.setdefault(group, []).append(ref)
 
-    def rollout(self, run: Run) -> str:
-        """Returns what a run waits for that nothing else holds: its turn, with the number of runs of its pool that
-        stage before it."""
-        found = self._index.runs.rollout_of(run.node)
-        if found is None:
-            raise KeyError(run.node)
-        return found.id
-
-    def next(self, now: datetime) -> Run | None:
+    def next(self, now: datetime) -> tuple[Rollout, Run] | None:
         """Returns a run that may begin to stage, or None while none may."""
         for group, waiting in self._waiting.items():
             rollout = self._index.runs.rollouts[group[0]]
@@ -83,7 +77,7 @@ class Staging:
                     self._index.state.hold(run.node, held)
                     self._set_aside[run.node] = group
                     continue
-                return run
+                return rollout, run
         return None
 
     def turn(self, rollout: Rollout, run: Run) -> Held:
@@ -97,16 +91,8 @@ class Staging:
         return Held(Reason.TURN, run.node.name, {"ahead": ahead})
 
     def _held(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
-        ref = run.node
-        view = self._index.state.view(ref.cluster)
-        if not view.synced:
-            return view.lost
-        node, machine = view.nodes.get(ref.name), view.machines.get(ref.name)
-        found = nodes.held(
-            ref.name, run.goal.uid, node, machine, rollout.id, self._index.notices_for(ref, now), now
-        )
-        found = found or kubelet_skew.held(view.name, run.release, view.servers)
-        return found or (architecture.held(node, run.release) if node is not None else None)
+        context = context_of(self._index, rollout, run, now)
+        return held_at(Moment.STAGING, context) if context.view.synced else context.view.lost
 
     def _count(self, rollout: Rollout, run: Run, change: int) -> None:
         key = (rollout.id, run.goal.pool)

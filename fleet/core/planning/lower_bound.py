@@ -24,7 +24,7 @@ from fleet.core.rollout.goal import Goal
 from fleet.core.state.limits import Scope, scopes
 
 HORIZON = timedelta(weeks=9)
-"""How far ahead windows are looked at."""
+"""The time ahead for which windows are computed."""
 
 
 class Bound(NamedTuple):
@@ -43,7 +43,7 @@ class Bound(NamedTuple):
         """Returns what binds, as a text for users.
 
         `peak`: the most nodes of `inside` that are out at once in the plan. A limit that is never full does not bind
-        any order, whatever the arithmetic says.
+        any order, whatever the computed bound is.
         """
         if peak >= self.places:
             return self.by

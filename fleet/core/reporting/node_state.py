@@ -1,9 +1,11 @@
-"""Derives the state of one node of the fleet from what is known about the node and from its part in a rollout."""
+"""The row of one node in the status: its fields, its columns, and how they are derived from what is known about the node
+and from its part in a rollout. `StatusNode` is published JSON (`docs/schemas/status.json`)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Literal
 
 from msgspec import Struct
 
@@ -13,10 +15,79 @@ from fleet.core.policy.policy import Policy, Pool
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release, is_release
-from fleet.core.reporting.status import NodeState, StatusNode
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
+
+NodeState = Literal["patched", "outdated", "running", "held", "failed", "drifted", "orphan", "unknown"]
+"""running: a run works on the node. held: a rollout wants to upgrade the node, and something that needs an operator
+stands in the way. unknown: the cluster of the node is unreachable, or nothing has reported the node's OS. drifted: the
+booted release is not in the release stream of the node's pool."""
+
+
+class StatusNode(Struct, frozen=True):
+    """One node of the fleet, with its release, its state and its part in a rollout."""
+
+    cluster: str
+    site: str
+    zone: str
+    pool: str
+    """Empty: no pool of the policy contains the node."""
+    name: str
+    os: str
+    """The OS image as the kubelet reports it."""
+    version: str
+    """The version of the booted release. Empty: not reported."""
+    kernel: str
+    booted: str
+    """The digest of the booted release."""
+    staged: str
+    """The version of the staged release. Empty: no release is staged."""
+    target: str
+    """The version that the node's pool wants. Empty: not known."""
+    state: NodeState
+    step: str = ""
+    """The step of the node's run, if the node is in a rollout."""
+    rollout: str = ""
+    held: tuple[str, ...] = ()
+    since: datetime | None = None
+    """When the node entered `state`: the booted release, or the step, began then. None: not known."""
+    ready: bool | None = None
+    schedulable: bool = True
+    last_seen: datetime | None = None
+    kubelet: str = ""
+    pods: int = 0
+    kernel_arguments: str = ""
+    """The kernel's command line without secrets, as the machine's agent reports it. Empty: not reported."""
+    layered: tuple[str, ...] = ()
+    """Packages that were installed on top of the booted release."""
+    systemd: str = ""
+    """The state of the machine's systemd: running, degraded, starting, ... Empty: the machine has no systemd, or
+    nothing was reported."""
+    failed_units: tuple[str, ...] = ()
+    reference_digest: str = ""
+    """The digest in the reference by which the booted release was staged, such as that of an index over several
+    architectures."""
+
+
+WIDE: tuple[tuple[str, str], ...] = (
+    ("NODE", "name"),
+    ("CLUSTER", "cluster"),
+    ("SITE", "site"),
+    ("ZONE", "zone"),
+    ("POOL", "pool"),
+    ("STATE", "state"),
+    ("STEP", "step"),
+    ("VERSION", "version"),
+    ("STAGED", "staged"),
+    ("TARGET", "target"),
+    ("KERNEL", "kernel"),
+    ("PODS", "pods"),
+    ("SINCE", "since"),
+    ("SEEN", "last_seen"),
+    ("HELD", "held"),
+)
+"""The columns of `fleet status -o wide`, from left to right: the head, and the field of `StatusNode` below it."""
 
 
 class KnownNode(Struct, frozen=True):

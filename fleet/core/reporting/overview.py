@@ -12,8 +12,8 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.reporting.node_state import KnownNode, RolloutPart, describe, parts_of
-from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusNode, StatusPool, Summary
+from fleet.core.reporting.node_state import KnownNode, RolloutPart, StatusNode, describe, parts_of
+from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusPool, Summary
 from fleet.core.rollout.rollout import Rollout
 
 UNREACHABLE = "unreachable"

@@ -48,7 +48,7 @@ def make_report(
     """Returns the report of the rollout with that id. `entries`: in the journal's order; entries of other rollouts are
     skipped.
 
-    `held`: what nodes wait for now, as far as that is known. Raises LookupError if no entry starts that rollout.
+    `held`: the known reasons that hold nodes now. Raises LookupError if no entry starts that rollout.
     """
     timeline = Timeline(rollout)
     timeline.apply(entries)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fleet.core.reporting.node_state import NodeState, StatusNode
 from fleet.core.reporting.overview import UNREACHABLE, summary
-from fleet.core.reporting.status import FleetStatus, NodeState, StatusNode, StatusPool
+from fleet.core.reporting.status import FleetStatus, StatusPool
 
 ATTENTION: tuple[NodeState, ...] = ("failed", "held", "drifted", "orphan")
 """The states in which a node waits for an operator."""

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
 
 from msgspec import Struct
 
 from fleet.core.quorum.quorum import Link
+from fleet.core.reporting.node_state import StatusNode
 from fleet.core.reporting.standstill import Standstill
-
-NodeState = Literal["patched", "outdated", "running", "held", "failed", "drifted", "orphan", "unknown"]
-"""running: a run works on the node. held: a rollout wants to upgrade the node, and something that needs an operator
-stands in the way. unknown: the cluster of the node is unreachable, or nothing has reported the node's OS. drifted: the
-booted release is not in the release stream of the node's pool."""
 
 
 class StatusCluster(Struct, frozen=True):
@@ -30,51 +25,6 @@ class StatusCluster(Struct, frozen=True):
     simulated: bool = False
     skew: tuple[str, ...] = ()
     """Versions that are further apart than is supported, as texts for users."""
-
-
-class StatusNode(Struct, frozen=True):
-    """One node of the fleet, with its release, its state and its part in a rollout."""
-
-    cluster: str
-    site: str
-    zone: str
-    pool: str
-    """Empty: no pool of the policy contains the node."""
-    name: str
-    os: str
-    """The OS image as the kubelet reports it."""
-    version: str
-    """The version of the booted release. Empty: not reported."""
-    kernel: str
-    booted: str
-    """The digest of the booted release."""
-    staged: str
-    """The version of the staged release. Empty: no release is staged."""
-    target: str
-    """The version that the node's pool wants. Empty: not known."""
-    state: NodeState
-    step: str = ""
-    """The step of the node's run, if the node is in a rollout."""
-    rollout: str = ""
-    held: tuple[str, ...] = ()
-    since: datetime | None = None
-    """When the node entered `state`: the booted release, or the step, began then. None: not known."""
-    ready: bool | None = None
-    schedulable: bool = True
-    last_seen: datetime | None = None
-    kubelet: str = ""
-    pods: int = 0
-    kernel_arguments: str = ""
-    """The kernel's command line without secrets, as the machine's agent reports it. Empty: not reported."""
-    layered: tuple[str, ...] = ()
-    """Packages that were installed on top of the booted release."""
-    systemd: str = ""
-    """The state of the machine's systemd: running, degraded, starting, ... Empty: the machine has no systemd, or
-    nothing was reported."""
-    failed_units: tuple[str, ...] = ()
-    reference_digest: str = ""
-    """The digest in the reference by which the booted release was staged, such as that of an index over several
-    architectures."""
 
 
 class StatusPool(Struct, frozen=True):

@@ -81,7 +81,7 @@ class ClusterLost(Struct, frozen=True):
 
 
 class JournalNote(Struct, frozen=True):
-    """A record for the journal alone. No decision depends on it."""
+    """A record for the journal alone, which no decision depends on."""
 
     cluster: str
     record: TaskPlayed

@@ -1,4 +1,4 @@
-"""A rollout and its runs. Their state is a fold over the journal's records, and nothing else changes it."""
+"""A rollout and its runs. Their state follows from the journal's records alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The steps of a run, and the table that says which step follows. No other code knows the order of steps."""
+"""The steps of a run, and the table of the steps that follow. No other code knows the order of steps."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class DrainProgress:
         return self.wave_since(ref, (latest[0][0] if latest is not None else 0, True), first, now)
 
     def begin(self, ref: NodeRef, pods: Iterable[Pod]) -> None:
-        """Notes the pods that are on a node which is drained. Only the first of several calls counts."""
+        """Records the pods that are on a drained node. Only the first of several calls counts."""
         if ref not in self._at_start:
             self._at_start[ref] = frozenset(pod.uid for pod in pods)
 
@@ -65,5 +65,5 @@ class DrainProgress:
         return self._last_eviction.get(ref, {}).get(workload)
 
     def eviction_issued(self, ref: NodeRef, workload: str, now: datetime) -> None:
-        """Notes that a pod of this workload is evicted."""
+        """Records that a pod of this workload is evicted."""
         self._last_eviction.setdefault(ref, {})[workload] = now

@@ -50,7 +50,7 @@ class EngineState:
         self.changed: dict[NodeRef, tuple[Held, ...]] = {}
         """The changes of `held` since the last decision."""
         self.dirty: dict[NodeRef, None] = {}
-        """Nodes that something has happened to: their runs are to be looked at, first come first served."""
+        """The dirty nodes, whose runs this decision has to look at, in the order in which they became dirty."""
         self.absent_since: dict[NodeRef, datetime] = {}
         """Nodes with a run whose Node object is gone: since when that is known."""
         self.not_ready: set[NodeRef] = set()
@@ -106,7 +106,7 @@ class EngineState:
         return rollout.runs[run.node]
 
     def decide(self, rollout: Rollout, decision: DecisionRecord, now: datetime) -> None:
-        """Applies a decision to the rollout and logs it."""
+        """Applies a decision to the rollout, and adds its record to the log."""
         rollout.apply(decision, now, "fleet")
         self.log.append(decision)
 
@@ -120,7 +120,7 @@ class EngineState:
         self.log.append(action)
 
     def settle(self, outcome: Outcome, now: datetime) -> None:
-        """Notes the outcome of an action; an eviction that was not granted takes nothing from its budget."""
+        """Records the outcome of an action; an eviction that was not granted takes nothing from its budget."""
         action = outcome.action
         self.actions.settle(outcome, now)
         if isinstance(action, Evict) and outcome.result is not Result.DONE:

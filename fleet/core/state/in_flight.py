@@ -1,6 +1,6 @@
-"""Actions that are in flight, and when an action that did not succeed may be issued again.
+"""Actions that are in flight, and the delays after which actions that did not succeed may be issued again.
 
-Nothing here is in the journal: a controller that starts knows of no action in flight, and looks at the clusters anew.
+Nothing here is in the journal: a controller that starts knows of no action in flight, and reads the clusters again.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class InFlightActions:
         return key in self._in_flight
 
     def add(self, action: AnyAction) -> None:
-        """Notes that the action is issued."""
+        """Records that the action is issued."""
         self._in_flight[action_key(action)] = action
 
     def may_issue(self, key: ActionKey, now: datetime) -> bool:
@@ -113,7 +113,7 @@ class InFlightActions:
         self._errors.pop(key, None)
 
     def settle(self, outcome: Outcome, now: datetime) -> None:
-        """Notes the outcome of an action, and how long the next attempt has to wait."""
+        """Records the outcome of an action, and the delay of the next attempt."""
         action, key = outcome.action, action_key(outcome.action)
         current = self._in_flight.get(key)
         if current is not None and current.id == action.id:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from fleet.core.guards.upgraded_voters import UpgradedVoters, upgraded_voters
+from fleet.core.cluster.upgraded_voters import UpgradedVoters, upgraded_voters
 from fleet.core.objects.node import NodeRef
 from fleet.core.quorum.quorum import Quorum
 

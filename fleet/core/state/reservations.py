@@ -28,7 +28,7 @@ class BudgetReservations:
                 self._demand[key] = max(0, self._demand.get(key, 0) + change)
 
     def forget_demand(self, cluster: str) -> None:
-        """Forgets the demand of a cluster, which is about to be counted anew."""
+        """Forgets the demand of a cluster, which is about to be counted again."""
         for key in [key for key in self._demand if key[0] == cluster]:
             del self._demand[key]
 

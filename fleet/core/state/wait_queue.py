@@ -1,11 +1,10 @@
 """The queue of runs that wait, each under the key of the reason that held it last, best first.
 
-Only when a key opens are its waiters looked at again, and only as many as it lets through: the cost of an event does not
-grow with the number of waiting nodes.
+The waiters of a key are asked again only when the key opens, and only as many as it lets through: the cost of an event
+does not grow with the number of waiting nodes.
 
-Waiters under one key that count for the same limits are one `WaitGroup`. When a budget opens while such a limit is full,
-its first waiter speaks for the group: from then on the whole group waits for the limit, beside all others that do, and
-none of them has to be asked.
+Waiters under one key that count for the same limits are one `WaitGroup`. If a budget opens while such a limit is full, the
+first waiter stands for the group: from then on the whole group waits for the limit, and no other waiter has to be asked.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""A node that disappears during its run: its owner removed it, or the machine's kubelet registered it anew."""
+"""Handles a node that disappears during its run: its owner has removed it, or the machine's kubelet registers again."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from fleet.core.guards import nodes
 from fleet.core.objects import identity
 from fleet.core.objects.node import Node
 from fleet.core.records.held import Held
@@ -68,8 +67,7 @@ def node_replaced(
         state.decide(rollout, decision, now)
         state.mark_dirty(run.node)
         return None
-    held = nodes.held(run.node.name, run.goal.uid, node, None, rollout.id, (), now)
-    message = held.message if held is not None else ""
+    message = Held(Reason.NODE_REPLACED, run.node.name).message
     if run.waiting:
         return StepEnd(StepResult.GONE, {"why": message})
     if run.step is Step.RETURN:

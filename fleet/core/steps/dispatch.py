@@ -1,4 +1,4 @@
-"""Takes a run one step on: its cluster can be seen, its node is the one that was meant, and its step is dispatched."""
+"""Advances a run by its step function, after checking that its cluster can be seen and its node is that of the plan."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fleet.core.guards import nodes
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
-from fleet.core.state.engine_state import EngineState
+from fleet.core.state.indexes.engine_index import EngineIndex
 from fleet.core.steps.absence import node_absent, node_present, node_replaced
 from fleet.core.steps.context import StepContext, StepEnd
 from fleet.core.steps.drain import cordon, drain
@@ -18,11 +18,12 @@ from fleet.core.steps.reboot import reboot, verify
 from fleet.core.steps.stage import pending, stage, staged
 
 
-def advance(state: EngineState, rollout: Rollout, run: Run, now: datetime) -> StepEnd | None:
-    """Returns how the run's step ends now, with what the journal says of that; None: the run waits."""
+def advance(index: EngineIndex, rollout: Rollout, run: Run, now: datetime) -> StepEnd | None:
+    """Returns how the run's step ends now, with the detail for the journal; None: the run waits."""
+    state = index.state
     view = state.view(run.node.cluster)
     if run.ended:
-        clean_up(state, rollout, run, now)
+        clean_up(index, rollout, run, now)
         return None
     if not view.synced:
         if view.why_lost:
@@ -38,7 +39,7 @@ def advance(state: EngineState, rollout: Rollout, run: Run, now: datetime) -> St
     node_present(state, run)
     if node.uid != run.goal.uid:
         return node_replaced(state, rollout, run, node, now)
-    return STEPS[run.step](StepContext(state, rollout, run, node, now))
+    return STEPS[run.step](StepContext(index, rollout, run, view, node, now))
 
 
 STEPS: Mapping[Step, Callable[[StepContext], StepEnd | None]] = {

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from fleet.core.guards import capacity, gates, kubelet_skew, third_parties, volumes
+from fleet.core.guards import gates
+from fleet.core.guards.guards import Moment, held_at
+from fleet.core.guards.pods import capacity
 from fleet.core.objects import identity
-from fleet.core.objects.node import Node
 from fleet.core.records.held import Held
-from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import is_release
 from fleet.core.rollout.steps import StepResult
 from fleet.core.steps import daemonsets, quorum_work
@@ -21,13 +21,13 @@ from fleet.core.third_parties.party import Does
 SETTLE = timedelta(seconds=2)
 """A pod bound just before the cordon may be seen after it: watches of different kinds have no common order."""
 MOST_NAMED = 5
-"""Pods that the end of a drain names."""
+"""The number of pods that the message of a failed drain names."""
 CORDON_ATTEMPTS = 4
-"""After so many the run fails: a server's error may pass; a permission that is missing does not come by itself."""
+"""The number of attempts after which the run fails: a server's error may pass, a missing permission does not."""
 
 
 def cordon(context: StepContext) -> StepEnd | None:
-    """Cordons the node, after what its quorum groups need before that."""
+    """Cordons the node, after the snapshots that its quorum groups require."""
     if context.cordoned_by_us:
         return StepEnd(StepResult.DONE)
     if context.node.foreign_cordon:
@@ -35,10 +35,9 @@ def cordon(context: StepContext) -> StepEnd | None:
     if held := gates.paused(context.rollout):
         context.hold(held)
         return None
-    notices = context.view.notices(context.node.name)
-    if held := third_parties.held(context.node.name, notices, context.now):
+    if held := held_at(Moment.DRAIN, context):
         # A cordon that was asked for may still come: the run waits where it would be found.
-        return _stand_back(context, held)
+        return _wait_or_give_back(context, held)
     waits = quorum_work.take_snapshot(context)
     if isinstance(waits, str):
         return failed(waits)
@@ -52,9 +51,9 @@ def cordon(context: StepContext) -> StepEnd | None:
 
 
 def _until_cordoned(context: StepContext) -> StepEnd | None:
-    """Asks for the cordon until the node shows it.
+    """Requests the cordon until the node shows it.
 
-    Where another party takes the cordon off each time, the run fails after the drain's time.
+    If another party removes the cordon each time, the run fails after the drain's timeout.
     """
     timeout = context.rollout.pool(context.run).drain.timeout_seconds
     since = context.state.actions.requested_since(context.key("cordon"), context.now)
@@ -70,15 +69,15 @@ def drain(context: StepContext) -> StepEnd | None:
     if held := gates.paused(context.rollout):
         context.hold(held)
         return None
+    if held := held_at(Moment.DRAIN, context):
+        return _wait_or_give_back(context, held)
     view = context.view
-    if held := third_parties.held(context.node.name, view.notices(context.node.name), context.now):
-        return _stand_back(context, held)
     left = view.to_drain(context.node.name)
     wave = wave_of(context, left) if left else None
     if wave is not None:
-        late, seconds = overdue(context, wave)
-        if late:
-            names = "; ".join(sorted(unfinished(context, pod) for pod in late)[:MOST_NAMED])
+        overdue_pods, seconds = overdue(context, wave)
+        if overdue_pods:
+            names = "; ".join(sorted(unfinished(context, pod) for pod in overdue_pods)[:MOST_NAMED])
             return failed(f"not drained within {seconds} s: {names}")
     if not context.cordoned_by_us:
         return _until_cordoned(context)
@@ -99,12 +98,12 @@ def drain(context: StepContext) -> StepEnd | None:
     return _ready_to_reboot(context)
 
 
-def _stand_back(context: StepContext, held: Held) -> StepEnd | None:
-    """Gives the node back to another party: at once where that party deletes the node, else after the drain's time.
+def _wait_or_give_back(context: StepContext, held: Held) -> StepEnd | None:
+    """Gives the node back: at once if another party deletes the node, otherwise after the drain's timeout.
 
     No pod is evicted meanwhile, and nothing has failed.
     """
-    if held.params["does"] == Does.DELETES:
+    if held.params.get("does") == Does.DELETES:
         return StepEnd(StepResult.CANCELLED, {"why": held.message})
     timeout = context.rollout.pool(context.run).drain.timeout_seconds
     if context.expired(timeout):
@@ -115,23 +114,16 @@ def _stand_back(context: StepContext, held: Held) -> StepEnd | None:
 
 
 def _ready_to_reboot(context: StepContext) -> StepEnd | None:
-    """Checks once more, on the drained node, what a reboot presumes."""
+    """Checks the preconditions of a reboot once more on the drained node."""
     if context.run.since is not None and context.now < context.run.since + SETTLE:
         context.wake_at(context.run.since + SETTLE)
         return None
     machine = context.machine
     if machine is not None and is_release(machine.booted, context.run.release):
         return failed(f"{context.run.release.version} is booted already, and not by this run")
-    if machine is None or not is_release(machine.staged, context.run.release):
+    if machine is not None and machine.reported and not is_release(machine.staged, context.run.release):
         return failed("the staged release is no longer there")
-    view = context.view
-    waits = (
-        _without_boot_id(context.node)
-        or kubelet_skew.held(view.name, context.run.release, view.servers)
-        or volumes.held(context.node.name, view, context.rollout.pool(context.run).drain)
-        or quorum_work.blocked_by_quorum(context)
-        or quorum_work.move_leader(context)
-    )
+    waits = held_at(Moment.DRAINED, context) or quorum_work.move_leader(context)
     if isinstance(waits, str):
         return failed(waits)
     if waits is not None:
@@ -142,23 +134,16 @@ def _ready_to_reboot(context: StepContext) -> StepEnd | None:
         context.hold(waits)
         context.recheck()
         return None
-    known = identity.remembered(context.node, machine)
+    recorded = identity.remembered(context.node, machine)
     etcd = quorum_work.etcd_versions(context)
-    told = {"etcd": etcd} if etcd else {}
+    versions = {"etcd": etcd} if etcd else {}
     return StepEnd(
-        StepResult.DONE, {"boot_id": context.node.boot_id, **_daemonsets(context), **known, **told}
+        StepResult.DONE, {"boot_id": context.node.boot_id, **_daemonsets(context), **recorded, **versions}
     )
 
 
-def _without_boot_id(node: Node) -> Held | None:
-    """Holds a node without a boot id: its boot could not be told from the next one, so nothing could be proven."""
-    if node.boot_id:
-        return None
-    return Held(Reason.NOT_VERIFIED, node.name, {"why": "the node tells no boot id"})
-
-
 def _daemonsets(context: StepContext) -> dict[str, Any]:
-    """Returns what the proof compares with, should the node come back with other labels."""
+    """Returns the DaemonSets and labels that the proof after the reboot compares with."""
     view = context.view
-    found, labels = daemonsets.ready(context.node.name, view), daemonsets.labels(context.node, view)
-    return ({"daemons": list(found)} if found else {}) | ({"labels": labels} if labels else {})
+    ready, labels = daemonsets.ready(context.node.name, view), daemonsets.labels(context.node, view)
+    return ({"daemons": list(ready)} if ready else {}) | ({"labels": labels} if labels else {})

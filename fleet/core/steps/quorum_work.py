@@ -1,38 +1,25 @@
-"""What a run does for the quorum groups whose members its node carries: a snapshot before the cordon, the guard and the
-leader before the reboot, and after it the wait until the members are in step again."""
+"""The work of a run for the quorum groups with members on its node: a snapshot before the cordon, a move of the leadership
+before the reboot, and afterwards the wait until the members are in sync again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
-
-from msgspec.structs import replace
-
-from fleet.core.guards import etcd, quorum
-from fleet.core.guards.upgraded_voters import KIND, UpgradedVoters
+from fleet.core.cluster.upgraded_voters import KIND
+from fleet.core.guards import quorum
+from fleet.core.guards.quorum_groups import groups
 from fleet.core.objects.node import NodeRef
-from fleet.core.quorum.quorum import Quorum, QuorumRule, best_leader, healthy
+from fleet.core.quorum.quorum import QuorumRule, best_leader, healthy
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import Defragment, MoveLeader, SaveSnapshot
 from fleet.core.rollout.rollout import Rollout
-from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
-from fleet.core.state.engine_state import EngineState
 from fleet.core.steps.context import StepContext
 
 ATTEMPTS = 3
-"""Attempts at a snapshot, or at moving a leader: then the run fails, and gives its node back."""
+"""The number of attempts at a snapshot, or at moving a leader, after which the run fails and gives its node back."""
 
 WaitOrFailure = Held | str | None
-"""What is waited for; a text: why the run fails; None: the run may go on."""
-
-
-def groups(context: StepContext) -> Iterator[tuple[Quorum, QuorumRule]]:
-    """Yields the quorum groups with a voter on the run's node, each with its rule."""
-    for group in context.state.quorums.of(context.run.node):
-        if any(member.voter for member in group.on(context.run.node)):
-            yield group, context.rollout.policy.quorum_rule(group)
+"""The reason for which the run waits; a text: why the run fails; None: the run may go on."""
 
 
 def quorum_rules(context: StepContext) -> dict[str, QuorumRule]:
@@ -55,70 +42,16 @@ def take_snapshot(context: StepContext) -> WaitOrFailure:
     return None
 
 
-def blocked_by_quorum(context: StepContext) -> Held | None:
-    """Returns what holds the node for the first group that cannot do without it now, or whose data format would be tied to
-    the release that the node comes back with."""
-    away = context.state.quorums.away
-    for group, rule in groups(context):
-        held = quorum.held(group, rule, context.ref, away)
-        if held := held or blocked_by_data_format(
-            context.state, context.rollout, context.run, group, context.now
-        ):
-            return held
-    return None
-
-
-def blocked_by_data_format(
-    state: EngineState, rollout: Rollout, run: Run, group: Quorum, now: datetime
-) -> Held | None:
-    """Returns what holds the node because of the format of its etcd's data, or None.
-
-    Either the node is to go back to a release whose etcd cannot read the data, or the group gets a format that it cannot go
-    back from with its last voter. In the latter case the run is looked at again when the other voters have proved
-    themselves.
-    """
-    if held := etcd.data_format(group, run.node, run.goal.etcd):
-        return held
-    rule, upgraded = rollout.policy.quorum_rule(group), state.quorums.upgraded.get(group.name)
-    if upgraded is not None:
-        upgraded = _by_journal(rollout, group, upgraded)
-    found = etcd.last_voter(group, rule, run.node, upgraded, rollout.started_at, now)
-    state.quorums.awaiting_upgraded.discard(run.node)
-    if found is None:
-        return None
-    held, end = found
-    if end is not None:
-        state.quorums.awaiting_upgraded.add(run.node)
-        state.timers.wake_at(run.node, end)
-    return held
-
-
-def _by_journal(rollout: Rollout, group: Quorum, upgraded: UpgradedVoters) -> UpgradedVoters:
-    """Returns how the upgraded voters stand with what the journal tells: when the runs of all of them have ended well.
-
-    What a controller that has just started has seen itself is younger.
-    """
-    if not upgraded.whole or upgraded.since is None:
-        return upgraded
-    runs = [
-        rollout.runs.get(member.node) if member.node is not None else None
-        for member in group.voters
-        if member.name in upgraded.members
-    ]
-    ends = [run.since for run in runs if run is not None and run.step is Step.DONE and run.since is not None]
-    if not ends or len(ends) < len(runs):
-        return upgraded
-    return replace(upgraded, since=min(upgraded.since, max(ends)))
-
-
 def etcd_versions(context: StepContext) -> dict[str, str]:
     """Returns, by group, the version of etcd that the node's voter reports now."""
-    found = {}
+    versions = {}
     for group in context.state.quorums.of(context.run.node):
-        told = [member.version for member in group.on(context.run.node) if member.voter and member.reachable]
-        if group.kind == KIND and any(told):
-            found[group.name] = next(filter(None, told))
-    return found
+        reported = [
+            member.version for member in group.on(context.run.node) if member.voter and member.reachable
+        ]
+        if group.kind == KIND and any(reported):
+            versions[group.name] = next(filter(None, reported))
+    return versions
 
 
 def leads(context: StepContext) -> bool:
@@ -132,8 +65,8 @@ def move_leader(context: StepContext) -> WaitOrFailure:
     for group, rule in groups(context):
         if not quorum.leads(group, rule, context.run.node):
             continue
-        others = [member for member in healthy(group, rule) if member.node != context.run.node]
-        leader, to = group.leader, best_leader(group, others, _upgraded(context.rollout))
+        remaining = [member for member in healthy(group, rule) if member.node != context.run.node]
+        leader, to = group.leader, best_leader(group, remaining, _upgraded(context.rollout))
         if leader is None or to is None:
             continue
         key = context.key("move-leader", group.name)
@@ -152,7 +85,7 @@ def move_leader(context: StepContext) -> WaitOrFailure:
 
 
 def why_not_recovered(context: StepContext) -> str:
-    """Returns why the node's members, or their groups, are not healthy yet; empty: they are.
+    """Returns why the node's members, or their groups, are not healthy yet; empty: they are healthy.
 
     A reading from before the node was given back shows its members as they were before they went.
     """
@@ -178,7 +111,14 @@ def defragment(context: StepContext) -> bool:
     actions = context.state.actions
     for group, rule in groups(context):
         key = context.key("defragment", group.name)
-        member = next((each for each in group.on(context.run.node) if each.voter and not each.leader), None)
+        member = next(
+            (
+                candidate
+                for candidate in group.on(context.run.node)
+                if candidate.voter and not candidate.leader
+            ),
+            None,
+        )
         if not rule.defragment or member is None or key in actions.done_for_groups:
             continue
         if actions.failures(key):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fleet.core.guards import gates, kubelet_skew, third_parties, volumes
+from fleet.core.guards import gates
+from fleet.core.guards.guards import Moment, held_at
 from fleet.core.objects.machine import Units, Work
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
@@ -34,31 +35,33 @@ def reboot(context: StepContext) -> StepEnd | None:
         return failed(f"{never}{context.refusal_suffix('reboot')}")
     if underway or context.in_flight("reboot"):
         return None
+    context.hold_backoff("reboot")
+    # In the delay after an attempt the machine may have the request already, and be seen as not Ready before that shows.
+    if not context.may_issue("reboot"):
+        return None
     if not _may_go(context):
         return StepEnd(StepResult.BACK)
-    context.hold_backoff("reboot")
-    if context.may_issue("reboot"):
-        context.issue(
-            Reboot,
-            token=token,
-            release=built_for(context.run.release, context.node.architecture) or context.run.release,
-            boot_id=context.run.boot_id,
-            staying=context.view.staying(context.node.name),
-            quorums=quorum_work.quorum_rules(context),
-        )
+    context.issue(
+        Reboot,
+        token=token,
+        release=built_for(context.run.release, context.node.architecture) or context.run.release,
+        boot_id=context.run.boot_id,
+        staying=context.view.staying(context.node.name),
+        quorums=quorum_work.quorum_rules(context),
+    )
     return None
 
 
 def _may_go(context: StepContext) -> bool:
-    """Returns whether all that let the drain end is still so, right before the reboot is asked for."""
-    view = context.view
-    return context.cordoned_by_us and not (
-        view.to_drain(context.node.name)
-        or kubelet_skew.held(view.name, context.run.release, view.servers)
-        or third_parties.held(context.node.name, view.notices(context.node.name), context.now)
-        or volumes.held(context.node.name, view, context.rollout.pool(context.run).drain)
-        or quorum_work.blocked_by_quorum(context)
-        or quorum_work.leads(context)
+    """Returns whether the preconditions of the reboot still hold, right before the reboot is requested."""
+    machine = context.machine
+    return (
+        context.cordoned_by_us
+        and machine is not None
+        and is_release(machine.staged, context.run.release)
+        and not context.view.to_drain(context.node.name)
+        and held_at(Moment.REBOOT, context) is None
+        and not quorum_work.leads(context)
     )
 
 
@@ -75,11 +78,11 @@ def verify(context: StepContext) -> StepEnd | None:
         booted, wanted = machine.booted, context.run.release
         other = distinct_name(booted, wanted)
         why = f"it booted {other} instead of {distinct_name(wanted, booted)}: rolled back"
-        told = {"boot_id_after": context.node.boot_id, "rolled_back": other}
+        detail = {"boot_id_after": context.node.boot_id, "rolled_back": other}
         answer = machine.answer(context.token(Step.REBOOT))
         if answer is not None and answer.log:
-            told["log"] = answer.log
-        return failed(why, **told)
+            detail["log"] = answer.log
+        return failed(why, **detail)
     if failure := newly_failed(context):
         return failed(failure)
     if missing is None and machine is not None:

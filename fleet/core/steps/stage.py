@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from fleet.core.guards import architecture, gates
 from fleet.core.objects.machine import Machine
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import built_for, distinct_name, is_release
-from fleet.core.rollout.action import Stage
+from fleet.core.rollout.action import Mark, Stage
 from fleet.core.rollout.decisions import RunRetried
+from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import StepResult
-from fleet.core.steps.context import StepContext, StepEnd, failed, was_requested
+from fleet.core.state.indexes.engine_index import EngineIndex
+from fleet.core.steps.context import StepContext, StepEnd, failed, has_our_marks, was_requested
 
 STAGE_ATTEMPTS = 3
 STAGE_BACKOFF = timedelta(seconds=15)
@@ -30,9 +32,9 @@ def stage(context: StepContext) -> StepEnd | None:
     """Asks the machine to write the image, and waits until that is done."""
     rule = context.rollout.pool(context.run).stage
     machine = context.machine
-    # The release may be booted already: by somebody else, or in a time that an older copy of the journal does not know.
+    # The release may be booted already: by another party, or by this fleet before the journal was restored from an old copy.
     if machine is not None and any(
-        is_release(each, context.run.release) for each in (machine.staged, machine.booted)
+        is_release(present, context.run.release) for present in (machine.staged, machine.booted)
     ):
         return StepEnd(StepResult.DONE)
     token = context.token()
@@ -72,14 +74,14 @@ def stage(context: StepContext) -> StepEnd | None:
 
 
 def _another(machine: Machine, run: Run) -> str:
-    """Returns why the release is not staged although the machine has done what it was asked for."""
-    found, wanted = machine.staged or machine.booted, run.release
-    words = f"{distinct_name(found, wanted)} is staged, not {distinct_name(wanted, found)}"
-    if found is None or not found.digest or found.reference_digest or not wanted.digest:
-        return words
+    """Returns why the release is not staged although the machine has finished the request."""
+    present, wanted = machine.staged or machine.booted, run.release
+    message = f"{distinct_name(present, wanted)} is staged, not {distinct_name(wanted, present)}"
+    if present is None or not present.digest or present.reference_digest or not wanted.digest:
+        return message
     return (
-        f"{words}; if the latter is the digest of an index over several architectures, name theirs too in the stream "
-        "(digests), or bring the agents up to date (fleet cluster install): they tell by which digest a host was staged"
+        f"{message}; if the latter is the digest of an index over several architectures, name theirs too in the stream "
+        "(digests), or bring the agents up to date (fleet cluster install): they report by which digest a host was staged"
     )
 
 
@@ -91,3 +93,27 @@ def staged(context: StepContext) -> StepEnd | None:
             StepResult.DONE, {"why": f"{context.run.release.version} was booted meanwhile, not by fleet"}
         )
     return None
+
+
+def mark(index: EngineIndex, rollout: Rollout, run: Run, now: datetime) -> None:
+    """Issues the action that adds the taint to a waiting node, if the node does not have it."""
+    if not run.waiting or rollout.state is not RolloutState.RUNNING:
+        return
+    view = index.state.view(run.node.cluster)
+    node = view.nodes.get(run.node.name)
+    if node is None or node.uid != run.goal.uid or not view.synced or has_our_marks(node, rollout):
+        return
+    context = StepContext(index, rollout, run, view, node, now)
+    if context.may_issue("mark"):
+        context.issue(Mark)
+
+
+def why_unmarked(index: EngineIndex, rollout: Rollout, run: Run, now: datetime) -> tuple[Held, ...]:
+    """Returns why a waiting node does not have its taint yet. This holds no node, but evicted pods may be scheduled
+    there and move twice."""
+    view = index.state.view(run.node.cluster)
+    node = view.nodes.get(run.node.name)
+    if node is None or has_our_marks(node, rollout):
+        return ()
+    held = StepContext(index, rollout, run, view, node, now).backoff("mark")
+    return (held,) if held is not None else ()

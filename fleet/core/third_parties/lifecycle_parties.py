@@ -26,7 +26,7 @@ LIFECYCLE: tuple[Party, ...] = (
     ),
     Party(
         "Karpenter",
-        f"{WAIT_FOR_DELETION}; if the node stays, its NodeClaim says why",
+        f"{WAIT_FOR_DELETION}; if the node stays, its NodeClaim shows why",
         signs=(
             Sign("taint", "karpenter.sh/disrupted", Does.DELETES, "Karpenter disrupts it"),
             Sign("taint", "karpenter.sh/disruption", Does.DELETES, "Karpenter disrupts it"),
@@ -111,7 +111,7 @@ LIFECYCLE: tuple[Party, ...] = (
     ),
     Party(
         "Gardener",
-        f"{WAIT_FOR_DELETION}; if the node stays, its Machine in the seed says why",
+        f"{WAIT_FOR_DELETION}; if the node stays, its Machine in the seed shows why",
         signs=(
             Sign(
                 "annotation",

@@ -46,7 +46,7 @@ UPDATERS: tuple[Party, ...] = (
                 "the Machine Config Operator could not change it ({value})",
                 only=frozenset({"Degraded", "Unreconcilable"}),
                 stays=True,
-                remedy=f"the annotation {MCO}reason of {{node}} says why; oc get machineconfigpools",
+                remedy=f"the annotation {MCO}reason of {{node}} shows why; oc get machineconfigpools",
             ),
             Sign(
                 "annotation",

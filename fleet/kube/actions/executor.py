@@ -35,7 +35,7 @@ from fleet.core.rollout.action import (
 from fleet.kube.client.retry import retry_on_conflict
 from fleet.kube.client.transport import WORKS_FOR, ApiResponse, Transport
 from fleet.kube.kinds.api_resources import MACHINES, NODES, PODS
-from fleet.kube.kinds.machine import MachineWire
+from fleet.kube.kinds.machine import MACHINE, MachineWire
 from fleet.kube.objects import marks
 from fleet.kube.objects.api_resource import ApiResource
 from fleet.kube.objects.errors import (
@@ -65,7 +65,6 @@ ActionResult = tuple[Result, str]
 
 _NODE = msgspec.json.Decoder(MarkedNode)
 _META = msgspec.json.Decoder(ObjectWire)
-_MACHINE = msgspec.json.Decoder(MachineWire)
 
 
 class _Refusal(Exception):
@@ -144,7 +143,7 @@ class ActionExecutor:
 
         result, message = await self._mark(action, change)
         if result is Result.DONE and foreign:
-            message = "the cordon is not this rollout's: it stays"
+            message = "the cordon is not this rollout's and stays"
         return result, message
 
     async def _evict(self, action: Evict) -> Outcome:
@@ -152,7 +151,7 @@ class ActionExecutor:
         eviction of a pod that has been replaced would keep the others of its budget from going for two minutes."""
         found = decoded(_META, await self._transport.call(_of_pod(action)))
         if found.metadata.uid != action.pod_uid:
-            return Outcome(action, Result.GONE, f"another pod now stands under the name {action.pod}")
+            return Outcome(action, Result.GONE, f"another pod now has the name {action.pod}")
         options: dict[str, Any] = {"preconditions": {"uid": action.pod_uid}}
         if action.grace_seconds is not None:
             options["gracePeriodSeconds"] = action.grace_seconds
@@ -215,7 +214,7 @@ class ActionExecutor:
         if node.status.node_info.boot_id != action.boot_id:
             return Result.STALE, f"{action.node.name} has booted since: {node.status.node_info.boot_id}"
         if left := await self._undrained(action):
-            return Result.STALE, f"{action.node.name} is not drained: {left} came late"
+            return Result.STALE, f"{action.node.name} is not drained: {left} was scheduled late"
         return await self._ask(action, Ask.REBOOT, action.token, action.release)
 
     async def _clear(self, action: CancelRequest) -> ActionResult:
@@ -250,7 +249,7 @@ class ActionExecutor:
         body = await self._transport.call(_call(NODES, "get", action.node.name))
         node = decoded(_NODE, body)
         if node.metadata.uid != action.uid:
-            raise _Refusal(Result.GONE, f"another machine now stands under the name {action.node.name}")
+            raise _Refusal(Result.GONE, f"another machine now has the name {action.node.name}")
         return node
 
     async def _undrained(self, action: Reboot) -> str:
@@ -264,7 +263,7 @@ class ActionExecutor:
 
     async def _machine(self, name: str) -> MachineWire | None:
         try:
-            return decoded(_MACHINE, await self._transport.call(_call(MACHINES, "get", name)))
+            return decoded(MACHINE, await self._transport.call(_call(MACHINES, "get", name)))
         except NotFoundError:
             return None
 

@@ -5,23 +5,22 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-import msgspec
-
 from fleet.core.objects.machine import GROUP, LogAnswer, LogAsk
 from fleet.core.records.errors import FleetError, UnreachableError
 from fleet.kube.client.retry import retry_on_conflict
 from fleet.kube.client.transport import Transport
 from fleet.kube.kinds.api_resources import MACHINES
-from fleet.kube.kinds.machine import MachineWire, log_ask, log_told
+from fleet.kube.kinds.machine import MACHINE, MachineWire, log_ask, log_told
 from fleet.kube.objects.errors import ApiRequest, NotFoundError, decoded
 from fleet.kube.objects.permissions import LEASE_NAMESPACE
 from fleet.system.clock import Clock
 
 _INSTALL = "fleet cluster install brings this cluster's agents up to date"
-_POD = f"kubectl -n {LEASE_NAMESPACE} get pods -o wide shows whether it runs; {_INSTALL}, which an older one needs"
+_POD = (
+    f"kubectl -n {LEASE_NAMESPACE} get pods -o wide shows whether it runs; {_INSTALL}, if the agent is older"
+)
 LOOK = 0.5
 """Seconds between two looks for the answer."""
-_WIRE = msgspec.json.Decoder(MachineWire)
 
 
 async def machine_log(transport: Transport, clock: Clock, name: str, ask: LogAsk, seconds: float) -> str:
@@ -35,10 +34,10 @@ async def machine_log(transport: Transport, clock: Clock, name: str, ask: LogAsk
     try:
         machine = _decoded(await transport.call(_call("patch", name, {"spec": {"log": wish}})))
     except NotFoundError:
-        raise FleetError(f"there is no Machine {name}: no agent has ever told of it", _POD) from None
+        raise FleetError(f"there is no Machine {name}: no agent has ever reported it", _POD) from None
     if log_ask(machine) != ask:
         raise FleetError(
-            "Machines of this cluster have no place for the question: they are an older fleet's", _INSTALL
+            "the Machine CRD of this cluster cannot hold the request: it is that of an older fleet", _INSTALL
         )
     try:
         async with asyncio.timeout(seconds):
@@ -59,7 +58,7 @@ async def _answer(transport: Transport, clock: Clock, name: str, ask: LogAsk) ->
         if log is not None and log.token == ask.token:
             return log
         if log_ask(found) != ask:
-            raise FleetError(f"somebody else asks {name} for a log at this moment", "ask again")
+            raise FleetError(f"another user is reading a log of {name} at this moment", "try again")
         await clock.sleep(LOOK)
 
 
@@ -85,4 +84,4 @@ def _call(verb: str, name: str, body: object = None) -> ApiRequest:
 
 
 def _decoded(body: bytes) -> MachineWire:
-    return decoded(_WIRE, body, "the Machine")
+    return decoded(MACHINE, body, "the Machine")

@@ -113,7 +113,7 @@ class History:
                 if run.ended and run.step != "done" and not run.why:
                     world.checker.silent(world.at, f"{run.node} {run.step}")
             if rollout.id in world.checker.rollouts:
-                world.checker.waits(world.at, rollout.id, reasons)
+                world.checker.check_waiting(world.at, rollout.id, reasons)
 
     def _replay(self) -> None:
         leader = self.world.leader

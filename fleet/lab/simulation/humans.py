@@ -69,7 +69,7 @@ def _repair_node(world: World, model: Model, node: Node) -> None:
     if node.ready is not True:
         model.stranger.node_ready(node.name, True)
     if node.unschedulable and not node.cordoned_by:
-        world.checker.uncordoned_by_a_person(model.cluster, node.name)
+        world.checker.uncordoned_by_user(model.cluster, node.name)
         model.stranger.uncordon(node.name)
 
 

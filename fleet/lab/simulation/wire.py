@@ -24,7 +24,7 @@ class WatchStream:
     def __init__(self, cluster: str, network: Network, seed: str) -> None:
         self.cluster = cluster
         self.heard = False
-        """The watches are open, as far as the server knows."""
+        """True: the watches are open from the server's point of view."""
         self._network = network
         self._rng = Random(seed)
         self._queue: list[tuple[float, int, ClusterEvent]] = []

@@ -73,13 +73,13 @@ class World:
         self.behaviours = dict.fromkeys(self.models, scenario.behaviour)
         for snapshot in scenario.snapshots:
             for event in _upserts(snapshot.cluster, self.models[snapshot.cluster]):
-                self.checker.saw(-1000.0, event)
+                self.checker.observe(-1000.0, event)
         self.kill_before: int | None = None
         """How many actions of the next decision are sent before its controller is killed; -1: its log is not written
         either."""
         self.doomed_to_stop = False
         self.ambush: tuple[str, Callable[[Model, str], None]] | None = None
-        """A step, and the fault that hits the node of the next run that enters it."""
+        """A step, and the fault of the node whose run enters that step next."""
         self.sent = 0
         """The number of actions on their way to a cluster."""
         self._parts = parts
@@ -262,7 +262,7 @@ class World:
     def _pump(self) -> None:
         for model in self.models.values():
             for moment, event in model.advance(self.at):
-                self.checker.saw(moment, event)
+                self.checker.observe(moment, event)
                 for controller in self.controllers:
                     controller.wires[model.cluster].receive(event, moment)
 

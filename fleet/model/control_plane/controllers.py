@@ -11,9 +11,7 @@ operator moves from pod to pod is not moved here: to whom it goes is not known.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from random import Random
-from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -22,22 +20,12 @@ from fleet.core.objects.daemonset import DaemonSetFit
 from fleet.core.objects.pod import Owner, Pod, PodRef
 from fleet.core.objects.workload import Workload
 from fleet.model.behaviour import ClusterBehaviour, draw
+from fleet.model.control_plane.pod_templates import CREATED, OF_ONE_TEMPLATE, PodTemplates
 from fleet.model.control_plane.scheduler import Scheduler
 from fleet.model.event_queue import EventQueue
 from fleet.model.objects import Objects, WorkloadKey, controller_of
 
 ORDINAL_LABEL = "statefulset.kubernetes.io/pod-name"
-CREATED: Mapping[str, Any] = {
-    "phase": "Pending",
-    "ready": False,
-    "unready_since": None,
-    "deleting": False,
-    "gone_by": None,
-    "stuck": "",
-}
-"""The condition of a pod that has just been created."""
-OF_ONE_TEMPLATE = frozenset({"ReplicaSet", "ReplicationController", "Job"})
-"""Kinds of owners whose pods all come from one template."""
 COUNTED = frozenset({"Job", "StatefulSet", "DaemonSet", "Node"})
 """Kinds of owners that are not simply kept at a number of pods."""
 
@@ -64,7 +52,7 @@ class Controllers:
         self._active: dict[WorkloadKey, int] = {}
         """Pods that count as present: not finished, not being deleted."""
         self._ready: dict[WorkloadKey, int] = {}
-        self._templates: dict[WorkloadKey, Pod] = {}
+        self._templates = PodTemplates(saved.templates if saved else ())
         self._leavers: dict[WorkloadKey, list[Pod]] = {}
         """Pods that `settle` is to replace by equal ones."""
         self._implied: dict[WorkloadKey, int] = {}
@@ -75,10 +63,6 @@ class Controllers:
         """Pods that are gone and come back under their own name or on their own node."""
         self.unready: dict[WorkloadKey, None] = {}
         """Workloads whose count of ready pods may be out of date. The writer of the counts empties the set."""
-        for template in saved.templates if saved else ():
-            key = controller_of(template)
-            assert key is not None
-            self._templates[key] = template
         for pod in objects.pods.values():
             self._learn(pod)
         if saved:
@@ -91,7 +75,7 @@ class Controllers:
 
     def save(self) -> SavedControllers:
         return SavedControllers(
-            list(self._templates.values()), [(*key, count) for key, count in self._implied.items()]
+            self._templates.saved(), [(*key, count) for key, count in self._implied.items()]
         )
 
     def settle(self) -> None:
@@ -111,14 +95,14 @@ class Controllers:
             self.behind[key] = None
 
     def start_over(self, key: WorkloadKey) -> None:
-        """Lets a Job start a pod again after its backoff."""
+        """Makes a Job start a pod again after its backoff."""
         job = self._objects.workloads.get(key)
         if job is None or self._active.get(key, 0) < job.replicas:
             self._make(key, self._fresh_name(key))
 
     def start_daemons(self, node: str) -> None:
         """Starts a pod of each DaemonSet of which only pods are known, on a node that has joined."""
-        for key in list(self._templates):
+        for key in self._templates.workloads():
             workload = self._objects.workloads.get(key)
             if key.kind == "DaemonSet" and (workload is None or workload.daemon is None):
                 self.start_daemon(key, node)
@@ -167,17 +151,7 @@ class Controllers:
             return
         self._active[key] = self._active.get(key, 0) + _active(pod)
         self._ready[key] = self._ready.get(key, 0) + _ready(pod)
-        template = self._templates.get(key)
-        if template is None:
-            self._templates[key] = _template(pod)
-        elif (
-            key.kind in OF_ONE_TEMPLATE
-            and template.labels is not pod.labels
-            and template.labels != pod.labels
-        ):
-            # What one of them has beside the others was put there later, and is not in the template.
-            common = {key: value for key, value in template.labels.items() if pod.labels.get(key) == value}
-            self._templates[key] = replace(template, labels=common)
+        self._templates.learn(key, pod)
 
     def _pod_changed(self, _: PodRef, key: WorkloadKey | None, old: Pod | None, new: Pod | None) -> None:
         pod = new if new is not None else old
@@ -221,13 +195,13 @@ class Controllers:
             if self._wants(key, pod.node):
                 self._make(key, self._fresh_name(key), pod.node, pod)
         elif key is not None and _ordinal(pod.name) < self._replicas(key):
-            self._make(key, pod.name, template=pod, never_ready=self._is_never_ready(pod))
+            self._make(key, pod.name, template=pod, broken=self._is_broken(pod))
 
-    def _is_never_ready(self, pod: Pod) -> bool:
+    def _is_broken(self, pod: Pod) -> bool:
         return pod.uid in self._objects.never_ready
 
     def _wants(self, daemonset: WorkloadKey, name: str) -> bool:
-        """Starts a pod of a DaemonSet in the place of one that is gone."""
+        """Returns whether the DaemonSet runs a pod on the node."""
         node, workload = self._objects.nodes.get(name), self._objects.workloads.get(daemonset)
         asks = workload.daemon if workload is not None else None
         return node is not None and (asks is None or asks.place(node) is DaemonSetFit.RUN)
@@ -245,12 +219,8 @@ class Controllers:
         for index in range(missing):
             left = leavers[index] if index < len(leavers) else None
             own = left if key.kind not in OF_ONE_TEMPLATE else None
-            self._make(
-                key,
-                self._fresh_name(key),
-                template=own,
-                never_ready=left is not None and self._is_never_ready(left),
-            )
+            broken = left is not None and self._is_broken(left)
+            self._make(key, self._fresh_name(key), template=own, broken=broken)
         if missing < 0:
             pods = [pod for pod in self._pods(key) if _active(pod)]
             pods.sort(key=lambda pod: (pod.ready, pod.ref))
@@ -275,12 +245,7 @@ class Controllers:
                 return name
 
     def _make(
-        self,
-        key: WorkloadKey,
-        name: str,
-        node: str = "",
-        template: Pod | None = None,
-        never_ready: bool = False,
+        self, key: WorkloadKey, name: str, node: str = "", template: Pod | None = None, broken: bool = False
     ) -> None:
         template = (
             template or self._templates.get(key) or Pod(key.namespace, name, "", labels={"app": key.name})
@@ -288,14 +253,14 @@ class Controllers:
         labels = template.labels
         if key.kind == "StatefulSet" and labels.get(ORDINAL_LABEL, name) != name:
             labels = labels | {ORDINAL_LABEL: name}
-        self._create(template, name, labels, node, never_ready)
+        self._create(template, name, labels, node, broken)
 
     def _create(
-        self, template: Pod, name: str, labels: dict[str, str], node: str, never_ready: bool = False
+        self, template: Pod, name: str, labels: dict[str, str], node: str, broken: bool = False
     ) -> None:
         """Creates a pod. If the scheduler binds it at once there is one event for both; otherwise the pod waits."""
         uid = f"{self._rng.getrandbits(128):032x}"
-        if never_ready:
+        if broken:
             self._objects.never_ready.add(uid)
         pod = replace(template, name=name, uid=uid, labels=labels, node=node, **CREATED)
         if not node:
@@ -305,13 +270,6 @@ class Controllers:
             self._scheduler.wait(pod)
             for victim in self._scheduler.victims(pod):
                 self.delete(victim)
-
-
-def _template(pod: Pod) -> Pod:
-    if pod.deleting:
-        # What keeps this one is its own, as far as can be told.
-        pod = replace(pod, finalizers=False, finalizer_names=())
-    return replace(pod, name="", uid="", node="", **CREATED)
 
 
 def _active(pod: Pod) -> bool:

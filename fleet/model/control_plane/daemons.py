@@ -30,7 +30,7 @@ class Daemons:
             self._settle(daemonset, node)
 
     def drop(self, daemonset: Workload) -> None:
-        """Removes the DaemonSet, and its pods with it."""
+        """Removes the DaemonSet and its pods."""
         self._objects.drop_workload(daemonset)
         key = _key(daemonset)
         self._keys.pop(key, None)

@@ -59,7 +59,7 @@ class DisruptionController:
         return self._covering.get(pod, ())
 
     def budget_changed(self, ref: PodRef) -> None:
-        """Counts the budget's namespace anew after the budget was created, changed or deleted."""
+        """Counts the budget's namespace again after the budget was created, changed or deleted."""
         namespace = ref.namespace
         refs = [budget for budget in self._objects.budgets if budget.namespace == namespace]
         for label in [label for label in self._by_label if label[0] == namespace]:

@@ -75,7 +75,7 @@ class Kubelets:
                 self._start(pod, restart=pod.phase == "Running")
 
     def not_ready(self, name: str) -> None:
-        """Lets the kubelet report without running pods."""
+        """Makes the kubelet report without running pods."""
         self._leave(name)
         self._tolerate(name)
 
@@ -109,7 +109,7 @@ class Kubelets:
             self._end(pod)
 
     def node_gone(self, node: Node) -> None:
-        """Removes the node, and its pods with it."""
+        """Removes the node and its pods."""
         self.away.pop(node.name, None)
         self._announce(node.name, False)
         for ref in self._objects.pods_on(node.name):

@@ -40,7 +40,7 @@ class AttachController:
             self._leave(attachment)
 
     def attachable(self, claim: PodRef) -> None:
-        """Makes the claim's volume one that is attached to nodes, and attaches it where pods use it."""
+        """Makes the claim's volume attachable, and attaches the volume to the nodes whose pods use it."""
         self.claims.add(claim)
         for pod in list(self._objects.pods.values()):
             self._attach(pod)

@@ -15,9 +15,9 @@ PAGE = "cli-command.md"
     ("heading", "most"),
     [
         ("Add a command", 3),
-        ("Add a column to fleet status", 3),
-        ("Add a column for a new fact", 3),
-        ("Add a column for a fact that fleet does not read yet", 5),
+        ("Add a column to fleet status", 1),
+        ("Add a column for a new fact", 1),
+        ("Add a column for a fact that fleet does not read yet", 3),
     ],
 )
 def test_the_example_works_on_a_copy_of_the_package(heading: str, most: int, tmp_path: Path) -> None:

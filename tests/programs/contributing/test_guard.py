@@ -10,7 +10,7 @@ from tests.programs.contributing.worked_example import example
 
 
 @pytest.mark.parametrize(
-    ("heading", "most"), [("Hold nodes without a boot id", 4), ("Hold a node that is drained already", 5)]
+    ("heading", "most"), [("Hold a node that has a label", 2), ("Hold a node until a day", 3)]
 )
 def test_the_example_works_on_a_copy_of_the_package(heading: str, most: int, tmp_path: Path) -> None:
     shown = example("guard.md", heading)

@@ -182,4 +182,7 @@ def test_wait_that_another_party_ends_needs_no_operator(tmp_path: Path) -> None:
     dump = a_dump(tmp_path / "shop.json", *items, a_node(1))
     plan = plan_of_dump(a_home(tmp_path / "home"), ["workers"], NEW.version, dump)
     told = plan_overview(plan, plan.start).plain
-    assert "1 node waits for what passes by itself" in told and "operator" not in told.partition("held")[2]
+    assert (
+        "1 node waits for something that passes by itself" in told
+        and "operator" not in told.partition("held")[2]
+    )

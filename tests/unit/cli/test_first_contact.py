@@ -110,7 +110,7 @@ def test_all_commands_are_covered() -> None:
 
 def helpful(said: Said) -> None:
     """Whatever came of it, a person can go on."""
-    assert "bug of fleet" not in said.err and "Traceback" not in said.err
+    assert "bug in fleet" not in said.err and "Traceback" not in said.err
     assert "--force" not in said.out + said.err
     if said.code in (1, 2, 3):
         assert said.out == "" and said.err.count("error: ") == 1 and "  -> " in said.err
@@ -203,7 +203,7 @@ def test_policy_is_linted_without_a_cluster_and_nothing_is_created(folder: Path,
     policy = folder / "fleet.yaml"
     policy.write_text(POLICY)
     said = fleet("lint")
-    assert (said.code, said.err) == (0, "") and "no cluster was looked at" in said.out
+    assert (said.code, said.err) == (0, "") and "no cluster was checked" in said.out
     policy.write_text(POLICY + "  - {name: rest, limits: {per_zone: 0}}\n")
     said = fleet("lint", "-o", "json")
     (finding,) = json.loads(said.out)["findings"]

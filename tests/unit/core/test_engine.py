@@ -359,7 +359,7 @@ def test_another_machine_under_the_same_name_is_left_alone() -> None:
     assert all(action.uid != "another" for action in touched)
 
 
-def test_killed_at_every_turn_it_ends_the_same() -> None:
+def test_killed_at_every_decision_the_rollout_ends_the_same() -> None:
     story = small_fleet(count=4)
     story.start()
     for _ in range(3000):
@@ -377,7 +377,7 @@ def test_killed_at_every_turn_it_ends_the_same() -> None:
         assert node.available and not node.annotations and not node.pending_taint
 
 
-def test_the_journal_replays_to_the_very_state() -> None:
+def test_journal_replays_to_the_same_state() -> None:
     story = small_fleet()
     story.start(canaries=["n-1"])
     story.run()
@@ -387,7 +387,7 @@ def test_the_journal_replays_to_the_very_state() -> None:
     assert replayed.counts == story.rollout.counts and not replayed.intents
 
 
-def test_actions_whose_answer_is_lost_are_looked_at_again_and_not_done_twice() -> None:
+def test_actions_with_a_lost_answer_are_checked_again_and_not_repeated() -> None:
     lost: set[str] = set()
 
     def first_answer_is_lost(action: object, at: float) -> Outcome:
@@ -408,7 +408,7 @@ def test_actions_whose_answer_is_lost_are_looked_at_again_and_not_done_twice() -
     assert len(boots) == 3
 
 
-def test_an_unreachable_cluster_starts_nothing_and_goes_on_when_it_is_back() -> None:
+def test_unreachable_cluster_starts_nothing_and_continues_when_it_is_back() -> None:
     story = small_fleet(count=4)
     story.start()
     story.run(until=lambda: Step.DRAIN in story.steps().values())
@@ -422,7 +422,7 @@ def test_an_unreachable_cluster_starts_nothing_and_goes_on_when_it_is_back() -> 
     assert set(story.steps().values()) == {Step.DONE}
 
 
-def test_an_aborted_rollout_ends_though_a_cluster_that_it_never_touched_is_away() -> None:
+def test_aborted_rollout_ends_though_an_untouched_cluster_is_unreachable() -> None:
     near = a_snapshot([a_node("n-0"), a_node("n-1")])
     far = a_snapshot([a_node("f-0")], cluster="far")
     story = Story([near, far], a_policy())
@@ -435,7 +435,7 @@ def test_an_aborted_rollout_ends_though_a_cluster_that_it_never_touched_is_away(
     assert story.rollout.ended_at is not None
 
 
-def test_an_error_of_the_server_is_not_the_end_of_a_cordon_but_a_refusal_that_stays_is() -> None:
+def test_server_error_does_not_end_a_cordon_and_a_lasting_refusal_does() -> None:
     def tried(errors: int) -> Story:
         left = errors
 

@@ -56,7 +56,7 @@ def history(**lengths: tuple[str, float, float]) -> Iterator[JournalEntry]:
     return entries(records)
 
 
-def test_pools_and_operating_systems_have_times_of_their_own() -> None:
+def test_pools_and_operating_systems_have_their_own_estimates() -> None:
     nodes = {f"w{number}": ("workers", 30.0, 100.0 + number) for number in range(ENOUGH)}
     nodes |= {f"s{number}": ("storage", 60.0, 300.0) for number in range(ENOUGH)}
     systems = {NodeRef("east", name): "flatcar" if name.startswith("w") else "ostree" for name in nodes}
@@ -72,14 +72,14 @@ def test_pools_and_operating_systems_have_times_of_their_own() -> None:
     assert times.reboot_of("workers", "talos") == DurationEstimates().reboot
 
 
-def test_a_few_runs_are_no_history() -> None:
+def test_few_runs_give_no_estimate() -> None:
     nodes = {f"w{number}": ("workers", 30.0, 100.0) for number in range(ENOUGH - 1)}
     times = measured(history(**nodes))
     assert times.estimate("reboot", "workers", "").samples == 0
     assert set(origin(times.of_groups([("workers", "")])).values()) == {"default"}
 
 
-def test_pods_are_measured_and_slow_apps_are_known_by_name() -> None:
+def test_pods_are_measured_and_slow_apps_are_named() -> None:
     detail = {"stop": [900, 1000, 1100], "start": {"web/quick": [2000, 2200, 2100], "web/slow": [60000] * 3}}
     record = JournalRecord(form="decision", kind="timed", rollout="r-1", node="east/w0", detail=detail)
     times = measured(entries([started({"w0": "workers"}), (5.0, record), (6.0, record)]))
@@ -94,7 +94,7 @@ def test_pods_are_measured_and_slow_apps_are_known_by_name() -> None:
     assert times.start_of(slow) == 60.0
 
 
-def test_a_plan_expects_of_each_node_what_its_pool_has_shown() -> None:
+def test_plan_expects_of_each_node_what_its_pool_has_measured() -> None:
     nodes = [a_node(f"n-{number}") for number in range(3)]
     snapshot = a_snapshot(nodes)
     past = [f"x{number}" for number in range(ENOUGH)]

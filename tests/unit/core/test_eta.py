@@ -35,36 +35,36 @@ def at(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
 
-def test_at_the_start_it_is_the_plans_makespan() -> None:
+def test_eta_begins_as_the_plans_makespan() -> None:
     assert seconds_left(a_rollout(), a_plan(), at(0)) == 500
 
 
-def test_on_time_it_shrinks_with_the_clock() -> None:
+def test_eta_on_schedule_shrinks_with_the_clock() -> None:
     assert seconds_left(a_rollout(100, 200, 300), a_plan(), at(350)) == 150
 
 
-def test_twice_as_slow_it_is_twice_as_long() -> None:
+def test_eta_doubles_at_half_the_pace() -> None:
     assert seconds_left(a_rollout(200, 400, 600), a_plan(), at(600)) == 400
 
 
-def test_a_late_run_never_makes_less_of_what_comes_after_it() -> None:
+def test_late_run_never_shortens_what_comes_after_it() -> None:
     assert seconds_left(a_rollout(100, 200, 300), a_plan(), at(2000)) == 100
 
 
-def test_what_stands_still_has_no_eta() -> None:
+def test_stopped_rollout_has_no_eta() -> None:
     rollout = a_rollout(100)
     rollout.state = RolloutState.PAUSED
     assert seconds_left(rollout, a_plan(), at(100)) is None
     assert seconds_left(a_rollout(*ENDS), a_plan(), at(500)) is None
 
 
-def test_while_nothing_is_at_work_nobody_can_tell() -> None:
+def test_rollout_with_no_node_at_work_has_no_eta() -> None:
     rollout = a_rollout(100)
     rollout.counts[Step.DRAIN] = 0
     assert seconds_left(rollout, a_plan(), at(150)) is None
 
 
-def test_every_run_that_ends_corrects_it() -> None:
+def test_every_finished_run_corrects_the_eta() -> None:
     """Runs that were planned 100 s apart end 50 s apart; each time it is asked right then."""
     ends = (100.0, 150.0, 200.0, 250.0)
     told = [seconds_left(a_rollout(*ends[:count]), a_plan(), at(ends[count - 1])) for count in (1, 2, 3, 4)]

@@ -17,7 +17,7 @@ from tests.story import Story
 
 
 @pytest.mark.parametrize(("limit", "failed"), [(2, 2), (Amount(20, True), 2), (Amount(1, True), 1)])
-def test_it_halts_at_the_limit(limit: int | Amount, failed: int) -> None:
+def test_rollout_halts_at_the_limit(limit: int | Amount, failed: int) -> None:
     nodes = [a_node(f"n-{number:02}") for number in range(10)]
     failures = ClusterBehaviour(failures={node.name: "never-back" for node in nodes})
     pool = a_pool(limits=a_pool().limits, failure_limit=limit)
@@ -33,7 +33,7 @@ class NeverPassedOver(dict[NodeRef, Run]):
         raise AssertionError("a pass over all runs")
 
 
-def test_below_the_limit_a_failure_does_not_cost_a_pass_over_all_runs_in_every_decision() -> None:
+def test_failure_below_the_limit_costs_no_pass_over_all_runs() -> None:
     nodes = [a_node(f"n-{number:02}") for number in range(10)]
     pool = a_pool(limits=a_pool().limits, failure_limit=3)
     story = Story([a_snapshot(nodes)], a_policy(pool), ClusterBehaviour(failures={"n-03": "never-back"}))

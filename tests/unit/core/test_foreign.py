@@ -42,19 +42,19 @@ class Named(Struct):
     ],
     ids=lambda content: repr(content[:30]),
 )
-def test_what_is_too_deep_too_long_or_no_json_is_refused(content: str | bytes) -> None:
+def test_json_that_is_too_deep_too_long_or_invalid_is_refused(content: str | bytes) -> None:
     with pytest.raises(UnreadableError) as refused:
         decode(content, Named)
     assert 0 < len(str(refused.value)) <= 200
 
 
-def test_brackets_and_digits_in_texts_count_for_nothing() -> None:
+def test_brackets_and_digits_in_strings_do_not_count() -> None:
     text = '[[[{{{\\"' * 1000 + "9" * 1000
     assert decode(json.dumps({"name": text}), Named) == Named(text)
     assert decode(b"[" * DEEPEST + b"]" * DEEPEST) is not None
 
 
-def test_a_part_is_converted_or_refused_in_the_same_way() -> None:
+def test_part_is_converted_or_refused_in_the_same_way() -> None:
     assert convert({"name": "x", "count": 2}, Named) == Named("x", 2)
     with pytest.raises(UnreadableError):
         convert({"name": 1}, Named)
@@ -71,12 +71,12 @@ def test_a_part_is_converted_or_refused_in_the_same_way() -> None:
         max_leaves=30,
     )
 )
-def test_what_json_can_say_is_read_as_it_was_written(value: Any) -> None:
+def test_valid_json_is_read_as_it_was_written(value: Any) -> None:
     assert decode(json.dumps(value)) == value
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200))
-def test_any_bytes_are_answered(content: str | bytes) -> None:
+def test_any_bytes_are_handled(content: str | bytes) -> None:
     try:
         decode(content)
     except UnreadableError:

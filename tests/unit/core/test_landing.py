@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from fleet.core.capacity.capacity import ClusterCapacity
 from fleet.core.capacity.trial_placement import Shortfall
-from fleet.core.guards import capacity
+from fleet.core.guards.pods import capacity
 from fleet.core.linting.lint import lint
 from fleet.core.objects.node import Node, Resources, Taint, Toleration
 from fleet.core.objects.placement import HOSTNAME_LABEL, AffinityRule, HostPort, NodeTerm, SpreadRule
@@ -88,7 +88,7 @@ def a_plan(*pods: Pod, **changes: Any) -> Plan:
         (Resources(0, 0, 1, 0, (("vendor.example/fpga", 1),)), Resources(), ("vendor.example/fpga", 1, 0)),
     ],
 )
-def test_what_no_other_node_has_is_named_with_its_numbers(
+def test_resource_that_no_other_node_has_is_named_with_its_numbers(
     asked: Resources, other: Resources, told: tuple[str, int, int]
 ) -> None:
     others = [a_pod(f"other-{index}", f"n-{index}", requests=other) for index in (1, 2)]
@@ -97,20 +97,20 @@ def test_what_no_other_node_has_is_named_with_its_numbers(
     assert told[0] in str(facts["lacks"])
 
 
-def test_pods_that_share_a_scarce_resource_are_counted_against_each_other_and_others_are_not() -> None:
+def test_pods_that_share_a_scarce_resource_are_counted_against_each_other() -> None:
     trains = [a_pod(f"train-{index}", requests=TWO_GPUS) for index in range(2)]
     assert lack(*trains) is None
     assert lack(*trains, a_pod("train-2", requests=TWO_GPUS)) is not None
     assert lack(*trains, *(a_pod(f"web-{index}") for index in range(5))) is None
 
 
-def test_a_node_that_is_overcommitted_takes_pods_that_ask_for_nothing_of_it() -> None:
+def test_overcommitted_node_accepts_pods_that_request_nothing_of_the_resource() -> None:
     full = [a_pod(f"big-{index}", f"n-{index}", requests=Resources(9000, 0, 1)) for index in (1, 2)]
     assert lack(a_pod("web", requests=Resources(0, 1 << 20, 1)), *full) is None
     assert lack(a_pod("web", requests=Resources(1, 0, 1)), *full) is not None
 
 
-def test_a_port_of_the_host_is_taken_by_protocol_and_address() -> None:
+def test_host_port_is_taken_by_protocol_and_address() -> None:
     def others(port: HostPort) -> list[Pod]:
         return [a_pod(f"in-{index}", f"n-{index}", ports=(port,)) for index in (1, 2)]
 
@@ -127,7 +127,7 @@ def test_a_port_of_the_host_is_taken_by_protocol_and_address() -> None:
 
 
 @pytest.mark.parametrize("stuck", ["gated", "unschedulable"])
-def test_pods_that_cannot_be_scheduled_take_no_room_and_are_not_placed_by_the_plan(stuck: str) -> None:
+def test_unschedulable_pods_take_no_capacity_and_are_not_placed_by_the_plan(stuck: str) -> None:
     mine = a_pod("web", requests=Resources(3000, 0, 1))
     waiting = [
         a_pod(f"job-{index}", "", requests=Resources(3000, 0, 1), stuck=stuck, phase="Pending", ready=False)
@@ -140,7 +140,7 @@ def test_pods_that_cannot_be_scheduled_take_no_room_and_are_not_placed_by_the_pl
     assert evicted and all(each.startswith("shop/web") for each in evicted)
 
 
-def test_a_pod_whose_gate_is_lifted_counts_as_on_its_way() -> None:
+def test_pod_whose_scheduling_gate_is_removed_counts_as_pending() -> None:
     gated = a_pod("job", "", requests=Resources(3000, 0, 1), stuck="gated")
     mine = a_pod("web", requests=Resources(3000, 0, 1))
     room = a_room([mine, gated], nodes("aa"))
@@ -149,7 +149,7 @@ def test_a_pod_whose_gate_is_lifted_counts_as_on_its_way() -> None:
     assert room.shortfall("n-0", [mine]) is not None
 
 
-def test_placeholders_make_way_for_pods_that_preempt_and_hold_nobody() -> None:
+def test_placeholders_are_preempted_and_hold_nothing() -> None:
     fillers = [
         a_pod(f"filler-{index}", f"n-{index}", requests=Resources(4000, 0, 1), priority=-10)
         for index in range(3)
@@ -162,7 +162,7 @@ def test_placeholders_make_way_for_pods_that_preempt_and_hold_nobody() -> None:
     assert not plan.held and len(plan.runs) == 3
 
 
-def test_the_pods_volumes_say_which_nodes_it_can_go_to() -> None:
+def test_volumes_of_a_pod_limit_its_nodes() -> None:
     here = NodeTerm(fields=(Requirement("metadata.name", "In", ("n-0",)),))
     there = NodeTerm((Requirement(ZONE, "In", ("b",)),))
     mine = a_pod("db", claims=("data",))
@@ -176,7 +176,7 @@ def test_the_pods_volumes_say_which_nodes_it_can_go_to() -> None:
             assert answer.volumes
 
 
-def test_a_pod_that_must_be_near_others_goes_where_they_are_and_the_first_of_a_kind_anywhere() -> None:
+def test_pod_affinity_needs_a_matching_pod_unless_it_is_the_first() -> None:
     near = (AffinityRule(ZONE, IS_WEB, ("shop",)),)
     cache, web = a_pod("cache", near=near), a_pod("web", "n-2")
     assert lack(cache, web, found=nodes("aab")) is None
@@ -188,7 +188,7 @@ def test_a_pod_that_must_be_near_others_goes_where_they_are_and_the_first_of_a_k
     assert lack(cache, a_pod("web"), found=nodes("aab")) is None
 
 
-def test_pods_that_keep_others_away_are_heard_though_the_pod_itself_does_not_mind() -> None:
+def test_anti_affinity_of_other_pods_counts_too() -> None:
     alone = SpreadRule(HOSTNAME_LABEL, (Requirement("app", "Exists"),), ("*",))
     hermits = [a_pod(f"hermit-{index}", f"n-{index}", apart=(alone,)) for index in (1, 2)]
     found = lack(a_pod("web"), *hermits)
@@ -200,7 +200,7 @@ def spread(**changes: Any) -> SpreadRule:
     return replace(SpreadRule(ZONE, IS_WEB, ("shop",), 1), **changes)
 
 
-def test_with_fewer_domains_than_wanted_the_fewest_is_none() -> None:
+def test_with_fewer_domains_than_min_domains_the_minimum_is_zero() -> None:
     # Zone b cannot take the pod: zone a is the only one that is left to it.
     found = nodes("aab")
     found[2] = replace(found[2], allocatable=Resources())
@@ -209,7 +209,7 @@ def test_with_fewer_domains_than_wanted_the_fewest_is_none() -> None:
     assert lack(a_pod("web-0", apart=(spread(min_domains=3),)), *others, found=found) is not None
 
 
-def test_a_spread_counts_tainted_nodes_unless_it_honours_taints() -> None:
+def test_spread_counts_tainted_nodes_unless_it_honours_taints() -> None:
     found = nodes("aab")
     found[2] = replace(found[2], taints=(Taint("dedicated", "NoSchedule"),))
     mine, other = a_pod("web-0", apart=(spread(),)), a_pod("web-1", "n-1")
@@ -217,7 +217,7 @@ def test_a_spread_counts_tainted_nodes_unless_it_honours_taints() -> None:
     assert lack(replace(mine, apart=(spread(by_taints=True),)), other, found=found) is None
 
 
-def test_a_spread_that_honours_taints_does_not_count_the_node_that_is_cordoned() -> None:
+def test_spread_that_honours_taints_does_not_count_the_cordoned_node() -> None:
     """A cordon is a taint: the drained node is no domain any more in which there are none."""
     by_host = spread(topology=HOSTNAME_LABEL, by_taints=True)
     mine = a_pod("web-0", apart=(by_host,))
@@ -233,14 +233,14 @@ def test_a_spread_that_honours_taints_does_not_count_the_node_that_is_cordoned()
     assert all(a_room([each, *others]).shortfall("n-0", [each]) is not None for each in (ignores, bears))
 
 
-def test_a_spread_counts_nodes_that_the_pod_does_not_select_only_where_it_says_so() -> None:
+def test_spread_counts_unselected_nodes_only_if_its_policy_ignores_the_selector() -> None:
     mine = a_pod("web-0", apart=(spread(),), node_selector={ZONE: "a"})
     other = a_pod("web-1", "n-1")
     assert lack(mine, other, found=nodes("aab")) is None
     assert lack(replace(mine, apart=(spread(by_affinity=False),)), other, found=nodes("aab")) is not None
 
 
-def test_a_spread_does_not_count_pods_that_are_being_deleted() -> None:
+def test_spread_does_not_count_terminating_pods() -> None:
     found = nodes("aab")
     found[2] = replace(found[2], allocatable=Resources())
     mine, other = a_pod("web-0", apart=(spread(),)), a_pod("web-1", "n-1")
@@ -265,7 +265,7 @@ def test_a_spread_does_not_count_pods_that_are_being_deleted() -> None:
         Doubt(DoubtKind.VOLUME_MADE, "scratch"),
     ],
 )
-def test_what_cannot_be_known_is_said_in_the_plan_and_holds_nobody(doubt: Doubt) -> None:
+def test_unknown_constraints_are_listed_in_the_plan_and_hold_nothing(doubt: Doubt) -> None:
     plan = a_plan(a_pod("train", doubts=(doubt,)))
     assert not plan.held
     [told] = plan.doubts
@@ -278,7 +278,7 @@ def test_what_cannot_be_known_is_said_in_the_plan_and_holds_nobody(doubt: Doubt)
     assert told.message.startswith("cannot be known: ")
 
 
-def test_volumes_that_were_not_read_or_are_not_bound_are_a_doubt() -> None:
+def test_unread_or_unbound_volumes_are_a_doubt() -> None:
     mine = a_pod("db", claims=("lost", "unbound", "unread", "known"))
     claims = tuple(
         PersistentVolumeClaim("shop", name, name, volume)
@@ -292,7 +292,7 @@ def test_volumes_that_were_not_read_or_are_not_bound_are_a_doubt() -> None:
     ]
 
 
-def test_lint_finds_pods_without_another_place_and_those_of_which_it_cannot_be_known() -> None:
+def test_lint_finds_pods_without_another_place_and_doubtful_ones() -> None:
     trains = [a_pod(f"train-{index}", f"n-{index}", requests=TWO_GPUS) for index in range(3)]
     odd = a_pod("odd", doubts=(Doubt(DoubtKind.SCHEDULER, "volcano"),))
     found = lint(a_policy(a_pool()), [a_snapshot(nodes(), ([], [*trains, odd]))]).findings
@@ -300,26 +300,26 @@ def test_lint_finds_pods_without_another_place_and_those_of_which_it_cannot_be_k
     assert checks >= {("capacity", "shop/train-0"), ("landing-unknown", "shop/odd")}
 
 
-def test_nodes_held_for_want_of_a_resource_are_asked_again_once_a_node_has_enough_of_it() -> None:
+def test_nodes_held_for_a_resource_are_checked_again_once_a_node_has_enough() -> None:
     trains = [a_pod(f"train-{index}", f"n-{index}", requests=TWO_GPUS) for index in range(3)]
     room = a_room(trains)
     for _ in range(2):
         for train in trains:
             assert room.shortfall(train.node, [train]) is not None
     shortage = room.lacking_shape("n-0")
-    assert shortage is not None and not room.eased(shortage)
+    assert shortage is not None and not room.may_fit_now(shortage)
     room.delete_pod(trains[2])
-    assert room.eased(shortage)
+    assert room.may_fit_now(shortage)
     assert room.shortfall("n-0", [trains[0]]) is None and room.lacking_shape("n-0") is None
     room.upsert_pod(None, trains[2])
     assert room.shortfall("n-0", [trains[0]]) is not None
     room.upsert_node(a_node("n-3", allocatable=SIZE, unschedulable=True))
-    assert not room.eased(shortage)
+    assert not room.may_fit_now(shortage)
     room.upsert_node(a_node("n-3", allocatable=SIZE))
-    assert room.eased(shortage)
+    assert room.may_fit_now(shortage)
 
 
-def test_a_shortage_of_a_node_that_has_room_itself_is_no_shortage_of_others() -> None:
+def test_shortage_of_a_node_with_capacity_of_its_own_does_not_hold_others() -> None:
     # n-1 has two devices free beside its own pod: not for its own, but for that of n-0.
     wide = nodes()
     wide[1] = replace(wide[1], allocatable=replace(SIZE, others=((GPU, 4),)))

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
+from fleet.core.cluster.upgraded_voters import UpgradedVoters, brought, upgraded_voters
+from fleet.core.cluster.version_skew import MinorVersion
 from fleet.core.guards import etcd
-from fleet.core.guards.upgraded_voters import UpgradedVoters, brought, upgraded_voters
-from fleet.core.guards.version_skew import MinorVersion
 from fleet.core.objects.node import NodeRef
 from fleet.core.quorum.quorum import Member, Quorum, QuorumRule
 from fleet.core.records.reasons.reason import Reason
@@ -75,7 +75,7 @@ class Images:
         return next(done)
 
 
-def test_the_last_voter_waits_until_the_others_have_run_the_new_version_for_a_while() -> None:
+def test_last_voter_waits_until_the_others_have_run_the_new_version_for_a_while() -> None:
     images = Images()
     story = images.story
     story.start()
@@ -92,7 +92,7 @@ def test_the_last_voter_waits_until_the_others_have_run_the_new_version_for_a_wh
     assert story.run_of("m-1").etcd_after == {"etcd": NEWER}
 
 
-def test_a_controller_that_begins_later_goes_by_what_the_journal_tells_of_the_others() -> None:
+def test_later_controller_reads_the_wait_from_the_journal() -> None:
     images = Images()
     story = images.story
     story.start()
@@ -105,7 +105,7 @@ def test_a_controller_that_begins_later_goes_by_what_the_journal_tells_of_the_ot
     assert 600 <= waited < 650 and set(story.steps().values()) == {Step.DONE}
 
 
-def test_releases_that_bring_no_other_etcd_hold_nobody() -> None:
+def test_releases_with_the_same_etcd_hold_nothing() -> None:
     story = a_story(3, QuorumRule(last_voter_seconds=100_000))
     story.start()
     story.run(seconds=10_000)
@@ -125,11 +125,13 @@ def test_releases_that_bring_no_other_etcd_hold_nobody() -> None:
         ({"m0": "a fork", "m1": NEWER}, (MinorVersion(3, 6), MinorVersion(3, 7))),
     ],
 )
-def test_who_is_the_last(versions: dict[str, str], last: tuple[MinorVersion, MinorVersion] | None) -> None:
+def test_last_voter_is_found(
+    versions: dict[str, str], last: tuple[MinorVersion, MinorVersion] | None
+) -> None:
     assert etcd.last_old(group(**versions), node(2)) == last
 
 
-def test_a_learner_and_other_kinds_are_no_last_voter() -> None:
+def test_learners_and_other_kinds_are_no_last_voter() -> None:
     mixed = group(m0=NEWER, m1=NEWER)
     learner = replace(mixed, members=tuple(replace(each, voter=each.name != "m2") for each in mixed.members))
     assert etcd.last_old(learner, node(2)) is None
@@ -137,7 +139,7 @@ def test_a_learner_and_other_kinds_are_no_last_voter() -> None:
     assert etcd.last_old(replace(mixed, declared=True), node(2)) is None
 
 
-def test_the_time_begins_anew_where_a_newer_voter_was_ill() -> None:
+def test_wait_starts_again_after_a_newer_voter_was_unhealthy() -> None:
     mixed = group(m0=NEWER, m1=NEWER)
     first = upgraded_voters(mixed, None, START)
     assert first == UpgradedVoters(MinorVersion(3, 7), frozenset({"m0", "m1"}), START)
@@ -156,7 +158,7 @@ def test_the_time_begins_anew_where_a_newer_voter_was_ill() -> None:
     assert upgraded_voters(group(m0=NEWER, m1=NEWER, m2=NEWER), back, START + 13 * MINUTE) is None
 
 
-def test_a_release_whose_etcd_cannot_read_the_data_is_held_with_the_order_that_works() -> None:
+def test_release_whose_etcd_cannot_read_the_data_is_held_with_a_remedy() -> None:
     def stored(storage: str, learner: str = "") -> Quorum:
         base = group(m0=NEWER, m1=NEWER, m2=NEWER)
         members = tuple(replace(each, storage=storage) for each in base.members)
@@ -174,7 +176,7 @@ def test_a_release_whose_etcd_cannot_read_the_data_is_held_with_the_order_that_w
     assert etcd.data_format(stored("3.6.0", learner="3.7.0"), node(0), ran) is None
 
 
-def test_a_rollout_back_holds_the_voters_until_the_data_can_be_read() -> None:
+def test_rollback_holds_the_voters_until_the_data_can_be_read() -> None:
     story = a_story(3, RULE, workers=1)
     for name in ("m0", "m1", "m2"):
         story.models["east"].quorums.change("etcd", name, version=NEWER, storage="3.7.0")
@@ -213,7 +215,7 @@ def a_run(version: str, before: str, after: str) -> Rollout:
         ("3.6.8", "", OLD.version, {}),
     ],
 )
-def test_what_a_release_brought_is_known_where_the_version_changed_with_it(
+def test_etcd_version_of_a_release_is_known_once_a_reboot_changed_it(
     before: str, after: str, version: str, known: dict[tuple[NodeRef, str], dict[str, str]]
 ) -> None:
     assert brought([a_run(version, before, after)], version) == known

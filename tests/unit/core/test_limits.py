@@ -34,7 +34,7 @@ def some(count: int = 3) -> Story:
     return Story([a_snapshot([a_node(f"n-{index}") for index in range(count)])], a_policy(ONE))
 
 
-def test_a_cluster_that_a_new_controller_has_not_seen_yet_counts_as_out() -> None:
+def test_cluster_not_yet_seen_by_a_new_controller_counts_as_out() -> None:
     east = a_snapshot([a_node("e-0", unschedulable=True)])
     west = a_snapshot([a_node("w-0")], cluster="west")
     story = Story([east, west], a_policy(ONE), ClusterBehaviour(reboot=800.0))
@@ -55,7 +55,7 @@ def test_a_cluster_that_a_new_controller_has_not_seen_yet_counts_as_out() -> Non
         assert Reason.POOL_LIMIT in [each.reason for each in engine.why(waiting, story.now)]
 
 
-def test_a_node_that_is_deleted_while_it_is_drained_frees_its_place_at_once() -> None:
+def test_node_deleted_during_its_drain_frees_its_slot_at_once() -> None:
     story = some()
     name = begun(story)
     story.models["east"].stranger.delete_node(name)
@@ -64,7 +64,7 @@ def test_a_node_that_is_deleted_while_it_is_drained_frees_its_place_at_once() ->
     assert {step for node, step in story.steps().items() if node != name} == {Step.DONE}
 
 
-def test_the_place_of_a_node_that_is_deleted_while_it_is_not_ready_is_free() -> None:
+def test_deleted_unready_node_frees_its_slot() -> None:
     story = some()
     story.start()
     story.models["east"].stranger.node_ready("n-0", None)
@@ -75,7 +75,7 @@ def test_the_place_of_a_node_that_is_deleted_while_it_is_not_ready_is_free() -> 
     assert story.steps() == {"n-0": Step.CANCELLED, "n-1": Step.DONE, "n-2": Step.DONE}
 
 
-def test_a_node_that_leaves_its_pool_is_still_bound_by_the_limits_of_its_run() -> None:
+def test_node_that_leaves_its_pool_stays_bound_by_the_limits_of_its_run() -> None:
     story = some()
     name = begun(story)
     other = next(each for each in story.steps() if each != name)
@@ -93,7 +93,7 @@ def test_a_node_that_leaves_its_pool_is_still_bound_by_the_limits_of_its_run() -
     assert set(story.steps().values()) == {Step.DONE}
 
 
-def test_a_node_whose_run_failed_in_an_earlier_rollout_waits_for_its_release() -> None:
+def test_node_that_failed_in_an_earlier_rollout_waits_for_its_release() -> None:
     """Also where that run gave the node back."""
     name = "n-0"
     pods = a_deployment("shop", 1, [a_node(name)])
@@ -114,7 +114,7 @@ def test_a_node_whose_run_failed_in_an_earlier_rollout_waits_for_its_release() -
     assert story.engine.rollouts["r-2"].runs[NodeRef("east", name)].touched
 
 
-def test_a_node_whose_run_failed_and_that_is_deleted_keeps_its_place_in_later_rollouts_too() -> None:
+def test_deleted_failed_node_keeps_its_slot_in_later_rollouts() -> None:
     name = "n-0"
     nodes = [a_node(f"n-{index}") for index in range(3)]
     story = Story([a_snapshot(nodes)], a_policy(ONE), ClusterBehaviour(failures={name: "old-version"}))
@@ -136,7 +136,7 @@ def test_a_node_whose_run_failed_and_that_is_deleted_keeps_its_place_in_later_ro
     assert any(run.touched for run in story.engine.rollouts["r-2"].runs.values())
 
 
-def test_a_limit_of_zero_is_to_be_raised_and_is_not_waited_for() -> None:
+def test_limit_of_zero_needs_action() -> None:
     """Nothing is out that could come back."""
     policy = a_policy(a_pool(limits=Limits(max_unavailable=Amount(0)), canaries=0))
     cluster = a_snapshot([a_node("n-0"), a_node("n-1")])

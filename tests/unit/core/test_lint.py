@@ -55,17 +55,17 @@ def checks(found: tuple[LintFinding, ...]) -> list[str]:
 
 
 @pytest.mark.parametrize("count", [3, 5])
-def test_a_group_as_it_should_be_has_no_finding(count: int) -> None:
+def test_sound_group_has_no_finding(count: int) -> None:
     assert findings(pods(count), a_budget("zk", count, 1), group=a_group(count)) == ()
 
 
-def test_a_budget_that_lets_more_go_than_the_group_can_spare(golden: GoldenFiles) -> None:
+def test_budget_that_allows_more_than_the_group_can_spare(golden: GoldenFiles) -> None:
     (found,) = findings(pods(3), a_budget("zk", 3, 2), group=a_group(3))
     assert (found.cluster, found.check, found.subject) == ("east", "budget-quorum", "web/zk")
     golden.check(f"{found.message}\n{found.remedy}")
 
 
-def test_a_margin_makes_the_group_stricter_than_its_budget(golden: GoldenFiles) -> None:
+def test_margin_makes_the_group_stricter_than_its_budget(golden: GoldenFiles) -> None:
     (found,) = findings(pods(5), a_budget("zk", 5, 2), group=a_group(5, QuorumRule(margin=1)))
     assert (found.check, found.subject) == ("budget-quorum", "web/zk")
     golden.check(f"{found.message}\n{found.remedy}")
@@ -85,14 +85,12 @@ def test_a_margin_makes_the_group_stricter_than_its_budget(golden: GoldenFiles) 
         ({"max_unavailable": "0%"}, ["budget-never"]),
     ],
 )
-def test_rules_are_counted_as_the_budgets_controller_counts_them(
-    rule: dict[str, int | str], expected: list[str]
-) -> None:
+def test_budget_rules_are_rounded_as_kubernetes_does(rule: dict[str, int | str], expected: list[str]) -> None:
     budget = replace(a_budget("zk", 3, 1), max_unavailable=None)
     assert checks(findings(pods(3), replace(budget, **rule), group=a_group(3))) == expected
 
 
-def test_a_budget_over_other_pods_does_not_contradict_the_group() -> None:
+def test_budget_of_other_pods_does_not_contradict_the_group() -> None:
     own = pods(3) + pods(5, app="api")
     budgets = (a_budget("api", 5, 4), a_budget("zk", 3, 1))
     assert findings(own, *budgets, group=a_group(3)) == ()
@@ -116,7 +114,7 @@ def test_sizes_and_margins(voters: int, rule: QuorumRule, check: str, advice: st
     assert [(each.check, each.remedy) for each in found] == [(check, advice)]
 
 
-def test_who_has_allowed_downtime_is_not_told_again() -> None:
+def test_allowed_downtime_is_no_finding() -> None:
     assert findings(pods(1), group=a_group(1, QuorumRule(downtime="allow"))) == ()
 
 
@@ -126,11 +124,11 @@ def test_fewer_pods_than_voters(golden: GoldenFiles) -> None:
     golden.check(f"{found.message}\n{found.remedy}")
 
 
-def test_a_selector_that_finds_nobody() -> None:
+def test_selector_without_matches() -> None:
     assert checks(findings([], group=a_group())) == ["group-empty"]
 
 
-def test_a_cluster_that_there_is_not(golden: GoldenFiles) -> None:
+def test_unknown_cluster(golden: GoldenFiles) -> None:
     (found,) = findings([], group=a_group(3, cluster="est"))
     assert (found.cluster, found.check) == ("", "group-cluster")
     golden.check(f"{found.message}\n{found.remedy}")
@@ -148,7 +146,7 @@ def test_members_in_one_zone(golden: GoldenFiles) -> None:
     golden.check(f"{found.message}\n{found.remedy}")
 
 
-def test_an_etcd_is_known_by_its_static_pods_or_as_it_was_read() -> None:
+def test_etcd_is_known_by_its_static_pods_or_as_it_was_read() -> None:
     own = [
         Pod("kube-system", f"etcd-n-{number}", str(number), f"n-{number}", {"component": "etcd"}, mirror=True)
         for number in range(4)
@@ -170,12 +168,12 @@ def test_two_budgets_on_one_pod(golden: GoldenFiles) -> None:
     golden.check(f"{found.message}\n{found.remedy}")
 
 
-def test_pods_that_are_not_drained_need_no_budget_that_lets_them_go() -> None:
+def test_pods_that_are_not_drained_need_no_permissive_budget() -> None:
     daemon = [replace(pod, owner=Owner("DaemonSet", "zk", "d")) for pod in pods(3)]
     assert findings(daemon, a_budget("zk", 3, 0)) == ()
 
 
-def test_a_limit_that_a_group_never_lets_a_pool_reach(golden: GoldenFiles) -> None:
+def test_limit_that_the_group_never_allows_a_pool_to_reach(golden: GoldenFiles) -> None:
     whole = Pool("control", limits=Limits(Amount(50, True)))
     (found,) = findings(pods(5), group=a_group(5), pool=whole)
     assert (found.check, found.subject, found.remedy) == (
@@ -193,7 +191,7 @@ def test_a_limit_that_a_group_never_lets_a_pool_reach(golden: GoldenFiles) -> No
     assert findings(pods(3), group=a_group(3), pool=Pool("control", limits=Limits(Amount(4)))) == ()
 
 
-def test_a_cluster_that_was_never_read_is_one_of_the_fleet_all_the_same() -> None:
+def test_cluster_that_was_never_read_is_part_of_the_fleet() -> None:
     policy = Policy(quorums=(a_group(3, cluster="west"),))
     found = lint(policy, [a_snapshot(NODES)], ["west"])
     assert (found.findings, found.checked, found.unread) == ((), ("east",), ("west",))

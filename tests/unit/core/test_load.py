@@ -30,13 +30,13 @@ def counts(view: ClusterView) -> dict[PodRef, int]:
     return {ref: count for ref, (count, _) in view.drain_demand("n-1").needs(view.budgets).items()}
 
 
-def test_it_is_found_once() -> None:
+def test_drain_demand_is_computed_once() -> None:
     view, _ = a_view()
     assert counts(view) == {API: 3}
     assert view.drain_demand("n-1") is view.drain_demand("n-1")
 
 
-def test_pods_that_come_go_or_change_are_seen() -> None:
+def test_added_deleted_and_changed_pods_are_seen() -> None:
     view, pods = a_view()
     counts(view)
     view.upsert(replace(pods[0], deleting=True))
@@ -49,7 +49,7 @@ def test_pods_that_come_go_or_change_are_seen() -> None:
     assert counts(view) == {API: 1}
 
 
-def test_budgets_that_come_or_go_are_seen() -> None:
+def test_added_and_deleted_budgets_are_seen() -> None:
     view, _ = a_view()
     counts(view)
     every = Budget("web", "all", "b-all", Selector(), max_unavailable=1)
@@ -62,7 +62,7 @@ def test_budgets_that_come_or_go_are_seen() -> None:
     assert view.drain_demand("n-1").held(DrainRule()) == []
 
 
-def test_what_an_unready_pod_takes_goes_by_the_budget_of_the_moment() -> None:
+def test_demand_of_an_unready_pod_follows_the_current_budget() -> None:
     view, pods = a_view()
     view.upsert(replace(pods[0], ready=False))
     assert counts(view) == {API: 2}
@@ -70,14 +70,14 @@ def test_what_an_unready_pod_takes_goes_by_the_budget_of_the_moment() -> None:
     assert counts(view) == {API: 3}
 
 
-def test_the_scarcest_budget_comes_first() -> None:
+def test_scarcest_budget_comes_first() -> None:
     view, _ = a_view()
     wide = replace(a_budget("zeal", 3, 3), expected_pods=3)
     view.upsert(replace(wide, name="aaa", selector=Selector({"app": "api"})))
     assert next(iter(counts(view))) == API
 
 
-def test_another_drain_rule_is_asked_anew() -> None:
+def test_another_drain_rule_is_computed_again() -> None:
     view, pods = a_view()
     view.upsert(replace(pods[0], local_data=True))
     assert view.drain_demand("n-1").held(DrainRule()) == []

@@ -48,13 +48,13 @@ def allowed(found: TopologyCounts, nodes: list[Node], rule: SpreadRule, *away: s
     return letters
 
 
-def test_on_another_host() -> None:
+def test_anti_affinity_by_hostname() -> None:
     found, nodes = neighbours("aab", a_pod("w-0", "n-0"), a_pod("other", "n-1", app="db"))
     assert allowed(found, nodes, HOST_APART) == "nyy"
     assert allowed(found, nodes, HOST_APART, "n-0") == "yyy"
 
 
-def test_in_another_zone_and_the_place_of_one_that_goes() -> None:
+def test_anti_affinity_by_zone_and_the_place_of_a_leaving_pod() -> None:
     found, nodes = neighbours("aabb", a_pod("w-0", "n-0"), a_pod("elsewhere", "n-2", namespace="else"))
     assert allowed(found, nodes, ZONE_APART) == "nnyy"
     assert allowed(found, nodes, ZONE_APART, "n-0") == "yyyy"
@@ -62,7 +62,7 @@ def test_in_another_zone_and_the_place_of_one_that_goes() -> None:
     assert allowed(found, nodes, ZONE_APART) == "yyyy"
 
 
-def test_a_spread_lets_no_zone_have_more_than_its_skew_above_the_emptiest() -> None:
+def test_spread_allows_no_zone_more_than_its_skew_above_the_emptiest() -> None:
     found, nodes = neighbours("aabbc", a_pod("w-0", "n-0"), a_pod("w-1", "n-2"))
     assert allowed(found, nodes, SPREAD) == "nnnny"
     found.count_pod(a_pod("w-2", "n-4"), 1)
@@ -72,7 +72,7 @@ def test_a_spread_lets_no_zone_have_more_than_its_skew_above_the_emptiest() -> N
     assert allowed(found, nodes, wide, "n-2") == "yyyyy"
 
 
-def test_a_spread_is_over_the_zones_that_the_pod_can_be_in() -> None:
+def test_spread_covers_the_zones_that_the_pod_can_run_in() -> None:
     found, nodes = neighbours("aab", a_pod("w-0", "n-0"))
     only_a = NodeTerm((Requirement(ZONE, "In", ("a",)),))
     pod = a_pod("new", "", SPREAD)
@@ -80,7 +80,7 @@ def test_a_spread_is_over_the_zones_that_the_pod_can_be_in() -> None:
     assert found.allow(replace(pod, affinity=(only_a,)), nodes[1])
 
 
-def test_a_node_without_the_label_is_in_no_domain() -> None:
+def test_node_without_the_label_is_in_no_domain() -> None:
     found, nodes = neighbours("a", a_pod("w-0", "n-0"))
     bare = replace(nodes[0], name="bare", labels={})
     found.upsert_node(bare)
@@ -91,7 +91,7 @@ def test_a_node_without_the_label_is_in_no_domain() -> None:
 
 
 @pytest.mark.parametrize("rule", [HOST_APART, ZONE_APART, SPREAD])
-def test_however_it_came_to_be_the_counts_are_the_same(rule: SpreadRule) -> None:
+def test_counts_do_not_depend_on_the_order_of_events(rule: SpreadRule) -> None:
     """Nodes that come, go, and change their zone; rules that are first asked for early or late."""
     early, _ = neighbours("aabb")
     allowed(early, [], rule)

@@ -24,11 +24,11 @@ def reasons(snapshot: Snapshot, policy: Policy | None = None) -> list[tuple[Reas
     return [(each.held.reason, each.held.subject, each.nodes) for each in found]
 
 
-def test_a_fleet_in_order_has_none() -> None:
+def test_healthy_fleet_has_no_obstacles() -> None:
     assert reasons(a_snapshot(NODES, a_deployment("api", 6, NODES), [a_budget("api", 6, 1)])) == []
 
 
-def test_a_pod_without_a_controller_holds_its_node_unless_the_pool_lets_it_go() -> None:
+def test_pod_without_a_controller_holds_its_node_unless_the_pool_lets_it_go() -> None:
     bare = Pod("ops", "debug", "p-debug", "n-1")
     snapshot = a_snapshot(NODES, ([], [bare]))
     assert reasons(snapshot) == [(Reason.UNMANAGED, "ops/debug", ("n-1",))]
@@ -43,7 +43,7 @@ def test_one_reason_names_every_node_that_it_holds() -> None:
     ]
 
 
-def test_what_passes_by_itself_is_none() -> None:
+def test_temporary_reasons_are_no_obstacles() -> None:
     workloads, pods = a_deployment("db", 3, NODES)
     busy = replace(a_budget("db", 3, 1), disruptions_allowed=0, current_healthy=2)
     assert reasons(a_snapshot(NODES, (workloads, pods), [busy])) == []
@@ -55,7 +55,7 @@ def test_nodes_of_no_pool_are_left_out() -> None:
     assert reasons(a_snapshot(elsewhere, ([], [bare]))) == []
 
 
-def test_each_pool_goes_by_its_own_drain_rules() -> None:
+def test_each_pool_has_its_own_drain_rules() -> None:
     nodes = [a_node("w-0"), a_node("d-0", pool="data"), a_node("d-1", pool="data")]
     local = Pod("db", "cache-0", "p-0", "d-0", owner=Owner("StatefulSet", "cache", "s"), local_data=True)
     there = replace(local, name="cache-1", uid="p-1", node="w-0")
@@ -65,7 +65,7 @@ def test_each_pool_goes_by_its_own_drain_rules() -> None:
     ]
 
 
-def test_lint_tells_what_holds_and_whom() -> None:
+def test_lint_names_what_holds_which_nodes() -> None:
     bare = Pod("ops", "debug", "p-debug", "n-1")
     (found,) = lint(a_policy(), [a_snapshot(NODES, ([], [bare]))]).findings
     assert (found.check, found.subject) == ("unmanaged", "ops/debug")
@@ -73,18 +73,18 @@ def test_lint_tells_what_holds_and_whom() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"ready": False}, {"ready": None}, {"uid": ""}])
-def test_lint_leaves_the_state_of_the_moment_to_status(changes: dict[str, Any]) -> None:
+def test_lint_leaves_temporary_states_to_status(changes: dict[str, Any]) -> None:
     assert lint(a_policy(), [a_snapshot([*NODES, a_node("n-9", **changes)])]).findings == ()
 
 
-def test_lint_says_once_what_a_check_of_its_own_says() -> None:
+def test_lint_reports_a_finding_of_its_own_check_once() -> None:
     workloads, pods = a_deployment("db", 3, NODES)
     never = replace(a_budget("db", 3, 0), desired_healthy=3, disruptions_allowed=0)
     found = lint(a_policy(), [a_snapshot(NODES, (workloads, pods), [never])]).findings
     assert [each.check for each in found] == ["budget-never"]
 
 
-def test_lint_says_that_the_nodes_of_an_operator_that_is_asked_are_tried() -> None:
+def test_lint_reports_the_nodes_of_an_operator_as_tried() -> None:
     """Its budget allows nothing as a protocol: to loosen the budget would be wrong advice."""
     workloads, pods = a_deployment("im", 1, NODES)
     own = [replace(pod, labels={**pod.labels, "longhorn.io/component": "instance-manager"}) for pod in pods]

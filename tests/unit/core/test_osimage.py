@@ -28,11 +28,11 @@ from fleet.core.releases.release import Release
         ("anything", "", False),
     ],
 )
-def test_a_version_is_a_whole_word(text: str, version: str, named: bool) -> None:
+def test_version_is_a_whole_word(text: str, version: str, named: bool) -> None:
     assert names(text, version) is named
 
 
-def test_the_longest_of_several_is_meant() -> None:
+def test_longest_of_several_versions_wins() -> None:
     releases = (Release("44"), Release("44.20261015.0"), Release("44.2026"))
     assert release_in("Fedora Linux 44 (bootc 44.20261015.0)", releases) == releases[1]
     assert release_in("Fedora Linux 43", releases) is None
@@ -42,11 +42,11 @@ def test_the_longest_of_several_is_meant() -> None:
     "text",
     ["SUSE Linux Micro 6.0", "SUSE Linux Enterprise Micro 5.5", "openSUSE Leap Micro 6.0", "Ubuntu Core 22"],
 )
-def test_a_products_version_names_no_release(text: str) -> None:
+def test_product_version_is_no_release(text: str) -> None:
     assert release_in(text, [Release("6.0"), Release("5.5"), Release("22")]) is None
 
 
-def test_a_simulated_system_keeps_its_own_words() -> None:
+def test_simulated_os_keeps_its_format() -> None:
     assert renamed("Flatcar 1.0 (Dare) 1.01", "1.0", r"2.0\1") == r"Flatcar 2.0\1 (Dare) 1.01"
     assert renamed("Flatcar 1.01", "1.0", "2.0") is None
     assert renamed("Flatcar", "", "2.0") is None

@@ -70,7 +70,7 @@ def started(*nodes: Node) -> Story:
 
 
 @pytest.mark.parametrize(("party", "sign"), EVERY, ids=[f"{sign.key}" for _, sign in EVERY])
-def test_each_mark_holds_its_node_without_a_cordon_until_it_is_gone(party: Party, sign: Sign) -> None:
+def test_each_mark_holds_its_node_without_a_cordon_until_it_is_removed(party: Party, sign: Sign) -> None:
     story = started(a_node("n-0"), marked(sign))
     story.run(seconds=7200)
     if sign.does is Does.MAY_DELETE:
@@ -123,7 +123,7 @@ def test_each_mark_holds_its_node_without_a_cordon_until_it_is_gone(party: Party
         ({"cluster-autoscaler.kubernetes.io/scale-down-disabled": "true"}, []),
     ],
 )
-def test_a_mark_counts_by_its_value(annotations: dict[str, str], reasons: list[Reason]) -> None:
+def test_mark_counts_by_its_value(annotations: dict[str, str], reasons: list[Reason]) -> None:
     story = started(a_node("n-0", annotations=annotations), a_node("n-1"))
     assert [each.reason for each in held(story, "n-0") if each.reason.startswith("others")] == reasons
 
@@ -141,13 +141,13 @@ def test_a_mark_counts_by_its_value(annotations: dict[str, str], reasons: list[R
         ("", None),
     ],
 )
-def test_since_when_is_told_where_the_value_is_a_time(value: str, since: str | None) -> None:
+def test_start_is_reported_where_the_value_is_a_time(value: str, since: str | None) -> None:
     (notice,) = of_node(a_node("n-0", taints=(Taint(DELETED.key, "NoSchedule", value),)))
     assert (notice.since.isoformat() if notice.since else None) == since
     assert ("since" in notice.summary) is (since is not None)
 
 
-def test_what_a_cluster_says_is_shown_in_part_where_it_is_long() -> None:
+def test_long_value_is_shown_in_part() -> None:
     work = Maintenance(
         "nodemaintenances.nodemaintenance.medik8s.io", "", "nm", "u", "n-1", ("x" * 5000,), "Running"
     )
@@ -173,7 +173,7 @@ def test_what_a_cluster_says_is_shown_in_part_where_it_is_long() -> None:
         ("strangers.example.com", "", "Running", None),
     ],
 )
-def test_an_object_holds_the_node_that_it_is_about_until_it_is_deleted(
+def test_maintenance_object_holds_its_node_until_it_is_deleted(
     kind: str, namespace: str, phase: str, reason: Reason | None
 ) -> None:
     work = Maintenance(kind, namespace, "nm-1", "uid-nm", "n-1", ("nic.operator", "gpu.operator"), phase)
@@ -213,7 +213,7 @@ def test_kureds_lock_holds_its_node_until_it_is_released_or_has_expired() -> Non
     assert story.steps()["n-2"] is Step.DONE
 
 
-def test_a_plan_of_the_system_upgrade_controller_holds_the_node_that_its_pod_is_on() -> None:
+def test_plan_of_the_system_upgrade_controller_holds_the_node_of_its_pod() -> None:
     pod = Pod(
         "cattle-system",
         "apply-os-on-n-1",
@@ -232,7 +232,7 @@ def test_a_plan_of_the_system_upgrade_controller_holds_the_node_that_its_pod_is_
     assert story.steps()["n-1"] is Step.DONE
 
 
-def test_what_needs_an_operator_is_told_before_what_passes() -> None:
+def test_reasons_that_need_an_operator_come_first() -> None:
     node = a_node("n-0", taints=(DELETED, Taint("node.kubernetes.io/out-of-service", "NoExecute")))
     story = started(node)
     story.run(seconds=60)
@@ -240,7 +240,7 @@ def test_what_needs_an_operator_is_told_before_what_passes() -> None:
     assert found.reason is Reason.OTHERS_STAY and DELETED.key in found.message
 
 
-def test_a_node_that_is_deleted_or_may_be_is_no_canary() -> None:
+def test_node_that_is_or_may_be_deleted_is_no_canary() -> None:
     soft = Taint("DeletionCandidateOfClusterAutoscaler", "PreferNoSchedule", "1793610000")
     nodes = [a_node("n-0", taints=(DELETED,)), a_node("n-1", taints=(soft,)), a_node("n-2")]
     policy = a_policy(a_pool(canaries=1))
@@ -257,7 +257,7 @@ def test_a_node_that_is_deleted_or_may_be_is_no_canary() -> None:
     assert sum(run.canary for run in plan.runs) == 1 and not plan.held
 
 
-def test_a_voter_does_not_wait_for_one_that_another_party_deletes() -> None:
+def test_voter_does_not_wait_for_one_that_another_party_deletes() -> None:
     nodes = [a_node(f"n-{number}") for number in range(3)]
     nodes[1] = a_node("n-1", taints=(DELETED,))
     group: Quorum = a_group(nodes, leader=2)
@@ -277,7 +277,7 @@ def drained_while(mark: Taint) -> Story:
     return story
 
 
-def test_who_works_on_a_node_in_mid_drain_is_waited_for_and_no_pod_is_evicted_meanwhile() -> None:
+def test_party_that_works_on_a_draining_node_stops_evictions_until_it_is_done() -> None:
     story = drained_while(REBOOTS)
     story.run(seconds=300)
     assert story.steps()["n-0"] in (Step.CORDON, Step.DRAIN)
@@ -290,7 +290,7 @@ def test_who_works_on_a_node_in_mid_drain_is_waited_for_and_no_pod_is_evicted_me
 
 
 @pytest.mark.parametrize("removed", [False, True])
-def test_a_node_that_is_to_be_deleted_in_mid_drain_is_given_back_and_nothing_has_failed(
+def test_draining_node_that_is_to_be_deleted_is_given_back_without_a_failure(
     removed: bool,
 ) -> None:
     story = drained_while(DELETED)
@@ -307,7 +307,7 @@ def test_a_node_that_is_to_be_deleted_in_mid_drain_is_given_back_and_nothing_has
         assert node.taints == ((DELETED,) if node.name == "n-0" else ())
 
 
-def test_a_mark_right_before_the_reboot_stops_it() -> None:
+def test_mark_right_before_the_reboot_stops_it() -> None:
     story = started(a_node("n-0"))
     model = story.models["east"]
 
@@ -324,7 +324,7 @@ def test_a_mark_right_before_the_reboot_stops_it() -> None:
     assert [each.params["party"] for each in held(story, "n-0")] == ["kured"]
 
 
-def test_who_works_on_a_node_for_longer_than_a_drain_may_take_has_it_back() -> None:
+def test_party_that_works_longer_than_a_drain_may_take_gets_the_node_back() -> None:
     story = drained_while(REBOOTS)
     story.run()
     run = story.run_of("n-0")
@@ -339,7 +339,7 @@ def _taints(story: Story, name: str) -> tuple[Taint, ...]:
     return next(node.taints for node in nodes if node.name == name)
 
 
-def test_a_node_in_work_is_kept_off_others_and_left_as_it_was() -> None:
+def test_node_in_work_has_marks_against_other_parties_and_is_restored() -> None:
     foreign = {KEEP_OFF[0]: "true"}
     story = started(a_node("n-0"), a_node("n-1", annotations=foreign), a_node("n-2"))
     seen: dict[str, dict[str, str]] = {}
@@ -358,7 +358,7 @@ def test_a_node_in_work_is_kept_off_others_and_left_as_it_was() -> None:
     assert after == {"n-0": {}, "n-1": foreign, "n-2": {}}
 
 
-def test_what_keeps_others_off_goes_when_the_controller_was_killed_meanwhile() -> None:
+def test_marks_against_other_parties_are_removed_after_a_kill() -> None:
     story = started(a_node("n-0"), a_node("n-1"))
     for step in (Step.DRAIN, Step.REBOOT, Step.SOAK):
         story.run(until=lambda step=step: step in story.steps().values())  # type: ignore[misc]
@@ -381,7 +381,7 @@ ALL = dict.fromkeys(KEEP_OFF, "true")
         ({"team": "shop"}, {"team": "shop"}),
     ],
 )
-def test_exactly_what_was_added_is_taken_away(before: dict[str, str], after: dict[str, str]) -> None:
+def test_exactly_the_added_marks_are_removed(before: dict[str, str], after: dict[str, str]) -> None:
     during = before | keep_off.additions(before, "r-1")
     assert keep_off.additions(during, "r-1") == {}
     # A cordon after a person's uncordon takes nothing of a stranger's for its own.
@@ -393,14 +393,14 @@ def test_exactly_what_was_added_is_taken_away(before: dict[str, str], after: dic
         assert keep_off.removals(during, "r-2") == ()
 
 
-def test_what_a_person_has_changed_meanwhile_and_what_is_no_such_mark_stays() -> None:
+def test_changed_values_and_foreign_marks_stay() -> None:
     during = keep_off.additions({}, "r-1") | {KEEP_OFF[1]: "24h", "team": "shop"}
     during[KEEP_OFF_ANNOTATION] += " team"
     gone = keep_off.removals(during, "r-1")
     assert KEEP_OFF[1] not in gone and "team" not in gone and KEEP_OFF[0] in gone
 
 
-def test_a_node_that_is_being_deleted_and_that_a_finalizer_keeps_is_left_alone() -> None:
+def test_terminating_node_kept_by_a_finalizer_is_left_alone() -> None:
     story = started(a_node("n-0"), a_node("n-1", deleting=True))
     story.run(seconds=7200)
     assert story.steps() == {"n-0": Step.DONE, "n-1": Step.PENDING}
@@ -411,7 +411,7 @@ def test_a_node_that_is_being_deleted_and_that_a_finalizer_keeps_is_left_alone()
     assert finding.check == "others-node" and "n-1" in finding.message
 
 
-def test_a_node_that_somebody_deletes_in_mid_drain_is_given_back_although_a_finalizer_keeps_it() -> None:
+def test_node_deleted_during_its_drain_is_given_back_though_a_finalizer_keeps_it() -> None:
     nodes = [a_node("n-0"), a_node("n-1")]
     story = Story([a_snapshot(nodes, a_deployment("shop", 1, nodes[:1]))], a_policy())
     story.start()
@@ -425,7 +425,7 @@ def test_a_node_that_somebody_deletes_in_mid_drain_is_given_back_although_a_fina
 
 
 @pytest.mark.parametrize("mark", [DELETED, REBOOTS])
-def test_the_cordon_of_a_party_that_will_be_done_needs_nobody(mark: Taint) -> None:
+def test_cordon_of_a_party_that_will_finish_needs_no_operator(mark: Taint) -> None:
     """kured, the Machine Config Operator and autoscalers cordon a node before they drain it."""
     story = started(a_node("n-0", taints=(mark,), unschedulable=True))
     story.run(seconds=600)
@@ -441,7 +441,7 @@ def test_the_cordon_of_a_party_that_will_be_done_needs_nobody(mark: Taint) -> No
 
 
 @pytest.mark.parametrize("budgets", [[], [a_budget("shop", 1, 1)]])
-def test_pods_whose_only_other_node_is_in_work_are_not_bound_to_their_own(budgets: list[Budget]) -> None:
+def test_pods_whose_only_other_node_is_in_work_are_not_pinned(budgets: list[Budget]) -> None:
     """Evicted now they would wait, Pending, for their own node: the other one will take them soon."""
     nodes = [a_node("n-0"), a_node("n-1", taints=(REBOOTS,))]
     story = Story([a_snapshot(nodes, a_deployment("shop", 1, nodes[:1]), budgets)], a_policy())
@@ -468,7 +468,7 @@ def test_pods_whose_only_other_node_is_in_work_are_not_bound_to_their_own(budget
     assert {each.node: each.reason for each in plan.held} == {"n-0": "pinned", "n-1": "others"}
 
 
-def test_lint_names_the_nodes_and_what_helps() -> None:
+def test_lint_names_the_nodes_and_the_remedy() -> None:
     soft = Taint("DeletionCandidateOfClusterAutoscaler", "PreferNoSchedule")
     nodes = [
         a_node("n-0", taints=(DELETED,)),
@@ -483,7 +483,7 @@ def test_lint_names_the_nodes_and_what_helps() -> None:
     assert told.keys() == {"others-node", "may-be-deleted"}
 
 
-def test_a_plan_says_first_that_another_party_deletes_the_nodes_and_not_that_room_is_lacking() -> None:
+def test_plan_shows_the_deletion_by_another_party_before_a_shortage() -> None:
     nodes = [a_node(f"n-{number}", taints=(DELETED,)) for number in range(3)]
     plan = make_plan(
         PlanRequest(
@@ -500,7 +500,7 @@ def test_a_plan_says_first_that_another_party_deletes_the_nodes_and_not_that_roo
     assert all([held.reason for held in each.others] == [Reason.CAPACITY] for each in plan.held)
 
 
-def test_the_documentation_has_every_party_and_every_mark() -> None:
+def test_docs_have_every_party_and_every_mark() -> None:
     start = DOCS.index("## Others who work on the same node")
     section = DOCS[start : DOCS.index("\n## ", start + 3)]
     for party in PARTIES:
@@ -513,14 +513,14 @@ def test_the_documentation_has_every_party_and_every_mark() -> None:
             assert f"`{party.keep_off}`" in section, party.keep_off
 
 
-def test_the_table_is_sound() -> None:
+def test_table_of_marks_is_consistent() -> None:
     assert len(BY_NAME) == len(PARTIES)
     assert sum(len(each) for each in SIGNS.values()) == len(EVERY)
     for party, sign in EVERY:
         assert (sign.remedy or party.remedy).format(node="n", value="v", object="o"), party.name
 
 
-def test_a_lock_that_has_expired_and_is_still_written_wakes_nobody() -> None:
+def test_expired_lock_wakes_nothing() -> None:
     lock = NodeLock("n-1", START - timedelta(hours=3), START - timedelta(hours=1))
     daemon_set = Workload("DaemonSet", "kube-system", "reboots", "uid-ds", locks=(lock,))
     unmanaged = Pod("web", "alone", "u-alone", "n-1")

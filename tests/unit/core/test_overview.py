@@ -46,21 +46,19 @@ def states(status: FleetStatus) -> dict[str, str]:
     return {node.name: node.state for node in status.nodes}
 
 
-def test_a_node_is_patched_outdated_or_drifted_by_what_its_stream_says() -> None:
+def test_node_is_patched_outdated_or_drifted_by_its_stream() -> None:
     nodes = [known(a_node("old")), known(a_node("new"), NEW), known(a_node("dev"), Release("dev"))]
     status = overview(START, [EAST], nodes, a_policy())
     assert states(status) == {"old": "outdated", "new": "patched", "dev": "drifted"}
     assert {node.target for node in status.nodes} == {NEW.version}
 
 
-def test_the_same_version_with_another_digest_has_drifted() -> None:
+def test_same_version_with_another_digest_has_drifted() -> None:
     forged = Release(NEW.version, "sha256:" + "f" * 64)
     assert states(overview(START, [EAST], [known(a_node("n"), forged)], a_policy())) == {"n": "drifted"}
 
 
-def test_a_node_that_tells_another_version_of_the_same_image_is_patched_and_named_as_its_stream_does() -> (
-    None
-):
+def test_another_version_string_of_the_same_image_is_patched_under_the_streams_name() -> None:
     told = [replace(NEW, version=version) for version in ("", "9.6", NEW.digest)]
     status = overview(
         START, [EAST], [known(a_node(f"n-{n}"), each) for n, each in enumerate(told)], a_policy()
@@ -81,7 +79,7 @@ def test_nodes_of_an_unreachable_cluster_are_unknown_and_not_counted_as_patched(
     ]
 
 
-def test_a_node_without_an_agent_is_unknown_and_a_machine_without_a_node_an_orphan() -> None:
+def test_node_without_an_agent_is_unknown_and_a_machine_without_a_node_an_orphan() -> None:
     node = a_node("silent")
     silent = KnownNode("east", "fra", "silent", node, None)
     lost = KnownNode("east", "fra", "lost", None, a_machine(a_node("lost")))
@@ -91,7 +89,7 @@ def test_a_node_without_an_agent_is_unknown_and_a_machine_without_a_node_an_orph
     }
 
 
-def test_in_a_rollout_a_node_runs_waits_is_held_or_has_failed() -> None:
+def test_node_of_a_rollout_is_running_waiting_held_or_failed() -> None:
     names = ("works", "waits", "held", "staging", "failed", "released", "done")
     nodes = {name: a_node(name) for name in names}
     rollout = a_rollout(
@@ -134,7 +132,7 @@ def test_in_a_rollout_a_node_runs_waits_is_held_or_has_failed() -> None:
     assert (row.rollout, row.rollout_state, row.eta_seconds, row.patched) == ("r-1", "running", 90, 1)
 
 
-def test_a_failed_node_stays_failed_after_its_rollout_until_it_is_released() -> None:
+def test_failed_node_stays_failed_after_its_rollout_until_it_is_released() -> None:
     node = a_node("n")
     ended = a_rollout(a_run(node, Step.FAILED, slot=True, begun=START), ended=True)
     released = a_rollout(a_run(node, Step.FAILED, slot=False, begun=START), ended=True)
@@ -142,7 +140,7 @@ def test_a_failed_node_stays_failed_after_its_rollout_until_it_is_released() -> 
     assert states(overview(START, [EAST], [known(node)], a_policy(), [released])) == {"n": "outdated"}
 
 
-def test_a_pool_that_only_time_opens_says_when() -> None:
+def test_pool_that_waits_for_a_window_shows_when_it_opens() -> None:
     node = a_node("n")
     held = {NodeRef("east", "n"): (Held(Reason.WINDOW, "workers", {"opens": "Sat 01:00 CET"}),)}
     rollout = a_rollout(a_run(node, Step.STAGED))
@@ -150,7 +148,7 @@ def test_a_pool_that_only_time_opens_says_when() -> None:
     assert status.summary.pools[0].note == "window Sat 01:00 CET"
 
 
-def test_a_selection_narrows_nodes_and_counts_them_anew() -> None:
+def test_selection_filters_nodes_and_counts_them_again() -> None:
     west = StatusCluster("west", ("nyc",), True, START, nodes=1)
     nodes = [known(a_node("a")), known(a_node("b"), NEW), known(a_node("c"), cluster="west")]
     status = overview(START, [EAST, west], nodes, a_policy())
@@ -159,11 +157,11 @@ def test_a_selection_narrows_nodes_and_counts_them_anew() -> None:
     assert (east.summary.nodes, [row.cluster for row in east.summary.pools]) == (1, ["east"])
 
 
-def test_names_are_ordered_as_people_count() -> None:
+def test_names_are_in_natural_order() -> None:
     assert sorted(["n-10", "n-9", "a"], key=natural) == ["a", "n-9", "n-10"]
 
 
-def test_what_its_agent_tells_of_a_machine_is_in_the_status_of_its_node() -> None:
+def test_report_of_an_agent_is_in_the_status_of_its_node() -> None:
     one = known(a_node("n"))
     assert one.machine is not None
     machine = replace(

@@ -67,7 +67,7 @@ def evicted(story: Story) -> list[str]:
 
 
 @pytest.mark.parametrize("per_node", [1, 2])
-def test_as_many_as_the_budget_lets_be_away_wait_for_their_node_and_the_next_node_waits_for_them(
+def test_pinned_pods_within_their_budget_wait_for_their_node_and_the_next_node_waits_for_them(
     per_node: int,
 ) -> None:
     pods = [an_osd(number, f"n-{number % 3 + 1}") for number in range(3 * per_node)]
@@ -86,7 +86,7 @@ def test_as_many_as_the_budget_lets_be_away_wait_for_their_node_and_the_next_nod
     assert all(pod.ready for pod in story.models["east"].snapshot(story.now).pods)
 
 
-def test_more_than_their_budget_ever_lets_be_away_are_never_begun_until_it_lets_them() -> None:
+def test_pinned_pods_beyond_their_budget_hold_their_node() -> None:
     pods = [an_osd(number, f"n-{number % 3 + 1}") for number in range(6)]
     story = a_story(pods, a_budget("osd", 6, 1))
     story.run(seconds=7200)
@@ -99,7 +99,7 @@ def test_more_than_their_budget_ever_lets_be_away_are_never_begun_until_it_lets_
     assert set(story.steps().values()) == {Step.DONE}
 
 
-def test_they_are_held_also_where_the_policy_lets_pods_without_room_go() -> None:
+def test_pinned_pods_beyond_their_budget_hold_even_where_no_room_evict_is_set() -> None:
     story = a_story(
         [an_osd(0, "n-1"), an_osd(1, "n-1")], a_budget("osd", 2, 1), rule=DrainRule(no_room="evict")
     )
@@ -107,7 +107,7 @@ def test_they_are_held_also_where_the_policy_lets_pods_without_room_go() -> None
     assert story.steps() == {"n-1": Step.STAGED, "n-2": Step.DONE, "n-3": Step.DONE}
 
 
-def test_one_without_a_budget_is_held_unless_the_policy_lets_it_be_down() -> None:
+def test_pinned_pod_without_a_budget_is_held_unless_the_policy_lets_it_be_down() -> None:
     story = a_story([an_osd(0, "n-1")])
     story.run(seconds=7200)
     assert story.steps()["n-1"] is Step.STAGED
@@ -117,7 +117,7 @@ def test_one_without_a_budget_is_held_unless_the_policy_lets_it_be_down() -> Non
     assert set(story.steps().values()) == {Step.DONE}
 
 
-def test_those_that_can_move_go_before_the_one_that_cannot() -> None:
+def test_movable_pods_are_evicted_before_the_pinned_one() -> None:
     pods = [an_osd(0, "n-1"), an_osd(1, "n-1", node_selector={}), an_osd(2, "n-1", node_selector={})]
     story = a_story(pods, a_budget("osd", 3, 1), rule=DrainRule(timeout_seconds=600))
     story.run()
@@ -136,7 +136,7 @@ def test_those_that_can_move_go_before_the_one_that_cannot() -> None:
         {"node_selector": {"disk": "nvme"}},
     ],
 )
-def test_whatever_it_is_that_binds_them(pinned: dict[str, object]) -> None:
+def test_every_kind_of_constraint_pins(pinned: dict[str, object]) -> None:
     nodes = [replace(NODES[0], labels={**NODES[0].labels, "disk": "nvme"}), *NODES[1:]]
     pods = [an_osd(number, "n-1", **pinned) for number in range(2)]  # type: ignore[arg-type]
     story = a_story(pods, a_budget("osd", 2, 1), nodes=nodes)
@@ -144,7 +144,7 @@ def test_whatever_it_is_that_binds_them(pinned: dict[str, object]) -> None:
     assert why(story, "n-1") == [(Reason.PINNED_TOGETHER, "web/osd")]
 
 
-def test_a_taint_of_all_other_nodes_binds_them_too() -> None:
+def test_taint_of_all_other_nodes_pins_too() -> None:
     nodes = [
         NODES[0],
         *(replace(node, taints=(Taint("dedicated", "NoSchedule", "gpu"),)) for node in NODES[1:]),
@@ -159,7 +159,7 @@ def test_a_taint_of_all_other_nodes_binds_them_too() -> None:
     assert set(story.steps().values()) == {Step.DONE}
 
 
-def test_a_pod_that_is_too_large_for_any_other_node_may_wait_for_its_own() -> None:
+def test_pod_too_large_for_any_other_node_may_wait_for_its_own() -> None:
     nodes = [replace(NODES[0], allocatable=Resources(16000, 64 << 30, 110)), *NODES[1:]]
     pods = [an_osd(0, "n-1", node_selector={}, requests=Resources(12000, 1 << 30, 1))]
     story = a_story(pods, a_budget("osd", 1, 1), nodes=nodes)
@@ -170,7 +170,7 @@ def test_a_pod_that_is_too_large_for_any_other_node_may_wait_for_its_own() -> No
     assert why(story, "n-1") == [(Reason.PINNED, "web/osd-0")]
 
 
-def test_two_workloads_that_each_have_a_pod_on_every_node_under_one_budget() -> None:
+def test_two_workloads_with_a_pod_on_every_node_under_one_budget() -> None:
     """Found while writing this: each pod may wait, since its budget lets one be away; the two of a node may not."""
     pods = []
     for app in ("kv", "log"):
@@ -193,7 +193,7 @@ def test_two_workloads_that_each_have_a_pod_on_every_node_under_one_budget() -> 
     assert why(story, "n-2") == [(Reason.PINNED_TOGETHER, "web/db")]
 
 
-def test_a_pod_that_another_node_can_take_is_not_pinned_once_its_node_is_drained() -> None:
+def test_pod_that_another_node_can_take_is_not_pinned_once_its_node_is_drained() -> None:
     """It is on its way then, and must not be taken for another that has the last place already."""
     apart = SpreadRule(HOSTNAME_LABEL, (Requirement("app", "In", ("osd",)),), ("web",))
     pods = [an_osd(number, f"n-{number}", node_selector={}, apart=(apart,)) for number in (1, 2, 3)]
@@ -209,7 +209,7 @@ def test_a_pod_that_another_node_can_take_is_not_pinned_once_its_node_is_drained
     assert room.tied_to_node("n-1", pods[:1]) == pods[:1]
 
 
-def test_a_node_that_could_take_them_once_it_is_back_is_waited_for() -> None:
+def test_node_that_can_take_them_once_it_is_back_is_waited_for() -> None:
     nodes = [replace(node, labels={**node.labels, "disk": "nvme"}) for node in NODES[:2]] + NODES[2:]
     pods = [an_osd(number, f"n-{number + 1}", node_selector={"disk": "nvme"}) for number in range(2)]
     story = a_story(pods, a_budget("osd", 2, 1), nodes=nodes)
@@ -217,13 +217,13 @@ def test_a_node_that_could_take_them_once_it_is_back_is_waited_for() -> None:
     assert set(story.steps().values()) == {Step.DONE}
 
 
-def test_a_selector_that_not_even_its_own_node_meets_any_more_is_no_waiting_for_it() -> None:
+def test_selector_that_its_own_node_no_longer_meets_pins_nothing() -> None:
     story = a_story([an_osd(0, "n-1", node_selector={"disk": "gone"})], a_budget("osd", 1, 1))
     story.run(seconds=7200)
     assert why(story, "n-1") == [(Reason.CAPACITY, "web/osd-0")]
 
 
-def test_a_cluster_of_one_node_goes_where_its_budgets_let_it() -> None:
+def test_single_node_cluster_goes_where_its_budgets_allow_it() -> None:
     pods = [an_osd(0, "n-1", node_selector={}), an_osd(1, "n-1", "ui", node_selector={})]
     budgets = [a_budget("osd", 1, 1), a_budget("ui", 1, 1)]
     story = a_story(pods, *budgets, nodes=NODES[:1])
@@ -234,7 +234,7 @@ def test_a_cluster_of_one_node_goes_where_its_budgets_let_it() -> None:
     assert why(story, "n-1") == [(Reason.PINNED, "web/ui-1")]
 
 
-def test_the_plan_says_the_same_and_its_bound_holds() -> None:
+def test_plan_agrees_and_its_bound_holds() -> None:
     pods = [an_osd(number, f"n-{number + 1}") for number in range(3)]
     snapshot = a_snapshot(NODES, ([], pods), [a_budget("osd", 3, 1)])
     plan = make_plan(
@@ -247,7 +247,7 @@ def test_the_plan_says_the_same_and_its_bound_holds() -> None:
     assert [(hold.node, hold.reason) for hold in plan.held] == [("n-1", Reason.PINNED_TOGETHER)]
 
 
-def test_a_node_that_comes_goes_or_is_labelled_changes_who_is_pinned() -> None:
+def test_added_deleted_and_relabelled_nodes_change_what_is_pinned() -> None:
     takers, pod = EligibleNodes(ClusterVolumes()), an_osd(0, "n-1", node_selector={"disk": "nvme"})
     here, there = (replace(node, labels={**node.labels, "disk": "nvme"}) for node in NODES[:2])
     steps: list[tuple[Callable[[], None], bool]] = [

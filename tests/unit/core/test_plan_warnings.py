@@ -58,7 +58,7 @@ def checks(plan: Plan) -> dict[str, str]:
     return {each.check: f"{each.subject}: {each.message}" for each in plan.warnings}
 
 
-def test_how_many_volumes_a_node_can_attach_is_said_not_to_be_looked_at() -> None:
+def test_volume_limits_of_nodes_are_reported_as_unchecked() -> None:
     with_volumes = a_snapshot(NODES, a_shop(claims=("data",)))
     assert "3 pods" in checks(the_plan(with_volumes))["volume-limits"]
     assert "volume-limits" not in checks(the_plan(a_snapshot(NODES, a_shop())))
@@ -70,7 +70,7 @@ def only(plan: Plan) -> PlannedHold:
     return hold
 
 
-def test_a_plan_with_nothing_odd_has_no_warning() -> None:
+def test_plan_of_a_healthy_fleet_has_no_warning() -> None:
     plan = the_plan(a_snapshot(NODES, a_shop(), [a_budget("shop", 3, 1)]))
     assert (plan.warnings, plan.held) == ((), ())
 
@@ -85,7 +85,7 @@ def test_a_plan_with_nothing_odd_has_no_warning() -> None:
         (DrainRule(grace_seconds=4000), "drain.grace", 4000),
     ],
 )
-def test_a_pod_that_may_take_longer_to_stop_than_its_drain_lasts_is_held(
+def test_pod_with_a_longer_grace_period_than_the_drain_timeout_is_held(
     rule: DrainRule, source: str, seconds: int
 ) -> None:
     plan = the_plan(a_snapshot(NODES, a_shop(1, grace_seconds=DAY)), rule)
@@ -101,7 +101,7 @@ def test_either_remedy_lets_it_go(rule: DrainRule) -> None:
     assert not plan.held and len(plan.runs) == 3
 
 
-def test_a_pod_that_is_going_already_and_has_longer_than_a_drain_is_waited_for_before_the_cordon() -> None:
+def test_terminating_pod_with_a_long_grace_period_is_waited_for_before_the_cordon() -> None:
     def held(seconds: int) -> list[str]:
         gone_by = START + timedelta(seconds=seconds)
         pods = a_shop(1, grace_seconds=seconds, deleting=True, gone_by=gone_by)
@@ -117,13 +117,13 @@ def test_a_pod_that_is_going_already_and_has_longer_than_a_drain_is_waited_for_b
     assert Reason.TERMINATING not in held(1200)
 
 
-def test_a_long_grace_that_fits_is_told_with_both_numbers() -> None:
+def test_long_grace_period_that_fits_is_reported_with_both_numbers() -> None:
     told = checks(the_plan(a_snapshot(NODES, a_shop(3, grace_seconds=1800))))
     assert "1800 s" in told["long-grace"] and "drain.timeout is 1h" in told["long-grace"]
     assert "3 pods" in told["long-grace"]
 
 
-def test_pods_that_go_one_after_another_may_together_take_longer_than_the_drain() -> None:
+def test_sequential_grace_periods_may_together_exceed_the_drain_timeout() -> None:
     snapshot = a_snapshot(NODES, a_shop(4, NODES[:1], grace_seconds=1200), [a_budget("shop", 4, 1)])
     told = checks(the_plan(snapshot))
     assert told["one-after-another"].startswith("web/shop: ")
@@ -132,7 +132,7 @@ def test_pods_that_go_one_after_another_may_together_take_longer_than_the_drain(
     assert "one-after-another" not in checks(the_plan(two))
 
 
-def test_a_grace_of_the_policy_that_is_less_than_pods_ask_for_is_told() -> None:
+def test_grace_period_of_the_policy_below_that_of_pods_is_reported() -> None:
     snapshot = a_snapshot(NODES, a_shop(1, grace_seconds=600))
     assert "600 s" in checks(the_plan(snapshot, DrainRule(grace_seconds=10)))["grace-cut"]
 
@@ -147,7 +147,7 @@ def ill(**fields: object) -> Budget:
 
 
 @pytest.mark.parametrize("since", [None, START - timedelta(days=3)])
-def test_pods_that_are_not_ready_are_named_with_what_helps(since: object) -> None:
+def test_unready_pods_are_named_with_a_remedy(since: object) -> None:
     pods = a_shop(2, NODES[:2], ready=False, unready_since=since)
     plan = the_plan(a_snapshot(NODES, pods, [ill()]))
     assert [run.node for run in plan.runs] == ["n-3"]
@@ -158,19 +158,19 @@ def test_pods_that_are_not_ready_are_named_with_what_helps(since: object) -> Non
     assert [run.node for run in canaries.runs] == ["n-3"] and canaries.runs[0].canary
 
 
-def test_where_unhealthy_pods_are_always_allowed_to_go_they_go() -> None:
+def test_unready_pods_with_always_allow_go() -> None:
     pods = a_shop(2, NODES[:2], ready=False, unready_since=START - timedelta(days=3))
     plan = the_plan(a_snapshot(NODES, pods, [ill(unhealthy_policy="AlwaysAllow")]))
     assert len(plan.runs) == 3 and not plan.held
 
 
-def test_pods_that_are_starting_pass_by_themselves() -> None:
+def test_starting_pods_are_temporary() -> None:
     pods = a_shop(2, NODES[:2], ready=False, phase="Pending", unready_since=START - timedelta(seconds=5))
     plan = the_plan(a_snapshot(NODES, pods, [ill()]))
     assert len(plan.runs) == 3 and not plan.held
 
 
-def test_one_ill_pod_of_many_leaves_what_the_budget_still_can_allow() -> None:
+def test_one_unready_pod_of_many_leaves_the_rest_of_the_budget() -> None:
     """The budget lets two be away; one is, for days. A node with two of its pods goes, one pod after the other."""
     workloads, pods = a_shop(6, NODES[:2])
     since = START - timedelta(days=3)
@@ -184,7 +184,7 @@ def test_one_ill_pod_of_many_leaves_what_the_budget_still_can_allow() -> None:
     assert all(hold.reason is not Reason.BUDGET for hold in plan.held)
 
 
-def test_a_ready_pod_that_waits_for_ill_ones_elsewhere_is_not_told_of_always_allow() -> None:
+def test_ready_pod_behind_unready_ones_elsewhere_has_no_remedy_always_allow() -> None:
     workloads, pods = a_shop(3)
     since = START - timedelta(hours=1)
     sick = [replace(pods[0], ready=False, unready_since=since), *pods[1:]]
@@ -195,7 +195,7 @@ def test_a_ready_pod_that_waits_for_ill_ones_elsewhere_is_not_told_of_always_all
 
 
 @pytest.mark.parametrize("rule", [{"max_unavailable": 1}, {"max_unavailable": None, "min_available": "50%"}])
-def test_bare_pods_under_a_rule_that_needs_a_controller_are_told_so(rule: dict[str, object]) -> None:
+def test_unmanaged_pods_under_a_rule_that_needs_a_controller_are_reported(rule: dict[str, object]) -> None:
     pods = [replace(pod, owner=None) for pod in a_shop(2)[1]]
     fields = {
         "expected_pods": 0,
@@ -210,7 +210,7 @@ def test_bare_pods_under_a_rule_that_needs_a_controller_are_told_so(rule: dict[s
     assert all("minAvailable" in hold.remedy for hold in plan.held)
 
 
-def test_all_that_holds_a_node_is_told_not_only_the_first() -> None:
+def test_all_reasons_of_a_node_are_reported_not_only_the_first() -> None:
     pods = [replace(pod, owner=None, grace_seconds=DAY) for pod in a_shop(1)[1]]
     budget = replace(a_budget("shop", 1, 1), expected_pods=0, desired_healthy=0, disruptions_allowed=0)
     hold = only(the_plan(a_snapshot(NODES, ([], pods), [budget])))
@@ -218,7 +218,7 @@ def test_all_that_holds_a_node_is_told_not_only_the_first() -> None:
     assert [held.reason for held in hold.others] == [Reason.BUDGET_UNCOUNTED]
 
 
-def test_a_budget_that_could_not_be_computed_goes_on_so_in_the_plan() -> None:
+def test_uncomputed_budget_stays_uncomputed_in_the_plan() -> None:
     """A custom resource without a scale: the model took the budget's failure away and promised the nodes."""
     pods = [replace(pod, owner=Owner("Game", "g", "g")) for pod in a_shop(3)[1]]
     budget = replace(
@@ -231,7 +231,7 @@ def test_a_budget_that_could_not_be_computed_goes_on_so_in_the_plan() -> None:
 # What was not read
 
 
-def test_kinds_that_were_not_read_are_told_where_the_plan_would_have_gone_by_them() -> None:
+def test_unread_kinds_are_reported_where_the_plan_would_need_them() -> None:
     snapshot = a_snapshot(NODES, ([], a_shop()[1]))
     lacking = replace(
         snapshot, missing={"poddisruptionbudgets": "none in the file", "replicasets": "none in the file"}
@@ -242,7 +242,7 @@ def test_kinds_that_were_not_read_are_told_where_the_plan_would_have_gone_by_the
     assert warning.check == "no-workloads" and "fleet cluster check" in warning.remedy
 
 
-def test_volumes_whose_attachments_may_not_be_read_are_told_where_pods_with_claims_move() -> None:
+def test_unreadable_volume_attachments_are_reported_where_pods_with_claims_move() -> None:
     workloads, pods = a_shop()
     forbidden = {"volumeattachments": 'volumeattachments is forbidden: User "x" cannot list resource'}
     claiming = [replace(pod, claims=("data",)) for pod in pods]
@@ -255,14 +255,14 @@ def test_volumes_whose_attachments_may_not_be_read_are_told_where_pods_with_clai
     assert "volumes-unread" not in checks(plan)
 
 
-def test_nothing_is_missed_that_the_plan_has_no_use_for() -> None:
+def test_kinds_that_the_plan_does_not_need_are_not_reported() -> None:
     snapshot = replace(
         a_snapshot(NODES, a_shop()), missing={"jobs": "none in the file", "daemonsets": "none in the file"}
     )
     assert the_plan(snapshot).warnings == ()
 
 
-def test_a_dump_of_one_namespace_alone_is_told() -> None:
+def test_dump_of_a_single_namespace_is_reported() -> None:
     snapshot = replace(
         a_snapshot(NODES, a_shop(12), [a_budget("shop", 12, 1)]), missing={"jobs": "none in the file"}
     )
@@ -272,7 +272,7 @@ def test_a_dump_of_one_namespace_alone_is_told() -> None:
 # Times and windows
 
 
-def test_a_time_limit_that_measured_runs_have_passed_is_told() -> None:
+def test_timeout_that_measured_runs_have_exceeded_is_reported() -> None:
     times = DurationEstimates(
         measured={
             "reboot": {("workers", "simulated"): Estimate("reboot", 300, 1000, 40, "workers", "simulated")}
@@ -284,7 +284,7 @@ def test_a_time_limit_that_measured_runs_have_passed_is_told() -> None:
     assert "reboot-timeout" not in checks(the_plan(a_snapshot(NODES), times=times, reboot=long_enough))
 
 
-def test_a_window_that_is_shorter_than_a_run_is_told() -> None:
+def test_window_shorter_than_a_run_is_reported() -> None:
     def a_window(minutes: int) -> Window:
         return Window(tuple(range(7)), time(9, 0), time(9, minutes))
 
@@ -292,14 +292,14 @@ def test_a_window_that_is_shorter_than_a_run_is_told() -> None:
     assert "window-short" not in checks(the_plan(a_snapshot(NODES), windows=(a_window(30),)))
 
 
-def test_lint_tells_the_same() -> None:
+def test_lint_reports_the_same() -> None:
     pods = a_shop(1, grace_seconds=DAY)
     own: Pool = a_pool()
     found = lint(a_policy(own), [a_snapshot(NODES, pods)]).findings
     assert [(each.check, each.subject) for each in found] == [("grace", "web/shop-1-0")]
 
 
-def test_lint_tells_one_reason_of_many_nodes_once() -> None:
+def test_lint_reports_one_reason_of_many_nodes_once() -> None:
     pods = a_shop(2, NODES[:2], ready=False, unready_since=START - timedelta(days=3))
     found = lint(a_policy(a_pool()), [a_snapshot(NODES, pods, [ill()])]).findings
     assert [(each.check, each.subject) for each in found] == [("budget-unhealthy", "web/shop")]

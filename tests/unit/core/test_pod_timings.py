@@ -29,7 +29,7 @@ def taken(watch: Stopwatch, seconds: float) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def test_a_pod_is_timed_until_it_is_gone_and_its_replacement_until_it_is_ready() -> None:
+def test_pod_is_timed_until_it_is_gone_and_its_replacement_until_it_is_ready() -> None:
     watch = Stopwatch()
     watch.sent(EVICT, OLD, at(0))
     watch.observe(Outcome(EVICT, Result.DONE), at(0.1))
@@ -44,7 +44,7 @@ def test_a_pod_is_timed_until_it_is_gone_and_its_replacement_until_it_is_ready()
     assert taken(watch, 10) == [], "told once"
 
 
-def test_a_refused_eviction_is_timed_from_the_try_that_was_granted() -> None:
+def test_refused_eviction_is_timed_from_the_granted_attempt() -> None:
     watch = Stopwatch()
     watch.sent(EVICT, OLD, at(0))
     watch.observe(Outcome(EVICT, Result.REFUSED), at(0.1))
@@ -56,7 +56,7 @@ def test_a_refused_eviction_is_timed_from_the_try_that_was_granted() -> None:
     assert taken(watch, 25) == [("east/n-1", {"stop": [1000], "start": {"web/shop": [4000]}})]
 
 
-def test_other_pods_are_not_timed_and_nothing_is_waited_for_without_end() -> None:
+def test_other_pods_are_not_timed_and_no_wait_is_endless() -> None:
     watch = Stopwatch()
     stranger = replace(NEW, node="n-3", owner=Owner("ReplicaSet", "other", "rs-2"))
     watch.observe(Upserted("east", stranger), at(0))

@@ -56,7 +56,7 @@ def missing(node: Node = BACK, machine: Machine | None = MACHINE, cluster: Clust
     return found
 
 
-def test_nothing_is_missing_of_a_node_that_is_back() -> None:
+def test_recovered_node_lacks_nothing() -> None:
     assert verification.missing_proof(RUN, BACK, MACHINE, view(), NOW) is None
     assert verification.proof(RUN, BACK, MACHINE) == {
         "boot_id_before": "boot-1",
@@ -70,38 +70,38 @@ def test_nothing_is_missing_of_a_node_that_is_back() -> None:
     }
 
 
-def test_its_kubelet_must_be_ready(golden: GoldenFiles) -> None:
+def test_kubelet_must_be_ready(golden: GoldenFiles) -> None:
     for ready in (False, None):
         golden.check(missing(node=replace(BACK, ready=ready)))
 
 
-def test_its_agent_must_have_told_of_this_very_boot(golden: GoldenFiles) -> None:
+def test_agent_must_have_reported_since_this_boot(golden: GoldenFiles) -> None:
     for machine in (None, replace(MACHINE, boot_id="boot-1")):
         golden.check(missing(machine=machine))
 
 
-def test_the_digest_counts_and_not_the_version(golden: GoldenFiles) -> None:
+def test_digest_counts_and_not_the_version(golden: GoldenFiles) -> None:
     other = replace(MACHINE, booted=Release(NEW.version, "sha256:" + "e" * 64, NEW.kernel))
     golden.check(missing(machine=other))
 
 
-def test_the_kernel_must_be_the_releases(golden: GoldenFiles) -> None:
+def test_kernel_must_be_the_releases(golden: GoldenFiles) -> None:
     golden.check(missing(node=replace(BACK, kernel=OLD.kernel)))
 
 
-def test_a_kernel_that_the_policy_names_without_its_distributions_suffix_is_the_releases() -> None:
+def test_kernel_in_the_policy_may_lack_the_distributions_suffix() -> None:
     full = replace(BACK, kernel=f"{NEW.kernel}-301.fc43.x86_64")
     assert verification.missing_proof(RUN, full, MACHINE, view(), NOW) is None
     longer = replace(BACK, kernel=f"{NEW.kernel}0-301.fc43.x86_64")
     assert verification.missing_proof(RUN, longer, MACHINE, view(), NOW) is not None
 
 
-def test_systemd_must_have_ended_its_start(golden: GoldenFiles) -> None:
+def test_systemd_must_have_finished_its_start(golden: GoldenFiles) -> None:
     golden.check(missing(machine=replace(MACHINE, units=Units("starting"))), "starting")
     golden.check(missing(machine=replace(MACHINE, units=Units("maintenance"))), "maintenance")
 
 
-def test_a_systemd_that_does_not_answer_proves_nothing_and_tells_nothing_of_before(
+def test_systemd_without_an_answer_proves_nothing(
     golden: GoldenFiles,
 ) -> None:
     silent = Units(UNKNOWN_STATE)
@@ -113,23 +113,23 @@ def test_a_systemd_that_does_not_answer_proves_nothing_and_tells_nothing_of_befo
     golden.check(verification.describe_failed(failed, work, "n-0"), "before")
 
 
-def test_the_daemonset_pods_that_were_ready_must_be_so_again(golden: GoldenFiles) -> None:
+def test_ready_daemonset_pods_must_be_ready_again(golden: GoldenFiles) -> None:
     golden.check(missing(cluster=view(DAEMON, replace(POD, ready=False))), "unready")
     golden.check(missing(cluster=view(DAEMON)), "no-pod")
 
 
-def test_a_daemonset_that_is_deleted_meanwhile_is_not_waited_for() -> None:
+def test_deleted_daemonset_is_not_waited_for() -> None:
     assert (
         verification.missing_proof(RUN, BACK, MACHINE, view(replace(POD, uid="x", node="n-1")), NOW) is None
     )
 
 
-def test_a_daemonset_whose_pod_was_not_ready_before_is_none_that_must_be_back() -> None:
+def test_daemonset_pod_that_was_not_ready_before_is_not_waited_for() -> None:
     assert daemonsets.ready("n-0", view(DAEMON, replace(POD, ready=False))) == ()
     assert daemonsets.ready("n-0", view()) == ("kube-system/cni",)
 
 
-def test_only_what_was_fine_before_the_reboot_counts_as_failed(golden: GoldenFiles) -> None:
+def test_only_units_that_worked_before_the_reboot_count_as_failed(golden: GoldenFiles) -> None:
     work = Work("t", "done", units=Units("degraded", ("a.service", "b.service")))
     after = replace(MACHINE, units=Units("degraded", ("b.service", "c.service")))
     assert verification.newly_failed(work, after) == ("c.service",)
@@ -148,7 +148,7 @@ def told(failures: Mapping[str, Failure], before: Units | None = None) -> Story:
     return story
 
 
-def test_a_unit_that_fails_in_the_new_release_fails_the_node_and_halts_the_rollout(
+def test_unit_that_fails_in_the_new_release_fails_the_node_and_halts_the_rollout(
     golden: GoldenFiles,
 ) -> None:
     story = told({"n-0": "unit-fails"})
@@ -160,25 +160,25 @@ def test_a_unit_that_fails_in_the_new_release_fails_the_node_and_halts_the_rollo
     assert story.steps()["n-2"] is Step.STAGED
 
 
-def test_a_unit_that_had_failed_before_does_not_stand_in_the_way() -> None:
+def test_unit_that_had_failed_before_is_ignored() -> None:
     story = told({}, Units("degraded", ("smartd.service",)))
     assert set(story.steps().values()) == {Step.DONE}
     assert story.run_of("n-0").proof["units"] == "degraded, as before: smartd.service"
 
 
-def test_of_two_that_have_failed_the_new_one_is_named() -> None:
+def test_newly_failed_unit_is_named() -> None:
     why = told({"n-0": "unit-fails"}, Units("degraded", ("smartd.service",))).run_of("n-0").why
     assert UNIT in why and "smartd" not in why
 
 
-def test_a_start_that_never_ends_is_waited_for_with_a_limit(golden: GoldenFiles) -> None:
+def test_endless_start_times_out(golden: GoldenFiles) -> None:
     run = told({"n-0": "stays-starting"}).run_of("n-0")
     assert run.step is Step.FAILED
     golden.check(run.why)
 
 
 @pytest.mark.parametrize("late", [True, False])
-def test_a_unit_that_fails_while_the_node_soaks_fails_it_too(late: bool) -> None:
+def test_unit_that_fails_during_the_soak_fails_the_node(late: bool) -> None:
     node = a_node("n-0")
     machine = replace(a_machine(node), units=Units("running"))
     pool = a_pool(soak_seconds=120)

@@ -50,7 +50,7 @@ DOWN: dict[str, Any] = {"reachable": False, "leader": False}
     ("voters", "needed", "spare"),
     [(1, 1, 0), (2, 2, 0), (3, 2, 1), (4, 3, 1), (5, 3, 2), (6, 4, 2), (7, 4, 3), (9, 5, 4)],
 )
-def test_what_a_majority_is(voters: int, needed: int, spare: int) -> None:
+def test_majority_of_voters(voters: int, needed: int, spare: int) -> None:
     assert (majority(voters), tolerates(voters)) == (needed, spare)
 
 
@@ -64,7 +64,7 @@ def test_what_a_majority_is(voters: int, needed: int, spare: int) -> None:
         ({"started": False, "reachable": False}, "has not joined yet"),
     ],
 )
-def test_who_does_not_count_as_healthy(changed: dict[str, Any], why: str) -> None:
+def test_members_that_are_not_healthy(changed: dict[str, Any], why: str) -> None:
     found = group(3, m1=changed)
     assert [member.name for member in healthy(found, RULE)] == ["m0", "m2"]
     assert [(member.name, ailment) for member, ailment in unhealthy_members(found, RULE)] == [("m1", why)]
@@ -74,7 +74,7 @@ def test_who_does_not_count_as_healthy(changed: dict[str, Any], why: str) -> Non
     assert quorum.held(found, RULE, node(1), ()) is None
 
 
-def test_an_alarm_comes_with_what_lifts_it(golden: GoldenFiles) -> None:
+def test_alarm_has_a_remedy(golden: GoldenFiles) -> None:
     remedies = []
     for changed in ({"alarms": ("NOSPACE",)}, {"alarms": ("CORRUPT",)}, DOWN):
         held = quorum.held(group(3, m1=changed), RULE, node(2), ())
@@ -83,7 +83,7 @@ def test_an_alarm_comes_with_what_lifts_it(golden: GoldenFiles) -> None:
     golden.check("\n".join(remedies))
 
 
-def test_what_is_advised_of_members_tells_when_etcd_takes_no_change(
+def test_remedy_that_changes_members_names_etcds_wait(
     golden: GoldenFiles,
 ) -> None:
     few = quorum.held(group(1), RULE, node(0), ())
@@ -95,7 +95,7 @@ def test_what_is_advised_of_members_tells_when_etcd_takes_no_change(
     golden.check("\n".join(each.remedy for each in (few, never, other)))
 
 
-def test_a_member_a_little_behind_is_in_step() -> None:
+def test_member_a_little_behind_is_in_step() -> None:
     found = group(3, m1={"index": 99_500})
     assert len(healthy(found, RULE)) == 3
     assert quorum.held(found, RULE, node(2), ()) is None
@@ -121,19 +121,19 @@ def test_a_member_a_little_behind_is_in_step() -> None:
         (9, 3, 1, False),
     ],
 )
-def test_a_majority_and_its_margin_must_remain(voters: int, down: int, margin: int, may: bool) -> None:
+def test_majority_and_its_margin_must_remain(voters: int, down: int, margin: int, may: bool) -> None:
     found = group(voters, "", **{f"m{index}": DOWN for index in range(1, down + 1)})
     held = quorum.held(found, replace(RULE, margin=margin), node(0), ())
     assert (held is None) == may
 
 
-def test_a_margin_that_can_never_be_met_says_so() -> None:
+def test_impossible_margin_is_its_own_reason() -> None:
     held = quorum.held(group(3), replace(RULE, margin=1), node(0), ())
     assert held is not None and (held.reason, held.subject) == (Reason.QUORUM_NEVER, "etcd")
     assert (held.params["needed"], held.params["voters"], held.params["member"]) == (3, 3, "m0")
 
 
-def test_one_that_was_added_and_has_not_started_makes_the_majority_larger() -> None:
+def test_added_member_that_has_not_started_makes_the_majority_larger() -> None:
     # Four in the list: three are needed, and three are healthy.
     found = group(4, m3={"started": False, "reachable": False})
     held = quorum.held(found, RULE, node(0), ())
@@ -159,7 +159,7 @@ def test_one_at_a_time_though_two_could_be_spared() -> None:
 
 
 @pytest.mark.parametrize("voters", [1, 2])
-def test_one_and_two_voters_stand_still_and_want_a_word(voters: int) -> None:
+def test_one_and_two_voters_need_downtime_allowed(voters: int) -> None:
     held = quorum.held(group(voters), RULE, node(0), ())
     assert held is not None and held.reason is Reason.QUORUM_DOWNTIME and held.needs_action
     assert (held.params["spare"], held.params["member"]) == (0, "m0") and "downtime: allow" in held.remedy
@@ -177,7 +177,7 @@ def test_two_voters_on_one_node_go_together() -> None:
     assert quorum.held(both, RULE, node(2), ()) is None
 
 
-def test_a_group_that_cannot_be_read_lets_nobody_go() -> None:
+def test_unreadable_group_lets_no_node_go() -> None:
     found = replace(group(3), unread="certificate signed by unknown authority")
     held = quorum.held(found, RULE, node(0), ())
     assert held is not None and held.reason is Reason.QUORUM_UNREAD
@@ -189,7 +189,7 @@ def test_a_group_that_cannot_be_read_lets_nobody_go() -> None:
     assert quorum.held(replace(quiet, unread="no certificate"), RULE, node(0), ()) is None
 
 
-def test_commits_take_as_long_as_the_slowest_of_the_fastest_majority() -> None:
+def test_commit_takes_as_long_as_the_slowest_of_the_fastest_majority() -> None:
     found = group(5, "ffnns")
     every = found.voters
     leader = every[0]
@@ -201,7 +201,7 @@ def test_commits_take_as_long_as_the_slowest_of_the_fastest_majority() -> None:
     assert commit_seconds(replace(found, links=()), leader, every) is None
 
 
-def test_the_best_leader_is_the_best_connected_and_then_one_that_is_done() -> None:
+def test_best_leader_is_the_best_connected_and_then_an_upgraded_one() -> None:
     found = group(5, "ffnns")
     assert best_leader(found, found.voters, frozenset()) == found.members[0]
     assert best_leader(found, found.voters, frozenset({node(1)})) == found.members[1]
@@ -210,7 +210,7 @@ def test_the_best_leader_is_the_best_connected_and_then_one_that_is_done() -> No
     assert best_leader(found, (), frozenset()) is None
 
 
-def test_sites_whose_loss_breaks_what_remains() -> None:
+def test_sites_whose_loss_breaks_the_remaining_majority() -> None:
     found = group(5, "ffnns")
     assert breaking_sites(found.voters, 3) == ()
     assert breaking_sites(found.members[1:], 3) == ("n",)
@@ -221,7 +221,7 @@ def test_sites_whose_loss_breaks_what_remains() -> None:
     assert majority_sites(found, found.voters[:2]) == ()
 
 
-def test_links_whose_loss_leaves_nobody_with_a_majority() -> None:
+def test_links_whose_loss_leaves_no_majority() -> None:
     found = group(5, "ffnns")
     # sgp reaches both.
     assert breaking_links(found.voters, 3) == breaking_links(found.members[1:], 3) == ()
@@ -243,7 +243,7 @@ def stretched(member: str, breaking: str, other: str, better: str) -> Held:
     return Held(Reason.QUORUM_STRETCH, "etcd", params)
 
 
-def test_a_link_that_nobody_else_bridges_is_a_reason_to_wait() -> None:
+def test_link_that_no_other_site_bridges_is_a_reason_to_wait() -> None:
     """Six voters need four: the loss of either large site breaks them in any case, that of the link between these only
     while sgp's voter is ill."""
     whole = group(6, "fffnns")
@@ -252,7 +252,7 @@ def test_a_link_that_nobody_else_bridges_is_a_reason_to_wait() -> None:
     assert held == stretched("m1", "the link f-n", "m5", "lets the group survive that")
 
 
-def test_no_majority_is_stretched_that_waiting_keeps_near() -> None:
+def test_majority_is_not_stretched_if_waiting_keeps_it_in_one_site() -> None:
     # m4 is down: without m3 the majority is fra and nyc, with m4 back it stays inside fra.
     found = group(5, "fffnf", m4=DOWN)
     held = quorum.held(found, RULE, node(0), ())
@@ -262,7 +262,7 @@ def test_no_majority_is_stretched_that_waiting_keeps_near() -> None:
     assert quorum.held(found, RULE, node(3), ()) is None
 
 
-def test_the_leader_goes_last_and_the_far_ones_first(golden: GoldenFiles) -> None:
+def test_leader_goes_last_and_far_members_first(golden: GoldenFiles) -> None:
     found = group(5, "ffnns")
     everyone = [node(index) for index in range(5)]
     held = quorum.order(found, RULE, node(0), everyone)
@@ -284,7 +284,7 @@ def test_the_leader_goes_last_and_the_far_ones_first(golden: GoldenFiles) -> Non
     assert quorum.order(group(3), RULE, node(2), [node(1), node(2)]) is None
 
 
-def test_back_is_a_group_in_which_the_member_is_in_step(golden: GoldenFiles) -> None:
+def test_recovered_group_has_the_member_in_step(golden: GoldenFiles) -> None:
     assert quorum.why_not_recovered(group(3), RULE, node(1)) == ""
     # Members of other nodes may be unhealthy, as long as a majority is healthy.
     assert quorum.why_not_recovered(group(5, m4=DOWN), RULE, node(1)) == ""

@@ -46,12 +46,12 @@ def group(ill: str = "") -> Quorum:
 
 
 @pytest.mark.parametrize("voters", range(1, 8))
-def test_the_table_of_sizes(voters: int) -> None:
+def test_table_of_sizes(voters: int) -> None:
     assert f"| {voters} | {majority(voters)} | {tolerates(voters)} |\n" in DOCS
 
 
 @pytest.mark.parametrize("going", ORDER)
-def test_the_table_of_the_stretch_cluster(going: str) -> None:
+def test_table_of_the_stretch_cluster(going: str) -> None:
     whole = group()
     rest = [member for member in whole.members if member.name != going]
     leader = best_leader(whole, rest, frozenset()) if going == "m1" else whole.leader
@@ -65,12 +65,12 @@ def test_the_table_of_the_stretch_cluster(going: str) -> None:
     assert leader.name == ("m2" if going == "m1" else "m1")
 
 
-def test_the_order_is_the_engines() -> None:
+def test_order_is_that_of_the_engine() -> None:
     ranks = {name: rank(group(), QuorumRule(), node(name)) for name in SITES}
     assert tuple(sorted(SITES, key=lambda name: ranks[name] or ())) == ORDER
 
 
-def test_the_words_of_the_wait() -> None:
+def test_message_of_the_wait() -> None:
     found = held(group(ill="m4"), QuorumRule(), node("m2"), ())
     assert found is not None
     assert f"    {found.message}\n" in DOCS

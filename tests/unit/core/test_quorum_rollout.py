@@ -66,7 +66,7 @@ def group_of(story: Story) -> Quorum:
 
 
 @pytest.mark.parametrize("count", [3, 4, 5, 7])
-def test_one_after_another_with_the_leader_last(count: int) -> None:
+def test_members_go_one_after_another_with_the_leader_last(count: int) -> None:
     story = a_story(count, leader=1, workers=3)
     story.start()
     story.run(until=watched(story))
@@ -84,7 +84,7 @@ def test_one_after_another_with_the_leader_last(count: int) -> None:
     assert group_of(story).leader is not None and group_of(story).leader.name == moved[0].to  # type: ignore[union-attr]
 
 
-def test_workers_go_on_meanwhile() -> None:
+def test_workers_go_meanwhile() -> None:
     story = a_story(3, workers=4)
     story.start()
     most = 0
@@ -100,7 +100,7 @@ def test_workers_go_on_meanwhile() -> None:
     assert most == 4
 
 
-def test_the_next_waits_until_the_last_is_in_step_and_soaked() -> None:
+def test_next_member_waits_until_the_last_is_in_step_and_soaked() -> None:
     story = a_story(3, QuorumRule(soak_seconds=100))
     story.start()
     story.run(until=lambda: len(rebooted(story)) == 1)
@@ -113,7 +113,7 @@ def test_the_next_waits_until_the_last_is_in_step_and_soaked() -> None:
     assert story.at - since > 60 + 2 + 3 + 100
 
 
-def test_a_reading_from_before_the_reboot_ends_no_soak_and_asks_for_nothing() -> None:
+def test_reading_from_before_the_reboot_ends_no_soak() -> None:
     """Found on real servers: a member that was still away passed, and was to be defragmented, by how it had been."""
     nodes = [a_node(f"m-{index}") for index in range(3)]
     story = Story([a_snapshot(nodes)], with_rule(QuorumRule(soak_seconds=100, defragment=True)))
@@ -145,7 +145,7 @@ def asked(story: Story, kind: type) -> list[str]:
     return [action.node.name for _, action, _ in story.performed if isinstance(action, kind)]
 
 
-def test_a_member_that_is_down_holds_the_others_with_what_to_do() -> None:
+def test_unreachable_member_holds_the_others_with_a_remedy() -> None:
     story = a_story(3, workers=1)
     story.models["east"].quorums.change("etcd", "m2", reachable=False)
     story.models["east"].stranger.cordon("m-2")
@@ -165,7 +165,7 @@ def test_a_member_that_is_down_holds_the_others_with_what_to_do() -> None:
     assert set(story.steps().values()) == {Step.DONE}
 
 
-def test_what_befalls_the_group_in_mid_drain_stops_the_reboot() -> None:
+def test_change_of_the_group_during_a_drain_stops_the_reboot() -> None:
     story = a_story(3)
     story.start()
     story.run(until=lambda: any(run.step is Step.DRAIN for run in story.rollout.runs.values()))
@@ -180,7 +180,7 @@ def test_what_befalls_the_group_in_mid_drain_stops_the_reboot() -> None:
     assert set(story.steps().values()) == {Step.DONE}
 
 
-def test_a_drained_node_whose_group_does_not_recover_is_given_back(golden: GoldenFiles) -> None:
+def test_drained_node_whose_group_does_not_recover_is_given_back(golden: GoldenFiles) -> None:
     story = a_story(3)
     story.start()
     story.run(until=lambda: any(run.step is Step.DRAIN for run in story.rollout.runs.values()))
@@ -195,7 +195,7 @@ def test_a_drained_node_whose_group_does_not_recover_is_given_back(golden: Golde
     assert node.available and rebooted(story) == []
 
 
-def test_a_leader_that_is_elected_onto_a_drained_node_is_moved_away_again() -> None:
+def test_leader_elected_onto_a_drained_node_is_moved_away_again() -> None:
     story = a_story(3, leader=0)
     story.start()
     story.run(until=lambda: story.run_of("m-1").step is Step.DRAIN or story.run_of("m-2").step is Step.DRAIN)
@@ -211,7 +211,7 @@ def test_a_leader_that_is_elected_onto_a_drained_node_is_moved_away_again() -> N
     assert moved[0] == going
 
 
-def test_a_snapshot_comes_before_the_cordon_and_is_named_in_the_journal() -> None:
+def test_snapshot_comes_before_the_cordon_and_is_named_in_the_journal() -> None:
     story = a_story(3, QuorumRule(snapshot=SnapshotRule("/backup")))
     story.start()
     story.run(until=watched(story))
@@ -228,7 +228,7 @@ def test_a_snapshot_comes_before_the_cordon_and_is_named_in_the_journal() -> Non
     assert [each["detail"] for each in told] == ["/backup/etcd-100000.db"] * 3
 
 
-def test_no_snapshot_no_reboot(golden: GoldenFiles) -> None:
+def test_failed_snapshot_prevents_the_reboot(golden: GoldenFiles) -> None:
     story = a_story(3, QuorumRule(snapshot=SnapshotRule("/backup")))
     story.models["east"].quorums.full = "no space left on device: /backup"
     story.start()
@@ -263,7 +263,7 @@ def test_members_are_defragmented_after_their_reboot_and_never_the_leader() -> N
     assert all(kinds.index(("reboot", f"m-{i}")) < kinds.index(("defragment", f"m-{i}")) for i in range(3))
 
 
-def test_a_single_member_goes_only_with_a_word() -> None:
+def test_single_member_goes_only_with_downtime_allowed() -> None:
     story = a_story(1)
     story.start()
     story.run(seconds=3600)
@@ -274,7 +274,7 @@ def test_a_single_member_goes_only_with_a_word() -> None:
     assert willing.steps() == {"m-0": Step.DONE}
 
 
-def test_a_leader_does_not_wait_for_one_that_cannot_go() -> None:
+def test_leader_does_not_wait_for_a_member_that_cannot_go() -> None:
     story = a_story(3, leader=0)
     story.models["east"].stranger.cordon("m-2")
     story.start()
@@ -282,7 +282,7 @@ def test_a_leader_does_not_wait_for_one_that_cannot_go() -> None:
     assert story.steps() == {"m-0": Step.DONE, "m-1": Step.DONE, "m-2": Step.PENDING}
 
 
-def test_a_killed_controller_goes_on_where_it_was() -> None:
+def test_killed_controller_continues_where_it_was() -> None:
     story = a_story(5, QuorumRule(snapshot=SnapshotRule("/backup"), defragment=True))
     story.start()
     look = watched(story)
@@ -294,7 +294,7 @@ def test_a_killed_controller_goes_on_where_it_was() -> None:
     assert sorted(rebooted(story)) == [f"m-{index}" for index in range(5)]
 
 
-def test_the_leader_stays_last_when_all_were_held_and_may_go_again_at_once() -> None:
+def test_leader_stays_last_when_all_were_held_and_may_go_again_at_once() -> None:
     """As after the mending of a link that had cut off two of five."""
     story = a_story(5, sites="aabbc", leader=0)
     for name in ("m2", "m3"):

@@ -48,7 +48,7 @@ def seen(*own: Pod, workloads: tuple[Workload, ...] = ()) -> Snapshot:
         ("reboots", {"app": "kured"}),
     ],
 )
-def test_kured_is_told_by_the_name_of_its_daemon_set_or_its_labels(
+def test_kured_is_recognised_by_the_name_of_its_daemonset_or_its_labels(
     owner: str, labels: dict[str, str], golden: GoldenFiles
 ) -> None:
     found = rebooters(seen(*pods("DaemonSet", owner, labels)))
@@ -56,7 +56,7 @@ def test_kured_is_told_by_the_name_of_its_daemon_set_or_its_labels(
     golden.check(f"{found[0].message}\n{found[0].remedy}", owner)
 
 
-def test_flatcars_agent_is_told_and_counted_where_it_runs() -> None:
+def test_flatcars_agent_is_recognised_and_counted_where_it_runs() -> None:
     agent = "flatcar-linux-update-agent"
     operator = pods(
         "ReplicaSet", "flatcar-linux-update-operator-5d9c", {"app": "flatcar-linux-update-operator"}, 1
@@ -78,7 +78,7 @@ def test_flatcars_agent_is_told_and_counted_where_it_runs() -> None:
     ],
     ids=["another daemon", "a deployment", "any agent", "another kind", "a bare pod", "ended"],
 )
-def test_what_only_looks_like_one_is_none(own: list[Pod]) -> None:
+def test_similar_workloads_are_not_taken_for_rebooters(own: list[Pod]) -> None:
     assert rebooters(seen(*own)) == ()
 
 
@@ -89,7 +89,7 @@ def a_controller() -> tuple[list[Pod], tuple[Workload, ...]]:
     return pods("ReplicaSet", replica_set.name, CONTROLLER, 1, "system-upgrade"), (replica_set,)
 
 
-def test_the_system_upgrade_controller_is_named_and_no_finding_while_it_does_nothing() -> None:
+def test_idle_system_upgrade_controller_is_named_and_no_finding() -> None:
     own, workloads = a_controller()
     snapshot = seen(*own, workloads=workloads)
     (found,) = rebooters(snapshot)
@@ -99,7 +99,7 @@ def test_the_system_upgrade_controller_is_named_and_no_finding_while_it_does_not
     assert lint(Policy(), [snapshot]).findings == ()
 
 
-def test_jobs_of_its_plans_that_run_are_a_finding(golden: GoldenFiles) -> None:
+def test_running_jobs_of_upgrade_plans_are_a_finding(golden: GoldenFiles) -> None:
     own, workloads = a_controller()
     jobs = pods("Job", "apply-agents", CONTROLLER | {"upgrade.cattle.io/plan": "agents"}, 3, "system-upgrade")
     ended = replace(jobs[2], phase="Succeeded")
@@ -113,7 +113,7 @@ def test_jobs_of_its_plans_that_run_are_a_finding(golden: GoldenFiles) -> None:
     golden.check(finding.message)
 
 
-def test_a_daemon_that_reboots_nodes_is_a_finding_with_what_to_do() -> None:
+def test_daemon_that_reboots_nodes_is_a_finding_with_a_remedy() -> None:
     snapshot = seen(*pods("DaemonSet", "kured", {"name": "kured"}))
     (kured,) = rebooters(snapshot)
     assert lint(Policy(), [snapshot]).findings == (

@@ -193,7 +193,7 @@ CASES: list[tuple[Journaled, RecordForm, str, str, str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[1]}-{case[2]}")
-def test_a_record_has_the_json_that_it_always_had_and_is_read_again(
+def test_record_keeps_its_json(
     case: tuple[Journaled, RecordForm, str, str, str, dict[str, Any]],
 ) -> None:
     said, form, kind, rollout, node, detail = case
@@ -223,7 +223,7 @@ def test_every_kind_has_a_case() -> None:
         ("command", "start", "", {}),
     ],
 )
-def test_what_this_version_cannot_read_is_said_to_be_unknown(
+def test_record_that_this_version_cannot_read_is_unknown(
     form: RecordForm, kind: str, node: str, detail: dict[str, Any]
 ) -> None:
     said = from_record(JournalRecord(form, kind, R, node, detail))
@@ -233,13 +233,13 @@ def test_what_this_version_cannot_read_is_said_to_be_unknown(
         to_record(said)
 
 
-def test_keys_of_a_newer_version_are_passed_over() -> None:
+def test_keys_of_a_newer_version_are_ignored() -> None:
     detail = {"turn": "done", "to": "reboot", "boot_id": "b", "weather": "fine"}
     said = from_record(JournalRecord("decision", "step", R, "east/n-1", detail))
     assert said == StepFinished(rollout=R, node=N, turn=StepResult.DONE, to=Step.REBOOT, boot_id="b")
 
 
-def test_what_an_older_version_did_not_write_is_unset() -> None:
+def test_keys_that_an_older_version_did_not_write_are_unset() -> None:
     said = from_record(JournalRecord("decision", "re-registered", R, "east/n-1", {"uid": "u-2"}))
     assert said == NodeReregistered(rollout=R, node=N, uid="u-2")
     assert to_record(said).detail == {"uid": "u-2"}

@@ -50,9 +50,7 @@ class Refusing:
 
 @pytest.mark.parametrize("result", [Result.FAILED, Result.UNKNOWN, Result.STALE])
 @pytest.mark.parametrize("kind", ["stage", "cordon", "reboot", "uncordon"])
-def test_the_servers_words_hold_the_run_and_it_goes_on_once_they_are_heeded(
-    kind: str, result: Result
-) -> None:
+def test_servers_refusal_holds_the_run_until_it_is_resolved(kind: str, result: Result) -> None:
     refusing = Refusing(kind, result)
     refusing.run_until_held()
     (held,) = refusing.held()
@@ -65,7 +63,7 @@ def test_the_servers_words_hold_the_run_and_it_goes_on_once_they_are_heeded(
 @pytest.mark.parametrize(
     ("kind", "step"), [("stage", Step.STAGE), ("cordon", Step.CORDON), ("reboot", Step.REBOOT)]
 )
-def test_a_refusal_that_lasts_ends_the_run_with_the_servers_words(kind: str, step: Step) -> None:
+def test_lasting_refusal_ends_the_run_with_the_servers_message(kind: str, step: Step) -> None:
     refusing = Refusing(kind)
     refusing.run_until_held()
     assert refusing.story.run_of("n-0").step is step
@@ -75,7 +73,7 @@ def test_a_refusal_that_lasts_ends_the_run_with_the_servers_words(kind: str, ste
     assert len(refusing.times) <= 12
 
 
-def test_a_reboot_that_was_asked_for_and_never_came_is_not_called_refused() -> None:
+def test_reboot_that_was_requested_and_never_came_is_not_called_refused() -> None:
     refusing = Refusing("none")
     refusing.story.run(until=lambda: refusing.story.run_of("n-0").step is Step.REBOOT)
     refusing.story.models["east"].stranger.node_ready("n-0", False)
@@ -84,7 +82,7 @@ def test_a_reboot_that_was_asked_for_and_never_came_is_not_called_refused() -> N
     assert WORDS not in refusing.story.run_of("n-0").why
 
 
-def test_a_mark_that_is_refused_is_said_of_the_nodes_that_wait_and_keeps_none_of_them_back() -> None:
+def test_refused_mark_is_reported_on_waiting_nodes_and_holds_none() -> None:
     refusing = Refusing("mark", nodes=4)
     refusing.run_until_held()
     (held,) = refusing.held()
@@ -94,7 +92,7 @@ def test_a_mark_that_is_refused_is_said_of_the_nodes_that_wait_and_keeps_none_of
     assert refusing.story.rollout.state is RolloutState.FINISHED
 
 
-def test_a_mark_that_is_refused_for_a_day_is_tried_a_few_dozen_times() -> None:
+def test_mark_refused_for_a_day_is_tried_a_few_dozen_times() -> None:
     refusing = Refusing("mark")
     refusing.story.say("pause")
     refusing.story.say("resume")
@@ -105,7 +103,7 @@ def test_a_mark_that_is_refused_for_a_day_is_tried_a_few_dozen_times() -> None:
 
 
 @pytest.mark.parametrize("kind", ["unmark", "clear"])
-def test_what_cannot_be_taken_off_an_ended_runs_node_is_said_and_tried_more_and_more_rarely(
+def test_failing_cleanup_of_an_ended_run_is_reported_and_retried_more_and_more_rarely(
     kind: str,
 ) -> None:
     refusing = Refusing(kind)

@@ -10,12 +10,12 @@ from tests.releases import AMD, ARM, BOTH, INDEX, PAIRS, Pair
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.why)
-def test_whether_two_are_one(pair: Pair) -> None:
+def test_same_release(pair: Pair) -> None:
     assert is_release(pair.found, pair.wanted) is pair.same
     assert is_release(pair.wanted, pair.found) is pair.same
 
 
-def test_nothing_is_no_release() -> None:
+def test_missing_release_is_no_release() -> None:
     assert not is_release(None, Release("44.2"))
 
 
@@ -36,12 +36,12 @@ def test_nothing_is_no_release() -> None:
         (Release("44.2", digests=BOTH), "", None),
     ],
 )
-def test_what_a_host_of_an_architecture_is_asked_to_write(
+def test_release_requested_of_a_host_of_an_architecture(
     release: Release, architecture: str, asked: Release | None
 ) -> None:
     assert built_for(release, architecture) == asked
 
 
-def test_what_was_kept_before_there_were_several_digests_is_read() -> None:
+def test_stored_releases_with_a_single_digest_are_read() -> None:
     kept = b'{"version":"44.2","digest":"sha256:aa","kernel":"6.12","kubelet":""}'
     assert msgspec.json.decode(kept, type=Release) == Release("44.2", "sha256:aa", "6.12")

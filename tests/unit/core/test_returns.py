@@ -50,7 +50,7 @@ def story_of(replicas: int = 1, nodes: int = 1, **pod: object) -> Story:
     return Story([a_snapshot(found, (workloads, own))], a_policy(pool))
 
 
-def test_it_is_evicted_four_times_with_growing_pauses_and_the_run_names_the_workload() -> None:
+def test_returning_pod_is_evicted_four_times_with_growing_pauses_and_its_workload_named() -> None:
     story = story_of(tolerations=EVERYTHING)
     story.start()
     story.run()
@@ -66,7 +66,7 @@ def test_it_is_evicted_four_times_with_growing_pauses_and_the_run_names_the_work
     assert not node.unschedulable, "the node was given back"
 
 
-def test_pods_that_come_back_together_are_evicted_one_after_another_with_growing_pauses() -> None:
+def test_pods_that_return_together_are_evicted_one_after_another_with_growing_pauses() -> None:
     """Found by a history: two of one workload were evicted in the same instant."""
     story = story_of(replicas=2, tolerations=EVERYTHING)
     story.start()
@@ -78,7 +78,7 @@ def test_pods_that_come_back_together_are_evicted_one_after_another_with_growing
     assert story.run_of("n-0").step is Step.FAILED
 
 
-def test_while_it_waits_the_reason_names_the_workload_and_the_node() -> None:
+def test_waiting_run_names_the_workload_and_the_node() -> None:
     story = story_of(tolerations=CORDONS)
     story.start()
     ref = NodeRef("east", "n-0")
@@ -96,7 +96,7 @@ def test_while_it_waits_the_reason_names_the_workload_and_the_node() -> None:
     assert "node.kubernetes.io/unschedulable" in str(held.params["why"]) and held.remedy
 
 
-def test_pods_of_one_workload_that_are_all_there_at_first_are_no_returns() -> None:
+def test_initial_pods_of_one_workload_are_no_returns() -> None:
     """Ten replicas go at once, and only what comes back is counted."""
     story = story_of(10, tolerations=EVERYTHING)
     story.start()
@@ -105,7 +105,7 @@ def test_pods_of_one_workload_that_are_all_there_at_first_are_no_returns() -> No
     assert story.run_of("n-0").step is Step.FAILED
 
 
-def test_a_kill_after_every_eviction_does_not_begin_the_count_anew() -> None:
+def test_kill_after_every_eviction_does_not_restart_the_count() -> None:
     story = story_of(tolerations=EVERYTHING)
     story.start()
     for count in range(1, 3 + len(PAUSES)):
@@ -116,7 +116,7 @@ def test_a_kill_after_every_eviction_does_not_begin_the_count_anew() -> None:
 
 
 @pytest.mark.parametrize(("kind", "named"), [("", "Pod in web"), ("Job", "Job in web")])
-def test_pods_that_are_made_one_by_one_are_counted_together(kind: str, named: str) -> None:
+def test_pods_created_one_by_one_are_counted_together(kind: str, named: str) -> None:
     """Each has a name, or an owner, of its own: who makes them is not known, and does not end."""
     made = 2
     jobs: list[Workload] = []
@@ -153,7 +153,7 @@ def test_pods_that_are_made_one_by_one_are_counted_together(kind: str, named: st
     assert all(gap >= pause for gap, pause in zip(gaps, PAUSES, strict=True))
 
 
-def test_pods_of_custom_resources_that_wait_for_their_budgets_have_not_come_back() -> None:
+def test_pods_of_custom_resources_that_wait_for_their_budgets_have_not_returned() -> None:
     """A controller that is killed looks at all of them anew, and knows of none how long it has been there."""
     owners = [Owner("Cluster", f"c-{index}", f"uid-c-{index}") for index in range(6)]
     pods = [
@@ -177,7 +177,7 @@ def test_pods_of_custom_resources_that_wait_for_their_budgets_have_not_come_back
     assert story.run_of("n-0").step is Step.DONE
 
 
-def test_pods_that_are_bound_past_the_scheduler_are_counted_too() -> None:
+def test_pods_bound_past_the_scheduler_are_counted_too() -> None:
     """Their template names the node (spec.nodeName): no toleration shows it."""
     story = story_of()
     story.start()
@@ -197,7 +197,7 @@ def test_pods_that_are_bound_past_the_scheduler_are_counted_too() -> None:
     assert "spec.nodeName" in story.run_of("n-0").why
 
 
-def test_a_pod_that_was_bound_before_the_cordon_and_is_seen_after_it_has_not_come_back() -> None:
+def test_pod_bound_before_the_cordon_and_seen_after_it_has_not_returned() -> None:
     nodes = [a_node("n-0"), a_node("n-1")]
     workloads, pods = a_deployment("shop", 1, nodes[:1])
     story = Story([a_snapshot(nodes, (workloads, pods))], a_policy())
@@ -212,7 +212,7 @@ def test_a_pod_that_was_bound_before_the_cordon_and_is_seen_after_it_has_not_com
     assert (sent.pod_uid, sent.there) == ("late", 2)
 
 
-def test_an_eviction_that_was_refused_is_none() -> None:
+def test_refused_eviction_is_not_counted() -> None:
     refused = 0
 
     def refuse(action: AnyAction, at: float) -> Outcome:
@@ -231,14 +231,14 @@ def test_an_eviction_that_was_refused_is_none() -> None:
     assert set(story.steps().values()) == {Step.DONE}
 
 
-def test_counts() -> None:
+def test_return_counts() -> None:
     known = EvictionMemory(2, ("a", "b"))
     assert [times_returned(known, uid) for uid in ("a", "c")] == [0, 1]
     assert times_returned(EvictionMemory(2, ("a",)), "b") == 0
     assert times_returned(None, "a") == 0
 
 
-def test_who_tolerates_a_cordon() -> None:
+def test_workloads_that_tolerate_a_cordon() -> None:
     def pod(*tolerations: Toleration) -> Pod:
         return Pod("web", "p", "u", tolerations=tolerations)
 
@@ -249,7 +249,7 @@ def test_who_tolerates_a_cordon() -> None:
     )
 
 
-def test_an_abort_stops_evictions_at_once_and_gives_the_node_back() -> None:
+def test_abort_stops_evictions_at_once_and_gives_the_node_back() -> None:
     story = story_of(tolerations=EVERYTHING)
     story.start()
     story.run(until=lambda: len(drained(story)) == 2)
@@ -263,7 +263,7 @@ def test_an_abort_stops_evictions_at_once_and_gives_the_node_back() -> None:
     assert story.engine.idle
 
 
-def test_after_an_abort_a_run_that_failed_before_has_still_failed() -> None:
+def test_failed_run_stays_failed_after_an_abort() -> None:
     story = story_of(tolerations=EVERYTHING)
     story.start()
     story.run(until=lambda: story.run_of("n-0").step is Step.RETURN)
@@ -272,7 +272,7 @@ def test_after_an_abort_a_run_that_failed_before_has_still_failed() -> None:
     assert story.run_of("n-0").step is Step.FAILED
 
 
-def test_an_abort_lets_a_reboot_that_was_asked_for_end() -> None:
+def test_abort_lets_a_requested_reboot_finish() -> None:
     nodes = [a_node("n-0"), a_node("n-1")]
     story = Story([a_snapshot(nodes, a_deployment("shop", 2, nodes))], a_policy())
     story.start()
@@ -283,7 +283,7 @@ def test_an_abort_lets_a_reboot_that_was_asked_for_end() -> None:
     assert NEW.version in story.run_of("n-0").proof["version"]
 
 
-def test_a_halt_lets_what_has_begun_end() -> None:
+def test_halt_lets_running_nodes_finish() -> None:
     """A halt is about the release, and no word of a person: drains that have begun go on."""
     nodes = [a_node("n-0"), a_node("n-1")]
     snapshot = a_snapshot(nodes, a_deployment("shop", 2, nodes))
@@ -295,7 +295,7 @@ def test_a_halt_lets_what_has_begun_end() -> None:
     assert story.run_of("n-0").step is Step.DONE
 
 
-def test_words_of_a_webhook_that_is_down_reach_the_held_reason_and_the_runs_end() -> None:
+def test_message_of_a_failing_webhook_is_in_the_reason_and_the_end_of_the_run() -> None:
     words = 'Internal error occurred: failed calling webhook "guard.example.com": connection refused'
 
     def refuse(action: AnyAction, at: float) -> Outcome:

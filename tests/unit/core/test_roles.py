@@ -62,7 +62,7 @@ def the_plan(snapshot: Snapshot) -> Plan:
     return make_plan(PlanRequest("p-1", [snapshot], POLICY, ["workers"], NEW, START, DurationEstimates()))
 
 
-def test_a_label_that_differs_among_the_pods_of_one_owner_may_move() -> None:
+def test_label_that_differs_among_the_pods_of_one_owner_may_move() -> None:
     roles = Roles()
     pods = [a_pod(1, "primary"), a_pod(2, "replica")]
     for pod in pods:
@@ -72,7 +72,7 @@ def test_a_label_that_differs_among_the_pods_of_one_owner_may_move() -> None:
     assert roles.selecting(a_budget("all", Selector({"app": "pg"}), 2), pods[0]) == ""
 
 
-def test_a_label_that_only_one_of_them_has_may_move_too() -> None:
+def test_label_that_only_one_pod_has_may_move_too() -> None:
     roles = Roles()
     leader = a_pod(1, "leader", Owner("ReplicaSet", "web-1", "rs"))
     other = a_pod(2, None, Owner("ReplicaSet", "web-1", "rs"))
@@ -92,7 +92,7 @@ def test_a_label_that_only_one_of_them_has_may_move_too() -> None:
         ("controller-revision-hash", ("pg-5d4f", "pg-7c9b")),
     ],
 )
-def test_what_names_one_pod_or_its_revision_does_not_move(key: str, values: tuple[str, str]) -> None:
+def test_label_of_a_pods_name_or_revision_does_not_move(key: str, values: tuple[str, str]) -> None:
     roles = Roles()
     pods = [a_pod(number, None, labels={"app": "pg", key: value}) for number, value in enumerate(values, 1)]
     for pod in pods:
@@ -111,14 +111,14 @@ def test_pods_of_different_owners_may_differ() -> None:
     assert [roles.of(pod) for pod in pods] == [frozenset(), frozenset()]
 
 
-def test_a_label_that_an_operator_is_known_to_move_moves_where_each_pod_has_its_own_owner() -> None:
+def test_label_that_an_operator_moves_may_move_where_each_pod_has_its_own_owner() -> None:
     label = "postgres-operator.crunchydata.com/role"
     pod = a_pod(1, None, Owner("StatefulSet", "hippo-1", "h"), labels={label: "master"})
     assert Roles().selecting(a_budget("master", Selector({label: "master"}), 1), pod) == label
 
 
 @pytest.mark.parametrize("owner", [CLUSTER, PATRONI])
-def test_replicas_go_and_the_primary_is_held_until_it_is_another_pod(owner: Owner) -> None:
+def test_replicas_go_and_the_primary_is_held_until_another_pod_is_primary(owner: Owner) -> None:
     plan = the_plan(a_database(owner, PRIMARY, REPLICAS))
     assert sorted(run.node for run in plan.runs) == ["n-2", "n-3"]
     [hold] = plan.held
@@ -128,13 +128,13 @@ def test_replicas_go_and_the_primary_is_held_until_it_is_another_pod(owner: Owne
     assert moves.subject == "db/pg" and "db/primary" in moves.message
 
 
-def test_pods_of_a_custom_resource_are_said_to_be_its_operators() -> None:
+def test_pods_of_a_custom_resource_are_attributed_to_its_operator() -> None:
     for owner, told in ((CLUSTER, ["Cluster"]), (PATRONI, [])):
         plan = the_plan(a_database(owner))
         assert [each.subject for each in plan.warnings if each.check == "operator"] == told
 
 
-def test_a_primary_whose_budget_lets_it_go_is_not_held_but_its_move_is_told() -> None:
+def test_primary_whose_budget_lets_it_go_is_not_held_and_its_move_is_reported() -> None:
     plan = the_plan(
         a_database(CLUSTER, replace(PRIMARY, min_available=0, desired_healthy=0, disruptions_allowed=1))
     )
@@ -143,7 +143,7 @@ def test_a_primary_whose_budget_lets_it_go_is_not_held_but_its_move_is_told() ->
 
 
 @pytest.mark.parametrize("rule", [{"max_unavailable": 1}, {"min_available": "50%"}])
-def test_a_rule_that_counts_the_whole_workload_and_selects_a_part_of_it_never_opens(
+def test_rule_that_counts_the_whole_workload_and_selects_a_part_never_opens(
     rule: dict[str, object],
 ) -> None:
     """Found by a history: the budget wants two of the three pods of the workload, and selects one."""
@@ -155,7 +155,7 @@ def test_a_rule_that_counts_the_whole_workload_and_selects_a_part_of_it_never_op
     assert "minAvailable" in hold.remedy
 
 
-def test_the_node_goes_once_the_operator_has_made_another_pod_the_primary() -> None:
+def test_node_goes_once_the_operator_has_promoted_another_pod() -> None:
     database = a_database(CLUSTER, PRIMARY, REPLICAS)
     apart = (SpreadRule(HOSTNAME_LABEL, (Requirement("app", "In", ("pg",)),), ("db",)),)
     spread = replace(database, pods=tuple(replace(pod, apart=apart) for pod in database.pods))
@@ -179,7 +179,7 @@ def held_by(story: Story, ref: NodeRef) -> list[Reason]:
 
 
 @pytest.mark.parametrize("kind", ["StatefulSet", "Cluster"])
-def test_a_replacement_is_as_the_pod_was_that_it_replaces(kind: str) -> None:
+def test_replacement_has_the_labels_of_the_pod_that_it_replaces(kind: str) -> None:
     builder = Builder(3).workload("db", 3, kind)
     builder.pods = [
         replace(pod, labels={**pod.labels, "role": role}, node_selector={"disk": role})
@@ -197,7 +197,7 @@ def test_a_replacement_is_as_the_pod_was_that_it_replaces(kind: str) -> None:
     assert [pod.node for pod in hand.pods("db") if pod.uid.startswith("uid-") is False] == ["n-1"]
 
 
-def test_a_replica_sets_replacement_has_not_what_was_put_on_one_of_its_pods() -> None:
+def test_replacement_of_a_replica_set_lacks_labels_set_on_a_single_pod() -> None:
     builder = Builder(3).workload("web", 3)
     first, *rest = builder.pods
     builder.pods = [replace(first, labels={**first.labels, "leader": "true"}), *rest]

@@ -49,7 +49,7 @@ def planned(story: Story, release: Release, kept: Sequence[Rollout] | None = Non
     )
 
 
-def test_the_journal_records_what_it_booted_instead() -> None:
+def test_journal_records_which_release_was_booted_instead() -> None:
     story = after_a_failure()
     assert story.run_of("n-0").rolled_back == OLD.version
     assert story.run_of("n-1").rolled_back == story.run_of("n-1").log == ""
@@ -60,7 +60,7 @@ def test_the_journal_records_what_it_booted_instead() -> None:
     assert again.runs == story.rollout.runs
 
 
-def test_a_plan_holds_it_back_from_the_release_that_it_rolled_back_from() -> None:
+def test_plan_holds_a_node_back_from_the_release_that_it_rolled_back_from() -> None:
     plan = planned(after_a_failure(), NEW)
     assert plan.runs == ()
     (held,) = plan.held
@@ -72,18 +72,18 @@ def test_a_plan_holds_it_back_from_the_release_that_it_rolled_back_from() -> Non
     assert held.held.needs_action
 
 
-def test_for_another_release_it_is_only_the_slot_that_is_kept() -> None:
+def test_for_another_release_only_the_slot_is_kept() -> None:
     plan = planned(after_a_failure(), NEWER)
     assert [run.node for run in plan.runs] == ["n-1"]
     assert [(held.node, held.reason) for held in plan.held] == [("n-0", "other-rollout")]
 
 
 @pytest.mark.parametrize("failure", ["never-back", "not-ready"])
-def test_what_failed_otherwise_has_not_rolled_back(failure: Failure) -> None:
+def test_other_failures_are_no_rollback(failure: Failure) -> None:
     assert after_a_failure({"n-0": failure}).run_of("n-0").rolled_back == ""
 
 
-def test_a_persons_release_is_the_word_that_lets_it_be_tried_again() -> None:
+def test_release_command_allows_another_attempt() -> None:
     story = after_a_failure()
     story.say("release", "east/n-0")
     story.run()
@@ -92,7 +92,7 @@ def test_a_persons_release_is_the_word_that_lets_it_be_tried_again() -> None:
 
 
 @pytest.mark.parametrize("killed", [False, True])
-def test_a_rollout_that_was_started_all_the_same_does_not_try_it(killed: bool) -> None:
+def test_rollout_started_anyway_does_not_try_it(killed: bool) -> None:
     """As one would be whose plan is older than the failure."""
     failures: dict[str, Failure] = {"n-0": "old-version"}
     story = after_a_failure(failures)
@@ -111,7 +111,7 @@ def test_a_rollout_that_was_started_all_the_same_does_not_try_it(killed: bool) -
     assert second.runs[ref].step is Step.DONE
 
 
-def test_a_plan_for_some_nodes_leaves_the_others_alone() -> None:
+def test_plan_for_some_nodes_leaves_the_others_alone() -> None:
     nodes = [a_node(f"n-{number}") for number in range(4)]
     snapshot = a_snapshot(nodes, machines=[a_machine(node) for node in nodes])
     only = [NodeRef("east", "n-1"), NodeRef("east", "n-3")]

@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.cluster.version_skew import MinorVersion, minor_of, skews
 from fleet.core.guards import kubelet_skew as guard
-from fleet.core.guards.version_skew import MinorVersion, minor_of, skews
 from fleet.core.linting.lint import lint
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
@@ -42,7 +42,7 @@ from tests.story import Story
         ("v1.x.3", None),
     ],
 )
-def test_the_minor_version(version: str, minor: MinorVersion | None) -> None:
+def test_minor_version(version: str, minor: MinorVersion | None) -> None:
     assert minor_of(version) == minor
 
 
@@ -67,7 +67,7 @@ def test_the_minor_version(version: str, minor: MinorVersion | None) -> None:
         ("v1.36.0", ["", "v1.36.0"], None),
     ],
 )
-def test_a_kubelet_beside_its_api_servers(
+def test_kubelet_beside_its_api_servers(
     kubelet: str, servers: Collection[str], reason: Reason | None
 ) -> None:
     held = guard.held("east", replace(NEW, kubelet=kubelet), servers)
@@ -76,7 +76,7 @@ def test_a_kubelet_beside_its_api_servers(
         assert held.needs_action and "?" not in held.message + held.remedy, (held.message, held.remedy)
 
 
-def test_the_words_say_what_to_upgrade_first() -> None:
+def test_skew_names_what_to_upgrade_first() -> None:
     new = guard.held("east", replace(NEW, kubelet="v1.37.0"), ["v1.36.3"])
     assert new == Held(
         Reason.SKEW,
@@ -118,12 +118,12 @@ def an_etcd(*versions: str) -> Quorum:
         ([], {}, [replace(an_etcd("3.4.20", "3.6.1"), kind="zookeeper")], ""),
     ],
 )  # fmt: skip
-def test_what_is_too_far_apart_already(
+def test_existing_skew(
     servers: list[str], kubelets: dict[str, list[str]], groups: list[Quorum], found: str, golden: GoldenFiles
 ) -> None:
     """`found`: the golden file of what is found. Empty: nothing is."""
     skew = [
-        f"{each.check}\n{each.subject}\n{each.words}\n{each.advice}"
+        f"{each.check}\n{each.subject}\n{each.message}\n{each.remedy}"
         for each in skews(servers, kubelets, groups)
     ]
     assert len(skew) == bool(found)
@@ -135,7 +135,7 @@ def a_server(number: int, version: str) -> Pod:
     return Pod("kube-system", f"api-{number}", f"api-{number}", mirror=True, api_server=version)
 
 
-def test_lint_tells_of_it_with_what_to_do(golden: GoldenFiles) -> None:
+def test_lint_reports_skew_with_a_remedy(golden: GoldenFiles) -> None:
     snapshot = a_snapshot(
         [a_node("n-1", kubelet="v1.31.0"), a_node("n-2")],
         ([], [a_server(1, "v1.34.1")]),
@@ -180,7 +180,7 @@ def test_nothing_is_staged_before_the_api_server_is_new_enough() -> None:
     assert {node.kubelet for node in nodes} == {"v1.37.1"}
 
 
-def test_the_last_of_several_api_servers_is_waited_for() -> None:
+def test_last_of_several_api_servers_is_waited_for() -> None:
     story = Story([a_cluster(a_server(1, "v1.37.0"), a_server(2, "v1.36.3"))], ALL)
     upgrade(story, "v1.37.0")
     story.start(NEWER)
@@ -191,7 +191,7 @@ def test_the_last_of_several_api_servers_is_waited_for() -> None:
     story.run(until=lambda: done(story))
 
 
-def test_an_api_server_that_goes_back_lets_no_more_nodes_reboot() -> None:
+def test_downgraded_api_server_stops_further_reboots() -> None:
     story = Story([replace(a_cluster(), server_version="v1.37.0")], ALL)
     story.start(NEWER)
     story.run(until=lambda: Step.DRAIN in story.steps().values())
@@ -209,7 +209,7 @@ def test_an_api_server_that_goes_back_lets_no_more_nodes_reboot() -> None:
 @pytest.mark.parametrize(
     ("kubelet", "reason"), [("v1.37.1", "skew"), ("v1.32.0", "skew-old"), ("v1.36.3", None), ("", None)]
 )
-def test_a_plan_says_it_before_anything_is_started(kubelet: str, reason: str | None) -> None:
+def test_plan_holds_nodes_with_skew_before_a_start(kubelet: str, reason: str | None) -> None:
     plan = make_plan(
         PlanRequest(
             "p-1", [a_cluster()], ALL, ["workers"], replace(NEW, kubelet=kubelet), START, DurationEstimates()

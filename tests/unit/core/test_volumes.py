@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.core.cluster.view import ClusterView
-from fleet.core.guards import volumes
+from fleet.core.guards.pods import volumes
 from fleet.core.objects.attachment import Attachment
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Owner, Pod, PodRef
@@ -50,7 +50,7 @@ def held(*things: Attachment | PersistentVolume | Pod, rule: DrainRule = WAIT) -
     return found.subject
 
 
-def test_what_is_attached_to_the_node_holds_it_and_what_is_elsewhere_does_not() -> None:
+def test_volume_attached_to_the_node_holds_it_and_others_do_not() -> None:
     assert held(attached("a")) == "pv-a"
     assert held(attached("a", node="n-1")) == ""
     assert held(attached("a", attached=False)) == ""
@@ -58,26 +58,26 @@ def test_what_is_attached_to_the_node_holds_it_and_what_is_elsewhere_does_not() 
     assert held(attached("a"), rule=DrainRule(volumes="ignore")) == ""
 
 
-def test_a_volume_of_a_pod_that_stays_holds_nobody() -> None:
+def test_volume_of_a_pod_that_stays_holds_nothing() -> None:
     assert held(staying("a"), volume("a"), attached("a")) == ""
     assert held(staying("a"), volume("a"), volume("b"), attached("a"), attached("b")) == "pv-b"
     assert held(staying("a", phase="Succeeded"), volume("a"), attached("a")) == "pv-a"
     assert held(staying("a", node="n-1"), volume("a"), attached("a")) == "pv-a"
 
 
-def test_without_a_look_at_volumes_as_many_are_spared_as_pods_that_stay_have_claims() -> None:
+def test_without_attachments_as_many_are_ignored_as_remaining_pods_have_claims() -> None:
     assert held(staying("a"), attached("x")) == ""
     assert held(staying("a"), attached("x"), attached("y")) == "pv-y"
     assert held(staying("a"), attached("x"), volume("a"), attached("a")) == "pv-x"
     assert held(staying("a", "b"), attached("x"), volume("a"), attached("a")) == ""
 
 
-def test_a_claim_of_the_same_name_in_another_namespace_is_another_one() -> None:
+def test_claim_of_the_same_name_in_another_namespace_is_another_one() -> None:
     elsewhere = replace(volume("a"), claim=PodRef("ops", "a"))
     assert held(staying("a"), elsewhere, attached("a")) == "pv-a"
 
 
-def test_the_words_name_the_volume_its_driver_and_what_the_driver_says() -> None:
+def test_message_names_the_volume_its_driver_and_the_drivers_error() -> None:
     view = ClusterView("east")
     view.upsert(attached("a", error="rpc error: timeout", deleting=True))
     view.upsert(attached("b"))
@@ -115,7 +115,7 @@ def reboots(story: Story) -> list[float]:
     return [at for at, action, _ in story.performed if action.kind == "reboot" and action.node.name == "n-0"]
 
 
-def test_the_reboot_waits_until_the_volume_of_the_pod_that_left_is_detached() -> None:
+def test_reboot_waits_until_the_volume_of_the_evicted_pod_is_detached() -> None:
     story = databases()
     story.run(
         until=lambda: bool(story.engine.why(NodeRef("east", "n-0"), story.now)) and _gone(story, "db-0")
@@ -134,7 +134,7 @@ def _gone(story: Story, name: str) -> bool:
     )
 
 
-def test_a_volume_that_stays_attached_ends_the_run_in_the_drains_time_and_gives_the_node_back() -> None:
+def test_volume_that_stays_attached_ends_the_run_after_the_drain_timeout() -> None:
     story = databases(timeout=300)
     story.models["east"].stranger.keep_attached("n-0", "rpc error: DeadlineExceeded")
     story.run(until=lambda: story.run_of("n-0").ended)
@@ -146,14 +146,14 @@ def test_a_volume_that_stays_attached_ends_the_run_in_the_drains_time_and_gives_
     assert not node.unschedulable
 
 
-def test_a_policy_may_ignore_what_stays_attached() -> None:
+def test_policy_may_ignore_attached_volumes() -> None:
     story = databases(rule="ignore")
     story.models["east"].stranger.keep_attached("n-0", "rpc error: DeadlineExceeded")
     story.run(until=lambda: story.run_of("n-0").ended)
     assert story.run_of("n-0").step is Step.DONE
 
 
-def test_a_volume_that_is_seen_only_at_the_reboot_sends_the_run_back_to_its_drain() -> None:
+def test_volume_seen_only_at_the_reboot_sends_the_run_back_to_its_drain() -> None:
     story = Story(
         [a_snapshot([a_node("n-0")])], a_policy(), seed=1, perform=lambda action, at: perform(action, at)
     )
@@ -177,7 +177,7 @@ def test_a_volume_that_is_seen_only_at_the_reboot_sends_the_run_back_to_its_drai
 
 
 @pytest.mark.parametrize("kill", [False, True])
-def test_a_pod_that_stays_with_its_volume_does_not_keep_the_node_from_its_reboot(kill: bool) -> None:
+def test_pod_that_stays_with_its_volume_does_not_hold_the_reboot(kill: bool) -> None:
     nodes = [a_node("n-0")]
     pod = staying("cache")
     snapshot = replace(

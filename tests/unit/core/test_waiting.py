@@ -49,7 +49,7 @@ def an_engine(snapshot: Snapshot) -> Engine:
     return engine
 
 
-def test_a_node_that_needs_less_of_a_budget_than_before_need_not_wait_for_the_budget_to_change() -> None:
+def test_node_that_now_needs_less_of_a_budget_does_not_wait_for_the_budget_to_change() -> None:
     nodes = [a_node("n-0"), a_node("n-1", pool="none")]
     workloads, pods = a_deployment("shop", 4, nodes)
     budget = replace(a_budget("shop", 4, 2), disruptions_allowed=1, current_healthy=3)
@@ -63,7 +63,7 @@ def test_a_node_that_needs_less_of_a_budget_than_before_need_not_wait_for_the_bu
     assert engine.rollouts["r-1"].runs[REF].step is Step.CORDON
 
 
-def test_a_node_whose_image_is_there_already_begins_in_the_same_decision() -> None:
+def test_node_whose_image_is_already_staged_begins_in_the_same_decision() -> None:
     node = a_node("n-0")
     engine = an_engine(a_snapshot([node], machines=[replace(a_machine(node), staged=NEW)]))
     kinds = {action.kind for action in engine.decide(START).actions}
@@ -71,7 +71,7 @@ def test_a_node_whose_image_is_there_already_begins_in_the_same_decision() -> No
     assert "cordon" in kinds
 
 
-def test_a_rollout_that_ended_outside_its_window_wakes_nobody() -> None:
+def test_rollout_that_ended_outside_its_window_wakes_nothing() -> None:
     story = Story([a_snapshot([a_node("n-0")])], a_policy(a_pool(windows=SHUT)))
     story.start()
     story.run(seconds=600)
@@ -83,7 +83,7 @@ def test_a_rollout_that_ended_outside_its_window_wakes_nobody() -> None:
     assert story.engine.decide(story.now).wake is None
 
 
-def test_a_rollout_does_not_end_while_its_marks_may_be_there_and_are_not_seen_yet() -> None:
+def test_rollout_does_not_end_while_unseen_marks_may_exist() -> None:
     story = Story([a_snapshot([a_node("n-0", unschedulable=True)])], a_policy())
     story.start()
     story.turn()
@@ -97,7 +97,7 @@ def test_a_rollout_does_not_end_while_its_marks_may_be_there_and_are_not_seen_ye
     assert not node.annotations and not node.pending_taint
 
 
-def test_a_request_that_nobody_has_answered_is_taken_back_when_another_has_upgraded_the_machine() -> None:
+def test_unanswered_request_is_withdrawn_when_another_party_has_upgraded_the_machine() -> None:
     story = Story([a_snapshot([a_node("n-0")])], a_policy(a_pool(windows=SHUT)))
     story.start()
     story.run(until=lambda: story.steps() == {"n-0": Step.STAGED})
@@ -108,7 +108,7 @@ def test_a_request_that_nobody_has_answered_is_taken_back_when_another_has_upgra
     assert story.models["east"].snapshot(story.now).machines[0].request is None
 
 
-def test_an_eviction_that_the_budget_told_of_before_the_pod_did_is_not_counted_for_ever() -> None:
+def test_eviction_seen_in_the_budget_before_the_pod_is_not_counted_for_ever() -> None:
     nodes = [a_node("n-0"), a_node("n-1", pool="none")]
     workloads, pods = a_deployment("shop", 2, nodes)
     budget = a_budget("shop", 2, 1)
@@ -127,7 +127,7 @@ def test_an_eviction_that_the_budget_told_of_before_the_pod_did_is_not_counted_f
     assert view.pending_evictions.allowance(budget.ref) == 1
 
 
-def test_what_was_reserved_in_two_budgets_of_one_pod_is_given_back_to_both() -> None:
+def test_reservations_in_two_budgets_of_one_pod_are_both_returned() -> None:
     view, claims = ClusterView("east"), BudgetReservations()
     _, pods = a_deployment("shop", 1, [a_node("n-0")])
     both = [a_budget("one", 1, 1, app="shop"), a_budget("two", 1, 1, app="shop")]
@@ -140,7 +140,7 @@ def test_what_was_reserved_in_two_budgets_of_one_pod_is_given_back_to_both() -> 
     assert [claims.reserved(("east", each.ref)) for each in both] == [0, 0]
 
 
-def test_a_new_controller_ends_no_rollout_before_it_has_seen_all_of_a_cluster() -> None:
+def test_new_controller_ends_no_rollout_before_it_has_seen_the_whole_cluster() -> None:
     story = Story([a_snapshot([a_node("n-0")])], a_policy())
     story.start()
     story.run(until=lambda: story.steps() == {"n-0": Step.STAGE})
@@ -156,7 +156,7 @@ def test_a_new_controller_ends_no_rollout_before_it_has_seen_all_of_a_cluster() 
     assert engine.rollouts["r-1"].active
 
 
-def test_a_drained_node_that_tells_no_boot_id_is_given_back_in_the_drains_time() -> None:
+def test_drained_node_without_a_boot_id_is_given_back_after_the_drain_timeout() -> None:
     story = Story([a_snapshot([replace(a_node("n-0"), boot_id="")])], a_policy())
     story.start()
     story.run(seconds=86400)
@@ -166,7 +166,7 @@ def test_a_drained_node_that_tells_no_boot_id_is_given_back_in_the_drains_time()
 
 @pytest.mark.parametrize("result", [Result.DONE, Result.STALE, Result.UNKNOWN])
 @pytest.mark.parametrize("cordoned", [False, True])
-def test_a_cordon_that_never_shows_ends_the_run_in_the_drains_time(result: Result, cordoned: bool) -> None:
+def test_cordon_that_never_shows_ends_the_run_after_the_drain_timeout(result: Result, cordoned: bool) -> None:
     """Whether it is the first, or the one after somebody has taken the first off again and again."""
     asked = 0
 

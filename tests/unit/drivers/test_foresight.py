@@ -56,7 +56,7 @@ class Board:
         return self.engine.rollouts["r-1"].runs[NodeRef("east", name)].step
 
 
-def test_what_a_person_must_mend_is_told_before_its_turn_comes() -> None:
+def test_reasons_that_need_an_operator_are_shown_before_their_turn() -> None:
     board = Board()
     board.turn()
     assert {held.reason for reasons in board.held.values() for held in reasons} == {Reason.UNREACHABLE}, (
@@ -71,7 +71,7 @@ def test_what_a_person_must_mend_is_told_before_its_turn_comes() -> None:
     assert not board.turn(), "nothing is new"
 
 
-def test_what_was_mended_is_told_and_what_comes_anew_too() -> None:
+def test_resolved_and_new_reasons_are_shown() -> None:
     board = Board()
     board.sync()
     board.turn()
@@ -84,7 +84,7 @@ def test_what_was_mended_is_told_and_what_comes_anew_too() -> None:
     assert board.reasons("n-4") == [Reason.FOREIGN_CORDON]
 
 
-def test_a_node_whose_run_has_ended_is_held_no_more() -> None:
+def test_node_whose_run_has_ended_is_no_longer_held() -> None:
     board = Board()
     board.sync()
     board.turn()
@@ -94,7 +94,7 @@ def test_a_node_whose_run_has_ended_is_held_no_more() -> None:
     assert not any(board.held.values())
 
 
-def test_what_the_engine_says_stands_beside_it() -> None:
+def test_reasons_of_the_engine_are_shown_beside_them() -> None:
     board = Board()
     board.sync()
     board.turn()
@@ -103,7 +103,7 @@ def test_what_the_engine_says_stands_beside_it() -> None:
     assert Reason.UNREACHABLE in board.reasons("n-1")
 
 
-def test_a_cluster_that_another_controller_leads_is_not_called_unreachable() -> None:
+def test_cluster_led_by_another_controller_is_not_called_unreachable() -> None:
     board = Board()
     board.turn()
     (unread,) = board.held["n-1"]
@@ -119,7 +119,7 @@ def test_a_cluster_that_another_controller_leads_is_not_called_unreachable() -> 
     assert board.reasons("n-1") == [Reason.UNREACHABLE]
 
 
-def test_the_cordon_of_a_rollout_that_is_not_known_is_no_failed_run_to_release() -> None:
+def test_cordon_of_an_unknown_rollout_is_no_failed_run_to_release() -> None:
     board = Board()
     board.snapshot = replace(
         board.snapshot,
@@ -136,7 +136,7 @@ def test_the_cordon_of_a_rollout_that_is_not_known_is_no_failed_run_to_release()
     assert (held.reason, held.params["by"]) == (Reason.OTHER_CORDON, "r-9")
 
 
-def test_thousands_are_looked_at_a_few_at_a_time() -> None:
+def test_thousands_of_nodes_are_checked_a_few_at_a_time() -> None:
     nodes = [a_node(f"m-{number}", unschedulable=True) for number in range(FRESH + AGAIN)]
     board = Board(a_snapshot([a_node("n-1"), *nodes]))
     board.sync()

@@ -23,7 +23,7 @@ class Forbidding:
         raise ForbiddenError('User "x" cannot update resource "leases"', RULE)
 
 
-def test_a_lease_that_may_not_be_written_names_the_missing_rule() -> None:
+def test_forbidden_lease_names_the_missing_rule() -> None:
     async def renew() -> ClusterLease:
         lease = ClusterLease(
             cast(Cluster, Forbidding()), "a", lambda _: False, cast(Journal, cast(Any, None))
@@ -74,7 +74,7 @@ class Work:
             self.running -= 1
 
 
-def test_what_a_leader_does_goes_on_while_the_lease_is_held_and_stops_before_it_is_given_back() -> None:
+def test_work_of_a_leader_stops_before_the_lease_is_released() -> None:
     async def story() -> None:
         cluster, work = Contested(), Work()
         lease = ClusterLease(

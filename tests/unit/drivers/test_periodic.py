@@ -11,7 +11,7 @@ from fleet.drivers.periodic import PeriodicTask, run_periodically
 INTERVAL = 0.01
 
 
-def test_duties_are_done_again_and_again() -> None:
+def test_periodic_tasks_repeat() -> None:
     async def story() -> None:
         often = asyncio.Event()
         calls: list[int] = []
@@ -27,7 +27,7 @@ def test_duties_are_done_again_and_again() -> None:
     asyncio.run(story())
 
 
-def test_after_a_failure_nothing_is_done_any_more() -> None:
+def test_failure_ends_all_periodic_tasks() -> None:
     """While the work ends, which takes turns of the loop: each would wait for the database again."""
     calls: list[str] = []
 

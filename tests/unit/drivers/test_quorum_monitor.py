@@ -183,7 +183,7 @@ def reboot(index: int) -> Reboot:
     )
 
 
-def test_groups_are_told_before_the_cluster_is_synced_and_again_as_time_passes() -> None:
+def test_groups_are_reported_before_the_cluster_is_synced_and_periodically() -> None:
     async def story() -> None:
         etcd = Etcd()
         async with fed(QuorumClients({"etcd": etcd})) as bed:
@@ -199,7 +199,7 @@ def test_groups_are_told_before_the_cluster_is_synced_and_again_as_time_passes()
     asyncio.run(story())
 
 
-def test_a_reader_that_breaks_ends_the_events_with_its_error() -> None:
+def test_failing_reader_ends_the_events_with_its_error() -> None:
     class Bug(Etcd):
         async def read(self, view: ClusterView, now: datetime) -> Quorum | None:
             if self.views:
@@ -217,7 +217,7 @@ def test_a_reader_that_breaks_ends_the_events_with_its_error() -> None:
     asyncio.run(story())
 
 
-def test_a_reboot_is_sent_only_if_the_group_can_spare_the_node_in_that_moment() -> None:
+def test_reboot_is_sent_only_if_the_group_can_spare_the_node_at_that_moment() -> None:
     async def story() -> None:
         etcd = Etcd()
         async with fed(QuorumClients({"etcd": etcd})) as bed:
@@ -239,7 +239,7 @@ def test_a_reboot_is_sent_only_if_the_group_can_spare_the_node_in_that_moment() 
     asyncio.run(story())
 
 
-def test_a_group_that_this_controller_does_not_know_lets_nothing_go() -> None:
+def test_unknown_group_lets_no_node_go() -> None:
     async def story() -> None:
         async with fed(QuorumClients({})) as bed:
             answer = await bed.pipeline.perform(reboot(1))
@@ -249,7 +249,7 @@ def test_a_group_that_this_controller_does_not_know_lets_nothing_go() -> None:
     asyncio.run(story())
 
 
-def test_what_is_done_to_a_group_is_seen_at_once_and_its_refusal_is_an_outcome() -> None:
+def test_action_on_a_group_is_seen_at_once_and_its_refusal_is_an_outcome() -> None:
     async def story() -> None:
         etcd = Etcd()
         async with fed(QuorumClients({"etcd": etcd})) as bed:
@@ -293,7 +293,7 @@ def some_groups() -> QuorumClients:
     return QuorumClients({}, declares, Told)
 
 
-def test_groups_come_change_and_go_with_their_workloads() -> None:
+def test_groups_are_added_changed_and_deleted_with_their_workloads() -> None:
     groups = some_groups()
     assert not groups.see(Upserted("east", NODES[0]))
     assert not groups.see(Upserted("east", a_workload("other", None)))
@@ -309,7 +309,7 @@ def test_groups_come_change_and_go_with_their_workloads() -> None:
     assert groups.see(Deleted("east", a_workload("zk", "third"))) and not list(groups)
 
 
-def test_a_group_that_is_declared_while_the_controller_runs_is_told_at_once_and_when_it_goes() -> None:
+def test_group_declared_while_the_controller_runs_is_reported_at_once() -> None:
     async def story() -> None:
         async with fed(some_groups()) as bed:
             bed.plain.inbox.put_nowait(ClusterSynced("east"))
@@ -326,7 +326,7 @@ def test_a_group_that_is_declared_while_the_controller_runs_is_told_at_once_and_
     asyncio.run(story())
 
 
-def test_a_node_does_not_reboot_for_a_group_that_nobody_knew_when_it_was_decided() -> None:
+def test_node_does_not_reboot_for_a_group_unknown_at_the_decision() -> None:
     async def story() -> None:
         async with fed(some_groups()) as bed:
             decided = replace(reboot(1), quorums={})

@@ -23,7 +23,7 @@ class Book:
         self.counts.update(counts)
 
 
-def test_what_was_written_is_not_written_again() -> None:
+def test_unchanged_counts_are_not_written_again() -> None:
     sent: Counter[RequestKind] = Counter({LIST: 2})
     cluster, book = cast(Cluster, SimpleNamespace(name="east", requests=sent)), Book()
     tally = RequestRecorder([cluster], book)

@@ -39,7 +39,7 @@ def open_umask() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("open_umask")
-def test_it_is_its_owners_alone_from_the_first_byte_on(tmp_path: Path) -> None:
+def test_backup_is_private_from_the_first_byte(tmp_path: Path) -> None:
     folder = tmp_path / "backup"
     seen: list[dict[str, int]] = []
 
@@ -55,7 +55,7 @@ def test_it_is_its_owners_alone_from_the_first_byte_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("open_umask")
-def test_nothing_that_somebody_has_put_in_its_place_is_written_into(tmp_path: Path) -> None:
+def test_existing_files_and_links_are_not_written_into(tmp_path: Path) -> None:
     (tmp_path / "mine").touch(mode=0o666)
     (tmp_path / PART).symlink_to(tmp_path / "mine")
     saved = save(pieces(), "east", SnapshotRule(str(tmp_path), keep=2), NOW)
@@ -63,7 +63,7 @@ def test_nothing_that_somebody_has_put_in_its_place_is_written_into(tmp_path: Pa
     assert (tmp_path / "mine").read_bytes() == b""
 
 
-def test_what_a_killed_controller_has_left_goes_with_the_next_one_and_that_of_others_stays(
+def test_leftovers_of_a_killed_controller_are_removed_and_those_of_others_stay(
     tmp_path: Path,
 ) -> None:
     for name in ("east-20261101T030000Z.part", "east-2-20261101T030000Z.part"):
@@ -72,7 +72,7 @@ def test_what_a_killed_controller_has_left_goes_with_the_next_one_and_that_of_ot
     assert set(modes(tmp_path)) == {saved.path.name, "east-2-20261101T030000Z.part"}
 
 
-def test_nothing_is_left_of_one_that_is_not_whole_or_breaks_off(tmp_path: Path) -> None:
+def test_incomplete_backup_leaves_nothing(tmp_path: Path) -> None:
     def broken() -> Iterator[dict[str, Any]]:
         yield next(pieces())
         raise KeyboardInterrupt

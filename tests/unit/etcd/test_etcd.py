@@ -12,7 +12,7 @@ from fleet.lab.simulation.builders import START
 from tests.unit.etcd.members import members
 
 
-def test_a_started_learner_is_well_and_is_asked_for_no_list() -> None:
+def test_started_learner_is_healthy_and_is_asked_for_no_list() -> None:
     with members(4) as (cluster, etcd):
         cluster.learners = {4}
         group = etcd.read(START)
@@ -23,14 +23,14 @@ def test_a_started_learner_is_well_and_is_asked_for_no_list() -> None:
         assert all(what != "alarm" for _, what in cluster.asked), "alarms stand in each status"
 
 
-def test_a_voter_that_refuses_the_list_has_answered() -> None:
+def test_voter_that_refuses_the_list_has_answered() -> None:
     with members(3) as (cluster, etcd):
         cluster.refuses[2, "list"] = (503, "etcdserver: too many requests")
         group = etcd.read(START)
         assert [each.reachable for each in group.members] == [True, True, True]
 
 
-def test_where_the_only_endpoint_is_a_learner_the_others_are_found_where_they_were() -> None:
+def test_if_the_only_endpoint_is_a_learner_the_others_are_found_at_their_last_addresses() -> None:
     """An endpoint may be a balancer: which member answers there changes."""
     with members(3, 1) as (cluster, etcd):
         assert len(healthy(etcd.read(START), QuorumRule())) == 3
@@ -40,13 +40,13 @@ def test_where_the_only_endpoint_is_a_learner_the_others_are_found_where_they_we
         assert len(healthy(group, QuorumRule())) == 2 and not group.unread
 
 
-def test_learners_alone_tell_no_group() -> None:
+def test_learners_alone_form_no_group() -> None:
     with members(2) as (cluster, etcd):
         cluster.learners = {1, 2}
-        assert "who belongs to it" in etcd.read(START).unread
+        assert "lists the members" in etcd.read(START).unread
 
 
-def test_a_hand_over_without_an_answer_is_looked_at_not_waited_for() -> None:
+def test_unanswered_leader_move_is_checked_and_not_waited_for() -> None:
     with members(3, seconds=0.5) as (cluster, etcd):
         cluster.leaves_unanswered = True
         begun = time.monotonic()
@@ -54,7 +54,7 @@ def test_a_hand_over_without_an_answer_is_looked_at_not_waited_for() -> None:
         assert time.monotonic() - begun < 5
 
 
-def test_a_hand_over_that_ends_in_an_error_may_have_happened() -> None:
+def test_leader_move_that_ends_in_an_error_may_have_happened() -> None:
     with members(3, seconds=0.5) as (cluster, etcd):
         cluster.refuses[1, "transfer-leadership"] = (503, "etcdserver: leader changed")
         with pytest.raises(EtcdError, match=r"m2 does not lead etcd.*leader changed"):

@@ -60,7 +60,7 @@ def answer(
     return MemberResponse(status, members, 0.002)
 
 
-def test_a_member_that_did_not_answer_is_in_the_group_and_away() -> None:
+def test_member_that_did_not_answer_is_in_the_group_and_unreachable() -> None:
     group = reading("etcd", [answer(1), answer(2, applied=90)], PLACES, (), START)
     assert [(each.name, each.reachable, each.leader, each.index) for each in group.members] == [
         ("cp-0", True, True, 100),
@@ -75,7 +75,7 @@ def test_a_member_that_did_not_answer_is_in_the_group_and_away() -> None:
     ]
 
 
-def test_members_of_other_names_are_on_the_nodes_that_have_their_addresses() -> None:
+def test_members_with_other_names_are_on_the_nodes_that_have_their_addresses() -> None:
     nodes = {
         "infra-1": MemberPlace(NodeRef("east", "infra-1"), "fra"),
         "infra-2": MemberPlace(NodeRef("east", "infra-2"), "nyc"),
@@ -101,25 +101,25 @@ def test_members_of_other_names_are_on_the_nodes_that_have_their_addresses() -> 
     assert placed(MEMBERS[0] | {"name": "infra-2"}, places) == nodes["infra-2"]
 
 
-def test_a_leader_of_an_older_term_is_not_believed() -> None:
+def test_leader_of_an_older_term_is_ignored() -> None:
     cut_off, new, follower = answer(1, term=5), answer(2, leader=2, term=6), answer(3, leader=2, term=6)
     assert leader_of([cut_off, new, follower]) == "2"
     assert leader_of([answer(1, leader=0)]) == ""
 
 
-def test_the_members_are_those_of_whom_has_applied_the_most() -> None:
+def test_member_list_is_that_of_the_most_advanced_member() -> None:
     behind = answer(3, applied=10, members=MEMBERS[:2])
     assert len(reading("etcd", [behind, answer(1)], PLACES, (), START).members) == 3
 
 
-def test_one_that_sees_no_leader_votes_with_nobody() -> None:
+def test_member_that_sees_no_leader_does_not_count() -> None:
     lonely = answer(3, leader=0, errors=["etcdserver: no leader"])
     group = reading("etcd", [answer(1), answer(2), lonely], PLACES, (), START)
     assert not group.members[2].reachable
     assert group.members[2].errors == ("etcdserver: no leader",)
 
 
-def test_alarms_stand_in_every_members_status() -> None:
+def test_alarms_are_in_every_members_status() -> None:
     told = answer(1, errors=["memberID:2 alarm:NOSPACE ", "memberID:3 alarm:CORRUPT "])
     group = reading("etcd", [told, answer(2)], PLACES, (), START)
     assert [each.alarms for each in group.members] == [(), ("NOSPACE",), ("CORRUPT",)]
@@ -141,22 +141,22 @@ def seconds(text: str, version: str = "3.6.8") -> dict[str, float]:
     return {peer: each.seconds / each.count for peer, each in trips(text, version).items()}
 
 
-def test_round_trips_come_from_the_members_own_metrics() -> None:
+def test_round_trips_come_from_the_members_metrics() -> None:
     assert seconds(metrics("a", 0.12, 3) + metrics("3", 0, 0)) == {"10": pytest.approx(0.04)}
 
 
-def test_a_peer_that_had_not_been_reached_yet_has_no_round_trip_of_zero() -> None:
+def test_peer_that_was_not_reached_yet_has_no_round_trip_of_zero() -> None:
     assert seconds(metrics("2", 0.08, 6, zeros=4)) == {"2": pytest.approx(0.04)}
     assert seconds(metrics("2", 0, 4, zeros=4)) == {}
 
 
-def test_round_trips_that_are_too_short_to_be_told_from_zero_are_not_stretched() -> None:
+def test_round_trips_close_to_zero_are_not_corrected() -> None:
     assert seconds(metrics("2", 0.0009, 10, zeros=10)) == {"2": pytest.approx(0.00009)}
     assert seconds(metrics("2", 0.09, 1000, zeros=999, longest=0.0002)) == {"2": pytest.approx(0.0002)}
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 5, 100])
-def test_an_etcd_that_smooths_from_zero_is_not_believed_to_be_near_while_it_is_young(rounds: int) -> None:
+def test_round_trip_smoothed_from_zero_is_not_trusted_while_young(rounds: int) -> None:
     """What etcd 3.5 notes of a peer that is 40 ms away: two probers, a probe every 4 s, a look at 5 s and then every
     30 s."""
     noted, smoothed, probed = [], 0.0, 0
@@ -169,7 +169,7 @@ def test_an_etcd_that_smooths_from_zero_is_not_believed_to_be_near_while_it_is_y
     assert (sum(noted) / len(noted) < 0.02) is (rounds <= 2), "the plain mean is too short"
 
 
-def test_who_has_measured_for_long_counts_more_than_who_has_just_begun() -> None:
+def test_longer_measurements_count_more() -> None:
     [link] = links_of(MEMBERS, {"1": {"2": Trips(0.05, 1)}, "2": {"1": Trips(3.6, 99)}}, PLACES)
     assert (link.one, link.other) == ("fra", "nyc")
     assert link.seconds == pytest.approx(0.0365)
@@ -179,6 +179,6 @@ def test_who_has_measured_for_long_counts_more_than_who_has_just_begun() -> None
     "status",
     [{}, {"header": {}}, {"header": {"member_id": "x"}}, {"header": {"member_id": "1"}, "raftTerm": "soon"}],
 )
-def test_what_no_etcd_answers_is_refused(status: dict[str, Any]) -> None:
+def test_invalid_answer_of_an_etcd_is_refused(status: dict[str, Any]) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):
         MemberResponse(status, (), 0.0).check()

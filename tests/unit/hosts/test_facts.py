@@ -19,20 +19,20 @@ PRETTY_NAME="Box OS 1.0"
 """
 
 
-def test_a_look_is_understood_whole_or_not_at_all() -> None:
+def test_host_facts_are_read_completely_or_not_at_all() -> None:
     found = HostFacts("b-1", "m-1", "6.1.0", "degraded", "Box OS 1.0", architecture="arm64")
     assert parse(WHOLE) == found
     for broken in ("", WHOLE.partition("os-release")[0], WHOLE.replace("machine_id=m-1", "machine_id=")):
-        with pytest.raises(MachineError, match="broke off"):
+        with pytest.raises(MachineError, match="was interrupted"):
             parse(broken)
 
 
 @pytest.mark.parametrize(("told", "architecture"), [("x86_64", "amd64"), ("sparc", ""), ("", "")])
-def test_its_architecture_is_named_as_kubernetes_does_it(told: str, architecture: str) -> None:
+def test_architecture_has_its_kubernetes_name(told: str, architecture: str) -> None:
     assert parse(WHOLE.replace("aarch64", told)).architecture == architecture
     assert parse(WHOLE.replace("machine=aarch64\n", "")).architecture == ""
 
 
-def test_a_host_is_up_once_its_systemd_has_ended_its_start() -> None:
+def test_host_is_up_once_systemd_has_finished_its_start() -> None:
     assert parse(WHOLE).unready == ""
     assert HostFacts("b", "m", "k", "starting").unready == "systemd is starting"

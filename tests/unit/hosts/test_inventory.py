@@ -41,7 +41,7 @@ def loads(text: str, path: Path) -> HostInventory:
     return asyncio.run(load(path))
 
 
-def test_a_host_has_its_own_keys_and_those_of_the_defaults(tmp_path: Path) -> None:
+def test_host_has_its_own_keys_and_those_of_the_defaults(tmp_path: Path) -> None:
     found = loads(WHOLE, tmp_path / "hosts.yaml")
     before = Hook("drain-me", timeout_seconds=120)
     assert found.hosts == (
@@ -66,7 +66,7 @@ def test_a_host_has_its_own_keys_and_those_of_the_defaults(tmp_path: Path) -> No
     )
 
 
-def test_every_mistake_is_told_with_its_line_and_key(tmp_path: Path, golden: GoldenFiles) -> None:
+def test_every_mistake_is_reported_with_its_line_and_key(tmp_path: Path, golden: GoldenFiles) -> None:
     text = """\
 hosts:
   - name: a
@@ -87,13 +87,13 @@ hosts:
     ("text", "words"),
     [("", "expected a mapping"), ("hosts: []", "at least one of hosts"), ("hosts: [a", "not YAML")],
 )
-def test_a_file_without_hosts_is_refused(text: str, words: str, tmp_path: Path) -> None:
+def test_file_without_hosts_is_refused(text: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=words):
         loads(text, tmp_path / "hosts.yaml")
 
 
 @pytest.mark.parametrize("address", ["10.0.0.5:2222", "till-1.example:22", ":22", "core@till-1"])
-def test_a_port_has_a_key_of_its_own(tmp_path: Path, address: str) -> None:
+def test_port_has_a_key_of_its_own(tmp_path: Path, address: str) -> None:
     with pytest.raises(ConfigError) as wrong:
         loads(f"hosts: [{{name: a, address: '{address}'}}]", tmp_path / "hosts.yaml")
     (problem,) = wrong.value.problems
@@ -101,17 +101,17 @@ def test_a_port_has_a_key_of_its_own(tmp_path: Path, address: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["10.0.0.5", "till-1.example", "::1", "2001:db8::5", "fe80::1%eth0"])
-def test_an_address_of_either_version_is_taken(tmp_path: Path, address: str) -> None:
+def test_ipv4_and_ipv6_addresses_are_accepted(tmp_path: Path, address: str) -> None:
     found = loads(f"hosts: [{{name: a, address: '{address}'}}]", tmp_path / "hosts.yaml")
     assert [each.address for each in found.hosts] == [address]
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"hosts\.yaml does not exist"):
         asyncio.run(load(tmp_path / "hosts.yaml"))
 
 
-def test_a_password_in_a_source_is_refused_and_not_quoted(tmp_path: Path) -> None:
+def test_password_in_a_source_is_refused_and_not_quoted(tmp_path: Path) -> None:
     """It would be in a command line on the host, and in the journal where that fails."""
     text = "hosts: [{name: a, source: 'https://eve:hunter2@bundles.example/{version}.raucb'}]\n"
     with pytest.raises(ConfigError) as refused:

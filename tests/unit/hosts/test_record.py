@@ -11,7 +11,7 @@ from fleet.hosts.record import HostRecords
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b'{"node": {"name": "\xff"}}', b"[" * 100_000])
-def test_a_file_that_is_no_record_is_refused_with_what_to_do(tmp_path: Path, content: bytes) -> None:
+def test_file_that_is_no_record_is_refused_with_a_remedy(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "n-1.json").write_bytes(content)
     with pytest.raises(FleetError, match=r"n-1\.json cannot be read") as refused:
         HostRecords(tmp_path).read("n-1")

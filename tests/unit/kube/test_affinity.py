@@ -63,7 +63,7 @@ def test_node_affinity_terms_with_all_operators() -> None:
         {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": None}}},
     ],
 )
-def test_what_is_preferred_or_empty_asks_nothing(found: Any) -> None:
+def test_preferred_or_empty_affinity_requires_nothing(found: Any) -> None:
     assert node_terms(raw(found)) == ()
     assert apart(raw(found), NOTHING, "shop", {}) == ()
 
@@ -77,7 +77,7 @@ def test_anti_affinity_is_about_the_pods_own_namespace_unless_it_names_others() 
     assert apart(raw(anti(namespaceSelector={})), NOTHING, "shop", {}) == (SpreadRule(host, IS_WEB, ("*",)),)
 
 
-def test_a_spread_counts_where_it_must_hold() -> None:
+def test_spread_counts_where_it_is_required() -> None:
     zone = "topology.kubernetes.io/zone"
     must = {
         "maxSkew": 2,
@@ -94,7 +94,7 @@ def test_a_spread_counts_where_it_must_hold() -> None:
     assert other != rule
 
 
-def test_it_is_in_the_pod() -> None:
+def test_affinity_is_part_of_the_pod() -> None:
     found = {
         "metadata": {"name": "web-1", "namespace": "shop", "labels": {"app": "web"}},
         "spec": {"affinity": anti(), "topologySpreadConstraints": []},
@@ -104,7 +104,7 @@ def test_it_is_in_the_pod() -> None:
     assert pod.affinity == ()
 
 
-def test_what_is_no_affinity_is_an_error() -> None:
+def test_invalid_affinity_is_an_error() -> None:
     with pytest.raises(msgspec.ValidationError, match="Invalid enum value 'Near'"):
         node_terms(
             raw(

@@ -50,9 +50,7 @@ def _issued(folder: Path) -> tuple[Path, ssl.SSLContext]:
     return authority, context
 
 
-def test_it_asks_with_the_pods_token_and_a_rotated_one_needs_no_new_connections(
-    account: Path, tmp_path: Path
-) -> None:
+def test_rotated_token_of_the_pod_needs_no_new_connections(account: Path, tmp_path: Path) -> None:
     authority, context = _issued(tmp_path / "right")
     (account / "ca.crt").write_bytes(authority.read_bytes())
 
@@ -77,7 +75,7 @@ def test_it_asks_with_the_pods_token_and_a_rotated_one_needs_no_new_connections(
     asyncio.run(asked())
 
 
-def test_a_server_of_another_authority_is_not_trusted(account: Path, tmp_path: Path) -> None:
+def test_server_of_another_authority_is_not_trusted(account: Path, tmp_path: Path) -> None:
     _, context = _issued(tmp_path / "right")
     other, _ = _issued(tmp_path / "other")
     (account / "ca.crt").write_bytes(other.read_bytes())
@@ -96,7 +94,7 @@ def test_a_server_of_another_authority_is_not_trusted(account: Path, tmp_path: P
     asyncio.run(asked())
 
 
-def test_an_address_of_version_6_is_bracketed(account: Path, tmp_path: Path) -> None:
+def test_ipv6_address_is_bracketed(account: Path, tmp_path: Path) -> None:
     authority, _ = _issued(tmp_path / "right")
     (account / "ca.crt").write_bytes(authority.read_bytes())
 
@@ -123,7 +121,7 @@ def test_an_address_of_version_6_is_bracketed(account: Path, tmp_path: Path) -> 
             {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "tcp://10.0.0.1:443"},
             "t",
             None,
-            "is 'tcp://10.0.0.1:443' and no port",
+            "is 'tcp://10.0.0.1:443', which is not a port",
         ),
         (
             {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"},
@@ -133,7 +131,7 @@ def test_an_address_of_version_6_is_bracketed(account: Path, tmp_path: Path) -> 
         ),
     ],
 )
-def test_outside_of_a_pod_it_says_what_is_missing(
+def test_outside_of_a_pod_the_missing_variable_is_reported(
     account: Path,
     tmp_path: Path,
     environ: dict[str, str],
@@ -151,7 +149,7 @@ def test_outside_of_a_pod_it_says_what_is_missing(
     assert why in caught.value.message and caught.value.hint == "name a kubeconfig"
 
 
-def test_an_authority_that_is_no_certificate_is_named(account: Path) -> None:
+def test_authority_file_that_is_no_certificate_is_named(account: Path) -> None:
     (account / "token").write_text("t")
     (account / "ca.crt").write_text("nonsense")
     with pytest.raises(UsageError, match=r"ca\.crt cannot be used"):

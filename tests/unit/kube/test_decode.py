@@ -41,7 +41,7 @@ def a_pod(spec: Json | None = None, meta: Json | None = None, status: Json | Non
     return found
 
 
-def test_a_node_says_what_fleet_needs() -> None:
+def test_node_with_all_fields_that_fleet_reads() -> None:
     found = decoded(
         NODES,
         {
@@ -93,7 +93,7 @@ def test_a_node_says_what_fleet_needs() -> None:
 @pytest.mark.parametrize(
     "name", ["", "..", "../n-1", "/etc/n-1", "-oProxyCommand=x", "n-1;id", "{{ n }}", "n-1\n", "n" * 254]
 )
-def test_a_node_is_not_called_what_would_be_a_path_an_option_or_a_command(name: str) -> None:
+def test_node_name_that_would_be_a_path_or_an_option_is_refused(name: str) -> None:
     """Its name is looked up as a host's, and names folders."""
     body = json.dumps({"metadata": {"name": name}}).encode()
     with pytest.raises(FleetError, match="DNS subdomain"):
@@ -109,7 +109,7 @@ def test_a_node_is_not_called_what_would_be_a_path_an_option_or_a_command(name: 
         ("registry:5000/kube-apiserver", ""),
     ],
 )
-def test_a_pod_of_an_api_server_tells_its_version(image: str, version: str) -> None:
+def test_pod_of_an_api_server_has_its_version(image: str, version: str) -> None:
     def found(namespace: str, component: str) -> str:
         meta = {"name": "a", "namespace": namespace, "labels": {"component": component}}
         return a_pod({"containers": [{"image": image}]}, meta).api_server
@@ -128,11 +128,11 @@ def test_a_pod_of_an_api_server_tells_its_version(image: str, version: str) -> N
         (None, None),
     ],
 )
-def test_a_node_that_does_not_say_so_is_not_ready(conditions: object, ready: bool | None) -> None:
+def test_node_without_a_ready_condition_is_not_ready(conditions: object, ready: bool | None) -> None:
     assert decoded(NODES, {"metadata": {"name": "n"}, "status": {"conditions": conditions}}).ready is ready
 
 
-def test_a_pod_of_a_controller() -> None:
+def test_pod_of_a_controller() -> None:
     owners = [
         {"kind": "Foo", "name": "not-it", "uid": "1"},
         {"kind": "ReplicaSet", "name": "web-1", "uid": "2", "controller": True},
@@ -148,7 +148,7 @@ def test_a_pod_of_a_controller() -> None:
     assert not found.deleting
 
 
-def test_a_pod_that_is_being_deleted_has_the_grace_it_was_given() -> None:
+def test_terminating_pod_has_its_deletion_grace_period() -> None:
     meta = {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 0}
     found = a_pod({"terminationGracePeriodSeconds": 30}, meta)
     assert found.deleting
@@ -166,7 +166,7 @@ def test_a_pod_that_is_being_deleted_has_the_grace_it_was_given() -> None:
         ("soon", None, None),
     ],
 )
-def test_a_pod_that_is_not_ready_says_since_when(
+def test_unready_pod_has_the_time_since_when(
     created: str | None, ready: Json | None, since: int | None
 ) -> None:
     conditions = [] if ready is None else [{"type": "Ready"} | ready]
@@ -175,7 +175,7 @@ def test_a_pod_that_is_not_ready_says_since_when(
     assert found.unready_since is None or found.unready_since.tzinfo is not None
 
 
-def test_a_mirror_pod_stays() -> None:
+def test_mirror_pod_stays() -> None:
     assert a_pod(meta={"annotations": {"kubernetes.io/config.mirror": "x", "other": "y"}}).stays
     assert not a_pod(meta={"annotations": {"other": "y"}}).stays
 
@@ -199,17 +199,17 @@ def container(cpu: str, memory: str, **fields: object) -> Json:
     return {"resources": {"requests": {"cpu": cpu, "memory": memory}}} | fields
 
 
-def test_a_pod_asks_for_all_its_containers_together() -> None:
+def test_requests_of_all_containers_are_added() -> None:
     found = a_pod({"containers": [container("100m", "1Gi"), container("0.4", "1Gi"), {"name": "none"}]})
     assert found.requests == Resources(500, 2 * GI, 1)
 
 
-def test_an_init_container_may_need_more_than_all_the_rest() -> None:
+def test_init_container_may_need_more_than_the_rest() -> None:
     found = a_pod({"containers": [container("1", "1Gi")], "initContainers": [container("100m", "4Gi")]})
     assert found.requests == Resources(1000, 4 * GI, 1)
 
 
-def test_a_sidecar_counts_beside_what_comes_after_it() -> None:
+def test_sidecar_is_added_to_later_containers() -> None:
     sidecar = container("200m", "1Gi", restartPolicy="Always")
     found = a_pod({"containers": [container("1", "1Gi")], "initContainers": [sidecar, container("2", "1Gi")]})
     assert found.requests == Resources(2200, 2 * GI, 1)
@@ -226,7 +226,7 @@ def test_requests_of_the_pod_as_a_whole_and_overhead() -> None:
     assert found.requests == Resources(3250, 2 * GI, 1)
 
 
-def test_a_pod_without_anything_is_still_a_pod() -> None:
+def test_empty_pod_is_still_a_pod() -> None:
     found = a_pod()
     assert (found.phase, found.ready, found.owner, found.requests) == (
         "Unknown",
@@ -236,13 +236,13 @@ def test_a_pod_without_anything_is_still_a_pod() -> None:
     )
 
 
-def test_pods_of_one_workload_share_what_they_have_in_common() -> None:
+def test_pods_of_one_workload_share_equal_parts() -> None:
     one, two = (a_pod(meta={"name": name, "labels": {"app": "web", "x": "y"}}) for name in "ab")
     assert one.labels is two.labels
     assert one.namespace is two.namespace
 
 
-def test_of_a_nodes_annotations_those_are_kept_by_which_others_are_known() -> None:
+def test_annotations_of_a_node_are_kept_for_known_parties() -> None:
     signs = [sign for party in PARTIES for sign in party.signs if sign.place == "annotation"]
     known = {key: "x" for sign in signs for key in (sign.key, sign.unlike) if key} | dict.fromkeys(
         KEEP_OFF, "x"
@@ -251,7 +251,7 @@ def test_of_a_nodes_annotations_those_are_kept_by_which_others_are_known() -> No
     assert found.annotations == known
 
 
-def test_of_a_pods_annotations_words_are_kept_and_nothing_else() -> None:
+def test_only_known_annotations_of_a_pod_are_kept() -> None:
     annotations = {
         "example.com/busy": "true",
         "cluster.x-k8s.io/x": "wait-completed",
@@ -279,7 +279,7 @@ def test_of_a_pods_annotations_words_are_kept_and_nothing_else() -> None:
         ({"backoffLimit": 0, "podFailurePolicy": {"rules": [{"action": "Ignore", "onExitCodes": {}}]}}, True),
     ],
 )
-def test_a_job_that_fails_with_the_first_pod_that_it_loses(spec: Json, fails: bool) -> None:
+def test_job_that_fails_with_its_first_lost_pod(spec: Json, fails: bool) -> None:
     (kind,) = (kind for kind in KINDS if kind.kind == "Job")
     job = decoded(kind, {"metadata": {"name": "j", "namespace": "web"}, "spec": spec})
     assert job.fails_by_eviction is fails
@@ -296,9 +296,7 @@ def test_a_job_that_fails_with_the_first_pod_that_it_loses(spec: Json, fails: bo
         ({"backoffLimit": 3, "podFailurePolicy": {"rules": [DISRUPTED | {"action": "Ignore"}]}}, 3, False),
     ],
 )
-def test_a_job_whose_retries_are_used_up_fails_with_the_next_pod(
-    spec: Json, failed: int, fails: bool
-) -> None:
+def test_job_without_retries_left_fails_with_the_next_pod(spec: Json, failed: int, fails: bool) -> None:
     (kind,) = (kind for kind in KINDS if kind.kind == "Job")
     body = {"metadata": {"name": "j", "namespace": "web"}, "spec": spec, "status": {"failed": failed}}
     assert decoded(kind, body).fails_by_eviction is fails
@@ -311,7 +309,7 @@ def a_budget(spec: Json, status: Json | None = None) -> Budget:
     return found
 
 
-def test_a_budget_and_its_status() -> None:
+def test_budget_and_its_status() -> None:
     found = a_budget(
         {"minAvailable": "50%", "selector": {"matchLabels": {"a": "b"}}},
         {
@@ -329,7 +327,7 @@ def test_a_budget_and_its_status() -> None:
     assert (found.disruptions_allowed, found.current_healthy, found.expected_pods) == (1, 3, 4)
 
 
-def test_no_selector_is_not_an_empty_one() -> None:
+def test_missing_selector_is_not_an_empty_one() -> None:
     assert a_budget({}).selector is None
     assert a_budget({"selector": {}}).selector == Selector()
 
@@ -342,7 +340,7 @@ def test_selector_terms() -> None:
     assert not selector.matches({"tier": "c", "x": ""})
 
 
-def test_a_budget_that_cannot_be_computed_says_why() -> None:
+def test_budget_that_cannot_be_computed_has_the_reason() -> None:
     failed = {"type": "DisruptionAllowed", "status": "False", "reason": "SyncFailed", "message": "no scale"}
     assert a_budget({}, {"conditions": [failed]}).failure == "no scale"
     long = failed | {"message": "no\nscale \x1b[31m" + "x" * 5000}
@@ -352,7 +350,7 @@ def test_a_budget_that_cannot_be_computed_says_why() -> None:
     assert a_budget({}, {"conditions": [failed]}).failure == ""
 
 
-def test_workloads_count_their_pods_each_in_its_way() -> None:
+def test_each_kind_of_workload_counts_its_pods() -> None:
     kinds = {kind.kind: kind for kind in KINDS}
     meta = {"metadata": {"name": "w", "namespace": "web"}}
     found = {
@@ -375,7 +373,7 @@ def test_workloads_count_their_pods_each_in_its_way() -> None:
     assert found["StatefulSet"].min_ready_seconds == 10
 
 
-def test_a_workload_may_declare_a_quorum_group_and_what_it_makes_does_not() -> None:
+def test_workload_may_declare_a_quorum_group_and_its_pods_do_not() -> None:
     meta = {"name": "w", "namespace": "web", "annotations": {"fleet.internal/quorum": "consul", "a": "b"}}
     spec = {"selector": {"matchLabels": {"app": "w"}}}
     bare = {"metadata": {**meta, "annotations": None}, "spec": spec}
@@ -390,7 +388,7 @@ def test_a_workload_may_declare_a_quorum_group_and_what_it_makes_does_not() -> N
         assert isinstance(plain, Workload) and (plain.quorum, plain.selector) == (None, None)
 
 
-def test_a_daemonset_tells_which_nodes_it_wants_and_no_other_workload_does() -> None:
+def test_daemonset_has_its_node_selection_and_other_workloads_do_not() -> None:
     terms = {"nodeSelectorTerms": [{"matchExpressions": [{"key": "gpu", "operator": "Exists"}]}]}
     pods = {
         "nodeSelector": {"kernel": "6.1"},
@@ -413,7 +411,7 @@ def test_a_daemonset_tells_which_nodes_it_wants_and_no_other_workload_does() -> 
             assert found.daemon == (expected if kind.kind == "DaemonSet" else None), kind.kind
 
 
-def test_a_machine_with_a_request_and_an_answer() -> None:
+def test_machine_with_a_request_and_an_answer() -> None:
     found = decoded(
         MACHINES,
         {
@@ -442,25 +440,25 @@ def test_a_machine_with_a_request_and_an_answer() -> None:
 
 
 @pytest.mark.parametrize("spec", [None, {}, {"action": "explode", "token": "t", "release": {"version": "2"}}])
-def test_a_machine_that_is_asked_nothing_it_could_do(spec: object) -> None:
+def test_machine_with_an_unknown_request(spec: object) -> None:
     found = decoded(MACHINES, {"metadata": {"name": "n-1"}, "spec": spec})
     assert found.request is None
     assert not found.reported
 
 
-def test_a_machine_that_makes_no_sense_is_left_out() -> None:
+def test_unreadable_machine_is_left_out() -> None:
     items = [{"metadata": {"name": "n-1"}, "status": 7}, {"metadata": {"name": "n-2"}}]
     page = MACHINES.page(json.dumps({"metadata": {}, "items": items}).encode())
     assert [thing.name for thing in page.things] == ["n-2"]
 
 
-def test_a_pod_that_makes_no_sense_is_named() -> None:
+def test_unreadable_pod_is_named() -> None:
     items = [{"metadata": {"name": "p", "namespace": "web", "labels": 7}}]
     with pytest.raises(FleetError, match="Pod web/p cannot be read"):
         PODS.page(json.dumps({"metadata": {}, "items": items}).encode())
 
 
-def test_an_empty_list_may_be_null() -> None:
+def test_empty_list_may_be_null() -> None:
     page = NODES.page(b'{"metadata": {"resourceVersion": "3", "continue": "c"}, "items": null}')
     assert (page.things, page.version, page.rest) == ((), "3", "c")
 
@@ -480,7 +478,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_nonsense_is_an_error_of_ours_or_nothing(found: object) -> None:
+def test_invalid_input_is_a_fleet_error_or_ignored(found: object) -> None:
     body = json.dumps(found).encode()
     for kind in (NODES, PODS, BUDGETS, MACHINES):
         for read in (kind.page, kind.change):
@@ -499,9 +497,7 @@ def test_nonsense_is_an_error_of_ours_or_nothing(found: object) -> None:
         ("soon", None),
     ],
 )
-def test_a_pod_that_is_being_deleted_says_until_when_and_what_keeps_it(
-    written: str, moment: datetime | None
-) -> None:
+def test_terminating_pod_has_its_deadline_and_finalizers(written: str, moment: datetime | None) -> None:
     found = a_pod(meta={"deletionTimestamp": written, "finalizers": ["example.com/hold", "other.example/x"]})
     assert found.deleting and found.finalizers and found.gone_by == moment
     assert found.finalizer_names == ("example.com/hold", "other.example/x")

@@ -16,7 +16,7 @@ from tests.property import objects
 SECRET = "hunter2"
 
 
-def test_what_is_read_of_the_file_is_what_is_read_of_the_cluster(tmp_path: Path) -> None:
+def test_dump_is_read_like_the_cluster(tmp_path: Path) -> None:
     async def story() -> None:
         async with asyncio.timeout(20), faked(tmp_path) as (server, cluster):
             paths = {kind.kind: kind.path for kind in KINDS}
@@ -37,7 +37,7 @@ def test_what_is_read_of_the_file_is_what_is_read_of_the_cluster(tmp_path: Path)
     asyncio.run(story())
 
 
-def test_kinds_that_were_listed_are_not_missing_though_there_is_none_of_them(tmp_path: Path) -> None:
+def test_listed_kinds_without_objects_are_not_missing(tmp_path: Path) -> None:
     async def story() -> None:
         async with asyncio.timeout(20), faked(tmp_path) as (_, cluster):
             assert of_dump(await dump(cluster.transport), "east", "fra", NOW).missing == {}
@@ -45,7 +45,7 @@ def test_kinds_that_were_listed_are_not_missing_though_there_is_none_of_them(tmp
     asyncio.run(story())
 
 
-def test_kinds_of_which_a_file_has_none_or_not_all_are_missing() -> None:
+def test_kinds_absent_or_partial_in_a_dump_are_missing() -> None:
     owner = {"kind": "StatefulSet", "name": "db", "uid": "s", "controller": True}
     pod = {"kind": "Pod", "metadata": {"name": "db-0", "namespace": "web", "ownerReferences": [owner]}}
     other = {"kind": "StatefulSet", "metadata": {"name": "mq", "namespace": "web"}}
@@ -82,7 +82,7 @@ def secretive(found: objects.Json) -> objects.Json:
     return made
 
 
-def test_a_file_has_no_logs_of_failed_boots(tmp_path: Path) -> None:
+def test_dump_has_no_logs_of_failed_boots(tmp_path: Path) -> None:
     async def story() -> None:
         async with asyncio.timeout(20), faked(tmp_path) as (server, cluster):
             machine = copy.deepcopy(objects.MACHINE)

@@ -26,7 +26,7 @@ async def change(server: ApiServer, what: Any, times: int = 1) -> None:
 
 
 @pytest.mark.parametrize("what", LIVELY)
-def test_lists_that_are_ahead_of_etcd_stop_all_work_until_the_server_has_read_it_anew(
+def test_lists_ahead_of_etcd_stop_all_work_until_the_server_has_read_etcd_again(
     tmp_path: Path, what: Any
 ) -> None:
     async def story() -> None:
@@ -52,7 +52,7 @@ def test_lists_that_are_ahead_of_etcd_stop_all_work_until_the_server_has_read_it
     run(story)
 
 
-def test_an_object_that_its_etcd_does_not_hold_is_noticed(tmp_path: Path) -> None:
+def test_object_that_etcd_does_not_hold_is_noticed(tmp_path: Path) -> None:
     async def story() -> None:
         async with watched(tmp_path) as (server, _, ear):
             at = await ear.hears("synced")
@@ -62,12 +62,12 @@ def test_an_object_that_its_etcd_does_not_hold_is_noticed(tmp_path: Path) -> Non
             server.restore(kept)
             at = await ear.hears("lost", after=at)
             [lost] = [event for event in ear.log if isinstance(event, ClusterLost)]
-            assert "Pod p-2 is in its lists and not in its etcd" in lost.why
+            assert "Pod p-2 is in its lists but not in its etcd" in lost.why
 
     run(story)
 
 
-def test_a_change_that_the_lists_of_a_restored_server_leave_out_is_noticed(tmp_path: Path) -> None:
+def test_change_missing_from_the_lists_of_a_restored_server_is_noticed(tmp_path: Path) -> None:
     """Nothing was lost by the restore but revisions: what is written after it is in no list and in no watch."""
 
     async def story() -> None:
@@ -82,7 +82,7 @@ def test_a_change_that_the_lists_of_a_restored_server_leave_out_is_noticed(tmp_p
     run(story)
 
 
-def test_a_server_that_was_restarted_before_anybody_looked_is_listed_anew(tmp_path: Path) -> None:
+def test_server_restarted_before_the_check_is_listed_again(tmp_path: Path) -> None:
     """Its watches from a revision that is still to come are silent; its lists tell the truth."""
 
     async def story() -> None:
@@ -116,7 +116,7 @@ def test_objects_that_change_all_the_time_are_no_contradiction(tmp_path: Path) -
     run(story)
 
 
-def test_a_reading_for_a_plan_is_refused(tmp_path: Path) -> None:
+def test_snapshot_for_a_plan_is_refused(tmp_path: Path) -> None:
     async def story() -> None:
         async with watched(tmp_path) as (server, cluster, _):
             kept = server.keep()

@@ -92,7 +92,7 @@ def tell(tmp_path: Path, story: Callable[[ApiServer, Hand], Awaitable[None]], **
     asyncio.run(bounded())
 
 
-def test_a_patch_says_for_which_node_it_was_made(tmp_path: Path) -> None:
+def test_patch_has_the_uid_of_its_node(tmp_path: Path) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
         before = hand.node["metadata"]
         assert (await hand(Cordon)).result is Result.DONE
@@ -105,7 +105,7 @@ def test_a_patch_says_for_which_node_it_was_made(tmp_path: Path) -> None:
     tell(tmp_path, story)
 
 
-def test_taints_of_others_stay_whole(tmp_path: Path) -> None:
+def test_taints_of_others_are_kept(tmp_path: Path) -> None:
     taint = {
         "key": "node.kubernetes.io/unreachable",
         "effect": "NoExecute",
@@ -123,7 +123,7 @@ def test_taints_of_others_stay_whole(tmp_path: Path) -> None:
     tell(tmp_path, story, taints=[taint])
 
 
-def test_what_is_so_already_is_not_written_again(tmp_path: Path) -> None:
+def test_existing_state_is_not_written_again(tmp_path: Path) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
         there: tuple[type[Action], ...] = (Mark, Cordon, Mark, Cordon)
         for kind in there:
@@ -137,7 +137,7 @@ def test_what_is_so_already_is_not_written_again(tmp_path: Path) -> None:
     tell(tmp_path, story)
 
 
-def test_requests_are_counted_for_the_rollout_that_they_are_sent_for(tmp_path: Path) -> None:
+def test_requests_are_counted_for_their_rollout(tmp_path: Path) -> None:
     async def requests() -> None:
         async with faked(tmp_path) as (server, cluster):
             await server.put(NODES, node(NAME))
@@ -157,7 +157,7 @@ def test_requests_are_counted_for_the_rollout_that_they_are_sent_for(tmp_path: P
     asyncio.run(asyncio.wait_for(requests(), 30))
 
 
-def test_who_is_overtaken_reads_again(tmp_path: Path) -> None:
+def test_conflicting_write_is_read_again(tmp_path: Path) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
         server.faults.append(Fault("PATCH", NAME, 409, CONFLICT, times=2))
         assert (await hand(Cordon)).result is Result.DONE
@@ -166,7 +166,7 @@ def test_who_is_overtaken_reads_again(tmp_path: Path) -> None:
     tell(tmp_path, story)
 
 
-def test_who_is_always_overtaken_gives_up(tmp_path: Path) -> None:
+def test_repeated_conflicts_end_in_a_failure(tmp_path: Path) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
         server.faults.append(Fault("PATCH", NAME, 409, CONFLICT, times=99))
         assert (await hand(Cordon)).result is Result.STALE
@@ -175,7 +175,7 @@ def test_who_is_always_overtaken_gives_up(tmp_path: Path) -> None:
     tell(tmp_path, story)
 
 
-def test_a_stranger_who_cordons_just_before_us_keeps_the_cordon(tmp_path: Path) -> None:
+def test_cordon_of_another_party_just_before_ours_is_kept(tmp_path: Path) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
         async def cordoned() -> None:
             await server.put(NODES, hand.node | {"spec": {"unschedulable": True}})
@@ -189,7 +189,7 @@ def test_a_stranger_who_cordons_just_before_us_keeps_the_cordon(tmp_path: Path) 
     tell(tmp_path, story)
 
 
-def test_a_node_that_is_replaced_just_before_us_is_not_touched(tmp_path: Path) -> None:
+def test_node_replaced_just_before_the_write_is_not_touched(tmp_path: Path) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
         async def replaced() -> None:
             server.objects[NODES].clear()
@@ -202,12 +202,12 @@ def test_a_node_that_is_replaced_just_before_us_is_not_touched(tmp_path: Path) -
     tell(tmp_path, story)
 
 
-def test_an_uncordon_leaves_what_is_not_ours(tmp_path: Path) -> None:
+def test_uncordon_keeps_the_marks_of_others(tmp_path: Path) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
         await server.put(NODES, hand.node | {"spec": {"unschedulable": True}})
         outcome = await hand(Uncordon)
         assert outcome.result is Result.DONE
-        assert "it stays" in outcome.detail
+        assert "and stays" in outcome.detail
         assert not hand.changes()
         await hand(Mark)
         assert (await hand(Uncordon)).result is Result.DONE
@@ -302,7 +302,7 @@ DENIED = 'admission webhook "guard.example.com" denied the request: not now'
         (429, VIOLATES, Result.REFUSED),
     ],
 )
-def test_what_a_webhook_says_of_an_eviction_is_told_apart_from_budgets_and_overload(
+def test_webhook_refusal_of_an_eviction_is_told_apart_from_budgets_and_overload(
     tmp_path: Path, status: int, words: str, result: Result
 ) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
@@ -316,7 +316,7 @@ def test_what_a_webhook_says_of_an_eviction_is_told_apart_from_budgets_and_overl
     tell(tmp_path, story)
 
 
-def test_an_eviction_of_a_pod_that_was_replaced_is_not_sent(tmp_path: Path) -> None:
+def test_eviction_of_a_replaced_pod_is_not_sent(tmp_path: Path) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
         outcome = await hand.evict(pod_uid="of-the-old-one")
         assert outcome.result is Result.GONE
@@ -342,7 +342,7 @@ def test_an_eviction_of_a_pod_that_was_replaced_is_not_sent(tmp_path: Path) -> N
         ("Internal error occurred: no endpoints", Result.FAILED),
     ],
 )
-def test_an_error_of_the_server_that_leaves_open_what_has_happened_is_no_refusal(
+def test_server_error_with_an_unknown_outcome_is_no_refusal(
     tmp_path: Path, words: str, result: Result
 ) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
@@ -354,7 +354,7 @@ def test_an_error_of_the_server_that_leaves_open_what_has_happened_is_no_refusal
     tell(tmp_path, story)
 
 
-def test_an_eviction_means_one_pod_and_may_shorten_its_grace(tmp_path: Path) -> None:
+def test_eviction_names_one_pod_and_may_shorten_its_grace_period(tmp_path: Path) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
         assert (await hand.evict(grace_seconds=5)).result is Result.DONE
         assert (await hand.evict()).result is Result.DONE
@@ -366,7 +366,7 @@ def test_an_eviction_means_one_pod_and_may_shorten_its_grace(tmp_path: Path) -> 
     tell(tmp_path, story)
 
 
-def test_without_an_answer_nobody_knows(tmp_path: Path) -> None:
+def test_missing_answer_is_unknown(tmp_path: Path) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
         verbs = ActionExecutor(hand.cluster.transport, seconds=0.3)
         uid = hand.node["metadata"]["uid"]
@@ -381,7 +381,7 @@ def test_without_an_answer_nobody_knows(tmp_path: Path) -> None:
     tell(tmp_path, story)
 
 
-def test_a_verb_that_is_forbidden_fails_with_the_missing_rule(tmp_path: Path) -> None:
+def test_forbidden_verb_fails_with_the_missing_rule(tmp_path: Path) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
         server.forbidden.add(("patch", "nodes"))
         outcome = await hand(Cordon)
@@ -405,7 +405,7 @@ HOOK = 'failed calling webhook "guard.example": Post "https://guard": connection
     ],
 )
 @pytest.mark.parametrize("kind", [Mark, Unmark, Cordon, Uncordon, Stage, Reboot, CancelRequest])
-def test_a_refusal_of_any_verb_fails_with_the_servers_words_on_one_short_line(
+def test_refusal_of_any_verb_fails_with_the_servers_message_on_one_short_line(
     tmp_path: Path, kind: type[Action], status: int, message: str, told: str
 ) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
@@ -429,7 +429,7 @@ def test_a_refusal_of_any_verb_fails_with_the_servers_words_on_one_short_line(
     tell(tmp_path, story)
 
 
-def test_the_first_request_makes_the_machine_which_goes_with_its_node(tmp_path: Path) -> None:
+def test_first_request_creates_the_machine_owned_by_its_node(tmp_path: Path) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
         assert (await hand(Stage, token="r-1/a", release=NEW)).result is Result.DONE
         (owner,) = hand.machine["metadata"]["ownerReferences"]
@@ -448,7 +448,7 @@ def test_the_first_request_makes_the_machine_which_goes_with_its_node(tmp_path: 
     tell(tmp_path, story)
 
 
-def test_a_later_request_leaves_nothing_of_the_one_before(tmp_path: Path) -> None:
+def test_later_request_replaces_the_earlier_one_completely(tmp_path: Path) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
         by_index = replace(NEW, reference_digest="sha256:11")
         await hand(Stage, token="r-1/a", release=by_index)
@@ -462,7 +462,7 @@ def test_a_later_request_leaves_nothing_of_the_one_before(tmp_path: Path) -> Non
     tell(tmp_path, story)
 
 
-def test_a_machine_that_somebody_makes_at_the_same_moment_is_used(tmp_path: Path) -> None:
+def test_machine_created_concurrently_is_used(tmp_path: Path) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
         async def made() -> None:
             await server.put(MACHINES, {"metadata": {"name": NAME}})

@@ -25,13 +25,13 @@ def test_everything_is_labelled_as_fleets() -> None:
         assert each.body["metadata"]["labels"][MANAGED_BY] == "fleet", each
 
 
-def test_the_namespace_comes_before_what_is_in_it() -> None:
+def test_namespace_comes_before_its_objects() -> None:
     objects = manifests("agent:1")
     assert objects[0].kind == "Namespace"
     assert {each.namespace for each in objects} == {"", objects[0].name}
 
 
-def test_the_controllers_rules_are_the_table_of_permissions() -> None:
+def test_controllers_rules_are_the_table_of_permissions() -> None:
     everywhere = find("ClusterRole", "fleet-controller").body["rules"]
     in_namespace = find("Role", "fleet-controller").body["rules"]
     given = {
@@ -45,7 +45,7 @@ def test_the_controllers_rules_are_the_table_of_permissions() -> None:
     assert find("Role", "fleet-controller").namespace == LEASE_NAMESPACE
 
 
-def test_an_image_by_its_digest_is_told_from_one_by_a_tag_and_half_a_digest_is_refused() -> None:
+def test_image_digest_is_told_from_a_tag_and_an_incomplete_digest_is_refused() -> None:
     digest = "sha256:" + "0" * 64
     assert by_digest(f"registry.example:5000/fleet@{digest}") and by_digest(f"fleet:1@{digest}")
     assert not by_digest("fleet:1") and not by_digest("registry.example:5000/fleet")
@@ -60,7 +60,7 @@ def test_an_image_by_its_digest_is_told_from_one_by_a_tag_and_half_a_digest_is_r
             manifests(image)
 
 
-def test_the_image_is_the_agents_and_without_one_there_is_no_daemonset() -> None:
+def test_without_an_image_there_is_no_daemonset() -> None:
     agent = find("DaemonSet", "fleet-agent")
     assert agent.body["spec"]["template"]["spec"]["containers"][0]["image"] == "agent:1"
     assert "DaemonSet" not in {each.kind for each in manifests(None)}
@@ -68,13 +68,13 @@ def test_the_image_is_the_agents_and_without_one_there_is_no_daemonset() -> None
         manifests("")
 
 
-def test_the_yaml_says_the_same_and_has_no_aliases() -> None:
+def test_yaml_has_the_same_content_without_aliases() -> None:
     text = as_yaml(manifests("agent:1"))
     assert list(yaml.safe_load_all(text)) == [each.body for each in manifests("agent:1")]
     assert "*id" not in text
 
 
-def test_the_schema_knows_every_field_of_a_machine() -> None:
+def test_schema_has_every_field_of_a_machine() -> None:
     definition = find("CustomResourceDefinition", f"machines.{GROUP}").body["spec"]
     version = definition["versions"][0]
     schema = version["schema"]["openAPIV3Schema"]["properties"]
@@ -90,7 +90,7 @@ def test_the_schema_knows_every_field_of_a_machine() -> None:
         assert set(schema[part]["properties"]["log"]["properties"]) == log
 
 
-def test_an_agent_writes_no_more_than_the_schema_takes() -> None:
+def test_reports_of_an_agent_fit_the_schema() -> None:
     """What the API server refused, the agent would try to write forever."""
     schema = find("CustomResourceDefinition", f"machines.{GROUP}").body["spec"]["versions"][0]["schema"]
     status = schema["openAPIV3Schema"]["properties"]["status"]["properties"]
@@ -114,7 +114,7 @@ def _camel(name: str) -> str:
     return "".join([first, *(word.capitalize() for word in rest)]).replace("Id", "ID")
 
 
-def test_the_controller_may_answer_for_machines_only_where_it_reaches_them_itself() -> None:
+def test_controller_may_write_machine_status_only_where_it_reaches_them_itself() -> None:
     def resources(remote: bool) -> set[str]:
         roles = [each.body for each in manifests(None, remote) if each.kind == "ClusterRole"]
         (role,) = [body for body in roles if body["metadata"]["name"] == "fleet-controller"]
@@ -124,7 +124,7 @@ def test_the_controller_may_answer_for_machines_only_where_it_reaches_them_itsel
     assert resources(False) < resources(True)
 
 
-def test_no_agent_runs_on_nodes_that_the_controller_works_on_itself() -> None:
+def test_agents_do_not_run_on_nodes_that_the_controller_reaches_itself() -> None:
     spec = find("DaemonSet", "fleet-agent").body["spec"]["template"]["spec"]
     (term,) = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][
         "nodeSelectorTerms"
@@ -134,7 +134,7 @@ def test_no_agent_runs_on_nodes_that_the_controller_works_on_itself() -> None:
     ]
 
 
-def test_every_text_and_list_of_a_machine_has_a_bound() -> None:
+def test_every_text_and_list_of_a_machine_is_bounded() -> None:
     """Whoever may write a Machine, an agent or a tenant with its token, cannot fill etcd or the controller with one."""
     schema = find("CustomResourceDefinition", f"machines.{GROUP}").body["spec"]["versions"][0]["schema"]
     assert list(unbounded(schema["openAPIV3Schema"])) == []

@@ -35,32 +35,32 @@ def refusal(path: Path, context: str = "") -> tuple[str, str]:
     return caught.value.message, caught.value.hint
 
 
-def test_the_current_context_is_used_unless_another_is_named(tmp_path: Path) -> None:
+def test_current_context_is_used_unless_another_is_named(tmp_path: Path) -> None:
     path = written(tmp_path / "kc", GOOD)
     assert contexts.read([path]).context == "one"
     assert contexts.read([path], "one").cluster.server == "https://127.0.0.1:6443"
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_file(tmp_path: Path) -> None:
     written(tmp_path / "kubeconfig.yaml", GOOD)
     message, hint = refusal(tmp_path / "kubeconfig.yml")
     assert message.startswith("no kubeconfig at")
     assert "kubeconfig.yaml" in hint
-    assert "not there either" in refusal(tmp_path / "no" / "kc")[1]
+    assert "does not exist either" in refusal(tmp_path / "no" / "kc")[1]
 
 
-def test_a_folder(tmp_path: Path) -> None:
+def test_folder_in_place_of_a_file(tmp_path: Path) -> None:
     written(tmp_path / "kc", GOOD)
     message, hint = refusal(tmp_path)
     assert "is a folder" in message
     assert "kc" in hint
 
 
-def test_a_device_that_does_not_end() -> None:
+def test_endless_device() -> None:
     assert "4 MiB" in refusal(Path("/dev/zero"))[0]
 
 
-def test_an_unknown_context(tmp_path: Path) -> None:
+def test_unknown_context(tmp_path: Path) -> None:
     message, hint = refusal(written(tmp_path / "kc", GOOD), "tow")
     assert "no context 'tow'" in message
     assert hint == "contexts there: one, three, two"
@@ -72,10 +72,10 @@ def test_no_current_context(tmp_path: Path) -> None:
     assert "--context; contexts there: one, three, two" in hint
 
 
-def test_a_context_that_leads_nowhere(tmp_path: Path) -> None:
+def test_context_without_a_cluster(tmp_path: Path) -> None:
     path = written(tmp_path / "kc", GOOD)
-    assert "names user 'nobody'" in refusal(path, "two")[0]
-    assert "names cluster 'nowhere'" in refusal(path, "three")[0]
+    assert "refers to user 'nobody'" in refusal(path, "two")[0]
+    assert "refers to cluster 'nowhere'" in refusal(path, "three")[0]
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,9 @@ def test_a_context_that_leads_nowhere(tmp_path: Path) -> None:
     [
         ("users: [{token: s3cret", ":1: not YAML"),
         ("token: s3cret\n  x: [", ":2: not YAML"),
-        ("just words", "is no kubeconfig: expected a mapping, got a text"),
+        ("just words", "is not a kubeconfig: expected a mapping, got a text"),
         ("", "has no current context"),
-        ("[1, 2]", "is no kubeconfig: expected a mapping, got a list"),
+        ("[1, 2]", "is not a kubeconfig: expected a mapping, got a list"),
         ("current-context: a\ncontexts: 7", "contexts: expected a list, got a number"),
         ("current-context: a\ncontexts: [7]", "contexts[0]: expected a mapping, got a number"),
         ("users: [{name: u, user: {token: 5}}]", "users[0].user.token: expected a text, got a number"),
@@ -93,7 +93,7 @@ def test_a_context_that_leads_nowhere(tmp_path: Path) -> None:
             "users: [{name: u, user: {client-key-data: s3cret!}}]",
             "users[0].user.client-key-data: expected base64",
         ),
-        ("users: [{name: u}, {name: u}]", "users has two entries called 'u'"),
+        ("users: [{name: u}, {name: u}]", "users has two entries named 'u'"),
         ("kind: Secret", "it is a Secret of v1"),
         ("apiVersion: v2", "it is a Config of v2"),
         (
@@ -103,24 +103,24 @@ def test_a_context_that_leads_nowhere(tmp_path: Path) -> None:
         ("a: \0", "not YAML"),
     ],
 )
-def test_what_is_no_kubeconfig(tmp_path: Path, content: str, words: str) -> None:
+def test_file_that_is_no_kubeconfig(tmp_path: Path, content: str, words: str) -> None:
     assert words in refusal(written(tmp_path / "kc", content))[0]
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "kc").write_bytes(b"a: \xff")
-    assert "what is no text" in refusal(tmp_path / "kc")[0]
+    assert "contains bytes that are not text" in refusal(tmp_path / "kc")[0]
 
 
 @pytest.mark.parametrize(
     "server", ["", "127.0.0.1:6443", "ftp://x", "https://", "https://x y", "https://x\ny"]
 )
-def test_a_server_that_is_no_address(tmp_path: Path, server: str) -> None:
+def test_server_that_is_no_address(tmp_path: Path, server: str) -> None:
     content = GOOD | {"clusters": [{"name": "c", "cluster": {"server": server}}]}
     assert "no usable server" in refusal(written(tmp_path / "kc", content))[0]
 
 
-def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     cluster = {"server": "x", "proxy-url": "socks4://y", "certificate-authority": "ca.crt"}
     plugin = {"apiVersion": "client.authentication.k8s.io/v1alpha1", "interactiveMode": "Always"}
     user = {"exec": plugin, "as-uid": "7", "client-certificate": "a.crt", "token": "s3cret", "username": "u"}
@@ -143,18 +143,18 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
         ("openstack", "is not known"),
     ],
 )
-def test_an_auth_provider_is_refused_by_its_name(tmp_path: Path, name: str, words: str) -> None:
+def test_auth_provider_is_refused_by_its_name(tmp_path: Path, name: str, words: str) -> None:
     content = GOOD | {"users": [{"name": "u", "user": {"auth-provider": {"name": name, "config": {}}}}]}
     message, _ = refusal(written(tmp_path / "kc", content))
     assert f"auth-provider {name!r}" in message and words in message
 
 
-def test_nobody_is_refused_over_tls(tmp_path: Path) -> None:
+def test_context_without_credentials_is_refused_over_tls(tmp_path: Path) -> None:
     content = GOOD | {"users": [{"name": "u", "user": {}}]}
     assert "no credentials" in refusal(written(tmp_path / "kc", content))[0]
 
 
-def test_files_are_sought_beside_the_kubeconfig_that_names_them(tmp_path: Path) -> None:
+def test_relative_files_are_beside_the_kubeconfig(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     first = written(tmp_path / "a" / "kc", {key: value for key, value in GOOD.items() if key != "users"})
@@ -167,14 +167,14 @@ def test_files_are_sought_beside_the_kubeconfig_that_names_them(tmp_path: Path) 
     assert found.user.exec is not None and found.user.exec.command == str(tmp_path / "b" / "bin" / "x")
 
 
-def test_of_several_files_one_must_be_there(tmp_path: Path) -> None:
+def test_one_of_several_files_must_exist(tmp_path: Path) -> None:
     files = [tmp_path / "one", tmp_path / "two"]
     with pytest.raises(UsageError) as caught:
         contexts.read(files)
     assert all(str(each) in caught.value.message for each in files)
 
 
-def test_the_files_of_the_environment_are_absolute_and_come_once(
+def test_files_of_the_environment_are_absolute_and_unique(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -40,7 +40,7 @@ def held_by(
     return {"metadata": {"name": KEY[1], "namespace": KEY[0]}, "spec": spec}
 
 
-def test_a_lease_is_made_renewed_and_given_back(tmp_path: Path) -> None:
+def test_lease_is_created_renewed_and_released(tmp_path: Path) -> None:
     async def story(server: ApiServer, cluster: KubeCluster) -> None:
         assert (await cluster.lead(ONE, 15, alive)).epoch == 1
         assert (await cluster.lead(ONE, 15, alive)).epoch == 1
@@ -59,7 +59,7 @@ def test_a_lease_is_made_renewed_and_given_back(tmp_path: Path) -> None:
     tell(tmp_path, story)
 
 
-def test_the_holders_clock_does_not_matter(tmp_path: Path) -> None:
+def test_holders_clock_does_not_matter(tmp_path: Path) -> None:
     async def story(server: ApiServer, cluster: KubeCluster) -> None:
         for renewed in ("1999-01-01T00:00:00.000000Z", "2099-01-01T00:00:00.000000Z"):
             await server.put(LEASES, held_by(TWO, renewed=renewed))
@@ -69,7 +69,7 @@ def test_the_holders_clock_does_not_matter(tmp_path: Path) -> None:
     tell(tmp_path, story)
 
 
-def test_a_renewal_that_is_seen_starts_the_wait_anew(tmp_path: Path) -> None:
+def test_seen_renewal_restarts_the_wait(tmp_path: Path) -> None:
     async def story(server: ApiServer, cluster: KubeCluster) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -90,7 +90,7 @@ def test_a_renewal_that_is_seen_starts_the_wait_anew(tmp_path: Path) -> None:
     tell(tmp_path, story)
 
 
-def test_who_is_overtaken_does_not_lead(tmp_path: Path) -> None:
+def test_overtaken_candidate_does_not_lead(tmp_path: Path) -> None:
     async def story(server: ApiServer, cluster: KubeCluster) -> None:
         async def taken() -> None:
             await server.put(LEASES, held_by(TWO))
@@ -104,7 +104,7 @@ def test_who_is_overtaken_does_not_lead(tmp_path: Path) -> None:
     tell(tmp_path, story)
 
 
-def test_two_who_make_it_at_once_have_one_holder(tmp_path: Path) -> None:
+def test_concurrent_creation_has_one_holder(tmp_path: Path) -> None:
     async def story(server: ApiServer, cluster: KubeCluster) -> None:
         found = await asyncio.gather(*(cluster.lead(f"fleet@h/{n}/1", 60, alive) for n in range(8)))
         assert sum(each.held for each in found) == 1
@@ -113,7 +113,7 @@ def test_two_who_make_it_at_once_have_one_holder(tmp_path: Path) -> None:
     tell(tmp_path, story)
 
 
-def test_a_lease_that_cannot_be_had_says_why(tmp_path: Path) -> None:
+def test_unobtainable_lease_has_a_reason(tmp_path: Path) -> None:
     async def story(server: ApiServer, cluster: KubeCluster) -> None:
         absent = {"code": 404, "reason": "NotFound", "message": 'namespaces "fleet-system" not found'}
         server.faults.append(Fault("POST", "/leases", 404, absent))

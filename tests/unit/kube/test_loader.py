@@ -61,7 +61,7 @@ async def refused(cluster: KubeCluster) -> FleetError:
     return caught.value
 
 
-def test_lists_writes_and_watches_are_made_as_the_one_to_be(tmp_path: Path) -> None:
+def test_lists_writes_and_watches_impersonate(tmp_path: Path) -> None:
     async def story() -> None:
         async with faked(tmp_path, {"token": TOKEN, **AS}) as (server, cluster):
             await cluster.transport.call(NODES)
@@ -84,7 +84,7 @@ def test_lists_writes_and_watches_are_made_as_the_one_to_be(tmp_path: Path) -> N
     run(story)
 
 
-def test_who_may_not_be_another_is_told_which_verb_is_missing(tmp_path: Path) -> None:
+def test_forbidden_impersonation_names_the_missing_verb(tmp_path: Path) -> None:
     async def story() -> None:
         async with faked(tmp_path, {"token": TOKEN, **AS}) as (server, cluster):
             words = 'users "jane" is forbidden: User "me" cannot impersonate resource "users" in API group ""'
@@ -96,7 +96,7 @@ def test_who_may_not_be_another_is_told_which_verb_is_missing(tmp_path: Path) ->
     run(story)
 
 
-def test_commands_in_pods_are_run_as_the_one_to_be(tmp_path: Path) -> None:
+def test_commands_in_pods_impersonate(tmp_path: Path) -> None:
     async def story() -> None:
         heard: list[tuple[str, str]] = []
 
@@ -127,7 +127,7 @@ def test_commands_in_pods_are_run_as_the_one_to_be(tmp_path: Path) -> None:
     run(story)
 
 
-def test_a_password_of_netrc_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_password_of_netrc_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """kubectl does not look there; aiohttp would, where it is told to believe the environment."""
     file = tmp_path / "netrc"
     file.write_text("machine 127.0.0.1 login ada password s3cret\n")
@@ -141,7 +141,7 @@ def test_a_password_of_netrc_is_not_sent(tmp_path: Path, monkeypatch: pytest.Mon
     run(story)
 
 
-def test_a_password_that_is_said_back_is_masked(tmp_path: Path) -> None:
+def test_echoed_password_is_masked(tmp_path: Path) -> None:
     async def story() -> None:
         user = {"username": "ada", "password": "s3cret-w0rd"}
         async with faked(tmp_path, user) as (server, cluster):
@@ -156,7 +156,7 @@ def test_a_password_that_is_said_back_is_masked(tmp_path: Path) -> None:
     run(story)
 
 
-def test_a_common_name_is_no_name(tmp_path: Path) -> None:
+def test_common_name_does_not_match_a_host(tmp_path: Path) -> None:
     async def story() -> None:
         async with ApiServer(tls=self_signed(tmp_path, alternative=False)) as server:
             url = server.url.replace("127.0.0.1", "localhost")
@@ -171,7 +171,7 @@ def test_a_common_name_is_no_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("usable", [True, False])
-def test_a_key_is_in_a_file_for_a_moment_and_for_its_owner_alone(
+def test_key_is_briefly_in_a_private_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, usable: bool
 ) -> None:
     temporary = tmp_path / "temporary"
@@ -202,7 +202,7 @@ def test_a_key_is_in_a_file_for_a_moment_and_for_its_owner_alone(
     assert not list(temporary.iterdir())
 
 
-def test_a_token_file_that_is_away_for_a_moment_does_not_stop_fleet(
+def test_temporarily_missing_token_file_does_not_stop_fleet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As client-go: what was read last is used until the server refuses it."""
@@ -257,15 +257,13 @@ def jwt(lifetime: timedelta) -> str:
     ("token", "words"),
     [
         (jwt(timedelta(seconds=5)), "has expired"),
-        ("s3cret", "is no JWT"),
-        ("a.s3cret.c", "is no JWT"),
-        (f"a.{base64.urlsafe_b64encode(b'{}').decode()}.c", "is no JWT"),
+        ("s3cret", "is not a JWT"),
+        ("a.s3cret.c", "is not a JWT"),
+        (f"a.{base64.urlsafe_b64encode(b'{}').decode()}.c", "is not a JWT"),
         ("", "has no id-token"),
     ],
 )
-def test_an_id_token_that_is_not_valid_is_refused_with_the_way_on(
-    tmp_path: Path, token: str, words: str
-) -> None:
+def test_invalid_id_token_is_refused_with_a_remedy(tmp_path: Path, token: str, words: str) -> None:
     config = {
         "idp-issuer-url": "https://issuer",
         "client-id": "x",
@@ -296,7 +294,7 @@ def test_an_id_token_that_is_not_valid_is_refused_with_the_way_on(
         ({"client-certificate": "certificate.pem", "client-key": "locked.pem"}, "certificate and key"),
     ],
 )
-def test_what_cannot_be_sent_is_refused_with_the_files_name(
+def test_value_that_cannot_be_sent_is_refused_with_the_files_name(
     tmp_path: Path, user: dict[str, Any], words: str
 ) -> None:
     self_signed(tmp_path)
@@ -325,7 +323,7 @@ HOSTS = (
 
 @pytest.mark.parametrize("scheme", ["", "http", "https", "socks5"])
 @pytest.mark.parametrize("host", HOSTS)
-def test_names_that_are_none_are_told_in_words(tmp_path: Path, host: str, scheme: str) -> None:
+def test_invalid_host_names_are_reported(tmp_path: Path, host: str, scheme: str) -> None:
     cluster = {"proxy-url": f"{scheme}://ada:s3cret@{host}:1"} if scheme else {}
     path = write_kubeconfig(tmp_path / "kc", f"https://{host}:1", {"token": TOKEN}, cluster)
 
@@ -339,7 +337,7 @@ def test_names_that_are_none_are_told_in_words(tmp_path: Path, host: str, scheme
     run(story)
 
 
-def test_a_server_whose_name_the_proxy_cannot_be_told(tmp_path: Path) -> None:
+def test_server_name_that_the_proxy_cannot_take(tmp_path: Path) -> None:
     async def story() -> None:
         async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0) as server:
             proxy = f"socks5://127.0.0.1:{server.sockets[0].getsockname()[1]}"

@@ -37,7 +37,7 @@ def merged(patch: object) -> object:
     return {key: merged(value) for key, value in patch.items() if value is not None}
 
 
-def test_a_machine_that_cannot_be_read_is_waited_for(tmp_path: Path) -> None:
+def test_unreadable_machine_is_waited_for(tmp_path: Path) -> None:
     async def story() -> None:
         async with asyncio.timeout(20), ApiServer() as server:
             clock = TellingClock()
@@ -70,13 +70,13 @@ def test_a_machine_that_cannot_be_read_is_waited_for(tmp_path: Path) -> None:
         Release("", "sha256:aa", reference_digest="sha256:11"),
     ],
 )
-def test_what_an_agent_tells_of_its_releases_is_what_the_controller_reads(booted: Release) -> None:
+def test_controller_reads_releases_as_the_agent_reports_them(booted: Release) -> None:
     told = status(Machine("n-1", os="bootc", boot_id="b-1", booted=booted, reported=True))
     found = decoded(msgspec.json.encode({"metadata": {"name": "n-1"}, "status": merged(told)}))
     assert found.booted == booted
 
 
-def test_an_agent_of_before_tells_no_reference() -> None:
+def test_older_agent_reports_no_image_reference() -> None:
     told = {"booted": {"version": "44.2", "digest": "sha256:aa"}}
     found = decoded(msgspec.json.encode({"metadata": {"name": "n-1"}, "status": told}))
     assert found.booted == Release("44.2", "sha256:aa")

@@ -43,7 +43,7 @@ async def answer(server: ApiServer, **told: str) -> None:
     await server.put(MACHINES, {**found, "status": {"log": {"token": found["spec"]["log"]["token"], **told}}})
 
 
-def test_the_question_is_put_beside_the_controllers_and_taken_back_with_the_answer(tmp_path: Path) -> None:
+def test_log_request_is_beside_the_controllers_request_and_removed_with_the_answer(tmp_path: Path) -> None:
     async def story(server: ApiServer, cluster: KubeCluster) -> None:
         await server.put(MACHINES, machine(action="stage", token="t-1"))
         looking = asyncio.create_task(cluster.log("n-1", ASK, 20))
@@ -58,7 +58,7 @@ def test_the_question_is_put_beside_the_controllers_and_taken_back_with_the_answ
     tell(tmp_path, story)
 
 
-def test_an_agent_that_has_no_log_says_why(tmp_path: Path) -> None:
+def test_agent_without_a_log_reports_why(tmp_path: Path) -> None:
     async def story(server: ApiServer, cluster: KubeCluster) -> None:
         await server.put(MACHINES, machine())
         answering = asyncio.create_task(answer(server, error="the journal has no earlier boot"))
@@ -69,7 +69,7 @@ def test_an_agent_that_has_no_log_says_why(tmp_path: Path) -> None:
     tell(tmp_path, story)
 
 
-def test_an_agent_that_does_not_answer_is_given_up_on_and_nothing_is_left(tmp_path: Path) -> None:
+def test_silent_agent_times_out_and_nothing_is_left(tmp_path: Path) -> None:
     async def story(server: ApiServer, cluster: KubeCluster) -> None:
         await server.put(MACHINES, machine())
         with pytest.raises(UnreachableError, match="the agent of n-1 has not answered") as refused:
@@ -80,21 +80,21 @@ def test_an_agent_that_does_not_answer_is_given_up_on_and_nothing_is_left(tmp_pa
     tell(tmp_path, story)
 
 
-def test_two_who_ask_at_once_do_not_take_each_others_question_away(tmp_path: Path) -> None:
+def test_concurrent_requests_do_not_remove_each_other(tmp_path: Path) -> None:
     async def story(server: ApiServer, cluster: KubeCluster) -> None:
         await server.put(MACHINES, machine())
         looking = asyncio.create_task(cluster.log("n-1", ASK, 20))
         await asked(server)
         other = {"token": "log/8:cd", "lines": 100}
         await server.put(MACHINES, machine(log=other))
-        with pytest.raises(FleetError, match="somebody else asks n-1"):
+        with pytest.raises(FleetError, match="another user is reading a log of n-1"):
             await looking
         assert server.objects[MACHINES]["", "n-1"]["spec"] == {"log": other}
 
     tell(tmp_path, story)
 
 
-def test_where_no_agent_ever_was_it_is_said(tmp_path: Path) -> None:
+def test_machine_that_never_had_an_agent_is_reported(tmp_path: Path) -> None:
     async def story(server: ApiServer, cluster: KubeCluster) -> None:
         with pytest.raises(FleetError, match="there is no Machine n-1"):
             await cluster.log("n-1", ASK, 20)

@@ -62,13 +62,13 @@ def only(item: dict[str, Any]) -> Maintenance:
 
 
 @pytest.mark.parametrize("reason", ["", "Pending", "Scheduled", "Cordon", "Draining", "Ready"])
-def test_maintenance_operators_object_tells_its_phase_and_who_asked(reason: str) -> None:
+def test_maintenance_operators_object_has_its_phase_and_requestor(reason: str) -> None:
     found = only(nvidia(reason))
     assert (found.kind, found.namespace, found.node, found.phase) == (NVIDIA, "default", "n-1", reason)
     assert found.requestors == ("nic.nvidia", "gpu.nvidia")
 
 
-def test_a_requestor_that_has_failed_is_told() -> None:
+def test_failed_requestor_is_reported() -> None:
     item = nvidia("Ready")
     item["status"]["conditions"].append({"type": "RequestorFailed", "status": "True", "reason": "Failed"})
     assert only(item).phase == "RequestorFailed"
@@ -77,7 +77,7 @@ def test_a_requestor_that_has_failed_is_told() -> None:
 
 
 @pytest.mark.parametrize("status", [{}, {"status": None}, {"status": {"phase": "Succeeded"}}])
-def test_medik8s_object_tells_its_phase_and_reason(status: dict[str, Any]) -> None:
+def test_medik8s_object_has_its_phase_and_reason(status: dict[str, Any]) -> None:
     spec = {"nodeName": "n-1", "reason": "new disk"}
     found = only(a_thing("nodemaintenance.medik8s.io/v1beta1", "NodeMaintenance", "nm", spec=spec, **status))
     assert (found.kind, found.namespace, found.node) == (MEDIK8S, "", "n-1")
@@ -96,7 +96,7 @@ def test_medik8s_object_tells_its_phase_and_reason(status: dict[str, Any]) -> No
         ({"Updated": "Unknown"}, ""),
     ],
 )
-def test_a_machine_config_node_tells_how_far_its_update_is(conditions: dict[str, str], phase: str) -> None:
+def test_machine_config_node_has_the_progress_of_its_update(conditions: dict[str, str], phase: str) -> None:
     found = only(config_node(**conditions))
     assert (found.kind, found.node, found.phase) == (MCN, "n-1", phase)
 
@@ -134,12 +134,12 @@ ONE = {"nodeID": "n-1", "metadata": {"unschedulable": False}, "created": "2026-1
         ("{}", ()),
     ],
 )
-def test_kureds_lock_tells_its_nodes(written: str | None, found: tuple[NodeLock, ...]) -> None:
+def test_kureds_lock_names_its_nodes(written: str | None, found: tuple[NodeLock, ...]) -> None:
     assert locks(written) == found
 
 
 @pytest.mark.parametrize("kind", ["DaemonSet", "Deployment"])
-def test_the_lock_is_read_from_a_daemon_set_of_any_name(kind: str) -> None:
+def test_lock_is_read_from_a_daemonset_of_any_name(kind: str) -> None:
     annotations = {"weave.works/kured-node-lock": json.dumps(ONE)}
     item = {
         "apiVersion": "apps/v1",
@@ -162,7 +162,7 @@ def test_machines_of_other_projects_are_not_taken_for_fleets() -> None:
     assert [each.name for each in of_dump(data, "east", "fra", START).machines] == ["n-0"]
 
 
-def test_each_kind_of_object_that_the_table_names_is_read() -> None:
+def test_each_kind_of_object_in_the_table_is_read() -> None:
     assert {kind.named for kind in KINDS if kind.foreign} == set(OBJECTS)
     assert things_of(()) == []
 
@@ -170,7 +170,7 @@ def test_each_kind_of_object_that_the_table_names_is_read() -> None:
 PATH = "/apis/maintenance.nvidia.com/v1alpha1/nodemaintenances"
 
 
-def test_an_object_is_seen_to_come_change_and_go(tmp_path: Path) -> None:
+def test_object_is_seen_to_be_added_changed_and_deleted(tmp_path: Path) -> None:
     async def story() -> None:
         async with watched(tmp_path) as (server, _, ear):
             await ear.hears("synced")
@@ -185,9 +185,7 @@ def test_an_object_is_seen_to_come_change_and_go(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("forbidden", [False, True])
-def test_without_the_kind_or_the_right_the_rest_is_read_and_only_the_right_is_told(
-    tmp_path: Path, forbidden: bool
-) -> None:
+def test_missing_kind_is_skipped_and_missing_permission_is_reported(tmp_path: Path, forbidden: bool) -> None:
     missing = {NVIDIA, MEDIK8S} if forbidden else set()
 
     async def story() -> None:
@@ -212,7 +210,7 @@ def test_without_the_kind_or_the_right_the_rest_is_read_and_only_the_right_is_to
     run(story)
 
 
-def test_no_right_is_missing_to_read_a_kind_that_the_cluster_has_not(tmp_path: Path) -> None:
+def test_no_permission_is_needed_for_a_kind_that_the_cluster_lacks(tmp_path: Path) -> None:
     async def story() -> None:
         async with faked(tmp_path) as (server, cluster):
             server.forbidden |= {("list", "nodemaintenances"), ("list", "volumeattachments")}

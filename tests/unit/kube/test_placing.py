@@ -51,12 +51,12 @@ def test_resources_of_a_node_by_name_without_zeros() -> None:
     assert resources(whole) == Resources(4000, 8 * GI, 110, 95 * GI, ((GPU, 4),))
 
 
-def test_what_is_only_limited_is_asked_for_too() -> None:
+def test_limit_without_a_request_is_a_request() -> None:
     found = a_pod({"containers": [container({"cpu": "1"}, resources={"limits": {GPU: "2", "cpu": "4"}})]})
     assert found.requests == Resources(1000, 0, 1, 0, ((GPU, 2),))
 
 
-def test_every_resource_counts_init_containers_sidecars_overhead_and_the_pods_own() -> None:
+def test_every_resource_counts_init_containers_sidecars_overhead_and_pod_requests() -> None:
     limits = {"limits": {GPU: "1"}}
     spec = {
         "initContainers": [
@@ -70,7 +70,7 @@ def test_every_resource_counts_init_containers_sidecars_overhead_and_the_pods_ow
     assert a_pod(spec).requests == Resources(0, 0, 1, 31 * GI, (("hugepages-2Mi", 4 << 20), (GPU, 3)))
 
 
-def test_ports_of_the_host_with_those_of_sidecars_and_without_those_of_init_containers() -> None:
+def test_host_ports_include_those_of_sidecars_and_exclude_those_of_init_containers() -> None:
     def with_port(**port: Any) -> dict[str, Any]:
         return container(ports=[{"containerPort": 80, **port}])
 
@@ -100,17 +100,17 @@ def condition(reason: str) -> dict[str, Any]:
         ({"nodeName": "n-1"}, condition("Unschedulable"), ""),
     ],
 )
-def test_why_a_pod_is_on_no_node(spec: dict[str, Any], status: dict[str, Any], stuck: str) -> None:
+def test_why_a_pod_is_unscheduled(spec: dict[str, Any], status: dict[str, Any], stuck: str) -> None:
     assert a_pod(spec, status).stuck == stuck
 
 
-def test_priority_and_what_it_may_preempt() -> None:
+def test_priority_and_preemption() -> None:
     found = a_pod({"priority": -10, "preemptionPolicy": "Never"})
     assert (found.priority, found.preempts, found.placeholder) == (-10, False, True)
     assert (a_pod({}).priority, a_pod({}).preempts) == (0, True)
 
 
-def test_what_cannot_be_judged_is_a_doubt() -> None:
+def test_unknown_constraints_are_a_doubt() -> None:
     spec = {
         "schedulerName": "volcano",
         "resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "one"}],
@@ -140,7 +140,7 @@ def affinity(kind: str, **term: Any) -> dict[str, Any]:
 IS_WEB = (Requirement("app", "In", ("web",)),)
 
 
-def test_required_pod_affinity_with_keys_of_labels() -> None:
+def test_required_pod_affinity_with_match_label_keys() -> None:
     assert a_pod(affinity("podAffinity")).near == (AffinityRule(ZONE, IS_WEB, ("shop",)),)
     assert a_pod(affinity("podAffinity", labelSelector=None)).near == (AffinityRule(ZONE, None, ("shop",)),)
     own, other = Requirement("hash", "In", ("5d8",)), Requirement("hash", "NotIn", ("5d8",))
@@ -148,7 +148,7 @@ def test_required_pod_affinity_with_keys_of_labels() -> None:
     assert a_pod(affinity("podAffinity", mismatchLabelKeys=["hash"])).near[0].others == (*IS_WEB, other)
 
 
-def test_namespaces_by_name_are_understood_and_by_other_labels_are_a_doubt() -> None:
+def test_namespaces_by_name_are_supported_and_by_other_labels_are_a_doubt() -> None:
     by_name = {"matchLabels": {"kubernetes.io/metadata.name": "data"}}
     found = a_pod(affinity("podAntiAffinity", namespaceSelector=by_name, namespaces=["shop"]))
     assert (found.apart, found.doubts) == ((SpreadRule(ZONE, IS_WEB, ("shop", "data")),), ())
@@ -156,7 +156,7 @@ def test_namespaces_by_name_are_understood_and_by_other_labels_are_a_doubt() -> 
     assert (by_team.apart, by_team.doubts) == ((), (Doubt(DoubtKind.NAMESPACES, "team In a"),))
 
 
-def test_the_policies_of_a_spread() -> None:
+def test_policies_of_a_spread() -> None:
     def rule(**more: Any) -> SpreadRule:
         must = {
             "maxSkew": 1,
@@ -188,7 +188,7 @@ def usable(volume: PersistentVolume, **labels: str) -> bool:
     return all(any(term.matches(node) for term in terms) for terms in volume.rules)
 
 
-def test_a_volume_is_where_its_node_affinity_says() -> None:
+def test_volume_is_where_its_node_affinity_requires() -> None:
     terms = [{"matchExpressions": [{"key": "host", "operator": "In", "values": ["n-1"]}]}]
     volume = a_volume({"nodeAffinity": {"required": {"nodeSelectorTerms": terms}}})
     assert usable(volume, host="n-1") and not usable(volume, host="n-2")
@@ -196,13 +196,13 @@ def test_a_volume_is_where_its_node_affinity_says() -> None:
 
 
 @pytest.mark.parametrize("label", [ZONE, "failure-domain.beta.kubernetes.io/zone"])
-def test_a_volume_with_a_label_of_zones_is_in_these_alone(label: str) -> None:
+def test_volume_with_a_zone_label_is_in_these_zones(label: str) -> None:
     volume = a_volume({}, {label: "a__b"})
     assert usable(volume, zone="b") and not usable(volume, zone="c")
     assert usable(volume, host="in a cluster without zones")
 
 
-def test_a_claim_names_its_volume() -> None:
+def test_claim_names_its_volume() -> None:
     found = CLAIMS.thing(
         b'{"metadata": {"name": "data", "namespace": "shop", "uid": "c"}, "spec": {"volumeName": "pv"}}'
     )

@@ -52,7 +52,7 @@ def run(story: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(bounded())
 
 
-def test_a_page_of_a_pod(tmp_path: Path) -> None:
+def test_page_of_a_pod(tmp_path: Path) -> None:
     async def story() -> None:
         pages = {"/health?ready=1": (200, "well"), "/v1": (429, "not all are"), "/no": (503, "not leading")}
         async with PodServer(pages, {}) as server, asking(tmp_path, server) as asks:
@@ -69,7 +69,7 @@ def test_a_page_of_a_pod(tmp_path: Path) -> None:
     run(story)
 
 
-def test_a_command_in_a_pod(tmp_path: Path) -> None:
+def test_command_in_a_pod(tmp_path: Path) -> None:
     async def story() -> None:
         commands = {"own state": (0, "role leader"), "own fail": (3, "half"), "own die": (-1, "half")}
         async with PodServer({}, commands) as server, asking(tmp_path, server) as asks:
@@ -79,7 +79,7 @@ def test_a_command_in_a_pod(tmp_path: Path) -> None:
                 FleetError, match="own in data/zk-0: command terminated with exit code 3: a warning"
             ):
                 await asks.ask(ZK, ExecProbe(("own", "fail")))
-            with pytest.raises(FleetError, match="own in data/zk-0 was broken off"):
+            with pytest.raises(FleetError, match="own in data/zk-0 was interrupted"):
                 await asks.ask(ZK, ExecProbe(("own", "die")))
             with pytest.raises(ForbiddenError):
                 await asks.ask(ZK, ExecProbe(("rm",)))
@@ -87,7 +87,7 @@ def test_a_command_in_a_pod(tmp_path: Path) -> None:
     run(story)
 
 
-def test_a_server_that_sends_a_command_elsewhere_is_not_followed(tmp_path: Path) -> None:
+def test_redirect_of_a_command_is_not_followed(tmp_path: Path) -> None:
     async def story() -> None:
         other = tmp_path / "other"
         other.mkdir()
@@ -102,7 +102,7 @@ def test_a_server_that_sends_a_command_elsewhere_is_not_followed(tmp_path: Path)
     run(story)
 
 
-def test_what_is_said_of_a_failed_command_is_brief_and_without_our_password(tmp_path: Path) -> None:
+def test_failed_command_is_reported_briefly_and_without_our_password(tmp_path: Path) -> None:
     async def story() -> None:
         async with PodServer({}, {"own state": (3, "")}) as server:
             server.failure = f'"{PASSWORD}" {{code}}' + " and so on" * 100
@@ -125,7 +125,7 @@ def a_pod(name: str, node: str) -> Pod:
     return Pod("data", name, f"uid-{name}", node, {"app": "db"})
 
 
-def test_a_group_is_read_as_its_cluster_and_its_pods_tell(tmp_path: Path) -> None:
+def test_group_is_read_from_its_cluster_and_its_pods(tmp_path: Path) -> None:
     async def story() -> None:
         of = QuorumGroup(
             "zk",
@@ -173,7 +173,7 @@ def test_kafka_is_asked_by_command(tmp_path: Path) -> None:
     run(story)
 
 
-def test_a_silent_pod_is_given_up_in_time(tmp_path: Path) -> None:
+def test_silent_pod_times_out(tmp_path: Path) -> None:
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # The writer is kept: Python 3.13 closes one that nobody has.
         await asyncio.Event().wait()

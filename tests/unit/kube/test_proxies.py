@@ -26,7 +26,7 @@ SERVER = "https://api.east.example:6443"
         ("https://[::1]:6443", {"HTTPS_PROXY": PROXY}, ""),
     ],
 )
-def test_which_proxy(server: str, environ: dict[str, str], expected: str) -> None:
+def test_proxy_for_a_server(server: str, environ: dict[str, str], expected: str) -> None:
     assert proxies.of_environment(server, environ) == expected
 
 
@@ -68,7 +68,7 @@ def test_exceptions(server: str, exceptions: str, direct: bool) -> None:
 @pytest.mark.parametrize(
     "proxy", ["ftp://s3cret@x", "http://", "http://s3cret:x@[", "http://s3cret@x:0", "http://s3cret@x y:1"]
 )
-def test_one_that_cannot_be_used_is_named_and_not_quoted(proxy: str) -> None:
+def test_unusable_proxy_is_named_and_not_quoted(proxy: str) -> None:
     with pytest.raises(UsageError) as caught:
         proxies.of_environment(SERVER, {"https_proxy": proxy})
     assert "HTTPS_PROXY" in caught.value.message

@@ -21,7 +21,7 @@ from fleet.kube.kinds.quantity import MOST, milli, whole
         ("1k", 1_000_000),
     ],
 )
-def test_processor_time_is_in_millicores_rounded_up(text: str, millicores: int) -> None:
+def test_cpu_is_in_millicores_rounded_up(text: str, millicores: int) -> None:
     assert milli(text) == millicores
 
 
@@ -48,11 +48,11 @@ def test_memory_is_in_bytes_rounded_up(text: str, count: int) -> None:
 @pytest.mark.parametrize(
     "text", ["", "x", "1 Gi", "1gi", "Gi", "1e", "--1", "1e999", "0x10", "NaN", "1" * 200]
 )
-def test_what_is_no_quantity_is_refused(text: str) -> None:
+def test_invalid_quantity_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"expected a quantity such as 500m or 1\.5Gi, found"):
         whole(text)
 
 
-def test_an_absurd_one_is_capped() -> None:
+def test_huge_quantity_is_capped() -> None:
     assert whole("99999999Ei") == MOST
     assert whole(110) == 110

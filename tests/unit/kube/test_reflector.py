@@ -85,7 +85,7 @@ def tell(tmp_path: Path, story: Story, jitter: float = 1.0, fields: str = "") ->
     asyncio.run(told())
 
 
-def test_pauses_after_failures_grow_to_a_limit_and_have_the_jitter_that_is_injected(tmp_path: Path) -> None:
+def test_backoff_grows_to_a_limit_with_injected_jitter(tmp_path: Path) -> None:
     async def story(server: ApiServer, cluster: KubeCluster, clock: QuickClock, names: Names) -> None:
         server.faults.append(Fault("GET", "/nodes", 500, "no", times=4))
         await names.wait("n-1")
@@ -94,7 +94,7 @@ def test_pauses_after_failures_grow_to_a_limit_and_have_the_jitter_that_is_injec
     tell(tmp_path, story, jitter=1.25)
 
 
-def test_a_watch_that_breaks_off_goes_on_after_a_pause_with_jitter_and_lists_nothing(tmp_path: Path) -> None:
+def test_broken_watch_resumes_after_a_jittered_pause_without_a_list(tmp_path: Path) -> None:
     async def story(server: ApiServer, cluster: KubeCluster, clock: QuickClock, names: Names) -> None:
         await names.wait("n-1")
         await server.put(NODES.path, node("n-2"))
@@ -107,7 +107,7 @@ def test_a_watch_that_breaks_off_goes_on_after_a_pause_with_jitter_and_lists_not
     tell(tmp_path, story, jitter=1.5)
 
 
-def test_the_field_selector_is_of_the_list_and_of_the_watch(tmp_path: Path) -> None:
+def test_field_selector_applies_to_the_list_and_the_watch(tmp_path: Path) -> None:
     async def story(server: ApiServer, cluster: KubeCluster, clock: QuickClock, names: Names) -> None:
         await names.wait("n-1")
         while len(server.asked) < 2:  # noqa: ASYNC110 - nobody tells
@@ -121,12 +121,12 @@ def test_the_field_selector_is_of_the_list_and_of_the_watch(tmp_path: Path) -> N
     tell(tmp_path, story, fields="metadata.name=n-1")
 
 
-def test_the_jitter_of_clients_differs_and_stays_within_half_of_the_pause() -> None:
+def test_jitter_of_clients_differs_within_half_of_the_pause() -> None:
     factors = {random_jitter() for _ in range(100)}
     assert len(factors) > 50 and all(0.5 <= factor <= 1.5 for factor in factors)
 
 
-def test_an_agent_makes_no_machine_while_the_cluster_serves_none(tmp_path: Path) -> None:
+def test_agent_creates_no_machine_while_the_cluster_lacks_the_kind(tmp_path: Path) -> None:
     async def told() -> None:
         clock = QuickClock()
         async with asyncio.timeout(20), faked(tmp_path, clock=clock) as (server, cluster):
@@ -146,7 +146,7 @@ def test_an_agent_makes_no_machine_while_the_cluster_serves_none(tmp_path: Path)
     asyncio.run(told())
 
 
-def test_a_write_is_tried_again_after_a_conflict_and_given_up_after_a_while() -> None:
+def test_conflicting_write_is_retried_and_given_up_after_a_while() -> None:
     tries = 0
 
     async def attempt() -> int:

@@ -61,7 +61,7 @@ def dump(*ready: bool) -> bytes:
     return msgspec.json.encode({"apiVersion": "v1", "kind": "List", "items": [*nodes, *pods]})
 
 
-def test_the_group_is_known_by_its_pods_and_goes_by_their_readiness() -> None:
+def test_static_pods_form_the_group_and_their_readiness_counts() -> None:
     snapshot = of_dump(dump(True, True, False), "east", "fra", START)
     group = group_in(snapshot)
     assert group is not None and group.name == "east/etcd" and group.declared
@@ -79,19 +79,19 @@ def test_the_group_is_known_by_its_pods_and_goes_by_their_readiness() -> None:
     assert quorum.held(well, rule, NodeRef("east", "cp-0"), {NodeRef("east", "cp-1")}) is not None
 
 
-def test_their_endpoints_are_those_that_kubeadm_notes() -> None:
+def test_endpoints_are_those_of_kubeadms_annotation() -> None:
     snapshot = of_dump(dump(True, True), "east", "fra", START)
     assert endpoints_of(pods_of(snapshot.pods), {}) == ("https://10.0.0.0:2379", "https://10.0.0.1:2379")
 
 
-def test_members_of_an_etcd_that_is_spread_over_zones_are_in_their_nodes_zones() -> None:
+def test_members_over_several_zones_are_in_their_nodes_zones() -> None:
     snapshot = of_dump(dump(True, True), "east", "fra", START)
     first = replace(snapshot.nodes[0], labels={ZONE_LABEL: "fra-1"})
     group = group_in(replace(snapshot, nodes=(first, *snapshot.nodes[1:])), "zone")
     assert group is not None and [each.site for each in group.members] == ["fra-1", "fra"]
 
 
-def test_where_nobody_notes_them_they_are_the_nodes_addresses() -> None:
+def test_without_an_annotation_endpoints_are_the_nodes_addresses() -> None:
     nodes = {
         "cp-0": replace(a_node("cp-0"), addresses=("fd00::7",)),
         "cp-1": replace(a_node("cp-1"), addresses=("10.0.0.8", "192.0.2.8")),
@@ -122,7 +122,7 @@ def a_view(*ready: bool) -> ClusterView:
     return ClusterView.of(of_dump(dump(*ready), "east", "fra", START))
 
 
-def test_an_etcd_that_cannot_be_asked_goes_by_its_pods_and_says_why() -> None:
+def test_unreadable_etcd_goes_by_its_pods_and_has_the_reason() -> None:
     gone = EtcdAccess(("https://127.0.0.1:1",))
     for access, why in ((EtcdAccess(), "neither endpoints nor a certificate"), (gone, "refused")):
         servers = Servers()
@@ -136,7 +136,7 @@ NOWHERE = EtcdAccess(("http://192.0.2.1:1", "http://never.invalid:1"))
 """Of no node of the cluster."""
 
 
-def test_an_etcd_elsewhere_does_not_go_by_the_static_pods_of_another() -> None:
+def test_external_etcd_does_not_go_by_static_pods() -> None:
     servers = Servers()
     elsewhere = QuorumGroup("broker", "east", access=replace(NOWHERE, endpoints=NOWHERE.endpoints[1:]))
     group = EtcdGroup(elsewhere, "fra", servers)
@@ -148,7 +148,7 @@ def test_an_etcd_elsewhere_does_not_go_by_the_static_pods_of_another() -> None:
         assert held is not None and held.reason is Reason.QUORUM_UNREAD
 
 
-def test_the_etcd_in_the_static_pods_is_there_beside_one_that_is_elsewhere() -> None:
+def test_etcd_of_static_pods_exists_beside_an_external_one() -> None:
     servers = Servers()
     elsewhere = EtcdGroup(QuorumGroup("broker", "east", access=NOWHERE), "fra", servers)
     named = EtcdGroup(
@@ -161,7 +161,7 @@ def test_the_etcd_in_the_static_pods_is_there_beside_one_that_is_elsewhere() -> 
         assert found is None or (found.declared and len(found.members) == 3)
 
 
-def test_pods_alone_are_not_believed_where_the_api_server_cannot_count_on_its_etcd() -> None:
+def test_pods_are_not_trusted_while_the_api_server_reports_its_etcd_as_failed() -> None:
     words = "/readyz/etcd of the API server: internal server error: etcd failed"
     found = asyncio.run(a_group(Servers(words), EtcdAccess()).read(a_view(True, True, True), START))
     assert found is not None and not found.declared
@@ -170,7 +170,7 @@ def test_pods_alone_are_not_believed_where_the_api_server_cannot_count_on_its_et
     assert words in quorum.why_not_recovered(found, QuorumRule(), NodeRef("east", "cp-0"))
 
 
-def test_a_cluster_without_such_pods_has_no_group_and_nobody_is_asked() -> None:
+def test_cluster_without_etcd_pods_has_no_group() -> None:
     snapshot = of_dump(dump(True), "east", "fra", START)
     servers = Servers()
     assert group_in(replace(snapshot, pods=())) is None

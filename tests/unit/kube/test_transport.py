@@ -58,7 +58,7 @@ def free_port() -> int:
         return port
 
 
-def test_nothing_listens(tmp_path: Path) -> None:
+def test_connection_refused(tmp_path: Path) -> None:
     async def story() -> None:
         path = write_kubeconfig(tmp_path / "kc", f"https://127.0.0.1:{free_port()}", {"token": TOKEN})
         cluster = KubeCluster("east", CredentialSource(path), QuickClock())
@@ -70,19 +70,19 @@ def test_nothing_listens(tmp_path: Path) -> None:
     run(story)
 
 
-def test_a_name_that_is_not_found(tmp_path: Path) -> None:
+def test_unknown_host_name(tmp_path: Path) -> None:
     async def story() -> None:
         path = write_kubeconfig(tmp_path / "kc", f"https://me:{TOKEN}@nobody.invalid:6443", {"token": TOKEN})
         cluster = KubeCluster("east", CredentialSource(path), QuickClock())
         error = await refused(cluster)
         assert isinstance(error, UnreachableError)
-        assert "the name in https://nobody.invalid:6443 is not found" in error.message
+        assert "the name in https://nobody.invalid:6443 cannot be resolved" in error.message
         await cluster.close()
 
     run(story)
 
 
-def test_a_server_that_does_not_answer_in_time(tmp_path: Path) -> None:
+def test_server_that_does_not_answer_in_time(tmp_path: Path) -> None:
     async def story() -> None:
         async with faked(tmp_path) as (server, cluster):
             server.silent = True
@@ -94,7 +94,7 @@ def test_a_server_that_does_not_answer_in_time(tmp_path: Path) -> None:
     run(story)
 
 
-def test_a_certificate_that_is_not_trusted(tmp_path: Path) -> None:
+def test_untrusted_certificate(tmp_path: Path) -> None:
     async def story() -> None:
         async with ApiServer(tls=self_signed(tmp_path)) as server:
             cluster = KubeCluster(
@@ -111,7 +111,7 @@ def test_a_certificate_that_is_not_trusted(tmp_path: Path) -> None:
     run(story)
 
 
-def test_a_certificate_of_the_kubeconfigs_authority_is_trusted(tmp_path: Path) -> None:
+def test_certificate_of_the_kubeconfigs_authority_is_trusted(tmp_path: Path) -> None:
     async def story() -> None:
         async with ApiServer(tls=self_signed(tmp_path)) as server:
             path = write_kubeconfig(
@@ -124,7 +124,7 @@ def test_a_certificate_of_the_kubeconfigs_authority_is_trusted(tmp_path: Path) -
     run(story)
 
 
-def test_an_authority_that_is_no_certificate_is_a_wrong_configuration(tmp_path: Path) -> None:
+def test_authority_that_is_no_certificate_is_a_configuration_error(tmp_path: Path) -> None:
     async def story() -> None:
         path = write_kubeconfig(
             tmp_path / "kc", "https://127.0.0.1:1", {"token": TOKEN}, {"certificate-authority-data": "AAAA"}
@@ -137,7 +137,7 @@ def test_an_authority_that_is_no_certificate_is_a_wrong_configuration(tmp_path: 
     run(story)
 
 
-def test_an_expired_token(tmp_path: Path) -> None:
+def test_expired_token(tmp_path: Path) -> None:
     async def story() -> None:
         async with faked(tmp_path, {"token": TOKEN}) as (server, cluster):
             server.token = "another"
@@ -149,7 +149,7 @@ def test_an_expired_token(tmp_path: Path) -> None:
     run(story)
 
 
-def test_a_rotated_token_file_is_read_again(tmp_path: Path) -> None:
+def test_rotated_token_file_is_read_again(tmp_path: Path) -> None:
     async def story() -> None:
         file = tmp_path / "token"
         file.write_text("first")
@@ -163,7 +163,7 @@ def test_a_rotated_token_file_is_read_again(tmp_path: Path) -> None:
     run(story)
 
 
-def test_a_plugin_is_asked_again_when_its_token_is_refused(tmp_path: Path) -> None:
+def test_plugin_runs_again_when_its_token_is_rejected(tmp_path: Path) -> None:
     async def story() -> None:
         plugin = _plugin(
             tmp_path,
@@ -199,7 +199,7 @@ def test_a_plugin_is_asked_again_when_its_token_is_refused(tmp_path: Path) -> No
         ("print('x' * 2 ** 21)", "printed more than 1 MiB"),
     ],
 )
-def test_a_plugin_that_fails(tmp_path: Path, source: str, words: str) -> None:
+def test_failing_plugin(tmp_path: Path, source: str, words: str) -> None:
     async def story() -> None:
         async with faked(tmp_path, _plugin(tmp_path, source)) as (server, cluster):
             error = await refused(cluster)
@@ -210,7 +210,7 @@ def test_a_plugin_that_fails(tmp_path: Path, source: str, words: str) -> None:
     run(story)
 
 
-def test_a_plugin_that_is_not_installed(tmp_path: Path) -> None:
+def test_missing_plugin(tmp_path: Path) -> None:
     async def story() -> None:
         plugin = {"apiVersion": V1, "command": "no-such-plugin", "interactiveMode": "Never"}
         async with faked(tmp_path, {"exec": plugin | {"installHint": "fetch it\nfrom here"}}) as (_, cluster):
@@ -222,7 +222,7 @@ def test_a_plugin_that_is_not_installed(tmp_path: Path) -> None:
     run(story)
 
 
-def test_a_forbidden_verb_names_the_missing_rule(tmp_path: Path) -> None:
+def test_forbidden_verb_names_the_missing_rule(tmp_path: Path) -> None:
     async def story() -> None:
         async with faked(tmp_path) as (server, cluster):
             server.forbidden.add(("list", "poddisruptionbudgets"))
@@ -239,7 +239,7 @@ def test_a_forbidden_verb_names_the_missing_rule(tmp_path: Path) -> None:
     run(story)
 
 
-def test_an_overloaded_server_is_given_the_time_it_asks_for(tmp_path: Path) -> None:
+def test_overloaded_server_gets_the_pause_that_it_asks_for(tmp_path: Path) -> None:
     async def story() -> None:
         clock = QuickClock()
         async with faked(tmp_path, clock=clock) as (server, cluster):
@@ -265,7 +265,9 @@ def test_an_overloaded_server_is_given_the_time_it_asks_for(tmp_path: Path) -> N
     ],
     ids=["header", "no digits", "body"],
 )
-def test_a_server_is_not_given_time_without_end(tmp_path: Path, header: dict[str, str], body: str) -> None:
+def test_pauses_of_an_overloaded_server_are_bounded(
+    tmp_path: Path, header: dict[str, str], body: str
+) -> None:
     async def story() -> None:
         async with faked(tmp_path) as (server, cluster):
             server.faults.append(Fault("GET", "/nodes", 429, body, header))
@@ -276,7 +278,7 @@ def test_a_server_is_not_given_time_without_end(tmp_path: Path, header: dict[str
     run(story)
 
 
-def test_no_more_is_read_of_an_answer_than_its_call_allows(tmp_path: Path) -> None:
+def test_answer_is_read_up_to_the_limit_of_its_request(tmp_path: Path) -> None:
     async def story() -> None:
         async with faked(tmp_path) as (server, cluster):
             server.faults.append(Fault("GET", "/nodes", 200, "x" * 3_000_000))
@@ -286,7 +288,7 @@ def test_no_more_is_read_of_an_answer_than_its_call_allows(tmp_path: Path) -> No
     run(story)
 
 
-def test_a_page_of_a_proxy_is_no_traceback(tmp_path: Path) -> None:
+def test_error_page_of_a_proxy_is_no_traceback(tmp_path: Path) -> None:
     async def story() -> None:
         async with faked(tmp_path) as (server, cluster):
             server.faults.append(Fault("GET", "/nodes", 502, "<html>bad\n gateway</html>" + "x" * 9999))
@@ -302,7 +304,7 @@ def test_a_page_of_a_proxy_is_no_traceback(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_server_that_sends_elsewhere_is_not_followed(tmp_path: Path, status: int) -> None:
+def test_redirect_is_not_followed(tmp_path: Path, status: int) -> None:
     """It would have fleet ask, with its certificate, what it can reach and the server cannot."""
 
     async def story() -> None:
@@ -318,7 +320,7 @@ def test_a_server_that_sends_elsewhere_is_not_followed(tmp_path: Path, status: i
     run(story)
 
 
-def test_a_token_that_is_said_back_in_escapes_is_masked(tmp_path: Path) -> None:
+def test_token_echoed_in_escapes_is_masked(tmp_path: Path) -> None:
     """A refusal is JSON, in which each letter may be written as an escape."""
 
     async def story() -> None:
@@ -332,7 +334,7 @@ def test_a_token_that_is_said_back_in_escapes_is_masked(tmp_path: Path) -> None:
     run(story)
 
 
-def test_what_was_asked_is_counted(tmp_path: Path) -> None:
+def test_requests_are_counted(tmp_path: Path) -> None:
     async def story() -> None:
         async with faked(tmp_path) as (_, cluster):
             for _ in range(3):
@@ -342,7 +344,7 @@ def test_what_was_asked_is_counted(tmp_path: Path) -> None:
     run(story)
 
 
-def test_a_snapshot_is_read_in_pages_and_says_what_is_missing(tmp_path: Path) -> None:
+def test_snapshot_is_read_in_pages_and_lists_what_is_missing(tmp_path: Path) -> None:
     async def story() -> None:
         async with faked(tmp_path) as (server, cluster):
             for number in range(2500):
@@ -361,7 +363,7 @@ def test_a_snapshot_is_read_in_pages_and_says_what_is_missing(tmp_path: Path) ->
     run(story)
 
 
-def test_a_list_without_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_list_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         async with faked(tmp_path) as (server, cluster):
             meta = {"resourceVersion": "1", "continue": "on"}
@@ -378,7 +380,7 @@ def test_a_list_without_end_is_given_up(tmp_path: Path, monkeypatch: pytest.Monk
     run(story)
 
 
-def test_a_list_that_is_forgotten_half_way_begins_again(tmp_path: Path) -> None:
+def test_list_that_expires_half_way_begins_again(tmp_path: Path) -> None:
     async def story() -> None:
         async with faked(tmp_path) as (server, cluster):
             for number in range(1500):
@@ -411,7 +413,7 @@ def test_missing_permissions_are_values(tmp_path: Path) -> None:
     run(story)
 
 
-def test_whether_the_api_server_can_count_on_its_etcd(tmp_path: Path) -> None:
+def test_readiness_of_the_api_servers_etcd(tmp_path: Path) -> None:
     async def story() -> None:
         async with faked(tmp_path) as (server, cluster):
             readiness = Readiness(cluster.transport)
@@ -444,7 +446,7 @@ def _plugin(folder: Path, source: str) -> dict[str, object]:
     return {"exec": {"apiVersion": V1, "command": str(script), "interactiveMode": "Never"}}
 
 
-def test_a_dump_is_a_snapshot() -> None:
+def test_dump_is_a_snapshot() -> None:
     items = [
         {"kind": "Node", "metadata": {"name": "n-1"}},
         {"kind": "Deployment", "metadata": {"name": "d", "namespace": "web"}},

@@ -93,7 +93,7 @@ def run(story: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(bounded())
 
 
-def test_everything_is_told_then_synced_then_changes(tmp_path: Path) -> None:
+def test_events_are_objects_then_synced_then_changes(tmp_path: Path) -> None:
     async def story() -> None:
         async with watched(tmp_path) as (server, _, ear):
             at = await ear.hears("synced")
@@ -109,7 +109,7 @@ def test_everything_is_told_then_synced_then_changes(tmp_path: Path) -> None:
     run(story)
 
 
-def test_the_oldest_of_several_api_servers_counts_until_it_is_heard_of_no_more(tmp_path: Path) -> None:
+def test_oldest_of_several_api_servers_counts_until_it_is_gone(tmp_path: Path) -> None:
     async def story() -> None:
         async with watched(tmp_path) as (server, _, ear):
             at = await ear.hears("synced")
@@ -126,7 +126,7 @@ def test_the_oldest_of_several_api_servers_counts_until_it_is_heard_of_no_more(t
     run(story)
 
 
-def test_an_event_that_comes_twice_is_told_once(tmp_path: Path) -> None:
+def test_duplicate_event_is_reported_once(tmp_path: Path) -> None:
     async def story() -> None:
         async with watched(tmp_path) as (server, _, ear):
             at = await ear.hears("synced")
@@ -140,9 +140,7 @@ def test_an_event_that_comes_twice_is_told_once(tmp_path: Path) -> None:
     run(story)
 
 
-def test_a_watch_that_tells_of_objects_without_end_makes_the_cluster_lost(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_endless_watch_event_makes_the_cluster_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         async with watched(tmp_path) as (server, _, ear):
             await ear.hears("synced")
@@ -150,14 +148,14 @@ def test_a_watch_that_tells_of_objects_without_end_makes_the_cluster_lost(
                 await server.put(PODS, pod(f"p-{number}"))
             await ear.hears("lost")
             assert next(each.why for each in ear.log if isinstance(each, ClusterLost)).startswith(
-                "the server tells of more than 5 pods"
+                "the server has more than 5 pods"
             )
 
     monkeypatch.setattr(listing, "OBJECTS", 5)
     run(story)
 
 
-def test_a_change_that_fleet_does_not_read_is_not_told(tmp_path: Path) -> None:
+def test_change_of_fields_that_fleet_does_not_read_is_ignored(tmp_path: Path) -> None:
     async def story() -> None:
         async with watched(tmp_path) as (server, _, ear):
             at = await ear.hears("synced")
@@ -171,7 +169,7 @@ def test_a_change_that_fleet_does_not_read_is_not_told(tmp_path: Path) -> None:
     run(story)
 
 
-def test_a_broken_watch_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_broken_watch_resumes_where_it_was(tmp_path: Path) -> None:
     async def story() -> None:
         async with watched(tmp_path) as (server, _, ear):
             at = await ear.hears("synced")
@@ -188,7 +186,7 @@ def test_a_broken_watch_goes_on_where_it_was(tmp_path: Path) -> None:
     run(story)
 
 
-def test_after_a_bookmark_a_watch_goes_on_from_there(tmp_path: Path) -> None:
+def test_watch_resumes_after_a_bookmark(tmp_path: Path) -> None:
     async def story() -> None:
         async with watched(tmp_path) as (server, _, ear):
             at = await ear.hears("synced")
@@ -207,7 +205,7 @@ def test_after_a_bookmark_a_watch_goes_on_from_there(tmp_path: Path) -> None:
     run(story)
 
 
-def test_what_went_while_nobody_could_look_is_told_as_gone(tmp_path: Path) -> None:
+def test_objects_deleted_during_an_outage_are_reported_as_deleted(tmp_path: Path) -> None:
     async def story() -> None:
         async with watched(tmp_path) as (server, _, ear):
             at = await ear.hears("synced")
@@ -243,7 +241,7 @@ def test_each_kind_is_listed_once_and_watched_from_there(tmp_path: Path) -> None
     run(story)
 
 
-def test_a_watch_that_an_overloaded_server_refuses_waits_as_long_as_it_is_told_and_lists_nothing(
+def test_watch_refused_by_an_overloaded_server_waits_as_told_and_lists_nothing(
     tmp_path: Path,
 ) -> None:
     async def story() -> None:
@@ -264,7 +262,7 @@ def test_a_watch_that_an_overloaded_server_refuses_waits_as_long_as_it_is_told_a
     run(story)
 
 
-def test_a_watch_that_is_refused_for_good_makes_the_cluster_lost_until_it_is_let_in(tmp_path: Path) -> None:
+def test_watch_that_stays_refused_makes_the_cluster_lost_until_it_is_accepted(tmp_path: Path) -> None:
     async def story() -> None:
         async with watched(tmp_path) as (server, _, ear):
             at = await ear.hears("synced")
@@ -283,7 +281,7 @@ def _asked(server: ApiServer, kind: str) -> list[str]:
     return [path for _, path, _ in server.asked if path.partition("?")[0] == kind]
 
 
-def test_a_namesake_is_another_object(tmp_path: Path) -> None:
+def test_object_recreated_under_the_same_name_is_another_object(tmp_path: Path) -> None:
     async def story() -> None:
         async with watched(tmp_path) as (server, _, ear):
             at = await ear.hears("synced")
@@ -299,7 +297,7 @@ def test_a_namesake_is_another_object(tmp_path: Path) -> None:
     run(story)
 
 
-def test_a_server_that_goes_away_and_comes_back(tmp_path: Path) -> None:
+def test_server_that_stops_and_comes_back(tmp_path: Path) -> None:
     async def story() -> None:
         async with watched(tmp_path) as (server, _, ear):
             at = await ear.hears("synced")
@@ -307,11 +305,11 @@ def test_a_server_that_goes_away_and_comes_back(tmp_path: Path) -> None:
             at = await ear.hears("lost", after=at)
             lost = ear.log[at - 1]
             assert isinstance(lost, ClusterLost)
-            assert "refused the connection" in lost.why or "broke the connection off" in lost.why
+            assert "refused the connection" in lost.why or "closed the connection" in lost.why
             await server.drop(NODES, "n-0002")
             await server.put(NODES, node("n-0003"))
             await server.start()
-            # A watch that had not yet tried again goes on from where it was: what it tells comes after "synced".
+            # A watch that had not yet retried goes on from where it was: what it tells comes after "synced".
             at = await ear.hears("synced", "gone n-0002", "seen n-0003", after=at)
             told = ear.words[ear.words.index("lost") : at]
             assert "seen n-0001" not in told, "what has not changed is not told again"
@@ -319,7 +317,7 @@ def test_a_server_that_goes_away_and_comes_back(tmp_path: Path) -> None:
     run(story)
 
 
-def test_a_server_that_falls_silent_is_lost_though_no_connection_breaks(tmp_path: Path) -> None:
+def test_silent_server_is_lost_though_no_connection_breaks(tmp_path: Path) -> None:
     async def story() -> None:
         async with watched(tmp_path) as (server, _, ear):
             at = await ear.hears("synced")
@@ -335,7 +333,7 @@ def test_a_server_that_falls_silent_is_lost_though_no_connection_breaks(tmp_path
     run(story)
 
 
-def test_a_cluster_without_machines_has_none(tmp_path: Path) -> None:
+def test_cluster_without_the_machine_kind_has_no_machines(tmp_path: Path) -> None:
     async def story() -> None:
         async with faked(tmp_path) as (server, cluster):
             server.served.discard(MACHINES)
@@ -357,7 +355,7 @@ def test_a_cluster_without_machines_has_none(tmp_path: Path) -> None:
     run(story)
 
 
-def test_a_kind_that_may_not_be_read_makes_the_cluster_unusable_unless_it_is_optional(tmp_path: Path) -> None:
+def test_unreadable_kind_makes_the_cluster_unusable_unless_it_is_optional(tmp_path: Path) -> None:
     async def story() -> None:
         async with faked(tmp_path) as (server, cluster):
             server.forbidden |= {("list", "jobs"), ("list", "pods")}
@@ -375,7 +373,7 @@ def test_a_kind_that_may_not_be_read_makes_the_cluster_unusable_unless_it_is_opt
     run(story)
 
 
-def test_attempts_grow_rarer_in_the_same_way_each_time(tmp_path: Path) -> None:
+def test_retries_grow_rarer_in_the_same_way_each_time(tmp_path: Path) -> None:
     async def story() -> None:
         clock = QuickClock()
         async with faked(tmp_path, clock=clock) as (server, cluster):
@@ -390,7 +388,7 @@ def test_attempts_grow_rarer_in_the_same_way_each_time(tmp_path: Path) -> None:
     run(story)
 
 
-def test_a_server_that_ends_every_watch_is_not_asked_in_a_tight_loop(tmp_path: Path) -> None:
+def test_server_that_ends_every_watch_is_not_asked_in_a_tight_loop(tmp_path: Path) -> None:
     async def story() -> None:
         async with faked(tmp_path) as (server, cluster):
             ended = {"type": "ERROR", "object": {"code": 410, "reason": "Expired", "message": "too old"}}

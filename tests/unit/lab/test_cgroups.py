@@ -9,7 +9,7 @@ import pytest
 from fleet.lab.machines.computer.cgroups import processes_in
 
 
-def test_processes_are_found_in_all_groups_below_and_one_that_has_gone_has_none(tmp_path: Path) -> None:
+def test_processes_are_found_in_all_nested_groups_and_a_deleted_group_has_none(tmp_path: Path) -> None:
     for name, pids in (("", ""), ("init", "1\n2\n"), ("kubepods/pod-a", "30\n")):
         group = tmp_path / name
         group.mkdir(parents=True, exist_ok=True)
@@ -19,7 +19,7 @@ def test_processes_are_found_in_all_groups_below_and_one_that_has_gone_has_none(
     assert list(processes_in(tmp_path / "no-such-machine")) == []
 
 
-def test_a_group_that_cannot_be_read_for_another_reason_is_an_error(tmp_path: Path) -> None:
+def test_unreadable_group_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "cgroup.procs").mkdir()
     with pytest.raises(IsADirectoryError):
         list(processes_in(tmp_path))

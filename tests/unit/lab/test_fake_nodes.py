@@ -108,7 +108,7 @@ async def stage(machine: FakeMachine) -> list[int]:
     return percents
 
 
-def test_a_new_machine_has_what_its_node_tells() -> None:
+def test_new_machine_has_the_facts_of_its_node() -> None:
     async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         seen = await machine.observe()
         assert (seen.booted, seen.staged, seen.boot_id, seen.kernel) == (OLD, None, "b1", "6.1")
@@ -133,7 +133,7 @@ def test_stage_and_reboot_change_what_a_real_machine_changes() -> None:
     story(tell)
 
 
-def test_a_machine_that_is_told_twice_to_reboot_reboots_once() -> None:
+def test_reboot_requested_twice_happens_once() -> None:
     async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         await machine.reboot()
         to_come = (await node.read()).boot
@@ -145,7 +145,7 @@ def test_a_machine_that_is_told_twice_to_reboot_reboots_once() -> None:
     story(tell)
 
 
-def test_whoever_brings_the_machine_up_gives_it_the_same_boot_id() -> None:
+def test_boot_id_does_not_depend_on_the_process_that_boots_the_machine() -> None:
     async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         await machine.reboot()
         other = FakeMachine(node, MachineDurations(), lambda: NOW)
@@ -155,7 +155,7 @@ def test_whoever_brings_the_machine_up_gives_it_the_same_boot_id() -> None:
     story(tell)
 
 
-def test_a_reboot_takes_its_time_even_if_its_process_starts_anew() -> None:
+def test_reboot_takes_its_time_even_if_its_process_restarts() -> None:
     async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         await machine.reboot()
         boot = (await node.read()).boot
@@ -164,7 +164,7 @@ def test_a_reboot_takes_its_time_even_if_its_process_starts_anew() -> None:
     story(tell, reboot_ms="90000")
 
 
-def test_writes_of_others_in_between_lose_nothing() -> None:
+def test_concurrent_writes_lose_nothing() -> None:
     async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         node.others_write = 5
         await stage(machine)
@@ -173,7 +173,7 @@ def test_writes_of_others_in_between_lose_nothing() -> None:
     story(tell)
 
 
-def test_a_rollback_boots_the_previous_deployment() -> None:
+def test_rollback_boots_the_previous_deployment() -> None:
     async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         with pytest.raises(MachineError, match="no rollback deployment"):
             await machine.roll_back()
@@ -204,7 +204,7 @@ def test_staging_can_fail(fail: str, times: int) -> None:
     story(tell, fail=fail)
 
 
-def test_the_old_version_can_boot_once() -> None:
+def test_old_version_can_boot_once() -> None:
     async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         await stage(machine)
         await machine.reboot()
@@ -219,7 +219,7 @@ def test_the_old_version_can_boot_once() -> None:
     story(tell, fail="old-version:once")
 
 
-def test_a_machine_that_never_comes_back_does_once_the_fault_is_gone() -> None:
+def test_machine_that_never_comes_back_does_once_the_fault_is_removed() -> None:
     async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         await machine.reboot()
         assert not await machine.come_up()
@@ -231,7 +231,7 @@ def test_a_machine_that_never_comes_back_does_once_the_fault_is_gone() -> None:
     story(tell, fail="never-back")
 
 
-def test_a_kubelet_that_is_not_ready_is_once_the_fault_is_gone() -> None:
+def test_unready_kubelet_is_ready_once_the_fault_is_removed() -> None:
     async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         await stage(machine)
         await machine.reboot()
@@ -250,7 +250,7 @@ def test_a_kubelet_that_is_not_ready_is_once_the_fault_is_gone() -> None:
     ("annotations", "word"),
     [({"fail": "explode"}, "known are stage-fails"), ({"stage_ms": "soon"}, "not milliseconds")],
 )
-def test_an_annotation_that_means_nothing_is_told(annotations: dict[str, str], word: str) -> None:
+def test_unknown_fault_annotation_is_reported(annotations: dict[str, str], word: str) -> None:
     async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         with pytest.raises(MachineError, match=word):
             await stage(machine)

@@ -11,7 +11,7 @@ import tarfile
 from fleet.lab.machines.images.image import archive
 
 
-def test_every_descriptor_names_a_blob_by_its_digest_and_the_layer_holds_the_program() -> None:
+def test_every_descriptor_names_a_blob_by_its_digest_and_the_layer_has_the_program() -> None:
     packed = archive("lab.example/pause:1", "pause", b"program")
     assert packed == archive("lab.example/pause:1", "pause", b"program")
     with tarfile.open(fileobj=io.BytesIO(packed)) as image:

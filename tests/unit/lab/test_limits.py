@@ -5,7 +5,7 @@ from pathlib import Path
 from fleet.lab.machines.computer.limits import INSTANCES, raise_limits
 
 
-def test_too_few_instances_become_enough_and_that_is_said(tmp_path: Path) -> None:
+def test_inotify_limits_are_raised_and_that_is_reported(tmp_path: Path) -> None:
     file, said = tmp_path / "instances", list[str]()
     file.write_text("128\n")
     raise_limits(said.append, file)
@@ -13,7 +13,7 @@ def test_too_few_instances_become_enough_and_that_is_said(tmp_path: Path) -> Non
     assert said == [f"fs.inotify.max_user_instances is {INSTANCES} from now on"]
 
 
-def test_more_than_enough_stays(tmp_path: Path) -> None:
+def test_sufficient_limits_stay(tmp_path: Path) -> None:
     file, said = tmp_path / "instances", list[str]()
     file.write_text("100000\n")
     raise_limits(said.append, file)

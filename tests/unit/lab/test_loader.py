@@ -14,19 +14,19 @@ initrd /ostree/fleet-lab-6de0ef2d/initramfs-6.1.0-lab2.img
 """
 
 
-def test_an_entry_that_ostree_wrote_is_read() -> None:
+def test_boot_entry_of_ostree_is_read() -> None:
     assert parse(WRITTEN) == BootEntry(2, "/ostree/boot.0/fleet-lab/6de0ef2d/0")
 
 
 @pytest.mark.parametrize(
     "text", ["", "version 2\noptions rw quiet\n", WRITTEN.replace("version 2", "version x")]
 )
-def test_what_ostree_did_not_write_is_refused(text: str) -> None:
+def test_other_boot_entries_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="no boot entry of OSTree"):
         parse(text)
 
 
-def test_a_new_deployment_has_two_tries_and_then_the_old_one_boots() -> None:
+def test_new_deployment_has_two_tries_and_then_the_old_one_boots() -> None:
     order, good = ["new", "old"], {"old"}
     assert choose(order, good, {}) == "new"
     assert choose(order, good, {"new": 1}) == "new"
@@ -34,5 +34,5 @@ def test_a_new_deployment_has_two_tries_and_then_the_old_one_boots() -> None:
     assert choose(order, {"new", "old"}, {"new": 9}) == "new", "one that worked once is not counted any more"
 
 
-def test_when_none_ever_worked_the_oldest_boots() -> None:
+def test_when_no_deployment_ever_worked_the_oldest_boots() -> None:
     assert choose(["new", "old"], set(), {"new": 2, "old": 2}) == "old"

@@ -59,7 +59,9 @@ def compared(settings: SshSettings) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("where", ["named", "home"])
-def test_both_ways_go_by_the_same_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+def test_both_connections_use_the_same_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
     (tmp_path / ".ssh").mkdir()
     (tmp_path / "more").write_text("Host n-1\n  User core\n")
     config = tmp_path / ".ssh/config"
@@ -75,7 +77,7 @@ def test_both_ways_go_by_the_same_answer(tmp_path: Path, monkeypatch: pytest.Mon
     assert (found["ansible_become"], found["ansible_become_method"]) == (True, "sudo")
 
 
-def test_new_keys_are_refused_on_the_whole_way(tmp_path: Path) -> None:
+def test_host_key_updates_are_refused_on_the_whole_path(tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.write_text(CONFIG.format(folder=tmp_path, strict="accept-new") + "  StrictHostKeyChecking no\n")
     access = SshAccess(config=str(config))
@@ -86,7 +88,7 @@ def test_new_keys_are_refused_on_the_whole_way(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("who", ["n-1", "jump"])
-def test_what_fleet_s_own_connection_cannot_do_is_refused_here_too(tmp_path: Path, who: str) -> None:
+def test_settings_that_fleets_connection_lacks_are_refused_here_too(tmp_path: Path, who: str) -> None:
     config = tmp_path / "config"
     config.write_text(
         f"Host {who}\n  PKCS11Provider /lib/token.so\n{CONFIG.format(folder=tmp_path, strict='yes')}"
@@ -95,7 +97,7 @@ def test_what_fleet_s_own_connection_cannot_do_is_refused_here_too(tmp_path: Pat
         variables(SshAccess(config=str(config)), tmp_path)
 
 
-def test_a_relative_include_of_the_system_s_file_is_refused(
+def test_relative_include_of_the_system_file_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     system = tmp_path / "ssh_config"

@@ -31,36 +31,36 @@ class Logged(FakeHost):
 
 
 @pytest.mark.parametrize("text", [OLD, NEW])
-def test_the_boot_before_this_one_is_asked_for_by_its_id(text: str) -> None:
+def test_previous_boot_is_named_by_its_id(text: str) -> None:
     host = Logged(text, "Failed to start x.service\n")
     assert host.last("x.service") == "Failed to start x.service\n"
     assert f"--boot={BOOTS[1]}" in host.ran[-1] and "--unit=x.service" in host.ran[-1]
 
 
-def test_a_failed_boot_that_left_no_log_is_not_mistaken_for_the_one_before_it() -> None:
+def test_failed_boot_without_a_log_is_not_mistaken_for_the_one_before() -> None:
     known = f"{'b' * 8}-{'b' * 4}-{'b' * 4}-{'b' * 4}-{'b' * 12}"
     assert Logged(OLD, "old\n").last(known=known).startswith("(the boot that failed has left no log")
 
 
-def test_a_journal_that_is_not_kept_is_told_with_what_to_do() -> None:
+def test_volatile_journal_is_reported_with_a_remedy() -> None:
     with pytest.raises(MachineError, match="mkdir /var/log/journal"):
         Logged(f" 0 {BOOTS[0]} Mon\n").last()
 
 
-def test_what_is_kept_are_the_last_whole_lines_without_secrets() -> None:
+def test_last_complete_lines_are_kept_without_secrets() -> None:
     told = Logged(OLD, "".join(f"line {number} password=geheim\n" for number in range(2000))).last()
     assert len(told) <= LOG_MOST
     assert told.startswith("line ") and told.endswith("line 1999 password=[hidden]\n")
 
 
-def test_what_is_not_understood_is_refused() -> None:
+def test_invalid_output_is_refused() -> None:
     with pytest.raises(MachineError, match="no such thing"):
         parse_boots("no such thing")
-    with pytest.raises(MachineError, match="no unit's name"):
+    with pytest.raises(MachineError, match="is not the name of a unit"):
         Logged(OLD).last("--file=/etc/shadow")
 
 
-def test_the_command_says_what_to_do_where_it_is_asked_for_what_it_cannot(
+def test_command_of_an_unsupported_request_reports_the_remedy(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert run(["node", "logs", "n-1"]) == 2

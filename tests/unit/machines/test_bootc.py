@@ -65,7 +65,7 @@ class BootcBox(FakeHost):
 
 @pytest.mark.parametrize("keys", ["sorted", "as 1.4 printed them"])
 @pytest.mark.parametrize("spaces", [None, 2])
-def test_the_family_is_told_by_what_bootc_tells_and_not_by_how(keys: str, spaces: int | None) -> None:
+def test_family_is_decided_by_bootcs_status(keys: str, spaces: int | None) -> None:
     document = json.loads(host(entry(OLD)))
     if keys != "sorted":
         document["status"]["booted"] = {"image": document["status"]["booted"].pop("image")} | document[
@@ -91,12 +91,12 @@ def family_of(box: FakeHost, seen: str, status: str, code: int = 0, os_release: 
     ],
     ids=["nothing", "a commit", "an image that rpm-ostree has changed"],
 )
-def test_what_bootc_did_not_boot_is_another_family_s(booted: Entry | None) -> None:
+def test_host_that_bootc_did_not_boot_belongs_to_another_family(booted: Entry | None) -> None:
     seen = "has bootc\nhas rpm-ostree\nhas ostree\nis ostree-booted\n"
     assert family_of(FakeHost(), seen, host(booted, type=None)) == "rpm-ostree"
 
 
-def test_fedora_coreos_stays_rpm_ostree_s_whatever_bootc_says() -> None:
+def test_fedora_coreos_belongs_to_rpm_ostree() -> None:
     seen, coreos = (
         "has bootc\nhas rpm-ostree\nhas ostree\nis ostree-booted\n",
         "ID=fedora\nVARIANT_ID=coreos\n",
@@ -105,8 +105,8 @@ def test_fedora_coreos_stays_rpm_ostree_s_whatever_bootc_says() -> None:
     assert family_of(FakeHost(), seen, "error: no", code=1, os_release=coreos) == "rpm-ostree"
 
 
-def test_a_bootc_that_fails_makes_nobody_else_s_host_and_hides_nobody_else_s() -> None:
-    with pytest.raises(MachineError, match=r"bootc does not tell.*Reading deployment metadata.*FLEET_OS"):
+def test_failing_bootc_decides_nothing() -> None:
+    with pytest.raises(MachineError, match=r"bootc does not report.*Reading deployment metadata.*FLEET_OS"):
         family_of(
             FakeHost(),
             "has bootc\nhas rpm-ostree\nis ostree-booted\n",
@@ -123,7 +123,7 @@ def test_a_bootc_that_fails_makes_nobody_else_s_host_and_hides_nobody_else_s() -
         family_of(FakeHost(), "has bootc\n", "error: Entry not found", 1)
 
 
-def test_the_composefs_backend_is_bootc_s() -> None:
+def test_composefs_backend_belongs_to_bootc() -> None:
     assert family_of(FakeHost(), "has bootc\n", recorded.BOOTC_COMPOSEFS) == "bootc"
     booted = bootc_status.booted(bootc_status.parse(recorded.BOOTC_COMPOSEFS))
     digest = "sha256:cd5d55566e9ca3a49ea588e9d44c54f4b48e1387646c273d1f56e8ad33b8ecac"
@@ -131,7 +131,7 @@ def test_the_composefs_backend_is_bootc_s() -> None:
     assert bootc.switch(booted, NEW)[-1] == f"ghcr.io/bootc-dev/bink/node@{B}"
 
 
-def test_a_composefs_image_counts_by_the_digest_that_it_is_pinned_by() -> None:
+def test_composefs_image_is_identified_by_its_pinned_digest() -> None:
     """bootc told the image's id there (bink#90)."""
     composefs = {"verity": "956fe24e", "bootType": "Bls", "bootloader": "grub"}
     pinned = entry(Release("10.2", C), f"{IMAGE}@{B}", composefs=composefs, ostree=None, store=None)
@@ -139,7 +139,7 @@ def test_a_composefs_image_counts_by_the_digest_that_it_is_pinned_by() -> None:
     assert (told.digest, is_release(told, NEW)) == (C, True)
 
 
-def test_an_image_that_was_staged_by_its_index_counts_by_it() -> None:
+def test_image_staged_by_its_index_is_identified_by_the_index() -> None:
     """The host tells the digest of its own architecture's manifest."""
 
     async def story() -> None:
@@ -154,20 +154,20 @@ def test_an_image_that_was_staged_by_its_index_counts_by_it() -> None:
     asyncio.run(story())
 
 
-def test_a_downloaded_image_is_unlocked_by_the_index_that_it_is_pinned_by() -> None:
+def test_downloaded_image_is_unlocked_by_its_pinned_index() -> None:
     box = BootcBox(entry(OLD))
     box.staged = entry(NEW, f"{IMAGE}@{INDEX}", downloadOnly=True)
     asyncio.run(Bootc(box).stage(Release("10.2", INDEX), lambda _: None))
     assert box.asked == [("upgrade", "--from-downloaded")]
 
 
-def test_a_composefs_entry_without_an_image_is_told_apart() -> None:
+def test_composefs_entry_without_an_image_is_recognised() -> None:
     composefs = {"verity": "956fe24e" * 8, "bootType": "Uki", "bootloader": "systemd"}
     bare = entry(OLD, composefs=composefs, ostree=None) | {"image": None}
     assert bootc_status.booted(bootc_status.parse(host(bare))).release == Release("composefs 956fe24e956f")
 
 
-def test_what_is_staged_download_only_does_not_boot_next_and_is_unlocked_when_it_is_asked_for() -> None:
+def test_download_only_image_does_not_boot_next_and_is_unlocked_on_request() -> None:
     async def story() -> None:
         box = BootcBox(entry(OLD))
         box.staged = entry(NEW, downloadOnly=True)
@@ -189,7 +189,7 @@ def test_what_is_staged_download_only_does_not_boot_next_and_is_unlocked_when_it
         ("insecure", ("switch", "--enforce-container-sigpolicy", f"{IMAGE}@{B}")),
     ],
 )
-def test_what_was_downloaded_without_the_booted_image_s_policy_is_fetched_again(
+def test_image_downloaded_without_the_booted_images_signature_policy_is_fetched_again(
     signature: str, asked: tuple[str, ...]
 ) -> None:
     box = BootcBox(entry(OLD, reference={"signature": "containerPolicy"}))
@@ -198,7 +198,7 @@ def test_what_was_downloaded_without_the_booted_image_s_policy_is_fetched_again(
     assert box.asked == [asked]
 
 
-def test_another_release_than_the_downloaded_one_is_staged_over_it() -> None:
+def test_other_release_is_staged_over_a_downloaded_one() -> None:
     async def story() -> None:
         box = BootcBox(entry(OLD))
         box.staged = entry(OTHER, downloadOnly=True)
@@ -209,7 +209,7 @@ def test_another_release_than_the_downloaded_one_is_staged_over_it() -> None:
     asyncio.run(story())
 
 
-def test_what_is_staged_boots_before_a_queued_rollback_and_a_downloaded_one_does_not() -> None:
+def test_staged_image_boots_before_a_queued_rollback_and_a_downloaded_one_does_not() -> None:
     rollback = entry(OLD)
     staged = host(entry(NEW), staged=entry(OTHER), rollback=rollback, rollbackQueued=True, order="rollback")
     boots = bootc_status.parse(staged).next
@@ -221,9 +221,7 @@ def test_what_is_staged_boots_before_a_queued_rollback_and_a_downloaded_one_does
 
 @pytest.mark.parametrize("staged", [None, "downloaded", "staged"])
 @pytest.mark.parametrize("queued", [False, True])
-def test_a_rollback_ends_in_the_rollback_deployment_wherever_it_began(
-    staged: str | None, queued: bool
-) -> None:
+def test_rollback_always_ends_in_the_rollback_deployment(staged: str | None, queued: bool) -> None:
     async def story() -> None:
         box = BootcBox(entry(NEW))
         box.rollback, box.queued = entry(OLD), queued
@@ -237,7 +235,7 @@ def test_a_rollback_ends_in_the_rollback_deployment_wherever_it_began(
     asyncio.run(story())
 
 
-def test_a_queue_that_bootc_tells_wrongly_is_not_believed() -> None:
+def test_wrong_rollback_queue_is_refused() -> None:
     """bootc#2405: the contrary is told with UKIs under systemd-boot."""
     composefs = {"verity": "956f", "bootType": "Uki", "bootloader": "Systemd"}
     box = BootcBox(entry(NEW, composefs=composefs, ostree=None))
@@ -248,7 +246,7 @@ def test_a_queue_that_bootc_tells_wrongly_is_not_believed() -> None:
     assert box.asked == []
 
 
-def test_a_prepared_soft_reboot_does_not_keep_the_boot() -> None:
+def test_prepared_soft_reboot_does_not_prevent_a_full_reboot() -> None:
     async def story() -> None:
         box = BootcBox(entry(OLD))
         box.next_root = True
@@ -270,7 +268,7 @@ def test_a_prepared_soft_reboot_does_not_keep_the_boot() -> None:
         ({"signature": "containerPolicy"}, ("--enforce-container-sigpolicy",)),
     ],
 )
-def test_the_signature_policy_of_the_booted_image_is_kept(
+def test_signature_policy_of_the_booted_image_is_kept(
     signature: dict[str, Any], options: tuple[str, ...]
 ) -> None:
     booted = bootc_status.booted(bootc_status.parse(host(entry(OLD, reference=signature))))
@@ -289,7 +287,7 @@ def test_the_signature_policy_of_the_booted_image_is_kept(
         ({"transport": "torrent"}, "came by torrent"),
     ],
 )
-def test_what_a_switch_cannot_keep_is_refused_by_name_and_observed_all_the_same(
+def test_state_that_a_switch_cannot_keep_is_refused_by_name_and_still_observed(
     changes: dict[str, Any], words: str
 ) -> None:
     box = BootcBox(entry(OLD, reference=changes))
@@ -303,12 +301,12 @@ def test_what_a_switch_cannot_keep_is_refused_by_name_and_observed_all_the_same(
     "image",
     [f"{IMAGE}", f"{IMAGE}:stable", f"{IMAGE}@{C}", f"{IMAGE}:stable@{C}"],
 )
-def test_a_repository_with_a_port_is_kept_without_tag_and_digest(image: str) -> None:
+def test_repository_with_a_port_is_kept_without_tag_and_digest(image: str) -> None:
     booted = bootc_status.booted(bootc_status.parse(host(entry(OLD, image))))
     assert bootc.switch(booted, NEW)[-1] == f"{IMAGE}@{B}"
 
 
-def test_states_that_are_not_known_are_refused_all_at_once_by_their_names() -> None:
+def test_unknown_states_are_refused_all_at_once_by_name() -> None:
     odd = entry(NEW, store="tape", composefs={"verity": "00", "bootType": "Floppy"})
     with pytest.raises(MachineError) as refused:
         bootc_status.parse(host(entry(OLD), order="random", type="bootcPhone", staged=odd))
@@ -324,12 +322,12 @@ def test_states_that_are_not_known_are_refused_all_at_once_by_their_names() -> N
 @pytest.mark.parametrize(
     ("key", "value"), [("apiVersion", "org.containers.bootc/v2"), ("kind", "BootcPhone")]
 )
-def test_another_kind_of_document_is_refused_by_name_whatever_its_shape(key: str, value: str) -> None:
+def test_other_kind_of_document_is_refused_by_name(key: str, value: str) -> None:
     with pytest.raises(MachineError, match=f"{key} is '{value}'"):
         bootc_status.parse(json.dumps(json.loads(host(entry(OLD))) | {key: value, "status": {"booted": [7]}}))
 
 
-def test_fields_that_are_not_known_and_fields_that_are_missing_are_no_matter() -> None:
+def test_unknown_and_missing_fields_are_ignored() -> None:
     newer = json.loads(
         host(entry(OLD, later={"x": [1]}), storage={"unified": "enabled"}, usrOverlay={"a": 1})
     )
@@ -348,18 +346,18 @@ def test_fields_that_are_not_known_and_fields_that_are_missing_are_no_matter() -
     assert (status.next, status.status.rollback) == (None, None)
 
 
-def test_what_bootc_does_not_tell_is_refused_where_it_is_booted_only() -> None:
+def test_missing_facts_are_refused_for_the_booted_image_alone() -> None:
     untold = entry(OLD) | {"image": None, "ostree": None}
     box = BootcBox(entry(OLD))
     box.staged, box.rollback = untold, untold
     seen = asyncio.run(Bootc(box).observe())
     assert (seen.booted, seen.staged, seen.rollback) == (OLD, bootc_status.UNTOLD, None)
     box.booted = untold
-    with pytest.raises(MachineError, match="tells neither an image"):
+    with pytest.raises(MachineError, match="reports neither an image"):
         asyncio.run(Bootc(box).observe())
 
 
-def test_a_host_that_rpm_ostree_has_changed_is_told_what_helps() -> None:
+def test_host_changed_by_rpm_ostree_has_a_remedy() -> None:
     changed = entry(OLD) | {"image": None, "incompatible": True}
     with pytest.raises(MachineError, match="rpm-ostree reset"):
         bootc.switch(bootc_status.booted(bootc_status.parse(host(changed))), NEW)
@@ -386,7 +384,7 @@ def test_a_host_that_rpm_ostree_has_changed_is_told_what_helps() -> None:
         ("spec-via-local-oci.yaml", "sha256:47e5", ""),
     ],
 )
-def test_the_statuses_of_bootc_s_own_tests(name: str, booted: str, next_one: str) -> None:
+def test_statuses_of_bootcs_own_tests(name: str, booted: str, next_one: str) -> None:
     status = bootc_status.parse(recorded.as_json(recorded.shared(f"bootc/{name}")))
     assert bootc_status.booted(status).release.digest.startswith(booted)
     found = status.next.release.digest if status.next is not None else ""

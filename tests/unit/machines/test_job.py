@@ -23,7 +23,7 @@ def host() -> FakeHost:
     return found
 
 
-def test_a_job_is_awaited_and_leaves_nothing() -> None:
+def test_job_is_awaited_and_leaves_nothing() -> None:
     found = host()
     ran = asyncio.run(finish(found, TOKEN, PULL))
     assert ran.succeeded
@@ -32,7 +32,7 @@ def test_a_job_is_awaited_and_leaves_nothing() -> None:
     assert not found.ended
 
 
-def test_a_failed_job_answers_its_exit_code_and_its_words() -> None:
+def test_failed_job_returns_its_exit_code_and_output() -> None:
     found = host()
     found.programs["pull"] = lambda argv: (5, "", "No space left on device\n")
     ran = asyncio.run(finish(found, TOKEN, PULL))
@@ -40,7 +40,7 @@ def test_a_failed_job_answers_its_exit_code_and_its_words() -> None:
     assert "No space left" in ran.message
 
 
-def test_one_that_was_left_alone_is_found_again_and_not_begun_twice() -> None:
+def test_detached_job_is_found_again_and_not_started_twice() -> None:
     async def story() -> None:
         found = host()
         found.hold_jobs = True
@@ -58,7 +58,7 @@ def test_one_that_was_left_alone_is_found_again_and_not_begun_twice() -> None:
     asyncio.run(story())
 
 
-def test_a_lost_connection_is_for_the_caller_to_try_again() -> None:
+def test_lost_connection_is_left_to_the_caller_to_retry() -> None:
     found = host()
     found.lose_once = True
     with pytest.raises(LostError):
@@ -67,7 +67,7 @@ def test_a_lost_connection_is_for_the_caller_to_try_again() -> None:
     assert found.started == [PULL]
 
 
-def test_one_that_went_with_its_boot_has_not_failed_but_is_begun_again_by_the_caller() -> None:
+def test_job_lost_with_its_boot_has_not_failed_and_is_started_again() -> None:
     """Its connection may be made anew between two looks: then nobody is told that the machine was away."""
 
     async def story() -> None:
@@ -85,7 +85,7 @@ def test_one_that_went_with_its_boot_has_not_failed_but_is_begun_again_by_the_ca
     asyncio.run(story())
 
 
-def test_one_that_somebody_stops_has_failed_and_says_so() -> None:
+def test_stopped_job_has_failed_and_reports_it() -> None:
     async def story() -> None:
         found = host()
         found.hold_jobs = True
@@ -100,7 +100,7 @@ def test_one_that_somebody_stops_has_failed_and_says_so() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_one_that_is_killed_has_failed_also_where_systemd_takes_the_signal_for_a_good_end(
+def test_killed_job_has_failed_even_if_systemd_counts_the_signal_as_success(
     number: int,
 ) -> None:
     found = host()
@@ -110,7 +110,7 @@ def test_one_that_is_killed_has_failed_also_where_systemd_takes_the_signal_for_a
     assert "ended by systemd" in ran.message
 
 
-def test_progress_is_what_the_output_tells_so_far() -> None:
+def test_progress_is_the_output_so_far() -> None:
     async def story() -> list[int]:
         found = host()
         found.hold_jobs = True
@@ -133,6 +133,6 @@ def test_tokens_with_odd_characters_have_units_of_their_own() -> None:
     assert unit_of("r-1/ä b/stage/0").replace("fleet-", "").replace(".service", "").isalnum()
 
 
-def test_an_answer_of_systemctl_that_is_not_whole_is_refused() -> None:
+def test_incomplete_answer_of_systemctl_is_refused() -> None:
     with pytest.raises(MachineError, match="SubState"):
         job.parse_state("LoadState=loaded\nActiveState=active\nResult=success\n")

@@ -82,7 +82,7 @@ def test_rpm_ostree_stages_locked_finalizes_and_rolls_back() -> None:
     asyncio.run(story())
 
 
-def test_an_updater_of_the_distribution_is_named_and_nothing_is_begun() -> None:
+def test_updater_of_the_distribution_is_named_and_nothing_is_begun() -> None:
     box = RpmOstreeBox()
     box.others = ["unit\tZincati upgrades this machine: systemctl disable --now zincati.service"]
     with pytest.raises(MachineError, match=r"Zincati.*systemctl disable --now zincati\.service"):
@@ -91,7 +91,7 @@ def test_an_updater_of_the_distribution_is_named_and_nothing_is_begun() -> None:
 
 
 @pytest.mark.parametrize("machine", [RpmOstree, Ostree, lambda box: Rauc(box, "/x/{version}.raucb")])
-def test_beside_another_that_reboots_it_a_machine_is_neither_staged_nor_when_that_cannot_be_told(
+def test_machine_with_another_rebooter_or_an_unknown_one_is_not_staged(
     machine: Callable[[FakeHost], Family],
 ) -> None:
     box = RpmOstreeBox()
@@ -101,12 +101,12 @@ def test_beside_another_that_reboots_it_a_machine_is_neither_staged_nor_when_tha
         asyncio.run(machine(box).stage(NEW, lambda _: None))
     assert not box.started
     box.others = ["bash: sed: command not found"]
-    with pytest.raises(MachineError, match=r"broke off.*sed"):
+    with pytest.raises(MachineError, match=r"was interrupted.*sed"):
         asyncio.run(machine(box).stage(NEW, lambda _: None))
     assert not box.started
 
 
-def test_a_reboot_that_somebody_has_scheduled_is_not_taken_from_them() -> None:
+def test_scheduled_reboot_of_another_party_is_left_alone() -> None:
     box = RpmOstreeBox()
     asyncio.run(RpmOstree(box).stage(NEW, lambda _: None))
     box.others = ["unit\tuupd upgrades this machine", "scheduled\ta reboot is scheduled: shutdown -c"]
@@ -185,7 +185,7 @@ class FlatcarBox(FakeHost):
         return super()._run(argv)
 
 
-def test_flatcar_tells_what_it_staged_itself_where_update_engine_does_not() -> None:
+def test_flatcar_reports_its_own_staging_where_update_engine_does_not() -> None:
     async def story() -> None:
         box = FlatcarBox()
         machine = Flatcar(box)
@@ -200,7 +200,7 @@ def test_flatcar_tells_what_it_staged_itself_where_update_engine_does_not() -> N
     asyncio.run(story())
 
 
-def test_flatcar_whose_update_engine_is_masked_is_staged_and_still_has_no_updates_of_its_own() -> None:
+def test_flatcar_with_a_masked_update_engine_is_staged_and_stays_without_automatic_updates() -> None:
     async def story() -> None:
         box = FlatcarBox(masked=True)
         machine = Flatcar(box)
@@ -224,7 +224,7 @@ def test_flatcar_whose_update_engine_is_masked_is_staged_and_still_has_no_update
     asyncio.run(story())
 
 
-def test_flatcar_that_is_masked_and_has_a_server_of_its_own_keeps_both() -> None:
+def test_masked_flatcar_with_its_own_server_keeps_both() -> None:
     box = FlatcarBox(masked=True)
     box.files[flatcar.SETTINGS] = "GROUP=stable\nSERVER=https://nebraska.example/v1/update\n"
     with pytest.raises(MachineError, match=r"is masked.*SERVER=https://nebraska\.example.*SERVER=disabled"):
@@ -242,7 +242,7 @@ def test_flatcar_that_is_masked_and_has_a_server_of_its_own_keeps_both() -> None
         "",
     ],
 )
-def test_flatcar_whose_update_engine_does_not_tell_is_seen_and_not_staged(text: str) -> None:
+def test_flatcar_with_a_silent_update_engine_is_observed_and_not_staged(text: str) -> None:
     async def story() -> None:
         box = FlatcarBox()
         box.text = text
@@ -256,7 +256,7 @@ def test_flatcar_whose_update_engine_does_not_tell_is_seen_and_not_staged(text: 
     asyncio.run(story())
 
 
-def test_rauc_undoes_a_bundle_that_wrote_another_version() -> None:
+def test_rauc_reverts_a_bundle_that_wrote_another_version() -> None:
     async def story() -> None:
         box = FakeHost()
         status = json.loads(recorded.RAUC_113)
@@ -310,7 +310,7 @@ def test_rauc_makes_the_other_slot_the_next_and_not_the_rescue_slot() -> None:
     asyncio.run(story())
 
 
-def test_rauc_on_another_medium_is_told_by_its_own_word_and_not_staged() -> None:
+def test_rauc_booted_from_another_medium_is_recognised_and_not_staged() -> None:
     async def story() -> None:
         box = RaucBox()
         box.status["booted"] = "_external_"
@@ -404,7 +404,7 @@ def test_bottlerocket_locks_the_version_and_goes_through_its_states(monkeypatch:
         seen = await machine.observe()
         assert (seen.booted, seen.staged) == (Release("1.14.0"), None)
         await machine.stage(Release("1.15.0"), lambda _: None)
-        with pytest.raises(MachineError, match=r"have 1\.15\.1 in the stream"):
+        with pytest.raises(MachineError, match=r"write 1\.15\.1 in the stream"):
             await machine.stage(Release("v1.15.1"), lambda _: None)
         assert box.asked == [
             "updates.version-lock=v1.15.0",
@@ -428,7 +428,7 @@ def test_bottlerocket_locks_the_version_and_goes_through_its_states(monkeypatch:
 
 
 @pytest.mark.parametrize("ends_as", ["Failed", "Unknown", "Postponed"])
-def test_an_action_of_bottlerocket_that_does_not_succeed_is_told_by_name(
+def test_failed_bottlerocket_action_is_reported_by_name(
     ends_as: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bottlerocket, "LOOK", 0)
@@ -498,7 +498,7 @@ def test_talos_is_staged_without_a_reboot_by_every_talosctl(version: tuple[int, 
     asyncio.run(story())
 
 
-def test_talosctl_that_cannot_stage_any_more_is_refused_in_its_words() -> None:
+def test_talosctl_that_can_no_longer_stage_is_refused_with_its_message() -> None:
     box = TalosBox((1, 18))
     with pytest.raises(MachineError, match="unknown flag: --stage"):
         asyncio.run(
@@ -508,11 +508,11 @@ def test_talosctl_that_cannot_stage_any_more_is_refused_in_its_words() -> None:
 
 
 @pytest.mark.parametrize(("booted", "wanted"), [("v1.9.0", "1.9.5"), ("1.9.0-ours", "v1.9.5")])
-def test_a_version_in_a_spelling_that_talos_would_never_tell_is_not_staged(booted: str, wanted: str) -> None:
+def test_version_spelling_that_talos_never_reports_is_not_staged(booted: str, wanted: str) -> None:
     """Talos' own builds have a v, and those of one's own what TAG was when they were built."""
     box = TalosBox((1, 12))
     box.booted = booted
-    with pytest.raises(MachineError, match=f"tells its versions as {booted}, so {wanted} would never"):
+    with pytest.raises(MachineError, match=f"reports its versions as {booted}, so {wanted} would never"):
         asyncio.run(
             Talos(box, "10.5.0.2", "ghcr.io/siderolabs/installer").stage(Release(wanted), lambda _: None)
         )
@@ -535,7 +535,7 @@ COREOS = {"ID": "fedora", "VARIANT_ID": "coreos"}
         ({"ID": "talos"}, set[str](), set[str](), "talos"),
     ],
 )
-def test_a_family_is_told_by_what_is_booted(
+def test_family_is_decided_by_what_is_booted(
     os_release: dict[str, str], commands: set[str], facts: set[str], name: str
 ) -> None:
     assert family_of(Signs(os_release, frozenset(commands), frozenset(facts))) == name
@@ -555,7 +555,7 @@ class PlayedRoot(Local):
 
 
 @pytest.mark.parametrize("folder", ["etc", "run", "usr/lib"])
-def test_rauc_is_told_wherever_it_finds_its_configuration(tmp_path: Path, folder: str) -> None:
+def test_rauc_is_found_wherever_its_configuration_is(tmp_path: Path, folder: str) -> None:
     for file in ("etc/os-release", "bin/rauc"):
         (tmp_path / file).parent.mkdir()
         (tmp_path / file).write_text("ID=poky\n")
@@ -568,11 +568,11 @@ def test_rauc_is_told_wherever_it_finds_its_configuration(tmp_path: Path, folder
     assert asyncio.run(detect(host)) == "rauc"
 
 
-def test_having_the_program_is_not_having_booted_it() -> None:
+def test_installed_program_alone_decides_nothing() -> None:
     with pytest.raises(MachineError, match=r"ID=debian.*ostree"):
         family_of(Signs({"ID": "debian", "VERSION_ID": "12"}, frozenset({"ostree", "bootc"})))
 
 
-def test_a_look_that_broke_off_is_not_taken_for_an_answer() -> None:
-    with pytest.raises(MachineError, match="broke off"):
+def test_interrupted_detection_is_not_taken_for_an_answer() -> None:
+    with pytest.raises(MachineError, match="was interrupted"):
         parse_signs("ID=debian\n", "has ostree\n")

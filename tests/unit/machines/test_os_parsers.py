@@ -23,7 +23,7 @@ from fleet.machines.families.shared import os_release
 from tests.unit.machines import recorded
 
 
-def test_rpm_ostree_takes_the_image_digest() -> None:
+def test_rpm_ostree_uses_the_image_digest() -> None:
     status = rpm_ostree.parse(recorded.RPM_OSTREE_IMAGE)
     digest = "sha256:ca99893c80a7b84dd84d4143bd27538207c2f38ab6647a58d9c8caa251f9a087"
     assert status.booted.release == Release("43.20251024.3.0", digest)
@@ -32,11 +32,11 @@ def test_rpm_ostree_takes_the_image_digest() -> None:
 
 
 @pytest.mark.parametrize("name", ["rpm-ostree-status.json", "rpm-ostree-status-annotation.json"])
-def test_rpm_ostree_reads_what_zincati_has_recorded(name: str) -> None:
+def test_rpm_ostree_reads_zincatis_metadata(name: str) -> None:
     assert rpm_ostree.parse(recorded.shared(f"rpm-ostree/{name}")).booted.booted
 
 
-def test_rpm_ostree_tells_a_staged_and_locked_commit() -> None:
+def test_rpm_ostree_reports_a_staged_and_locked_commit() -> None:
     status = rpm_ostree.parse(recorded.shared("rpm-ostree/rpm-ostree-staged.json"))
     commit = "967b7b8d624e6d10ff51c2e81ef198fae966c567ac2e9b479771c693d0987949"
     assert status.staged is not None
@@ -96,7 +96,7 @@ def test_rpm_ostree_refuses_a_source_that_is_neither_an_image_nor_a_branch() -> 
         rpm_ostree.stage_command(rpm_ostree.RpmOstreeDeployment("aa"), Release("44"), BRANCH)
 
 
-def test_bootc_says_when_it_has_not_booted_the_machine() -> None:
+def test_bootc_reports_that_it_has_not_booted_the_machine() -> None:
     status = bootc_status.parse(
         '{"apiVersion":"org.containers.bootc/v1","kind":"BootcHost","metadata":{"name":"host"},'
         '"spec":{"image":null,"bootOrder":"default"},"status":{"staged":null,"booted":null,"rollback":null,'
@@ -106,13 +106,13 @@ def test_bootc_says_when_it_has_not_booted_the_machine() -> None:
         bootc_status.booted(status)
 
 
-def test_bootc_switches_within_the_repository_that_is_booted() -> None:
+def test_bootc_switches_within_the_booted_repository() -> None:
     image = bootc_status.BootcImage(bootc_status.BootcImageReference("localhost:5000/os:latest"), "sha256:aa")
     argv = bootc.switch(bootc_status.BootcDeployment(image), Release("2", f"sha256:{'0' * 64}"))
     assert argv == ("bootc", "switch", f"localhost:5000/os@sha256:{'0' * 64}")
 
 
-def test_ostree_tells_booted_and_rollback() -> None:
+def test_ostree_reports_booted_and_rollback() -> None:
     status = ostree.parse(recorded.OSTREE_BOOTED_ROLLBACK)
     assert status.booted.checksum.startswith("435b6162")
     assert status.booted.serial == 15
@@ -121,14 +121,14 @@ def test_ostree_tells_booted_and_rollback() -> None:
     assert status.rollback.checksum.startswith("f315bbe0")
 
 
-def test_ostree_tells_what_is_pending() -> None:
+def test_ostree_reports_pending() -> None:
     status = ostree.parse(recorded.OSTREE_PENDING)
     assert status.staged is not None
     assert status.staged.refspec == "toradex-nightly:torizon-core-docker"
     assert status.rollback is None
 
 
-def test_ostree_tells_versions_and_passes_over_unlocked() -> None:
+def test_ostree_reports_versions_and_ignores_unlocked() -> None:
     assert (
         ostree.parse(recorded.OSTREE_VERSIONS).booted.release.version == "7.7.0-devel-20260821082328+build.0"
     )
@@ -142,14 +142,14 @@ def test_ostree_finds_its_origin_file() -> None:
     assert back.origin_file.endswith(".2.origin")
 
 
-def test_rauc_goes_by_the_state_of_slots_not_by_the_word_booted() -> None:
+def test_rauc_decides_by_slot_states_and_not_by_the_name_booted() -> None:
     status = rauc.parse(recorded.RAUC_113)
     assert status.booted is not None and status.booted.name == "rootfs.0"
     assert status.next is status.booted
     assert status.booted.release is None
 
 
-def test_rauc_tells_what_a_bundle_wrote() -> None:
+def test_rauc_reports_what_a_bundle_wrote() -> None:
     detailed = json.loads(recorded.RAUC_113)
     detailed["boot_primary"] = "rootfs.1"
     detailed["slots"][0]["rootfs.1"]["slot_status"] = {
@@ -162,7 +162,7 @@ def test_rauc_tells_what_a_bundle_wrote() -> None:
     assert status.rollback is None
 
 
-def test_rauc_rolls_back_to_the_other_slot_of_the_booted_one_s_class() -> None:
+def test_rauc_rolls_back_to_the_other_slot_of_the_same_class() -> None:
     status = rauc.parse(recorded.RAUC_RESCUE)
     assert status.booted is not None and status.booted.name == "rootfs.1"
     assert status.staged is None
@@ -172,7 +172,7 @@ def test_rauc_rolls_back_to_the_other_slot_of_the_booted_one_s_class() -> None:
     assert rauc.parse(json.dumps(bad)).rollback is None
 
 
-def test_rauc_has_no_rollback_while_it_runs_from_the_rescue_slot_or_another_slot_waits() -> None:
+def test_rauc_has_no_rollback_in_the_rescue_slot_or_while_another_slot_waits() -> None:
     rescued = json.loads(recorded.RAUC_RESCUE)
     rescued["slots"][0]["rescue.0"]["state"] = "booted"
     rescued["slots"][4]["rootfs.1"]["state"] = "inactive"
@@ -186,7 +186,7 @@ def test_rauc_has_no_rollback_while_it_runs_from_the_rescue_slot_or_another_slot
 
 
 @pytest.mark.parametrize("primary", [None, "appfs.0", "elsewhere"])
-def test_rauc_that_does_not_tell_what_boots_next_is_not_taken_to_boot_what_it_has_booted(
+def test_rauc_without_a_primary_slot_is_not_taken_to_boot_the_booted_one(
     primary: str | None,
 ) -> None:
     status = json.loads(recorded.RAUC_RESCUE)
@@ -200,7 +200,7 @@ def test_rauc_that_does_not_tell_what_boots_next_is_not_taken_to_boot_what_it_ha
 def test_rauc_booted_from_another_medium_has_no_booted_slot() -> None:
     status = json.loads(recorded.RAUC_RESCUE)
     status["slots"][4]["rootfs.1"]["state"] = "inactive"
-    with pytest.raises(MachineError, match=r"not one booted slot"):
+    with pytest.raises(MachineError, match=r"no single booted slot"):
         rauc.parse(json.dumps(status))
     for medium in ("_external_", "/dev/nfs"):
         status["booted"] = medium
@@ -209,7 +209,7 @@ def test_rauc_booted_from_another_medium_has_no_booted_slot() -> None:
         assert found.staged == Release("2.0", "sha256:NEW")
 
 
-def test_rauc_does_not_need_what_tells_no_release() -> None:
+def test_rauc_needs_no_fields_without_a_release() -> None:
     status = json.loads(recorded.RAUC_RESCUE)
     known = rauc.parse(json.dumps(status))
     status["compatible"] = None
@@ -217,7 +217,7 @@ def test_rauc_does_not_need_what_tells_no_release() -> None:
     assert rauc.parse(json.dumps(status)) == known
 
 
-def test_rauc_refuses_a_state_of_a_slot_that_is_not_known_by_name() -> None:
+def test_rauc_refuses_an_unknown_slot_state_by_name() -> None:
     status = json.loads(recorded.RAUC_RESCUE)
     status["slots"][3]["rootfs.0"]["state"] = "half-written"
     with pytest.raises(MachineError, match=r"rootfs\.0 'half-written'"):
@@ -228,7 +228,7 @@ def test_rauc_refuses_a_state_of_a_slot_that_is_not_known_by_name() -> None:
     assert rauc.parse(json.dumps(status)).rollback is not None
 
 
-def test_update_engine_does_not_tell_the_version_that_waits() -> None:
+def test_update_engine_does_not_report_the_waiting_version() -> None:
     status = flatcar.parse(recorded.UPDATE_ENGINE)
     assert status.operation is flatcar.Operation.NEED_REBOOT
     assert status.new_version == ""
@@ -242,7 +242,7 @@ def test_update_engine_does_not_tell_the_version_that_waits() -> None:
         "PROGRESS=nan%\nCURRENT_OP=UPDATE_STATUS_UPDATED_NEED_REBOOT\nNEW_VERSION=4152.2.0\nNEW_FIELD=a=b\n",
     ],
 )
-def test_update_engine_needs_to_tell_no_more_than_its_state(text: str) -> None:
+def test_update_engine_needs_to_report_only_its_state(text: str) -> None:
     assert flatcar.parse(text).operation is flatcar.Operation.NEED_REBOOT
 
 
@@ -252,7 +252,7 @@ def test_every_state_of_update_engine_is_known(operation: flatcar.Operation) -> 
     assert flatcar.parse(text).operation is operation
 
 
-def test_bottlerocket_tells_active_and_staging() -> None:
+def test_bottlerocket_reports_active_and_staging() -> None:
     status = bottlerocket.parse(recorded.BOTTLEROCKET_READY)
     assert status.staged == Release("1.15.0")
     assert bottlerocket.parse_os(recorded.BOTTLEROCKET_OS) == Release("1.14.0")
@@ -265,12 +265,12 @@ def test_bottlerocket_tells_active_and_staging() -> None:
     ("change", "staged"),
     [
         ({"update_state": "Idle", "active_partition": None, "staging_partition": None}, None),
-        ({"staging_partition": None}, "unknown: another partition boots next"),
+        ({"staging_partition": None}, "unknown: the partition that boots next"),
         ({"staging_partition": None, "active_partition": {"image": {"version": "1.14.0"}}}, None),
         ({"waves": {"seed": 5}, "chosen_update": None, "most_recent_command": None}, "1.15.0"),
     ],
 )
-def test_bottlerocket_tells_what_boots_next_by_both_partitions(
+def test_bottlerocket_reports_what_boots_next_by_both_partitions(
     change: dict[str, object], staged: str | None
 ) -> None:
     document = json.loads(recorded.BOTTLEROCKET_READY.partition("\n")[2])
@@ -279,13 +279,13 @@ def test_bottlerocket_tells_what_boots_next_by_both_partitions(
     assert found is None or found.version.startswith(staged or "")
 
 
-def test_bottlerocket_refuses_a_state_that_is_not_known_by_name() -> None:
+def test_bottlerocket_refuses_an_unknown_state_by_name() -> None:
     text = recorded.BOTTLEROCKET_READY.replace('"Ready"', '"Deferred"')
     with pytest.raises(MachineError, match=r"'Deferred' is none of Idle"):
         bottlerocket.parse(text)
 
 
-def test_snapper_tells_active_and_default_and_what_fleet_noted() -> None:
+def test_snapper_reports_active_default_and_fleets_note() -> None:
     snapshots = transactional.parse(recorded.SNAPPER)
     assert (snapshots.active.number, snapshots.default.number) == (1, 2)
     assert snapshots.active.noted is None
@@ -302,7 +302,7 @@ def test_snapper_tells_active_and_default_and_what_fleet_noted() -> None:
         ("", None),
     ],
 )
-def test_a_rollback_is_a_snapshot_that_has_worked_and_is_there(state: str, number: int | None) -> None:
+def test_rollback_is_a_snapshot_that_worked_and_exists(state: str, number: int | None) -> None:
     found = transactional.last_working(state, transactional.parse(recorded.SNAPPER))
     assert (found.number if found else None) == number
 
@@ -318,20 +318,20 @@ def test_a_rollback_is_a_snapshot_that_has_worked_and_is_there(state: str, numbe
         ({}, ""),
     ],
 )
-def test_a_product_s_version_is_no_release(fields: dict[str, str], version: str) -> None:
+def test_product_version_is_no_release(fields: dict[str, str], version: str) -> None:
     assert transactional.own_version(fields) == version
 
 
-def test_snapper_of_two_file_systems_or_without_a_default_is_refused() -> None:
+def test_snapper_with_two_file_systems_or_without_a_default_is_refused() -> None:
     listed = json.loads(recorded.SNAPPER)
-    with pytest.raises(MachineError, match="not one active"):
+    with pytest.raises(MachineError, match="no single active"):
         transactional.parse(json.dumps(listed | {"home": listed["root"]}))
     listed["root"][2]["default"] = False
-    with pytest.raises(MachineError, match="not one active"):
+    with pytest.raises(MachineError, match="no single active"):
         transactional.parse(json.dumps(listed))
 
 
-def test_talos_tells_its_staged_image_among_its_other_keys() -> None:
+def test_talos_reports_its_staged_image() -> None:
     assert talos.parse_meta(recorded.TALOS_META) == "ghcr.io/siderolabs/installer:v1.9.5"
     # Where a newer talosctl quotes the key, and tells more of it.
     named = recorded.TALOS_META.replace('"id": 7', '"id": "0x07", "labels": {}')
@@ -340,7 +340,7 @@ def test_talos_tells_its_staged_image_among_its_other_keys() -> None:
     assert talos.parse_meta("") == ""
 
 
-def test_talos_is_told_by_its_image() -> None:
+def test_talos_is_identified_by_its_image() -> None:
     assert talos.release_of("factory.talos.dev/installer/3765:v1.8.0") == Release("v1.8.0")
     digest = f"sha256:{'0' * 64}"
     assert talos.release_of(f"ghcr.io/installer:v1.8.0@{digest}") == Release("v1.8.0", digest)
@@ -364,7 +364,7 @@ def test_talos_is_told_by_its_image() -> None:
     ],
 )
 @pytest.mark.parametrize("text", ["error: Connection refused", '{"deployments": 7, "slots": {}}', "x=y z"])
-def test_what_is_not_understood_is_refused_with_its_text(parse: object, text: str) -> None:
+def test_invalid_output_is_refused_with_its_text(parse: object, text: str) -> None:
     assert callable(parse)
     with pytest.raises(MachineError) as refused:
         parse(text)
@@ -375,12 +375,12 @@ def test_what_is_not_understood_is_refused_with_its_text(parse: object, text: st
     "text",
     ["", "  a 12.0\n", "* a " + "0" * 64 + ".0\n* a " + "1" * 64 + ".0\n", "* a " + "0" * 64 + ".0 (odd)\n"],
 )
-def test_ostree_refuses_a_list_that_is_not_of_one_booted_deployment(text: str) -> None:
+def test_ostree_refuses_a_list_without_exactly_one_booted_deployment(text: str) -> None:
     with pytest.raises(MachineError):
         ostree.parse(text)
 
 
-def test_an_odd_line_of_os_release_is_passed_over() -> None:
+def test_invalid_line_of_os_release_is_ignored() -> None:
     lines = ["NAME=Foo Bar", "<<<<<<< HEAD", "# ID=no", "", "export X=1", "PRETTY_NAME='It is \"so\"'"]
     lines += ['A="open', "VERSION_ID=1.2 ", 'VERSION_ID="1.3"']
     fields = os_release.parse("\n".join(lines))
@@ -392,6 +392,6 @@ def test_an_odd_line_of_os_release_is_passed_over() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n", "cat: /etc/os-release: no such file", '{"ID": 1}'])
-def test_a_text_without_assignments_is_no_os_release(text: str) -> None:
+def test_text_without_assignments_is_no_os_release(text: str) -> None:
     with pytest.raises(MachineError, match="no assignment"):
         os_release.parse(text)

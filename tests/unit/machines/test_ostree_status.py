@@ -17,20 +17,20 @@ BOOTED = Release("43.1", "sha256:4fc80f14d5ee2160004e3252080226f8f1d6f6ad4d8d702
 NEXT = Release("43.2", "sha256:7eac0cbeafe2973079d5edb4457839054af3c1bb8ea09678c92bcf022eea2ca9")
 
 
-def test_notes_stand_one_behind_the_other() -> None:
+def test_notes_follow_one_another() -> None:
     status = ostree.parse(recorded.OSTREE_SOFT_REBOOT)
     assert (status.booted.release, status.booted.refspec) == (BOOTED, "fedora:fedora/43/x86_64/silverblue")
     assert status.staged is not None and status.staged.release == NEXT
 
 
 @pytest.mark.parametrize("notes", ["(finalization locked)", "(finalization locked) (soft-reboot)"])
-def test_what_is_locked_does_not_boot_next(notes: str) -> None:
+def test_locked_deployment_does_not_boot_next(notes: str) -> None:
     status = ostree.parse(recorded.OSTREE_SOFT_REBOOT.replace("(staged) (soft-reboot)", notes))
     assert status.staged is None
     assert status.locked is not None and status.locked.release == NEXT
 
 
-def test_json_tells_the_same() -> None:
+def test_json_has_the_same() -> None:
     status = ostree.parse(recorded.OSTREE_JSON)
     assert (status.booted.release, status.staged) == (BOOTED, None)
     assert status.locked is not None and status.locked.release == NEXT
@@ -39,7 +39,7 @@ def test_json_tells_the_same() -> None:
     assert unlocked.staged is not None and unlocked.staged.release == NEXT
 
 
-def test_what_stands_behind_a_locked_one_boots_next() -> None:
+def test_deployment_behind_a_locked_one_boots_next() -> None:
     pending = f"  fedora {'5' * 64}.1 (pending)\n    Version: 43.0\n"
     locked = recorded.OSTREE_SOFT_REBOOT.replace("(staged) (soft-reboot)", "(finalization locked)")
     status = ostree.parse(locked.replace("* fedora", f"{pending}* fedora"))
@@ -56,7 +56,7 @@ def test_what_stands_behind_a_locked_one_boots_next() -> None:
         "    Commit: " + "6" * 64 + ".0",
     ],
 )
-def test_a_line_that_is_no_deployment_s_is_no_matter(line: str) -> None:
+def test_unrelated_line_is_ignored(line: str) -> None:
     for text in (f"{line}\n{recorded.OSTREE_VERSIONS}", f"{recorded.OSTREE_VERSIONS}{line}\n"):
         assert ostree.parse(text) == ostree.parse(recorded.OSTREE_VERSIONS)
 
@@ -70,7 +70,7 @@ def test_a_line_that_is_no_deployment_s_is_no_matter(line: str) -> None:
         f"  {'6' * 64}.0",
     ],
 )
-def test_a_deployment_that_is_not_understood_is_refused_with_its_line(line: str) -> None:
+def test_invalid_deployment_is_refused_with_its_line(line: str) -> None:
     with pytest.raises(MachineError) as refused:
         ostree.parse(f"{line}\n{recorded.OSTREE_VERSIONS}")
     assert line in refused.value.message
@@ -108,7 +108,7 @@ class LockedBox(FakeHost):
 
 
 @pytest.mark.parametrize("knows_json", [True, False])
-def test_what_is_locked_is_unlocked_when_it_is_asked_for(knows_json: bool) -> None:
+def test_locked_deployment_is_unlocked_on_request(knows_json: bool) -> None:
     async def story() -> None:
         box = LockedBox(knows_json)
         machine = Ostree(box)
@@ -123,7 +123,7 @@ def test_what_is_locked_is_unlocked_when_it_is_asked_for(knows_json: bool) -> No
     asyncio.run(story())
 
 
-def test_another_release_than_the_locked_one_is_staged() -> None:
+def test_other_release_than_the_locked_one_is_staged() -> None:
     box = LockedBox(knows_json=True)
     other = Release("44.0", f"sha256:{'6' * 64}")
     asyncio.run(Ostree(box).stage(other, lambda _: None))

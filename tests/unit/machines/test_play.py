@@ -55,7 +55,7 @@ def stats(**more: Any) -> dict[str, Any]:
     return event("playbook_on_stats", ok={"n-1": 1}, artifact_data={}, **({"dark": {}} | more))
 
 
-def test_a_good_run_tells_what_changed_how_far_it_is_and_what_the_playbook_tells() -> None:
+def test_successful_run_reports_changes_progress_and_the_playbooks_results() -> None:
     told = Told()
     busy = {"rc": 0, "stdout": "ActiveState=active\nfleet_percent=45\n", "changed": False}
     played = told.of(
@@ -78,11 +78,11 @@ def test_a_good_run_tells_what_changed_how_far_it_is_and_what_the_playbook_tells
             {"msg": "non-zero return code", "rc": 3, "stderr": "password=abc", "stdout": "x"},
             "exit 3: password=[hidden]",
         ),
-        ({"censored": "the output has been hidden"}, "it says nothing (no_log)"),
-        ({}, "it said nothing"),
+        ({"censored": "the output has been hidden"}, "it has no message (no_log)"),
+        ({}, "it printed nothing"),
     ],
 )
-def test_a_failed_task_is_named_with_its_words_and_without_secrets(
+def test_failed_task_is_named_with_its_message_and_without_secrets(
     result: dict[str, Any], words: str
 ) -> None:
     told = Told()
@@ -96,7 +96,7 @@ def test_a_failed_task_is_named_with_its_words_and_without_secrets(
     assert told.happened == [f"Look: failed: {words}"]
 
 
-def test_of_a_loop_it_is_the_items_words() -> None:
+def test_failed_loop_reports_the_items_message() -> None:
     played = Told().of(
         2,
         event("runner_item_on_failed", "Each", {"msg": "the second one"}),
@@ -106,7 +106,7 @@ def test_of_a_loop_it_is_the_items_words() -> None:
     assert played.message == "Each: failed: the second one"
 
 
-def test_a_machine_that_was_never_reached_and_one_that_was_lost_are_told_apart() -> None:
+def test_unreachable_and_lost_machines_are_told_apart() -> None:
     gone = event("runner_on_unreachable", "Go", {"unreachable": True, "msg": "no route"})
     never = Told().of(4, gone, stats(dark={"n-1": 1}))
     lost = Told().of(4, event("runner_on_ok", "Look", {"rc": 0}), gone, stats(dark={"n-1": 1}))
@@ -119,7 +119,7 @@ def test_a_machine_that_was_never_reached_and_one_that_was_lost_are_told_apart()
     assert never.message == "Go: unreachable: no route" and waited.succeeded
 
 
-def test_another_hosts_end_is_not_this_machines() -> None:
+def test_end_of_another_host_is_not_this_machines() -> None:
     """One host unreachable and one failed: the exit code is 4 alone."""
     gone = event("runner_on_unreachable", "Ask it", {"unreachable": True, "msg": "no route"}, host="proxy")
     mine = event("runner_on_failed", "Look", {"msg": "no room"})
@@ -133,7 +133,7 @@ def test_another_hosts_end_is_not_this_machines() -> None:
     assert (never.unreachable, never.responded) == (True, False)
 
 
-def test_a_failure_that_was_rescued_is_not_what_a_run_ended_by() -> None:
+def test_rescued_failure_does_not_end_a_run() -> None:
     boom = event("runner_on_failed", "Boom", {"msg": "boom"})
     other = event("runner_on_failed", "Ask it", {"msg": "no"}, host="proxy")
     assert Told().of(0, boom, stats(rescued={"n-1": 1})).succeeded
@@ -141,18 +141,18 @@ def test_a_failure_that_was_rescued_is_not_what_a_run_ended_by() -> None:
     assert played.message == "Ask it: failed: no"
 
 
-def test_an_exit_code_of_0_without_an_end_is_no_success() -> None:
+def test_exit_code_0_without_an_end_is_no_success() -> None:
     assert not Told().of(0, event("runner_on_ok", "Look", {"rc": 0})).succeeded
     assert Told().of(0, "Killed").message == "Killed"
 
 
-def test_a_file_that_is_included_and_is_not_there_is_named() -> None:
+def test_missing_included_file_is_named() -> None:
     reason = {"reason": "Could not find or access '/mine/more.yml' on the Ansible Controller."}
     played = Told().of(2, event("runner_on_failed", "More", reason, ignore_errors=False), stats())
     assert "/mine/more.yml" in played.message
 
 
-def test_what_is_no_event_is_what_it_said_where_it_did_not_begin() -> None:
+def test_output_before_the_first_event_is_the_error() -> None:
     played = Told().of(1, "ERROR! the playbook is no YAML", {"event": "verbose", "stdout": "line 3"})
     assert played.message == "ERROR! the playbook is no YAML\nline 3"
 
@@ -173,7 +173,7 @@ def test_facts_are_an_observation() -> None:
 @pytest.mark.parametrize(
     ("told", "words"),
     [
-        ({}, "has told no fleet_now by set_stats with per_host: false"),
+        ({}, "has not set fleet_now by set_stats with per_host: false"),
         ({"fleet_now": "ostree"}, "is not understood: Expected `object`, got `str`"),
         (
             {"fleet_now": NOW | {"booted": {"version": 1.10}}},
@@ -181,11 +181,11 @@ def test_facts_are_an_observation() -> None:
         ),
         (
             {"fleet_now": NOW | {"boot_id": "\n", "kernel": ""}},
-            "tells an empty boot_id, kernel",
+            "reports an empty boot_id, kernel",
         ),
         (
             {"fleet_now": NOW | {"booted": {"version": " "}}},
-            "tells neither version nor digest of what is booted",
+            "reports neither version nor digest of the booted system",
         ),
         (
             {"fleet_now": NOW | {"boot_id": 3}},
@@ -193,11 +193,11 @@ def test_facts_are_an_observation() -> None:
         ),
         (
             {"fleet_now": NOW | {"state": "Failed to connect to bus"}},
-            "systemd's state 'Failed to connect to bus'",
+            "the systemd state 'Failed to connect to bus'",
         ),
     ],
 )
-def test_facts_that_are_not_understood_are_refused(told: dict[str, Any], words: str) -> None:
+def test_invalid_facts_are_refused(told: dict[str, Any], words: str) -> None:
     with pytest.raises(MachineError) as caught:
         observation(told)
     assert words in caught.value.message

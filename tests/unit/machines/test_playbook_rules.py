@@ -41,7 +41,7 @@ def told(found: Release) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.why)
-def test_a_pair_of_releases(pair: Pair) -> None:
+def test_pair_of_releases(pair: Pair) -> None:
     assert IS_RELEASE(told(pair.found), told(pair.wanted)) is pair.same
     named = {
         "version": pair.wanted.version,
@@ -57,23 +57,23 @@ def test_any_two_releases(found: Release, wanted: Release) -> None:
 
 
 @pytest.mark.parametrize("nothing", [None, {}, {"version": None, "digest": None}])
-def test_nothing_is_no_release(nothing: dict[str, None] | None) -> None:
+def test_missing_release_is_no_release(nothing: dict[str, None] | None) -> None:
     assert not IS_RELEASE(nothing, {"version": "1.0", "digest": ""})
 
 
-def test_a_version_that_is_a_number_is_its_text() -> None:
+def test_numeric_version_is_its_text() -> None:
     assert IS_RELEASE({"version": "1.1"}, {"version": 1.1})
 
 
 @given(st.sampled_from(REAL), st.data())
-def test_any_beginning_of_a_kernel(running: str, data: st.DataObject) -> None:
+def test_any_prefix_of_a_kernel(running: str, data: st.DataObject) -> None:
     wanted = data.draw(
         st.one_of(st.sampled_from(REAL), st.integers(0, len(running)).map(lambda end: running[:end]))
     )
     assert IS_KERNEL(running, wanted) is kernel.is_kernel(running, wanted)
 
 
-def test_facts_may_tell_a_reference_and_need_no_version() -> None:
+def test_facts_may_have_an_image_reference_and_need_no_version() -> None:
     now = {"os": "bootc", "boot_id": "b", "kernel": "k", "booted": {"digest": AMD, "reference_digest": INDEX}}
     assert observation({"fleet_now": now}).booted == Release("", AMD, reference_digest=INDEX)
     with pytest.raises(MachineError, match="neither version nor digest"):

@@ -26,30 +26,30 @@ def test_each_module_of_a_family_has_one_entry() -> None:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_a_family_has_a_row_and_a_section_in_the_docs(name: str) -> None:
+def test_family_has_a_row_and_a_section_in_the_docs(name: str) -> None:
     assert f"| [`{name}`](#{name}) |" in SUPPORT
     assert f"\n## {name}\n" in SUPPORT.lower()
 
 
-def test_the_docs_have_a_row_for_no_other_family() -> None:
+def test_docs_have_no_row_for_an_unknown_family() -> None:
     table = SUPPORT.partition("|---|")[2].partition("\n\n")[0]
     assert set(re.findall(r"^\| \[?`([^`]+)`", table, re.M)) == set(FAMILIES) | OF_THE_LAB
 
 
-def test_playbooks_have_the_commands_of_each_family_that_they_know() -> None:
+def test_playbooks_have_the_commands_of_each_family_that_they_support() -> None:
     folder = ROOT / "playbooks" / "vars"
     known = set(yaml.safe_load((folder / "settings.yaml").read_text(encoding="utf-8"))["fleet_families"])
     assert known == {path.stem for path in folder.glob("*.yaml")} - {"settings"}
     assert known <= set(FAMILIES)
 
 
-def test_a_name_that_is_none_is_refused_with_the_known_ones() -> None:
+def test_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(MachineError) as caught:
         connect("plan9", FakeHost())
     assert all(name in caught.value.message for name in FAMILIES)
 
 
-def test_one_rule_alone_says_whether_a_machine_has_a_release() -> None:
+def test_one_function_alone_compares_releases() -> None:
     """`core.releases.release.is_release`: nothing below the engine compares versions or digests by itself."""
     own = re.compile(r"\.(?:version|digest) (?:==|!=)|(?:==|!=) \w+\.(?:version|digest)\b(?!\.)")
     rooms = ("agent", "hosts", "lab/fake_nodes", "machines", "model", "planner", "simulated")

@@ -54,7 +54,7 @@ class LayeredBox(FakeHost):
         raise AssertionError(argv)
 
 
-def test_a_layered_host_counts_by_its_base_and_is_finalized_by_it() -> None:
+def test_layered_host_is_identified_by_its_base_and_finalized_by_it() -> None:
     async def story() -> None:
         box = LayeredBox()
         machine = RpmOstree(box)
@@ -70,7 +70,7 @@ def test_a_layered_host_counts_by_its_base_and_is_finalized_by_it() -> None:
     asyncio.run(story())
 
 
-def test_what_another_has_staged_and_locked_is_booted_where_it_is_the_release() -> None:
+def test_release_staged_and_locked_by_another_party_is_booted() -> None:
     async def story() -> None:
         box = LayeredBox()
         box.deployments.insert(0, layered(NEW, "c", staged=True, **{"finalization-locked": True}))
@@ -81,7 +81,7 @@ def test_what_another_has_staged_and_locked_is_booted_where_it_is_the_release() 
     asyncio.run(story())
 
 
-def test_what_is_staged_stays_where_there_is_nothing_to_roll_back_to() -> None:
+def test_staged_release_stays_where_there_is_no_rollback() -> None:
     async def story() -> None:
         box = LayeredBox()
         await RpmOstree(box).stage(NEW, lambda _: None)
@@ -93,7 +93,7 @@ def test_what_is_staged_stays_where_there_is_nothing_to_roll_back_to() -> None:
 
 
 @pytest.mark.parametrize("locked", [True, False])
-def test_a_lock_that_rpm_ostree_does_not_tell_is_taken_off_before_the_reboot(locked: bool) -> None:
+def test_lock_that_rpm_ostree_does_not_report_is_removed_before_the_reboot(locked: bool) -> None:
     """`bootc upgrade --download-only` and `ostree admin lock-finalization` make one."""
     box, asked = LayeredBox(), list[tuple[str, ...]]()
     box.deployments.insert(0, layered(NEW, "c", staged=True))
@@ -111,7 +111,7 @@ def test_a_lock_that_rpm_ostree_does_not_tell_is_taken_off_before_the_reboot(loc
     assert box.boots == 2
 
 
-def test_a_reboot_that_a_prepared_soft_reboot_would_take_over_is_refused_or_made_in_full() -> None:
+def test_prepared_soft_reboot_is_refused_or_made_a_full_one() -> None:
     async def story() -> None:
         box = LayeredBox()
         box.next_root = True
@@ -174,12 +174,12 @@ def test_a_reboot_that_a_prepared_soft_reboot_would_take_over_is_refused_or_made
         ),
     ],
 )
-def test_a_release_is_what_a_stream_names(entry: Entry, release: Release) -> None:
+def test_release_is_what_a_stream_names(entry: Entry, release: Release) -> None:
     booted = rpm_ostree.parse(status(entry | {"booted": True})).booted
     assert booted.release == release
 
 
-def test_null_lists_a_transaction_and_fields_of_later_versions_are_no_matter() -> None:
+def test_null_lists_transactions_and_later_fields_are_accepted() -> None:
     empty = {
         "requested-packages": None,
         "requested-local-packages": None,
@@ -195,7 +195,7 @@ def test_null_lists_a_transaction_and_fields_of_later_versions_are_no_matter() -
     assert (booted.release.version, booted.layered) == ("4" * 12, ())
 
 
-def test_the_rollback_is_of_the_same_operating_system_and_what_boots_next_of_any() -> None:
+def test_rollback_is_of_the_same_operating_system_and_the_next_boot_of_any() -> None:
     def one(letter: str, osname: str, **more: Any) -> Entry:
         return {"checksum": letter * 64, "osname": osname, "version": letter, **more}
 
@@ -230,12 +230,12 @@ def test_the_rollback_is_of_the_same_operating_system_and_what_boots_next_of_any
         ),
     ],
 )
-def test_an_image_is_pinned_with_its_signature_policy_and_transport_kept(reference: str, pinned: str) -> None:
+def test_image_is_pinned_with_its_signature_policy_and_transport_kept(reference: str, pinned: str) -> None:
     booted = rpm_ostree.parse(status(image_entry(reference))).booted
     assert rpm_ostree.stage_command(booted, NEW)[-1] == pinned
 
 
-def test_an_image_is_fetched_by_the_index_that_its_stream_names() -> None:
+def test_image_is_fetched_by_the_index_of_its_stream() -> None:
     booted = rpm_ostree.parse(status(image_entry(f"{IMAGE}:stable"))).booted
     wanted = Release("44.2", NEW.digest, reference_digest=INDEX)
     assert rpm_ostree.stage_command(booted, wanted)[-1] == f"{IMAGE}@{INDEX}"
@@ -252,7 +252,7 @@ def test_an_image_is_fetched_by_the_index_that_its_stream_names() -> None:
         ("ostree-sealed-image:docker://quay.io/x/y", "does not know"),
     ],
 )
-def test_an_image_from_no_registry_is_observed_and_not_staged_over(reference: str, words: str) -> None:
+def test_image_from_no_registry_is_observed_and_not_staged_over(reference: str, words: str) -> None:
     booted = rpm_ostree.parse(status(image_entry(reference))).booted
     assert booted.release.digest == MANIFEST
     with pytest.raises(MachineError, match=f"{words}.*registries"):
@@ -270,5 +270,5 @@ def test_an_image_from_no_registry_is_observed_and_not_staged_over(reference: st
         "ostree-image-signed:docker://",
     ],
 )
-def test_what_is_no_reference_is_none(text: str) -> None:
+def test_invalid_reference_is_none(text: str) -> None:
     assert image_reference.parse(text) is None

@@ -54,7 +54,7 @@ def told(more: str, here: Here = HERE) -> SshSettings:
         ("userknownhostsfile known", "userknownhostsfile"),
     ],
 )
-def test_what_fleet_cannot_do_is_refused_by_name(line: str, word: str) -> None:
+def test_unsupported_setting_is_refused_by_name(line: str, word: str) -> None:
     with pytest.raises(UsageError) as refused:
         told(line)
     assert word in refused.value.message
@@ -62,7 +62,7 @@ def test_what_fleet_cannot_do_is_refused_by_name(line: str, word: str) -> None:
     assert refused.value.hint
 
 
-def test_all_that_is_refused_is_named_at_once() -> None:
+def test_all_refused_settings_are_named_at_once() -> None:
     with pytest.raises(UsageError, match=r"bindinterface.*knownhostscommand.*pubkeyauthentication"):
         told("pubkeyauthentication no\nknownhostscommand /bin/keys\nbindinterface eth1\n")
 
@@ -71,11 +71,11 @@ def test_all_that_is_refused_is_named_at_once() -> None:
     "line",
     ["pkcs11provider none", "knownhostscommand none", "preferredauthentications gssapi,publickey", "tag x"],
 )
-def test_what_is_off_or_harmless_is_left_alone(line: str) -> None:
+def test_disabled_and_harmless_settings_are_accepted(line: str) -> None:
     assert told(line).user == "core"
 
 
-def test_a_keyword_of_a_newer_ssh_is_refused_only_where_it_is_set() -> None:
+def test_keyword_of_a_newer_ssh_is_refused_only_where_it_is_set() -> None:
     defaults = printed("newthing no\nport 22\n")
     assert unknown(printed("newthing no\nport 2222\n"), defaults) == ()
     set_by_user = unknown(printed("newthing yes\nport 22\n"), defaults)
@@ -84,7 +84,7 @@ def test_a_keyword_of_a_newer_ssh_is_refused_only_where_it_is_set() -> None:
         settings(printed(BASE), HERE, set_by_user)
 
 
-def test_tokens_stand_for_what_ssh_has_them_stand_for() -> None:
+def test_tokens_mean_what_they_mean_to_ssh() -> None:
     digest = "0123456789abcdef0123456789abcdef01234567"
     found = told(
         f"hostkeyalias rack\nproxyjump a,jo@b:23\ncontrolpath /{digest}\n"
@@ -98,7 +98,7 @@ def test_tokens_stand_for_what_ssh_has_them_stand_for() -> None:
     assert found.jumps == ("a", "jo@b:23")
 
 
-def test_a_command_has_its_own_tokens_and_none_of_the_others() -> None:
+def test_command_has_its_own_tokens_only() -> None:
     assert told("proxycommand nc -u '%r' %n %h %p %%").command == "nc -u 'core' n-1 n-1.example 22 %"
     with pytest.raises(UsageError, match="%u"):
         told("proxycommand nc %u")
@@ -114,12 +114,12 @@ def test_a_command_has_its_own_tokens_and_none_of_the_others() -> None:
         ("identityagent /run/third", "/run/third"),
     ],
 )
-def test_the_agent_is_the_one_that_is_named(line: str, socket: str) -> None:
+def test_named_ssh_agent_is_used(line: str, socket: str) -> None:
     here = Here("/home/jo", "jo", 1, "desk", {"SSH_AUTH_SOCK": "/run/agent", "OTHER": "/run/other"})
     assert told(line, here).agent == socket
 
 
-def test_what_would_have_a_host_believed_with_less_proof_is_told_and_not_followed() -> None:
+def test_settings_that_weaken_host_key_checks_are_reported_and_ignored() -> None:
     found = told(
         "stricthostkeychecking accept-new\nverifyhostkeydns true\nnohostauthenticationforlocalhost yes\n"
     )
@@ -149,7 +149,7 @@ def test_addresses(text: str, address: SshAddress) -> None:
 @pytest.mark.parametrize(
     "text", ["", "core@", "n-1:", "n-1:x", "n-1:70000", "[::1", "[::1]2", "@n-1", "-oProxyCommand=x"]
 )
-def test_what_is_no_address(text: str) -> None:
+def test_invalid_addresses(text: str) -> None:
     with pytest.raises(UsageError):
         address_of(text)
 
@@ -189,7 +189,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "UserKnownHostsFile ~/known/%i",
     ],
 )
-def test_without_openssh_what_is_not_plain_is_refused_by_its_line(alone: Path, line: str) -> None:
+def test_without_openssh_other_settings_are_refused_by_their_line(alone: Path, line: str) -> None:
     beside = alone.with_name("beside")
     beside.write_text("User other\n")
     alone.write_text(f"# Bob's\nHost *\n  Port 22\n  {line.format(beside=beside)}\n")
@@ -208,7 +208,7 @@ def test_without_openssh_all_lines_are_named_at_once(alone: Path) -> None:
 
 @NEEDS_SSH
 @pytest.mark.parametrize("with_openssh", [True, False])
-def test_comments_behind_values_and_quotes_in_comments_are_read_as_openssh_reads_them(
+def test_comments_and_quotes_are_read_as_by_openssh(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_openssh: bool
 ) -> None:
     if not with_openssh:
@@ -223,7 +223,7 @@ def test_comments_behind_values_and_quotes_in_comments_are_read_as_openssh_reads
 
 
 @NEEDS_SSH
-def test_the_sample_of_the_docs_leads_through_its_jump_host_and_to_it(tmp_path: Path) -> None:
+def test_sample_of_the_docs_uses_its_jump_host(tmp_path: Path) -> None:
     text = (Path(__file__).parents[3] / "docs/controller.md").read_text()
     sample = text.partition("## The ssh configuration")[2].partition("```\n")[2].partition("```")[0]
     file = tmp_path / "config"
@@ -237,7 +237,7 @@ def test_the_sample_of_the_docs_leads_through_its_jump_host_and_to_it(tmp_path: 
 
 
 @NEEDS_SSH
-def test_an_include_is_followed_and_the_system_s_file_too(
+def test_includes_are_followed_also_of_the_system_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home, system = tmp_path / "home", tmp_path / "ssh_config"
@@ -254,7 +254,7 @@ def test_an_include_is_followed_and_the_system_s_file_too(
 
 
 @NEEDS_SSH
-def test_an_include_that_ssh_would_look_for_in_another_home_is_refused_by_its_line(
+def test_include_that_ssh_would_look_for_in_another_home_is_refused_by_its_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ".ssh").mkdir()
@@ -265,20 +265,20 @@ def test_an_include_that_ssh_would_look_for_in_another_home_is_refused_by_its_li
 
 
 @NEEDS_SSH
-def test_what_ssh_itself_does_not_take_is_told_in_its_words(tmp_path: Path) -> None:
+def test_error_of_ssh_is_reported_verbatim(tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.write_text("Host *\n  HostNam n-1\n")
     with pytest.raises(UsageError, match=r"line 2: Bad configuration option: hostnam"):
         read_settings(SshAddress("n-1"), SshAccess(config=str(config)))
-    with pytest.raises(UsageError, match="no such ssh configuration"):
+    with pytest.raises(UsageError, match="this ssh configuration does not exist"):
         read_settings(SshAddress("n-1"), SshAccess(config=str(tmp_path / "none")))
     config.write_text("")
-    with pytest.raises(UsageError, match="no such key"):
+    with pytest.raises(UsageError, match="this key does not exist"):
         read_settings(SshAddress("n-1"), SshAccess(config=str(config), identity=str(tmp_path / "none")))
 
 
 @NEEDS_SSH
-def test_a_configuration_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_configuration_that_hangs_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tmp_path / "config"
     config.write_text('Match exec "sleep 600"\n  User core\n')
     monkeypatch.setattr(openssh, "SECONDS", 0.3)
@@ -287,7 +287,7 @@ def test_a_configuration_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pyt
 
 
 @NEEDS_SSH
-def test_what_a_configuration_leaves_running_holds_up_nobody(tmp_path: Path) -> None:
+def test_background_process_of_a_configuration_delays_nothing(tmp_path: Path) -> None:
     """In a session of its own, with the error output of ssh open."""
     pid, config = tmp_path / "pid", tmp_path / "config"
     start = f"setsid sh -c 'echo $$ >{pid}; exec sleep 600' & until test -s {pid}; do sleep 0.01; done"
@@ -298,9 +298,7 @@ def test_what_a_configuration_leaves_running_holds_up_nobody(tmp_path: Path) -> 
         os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
-def test_a_program_that_prints_without_end_is_given_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_endless_output_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flood = tmp_path / "ssh"
     flood.write_text("#!/bin/sh\nhead -c 3000000 /dev/zero | tr '\\0' 'x'\n")
     flood.chmod(0o755)
@@ -310,7 +308,7 @@ def test_a_program_that_prints_without_end_is_given_up(
 
 
 @NEEDS_SSH
-def test_user_port_and_jump_hosts_that_are_given_come_before_the_configuration_s(tmp_path: Path) -> None:
+def test_given_user_port_and_jump_hosts_override_the_configuration(tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.write_text("User core\nPort 2222\nProxyJump far\n")
     found = read_settings(
@@ -320,21 +318,21 @@ def test_user_port_and_jump_hosts_that_are_given_come_before_the_configuration_s
 
 
 @pytest.mark.parametrize("seconds", ["0", "none"])
-def test_no_timeout_is_fleet_s_own(seconds: str) -> None:
+def test_missing_timeout_means_fleets_own(seconds: str) -> None:
     assert told(f"connecttimeout {seconds}").connect_seconds == CONNECT_SECONDS
 
 
-def test_a_folder_in_the_place_of_a_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_in_place_of_a_file_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".ssh/config").mkdir(parents=True)
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(UsageError, match="config cannot be read"):
         read_settings(SshAddress("n-1"), SshAccess())
 
 
-def test_here_is_the_home_of_the_password_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_home_folder_is_that_of_the_password_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/elsewhere")
     assert openssh.here().home == pwd.getpwuid(os.getuid()).pw_dir
 
 
-def test_nothing_is_printed_twice_as_one() -> None:
+def test_printed_values_with_spaces_stay_whole() -> None:
     assert printed("identityfile a\nidentityfile b c\n") == Printed({"identityfile": ("a", "b c")})

@@ -20,7 +20,7 @@ old-thing.service   not-found failed failed old-thing.service
 """
 
 
-def test_failed_units_are_told_by_name() -> None:
+def test_failed_units_are_named() -> None:
     assert shell.parse_failed(RECORDED) == ("app-gateway.service", "mnt-data.mount", "old-thing.service")
     assert shell.parse_failed("\n") == ()
 
@@ -54,13 +54,11 @@ def test_failed_units_are_parsed_where_systemd_prints_json() -> None:
         ("0 loaded units listed.\n", ()),
     ],
 )
-def test_an_odd_line_of_the_table_of_an_older_systemd_fails_nothing(
-    text: str, names: tuple[str, ...]
-) -> None:
+def test_invalid_line_of_an_older_systemds_table_is_ignored(text: str, names: tuple[str, ...]) -> None:
     assert shell.parse_failed(text) == names
 
 
-def test_a_degraded_machine_is_an_answer_and_no_error() -> None:
+def test_degraded_machine_is_an_answer_and_no_error() -> None:
     host = FakeHost()
     assert asyncio.run(shell.units(host)) == Units("running")
     host.failed = ["b.service", "a.service"]
@@ -70,13 +68,13 @@ def test_a_degraded_machine_is_an_answer_and_no_error() -> None:
     assert seen is not None and seen.starting
 
 
-def test_a_state_of_a_newer_systemd_is_told_as_it_is() -> None:
+def test_state_of_a_newer_systemd_is_reported_as_it_is() -> None:
     host = FakeHost()
     host.state = "soft-rebooting"
     assert asyncio.run(shell.units(host)) == Units("soft-rebooting")
 
 
-def test_a_systemd_that_does_not_answer_is_not_one_without_failed_units() -> None:
+def test_systemd_without_an_answer_is_not_one_without_failed_units() -> None:
     host = FakeHost()
     host.state = "Failed to connect to bus: Connection refused"
     seen = asyncio.run(shell.units(host))
@@ -85,18 +83,18 @@ def test_a_systemd_that_does_not_answer_is_not_one_without_failed_units() -> Non
 
 
 @pytest.mark.parametrize("state", ["offline", ""])
-def test_a_machine_without_systemd_tells_no_units(state: str) -> None:
+def test_machine_without_systemd_reports_no_units(state: str) -> None:
     host = FakeHost()
     host.state, host.systemd = state, bool(state)
     assert asyncio.run(shell.units(host)) is None
 
 
-def test_what_is_optional_is_empty_where_it_is_not_there_and_what_is_proof_is_not_guessed() -> None:
+def test_optional_facts_may_be_missing_and_proof_is_not_guessed() -> None:
     host = FakeHost()
     host.files.clear()
     assert asyncio.run(shell.kernel(host)) == ""
     assert asyncio.run(shell.kernel_arguments(host)) == ""
-    with pytest.raises(MachineError, match=r"boot_id is not there"):
+    with pytest.raises(MachineError, match=r"boot_id is missing"):
         asyncio.run(shell.boot_id(host))
 
 
@@ -113,5 +111,5 @@ def test_what_is_optional_is_empty_where_it_is_not_there_and_what_is_proof_is_no
         ("the token was refused", "the token was refused"),
     ],
 )
-def test_secrets_are_recognized_by_their_usual_spellings(text: str, left: str) -> None:
+def test_secrets_are_recognised_by_their_usual_spellings(text: str, left: str) -> None:
     assert redaction.redact(text) == left

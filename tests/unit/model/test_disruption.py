@@ -20,7 +20,7 @@ from tests.unit.model.builder import Builder, Hand
         ({"min_available": 9}, 0, 9, 5),
     ],
 )
-def test_rules_of_a_workload_of_five(
+def test_budget_rules_on_a_workload_of_five(
     rule: dict[str, int | str], allowed: int, desired: int, expected: int
 ) -> None:
     budget = Hand(Builder().workload("shop", 5).budget("shop", None, **rule).model()).budget("shop")
@@ -43,7 +43,7 @@ def test_percentages_round_up() -> None:
     ]
 
 
-def test_the_status_lags_behind_the_pods() -> None:
+def test_budget_status_lags_behind_the_pods() -> None:
     hand = Hand(Builder().workload("shop", 3).budget("shop", min_available=1).model())
     hand.model.stranger.pod_ready(PodRef("web", "shop-rs-0"), False)
 
@@ -80,11 +80,11 @@ def test_pods_without_a_scale_fail_a_percentage_but_not_a_number() -> None:
     assert (number.failure, number.disruptions_allowed) == ("", 1)
 
 
-def test_no_pods_allow_nothing() -> None:
+def test_budget_without_pods_allows_nothing() -> None:
     assert Hand(Builder().budget("shop", max_unavailable=1).model()).budget("shop").disruptions_allowed == 0
 
 
-def test_a_new_rule_counts_once_it_has_been_observed() -> None:
+def test_new_rule_counts_once_it_was_observed() -> None:
     hand = Hand(Builder().workload("shop", 3).budget("shop", max_unavailable=0).model())
     new = Budget("web", "shop", "uid-shop", Selector({"app": "shop"}), max_unavailable=1)
 
@@ -97,7 +97,7 @@ def test_a_new_rule_counts_once_it_has_been_observed() -> None:
     assert hand.budget("shop").disruptions_allowed == 1
 
 
-def test_a_deleted_budget_guards_nothing() -> None:
+def test_deleted_budget_protects_nothing() -> None:
     hand = Hand(Builder().workload("shop", 1).budget("shop", min_available=1).model())
     refused = hand.evict("shop-rs-0").result
 

@@ -8,7 +8,7 @@ from fleet.model.control_plane.eviction import SEVERAL
 from tests.unit.model.builder import Builder, Hand
 
 
-def test_a_granted_eviction_charges_the_budget_at_once_and_deletes_the_pod() -> None:
+def test_granted_eviction_charges_the_budget_at_once_and_deletes_the_pod() -> None:
     hand = Hand(Builder().workload("shop", 3).budget("shop", max_unavailable=1).model())
 
     assert hand.evict("shop-rs-0").result is Result.DONE
@@ -19,7 +19,7 @@ def test_a_granted_eviction_charges_the_budget_at_once_and_deletes_the_pod() -> 
     assert pod is not None and pod.deleting
 
 
-def test_a_second_eviction_is_refused_until_the_replacement_is_ready() -> None:
+def test_second_eviction_is_refused_until_the_replacement_is_ready() -> None:
     hand = Hand(Builder().workload("shop", 3).budget("shop", max_unavailable=1).model())
     hand.evict("shop-rs-0")
 
@@ -34,7 +34,7 @@ def test_a_second_eviction_is_refused_until_the_replacement_is_ready() -> None:
     assert granted.result is Result.DONE
 
 
-def test_the_budget_is_free_before_the_node_is_back() -> None:
+def test_budget_recovers_before_the_node_is_back() -> None:
     hand = Hand(Builder().workload("shop", 3).budget("shop", min_available=2).model())
     hand.evict("shop-rs-0")
 
@@ -45,7 +45,7 @@ def test_the_budget_is_free_before_the_node_is_back() -> None:
     assert len(hand.pods("shop")) == 3
 
 
-def test_evicting_a_pod_that_is_going_already_is_granted_and_charges_nothing() -> None:
+def test_eviction_of_a_terminating_pod_is_granted_and_charges_nothing() -> None:
     hand = Hand(Builder().workload("shop", 4).budget("shop", max_unavailable=2).model())
     hand.evict("shop-rs-0")
 
@@ -53,7 +53,7 @@ def test_evicting_a_pod_that_is_going_already_is_granted_and_charges_nothing() -
     assert hand.budget("shop").disruptions_allowed == 1
 
 
-def test_a_pod_that_is_gone_or_another_of_the_same_name_is_gone() -> None:
+def test_deleted_or_recreated_pod_is_gone() -> None:
     hand = Hand(Builder().workload("db", 3, "StatefulSet").model())
 
     assert hand.evict("no-such-pod").result is Result.GONE
@@ -64,7 +64,7 @@ def test_a_pod_that_is_gone_or_another_of_the_same_name_is_gone() -> None:
     assert pod is not None and not pod.deleting
 
 
-def test_the_server_charges_the_budget_for_a_namesake_and_who_looks_first_does_not_ask_it() -> None:
+def test_server_charges_the_budget_for_a_recreated_pod() -> None:
     def left(looks: bool) -> int:
         builder = Builder().workload("db", 3, "StatefulSet").budget("db", max_unavailable=1)
         model = builder.model()
@@ -76,7 +76,7 @@ def test_the_server_charges_the_budget_for_a_namesake_and_who_looks_first_does_n
     assert (left(looks=True), left(looks=False)) == (1, 0)
 
 
-def test_a_pod_with_two_budgets_is_refused_for_good() -> None:
+def test_pod_with_two_budgets_is_always_refused() -> None:
     hand = Hand(
         Builder()
         .workload("shop", 3)
@@ -90,7 +90,7 @@ def test_a_pod_with_two_budgets_is_refused_for_good() -> None:
     assert (outcome.result, outcome.detail) == (Result.FAILED, SEVERAL)
 
 
-def test_two_budgets_do_not_matter_to_a_pod_that_does_not_run() -> None:
+def test_two_budgets_do_not_matter_to_a_finished_pod() -> None:
     builder = Builder().budget("one", "shop", min_available=1).budget("two", "shop", min_available=1)
     for name, phase in (("a", "Succeeded"), ("b", "Failed"), ("c", "Pending")):
         builder.pod(name, 0, {"app": "shop"}, phase=phase, ready=False)
@@ -99,7 +99,7 @@ def test_two_budgets_do_not_matter_to_a_pod_that_does_not_run() -> None:
     assert [hand.evict(name).result for name in "abc"] == [Result.DONE] * 3
 
 
-def test_a_budget_not_yet_observed_refuses_and_says_when_to_come_again() -> None:
+def test_unobserved_budget_refuses_with_retry_after() -> None:
     builder = Builder().workload("shop", 3).budget("shop", max_unavailable=1, generation=2)
     hand = Hand(builder.model(settled=False))
 
@@ -111,7 +111,7 @@ def test_a_budget_not_yet_observed_refuses_and_says_when_to_come_again() -> None
     assert hand.evict("shop-rs-0").result is Result.DONE
 
 
-def test_an_unready_pod_goes_freely_only_while_the_others_are_enough() -> None:
+def test_unready_pod_goes_only_while_enough_others_are_healthy() -> None:
     hand = Hand(Builder().workload("shop", 3).budget("shop", min_available=2).model())
     hand.model.stranger.pod_ready(PodRef("web", "shop-rs-0"), False)
     hand.model.stranger.pod_ready(PodRef("web", "shop-rs-1"), False)
@@ -126,7 +126,7 @@ def test_an_unready_pod_goes_freely_only_while_the_others_are_enough() -> None:
     assert hand.budget("shop").disrupted == frozenset()
 
 
-def test_always_allow_lets_unready_pods_go_whatever_the_others_do() -> None:
+def test_always_allow_lets_unready_pods_go() -> None:
     builder = Builder().workload("shop", 3).budget("shop", min_available=3, unhealthy_policy="AlwaysAllow")
     hand = Hand(builder.model())
     for name in ("shop-rs-0", "shop-rs-1"):
@@ -136,7 +136,7 @@ def test_always_allow_lets_unready_pods_go_whatever_the_others_do() -> None:
     assert hand.evict("shop-rs-2").result is Result.REFUSED
 
 
-def test_the_grace_of_the_eviction_beats_the_pods_own() -> None:
+def test_grace_period_of_the_eviction_overrides_the_pods_own() -> None:
     hand = Hand(Builder().workload("shop", 1).model())
     hand.evict("shop-rs-0", grace_seconds=0)
 
@@ -150,7 +150,7 @@ def hand_pod(event: Deleted) -> Pod | None:
     return event.obj if isinstance(event.obj, Pod) and event.obj.name == "shop-rs-0" else None
 
 
-def test_every_change_is_told_in_order_of_its_version() -> None:
+def test_every_change_is_reported_in_order_of_its_version() -> None:
     hand = Hand(Builder().workload("shop", 3).budget("shop", max_unavailable=1).model())
     hand.evict("shop-rs-0")
 

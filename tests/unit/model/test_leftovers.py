@@ -34,12 +34,12 @@ def machine() -> Machine:
 
 
 @pytest.mark.parametrize("boot_id", ["an-earlier-boot", ""])
-def test_work_that_nobody_asks_for_any_more_is_in_no_ones_way(machine: Machine, boot_id: str) -> None:
+def test_abandoned_work_is_in_the_way_of_nothing(machine: Machine, boot_id: str) -> None:
     left = replace(machine, work=replace(WORK, boot_id=boot_id or machine.boot_id))
     assert planned(left) == (["n-0", "n-1"], [])
 
 
-def test_a_reboot_that_has_happened_is_not_played_again(machine: Machine) -> None:
+def test_reboot_that_has_happened_is_not_repeated(machine: Machine) -> None:
     asked = Request(Ask.REBOOT, TOKEN, NEW)
     runs, held = planned(replace(machine, work=WORK, request=asked))
     assert (runs, held) == (["n-0", "n-1"], [])

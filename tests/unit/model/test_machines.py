@@ -14,7 +14,7 @@ from fleet.model.behaviour import Failure
 from tests.unit.model.builder import NEW, OLD, QUICK, Builder, Hand
 
 
-def test_an_upgrade_changes_boot_release_kernel_and_image() -> None:
+def test_upgrade_changes_boot_id_release_kernel_and_image() -> None:
     hand = Hand(Builder().model())
     old = hand.node("n-1")
     hand.upgrade("n-1")
@@ -30,7 +30,7 @@ def test_an_upgrade_changes_boot_release_kernel_and_image() -> None:
     assert work is not None and work.state == "done"
 
 
-def test_a_short_reboot_is_never_seen_as_not_ready_and_a_long_one_is_unknown() -> None:
+def test_short_reboot_is_never_seen_as_not_ready_and_a_long_one_is_unknown() -> None:
     for seconds, expected in ((40.0, {True}), (60.0, {True, None})):
         hand = Hand(Builder().model(changed(QUICK, reboot=seconds)))
         hand.upgrade("n-1")
@@ -43,7 +43,7 @@ def test_a_short_reboot_is_never_seen_as_not_ready_and_a_long_one_is_unknown() -
         assert seen == expected
 
 
-def test_pods_that_stay_on_the_node_are_not_ready_while_it_is_away_and_start_again_in_place() -> None:
+def test_remaining_pods_are_not_ready_during_the_reboot_and_restart_in_place() -> None:
     hand = Hand(Builder(2).workload("net", 2, "DaemonSet").model())
     before = hand.pod("net-0")
     hand.upgrade("n-1")
@@ -58,7 +58,7 @@ def test_pods_that_stay_on_the_node_are_not_ready_while_it_is_away_and_start_aga
     assert before.uid == after.uid
 
 
-def test_staging_reports_its_progress_and_writes_the_release_beside_the_booted_one() -> None:
+def test_staging_reports_progress_and_writes_the_release_beside_the_booted_one() -> None:
     hand = Hand(Builder().model(changed(QUICK, stage_reports=3)))
     hand.stage("n-1")
 
@@ -77,7 +77,7 @@ def test_staging_reports_its_progress_and_writes_the_release_beside_the_booted_o
     assert (hand.machine("n-1").staged, hand.machine("n-1").booted) == (NEW, OLD)
 
 
-def test_a_token_is_acted_upon_once() -> None:
+def test_token_is_carried_out_once() -> None:
     hand = Hand(Builder().model())
     hand.upgrade("n-1")
     hand.pass_time(50)
@@ -93,7 +93,7 @@ def test_a_token_is_acted_upon_once() -> None:
     ("failure", "ready", "version"),
     [("never-back", None, "1.0"), ("old-version", True, "1.0"), ("not-ready", False, "2.0")],
 )
-def test_reboots_that_fail(failure: Failure, ready: bool | None, version: str) -> None:
+def test_failing_reboots(failure: Failure, ready: bool | None, version: str) -> None:
     hand = Hand(Builder().model(changed(QUICK, failures={"n-1": failure})))
     old = hand.node("n-1").boot_id
     hand.upgrade("n-1")
@@ -106,7 +106,7 @@ def test_reboots_that_fail(failure: Failure, ready: bool | None, version: str) -
     assert node.os_image == f"Simulated OS {version}"
 
 
-def test_a_boot_of_the_old_version_is_a_reboot_done_that_says_what_booted() -> None:
+def test_boot_of_the_old_version_is_a_completed_reboot() -> None:
     hand = Hand(Builder().model(changed(QUICK, failures={"n-1": "old-version"})))
     hand.upgrade("n-1")
     hand.pass_time(50)
@@ -117,7 +117,7 @@ def test_a_boot_of_the_old_version_is_a_reboot_done_that_says_what_booted() -> N
     assert (machine.booted, machine.staged, machine.rollback) == (OLD, None, NEW)
 
 
-def test_a_token_from_before_is_not_acted_upon_again() -> None:
+def test_old_token_is_not_carried_out_again() -> None:
     hand = Hand(Builder().model())
     hand.upgrade("n-1")
     hand.pass_time(50)
@@ -141,7 +141,7 @@ def test_staging_what_would_boot_anyway_is_done_at_once() -> None:
     assert hand.machine("n-1").staged is None
 
 
-def test_an_image_that_cannot_be_written_is_told_and_nothing_is_staged() -> None:
+def test_failed_write_of_an_image_is_reported_and_nothing_is_staged() -> None:
     hand = Hand(Builder().model(changed(QUICK, failures={"n-1": "stage-fails"})))
     hand.stage("n-1")
     hand.pass_time(62)
@@ -152,7 +152,7 @@ def test_an_image_that_cannot_be_written_is_told_and_nothing_is_staged() -> None
     assert machine.staged is None
 
 
-def test_a_reboot_into_what_is_not_staged_is_answered_with_a_failure() -> None:
+def test_reboot_into_an_unstaged_release_fails() -> None:
     hand = Hand(Builder().model())
     hand(Cordon, "n-1")
     hand.reboot("n-1")
@@ -162,7 +162,7 @@ def test_a_reboot_into_what_is_not_staged_is_answered_with_a_failure() -> None:
     assert work is not None and (work.state, work.message) == ("failed", "1.0 would boot, not 2.0")
 
 
-def test_a_reboot_presumes_our_cordon_and_the_boot_that_was_seen() -> None:
+def test_reboot_requires_our_cordon_and_the_known_boot() -> None:
     hand = Hand(Builder().model())
     bare = hand.reboot("n-1").result
     hand(Cordon, "n-1")
@@ -186,7 +186,7 @@ def test_cordons_of_others_are_left_alone() -> None:
     assert CORDON_ANNOTATION not in hand.node("n-1").annotations
 
 
-def test_another_rollouts_cordon_is_anothers() -> None:
+def test_cordon_of_another_rollout_is_left_alone() -> None:
     hand = Hand(Builder().model())
     hand(Cordon, "n-1", rollout="r-2")
 
@@ -215,7 +215,7 @@ def test_marks_and_cordons_are_idempotent_and_leave_nothing_behind() -> None:
     assert replace(after, resource_version="") == replace(before, resource_version="")
 
 
-def test_unmark_takes_only_the_marks_of_its_rollout() -> None:
+def test_unmark_removes_only_the_marks_of_its_rollout() -> None:
     hand = Hand(Builder().model())
     hand(Mark, "n-1", rollout="r-2")
 
@@ -226,7 +226,7 @@ def test_unmark_takes_only_the_marks_of_its_rollout() -> None:
     assert (kept, hand.node("n-1").pending_taint) == (True, False)
 
 
-def test_another_machine_under_the_name_is_not_touched() -> None:
+def test_another_machine_under_the_same_name_is_not_touched() -> None:
     hand = Hand(Builder().model())
     hand.model.stranger.add_node(replace(Builder.node("n-1"), uid="uid-new"))
 
@@ -235,7 +235,7 @@ def test_another_machine_under_the_name_is_not_touched() -> None:
     assert not hand.node("n-1").unschedulable
 
 
-def test_clear_takes_a_request_of_this_rollout_away_and_no_other() -> None:
+def test_clear_removes_the_request_of_its_rollout_alone() -> None:
     hand = Hand(Builder().model())
     hand.stage("n-1", "r-12/n-1/stage")
     hand(CancelRequest, "n-1")
@@ -248,7 +248,7 @@ def test_clear_takes_a_request_of_this_rollout_away_and_no_other() -> None:
     assert hand.machine("n-1").staged is None
 
 
-def test_a_node_that_stays_away_is_unknown_and_its_pods_are_made_elsewhere() -> None:
+def test_node_that_stays_away_is_unknown_and_its_pods_are_recreated_elsewhere() -> None:
     hand = Hand(Builder(2).workload("shop", 1).model(changed(QUICK, failures={"n-1": "never-back"})))
     hand.model.actions.looks = False
     hand.upgrade("n-1")
@@ -262,7 +262,7 @@ def test_a_node_that_stays_away_is_unknown_and_its_pods_are_made_elsewhere() -> 
     assert (stuck.node, stuck.deleting, new.node, new.ready) == ("n-1", True, "n-2", True)
 
 
-def test_a_deleted_node_takes_its_pods_and_its_machine_with_it() -> None:
+def test_deleted_node_takes_its_pods_and_its_machine_with_it() -> None:
     builder = Builder(2).workload("shop", 2).pod("etcd", 0, owner=Owner("Node", "n-1"), mirror=True)
     hand = Hand(builder.model())
 
@@ -274,7 +274,7 @@ def test_a_deleted_node_takes_its_pods_and_its_machine_with_it() -> None:
     assert [machine.name for machine in hand.model.snapshot(builder.snapshot().at).machines] == ["n-2"]
 
 
-def test_a_node_not_heard_of_neither_starts_nor_stops_pods() -> None:
+def test_unreachable_node_neither_starts_nor_stops_pods() -> None:
     hand = Hand(Builder(2).workload("shop", 2).model())
     hand.model.stranger.node_ready("n-1", None)
     hand.model.stranger.delete_pod(PodRef("web", "shop-rs-0"))

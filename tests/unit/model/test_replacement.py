@@ -11,7 +11,7 @@ from fleet.model.model import Model
 from tests.unit.model.builder import QUICK, Builder, Hand
 
 
-def test_a_replica_set_makes_the_replacement_at_once_elsewhere() -> None:
+def test_replica_set_creates_the_replacement_at_once_elsewhere() -> None:
     hand = Hand(Builder(3).workload("shop", 3).model())
     hand(Cordon, "n-1")
 
@@ -25,7 +25,7 @@ def test_a_replica_set_makes_the_replacement_at_once_elsewhere() -> None:
     assert [pod.ready for pod in hand.pods("shop")] == [True] * 3
 
 
-def test_a_stateful_set_waits_for_the_old_pod_and_takes_its_name() -> None:
+def test_stateful_set_waits_for_the_old_pod_and_reuses_its_name() -> None:
     hand = Hand(Builder(3).workload("db", 3, "StatefulSet").model())
     hand(Cordon, "n-1")
     old = hand.pod("db-0")
@@ -40,7 +40,7 @@ def test_a_stateful_set_waits_for_the_old_pod_and_takes_its_name() -> None:
     assert (new.uid != old.uid, new.deleting, new.node != "n-1") == (True, False, True)
 
 
-def test_a_job_starts_over_after_its_backoff() -> None:
+def test_job_restarts_after_its_backoff() -> None:
     hand = Hand(Builder(3).workload("sum", 1, "Job").model())
     hand.evict("sum-0")
 
@@ -52,7 +52,7 @@ def test_a_job_starts_over_after_its_backoff() -> None:
     assert len(hand.pods("sum")) == 1
 
 
-def test_a_pod_without_a_controller_is_lost() -> None:
+def test_unmanaged_pod_is_lost() -> None:
     hand = Hand(Builder().pod("debug").model())
     hand.evict("debug")
 
@@ -75,7 +75,7 @@ def test_daemon_and_static_pods_come_back_on_their_cordoned_node() -> None:
     assert etcd is not None and (etcd.node, etcd.ready, etcd.uid != "uid-etcd-n-1-1") == ("n-1", True, True)
 
 
-def test_a_workload_that_the_snapshot_lacks_keeps_its_number() -> None:
+def test_workload_missing_from_the_snapshot_keeps_its_replicas() -> None:
     builder = Builder(3)
     for number in range(3):
         builder.pod(f"roll-{number}", number, {"app": "roll"}, Owner("Rollout", "roll"))
@@ -87,7 +87,7 @@ def test_a_workload_that_the_snapshot_lacks_keeps_its_number() -> None:
     assert len(hand.pods("roll")) == 3
 
 
-def test_pods_avoid_nodes_with_the_pending_taint_while_others_have_room() -> None:
+def test_pods_avoid_nodes_with_the_pending_taint_while_others_have_capacity() -> None:
     builder = Builder(3).workload("shop", 3)
     pending = (Taint(PENDING_TAINT, "PreferNoSchedule"),)
     builder.nodes[:2] = [replace(node, taints=pending) for node in builder.nodes[:2]]
@@ -128,7 +128,7 @@ def test_taints_selectors_and_tolerations_decide_where_a_pod_may_go() -> None:
     assert hand.pods("shop")[-1].node == "n-2"
 
 
-def test_a_pod_that_tolerates_the_cordon_comes_right_back() -> None:
+def test_pod_that_tolerates_the_cordon_comes_right_back() -> None:
     everything = (Toleration(operator="Exists"),)
     builder = Builder(2).workload("shop", 1, tolerations=everything, node_selector={"name": "n-1"})
     hand = Hand(builder.model())
@@ -139,7 +139,7 @@ def test_a_pod_that_tolerates_the_cordon_comes_right_back() -> None:
     assert hand.pods("shop")[-1].node == "n-1"
 
 
-def test_a_pod_without_room_stays_pending_and_is_placed_when_room_appears() -> None:
+def test_pod_without_capacity_stays_pending_until_there_is_some() -> None:
     builder = Builder(2).workload("big", 2, requests=Resources(6000, 1 << 30, 1))
     hand = Hand(builder.model())
     hand(Cordon, "n-1")
@@ -155,7 +155,7 @@ def test_a_pod_without_room_stays_pending_and_is_placed_when_room_appears() -> N
     assert hand.pods("big")[-1].ready
 
 
-def test_room_is_free_only_when_the_old_pod_is_gone() -> None:
+def test_capacity_is_free_only_when_the_old_pod_is_gone() -> None:
     hand = Hand(Builder(1).workload("big", 1, requests=Resources(6000, 1 << 30, 1)).model())
     hand.evict("big-rs-0")
     hand.pass_time(4.9)
@@ -177,7 +177,7 @@ def test_scaling_down_takes_unready_pods_first() -> None:
     assert hand.workload("Deployment", "shop").ready == 2
 
 
-def test_a_stateful_set_scales_by_ordinals() -> None:
+def test_stateful_set_scales_by_ordinals() -> None:
     hand = Hand(Builder(3).workload("db", 3, "StatefulSet").model())
     where = PodRef("web", "db")
 
@@ -190,7 +190,7 @@ def test_a_stateful_set_scales_by_ordinals() -> None:
     assert [pod.name for pod in hand.pods("db")] == ["db-0"]
 
 
-def test_the_count_of_ready_pods_of_a_workload_follows() -> None:
+def test_ready_count_of_a_workload_follows_its_pods() -> None:
     hand = Hand(Builder(3).workload("shop", 3).model())
     hand.evict("shop-rs-0")
     hand.pass_time(1.1)
@@ -204,7 +204,7 @@ def test_the_count_of_ready_pods_of_a_workload_follows() -> None:
     assert hand.workload("Deployment", "shop").ready == 3
 
 
-def test_a_workloads_count_is_never_written_where_nobody_reads_it() -> None:
+def test_count_of_a_workload_is_not_written_where_nothing_reads_it() -> None:
     hand = Hand(Builder(3).workload("shop", 3).model(changed(QUICK, workload=None)))
     hand.evict("shop-rs-0")
 
@@ -213,7 +213,7 @@ def test_a_workloads_count_is_never_written_where_nobody_reads_it() -> None:
     assert hand.workload("Deployment", "shop").ready == 3
 
 
-def test_a_pod_with_finalizers_stays_terminating() -> None:
+def test_pod_with_finalizers_stays_terminating() -> None:
     hand = Hand(Builder().workload("shop", 1, finalizers=True).model())
     assert hand.evict("shop-rs-0").result is Result.DONE
 
@@ -223,7 +223,7 @@ def test_a_pod_with_finalizers_stays_terminating() -> None:
     assert stuck is not None and (stuck.deleting, stuck.ready) == (True, False)
 
 
-def test_a_workload_of_no_pods_is_remembered_in_a_saved_model() -> None:
+def test_workload_without_pods_is_kept_in_a_saved_model() -> None:
     hand = Hand(Builder(3).workload("shop", 2, grace_seconds=7).model())
     hand.model.stranger.scale("Deployment", PodRef("web", "shop"), 0)
     hand.pass_time(20)

@@ -42,28 +42,28 @@ def windowed(places: int) -> Policy:
     return a_policy(pool)
 
 
-def test_nothing_is_faster_than_the_wait_for_the_window() -> None:
+def test_bound_includes_the_wait_for_the_window() -> None:
     made = plan(nodes(3), windowed(9))
     assert made.bound_by == "the windows of pool workers"
     assert 11 * HOUR < made.lower_bound_seconds <= made.makespan_seconds < 12 * HOUR
     assert made.makespan_seconds - made.lower_bound_seconds < 60
 
 
-def test_what_does_not_fit_into_one_window_waits_for_the_next() -> None:
+def test_runs_that_do_not_fit_into_one_window_wait_for_the_next() -> None:
     made = plan(nodes(60), windowed(2))
     assert made.bound_by.startswith("the windows of pool workers and the limit for pool")
     assert made.lower_bound_seconds > 24 * HOUR
     assert made.lower_bound_seconds <= made.makespan_seconds
 
 
-def test_a_freeze_is_as_a_closed_window() -> None:
+def test_freeze_counts_like_a_closed_window() -> None:
     policy = a_policy(a_pool(limits=Limits(Amount(9)), stage=StageRule(concurrency=99)))
     frozen = replace(policy, freezes=(Freeze("stocktaking", START, START + timedelta(hours=5)),))
     made = plan(nodes(3), frozen)
     assert made.lower_bound_seconds > 5 * HOUR and made.bound_by == "the windows of pool workers"
 
 
-def test_a_limit_that_is_never_full_is_not_told_as_what_binds() -> None:
+def test_limit_that_is_never_full_is_not_what_binds() -> None:
     """Each two of eight nodes share a budget that lets one of its two pods go: by its arithmetic the limit of four binds,
     and budgets keep the fourth place empty."""
     every = [a_node(f"n-{number}") for number in range(8)]
@@ -85,13 +85,13 @@ def test_a_limit_that_is_never_full_is_not_told_as_what_binds() -> None:
     assert (free.bound_by, free.peak_unavailable) == (limit, 4)
 
 
-def test_the_most_that_are_out_at_once_are_counted_from_the_plan() -> None:
+def test_peak_of_unavailable_nodes_is_counted_from_the_plan() -> None:
     made = plan(nodes(9), a_policy(a_pool(limits=Limits(Amount(3)), stage=StageRule(concurrency=99))))
     assert most_out(made.runs) == made.peak_unavailable == 3
     assert most_out(made.runs[:2]) == 2 and most_out(()) == 0
 
 
-def test_where_nothing_else_tells_the_longest_drain_starts_first() -> None:
+def test_otherwise_the_longest_drain_starts_first() -> None:
     """Two places; the last node by name has a pod that takes its time to end."""
     every = [a_node(f"n-{number}") for number in range(5)]
     workload, [slow] = a_deployment("slow", 1, every[4:])

@@ -51,7 +51,7 @@ def rounds(most: int) -> Callable[[Plan], bool]:
     return lambda best: next(left, None) is not None
 
 
-def test_what_makes_an_order_bad_is_asked_first_in_the_next_ones() -> None:
+def test_causes_of_a_bad_order_are_tried_first_in_the_next() -> None:
     tried: list[Mapping[NodeRef, float]] = []
     again = planner(tried)
     # A first order as bad as can be: what has the scarce budget comes last.
@@ -64,7 +64,7 @@ def test_what_makes_an_order_bad_is_asked_first_in_the_next_ones() -> None:
     assert max(tried[1], key=lambda ref: tried[1][ref]).name == last.node
 
 
-def test_what_was_found_goes_with_the_rollout() -> None:
+def test_order_that_was_found_goes_with_the_rollout() -> None:
     urgency = {NodeRef("east", "n-03"): 7.5}
     plan = planner([])(urgency)
     found = {goal.node: goal.urgency for goal in plan.begin().goals if goal.urgency}
@@ -72,7 +72,7 @@ def test_what_was_found_goes_with_the_rollout() -> None:
 
 
 @pytest.mark.parametrize("most", [0, 1, 4])
-def test_it_is_never_worse_than_what_it_began_with_and_stops_when_told(most: int) -> None:
+def test_search_never_ends_worse_than_it_began_and_stops_when_told(most: int) -> None:
     tried: list[Mapping[NodeRef, float]] = []
     again = planner(tried)
     first = again({})

@@ -34,7 +34,7 @@ def a_plan(count: int, sites: str, rule: QuorumRule, soak: int = 30) -> Plan:
     )
 
 
-def test_every_voter_is_in_the_plan_with_what_is_done_for_it() -> None:
+def test_every_voter_is_in_the_plan_with_its_actions() -> None:
     plan = a_plan(5, "ffnns", QuorumRule(snapshot=SnapshotRule("/backup")))
     votes = sorted((vote for run in plan.runs for vote in run.votes), key=lambda vote: vote.at)
     assert [vote.member for vote in votes][-1] == "m0"
@@ -48,7 +48,7 @@ def test_every_voter_is_in_the_plan_with_what_is_done_for_it() -> None:
     assert by_member["m1"].commit_seconds == pytest.approx(0.008)
 
 
-def test_no_two_runs_of_a_group_overlap_and_the_bound_knows_it() -> None:
+def test_runs_of_a_group_never_overlap_and_the_bound_includes_that() -> None:
     plan = a_plan(3, "", QuorumRule(soak_seconds=100))
     spans = sorted(
         (next(step.start for step in run.steps if step.step == "cordon"), run.end) for run in plan.runs
@@ -58,7 +58,7 @@ def test_no_two_runs_of_a_group_overlap_and_the_bound_knows_it() -> None:
     assert plan.lower_bound_seconds <= plan.makespan_seconds <= 1.1 * plan.lower_bound_seconds
 
 
-def test_the_plan_says_it_in_words(golden: GoldenFiles) -> None:
+def test_overview_of_a_plan_with_a_quorum_group(golden: GoldenFiles) -> None:
     page = plan_overview(a_plan(5, "ffnns", QuorumRule(snapshot=SnapshotRule("/backup"))), START).plain
     golden.check(page)
     assert all(len(line) <= 110 for line in page.splitlines())
@@ -86,21 +86,21 @@ def plan_of(group: Quorum, nodes: list[Node], brought: dict[tuple[NodeRef, str],
     )
 
 
-def test_the_plan_waits_before_the_last_voter_and_says_that_there_is_no_way_back(golden: GoldenFiles) -> None:
+def test_plan_waits_before_the_last_voter_and_warns_that_there_is_no_way_back(golden: GoldenFiles) -> None:
     plan = plan_of(*etcd_of("nno"), {})
     [last] = [vote for run in plan.runs for vote in run.votes if vote.last_before]
     assert (last.member, last.etcd, last.last_before) == ("m2", "3.6.8", "3.7") and last.at >= 900
     golden.check(plan_overview(plan, START).plain)
 
 
-def test_where_nobody_can_know_which_etcd_a_release_brings_the_plan_says_so(golden: GoldenFiles) -> None:
+def test_plan_warns_if_the_etcd_version_of_a_release_is_unknown(golden: GoldenFiles) -> None:
     plan = plan_of(*etcd_of("ooo"), {})
     assert not [vote for run in plan.runs for vote in run.votes if vote.last_before]
     golden.check(plan_overview(plan, START).plain, "upgrade")
     golden.check(plan_overview(replace(plan, rolls_back="r-1"), START).plain, "rollback")
 
 
-def test_voters_that_cannot_go_back_are_held_in_the_plan_and_the_rest_of_it_goes() -> None:
+def test_voters_that_cannot_go_back_are_held_and_the_other_nodes_go() -> None:
     group, nodes = etcd_of("nnn", "3.7.0")
     brought = {(NodeRef("east", each.name), each.uid): {"etcd": "3.6.8"} for each in nodes}
     plan = plan_of(group, [*nodes, a_node("w-0")], brought)
@@ -114,7 +114,7 @@ def test_voters_that_cannot_go_back_are_held_in_the_plan_and_the_rest_of_it_goes
     assert "is not known" not in plan_overview(replace(ready, rolls_back="r-1"), START).plain
 
 
-def test_a_group_that_cannot_spare_anybody_is_held_with_what_to_do() -> None:
+def test_group_without_a_spare_voter_is_held_with_a_remedy() -> None:
     plan = a_plan(1, "", QuorumRule())
     assert plan.runs == ()
     [held] = plan.held

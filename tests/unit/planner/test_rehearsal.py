@@ -114,7 +114,7 @@ def executed(plan: Plan, snapshot: Snapshot, behaviour: ClusterBehaviour, seed: 
         (a_fleet(9), replace(a_rule(1), freezes=(Freeze("x", START, START + timedelta(hours=5)),))),
     ],
 )
-def test_with_the_planned_lengths_a_rehearsal_ends_when_the_plan_does(
+def test_rehearsal_with_the_planned_durations_ends_when_the_plan_does(
     snapshot: Snapshot, policy: Policy
 ) -> None:
     plan = the_plan(snapshot, policy, DurationEstimates())
@@ -124,7 +124,7 @@ def test_with_the_planned_lengths_a_rehearsal_ends_when_the_plan_does(
     ), "where nothing was ever slower, no run is"
 
 
-def test_a_wait_for_a_window_is_no_longer_because_reboots_may_be() -> None:
+def test_slow_reboots_do_not_lengthen_the_wait_for_a_window() -> None:
     plan = the_plan(a_fleet(3), a_rule(windows=(EVENING,)), measured(reboot=UNEVEN))
     assert plan.p95_seconds is not None
     assert 11 * HOUR < plan.makespan_seconds < plan.p95_seconds
@@ -133,7 +133,7 @@ def test_a_wait_for_a_window_is_no_longer_because_reboots_may_be() -> None:
     )
 
 
-def test_what_is_too_slow_for_its_window_goes_into_the_next_one() -> None:
+def test_run_too_slow_for_its_window_goes_into_the_next() -> None:
     snapshot = a_fleet(52)
     plan = the_plan(snapshot, a_rule(windows=(EVENING,)), measured(reboot=UNEVEN))
     assert plan.makespan_seconds < 12 * HOUR, "all fit into the first window"
@@ -141,7 +141,7 @@ def test_what_is_too_slow_for_its_window_goes_into_the_next_one() -> None:
     assert plan.p95_seconds > 35 * HOUR, "and one time in twenty they do not"
 
 
-def test_the_p95_is_what_the_engine_comes_to_with_such_lengths() -> None:
+def test_p95_is_what_the_engine_reaches_with_such_durations() -> None:
     snapshot = a_fleet(20, 20)
     plan = the_plan(snapshot, a_rule(3, canaries=1), measured(reboot=UNEVEN, stage=UNEVEN))
 
@@ -155,7 +155,7 @@ def test_the_p95_is_what_the_engine_comes_to_with_such_lengths() -> None:
     assert sum(end <= plan.p95_seconds for end in ends) >= 17, "19 of 20, by chance a few less"
 
 
-def test_few_runs_tell_no_p95() -> None:
+def test_few_runs_give_no_p95() -> None:
     plan = the_plan(a_fleet(4), a_rule(), measured(ENOUGH_TO_SPREAD - 1))
     assert plan.p95_seconds is None
     assert plan.assumed is None, "it is known what is usual"
@@ -163,7 +163,7 @@ def test_few_runs_tell_no_p95() -> None:
 
 
 @pytest.mark.parametrize("lengths", [QUICK, SLOW])
-def test_a_plan_of_which_nothing_was_measured_says_how_far_off_it_may_be(
+def test_plan_without_measurements_shows_how_far_off_it_may_be(
     lengths: Mapping[str, float],
 ) -> None:
     snapshot = a_fleet(20, 20)
@@ -180,12 +180,12 @@ def test_a_plan_of_which_nothing_was_measured_says_how_far_off_it_may_be(
     assert assumed.quick_seconds * 0.85 < took < assumed.slow_seconds * 1.1
 
 
-def test_what_is_expected_to_take_no_time_is_no_error() -> None:
+def test_expected_duration_of_zero_is_no_error() -> None:
     plan = the_plan(a_fleet(3, 6), a_rule(), DurationEstimates(pod_stop=0.0))
     assert plan.assumed is not None and plan.assumed.quick_seconds < plan.makespan_seconds
 
 
-def test_only_what_was_not_measured_is_assumed() -> None:
+def test_only_unmeasured_durations_are_assumed() -> None:
     times = measured(reboot=UNEVEN)
     times = replace(times, measured={"reboot": times.measured["reboot"]})
     assert set((the_plan(a_fleet(4), a_rule(), times).assumed or pytest.fail()).parts) == {"stage"}

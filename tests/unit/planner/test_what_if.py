@@ -53,7 +53,7 @@ def budgeted(count: int, allowed: int) -> Snapshot:
     return a_snapshot(nodes, (app, pods), [a_budget("db", count, allowed)])
 
 
-def test_a_budget_that_binds_is_named_with_what_one_more_would_save() -> None:
+def test_binding_budget_is_named_with_the_gain_of_one_more() -> None:
     wide = policy(limits=Limits(Amount(12)), stage=StageRule(concurrency=12))
     plan, found = asked(budgeted(12, 1), wide)
     assert plan.bound_by == "budget web/db"
@@ -65,14 +65,14 @@ def test_a_budget_that_binds_is_named_with_what_one_more_would_save() -> None:
     assert found.changes[0].saved_seconds == max(each.saved_seconds for each in found.changes)
 
 
-def test_a_minimum_is_lowered_and_a_percentage_becomes_what_it_amounts_to() -> None:
+def test_minimum_is_lowered_and_a_percentage_becomes_a_number() -> None:
     snapshot = budgeted(12, 1)
     least = replace(snapshot.budgets[0], max_unavailable=None, min_available="90%")
     _, found = asked(replace(snapshot, budgets=(least,)), policy(limits=Limits(Amount(12))))
     assert "lower minAvailable to 10" in {each.change for each in found.changes}
 
 
-def test_a_limit_that_binds_is_doubled() -> None:
+def test_binding_limit_is_doubled() -> None:
     nodes = [a_node(f"n-{number:02d}") for number in range(16)]
     plan, found = asked(a_snapshot(nodes), policy(limits=Limits(Amount(2))))
     assert plan.bound_by.endswith("limit of 2 for pool workers")
@@ -82,7 +82,7 @@ def test_a_limit_that_binds_is_doubled() -> None:
     assert found.plans == 1, "staging needs a fraction of that time: it is not worth a plan"
 
 
-def test_staging_that_binds_is_widened() -> None:
+def test_binding_stage_concurrency_is_doubled() -> None:
     nodes = [a_node(f"n-{number:02d}") for number in range(16)]
     slow = policy(limits=Limits(Amount(16)), stage=StageRule(concurrency=2))
     _, found = asked(a_snapshot(nodes), slow, DurationEstimates(stage=300))
@@ -94,7 +94,7 @@ def test_staging_that_binds_is_widened() -> None:
     assert best.saved_seconds > 0
 
 
-def test_a_budget_that_lets_nothing_go_is_loosened_so_that_nodes_can() -> None:
+def test_budget_that_allows_nothing_is_raised_so_that_nodes_can_go() -> None:
     snapshot = budgeted(4, 1)
     never = replace(
         snapshot.budgets[0], max_unavailable=0, disruptions_allowed=0, desired_healthy=4, current_healthy=4
@@ -105,7 +105,7 @@ def test_a_budget_that_lets_nothing_go_is_loosened_so_that_nodes_can() -> None:
     assert (best.binds, best.change, best.nodes) == ("budget web/db", "raise maxUnavailable to 1", 4)
 
 
-def test_windows_are_among_what_may_bind() -> None:
+def test_windows_may_be_what_binds() -> None:
     nodes = [a_node(f"n-{number:02d}") for number in range(3)]
     window = Window((0, 1, 2, 3, 4, 5, 6), time(3), time(5))
     plan, found = asked(a_snapshot(nodes), policy(windows=(window,)))
@@ -113,7 +113,7 @@ def test_windows_are_among_what_may_bind() -> None:
     assert change.saved_seconds > 0 and plan.makespan_seconds > change.makespan_seconds
 
 
-def test_what_helps_together_is_one_more_plan_and_plans_are_few() -> None:
+def test_combined_change_is_one_more_plan_and_plans_are_few() -> None:
     nodes = [a_node(f"n-{number:02d}") for number in range(12)]
     apps = [a_deployment(f"app-{number}", 12, nodes) for number in range(10)]
     budgets = [a_budget(f"app-{number}", 12, 1) for number in range(10)]
@@ -125,7 +125,7 @@ def test_what_helps_together_is_one_more_plan_and_plans_are_few() -> None:
     assert all(each.makespan_seconds <= plan.makespan_seconds for each in together)
 
 
-def test_where_nothing_can_be_loosened_nothing_is_planned() -> None:
+def test_nothing_is_planned_if_nothing_can_be_changed() -> None:
     done = a_snapshot([])
     plan, found = asked(done, policy())
     assert not plan.runs

@@ -68,7 +68,7 @@ def zookeepers(count: int = 3) -> list[Pod]:
     return [pod(f"zk-{number}") for number in range(count)]
 
 
-def test_zookeeper_tells_who_leads_and_how_far_each_is() -> None:
+def test_zookeeper_reports_the_leader_and_the_index_of_each_member() -> None:
     of = group("zookeeper")
     answers = {
         "zk-0": recorded.zookeeper("follower", EPOCH + 3),
@@ -83,7 +83,7 @@ def test_zookeeper_tells_who_leads_and_how_far_each_is() -> None:
     assert (quorum.read_at, quorum.unread, quorum.kind) == (NOW, "", "zookeeper")
 
 
-def test_nobody_is_behind_a_leader_that_has_written_nothing_in_its_epoch() -> None:
+def test_no_follower_is_behind_a_leader_without_writes_in_its_epoch() -> None:
     """A follower goes on naming the last zxid of the epoch before, or 0."""
     of = group("zookeeper")
     answers = {
@@ -94,7 +94,7 @@ def test_nobody_is_behind_a_leader_that_has_written_nothing_in_its_epoch() -> No
     assert ill(of, reading(of, zookeepers(), answers)[0]) == {}
 
 
-def test_a_zookeeper_that_looks_for_a_leader_does_not_count() -> None:
+def test_zookeeper_without_a_leader_does_not_count() -> None:
     of = group("zookeeper")
     answers = {f"zk-{number}": recorded.ZOOKEEPER_WITHOUT_LEADER for number in range(3)}
     quorum, _ = reading(of, zookeepers(), answers)
@@ -103,7 +103,7 @@ def test_a_zookeeper_that_looks_for_a_leader_does_not_count() -> None:
     assert len(quorum.voters) == 3
 
 
-def test_an_observer_does_not_vote_and_one_that_is_silent_is_taken_for_a_voter() -> None:
+def test_observer_does_not_vote_and_a_silent_member_counts_as_a_voter() -> None:
     answers = {
         "zk-0": recorded.zookeeper("leader", EPOCH + 1),
         "zk-1": recorded.zookeeper("follower", EPOCH + 1),
@@ -121,14 +121,14 @@ def test_an_observer_does_not_vote_and_one_that_is_silent_is_taken_for_a_voter()
     assert names(declared.voters) == ["zk-0", "zk-1", "zk-2"]
 
 
-def test_voters_that_are_declared_and_not_there_count_in_the_size() -> None:
+def test_declared_voters_that_are_missing_count_in_the_size() -> None:
     of = group("zookeeper", voters=5)
     answers = {f"zk-{number}": recorded.zookeeper("follower", EPOCH + 1) for number in range(3)}
     quorum, _ = reading(of, zookeepers(), answers)
     assert (len(quorum.voters), quorum.majority, len(healthy(quorum, of.rule))) == (5, 3, 3)
 
 
-def test_a_pod_that_is_not_ready_counts_as_away_whatever_it_answers() -> None:
+def test_unready_pod_does_not_count_whatever_it_answers() -> None:
     of = group("zookeeper")
     pods = [pod("zk-0", ready=False), pod("zk-1"), pod("zk-2")]
     answers = {each.name: recorded.zookeeper("follower", EPOCH + 1) for each in pods}
@@ -136,13 +136,13 @@ def test_a_pod_that_is_not_ready_counts_as_away_whatever_it_answers() -> None:
     assert ill(of, quorum) == {"zk-0": "does not vote: its pod is not Ready"}
 
 
-def test_where_no_member_answers_the_group_is_unread(golden: GoldenFiles) -> None:
+def test_group_in_which_no_member_answers_is_unread(golden: GoldenFiles) -> None:
     quorum, _ = reading(group("zookeeper"), zookeepers(), {})
     golden.check(quorum.unread)
     assert not any(member.reachable for member in quorum.members)
 
 
-def test_without_pods_the_group_is_unread(golden: GoldenFiles) -> None:
+def test_group_without_pods_is_unread(golden: GoldenFiles) -> None:
     quorum, _ = reading(group("zookeeper", voters=3), [], {})
     golden.check(quorum.unread)
     assert len(quorum.voters) == 3
@@ -151,7 +151,7 @@ def test_without_pods_the_group_is_unread(golden: GoldenFiles) -> None:
 CONSULS = [pod(f"consul-server-{number}") for number in range(3)]
 
 
-def test_consul_tells_of_all_servers_at_once() -> None:
+def test_consul_reports_all_servers_at_once() -> None:
     of = group("consul")
     answer = recorded.consul(
         ("consul-server-0", True, True, 9046, True),
@@ -162,11 +162,11 @@ def test_consul_tells_of_all_servers_at_once() -> None:
     assert quorum.leader is not None
     assert quorum.leader.name == "consul-server-0"
     assert names(healthy(quorum, of.rule)) == ["consul-server-0", "consul-server-1"]
-    assert ill(of, quorum) == {"consul-server-2": "does not vote: says false"}
+    assert ill(of, quorum) == {"consul-server-2": "does not vote: reports false"}
     assert quorum.members[0].version == "1.17.0"
 
 
-def test_where_answers_differ_the_worse_one_counts() -> None:
+def test_worst_of_differing_answers_counts() -> None:
     of = group("consul")
     well = recorded.consul(*((each.name, each is CONSULS[0], True, 46, True) for each in CONSULS))
     other = recorded.consul(
@@ -175,10 +175,10 @@ def test_where_answers_differ_the_worse_one_counts() -> None:
     answers = {CONSULS[0].name: well, CONSULS[1].name: other, CONSULS[2].name: well}
     quorum, _ = reading(of, CONSULS, answers)
     assert quorum.leader is None
-    assert ill(of, quorum) == {"consul-server-2": "does not vote: says false"}
+    assert ill(of, quorum) == {"consul-server-2": "does not vote: reports false"}
 
 
-def test_a_server_that_is_gone_for_good_still_counts_in_the_size() -> None:
+def test_permanently_lost_server_still_counts_in_the_size() -> None:
     of = group("consul")
     servers = [(each.name, each is CONSULS[0], True, 46, True) for each in CONSULS]
     answer = recorded.consul(*servers, ("consul-server-3", False, False, 40, True))
@@ -186,7 +186,7 @@ def test_a_server_that_is_gone_for_good_still_counts_in_the_size() -> None:
     assert (len(quorum.voters), quorum.majority, len(healthy(quorum, of.rule))) == (4, 3, 3)
 
 
-def test_a_member_that_could_be_one_of_the_pods_under_another_name_is_not_guessed(
+def test_member_name_that_matches_no_pod_is_not_guessed(
     golden: GoldenFiles,
 ) -> None:
     servers = [("node-a", True, True, 46, True), ("consul-server-1", False, True, 46, True)]
@@ -196,7 +196,7 @@ def test_a_member_that_could_be_one_of_the_pods_under_another_name_is_not_guesse
     assert [member.node for member in quorum.voters] == [NodeRef("east", each.node) for each in CONSULS]
 
 
-def test_no_cockroach_counts_while_a_range_lacks_a_replica() -> None:
+def test_no_cockroachdb_node_counts_while_a_range_lacks_a_replica() -> None:
     of = group("cockroachdb")
     pods = [pod(f"cockroachdb-{number}") for number in range(5)]
     answers = {each.name: recorded.cockroachdb(0) for each in pods}
@@ -210,14 +210,14 @@ def test_no_cockroach_counts_while_a_range_lacks_a_replica() -> None:
     assert ill(of, quorum)["cockroachdb-0"] == "has alarm ranges_underreplicated is 2"
 
 
-def test_an_answer_without_the_metric_settles_nothing() -> None:
+def test_answer_without_the_metric_decides_nothing() -> None:
     of = group("cockroachdb")
     pods = [pod(f"cockroachdb-{number}") for number in range(3)]
     quorum, _ = reading(of, pods, {each.name: b"up 1\n" for each in pods})
     assert ill(of, quorum)["cockroachdb-0"].startswith("has alarm ranges_underreplicated is not told")
 
 
-def test_of_kafka_one_controller_is_asked_and_brokers_do_not_vote() -> None:
+def test_one_kafka_controller_is_asked_and_brokers_do_not_vote() -> None:
     of = group("kafka")
     pods = [pod(f"kafka-{number}") for number in (0, 1, 2, 7)]
     quorum, asked = reading(of, pods, {"kafka-1": recorded.KAFKA_OBSERVED})
@@ -232,13 +232,13 @@ def test_of_kafka_one_controller_is_asked_and_brokers_do_not_vote() -> None:
     ("answer", "leader", "away"),
     [
         (recorded.KAFKA_HEALTHY, "kafka-0", {}),
-        (recorded.KAFKA_KILLED, "kafka-0", {"kafka-2": "the leader has not heard of it for 9 s"}),
+        (recorded.KAFKA_KILLED, "kafka-0", {"kafka-2": "the leader has not heard from it for 9 s"}),
         (recorded.KAFKA_BACK, "kafka-0", {}),
-        (recorded.KAFKA_STOPPED, "kafka-0", {"kafka-1": "the leader has not heard of it for 8 s"}),
-        (recorded.KAFKA_LEADER_KILLED, "kafka-1", {"kafka-0": "the leader has never heard of it"}),
+        (recorded.KAFKA_STOPPED, "kafka-0", {"kafka-1": "the leader has not heard from it for 8 s"}),
+        (recorded.KAFKA_LEADER_KILLED, "kafka-1", {"kafka-0": "the leader has never heard from it"}),
     ],
 )
-def test_a_controller_that_kafkas_leader_does_not_hear_of_is_away(
+def test_controller_that_kafkas_leader_does_not_hear_of_is_unreachable(
     answer: bytes, leader: str, away: dict[str, str]
 ) -> None:
     """Its pod may be Ready, and it is a few entries behind at most: nothing is written there but a beat."""
@@ -254,7 +254,7 @@ def test_a_controller_that_kafkas_leader_does_not_hear_of_is_away(
     assert any(may_go) == (not away)
 
 
-def test_a_command_of_an_annotation_is_run_in_the_workloads_own_pods_alone() -> None:
+def test_command_of_an_annotation_runs_in_the_workloads_own_pods_alone() -> None:
     of = group("kafka")
     assert of.members is not None
     of = replace(of, source="StatefulSet data/kafka", members=replace(of.members, owner="u-kafka"))
@@ -266,7 +266,7 @@ def test_a_command_of_an_annotation_is_run_in_the_workloads_own_pods_alone() -> 
     assert asked == []
 
 
-def test_a_group_of_too_many_pods_is_not_asked_and_one_that_is_slow_keeps_nobody_waiting(
+def test_group_of_too_many_pods_is_not_asked_and_a_slow_one_times_out(
     golden: GoldenFiles,
 ) -> None:
     of = group("zookeeper")
@@ -285,7 +285,7 @@ def test_a_group_of_too_many_pods_is_not_asked_and_one_that_is_slow_keeps_nobody
     golden.check(quorum.unread, "slow")
 
 
-def test_a_wrong_declaration_is_not_asked_and_its_pods_are_its_members() -> None:
+def test_wrong_declaration_is_not_asked_and_its_pods_are_its_members() -> None:
     of = replace(group("zookeeper"), source="StatefulSet data/zk", wrong="no kind x")
     pods = zookeepers()
     quorum, asked = reading(of, pods, {each.name: b"{}" for each in pods})
@@ -308,29 +308,29 @@ def held_by(quorum: Quorum) -> dict[str, str]:
     return {name: str(held.reason) for name, held in found.items() if held is not None}
 
 
-def test_a_real_consul_of_three_may_lose_one() -> None:
+def test_real_consul_of_three_may_lose_one() -> None:
     quorum = real_consul(recorded.CONSUL_HEALTHY)
     assert quorum.leader is not None and quorum.leader.name == "c-1"
     assert held_by(quorum) == {}
 
 
-def test_a_real_consul_tells_a_dead_server_as_healthy_at_first() -> None:
+def test_real_consul_first_reports_a_dead_server_as_healthy() -> None:
     """So whether its pod is Ready counts as well."""
     quorum = real_consul(recorded.CONSUL_HEALTHY, "c-3")
     assert held_by(quorum) == {"c-1": "quorum", "c-2": "quorum"}
 
 
-def test_a_server_that_a_real_consul_has_taken_out_is_away() -> None:
+def test_server_removed_by_a_real_consul_is_missing() -> None:
     quorum = real_consul(recorded.CONSUL_CLEANED, "c-3")
     assert {"c-1", "c-2"} <= held_by(quorum).keys()
 
 
-def test_a_server_that_is_back_without_a_vote_yet_is_waited_for() -> None:
+def test_returned_server_without_a_vote_is_waited_for() -> None:
     quorum = real_consul(recorded.CONSUL_BACK)
     assert {"c-1", "c-2"} <= held_by(quorum).keys()
 
 
-def test_a_real_consul_whose_leader_has_died_lets_nobody_go() -> None:
+def test_real_consul_with_a_dead_leader_lets_no_node_go() -> None:
     quorum = real_consul(recorded.CONSUL_LEADER_DEAD, "c-1")
     assert held_by(quorum).keys() == {"c-1", "c-2", "c-3"}
     again = real_consul(recorded.CONSUL_LED_ANEW, "c-1")
@@ -338,17 +338,17 @@ def test_a_real_consul_whose_leader_has_died_lets_nobody_go() -> None:
     assert {"c-2", "c-3"} <= held_by(again).keys()
 
 
-def test_patroni_tells_lag_in_bytes_and_a_stopped_replica_does_not_count() -> None:
+def test_patroni_reports_lag_in_bytes_and_a_stopped_replica_does_not_count() -> None:
     of = group("patroni")
     pods = [pod(f"acid-test-cluster-{number}") for number in range(3)]
     quorum, _ = reading(of, pods, {each.name: recorded.PATRONI for each in pods})
     assert quorum.leader is not None
     assert quorum.leader.name == "acid-test-cluster-0"
-    assert ill(of, quorum) == {"acid-test-cluster-2": "does not vote: says stopped"}
+    assert ill(of, quorum) == {"acid-test-cluster-2": "does not vote: reports stopped"}
     assert names(healthy(quorum, of.rule)) == ["acid-test-cluster-0", "acid-test-cluster-1"]
 
 
-def test_a_replica_too_far_behind_is_not_in_step() -> None:
+def test_replica_too_far_behind_is_out_of_step() -> None:
     of = group("patroni")
     pods = [pod(f"acid-test-cluster-{number}") for number in range(3)]
     answer = recorded.PATRONI.replace(b'"lag": 0', b'"lag": 33554432')
@@ -360,7 +360,7 @@ def patronis(*unready: str) -> list[Pod]:
     return [pod(name, ready=name not in unready) for name in ("pg-1", "pg-2", "pg-3")]
 
 
-def test_a_real_patroni_all_of_whose_members_stream() -> None:
+def test_real_patroni_with_all_members_streaming() -> None:
     of = group("patroni", 3)
     quorum, _ = reading(of, patronis(), dict.fromkeys(("pg-1", "pg-2", "pg-3"), recorded.PATRONI_HEALTHY))
     assert quorum.leader is not None and quorum.leader.name == "pg-1"
@@ -368,7 +368,7 @@ def test_a_real_patroni_all_of_whose_members_stream() -> None:
     assert ill(of, quorum) == {}
 
 
-def test_a_real_patroni_tells_a_dead_member_as_streaming_until_its_time_is_up() -> None:
+def test_real_patroni_reports_a_dead_member_as_streaming_until_its_ttl() -> None:
     """So whether the member's pod is Ready counts as well."""
     of = group("patroni", 3)
     answers = dict.fromkeys(("pg-1", "pg-3"), recorded.PATRONI_SWITCHED)
@@ -378,7 +378,7 @@ def test_a_real_patroni_tells_a_dead_member_as_streaming_until_its_time_is_up() 
     assert list(ill(of, quorum)) == ["pg-2"]
 
 
-def test_a_member_that_a_real_patroni_tells_no_more_is_away() -> None:
+def test_member_that_a_real_patroni_no_longer_reports_is_missing() -> None:
     of = group("patroni", 3)
     answers = dict.fromkeys(("pg-1", "pg-3"), recorded.PATRONI_WITHOUT_ONE)
     quorum, _ = reading(of, patronis("pg-2"), answers)
@@ -387,7 +387,7 @@ def test_a_member_that_a_real_patroni_tells_no_more_is_away() -> None:
     assert held is not None and (held.params["remaining"], held.params["voters"]) == (1, 3)
 
 
-def test_a_declared_group_is_as_ready_as_its_pods() -> None:
+def test_declared_group_goes_by_the_readiness_of_its_pods() -> None:
     of = group("pods")
     quorum, asked = reading(of, [pod("a"), pod("b", ready=False), pod("c")], {})
     assert asked == []
@@ -395,7 +395,7 @@ def test_a_declared_group_is_as_ready_as_its_pods() -> None:
     assert names(healthy(quorum, of.rule)) == ["a", "c"]
 
 
-def test_a_probe_of_lines_and_terms() -> None:
+def test_probe_of_lines_and_terms() -> None:
     probe = Probe(
         ExecProbe(("own", "state")),
         "lines",
@@ -412,19 +412,19 @@ def test_a_probe_of_lines_and_terms() -> None:
     quorum, _ = reading(of, [pod("a"), pod("b"), pod("c")], answers)
     assert names(healthy(quorum, of.rule)) == ["a", "b"]
     assert quorum.members[1].index == -5
-    assert quorum.members[2].errors == ("says false",)
+    assert quorum.members[2].errors == ("reports false",)
 
 
-def test_an_answer_that_cannot_be_read_is_none() -> None:
+def test_unreadable_answer_counts_as_none() -> None:
     of = group("zookeeper")
     answers = {"zk-0": b"<html>", "zk-1": b"[1, 2", "zk-2": recorded.zookeeper("leader", 5)}
     quorum, _ = reading(of, zookeepers(), answers)
     words = ill(of, quorum)
     assert set(words) == {"zk-0", "zk-1"}
-    assert all(each.startswith("does not vote: the answer is no json") for each in words.values())
+    assert all(each.startswith("does not vote: the answer is not json") for each in words.values())
 
 
-def test_a_members_site_is_its_nodes_own_or_that_of_the_cluster() -> None:
+def test_site_of_a_member_is_that_of_its_node_or_its_cluster() -> None:
     of = group("pods")
     pods = [pod("a"), pod("b")]
     nodes = {"node-a": Node("node-a", "1", labels={SITE_LABEL: "nyc"}), "node-b": Node("node-b", "2")}
@@ -432,7 +432,7 @@ def test_a_members_site_is_its_nodes_own_or_that_of_the_cluster() -> None:
     assert [member.site for member in quorum.members] == ["nyc", "fra"]
 
 
-def test_where_zones_are_what_may_be_lost_a_members_place_is_its_nodes_zone() -> None:
+def test_place_of_a_member_is_its_nodes_zone_where_zones_may_fail() -> None:
     of = replace(group("pods"), spread="zone")
     nodes = {
         "node-a": Node("node-a", "1", labels={SITE_LABEL: "nyc", ZONE_LABEL: "nyc-1"}),

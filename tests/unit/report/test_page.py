@@ -60,7 +60,7 @@ def reader(report: Report) -> Reader:
     return Reader(page(report))
 
 
-def test_the_page_has_the_answer_who_when_what_and_the_proof(report: Report, reader: Reader) -> None:
+def test_page_has_the_answer_who_when_what_and_the_proof(report: Report, reader: Reader) -> None:
     words = " ".join(" ".join(reader.words).split())
     assert "23 of 24 nodes run 44.20261101.3.0, each proven by a new boot; 1 failed." in words
     assert "ada@desk started it Mon 2 Nov 2026, 09:00 UTC" in words
@@ -78,7 +78,7 @@ def test_every_element_is_closed_and_every_id_is_there_once(reader: Reader) -> N
     assert links <= set(ids)
 
 
-def test_nothing_is_fetched_and_the_policy_forbids_it(report: Report, reader: Reader) -> None:
+def test_page_loads_nothing_and_its_policy_forbids_it(report: Report, reader: Reader) -> None:
     for tag, attributes in reader.elements:
         assert "src" not in attributes and "srcset" not in attributes and "style" not in attributes, tag
         assert not any(name.startswith("on") for name in attributes), tag
@@ -89,7 +89,7 @@ def test_nothing_is_fetched_and_the_policy_forbids_it(report: Report, reader: Re
     assert policy.startswith("default-src 'none'")
 
 
-def test_what_is_told_by_others_is_escaped() -> None:
+def test_text_from_outside_is_escaped() -> None:
     evil = "</title><script>alert(1)</script><b onclick='x'>"
     telling = Telling(a_goal("n-1", pool="workers", zone=evil)).say("pause", by=evil).begin("n-1")
     telling.turn("n-1", StepResult.DONE).evict("n-1", evil, Result.REFUSED, words=evil)
@@ -101,7 +101,7 @@ def test_what_is_told_by_others_is_escaped() -> None:
     assert evil in "".join(reader.words)
 
 
-def test_tables_have_heads_with_a_scope_and_pictures_have_words(reader: Reader) -> None:
+def test_tables_have_headers_with_a_scope_and_charts_have_descriptions(reader: Reader) -> None:
     assert all(attributes.get("scope") in ("col", "row") for attributes in reader.all("th"))
     assert all(
         attributes.get("aria-label") for attributes in reader.all("svg") if attributes.get("role") == "img"
@@ -109,7 +109,7 @@ def test_tables_have_heads_with_a_scope_and_pictures_have_words(reader: Reader) 
     assert reader.all("html")[0]["lang"] == "en"
 
 
-def test_the_journal_is_at_the_end_and_whole(report: Report, reader: Reader) -> None:
+def test_journal_is_complete_at_the_end(report: Report, reader: Reader) -> None:
     lines = [
         line for words in reader.words for line in words.splitlines() if re.match(r" +\d+  \d\d:\d\d", line)
     ]
@@ -117,7 +117,7 @@ def test_the_journal_is_at_the_end_and_whole(report: Report, reader: Reader) -> 
 
 
 @pytest.mark.parametrize("empty", [True, False])
-def test_a_rollout_that_has_only_just_begun_has_a_page(empty: bool) -> None:
+def test_rollout_that_has_just_begun_has_a_page(empty: bool) -> None:
     goals = [] if empty else [a_goal("n-1")]
     text = page(make_report("r-1", Telling(*goals).entries, START, Verdict()))
     assert not Reader(text).wrong
@@ -138,7 +138,7 @@ def contrast(one: str, other: str) -> float:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark", "print"])
-def test_words_and_bars_stand_out_enough(theme: str) -> None:
+def test_text_and_bars_have_enough_contrast(theme: str) -> None:
     style = (files("fleet.cli.report") / "report.css").read_text(encoding="utf-8")
     blocks = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
     light, dark, printed = (dict(re.findall(r"--([\w-]+): (#\w{6});", block)) for block in blocks)

@@ -53,7 +53,7 @@ def a_plan(*runs: PlannedRun, **changes: object) -> Plan:
     return Plan("p-1", NEW, a_policy(), START - timedelta(hours=1), runs=runs, **made)  # type: ignore[arg-type]
 
 
-def test_a_finished_rollout_says_who_when_what_and_from_what_to_what() -> None:
+def test_finished_rollout_reports_who_when_what_and_both_releases() -> None:
     telling = Telling(a_goal("n-1", canary=True)).wait(5).upgrade("n-1").wait(1).decide("finish")
     report = report_of(telling)
     assert (report.state, report.by, report.plan, report.started) == ("finished", ADA, "p-1", START)
@@ -65,7 +65,7 @@ def test_a_finished_rollout_says_who_when_what_and_from_what_to_what() -> None:
     assert (run.ending, run.canary, run.pool, run.site, run.zone) == ("done", True, "workers", "fra", "a")
 
 
-def test_steps_follow_each_other_without_a_gap_and_the_run_takes_from_cordon_to_done() -> None:
+def test_steps_follow_without_a_gap_and_a_run_takes_from_cordon_to_done() -> None:
     run = run_of(
         report_of(Telling(a_goal("n-1")).wait(5).upgrade("n-1", stage=60, drain=40, reboot=64)), "n-1"
     )
@@ -91,7 +91,7 @@ def test_every_done_node_has_its_proof() -> None:
     )
 
 
-def test_a_node_that_ran_the_release_already_is_done_but_not_proven() -> None:
+def test_node_that_already_ran_the_release_is_done_but_not_proven() -> None:
     telling = (
         Telling(a_goal("n-1"), a_goal("n-2"))
         .turn("n-1", StepResult.DONE, why="booted already")
@@ -102,7 +102,7 @@ def test_a_node_that_ran_the_release_already_is_done_but_not_proven() -> None:
     assert (run_of(report, "n-1").begun, run_of(report, "n-1").why) == (None, "booted already")
 
 
-def test_a_failed_run_says_why_and_keeps_its_slot_until_a_person_releases_it() -> None:
+def test_failed_run_has_its_reason_and_keeps_its_slot_until_a_user_releases_it() -> None:
     telling = Telling(a_goal("n-1"), a_goal("n-2")).begin("n-1").turn("n-1", StepResult.DONE).wait(9)
     telling.turn("n-1", StepResult.DONE, boot_id="boot-n-1").wait(900).turn(
         "n-1", StepResult.FAILED, why="not back"
@@ -122,7 +122,7 @@ def test_a_failed_run_says_why_and_keeps_its_slot_until_a_person_releases_it() -
     assert run_of(after, "n-1").released == START + timedelta(seconds=telling.ago)
 
 
-def test_commands_of_persons_are_told_with_who_and_when() -> None:
+def test_commands_of_users_are_reported_with_name_and_time() -> None:
     telling = Telling(a_goal("n-1")).wait(10).say("pause", by="bob@desk").wait(50).say("resume").wait(5)
     telling.say("abort").turn("n-1", StepResult.CANCELLED, why="aborted by ada@desk").decide("finish")
     report = report_of(telling)
@@ -132,7 +132,7 @@ def test_commands_of_persons_are_told_with_who_and_when() -> None:
     assert report.ended is not None
 
 
-def test_an_eviction_tells_when_it_was_asked_what_came_of_it_and_how_often_it_was_refused() -> None:
+def test_eviction_has_its_time_its_outcome_and_the_number_of_refusals() -> None:
     telling = Telling(a_goal("n-1")).begin("n-1").turn("n-1", StepResult.DONE)
     asked = START + timedelta(seconds=telling.ago)
     telling.evict("n-1", "db-0", Result.REFUSED, Result.REFUSED, Result.DONE, words="budget web/db")
@@ -151,14 +151,14 @@ def test_an_eviction_tells_when_it_was_asked_what_came_of_it_and_how_often_it_wa
     assert (report.counts.evictions, report.counts.refusals) == (1, 2)
 
 
-def test_retries_of_staging_are_told() -> None:
+def test_retries_of_staging_are_reported() -> None:
     telling = (
         Telling(a_goal("n-1")).turn("n-1", StepResult.BEGIN).wait(9).decide("retry", "n-1", why="no space")
     )
     assert [each.why for each in run_of(report_of(telling), "n-1").retries] == ["no space"]
 
 
-def test_the_peak_is_of_slots_and_a_failed_run_counts_until_it_is_released() -> None:
+def test_peak_counts_slots_and_a_failed_run_until_it_is_released() -> None:
     telling = Telling(*(a_goal(f"n-{number}") for number in (1, 2, 3)))
     telling.begin("n-1").turn("n-1", StepResult.FAILED, why="cordon refused").turn("n-1", StepResult.DONE)
     assert report_of(telling).peak == 1
@@ -169,13 +169,13 @@ def test_the_peak_is_of_slots_and_a_failed_run_counts_until_it_is_released() -> 
     assert (report_of(telling).peak, report_of(telling).pools[0].peak) == (2, 2)
 
 
-def test_a_run_that_gave_its_slot_back_has_not_begun() -> None:
+def test_run_that_returned_its_slot_has_not_begun() -> None:
     telling = Telling(a_goal("n-1")).begin("n-1").wait(3).turn("n-1", StepResult.BACK)
     run = run_of(report_of(telling), "n-1")
     assert (run.begun, run.slot, run.ending, run.step) == (None, False, "waiting", "staged")
 
 
-def test_durations_are_of_steps_that_went_well() -> None:
+def test_durations_are_those_of_successful_steps() -> None:
     telling = Telling(*(a_goal(f"n-{number}") for number in range(4)))
     for number, drain in enumerate((10, 20, 30)):
         telling.upgrade(f"n-{number}", drain=drain)
@@ -191,16 +191,14 @@ def test_durations_are_of_steps_that_went_well() -> None:
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1), st.floats(0.01, 1))
-def test_a_percentile_is_the_least_value_that_so_many_do_not_exceed(
-    values: list[float], share: float
-) -> None:
+def test_percentile_is_the_least_value_that_so_many_do_not_exceed(values: list[float], share: float) -> None:
     ranked = sorted(values)
     found = nearest(ranked, share)
     assert sum(value <= found for value in ranked) >= share * len(ranked) - 1e-9
     assert sum(value < found for value in ranked) < share * len(ranked)
 
 
-def test_the_plan_is_held_against_what_came_of_it() -> None:
+def test_plan_is_compared_with_the_outcome() -> None:
     planned = PlannedRun("n-1", "workers", NEW.version, 60.0, 200.0, cluster="east")
     telling = Telling(a_goal("n-1")).upgrade("n-1").wait(2)
     against = report_of(telling, plan=a_plan(planned)).against
@@ -212,7 +210,7 @@ def test_the_plan_is_held_against_what_came_of_it() -> None:
     assert run.planned == PlannedSpan(START + timedelta(seconds=60), START + timedelta(seconds=200))
 
 
-def test_the_eta_moves_with_the_pace_and_is_the_end_once_there_is_one() -> None:
+def test_eta_follows_the_pace_and_ends_as_the_actual_end() -> None:
     ends = (200.0, 400.0, 600.0, 800.0, 1000.0)
     plan = a_plan(
         *(
@@ -234,7 +232,7 @@ def test_the_eta_moves_with_the_pace_and_is_the_end_once_there_is_one() -> None:
     assert etas[0] < etas[1]
 
 
-def test_a_rollout_that_was_aborted_has_no_time_to_compare_with_the_plan(golden: GoldenFiles) -> None:
+def test_aborted_rollout_has_no_duration_to_compare_with_the_plan(golden: GoldenFiles) -> None:
     planned = (PlannedRun(f"n-{n}", "workers", NEW.version, 0.0, 200.0, cluster="east") for n in (1, 2))
     telling = Telling(a_goal("n-1"), a_goal("n-2")).upgrade("n-1").say("abort")
     telling.turn("n-2", StepResult.CANCELLED, why="aborted").wait(3600).decide("finish")
@@ -244,7 +242,7 @@ def test_a_rollout_that_was_aborted_has_no_time_to_compare_with_the_plan(golden:
 
 
 @pytest.mark.parametrize("expected", [90.0, 600.0])
-def test_the_bound_stands_for_the_times_that_it_assumed(expected: float) -> None:
+def test_bound_holds_for_the_durations_that_it_assumed(expected: float) -> None:
     planned = PlannedRun("n-1", "workers", NEW.version, 60.0, 200.0, cluster="east")
     durations = (
         Estimate("reboot", expected, expected * 2, 0, "workers"),
@@ -258,12 +256,12 @@ def test_the_bound_stands_for_the_times_that_it_assumed(expected: float) -> None
     assert ("it took less" in told) == (expected * 2 > 198)
 
 
-def test_a_plan_has_no_actual_end_while_runs_go_on() -> None:
+def test_plan_has_no_actual_end_while_runs_continue() -> None:
     against = report_of(Telling(a_goal("n-1")).begin("n-1"), plan=a_plan()).against
     assert against is not None and against.seconds is None
 
 
-def test_a_held_node_says_what_the_plan_found_until_more_is_known() -> None:
+def test_held_node_shows_the_plans_reason_until_there_is_a_newer_one() -> None:
     telling = Telling(a_goal("n-1"), a_goal("n-2"))
     hold = PlannedHold("n-1", "unmanaged", "pod ops/debug has no controller", "east", "delete it")
     report = report_of(telling, plan=a_plan(held=(hold,)))
@@ -276,7 +274,7 @@ def test_a_held_node_says_what_the_plan_found_until_more_is_known() -> None:
     assert report_of(telling, plan=a_plan(held=(hold,)), held=passing).held == ()
 
 
-def test_windows_are_told_where_runs_could_not_always_start() -> None:
+def test_windows_are_reported_where_runs_could_not_always_start() -> None:
     window = Window((0,), time(8, 0), time(9, 30))
     telling = Telling(a_goal("n-1"), policy=a_policy(a_pool(windows=(window,)))).wait(3600)
     pool = report_of(telling).pools[0]
@@ -285,7 +283,7 @@ def test_windows_are_told_where_runs_could_not_always_start() -> None:
     assert (always.windows, always.always_open, always.limit) == ((), True, "2")
 
 
-def test_the_journals_span_and_the_verdict_on_it_are_told() -> None:
+def test_entries_of_the_journal_and_their_verification_are_reported() -> None:
     telling = Telling(a_goal("n-1")).upgrade("n-1").decide("finish")
     other = replace(telling.entries[-1], record=JournalRecord("decision", "finish", "r-2"), seq=99)
     report = make_report("r-1", [other, *telling.entries, other], START, GOOD)
@@ -296,19 +294,19 @@ def test_the_journals_span_and_the_verdict_on_it_are_told() -> None:
     assert report.entries == tuple(telling.entries)
 
 
-def test_a_takeover_is_seen_in_who_carried_it_out() -> None:
+def test_takeover_is_visible_in_who_carried_it_out() -> None:
     telling = Telling(a_goal("n-1"), a_goal("n-2")).upgrade("n-1").wait(30)
     telling.controller, telling.epoch = "fleet@ops-2/1/2", 2
     told = [(each.actor, each.epoch) for each in report_of(telling.upgrade("n-2")).controllers]
     assert told == [(CONTROLLER, 1), ("fleet@ops-2/1/2", 2)]
 
 
-def test_a_rollout_that_the_journal_does_not_know_is_an_error() -> None:
+def test_unknown_rollout_is_an_error() -> None:
     with pytest.raises(LookupError, match="r-2"):
         make_report("r-2", Telling(a_goal("n-1")).entries, START, GOOD)
 
 
-def test_a_report_survives_its_json() -> None:
+def test_report_is_the_same_after_json() -> None:
     telling = Telling(a_goal("n-1"), a_goal("n-2")).upgrade("n-1").begin("n-2")
     report = report_of(telling, plan=a_plan())
     assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report

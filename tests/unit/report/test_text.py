@@ -9,10 +9,12 @@ from msgspec.structs import replace
 from fleet.cli.report.answer import took
 from fleet.cli.report.page import page
 from fleet.cli.report.text import text
+from fleet.core.records.identity import Identity
 from fleet.core.records.journal import JournalRecord
 from fleet.core.reporting.report import Verdict
 from fleet.core.reporting.reporter import make_report
 from fleet.core.rollout.action import Result
+from fleet.core.rollout.goal import GivenApproval, StartApproval
 from fleet.core.rollout.steps import StepResult
 from fleet.lab.simulation.builders import START
 from tests.golden import GoldenFiles
@@ -20,11 +22,11 @@ from tests.unit.report.scenes import a_scene, later, nightly
 from tests.unit.report.telling import Telling, a_goal
 
 
-def test_the_first_line_is_the_answer(golden: GoldenFiles) -> None:
+def test_report_of_a_complete_rollout(golden: GoldenFiles) -> None:
     golden.check(text(a_scene()))
 
 
-def test_the_first_line_of_an_imperfect_rollout_says_so(golden: GoldenFiles) -> None:
+def test_report_of_a_rollout_with_a_failed_node(golden: GoldenFiles) -> None:
     golden.check(text(a_scene(failures={"n-0009": "old-version"})))
 
 
@@ -49,20 +51,20 @@ def test_every_node_has_its_line_with_its_proof() -> None:
         assert run.proof.kernel in line
 
 
-def test_what_a_node_came_from_is_told_where_they_differ() -> None:
+def test_previous_versions_are_shown_where_they_differ() -> None:
     other = replace(a_goal("n-2"), from_version="43.1")
     report = make_report("r-1", Telling(a_goal("n-1"), other).entries, START, Verdict(True, 1))
     assert "43.1 -> 44.20261101.3.0" in text(report)
 
 
-def test_a_running_rollout_says_how_long_it_has_been_at_it() -> None:
+def test_running_rollout_shows_how_long_it_has_run() -> None:
     report = a_scene(stop_after=300)
     assert f"so far, planned {text(report).split('so far, planned ')[1]}" in text(report)
     assert "r-1, running" in text(report)
     assert text(later(report, 60)) == text(report), "the age is as of the report, not of its printing"
 
 
-def test_what_is_said_of_the_plan_is_the_difference_of_what_is_shown() -> None:
+def test_difference_to_the_plan_is_that_of_the_shown_figures() -> None:
     report = a_scene()
     assert report.against is not None
     told = took(replace(report, seconds=report.against.planned_seconds + 303.0))
@@ -71,14 +73,14 @@ def test_what_is_said_of_the_plan_is_the_difference_of_what_is_shown() -> None:
     )
 
 
-def test_a_journal_that_is_not_whole_is_said_aloud(golden: GoldenFiles) -> None:
+def test_report_of_a_broken_and_of_an_unchecked_journal(golden: GoldenFiles) -> None:
     entries = Telling(a_goal("n-1")).upgrade("n-1").entries
     changed = Verdict(False, 9, "entry 7 was changed")
     golden.check(text(make_report("r-1", entries, START, changed)), "changed")
     golden.check(text(make_report("r-1", entries, START, Verdict())), "not-checked")
 
 
-def test_who_paused_it_is_told_with_the_time(golden: GoldenFiles) -> None:
+def test_report_of_a_paused_rollout(golden: GoldenFiles) -> None:
     telling = Telling(a_goal("n-1")).wait(75).say("pause", by="bob@desk")
     golden.check(text(make_report("r-1", telling.entries, START, Verdict())))
 
@@ -89,7 +91,7 @@ def test_refused_evictions_are_counted(golden: GoldenFiles) -> None:
     golden.check(text(make_report("r-1", telling.entries, START, Verdict())))
 
 
-def test_what_a_machine_says_begins_no_line_of_its_own() -> None:
+def test_text_of_a_machine_begins_no_line_of_its_own() -> None:
     """The kernel is the kubelet's word, and what a drain ended with anybody's whose webhook refused it."""
     scene = a_scene()
     run = scene.runs[0]
@@ -108,3 +110,32 @@ def test_what_a_machine_says_begins_no_line_of_its_own() -> None:
     for told in (text(odd), journal):
         assert "6.12.9\\nn-0099" in told
         assert not [line for line in told.splitlines() if line.startswith("n-0099")]
+
+
+APPROVAL = StartApproval(
+    "ada",
+    f"e-{'7' * 64}",
+    1,
+    (
+        GivenApproval(
+            Identity("eve", "token", "key 1, token 2"), START, "p-1", "3:ab", "the change board agrees"
+        ),
+    ),
+)
+
+
+def test_who_asked_and_who_approved_is_told_with_the_hash(golden: GoldenFiles) -> None:
+    entries = Telling(a_goal("n-1"), approval=APPROVAL).upgrade("n-1").entries
+    report = make_report("r-1", entries, START, Verdict(True, 9))
+    golden.check(text(report))
+    assert not [line for line in text(report).splitlines() if len(line) > 80]
+    whole = page(report)
+    assert all(
+        word in whole for word in ("by ada", "eve (token)", "the change board agrees", APPROVAL.effect)
+    )
+
+
+def test_where_no_approval_was_needed_the_report_says_so() -> None:
+    approval = replace(APPROVAL, required=0, given=())
+    report = make_report("r-1", Telling(a_goal("n-1"), approval=approval).entries, START, Verdict())
+    assert "no approval was needed" in text(report)

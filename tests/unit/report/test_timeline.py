@@ -30,7 +30,7 @@ def test_later_is_never_further_left(busy: list[tuple[int, int]], moments: list[
     assert all(0 <= share <= 1 for share in shares)
 
 
-def test_a_long_time_in_which_nothing_is_done_takes_little_room() -> None:
+def test_long_idle_time_takes_little_room() -> None:
     hour, day = 3600, 86400
     busy = [(START, START + after(hour)), (START + after(day), START + after(day + hour))]
     scale = TimeScale(START, START + after(day + hour), busy)
@@ -39,21 +39,21 @@ def test_a_long_time_in_which_nothing_is_done_takes_little_room() -> None:
     assert scale.share(START + after(hour)) > 0.45
 
 
-def test_the_night_between_two_windows_is_folded_and_the_windows_are_drawn() -> None:
+def test_night_between_two_windows_is_folded_and_the_windows_are_drawn() -> None:
     drawn = timeline(a_scene(nodes=40, windows=nightly(), limit=Amount(2)))
     assert len(drawn.folds) == 1 and drawn.folds[0].words == "15h 59m"
     assert all(group.windows for group in drawn.groups)
     assert [tick.day for tick in drawn.ticks if tick.day] == ["Mon 2 Nov", "Tue 3 Nov"]
 
 
-def test_a_few_nodes_have_a_row_each() -> None:
+def test_few_nodes_have_a_row_each() -> None:
     drawn = timeline(a_scene(nodes=24))
     assert not drawn.packed and sum(len(group.nodes) for group in drawn.groups) == 24
     for group in drawn.groups:
         assert [track.row for track in group.tracks] == list(range(group.rows))
 
 
-def test_many_nodes_are_packed_without_lying_upon_each_other() -> None:
+def test_many_nodes_share_rows_without_overlap() -> None:
     report = a_scene(nodes=ROWS + 40)
     drawn = timeline(report)
     assert drawn.packed

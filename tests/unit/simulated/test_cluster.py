@@ -85,7 +85,7 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
 
 
-def test_everything_is_seen_then_synced_then_changes_as_time_passes(home: Home) -> None:
+def test_events_are_objects_then_synced_then_changes(home: Home) -> None:
     async def story() -> None:
         async with home.open() as cluster:
             events = cluster.events()
@@ -102,7 +102,7 @@ def test_everything_is_seen_then_synced_then_changes_as_time_passes(home: Home) 
     asyncio.run(story())
 
 
-def test_two_readers_are_both_told_everything(home: Home) -> None:
+def test_two_readers_both_get_all_events(home: Home) -> None:
     async def story() -> None:
         async with home.open() as cluster:
             one, two = cluster.events(), cluster.events()
@@ -128,7 +128,7 @@ def test_events_end_when_the_cluster_is_closed(home: Home) -> None:
     asyncio.run(story())
 
 
-def test_a_killed_process_loses_nothing_that_was_answered(home: Home) -> None:
+def test_killed_process_loses_nothing_that_was_acknowledged(home: Home) -> None:
     async def story() -> None:
         async with home.open() as cluster:
             assert (await cordon(cluster, "n-1")).result is Result.DONE
@@ -138,7 +138,7 @@ def test_a_killed_process_loses_nothing_that_was_answered(home: Home) -> None:
     asyncio.run(story())
 
 
-def test_a_torn_line_is_an_action_that_never_was(home: Home) -> None:
+def test_torn_line_is_no_action(home: Home) -> None:
     async def story() -> None:
         async with home.open() as cluster:
             await cordon(cluster, "n-1")
@@ -153,7 +153,7 @@ def test_a_torn_line_is_an_action_that_never_was(home: Home) -> None:
     asyncio.run(story())
 
 
-def test_what_was_under_way_goes_on_after_a_restart(home: Home) -> None:
+def test_running_work_continues_after_a_restart(home: Home) -> None:
     async def story() -> None:
         async with home.open(speed=1.0) as cluster:
             assert (await evict(cluster, cluster.snapshot().pods[0])).result is Result.DONE
@@ -165,7 +165,7 @@ def test_what_was_under_way_goes_on_after_a_restart(home: Home) -> None:
     asyncio.run(story())
 
 
-def test_the_clock_is_never_behind_what_has_happened(home: Home) -> None:
+def test_clock_is_never_behind_past_events(home: Home) -> None:
     async def story() -> None:
         async with home.open(speed=100_000) as cluster:
             await asyncio.sleep(0.05)
@@ -177,7 +177,7 @@ def test_the_clock_is_never_behind_what_has_happened(home: Home) -> None:
     asyncio.run(story())
 
 
-def test_an_unreachable_cluster_says_why_and_does_nothing(tmp_path: Path) -> None:
+def test_unreachable_cluster_has_its_reason_and_does_nothing(tmp_path: Path) -> None:
     home = Home(tmp_path, "connection refused")
 
     async def story() -> None:
@@ -195,7 +195,7 @@ def test_an_unreachable_cluster_says_why_and_does_nothing(tmp_path: Path) -> Non
         snapshot_of(home.path)
 
 
-def test_after_an_outage_come_the_differences_and_synced(home: Home) -> None:
+def test_outage_ends_with_the_differences_and_synced(home: Home) -> None:
     async def story() -> None:
         async with home.open() as cluster:
             events = cluster.events()
@@ -228,7 +228,7 @@ def test_one_process_leads_and_the_next_one_finds_its_work(home: Home) -> None:
     asyncio.run(story())
 
 
-def test_a_lease_that_is_not_renewed_expires_by_the_watchers_own_clock(home: Home) -> None:
+def test_unrenewed_lease_expires_by_the_watchers_own_clock(home: Home) -> None:
     async def story() -> None:
         async with home.open() as first:
             await first.lead("fleet@a/1/1", 0, nobody)
@@ -238,7 +238,7 @@ def test_a_lease_that_is_not_renewed_expires_by_the_watchers_own_clock(home: Hom
     asyncio.run(story())
 
 
-def test_a_lease_given_back_is_free_at_once(home: Home) -> None:
+def test_released_lease_is_free_at_once(home: Home) -> None:
     async def story() -> None:
         async with home.open():
             pass
@@ -248,7 +248,7 @@ def test_a_lease_given_back_is_free_at_once(home: Home) -> None:
     asyncio.run(story())
 
 
-def test_files_that_are_missing_or_damaged_are_said_to_be(tmp_path: Path) -> None:
+def test_missing_and_damaged_files_are_reported(tmp_path: Path) -> None:
     home = Home(tmp_path)
     with pytest.raises(FleetError, match="is not there"):
         snapshot_of(tmp_path / "west.json")
@@ -267,7 +267,7 @@ def test_every_pod_keeps_its_name_and_place_in_the_file(home: Home) -> None:
     assert [replace(pod, resource_version="") for pod in home.pods()] == expected
 
 
-def test_actions_are_kept_whole(home: Home) -> None:
+def test_actions_are_stored_completely(home: Home) -> None:
     async def story() -> None:
         async with home.open() as cluster:
             for number in range(300):

@@ -29,21 +29,21 @@ from tests.unit.model.builder import START
 SHAPE = Shape((PoolShape("workers", 12), PoolShape("storage", 3), PoolShape("control", 3, control=True)))
 
 
-def test_the_same_seed_makes_the_same_cluster_and_another_seed_another() -> None:
+def test_same_seed_makes_the_same_cluster_and_another_seed_another() -> None:
     first, again, other = (make_cluster("east", "fra", SHAPE, [RELEASE], seed, START) for seed in (1, 1, 2))
 
     assert first == again
     assert first.pods != other.pods
 
 
-def test_a_made_up_cluster_is_at_rest() -> None:
+def test_generated_cluster_is_in_a_steady_state() -> None:
     snapshot = make_cluster("east", "fra", SHAPE, [RELEASE], 3, START)
     model = Model.from_snapshot(snapshot, ClusterBehaviour(), Random(1))
 
     assert model.advance(3600) == []
 
 
-def test_names_and_uids_are_never_shared() -> None:
+def test_names_and_uids_are_unique() -> None:
     snapshot = make_cluster("east", "fra", SHAPE, [RELEASE], 3, START)
 
     for things in (snapshot.nodes, snapshot.pods, snapshot.workloads, snapshot.budgets, snapshot.machines):
@@ -51,7 +51,7 @@ def test_names_and_uids_are_never_shared() -> None:
     assert max(Counter(pod.ref for pod in snapshot.pods).values()) == 1
 
 
-def test_every_pod_is_bound_within_what_its_node_has() -> None:
+def test_pods_fit_on_their_nodes() -> None:
     snapshot = make_cluster("east", "fra", SHAPE, [RELEASE], 3, START)
 
     used: Counter[str] = Counter()
@@ -61,14 +61,14 @@ def test_every_pod_is_bound_within_what_its_node_has() -> None:
     assert "" not in used
 
 
-def test_budgets_of_made_up_workloads_let_a_pod_go() -> None:
+def test_budgets_of_generated_workloads_let_a_pod_go() -> None:
     snapshot = make_cluster("east", "fra", SHAPE, [RELEASE], 3, START)
 
     assert snapshot.budgets
     assert all(budget.disruptions_allowed > 0 for budget in snapshot.budgets)
 
 
-def test_too_small_a_cluster_is_refused() -> None:
+def test_cluster_that_is_too_small_is_refused() -> None:
     small = Shape((PoolShape("workers", 1, Resources(1000, 1 << 30, 110)),), deployments=30)
 
     with pytest.raises(ValueError, match="no room for pod"):
@@ -80,7 +80,7 @@ def demo() -> dict[str, DemoCluster]:
     return {cluster.name: cluster for cluster in demo_fleet()}
 
 
-def test_the_demo_has_three_sites_and_five_clusters_of_which_one_does_not_answer(
+def test_demo_has_three_sites_and_five_clusters_of_which_one_does_not_answer(
     demo: dict[str, DemoCluster],
 ) -> None:
     assert {cluster.site for cluster in demo.values()} == {"fra", "nyc", "sin"}
@@ -91,7 +91,7 @@ def test_the_demo_has_three_sites_and_five_clusters_of_which_one_does_not_answer
     assert len(set(nodes)) == len(nodes)
 
 
-def test_the_demo_has_one_of_each_trouble(demo: dict[str, DemoCluster]) -> None:
+def test_demo_has_one_of_each_obstacle(demo: dict[str, DemoCluster]) -> None:
     east, west = demo["east"].snapshot, demo["west"].snapshot
     workers = {
         node.name
@@ -109,7 +109,7 @@ def test_the_demo_has_one_of_each_trouble(demo: dict[str, DemoCluster]) -> None:
     assert (debug.owner, debug.node) == (None, DEBUG)
 
 
-def test_the_demo_runs_several_kernels_and_one_release_that_is_of_no_stream(
+def test_demo_runs_several_kernels_and_one_release_of_no_stream(
     demo: dict[str, DemoCluster],
 ) -> None:
     kernels = Counter(node.kernel for cluster in demo.values() for node in cluster.snapshot.nodes)
@@ -121,7 +121,7 @@ def test_the_demo_runs_several_kernels_and_one_release_that_is_of_no_stream(
             assert (node.kernel, node.boot_id) == (machine.booted.kernel, machine.boot_id)
 
 
-def test_the_demos_policy_is_one_and_every_node_has_a_pool(demo: dict[str, DemoCluster]) -> None:
+def test_policy_of_the_demo_is_valid_and_every_node_has_a_pool(demo: dict[str, DemoCluster]) -> None:
     policy = read_policy()
 
     assert [pool.name for pool in policy.pools] == ["control", "storage", "workers"]

@@ -30,12 +30,12 @@ def record(message: str, **about: str) -> logging.LogRecord:
     return made
 
 
-def test_a_line_of_text_says_what_it_is_about() -> None:
+def test_line_of_text_names_its_subject() -> None:
     told = Lines().format(record("step failed: no room", rollout="r-1", cluster="east", node="n-1"))
     assert told == "2026-11-30T00:53:20.250Z WARNING r-1 east/n-1: step failed: no room"
 
 
-def test_a_line_of_json_has_a_key_for_each() -> None:
+def test_line_of_json_has_a_key_for_each_field() -> None:
     told = json.loads(Json().format(record("no \x1b[0m room", rollout="r-1", cluster="east", node="n-1")))
     assert told == {
         "time": "2026-11-30T00:53:20.250Z",
@@ -48,7 +48,7 @@ def test_a_line_of_json_has_a_key_for_each() -> None:
     }
 
 
-def test_json_is_one_line_of_ascii_whatever_a_host_said_and_has_the_traceback() -> None:
+def test_json_line_is_ascii_with_the_traceback() -> None:
     try:
         raise ValueError("first\nsecond")
     except ValueError as error:
@@ -59,7 +59,7 @@ def test_json_is_one_line_of_ascii_whatever_a_host_said_and_has_the_traceback() 
     assert "first\nsecond" in json.loads(text)["error"]
 
 
-def test_what_a_task_of_a_cluster_logs_names_the_cluster() -> None:
+def test_log_line_of_a_clusters_task_names_the_cluster() -> None:
     before = CLUSTER.set("west")
     try:
         assert json.loads(Json().format(record("away")))["cluster"] == "west"
@@ -71,7 +71,7 @@ def test_what_a_task_of_a_cluster_logs_names_the_cluster() -> None:
 @pytest.mark.parametrize(
     ("level", "told"), [("debug", "abcd"), ("info", "bcd"), ("warning", "cd"), ("error", "d")]
 )
-def test_the_level_is_that_of_fleets_own_loggers(
+def test_level_is_that_of_fleets_own_loggers(
     level: logs.Level, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logs.begin("json", "debug")

@@ -8,12 +8,12 @@ from tools.cli_pages import FOLDER, INDEX, pages
 from tools.markdown import anchors
 
 
-def test_the_committed_reference_is_that_of_the_commands() -> None:
+def test_committed_reference_is_that_of_the_commands() -> None:
     committed = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.md")}
     assert committed == pages(), "run: make reference"
 
 
-def test_it_has_every_command_with_its_options() -> None:
+def test_reference_has_every_command_with_its_options() -> None:
     made = pages()
     assert {"fleet-plan", "fleet-plan-show", "fleet-plan-list"} <= anchors(made["plan.md"])
     assert "`--from-dump <path>`" in made["plan.md"]

@@ -20,7 +20,7 @@ def hit(record: dict[str, Any], version: str, name: str = "x") -> bool:
     return any(affects(each, version, Version) for each in found)
 
 
-def test_recorded_ones() -> None:
+def test_recorded_advisories() -> None:
     jinja = {version: hit(JINJA, version, "Jinja2") for version in ("3.1.3", "3.1.4rc1", "3.1.4", "3.1.6")}
     assert [version for version, told in jinja.items() if told] == ["3.1.3", "3.1.4rc1"]
     tried = ("1.26.18", "1.26.19", "1.27", "2.0.0", "2.2.1", "2.2.2", "2.10.0")
@@ -29,7 +29,7 @@ def test_recorded_ones() -> None:
     assert [fixes(each) for each in advisory.affected or ()] == [("1.26.19",), ("2.2.2",)]
 
 
-def test_a_record_of_a_distribution_is_of_its_release_alone() -> None:
+def test_advisory_of_a_distribution_is_of_its_release_alone() -> None:
     told = msgspec.json.decode(shared("advisories/UBUNTU-CVE-2025-38094.json"), type=Advisory)
     (linux,) = of_package(told, lambda package: package == Package("Ubuntu:Pro:14.04:LTS", "linux"))
 
@@ -68,23 +68,23 @@ def test_events_of_a_range(events: list[dict[str, str]], inside: list[str], outs
     assert [hit(about("x", *events), version) for version in outside] == [False] * len(outside)
 
 
-def test_versions_that_are_enumerated_count_beside_the_ranges() -> None:
+def test_enumerated_versions_count_beside_the_ranges() -> None:
     record = about("x", {"introduced": "5"}, versions=("1.0", "2004d", "not a version"))
     assert [hit(record, version) for version in ("1.0", "1.0.0", "5.1", "1.1")] == [True, True, True, False]
 
 
-def test_commits_say_nothing_about_versions() -> None:
+def test_commit_ranges_decide_nothing_about_versions() -> None:
     record = about("x")
     record["affected"][0]["ranges"] = [{"type": "GIT", "repo": "r", "events": [{"introduced": "0"}]}]
     assert not hit(record, "1.0")
 
 
-def test_a_record_that_was_withdrawn_counts_for_nothing() -> None:
+def test_withdrawn_advisory_counts_for_nothing() -> None:
     assert hit(about("x", {"introduced": "0"}), "1.0")
     assert not hit(about("x", {"introduced": "0"}, withdrawn="2026-02-01T00:00:00Z"), "1.0")
 
 
-def test_another_package_ecosystem_or_none_is_no_statement() -> None:
+def test_advisory_of_another_package_or_ecosystem_does_not_apply() -> None:
     assert not hit(about("y", {"introduced": "0"}), "1.0")
     other = about("x", {"introduced": "0"})
     other["affected"][0]["package"]["ecosystem"] = "npm"
@@ -94,6 +94,6 @@ def test_another_package_ecosystem_or_none_is_no_statement() -> None:
     assert not hit({**other, "affected": [{"ranges": [{"type": "GIT", "events": []}]}]}, "1.0")
 
 
-def test_a_version_of_a_range_that_is_none_is_told_and_not_passed_over() -> None:
+def test_invalid_version_of_a_range_is_reported() -> None:
     with pytest.raises(ValueError, match="rpm-ish"):
         hit(about("x", {"introduced": "0"}, {"fixed": "rpm-ish"}), "1.0")

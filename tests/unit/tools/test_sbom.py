@@ -27,7 +27,7 @@ def told(**fields: str) -> PackageMetadata:
     return cast(PackageMetadata, message)
 
 
-def test_every_pinned_package_is_in_it_with_its_version_and_hashes() -> None:
+def test_every_pinned_package_is_listed_with_its_version_and_hashes() -> None:
     bom: dict[str, Any] = json.loads(bill(PROJECT, PINS, installed))
     text = LOCK.read_text()
     by_name = {each["name"]: each for each in bom["components"]}
@@ -52,7 +52,7 @@ def test_every_pinned_package_is_in_it_with_its_version_and_hashes() -> None:
     }
 
 
-def test_it_is_valid_and_the_same_every_time() -> None:
+def test_document_is_valid_and_reproducible() -> None:
     made = bill(PROJECT, PINS, installed)
     assert made == bill(PROJECT, PINS, installed)
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(made) is None
@@ -76,11 +76,11 @@ def test_it_is_valid_and_the_same_every_time() -> None:
         (told(Version="2", License="MIT"), ""),
     ],
 )
-def test_a_licence_is_what_this_version_tells(metadata: PackageMetadata | None, words: str) -> None:
+def test_licence_is_that_of_this_version(metadata: PackageMetadata | None, words: str) -> None:
     assert licence(Pinned("x", "1"), lambda name: metadata) == words
 
 
-def test_of_a_package_with_markers_it_is_the_one_of_the_images_python() -> None:
+def test_package_with_markers_is_the_one_for_the_images_python() -> None:
     text = "".join(
         f"x=={version} ; {marker} \\\n    --hash=sha256:{'00' * 32}\n"
         for version, marker in (
@@ -94,6 +94,6 @@ def test_of_a_package_with_markers_it_is_the_one_of_the_images_python() -> None:
 
 
 @pytest.mark.parametrize("line", ["x==1", "x>=1 --hash=sha256:00", "x --hash=sha256:00", "-r other.txt"])
-def test_a_line_that_pins_nothing_is_refused(line: str) -> None:
+def test_line_without_a_pin_is_refused(line: str) -> None:
     with pytest.raises(LockError):
         pinned(line, "3.13")

@@ -27,19 +27,19 @@ def found(folder: Path, *pins: Pinned) -> tuple[Finding, ...]:
     return findings(pins, scan.about(records(folder)))
 
 
-def test_names_are_compared_as_the_index_has_them_and_the_fix_is_told(tmp_path: Path) -> None:
+def test_names_are_normalised_and_the_fixed_version_is_reported(tmp_path: Path) -> None:
     (told,) = found(database(tmp_path, JINJA), Pinned("jinja2", "3.1.3"), Pinned("urllib3", "1.0"))
     assert (told.package, told.version, told.id) == ("jinja2", "3.1.3", "GHSA-h75v-3vvj-5mfj")
     assert (told.aliases, told.fixed, told.unclear) == (("CVE-2024-34064",), ("3.1.4",), "")
     assert not found(tmp_path, Pinned("jinja2", "3.1.4"))
 
 
-def test_a_record_with_several_ranges_is_one_finding(tmp_path: Path) -> None:
+def test_advisory_with_several_ranges_is_one_finding(tmp_path: Path) -> None:
     (told,) = found(database(tmp_path, URLLIB3, JINJA), Pinned("urllib3", "2.2.1"))
     assert told.fixed == ("1.26.19", "2.2.2")
 
 
-def test_what_cannot_be_ordered_is_a_finding_that_a_person_has_to_look_at(tmp_path: Path) -> None:
+def test_version_that_cannot_be_ordered_is_a_finding_for_a_user(tmp_path: Path) -> None:
     (told,) = found(database(tmp_path, about("x", {"introduced": "2004?"})), Pinned("x", "1.0"))
     assert "2004?" in told.unclear
 
@@ -58,7 +58,7 @@ def test_exit_codes_and_the_age_of_the_database(tmp_path: Path, capsys: pytest.C
 @pytest.mark.parametrize(
     "content", [None, "", "{", "[]", '{"id": "X-1"}', json.dumps(about("x") | {"affected": []})]
 )
-def test_a_database_that_is_none_is_refused(
+def test_invalid_database_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None
 ) -> None:
     if content is not None:
@@ -68,5 +68,5 @@ def test_a_database_that_is_none_is_refused(
     assert said.out == "" and said.err.startswith("error: ") and str(tmp_path) in said.err
 
 
-def test_no_folder_is_refused(tmp_path: Path) -> None:
+def test_missing_folder_is_refused(tmp_path: Path) -> None:
     assert main([str(tmp_path / "none")], NOW) == main([""], NOW) == main([], NOW) == 2

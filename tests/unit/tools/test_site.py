@@ -34,7 +34,7 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
     assert set(PAGES) <= set(reachable(ROOT))
 
 
-def test_every_page_is_in_the_navigation_and_what_is_there_exists(gathered: Path) -> None:
+def test_every_page_is_in_the_navigation_and_every_entry_exists(gathered: Path) -> None:
     named = list(entries(tomllib.loads((ROOT / "zensical.toml").read_text())["project"]["nav"]))
     assert [each for each in named if not (gathered / each).exists()] == []
     pages = {str(path.relative_to(gathered)) for path in gathered.rglob("*.md")}
@@ -57,9 +57,7 @@ def test_every_package_with_modules_has_a_page_of_docstrings(gathered: Path) -> 
     assert any(each.summary for each in known)
 
 
-def test_what_a_page_would_fetch_from_elsewhere_is_found(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_resources_from_elsewhere_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "index.html").write_text("""
 <link rel="canonical" href="https://fine.example/"><a href="https://fine.example/">fine</a>
 <link rel="stylesheet" href="assets/fine.css"><img src="data:image/png;base64,AA==">
@@ -83,7 +81,7 @@ def test_what_a_page_would_fetch_from_elsewhere_is_found(
     )
 
 
-def test_a_site_that_stands_alone_passes_and_an_empty_folder_does_not(tmp_path: Path) -> None:
+def test_self_contained_site_passes_and_an_empty_folder_does_not(tmp_path: Path) -> None:
     assert check(tmp_path) == [f"{tmp_path}: there is no index.html"]
     (tmp_path / "index.html").write_text(
         '<link rel="stylesheet" href="a.css"><a href="https://example.org">x</a>'

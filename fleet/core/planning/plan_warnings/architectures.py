@@ -22,7 +22,7 @@ def _one_digest(pool: str, nodes: Sequence[Node], release: Release) -> Iterator[
     """Yields a warning if nodes of several architectures share a single digest.
 
     All of the nodes would be asked to write the payload of that digest. The digest may be that of an index over several
-    architectures, but fleet cannot tell whether it is.
+    architectures, but fleet cannot know whether it is.
     """
     architectures = sorted({node.architecture for node in nodes} - {""})
     if len(architectures) > 1 and release.digest and not release.digests:

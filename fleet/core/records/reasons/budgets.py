@@ -65,6 +65,7 @@ SEVERAL_BUDGETS = ReasonSpec(
     docs="policy.md#drain-rules",
     remedy="make one budget of {budgets}",
     needs_action=True,
+    lint="other check",
 )
 PINNED_TOGETHER = ReasonSpec(
     "pinned-together",
@@ -89,5 +90,5 @@ ASK_TURN = ReasonSpec(
     "{node} is in work: {subject} loses one node at a time",
     opens="the other node is back",
     docs="workloads.md#budgets-that-open-by-the-cordon-or-by-being-asked",
-    remedy="nothing: {node} goes first; fleet explain {node} says where it stands",
+    remedy="nothing: {node} goes first; fleet explain {node} shows its state",
 )

@@ -11,6 +11,7 @@ NODE_GONE = ReasonSpec(
     docs="workloads.md#nodes-that-go-away-and-come-back",
     remedy="nothing is left to do here; if it comes back: fleet sync, then a new plan",
     needs_action=True,
+    lint="in status",
 )
 NODE_ABSENT = ReasonSpec(
     "node-absent",
@@ -26,6 +27,7 @@ NODE_REPLACED = ReasonSpec(
     docs="workloads.md#nodes-that-go-away-and-come-back",
     remedy="fleet sync, then a new plan",
     needs_action=True,
+    lint="in status",
 )
 NODE_NOT_READY = ReasonSpec(
     "node-not-ready",
@@ -34,6 +36,7 @@ NODE_NOT_READY = ReasonSpec(
     docs="architecture.md#a-run",
     remedy="repair the node, or drain and remove it",
     needs_action=True,
+    lint="in status",
 )
 FOREIGN_CORDON = ReasonSpec(
     "foreign-cordon",
@@ -69,6 +72,7 @@ OTHER_ROLLOUT = ReasonSpec(
     docs="workloads.md#others-who-work-on-the-same-node",
     remedy="look at the node, then fleet rollout release {subject}",
     needs_action=True,
+    lint="in status",
 )
 OTHER_CORDON = ReasonSpec(
     "other-cordon",
@@ -80,6 +84,7 @@ OTHER_CORDON = ReasonSpec(
         "the node: kubectl uncordon {subject}"
     ),
     needs_action=True,
+    lint="in status",
 )
 ROLLED_BACK = ReasonSpec(
     "rolled-back",
@@ -88,6 +93,7 @@ ROLLED_BACK = ReasonSpec(
     docs="workloads.md#proof-after-the-reboot",
     remedy="find out why; fleet rollout release {subject} lets it be tried there again",
     needs_action=True,
+    lint="in status",
 )
 NO_AGENT = ReasonSpec(
     "no-agent",
@@ -99,4 +105,5 @@ NO_AGENT = ReasonSpec(
         "fleet cluster check says why it is not reached"
     ),
     needs_action=True,
+    lint="in status",
 )

@@ -100,7 +100,7 @@ POD_HELD = ReasonSpec(
     "pod {subject} is not to be evicted: {by}",
     opens="the pod is gone, or a rule lets it go",
     docs="workloads.md#drain-rules",
-    remedy="let it end or move it, or say otherwise with a drain rule of the policy (docs/policy.md)",
+    remedy="let it end or move it, or set another treatment with a drain rule of the policy (docs/policy.md)",
     needs_action=True,
 )
 POD_WAITS = ReasonSpec(
@@ -108,7 +108,7 @@ POD_WAITS = ReasonSpec(
     "pod {subject} is left to end by itself: {by}",
     opens="the pod ends",
     docs="workloads.md#drain-rules",
-    remedy=("nothing: the wait is bounded, and then the node is given back; a drain rule may say otherwise"),
+    remedy=("nothing: the wait is bounded, and then the node is given back; a drain rule can change that"),
 )
 LENGTH_UNKNOWN = ReasonSpec(
     "length-unknown",

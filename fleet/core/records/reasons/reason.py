@@ -1,8 +1,8 @@
 """The enum of all reasons for which something waits: one member, one `ReasonSpec`.
 
-The specs are beside this module, in one file a subject. A new reason is a spec there and a member here, and members are
-in the order in which the docs and the schemas list them. The codes are a contract: JSON, journals and databases have
-them.
+A new reason is added here alone: its `ReasonSpec` is written at its member. Subjects with several reasons have a file
+beside this module, to which their members refer. Members are in the order in which the docs and the schemas list them.
+The codes are a contract: JSON, journals and databases have them.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Reason(StrEnum):
     ABORTED = rollouts.ABORTED
     WINDOW = rollouts.WINDOW
     FREEZE = rollouts.FREEZE
+    CALENDAR_UNREAD = rollouts.CALENDAR_UNREAD
     CANARY = rollouts.CANARY
     CANARY_FAILED = rollouts.CANARY_FAILED
     NO_CANARY = rollouts.NO_CANARY

@@ -17,6 +17,7 @@ SKEW = ReasonSpec(
     docs="quorum.md#version-skew",
     remedy="upgrade the API servers of {subject} to {needed} first",
     needs_action=True,
+    lint="other check",
 )
 SKEW_OLD = ReasonSpec(
     "skew-old",
@@ -26,6 +27,7 @@ SKEW_OLD = ReasonSpec(
     docs="quorum.md#version-skew",
     remedy="take a release whose kubelet is {needed} or newer",
     needs_action=True,
+    lint="other check",
 )
 SKEW_UNKNOWN = ReasonSpec(
     "skew-unknown",
@@ -34,6 +36,7 @@ SKEW_UNKNOWN = ReasonSpec(
     docs="quorum.md#version-skew",
     remedy="fleet cluster check {subject}: fleet must be able to read /version there",
     needs_action=True,
+    lint="other check",
 )
 ARCHITECTURE = ReasonSpec(
     "architecture",

@@ -18,6 +18,7 @@ HALTED = ReasonSpec(
     docs="architecture.md#a-run",
     remedy=("look at the failed nodes, then fleet rollout release NODE and fleet rollout resume {subject}"),
     needs_action=True,
+    lint="in status",
 )
 NOT_APPROVED = ReasonSpec(
     "not-approved",
@@ -44,6 +45,14 @@ FREEZE = ReasonSpec(
     "freeze {subject} until {until}",
     opens="the freeze ends by itself",
     docs="windows.md#freezes",
+)
+CALENDAR_UNREAD = ReasonSpec(
+    "calendar-unread",
+    "the calendar of {subject} was never read: nobody knows what it allows",
+    opens="nothing in this rollout; a plan that is made once the calendar has been read",
+    docs="windows.md#calendars",
+    remedy="fleet sync says why it cannot be read; then a new plan",
+    needs_action=True,
 )
 CANARY = ReasonSpec(
     "canary",

@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 ReasonScope = Literal["node", "cluster", "quorum group"]
+LintReport = Literal["finding", "in status", "other check"]
 
 
 class ReasonSpec(Struct, frozen=True):
@@ -25,3 +26,7 @@ class ReasonSpec(Struct, frozen=True):
     """The wait does not end by itself while the rollout goes on: an operator has to act."""
     scope: ReasonScope = "node"
     """The scope of the wait: one node, a whole cluster, or the nodes of a quorum group."""
+    lint: LintReport = "finding"
+    """How `fleet lint` reports nodes that are held until an operator acts: as a finding; not at all, because the reason
+    describes the present state of a node or of a rollout, which `fleet status` shows; or by another check, which says
+    more. Quorum groups have checks of their own."""

@@ -1,6 +1,6 @@
-"""The engine's indexes, kept true by every event, so that a decision need not look at the whole fleet.
+"""The engine's indexes, updated with every event, so that a decision need not look at the whole fleet.
 
-`EngineIndex` passes each event to the indexes that it is about; `wakeups.py` knows whose waiting that may end.
+`EngineIndex` passes each event to the indexes that it concerns; `wakeups.py` wakes the runs whose wait may end.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class EngineIndex:
         state: EngineState | None = None,
         limits: DisruptionLimits | None = None,
     ) -> None:
-        """`sites`: the site of each cluster. `state`, `limits`: those that another engine has filled already."""
+        """`sites`: the site of each cluster. `state`, `limits`: the filled ones of another engine, if there are any."""
         self.runs = RunIndex()
         self.state = state if state is not None else EngineState()
         self.queue = WaitQueue()
@@ -62,7 +62,7 @@ class EngineIndex:
         self._limit_index = LimitIndex(sites, self.runs, self.state, self.queue, self.limits)
 
     def add(self, rollout: Rollout) -> None:
-        """Adds a rollout: new, or rebuilt from the journal."""
+        """Adds a new rollout, or one that was rebuilt from the journal."""
         for ref in self.runs.add(rollout):
             rules = rollout.pool(rollout.runs[ref]).drain.rules
             self.state.view(ref.cluster).set_drain_rules(ref.name, rules)
@@ -81,7 +81,7 @@ class EngineIndex:
                 self._limit_index.assign(ref)
 
     def observe(self, event: ClusterEvent, now: datetime) -> None:
-        """Brings the indexes up to date with an event."""
+        """Updates the indexes with an event."""
         match event:
             case Upserted(cluster, obj):
                 if isinstance(obj, Quorum):
@@ -95,20 +95,20 @@ class EngineIndex:
                 view = self.state.view(cluster)
                 view.why_lost, view.synced_at, view.server_version = "", now, event.server_version
                 self._count_demand(cluster)
-                self._look_at_all(cluster)
+                self._wake_cluster(cluster)
             case ClusterLost(cluster, why, led_by_another):
                 view = self.state.view(cluster)
                 view.why_lost, view.led_by_another = why, led_by_another
-                self._look_at_all(cluster)
+                self._wake_cluster(cluster)
 
     def released(self, ref: NodeRef) -> None:
-        """Gives the slot of a failed run back: an operator has released the node."""
+        """Frees the slot of a failed run after an operator has released the node."""
         self._limit_index.assign(ref)
         self.wakeups.wake_node(ref)
         self.wakeups.open_quorums(ref)
 
     def step_changed(self, run: Run) -> None:
-        """Brings the indexes up to date with a run that has come into another step."""
+        """Updates the indexes after a run has entered another step."""
         ref = run.node
         if run.step in DRAINED:
             self.reservations.reserve(self.state.view(ref.cluster), ref)
@@ -132,19 +132,19 @@ class EngineIndex:
         self.wakeups.open_quorums(ref)
 
     def notices_for(self, ref: NodeRef, now: datetime) -> list[Notice]:
-        """Returns what other parties say of the node; the node is looked at again when the first of that ends."""
+        """Returns the notices of third parties about the node, and sets timers for the ends of those that expire."""
         notices = self.state.view(ref.cluster).notices(ref.name)
-        for each in notices:
-            if each.until is not None and now < each.until:
-                self.state.timers.wake_at(ref, each.until)
+        for notice in notices:
+            if notice.until is not None and now < notice.until:
+                self.state.timers.wake_at(ref, notice.until)
         return notices
 
     def _start_drain(self, ref: NodeRef) -> None:
         view = self.state.view(ref.cluster)
         view.capacity.start_drain(ref.name, view.to_drain(ref.name))
 
-    def _look_at_all(self, cluster: str) -> None:
-        """Looks at every node of a cluster that was synced or lost."""
+    def _wake_cluster(self, cluster: str) -> None:
+        """Updates and wakes every node of a cluster that was synced or lost."""
         nodes = self.state.view(cluster).nodes
         for name in nodes:
             self._limit_index.update_unavailable(NodeRef(cluster, name))
@@ -169,12 +169,12 @@ class EngineIndex:
                 self.wakeups.open_capacity(cluster)
             case Budget():
                 key = (cluster, obj.ref)
-                known = view.budgets.get(key[1])
+                previous = view.budgets.get(key[1])
                 view.upsert(obj)
-                if known is None or known.selector != obj.selector:
+                if previous is None or previous.selector != obj.selector:
                     self.queue.open(WaitKey("budgets", (cluster, obj.namespace)))
                 self.wakeups.open_budget(key)
-                if known is None or known.most_at_once != obj.most_at_once:
+                if previous is None or previous.most_at_once != obj.most_at_once:
                     self.wakeups.open_capacity(cluster)
                 self.wakeups.wake_reservers(key)
             case Machine():
@@ -200,7 +200,7 @@ class EngineIndex:
         self._relabel_pod(view, before, pod)
         self.wakeups.wake_nodes(cluster, view.upsert(pod))
         if servers is not None and servers != view.servers:
-            self._look_at_all(cluster)
+            self._wake_cluster(cluster)
         if before is None or _ready_or_leaving(before) != _ready_or_leaving(pod):
             self.wakeups.open_for_readiness(view, pod)
         if not pod.node:
@@ -224,7 +224,8 @@ class EngineIndex:
             self.wakeups.wake_node(ref)
 
     def _relabel_pod(self, view: ClusterView, before: Pod | None, pod: Pod) -> None:
-        """Moves a pod whose labels have changed to its budgets of now, as when an operator makes another pod the primary."""
+        """Moves the reservations of a pod whose labels have changed to its present budgets, for example when an operator
+        makes another pod the primary."""
         if before is None or before.labels == pod.labels or before.node != pod.node:
             return
         ref = NodeRef(view.name, pod.node)
@@ -273,7 +274,7 @@ class EngineIndex:
             self.wakeups.open_for_readiness(view, pod)
         self.wakeups.wake_nodes(cluster, view.delete(pod))
         if pod.api_server:
-            self._look_at_all(cluster)
+            self._wake_cluster(cluster)
         # The budget's status counts the eviction by now, and may have been reported before the pod was.
         debited = view.pending_evictions.remove(pod.uid)
         self.wakeups.open_budgets(self.reservations.release(ref, pod.uid))
@@ -294,7 +295,7 @@ class EngineIndex:
             self.wakeups.open_budgets(self.reservations.release(action.node, action.pod_uid))
 
     def _count_demand(self, cluster: str) -> None:
-        """Counts anew what the drains of a cluster will ask of its budgets."""
+        """Counts again how many evictions the drains of a cluster will take from its budgets."""
         view = self.state.view(cluster)
         self.reservations.forget_demand(cluster)
         for pod in view.pods.values() if self.runs.rollouts else ():

@@ -31,8 +31,8 @@ def contents(folder: Path) -> Iterable[str | bytes]:
 def keep(name: str, made_from: str, make: Callable[[Path], None], progress: ReportLine) -> Path:
     """Returns the folder of this result, which `make(folder)` makes now if it does not exist.
 
-    A folder of that name is complete: it appears by a rename. Of several processes one makes it, and the others wait.
-    """
+    A folder of that name is complete: it appears by a rename. If several processes need the result, one makes the folder and
+    the others wait."""
     folder = cache_directory() / "machines" / f"{name}-{made_from}"
     if folder.is_dir():
         return folder

@@ -1,6 +1,6 @@
-"""Judges a history by what is truly in the clusters, by the actions that reached them, and by the journal.
+"""Checks a history against the true state of the clusters, the actions that reached them, and the journal.
 
-Shares no code with the engine: its idea of readiness, budgets, limits, order and ownership is its own."""
+Shares no code with the engine: it decides readiness, budgets, limits, order and ownership by its own rules."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from fleet.lab.simulation.checker.returns import EvictionCounts
 from fleet.lab.simulation.checker.strangers import ExternalMarks
 from fleet.lab.simulation.checker.voting import lost, unsaved
 
-WHEN = {
+STEPS_OF_ACTION = {
     "mark": ("pending", "stage", "staged"),
     "stage": ("stage",),
     "cordon": ("cordon", "drain", "reboot"),
@@ -42,18 +42,18 @@ WHEN = {
     "clear": ENDED,
 }
 """The steps of a run in which each action may be intended."""
-FOR_OTHERS = ("canary", "turn", "quorum-order")
-"""Reasons that point to other nodes. Those must be able to go on by themselves."""
+ABOUT_OTHER_NODES = ("canary", "turn", "quorum-order")
+"""Reasons that point to other nodes, which must be able to go on by themselves."""
 BY_ITSELF = (
     *("window", "freeze", "budget", "staging", "backoff", "quorum-away", "leader", "snapshot"),
     *("terminating", "not-verified", "node-absent"),
 )
-"""Reasons that pass without anybody acting."""
+"""Reasons that pass without an action of a user."""
 STARTS = ("stage", "cordon", "evict", "reboot", "snapshot", "move-leader")
 """Actions that a pause forbids."""
 ENDED_BY_ABORT = ("stage", "cordon", "evict")
 """Actions that an abort forbids, also in runs that have begun."""
-MINDS_OTHERS = ("cordon", "evict", "reboot")
+FORBIDDEN_BESIDE_OTHERS = ("cordon", "evict", "reboot")
 """Actions that must not begin on a node that another controller deletes or works on."""
 
 
@@ -70,47 +70,47 @@ class Checker:
         self._foreign: set[NodeName] = set()
         self._saved: set[tuple[str, str]] = set()
         """Rollouts and nodes for which a snapshot was taken before the node's reboot."""
-        self._lied: set[NodeName] = set()
+        self._unreliable: set[NodeName] = set()
         self._at = 0.0
 
     def journaled(self, at: float, entry: JournalEntry) -> None:
-        """Takes a new entry of the journal. `at` is the true time; `entry.at` is what the controller's clock showed."""
+        """Checks a new entry of the journal, and applies it. `at` is the true time; `entry.at` is the time of the
+        controller's clock."""
         self._at = at
         record = entry.record
         if record.form == "command" and record.kind == "start":
             self.rollouts[record.rollout] = JournalView(entry)
             return
-        told = self.rollouts[record.rollout]
+        rollout = self.rollouts[record.rollout]
         if record.form == "intent":
-            self._intend(told, entry)
+            self._intend(rollout, entry)
         elif record.form == "outcome" and record.kind == "snapshot" and record.detail["result"] == "done":
             self._saved.add((record.rollout, record.node))
         elif record.form == "decision" and record.kind == "step":
-            self._before_step(told, entry)
+            self._before_step(rollout, entry)
         elif record.form == "decision" and record.kind in ("canary", "no-canary"):
-            self._before_change(told, entry)
-        told.apply(entry)
+            self._before_change(rollout, entry)
+        rollout.apply(entry)
 
-    def saw(self, at: float, event: ClusterEvent) -> None:
+    def observe(self, at: float, event: ClusterEvent) -> None:
         self.truth.observe(at, event)
 
-    def cordoned_by_a_person(self, cluster: str, node: str) -> None:
-        """Notes the cordon of a person. Over fleet's own cordon, or where its annotation stayed, nobody could tell the
-        two apart."""
-        found = self.truth.nodes.get((cluster, node))
-        if found is not None and CORDON_ANNOTATION not in found.annotations and not found.unschedulable:
+    def cordoned_by_user(self, cluster: str, node: str) -> None:
+        """Records a cordon by a user. A cordon over fleet's own, or where fleet's annotation stayed, is left out: the two
+        cannot be distinguished."""
+        current = self.truth.nodes.get((cluster, node))
+        if current is not None and CORDON_ANNOTATION not in current.annotations and not current.unschedulable:
             self._foreign.add((cluster, node))
 
-    def uncordoned_by_a_person(self, cluster: str, node: str) -> None:
+    def uncordoned_by_user(self, cluster: str, node: str) -> None:
         self._foreign.discard((cluster, node))
 
-    def lied(self, cluster: str, node: str) -> None:
-        """Notes that the machine reports what is not true: neither its release nor its reports prove anything any
-        more."""
-        self._lied.add((cluster, node))
+    def note_false_report(self, cluster: str, node: str) -> None:
+        """Records that the machine has made a false report: neither its release nor its reports prove anything any more."""
+        self._unreliable.add((cluster, node))
 
     def before(self, at: float, action: AnyAction, led: bool, was: Snapshot) -> None:
-        """Judges an action right before it reaches its cluster. `led`: whether its controller led when it sent the
+        """Checks an action right before it reaches its cluster. `led`: whether its controller led when it sent the
         action."""
         self._at = at
         name = action.node.name
@@ -120,7 +120,7 @@ class Checker:
             self._break(Invariant.INTENT, f"{action.kind} of {name}")
 
     def after(self, at: float, action: AnyAction, result: Result, was: Snapshot, now: Snapshot) -> None:
-        """Judges what an action has done to the cluster."""
+        """Checks the effect of an action on the cluster."""
         self._at = at
         if isinstance(action, Reboot) and result is Result.DONE:
             self._after_reboot(action, was)
@@ -133,112 +133,119 @@ class Checker:
             if name in self._foreign and not node.unschedulable:
                 self._foreign.discard(name)
                 self._break(Invariant.FOREIGN, f"{action.kind} of {node.name}")
-        if robbed := self.strangers.missing_annotation(now.cluster, now.nodes):
-            self._break(Invariant.FOREIGN, f"{action.kind} took {robbed}")
+        if missing := self.strangers.missing_annotation(now.cluster, now.nodes):
+            self._break(Invariant.FOREIGN, f"{action.kind} took {missing}")
 
     def at_rest(self, at: float, snapshots: list[Snapshot]) -> None:
-        """Judges the clusters when nothing is left to do for any rollout."""
+        """Checks the clusters when nothing is left to do for any rollout."""
         self._at = at
         for snapshot in snapshots:
             for node in snapshot.nodes:
-                kept = any(
+                keeps_slot = any(
                     run.keeps
-                    for told in self.rollouts.values()
-                    for run in told.runs.values()
+                    for rollout in self.rollouts.values()
+                    for run in rollout.runs.values()
                     if (run.cluster, run.name) == (snapshot.cluster, node.name)
                 )
-                theirs = self.strangers.foreign_keys(snapshot.cluster, node)
+                foreign = self.strangers.foreign_keys(snapshot.cluster, node)
                 marks = [*node.annotations, *(taint.key for taint in node.taints)]
-                marks = [each for each in marks if each not in theirs]
-                asked = has_open_request(snapshot, node.name) and not self._has_lied(
+                marks = [mark for mark in marks if mark not in foreign]
+                has_request = has_open_request(snapshot, node.name) and not self._is_unreliable(
                     snapshot.cluster, node.name
                 )
-                if not kept and (marks or asked):
+                if not keeps_slot and (marks or has_request):
                     self._break(Invariant.LEFT, f"on {node.name}: {', '.join(marks) or 'a request'}")
 
-    def waits(self, at: float, rollout: str, said: dict[str, list[tuple[str, str]]]) -> None:
-        """Judges what a waiting rollout reports. `said`: for each node that has not ended, the reasons that hold it,
-        each with its remedy."""
+    def check_waiting(self, at: float, rollout: str, reported: dict[str, list[tuple[str, str]]]) -> None:
+        """Checks that a waiting rollout can go on. `reported`: for each node whose run has not ended, the reasons that hold
+        the node, each with its remedy."""
         self._at = at
-        told = self.rollouts[rollout]
-        if told.state != "running" or told.ended or told.in_work or not said:
+        rollout_view = self.rollouts[rollout]
+        if rollout_view.state != "running" or rollout_view.ended or rollout_view.in_work or not reported:
             return
-        reasons = {each for found in said.values() for each in found if each[0] not in FOR_OTHERS}
-        if not any(advice or reason in BY_ITSELF for reason, advice in reasons):
-            words = ", ".join(f"{name} {found}" for name, found in said.items())
-            self._break(Invariant.NO_WAY_ON, f"{rollout} waits for nothing that can come: {words}")
+        reasons = {
+            reason_and_remedy
+            for of_node in reported.values()
+            for reason_and_remedy in of_node
+            if reason_and_remedy[0] not in ABOUT_OTHER_NODES
+        }
+        if not any(remedy or reason in BY_ITSELF for reason, remedy in reasons):
+            summary = ", ".join(f"{name} {of_node}" for name, of_node in reported.items())
+            self._break(Invariant.NO_WAY_ON, f"{rollout} waits for nothing that can come: {summary}")
 
-    def silent(self, at: float, words: str) -> None:
+    def silent(self, at: float, message: str) -> None:
         self._at = at
-        self._break(Invariant.SILENT, words)
+        self._break(Invariant.SILENT, message)
 
-    def differs(self, at: float, words: str) -> None:
+    def differs(self, at: float, message: str) -> None:
         self._at = at
-        self._break(Invariant.REPLAY, words)
+        self._break(Invariant.REPLAY, message)
 
-    def stuck(self, at: float, words: str) -> None:
+    def stuck(self, at: float, message: str) -> None:
         self._at = at
-        self._break(Invariant.LIVENESS, words)
+        self._break(Invariant.LIVENESS, message)
 
-    def _intend(self, told: JournalView, entry: JournalEntry) -> None:
+    def _intend(self, rollout: JournalView, entry: JournalEntry) -> None:
         record = entry.record
         self._intended[record.detail["id"]] = entry.at.timestamp()
-        run = told.runs[record.node]
-        if run.step not in WHEN[record.kind]:
+        run = rollout.runs[record.node]
+        if run.step not in STEPS_OF_ACTION[record.kind]:
             self._break(Invariant.ORDER, f"{record.kind} of {run.name} in step {run.step}")
-        if record.kind in MINDS_OTHERS and self.strangers.is_claimed(self._at, run.cluster, run.name):
+        if record.kind in FORBIDDEN_BESIDE_OTHERS and self.strangers.is_claimed(
+            self._at, run.cluster, run.name
+        ):
             self._break(Invariant.OTHERS, f"{record.kind} of {run.name}")
-        if record.kind in STARTS and told.state == "paused":
+        if record.kind in STARTS and rollout.state == "paused":
             self._break(Invariant.ASLEEP, f"{record.kind} of {run.name} while paused")
-        if record.kind in ENDED_BY_ABORT and told.state == "aborted":
+        if record.kind in ENDED_BY_ABORT and rollout.state == "aborted":
             self._break(Invariant.ASLEEP, f"{record.kind} of {run.name} after the abort")
 
-    def _before_change(self, told: JournalView, entry: JournalEntry) -> None:
-        run = told.runs[entry.record.node]
+    def _before_change(self, rollout: JournalView, entry: JournalEntry) -> None:
+        run = rollout.runs[entry.record.node]
         becomes = entry.record.kind == "canary"
-        if run.step not in ("pending", "staged") or (becomes and not told.may_appoint(run)):
+        if run.step not in ("pending", "staged") or (becomes and not rollout.may_appoint(run)):
             self._break(Invariant.CANARY, f"{entry.record.kind} {run.name} in {run.step}")
 
-    def _before_step(self, told: JournalView, entry: JournalEntry) -> None:
+    def _before_step(self, rollout: JournalView, entry: JournalEntry) -> None:
         record = entry.record
-        run, step = told.runs[record.node], record.detail["to"]
-        if step in WELL and run.reboots and not self._has_lied(run.cluster, run.name):
-            if not runs_release(self.truth.machines.get((run.cluster, run.name)), told.release):
+        run, step = rollout.runs[record.node], record.detail["to"]
+        if step in WELL and run.reboots and not self._is_unreliable(run.cluster, run.name):
+            if not runs_release(self.truth.machines.get((run.cluster, run.name)), rollout.release):
                 self._break(Invariant.RELEASE, run.name)
             failed = failed_units(self.truth.machines.get((run.cluster, run.name))) - run.failed_before
             if failed:
                 self._break(Invariant.SOUND, f"{run.name}: {', '.join(sorted(failed))}")
         first = step == "cordon" and run.step not in BEGUN
         if first or (step == "stage" and run.step == "pending"):
-            if told.state != "running":
-                self._break(Invariant.ASLEEP, f"{step} of {run.name} while {told.state}")
+            if rollout.state != "running":
+                self._break(Invariant.ASLEEP, f"{step} of {run.name} while {rollout.state}")
             if self.strangers.is_claimed(self._at, run.cluster, run.name):
                 self._break(Invariant.OTHERS, f"{step} of {run.name}")
-            if not run.canary and not told.canaries_proven(run.pool):
+            if not run.canary and not rollout.canaries_proven(run.pool):
                 self._break(Invariant.CANARY, f"{step} of {run.name}")
         if first:
-            if not told.open(run.pool, entry.at):
+            if not rollout.open(run.pool, entry.at):
                 self._break(Invariant.WINDOW, f"{run.name} at {entry.at:%H:%M:%S}")
-            if told.frozen(entry.at):
+            if rollout.frozen(entry.at):
                 self._break(Invariant.FREEZE, f"{run.name} at {entry.at:%H:%M:%S}")
-            for words in self._limits.exceeded(self._at, told, run):
-                self._break(Invariant.LIMIT, words)
+            for message in self._limits.exceeded(self._at, rollout, run):
+                self._break(Invariant.LIMIT, message)
 
     def _after_reboot(self, action: Reboot, was: Snapshot) -> None:
         name = action.node.name
-        node = next(each for each in was.nodes if each.name == name)
-        told = self.rollouts[action.rollout]
-        run = told.runs[str(action.node)]
+        node = next(candidate for candidate in was.nodes if candidate.name == name)
+        rollout = self.rollouts[action.rollout]
+        run = rollout.runs[str(action.node)]
         if not node.unschedulable or node.annotations.get(CORDON_ANNOTATION) != action.rollout:
             self._break(Invariant.DRAIN, f"{name} is not cordoned by us")
         for pod in was.pods:
-            left = stays(pod) or is_left(told.policy, run.pool, pod)
+            left = stays(pod) or is_left(rollout.policy, run.pool, pod)
             if pod.node == name and not left and pod.phase not in ("Succeeded", "Failed"):
                 self._break(Invariant.DRAIN, f"{name} under pod {pod.namespace}/{pod.name}")
-        for each in self.truth.attached(at=self._at, name=(was.cluster, name)):
-            if each.volume not in volumes_of_pods(was, name):
-                self._break(Invariant.VOLUME, f"{name}: {each.volume}")
-        policy = told.policy
+        for attachment in self.truth.attached(at=self._at, name=(was.cluster, name)):
+            if attachment.volume not in volumes_of_pods(was, name):
+                self._break(Invariant.VOLUME, f"{name}: {attachment.volume}")
+        policy = rollout.policy
         if why := lost(action.node, was, policy):
             self._break(Invariant.QUORUM, f"{name}: {why}")
         if unsaved(action.node, was, policy) and (action.rollout, str(action.node)) not in self._saved:
@@ -250,11 +257,11 @@ class Checker:
             self._break(Invariant.TWICE, f"{name} by {', '.join(sorted(run.reboots))}")
 
     def _after_evict(self, action: Evict, was: Snapshot, now: Snapshot) -> None:
-        """Judges an eviction. `was`: the cluster right before. What the budget's own status does not show yet does not
+        """Checks an eviction. `was`: the cluster right before. Changes that the budget's own status does not show yet do not
         count against fleet."""
-        pod = next((each for each in was.pods if each.uid == action.pod_uid), None)
-        there = {each.uid: each for each in now.pods}
-        if pod is None or pod.deleting or (pod.uid in there and not there[pod.uid].deleting):
+        pod = next((candidate for candidate in was.pods if candidate.uid == action.pod_uid), None)
+        remaining = {candidate.uid: candidate for candidate in now.pods}
+        if pod is None or pod.deleting or (pod.uid in remaining and not remaining[pod.uid].deleting):
             return
         times = self._at, self._intended.get(action.id, self._at)
         if why := self._returns.granted((action.node.cluster, action.node.name), pod, was, times):
@@ -262,18 +269,18 @@ class Checker:
         if pod.phase == "Pending" or not pod.ready:
             return
         for budget in was.budgets:
-            covered = [each for each in was.pods if covers(budget, each)]
+            covered = [candidate for candidate in was.pods if covers(budget, candidate)]
             if not covers(budget, pod):
                 continue
-            healthy = sum(each.ready and not each.deleting for each in covered)
+            healthy = sum(candidate.ready and not candidate.deleting for candidate in covered)
             informed = budget.observed_generation >= budget.generation and (
                 budget.current_healthy - len(budget.disrupted) <= healthy
             )
             if informed and healthy - 1 < healthy_needed(budget):
                 self._break(Invariant.BUDGET, f"{pod.name} goes, {healthy - 1} are Ready under {budget.name}")
 
-    def _has_lied(self, cluster: str, node: str) -> bool:
-        return (cluster, node) in self._lied
+    def _is_unreliable(self, cluster: str, node: str) -> bool:
+        return (cluster, node) in self._unreliable
 
-    def _break(self, invariant: Invariant, words: str) -> None:
-        self.broken.append(Broken(self._at, invariant, words))
+    def _break(self, invariant: Invariant, message: str) -> None:
+        self.broken.append(Broken(self._at, invariant, message))

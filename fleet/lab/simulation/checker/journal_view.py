@@ -24,7 +24,7 @@ class RunView:
         self.canary: bool = goal.get("canary", False)
         self.step = "pending"
         self.keeps = False
-        """The run holds its slot: it has begun and has not ended well, and nobody has released it."""
+        """True: the run holds its slot, because it has begun, has not succeeded, and was not released."""
         self.reboots: set[str] = set()
         """The tokens under which the machine accepted a reboot."""
         self.failed_before: frozenset[str] = frozenset()

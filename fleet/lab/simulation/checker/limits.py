@@ -1,4 +1,4 @@
-"""Judges whether one more node may go out of service, by the limits of the policy."""
+"""Checks by the limits of the policy whether one more node may go out of service."""
 
 from __future__ import annotations
 
@@ -21,47 +21,47 @@ class LimitCheck:
         self._rollouts = rollouts
         self._truth = truth
 
-    def exceeded(self, at: float, told: JournalView, run: RunView) -> Iterator[str]:
+    def exceeded(self, at: float, rollout: JournalView, run: RunView) -> Iterator[str]:
         """Yields each limit that does not let the node of the run go out of service now. `at`: the true time."""
         name = (run.cluster, run.name)
         if self._truth.unsettled(at) or self._truth.known_out(at, name):
             return
-        pool = next(each for each in told.policy.pools if each.name == run.pool)
-        for limits, owner in ((told.policy.limits, ""), (pool.limits, pool.name)):
-            names = {owner} if owner else {each.name for each in told.policy.pools}
-            out = {each for each in self._out(at) if names & self._pools(each)}
-            members = {each for each in self._truth.nodes if names & self._shares(each)} | out | {name}
-            for words, amount, place in self._scopes(limits, name):
-                here = {each for each in out if place(each)}
-                limit = most_out(amount, sum(map(place, members)))
-                if len(here | {name}) > limit:
-                    there = ", ".join(sorted(each[1] for each in here))
-                    yield f"{run.name} begins, out are {there}; {limit} of {owner} {words}"
+        pool = next(candidate for candidate in rollout.policy.pools if candidate.name == run.pool)
+        for limits, owner in ((rollout.policy.limits, ""), (pool.limits, pool.name)):
+            names = {owner} if owner else {candidate.name for candidate in rollout.policy.pools}
+            out = {node for node in self._out(at) if names & self._pools(node)}
+            members = {node for node in self._truth.nodes if names & self._shares(node)} | out | {name}
+            for description, amount, belongs in self._scopes(limits, name):
+                in_scope = {node for node in out if belongs(node)}
+                limit = most_out(amount, sum(map(belongs, members)))
+                if len(in_scope | {name}) > limit:
+                    names_out = ", ".join(sorted(node_name for _, node_name in in_scope))
+                    yield f"{run.name} begins, out are {names_out}; {limit} of {owner} {description}"
 
     def _scopes(
         self, limits: Limits, name: NodeName
     ) -> Iterator[tuple[str, Amount, Callable[[NodeName], bool]]]:
         """Yields each limit that is set: its description, the amount, and which nodes belong to its scope."""
         site, zone = self._sites[name[0]], (name[0], self._zone(name))
-        for words, amount, place in (
-            ("in all", limits.max_unavailable, lambda each: True),
-            (f"in zone {zone[1]}", limits.per_zone, lambda each: (each[0], self._zone(each)) == zone),
-            (f"in site {site}", limits.per_site, lambda each: self._sites[each[0]] == site),
-            (f"in cluster {name[0]}", limits.per_cluster, lambda each: each[0] == name[0]),
+        for description, amount, belongs in (
+            ("in all", limits.max_unavailable, lambda node: True),
+            (f"in zone {zone[1]}", limits.per_zone, lambda node: (node[0], self._zone(node)) == zone),
+            (f"in site {site}", limits.per_site, lambda node: self._sites[node[0]] == site),
+            (f"in cluster {name[0]}", limits.per_cluster, lambda node: node[0] == name[0]),
         ):
             if amount is not None:
-                yield words, amount, place
+                yield description, amount, belongs
 
     def _out(self, at: float) -> set[NodeName]:
         """Returns the nodes of pools that hold a slot by the journal, or are known to be out of service."""
-        runs = [run for told in self._rollouts.values() for run in told.runs.values()]
-        kept = {(run.cluster, run.name) for run in runs if run.keeps}
-        named = {(run.cluster, run.name) for run in runs} | set(self._truth.nodes)
-        return kept | {name for name in named if self._truth.known_out(at, name)}
+        runs = [run for rollout in self._rollouts.values() for run in rollout.runs.values()]
+        with_slot = {(run.cluster, run.name) for run in runs if run.keeps}
+        known = {(run.cluster, run.name) for run in runs} | set(self._truth.nodes)
+        return with_slot | {name for name in known if self._truth.known_out(at, name)}
 
     def _runs(self, name: NodeName) -> list[RunView]:
         key = f"{name[0]}/{name[1]}"
-        return [told.runs[key] for told in self._rollouts.values() if key in told.runs]
+        return [rollout.runs[key] for rollout in self._rollouts.values() if key in rollout.runs]
 
     def _pools(self, name: NodeName) -> set[str]:
         node = self._truth.nodes.get(name)

@@ -20,17 +20,17 @@ class ExternalMarks:
         """The annotations of users by key, each with the uid of the node."""
 
     def mark(self, cluster: str, node: str, key: str) -> None:
-        """Notes that a taint or annotation of another controller was put on the node."""
+        """Records that a taint or annotation of another controller was put on the node."""
         self._marks.setdefault((cluster, node), set()).add(key)
 
     def claim(self, at: float, cluster: str, node: str) -> None:
-        """Notes that another controller deletes the node or works on it; the first time counts."""
+        """Records that another controller deletes the node or works on it; the first time counts."""
         current = self._truth.nodes.get((cluster, node))
         if current is not None:
             self._taken.setdefault((cluster, node), (at, current.uid))
 
     def leave(self, cluster: str, node: str) -> None:
-        """Notes that no mark of another controller is left on the node."""
+        """Records that no mark of another controller is left on the node."""
         self._taken.pop((cluster, node), None)
         self._marks.pop((cluster, node), None)
 
@@ -48,7 +48,7 @@ class ExternalMarks:
         return current is not None and current.uid == uid and at - since > LAG
 
     def annotate(self, cluster: str, node: str, key: str) -> None:
-        """Notes a user's annotation that was not there before."""
+        """Records a user's annotation that was not there before."""
         current = self._truth.nodes.get((cluster, node))
         if current is not None:
             self._kept.setdefault((cluster, node), {})[key] = current.uid

@@ -45,7 +45,7 @@ def lie(world: World, model: Model, node: Node, rng: Random) -> str:
         if now is None or now.uid != honest.uid:
             return
         over = number >= count
-        world.checker.lied(model.cluster, node.name)
+        world.checker.note_false_report(model.cluster, node.name)
         if over and not ever:
             model.stranger.put_machine(replace(now, **_own(honest, now)))
             return
@@ -108,7 +108,7 @@ def _endless(machine: Machine, rng: Random) -> Machine:
 
 
 def _work(machine: Machine, rng: Random) -> Machine:
-    """Reports work as done that it has not done, as failed that it has not tried, or that nobody has asked for."""
+    """Reports work as done that was not done, as failed that was not tried, or work that was not requested."""
     request = machine.request
     token = request.token if request is not None and rng.random() < 0.7 else f"r-9/nobody/{rng.randrange(9)}"
     state: Literal["working", "done", "failed"] = rng.choice(["working", "done", "failed"])

@@ -38,19 +38,19 @@ def runs(world: World) -> list[Run]:
 
 
 def cordon(world: World, model: Model, node: Node, rng: Random) -> str:
-    world.checker.cordoned_by_a_person(model.cluster, node.name)
+    world.checker.cordoned_by_user(model.cluster, node.name)
     model.stranger.cordon(node.name)
     return node.name
 
 
 def uncordon(world: World, model: Model, node: Node, rng: Random) -> str:
-    world.checker.uncordoned_by_a_person(model.cluster, node.name)
+    world.checker.uncordoned_by_user(model.cluster, node.name)
     model.stranger.uncordon(node.name)
     return node.name
 
 
 def delete_node(world: World, model: Model, node: Node, rng: Random) -> str:
-    world.checker.uncordoned_by_a_person(model.cluster, node.name)
+    world.checker.uncordoned_by_user(model.cluster, node.name)
     model.stranger.delete_node(node.name)
     return node.name
 
@@ -103,7 +103,7 @@ def forget_node(world: World, model: Model, node: Node, rng: Random) -> str:
             (candidate for candidate in model.snapshot(START).nodes if candidate.name == node.name), None
         )
         if now is not None and now.uid == node.uid:
-            world.checker.uncordoned_by_a_person(model.cluster, node.name)
+            world.checker.uncordoned_by_user(model.cluster, node.name)
             model.stranger.forget_node(node.name)
             world.later(world.at + length, lambda: model.stranger.register(node.name, uid))
 
@@ -113,7 +113,7 @@ def forget_node(world: World, model: Model, node: Node, rng: Random) -> str:
 
 def replace_node(world: World, model: Model, node: Node, rng: Random) -> str:
     """Puts another machine under the name of the node."""
-    world.checker.uncordoned_by_a_person(model.cluster, node.name)
+    world.checker.uncordoned_by_user(model.cluster, node.name)
     other = Node(
         node.name,
         f"{node.uid}-again",

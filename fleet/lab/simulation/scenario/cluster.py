@@ -25,7 +25,7 @@ from fleet.lab.simulation.scenario import workloads as drawn
 
 
 def draw_cluster(rng: Random, cluster: str, pools: list[str]) -> Snapshot:
-    """Draws the nodes of a cluster and what runs on them."""
+    """Draws the nodes of a cluster with their workloads."""
     count = rng.randint(2, 7)
     prefix = cluster[0]
     nodes = [
@@ -37,46 +37,46 @@ def draw_cluster(rng: Random, cluster: str, pools: list[str]) -> Snapshot:
     budgets: list[Budget] = []
     for index in range(rng.randint(0, 5)):
         name, replicas = f"app-{index}", rng.randint(1, 2 * count)
-        made = a_deployment(name, replicas, rng.sample(nodes, count))
-        oddity = {
+        drawn_app = a_deployment(name, replicas, rng.sample(nodes, count))
+        properties = {
             **drawn.spread_of(rng, name),
-            **drawn.oddity_of(rng),
+            **drawn.obstacle_to_moving(rng),
             **drawn.tolerance_of(cluster, count, replicas, name),
         }
-        workloads += made[0]
-        pods += [replace(pod, uid=f"{cluster}-{pod.uid}", **oddity) for pod in made[1]]
+        workloads += drawn_app[0]
+        pods += [replace(pod, uid=f"{cluster}-{pod.uid}", **properties) for pod in drawn_app[1]]
         if rng.random() < 0.8:
             allowed = rng.randint(1, 2)
             budgets.append(a_budget(name, replicas, min(allowed, replicas)))
     if rng.random() < 0.3:
-        made = drawn.stateful(cluster, rng.sample(nodes, count))
-        workloads += made[0]
-        # Drawn by the nodes, so that older seeds still tell the same histories otherwise.
+        drawn_app = drawn.stateful(cluster, rng.sample(nodes, count))
+        workloads += drawn_app[0]
+        # Drawn by the nodes, so that the histories of older seeds stay the same otherwise.
         if Random(f"roles {[node.labels for node in nodes]}").random() < 0.25:
-            pods += drawn.with_roles(made[1])
-            budgets += drawn.role_budgets(len(made[1]))
+            pods += drawn.with_roles(drawn_app[1])
+            budgets += drawn.role_budgets(len(drawn_app[1]))
         else:
-            pods += made[1]
-            budgets.append(a_budget("db", len(made[1]), 1))
+            pods += drawn_app[1]
+            budgets.append(a_budget("db", len(drawn_app[1]), 1))
     if Random(f"operator {cluster} {[node.zone for node in nodes]}").random() < 0.12:
-        owned = drawn.operated(cluster, nodes)
+        owned = drawn.with_operator(cluster, nodes)
         workloads += owned[0]
         pods += owned[1]
         budgets.append(a_budget("manager", count, 0))
-    pods += drawn.lonely(rng, cluster, nodes)
+    pods += drawn.unmanaged_pod(rng, cluster, nodes)
     if rng.random() < 0.08:
         job, pod, budget = drawn.job(cluster, rng.choice(nodes))
         workloads.append(job)
         pods.append(pod)
         budgets.append(budget)
     site = {"east": "fra", "west": "ams"}[cluster]
-    made_up = a_snapshot(nodes, (workloads, pods), budgets, cluster=cluster, machines=machines)
-    return replace(made_up, site=site)
+    snapshot = a_snapshot(nodes, (workloads, pods), budgets, cluster=cluster, machines=machines)
+    return replace(snapshot, site=site)
 
 
 def _machine(rng: Random, node: Node) -> Machine:
     machine = a_machine(node)
-    # Drawn by its name, so that older seeds still tell the same histories otherwise.
+    # Drawn by its name, so that the histories of older seeds stay the same otherwise.
     if Random(f"units {node.name} {node.labels}").random() < 0.2:
         machine = replace(machine, units=Units("degraded", ("smartd.service",)))
     return replace(machine, reported=False) if rng.random() < 0.03 else machine

@@ -37,15 +37,15 @@ def draw_policy(rng: Random, pools: Sequence[str]) -> Policy:
 
 
 def _pool(rng: Random, name: str) -> Pool:
-    def some(low: int, high: int) -> Amount:
+    def amount(low: int, high: int) -> Amount:
         return (
             Amount(rng.choice([10, 25, 40]), True) if rng.random() < 0.2 else Amount(rng.randint(low, high))
         )
 
-    def perhaps(low: int, high: int) -> Amount | None:
-        return some(low, high) if rng.random() < 0.4 else None
+    def optional_amount(low: int, high: int) -> Amount | None:
+        return amount(low, high) if rng.random() < 0.4 else None
 
-    limits = Limits(some(1, 4), perhaps(1, 2), perhaps(1, 3), perhaps(1, 3))
+    limits = Limits(amount(1, 4), optional_amount(1, 2), optional_amount(1, 3), optional_amount(1, 3))
     return a_pool(
         name,
         limits=limits,
@@ -84,7 +84,7 @@ def _windows(rng: Random) -> tuple[Window, ...]:
         return ()
     minutes = rng.choice([10, 20, 60])
     begins = [time(9, rng.randint(0, 20)), time(rng.randint(10, 20), 0)]
-    return tuple(Window(tuple(range(7)), each, _later(each, minutes)) for each in begins)
+    return tuple(Window(tuple(range(7)), begin, _later(begin, minutes)) for begin in begins)
 
 
 def _later(begin: time, minutes: int) -> time:

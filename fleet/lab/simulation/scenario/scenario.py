@@ -67,15 +67,15 @@ def _failures(seed: int, snapshots: Sequence[Snapshot]) -> dict[str, Failure]:
 
 
 def _goals(snapshots: tuple[Snapshot, ...], policy: Policy, canaries: int) -> tuple[Goal, ...]:
-    found: list[Goal] = []
+    goals: list[Goal] = []
     for snapshot in snapshots:
         for node in snapshot.nodes:
             pool = policy.pool_of(snapshot.cluster, node)
             if pool is not None:
                 ref = NodeRef(snapshot.cluster, node.name)
-                canary = len(found) < canaries
-                found.append(Goal(ref, node.uid, pool.name, snapshot.site, node.zone, canary=canary))
-    return tuple(found)
+                canary = len(goals) < canaries
+                goals.append(Goal(ref, node.uid, pool.name, snapshot.site, node.zone, canary=canary))
+    return tuple(goals)
 
 
 def _behaviour(rng: Random) -> ClusterBehaviour:

@@ -1,4 +1,4 @@
-"""Draws what the pods of a cluster are like, and workloads that are out of the ordinary."""
+"""Draws the properties of a cluster's pods, and unusual workloads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROLE_LABEL = "role"
 
 
 def spread_of(rng: Random, app: str) -> dict[str, Any]:
-    """Draws how pods spread: there may be more of them than nodes or zones to keep apart on."""
+    """Draws a spread rule: there may be more pods than nodes or zones to spread them over."""
     if rng.random() >= 0.3:
         return {}
     others = (Requirement("app", "In", (app,)),)
@@ -39,8 +39,8 @@ def tolerance_of(cluster: str, nodes: int, replicas: int, app: str) -> dict[str,
     return {"tolerations": (Toleration(operator="Exists"),)}
 
 
-def operated(cluster: str, nodes: list[Node]) -> tuple[list[Workload], list[Pod]]:
-    """Adds a pod on each node whose budget allows nothing until its operator, here a person, opens the budget."""
+def with_operator(cluster: str, nodes: list[Node]) -> tuple[list[Workload], list[Pod]]:
+    """Adds a pod on each node whose budget allows nothing until the pod's operator, here a simulated user, opens it."""
     workloads, pods = a_deployment("manager", len(nodes), nodes)
     labels = {"app": "manager", "longhorn.io/component": "instance-manager"}
     return workloads, [replace(pod, uid=f"{cluster}-{pod.uid}", labels=labels) for pod in pods]
@@ -85,19 +85,19 @@ def role_budgets(pods: int) -> list[Budget]:
     ]
 
 
-def oddity_of(rng: Random) -> dict[str, Any]:
-    """Draws what keeps a pod from being moved simply: finalizers, local data or a path of its host."""
+def obstacle_to_moving(rng: Random) -> dict[str, Any]:
+    """Draws a property that makes it hard to move a pod: finalizers, local data or a path of its host."""
     drawn = rng.random()
     if drawn < 0.04:
-        # It stays where it is: nobody may have to keep apart from it.
+        # This pod stays on its node, so no other pod may have a rule to keep apart from it.
         return {"finalizers": True, "apart": ()}
     if drawn < 0.10:
         return {"local_data": True}
     return {"host_path": True} if drawn < 0.16 else {}
 
 
-def lonely(rng: Random, cluster: str, nodes: list[Node]) -> list[Pod]:
-    """Returns a pod without an owner."""
+def unmanaged_pod(rng: Random, cluster: str, nodes: list[Node]) -> list[Pod]:
+    """Draws a pod without an owner in some clusters."""
     if rng.random() < 0.9:
         return []
     return [Pod("ops", "debug", f"{cluster}-debug", node=rng.choice(nodes).name, labels={"app": "debug"})]

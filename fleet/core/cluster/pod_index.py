@@ -1,0 +1,75 @@
+"""The pods of a cluster, indexed by uid, node and namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from itertools import islice
+
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.pod import Pod
+
+MOST_UNREADY = 500
+"""Maximum number of unready pods of a namespace that are searched for those of one budget."""
+
+
+class PodIndex:
+    """The pods of one cluster as last seen."""
+
+    def __init__(self) -> None:
+        self.pods: dict[str, Pod] = {}
+        """Pods by uid."""
+        self._on: dict[str, dict[str, Pod]] = {}
+        """Pods by node and uid."""
+        self._in: dict[str, dict[str, Pod]] = {}
+        """Pods by namespace and uid."""
+        self._unready: dict[str, dict[str, Pod]] = {}
+        """Pods that should be Ready and are not, by namespace and uid."""
+
+    def on_node(self, node: str) -> Collection[Pod]:
+        """Returns all pods of the node."""
+        return self._on.get(node, {}).values()
+
+    def in_namespace(self, namespace: str) -> Collection[Pod]:
+        """Returns all pods of the namespace."""
+        return self._in.get(namespace, {}).values()
+
+    def unready(self, budget: Budget) -> list[Pod]:
+        """Returns the unready pods of the budget, sorted by name. If the namespace has more than `MOST_UNREADY` unready
+        pods, the rest of them is left out."""
+        candidates = islice(self._unready.get(budget.namespace, {}).values(), MOST_UNREADY)
+        return sorted((pod for pod in candidates if budget.matches(pod)), key=lambda pod: pod.ref)
+
+    def upsert(self, pod: Pod) -> None:
+        """Records a pod that was added or changed."""
+        before = self.pods.get(pod.uid)
+        if before is not None and before.node != pod.node:
+            self._leave_node(before)
+        self.pods[pod.uid] = pod
+        self._in.setdefault(pod.namespace, {})[pod.uid] = pod
+        if pod.node:
+            self._on.setdefault(pod.node, {})[pod.uid] = pod
+        if pod.ready or pod.finished or pod.deleting:
+            self._no_longer_unready(pod)
+        else:
+            self._unready.setdefault(pod.namespace, {})[pod.uid] = pod
+
+    def delete(self, uid: str) -> Pod | None:
+        """Removes a pod that is gone; returns its last state, or None if it was not known."""
+        pod = self.pods.pop(uid, None)
+        if pod is not None:
+            self._leave_node(pod)
+            self._no_longer_unready(pod)
+            remaining = self._in[pod.namespace]
+            del remaining[uid]
+            if not remaining:
+                del self._in[pod.namespace]
+        return pod
+
+    def _leave_node(self, pod: Pod) -> None:
+        if pod.node:
+            self._on[pod.node].pop(pod.uid, None)
+
+    def _no_longer_unready(self, pod: Pod) -> None:
+        """Records that the pod is Ready, or is no longer expected to be."""
+        if unready := self._unready.get(pod.namespace):
+            unready.pop(pod.uid, None)
