@@ -189,8 +189,8 @@ def roll(
             name = choose(group, left)
             node = NodeRef("lab", name)
             if hand_over and quorum.leads(group, RULE, node):
-                others = [each for each in healthy(group, RULE) if each.node != node]
-                to = best_leader(group, others, frozenset(NodeRef("lab", each) for each in order))
+                others = [member for member in healthy(group, RULE) if member.node != node]
+                to = best_leader(group, others, frozenset(NodeRef("lab", upgraded) for upgraded in order))
                 assert to is not None
                 etcd.move_leader(to.name)
                 group = wait(etcd, whole)

@@ -180,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--nodes", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--shapes", nargs="+", choices=list(SHAPES), default=list(SHAPES))
     parser.add_argument(
-        "--limits", type=int, nargs="+", default=[each or 0 for each in LIMITS], help="0: none"
+        "--limits", type=int, nargs="+", default=[shown or 0 for shown in LIMITS], help="0: none"
     )
     parser.add_argument("--json", type=Path, help="write the rows there too")
     chosen = parser.parse_args(arguments)

@@ -28,6 +28,8 @@ class PolicyFile(Struct, frozen=True):
 
     policy: Policy = Policy()
     access: Access = Access()
+    feeds: tuple[str, ...] = ()
+    """The URLs of the calendars that it names. They may be secrets, and are no part of a plan."""
 
 
 def load(path: Path) -> tuple[Policy, tuple[Caution, ...]]:
@@ -85,15 +87,17 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
         return PolicyFile()
     reader = Reader(document, name, findings)
     known = streams(reader, Path(name).parent)
+    given = freezes(reader)
     policy = Policy(
         pools=pools(reader, known),
         streams=known,
         limits=limits(reader.block("limits"), Limits(max_unavailable=None)),
-        freezes=freezes(reader),
+        freezes=given.fixed,
+        calendars=given.calendars or UNSET,
         levels=levels(reader) or UNSET,
         quorums=quorums(reader, Path(name).parent),
     )
-    found = PolicyFile(policy, access(reader))
+    found = PolicyFile(policy, access(reader), tuple(sorted(findings.feeds)))
     reader.close()
     return found
 

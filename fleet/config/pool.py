@@ -89,6 +89,7 @@ def _rules(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
         reboot=read_rule(reader.block("reboot"), base.reboot),
         windows=given.weekly if reader.has("windows") else base.windows,
         recurring=(given.recurring or UNSET) if reader.has("windows") else base.recurring,
+        unread=(given.unread or UNSET) if reader.has("windows") else base.unread,
         source=reader.value("source", forms.SOURCE, base.source),
         playbooks=playbooks(reader, base.playbooks),
         approvals=_approvals(reader, base.approvals),

@@ -28,8 +28,13 @@ NUMBERS: Mapping[str, tuple[int, bool]] = {
 }
 """The greatest number of each list, and whether a negative number counts from the end."""
 MOST: Mapping[str, int] = {"INTERVAL": 1000, "COUNT": 10_000}
+FIRST_YEAR, LAST_YEAR = 1900, 9000
 DAY = re.compile(r"([+-]?[1-9]\d?)?(MO|TU|WE|TH|FR|SA|SU)")
 UNTIL = re.compile(r"(\d{8})(?:T(\d{6})(Z)?)?")
+
+
+class NeverOccursError(ValueError):
+    """A rule that gives no date."""
 
 
 def rule(text: str, start: datetime, zone: str) -> str:
@@ -56,7 +61,7 @@ def rule(text: str, start: datetime, zone: str) -> str:
         given["UNTIL"] = _until(given["UNTIL"], zone)
     found = ";".join(f"{name}={value}" for name, value in given.items())
     if not _occurs(found, start):
-        raise ValueError("expected a rule that occurs, found one that never does")
+        raise NeverOccursError("expected a rule that occurs, found one that never does")
     return found
 
 
@@ -98,6 +103,8 @@ def _until(value: str, zone: str) -> str:
         moment = datetime.strptime(f"{date}{time or '235959'}", "%Y%m%d%H%M%S").replace(tzinfo=UTC)
     except ValueError:
         raise ValueError(f"expected a date in UNTIL, found {value}") from None
+    if not FIRST_YEAR < moment.year < LAST_YEAR:
+        raise ValueError(f"expected UNTIL between the years {FIRST_YEAR} and {LAST_YEAR}, found {value}")
     if is_utc:
         moment = moment.astimezone(ZoneInfo(zone))
     return f"{moment:%Y%m%dT%H%M%S}"

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from msgspec.structs import replace
 
 from fleet.config import recurrence
+from fleet.config.calendars.source import ReadCalendar, read_calendar
 from fleet.config.document import forms, time_forms
 from fleet.config.document.reader import Reader
 from fleet.core.policy.policy import RecurringWindow, Window, WindowLevel
@@ -27,26 +28,49 @@ class WindowLists(NamedTuple):
 
     weekly: tuple[Window, ...] = ()
     recurring: tuple[RecurringWindow, ...] = ()
+    unread: tuple[str, ...] = ()
+    """The keys of calendars that were never read."""
+
+    def __bool__(self) -> bool:
+        return bool(self.weekly or self.recurring or self.unread)
 
 
 def windows(reader: Reader, zone: str = "UTC") -> WindowLists:
     """Reads the list `windows`. `zone`: the time zone of windows that name none."""
     weekly: list[Window] = []
     recurring: list[RecurringWindow] = []
+    unread: list[str] = []
     for each in reader.blocks("windows"):
-        if any(each.has(key) for key in RECURRING_KEYS):
+        if each.has("calendar"):
+            found = _calendar(each, zone)
+            recurring.extend(event.window for event in found.events)
+            unread.extend([each.path] if found.never_read else [])
+        elif any(each.has(key) for key in RECURRING_KEYS):
             recurring.append(_recurring(each, zone))
         else:
             weekly.append(_weekly(each, zone))
-    return WindowLists(tuple(weekly), tuple(recurring))
+    return WindowLists(tuple(weekly), tuple(recurring), tuple(unread))
+
+
+def _calendar(reader: Reader, zone: str) -> ReadCalendar:
+    """Reads the events of a calendar as windows. A calendar without an event never opens, which is a mistake: without
+    any window its level would always be open."""
+    other = (*WEEKLY_KEYS, *RECURRING_KEYS)
+    if wrong := next((key for key in other if reader.has(key)), None):
+        reader.problem("expected a calendar alone, with its zone, found both", wrong)
+    _ask(reader, other)
+    found = read_calendar(reader, closes=False, zone="" if zone == "UTC" else zone)
+    if not found.events and not found.never_read:
+        reader.problem("expected a calendar with events that open windows, found none", "calendar")
+    return found
 
 
 def levels(reader: Reader) -> tuple[WindowLevel, ...]:
     """Reads the windows of the fleet, of sites and of clusters."""
     found = []
     fleet = windows(reader)
-    if fleet.weekly or fleet.recurring:
-        found.append(WindowLevel("fleet", "", fleet.weekly, fleet.recurring))
+    if fleet:
+        found.append(WindowLevel("fleet", "", *fleet))
     found.extend(_named(reader, "sites", "site"))
     found.extend(_named(reader, "clusters", "cluster"))
     return tuple(found)
@@ -61,8 +85,8 @@ def _named(reader: Reader, key: str, level: Literal["site", "cluster"]) -> Itera
         names.add(name)
         zone = each.value("zone", time_forms.zone(), "UTC")
         found = windows(each, zone)
-        if found.weekly or found.recurring:
-            yield WindowLevel(level, name, found.weekly, found.recurring)
+        if found:
+            yield WindowLevel(level, name, *found)
 
 
 def _weekly(reader: Reader, default: str) -> Window:
@@ -72,7 +96,7 @@ def _weekly(reader: Reader, default: str) -> Window:
     start = reader.required("from", time_forms.CLOCK_TIME, time())
     end = reader.required("to", time_forms.END_TIME, None)
     zone = reader.value("zone", time_forms.zone(), default)
-    _ask(reader, RECURRING_KEYS)
+    _ask(reader, (*RECURRING_KEYS, "calendar"))
     if start == end and reader.has("from"):
         reader.problem(
             f"expected another time than from, found {end:%H:%M} (a whole day is 00:00 to 24:00)", "to"
@@ -86,7 +110,7 @@ def _recurring(reader: Reader, default: str) -> RecurringWindow:
         reader.problem(
             "expected either days, from and to, or start and duration with an rrule, found both", wrong
         )
-    _ask(reader, WEEKLY_KEYS)
+    _ask(reader, (*WEEKLY_KEYS, "calendar"))
     zone = reader.value("zone", time_forms.zone(), default)
     start = reader.required("start", time_forms.WALL_CLOCK, UNKNOWN_START)
     seconds = reader.required("duration", forms.seconds(1), 1)

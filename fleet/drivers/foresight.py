@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from fleet.core.engine.engine import Decision, Engine
+from fleet.core.engine.decision import Decision
+from fleet.core.engine.engine import Engine
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held
 from fleet.core.rollout.decisions import StepFinished

@@ -48,7 +48,7 @@ def assemble(request: PlanRequest, ended: Ended) -> Plan:
     rollout, groups, start = ended.rollout, request.groups(), request.start
     done = [run for run in rollout.runs.values() if run.step is Step.DONE]
     goals = [run.goal for run in rollout.runs.values()]
-    runs = sorted((ended.table.run(run) for run in done), key=lambda each: (each.start, each.node))
+    runs = sorted((ended.table.run(run) for run in done), key=lambda planned: (planned.start, planned.node))
     views = views_of(request.snapshots, request.lost)
     drained = _drained(rollout, views)
     staged = staged_of(request.snapshots, request.release)

@@ -65,13 +65,13 @@ def _simulated(request: PlanRequest, report: Progress) -> Ended:
     engine = Engine(sites, [*request.kept, rollout], observed.views, foretells=True)
     table = PlanRecorder(request.answering())
     models = {
-        each.cluster: Model.from_snapshot(
-            replace(each, at=start, pods=_without_finalizers(each.pods, start)),
-            expected(request.times, groups[each.cluster]),
+        cluster_snapshot.cluster: Model.from_snapshot(
+            replace(cluster_snapshot, at=start, pods=_without_finalizers(cluster_snapshot.pods, start)),
+            expected(request.times, groups[cluster_snapshot.cluster]),
             Random(0),  # noqa: S311
-            unhealthy[each.cluster],
+            unhealthy[cluster_snapshot.cluster],
         )
-        for each in request.answering()
+        for cluster_snapshot in request.answering()
     }
     simulate(engine, models, table, start, report)
     return Ended(engine, rollout, table, held)

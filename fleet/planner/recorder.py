@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from msgspec.structs import replace
 
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.engine.engine import Decision
+from fleet.core.engine.decision import Decision
 from fleet.core.guards.quorum import GroupWithoutNode
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 
-from fleet.core.engine.engine import Decision, Engine
+from fleet.core.engine.decision import Decision
+from fleet.core.engine.engine import Engine
 from fleet.core.rollout.action import AnyAction, Evict, Reboot, Result
 from fleet.model.model import Model
 from fleet.planner.recorder import PlanRecorder

@@ -67,7 +67,7 @@ def snapshot_of(path: Path) -> Snapshot:
 def log_of(path: Path, machine: str) -> str:
     """Returns the log of the boot before this one. Raises UnreachableError, and FleetError if the machine has not
     rebooted yet."""
-    machines = {each.name: each for each in snapshot_of(path).machines}
+    machines = {current.name: current for current in snapshot_of(path).machines}
     text = last_boot(machines[machine]) if machine in machines else ""
     if not text:
         raise FleetError(f"{machine}: the machine's journal has no earlier boot")

@@ -52,7 +52,7 @@ class Plans:
         """Stores the plan and returns it with its id. Saving the same plan again changes nothing.
 
         `looker`: a user who only looks at this plan. The plan replaces the one that this user looked at last, unless
-        that one was kept (`keep`). With an empty `looker` this plan is kept.
+        that one was kept. With an empty `looker` this plan is kept, whatever else the user who looked at it looks at.
         """
         plan = named(plan)
         body = msgspec.json.encode(plan, order="deterministic").decode()
@@ -73,11 +73,6 @@ class Plans:
             elif not looker:
                 _keep(transaction, plan.plan_id)
         return plan
-
-    def keep(self, plan_id: str) -> None:
-        """Keeps the plan, whatever else the user who looked at it looks at."""
-        with self._database.write("plan") as transaction:
-            _keep(transaction, plan_id)
 
     def find(self, plan_id: str) -> Plan | None:
         """Returns the plan for callers that can do without it. None where the plan is missing, was changed, or was

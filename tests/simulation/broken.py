@@ -11,8 +11,10 @@ from msgspec.structs import replace
 from fleet.core.cluster.pending_evictions import PendingEvictions
 from fleet.core.cluster.view import ClusterView
 from fleet.core.engine.admission import Blockers
-from fleet.core.engine.engine import Decision, Engine
+from fleet.core.engine.decision import Decision
+from fleet.core.engine.engine import Engine
 from fleet.core.engine.gate_cache import GateCache
+from fleet.core.engine.slots import Slots
 from fleet.core.guards import gates
 from fleet.core.objects.attachment import Attachment
 from fleet.core.objects.machine import Ask, Machine
@@ -154,6 +156,7 @@ class WithoutWindows(Engine):
         super().__init__(sites)
         self._gates = Timeless(self.rollouts)
         self._blockers = Blockers(self._index, self._gates)
+        self._slots = Slots(self._index, self._blockers)
         for rollout in rollouts:
             self.add(rollout)
 
@@ -187,8 +190,8 @@ class Idler(Engine):
     """Begins nothing, and has an excuse."""
 
     def _begin_slots(self, now: datetime) -> None:
-        while (key := self._queue.opened()) is not None:
-            self._queue.close(key)
+        while (key := self._index.queue.opened()) is not None:
+            self._index.queue.close(key)
 
     def why(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
         return (Held(Reason.WINDOW, "workers", {"opens": "soon"}),)

@@ -139,7 +139,7 @@ def test_plan_preview_replaces_the_previous_preview_of_the_same_user_only(store:
     assert known() == [1, 2, 3]
     looked = store.plans.save(a_plan(evictions=4), "ada@desk")
     assert known() == [1, 3, 4]
-    store.plans.keep(looked.plan_id)
+    store.plans.save(looked)
     store.plans.save(a_plan(evictions=5), "ada@desk")
     assert known() == [1, 3, 4, 5]
     # What was kept is not in danger again because somebody happens to look at the same.

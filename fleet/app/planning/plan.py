@@ -95,7 +95,7 @@ def make(
     rolls_back = undoing.rollout if undoing is not None else ""
     plan = replace(plan, rolls_back=rolls_back, by=caller.identity.name)
     try:
-        return home.store.plans.save(plan, "" if keep else caller.actor)
+        return home.store.plans.save(plan, "" if keep else caller.key)
     except UnwritableError as error:
         if keep:
             raise

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from fleet.app.wiring.feeds import fetch_calendars
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.sources.registry import source_of
 from fleet.core.cluster.snapshot import Snapshot
@@ -40,8 +41,9 @@ def refresh(home: Home, names: Sequence[str] = ()) -> Refresh:
 
 
 def refreshed(home: Home, names: Sequence[str] = ()) -> Refresh:
-    """Reads clusters as `refresh` does, and writes nothing."""
+    """Reads clusters as `refresh` does, and writes nothing but the copies of calendars, which are fetched before."""
     rows = home.clusters(names)
+    fetch_calendars(home)
     policy = home.policy_if_any()
     answers = asyncio.run(_read_all(home, rows, policy))
     fresh: list[Snapshot] = []

@@ -146,7 +146,13 @@ def _asked(rollout: Rollout, now: datetime) -> Iterator[Text]:
     if isinstance(found, StartApproval):
         given = ", ".join(f"{each.by.name} {clock(each.at, now)}" for each in found.given)
         asked = f"asked by {found.asked_by}" if found.asked_by else "asked by a user who is not known"
-        yield Text(f"  {asked}; {f'approved by {given}' if given else 'no approval was needed'}")
+        yield Text(f"  {asked}; {_approved(found, given)}")
+
+
+def _approved(found: StartApproval, given: str) -> str:
+    if given:
+        return f"approved by {given}"
+    return "not approved" if found.required else "no approval was needed"
 
 
 def _standing(rollout: Rollout, now: datetime) -> Text:

@@ -42,6 +42,9 @@ class Findings:
         self.known_keys: set[str] = set()
         """The keys that were asked for, given or not: all keys that a file may have (`pools[].limits.per_zone`)."""
 
+        self.feeds: set[str] = set()
+        """The URLs of calendars that the file names."""
+
     def problem(self, place: SourcePlace, message: str) -> None:
         """Adds a mistake. Raises TooMany where there are more than MOST."""
         if len(self._problems) >= MOST:

@@ -23,12 +23,12 @@ def add_pending_taint(node: Node, rollout: str) -> Node | None:
 
 
 def remove_pending_taint(node: Node, rollout: str) -> Node | None:
-    ours = node.rollout == rollout
-    gone = (*((ROLLOUT_ANNOTATION,) if ours else ()), *keep_off.removals(node.annotations, rollout))
-    if not gone:
+    is_own = node.rollout == rollout
+    removed = (*((ROLLOUT_ANNOTATION,) if is_own else ()), *keep_off.removals(node.annotations, rollout))
+    if not removed:
         return None
-    taints = _without_pending(node) if ours else node.taints
-    return replace(node, taints=taints, annotations=_without(node, *gone))
+    taints = _without_pending(node) if is_own else node.taints
+    return replace(node, taints=taints, annotations=_without(node, *removed))
 
 
 def cordon(node: Node, rollout: str) -> Node | None:

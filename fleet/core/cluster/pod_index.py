@@ -59,9 +59,9 @@ class PodIndex:
         if pod is not None:
             self._leave_node(pod)
             self._no_longer_unready(pod)
-            there = self._in[pod.namespace]
-            del there[uid]
-            if not there:
+            remaining = self._in[pod.namespace]
+            del remaining[uid]
+            if not remaining:
                 del self._in[pod.namespace]
         return pod
 

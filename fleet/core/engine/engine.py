@@ -12,22 +12,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from msgspec import Struct
-
 from fleet.core.approval.gate import ApprovalGate
 from fleet.core.approval.ledger import Ledger
 from fleet.core.cluster.view import ClusterView
 from fleet.core.engine.admission import Blockers
 from fleet.core.engine.canaries import Canaries, PoolKey
+from fleet.core.engine.decision import Decision
 from fleet.core.engine.gate_cache import GateCache, HeldParams
+from fleet.core.engine.slots import Slots
 from fleet.core.engine.staging import Staging
 from fleet.core.guards import gates, quorum
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
 from fleet.core.records.held import Held
-from fleet.core.records.reasons.reason import Reason
-from fleet.core.rollout.action import Action, AnyAction, Result
-from fleet.core.rollout.codec import Journaled
+from fleet.core.rollout.action import Action, Result
 from fleet.core.rollout.commands import CommandRecord, NodeReleased, PlanApproved, PlanRejected
 from fleet.core.rollout.decisions import (
     CanaryAppointed,
@@ -42,23 +40,9 @@ from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import DRAINED, Step, StepResult
 from fleet.core.state.engine_state import EngineState
 from fleet.core.state.indexes.engine_index import EngineIndex
-from fleet.core.state.wait_queue import WaitKey
 from fleet.core.steps.dispatch import advance
 from fleet.core.steps.finish import clean_up
 from fleet.core.steps.stage import mark, why_unmarked
-
-
-class Decision(Struct, frozen=True):
-    """What the engine has decided at one moment."""
-
-    log: tuple[Journaled, ...] = ()
-    """The records for the journal, in order: decisions, and the intents of `actions`."""
-    actions: tuple[AnyAction, ...] = ()
-    """The actions to perform once the log is committed, in any order."""
-    held: dict[NodeRef, tuple[Held, ...]] = {}
-    """What has changed since the last decision. An empty tuple means that nothing holds the node any more."""
-    wake: datetime | None = None
-    """When to decide again if no event is observed before."""
 
 
 class Engine:
@@ -86,13 +70,13 @@ class Engine:
         self._approvals = ApprovalGate(ledger) if ledger is not None else None
         self._index = index or EngineIndex(sites, EngineState(salt, views))
         self._state = self._index.state
-        self._queue = self._index.queue
         self._staging = Staging(self._index)
         self._needs_cleanup: dict[str, dict[NodeRef, None]] = {}
         """Ended runs whose nodes may still have marks or requests of fleet, by rollout."""
         vacancies: dict[PoolKey, HeldParams] = {}
         self._gates = GateCache(self._index.runs.rollouts, vacancies)
         self._blockers = Blockers(self._index, self._gates, foretells)
+        self._slots = Slots(self._index, self._blockers)
         self._canaries = Canaries(self._index, self._blockers, vacancies)
         for rollout in rollouts:
             self.add(rollout)
@@ -205,9 +189,7 @@ class Engine:
         if run.step is Step.PENDING and not found:
             found.append(self._staging.turn(rollout, run))
         if run.step is Step.STAGED and not found:
-            # Everything that the node needs is available, but a node that is served first and needs more of the same
-            # goes before this one.
-            found.append(Held(Reason.TURN, ref.name, {"ahead": self._queue.ahead(ref)}))
+            found.append(self._slots.turn(ref))
         return (*found, *unmarked)
 
     def lasting(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
@@ -227,7 +209,7 @@ class Engine:
         self._halt(now)
         self._change_canaries(now)
         for key in self._gates.recheck(now):
-            self._queue.open(key)
+            self._index.queue.open(key)
         self._begin_staging(now)
         self._begin_slots(now)
 
@@ -248,20 +230,10 @@ class Engine:
                 self._finish_step(rollout, run, end.result, now, **end.detail)
             else:
                 mark(self._index, rollout, run, now)
-                self._wait(rollout, run, now)
-
-    def _wait(self, rollout: Rollout, run: Run, now: datetime) -> None:
-        """Asks the guards again about a waiting run that something has happened to: what held the run last may not hold
-        it any more."""
-        if run.step is Step.PENDING:
-            self._staging.look_again(run.node)
-        elif run.step is Step.STAGED:
-            blocker = self._blockers.first(rollout, run, now)
-            place = self._index.limits.limit_group(run.node)
-            if blocker is None or not self._queue.waits(run.node, blocker[0], place):
-                start = WaitKey("start", rollout.id)
-                self._queue.put(run.node, start, place, *self._urgency(run))
-                self._queue.open(start)
+                if run.step is Step.PENDING:
+                    self._staging.look_again(run.node)
+                elif run.step is Step.STAGED:
+                    self._slots.look_again(rollout, run, now)
 
     def _finish_step(
         self, rollout: Rollout, run: Run, result: StepResult, now: datetime, **detail: object
@@ -298,46 +270,15 @@ class Engine:
     def _begin_staging(self, now: datetime) -> None:
         """Begins staging. Images are written ahead of a window, but never before the canaries have proven the
         release."""
-        while (run := self._staging.next(now)) is not None:
-            self._finish_step(self.rollouts[self._staging.rollout(run)], run, StepResult.BEGIN, now)
+        while (begins := self._staging.next(now)) is not None:
+            self._finish_step(*begins, StepResult.BEGIN, now)
 
     def _begin_slots(self, now: datetime) -> None:
-        """Gives slots to the runs whose blocker has changed, the most urgent run first, until the same blocker holds a
-        run again."""
-        queue, limits = self._queue, self._index.limits
-        while (key := queue.opened()) is not None:
-            waiter = queue.pop(key)
-            if waiter is None:
-                continue
-            ref = waiter.ref
-            rollout = self._index.runs.rollout_of(ref)
-            if rollout is None or rollout.runs[ref].step is not Step.STAGED:
-                queue.ack(waiter)
-                continue
-            run = rollout.runs[ref]
-            blocker = self._blockers.first(rollout, run, now)
-            if blocker is None:
-                queue.ack(waiter)
-                asks = self._blockers.asks(run)
-                self._finish_step(
-                    rollout, run, StepResult.BEGIN, now, **({"asks": list(asks)} if asks else {})
-                )
-                continue
-            by, held = blocker
-            before = self._state.held.get(ref)
-            self._state.hold(ref, held, *why_unmarked(self._index, rollout, run, now))
-            if held.passed_over and (before or ())[:1] != (held,):
-                self._index.wakeups.open_quorums(ref)
-            queue.requeue(waiter, by, limits.limit_group(ref), *self._urgency(run))
-            if by == key:
-                queue.close(key)
-
-    def _urgency(self, run: Run) -> tuple[float, int]:
-        """Returns the sort key of a run that waits for its slot: the node with the most evictions left per unit of
-        allowance is asked first, then the plan's order decides."""
-        view = self._state.view(run.node.cluster)
-        pressure = self._index.reservations.pressure(view, run.node.name)
-        return pressure + run.goal.urgency, self._index.runs.order(run.node)
+        """Gives slots to the runs that nothing holds any more."""
+        while (begins := self._slots.next(now)) is not None:
+            rollout, run = begins
+            asks = self._blockers.asks(run)
+            self._finish_step(rollout, run, StepResult.BEGIN, now, **({"asks": list(asks)} if asks else {}))
 
     def _end(self, now: datetime) -> None:
         """Cleans up after ended runs, and finishes rollouts in which nothing is left to do."""

@@ -58,15 +58,7 @@ class Staging:
         if group is not None:
             self._waiting.setdefault(group, []).append(ref)
 
-    def rollout(self, run: Run) -> str:
-        """Returns what a run waits for that nothing else holds: its turn, with the number of runs of its pool that
-        stage before it."""
-        found = self._index.runs.rollout_of(run.node)
-        if found is None:
-            raise KeyError(run.node)
-        return found.id
-
-    def next(self, now: datetime) -> Run | None:
+    def next(self, now: datetime) -> tuple[Rollout, Run] | None:
         """Returns a run that may begin to stage, or None while none may."""
         for group, waiting in self._waiting.items():
             rollout = self._index.runs.rollouts[group[0]]
@@ -85,7 +77,7 @@ class Staging:
                     self._index.state.hold(run.node, held)
                     self._set_aside[run.node] = group
                     continue
-                return run
+                return rollout, run
         return None
 
     def turn(self, rollout: Rollout, run: Run) -> Held:

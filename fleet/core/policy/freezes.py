@@ -25,10 +25,12 @@ class Freezes:
         for calendar in calendars:
             for title, event in calendar.events:
                 name = f"{calendar.name}: {title}" if title else calendar.name
-                if event.rule or event.added:
-                    self._recurring.append((name, Occurrences(event)))
-                else:
-                    spans = occurrence(event.start, timedelta(seconds=event.seconds), event.zone)
+                occurrences = Occurrences(event)
+                if event.rule:
+                    self._recurring.append((name, occurrences))
+                    continue
+                for start in occurrences.between(datetime.min, datetime.max):  # noqa: DTZ901
+                    spans = occurrence(start, occurrences.duration, event.zone)
                     self._fixed.extend(Freeze(name, *span) for span in spans)
         self._begins = sorted(each.begin for each in self._fixed)
         self._weeks: dict[int, list[Freeze]] = {}

@@ -61,6 +61,8 @@ class Schedule:
         window less its first 15 minutes (`OPENING`). Neither the end of a window nor a freeze interrupts a run that has
         begun.
         """
+        if self.unread:
+            return Held(Reason.CALENDAR_UNREAD, self.unread[0])
         if freeze := self.freezes.in_force(now):
             return Held(Reason.FREEZE, freeze.name, {"until": format_moment(freeze.until, now, self.zone)})
         must_remain = self._must_remain(now, needed)

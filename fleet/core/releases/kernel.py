@@ -26,8 +26,8 @@ def is_kernel(running: str, wanted: str) -> bool:
 def architecture_of(kernel: str) -> str:
     """Returns the processor architecture at the end of a kernel's name, by Go's name: amd64 for both amd64 and x86_64.
     Empty if the name has none."""
-    found = _ARCHITECTURE.search(kernel)
-    return _OTHER_NAMES.get(found[1], found[1]) if found is not None else ""
+    match = _ARCHITECTURE.search(kernel)
+    return _OTHER_NAMES.get(match[1], match[1]) if match is not None else ""
 
 
 def _begins(running: str, wanted: str) -> bool:

@@ -28,7 +28,7 @@ Journaled = TypedRecord | AnyAction
 
 _TYPES: tuple[type[TypedRecord], ...] = (*COMMANDS, *DECISIONS, PodsTimed, TaskPlayed, CheckpointKept)
 KINDS: Mapping[tuple[str, str], type[TypedRecord]] = {
-    (each.form, str(each.__struct_config__.tag)): each for each in _TYPES
+    (record.form, str(record.__struct_config__.tag)): record for record in _TYPES
 }
 """The struct by form and kind, except for actions."""
 

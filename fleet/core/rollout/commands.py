@@ -107,6 +107,6 @@ COMMANDS: tuple[type[CommandRecord], ...] = (
 )
 
 ORDERS: Mapping[str, type[CommandRecord]] = {
-    str(each.__struct_config__.tag): each for each in (RolloutPaused, RolloutResumed, RolloutAborted)
+    str(command.__struct_config__.tag): command for command in (RolloutPaused, RolloutResumed, RolloutAborted)
 }
 """The commands for a rollout as a whole, by the name of the subcommand of `fleet rollout`."""

@@ -91,7 +91,9 @@ ROOK = "Rook opens it again once its placement groups are clean"
 _ROOK = ("app", "rook-ceph-osd")
 
 
-KEYS = frozenset((*(key for each in OPERATORS for key in each.labels), *(key for key, _ in FOLLOWERS)))
+KEYS = frozenset(
+    (*(key for operator in OPERATORS for key in operator.labels), *(key for key, _ in FOLLOWERS))
+)
 """Label keys of all these operators and followers: every pod of theirs has at least one of them."""
 
 

@@ -35,7 +35,7 @@ from fleet.core.rollout.action import (
 from fleet.kube.client.retry import retry_on_conflict
 from fleet.kube.client.transport import WORKS_FOR, ApiResponse, Transport
 from fleet.kube.kinds.api_resources import MACHINES, NODES, PODS
-from fleet.kube.kinds.machine import MachineWire
+from fleet.kube.kinds.machine import MACHINE, MachineWire
 from fleet.kube.objects import marks
 from fleet.kube.objects.api_resource import ApiResource
 from fleet.kube.objects.errors import (
@@ -65,7 +65,6 @@ ActionResult = tuple[Result, str]
 
 _NODE = msgspec.json.Decoder(MarkedNode)
 _META = msgspec.json.Decoder(ObjectWire)
-_MACHINE = msgspec.json.Decoder(MachineWire)
 
 
 class _Refusal(Exception):
@@ -264,7 +263,7 @@ class ActionExecutor:
 
     async def _machine(self, name: str) -> MachineWire | None:
         try:
-            return decoded(_MACHINE, await self._transport.call(_call(MACHINES, "get", name)))
+            return decoded(MACHINE, await self._transport.call(_call(MACHINES, "get", name)))
         except NotFoundError:
             return None
 

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 
-import msgspec
 from msgspec.structs import replace
 
 from fleet.core.objects.machine import GROUP, VERSION, LogAnswer, Machine, Units, Work
@@ -14,7 +13,7 @@ from fleet.core.records.errors import FleetError, UnreachableError
 from fleet.core.releases.release import Release
 from fleet.kube.client.retry import Backoff, Jitter, random_jitter
 from fleet.kube.client.transport import Transport
-from fleet.kube.kinds.machine import MachineWire, log_ask, log_told, machine_of
+from fleet.kube.kinds.machine import MACHINE, MachineWire, log_ask, log_told, machine_of
 from fleet.kube.objects import errors
 from fleet.kube.objects.api_resource import ApiResource
 from fleet.kube.objects.errors import ApiRequest, ConflictError, NotFoundError
@@ -25,7 +24,6 @@ LOG = logging.getLogger(__name__)
 PATH = f"/apis/{GROUP}/{VERSION}/machines"
 _RESOURCE = "machines"
 _RETRY_SECONDS = 2.0
-_WIRE = msgspec.json.Decoder(MachineWire)
 
 
 BACKOFF = Backoff(0.2, 10.0)
@@ -35,7 +33,7 @@ ABSENT_SECONDS = 10.0
 
 def decoded(body: bytes) -> Machine:
     """Returns the Machine with the log that its agent is asked for. Raises FleetError for what is no Machine."""
-    return _converted(errors.decoded(_WIRE, body, "the Machine"))
+    return _converted(errors.decoded(MACHINE, body, "the Machine"))
 
 
 def _converted(found: MachineWire) -> Machine:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-import msgspec
-
 from fleet.core.objects.machine import GROUP, LogAnswer, LogAsk
 from fleet.core.records.errors import FleetError, UnreachableError
 from fleet.kube.client.retry import retry_on_conflict
 from fleet.kube.client.transport import Transport
 from fleet.kube.kinds.api_resources import MACHINES
-from fleet.kube.kinds.machine import MachineWire, log_ask, log_told
+from fleet.kube.kinds.machine import MACHINE, MachineWire, log_ask, log_told
 from fleet.kube.objects.errors import ApiRequest, NotFoundError, decoded
 from fleet.kube.objects.permissions import LEASE_NAMESPACE
 from fleet.system.clock import Clock
@@ -21,7 +19,6 @@ _INSTALL = "fleet cluster install brings this cluster's agents up to date"
 _POD = f"kubectl -n {LEASE_NAMESPACE} get pods -o wide shows whether it runs; {_INSTALL}, which an older one needs"
 LOOK = 0.5
 """Seconds between two looks for the answer."""
-_WIRE = msgspec.json.Decoder(MachineWire)
 
 
 async def machine_log(transport: Transport, clock: Clock, name: str, ask: LogAsk, seconds: float) -> str:
@@ -85,4 +82,4 @@ def _call(verb: str, name: str, body: object = None) -> ApiRequest:
 
 
 def _decoded(body: bytes) -> MachineWire:
-    return decoded(_WIRE, body, "the Machine")
+    return decoded(MACHINE, body, "the Machine")

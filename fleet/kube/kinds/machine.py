@@ -5,6 +5,7 @@ from __future__ import annotations
 from sys import intern
 from typing import Literal, cast
 
+import msgspec
 from msgspec import field
 
 from fleet.core.objects.machine import Ask, LogAnswer, LogAsk, Machine, Request, Units, Work
@@ -72,6 +73,10 @@ class MachineWire(ApiStruct, frozen=True):
     metadata: Meta = Meta()
     spec: MachineSpec | None = None
     status: MachineStatus | None = None
+
+
+MACHINE = msgspec.json.Decoder(MachineWire)
+"""Decodes one Machine."""
 
 
 def machine_of(found: MachineWire) -> Machine:

@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 
 from fleet.core.records.errors import FleetError
 from fleet.core.text.untrusted import UNREADABLE
-from fleet.kube.objects.wire import ApiStatus, ListMeta, ObjectList, WatchLine
+from fleet.kube.objects.wire import STATUS, ApiStatus, ListMeta, ObjectList, WatchLine
 
 T_co = TypeVar("T_co", covariant=True)
 Verb = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
@@ -115,7 +115,7 @@ class ApiResource(Generic[T_co]):
         try:
             event = _TOLD.decode(line)
             if event.type == "ERROR":
-                return WatchEvent("ERROR", None, "", _STATUS.decode(event.object))
+                return WatchEvent("ERROR", None, "", STATUS.decode(event.object))
             version = _VERSIONED.decode(event.object).metadata.resource_version
         except UNREADABLE as error:
             raise FleetError(f"the watch of {self.resource} cannot be read: {brief(error)}") from None
@@ -152,7 +152,6 @@ class NamedObject(Struct, frozen=True, rename="camel"):
 
 
 _TOLD = msgspec.json.Decoder(WatchLine)
-_STATUS = msgspec.json.Decoder(ApiStatus)
 _VERSIONED = msgspec.json.Decoder(_Versioned)
 _RAW_LIST = msgspec.json.Decoder(ObjectList[Raw])
 NAMED = msgspec.json.Decoder(NamedObject)

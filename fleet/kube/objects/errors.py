@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from fleet.core.records.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError
 from fleet.core.text.untrusted import UNREADABLE
-from fleet.kube.objects.wire import ApiStatus
+from fleet.kube.objects.wire import STATUS, ApiStatus
 
 T = TypeVar("T")
 
@@ -29,7 +29,6 @@ _VERDICT = re.compile(
     r"failed calling webhook|space exceeded|is too large|permission denied|auth token|user name|authentication"
 )
 """Matches a 500 that is a refusal, whatever else the message contains. Nothing was written."""
-_STATUS = msgspec.json.Decoder(ApiStatus)
 
 
 class ApiRequest(Struct, frozen=True, kw_only=True):
@@ -84,7 +83,7 @@ def status_of(code: int, body: bytes) -> ApiStatus:
     """Returns the server's Status; a Status with the text of the body where the body is none (a proxy's page, a 429 of
     overload)."""
     try:
-        found = _STATUS.decode(body)
+        found = STATUS.decode(body)
     except UNREADABLE:
         found = ApiStatus()
     if found.message:

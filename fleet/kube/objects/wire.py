@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
+import msgspec
 from msgspec import Raw, Struct, field
 
 Quantities = dict[str, str | int | float]
@@ -96,3 +97,7 @@ class ApiStatus(ApiStruct, frozen=True):
     reason: str = ""
     message: str = ""
     details: Details | None = None
+
+
+STATUS = msgspec.json.Decoder(ApiStatus)
+"""Decodes a Status."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -35,7 +34,7 @@ def read(directory: Path) -> LabState:
     """Returns the lab in `directory`. Raises LabError where there is none or its file cannot be read."""
     file = directory / _FILE
     try:
-        return msgspec.json.decode(file.read_bytes(), type=LabState, dec_hook=_decoded)
+        return msgspec.json.decode(file.read_bytes(), type=LabState, dec_hook=decode_path)
     except FileNotFoundError as error:
         raise LabError(f"there is no lab in {directory}", "start one with: fleet lab up") from error
     except (OSError, msgspec.MsgspecError) as error:
@@ -60,7 +59,8 @@ def _encoded(value: object) -> str:
     raise NotImplementedError(type(value))
 
 
-def _decoded(kind: type, value: Any) -> Any:
+def decode_path(kind: type, value: object) -> object:
+    """Makes the paths of a state file; a `dec_hook` of msgspec."""
     if kind is Path:
-        return Path(value)
+        return Path(str(value))
     raise NotImplementedError(kind)

@@ -44,6 +44,6 @@ def files(machines: LabMachines, name: str, server: str, issued: Certificates) -
     authority, own = issued.authority, issued.kubelets[name]
     written = machines.directory / name / "kubeconfig"
     kubeconfig.write(written, name="kubelet", server=server, authority=authority, client=own.client)
-    machine = next(each for each in machines.all if each.name == name)
+    machine = next(candidate for candidate in machines.all if candidate.name == name)
     texts = [path.read_text() for path in (written, authority, own.server.certificate, own.server.key)]
     return dict(etc.node(machine, server, *texts))

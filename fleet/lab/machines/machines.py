@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from fleet.lab.build import ReportLine
+from fleet.lab.control_plane.state import decode_path
 from fleet.lab.errors import LabError
 from fleet.lab.machines import etc, keys, machine, requirements
 from fleet.lab.machines.computer import cgroups, limits, network
@@ -81,7 +82,7 @@ class LabMachines:
         """Returns the machines that any process has started in `directory`. Raises LabError where there are none."""
         directory = directory.absolute()
         try:
-            state = msgspec.json.decode((directory / _FILE).read_bytes(), type=_State, dec_hook=_decoded)
+            state = msgspec.json.decode((directory / _FILE).read_bytes(), type=_State, dec_hook=decode_path)
         except (OSError, msgspec.MsgspecError) as error:
             raise LabError(f"there are no machines in {directory}: {error}") from error
         return LabMachines(directory, state)
@@ -294,9 +295,3 @@ class LabMachines:
 def beside(lab: Path) -> Path:
     """Returns the folder of the machines of the lab in this folder."""
     return lab.with_name(f"{lab.name}-machines")
-
-
-def _decoded(kind: type, value: object) -> object:
-    if kind is Path:
-        return Path(str(value))
-    raise NotImplementedError(kind)

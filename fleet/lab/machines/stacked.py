@@ -20,6 +20,7 @@ from fleet.lab.control_plane.api import Api
 from fleet.lab.control_plane.certificates import Certificates
 from fleet.lab.control_plane.control_plane import NAME
 from fleet.lab.control_plane.files import BALANCER
+from fleet.lab.control_plane.state import decode_path
 from fleet.lab.errors import LabError
 from fleet.lab.machines import cluster, manifests
 from fleet.lab.machines.machine import LabMachine
@@ -100,7 +101,7 @@ class Stacked:
         none."""
         directory = directory.absolute()
         try:
-            state = msgspec.json.decode((directory / _FILE).read_bytes(), type=_State, dec_hook=_decoded)
+            state = msgspec.json.decode((directory / _FILE).read_bytes(), type=_State, dec_hook=decode_path)
         except (OSError, msgspec.MsgspecError) as error:
             raise LabError(f"there is no control plane of machines in {directory}: {error}") from error
         return Stacked(directory, state, Process(state.balancer))
@@ -204,9 +205,3 @@ def _free_port(address: str) -> int:
         listening.bind((address, 0))
         port: int = listening.getsockname()[1]
         return port
-
-
-def _decoded(kind: type, value: object) -> object:
-    if kind is Path:
-        return Path(str(value))
-    raise NotImplementedError(kind)

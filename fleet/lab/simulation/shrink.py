@@ -31,7 +31,7 @@ def shrink(seed: int, invariant: Invariant, parts: Parts = WHOLE) -> tuple[Fault
 
 
 def _breaks(seed: int, faults: Sequence[Fault], invariant: Invariant, parts: Parts) -> bool:
-    return any(break_found.invariant is invariant for break_found in History(seed, faults, parts).run())
+    return any(violation.invariant is invariant for violation in History(seed, faults, parts).run())
 
 
 def describe_history(seed: int, parts: Parts = WHOLE) -> tuple[str, bool]:

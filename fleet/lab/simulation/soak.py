@@ -23,7 +23,7 @@ def soak(first: int, count: int, progress: Callable[[str], None]) -> tuple[str, 
     moments = 0
     for seed in range(first, first + count):
         history = History(seed)
-        for invariant in dict.fromkeys(break_found.invariant for break_found in history.run()):
+        for invariant in dict.fromkeys(violation.invariant for violation in history.run()):
             broken.setdefault(invariant, []).append(seed)
         coverage.add(history.world.coverage)
         moments += history.moments

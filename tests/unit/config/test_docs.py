@@ -14,8 +14,8 @@ from fleet.config.policy import read
 DOCS = Path(__file__).parents[3] / "docs" / "policy.md"
 EVERYTHING = """
 streams: [{name: s, releases: [{}]}]
-freezes: [{}]
-windows: [{}]
+freezes: [{}, {calendar: x.ics}]
+windows: [{}, {calendar: x.ics}]
 sites: [{windows: [{}]}]
 clusters: [{windows: [{}]}]
 quorums: [{selector: {matchExpressions: [{}]}}]

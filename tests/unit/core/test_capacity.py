@@ -7,7 +7,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from fleet.core.capacity.capacity import ClusterCapacity
-from fleet.core.engine.engine import Decision
+from fleet.core.engine.decision import Decision
 from fleet.core.objects.node import NodeRef, Resources, Taint
 from fleet.core.objects.placement import HOSTNAME_LABEL, NodeTerm, SpreadRule
 from fleet.core.objects.pod import Owner, Pod

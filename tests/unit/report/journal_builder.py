@@ -6,6 +6,7 @@ from datetime import timedelta
 from hashlib import sha256
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import PodRef
@@ -13,7 +14,7 @@ from fleet.core.policy.policy import Policy
 from fleet.core.records.journal import GENESIS, JournalEntry, JournalRecord, RecordForm
 from fleet.core.rollout.action import Evict, Result
 from fleet.core.rollout.codec import from_record, to_record
-from fleet.core.rollout.goal import Goal, Start
+from fleet.core.rollout.goal import Goal, Start, StartApproval
 from fleet.core.rollout.record import ActionEnded
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import Step, StepResult, next_step
@@ -30,12 +31,18 @@ def a_goal(name: str, pool: str = "workers", zone: str = "a", canary: bool = Fal
 class JournalBuilder:
     """Of rollout r-1; `ago` seconds have passed since its start."""
 
-    def __init__(self, *goals: Goal, policy: Policy | None = None, controller: str = CONTROLLER) -> None:
+    def __init__(
+        self,
+        *goals: Goal,
+        policy: Policy | None = None,
+        controller: str = CONTROLLER,
+        approval: StartApproval | UnsetType = UNSET,
+    ) -> None:
         self.entries: list[JournalEntry] = []
         self.ago = 0.0
         self.controller = controller
         self.epoch = 1
-        start = Start("p-1", NEW, policy or a_policy(), goals)
+        start = Start("p-1", NEW, policy or a_policy(), goals, approval=approval)
         self.say("start", detail=msgspec.to_builtins(start))
         self.rollout = Rollout("r-1", start, START, ADA)
         self._evictions = 0

@@ -9,10 +9,12 @@ from msgspec.structs import replace
 from fleet.cli.report.answer import took
 from fleet.cli.report.page import page
 from fleet.cli.report.text import text
+from fleet.core.records.identity import Identity
 from fleet.core.records.journal import JournalRecord
 from fleet.core.reporting.report import Verdict
 from fleet.core.reporting.reporter import make_report
 from fleet.core.rollout.action import Result
+from fleet.core.rollout.goal import GivenApproval, StartApproval
 from fleet.core.rollout.steps import StepResult
 from fleet.lab.simulation.builders import START
 from tests.golden import GoldenFiles
@@ -105,6 +107,35 @@ def test_text_of_a_machine_begins_no_line_of_its_own() -> None:
     odd = replace(scene, runs=runs, entries=(entry,))
     # In a page line feeds count in what is preformatted.
     (journal,) = re.findall("<pre>.*?</pre>", page(odd), re.DOTALL)
-    for reported in (text(odd), journal):
-        assert "6.12.9\\nn-0099" in reported
-        assert not [line for line in reported.splitlines() if line.startswith("n-0099")]
+    for printed in (text(odd), journal):
+        assert "6.12.9\\nn-0099" in printed
+        assert not [line for line in printed.splitlines() if line.startswith("n-0099")]
+
+
+APPROVAL = StartApproval(
+    "ada",
+    f"e-{'7' * 64}",
+    1,
+    (
+        GivenApproval(
+            Identity("eve", "token", "key 1, token 2"), START, "p-1", "3:ab", "the change board agrees"
+        ),
+    ),
+)
+
+
+def test_report_of_an_approved_rollout(golden: GoldenFiles) -> None:
+    entries = JournalBuilder(a_goal("n-1"), approval=APPROVAL).upgrade("n-1").entries
+    report = make_report("r-1", entries, START, Verdict(True, 9))
+    golden.check(text(report))
+    assert not [line for line in text(report).splitlines() if len(line) > 80]
+    whole = page(report)
+    assert all(
+        word in whole for word in ("by ada", "eve (token)", "the change board agrees", APPROVAL.effect)
+    )
+
+
+def test_report_of_a_rollout_that_needed_no_approval() -> None:
+    approval = replace(APPROVAL, required=0, given=())
+    report = make_report("r-1", JournalBuilder(a_goal("n-1"), approval=approval).entries, START, Verdict())
+    assert "no approval was needed" in text(report)

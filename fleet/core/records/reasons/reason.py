@@ -32,6 +32,7 @@ class Reason(StrEnum):
     ABORTED = rollouts.ABORTED
     WINDOW = rollouts.WINDOW
     FREEZE = rollouts.FREEZE
+    CALENDAR_UNREAD = rollouts.CALENDAR_UNREAD
     CANARY = rollouts.CANARY
     CANARY_FAILED = rollouts.CANARY_FAILED
     NO_CANARY = rollouts.NO_CANARY

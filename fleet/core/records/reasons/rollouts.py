@@ -46,6 +46,14 @@ FREEZE = ReasonSpec(
     opens="the freeze ends by itself",
     docs="windows.md#freezes",
 )
+CALENDAR_UNREAD = ReasonSpec(
+    "calendar-unread",
+    "the calendar of {subject} was never read: nobody knows what it allows",
+    opens="nothing in this rollout; a plan that is made once the calendar has been read",
+    docs="windows.md#calendars",
+    remedy="fleet sync says why it cannot be read; then a new plan",
+    needs_action=True,
+)
 CANARY = ReasonSpec(
     "canary",
     "waits for the canaries: {done} of {count} proven{open}",

@@ -148,6 +148,6 @@ class WakeUps:
             self._queue.open(key)
         if waiting := self._shape_keys.get(cluster):
             capacity = self._state.view(cluster).capacity
-            for shape in [each for each in waiting if capacity.may_fit_now(each)]:
+            for shape in [waited for waited in waiting if capacity.may_fit_now(waited)]:
                 for key in waiting.pop(shape):
                     self._queue.open(key)

@@ -233,7 +233,7 @@ class Checker:
 
     def _after_reboot(self, action: Reboot, was: Snapshot) -> None:
         name = action.node.name
-        node = next(each for each in was.nodes if each.name == name)
+        node = next(candidate for candidate in was.nodes if candidate.name == name)
         rollout = self.rollouts[action.rollout]
         run = rollout.runs[str(action.node)]
         if not node.unschedulable or node.annotations.get(CORDON_ANNOTATION) != action.rollout:
@@ -242,9 +242,9 @@ class Checker:
             left = stays(pod) or is_left(rollout.policy, run.pool, pod)
             if pod.node == name and not left and pod.phase not in ("Succeeded", "Failed"):
                 self._break(Invariant.DRAIN, f"{name} under pod {pod.namespace}/{pod.name}")
-        for each in self.truth.attached(at=self._at, name=(was.cluster, name)):
-            if each.volume not in volumes_of_pods(was, name):
-                self._break(Invariant.VOLUME, f"{name}: {each.volume}")
+        for attachment in self.truth.attached(at=self._at, name=(was.cluster, name)):
+            if attachment.volume not in volumes_of_pods(was, name):
+                self._break(Invariant.VOLUME, f"{name}: {attachment.volume}")
         policy = rollout.policy
         if why := lost(action.node, was, policy):
             self._break(Invariant.QUORUM, f"{name}: {why}")
@@ -259,8 +259,8 @@ class Checker:
     def _after_evict(self, action: Evict, was: Snapshot, now: Snapshot) -> None:
         """Checks an eviction. `was`: the cluster right before. Changes that the budget's own status does not show yet do not
         count against fleet."""
-        pod = next((each for each in was.pods if each.uid == action.pod_uid), None)
-        remaining = {each.uid: each for each in now.pods}
+        pod = next((candidate for candidate in was.pods if candidate.uid == action.pod_uid), None)
+        remaining = {candidate.uid: candidate for candidate in now.pods}
         if pod is None or pod.deleting or (pod.uid in remaining and not remaining[pod.uid].deleting):
             return
         times = self._at, self._intended.get(action.id, self._at)
@@ -269,10 +269,10 @@ class Checker:
         if pod.phase == "Pending" or not pod.ready:
             return
         for budget in was.budgets:
-            covered = [each for each in was.pods if covers(budget, each)]
+            covered = [candidate for candidate in was.pods if covers(budget, candidate)]
             if not covers(budget, pod):
                 continue
-            healthy = sum(each.ready and not each.deleting for each in covered)
+            healthy = sum(candidate.ready and not candidate.deleting for candidate in covered)
             informed = budget.observed_generation >= budget.generation and (
                 budget.current_healthy - len(budget.disrupted) <= healthy
             )

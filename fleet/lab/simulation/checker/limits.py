@@ -26,16 +26,16 @@ class LimitCheck:
         name = (run.cluster, run.name)
         if self._truth.unsettled(at) or self._truth.known_out(at, name):
             return
-        pool = next(each for each in rollout.policy.pools if each.name == run.pool)
+        pool = next(candidate for candidate in rollout.policy.pools if candidate.name == run.pool)
         for limits, owner in ((rollout.policy.limits, ""), (pool.limits, pool.name)):
-            names = {owner} if owner else {each.name for each in rollout.policy.pools}
-            out = {each for each in self._out(at) if names & self._pools(each)}
-            members = {each for each in self._truth.nodes if names & self._shares(each)} | out | {name}
+            names = {owner} if owner else {candidate.name for candidate in rollout.policy.pools}
+            out = {node for node in self._out(at) if names & self._pools(node)}
+            members = {node for node in self._truth.nodes if names & self._shares(node)} | out | {name}
             for description, amount, belongs in self._scopes(limits, name):
-                in_scope = {each for each in out if belongs(each)}
+                in_scope = {node for node in out if belongs(node)}
                 limit = most_out(amount, sum(map(belongs, members)))
                 if len(in_scope | {name}) > limit:
-                    names_out = ", ".join(sorted(each[1] for each in in_scope))
+                    names_out = ", ".join(sorted(node_name for _, node_name in in_scope))
                     yield f"{run.name} begins, out are {names_out}; {limit} of {owner} {description}"
 
     def _scopes(
@@ -44,10 +44,10 @@ class LimitCheck:
         """Yields each limit that is set: its description, the amount, and which nodes belong to its scope."""
         site, zone = self._sites[name[0]], (name[0], self._zone(name))
         for description, amount, belongs in (
-            ("in all", limits.max_unavailable, lambda each: True),
-            (f"in zone {zone[1]}", limits.per_zone, lambda each: (each[0], self._zone(each)) == zone),
-            (f"in site {site}", limits.per_site, lambda each: self._sites[each[0]] == site),
-            (f"in cluster {name[0]}", limits.per_cluster, lambda each: each[0] == name[0]),
+            ("in all", limits.max_unavailable, lambda node: True),
+            (f"in zone {zone[1]}", limits.per_zone, lambda node: (node[0], self._zone(node)) == zone),
+            (f"in site {site}", limits.per_site, lambda node: self._sites[node[0]] == site),
+            (f"in cluster {name[0]}", limits.per_cluster, lambda node: node[0] == name[0]),
         ):
             if amount is not None:
                 yield description, amount, belongs

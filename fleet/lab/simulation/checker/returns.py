@@ -18,13 +18,13 @@ PAUSE = 4.0
 
 class EvictionCounts:
     def __init__(self) -> None:
-        self._there: dict[NodeName, Counter[str]] = {}
+        self._at_start: dict[NodeName, Counter[str]] = {}
         """The pods of each workload since the node's cordon, by node."""
         self._evicted: dict[tuple[NodeName, str], dict[str, tuple[float, float]]] = {}
         """When each pod's eviction was granted, in true time and by the controller's clock, by node and workload."""
 
     def cordoned(self, name: NodeName, now: Snapshot) -> None:
-        self._there[name] = Counter(_workload(pod, now) for pod in now.pods if pod.node == name[1])
+        self._at_start[name] = Counter(_workload(pod, now) for pod in now.pods if pod.node == name[1])
         for key in [key for key in self._evicted if key[0] == name]:
             del self._evicted[key]
 
@@ -35,7 +35,7 @@ class EvictionCounts:
         if pod.uid in evicted:
             return ""
         evicted[pod.uid] = times
-        back = len(evicted) - self._there.get(name, Counter())[workload]
+        back = len(evicted) - self._at_start.get(name, Counter())[workload]
         if back > MOST + LATE:
             return f"{workload} was evicted from {name[1]} {len(evicted)} times"
         if back > LATE:

@@ -24,18 +24,18 @@ def lost(node: tuple[str, str], was: Snapshot, policy: Policy) -> str:
         elif 2 * (len(left) - margin) <= len(voters):
             return f"{group.name} keeps {len(left)} of {len(voters)} voters, margin {margin}"
         # No other member can be made the leader.
-        if group.kind == "etcd" and left and any(each.leader for each in going):
+        if group.kind == "etcd" and left and any(member.leader for member in going):
             return f"{group.name} loses its leader"
     return ""
 
 
 def unsaved(node: tuple[str, str], was: Snapshot, policy: Policy) -> bool:
     """Returns whether the policy asks for a snapshot before this node reboots."""
-    asked = {quorum.name for quorum in policy.quorums if quorum.rule.snapshot is not None}
+    with_snapshot = {quorum.name for quorum in policy.quorums if quorum.rule.snapshot is not None}
     return any(
         member.voter and member.node == node
         for group in was.quorums
-        if group.name in asked
+        if group.name in with_snapshot
         for member in group.members
     )
 
