@@ -331,7 +331,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.live", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--nodes", type=int, default=500)
     parser.add_argument("--pods", type=int, default=2500)
-    parser.add_argument("--limit", type=int, default=50, help="nodes out at once")
+    parser.add_argument("--limit", type=int, default=50, help="nodes unavailable")
     parser.add_argument("--json", type=Path, help="write the row there too")
     chosen = parser.parse_args(arguments)
     try:

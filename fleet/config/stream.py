@@ -71,7 +71,7 @@ def _feed(reader: Reader, path: Path) -> ReleaseList:
     try:
         text = text_of(path)
     except (OSError, ValueError) as wrong:
-        why = "is not there" if isinstance(wrong, FileNotFoundError) else str(wrong)
+        why = "does not exist" if isinstance(wrong, FileNotFoundError) else str(wrong)
         reader.problem(f"expected a feed, found that {shown(str(path))} {why}", "file")
         return ()
     document = compose(text, str(path), reader.findings)
@@ -102,9 +102,7 @@ def _releases(reader: Reader, required: bool) -> ReleaseList:
         kubelet = block.value("kubelet", forms.KUBELET, "")
         release = Release(version, digest, kernel, kubelet, digests=digests)
         if twin := next((other for other in found.values() if release.known_by & other.known_by), None):
-            message = (
-                f"{shown(version)} has a digest of {shown(twin.version)}: fleet takes the two for one release"
-            )
+            message = f"{shown(version)} has a digest of {shown(twin.version)}: fleet cannot tell the two releases apart"
             block.caution(message, "digest")
         found[version] = release
     return tuple(found.values())

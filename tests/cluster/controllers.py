@@ -36,7 +36,7 @@ class Controller:
 
     def until_it_waits_for(self, other: Controller) -> None:
         self.until_it_says(f"/{other.process.pid}/")
-        assert "is in control: waiting for it to go" in self.output
+        assert "is in control: waiting for it to end" in self.output
 
     def until_it_leads(self, times: int = 1, seconds: float = 180) -> None:
         self.until_it_says("in control of 1 clusters", times, seconds)

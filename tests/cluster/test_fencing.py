@@ -78,7 +78,7 @@ def test_locked_database_pauses_the_controller_until_it_is_unlocked(lab: Lab, tm
         with locked(home):
             begun, written = time.monotonic(), entries(home, "r-1")
             only.until_it_says("the database is locked")
-            only.until_it_says("trying again")
+            only.until_it_says("retrying every")
             wait(lambda: time.monotonic() > begun + LOCKED_SECONDS, lambda: "time itself")
             assert entries(home, "r-1") == written
             assert_all_was_intended(cluster, home)

@@ -106,7 +106,7 @@ def test_member_whose_clock_is_before_all_certificates_is_unreachable_with_the_r
         held = quorum.held(group, RULE, NodeRef("lab", "m1"), ())
         assert held is not None
         assert "refuses the client certificate as expired or not yet valid" in held.message
-        assert "is its clock wrong" in held.message
+        assert "the member's clock" in held.message
         clock.set(timedelta())
         wait(etcd, whole)
 

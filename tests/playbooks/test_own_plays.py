@@ -37,7 +37,7 @@ BOOM = "- {name: Boom, fail: {msg: boom}}"
 
 CASES = {
     # Nothing is done.
-    "no-host-matches": Case(tasks(RUN, "hosts: tills"), "nothing was done: no play is for box"),
+    "no-host-matches": Case(tasks(RUN, "hosts: tills"), "nothing was done: no play matches box"),
     "no-play-of-two-matches": Case(
         tasks(RUN, "hosts: tills") + tasks(RUN, "hosts: web"), "(no host matched: tills, web)"
     ),

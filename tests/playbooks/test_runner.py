@@ -272,14 +272,14 @@ def test_step_for_no_host_and_facts_without_a_release_are_errors(
     idle = written(tmp_path, "stage", "    - ansible.builtin.meta: end_play\n")
     with made(tmp_path, own={"reboot": none, "verify": none, "stage": idle}, boot_seconds=300) as testbed:
         message = raises(MachineError, testbed.stage)
-        assert message == "the playbook stage ended well, and nothing is staged, not 2.0"
+        assert message == "the playbook stage succeeded, but nothing is staged, not 2.0"
         testbed.staged()
         for step in (testbed.machine.reboot, testbed.machine.mark_good):
             message = raises(MachineError, step)
-            assert message.startswith("nothing was done: no play is for box") and "Mine" in message
+            assert message.startswith("nothing was done: no play matches box") and "Mine" in message
         assert testbed.box.booted() == "1.0"
         other = Testbed(tmp_path, testbed.box, own={"facts": quiet}).machine
-        assert "has told no fleet_now" in raises(MachineError, other.observe)
+        assert "has not set fleet_now" in raises(MachineError, other.observe)
         asyncio.run(other.close())
 
 

@@ -231,7 +231,7 @@ def test_private_key_that_others_may_access_signs_nothing(
     PrivateKey.new().write(path)
     path.chmod(mode)
     if refused:
-        with pytest.raises(UsageError, match="others may"):
+        with pytest.raises(UsageError, match="others can"):
             PrivateKey.read(path)
     else:
         PrivateKey.read(path)
@@ -244,7 +244,7 @@ def test_private_key_may_be_read_by_the_process_own_group_alone(tmp_path: Path) 
     path.chmod(0o640)
     PrivateKey.read(path)
     os.chown(path, -1, os.getegid() + 1)
-    with pytest.raises(UsageError, match="others may"):
+    with pytest.raises(UsageError, match="others can"):
         PrivateKey.read(path)
 
 

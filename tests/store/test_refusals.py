@@ -77,7 +77,7 @@ def test_password_is_never_shown(url: str) -> None:
 def test_server_that_does_not_answer() -> None:
     with pytest.raises(StoreError, match="does not answer") as caught:
         Store.open("postgresql://ann@127.0.0.1:1/fleet")
-    assert "is the server running" in caught.value.hint
+    assert "check that the server runs" in caught.value.hint
 
 
 def test_database_that_the_server_does_not_have(postgres_server: str) -> None:

@@ -100,7 +100,7 @@ def test_migrations_create_the_tables_as_they_are_defined(place: str) -> None:
 
 def test_newer_database_is_refused_and_left_unchanged(place: str, tamper: Tamper) -> None:
     tamper(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
-    with pytest.raises(SchemaError, match="is of a newer fleet: its schema is 9999") as caught:
+    with pytest.raises(SchemaError, match="belongs to a newer fleet: its schema is 9999") as caught:
         Store.open(place)
     assert caught.value.exit_code == 2
     assert rows(place, f"SELECT version_num FROM {VERSION_TABLE}") == [("9999",)]
@@ -109,9 +109,9 @@ def test_newer_database_is_refused_and_left_unchanged(place: str, tamper: Tamper
 @pytest.mark.parametrize(
     ("version", "arguments"),
     [
-        ("0000", "cannot be brought up to date"),
-        ("0000x", "a version that no fleet has"),
-        ("-1", "a version that no fleet has"),
+        ("0000", "cannot be migrated"),
+        ("0000x", "a schema version that does not exist"),
+        ("-1", "a schema version that does not exist"),
     ],
 )
 def test_unknown_schema_version_is_refused(place: str, tamper: Tamper, version: str, arguments: str) -> None:

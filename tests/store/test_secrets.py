@@ -147,7 +147,7 @@ def test_accepted_token_is_used_and_stored_nowhere(tmp_path: Path, home: Path) -
         )
         for arguments in commands:
             result = silent(fleet(home, *arguments))
-            assert "bug of fleet" not in result.text, result.text
+            assert "bug in fleet" not in result.text, result.text
     # It is away now: errors with an address in them.
     assert silent(fleet(home, "sync")).code != 0
     assert silent(fleet(home, "cluster", "check", "east", FLEET_DEBUG="1")).code == 1
@@ -180,7 +180,7 @@ def test_password_in_a_proxy_address_is_not_shown(tmp_path: Path, home: Path) ->
     for proxy in proxies:
         file = kubeconfig(tmp_path, "https://127.0.0.1:2", **{"proxy-url": proxy.format(PROXY)})
         result = silent(fleet(home, "cluster", "add", "east", "--kubeconfig", file, "--site", "fra"))
-        assert result.code in (1, 2) and "bug of fleet" not in result.text, result.text
+        assert result.code in (1, 2) and "bug in fleet" not in result.text, result.text
         by_environ = {"HTTPS_PROXY": proxy.format(PROXY), "HTTP_PROXY": proxy.format(PROXY)}
         plain = kubeconfig(tmp_path, "https://no-such-server.invalid:2")
         silent(fleet(home, "cluster", "add", "east", "--kubeconfig", plain, "--site", "fra", **by_environ))
@@ -216,7 +216,7 @@ def test_broken_kubeconfig_is_not_quoted(tmp_path: Path, home: Path, user: str) 
         f"users:\n- name: u\n  user:\n    {user}\n"
     )
     result = silent(fleet(home, "cluster", "add", "east", "--kubeconfig", str(file), "--site", "fra"))
-    assert result.code in (1, 2) and "bug of fleet" not in result.text, result.text
+    assert result.code in (1, 2) and "bug in fleet" not in result.text, result.text
 
 
 def with_password(url: str) -> str:
@@ -277,7 +277,7 @@ def test_unreachable_database_is_named_without_its_password(home: Path, url: str
         result = silent(fleet(home, *arguments, FLEET_DATABASE=url, FLEET_DEBUG=debug))
         assert result.code in (0, 1, 2), result.text
     result = silent(fleet(home, "--database", url, "status"))
-    assert result.code in (1, 2) and "bug of fleet" not in result.text
+    assert result.code in (1, 2) and "bug in fleet" not in result.text
     clean(kept(home))
 
 

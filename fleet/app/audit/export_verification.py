@@ -67,7 +67,7 @@ def verify_file(path: Path, keys: Sequence[Path]) -> ExportVerdict:
         findings += _report_findings(content, entries)
         findings += _signature_findings(content, public)
     else:
-        message = "it says {}, which no exported journal does"
+        message = "it has the key {}, which no exported journal has"
         findings += [JournalFinding(0, "unlike", message.format(key)) for key in content if key not in PARTS]
     genuine = [checkpoint for checkpoint in signed if proof.genuine(checkpoint, public)]
     return ExportVerdict(
@@ -84,7 +84,7 @@ def _content(path: Path) -> dict[str, Any]:
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
-            raise ValueError("a key stands twice in one object")
+            raise ValueError("an object has a key twice")
         return found
 
     try:
@@ -92,7 +92,7 @@ def _content(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is no JSON: {error}") from error
+        raise UsageError(f"{path} is not JSON: {error}") from error
     if not isinstance(content, dict):
         raise UsageError(f"{path} is neither an exported journal nor a report")
     return content
@@ -105,7 +105,7 @@ def _read_part(
     or signature would not cover what the file contains."""
     found = content.get(part, [])
     if not isinstance(found, list):
-        findings.append(JournalFinding(0, "changed", f"{part} is no list"))
+        findings.append(JournalFinding(0, "changed", f"{part} is not a list"))
         return
     for number, raw in enumerate(found, start=1):
         try:
@@ -116,7 +116,7 @@ def _read_part(
             continue
         if not same:
             message = (
-                f"{part}, number {number} (entry {part_read.seq}) was changed: fleet does not write it so"
+                f"{part}, number {number} (entry {part_read.seq}) was changed: fleet writes it differently"
             )
             findings.append(JournalFinding(part_read.seq, "changed", message))
         yield part_read
@@ -159,7 +159,7 @@ def _signature_findings(content: Mapping[str, Any], keys: Sequence[PublicKey]) -
         return
     if signature is None:
         keys_outside = ", ".join(OUTSIDE_JOURNAL)
-        yield JournalFinding(0, "unsigned", f"the report is not signed, so nothing proves its {keys_outside}")
+        yield JournalFinding(0, "unsigned", f"the report is not signed, so nothing proves {keys_outside}")
     elif all(key.id != signature.key for key in keys):
         yield JournalFinding(0, "forged", f"the report is signed with another key: {signature.key}")
     elif not any(key.signed_report(content, signature.signature) for key in keys):
@@ -174,32 +174,32 @@ def _report_findings(content: Mapping[str, Any], entries: Sequence[JournalEntry]
     try:
         report = msgspec.convert(content, Report)
     except NOT_READ as error:
-        yield JournalFinding(0, "unlike", f"it is no report of this fleet: {error}")
+        yield JournalFinding(0, "unlike", f"it is not a report of this fleet: {error}")
         return
     yield from (
-        JournalFinding(0, "unlike", f"it says {name}, which no report of this fleet does")
+        JournalFinding(0, "unlike", f"it has the key {name}, which no report of this fleet has")
         for name in _unknown_keys(content, msgspec.to_builtins(report))
     )
     try:
         made = make_report(report.rollout, entries, report.at, report.journal.verdict)
     except (LookupError, ValueError, TypeError) as error:
-        yield JournalFinding(0, "unlike", f"its entries tell no rollout {report.rollout}: {error}")
+        yield JournalFinding(0, "unlike", f"its entries do not describe rollout {report.rollout}: {error}")
         return
     ours, theirs = asdict(_bare(made)), asdict(_bare(report))
     for name, value in theirs.items():
         if name != "runs" and value != ours[name]:
-            yield JournalFinding(0, "unlike", f"what it says of {name} is not what its entries say")
+            yield JournalFinding(0, "unlike", f"its {name} differs from its entries")
     yield from _runs(_bare(made).runs, _bare(report).runs)
 
 
 def _runs(ours: Sequence[ReportRun], theirs: Sequence[ReportRun]) -> Iterator[JournalFinding]:
     known = {(run.cluster, run.node): run for run in ours}
     if len(theirs) != len(ours):
-        yield JournalFinding(0, "unlike", f"it has {len(theirs)} nodes, its entries tell of {len(ours)}")
+        yield JournalFinding(0, "unlike", f"it has {len(theirs)} nodes, its entries have {len(ours)}")
     for run in theirs:
         if known.get((run.cluster, run.node)) != run:
             name = f"{run.cluster}/{run.node}"
-            yield JournalFinding(0, "unlike", f"what it says of node {name} is not what its entries say")
+            yield JournalFinding(0, "unlike", f"its node {name} differs from its entries")
 
 
 def _bare(report: Report) -> Report:

@@ -140,7 +140,7 @@ def clusters_of(
             nodes=sum(map(len, kubelets.get(row.name, {}).values())),
             simulated=source_of(home, row).simulated,
             skew=tuple(
-                skew.words
+                skew.message
                 for skew in skews([row.server_version], kubelets.get(row.name, {}), groups.get(row.name, ()))
             ),
         )

@@ -62,8 +62,8 @@ def _warn_unsigned(made: Report) -> None:
 
     if made.signature is None:
         whole = made.journal.verdict.verified
-        why = "there is no signing key here that you may use" if whole else "the journal does not hold"
-        warn(f"nobody has signed this report: {why}\n  -> fleet audit {'keygen' if whole else 'verify'}")
+        why = "you have no signing key here" if whole else "the journal is not intact"
+        warn(f"this report is not signed: {why}\n  -> fleet audit {'keygen' if whole else 'verify'}")
 
 
 def _rendered(made: Report, output: str) -> str:
@@ -118,11 +118,11 @@ def verify(
     found = check(home_of(context), key or [], checkpoints or [])
     _show_findings(found.findings)
     end = f", the last is {found.last[:16]}" if found.last else ""
-    show(f"The journal is whole: {found.entries:,} entries, every hash follows from the one before{end}.")
+    show(f"The journal is intact: {found.entries:,} entries, every hash follows from the one before{end}.")
     if not found.signatures:
-        note("No signature was checked: there is no public key (--key; fleet audit keygen makes a pair).")
+        note("No signature was checked: there is no public key (--key; fleet audit keygen creates a pair).")
         return
-    show(f"{_held(found.checkpoints)}; the last one that vouches is at entry {found.proven:,}.")
+    show(f"{_held(found.checkpoints)}; the last valid one is at entry {found.proven:,}.")
     if found.proven < found.entries:
         note(
             f"Not signed yet: {found.entries - found.proven:,} entries behind it (fleet audit checkpoint signs them)."
@@ -136,17 +136,17 @@ def _verify_file(file: Path, keys: list[Path], checkpoints: list[Path]) -> None:
 
     if not keys:
         raise UsageError(
-            "a file proves nothing without the public key", "--key PUBLIC-KEY, from somebody you trust"
+            "a file proves nothing without the public key", "--key PUBLIC-KEY, from a source that you trust"
         )
     if checkpoints:
         raise UsageError("--checkpoints are for a home's journal; a file carries its own")
     found = verify_file(file, keys)
     _show_findings(found.findings)
-    show(f"The {found.what} is whole and signed: entries {found.first:,} to {found.last:,}.")
+    show(f"The {found.what} is intact and signed: entries {found.first:,} to {found.last:,}.")
     if found.signed_at is not None:
         show(
             f"{_held(found.checkpoints)}; the last was signed at {found.signed_at:%Y-%m-%d %H:%M:%SZ}: "
-            "it says nothing of what came later."
+            "it proves nothing about what came later."
         )
 
 
@@ -182,9 +182,7 @@ def keygen(context: typer.Context) -> None:
     typer.echo(public.pem, nl=False)
     if signed is not None:
         note(f"Signed the journal up to entry {signed.seq:,}.")
-    note(
-        "  -> keep a copy of the public key elsewhere: whoever may write here could put another one in its place"
-    )
+    note("  -> keep a copy of the public key elsewhere: anyone who can write here could replace it")
 
 
 @audit.command()
@@ -221,7 +219,7 @@ def export(
 
     made = make(home_of(context))
     if made.entries and not made.checkpoints:
-        warn("nothing in it is signed: fleet audit keygen makes a key")
+        warn("nothing in it is signed: fleet audit keygen creates a key")
     text = visible_json(msgspec.json.encode(made).decode())
     if output is None:
         typer.echo(text)

@@ -143,7 +143,7 @@ class ActionExecutor:
 
         result, message = await self._mark(action, change)
         if result is Result.DONE and foreign:
-            message = "the cordon is not this rollout's: it stays"
+            message = "the cordon is not this rollout's and stays"
         return result, message
 
     async def _evict(self, action: Evict) -> Outcome:
@@ -151,7 +151,7 @@ class ActionExecutor:
         eviction of a pod that has been replaced would keep the others of its budget from going for two minutes."""
         found = decoded(_META, await self._transport.call(_of_pod(action)))
         if found.metadata.uid != action.pod_uid:
-            return Outcome(action, Result.GONE, f"another pod now stands under the name {action.pod}")
+            return Outcome(action, Result.GONE, f"another pod now has the name {action.pod}")
         options: dict[str, Any] = {"preconditions": {"uid": action.pod_uid}}
         if action.grace_seconds is not None:
             options["gracePeriodSeconds"] = action.grace_seconds
@@ -214,7 +214,7 @@ class ActionExecutor:
         if node.status.node_info.boot_id != action.boot_id:
             return Result.STALE, f"{action.node.name} has booted since: {node.status.node_info.boot_id}"
         if left := await self._undrained(action):
-            return Result.STALE, f"{action.node.name} is not drained: {left} came late"
+            return Result.STALE, f"{action.node.name} is not drained: {left} was scheduled late"
         return await self._ask(action, Ask.REBOOT, action.token, action.release)
 
     async def _clear(self, action: CancelRequest) -> ActionResult:
@@ -249,7 +249,7 @@ class ActionExecutor:
         body = await self._transport.call(_call(NODES, "get", action.node.name))
         node = decoded(_NODE, body)
         if node.metadata.uid != action.uid:
-            raise _Refusal(Result.GONE, f"another machine now stands under the name {action.node.name}")
+            raise _Refusal(Result.GONE, f"another machine now has the name {action.node.name}")
         return node
 
     async def _undrained(self, action: Reboot) -> str:

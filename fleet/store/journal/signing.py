@@ -55,7 +55,7 @@ class PublicKey:
                 "fleet audit keygen writes one beside the private key",
             ) from error
         if not isinstance(key, Ed25519PublicKey):
-            raise UsageError(f"{path} holds a key of another kind than Ed25519")
+            raise UsageError(f"{path} contains a key that is not Ed25519")
         return cls(key)
 
     @property
@@ -108,7 +108,7 @@ class PrivateKey:
             # The library's message may quote what it has read.
             raise UsageError(f"{path} has no private key in it (PEM, without a password)") from None
         if not isinstance(key, Ed25519PrivateKey):
-            raise UsageError(f"{path} holds a key of another kind than Ed25519")
+            raise UsageError(f"{path} contains a key that is not Ed25519")
         _refuse_shared(path)
         return cls(key)
 
@@ -168,8 +168,8 @@ def _refuse_shared(path: Path) -> None:
     others = stat.S_IRWXO | (0 if about.st_gid == os.getegid() else stat.S_IRWXG)
     if stat.S_IMODE(about.st_mode) & others:
         raise UsageError(
-            f"others may read or write {path} (mode {stat.S_IMODE(about.st_mode):04o}): what it signs proves nothing",
-            f"chmod 600 {path}; if somebody may have read it, move both halves away and make new ones: fleet audit keygen",
+            f"others can read or write {path} (mode {stat.S_IMODE(about.st_mode):04o}): its signatures prove nothing",
+            f"chmod 600 {path}; if someone may have read it, move both halves away and create new ones: fleet audit keygen",
         )
 
 

@@ -83,7 +83,10 @@ def test_one_of_several_previous_versions_must_be_chosen(tmp_path: Path) -> None
     with pytest.raises(UsageError) as refused:
         rollback(home, "r-1")
     assert refused.value.message.endswith(f"from several versions: {OLDER.version} (1), {OLD.version} (2)")
-    assert refused.value.hint == f"one after the other: fleet rollout rollback r-1 --to {OLD.version}"
+    assert (
+        refused.value.hint
+        == f"roll them back one after the other: fleet rollout rollback r-1 --to {OLD.version}"
+    )
     with pytest.raises(UsageError, match=r"no node of r-1 came from 1\.2"):
         rollback(home, "r-1", "1.2")
     made = rollback(home, "r-1", OLDER.version)
@@ -108,7 +111,7 @@ def test_running_rollout_must_be_aborted_first(tmp_path: Path) -> None:
         rollback(home, "r-1")
     assert refused.value.hint == "fleet rollout abort r-1"
     send_command(home, "abort")
-    with pytest.raises(HeldError, match="r-1 is aborted: what it has begun has not ended"):
+    with pytest.raises(HeldError, match="r-1 is aborted: what it has begun is not finished"):
         rollback(home, "r-1")
     run(home, lambda message: None, until_idle=True)
     with pytest.raises(HeldError, match="no node runs"):

@@ -74,7 +74,7 @@ def test_demo_replaces_nothing_but_an_earlier_demo(tmp_path: Path) -> None:
     prepare(policy.parent, SPEED)
     for changed in (b"\xff", (POLICY + "# mine\n").encode()):
         policy.write_bytes(changed)
-        with pytest.raises(UsageError, match="is not as the demo left it"):
+        with pytest.raises(UsageError, match="was changed since the demo wrote it"):
             prepare(policy.parent, SPEED)
     assert policy.read_text().endswith("# mine\n") and (mine / "fleet.yaml").exists()
     assert (policy.parent / "fleet.db").exists()

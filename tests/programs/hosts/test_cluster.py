@@ -249,7 +249,7 @@ def test_lost_host_is_unknown_and_a_cluster_of_lost_hosts_is_lost(tmp_path: Path
             box.down = True
         await observer.until(lambda: not observer.synced, "the cluster is lost")
         lost = next(each for each in observer.log if isinstance(each, ClusterLost))
-        assert lost.why == "none of 3 hosts is reached: n-0: connection refused"
+        assert lost.why == "none of 3 hosts can be reached: n-0: connection refused"
         for box in site.boxes.values():
             box.down = False
         await observer.until(
@@ -293,7 +293,9 @@ def test_host_stuck_at_its_first_read_delays_the_others_for_a_bounded_time(
                 "the others are known",
             )
             assert observer.nodes["n-1"].ready is None
-            assert "the first look at it is not over" in nodes.not_ready(observer.nodes["n-1"]).message
+            assert (
+                "its first observation has made no progress" in nodes.not_ready(observer.nodes["n-1"]).message
+            )
             site.boxes["n-1"].stuck.set()
             await observer.until(lambda: observer.nodes["n-1"].ready is True, "it is there")
 

@@ -100,7 +100,7 @@ def test_fleet_is_identified_by_its_database_and_clusters_are_not_claimed(
     home = a_home(tmp_path / "home")
     assert claim_of(home) == claim_of(Home(home.path))
     assert claim_of(home).fleet != claim_of(a_home(tmp_path / "other")).fleet
-    with pytest.raises(UsageError, match="its Lease says"):
+    with pytest.raises(UsageError, match="its Lease names its owner"):
         claim(home, "east", "")
     hosts = tmp_path / "hosts.yaml"
     hosts.write_text("hosts: [{name: till-1, address: 127.0.0.1, user: root, port: 1}]\n")

@@ -83,7 +83,7 @@ def test_missing_file_is_none_and_a_folder_is_an_error(tmp_path: Path) -> None:
     assert asyncio.run(read(Local(), str(tmp_path / "none"))) is None
     with pytest.raises(MachineError, match="directory"):
         asyncio.run(read(Local(), str(tmp_path)))
-    with pytest.raises(MachineError, match="is not there"):
+    with pytest.raises(MachineError, match="is missing"):
         asyncio.run(read_line(Local(), str(tmp_path / "none")))
 
 

@@ -71,10 +71,10 @@ def test_keys_are_generated_once_and_the_private_key_is_private(tmp_path: Path) 
     assert keys.public.read_text() == public.pem
     assert signed is not None and signed.seq == 1
     before = keys.private.read_bytes()
-    with pytest.raises(UsageError, match="there is a key already"):
+    with pytest.raises(UsageError, match="a key exists already"):
         signing.keygen(home)
     keys.private.unlink()
-    with pytest.raises(UsageError, match="there is a key already"):
+    with pytest.raises(UsageError, match="a key exists already"):
         signing.keygen(home)
     assert b"PRIVATE" in before and not keys.private.exists()
 
@@ -156,7 +156,7 @@ def test_without_a_key_nothing_is_signed_and_the_remedy_is_shown(tmp_path: Path)
     home = a_home(tmp_path / "home")
     with pytest.raises(UsageError) as refused:
         signing.checkpoint(home)
-    assert refused.value.hint == "fleet audit keygen makes a key"
+    assert refused.value.hint == "fleet audit keygen creates a key"
     signing.keygen(home)
     with pytest.raises(UsageError, match="nothing to sign"):
         signing.checkpoint(home)
@@ -308,7 +308,7 @@ def test_row_that_fleet_did_not_write_is_no_bug_of_fleet(
         database.execute(change)
     run(["--home", str(home.path), *arguments])
     message = "".join(capsys.readouterr())
-    assert message and "bug of fleet" not in message
+    assert message and "bug in fleet" not in message
 
 
 def test_edited_state_of_a_rollout_is_found(tmp_path: Path) -> None:
@@ -365,7 +365,7 @@ def test_export_is_verified_with_itself_and_the_public_key_alone(
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"The journal is whole and signed: entries 1 to {home.store.journal.count()}." in done.stdout
+    assert f"The journal is intact and signed: entries 1 to {home.store.journal.count()}." in done.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["export.json", "key.pub"]
 
 

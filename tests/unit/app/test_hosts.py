@@ -38,7 +38,7 @@ def test_hosts_of_which_none_is_reached_are_not_added(tmp_path: Path, closed_por
     inventory = tmp_path / "hosts.yaml"
     inventory.write_text(f"hosts: [{{name: till-1, address: 127.0.0.1, user: root, port: {closed_port}}}]\n")
     home = Home(tmp_path)
-    with pytest.raises(UnreachableError, match=r"none of 1 hosts is reached: root@127\.0\.0\.1"):
+    with pytest.raises(UnreachableError, match=r"none of 1 hosts can be reached: root@127\.0\.0\.1"):
         add_hosts(home, "tills", inventory, ["fra"])
     inventory.write_text("hosts: [{name: till-1, prot: 22}]\n")
     with pytest.raises(ConfigError, match=r"hosts\.yaml:1: hosts\.till-1\.prot: expected a known key"):
@@ -52,7 +52,7 @@ def test_hosts_have_nothing_to_install_or_dump(tmp_path: Path) -> None:
     home.make().clusters.add(row)
     with pytest.raises(UsageError, match="there is no API server"):
         install(home, "tills", None)
-    with pytest.raises(UsageError, match="hosts alone"):
+    with pytest.raises(UsageError, match="has only hosts"):
         save_dump(home, row.name, tmp_path / "dump.json")
     assert not (tmp_path / "dump.json").exists()
 

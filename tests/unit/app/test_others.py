@@ -183,6 +183,6 @@ def test_wait_that_another_party_ends_needs_no_operator(tmp_path: Path) -> None:
     plan = plan_of_dump(a_home(tmp_path / "home"), ["workers"], NEW.version, dump)
     reported = plan_overview(plan, plan.start).plain
     assert (
-        "1 node waits for what passes by itself" in reported
+        "1 node waits for something that passes by itself" in reported
         and "operator" not in reported.partition("held")[2]
     )

@@ -108,7 +108,7 @@ def test_all_commands_are_covered() -> None:
 
 def helpful(result: CommandResult) -> None:
     """Whatever came of it, a person can go on."""
-    assert "bug of fleet" not in result.err and "Traceback" not in result.err
+    assert "bug in fleet" not in result.err and "Traceback" not in result.err
     assert "--force" not in result.out + result.err
     if result.code in (1, 2, 3):
         assert result.out == "" and result.err.count("error: ") == 1 and "  -> " in result.err
@@ -201,7 +201,7 @@ def test_policy_is_linted_without_a_cluster_and_nothing_is_created(folder: Path,
     policy = folder / "fleet.yaml"
     policy.write_text(POLICY)
     result = fleet("lint")
-    assert (result.code, result.err) == (0, "") and "no cluster was looked at" in result.out
+    assert (result.code, result.err) == (0, "") and "no cluster was checked" in result.out
     policy.write_text(POLICY + "  - {name: rest, limits: {per_zone: 0}}\n")
     result = fleet("lint", "-o", "json")
     (finding,) = json.loads(result.out)["findings"]

@@ -187,10 +187,10 @@ def test_key_without_a_value_counts_as_missing() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("pools: [{name: w, limits: {per_zone: 0}}]", "pools.w.limits.per_zone: 0 lets no node start"),
+        ("pools: [{name: w, limits: {per_zone: 0}}]", "pools.w.limits.per_zone: 0 allows no node to start"),
         (
             "pools: [{name: w}]\nlimits: {max_unavailable: 0%}",
-            "limits.max_unavailable: 0% lets no node start",
+            "limits.max_unavailable: 0% allows no node to start",
         ),
         (
             "pools: [{name: a},\n {name: b, selector: {matchLabels: {x: y}}}]",
@@ -257,11 +257,11 @@ def test_missing_playbook_and_unknown_step_are_reported_with_file_and_key(
     [
         ("", 1, "has no plays"),
         ("[]", 1, "has no plays"),
-        ("hosts: all\n", 1, "is no list of plays"),
+        ("hosts: all\n", 1, "is not a list of plays"),
         ("- hosts: all\n  tasks: [\n", 3, "is not YAML: "),
-        ("- hosts: all\n- raw: echo\n", 2, "is no play: it has neither hosts nor import_playbook"),
-        ("- hosts: all\n- echo\n", 2, "is no play: expected a mapping with hosts"),
-        ("- name: x\n  vars: {hosts: all}\n", 1, "is no play: it has neither hosts nor import_playbook"),
+        ("- hosts: all\n- raw: echo\n", 2, "is not a play: it has neither hosts nor import_playbook"),
+        ("- hosts: all\n- echo\n", 2, "is not a play: expected a mapping with hosts"),
+        ("- name: x\n  vars: {hosts: all}\n", 1, "is not a play: it has neither hosts nor import_playbook"),
         ("---\n- hosts: all\n---\n- hosts: all\n", 3, "begins a second document"),
     ],
 )

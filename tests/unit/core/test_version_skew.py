@@ -123,7 +123,7 @@ def test_existing_skew(
 ) -> None:
     """`found`: the golden file of what is found. Empty: nothing is."""
     skew = [
-        f"{each.check}\n{each.subject}\n{each.words}\n{each.advice}"
+        f"{each.check}\n{each.subject}\n{each.message}\n{each.remedy}"
         for each in skews(servers, kubelets, groups)
     ]
     assert len(skew) == bool(found)

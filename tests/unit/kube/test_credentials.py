@@ -121,7 +121,7 @@ def test_ipv6_address_is_bracketed(account: Path, tmp_path: Path) -> None:
             {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "tcp://10.0.0.1:443"},
             "t",
             None,
-            "is 'tcp://10.0.0.1:443' and no port",
+            "is 'tcp://10.0.0.1:443', which is not a port",
         ),
         (
             {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"},

@@ -62,7 +62,7 @@ def test_object_that_etcd_does_not_hold_is_noticed(tmp_path: Path) -> None:
             server.restore(kept)
             at = await events.wait_for("lost", after=at)
             [lost] = [event for event in events.log if isinstance(event, ClusterLost)]
-            assert "Pod p-2 is in its lists and not in its etcd" in lost.why
+            assert "Pod p-2 is in its lists but not in its etcd" in lost.why
 
     run(story)
 

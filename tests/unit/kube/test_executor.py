@@ -209,7 +209,7 @@ def test_uncordon_keeps_the_marks_of_others(tmp_path: Path) -> None:
         await server.put(NODES, sender.node | {"spec": {"unschedulable": True}})
         outcome = await sender(Uncordon)
         assert outcome.result is Result.DONE
-        assert "it stays" in outcome.detail
+        assert "and stays" in outcome.detail
         assert not sender.changes()
         await sender(Mark)
         assert (await sender(Uncordon)).result is Result.DONE

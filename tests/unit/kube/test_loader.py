@@ -259,9 +259,9 @@ def jwt(lifetime: timedelta) -> str:
     ("token", "message"),
     [
         (jwt(timedelta(seconds=5)), "has expired"),
-        ("s3cret", "is no JWT"),
-        ("a.s3cret.c", "is no JWT"),
-        (f"a.{base64.urlsafe_b64encode(b'{}').decode()}.c", "is no JWT"),
+        ("s3cret", "is not a JWT"),
+        ("a.s3cret.c", "is not a JWT"),
+        (f"a.{base64.urlsafe_b64encode(b'{}').decode()}.c", "is not a JWT"),
         ("", "has no id-token"),
     ],
 )

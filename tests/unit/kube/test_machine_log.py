@@ -89,7 +89,7 @@ def test_concurrent_requests_do_not_remove_each_other(tmp_path: Path) -> None:
         await asked(server)
         other = {"token": "log/8:cd", "lines": 100}
         await server.put(MACHINES, machine(log=other))
-        with pytest.raises(FleetError, match="somebody else asks n-1"):
+        with pytest.raises(FleetError, match="another user is reading a log of n-1"):
             await looking
         assert server.objects[MACHINES]["", "n-1"]["spec"] == {"log": other}
 

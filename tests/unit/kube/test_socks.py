@@ -53,8 +53,8 @@ def refusal(tmp_path: Path, *answers: bytes, user: str = "") -> str:
         (f"ada:s3cret{'x' * 256}@", (b"\x05\x02",), "more than 255 bytes"),
         ("", (b"\x05\x00", b"\x05\x04\x00\x01" + bytes(6)), "host unreachable"),
         ("", (b"\x05\x00", b"\x05\x63\x00\x01" + bytes(6)), "reply 99"),
-        ("", (b"HTTP/1.1 400 Bad Request",), "speaks no SOCKS5"),
-        ("", (b"\x05",), "broke the connection off"),
+        ("", (b"HTTP/1.1 400 Bad Request",), "does not speak SOCKS5"),
+        ("", (b"\x05",), "closed the connection"),
     ],
 )
 def test_proxy_refusal(tmp_path: Path, user: str, answers: tuple[bytes, ...], expected: str) -> None:

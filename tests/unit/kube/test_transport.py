@@ -76,7 +76,7 @@ def test_unknown_host_name(tmp_path: Path) -> None:
         cluster = KubeCluster("east", CredentialSource(path), QuickClock())
         error = await refused(cluster)
         assert isinstance(error, UnreachableError)
-        assert "the name in https://nobody.invalid:6443 is not found" in error.message
+        assert "the name in https://nobody.invalid:6443 cannot be resolved" in error.message
         await cluster.close()
 
     run(story)

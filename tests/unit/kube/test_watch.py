@@ -148,7 +148,7 @@ def test_endless_watch_event_makes_the_cluster_lost(tmp_path: Path, monkeypatch:
                 await server.put(PODS, pod(f"p-{number}"))
             await events.wait_for("lost")
             assert next(each.why for each in events.log if isinstance(each, ClusterLost)).startswith(
-                "the server tells of more than 5 pods"
+                "the server has more than 5 pods"
             )
 
     monkeypatch.setattr(listing, "OBJECTS", 5)
@@ -305,14 +305,14 @@ def test_server_that_stops_and_comes_back(tmp_path: Path) -> None:
             at = await events.wait_for("lost", after=at)
             lost = events.log[at - 1]
             assert isinstance(lost, ClusterLost)
-            assert "refused the connection" in lost.why or "broke the connection off" in lost.why
+            assert "refused the connection" in lost.why or "closed the connection" in lost.why
             await server.drop(NODES, "n-0002")
             await server.put(NODES, node("n-0003"))
             await server.start()
-            # A watch that had not yet tried again goes on from where it was: what it tells comes after "synced".
+            # A watch that had not yet retried goes on from where it was: what it tells comes after "synced".
             at = await events.wait_for("synced", "gone n-0002", "seen n-0003", after=at)
             reported = events.summaries[events.summaries.index("lost") : at]
-            assert "seen n-0001" not in reported, "what has not changed is not told again"
+            assert "seen n-0001" not in reported, "what has not changed is not reported again"
 
     run(story)
 

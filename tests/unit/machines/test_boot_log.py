@@ -56,7 +56,7 @@ def test_last_complete_lines_are_kept_without_secrets() -> None:
 def test_invalid_output_is_refused() -> None:
     with pytest.raises(MachineError, match="no such thing"):
         parse_boots("no such thing")
-    with pytest.raises(MachineError, match="no unit's name"):
+    with pytest.raises(MachineError, match="is not the name of a unit"):
         Logged(OLD).last("--file=/etc/shadow")
 
 

@@ -106,7 +106,7 @@ def test_fedora_coreos_belongs_to_rpm_ostree() -> None:
 
 
 def test_failing_bootc_decides_nothing() -> None:
-    with pytest.raises(MachineError, match=r"bootc does not tell.*Reading deployment metadata.*FLEET_OS"):
+    with pytest.raises(MachineError, match=r"bootc does not report.*Reading deployment metadata.*FLEET_OS"):
         family_of(
             FakeHost(),
             "has bootc\nhas rpm-ostree\nis ostree-booted\n",
@@ -353,7 +353,7 @@ def test_missing_facts_are_refused_for_the_booted_image_alone() -> None:
     seen = asyncio.run(Bootc(box).observe())
     assert (seen.booted, seen.staged, seen.rollback) == (OLD, bootc_status.UNTOLD, None)
     box.booted = untold
-    with pytest.raises(MachineError, match="tells neither an image"):
+    with pytest.raises(MachineError, match="reports neither an image"):
         asyncio.run(Bootc(box).observe())
 
 

@@ -78,8 +78,8 @@ def test_successful_run_reports_changes_progress_and_the_playbooks_results() -> 
             {"msg": "non-zero return code", "rc": 3, "stderr": "password=abc", "stdout": "x"},
             "exit 3: password=[hidden]",
         ),
-        ({"censored": "the output has been hidden"}, "it says nothing (no_log)"),
-        ({}, "it said nothing"),
+        ({"censored": "the output has been hidden"}, "it has no message (no_log)"),
+        ({}, "it printed nothing"),
     ],
 )
 def test_failed_task_is_named_with_its_message_and_without_secrets(
@@ -173,7 +173,7 @@ def test_facts_are_an_observation() -> None:
 @pytest.mark.parametrize(
     ("reported", "message"),
     [
-        ({}, "has told no fleet_now by set_stats with per_host: false"),
+        ({}, "has not set fleet_now by set_stats with per_host: false"),
         ({"fleet_now": "ostree"}, "is not understood: Expected `object`, got `str`"),
         (
             {"fleet_now": NOW | {"booted": {"version": 1.10}}},
@@ -181,11 +181,11 @@ def test_facts_are_an_observation() -> None:
         ),
         (
             {"fleet_now": NOW | {"boot_id": "\n", "kernel": ""}},
-            "tells an empty boot_id, kernel",
+            "reports an empty boot_id, kernel",
         ),
         (
             {"fleet_now": NOW | {"booted": {"version": " "}}},
-            "tells neither version nor digest of what is booted",
+            "reports neither version nor digest of the booted system",
         ),
         (
             {"fleet_now": NOW | {"boot_id": 3}},
@@ -193,7 +193,7 @@ def test_facts_are_an_observation() -> None:
         ),
         (
             {"fleet_now": NOW | {"state": "Failed to connect to bus"}},
-            "systemd's state 'Failed to connect to bus'",
+            "the systemd state 'Failed to connect to bus'",
         ),
     ],
 )

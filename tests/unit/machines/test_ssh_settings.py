@@ -270,10 +270,10 @@ def test_error_of_ssh_is_reported_verbatim(tmp_path: Path) -> None:
     config.write_text("Host *\n  HostNam n-1\n")
     with pytest.raises(UsageError, match=r"line 2: Bad configuration option: hostnam"):
         read_settings(SshAddress("n-1"), SshAccess(config=str(config)))
-    with pytest.raises(UsageError, match="no such ssh configuration"):
+    with pytest.raises(UsageError, match="this ssh configuration does not exist"):
         read_settings(SshAddress("n-1"), SshAccess(config=str(tmp_path / "none")))
     config.write_text("")
-    with pytest.raises(UsageError, match="no such key"):
+    with pytest.raises(UsageError, match="this key does not exist"):
         read_settings(SshAddress("n-1"), SshAccess(config=str(config), identity=str(tmp_path / "none")))
 
 

@@ -162,7 +162,7 @@ def test_consul_reports_all_servers_at_once() -> None:
     assert quorum.leader is not None
     assert quorum.leader.name == "consul-server-0"
     assert names(healthy(quorum, of.rule)) == ["consul-server-0", "consul-server-1"]
-    assert unhealthy(of, quorum) == {"consul-server-2": "does not vote: says false"}
+    assert unhealthy(of, quorum) == {"consul-server-2": "does not vote: reports false"}
     assert quorum.members[0].version == "1.17.0"
 
 
@@ -175,7 +175,7 @@ def test_worst_of_differing_answers_counts() -> None:
     answers = {CONSULS[0].name: well, CONSULS[1].name: other, CONSULS[2].name: well}
     quorum, _ = reading(of, CONSULS, answers)
     assert quorum.leader is None
-    assert unhealthy(of, quorum) == {"consul-server-2": "does not vote: says false"}
+    assert unhealthy(of, quorum) == {"consul-server-2": "does not vote: reports false"}
 
 
 def test_permanently_lost_server_still_counts_in_the_size() -> None:
@@ -232,10 +232,10 @@ def test_one_kafka_controller_is_asked_and_brokers_do_not_vote() -> None:
     ("answer", "leader", "away"),
     [
         (recorded.KAFKA_HEALTHY, "kafka-0", {}),
-        (recorded.KAFKA_KILLED, "kafka-0", {"kafka-2": "the leader has not heard of it for 9 s"}),
+        (recorded.KAFKA_KILLED, "kafka-0", {"kafka-2": "the leader has not heard from it for 9 s"}),
         (recorded.KAFKA_BACK, "kafka-0", {}),
-        (recorded.KAFKA_STOPPED, "kafka-0", {"kafka-1": "the leader has not heard of it for 8 s"}),
-        (recorded.KAFKA_LEADER_KILLED, "kafka-1", {"kafka-0": "the leader has never heard of it"}),
+        (recorded.KAFKA_STOPPED, "kafka-0", {"kafka-1": "the leader has not heard from it for 8 s"}),
+        (recorded.KAFKA_LEADER_KILLED, "kafka-1", {"kafka-0": "the leader has never heard from it"}),
     ],
 )
 def test_controller_that_kafkas_leader_does_not_hear_of_is_unreachable(
@@ -344,7 +344,7 @@ def test_patroni_reports_lag_in_bytes_and_a_stopped_replica_does_not_count() -> 
     quorum, _ = reading(of, pods, {each.name: recorded.PATRONI for each in pods})
     assert quorum.leader is not None
     assert quorum.leader.name == "acid-test-cluster-0"
-    assert unhealthy(of, quorum) == {"acid-test-cluster-2": "does not vote: says stopped"}
+    assert unhealthy(of, quorum) == {"acid-test-cluster-2": "does not vote: reports stopped"}
     assert names(healthy(quorum, of.rule)) == ["acid-test-cluster-0", "acid-test-cluster-1"]
 
 
@@ -412,7 +412,7 @@ def test_probe_of_lines_and_terms() -> None:
     quorum, _ = reading(of, [pod("a"), pod("b"), pod("c")], answers)
     assert names(healthy(quorum, of.rule)) == ["a", "b"]
     assert quorum.members[1].index == -5
-    assert quorum.members[2].errors == ("says false",)
+    assert quorum.members[2].errors == ("reports false",)
 
 
 def test_unreadable_answer_counts_as_none() -> None:
@@ -421,7 +421,7 @@ def test_unreadable_answer_counts_as_none() -> None:
     quorum, _ = reading(of, zookeepers(), answers)
     message = unhealthy(of, quorum)
     assert set(message) == {"zk-0", "zk-1"}
-    assert all(each.startswith("does not vote: the answer is no json") for each in message.values())
+    assert all(each.startswith("does not vote: the answer is not json") for each in message.values())
 
 
 def test_site_of_a_member_is_that_of_its_node_or_its_cluster() -> None:
