@@ -22,7 +22,7 @@ SECONDS = 120.0
 
 
 class ClusterObserver:
-    """Use as `async with Sight(cluster) as sight:`; it is synced then."""
+    """Use as `async with ClusterObserver(cluster) as observer:`; it is synced then."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.nodes: dict[str, Node] = {}
