@@ -266,7 +266,8 @@ class Report(Struct, frozen=True):
     outside_journal: tuple[str, ...] = OUTSIDE_JOURNAL
     """The keys of this report that do not come from the entries. Only `signature` vouches for them."""
     asked_by: str = ""
-    """Who made the plan. Empty: the policy has no rule about approvals, so that the journal does not have the name."""
+    """The user who made the plan. Empty: the policy has no rule about approvals, so that the journal does not have the
+    name."""
     effect: str = ""
     """The hash of what was approved."""
     approvals: tuple[GivenApproval, ...] = ()

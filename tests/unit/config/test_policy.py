@@ -187,7 +187,7 @@ def test_key_without_a_value_counts_as_missing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("pools: [{name: w, limits: {per_zone: 0}}]", "pools.w.limits.per_zone: 0 allows no node to start"),
         (
@@ -200,9 +200,9 @@ def test_key_without_a_value_counts_as_missing() -> None:
         ),
     ],
 )
-def test_unlikely_values_are_cautioned_against(text: str, words: str) -> None:
+def test_unlikely_values_are_cautioned_against(text: str, message: str) -> None:
     _, cautions = loads(text)
-    assert [str(caution).split(": ", 1)[1] for caution in cautions] == [words]
+    assert [str(caution).split(": ", 1)[1] for caution in cautions] == [message]
 
 
 def test_missing_file_shows_how_to_create_one(tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_missing_playbook_and_unknown_step_are_reported_with_file_and_key(
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "words"),
+    ("text", "line", "message"),
     [
         ("", 1, "has no plays"),
         ("[]", 1, "has no plays"),
@@ -268,7 +268,7 @@ def test_missing_playbook_and_unknown_step_are_reported_with_file_and_key(
     ],
 )
 def test_playbook_that_ansible_cannot_start_is_a_mistake_of_the_policy(
-    tmp_path: Path, text: str, line: int, words: str
+    tmp_path: Path, text: str, line: int, message: str
 ) -> None:
     (tmp_path / "mine.yml").write_text(text)
     file = tmp_path / "fleet.yaml"
@@ -277,7 +277,7 @@ def test_playbook_that_ansible_cannot_start_is_a_mistake_of_the_policy(
         load(file)
     (problem,) = caught.value.problems
     where = f"{file}:4: pools.w.playbooks.stage: expected a playbook, {tmp_path / 'mine.yml'}:{line} "
-    assert problem.startswith(where + words)
+    assert problem.startswith(where + message)
 
 
 @pytest.mark.parametrize(
