@@ -17,6 +17,7 @@ from fleet.cli.commands import (
     labs,
     nodes,
     plans,
+    reports,
     rollouts,
     windows,
 )
@@ -106,7 +107,7 @@ for each in (approvals.approve, approvals.reject, approvals.approvals):
     plans.app.command()(each)
 app.add_typer(plans.app, name="plan", rich_help_panel=ROLLOUTS)
 app.add_typer(rollouts.app, name="rollout", rich_help_panel=ROLLOUTS)
-app.command(rich_help_panel=ROLLOUTS)(audit.report)
+app.add_typer(reports.app, name="report", rich_help_panel=ROLLOUTS)
 app.add_typer(access.app, name="access", rich_help_panel=ROLLOUTS)
 app.add_typer(audit.audit, name="audit", rich_help_panel=ROLLOUTS)
 app.command(rich_help_panel=ROLLOUTS)(controllers.run)

@@ -52,7 +52,7 @@ class Plans:
         """Stores the plan and returns it with its id. Saving the same plan again changes nothing.
 
         `looker`: a user who only looks at this plan. The plan replaces the one that this user looked at last, unless
-        that one was kept (`keep`). With an empty `looker` this plan is kept.
+        that one was kept. With an empty `looker` this plan is kept, whatever else the user who looked at it looks at.
         """
         plan = named(plan)
         body = msgspec.json.encode(plan, order="deterministic").decode()
@@ -74,11 +74,6 @@ class Plans:
                 _keep(transaction, plan.plan_id)
         return plan
 
-    def keep(self, plan_id: str) -> None:
-        """Keeps the plan, whatever else the user who looked at it looks at."""
-        with self._database.write("plan") as transaction:
-            _keep(transaction, plan_id)
-
     def find(self, plan_id: str) -> Plan | None:
         """Returns the plan for callers that can do without it. None where the plan is missing, was changed, or was
         written by a newer fleet. Raises StoreError where the database refuses."""
@@ -99,20 +94,20 @@ class Plans:
             if not found or not name:
                 raise UsageError(
                     f"no plan {name}",
-                    "fleet plan makes one, in place of the one that you looked at before, unless --keep kept that one",
+                    "fleet plan makes one; it replaces your previous plan unless that was made with --keep",
                 )
             if len(found) > 1:
                 raise UsageError(
-                    f"{name} fits several plans: {', '.join(map(short_id, found[:SHOWN]))}",
-                    "give more of its name",
+                    f"{name} matches several plans: {', '.join(map(short_id, found[:SHOWN]))}",
+                    "give more of its id",
                 )
             (plan_id,) = found
             row = transaction.one("SELECT body FROM plan WHERE id = ?", [plan_id])
         assert row is not None
         if not _is_named(row[0], plan_id):
             raise TamperedError(
-                f"plan {short_id(plan_id)} in the database is not the plan of that name: its hash is another one",
-                "fleet plan makes a new one; fleet audit verify says whether the journal is whole",
+                f"plan {short_id(plan_id)} in the database was changed: its hash differs",
+                "fleet plan makes a new one; fleet audit verify shows whether the journal is intact",
             )
         return _read(row[0], Plan)
 

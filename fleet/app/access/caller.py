@@ -24,6 +24,13 @@ class Caller(Struct, frozen=True):
     actor: str
     """How the journal names the user: as always by the operating system, preceded by another method's name."""
 
+    @property
+    def key(self) -> str:
+        """Returns a name that stays the same from one command to the next, also with a new token."""
+        return (
+            self.actor if self.identity.method == "os" else f"{self.identity.name} ({self.identity.method})"
+        )
+
 
 def caller_of(home: Home, access: Access) -> Caller:
     """Identifies the user. Raises UsageError for a token or kubeconfig that cannot be used, and AuthenticationError

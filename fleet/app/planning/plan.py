@@ -95,7 +95,7 @@ def make(
     rolls_back = undoing.rollout if undoing is not None else ""
     plan = replace(plan, rolls_back=rolls_back, by=caller.identity.name)
     try:
-        return home.store.plans.save(plan, "" if keep else caller.actor)
+        return home.store.plans.save(plan, "" if keep else caller.key)
     except UnwritableError as error:
         if keep:
             raise
@@ -126,7 +126,7 @@ def planned(
 
     def others(pieces: Sequence[Trial]) -> Sequence[WhatIfChange]:
         def tell(count: int) -> None:
-            beyond.progress(f"planning again with what binds loosened: {count} of {len(pieces)} plans")
+            beyond.progress(f"planning again with constraints loosened: {count} of {len(pieces)} plans")
 
         tell(0)
         return side_by_side(pieces, at_once(), tell)
@@ -174,5 +174,5 @@ def find_release(policy: Policy, pools: Sequence[str], version: str) -> Release:
         return release
     targets = {target for pool in chosen if (target := policy.target(pool)) is not None}
     if len(targets) != 1:
-        raise UsageError("the pools have no one release in common", "--to VERSION names it")
+        raise UsageError("the pools have no release in common", "choose one with --to VERSION")
     return targets.pop()
