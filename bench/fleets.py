@@ -117,7 +117,7 @@ def fleet_of(apps: Iterable[App], count: int, rng: Random) -> Snapshot:
 
 
 def policy(limit: int | None) -> Policy:
-    """Returns a policy with one pool of all nodes. `limit`: nodes out at once; None: as many as budgets allow. There is no
+    """Returns a policy with one pool of all nodes. `limit`: nodes unavailable; None: as many as budgets allow. There is no
     soak, since the other tools have none either."""
     limits = Limits(Amount(limit) if limit is not None else None)
     pool = Pool(

@@ -68,7 +68,7 @@ async def run(
     if family and family not in FAMILIES:
         raise UsageError(
             f"this version of fleet cannot work on the operating system {family!r} of node {node}",
-            f"it knows {', '.join(FAMILIES)}; leave it out, and it is told by looking",
+            f"it knows {', '.join(FAMILIES)}; leave it out, and the family is detected",
         )
     over_ssh = way.startswith("ssh:")
     host: Host = _over_ssh(way) if over_ssh else Local(prefix_of(way or "namespaces"))
@@ -94,7 +94,7 @@ async def warn_of_others(host: Host) -> None:
     A look that fails keeps no agent from its work: staging looks again, and refuses then."""
     try:
         for updater in await competing_updaters.find_competing_updaters(host):
-            LOG.warning("not fleet alone is at work on this machine: %s", updater.message)
+            LOG.warning("fleet is not the only updater on this machine: %s", updater.message)
     except MachineError as error:
         LOG.warning("%s", error)
 

@@ -72,7 +72,7 @@ def _print_error(error: Exception) -> int:
     if isinstance(error, OSError):
         return _print_os_error(error)
     _print(f"error: {type(error).__name__}: {error}")
-    _print("  -> this is a bug of fleet; FLEET_DEBUG=1 shows where it happened")
+    _print("  -> this is a bug in fleet; FLEET_DEBUG=1 shows where it happened")
     return 1
 
 
@@ -115,9 +115,9 @@ def _print_os_error(error: OSError) -> int:
     where = f"{error.filename}: " if error.filename else ""
     _print(f"error: {where}{error.strerror or error}")
     if error.errno == errno.ENOENT and not where:
-        _print("  -> the current folder is not there any more: go to another one")
+        _print("  -> the current folder does not exist any more: change to another one")
     if error.errno in DISK_FULL:
-        _print("  -> make room on that disk; nothing that was journaled is lost")
+        _print("  -> free space on that disk; nothing that was journaled is lost")
     return 1
 
 

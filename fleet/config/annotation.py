@@ -46,7 +46,9 @@ def declared_by(workload: Workload, cluster: str) -> QuorumGroup:
     with suppress(TooMany):
         group = _read(pods, workload, place, findings)
     if workload.selector is None:
-        return replace(pods, wrong=f"{place}: {workload.kind} has no selector, so its pods are not known")
+        return replace(
+            pods, wrong=f"{place}: {workload.kind} has no selector, so its pods cannot be determined"
+        )
     if not findings.problems:
         return group
     messages = [LINE.sub("", problem.removeprefix(f"{place}:")).strip() for problem in findings.problems]

@@ -49,17 +49,17 @@ def _mistake(text: str) -> tuple[int, str]:
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:
-                return line, "begins a second document: a playbook is one"
+                return line, "begins a second document: a playbook is one document"
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
             if depth == 1 and not keys & (HEADS | {"<<"}):
-                return begun, "is no play: it has neither hosts nor import_playbook"
+                return begun, "is not a play: it has neither hosts nor import_playbook"
         elif isinstance(event, yaml.NodeEvent):
             if depth == 0 and not isinstance(event, yaml.SequenceStartEvent):
-                return line, "is no list of plays"
+                return line, "is not a list of plays"
             if depth == 1:
                 if isinstance(event, yaml.ScalarEvent | yaml.SequenceStartEvent):
-                    return line, "is no play: expected a mapping with hosts"
+                    return line, "is not a play: expected a mapping with hosts"
                 plays, begun, keys, at_key = plays + 1, line, set(), True
             elif depth == 2:
                 if at_key and isinstance(event, yaml.ScalarEvent):

@@ -46,7 +46,7 @@ def load_file(path: Path) -> tuple[PolicyFile, tuple[Caution, ...]]:
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist", INIT) from None
     except OSError as wrong:
-        raise UsageError(f"{path} cannot be read: {wrong.strerror or wrong}", "see who owns it") from wrong
+        raise UsageError(f"{path} cannot be read: {wrong.strerror or wrong}", "check its owner") from wrong
     except ValueError as wrong:
         raise UsageError(f"{path} cannot be read: it {wrong}", "expected a text file in UTF-8") from wrong
     return _parsed(text, str(path))
@@ -68,7 +68,7 @@ def _parsed(text: str, name: str) -> tuple[PolicyFile, tuple[Caution, ...]]:
         raise ConfigError(
             [
                 *findings.problems,
-                f"{name}: more than {len(findings.problems)} problems: the rest was not looked at",
+                f"{name}: more than {len(findings.problems)} problems: the rest was not checked",
             ],
             hint,
         ) from None

@@ -66,7 +66,7 @@ def _pool(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
         reader.problem("expected a stream that has this version, found none", "version")
     if reader.has("playbooks") and rules.reach != "playbook":
         reader.caution(
-            f"none of them is run: its nodes are reached by {rules.reach}, not by playbook", "playbooks"
+            f"none of them is used: its nodes are reached by {rules.reach}, not by playbook", "playbooks"
         )
     return replace(
         rules,
@@ -112,12 +112,12 @@ def playbooks(reader: Reader, base: dict[str, str]) -> dict[str, str]:
 
 
 def limits(reader: Reader, base: Limits) -> Limits:
-    """Reads how many nodes may be unavailable at once, and warns of a limit that lets no node start."""
+    """Reads how many nodes may be unavailable at once, and warns of a limit that allows no node to start."""
     found = read_rule(reader, base)
     for field in fields(found):
         amount = getattr(found, field.name)
         if reader.has(field.name) and amount is not None and amount.number == 0:
-            reader.caution(f"{amount} lets no node start", field.name)
+            reader.caution(f"{amount} allows no node to start", field.name)
     return found
 
 

@@ -149,7 +149,7 @@ def _probe(reader: Reader, base: Probe | None, given: bool) -> Probe | None:
         version=reader.value("version", forms.PATH, base.version),
     )
     if found.members and not found.name:
-        reader.problem("expected name (what a member is called in that list), found none", "members")
+        reader.problem("expected name (the key of a member's name in that list), found none", "members")
     if found.index and found.lag:
         reader.problem("expected either index or lag, found both", "lag")
     return found if declared else None
@@ -176,7 +176,7 @@ def _ask(reader: Reader, base: HttpProbe | ExecProbe | None, given: bool) -> Htt
     if base is None and reader.has("leader") | reader.has("healthy") | reader.has("lag") | reader.has(
         "index"
     ):
-        reader.problem("expected http or exec (how a member is asked), found neither")
+        reader.problem("expected http or exec (how a member is read), found neither")
     return base
 
 

@@ -113,7 +113,7 @@ class Controller:
                 if executor.has_read_all:
                     return
             except ClustersChanged:
-                self._show("the clusters have changed: starting anew")
+                self._show("the clusters have changed: starting again")
             except StaleEpochError as error:
                 self._show(f"{error.message}: standing by")
             except (SchemaError, TamperedError):
@@ -132,7 +132,7 @@ class Controller:
         in control again says that it is over."""
         if why != self._refused:
             self._refused = why
-            LOG.warning("%s; trying again every %.0f s%s", why, PAUSE, f" ({hint})" if hint else "")
+            LOG.warning("%s; retrying every %.0f s%s", why, PAUSE, f" ({hint})" if hint else "")
         await asyncio.sleep(PAUSE)
 
     async def _lead(self, until_idle: bool) -> Executor:
@@ -144,7 +144,7 @@ class Controller:
             self._identity,
             self._wall,
             abandoned,
-            lambda holder: self._show(f"{holder} is in control: waiting for it to go"),
+            lambda holder: self._show(f"{holder} is in control: waiting for it to end"),
         )
         refused = False
         try:

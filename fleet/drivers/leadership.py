@@ -95,7 +95,7 @@ class ClusterLease:
         entry, name = place.partition(":")[0], self.cluster.name
         self.why = (
             f"{name} has seen entry {entry} of a journal, which is not in this database: it is an older copy, or "
-            f"another fleet's; if it is to go on from here: fleet cluster accept {name}"
+            f"another fleet's; to continue with it: fleet cluster accept {name}"
         )
 
     async def keep(self, changed: Callable[[], None]) -> None:

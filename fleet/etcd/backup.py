@@ -69,7 +69,7 @@ def check(path: Path) -> Saved:
     """Returns the snapshot in a file. Raises EtcdError for a file that is not a complete snapshot."""
     size = path.stat().st_size
     if size < PAGE_BYTES + HASH_BYTES or size % PAGE_BYTES != HASH_BYTES:
-        raise EtcdError(f"{path}: {size} bytes are no whole snapshot")
+        raise EtcdError(f"{path}: {size} bytes are not a complete snapshot")
     digest, left = sha256(), size - HASH_BYTES
     with path.open("rb") as file:
         while left:
@@ -78,7 +78,7 @@ def check(path: Path) -> Saved:
             left -= len(chunk)
         content = file.read()
     if digest.digest() != content:
-        raise EtcdError(f"{path}: its hash is {digest.hexdigest()}, etcd told {content.hex()}")
+        raise EtcdError(f"{path}: its hash is {digest.hexdigest()}, etcd sent {content.hex()}")
     return Saved(path, size, digest.hexdigest())
 
 

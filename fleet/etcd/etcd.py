@@ -74,7 +74,7 @@ class Etcd:
                 raise EtcdError("none of its members answers")
             if foremost_list(answers.values()) is None:
                 raise EtcdError(
-                    "none of the members that answer tells who belongs to it: are all of them learners?"
+                    "none of the members that answer lists the members: are all of them learners?"
                 )
             self._measure(answers)
             self.term = max(answer.term for answer in answers.values())
@@ -83,8 +83,8 @@ class Etcd:
         except EtcdError as error:
             return self._unread(error.message, now)
         except Exception as error:
-            LOG.exception("%s: answers that fleet does not understand", self.name)
-            return self._unread(f"fleet does not understand what its members answer: {error!r:.200}", now)
+            LOG.exception("%s: its members' answers are not understood", self.name)
+            return self._unread(f"its members' answers are not understood: {error!r:.200}", now)
         return self.known
 
     def move_leader(self, to: str) -> str:
@@ -110,7 +110,7 @@ class Etcd:
             if time.monotonic() > deadline:
                 cause = f" ({why})" if why else ""
                 raise EtcdError(
-                    f"{to} does not lead {self.name} {self._transfer_seconds:.0f} s after it was told to{cause}"
+                    f"{to} does not lead {self.name} {self._transfer_seconds:.0f} s after the transfer{cause}"
                 )
 
     def _transfer(self, leader: Gateway, target: str) -> str:
@@ -251,11 +251,11 @@ def _ask_all(
         except EtcdError as error:
             return error
         except UnreadableError as error:
-            return EtcdError(f"{gateway.endpoint}: this is no answer of an etcd: {error}")
+            return EtcdError(f"{gateway.endpoint}: this is not an answer of an etcd: {error}")
         except Exception as error:
             # An unexpected answer of one member must not end the work for the others.
-            LOG.exception("%s: an answer that fleet does not understand", gateway.endpoint)
-            return EtcdError(f"{gateway.endpoint}: fleet does not understand what it says: {error!r:.200}")
+            LOG.exception("%s: an answer is not understood", gateway.endpoint)
+            return EtcdError(f"{gateway.endpoint}: its answer is not understood: {error!r:.200}")
 
     if not gateways:
         return {}, {}

@@ -146,7 +146,7 @@ class Gateway:
             parts = urlsplit(self.endpoint)
             host, port = parts.hostname or "", parts.port or 2379
         except ValueError as error:
-            raise EtcdError(f"{self.endpoint[:WORDS_MOST]!r} is no address: {error}") from None
+            raise EtcdError(f"{self.endpoint[:WORDS_MOST]!r} is not an address: {error}") from None
         connection = _Connection(host, port, seconds, self._context if parts.scheme == "https" else None)
         clock = threading.Timer(seconds, connection.cut)
         clock.daemon = True
@@ -203,8 +203,8 @@ def _why(error: Exception) -> str:
     if isinstance(error, ssl.SSLError) and "_ALERT_" in (error.reason or ""):
         alert = error.reason.partition("_ALERT_")[2]
         if alert == "CERTIFICATE_EXPIRED":
-            return "it refuses the client certificate as expired or not yet valid: is that so, or is its clock wrong?"
+            return "it refuses the client certificate as expired or not yet valid: check the dates and the member's clock"
         return f"it refuses the connection ({alert.lower().replace('_', ' ')})"
     if isinstance(error, ssl.SSLEOFError | ConnectionResetError | BrokenPipeError):
-        return f"it hung up ({error}): does it take the client certificate, and is its clock right?"
+        return f"it closed the connection ({error}): does it accept the client certificate, and is its clock right?"
     return str(error) or type(error).__name__

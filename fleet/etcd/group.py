@@ -90,7 +90,7 @@ class EtcdGroup:
 
     async def snapshot(self, rule: SnapshotRule, now: datetime) -> str:
         if not self._etcd.endpoints:
-            raise EtcdError(f"no snapshot of {self.name}: the policy has no way to ask it")
+            raise EtcdError(f"no snapshot of {self.name}: the policy has no endpoints or certificate for it")
         return str(await asyncio.to_thread(self._etcd.snapshot, rule, now))
 
     async def defragment(self, member: str) -> str:

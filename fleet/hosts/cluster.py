@@ -183,5 +183,5 @@ class HostsCluster:
             return None
         steward = self._stewards.get(name)
         if steward is None:
-            raise UnreachableError(f"{name} has not been looked at yet")
+            raise UnreachableError(f"{name} has not been observed yet")
         return host, steward.way

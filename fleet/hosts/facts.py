@@ -60,11 +60,11 @@ def parse(text: str) -> HostFacts:
     lines = [line.partition("=") for line in facts.splitlines() if "=" in line]
     found = {key: value for key, _, value in lines}
     if not marker or not found.get("boot_id") or not found.get("machine_id"):
-        raise MachineError(f"the look at the host broke off: {text[-300:]!r}")
+        raise MachineError(f"the observation of the host was interrupted: {text[-300:]!r}")
     for name in ("boot_id", "machine_id"):
         # These identify the host: shortened, either could equal another host's.
         if len(found[name]) > NAME_MOST:
-            raise MachineError(f"the host tells a {name} of {len(found[name])} characters")
+            raise MachineError(f"the host reports a {name} of {len(found[name])} characters")
     return HostFacts(
         found["boot_id"],
         found["machine_id"],

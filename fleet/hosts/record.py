@@ -57,7 +57,7 @@ class HostRecords:
             return HostRecord.empty(name)
         except (OSError, *UNREADABLE) as error:
             raise FleetError(
-                f"{path} cannot be read: {error}", "take it away: what it says is found out anew"
+                f"{path} cannot be read: {error}", "remove it: fleet observes the host again"
             ) from None
 
     def change(self, name: str, how: Callable[[HostRecord], HostRecord]) -> HostRecord:

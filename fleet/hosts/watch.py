@@ -166,7 +166,7 @@ class HostsWatch:
         patience = self._rhythm.patience
         if not self._first or asyncio.get_running_loop().time() - self._heard_at < patience:
             return
-        why = f"the first look at it is not over: nothing has come of it for {patience:.0f} s"
+        why = f"its first observation has made no progress for {patience:.0f} s"
         for name in list(self._first):
             LOG.warning("%s: %s", name, why)
             self._stewards[name].why = why
@@ -228,4 +228,4 @@ def none_reached(unreached: Mapping[str, str]) -> str:
     """Returns that no host is reached, with the reason of the first one."""
     if not unreached:
         return "the inventory has no hosts"
-    return f"none of {len(unreached)} hosts is reached: {next(iter(unreached.values()))}"
+    return f"none of {len(unreached)} hosts can be reached: {next(iter(unreached.values()))}"

@@ -55,5 +55,7 @@ def address_of(text: str) -> SshAddress:
         or (at and not user)
         or (colon and not 0 < number < 65536)
     ):
-        raise UsageError(f"{text!r} is no ssh address", "such as core@n-1.example:22, or [2001:db8::1]:22")
+        raise UsageError(
+            f"{text!r} is not an ssh address", "such as core@n-1.example:22, or [2001:db8::1]:22"
+        )
     return SshAddress(host, user, number)

@@ -42,7 +42,7 @@ def parse(text: str) -> tuple[CompetingUpdater, ...]:
     found = [CompetingUpdater(*line.partition("\t")[::2]) for line in lines]
     odd = [updater for updater in found if updater.kind not in KINDS or not updater.message]
     if last != "end" or odd:
-        raise MachineError(f"the look for other updaters broke off: {text[-300:]!r}")
+        raise MachineError(f"the search for other updaters was interrupted: {text[-300:]!r}")
     return tuple(found)
 
 
@@ -51,7 +51,9 @@ async def find_competing_updaters(host: Host) -> tuple[CompetingUpdater, ...]:
     absent."""
     ran = await host.run(("sh", "-c", script(), "others.sh"))
     if not ran.succeeded:
-        raise MachineError(f"who else upgrades or reboots this machine cannot be told: {ran.printed}")
+        raise MachineError(
+            f"it cannot be determined what else upgrades or reboots this machine: {ran.printed}"
+        )
     return parse(ran.stdout)
 
 

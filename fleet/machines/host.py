@@ -103,5 +103,5 @@ async def read_line(host: Host, path: str) -> str:
     """Returns the one line of a file. Raises MachineError where the file is missing or empty."""
     text = await read(host, path)
     if text is None or not text.strip():
-        raise MachineError(f"{path} is {'not there' if text is None else 'empty'}")
+        raise MachineError(f"{path} is {'missing' if text is None else 'empty'}")
     return text.strip()

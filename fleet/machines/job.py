@@ -99,7 +99,7 @@ def parse_state(text: str) -> dict[str, str]:
     found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     missing = [name for name in _PROPERTIES if name not in found and not name.startswith("ExecMain")]
     if missing:
-        raise MachineError(f"systemctl show told no {', '.join(missing)}: {text[:300]!r}")
+        raise MachineError(f"systemctl show has no {', '.join(missing)}: {text[:300]!r}")
     return found
 
 

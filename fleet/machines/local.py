@@ -35,7 +35,7 @@ def prefix_of(way: str) -> tuple[str, ...]:
     if kind == "chroot" and folder.startswith("/"):
         return ("chroot", folder)
     raise UsageError(
-        f"a host is not reached by {way!r}", "ssh:USER@NAME, namespaces, here, or chroot:/FOLDER"
+        f"a host cannot be reached by {way!r}", "ssh:USER@NAME, namespaces, here, or chroot:/FOLDER"
     )
 
 
@@ -54,7 +54,7 @@ class Local:
             raise MachineError(f"{' '.join(argv)[:200]}: has not ended after {seconds:.0f} s") from None
         except FileNotFoundError:
             if self._prefix:
-                raise MachineError(f"{command[0]} cannot be run: it is not there") from None
+                raise MachineError(f"{command[0]} cannot be run: it does not exist") from None
             return CommandResult(tuple(argv), ABSENT, "", f"{command[0]}: not found")
         except OSError as error:
             raise MachineError(f"{command[0]} cannot be run: {error.strerror or error}") from None

@@ -28,7 +28,7 @@ def parse(body: bytes, probe: Probe) -> Any:
             return decode(body)
         text = body.decode()
     except (UnreadableError, UnicodeDecodeError) as error:
-        raise UnreadableAnswer(f"the answer is no {probe.answer}: {error}") from None
+        raise UnreadableAnswer(f"the answer is not {probe.answer}: {error}") from None
     match probe.answer:
         case "lines":
             return dict(line.split(None, 1) for line in text.splitlines() if len(line.split(None, 1)) == 2)
@@ -95,5 +95,5 @@ def _metrics(text: str) -> dict[str, float]:
         try:
             sums[name.strip()] = sums.get(name.strip(), 0.0) + float(rest.split()[0])
         except (IndexError, ValueError):
-            raise UnreadableAnswer(f"the answer is no metrics: {line[:80]!r}") from None
+            raise UnreadableAnswer(f"the answer is not metrics: {line[:80]!r}") from None
     return sums

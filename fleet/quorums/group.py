@@ -57,7 +57,7 @@ def quorum_of(
         parsed, why = _parsed(probe, pods, answers)
         members = [_with_error(member, why) for member in members]
         if not parsed:
-            unread = f"no member answers: {next(iter(why.values()), 'nobody was asked')}"
+            unread = f"no member answers: {next(iter(why.values()), 'no member was asked')}"
             members = [replace(member, reachable=False) for member in members]
         elif probe.members:
             members, unread = _listed(probe, members, list(parsed.values()))
@@ -129,7 +129,7 @@ def _with_answer(probe: Probe, member: Member, entry: Any) -> Member:
         reachable=well,
         errors=member.errors
         if well or not member.reachable
-        else (*member.errors, f"says {health or 'nothing of its health'}"),
+        else (*member.errors, f"reports {health or 'no health'}"),
         leader=leads,
         # A member whose answer does not say whether it votes counts as a voter.
         voter=probe.voter is None or holds(entry, probe.voter) or found(entry, probe.voter.path) is None,
@@ -194,9 +194,9 @@ def _silent_members(probe: Probe, rows: Sequence[Any]) -> dict[str, str]:
     times = {shown(found(row, probe.name)): number(row, probe.heard) for row in rows}
     last = max((time for time in times.values() if time is not None), default=-1)
     return {
-        name: "the leader has never heard of it"
+        name: "the leader has never heard from it"
         if time is None or time < 0
-        else f"the leader has not heard of it for {(last - time) / 1000:.0f} s"
+        else f"the leader has not heard from it for {(last - time) / 1000:.0f} s"
         for name, time in times.items()
         if time is None or time < 0 or last - time > SILENT_SECONDS * 1000
     }

@@ -55,8 +55,8 @@ async def read(
         return quorum_of(group, place, own, answers, now)
     except Exception as error:
         # An unexpected answer of one workload's pods must not end the work for others.
-        LOG.exception("%s: answers that fleet does not understand", group.name)
-        why = f"fleet does not understand what its members answer: {error!r:.200}"
+        LOG.exception("%s: its members' answers are not understood", group.name)
+        why = f"its members' answers are not understood: {error!r:.200}"
         return quorum_of(group, place, own, dict.fromkeys(answers, why), now)
 
 
@@ -72,7 +72,7 @@ async def _in_time(probe: Probe, pods: Sequence[Pod], asks: Asks, seconds: float
     """Returns the answers that come in time. Any user may declare a group by annotation, so one group must not delay
     the groups of others."""
     if len(pods) > MOST_ASKED:
-        why = f"it has {len(pods)} pods, and no more than {MOST_ASKED} are asked"
+        why = f"it has {len(pods)} pods, and fleet asks {MOST_ASKED} at most"
         return dict.fromkeys((pod.name for pod in pods), why)
     try:
         async with asyncio.timeout(seconds):

@@ -94,20 +94,20 @@ class Plans:
             if not found or not name:
                 raise UsageError(
                     f"no plan {name}",
-                    "fleet plan makes one, in place of the one that you looked at before, unless --keep kept that one",
+                    "fleet plan makes one; it replaces your previous plan unless that was made with --keep",
                 )
             if len(found) > 1:
                 raise UsageError(
-                    f"{name} fits several plans: {', '.join(map(short_id, found[:SHOWN]))}",
-                    "give more of its name",
+                    f"{name} matches several plans: {', '.join(map(short_id, found[:SHOWN]))}",
+                    "give more of its id",
                 )
             (plan_id,) = found
             row = transaction.one("SELECT body FROM plan WHERE id = ?", [plan_id])
         assert row is not None
         if not _is_named(row[0], plan_id):
             raise TamperedError(
-                f"plan {short_id(plan_id)} in the database is not the plan of that name: its hash is another one",
-                "fleet plan makes a new one; fleet audit verify says whether the journal is whole",
+                f"plan {short_id(plan_id)} in the database was changed: its hash differs",
+                "fleet plan makes a new one; fleet audit verify shows whether the journal is intact",
             )
         return _read(row[0], Plan)
 

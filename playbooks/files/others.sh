@@ -1,9 +1,9 @@
-# Who else would upgrade or reboot this machine: a line for each, its kind and a sentence with the remedy, with a tab
-# between them. The last line is "end": without it the look has broken off. Changes nothing.
+# Lists what else would upgrade or reboot this machine, one a line: its kind, a tab, and a sentence with the remedy. The
+# last line is "end": without it the search was interrupted. Changes nothing.
 #
-# fleet/machines/competing_updaters.py and playbooks/tasks/updaters.yaml both run this file, so that they go by one list. Units and
+# fleet/machines/competing_updaters.py and playbooks/tasks/updaters.yaml both run this file, so that both use one list. Units and
 # settings are those of the programs' own packages and manuals; where a unit does harm only with some setting, the file
-# that was looked at is named. Needs sh, sed and systemctl; $1: the folder with the machine's files, empty on itself.
+# that was read is named. Needs sh, sed and systemctl; $1: the folder with the machine's files, empty on itself.
 root=${1-}
 
 found() { printf '%s\t%s\n' "$1" "$2"; }
@@ -55,7 +55,7 @@ hawkbit_updates() {
     looked="post_update_reboot = true in /etc/rauc-hawkbit-updater/config.conf: it reboots too"
 }
 
-# SWUpdate polls a server by its suricatta mode only; else it waits for what somebody sends.
+# SWUpdate polls a server only in its suricatta mode; otherwise it waits for images that are sent to it.
 swupdate_polls() {
   looked="suricatta in /etc/swupdate.cfg, /etc/swupdate or /etc/default/swupdate"
   grep -qrs suricatta "$root/etc/swupdate.cfg" "$root/etc/swupdate" "$root/etc/default/swupdate"
@@ -130,23 +130,23 @@ eos-updater.service|the updater of Endless OS|upgrades|always|wait until it has 
 units=$(printf '%s\n' "$table" | sed 's/|.*//')
 states=$(systemctl is-active $units 2>/dev/null)
 if test "$(printf '%s\n' "$states" | wc -l)" -ne "$(printf '%s\n' "$units" | wc -l)"; then
-  echo "systemctl is-active does not tell which units are at work: $(systemctl is-active $units 2>&1 | head -n 3)" >&2
+  echo "systemctl is-active does not report which units are active: $(systemctl is-active $units 2>&1 | head -n 3)" >&2
   exit 1
 fi
 
 printf '%s\n' "$table" | {
   set -- $states
-  while IFS='|' read -r unit name does tells off; do
+  while IFS='|' read -r unit name does condition off; do
     looked="$unit is active"
     case $1 in
     active | activating | reloading | refreshing)
-      if "$tells"; then
+      if "$condition"; then
         found unit "$name $does this machine by itself ($looked): ${off:-systemctl disable --now $unit}"
       fi
       ;;
     inactive | failed | deactivating | maintenance | unknown) ;;
     *)
-      echo "systemctl is-active tells of $unit a state that is not known: $1" >&2
+      echo "systemctl is-active reports a state of $unit that is not known: $1" >&2
       exit 1
       ;;
     esac
@@ -154,7 +154,7 @@ printf '%s\n' "$table" | {
   done
 } || exit 1
 
-# Timers of one's own that start a reboot, whatever their name.
+# An operator's own timers that start a reboot, whatever their name.
 for target in reboot.target kexec.target soft-reboot.target poweroff.target halt.target \
   systemd-reboot.service systemd-kexec.service systemd-soft-reboot.service; do
   for unit in $(systemctl show "$target" --property=TriggeredBy 2>/dev/null | sed -n 's/^TriggeredBy=//p'); do
@@ -167,16 +167,16 @@ done
 # By the name of their process: pods that reboot their node.
 processes=$(cat "$root"/proc/[0-9]*/comm 2>/dev/null)
 if test -z "$processes"; then
-  echo "$root/proc names no process" >&2
+  echo "$root/proc has no process" >&2
   exit 1
 fi
 for name in kured update-agent; do
   if printf '%s\n' "$processes" | grep -qx "$name"; then
     case $name in
-    kured) says="kured" ;;
-    *) says="the update operator of Flatcar ($name)" ;;
+    kured) program="kured" ;;
+    *) program="the update operator of Flatcar ($name)" ;;
     esac
-    found pod "$says reboots this machine by itself: take its DaemonSet off this node"
+    found pod "$program reboots this machine by itself: keep its DaemonSet off this node"
   fi
 done
 
@@ -199,7 +199,7 @@ if test -e "$schedule"; then
   tty=$(value TTY "$schedule")
   why=$(sed -n 's/^WALL_MESSAGE=//p' "$schedule" | tr -cd ' -~' | cut -c 1-120)
   name=${name:-${who:+uid $who}}
-  words="$what is scheduled for ${when:-a time that is not told} by ${name:-somebody}${tty:+ on $tty}${why:+ ($why)}"
-  found scheduled "$words: wait until then, or take it back with whoever asked for it: shutdown -c"
+  message="$what is scheduled for ${when:-an unknown time} by ${name:-an unknown user}${tty:+ on $tty}${why:+ ($why)}"
+  found scheduled "$message: wait until then, or agree with that user to cancel it: shutdown -c"
 fi
 echo end

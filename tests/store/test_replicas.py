@@ -17,7 +17,7 @@ from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import START, a_budget, a_deployment, a_node, a_snapshot
 from fleet.store.db.address import DatabaseAddress
 from fleet.store.db.postgres import PostgresDatabase
-from tests.cluster.struck import StruckJournal
+from tests.cluster.signalled import StruckJournal
 from tests.store.processes import controller, wait
 from tests.store.raw import raw
 from tests.unit.app.homes import a_home, a_started_rollout
@@ -35,7 +35,7 @@ def test_standby_takes_over_what_the_leader_began(place: str, tmp_path: Path) ->
     with controller(home, first_log) as first:
         wait(lambda: "in control of" in first_log.read_text(), first_log.read_text)
         with controller(home, second_log):
-            wait(lambda: "waiting for it to go" in second_log.read_text(), second_log.read_text)
+            wait(lambda: "waiting for it to end" in second_log.read_text(), second_log.read_text)
             a_started_rollout(home)
             wait(
                 lambda: any(run.step is Step.REBOOT for run in rollout_of(home).runs.values()),

@@ -62,7 +62,7 @@ def read_copies(paths: Sequence[Path]) -> tuple[list[SignedCheckpoint], list[Jou
             try:
                 found.append(msgspec.json.decode(line, type=SignedCheckpoint))
             except (msgspec.DecodeError, UnicodeDecodeError):
-                findings.append(JournalFinding(0, "changed", f"{path}:{number}: this is no checkpoint"))
+                findings.append(JournalFinding(0, "changed", f"{path}:{number}: this is not a checkpoint"))
     return found, findings
 
 

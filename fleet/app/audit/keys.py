@@ -70,7 +70,7 @@ def public_key(keys: HomeKeys) -> PublicKey:
     if not is_there(keys.public):
         raise UsageError(
             f"the public half of {keys.private} is missing: {keys.public}",
-            "fleet audit keygen writes it anew from the private one",
+            "fleet audit keygen writes it again from the private one",
         )
     return PublicKey.read(keys.public)
 
@@ -91,7 +91,7 @@ def is_there(path: Path) -> bool:
         return False
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be looked for: {error.strerror}",
+            f"{path} cannot be checked: {error.strerror}",
             f"chmod 755 {path.parent} lets others verify; the private key in it stays its owner's alone",
         ) from error
     return True

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 NO_COPY = "no copy of the checkpoint beside its key"
-MISSING = "fleet audit keygen makes a key"
+MISSING = "fleet audit keygen creates a key"
 
 
 def keygen(home: Home) -> tuple[HomeKeys, PublicKey, SignedCheckpoint | None]:
@@ -36,8 +36,8 @@ def keygen(home: Home) -> tuple[HomeKeys, PublicKey, SignedCheckpoint | None]:
     # A folder without a fleet is refused before a key is written into it.
     _ = home.store
     taken = UsageError(
-        f"there is a key already: {keys.public}",
-        "to begin with another one, move both files away; keep the public one, it proves the older checkpoints",
+        f"a key exists already: {keys.public}",
+        "to create another one, move both files away; keep the public one, which proves the older checkpoints",
     )
     if is_there(keys.public):
         raise taken
@@ -87,7 +87,7 @@ def _refuse_another(home: Home, key: PrivateKey) -> None:
     if last is not None and not home.store.checkpoints.agrees(last):
         raise TamperedError(
             f"the journal was tampered with: it is not signed, since entry {last.seq} is not the one that was signed",
-            "fleet audit verify says where; if you brought back an older copy of the database, move "
+            "fleet audit verify shows where; if you restored an older copy of the database, move "
             f"{keys_of(home).copies} away and keep it",
         )
 

@@ -50,9 +50,9 @@ def verify(home: Home, keys: Sequence[Path] = (), kept: Sequence[Path] = ()) -> 
     stored = store.checkpoints.all()
     if stored and not public:
         raise UsageError(
-            f"the journal has {len(stored):,} signed checkpoints, and no public key to verify them is here: "
+            f"the journal has {len(stored):,} signed checkpoints, and there is no public key to verify them: "
             f"{keys_of(home).public}",
-            "name the key that was kept elsewhere: --key PUBLIC-KEY",
+            "give the key that was kept elsewhere: --key PUBLIC-KEY",
         )
     copies, findings = kept_copies(home, kept)
     signed = list(dict.fromkeys([*stored, *copies]))
@@ -107,7 +107,7 @@ def _folds(store: Store) -> Iterator[JournalFinding]:
         yield JournalFinding(0, "unlike", error.message)
         return
     for ident in idents:
-        message = f"what is kept of rollout {ident} is not what the journal tells up to entry {place}"
+        message = f"the checkpoint of rollout {ident} differs from the journal up to entry {place}"
         yield JournalFinding(place, "unlike", message)
 
 

@@ -80,9 +80,9 @@ def _refuse_taken(home: Home, name: str) -> None:
     another cluster of the fleet has."""
     allowed(home, Role.ADMIN, "add clusters")
     if name in ("", ".", "..") or "/" in name:
-        raise UsageError(f"a cluster cannot be called {name!r}", "choose a name without a slash")
+        raise UsageError(f"a cluster cannot have the name {name!r}", "choose a name without a slash")
     if home.exists and any(row.name == name for row in home.store.clusters.list()):
-        raise UsageError(f"cluster {name} is in the fleet already", "fleet cluster check looks at it again")
+        raise UsageError(f"cluster {name} is in the fleet already", "fleet cluster check checks it again")
 
 
 def _add(home: Home, row: ClusterRow) -> ClusterCheck:
@@ -104,7 +104,7 @@ def check(home: Home, name: str) -> ClusterCheck:
         raise
     if row.uid and found.uid and row.uid != found.uid:
         raise FleetError(
-            f"{name} is another cluster than the one that was added: its kube-system has uid {found.uid}, not {row.uid}",
+            f"{name} is not the cluster that was added: its kube-system has uid {found.uid}, not {row.uid}",
             f"fleet cluster remove {name}, then add it again",
         )
     with home.best_effort_write():

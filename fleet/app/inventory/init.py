@@ -28,7 +28,7 @@ def init(home: Home) -> InitResult:
     there = home.has_policy
     if there and home.exists:
         raise UsageError(
-            f"{home.policy_file} and its database are there already, and stay as they are",
+            f"{home.policy_file} and its database exist already, and were left as they are",
             "edit the policy; fleet init --home FOLDER writes a fresh one elsewhere",
         )
     if not there:

@@ -21,7 +21,7 @@ from fleet.core.records.errors import UsageError
 if TYPE_CHECKING:
     from fleet.config import Caution
 
-MEANT = "change it, or take it away: it is allowed, but hardly meant"
+MEANT = "change or remove it: it is allowed, but hardly intended"
 EVERY_NODE = Policy(pools=(Pool("nodes"),))
 """The policy that is used where there is no policy file: all nodes, under a pool's default rules."""
 

@@ -126,7 +126,7 @@ def planned(
 
     def others(pieces: Sequence[Trial]) -> Sequence[WhatIfChange]:
         def tell(count: int) -> None:
-            beyond.progress(f"planning again with what binds loosened: {count} of {len(pieces)} plans")
+            beyond.progress(f"planning again with constraints loosened: {count} of {len(pieces)} plans")
 
         tell(0)
         return side_by_side(pieces, at_once(), tell)
@@ -174,5 +174,5 @@ def find_release(policy: Policy, pools: Sequence[str], version: str) -> Release:
         return release
     targets = {target for pool in chosen if (target := policy.target(pool)) is not None}
     if len(targets) != 1:
-        raise UsageError("the pools have no one release in common", "--to VERSION names it")
+        raise UsageError("the pools have no release in common", "choose one with --to VERSION")
     return targets.pop()

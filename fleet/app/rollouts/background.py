@@ -44,7 +44,7 @@ def ensure_controller(home: Home) -> str:
         )
     for _ in range(TRIES):
         if controller_of(home):
-            return f"No controller was at work: one runs in the background now, until all is done.\n  -> {home.log}"
+            return f"No controller was running: one runs in the background now, until all is done.\n  -> {home.log}"
         try:
             code = child.wait(TRY_SECONDS)
         except subprocess.TimeoutExpired:
@@ -53,9 +53,9 @@ def ensure_controller(home: Home) -> str:
             return f"A controller has done what was left to do.\n  -> {home.log}"
         raise FleetError(
             "\n  ".join(["the controller did not start:", *_end(home, begun)]),
-            f"what you said is in the journal: fleet run goes on with it ({home.log})",
+            f"your command is in the journal: fleet run carries it out ({home.log})",
         )
-    raise FleetError("no controller took the lead in time", f"{home.log} says why; fleet run starts one here")
+    raise FleetError("no controller took the lead in time", f"see {home.log}; fleet run starts one here")
 
 
 def _end(home: Home, begun: int) -> list[str]:

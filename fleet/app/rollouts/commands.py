@@ -36,8 +36,8 @@ def validate_command(rollout: Rollout, kind: str) -> None:
         raise UsageError(f"rollout {rollout.id} has ended: {rollout.state}", "fleet rollout list")
     if rollout.state is RolloutState.ABORTED:
         raise UsageError(
-            f"rollout {rollout.id} was aborted by {rollout.state_by}: what has begun ends, and it cannot go on",
-            "a new plan takes up the rest",
+            f"rollout {rollout.id} was aborted by {rollout.state_by}: what has begun is finished, and it cannot be resumed",
+            "make a new plan for the rest",
         )
     if kind == "resume" and rollout.state is RolloutState.RUNNING:
         raise UsageError(f"rollout {rollout.id} is running")
@@ -58,15 +58,15 @@ def what_follows(rollout: Rollout) -> tuple[str, ...]:
         ref for ref in rollout.canaries if rollout.runs[ref].step is Step.FAILED and rollout.runs[ref].slot
     ]
     notes = [
-        f"The rest waits: canary {ref} failed and nobody has released it.\n  -> fleet rollout release {ref}"
+        f"The rest waits: canary {ref} failed and has not been released.\n  -> fleet rollout release {ref}"
         for ref in kept
     ]
     if rollout.state in (RolloutState.HALTED, RolloutState.PAUSED):
-        notes.append(f"  -> fleet rollout resume {rollout.id} goes on with the others")
+        notes.append(f"  -> fleet rollout resume {rollout.id} continues with the other nodes")
     if not kept and any(
         gates.missing_canaries(rollout, pool) and rollout.open_in[pool] for pool in rollout.required
     ):
-        notes.insert(0, "The next best node that is able to go becomes the canary.")
+        notes.insert(0, "The next best node that can be upgraded becomes the canary.")
     return tuple(notes)
 
 

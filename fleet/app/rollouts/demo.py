@@ -25,12 +25,12 @@ def prepare(folder: Path, speed: float = SPEED) -> Home:
     if folder.exists() and any(folder.iterdir()):
         if not (home.simulated / CLOCK).is_file():
             raise UsageError(
-                f"{folder} is not empty and has no demo in it", "fleet demo FOLDER names another one"
+                f"{folder} is not empty and has no demo in it", "choose another folder with fleet demo FOLDER"
             )
         if home.policy_file.exists() and home.policy_file.read_bytes() != POLICY.encode():
             raise UsageError(
-                f"{home.policy_file} is not as the demo left it",
-                "fleet demo FOLDER names another folder; or move that file away",
+                f"{home.policy_file} was changed since the demo wrote it",
+                "choose another folder with fleet demo FOLDER, or move that file away",
             )
         _remove_earlier(home)
     home.simulated.mkdir(parents=True)

@@ -60,7 +60,7 @@ def refuse_active(rollout: Rollout) -> None:
         return
     aborted = rollout.state is RolloutState.ABORTED
     raise HeldError(
-        f"rollout {rollout.id} is {rollout.state}: what it has begun has not ended",
+        f"rollout {rollout.id} is {rollout.state}: what it has begun is not finished",
         f"fleet rollout status {rollout.id} --watch" if aborted else f"fleet rollout abort {rollout.id}",
     )
 
@@ -93,7 +93,7 @@ def choose(rollout: Rollout, came_from: Mapping[str, set[NodeRef]], version: str
         first = min(known, key=lambda known_version: (-len(known[known_version]), known_version))
         raise UsageError(
             f"the nodes of {rollout.id} came from several versions: {versions}",
-            f"one after the other: fleet rollout rollback {rollout.id} --to {first}",
+            f"roll them back one after the other: fleet rollout rollback {rollout.id} --to {first}",
         )
     return version or next(iter(known))
 

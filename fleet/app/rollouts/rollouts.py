@@ -91,7 +91,9 @@ class Rollouts:
         if found:
             names = ", ".join(str(run.node) for _, run in found)
             raise UsageError(f"{name} is ambiguous: {names}", "name the cluster too: CLUSTER/NODE")
-        raise UsageError(f"no failed run of {name} keeps a slot", "fleet explain NODE says what became of it")
+        raise UsageError(
+            f"no failed run of {name} keeps a slot", "fleet explain NODE shows what became of it"
+        )
 
 
 class RolloutSummary(Struct, frozen=True):

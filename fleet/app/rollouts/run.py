@@ -69,4 +69,4 @@ async def _run(home: Home, show: Callable[[str], None], until_idle: bool, retent
     except asyncio.CancelledError:
         if not stopped:
             raise
-        show("stopped; what has begun goes on with the next controller")
+        show("stopped; the next controller continues what has begun")

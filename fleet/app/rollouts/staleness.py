@@ -26,7 +26,7 @@ def changed_nodes(plan: Plan, snapshots: Iterable[Snapshot]) -> list[str]:
             if node is None:
                 found.append(f"{key} is gone")
             elif not node.uid:
-                found.append(f"{key} is not reached: {node.why_unready or 'nobody has seen it yet'}")
+                found.append(f"{key} is not reached: {node.why_unready or 'it has not been seen yet'}")
             elif node.uid != uid:
                 found.append(f"{key} is another machine under the same name")
             elif booted != version:

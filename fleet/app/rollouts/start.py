@@ -72,8 +72,8 @@ def start(home: Home, plan: Plan, fresh: Callable[[Sequence[str]], Sequence[Snap
     notes = [f"{len(new)} nodes have joined the pool since the plan: {', '.join(new[:SHOWN])}"] if new else []
     if policy != plan.policy:
         notes.append(
-            f"{home.policy_file} is not the policy of the plan, by which this rollout goes: no later freeze or window "
-            "holds it; a new plan goes by the file"
+            f"{home.policy_file} has changed since the plan, and this rollout follows the plan's policy: freezes and "
+            "windows that were added later do not hold it; a new plan uses the file"
         )
     return Started(ident, tuple(notes))
 

@@ -27,7 +27,7 @@ POLICY = "fleet.yaml"
 MISNAMED = "fleet.yml"
 """A name that many programs treat as equivalent. fleet reads only fleet.yaml, so that there is one policy."""
 DATABASE = "fleet.db"
-BEGIN = "fleet cluster add NAME --kubeconfig FILE --site SITE begins one; --home FOLDER names another; or try fleet demo"
+BEGIN = "fleet cluster add NAME --kubeconfig FILE --site SITE creates one; --home FOLDER chooses another; or try fleet demo"
 
 ShowMessage = Callable[[str], None]
 """A callback for messages that a user should see whatever the command's result is."""
@@ -74,10 +74,10 @@ class Home:
         for folder in dict.fromkeys((expanded(looked).absolute(), path)):
             if os.path.lexists(folder / MISNAMED) and not os.path.lexists(folder / POLICY):
                 show(
-                    f"warning: {folder / MISNAMED} is not read: a policy is called {POLICY}, so rename the file"
+                    f"warning: {folder / MISNAMED} is not read: a policy has the name {POLICY}, so rename the file"
                 )
         if path.exists() and not path.is_dir():
-            raise UsageError(f"{path} is not a folder", "--home names the folder that has fleet.yaml in it")
+            raise UsageError(f"{path} is not a folder", "--home takes the folder that contains fleet.yaml")
         return cls(path, database, show)
 
     @property
@@ -157,7 +157,7 @@ class Home:
         there = self.exists
         store = Store.open(self.database)
         if not there:
-            self._show_once(f"Made the database {store.shown}: there was none.")
+            self._show_once(f"Created the database {store.shown}: there was none.")
         return store
 
     def _show_once(self, message: str) -> None:
@@ -172,7 +172,7 @@ class Home:
         try:
             yield
         except UnwritableError as error:
-            self.warn(f"what was seen is not written down: {error.full_message}")
+            self.warn(f"what was read is not stored: {error.full_message}")
 
     def warn(self, message: str) -> None:
         """Shows a warning, once."""
@@ -234,7 +234,7 @@ class Home:
         """Returns the remedy for a home without a policy. A policy in the current folder would begin another home
         there, without this home's clusters."""
         command = self.command("init") if self.path.exists() else "fleet init"
-        return f"{command} writes a commented one"
+        return f"{command} writes a commented policy"
 
     def command(self, arguments: str) -> str:
         """Returns a command of fleet as a user types it in the current folder to reach this home."""

@@ -177,7 +177,7 @@ def install(
         note(f"Into {only}, the only cluster:")
     show(installed(done))
     if agent is not None:
-        note(f"  -> the agents' pods need the image {agent} on their nodes (deploy/Dockerfile makes it)")
+        note(f"  -> the agents' pods need the image {agent} on their nodes (deploy/Dockerfile builds it)")
         _warn_of_tag(agent)
 
 
@@ -188,7 +188,7 @@ def _warn_of_tag(image: str | None) -> None:
 
     if image is not None and not by_digest(image):
         warn(
-            f"{image} is named by a tag, which may be another image tomorrow\n"
+            f"{image} is named by a tag, which may be another image later\n"
             "  -> --image NAME@sha256:..., the digest that docker push prints"
         )
 
@@ -205,7 +205,7 @@ def uninstall(
     from fleet.cli.views.cluster import installed
 
     if not yes:
-        _ask(f"Take CRDs, roles and agents of fleet out of {name}, with all Machines?")
+        _ask(f"Remove fleet's CRDs, roles and agents from {name}, with all Machines?")
     show(installed(take(home_of(context), name)))
 
 
@@ -224,9 +224,7 @@ def accept(
     from fleet.cli.terminal.output import note
 
     place = go_on(home_of(context), name, reason)
-    note(
-        f"{name} goes on from here: entry {place.partition(':')[0]}, which it has seen, is not in this journal."
-    )
+    note(f"{name} is accepted: it has seen entry {place.partition(':')[0]}, which is not in this journal.")
 
 
 def _ask(question: str) -> None:
@@ -234,5 +232,5 @@ def _ask(question: str) -> None:
     if not sys.stdin.isatty():
         from fleet.core.records.errors import UsageError
 
-        raise UsageError(f"{question} Nobody is there to ask", "--yes")
+        raise UsageError(f"{question} There is no terminal to ask on", "--yes")
     typer.confirm(question, abort=True, err=True)

@@ -35,7 +35,7 @@ def demo(
 
     home = prepare(folder, speed)
     run = partial(_run, context.find_root().command.main, folder)
-    show(f"A simulated fleet in {folder}: a minute of its time is {60 / speed:.2g} s of yours.")
+    show(f"A simulated fleet in {folder}: one minute there takes {60 / speed:.2g} s.")
     run("sync", fine=(0, 1))
     run("status")
     run("plan", "--pool", POOL)
@@ -47,8 +47,8 @@ def demo(
     run("status")
     show(f"\n{_against_plan(folder)}")
     run("report", "-o", "html", "--file", str(folder / REPORT))
-    show(f"\nGo on and ask it: cd {folder}, then fleet status, fleet report, fleet audit verify ...")
-    show(f"The report, with its timeline, is for your browser: {folder / REPORT}")
+    show(f"\nExplore it: cd {folder}, then fleet status, fleet report, fleet audit verify ...")
+    show(f"Open the report with its timeline in a browser: {folder / REPORT}")
 
 
 def _against_plan(folder: Path) -> str:

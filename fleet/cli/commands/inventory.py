@@ -36,7 +36,7 @@ def init(context: typer.Context) -> None:
     before = home_of(context, quiet=True)
     begun = begin(home)
     if begun.wrote:
-        note(f"Wrote {begun.policy}: read it, and name your pools.")
+        note(f"Wrote {begun.policy}: edit it and name your pools.")
     else:
         note(f"{begun.policy} exists and was left as it is.")
     if before.path != home.path and before.exists:
@@ -88,9 +88,9 @@ def lint(
 
     home, names = home_of(context), cluster or []
     if from_dump is not None and len(names) > 1:
-        raise UsageError("a dump is of one cluster", "--cluster NAME once")
+        raise UsageError("a dump has one cluster", "--cluster NAME once")
     if from_dump is not None and not home.has_policy:
-        note(f"There is no {home.policy_file}: all nodes are judged by the default rules.")
+        note(f"There is no {home.policy_file}: the default rules apply to all nodes.")
     found = lint_fleet(home, names) if from_dump is None else lint_dump(home, "".join(names), from_dump)
     if as_json or output == "json":
         show_json(found)

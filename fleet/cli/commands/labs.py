@@ -134,7 +134,7 @@ def agents(directory: Directory = None) -> None:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         await run_lab_agents(lab.kubeconfig, settings=LabSettings(), stop=stop)
 
-    note(f"Playing the machines of {lab.server}; Ctrl-C ends it.")
+    note(f"Simulating the machines of {lab.server}; Ctrl-C ends it.")
     asyncio.run(play())
 
 
@@ -150,7 +150,7 @@ def down(directory: Directory = None) -> None:
     if LabMachines.exist(beside(where)):
         LabMachines.load(beside(where)).down()
     (Stacked if Stacked.exists(where) else Lab).load(where).down()
-    note(f"Stopped the lab in {where}; nothing of it is left.")
+    note(f"Stopped the lab in {where}; all its files are removed.")
 
 
 @app.command()
@@ -193,7 +193,7 @@ def simulate(
     from fleet.lab.simulation.soak import soak
 
     if histories is not None and only:
-        raise UsageError("--only is of one seed's faults: leave --histories out")
+        raise UsageError("--only selects faults of one seed: leave --histories out")
     if histories is not None:
         text, whole = soak(seed, histories, note)
     elif only:

@@ -49,7 +49,8 @@ def logs(
 
     if not last_boot:
         raise UsageError(
-            "only the log of the boot before this one is read", f"fleet node logs {node} --last-boot"
+            "fleet reads only the log of the boot before the current one",
+            f"fleet node logs {node} --last-boot",
         )
     log = log_over_connection(host, unit, lines) if host else of_node(home_of(context), node, unit, lines)
     typer.echo(visible_lines(log), nl=not log.endswith("\n"))

@@ -108,7 +108,7 @@ def status(
 @app.command()
 def pause(context: typer.Context, rollout: RolloutArgument = "") -> None:
     """Pause between steps: nodes that reboot come back, and nothing else begins until resume."""
-    _send(context, "pause", rollout, "Paused {}: what reboots comes back, nothing else begins.")
+    _send(context, "pause", rollout, "Paused {}: nodes that reboot come back, and nothing else begins.")
 
 
 @app.command()
@@ -123,7 +123,7 @@ def resume(context: typer.Context, rollout: RolloutArgument = "") -> None:
 @app.command()
 def abort(context: typer.Context, rollout: RolloutArgument = "") -> None:
     """Finish what has begun, start nothing new, and remove fleet's marks from the rest. Cannot be undone."""
-    _send(context, "abort", rollout, "Aborted {}: what has begun ends, nothing new starts.")
+    _send(context, "abort", rollout, "Aborted {}: what has begun is finished, and nothing new starts.")
 
 
 @app.command()

@@ -10,7 +10,7 @@ from fleet.core.planning.estimates import PARTS
 from fleet.core.planning.plan import short_id
 from fleet.core.records.journal import JournalEntry
 from fleet.core.reporting.report import Against, Report, ReportRun
-from fleet.core.reporting.timeline import OperatorCommand
+from fleet.core.reporting.timeline import OperatorCommand, QuorumAction
 from fleet.core.rollout.action import Action, Evict
 from fleet.core.rollout.codec import from_record
 from fleet.core.rollout.commands import CommandRecord, RolloutStarted
@@ -19,7 +19,7 @@ from fleet.core.rollout.record import ActionEnded, UnknownRecord
 from fleet.core.text.counts import counted
 from fleet.core.text.durations import format_duration
 
-RELEASE = "counts as out until a person has looked at it: fleet rollout release NODE"
+RELEASE = "counts as unavailable until an operator releases it: fleet rollout release NODE"
 Mood = Literal["good", "open", "bad"]
 """open: not ended, or ended without everything done."""
 
@@ -67,7 +67,7 @@ def result(report: Report) -> str:
     if state == "halted":
         return f"halted: {report.why}"
     if state == "aborted" and report.ended is None:
-        return "aborted, what had begun is being finished"
+        return "aborted, finishing what had begun"
     failed = report.counts.failed
     return f"{state}, {number(failed)} failed" if failed and report.ended is not None else state
 
@@ -132,9 +132,9 @@ def took(report: Report) -> str:
 
 
 def bound(against: Against) -> str:
-    """Returns the lower bound: `no order could be faster than 31m (limit of 5 for pool workers), with stage 1m,
+    """Returns the lower bound: `no order can be faster than 31m (limit of 5 for pool workers), with stage 1m,
     reboot 1m 30s`. The bound is for the times that the plan expected: runs that took less may end before it."""
-    text = f"no order could be faster than {format_duration(against.bound_seconds)} ({against.bound_by})"
+    text = f"no order can be faster than {format_duration(against.bound_seconds)} ({against.bound_by})"
     lengths: dict[str, list[float]] = {}
     for known in against.durations:
         if known.part in PARTS:
@@ -167,10 +167,10 @@ def difference(seconds: float) -> str:
 
 
 def out_at_once(report: Report) -> str:
-    """`at most 5 nodes out at once (limit 10%)`."""
+    """`at most 5 nodes unavailable (limit 10%)`."""
     limits = [f"limit {pool.limit}" for pool in report.pools if pool.limit]
     limit = f" ({limits[0]})" if len(report.pools) == 1 and limits else ""
-    return f"at most {nodes(report.peak)} out at once{limit}"
+    return f"at most {nodes(report.peak)} unavailable{limit}"
 
 
 def origin(report: Report) -> str:
@@ -240,6 +240,15 @@ def steps(run: ReportRun) -> str:
         for step, seconds in lasted.items()
         if format_duration(seconds) != "0s"
     )
+
+
+def quorum_words(each: QuorumAction) -> str:
+    """Returns what was done for a quorum group: `etcd-east: read once more before the reboot, could do without it`."""
+    result = each.result or "no answer"
+    if each.kind == "read":
+        told = "could do without the node" if result == "done" else f"the reboot was not sent ({result})"
+        return f"{each.group}: read once more before the reboot, {told}{f': {each.detail}' if each.detail else ''}"
+    return f"{each.group}: {each.kind} {result}{f': {each.detail}' if each.detail else ''}"
 
 
 def troubles(run: ReportRun) -> Iterator[str]:

@@ -52,7 +52,7 @@ class LiveDisplay:
         room = max(2, self._screen.height - 1)
         if len(lines) <= room:
             return lines
-        return [*lines[: room - 1], f"... {len(lines) - room + 1} more lines: the terminal is too low"]
+        return [*lines[: room - 1], f"... {len(lines) - room + 1} more lines: the terminal is too small"]
 
     def _write(self, text: str) -> None:
         if text:

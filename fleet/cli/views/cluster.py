@@ -33,11 +33,11 @@ def found(result: ClusterCheck) -> Text:
     if result.missing:
         lines.append(Text(f"  missing {len(result.missing)} RBAC rules:", "yellow"))
         lines += [Text(f"    {rule}", "yellow") for rule in result.missing]
-        lines.append(Text(f"  -> fleet cluster install {result.name} makes a role that has them"))
+        lines.append(Text(f"  -> fleet cluster install {result.name} creates a role that has them"))
     elif result.machines < result.nodes:
-        lines.append(Text(f"  -> fleet cluster install {result.name} puts an agent on each node"))
+        lines.append(Text(f"  -> fleet cluster install {result.name} runs an agent on each node"))
     else:
-        lines.append(Text("  fleet may do there all that it needs.", "green"))
+        lines.append(Text("  fleet has all permissions that it needs there.", "green"))
     return Text("\n").join(lines)
 
 
@@ -61,7 +61,7 @@ def _hosts(result: ClusterCheck) -> Text:
     if result.unreached:
         lines.append(Text(f"  -> fix that, then: fleet cluster check {result.name}"))
     else:
-        lines.append(Text("  fleet may do there all that it needs.", "green"))
+        lines.append(Text("  fleet has all permissions that it needs there.", "green"))
     return Text("\n").join(lines)
 
 
@@ -85,7 +85,7 @@ def synced(results: Sequence[ClusterSync]) -> Text:
 
 def installed(done: Sequence[str]) -> Text:
     """Returns what was installed or removed, an object a line."""
-    return Text("\n").join(Text(line) for line in done) if done else Text("Nothing had to be done.")
+    return Text("\n").join(Text(line) for line in done) if done else Text("Nothing had to be changed.")
 
 
 def lab(status: LabStatus) -> Text:

@@ -36,7 +36,7 @@ def headline(explanation: Explanation) -> str:
     place = f"{node.name} ({node.cluster}{zone}, {f'pool {node.pool}' if node.pool else 'in no pool'})"
     since = f" for {ago(explanation.since, explanation.now)}" if explanation.since is not None else ""
     if explanation.gone:
-        return f"{place} is gone: the cluster has no such node any more; {explanation.gone}"
+        return f"{place} is gone: the cluster does not have this node any more; {explanation.gone}"
     if node.step == "done":
         return f"{place} is done in rollout {node.rollout}{since}: it runs {node.version}"
     if node.state == "failed":
@@ -51,32 +51,32 @@ def headline(explanation: Explanation) -> str:
         case "patched":
             return f"{place} is patched{since}: it runs {node.version}"
         case "outdated":
-            return f"{place} is outdated: it runs {node.version}, its pool wants {node.target}; no rollout wants it yet"
+            return f"{place} is outdated: it runs {node.version}, its pool wants {node.target}; no rollout upgrades it yet"
         case "drifted":
-            return f"{place} has drifted: {node.version} is no release of its stream"
+            return f"{place} has drifted: {node.version} is not a release of its stream"
         case "orphan":
             return f"{place} is an orphan: its machine is known, its node is not in the cluster"
         case _:
-            return f"{place} is unknown: {explanation.unknown or 'nobody has told its OS'}"
+            return f"{place} is unknown: {explanation.unknown or 'its operating system is not known'}"
 
 
 def _reasons(explanation: Explanation) -> Iterator[Text]:
     """Yields the reasons, numbered: what must come first stands first. What an operator must do stands below each."""
     if explanation.held and not explanation.status.rollout:
-        yield Text("  A rollout now would wait:")
+        yield Text("  A rollout that starts now would wait:")
     for number, held in enumerate(explanation.held, 1):
         then = "then: " if number > 1 else ""
         yield Text(f"  {number}. {then}{held.message}{_waited(explanation, held)}", "yellow")
         if held.remedy:
             yield Text(f"     -> {held.remedy}")
     for pod in explanation.may_be_deleted:
-        yield Text(f"  {pod}: it is no canary where another node can be")
+        yield Text(f"  {pod}: the node is a canary only if no other node can be")
     if explanation.status.state == "failed":
         for why in explanation.status.held:
             yield Text(f"  {why}", "red")
         if explanation.slot:
             yield Text(
-                f"  -> look at the node, then: fleet rollout release {explanation.status.cluster}/{explanation.status.name}"
+                f"  -> check the node, then: fleet rollout release {explanation.status.cluster}/{explanation.status.name}"
             )
 
 

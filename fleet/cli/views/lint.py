@@ -12,7 +12,7 @@ from fleet.core.text.counts import counted
 
 def findings(lint: LintResult) -> Text:
     """Returns the findings, each with its place and what to do."""
-    where = ", ".join(lint.checked) or "the policy; no cluster was looked at"
+    where = ", ".join(lint.checked) or "the policy; no cluster was checked"
     where += f" (never read: {', '.join(lint.unread)})" if lint.unread else ""
     if not lint.findings:
         return Text(f"Nothing contradicts itself in {where}.")

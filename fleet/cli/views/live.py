@@ -68,10 +68,10 @@ def watch(follower: Follower, *, past: bool = False) -> int:
     except KeyboardInterrupt:
         ident = follower.rollout.id
         goes_on = (
-            "goes on without this view" if follower.standstill is None else "stands still (no controller)"
+            "continues without this view" if follower.standstill is None else "is not moving (no controller)"
         )
         note(
-            f"\n{ident} {goes_on}. fleet rollout status {ident} --watch comes back to it; "
+            f"\n{ident} {goes_on}. fleet rollout status {ident} --watch shows it again; "
             f"fleet rollout pause {ident} stops it between steps."
         )
         raise
@@ -82,8 +82,8 @@ def _code(follower: Follower) -> int:
     rollout = follower.rollout
     if rollout.active and rollout.state is not RolloutState.HALTED:
         note(
-            f"What is left of {rollout.id} waits for people: fleet status --attention says why. It goes on as soon as "
-            f"nothing holds it; fleet rollout abort {rollout.id} leaves it at that."
+            f"What is left of {rollout.id} waits for an operator: fleet status --attention shows why. It continues as "
+            f"soon as nothing holds it; fleet rollout abort {rollout.id} ends it as it is."
         )
     if rollout.counts[Step.FAILED]:
         return 1

@@ -164,7 +164,9 @@ def _standing(rollout: Rollout, now: datetime) -> Text:
             advice = f"fleet plan approve {rollout.start.plan[:10]}, then: fleet rollout resume {rollout.id}"
         case RolloutState.HALTED:
             text = f"halted {since}: {rollout.why}"
-            advice = f"look at the failed nodes, then: fleet rollout release NODE; fleet rollout resume {rollout.id}"
+            advice = (
+                f"check the failed nodes, then: fleet rollout release NODE; fleet rollout resume {rollout.id}"
+            )
         case RolloutState.PAUSED:
             text, advice = f"paused {since} by {by}", f"fleet rollout resume {rollout.id}"
         case _ if rollout.ended_at is not None:
@@ -172,7 +174,7 @@ def _standing(rollout: Rollout, now: datetime) -> Text:
             text = f"aborted {since} by {by}, ended {clock(rollout.ended_at, now)}: {left:,} not upgraded"
             advice = ""
         case _:
-            text, advice = f"aborted {since} by {by}: what has begun ends, nothing new starts", ""
+            text, advice = f"aborted {since} by {by}: what has begun is finished, and nothing new starts", ""
     return Text(f"  {text}", "yellow") + Text(f"\n  -> {advice}" if advice and rollout.active else "")
 
 

@@ -201,14 +201,14 @@ def attention(status: FleetStatus) -> Text:
             for node in status.nodes
         ]
         lines.append(columns(head, rows))
-        lines.append(Text(f"  -> fleet explain {status.nodes[0].name} says what to do"))
+        lines.append(Text(f"  -> fleet explain {status.nodes[0].name} shows what to do"))
     return Text("\n").join(lines) if lines else Text("Nothing needs an operator.")
 
 
 def _why(node: StatusNode) -> str:
     # What a rollout waits for there is not why these two need a person.
     if node.state == "drifted":
-        return f"{node.version} is no release of its stream"
+        return f"{node.version} is not a release of its stream"
     if node.state == "orphan":
         return "its machine is known, its node is not in the cluster"
     return node.held[0] if node.held else ""

@@ -77,7 +77,7 @@ def _source(text: str) -> str:
 TEXT = ValueForm("text", _text)
 VERSION = ValueForm("text of at most 256 characters", _version)
 SOURCE = ValueForm(
-    "a source without user, password, ? and # in it, since plans, journal and reports show it", _source
+    "a source without user, password, ? and #, since plans, journal and reports show it", _source
 )
 ORDER = ValueForm("a whole number", _order)
 NAME = matching(NAME_WORDS, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -200,7 +200,7 @@ HTTP_PATH = ValueForm("a path such as /health?ready=1, without . or .. in it", _
 VOTERS = ValueForm(count(1).expected, _voters)
 PORT = ValueForm("a port, 1 to 65535", _port)
 TERM: ValueForm[ProbeTerm | None] = ValueForm(
-    "keys with dots between and what to find there, such as role=leader|primary (alone: true)", _term
+    "keys with dots between and the expected value, such as role=leader|primary (alone: true)", _term
 )
 FAILURES: ValueForm[int | Amount] = ValueForm("a whole number from 1 on, or a percentage", _failures)
 AMOUNT = ValueForm("a number of nodes, a percentage from 0% to 100%, or none", _amount)

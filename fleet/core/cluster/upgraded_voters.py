@@ -37,8 +37,8 @@ class UpgradedVoters(Struct, frozen=True):
 
 def minors(group: Quorum) -> dict[str, MinorVersion]:
     """Returns the minor version of each voter that reports one, by name."""
-    found = ((member.name, minor_of(member.version)) for member in group.voters)
-    return {name: minor for name, minor in found if minor is not None}
+    versions = ((member.name, minor_of(member.version)) for member in group.voters)
+    return {name: minor for name, minor in versions if minor is not None}
 
 
 def upgraded_voters(group: Quorum, before: UpgradedVoters | None, now: datetime) -> UpgradedVoters | None:
@@ -58,8 +58,8 @@ def upgraded_voters(group: Quorum, before: UpgradedVoters | None, now: datetime)
         return before if before is not None and before.minor == newest and unheard else None
     if before is None or before.minor != newest:
         return UpgradedVoters(newest, newer, now)
-    well = {member.name for member in group.voters if _well(member)}
-    if not (newer | before.members) <= well:
+    healthy = {member.name for member in group.voters if _is_healthy(member)}
+    if not (newer | before.members) <= healthy:
         return replace(before, members=before.members | newer, since=None, whole=False)
     if newer != before.members or before.since is None:
         return replace(before, members=newer, since=now)
@@ -74,26 +74,26 @@ def brought(rollouts: Iterable[Rollout], version: str) -> dict[tuple[NodeRef, st
     the node's voter changed with the run. Where it did not change, etcd does not come with the releases. `rollouts`:
     oldest first; the newest one counts.
     """
-    found: dict[tuple[NodeRef, str], dict[str, str]] = {}
+    brought_by_node: dict[tuple[NodeRef, str], dict[str, str]] = {}
     for rollout in rollouts:
         for ref, run in rollout.runs.items():
             changed = _changed(run)
             if not changed:
                 continue
-            told = {
+            by_release = {
                 run.goal.from_version: {group: run.etcd[group] for group in changed},
                 run.release.version: {group: run.etcd_after[group] for group in changed},
             }
-            if version in told:
-                found.setdefault((ref, run.goal.uid), {}).update(told[version])
-    return found
+            if version in by_release:
+                brought_by_node.setdefault((ref, run.goal.uid), {}).update(by_release[version])
+    return brought_by_node
 
 
 def _changed(run: Run) -> list[str]:
     """Returns the groups whose voter ran another minor version after the run's reboot."""
-    both = [group for group in run.etcd if group in run.etcd_after]
-    return [group for group in both if minor_of(run.etcd[group]) != minor_of(run.etcd_after[group])]
+    known = [group for group in run.etcd if group in run.etcd_after]
+    return [group for group in known if minor_of(run.etcd[group]) != minor_of(run.etcd_after[group])]
 
 
-def _well(member: Member) -> bool:
+def _is_healthy(member: Member) -> bool:
     return member.started and member.reachable and not member.alarms

@@ -43,15 +43,15 @@ class Skew(Struct, frozen=True, order=True):
     check: str
     """`skew-kubelet`, `skew-server` or `skew-etcd`."""
     subject: str
-    words: str
-    advice: str
+    message: str
+    remedy: str
 
 
 def minor_of(version: str) -> MinorVersion | None:
     """Returns the minor version of `v1.36.3`, `1.36`, `v1.30.1-rke2r1` or `v1.31.4+k3s1`. Returns None if the text is
     not a version."""
-    found = VERSION.fullmatch(version.strip())
-    return MinorVersion(int(found[1]), int(found[2])) if found else None
+    match = VERSION.fullmatch(version.strip())
+    return MinorVersion(int(match[1]), int(match[2])) if match else None
 
 
 def apart(older: MinorVersion, newer: MinorVersion) -> int:
@@ -85,42 +85,42 @@ def skews(
     `servers`: the versions of its API servers, as far as they are known. `kubelets`: the nodes by version. `groups`:
     quorum groups, of which only those of etcd are checked.
     """
-    known = {found: version for version in servers if (found := minor_of(version)) is not None}
-    if known and apart(min(known), max(known)) > APART:
-        words = f"API servers run {known[min(known)]} and {known[max(known)]}: they must be within one minor version"
+    minors = {minor: version for version in servers if (minor := minor_of(version)) is not None}
+    if minors and apart(min(minors), max(minors)) > APART:
+        message = f"API servers run {minors[min(minors)]} and {minors[max(minors)]}: they must be within one minor version"
         yield Skew(
-            "skew-server", "API servers", words, f"bring the older ones to {max(known).before(1)} first"
+            "skew-server", "API servers", message, f"bring the older ones to {max(minors).before(1)} first"
         )
     for version, nodes in sorted(kubelets.items()):
         kubelet = minor_of(version)
-        if kubelet is not None and known:
-            yield from _kubelets(version, kubelet, sorted(nodes), known)
+        if kubelet is not None and minors:
+            yield from _kubelets(version, kubelet, sorted(nodes), minors)
     for group in groups:
         if group.kind == "etcd":
             yield from _members(group)
 
 
 def _kubelets(
-    version: str, kubelet: MinorVersion, nodes: list[str], known: Mapping[MinorVersion, str]
+    version: str, kubelet: MinorVersion, nodes: list[str], minors: Mapping[MinorVersion, str]
 ) -> Iterator[Skew]:
     who = f"{len(nodes)} nodes run" if len(nodes) > 1 else f"{nodes[0]} runs"
     subject = f"kubelet {version}"
-    if server := too_new(kubelet, known):
-        words = f"{who} kubelet {version}, which is newer than API server {known[server]}"
-        yield Skew("skew-kubelet", subject, words, f"upgrade the API servers to {kubelet} first")
-    if server := too_old(kubelet, known):
-        words = (
+    if server := too_new(kubelet, minors):
+        message = f"{who} kubelet {version}, which is newer than API server {minors[server]}"
+        yield Skew("skew-kubelet", subject, message, f"upgrade the API servers to {kubelet} first")
+    if server := too_old(kubelet, minors):
+        message = (
             f"{who} kubelet {version}, {apart(kubelet, server)} minor versions older than API server "
-            f"{known[server]}; {allowed(kubelet)} are supported"
+            f"{minors[server]}; {allowed(kubelet)} are supported"
         )
-        advice = f"upgrade the kubelet there to {server.before(OLDER)} or newer"
-        yield Skew("skew-kubelet", subject, words, advice)
+        remedy = f"upgrade the kubelet there to {server.before(OLDER)} or newer"
+        yield Skew("skew-kubelet", subject, message, remedy)
 
 
 def _members(group: Quorum) -> Iterator[Skew]:
-    known = {minor for each in group.members if (minor := minor_of(each.version)) is not None}
-    if not known or apart(min(known), max(known)) <= APART:
+    minors = {minor for member in group.members if (minor := minor_of(member.version)) is not None}
+    if not minors or apart(min(minors), max(minors)) <= APART:
         return
-    told = ", ".join(f"{each.name} {each.version}" for each in group.members if each.version)
-    words = f"members are more than one minor version apart: {told}"
-    yield Skew("skew-etcd", group.name, words, "upgrade the older members, one minor version at a time")
+    versions = ", ".join(f"{member.name} {member.version}" for member in group.members if member.version)
+    message = f"members are more than one minor version apart: {versions}"
+    yield Skew("skew-etcd", group.name, message, "upgrade the older members, one minor version at a time")

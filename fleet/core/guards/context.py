@@ -1,4 +1,4 @@
-"""What guards are asked about: one run at one moment, its node as last seen, and what all runs share."""
+"""The context of a guard: one run at one moment, its node as last seen, and the state that all runs share."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from fleet.core.state.indexes.engine_index import EngineIndex
 from fleet.core.state.wait_queue import WaitKey
 
 Blocker = tuple[WaitKey, Held]
-"""What holds a run, and the key that opens when that may have changed."""
+"""The reason that holds a run, and the key that opens when the reason may have changed."""
 
 
 class GuardContext(Struct, frozen=True, gc=False, eq=False):
     """One run at one moment, with everything that guards read."""
 
     index: EngineIndex
-    """What all runs share: limits, reservations of budgets, runs of other rollouts, quorum groups."""
+    """The state that all runs share: limits, reservations of budgets, runs of other rollouts, quorum groups."""
     rollout: Rollout
     run: Run
     view: ClusterView

@@ -19,7 +19,7 @@ MEMBERSHIP = "etcd refuses to change its members until five seconds after the la
 """Appended wherever fleet advises to add or replace a member. Meanwhile readyz of every member reports ok."""
 
 
-def remedy(group: Quorum, ill: Iterable[Member]) -> str:
+def remedy(group: Quorum, unhealthy: Iterable[Member]) -> str:
     """Returns how to lift the alarms of these members. Empty: they have no alarms, or the group is not an etcd.
 
     etcd keeps the alarm NOSPACE after space is free again, until the alarm is disarmed. A request to DEACTIVATE with
@@ -27,24 +27,24 @@ def remedy(group: Quorum, ill: Iterable[Member]) -> str:
     """
     if group.kind != KIND:
         return ""
-    alarmed = [member for member in ill if member.alarms]
+    alarmed = [member for member in unhealthy if member.alarms]
     full = ", ".join(member.name for member in alarmed if "NOSPACE" in member.alarms)
     corrupt = ", ".join(member.name for member in alarmed if "CORRUPT" in member.alarms)
-    words = []
+    steps = []
     if full:
-        words.append(
+        steps.append(
             f"compact {group.name}, defragment {full}, then etcdctl alarm disarm: the alarm stays until it is disarmed, "
             "and over the API only with the member's own id (memberID 0 disarms nothing)"
         )
     if corrupt:
-        words.append(f"replace {corrupt} with a new, empty member, then disarm its alarm; {MEMBERSHIP}")
-    return "; ".join(words)
+        steps.append(f"replace {corrupt} with a new, empty member, then disarm its alarm; {MEMBERSHIP}")
+    return "; ".join(steps)
 
 
-def adding(group: Quorum, words: str) -> dict[str, str | int]:
+def remedy_of_adding(group: Quorum, remedy_text: str) -> dict[str, str | int]:
     """Returns the advice to add voters as a parameter of a `Held`, with what etcd requires. Empty: the usual remedy
     applies."""
-    return {"advice": f"{words}; {MEMBERSHIP}"} if group.kind == KIND else {}
+    return {"advice": f"{remedy_text}; {MEMBERSHIP}"} if group.kind == KIND else {}
 
 
 def last_old(group: Quorum, node: NodeRef) -> tuple[MinorVersion, MinorVersion] | None:
@@ -53,13 +53,13 @@ def last_old(group: Quorum, node: NodeRef) -> tuple[MinorVersion, MinorVersion] 
     go back. Returns None in all other cases."""
     if group.kind != KIND or group.declared:
         return None
-    known = minors(group)
-    here = {member.name for member in group.on(node)}
-    mine = [minor for name, minor in known.items() if name in here]
-    others = [minor for name, minor in known.items() if name not in here]
-    if not mine or not others or min(mine) >= max(others) or min(others) < max(others):
+    versions = minors(group)
+    on_node = {member.name for member in group.on(node)}
+    own = [minor for name, minor in versions.items() if name in on_node]
+    of_others = [minor for name, minor in versions.items() if name not in on_node]
+    if not own or not of_others or min(own) >= max(of_others) or min(of_others) < max(of_others):
         return None
-    return min(mine), max(others)
+    return min(own), max(of_others)
 
 
 def last_voter(
@@ -76,22 +76,22 @@ def last_voter(
     `proving`: the state of the upgraded voters. None: nothing has been read about them since `begun`, and their time
     counts from `begun`.
     """
-    found = last_old(group, node)
-    if found is None:
+    minor_versions = last_old(group, node)
+    if minor_versions is None:
         return None
     since = proving.since if proving is not None else begun
     end = None if since is None else since + timedelta(seconds=rule.last_voter_seconds)
     if end is not None and now >= end:
         return None
-    old, new = found
-    facts: dict[str, str | int] = {
+    old, new = minor_versions
+    params: dict[str, str | int] = {
         "member": ", ".join(member.name for member in group.on(node) if member.voter),
         "old": str(old),
         "new": str(new),
         "wait": durations.format_duration(rule.last_voter_seconds),
-        "until": "they are all well" if end is None else format_moment(end, now, "UTC"),
+        "until": "they are all healthy" if end is None else format_moment(end, now, "UTC"),
     }
-    return Held(Reason.LAST_VOTER, group.name, facts), end
+    return Held(Reason.LAST_VOTER, group.name, params), end
 
 
 def data_format(group: Quorum, node: NodeRef, ran: Mapping[str, str]) -> Held | None:
@@ -104,9 +104,9 @@ def data_format(group: Quorum, node: NodeRef, ran: Mapping[str, str]) -> Held | 
     stored = [minor for member in group.voters if (minor := minor_of(member.storage)) is not None]
     if old is None or group.kind != KIND or not stored or max(stored) <= old:
         return None
-    here = ", ".join(member.name for member in group.on(node) if member.voter)
-    facts: dict[str, str | int] = {"member": here, "old": str(old), "data": str(max(stored))}
-    return Held(Reason.ETCD_DATA, group.name, facts) if here else None
+    members = ", ".join(member.name for member in group.on(node) if member.voter)
+    params: dict[str, str | int] = {"member": members, "old": str(old), "data": str(max(stored))}
+    return Held(Reason.ETCD_DATA, group.name, params) if members else None
 
 
 def versions(group: Quorum, node: NodeRef) -> tuple[str, str, str]:
@@ -114,8 +114,8 @@ def versions(group: Quorum, node: NodeRef) -> tuple[str, str, str]:
     of the data's storage format. Each is empty if it is not reported, or does not apply."""
     if group.kind != KIND or group.declared:
         return "", "", ""
-    runs = next((each.version for each in group.on(node) if each.voter and each.version), "")
+    runs = next((voter.version for voter in group.on(node) if voter.voter and voter.version), "")
     last = last_old(group, node)
-    stored = [each.storage for each in group.voters if minor_of(each.storage) is not None]
+    stored = [voter.storage for voter in group.voters if minor_of(voter.storage) is not None]
     data = max(stored, key=lambda storage: minor_of(storage) or MinorVersion(0, 0), default="")
     return runs, str(last[1]) if last is not None else "", data

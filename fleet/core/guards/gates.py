@@ -49,20 +49,20 @@ def canary(rollout: Rollout, pool: str) -> Held | None:
     canaries = [rollout.runs[ref] for ref in rollout.canaries]
     done = Counter(run.goal.pool for run in canaries if run.step is Step.DONE)
     open_ones = [run.node.name for run in canaries if not run.ended]
-    facts: dict[str, str | int] = {
+    params: dict[str, str | int] = {
         "done": done.total(),
         "count": rollout.required.total(),
         "open": f"; next: {', '.join(open_ones[:NAMED])}" if open_ones else "",
     }
     for run in canaries:
         if run.ended and run.slot:
-            return Held(Reason.CANARY_FAILED, rollout.id, {**facts, "node": str(run.node)})
+            return Held(Reason.CANARY_FAILED, rollout.id, {**params, "node": str(run.node)})
     if open_ones:
-        return Held(Reason.CANARY, rollout.id, facts)
+        return Held(Reason.CANARY, rollout.id, params)
     lacks = done[pool] < rollout.required[pool]
-    unproven = not done and any(rollout.open_in[each] for each in rollout.required)
+    unproven = not done and any(rollout.open_in[needed_in] for needed_in in rollout.required)
     if lacks or unproven:
-        return Held(Reason.CANARY, rollout.id, facts)
+        return Held(Reason.CANARY, rollout.id, params)
     return None
 
 
@@ -103,9 +103,9 @@ def failures(rollout: Rollout) -> str:
         return ""
     failed = [run for run in rollout.runs.values() if run.step is Step.FAILED]
     last = max(failed, key=lambda run: (run.since is not None, run.since, run.node))
-    words = f"{last.node.name}: {last.why}"
+    last_failure = f"{last.node.name}: {last.why}"
     if last.goal.canary:
-        return f"a canary failed: {words}"
+        return f"a canary failed: {last_failure}"
     if rollout.failures < rollout.failure_limit:
         return ""
-    return f"{rollout.failures} failed, the limit is {rollout.failure_limit}; the last: {words}"
+    return f"{rollout.failures} failed, the limit is {rollout.failure_limit}; the last: {last_failure}"

@@ -1,7 +1,8 @@
-"""The list of all guards: in which order they are asked, at which moments, and what a run that is held waits for.
+"""The list of all guards, in the order in which they are asked, with the moments at which they are asked and the wait keys
+of the runs that they hold.
 
-Staging, admission, drain and reboot ask the guards of this list and no others. What is found first is what
-`fleet status` shows; the cheaper guard stands before the dearer one.
+Staging, admission, drain and reboot ask the guards of this list and no others. `fleet status` shows the first reason that is
+found; cheaper guards come before more expensive ones.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from fleet.core.records.held import Held
 from fleet.core.state.wait_queue import WaitKey
 
 Ask = Callable[[GuardContext], Iterable[Blocker]]
-"""Returns what holds the run, or nothing."""
+"""Returns the reasons that hold the run; empty: nothing holds the run."""
 
 
 class Moment(Flag):
-    """When guards are asked about a run."""
+    """The moments at which guards are asked about a run."""
 
     STAGING = auto()
     """Before the image is written."""
@@ -32,11 +33,11 @@ class Moment(Flag):
     PLAN = auto()
     """The same in a plan alone, after all others."""
     DRAIN = auto()
-    """Before the cordon and during the whole drain. What is found stops the evictions, and gives the node back."""
+    """Before the cordon and during the whole drain. A reason stops the evictions, and gives the node back."""
     DRAINED = auto()
     """On the drained node, before the drain ends."""
     REBOOT = auto()
-    """Right before the reboot is requested. What is found takes the run back into its drain, which has to ask the same."""
+    """Right before the reboot is requested. A reason takes the run back into its drain, which has to ask the same."""
 
 
 class Guard(Struct, frozen=True):
@@ -51,13 +52,13 @@ def of_node(held: Callable[[GuardContext], Held | None]) -> Ask:
     report of it changes."""
 
     def ask(context: GuardContext) -> Iterable[Blocker]:
-        found = held(context)
-        return () if found is None else ((WaitKey("node", context.ref), found),)
+        blocking = held(context)
+        return () if blocking is None else ((WaitKey("node", context.ref), blocking),)
 
     return ask
 
 
-def _kept(context: GuardContext) -> Held | None:
+def _kept_by_failed_run(context: GuardContext) -> Held | None:
     return context.index.runs.kept_by_other(context.ref, context.rollout)
 
 
@@ -90,14 +91,14 @@ def _volumes(context: GuardContext) -> Held | None:
 
 
 def _limits(context: GuardContext) -> Iterable[Blocker]:
-    found = context.index.limits.held(context.ref)
-    return () if found is None else ((WaitKey("scope", found[0]), found[1]),)
+    full = context.index.limits.held(context.ref)
+    return () if full is None else ((WaitKey("scope", full[0]), full[1]),)
 
 
 STAGING, SLOT, DRAINED, REBOOT = Moment.STAGING, Moment.SLOT, Moment.DRAINED, Moment.REBOOT
 
 GUARDS: tuple[Guard, ...] = (
-    Guard(SLOT, of_node(_kept)),
+    Guard(SLOT, of_node(_kept_by_failed_run)),
     Guard(STAGING | SLOT | DRAINED | REBOOT, of_node(_nodes)),
     Guard(Moment.DRAIN, of_node(_third_parties)),
     Guard(DRAINED | REBOOT, of_node(_boot_id)),
@@ -113,17 +114,17 @@ GUARDS: tuple[Guard, ...] = (
 
 
 @cache
-def asked_at(moment: Moment) -> tuple[Ask, ...]:
+def guards_at(moment: Moment) -> tuple[Ask, ...]:
     """Returns the guards that are asked at one of these moments, in order."""
     return tuple(guard.ask for guard in GUARDS if guard.moments & moment)
 
 
 def blockers(moment: Moment, context: GuardContext) -> Iterator[Blocker]:
-    """Yields all that holds the run at this moment."""
-    for ask in asked_at(moment):
+    """Yields the reasons that hold the run at this moment, each with its wait key."""
+    for ask in guards_at(moment):
         yield from ask(context)
 
 
 def held_at(moment: Moment, context: GuardContext) -> Held | None:
-    """Returns what holds the run at this moment first, or None."""
+    """Returns the first reason that holds the run at this moment, or None."""
     return next((held for _, held in blockers(moment, context)), None)

@@ -18,14 +18,19 @@ def held(cluster: str, release: Release, servers: Collection[str]) -> Held | Non
     if not release.kubelet:
         return None
     kubelet = minor_of(release.kubelet)
-    known = {found: version for version in servers if (found := minor_of(version)) is not None}
-    told: dict[str, str | int] = {"kubelet": release.kubelet, "release": release.version}
-    if kubelet is None or not known:
-        return Held(Reason.SKEW_UNKNOWN, cluster, told)
-    if server := too_new(kubelet, known):
-        return Held(Reason.SKEW, cluster, {**told, "server": known[server], "needed": str(kubelet)})
-    if server := too_old(kubelet, known):
-        count, most = apart(kubelet, server), allowed(kubelet)
-        told |= {"server": known[server], "needed": str(server.before(OLDER)), "count": count, "most": most}
-        return Held(Reason.SKEW_OLD, cluster, told)
+    minors = {minor: version for version in servers if (minor := minor_of(version)) is not None}
+    params: dict[str, str | int] = {"kubelet": release.kubelet, "release": release.version}
+    if kubelet is None or not minors:
+        return Held(Reason.SKEW_UNKNOWN, cluster, params)
+    if server := too_new(kubelet, minors):
+        return Held(Reason.SKEW, cluster, {**params, "server": minors[server], "needed": str(kubelet)})
+    if server := too_old(kubelet, minors):
+        count, supported = apart(kubelet, server), allowed(kubelet)
+        params |= {
+            "server": minors[server],
+            "needed": str(server.before(OLDER)),
+            "count": count,
+            "most": supported,
+        }
+        return Held(Reason.SKEW_OLD, cluster, params)
     return None

@@ -50,13 +50,13 @@ def held(
 
 
 def unseen(node: Node, uid: str) -> bool:
-    """Returns whether the node was not seen yet: only then it shows whether this is the machine that is meant."""
+    """Returns whether the node was not seen yet, so that it is not known whether this is the machine of the plan."""
     return bool(uid) and not node.uid
 
 
 def without_boot_id(node: Node) -> Held | None:
-    """Returns what holds a node that reports no boot id, or None: its next boot could not be told from this one, so that
-    nothing could be proven."""
+    """Returns the reason that holds a node without a boot id, or None: its next boot could not be distinguished from this
+    one, so that nothing could be proven."""
     if node.boot_id:
         return None
     return Held(Reason.NOT_VERIFIED, node.name, {"why": "the node tells no boot id"})

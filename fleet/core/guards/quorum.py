@@ -62,11 +62,11 @@ class GroupWithoutNode(NamedTuple):
 
 def group_without(group: Quorum, rule: QuorumRule, node: NodeRef) -> GroupWithoutNode | None:
     """Returns the state of the group without the node. Returns None if no voter is on the node."""
-    found = rank(group, rule, node)
-    if found is None:
+    place = rank(group, rule, node)
+    if place is None:
         return None
     remaining = _without(group, rule, node)
-    commit = found.commit if found.commit != float("inf") else None
+    commit = place.commit if place.commit != float("inf") else None
     names = _names([member for member in group.on(node) if member.voter])
     sites = breaking_sites(remaining, group.majority)
     return GroupWithoutNode(
@@ -87,7 +87,7 @@ def held(group: Quorum, rule: QuorumRule, node: NodeRef, away: Collection[NodeRe
     if group.unread and not group.declared:
         reason = Reason.QUORUM_WRONG if group.wrong else Reason.QUORUM_UNREAD
         return Held(reason, group.name, {"why": group.unread})
-    gone = next((each for each in group.voters if each.node in away and each.node != node), None)
+    gone = next((voter for voter in group.voters if voter.node in away and voter.node != node), None)
     if gone is not None:
         return Held(Reason.QUORUM_AWAY, group.name, {"member": gone.name, "node": _named(gone)})
     if tolerates(len(group.voters)) < len(going):
@@ -99,25 +99,27 @@ def _downtime(group: Quorum, rule: QuorumRule, going: Sequence[Member]) -> Held 
     """Returns what holds voters without which the group has no majority, or None. Such voters go only where the policy
     allows the downtime, and only while all others are healthy."""
     if rule.downtime == "hold":
-        facts: dict[str, str | int] = {
+        params: dict[str, str | int] = {
             "voters": _voters(len(group.voters)),
             "spare": tolerates(len(group.voters)),
             "member": _names(going),
-            **etcd.adding(
+            **etcd.remedy_of_adding(
                 group, f"set downtime: allow for {group.name} if its users can bear it, or add voters"
             ),
         }
-        return Held(Reason.QUORUM_DOWNTIME, group.name, facts)
-    ill = [
+        return Held(Reason.QUORUM_DOWNTIME, group.name, params)
+    unhealthy = [
         (member, why)
         for member, why in unhealthy_members(group, rule)
         if member.voter and member not in going
     ]
-    if not ill:
+    if not unhealthy:
         return None
-    words = "; ".join(f"{member.name} {why}" for member, why in ill)
-    told: dict[str, str | int] = {"member": _names(going), "ill": words}
-    return Held(Reason.QUORUM_ILL, group.name, told | _remedy(group, [member for member, _ in ill]))
+    unhealthy_text = "; ".join(f"{member.name} {why}" for member, why in unhealthy)
+    unhealthy_params: dict[str, str | int] = {"member": _names(going), "ill": unhealthy_text}
+    return Held(
+        Reason.QUORUM_ILL, group.name, unhealthy_params | _remedy(group, [member for member, _ in unhealthy])
+    )
 
 
 def _majority(group: Quorum, rule: QuorumRule, going: Sequence[Member]) -> Held | None:
@@ -125,25 +127,29 @@ def _majority(group: Quorum, rule: QuorumRule, going: Sequence[Member]) -> Held 
     needed = group.majority + rule.margin
     if len(remaining) >= needed:
         return None
-    ill = "; ".join(f"{member.name} {why}" for member, why in unhealthy_members(group, rule) if member.voter)
-    facts: dict[str, str | int] = {
+    unhealthy_text = "; ".join(
+        f"{member.name} {why}" for member, why in unhealthy_members(group, rule) if member.voter
+    )
+    params: dict[str, str | int] = {
         "member": _names(going),
         "remaining": len(remaining),
         "voters": len(group.voters),
         "needed": needed,
-        "ill": f": {ill}" if ill else "",
+        "ill": f": {unhealthy_text}" if unhealthy_text else "",
     }
     if needed > len(group.voters) - len(going):
-        facts |= etcd.adding(group, f"lower the margin of quorum group {group.name}, or add voters")
-        return Held(Reason.QUORUM_NEVER, group.name, facts)
-    away = [member for member, _ in unhealthy_members(group, rule) if member.voter]
-    return Held(Reason.QUORUM, group.name, facts | _remedy(group, away))
+        params |= etcd.remedy_of_adding(
+            group, f"lower the margin of quorum group {group.name}, or add voters"
+        )
+        return Held(Reason.QUORUM_NEVER, group.name, params)
+    unhealthy = [member for member, _ in unhealthy_members(group, rule) if member.voter]
+    return Held(Reason.QUORUM, group.name, params | _remedy(group, unhealthy))
 
 
-def _remedy(group: Quorum, ill: Sequence[Member]) -> dict[str, str | int]:
+def _remedy(group: Quorum, unhealthy: Sequence[Member]) -> dict[str, str | int]:
     """Returns how to lift the alarms, as the parameter that replaces the usual remedy."""
-    words = etcd.remedy(group, ill)
-    return {"advice": words} if words else {}
+    remedy = etcd.remedy(group, unhealthy)
+    return {"advice": remedy} if remedy else {}
 
 
 def _stretch(group: Quorum, rule: QuorumRule, going: Sequence[Member]) -> Held | None:
@@ -157,18 +163,18 @@ def _stretch(group: Quorum, rule: QuorumRule, going: Sequence[Member]) -> Held |
     worse = [loss for loss in _losses(remaining, group.majority) if loss not in borne]
     if not worse:
         return None
-    others = [member for member in whole if member not in remaining]
+    absent = [member for member in whole if member not in remaining]
     now, then = majority_sites(group, remaining), majority_sites(group, whole)
     better = f"keeps it inside {'+'.join(then)}" if then != now else "lets the group survive that"
-    facts: dict[str, str | int] = {
+    params: dict[str, str | int] = {
         "member": _names(going),
         "sites": "+".join(now),
         "breaking": " or ".join(worse),
-        "other": _names(others),
+        "other": _names(absent),
         "better": better,
-        **_remedy(group, others),
+        **_remedy(group, absent),
     }
-    return Held(Reason.QUORUM_STRETCH, group.name, facts)
+    return Held(Reason.QUORUM_STRETCH, group.name, params)
 
 
 def leads(group: Quorum, rule: QuorumRule, node: NodeRef) -> bool:
@@ -184,42 +190,42 @@ def why_no_reboot(group: Quorum, rule: QuorumRule, node: NodeRef) -> str:
 
     Asked by the driver that performs the reboot.
     """
-    found = held(group, rule, node, ())
-    if found is not None:
-        return found.message
+    blocking = held(group, rule, node, ())
+    if blocking is not None:
+        return blocking.message
     return f"a member on {node.name} leads {group.name}" if leads(group, rule, node) else ""
 
 
 def order(group: Quorum, rule: QuorumRule, node: NodeRef, peers: Collection[NodeRef]) -> Held | None:
     """Returns what holds a node while another node of the group should go first, or None. `peers`: the nodes that may
     go now too."""
-    mine = rank(group, rule, node)
-    ranks = [(found, peer) for peer in peers if peer != node and (found := rank(group, rule, peer))]
-    if mine is None or not ranks:
+    own = rank(group, rule, node)
+    ranks = [(peer_place, peer) for peer in peers if peer != node and (peer_place := rank(group, rule, peer))]
+    if own is None or not ranks:
         return None
     best, first = min(ranks)
     # Nodes that differ in nothing but their names do not wait for each other.
-    if best[:-1] >= mine[:-1]:
+    if best[:-1] >= own[:-1]:
         return None
-    facts: dict[str, str | int] = {
+    params: dict[str, str | int] = {
         "member": _names(group.on(node)),
         "first": _names(group.on(first)),
-        "why": _why(group, rule, node, first, mine, best),
+        "why": _why(group, rule, node, first, own, best),
     }
-    return Held(Reason.QUORUM_ORDER, group.name, facts)
+    return Held(Reason.QUORUM_ORDER, group.name, params)
 
 
-def _why(group: Quorum, rule: QuorumRule, node: NodeRef, first: NodeRef, mine: GoOrder, best: GoOrder) -> str:
-    if mine.leads:
+def _why(group: Quorum, rule: QuorumRule, node: NodeRef, first: NodeRef, own: GoOrder, best: GoOrder) -> str:
+    if own.leads:
         return "it leads, and the leader goes last"
-    if (mine.breaking, mine.links) > (best.breaking, best.links):
-        here, there = _without(group, rule, node), _without(group, rule, first)
+    if (own.breaking, own.links) > (best.breaking, best.links):
+        without_node, without_first = _without(group, rule, node), _without(group, rule, first)
         return (
-            f"without it {_majority_words(group, here)}, "
-            f"without {_names(group.on(first))} {_majority_words(group, there)}"
+            f"without it {_describe_majority(group, without_node)}, "
+            f"without {_names(group.on(first))} {_describe_majority(group, without_first)}"
         )
     return (
-        f"a commit takes {_milliseconds(mine.commit)} without it, and {_milliseconds(best.commit)} "
+        f"a commit takes {_milliseconds(own.commit)} without it, and {_milliseconds(best.commit)} "
         f"without {_names(group.on(first))}"
     )
 
@@ -231,7 +237,7 @@ def rank(group: Quorum, rule: QuorumRule, node: NodeRef) -> GoOrder | None:
         return None
     remaining = _without(group, rule, node)
     leads = any(member.leader for member in going)
-    leader = next((each for each in remaining if each.leader), None) or best_leader(
+    leader = next((candidate for candidate in remaining if candidate.leader), None) or best_leader(
         group, remaining, frozenset()
     )
     commit = commit_seconds(group, leader, remaining) if leader is not None else None
@@ -251,9 +257,9 @@ def why_not_recovered(group: Quorum, rule: QuorumRule, node: NodeRef) -> str:
     for member in group.on(node):
         if why := why_unhealthy(member, group, rule, highest):
             return f"member {member.name} of {group.name} {why}"
-    found = len(healthy(group, rule))
-    if any(member.voter for member in group.on(node)) and found < group.majority:
-        return f"{found} of {len(group.voters)} voters of {group.name} are healthy"
+    healthy_count = len(healthy(group, rule))
+    if any(member.voter for member in group.on(node)) and healthy_count < group.majority:
+        return f"{healthy_count} of {len(group.voters)} voters of {group.name} are healthy"
     if group.led and not group.declared and group.leader is None:
         return f"group {group.name} has no leader"
     return ""
@@ -285,8 +291,8 @@ def _voters(count: int) -> str:
     return counted(count, "voter")
 
 
-def _majority_words(group: Quorum, remaining: Sequence[Member]) -> str:
-    """Returns where the nearest majority of these members is, and which losses break it, as a message words it."""
+def _describe_majority(group: Quorum, remaining: Sequence[Member]) -> str:
+    """Returns where the nearest majority of these members is, and which losses break it, for a message."""
     if len({member.site for member in remaining}) == 1:
         return f"all are in {remaining[0].site}"
     breaking = _losses(remaining, group.majority)

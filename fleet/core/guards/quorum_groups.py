@@ -28,26 +28,26 @@ def held(context: GuardContext) -> Iterator[Blocker]:
     """Yields what holds the node for each group that cannot do without it now, or whose data format would be tied to the
     release that the node comes back with."""
     for group, rule in groups(context):
-        if found := _held(context, group, rule):
-            yield WaitKey("quorum", (group.name, context.ref)), found
+        if blocking := _held(context, group, rule):
+            yield WaitKey("quorum", (group.name, context.ref)), blocking
 
 
 def held_or_later(context: GuardContext) -> Iterator[Blocker]:
     """Yields the same, and for each other group whether another of its nodes should go first."""
     for group, rule in groups(context):
-        found = _held(context, group, rule)
-        if found is None:
+        blocking = _held(context, group, rule)
+        if blocking is None:
             peers = context.state.quorums.nodes(group.name)
-            found = quorum.order(
+            blocking = quorum.order(
                 group, rule, context.ref, [ref for ref in peers if _may_precede(context, ref, group)]
             )
-        if found is not None:
-            yield WaitKey("quorum", (group.name, context.ref)), found
+        if blocking is not None:
+            yield WaitKey("quorum", (group.name, context.ref)), blocking
 
 
 def _held(context: GuardContext, group: Quorum, rule: QuorumRule) -> Held | None:
-    found = quorum.held(group, rule, context.ref, context.state.quorums.away)
-    return found or _data_format(context, group, rule)
+    blocking = quorum.held(group, rule, context.ref, context.state.quorums.away)
+    return blocking or _data_format(context, group, rule)
 
 
 def _data_format(context: GuardContext, group: Quorum, rule: QuorumRule) -> Held | None:
@@ -63,11 +63,11 @@ def _data_format(context: GuardContext, group: Quorum, rule: QuorumRule) -> Held
     upgraded = state.quorums.upgraded.get(group.name)
     if upgraded is not None:
         upgraded = _by_journal(rollout, group, upgraded)
-    found = etcd.last_voter(group, rule, context.ref, upgraded, rollout.started_at, context.now)
+    last_voter = etcd.last_voter(group, rule, context.ref, upgraded, rollout.started_at, context.now)
     state.quorums.awaiting_upgraded.discard(context.ref)
-    if found is None:
+    if last_voter is None:
         return None
-    held, end = found
+    held, end = last_voter
     if end is not None:
         state.quorums.awaiting_upgraded.add(context.ref)
         state.timers.wake_at(context.ref, end)
@@ -75,9 +75,8 @@ def _data_format(context: GuardContext, group: Quorum, rule: QuorumRule) -> Held
 
 
 def _by_journal(rollout: Rollout, group: Quorum, upgraded: UpgradedVoters) -> UpgradedVoters:
-    """Returns the state of the upgraded voters with what the journal records: when the runs of all of them have ended well.
-
-    What a controller that has just started has seen itself is younger.
+    """Returns the state of the upgraded voters, corrected by the journal: by the time at which the runs of all of them have
+    succeeded. The observations of a controller that has just started are younger.
     """
     if not upgraded.whole or upgraded.since is None:
         return upgraded
@@ -97,22 +96,26 @@ def _may_precede(context: GuardContext, ref: NodeRef, group: Quorum) -> bool:
     else would be pointless."""
     if ref == context.ref:
         return False
-    runs, mine = context.index.runs, context.run.goal
+    runs, own_goal = context.index.runs, context.run.goal
     rollout = runs.rollout_of(ref)
     if rollout is None or rollout is not runs.rollout_of(context.ref):
         return False
     other = rollout.runs[ref]
-    if not other.waiting or (other.goal.pool, other.goal.canary) != (mine.pool, mine.canary):
+    if not other.waiting or (other.goal.pool, other.goal.canary) != (own_goal.pool, own_goal.canary):
         return False
     # The reasons of quorum groups that are recorded for the other node may be out of date, so the groups are asked again.
     recorded = context.state.held.get(ref, ())
     if any(held.passed_over and held.spec.scope != "quorum group" for held in recorded):
         return False
-    return not any(_stays(context, rollout, ref, each, group) for each in context.state.quorums.of(ref))
+    return not any(
+        _stays(context, rollout, ref, other_group, group) for other_group in context.state.quorums.of(ref)
+    )
 
 
-def _stays(context: GuardContext, rollout: Rollout, ref: NodeRef, each: Quorum, group: Quorum) -> bool:
+def _stays(context: GuardContext, rollout: Rollout, ref: NodeRef, other_group: Quorum, group: Quorum) -> bool:
     """Returns whether this group holds the other node: the group in question in any way, another one until an operator
     acts."""
-    found = quorum.held(each, rollout.policy.quorum_rule(each), ref, context.state.quorums.away)
-    return found is not None and (each.name == group.name or found.needs_action)
+    blocking = quorum.held(
+        other_group, rollout.policy.quorum_rule(other_group), ref, context.state.quorums.away
+    )
+    return blocking is not None and (other_group.name == group.name or blocking.needs_action)

@@ -15,27 +15,27 @@ SHOWN = 3
 """The number of notices that one message names."""
 
 
-def heeded(notices: Sequence[Notice], now: datetime) -> list[Notice]:
+def holding_notices(notices: Sequence[Notice], now: datetime) -> list[Notice]:
     """Returns the notices that hold the node: first those that an operator must end, then those of parties that delete
     the node."""
-    valid = (each for each in notices if each.holds and (each.until is None or now < each.until))
-    return sorted(valid, key=lambda each: (not each.stays, each.does is not Does.DELETES))
+    valid = (notice for notice in notices if notice.holds and (notice.until is None or now < notice.until))
+    return sorted(valid, key=lambda notice: (not notice.stays, notice.does is not Does.DELETES))
 
 
 def held(node: str, notices: Sequence[Notice], now: datetime) -> Held | None:
     """Returns what holds a node that another party deletes or works on, or None. `notices`: all notices about the
     node."""
-    found = heeded(notices, now)
-    if not found:
+    holding = holding_notices(notices, now)
+    if not holding:
         return None
-    first = found[0]
-    facts: dict[str, str | int] = {
+    first = holding[0]
+    params: dict[str, str | int] = {
         "party": first.party,
         "does": str(first.does),
         "mark": first.mark,
-        "told": "; ".join(dict.fromkeys(each.summary for each in found[:SHOWN])),
+        "told": "; ".join(dict.fromkeys(notice.summary for notice in holding[:SHOWN])),
         "advice": first.remedy,
     }
     if first.since is not None:
-        facts["since"] = first.since.isoformat()
-    return Held(Reason.OTHERS_STAY if first.stays else Reason.OTHERS, node, facts)
+        params["since"] = first.since.isoformat()
+    return Held(Reason.OTHERS_STAY if first.stays else Reason.OTHERS, node, params)

@@ -15,7 +15,7 @@ from fleet.core.third_parties.roles import Roles
 
 
 def check_budgets(snapshot: Snapshot, groups: Sequence[CarriedGroup]) -> Iterator[LintFinding]:
-    """Yields what is wrong with the PodDisruptionBudgets of a cluster."""
+    """Yields the findings about the PodDisruptionBudgets of a cluster."""
     drained = [pod for pod in snapshot.pods if not pod.stays and not pod.finished]
     index, roles = _PodIndex(drained), Roles()
     for pod in snapshot.pods:
@@ -23,23 +23,25 @@ def check_budgets(snapshot: Snapshot, groups: Sequence[CarriedGroup]) -> Iterato
     several: dict[tuple[str, ...], list[Pod]] = {}
     matched: dict[str, list[str]] = {}
     for budget in snapshot.budgets:
-        own = index.under(budget)
+        pods_of_budget = index.under(budget)
         # Budgets that select by a role are reported with the node that carries the role (core/planning/obstacles.py).
         # Budgets that an operator opens on request are reported there too: the rollout tries their nodes.
-        opened = all(operator_of(pod) is not None or opens_again(pod) for pod in own)
-        if not opened and not any(roles.selecting(budget, pod) for pod in own):
-            yield from _never(snapshot.cluster, budget, len(own))
+        opened = all(operator_of(pod) is not None or opens_again(pod) for pod in pods_of_budget)
+        if not opened and not any(roles.selecting(budget, pod) for pod in pods_of_budget):
+            yield from _never(snapshot.cluster, budget, len(pods_of_budget))
         for group in groups:
-            yield from _against(snapshot.cluster, budget, group, own)
-        for pod in own:
+            yield from _against(snapshot.cluster, budget, group, pods_of_budget)
+        for pod in pods_of_budget:
             matched.setdefault(pod.uid, []).append(str(budget.ref))
     for pod in drained:
         if len(matched.get(pod.uid, ())) > 1:
             several.setdefault(tuple(matched[pod.uid]), []).append(pod)
     for names, pods in several.items():
-        words = f"{pods_are(len(pods))} also under {', '.join(names[1:])}: the API server evicts none of them"
+        message = (
+            f"{pods_are(len(pods))} also under {', '.join(names[1:])}: the API server evicts none of them"
+        )
         yield LintFinding(
-            snapshot.cluster, "budgets-several", names[0], words, "keep one budget for each pod"
+            snapshot.cluster, "budgets-several", names[0], message, "keep one budget for each pod"
         )
 
 
@@ -64,27 +66,30 @@ class _PodIndex:
 def _never(cluster: str, budget: Budget, pods: int) -> Iterator[LintFinding]:
     if not pods or _allowed(budget, pods) > 0:
         return
-    words = f"{budget.rule} over {counted(pods, 'pod')} never allows an eviction"
-    more = (
+    message = f"{budget.rule} over {counted(pods, 'pod')} never allows an eviction"
+    remedy = (
         "set maxUnavailable: 1" if pods > 1 else "set maxUnavailable: 1 (the pod goes), or run a second one"
     )
-    yield LintFinding(cluster, "budget-never", str(budget.ref), words, more)
+    yield LintFinding(cluster, "budget-never", str(budget.ref), message, remedy)
 
 
-def _against(cluster: str, budget: Budget, group: CarriedGroup, own: Sequence[Pod]) -> Iterator[LintFinding]:
-    mine = {pod.uid for pod in group.pods}
-    if not group.voters or not any(pod.uid in mine for pod in own):
+def _against(
+    cluster: str, budget: Budget, group: CarriedGroup, pods_of_budget: Sequence[Pod]
+) -> Iterator[LintFinding]:
+    of_group = {pod.uid for pod in group.pods}
+    if not group.voters or not any(pod.uid in of_group for pod in pods_of_budget):
         return
-    allowed, spare = _allowed(budget, len(own)), spare_voters(group)
+    allowed, spare = _allowed(budget, len(pods_of_budget)), spare_voters(group)
     if allowed > spare:
         stays = f", margin {group.rule.margin}" if group.rule.margin else ""
-        words = (
-            f"{budget.rule} lets {min(allowed, len(own))} of {len(own)} pods go at once; {group.name} can spare "
+        message = (
+            f"{budget.rule} lets {min(allowed, len(pods_of_budget))} of {len(pods_of_budget)} pods go at once; "
+            f"{group.name} can spare "
             f"{spare} of {counted(group.voters, 'voter')}{stays}. fleet goes by the group, which is stricter; others who "
             "evict go by the budget"
         )
-        advice = f"set maxUnavailable: {spare}" if spare else "use 3 voters; no budget can help fewer"
-        yield LintFinding(cluster, "budget-quorum", str(budget.ref), words, advice)
+        remedy = f"set maxUnavailable: {spare}" if spare else "use 3 voters; no budget can help fewer"
+        yield LintFinding(cluster, "budget-quorum", str(budget.ref), message, remedy)
 
 
 def _allowed(budget: Budget, pods: int) -> int:

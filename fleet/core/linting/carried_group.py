@@ -32,12 +32,12 @@ def carried_groups(
 ) -> list[CarriedGroup]:
     """Returns the quorum groups that are declared, and the other ones that were read."""
     read = {quorum.name: quorum for quorum in snapshot.quorums}
-    mine = [group for group in policy.quorums if group.cluster == snapshot.cluster]
-    declared = [*mine, *settled(annotated, mine)]
+    in_policy = [group for group in policy.quorums if group.cluster == snapshot.cluster]
+    declared = [*in_policy, *settled(annotated, in_policy)]
     named = {group.name for group in declared}
-    found = [_carried(group, read.get(group.name), snapshot.pods) for group in declared if not group.wrong]
-    others = [quorum for name, quorum in read.items() if name not in named]
-    return found + [_as_read(quorum, policy.quorum_rule(quorum)) for quorum in others]
+    carried = [_carried(group, read.get(group.name), snapshot.pods) for group in declared if not group.wrong]
+    undeclared = [quorum for name, quorum in read.items() if name not in named]
+    return carried + [_as_read(quorum, policy.quorum_rule(quorum)) for quorum in undeclared]
 
 
 def _carried(group: QuorumGroup, read: Quorum | None, pods: Iterable[Pod]) -> CarriedGroup:

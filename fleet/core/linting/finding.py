@@ -6,7 +6,7 @@ from msgspec import Struct, field
 
 
 class LintFinding(Struct, frozen=True, order=True):
-    """One contradiction, or one thing that a rollout will run into, with its remedy."""
+    """One contradiction or one obstacle of a rollout, with its remedy."""
 
     cluster: str
     """Empty: the finding is not about a cluster of the fleet."""

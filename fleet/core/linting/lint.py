@@ -1,4 +1,4 @@
-"""Finds what in a policy, in budgets and in quorum groups contradicts itself, or can never be fulfilled."""
+"""Finds contradictions in a policy, in budgets and in quorum groups, and requirements that can never be fulfilled."""
 
 from __future__ import annotations
 
@@ -36,26 +36,26 @@ def lint(
 ) -> LintResult:
     """Returns all findings. `unread`: the clusters that were never read. `annotated`: the quorum groups that
     annotations of workloads declare, by cluster."""
-    found = list(check_clusters(policy, {*unread, *(snapshot.cluster for snapshot in snapshots)}))
+    findings = list(check_clusters(policy, {*unread, *(snapshot.cluster for snapshot in snapshots)}))
     for snapshot in snapshots:
         nodes = {node.name: node for node in snapshot.nodes}
         declared = annotated.get(snapshot.cluster, ())
-        found += check_annotations(policy, snapshot.cluster, declared)
+        findings += check_annotations(policy, snapshot.cluster, declared)
         groups = carried_groups(policy, snapshot, declared)
         for group in groups:
-            found += check_size(snapshot.cluster, group)
-            found += check_spread(snapshot.cluster, group, nodes)
-            found += check_limits(snapshot.cluster, group, policy, nodes)
-        found += check_budgets(snapshot, groups)
-        found += check_skews(snapshot)
-        found += check_rebooters(snapshot)
-        found += check_others(snapshot)
-        found += check_obstacles(
-            policy, snapshot, {each.subject for each in found if each.check == "budget-never"}
+            findings += check_size(snapshot.cluster, group)
+            findings += check_spread(snapshot.cluster, group, nodes)
+            findings += check_limits(snapshot.cluster, group, policy, nodes)
+        findings += check_budgets(snapshot, groups)
+        findings += check_skews(snapshot)
+        findings += check_rebooters(snapshot)
+        findings += check_others(snapshot)
+        findings += check_obstacles(
+            policy, snapshot, {finding.subject for finding in findings if finding.check == "budget-never"}
         )
-        found += check_losses(policy, snapshot)
-        found += check_plan_warnings(policy, snapshot)
-        found += check_landings(policy, snapshot)
+        findings += check_losses(policy, snapshot)
+        findings += check_plan_warnings(policy, snapshot)
+        findings += check_landings(policy, snapshot)
     return LintResult(
-        tuple(sorted(set(found))), tuple(snapshot.cluster for snapshot in snapshots), tuple(unread)
+        tuple(sorted(set(findings))), tuple(snapshot.cluster for snapshot in snapshots), tuple(unread)
     )

@@ -39,8 +39,8 @@ class Rebooter(Struct, frozen=True):
         """Returns one line for a user, without the program's name."""
         program = PROGRAMS[self.name]
         nodes = counted(self.nodes, "node")
-        words = program.does if self.nodes else program.nowhere
-        return words.format(workloads=", ".join(self.workloads), nodes=nodes)
+        template = program.does if self.nodes else program.nowhere
+        return template.format(workloads=", ".join(self.workloads), nodes=nodes)
 
     @property
     def remedy(self) -> str:
@@ -50,18 +50,18 @@ class Rebooter(Struct, frozen=True):
 def rebooters(snapshot: Snapshot) -> tuple[Rebooter, ...]:
     """Returns the programs with a pod that has not ended, by name."""
     owners = {
-        (each.kind, each.namespace, each.name): each.owner
-        for each in snapshot.workloads
-        if each.owner is not None
+        (workload.kind, workload.namespace, workload.name): workload.owner
+        for workload in snapshot.workloads
+        if workload.owner is not None
     }
-    found: dict[str, list[Pod]] = {}
+    pods_of: dict[str, list[Pod]] = {}
     for pod in snapshot.pods:
-        if (name := _whose(pod)) and not pod.finished:
-            found.setdefault(name, []).append(pod)
-    return tuple(_rebooter(name, pods, owners) for name, pods in sorted(found.items()))
+        if (name := _program_of(pod)) and not pod.finished:
+            pods_of.setdefault(name, []).append(pod)
+    return tuple(_rebooter(name, pods, owners) for name, pods in sorted(pods_of.items()))
 
 
-def _whose(pod: Pod) -> str:
+def _program_of(pod: Pod) -> str:
     """Returns the name of the program that the pod belongs to. Empty: the pod belongs to none of them."""
     owner = pod.owner
     if owner is None:
@@ -70,12 +70,12 @@ def _whose(pod: Pod) -> str:
         key, value = PLAN_CONTROLLER
         return value if pod.labels.get(key) == value else ""
     for name, program in PROGRAMS.items():
-        if program.owner == owner.kind and _is(program, owner, pod):
+        if program.owner == owner.kind and _belongs_to(program, owner, pod):
             return name
     return ""
 
 
-def _is(program: Program, owner: Owner, pod: Pod) -> bool:
+def _belongs_to(program: Program, owner: Owner, pod: Pod) -> bool:
     return owner.name in program.names or not program.labels.isdisjoint(pod.labels.items())
 
 

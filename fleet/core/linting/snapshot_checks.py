@@ -1,4 +1,4 @@
-"""Checks of everything else in a cluster, by the guards and the warnings of a plan."""
+"""The other checks of a cluster, by the guards and the warnings of a plan."""
 
 from __future__ import annotations
 
@@ -29,50 +29,56 @@ def check_skews(snapshot: Snapshot) -> Iterator[LintFinding]:
     kubelets: dict[str, list[str]] = {}
     for node in snapshot.nodes:
         kubelets.setdefault(node.kubelet, []).append(node.name)
-    for each in skews(servers, kubelets, snapshot.quorums):
-        yield LintFinding(snapshot.cluster, each.check, each.subject, each.words, each.advice)
+    for skew in skews(servers, kubelets, snapshot.quorums):
+        yield LintFinding(snapshot.cluster, skew.check, skew.subject, skew.message, skew.remedy)
 
 
 def check_rebooters(snapshot: Snapshot) -> Iterator[LintFinding]:
     """Yields other programs that reboot nodes and are at work on some. A program that merely could be at work is no
     contradiction."""
-    for each in rebooters(snapshot):
-        if each.nodes:
-            yield LintFinding(snapshot.cluster, "others-reboot", each.name, each.message, each.remedy)
+    for rebooter in rebooters(snapshot):
+        if rebooter.nodes:
+            yield LintFinding(
+                snapshot.cluster, "others-reboot", rebooter.name, rebooter.message, rebooter.remedy
+            )
 
 
 def check_others(snapshot: Snapshot) -> Iterator[LintFinding]:
     """Yields other parties' work on nodes that ends by itself. Work that does not end by itself is an obstacle."""
-    found: dict[tuple[str, str, str], list[str]] = {}
+    nodes_of: dict[tuple[str, str, str], list[str]] = {}
     for name, notices in notices_by_node(snapshot).items():
-        for each in notices:
-            if each.holds and not each.stays:
-                found.setdefault((each.party, f"{each.message} ({each.mark})", each.remedy), []).append(name)
-    for (party, told, advice), names in found.items():
+        for notice in notices:
+            if notice.holds and not notice.stays:
+                nodes_of.setdefault(
+                    (notice.party, f"{notice.message} ({notice.mark})", notice.remedy), []
+                ).append(name)
+    for (party, message, remedy), names in nodes_of.items():
         yield LintFinding(
-            snapshot.cluster, "others-node", party, f"{told}: {_listed(tuple(sorted(names)))}", advice
+            snapshot.cluster, "others-node", party, f"{message}: {_listed(tuple(sorted(names)))}", remedy
         )
 
 
 def check_obstacles(policy: Policy, snapshot: Snapshot, never: Set[str]) -> Iterator[LintFinding]:
-    """Yields what would hold nodes until an operator acts, as the guards of a rollout find.
+    """Yields the reasons that would hold nodes until an operator acts, as found by the guards of a rollout.
 
     `never`: budgets that are already reported never to allow an eviction.
     """
-    for each in obstacles(policy, snapshot):
-        reason, spec = each.held.reason, each.held.spec
-        known = reason is Reason.BUDGET_NEVER and each.held.subject in never
-        if spec.lint == "finding" and spec.scope != "quorum group" and not known:
+    for obstacle in obstacles(policy, snapshot):
+        reason, spec = obstacle.held.reason, obstacle.held.spec
+        reported = reason is Reason.BUDGET_NEVER and obstacle.held.subject in never
+        if spec.lint == "finding" and spec.scope != "quorum group" and not reported:
             does = "the rollout tries" if reason is Reason.LENGTH_UNKNOWN else "holds"
-            words = f"{each.held.message}; {does} {_listed(each.nodes)}"
-            yield LintFinding(snapshot.cluster, str(reason), each.held.subject, words, each.held.remedy)
+            message = f"{obstacle.held.message}; {does} {_listed(obstacle.nodes)}"
+            yield LintFinding(
+                snapshot.cluster, str(reason), obstacle.held.subject, message, obstacle.held.remedy
+            )
 
 
 def check_landings(policy: Policy, snapshot: Snapshot) -> Iterator[LintFinding]:
     """Yields workloads for whose pods fleet cannot know whether another node can take them."""
-    for each in unknown_landings(policy, snapshot):
-        advice = "see that another node can take it"
-        yield LintFinding(snapshot.cluster, "landing-unknown", each.subject, each.message, advice)
+    for landing in unknown_landings(policy, snapshot):
+        remedy = "see that another node can take it"
+        yield LintFinding(snapshot.cluster, "landing-unknown", landing.subject, landing.message, remedy)
 
 
 def check_losses(policy: Policy, snapshot: Snapshot) -> Iterator[LintFinding]:
@@ -89,9 +95,9 @@ def check_losses(policy: Policy, snapshot: Snapshot) -> Iterator[LintFinding]:
 
 
 def check_plan_warnings(policy: Policy, snapshot: Snapshot) -> Iterator[LintFinding]:
-    """Yields what a plan for all pools would warn of."""
-    for each in (*snapshot_warnings(policy, snapshot), *_architectures(policy, snapshot)):
-        yield LintFinding(snapshot.cluster, each.check, each.subject, each.message, each.remedy)
+    """Yields the warnings of a plan for all pools."""
+    for warning in (*snapshot_warnings(policy, snapshot), *_architectures(policy, snapshot)):
+        yield LintFinding(snapshot.cluster, warning.check, warning.subject, warning.message, warning.remedy)
 
 
 def _architectures(policy: Policy, snapshot: Snapshot) -> Iterator[PlanWarning]:

@@ -1,4 +1,4 @@
-"""A node that disappears during its run: its owner removed it, or the machine's kubelet registered it anew."""
+"""Handles a node that disappears during its run: its owner has removed it, or the machine's kubelet registers again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The context of one step: what guards are asked about, with a node that is there; actions are issued through it.
+"""The context of one step: a guard's context with a node that exists, through which actions are issued.
 
 A step function takes the context and returns how the step ends (`StepEnd`), or None while the run waits.
 """
@@ -34,7 +34,7 @@ Fields = ParamSpec("Fields")
 
 
 class StepEnd(NamedTuple):
-    """How a step ended, and what the journal says of that."""
+    """The end of a step: its result, and the detail of its journal record."""
 
     result: StepResult
     detail: Mapping[str, Any] = {}
@@ -48,7 +48,7 @@ class StepContext(GuardContext, frozen=True, gc=False, eq=False):
     """The context of a step, with which guards are asked too, and through which actions are issued."""
 
     node: Node
-    """As the plan means it: with the uid of the run's goal."""
+    """The node of the plan: with the uid of the run's goal."""
 
     @property
     def cordoned_by_us(self) -> bool:
@@ -59,20 +59,20 @@ class StepContext(GuardContext, frozen=True, gc=False, eq=False):
         return has_our_marks(self.node, self.rollout)
 
     def token(self, step: Step | None = None) -> str:
-        """Returns the name of one intent towards the machine: the same after a restart, another after a retry.
+        """Returns the token of a request to the machine: the same after a restart, another one after a retry.
 
         `step`: another step than the present one.
         """
         return f"{self.rollout.id}/{self.run.node.name}/{step or self.run.step}/{self.run.attempts}"
 
     def expired(self, seconds: int, since: datetime | None = None) -> bool:
-        """Returns whether the step has had its time; sets the timer for its end otherwise.
+        """Returns whether the time of the step is over; otherwise sets a timer for its end.
 
-        The time counts anew after the cluster could not be seen, or an operator had stopped the rollout. `since`: the
+        The time starts again after the cluster could not be seen, or an operator had stopped the rollout. `since`: the
         start of a part of the step.
         """
         moments = (since or self.run.since, self.view.synced_at, self.rollout.state_at)
-        end = max((each for each in moments if each is not None), default=self.now) + timedelta(
+        end = max((moment for moment in moments if moment is not None), default=self.now) + timedelta(
             seconds=seconds
         )
         if self.now >= end:
@@ -81,15 +81,15 @@ class StepContext(GuardContext, frozen=True, gc=False, eq=False):
         return False
 
     def wake_at(self, when: datetime) -> None:
-        """Looks at the run again then, if no event comes before."""
+        """Sets a timer: the run is looked at again at that time, if no event comes before."""
         self.state.timers.wake_at(self.run.node, when)
 
     def recheck(self) -> None:
-        """Looks at the run again soon, should no event report that its wait is over."""
+        """Sets a timer: the run is looked at again soon, should no event report that its wait is over."""
         self.state.timers.recheck(self.run.node, self.now)
 
     def hold(self, *held: Held) -> None:
-        """Notes what the node waits for; nothing: it waits for nothing that a user should hear of."""
+        """Records the reasons that hold the node; none: nothing holds the node that a user should know of."""
         self.state.hold(self.run.node, *held)
 
     def key(self, kind: str, subject: str = "") -> ActionKey:
@@ -111,7 +111,7 @@ class StepContext(GuardContext, frozen=True, gc=False, eq=False):
     ) -> None:
         """Issues an action on the run's node: `context.issue(Evict, pod=pod.ref, pod_uid=pod.uid)`.
 
-        What every action begins with (its id, the rollout, the node and its uid) comes from the context.
+        The common fields of all actions (id, rollout, node and its uid) come from the context.
         """
         ident = self.state.next_id(self.rollout)
         self.state.issue(
@@ -119,11 +119,12 @@ class StepContext(GuardContext, frozen=True, gc=False, eq=False):
         )
 
     def last_error(self, kind: str, subject: str = "") -> str:
-        """Returns why the last such action did not succeed; empty: it did, or has no outcome yet."""
+        """Returns why the last such action did not succeed; empty: it succeeded, or has no outcome yet."""
         return self.state.actions.last_error(self.key(kind, subject))
 
     def backoff(self, kind: str) -> Held | None:
-        """Returns why the last action of this kind on the node did not succeed, in the server's words, or None."""
+        """Returns the reason `backoff` with the server's message if the last action of this kind on the node did not
+        succeed, or None."""
         why = self.last_error(kind)
         return (
             Held(Reason.BACKOFF, self.run.node.name, {"what": ACTION_NAMES[kind], "why": why})

@@ -1,4 +1,4 @@
-"""Takes a run one step on: its cluster can be seen, its node is the one that was meant, and its step is dispatched."""
+"""Advances a run by its step function, after checking that its cluster can be seen and its node is that of the plan."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fleet.core.steps.stage import pending, stage, staged
 
 
 def advance(index: EngineIndex, rollout: Rollout, run: Run, now: datetime) -> StepEnd | None:
-    """Returns how the run's step ends now, with what the journal says of that; None: the run waits."""
+    """Returns how the run's step ends now, with the detail for the journal; None: the run waits."""
     state = index.state
     view = state.view(run.node.cluster)
     if run.ended:

@@ -21,13 +21,13 @@ from fleet.core.third_parties.party import Does
 SETTLE = timedelta(seconds=2)
 """A pod bound just before the cordon may be seen after it: watches of different kinds have no common order."""
 MOST_NAMED = 5
-"""Pods that the end of a drain names."""
+"""The number of pods that the message of a failed drain names."""
 CORDON_ATTEMPTS = 4
-"""After so many the run fails: a server's error may pass; a permission that is missing does not come by itself."""
+"""The number of attempts after which the run fails: a server's error may pass, a missing permission does not."""
 
 
 def cordon(context: StepContext) -> StepEnd | None:
-    """Cordons the node, after what its quorum groups need before that."""
+    """Cordons the node, after the snapshots that its quorum groups require."""
     if context.cordoned_by_us:
         return StepEnd(StepResult.DONE)
     if context.node.foreign_cordon:
@@ -37,7 +37,7 @@ def cordon(context: StepContext) -> StepEnd | None:
         return None
     if held := held_at(Moment.DRAIN, context):
         # A cordon that was asked for may still come: the run waits where it would be found.
-        return _stand_back(context, held)
+        return _wait_or_give_back(context, held)
     waits = quorum_work.take_snapshot(context)
     if isinstance(waits, str):
         return failed(waits)
@@ -51,9 +51,9 @@ def cordon(context: StepContext) -> StepEnd | None:
 
 
 def _until_cordoned(context: StepContext) -> StepEnd | None:
-    """Asks for the cordon until the node shows it.
+    """Requests the cordon until the node shows it.
 
-    Where another party takes the cordon off each time, the run fails after the drain's time.
+    If another party removes the cordon each time, the run fails after the drain's timeout.
     """
     timeout = context.rollout.pool(context.run).drain.timeout_seconds
     since = context.state.actions.requested_since(context.key("cordon"), context.now)
@@ -70,14 +70,14 @@ def drain(context: StepContext) -> StepEnd | None:
         context.hold(held)
         return None
     if held := held_at(Moment.DRAIN, context):
-        return _stand_back(context, held)
+        return _wait_or_give_back(context, held)
     view = context.view
     left = view.to_drain(context.node.name)
     wave = wave_of(context, left) if left else None
     if wave is not None:
-        late, seconds = overdue(context, wave)
-        if late:
-            names = "; ".join(sorted(unfinished(context, pod) for pod in late)[:MOST_NAMED])
+        overdue_pods, seconds = overdue(context, wave)
+        if overdue_pods:
+            names = "; ".join(sorted(unfinished(context, pod) for pod in overdue_pods)[:MOST_NAMED])
             return failed(f"not drained within {seconds} s: {names}")
     if not context.cordoned_by_us:
         return _until_cordoned(context)
@@ -98,8 +98,8 @@ def drain(context: StepContext) -> StepEnd | None:
     return _ready_to_reboot(context)
 
 
-def _stand_back(context: StepContext, held: Held) -> StepEnd | None:
-    """Gives the node back: at once where another party deletes the node, else after the drain's time.
+def _wait_or_give_back(context: StepContext, held: Held) -> StepEnd | None:
+    """Gives the node back: at once if another party deletes the node, otherwise after the drain's timeout.
 
     No pod is evicted meanwhile, and nothing has failed.
     """
@@ -114,7 +114,7 @@ def _stand_back(context: StepContext, held: Held) -> StepEnd | None:
 
 
 def _ready_to_reboot(context: StepContext) -> StepEnd | None:
-    """Checks once more, on the drained node, what a reboot presumes."""
+    """Checks the preconditions of a reboot once more on the drained node."""
     if context.run.since is not None and context.now < context.run.since + SETTLE:
         context.wake_at(context.run.since + SETTLE)
         return None
@@ -134,16 +134,16 @@ def _ready_to_reboot(context: StepContext) -> StepEnd | None:
         context.hold(waits)
         context.recheck()
         return None
-    known = identity.remembered(context.node, machine)
+    recorded = identity.remembered(context.node, machine)
     etcd = quorum_work.etcd_versions(context)
-    told = {"etcd": etcd} if etcd else {}
+    versions = {"etcd": etcd} if etcd else {}
     return StepEnd(
-        StepResult.DONE, {"boot_id": context.node.boot_id, **_daemonsets(context), **known, **told}
+        StepResult.DONE, {"boot_id": context.node.boot_id, **_daemonsets(context), **recorded, **versions}
     )
 
 
 def _daemonsets(context: StepContext) -> dict[str, Any]:
-    """Returns what the proof compares with, should the node come back with other labels."""
+    """Returns the DaemonSets and labels that the proof after the reboot compares with."""
     view = context.view
-    found, labels = daemonsets.ready(context.node.name, view), daemonsets.labels(context.node, view)
-    return ({"daemons": list(found)} if found else {}) | ({"labels": labels} if labels else {})
+    ready, labels = daemonsets.ready(context.node.name, view), daemonsets.labels(context.node, view)
+    return ({"daemons": list(ready)} if ready else {}) | ({"labels": labels} if labels else {})

@@ -1,4 +1,4 @@
-"""Which pods of a drain are in work: those of the lowest order, for as long as each of them may take."""
+"""Decides which pods of a drain are evicted now: those of the lowest order, each for as long as it may take."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class DrainWave(NamedTuple):
     order: int
     pods: tuple[tuple[Pod, Treatment], ...]
     own_time: bool
-    """A pod of the wave has a time of its own."""
+    """True: a pod of the wave has a timeout of its own."""
 
     def limit(self, treated: Treatment, seconds: int) -> int | None:
         """Returns the seconds that a pod of this wave may take; None: its time has not begun. `seconds`: the drain's own."""
@@ -31,20 +31,26 @@ def wave_of(context: StepContext, left: Sequence[Pod]) -> DrainWave:
     if view.has_default_treatment(context.node.name):
         return DrainWave(EVICTED.order, tuple((pod, EVICTED) for pod in left), own_time=False)
     treated = [(pod, view.treatment(pod)) for pod in left]
-    order = min(each.order for _, each in treated)
-    pods = tuple((pod, each) for pod, each in treated if each.order == order)
-    return DrainWave(order, pods, any(each.do in OWN_TIME for _, each in pods))
+    order = min(treatment.order for _, treatment in treated)
+    pods = tuple((pod, treatment) for pod, treatment in treated if treatment.order == order)
+    return DrainWave(order, pods, any(treatment.do in OWN_TIME for _, treatment in pods))
 
 
 def overdue(context: StepContext, wave: DrainWave) -> tuple[list[Pod], int]:
-    """Returns the pods that have had their time, and how many seconds that was; no pods: all may go on."""
+    """Returns the pods whose time is over, and that time in seconds; no pods: all may go on."""
     run, now = context.run, context.now
     reached = (wave.order, not wave.own_time)
     since = context.state.drains.wave_since(run.node, reached, run.since or now, now)
     seconds = context.rollout.pool(run).drain.timeout_seconds
-    treatments = {each for _, each in wave.pods}
-    for limit in sorted({found for each in treatments if (found := wave.limit(each, seconds)) is not None}):
+    treatments = {treatment for _, treatment in wave.pods}
+    for limit in sorted(
+        {
+            seconds_allowed
+            for treatment in treatments
+            if (seconds_allowed := wave.limit(treatment, seconds)) is not None
+        }
+    ):
         if context.expired(limit, since):
-            late = [pod for pod, each in wave.pods if wave.limit(each, seconds) == limit]
-            return late, limit
+            pods = [pod for pod, treatment in wave.pods if wave.limit(treatment, seconds) == limit]
+            return pods, limit
     return [], 0

@@ -1,4 +1,4 @@
-"""Evicts one pod of a node that is drained, or finds what the pod waits for."""
+"""Evicts one pod of a drained node, or finds the reason for which the pod waits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ComesBackError(Exception):
 
 
 def evict(context: StepContext, pod: Pod) -> Held | None:
-    """Evicts the pod, or returns what the pod waits for.
+    """Evicts the pod, or returns the reason for which the pod waits.
 
     Raises ComesBackError where the pod's workload has come back too often.
     """
@@ -49,7 +49,7 @@ def evict(context: StepContext, pod: Pod) -> Held | None:
     taking = [ref for ref in refs if view.budgets[ref].charges(pod)]
     closed = next((ref for ref in taking if view.pending_evictions.allowance(ref) < 1), None)
     if closed is not None and not (treated.do == "ask" and view.budgets[closed].never_allows):
-        return budgets.asked(view, closed, pod, 0, 1, context.now)
+        return budgets.why_refused(view, closed, pod, 0, 1, context.now)
     if held := _returned(context, run, pod, workload):
         return held
     if not context.may_issue("evict", pod.uid):
@@ -73,13 +73,13 @@ def unfinished(context: StepContext, pod: Pod) -> str:
     """Returns the pod's name and why it is still on the node, for the end of a drain that took too long."""
     view = context.view
     treated = view.treatment(pod)
-    words = context.last_error("evict", pod.uid)
+    cause = context.last_error("evict", pod.uid)
     if pod.deleting:
         names = evictable.finalizers(pod)
-        words = f"it is being deleted, finalizer {names}" if names else "it is being deleted"
+        cause = f"it is being deleted, finalizer {names}" if names else "it is being deleted"
     elif treated.do == "wait":
-        words = f"it has not ended ({treated.by})"
-    elif not words and treated.do == "evict":
+        cause = f"it has not ended ({treated.by})"
+    elif not cause and treated.do == "evict":
         refs = (ref for ref in view.budget_index.refs_of(pod) if view.budgets[ref].charges(pod))
         closed = next((ref for ref in refs if view.pending_evictions.allowance(ref) < 1), None)
         held = (
@@ -87,21 +87,21 @@ def unfinished(context: StepContext, pod: Pod) -> str:
             if closed is not None
             else None
         )
-        words = held.message if held is not None else ""
-    if not words and (
+        cause = held.message if held is not None else ""
+    if not cause and (
         barred := evictable.held(
             pod, view.budget_index.refs_of(pod), context.rollout.pool(context.run).drain, treated
         )
     ):
-        words = barred.message
-    return f"{pod.ref}: {words}" if words else str(pod.ref)
+        cause = barred.message
+    return f"{pod.ref}: {cause}" if cause else str(pod.ref)
 
 
 def _counted_as(context: StepContext, run: Run, pod: Pod) -> str:
-    """Returns the workload that the pod's eviction is remembered by: what keeps the pod running.
+    """Returns the name of the workload under which the pod's eviction is recorded.
 
-    Who makes pods or Jobs one after another gives each a name of its own: those that come to the node while it is drained
-    are counted together.
+    A program that creates pods or Jobs one after another names each differently: those that come to the node while it is
+    drained are counted together.
     """
     own = owners.controller_of(pod, context.view.workloads)
     if own in run.evicted or not owners.is_one_off(pod, context.view.workloads):
@@ -139,20 +139,21 @@ def _returned(context: StepContext, run: Run, pod: Pod, workload: str) -> Held |
 def _pods_at_start(context: StepContext, run: Run, pod: Pod, workload: str) -> int:
     """Returns how many of the workload's pods are known to have been on the node from the beginning."""
     view = context.view
-    known = run.evicted.get(workload)
-    if known is None or not known.pods:
-        own = (each for each in view.to_drain(run.node.name) if each.namespace == pod.namespace)
-        return sum(_counted_as(context, run, each) == workload for each in own)
+    memory = run.evicted.get(workload)
+    if memory is None or not memory.pods:
+        candidates = (other for other in view.to_drain(run.node.name) if other.namespace == pod.namespace)
+        return sum(_counted_as(context, run, other) == workload for other in candidates)
     if (
-        pod.uid in known.pods
+        pod.uid in memory.pods
         or _late_until(run, pod, context.state.drains.returned_since(run.node, pod.uid, context.now)) is None
     ):
-        return known.there
-    return max(known.there, len(known.pods) + 1)
+        return memory.there
+    return max(memory.there, len(memory.pods) + 1)
 
 
 def _late_until(run: Run, pod: Pod, since: datetime) -> datetime | None:
-    """Returns until when a pod that was first seen at `since` may be one that was bound before the cordon, with late news.
+    """Returns until when a pod that was first seen at `since` may be one that was bound before the cordon, if its event came
+    late.
 
     The scheduler binds no such pod to a cordoned node. None: the pod cannot have been bound before the cordon.
     """
@@ -163,9 +164,9 @@ def _late_until(run: Run, pod: Pod, since: datetime) -> datetime | None:
 
 
 def _refused(context: StepContext, pod: Pod, treated: Treatment) -> Held:
-    words = context.last_error("evict", pod.uid)
+    error = context.last_error("evict", pod.uid)
     if treated.do == "ask":
-        return Held(Reason.ASKED, str(pod.ref), {"by": treated.by, "why": words or "no answer yet"})
+        return Held(Reason.ASKED, str(pod.ref), {"by": treated.by, "why": error or "no answer yet"})
     return Held(
-        Reason.BACKOFF, str(pod.ref), {"what": f"eviction of {pod.ref}", "why": words or "it is not gone yet"}
+        Reason.BACKOFF, str(pod.ref), {"what": f"eviction of {pod.ref}", "why": error or "it is not gone yet"}
     )

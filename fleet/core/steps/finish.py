@@ -27,7 +27,7 @@ def uncordon(context: StepContext) -> StepEnd | None:
 
 
 def soak(context: StepContext) -> StepEnd | None:
-    """Watches the node for its soak time; the end is noted with the versions of etcd that the node's voters run by then."""
+    """Watches the node for its soak time; the end is recorded with the versions of etcd that the node's voters run then."""
     end = _soak(context)
     etcd = quorum_work.etcd_versions(context) if end is not None else {}
     return StepEnd(end.result, {**end.detail, "etcd_after": etcd}) if end is not None and etcd else end
@@ -64,17 +64,17 @@ def _soak(context: StepContext) -> StepEnd | None:
 def _newcomers(context: StepContext) -> str:
     """Returns why DaemonSets that want the node since its labels have changed are not Ready; empty: they are.
 
-    Labels may change only after the proof, and then DaemonSets come that nobody could have waited for.
+    Labels may change after the proof, so that DaemonSets come for which the proof could not wait.
     """
-    away = daemonsets.newcomers_not_ready(context.run, context.node, context.view)
-    return f"DaemonSet pods are not Ready: {verification.listed(away)}" if away else ""
+    not_ready = daemonsets.newcomers_not_ready(context.run, context.node, context.view)
+    return f"DaemonSet pods are not Ready: {verification.listed(not_ready)}" if not_ready else ""
 
 
 def clean_up(index: EngineIndex, rollout: Rollout, run: Run, now: datetime) -> bool:
-    """Takes the rollout's marks away from the node of an ended run; returns whether nothing is left.
+    """Removes the rollout's marks from the node of an ended run; returns whether nothing is left.
 
-    A failed run that keeps its slot keeps its cordon too, until an operator releases it. What was asked for a moment ago
-    may be there and not be seen yet.
+    A failed run that keeps its slot keeps its cordon too, until an operator releases it. The effect of a recent request may
+    exist without having been seen yet.
     """
     view = index.state.view(run.node.cluster)
     if run.node not in rollout.acted:
@@ -107,8 +107,8 @@ def _clean_node(context: StepContext) -> bool:
     if any(held.reason is Reason.BACKOFF for held in context.state.held.get(context.ref, ())):
         context.hold()
     # All three are asked: each sets the timer for its own delay.
-    unsure = [kind for kind in ("mark", "stage", "cordon") if not context.may_issue(kind)]
-    return not unsure
+    unsettled = [kind for kind in ("mark", "stage", "cordon") if not context.may_issue(kind)]
+    return not unsettled
 
 
 def _has_open_request(machine: Machine, rollout: Rollout) -> bool:

@@ -1,5 +1,5 @@
-"""What a run does for the quorum groups whose members its node carries: a snapshot before the cordon, another leader before
-the reboot, and after it the wait until the members are in step again."""
+"""The work of a run for the quorum groups with members on its node: a snapshot before the cordon, a move of the leadership
+before the reboot, and afterwards the wait until the members are in sync again."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from fleet.core.rollout.steps import Step
 from fleet.core.steps.context import StepContext
 
 ATTEMPTS = 3
-"""Attempts at a snapshot, or at moving a leader: then the run fails, and gives its node back."""
+"""The number of attempts at a snapshot, or at moving a leader, after which the run fails and gives its node back."""
 
 WaitOrFailure = Held | str | None
-"""What is waited for; a text: why the run fails; None: the run may go on."""
+"""The reason for which the run waits; a text: why the run fails; None: the run may go on."""
 
 
 def quorum_rules(context: StepContext) -> dict[str, QuorumRule]:
@@ -44,12 +44,14 @@ def take_snapshot(context: StepContext) -> WaitOrFailure:
 
 def etcd_versions(context: StepContext) -> dict[str, str]:
     """Returns, by group, the version of etcd that the node's voter reports now."""
-    found = {}
+    versions = {}
     for group in context.state.quorums.of(context.run.node):
-        told = [member.version for member in group.on(context.run.node) if member.voter and member.reachable]
-        if group.kind == KIND and any(told):
-            found[group.name] = next(filter(None, told))
-    return found
+        reported = [
+            member.version for member in group.on(context.run.node) if member.voter and member.reachable
+        ]
+        if group.kind == KIND and any(reported):
+            versions[group.name] = next(filter(None, reported))
+    return versions
 
 
 def leads(context: StepContext) -> bool:
@@ -63,8 +65,8 @@ def move_leader(context: StepContext) -> WaitOrFailure:
     for group, rule in groups(context):
         if not quorum.leads(group, rule, context.run.node):
             continue
-        others = [member for member in healthy(group, rule) if member.node != context.run.node]
-        leader, to = group.leader, best_leader(group, others, _upgraded(context.rollout))
+        remaining = [member for member in healthy(group, rule) if member.node != context.run.node]
+        leader, to = group.leader, best_leader(group, remaining, _upgraded(context.rollout))
         if leader is None or to is None:
             continue
         key = context.key("move-leader", group.name)
@@ -83,7 +85,7 @@ def move_leader(context: StepContext) -> WaitOrFailure:
 
 
 def why_not_recovered(context: StepContext) -> str:
-    """Returns why the node's members, or their groups, are not healthy yet; empty: they are.
+    """Returns why the node's members, or their groups, are not healthy yet; empty: they are healthy.
 
     A reading from before the node was given back shows its members as they were before they went.
     """
@@ -109,7 +111,14 @@ def defragment(context: StepContext) -> bool:
     actions = context.state.actions
     for group, rule in groups(context):
         key = context.key("defragment", group.name)
-        member = next((each for each in group.on(context.run.node) if each.voter and not each.leader), None)
+        member = next(
+            (
+                candidate
+                for candidate in group.on(context.run.node)
+                if candidate.voter and not candidate.leader
+            ),
+            None,
+        )
         if not rule.defragment or member is None or key in actions.done_for_groups:
             continue
         if actions.failures(key):

@@ -53,7 +53,7 @@ def reboot(context: StepContext) -> StepEnd | None:
 
 
 def _may_go(context: StepContext) -> bool:
-    """Returns whether all that let the drain end is still so, right before the reboot is requested."""
+    """Returns whether the preconditions of the reboot still hold, right before the reboot is requested."""
     machine = context.machine
     return (
         context.cordoned_by_us
@@ -78,11 +78,11 @@ def verify(context: StepContext) -> StepEnd | None:
         booted, wanted = machine.booted, context.run.release
         other = distinct_name(booted, wanted)
         why = f"it booted {other} instead of {distinct_name(wanted, booted)}: rolled back"
-        told = {"boot_id_after": context.node.boot_id, "rolled_back": other}
+        detail = {"boot_id_after": context.node.boot_id, "rolled_back": other}
         answer = machine.answer(context.token(Step.REBOOT))
         if answer is not None and answer.log:
-            told["log"] = answer.log
-        return failed(why, **told)
+            detail["log"] = answer.log
+        return failed(why, **detail)
     if failure := newly_failed(context):
         return failed(failure)
     if missing is None and machine is not None:

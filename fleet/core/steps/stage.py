@@ -32,9 +32,9 @@ def stage(context: StepContext) -> StepEnd | None:
     """Asks the machine to write the image, and waits until that is done."""
     rule = context.rollout.pool(context.run).stage
     machine = context.machine
-    # The release may be booted already: by somebody else, or in a time that an older copy of the journal does not know.
+    # The release may be booted already: by another party, or by this fleet before the journal was restored from an old copy.
     if machine is not None and any(
-        is_release(each, context.run.release) for each in (machine.staged, machine.booted)
+        is_release(present, context.run.release) for present in (machine.staged, machine.booted)
     ):
         return StepEnd(StepResult.DONE)
     token = context.token()
@@ -74,14 +74,14 @@ def stage(context: StepContext) -> StepEnd | None:
 
 
 def _another(machine: Machine, run: Run) -> str:
-    """Returns why the release is not staged although the machine has done what it was asked for."""
-    found, wanted = machine.staged or machine.booted, run.release
-    words = f"{distinct_name(found, wanted)} is staged, not {distinct_name(wanted, found)}"
-    if found is None or not found.digest or found.reference_digest or not wanted.digest:
-        return words
+    """Returns why the release is not staged although the machine has finished the request."""
+    present, wanted = machine.staged or machine.booted, run.release
+    message = f"{distinct_name(present, wanted)} is staged, not {distinct_name(wanted, present)}"
+    if present is None or not present.digest or present.reference_digest or not wanted.digest:
+        return message
     return (
-        f"{words}; if the latter is the digest of an index over several architectures, name theirs too in the stream "
-        "(digests), or bring the agents up to date (fleet cluster install): they tell by which digest a host was staged"
+        f"{message}; if the latter is the digest of an index over several architectures, name theirs too in the stream "
+        "(digests), or bring the agents up to date (fleet cluster install): they report by which digest a host was staged"
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether a node has come back with its release, and as healthy as it went: nothing else ends a run well."""
+"""Verifies that a node has come back with its release, as healthy as before: a run succeeds only with this proof."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fleet.core.rollout.run import Run
 from fleet.core.steps import daemonsets
 
 SHOWN = 5
-"""So many names stand in a message."""
+"""The number of names in a message."""
 
 
 def has_reported(machine: Machine | None, node: Node) -> bool:
@@ -25,7 +25,7 @@ def has_reported(machine: Machine | None, node: Node) -> bool:
 def missing_proof(
     run: Run, node: Node, machine: Machine | None, view: ClusterView, now: datetime
 ) -> str | None:
-    """Returns what of the proof is missing; None: nothing."""
+    """Returns the part of the proof that is missing, as a message; None: nothing is missing."""
     if node.ready is not True:
         return node.why_unready or "kubelet not Ready"
     if machine is None or not has_reported(machine, node):
@@ -35,15 +35,15 @@ def missing_proof(
     if not is_kernel(node.kernel, run.release.kernel):
         return f"kernel {node.kernel} runs, {run.release.kernel} is the release's"
     if machine.units is not None and machine.units.starting:
-        return "systemd is still starting (systemctl list-jobs on the machine tells what it waits for)"
+        return "systemd is still starting (systemctl list-jobs on the machine shows what it waits for)"
     if machine.units is not None and not machine.units.known:
         return "systemd does not answer which units have failed (systemctl is-system-running on the machine)"
     if machine.units is not None and machine.units.state == "maintenance":
         return "systemd is in maintenance: the machine came up in rescue or emergency mode"
-    if away := daemonsets.not_ready(run, node, view):
-        return f"DaemonSet pods are not Ready: {listed(away)}"
-    if alone := daemonsets.without_successor(run, node, view, now):
-        return f"no longer wanted by DaemonSet {listed(alone)}: another may come for its new labels"
+    if not_ready := daemonsets.not_ready(run, node, view):
+        return f"DaemonSet pods are not Ready: {listed(not_ready)}"
+    if unsucceeded := daemonsets.without_successor(run, node, view, now):
+        return f"no longer wanted by DaemonSet {listed(unsucceeded)}: another may come for its new labels"
     return None
 
 
@@ -92,6 +92,6 @@ def proof(run: Run, node: Node, machine: Machine) -> dict[str, str]:
 
 
 def listed(names: Iterable[str]) -> str:
-    found = list(names)
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return f"{', '.join(found[:SHOWN])}{more}"
+    listed_names = list(names)
+    more = f" and {len(listed_names) - SHOWN} more" if len(listed_names) > SHOWN else ""
+    return f"{', '.join(listed_names[:SHOWN])}{more}"

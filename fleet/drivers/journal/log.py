@@ -42,7 +42,7 @@ def taken_up(rollout: Rollout) -> None:
 def reached(cluster: str, why: str) -> None:
     """Logs whether a cluster can be worked on. `why` not: empty where it can."""
     if why:
-        LOG.warning("nothing begins here: %s", why, extra={"cluster": cluster})
+        LOG.warning("nothing starts here: %s", why, extra={"cluster": cluster})
     else:
         LOG.info("seen, and its lease is held", extra={"cluster": cluster})
 
@@ -56,7 +56,7 @@ def line(record: Journaled) -> tuple[int, str]:
         case RolloutHalted():
             return logging.ERROR, f"halted: {record.why}"
         case RunRetried():
-            return logging.WARNING, f"tried again: {record.why}" if record.why else "tried again"
+            return logging.WARNING, f"retried: {record.why}" if record.why else "retried"
         case RolloutFinished():
             return logging.INFO, "finished"
         case ActionEnded():

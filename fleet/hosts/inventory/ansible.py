@@ -97,7 +97,7 @@ def _hosts(path: Path, listed: AnsibleInventory, findings: Findings) -> tuple[Ho
         block = Block(0, {key: Pair(0, _fragment(value)) for key, value in variables.items()})
         reader = Reader(block, str(path), findings, f"hosts.{name}")
         for variable in listed.unfilled.get(name, ()):
-            reader.problem("expected a value, found a template with something that is not defined", variable)
+            reader.problem("expected a value, found a template with an undefined variable", variable)
         found.append(_entry(name, reader, folder))
     for name, other in duplicates(found):
         findings.problem(
@@ -167,7 +167,9 @@ def _refuse_other_ways(reader: Reader) -> None:
             )
     for key in PASSWORDS:
         if reader.has(key):
-            reader.problem("expected no password: fleet logs in by key, and needs sudo without one", key)
+            reader.problem(
+                "expected no password: fleet logs in with a key, and needs sudo without a password", key
+            )
     for key in _SSH:
         for option in _unsupported_options(reader.value(key, forms.TEXT, "")) if reader.has(key) else ():
             reader.problem(

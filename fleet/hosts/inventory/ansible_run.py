@@ -58,12 +58,12 @@ async def ask(path: Path, names: Sequence[str], secret: Sequence[str]) -> Ansibl
             )
         content = await asyncio.to_thread(_beginning, into)
     if len(content) > MOST_BYTES:
-        raise UsageError(f"{path} tells more than {MOST_BYTES >> 20} MiB of its hosts")
+        raise UsageError(f"{path} has more than {MOST_BYTES >> 20} MiB of host variables")
     try:
         return decode(content, AnsibleInventory)
     except UnreadableError as error:
         # Such as a number that JSON cannot express (.nan).
-        raise UsageError(f"{path} has a variable of a host that cannot be read: {error}") from None
+        raise UsageError(f"{path} has a host variable that cannot be read: {error}") from None
 
 
 def _beginning(file: Path) -> bytes:

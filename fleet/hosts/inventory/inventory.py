@@ -99,7 +99,7 @@ def raising_all(path: Path, findings: Findings) -> Iterator[None]:
     try:
         yield
     except TooMany:
-        message = f"{path}: more than {len(findings.problems)} problems: the rest was not looked at"
+        message = f"{path}: more than {len(findings.problems)} problems: the rest was not checked"
         raise ConfigError([*findings.problems, message], HINT) from None
     if findings.problems:
         raise ConfigError(findings.problems, HINT)

@@ -92,7 +92,9 @@ class LeaseClient:
         try:
             return await retry_on_conflict(attempt)
         except ConflictError:
-            raise ConflictError(f"the lease of cluster {self._cluster} is fought over") from None
+            raise ConflictError(
+                f"the lease of cluster {self._cluster} is written by several controllers at once"
+            ) from None
 
     async def resign(self, identity: str) -> None:
         """Gives the lease back if `identity` holds it. Raises FleetError."""

@@ -154,7 +154,7 @@ class MachineClient:
             try:
                 return await self.read()
             except FleetError as error:
-                LOG.warning("machine %s cannot be made: %s", self._name, error)
+                LOG.warning("machine %s cannot be created: %s", self._name, error)
                 await self._clock.sleep(_RETRY_SECONDS)
 
     async def _create(self) -> Machine:

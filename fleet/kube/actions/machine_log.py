@@ -16,7 +16,9 @@ from fleet.kube.objects.permissions import LEASE_NAMESPACE
 from fleet.system.clock import Clock
 
 _INSTALL = "fleet cluster install brings this cluster's agents up to date"
-_POD = f"kubectl -n {LEASE_NAMESPACE} get pods -o wide shows whether it runs; {_INSTALL}, which an older one needs"
+_POD = (
+    f"kubectl -n {LEASE_NAMESPACE} get pods -o wide shows whether it runs; {_INSTALL}, if the agent is older"
+)
 LOOK = 0.5
 """Seconds between two looks for the answer."""
 
@@ -32,10 +34,10 @@ async def machine_log(transport: Transport, clock: Clock, name: str, ask: LogAsk
     try:
         machine = _decoded(await transport.call(_call("patch", name, {"spec": {"log": wish}})))
     except NotFoundError:
-        raise FleetError(f"there is no Machine {name}: no agent has ever told of it", _POD) from None
+        raise FleetError(f"there is no Machine {name}: no agent has ever reported it", _POD) from None
     if log_ask(machine) != ask:
         raise FleetError(
-            "Machines of this cluster have no place for the question: they are an older fleet's", _INSTALL
+            "the Machine CRD of this cluster cannot hold the request: it is that of an older fleet", _INSTALL
         )
     try:
         async with asyncio.timeout(seconds):
@@ -56,7 +58,7 @@ async def _answer(transport: Transport, clock: Clock, name: str, ask: LogAsk) ->
         if log is not None and log.token == ask.token:
             return log
         if log_ask(found) != ask:
-            raise FleetError(f"somebody else asks {name} for a log at this moment", "ask again")
+            raise FleetError(f"another user is reading a log of {name} at this moment", "try again")
         await clock.sleep(LOOK)
 
 

@@ -64,7 +64,7 @@ def of_pod(environ: Mapping[str, str], account: Path) -> Session:
         raise _not_in_pod(f"{' and '.join(empty)} is empty")
     if not port.isdecimal():
         # A Service called kubernetes-service sets the same variable, to an address.
-        raise _not_in_pod(f"{PORT} is {port!r} and no port")
+        raise _not_in_pod(f"{PORT} is {port!r}, which is not a port")
     try:
         # Without an authority the certificate store of the computer would be trusted.
         context = ssl.create_default_context(cadata=authority)

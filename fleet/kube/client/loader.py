@@ -147,7 +147,7 @@ def _token(user: KubeconfigUser) -> str:
     except UsageError as error:
         wrong = f"tokenFile {error.message}"
     except UnicodeDecodeError:
-        wrong = f"tokenFile {user.token_file} is no text"
+        wrong = f"tokenFile {user.token_file} is not text"
     if not found and not user.token:
         raise UsageError(wrong)
     return found or user.token
@@ -201,7 +201,7 @@ def _refuse_control(name: str, value: str) -> None:
     """Raises UsageError for a value that no header can hold:
     https://www.rfc-editor.org/rfc/rfc9110#name-field-values."""
     if any((character < " " and character != "\t") or character == "\x7f" for character in value):
-        raise UsageError(f"{name} holds a line end or another control character")
+        raise UsageError(f"{name} contains a line end or another control character")
 
 
 def _content(name: str) -> bytes:
@@ -223,7 +223,7 @@ def _tls(cluster: KubeconfigCluster, authority: bytes, proof: Proof) -> ssl.SSLC
     # The text between the certificates may contain bytes outside ASCII.
     trusted = "\n".join(_CERTIFICATE.findall(authority.decode("latin-1")))
     if has_authority and not trusted:
-        raise UsageError("certificate-authority holds no certificate")
+        raise UsageError("certificate-authority contains no certificate")
     try:
         context = ssl.create_default_context(cadata=trusted or None)
     except (ssl.SSLError, ValueError) as error:

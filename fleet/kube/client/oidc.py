@@ -39,7 +39,9 @@ def id_token(config: Mapping[str, str], now: datetime) -> tuple[str, datetime]:
         payload = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
         expires = datetime.fromtimestamp(decode(payload, _Claims).exp, UTC)
     except (IndexError, ValueError, OverflowError, OSError):
-        raise UsageError("the id-token of auth-provider 'oidc' is no JWT that expires", _HINT) from None
+        raise UsageError("the id-token of auth-provider 'oidc' is not a JWT with an expiry", _HINT) from None
     if len(parts) != 3 or now + EARLY >= expires:
-        raise UsageError("the id-token of auth-provider 'oidc' has expired, and fleet renews none", _HINT)
+        raise UsageError(
+            "the id-token of auth-provider 'oidc' has expired, and fleet does not renew id-tokens", _HINT
+        )
     return token, expires

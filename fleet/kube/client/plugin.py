@@ -62,7 +62,7 @@ async def run(plugin: ExecPlugin, cluster: Mapping[str, Any] | None) -> PluginCr
     if ended.code != 0:
         printed = without_secrets(one_line(ended.err.decode(errors="replace")))
         raise AuthenticationError(
-            f"{name} failed with exit code {ended.code}: {printed or 'it said nothing'}"
+            f"{name} failed with exit code {ended.code}: {printed or 'it printed nothing'}"
         )
     # Output that is not JSON is parsed as YAML, which may take seconds; a thread keeps the event loop free.
     return await asyncio.to_thread(_credential_of, name, plugin.api_version, ended.out)
@@ -80,7 +80,7 @@ async def _output(name: str, plugin: ExecPlugin, environ: Mapping[str, str]) -> 
     except TimeoutError:
         raise AuthenticationError(f"{name} did not end within {PLUGIN_SECONDS:.0f} s") from None
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "an argument or variable holds a zero byte"
+        why = getattr(error, "strerror", None) or "an argument or variable contains a zero byte"
         raise AuthenticationError(f"{name} cannot be started: {why}") from None
     if len(ended.out) > LARGEST:
         raise AuthenticationError(f"{name} printed more than {LARGEST >> 20} MiB")

@@ -81,7 +81,7 @@ class PodClient:
             if frame:
                 channels[frame[0]] = channels.get(frame[0], b"") + frame[1:]
             if sum(map(len, channels.values())) > MOST_BYTES:
-                raise FleetError(f"{how.command[0]} in {pod} says more than {MOST_BYTES >> 20} MiB")
+                raise FleetError(f"{how.command[0]} in {pod} printed more than {MOST_BYTES >> 20} MiB")
         outcome, complaint = (
             self._transport.masked(channels.get(channel, b"")) for channel in (OUTCOME, STDERR)
         )
@@ -94,7 +94,7 @@ def _refuse_failure(pod: PodRef, how: ExecProbe, outcome: bytes, complaint: byte
     try:
         ended = _ENDED.decode(outcome)
     except UNREADABLE:
-        raise FleetError(f"{how.command[0]} in {pod} was broken off") from None
+        raise FleetError(f"{how.command[0]} in {pod} was interrupted") from None
     if ended.status != "Success":
         why, printed = one_line(ended.message, WORDS), one_line(complaint.decode(errors="replace"), WORDS)
         raise FleetError(f"{how.command[0]} in {pod}: {why}{f': {printed}' if printed else ''}")

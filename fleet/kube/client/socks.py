@@ -120,7 +120,7 @@ async def _introduce(found: socket.socket, proxy: SplitResult) -> None:
     await _send(found, bytes([5, 2, _PLAIN, _PASSWORD] if named else [5, 1, _PLAIN]))
     version, method = await _read(found, 2)
     if version != 5 or method not in ((_PLAIN, _PASSWORD) if named else (_PLAIN,)):
-        raise _refused("it wants another way to log in" if version == 5 else "it speaks no SOCKS5")
+        raise _refused("it requires another way to log in" if version == 5 else "it does not speak SOCKS5")
     if method == _PASSWORD:
         parts = [unquote(part or "").encode() for part in (proxy.username, proxy.password)]
         if max(map(len, parts)) > LONGEST:
@@ -150,7 +150,7 @@ async def _read(found: socket.socket, size: int) -> bytes:
     while len(read) < size:
         more = await asyncio.get_running_loop().sock_recv(found, size - len(read))
         if not more:
-            raise _refused("it broke the connection off")
+            raise _refused("it closed the connection")
         read += more
     return read
 

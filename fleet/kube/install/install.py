@@ -61,8 +61,8 @@ async def apply(transport: Transport, objects: Sequence[Manifest]) -> tuple[Appl
     if foreign:
         names = ", ".join(str(manifest) for manifest in foreign)
         raise HeldError(
-            f"not made by fleet, but in its place: {names}",
-            f"remove it, or hand it over: kubectl label ... {MANAGED_BY}={OWNER}",
+            f"objects exist that fleet did not create: {names}",
+            f"remove them, or hand them over: kubectl label ... {MANAGED_BY}={OWNER}",
         )
     applied = [
         await _apply(transport, manifest, found) for manifest, found in zip(objects, before, strict=True)
@@ -160,7 +160,7 @@ async def _unmark_one(transport: Transport, node: JsonObject) -> bool:
     except NotFoundError:
         return False
     except ConflictError:
-        raise FleetError(f"node {name} changes faster than its marks can be taken off") from None
+        raise FleetError(f"node {name} changes faster than fleet can remove its marks") from None
 
 
 def without_marks(node: Mapping[str, Any]) -> JsonObject | None:

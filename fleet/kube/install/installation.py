@@ -66,9 +66,9 @@ def manifests(image: str | None, remote: bool = False) -> tuple[Manifest, ...]:
     Raises UsageError for an empty image, and for one whose digest is not a digest.
     """
     if image == "":
-        raise UsageError("the agent's image is empty", "name one, or install without agents")
+        raise UsageError("the agent's image is empty", "give one, or install without agents")
     if image is not None and "@" in image and not by_digest(image):
-        raise UsageError(f"{image}: its digest is none", "NAME@sha256: and 64 hexadecimal digits")
+        raise UsageError(f"{image}: its digest is not a digest", "NAME@sha256: and 64 hexadecimal digits")
     bodies = [_completed(body, image, remote) for body in _files()]
     return tuple(_manifest(body) for body in bodies if image is not None or body["kind"] != "DaemonSet")
 

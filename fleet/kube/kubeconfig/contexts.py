@@ -89,7 +89,7 @@ def merged(found: Sequence[Kubeconfig]) -> Kubeconfig:
 
 def _chosen(where: str, found: Kubeconfig, context: str) -> SelectedContext:
     name = context or found.current
-    there = _known_names("contexts", found.contexts) if found.contexts else "it holds no contexts at all"
+    there = _known_names("contexts", found.contexts) if found.contexts else "it has no contexts"
     if not name:
         raise UsageError(f"{where} has no current context", f"name one with --context; {there}")
     if name not in found.contexts:
@@ -97,12 +97,12 @@ def _chosen(where: str, found: Kubeconfig, context: str) -> SelectedContext:
     used = found.contexts[name]
     if used.cluster not in found.clusters:
         raise UsageError(
-            f"{where}: context {name!r} names cluster {used.cluster!r}, which is not there",
+            f"{where}: context {name!r} refers to cluster {used.cluster!r}, which does not exist",
             _known_names("clusters", found.clusters),
         )
     if used.user and used.user not in found.users:
         raise UsageError(
-            f"{where}: context {name!r} names user {used.user!r}, who is not there",
+            f"{where}: context {name!r} refers to user {used.user!r}, which does not exist",
             _known_names("users", found.users),
         )
     chosen = SelectedContext(
@@ -146,7 +146,7 @@ def _wrong_user(user: KubeconfigUser, secure: bool) -> list[str]:
     if (user.token and (user.username or user.password)) or (secure and user.token_file and user.username):
         wrong.append("the user has a token and a username or password (keep one)")
     if not user.impersonate and (user.impersonate_uid or user.impersonate_groups or user.impersonate_extra):
-        wrong.append("as-uid, as-groups or as-user-extra without as: nobody to be is named")
+        wrong.append("as-uid, as-groups or as-user-extra without as: there is no user to impersonate")
     if user.exec is not None:
         wrong += _wrong_plugin(user.exec)
     if user.exec is not None and user.auth_provider is not None:
@@ -208,7 +208,7 @@ def _wrong_plugin(plugin: ExecPlugin) -> list[str]:
         wrong.append("exec.env has a variable without a name")
     if plugin.interactive_mode == "Always":
         wrong.append(
-            "exec.interactiveMode is Always, and fleet has nobody to ask (expected Never or IfAvailable)"
+            "exec.interactiveMode is Always, and fleet cannot prompt (expected Never or IfAvailable)"
         )
     elif plugin.interactive_mode not in ("Never", "IfAvailable") and (
         plugin.interactive_mode or plugin.api_version != _OPTIONAL_MODE

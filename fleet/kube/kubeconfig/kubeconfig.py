@@ -142,10 +142,10 @@ def parsed(path: Path) -> Kubeconfig:
     except NotReadError as error:
         raise UsageError(f"{path}{f':{error.line}' if error.line else ''}: not YAML: {error}") from None
     except msgspec.ValidationError as error:
-        raise UsageError(f"{path} is no kubeconfig: {_readable(str(error))}") from None
+        raise UsageError(f"{path} is not a kubeconfig: {_readable(str(error))}") from None
     if config.kind not in ("", "Config") or config.api_version not in ("", "v1"):
         raise UsageError(
-            f"{path} is no kubeconfig: it is a {config.kind or 'Config'} of {config.api_version or 'v1'}",
+            f"{path} is not a kubeconfig: it is a {config.kind or 'Config'} of {config.api_version or 'v1'}",
             "expected kind Config of apiVersion v1",
         )
     folder = path.absolute().parent
@@ -173,7 +173,7 @@ def _content(path: Path) -> bytes:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     if len(found) > LARGEST:
-        raise UsageError(f"{path} has more than {LARGEST >> 20} MiB, so it is no kubeconfig")
+        raise UsageError(f"{path} has more than {LARGEST >> 20} MiB, so it is not a kubeconfig")
     return found
 
 
@@ -188,8 +188,8 @@ def _suggestion(path: Path) -> str:
     try:
         names = sorted(file.name for file in path.parent.iterdir() if file.is_file())
     except OSError:
-        return f"the folder {path.parent} is not there either"
-    return f"{path.parent} holds: {', '.join(names[:10])}" if names else f"{path.parent} is empty"
+        return f"the folder {path.parent} does not exist either"
+    return f"{path.parent} contains: {', '.join(names[:10])}" if names else f"{path.parent} is empty"
 
 
 def _typed(found: Any) -> Any:
@@ -221,7 +221,7 @@ def _by_name(path: Path, key: str, entries: list[tuple[str, Any]]) -> dict[str, 
     found: dict[str, Any] = {}
     for name, entry in entries:
         if name in found:
-            raise UsageError(f"{path}: {key} has two entries called {name!r}", "rename or remove one of them")
+            raise UsageError(f"{path}: {key} has two entries named {name!r}", "rename or remove one of them")
         found[name] = entry
     return found
 

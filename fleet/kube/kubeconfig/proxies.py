@@ -31,7 +31,7 @@ def of_environment(server: str, environ: Mapping[str, str]) -> str:
     if parts_of(address, SCHEMES) is None:
         # The variable's value may contain a password.
         raise UsageError(
-            f"the environment variable {name.upper()} names no usable proxy",
+            f"the environment variable {name.upper()} is not a usable proxy",
             "expected http://, https:// or socks5://HOST:PORT",
         )
     return address

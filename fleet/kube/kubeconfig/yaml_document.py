@@ -52,7 +52,7 @@ class _Loader(yaml.SafeLoader):
             return "true" if found else "false"
         if isinstance(found, (str, int, float)):
             return str(found)
-        raise yaml.constructor.ConstructorError(None, None, "a key is no text", node.start_mark)
+        raise yaml.constructor.ConstructorError(None, None, "a key is not text", node.start_mark)
 
     def mapping(self, node: Any) -> Any:
         found: dict[str, Any] = {}
@@ -85,7 +85,7 @@ def document(content: bytes) -> Any:
     try:
         found = _json(content) if content.lstrip()[:1] in (b"{", b"[") else _yaml(content)
         if _values(found, {}, set()) > MOST_VALUES:
-            raise NotReadError("its aliases stand for too much")
+            raise NotReadError("its aliases expand to too much")
     except RecursionError:
         raise NotReadError("it is nested too deeply") from None
     return found
@@ -110,24 +110,24 @@ def _yaml(content: bytes) -> Any:
         line = error.problem_mark.line + 1 if error.problem_mark is not None else 0
         raise NotReadError(_QUOTED.sub("…", error.problem or ""), line) from None
     except yaml.reader.ReaderError as error:
-        raise NotReadError(f"it holds what is no text: {error.reason}") from None
+        raise NotReadError(f"it contains bytes that are not text: {error.reason}") from None
     except (yaml.YAMLError, ValueError, OverflowError):
         # ValueError is raised for a value that is tagged as a date and is none, and for a number of thousands of
         # digits.
-        raise NotReadError("it holds a value that cannot be read") from None
+        raise NotReadError("it contains a value that cannot be read") from None
 
 
 def _values(found: Any, known: dict[int, int], above: set[int]) -> int:
     """Counts the values once aliases are expanded. Raises NotReadError for a value that contains itself."""
     if isinstance(found, str):
         if not found.isascii() and found.encode(errors="replace").decode() != found:
-            raise NotReadError("it holds half a character")
+            raise NotReadError("it contains half of a character")
         return 1
     if not isinstance(found, (dict, list)):
         return 1
     own = id(found)
     if own in above:
-        raise NotReadError("a value holds itself")
+        raise NotReadError("a value contains itself")
     if own not in known:
         above.add(own)
         inner = [*found, *found.values()] if isinstance(found, dict) else found

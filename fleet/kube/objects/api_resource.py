@@ -124,7 +124,7 @@ class ApiResource(Generic[T_co]):
                 return WatchEvent("BOOKMARK", None, version)
             case "ADDED" | "MODIFIED" | "DELETED" as verb:
                 return WatchEvent(verb, self.thing(event.object), version)
-        raise FleetError(f"the watch of {self.resource} tells of {event.type[:40]!r}")
+        raise FleetError(f"the watch of {self.resource} has an event {event.type[:40]!r}")
 
     def _one_by_one(self, body: bytes) -> Page[T_co]:
         """Decodes a list object by object. An object that cannot be read is named in the error, or left out."""

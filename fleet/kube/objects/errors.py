@@ -106,18 +106,18 @@ def error_of(host: str, call: ApiRequest, code: int, body: bytes) -> FleetError:
     match code:
         case 301 | 302 | 303 | 307 | 308:
             return UnreachableError(
-                f"{host} answers {code}: it sends elsewhere, where fleet does not go",
-                "correct its address in the kubeconfig: this is no API server",
+                f"{host} answers {code}: it redirects, and fleet does not follow redirects",
+                "correct its address in the kubeconfig: this is not an API server",
             )
         case 401:
             return AuthenticationError(
                 f"{host} does not accept the credentials: {message}",
-                "log in again: the token or certificate of the kubeconfig has expired or is not known there",
+                "log in again: the token or certificate of the kubeconfig has expired or is unknown there",
             )
         case 403 if " cannot impersonate " in message:
             return ForbiddenError(
                 message,
-                'grant verb "impersonate" to the kubeconfig\'s user, or take `as` out of the kubeconfig',
+                'grant verb "impersonate" to the kubeconfig\'s user, or remove `as` from the kubeconfig',
             )
         case 403:
             return ForbiddenError(message, missing_rule(call) if " cannot " in message else "")
@@ -160,19 +160,19 @@ def unreachable(host: str, error: BaseException, seconds: float) -> UnreachableE
             )
         case aiohttp.ClientConnectorDNSError() | UnicodeError():
             return UnreachableError(
-                f"the name in {host} is not found", "check server and proxy-url in the kubeconfig"
+                f"the name in {host} cannot be resolved", "check server and proxy-url in the kubeconfig"
             )
         case TimeoutError():
             return UnreachableError(f"{host} did not answer within {seconds:.0f} s")
         case aiohttp.ClientConnectorError() if isinstance(error.os_error, ConnectionRefusedError):
-            return UnreachableError(f"{host} refused the connection: nothing listens there")
+            return UnreachableError(f"{host} refused the connection: nothing listens on it")
         case aiohttp.ClientHttpProxyError():
             return UnreachableError(
-                f"the proxy before {host} answers {error.status}",
+                f"the proxy for {host} answers {error.status}",
                 "check proxy-url in the kubeconfig, or HTTPS_PROXY and NO_PROXY of the environment",
             )
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError() | ConnectionResetError():
-            return UnreachableError(f"{host} broke the connection off")
+            return UnreachableError(f"{host} closed the connection")
         case OSError() if error.strerror:
             return UnreachableError(f"{host} cannot be reached: {error.strerror}")
     return UnreachableError(f"{host} cannot be reached: {type(error).__name__}")

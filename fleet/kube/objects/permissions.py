@@ -30,16 +30,20 @@ class Permission(Struct, frozen=True):
 PERMISSIONS: tuple[Permission, ...] = (
     Permission("", "nodes", (*READ, "patch"), "watch nodes; cordon, uncordon, taint and annotate them"),
     Permission("", "pods", READ, "know what runs where"),
-    Permission("", "pods/eviction", ("create",), "drain, with the budgets' leave"),
+    Permission("", "pods/eviction", ("create",), "drain nodes within their budgets"),
     Permission(
-        "", "", ("get",), "ask the API server about an etcd that cannot be asked itself", url="/readyz/etcd"
+        "",
+        "",
+        ("get",),
+        "read an etcd's health from the API server if the etcd cannot be reached",
+        url="/readyz/etcd",
     ),
     Permission("policy", "poddisruptionbudgets", READ, "know what a drain has to wait for"),
     Permission("apps", "deployments", READ, "name the workload that a budget protects"),
-    Permission("apps", "replicasets", READ, "know when a replacement comes"),
-    Permission("apps", "statefulsets", READ, "know when a replacement comes"),
+    Permission("apps", "replicasets", READ, "know when replacements of evicted pods are ready"),
+    Permission("apps", "statefulsets", READ, "know when replacements of evicted pods are ready"),
     Permission("apps", "daemonsets", READ, "know which pods stay on their node"),
-    Permission("batch", "jobs", READ, "know which pods start over"),
+    Permission("batch", "jobs", READ, "know which pods start again"),
     Permission("", "persistentvolumes", READ, "know which nodes can use a pod's volumes"),
     Permission("", "persistentvolumeclaims", READ, "know which volumes a pod has"),
     Permission("storage.k8s.io", "volumeattachments", READ, "reboot no node that volumes are attached to"),
@@ -47,21 +51,21 @@ PERMISSIONS: tuple[Permission, ...] = (
         "maintenance.nvidia.com",
         "nodemaintenances",
         READ,
-        "heed the work of maintenance-operator",
+        "respect the work of maintenance-operator",
         foreign=True,
     ),
     Permission(
         "nodemaintenance.medik8s.io",
         "nodemaintenances",
         READ,
-        "heed the work of node-maintenance-operator",
+        "respect the work of node-maintenance-operator",
         foreign=True,
     ),
     Permission(
         "machineconfiguration.openshift.io",
         "machineconfignodes",
         READ,
-        "heed the work of the Machine Config Operator",
+        "respect the work of the Machine Config Operator",
         foreign=True,
     ),
     Permission(
@@ -74,7 +78,7 @@ PERMISSIONS: tuple[Permission, ...] = (
         "coordination.k8s.io",
         "leases",
         ("get", "create", "update"),
-        "be the only controller of the cluster",
+        "be the cluster's only fleet controller",
         namespace=LEASE_NAMESPACE,
     ),
 )
@@ -82,7 +86,7 @@ REMOTE = Permission(
     "fleet.internal",
     "machines/status",
     ("patch",),
-    "say what it saw on machines that it works on itself (reach: ssh, playbook)",
+    "report the state of machines that it works on itself (reach: ssh, playbook)",
 )
 """Needed only where a pool is reached without agents: otherwise the controller cannot answer in an agent's place."""
 

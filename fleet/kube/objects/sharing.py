@@ -23,7 +23,7 @@ NOTHING: dict[str, str] = {}
 
 
 def moment(text: str | None) -> datetime | None:
-    """Returns the timestamp that an API server wrote; None for a text that is no timestamp."""
+    """Returns the timestamp that an API server wrote; None for a text that is not a timestamp."""
     if text is None:
         return None
     try:

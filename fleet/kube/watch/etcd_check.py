@@ -24,7 +24,7 @@ JUMP = 1_000_000
 """No cluster writes so much between two looks: revisions were bumped, which makes API servers list anew."""
 REMEDY = (
     "its etcd was restored under running API servers: restart all of them (or restore with bumped revisions), then "
-    "fleet's controller if this is still said"
+    "fleet's controller if the message stays"
 )
 
 
@@ -54,16 +54,16 @@ async def compare_with_etcd(
     again = await _stored(transport, kind, known)
     name = f"{kind.kind} {known.name}"
     if stored is None and listed is not None and listed.uid == known.uid:
-        return EtcdComparison(f"{name} is in its lists and not in its etcd")
+        return EtcdComparison(f"{name} is in its lists but not in its etcd")
     if stored is not None and listed is not None and older(listed, stored):
-        return EtcdComparison(f"its lists tell {name} at {_revisions(listed, stored)}")
+        return EtcdComparison(f"its lists have {name} at {_revisions(listed, stored)}")
     if again is not None and listed is not None and older(again, listed):
-        return EtcdComparison(f"its lists tell {name} at {_revisions(listed, again)}")
+        return EtcdComparison(f"its lists have {name} at {_revisions(listed, again)}")
     return EtcdComparison(behind=True)
 
 
 async def listed_at(transport: Transport, kind: ApiResource[ApiObject]) -> int:
-    """Returns the resourceVersion of the server's lists, 0 where it is no number. Raises FleetError."""
+    """Returns the resourceVersion of the server's lists, 0 where it is not a number. Raises FleetError."""
     query = {"limit": "1"}
     call = ApiRequest(verb="list", path=kind.path, group=kind.group, resource=kind.resource, query=query)
     return number(kind.page(await transport.call(call)).version) or 0

@@ -150,7 +150,7 @@ class Informers:
         if self._stale is not None:
             if await etcd_check.has_recovered(self._transport, *self._stale):
                 self._stale, self._wrong = None, ""
-                self._list_again("its API server has read its etcd anew")
+                self._list_again("its API server has read its etcd again")
             return
         for reflector, store in self._informers:
             resource = reflector.resource
@@ -168,7 +168,7 @@ class Informers:
             if found.behind and store.has(known):
                 if known is doubted:
                     # A watch that goes on from a revision which the server's etcd has not reached is silent.
-                    self._list_again(f"the watch of {resource.resource} has not told what there is")
+                    self._list_again(f"the watch of {resource.resource} has not reported the present state")
                     return
                 self._behind[resource.resource] = known
 
@@ -211,4 +211,4 @@ async def server_version(transport: Transport, seconds: float) -> str:
     try:
         return decode(body, _Version).git_version[:VERSION_MOST]
     except UnreadableError:
-        raise FleetError("the server tells no version: is it a Kubernetes API server?") from None
+        raise FleetError("the server reports no version: is it a Kubernetes API server?") from None

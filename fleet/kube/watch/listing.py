@@ -61,4 +61,4 @@ def refuse_more(count: int, kind: ApiResource[Any]) -> None:
     """Raises FleetError for more objects than fleet keeps: a server may list objects without end, and other clusters
     are to be served too."""
     if count > OBJECTS:
-        raise FleetError(f"the server tells of more than {OBJECTS} {kind.resource}")
+        raise FleetError(f"the server has more than {OBJECTS} {kind.resource}")

@@ -104,7 +104,7 @@ class Agent:
                     await self._turn()
                 delay = self._pace.retry
             except FleetError as error:
-                LOG.warning("again in %.0f s: %s", delay, error)
+                LOG.warning("retry in %.0f s: %s", delay, error)
                 loop.call_later(delay, self._wake.set)
                 delay = min(2 * delay, self._pace.retry_most)
 

@@ -71,7 +71,7 @@ class JournalctlBootLog:
 def checked_unit(unit: str) -> str:
     """Returns the checked name of a unit; empty means all units. Raises MachineError for an invalid name."""
     if unit and (not _UNIT.match(unit) or unit.startswith("-")):
-        raise MachineError(f"{unit!r} is no unit's name")
+        raise MachineError(f"{unit!r} is not the name of a unit")
     return unit
 
 

@@ -28,10 +28,10 @@ def contained(node: str = "") -> Iterator[None]:
 
 def not_understood(error: Exception, node: str = "") -> MachineError:
     """Logs an unexpected error and returns the MachineError that stands for it."""
-    LOG.error("%s: an answer that fleet does not understand", node or "this machine", exc_info=error)
+    LOG.error("%s: an answer from the machine is not understood", node or "this machine", exc_info=error)
     message = " ".join(str(error).split())[:SHOWN]
     return MachineError(
         f"{f'{node}: ' if node else ''}fleet does not understand what this machine answers "
         f"({type(error).__name__}: {message})",
-        "the log of whoever works on it (fleet run, or the node's agent) says where; please report that",
+        "the log of fleet run, or of the node's agent, shows where; please report it",
     )

@@ -70,7 +70,7 @@ class RemoteAgent:
                 logged = ""
             except FleetError as error:
                 if error.message != logged:
-                    LOG.warning("the machine is not reached: %s", error)
+                    LOG.warning("the machine cannot be reached: %s", error)
                 logged, rest = error.message, min(rest, RETRY_SECONDS)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(rest):

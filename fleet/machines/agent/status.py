@@ -35,7 +35,7 @@ def identified(seen: Observation) -> Observation:
     """Returns the observation, checked. Raises MachineError for a boot id that is empty or too long: a shortened id
     could equal another boot's."""
     if not 0 < len(seen.boot_id) <= NAME_MOST:
-        raise MachineError(f"the machine tells a boot id of {len(seen.boot_id)} characters")
+        raise MachineError(f"the machine reports a boot id of {len(seen.boot_id)} characters")
     return seen
 
 

@@ -150,12 +150,12 @@ class AnsibleEvents:
     def _why_nothing(self) -> str:
         """Returns why a run with exit code 0 did nothing; empty where it did something."""
         if self._stats is None:
-            return self._last_output() or "it ended and has not told what it did"
+            return self._last_output() or "it ended without a result"
         if self._unmatched and not self._touched:
             plays = ", ".join(dict.fromkeys(self._unmatched))
             return (
-                f"nothing was done: no play is for {self._name}, the one host there is "
-                f"(no host matched: {plays}); hosts: all is for it"
+                f"nothing was done: no play matches {self._name}, the only host "
+                f"(no host matched: {plays}); use hosts: all"
             )
         return ""
 
@@ -174,9 +174,9 @@ class AnsibleEvents:
 def message_of(result: Mapping[str, Any]) -> str:
     """Returns the message of a failed task on one line, without secrets; for a task with `no_log` nothing of it."""
     if "censored" in result:
-        return "it says nothing (no_log)"
+        return "it has no message (no_log)"
     message = str(result.get("msg") or result.get("reason") or "").strip()
     printed = str(result.get("stderr") or result.get("stdout") or "").strip() if "rc" in result else ""
     if printed:
         message = f"exit {result['rc']}: {printed}"
-    return shown(" ".join(message.split())) or "it said nothing"
+    return shown(" ".join(message.split())) or "it printed nothing"

@@ -49,21 +49,21 @@ def observation(facts: Mapping[str, Any]) -> Observation:
     Leading and trailing white space, as in a command's output, is ignored."""
     if "fleet_now" not in facts:
         raise MachineError(
-            "the playbook facts has told no fleet_now by set_stats with per_host: false (docs/os-support.md)"
+            "the playbook facts has not set fleet_now by set_stats with per_host: false (docs/os-support.md)"
         )
     try:
         now = convert(facts["fleet_now"], _Now)
     except UnreadableError as error:
-        raise MachineError(f"what the playbook facts tells is not understood: {error}") from None
+        raise MachineError(f"the result of the playbook facts is not understood: {error}") from None
     needed = {"os": now.os, "boot_id": now.boot_id, "kernel": now.kernel}
     if empty := [key for key, text in needed.items() if not text.strip()]:
-        raise MachineError(f"the playbook facts tells an empty {', '.join(empty)}")
+        raise MachineError(f"the playbook facts reports an empty {', '.join(empty)}")
     booted = now.booted.known
     if booted is None:
-        raise MachineError("the playbook facts tells neither version nor digest of what is booted")
+        raise MachineError("the playbook facts reports neither version nor digest of the booted system")
     state = now.state.strip()
     if state and not STATE.fullmatch(state):
-        raise MachineError(f"the playbook facts tells of systemd's state {state!r}")
+        raise MachineError(f"the playbook facts reports the systemd state {state!r}")
     return Observation(
         now.os.strip(),
         booted,

@@ -41,12 +41,12 @@ def refuse_without() -> None:
     """Raises UsageError where ansible-runner is not installed. Nothing of it is imported."""
     if find_spec("ansible_runner") is None or find_spec("ansible") is None:
         raise UsageError(
-            "a pool says reach: playbook, and ansible-runner is not installed",
+            "a pool has reach: playbook, but ansible-runner is not installed",
             "pip install 'fleet[playbooks]'",
         )
     if shutil.which("ssh") is None:
         raise UsageError(
-            "a pool says reach: playbook, and there is no ssh", "install the package openssh-client"
+            "a pool has reach: playbook, but there is no ssh", "install the package openssh-client"
         )
 
 
@@ -70,7 +70,7 @@ async def run_playbook(
     try:
         await reap(folder)
     except TimeoutError:
-        raise MachineError(f"an earlier run in {folder} does not end, not even killed") from None
+        raise MachineError(f"an earlier run in {folder} does not end, even when killed") from None
     _forget_environment(folder)
     _prepare(folder, host, variables)
     process = await asyncio.create_subprocess_exec(

@@ -114,7 +114,7 @@ class Playbooks:
         if not any(is_release(deployed, release) for deployed in (seen.staged, seen.booted)):
             staged = distinct_name(seen.staged, release) if seen.staged else "nothing"
             other = distinct_name(release, seen.staged)
-            raise MachineError(f"the playbook stage ended well, and {staged} is staged, not {other}")
+            raise MachineError(f"the playbook stage succeeded, but {staged} is staged, not {other}")
         progress(100)
 
     async def reboot(self) -> None:
@@ -159,7 +159,7 @@ class Playbooks:
         seen = self._seen or await self.observe()
         if seen.rollback is None:
             if seen.staged is None:
-                raise MachineError("there is no deployment behind the booted one to roll back to")
+                raise MachineError("there is no deployment after the booted one to roll back to")
             return
         variables = self._wanted(seen.rollback) | {"fleet_then_reboot": False}
         checked(self._name, await self._play("rollback", SHORT_SECONDS, variables, note=True))

@@ -55,17 +55,19 @@ def switch(entry: BootcDeployment, release: Release) -> tuple[str, ...]:
     if entry.image is None and entry.incompatible:
         raise MachineError(
             "the booted image has local changes by rpm-ostree, which bootc does not keep: "
-            "take them back (rpm-ostree reset), or have fleet use rpm-ostree here (FLEET_OS=rpm-ostree)"
+            "undo them (rpm-ostree reset), or have fleet use rpm-ostree here (FLEET_OS=rpm-ostree)"
         )
     if entry.image is None:
-        raise MachineError("the booted deployment came by ostree: bootc switch it to an image once, by hand")
+        raise MachineError(
+            "the booted deployment came by ostree: switch it to an image once by hand (bootc switch)"
+        )
     if not release.pin:
         raise MachineError(f"{release.version} has no digest in its stream, and bootc needs one")
     reference = entry.image.image
     if reference.transport != "registry":
         raise MachineError(
             f"the booted image came by {reference.transport} ({reference.image}), and fleet stages only from "
-            "registries: bootc switch it to an image of a registry once, by hand"
+            "registries: switch it to an image of a registry once by hand (bootc switch)"
         )
     image = image_reference.parse_name(reference.image).pinned(release.pin)
     return ("bootc", "switch", *policy(reference), image)
@@ -128,8 +130,8 @@ class Bootc:
             raise MachineError("bootc has no rollback deployment")
         if (composefs := booted(status).composefs) is not None and not composefs.tells_queue:
             raise MachineError(
-                "with UKIs under systemd-boot bootc told the contrary of what is queued until August 2026 (bootc#2405), and "
-                "its rollback goes to and fro: stage the earlier release, or roll back by hand after a look at bootctl list"
+                "with UKIs under systemd-boot bootc reported the opposite of what is queued until August 2026 (bootc#2405), "
+                "and its rollback toggles: stage the earlier release, or roll back by hand after checking bootctl list"
             )
         if status.next is slots.rollback:
             return
@@ -153,8 +155,8 @@ def recognizes(signs: Signs) -> bool:
         return True
     if OS in signs.probe_errors and "ostree-booted" in signs.facts:
         raise MachineError(
-            f"bootc does not tell whether it has booted this machine: {signs.probe_errors[OS]}. "
-            "Mend it, or have an agent that is told the family (FLEET_OS, or its --os)"
+            f"bootc does not report whether it has booted this machine: {signs.probe_errors[OS]}. "
+            "Repair it, or set the family of the agent (FLEET_OS, or its --os)"
         )
     return False
 

@@ -12,7 +12,7 @@ from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.machines.errors import MachineError
 from fleet.machines.families.shared import image_reference
 
-UNTOLD = Release("unknown: bootc tells neither an image, an ostree commit, nor composefs")
+UNTOLD = Release("unknown: bootc reports neither an image, an ostree commit, nor composefs")
 
 API_VERSIONS = ("org.containers.bootc/v1", "org.containers.bootc/v1alpha1")
 KINDS = ("BootcHost",)
@@ -163,7 +163,9 @@ def refuse_unknown(states: dict[str, tuple[str | None, Sequence[str | None]]]) -
         if found not in known
     ]
     if odd:
-        raise MachineError(f"bootc status tells what this version of fleet does not know: {'; '.join(odd)}")
+        raise MachineError(
+            f"bootc status has values that this version of fleet does not know: {'; '.join(odd)}"
+        )
 
 
 def booted(status: BootcStatus) -> BootcDeployment:
@@ -173,7 +175,7 @@ def booted(status: BootcStatus) -> BootcDeployment:
     if entry is None:
         raise MachineError("bootc status has no booted deployment: this machine was not booted by bootc")
     if entry.release == UNTOLD:
-        raise MachineError(f"what bootc has booted is {UNTOLD.version}")
+        raise MachineError(f"the release that bootc has booted is {UNTOLD.version}")
     return entry
 
 

@@ -63,7 +63,7 @@ class BottlerocketStatus(Struct, frozen=True):
         if self.staging_partition is not None and self.staging_partition.next_to_boot:
             return Release(self.staging_partition.image.version)
         if self.active_partition is not None and self.active_partition.next_to_boot is False:
-            return Release("unknown: another partition boots next than the API has written")
+            return Release("unknown: the partition that boots next is not the one that the API has written")
         return None
 
 
@@ -105,7 +105,7 @@ class Bottlerocket:
             staged = status.staged if status else None
         except MachineError:
             # The booted release is known all the same; a reboot into an unknown release is refused with this text.
-            staged = Release("unknown: Bottlerocket does not tell what waits")
+            staged = Release("unknown: Bottlerocket does not report what is staged")
         return Observation(
             OS, booted, await shell.boot_id(self._host), await shell.kernel(self._host), staged
         )
@@ -115,8 +115,8 @@ class Bottlerocket:
         version = release.version
         if version.startswith("v"):
             raise MachineError(
-                f"Bottlerocket tells its versions without the v of {version}, so this one would never be seen as booted: "
-                f"have {version[1:]} in the stream"
+                f"Bottlerocket reports its versions without the v of {version}, so this one would never be seen as booted: "
+                f"write {version[1:]} in the stream"
             )
         await checked(self._host, ("apiclient", "set", f"updates.version-lock=v{version}"))
         before = await self._status()
@@ -129,7 +129,7 @@ class Bottlerocket:
                 chosen is None or not is_release(Release(chosen.version), release)
             ):
                 found = chosen.version if chosen else "none"
-                raise MachineError(f"its repository offers {found} under the lock on {version}")
+                raise MachineError(f"its repository offers {found} while it is locked to {version}")
             progress(percent)
         after = await self._status()
         staged = after.staged if after else None
@@ -169,7 +169,7 @@ class Bottlerocket:
                 if command.cmd_status == "Success":
                     return status
                 raise MachineError(
-                    f"{action} ended as {command.cmd_status}: {command.stderr or 'it says not why'}"
+                    f"{action} ended as {command.cmd_status}: {command.stderr or 'it gives no reason'}"
                 )
             await asyncio.sleep(LOOK)
 

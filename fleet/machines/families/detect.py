@@ -33,7 +33,7 @@ def parse_signs(os_release_text: str, text: str) -> Signs:
     """Parses the output of the script. Raises MachineError where it broke off before its end."""
     lines = text.split("\n")
     if "end" not in lines:
-        raise MachineError(f"the look at the machine broke off: {text[-300:]!r}")
+        raise MachineError(f"the detection on the machine was interrupted: {text[-300:]!r}")
     has = frozenset(line.removeprefix("has ") for line in lines if line.startswith("has "))
     facts = frozenset(line.removeprefix("is ") for line in lines if line.startswith("is "))
     return Signs(os_release.parse(os_release_text), has, facts)
@@ -50,7 +50,7 @@ def family_of(signs: Signs) -> str:
     ident = signs.os_release.get("ID", "") or "?"
     seen = [f"ID={ident}", *sorted(signs.facts), *sorted(signs.programs), *signs.probe_errors.values()]
     raise MachineError(
-        f"no immutable operating system that fleet knows ({', '.join(registry.FAMILIES)}); it saw {', '.join(seen)}"
+        f"no immutable operating system that fleet knows ({', '.join(registry.FAMILIES)}); it found {', '.join(seen)}"
     )
 
 

@@ -97,7 +97,7 @@ class Flatcar:
             staged, idle = await self._waiting()
         except MachineError:
             # The booted release is known all the same; a reboot into an unknown release is refused with this text.
-            staged, idle = Release("unknown: update-engine does not tell what waits"), False
+            staged, idle = Release("unknown: update-engine does not report what is staged"), False
         return Observation(
             OS,
             Release(os_release.version(fields)),
@@ -143,7 +143,7 @@ class Flatcar:
         if servers and servers[-1] != "disabled":
             raise MachineError(
                 f"{SERVICE} is masked, and flatcar-update unmasks it: it would then upgrade by itself from SERVER="
-                f"{servers[-1]} of {SETTINGS}. Have SERVER=disabled there first, or no SERVER"
+                f"{servers[-1]} of {SETTINGS}. First write SERVER=disabled there, or remove SERVER"
             )
         return ("--disable-afterwards",)
 

@@ -124,7 +124,7 @@ def parse(text: str) -> OstreeStatus:
     deployment is booted."""
     deployments = parse_deployments(text)
     if sum(deployment.booted for deployment in deployments) != 1:
-        raise MachineError(f"ostree admin status has not one booted deployment: {text[:300]!r}")
+        raise MachineError(f"ostree admin status has no single booted deployment: {text[:300]!r}")
     return OstreeStatus(deployments)
 
 
@@ -193,7 +193,7 @@ class Ostree:
         back = status.rollback
         if back is None:
             if status.staged is None:
-                raise MachineError("there is no deployment behind the booted one to roll back to")
+                raise MachineError("there is no deployment after the booted one to roll back to")
             return
         await shell.output(
             self._host,

@@ -76,7 +76,7 @@ class RaucStatus(Struct, frozen=True):
     def staged(self) -> Release | None:
         """Returns the release that boots next, if it is in another slot than the booted one."""
         if self.next is None:
-            return Release("unknown: RAUC does not tell which slot boots next")
+            return Release("unknown: RAUC does not report which slot boots next")
         if self.next is self.booted:
             return None
         return self.next.release or Release(f"slot {self.next.name}")
@@ -113,7 +113,7 @@ def parse(text: str) -> RaucStatus:
     booted = [slot for slot in bootable if slot.state == "booted"]
     if len(booted) != (wire.booted not in EXTERNAL):
         states = ", ".join(f"{slot.name} {slot.state}" for slot in slots) or "none"
-        raise MachineError(f"rauc status has not one booted slot: {states}")
+        raise MachineError(f"rauc status has no single booted slot: {states}")
     waiting = next((slot for slot in bootable if slot.name == wire.boot_primary), None)
     return RaucStatus(bootable, booted[0] if booted else None, waiting)
 
@@ -166,7 +166,7 @@ class Rauc:
         await refuse_competing_updaters(self._host)
         if (await self._status()).booted is None:
             raise MachineError(
-                "it was booted from another medium and not from a slot: install by hand, and boot a slot"
+                "it was booted from another medium and not from a slot: install a bundle by hand and boot its slot"
             )
         ran = await finish(self._host, token or f"stage/{release.version}", argv, progress, percent)
         if not ran.succeeded:
@@ -178,7 +178,7 @@ class Rauc:
             await checked(self._host, ("rauc", "status", "mark-active", "booted"))
             found = distinct_name(staged, release) if staged else "nothing"
             raise MachineError(
-                f"the bundle wrote {found}, not {distinct_name(release, staged)}; the booted slot stays the next"
+                f"the bundle wrote {found}, not {distinct_name(release, staged)}; the booted slot boots next again"
             )
         progress(100)
 
@@ -190,7 +190,7 @@ class Rauc:
         twice."""
         status = await self._status()
         if status.booted is None:
-            raise MachineError("it was booted from another medium: no slot is the other one")
+            raise MachineError("it was booted from another medium: it has no other slot")
         if status.next not in (status.booted, None):
             return
         back = replace(status, next=status.booted).rollback

@@ -125,7 +125,7 @@ def parse(text: str) -> RpmOstreeStatus:
         raise MachineError(f"rpm-ostree status is not understood ({error}): {text[:300]!r}") from error
     if sum(deployment.booted for deployment in status.deployments) != 1:
         ids = ", ".join(deployment.checksum[:12] for deployment in status.deployments) or "none"
-        raise MachineError(f"rpm-ostree status has not one booted deployment, but of these: {ids}")
+        raise MachineError(f"rpm-ostree status has no single booted deployment among: {ids}")
     return status
 
 
@@ -160,7 +160,7 @@ def stage_command(booted: RpmOstreeDeployment, release: Release, source: str = "
             else "in a way that this version of fleet does not know"
         )
         raise MachineError(
-            f"the image {place} comes {kind}, and fleet stages only from registries: name one as the pool's source, such as "
+            f"the image {place} comes {kind}, and fleet stages only from registries: set one as the pool's source, such as "
             "ostree-image-signed:docker://quay.io/x/y"
         )
     return ("rpm-ostree", "rebase", *LOCKED, place, release.digest.removeprefix("sha256:"))
@@ -218,7 +218,7 @@ class RpmOstree:
         if status.staged is not None and not status.staged.staged:
             return
         if status.rollback is None:
-            raise MachineError("there is no deployment behind the booted one to roll back to")
+            raise MachineError("there is no deployment after the booted one to roll back to")
         if status.staged is not None:
             await shell.output(self._host, "rpm-ostree", "cleanup", "--pending")
         await shell.output(self._host, "rpm-ostree", "rollback")

@@ -103,8 +103,8 @@ class Talos:
         now = (await self._booted()).version
         if now.startswith("v") != release.version.startswith("v"):
             raise MachineError(
-                f"this machine tells its versions as {now}, so {release.version} would never be seen as booted: "
-                "write it in the stream as the machine would tell it"
+                f"this machine reports its versions as {now}, so {release.version} would never be seen as booted: "
+                "write it in the stream as the machine reports it"
             )
         options = ("--stage", "--wait=false", "--image", f"{self._source}:{release.version}")
         ran = await self._here.run(self._talosctl("upgrade", LEGACY, *options), 1800)
@@ -123,7 +123,8 @@ class Talos:
 
     async def roll_back(self) -> None:
         raise MachineError(
-            f"talosctl rollback reboots at once, so a person does it: talosctl -n {self._node} rollback"
+            "talosctl rollback reboots at once, so fleet does not run it; an operator can: "
+            f"talosctl -n {self._node} rollback"
         )
 
     async def mark_good(self) -> None:

@@ -78,7 +78,7 @@ def parse(text: str) -> Snapshots:
     active = [snapshot for snapshot in found if snapshot.active]
     default = [snapshot for snapshot in found if snapshot.default]
     if len(configs) != 1 or len(active) != 1 or len(default) != 1:
-        raise MachineError(f"snapper has not one active and one default snapshot: {text[:300]!r}")
+        raise MachineError(f"snapper has no single active and default snapshot: {text[:300]!r}")
     return Snapshots(active[0], default[0], found)
 
 
@@ -111,11 +111,11 @@ def _refuse_other(command: str, release: Release, written: int | None, default: 
     """Raises MachineError where the default snapshot is not the one that the command has just written: a snapshot of
     another party, from before or meanwhile, is no release of fleet's."""
     if written is None:
-        raise MachineError(f"{command} wrote no snapshot: {release.version} is not what it finds")
+        raise MachineError(f"{command} wrote no snapshot: {release.version} is not the release that it finds")
     if written != default:
         raise MachineError(
-            f"{command} wrote snapshot {written}, and the default is {default} now: somebody else has changed it",
-            f"look at both (snapper list); transactional-update rollback {written} makes that one the default",
+            f"{command} wrote snapshot {written}, and the default is {default} now: something else has changed it",
+            f"compare both (snapper list); transactional-update rollback {written} makes that one the default",
         )
 
 
@@ -183,8 +183,9 @@ class TransactionalUpdate:
         fields = await self._os_release(booted.number)
         if not own_version(fields):
             raise MachineError(
-                f"VERSION_ID={fields.get('VERSION_ID', '')} of {fields.get('ID', '?')} is the product's and stays over its "
-                "updates, so what dup writes cannot be told: give the pool a repository of OCI images as its source"
+                f"VERSION_ID={fields.get('VERSION_ID', '')} of {fields.get('ID', '?')} is the product's and stays the same "
+                "over its updates, so the release that dup writes cannot be determined: give the pool a repository of OCI "
+                "images as its source"
             )
         return ("dup",)
 

@@ -114,10 +114,10 @@ class Ssh:
                 ) from None
             except _TooMuch:
                 self._close()
-                raise MachineError(f"{self._address}: it sends more at once than it was allowed to") from None
+                raise MachineError(f"{self._address}: it sends more at once than allowed") from None
             except (paramiko.SSHException, OSError, EOFError) as error:
                 self._close()
-                raise LostError(f"{self._address}: the connection broke: {_brief(error)}") from None
+                raise LostError(f"{self._address}: the connection failed: {_brief(error)}") from None
             except Exception:
                 # An error of fleet or of the library: the state of the connection is unknown.
                 self._close()
@@ -129,7 +129,7 @@ class Ssh:
             raise LostError(f"{self._address}: the connection ended before the command did{cause}")
         if err.startswith("sudo: a password is required"):
             raise MachineError(
-                f"{self._address}: sudo wants a password of {self._user}; give it NOPASSWD, or log in as root"
+                f"{self._address}: sudo asks for a password of {self._user}; give it NOPASSWD, or log in as root"
             )
         return CommandResult(argv, code, out, err)
 

@@ -46,7 +46,7 @@ class _Wire:
     def take(self, count: int) -> bytes:
         found = self._data[self._at : self._at + count]
         if len(found) != count:
-            raise ValueError("a key that ends too soon")
+            raise ValueError("a key that is cut short")
         self._at += count
         return found
 
@@ -90,12 +90,12 @@ def check(blob: bytes, host: str, now: datetime, algorithms: Sequence[str]) -> N
     algorithms."""
     found = _read(blob)
     if found is None:
-        raise CertificateError("what it shows is no certificate")
+        raise CertificateError("what it shows is not a certificate")
     text = f"{kind_of(blob)} {base64.b64encode(blob).decode()}".encode()
     try:
         certificate = openssh.load_ssh_public_identity(text)
         if not isinstance(certificate, openssh.SSHCertificate):
-            raise CertificateError("what it shows is no certificate")
+            raise CertificateError("what it shows is not a certificate")
         certificate.verify_cert_signature()
     except (ValueError, InvalidSignature, UnsupportedAlgorithm) as error:
         raise CertificateError(
@@ -108,7 +108,7 @@ def check(blob: bytes, host: str, now: datetime, algorithms: Sequence[str]) -> N
             f"its host certificate is signed by {found.algorithm}, which CASignatureAlgorithms lacks"
         )
     if found.critical:
-        raise CertificateError("its host certificate has critical options, which nobody knows")
+        raise CertificateError("its host certificate has critical options, which fleet does not know")
     if found.principals and host not in found.principals:
         raise CertificateError(f"its host certificate is for {', '.join(found.principals)}, not {host}")
     if not certificate.valid_after <= now.timestamp() < certificate.valid_before:

@@ -145,13 +145,13 @@ def judge(known: KnownHostKeys, shown: bytes, now: datetime) -> None:
     if bits is not None and bits < known.rsa_bits:
         raise UnknownKeyError(
             f"its RSA host key has {bits} bits, fewer than RequiredRSASize {known.rsa_bits}",
-            "make the machine a longer one",
+            "generate a longer one on the machine",
             "revoked",
         )
     parts = (shown, host_certificate.bare(shown), host_certificate.authority(shown))
     if any(part in known.revoked for part in parts if part):
         raise UnknownKeyError(
-            "its host key is among the RevokedHostKeys", "the machine needs a new one", "revoked"
+            "its host key is among the RevokedHostKeys", "generate a new one on the machine", "revoked"
         )
     reasons: list[str] = []
     found = _judged(known, known.port, shown, now, reasons)
@@ -161,7 +161,7 @@ def judge(known: KnownHostKeys, shown: bytes, now: datetime) -> None:
             "revoked",
         ):
             raise UnknownKeyError(
-                f"its host key is not the one that is known of its address {known.ip} (CheckHostIP)",
+                f"its host key is not the one that is known for its address {known.ip} (CheckHostIP)",
                 _look(known, "changed"),
                 "changed",
             )
@@ -217,10 +217,10 @@ def _refusal(
     seen = f"{kind_of(bare)} {fingerprint(bare)}"
     why = f"; {'; '.join(dict.fromkeys(reasons))}" if reasons else ""
     if known.notes:
-        why += f"; {', '.join(known.notes)} is not followed: fleet trusts no key that it does not know"
+        why += f"; {', '.join(known.notes)} is not supported: fleet trusts only known keys"
     if found == "revoked":
         return UnknownKeyError(
-            f"its host key is revoked in known_hosts: {seen}", "the machine needs a new one", found
+            f"its host key is revoked in known_hosts: {seen}", "generate a new one on the machine", found
         )
     what = "is not the known one" if found == "changed" else "is not in known_hosts"
     return UnknownKeyError(f"its host key {what}: it shows {seen}{why}", _look(known, found), found)
@@ -230,15 +230,15 @@ def _look(known: KnownHostKeys, found: HostKeyMatch) -> str:
     """Returns the remedy, which never makes fleet trust whatever host answers."""
     name = place(known.name, known.port)
     compare = (
-        "compare the fingerprint with what the machine itself says, on its console or where it was installed "
+        "compare the fingerprint with the machine's own, on its console or from its installation "
         "(ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub)"
     )
     if found == "changed":
         return (
-            f"somebody else may answer there, or it was installed anew: {compare}; only where they are the same, take "
-            f"the old line away (ssh-keygen -R '{name}') and write the new one"
+            f"another machine may answer there, or it was reinstalled: {compare}; only if they are the same, remove "
+            f"the old line (ssh-keygen -R '{name}') and write the new one"
         )
-    return f"{compare}; only where they are the same, write the line `{name} KEY` into known_hosts"
+    return f"{compare}; only if they are the same, write the line `{name} KEY` into known_hosts"
 
 
 def _algorithms(kind: str) -> tuple[str, ...]:

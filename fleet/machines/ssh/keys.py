@@ -153,7 +153,7 @@ class Offers:
         path = next((path for path, file in files if file == bare), label)
         key = private_key(Path(path))
         if key.asbytes() != bare:
-            raise KeyFileError("its private key is not there")
+            raise KeyFileError("its private key is missing")
         key.public_blob = PublicBlob(host_certificate.kind_of(blob), blob) if blob != bare else None
         return key
 
@@ -164,7 +164,7 @@ def private_key(path: Path) -> paramiko.PKey:
     try:
         about = path.stat()
         if about.st_uid == os.getuid() and stat.S_IMODE(about.st_mode) & 0o077:
-            raise KeyFileError("others may read it: chmod 600")
+            raise KeyFileError("others can read it: chmod 600")
         content = path.read_bytes()
     except OSError as error:
         raise KeyFileError(error.strerror or type(error).__name__) from None
@@ -182,7 +182,7 @@ def private_key(path: Path) -> paramiko.PKey:
         raise KeyFileError("it has a passphrase: add it to the agent") from None
     except (ValueError, UnsupportedAlgorithm, paramiko.SSHException) as error:
         raise KeyFileError(f"it cannot be read: {error}") from None
-    raise KeyFileError("keys of this kind work by the agent alone")
+    raise KeyFileError("keys of this kind work only with an agent")
 
 
 _CLASSES: tuple[tuple[type, type[paramiko.PKey]], ...] = (

@@ -46,7 +46,7 @@ def log_in(line: SshLine, settings: SshSettings) -> SshTransport:
         transport.close()
         if isinstance(error, (paramiko.SSHException, EOFError)) and line.stderr:
             raise paramiko.SSHException(
-                f"{error or 'the connection ended'}: its ProxyCommand says: {line.stderr}"
+                f"{error or 'the connection ended'}: its ProxyCommand reports: {line.stderr}"
             ) from None
         raise
     return transport
@@ -61,7 +61,7 @@ def _library() -> Iterator[None]:
         raise
     except Exception as error:
         raise paramiko.SSHException(
-            f"what it sends is not understood: {type(error).__name__}: {error}"
+            f"its answer is not understood: {type(error).__name__}: {error}"
         ) from error
 
 
@@ -105,12 +105,14 @@ def _authenticate(transport: paramiko.Transport, settings: SshSettings) -> None:
     finally:
         if agent is not None:
             agent.close()
-    tried = f"tried {', '.join(offers.tried)}" if offers.tried else "there was none to try"
+    tried = f"tried {', '.join(offers.tried)}" if offers.tried else "there was no key to try"
     passed = f"; passed over {', '.join(offers.passed)}" if offers.passed else ""
-    others = f"; {' and '.join(settings.login_notes)} is not done by fleet" if settings.login_notes else ""
+    others = (
+        f"; {' and '.join(settings.login_notes)} is not supported by fleet" if settings.login_notes else ""
+    )
     raise LoginError(
         f"no key is accepted for {settings.user}: {tried}{passed}{why}{others}",
-        "name the key with IdentityFile, or add it to the agent; with many keys say IdentitiesOnly yes",
+        "set the key with IdentityFile, or add it to the agent; with many keys set IdentitiesOnly yes",
     )
 
 
@@ -143,7 +145,7 @@ def _offer(transport: paramiko.Transport, user: str, offers: Offers) -> bool:
             if not transport.is_active():
                 raise LoginError(
                     f"it ended the connection after {len(offers.tried)} keys: {error}",
-                    "say IdentitiesOnly yes and one IdentityFile: a machine hears out a few keys alone",
+                    "set IdentitiesOnly yes and one IdentityFile: a machine accepts only a few attempts",
                 ) from None
             offers.passed.append(f"{offers.tried.pop()} ({error})")
             continue
@@ -151,8 +153,8 @@ def _offer(transport: paramiko.Transport, user: str, offers: Offers) -> bool:
             continue
         if more:
             raise LoginError(
-                f"beside a key it wants {', '.join(more)}",
-                "fleet answers no questions: let this user in by a key alone",
+                f"besides a key it requires {', '.join(more)}",
+                "fleet cannot answer prompts: let this user log in with a key alone",
             )
         return True
     return False

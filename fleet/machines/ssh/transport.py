@@ -65,7 +65,7 @@ class SshTransport(paramiko.Transport):
 
     def _verify_key(self, host_key: bytes, sig: bytes) -> None:
         if self.shown not in (b"", host_key):
-            raise paramiko.SSHException("it shows another host key than at first")
+            raise paramiko.SSHException("its host key differs from the first one")
         self.shown = host_key
         super()._verify_key(host_key, sig)  # type: ignore[misc]
 
@@ -75,6 +75,6 @@ def _common(keyword: str, wanted: Sequence[str], known: Sequence[str]) -> tuple[
     if not found:
         raise LoginError(
             f"{keyword}: none of {', '.join(wanted) or 'those that are left'} is known to fleet",
-            "allow one more",
+            "allow another one",
         )
     return found

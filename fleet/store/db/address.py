@@ -69,4 +69,4 @@ class DatabaseAddress(Struct, frozen=True):
 
 
 def missing(address: DatabaseAddress) -> StoreError:
-    return StoreError(f"no database at {address.shown}", "name another one with --database")
+    return StoreError(f"no database at {address.shown}", "choose another one with --database")

@@ -17,7 +17,7 @@ from fleet.store.db.address import DatabaseAddress
 
 Row = tuple[Any, ...]
 
-TAMPERED = "somebody else has written into it: fleet audit verify says whether the journal is whole"
+TAMPERED = "another program has written to it: fleet audit verify shows whether the journal is intact"
 """The remedy for rows that fleet has not written."""
 BUSY_SECONDS = 10
 """Seconds that a writer waits for another writer before it gives up."""

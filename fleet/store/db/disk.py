@@ -20,7 +20,7 @@ def to_free(database: Path) -> str:
         left = os.statvfs(folder)
         found = dict(_sizes(folder))
     except OSError as error:
-        return f"{folder} cannot be looked at: {error.strerror}"
+        return f"{folder} cannot be read: {error.strerror}"
     free = "has no inode left" if left.f_files and not left.f_favail else f"has {size(_free(left))} left"
     largest = sorted(found, key=lambda name: (-found[name], name))[:SHOWN]
     listed = ", ".join(f"{name} {size(found[name])}" for name in largest)

@@ -33,7 +33,7 @@ def migrate(address: DatabaseAddress) -> None:
             command.upgrade(config(connection), "head")
             connection.commit()
     except CommandError as error:
-        raise SchemaError(f"{address.shown} cannot be brought up to date: {error}") from error
+        raise SchemaError(f"{address.shown} cannot be migrated: {error}") from error
     except DBAPIError as error:
         raise _refusal(address, error) from None
     finally:

@@ -110,8 +110,8 @@ def _connect_to_frozen(address: DatabaseAddress) -> sqlite3.Connection:
     log = log_of(address.path)
     if size(log):
         raise StoreError(
-            f"the last commits of {address.path} are in {log.name}, which cannot be read where nothing may be written",
-            "copy both files to a folder of yours, and name that one with --database",
+            f"the last commits of {address.path} are in {log.name}, which cannot be read without write access",
+            "copy both files to a folder of yours, and choose it with --database",
         )
     connection = sqlite3.connect(
         f"file:{quote(str(address.path))}?mode=ro&immutable=1",

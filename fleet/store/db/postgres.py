@@ -130,7 +130,7 @@ def refusal(address: DatabaseAddress, error: psycopg.Error) -> StoreError:
     if not code:
         return StoreError(
             f"the database {address.shown} does not answer: {message}",
-            "is the server running, are host, port and password right?",
+            "check that the server runs, and host, port and password",
         )
     return StoreError(f"the database {address.shown} refused: {message} ({code})")
 
@@ -145,7 +145,7 @@ REFUSALS = (
     (
         ("55P03", "40P01"),
         "the database is locked",
-        "another fleet process is writing; pg_stat_activity names it",
+        "another fleet process is writing; pg_stat_activity shows it",
     ),
     (
         (FULL,),
@@ -155,10 +155,10 @@ REFUSALS = (
     (
         (ONLY_READ,),
         "the database may not be written",
-        "is it a standby? name the primary; or is its disk full? some providers let nobody write then: free some space",
+        "if it is a standby, use the primary; if its disk is full (some providers then refuse all writes), free some space",
     ),
-    ((FORBIDDEN,), "the database forbids it", "grant the user CREATE and all rights on the schema"),
-    (("28",), "the database refused the user", "see user, password and pg_hba.conf"),
-    (("3D000",), "there is no such database", "create it: createdb NAME"),
+    ((FORBIDDEN,), "the database denies it", "grant the user CREATE and all rights on the schema"),
+    (("28",), "the database refused the user", "check user, password and pg_hba.conf"),
+    (("3D000",), "the database does not exist", "create it: createdb NAME"),
     (("53", "57"), "the server cannot serve now", "try again when it has recovered"),
 )

@@ -22,18 +22,18 @@ def version(database: SqlDatabase) -> str:
     if found is None:
         raise SchemaError(
             f"{database.address.shown} is not a database of fleet: it has other tables",
-            "name another one with --database",
+            "choose another one with --database",
         )
     if not (found.isascii() and found.isdigit()):
         # Other texts are relative to Alembic: -1 is a step back.
         raise SchemaError(
-            f"{database.address.shown} is of a version that no fleet has: {found}",
-            "restore it from a backup: somebody else has written into it",
+            f"{database.address.shown} has a schema version that does not exist: {found}",
+            "restore it from a backup: another program has written to it",
         )
     if found > NEWEST:
         raise SchemaError(
-            f"{database.address.shown} is of a newer fleet: its schema is {found}, this program knows {NEWEST}",
-            "install the newer fleet, or name another database with --database",
+            f"{database.address.shown} belongs to a newer fleet: its schema is {found}, this program knows {NEWEST}",
+            "install the newer fleet, or choose another database with --database",
         )
     return found
 

@@ -142,7 +142,7 @@ class SqliteDatabase:
         may even report the file as damaged."""
         path, frozen = self.address.path, self._opened.frozen if self._opened is not None else None
         if frozen is not None and version(path) != frozen:
-            raise StoreError(f"another fleet has begun to write {path} while it was read", "ask again")
+            raise StoreError(f"another fleet began to write {path} while it was read", "ask again")
 
     def bind(self, at: datetime) -> str:
         """Returns the time as text of one length, so that the order of texts is the order of times. SQLite's own date
@@ -192,7 +192,7 @@ def refusal(address: DatabaseAddress, error: sqlite3.Error) -> StoreError:
     name = str(getattr(error, "sqlite_errorname", ""))
     path = address.path
     if name.startswith("SQLITE_NOTADB"):
-        return SchemaError(f"{path} is not a database of fleet", "name another file with --database")
+        return SchemaError(f"{path} is not a database of fleet", "choose another file with --database")
     if name.startswith(NO_ROOM):
         hint = f"free some space: {disk.to_free(path)}. Keep every file whose name begins with {path.name}. {SAFE}"
         return NoRoomError(f"no room left for the database: {path}", hint)
@@ -209,18 +209,18 @@ REFUSALS = (
     (
         ("SQLITE_BUSY", "SQLITE_LOCKED"),
         "the database is locked",
-        "another fleet process (or an sqlite3 shell with an open transaction) is writing; `fuser` names it",
+        "another fleet process (or an sqlite3 shell with an open transaction) is writing; `fuser` shows it",
     ),
     (
         READ_ONLY,
         "the database may not be written",
-        "see who owns it, and {folder}",
+        "check its owner, and {folder}",
     ),
-    (("SQLITE_CANTOPEN",), "the database cannot be opened", "see who owns it, and {folder}"),
+    (("SQLITE_CANTOPEN",), "the database cannot be opened", "check its owner, and {folder}"),
     (
         ("SQLITE_CORRUPT",),
         "the database is damaged",
         "restore it from a backup; `sqlite3 FILE .recover` saves what can be read",
     ),
-    (("SQLITE_IOERR",), "the disk under the database fails", "see the system's log (dmesg)"),
+    (("SQLITE_IOERR",), "the disk of the database fails", "check the system's log (dmesg)"),
 )

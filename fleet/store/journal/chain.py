@@ -52,7 +52,7 @@ def verify(
         return []
     findings = sorted(broken(found, checkpoint, _hash_of, origin), key=lambda finding: finding.seq)
     # The chain is broken: an answer without findings would be wrong, even where no single finding explains the break.
-    return findings or [JournalFinding(found[-1].seq if found else 0, "changed", "the chain does not hold")]
+    return findings or [JournalFinding(found[-1].seq if found else 0, "changed", "the chain is broken")]
 
 
 def sound(

@@ -62,7 +62,7 @@ class Checkpoints:
             whole = (last is None or key.public.signed(last)) and _follows(transaction, last, end)
         if not whole or end is None:
             raise TamperedError(
-                "the journal was tampered with: it is not signed", "fleet audit verify says where"
+                "the journal was tampered with: it is not signed", "fleet audit verify shows where"
             )
         if last is not None and last.seq == end.seq:
             return last

@@ -48,7 +48,7 @@ class SqlFolds:
             written, bodies = _written(transaction), _bodies(transaction)
         if written is None or digest_of(bodies) == written.hash:
             return []
-        message = f"what is kept of the rollouts after entry {written.seq} was changed; nobody acts upon it"
+        message = f"the checkpoint of the rollouts after entry {written.seq} was changed, and is not used"
         return [JournalFinding(written.seq, "changed", message)]
 
     def keep(

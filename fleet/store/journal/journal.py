@@ -186,7 +186,9 @@ def _end(transaction: Transaction) -> ChainEnd:
     row = transaction.one("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1")
     seq, last = (0, GENESIS) if row is None else row
     if not isinstance(seq, int) or not isinstance(last, str):
-        raise StoreError(f"entry {seq!r} of the journal cannot be read: no fleet writes such a row", TAMPERED)
+        raise StoreError(
+            f"entry {seq!r} of the journal cannot be read: fleet does not write such rows", TAMPERED
+        )
     if stored is None:
         return ChainEnd(seq, last, seq)
     return ChainEnd(max(seq, stored.seq), stored.hash, stored.count)
@@ -234,7 +236,9 @@ def entry_of(row: Row) -> JournalEntry:
     written."""
     seq, at, actor, epoch, form, kind, rollout, node, detail, prev_hash, hashed = row
     if not is_row(row, TYPES):
-        raise StoreError(f"entry {seq!r} of the journal cannot be read: no fleet writes such a row", TAMPERED)
+        raise StoreError(
+            f"entry {seq!r} of the journal cannot be read: fleet does not write such rows", TAMPERED
+        )
     try:
         if node:
             NodeRef.parse(node)

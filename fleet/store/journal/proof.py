@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fleet.store.journal.signing import PublicKey
 
 
-EMPTY = JournalFinding(0, "unsigned", "the journal is empty: there is nothing that the key has signed")
+EMPTY = JournalFinding(0, "unsigned", "the journal is empty: the key has signed nothing")
 
 
 class Marks:
@@ -87,7 +87,7 @@ def _rewritten(first: int, signed: SignedCheckpoint) -> JournalFinding:
     names = f"entry {first} was" if first == signed.seq else f"of entries {first} to {signed.seq} some were"
     when = f"{signed.at:%Y-%m-%d %H:%M:%SZ}"
     return JournalFinding(
-        first, "rewritten", f"{names} written anew: the checkpoint signed at {when} has another hash"
+        first, "rewritten", f"{names} rewritten: the checkpoint signed at {when} has another hash"
     )
 
 
@@ -110,7 +110,7 @@ def lost(kept: Sequence[SignedCheckpoint], stored: Collection[SignedCheckpoint])
 
 
 def unsigned(first: int, last: int) -> JournalFinding:
-    names = f"entry {first}: no signed checkpoint vouches for it"
+    names = f"entry {first}: no signed checkpoint covers it"
     if first != last:
-        names = f"entries {first} to {last}: no signed checkpoint vouches for them"
+        names = f"entries {first} to {last}: no signed checkpoint covers them"
     return JournalFinding(first, "unsigned", names)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jwt
 import msgspec
@@ -28,6 +28,7 @@ from msgspec.structs import asdict, replace
 
 from fleet.core.records.audit import Signature, SignedCheckpoint
 from fleet.core.records.errors import UsageError
+from fleet.core.reporting.period.period_report import PeriodReport
 from fleet.core.reporting.report import Report
 from fleet.store.journal import chain
 from fleet.system.files import beside
@@ -35,6 +36,8 @@ from fleet.system.files import beside
 PURPOSE = b"fleet checkpoint v1\n"
 """A prefix of the signed message, so that a signature for another purpose is never valid for a checkpoint."""
 REPORT_PURPOSE = b"fleet report v1\n"
+PAGE_PURPOSE = b"fleet page v1\n"
+SignedReport = TypeVar("SignedReport", Report, PeriodReport)
 LARGEST = 64 * 1024
 """The most bytes of a key file that are read."""
 
@@ -55,7 +58,7 @@ class PublicKey:
                 "fleet audit keygen writes one beside the private key",
             ) from error
         if not isinstance(key, Ed25519PublicKey):
-            raise UsageError(f"{path} holds a key of another kind than Ed25519")
+            raise UsageError(f"{path} contains a key that is not Ed25519")
         return cls(key)
 
     @property
@@ -80,6 +83,10 @@ class PublicKey:
             return self._holds(signature, report_message(report))
         except (ValueError, RecursionError):
             return False
+
+    def signed_page(self, page: bytes, signature: str) -> bool:
+        """Returns whether exactly these bytes were signed as a page with the private key of this public key."""
+        return self._holds(signature, PAGE_PURPOSE + page)
 
     def _holds(self, signature: str, signed: bytes) -> bool:
         try:
@@ -108,7 +115,7 @@ class PrivateKey:
             # The library's message may quote what it has read.
             raise UsageError(f"{path} has no private key in it (PEM, without a password)") from None
         if not isinstance(key, Ed25519PrivateKey):
-            raise UsageError(f"{path} holds a key of another kind than Ed25519")
+            raise UsageError(f"{path} contains a key that is not Ed25519")
         _refuse_shared(path)
         return cls(key)
 
@@ -120,7 +127,7 @@ class PrivateKey:
         bare = SignedCheckpoint(seq, hashed, count, at, self.public.id, "")
         return replace(bare, signature=self._signature(message(bare)))
 
-    def sign_report(self, report: Report) -> Report:
+    def sign_report(self, report: SignedReport) -> SignedReport:
         """Returns the same report with its signature. Raises ValueError for numbers that JSON cannot express
         exactly."""
         bare = replace(report, signature=None)
@@ -130,6 +137,10 @@ class PrivateKey:
     def sign_token(self, claims: Mapping[str, Any]) -> str:
         """Returns a JSON Web Token (RFC 7519, RFC 8037) with these claims."""
         return jwt.encode(dict(claims), self._key, algorithm="EdDSA")
+
+    def sign_page(self, page: bytes) -> str:
+        """Returns the signature over a page, in base64."""
+        return self._signature(PAGE_PURPOSE + page)
 
     def _signature(self, signed: bytes) -> str:
         return b64encode(self._key.sign(signed)).decode("ascii")
@@ -168,8 +179,8 @@ def _refuse_shared(path: Path) -> None:
     others = stat.S_IRWXO | (0 if about.st_gid == os.getegid() else stat.S_IRWXG)
     if stat.S_IMODE(about.st_mode) & others:
         raise UsageError(
-            f"others may read or write {path} (mode {stat.S_IMODE(about.st_mode):04o}): what it signs proves nothing",
-            f"chmod 600 {path}; if somebody may have read it, move both halves away and make new ones: fleet audit keygen",
+            f"others can read or write {path} (mode {stat.S_IMODE(about.st_mode):04o}): its signatures prove nothing",
+            f"chmod 600 {path}; if someone may have read it, move both halves away and create new ones: fleet audit keygen",
         )
 
 

@@ -76,7 +76,7 @@ def broken(
     for index, entry in enumerate(entries):
         if index not in reached:
             yield JournalFinding(
-                entry.seq, "inserted", f"entry {entry.seq} was inserted: nothing follows from it"
+                entry.seq, "inserted", f"entry {entry.seq} was inserted: no entry follows it"
             )
     yield from _out_of_order(entries)
     for number, piece in enumerate(pieces):
@@ -149,7 +149,7 @@ def _out_of_order(entries: Sequence[JournalEntry]) -> Iterator[JournalFinding]:
     """Yields entries that are out of order. This occurs in an exported report only; a table has its own order."""
     for before, entry in pairwise(entries):
         if entry.seq < before.seq:
-            yield JournalFinding(entry.seq, "swapped", f"entry {entry.seq} stands behind entry {before.seq}")
+            yield JournalFinding(entry.seq, "swapped", f"entry {entry.seq} comes after entry {before.seq}")
 
 
 def _before(piece: ChainPart | None, after: ChainPart, origin: Origin) -> Iterator[JournalFinding]:
@@ -161,19 +161,19 @@ def _before(piece: ChainPart | None, after: ChainPart, origin: Origin) -> Iterat
     elif piece is not None:
         seq = piece.entries[-1].seq
         yield JournalFinding(
-            seq, "changed", f"entry {seq} was changed and hashed anew: entry {first} names another hash"
+            seq, "changed", f"entry {seq} was changed and hashed again: entry {first} refers to another hash"
         )
     elif after.entries[0].prev_hash != origin.hash:
         seq = after.entries[0].seq
         yield JournalFinding(
-            seq, "changed", f"entry {seq} was changed: it is the first, and names one before it"
+            seq, "changed", f"entry {seq} was changed: it is the first, but refers to one before it"
         )
 
 
 def _changed(piece: ChainPart, hash_of: HashOf) -> Iterator[JournalFinding]:
     for entry, place in zip(piece.entries, piece.places, strict=True):
         if hash_of(replace(entry, seq=place)) != entry.hash:
-            yield JournalFinding(entry.seq, "changed", f"entry {entry.seq} was changed: its hash is another")
+            yield JournalFinding(entry.seq, "changed", f"entry {entry.seq} was changed: its hash differs")
 
 
 def _swapped(piece: ChainPart) -> Iterator[JournalFinding]:
@@ -184,7 +184,7 @@ def _swapped(piece: ChainPart) -> Iterator[JournalFinding]:
     for place, seq in now.items():
         if seq != place and now.get(seq) == place:
             if seq > place:
-                yield JournalFinding(place, "swapped", f"entries {place} and {seq} have changed places")
+                yield JournalFinding(place, "swapped", f"entries {place} and {seq} are swapped")
         elif seq < highest:
             yield JournalFinding(seq, "swapped", f"entry {seq} was moved: it was written as entry {place}")
         else:
@@ -202,7 +202,7 @@ def _end(piece: ChainPart | None, checkpoint: ChainEnd) -> Iterator[JournalFindi
         yield missing("truncated", last + 1, checkpoint.seq)
     elif last == checkpoint.seq:
         yield JournalFinding(
-            last, "changed", f"entry {last} was changed and hashed anew: the checkpoint has another hash"
+            last, "changed", f"entry {last} was changed and hashed again: the checkpoint has another hash"
         )
     else:
         yield JournalFinding(

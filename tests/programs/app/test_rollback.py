@@ -53,10 +53,10 @@ def test_upgraded_nodes_roll_back_through_the_same_guards(tmp_path: Path) -> Non
     assert forward_again(made) == ["workers"]
     started = start(home, made, lambda clusters: [snapshot_of(home.simulated / "east.json")])
     assert started.notes == ()
-    run(home, lambda words: None, until_idle=True)
+    run(home, lambda message: None, until_idle=True)
     assert set(booted(home).values()) == {OLD.version}
-    told = report(home, started.rollout)
-    assert (told.counts.done, told.counts.proven, told.peak) == (3, 3, 1)
+    reported = report(home, started.rollout)
+    assert (reported.counts.done, reported.counts.proven, reported.peak) == (3, 3, 1)
     with pytest.raises(HeldError, match=f"no node runs {NEW.version} because of rollout r-1"):
         rollback(home, "r-1")
 
@@ -83,7 +83,10 @@ def test_one_of_several_previous_versions_must_be_chosen(tmp_path: Path) -> None
     with pytest.raises(UsageError) as refused:
         rollback(home, "r-1")
     assert refused.value.message.endswith(f"from several versions: {OLDER.version} (1), {OLD.version} (2)")
-    assert refused.value.hint == f"one after the other: fleet rollout rollback r-1 --to {OLD.version}"
+    assert (
+        refused.value.hint
+        == f"roll them back one after the other: fleet rollout rollback r-1 --to {OLD.version}"
+    )
     with pytest.raises(UsageError, match=r"no node of r-1 came from 1\.2"):
         rollback(home, "r-1", "1.2")
     made = rollback(home, "r-1", OLDER.version)
@@ -108,9 +111,9 @@ def test_running_rollout_must_be_aborted_first(tmp_path: Path) -> None:
         rollback(home, "r-1")
     assert refused.value.hint == "fleet rollout abort r-1"
     send_command(home, "abort")
-    with pytest.raises(HeldError, match="r-1 is aborted: what it has begun has not ended"):
+    with pytest.raises(HeldError, match="r-1 is aborted: what it has begun is not finished"):
         rollback(home, "r-1")
-    run(home, lambda words: None, until_idle=True)
+    run(home, lambda message: None, until_idle=True)
     with pytest.raises(HeldError, match="no node runs"):
         rollback(home, "r-1")
     with pytest.raises(UsageError, match="no rollout r-7"):
@@ -139,9 +142,9 @@ def test_node_that_rolled_back_by_itself_waits_for_its_release(tmp_path: Path) -
     assert ([each.node for each in made.runs], [each.reason for each in made.held]) == ([], ["rolled-back"])
     assert [str(each.reason) for each in blockers(home, NodeRef("east", "n-1"))] == ["rolled-back"]
     release(home, "n-1", "firmware was too old")
-    run(home, lambda words: None, until_idle=True)
-    told = report(home, "r-1").commands[-1]
-    assert (told.kind, told.node, told.reason) == ("release", "east/n-1", "firmware was too old")
+    run(home, lambda message: None, until_idle=True)
+    reported = report(home, "r-1").commands[-1]
+    assert (reported.kind, reported.node, reported.reason) == ("release", "east/n-1", "firmware was too old")
     again = plan(home, ["workers"], NEW.version)
     assert ([each.node for each in again.runs], again.held) == (["n-1"], ())
 

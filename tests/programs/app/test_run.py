@@ -20,7 +20,7 @@ def test_requirements_of_playbooks_are_checked_before_the_lease_is_taken(
     home = a_home(tmp_path / "home", policy=POLICY + "    reach: playbook\n")
     home.store.clusters.add(ClusterRow(name="real", kind="kubeconfig", kubeconfig="/nonexistent"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UsageError, match="reach: playbook, and "):
+    with pytest.raises(UsageError, match="reach: playbook, but "):
         run(home, print, until_idle=True)
     first = home.store.lease.acquire("somebody", at=home.now(), seconds=1, abandoned=lambda _: False)
     assert first.epoch == 1

@@ -38,7 +38,7 @@ def test_hosts_of_which_none_is_reached_are_not_added(tmp_path: Path, closed_por
     inventory = tmp_path / "hosts.yaml"
     inventory.write_text(f"hosts: [{{name: till-1, address: 127.0.0.1, user: root, port: {closed_port}}}]\n")
     home = Home(tmp_path)
-    with pytest.raises(UnreachableError, match=r"none of 1 hosts is reached: root@127\.0\.0\.1"):
+    with pytest.raises(UnreachableError, match=r"none of 1 hosts can be reached: root@127\.0\.0\.1"):
         add_hosts(home, "tills", inventory, ["fra"])
     inventory.write_text("hosts: [{name: till-1, prot: 22}]\n")
     with pytest.raises(ConfigError, match=r"hosts\.yaml:1: hosts\.till-1\.prot: expected a known key"):
@@ -52,7 +52,7 @@ def test_hosts_have_nothing_to_install_or_dump(tmp_path: Path) -> None:
     home.make().clusters.add(row)
     with pytest.raises(UsageError, match="there is no API server"):
         install(home, "tills", None)
-    with pytest.raises(UsageError, match="hosts alone"):
+    with pytest.raises(UsageError, match="has only hosts"):
         save_dump(home, row.name, tmp_path / "dump.json")
     assert not (tmp_path / "dump.json").exists()
 
@@ -60,15 +60,19 @@ def test_hosts_have_nothing_to_install_or_dump(tmp_path: Path) -> None:
 def test_cluster_has_one_source(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ["cluster", "add", "tills", "--site", "fra", "--home", str(tmp_path)]
+    arguments = ["cluster", "add", "tills", "--site", "fra", "--home", str(tmp_path)]
     both = ["--hosts", str(tmp_path / "h"), "--kubeconfig", str(tmp_path / "k")]
-    assert run([*words, *both]) == 2
+    assert run([*arguments, *both]) == 2
     assert "either --kubeconfig FILE (and --context), or --hosts FILE" in capsys.readouterr().err
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("KUBECONFIG", raising=False)
-    assert run(words) == 2
-    said = capsys.readouterr().err
-    assert str(tmp_path / ".kube" / "config") in said and "--kubeconfig FILE" in said and "--hosts" in said
+    assert run(arguments) == 2
+    message = capsys.readouterr().err
+    assert (
+        str(tmp_path / ".kube" / "config") in message
+        and "--kubeconfig FILE" in message
+        and "--hosts" in message
+    )
 
 
 def test_quorum_group_on_hosts_is_an_etcd_with_endpoints() -> None:

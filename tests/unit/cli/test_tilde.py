@@ -43,5 +43,5 @@ def test_playbook_in_the_home_of_an_unknown_user(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("access", [SshAccess(config=NOBODY), SshAccess(identity=NOBODY)])
 def test_ssh_file_in_the_home_of_an_unknown_user(access: SshAccess) -> None:
-    with pytest.raises(UsageError, match="there is no such"):
+    with pytest.raises(UsageError, match="does not exist"):
         read_settings(SshAddress("n-1"), access)

@@ -43,7 +43,7 @@ def test_if_the_only_endpoint_is_a_learner_the_others_are_found_at_their_last_ad
 def test_learners_alone_form_no_group() -> None:
     with members(2) as (cluster, etcd):
         cluster.learners = {1, 2}
-        assert "who belongs to it" in etcd.read(START).unread
+        assert "lists the members" in etcd.read(START).unread
 
 
 def test_unanswered_leader_move_is_checked_and_not_waited_for() -> None:

@@ -24,8 +24,8 @@ async def _serving(context: ssl.SSLContext) -> tuple[web.AppRunner, int]:
     """A server on loopback that says back who asks, how, and with what."""
 
     async def echo(request: web.Request) -> web.Response:
-        heard = [request.method, request.headers.get("authorization", ""), (await request.read()).decode()]
-        return web.json_response(heard)
+        received = [request.method, request.headers.get("authorization", ""), (await request.read()).decode()]
+        return web.json_response(received)
 
     application = web.Application()
     application.router.add_route("*", "/echo", echo)
@@ -121,7 +121,7 @@ def test_ipv6_address_is_bracketed(account: Path, tmp_path: Path) -> None:
             {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "tcp://10.0.0.1:443"},
             "t",
             None,
-            "is 'tcp://10.0.0.1:443' and no port",
+            "is 'tcp://10.0.0.1:443', which is not a port",
         ),
         (
             {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"},

@@ -29,9 +29,9 @@ def written(path: Path, content: object) -> Path:
 def refusal(path: Path, context: str = "") -> tuple[str, str]:
     with pytest.raises(UsageError) as caught:
         contexts.read([path], context)
-    words = caught.value.message + caught.value.hint
-    assert str(path) in words
-    assert "s3cret" not in words
+    expected = caught.value.message + caught.value.hint
+    assert str(path) in expected
+    assert "s3cret" not in expected
     return caught.value.message, caught.value.hint
 
 
@@ -46,7 +46,7 @@ def test_missing_file(tmp_path: Path) -> None:
     message, hint = refusal(tmp_path / "kubeconfig.yml")
     assert message.startswith("no kubeconfig at")
     assert "kubeconfig.yaml" in hint
-    assert "not there either" in refusal(tmp_path / "no" / "kc")[1]
+    assert "does not exist either" in refusal(tmp_path / "no" / "kc")[1]
 
 
 def test_folder_in_place_of_a_file(tmp_path: Path) -> None:
@@ -74,18 +74,18 @@ def test_no_current_context(tmp_path: Path) -> None:
 
 def test_context_without_a_cluster(tmp_path: Path) -> None:
     path = written(tmp_path / "kc", GOOD)
-    assert "names user 'nobody'" in refusal(path, "two")[0]
-    assert "names cluster 'nowhere'" in refusal(path, "three")[0]
+    assert "refers to user 'nobody'" in refusal(path, "two")[0]
+    assert "refers to cluster 'nowhere'" in refusal(path, "three")[0]
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "expected"),
     [
         ("users: [{token: s3cret", ":1: not YAML"),
         ("token: s3cret\n  x: [", ":2: not YAML"),
-        ("just words", "is no kubeconfig: expected a mapping, got a text"),
+        ("just words", "is not a kubeconfig: expected a mapping, got a text"),
         ("", "has no current context"),
-        ("[1, 2]", "is no kubeconfig: expected a mapping, got a list"),
+        ("[1, 2]", "is not a kubeconfig: expected a mapping, got a list"),
         ("current-context: a\ncontexts: 7", "contexts: expected a list, got a number"),
         ("current-context: a\ncontexts: [7]", "contexts[0]: expected a mapping, got a number"),
         ("users: [{name: u, user: {token: 5}}]", "users[0].user.token: expected a text, got a number"),
@@ -93,7 +93,7 @@ def test_context_without_a_cluster(tmp_path: Path) -> None:
             "users: [{name: u, user: {client-key-data: s3cret!}}]",
             "users[0].user.client-key-data: expected base64",
         ),
-        ("users: [{name: u}, {name: u}]", "users has two entries called 'u'"),
+        ("users: [{name: u}, {name: u}]", "users has two entries named 'u'"),
         ("kind: Secret", "it is a Secret of v1"),
         ("apiVersion: v2", "it is a Config of v2"),
         (
@@ -103,13 +103,13 @@ def test_context_without_a_cluster(tmp_path: Path) -> None:
         ("a: \0", "not YAML"),
     ],
 )
-def test_file_that_is_no_kubeconfig(tmp_path: Path, content: str, words: str) -> None:
-    assert words in refusal(written(tmp_path / "kc", content))[0]
+def test_file_that_is_no_kubeconfig(tmp_path: Path, content: str, expected: str) -> None:
+    assert expected in refusal(written(tmp_path / "kc", content))[0]
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "kc").write_bytes(b"a: \xff")
-    assert "what is no text" in refusal(tmp_path / "kc")[0]
+    assert "contains bytes that are not text" in refusal(tmp_path / "kc")[0]
 
 
 @pytest.mark.parametrize(
@@ -136,17 +136,17 @@ def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "expected"),
     [
         ("gcp", "removed from Kubernetes 1.26"),
         ("azure", "https://github.com/Azure/kubelogin"),
         ("openstack", "is not known"),
     ],
 )
-def test_auth_provider_is_refused_by_its_name(tmp_path: Path, name: str, words: str) -> None:
+def test_auth_provider_is_refused_by_its_name(tmp_path: Path, name: str, expected: str) -> None:
     content = GOOD | {"users": [{"name": "u", "user": {"auth-provider": {"name": name, "config": {}}}}]}
     message, _ = refusal(written(tmp_path / "kc", content))
-    assert f"auth-provider {name!r}" in message and words in message
+    assert f"auth-provider {name!r}" in message and expected in message
 
 
 def test_context_without_credentials_is_refused_over_tls(tmp_path: Path) -> None:

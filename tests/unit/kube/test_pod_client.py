@@ -79,7 +79,7 @@ def test_command_in_a_pod(tmp_path: Path) -> None:
                 FleetError, match="own in data/zk-0: command terminated with exit code 3: a warning"
             ):
                 await asks.ask(ZK, ExecProbe(("own", "fail")))
-            with pytest.raises(FleetError, match="own in data/zk-0 was broken off"):
+            with pytest.raises(FleetError, match="own in data/zk-0 was interrupted"):
                 await asks.ask(ZK, ExecProbe(("own", "die")))
             with pytest.raises(ForbiddenError):
                 await asks.ask(ZK, ExecProbe(("rm",)))

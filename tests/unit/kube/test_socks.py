@@ -45,7 +45,7 @@ def refusal(tmp_path: Path, *answers: bytes, user: str = "") -> str:
 
 
 @pytest.mark.parametrize(
-    ("user", "answers", "words"),
+    ("user", "answers", "expected"),
     [
         ("", (b"\x05\xff",), "another way to log in"),
         ("", (b"\x05\x02",), "another way to log in"),
@@ -53,13 +53,13 @@ def refusal(tmp_path: Path, *answers: bytes, user: str = "") -> str:
         (f"ada:s3cret{'x' * 256}@", (b"\x05\x02",), "more than 255 bytes"),
         ("", (b"\x05\x00", b"\x05\x04\x00\x01" + bytes(6)), "host unreachable"),
         ("", (b"\x05\x00", b"\x05\x63\x00\x01" + bytes(6)), "reply 99"),
-        ("", (b"HTTP/1.1 400 Bad Request",), "speaks no SOCKS5"),
-        ("", (b"\x05",), "broke the connection off"),
+        ("", (b"HTTP/1.1 400 Bad Request",), "does not speak SOCKS5"),
+        ("", (b"\x05",), "closed the connection"),
     ],
 )
-def test_proxy_refusal(tmp_path: Path, user: str, answers: tuple[bytes, ...], words: str) -> None:
+def test_proxy_refusal(tmp_path: Path, user: str, answers: tuple[bytes, ...], expected: str) -> None:
     message = refusal(tmp_path, *answers, user=user)
-    assert "https://far.invalid" in message and words in message
+    assert "https://far.invalid" in message and expected in message
     assert "s3cret" not in message
 
 

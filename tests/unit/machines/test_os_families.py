@@ -101,7 +101,7 @@ def test_machine_with_another_rebooter_or_an_unknown_one_is_not_staged(
         asyncio.run(machine(box).stage(NEW, lambda _: None))
     assert not box.started
     box.others = ["bash: sed: command not found"]
-    with pytest.raises(MachineError, match=r"broke off.*sed"):
+    with pytest.raises(MachineError, match=r"was interrupted.*sed"):
         asyncio.run(machine(box).stage(NEW, lambda _: None))
     assert not box.started
 
@@ -404,7 +404,7 @@ def test_bottlerocket_locks_the_version_and_goes_through_its_states(monkeypatch:
         seen = await machine.observe()
         assert (seen.booted, seen.staged) == (Release("1.14.0"), None)
         await machine.stage(Release("1.15.0"), lambda _: None)
-        with pytest.raises(MachineError, match=r"have 1\.15\.1 in the stream"):
+        with pytest.raises(MachineError, match=r"write 1\.15\.1 in the stream"):
             await machine.stage(Release("v1.15.1"), lambda _: None)
         assert box.asked == [
             "updates.version-lock=v1.15.0",
@@ -457,20 +457,20 @@ class TalosBox(FakeHost):
             case ("get", "metakeys", "-o", "json"):
                 key = {"metadata": {"id": 7}, "spec": {"value": self.staged}}
                 return 0, json.dumps(key) if self.staged else "", ""
-            case ("upgrade", *words):
-                return self._upgrade(words)
+            case ("upgrade", *message):
+                return self._upgrade(message)
             case ("reboot", "--wait=false"):
                 self._boot()
                 return 0, "", ""
         raise AssertionError(argv)
 
-    def _upgrade(self, words: list[str]) -> tuple[int, str, str]:
+    def _upgrade(self, message: list[str]) -> tuple[int, str, str]:
         known = {"--stage": (1, 18), "--legacy": (1, 18)} if self.version >= (1, 13) else {"--stage": (9, 9)}
-        flags = [word for word in words if word in ("--stage", "--legacy")]
+        flags = [word for word in message if word in ("--stage", "--legacy")]
         unknown = [flag for flag in flags if flag not in known or self.version >= known[flag]]
         if unknown:
             return 1, "", f"unknown flag: {unknown[0]}\n"
-        self.staged = words[-1]
+        self.staged = message[-1]
         if self.version >= (1, 13) and "--legacy" not in flags:
             self.drained = True
             self._boot()
@@ -512,7 +512,7 @@ def test_version_spelling_that_talos_never_reports_is_not_staged(booted: str, wa
     """Talos' own builds have a v, and those of one's own what TAG was when they were built."""
     box = TalosBox((1, 12))
     box.booted = booted
-    with pytest.raises(MachineError, match=f"tells its versions as {booted}, so {wanted} would never"):
+    with pytest.raises(MachineError, match=f"reports its versions as {booted}, so {wanted} would never"):
         asyncio.run(
             Talos(box, "10.5.0.2", "ghcr.io/siderolabs/installer").stage(Release(wanted), lambda _: None)
         )
@@ -550,8 +550,8 @@ class PlayedRoot(Local):
         self.root = root
 
     async def run(self, argv: Sequence[str], seconds: float = 60.0) -> CommandResult:
-        words = [re.sub(r"/(?=(?:etc|run|usr/lib)/)", f"{self.root}/", word) for word in argv]
-        return await super().run(words, seconds)
+        message = [re.sub(r"/(?=(?:etc|run|usr/lib)/)", f"{self.root}/", word) for word in argv]
+        return await super().run(message, seconds)
 
 
 @pytest.mark.parametrize("folder", ["etc", "run", "usr/lib"])
@@ -574,5 +574,5 @@ def test_installed_program_alone_decides_nothing() -> None:
 
 
 def test_interrupted_detection_is_not_taken_for_an_answer() -> None:
-    with pytest.raises(MachineError, match="broke off"):
+    with pytest.raises(MachineError, match="was interrupted"):
         parse_signs("ID=debian\n", "has ostree\n")

@@ -62,7 +62,7 @@ IMAGE = "ostree-unverified-registry:quay.example:5000/os"
 
 
 @pytest.mark.parametrize(
-    ("booted", "source", "words"),
+    ("booted", "source", "message"),
     [
         (
             rpm_ostree.RpmOstreeDeployment("aa", origin=BRANCH),
@@ -80,10 +80,10 @@ IMAGE = "ostree-unverified-registry:quay.example:5000/os"
     ],
 )
 def test_rpm_ostree_rebases_to_another_image_or_to_a_commit_of_another_branch(
-    booted: rpm_ostree.RpmOstreeDeployment, source: str, words: list[str]
+    booted: rpm_ostree.RpmOstreeDeployment, source: str, message: list[str]
 ) -> None:
     argv = rpm_ostree.stage_command(booted, Release("44", f"sha256:{'0' * 64}"), source)
-    assert [word for word in argv[1:] if not word.startswith("--")] == words
+    assert [word for word in argv[1:] if not word.startswith("--")] == message
     assert "--lock-finalization" in argv
 
 
@@ -200,7 +200,7 @@ def test_rauc_without_a_primary_slot_is_not_taken_to_boot_the_booted_one(
 def test_rauc_booted_from_another_medium_has_no_booted_slot() -> None:
     status = json.loads(recorded.RAUC_RESCUE)
     status["slots"][4]["rootfs.1"]["state"] = "inactive"
-    with pytest.raises(MachineError, match=r"not one booted slot"):
+    with pytest.raises(MachineError, match=r"no single booted slot"):
         rauc.parse(json.dumps(status))
     for medium in ("_external_", "/dev/nfs"):
         status["booted"] = medium
@@ -265,7 +265,7 @@ def test_bottlerocket_reports_active_and_staging() -> None:
     ("change", "staged"),
     [
         ({"update_state": "Idle", "active_partition": None, "staging_partition": None}, None),
-        ({"staging_partition": None}, "unknown: another partition boots next"),
+        ({"staging_partition": None}, "unknown: the partition that boots next"),
         ({"staging_partition": None, "active_partition": {"image": {"version": "1.14.0"}}}, None),
         ({"waves": {"seed": 5}, "chosen_update": None, "most_recent_command": None}, "1.15.0"),
     ],
@@ -324,10 +324,10 @@ def test_product_version_is_no_release(fields: dict[str, str], version: str) -> 
 
 def test_snapper_with_two_file_systems_or_without_a_default_is_refused() -> None:
     listed = json.loads(recorded.SNAPPER)
-    with pytest.raises(MachineError, match="not one active"):
+    with pytest.raises(MachineError, match="no single active"):
         transactional.parse(json.dumps(listed | {"home": listed["root"]}))
     listed["root"][2]["default"] = False
-    with pytest.raises(MachineError, match="not one active"):
+    with pytest.raises(MachineError, match="no single active"):
         transactional.parse(json.dumps(listed))
 
 

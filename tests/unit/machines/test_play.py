@@ -56,9 +56,9 @@ def stats(**more: Any) -> dict[str, Any]:
 
 
 def test_successful_run_reports_changes_progress_and_the_playbooks_results() -> None:
-    told = Told()
+    reported = Told()
     busy = {"rc": 0, "stdout": "ActiveState=active\nfleet_percent=45\n", "changed": False}
-    played = told.of(
+    played = reported.of(
         0,
         event("runner_retry", "Wait", busy),
         event("runner_on_ok", "Wait", busy | {"stdout": "100% is another's, fleet_percent=7"}),
@@ -67,33 +67,33 @@ def test_successful_run_reports_changes_progress_and_the_playbooks_results() -> 
     )
     assert (played.succeeded, played.responded, played.message) == (True, True, "")
     assert played.stats["fleet_now"]["boot_id"] == "b-1"
-    assert (told.percents, told.happened) == ([45], ["Write: changed"])
+    assert (reported.percents, reported.happened) == ([45], ["Write: changed"])
 
 
 @pytest.mark.parametrize(
-    ("result", "words"),
+    ("result", "message"),
     [
         ({"msg": "No room.\n Make some"}, "No room. Make some"),
         (
             {"msg": "non-zero return code", "rc": 3, "stderr": "password=abc", "stdout": "x"},
             "exit 3: password=[hidden]",
         ),
-        ({"censored": "the output has been hidden"}, "it says nothing (no_log)"),
-        ({}, "it said nothing"),
+        ({"censored": "the output has been hidden"}, "it has no message (no_log)"),
+        ({}, "it printed nothing"),
     ],
 )
 def test_failed_task_is_named_with_its_message_and_without_secrets(
-    result: dict[str, Any], words: str
+    result: dict[str, Any], message: str
 ) -> None:
-    told = Told()
-    played = told.of(
+    reported = Told()
+    played = reported.of(
         2,
         event("runner_on_failed", "Try", {"msg": "never mind"}, ignore_errors=True),
         event("runner_on_failed", "Look", result),
         stats(),
     )
-    assert played.message == f"Look: failed: {words}"
-    assert told.happened == [f"Look: failed: {words}"]
+    assert played.message == f"Look: failed: {message}"
+    assert reported.happened == [f"Look: failed: {message}"]
 
 
 def test_failed_loop_reports_the_items_message() -> None:
@@ -171,9 +171,9 @@ def test_facts_are_an_observation() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "words"),
+    ("reported", "message"),
     [
-        ({}, "has told no fleet_now by set_stats with per_host: false"),
+        ({}, "has not set fleet_now by set_stats with per_host: false"),
         ({"fleet_now": "ostree"}, "is not understood: Expected `object`, got `str`"),
         (
             {"fleet_now": NOW | {"booted": {"version": 1.10}}},
@@ -181,11 +181,11 @@ def test_facts_are_an_observation() -> None:
         ),
         (
             {"fleet_now": NOW | {"boot_id": "\n", "kernel": ""}},
-            "tells an empty boot_id, kernel",
+            "reports an empty boot_id, kernel",
         ),
         (
             {"fleet_now": NOW | {"booted": {"version": " "}}},
-            "tells neither version nor digest of what is booted",
+            "reports neither version nor digest of the booted system",
         ),
         (
             {"fleet_now": NOW | {"boot_id": 3}},
@@ -193,14 +193,14 @@ def test_facts_are_an_observation() -> None:
         ),
         (
             {"fleet_now": NOW | {"state": "Failed to connect to bus"}},
-            "systemd's state 'Failed to connect to bus'",
+            "the systemd state 'Failed to connect to bus'",
         ),
     ],
 )
-def test_invalid_facts_are_refused(told: dict[str, Any], words: str) -> None:
+def test_invalid_facts_are_refused(reported: dict[str, Any], message: str) -> None:
     with pytest.raises(MachineError) as caught:
-        observation(told)
-    assert words in caught.value.message
+        observation(reported)
+    assert message in caught.value.message
 
 
 def test_every_step_is_shipped() -> None:

@@ -94,7 +94,7 @@ def test_optional_facts_may_be_missing_and_proof_is_not_guessed() -> None:
     host.files.clear()
     assert asyncio.run(shell.kernel(host)) == ""
     assert asyncio.run(shell.kernel_arguments(host)) == ""
-    with pytest.raises(MachineError, match=r"boot_id is not there"):
+    with pytest.raises(MachineError, match=r"boot_id is missing"):
         asyncio.run(shell.boot_id(host))
 
 

@@ -60,7 +60,7 @@ class HostsSource:
 
     def api_server(self) -> AbstractAsyncContextManager[KubeCluster]:
         raise UsageError(
-            f"{self._row.name} has hosts alone: there is no API server",
+            f"{self._row.name} has only hosts: there is no API server",
             f"fleet cluster check {self._row.name} checks the hosts; nothing has to be installed there",
         )
 
@@ -97,7 +97,7 @@ class NoServers:
     """A stand-in for the API servers that keep their objects in an etcd: hosts without a cluster have none."""
 
     async def etcd(self) -> str:
-        return "and no API server counts on it"
+        return "and no API server depends on it"
 
 
 def groups_of_hosts(name: str, site: str, policy: Policy) -> QuorumClients:
@@ -114,7 +114,7 @@ def groups_of_hosts(name: str, site: str, policy: Policy) -> QuorumClients:
         if group.kind != "etcd" or not group.access.endpoints:
             raise UsageError(
                 f"quorum group {group.name} cannot be read: {name} has no pods, only hosts",
-                "of hosts without a cluster only etcd with its endpoints can be a group",
+                "a quorum group of hosts without a cluster must be an etcd with endpoints",
             )
     return QuorumClients({group.name: EtcdGroup(group, site, NoServers()) for group in named})
 

@@ -69,7 +69,7 @@ class KubeconfigSource:
 
     def claimer(self) -> HostClaimer:
         raise UsageError(
-            f"{self._row.name} is a cluster: its Lease says whose it is",
+            f"{self._row.name} is a Kubernetes cluster: its Lease names its owner",
             f"fleet cluster check {self._row.name}",
         )
 

@@ -35,7 +35,7 @@ class SimulatedSource:
         if not isinstance(self._home.clock, SimulatedClock):
             raise FleetError(
                 f"{self._home.simulated} has no clock for cluster {self._row.name}",
-                "fleet demo FOLDER makes another fleet",
+                "fleet demo FOLDER creates another fleet",
             )
         return ClusterPipeline(SimulatedCluster(self._file, self._home.clock))
 
@@ -56,13 +56,13 @@ class SimulatedSource:
 
     def claimer(self) -> HostClaimer:
         raise UsageError(
-            f"{self._row.name} is a cluster: its Lease says whose it is",
+            f"{self._row.name} is a Kubernetes cluster: its Lease names its owner",
             f"fleet cluster check {self._row.name}",
         )
 
     def api_server(self) -> AbstractAsyncContextManager[KubeCluster]:
         raise UsageError(
-            f"{self._row.name} is simulated: there is no API server", "fleet lab up makes a real one"
+            f"{self._row.name} is simulated: there is no API server", "fleet lab up starts a real one"
         )
 
     def ensure_tools(self, policy: Policy) -> None:

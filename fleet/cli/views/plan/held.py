@@ -17,12 +17,12 @@ from fleet.core.text.counts import counted
 
 
 def hold_summary(held: Sequence[PlannedHold]) -> str:
-    """Returns how many nodes need an operator, and how many wait for what passes by itself."""
+    """Returns how many nodes need an operator, and how many wait for something that passes by itself."""
     need = sum(_needs_operator(hold) for hold in held)
     parts = [f"{count_nodes(need)} need{'s' * (need == 1)} an operator"] if need else []
     if need < len(held):
         waits = len(held) - need
-        parts.append(f"{count_nodes(waits)} wait{'s' * (waits == 1)} for what passes by itself")
+        parts.append(f"{count_nodes(waits)} wait{'s' * (waits == 1)} for something that passes by itself")
     return ", ".join(parts)
 
 

@@ -49,7 +49,7 @@ def plan_overview(plan: Plan, now: datetime, *, all_held: bool = False) -> Text:
     tried, held = split_tried(plan.held)
     if tried:
         drains = "its drain takes" if len(tried) == 1 else "their drains take"
-        text = f"{count_nodes(len(tried))}; how long {drains} cannot be planned"
+        text = f"{count_nodes(len(tried))}; how long {drains} is not known"
         lines.append(fact("tried", text, "yellow"))
         lines += held_groups(tried, most)
     if held:
@@ -84,7 +84,7 @@ def title(plan: Plan) -> str:
 
 def _next(plan: Plan, now: datetime) -> Text:
     if plan.runs and not plan.plan_id:
-        return Text("Made from a dump: it is not kept, and cannot be started.")
+        return Text("Made from a dump: it is not stored, and cannot be started.")
     if plan.runs:
         made = (now - plan.start).total_seconds()
         old = f" (made {ago(plan.start, now)} ago, {clock(plan.start, now)})" if made > SOON else ""
@@ -93,7 +93,7 @@ def _next(plan: Plan, now: datetime) -> Text:
         tried, _ = split_tried(plan.held)
         if tried and plan.plan_id:
             return Text(
-                f"{_approval(plan) or 'Start it, to try: '}fleet rollout start {short_id(plan.plan_id)}"
+                f"{_approval(plan) or 'Start it as an attempt: '}fleet rollout start {short_id(plan.plan_id)}"
             )
         if tried:
             return Text(

@@ -24,7 +24,7 @@ def plan_timeline(plan: Plan) -> Text:
     rows = [*(_row(run, plan.start) for run in plan.runs), *(_held_row(hold) for hold in plan.held)]
     table = columns(head, rows, right=(0, 1, 5, 6, 7, 8, 9))
     return Text("\n").join(
-        [table, Text("held: fleet plan without --timeline says why.", "dim")] if plan.held else [table]
+        [table, Text("held: fleet plan without --timeline shows why.", "dim")] if plan.held else [table]
     )
 
 

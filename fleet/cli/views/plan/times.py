@@ -26,7 +26,7 @@ SOON = 60
 def effort_of(effort: Effort) -> str:
     """Returns what the search for a better order has brought."""
     if not effort.orders:
-        return "none: this order is at its bound, or another would have taken longer to plan"
+        return "none: this order is at its bound, or the search would have taken too long"
     tried = f"{effort.orders} more order{'s' * (effort.orders > 1)} tried"
     return (
         f"{tried}, the best takes {format_duration(effort.saved_seconds)} less than the first"
@@ -69,7 +69,8 @@ def late(plan: Plan, now: datetime) -> Iterator[Text]:
         if assumed.slow_seconds is not None:
             slow = format_duration(assumed.slow_seconds)
         yield fact(
-            "p95", f"unknown: it takes {quick} if all that was never measured is quick, {slow} if it is slow"
+            "p95",
+            f"unknown: it takes {quick} if everything that was never measured is fast, {slow} if it is slow",
         )
         spans = (
             f"{part.replace('_', ' ')} {format_duration(low)} to {format_duration(high)}"
@@ -110,7 +111,7 @@ def bound(plan: Plan) -> str:
 
 
 def moves(plan: Plan) -> str:
-    out = f"at most {count_nodes(plan.peak_unavailable)} out at once"
+    out = f"at most {count_nodes(plan.peak_unavailable)} unavailable"
     if not plan.pods:
         return f"no pods; {out}"
     pods = "1 pod" if plan.pods == 1 else f"{plan.pods:,} pods"

@@ -73,7 +73,7 @@ def _with_vote(vote: PlannedVote) -> Iterator[str]:
     if vote.leader_to:
         yield f"{vote.leader_to} leads from then on"
     if vote.last_before:
-        yield f"the last on an etcd before {vote.last_before}: no way back after it"
+        yield f"the last on an etcd before {vote.last_before}: no rollback after it"
     if vote.breaking:
         losses = (*vote.breaking, *(f"the link {link}" for link in vote.breaking_links))
         yield f"meanwhile the loss of {' or '.join(losses)} would stop it"

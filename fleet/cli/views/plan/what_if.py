@@ -19,7 +19,7 @@ from fleet.core.text.durations import format_duration
 def what_if(plan: Plan, found: WhatIf) -> Iterator[Text]:
     """Yields what each change would bring, best first."""
     if not found.changes:
-        yield fact("what if", "nothing that can be loosened binds it")
+        yield fact("what if", "no constraint that can be loosened limits it")
         return
     best = max((change for change in found.changes if change.binds), key=lambda change: change.saved_seconds)
     if best.saved_seconds >= 1:
@@ -27,7 +27,7 @@ def what_if(plan: Plan, found: WhatIf) -> Iterator[Text]:
         text = f"bound by {best.binds}: {best.change} and the plan takes {saved} less"
         yield fact("what if", text, "bold")
     else:
-        yield fact("what if", "no one of these changes makes it shorter")
+        yield fact("what if", "none of these changes makes it shorter")
     rows = [
         (
             f"    {change.binds}: {change.change}" if change.binds else f"    {change.change}",

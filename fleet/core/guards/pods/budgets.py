@@ -27,7 +27,9 @@ NAMED = 5
 """The number of pods that are named; there may be thousands."""
 
 
-def asked(view: ClusterView, ref: PodRef, pod: Pod, allowance: int, need: int, now: datetime) -> Held | None:
+def why_refused(
+    view: ClusterView, ref: PodRef, pod: Pod, allowance: int, need: int, now: datetime
+) -> Held | None:
     """Returns what holds the eviction of `need` pods under the budget, one of which is `pod`, or None.
 
     The reason names what stands in the way: a role, or pods that are not Ready. `allowance`: the number of evictions
@@ -43,18 +45,18 @@ def asked(view: ClusterView, ref: PodRef, pod: Pod, allowance: int, need: int, n
     selected = budget.current_healthy + len(unready) if label else budget.expected_pods
     # Only what an event reports counts. A guard that opened by the clock would have to be asked again at that time.
     short = max(0, budget.expected_pods - selected) + len(unready)
-    found = held(budget, allowance, need, owners.workload_of(pod, view.workloads), short, opens_again(pod))
-    if found is None:
+    blocking = held(budget, allowance, need, owners.workload_of(pod, view.workloads), short, opens_again(pod))
+    if blocking is None:
         return None
-    if label and (found.reason is Reason.BUDGET_NEVER or _counts_more(budget, unready)):
-        return _of_role(found, budget, label, pod, view.standbys.lacking(pod))
+    if label and (blocking.reason is Reason.BUDGET_NEVER or _counts_more(budget, unready)):
+        return _of_role(blocking, budget, label, pod, view.standbys.lacking(pod))
     scaled = pod.owner is not None and pod.owner.kind in SCALED
-    if found.reason is Reason.BUDGET_NEVER and not budget.expected_pods and not scaled:
-        return Held(Reason.BUDGET_UNCOUNTED, found.subject, {"rule": budget.rule, "pod": str(pod.ref)})
-    if found.reason is Reason.BUDGET and unready:
-        unhealthy = [each for each in unready if is_unhealthy(each, view, now)]
-        return _of_unready(found, budget, pod, unready, unhealthy)
-    return found
+    if blocking.reason is Reason.BUDGET_NEVER and not budget.expected_pods and not scaled:
+        return Held(Reason.BUDGET_UNCOUNTED, blocking.subject, {"rule": budget.rule, "pod": str(pod.ref)})
+    if blocking.reason is Reason.BUDGET and unready:
+        unhealthy = [unready_pod for unready_pod in unready if is_unhealthy(unready_pod, view, now)]
+        return _of_unready(blocking, budget, pod, unready, unhealthy)
+    return blocking
 
 
 def held(
@@ -93,23 +95,23 @@ def _counts_more(budget: Budget, unready: Sequence[Pod]) -> bool:
     return counted and budget.observed and not unready and budget.current_healthy <= budget.desired_healthy
 
 
-def _of_role(found: Held, budget: Budget, label: str, pod: Pod, alone: str) -> Held:
+def _of_role(blocking: Held, budget: Budget, label: str, pod: Pod, alone: str) -> Held:
     """Returns `held` with the names of the unready pods. If too many of them are unhealthy, the reason is one that
     needs an operator."""
     value = pod.labels.get(label)
-    params = {name: found.params[name] for name in ("rule", "healthy", "expected", "workload")}
-    told: dict[str, str | int] = {
+    params = {name: blocking.params[name] for name in ("rule", "healthy", "expected", "workload")}
+    role_params: dict[str, str | int] = {
         "label": f"{label}={value}" if value is not None else label,
         "pod": str(pod.ref),
     }
-    if found.reason is not Reason.BUDGET_NEVER:
-        told["advice"] = (
+    if blocking.reason is not Reason.BUDGET_NEVER:
+        role_params["advice"] = (
             f"set minAvailable of {budget.ref} to a number: {budget.rule} is counted from all pods of "
-            f"{found.params['workload']}, also those that it does not select"
+            f"{blocking.params['workload']}, also those that it does not select"
         )
     elif alone:
-        told["advice"] = alone
-    return Held(Reason.ROLE, found.subject, {**params, **told})
+        role_params["advice"] = alone
+    return Held(Reason.ROLE, blocking.subject, {**params, **role_params})
 
 
 def _of_unready(
@@ -122,13 +124,13 @@ def _of_unready(
     needs_action = len(unhealthy) >= budget.most_at_once
     named = unhealthy if needs_action else unready
     rest = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
-    pods = ", ".join(str(each.ref) for each in named[:NAMED]) + rest
+    pods = ", ".join(str(unready_pod.ref) for unready_pod in named[:NAMED]) + rest
     params = {**held.params, "unready": f"; not Ready: {pods}", "unready_pods": len(named)}
     if not needs_action:
         return Held(Reason.BUDGET, held.subject, params)
-    if any(each.node == pod.node for each in named):
-        advice = f"repair these pods; unhealthyPodEvictionPolicy: AlwaysAllow on {held.subject} lets them be evicted"
-        params["advice"] = advice
+    if any(unready_pod.node == pod.node for unready_pod in named):
+        remedy = f"repair these pods; unhealthyPodEvictionPolicy: AlwaysAllow on {held.subject} lets them be evicted"
+        params["advice"] = remedy
     return Held(Reason.BUDGET_UNHEALTHY, held.subject, params)
 
 

@@ -36,10 +36,10 @@ def held(
     shortfall = capacity.shortfall(node, [pod for pod, _ in pods], may_wait)
     if shortfall is None:
         return None
-    asked = shortfall.pod.requests
+    requests = shortfall.pod.requests
     params: dict[str, str | int] = {
-        "cpu": asked.cpu,
-        "memory": _mebibytes(asked.memory),
+        "cpu": requests.cpu,
+        "memory": _mebibytes(requests.memory),
         "lacks": _describe_shortfall(shortfall),
     }
     if short := _short(shortfall):
@@ -64,17 +64,17 @@ def together(node: str, view: ClusterView, ref: PodRef, count: int) -> Held | No
     The first of these pods would wait for the node, and the others could never follow. `count`: the number of the
     node's pods that count against the budget.
     """
-    most = view.budgets[ref].most_at_once
-    if not 0 < most < count:
+    allowed = view.budgets[ref].most_at_once
+    if not 0 < allowed < count:
         return None
     bound = view.capacity.tied_to_node(
         node, [pod for pod, refs in view.drain_demand(node).moving if ref in refs and pod.ready]
     )
-    if len(bound) <= most:
+    if len(bound) <= allowed:
         return None
     named = ", ".join(str(pod.ref) for pod in bound[:NAMED])
     rest = f" and {len(bound) - NAMED} more" if len(bound) > NAMED else ""
-    params: dict[str, str | int] = {"count": len(bound), "room": most, "pods": named + rest}
+    params: dict[str, str | int] = {"count": len(bound), "room": allowed, "pods": named + rest}
     return Held(Reason.PINNED_TOGETHER, str(ref), params)
 
 
@@ -113,13 +113,13 @@ def _describe_shortfall(shortfall: Shortfall) -> str:
     if not shortfall.suitable:
         return "no other open node suits its node selector, affinity and tolerations"
     short = [
-        f"{free} of the {wanted} {name}" if of else f"{free} {name}"
-        for name, wanted, free, of in _amounts(shortfall)
+        f"{free} of the {wanted} {name}" if names_total else f"{free} {name}"
+        for name, wanted, free, names_total in _amounts(shortfall)
     ]
     if shortfall.places < 1:
         short.append("no place for another pod")
-    what = f"at most {', '.join(short)} free" if short else "not enough of all of it free on one"
-    return f"{shortfall.suitable} other open nodes suit it, with {what} beside pods on their way"
+    free_text = f"at most {', '.join(short)} free" if short else "not enough of all of it free on one"
+    return f"{shortfall.suitable} other open nodes suit it, with {free_text} beside pods on their way"
 
 
 def _describe_affinity(shortfall: Shortfall) -> str:
@@ -134,17 +134,17 @@ def _describe_affinity(shortfall: Shortfall) -> str:
 def _short(shortfall: Shortfall) -> list[tuple[str, int, int]]:
     """Returns the resources of which no node has enough: the name, the amount requested, and the most that a node has
     free."""
-    asked = shortfall.pod.requests
+    requests = shortfall.pod.requests
     if not shortfall.suitable or shortfall.volumes or shortfall.apart or shortfall.ports:
         return []
     free = dict(shortfall.others)
-    all_of_it = [
-        ("cpu", asked.cpu, shortfall.cpu),
-        ("memory", asked.memory, shortfall.memory),
-        ("ephemeral-storage", asked.storage, shortfall.storage),
-        *((name, amount, free.get(name, 0)) for name, amount in asked.others),
+    amounts = [
+        ("cpu", requests.cpu, shortfall.cpu),
+        ("memory", requests.memory, shortfall.memory),
+        ("ephemeral-storage", requests.storage, shortfall.storage),
+        *((name, amount, free.get(name, 0)) for name, amount in requests.others),
     ]
-    return [each for each in all_of_it if each[2] < each[1]]
+    return [resource for resource in amounts if resource[2] < resource[1]]
 
 
 def _amounts(shortfall: Shortfall) -> Iterator[tuple[str, str, str, bool]]:

@@ -30,9 +30,9 @@ def _of_pods(context: GuardContext) -> Iterator[Blocker]:
     for pod in demand.deleting:
         if stuck := evictable.stuck(pod, context.now) or evictable.going(pod, rule):
             yield WaitKey("node", ref), stuck
-    for pod, found in demand.held(rule):
-        several = found.reason is Reason.SEVERAL_BUDGETS
-        yield WaitKey("budgets", (ref.cluster, pod.namespace)) if several else WaitKey("node", ref), found
+    for pod, pod_held in demand.held(rule):
+        several = pod_held.reason is Reason.SEVERAL_BUDGETS
+        yield WaitKey("budgets", (ref.cluster, pod.namespace)) if several else WaitKey("node", ref), pod_held
     for group in groups_asked(view, ref):
         if other := context.index.operator_requests.other_node(ref, group):
             yield (
@@ -47,8 +47,8 @@ def _of_budgets(context: GuardContext) -> Iterator[Blocker]:
         if together := capacity.together(ref.name, view, budget, count):
             yield wakeups.pinned_key(ref), together
         free = wakeups.free_evictions(budget, view)
-        if found := budgets.asked(view, budget, pod, free, count, context.now):
-            yield WaitKey("budget", (ref.cluster, budget)), found
+        if budget_held := budgets.why_refused(view, budget, pod, free, count, context.now):
+            yield WaitKey("budget", (ref.cluster, budget)), budget_held
 
 
 def _of_room(context: GuardContext) -> Iterator[Blocker]:
@@ -64,31 +64,32 @@ def unpredictable(context: GuardContext) -> Iterator[Blocker]:
     """Yields what holds a node for pods whose drain takes as long as their operator, or the pods themselves, need."""
     ref, view = context.ref, context.view
     seconds = context.rollout.pool(context.run).drain.timeout_seconds
-    for pod, treated in (*_asked(view, ref), *view.drain_demand(ref.name).left_to_end()):
+    for pod, treated in (*_requested_evictions(view, ref), *view.drain_demand(ref.name).left_to_end()):
         yield WaitKey("node", ref), _unknown(ref.name, pod, treated, seconds)
 
 
 def groups_asked(view: ClusterView, ref: NodeRef) -> tuple[str, ...]:
     """Returns the groups of operators' pods on the node for which an eviction will be requested although no budget allows
     one."""
-    return tuple(sorted({treated.group for _, treated in _asked(view, ref)}))
+    return tuple(sorted({treated.group for _, treated in _requested_evictions(view, ref)}))
 
 
-def _asked(view: ClusterView, ref: NodeRef) -> list[tuple[Pod, Treatment]]:
+def _requested_evictions(view: ClusterView, ref: NodeRef) -> list[tuple[Pod, Treatment]]:
     return [
         (pod, treated)
         for pod, treated, refs in view.drain_demand(ref.name).requested_evictions(view.budgets)
         if any(
-            view.budgets[each].never_allows and view.pending_evictions.allowance(each) < 1 for each in refs
+            view.budgets[budget].never_allows and view.pending_evictions.allowance(budget) < 1
+            for budget in refs
         )
     ]
 
 
 def _unknown(node: str, pod: Pod, treated: Treatment, seconds: int) -> Held:
-    what = (
+    cause = (
         f"pod {pod.ref} is left to end by itself ({treated.by})"
         if treated.do == "wait"
         else f"no budget allows the eviction of {pod.ref} now, and it is asked for ({treated.by})"
     )
     limit = seconds if treated.timeout_seconds is None else treated.timeout_seconds
-    return Held(Reason.LENGTH_UNKNOWN, node, {"what": what, "limit": f"{limit} s"})
+    return Held(Reason.LENGTH_UNKNOWN, node, {"what": cause, "limit": f"{limit} s"})

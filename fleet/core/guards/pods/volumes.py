@@ -36,7 +36,8 @@ def _left(node: str, view: ClusterView) -> list[Attachment]:
     pods have claims to which no known volume is bound.
     """
     attached = sorted(
-        (each for each in view.attachments_on(node) if each.may_be_attached), key=lambda each: each.name
+        (attachment for attachment in view.attachments_on(node) if attachment.may_be_attached),
+        key=lambda attachment: attachment.name,
     )
     if not attached:
         return []
@@ -46,13 +47,16 @@ def _left(node: str, view: ClusterView) -> list[Attachment]:
         if not pod.finished
         for claim in pod.mounted
     }
-    known = {
-        each.name: volume.claim for each in attached if (volume := view.capacity.volumes.named(each.volume))
+    claims = {
+        attachment.name: volume.claim
+        for attachment in attached
+        if (volume := view.capacity.volumes.named(attachment.volume))
     }
-    unknown = [each for each in attached if each.name not in known]
-    spared = len(staying - set(known.values()))
+    of_unknown_claims = [attachment for attachment in attached if attachment.name not in claims]
+    spared = len(staying - set(claims.values()))
     return [
-        each
-        for each in attached
-        if (each.name in known and known[each.name] not in staying) or each in unknown[spared:]
+        attachment
+        for attachment in attached
+        if (attachment.name in claims and claims[attachment.name] not in staying)
+        or attachment in of_unknown_claims[spared:]
     ]

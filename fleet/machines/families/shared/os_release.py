@@ -36,4 +36,4 @@ def version(fields: dict[str, str]) -> str:
     for name in ("OSTREE_VERSION", "IMAGE_VERSION", "VERSION_ID"):
         if fields.get(name):
             return fields[name]
-    raise MachineError(f"os-release tells no version, only {', '.join(sorted(fields)) or 'nothing'}")
+    raise MachineError(f"os-release has no version, only {', '.join(sorted(fields)) or 'nothing'}")

@@ -21,5 +21,5 @@ async def refuse_prepared(host: Host) -> None:
     if (await host.run(_LOOK)).succeeded:
         raise MachineError(
             "a soft reboot is prepared on this machine (/run/nextroot): its reboot would keep kernel and boot id. "
-            "Take it back first: ostree admin prepare-soft-reboot --reset"
+            "Undo it first: ostree admin prepare-soft-reboot --reset"
         )

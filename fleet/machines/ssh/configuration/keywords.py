@@ -19,8 +19,8 @@ FOLLOWED = _names("""
     kexalgorithms macs port preferredauthentications proxycommand proxyjump proxyusefdpass pubkeyacceptedalgorithms
     pubkeyauthentication requiredrsasize revokedhostkeys serveraliveinterval user userknownhostsfile""")
 REFUSED: Mapping[str, str] = {
-    "bindinterface": "name its address with BindAddress",
-    "knownhostscommand": "write its keys into a file, and name that in UserKnownHostsFile",
+    "bindinterface": "give its address with BindAddress",
+    "knownhostscommand": "write its keys into a file, and use that in UserKnownHostsFile",
     "pkcs11provider": "add its keys to an agent: ssh-add -s",
     "refuseconnection": "it forbids the connection",
 }

@@ -42,7 +42,7 @@ def here() -> Here:
     except KeyError:
         raise UsageError(
             f"the password file has no user {os.getuid()}",
-            "run it as one that has a name: ssh works for no other",
+            "run fleet as a user with a name: ssh refuses others",
         ) from None
     return Here(person.pw_dir, person.pw_name, person.pw_uid, socket.gethostname(), dict(os.environ))
 
@@ -58,7 +58,7 @@ def read_settings(address: SshAddress, access: SshAccess, jumps: Sequence[str] =
     if access.config:
         existing(access.config)
     if access.identity and not expanded(access.identity).is_file():
-        raise UsageError(f"{access.identity}: there is no such key")
+        raise UsageError(f"{access.identity}: this key does not exist")
     if shutil.which(PROGRAM) is None:
         return settings(plain_config.read(address, access, jumps, me), me)
     with named(access, me) as options:
@@ -87,7 +87,7 @@ def existing(config: str) -> Path:
     """Returns the path of a file. Raises UsageError where the file is missing: ssh would not connect either."""
     file = expanded(config)
     if not file.is_file():
-        raise UsageError(f"{file}: there is no such ssh configuration")
+        raise UsageError(f"{file}: this ssh configuration does not exist")
     return file
 
 
@@ -124,8 +124,8 @@ def _refuse_moved(file: Path) -> None:
         moved = [word for word in line[1:] if not word.startswith("/")]
         if line[0].lower() == "include" and moved:
             raise UsageError(
-                f"{file}:{number}: Include {' '.join(moved)} is looked for in another folder than it seems",
-                "write whole paths, from / on: HOME is not the home of the password file, or ssh is run by ansible",
+                f"{file}:{number}: Include {' '.join(moved)} is resolved in another folder than expected",
+                "write absolute paths: HOME is not the home in the password file, or ssh is run by ansible",
             )
 
 
@@ -147,9 +147,9 @@ def _run(arguments: Sequence[str]) -> str:
     except TimeoutError:
         raise UsageError(
             f"{who}: has not ended within {SECONDS:.0f} s",
-            "look at Match exec and CanonicalizeHostname there",
+            "check Match exec and CanonicalizeHostname there",
         ) from None
     if ended.code != 0 or len(ended.out) > MOST:
         message = ended.err[-600:].decode("utf-8", "replace").strip() or f"exit {ended.code}"
-        raise UsageError(f"{who}: {message}", "ssh itself does not take this configuration")
+        raise UsageError(f"{who}: {message}", "ssh itself does not accept this configuration")
     return ended.out.decode("utf-8", "replace")

@@ -87,7 +87,7 @@ def lines(file: Path) -> Iterator[tuple[int, list[str]]]:
         found = re.match(r'("[^"]*"|[^ \t\r\n="]+)[ \t\r]*=?[ \t\r]*', rest)
         arguments = _split(rest[found.end() :]) if found else None
         if found is not None and found[0].startswith('"') and "=" in found[0]:
-            raise ConfigError([f"{file}:{number}: expected no = behind a keyword in quotes, found one"], HINT)
+            raise ConfigError([f"{file}:{number}: expected no = after a keyword in quotes, found one"], HINT)
         if found is None or arguments is None:
             raise ConfigError([f"{file}:{number}: expected quotes in pairs, found one alone"], HINT)
         keyword = found[1].strip('"')
@@ -133,7 +133,7 @@ class _Reading:
         """Reads one line and returns what is wrong; empty: it was read."""
         if keyword == "host":
             self._active = listed(arguments, self._host)
-            return "" if arguments else "Host names nobody"
+            return "" if arguments else "Host has no pattern"
         if keyword == "include" and not any(_included(argument, self._file) for argument in arguments):
             return ""
         if keyword not in PLAIN and keyword not in LEFT_ALONE:
@@ -173,13 +173,13 @@ def _value(keyword: str, arguments: list[str]) -> tuple[str, str]:
     if "${" in value or (keyword != "hostname" and re.search("%C", value)):
         return value, f"{keyword} {value} is not plain: it is expanded"
     if keyword in TOKENS and "%" in re.sub(f"%[{TOKENS[keyword]}]", "", value):
-        return value, f"{keyword} {value} is not plain: it has a token that is not known here"
+        return value, f"{keyword} {value} is not plain: it has a token that fleet does not know"
     if keyword in YES_NO:
         known = _YES_NO.get(value.lower())
         return known or value, "" if known else f"{keyword} {value} is neither yes nor no"
     match keyword:
         case "port" if not (value.isascii() and value.isdigit() and 0 < int(value) < 65536):
-            return value, f"port {value} is no number"
+            return value, f"port {value} is not a number"
         case "port":
             return str(int(value)), ""
         case "connecttimeout" | "serveraliveinterval":
@@ -198,7 +198,7 @@ def _seconds(keyword: str, value: str) -> tuple[str, str]:
     if value.lower() == "none" and keyword == "connecttimeout":
         return value, ""
     if not re.fullmatch(r"(\d+[smhdw]?)+", value.lower()):
-        return value, f"{keyword} {value} is no time"
+        return value, f"{keyword} {value} is not a time"
     parts = re.findall(r"(\d+)([smhdw]?)", value.lower())
     return str(sum(int(number) * _SECONDS[unit] for number, unit in parts)), ""
 

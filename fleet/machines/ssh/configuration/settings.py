@@ -192,8 +192,8 @@ def settings(printed: Printed, here: Here, unheard_of: Sequence[str] = ()) -> Ss
 
 def refusal(name: str, problems: Sequence[str]) -> UsageError:
     return UsageError(
-        f"the ssh configuration of {name} wants what fleet does not do: {'; '.join(problems)}",
-        f"change it for this machine alone, in a block `Host {name}`; docs/hosts.md has what is read",
+        f"the ssh configuration of {name} requires what fleet does not support: {'; '.join(problems)}",
+        f"change it for this machine alone, in a block `Host {name}`; docs/hosts.md lists what is read",
     )
 
 
@@ -204,16 +204,16 @@ def _refused(printed: Printed) -> list[str]:
         if printed.value(keyword)
     ]
     if printed.first("pubkeyauthentication", "yes").lower() in _OFF:
-        found.append("pubkeyauthentication no (fleet logs in by public keys alone: switch it on)")
+        found.append("pubkeyauthentication no (fleet logs in by public keys alone: enable it)")
     methods = printed.listed("preferredauthentications")
     if methods and "publickey" not in methods:
         wanted = ",".join(methods)
         found.append(f"preferredauthentications {wanted} (fleet logs in by public keys alone: add publickey)")
     command = printed.value("proxycommand")
     if command == "-":
-        found.append("proxycommand - (fleet's standard input is no connection)")
+        found.append("proxycommand - (fleet's standard input is not a connection)")
     if command and printed.on("proxyusefdpass"):
-        found.append("proxyusefdpass yes (let the ProxyCommand carry the connection itself)")
+        found.append("proxyusefdpass yes (have the ProxyCommand carry the connection itself)")
     return found
 
 
@@ -266,7 +266,7 @@ def _expanded(text: str, keyword: str, tokens: Mapping[str, str], problems: list
     def of(found: re.Match[str]) -> str:
         if found[1] not in tokens:
             problems.append(
-                f"{keyword} {text} (the token %{found[1]} is not known here: write what it stands for)"
+                f"{keyword} {text} (the token %{found[1]} is not known to fleet: write its value)"
             )
         return tokens.get(found[1], "")
 
@@ -291,7 +291,7 @@ def _files(printed: Printed, keyword: str, here: Here, problems: list[str]) -> t
     `~` of global files is not expanded yet, and a `%` in those is no token."""
     found = tuple(_home(part, here) for part in printed.value(keyword).split(" ") if part)
     if any(not path.startswith("/") for path in found):
-        problems.append(f"{keyword} {' '.join(found)} (whole paths from / on, without blanks, are read)")
+        problems.append(f"{keyword} {' '.join(found)} (fleet reads absolute paths without blanks)")
     return found
 
 
