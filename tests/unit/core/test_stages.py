@@ -23,7 +23,7 @@ from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.stages.gate_state import POOL, STAGE, GatePoint
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 CANARIES = GatePoint(POOL, "workers")
 ERRORS = PrometheusGate(
@@ -31,12 +31,14 @@ ERRORS = PrometheusGate(
 )
 
 
-def a_story(gates: Sequence[AnyGate] = (), stages: Sequence[RolloutStage] = (), canary: str = "e-0") -> Story:
+def a_story(
+    gates: Sequence[AnyGate] = (), stages: Sequence[RolloutStage] = (), canary: str = "e-0"
+) -> SimulatedRollout:
     """Two clusters in two sites, three nodes each, all of which may be out at once."""
     pool: Pool = replace(a_pool(), gates=tuple(gates), limits=Limits(Amount(100, percent=True)))
     policy: Policy = replace(a_policy(pool), stages=tuple(stages))
     names = {"east": ["e-0", "e-1", "e-2"], "west": ["w-0", "w-1", "w-2"]}
-    story = Story(
+    story = SimulatedRollout(
         [
             replace(a_snapshot([a_node(name) for name in names[cluster]], cluster=cluster), site=site)
             for cluster, site in (("east", "fra"), ("west", "nyc"))
@@ -52,7 +54,7 @@ def a_story(gates: Sequence[AnyGate] = (), stages: Sequence[RolloutStage] = (), 
     return story
 
 
-def begun(story: Story) -> list[str]:
+def begun(story: SimulatedRollout) -> list[str]:
     """Returns the nodes in the order in which they took their slots."""
     records = (from_record(entry.record) for entry in story.entries)
     return [
@@ -62,15 +64,15 @@ def begun(story: Story) -> list[str]:
     ]
 
 
-def state(story: Story) -> RolloutState:
+def state(story: SimulatedRollout) -> RolloutState:
     return story.rollout.state
 
 
-def held(story: Story, cluster: str, node: str) -> Held:
+def held(story: SimulatedRollout, cluster: str, node: str) -> Held:
     return story.engine.why(NodeRef(cluster, node), story.now)[0]
 
 
-def ended(story: Story, step: Step) -> list[tuple[datetime, StepFinished]]:
+def ended(story: SimulatedRollout, step: Step) -> list[tuple[datetime, StepFinished]]:
     """Returns when each run came to the step; for `PENDING`: when it left that step."""
     found = [(entry.at, from_record(entry.record)) for entry in story.entries]
     steps = [(at, record) for at, record in found if isinstance(record, StepFinished)]
@@ -78,11 +80,11 @@ def ended(story: Story, step: Step) -> list[tuple[datetime, StepFinished]]:
     return [(at, record) for at, record in steps if record.to is wanted]
 
 
-def records(story: Story, kind: str) -> list[JournalRecord]:
+def records(story: SimulatedRollout, kind: str) -> list[JournalRecord]:
     return [entry.record for entry in story.entries if entry.record.kind == kind]
 
 
-def proven(story: Story) -> bool:
+def proven(story: SimulatedRollout) -> bool:
     return story.run_of("e-0").step is Step.DONE
 
 
