@@ -19,6 +19,7 @@ from fleet.cli.commands import (
     plans,
     reports,
     rollouts,
+    windows,
 )
 from fleet.cli.commands.demo import demo
 from fleet.cli.help_format import CommandList
@@ -101,6 +102,7 @@ app.command(rich_help_panel=FLEET)(inventory.sync)
 app.command(rich_help_panel=FLEET)(inventory.status)
 app.command(rich_help_panel=FLEET)(inventory.explain)
 app.command(rich_help_panel=FLEET)(inventory.lint)
+app.add_typer(windows.app, name="window", rich_help_panel=FLEET)
 for each in (approvals.approve, approvals.reject, approvals.approvals):
     plans.app.command()(each)
 app.add_typer(plans.app, name="plan", rich_help_panel=ROLLOUTS)

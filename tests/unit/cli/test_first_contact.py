@@ -33,6 +33,8 @@ FINE = {
     "sync",
     "status",
     "lint",
+    "window list",
+    "window preview",
     "plan list",
     "plan approvals",
     "access show",
