@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fleet.app.access.allowed import allowed
 from fleet.app.planning.effects import plan_again, refuse_unapproved, start_of, state_of
@@ -16,7 +18,7 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.eta import seconds_left
 from fleet.core.planning.plan import Plan, short_id
 from fleet.core.policy.access import Role
-from fleet.core.records.errors import HeldError, JournalMovedError
+from fleet.core.records.errors import HeldError, JournalMovedError, UsageError
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.commands import RolloutStarted
 from fleet.core.rollout.goal import Start
@@ -34,13 +36,28 @@ class Started(Struct, frozen=True):
     """Notes that an operator should read before the rollout goes on."""
 
 
-def start(home: Home, plan: Plan, fresh: Callable[[Sequence[str]], Sequence[Snapshot]]) -> Started:
+class FreezeOverride(NamedTuple):
+    """A start in spite of freezes."""
+
+    reason: str
+    ensure_approved: Callable[[], object]
+    """Raises HeldError where the policy wants persons to approve it, and too few have."""
+
+
+def start(
+    home: Home,
+    plan: Plan,
+    fresh: Callable[[Sequence[str]], Sequence[Snapshot]],
+    override: FreezeOverride | None = None,
+) -> Started:
     """Commits the start of a rollout of the plan; a controller picks the rollout up.
 
     `fresh` reads those clusters again and leaves out the ones that do not answer. Raises NotAllowedError without the role;
     HeldError where another rollout has one of the plan's pools or nodes, the clusters are no longer as the plan assumes,
-    or approvals are missing; ConfigError for a policy with mistakes.
+    or approvals are missing; ConfigError for a policy with mistakes; UsageError for an override without a reason.
     """
+    if override is not None and not (override.reason.strip() and override.reason.isprintable()):
+        raise UsageError("--override-freeze needs a reason, in one line", '--override-freeze "CVE-2026-1234"')
     caller = allowed(home, Role.OPERATOR, "start rollouts")
     store = home.store
     begin = plan.begin()
@@ -64,7 +81,11 @@ def start(home: Home, plan: Plan, fresh: Callable[[Sequence[str]], Sequence[Snap
         ensure_nodes_free(home, begin, plan.pools)
         state = state_of(home, plan, snapshots, policy, ledger_of(home.store.journal))
         refuse_unapproved(home, plan, state)
-        return start_of(plan, state)
+        found = start_of(plan, state)
+        if override is None:
+            return found
+        override.ensure_approved()
+        return replace(found, override_freeze=override.reason.strip())
 
     ident = _commit(home, caller.actor, checked)
     new = added_nodes(plan, snapshots)
@@ -74,6 +95,8 @@ def start(home: Home, plan: Plan, fresh: Callable[[Sequence[str]], Sequence[Snap
             f"{home.policy_file} has changed since the plan, and this rollout follows the plan's policy: freezes and "
             "windows that were added later do not hold it; a new plan uses the file"
         )
+    if override is not None:
+        notes.append("no freeze holds this rollout; windows do, and the plan's times count the freezes")
     return Started(ident, tuple(notes))
 
 
