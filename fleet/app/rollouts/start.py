@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.app.access.allowed import allowed
 from fleet.app.planning.effects import has_rule, plan_again, refuse_unapproved, start_of, state_of
+from fleet.app.planning.override import ensure_override_approved
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.staleness import added_nodes, changed_nodes
 from fleet.app.rollouts.standstill import standstill
@@ -35,27 +35,19 @@ class Started(Struct, frozen=True):
     """Notes that an operator should read before the rollout goes on."""
 
 
-class FreezeOverride(NamedTuple):
-    """A start in spite of freezes."""
-
-    reason: str
-    ensure_approved: Callable[[], object]
-    """Raises HeldError where the policy wants persons to approve it, and too few have."""
-
-
 def start(
     home: Home,
     plan: Plan,
     fresh: Callable[[Sequence[str]], Sequence[Snapshot]],
-    override: FreezeOverride | None = None,
+    override: str | None = None,
 ) -> Started:
     """Commits the start of a rollout of the plan; a controller picks the rollout up.
 
-    `fresh` reads those clusters again and leaves out the ones that do not answer. Raises NotAllowedError without the role;
+    `override` is the reason for which the rollout ignores freezes; None: it waits for them. `fresh` reads those clusters again and leaves out the ones that do not answer. Raises NotAllowedError without the role;
     HeldError where another rollout has one of the plan's pools or nodes, the clusters are no longer as the plan assumes,
     or approvals are missing; ConfigError for a policy with mistakes; UsageError for an override without a reason.
     """
-    if override is not None and not (override.reason.strip() and override.reason.isprintable()):
+    if override is not None and not (override.strip() and override.isprintable()):
         raise UsageError("--override-freeze needs a reason, in one line", '--override-freeze "CVE-2026-1234"')
     caller = allowed(home, Role.OPERATOR, "start rollouts")
     store = home.store
@@ -78,15 +70,15 @@ def start(
 
     def checked() -> Start:
         ensure_nodes_free(home, begin, plan.pools)
-        if not has_rule(plan, policy):
-            return begin
-        state = state_of(home, plan, snapshots, policy)
-        refuse_unapproved(home, plan, state)
-        found = start_of(plan, state)
+        asked = begin
+        if has_rule(plan, policy):
+            state = state_of(home, plan, snapshots, policy)
+            refuse_unapproved(home, plan, state)
+            asked = start_of(plan, state)
         if override is None:
-            return found
-        override.ensure_approved()
-        return replace(found, override_freeze=override.reason.strip())
+            return asked
+        ensure_override_approved(home, plan)
+        return replace(asked, override_freeze=override.strip())
 
     ident = _commit(home, caller.actor, checked)
     new = added_nodes(plan, snapshots)

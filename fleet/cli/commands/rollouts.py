@@ -48,19 +48,14 @@ def start(
     already or the clusters are no longer as the plan presumes. With --watch: exit 0 all done, 1 some failed, 3 the
     rest waits for an operator.
     """
-    from fleet.app.approvals.override import ensure_override_approved
     from fleet.app.planning.plans import stored
-    from fleet.app.rollouts.start import FreezeOverride
     from fleet.app.rollouts.start import start as begin
     from fleet.app.wiring.refresh import refresh
     from fleet.cli.terminal.output import note, show, warn
 
     home = home_of(context)
     found = stored(home, plan)
-    override = None
-    if override_freeze is not None:
-        override = FreezeOverride(override_freeze, lambda: ensure_override_approved(home, found))
-    started = begin(home, found, lambda clusters: refresh(home, clusters).fresh, override)
+    started = begin(home, found, lambda clusters: refresh(home, clusters).fresh, override_freeze)
     for message in started.notes:
         warn(message)
     show(f"Started rollout {started.rollout} of plan {found.plan_id}.")

@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 from rich.text import Text
 
-from fleet.app.approvals.override import ensure_override_approved
 from fleet.app.planning.plans import plan
 from fleet.app.reporting.blockers import blockers
 from fleet.app.reporting.explain import explain
 from fleet.app.reporting.report import report
 from fleet.app.rollouts.rollouts import Rollouts
-from fleet.app.rollouts.start import FreezeOverride, start
+from fleet.app.rollouts.start import start
 from fleet.app.wiring.home import Home
 from fleet.cli.main import run
 from fleet.cli.report import text as report_text
@@ -31,12 +30,8 @@ REASON = "CVE-2026-1234 is exploited"
 FREEZE = "freezes: [{name: year end, from: 2026-10-01T00:00Z, until: 2027-01-04T00:00Z}]\n"
 
 
-def approval_not_needed() -> None:
-    """Is called where the policy asks nobody."""
-
-
 def override(home: Home, made: Plan, reason: str = REASON) -> str:
-    return start(home, made, fresh_of(home), FreezeOverride(reason, approval_not_needed)).rollout
+    return start(home, made, fresh_of(home), reason).rollout
 
 
 @pytest.fixture
@@ -82,9 +77,8 @@ def test_override_needs_the_persons_that_the_policy_wants(tmp_path: Path) -> Non
     home = a_home_with_users(tmp_path / "home", rule="{required: 1, override: 1}")
     made = planned(home)
     approved(home, made)
-    wanted = FreezeOverride(REASON, lambda: ensure_override_approved(home, made))
     with acting(home, "ada"), pytest.raises(HeldError):
-        start(home, made, fresh_of(home), wanted)
+        start(home, made, fresh_of(home), REASON)
     approved(home, made, override=REASON)
     with acting(home, "ada"):
-        assert start(home, made, fresh_of(home), wanted).rollout == "r-1"
+        assert start(home, made, fresh_of(home), REASON).rollout == "r-1"
