@@ -1,4 +1,4 @@
-"""Errors to words and exit codes, in one place; what goes to stdout and what to stderr."""
+"""Errors become messages and exit codes in one place; what goes to stdout and what to stderr."""
 
 from __future__ import annotations
 

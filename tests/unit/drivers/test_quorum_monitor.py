@@ -140,7 +140,7 @@ async def fed(groups: QuorumClients) -> AsyncIterator[Fed]:
 
 
 class Etcd:
-    """A group that does what it is told."""
+    """A group that carries out every action."""
 
     name = "etcd"
     rest = 5.0
