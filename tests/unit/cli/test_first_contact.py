@@ -17,6 +17,8 @@ from tests.unit.app.homes import POLICY, a_home, small_cluster
 ELSEWHERE = {
     "agent": "of a node: it has no home",
     "demo": "makes a home of its own (test_demo.py)",
+    "report verify": "reads a file and a key (test_period.py)",
+    "report diff": "reads two files (test_period.py)",
     "lab up": "builds a control plane",
     "lab simulate": "reads and writes nothing (test_simulate.py)",
 }
@@ -31,6 +33,8 @@ FINE = {
     "sync",
     "status",
     "lint",
+    "window list",
+    "window preview",
     "plan list",
     "plan approvals",
     "access show",

@@ -13,15 +13,17 @@ from fleet.config.policy import read
 
 DOCS = Path(__file__).parents[3] / "docs" / "policy.md"
 EVERYTHING = """
-streams: [{name: s, releases: [{}]}]
+streams: [{name: s, releases: [{advisories: [{}]}]}]
 freezes: [{}, {calendar: x.ics}]
 windows: [{}, {calendar: x.ics}]
 sites: [{windows: [{}]}]
 clusters: [{windows: [{}]}]
 quorums: [{selector: {matchExpressions: [{}]}}]
-defaults: {windows: [{}], drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}}
+stages: [{gates: [{soak: 1s}, {operator: true}, {prometheus: {}}, {alerts: {}}, {http: {}}, {command: [x]}]}]
+defaults: {windows: [{}], gates: [{}], drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}}
 pools:
   - windows: [{}]
+    gates: [{}]
     drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}
     selector: {matchExpressions: [{}]}
 """

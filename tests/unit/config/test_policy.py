@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, time
 from pathlib import Path
 
+import msgspec
 import pytest
+from msgspec import UNSET
 
 from fleet.config import default_policy_text, load, loads
 from fleet.core.objects.selector import Requirement, Selector
 from fleet.core.policy.policy import Amount, DrainRule, Freeze, Limits, Policy, Pool, Window
 from fleet.core.records.errors import ConfigError, UsageError
-from fleet.core.releases.release import Release
+from fleet.core.releases.release import Advisory, Release
 from tests.golden import GoldenFiles
 
 DIGEST = "sha256:" + "a1" * 32
@@ -307,3 +309,26 @@ def test_unused_playbooks_are_cautioned_against(tmp_path: Path) -> None:
     file.write_text("pools: [{name: w, reach: ssh, playbooks: {stage: mine.yml}}]\n")
     _, (caution,) = load(file)
     assert caution.place.path == "pools.w.playbooks" and "reached by ssh" in caution.message
+
+
+def test_release_has_the_dates_that_the_stream_gives_it_and_no_others() -> None:
+    found = read("""\
+streams:
+  - name: s
+    releases:
+      - version: "1"
+        released: 2026-11-03T12:00+01:00
+        advisories:
+          - {id: CVE-2026-1, severity: critical, published: 2026-11-02}
+          - {id: CVE-2026-2}
+      - {version: "2"}
+pools: [{name: p, stream: s}]
+""")
+    dated, bare = found.streams[0].releases
+    assert dated.released == datetime(2026, 11, 3, 11, tzinfo=UTC)
+    assert dated.advisories == (
+        Advisory("CVE-2026-1", "critical", datetime(2026, 11, 2, tzinfo=UTC)),
+        Advisory("CVE-2026-2"),
+    )
+    assert (bare.released, bare.advisories) == (UNSET, UNSET)
+    assert msgspec.to_builtins(bare).keys().isdisjoint({"released", "advisories"})

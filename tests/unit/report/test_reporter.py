@@ -19,7 +19,8 @@ from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalRecord
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.reporting.report import PlannedSpan, Report, ReportRun, Verdict, VerificationProof
-from fleet.core.reporting.reporter import make_report, nearest
+from fleet.core.reporting.reporter import make_report
+from fleet.core.reporting.step_durations import nearest
 from fleet.core.rollout.action import Result
 from fleet.core.rollout.steps import StepResult
 from fleet.core.text.durations import format_duration
