@@ -9,8 +9,11 @@ from msgspec.structs import replace
 from fleet.cli.report.answer import took
 from fleet.cli.report.page import page
 from fleet.cli.report.text import text
+from fleet.core.objects.node import NodeRef
+from fleet.core.records.held import Held
 from fleet.core.records.identity import Identity
 from fleet.core.records.journal import JournalRecord
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.reporting.report import Verdict
 from fleet.core.reporting.reporter import make_report
 from fleet.core.rollout.action import Result
@@ -139,3 +142,13 @@ def test_report_of_a_rollout_that_needed_no_approval() -> None:
     approval = replace(APPROVAL, required=0, given=())
     report = make_report("r-1", JournalBuilder(a_goal("n-1"), approval=approval).entries, START, Verdict())
     assert "no approval was needed" in text(report)
+
+
+def test_what_holds_the_whole_rollout_is_not_reported_for_each_node() -> None:
+    journal = JournalBuilder(a_goal("n-1"), a_goal("n-2"), approval=replace(APPROVAL, given=()))
+    journal.decide("halt", why="0 of 1 approvals of its plan are in force")
+    for reason in (Reason.NOT_APPROVED, Reason.HALTED):
+        held = {NodeRef("east", name): [Held(reason, "r-1")] for name in ("n-1", "n-2")}
+        report = make_report("r-1", journal.entries, START, Verdict(), held=held)
+        assert report.held == () and report.counts.held == 0
+    assert "0 of 1 approvals" in text(report)
