@@ -43,9 +43,12 @@ def start(
 ) -> Started:
     """Commits the start of a rollout of the plan; a controller picks the rollout up.
 
-    `override` is the reason for which the rollout ignores freezes; None: it waits for them. `fresh` reads those clusters again and leaves out the ones that do not answer. Raises NotAllowedError without the role;
-    HeldError where another rollout has one of the plan's pools or nodes, the clusters are no longer as the plan assumes,
-    or approvals are missing; ConfigError for a policy with mistakes; UsageError for an override without a reason.
+    `override` is the reason for which the rollout ignores freezes; None: it waits for them. `fresh` reads those clusters
+    again and leaves out the ones that do not answer.
+
+    Raises NotAllowedError without the role; HeldError where another rollout has one of the plan's pools or nodes, the
+    clusters are no longer as the plan assumes, or approvals are missing; ConfigError for a policy with mistakes; UsageError
+    for an override without a reason.
     """
     if override is not None and not (override.strip() and override.isprintable()):
         raise UsageError("--override-freeze needs a reason, in one line", '--override-freeze "CVE-2026-1234"')
