@@ -52,14 +52,14 @@ from fleet.kube.objects.wire import ObjectWire
 from fleet.kube.watch import listing
 
 AT_ONCE = 64
-"""Actions in flight."""
+"""Most actions in flight at once."""
 SECONDS = 30.0
-"""For one action, all its requests together. Webhooks may take long to allow an eviction."""
+"""Time-out of one action in seconds, over all its requests. Webhooks may take long to allow an eviction."""
 
 WEBHOOK = re.compile(r'(Internal error occurred: )?(failed calling webhook|admission webhook ")')
-"""Begins the message about an eviction that a webhook denied, or that no webhook could be asked about."""
+"""Matches the message of an eviction that a webhook denied, or whose webhook could not be called."""
 BUDGET_CAUSE = "DisruptionBudget"
-"""The cause in a 429 that is about a budget; other 429s are of overload, or of whoever answers in the server's place."""
+"""The cause in a 429 that is about a budget; other 429s mean overload, or come from a proxy."""
 
 ActionResult = tuple[Result, str]
 
@@ -94,7 +94,7 @@ class ActionExecutor:
         }
 
     async def perform(self, action: AnyAction) -> Outcome:
-        """Never raises, except when cancelled."""
+        """Performs one action and returns its outcome. Raises nothing but CancelledError."""
         async with self._slots:
             WORKS_FOR.set(action.rollout)
             try:
@@ -177,7 +177,7 @@ class ActionExecutor:
         status = status_of(answer.status, answer.body)
         message = status.message
         if WEBHOOK.match(message):
-            # Whatever the status: nothing was begun, and it is not about a budget.
+            # With any status code: the eviction was refused, and not because of a budget.
             return Outcome(action, Result.FAILED, message, answer.retry_after)
         match answer.status:
             case 429:
