@@ -107,7 +107,7 @@ hostile: $(SET_UP)
 
 # Three thousand small clusters on the real kube-scheduler: where do drained pods land? Needs Go; about half an hour.
 landings: $(SET_UP)
-	$(BIN)/python -m tests.cluster.landing --puzzles 3000
+	$(BIN)/python -m tests.cluster.placement --puzzles 3000
 
 # Some fifty minutes; BENCH=--large adds 10,000 and 30,000 nodes. docs/performance.md describes the columns.
 bench: $(SET_UP)

@@ -241,10 +241,10 @@ def _roll(fleet: Fleet, plan: Json, report_line: Callable[[str], None]) -> tuple
     with fleet.background("rollout", "start", plan["plan_id"], "--foreground") as process:
         proc = Path("/proc") / str(process.pid)
         while process.poll() is None:
-            assert time.monotonic() < deadline, fleet.said + fleet.run("rollout", "status")
+            assert time.monotonic() < deadline, fleet.output + fleet.run("rollout", "status")
             memory, cpu = _usage(proc, memory, cpu)
             time.sleep(0.5)  # noqa: TID251 - between two looks at the process
-        assert process.returncode == 0, fleet.said
+        assert process.returncode == 0, fleet.output
     report_line(
         f"{len(plan['runs'])} nodes in {time.monotonic() - began:.0f} s, the controller's start and end included"
     )

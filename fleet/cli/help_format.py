@@ -21,3 +21,26 @@ class CommandList(TyperGroup):
         for heading, rows in headings.items():
             with formatter.section(heading):
                 formatter.write_dl(rows)
+
+
+class CommandWithSubcommands(CommandList):
+    """A command that has commands beside it: `fleet report r-1 -o html`, and `fleet report verify FILE`.
+
+    A line whose first word names one of the commands is for that command; any other line is for the command itself,
+    whose callback returns at once if a subcommand was invoked. Its one argument is a text with an empty default, and no
+    value of that argument is named as a command is.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parses the line. The empty text stands for the argument that a subcommand's line does not have."""
+        if args and args[0] in self.commands:
+            return super().parse_args(ctx, ["", *args])
+        ctx.allow_interspersed_args = True
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Returns the parameters; for a subcommand's usage line without the argument, which its line does not have."""
+        found = super().get_params(ctx)
+        return (
+            found if ctx.command is self else [each for each in found if each.param_type_name != "argument"]
+        )

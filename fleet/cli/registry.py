@@ -17,7 +17,9 @@ from fleet.cli.commands import (
     labs,
     nodes,
     plans,
+    reports,
     rollouts,
+    windows,
 )
 from fleet.cli.commands.demo import demo
 from fleet.cli.help_format import CommandList
@@ -100,11 +102,12 @@ app.command(rich_help_panel=FLEET)(inventory.sync)
 app.command(rich_help_panel=FLEET)(inventory.status)
 app.command(rich_help_panel=FLEET)(inventory.explain)
 app.command(rich_help_panel=FLEET)(inventory.lint)
+app.add_typer(windows.app, name="window", rich_help_panel=FLEET)
 for each in (approvals.approve, approvals.reject, approvals.approvals):
     plans.app.command()(each)
 app.add_typer(plans.app, name="plan", rich_help_panel=ROLLOUTS)
 app.add_typer(rollouts.app, name="rollout", rich_help_panel=ROLLOUTS)
-app.command(rich_help_panel=ROLLOUTS)(audit.report)
+app.add_typer(reports.app, name="report", rich_help_panel=ROLLOUTS)
 app.add_typer(access.app, name="access", rich_help_panel=ROLLOUTS)
 app.add_typer(audit.audit, name="audit", rich_help_panel=ROLLOUTS)
 app.command(rich_help_panel=ROLLOUTS)(controllers.run)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
-from fleet.config.document import forms
+from msgspec import UNSET, UnsetType
+
+from fleet.config.document import forms, time_forms
 from fleet.config.document.fragment import MOST_BYTES, Block, compose, shown
 from fleet.config.document.reader import Reader
 from fleet.core.releases.kernel import architecture_of
-from fleet.core.releases.release import Release, Stream
+from fleet.core.releases.release import Advisory, Release, Stream
 
+SEVERITY = forms.one_of(("critical", "high", "medium", "low"), "critical, high, medium or low")
+EVER = datetime.min.replace(tzinfo=UTC)
 ReleaseList = tuple[Release, ...]
 
 
@@ -100,12 +105,41 @@ def _releases(reader: Reader, required: bool) -> ReleaseList:
                 "kernel",
             )
         kubelet = block.value("kubelet", forms.KUBELET, "")
-        release = Release(version, digest, kernel, kubelet, digests=digests)
+        release = Release(
+            version,
+            digest,
+            kernel,
+            kubelet,
+            digests=digests,
+            released=_released(block),
+            advisories=_advisories(block),
+        )
         if twin := next((other for other in found.values() if release.known_by & other.known_by), None):
             message = f"{shown(version)} has a digest of {shown(twin.version)}: fleet cannot tell the two releases apart"
             block.caution(message, "digest")
         found[version] = release
     return tuple(found.values())
+
+
+def _released(reader: Reader) -> datetime | UnsetType:
+    """Returns when the release was published."""
+    return _moment(reader, "released") or UNSET
+
+
+def _advisories(reader: Reader) -> tuple[Advisory, ...] | UnsetType:
+    found: dict[str, Advisory] = {}
+    for block in reader.blocks("advisories"):
+        name = block.required("id", forms.TEXT, "")
+        if name and name in found:
+            block.problem("expected each id once, found it again", "id")
+        found[name] = Advisory(name, block.value("severity", SEVERITY, ""), _moment(block, "published"))
+    return tuple(found.values()) or UNSET
+
+
+def _moment(reader: Reader, key: str) -> datetime | None:
+    """Returns the moment; None without the key. A day without a time begins at midnight UTC."""
+    found = reader.value(key, time_forms.moment("UTC"), EVER)
+    return None if found is EVER else found
 
 
 def _digests(reader: Reader, index: str) -> tuple[tuple[str, str], ...]:

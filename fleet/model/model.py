@@ -15,11 +15,7 @@ from msgspec.structs import replace
 from fleet.core.cluster.refused_patch import RefusedPatch
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.pod import PodRef
-from fleet.core.rollout.action import (
-    AnyAction,
-    Outcome,
-    Result,
-)
+from fleet.core.rollout.action import AnyAction, Outcome, Result
 from fleet.core.rollout.event import ClusterEvent, ClusterObject
 from fleet.model.actions import ModelActions
 from fleet.model.agents import ModelAgents

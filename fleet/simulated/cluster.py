@@ -20,14 +20,7 @@ from fleet.core.records.errors import DISK_FULL, FleetError, UnreachableError
 from fleet.core.records.leadership import Leadership
 from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, Outcome, Result
-from fleet.core.rollout.event import (
-    ClusterEvent,
-    ClusterLost,
-    ClusterSynced,
-    Deleted,
-    Upserted,
-    object_key,
-)
+from fleet.core.rollout.event import ClusterEvent, ClusterLost, ClusterSynced, Deleted, Upserted, object_key
 from fleet.model.agents import last_boot
 from fleet.model.behaviour import ClusterBehaviour, SavedBehaviour
 from fleet.model.external_changes import ExternalChanges

@@ -25,10 +25,10 @@ class Fleet:
         home.mkdir(parents=True, exist_ok=True)
         (home / "background.log").touch()
 
-    def run(self, *words: str, code: int = 0, seconds: float = SECONDS) -> str:
+    def run(self, *arguments: str, code: int = 0, seconds: float = SECONDS) -> str:
         """What it printed on stdout, or why it refused; fails, with what it said, for any other exit code."""
         done = subprocess.run(
-            [sys.executable, "-m", "fleet.cli", "--home", str(self.home), *words],
+            [sys.executable, "-m", "fleet.cli", "--home", str(self.home), *arguments],
             capture_output=True,
             text=True,
             timeout=seconds,
@@ -36,20 +36,20 @@ class Fleet:
             check=False,
         )
         assert done.returncode == code, (
-            f"fleet {' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+            f"fleet {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         )
         assert "Traceback" not in done.stderr, done.stderr
         return done.stdout if code in (0, 4) else done.stderr or done.stdout
 
-    def json(self, *words: str) -> Any:
-        return json.loads(self.run(*words, "-o", "json"))
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.run(*arguments, "-o", "json"))
 
     @contextmanager
-    def background(self, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    def background(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         """The command as a process, killed at the end if it still runs."""
         with (self.home / "background.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "fleet.cli", "--home", str(self.home), *words],
+                [sys.executable, "-m", "fleet.cli", "--home", str(self.home), *arguments],
                 stdout=log,
                 stderr=log,
                 env=self._environ(),
@@ -62,7 +62,7 @@ class Fleet:
             process.wait(30)
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         """By background processes."""
         return (self.home / "background.log").read_text(errors="replace")[-4000:]
 

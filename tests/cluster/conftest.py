@@ -27,7 +27,7 @@ SAFE_CONTEXTS = ("kind-", "fleet-lab")
 
 
 @dataclass(frozen=True)
-class Bed:
+class Testbed:
     """What the tests of one process share. `lab` is None on someone else's cluster."""
 
     kubeconfig: Path
@@ -100,27 +100,27 @@ def require_lab(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def bed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
+def testbed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
     """The cluster of this process, with whatever tests left in it. Use `kubeconfig` or `lab` instead."""
     external = external_kubeconfig(os.environ)
     if external is not None:
-        yield Bed(external, None, Baseline.of(Cluster(external), nodes=False))
+        yield Testbed(external, None, Baseline.of(Cluster(external), nodes=False))
         return
     require_lab(request.config)
     directory = tmp_path_factory.mktemp("lab") / "state"
     lab = Lab.up(directory, tied=True, progress=print, kubernetes=kubernetes(os.environ))
     try:
-        yield Bed(lab.kubeconfig, lab, Baseline.of(Cluster(lab.kubeconfig), nodes=True))
+        yield Testbed(lab.kubeconfig, lab, Baseline.of(Cluster(lab.kubeconfig), nodes=True))
     finally:
         # The logs of a failed session are worth keeping; pytest clears old ones away.
         lab.down(keep_files=request.session.testsfailed > 0)
 
 
 @pytest.fixture
-def kubeconfig(bed: Bed) -> Iterator[Path]:
+def kubeconfig(testbed: Testbed) -> Iterator[Path]:
     """The kubeconfig of a cluster that is clean, and is cleaned again afterwards. In a lab: without nodes."""
-    yield bed.kubeconfig
-    bed.baseline.restore(Cluster(bed.kubeconfig))
+    yield testbed.kubeconfig
+    testbed.baseline.restore(Cluster(testbed.kubeconfig))
 
 
 @pytest.fixture
@@ -130,11 +130,11 @@ def cluster(kubeconfig: Path) -> Cluster:
 
 
 @pytest.fixture
-def lab(bed: Bed, kubeconfig: Path) -> Lab:
+def lab(testbed: Testbed, kubeconfig: Path) -> Lab:
     """The shared lab, clean, to add fake nodes to; skipped on someone else's cluster. Do not stop its parts."""
-    if bed.lab is None:
+    if testbed.lab is None:
         pytest.skip("needs fake nodes: runs on the lab alone")
-    return bed.lab
+    return testbed.lab
 
 
 @pytest.fixture

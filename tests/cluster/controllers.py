@@ -19,7 +19,7 @@ class Controller:
         self._log = log
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self._log.read_text(errors="replace")
 
     @property
@@ -29,14 +29,14 @@ class Controller:
         return stat.rpartition(")")[2].split()[0] == "T"
 
     def until_stopped(self) -> None:
-        wait(lambda: self.stopped, lambda: self.said, 120)
+        wait(lambda: self.stopped, lambda: self.output, 120)
 
-    def until_it_says(self, words: str, times: int = 1, seconds: float = 180) -> None:
-        wait(lambda: self.said.count(words) >= times, lambda: f"{words!r} in:\n{self.said}", seconds)
+    def until_it_says(self, message: str, times: int = 1, seconds: float = 180) -> None:
+        wait(lambda: self.output.count(message) >= times, lambda: f"{message!r} in:\n{self.output}", seconds)
 
     def until_it_waits_for(self, other: Controller) -> None:
         self.until_it_says(f"/{other.process.pid}/")
-        assert "is in control: waiting for it to end" in self.said
+        assert "is in control: waiting for it to end" in self.output
 
     def until_it_leads(self, times: int = 1, seconds: float = 180) -> None:
         self.until_it_says("in control of 1 clusters", times, seconds)
@@ -57,7 +57,7 @@ class Controller:
 def controller(home: Path, name: str, *, stopped_at: str = "") -> Iterator[Controller]:
     """`fleet run`. `stopped_at`: it stops itself right after the first such record (`intent reboot`) is committed."""
     plain = ["-m", "fleet.cli", "--home", str(home), "run"]
-    struck = ["-m", "tests.cluster.struck", str(home), stopped_at, "SIGSTOP"]
+    struck = ["-m", "tests.cluster.signalled", str(home), stopped_at, "SIGSTOP"]
     log = home / f"{name}.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
@@ -69,6 +69,6 @@ def controller(home: Path, name: str, *, stopped_at: str = "") -> Iterator[Contr
     made = Controller(process, log)
     try:
         yield made
-        assert "Traceback" not in made.said, made.said
+        assert "Traceback" not in made.output, made.output
     finally:
         made.kill()

@@ -25,8 +25,8 @@ class Entry(NamedTuple):
 
 
 def label(form: str, kind: str, node: str, detail: dict[str, Any]) -> str:
-    words = (form, kind, node, detail.get("to", ""), detail.get("result", ""))
-    return " ".join(word for word in words if word)
+    arguments = (form, kind, node, detail.get("to", ""), detail.get("result", ""))
+    return " ".join(argument for argument in arguments if argument)
 
 
 def entries(home: Path, rollout: str) -> list[Entry]:

@@ -253,9 +253,9 @@ class Observer:
                 self._judge_limit(f"{'zone' if is_zone else 'pool'} {place}", count, limit, name)
 
     def _judge_limit(self, place: str, count: int, limit: int | None, name: str) -> None:
-        words = f"more than {limit} nodes of {place} were out"
-        if limit is not None and count > limit and not any(v.startswith(words) for v in self.violations):
-            self.violations.append(f"{words}: {count} when {name} changed")
+        arguments = f"more than {limit} nodes of {place} were out"
+        if limit is not None and count > limit and not any(v.startswith(arguments) for v in self.violations):
+            self.violations.append(f"{arguments}: {count} when {name} changed")
 
     def _judge_cordon(self, before: Json | None, after: Json) -> None:
         name = after["metadata"]["name"]

@@ -288,6 +288,6 @@ def _has_account(cluster: Cluster, namespace: str) -> Callable[[], str]:
 def _wait(missing: Callable[[], str], what: str, seconds: float = READY_SECONDS) -> None:
     """Returns when `missing` has nothing to say."""
     deadline = time.monotonic() + seconds
-    while words := missing():
-        assert time.monotonic() < deadline, f"{what} is not there after {seconds:.0f} s: {words}"
+    while arguments := missing():
+        assert time.monotonic() < deadline, f"{what} is not there after {seconds:.0f} s: {arguments}"
         time.sleep(0.1)  # noqa: TID251 - between two looks at the condition

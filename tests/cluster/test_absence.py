@@ -75,26 +75,26 @@ def test_recreated_node_is_proven_and_deleted_node_is_cancelled_while_it_reboots
             cluster.patch(f"{NODES}/{node['metadata']['name']}", {"metadata": {"annotations": slow}})
         plan = fleet.json("plan", "--pool", "workers", "--to", NEW)
         with fleet.background("rollout", "start", plan["plan_id"], "--foreground") as process:
-            wait(lambda: away(cluster), lambda: fleet.said)
+            wait(lambda: away(cluster), lambda: fleet.output)
             canary = away(cluster)[0]
             name = canary["metadata"]["name"]
             cluster.delete(f"{NODES}/{name}")
-            wait(lambda: "node-absent" in fleet.run("explain", name, "-o", "json"), lambda: fleet.said)
+            wait(lambda: "node-absent" in fleet.run("explain", name, "-o", "json"), lambda: fleet.output)
             register_anew(cluster, canary)
-            wait(lambda: draining(cluster, name), lambda: fleet.said)
+            wait(lambda: draining(cluster, name), lambda: fleet.output)
             removed = draining(cluster, name)[0]["metadata"]["name"]
             cluster.delete(f"{NODES}/{removed}")
-            wait(lambda: process.poll() is not None, lambda: fleet.run("rollout", "status") + fleet.said)
-            assert process.returncode == 0, fleet.said
+            wait(lambda: process.poll() is not None, lambda: fleet.run("rollout", "status") + fleet.output)
+            assert process.returncode == 0, fleet.output
         report = fleet.json("report", "r-1")
         ends = {run["node"]: run for run in report["runs"]}
         assert ends.pop(removed)["step"] == "cancelled"
         assert {run["step"] for run in ends.values()} == {"done"} and len(ends) == 3
         assert ends[name]["canary"] and ends[name]["proof"]["version"] == NEW
         assert not report["halts"]
-        told = entries(home, "r-1")
-        assert [each.node for each in told if each.kind == "re-registered"] == [f"east/{name}"]
-        assert_told_once(told)
+        reported = entries(home, "r-1")
+        assert [each.node for each in reported if each.kind == "re-registered"] == [f"east/{name}"]
+        assert_told_once(reported)
         assert all(REBOOTING not in node["metadata"]["annotations"] for node in nodes(cluster))
         assert_left_clean(cluster)
         fleet.run("audit", "verify")

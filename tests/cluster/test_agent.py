@@ -38,7 +38,7 @@ NEW = {
 }
 
 
-class Bed:
+class Testbed:
     """A lab with fleet installed, and the process of its nodes' agents. Each test has two nodes of its own."""
 
     def __init__(self, lab: Lab, nodes: Watched, machines: Watched) -> None:
@@ -128,7 +128,7 @@ def readiness(node: Json) -> str:
 
 
 @pytest.fixture(scope="module")
-def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
     require_lab(request.config)
     lab = Lab.up(tmp_path_factory.mktemp("lab") / "agents", tied=True, progress=print)
     cluster = Cluster(lab.kubeconfig)
@@ -137,228 +137,232 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         stack.enter_context(installed(lab.kubeconfig))
         nodes = stack.enter_context(Watched.of(cluster, NODES))
         machines = stack.enter_context(Watched.of(cluster, MACHINES))
-        made = Bed(lab, nodes, machines)
+        made = Testbed(lab, nodes, machines)
         stack.callback(made.stop)
         yield made
 
 
 @pytest.fixture
-def bed(shared: Bed) -> Bed:
+def testbed(shared: Testbed) -> Testbed:
     if not shared.running():
         shared.start()
     shared.add_nodes()
     return shared
 
 
-def test_a_node_is_staged_and_rebooted_into_the_release(bed: Bed) -> None:
-    old = bed.nodes.versions(bed.name)[-1]["status"]["nodeInfo"]
-    bed.stage()
-    machine = bed.machines.versions(bed.name)[-1]["status"]
+def test_a_node_is_staged_and_rebooted_into_the_release(testbed: Testbed) -> None:
+    old = testbed.nodes.versions(testbed.name)[-1]["status"]["nodeInfo"]
+    testbed.stage()
+    machine = testbed.machines.versions(testbed.name)[-1]["status"]
     assert (machine["staged"], machine["bootID"]) == (NEW, old["bootID"])
-    assert 0 < max(percents(bed)[:-1]) < 100
-    bed.ask("reboot", "t-reboot")
-    bed.nodes.until(bed.name, lambda node: readiness(node) == "Unknown")
-    node = bed.until_node("True", NEW["version"])
-    machine = bed.answer("t-reboot", "done")["status"]
+    assert 0 < max(percents(testbed)[:-1]) < 100
+    testbed.ask("reboot", "t-reboot")
+    testbed.nodes.until(testbed.name, lambda node: readiness(node) == "Unknown")
+    node = testbed.until_node("True", NEW["version"])
+    machine = testbed.answer("t-reboot", "done")["status"]
     assert machine["booted"] == NEW
     assert machine["rollback"]["version"] == old["osImage"].removeprefix("Simulated OS ")
     assert machine["bootID"] == node["status"]["nodeInfo"]["bootID"] != old["bootID"]
     assert node["status"]["nodeInfo"]["kernelVersion"] == machine["kernel"] == NEW["kernel"]
     assert node["status"]["nodeInfo"]["kubeletVersion"] == old["kubeletVersion"]
     assert "lab.fleet.internal/rebooting" not in node["metadata"]["annotations"]
-    assert len(bed.boot_ids()) == 2
-    assert len({each["status"]["nodeInfo"]["bootID"] for each in bed.nodes.versions(bed.other)}) == 1
+    assert len(testbed.boot_ids()) == 2
+    assert len({each["status"]["nodeInfo"]["bootID"] for each in testbed.nodes.versions(testbed.other)}) == 1
 
 
-def percents(bed: Bed) -> list[int]:
-    works = [each.get("status", {}).get("work") for each in bed.machines.versions(bed.name)]
+def percents(testbed: Testbed) -> list[int]:
+    works = [each.get("status", {}).get("work") for each in testbed.machines.versions(testbed.name)]
     return [work.get("percent", 0) for work in works if work]
 
 
-def test_agent_killed_while_staging_starts_the_staging_again(bed: Bed) -> None:
-    bed.annotate(stage_ms="4000")
-    bed.ask("stage", "t-stage")
-    bed.machines.until(bed.name, lambda machine: (machine["status"].get("work") or {}).get("percent", 0) > 0)
-    assert bed.end(signal.SIGKILL) == -signal.SIGKILL
-    assert bed.machines.versions(bed.name)[-1]["status"]["work"]["state"] == "working"
-    bed.annotate(stage_ms="100")
-    bed.start()
-    assert bed.answer("t-stage", "done")["status"]["staged"] == NEW
-    assert len(bed.boot_ids()) == 1
-
-
-def test_agent_killed_during_a_reboot_reboots_the_machine_once(bed: Bed) -> None:
-    bed.stage()
-    bed.annotate(reboot_ms="1500")
-    bed.ask("reboot", "t-reboot")
-    bed.nodes.until(bed.name, lambda node: readiness(node) == "Unknown")
-    assert bed.end(signal.SIGKILL) == -signal.SIGKILL
-    assert len(bed.boot_ids()) == 1
-    bed.start()
-    assert bed.answer("t-reboot", "done")["status"]["booted"] == NEW
-    bed.until_node("True", NEW["version"])
-    assert len(bed.boot_ids()) == 2
-
-
-def test_agent_killed_between_report_and_reboot_still_reboots_once(bed: Bed) -> None:
-    """What such a kill leaves behind: the word is in the status, with the boot id, and the machine is up."""
-    bed.stage()
-    assert bed.end(signal.SIGKILL) == -signal.SIGKILL
-    work = {"token": "t-reboot", "state": "working", "bootID": bed.boot_ids()[-1]}
-    bed.ask("reboot", "t-reboot")
-    bed.cluster.patch(f"{MACHINES}/{bed.name}/status", {"status": {"work": work}})
-    bed.start()
-    assert bed.answer("t-reboot", "done")["status"]["booted"] == NEW
-    assert len(bed.boot_ids()) == 2
-
-
-def test_restart_after_everything_is_done_changes_nothing(bed: Bed) -> None:
-    bed.stage()
-    bed.ask("reboot", "t-reboot")
-    bed.answer("t-reboot", "done")
-    bed.until_node("True", NEW["version"])
-    assert bed.end(signal.SIGTERM) == 0
-    before = len(bed.machines.versions(bed.name))
-    # The agents of this node and of another start together; that the other has worked shows that they are up.
-    bed.start()
-    other = {"spec": {"action": "stage", "token": "t-other", "release": NEW}}
-    bed.cluster.patch(f"{MACHINES}/{bed.other}", other)
-    bed.machines.until(
-        bed.other, lambda machine: (machine["status"].get("work") or {}).get("state") == "done"
+def test_agent_killed_while_staging_starts_the_staging_again(testbed: Testbed) -> None:
+    testbed.annotate(stage_ms="4000")
+    testbed.ask("stage", "t-stage")
+    testbed.machines.until(
+        testbed.name, lambda machine: (machine["status"].get("work") or {}).get("percent", 0) > 0
     )
-    assert len(bed.machines.versions(bed.name)) == before
-    assert len(bed.boot_ids()) == 2
+    assert testbed.end(signal.SIGKILL) == -signal.SIGKILL
+    assert testbed.machines.versions(testbed.name)[-1]["status"]["work"]["state"] == "working"
+    testbed.annotate(stage_ms="100")
+    testbed.start()
+    assert testbed.answer("t-stage", "done")["status"]["staged"] == NEW
+    assert len(testbed.boot_ids()) == 1
 
 
-def test_staging_can_fail_once_and_then_succeed_with_another_token(bed: Bed) -> None:
-    bed.annotate(fail="stage-fails:once")
-    bed.ask("stage", "t-1")
-    machine = bed.answer("t-1", "failed")
+def test_agent_killed_during_a_reboot_reboots_the_machine_once(testbed: Testbed) -> None:
+    testbed.stage()
+    testbed.annotate(reboot_ms="1500")
+    testbed.ask("reboot", "t-reboot")
+    testbed.nodes.until(testbed.name, lambda node: readiness(node) == "Unknown")
+    assert testbed.end(signal.SIGKILL) == -signal.SIGKILL
+    assert len(testbed.boot_ids()) == 1
+    testbed.start()
+    assert testbed.answer("t-reboot", "done")["status"]["booted"] == NEW
+    testbed.until_node("True", NEW["version"])
+    assert len(testbed.boot_ids()) == 2
+
+
+def test_agent_killed_between_report_and_reboot_still_reboots_once(testbed: Testbed) -> None:
+    """What such a kill leaves behind: the word is in the status, with the boot id, and the machine is up."""
+    testbed.stage()
+    assert testbed.end(signal.SIGKILL) == -signal.SIGKILL
+    work = {"token": "t-reboot", "state": "working", "bootID": testbed.boot_ids()[-1]}
+    testbed.ask("reboot", "t-reboot")
+    testbed.cluster.patch(f"{MACHINES}/{testbed.name}/status", {"status": {"work": work}})
+    testbed.start()
+    assert testbed.answer("t-reboot", "done")["status"]["booted"] == NEW
+    assert len(testbed.boot_ids()) == 2
+
+
+def test_restart_after_everything_is_done_changes_nothing(testbed: Testbed) -> None:
+    testbed.stage()
+    testbed.ask("reboot", "t-reboot")
+    testbed.answer("t-reboot", "done")
+    testbed.until_node("True", NEW["version"])
+    assert testbed.end(signal.SIGTERM) == 0
+    before = len(testbed.machines.versions(testbed.name))
+    # The agents of this node and of another start together; that the other has worked shows that they are up.
+    testbed.start()
+    other = {"spec": {"action": "stage", "token": "t-other", "release": NEW}}
+    testbed.cluster.patch(f"{MACHINES}/{testbed.other}", other)
+    testbed.machines.until(
+        testbed.other, lambda machine: (machine["status"].get("work") or {}).get("state") == "done"
+    )
+    assert len(testbed.machines.versions(testbed.name)) == before
+    assert len(testbed.boot_ids()) == 2
+
+
+def test_staging_can_fail_once_and_then_succeed_with_another_token(testbed: Testbed) -> None:
+    testbed.annotate(fail="stage-fails:once")
+    testbed.ask("stage", "t-1")
+    machine = testbed.answer("t-1", "failed")
     assert "No space left on device" in machine["status"]["work"]["message"]
     assert "staged" not in machine["status"]
-    bed.stage("t-2")
-    assert len(bed.boot_ids()) == 1
+    testbed.stage("t-2")
+    assert len(testbed.boot_ids()) == 1
 
 
-def test_a_node_can_boot_the_old_version(bed: Bed) -> None:
-    old = bed.machines.versions(bed.name)[-1]["status"]["booted"]["version"]
-    bed.stage()
-    bed.annotate(fail="old-version")
-    bed.ask("reboot", "t-reboot")
-    machine = bed.answer("t-reboot", "done")["status"]
+def test_a_node_can_boot_the_old_version(testbed: Testbed) -> None:
+    old = testbed.machines.versions(testbed.name)[-1]["status"]["booted"]["version"]
+    testbed.stage()
+    testbed.annotate(fail="old-version")
+    testbed.ask("reboot", "t-reboot")
+    machine = testbed.answer("t-reboot", "done")["status"]
     assert machine["booted"]["version"] == old
     assert machine["work"]["message"] == f"booted {old}"
-    bed.until_node("True", old)
-    assert len(bed.boot_ids()) == 2
+    testbed.until_node("True", old)
+    assert len(testbed.boot_ids()) == 2
 
 
-def test_a_node_can_stay_away_until_its_fault_is_cleared(bed: Bed) -> None:
-    bed.stage()
-    bed.annotate(fail="never-back", reboot_ms="100")
-    bed.ask("reboot", "t-reboot")
-    bed.nodes.until(bed.name, lambda node: readiness(node) == "Unknown")
+def test_a_node_can_stay_away_until_its_fault_is_cleared(testbed: Testbed) -> None:
+    testbed.stage()
+    testbed.annotate(fail="never-back", reboot_ms="100")
+    testbed.ask("reboot", "t-reboot")
+    testbed.nodes.until(testbed.name, lambda node: readiness(node) == "Unknown")
     # Another node reboots in the meantime, which takes longer than this one's reboot would.
-    bed.cluster.patch(
-        f"{MACHINES}/{bed.other}", {"spec": {"action": "stage", "token": "o-1", "release": NEW}}
+    testbed.cluster.patch(
+        f"{MACHINES}/{testbed.other}", {"spec": {"action": "stage", "token": "o-1", "release": NEW}}
     )
-    bed.machines.until(bed.other, lambda machine: machine["status"].get("staged") == NEW)
-    node = bed.nodes.versions(bed.name)[-1]
-    assert readiness(node) == "Unknown" and len(bed.boot_ids()) == 1
-    bed.annotate(fail=None)
-    bed.answer("t-reboot", "done")
-    bed.until_node("True", NEW["version"])
-    assert len(bed.boot_ids()) == 2
+    testbed.machines.until(testbed.other, lambda machine: machine["status"].get("staged") == NEW)
+    node = testbed.nodes.versions(testbed.name)[-1]
+    assert readiness(node) == "Unknown" and len(testbed.boot_ids()) == 1
+    testbed.annotate(fail=None)
+    testbed.answer("t-reboot", "done")
+    testbed.until_node("True", NEW["version"])
+    assert len(testbed.boot_ids()) == 2
 
 
-def test_a_node_can_boot_the_release_and_not_become_ready(bed: Bed) -> None:
-    bed.stage()
-    bed.annotate(fail="not-ready")
-    bed.ask("reboot", "t-reboot")
-    assert bed.answer("t-reboot", "done")["status"]["booted"] == NEW
-    bed.until_node("False", NEW["version"])
-    bed.annotate(fail=None)
-    bed.until_node("True", NEW["version"])
-    assert len(bed.boot_ids()) == 2
+def test_a_node_can_boot_the_release_and_not_become_ready(testbed: Testbed) -> None:
+    testbed.stage()
+    testbed.annotate(fail="not-ready")
+    testbed.ask("reboot", "t-reboot")
+    assert testbed.answer("t-reboot", "done")["status"]["booted"] == NEW
+    testbed.until_node("False", NEW["version"])
+    testbed.annotate(fail=None)
+    testbed.until_node("True", NEW["version"])
+    assert len(testbed.boot_ids()) == 2
 
 
 def test_user_reads_the_log_of_the_last_boot(
-    bed: Bed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    testbed: Testbed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home = ["--home", str(tmp_path)]
-    add = ["cluster", "add", "lab", "--kubeconfig", str(bed.lab.kubeconfig), "--site", "s"]
+    add = ["cluster", "add", "lab", "--kubeconfig", str(testbed.lab.kubeconfig), "--site", "s"]
     assert run([*home, *add]) == 0
-    assert run([*home, "node", "logs", bed.name, "--last-boot"]) == 1
+    assert run([*home, "node", "logs", testbed.name, "--last-boot"]) == 1
     assert "no earlier boot" in capsys.readouterr().err
-    bed.stage()
-    bed.annotate(fail="old-version")
-    bed.ask("reboot", "t-reboot")
-    bed.answer("t-reboot", "done")
-    assert run([*home, "node", "logs", bed.name, "--last-boot"]) == 0
+    testbed.stage()
+    testbed.annotate(fail="old-version")
+    testbed.ask("reboot", "t-reboot")
+    testbed.answer("t-reboot", "done")
+    assert run([*home, "node", "logs", testbed.name, "--last-boot"]) == 0
     assert "Failed to start app-gateway.service" in capsys.readouterr().out
-    left = bed.machines.until(bed.name, lambda machine: "log" not in machine["status"])
+    left = testbed.machines.until(testbed.name, lambda machine: "log" not in machine["status"])
     assert "log" not in left["spec"] and left["spec"]["token"] == "t-reboot"
 
 
-def test_fake_node_reports_failed_units(bed: Bed) -> None:
-    bed.annotate(failed_units="a.service,b.service")
-    bed.machines.until(
-        bed.name,
+def test_fake_node_reports_failed_units(testbed: Testbed) -> None:
+    testbed.annotate(failed_units="a.service,b.service")
+    testbed.machines.until(
+        testbed.name,
         lambda machine: (
             machine["status"].get("units") == {"state": "degraded", "failed": ["a.service", "b.service"]}
         ),
     )
-    bed.annotate(failed_units=None)
-    bed.machines.until(bed.name, lambda machine: machine["status"].get("units") == {"state": "running"})
+    testbed.annotate(failed_units=None)
+    testbed.machines.until(
+        testbed.name, lambda machine: machine["status"].get("units") == {"state": "running"}
+    )
 
 
-def test_added_and_removed_nodes_are_simulated(bed: Bed) -> None:
-    bed.cluster.delete(f"{NODES}/{bed.other}")
-    bed.cluster.delete(f"{MACHINES}/{bed.other}")
-    bed.stage()
-    bed.machines.until_gone(bed.other)
-    bed.add_nodes()
-    bed.stage("t-added")
+def test_added_and_removed_nodes_are_simulated(testbed: Testbed) -> None:
+    testbed.cluster.delete(f"{NODES}/{testbed.other}")
+    testbed.cluster.delete(f"{MACHINES}/{testbed.other}")
+    testbed.stage()
+    testbed.machines.until_gone(testbed.other)
+    testbed.add_nodes()
+    testbed.stage("t-added")
 
 
-def test_agents_wait_for_an_api_server_that_restarts_without_its_watch_history(bed: Bed) -> None:
+def test_agents_wait_for_an_api_server_that_restarts_without_its_watch_history(testbed: Testbed) -> None:
     """Watches go on from versions that etcd has no more: 410 Gone, and all is listed again."""
-    bed.lab.stop_apiserver()
-    bed.lab.compact_etcd()
-    bed.lab.start_apiserver()
-    bed.stage()
-    bed.ask("reboot", "t-reboot")
-    bed.answer("t-reboot", "done")
-    assert len(bed.boot_ids()) == 2
+    testbed.lab.stop_apiserver()
+    testbed.lab.compact_etcd()
+    testbed.lab.start_apiserver()
+    testbed.stage()
+    testbed.ask("reboot", "t-reboot")
+    testbed.answer("t-reboot", "done")
+    assert len(testbed.boot_ids()) == 2
 
 
-def test_deleted_machine_is_created_again(bed: Bed) -> None:
-    uid = bed.machines.versions(bed.name)[-1]["metadata"]["uid"]
-    bed.cluster.delete(f"{MACHINES}/{bed.name}")
-    bed.until_made_again(uid)
+def test_deleted_machine_is_created_again(testbed: Testbed) -> None:
+    uid = testbed.machines.versions(testbed.name)[-1]["metadata"]["uid"]
+    testbed.cluster.delete(f"{MACHINES}/{testbed.name}")
+    testbed.until_made_again(uid)
 
 
-def test_agent_works_with_the_token_of_its_own_pod(bed: Bed, tmp_path: Path) -> None:
+def test_agent_works_with_the_token_of_its_own_pod(testbed: Testbed, tmp_path: Path) -> None:
     """As in a cluster: what it may do is what its ClusterRole and the admission policy let it do."""
-    bed.stop()
-    uid = bed.machines.versions(bed.name)[-1]["metadata"]["uid"]
-    bearer = token(bed.cluster, agent_pod(bed.cluster, bed.name))
-    identity = CredentialSource(kubeconfig_with(bed.lab.kubeconfig, bearer, tmp_path / "agent"))
-    bed.cluster.delete(f"{MACHINES}/{bed.name}")
+    testbed.stop()
+    uid = testbed.machines.versions(testbed.name)[-1]["metadata"]["uid"]
+    bearer = token(testbed.cluster, agent_pod(testbed.cluster, testbed.name))
+    identity = CredentialSource(kubeconfig_with(testbed.lab.kubeconfig, bearer, tmp_path / "agent"))
+    testbed.cluster.delete(f"{MACHINES}/{testbed.name}")
 
     async def story() -> None:
         clock, stop = WallClock(), asyncio.Event()
-        admin = Transport(CredentialSource(bed.lab.kubeconfig), clock)
-        machine = FakeMachine(ApiNode(admin, bed.name), MachineDurations(), clock.now)
+        admin = Transport(CredentialSource(testbed.lab.kubeconfig), clock)
+        machine = FakeMachine(ApiNode(admin, testbed.name), MachineDurations(), clock.now)
         agent = asyncio.create_task(
-            run_agent(bed.name, machine, identity, AgentIntervals(progress=0.2), stop)
+            run_agent(testbed.name, machine, identity, AgentIntervals(progress=0.2), stop)
         )
         try:
-            await asyncio.to_thread(bed.until_made_again, uid)
-            await asyncio.to_thread(bed.stage)
+            await asyncio.to_thread(testbed.until_made_again, uid)
+            await asyncio.to_thread(testbed.stage)
         finally:
             stop.set()
             await agent
             await admin.close()
 
     asyncio.run(story())
-    assert bed.machines.versions(bed.name)[-1]["status"]["staged"] == NEW
+    assert testbed.machines.versions(testbed.name)[-1]["status"]["staged"] == NEW

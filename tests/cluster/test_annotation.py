@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fleet.lab import Lab
-from tests.beside import repeated
+from tests.background import repeated
 from tests.cluster.rest import Cluster
 from tests.cluster.rolling import (
     NEW,
@@ -30,7 +30,7 @@ pools:
     selector: {{matchLabels: {{fleet.internal/pool: workers}}}}
     limits: {{max_unavailable: 6}}
 """
-WORDS = (
+MESSAGE = (
     "StatefulSet db/ledger, annotation fleet.internal/quorum: votes: expected a known key, found 'votes'; "
     "the nearest is voters"
 )
@@ -66,25 +66,25 @@ def test_annotation_of_a_quorum_group_takes_effect_during_a_rollout_and_a_wrong_
     ):
         annotate(cluster, '{"kind": "pods", "votes": 3}')
         fleet.run("sync")
-        assert f"not read: {WORDS}" in " ".join(fleet.run("status").split())
+        assert f"not read: {MESSAGE}" in " ".join(fleet.run("status").split())
         found = {
             each["check"]: each["words"]
             for each in json.loads(fleet.run("lint", "-o", "json", code=4))["findings"]
         }
-        assert found["annotation-wrong"] == WORDS
+        assert found["annotation-wrong"] == MESSAGE
         plan = fleet.json("plan", "--pool", "workers", "--to", NEW)
         assert [hold["reason"] for hold in plan["held"]] == ["quorum-wrong"] * 3
         carriers = sorted(hold["node"] for hold in plan["held"])
         voters = Voters(cluster)
         with repeated(voters.look, 0.05), fleet.background("run"):
             fleet.run("rollout", "start", plan["plan_id"])
-            wait(lambda: len(upgraded(cluster)) == 3, lambda: fleet.run("rollout", "status") + fleet.said)
+            wait(lambda: len(upgraded(cluster)) == 3, lambda: fleet.run("rollout", "status") + fleet.output)
             assert not upgraded(cluster) & set(carriers)
-            assert WORDS in " ".join(fleet.run("explain", carriers[0]).split())
+            assert MESSAGE in " ".join(fleet.run("explain", carriers[0]).split())
             assert voters.fewest == 3
             annotate(cluster, '{"kind": "pods", "voters": 3, "soak": "1s"}')
-            wait(lambda: len(upgraded(cluster)) == 6, lambda: fleet.run("rollout", "status") + fleet.said)
-            wait(lambda: not active(fleet), lambda: fleet.run("rollout", "status") + fleet.said)
+            wait(lambda: len(upgraded(cluster)) == 6, lambda: fleet.run("rollout", "status") + fleet.output)
+            wait(lambda: not active(fleet), lambda: fleet.run("rollout", "status") + fleet.output)
         assert voters.fewest == 2 and voters.looks > 100
         (group,) = [each for each in fleet.json("status")["quorums"] if each["name"] == "east/db/ledger"]
         assert (group["voters"], group["healthy"], group["needed"], group["unread"]) == (3, 3, 2, "")

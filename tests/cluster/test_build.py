@@ -46,8 +46,8 @@ def test_missing_go_is_reported_with_a_remedy(tmp_path: Path) -> None:
 
 
 def test_go_version_that_is_too_old_is_reported(tmp_path: Path, calls: Path) -> None:
-    words = "go: go.mod requires go >= 1.26.0 (running go 1.20; GOTOOLCHAIN=local)"
-    path = install_go(tmp_path / "bin", calls, env=f"echo '{words}' >&2; exit 1")
+    arguments = "go: go.mod requires go >= 1.26.0 (running go 1.20; GOTOOLCHAIN=local)"
+    path = install_go(tmp_path / "bin", calls, env=f"echo '{arguments}' >&2; exit 1")
     with pytest.raises(LabError, match=r"requires go >= 1\.26\.0") as raised:
         build.find_toolchain(path)
     assert "install Go" in raised.value.hint
@@ -74,9 +74,9 @@ def test_each_release_is_built_from_its_own_modules(tmp_path: Path, calls: Path)
     usual = build.build(print, cache, path)
     newer = build.build(print, cache, path, "1.37")
     assert usual.controlplane != newer.controlplane and newer.controlplane.exists()
-    words = Path(f"{calls}.words").read_text().splitlines()
-    told = [build.VERSIONS["1.37"].kubernetes in line and "-modfile=" in line for line in words]
-    assert told == [False, False, True, False], "kwok is the same"
+    arguments = Path(f"{calls}.words").read_text().splitlines()
+    reported = [build.VERSIONS["1.37"].kubernetes in line and "-modfile=" in line for line in arguments]
+    assert reported == [False, False, True, False], "kwok is the same"
     with pytest.raises(LabError, match=r"no Kubernetes 1\.2"):
         build.build(print, cache, path, "1.2")
 

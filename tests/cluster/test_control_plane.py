@@ -16,13 +16,13 @@ from fleet.core.quorum.groups import EtcdAccess, QuorumGroup
 from fleet.core.quorum.quorum import Quorum, QuorumRule, healthy
 from fleet.etcd.etcd import Etcd
 from fleet.lab import Lab
-from tests.beside import repeated
+from tests.background import repeated
 from tests.cluster.journal import assert_told_once, entries
 from tests.cluster.observer import NodeLimits, Observer
 from tests.cluster.planned import POLICY, THINGS
 from tests.cluster.rest import Cluster, Json
 from tests.cluster.rolling import NEW, active, assert_left_clean, assert_proven, begun_fleet, upgraded, wait
-from tests.etcd.timeline import Moment, judged
+from tests.etcd.raft_timeline import Moment, judged
 
 HOSTS, WORKERS = 3, 6
 PATIENCE = 30.0
@@ -173,8 +173,8 @@ def test_rollout_over_three_control_plane_hosts_and_their_workers(tmp_path: Path
         assert judged(names, power.timeline) == []
         assert_proven(fleet, "r-1", HOSTS + WORKERS)
         assert_told_once(entries(home, "r-1"))
-        told = [each["record"] for each in json.loads(fleet.run("audit", "export"))["entries"]]
-        done = [each["kind"] for each in told if each["detail"].get("result") == "done"]
+        reported = [each["record"] for each in json.loads(fleet.run("audit", "export"))["entries"]]
+        done = [each["kind"] for each in reported if each["detail"].get("result") == "done"]
         assert (done.count("move-leader"), done.count("snapshot")) == (1, HOSTS)
     finally:
         lab.down(keep_files=True)

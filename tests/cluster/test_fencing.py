@@ -41,7 +41,7 @@ def test_stopped_leader_writes_nothing_after_another_has_taken_over(lab: Lab, tm
             second.until_it_waits_for(first)
             first.kill()
             second.until_it_leads(times=2)
-            wait(lambda: not active(fleet), lambda: second.said)
+            wait(lambda: not active(fleet), lambda: second.output)
 
 
 def assert_sleeper_is_harmless(cluster: Cluster, sleeper: Controller, home: Path) -> None:
@@ -74,7 +74,7 @@ def test_locked_database_pauses_the_controller_until_it_is_unlocked(lab: Lab, tm
     with planned(lab, home) as (fleet, cluster, plan), controller(home, "only") as only:
         only.until_it_leads()
         fleet.run("rollout", "start", plan)
-        wait(lambda: any(entry.kind == "evict" for entry in entries(home, "r-1")), lambda: only.said)
+        wait(lambda: any(entry.kind == "evict" for entry in entries(home, "r-1")), lambda: only.output)
         with locked(home):
             begun, written = time.monotonic(), entries(home, "r-1")
             only.until_it_says("the database is locked")
@@ -84,8 +84,8 @@ def test_locked_database_pauses_the_controller_until_it_is_unlocked(lab: Lab, tm
             assert_all_was_intended(cluster, home)
         only.until_it_leads(times=2)
         until_it_has_written(home, 1)
-        assert "missed" not in only.said, "a late duty is done late"
-        wait(lambda: not active(fleet), lambda: only.said)
+        assert "missed" not in only.output, "a late duty is done late"
+        wait(lambda: not active(fleet), lambda: only.output)
 
 
 @contextmanager

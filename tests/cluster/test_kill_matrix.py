@@ -27,7 +27,7 @@ from tests.cluster.rolling import (
     wait,
 )
 from tests.cluster.scenario import Budget, Scenario, Workload
-from tests.cluster.struck import Side, Strikes, start_everywhere
+from tests.cluster.signalled import Side, Strikes, start_everywhere
 
 NODES = 3
 POLICY = f"""{STREAM}\
@@ -62,7 +62,7 @@ def test_killed_at_every_step_the_rollout_ends_the_same(lab: Lab, tmp_path: Path
             before = killed_everywhere(fleet, plan, "before", tmp_path / "before")
         with rolling(lab, fleet, cluster, "r-3", NEW) as plan:
             after = killed_everywhere(fleet, plan, "after", tmp_path / "after")
-        undisturbed, there, back = (told(home, each) for each in ("r-1", "r-2", "r-3"))
+        undisturbed, there, back = (reported(home, each) for each in ("r-1", "r-2", "r-3"))
         assert there <= before and back <= after
         assert {each for each in undisturbed if not each.startswith("outcome")} <= before & after
         assert undisturbed <= before | after
@@ -102,15 +102,18 @@ def killed_everywhere(fleet: Fleet, plan: str, side: Side, file: Path) -> set[st
     return kinds(each for labels in strikes for each in labels)
 
 
-def told(home: Path, rollout: str) -> set[str]:
+def reported(home: Path, rollout: str) -> set[str]:
     return kinds(entry.label for entry in entries(home, rollout))
 
 
 def kinds(labels: Iterable[str]) -> set[str]:
     """Of the controller's entries, without the node. A refusal, or a look that comes late, is a matter of moments; and
     what a controller measures (timed) is forgotten by one that is killed while it measures."""
-    told = [label for label in labels if not label.startswith("command")]
-    plain = {" ".join(word for word in label.split() if not word.startswith("east/")) for label in told}
+    reported = [label for label in labels if not label.startswith("command")]
+    plain = {
+        " ".join(argument for argument in label.split() if not argument.startswith("east/"))
+        for label in reported
+    }
     return {label for label in plain if not label.endswith((" refused", " stale", " gone", " timed"))}
 
 

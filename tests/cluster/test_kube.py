@@ -28,13 +28,13 @@ from fleet.kube.objects.permissions import PERMISSIONS
 from fleet.lab import Lab
 from tests.cluster.rest import Cluster, Json
 from tests.cluster.world import RealWorld, WallClock
-from tests.contract.cases import RELEASE, ROLLOUT, Hand
-from tests.contract.sight import Sight
+from tests.contract.cases import RELEASE, ROLLOUT, ActionSender
+from tests.contract.observer import ClusterObserver
 
 ACCOUNTS = "/api/v1/namespaces/fleet-system/serviceaccounts"
 
 
-def tell(lab: Lab, rest: Cluster, story: Callable[[RealWorld], Awaitable[None]]) -> None:
+def scenario(lab: Lab, rest: Cluster, story: Callable[[RealWorld], Awaitable[None]]) -> None:
     async def run() -> None:
         async with asyncio.timeout(180), RealWorld(lab, rest) as world:
             await story(world)
@@ -74,16 +74,16 @@ def test_controllers_account_has_all_permissions_that_fleet_needs(
         world.kube = ours
         assert await ours.forbidden() == ()
         assert await Readiness(ours.transport).etcd() == ""
-        async with Sight(ours) as sight:
+        async with ClusterObserver(ours) as observer:
             assert ours.missing == {}
-            await sight.until_ready("debug", 1)
-            hand, (name,) = Hand(world, sight), sight.nodes
+            await observer.until_ready("debug", 1)
+            hand, (name,) = ActionSender(world, observer), observer.nodes
             assert (await hand(Mark, name)).result is Result.DONE
             assert (await hand(Cordon, name)).result is Result.DONE
-            token, boot_id = f"{ROLLOUT}/{name}/stage/0", sight.nodes[name].boot_id
+            token, boot_id = f"{ROLLOUT}/{name}/stage/0", observer.nodes[name].boot_id
             assert (await hand(Stage, name, token=token, release=RELEASE)).result is Result.DONE
-            assert (await hand.evict(sight.pods_of("debug")[0])).result is Result.DONE
-            await sight.until(lambda: not sight.pods_of("debug"), "the node is drained")
+            assert (await hand.evict(observer.pods_of("debug")[0])).result is Result.DONE
+            await observer.until(lambda: not observer.pods_of("debug"), "the node is drained")
             rebooting = await hand(Reboot, name, token=f"{token}/1", release=RELEASE, boot_id=boot_id)
             assert rebooting.result is Result.DONE
             for kind in (CancelRequest, Uncordon, Unmark):
@@ -91,7 +91,7 @@ def test_controllers_account_has_all_permissions_that_fleet_needs(
         assert (await ours.lead("fleet@a/1/1", 15, lambda _: False)).held
         await ours.resign("fleet@a/1/1")
 
-    tell(lab, cluster, story)
+    scenario(lab, cluster, story)
 
 
 def test_account_without_permissions_is_told_the_missing_rules(
@@ -106,14 +106,14 @@ def test_account_without_permissions_is_told_the_missing_rules(
         assert {each for each in missing if not each.foreign} == {
             each for each in PERMISSIONS if not each.foreign
         }
-        words = await Readiness(world.open(path).transport).etcd()
-        assert 'cannot get path "/readyz/etcd"' in words and "on nonResourceURL" in words
+        arguments = await Readiness(world.open(path).transport).etcd()
+        assert 'cannot get path "/readyz/etcd"' in arguments and "on nonResourceURL" in arguments
         error = await refusal(world, path)
         assert isinstance(error, ForbiddenError)
         assert "cannot list resource" in error.message
         assert 'grant verb "list" on resource' in error.hint
 
-    tell(lab, cluster, story)
+    scenario(lab, cluster, story)
 
 
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
@@ -137,8 +137,8 @@ def _guard(rest: Cluster) -> None:
 def test_denial_of_a_validating_admission_policy_is_reported_verbatim(lab: Lab, cluster: Cluster) -> None:
     async def story(world: RealWorld) -> None:
         await world.add_nodes(1)
-        async with Sight(world.cluster) as sight:
-            hand, (name,) = Hand(world, sight), sight.nodes
+        async with ClusterObserver(world.cluster) as observer:
+            hand, (name,) = ActionSender(world, observer), observer.nodes
             await asyncio.to_thread(_guard, cluster)
             # Admission learns of a new policy a little later: until then both are done.
             kinds: Iterator[type[Action]] = cycle((Cordon, Uncordon))
@@ -146,7 +146,7 @@ def test_denial_of_a_validating_admission_policy_is_reported_verbatim(lab: Lab, 
                 pass
             assert outcome.result is Result.FAILED and GUARD in outcome.detail
 
-    tell(lab, cluster, story)
+    scenario(lab, cluster, story)
 
 
 def test_rejected_credentials_are_reported(lab: Lab, cluster: Cluster, tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_rejected_credentials_are_reported(lab: Lab, cluster: Cluster, tmp_path:
         assert "log in again" in error.hint
         assert "expired-token" not in error.message + error.hint
 
-    tell(lab, cluster, story)
+    scenario(lab, cluster, story)
 
 
 def test_server_with_another_certificate_authority_is_not_trusted(
@@ -174,7 +174,7 @@ def test_server_with_another_certificate_authority_is_not_trusted(
         assert isinstance(error, UnreachableError)
         assert "is not trusted" in error.message
 
-    tell(lab, cluster, story)
+    scenario(lab, cluster, story)
 
 
 def test_snapshot_equals_what_the_watches_have_reported(lab: Lab, cluster: Cluster) -> None:
@@ -182,21 +182,23 @@ def test_snapshot_equals_what_the_watches_have_reported(lab: Lab, cluster: Clust
         await world.add_nodes(3)
         await world.add_workload("Deployment", "shop", 4)
         await world.add_budget("shop", min_available="50%")
-        async with Sight(world.cluster) as sight:
-            await sight.until_ready("shop", 4)
-            await sight.until_counted("shop", healthy=4, allowed=2)
+        async with ClusterObserver(world.cluster) as observer:
+            await observer.until_ready("shop", 4)
+            await observer.until_counted("shop", healthy=4, allowed=2)
             reading = await world.kube.read("fra", WallClock().now())
             assert reading.missing == {}
             assert {each.uid: each.labels for each in reading.snapshot.nodes} == {
-                each.uid: each.labels for each in sight.nodes.values()
+                each.uid: each.labels for each in observer.nodes.values()
             }
-            assert {each.uid for each in reading.snapshot.pods} == {each.uid for each in sight.pods.values()}
+            assert {each.uid for each in reading.snapshot.pods} == {
+                each.uid for each in observer.pods.values()
+            }
             (budget,) = reading.snapshot.budgets
             assert (budget.rule, budget.disruptions_allowed) == ("minAvailable 50%", 2)
-            assert {machine.name for machine in reading.snapshot.machines} == set(sight.nodes)
+            assert {machine.name for machine in reading.snapshot.machines} == set(observer.nodes)
             assert reading.snapshot.server_version.startswith("v1.")
 
-    tell(lab, cluster, story)
+    scenario(lab, cluster, story)
 
 
 def test_maintenance_of_another_operator_is_seen_where_its_kind_is_served(
@@ -227,7 +229,7 @@ def test_maintenance_of_another_operator_is_seen_where_its_kind_is_served(
                 await asyncio.sleep(0.2)
         account = await asyncio.to_thread(token_of, cluster, "fleet-controller")
         ours = world.open(kubeconfig_of(lab, tmp_path / "kc", account))
-        async with Sight(ours) as sight:
+        async with ClusterObserver(ours) as observer:
             body = {
                 "apiVersion": f"{group}/v1alpha1",
                 "kind": "NodeMaintenance",
@@ -235,17 +237,17 @@ def test_maintenance_of_another_operator_is_seen_where_its_kind_is_served(
                 "spec": {"nodeName": "n-1", "requestorID": "nic.nvidia"},
             }
             await asyncio.to_thread(cluster.create, objects, body)
-            await sight.until(lambda: sight.maintenances, "the object")
-            (found,) = sight.maintenances.values()
+            await observer.until(lambda: observer.maintenances, "the object")
+            (found,) = observer.maintenances.values()
             assert (found.kind, found.node, found.requestors) == (name, "n-1", ("nic.nvidia",))
             assert (await ours.read("fra", WallClock().now())).snapshot.maintenances == (found,)
             # With its kind goes the object.
             await asyncio.to_thread(cluster.delete, f"{crds}/{name}")
-            await sight.until(lambda: not sight.maintenances, "it is gone")
+            await observer.until(lambda: not observer.maintenances, "it is gone")
             assert ours.missing == {}
 
     try:
-        tell(lab, cluster, story)
+        scenario(lab, cluster, story)
     finally:
         if cluster.find(f"{crds}/{name}") is not None:
             cluster.delete(f"{crds}/{name}")
@@ -254,16 +256,16 @@ def test_maintenance_of_another_operator_is_seen_where_its_kind_is_served(
 def test_machine_is_deleted_with_its_node(lab: Lab, cluster: Cluster) -> None:
     async def story(world: RealWorld) -> None:
         (name,) = await asyncio.to_thread(lab.add_nodes, 1)
-        async with Sight(world.cluster) as sight:
-            hand = Hand(world, sight)
+        async with ClusterObserver(world.cluster) as observer:
+            hand = ActionSender(world, observer)
             token = f"{ROLLOUT}/{name}/stage/0"
             assert (await hand(Stage, name, token=token, release=RELEASE)).result is Result.DONE
-            await sight.until(lambda: name in sight.machines, "the machine that fleet made")
-            assert not sight.machines[name].reported
+            await observer.until(lambda: name in observer.machines, "the machine that fleet made")
+            assert not observer.machines[name].reported
             await asyncio.to_thread(cluster.delete, f"/api/v1/nodes/{name}")
-            await sight.until(lambda: name not in sight.machines, "the machine is collected")
+            await observer.until(lambda: name not in observer.machines, "the machine is collected")
 
-    tell(lab, cluster, story)
+    scenario(lab, cluster, story)
 
 
 def test_api_server_that_restarts_without_its_watch_history(fresh_lab: Lab) -> None:
@@ -271,26 +273,28 @@ def test_api_server_that_restarts_without_its_watch_history(fresh_lab: Lab) -> N
 
     async def story(world: RealWorld) -> None:
         await world.add_nodes(2)
-        async with Sight(world.cluster) as sight:
-            first = dict(sight.nodes)
+        async with ClusterObserver(world.cluster) as observer:
+            first = dict(observer.nodes)
             await asyncio.to_thread(fresh_lab.stop_apiserver)
-            await sight.until(lambda: not sight.synced, "the loss")
-            lost = next(event for event in reversed(sight.log) if isinstance(event, ClusterLost))
+            await observer.until(lambda: not observer.synced, "the loss")
+            lost = next(event for event in reversed(observer.log) if isinstance(event, ClusterLost))
             assert lost.why
-            outcome = await Hand(world, sight)(Cordon, next(iter(first)))
+            outcome = await ActionSender(world, observer)(Cordon, next(iter(first)))
             assert outcome.result is Result.UNKNOWN
-            at = len(sight.log)
+            at = len(observer.log)
             await asyncio.to_thread(fresh_lab.compact_etcd)
             await asyncio.to_thread(fresh_lab.start_apiserver)
-            await sight.until(lambda: sight.synced, "synced again")
-            told = sight.log[at:]
-            assert not [event for event in told if isinstance(event, Deleted)]
-            assert any(isinstance(event, ClusterSynced) for event in told)
-            assert set(sight.nodes) == set(first)
+            await observer.until(lambda: observer.synced, "synced again")
+            reported = observer.log[at:]
+            assert not [event for event in reported if isinstance(event, Deleted)]
+            assert any(isinstance(event, ClusterSynced) for event in reported)
+            assert set(observer.nodes) == set(first)
             await asyncio.to_thread(
                 rest.patch, f"/api/v1/nodes/{next(iter(first))}", {"spec": {"unschedulable": True}}
             )
-            await sight.until(lambda: sight.nodes[next(iter(first))].unschedulable, "a change after that")
-            assert isinstance(sight.log[-1], Upserted)
+            await observer.until(
+                lambda: observer.nodes[next(iter(first))].unschedulable, "a change after that"
+            )
+            assert isinstance(observer.log[-1], Upserted)
 
-    tell(fresh_lab, rest, story)
+    scenario(fresh_lab, rest, story)

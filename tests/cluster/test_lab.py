@@ -101,11 +101,11 @@ def test_observer_reports_broken_budgets_and_limits_and_undone_cordons(lab: Lab,
     cluster.patch(f"/api/v1/nodes/{others[2]}/status", {"status": {"nodeInfo": {"bootID": "another"}}})
     cluster.patch(f"/api/v1/nodes/{foreign}", {"spec": {"unschedulable": False}})
     observer.stop()
-    told = "\n".join(observer.violations)
-    assert "budget web/web-01 requires 3 ready pods and had 2" in told
-    assert "more than 1 nodes of the cluster were out: 2" in told
-    assert f"node {others[2]} was rebooted while it took pods" in told
-    assert f"node {foreign} was cordoned by someone else and did not stay so" in told
+    reported = "\n".join(observer.violations)
+    assert "budget web/web-01 requires 3 ready pods and had 2" in reported
+    assert "more than 1 nodes of the cluster were out: 2" in reported
+    assert f"node {others[2]} was rebooted while it took pods" in reported
+    assert f"node {foreign} was cordoned by someone else and did not stay so" in reported
     assert len(observer.seen.deletions) == 2
     with pytest.raises(AssertionError, match="was cordoned by someone else"):
         observer.check()
@@ -257,7 +257,7 @@ def test_lab_bound_to_its_starter_ends_with_it_and_can_be_replaced(tmp_path: Pat
     command = [sys.executable, "-c", script, str(tmp_path / "lab")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as starter:
         assert starter.stdout is not None
-        pids = [int(word) for word in starter.stdout.readline().split()]
+        pids = [int(argument) for argument in starter.stdout.readline().split()]
         assert len(pids) == 5
         os.kill(starter.pid, signal.SIGKILL)
     wait(lambda: all(start_time(pid) is None for pid in pids), "every program has ended")

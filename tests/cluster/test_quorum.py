@@ -13,7 +13,7 @@ from fleet.core.quorum.quorum import Quorum, QuorumRule, healthy
 from fleet.etcd.etcd import Etcd
 from fleet.lab import Lab, build
 from fleet.lab.etcd.members import Members
-from tests.beside import repeated
+from tests.background import repeated
 from tests.cluster.rest import Cluster
 from tests.cluster.rolling import (
     NEW,
@@ -118,15 +118,15 @@ def test_three_members_reboot_one_after_another_the_leader_last(lab: Lab, tmp_pa
         assert_left_clean(cluster)
         kept = sorted(backup.glob("prod-*.db"))
         assert len(kept) == 2 and all(path.stat().st_mode & 0o777 == 0o600 for path in kept)
-        told = [entry["record"] for entry in json.loads(fleet.run("audit", "export"))["entries"]]
-        done = [each["kind"] for each in told if each["detail"].get("result") == "done"]
-        words = [each for each in told if each["kind"] == "defragment"]
+        reported = [entry["record"] for entry in json.loads(fleet.run("audit", "export"))["entries"]]
+        done = [each["kind"] for each in reported if each["detail"].get("result") == "done"]
+        arguments = [each for each in reported if each["kind"] == "defragment"]
         assert (done.count("move-leader"), done.count("snapshot"), done.count("defragment")) == (1, 3, 3), (
-            words
+            arguments
         )
         saved = [
             each["detail"]["detail"]
-            for each in told
+            for each in reported
             if each["kind"] == "snapshot" and each["form"] == "outcome"
         ]
-        assert all("sha256" in words for words in saved)
+        assert all("sha256" in arguments for arguments in saved)

@@ -34,7 +34,7 @@ class RealClock:
         await asyncio.sleep(seconds)
 
 
-class Ear:
+class EventLog:
     def __init__(self, fleets: KubeCluster) -> None:
         self.log: list[ClusterEvent] = []
         self._fleets = fleets
@@ -47,7 +47,7 @@ class Ear:
                     self.log.append(event)
                     self._news.notify_all()
 
-    async def hears(self, wanted: Callable[[ClusterEvent], bool], after: int = 0) -> int:
+    async def wait_for(self, wanted: Callable[[ClusterEvent], bool], after: int = 0) -> int:
         """The place after the first such event."""
         async with asyncio.timeout(SECONDS), self._news:
             while not any(map(wanted, self.log[after:])):
@@ -68,7 +68,7 @@ async def ready(cluster: Cluster) -> None:
             await asyncio.sleep(0.5)
 
 
-def told(name: str, value: str) -> Callable[[ClusterEvent], bool]:
+def reported(name: str, value: str) -> Callable[[ClusterEvent], bool]:
     def is_it(event: ClusterEvent) -> bool:
         node = event.obj if isinstance(event, Upserted) and isinstance(event.obj, Node) else None
         return node is not None and node.name == name and node.labels.get("change") == value
@@ -86,16 +86,16 @@ def test_restored_etcd_is_noticed_and_a_restart_of_the_api_server_fixes_it(
         fleets = KubeCluster(
             "lab", CredentialSource(fresh_lab.kubeconfig), RealClock(), HealthCheck(every=1.0)
         )
-        ear = Ear(fleets)
-        listening = asyncio.create_task(ear.listen())
+        event_log = EventLog(fleets)
+        listening = asyncio.create_task(event_log.listen())
         try:
             label(cluster, name, "before")
-            await ear.hears(lambda event: isinstance(event, ClusterSynced))
+            await event_log.wait_for(lambda event: isinstance(event, ClusterSynced))
             await asyncio.to_thread(fresh_lab.keep_etcd, tmp_path / "kept")
             for number in range(LOST):
                 label(cluster, name, f"lost-{number}")
             last = f"lost-{LOST - 1}"
-            at = await ear.hears(told(name, last))
+            at = await event_log.wait_for(reported(name, last))
             await asyncio.to_thread(fresh_lab.restore_etcd, tmp_path / "kept")
             # What the server tells now, to those who only list: the state of before.
             listed = next(each for each in cluster.get(NODES)["items"] if each["metadata"]["name"] == name)
@@ -103,15 +103,15 @@ def test_restored_etcd_is_noticed_and_a_restart_of_the_api_server_fixes_it(
             assert listed["metadata"]["labels"]["change"] == last
             assert stored["metadata"]["labels"]["change"] == "before"
             await ready(cluster)
-            at = await ear.hears(
+            at = await event_log.wait_for(
                 lambda event: isinstance(event, ClusterLost) and "restart all" in event.why, at
             )
             with pytest.raises(FleetError, match="its etcd holds it at"):
                 await fleets.read("here", datetime.now(UTC))  # noqa: TID251
             await asyncio.to_thread(fresh_lab.stop_apiserver)
             await asyncio.to_thread(fresh_lab.start_apiserver)
-            at = await ear.hears(told(name, "before"), at)
-            await ear.hears(lambda event: isinstance(event, ClusterSynced), at)
+            at = await event_log.wait_for(reported(name, "before"), at)
+            await event_log.wait_for(lambda event: isinstance(event, ClusterSynced), at)
         finally:
             await fleets.close()
             listening.cancel()

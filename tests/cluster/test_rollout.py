@@ -75,8 +75,8 @@ def test_readme_session_from_plan_to_report(lab: Lab, tmp_path: Path) -> None:
             wait(
                 lambda: len(upgraded(cluster)) >= 20 - len(held_nodes), lambda: fleet.run("rollout", "status")
             )
-            words = fleet.run("explain", foreign)
-            assert "cordoned, not by fleet" in words
+            arguments = fleet.run("explain", foreign)
+            assert "cordoned, not by fleet" in arguments
             free_everything(fleet, cluster, things)
             wait(lambda: len(upgraded(cluster)) == 19, lambda: fleet.run("status", "--attention"))
             fleet.run("rollout", "abort")
@@ -113,8 +113,10 @@ def test_rollout_killed_ten_times_upgrades_proves_and_cleans_every_node(lab: Lab
                 with fleet.background("run", "--until-idle") as process:
                     kill_after(fleet, process, moments.randint(1, 200))
             with fleet.background("run", "--until-idle") as process:
-                wait(lambda: process.poll() is not None, lambda: fleet.run("rollout", "status") + fleet.said)
-                assert process.returncode == 0, fleet.said
+                wait(
+                    lambda: process.poll() is not None, lambda: fleet.run("rollout", "status") + fleet.output
+                )
+                assert process.returncode == 0, fleet.output
         assert observer.violations == []
         assert upgraded(cluster) == {node["node"] for node in plan["runs"]} | {
             hold["node"] for hold in plan["held"]
@@ -130,6 +132,6 @@ def test_rollout_killed_ten_times_upgrades_proves_and_cleans_every_node(lab: Lab
 def kill_after(fleet: Fleet, process: Any, entries: int) -> None:
     """SIGKILL once the journal has grown by so many entries; or at once if the work has ended."""
     begun = fleet.entries()
-    wait(lambda: process.poll() is not None or fleet.entries() >= begun + entries, lambda: fleet.said, 120)
+    wait(lambda: process.poll() is not None or fleet.entries() >= begun + entries, lambda: fleet.output, 120)
     process.kill()
     process.wait(30)

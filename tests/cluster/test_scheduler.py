@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from fleet.lab import Lab
-from tests.cluster.landing import clean_volumes, landings
+from tests.cluster.placement import clean_volumes, landings
 from tests.cluster.rest import Cluster
 
 PUZZLES = 200

@@ -34,7 +34,7 @@ def test_rollout_with_an_absent_node_a_compaction_and_an_overload(fresh_lab: Lab
         with controller(home, "only") as only:
             only.until_it_leads()
             fleet.run("rollout", "start", plan)
-            wait(lambda: any(entry.kind == "evict" for entry in entries(home, "r-1")), lambda: only.said)
+            wait(lambda: any(entry.kind == "evict" for entry in entries(home, "r-1")), lambda: only.output)
             go_away_and_come_back(fresh_lab, fleet)
             until_it_has_written(home, 3)
             only.stop()
@@ -42,7 +42,7 @@ def test_rollout_with_an_absent_node_a_compaction_and_an_overload(fresh_lab: Lab
             only.wake()
             until_it_has_written(home, 3)
             overload(throttle)
-            wait(lambda: not active(fleet), lambda: only.said)
+            wait(lambda: not active(fleet), lambda: only.output)
         shutil.copy(fresh_lab.kubeconfig, kubeconfig)
 
 

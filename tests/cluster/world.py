@@ -99,10 +99,10 @@ class RealWorld:
     async def add_daemonset(
         self, name: str, selector: Mapping[str, str], tolerations: Sequence[Toleration] = ()
     ) -> None:
-        told = [{key: value for key, value in asdict(each).items() if value} for each in tolerations]
+        reported = [{key: value for key, value in asdict(each).items() if value} for each in tolerations]
         template = {
             "metadata": {"labels": {"app": name}, "annotations": _delays(0.2, 0.2)},
-            "spec": _POD_SPEC | {"nodeSelector": dict(selector), "tolerations": told},
+            "spec": _POD_SPEC | {"nodeSelector": dict(selector), "tolerations": reported},
         }
         spec: Json = {"selector": {"matchLabels": {"app": name}}, "template": template}
         path = f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets"
@@ -111,8 +111,8 @@ class RealWorld:
         )
 
     async def set_node(self, node: str, labels: Mapping[str, str | None], taints: Sequence[Taint]) -> None:
-        told = [{key: value for key, value in asdict(each).items() if value} for each in taints]
-        body: Json = {"metadata": {"labels": dict(labels)}, "spec": {"taints": told}}
+        reported = [{key: value for key, value in asdict(each).items() if value} for each in taints]
+        body: Json = {"metadata": {"labels": dict(labels)}, "spec": {"taints": reported}}
         await self.patch(f"/api/v1/nodes/{node}", body)
 
     async def attach(self, volume: str, claim: str, node: str) -> str:
@@ -198,9 +198,9 @@ class RealWorld:
     async def _create(self, path: str, body: Json) -> None:
         await asyncio.to_thread(self._rest.create, path, body)
 
-    async def _do(self, work: object, *words: str) -> None:
+    async def _do(self, work: object, *arguments: str) -> None:
         assert callable(work)
-        await asyncio.to_thread(work, *words)
+        await asyncio.to_thread(work, *arguments)
 
     def _make_namespace(self) -> None:
         path = f"/api/v1/namespaces/{NAMESPACE}"

@@ -54,7 +54,7 @@ class HostsWorld:
 @pytest.mark.parametrize("case", NODE_CASES, ids=lambda case: case.__name__)
 def test_contract_on_hosts(case: Case, tmp_path: Path) -> None:
     async def story() -> None:
-        told: World = HostsWorld(tmp_path)
-        await case(told)
+        reported: World = HostsWorld(tmp_path)
+        await case(reported)
 
     asyncio.run(story())

@@ -191,9 +191,9 @@ class ModelWorld:
         return SimulatedCluster(self._path, clock)
 
     def _add(self, name: str, app: str, labels: Mapping[str, str] | None, owner: Owner | None) -> None:
-        told = {"app": app, **(labels or {})}
+        results = {"app": app, **(labels or {})}
         self._pods.append(
-            Pod(NAMESPACE, name, f"uid-{name}", labels=told, owner=owner, phase="Pending", ready=False)
+            Pod(NAMESPACE, name, f"uid-{name}", labels=results, owner=owner, phase="Pending", ready=False)
         )
 
     def _takes(self, name: str, ready_after: float | None, gone_after: float) -> None:
@@ -218,9 +218,9 @@ class ModelWorld:
 def test_contract_on_the_model_cluster(case: Case, tmp_path: Path) -> None:
     async def story() -> None:
         world = ModelWorld(tmp_path)
-        told: World = world
+        results: World = world
         try:
-            await case(told)
+            await case(results)
         finally:
             await world.close()
 

@@ -34,7 +34,7 @@ from fleet.model.behaviour import ClusterBehaviour
 from fleet.simulated.clock import SimulatedClock
 from fleet.simulated.cluster import SimulatedCluster, create
 from fleet.store import ClusterRow, Store
-from tests.etcd.timeline import Moment
+from tests.etcd.raft_timeline import Moment
 
 SECONDS = 150.0
 """For whatever is waited for."""
@@ -110,7 +110,7 @@ class Rolling:
         """Leaves when the rollout has ended."""
         self._start()
         controller = Controller(
-            self._store, self._connect, lambda: {"east": "fra"}, self._clock, now, lambda words: None
+            self._store, self._connect, lambda: {"east": "fra"}, self._clock, now, lambda message: None
         )
         work = asyncio.create_task(controller.run(until_idle=True))
         try:

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from bench.quorum import SITES, TRIPS, Writer, adapter, now, wait, whole
 from fleet.core.quorum.quorum import QuorumRule
 from fleet.core.rollout.steps import Step
-from tests.etcd.bed import bed
+from tests.etcd.raft_timeline import Moment, judged
 from tests.etcd.rolling import Rolling
-from tests.etcd.timeline import Moment, judged
+from tests.etcd.testbed import testbed
 
 ELECTION_MS = 4000
 """Long: on a busy computer a late heartbeat is not to look like a leader that is gone."""
@@ -26,7 +26,7 @@ READINGS = 2
 @pytest.mark.timeout(600)
 def test_rollout_waits_while_sites_are_partitioned_and_continues_after(binary: Path, tmp_path: Path) -> None:
     seconds = {frozenset(pair): trip for pair, trip in TRIPS.items()}
-    with bed(
+    with testbed(
         binary, tmp_path / "etcd", now(), SITES, seconds, heartbeat_ms=400, election_ms=ELECTION_MS
     ) as members:
         etcd = adapter(members)
@@ -78,8 +78,8 @@ async def story(rolling: Rolling) -> None:
 
 
 def away_words(rolling: Rolling, name: str) -> bool:
-    words = rolling.held(name)
-    return "does not vote" in words or "waiting for" in words
+    message = rolling.held(name)
+    return "does not vote" in message or "waiting for" in message
 
 
 async def nobody_goes(rolling: Rolling) -> None:

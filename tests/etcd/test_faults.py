@@ -12,10 +12,10 @@ from bench.quorum import adapter, now, wait, whole
 from fleet.core.quorum.quorum import QuorumRule, healthy
 from fleet.core.rollout.steps import Step
 from fleet.lab.etcd.members import Members
-from tests.etcd.bed import bed
+from tests.etcd.raft_timeline import judged
 from tests.etcd.rolling import PATIENT_MS, Rolling
 from tests.etcd.test_reading import arm, named, names
-from tests.etcd.timeline import judged
+from tests.etcd.testbed import testbed
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -23,7 +23,7 @@ RULE = QuorumRule(soak_seconds=1)
 
 
 def begun(binary: Path, folder: Path, count: int) -> Members:
-    return bed(binary, folder / "etcd", now(), names(count), heartbeat_ms=500, election_ms=PATIENT_MS)
+    return testbed(binary, folder / "etcd", now(), names(count), heartbeat_ms=500, election_ms=PATIENT_MS)
 
 
 def assert_well_ended(rolling: Rolling, members: Members) -> None:

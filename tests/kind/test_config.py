@@ -86,7 +86,7 @@ def test_kind_accepts_the_configuration(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong", "words"),
+    ("right", "wrong", "arguments"),
     [
         ("labels:", "lables:", "field lables not found in type v1alpha4.Node"),
         ("role: worker", "role: wroker", '"wroker" is not a valid node role'),
@@ -95,11 +95,11 @@ def test_kind_accepts_the_configuration(kind: Kind) -> None:
     ],
 )
 def test_kind_refuses_a_wrong_configuration_before_it_pulls_images(
-    kind: Kind, right: str, wrong: str, words: str
+    kind: Kind, right: str, wrong: str, arguments: str
 ) -> None:
-    said = kind.create(CONFIG.read_text().replace(right, wrong))
-    assert words in said
-    assert NO_IMAGES not in said
+    result = kind.create(CONFIG.read_text().replace(right, wrong))
+    assert arguments in result
+    assert NO_IMAGES not in result
 
 
 def test_workers_of_two_pools_are_in_three_zones() -> None:

@@ -46,17 +46,17 @@ class PodServer:
 
     async def _exec(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request.path_qs)
-        words = " ".join(request.query.getall("command"))
-        if words not in self.commands:
+        expected = " ".join(request.query.getall("command"))
+        if expected not in self.commands:
             message = 'pods "zk-0" is forbidden: User "fleet" cannot get resource "pods/exec"'
             return web.json_response({"kind": "Status", "code": 403, "message": message}, status=403)
-        code, said = self.commands[words]
+        code, result = self.commands[expected]
         socket = web.WebSocketResponse(protocols=(CHANNELS,))
         await socket.prepare(request)
         assert socket.ws_protocol == CHANNELS
-        half = len(said) // 2
+        half = len(result) // 2
         # As a kubelet sends it: a first empty frame on each channel, then what it has, in pieces.
-        for channel, part in ((1, ""), (2, ""), (1, said[:half]), (2, self.complaint), (1, said[half:])):
+        for channel, part in ((1, ""), (2, ""), (1, result[:half]), (2, self.complaint), (1, result[half:])):
             await socket.send_bytes(bytes([channel]) + part.encode())
         ended = {"status": "Success"}
         if code:

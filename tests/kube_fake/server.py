@@ -236,8 +236,8 @@ class ApiServer:
         path, key = found
         verb = _verb(request, key)
         if (verb, path.rpartition("/")[2]) in self.forbidden:
-            words = f'{path.rpartition("/")[2]} is forbidden: User "x" cannot {verb} resource'
-            return _status(403, "Forbidden", words)
+            expected = f'{path.rpartition("/")[2]} is forbidden: User "x" cannot {verb} resource'
+            return _status(403, "Forbidden", expected)
         match verb:
             case "list":
                 return self._list(path, request)

@@ -68,7 +68,7 @@ def spelled(fields: Mapping[str, Any]) -> Json:
 
 
 def config(cluster: Json | None, user: Json | None, **top: Any) -> Json:
-    told: Json = {
+    reported: Json = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "east",
@@ -76,7 +76,7 @@ def config(cluster: Json | None, user: Json | None, **top: Any) -> Json:
         "clusters": [{"name": "c", "cluster": cluster}],
         "users": [{"name": "u", "user": user}],
     }
-    return told | spelled(top)
+    return reported | spelled(top)
 
 
 def plugin(**fields: Any) -> Json:
@@ -85,8 +85,8 @@ def plugin(**fields: Any) -> Json:
 
 
 def credential(version: str | None = V1, kind: str | None = "ExecCredential", **status: str) -> str:
-    told = {"apiVersion": version, "kind": kind, "status": status}
-    return json.dumps({key: value for key, value in told.items() if value is not None})
+    reported = {"apiVersion": version, "kind": kind, "status": status}
+    return json.dumps({key: value for key, value in reported.items() if value is not None})
 
 
 def jwt(lifetime: timedelta) -> str:

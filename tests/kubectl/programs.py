@@ -28,7 +28,7 @@ SECONDS = 5.0
 VERSION = ApiRequest(verb="get", path="/version", seconds=SECONDS)
 
 
-class Said(Struct, frozen=True):
+class CommandResult(Struct, frozen=True):
     """How a program ended. `error`: empty where the server has answered."""
 
     error: str
@@ -54,7 +54,7 @@ def built() -> Path:
     return kept.keep("kubectl", kept.key(KUBERNETES_VERSION, *kept.contents(GO)), make, print) / "kubectl"
 
 
-def by_kubectl(kubectl: Path, environ: Mapping[str, str], context: str, folder: Path) -> Said:
+def by_kubectl(kubectl: Path, environ: Mapping[str, str], context: str, folder: Path) -> CommandResult:
     """`kubectl version` asks for /version, and for nothing else."""
     command = [str(kubectl), "version", f"--request-timeout={SECONDS:.0f}s"]
     command += [f"--context={context}"] if context else []
@@ -68,17 +68,17 @@ def by_kubectl(kubectl: Path, environ: Mapping[str, str], context: str, folder: 
         check=False,
         timeout=60,
     )
-    return Said(done.stderr if done.returncode else "")
+    return CommandResult(done.stderr if done.returncode else "")
 
 
-def by_fleet(environ: Mapping[str, str], context: str) -> Said:
+def by_fleet(environ: Mapping[str, str], context: str) -> CommandResult:
     """The same question. Any error but fleet's own goes through."""
     with mock.patch.dict(os.environ, environ, clear=True):
         try:
             asyncio.run(_asked(contexts.of_environment(environ, Path(environ["HOME"])), context))
         except FleetError as error:
-            return Said(f"{error.message} {error.hint}")
-    return Said("")
+            return CommandResult(f"{error.message} {error.hint}")
+    return CommandResult("")
 
 
 async def _asked(files: tuple[Path, ...], context: str) -> None:

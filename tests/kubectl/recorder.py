@@ -18,7 +18,7 @@ from msgspec import Struct
 VERSION = {"major": "1", "minor": "36", "gitVersion": "v1.36.3"}
 
 
-class Heard(Struct, frozen=True, kw_only=True):
+class Recorded(Struct, frozen=True, kw_only=True):
     """One request, as far as it says whom one talks to, as whom, and how that is proven."""
 
     path: str
@@ -37,7 +37,7 @@ class Heard(Struct, frozen=True, kw_only=True):
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     tls: ssl.SSLContext | None = None
-    heard: list[Heard]
+    received: list[Recorded]
     way: list[tuple[str, ...]]
 
     def finish_request(self, request: Any, client_address: Any) -> None:
@@ -56,12 +56,12 @@ class _Api(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         tls = self.connection if isinstance(self.connection, ssl.SSLSocket) else None
-        told: Any = tls.getpeercert() if tls is not None else None
-        names = dict(each[0] for each in (told or {}).get("subject", ()))
+        reported: Any = tls.getpeercert() if tls is not None else None
+        names = dict(each[0] for each in (reported or {}).get("subject", ()))
         # White space around a value is no part of it: https://www.rfc-editor.org/rfc/rfc9110#name-field-values.
         headers = [(key, value.strip(" \t")) for key, value in self.headers.items()]
-        self.server.heard.append(
-            Heard(
+        self.server.received.append(
+            Recorded(
                 path=self.path.partition("?")[0].removeprefix(f"http://{self.headers['host']}"),
                 host=self.headers["host"],
                 authorization=self.headers.get("authorization", "").strip(" \t"),
@@ -146,8 +146,8 @@ def _join(near: socket.socket, api: _Server) -> None:
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:
     with suppress(OSError):
-        while words := source.recv(2**16):
-            sink.sendall(words)
+        while message := source.recv(2**16):
+            sink.sendall(message)
     with suppress(OSError):
         sink.shutdown(socket.SHUT_WR)
 
@@ -161,10 +161,10 @@ class Recorder:
         self.http = http
         self.proxies = proxies
 
-    def taken(self) -> list[Heard]:
+    def taken(self) -> list[Recorded]:
         """What was heard since the last time."""
-        found = self._api.heard.copy()
-        self._api.heard.clear()
+        found = self._api.received.copy()
+        self._api.received.clear()
         self._api.way.clear()
         return found
 
@@ -185,7 +185,7 @@ def recording(certificate: str, key: str, authority: str) -> Iterator[Recorder]:
     context.sni_callback = note
     secure, insecure = _Server(("127.0.0.1", 0), _Api), _Server(("127.0.0.1", 0), _Api)
     secure.tls = context
-    secure.heard = insecure.heard = []
+    secure.received = insecure.received = []
     secure.way = insecure.way = []
     by_http = _Server(("127.0.0.1", 0), type("Http", (_Proxy,), {"kind": "http", "api": secure}))
     by_https = _Server(("127.0.0.1", 0), type("Https", (_Proxy,), {"kind": "https", "api": secure}))

@@ -16,10 +16,10 @@ from msgspec import Struct
 from fleet.lab.control_plane.certificates import issue
 from fleet.lab.errors import LabError
 from tests.kubectl.cases import SECRETS, Case, World
-from tests.kubectl.drawn import generated
-from tests.kubectl.named import named
-from tests.kubectl.programs import NOW, Said, built, by_fleet, by_kubectl
-from tests.kubectl.recorder import Heard, recording
+from tests.kubectl.field_cases import named
+from tests.kubectl.generated_cases import generated
+from tests.kubectl.programs import NOW, CommandResult, built, by_fleet, by_kubectl
+from tests.kubectl.recorder import Recorded, recording
 
 SEEDS = range(70)
 
@@ -30,8 +30,8 @@ pytestmark = pytest.mark.timeout(900)
 class Outcome(Struct, frozen=True):
     """What the server heard, and what a plugin was told."""
 
-    heard: tuple[Heard, ...]
-    told: str
+    received: tuple[Recorded, ...]
+    reported: str
 
 
 @pytest.fixture(scope="module")
@@ -70,29 +70,33 @@ def written(case: Case, folder: Path) -> dict[str, str]:
     return {key: value.replace("HERE", str(folder)) for key, value in {**own, **case.environ}.items()}
 
 
-def outcomes(case: Case, world: World, kubectl: Path, folder: Path) -> tuple[Outcome, Said, Outcome, Said]:
+def outcomes(
+    case: Case, world: World, kubectl: Path, folder: Path
+) -> tuple[Outcome, CommandResult, Outcome, CommandResult]:
     environ = written(case, folder)
     (folder / "elsewhere").mkdir()
-    said = by_kubectl(kubectl, environ, case.context, folder / "elsewhere")
+    result = by_kubectl(kubectl, environ, case.context, folder / "elsewhere")
     right = _outcome(world, folder)
     ours = by_fleet(environ, case.context)
-    return right, said, _outcome(world, folder), ours
+    return right, result, _outcome(world, folder), ours
 
 
 def _outcome(world: World, folder: Path) -> Outcome:
-    told = sorted(folder.rglob("told"))
-    words = "".join(each.read_text() for each in told)
-    for each in told:
+    reported = sorted(folder.rglob("told"))
+    message = "".join(each.read_text() for each in reported)
+    for each in reported:
         each.unlink()
-    return Outcome(tuple(world.recorder.taken()), _same(words))
+    return Outcome(tuple(world.recorder.taken()), _same(message))
 
 
-def _same(told: str) -> str:
+def _same(reported: str) -> str:
     """What the plugin wrote, its JSON in one order."""
-    if not told:
+    if not reported:
         return ""
-    info, end = json.JSONDecoder().raw_decode(told)
-    return "\n".join([json.dumps(info, sort_keys=True), *(line for line in told[end:].splitlines() if line)])
+    info, end = json.JSONDecoder().raw_decode(reported)
+    return "\n".join(
+        [json.dumps(info, sort_keys=True), *(line for line in reported[end:].splitlines() if line)]
+    )
 
 
 def compared(cases: Iterator[Case], world: World, kubectl: Path, folder: Path) -> tuple[int, int]:
@@ -101,15 +105,15 @@ def compared(cases: Iterator[Case], world: World, kubectl: Path, folder: Path) -
     for number, case in enumerate(cases):
         place = folder / str(number)
         place.mkdir()
-        right, theirs, ours, said = outcomes(case, world, kubectl, place)
-        counts[bool(right.heard)] += 1
+        right, theirs, ours, result = outcomes(case, world, kubectl, place)
+        counts[bool(right.received)] += 1
         if case.stricter:
-            agreed = bool(right.heard) and not ours.heard and bool(said.error)
+            agreed = bool(right.received) and not ours.received and bool(result.error)
         else:
-            agreed = right == ours and bool(theirs.error) == bool(said.error)
+            agreed = right == ours and bool(theirs.error) == bool(result.error)
         if not agreed:
-            wrong.append(f"{case.name}\n  kubectl {right} {theirs}\n  fleet   {ours} {said}")
-        wrong += [f"{case.name}: a secret in {said}" for secret in SECRETS if secret in said.error]
+            wrong.append(f"{case.name}\n  kubectl {right} {theirs}\n  fleet   {ours} {result}")
+        wrong += [f"{case.name}: a secret in {result}" for secret in SECRETS if secret in result.error]
     assert not wrong, "\n".join(wrong)
     return counts[True], counts[False]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import urllib3
 
-from tests.beside import repeated
+from tests.background import repeated
 from tests.cluster.rest import Cluster, Json
 
 _PATIENCE = 60.0

@@ -163,11 +163,11 @@ def hashed(name: str, folder: Path) -> str:
     return file.read_text().split()[0]
 
 
-def asked_of_ssh(config: Path, name: str, words: Sequence[str] = ()) -> tuple[bool, str]:
+def asked_of_ssh(config: Path, name: str, message: Sequence[str] = ()) -> tuple[bool, str]:
     """Whether ssh itself gets there, and what it says."""
     argv = ["ssh", "-F", str(config), "-T", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"]
     done = subprocess.run(
-        [*argv, *words, "--", name, "true"],
+        [*argv, *message, "--", name, "true"],
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,

@@ -14,8 +14,8 @@ from fleet.lab.machines import LabMachines
 from fleet.lab.machines.manifests import ETCD_PORT
 from fleet.lab.machines.stacked import ROLE, Stacked
 from tests.machines.host import powered
-from tests.machines.shop import Bed, begin
 from tests.machines.voters import Reader, Voters
+from tests.machines.workload import Testbed, begin
 
 MEMBERS = ("cp1", "cp2", "cp3")
 WORKERS = ("w1", "w2", "w3")
@@ -51,7 +51,7 @@ quorums:
 class Stack:
     machines: LabMachines
     control: Stacked
-    bed: Bed
+    testbed: Testbed
 
     @property
     def endpoints(self) -> dict[str, str]:
@@ -82,7 +82,7 @@ def stack_in(folder: Path) -> Iterator[Stack]:
         try:
             files = access(control)
             quorums = QUORUMS.format(ca=files.ca, cert=files.cert, key=files.key)
-            bed = begin(machines, control.kubeconfig, folder / "home", quorums, CONTROL)
-            yield Stack(machines, control, bed)
+            testbed = begin(machines, control.kubeconfig, folder / "home", quorums, CONTROL)
+            yield Stack(machines, control, testbed)
         finally:
             control.down()

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.cluster.rest import Json
-from tests.machines.scene import boots, started
-from tests.machines.shop import AGENTS, Bed, wait
 from tests.machines.stack import Stack
+from tests.machines.two_hosts import boots, started
+from tests.machines.workload import AGENTS, Testbed, wait
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -33,8 +33,8 @@ POOL = f"""\
 class Victim:
     """As the cluster tells of it."""
 
-    def __init__(self, bed: Bed) -> None:
-        self._bed = bed
+    def __init__(self, testbed: Testbed) -> None:
+        self._bed = testbed
 
     def work(self, action: str) -> Json:
         """The word of its agent about this action; empty while it has said none."""
@@ -65,8 +65,8 @@ class Victim:
 
     def silent_seconds(self) -> float:
         """Since its kubelet was heard of."""
-        heard = datetime.fromisoformat(self._bed.api.get(LEASE)["spec"]["renewTime"])
-        return (datetime.now(UTC) - heard).total_seconds()  # noqa: TID251 - the kubelet's clock is this one
+        received = datetime.fromisoformat(self._bed.api.get(LEASE)["spec"]["renewTime"])
+        return (datetime.now(UTC) - received).total_seconds()  # noqa: TID251 - the kubelet's clock is this one
 
 
 def slow_to_stop() -> Json:
@@ -94,16 +94,16 @@ def slow_to_stop() -> Json:
 
 
 def test_killed_agent_and_network_partition_only_delay_a_node(stack: Stack) -> None:
-    machines, bed = stack.machines, replace(stack.bed, control=stack.bed.control + POOL)
-    host = next(each for each in bed.hosts if each.name == VICTIM)
-    victim, before = Victim(bed), boots(host)
-    bed.offer("1.0", "1.1", "1.2")
-    bed.api.create("/apis/apps/v1/namespaces/default/deployments", slow_to_stop())
-    wait(victim.runs_slow, lambda: bed.api.get(SLOW))
-    plan = bed.fleet.json("plan", "--pool", "unlucky", "--to", "1.2")["plan_id"]
+    machines, testbed = stack.machines, replace(stack.testbed, control=stack.testbed.control + POOL)
+    host = next(each for each in testbed.hosts if each.name == VICTIM)
+    victim, before = Victim(testbed), boots(host)
+    testbed.offer("1.0", "1.1", "1.2")
+    testbed.api.create("/apis/apps/v1/namespaces/default/deployments", slow_to_stop())
+    wait(victim.runs_slow, lambda: testbed.api.get(SLOW))
+    plan = testbed.fleet.json("plan", "--pool", "unlucky", "--to", "1.2")["plan_id"]
     machines.hold_releases()
-    with bed.fleet.background("rollout", "start", plan, "--foreground") as controller:
-        wait(lambda: victim.work("stage"), lambda: bed.fleet.said)
+    with testbed.fleet.background("rollout", "start", plan, "--foreground") as controller:
+        wait(lambda: victim.work("stage"), lambda: testbed.fleet.output)
         staging = victim.work("stage")["token"]
         wait(lambda: started(host, staging) == 1, lambda: "the job does not begin")
         restarts = victim.agent()["restartCount"]
@@ -111,17 +111,17 @@ def test_killed_agent_and_network_partition_only_delay_a_node(stack: Stack) -> N
         wait(lambda: victim.agent()["restartCount"] == restarts + 1, victim.agent)
         machines.let_releases_go()
 
-        wait(victim.leaving, lambda: bed.fleet.run("explain", VICTIM))
+        wait(victim.leaving, lambda: testbed.fleet.run("explain", VICTIM))
         machines.cut_network(VICTIM)
         wait(lambda: victim.silent_seconds() > RENEWED + ENDS + 3, victim.silent_seconds)
         assert victim.leaving(), "nobody has told that the pod is gone"
         assert not victim.work("reboot")
         machines.restore_network(VICTIM)
 
-        wait(lambda: victim.work("reboot"), lambda: bed.fleet.run("explain", VICTIM))
+        wait(lambda: victim.work("reboot"), lambda: testbed.fleet.run("explain", VICTIM))
         victim.kill_agent()
-        wait(lambda: controller.poll() is not None, lambda: bed.fleet.run("explain", VICTIM))
-        assert controller.returncode == 0, bed.fleet.said
+        wait(lambda: controller.poll() is not None, lambda: testbed.fleet.run("explain", VICTIM))
+        assert controller.returncode == 0, testbed.fleet.output
     assert host.booted() == machines.commits()["1.2"]
     assert started(host, staging) == 1, "the job is found again"
     assert boots(host) == before + 1

@@ -12,7 +12,7 @@ from fleet.lab.machines import LabMachines, cluster
 from tests.machines.client import Client
 from tests.machines.host import powered
 from tests.machines.idle import asked_in, resident
-from tests.machines.shop import PODS, REPLICAS, Bed, begin, upgrade_by_agents, wait
+from tests.machines.workload import PODS, REPLICAS, Testbed, begin, upgrade_by_agents, wait
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -31,7 +31,7 @@ def machines(may_run_machines: None, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="module")
-def bed(machines: LabMachines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
+def testbed(machines: LabMachines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
     """A cluster of three nodes with their agents and a workload."""
     lab = cluster.up(tmp_path_factory.mktemp("control-plane") / "lab", machines, tied=True, progress=print)
     try:
@@ -40,36 +40,38 @@ def bed(machines: LabMachines, tmp_path_factory: pytest.TempPathFactory) -> Iter
         lab.down()
 
 
-def test_agents_upgrade_their_hosts_without_an_error_for_clients(bed: Bed) -> None:
-    bed.offer("1.0", "1.1")
-    upgrade_by_agents(bed, "1.1")
+def test_agents_upgrade_their_hosts_without_an_error_for_clients(testbed: Testbed) -> None:
+    testbed.offer("1.0", "1.1")
+    upgrade_by_agents(testbed, "1.1")
 
 
-def test_idle_agent_uses_little_memory_and_few_requests(bed: Bed) -> None:
-    taken, more = [resident(host) for host in bed.hosts], asked_in(bed.api, 60)
+def test_idle_agent_uses_little_memory_and_few_requests(testbed: Testbed) -> None:
+    taken, more = [resident(host) for host in testbed.hosts], asked_in(testbed.api, 60)
     print(f"agents: {[round(each) for each in taken]} MB at most; requests in a minute, of all: {more}")
     assert all(each < MEGABYTES for each in taken)
     assert sum(more.values()) <= A_MINUTE * len(NAMES)
 
 
-def test_a_release_whose_kubelet_does_not_start_is_rolled_back_and_halts_the_rollout(bed: Bed) -> None:
-    bed.offer("1.0", "1.1", BROKEN)
-    boots = bed.boots()
-    with Client(bed.kubeconfig, PODS).calling() as client:
-        bed.roll(BROKEN, code=1)
+def test_a_release_whose_kubelet_does_not_start_is_rolled_back_and_halts_the_rollout(
+    testbed: Testbed,
+) -> None:
+    testbed.offer("1.0", "1.1", BROKEN)
+    boots = testbed.boots()
+    with Client(testbed.kubeconfig, PODS).calling() as client:
+        testbed.roll(BROKEN, code=1)
     assert not client.errors
-    status = bed.fleet.json("rollout", "status", "r-2")
+    status = testbed.fleet.json("rollout", "status", "r-2")
     assert status["state"] == "halted"
     assert f"booted 1.1 instead of {BROKEN}: rolled back" in json.dumps(status)
-    after = bed.boots()
+    after = testbed.boots()
     touched = [name for name in NAMES if after[name] != boots[name]]
     assert len(touched) == 1, "the rest is as it was"
-    assert [host.version() for host in bed.hosts] == ["1.1"] * len(NAMES)
-    log = bed.machines.log(touched[0]).read_text(errors="replace")
-    assert log.count(f"booting {bed.machines.commits()[BROKEN]}") == 2, "both tries were taken"
-    assert "rolled back" in bed.fleet.run("report", "r-2")
-    bed.fleet.run("rollout", "abort", "r-2")
-    bed.fleet.run("rollout", "release", touched[0])
-    wait(lambda: not bed.marked(), bed.marked)
-    wait(lambda: len(bed.ready_nodes()) == len(NAMES), bed.nodes)
-    wait(lambda: len(bed.ready_pods()) == REPLICAS, lambda: bed.api.get(PODS))
+    assert [host.version() for host in testbed.hosts] == ["1.1"] * len(NAMES)
+    log = testbed.machines.log(touched[0]).read_text(errors="replace")
+    assert log.count(f"booting {testbed.machines.commits()[BROKEN]}") == 2, "both tries were taken"
+    assert "rolled back" in testbed.fleet.run("report", "r-2")
+    testbed.fleet.run("rollout", "abort", "r-2")
+    testbed.fleet.run("rollout", "release", touched[0])
+    wait(lambda: not testbed.marked(), testbed.marked)
+    wait(lambda: len(testbed.ready_nodes()) == len(NAMES), testbed.nodes)
+    wait(lambda: len(testbed.ready_pods()) == REPLICAS, lambda: testbed.api.get(PODS))

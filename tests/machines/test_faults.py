@@ -12,7 +12,7 @@ import pytest
 
 from fleet.lab.machines import LabMachines
 from fleet.lab.machines.images.disk import Disk
-from tests.machines.scene import VICTIM, Scene, added, boots, started, two_machines
+from tests.machines.two_hosts import VICTIM, Scene, added, boots, started, two_machines
 
 
 @pytest.fixture(scope="module")

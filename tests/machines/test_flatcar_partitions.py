@@ -36,8 +36,8 @@ class FlatcarHost(FakeHost):
         self.flag("priority=1 tries=0 successful=1")
         self.programs["sh"] = self._script
 
-    def flag(self, words: str) -> None:
-        (self.folder / "usr-a.flags").write_text(f"      Attr: {words}\n")
+    def flag(self, message: str) -> None:
+        (self.folder / "usr-a.flags").write_text(f"      Attr: {message}\n")
 
     def write(self, system: str) -> None:
         """The other partition: a release of this file system. A copy of the tree, as an image is."""

@@ -50,22 +50,24 @@ class Fleet:
             (self._home / ".ssh/config").write_text(machines.ssh_config.read_text())
         self.policy = folder / "fleet.yaml"
 
-    def popen(self, *words: str) -> subprocess.Popen[bytes]:
+    def popen(self, *arguments: str) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "HOME": str(self._home), "COLUMNS": "100", "NO_COLOR": "1"}
         environment.pop("SSH_AUTH_SOCK", None)
-        argv = [sys.executable, "-m", "fleet.cli", *words]
+        argv = [sys.executable, "-m", "fleet.cli", *arguments]
         return subprocess.Popen(
             argv, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
 
-    def run(self, *words: str, code: int = 0) -> str:
-        process = self.popen(*words)
+    def run(self, *arguments: str, code: int = 0) -> str:
+        process = self.popen(*arguments)
         out, err = (text.decode() for text in process.communicate(timeout=400))
-        assert process.returncode == code, f"fleet {shlex.join(words)}: {process.returncode}\n{out}\n{err}"
+        assert process.returncode == code, (
+            f"fleet {shlex.join(arguments)}: {process.returncode}\n{out}\n{err}"
+        )
         return out
 
-    def json(self, *words: str, code: int = 0) -> Any:
-        return json.loads(self.run(*words, "-o", "json", code=code))
+    def json(self, *arguments: str, code: int = 0) -> Any:
+        return json.loads(self.run(*arguments, "-o", "json", code=code))
 
     def offer(self, machines: LabMachines, *versions: str) -> None:
         """The policy's releases are these, with the digests that they have here."""
@@ -110,12 +112,12 @@ def test_the_five_commands_of_the_readme_upgrade_them(fleet: Fleet, machines: La
     before = fleet.boots()
     commands = [shlex.split(line, comments=True)[1:] for line in BLOCKS[2].splitlines()]
     assert len(commands) == 5
-    said, ident = "", "p-9c41"
-    for words in commands:
-        said = fleet.run(*[ident if word == "p-9c41" else word for word in words])
-        if planned := re.search(r"Start it: fleet rollout start (p-\w+)", said):
+    message, ident = "", "p-9c41"
+    for arguments in commands:
+        message = fleet.run(*[ident if word == "p-9c41" else word for word in arguments])
+        if planned := re.search(r"Start it: fleet rollout start (p-\w+)", message):
             ident = planned.group(1)
-    assert "All 5 nodes run 1.1, each proven by a new boot" in said
+    assert "All 5 nodes run 1.1, each proven by a new boot" in message
     assert [host.version() for host in fleet.all] == ["1.1"] * 5
     assert [host.booted() for host in fleet.all] == [machines.commits()["1.1"]] * 5
     assert not set(before) & set(fleet.boots())
@@ -200,13 +202,13 @@ def _commit_broken(machines: LabMachines, folder: Path) -> None:
 
 def _kill_leader(fleet: Fleet) -> None:
     """The one that `rollout start` has put into the background: SIGKILL."""
-    words = f"--home\0{fleet.folder}\0run"
+    arguments = f"--home\0{fleet.folder}\0run"
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             line = (folder / "cmdline").read_text()
         except OSError:
             continue
-        if words in line:
+        if arguments in line:
             os.kill(int(folder.name), signal.SIGKILL)
             return
     pytest.fail("no controller in the background")

@@ -37,13 +37,13 @@ def by_fleet(config: str, name: str) -> str:
     return "known"
 
 
-def by_ssh(good: bool, said: str) -> tuple[str, ...]:
+def by_ssh(good: bool, message: str) -> tuple[str, ...]:
     """All that it says: of a certificate, its key, and the name without its port, each."""
     if good:
         return ("known",)
-    words = {"was revoked": "revoked", "has changed": "changed", "host key is known for": "new"}
-    found = tuple(verdict for word, verdict in words.items() if word in said)
-    assert found, said
+    text = {"was revoked": "revoked", "has changed": "changed", "host key is known for": "new"}
+    found = tuple(verdict for word, verdict in text.items() if word in message)
+    assert found, message
     return found
 
 
@@ -54,11 +54,11 @@ def test_fleet_trusts_the_hosts_that_ssh_trusts(at: Servers) -> None:
     for number in range(COUNT):
         one = case(chance, at)
         config = at.configured(one, number)
-        good, said = asked_of_ssh(config, one.name)
-        expected, got = by_ssh(good, said), by_fleet(str(config), one.name)
+        good, message = asked_of_ssh(config, one.name)
+        expected, got = by_ssh(good, message), by_fleet(str(config), one.name)
         seen[expected[0]] += 1
         if got not in expected:
-            wrong.append((one, expected, got, said))
+            wrong.append((one, expected, got, message))
     print(
         f"known_hosts files: {COUNT}, of ssh's verdicts {dict(seen)}; other verdicts of fleet: {len(wrong)}"
     )

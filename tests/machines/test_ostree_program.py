@@ -72,14 +72,14 @@ class OstreeHost(FakeHost):
 
     def _ostree(self, argv: tuple[str, ...]) -> tuple[int, str, str]:
         """The program itself; the folder stands for /sysroot, and the booted deployment gets its star."""
-        words = [word.replace("=/sysroot/", f"={self.root}/") for word in argv]
-        assert words[0] == "admin"
+        message = [word.replace("=/sysroot/", f"={self.root}/") for word in argv]
+        assert message[0] == "admin"
         more = [f"--sysroot={self.root}"] + (
-            [] if words[1] == "status" or "--os=test" in words else ["--os=test"]
+            [] if message[1] == "status" or "--os=test" in message else ["--os=test"]
         )
-        ran = subprocess.run(["ostree", *words[:2], *more, *words[2:]], capture_output=True, text=True)
+        ran = subprocess.run(["ostree", *message[:2], *more, *message[2:]], capture_output=True, text=True)
         starred = ran.stdout.replace(f"  test {self.booted}", f"* test {self.booted}")
-        return ran.returncode, starred if words[1] == "status" else ran.stdout, ran.stderr
+        return ran.returncode, starred if message[1] == "status" else ran.stdout, ran.stderr
 
     def _status(self) -> str:
         return self._must("ostree", "admin", "status", f"--sysroot={self.root}")

@@ -76,8 +76,8 @@ class SnapperHost(FakeHost):
         _must("umount", str(self.top))
 
     def create(self, parent: str) -> str:
-        words = ("create", "--from", parent, "--read-write", "--print-number")
-        code, number, err = self._snapper(("--no-dbus", *words))
+        message = ("create", "--from", parent, "--read-write", "--print-number")
+        code, number, err = self._snapper(("--no-dbus", *message))
         assert code == 0, err
         return number.strip()
 
@@ -119,10 +119,10 @@ class SnapperHost(FakeHost):
         return next(int(each["number"]) for each in self._list() if each[which])
 
     def _transactional_update(self, argv: tuple[str, ...]) -> tuple[int, str, str]:
-        words = [word for word in argv if not word.startswith("--") or word == "--image"]
-        if words[0] == "rollback":
-            return self.make_default(words[1])
-        assert words[0] == "dup" or words[:2] == ["apply-oci", "--image"]
+        message = [word for word in argv if not word.startswith("--") or word == "--image"]
+        if message[0] == "rollback":
+            return self.make_default(message[1])
+        assert message[0] == "dup" or message[:2] == ["apply-oci", "--image"]
         if self.publishes is None:
             return 0, "No updates available.\n", ""
         number = self.create(str(self._number("active")))

@@ -40,10 +40,10 @@ def server(tmp_path: Path) -> Iterator[Sshd]:
         yield found
 
 
-def on(host: Ssh, tell: Callable[[Ssh], Awaitable[None]]) -> None:
+def on(host: Ssh, scenario: Callable[[Ssh], Awaitable[None]]) -> None:
     async def run() -> None:
         try:
-            await tell(host)
+            await scenario(host)
         finally:
             await host.close()
 
@@ -51,66 +51,66 @@ def on(host: Ssh, tell: Callable[[Ssh], Awaitable[None]]) -> None:
 
 
 def test_exit_code_and_both_outputs_are_returned(server: Sshd) -> None:
-    async def tell(host: Ssh) -> None:
+    async def scenario(host: Ssh) -> None:
         ran = await host.run(("sh", "-c", "echo out; echo err >&2; exit 7"))
         assert (ran.code, ran.stdout, ran.stderr) == (7, "out\n", "err\n")
         ran = await host.run(("printf", "%s", "$(id); 'a' b"))
         assert ran.stdout == "$(id); 'a' b"
 
-    on(server.host(), tell)
+    on(server.host(), scenario)
 
 
 def test_large_outputs_on_both_streams_do_not_block(server: Sshd) -> None:
-    async def tell(host: Ssh) -> None:
+    async def scenario(host: Ssh) -> None:
         ran = await host.run(("sh", "-c", "seq 1 300000; seq 1 300000 >&2"))
         assert ran.stdout.endswith("300000\n")
         assert ran.stderr.endswith("300000\n")
         assert len(ran.stdout) == len(ran.stderr) == 1_988_895
 
-    on(server.host(), tell)
+    on(server.host(), scenario)
 
 
 def test_files_are_read_and_missing_files_are_none(server: Sshd, tmp_path: Path) -> None:
     (tmp_path / "a b").write_text("text\n")
 
-    async def tell(host: Ssh) -> None:
+    async def scenario(host: Ssh) -> None:
         assert await read(host, str(tmp_path / "a b")) == "text\n"
         assert await read(host, str(tmp_path / "none")) is None
 
-    on(server.host(), tell)
+    on(server.host(), scenario)
 
 
 def test_unknown_host_is_refused_and_not_added(server: Sshd) -> None:
     server.known_hosts.write_text("")
 
-    async def tell(host: Ssh) -> None:
+    async def scenario(host: Ssh) -> None:
         with pytest.raises(AuthenticationError, match="not in known_hosts") as refused:
             await host.run(("true",))
         assert "compare the fingerprint" in refused.value.hint
         assert "ssh-keyscan" not in refused.value.hint
 
-    on(server.host(), tell)
+    on(server.host(), scenario)
     assert server.known_hosts.read_text() == ""
 
 
 def test_host_with_another_key_than_the_known_one_is_refused(server: Sshd) -> None:
     server.know(server.user_key)
 
-    async def tell(host: Ssh) -> None:
+    async def scenario(host: Ssh) -> None:
         with pytest.raises(AuthenticationError, match="not the known one"):
             await host.run(("true",))
 
-    on(server.host(), tell)
+    on(server.host(), scenario)
 
 
 def test_hashed_known_hosts_are_matched(server: Sshd) -> None:
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(server.known_hosts)], check=True, capture_output=True)
     assert "127.0.0.1" not in server.known_hosts.read_text()
 
-    async def tell(host: Ssh) -> None:
+    async def scenario(host: Ssh) -> None:
         assert (await host.run(("true",))).succeeded
 
-    on(server.host(), tell)
+    on(server.host(), scenario)
 
 
 def certified(folder: Path, principals: str) -> Sshd:
@@ -135,7 +135,7 @@ def test_host_certificate_of_a_known_authority_is_trusted(
     server = certified(tmp_path, principals)
     server.start()
 
-    async def tell(host: Ssh) -> None:
+    async def scenario(host: Ssh) -> None:
         if good:
             assert (await host.run(("true",))).succeeded
         else:
@@ -143,7 +143,7 @@ def test_host_certificate_of_a_known_authority_is_trusted(
                 await host.run(("true",))
 
     try:
-        on(server.host(), tell)
+        on(server.host(), scenario)
     finally:
         server.stop()
 
@@ -151,54 +151,54 @@ def test_host_certificate_of_a_known_authority_is_trusted(
 def test_rejected_key_is_reported(server: Sshd, tmp_path: Path) -> None:
     (tmp_path / "authorized").write_text("")
 
-    async def tell(host: Ssh) -> None:
+    async def scenario(host: Ssh) -> None:
         with pytest.raises(AuthenticationError, match="no key is accepted"):
             await host.run(("true",))
 
-    on(server.host(), tell)
+    on(server.host(), scenario)
 
 
 def test_refused_connection_is_reported(server: Sshd) -> None:
     server.stop()
 
-    async def tell(host: Ssh) -> None:
+    async def scenario(host: Ssh) -> None:
         with pytest.raises(UnreachableError, match=r"127\.0\.0\.1"):
             await host.run(("true",))
 
-    on(server.host(), tell)
+    on(server.host(), scenario)
 
 
 def test_connection_lost_during_a_command_is_reported_and_opened_again(server: Sshd) -> None:
-    async def tell(host: Ssh) -> None:
+    async def scenario(host: Ssh) -> None:
         with pytest.raises(LostError):
             await host.run(("sh", "-c", "kill -9 $PPID; sleep 1"))
         assert (await host.run(("true",))).succeeded
 
-    on(server.host(), tell)
+    on(server.host(), scenario)
 
 
 def test_reboot_that_drops_the_connection_succeeds(server: Sshd) -> None:
-    async def tell(host: Ssh) -> None:
+    async def scenario(host: Ssh) -> None:
         await shell.go_down(host, ("sh", "-c", "kill -9 $PPID; sleep 1"))
         with pytest.raises(MachineError, match="exit 1: no right"):
             await shell.go_down(host, ("sh", "-c", "echo no right >&2; exit 1"))
 
-    on(server.host(), tell)
+    on(server.host(), scenario)
 
 
 def test_command_that_does_not_end_times_out(server: Sshd) -> None:
-    async def tell(host: Ssh) -> None:
+    async def scenario(host: Ssh) -> None:
         with pytest.raises(MachineError, match="has not ended after 0 s"):
             await host.run(("sleep", "60"), seconds=0.4)
         assert (await host.run(("true",))).succeeded
 
-    on(server.host(), tell)
+    on(server.host(), scenario)
 
 
 def test_host_that_falls_silent_during_a_command_is_lost(server: Sshd, tmp_path: Path) -> None:
     """A network that is cut tells nobody: whether the command was done is not known."""
 
-    async def tell(host: Ssh) -> None:
+    async def scenario(host: Ssh) -> None:
         work = asyncio.create_task(host.run(("sh", "-c", f"touch {tmp_path}/begun; sleep 1"), seconds=2))
         async with asyncio.timeout(30):
             while not (tmp_path / "begun").exists():  # noqa: ASYNC110 - a file of the command
@@ -211,7 +211,7 @@ def test_host_that_falls_silent_during_a_command_is_lost(server: Sshd, tmp_path:
             server.wake()
         assert (await host.run(("true",))).succeeded
 
-    on(server.host(), tell)
+    on(server.host(), scenario)
 
 
 def test_name_port_user_and_key_come_from_the_configuration(server: Sshd, tmp_path: Path) -> None:
@@ -220,10 +220,10 @@ def test_name_port_user_and_key_come_from_the_configuration(server: Sshd, tmp_pa
         f"  IdentityFile {server.user_key}\n"
     )
 
-    async def tell(host: Ssh) -> None:
+    async def scenario(host: Ssh) -> None:
         assert (await host.run(("true",))).succeeded
 
-    on(Ssh(SshAddress("n-1"), server.access(identity=""), Limit()), tell)
+    on(Ssh(SshAddress("n-1"), server.access(identity=""), Limit()), scenario)
 
 
 def test_jump_hosts_are_chained(server: Sshd, tmp_path: Path) -> None:
@@ -232,11 +232,11 @@ def test_jump_hosts_are_chained(server: Sshd, tmp_path: Path) -> None:
         f"Host j-1 j-2\n{machine}Host n-1\n{machine}  ProxyJump j-1,j-2\nHost n-2\n{machine}  ProxyJump j-3\n"
     )
 
-    async def tell(host: Ssh) -> None:
+    async def scenario(host: Ssh) -> None:
         ran = await host.run(("sh", "-c", "echo $SSH_CONNECTION"))
         assert ran.succeeded
 
-    on(Ssh(SshAddress("n-1"), server.access(), Limit()), tell)
+    on(Ssh(SshAddress("n-1"), server.access(), Limit()), scenario)
     accepted = (tmp_path / "log").read_text().count("Accepted publickey")
     assert accepted == 3
 
@@ -263,9 +263,9 @@ def _answers(path: Path) -> bool:
         return client.connect_ex(str(path)) == 0
 
 
-def new_key(path: Path, *words: str) -> Path:
+def new_key(path: Path, *arguments: str) -> Path:
     program = installed("ssh-keygen", "openssh-client")
-    argv = [program, "-q", "-t", "ed25519", "-C", path.name, "-f", str(path), *(words or ("-N", ""))]
+    argv = [program, "-q", "-t", "ed25519", "-C", path.name, "-f", str(path), *(arguments or ("-N", ""))]
     subprocess.run(argv, check=True)
     return path
 
@@ -318,10 +318,10 @@ def test_user_certificate_is_offered(tmp_path: Path, by_agent: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("-t", "rsa"), ("-t", "ecdsa"), ("-t", "rsa", "-m", "PEM"), ("-t", "ecdsa", "-m", "PKCS8")]
+    "arguments", [("-t", "rsa"), ("-t", "ecdsa"), ("-t", "rsa", "-m", "PEM"), ("-t", "ecdsa", "-m", "PKCS8")]
 )
-def test_keys_of_every_type_log_in(server: Sshd, tmp_path: Path, words: tuple[str, ...]) -> None:
-    key = new_key(tmp_path / "key", *words, "-N", "")
+def test_keys_of_every_type_log_in(server: Sshd, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    key = new_key(tmp_path / "key", *arguments, "-N", "")
     (tmp_path / "authorized").write_text(key.with_suffix(".pub").read_text())
     server.configure(f"IdentityFile {key}\n")
     on(server.host(server.access(identity="")), works)
@@ -363,7 +363,7 @@ def babble(seed: int) -> bytes:
     chance = random.Random(seed)
     if seed == 0:
         return b"HTTP/1.0 400 no\r\n\r\n" * 200
-    said = b"SSH-2.0-OpenSSH_9.9\r\n"
+    message = b"SSH-2.0-OpenSSH_9.9\r\n"
     for kind in chance.choices((20, 31, 21, 1, 0, 255), k=3):
         body = (
             bytes((kind,))
@@ -371,18 +371,18 @@ def babble(seed: int) -> bytes:
             + chance.choice((b"", b"\0\0\0\5a,b,c", b"\xff" * 8, chance.randbytes(40)))
         )
         padding = 8 - (len(body) + 5) % 8 + 8
-        said += (len(body) + padding + 1).to_bytes(4) + bytes((padding,)) + body + bytes(padding)
-    return said
+        message += (len(body) + padding + 1).to_bytes(4) + bytes((padding,)) + body + bytes(padding)
+    return message
 
 
 def test_server_that_does_not_speak_ssh_is_reported(tmp_path: Path) -> None:
-    said = b""
+    message = b""
 
     class Babbler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            self.request.sendall(said)
+            self.request.sendall(message)
 
-    async def tell(host: Ssh) -> None:
+    async def scenario(host: Ssh) -> None:
         with pytest.raises(UnreachableError, match=r"jo@127\.0\.0\.1"):
             await host.run(("true",))
 
@@ -391,19 +391,19 @@ def test_server_that_does_not_speak_ssh_is_reported(tmp_path: Path) -> None:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = SshAddress("127.0.0.1", "jo", int(server.server_address[1]))
         for seed in range(12):
-            said = babble(seed)
-            on(Ssh(address, SshAccess(config=str(tmp_path / "config")), Limit()), tell)
+            message = babble(seed)
+            on(Ssh(address, SshAccess(config=str(tmp_path / "config")), Limit()), scenario)
         server.shutdown()
 
 
 def test_proxy_command_that_fails_is_reported_with_its_output(server: Sshd) -> None:
     server.configure("ProxyCommand echo no way there >&2; exit 1\n")
 
-    async def tell(host: Ssh) -> None:
+    async def scenario(host: Ssh) -> None:
         with pytest.raises(UnreachableError, match="no way there"):
             await host.run(("true",))
 
-    on(server.host(), tell)
+    on(server.host(), scenario)
 
 
 def test_rekeying_keeps_the_host_key(server: Sshd) -> None:
@@ -476,25 +476,25 @@ def test_jump_host_given_as_a_uri_is_used(server: Sshd, tmp_path: Path) -> None:
 def test_circular_jump_hosts_are_reported(server: Sshd) -> None:
     server.configure("Host n-1\nProxyJump j-1\nHost j-1\nProxyJump j-2\nHost j-2\nProxyJump j-1\n")
 
-    async def tell(host: Ssh) -> None:
+    async def scenario(host: Ssh) -> None:
         with pytest.raises(UnreachableError, match="one behind the other"):
             await host.run(("true",))
 
-    on(server.host(name="n-1"), tell)
+    on(server.host(name="n-1"), scenario)
 
 
 async def works(host: Ssh) -> None:
     assert (await host.run(("true",))).succeeded
 
 
-def refuses(words: str, hint: str = "") -> Callable[[Ssh], Awaitable[None]]:
-    async def tell(host: Ssh) -> None:
-        with pytest.raises(AuthenticationError, match=words) as refused:
+def refuses(arguments: str, hint: str = "") -> Callable[[Ssh], Awaitable[None]]:
+    async def scenario(host: Ssh) -> None:
+        with pytest.raises(AuthenticationError, match=arguments) as refused:
             await host.run(("true",))
         assert hint in refused.value.hint
         assert "keyscan" not in refused.value.hint
 
-    return tell
+    return scenario
 
 
 def test_concurrency_limit_is_kept(server: Sshd, tmp_path: Path) -> None:

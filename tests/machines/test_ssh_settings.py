@@ -35,7 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 
 
 def said_by_ssh(
-    config: Path, *words: str, host: str = HOST, environment: dict[str, str] | None = None
+    config: Path, *message: str, host: str = HOST, environment: dict[str, str] | None = None
 ) -> str:
     argv = [
         "ssh",
@@ -47,7 +47,7 @@ def said_by_ssh(
         "BatchMode=yes",
         "-o",
         "StrictHostKeyChecking=yes",
-        *words,
+        *message,
     ]
     done = subprocess.run(
         [*argv, "--", host, "true"],
@@ -106,11 +106,11 @@ def command_of_fleet(settings: SshSettings, config: Path) -> str:
         return settings.command
     *further, nearest = settings.jumps
     jump = address_of(nearest)
-    words = [f"-l {jump.user}"] if jump.user else []
-    words += [f"-p {jump.port}"] if jump.port else []
-    words += [f"-J {','.join(further)}"] if further else []
+    message = [f"-l {jump.user}"] if jump.user else []
+    message += [f"-p {jump.port}"] if jump.port else []
+    message += [f"-J {','.join(further)}"] if further else []
     return " ".join(
-        ("ssh", *words, f"-F {config}", "-v", f"-W '[{settings.host}]:{settings.port}'", jump.host)
+        ("ssh", *message, f"-F {config}", "-v", f"-W '[{settings.host}]:{settings.port}'", jump.host)
     )
 
 
@@ -234,9 +234,9 @@ def test_user_files_are_read_as_ssh_reads_them(tmp_path: Path) -> None:
 
 def compared(settings: SshSettings) -> dict[str, object]:
     """Without the algorithms, of which this ssh has others."""
-    told = structs.asdict(settings)
+    reported = structs.asdict(settings)
     return {
         key: value
-        for key, value in told.items()
+        for key, value in reported.items()
         if not key.endswith("algorithms") and key not in ("ciphers", "macs")
     }

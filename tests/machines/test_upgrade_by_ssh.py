@@ -35,11 +35,11 @@ def release(host: Host, version: str) -> Release:
     return Release(version, f"sha256:{host.machines.commits()[version]}")
 
 
-def over_ssh(host: Host, tell: Callable[[Ssh], Awaitable[None]]) -> None:
+def over_ssh(host: Host, scenario: Callable[[Ssh], Awaitable[None]]) -> None:
     async def run() -> None:
         ssh = Ssh(SshAddress(host.name), SshAccess(config=str(host.machines.ssh_config)), Limit())
         try:
-            await tell(ssh)
+            await scenario(ssh)
         finally:
             await ssh.close()
 
@@ -47,20 +47,20 @@ def over_ssh(host: Host, tell: Callable[[Ssh], Awaitable[None]]) -> None:
 
 
 def test_plain_ostree_host_is_recognised_and_no_other_updater_is_active(host: Host) -> None:
-    async def tell(ssh: Ssh) -> None:
+    async def scenario(ssh: Ssh) -> None:
         assert await detect(ssh) == "ostree"
         assert await competing_updaters.find_competing_updaters(ssh) == ()
         seen = await Ostree(ssh).observe()
         assert seen.booted.digest == release(host, "1.0").digest
         assert seen.boot_id == host.boot_id()
 
-    over_ssh(host, tell)
+    over_ssh(host, scenario)
 
 
 def test_reboot_scheduled_by_a_user_is_reported_and_left_alone(host: Host) -> None:
     """`shutdown` of a real systemd: nothing but its file shows it."""
 
-    async def tell(ssh: Ssh) -> None:
+    async def scenario(ssh: Ssh) -> None:
         (found,) = await competing_updaters.find_competing_updaters(ssh)
         assert found.kind == competing_updaters.SCHEDULED
         assert "a reboot is scheduled for 20" in found.message and "new disk" in found.message
@@ -73,7 +73,7 @@ def test_reboot_scheduled_by_a_user_is_reported_and_left_alone(host: Host) -> No
 
     host.run("shutdown -r +600 'new disk'")
     try:
-        over_ssh(host, tell)
+        over_ssh(host, scenario)
     finally:
         host.run("shutdown -c")
 
@@ -84,7 +84,7 @@ def test_reboot_scheduled_by_a_user_is_reported_and_left_alone(host: Host) -> No
 
 
 def test_job_ends_with_its_exit_code_and_leaves_nothing(host: Host) -> None:
-    async def tell(ssh: Ssh) -> None:
+    async def scenario(ssh: Ssh) -> None:
         good = await finish(ssh, "job/1", ("sh", "-c", "echo out; echo err >&2"))
         assert (good.code, good.stdout, good.stderr) == (0, "out\n", "err\n")
         bad = await finish(ssh, "job/2", ("sh", "-c", "echo no space >&2; exit 7"))
@@ -92,7 +92,7 @@ def test_job_ends_with_its_exit_code_and_leaves_nothing(host: Host) -> None:
         killed = await finish(ssh, "job/3", ("sh", "-c", "kill -9 $$"))
         assert killed.code == -9
 
-    over_ssh(host, tell)
+    over_ssh(host, scenario)
     units = " ".join(unit_of(f"job/{number}") for number in (1, 2, 3))
     assert host.run(f"ls /run/fleet; systemctl list-units --all --no-legend {units}") == ""
 
@@ -123,7 +123,7 @@ def test_remote_agent_stages_reboots_and_rolls_back(host: Host) -> None:
     old, new = release(host, "1.0"), release(host, "1.1")
     seconds = 300
 
-    async def tell(ssh: Ssh) -> None:
+    async def scenario(ssh: Ssh) -> None:
         api = ApiServer(Machine(host.name))
         agent = asyncio.create_task(RemoteAgent(api, Ostree(ssh), AgentIntervals(), look=0.5).run())
         try:
@@ -143,7 +143,7 @@ def test_remote_agent_stages_reboots_and_rolls_back(host: Host) -> None:
             agent.cancel()
             await asyncio.wait({agent})
 
-    over_ssh(host, tell)
+    over_ssh(host, scenario)
     host.wait_until_good()
     assert host.version() == "1.0"
 
@@ -154,11 +154,11 @@ def _ended(machine: Machine, token: str) -> bool:
 
 
 def test_failed_unit_and_log_of_the_previous_boot_are_reported(host: Host) -> None:
-    async def tell(ssh: Ssh) -> None:
+    async def scenario(ssh: Ssh) -> None:
         assert (await Ostree(ssh).observe()).units == Units("running")
         await ssh.run(("systemd-run", "--unit=app-gateway", "--service-type=oneshot", "false"))
         assert (await Ostree(ssh).observe()).units == Units("degraded", ("app-gateway.service",))
         await ssh.run(("systemctl", "reset-failed", "app-gateway.service"))
         assert "systemd" in await JournalctlBootLog(ssh).last_boot(lines=50)
 
-    over_ssh(host, tell)
+    over_ssh(host, scenario)

@@ -8,21 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.machines.shop import AGENTS, Bed, from_afar, upgrade
 from tests.machines.stack import Stack
-from tests.machines.voting import one_voter_at_a_time
+from tests.machines.voting_checks import one_voter_at_a_time
+from tests.machines.workload import AGENTS, Testbed, from_afar, upgrade
 
 pytestmark = pytest.mark.timeout(1800)
 
 
-def taken_to(version: str, stack: Stack, home: Path, way: str) -> Bed:
+def taken_to(version: str, stack: Stack, home: Path, way: str) -> Testbed:
     """All hosts, by the controller itself; no agent runs meanwhile."""
-    bed = from_afar(stack.bed, home, way)
-    bed.offer("1.0", "1.1", "1.2")
-    with one_voter_at_a_time(stack, bed):
-        upgrade(bed, version)
-    assert not bed.api.get(AGENTS)["items"]
-    return bed
+    testbed = from_afar(stack.testbed, home, way)
+    testbed.offer("1.0", "1.1", "1.2")
+    with one_voter_at_a_time(stack, testbed):
+        upgrade(testbed, version)
+    assert not testbed.api.get(AGENTS)["items"]
+    return testbed
 
 
 def test_rollout_over_ssh_without_an_agent_on_the_hosts(stack: Stack, tmp_path: Path) -> None:
@@ -30,9 +30,9 @@ def test_rollout_over_ssh_without_an_agent_on_the_hosts(stack: Stack, tmp_path: 
 
 
 def test_rollback_by_playbooks(stack: Stack, tmp_path: Path) -> None:
-    bed = taken_to("1.1", stack, tmp_path / "home", "playbook")
-    entries = json.loads(bed.fleet.run("audit", "export"))["entries"]
-    told = [each["record"] for each in entries if each["record"]["kind"] == "played"]
-    assert {(each["node"], each["detail"]["task"]) for each in told} >= {
-        (f"shop/{name}", "Begin the job, where it does not run yet") for name in bed.names
+    testbed = taken_to("1.1", stack, tmp_path / "home", "playbook")
+    entries = json.loads(testbed.fleet.run("audit", "export"))["entries"]
+    reported = [each["record"] for each in entries if each["record"]["kind"] == "played"]
+    assert {(each["node"], each["detail"]["task"]) for each in reported} >= {
+        (f"shop/{name}", "Begin the job, where it does not run yet") for name in testbed.names
     }

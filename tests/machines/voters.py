@@ -14,9 +14,9 @@ import urllib3
 
 from fleet.lab.control_plane.api import Api
 from fleet.lab.control_plane.certificates import Certificates
-from tests.beside import repeated
+from tests.background import repeated
 from tests.cluster.rest import Cluster
-from tests.etcd.timeline import Moment
+from tests.etcd.raft_timeline import Moment
 
 PAUSE = 0.1
 SECONDS = 2.0

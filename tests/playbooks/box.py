@@ -44,7 +44,7 @@ class Played(Struct, frozen=True):
         return int(found[1])
 
     @property
-    def said(self) -> str:
+    def message(self) -> str:
         """In one line: ansible breaks long messages."""
         return " ".join(self.text.split())
 
@@ -116,7 +116,7 @@ class Box:
         """Commands that change something, systemd-run's own left out."""
         return [argv for argv in self.state()["ran"] if argv[0] not in ("systemctl", "systemd-run")]
 
-    def play(self, name: str, wanted: str = "", *words: str, **settings: object) -> Played:
+    def play(self, name: str, wanted: str = "", *expected: str, **settings: object) -> Played:
         """`ansible-playbook playbooks/NAME.yaml` as a person would run it."""
         values: dict[str, object] = {"fleet_look_seconds": 0.2, "fleet_boot_seconds": 20, "fleet_disk": "/"}
         if wanted:
@@ -138,7 +138,7 @@ class Box:
         program = str(Path(sys.executable).parent / "ansible-playbook")
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         environment = {"PATH": path, "HOME": str(self.home), "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1"}
-        argv = (program, "-i", str(inventory), str(PLAYBOOKS / f"{name}.yaml"), "-e", extra, *words)
+        argv = (program, "-i", str(inventory), str(PLAYBOOKS / f"{name}.yaml"), "-e", extra, *expected)
         done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
         return Played(done.returncode, done.stdout + done.stderr)
 

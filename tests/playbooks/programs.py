@@ -71,15 +71,15 @@ def cut_connection() -> None:
     """Ends the ssh server's process of this connection, the nearest above."""
     process = os.getppid()
     while process > 1:
-        words = Path(f"/proc/{process}/stat").read_text().rpartition(") ")
+        arguments = Path(f"/proc/{process}/stat").read_text().rpartition(") ")
         if Path(f"/proc/{process}/comm").read_text().startswith("sshd"):
             os.kill(process, signal.SIGKILL)
             return
-        process = int(words[2].split()[1])
+        process = int(arguments[2].split()[1])
 
 
-def ostree(state: State, words: list[str]) -> str:
-    match words:
+def ostree(state: State, arguments: list[str]) -> str:
+    match arguments:
         case ["admin", "status"]:
             return "".join(_ostree_line(state, each) for each in state["deployments"])
         case ["admin", "upgrade", override, "--allow-downgrade"]:
@@ -92,7 +92,7 @@ def ostree(state: State, words: list[str]) -> str:
                 raise Refused(f"error: {origin} is not {expected}")
             stage(state, {**back, "serial": back["serial"] + 1})
             return ""
-    raise Refused(f"error: unknown command {words}")
+    raise Refused(f"error: unknown command {arguments}")
 
 
 def _ostree_line(state: State, each: dict[str, Any]) -> str:
@@ -105,8 +105,8 @@ def _ostree_line(state: State, each: dict[str, Any]) -> str:
     return f"{head}    Version: {each['version']}\n    origin refspec: box:stable\n"
 
 
-def rpm_ostree(state: State, words: list[str]) -> str:
-    match words:
+def rpm_ostree(state: State, arguments: list[str]) -> str:
+    match arguments:
         case ["status", "--json"]:
             return json.dumps({"deployments": [_rpm_ostree_entry(each) for each in state["deployments"]]})
         case ["deploy", "--bypass-driver", "--lock-finalization", "--skip-branch-check", revision]:
@@ -138,7 +138,7 @@ def rpm_ostree(state: State, words: list[str]) -> str:
             first, second, *rest = state["deployments"]
             state["deployments"] = [second, first, *rest]
             return ""
-    raise Refused(f"error: unknown command {words}")
+    raise Refused(f"error: unknown command {arguments}")
 
 
 def _rpm_ostree_entry(each: dict[str, Any]) -> dict[str, Any]:
@@ -159,8 +159,8 @@ def _rpm_ostree_entry(each: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def bootc(state: State, words: list[str]) -> str:
-    match words:
+def bootc(state: State, arguments: list[str]) -> str:
+    match arguments:
         case ["status", "--format", "json", "--format-version", "1"]:
             if state["bootc_fails"]:
                 raise Refused("error: Status: Entry not found")
@@ -175,7 +175,7 @@ def bootc(state: State, words: list[str]) -> str:
             back, now = behind(state), booted(state)
             state["deployments"] = [back, now]
             return ""
-    raise Refused(f"error: unknown command {words}")
+    raise Refused(f"error: unknown command {arguments}")
 
 
 def _bootc_host(state: State) -> dict[str, Any]:
@@ -197,8 +197,8 @@ def _bootc_entry(each: dict[str, Any]) -> dict[str, Any]:
     return entry | {"composefs": each.get("composefs")}
 
 
-def systemctl(state: State, words: list[str]) -> str:
-    match words:
+def systemctl(state: State, arguments: list[str]) -> str:
+    match arguments:
         case ["reboot"]:
             boot(state)
             return ""
@@ -213,7 +213,7 @@ def systemctl(state: State, words: list[str]) -> str:
         case ["stop" | "reset-failed", unit]:
             state["units"].pop(unit, None)
             return ""
-    raise Refused(f"Unknown command verb {words}")
+    raise Refused(f"Unknown command verb {arguments}")
 
 
 def _shown(state: State, unit: str) -> str:
@@ -241,21 +241,21 @@ def _end(state: State, unit: str, job: dict[str, Any]) -> None:
     job["code"] = ran.returncode
 
 
-def systemd_run(state: State, words: list[str]) -> str:
-    unit = next(word.partition("=")[2] for word in words if word.startswith("--unit="))
+def systemd_run(state: State, arguments: list[str]) -> str:
+    unit = next(argument.partition("=")[2] for argument in arguments if argument.startswith("--unit="))
     if unit in state["units"]:
         raise Refused(f"Failed to start transient service unit: Unit {unit} already exists.")
-    argv = [word.replace("$$", "$") for word in words[words.index("--") + 1 :]]
+    argv = [argument.replace("$$", "$") for argument in arguments[arguments.index("--") + 1 :]]
     state["units"][unit] = {"argv": argv, "looks": state["looks"]}
     Path(f"/run/fleet/{unit}.out").write_text(state["printed"])
     return ""
 
 
-def journalctl(state: State, words: list[str]) -> str:
-    if words[0] == "--list-boots":
+def journalctl(state: State, arguments: list[str]) -> str:
+    if arguments[0] == "--list-boots":
         boots = (f"{place} {place % 16:x}{'0' * 31} Mon 2026-11-23\n" for place in range(-1, 1))
         return "".join(boots)
-    return f"journal of {words[0]}{state['logged']}\n"
+    return f"journal of {arguments[0]}{state['logged']}\n"
 
 
 PROGRAMS = {
@@ -285,13 +285,13 @@ def save(state: State) -> None:
 
 
 def main() -> int:
-    name, words = Path(sys.argv[0]).name, sys.argv[1:]
+    name, arguments = Path(sys.argv[0]).name, sys.argv[1:]
     state = load()
-    if not any(word in LOOKS for word in words[:2]):
-        state["ran"].append([name, *words])
+    if not any(argument in LOOKS for argument in arguments[:2]):
+        state["ran"].append([name, *arguments])
     code = 0
     try:
-        sys.stdout.write(PROGRAMS[name](state, words))
+        sys.stdout.write(PROGRAMS[name](state, arguments))
         sys.stdout.flush()
     except Refused as refused:
         sys.stderr.write(f"{refused}\n")

@@ -117,8 +117,8 @@ all:
     b: {ansible_password: hunter2, ansible_host: a, ansible_become_method: doas}
     c: {ansible_ssh_common_args: -J bastion -o ConnectTimeout=3 -oProxyCommand=nc -C, fleet_labels: [a]}
 """)
-    told = problems(path)
-    assert [each.split(": ")[1] for each in told] == [
+    reported = problems(path)
+    assert [each.split(": ")[1] for each in reported] == [
         "hosts.a.ansible_connection",
         "hosts.a.ansible_port",
         "hosts.a.fleet_zone",
@@ -129,8 +129,8 @@ all:
         "hosts.c.ansible_ssh_common_args",
         "hosts.c.fleet_labels",
     ]
-    assert "hunter2" not in "".join(told)
-    assert ["-J bastion" in told[6], "ProxyCommand" in told[7]] == [True, True]
+    assert "hunter2" not in "".join(reported)
+    assert ["-J bastion" in reported[6], "ProxyCommand" in reported[7]] == [True, True]
 
 
 @pytest.mark.parametrize("named", ["", "localhost\n"])
@@ -158,8 +158,8 @@ ansible_become_user={variables["ansible_become_user"]}
 ansible_remote_tmp=/nonesuch
 ansible_shell_executable=/bin/nonesuch
 """)
-    told = asyncio.run(ask(path, tuple(variables), ()))
-    assert told.hosts == dict.fromkeys(("till-1", *named.split()), variables)
+    reported = asyncio.run(ask(path, tuple(variables), ()))
+    assert reported.hosts == dict.fromkeys(("till-1", *named.split()), variables)
     assert not tried.exists()
 
 
@@ -208,7 +208,7 @@ def test_changed_group_variables_are_seen(tmp_path: Path) -> None:
 
 def test_example_inventory_is_the_same_to_ansible_and_to_fleet() -> None:
     argv = ("-m", "ansible", "playbook", "-i", WORKED / "hosts.yaml", "--list-hosts")
-    said = subprocess.run(
+    message = subprocess.run(
         [sys.executable, *argv, ROOT / "playbooks/facts.yaml"],
         check=True,
         capture_output=True,
@@ -216,7 +216,7 @@ def test_example_inventory_is_the_same_to_ansible_and_to_fleet() -> None:
         env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"},
     ).stdout
     found = read(WORKED / "hosts.yaml").hosts
-    assert sorted(each.name for each in found) == sorted(said.split("):")[-1].split())
+    assert sorted(each.name for each in found) == sorted(message.split("):")[-1].split())
     assert {each.site for each in found} == {"fra", "ams"}
     assert [each.name for each in found if each.cordoned] == ["till-ams-3"]
     assert all(each.address == f"{each.name}.{each.site}.example" for each in found)

@@ -21,7 +21,7 @@ GONE = {"ansible_host": "127.0.0.1", "ansible_port": 1}
 
 class Case(NamedTuple):
     text: str
-    words: str = ""
+    message: str = ""
     """Part of what it ended with; empty: it is a success."""
     host: dict[str, Any] = HERE
     unreached: bool = False
@@ -124,8 +124,8 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, AnsibleResult]
 @pytest.mark.parametrize("name", CASES)
 def test_results_of_a_playbook(played: dict[str, AnsibleResult], name: str) -> None:
     case, found = CASES[name], played[name]
-    assert found.succeeded == (not case.words), found
-    assert case.words in found.message
+    assert found.succeeded == (not case.message), found
+    assert case.message in found.message
     assert found.unreachable == case.unreached
 
 

@@ -69,8 +69,8 @@ def test_host_is_staged_rebooted_verified_and_rolled_back_once_each(tmp_path: Pa
         assert (again.code, again.changed, box.boot_id()) == (0, 0, second_boot), again.text
         # By its digest, whether or not a version is named, and by the kernel without what its distribution appends.
         upstream = os.uname().release.partition("-")[0]
-        told = {"fleet_boot_id": first_boot, "fleet_version": "", "fleet_kernel": upstream}
-        verified = box.play("verify", "2.0", **told)
+        reported = {"fleet_boot_id": first_boot, "fleet_version": "", "fleet_kernel": upstream}
+        verified = box.play("verify", "2.0", **reported)
         assert (verified.code, verified.changed) == (0, 0), verified.text
 
         tried = box.play("rollback", "1.0", "--check", "--diff")
@@ -100,8 +100,8 @@ def test_host_booted_by_bootc_belongs_to_bootc(tmp_path: Path) -> None:
         assert '"os": "bootc"' in box.play("facts").text
         box.save(bootc_fails=True)
         failed = box.play("facts")
-        assert "error: Status: Entry not found" in failed.said, failed.text
-        assert "-e fleet_os=NAME" in failed.said
+        assert "error: Status: Entry not found" in failed.message, failed.text
+        assert "-e fleet_os=NAME" in failed.message
         composefs = {"verity": "956f", "bootType": "Bls", "bootloader": "grub"}
         box.save(
             bootc_fails=False,
@@ -117,7 +117,9 @@ def test_interrupted_run_finds_its_staging_again(tmp_path: Path) -> None:
         token = "r-1/n-1/stage/0"
         broken = box.play("stage", "2.0", fleet_token=token, fleet_stage_seconds=0.4)
         assert broken.code != 0, broken.text
-        assert f"goes on in {unit_of(token)}: run this again, it is found there" in broken.said, broken.text
+        assert f"goes on in {unit_of(token)}: run this again, it is found there" in broken.message, (
+            broken.text
+        )
         assert (list(box.state()["units"]), box.next()) == ([unit_of(token)], "1.0")
         done = box.play("stage", "2.0", fleet_token=token)
         assert (done.code, box.next()) == (0, "2.0"), done.text
@@ -130,7 +132,7 @@ def test_failed_staging_reports_the_programs_message(tmp_path: Path) -> None:
     with made(tmp_path, "ostree") as box:
         failed = box.play("stage", "9.9")
         assert failed.code != 0
-        assert f"error: No such object {release('9.9')['digest']}" in failed.said
+        assert f"error: No such object {release('9.9')['digest']}" in failed.message
         assert box.state()["units"] == {}
 
 
@@ -140,7 +142,7 @@ def test_a_host_that_came_back_with_the_old_release_was_rolled_back(tmp_path: Pa
         box.save(falls_back=True)
         failed = box.play("reboot", "2.0")
         assert failed.code != 0
-        assert "It came back with 1.0, not 2.0" in failed.said, failed.text
+        assert "It came back with 1.0, not 2.0" in failed.message, failed.text
         assert box.play("verify", "2.0").code != 0
         logs = tmp_path / "logs"
         assert box.play("collect-logs", fleet_log_folder=str(logs)).code == 0
@@ -150,22 +152,22 @@ def test_a_host_that_came_back_with_the_old_release_was_rolled_back(tmp_path: Pa
 
 def test_refusals_have_remedies(tmp_path: Path) -> None:
     with made(tmp_path, "rpm-ostree") as box:
-        assert "Which release? Add -e fleet_version=" in box.play("stage").said
-        assert "run playbooks/stage.yaml first" in box.play("reboot", "2.0").said
-        assert "There is nothing to roll back to, not 2.0" in box.play("rollback", "2.0").said
+        assert "Which release? Add -e fleet_version=" in box.play("stage").message
+        assert "run playbooks/stage.yaml first" in box.play("reboot", "2.0").message
+        assert "There is nothing to roll back to, not 2.0" in box.play("rollback", "2.0").message
         box.save(active=["zincati.service"])
         refused = box.play("stage", "2.0")
-        assert "systemctl disable --now zincati.service" in refused.said, refused.text
+        assert "systemctl disable --now zincati.service" in refused.message, refused.text
         box.save(active=[])
         (box.folder / "comm").write_text("kured\n")
         refused = box.play("stage", "2.0")
-        assert "kured reboots this machine by itself" in refused.said, refused.text
+        assert "kured reboots this machine by itself" in refused.message, refused.text
         (box.folder / "comm").write_text("systemd\n")
         box.save(failed=["sshd.service"])
-        assert "Failed: sshd.service" in box.play("preflight").said
-        assert "fleet_free_mib wants" in box.play("preflight", fleet_free_mib=10**9).said
+        assert "Failed: sshd.service" in box.play("preflight").message
+        assert "fleet_free_mib wants" in box.play("preflight", fleet_free_mib=10**9).message
         (box.folder / "run/ostree-booted").unlink()
-        assert "These playbooks know bootc, ostree, rpm-ostree; this host is box" in box.play("facts").said
+        assert "These playbooks know bootc, ostree, rpm-ostree; this host is box" in box.play("facts").message
         assert box.state()["ran"] == []
 
 
@@ -174,18 +176,18 @@ def test_reboot_scheduled_by_another_party_is_left_alone(tmp_path: Path) -> None
         schedule = box.folder / "run/systemd/shutdown/scheduled"
         schedule.parent.mkdir(parents=True)
         schedule.write_text("USEC=1796000000000000\nWARN_WALL=1\nMODE=reboot\nUID=0\n")
-        told = "a reboot is scheduled for 2026-11-30T00:53:20Z by root: wait"
+        reported = "a reboot is scheduled for 2026-11-30T00:53:20Z by root: wait"
         for step in ("preflight", "stage"):
             refused = box.play(step, "2.0")
             assert refused.code != 0
-            assert told in refused.said and "shutdown -c" in refused.said, refused.text
+            assert reported in refused.message and "shutdown -c" in refused.message, refused.text
         assert box.ran() == []
         now = box.state()["deployments"]
         box.save(deployments=[{**release("2.0"), "serial": 0, "staged": True}, *now])
         before = box.boot_id()
         refused = box.play("reboot", "2.0")
         assert (refused.code != 0, box.boot_id()) == (True, before)
-        assert told in refused.said, refused.text
+        assert reported in refused.message, refused.text
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -213,19 +215,19 @@ def test_rpm_ostree_rebases_to_an_image_and_to_a_commit_of_a_branch(tmp_path: Pa
     ]
     with made(tmp_path, "rpm-ostree") as box:
         machine = box.sshd.host()
-        for booted, source, words in cases:
+        for booted, source, message in cases:
             now = [{**release("1.0"), "serial": 0, "booted": True, **booted}]
             box.save(deployments=now, ran=[])
             done = box.play("stage", "2.0", fleet_source=source)
-            assert (done.code, box.next(), box.ran()) == (0, "2.0", [["rpm-ostree", *words]]), done.text
+            assert (done.code, box.next(), box.ran()) == (0, "2.0", [["rpm-ostree", *message]]), done.text
             box.save(deployments=now, ran=[])
             asyncio.run(
                 connect("rpm-ostree", machine, source).stage(convert(release("2.0"), Release), print, "t")
             )
-            assert (box.next(), box.ran()) == ("2.0", [["rpm-ostree", *words]])
+            assert (box.next(), box.ran()) == ("2.0", [["rpm-ostree", *message]])
         box.save(deployments=now, ran=[])
         refused = box.play("stage", "2.0", fleet_source="quay.io/x/y")
-        assert "neither an image nor a branch: quay.io/x/y" in refused.said, refused.text
+        assert "neither an image nor a branch: quay.io/x/y" in refused.message, refused.text
         assert box.ran() == []
 
 

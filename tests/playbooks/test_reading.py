@@ -301,21 +301,21 @@ class Did(Struct, frozen=True):
 def test_playbooks_behave_as_the_os_family(
     by_playbook: dict[str, dict[str, Told]], name: str, case: str
 ) -> None:
-    told = by_playbook[name][case]
+    reported = by_playbook[name][case]
     own = asyncio.run(by_family(name, CASES[name][case]))
     assert (own is None) == (case in NOT_UNDERSTOOD)
     if own is None:
-        assert {"odd", "failed"} & told.keys(), told
+        assert {"odd", "failed"} & reported.keys(), reported
         return
-    assert "failed" not in told, told
+    assert "failed" not in reported, reported
     for key in ("booted", "staged", "rollback"):
-        assert (Release(**told[key]) if told[key] else None) == getattr(own.seen, key)
-    assert tuple(told["layered"]) == own.seen.layered
-    assert (told["refused"] == "", tuple(told["stage"])) == (own.stage != (), own.stage)
+        assert (Release(**reported[key]) if reported[key] else None) == getattr(own.seen, key)
+    assert tuple(reported["layered"]) == own.seen.layered
+    assert (reported["refused"] == "", tuple(reported["stage"])) == (own.stage != (), own.stage)
     # What rpm-ostree's reboot is asked for stands last in a shell's command.
-    assert (told["reboot"][-1], "env" in told["reboot"]) == (own.reboot[-1], own.reboot[0] == "env")
+    assert (reported["reboot"][-1], "env" in reported["reboot"]) == (own.reboot[-1], own.reboot[0] == "env")
     if name == "bootc" and own.seen.rollback is not None:
-        assert (None if told["back_refused"] else [tuple(argv) for argv in told["back"]]) == own.back
+        assert (None if reported["back_refused"] else [tuple(argv) for argv in reported["back"]]) == own.back
 
 
 async def by_family(name: str, text: str) -> Did | None:

@@ -31,7 +31,7 @@ NEW = convert(release("2.0"), Release)
 SECRET = "hunter2"
 
 
-class Bed:
+class Testbed:
     """A host, and the playbooks that work on it."""
 
     def __init__(self, folder: Path, box: Box, **rules: Any) -> None:
@@ -63,7 +63,7 @@ class Bed:
     async def stage(self, token: str = "r-1/box/stage/0") -> None:
         await self.machine.stage(NEW, self.percents.append, token)
 
-    def said(self) -> list[str]:
+    def messages(self) -> list[str]:
         return [f"{step}: {what.task}: {what.result}" for step, what in self.notes]
 
     def running(self) -> list[str]:
@@ -80,18 +80,18 @@ class Bed:
 
 
 @contextmanager
-def made(folder: Path, **rules: Any) -> Iterator[Bed]:
+def made(folder: Path, **rules: Any) -> Iterator[Testbed]:
     missing = lacking()
     if missing:
         assert not os.environ.get("CI"), missing
         pytest.skip(missing)
     play.refuse_without()
     box = Box(folder, "ostree")
-    bed = Bed(folder, box, **rules)
+    testbed = Testbed(folder, box, **rules)
     try:
-        yield bed
+        yield testbed
     finally:
-        asyncio.run(bed.machine.close())
+        asyncio.run(testbed.machine.close())
         box.close()
 
 
@@ -116,22 +116,22 @@ def test_output_of_a_machine_is_never_executed_by_the_controller(tmp_path: Path)
     done = tmp_path / "carried-out"
     name = f"{{{{ lookup('pipe', 'touch {done}') }}}}"
 
-    async def tell(bed: Bed) -> None:
-        now = bed.box.state()["deployments"][0]
-        bed.box.save(deployments=[{**release("2.0"), "version": name, "serial": 0, "staged": True}, now])
-        seen = await bed.machine.observe()
+    async def scenario(testbed: Testbed) -> None:
+        now = testbed.box.state()["deployments"][0]
+        testbed.box.save(deployments=[{**release("2.0"), "version": name, "serial": 0, "staged": True}, now])
+        seen = await testbed.machine.observe()
         assert seen.staged == Release(name, NEW.digest)
-        await bed.machine.reboot()
-        assert bed.box.booted() == name
+        await testbed.machine.reboot()
+        assert testbed.box.booted() == name
 
-    with made(tmp_path) as bed:
-        asyncio.run(tell(bed))
+    with made(tmp_path) as testbed:
+        asyncio.run(scenario(testbed))
     assert not done.exists()
 
 
 def test_stage_reboot_and_rollback_are_reported(tmp_path: Path) -> None:
-    async def tell(bed: Bed) -> None:
-        box, machine = bed.box, bed.machine
+    async def scenario(testbed: Testbed) -> None:
+        box, machine = testbed.box, testbed.machine
         seen = await machine.observe()
         assert (seen.os, seen.booted, seen.boot_id) == (
             "ostree",
@@ -140,8 +140,8 @@ def test_stage_reboot_and_rollback_are_reported(tmp_path: Path) -> None:
         )
         assert seen.units == Units("running") and seen.kernel and seen.kernel_arguments
         box.save(looks=3, printed="Receiving objects; 45% (1/2)\r")
-        await bed.stage()
-        assert box.next() == "2.0" and bed.percents[0] == 45 and bed.percents[-1] == 100
+        await testbed.stage()
+        assert box.next() == "2.0" and testbed.percents[0] == 45 and testbed.percents[-1] == 100
         seen = await machine.observe()
         assert seen.staged == NEW
         await machine.reboot()
@@ -152,72 +152,74 @@ def test_stage_reboot_and_rollback_are_reported(tmp_path: Path) -> None:
         await machine.observe()
         await machine.roll_back()
         assert (box.next(), box.boot_id()) == ("1.0", before), "the reboot is another's"
-        assert [each for each in bed.said() if each.startswith("stage")] == [
+        assert [each for each in testbed.messages() if each.startswith("stage")] == [
             "stage: Show what changes: changed",
             "stage: Begin the job, where it does not run yet: changed",
         ]
 
-    with made(tmp_path) as bed:
-        asyncio.run(tell(bed))
-        assert not bed.running()
-        assert len(list((bed.folder / "facts/artifacts").iterdir())) == 1, "rotated"
-        assert not list(bed.folder.rglob("command")), "the environment is in it"
-        assert bed.folder.joinpath("facts").stat().st_mode & 0o777 == 0o700
-        assert not list(bed.folder.rglob("boot-1.log")), "what a machine logs stays there"
+    with made(tmp_path) as testbed:
+        asyncio.run(scenario(testbed))
+        assert not testbed.running()
+        assert len(list((testbed.folder / "facts/artifacts").iterdir())) == 1, "rotated"
+        assert not list(testbed.folder.rglob("command")), "the environment is in it"
+        assert testbed.folder.joinpath("facts").stat().st_mode & 0o777 == 0o700
+        assert not list(testbed.folder.rglob("boot-1.log")), "what a machine logs stays there"
 
 
 def test_reboot_into_the_old_release_is_reported_as_a_reboot(
     tmp_path: Path,
 ) -> None:
-    async def tell(bed: Bed) -> None:
-        bed.staged()
-        bed.box.save(falls_back=True)
-        before = bed.box.boot_id()
-        await bed.machine.reboot()
-        seen = await bed.machine.observe()
+    async def scenario(testbed: Testbed) -> None:
+        testbed.staged()
+        testbed.box.save(falls_back=True)
+        before = testbed.box.boot_id()
+        await testbed.machine.reboot()
+        seen = await testbed.machine.observe()
         assert seen.boot_id != before and seen.booted.version == "1.0"
 
-    with made(tmp_path) as bed:
-        asyncio.run(tell(bed))
-        assert "reboot: Refuse another release than the wanted one: failed" in bed.said()
+    with made(tmp_path) as testbed:
+        asyncio.run(scenario(testbed))
+        assert "reboot: Refuse another release than the wanted one: failed" in testbed.messages()
 
 
 def test_cancelled_stage_leaves_no_job(tmp_path: Path) -> None:
-    async def tell(bed: Bed) -> None:
-        bed.box.save(looks=10**6)
-        staging = asyncio.create_task(bed.stage())
+    async def scenario(testbed: Testbed) -> None:
+        testbed.box.save(looks=10**6)
+        staging = asyncio.create_task(testbed.stage())
         async with asyncio.timeout(120):
-            while not bed.box.state()["units"]:  # noqa: ASYNC110 - between two looks at the condition
+            while not testbed.box.state()["units"]:  # noqa: ASYNC110 - between two looks at the condition
                 await asyncio.sleep(0.1)
-        assert bed.running()
+        assert testbed.running()
         staging.cancel()
         await asyncio.wait({staging})
-        assert not bed.running()
+        assert not testbed.running()
         unit = unit_of("r-1/box/stage/0")
-        assert list(bed.box.state()["units"]) == [unit]
-        bed.box.save(looks=0, units={unit: bed.box.state()["units"][unit] | {"looks": 0}})
-        await bed.stage()
-        assert (bed.box.next(), len(bed.box.ran())) == ("2.0", 1)
+        assert list(testbed.box.state()["units"]) == [unit]
+        testbed.box.save(looks=0, units={unit: testbed.box.state()["units"][unit] | {"looks": 0}})
+        await testbed.stage()
+        assert (testbed.box.next(), len(testbed.box.ran())) == ("2.0", 1)
 
-    with made(tmp_path) as bed:
-        asyncio.run(tell(bed))
+    with made(tmp_path) as testbed:
+        asyncio.run(scenario(testbed))
 
 
 def test_failure_reports_the_task_and_its_message(tmp_path: Path) -> None:
-    with made(tmp_path) as bed:
-        bed.box.sshd.know(bed.box.sshd.user_key)
-        assert "Host key verification failed" in raises(UnreachableError, bed.machine.observe)
-        bed.box.sshd.know(bed.box.sshd.host_key)
+    with made(tmp_path) as testbed:
+        testbed.box.sshd.know(testbed.box.sshd.user_key)
+        assert "Host key verification failed" in raises(UnreachableError, testbed.machine.observe)
+        testbed.box.sshd.know(testbed.box.sshd.host_key)
         gone = Release("9.9", release("9.9")["digest"])
-        said = raises(MachineError, lambda: bed.machine.stage(gone, lambda _: None))
-        assert said.startswith("Refuse a job that failed, with its own words: failed: ostree admin upgrade")
-        assert "No such object" in said
-        (bed.box.folder / "run/ostree-booted").unlink()
-        assert "this host is box" in raises(MachineError, bed.machine.observe)
-        bed.box.sshd.stop()
-        fresh = Bed(tmp_path, bed.box).machine
-        said = raises(UnreachableError, fresh.reboot)
-        assert "Look at what the host has booted: unreachable" in said
+        message = raises(MachineError, lambda: testbed.machine.stage(gone, lambda _: None))
+        assert message.startswith(
+            "Refuse a job that failed, with its own words: failed: ostree admin upgrade"
+        )
+        assert "No such object" in message
+        (testbed.box.folder / "run/ostree-booted").unlink()
+        assert "this host is box" in raises(MachineError, testbed.machine.observe)
+        testbed.box.sshd.stop()
+        fresh = Testbed(tmp_path, testbed.box).machine
+        message = raises(UnreachableError, fresh.reboot)
+        assert "Look at what the host has booted: unreachable" in message
         asyncio.run(fresh.close())
 
 
@@ -235,30 +237,30 @@ def test_playbooks_of_the_user_replace_fleets_own(tmp_path: Path, monkeypatch: p
         f"    - name: Ask\n      ansible.builtin.raw: echo token={SECRET} >&2; exit 4\n",
     )
 
-    async def tell(bed: Bed) -> None:
-        bed.staged()
-        before = bed.box.boot_id()
-        await bed.machine.reboot()
-        assert bed.box.boot_id() != before and bed.box.booted() == "2.0"
+    async def scenario(testbed: Testbed) -> None:
+        testbed.staged()
+        before = testbed.box.boot_id()
+        await testbed.machine.reboot()
+        assert testbed.box.boot_id() != before and testbed.box.booted() == "2.0"
 
-    with made(tmp_path, own={"reboot": reboot, "verify": verify}) as bed:
-        asyncio.run(tell(bed))
-        said = raises(MachineError, bed.machine.mark_good)
-        assert said == "Ask: failed: exit 4: token=[hidden]"
+    with made(tmp_path, own={"reboot": reboot, "verify": verify}) as testbed:
+        asyncio.run(scenario(testbed))
+        message = raises(MachineError, testbed.machine.mark_good)
+        assert message == "Ask: failed: exit 4: token=[hidden]"
         events = "".join(
-            each.read_text() for each in bed.folder.rglob("verify/artifacts/*/job_events/*.json")
+            each.read_text() for each in testbed.folder.rglob("verify/artifacts/*/job_events/*.json")
         )
         assert "censored" in events
         assert "postgresql" not in "".join(
-            each.read_text(errors="replace") for each in bed.folder.rglob("*") if each.is_file()
+            each.read_text(errors="replace") for each in testbed.folder.rglob("*") if each.is_file()
         )
 
 
 def test_reboot_that_does_not_happen_is_an_error(tmp_path: Path) -> None:
     idle = written(tmp_path, "reboot", "    - name: Rest\n      ansible.builtin.raw: echo resting\n")
-    with made(tmp_path, own={"reboot": idle}, boot_seconds=1) as bed:
-        said = raises(MachineError, bed.machine.reboot)
-        assert "it has not booted again within 1 s" in said
+    with made(tmp_path, own={"reboot": idle}, boot_seconds=1) as testbed:
+        message = raises(MachineError, testbed.machine.reboot)
+        assert "it has not booted again within 1 s" in message
 
 
 def test_step_for_no_host_and_facts_without_a_release_are_errors(
@@ -268,15 +270,15 @@ def test_step_for_no_host_and_facts_without_a_release_are_errors(
     none.write_text("- name: Mine\n  hosts: tills\n  tasks: [{raw: systemctl reboot}]\n")
     quiet = written(tmp_path, "facts", "    - name: Look\n      ansible.builtin.raw: echo looked\n")
     idle = written(tmp_path, "stage", "    - ansible.builtin.meta: end_play\n")
-    with made(tmp_path, own={"reboot": none, "verify": none, "stage": idle}, boot_seconds=300) as bed:
-        said = raises(MachineError, bed.stage)
-        assert said == "the playbook stage succeeded, but nothing is staged, not 2.0"
-        bed.staged()
-        for step in (bed.machine.reboot, bed.machine.mark_good):
-            said = raises(MachineError, step)
-            assert said.startswith("nothing was done: no play matches box") and "Mine" in said
-        assert bed.box.booted() == "1.0"
-        other = Bed(tmp_path, bed.box, own={"facts": quiet}).machine
+    with made(tmp_path, own={"reboot": none, "verify": none, "stage": idle}, boot_seconds=300) as testbed:
+        message = raises(MachineError, testbed.stage)
+        assert message == "the playbook stage succeeded, but nothing is staged, not 2.0"
+        testbed.staged()
+        for step in (testbed.machine.reboot, testbed.machine.mark_good):
+            message = raises(MachineError, step)
+            assert message.startswith("nothing was done: no play matches box") and "Mine" in message
+        assert testbed.box.booted() == "1.0"
+        other = Testbed(tmp_path, testbed.box, own={"facts": quiet}).machine
         assert "has not set fleet_now" in raises(MachineError, other.observe)
         asyncio.run(other.close())
 
@@ -323,9 +325,9 @@ ssh_executable = /another/ssh
         await machine.close()
 
     asyncio.run(look())
-    told = printed(tried.read_text())
-    assert told.first("stricthostkeychecking") in ("true", "yes")
-    assert told.first("userknownhostsfile") == f"{tmp_path}/known"
-    assert (told.first("user"), told.first("port")) == ("core", "22")
-    assert "/another/key" not in told.values["identityfile"]
-    assert "hostkeyalias" not in told.values
+    reported = printed(tried.read_text())
+    assert reported.first("stricthostkeychecking") in ("true", "yes")
+    assert reported.first("userknownhostsfile") == f"{tmp_path}/known"
+    assert (reported.first("user"), reported.first("port")) == ("core", "22")
+    assert "/another/key" not in reported.values["identityfile"]
+    assert "hostkeyalias" not in reported.values

@@ -112,6 +112,6 @@ def test_unknown_key_is_reported_except_where_keys_are_free(place: tuple[Any, ..
 @settings(deadline=None)
 @given(st.integers(0, 30 * 86400))
 def test_durations_are_read_as_they_are_printed(length: int) -> None:
-    told = durations.format_duration(length)
-    read = seconds(0).read(told)
-    assert durations.format_duration(read) == told
+    reported = durations.format_duration(length)
+    read = seconds(0).read(reported)
+    assert durations.format_duration(read) == reported

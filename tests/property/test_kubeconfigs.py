@@ -17,7 +17,7 @@ from fleet.kube.client import credentials
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.kubeconfig import contexts
 from fleet.lab.simulation.builders import START
-from tests.property.absurd import anything, bent
+from tests.property.odd_values import anything, bent
 
 SECRET = "MARKED-s3cret-t0ken"
 GOOD: dict[str, Any] = {
@@ -84,14 +84,14 @@ def test_any_content_is_handled(content: bytes) -> None:
 
 @settings(deadline=timedelta(seconds=5), max_examples=300)
 @given(bent(GOOD))
-def test_kubeconfig_with_an_odd_value_is_handled(told: Any) -> None:
-    answers(yaml.safe_dump(told).encode())
+def test_kubeconfig_with_an_odd_value_is_handled(reported: Any) -> None:
+    answers(yaml.safe_dump(reported).encode())
 
 
 @settings(deadline=timedelta(seconds=5))
 @given(anything)
-def test_any_document_is_handled(told: Any) -> None:
-    answers(yaml.safe_dump(told).encode())
+def test_any_document_is_handled(reported: Any) -> None:
+    answers(yaml.safe_dump(reported).encode())
 
 
 def test_invalid_yaml_is_handled() -> None:
@@ -111,6 +111,6 @@ def test_invalid_yaml_is_handled() -> None:
 @settings(deadline=timedelta(seconds=5))
 @given(st.text(alphabet="htps:/@[]0123456789.%ab?#", max_size=40), st.sampled_from(("server", "proxy-url")))
 def test_any_address_is_handled(address: str, key: str) -> None:
-    told = yaml.safe_load(yaml.safe_dump(GOOD))
-    told["clusters"][0]["cluster"][key] = f"https://{address}" if len(address) % 2 else address
-    answers(yaml.safe_dump(told).encode())
+    reported = yaml.safe_load(yaml.safe_dump(GOOD))
+    reported["clusters"][0]["cluster"][key] = f"https://{address}" if len(address) % 2 else address
+    answers(yaml.safe_dump(reported).encode())

@@ -17,7 +17,7 @@ from fleet.core.rollout.action import CancelRequest, Cordon, Mark, Result, Uncor
 from fleet.core.rollout.event import ClusterEvent, Deleted, Upserted
 from fleet.model.behaviour import ClusterBehaviour, SpreadLength
 from fleet.model.model import Model
-from tests.unit.model.builder import QUICK, START, Builder, Hand
+from tests.unit.model.builder import QUICK, START, ActionSender, Builder
 
 DRAWN = ClusterBehaviour(
     pod_start=SpreadLength(1, 30),
@@ -35,16 +35,16 @@ KINDS = {"shop": "Deployment", "cart": "Deployment", "db": "StatefulSet", "half"
 REPLICAS = {"shop": 4, "cart": 3, "db": 3, "half": 5, "sum": 2}
 
 
-def built(seed: int, behaviour: ClusterBehaviour = DRAWN) -> Hand:
+def built(seed: int, behaviour: ClusterBehaviour = DRAWN) -> ActionSender:
     builder = Builder(6)
     for name, kind in KINDS.items():
         builder.workload(name, REPLICAS[name], kind)
     builder.workload("net", 6, "DaemonSet")
     builder.budget("shop", max_unavailable=1).budget("cart", min_available=2)
     builder.budget("db", max_unavailable=1).budget("half", min_available="50%")
-    hand = Hand(builder.model(behaviour, seed))
-    hand.pass_time(5)
-    return hand
+    sender = ActionSender(builder.model(behaviour, seed))
+    sender.pass_time(5)
+    return sender
 
 
 Step = tuple[str, int, float]
@@ -60,13 +60,13 @@ STEPS = st.lists(
 )
 
 
-def take(hand: Hand, step: Step) -> list[tuple[float, ClusterEvent]]:
+def take(sender: ActionSender, step: Step) -> list[tuple[float, ClusterEvent]]:
     """One step on a node or pod of that number, then some time."""
     what, number, seconds = step
     node = f"n-{number % 6 + 1}"
-    pods = [pod for pod in hand.model.snapshot(START).pods if not pod.daemon]
+    pods = [pod for pod in sender.model.snapshot(START).pods if not pod.daemon]
     pod = pods[number % len(pods)] if pods else None
-    stranger = hand.model.stranger
+    stranger = sender.model.stranger
     match what:
         case "cordon" | "uncordon" | "mark" | "unmark" | "clear":
             kinds = {
@@ -76,11 +76,11 @@ def take(hand: Hand, step: Step) -> list[tuple[float, ClusterEvent]]:
                 "unmark": Unmark,
                 "clear": CancelRequest,
             }
-            hand(kinds[what], node)
+            sender(kinds[what], node)
         case "stage":
-            hand.stage(node, f"r-1/{node}/stage/{number % 5}")
+            sender.stage(node, f"r-1/{node}/stage/{number % 5}")
         case "reboot":
-            hand.reboot(node, f"r-1/{node}/reboot/{number % 5}")
+            sender.reboot(node, f"r-1/{node}/reboot/{number % 5}")
         case "stranger cordons":
             stranger.cordon(node)
         case "stranger uncordons":
@@ -90,34 +90,36 @@ def take(hand: Hand, step: Step) -> list[tuple[float, ClusterEvent]]:
     if pod is not None:
         match what:
             case "evict":
-                hand.evict(pod.name)
+                sender.evict(pod.name)
             case "delete pod":
                 stranger.delete_pod(pod.ref)
             case "unready" if pod.phase == "Running":
                 stranger.pod_ready(pod.ref, False)
             case "ready" if pod.phase == "Running":
                 stranger.pod_ready(pod.ref, True)
-    return hand.pass_time(seconds)
+    return sender.pass_time(seconds)
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 1 << 30), STEPS)
 def test_every_workload_recovers_once_it_is_left_alone(seed: int, steps: list[Step]) -> None:
-    hand = built(seed)
+    sender = built(seed)
     for step in steps:
-        take(hand, step)
-    for node in hand.model.snapshot(START).nodes:
-        hand.model.stranger.uncordon(node.name)
+        take(sender, step)
+    for node in sender.model.snapshot(START).nodes:
+        sender.model.stranger.uncordon(node.name)
 
-    hand.pass_time(600)
+    sender.pass_time(600)
 
     running = Counter(
         pod.labels["app"]
-        for pod in hand.model.snapshot(START).pods
+        for pod in sender.model.snapshot(START).pods
         if not pod.deleting and pod.phase == "Running"
     )
     assert running == {**REPLICAS, "net": 6}
-    assert Counter(pod.node for pod in hand.pods("net")) == dict.fromkeys([f"n-{n}" for n in range(1, 7)], 1)
+    assert Counter(pod.node for pod in sender.pods("net")) == dict.fromkeys(
+        [f"n-{n}" for n in range(1, 7)], 1
+    )
 
 
 @settings(max_examples=150, deadline=None)
@@ -127,23 +129,23 @@ def test_every_workload_recovers_once_it_is_left_alone(seed: int, steps: list[St
 def test_evictions_alone_never_leave_fewer_healthy_pods_than_a_budget_requires(
     seed: int, evictions: list[tuple[int, float]]
 ) -> None:
-    hand = built(seed)
+    sender = built(seed)
     granted = 0
     for number, seconds in evictions:
-        pods = [pod for pod in hand.model.snapshot(START).pods if not pod.daemon]
-        granted += hand.evict(pods[number % len(pods)].name).result is Result.DONE
-        _no_budget_is_broken(hand)
-        for at, _ in hand.pass_time(seconds):
-            assert at <= hand.model.now
-        _no_budget_is_broken(hand)
+        pods = [pod for pod in sender.model.snapshot(START).pods if not pod.daemon]
+        granted += sender.evict(pods[number % len(pods)].name).result is Result.DONE
+        _no_budget_is_broken(sender)
+        for at, _ in sender.pass_time(seconds):
+            assert at <= sender.model.now
+        _no_budget_is_broken(sender)
     assert granted or not evictions
 
 
-def _no_budget_is_broken(hand: Hand) -> None:
+def _no_budget_is_broken(sender: ActionSender) -> None:
     """Counted from the pods alone, with rules of its own."""
     wanted = {"shop": 3, "cart": 2, "db": 2, "half": 3}
     healthy = Counter(
-        pod.labels["app"] for pod in hand.model.snapshot(START).pods if pod.ready and not pod.deleting
+        pod.labels["app"] for pod in sender.model.snapshot(START).pods if pod.ready and not pod.deleting
     )
     for app, least in wanted.items():
         assert healthy[app] >= least, f"{app}: {healthy[app]} of {least}"
@@ -152,11 +154,11 @@ def _no_budget_is_broken(hand: Hand) -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 1 << 30), STEPS)
 def test_budget_status_is_right_once_its_controller_has_run(seed: int, steps: list[Step]) -> None:
-    hand = built(seed)
+    sender = built(seed)
     for step in steps:
-        take(hand, step)
-    hand.pass_time(600)
-    snapshot = hand.model.snapshot(START)
+        take(sender, step)
+    sender.pass_time(600)
+    snapshot = sender.model.snapshot(START)
     for budget in snapshot.budgets:
         pods = [pod for pod in snapshot.pods if budget.matches(pod)]
         healthy = sum(pod.ready and not pod.deleting for pod in pods)
@@ -197,7 +199,7 @@ def test_saved_and_loaded_model_continues_the_same(
     if unread:
         one.stage("n-1", "r-1/n-1/stage/unread")
     data = one.model.save()
-    two = Hand(Model.load(data, DRAWN))
+    two = ActionSender(Model.load(data, DRAWN))
     two.count = one.count
 
     assert two.model.save() == data
@@ -209,17 +211,17 @@ def test_saved_and_loaded_model_continues_the_same(
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 1 << 30), STEPS)
 def test_events_describe_the_whole_state(seed: int, steps: list[Step]) -> None:
-    hand = built(seed)
-    known = {_key(thing): thing for thing in hand.model.objects()}
+    sender = built(seed)
+    known = {_key(thing): thing for thing in sender.model.objects()}
     for step in [*steps, ("wait", 0, 300.0)]:
-        for _, event in take(hand, step):
+        for _, event in take(sender, step):
             match event:
                 case Upserted(_, thing):
                     known[_key(thing)] = thing
                 case Deleted(_, thing):
                     del known[_key(thing)]
 
-    assert known == {_key(thing): thing for thing in hand.model.objects()}
+    assert known == {_key(thing): thing for thing in sender.model.objects()}
 
 
 @settings(max_examples=150, deadline=None)
@@ -228,20 +230,20 @@ def test_no_node_holds_more_pods_than_fit(seed: int, nodes: list[int]) -> None:
     builder = Builder(6, pods=6)
     for name in ("shop", "cart"):
         builder.workload(name, 10)
-    hand = Hand(builder.model(changed(QUICK, pod_stop=SpreadLength(0, 9)), seed))
+    sender = ActionSender(builder.model(changed(QUICK, pod_stop=SpreadLength(0, 9)), seed))
     rng = Random(seed)
     for number in nodes:
         node = f"n-{number + 1}"
-        hand(Cordon, node)
-        for pod in hand.model.snapshot(START).pods:
+        sender(Cordon, node)
+        for pod in sender.model.snapshot(START).pods:
             if pod.node == node:
-                hand.evict(pod.name)
-        hand.pass_time(rng.choice((0.0, 3.0, 20.0)))
-        bound = Counter(pod.node for pod in hand.model.snapshot(START).pods if pod.node)
+                sender.evict(pod.name)
+        sender.pass_time(rng.choice((0.0, 3.0, 20.0)))
+        bound = Counter(pod.node for pod in sender.model.snapshot(START).pods if pod.node)
         assert max(bound.values()) <= 6
-        hand(Uncordon, node)
-    hand.pass_time(60)
-    pods = hand.model.snapshot(START).pods
+        sender(Uncordon, node)
+    sender.pass_time(60)
+    pods = sender.model.snapshot(START).pods
     assert len(pods) == 20
     assert all(pod.node and pod.ready for pod in pods)
 
@@ -252,7 +254,7 @@ def _key(thing: object) -> tuple[str, ...]:
 
 
 def test_cluster_of_the_builder_has_the_pods_that_the_properties_count() -> None:
-    hand = built(1)
+    sender = built(1)
 
-    assert replace(hand.pods("shop")[0], resource_version="").ref == PodRef("web", "shop-rs-0")
-    assert Counter(pod.labels["app"] for pod in hand.model.snapshot(START).pods) == {**REPLICAS, "net": 6}
+    assert replace(sender.pods("shop")[0], resource_version="").ref == PodRef("web", "shop-rs-0")
+    assert Counter(pod.labels["app"] for pod in sender.model.snapshot(START).pods) == {**REPLICAS, "net": 6}

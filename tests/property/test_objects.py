@@ -21,7 +21,7 @@ from fleet.lab.simulation.builders import NEW, START, a_policy
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest
 from tests.property import objects
-from tests.property.absurd import anything, bent
+from tests.property.odd_values import anything, bent
 
 SOON = timedelta(seconds=5)
 """No one document takes longer, on a slow machine too."""
@@ -69,8 +69,8 @@ def test_any_dump_is_handled(data: bytes) -> None:
 
 @settings(deadline=SOON, max_examples=300)
 @given(bent({"kind": "List", "items": list(objects.ALL)}))
-def test_dump_with_an_odd_value_is_handled(told: Any) -> None:
-    read(written(told))
+def test_dump_with_an_odd_value_is_handled(reported: Any) -> None:
+    read(written(reported))
 
 
 @settings(deadline=SOON)
@@ -97,25 +97,25 @@ def test_any_list_answer_and_watch_line_is_handled(kind: Any, data: st.DataObjec
 
 @settings(deadline=SOON, max_examples=300)
 @given(bent(objects.MACHINE, most=6))
-def test_report_of_an_agent_is_read_or_left_out(told: Any) -> None:
+def test_report_of_an_agent_is_read_or_left_out(reported: Any) -> None:
     """One broken agent must not make a whole cluster unreadable."""
-    page = MACHINES.page(written({"items": [told, objects.MACHINE]}))
+    page = MACHINES.page(written({"items": [reported, objects.MACHINE]}))
     assert page.things
 
 
 @settings(deadline=SOON)
 @given(bent(objects.NODE))
-def test_odd_node_is_named_in_the_refusal(told: Any) -> None:
+def test_odd_node_is_named_in_the_refusal(reported: Any) -> None:
     try:
-        NODES.page(written({"items": [told]}))
+        NODES.page(written({"items": [reported]}))
     except FleetError as refused:
         assert "nodes" in refused.message or "Node" in refused.message
 
 
 @settings(deadline=timedelta(seconds=20), max_examples=80)
 @given(bent({"items": list(objects.ALL)}, most=6))
-def test_objects_that_were_read_can_be_planned(told: Any) -> None:
-    found = read(written(told))
+def test_objects_that_were_read_can_be_planned(reported: Any) -> None:
+    found = read(written(reported))
     if found is None:
         return
     plan = make_plan(PlanRequest("p-1", [found], a_policy(), ["workers"], NEW, START, DurationEstimates()))

@@ -27,8 +27,8 @@ from fleet.store import Store
 from fleet.store.journal import chain
 from fleet.store.journal.signing import PrivateKey
 from fleet.store.plans import id_of
-from tests.property.absurd import anything, bent
-from tests.story import Story
+from tests.property.odd_values import anything, bent
+from tests.simulated_rollout import SimulatedRollout
 
 
 def a_plan() -> Plan:
@@ -40,19 +40,19 @@ def a_plan() -> Plan:
 def entries() -> list[JournalEntry]:
     """Of a whole rollout, chained."""
     nodes = [a_node("n-0"), a_node("n-1", unschedulable=True), a_node("n-2", pool="others")]
-    story = Story([a_snapshot(nodes, a_deployment("shop", 2, nodes))], a_policy())
+    story = SimulatedRollout([a_snapshot(nodes, a_deployment("shop", 2, nodes))], a_policy())
     story.start()
     story.run(seconds=600)
     found: list[JournalEntry] = []
     for entry in story.entries:
-        told = msgspec.structs.replace(entry, prev_hash=found[-1].hash if found else GENESIS)
-        found.append(msgspec.structs.replace(told, hash=chain.hash_of(told)))
+        reported = msgspec.structs.replace(entry, prev_hash=found[-1].hash if found else GENESIS)
+        found.append(msgspec.structs.replace(reported, hash=chain.hash_of(reported)))
     return found
 
 
-def plain(told: object) -> Any:
+def plain(reported: object) -> Any:
     """As a reader of the JSON has it."""
-    return json.loads(msgspec.json.encode(told))
+    return json.loads(msgspec.json.encode(reported))
 
 
 SAVED = msgspec.structs.replace(a_plan(), plan_id=id_of(a_plan()))
@@ -78,10 +78,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @settings(deadline=timedelta(seconds=5), max_examples=150)
-@given(told=st.one_of(bent(PLAN), anything))
-def test_changed_plan_in_the_database_is_read_or_refused(store: Store, told: Any) -> None:
+@given(reported=st.one_of(bent(PLAN), anything))
+def test_changed_plan_in_the_database_is_read_or_refused(store: Store, reported: Any) -> None:
     with store.database.write("plan") as transaction:
-        transaction.run("UPDATE plan SET body = ?, summary = ?", [json.dumps(told), json.dumps(told)])
+        transaction.run("UPDATE plan SET body = ?, summary = ?", [json.dumps(reported), json.dumps(reported)])
     for ask in (lambda: store.plans.get(SAVED.plan_id).begin(), lambda: store.plans.list()):
         try:
             ask()
@@ -98,9 +98,9 @@ def test_journal_is_read() -> None:
 @given(st.data())
 def test_journal_with_an_odd_record_is_replayed_or_refused(data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(ENTRIES) - 1))
-    told = data.draw(bent(plain(ENTRIES[at].record)))
+    reported = data.draw(bent(plain(ENTRIES[at].record)))
     try:
-        record = msgspec.convert(told, type(ENTRIES[at].record))
+        record = msgspec.convert(reported, type(ENTRIES[at].record))
     except msgspec.ValidationError:
         return
     odd = [*ENTRIES[:at], msgspec.structs.replace(ENTRIES[at], record=record), *ENTRIES[at + 1 :]]
@@ -111,11 +111,11 @@ def test_journal_with_an_odd_record_is_replayed_or_refused(data: st.DataObject) 
         assert len(refused.message) < 1000
 
 
-def checked(told: Any) -> list[str]:
+def checked(reported: Any) -> list[str]:
     """What is found in a file with that in it; a refusal of the whole file is a finding too."""
     with TemporaryDirectory() as folder:
         file, key = Path(folder) / "export.json", Path(folder) / "key"
-        file.write_bytes(told if isinstance(told, bytes) else json.dumps(told).encode())
+        file.write_bytes(reported if isinstance(reported, bytes) else json.dumps(reported).encode())
         key.write_text(KEY.public.pem)
         try:
             return [finding.message for finding in verify_file(file, [key]).findings]
@@ -133,26 +133,26 @@ def test_any_change_of_an_export_is_found(data: st.DataObject) -> None:
     """All of it but the moment of the export, and that a checkpoint before the last is there, is under the signature."""
     good = plain(EXPORT)
     part = data.draw(st.sampled_from(("entries", "checkpoints")))
-    told = data.draw(bent(good[part]))
+    reported = data.draw(bent(good[part]))
     if part == "checkpoints":
-        said = [each for each in told if each in good[part]]
-        if said == told and good[part][-1] in told:
+        message = [each for each in reported if each in good[part]]
+        if message == reported and good[part][-1] in reported:
             return
-    elif told == good[part]:
+    elif reported == good[part]:
         return
-    assert checked({**good, part: told})
+    assert checked({**good, part: reported})
 
 
 @settings(deadline=timedelta(seconds=5))
-@given(st.one_of(st.binary(max_size=200), anything.map(lambda told: json.dumps(told).encode())))
+@given(st.one_of(st.binary(max_size=200), anything.map(lambda reported: json.dumps(reported).encode())))
 def test_any_file_is_handled(content: bytes) -> None:
     assert checked(content)
 
 
 @settings(deadline=timedelta(seconds=5))
 @given(bent(plain(EXPORT)))
-def test_any_changed_export_is_handled(told: Any) -> None:
+def test_any_changed_export_is_handled(reported: Any) -> None:
     try:
-        checked(told)
+        checked(reported)
     except FleetError as refused:
         raise AssertionError("only refusals of the file itself") from refused

@@ -63,13 +63,13 @@ def test_message_about_two_releases_names_both(one: Release, other: Release) -> 
 
 
 @given(SAID, st.sampled_from([*ARCHITECTURES, "riscv64", ""]))
-def test_requested_release_is_built_for_the_hosts_architecture(said: Release, architecture: str) -> None:
-    asked = built_for(said, architecture)
-    own = dict(said.digests).get(architecture, "")
+def test_requested_release_is_built_for_the_hosts_architecture(stated: Release, architecture: str) -> None:
+    asked = built_for(stated, architecture)
+    own = dict(stated.digests).get(architecture, "")
     if asked is None:
-        assert said.digests and not said.digest and not own
+        assert stated.digests and not stated.digest and not own
         return
-    assert asked.known_by == frozenset({said.digest, own} - {""})
-    assert asked.pin == (said.digest or own) and asked.digest == (own or said.digest)
+    assert asked.known_by == frozenset({stated.digest, own} - {""})
+    assert asked.pin == (stated.digest or own) and asked.digest == (own or stated.digest)
     assert not asked.digests
-    assert is_release(asked, said) is is_release(said, said)
+    assert is_release(asked, stated) is is_release(stated, stated)

@@ -37,10 +37,10 @@ class Fleet:
         (folder / "hosts.yaml").write_text(inventory)
         (folder / "fleet.yaml").write_text(_policy(vm.releases))
 
-    def run(self, *words: str) -> str:
+    def run(self, *arguments: str) -> str:
         environment = {**os.environ, "HOME": str(self._home), "COLUMNS": "120", "NO_COLOR": "1"}
         environment.pop("SSH_AUTH_SOCK", None)
-        argv = [sys.executable, "-m", "fleet.cli", *words]
+        argv = [sys.executable, "-m", "fleet.cli", *arguments]
         done = subprocess.run(
             argv,
             cwd=self._folder,
@@ -51,12 +51,12 @@ class Fleet:
             timeout=LIMIT,
         )
         assert done.returncode == 0, (
-            f"fleet {shlex.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+            f"fleet {shlex.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         )
         return done.stdout
 
-    def json(self, *words: str) -> Any:
-        return json.loads(self.run(*words, "-o", "json"))
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.run(*arguments, "-o", "json"))
 
 
 def _policy(releases: kernels.KernelReleases) -> str:

@@ -105,8 +105,8 @@ def test_members_are_known_through_a_reboot(ensemble: Ensemble) -> None:
 
         ensemble.kill(int(follower.name.removeprefix("zk-")))
         without = await until(ensemble, lambda group: len(healthy(group, GROUP.rule)) == 2)
-        [(ill, why)] = unhealthy_members(without, GROUP.rule)
-        assert ill.name == follower.name
+        [(unhealthy, why)] = unhealthy_members(without, GROUP.rule)
+        assert unhealthy.name == follower.name
         assert why.startswith("does not vote: ") and "refused" in why
         held = guard.held(without, GROUP.rule, other.node, ())
         assert held is not None

@@ -33,7 +33,7 @@ def steps(text: str) -> Iterator[tuple[str, str]]:
             yield commands, printed if following == "text" else ""
 
 
-def told(output: str) -> list[str]:
+def reported(output: str) -> list[str]:
     """Without what differs from one moment to the next."""
     return [re.sub(r" +", " ", MOMENT.sub("00:00", line)).strip() for line in output.splitlines()]
 
@@ -63,7 +63,7 @@ def test_commands_of_the_readme_print_what_it_shows(name: str, tmp_path: Path) -
     pasted = list(steps((EXAMPLES / name / "README.md").read_text()))
     assert len(pasted) > 1
     for commands, printed in pasted:
-        assert told(done(commands, folder)) == told(printed), commands
+        assert reported(done(commands, folder)) == reported(printed), commands
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -80,8 +80,10 @@ def test_list_of_examples_is_complete() -> None:
 
 def test_outputs_are_compared_without_the_time_of_day() -> None:
     assert (
-        told("until 06:30 UTC") == told("until Sat 21 Nov 23:59 UTC") == told("until 21 Nov 2026 23:59 UTC")
+        reported("until 06:30 UTC")
+        == reported("until Sat 21 Nov 23:59 UTC")
+        == reported("until 21 Nov 2026 23:59 UTC")
     )
-    assert told(" 06:20:45  06:24:23  n-1") == told("01 Dec 00:20:45  01 Dec 00:24:23  n-1")
-    assert told("takes 10m 3s") != told("takes 10m 4s")
-    assert told("0:01:03  cp-1") != told("0:01:04  cp-1")
+    assert reported(" 06:20:45  06:24:23  n-1") == reported("01 Dec 00:20:45  01 Dec 00:24:23  n-1")
+    assert reported("takes 10m 3s") != reported("takes 10m 4s")
+    assert reported("0:01:03  cp-1") != reported("0:01:04  cp-1")

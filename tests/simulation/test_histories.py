@@ -96,21 +96,21 @@ def _missing(found: Coverage) -> tuple[set[str], set[tuple[Step, StepResult]], s
 
 
 def test_same_seed_gives_the_same_history_in_another_process() -> None:
-    def told(hash_seed: str) -> str:
-        words = "from fleet.lab.simulation.history import History\n"
-        words += "for seed in (3, 7, 11):\n    history = History(seed)\n    history.run()\n"
-        words += "    print('\\n'.join(history.world.lines))\n"
+    def reported(hash_seed: str) -> str:
+        script = "from fleet.lab.simulation.history import History\n"
+        script += "for seed in (3, 7, 11):\n    history = History(seed)\n    history.run()\n"
+        script += "    print('\\n'.join(history.world.lines))\n"
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
-        run = subprocess.run([sys.executable, "-c", words], env=environment, capture_output=True, check=True)
+        run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, check=True)
         return sha256(run.stdout).hexdigest()
 
-    assert told("1") == told("2")
+    assert reported("1") == reported("2")
 
 
 def test_failing_history_is_shrunk_to_the_faults_that_it_needs() -> None:
     parts = Parts(engine=WithoutDrain, driver=does_not_look)
     seed = next(seed for seed in range(20) if len(schedule(seed)) > 10 and History(seed, parts=parts).run())
     assert shrink(seed, Invariant.DRAIN, parts) == ()
-    words, whole = describe_history(seed, parts)
+    script, whole = describe_history(seed, parts)
     assert not whole
-    assert f"fleet lab simulate --seed {seed} --only none" in words and "cordon" in words
+    assert f"fleet lab simulate --seed {seed} --only none" in script and "cordon" in script

@@ -14,7 +14,7 @@ SEEDS = 100
 
 
 @pytest.fixture(scope="module")
-def told() -> dict[int, History]:
+def reported() -> dict[int, History]:
     """Each with one host that turns hostile while the rollout is young."""
     histories = {}
     for seed in range(SEEDS):
@@ -31,26 +31,26 @@ def liar(history: History) -> str:
     )
 
 
-def test_every_lie_is_reported(told: dict[int, History]) -> None:
-    words = "\n".join(
-        line for history in told.values() for line in history.world.lines if "hostile host" in line
+def test_every_lie_is_reported(reported: dict[int, History]) -> None:
+    message = "\n".join(
+        line for history in reported.values() for line in history.world.lines if "hostile host" in line
     )
     for way in LIES:
-        assert f"tells {way} for ever" in words
-        assert f"tells {way} " in words.replace(f"tells {way} for ever", "")
+        assert f"tells {way} for ever" in message
+        assert f"tells {way} " in message.replace(f"tells {way} for ever", "")
 
 
-def test_no_invariant_is_violated(told: dict[int, History]) -> None:
+def test_no_invariant_is_violated(reported: dict[int, History]) -> None:
     """Among them: no run reboots twice, what has not ended well says why, limits hold, every rollout ends."""
     assert {
-        seed: [str(each) for each in history.broken] for seed, history in told.items() if history.broken
+        seed: [str(each) for each in history.broken] for seed, history in reported.items() if history.broken
     } == {}
 
 
-def test_other_nodes_continue_as_if_it_were_absent(told: dict[int, History]) -> None:
+def test_other_nodes_continue_as_if_it_were_absent(reported: dict[int, History]) -> None:
     """Whoever is upgraded where nobody lies is upgraded where one does: nobody waits for what that one never tells."""
     upgraded = 0
-    for seed, history in told.items():
+    for seed, history in reported.items():
         honest = History(seed, ())
         honest.run()
         for ident, rollout in history.world.checker.rollouts.items():
@@ -63,8 +63,8 @@ def test_other_nodes_continue_as_if_it_were_absent(told: dict[int, History]) -> 
     assert upgraded > SEEDS
 
 
-def test_outcome_of_the_lying_node_is_reported(told: dict[int, History]) -> None:
-    for history in told.values():
+def test_outcome_of_the_lying_node_is_reported(reported: dict[int, History]) -> None:
+    for history in reported.values():
         leader = history.world.leader
         assert leader is not None
         for rollout in leader.engine.rollouts.values():

@@ -70,23 +70,23 @@ def kinds(count: int, hostile: int) -> list[str]:
 
 def answers_of(box: Box) -> Answers:
     def answer(argv: Sequence[str]) -> CommandResult | None:
-        words = argv[3:] if argv[:3] == ["sudo", "-n", "--"] else argv
+        message = argv[3:] if argv[:3] == ["sudo", "-n", "--"] else argv
         try:
-            return asyncio.run(box.run(words))
+            return asyncio.run(box.run(message))
         except LostError:
             return None
 
     return answer
 
 
-def serve(found: Sequence[str], folder: Path, told: Connection) -> None:
+def serve(found: Sequence[str], folder: Path, reported: Connection) -> None:
     """In a process of its own: the hosts, until nobody asks any more. Answers how often each has booted."""
     boxes = [Box(f"n-{index}") for index in range(len(found))]
     with hosts(folder, found, [answers_of(box) for box in boxes], list(ANSWERS.values())) as config:
-        told.send(str(config))
+        reported.send(str(config))
         with suppress(EOFError):
-            while told.recv() == "boots":
-                told.send({box.name: box.boots - 1 for box in boxes})
+            while reported.recv() == "boots":
+                reported.send({box.name: box.boots - 1 for box in boxes})
 
 
 async def _lag(worst: list[float]) -> None:
@@ -195,24 +195,24 @@ def main() -> int:
         # Else nobody would hear it when they die.
         theirs.close()
         try:
-            told = Soak(at, ours.recv(), found).run()
+            reported = Soak(at, ours.recv(), found).run()
             ours.send("boots")
             boots = ours.recv()
         finally:
             ours.close()
             servers.join()
     hostile = {f"n-{index}" for index, kind in enumerate(found) if kind}
-    for name, why in told["why"].items():
+    for name, why in reported["why"].items():
         print(f"{name}: {why[:160]}")
     wrong = [
         f"{name} has booted {count} times" for name, count in boots.items() if count != (name not in hostile)
     ]
-    wrong += [f"{name} is not upgraded and says not why" for name, why in told["why"].items() if not why]
+    wrong += [f"{name} is not upgraded and says not why" for name, why in reported["why"].items() if not why]
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     print(
-        f"\n{asked.hosts} hosts, {asked.hostile} of them hostile: {told['seconds']:.0f} s, {memory} MiB at most, "
+        f"\n{asked.hosts} hosts, {asked.hostile} of them hostile: {reported['seconds']:.0f} s, {memory} MiB at most, "
     )
-    print(f"the event loop was kept waiting for {told['lag']:.1f} s at most")
+    print(f"the event loop was kept waiting for {reported['lag']:.1f} s at most")
     print(
         "\n".join(wrong)
         or "every host that is well was upgraded and has booted once; every other one says why not"

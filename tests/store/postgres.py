@@ -51,11 +51,11 @@ def _unprivileged(folder: Path) -> str | None:
     return user.pw_name
 
 
-def _run(user: str | None, *words: str | Path) -> None:
+def _run(user: str | None, *arguments: str | Path) -> None:
     # Its output goes to a file: the server inherits it, and would keep a pipe open.
     with tempfile.TemporaryFile() as output:
         done = subprocess.run(
-            [str(word) for word in words],
+            [str(argument) for argument in arguments],
             user=user,
             extra_groups=None if user is None else [],
             stdout=output,
@@ -67,4 +67,4 @@ def _run(user: str | None, *words: str | Path) -> None:
         )
         if done.returncode:
             output.seek(0)
-            raise RuntimeError(f"{words[0]} failed: {output.read().decode(errors='replace')}")
+            raise RuntimeError(f"{arguments[0]} failed: {output.read().decode(errors='replace')}")

@@ -13,19 +13,19 @@ from pathlib import Path
 from fleet.app.wiring.home import Home
 
 
-def wait(condition: Callable[[], object], said: Callable[[], str], seconds: float = 60) -> None:
+def wait(condition: Callable[[], object], message: Callable[[], str], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, said()
+        assert time.monotonic() < deadline, message()
         time.sleep(0.05)  # noqa: TID251 - between two looks at the condition
 
 
 @contextmanager
 def controller(home: Home, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    words = ["-m", "fleet.cli", "--home", str(home.path), "--database", home.database, "run"]
+    arguments = ["-m", "fleet.cli", "--home", str(home.path), "--database", home.database, "run"]
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, *words], stdout=file, stderr=file, env={**os.environ, "NO_COLOR": "1"}
+            [sys.executable, *arguments], stdout=file, stderr=file, env={**os.environ, "NO_COLOR": "1"}
         )
     try:
         yield process

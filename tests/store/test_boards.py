@@ -120,11 +120,11 @@ def test_plan_of_an_earlier_version_of_fleet_keeps_its_name(
 ) -> None:
     """A field that a newer fleet adds would have changed the hash, and every plan of before would count as tampered with."""
     plan = store.plans.save(a_plan())
-    told = msgspec.to_builtins(replace(plan, plan_id=""))
-    for release in (told["target"], *told["policy"]["streams"][0]["releases"]):
+    reported = msgspec.to_builtins(replace(plan, plan_id=""))
+    for release in (reported["target"], *reported["policy"]["streams"][0]["releases"]):
         del release["reference_digest"], release["digests"]
-    name = f"p-{sha256(chain.canonical(told)).hexdigest()}"
-    body = msgspec.json.encode(told | {"plan_id": name}).decode()
+    name = f"p-{sha256(chain.canonical(reported)).hexdigest()}"
+    body = msgspec.json.encode(reported | {"plan_id": name}).decode()
     tamper(f"UPDATE plan SET id = '{name}', body = '{body}'")
     assert store.plans.get(name) == replace(plan, plan_id=name)
 

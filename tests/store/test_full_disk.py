@@ -218,7 +218,7 @@ def test_sorting_needs_no_disk_space(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "words"),
+    ("count", "arguments"),
     [
         (0, "0 B"),
         (999, "999 B"),
@@ -228,5 +228,5 @@ def test_sorting_needs_no_disk_space(tmp_path: Path) -> None:
         (8e13, "80.0 TB"),
     ],
 )
-def test_database_sizes(count: float, words: str) -> None:
-    assert size(count) == words
+def test_database_sizes(count: float, arguments: str) -> None:
+    assert size(count) == arguments

@@ -44,15 +44,15 @@ def live(store: Store, steps: Steps) -> list[tuple[int, World]]:
     for whole, later, seen, gone in steps:
         second += later
         at = START + timedelta(seconds=second)
-        told: World = {(type(thing), thing.name): thing for thing in seen}
+        reported: World = {(type(thing), thing.name): thing for thing in seen}
         if whole:
-            world = told
+            world = reported
             nodes = [thing for thing in seen if isinstance(thing, Node)]
             pods = [thing for thing in seen if isinstance(thing, Pod)]
             store.inventory.sync(a_snapshot(nodes, ([], pods), machines=[]), at=at, source="sync")
         else:
             ended = {(type(thing), thing.name) for thing in gone}
-            world = {key: thing for key, thing in world.items() if key not in ended} | told
+            world = {key: thing for key, thing in world.items() if key not in ended} | reported
             store.inventory.note("east", seen, gone, at=at, source="watch")
         past.append((second, world))
     return past

@@ -169,10 +169,10 @@ def test_late_image_reference_is_stored_and_starts_no_new_interval(east: Store, 
     east.inventory.sync(a_snapshot(NODES[:1], machines=[plain]), at=START, source="sync")
     # As every fleet until now has written it: a row of then is no news today.
     (fact,) = rows(place, "SELECT fact FROM machine")[0]
-    told = (
+    reported = (
         f'"booted":{{"version":"{OLD.version}","digest":"{OLD.digest}","kernel":"{OLD.kernel}","kubelet":""}}'
     )
-    assert told in fact
+    assert reported in fact
     by_index = replace(plain, booted=replace(OLD, reference_digest=f"sha256:{'1' * 64}"))
     east.inventory.sync(a_snapshot(NODES[:1], machines=[by_index]), at=at(5), source="sync")
     (row,) = east.inventory.nodes()

@@ -30,7 +30,7 @@ def filled(store: Store, count: int = 8) -> None:
     store.journal.append([a_record(number) for number in range(1, count + 1)], at=START, actor="fleet@a")
 
 
-def told(findings: list[JournalFinding]) -> list[tuple[int, str]]:
+def reported(findings: list[JournalFinding]) -> list[tuple[int, str]]:
     return [(finding.seq, finding.what) for finding in findings]
 
 
@@ -139,14 +139,14 @@ def test_changes_of_the_table_are_found(
 ) -> None:
     filled(store)
     tamper(*statements)
-    assert told(store.journal.verify()) == expected
+    assert reported(store.journal.verify()) == expected
 
 
 def test_truncated_end_stays_visible_when_the_journal_continues(store: Store, tamper: Tamper) -> None:
     filled(store)
     tamper("DELETE FROM journal WHERE seq > 6")
     assert store.journal.append([a_record(9)], at=START, actor="fleet@a")[0].seq == 9
-    assert told(store.journal.verify()) == [(7, "removed")]
+    assert reported(store.journal.verify()) == [(7, "removed")]
 
 
 def test_unreadable_entry_is_reported(store: Store, tamper: Tamper) -> None:
@@ -172,8 +172,8 @@ with Store.open(place, create=False) as store:
 
 
 def appending(place: str, actor: str, count: int) -> subprocess.Popen[str]:
-    words = [sys.executable, "-c", APPENDING, place, actor, str(count)]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    arguments = [sys.executable, "-c", APPENDING, place, actor, str(count)]
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
 
 
 def test_two_processes_that_append_concurrently_keep_one_chain(place: str) -> None:

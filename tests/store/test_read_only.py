@@ -77,12 +77,12 @@ def test_home_on_a_read_only_mount_reports_and_exports_what_was_signed(
 
 
 def test_plan_is_shown_on_a_read_only_mount_and_not_stored(finished: Path) -> None:
-    told: list[str] = []
-    home = Home(finished, show=told.append)
+    reported: list[str] = []
+    home = Home(finished, show=reported.append)
     with read_only(finished), closing(home.store):
         made = plan(home, ["workers"], "")
         assert made.plan_id and home.store.plans.find(made.plan_id) is None
-        assert len([words for words in told if "cannot be started" in words]) == 1
+        assert len([arguments for arguments in reported if "cannot be started" in arguments]) == 1
         with pytest.raises(ReadOnlyError):
             plan(home, ["workers"], "", keep=True)
 
@@ -179,16 +179,16 @@ def test_read_only_user_sees_later_writes(public_folder: Path) -> None:
     os.close(asks[0])
     os.close(answers[1])
     # Where an assertion fails, both are closed, and the child ends.
-    with os.fdopen(answers[0], "rb") as told, os.fdopen(asks[1], "wb", buffering=0) as ask:
-        assert told.readline() == b"1 0\n"
+    with os.fdopen(answers[0], "rb") as reported, os.fdopen(asks[1], "wb", buffering=0) as ask:
+        assert reported.readline() == b"1 0\n"
         with Store.open(place) as store:
             store.journal.append([record] * 2000, at=START, actor="ada@desk")
         ask.write(b".")
-        assert told.readline() == b"2001 0\n"
+        assert reported.readline() == b"2001 0\n"
         with Store.open(place) as store:
             store.journal.append([record], at=START, actor="ada@desk")
             ask.write(b".")
-            assert told.readline() == b"2002 0\n"
+            assert reported.readline() == b"2002 0\n"
             ask.write(b".")
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0

@@ -67,11 +67,11 @@ def test_ways_to_name_a_file(text: str, path: str) -> None:
 def test_password_is_never_shown(url: str) -> None:
     with pytest.raises(StoreError) as caught:
         Store.open(url)
-    told = f"{caught.value.message} {caught.value.hint} {caught.value.__cause__}"
-    assert "s3" not in told
-    assert "cret" not in told
-    assert "ann" in told
-    assert "***" in told
+    reported = f"{caught.value.message} {caught.value.hint} {caught.value.__cause__}"
+    assert "s3" not in reported
+    assert "cret" not in reported
+    assert "ann" in reported
+    assert "***" in reported
 
 
 def test_server_that_does_not_answer() -> None:
@@ -106,14 +106,14 @@ def test_locked_database_names_possible_holders(tmp_path: Path) -> None:
     Store.open(path).close()
     with (
         Store(SqliteDatabase(DatabaseAddress.parse(path), create=False, wait=0.1)) as store,
-        closing(raw(str(path))) as somebody,
+        closing(raw(str(path))) as someone,
     ):
-        somebody.execute("BEGIN IMMEDIATE")
+        someone.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="is locked") as caught:
             store.settings.set("home", "live")
         assert "another fleet process" in caught.value.hint
         assert store.settings.get("home") is None
-        somebody.execute("ROLLBACK")
+        someone.execute("ROLLBACK")
         store.settings.set("home", "live")
 
 

@@ -17,7 +17,7 @@ from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import START, a_budget, a_deployment, a_node, a_snapshot
 from fleet.store.db.address import DatabaseAddress
 from fleet.store.db.postgres import PostgresDatabase
-from tests.cluster.struck import StruckJournal
+from tests.cluster.signalled import StruckJournal
 from tests.store.processes import controller, wait
 from tests.store.raw import raw
 from tests.unit.app.homes import a_home, a_started_rollout

@@ -107,16 +107,16 @@ def test_newer_database_is_refused_and_left_unchanged(place: str, tamper: Tamper
 
 
 @pytest.mark.parametrize(
-    ("version", "words"),
+    ("version", "arguments"),
     [
         ("0000", "cannot be migrated"),
         ("0000x", "a schema version that does not exist"),
         ("-1", "a schema version that does not exist"),
     ],
 )
-def test_unknown_schema_version_is_refused(place: str, tamper: Tamper, version: str, words: str) -> None:
+def test_unknown_schema_version_is_refused(place: str, tamper: Tamper, version: str, arguments: str) -> None:
     tamper(f"UPDATE {VERSION_TABLE} SET version_num = '{version}'")
-    with pytest.raises(SchemaError, match=words):
+    with pytest.raises(SchemaError, match=arguments):
         Store.open(place)
 
 
@@ -138,9 +138,9 @@ def test_database_of_the_first_release_keeps_its_data(empty: str) -> None:
     at = START.isoformat(timespec="microseconds")
     with closing(raw(empty)) as connection:
         cursor = connection.cursor()
-        for word in ("site", "setting"):
-            values = "'fra'" if word == "site" else "'word', 'kept'"
-            cursor.execute(f"INSERT INTO {word} VALUES ({values})")
+        for argument in ("site", "setting"):
+            values = "'fra'" if argument == "site" else "'word', 'kept'"
+            cursor.execute(f"INSERT INTO {argument} VALUES ({values})")
         cursor.execute(
             "INSERT INTO cluster VALUES ('east', 'kubeconfig', '/k', '', 'uid-east', 'v1.36.3', NULL, '', NULL, NULL)"
         )

@@ -34,22 +34,22 @@ QUOTED = quote(PASSWORD, safe="")
 SECRETS = (TOKEN, PASSWORD, QUOTED, PROXY)
 
 
-class Said(NamedTuple):
+class CommandResult(NamedTuple):
     code: int
-    words: str
+    text: str
     """stdout and stderr."""
 
 
-def fleet(home: Path, *words: str, **environ: str) -> Said:
+def fleet(home: Path, *arguments: str, **environ: str) -> CommandResult:
     done = subprocess.run(
-        [sys.executable, "-m", "fleet.cli", "--home", str(home), *words],
+        [sys.executable, "-m", "fleet.cli", "--home", str(home), *arguments],
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
         env={**os.environ, **environ},
     )
-    return Said(done.returncode, done.stdout + done.stderr)
+    return CommandResult(done.returncode, done.stdout + done.stderr)
 
 
 def kept(folder: Path) -> Iterator[tuple[str, bytes]]:
@@ -77,10 +77,10 @@ def clean(found: Iterator[tuple[str, bytes]]) -> int:
     return len(searched)
 
 
-def silent(said: Said) -> Said:
+def silent(result: CommandResult) -> CommandResult:
     for secret in SECRETS:
-        assert secret not in said.words, said.words
-    return said
+        assert secret not in result.text, result.text
+    return result
 
 
 @contextmanager
@@ -131,7 +131,7 @@ def test_accepted_token_is_used_and_stored_nowhere(tmp_path: Path, home: Path) -
     with served(tmp_path) as url:
         file = kubeconfig(tmp_path, url)
         added = fleet(home, "cluster", "add", "east", "--kubeconfig", file, "--site", "fra")
-        assert silent(added).code == 0, added.words
+        assert silent(added).code == 0, added.text
         commands = (
             ["sync"],
             ["cluster", "list", "-o", "json"],
@@ -145,9 +145,9 @@ def test_accepted_token_is_used_and_stored_nowhere(tmp_path: Path, home: Path) -
             ["audit", "verify"],
             ["audit", "export"],
         )
-        for words in commands:
-            said = silent(fleet(home, *words))
-            assert "bug in fleet" not in said.words, said.words
+        for arguments in commands:
+            result = silent(fleet(home, *arguments))
+            assert "bug in fleet" not in result.text, result.text
     # It is away now: errors with an address in them.
     assert silent(fleet(home, "sync")).code != 0
     assert silent(fleet(home, "cluster", "check", "east", FLEET_DEBUG="1")).code == 1
@@ -157,8 +157,8 @@ def test_accepted_token_is_used_and_stored_nowhere(tmp_path: Path, home: Path) -
 def test_rejected_token_is_not_quoted(tmp_path: Path, home: Path) -> None:
     with served(tmp_path) as url:
         file = kubeconfig(tmp_path, url, f"{TOKEN}-old")
-        said = silent(fleet(home, "cluster", "add", "east", "--kubeconfig", file, "--site", "fra"))
-        assert said.code == 1 and "does not accept the credentials" in said.words
+        result = silent(fleet(home, "cluster", "add", "east", "--kubeconfig", file, "--site", "fra"))
+        assert result.code == 1 and "does not accept the credentials" in result.text
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 500, 503])
@@ -170,8 +170,8 @@ def test_token_echoed_by_a_server_is_not_repeated(tmp_path: Path, home: Path, st
 
     with served(tmp_path, echo) as url:
         file = kubeconfig(tmp_path, url)
-        said = silent(fleet(home, "cluster", "add", "east", "--kubeconfig", file, "--site", "fra"))
-        assert said.code == 1 and "no: Authorization: Bearer" in said.words
+        result = silent(fleet(home, "cluster", "add", "east", "--kubeconfig", file, "--site", "fra"))
+        assert result.code == 1 and "no: Authorization: Bearer" in result.text
         assert clean(kept(home)) >= 1
 
 
@@ -179,8 +179,8 @@ def test_password_in_a_proxy_address_is_not_shown(tmp_path: Path, home: Path) ->
     proxies = ("http://ada:{}@127.0.0.1:1", "http://ada:{}@no-such-host.invalid:3128", "nonsense://ada:{}@x")
     for proxy in proxies:
         file = kubeconfig(tmp_path, "https://127.0.0.1:2", **{"proxy-url": proxy.format(PROXY)})
-        said = silent(fleet(home, "cluster", "add", "east", "--kubeconfig", file, "--site", "fra"))
-        assert said.code in (1, 2) and "bug in fleet" not in said.words, said.words
+        result = silent(fleet(home, "cluster", "add", "east", "--kubeconfig", file, "--site", "fra"))
+        assert result.code in (1, 2) and "bug in fleet" not in result.text, result.text
         by_environ = {"HTTPS_PROXY": proxy.format(PROXY), "HTTP_PROXY": proxy.format(PROXY)}
         plain = kubeconfig(tmp_path, "https://no-such-server.invalid:2")
         silent(fleet(home, "cluster", "add", "east", "--kubeconfig", plain, "--site", "fra", **by_environ))
@@ -189,8 +189,8 @@ def test_password_in_a_proxy_address_is_not_shown(tmp_path: Path, home: Path) ->
 
 def test_password_in_a_server_address_is_not_shown(tmp_path: Path, home: Path) -> None:
     file = kubeconfig(tmp_path, f"http://ada:{PROXY}@127.0.0.1:1")
-    said = silent(fleet(home, "cluster", "add", "east", "--kubeconfig", file, "--site", "fra"))
-    assert said.code == 1
+    result = silent(fleet(home, "cluster", "add", "east", "--kubeconfig", file, "--site", "fra"))
+    assert result.code == 1
     clean(kept(home))
 
 
@@ -215,8 +215,8 @@ def test_broken_kubeconfig_is_not_quoted(tmp_path: Path, home: Path, user: str) 
         "clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]\n"
         f"users:\n- name: u\n  user:\n    {user}\n"
     )
-    said = silent(fleet(home, "cluster", "add", "east", "--kubeconfig", str(file), "--site", "fra"))
-    assert said.code in (1, 2) and "bug in fleet" not in said.words, said.words
+    result = silent(fleet(home, "cluster", "add", "east", "--kubeconfig", str(file), "--site", "fra"))
+    assert result.code in (1, 2) and "bug in fleet" not in result.text, result.text
 
 
 def with_password(url: str) -> str:
@@ -233,10 +233,10 @@ def test_database_password_is_nowhere(tmp_path: Path, postgres_template: Callabl
     home.store.close()
     environ = {"FLEET_DATABASE": url}
     made = silent(fleet(home.path, "plan", "--pool", "workers", "--to", NEW.version, "-o", "json", **environ))
-    assert made.code == 0, made.words
-    name = made.words.split('"plan_id": "')[1].split('"')[0]
+    assert made.code == 0, made.text
+    name = made.text.split('"plan_id": "')[1].split('"')[0]
     started = silent(fleet(home.path, "rollout", "start", name, **environ))
-    assert started.code == 0, started.words
+    assert started.code == 0, started.text
     assert home.log.exists()
     silent(fleet(home.path, "rollout", "status", "--watch", **environ))
     commands = (
@@ -251,9 +251,9 @@ def test_database_password_is_nowhere(tmp_path: Path, postgres_template: Callabl
         ["cluster", "list"],
         ["status"],
     )
-    for words in commands:
-        said = silent(fleet(home.path, *words, **environ))
-        assert said.code in (0, 3), said.words
+    for arguments in commands:
+        result = silent(fleet(home.path, *arguments, **environ))
+        assert result.code in (0, 3), result.text
     silent(fleet(home.path, "run", "--until-idle", **environ))
     assert clean(kept(home.path)) >= 4
     assert clean(rows_of(url)) > 20
@@ -273,11 +273,11 @@ def test_database_password_is_nowhere(tmp_path: Path, postgres_template: Callabl
 )
 @pytest.mark.parametrize("debug", ["", "1"])
 def test_unreachable_database_is_named_without_its_password(home: Path, url: str, debug: str) -> None:
-    for words in (["status"], ["run"], ["audit", "verify"], ["init"]):
-        said = silent(fleet(home, *words, FLEET_DATABASE=url, FLEET_DEBUG=debug))
-        assert said.code in (0, 1, 2), said.words
-    said = silent(fleet(home, "--database", url, "status"))
-    assert said.code in (1, 2) and "bug in fleet" not in said.words
+    for arguments in (["status"], ["run"], ["audit", "verify"], ["init"]):
+        result = silent(fleet(home, *arguments, FLEET_DATABASE=url, FLEET_DEBUG=debug))
+        assert result.code in (0, 1, 2), result.text
+    result = silent(fleet(home, "--database", url, "status"))
+    assert result.code in (1, 2) and "bug in fleet" not in result.text
     clean(kept(home))
 
 
@@ -287,14 +287,14 @@ def test_signing_key_never_leaves_its_file(tmp_path: Path) -> None:
     private = keys_of(Home(home.path)).private
     secret = "".join(private.read_text().splitlines()[1:-1])
     assert len(secret) > 40
-    told = [
-        made.words,
-        *(fleet(home.path, "audit", word).words for word in ("keygen", "checkpoint", "export")),
+    reported = [
+        made.text,
+        *(fleet(home.path, "audit", argument).text for argument in ("keygen", "checkpoint", "export")),
     ]
-    assert all(secret not in words and "PRIVATE" not in words for words in told)
+    assert all(secret not in arguments and "PRIVATE" not in arguments for arguments in reported)
     for name, content in kept(home.path):
         assert name == str(private) or secret.encode() not in content
     private.write_text(private.read_text().replace("M", "!", 1))
-    said = fleet(home.path, "audit", "checkpoint")
-    assert said.code == 2 and "has no private key" in said.words
-    assert secret[8:40] not in said.words
+    result = fleet(home.path, "audit", "checkpoint")
+    assert result.code == 2 and "has no private key" in result.text
+    assert secret[8:40] not in result.text

@@ -30,7 +30,7 @@ from fleet.lab.simulation.builders import (
 )
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
 
@@ -43,7 +43,7 @@ def plan() -> Plan:
 
 @pytest.fixture(scope="module")
 def report(plan: Plan) -> Report:
-    story = Story([fleet()], a_policy())
+    story = SimulatedRollout([fleet()], a_policy())
     story.start(canaries=["n-1"])
     story.run(600)
     story.say("abort")

@@ -15,7 +15,7 @@ SIZES = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "reported"),
     [
         (0, "0s"),
         (0.4, "0s"),
@@ -34,21 +34,21 @@ SIZES = {"d": 86400, "h": 3600, "m": 60, "s": 1}
         (-0.2, "0s"),
     ],
 )
-def test_duration_has_at_most_two_units(seconds: float, told: str) -> None:
-    assert durations.format_duration(seconds) == told
+def test_duration_has_at_most_two_units(seconds: float, reported: str) -> None:
+    assert durations.format_duration(seconds) == reported
 
 
 @given(st.floats(0, 400 * 86400))
 def test_text_is_within_half_of_the_smallest_shown_unit(seconds: float) -> None:
     parts = re.findall(r"(\d+)([dhms])", durations.format_duration(seconds))
-    said = sum(int(count) * SIZES[name] for count, name in parts)
+    message = sum(int(count) * SIZES[name] for count, name in parts)
     unit = 1 if seconds < 3600 else 60 if seconds < 86400 else 3600
-    assert abs(said - seconds) <= unit / 2 + 1e-6
+    assert abs(message - seconds) <= unit / 2 + 1e-6
     assert all(int(count) < 60 for count, name in parts if name in "ms")
 
 
 @pytest.mark.parametrize(
-    ("delta", "told"),
+    ("delta", "reported"),
     [
         (timedelta(seconds=-5), "0s"),
         (timedelta(seconds=4), "4s"),
@@ -58,5 +58,5 @@ def test_text_is_within_half_of_the_smallest_shown_unit(seconds: float) -> None:
         (timedelta(days=400), "400d"),
     ],
 )
-def test_age_is_one_unit_rounded_down(delta: timedelta, told: str) -> None:
-    assert durations.format_age(delta) == told
+def test_age_is_one_unit_rounded_down(delta: timedelta, reported: str) -> None:
+    assert durations.format_age(delta) == reported

@@ -19,11 +19,14 @@ BY_HAND = ("machines-test", "qemu")
 def files_of(target: str) -> list[str]:
     """What pytest would be told to run, as files; tests of a file that are named alone are `file::test`."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    told = subprocess.run(
+    reported = subprocess.run(
         ["make", "--dry-run", target], cwd=ROOT, env=environ, capture_output=True, text=True, check=True
     ).stdout
     named = [
-        word for line in told.splitlines() if "-m pytest" in line for word in re.findall(r"tests/\S*", line)
+        word
+        for line in reported.splitlines()
+        if "-m pytest" in line
+        for word in re.findall(r"tests/\S*", line)
     ]
     assert named
     return [

@@ -192,12 +192,12 @@ def test_windows_that_never_open_are_reported() -> None:
 
 
 @pytest.mark.parametrize(
-    ("moment", "words"),
+    ("moment", "message"),
     [
         ("2026-11-28 01:00", "Sat 01:00 CET"),
         ("2026-12-12 01:00", "Sat 12 Dec 01:00 CET"),
         ("2027-07-03 01:00", "Sat 3 Jul 2027 01:00 CEST"),
     ],
 )
-def test_time_is_shown_with_as_much_of_its_date_as_it_needs(moment: str, words: str) -> None:
-    assert format_moment(berlin(moment), berlin("2026-11-25 12:00"), "Europe/Berlin") == words
+def test_time_is_shown_with_as_much_of_its_date_as_it_needs(moment: str, message: str) -> None:
+    assert format_moment(berlin(moment), berlin("2026-11-25 12:00"), "Europe/Berlin") == message

@@ -50,10 +50,10 @@ def written(copy: Path) -> Path:
     return folder
 
 
-def ran(copy: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+def ran(copy: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "HOME": str(copy.parent), "VAGRANT_CHECKPOINT_DISABLE": "1", **more}
     return subprocess.run(
-        words, cwd=copy, env=environment, capture_output=True, text=True, check=False, timeout=300
+        arguments, cwd=copy, env=environment, capture_output=True, text=True, check=False, timeout=300
     )
 
 
@@ -87,9 +87,9 @@ def virtualbox(copy: Path) -> str:
 def test_vagrant_accepts_the_configuration_of_each_provider(
     copy: Path, virtualbox: str, provider: str
 ) -> None:
-    said = ran(copy, "vagrant", "validate", VAGRANT_DEFAULT_PROVIDER=provider, PATH=virtualbox)
-    assert said.returncode == 0, said.stderr
-    assert "validated successfully" in said.stdout
+    result = ran(copy, "vagrant", "validate", VAGRANT_DEFAULT_PROVIDER=provider, PATH=virtualbox)
+    assert result.returncode == 0, result.stderr
+    assert "validated successfully" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -105,15 +105,15 @@ def test_vagrant_refuses_a_mistake(
 ) -> None:
     (copy / "Wrong").write_text((copy / "Vagrantfile").read_text().replace(right, wrong))
     more = {"VAGRANT_DEFAULT_PROVIDER": provider, "VAGRANT_VAGRANTFILE": "Wrong", "PATH": virtualbox}
-    said = ran(copy, "vagrant", "validate", **more)
-    assert said.returncode != 0
-    assert wrong.rpartition(".")[2] in said.stderr + said.stdout
+    result = ran(copy, "vagrant", "validate", **more)
+    assert result.returncode != 0
+    assert wrong.rpartition(".")[2] in result.stderr + result.stdout
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_ignition_accepts_the_configuration_of_each_machine(written: Path, name: str) -> None:
-    said = validate(written / f"{name}.ign")
-    assert (said.returncode, said.stdout + said.stderr) == (0, "")
+    result = validate(written / f"{name}.ign")
+    assert (result.returncode, result.stdout + result.stderr) == (0, "")
 
 
 def test_ignition_refuses_a_mistake(written: Path, tmp_path: Path) -> None:
@@ -151,9 +151,9 @@ def test_image_with_another_checksum_becomes_no_box(copy: Path, tmp_path: Path) 
     image = tmp_path / "image"
     image.write_bytes(b"something else")
     for provider in ("libvirt", "virtualbox"):
-        said = ran(copy, "./box", provider, FLEET_BOX_IMAGE=str(image))
-        assert said.returncode == 1
-        assert "fetch it again" in said.stderr
+        result = ran(copy, "./box", provider, FLEET_BOX_IMAGE=str(image))
+        assert result.returncode == 1
+        assert "fetch it again" in result.stderr
     assert ran(copy, "./box").returncode == 2
 
 
@@ -166,6 +166,6 @@ def test_image_with_the_right_checksum_becomes_a_box(copy: Path, tmp_path: Path)
     right = copy / "box-of-ours"
     right.write_text(re.sub(r"sum=[0-9a-f]{64}", f"sum={digest}", script.read_text()))
     right.chmod(0o755)
-    said = ran(copy, "./box-of-ours", "libvirt", FLEET_BOX_IMAGE=str(image))
-    assert said.returncode == 0, said.stderr
+    result = ran(copy, "./box-of-ours", "libvirt", FLEET_BOX_IMAGE=str(image))
+    assert result.returncode == 0, result.stderr
     assert "fleet/fedora-coreos" in ran(copy, "vagrant", "box", "list").stdout

@@ -56,20 +56,20 @@ class Tab:
 
     async def read(self) -> None:
         async for message in self._socket:
-            told = message.json()
-            if "id" in told:
-                self._answers.pop(told["id"]).set_result(told)
+            reported = message.json()
+            if "id" in reported:
+                self._answers.pop(reported["id"]).set_result(reported)
             else:
-                self._note(told["method"], told.get("params", {}))
+                self._note(reported["method"], reported.get("params", {}))
 
-    def _note(self, method: str, told: dict[str, Any]) -> None:
+    def _note(self, method: str, reported: dict[str, Any]) -> None:
         match method:
             case "Page.loadEventFired":
                 self._loaded.set()
             case "Network.requestWillBeSent":
-                self.requests.append(told["request"]["url"])
+                self.requests.append(reported["request"]["url"])
             case "Runtime.consoleAPICalled" | "Runtime.exceptionThrown" | "Log.entryAdded":
-                self.messages.append(str(told))
+                self.messages.append(str(reported))
 
     async def ask(self, method: str, **params: Any) -> dict[str, Any]:
         """The answer of one command. Raises AssertionError with the browser's words where it refuses."""
@@ -79,9 +79,9 @@ class Tab:
         if self._session:
             command["sessionId"] = self._session
         await self._socket.send_json(command)
-        told = await asyncio.wait_for(answer, PATIENCE)
-        assert "error" not in told, told
-        result: dict[str, Any] = told["result"]
+        reported = await asyncio.wait_for(answer, PATIENCE)
+        assert "error" not in reported, reported
+        result: dict[str, Any] = reported["result"]
         return result
 
     async def attach(self) -> None:
@@ -98,14 +98,16 @@ class Tab:
 
     async def value(self, script: str) -> Any:
         """Of an expression in the page."""
-        told = await self.ask("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in told, told
-        return told["result"].get("value")
+        reported = await self.ask(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
+        assert "exceptionDetails" not in reported, reported
+        return reported["result"].get("value")
 
     async def printed(self) -> bytes:
         """As PDF, on the paper that the page asks for."""
-        told = await self.ask("Page.printToPDF", preferCSSPageSize=True, printBackground=True)
-        return b64decode(told["data"])
+        reported = await self.ask("Page.printToPDF", preferCSSPageSize=True, printBackground=True)
+        return b64decode(reported["data"])
 
 
 @asynccontextmanager
@@ -135,11 +137,11 @@ async def a_tab() -> AsyncIterator[Tab]:
                 await drain
 
 
-async def _address(words: asyncio.StreamReader) -> str:
+async def _address(arguments: asyncio.StreamReader) -> str:
     seen = []
-    async for line in words:
-        told = line.decode(errors="replace").strip()
-        if told.startswith(LISTENS):
-            return told.removeprefix(LISTENS)
-        seen.append(told)
+    async for line in arguments:
+        reported = line.decode(errors="replace").strip()
+        if reported.startswith(LISTENS):
+            return reported.removeprefix(LISTENS)
+        seen.append(reported)
     raise AssertionError("the browser did not start: " + "\n".join(seen[-20:]))

@@ -77,13 +77,13 @@ def test_filter_of_the_table_is_kept_in_the_address(path: Path) -> None:
         by_name = await tab.value(SHOWN)
         await tab.value(TYPE.format(field="filter", value=""))
         await tab.value(TYPE.format(field="ending", value="failed"))
-        said = await tab.value("document.getElementById('shown').value")
-        return by_name, await tab.value(SHOWN), said, await tab.value("location.hash")
+        message = await tab.value("document.getElementById('shown').value")
+        return by_name, await tab.value(SHOWN), message, await tab.value("location.hash")
 
-    by_name, failed, said, fragment = browse(path, visit)
+    by_name, failed, message, fragment = browse(path, visit)
     assert by_name == ["east/n-0012"]
     assert failed == ["east/n-0009"]
-    assert (said, fragment) == ("1 of 24 nodes", "#ending=failed")
+    assert (message, fragment) == ("1 of 24 nodes", "#ending=failed")
 
 
 def test_address_with_a_filter_or_a_node_shows_just_that(path: Path) -> None:
@@ -209,9 +209,9 @@ def test_long_names_push_no_result_off_the_paper(tmp_path: Path) -> None:
     scene = a_scene()
     runs = tuple(replace(run, node=f"{run.node}.{'x' * 63}.{'y' * 63}.{'z' * 63}") for run in scene.runs)
     document = browse(written(replace(scene, runs=runs), tmp_path), visit)
-    words = "\n".join(printed_words(document, tmp_path))
-    assert len(re.findall(r"\bboot [0-9a-f]{8} → [0-9a-f]{8}$", words, re.MULTILINE)) == len(runs)
-    assert len(re.findall(r"\bdone$", words, re.MULTILINE)) >= len(runs)
+    arguments = "\n".join(printed_words(document, tmp_path))
+    assert len(re.findall(r"\bboot [0-9a-f]{8} → [0-9a-f]{8}$", arguments, re.MULTILINE)) == len(runs)
+    assert len(re.findall(r"\bdone$", arguments, re.MULTILINE)) >= len(runs)
 
 
 def test_page_of_a_thousand_nodes_loads_in_seconds_and_prints_on_fewer_sheets_than_a_book(

@@ -28,6 +28,7 @@ from fleet.store.journal.tampering import BEGINNING, ChainEnd, JournalFinding, O
 NOT_READ = (msgspec.ValidationError, OverflowError, RecursionError, UnicodeError)
 """Errors that msgspec raises for values that any user may have written. UnicodeError: a lone surrogate, which JSON can
 contain."""
+WRITES = "fleet audit export and fleet report -o json --file FILE write one"
 PARTS = JournalExport.__struct_fields__
 ExportPart = TypeVar("ExportPart", JournalEntry, SignedCheckpoint)
 
@@ -49,11 +50,13 @@ def verify_file(path: Path, keys: Sequence[Path]) -> ExportVerdict:
     """Verifies an exported journal or a report with nothing but the file and the public keys. Raises UsageError for a
     file that is neither."""
     public = [PublicKey.read(key) for key in keys]
-    content = _content(path)
+    content = json_object(path)
     report = "rollout" in content
     if not report and content.get("kind") != "fleet journal":
+        of_span = content.get("kind") == "fleet period report"
         raise UsageError(
-            f"{path} is neither an exported journal nor a report", "fleet audit export writes one"
+            f"{path} is neither an exported journal nor a report of one rollout",
+            f"fleet report verify {path} --key PUBLIC-KEY" if of_span else "fleet audit export writes one",
         )
     findings: list[JournalFinding] = []
     parts = ("entries", "others") if report else ("entries",)
@@ -64,7 +67,7 @@ def verify_file(path: Path, keys: Sequence[Path]) -> ExportVerdict:
     findings += _chained(entries, signed, public, whole=not report)
     if report:
         findings += _report_findings(content, entries)
-        findings += _signature_findings(content, public)
+        findings += signature_findings(content, public, f"nothing proves {', '.join(OUTSIDE_JOURNAL)}")
     else:
         message = "it has the key {}, which no exported journal has"
         findings += [JournalFinding(0, "unlike", message.format(key)) for key in content if key not in PARTS]
@@ -79,7 +82,10 @@ def verify_file(path: Path, keys: Sequence[Path]) -> ExportVerdict:
     )
 
 
-def _content(path: Path) -> dict[str, Any]:
+def json_object(path: Path) -> dict[str, Any]:
+    """Returns the JSON object in the file. Raises UsageError for a file that cannot be read, for other content, and for
+    a key that occurs twice: its readers would not agree on its value."""
+
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
@@ -89,11 +95,11 @@ def _content(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes(), object_pairs_hook=once)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+        raise UsageError(f"{path} cannot be read: {error.strerror}", WRITES) from error
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is not JSON: {error}") from error
+        raise UsageError(f"{path} is not JSON: {error}", WRITES) from error
     if not isinstance(content, dict):
-        raise UsageError(f"{path} is neither an exported journal nor a report")
+        raise UsageError(f"{path} is neither an exported journal nor a report", WRITES)
     return content
 
 
@@ -149,16 +155,18 @@ def _chained(
         yield JournalFinding(0, "removed", "it has no entries")
 
 
-def _signature_findings(content: Mapping[str, Any], keys: Sequence[PublicKey]) -> Iterator[JournalFinding]:
-    """Yields what is wrong with the report's own signature, which alone proves what is not in the journal."""
+def signature_findings(
+    content: Mapping[str, Any], keys: Sequence[PublicKey], otherwise: str
+) -> Iterator[JournalFinding]:
+    """Yields what is wrong with the report's own signature, which alone proves what is not in the journal. `otherwise`:
+    what follows if there is none."""
     try:
         signature = msgspec.convert(content.get("signature"), Signature | None)
     except NOT_READ as error:
         yield JournalFinding(0, "forged", f"its signature cannot be read: {error}")
         return
     if signature is None:
-        keys_outside = ", ".join(OUTSIDE_JOURNAL)
-        yield JournalFinding(0, "unsigned", f"the report is not signed, so nothing proves {keys_outside}")
+        yield JournalFinding(0, "unsigned", f"the report is not signed, so {otherwise}")
     elif all(key.id != signature.key for key in keys):
         yield JournalFinding(0, "forged", f"the report is signed with another key: {signature.key}")
     elif not any(key.signed_report(content, signature.signature) for key in keys):

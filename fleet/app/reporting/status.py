@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -99,8 +100,9 @@ def groups_in(home: Home) -> dict[str, list[Quorum]]:
     return found
 
 
-def known_in(home: Home, rows: Sequence[ClusterRow]) -> list[KnownNode]:
-    """Returns every node that the inventory has of these clusters, and machines without a node."""
+def known_in(home: Home, rows: Sequence[ClusterRow], at: datetime | None = None) -> list[KnownNode]:
+    """Returns every node that the inventory has of these clusters, and machines without a node, now or at a past
+    moment."""
     seen = {row.name: row.last_seen for row in rows}
     one = rows[0].name if len(rows) == 1 else None
     return [
@@ -114,7 +116,7 @@ def known_in(home: Home, rows: Sequence[ClusterRow]) -> list[KnownNode]:
             node.since,
             seen[node.cluster],
         )
-        for node in home.store.inventory.nodes(cluster=one)
+        for node in home.store.inventory.nodes(cluster=one, at=at)
         if node.cluster in seen
     ]
 

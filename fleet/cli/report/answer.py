@@ -10,7 +10,7 @@ from fleet.core.planning.estimates import PARTS
 from fleet.core.planning.plan import short_id
 from fleet.core.records.journal import JournalEntry
 from fleet.core.reporting.report import Against, Report, ReportRun
-from fleet.core.reporting.timeline import OperatorCommand
+from fleet.core.reporting.timeline import OperatorCommand, QuorumAction
 from fleet.core.rollout.action import Action, Evict
 from fleet.core.rollout.codec import from_record
 from fleet.core.rollout.commands import CommandRecord, RolloutStarted
@@ -241,6 +241,15 @@ def steps(run: ReportRun) -> str:
         for step, seconds in lasted.items()
         if format_duration(seconds) != "0s"
     )
+
+
+def quorum_words(each: QuorumAction) -> str:
+    """Returns what was done for a quorum group: `etcd-east: read once more before the reboot, could do without it`."""
+    result = each.result or "no answer"
+    if each.kind == "read":
+        told = "could do without the node" if result == "done" else f"the reboot was not sent ({result})"
+        return f"{each.group}: read once more before the reboot, {told}{f': {each.detail}' if each.detail else ''}"
+    return f"{each.group}: {each.kind} {result}{f': {each.detail}' if each.detail else ''}"
 
 
 def troubles(run: ReportRun) -> Iterator[str]:

@@ -55,36 +55,47 @@ class PagePart(NamedTuple):
 def page(report: Report) -> str:
     """Returns the whole HTML document."""
     lines = timeline.timeline(report)
-    style = f"{_source('report.css')}\n:root {{ --names: {_names(lines)}ch; --wide: {lines.breadth}px }}\n"
-    script = _source("report.js")
+    used = {bar.step for group in lines.groups for track in group.tracks for bar in track.bars}
+    return document(
+        "report.html",
+        f":root {{ --names: {_names(lines)}ch; --wide: {lines.breadth}px }}\n",
+        report=report,
+        answer=answer,
+        clock=lambda moment: answer.clock(moment, report),
+        lines=lines,
+        row=PACKED_ROW if lines.packed else ROW,
+        bar_top=PACKED_BAR_TOP if lines.packed else BAR_TOP,
+        legend={step: meaning for step, meaning in LEGEND.items() if step in used},
+        parts=list(_parts(report)),
+        several=len(report.clusters) > 1,
+        journal=_journal(report),
+    )
+
+
+def document(template: str, more_style: str, **values: object) -> str:
+    """Returns the template as a document that fetches nothing, and in which nothing but fleet's own style and script
+    takes effect."""
+    style = f"{source('report.css')}\n{more_style}"
+    script = source("report.js")
     # What default-src does not cover is named: where forms and relative links would lead.
     closed = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:"
     policy = f"{closed}; style-src {_hash(style)}; script-src {_hash(script)}"
-    used = {bar.step for group in lines.groups for track in group.tracks for bar in track.bars}
     return (
         _environment()
-        .get_template("report.html")
+        .get_template(template)
         .render(
-            report=report,
-            answer=answer,
-            lines=lines,
-            row=PACKED_ROW if lines.packed else ROW,
-            bar_top=PACKED_BAR_TOP if lines.packed else BAR_TOP,
-            legend={step: meaning for step, meaning in LEGEND.items() if step in used},
-            parts=list(_parts(report)),
-            several=len(report.clusters) > 1,
-            journal=_journal(report),
             # Our own files, not data: they are put in as they are, and the policy names their hashes.
             style=Markup(style),  # noqa: S704
             script=Markup(script),  # noqa: S704
             policy=policy,
+            **values,
         )
     )
 
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=FunctionLoader(_source),
+        loader=FunctionLoader(source),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_shown,
@@ -107,7 +118,8 @@ def _shown(value: object) -> object:
     return value
 
 
-def _source(name: str) -> str:
+def source(name: str) -> str:
+    """Returns the text of a file beside this one."""
     return (files("fleet.cli.report") / name).read_text(encoding="utf-8")
 
 

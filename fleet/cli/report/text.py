@@ -36,7 +36,7 @@ def text(report: Report) -> str:
 
 def _answer(report: Report) -> Iterator[str]:
     others = "".join(f"; {other}" for other in answer.others(report))
-    yield from _wrapped("", f"{answer.headline(report)}, {answer.proven(report)}{others}.", 0)
+    yield from wrapped("", f"{answer.headline(report)}, {answer.proven(report)}{others}.", 0)
     against = report.against
     facts = [
         ("rollout", f"{report.rollout}, {answer.result(report)}"),
@@ -55,7 +55,7 @@ def _answer(report: Report) -> Iterator[str]:
     facts.append(("moved", _evictions(report)))
     facts.append(("journal", answer.verdict(report)))
     for name, value in facts:
-        yield from _wrapped(f"  {name:<9}", value, 11)
+        yield from wrapped(f"  {name:<9}", value, 11)
 
 
 def _evictions(report: Report) -> str:
@@ -70,15 +70,15 @@ def _attention(report: Report) -> Iterator[str]:
         yield "Needs a look"
     for case in cases:
         names = ", ".join(_name(cluster, node, report) for cluster, node in case.nodes)
-        yield from _wrapped("  ", f"{names} {case.state}: {case.message}", 4)
+        yield from wrapped("  ", f"{names} {case.state}: {case.message}", 4)
         if case.advice:
-            yield from _wrapped("    ", case.advice, 4)
+            yield from wrapped("    ", case.advice, 4)
 
 
 def _event_lines(report: Report) -> Iterator[str]:
     yield "Who did what (UTC)"
     for event in answer.happenings(report):
-        yield from _wrapped(visible(f"  {answer.clock(event.at, report)}  {event.by}  "), event.message, 4)
+        yield from wrapped(visible(f"  {answer.clock(event.at, report)}  {event.by}  "), event.message, 4)
 
 
 def _measures(report: Report) -> Iterator[str]:
@@ -92,7 +92,7 @@ def _measures(report: Report) -> Iterator[str]:
         for duration in report.durations
     ]
     if rows:
-        yield from _table(["Step", "median", "p95", "longest"], rows, right=(1, 2, 3))
+        yield from table_lines(["Step", "median", "p95", "longest"], rows, right=(1, 2, 3))
 
 
 def _requests(report: Report) -> Iterator[str]:
@@ -101,13 +101,13 @@ def _requests(report: Report) -> Iterator[str]:
         for request in report.requests
     ]
     if rows:
-        yield from _table(["API requests", "sent", "a node"], rows, right=(1, 2))
+        yield from table_lines(["API requests", "sent", "a node"], rows, right=(1, 2))
 
 
 def _nodes(report: Report) -> Iterator[str]:
     rows = [_row(run, report) for run in report.runs]
     head = ["Node", "began", "took", "pods", "result", "kernel", "boot id"]
-    lines = _table(head, rows, right=(2, 3))
+    lines = table_lines(head, rows, right=(2, 3))
     yield next(lines)
     several = len(report.from_versions) > 1
     for run, line in zip(report.runs, lines, strict=True):
@@ -158,7 +158,7 @@ def _name(cluster: str, node: str, report: Report) -> str:
     return node if len(report.clusters) == 1 else f"{cluster}/{node}"
 
 
-def _wrapped(head: str, text: str, indent: int) -> list[str]:
+def wrapped(head: str, text: str, indent: int) -> list[str]:
     """Returns `head` and `text` as lines; further lines begin at `indent`. Long words are never broken."""
     return wrap(
         text,
@@ -170,7 +170,8 @@ def _wrapped(head: str, text: str, indent: int) -> list[str]:
     ) or [head.rstrip()]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int]) -> Iterator[str]:
+def table_lines(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int]) -> Iterator[str]:
+    """Yields the lines of a table. `right`: the columns whose cells are aligned to the right."""
     lines = [head, *([visible(cell) for cell in row] for row in rows)]
     widths = [max(len(row[index]) for row in lines) for index in range(len(head))]
     for row in lines:

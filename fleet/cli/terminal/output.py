@@ -87,10 +87,12 @@ def show_csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     take for a formula gets an apostrophe in front (OWASP, CSV injection)."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(head)
-    writer.writerows([_csv_cell(value) for value in row] for row in rows)
+    writer.writerows([csv_cell(value) for value in row] for row in rows)
 
 
-def _csv_cell(value: object) -> object:
+def csv_cell(value: object) -> object:
+    """Returns the value for a cell of a CSV file: a text that a spreadsheet would take for a formula gets an apostrophe
+    in front."""
     if not isinstance(value, str):
         return value
     text = visible(value)

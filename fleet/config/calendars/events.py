@@ -66,8 +66,9 @@ def read_events(text: str, zone: str, *, closes: bool) -> CalendarContent:
             # It warns that it guesses time zones, which are not used.
             warnings.simplefilter("ignore")
             calendars = Calendar.from_ical(_without_zones(text), multiple=True)
-    except FOREIGN as wrong:
-        return CalendarContent(problems=(f"expected an iCalendar file, found that {_short(str(wrong))}",))
+    except FOREIGN:
+        # The library's message has a part of the text, and a server's error page may repeat its URL.
+        return CalendarContent(problems=("expected an iCalendar file (RFC 5545), found another text",))
     if not calendars or any(each.name != "VCALENDAR" for each in calendars):
         return CalendarContent(problems=("expected an iCalendar file, found no VCALENDAR",))
     found: list[CalendarEvent] = []

@@ -1,4 +1,4 @@
-"""What differs between two effects of a plan, as one line for each node and key."""
+"""Finds the differences between two effects of a plan, as one line for each node and key."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class ApprovalGate:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self._effects: dict[str, Effect] = {}
-        """By rollout, as far as they were asked for: the effect of a rollout never changes."""
+        """The effects that were computed so far, by rollout: the effect of a rollout never changes."""
 
     def lacking(self, rollout: Rollout, now: datetime) -> str:
         """Returns which approvals the rollout lacks; empty where it lacks none, or has begun: an approval is for the

@@ -40,7 +40,7 @@ class PlanApproval(Struct, frozen=True):
     """`e-` and the SHA-256, in hex, of the canonical JSON of `covers`."""
     covers: Effect
     asked_by: str = ""
-    """Who made the plan."""
+    """The user who made the plan."""
     comment: str = ""
     files: Mapping[str, str] = {}
     """SHA-256 of the files that the plan's pools name (playbooks), by path."""

@@ -1,4 +1,4 @@
-"""Finds what keeps a waiting run from its slot: the gate of its group, then what the guards find."""
+"""Finds the blockers of a waiting run: first the gate of its group, then the reasons of the guards."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Blockers:
         return self._all(rollout, run, self._gates.evaluate(rollout, run, now), now)
 
     def own(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Held]:
-        """Yields what holds this run itself, whatever the gate of its group allows."""
+        """Yields the reasons that hold this run itself, apart from the gate of its group."""
         return (held for _, held in self._all(rollout, run, None, now))
 
     def _all(self, rollout: Rollout, run: Run, gate: Held | None, now: datetime) -> Iterator[Blocker]:

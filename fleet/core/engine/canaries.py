@@ -1,9 +1,9 @@
-"""Chooses the canaries: the nodes that go first, and the nodes that replace canaries which never will.
+"""Chooses the canaries: the nodes that go first, and the nodes that replace canaries which cannot go.
 
 A canary that was cancelled, or has failed and was released, is replaced at once. A canary that has not begun and is
 held by something that does not pass by itself is replaced once it has been held for `REPLACEMENT_DELAY`, so that a node
-that is not Ready for a few seconds stays the canary. What passes by itself (a window, a budget, a limit, a reboot)
-never causes a replacement. A canary that stepped down is treated as one of the other nodes from then on, even if it
+that is not Ready for a few seconds stays the canary. Reasons that pass by themselves (a window, a budget, a limit, a
+reboot) never cause a replacement. A canary that stepped down is treated as one of the other nodes from then on, even if it
 could go again a moment later.
 
 Each change is a decision in the journal (`canary`, `no-canary`), so that a replay gives the same canaries.
@@ -27,7 +27,7 @@ from fleet.core.rollout.steps import Step
 from fleet.core.state.indexes.engine_index import EngineIndex
 
 REPLACEMENT_DELAY = timedelta(minutes=5)
-"""For how long something that does not pass by itself must hold an open canary without a break before another node
+"""The time for which a reason that does not pass by itself must hold an open canary without a break before another node
 takes its place. A controller that starts begins to measure from zero."""
 RECHECK_DELAY = timedelta(seconds=15)
 """If no node of a pool could be the canary, the pool is checked again after this time at the earliest, and only once an
@@ -59,13 +59,12 @@ class Canaries:
         self._vacancies = vacancies
         self._stuck: dict[NodeRef, datetime] = {}
         """Since when each open canary has been held by something that does not pass by itself."""
-        self._looked: dict[PoolKey, tuple[datetime, int]] = {}
+        self._last_check: dict[PoolKey, tuple[datetime, int]] = {}
         """When no node could be the canary, and the number of events observed by then; by pool."""
         self._events = 0
 
-    def hear(self) -> None:
-        """Notes that an event has come, or that a time which a node waited for has been reached. Another node may be
-        able to be a canary now."""
+    def note_event(self) -> None:
+        """Records that an event has come, or that a timer of a node is due: another node may be able to be a canary now."""
         self._events += 1
 
     @property
@@ -74,7 +73,7 @@ class Canaries:
         return any(self._may_change(ref) for ref in self._stuck)
 
     def choose(
-        self, rollout: Rollout, pool: str, count: int, now: datetime, instead_of: Collection[NodeRef] = ()
+        self, rollout: Rollout, pool: str, count: int, now: datetime, excluded: Collection[NodeRef] = ()
     ) -> list[NodeRef]:
         """Returns the nodes of the pool that go first, or fewer than `count` if no more are able to.
 
@@ -82,30 +81,30 @@ class Canaries:
         there are no others; among equals, those whose budgets have the least work left are chosen. If too few nodes can
         go, nodes follow whose drain may take any length of time.
         """
-        able: list[NodeRef] = []
-        tried: list[NodeRef] = []
-        unable: list[str] = []
-        for ref in sorted(self._candidates(rollout, pool, instead_of), key=self._rank):
-            if len(able) == count:
+        ready: list[NodeRef] = []
+        unpredictable: list[NodeRef] = []
+        reasons: list[str] = []
+        for ref in sorted(self._candidates(rollout, pool, excluded), key=self._rank):
+            if len(ready) == count:
                 break
             held = self._holds(rollout, rollout.runs[ref], now)
             if held is not None and held.reason is Reason.LENGTH_UNKNOWN:
-                tried.append(ref)
+                unpredictable.append(ref)
             elif held is not None:
-                unable.append(f"{ref}: {held.message}")
+                reasons.append(f"{ref}: {held.message}")
             else:
-                able.append(ref)
-        able += tried[: count - len(able)]
-        if able or not count:
+                ready.append(ref)
+        ready += unpredictable[: count - len(ready)]
+        if ready or not count:
             self._vacancies.pop((rollout.id, pool), None)
         else:
-            more = f"; and {len(unable) - NAMED} more" if len(unable) > NAMED else ""
-            self._vacancies[rollout.id, pool] = {"pool": pool, "nodes": "; ".join(unable[:NAMED]) + more}
-            self._looked[rollout.id, pool] = (now, self._events)
-        return able
+            more = f"; and {len(reasons) - NAMED} more" if len(reasons) > NAMED else ""
+            self._vacancies[rollout.id, pool] = {"pool": pool, "nodes": "; ".join(reasons[:NAMED]) + more}
+            self._last_check[rollout.id, pool] = (now, self._events)
+        return ready
 
     def due(self, now: datetime) -> Iterator[CanaryChange]:
-        """Yields the changes that have to be made now. The caller makes each change before it asks for the next one."""
+        """Yields the changes that have to be made now. The caller must make each change before it takes the next one."""
         for rollout in list(self._index.runs.rollouts.values()):
             if rollout.required and rollout.active and rollout.state is RolloutState.RUNNING:
                 yield from self._step_down(rollout, now)
@@ -123,7 +122,7 @@ class Canaries:
                 self._index.state.timers.wake_at(ref, end)
                 continue
             pool = (rollout.id, run.goal.pool)
-            if not self._may_look(pool, now):
+            if not self._may_check(pool, now):
                 continue
             why = f"held for {REPLACEMENT_DELAY.total_seconds():.0f} s: {held.message}"
             successors = self.choose(rollout, run.goal.pool, 1, now, [ref])
@@ -136,49 +135,49 @@ class Canaries:
 
     def _succeed(self, rollout: Rollout, now: datetime) -> Iterator[CanaryChange]:
         for pool in list(gates.pools_lacking_canaries(rollout)):
-            if self._may_look((rollout.id, pool), now):
+            if self._may_check((rollout.id, pool), now):
                 for ref in self.choose(rollout, pool, gates.missing_canaries(rollout, pool), now):
-                    yield CanaryChange(rollout, ref, True, _instead(rollout, pool))
+                    yield CanaryChange(rollout, ref, True, _why_another(rollout, pool))
 
-    def _may_look(self, pool: PoolKey, now: datetime) -> bool:
+    def _may_check(self, pool: PoolKey, now: datetime) -> bool:
         if pool not in self._vacancies:
             return True
-        at, heard = self._looked[pool]
-        if heard == self._events:
+        checked_at, events = self._last_check[pool]
+        if events == self._events:
             return False
-        if now < at + RECHECK_DELAY:
+        if now < checked_at + RECHECK_DELAY:
             rollout = self._index.runs.rollouts[pool[0]]
             ref = next(run.node for run in rollout.runs.values() if run.goal.pool == pool[1])
-            self._index.state.timers.wake_at(ref, at + RECHECK_DELAY)
+            self._index.state.timers.wake_at(ref, checked_at + RECHECK_DELAY)
             return False
         return True
 
-    def _candidates(self, rollout: Rollout, pool: str, instead_of: Collection[NodeRef]) -> Iterator[NodeRef]:
+    def _candidates(self, rollout: Rollout, pool: str, excluded: Collection[NodeRef]) -> Iterator[NodeRef]:
         for run in rollout.runs.values():
             open_one = run.step in (Step.PENDING, Step.STAGED) and not run.goal.canary
-            if open_one and run.goal.pool == pool and run.node not in instead_of:
+            if open_one and run.goal.pool == pool and run.node not in excluded:
                 yield run.node
 
     def _rank(self, ref: NodeRef) -> tuple[bool, bool, float, NodeRef]:
         state = self._index.state
         notices = state.view(ref.cluster).notices(ref.name)
-        may_go = any(not each.holds for each in notices)
+        may_go = any(not notice.holds for notice in notices)
         leads = any(group.leader in group.on(ref) for group in state.quorums.of(ref))
         return may_go, leads, self._index.reservations.pressure(state.view(ref.cluster), ref.name), ref
 
     def _holds(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
-        """Returns what keeps the node from going and does not pass by itself, or None.
+        """Returns the reason that keeps the node from going and does not pass by itself, or None.
 
         An unreachable cluster counts too: it may be unreachable for days.
         """
         if self._index.runs.rollout_of(run.node) is not rollout:
             return Held(Reason.OTHER_ROLLOUT, run.node.name, {"by": "another"})
-        found = self._blockers.own(rollout, run, now)
-        stays = [held for held in found if held.passed_over or held.spec.scope == "cluster"]
+        reasons = self._blockers.own(rollout, run, now)
+        stays = [held for held in reasons if held.passed_over or held.spec.scope == "cluster"]
         return min(stays, key=lambda held: held.reason is Reason.LENGTH_UNKNOWN, default=None)
 
     def _others_wait(self, rollout: Rollout, pool: str) -> bool:
-        return any(count for each, count in rollout.open_in.items() if each != pool)
+        return any(count for other, count in rollout.open_in.items() if other != pool)
 
     def _may_change(self, ref: NodeRef) -> bool:
         """Returns whether another node may take the place of this canary after its time has run out."""
@@ -188,7 +187,7 @@ class Canaries:
         return (rollout.id, rollout.runs[ref].goal.pool) not in self._vacancies
 
 
-def _instead(rollout: Rollout, pool: str) -> str:
+def _why_another(rollout: Rollout, pool: str) -> str:
     """Returns why another canary is needed, naming the last canary of the pool that failed or was cancelled, if there
     is one."""
     ended = [

@@ -1,4 +1,5 @@
-"""What the engine answers: records for the journal, actions, what holds which node, and when to ask again."""
+"""The decision of the engine: records for the journal, actions, the reasons that hold nodes, and the time of the next
+decision."""
 
 from __future__ import annotations
 
@@ -13,13 +14,13 @@ from fleet.core.rollout.codec import Journaled
 
 
 class Decision(Struct, frozen=True):
-    """What the engine has decided at one moment."""
+    """The decision of the engine at one moment."""
 
     log: tuple[Journaled, ...] = ()
     """The records for the journal, in order: decisions, and the intents of `actions`."""
     actions: tuple[AnyAction, ...] = ()
     """The actions to perform once the log is committed, in any order."""
     held: dict[NodeRef, tuple[Held, ...]] = {}
-    """What has changed since the last decision. An empty tuple means that nothing holds the node any more."""
+    """The changes since the last decision. An empty tuple means that nothing holds the node any more."""
     wake: datetime | None = None
     """When to decide again if no event is observed before."""

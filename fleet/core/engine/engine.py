@@ -1,4 +1,4 @@
-"""The engine: from events and the time, it derives actions, records for the journal, and what holds each node.
+"""The engine: derives actions, records for the journal, and the reasons that hold nodes from events and the time.
 
 The engine never reads a clock, a socket, a database or a random source. The executor, the planner, the lab and the
 simulation tests drive this same object.
@@ -61,7 +61,7 @@ class Engine:
     ) -> None:
         """`sites`: the site of each cluster.
 
-        `views`: what another engine has already observed; that engine must not be used any more. `salt`: a suffix of
+        `views`: the views of another engine, which must not be used any more. `salt`: a suffix of
         the ids of this engine's actions, which no other controller uses. `foretells`: the engine's decisions make a
         plan on a model, so that nodes whose drain no model can predict are held. `index`: the engine's indexes, if they
         are not to be built from `sites`, `views` and `salt`. `ledger`: the approvals in the journal; None: no
@@ -118,8 +118,8 @@ class Engine:
         """Returns the state of the node's quorum groups without the node, by their last reading."""
         groups = self._state.quorums.of(ref)
         policy = rollout.policy if (rollout := self.rollout_of(ref)) is not None else Policy()
-        found = (quorum.group_without(group, policy.quorum_rule(group), ref) for group in groups)
-        return tuple(each for each in found if each is not None)
+        states = (quorum.group_without(group, policy.quorum_rule(group), ref) for group in groups)
+        return tuple(state for state in states if state is not None)
 
     def add(self, rollout: Rollout) -> None:
         """Adds a rollout to work on, either new or rebuilt from the journal.
@@ -136,7 +136,7 @@ class Engine:
 
     def observe(self, event: ClusterEvent, now: datetime) -> None:
         """Takes in one event that a driver has observed."""
-        self._canaries.hear()
+        self._canaries.note_event()
         self._index.observe(event, now)
 
     def command(self, command: CommandRecord, at: datetime, actor: str) -> None:
@@ -147,7 +147,7 @@ class Engine:
             return
         rollout = self.rollouts[command.rollout]
         rollout.apply(command, at, actor)
-        self._canaries.hear()
+        self._canaries.note_event()
         for ref in rollout.runs:
             self._state.mark_dirty(ref)
         if isinstance(command, NodeReleased):
@@ -157,11 +157,11 @@ class Engine:
             self._index.released(ref)
 
     def decide(self, now: datetime) -> Decision:
-        """Returns what is to be done now. The engine treats all of it as begun."""
+        """Returns the decision of this moment. The engine treats all of its actions as begun."""
         state = self._state
         state.log, state.changed = [], {}
         if state.wake_due(now):
-            self._canaries.hear()
+            self._canaries.note_event()
         self._halt_unapproved(now)
         self._advance_runs(now)
         self._begin(now)
@@ -173,32 +173,31 @@ class Engine:
         return Decision(tuple(state.log), actions, state.changed, self._wake(now))
 
     def why(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
-        """Returns everything that stands between the node and its next step, in the order in which it has to be
-        resolved."""
+        """Returns all reasons that keep the node from its next step, in the order in which they have to be resolved."""
         rollout = self._index.runs.rollout_of(ref)
         if rollout is None:
             return ()
         run = rollout.runs[ref]
         if not run.waiting:
             return self._state.held.get(ref, ())
-        found = list(self._state.held.get(ref, ())) if run.step is Step.STAGE else []
+        reasons = list(self._state.held.get(ref, ())) if run.step is Step.STAGE else []
         for _, held in self._blockers.all(rollout, run, now):
-            if held not in found:
-                found.append(held)
+            if held not in reasons:
+                reasons.append(held)
         unmarked = why_unmarked(self._index, rollout, run, now)
-        if run.step is Step.PENDING and not found:
-            found.append(self._staging.turn(rollout, run))
-        if run.step is Step.STAGED and not found:
-            found.append(self._slots.turn(ref))
-        return (*found, *unmarked)
+        if run.step is Step.PENDING and not reasons:
+            reasons.append(self._staging.turn(rollout, run))
+        if run.step is Step.STAGED and not reasons:
+            reasons.append(self._slots.turn(ref))
+        return (*reasons, *unmarked)
 
     def lasting(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
-        """Returns what keeps a waiting node itself from going until an operator acts, whatever its gate allows."""
+        """Returns the reasons of a waiting node that need an operator, apart from those of its gate."""
         rollout = self._index.runs.rollout_of(ref)
         if rollout is None or not rollout.runs[ref].waiting:
             return ()
-        found = self._blockers.own(rollout, rollout.runs[ref], now)
-        return tuple(held for held in found if held.needs_action)
+        reasons = self._blockers.own(rollout, rollout.runs[ref], now)
+        return tuple(held for held in reasons if held.needs_action)
 
     def canaries(self, ident: str, pool: str, count: int, now: datetime) -> list[NodeRef]:
         """Returns the nodes of a pool that go first, or fewer than `count` if no more are able to."""
@@ -231,15 +230,15 @@ class Engine:
             else:
                 mark(self._index, rollout, run, now)
                 if run.step is Step.PENDING:
-                    self._staging.look_again(run.node)
+                    self._staging.retry(run.node)
                 elif run.step is Step.STAGED:
-                    self._slots.look_again(rollout, run, now)
+                    self._slots.recheck(rollout, run, now)
 
     def _finish_step(
         self, rollout: Rollout, run: Run, result: StepResult, now: datetime, **detail: object
     ) -> None:
         after = self._state.finish_step(rollout, run, result, now, **detail)
-        self._staging.turned(rollout, run, after)
+        self._staging.step_changed(rollout, run, after)
         self._index.step_changed(after)
         if after.ended:
             self._needs_cleanup[rollout.id][run.node] = None

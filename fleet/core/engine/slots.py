@@ -1,4 +1,5 @@
-"""Decides which waiting runs get a slot: those whose blocker has changed are asked about again, the most urgent first."""
+"""Decides which waiting runs get a slot: the guards are asked again about runs whose blocker has changed, the most urgent
+run first."""
 
 from __future__ import annotations
 
@@ -18,15 +19,14 @@ from fleet.core.steps.stage import why_unmarked
 
 
 class Slots:
-    """Chooses the runs that take a slot, and keeps the others in the queue under what holds them."""
+    """Chooses the runs that take a slot, and keeps the others in the queue under the keys of their blockers."""
 
     def __init__(self, index: EngineIndex, blockers: Blockers) -> None:
         self._index = index
         self._blockers = blockers
 
-    def look_again(self, rollout: Rollout, run: Run, now: datetime) -> None:
-        """Asks the guards again about a waiting run that something has happened to: what held the run last may not hold
-        it any more."""
+    def recheck(self, rollout: Rollout, run: Run, now: datetime) -> None:
+        """Asks the guards again about a waiting run after an event: its last blocker may not hold the run any more."""
         queue, limit_group = self._index.queue, self._index.limits.limit_group(run.node)
         blocker = self._blockers.first(rollout, run, now)
         if blocker is None or not queue.waits(run.node, blocker[0], limit_group):
@@ -35,8 +35,8 @@ class Slots:
             queue.open(start)
 
     def next(self, now: datetime) -> tuple[Rollout, Run] | None:
-        """Returns a run that takes its slot now, or None while none may. Under each key that has opened, runs are asked
-        about until the same key holds one again."""
+        """Returns a run that takes its slot now, or None while none may. For each key that has opened, the guards are
+        asked about its waiters until the same key holds one of them again."""
         queue = self._index.queue
         while (key := queue.opened()) is not None:
             waiter = queue.pop(key)

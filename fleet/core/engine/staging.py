@@ -26,7 +26,7 @@ class Staging:
         self._waiting: dict[GateGroup, list[NodeRef]] = {}
         """In reverse order: the next node is the last item."""
         self._set_aside: dict[NodeRef, GateGroup] = {}
-        """Nodes that cannot stage as things are. They are checked again when something happens to them."""
+        """The nodes that cannot stage now. They are checked again when an event concerns them."""
         self._busy: dict[tuple[str, str], int] = {}
         """The number of machines that are writing an image, by rollout and pool."""
 
@@ -38,7 +38,7 @@ class Staging:
             elif run.step is Step.STAGE:
                 self._count(rollout, run, 1)
 
-    def turned(self, rollout: Rollout, before: Run, after: Run) -> None:
+    def step_changed(self, rollout: Rollout, before: Run, after: Run) -> None:
         """Updates the number of machines that write an image after a run has changed its step."""
         if after.step is Step.STAGE:
             self._count(rollout, after, 1)
@@ -52,8 +52,8 @@ class Staging:
             self._set_aside.pop(run.node, None)
             self._waiting.setdefault(group_of(rollout, run), []).append(run.node)
 
-    def look_again(self, ref: NodeRef) -> None:
-        """Lets the node try to stage again after something has happened to it."""
+    def retry(self, ref: NodeRef) -> None:
+        """Makes the node try to stage again after an event that concerns the node."""
         group = self._set_aside.pop(ref, None)
         if group is not None:
             self._waiting.setdefault(group, []).append(ref)

@@ -207,8 +207,8 @@ class Plan(Struct, frozen=True):
     doubts: tuple[PlannedDoubt, ...] = ()
     """About pods on the plan's nodes, including the nodes that are held."""
     by: str | UnsetType = UNSET
-    """Who made the plan, and may therefore not approve the plan. UNSET: the plan was not stored, or an older fleet made
-    it."""
+    """The user who made the plan, and may therefore not approve the plan. UNSET: the plan was not stored, or an older fleet
+    made it."""
 
     @property
     def maker(self) -> str:

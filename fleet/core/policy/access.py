@@ -1,4 +1,4 @@
-"""Who may do what with a fleet: the roles of users and groups, and how users are identified."""
+"""Access to a fleet: the roles of users and groups, and how users are identified."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fleet.core.records.identity import Identity, IdentityMethod
 
 
 class Role(StrEnum):
-    """What a user may do."""
+    """The permissions of a user."""
 
     VIEWER = "viewer"
     """May read. Whoever can open the database can read it, so this role restricts nothing."""
@@ -62,11 +62,11 @@ class Access(Struct, frozen=True):
 
 
 class OwnAccess(Struct, frozen=True):
-    """What `fleet access show` shows (`-o json`)."""
+    """The output of `fleet access show` (`-o json`)."""
 
     identity: Identity
     groups: tuple[str, ...]
     roles: tuple[Role, ...]
     """The roles of this user."""
     holders: dict[Role, Holders] | None
-    """Who has each role. None: the policy has no `access`, and everybody has every role."""
+    """The holders of each role. None: the policy has no `access`, and everybody has every role."""

@@ -237,7 +237,7 @@ class Schedules:
             if each.windows or each.recurring:
                 self._levels[key] = LevelWindows(name, each.windows, each.recurring)
         self.by_place = any(level != "fleet" for level, _ in (*self._levels, *self._unread))
-        """Whether some sites or clusters have windows of their own."""
+        """True: some sites or clusters have windows of their own."""
         self._known: dict[tuple[str, str, str], Schedule] = {}
 
     def of(self, pool: str, cluster: str, site: str) -> Schedule:

@@ -36,7 +36,7 @@ class LevelWindows:
         self, name: str, weekly: Sequence[Window], recurring: Sequence[RecurringWindow] = ()
     ) -> None:
         self.name = name
-        """For users, such as `site fra`."""
+        """The name for users, such as `site fra`."""
         self.zone = next((each.zone for found in (weekly, recurring) for each in found), "UTC")
         """The time zone in which moments are shown to users."""
         self.recurs_weekly = not recurring

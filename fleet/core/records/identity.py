@@ -1,4 +1,4 @@
-"""Who a user is, and how fleet knows. Part of the journal's records about approvals."""
+"""The identity of a user, and how it was established. Part of the journal's records about approvals."""
 
 from __future__ import annotations
 

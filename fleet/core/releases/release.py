@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from datetime import datetime
+
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
+
+
+class Advisory(Struct, frozen=True, gc=False):
+    """A security advisory that a release fixes, as the stream names it."""
+
+    id: str
+    """The advisory's name, such as `CVE-2026-12345`."""
+    severity: str = ""
+    """`critical`, `high`, `medium` or `low`; empty if the stream names none."""
+    published: datetime | None = None
+    """When the advisory was published; None if the stream does not say."""
 
 
 class Release(Struct, frozen=True, gc=False):
@@ -32,6 +45,11 @@ class Release(Struct, frozen=True, gc=False):
     digests: tuple[tuple[str, str], ...] = ()
     """In a stream: architecture and digest of each architecture's manifest or commit, sorted by architecture.
     Architectures have the names that Go and Kubernetes use (`amd64`, `arm64`)."""
+    released: datetime | UnsetType = UNSET
+    """In a stream: when the release was published. Left out if the stream does not say: fleet does not guess it from
+    the version."""
+    advisories: tuple[Advisory, ...] | UnsetType = UNSET
+    """In a stream: the security advisories that the release fixes. Left out if the stream names none."""
 
     @property
     def pin(self) -> str:
@@ -77,7 +95,9 @@ def distinct_name(release: Release | None, other: Release | None) -> str:
 def built_for(release: Release, architecture: str) -> Release | None:
     """Returns the release of a stream in the form that fleet requests of a host of this architecture, and that the host
     reports once the release is staged. None if the release has no payload for such a host. `architecture` is empty if
-    it is not known."""
+    it is not known. Dates and advisories are left out: they are not for hosts."""
+    if release.released is not UNSET or release.advisories is not UNSET:
+        release = replace(release, released=UNSET, advisories=UNSET)
     if not release.digests:
         return release
     own = dict(release.digests).get(architecture, "")

@@ -24,16 +24,16 @@ class ApprovalEntry(Struct, frozen=True):
     effect: str
     """The hash of what was approved or rejected."""
     asked_by: str = ""
-    """Who made the plan. Empty: a rejection."""
+    """The user who made the plan. Empty: a rejection."""
     text: str = ""
     """The approver's comment, or the reason of the rejection."""
     override: str = ""
     """The reason for which a start in a freeze was approved too. Empty: it was not."""
     state: ApprovalState | Literal[""] = ""
-    """Whether the approval counts now. Empty: a rejection."""
+    """The present state of the approval. Empty: a rejection."""
     expires: datetime | None = None
     covers: dict[str, Any] | None = None
-    """What was approved. None: a rejection."""
+    """The approved effect. None: a rejection."""
     files: dict[str, str] = {}
     """SHA-256 of the playbooks that the plan's pools name, by path."""
 

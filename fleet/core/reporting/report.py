@@ -15,7 +15,15 @@ from fleet.core.records.audit import Signature, SignedCheckpoint
 from fleet.core.records.journal import JournalEntry
 from fleet.core.records.requests import RequestCount
 from fleet.core.releases.release import Release
-from fleet.core.reporting.timeline import ControllerTerm, Eviction, Halt, OperatorCommand, Retry, StepTaken
+from fleet.core.reporting.timeline import (
+    ControllerTerm,
+    Eviction,
+    Halt,
+    OperatorCommand,
+    QuorumAction,
+    Retry,
+    StepTaken,
+)
 from fleet.core.rollout.goal import GivenApproval
 
 OUTSIDE_JOURNAL = (
@@ -111,6 +119,8 @@ class ReportRun(Struct, frozen=True):
     """The planned start and end, counted from the start of this rollout."""
     steps: tuple[StepTaken, ...] = ()
     evictions: tuple[Eviction, ...] = ()
+    quorums: tuple[QuorumAction, ...] = ()
+    """What was done for the quorum groups with a member on the node, in order."""
     retries: tuple[Retry, ...] = ()
     held: tuple[str, ...] = ()
     """The messages of the reasons for which the run waits now."""
@@ -256,7 +266,8 @@ class Report(Struct, frozen=True):
     outside_journal: tuple[str, ...] = OUTSIDE_JOURNAL
     """The keys of this report that do not come from the entries. Only `signature` vouches for them."""
     asked_by: str = ""
-    """Who made the plan. Empty: the policy has no rule about approvals, so that the journal does not have the name."""
+    """The user who made the plan. Empty: the policy has no rule about approvals, so that the journal does not have the
+    name."""
     effect: str = ""
     """The hash of what was approved."""
     approvals: tuple[GivenApproval, ...] = ()

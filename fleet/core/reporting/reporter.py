@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from math import ceil
 
 import msgspec
 
@@ -20,7 +19,6 @@ from fleet.core.records.reasons.reason import Reason
 from fleet.core.reporting.report import (
     Against,
     Counts,
-    Duration,
     Ending,
     Hold,
     JournalSpan,
@@ -31,14 +29,12 @@ from fleet.core.reporting.report import (
     Verdict,
     VerificationProof,
 )
+from fleet.core.reporting.step_durations import step_durations
 from fleet.core.reporting.timeline import StepTaken, Timeline
 from fleet.core.rollout.goal import StartApproval
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
-
-TIMED = (Step.STAGE, Step.CORDON, Step.DRAIN, Step.REBOOT, Step.VERIFY, Step.UNCORDON, Step.SOAK)
-"""The steps whose durations are reported, in order."""
 
 
 def make_report(
@@ -56,9 +52,22 @@ def make_report(
     """
     timeline = Timeline(rollout)
     timeline.apply(entries)
+    return report_of(timeline, at, verdict, plan, held)
+
+
+def report_of(
+    timeline: Timeline,
+    at: datetime,
+    verdict: Verdict,
+    plan: Plan | None = None,
+    held: Mapping[NodeRef, Sequence[Held]] = {},
+    pools: Collection[str] = (),
+) -> Report:
+    """Returns the report of a timeline. `pools`: the pools whose nodes are reported; empty: all. Raises LookupError if
+    no entry starts the rollout."""
     if timeline.rollout is None:
-        raise LookupError(f"the journal has no rollout {rollout}")
-    return _ReportBuilder(timeline, timeline.rollout, at, plan, held).report(verdict)
+        raise LookupError(f"the journal has no rollout {timeline.id}")
+    return _ReportBuilder(timeline, timeline.rollout, at, plan, held, pools).report(verdict)
 
 
 class _ReportBuilder:
@@ -69,6 +78,7 @@ class _ReportBuilder:
         at: datetime,
         plan: Plan | None,
         held: Mapping[NodeRef, Sequence[Held]],
+        pools: Collection[str],
     ) -> None:
         self.timeline = timeline
         self.rollout = rollout
@@ -78,7 +88,8 @@ class _ReportBuilder:
         self.end = rollout.ended_at or at
         planned = plan.runs if plan is not None else ()
         self.planned = {NodeRef(run.cluster, run.node): run for run in planned}
-        self.runs = sorted((self._run(run) for run in rollout.runs.values()), key=_order)
+        runs = [run for run in rollout.runs.values() if not pools or run.goal.pool in pools]
+        self.runs = sorted((self._run(run) for run in runs), key=_order)
 
     def report(self, verdict: Verdict) -> Report:
         rollout, timeline = self.rollout, self.timeline
@@ -101,21 +112,14 @@ class _ReportBuilder:
             pools=tuple(self._pools()),
             peak=timeline.peak,
             peak_at=timeline.peak_at,
-            durations=tuple(_durations(self.runs)),
+            durations=tuple(step_durations(self.runs)),
             against=self._against(self.plan) if self.plan is not None else None,
             commands=tuple(timeline.commands),
             halts=tuple(timeline.halts),
             controllers=tuple(timeline.controllers.values()),
             runs=tuple(self.runs),
             held=tuple(self._holds()),
-            journal=JournalSpan(
-                entries=len(timeline.entries),
-                first_seq=timeline.entries[0].seq,
-                first_hash=timeline.entries[0].hash,
-                last_seq=timeline.entries[-1].seq,
-                last_hash=timeline.entries[-1].hash,
-                verdict=verdict,
-            ),
+            journal=_journal_span(timeline, verdict),
             entries=tuple(timeline.entries),
             asked_by=approval.asked_by if approval is not None else "",
             effect=approval.effect if approval is not None else "",
@@ -155,6 +159,7 @@ class _ReportBuilder:
             planned=self._planned(run.node),
             steps=steps,
             evictions=tuple(timeline.evictions.get(run.node, {}).values()),
+            quorums=tuple(timeline.quorums.get(run.node, {}).values()),
             retries=tuple(timeline.retries.get(run.node, ())),
             held=tuple(hold.message for hold in self.held.get(run.node, ())) if not run.ended else (),
         )
@@ -246,6 +251,19 @@ class _ReportBuilder:
         return self.at + timedelta(seconds=left) if left is not None else None
 
 
+def _journal_span(timeline: Timeline, verdict: Verdict) -> JournalSpan:
+    if timeline.first is None or timeline.last is None:
+        raise LookupError(f"the journal has no entry of {timeline.id}")
+    return JournalSpan(
+        entries=timeline.count,
+        first_seq=timeline.first.seq,
+        first_hash=timeline.first.hash,
+        last_seq=timeline.last.seq,
+        last_hash=timeline.last.hash,
+        verdict=verdict,
+    )
+
+
 def _begun(steps: Sequence[StepTaken]) -> datetime | None:
     """Returns when the run took its slot. A slot that the run had to give back does not count."""
     for step_taken in reversed(steps):
@@ -271,30 +289,3 @@ def _ending(run: Run) -> Ending:
 def _order(run: ReportRun) -> tuple[bool, datetime, bool, str, str]:
     first = run.steps[0].start
     return run.begun is None, run.begun or run.ended or first, not run.canary, run.cluster, run.node
-
-
-def _durations(runs: Sequence[ReportRun]) -> Iterator[Duration]:
-    for step in TIMED:
-        finished = [
-            step_taken
-            for run in runs
-            for step_taken in run.steps
-            if step_taken.step == step and step_taken.turn == "done"
-        ]
-        yield from _spread(
-            str(step), [step_taken.seconds for step_taken in finished if step_taken.seconds is not None]
-        )
-    whole = [run.seconds for run in runs if run.ending == "done" and run.seconds is not None]
-    yield from _spread("run", whole)
-
-
-def _spread(step: str, seconds: Sequence[float]) -> Iterator[Duration]:
-    if seconds:
-        ranked = sorted(seconds)
-        yield Duration(step, len(ranked), nearest(ranked, 0.5), nearest(ranked, 0.95), ranked[-1])
-
-
-def nearest(ranked: Sequence[float], share: float) -> float:
-    """Returns the smallest value that at least `share` of the values do not exceed (nearest rank). `ranked`: ascending,
-    not empty."""
-    return ranked[max(1, ceil(share * len(ranked))) - 1]

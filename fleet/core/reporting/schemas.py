@@ -20,6 +20,7 @@ from fleet.core.policy.access import OwnAccess
 from fleet.core.records.audit import JournalExport
 from fleet.core.records.journal import JournalEntry
 from fleet.core.reporting.approvals import ApprovalList
+from fleet.core.reporting.period.period_report import PeriodReport
 from fleet.core.reporting.report import Report
 from fleet.core.reporting.status import FleetStatus
 
@@ -30,7 +31,8 @@ PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
     "status": (FleetStatus, "fleet status -o json"),
     "journal-entry": (JournalEntry, "An entry of the journal"),
     "journal": (JournalExport, "fleet audit export"),
-    "report": (Report, "fleet report -o json"),
+    "report": (Report, "fleet report ROLLOUT -o json"),
+    "period-report": (PeriodReport, "fleet report --fleet --quarter QUARTER -o json"),
     "approvals": (ApprovalList, "fleet plan approvals -o json"),
     "access": (OwnAccess, "fleet access show -o json"),
     "lint": (LintResult, "fleet lint -o json"),

@@ -6,7 +6,7 @@ part of the published JSON of a report (`docs/schemas/report.json`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -14,7 +14,15 @@ from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.journal import JournalEntry
-from fleet.core.rollout.action import Evict, Result
+from fleet.core.rollout.action import (
+    Action,
+    Defragment,
+    Evict,
+    MoveLeader,
+    Reboot,
+    Result,
+    SaveSnapshot,
+)
 from fleet.core.rollout.codec import Journaled, from_record
 from fleet.core.rollout.commands import CommandRecord, RolloutStarted
 from fleet.core.rollout.decisions import (
@@ -61,6 +69,21 @@ class Eviction(Struct, frozen=True):
     """How often the server refused the eviction for the moment."""
     detail: str = ""
     """The server's message of the last refusal or failure."""
+
+
+class QuorumAction(Struct, frozen=True):
+    """One action for a quorum group with a member on the node: what was asked, and how it ended."""
+
+    kind: str
+    """`move-leader`, `snapshot` or `defragment`; `read`: the group was read once more right before the reboot, which
+    was refused if the group could not do without the node."""
+    group: str
+    at: datetime
+    """When the action was requested."""
+    result: str = ""
+    """done, refused, gone, stale, failed or unknown. Empty: no answer yet."""
+    detail: str = ""
+    """What came of the action, such as the place, size and hash of a snapshot. Empty: nothing was reported."""
 
 
 class Retry(Struct, frozen=True):
@@ -114,14 +137,24 @@ class ControllerTerm(Struct, frozen=True):
 class Timeline:
     """The timeline of one rollout. Entries are applied in the journal's order; those of other rollouts are skipped."""
 
-    def __init__(self, rollout: str) -> None:
+    def __init__(self, rollout: str, *, keep_entries: bool = True) -> None:
+        """Makes the empty timeline of the rollout with that id. Without `keep_entries` only the first and the last
+        entry stay in memory."""
         self.id = rollout
+        self._keep_entries = keep_entries
         self.rollout: Rollout | None = None
         """None until the rollout's start command has been applied."""
         self.entries: list[JournalEntry] = []
+        """The entries of the rollout; empty without `keep_entries`."""
+        self.first: JournalEntry | None = None
+        self.last: JournalEntry | None = None
+        self.count = 0
+        """The number of entries of the rollout."""
         self.steps: dict[NodeRef, list[StepTaken]] = {}
         self.evictions: dict[NodeRef, dict[str, Eviction]] = {}
         """The evictions of each node, by uid of the pod."""
+        self.quorums: dict[NodeRef, dict[tuple[str, str], QuorumAction]] = {}
+        """The actions for quorum groups, by id of the action and group."""
         self.retries: dict[NodeRef, list[Retry]] = {}
         self.changes: dict[NodeRef, list[GoalChange]] = {}
         self.commands: list[OperatorCommand] = []
@@ -152,7 +185,9 @@ class Timeline:
                 raise ValueError(record.problem if isinstance(record, UnknownRecord) else "")
             else:
                 continue
-            self.entries.append(entry)
+            self.first, self.last, self.count = self.first or entry, entry, self.count + 1
+            if self._keep_entries:
+                self.entries.append(entry)
             self._credit(record, entry)
 
     def _start(self, started: RolloutStarted, entry: JournalEntry) -> None:
@@ -178,8 +213,13 @@ class Timeline:
                 self.halts.append(Halt(entry.at, entry.seq, record.why))
             case Evict():
                 self._note_request(record, entry.at)
+            case MoveLeader() | SaveSnapshot() | Defragment():
+                self._note_quorum(record, record.kind, [record.group], entry.at)
+            case Reboot():
+                self._note_quorum(record, "read", sorted(record.quorums), entry.at)
             case ActionEnded():
                 self._note_answer(record, entry.at)
+                self._note_quorum_answer(record)
 
     def _credit(self, record: Journaled, entry: JournalEntry) -> None:
         if isinstance(record, CommandRecord):
@@ -233,3 +273,14 @@ class Timeline:
             refusals=before.refusals + (ended.result is Result.REFUSED),
             detail=ended.detail if refused else before.detail,
         )
+
+    def _note_quorum(self, action: Action, kind: str, groups: Sequence[str], at: datetime) -> None:
+        actions = self.quorums.setdefault(action.node, {}) if groups else {}
+        for group in groups:
+            actions[action.id, group] = QuorumAction(kind, group, at)
+
+    def _note_quorum_answer(self, ended: ActionEnded) -> None:
+        actions = self.quorums.get(ended.node, {}) if ended.node is not None else {}
+        for key, action in actions.items():
+            if key[0] == ended.id:
+                actions[key] = replace(action, result=str(ended.result), detail=ended.detail)

@@ -78,7 +78,7 @@ class PlanApproved(CommandRecord, frozen=True, gc=False, kw_only=True, tag="appr
     """The effect itself (`fleet.core.approval.effect`), so that a later difference can be named."""
     by: Identity
     asked_by: str = ""
-    """Who made the plan."""
+    """The user who made the plan."""
     files: dict[str, str] = field(default_factory=dict)
     """SHA-256 of the files that the plan's pools name (playbooks), by path."""
     override: str = ""

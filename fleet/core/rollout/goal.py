@@ -45,10 +45,10 @@ class GivenApproval(Struct, frozen=True):
 
 
 class StartApproval(Struct, frozen=True):
-    """Who asked for a rollout, who approved it, and the hash of what they approved."""
+    """The requester of a rollout, its approvers, and the hash of the approved effect."""
 
     asked_by: str
-    """Who made the plan."""
+    """The user who made the plan."""
     effect: str
     required: int
     given: tuple[GivenApproval, ...]

@@ -8,7 +8,6 @@ what is presumed is checked again, a few times (`retry_on_conflict`).
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -32,39 +31,23 @@ from fleet.core.rollout.action import (
     Uncordon,
     Unmark,
 )
+from fleet.kube.actions.eviction import SECONDS, evict
 from fleet.kube.client.retry import retry_on_conflict
-from fleet.kube.client.transport import WORKS_FOR, ApiResponse, Transport
+from fleet.kube.client.transport import WORKS_FOR, Transport
 from fleet.kube.kinds.api_resources import MACHINES, NODES, PODS
 from fleet.kube.kinds.machine import MACHINE, MachineWire
 from fleet.kube.objects import marks
 from fleet.kube.objects.api_resource import ApiResource
-from fleet.kube.objects.errors import (
-    ApiRequest,
-    ConflictError,
-    NotFoundError,
-    decoded,
-    error_of,
-    one_line,
-    status_of,
-)
+from fleet.kube.objects.errors import ApiRequest, ConflictError, NotFoundError, decoded
 from fleet.kube.objects.marks import CordonedByOther, MarkedNode, MergePatch
-from fleet.kube.objects.wire import ObjectWire
 from fleet.kube.watch import listing
 
 AT_ONCE = 64
 """Most actions in flight at once."""
-SECONDS = 30.0
-"""Time-out of one action in seconds, over all its requests. Webhooks may take long to allow an eviction."""
-
-WEBHOOK = re.compile(r'(Internal error occurred: )?(failed calling webhook|admission webhook ")')
-"""Matches the message of an eviction that a webhook denied, or whose webhook could not be called."""
-BUDGET_CAUSE = "DisruptionBudget"
-"""The cause in a 429 that is about a budget; other 429s mean overload, or come from a proxy."""
 
 ActionResult = tuple[Result, str]
 
 _NODE = msgspec.json.Decoder(MarkedNode)
-_META = msgspec.json.Decoder(ObjectWire)
 
 
 class _Refusal(Exception):
@@ -100,7 +83,7 @@ class ActionExecutor:
             try:
                 async with asyncio.timeout(self._seconds):
                     if isinstance(action, Evict):
-                        return await self._evict(action)
+                        return await evict(self._transport, action)
                     result, message = await self._verbs[type(action)](action)
             except _Refusal as refusal:
                 result, message = refusal.result, refusal.message
@@ -145,58 +128,6 @@ class ActionExecutor:
         if result is Result.DONE and foreign:
             message = "the cordon is not this rollout's and stays"
         return result, message
-
-    async def _evict(self, action: Evict) -> Outcome:
-        """Evicts one pod, after looking it up: the server charges the budget before it compares the uid, so an
-        eviction of a pod that has been replaced would keep the others of its budget from going for two minutes."""
-        found = decoded(_META, await self._transport.call(_of_pod(action)))
-        if found.metadata.uid != action.pod_uid:
-            return Outcome(action, Result.GONE, f"another pod now has the name {action.pod}")
-        options: dict[str, Any] = {"preconditions": {"uid": action.pod_uid}}
-        if action.grace_seconds is not None:
-            options["gracePeriodSeconds"] = action.grace_seconds
-        pod = action.pod
-        call = ApiRequest(
-            verb="create",
-            path=f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/eviction",
-            resource="pods/eviction",
-            body={
-                "apiVersion": "policy/v1",
-                "kind": "Eviction",
-                "metadata": {"name": pod.name, "namespace": pod.namespace},
-                "deleteOptions": options,
-            },
-            seconds=SECONDS,
-        )
-        answer = await self._transport.request(call, retry_on_429=False)
-        if answer.good:
-            return Outcome(action, Result.DONE)
-        return self._not_evicted(action, call, answer)
-
-    def _not_evicted(self, action: Evict, call: ApiRequest, answer: ApiResponse) -> Outcome:
-        status = status_of(answer.status, answer.body)
-        message = status.message
-        if WEBHOOK.match(message):
-            # With any status code: the eviction was refused, and not because of a budget.
-            return Outcome(action, Result.FAILED, message, answer.retry_after)
-        match answer.status:
-            case 429:
-                causes = status.details.causes if status.details is not None else None
-                messages = [cause.message for cause in causes or () if cause.reason == BUDGET_CAUSE]
-                kind = "" if messages else "not by a budget: "
-                return Outcome(
-                    action,
-                    Result.REFUSED,
-                    one_line(" ".join([kind + message, *messages])),
-                    answer.retry_after,
-                )
-            case 409 if "UID in" in message:
-                return Outcome(action, Result.GONE, message)
-            case 500 if "more than one PodDisruptionBudget" in message:
-                return Outcome(action, Result.FAILED, message)
-            case 500:
-                return Outcome(action, Result.UNKNOWN, message)
-        raise error_of(self._transport.host, call, answer.status, answer.body)
 
     async def _stage(self, action: Stage) -> ActionResult:
         await self._node(action)
@@ -304,9 +235,3 @@ def _call(kind: ApiResource[Any], verb: str, name: str, body: object = None) -> 
     return ApiRequest(
         verb=verb, path=path, group=kind.group, resource=kind.resource, body=body, seconds=SECONDS
     )
-
-
-def _of_pod(action: Evict) -> ApiRequest:
-    pod = action.pod
-    path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
-    return ApiRequest(verb="get", path=path, resource="pods", seconds=SECONDS)

@@ -10,13 +10,7 @@ import yaml
 
 from fleet.lab.control_plane import arguments, kubeconfig
 from fleet.lab.control_plane.certificates import KeyPair
-from fleet.lab.control_plane.files import (
-    BALANCER,
-    CONTROLLER_MANAGER,
-    KWOK,
-    SCHEDULER,
-    ControlPlaneFiles,
-)
+from fleet.lab.control_plane.files import BALANCER, CONTROLLER_MANAGER, KWOK, SCHEDULER, ControlPlaneFiles
 from fleet.lab.process import Process
 
 NAME = "fleet-lab"

@@ -15,13 +15,7 @@ import yaml
 from fleet.lab.build import Binaries
 from fleet.lab.control_plane.arguments import arguments
 from fleet.lab.control_plane.certificates import Certificates
-from fleet.lab.control_plane.files import (
-    API_SERVER,
-    CONTROLLER_MANAGER,
-    ETCD,
-    SCHEDULER,
-    ControlPlaneFiles,
-)
+from fleet.lab.control_plane.files import API_SERVER, CONTROLLER_MANAGER, ETCD, SCHEDULER, ControlPlaneFiles
 from fleet.lab.control_plane.ports import HostPorts, Ports
 from fleet.lab.machines.etc import File
 from fleet.lab.machines.machine import LabMachine

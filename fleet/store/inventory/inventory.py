@@ -191,6 +191,25 @@ class SqlInventory:
             agent = [_change("agent", row) for row in transaction.all(MACHINE_HISTORY, [cluster, node])]
         return sorted([*_joined(kubelet), *_joined(agent)], key=lambda change: (change.begin, change.told_by))
 
+    def boots(self) -> list[tuple[str, str, str, datetime]]:
+        """Returns every boot of a node that was seen: cluster, node, boot id, and when the boot was first seen. In the
+        order of time."""
+        with self._database.read() as transaction:
+            rows = transaction.all(
+                "SELECT cluster, name, boot_id, min(valid_from) FROM node WHERE boot_id <> '' "
+                "GROUP BY cluster, name, boot_id ORDER BY min(valid_from), cluster, name"
+            )
+        return [(cluster, node, boot_id, moment(first)) for cluster, node, boot_id, first in rows]
+
+    def ends(self) -> dict[tuple[str, str], datetime]:
+        """Returns, by cluster and node, when the nodes that are no longer there were last seen."""
+        with self._database.read() as transaction:
+            rows = transaction.all(
+                "SELECT cluster, name, max(valid_to) FROM node GROUP BY cluster, name "
+                "HAVING count(*) = count(valid_to)"
+            )
+        return {(cluster, node): moment(last) for cluster, node, last in rows}
+
     def forget(self, retention: Retention, *, at: datetime, most: int = FORGOTTEN_AT_ONCE) -> int:
         """Deletes intervals that ended longer before `at` than `retention` allows, up to `most` of each kind of
         object, and returns how many. Facts that hold now are kept. No lock is taken where there is nothing to

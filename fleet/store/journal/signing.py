@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jwt
 import msgspec
@@ -28,6 +28,7 @@ from msgspec.structs import asdict, replace
 
 from fleet.core.records.audit import Signature, SignedCheckpoint
 from fleet.core.records.errors import UsageError
+from fleet.core.reporting.period.period_report import PeriodReport
 from fleet.core.reporting.report import Report
 from fleet.store.journal import chain
 from fleet.system.files import beside
@@ -35,6 +36,8 @@ from fleet.system.files import beside
 PURPOSE = b"fleet checkpoint v1\n"
 """A prefix of the signed message, so that a signature for another purpose is never valid for a checkpoint."""
 REPORT_PURPOSE = b"fleet report v1\n"
+PAGE_PURPOSE = b"fleet page v1\n"
+SignedReport = TypeVar("SignedReport", Report, PeriodReport)
 LARGEST = 64 * 1024
 """The most bytes of a key file that are read."""
 
@@ -81,6 +84,10 @@ class PublicKey:
         except (ValueError, RecursionError):
             return False
 
+    def signed_page(self, page: bytes, signature: str) -> bool:
+        """Returns whether exactly these bytes were signed as a page with the private key of this public key."""
+        return self._holds(signature, PAGE_PURPOSE + page)
+
     def _holds(self, signature: str, signed: bytes) -> bool:
         try:
             self._key.verify(b64decode(signature, validate=True), signed)
@@ -120,7 +127,7 @@ class PrivateKey:
         bare = SignedCheckpoint(seq, hashed, count, at, self.public.id, "")
         return replace(bare, signature=self._signature(message(bare)))
 
-    def sign_report(self, report: Report) -> Report:
+    def sign_report(self, report: SignedReport) -> SignedReport:
         """Returns the same report with its signature. Raises ValueError for numbers that JSON cannot express
         exactly."""
         bare = replace(report, signature=None)
@@ -130,6 +137,10 @@ class PrivateKey:
     def sign_token(self, claims: Mapping[str, Any]) -> str:
         """Returns a JSON Web Token (RFC 7519, RFC 8037) with these claims."""
         return jwt.encode(dict(claims), self._key, algorithm="EdDSA")
+
+    def sign_page(self, page: bytes) -> str:
+        """Returns the signature over a page, in base64."""
+        return self._signature(PAGE_PURPOSE + page)
 
     def _signature(self, signed: bytes) -> str:
         return b64encode(self._key.sign(signed)).decode("ascii")

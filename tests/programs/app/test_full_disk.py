@@ -82,7 +82,7 @@ def test_reports_and_exports_work_and_missing_signatures_are_reported(disk: Path
     found = verification.verify(full.home)
     assert found.findings == () and 0 < found.proven < found.entries
     assert fleet_status(full.home)
-    assert len([words for words in full.told if "not signed" in words]) == 1
+    assert len([message for message in full.told if "not signed" in message]) == 1
     full.home.store.close()
     full.ballast.unlink()
 

@@ -53,10 +53,10 @@ def test_upgraded_nodes_roll_back_through_the_same_guards(tmp_path: Path) -> Non
     assert forward_again(made) == ["workers"]
     started = start(home, made, lambda clusters: [snapshot_of(home.simulated / "east.json")])
     assert started.notes == ()
-    run(home, lambda words: None, until_idle=True)
+    run(home, lambda message: None, until_idle=True)
     assert set(booted(home).values()) == {OLD.version}
-    told = report(home, started.rollout)
-    assert (told.counts.done, told.counts.proven, told.peak) == (3, 3, 1)
+    reported = report(home, started.rollout)
+    assert (reported.counts.done, reported.counts.proven, reported.peak) == (3, 3, 1)
     with pytest.raises(HeldError, match=f"no node runs {NEW.version} because of rollout r-1"):
         rollback(home, "r-1")
 
@@ -113,7 +113,7 @@ def test_running_rollout_must_be_aborted_first(tmp_path: Path) -> None:
     send_command(home, "abort")
     with pytest.raises(HeldError, match="r-1 is aborted: what it has begun is not finished"):
         rollback(home, "r-1")
-    run(home, lambda words: None, until_idle=True)
+    run(home, lambda message: None, until_idle=True)
     with pytest.raises(HeldError, match="no node runs"):
         rollback(home, "r-1")
     with pytest.raises(UsageError, match="no rollout r-7"):
@@ -142,9 +142,9 @@ def test_node_that_rolled_back_by_itself_waits_for_its_release(tmp_path: Path) -
     assert ([each.node for each in made.runs], [each.reason for each in made.held]) == ([], ["rolled-back"])
     assert [str(each.reason) for each in blockers(home, NodeRef("east", "n-1"))] == ["rolled-back"]
     release(home, "n-1", "firmware was too old")
-    run(home, lambda words: None, until_idle=True)
-    told = report(home, "r-1").commands[-1]
-    assert (told.kind, told.node, told.reason) == ("release", "east/n-1", "firmware was too old")
+    run(home, lambda message: None, until_idle=True)
+    reported = report(home, "r-1").commands[-1]
+    assert (reported.kind, reported.node, reported.reason) == ("release", "east/n-1", "firmware was too old")
     again = plan(home, ["workers"], NEW.version)
     assert ([each.node for each in again.runs], again.held) == (["n-1"], ())
 

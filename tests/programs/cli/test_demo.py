@@ -23,24 +23,24 @@ def test_control_planes_are_upgraded_voter_by_voter_the_leader_last(
     home = prepare(tmp_path / "demo", SPEED)
     before = children()
 
-    def fleet(*words: str, code: int = 0) -> str:
-        assert run(["--home", str(home.path), *words]) == code
+    def fleet(*arguments: str, code: int = 0) -> str:
+        assert run(["--home", str(home.path), *arguments]) == code
         return capsys.readouterr().out
 
     fleet("sync", code=1)
     planned = fleet("plan", "--pool", "control")
     assert re.search(r"AT  NODE    VOTER    COMMIT\n", planned)
     rows = re.findall(r"^ +\d:\d\d:\d\d  (n-\d+)  \1 +(\d+\.\d) ms(?:  (.*))?$", planned, re.MULTILINE)
-    east = [(node, words) for node, _, words in rows if node < "n-0100"]
+    east = [(node, arguments) for node, _, arguments in rows if node < "n-0100"]
     assert east == [("n-0040", ""), ("n-0041", ""), ("n-0039", "n-0040 leads from then on")]
     # Over three sites, the leader's in the middle: without its own site a commit takes longest.
-    west = {node: (commit, words.split("; ")) for node, commit, words in rows if node > "n-0100"}
+    west = {node: (commit, arguments.split("; ")) for node, commit, arguments in rows if node > "n-0100"}
     assert {node: commit for node, (commit, _) in west.items()} == {
         "n-0137": "6.0",
         "n-0136": "7.0",
         "n-0135": "12.0",
     }
-    assert all(words[0] == "snapshot first" for _, words in west.values())
+    assert all(arguments[0] == "snapshot first" for _, arguments in west.values())
     assert west["n-0135"][1][1:] == [
         "n-0136 leads from then on",
         "meanwhile the loss of bos or iad or the link bos-iad would stop it",

@@ -36,7 +36,9 @@ users:
 
 
 @contextmanager
-def begun(folder: Path, words: Sequence[str], *, ignoring: bool = False) -> Iterator[subprocess.Popen[bytes]]:
+def begun(
+    folder: Path, arguments: Sequence[str], *, ignoring: bool = False
+) -> Iterator[subprocess.Popen[bytes]]:
     """The command, which is killed at the end where it has not ended by itself."""
     temporary = folder / "temporary"
     temporary.mkdir()
@@ -51,7 +53,7 @@ def begun(folder: Path, words: Sequence[str], *, ignoring: bool = False) -> Iter
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     with subprocess.Popen(
-        [sys.executable, "-m", "fleet.cli", *words],
+        [sys.executable, "-m", "fleet.cli", *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env=environ,
@@ -79,8 +81,8 @@ def test_terminated_command_ends_its_plugin_and_the_plugins_children(
 ) -> None:
     file = kubeconfig(tmp_path)
     a_home(tmp_path / "home")
-    words = ("cluster", "add", "real", "--site", "fra", "--kubeconfig", str(file))
-    with begun(tmp_path, words, ignoring=ignoring) as process:
+    arguments = ("cluster", "add", "real", "--site", "fra", "--kubeconfig", str(file))
+    with begun(tmp_path, arguments, ignoring=ignoring) as process:
         ended(tmp_path, process, number)
         assert (process.wait(), process.stderr and process.stderr.read()) == (INTERRUPTED, b"")
 
@@ -122,9 +124,9 @@ def _written(pipe: int) -> bytes:
 
 def test_no_file_of_fleet_is_world_writable_whatever_the_umask(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    for words in (("init",), ("audit", "keygen"), ("sync",), ("cluster", "list")):
+    for arguments in (("init",), ("audit", "keygen"), ("sync",), ("cluster", "list")):
         subprocess.run(
-            [sys.executable, "-m", "fleet.cli", "--home", str(home), *words],
+            [sys.executable, "-m", "fleet.cli", "--home", str(home), *arguments],
             check=False,
             umask=0,
             capture_output=True,

@@ -46,7 +46,7 @@ def test_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
 
 
 def test_help_imports_nothing_that_only_commands_need() -> None:
-    words = (
+    arguments = (
         "import sys, fleet.cli.registry; print([m for m in sys.modules if m in "
         + repr(
             [
@@ -63,5 +63,5 @@ def test_help_imports_nothing_that_only_commands_need() -> None:
         )
         + "])"
     )
-    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", arguments], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -16,9 +16,9 @@ from tests.unit.app.homes import a_home
 
 
 def watching(home: Path, out: int) -> subprocess.Popen[bytes]:
-    words = [sys.executable, "-m", "fleet.cli", "--home", str(home), "status", "--watch"]
+    arguments = [sys.executable, "-m", "fleet.cli", "--home", str(home), "status", "--watch"]
     environ = {**os.environ, "TERM": "xterm", "COLUMNS": "80", "LINES": "30"}
-    return subprocess.Popen(words, stdout=out, stderr=subprocess.PIPE, env=environ)
+    return subprocess.Popen(arguments, stdout=out, stderr=subprocess.PIPE, env=environ)
 
 
 def read_until(source: int, enough: Callable[[str], bool]) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from msgspec import Struct
 
 ROOT = Path(__file__).parents[3]
-HELPERS = ("tests/__init__.py", "tests/story.py")
+HELPERS = ("tests/__init__.py", "tests/simulated_rollout.py")
 """Files that the examples' tests import, beside the package."""
 BLOCK = re.compile(r"^[^\n`]*`([\w./-]+)`[^\n]*:\n\n```(\w+)\n(.*?)^```$", re.M | re.S)
 
@@ -50,7 +50,7 @@ class Example(Struct, frozen=True):
         for block in self.blocks:
             apply(block, folder)
         # The first place that Python looks at is the copy: with -m, the current folder.
-        words = [
+        message = [
             sys.executable,
             "-m",
             "pytest",
@@ -62,7 +62,7 @@ class Example(Struct, frozen=True):
             *self.tests,
         ]
         environ = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
-        return subprocess.run(words, cwd=folder, env=environ, capture_output=True, text=True)
+        return subprocess.run(message, cwd=folder, env=environ, capture_output=True, text=True)
 
 
 def example(page: str, heading: str) -> Example:

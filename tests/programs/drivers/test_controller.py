@@ -96,12 +96,12 @@ class Home:
     def rollout(self) -> Rollout:
         return rollouts_of(self.store.journal.entries())["r-1"]
 
-    def warn(self, words: str) -> None:
+    def warn(self, expected: str) -> None:
         """It hears of what a controller warns of."""
-        self.warned.append(words)
+        self.warned.append(expected)
 
 
-class Ear(logging.Handler):
+class EventLog(logging.Handler):
     def __init__(self, home: Home) -> None:
         super().__init__(logging.WARNING)
         self._home = home
@@ -111,12 +111,12 @@ class Ear(logging.Handler):
 
 
 def run(home: Home, seconds: float = SECONDS) -> None:
-    ear = Ear(home)
-    LOG.addHandler(ear)
+    events = EventLog(home)
+    LOG.addHandler(events)
     try:
         asyncio.run(asyncio.wait_for(home.controller().run(until_idle=True), seconds))
     finally:
-        LOG.removeHandler(ear)
+        LOG.removeHandler(events)
 
 
 def test_rollout_is_carried_out_and_recorded_in_the_inventory(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_log_has_the_command_and_every_step_of_every_node(
     home.start()
     with caplog.at_level(logging.INFO, LOG.name):
         run(home)
-    told = [(logs.place_of(each), each.getMessage()) for each in caplog.records if each.name == LOG.name]
+    reported = [(logs.place_of(each), each.getMessage()) for each in caplog.records if each.name == LOG.name]
     steps = [
         (
             {"rollout": "r-1", "cluster": "east", "node": entry.record.node.split("/")[1]},
@@ -147,12 +147,12 @@ def test_log_has_the_command_and_every_step_of_every_node(
         for entry in home.store.journal.entries()
         if entry.record.kind == "step"
     ]
-    assert [(place, message) for place, message in told if message.startswith("step ")] == [
+    assert [(place, message) for place, message in reported if message.startswith("step ")] == [
         (place, f"step {step}") for place, step in steps
     ]
-    assert ({"rollout": "r-1"}, "taken up, running; started by ada@desk") in told
-    assert ({"rollout": "r-1"}, "finished") in told
-    assert {"cluster": "east"} in [place for place, _ in told]
+    assert ({"rollout": "r-1"}, "taken up, running; started by ada@desk") in reported
+    assert ({"rollout": "r-1"}, "finished") in reported
+    assert {"cluster": "east"} in [place for place, _ in reported]
 
 
 def test_controller_stopped_repeatedly_finishes_the_rollout(tmp_path: Path) -> None:
@@ -229,14 +229,14 @@ def test_cluster_led_by_another_controller_is_not_reported_as_unreachable(
         other = "fleet@elsewhere/1/1"
         assert (await home.cluster().lead(other, 3600, lambda _: False)).held
         work = asyncio.create_task(home.controller().run())
-        told: set[Reason] = set()
-        while not told and not work.done():
+        reported: set[Reason] = set()
+        while not reported and not work.done():
             await asyncio.sleep(0)
             board = home.store.held.of("r-1").values()
-            told = {held.reason for row in board for held in row.held if other in held.message}
+            reported = {held.reason for row in board for held in row.held if other in held.message}
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
-        return told
+        return reported
 
     assert asyncio.run(asyncio.wait_for(until_told(), SECONDS)) == {Reason.LED_BY_ANOTHER}
     assert {run.step for run in home.rollout.runs.values()} == {Step.PENDING}
@@ -260,7 +260,7 @@ def test_database_refusal_is_reported_at_once_and_work_continues_after(tmp_path:
     home.store.journal.append = refuse_once  # type: ignore[method-assign]
     home.store.lease.release = release  # type: ignore[method-assign]
     run(home)
-    assert [words for words in home.warned if "locked" in words] == [
+    assert [expected for expected in home.warned if "locked" in expected] == [
         "the database is locked; trying again every 5 s"
     ]
     assert {run.step for run in home.rollout.runs.values()} == {Step.DONE}
@@ -289,9 +289,9 @@ class FullHome(Home):
     def cluster(self) -> SimulatedCluster:
         return Journaled(self.path, self.clock, self.store.journal)
 
-    def warn(self, words: str) -> None:
-        super().warn(words)
-        if "no room" in words:
+    def warn(self, expected: str) -> None:
+        super().warn(expected)
+        if "no room" in expected:
             self.ballast.unlink()
 
 
@@ -311,8 +311,8 @@ def test_full_disk_pauses_the_controller_until_there_is_room(tmp_path: Path) -> 
 
         home.store.journal.append = filling  # type: ignore[method-assign]
         run(home)
-        (told,) = (words for words in home.warned if "no room" in words)
-        assert "ballast" in told
+        (reported,) = (expected for expected in home.warned if "no room" in expected)
+        assert "ballast" in reported
         assert {run.step for run in home.rollout.runs.values()} == {Step.DONE}
         assert home.store.journal.verify() == []
         home.store.close()
@@ -336,7 +336,7 @@ def test_file_write_is_retried_on_a_full_disk(tmp_path: Path) -> None:
     home = HomeOnFullDisk(tmp_path)
     home.start()
     run(home)
-    assert len([words for words in home.warned if "records/n-1.json" in words]) == 1
+    assert len([expected for expected in home.warned if "records/n-1.json" in expected]) == 1
     assert {run.step for run in home.rollout.runs.values()} == {Step.DONE}
 
 
@@ -392,9 +392,9 @@ def test_messages_of_agents_are_journaled_with_the_rollout_that_asked(tmp_path: 
     controller = Controller(home.store, connect, lambda: {"east": "fra"}, home.clock, lambda: wall, print)
     asyncio.run(asyncio.wait_for(controller.run(until_idle=True), SECONDS))
     assert all(run.step is Step.DONE for run in home.rollout.runs.values())
-    said = [entry.record for entry in home.store.journal.entries() if entry.record.kind == "played"]
-    assert {each.node for each in said} == {f"east/n-{index}" for index in range(4)}
-    assert {(each.rollout, each.detail["why"]) for each in said} == {("r-1", "stage: done")}
+    text = [entry.record for entry in home.store.journal.entries() if entry.record.kind == "played"]
+    assert {each.node for each in text} == {f"east/n-{index}" for index in range(4)}
+    assert {(each.rollout, each.detail["why"]) for each in text} == {("r-1", "stage: done")}
 
 
 class NoGroup:

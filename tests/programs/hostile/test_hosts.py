@@ -118,12 +118,12 @@ async def _answered(name: str, asked: Callable[[], Any]) -> None:
         pytest.fail(f"{name}: {type(error).__name__}\n{trace}", pytrace=False)
 
 
-def _every_answer(tell: Callable[[Host], list[Callable[[], Any]]]) -> None:
+def _every_answer(scenario: Callable[[Host], list[Callable[[], Any]]]) -> None:
     async def story() -> None:
         for name, text in TEXTS.items():
             for code in (0, 1, 44):
-                for number in range(len(tell(Hostile(text, code)))):
-                    await _answered(name, tell(Hostile(text, code))[number])
+                for number in range(len(scenario(Hostile(text, code)))):
+                    await _answered(name, scenario(Hostile(text, code))[number])
 
     asyncio.run(story())
 
@@ -135,7 +135,7 @@ def test_os_family_handles_any_output_of_its_host(name: str, monkeypatch: pytest
         if hasattr(slow, "LOOK"):
             monkeypatch.setattr(slow, "LOOK", 0.0)
 
-    def tell(host: Host) -> list[Callable[[], Any]]:
+    def scenario(host: Host) -> list[Callable[[], Any]]:
         family: Family = connect(name, host, "https://updates.example/{version}.raucb", "n-1")
         return [
             family.observe,
@@ -145,7 +145,7 @@ def test_os_family_handles_any_output_of_its_host(name: str, monkeypatch: pytest
             family.mark_good,
         ]
 
-    _every_answer(tell)
+    _every_answer(scenario)
 
 
 def test_probes_beside_the_release_handle_any_output() -> None:
@@ -164,8 +164,8 @@ def test_probes_beside_the_release_handle_any_output() -> None:
 
 def test_what_a_host_reports_of_itself_is_bounded() -> None:
     long = "x" * 100_000
-    told = f'boot_id=b\nmachine_id=m\nkernel={long}\nstate={long}\nclaim={{"fleet":"{long}"}}\n'
-    found = facts.parse(f"{told}os-release\nID=x\nPRETTY_NAME={long}")
+    reported = f'boot_id=b\nmachine_id=m\nkernel={long}\nstate={long}\nclaim={{"fleet":"{long}"}}\n'
+    found = facts.parse(f"{reported}os-release\nID=x\nPRETTY_NAME={long}")
     assert len(msgspec.json.encode(found)) < 2000
 
 
@@ -181,15 +181,15 @@ def test_every_event_of_a_playbook_is_reported_or_ignored() -> None:
 def test_facts_of_a_playbook_are_an_observation_or_refused() -> None:
     for content in ANSWERS.values():
         try:
-            told = msgspec.json.decode(content)
+            reported = msgspec.json.decode(content)
         except (ValueError, RecursionError):
-            told = content.decode("utf-8", "replace")
-        for now in (told, {"os": told, "boot_id": told, "kernel": told, "booted": told}):
+            reported = content.decode("utf-8", "replace")
+        for now in (reported, {"os": reported, "boot_id": reported, "kernel": reported, "booted": reported}):
             try:
                 observation({"fleet_now": now})
             except FleetError as refused:
                 assert is_short(refused)
-        message_of({"msg": told, "rc": told, "stderr": told, "reason": told})
+        message_of({"msg": reported, "rc": reported, "stderr": reported, "reason": reported})
 
 
 def test_log_fetched_by_a_playbook_is_reported_or_refused(tmp_path: Path) -> None:

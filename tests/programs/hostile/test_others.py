@@ -61,8 +61,10 @@ def test_member_numbers_that_are_far_apart_are_read() -> None:
             {"name": f"zk-{index}", "lag": lag, "role": "replica", "state": "streaming"} for index in range(3)
         ]
         for kind in PRESETS:
-            told = msgspec.json.encode({"members": rows, "data": {"currentVoters": voters}, "Servers": rows})
-            quorum, _ = reading(group(kind), [pod("zk-0")], {"zk-0": told})
+            reported = msgspec.json.encode(
+                {"members": rows, "data": {"currentVoters": voters}, "Servers": rows}
+            )
+            quorum, _ = reading(group(kind), [pod("zk-0")], {"zk-0": reported})
             assert isinstance(quorum, Quorum)
 
 
@@ -173,9 +175,9 @@ def test_plugin_returns_a_credential_or_is_refused(tmp_path: Path) -> None:
     for index, content in enumerate(ANSWERS.values()):
         file = tmp_path / str(index)
         file.write_bytes(content)
-        told = ExecPlugin(command=sys.executable, api_version=V1, args=("-c", _CAT, str(file)))
+        reported = ExecPlugin(command=sys.executable, api_version=V1, args=("-c", _CAT, str(file)))
         with pytest.raises(AuthenticationError) as refused:
-            asyncio.run(plugin.run(told, None))
+            asyncio.run(plugin.run(reported, None))
         assert len(refused.value.message) < 1000
 
 

@@ -19,7 +19,7 @@ from tests.unit.machines.fakehost import until
 
 T = TypeVar("T")
 
-WORDS = {
+MESSAGE = {
     "greets for ever": "it sends more than 1 MiB",
     "greets by the byte": "no answer within 2 s",
     "a packet without end": "it announces a packet of 107374",
@@ -71,13 +71,13 @@ def test_host_of_each_kind_fails_alone(tmp_path: Path, kind: str) -> None:
     with hosts(tmp_path, [kind], [well], [b"\xff" * (2 * MOST)], seconds) as config:
         tracemalloc.start()
         try:
-            said = asyncio.run(story(config))
+            message = asyncio.run(story(config))
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    assert WORDS.get(kind, "") in said
+    assert MESSAGE.get(kind, "") in message
     assert peak < (16 * MOST if kind.startswith("prints") else MOST)
-    assert ("\ufffd" in said) == (kind == "prints garbage")
+    assert ("\ufffd" in message) == (kind == "prints garbage")
 
 
 class Counted(Limit):

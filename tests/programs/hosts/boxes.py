@@ -87,10 +87,12 @@ class Box(FakeHost):
         match argv:
             case ("sh", "-c", script, *_) if "is-system-running" in script:
                 boot_id = self.files["/proc/sys/kernel/random/boot_id"]
-                told = f"boot_id={boot_id}machine_id={self.machine_id}\nkernel=6.1.0\nstate={self.state}\n"
-                told += f"machine={self.machine}\n"
-                told += f"claim={self.files.get(ownership.PATH, '')}\n"
-                return 0, f"{told}os-release\n{OS_RELEASE}", ""
+                reported = (
+                    f"boot_id={boot_id}machine_id={self.machine_id}\nkernel=6.1.0\nstate={self.state}\n"
+                )
+                reported += f"machine={self.machine}\n"
+                reported += f"claim={self.files.get(ownership.PATH, '')}\n"
+                return 0, f"{reported}os-release\n{OS_RELEASE}", ""
             case ("sh", "-c", _, _, *looked_for) if "ostree" in looked_for:
                 return 0, "has ostree\nis ostree-booted\nend\n", ""
             case ("sh", "-c", script, "sh", new, how) if ownership.PATH in script:
@@ -117,10 +119,10 @@ class Box(FakeHost):
         return 0, "", ""
 
     def _env(self, argv: tuple[str, ...]) -> tuple[int, str, str]:
-        told = dict(word.split("=", 1) for word in argv if word.startswith("FLEET_"))
-        self.hooks.append(f"{argv[-1]} {told['FLEET_NODE']}")
-        words = self.hook_fails.get(argv[-1], "")
-        return (1, "", f"{words}\n") if words else (0, "", "")
+        reported = dict(word.split("=", 1) for word in argv if word.startswith("FLEET_"))
+        self.hooks.append(f"{argv[-1]} {reported['FLEET_NODE']}")
+        message = self.hook_fails.get(argv[-1], "")
+        return (1, "", f"{message}\n") if message else (0, "", "")
 
 
 class Site:

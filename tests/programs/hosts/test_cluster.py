@@ -32,7 +32,7 @@ from fleet.core.third_parties.notice import of_node
 from fleet.hosts.cluster import HostsCluster
 from fleet.hosts.ownership import Claim
 from fleet.lab.simulation.builders import START
-from tests.contract.sight import Sight
+from tests.contract.observer import ClusterObserver
 from tests.programs.hosts.boxes import NEW, OLD, QUICK, Box, Site
 from tests.unit.machines.fakehost import until
 
@@ -40,13 +40,13 @@ HOOKS = {"before": {"run": "out"}, "after": {"run": "in"}}
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
-class Hand:
+class ActionSender:
     """fleet's side: performs actions on the hosts that the sight shows."""
 
-    def __init__(self, site: Site, cluster: HostsCluster, sight: Sight) -> None:
+    def __init__(self, site: Site, cluster: HostsCluster, observer: ClusterObserver) -> None:
         self.site = site
         self.cluster = cluster
-        self.sight = sight
+        self.sight = observer
 
     async def __call__(self, kind: type[Action], node: str = "n-0", **fields: Any) -> Outcome:
         uid = self.sight.nodes[node].uid
@@ -56,25 +56,25 @@ class Hand:
 
 
 @asynccontextmanager
-async def on_stage(site: Site) -> AsyncIterator[Hand]:
+async def on_stage(site: Site) -> AsyncIterator[ActionSender]:
     cluster = site.cluster()
-    async with Sight(cluster) as sight:
-        await sight.until(
-            lambda: all(each.reported for each in sight.machines.values()), "the agents' first reports"
+    async with ClusterObserver(cluster) as observer:
+        await observer.until(
+            lambda: all(each.reported for each in observer.machines.values()), "the agents' first reports"
         )
-        yield Hand(site, cluster, sight)
+        yield ActionSender(site, cluster, observer)
 
 
-def story(site: Site, tell: Callable[[Hand], Awaitable[None]]) -> None:
+def story(site: Site, scenario: Callable[[ActionSender], Awaitable[None]]) -> None:
     async def run() -> None:
         async with on_stage(site) as stage:
-            await tell(stage)
+            await scenario(stage)
 
     asyncio.run(run())
 
 
 def test_hosts_are_nodes_with_zones_and_machines_with_releases(tmp_path: Path) -> None:
-    async def tell(stage: Hand) -> None:
+    async def scenario(stage: ActionSender) -> None:
         first = stage.sight.log[
             : next(i for i, each in enumerate(stage.sight.log) if isinstance(each, ClusterSynced))
         ]
@@ -88,42 +88,42 @@ def test_hosts_are_nodes_with_zones_and_machines_with_releases(tmp_path: Path) -
         assert (node.uid, node.zone, node.labels["pool"], node.ready) == ("id-n-0", "a", "shop", True)
         assert (machine.os, machine.booted, machine.boot_id) == ("ostree", OLD, node.boot_id)
 
-    story(Site(tmp_path, 2), tell)
+    story(Site(tmp_path, 2), scenario)
 
 
 def test_hooks_run_around_a_cordon_and_the_next_boot_proves_a_reboot(tmp_path: Path) -> None:
     site = Site(tmp_path, 1, **HOOKS)
     box = site.boxes["n-0"]
 
-    async def tell(stage: Hand) -> None:
-        sight = stage.sight
+    async def scenario(stage: ActionSender) -> None:
+        observer = stage.sight
         assert (await stage(Stage, token="r-1/n-0/stage/0", release=NEW)).result is Result.DONE
-        await sight.until(lambda: sight.machines["n-0"].staged == NEW, "the release is staged")
-        boot = sight.nodes["n-0"].boot_id
+        await observer.until(lambda: observer.machines["n-0"].staged == NEW, "the release is staged")
+        boot = observer.nodes["n-0"].boot_id
         assert (await stage(Cordon)).result is Result.DONE
         assert box.hooks == ["out n-0"]
         token = "r-1/n-0/reboot/0"
         assert (await stage(Reboot, token=token, release=NEW, boot_id=boot)).result is Result.DONE
-        await sight.until(lambda: _said(sight.machines["n-0"], token) == "done", "it has rebooted")
-        await sight.until(
-            lambda: sight.nodes["n-0"].boot_id == sight.machines["n-0"].boot_id != boot, "a new boot"
+        await observer.until(lambda: _said(observer.machines["n-0"], token) == "done", "it has rebooted")
+        await observer.until(
+            lambda: observer.nodes["n-0"].boot_id == observer.machines["n-0"].boot_id != boot, "a new boot"
         )
-        assert sight.machines["n-0"].booted == NEW
-        assert sight.nodes["n-0"].cordoned_by == "r-1"
+        assert observer.machines["n-0"].booted == NEW
+        assert observer.nodes["n-0"].cordoned_by == "r-1"
         assert (await stage(Uncordon)).result is Result.DONE
         assert box.hooks == ["out n-0", "in n-0"]
-        await sight.until(lambda: not sight.nodes["n-0"].unschedulable, "it is back in service")
+        await observer.until(lambda: not observer.nodes["n-0"].unschedulable, "it is back in service")
         assert (await stage(Uncordon)).result is Result.DONE
         assert len(box.hooks) == 2, "what is back in service is not put there again"
 
-    story(site, tell)
+    story(site, scenario)
 
 
 def test_failed_hook_leaves_the_host_unchanged_with_the_reason(tmp_path: Path) -> None:
     site = Site(tmp_path, 1, **HOOKS)
     box = site.boxes["n-0"]
 
-    async def tell(stage: Hand) -> None:
+    async def scenario(stage: ActionSender) -> None:
         box.hook_fails["out"] = "the load balancer says no to password=geheim"
         refused = await stage(Cordon)
         assert refused.result is Result.FAILED
@@ -141,18 +141,18 @@ def test_failed_hook_leaves_the_host_unchanged_with_the_reason(tmp_path: Path) -
         assert (kept.result, kept.detail) == (Result.FAILED, "the hook after ended with 1: no answer")
         await stage.sight.until(lambda: stage.sight.nodes["n-0"].cordoned_by == "r-1", "it stays out")
 
-    story(site, tell)
+    story(site, scenario)
 
 
 def test_controller_hook_runs_in_the_folder_of_the_inventory(tmp_path: Path) -> None:
     script = 'pwd >ran; echo "$FLEET_CLUSTER $FLEET_NODE $FLEET_ROLLOUT" >>ran; sleep 30'
     site = Site(tmp_path, 1, before={"run": script, "on": "controller", "timeout": "1s"})
 
-    async def tell(stage: Hand) -> None:
+    async def scenario(stage: ActionSender) -> None:
         refused = await stage(Cordon)
         assert refused.detail == "the hook before has not ended after 1 s"
 
-    story(site, tell)
+    story(site, scenario)
     assert (tmp_path / "ran").read_text() == f"{tmp_path}\nshop n-0 r-1\n"
     assert not site.boxes["n-0"].hooks
 
@@ -162,7 +162,7 @@ def test_host_cordoned_by_its_inventory_is_reported(tmp_path: Path) -> None:
     site.cordoned.add("n-0")
     site.write()
 
-    async def tell(stage: Hand) -> None:
+    async def scenario(stage: ActionSender) -> None:
         node = stage.sight.nodes["n-0"]
         machine = stage.sight.machines["n-0"]
         held = nodes.held("n-0", node.uid, node, machine, "r-1", list(of_node(node)), START)
@@ -173,14 +173,14 @@ def test_host_cordoned_by_its_inventory_is_reported(tmp_path: Path) -> None:
         assert held.needs_action
         assert held.remedy == "take `cordoned: true` out of the inventory when it may take part"
 
-    story(site, tell)
+    story(site, scenario)
 
 
 def test_hook_that_times_out_is_stopped(tmp_path: Path) -> None:
     site = Site(tmp_path, 1, before={"run": "out", "timeout": "1s"})
     site.boxes["n-0"].hold_jobs = True
 
-    async def tell(stage: Hand) -> None:
+    async def scenario(stage: ActionSender) -> None:
         refused = await stage(Cordon)
         assert (refused.result, refused.detail) == (
             Result.FAILED,
@@ -189,7 +189,7 @@ def test_hook_that_times_out_is_stopped(tmp_path: Path) -> None:
         stops = [argv for argv in site.boxes["n-0"].ran if "systemctl stop" in " ".join(argv)]
         assert len(stops) == 1
 
-    story(site, tell)
+    story(site, scenario)
 
 
 def test_next_controller_finds_a_running_hook_and_staging(tmp_path: Path) -> None:
@@ -197,14 +197,14 @@ def test_next_controller_finds_a_running_hook_and_staging(tmp_path: Path) -> Non
     one, two = site.boxes.values()
     one.hold_jobs = two.hold_jobs = True
 
-    async def first(stage: Hand) -> None:
+    async def first(stage: ActionSender) -> None:
         cordon = asyncio.create_task(stage(Cordon))
         await stage(Stage, "n-1", token="r-1/n-1/stage/0", release=NEW)
         await until(lambda: bool(one.started) and bool(two.started))
         cordon.cancel()
         await asyncio.wait({cordon})
 
-    async def second(stage: Hand) -> None:
+    async def second(stage: ActionSender) -> None:
         cordon = asyncio.create_task(stage(Cordon))
         one.end_jobs()
         two.end_jobs()
@@ -222,7 +222,7 @@ def test_host_whose_service_fails_is_not_ready_with_the_reason(tmp_path: Path) -
     site = Site(tmp_path, 1, ready={"run": "probe"})
     box = site.boxes["n-0"]
 
-    async def tell(stage: Hand) -> None:
+    async def scenario(stage: ActionSender) -> None:
         assert stage.sight.nodes["n-0"].ready is True
         box.hook_fails["probe"] = "no tills"
         await stage.sight.until(lambda: stage.sight.nodes["n-0"].ready is False, "it is not Ready")
@@ -233,44 +233,46 @@ def test_host_whose_service_fails_is_not_ready_with_the_reason(tmp_path: Path) -
             lambda: stage.sight.nodes["n-0"].why_unready == "systemd is starting", "another reason"
         )
 
-    story(site, tell)
+    story(site, scenario)
 
 
 def test_lost_host_is_unknown_and_a_cluster_of_lost_hosts_is_lost(tmp_path: Path) -> None:
     site = Site(tmp_path, 3)
 
-    async def tell(stage: Hand) -> None:
-        sight = stage.sight
+    async def scenario(stage: ActionSender) -> None:
+        observer = stage.sight
         site.boxes["n-0"].down = True
-        await sight.until(lambda: sight.nodes["n-0"].ready is None, "n-0 is not known")
-        assert sight.nodes["n-0"].why_unready == "n-0: connection refused"
-        assert sight.synced
+        await observer.until(lambda: observer.nodes["n-0"].ready is None, "n-0 is not known")
+        assert observer.nodes["n-0"].why_unready == "n-0: connection refused"
+        assert observer.synced
         for box in site.boxes.values():
             box.down = True
-        await sight.until(lambda: not sight.synced, "the cluster is lost")
-        lost = next(each for each in sight.log if isinstance(each, ClusterLost))
+        await observer.until(lambda: not observer.synced, "the cluster is lost")
+        lost = next(each for each in observer.log if isinstance(each, ClusterLost))
         assert lost.why == "none of 3 hosts can be reached: n-0: connection refused"
         for box in site.boxes.values():
             box.down = False
-        await sight.until(lambda: sight.synced and all(n.ready for n in sight.nodes.values()), "all are back")
+        await observer.until(
+            lambda: observer.synced and all(n.ready for n in observer.nodes.values()), "all are back"
+        )
 
-    story(site, tell)
+    story(site, scenario)
 
 
 def test_unexpected_error_on_one_host_leaves_the_others_running(tmp_path: Path) -> None:
     site = Site(tmp_path, 2)
 
-    async def tell(stage: Hand) -> None:
-        sight = stage.sight
+    async def scenario(stage: ActionSender) -> None:
+        observer = stage.sight
         site.boxes["n-0"].fault = AttributeError("NoneType has no attribute 'version'")
-        await sight.until(lambda: sight.nodes["n-0"].ready is None, "n-0 is not known")
-        assert "AttributeError" in sight.nodes["n-0"].why_unready
+        await observer.until(lambda: observer.nodes["n-0"].ready is None, "n-0 is not known")
+        assert "AttributeError" in observer.nodes["n-0"].why_unready
         site.boxes["n-1"].state = "starting"
-        await sight.until(lambda: not sight.nodes["n-1"].ready, "n-1 is still looked after")
+        await observer.until(lambda: not observer.nodes["n-1"].ready, "n-1 is still looked after")
         site.boxes["n-0"].fault = None
-        await sight.until(lambda: bool(sight.nodes["n-0"].ready), "n-0 is back")
+        await observer.until(lambda: bool(observer.nodes["n-0"].ready), "n-0 is back")
 
-    story(site, tell)
+    story(site, scenario)
     site.boxes["n-0"].fault = RecursionError()
     reading = asyncio.run(site.cluster().read("fra", NOW))
     assert "RecursionError" in reading.unreached["n-0"] and "n-1" not in reading.unreached
@@ -284,16 +286,18 @@ def test_host_stuck_at_its_first_read_delays_the_others_for_a_bounded_time(
 
     async def run() -> None:
         site.boxes["n-1"].stuck = asyncio.Event()
-        async with Sight(site.cluster()) as sight:
-            await sight.until(lambda: sight.synced, "it is waited for no longer")
-            await sight.until(
-                lambda: [sight.nodes[name].ready for name in ("n-0", "n-2")] == [True, True],
+        async with ClusterObserver(site.cluster()) as observer:
+            await observer.until(lambda: observer.synced, "it is waited for no longer")
+            await observer.until(
+                lambda: [observer.nodes[name].ready for name in ("n-0", "n-2")] == [True, True],
                 "the others are known",
             )
-            assert sight.nodes["n-1"].ready is None
-            assert "its first observation has made no progress" in nodes.not_ready(sight.nodes["n-1"]).message
+            assert observer.nodes["n-1"].ready is None
+            assert (
+                "its first observation has made no progress" in nodes.not_ready(observer.nodes["n-1"]).message
+            )
             site.boxes["n-1"].stuck.set()
-            await sight.until(lambda: sight.nodes["n-1"].ready is True, "it is there")
+            await observer.until(lambda: observer.nodes["n-1"].ready is True, "it is there")
 
     asyncio.run(run())
 
@@ -301,7 +305,7 @@ def test_host_stuck_at_its_first_read_delays_the_others_for_a_bounded_time(
 def test_added_host_that_is_stuck_delays_no_reports(tmp_path: Path) -> None:
     site = Site(tmp_path, 2)
 
-    async def tell(stage: Hand) -> None:
+    async def scenario(stage: ActionSender) -> None:
         site.boxes["n-9"] = Box("n-9")
         site.boxes["n-9"].stuck = asyncio.Event()
         site.write()
@@ -310,7 +314,7 @@ def test_added_host_that_is_stuck_delays_no_reports(tmp_path: Path) -> None:
         await stage.sight.until(lambda: stage.sight.nodes["n-0"].ready is False, "another one's change")
         assert "n-9" not in stage.sight.nodes
 
-    story(site, tell)
+    story(site, scenario)
 
 
 def test_unexpected_error_in_an_action_is_a_failed_action(tmp_path: Path) -> None:
@@ -318,32 +322,32 @@ def test_unexpected_error_in_an_action_is_a_failed_action(tmp_path: Path) -> Non
     site = Site(tmp_path, 1, **HOOKS)
     site.own = Claim("f-1", "here")
 
-    async def tell(stage: Hand) -> None:
+    async def scenario(stage: ActionSender) -> None:
         site.boxes["n-0"].fault = ValueError("what is this?")
         failures = [await stage(Cordon), await stage(Stage, token="t", release=NEW)]
         for failed in failures:
             assert failed.result is Result.FAILED
             assert "n-0: fleet does not understand" in failed.detail
 
-    story(site, tell)
+    story(site, scenario)
 
 
 def test_another_machine_under_the_same_name_has_no_marks(tmp_path: Path) -> None:
     site = Site(tmp_path, 1)
 
-    async def tell(stage: Hand) -> None:
+    async def scenario(stage: ActionSender) -> None:
         await stage(Cordon)
         site.boxes["n-0"].machine_id = "id-new"
         await stage.sight.until(lambda: stage.sight.nodes["n-0"].uid == "id-new", "the new machine")
         assert not stage.sight.nodes["n-0"].unschedulable
 
-    story(site, tell)
+    story(site, scenario)
 
 
 def test_mistake_in_the_inventory_holds_everything_until_it_is_corrected(tmp_path: Path) -> None:
     site = Site(tmp_path, 2)
 
-    async def tell(stage: Hand) -> None:
+    async def scenario(stage: ActionSender) -> None:
         site.path.write_text("hosts: none\n")
         await stage.sight.until(lambda: not stage.sight.synced, "the cluster is lost")
         assert "hosts.yaml:1: hosts: expected a list" in stage.sight.log[-1].why  # type: ignore[union-attr]
@@ -351,7 +355,7 @@ def test_mistake_in_the_inventory_holds_everything_until_it_is_corrected(tmp_pat
         site.write()
         await stage.sight.until(lambda: stage.sight.synced and set(stage.sight.nodes) == {"n-0"}, "one host")
 
-    story(site, tell)
+    story(site, scenario)
 
 
 def test_read_without_a_controller_stores_nothing_and_names_unreachable_hosts(tmp_path: Path) -> None:

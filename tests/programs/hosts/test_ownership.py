@@ -22,7 +22,7 @@ from fleet.lab.simulation.builders import START
 from fleet.machines.local import Local
 from fleet.store import ClusterRow
 from tests.programs.hosts.boxes import NEW, Site
-from tests.programs.hosts.test_cluster import Hand, on_stage
+from tests.programs.hosts.test_cluster import ActionSender, on_stage
 from tests.unit.app.homes import a_home
 
 ADA, BOB = Claim("f-1", "ada@desk (home /a)"), Claim("f-2", "bob@desk (home /b)")
@@ -37,21 +37,21 @@ def two_sites(folder: Path) -> tuple[Site, Site]:
     return ada, bob
 
 
-async def staged(hand: Hand, token: str) -> tuple[Result, str]:
-    outcome = await hand(Stage, token=token, release=NEW)
+async def staged(sender: ActionSender, token: str) -> tuple[Result, str]:
+    outcome = await sender(Stage, token=token, release=NEW)
     return outcome.result, outcome.detail
 
 
 def test_first_fleet_that_acts_owns_the_host_and_the_other_is_refused(tmp_path: Path) -> None:
     ada, bob = two_sites(tmp_path)
 
-    async def tell() -> None:
+    async def scenario() -> None:
         async with on_stage(ada) as first, on_stage(bob) as second:
             assert ownership.PATH not in ada.boxes["n-0"].files, "who only looks claims nothing"
             assert (await staged(first, "r-1/n-0/stage/0"))[0] is Result.DONE
-            result, words = await staged(second, "r-1/n-0/stage/1")
+            result, message = await staged(second, "r-1/n-0/stage/1")
             assert result is Result.FAILED
-            assert words == f"{ADA.message}: stop the other one first, then fleet cluster claim shop"
+            assert message == f"{ADA.message}: stop the other one first, then fleet cluster claim shop"
             assert (await second(Cordon)).result is Result.FAILED
             await second.sight.until(lambda: second.sight.nodes["n-0"].foreign_cordon, "it is seen")
             node, machine = second.sight.nodes["n-0"], second.sight.machines["n-0"]
@@ -66,7 +66,7 @@ def test_first_fleet_that_acts_owns_the_host_and_the_other_is_refused(tmp_path: 
             assert (await staged(second, "r-1/n-0/stage/2"))[0] is Result.DONE
             assert (await staged(first, "r-1/n-0/stage/3"))[0] is Result.FAILED
 
-    asyncio.run(asyncio.wait_for(tell(), 60))
+    asyncio.run(asyncio.wait_for(scenario(), 60))
 
 
 def test_of_two_concurrent_claims_one_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,14 +78,14 @@ def test_of_two_concurrent_claims_one_wins(tmp_path: Path, monkeypatch: pytest.M
         assert ran.succeeded, ran.message
         return ran.stdout.strip()
 
-    async def tell() -> None:
-        told = await asyncio.gather(*(one(f"fleet-{number}") for number in range(12)))
-        assert len(set(told)) == 1
+    async def scenario() -> None:
+        reported = await asyncio.gather(*(one(f"fleet-{number}") for number in range(12)))
+        assert len(set(reported)) == 1
         over = await Local().run(("sh", "-c", script, "sh", "another", "over"))
         assert over.stdout == "another\n"
         assert [each.name for each in (tmp_path / "fleet").iterdir()] == ["claim"]
 
-    asyncio.run(tell())
+    asyncio.run(scenario())
 
 
 def test_claim_that_fleet_did_not_write_counts_as_anothers() -> None:

@@ -78,10 +78,12 @@ def test_no_host_goes_while_a_voter_is_down_and_the_reason_is_shown(tmp_path: Pa
             return voters.readings >= 8
 
         home.run(until=told_for_some_readings)
-        held = {name: words[0] for name, words in home.held.items()}
+        held = {name: message[0] for name, message in home.held.items()}
         for name in ("n-0", "n-1"):
-            words = f"without {name} 1 of 3 voters of books would be healthy, 2 are needed: n-2 does not vote"
-            assert held[name].startswith(words)
+            message = (
+                f"without {name} 1 of 3 voters of books would be healthy, 2 are needed: n-2 does not vote"
+            )
+            assert held[name].startswith(message)
         assert held["n-2"] == "node n-2 is not Ready: n-2: connection refused"
         assert not voters.went and not voters.moved
         assert not any(box.hooks for box in home.site.boxes.values())

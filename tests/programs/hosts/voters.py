@@ -157,11 +157,11 @@ def _handler(voters: Voters, name: str) -> type[BaseHTTPRequestHandler]:
             if pieces is None:
                 self.close_connection = True
                 return
-            told = "\n".join(map(json.dumps, pieces)).encode()
+            reported = "\n".join(map(json.dumps, pieces)).encode()
             self.send_response(200)
-            self.send_header("Content-Length", str(len(told)))
+            self.send_header("Content-Length", str(len(reported)))
             self.end_headers()
-            self.wfile.write(told)
+            self.wfile.write(reported)
 
         def log_message(self, format: str, *args: object) -> None:
             """Nothing."""

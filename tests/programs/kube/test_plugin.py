@@ -26,11 +26,11 @@ def written(folder: Path, source: str) -> str:
 
 
 def given(command: str, **more: object) -> plugin.PluginCredential:
-    told = ExecPlugin(command=command, api_version=V1, **more)  # type: ignore[arg-type]
-    return asyncio.run(plugin.run(told, None))
+    reported = ExecPlugin(command=command, api_version=V1, **more)  # type: ignore[arg-type]
+    return asyncio.run(plugin.run(reported, None))
 
 
-def said(status: str) -> str:
+def text(status: str) -> str:
     return f"print(json.dumps({{'apiVersion': {V1!r}, 'kind': 'ExecCredential', 'status': {status}}}))"
 
 
@@ -41,23 +41,23 @@ def refusal(command: str, **more: object) -> AuthenticationError:
 
 
 def test_plugin_gets_no_input_and_its_own_variables(tmp_path: Path) -> None:
-    source = said("{'token': sys.stdin.read() + os.environ['TENANT']}")
+    source = text("{'token': sys.stdin.read() + os.environ['TENANT']}")
     assert given(written(tmp_path, source), env=(Variable("TENANT", "acme"),)).token == "acme"
 
 
 def test_plugin_sees_no_secrets_of_fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLEET_DATABASE", "postgresql://fleet:hunter2@db/fleet")
     monkeypatch.setenv("TENANT", "acme")
-    source = said(
+    source = text(
         "{'token': ' '.join(sorted(each for each in os.environ if each.startswith(('FLEET', 'TEN'))))}"
     )
     assert given(written(tmp_path, source)).token == "TENANT"
 
 
 def test_expiry_of_a_credential(tmp_path: Path) -> None:
-    source = said("{'token': 't', 'expirationTimestamp': '2026-11-02T03:00:00+02:00'}")
+    source = text("{'token': 't', 'expirationTimestamp': '2026-11-02T03:00:00+02:00'}")
     assert given(written(tmp_path, source)).expiration_timestamp == datetime(2026, 11, 2, 1, tzinfo=UTC)
-    never = said("{'token': 't', 'expirationTimestamp': '0001-01-01T00:00:00Z'}")
+    never = text("{'token': 't', 'expirationTimestamp': '0001-01-01T00:00:00Z'}")
     assert given(written(tmp_path, never)).expiration_timestamp is None
 
 
@@ -89,7 +89,7 @@ def test_background_child_of_a_plugin_delays_nothing_and_is_killed(tmp_path: Pat
     )
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        assert given(written(tmp_path, start + said("{'token': 't'}"))).token == "t"
+        assert given(written(tmp_path, start + text("{'token': 't'}"))).token == "t"
         os.set_blocking(reader, True)
         assert os.read(reader, 1) == b"", "nobody holds it any more"
     finally:
@@ -105,7 +105,7 @@ def test_error_output_of_a_plugin_is_reported_without_long_tokens(tmp_path: Path
 
 def test_large_error_output_does_not_block_a_plugin(tmp_path: Path) -> None:
     assert (
-        given(written(tmp_path, "sys.stderr.write('x' * 3 * 2 ** 20)\n" + said("{'token': 't'}"))).token
+        given(written(tmp_path, "sys.stderr.write('x' * 3 * 2 ** 20)\n" + text("{'token': 't'}"))).token
         == "t"
     )
 
@@ -113,10 +113,10 @@ def test_large_error_output_does_not_block_a_plugin(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        said("{'token': 5}"),
-        said("{'token': 't', 'expirationTimestamp': '2026-11-02'}"),
-        said("{'token': 't', 'expirationTimestamp': '2026-11-02T01:00:00'}"),
-        said("'s3cret'"),
+        text("{'token': 5}"),
+        text("{'token': 't', 'expirationTimestamp': '2026-11-02'}"),
+        text("{'token': 't', 'expirationTimestamp': '2026-11-02T01:00:00'}"),
+        text("'s3cret'"),
         "print('[1]')",
         "sys.stdout.buffer.write(b'\\xff')",
     ],
@@ -135,7 +135,7 @@ def test_plugin_that_is_no_program(tmp_path: Path) -> None:
 
 
 def test_program_in_the_current_folder_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written(tmp_path, said("{'token': 't'}"))
+    written(tmp_path, text("{'token': 't'}"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", ".")
     assert "is not on this machine" in refusal("plugin", install_hint="fetch\x1b it").message

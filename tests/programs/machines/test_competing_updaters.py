@@ -58,7 +58,7 @@ class Machine:
         return competing_updaters.parse(ran.stdout)
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         return "\n".join(each.message for each in self.look())
 
 
@@ -94,7 +94,7 @@ def test_active_updater_unit_is_named_with_the_command_that_disables_it(machine:
 )
 def test_update_in_progress_is_waited_for_whoever_started_it(machine: Machine, unit: str) -> None:
     machine.unit(unit, "activating")
-    assert machine.words.endswith(f"({unit} is active): wait until it has ended")
+    assert machine.message.endswith(f"({unit} is active): wait until it has ended")
 
 
 def test_inactive_unit_is_no_updater_and_a_restarting_one_is(
@@ -105,7 +105,7 @@ def test_inactive_unit_is_no_updater_and_a_restarting_one_is(
         assert machine.look() == ()
     # As long as it does not find update-engine, which flatcar-update unmasks.
     machine.unit("locksmithd.service", "activating")
-    assert "locksmithd.service" in machine.words
+    assert "locksmithd.service" in machine.message
 
 
 CONFIGURED = [
@@ -164,7 +164,7 @@ def test_unit_that_is_harmful_by_a_setting_is_judged_by_it(
     machine.write(file, harmless)
     assert machine.look() == ()
     machine.write(file, harmful)
-    assert named in machine.words
+    assert named in machine.message
 
 
 @pytest.mark.parametrize("unit", ["rpm-ostreed-automatic.timer", "apt-daily-upgrade.timer", "snapd.service"])
@@ -176,7 +176,7 @@ def test_missing_setting_means_its_default(machine: Machine, unit: str) -> None:
 def test_hawkbit_reports_whether_it_reboots(machine: Machine) -> None:
     machine.unit("rauc-hawkbit-updater.service")
     machine.write("etc/rauc-hawkbit-updater/config.conf", "[client]\npost_update_reboot = true\n")
-    assert "it reboots too" in machine.words
+    assert "it reboots too" in machine.message
 
 
 ZINCATI = [
@@ -217,14 +217,14 @@ def test_sysupdate_of_extensions_is_no_updater_of_the_system(machine: Machine) -
     machine.write("usr/lib/sysupdate.d/noop.conf", "[Source]\n")
     assert machine.look() == ()
     machine.write("etc/sysupdate.d/os.transfer", "[Transfer]\n")
-    assert "systemd-sysupdate upgrades" in machine.words
+    assert "systemd-sysupdate upgrades" in machine.message
 
 
 def test_custom_timer_that_reboots_is_named(machine: Machine) -> None:
     (machine.bin.parent / "triggers.reboot.target").write_text("nightly.timer\n")
     assert machine.look() == ()
     machine.unit("nightly.timer")
-    assert machine.words == (
+    assert machine.message == (
         "nightly.timer starts reboot.target by itself: systemctl disable --now nightly.timer"
     )
 
@@ -261,15 +261,15 @@ SCHEDULES = [
 ]
 
 
-@pytest.mark.parametrize(("text", "words"), SCHEDULES)
+@pytest.mark.parametrize(("text", "message"), SCHEDULES)
 def test_scheduled_reboot_is_reported_with_its_time_and_owner(
-    machine: Machine, text: str, words: str
+    machine: Machine, text: str, message: str
 ) -> None:
     machine.write("etc/passwd", "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n")
     machine.write("run/systemd/shutdown/scheduled", text)
     (found,) = machine.look()
     assert found.kind == competing_updaters.SCHEDULED
-    assert found.message.startswith(words)
+    assert found.message.startswith(message)
     assert found.message.endswith("shutdown -c")
 
 

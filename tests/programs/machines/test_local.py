@@ -30,11 +30,11 @@ def test_command_sees_no_secrets_of_fleet(monkeypatch: pytest.MonkeyPatch) -> No
 def test_proxy_command_sees_no_secrets_of_fleet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLEET_DATABASE", "postgresql://fleet:hunter2@db/fleet")
     line = proxied("env")
-    told = b""
+    reported = b""
     while part := line.stream.recv(4096):
-        told += part
+        reported += part
     line.close()
-    assert b"PATH=" in told and b"hunter2" not in told
+    assert b"PATH=" in reported and b"hunter2" not in reported
 
 
 def test_endless_output_takes_bounded_memory() -> None:

@@ -17,7 +17,7 @@ from fleet.machines.ansible.events import AnsibleEvents
 from fleet.machines.ansible.play import run_playbook
 
 
-class Heard(AnsibleEvents):
+class Recorded(AnsibleEvents):
     """Keeps what the process prints, and does something at a line."""
 
     def __init__(self, name: str, at: Callable[[bytes], None] = lambda line: None) -> None:
@@ -49,7 +49,7 @@ def test_run_imports_no_daemon_and_nothing_of_fleets_folder(
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'taken')!r}, 'w')\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
-    account = Heard("n-1")
+    account = Recorded("n-1")
     assert asyncio.run(run_playbook(*here(tmp_path, DEBUG), account)).succeeded
     imported = {found[1] for line in account.lines if (found := re.search(r"\|\s*([\w.]+)$", line.rstrip()))}
     assert "ansible_runner.interface" in imported, "what it imports is told"
@@ -82,7 +82,7 @@ def test_files_of_a_run_are_private_whatever_the_umask(tmp_path: Path) -> None:
 
     before = os.umask(0)
     try:
-        assert asyncio.run(run_playbook(*here(tmp_path, DEBUG), Heard("n-1", look))).succeeded
+        assert asyncio.run(run_playbook(*here(tmp_path, DEBUG), Recorded("n-1", look))).succeeded
     finally:
         os.umask(before)
     assert (tmp_path / "played").stat().st_mode & 0o777 == 0o700
@@ -95,7 +95,7 @@ def test_files_of_a_killed_controller_are_removed_before_the_next_run(tmp_path: 
     left.write_text('{"env": {"TOKEN": "hunter2"}}')
     seen: list[bool] = []
     assert asyncio.run(
-        run_playbook(*here(tmp_path, DEBUG), Heard("n-1", lambda line: seen.append(left.exists())))
+        run_playbook(*here(tmp_path, DEBUG), Recorded("n-1", lambda line: seen.append(left.exists())))
     ).succeeded
     assert seen and not any(seen)
 
@@ -113,7 +113,7 @@ def test_cancelled_run_leaves_nothing_running(tmp_path: Path) -> None:
             return False
 
     async def story() -> None:
-        task = asyncio.create_task(run_playbook(*here(tmp_path, sleep), Heard("n-1")))
+        task = asyncio.create_task(run_playbook(*here(tmp_path, sleep), Recorded("n-1")))
         while not begun():
             assert not task.done()
             await asyncio.sleep(0.01)

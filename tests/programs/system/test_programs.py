@@ -42,7 +42,7 @@ def gone(reader: int) -> bool:
     return True
 
 
-def heard(reader: int) -> bool:
+def received(reader: int) -> bool:
     """Whether something has been said in the pipe."""
     try:
         return os.read(reader, 1) != b""
@@ -88,8 +88,8 @@ def test_child_left_by_a_program_is_killed_and_the_answer_is_returned(tmp_path: 
 def test_child_in_a_session_of_its_own_delays_nothing(tmp_path: Path) -> None:
     child = "import time; time.sleep(600)"
     start = f"p = subprocess.Popen([sys.executable, '-c', {child!r}], start_new_session=True)"
-    tell = f"pathlib.Path({str(tmp_path)!r}, str(p.pid)).touch()"
-    source = f"import pathlib, subprocess, sys\n{start}\n{tell}\nprint('token', flush=True)\n"
+    scenario = f"pathlib.Path({str(tmp_path)!r}, str(p.pid)).touch()"
+    source = f"import pathlib, subprocess, sys\n{start}\n{scenario}\nprint('token', flush=True)\n"
     try:
         assert ran(source, seconds=300.0) == FinishedProgram(0, b"token\n", b"")
         with pytest.raises(TimeoutError):
@@ -104,7 +104,7 @@ def test_cancelled_caller_leaves_nothing_running(tmp_path: Path) -> None:
         child = SLEEP.format(pipe)
         source = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
         task = asyncio.create_task(run((sys.executable, "-c", source), dict(os.environ), 300.0, first(9)))
-        while not heard(reader):
+        while not received(reader):
             assert not task.done()
             await asyncio.sleep(0.01)
         task.cancel()

@@ -15,11 +15,11 @@ from tests.unit.agent.world import NEW, OLD, World, story
 
 
 def answered(token: str, state: str) -> Callable[[Machine], bool]:
-    def told(machine: Machine) -> bool:
+    def reported(machine: Machine) -> bool:
         answer = machine.answer(token)
         return answer is not None and answer.state == state
 
-    return told
+    return reported
 
 
 async def turns_of_the_loop(steps: int) -> None:
@@ -28,17 +28,17 @@ async def turns_of_the_loop(steps: int) -> None:
 
 
 def test_agent_reports_without_a_request() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.start()
         machine = await world.api.until(lambda machine: machine.reported)
         assert (machine.os, machine.booted, machine.boot_id, machine.kernel) == ("box", OLD, "boot-1", "6.1")
         assert machine.work is None
 
-    story(tell)
+    story(scenario)
 
 
 def test_change_of_the_machine_is_reported_at_the_next_look() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.start()
         await world.api.until(lambda machine: machine.reported)
         world.box.staged = NEW
@@ -46,11 +46,11 @@ def test_change_of_the_machine_is_reported_at_the_next_look() -> None:
         world.start()
         await world.api.until(lambda machine: machine.staged == NEW)
 
-    story(tell)
+    story(scenario)
 
 
 def test_stage_and_reboot_end_in_the_release_with_one_reboot() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.start()
         await world.api.ask(Ask.STAGE, "t1")
         machine = await world.api.until(answered("t1", "done"))
@@ -63,11 +63,11 @@ def test_stage_and_reboot_end_in_the_release_with_one_reboot() -> None:
         await world.settled()
         assert (world.box.stagings, world.box.reboots_asked, world.box.boots) == (1, 1, 2)
 
-    story(tell)
+    story(scenario)
 
 
 def test_working_is_written_before_the_machine_is_changed() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.box.stage_goes_on.clear()
         world.start()
         await world.api.ask(Ask.STAGE, "t1")
@@ -76,11 +76,11 @@ def test_working_is_written_before_the_machine_is_changed() -> None:
         assert (world.api.machine.work.state, world.api.machine.work.boot_id) == ("working", "boot-1")
         await world.api.until(lambda machine: machine.work is not None and machine.work.percent == 40)
 
-    story(tell)
+    story(scenario)
 
 
 def test_answered_token_is_never_carried_out_again() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.start()
         await world.api.ask(Ask.STAGE, "t1")
         await world.api.until(answered("t1", "done"))
@@ -91,11 +91,11 @@ def test_answered_token_is_never_carried_out_again() -> None:
         await world.settled()
         assert world.box.stagings == 1
 
-    story(tell)
+    story(scenario)
 
 
 def test_old_token_is_refused() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.start()
         await world.api.ask(Ask.STAGE, "t1")
         await world.api.until(answered("t1", "done"))
@@ -110,11 +110,11 @@ def test_old_token_is_refused() -> None:
         await world.settled()
         assert world.box.boots == 2
 
-    story(tell)
+    story(scenario)
 
 
 def test_killed_stage_starts_again() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.box.stage_goes_on.clear()
         world.start()
         await world.api.ask(Ask.STAGE, "t1")
@@ -125,11 +125,11 @@ def test_killed_stage_starts_again() -> None:
         await world.api.until(answered("t1", "done"))
         assert (world.box.staged, world.box.stagings) == (NEW, 2)
 
-    story(tell)
+    story(scenario)
 
 
 def test_agent_killed_before_the_reboot_asks_for_the_same_reboot_again() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.box.staged = NEW
         work = Work("t1", "working", boot_id="boot-1")
         await world.api.put(replace(world.api.machine, work=work))
@@ -140,11 +140,11 @@ def test_agent_killed_before_the_reboot_asks_for_the_same_reboot_again() -> None
         assert machine.boot_id == "boot-2"
         assert world.box.reboots_asked == 1
 
-    story(tell)
+    story(scenario)
 
 
 def test_reboot_that_happened_is_done_whoever_asked_for_it() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.box.staged = NEW
         work = Work("t1", "working", boot_id="boot-1")
         await world.api.put(replace(world.api.machine, work=work))
@@ -156,11 +156,11 @@ def test_reboot_that_happened_is_done_whoever_asked_for_it() -> None:
         await world.settled()
         assert (world.box.boots, world.box.reboots_asked) == (2, 0)
 
-    story(tell)
+    story(scenario)
 
 
 def test_machine_that_boots_the_old_deployment_reports_it() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.start()
         await world.api.ask(Ask.STAGE, "t1")
         await world.api.until(answered("t1", "done"))
@@ -172,22 +172,22 @@ def test_machine_that_boots_the_old_deployment_reports_it() -> None:
         assert machine.work is not None and machine.work.message == "booted 1.0"
         assert machine.booted == OLD
 
-    story(tell)
+    story(scenario)
 
 
 def test_reboot_into_another_release_than_requested_is_refused() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.start()
         await world.api.ask(Ask.REBOOT, "t1", NEW)
         machine = await world.api.until(answered("t1", "failed"))
         assert machine.work is not None and machine.work.message == "1.0 would boot, not 2.0"
         assert world.box.reboots_asked == 0
 
-    story(tell)
+    story(scenario)
 
 
 def test_message_of_a_failure_is_reported() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.box.stage_error = "error: No space left on device"
         world.start()
         await world.api.ask(Ask.STAGE, "t1")
@@ -200,11 +200,11 @@ def test_message_of_a_failure_is_reported() -> None:
             machine.work is not None and machine.work.message == "Call to Reboot failed: operation inhibited"
         )
 
-    story(tell)
+    story(scenario)
 
 
 def test_withdrawn_request_ends_the_stage() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.box.stage_goes_on.clear()
         world.start()
         await world.api.ask(Ask.STAGE, "t1")
@@ -215,11 +215,11 @@ def test_withdrawn_request_ends_the_stage() -> None:
         await world.settled()
         assert world.box.staged is None
 
-    story(tell)
+    story(scenario)
 
 
 def test_new_request_replaces_a_running_stage() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.box.stage_goes_on.clear()
         world.start()
         await world.api.ask(Ask.STAGE, "t1")
@@ -230,11 +230,11 @@ def test_new_request_replaces_a_running_stage() -> None:
         assert machine.staged is not None and machine.staged.version == "3.0"
         assert machine.work is not None and machine.work.earlier == ("t1",)
 
-    story(tell)
+    story(scenario)
 
 
 def test_rollback_boots_the_previous_release() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.box.booted, world.box.rollback = NEW, OLD
         world.start()
         await world.api.ask(Ask.ROLLBACK, "t1", OLD)
@@ -242,11 +242,11 @@ def test_rollback_boots_the_previous_release() -> None:
         machine = await world.api.until(answered("t1", "done"))
         assert (machine.booted, machine.rollback, world.box.reboots_asked) == (OLD, NEW, 1)
 
-    story(tell)
+    story(scenario)
 
 
 def test_unavailable_api_server_is_waited_for() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.box.stage_goes_on.clear()
         world.start()
         await world.api.ask(Ask.STAGE, "t1")
@@ -259,11 +259,11 @@ def test_unavailable_api_server_is_waited_for() -> None:
         await world.api.until(answered("t1", "done"))
         assert world.box.stagings == 1
 
-    story(tell)
+    story(scenario)
 
 
 def test_lost_answer_causes_no_second_action() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.start()
         await world.api.until(lambda machine: machine.reported)
         world.box.staged = NEW
@@ -274,13 +274,13 @@ def test_lost_answer_causes_no_second_action() -> None:
         await world.settled()
         assert (world.box.boots, world.box.reboots_asked) == (2, 1)
 
-    story(tell)
+    story(scenario)
 
 
 def test_conflict_is_read_again_before_acting() -> None:
     """A request that was taken back between the agent's look and its word is not acted upon."""
 
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.start()
         await world.api.until(lambda machine: machine.reported)
         world.box.staged = NEW
@@ -290,11 +290,11 @@ def test_conflict_is_read_again_before_acting() -> None:
         assert world.api.machine.request is None
         assert world.box.reboots_asked == 0
 
-    story(tell)
+    story(scenario)
 
 
 def test_unchanged_machine_is_not_written() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.start()
         await world.api.until(lambda machine: machine.reported)
         writes = len(world.api.written)
@@ -303,12 +303,12 @@ def test_unchanged_machine_is_not_written() -> None:
         await world.settled()
         assert len(world.api.written) == writes == 1
 
-    story(tell)
+    story(scenario)
 
 
 @pytest.mark.parametrize("steps", range(60))
 def test_killed_at_any_time_the_machine_still_reboots_once(steps: int) -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.start()
         await world.api.ask(Ask.STAGE, "t1")
         await turns_of_the_loop(steps)
@@ -328,11 +328,11 @@ def test_killed_at_any_time_the_machine_still_reboots_once(steps: int) -> None:
         assert (machine.booted, machine.boot_id, world.box.boots) == (NEW, "boot-2", 2)
         assert not world.box.rebooting.is_set()
 
-    story(tell)
+    story(scenario)
 
 
 def test_units_that_failed_before_the_reboot_are_remembered() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.box.units = Units("degraded", ("smartd.service",))
         world.start()
         await world.api.ask(Ask.STAGE, "t1")
@@ -346,11 +346,11 @@ def test_units_that_failed_before_the_reboot_are_remembered() -> None:
         assert machine.work is not None and machine.work.units == Units("degraded", ("smartd.service",))
         assert machine.units == world.box.units_after_boot
 
-    story(tell)
+    story(scenario)
 
 
 def test_unit_that_fails_late_is_reported_without_a_request() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.box.units = Units("starting")
         world.start()
         await world.api.until(lambda machine: machine.units == Units("starting"))
@@ -359,11 +359,11 @@ def test_unit_that_fails_late_is_reported_without_a_request() -> None:
         await world.settled()
         assert len(world.api.written) == 2
 
-    story(tell)
+    story(scenario)
 
 
 def test_reports_are_bounded_and_have_no_secrets() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.box.units = Units("degraded", tuple(f"{number:03d}.service" for number in range(200)))
         world.box.layered = tuple(f"package-{number}" for number in range(1000))
         world.box.kernel_arguments = "password=geheim " + "quiet " * 2000
@@ -373,11 +373,11 @@ def test_reports_are_bounded_and_have_no_secrets() -> None:
         assert (len(machine.layered), len(machine.kernel_arguments)) == (256, 4096)
         assert machine.kernel_arguments.startswith("password=[hidden] quiet")
 
-    story(tell)
+    story(scenario)
 
 
 def test_program_output_in_a_failure_has_no_secrets() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         ran = CommandResult(
             ("bootc", "switch"), 1, stderr="Get https://ada:geheim@registry.example/v2: no such host"
         )
@@ -392,11 +392,11 @@ def test_program_output_in_a_failure_has_no_secrets() -> None:
         machine = await world.api.until(lambda machine: machine.log_told is not None)
         assert machine.log_told == LogAnswer("log/1", error="password: [hidden]")
 
-    story(tell)
+    story(scenario)
 
 
 def test_rolled_back_machine_reports_the_log_of_the_failed_boot() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.start()
         await world.api.ask(Ask.STAGE, "t1")
         await world.api.until(answered("t1", "done"))
@@ -409,11 +409,11 @@ def test_rolled_back_machine_reports_the_log_of_the_failed_boot() -> None:
         assert machine.work is not None and machine.booted == OLD
         assert machine.work.log == "the boot after boot-1 failed\n"
 
-    story(tell)
+    story(scenario)
 
 
 def test_unreadable_log_does_not_delay_the_report_of_a_rollback() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.box.log_error = "the journal is not kept"
         world.start()
         await world.api.ask(Ask.STAGE, "t1")
@@ -426,7 +426,7 @@ def test_unreadable_log_does_not_delay_the_report_of_a_rollback() -> None:
         machine = await world.api.until(answered("t2", "done"))
         assert machine.work is not None and "the journal is not kept" in machine.work.log
 
-    story(tell)
+    story(scenario)
 
 
 async def ask_log(world: World, ask: LogAsk | None) -> None:
@@ -434,7 +434,7 @@ async def ask_log(world: World, ask: LogAsk | None) -> None:
 
 
 def test_requested_log_is_reported_and_removed_when_it_was_read() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.start()
         await world.api.until(lambda machine: machine.reported)
         await ask_log(world, LogAsk("log/1", "kubelet.service", 7))
@@ -452,11 +452,11 @@ def test_requested_log_is_reported_and_removed_when_it_was_read() -> None:
         await world.settled()
         assert (len(world.api.written), world.api.machine.work) == (written, None)
 
-    story(tell)
+    story(scenario)
 
 
 def test_log_is_reported_during_a_stage_and_does_not_disturb_it() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.box.stage_goes_on.clear()
         world.start()
         await world.api.ask(Ask.STAGE, "t1")
@@ -472,18 +472,18 @@ def test_log_is_reported_during_a_stage_and_does_not_disturb_it() -> None:
             LogAnswer("log/1", "100 lines of all\n"),
         )
 
-    story(tell)
+    story(scenario)
 
 
 def test_machine_that_cannot_be_observed_reports_its_log() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.start()
         await world.api.until(lambda machine: machine.reported)
         world.box.look_error = "no /boot/loader directory"
         await ask_log(world, LogAsk("log/1"))
         await world.api.until(lambda machine: machine.log_told is not None)
 
-    story(tell)
+    story(scenario)
 
 
 @pytest.mark.parametrize(
@@ -492,7 +492,7 @@ def test_machine_that_cannot_be_observed_reports_its_log() -> None:
 def test_unexpected_error_is_that_machines_failure_and_the_agent_continues(
     fault: Exception,
 ) -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.start()
         await world.api.until(lambda machine: machine.reported)
         world.box.stage_goes_on.clear()
@@ -507,19 +507,19 @@ def test_unexpected_error_is_that_machines_failure_and_the_agent_continues(
         await world.api.ask(Ask.STAGE, "t2")
         await world.api.until(answered("t2", "done"))
 
-    story(tell)
+    story(scenario)
 
 
 def test_endless_output_is_cut_to_what_the_api_server_accepts() -> None:
-    async def tell(world: World) -> None:
+    async def scenario(world: World) -> None:
         world.box.booted = Release("9" * 5000, "sha256:" + "a" * 5000, "6" * 5000)
         world.box.stage_error = "no room " * 5000
         world.start()
         await world.api.ask(Ask.STAGE, "t1")
         machine = await world.api.until(answered("t1", "failed"))
         assert machine.booted is not None and machine.work is not None
-        told = (machine.booted.version, machine.booted.digest, machine.booted.kernel, machine.kernel)
-        assert {len(each) for each in told} == {NAME_MOST}
+        reported = (machine.booted.version, machine.booted.digest, machine.booted.kernel, machine.kernel)
+        assert {len(each) for each in reported} == {NAME_MOST}
         assert len(machine.work.message) == MESSAGE_MOST
 
-    story(tell)
+    story(scenario)

@@ -34,15 +34,15 @@ def test_unusable_credentials_end_the_agent(
 def test_daemonset_tells_the_agent_its_node() -> None:
     daemonset = next(each for each in manifests("agent:1") if each.kind == "DaemonSet")
     (container,) = daemonset.body["spec"]["template"]["spec"]["containers"]
-    told = {each["name"]: each["valueFrom"]["fieldRef"]["fieldPath"] for each in container["env"]}
-    assert told == {NODE: "spec.nodeName"}
+    reported = {each["name"]: each["valueFrom"]["fieldRef"]["fieldPath"] for each in container["env"]}
+    assert reported == {NODE: "spec.nodeName"}
 
 
 def test_agent_in_a_pod_does_not_import_the_kubernetes_client() -> None:
     """It is two fifths of the memory that an agent may take."""
-    words = (
+    message = (
         "import sys, fleet.cli.registry, fleet.agent.main;"
         "print([each for each in ('kubernetes', 'pydantic') if each in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", message], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -194,11 +194,11 @@ class World:
             await asyncio.sleep(0)
 
 
-def story(tell: Callable[[World], Awaitable[None]]) -> None:
+def story(scenario: Callable[[World], Awaitable[None]]) -> None:
     async def run() -> None:
         world = World()
         try:
-            await tell(world)
+            await scenario(world)
         finally:
             if world.agent is not None:
                 failed = world.agent.done()

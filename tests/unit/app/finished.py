@@ -23,14 +23,14 @@ def workers(count: int = 2) -> Snapshot:
     return a_snapshot(nodes, a_deployment("shop", count, nodes))
 
 
-def a_fast_home(path: Path, *snapshots: Snapshot, **words: str) -> Home:
-    home = a_home(path, *(snapshots or (workers(),)), **words)
+def a_fast_home(path: Path, *snapshots: Snapshot, **message: str) -> Home:
+    home = a_home(path, *(snapshots or (workers(),)), **message)
     SimulatedClock(START, SPEED, home.simulated / CLOCK).save()
-    return Home(path, words.get("database", ""))
+    return Home(path, message.get("database", ""))
 
 
 def carried_out(
-    home: Home, version: str = NEW.version, say: Callable[[str], None] = lambda words: None
+    home: Home, version: str = NEW.version, say: Callable[[str], None] = lambda message: None
 ) -> str:
     """Plans, starts, and is the controller until nothing is left to do. Answers the rollout's id."""
     made = plan(home, ["workers"], version)

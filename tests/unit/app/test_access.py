@@ -131,13 +131,13 @@ def test_a_token_with_other_claims_is_refused(tmp_path: Path, changes: dict[str,
     token, path = key.sign_token(claims()), tmp_path / "token"
     path.touch(0o600)
     path.write_text(token)
-    told = {VARIABLE: str(path)}
-    identity, groups = identify(str(tmp_path / "public.pem"), told, START)
+    reported = {VARIABLE: str(path)}
+    identity, groups = identify(str(tmp_path / "public.pem"), reported, START)
     assert (identity.name, identity.method, groups) == ("ada", "token", ())
     bad = key.sign_token(claims(**changes))
     path.write_text(bad)
     with pytest.raises(AuthenticationError) as refused:
-        identify(str(tmp_path / "public.pem"), told, START)
+        identify(str(tmp_path / "public.pem"), reported, START)
     assert bad not in refused.value.full_message
 
 
@@ -190,9 +190,9 @@ def test_a_policy_with_mistakes_in_access_names_them_all() -> None:
     text = "pools: [{name: a}]\naccess:\n  identity: token\n  operator: {usres: [ada]}\n"
     with pytest.raises(ConfigError) as wrong:
         loads(text)
-    told = "\n".join(wrong.value.problems)
+    reported = "\n".join(wrong.value.problems)
     assert len(wrong.value.problems) == 3
-    assert all(word in told for word in ("token_key", "usres", "access.admin"))
+    assert all(word in reported for word in ("token_key", "usres", "access.admin"))
     with pytest.raises(ConfigError):
         loads("pools: [{name: a}]\naccess: {identity: kubernetes, admin: {users: [root]}}\n")
 

@@ -41,9 +41,9 @@ def planned(home: Home, by: str = "ada") -> Plan:
         return plan(home, ["workers"], NEW.version)
 
 
-def approved(home: Home, made: Plan, by: str = "eve", **words: str) -> None:
+def approved(home: Home, made: Plan, by: str = "eve", **message: str) -> None:
     with acting(home, by):
-        approve(home, made, fresh_of(home), **words)
+        approve(home, made, fresh_of(home), **message)
 
 
 def started(home: Home, made: Plan, by: str = "ada") -> str:

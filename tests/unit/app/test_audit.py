@@ -173,10 +173,10 @@ def test_controller_signs_when_a_rollout_has_ended(home: Home) -> None:
     assert [msgspec.json.decode(line, type=type(newest)) for line in lines] == home.store.checkpoints.all()
 
 
-def warnings(caplog: pytest.LogCaptureFixture, words: str) -> list[str]:
+def warnings(caplog: pytest.LogCaptureFixture, arguments: str) -> list[str]:
     """What a controller has warned of, whatever it logs beside that."""
     found = [each for each in caplog.records if each.levelno == logging.WARNING]
-    return [each.getMessage() for each in found if words in each.getMessage()]
+    return [each.getMessage() for each in found if arguments in each.getMessage()]
 
 
 def test_controller_warns_once_about_a_tampered_journal_and_continues(
@@ -234,13 +234,13 @@ def test_journal_rewritten_with_its_checkpoints_is_not_signed_again(tmp_path: Pa
     signing.keygen(home)
     carried_out(home)
     assert report(home, "r-1").journal.verdict.verified
-    told = msgspec.to_builtins({"entries": list(home.store.journal.entries())})
-    written_anew(told)
+    results = msgspec.to_builtins({"entries": list(home.store.journal.entries())})
+    written_anew(results)
     with raw(home.database) as database:
-        for each in told["entries"]:
-            words = [each["actor"], each["prev_hash"], each["hash"], each["seq"]]
-            database.execute("UPDATE journal SET actor = ?, prev_hash = ?, hash = ? WHERE seq = ?", words)
-        database.execute("UPDATE checkpoint SET hash = ?", [told["entries"][-1]["hash"]])
+        for each in results["entries"]:
+            arguments = [each["actor"], each["prev_hash"], each["hash"], each["seq"]]
+            database.execute("UPDATE journal SET actor = ?, prev_hash = ?, hash = ? WHERE seq = ?", arguments)
+        database.execute("UPDATE checkpoint SET hash = ?", [results["entries"][-1]["hash"]])
         database.execute("DELETE FROM signed_checkpoint")
     for refused in (signing.checkpoint, verification.export):
         with pytest.raises(TamperedError):
@@ -290,7 +290,7 @@ def test_entry_that_fleet_did_not_write_is_found_and_hides_no_other_finding(
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "arguments"),
     [
         ("UPDATE journal SET node = 'x' WHERE seq = (SELECT max(seq) FROM journal)", ["report"]),
         ("UPDATE journal SET node = 'x' WHERE seq = (SELECT max(seq) FROM journal)", ["explain", "n-1"]),
@@ -300,15 +300,15 @@ def test_entry_that_fleet_did_not_write_is_found_and_hides_no_other_finding(
     ],
 )
 def test_row_that_fleet_did_not_write_is_no_bug_of_fleet(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str, words: list[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str, arguments: list[str]
 ) -> None:
     home = a_fast_home(tmp_path / "home")
     carried_out(home)
     with raw(home.database) as database:
         database.execute(change)
-    run(["--home", str(home.path), *words])
-    said = "".join(capsys.readouterr())
-    assert said and "bug in fleet" not in said
+    run(["--home", str(home.path), *arguments])
+    message = "".join(capsys.readouterr())
+    assert message and "bug in fleet" not in message
 
 
 def test_edited_state_of_a_rollout_is_found(tmp_path: Path) -> None:
@@ -347,9 +347,22 @@ def test_export_is_verified_with_itself_and_the_public_key_alone(
     """Another process, an empty home, no database: as on another machine."""
     (tmp_path / "export.json").write_bytes(exported)
     (tmp_path / "key.pub").write_text(keys_of(home).public.read_text())
-    words = ["audit", "verify", "--file", "export.json", "--key", "key.pub", "--home", str(tmp_path / "none")]
+    arguments = [
+        "audit",
+        "verify",
+        "--file",
+        "export.json",
+        "--key",
+        "key.pub",
+        "--home",
+        str(tmp_path / "none"),
+    ]
     done = subprocess.run(
-        [sys.executable, "-m", "fleet.cli", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "fleet.cli", *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert f"The journal is intact and signed: entries 1 to {home.store.journal.count()}." in done.stdout
@@ -365,20 +378,20 @@ def test_export_moves_no_cursor_and_still_verifies(
         "outcome", "drain", "r-1", detail={"detail": "refused\u202e\x9b2J by \U000e0041a webhook"}
     )
     home.store.journal.append([odd], at=home.now(), actor="ada@desk")
-    for words, file in ((["audit", "export"], "out"), (["audit", "export", "-o", "file"], "file")):
+    for arguments, file in ((["audit", "export"], "out"), (["audit", "export", "-o", "file"], "file")):
         assert (
             run(
                 [
                     "--home",
                     str(home.path),
-                    *(str(tmp_path / each) if each == "file" else each for each in words),
+                    *(str(tmp_path / each) if each == "file" else each for each in arguments),
                 ]
             )
             == 0
         )
-        told = capsys.readouterr().out or (tmp_path / file).read_text()
-        assert all(each.isprintable() or each == "\n" for each in told)
-        (tmp_path / file).write_text(told)
+        results = capsys.readouterr().out or (tmp_path / file).read_text()
+        assert all(each.isprintable() or each == "\n" for each in results)
+        (tmp_path / file).write_text(results)
         assert verify_file(tmp_path / file, [keys.public]).findings == ()
 
 
@@ -388,8 +401,8 @@ def test_truncated_export_is_verified_up_to_its_end(tmp_path: Path) -> None:
     keys, _, _ = signing.keygen(home)
     home.store.journal.append([JournalRecord("decision", "note", "r-0")], at=home.now(), actor="ada@desk")
     first = signing.checkpoint(home)
-    told = msgspec.to_builtins(verification.export(home)) | {"at": "2036-01-01T00:00:00Z"}
-    (tmp_path / "file").write_text(json.dumps(told))
+    results = msgspec.to_builtins(verification.export(home)) | {"at": "2036-01-01T00:00:00Z"}
+    (tmp_path / "file").write_text(json.dumps(results))
     evidence = verify_file(tmp_path / "file", [keys.public])
     assert (evidence.findings, evidence.last, evidence.signed_at) == ((), 1, first.at)
 
@@ -414,152 +427,164 @@ def test_another_key_proves_nothing(tmp_path: Path, exported: bytes, reported: b
         assert kinds == {"forged", "unsigned"}
 
 
-def an_entry(told: Told, kind: str) -> Told:
-    return next(each for each in told["entries"] if each["record"]["kind"] == kind)
+def an_entry(results: Told, kind: str) -> Told:
+    return next(each for each in results["entries"] if each["record"]["kind"] == kind)
 
 
-def forged_on(told: Told) -> None:
+def forged_on(results: Told) -> None:
     """One entry more, chained as fleet does it."""
-    last = msgspec.convert(told["entries"][-1], JournalEntry)
+    last = msgspec.convert(results["entries"][-1], JournalEntry)
     more = JournalEntry(
         last.seq + 1, last.at, last.actor, last.epoch, JournalRecord("command", "abort", "r-1"), last.hash, ""
     )
-    told["entries"].append(msgspec.to_builtins(msgspec.structs.replace(more, hash=chain.hash_of(more))))
+    results["entries"].append(msgspec.to_builtins(msgspec.structs.replace(more, hash=chain.hash_of(more))))
 
 
-def written_anew(told: Told) -> None:
+def written_anew(results: Told) -> None:
     """The whole chain, by somebody else's name."""
-    prev = told["entries"][0]["prev_hash"]
-    for each in told["entries"]:
+    prev = results["entries"][0]["prev_hash"]
+    for each in results["entries"]:
         each["actor"], each["prev_hash"] = "nobody@nowhere", prev
         prev = each["hash"] = chain.hash_of(msgspec.convert(each, JournalEntry))
 
 
-def signed_by_a_stranger(told: Told) -> None:
-    written_anew(told)
-    last = told["entries"][-1]
+def signed_by_a_stranger(results: Told) -> None:
+    written_anew(results)
+    last = results["entries"][-1]
     key = PrivateKey.new()
     signed = key.sign(last["seq"], last["hash"], last["seq"], msgspec.convert(last, JournalEntry).at)
-    told["checkpoints"] = [msgspec.to_builtins(signed)]
+    results["checkpoints"] = [msgspec.to_builtins(signed)]
 
 
-def swap(told: Told) -> None:
-    entries = told["entries"]
+def swap(results: Told) -> None:
+    entries = results["entries"]
     entries[1]["seq"], entries[2]["seq"] = entries[2]["seq"], entries[1]["seq"]
     entries[1], entries[2] = entries[2], entries[1]
 
 
-def renumbered(told: Told) -> None:
-    del told["entries"][1]
-    for seq, each in enumerate(told["entries"], start=1):
+def renumbered(results: Told) -> None:
+    del results["entries"][1]
+    for seq, each in enumerate(results["entries"], start=1):
         each["seq"] = seq
 
 
 ON_THE_EXPORT: dict[str, tuple[Tampering, set[str]]] = {
-    "an actor": (lambda told: told["entries"][1].update(actor="nobody@nowhere"), {"changed"}),
-    "a time": (lambda told: told["entries"][1].update(at="2020-01-01T00:00:00Z"), {"changed"}),
+    "an actor": (lambda results: results["entries"][1].update(actor="nobody@nowhere"), {"changed"}),
+    "a time": (lambda results: results["entries"][1].update(at="2020-01-01T00:00:00Z"), {"changed"}),
     "a time written otherwise": (
-        lambda told: told["entries"][1].update(at=told["entries"][1]["at"].replace("Z", "+00:00")),
+        lambda results: results["entries"][1].update(at=results["entries"][1]["at"].replace("Z", "+00:00")),
         {"changed"},
     ),
-    "a detail": (lambda told: an_entry(told, "start")["record"]["detail"].update(plan="p-0"), {"changed"}),
-    "a key more in an entry": (lambda told: told["entries"][1].update(approved="yes"), {"changed"}),
-    "a key more in a record": (lambda told: told["entries"][1]["record"].update(approved="yes"), {"changed"}),
-    "a key more": (lambda told: told.update(approved_by="somebody"), {"unlike"}),
-    "an entry that is none": (lambda told: told["entries"].__setitem__(1, "x"), {"changed", "removed"}),
-    "a hash": (lambda told: told["entries"][1].update(hash="f" * 64), {"changed"}),
-    "an entry gone": (lambda told: told["entries"].pop(1), {"removed"}),
+    "a detail": (
+        lambda results: an_entry(results, "start")["record"]["detail"].update(plan="p-0"),
+        {"changed"},
+    ),
+    "a key more in an entry": (lambda results: results["entries"][1].update(approved="yes"), {"changed"}),
+    "a key more in a record": (
+        lambda results: results["entries"][1]["record"].update(approved="yes"),
+        {"changed"},
+    ),
+    "a key more": (lambda results: results.update(approved_by="somebody"), {"unlike"}),
+    "an entry that is none": (lambda results: results["entries"].__setitem__(1, "x"), {"changed", "removed"}),
+    "a hash": (lambda results: results["entries"][1].update(hash="f" * 64), {"changed"}),
+    "an entry gone": (lambda results: results["entries"].pop(1), {"removed"}),
     "an entry gone and counted anew": (renumbered, {"removed"}),
-    "the first gone": (lambda told: told["entries"].pop(0), {"removed"}),
-    "the end gone": (lambda told: told["entries"].pop(), {"truncated"}),
-    "all gone": (lambda told: told["entries"].clear(), {"removed", "truncated"}),
+    "the first gone": (lambda results: results["entries"].pop(0), {"removed"}),
+    "the end gone": (lambda results: results["entries"].pop(), {"truncated"}),
+    "all gone": (lambda results: results["entries"].clear(), {"removed", "truncated"}),
     "two swapped": (swap, {"swapped"}),
-    "one twice": (lambda told: told["entries"].insert(1, told["entries"][1]), {"inserted"}),
+    "one twice": (lambda results: results["entries"].insert(1, results["entries"][1]), {"inserted"}),
     "one more": (forged_on, {"unsigned"}),
     "all written anew": (written_anew, {"rewritten", "unsigned"}),
     "all written anew and signed": (signed_by_a_stranger, {"forged", "unsigned"}),
-    "a signature": (lambda told: told["checkpoints"][-1].update(signature="AAAA"), {"forged", "unsigned"}),
-    "a checkpoint's entry": (lambda told: told["checkpoints"][-1].update(seq=1), {"forged", "unsigned"}),
-    "the checkpoints gone": (lambda told: told["checkpoints"].clear(), {"unsigned"}),
-    "the checkpoints none": (lambda told: told.update(checkpoints=7), {"changed", "unsigned"}),
+    "a signature": (
+        lambda results: results["checkpoints"][-1].update(signature="AAAA"),
+        {"forged", "unsigned"},
+    ),
+    "a checkpoint's entry": (
+        lambda results: results["checkpoints"][-1].update(seq=1),
+        {"forged", "unsigned"},
+    ),
+    "the checkpoints gone": (lambda results: results["checkpoints"].clear(), {"unsigned"}),
+    "the checkpoints none": (lambda results: results.update(checkpoints=7), {"changed", "unsigned"}),
 }
 
 
 @pytest.mark.parametrize("name", ON_THE_EXPORT)
 def test_any_change_of_an_export_is_found(tmp_path: Path, home: Home, exported: bytes, name: str) -> None:
     tampering, kinds = ON_THE_EXPORT[name]
-    told = json.loads(exported)
-    tampering(told)
-    assert {what for _, what in found(tmp_path, home, told)} >= kinds
+    results = json.loads(exported)
+    tampering(results)
+    assert {what for _, what in found(tmp_path, home, results)} >= kinds
 
 
 def test_changed_entry_of_an_export_is_named(tmp_path: Path, home: Home, exported: bytes) -> None:
-    told = json.loads(exported)
-    told["entries"][4]["actor"] = "nobody@nowhere"
-    assert found(tmp_path, home, told) == [(5, "changed")]
+    results = json.loads(exported)
+    results["entries"][4]["actor"] = "nobody@nowhere"
+    assert found(tmp_path, home, results) == [(5, "changed")]
 
 
-def moved_to_others(told: Told) -> None:
+def moved_to_others(results: Told) -> None:
     """The chain stays whole, since others are read with the rollout's own."""
-    moved = [each for each in told["entries"] if each["record"]["form"] == "outcome"]
-    told["entries"] = [each for each in told["entries"] if each not in moved]
-    told["others"] = moved
+    moved = [each for each in results["entries"] if each["record"]["form"] == "outcome"]
+    results["entries"] = [each for each in results["entries"] if each not in moved]
+    results["others"] = moved
 
 
-def report_signed_by_a_stranger(told: Told) -> None:
-    signed = PrivateKey.new().sign_report(msgspec.convert(told, Report))
-    told["signature"] = msgspec.to_builtins(signed.signature)
+def report_signed_by_a_stranger(results: Told) -> None:
+    signed = PrivateKey.new().sign_report(msgspec.convert(results, Report))
+    results["signature"] = msgspec.to_builtins(signed.signature)
 
 
 ON_THE_REPORT: dict[str, tuple[Tampering, set[str]]] = {
-    "who": (lambda told: told.update(by="nobody@nowhere"), {"unlike"}),
-    "the state": (lambda told: told.update(state="aborted"), {"unlike"}),
-    "the target": (lambda told: told["target"].update(version=OLD.version), {"unlike"}),
-    "a count": (lambda told: told["counts"].update(failed=1), {"unlike"}),
-    "a node's ending": (lambda told: told["runs"][0].update(ending="failed"), {"unlike"}),
-    "a node's proof": (lambda told: told["runs"][0]["proof"].update(kernel="9.9.9"), {"unlike"}),
-    "a node's name": (lambda told: told["runs"][0].update(node="n-9"), {"unlike"}),
-    "a node gone": (lambda told: told["runs"].pop(), {"unlike"}),
-    "a node more": (lambda told: told["runs"].append(copy.deepcopy(told["runs"][0])), {"unlike"}),
-    "a command gone": (lambda told: told["commands"].clear(), {"unlike"}),
-    "a controller": (lambda told: told["controllers"][0].update(epoch=99), {"unlike"}),
-    "a word more": (lambda told: told["runs"][0].update(approved="yes"), {"unlike"}),
-    "no number where one was": (lambda told: told.update(peak="many"), {"unlike"}),
-    "an entry": (lambda told: told["entries"][3].update(actor="nobody@nowhere"), {"changed"}),
-    "an entry gone": (lambda told: told["entries"].pop(3), {"removed"}),
-    "the start gone": (lambda told: told["entries"].pop(0), {"unlike"}),
-    "the end gone": (lambda told: told["entries"].pop(), {"truncated", "unlike"}),
+    "who": (lambda results: results.update(by="nobody@nowhere"), {"unlike"}),
+    "the state": (lambda results: results.update(state="aborted"), {"unlike"}),
+    "the target": (lambda results: results["target"].update(version=OLD.version), {"unlike"}),
+    "a count": (lambda results: results["counts"].update(failed=1), {"unlike"}),
+    "a node's ending": (lambda results: results["runs"][0].update(ending="failed"), {"unlike"}),
+    "a node's proof": (lambda results: results["runs"][0]["proof"].update(kernel="9.9.9"), {"unlike"}),
+    "a node's name": (lambda results: results["runs"][0].update(node="n-9"), {"unlike"}),
+    "a node gone": (lambda results: results["runs"].pop(), {"unlike"}),
+    "a node more": (lambda results: results["runs"].append(copy.deepcopy(results["runs"][0])), {"unlike"}),
+    "a command gone": (lambda results: results["commands"].clear(), {"unlike"}),
+    "a controller": (lambda results: results["controllers"][0].update(epoch=99), {"unlike"}),
+    "a word more": (lambda results: results["runs"][0].update(approved="yes"), {"unlike"}),
+    "no number where one was": (lambda results: results.update(peak="many"), {"unlike"}),
+    "an entry": (lambda results: results["entries"][3].update(actor="nobody@nowhere"), {"changed"}),
+    "an entry gone": (lambda results: results["entries"].pop(3), {"removed"}),
+    "the start gone": (lambda results: results["entries"].pop(0), {"unlike"}),
+    "the end gone": (lambda results: results["entries"].pop(), {"truncated", "unlike"}),
     "one more": (forged_on, {"unsigned"}),
-    "the checkpoints gone": (lambda told: told["checkpoints"].clear(), {"unsigned"}),
+    "the checkpoints gone": (lambda results: results["checkpoints"].clear(), {"unsigned"}),
     "a refusal hidden among the others": (moved_to_others, {"unlike", "forged"}),
     "the counts of requests": (
-        lambda told: told.update(
+        lambda results: results.update(
             requests=[{"verb": "patch", "resource": "nodes", "count": 1, "per_node": 0.1}]
         ),
         {"forged"},
     ),
     "what nodes wait for": (
-        lambda told: told["runs"][0].update(held=["the window is shut"]),
+        lambda results: results["runs"][0].update(held=["the window is shut"]),
         {"forged"},
     ),
-    "the planned time": (lambda told: told.update(against=None), {"forged"}),
-    "the moment": (lambda told: told.update(at="2020-01-01T00:00:00Z"), {"forged"}),
-    "the verdict": (lambda told: told["journal"]["verdict"].update(entries=9), {"forged"}),
-    "what is outside the journal": (lambda told: told.update(outside_journal=[]), {"unlike", "forged"}),
-    "the signature gone": (lambda told: told.update(signature=None), {"unsigned"}),
-    "the signature never there": (lambda told: told.pop("signature"), {"unsigned"}),
-    "the signature nonsense": (lambda told: told.update(signature={"key": 1}), {"forged"}),
+    "the planned time": (lambda results: results.update(against=None), {"forged"}),
+    "the moment": (lambda results: results.update(at="2020-01-01T00:00:00Z"), {"forged"}),
+    "the verdict": (lambda results: results["journal"]["verdict"].update(entries=9), {"forged"}),
+    "what is outside the journal": (lambda results: results.update(outside_journal=[]), {"unlike", "forged"}),
+    "the signature gone": (lambda results: results.update(signature=None), {"unsigned"}),
+    "the signature never there": (lambda results: results.pop("signature"), {"unsigned"}),
+    "the signature nonsense": (lambda results: results.update(signature={"key": 1}), {"forged"}),
     "a stranger's signature": (report_signed_by_a_stranger, {"forged"}),
-    "another rollout's name": (lambda told: told.update(rollout="r-2"), {"unlike"}),
+    "another rollout's name": (lambda results: results.update(rollout="r-2"), {"unlike"}),
 }
 
 
 @pytest.mark.parametrize("name", ON_THE_REPORT)
 def test_any_change_of_a_report_is_found(tmp_path: Path, home: Home, reported: bytes, name: str) -> None:
     tampering, kinds = ON_THE_REPORT[name]
-    told = json.loads(reported)
-    tampering(told)
-    assert {what for _, what in found(tmp_path, home, told)} >= kinds
+    results = json.loads(reported)
+    tampering(results)
+    assert {what for _, what in found(tmp_path, home, results)} >= kinds
 
 
 def test_report_of_a_cluster_that_was_asked_verifies(tmp_path: Path) -> None:
@@ -600,9 +625,9 @@ def test_report_beside_other_rollouts_has_the_entries_between(tmp_path: Path) ->
     again = with_evidence(home, report(home, "r-1"))
     assert [entry.record.rollout for entry in again.others] == ["r-9"]
     assert found(tmp_path, home, msgspec.json.encode(again)) == []
-    told = json.loads(msgspec.json.encode(again))
-    told["others"][0]["actor"] = "nobody@nowhere"
-    assert "changed" in {what for _, what in found(tmp_path, home, told)}
+    results = json.loads(msgspec.json.encode(again))
+    results["others"][0]["actor"] = "nobody@nowhere"
+    assert "changed" in {what for _, what in found(tmp_path, home, results)}
 
 
 @pytest.mark.parametrize(
@@ -625,9 +650,9 @@ def test_file_that_is_no_export_is_refused_with_a_message(tmp_path: Path, home: 
 
 def test_unpaired_surrogate_is_a_finding(tmp_path: Path, home: Home, reported: bytes) -> None:
     """JSON can write one (\\ud800), and no text in UTF-8 has it."""
-    told = json.loads(reported)
-    told["entries"][0]["record"]["form"] = "\ud800"
-    assert "changed" in {what for _, what in found(tmp_path, home, told)}
+    results = json.loads(reported)
+    results["entries"][0]["record"]["form"] = "\ud800"
+    assert "changed" in {what for _, what in found(tmp_path, home, results)}
 
 
 def test_empty_export_has_nothing_to_verify(tmp_path: Path, home: Home) -> None:

@@ -66,9 +66,9 @@ def test_other_rebooters_are_named_with_a_remedy(golden: GoldenFiles) -> None:
     owner = Owner("DaemonSet", "kured", "u-kured")
     kured = Pod("kube-system", "kured-x", "u-x", node=small.nodes[0].name, owner=owner)
     before = found(checked(EAST, Inspection(small), a_policy())).plain
-    told = found(checked(EAST, Inspection(replace(small, pods=(*small.pods, kured))), a_policy())).plain
+    reported = found(checked(EAST, Inspection(replace(small, pods=(*small.pods, kured))), a_policy())).plain
     assert "kured" not in before
-    golden.check(told)
+    golden.check(reported)
 
 
 def test_missing_permission_is_named_as_a_rule(golden: GoldenFiles) -> None:

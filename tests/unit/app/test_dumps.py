@@ -99,10 +99,12 @@ def test_what_if_of_a_dump(tmp_path: Path) -> None:
 def test_plan_search_reports_its_result_and_progress(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     dump = a_dump(tmp_path / "shop.json", *(a_node(n) for n in range(9)), a_pod(1, 0), a_pod(2, 1))
-    told: list[str] = []
-    plan = plan_of_dump(home, ["workers"], NEW.version, dump, PlanExtras(effort=0.5, progress=told.append))
+    reported: list[str] = []
+    plan = plan_of_dump(
+        home, ["workers"], NEW.version, dump, PlanExtras(effort=0.5, progress=reported.append)
+    )
     assert plan.effort is not None
-    assert told[0] == "planning: 0 of 9 nodes" and "planning: 9 of 9 nodes" in told
+    assert reported[0] == "planning: 0 of 9 nodes" and "planning: 9 of 9 nodes" in reported
     assert plan_of_dump(home, ["workers"], NEW.version, dump).effort is None
 
 
@@ -115,7 +117,7 @@ def test_node_that_already_runs_the_release_is_done(tmp_path: Path) -> None:
 def test_file_that_is_no_dump_is_refused_with_one_error(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     whole = a_dump(tmp_path / "whole.json", a_node(0)).read_text()
-    for text, words in (
+    for text, message in (
         (whole[:-20], "not a dump"),
         (json.dumps(a_node(0)), "not a dump"),
         (
@@ -125,7 +127,7 @@ def test_file_that_is_no_dump_is_refused_with_one_error(tmp_path: Path) -> None:
     ):
         file = tmp_path / "d.json"
         file.write_text(text)
-        with pytest.raises(UsageError, match=words):
+        with pytest.raises(UsageError, match=message):
             plan_of_dump(home, ["workers"], NEW.version, file)
     with pytest.raises(UsageError, match="cannot read"):
         plan_of_dump(home, ["workers"], NEW.version, tmp_path / "nowhere.json")
@@ -149,8 +151,8 @@ def test_invalid_share_of_a_budget_is_named(tmp_path: Path, key: str, odd: str |
     budget = {"kind": "PodDisruptionBudget", "metadata": {"name": "api", "namespace": "web"}, "spec": body}
     file = tmp_path / "dump.json"
     file.write_text(json.dumps({"items": [a_node(1), budget]}))
-    words = f"web/api cannot be read: {key}: expected a number or a percentage such as 50%, found '{odd}'"
-    with pytest.raises(UsageError, match=words):
+    message = f"web/api cannot be read: {key}: expected a number or a percentage such as 50%, found '{odd}'"
+    with pytest.raises(UsageError, match=message):
         plan_of_dump(a_home(tmp_path / "home"), ["workers"], NEW.version, file)
 
 
@@ -332,8 +334,8 @@ def test_pod_with_a_long_deletion_is_warned_of(tmp_path: Path) -> None:
         ],
         [each.message for each in lint_dump(home, "", dump).findings if each.check == "leaving"],
     ):
-        (words,) = found
-        assert "2999-10-24 09:00 UTC" in words and "web/api-1" in words
+        (message,) = found
+        assert "2999-10-24 09:00 UTC" in message and "web/api-1" in message
 
 
 def a_job(name: str) -> dict[str, Any]:

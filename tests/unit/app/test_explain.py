@@ -23,19 +23,19 @@ from tests.unit.app.homes import a_home, a_started_rollout, small_cluster
 def test_node_outside_of_rollouts_shows_what_would_hold_it(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     sync(home)
-    told = explain(home, "n-3", blockers)
-    assert told.status.state == "outdated"
-    assert [held.reason for held in told.held] == [Reason.BUDGET_NEVER]
+    reported = explain(home, "n-3", blockers)
+    assert reported.status.state == "outdated"
+    assert [held.reason for held in reported.held] == [Reason.BUDGET_NEVER]
     assert explain(home, "n-1", blockers).held == ()
 
 
 def test_reasons_that_need_an_operator_come_first(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
-    told = explain(home, "east/n-2", blockers)
-    assert told.status.rollout == "r-1"
-    assert told.held[0].reason is Reason.FOREIGN_CORDON
-    assert [(each.what, each.rollout) for each in told.history] == [("start", "r-1")]
+    reported = explain(home, "east/n-2", blockers)
+    assert reported.status.rollout == "r-1"
+    assert reported.held[0].reason is Reason.FOREIGN_CORDON
+    assert [(each.what, each.rollout) for each in reported.history] == [("start", "r-1")]
 
 
 def test_explain_begins_with_what_every_other_view_shows(tmp_path: Path) -> None:
@@ -50,8 +50,8 @@ def test_explain_begins_with_what_every_other_view_shows(tmp_path: Path) -> None
     shown = {node.name: node.held for node in fleet_status(home).nodes}
     follower = Follower(home, "r-1")
     for name in ("n-1", "n-2"):
-        told = explain(home, name, blockers)
-        assert full in told.held
+        reported = explain(home, name, blockers)
+        assert full in reported.held
         assert follower.held[NodeRef("east", name)] == (full,) and shown[name] == (full.message,)
     assert explain(home, "n-1", blockers).held[0] == full
     assert explain(home, "n-2", blockers).held == (cordoned, full), "a person has to act on that first"
@@ -80,9 +80,9 @@ def test_deleted_node_is_reported_as_gone_with_its_history(tmp_path: Path) -> No
     left = small_cluster()
     left = replace(left, nodes=left.nodes[1:], machines=left.machines[1:])
     home.store.inventory.sync(left, at=home.now(), source="sync")
-    told = explain(home, "n-1", blockers)
-    assert told.gone == "its run in r-1 is pending" and told.held == ()
-    assert [each.what for each in told.history] == ["start"]
-    shown = whole(told).plain
+    reported = explain(home, "n-1", blockers)
+    assert reported.gone == "its run in r-1 is pending" and reported.held == ()
+    assert [each.what for each in reported.history] == ["start"]
+    shown = whole(reported).plain
     assert shown.startswith("n-1 (east, zone a, pool workers) is gone: ")
     assert "cordoned" not in shown and "Ready" not in shown and "waits" not in shown

@@ -85,26 +85,26 @@ def test_database_is_created_beside_the_teams_policy_and_that_is_reported(
     tmp_path: Path, database: str
 ) -> None:
     (tmp_path / "fleet.yaml").write_text(POLICY)
-    told: list[str] = []
+    reported: list[str] = []
     path = str(tmp_path / database) if database else ""
-    assert Home(tmp_path, path, told.append).store.clusters.list() == []
-    assert Home(tmp_path, path, told.append).store.clusters.list() == []
-    (words,) = told
-    assert str(tmp_path / (database or "fleet.db")) in words
+    assert Home(tmp_path, path, reported.append).store.clusters.list() == []
+    assert Home(tmp_path, path, reported.append).store.clusters.list() == []
+    (message,) = reported
+    assert str(tmp_path / (database or "fleet.db")) in message
     assert (tmp_path / "fleet.yaml").read_text() == POLICY
 
 
 def test_policy_warnings_are_shown_once_until_there_is_a_new_one(tmp_path: Path) -> None:
-    told: list[str] = []
-    home = Home(tmp_path, show=told.append)
+    reported: list[str] = []
+    home = Home(tmp_path, show=reported.append)
     home.policy_file.write_text(POLICY + "  - {name: rest, limits: {per_zone: 0}}\n")
     for _ in range(3):
         assert home.policy().pool("rest") and home.policy_if_any().pool("rest")
-    (words,) = told
-    assert words.startswith(f"warning: {home.policy_file}:") and "per_zone" in words
+    (message,) = reported
+    assert message.startswith(f"warning: {home.policy_file}:") and "per_zone" in message
     home.policy_file.write_text(POLICY + "  - {name: rest, limits: {per_site: 0}}\n")
     home.policy()
-    assert len(told) == 2 and "per_site" in told[1]
+    assert len(reported) == 2 and "per_site" in reported[1]
 
 
 def test_missing_policy_is_reported_with_the_command_for_this_home(

@@ -60,15 +60,19 @@ def test_hosts_have_nothing_to_install_or_dump(tmp_path: Path) -> None:
 def test_cluster_has_one_source(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ["cluster", "add", "tills", "--site", "fra", "--home", str(tmp_path)]
+    arguments = ["cluster", "add", "tills", "--site", "fra", "--home", str(tmp_path)]
     both = ["--hosts", str(tmp_path / "h"), "--kubeconfig", str(tmp_path / "k")]
-    assert run([*words, *both]) == 2
+    assert run([*arguments, *both]) == 2
     assert "either --kubeconfig FILE (and --context), or --hosts FILE" in capsys.readouterr().err
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("KUBECONFIG", raising=False)
-    assert run(words) == 2
-    said = capsys.readouterr().err
-    assert str(tmp_path / ".kube" / "config") in said and "--kubeconfig FILE" in said and "--hosts" in said
+    assert run(arguments) == 2
+    message = capsys.readouterr().err
+    assert (
+        str(tmp_path / ".kube" / "config") in message
+        and "--kubeconfig FILE" in message
+        and "--hosts" in message
+    )
 
 
 def test_quorum_group_on_hosts_is_an_etcd_with_endpoints() -> None:

@@ -19,15 +19,15 @@ def test_log_of_a_machine_is_returned_and_the_request_is_journaled(
     rolled_back = Work("t", "done", log="kubelet: out of memory\n")
     machines = [replace(each, work=rolled_back) if each.name == "n-1" else each for each in snapshot.machines]
     home = a_home(tmp_path / "home", replace(snapshot, machines=tuple(machines)))
-    words = ["--home", str(home.path)]
-    assert run([*words, "sync"]) == 0
+    message = ["--home", str(home.path)]
+    assert run([*message, "sync"]) == 0
     capsys.readouterr()
-    assert run([*words, "node", "logs", "n-1", "--last-boot", "--unit", "kubelet.service"]) == 0
+    assert run([*message, "node", "logs", "n-1", "--last-boot", "--unit", "kubelet.service"]) == 0
     assert capsys.readouterr().out == "kubelet: out of memory\n"
-    assert run([*words, "node", "logs", "n-2", "--last-boot"]) == 1
+    assert run([*message, "node", "logs", "n-2", "--last-boot"]) == 1
     assert "no earlier boot" in capsys.readouterr().err
-    told = [entry.record for entry in home.store.journal.entries() if entry.record.kind == "log"]
-    assert [(each.form, each.node, each.detail) for each in told] == [
+    reported = [entry.record for entry in home.store.journal.entries() if entry.record.kind == "log"]
+    assert [(each.form, each.node, each.detail) for each in reported] == [
         ("command", "east/n-1", {"lines": 100, "unit": "kubelet.service"}),
         ("command", "east/n-2", {"lines": 100}),
     ]
@@ -49,8 +49,8 @@ def test_invalid_unit_is_refused_before_anything_is_asked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home = a_home(tmp_path / "home")
-    words = ["--home", str(home.path), "node", "logs", "n-1", "--last-boot", "--unit", "a;b"]
+    message = ["--home", str(home.path), "node", "logs", "n-1", "--last-boot", "--unit", "a;b"]
     for way in ([], ["--host", "here"]):
-        assert run([*words, *way]) == 2
+        assert run([*message, *way]) == 2
         assert "'a;b'" in capsys.readouterr().err
     assert not [entry for entry in home.store.journal.entries() if entry.record.kind == "log"]

@@ -130,14 +130,14 @@ DUMPS: dict[str, tuple[list[dict[str, Any]], Reason, str]] = {
 
 @pytest.mark.parametrize("name", DUMPS)
 def test_node_of_a_dump_that_another_party_works_on_is_held(name: str, tmp_path: Path) -> None:
-    items, reason, words = DUMPS[name]
+    items, reason, message = DUMPS[name]
     home = a_home(tmp_path / "home")
     dump = a_dump(tmp_path / "shop.json", *items, a_node(1), a_node(2))
     plan = plan_of_dump(home, ["workers"], NEW.version, dump)
     assert sorted(run.node for run in plan.runs) == ["n-1", "n-2"]
     (held,) = plan.held
     assert (held.node, held.reason) == ("n-0", reason)
-    assert words in held.detail and held.remedy
+    assert message in held.detail and held.remedy
     found = [each for each in lint_dump(home, "", dump).findings if each.check.startswith("others-")]
     assert any("n-0" in each.message or each.subject == "n-0" for each in found), found
 
@@ -170,19 +170,19 @@ def test_inventory_stores_the_marks_of_other_parties(tmp_path: Path) -> None:
     )
     home = a_home(tmp_path / "home", replace(cluster, nodes=nodes, maintenances=(work,)))
     sync(home)
-    told = explain(home, "n-1", blockers)
-    assert [held.reason for held in told.held] == [Reason.OTHERS_STAY]
+    reported = explain(home, "n-1", blockers)
+    assert [held.reason for held in reported.held] == [Reason.OTHERS_STAY]
     assert home.store.inventory.snapshot("east").maintenances == (work,)
-    told = explain(home, "n-4", blockers)
-    assert len(told.may_be_deleted) == 1 and soft.key in told.may_be_deleted[0]
+    reported = explain(home, "n-4", blockers)
+    assert len(reported.may_be_deleted) == 1 and soft.key in reported.may_be_deleted[0]
 
 
 def test_wait_that_another_party_ends_needs_no_operator(tmp_path: Path) -> None:
     items, _, _ = DUMPS["cluster autoscaler"]
     dump = a_dump(tmp_path / "shop.json", *items, a_node(1))
     plan = plan_of_dump(a_home(tmp_path / "home"), ["workers"], NEW.version, dump)
-    told = plan_overview(plan, plan.start).plain
+    reported = plan_overview(plan, plan.start).plain
     assert (
-        "1 node waits for something that passes by itself" in told
-        and "operator" not in told.partition("held")[2]
+        "1 node waits for something that passes by itself" in reported
+        and "operator" not in reported.partition("held")[2]
     )

@@ -64,7 +64,7 @@ class Boxes:
         return Connection()
 
 
-class Bed:
+class Testbed:
     def __init__(self, server: ApiServer, kubeconfig: Path) -> None:
         self.server = server
         self.boxes = Boxes()
@@ -74,7 +74,7 @@ class Bed:
     def open(self, node: str, pool: Pool, say: Say) -> Remote:
         return ByCommands(node, pool.source, self.boxes.reach(node), QUICK.agents, look=0.02)
 
-    def tell(self, *events: ClusterEvent) -> None:
+    def send(self, *events: ClusterEvent) -> None:
         for event in events:
             self.agents.see(event)
 
@@ -95,99 +95,99 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
-def story(tmp_path: Path, tell: Callable[[Bed], Any]) -> None:
+def story(tmp_path: Path, scenario: Callable[[Testbed], Any]) -> None:
     async def run() -> None:
         async with ApiServer() as server:
-            bed = Bed(server, write_kubeconfig(tmp_path / "kubeconfig", server.url))
+            testbed = Testbed(server, write_kubeconfig(tmp_path / "kubeconfig", server.url))
             try:
-                await tell(bed)
+                await scenario(testbed)
             finally:
-                await bed.transport.close()
+                await testbed.transport.close()
 
     asyncio.run(run())
 
 
 def test_remote_agent_stages_and_reboots_its_machines_and_no_others(tmp_path: Path) -> None:
-    async def tell(bed: Bed) -> None:
-        bed.tell(Upserted("east", BARE), Upserted("east", REST), ClusterSynced("east"))
-        work = asyncio.create_task(bed.agents.run())
-        await until(lambda: bed.status().get("bootID"))
-        before, boots = bed.status()["bootID"], bed.boxes.hosts["n-0"].boots
-        await bed.ask("stage", "t-1")
-        assert bed.status()["staged"]["version"] == NEW.version
-        await bed.ask("reboot", "t-2")
-        assert bed.status()["booted"]["version"] == NEW.version and bed.status()["bootID"] != before
-        assert bed.boxes.hosts["n-0"].boots == boots + 1
-        assert bed.boxes.open == ["n-0"] and not bed.status("n-1")
+    async def scenario(testbed: Testbed) -> None:
+        testbed.send(Upserted("east", BARE), Upserted("east", REST), ClusterSynced("east"))
+        work = asyncio.create_task(testbed.agents.run())
+        await until(lambda: testbed.status().get("bootID"))
+        before, boots = testbed.status()["bootID"], testbed.boxes.hosts["n-0"].boots
+        await testbed.ask("stage", "t-1")
+        assert testbed.status()["staged"]["version"] == NEW.version
+        await testbed.ask("reboot", "t-2")
+        assert testbed.status()["booted"]["version"] == NEW.version and testbed.status()["bootID"] != before
+        assert testbed.boxes.hosts["n-0"].boots == boots + 1
+        assert testbed.boxes.open == ["n-0"] and not testbed.status("n-1")
         work.cancel()
         await asyncio.wait({work})
-        assert bed.boxes.open == []
+        assert testbed.boxes.open == []
 
-    story(tmp_path, tell)
+    story(tmp_path, scenario)
 
 
 def test_remote_agent_yields_to_an_agent_pod_and_returns_after_it(
     tmp_path: Path,
 ) -> None:
-    async def tell(bed: Bed) -> None:
-        bed.tell(Upserted("east", BARE))
-        assert not bed.agents.wanted, "not before all pods are known"
-        bed.tell(Upserted("east", POD), ClusterSynced("east"))
-        work = asyncio.create_task(bed.agents.run())
-        assert not bed.agents.wanted
-        bed.tell(Upserted("east", replace(POD, phase="Failed")))
-        await until(lambda: bed.status().get("bootID"))
-        bed.tell(Upserted("east", POD))
-        await until(lambda: not bed.boxes.open)
-        bed.tell(Deleted("east", POD))
-        await until(lambda: bed.boxes.open)
-        bed.tell(Upserted("east", replace(BARE, labels={})))
-        await until(lambda: not bed.boxes.open)
-        bed.tell(Upserted("east", BARE))
-        await until(lambda: bed.boxes.open)
-        bed.tell(Deleted("east", BARE))
-        await until(lambda: not bed.boxes.open)
-        assert bed.boxes.most == 1
+    async def scenario(testbed: Testbed) -> None:
+        testbed.send(Upserted("east", BARE))
+        assert not testbed.agents.wanted, "not before all pods are known"
+        testbed.send(Upserted("east", POD), ClusterSynced("east"))
+        work = asyncio.create_task(testbed.agents.run())
+        assert not testbed.agents.wanted
+        testbed.send(Upserted("east", replace(POD, phase="Failed")))
+        await until(lambda: testbed.status().get("bootID"))
+        testbed.send(Upserted("east", POD))
+        await until(lambda: not testbed.boxes.open)
+        testbed.send(Deleted("east", POD))
+        await until(lambda: testbed.boxes.open)
+        testbed.send(Upserted("east", replace(BARE, labels={})))
+        await until(lambda: not testbed.boxes.open)
+        testbed.send(Upserted("east", BARE))
+        await until(lambda: testbed.boxes.open)
+        testbed.send(Deleted("east", BARE))
+        await until(lambda: not testbed.boxes.open)
+        assert testbed.boxes.most == 1
         work.cancel()
         await asyncio.wait({work})
 
-    story(tmp_path, tell)
+    story(tmp_path, scenario)
 
 
 def test_unreachable_or_unknown_machine_is_waited_for(tmp_path: Path) -> None:
-    async def tell(bed: Bed) -> None:
-        bed.boxes.hosts["n-0"].down = True
-        bed.tell(Upserted("east", BARE), ClusterSynced("east"))
-        work = asyncio.create_task(bed.agents.run())
-        await until(lambda: bed.boxes.open)
-        bed.boxes.hosts["n-0"].down = False
-        await until(lambda: bed.status().get("bootID"))
+    async def scenario(testbed: Testbed) -> None:
+        testbed.boxes.hosts["n-0"].down = True
+        testbed.send(Upserted("east", BARE), ClusterSynced("east"))
+        work = asyncio.create_task(testbed.agents.run())
+        await until(lambda: testbed.boxes.open)
+        testbed.boxes.hosts["n-0"].down = False
+        await until(lambda: testbed.status().get("bootID"))
         work.cancel()
         await asyncio.wait({work})
 
-    story(tmp_path, tell)
+    story(tmp_path, scenario)
 
 
 def test_agents_work_only_while_their_controller_leads(tmp_path: Path) -> None:
-    async def tell(bed: Bed) -> None:
-        bed.tell(Upserted("east", BARE), ClusterSynced("east"))
+    async def scenario(testbed: Testbed) -> None:
+        testbed.send(Upserted("east", BARE), ClusterSynced("east"))
         kubeconfig = CredentialSource(tmp_path / "kubeconfig")
         mine = KubeCluster("east", kubeconfig, WallClock())
         journal = Store.open(tmp_path / "fleet.db").journal
-        lease = ClusterLease(mine, "me", lambda holder: False, journal, bed.agents)
+        lease = ClusterLease(mine, "me", lambda holder: False, journal, testbed.agents)
         other = KubeCluster("east", kubeconfig, WallClock())
         assert (await other.lead("other", 30, lambda holder: False)).held
         assert not await lease.renew()
-        assert bed.boxes.open == []
+        assert testbed.boxes.open == []
         await other.resign("other")
         assert await lease.renew()
-        await until(lambda: bed.status().get("bootID"))
+        await until(lambda: testbed.status().get("bootID"))
         await lease.resign()
-        assert bed.boxes.open == []
+        assert testbed.boxes.open == []
         await mine.close()
         await other.close()
 
-    story(tmp_path, tell)
+    story(tmp_path, scenario)
 
 
 def test_policy_of_a_home_selects_the_machines_of_its_controller(

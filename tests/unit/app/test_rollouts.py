@@ -23,7 +23,7 @@ from fleet.model.behaviour import ClusterBehaviour
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest
 from tests.golden import GoldenFiles
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 from tests.unit.app.homes import POLICY, a_home, a_started_rollout, small_cluster
 
 
@@ -37,8 +37,13 @@ def test_start_is_one_journaled_command_with_every_node_of_the_plan(tmp_path: Pa
     assert "@" in entry.actor and entry.epoch == 0
     rollout = Rollouts.load(home.store).choose()
     assert (rollout.id, len(rollout.runs)) == (started.rollout, 4)
-    told = summary_of(rollout)
-    assert (told.state, told.nodes, told.pools, told.ended_at) == ("running", 4, ("workers",), None)
+    reported = summary_of(rollout)
+    assert (reported.state, reported.nodes, reported.pools, reported.ended_at) == (
+        "running",
+        4,
+        ("workers",),
+        None,
+    )
 
 
 def test_second_rollout_of_a_pool_is_refused_and_names_the_first(tmp_path: Path) -> None:
@@ -98,14 +103,14 @@ def test_node_without_a_version_is_known_by_its_digest() -> None:
     still runs what the plan presumes came from a version that no stream has."""
     before = small_cluster()
     base, unversioned = replace(OLD, version="9.6"), replace(NEW, version=NEW.digest)
-    told = replace(before, machines=tuple(a_machine(node, base) for node in before.nodes))
-    made = make_plan(PlanRequest("p", [told], a_policy(), ["workers"], NEW, START, DurationEstimates()))
+    reported = replace(before, machines=tuple(a_machine(node, base) for node in before.nodes))
+    made = make_plan(PlanRequest("p", [reported], a_policy(), ["workers"], NEW, START, DurationEstimates()))
     assert {run.from_version for run in made.runs} == {OLD.version}
     fresh = a_node("n-5")
     now = replace(
-        told,
+        reported,
         nodes=(*before.nodes, fresh),
-        machines=(*told.machines, a_machine(fresh, unversioned)),
+        machines=(*reported.machines, a_machine(fresh, unversioned)),
     )
     assert (changed_nodes(made, [now]), added_nodes(made, [now])) == ([], [])
 
@@ -185,9 +190,11 @@ def test_misspelt_rollout_gets_the_nearest_name(tmp_path: Path) -> None:
     assert refused.value.hint == "r-1 is one"
 
 
-def a_halted_canary() -> Story:
+def a_halted_canary() -> SimulatedRollout:
     nodes = [a_node(f"n-{number}") for number in range(3)]
-    story = Story([a_snapshot(nodes)], a_policy(), ClusterBehaviour(failures={"n-0": "old-version"}))
+    story = SimulatedRollout(
+        [a_snapshot(nodes)], a_policy(), ClusterBehaviour(failures={"n-0": "old-version"})
+    )
     story.start(canaries=["n-0"])
     story.run()
     assert story.rollout.state is RolloutState.HALTED

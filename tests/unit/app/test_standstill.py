@@ -26,7 +26,7 @@ from fleet.drivers.identity import own_identity
 from fleet.lab.simulation.builders import a_deployment, a_node, a_policy, a_snapshot
 from fleet.system.clock import WallClock
 from tests.golden import GoldenFiles
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 from tests.unit.app.homes import a_home, a_started_rollout, small_cluster
 
 NOW = WallClock().now()
@@ -59,8 +59,8 @@ def test_standstill_has_its_start_and_the_nodes_in_work(home: Home) -> None:
     assert headline(shown).plain.endswith("stands still")
     assert "no controller has been at work for 4h" in picture(shown).plain
     node = next(iter(rollout.runs)).name
-    told = explain(home, node, lambda *_: ())
-    assert told.standstill is not None and " waited: step" in explained(told)
+    reported = explain(home, node, lambda *_: ())
+    assert reported.standstill is not None and " waited: step" in explained(reported)
 
 
 def test_report_has_no_eta_without_a_controller(home: Home) -> None:
@@ -98,10 +98,10 @@ def test_nodes_in_work_are_named_and_the_rest_counted(golden: GoldenFiles) -> No
 
 def test_nodes_in_work_are_those_with_a_slot_in_the_journal() -> None:
     nodes = [a_node(f"n-{number}") for number in range(3)]
-    told = Story([a_snapshot(nodes, a_deployment("shop", 3, nodes))], a_policy())
-    told.start()
-    told.run(seconds=120)
-    (rollout,) = rollouts_of(told.entries).values()
+    reported = SimulatedRollout([a_snapshot(nodes, a_deployment("shop", 3, nodes))], a_policy())
+    reported.start()
+    reported.run(seconds=120)
+    (rollout,) = rollouts_of(reported.entries).values()
     found = standstill_of([rollout], None, NOW)
     assert found is not None and found.mid_air
     working = {run.node.name: str(run.step) for run in rollout.runs.values() if run.step in HAS_SLOT}

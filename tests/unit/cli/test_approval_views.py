@@ -25,7 +25,7 @@ from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest
 from tests.golden import GoldenFiles
 from tests.unit.app.homes import small_cluster
-from tests.unit.report.telling import Telling, a_goal
+from tests.unit.report.journal_builder import JournalBuilder, a_goal
 
 RULE = ApprovalRule(1, 3600)
 POLICY = Policy(pools=(Pool("workers", approvals=RULE),))
@@ -101,18 +101,18 @@ def test_a_plan_that_needs_approvals_says_so_before_the_start(golden: GoldenFile
 
 def test_a_rollout_shows_who_asked_and_who_approved(golden: GoldenFiles) -> None:
     given = GivenApproval(EVE, START - timedelta(minutes=5), PLAN, "3:ab")
-    telling = Telling(a_goal("n-1"), approval=StartApproval("ada", EFFECT, 1, (given,)))
-    golden.check(seen(telling))
+    journal = JournalBuilder(a_goal("n-1"), approval=StartApproval("ada", EFFECT, 1, (given,)))
+    golden.check(seen(journal))
 
 
 def test_a_rollout_that_has_not_begun_says_what_it_lacks_and_what_to_do(golden: GoldenFiles) -> None:
-    telling = Telling(a_goal("n-1"), approval=StartApproval("ada", EFFECT, 1, ()))
-    telling.decide("halt", why="0 of 1 approvals of its plan are in force")
-    golden.check(seen(telling))
+    journal = JournalBuilder(a_goal("n-1"), approval=StartApproval("ada", EFFECT, 1, ()))
+    journal.decide("halt", why="0 of 1 approvals of its plan are in force")
+    golden.check(seen(journal))
 
 
-def seen(telling: Telling) -> str:
+def seen(journal: JournalBuilder) -> str:
     timeline = Timeline("r-1")
-    timeline.apply(telling.entries)
+    timeline.apply(journal.entries)
     assert timeline.rollout is not None and NodeRef("east", "n-1") in timeline.rollout.runs
     return picture(RolloutScene(timeline, START)).plain

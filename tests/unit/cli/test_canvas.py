@@ -23,8 +23,8 @@ class Terminal:
         self.lines: list[str] = []
         self.at = 0
 
-    def write(self, words: str) -> None:
-        for number, way, rest in re.findall(r"\x1b\[(\d+)([ABKJ])|([^\x1b]+)", words):
+    def write(self, arguments: str) -> None:
+        for number, way, rest in re.findall(r"\x1b\[(\d+)([ABKJ])|([^\x1b]+)", arguments):
             if way == "A":
                 self.at -= int(number)
             elif way == "B":

@@ -17,6 +17,8 @@ from tests.unit.app.homes import POLICY, a_home, small_cluster
 ELSEWHERE = {
     "agent": "of a node: it has no home",
     "demo": "makes a home of its own (test_demo.py)",
+    "report verify": "reads a file and a key (test_period.py)",
+    "report diff": "reads two files (test_period.py)",
     "lab up": "builds a control plane",
     "lab simulate": "reads and writes nothing (test_simulate.py)",
 }
@@ -31,6 +33,8 @@ FINE = {
     "sync",
     "status",
     "lint",
+    "window list",
+    "window preview",
     "plan list",
     "plan approvals",
     "access show",
@@ -46,13 +50,13 @@ NO_ANSWER = {"lab status": 1, "lab agents": 1, "lab down": 1}
 """Exit codes of what needs something, unless it is the 2 of a call that cannot be done."""
 
 
-class Said(NamedTuple):
+class CommandResult(NamedTuple):
     code: int
     out: str
     err: str
 
 
-Fleet = Callable[..., Said]
+Fleet = Callable[..., CommandResult]
 
 
 def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -72,11 +76,11 @@ HERE = sorted(set(COMMANDS) - set(ELSEWHERE))
 
 def call(name: str) -> list[str]:
     """With what is required, made up."""
-    words = name.split()
+    arguments = name.split()
     for each in COMMANDS[name].params:
         if each.required:
-            words += [each.opts[0], "x"] if each.param_type_name == "option" else ["x"]
-    return words + FURTHER.get(name, [])
+            arguments += [each.opts[0], "x"] if each.param_type_name == "option" else ["x"]
+    return arguments + FURTHER.get(name, [])
 
 
 @pytest.fixture
@@ -93,10 +97,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def fleet(folder: Path, capsys: pytest.CaptureFixture[str]) -> Fleet:
-    def invoke(*words: str) -> Said:
-        code = run(words)
+    def invoke(*arguments: str) -> CommandResult:
+        code = run(arguments)
         printed = capsys.readouterr()
-        return Said(code, printed.out, printed.err)
+        return CommandResult(code, printed.out, printed.err)
 
     return invoke
 
@@ -106,33 +110,33 @@ def test_all_commands_are_covered() -> None:
     assert {"plan", "plan show", "audit verify", "cluster add"} <= set(HERE)
 
 
-def helpful(said: Said) -> None:
+def helpful(result: CommandResult) -> None:
     """Whatever came of it, a person can go on."""
-    assert "bug in fleet" not in said.err and "Traceback" not in said.err
-    assert "--force" not in said.out + said.err
-    if said.code in (1, 2, 3):
-        assert said.out == "" and said.err.count("error: ") == 1 and "  -> " in said.err
+    assert "bug in fleet" not in result.err and "Traceback" not in result.err
+    assert "--force" not in result.out + result.err
+    if result.code in (1, 2, 3):
+        assert result.out == "" and result.err.count("error: ") == 1 and "  -> " in result.err
 
 
 @pytest.mark.parametrize("name", HERE)
 def test_folder_with_the_teams_policy_is_a_home(name: str, folder: Path, fleet: Fleet) -> None:
     (folder / "fleet.yaml").write_text(POLICY)
-    said = fleet(*call(name))
-    helpful(said)
-    assert said.code == (0 if name in FINE or name == "init" else NO_ANSWER.get(name, 2))
-    assert "fleet init" not in said.out + said.err and "no fleet" not in said.err
+    result = fleet(*call(name))
+    helpful(result)
+    assert result.code == (0 if name in FINE or name == "init" else NO_ANSWER.get(name, 2))
+    assert "fleet init" not in result.out + result.err and "no fleet" not in result.err
     assert (folder / "fleet.yaml").read_text() == POLICY
     assert not (folder.parent / "person/.local/share").exists()
 
 
 @pytest.mark.parametrize("name", HERE)
 def test_empty_folder_is_no_home_and_stays_empty(name: str, folder: Path, fleet: Fleet) -> None:
-    said = fleet(*call(name))
-    helpful(said)
+    result = fleet(*call(name))
+    helpful(result)
     if name == "init":
-        assert said.code == 0 and (folder / "fleet.yaml").exists()
+        assert result.code == 0 and (folder / "fleet.yaml").exists()
         return
-    assert said.code == NO_ANSWER.get(name, 2)
+    assert result.code == NO_ANSWER.get(name, 2)
     assert list(folder.iterdir()) == []
     assert not (folder.parent / "person/.local/share").exists()
 
@@ -146,21 +150,21 @@ def test_folder_with_another_programs_fleet_yaml_stays_unchanged(
 ) -> None:
     """Rancher's Fleet keeps a file of this name in each folder of a Git repository."""
     (folder / "fleet.yaml").write_text(RANCHERS)
-    said = fleet(*call(name))
-    helpful(said)
+    result = fleet(*call(name))
+    helpful(result)
     assert (folder / "fleet.yaml").read_text() == RANCHERS
     if name == "init":
         return
-    assert said.code == NO_ANSWER.get(name, 2)
+    assert result.code == NO_ANSWER.get(name, 2)
     assert [each.name for each in folder.iterdir()] == ["fleet.yaml"]
 
 
 @pytest.mark.parametrize("name", HERE)
 def test_policy_with_another_file_name_is_reported_once(name: str, folder: Path, fleet: Fleet) -> None:
     (folder / "fleet.yml").write_text(POLICY)
-    said = fleet(*call(name))
-    helpful(said)
-    assert said.err.count(f"{folder}/fleet.yml is not read") == (0 if name in NO_ANSWER else 1)
+    result = fleet(*call(name))
+    helpful(result)
+    assert result.err.count(f"{folder}/fleet.yml is not read") == (0 if name in NO_ANSWER else 1)
     assert (folder / "fleet.yml").read_text() == POLICY
     assert name == "init" or [each.name for each in folder.iterdir()] == ["fleet.yml"]
 
@@ -188,29 +192,29 @@ def test_fleet_yml_beside_a_policy_or_outside_the_home_is_no_mistake(
 )
 def test_json_is_alone_on_stdout_and_warnings_are_on_stderr(name: str, folder: Path, fleet: Fleet) -> None:
     (folder / "fleet.yaml").write_text(POLICY + "  - {name: rest, limits: {per_zone: 0}}\n")
-    said = fleet(*call(name), "-o", "json")
+    result = fleet(*call(name), "-o", "json")
     if name in FINE:
-        json.loads(said.out)
+        json.loads(result.out)
     else:
-        assert said.out == ""
-    assert said.err.count("rest.limits.per_zone") <= 1
+        assert result.out == ""
+    assert result.err.count("rest.limits.per_zone") <= 1
 
 
 def test_policy_is_linted_without_a_cluster_and_nothing_is_created(folder: Path, fleet: Fleet) -> None:
     """As in CI: the exit code is the verdict."""
     policy = folder / "fleet.yaml"
     policy.write_text(POLICY)
-    said = fleet("lint")
-    assert (said.code, said.err) == (0, "") and "no cluster was checked" in said.out
+    result = fleet("lint")
+    assert (result.code, result.err) == (0, "") and "no cluster was checked" in result.out
     policy.write_text(POLICY + "  - {name: rest, limits: {per_zone: 0}}\n")
-    said = fleet("lint", "-o", "json")
-    (finding,) = json.loads(said.out)["findings"]
-    assert (said.code, said.err, finding["check"]) == (4, "", "policy")
+    result = fleet("lint", "-o", "json")
+    (finding,) = json.loads(result.out)["findings"]
+    assert (result.code, result.err, finding["check"]) == (4, "", "policy")
     assert finding["subject"] == f"{policy}:12: pools.rest.limits.per_zone"
     policy.write_text(POLICY + "  - {name: rest, limits: {per_zone: -1}}\n  - {nam: x}\n")
-    said = fleet("lint")
-    assert (said.code, said.out) == (2, "")
-    assert "fleet.yaml:12: " in said.err and "fleet.yaml:13: " in said.err
+    result = fleet("lint")
+    assert (result.code, result.out) == (2, "")
+    assert "fleet.yaml:12: " in result.err and "fleet.yaml:13: " in result.err
     policy.write_text(POLICY + "quorums: [{name: votes, kind: etcd, cluster: east}]\n")
     assert fleet("lint").code == 0, "no cluster is known yet: east is none that is missing"
     assert fleet("lint", "--cluster", "east").code == 2
@@ -218,7 +222,7 @@ def test_policy_is_linted_without_a_cluster_and_nothing_is_created(folder: Path,
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ("status",),
         ("status", "-o", "csv"),
@@ -228,12 +232,12 @@ def test_policy_is_linted_without_a_cluster_and_nothing_is_created(folder: Path,
     ],
 )
 def test_policy_warnings_are_shown_once_by_the_command_that_reads_it(
-    words: tuple[str, ...], folder: Path, fleet: Fleet
+    arguments: tuple[str, ...], folder: Path, fleet: Fleet
 ) -> None:
     a_home(folder, policy=POLICY + "    windows: []\nlimits: {per_site: 0}\n")
-    said = fleet(*words)
-    assert said.err.count("warning: ") == said.err.count("limits.per_site") == 1
-    assert "per_site" not in said.out
+    result = fleet(*arguments)
+    assert result.err.count("warning: ") == result.err.count("limits.per_site") == 1
+    assert "per_site" not in result.out
 
 
 @pytest.mark.parametrize("policy", ["", POLICY])
@@ -241,60 +245,60 @@ def test_install_preview_needs_no_fleet(policy: str, folder: Path, fleet: Fleet)
     if policy:
         (folder / "fleet.yaml").write_text(policy)
     digest = f"fleet@sha256:{'0' * 64}"
-    said = fleet("cluster", "install", "east", "--dry-run", "--image", digest)
-    assert (said.code, said.err) == (0, "") and f"image: {digest}\n" in said.out
-    said = fleet("cluster", "install", "east", "--dry-run")
-    assert (said.code, said.err.count("warning: ")) == (0, 1) and "kind: DaemonSet" in said.out
+    result = fleet("cluster", "install", "east", "--dry-run", "--image", digest)
+    assert (result.code, result.err) == (0, "") and f"image: {digest}\n" in result.out
+    result = fleet("cluster", "install", "east", "--dry-run")
+    assert (result.code, result.err.count("warning: ")) == (0, 1) and "kind: DaemonSet" in result.out
     assert not fleet("cluster", "install", "east", "--dry-run", "--no-agent").err
     assert not (folder / "fleet.db").exists()
 
 
 def test_only_pool_and_only_cluster_need_no_name(folder: Path, fleet: Fleet) -> None:
     a_home(folder)
-    said = fleet("plan")
-    assert said.code == 0 and "of pool workers in east" in said.out
-    said = fleet("cluster", "check")
-    assert said.code == 0 and said.out.startswith("east (")
+    result = fleet("plan")
+    assert result.code == 0 and "of pool workers in east" in result.out
+    result = fleet("cluster", "check")
+    assert result.code == 0 and result.out.startswith("east (")
 
 
 def test_several_pools_and_clusters_must_be_named(folder: Path, fleet: Fleet) -> None:
     a_home(folder, small_cluster("east"), small_cluster("west"), policy=POLICY + "  - {name: rest}\n")
-    said = fleet("plan")
-    assert said.code == 2 and "workers, rest" in said.err
-    said = fleet("cluster", "check")
-    assert said.code == 2 and "east, west" in said.err
+    result = fleet("plan")
+    assert result.code == 2 and "workers, rest" in result.err
+    result = fleet("cluster", "check")
+    assert result.code == 2 and "east, west" in result.err
 
 
 def test_dump_has_the_cluster_name_of_the_policy(folder: Path, fleet: Fleet) -> None:
     (folder / "fleet.yaml").write_text(POLICY + "    clusters: [east]\n")
     node = {"kind": "Node", "metadata": {"name": "n", "uid": "u", "labels": {"pool": "workers"}}}
     (folder / "dump.json").write_text(json.dumps({"items": [node]}))
-    said = fleet("plan", "--from-dump", "dump.json")
-    assert said.code == 0 and "no node is in the pool" in said.out
-    said = fleet("plan", "--from-dump", "dump.json", "-o", "json")
-    assert [each["check"] for each in json.loads(said.out)["warnings"]] == ["pool-empty"]
+    result = fleet("plan", "--from-dump", "dump.json")
+    assert result.code == 0 and "no node is in the pool" in result.out
+    result = fleet("plan", "--from-dump", "dump.json", "-o", "json")
+    assert [each["check"] for each in json.loads(result.out)["warnings"]] == ["pool-empty"]
     assert "of pool workers in east" in fleet("plan", "--from-dump", "dump.json", "--cluster", "east").out
     assert not (folder / "fleet.db").exists()
 
 
 def test_new_home_beside_clusters_that_were_added_before_is_reported(folder: Path, fleet: Fleet) -> None:
     before = a_home(folder.parent / "person/.local/share/fleet")
-    said = fleet("init")
-    assert said.code == 0 and f"fleet init --home {before.path}" in said.err
+    result = fleet("init")
+    assert result.code == 0 and f"fleet init --home {before.path}" in result.err
 
 
 def test_policy_with_mistakes_is_not_reported_as_an_unreachable_cluster(folder: Path, fleet: Fleet) -> None:
     a_home(folder)
     assert fleet("sync").code == 0
     (folder / "fleet.yaml").write_text(POLICY + "  - {nam: x}\n")
-    said = fleet("sync")
-    assert (said.code, said.out) == (2, "") and "fleet.yaml:12: " in said.err
+    result = fleet("sync")
+    assert (result.code, result.out) == (2, "") and "fleet.yaml:12: " in result.err
     (east,) = json.loads(fleet("cluster", "list", "-o", "json").out)
     assert east["reachable"] and east["error"] == ""
 
 
 @pytest.mark.parametrize(
-    ("words", "advice"),
+    ("arguments", "advice"),
     [
         (("status", "--pool", "wrokers"), "did you mean workers?"),
         (("status", "--check", "--pool", "x"), "there is: workers"),
@@ -308,9 +312,9 @@ def test_policy_with_mistakes_is_not_reported_as_an_unreachable_cluster(folder: 
     ],
 )
 def test_unknown_name_is_no_empty_answer(
-    words: tuple[str, ...], advice: str, folder: Path, fleet: Fleet
+    arguments: tuple[str, ...], advice: str, folder: Path, fleet: Fleet
 ) -> None:
     a_home(folder)
-    said = fleet(*words)
-    helpful(said)
-    assert (said.code, said.out) == (2, "") and f"  -> {advice}" in said.err
+    result = fleet(*arguments)
+    helpful(result)
+    assert (result.code, result.out) == (2, "") and f"  -> {advice}" in result.err

@@ -20,23 +20,23 @@ from tests.golden import GoldenFiles
 from tests.unit.app.homes import a_home, a_started_rollout
 
 
-class Said(NamedTuple):
+class CommandResult(NamedTuple):
     code: int
     out: str
     err: str
 
 
-Fleet = Callable[..., Said]
+Fleet = Callable[..., CommandResult]
 
 
 @pytest.fixture
 def fleet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Fleet:
     home = a_home(tmp_path / "home")
 
-    def call(*words: str) -> Said:
-        code = run(["--home", str(home.path), *words])
+    def call(*arguments: str) -> CommandResult:
+        code = run(["--home", str(home.path), *arguments])
         printed = capsys.readouterr()
-        return Said(code, printed.out, printed.err)
+        return CommandResult(code, printed.out, printed.err)
 
     return call
 
@@ -48,9 +48,9 @@ def test_global_options_may_stand_anywhere_but_after_two_dashes() -> None:
 
 
 def test_usage_error_names_the_help_and_exits_2(fleet: Fleet, golden: GoldenFiles) -> None:
-    said = fleet("status", "--nope")
-    assert (said.code, said.out) == (2, "")
-    golden.check(said.err)
+    result = fleet("status", "--nope")
+    assert (result.code, result.out) == (2, "")
+    golden.check(result.err)
 
 
 def test_home_of_an_unknown_user_is_a_folder_of_that_name(
@@ -59,15 +59,15 @@ def test_home_of_an_unknown_user_is_a_folder_of_that_name(
     monkeypatch.chdir(tmp_path)
     folder = "~nobody-of-that-name/x"
     policy = f"pools: [{{name: w, reach: playbook, playbooks: {{reboot: {folder}}}}}]\n"
-    for words in (
+    for arguments in (
         ["status", "--home", folder],
         ["cluster", "add", "c", "--site", "s", "--hosts", folder],
         ["cluster", "add", "c", "--site", "s", "--kubeconfig", folder],
         ["lint", "--home", "."],
     ):
-        if words[0] == "lint":
+        if arguments[0] == "lint":
             (tmp_path / "fleet.yaml").write_text(policy)
-        assert run(words) == 2
+        assert run(arguments) == 2
         assert str(tmp_path / folder) in capsys.readouterr().err
 
 
@@ -92,39 +92,39 @@ def test_deleted_current_folder_is_named(
 
 
 @pytest.mark.parametrize(
-    ("words", "commands"), [([], ("status", "init")), (["cluster"], ("add",)), (["rollout"], ("start",))]
+    ("arguments", "commands"), [([], ("status", "init")), (["cluster"], ("add",)), (["rollout"], ("start",))]
 )
 def test_group_without_a_command_lists_its_commands_without_an_error(
-    capsys: pytest.CaptureFixture[str], words: list[str], commands: tuple[str, ...]
+    capsys: pytest.CaptureFixture[str], arguments: list[str], commands: tuple[str, ...]
 ) -> None:
-    code, said = run(words), capsys.readouterr()
-    assert (code, said.out) == (2, "")
-    assert said.err.startswith(f"Usage: {' '.join(['fleet', *words])} [OPTIONS] COMMAND")
-    assert all(f"  {name} " in said.err for name in commands)
-    assert "error: " not in said.err and not said.err.endswith("--help\n")
+    code, result = run(arguments), capsys.readouterr()
+    assert (code, result.out) == (2, "")
+    assert result.err.startswith(f"Usage: {' '.join(['fleet', *arguments])} [OPTIONS] COMMAND")
+    assert all(f"  {name} " in result.err for name in commands)
+    assert "error: " not in result.err and not result.err.endswith("--help\n")
 
 
 def test_wrong_choice_lists_the_choices(fleet: Fleet, golden: GoldenFiles) -> None:
-    said = fleet("status", "-o", "yaml")
-    assert said.code == 2
-    golden.check(said.err)
+    result = fleet("status", "-o", "yaml")
+    assert result.code == 2
+    golden.check(result.err)
 
 
 def test_policy_with_mistakes_reports_all_of_them_and_exits_2(fleet: Fleet, tmp_path: Path) -> None:
     (tmp_path / "home" / "fleet.yaml").write_text("pools:\n  - name: a\n    sook: 1s\n    canaries: -1\n")
-    said = fleet("status")
-    assert said.code == 2
-    assert said.err.startswith("error: ")
-    assert "fleet.yaml:3: " in said.err and "fleet.yaml:4: " in said.err
+    result = fleet("status")
+    assert result.code == 2
+    assert result.err.startswith("error: ")
+    assert "fleet.yaml:3: " in result.err and "fleet.yaml:4: " in result.err
 
 
 def test_held_command_exits_3_with_message_and_remedy(
     fleet: Fleet, tmp_path: Path, golden: GoldenFiles
 ) -> None:
     made = a_started_rollout(Home(tmp_path / "home"))
-    said = fleet("rollout", "start", made.plan_id)
-    assert (said.code, said.out) == (3, "")
-    golden.check(re.sub(r"started by \S+ \S+ ago", "started by WHO SINCE ago", said.err))
+    result = fleet("rollout", "start", made.plan_id)
+    assert (result.code, result.out) == (3, "")
+    golden.check(re.sub(r"started by \S+ \S+ ago", "started by WHO SINCE ago", result.err))
 
 
 def test_missing_home_exits_2_and_shows_how_to_begin(
@@ -136,9 +136,9 @@ def test_missing_home_exits_2_and_shows_how_to_begin(
 
 def test_json_is_alone_on_stdout(fleet: Fleet) -> None:
     assert fleet("sync").code == 0
-    said = fleet("status", "-o", "json")
-    assert json.loads(said.out)["summary"]["nodes"] == 4
-    assert said.err == ""
+    result = fleet("status", "-o", "json")
+    assert json.loads(result.out)["summary"]["nodes"] == 4
+    assert result.err == ""
 
 
 def test_csv_has_a_header_and_a_row_for_each_node(fleet: Fleet) -> None:
@@ -162,9 +162,9 @@ def test_intact_journal_verifies_and_a_forged_one_exits_4(
     golden.check(re.sub("[0-9a-f]{16}", "HASH", whole.out), "whole")
     with sqlite3.connect(tmp_path / "home" / "fleet.db") as database:
         database.execute("update journal set actor = 'nobody@nowhere'")
-    said = fleet("audit", "verify")
-    assert said.code == 4
-    golden.check(said.out, "forged")
+    result = fleet("audit", "verify")
+    assert result.code == 4
+    golden.check(result.out, "forged")
 
 
 def test_signed_journal_verifies_and_a_truncated_export_exits_4(fleet: Fleet, tmp_path: Path) -> None:
@@ -175,32 +175,32 @@ def test_signed_journal_verifies_and_a_truncated_export_exits_4(fleet: Fleet, tm
     send_command(Home(tmp_path / "home"), "pause")
     kept = json.loads(fleet("audit", "checkpoint").out)
     assert kept["seq"] == 2
-    said = fleet("audit", "verify")
-    assert said.code == 0 and "2 signed checkpoints hold" in said.out
+    result = fleet("audit", "verify")
+    assert result.code == 0 and "2 signed checkpoints hold" in result.out
     file, key = str(tmp_path / "export.json"), str(tmp_path / "home" / "audit" / "public-key.pem")
     assert fleet("audit", "export", "--output", file).code == 0
     assert fleet("audit", "verify", "--file", file, "--key", key).code == 0
     assert fleet("audit", "verify", "--file", file).code == 2
-    told = json.loads(Path(file).read_text())
-    told["entries"].pop()
-    Path(file).write_text(json.dumps(told))
-    said = fleet("audit", "verify", "--file", file, "--key", key)
-    assert said.code == 4 and "missing: the end of the journal was cut off" in said.out
+    reported = json.loads(Path(file).read_text())
+    reported["entries"].pop()
+    Path(file).write_text(json.dumps(reported))
+    result = fleet("audit", "verify", "--file", file, "--key", key)
+    assert result.code == 4 and "missing: the end of the journal was cut off" in result.out
 
 
 def test_lint_shows_each_finding_with_its_remedy_and_exits_4(
     tmp_path: Path, fleet: Fleet, golden: GoldenFiles
 ) -> None:
     assert fleet("lint", "--cluster", "east").code == 2
-    said = fleet("lint")
-    assert said.code == 0
-    golden.check(said.out, "never-read")
+    result = fleet("lint")
+    assert result.code == 0
+    golden.check(result.out, "never-read")
     assert fleet("sync").code == 0
-    said = fleet("lint")
-    assert said.code == 4
-    golden.check(said.out, "findings")
-    told = json.loads(fleet("lint", "--json").out)
-    assert [(each["check"], each["subject"]) for each in told["findings"]] == [
+    result = fleet("lint")
+    assert result.code == 4
+    golden.check(result.out, "findings")
+    reported = json.loads(fleet("lint", "--json").out)
+    assert [(each["check"], each["subject"]) for each in reported["findings"]] == [
         ("budget-never", "web/checkout"),
         ("foreign-cordon", "n-2"),
     ]
@@ -210,12 +210,12 @@ def test_lint_of_a_dump_needs_no_cluster(tmp_path: Path, fleet: Fleet, golden: G
     dump = tmp_path / "shop.json"
     node = {"kind": "Node", "metadata": {"name": "n", "uid": "u"}}
     dump.write_text(json.dumps({"items": [node]}))
-    said = fleet("lint", "--from-dump", str(dump))
-    assert said.code == 0
-    golden.check(said.out)
+    result = fleet("lint", "--from-dump", str(dump))
+    assert result.code == 0
+    golden.check(result.out)
     assert fleet("lint", "--from-dump", str(tmp_path / "none")).code == 2
 
 
 def test_version_is_printed(fleet: Fleet) -> None:
-    told = fleet("--version")
-    assert (told.code, told.out.split()) == (0, ["fleet", version("fleet")])
+    reported = fleet("--version")
+    assert (reported.code, reported.out.split()) == (0, ["fleet", version("fleet")])

@@ -9,25 +9,25 @@ from fleet.cli.registry import app
 from fleet.core.records.errors import UsageError
 
 
-def said(*words: str) -> str:
-    result = CliRunner().invoke(app, ["lab", "simulate", *words], catch_exceptions=False)
+def outcome(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["lab", "simulate", *arguments], catch_exceptions=False)
     assert result.exit_code == 0
     return result.stdout
 
 
 def test_seed_is_replayed_the_same_and_checked() -> None:
-    told = said("--seed", "5")
-    assert told == said("--seed", "5")
-    assert "* " in told and told.endswith("seed 5: no invariant was broken\n")
+    reported = outcome("--seed", "5")
+    assert reported == outcome("--seed", "5")
+    assert "* " in reported and reported.endswith("seed 5: no invariant was broken\n")
 
 
 def test_excluded_faults_do_not_strike() -> None:
-    assert "* " not in said("--seed", "5", "--only", "none")
+    assert "* " not in outcome("--seed", "5", "--only", "none")
 
 
 def test_many_seeds_are_summarised() -> None:
-    told = said("--seed", "5", "--histories", "3")
-    assert told.startswith("3 histories, ") and "faults that struck" in told
+    reported = outcome("--seed", "5", "--histories", "3")
+    assert reported.startswith("3 histories, ") and "faults that struck" in reported
 
 
 @pytest.mark.parametrize("only", ["99", "x", "-1"])

@@ -37,9 +37,9 @@ from fleet.lab.simulation.builders import NEW, START, a_group, a_node, a_policy,
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest
 from tests.golden import GoldenFiles
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 from tests.unit.app.homes import small_cluster
-from tests.unit.report.telling import Telling, a_goal
+from tests.unit.report.journal_builder import JournalBuilder, a_goal
 
 POLICY = a_policy(a_pool())
 
@@ -55,7 +55,7 @@ class RolloutRun:
 
     def __init__(self, seconds: float) -> None:
         self.plan = a_plan()
-        self.story = Story([small_cluster()], POLICY)
+        self.story = SimulatedRollout([small_cluster()], POLICY)
         detail = msgspec.to_builtins(self.plan.begin())
         self.story.command(JournalRecord(form="command", kind="start", rollout="r-1", detail=detail))
         self.story.run(until=lambda: self.story.at >= seconds)
@@ -270,14 +270,14 @@ def test_finished_rollout(golden: GoldenFiles) -> None:
 
 
 def test_progress_counts_done_nodes_and_shows_failed_and_cancelled_ones(golden: GoldenFiles) -> None:
-    told = Telling(*(a_goal(f"n-{number}") for number in range(4)))
-    told.upgrade("n-0").upgrade("n-1")
-    told.begin("n-2").turn("n-2", StepResult.DONE).turn("n-2", StepResult.FAILED, why="not drained").turn(
+    reported = JournalBuilder(*(a_goal(f"n-{number}") for number in range(4)))
+    reported.upgrade("n-0").upgrade("n-1")
+    reported.begin("n-2").turn("n-2", StepResult.DONE).turn("n-2", StepResult.FAILED, why="not drained").turn(
         "n-2", StepResult.DONE
     )
-    told.turn("n-3", StepResult.CANCELLED, why="its node was deleted")
+    reported.turn("n-3", StepResult.CANCELLED, why="its node was deleted")
     chronicle = Timeline("r-1")
-    chronicle.apply(told.entries)
+    chronicle.apply(reported.entries)
     golden.check(rollout_view.headline(rollout_view.RolloutScene(chronicle, START)).plain)
 
 

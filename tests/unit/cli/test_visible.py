@@ -49,9 +49,9 @@ def test_control_characters_reach_no_terminal_and_no_pipe(
         show_csv(("NODE",), [(odd,)])
         show_json({"node": odd})
     captured = capsys.readouterr()
-    for words in (captured.out, captured.err):
-        assert all(each.isprintable() or each == "\n" for each in words)
-        assert "n-1" in words or "n\\u200d-1" in words
+    for arguments in (captured.out, captured.err):
+        assert all(each.isprintable() or each == "\n" for each in arguments)
+        assert "n-1" in arguments or "n\\u200d-1" in arguments
 
 
 def test_line_feed_in_a_cell_begins_no_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,9 +125,9 @@ def test_visible_text_is_unchanged(text: str) -> None:
 
 @given(st.text(st.characters(codec="utf-8")))
 def test_json_has_the_same_text(text: str) -> None:
-    told = visible_json(json.dumps({"a": text}, ensure_ascii=False))
-    assert json.loads(told) == {"a": text}
-    assert all(each.isprintable() or each in "\n\t" for each in told)
+    reported = visible_json(json.dumps({"a": text}, ensure_ascii=False))
+    assert json.loads(reported) == {"a": text}
+    assert all(each.isprintable() or each in "\n\t" for each in reported)
 
 
 @given(st.text())

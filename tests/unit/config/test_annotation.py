@@ -73,7 +73,7 @@ def test_command_is_run_in_the_pods_of_the_workload_alone(golden: GoldenFiles) -
 
 
 @pytest.mark.parametrize(
-    ("written", "words"),
+    ("written", "message"),
     [
         ("", "expected zookeeper or consul or cockroachdb or kafka or patroni or pods, or a mapping with the key "
          "kind, found neither"),
@@ -95,9 +95,9 @@ def test_command_is_run_in_the_pods_of_the_workload_alone(golden: GoldenFiles) -
         ("\x07", "expected text, found the character '\\x07'"),
     ],
 )  # fmt: skip
-def test_mistake_is_reported_with_object_and_key_and_holds_the_members(written: str, words: str) -> None:
+def test_mistake_is_reported_with_object_and_key_and_holds_the_members(written: str, message: str) -> None:
     found = declared(written)
-    assert found.wrong == f"{PLACE}: {words}"
+    assert found.wrong == f"{PLACE}: {message}"
     assert (found.name, found.kind, found.rule) == ("east/data/zk", "pods", QuorumRule())
     assert found.members is not None and found.members.selector == APP and found.members.probe is None
 

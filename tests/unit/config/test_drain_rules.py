@@ -69,7 +69,7 @@ def test_all_mistakes_of_rules_are_reported_at_once() -> None:
         - {name: c, do: wait, order: first, pods: [{owners: [job]}]}
         - {name: d, do: wait, timeout: 0s, pods: [{nodes: [n-1]}]}
 """)
-    for words in (
+    for message in (
         "expected the key name",
         "at least one of namespaces, selector, annotations, owners",
         "found 'keep'",
@@ -82,13 +82,13 @@ def test_all_mistakes_of_rules_are_reported_at_once() -> None:
         "found '0s'",
         "found 'nodes'",
     ):
-        assert words in found, words
+        assert message in found, message
 
 
 def test_rule_that_never_applies_is_a_warning() -> None:
     assert any(
-        "never applies" in words
-        for words in cautions("        - {name: all, do: evict}\n        - {name: b, do: evict}\n")
+        "never applies" in message
+        for message in cautions("        - {name: all, do: evict}\n        - {name: b, do: evict}\n")
     )
     daemons = "        - {name: d, do: skip, pods: [{owners: [DaemonSet]}]}\n"
-    assert any("always stay" in words for words in cautions(daemons))
+    assert any("always stay" in message for message in cautions(daemons))

@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, time
 from pathlib import Path
 
+import msgspec
 import pytest
+from msgspec import UNSET
 
 from fleet.config import default_policy_text, load, loads
 from fleet.core.objects.selector import Requirement, Selector
 from fleet.core.policy.policy import Amount, DrainRule, Freeze, Limits, Policy, Pool, Window
 from fleet.core.records.errors import ConfigError, UsageError
-from fleet.core.releases.release import Release
+from fleet.core.releases.release import Advisory, Release
 from tests.golden import GoldenFiles
 
 DIGEST = "sha256:" + "a1" * 32
@@ -185,7 +187,7 @@ def test_key_without_a_value_counts_as_missing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("pools: [{name: w, limits: {per_zone: 0}}]", "pools.w.limits.per_zone: 0 allows no node to start"),
         (
@@ -198,9 +200,9 @@ def test_key_without_a_value_counts_as_missing() -> None:
         ),
     ],
 )
-def test_unlikely_values_are_cautioned_against(text: str, words: str) -> None:
+def test_unlikely_values_are_cautioned_against(text: str, message: str) -> None:
     _, cautions = loads(text)
-    assert [str(caution).split(": ", 1)[1] for caution in cautions] == [words]
+    assert [str(caution).split(": ", 1)[1] for caution in cautions] == [message]
 
 
 def test_missing_file_shows_how_to_create_one(tmp_path: Path) -> None:
@@ -253,7 +255,7 @@ def test_missing_playbook_and_unknown_step_are_reported_with_file_and_key(
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "words"),
+    ("text", "line", "message"),
     [
         ("", 1, "has no plays"),
         ("[]", 1, "has no plays"),
@@ -266,7 +268,7 @@ def test_missing_playbook_and_unknown_step_are_reported_with_file_and_key(
     ],
 )
 def test_playbook_that_ansible_cannot_start_is_a_mistake_of_the_policy(
-    tmp_path: Path, text: str, line: int, words: str
+    tmp_path: Path, text: str, line: int, message: str
 ) -> None:
     (tmp_path / "mine.yml").write_text(text)
     file = tmp_path / "fleet.yaml"
@@ -275,7 +277,7 @@ def test_playbook_that_ansible_cannot_start_is_a_mistake_of_the_policy(
         load(file)
     (problem,) = caught.value.problems
     where = f"{file}:4: pools.w.playbooks.stage: expected a playbook, {tmp_path / 'mine.yml'}:{line} "
-    assert problem.startswith(where + words)
+    assert problem.startswith(where + message)
 
 
 @pytest.mark.parametrize(
@@ -307,3 +309,26 @@ def test_unused_playbooks_are_cautioned_against(tmp_path: Path) -> None:
     file.write_text("pools: [{name: w, reach: ssh, playbooks: {stage: mine.yml}}]\n")
     _, (caution,) = load(file)
     assert caution.place.path == "pools.w.playbooks" and "reached by ssh" in caution.message
+
+
+def test_release_has_the_dates_that_the_stream_gives_it_and_no_others() -> None:
+    found = read("""\
+streams:
+  - name: s
+    releases:
+      - version: "1"
+        released: 2026-11-03T12:00+01:00
+        advisories:
+          - {id: CVE-2026-1, severity: critical, published: 2026-11-02}
+          - {id: CVE-2026-2}
+      - {version: "2"}
+pools: [{name: p, stream: s}]
+""")
+    dated, bare = found.streams[0].releases
+    assert dated.released == datetime(2026, 11, 3, 11, tzinfo=UTC)
+    assert dated.advisories == (
+        Advisory("CVE-2026-1", "critical", datetime(2026, 11, 2, tzinfo=UTC)),
+        Advisory("CVE-2026-2"),
+    )
+    assert (bare.released, bare.advisories) == (UNSET, UNSET)
+    assert msgspec.to_builtins(bare).keys().isdisjoint({"released", "advisories"})

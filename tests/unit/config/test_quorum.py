@@ -106,7 +106,7 @@ def test_custom_probe() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "words"),
+    ("written", "message"),
     [
         ("kind: zookeper", "quorums.g.kind: expected etcd or zookeeper or consul"),
         ("cert: a", "quorums.g.cert: expected both cert and key, found one"),
@@ -137,8 +137,8 @@ def test_custom_probe() -> None:
         ),
     ],
 )
-def test_mistake_names_what_is_expected(written: str, words: str) -> None:
-    assert any(problem.startswith(words) for problem in problems(written)), problems(written)
+def test_mistake_names_what_is_expected(written: str, message: str) -> None:
+    assert any(problem.startswith(message) for problem in problems(written)), problems(written)
 
 
 def test_group_name_is_unique() -> None:

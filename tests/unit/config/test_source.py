@@ -19,14 +19,14 @@ quorums: [{{name: etcd, cluster: east, kind: etcd, endpoints: ["{endpoint}"]}}]
 @pytest.mark.parametrize("place", ["source", "endpoint"])
 @pytest.mark.parametrize("user", ["eve:hunter2", "hunter2", "eve:hunter2%40x", ":hunter2"])
 def test_user_and_password_are_refused_and_not_quoted(tmp_path: Path, place: str, user: str) -> None:
-    words = {"source": "https://bundles.example/os", "endpoint": "https://10.0.0.1:2379"}
-    words[place] = words[place].replace("https://", f"HTTPS://{user}@")
-    (tmp_path / "fleet.yaml").write_text(POLICY.format(**words))
+    message = {"source": "https://bundles.example/os", "endpoint": "https://10.0.0.1:2379"}
+    message[place] = message[place].replace("https://", f"HTTPS://{user}@")
+    (tmp_path / "fleet.yaml").write_text(POLICY.format(**message))
     with pytest.raises(ConfigError) as refused:
         load(tmp_path / "fleet.yaml")
-    told = [str(each) for each in refused.value.problems]
-    assert any("[hidden]@" in each for each in told)
-    assert not any("hunter2" in each for each in told)
+    reported = [str(each) for each in refused.value.problems]
+    assert any("[hidden]@" in each for each in reported)
+    assert not any("hunter2" in each for each in reported)
 
 
 @pytest.mark.parametrize(

@@ -18,18 +18,20 @@ from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, a_deployment, a_machine, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
 from tests.golden import GoldenFiles
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 POOL = a_pool(limits=Limits(Amount(1)), failure_limit=1)
 FIRST = NodeRef("east", "n-0")
 
 
-def a_story(*steps: Step, units: Units | None = None, behaviour: ClusterBehaviour | None = None) -> Story:
+def a_story(
+    *steps: Step, units: Units | None = None, behaviour: ClusterBehaviour | None = None
+) -> SimulatedRollout:
     """Three nodes; the first one is the canary, and has come to the step."""
     nodes = [a_node(f"n-{index}") for index in range(3)]
     machines = [replace(a_machine(node), units=units) for node in nodes]
     snapshot = a_snapshot(nodes, a_deployment("shop", 6, nodes), machines=machines)
-    story = Story([snapshot], a_policy(POOL), behaviour or ClusterBehaviour(reboot=90.0))
+    story = SimulatedRollout([snapshot], a_policy(POOL), behaviour or ClusterBehaviour(reboot=90.0))
     story.start(canaries=["n-0"])
     for step in steps:
         story.run(until=lambda step=step: story.steps()["n-0"] is step)  # type: ignore[misc]
@@ -37,17 +39,17 @@ def a_story(*steps: Step, units: Units | None = None, behaviour: ClusterBehaviou
     return story
 
 
-def down(story: Story) -> None:
+def down(story: SimulatedRollout) -> None:
     """Until the machine is really down for its reboot."""
     story.run(until=lambda: any(isinstance(each, Reboot) for _, each, _ in story.performed))
     story.run(seconds=10)
 
 
-def rest_is_done(story: Story) -> bool:
+def rest_is_done(story: SimulatedRollout) -> bool:
     return {story.steps()[name] for name in ("n-1", "n-2")} == {Step.DONE}
 
 
-def decisions(story: Story, kind: str) -> list[str]:
+def decisions(story: SimulatedRollout, kind: str) -> list[str]:
     return [each.record.node for each in story.entries if each.record.kind == kind]
 
 
@@ -107,7 +109,7 @@ def test_node_deleted_before_its_reboot_is_cancelled_at_once(
 def test_node_deleted_after_its_reboot_is_cancelled_after_the_timeout(step: Step) -> None:
     pool = a_pool(limits=Limits(Amount(1)), failure_limit=1, soak_seconds=60)
     nodes = [a_node(f"n-{index}") for index in range(3)]
-    story = Story([a_snapshot(nodes)], a_policy(pool))
+    story = SimulatedRollout([a_snapshot(nodes)], a_policy(pool))
     story.start(canaries=["n-0"])
     story.run(until=lambda: story.steps()["n-0"] is step)
     story.models["east"].stranger.delete_node("n-0")
@@ -158,7 +160,7 @@ def test_machine_that_registers_again_before_its_reboot_is_drained_again_and_reb
 def test_node_recreated_by_a_cloud_while_it_soaks_changes_nothing() -> None:
     pool = a_pool(limits=Limits(Amount(1)), soak_seconds=300)
     nodes = [a_node(f"n-{index}") for index in range(2)]
-    story = Story([a_snapshot(nodes)], a_policy(pool))
+    story = SimulatedRollout([a_snapshot(nodes)], a_policy(pool))
     story.start(canaries=["n-0"])
     story.run(until=lambda: story.steps()["n-0"] is Step.SOAK)
     model = story.models["east"]

@@ -20,7 +20,7 @@ from fleet.lab.simulation.builders import NEW, OLD, START, a_node, a_pool, a_sna
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest
 from tests.releases import AMD, ARM, BOTH, INDEX
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 OF_BOTH = replace(NEW, digest="", digests=BOTH)
 BY_INDEX = replace(NEW, digest=INDEX, digests=BOTH)
@@ -42,7 +42,7 @@ def a_cluster(*architectures: str) -> Snapshot:
     return a_snapshot([built(f"n-{index}", each) for index, each in enumerate(architectures)])
 
 
-def asked_of(story: Story) -> dict[str, str]:
+def asked_of(story: SimulatedRollout) -> dict[str, str]:
     """By node, the digest by which it was asked to fetch."""
     stages = [action for _, action, _ in story.performed if isinstance(action, Stage)]
     return {action.node.name: action.release.pin for action in stages}
@@ -56,7 +56,7 @@ def test_pool_of_two_architectures_is_upgraded(release: Release, asked: dict[str
     policy, cluster = a_policy(release), a_cluster("amd64", "arm64")
     plan = make_plan(PlanRequest("", [cluster], policy, ["workers"], release, START, DurationEstimates()))
     assert ({run.node for run in plan.runs}, plan.held) == ({"n-0", "n-1"}, ())
-    story = Story([cluster], policy)
+    story = SimulatedRollout([cluster], policy)
     story.start(release)
     story.run(until=lambda: story.engine.idle)
     assert set(story.steps().values()) == {Step.DONE}
@@ -70,18 +70,18 @@ def test_pool_of_two_architectures_is_upgraded(release: Release, asked: dict[str
     assert (again.runs, again.held) == ((), ())
 
 
-@pytest.mark.parametrize(("architecture", "told"), [("riscv64", "riscv64"), ("", "not known")])
+@pytest.mark.parametrize(("architecture", "reported"), [("riscv64", "riscv64"), ("", "not known")])
 def test_node_without_a_matching_digest_is_held_in_the_plan_and_in_the_rollout(
-    architecture: str, told: str
+    architecture: str, reported: str
 ) -> None:
     policy, cluster = a_policy(OF_BOTH), a_cluster("amd64", architecture)
     plan = make_plan(PlanRequest("", [cluster], policy, ["workers"], OF_BOTH, START, DurationEstimates()))
     assert [run.node for run in plan.runs] == ["n-0"]
     (held,) = plan.held
     assert held.node == "n-1" and held.held is not None
-    assert held.held.reason is Reason.ARCHITECTURE and told in str(held.held.params["architecture"])
+    assert held.held.reason is Reason.ARCHITECTURE and reported in str(held.held.params["architecture"])
     assert {each.check for each in lint(policy, [cluster]).findings} >= {str(Reason.ARCHITECTURE)}
-    story = Story([cluster], policy)
+    story = SimulatedRollout([cluster], policy)
     story.start(OF_BOTH)
     story.run(3600)
     assert story.steps() == {"n-0": Step.DONE, "n-1": Step.PENDING}
@@ -133,18 +133,18 @@ def test_kernel_of_another_architecture_is_warned_of(
     assert ("other-kernel" in {each.check for each in lint(policy, [cluster]).findings}) is warned
 
 
-def chooses(story: Story, tells_reference: bool) -> Story:
+def chooses(story: SimulatedRollout, tells_reference: bool) -> SimulatedRollout:
     """Its hosts fetch an index and tell the manifest of their architecture, as real ones do."""
 
     def perform(action: AnyAction, at: float) -> Outcome:
         if isinstance(action, Stage):
             node = story.models["east"].snapshot(story.now).nodes[int(action.node.name[2:])]
-            told = replace(
+            reported = replace(
                 action.release,
                 digest=MANIFESTS[node.architecture],
                 reference_digest=action.release.pin if tells_reference else "",
             )
-            action = replace(action, release=told)
+            action = replace(action, release=reported)
         return story.really(action, at)
 
     story.perform = perform
@@ -152,7 +152,9 @@ def chooses(story: Story, tells_reference: bool) -> Story:
 
 
 def test_index_alone_is_known_by_the_reference_that_hosts_report() -> None:
-    story = chooses(Story([a_cluster("amd64", "arm64")], a_policy(INDEX_ALONE)), tells_reference=True)
+    story = chooses(
+        SimulatedRollout([a_cluster("amd64", "arm64")], a_policy(INDEX_ALONE)), tells_reference=True
+    )
     story.start(INDEX_ALONE)
     story.run(until=lambda: story.engine.idle)
     assert set(story.steps().values()) == {Step.DONE}
@@ -166,12 +168,14 @@ def test_index_alone_is_known_by_the_reference_that_hosts_report() -> None:
 
 
 def test_old_agents_need_the_digests_and_the_warning_says_so() -> None:
-    story = chooses(Story([a_cluster("amd64")], a_policy(INDEX_ALONE)), tells_reference=False)
+    story = chooses(SimulatedRollout([a_cluster("amd64")], a_policy(INDEX_ALONE)), tells_reference=False)
     story.start(INDEX_ALONE)
     story.run(until=lambda: story.engine.idle)
     run = story.run_of("n-0")
     assert run.step is Step.FAILED and INDEX in run.why and AMD in run.why and "digests" in run.why
-    known = chooses(Story([a_cluster("amd64", "arm64")], a_policy(BY_INDEX)), tells_reference=False)
+    known = chooses(
+        SimulatedRollout([a_cluster("amd64", "arm64")], a_policy(BY_INDEX)), tells_reference=False
+    )
     known.start(BY_INDEX)
     known.run(until=lambda: known.engine.idle)
     assert set(known.steps().values()) == {Step.DONE}
@@ -179,7 +183,7 @@ def test_old_agents_need_the_digests_and_the_warning_says_so() -> None:
 
 def test_host_that_staged_another_release_is_asked_again_and_fails_with_its_name() -> None:
     """It used to be waited for until stage.timeout, with no word of what was written."""
-    story = Story([a_cluster("amd64")], a_policy(NEW))
+    story = SimulatedRollout([a_cluster("amd64")], a_policy(NEW))
 
     def perform(action: AnyAction, at: float) -> Outcome:
         if isinstance(action, Stage):

@@ -14,7 +14,7 @@ from fleet.core.rollout.action import AnyAction, Outcome, Result
 from fleet.core.rollout.event import Upserted
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 NODE = NodeRef("east", "n-0")
 TROUBLES = {
@@ -34,7 +34,7 @@ class Troubled:
         self.trouble, self.at_reboot = trouble, at_reboot
         self.reboots = 0
         policy = a_policy(a_pool(drain=DrainRule(timeout_seconds=300)))
-        self.story = Story([a_snapshot([a_node(NODE.name)])], policy, perform=self._perform)
+        self.story = SimulatedRollout([a_snapshot([a_node(NODE.name)])], policy, perform=self._perform)
         self.story.start()
         if at_reboot:
             self.story.run(until=lambda: self.reboots > 0)
@@ -120,7 +120,7 @@ def test_what_stays_ends_the_run_in_the_drains_time_and_gives_the_node_back(trou
 
 
 def test_an_image_that_is_gone_right_before_the_reboot_fails_the_run_and_gives_the_node_back() -> None:
-    story = Story(
+    story = SimulatedRollout(
         [a_snapshot([a_node(NODE.name)])], a_policy(), perform=lambda action, at: perform(action, at)
     )
     refused = list[float]()
@@ -143,7 +143,7 @@ def test_an_image_that_is_gone_right_before_the_reboot_fails_the_run_and_gives_t
 def test_a_node_that_is_seen_to_go_down_before_its_request_is_seen_is_waited_for() -> None:
     """Watches of different kinds have no common order: the Node of a machine that reboots may be seen as not Ready before
     the Machine is seen with the request."""
-    story = Story(
+    story = SimulatedRollout(
         [a_snapshot([a_node(NODE.name)])], a_policy(), perform=lambda action, at: perform(action, at)
     )
     sent = list[AnyAction]()

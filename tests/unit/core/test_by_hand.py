@@ -7,14 +7,16 @@ from msgspec.structs import replace
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, a_machine, a_node, a_policy, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour, SpreadLength
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 NODE = a_node("n-0")
 
 
 def test_machine_upgraded_by_hand_while_it_stages_is_done() -> None:
     """Its image will never be beside the booted one: it is the booted one."""
-    story = Story([a_snapshot([NODE])], a_policy(), ClusterBehaviour(stage=SpreadLength(5000, 5000)))
+    story = SimulatedRollout(
+        [a_snapshot([NODE])], a_policy(), ClusterBehaviour(stage=SpreadLength(5000, 5000))
+    )
     story.start()
     story.run(seconds=60)
     assert story.run_of("n-0").step is Step.STAGE

@@ -19,30 +19,30 @@ from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import START, a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 
-def a_fleet(*nodes: Node, behaviour: ClusterBehaviour | None = None) -> Story:
+def a_fleet(*nodes: Node, behaviour: ClusterBehaviour | None = None) -> SimulatedRollout:
     pools = [
         a_pool(name, limits=Limits(Amount(9))) for name in dict.fromkeys(n.labels["pool"] for n in nodes)
     ]
-    return Story([a_snapshot(list(nodes))], a_policy(*pools), behaviour)
+    return SimulatedRollout([a_snapshot(list(nodes))], a_policy(*pools), behaviour)
 
 
 def nodes(count: int, pool: str = "workers", prefix: str = "n") -> list[Node]:
     return [a_node(f"{prefix}-{index}", pool=pool) for index in range(count)]
 
 
-def begun(story: Story) -> list[str]:
+def begun(story: SimulatedRollout) -> list[str]:
     """In the order of their first cordon."""
     return list(dict.fromkeys(each.node.name for _, each, _ in story.performed if isinstance(each, Cordon)))
 
 
-def canaries(story: Story) -> set[str]:
+def canaries(story: SimulatedRollout) -> set[str]:
     return {ref.name for ref in story.rollout.canaries}
 
 
-def reasons(story: Story, name: str) -> list[Reason]:
+def reasons(story: SimulatedRollout, name: str) -> list[Reason]:
     return [held.reason for held in story.engine.why(NodeRef("east", name), story.now)]
 
 
@@ -121,7 +121,7 @@ def test_canary_that_is_not_ready_for_a_while_stays_the_canary() -> None:
 def test_temporary_wait_replaces_no_canary() -> None:
     some = nodes(3)
     pool = a_pool(limits=Limits(Amount(1)))
-    story = Story([a_snapshot([*some, a_node("n-9")])], a_policy(pool))
+    story = SimulatedRollout([a_snapshot([*some, a_node("n-9")])], a_policy(pool))
     story.models["east"].stranger.node_ready("n-9", False)
     story.start(canaries=["n-0"])
     story.run(seconds=7200)
@@ -194,7 +194,7 @@ def test_next_best_canary_has_the_budgets_with_the_least_work_left() -> None:
     some = nodes(3)
     workloads, pods = a_deployment("shop", 4, some[1:2])
     snapshot = a_snapshot(some, (workloads, pods), [a_budget("shop", 4, 1)])
-    story = Story([snapshot], a_policy(a_pool(limits=Limits(Amount(9)))))
+    story = SimulatedRollout([snapshot], a_policy(a_pool(limits=Limits(Amount(9)))))
     story.start(canaries=["n-0"])
     story.turn()
     story.models["east"].stranger.delete_node("n-0")
@@ -219,14 +219,14 @@ def test_journal_and_checkpoint_give_the_same_canaries(
     assert canaries(story) == {"n-0"} and begun(story) == ["n-0", "n-1"]
 
 
-def stuck_pod(minutes: int, name: str = "n-0", **changes: object) -> Story:
+def stuck_pod(minutes: int, name: str = "n-0", **changes: object) -> SimulatedRollout:
     """One pod on the node was to be gone so many minutes ago."""
     some = nodes(3)
     workloads, pods = a_deployment("backup", 1, [a_node(name)])
     gone_by = START - timedelta(minutes=minutes)
     facts = {"finalizers": True, "finalizer_names": ("volumes.example/guard",), **changes}
     pods = [replace(each, deleting=True, gone_by=gone_by, ready=False, **facts) for each in pods]
-    return Story([a_snapshot(some, (workloads, pods))], a_policy(a_pool(limits=Limits(Amount(9)))))
+    return SimulatedRollout([a_snapshot(some, (workloads, pods))], a_policy(a_pool(limits=Limits(Amount(9)))))
 
 
 def test_pod_terminating_for_days_holds_its_node_before_the_cordon() -> None:
@@ -263,7 +263,9 @@ def test_canary_without_room_for_its_pods_is_replaced_by_one_that_has_it() -> No
     some = [a_node("n-0", allocatable=Resources(4000, 8 << 30, 110)), *nodes(3)[1:]]
     workloads, pods = a_deployment("big", 1, some[:1])
     pods = [replace(each, node_selector={"disk": "fast"}) for each in pods]
-    story = Story([a_snapshot(some, (workloads, pods))], a_policy(a_pool(limits=Limits(Amount(9)))))
+    story = SimulatedRollout(
+        [a_snapshot(some, (workloads, pods))], a_policy(a_pool(limits=Limits(Amount(9))))
+    )
     story.start(canaries=["n-0"])
     story.run(seconds=7200)
     assert begun(story) == ["n-1", "n-2"] and reasons(story, "n-0") == [Reason.CAPACITY]
@@ -273,7 +275,7 @@ def test_canary_held_by_a_lock_with_an_end_goes_then_without_an_event() -> None:
     lock = NodeLock("a-0", START, START + timedelta(hours=2))
     daemon_set = Workload("DaemonSet", "kube-system", "reboots", "uid-ds", locks=(lock,))
     snapshot = a_snapshot([*nodes(1, "a", "a"), *nodes(2, "b", "b")], ([daemon_set], []))
-    story = Story([snapshot], a_policy(a_pool("a"), a_pool("b")))
+    story = SimulatedRollout([snapshot], a_policy(a_pool("a"), a_pool("b")))
     story.start(canaries=["a-0", "b-0"])
     story.run(until=lambda: story.steps()["b-1"] is Step.DONE)
     assert reasons(story, "a-0")[0] is Reason.OTHERS and canaries(story) == {"b-0"}

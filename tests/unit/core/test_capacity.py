@@ -19,22 +19,24 @@ from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import START, a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
 from tests.golden import GoldenFiles
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 SIZE = Resources(1000, 1 << 30, 10)
 FREE = a_pool(limits=Limits(max_unavailable=Amount(9)), drain=DrainRule(no_room="hold"))
 
 
-def a_story(nodes: int, replicas: int, cpu: int, rule: DrainRule | None = None, **changes: object) -> Story:
+def a_story(
+    nodes: int, replicas: int, cpu: int, rule: DrainRule | None = None, **changes: object
+) -> SimulatedRollout:
     made = [a_node(f"n-{index}", allocatable=SIZE) for index in range(nodes)]
     workloads, pods = a_deployment("api", replicas, made)
     asked = Resources(cpu, 64 << 20, 1)
     pods = [replace(pod, requests=asked, **changes) for pod in pods]
     pool = replace(FREE, drain=rule) if rule else FREE
-    return Story([a_snapshot(made, (workloads, pods))], a_policy(pool))
+    return SimulatedRollout([a_snapshot(made, (workloads, pods))], a_policy(pool))
 
 
-def most_out(story: Story) -> int:
+def most_out(story: SimulatedRollout) -> int:
     most = 0
 
     def count() -> bool:
@@ -87,17 +89,17 @@ def test_pod_that_fits_no_other_node_holds_its_node_unless_the_policy_allows_the
     assert set(lenient.steps().values()) == {Step.DONE}
 
 
-def why(story: Story, name: str) -> list[Held]:
+def why(story: SimulatedRollout, name: str) -> list[Held]:
     return list(story.engine.why(NodeRef("east", name), story.now))
 
 
 def test_shortage_while_another_node_is_out_needs_no_operator() -> None:
     """Room for two of three: each node goes when the one before it is back."""
     story = a_story(nodes=3, replicas=3, cpu=450)
-    told: set[tuple[Reason, bool]] = set()
+    reported: set[tuple[Reason, bool]] = set()
 
     def look() -> bool:
-        told.update(
+        reported.update(
             (held.reason, held.needs_action)
             for name, step in story.steps().items()
             if step is Step.STAGED
@@ -108,14 +110,14 @@ def test_shortage_while_another_node_is_out_needs_no_operator() -> None:
     story.start()
     story.run(until=look)
     assert set(story.steps().values()) == {Step.DONE}
-    assert (Reason.ROOM, False) in told
-    assert not any(needs_action for _, needs_action in told)
+    assert (Reason.ROOM, False) in reported
+    assert not any(needs_action for _, needs_action in reported)
 
 
 def test_nodes_that_are_out_are_named_and_a_failed_one_frees_no_capacity() -> None:
     made = a_story(nodes=3, replicas=3, cpu=450)
     policy = a_policy(replace(FREE, failure_limit=9))
-    story = Story(
+    story = SimulatedRollout(
         [made.models["east"].snapshot(START)], policy, ClusterBehaviour(failures={"n-0": "old-version"})
     )
     board: dict[NodeRef, tuple[Held, ...]] = {}
@@ -220,7 +222,7 @@ def test_without_another_node_the_budget_decides_whether_a_pod_may_be_away(golde
     made = [a_node(f"n-{index}", allocatable=SIZE) for index in range(3)]
     workloads, pods = a_deployment("api", 3, made)
     pods = [replace(pod, requests=Resources(10, 0, 1), apart=(HOSTS,)) for pod in pods]
-    guarded = Story(
+    guarded = SimulatedRollout(
         [a_snapshot(made, (workloads, pods), [a_budget("api", 3, max_unavailable=1)])], a_policy(FREE)
     )
     assert most_out(guarded) == 1

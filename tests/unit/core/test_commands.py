@@ -9,11 +9,11 @@ from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 
-def three_nodes() -> Story:
-    story = Story([a_snapshot([a_node(f"n-{index}") for index in range(3)])], a_policy())
+def three_nodes() -> SimulatedRollout:
+    story = SimulatedRollout([a_snapshot([a_node(f"n-{index}") for index in range(3)])], a_policy())
     story.start()
     return story
 
@@ -51,7 +51,7 @@ def test_pause_stops_pending_actions_and_their_timeout(kind: str) -> None:
             return Outcome(action, Result.UNKNOWN, "timed out")
         return story.really(action, at)
 
-    story = Story([a_snapshot([a_node("n-0")])], a_policy(), perform=perform)
+    story = SimulatedRollout([a_snapshot([a_node("n-0")])], a_policy(), perform=perform)
     story.start()
     story.run(until=lambda: any(action.kind == kind for _, action, _ in story.performed))
     story.say("pause")
@@ -67,7 +67,7 @@ def test_pause_stops_pending_actions_and_their_timeout(kind: str) -> None:
 def test_node_released_after_the_end_is_cleaned_up_by_the_next_controller_too() -> None:
     nodes = [a_node("n-0"), a_node("n-1")]
     failing = ClusterBehaviour(failures={"n-0": "old-version"})
-    story = Story([a_snapshot(nodes)], a_policy(a_pool(failure_limit=2)), failing)
+    story = SimulatedRollout([a_snapshot(nodes)], a_policy(a_pool(failure_limit=2)), failing)
     story.start()
     story.run()
     assert story.rollout.ended_at is not None

@@ -22,7 +22,7 @@ from fleet.core.rollout.steps import Step
 from fleet.core.steps import daemonsets
 from fleet.lab.simulation.builders import NEW, OLD, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour, SpreadLength
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 KERNEL = "feature.node.kubernetes.io/kernel-version.full"
 GPU = "nvidia.com/gpu.present"
@@ -204,20 +204,20 @@ def test_pod_kept_from_starting_by_a_taint_is_waited_for_only_where_it_exists() 
 
 def drivers(
     daemonsets: Iterable[Workload] = (OLD_DRIVER, NEW_DRIVER), slow: dict[str, float] | None = None
-) -> Story:
+) -> SimulatedRollout:
     """Three GPU nodes with the driver of their kernel, the first of them the canary."""
     nodes = [gpu_node(f"n-{index}") for index in range(3)]
     pods = [a_pod(OLD_DRIVER, node.name) for node in nodes]
     snapshot = a_snapshot(nodes, (list(daemonsets), pods))
     pool = a_pool(failure_limit=1)
-    story = Story(
+    story = SimulatedRollout(
         [snapshot], a_policy(pool), ClusterBehaviour(pod_start=SpreadLength(8, 8, slow or {})), seed=1
     )
     story.start(canaries=["n-0"])
     return story
 
 
-def relabel(story: Story, after: float, deploy: Workload | None = None) -> None:
+def relabel(story: SimulatedRollout, after: float, deploy: Workload | None = None) -> None:
     """Runs the story to its end. Each node that has booted gets its new label so many seconds later; then the operator
     brings the DaemonSet."""
     model, booted, made = story.models["east"], dict[str, float](), list[Workload]()

@@ -37,7 +37,7 @@ from fleet.model.behaviour import ClusterBehaviour
 from fleet.model.model import Model
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 NODES = [a_node(f"n-{index}") for index in range(3)]
 JOB = Workload("Job", "db", "backup", "job-1", fails_by_eviction=True)
@@ -55,20 +55,20 @@ def do(pod: Pod, *rules: PodRule, controller: Workload | None = None) -> str:
 
 def story_of(
     *pods: Pod, rules: tuple[PodRule, ...] = (), workloads: tuple[Workload, ...] = (), **more: object
-) -> Story:
+) -> SimulatedRollout:
     drain = DrainRule(no_room="evict", timeout_seconds=more.pop("timeout", 600), rules=rules)  # type: ignore[arg-type]
     pool = a_pool(drain=drain, limits=Limits(max_unavailable=Amount(3)))
     snapshot = a_snapshot(NODES, (list(workloads), list(pods)), more.pop("budgets", []))  # type: ignore[arg-type]
-    story = Story([snapshot], a_policy(pool), **more)  # type: ignore[arg-type]
+    story = SimulatedRollout([snapshot], a_policy(pool), **more)  # type: ignore[arg-type]
     story.start()
     return story
 
 
-def reasons(story: Story, name: str = "n-0") -> list[Reason]:
+def reasons(story: SimulatedRollout, name: str = "n-0") -> list[Reason]:
     return [held.reason for held in story.engine.why(NodeRef("east", name), story.now)]
 
 
-def evicted(story: Story) -> list[str]:
+def evicted(story: SimulatedRollout) -> list[str]:
     return [action.pod.name for _, action, _ in story.performed if isinstance(action, Evict)]
 
 
@@ -312,7 +312,7 @@ def test_eviction_against_a_used_up_operator_budget_is_requested_one_node_at_a_t
     assert set(story.steps().values()) == {Step.DONE}
 
 
-def _mend(story: Story, model: Model) -> bool:
+def _mend(story: SimulatedRollout, model: Model) -> bool:
     for budget in model.snapshot(story.now).budgets:
         model.stranger.delete_budget(budget.ref)
     return False

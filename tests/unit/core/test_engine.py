@@ -26,16 +26,16 @@ from fleet.lab.simulation.builders import (
 )
 from fleet.model.behaviour import ClusterBehaviour
 from tests.golden import GoldenFiles
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 
-def small_fleet(count: int = 4, replicas: int = 6, allowed: int = 1) -> Story:
+def small_fleet(count: int = 4, replicas: int = 6, allowed: int = 1) -> SimulatedRollout:
     nodes = [a_node(f"n-{index}", zone="abc"[index % 3]) for index in range(count)]
     snapshot = a_snapshot(nodes, a_deployment("shop", replicas, nodes), [a_budget("shop", replicas, allowed)])
-    return Story([snapshot], a_policy())
+    return SimulatedRollout([snapshot], a_policy())
 
 
-def reasons(story: Story, name: str) -> list[Reason]:
+def reasons(story: SimulatedRollout, name: str) -> list[Reason]:
     return [held.reason for held in story.engine.why(NodeRef("east", name), story.now)]
 
 
@@ -85,7 +85,7 @@ def test_no_more_nodes_are_out_than_the_pool_allows() -> None:
 def test_zone_limit_holds_and_is_the_reason() -> None:
     nodes = [a_node(f"n-{index}", zone="a") for index in range(4)]
     pool = a_pool(limits=Limits(max_unavailable=Amount(3), per_zone=Amount(1)))
-    story = Story([a_snapshot(nodes)], a_policy(pool))
+    story = SimulatedRollout([a_snapshot(nodes)], a_policy(pool))
     story.start()
     story.run(until=lambda: any(run.touched for run in story.rollout.runs.values()))
     story.run(seconds=20)
@@ -95,7 +95,7 @@ def test_zone_limit_holds_and_is_the_reason() -> None:
 
 def test_foreign_cordon_holds_its_node_and_stays() -> None:
     nodes = [a_node("n-0"), a_node("n-1", unschedulable=True)]
-    story = Story([a_snapshot(nodes)], a_policy())
+    story = SimulatedRollout([a_snapshot(nodes)], a_policy())
     story.start()
     story.run(seconds=3600)
     assert story.steps() == {"n-0": Step.DONE, "n-1": Step.PENDING}
@@ -127,7 +127,7 @@ def test_cordon_of_another_party_that_reboots_nodes_names_the_party(
     annotations: dict[str, str], reason: Reason, party: str, name: str, golden: GoldenFiles
 ) -> None:
     nodes = [a_node("n-0"), a_node("n-1", unschedulable=True, annotations=annotations)]
-    story = Story([a_snapshot(nodes)], a_policy())
+    story = SimulatedRollout([a_snapshot(nodes)], a_policy())
     story.start()
     story.run(seconds=3600)
     held = story.engine.why(NodeRef("east", "n-1"), story.now)
@@ -140,7 +140,7 @@ def test_cordon_of_another_party_that_reboots_nodes_names_the_party(
 def test_budget_that_allows_nothing_holds_its_node_until_it_is_changed() -> None:
     nodes = [a_node("n-0"), a_node("n-1")]
     budget = replace(a_budget("checkout", 1, 0), max_unavailable=None, min_available=1, desired_healthy=1)
-    story = Story([a_snapshot(nodes, a_deployment("checkout", 1, nodes), [budget])], a_policy())
+    story = SimulatedRollout([a_snapshot(nodes, a_deployment("checkout", 1, nodes), [budget])], a_policy())
     story.start()
     story.run(seconds=3600)
     assert story.steps() == {"n-0": Step.STAGED, "n-1": Step.DONE}
@@ -166,7 +166,9 @@ def test_refused_eviction_is_sent_again_after_retry_after_and_no_sooner() -> Non
         return story.really(action, at)
 
     nodes = [a_node("n-0"), a_node("n-1")]
-    story = Story([a_snapshot(nodes, a_deployment("shop", 2, nodes))], a_policy(), perform=overloaded)
+    story = SimulatedRollout(
+        [a_snapshot(nodes, a_deployment("shop", 2, nodes))], a_policy(), perform=overloaded
+    )
     story.start()
     story.run()
     assert set(story.steps().values()) == {Step.DONE}
@@ -177,11 +179,11 @@ def test_unmanaged_pods_hold_their_node_unless_the_policy_lets_them_go() -> None
     nodes = [a_node("n-0")]
     workloads, pods = a_deployment("debug", 1, nodes, "ops")
     lonely = (workloads, [replace(pods[0], owner=None)])
-    story = Story([a_snapshot(nodes, lonely)], a_policy())
+    story = SimulatedRollout([a_snapshot(nodes, lonely)], a_policy())
     story.start()
     story.run(seconds=3600)
     assert reasons(story, "n-0") == [Reason.UNMANAGED]
-    free = Story([a_snapshot(nodes, lonely)], a_policy(a_pool(drain=DrainRule(unmanaged="evict"))))
+    free = SimulatedRollout([a_snapshot(nodes, lonely)], a_policy(a_pool(drain=DrainRule(unmanaged="evict"))))
     free.start()
     free.run()
     assert free.steps()["n-0"] is Step.DONE
@@ -190,7 +192,7 @@ def test_unmanaged_pods_hold_their_node_unless_the_policy_lets_them_go() -> None
 def test_pod_of_two_budgets_holds_its_node() -> None:
     nodes = [a_node("n-0"), a_node("n-1")]
     budgets = [a_budget("one", 2, 1, app="shop"), a_budget("two", 2, 1, app="shop")]
-    story = Story([a_snapshot(nodes, a_deployment("shop", 2, nodes), budgets)], a_policy())
+    story = SimulatedRollout([a_snapshot(nodes, a_deployment("shop", 2, nodes), budgets)], a_policy())
     story.start()
     story.run(seconds=3600)
     assert reasons(story, "n-0") == [Reason.SEVERAL_BUDGETS]
@@ -200,7 +202,7 @@ def test_pod_of_two_budgets_holds_its_node() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failure", "words"),
+    ("failure", "message"),
     [
         ("never-back", "has not come back"),
         ("old-version", "rolled back"),
@@ -208,14 +210,14 @@ def test_pod_of_two_budgets_holds_its_node() -> None:
         ("stage-fails", "staging failed"),
     ],
 )
-def test_failed_node_halts_the_rollout_and_keeps_its_slot(failure: str, words: str) -> None:
+def test_failed_node_halts_the_rollout_and_keeps_its_slot(failure: str, message: str) -> None:
     nodes = [a_node(f"n-{index}") for index in range(3)]
     pool = a_pool(limits=Limits(max_unavailable=Amount(1)))
-    story = Story([a_snapshot(nodes)], a_policy(pool), ClusterBehaviour(failures={"n-0": failure}))  # type: ignore[dict-item]
+    story = SimulatedRollout([a_snapshot(nodes)], a_policy(pool), ClusterBehaviour(failures={"n-0": failure}))  # type: ignore[dict-item]
     story.start(canaries=["n-0"])
     story.run(seconds=20000)
     run = story.run_of("n-0")
-    assert run.step is Step.FAILED and words in run.why
+    assert run.step is Step.FAILED and message in run.why
     assert story.rollout.state is RolloutState.HALTED
     assert run.slot is (failure != "stage-fails")
     assert {story.steps()["n-1"], story.steps()["n-2"]} == {Step.PENDING}
@@ -224,7 +226,9 @@ def test_failed_node_halts_the_rollout_and_keeps_its_slot(failure: str, words: s
 def test_release_and_resume_give_the_failed_node_back_and_the_rest_continues() -> None:
     nodes = [a_node(f"n-{index}") for index in range(3)]
     pool = a_pool(limits=Limits(max_unavailable=Amount(1)))
-    story = Story([a_snapshot(nodes)], a_policy(pool), ClusterBehaviour(failures={"n-0": "old-version"}))
+    story = SimulatedRollout(
+        [a_snapshot(nodes)], a_policy(pool), ClusterBehaviour(failures={"n-0": "old-version"})
+    )
     story.start()
     story.run(until=lambda: story.rollout.state is RolloutState.HALTED)
     story.run(seconds=600)
@@ -291,7 +295,7 @@ def test_user_who_uncordons_a_drained_node_before_its_reboot_has_it_drained_agai
 
     nodes = [a_node(f"n-{index}") for index in range(2)]
     snapshot = a_snapshot(nodes, a_deployment("shop", 2, nodes))
-    story = Story([snapshot], a_policy(a_pool(limits=Limits(Amount(1)))), perform=perform)
+    story = SimulatedRollout([snapshot], a_policy(a_pool(limits=Limits(Amount(1)))), perform=perform)
     story.start()
     story.run(until=lambda: any(isinstance(action, Reboot) for _, action, _ in story.performed))
     name = next(name for name, step in story.steps().items() if step is Step.REBOOT)
@@ -328,7 +332,7 @@ def test_other_nodes_wait_for_the_canary() -> None:
 
 def test_node_waiting_for_its_turn_to_stage_shows_how_many_are_ahead() -> None:
     nodes = [a_node(f"n-{index}") for index in range(4)]
-    story = Story([a_snapshot(nodes)], a_policy(a_pool(stage=StageRule(concurrency=2))))
+    story = SimulatedRollout([a_snapshot(nodes)], a_policy(a_pool(stage=StageRule(concurrency=2))))
     story.start()
     story.run(until=lambda: Step.STAGE in story.steps().values())
     held = story.engine.why(NodeRef("east", "n-3"), story.now)
@@ -400,7 +404,7 @@ def test_actions_with_a_lost_answer_are_checked_again_and_not_repeated() -> None
 
     nodes = [a_node(f"n-{index}") for index in range(3)]
     snapshot = a_snapshot(nodes, a_deployment("shop", 6, nodes), [a_budget("shop", 6, 2)])
-    story = Story([snapshot], a_policy(), perform=first_answer_is_lost)
+    story = SimulatedRollout([snapshot], a_policy(), perform=first_answer_is_lost)
     story.start()
     story.run()
     assert set(story.steps().values()) == {Step.DONE}
@@ -425,7 +429,7 @@ def test_unreachable_cluster_starts_nothing_and_continues_when_it_is_back() -> N
 def test_aborted_rollout_ends_though_an_untouched_cluster_is_unreachable() -> None:
     near = a_snapshot([a_node("n-0"), a_node("n-1")])
     far = a_snapshot([a_node("f-0")], cluster="far")
-    story = Story([near, far], a_policy())
+    story = SimulatedRollout([near, far], a_policy())
     story.engine.observe(ClusterLost("far", "connection refused"), story.now)
     story.start()
     story.run(seconds=3600)
@@ -436,7 +440,7 @@ def test_aborted_rollout_ends_though_an_untouched_cluster_is_unreachable() -> No
 
 
 def test_server_error_does_not_end_a_cordon_and_a_lasting_refusal_does() -> None:
-    def tried(errors: int) -> Story:
+    def tried(errors: int) -> SimulatedRollout:
         left = errors
 
         def refuse(action: AnyAction, at: float) -> Outcome:
@@ -446,7 +450,7 @@ def test_server_error_does_not_end_a_cordon_and_a_lasting_refusal_does() -> None
                 return Outcome(action, Result.FAILED, "503 service unavailable")
             return story.really(action, at)
 
-        story = Story([a_snapshot([a_node("n-0")])], a_policy(), perform=refuse)
+        story = SimulatedRollout([a_snapshot([a_node("n-0")])], a_policy(), perform=refuse)
         story.start()
         story.run(seconds=3600)
         return story

@@ -106,6 +106,6 @@ def test_plan_expects_of_each_node_what_its_pool_has_measured() -> None:
     }
     assert reboots == 32.0 - known.agent, "proven a moment after the boot"
     assert plan.times["reboot"] == f"measured: {ENOUGH} runs" and plan.times["pod_stop"] == "default"
-    told = {(each.part, each.pool): each.samples for each in plan.durations}
-    assert told["stage", "workers"] == ENOUGH and told["pod_start", ""] == 0
+    reported = {(each.part, each.pool): each.samples for each in plan.durations}
+    assert reported["stage", "workers"] == ENOUGH and reported["pod_start", ""] == 0
     assert plan.lower_bound_seconds <= plan.makespan_seconds

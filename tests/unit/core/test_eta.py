@@ -67,5 +67,7 @@ def test_rollout_with_no_node_at_work_has_no_eta() -> None:
 def test_every_finished_run_corrects_the_eta() -> None:
     """Runs that were planned 100 s apart end 50 s apart; each time it is asked right then."""
     ends = (100.0, 150.0, 200.0, 250.0)
-    told = [seconds_left(a_rollout(*ends[:count]), a_plan(), at(ends[count - 1])) for count in (1, 2, 3, 4)]
-    assert told == [400, 300, 133, 62], "by the plan alone, then by the pace of three runs and more"
+    reported = [
+        seconds_left(a_rollout(*ends[:count]), a_plan(), at(ends[count - 1])) for count in (1, 2, 3, 4)
+    ]
+    assert reported == [400, 300, 133, 62], "by the plan alone, then by the pace of three runs and more"

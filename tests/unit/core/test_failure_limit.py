@@ -13,7 +13,7 @@ from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.run import Run
 from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 
 @pytest.mark.parametrize(("limit", "failed"), [(2, 2), (Amount(20, True), 2), (Amount(1, True), 1)])
@@ -21,7 +21,7 @@ def test_rollout_halts_at_the_limit(limit: int | Amount, failed: int) -> None:
     nodes = [a_node(f"n-{number:02}") for number in range(10)]
     failures = ClusterBehaviour(failures={node.name: "never-back" for node in nodes})
     pool = a_pool(limits=a_pool().limits, failure_limit=limit)
-    story = Story([a_snapshot(nodes)], a_policy(pool), failures)
+    story = SimulatedRollout([a_snapshot(nodes)], a_policy(pool), failures)
     story.start()
     story.run(seconds=7200)
     assert story.rollout.state is RolloutState.HALTED
@@ -36,7 +36,9 @@ class NeverPassedOver(dict[NodeRef, Run]):
 def test_failure_below_the_limit_costs_no_pass_over_all_runs() -> None:
     nodes = [a_node(f"n-{number:02}") for number in range(10)]
     pool = a_pool(limits=a_pool().limits, failure_limit=3)
-    story = Story([a_snapshot(nodes)], a_policy(pool), ClusterBehaviour(failures={"n-03": "never-back"}))
+    story = SimulatedRollout(
+        [a_snapshot(nodes)], a_policy(pool), ClusterBehaviour(failures={"n-03": "never-back"})
+    )
     story.start(canaries=["n-00"])
     story.run(until=lambda: story.rollout.failures == 1)
     story.rollout.runs = NeverPassedOver(story.rollout.runs)

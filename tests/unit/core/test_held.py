@@ -68,8 +68,8 @@ def test_templates_are_filled(spec: ReasonSpec) -> None:
         name for text in (spec.message, spec.remedy) for _, name, _, _ in Formatter().parse(text) if name
     }
     held = Held(Reason(spec.code), "it", {name: f"<{name}>" for name in fields - {"subject"}})
-    for said, template in ((held.message, spec.message), (held.remedy, spec.remedy)):
-        assert bool(said) == bool(template) and "?" not in said and "{" not in said
+    for message, template in ((held.message, spec.message), (held.remedy, spec.remedy)):
+        assert bool(message) == bool(template) and "?" not in message and "{" not in message
 
 
 def test_message_and_remedy_of_every_reason(golden: GoldenFiles) -> None:

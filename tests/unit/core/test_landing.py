@@ -63,9 +63,9 @@ def lack(*pods: Pod, found: list[Node] | None = None) -> Shortfall | None:
 
 
 def held(*pods: Pod) -> Held:
-    told = capacity.held("n-0", [(pod, ()) for pod in pods if pod.node == "n-0"], a_room(list(pods)))
-    assert told is not None and told.reason is Reason.CAPACITY
-    return told
+    reported = capacity.held("n-0", [(pod, ()) for pod in pods if pod.node == "n-0"], a_room(list(pods)))
+    assert reported is not None and reported.reason is Reason.CAPACITY
+    return reported
 
 
 def a_plan(*pods: Pod, **changes: Any) -> Plan:
@@ -76,7 +76,7 @@ def a_plan(*pods: Pod, **changes: Any) -> Plan:
 
 
 @pytest.mark.parametrize(
-    ("asked", "other", "told"),
+    ("asked", "other", "reported"),
     [
         (TWO_GPUS, Resources(0, 0, 1, 0, ((GPU, 1),)), (GPU, 2, 1)),
         (
@@ -89,12 +89,12 @@ def a_plan(*pods: Pod, **changes: Any) -> Plan:
     ],
 )
 def test_resource_that_no_other_node_has_is_named_with_its_numbers(
-    asked: Resources, other: Resources, told: tuple[str, int, int]
+    asked: Resources, other: Resources, reported: tuple[str, int, int]
 ) -> None:
     others = [a_pod(f"other-{index}", f"n-{index}", requests=other) for index in (1, 2)]
     facts = held(a_pod("train", requests=asked), *others).params
-    assert (facts["resource"], facts["asked"], facts["free"]) == told
-    assert told[0] in str(facts["lacks"])
+    assert (facts["resource"], facts["asked"], facts["free"]) == reported
+    assert reported[0] in str(facts["lacks"])
 
 
 def test_pods_that_share_a_scarce_resource_are_counted_against_each_other() -> None:
@@ -268,14 +268,14 @@ def test_spread_does_not_count_terminating_pods() -> None:
 def test_unknown_constraints_are_listed_in_the_plan_and_hold_nothing(doubt: Doubt) -> None:
     plan = a_plan(a_pod("train", doubts=(doubt,)))
     assert not plan.held
-    [told] = plan.doubts
-    assert (told.pod, told.node, told.about, told.subject) == (
+    [reported] = plan.doubts
+    assert (reported.pod, reported.node, reported.about, reported.subject) == (
         "shop/train",
         "n-0",
         doubt.about,
         doubt.subject,
     )
-    assert told.message.startswith("cannot be known: ")
+    assert reported.message.startswith("cannot be known: ")
 
 
 def test_unread_or_unbound_volumes_are_a_doubt() -> None:

@@ -198,8 +198,8 @@ def test_rollback_holds_the_voters_until_the_data_can_be_read() -> None:
 def a_run(version: str, before: str, after: str) -> Rollout:
     goal = Goal(node(0), "uid", "workers", from_version=OLD.version)
     rollout = Rollout("r-1", Start("", NEW, with_rule(RULE), (goal,)), START, "ada")
-    told = {"etcd": {"etcd": before}, "etcd_after": {"etcd": after} if after else {}}
-    rollout.runs[node(0)] = replace(rollout.runs[node(0)], **told)
+    reported = {"etcd": {"etcd": before}, "etcd_after": {"etcd": after} if after else {}}
+    rollout.runs[node(0)] = replace(rollout.runs[node(0)], **reported)
     return rollout
 
 

@@ -19,7 +19,7 @@ from fleet.core.rollout.steps import HAS_SLOT, WAITING
 from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 DAILY = tuple(range(7))
 NIGHT = Window(DAILY, time(20), time(6))
@@ -94,7 +94,7 @@ def test_a_pool_with_windows_of_its_own_alone_is_told_as_ever() -> None:
 
 def test_nodes_of_two_clusters_begin_when_their_own_cluster_is_open() -> None:
     level = WindowLevel("cluster", "west", (Window(DAILY, time(12), time(13)),))
-    story = Story(
+    story = SimulatedRollout(
         [a_snapshot([a_node("n-0")]), a_snapshot([a_node("w-0")], cluster="west")],
         replace(a_policy(), levels=(level,)),
     )

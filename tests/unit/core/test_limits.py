@@ -18,26 +18,26 @@ from fleet.lab.simulation.builders import NEW, START, a_deployment, a_node, a_po
 from fleet.model.behaviour import ClusterBehaviour
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 ONE = a_pool(limits=Limits(max_unavailable=Amount(1)), failure_limit=3)
 
 
-def begun(story: Story) -> str:
+def begun(story: SimulatedRollout) -> str:
     """The node that is drained first."""
     story.start()
     story.run(until=lambda: Step.DRAIN in story.steps().values())
     return next(name for name, step in story.steps().items() if step is Step.DRAIN)
 
 
-def some(count: int = 3) -> Story:
-    return Story([a_snapshot([a_node(f"n-{index}") for index in range(count)])], a_policy(ONE))
+def some(count: int = 3) -> SimulatedRollout:
+    return SimulatedRollout([a_snapshot([a_node(f"n-{index}") for index in range(count)])], a_policy(ONE))
 
 
 def test_cluster_not_yet_seen_by_a_new_controller_counts_as_out() -> None:
     east = a_snapshot([a_node("e-0", unschedulable=True)])
     west = a_snapshot([a_node("w-0")], cluster="west")
-    story = Story([east, west], a_policy(ONE), ClusterBehaviour(reboot=800.0))
+    story = SimulatedRollout([east, west], a_policy(ONE), ClusterBehaviour(reboot=800.0))
     story.start()
     story.run(until=lambda: story.run_of("w-0", "west").step is Step.REBOOT)
     story.models["east"].stranger.uncordon("e-0")
@@ -99,7 +99,7 @@ def test_node_that_failed_in_an_earlier_rollout_waits_for_its_release() -> None:
     pods = a_deployment("shop", 1, [a_node(name)])
     stuck = (pods[0], [replace(pods[1][0], finalizers=True)])
     pool = a_pool(drain=DrainRule(timeout_seconds=60, no_room="evict"))
-    story = Story([a_snapshot([a_node(name)], stuck)], a_policy(pool))
+    story = SimulatedRollout([a_snapshot([a_node(name)], stuck)], a_policy(pool))
     story.start()
     story.run(seconds=600)
     assert story.steps() == {name: Step.FAILED} and story.rollout.ended_at is not None
@@ -117,7 +117,9 @@ def test_node_that_failed_in_an_earlier_rollout_waits_for_its_release() -> None:
 def test_deleted_failed_node_keeps_its_slot_in_later_rollouts() -> None:
     name = "n-0"
     nodes = [a_node(f"n-{index}") for index in range(3)]
-    story = Story([a_snapshot(nodes)], a_policy(ONE), ClusterBehaviour(failures={name: "old-version"}))
+    story = SimulatedRollout(
+        [a_snapshot(nodes)], a_policy(ONE), ClusterBehaviour(failures={name: "old-version"})
+    )
     story.start()
     story.run(until=lambda: story.steps()[name] is Step.FAILED)
     story.models["east"].stranger.delete_node(name)

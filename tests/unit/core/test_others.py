@@ -38,7 +38,7 @@ from fleet.lab.simulation.builders import (
 )
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 DOCS = (Path(__file__).parents[3] / "docs" / "workloads.md").read_text(encoding="utf-8")
 REBOOTS = Taint("karpenter.sh/rebooting", "NoSchedule")
@@ -59,12 +59,12 @@ def marked(sign: Sign, name: str = "n-1") -> Node:
             return a_node(name, labels=node.labels | {sign.key: value})
 
 
-def held(story: Story, name: str) -> list[Held]:
+def held(story: SimulatedRollout, name: str) -> list[Held]:
     return list(story.engine.why(NodeRef("east", name), story.now))
 
 
-def started(*nodes: Node) -> Story:
-    story = Story([a_snapshot(list(nodes))], a_policy())
+def started(*nodes: Node) -> SimulatedRollout:
+    story = SimulatedRollout([a_snapshot(list(nodes))], a_policy())
     story.start()
     return story
 
@@ -151,7 +151,7 @@ def test_long_value_is_shown_in_part() -> None:
     work = Maintenance(
         "nodemaintenances.nodemaintenance.medik8s.io", "", "nm", "u", "n-1", ("x" * 5000,), "Running"
     )
-    story = Story([a_snapshot([a_node("n-1")])], a_policy())
+    story = SimulatedRollout([a_snapshot([a_node("n-1")])], a_policy())
     story.models["east"].stranger.put_maintenance(work)
     story.start()
     story.run(seconds=60)
@@ -177,7 +177,7 @@ def test_maintenance_object_holds_its_node_until_it_is_deleted(
     kind: str, namespace: str, phase: str, reason: Reason | None
 ) -> None:
     work = Maintenance(kind, namespace, "nm-1", "uid-nm", "n-1", ("nic.operator", "gpu.operator"), phase)
-    story = Story([a_snapshot([a_node("n-0"), a_node("n-1")])], a_policy())
+    story = SimulatedRollout([a_snapshot([a_node("n-0"), a_node("n-1")])], a_policy())
     story.models["east"].stranger.put_maintenance(work)
     story.start()
     story.run(seconds=3600)
@@ -199,7 +199,7 @@ def test_kureds_lock_holds_its_node_until_it_is_released_or_has_expired() -> Non
     lock = NodeLock("n-1", START, START + timedelta(hours=2))
     daemon_set = Workload("DaemonSet", "kube-system", "reboots", "uid-ds", locks=(lock, NodeLock("n-2")))
     nodes = [a_node(f"n-{number}") for number in range(3)]
-    story = Story([a_snapshot(nodes, ([daemon_set], []))], a_policy())
+    story = SimulatedRollout([a_snapshot(nodes, ([daemon_set], []))], a_policy())
     story.start()
     story.run(seconds=3600)
     assert story.steps() == {"n-0": Step.DONE, "n-1": Step.PENDING, "n-2": Step.PENDING}
@@ -222,7 +222,7 @@ def test_plan_of_the_system_upgrade_controller_holds_the_node_of_its_pod() -> No
         labels={"upgrade.cattle.io/controller": "system-upgrade-controller"},
         owner=Owner("Job", "apply-os-on-n-1", "uid-job"),
     )
-    story = Story([a_snapshot([a_node("n-0"), a_node("n-1")], ([], [pod]))], a_policy())
+    story = SimulatedRollout([a_snapshot([a_node("n-0"), a_node("n-1")], ([], [pod]))], a_policy())
     story.start()
     story.run(seconds=3600)
     assert story.steps() == {"n-0": Step.DONE, "n-1": Step.PENDING}
@@ -261,16 +261,16 @@ def test_voter_does_not_wait_for_one_that_another_party_deletes() -> None:
     nodes = [a_node(f"n-{number}") for number in range(3)]
     nodes[1] = a_node("n-1", taints=(DELETED,))
     group: Quorum = a_group(nodes, leader=2)
-    story = Story([a_snapshot(nodes, quorums=(group,))], a_policy())
+    story = SimulatedRollout([a_snapshot(nodes, quorums=(group,))], a_policy())
     story.start()
     story.run(seconds=7200)
     assert story.steps() == {"n-0": Step.DONE, "n-1": Step.PENDING, "n-2": Step.DONE}
 
 
-def drained_while(mark: Taint) -> Story:
+def drained_while(mark: Taint) -> SimulatedRollout:
     """n-0 with a pod gets the mark when its cordon is asked for."""
     nodes = [a_node("n-0"), a_node("n-1")]
-    story = Story([a_snapshot(nodes, a_deployment("shop", 1, nodes[:1]))], a_policy())
+    story = SimulatedRollout([a_snapshot(nodes, a_deployment("shop", 1, nodes[:1]))], a_policy())
     story.start()
     story.run(until=lambda: story.steps()["n-0"] is Step.CORDON)
     story.models["east"].stranger.taint("n-0", *_taints(story, "n-0"), mark)
@@ -334,7 +334,7 @@ def test_party_that_works_longer_than_a_drain_may_take_gets_the_node_back() -> N
     assert not story.rollout.failures
 
 
-def _taints(story: Story, name: str) -> tuple[Taint, ...]:
+def _taints(story: SimulatedRollout, name: str) -> tuple[Taint, ...]:
     nodes = story.models["east"].snapshot(START).nodes
     return next(node.taints for node in nodes if node.name == name)
 
@@ -413,7 +413,7 @@ def test_terminating_node_kept_by_a_finalizer_is_left_alone() -> None:
 
 def test_node_deleted_during_its_drain_is_given_back_though_a_finalizer_keeps_it() -> None:
     nodes = [a_node("n-0"), a_node("n-1")]
-    story = Story([a_snapshot(nodes, a_deployment("shop", 1, nodes[:1]))], a_policy())
+    story = SimulatedRollout([a_snapshot(nodes, a_deployment("shop", 1, nodes[:1]))], a_policy())
     story.start()
     story.run(until=lambda: story.steps()["n-0"] is Step.CORDON)
     story.models["east"].stranger.delete_node_kept("n-0")
@@ -444,7 +444,7 @@ def test_cordon_of_a_party_that_will_finish_needs_no_operator(mark: Taint) -> No
 def test_pods_whose_only_other_node_is_in_work_are_not_pinned(budgets: list[Budget]) -> None:
     """Evicted now they would wait, Pending, for their own node: the other one will take them soon."""
     nodes = [a_node("n-0"), a_node("n-1", taints=(REBOOTS,))]
-    story = Story([a_snapshot(nodes, a_deployment("shop", 1, nodes[:1]), budgets)], a_policy())
+    story = SimulatedRollout([a_snapshot(nodes, a_deployment("shop", 1, nodes[:1]), budgets)], a_policy())
     story.start()
     story.run(seconds=7200)
     assert story.steps()["n-0"] is Step.STAGED
@@ -476,11 +476,11 @@ def test_lint_names_the_nodes_and_the_remedy() -> None:
         a_node("n-2", taints=(soft,)),
     ]
     findings = lint(a_policy(), [a_snapshot(nodes)]).findings
-    told = {each.check: (each.subject, each.message) for each in findings}
-    assert {subject for subject, _ in told.values()} == {"cluster-autoscaler"}
-    assert "n-0" in told["others-node"][1] and "n-1" in told["others-node"][1]
-    assert "n-2" in told["may-be-deleted"][1] and "n-0" not in told["may-be-deleted"][1]
-    assert told.keys() == {"others-node", "may-be-deleted"}
+    reported = {each.check: (each.subject, each.message) for each in findings}
+    assert {subject for subject, _ in reported.values()} == {"cluster-autoscaler"}
+    assert "n-0" in reported["others-node"][1] and "n-1" in reported["others-node"][1]
+    assert "n-2" in reported["may-be-deleted"][1] and "n-0" not in reported["may-be-deleted"][1]
+    assert reported.keys() == {"others-node", "may-be-deleted"}
 
 
 def test_plan_shows_the_deletion_by_another_party_before_a_shortage() -> None:
@@ -524,7 +524,9 @@ def test_expired_lock_wakes_nothing() -> None:
     lock = NodeLock("n-1", START - timedelta(hours=3), START - timedelta(hours=1))
     daemon_set = Workload("DaemonSet", "kube-system", "reboots", "uid-ds", locks=(lock,))
     unmanaged = Pod("web", "alone", "u-alone", "n-1")
-    story = Story([a_snapshot([a_node("n-0"), a_node("n-1")], ([daemon_set], [unmanaged]))], a_policy())
+    story = SimulatedRollout(
+        [a_snapshot([a_node("n-0"), a_node("n-1")], ([daemon_set], [unmanaged]))], a_policy()
+    )
     story.start()
     for _ in range(1000):
         following = story.turn()

@@ -59,9 +59,9 @@ def test_same_version_with_another_digest_has_drifted() -> None:
 
 
 def test_another_version_string_of_the_same_image_is_patched_under_the_streams_name() -> None:
-    told = [replace(NEW, version=version) for version in ("", "9.6", NEW.digest)]
+    reported = [replace(NEW, version=version) for version in ("", "9.6", NEW.digest)]
     status = overview(
-        START, [EAST], [known(a_node(f"n-{n}"), each) for n, each in enumerate(told)], a_policy()
+        START, [EAST], [known(a_node(f"n-{n}"), each) for n, each in enumerate(reported)], a_policy()
     )
     assert set(states(status).values()) == {"patched"}
     assert {node.version for node in status.nodes} == {NEW.version}

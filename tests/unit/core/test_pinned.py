@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from msgspec.structs import replace
@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from fleet.core.capacity.capacity import ClusterCapacity
 from fleet.core.capacity.eligible_nodes import EligibleNodes
 from fleet.core.objects.budget import Budget
-from fleet.core.objects.node import NodeRef, Resources, Taint, Toleration
+from fleet.core.objects.node import Node, NodeRef, Resources, Taint, Toleration
 from fleet.core.objects.placement import HOSTNAME_LABEL, NodeTerm, SpreadRule
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.selector import Requirement, Selector
@@ -23,7 +23,7 @@ from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, START, a_budget, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 MANY = a_pool(limits=Limits(max_unavailable=Amount(9)))
 
@@ -38,27 +38,29 @@ NODES = [a_host(f"n-{number}") for number in (1, 2, 3)]
 
 def an_osd(number: int, node: str, app: str = "osd", **fields: object) -> Pod:
     """As Rook has them: a Deployment for each disk, which its node alone has."""
-    told: dict[str, object] = {
+    reported: dict[str, object] = {
         "labels": {"app": app},
         "owner": Owner("ReplicaSet", f"{app}-{number}", f"rs-{app}-{number}"),
         "node_selector": {HOSTNAME_LABEL: node},
         "requests": Resources(100, 128 << 20, 1),
     }
-    return Pod("web", f"{app}-{number}", f"pod-{app}-{number}", node=node, **(told | fields))  # type: ignore[arg-type]
+    return Pod("web", f"{app}-{number}", f"pod-{app}-{number}", node=node, **(reported | fields))  # type: ignore[arg-type]
 
 
-def a_story(pods: list[Pod], *budgets: Budget, rule: DrainRule | None = None, nodes=NODES) -> Story:  # type: ignore[no-untyped-def]
+def a_story(
+    pods: list[Pod], *budgets: Budget, rule: DrainRule | None = None, nodes: Sequence[Node] = NODES
+) -> SimulatedRollout:
     pool = replace(MANY, drain=rule) if rule is not None else MANY
-    story = Story([a_snapshot(list(nodes), ([], pods), list(budgets))], a_policy(pool))
+    story = SimulatedRollout([a_snapshot(list(nodes), ([], pods), list(budgets))], a_policy(pool))
     story.start()
     return story
 
 
-def why(story: Story, node: str) -> list[tuple[Reason, str]]:
+def why(story: SimulatedRollout, node: str) -> list[tuple[Reason, str]]:
     return [(held.reason, held.subject) for held in story.engine.why(NodeRef("east", node), story.now)]
 
 
-def evicted(story: Story) -> list[str]:
+def evicted(story: SimulatedRollout) -> list[str]:
     return [
         action.pod.name
         for _, action, result in story.performed

@@ -118,16 +118,16 @@ def test_terminating_pod_with_a_long_grace_period_is_waited_for_before_the_cordo
 
 
 def test_long_grace_period_that_fits_is_reported_with_both_numbers() -> None:
-    told = checks(the_plan(a_snapshot(NODES, a_shop(3, grace_seconds=1800))))
-    assert "1800 s" in told["long-grace"] and "drain.timeout is 1h" in told["long-grace"]
-    assert "3 pods" in told["long-grace"]
+    reported = checks(the_plan(a_snapshot(NODES, a_shop(3, grace_seconds=1800))))
+    assert "1800 s" in reported["long-grace"] and "drain.timeout is 1h" in reported["long-grace"]
+    assert "3 pods" in reported["long-grace"]
 
 
 def test_sequential_grace_periods_may_together_exceed_the_drain_timeout() -> None:
     snapshot = a_snapshot(NODES, a_shop(4, NODES[:1], grace_seconds=1200), [a_budget("shop", 4, 1)])
-    told = checks(the_plan(snapshot))
-    assert told["one-after-another"].startswith("web/shop: ")
-    assert "4800 s" in told["one-after-another"] and "3600 s" in told["one-after-another"]
+    reported = checks(the_plan(snapshot))
+    assert reported["one-after-another"].startswith("web/shop: ")
+    assert "4800 s" in reported["one-after-another"] and "3600 s" in reported["one-after-another"]
     two = a_snapshot(NODES, a_shop(4, NODES[:1], grace_seconds=1200), [a_budget("shop", 4, 2)])
     assert "one-after-another" not in checks(the_plan(two))
 
@@ -140,7 +140,7 @@ def test_grace_period_of_the_policy_below_that_of_pods_is_reported() -> None:
 # Budgets
 
 
-def ill(**fields: object) -> Budget:
+def unhealthy(**fields: object) -> Budget:
     """The budget `shop` of two pods, none of which is Ready."""
     budget = a_budget("shop", 2, 1)
     return replace(budget, current_healthy=0, disruptions_allowed=0, **fields)
@@ -149,24 +149,24 @@ def ill(**fields: object) -> Budget:
 @pytest.mark.parametrize("since", [None, START - timedelta(days=3)])
 def test_unready_pods_are_named_with_a_remedy(since: object) -> None:
     pods = a_shop(2, NODES[:2], ready=False, unready_since=since)
-    plan = the_plan(a_snapshot(NODES, pods, [ill()]))
+    plan = the_plan(a_snapshot(NODES, pods, [unhealthy()]))
     assert [run.node for run in plan.runs] == ["n-3"]
     assert {hold.reason for hold in plan.held} == {Reason.BUDGET_UNHEALTHY}
     assert all("web/shop-1-0, web/shop-1-1" in hold.detail for hold in plan.held)
     assert all("AlwaysAllow" in hold.remedy for hold in plan.held)
-    canaries = the_plan(a_snapshot(NODES, pods, [ill()]), canaries=1)
+    canaries = the_plan(a_snapshot(NODES, pods, [unhealthy()]), canaries=1)
     assert [run.node for run in canaries.runs] == ["n-3"] and canaries.runs[0].canary
 
 
 def test_unready_pods_with_always_allow_go() -> None:
     pods = a_shop(2, NODES[:2], ready=False, unready_since=START - timedelta(days=3))
-    plan = the_plan(a_snapshot(NODES, pods, [ill(unhealthy_policy="AlwaysAllow")]))
+    plan = the_plan(a_snapshot(NODES, pods, [unhealthy(unhealthy_policy="AlwaysAllow")]))
     assert len(plan.runs) == 3 and not plan.held
 
 
 def test_starting_pods_are_temporary() -> None:
     pods = a_shop(2, NODES[:2], ready=False, phase="Pending", unready_since=START - timedelta(seconds=5))
-    plan = the_plan(a_snapshot(NODES, pods, [ill()]))
+    plan = the_plan(a_snapshot(NODES, pods, [unhealthy()]))
     assert len(plan.runs) == 3 and not plan.held
 
 
@@ -278,8 +278,8 @@ def test_timeout_that_measured_runs_have_exceeded_is_reported() -> None:
             "reboot": {("workers", "simulated"): Estimate("reboot", 300, 1000, 40, "workers", "simulated")}
         }
     )
-    told = checks(the_plan(a_snapshot(NODES), times=times, reboot=RebootRule(timeout_seconds=900)))
-    assert "900 s" in told["reboot-timeout"] and "1000 s" in told["reboot-timeout"]
+    reported = checks(the_plan(a_snapshot(NODES), times=times, reboot=RebootRule(timeout_seconds=900)))
+    assert "900 s" in reported["reboot-timeout"] and "1000 s" in reported["reboot-timeout"]
     long_enough = RebootRule(timeout_seconds=1200)
     assert "reboot-timeout" not in checks(the_plan(a_snapshot(NODES), times=times, reboot=long_enough))
 
@@ -301,5 +301,5 @@ def test_lint_reports_the_same() -> None:
 
 def test_lint_reports_one_reason_of_many_nodes_once() -> None:
     pods = a_shop(2, NODES[:2], ready=False, unready_since=START - timedelta(days=3))
-    found = lint(a_policy(a_pool()), [a_snapshot(NODES, pods, [ill()])]).findings
+    found = lint(a_policy(a_pool()), [a_snapshot(NODES, pods, [unhealthy()])]).findings
     assert [(each.check, each.subject) for each in found] == [("budget-unhealthy", "web/shop")]

@@ -22,7 +22,7 @@ from fleet.lab.simulation.builders import NEW, OLD, a_machine, a_node, a_policy,
 from fleet.model.agents import UNIT
 from fleet.model.behaviour import ClusterBehaviour, Failure
 from tests.golden import GoldenFiles
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 DAEMON = Workload("DaemonSet", "kube-system", "cni", "ds-cni", 1, 1)
@@ -138,11 +138,13 @@ def test_only_units_that_worked_before_the_reboot_count_as_failed(golden: Golden
     golden.check(verification.describe_failed(("c.service",), None, "n-0"), "unknown-before")
 
 
-def told(failures: Mapping[str, Failure], before: Units | None = None) -> Story:
+def reported(failures: Mapping[str, Failure], before: Units | None = None) -> SimulatedRollout:
     nodes = [a_node("n-0"), a_node("n-1"), a_node("n-2")]
     machines = [replace(a_machine(node), units=before) for node in nodes]
     snapshot = a_snapshot(nodes, machines=machines)
-    story = Story([snapshot], a_policy(a_pool(failure_limit=1)), ClusterBehaviour(failures=failures), seed=1)
+    story = SimulatedRollout(
+        [snapshot], a_policy(a_pool(failure_limit=1)), ClusterBehaviour(failures=failures), seed=1
+    )
     story.start()
     story.run()
     return story
@@ -151,7 +153,7 @@ def told(failures: Mapping[str, Failure], before: Units | None = None) -> Story:
 def test_unit_that_fails_in_the_new_release_fails_the_node_and_halts_the_rollout(
     golden: GoldenFiles,
 ) -> None:
-    story = told({"n-0": "unit-fails"})
+    story = reported({"n-0": "unit-fails"})
     run = story.run_of("n-0")
     assert run.step is Step.FAILED and run.slot and run.rolled_back == ""
     assert UNIT in run.why
@@ -161,18 +163,18 @@ def test_unit_that_fails_in_the_new_release_fails_the_node_and_halts_the_rollout
 
 
 def test_unit_that_had_failed_before_is_ignored() -> None:
-    story = told({}, Units("degraded", ("smartd.service",)))
+    story = reported({}, Units("degraded", ("smartd.service",)))
     assert set(story.steps().values()) == {Step.DONE}
     assert story.run_of("n-0").proof["units"] == "degraded, as before: smartd.service"
 
 
 def test_newly_failed_unit_is_named() -> None:
-    why = told({"n-0": "unit-fails"}, Units("degraded", ("smartd.service",))).run_of("n-0").why
+    why = reported({"n-0": "unit-fails"}, Units("degraded", ("smartd.service",))).run_of("n-0").why
     assert UNIT in why and "smartd" not in why
 
 
 def test_endless_start_times_out(golden: GoldenFiles) -> None:
-    run = told({"n-0": "stays-starting"}).run_of("n-0")
+    run = reported({"n-0": "stays-starting"}).run_of("n-0")
     assert run.step is Step.FAILED
     golden.check(run.why)
 
@@ -182,7 +184,7 @@ def test_unit_that_fails_during_the_soak_fails_the_node(late: bool) -> None:
     node = a_node("n-0")
     machine = replace(a_machine(node), units=Units("running"))
     pool = a_pool(soak_seconds=120)
-    story = Story([a_snapshot([node], machines=[machine])], a_policy(pool), seed=1)
+    story = SimulatedRollout([a_snapshot([node], machines=[machine])], a_policy(pool), seed=1)
     story.start()
     story.run(until=lambda: story.run_of("n-0").step is Step.SOAK)
     if late:

@@ -166,8 +166,8 @@ def test_one_and_two_voters_need_downtime_allowed(voters: int) -> None:
     allowed = replace(RULE, downtime="allow")
     assert quorum.held(group(voters), allowed, node(0), ()) is None
     if voters == 2:
-        ill = quorum.held(group(2, m1=DOWN), allowed, node(0), ())
-        assert ill is not None and ill.reason is Reason.QUORUM_ILL
+        unhealthy = quorum.held(group(2, m1=DOWN), allowed, node(0), ())
+        assert unhealthy is not None and unhealthy.reason is Reason.QUORUM_ILL
 
 
 def test_two_voters_on_one_node_go_together() -> None:

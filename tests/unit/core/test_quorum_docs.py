@@ -37,9 +37,9 @@ def node(name: str) -> NodeRef:
     return NodeRef("east", f"n-{name}")
 
 
-def group(ill: str = "") -> Quorum:
+def group(unhealthy: str = "") -> Quorum:
     members = (
-        Member(name, node(name), site, reachable=name != ill, leader=name == "m1", index=7)
+        Member(name, node(name), site, reachable=name != unhealthy, leader=name == "m1", index=7)
         for name, site in SITES.items()
     )
     return Quorum("main", members=tuple(members), links=LINKS)
@@ -71,6 +71,6 @@ def test_order_is_that_of_the_engine() -> None:
 
 
 def test_message_of_the_wait() -> None:
-    found = held(group(ill="m4"), QuorumRule(), node("m2"), ())
+    found = held(group(unhealthy="m4"), QuorumRule(), node("m2"), ())
     assert found is not None
     assert f"    {found.message}\n" in DOCS

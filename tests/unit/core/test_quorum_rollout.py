@@ -19,7 +19,7 @@ from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import a_group, a_node, a_policy, a_pool, a_snapshot
 from tests.golden import GoldenFiles
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 ALL = a_pool(limits=Limits(max_unavailable=Amount(9)))
 BIG = {"name": "etcd", "cluster": "east"}
@@ -31,14 +31,14 @@ def with_rule(rule: QuorumRule) -> Policy:
 
 def a_story(
     count: int = 3, rule: QuorumRule | None = None, workers: int = 0, sites: str = "", leader: int = 0
-) -> Story:
+) -> SimulatedRollout:
     members = [a_node(f"m-{index}") for index in range(count)]
     others = [a_node(f"w-{index}") for index in range(workers)]
     snapshot = a_snapshot([*members, *others], quorums=(a_group(members, sites=sites, leader=leader),))
-    return Story([snapshot], with_rule(rule or QuorumRule()))
+    return SimulatedRollout([snapshot], with_rule(rule or QuorumRule()))
 
 
-def watched(story: Story) -> Callable[[], bool]:
+def watched(story: SimulatedRollout) -> Callable[[], bool]:
     """Looks at the truth at every turn: never fewer voters than a majority."""
 
     def look() -> bool:
@@ -53,7 +53,7 @@ def watched(story: Story) -> Callable[[], bool]:
     return look
 
 
-def rebooted(story: Story) -> list[str]:
+def rebooted(story: SimulatedRollout) -> list[str]:
     return [
         action.node.name
         for _, action, result in story.performed
@@ -61,7 +61,7 @@ def rebooted(story: Story) -> list[str]:
     ]
 
 
-def group_of(story: Story) -> Quorum:
+def group_of(story: SimulatedRollout) -> Quorum:
     return story.models["east"].quorums.groups["etcd"]
 
 
@@ -116,7 +116,7 @@ def test_next_member_waits_until_the_last_is_in_step_and_soaked() -> None:
 def test_reading_from_before_the_reboot_ends_no_soak() -> None:
     """Found on real servers: a member that was still away passed, and was to be defragmented, by how it had been."""
     nodes = [a_node(f"m-{index}") for index in range(3)]
-    story = Story([a_snapshot(nodes)], with_rule(QuorumRule(soak_seconds=100, defragment=True)))
+    story = SimulatedRollout([a_snapshot(nodes)], with_rule(QuorumRule(soak_seconds=100, defragment=True)))
 
     def read() -> None:
         """The model knows of no group, so that nothing is told of it but this."""
@@ -141,7 +141,7 @@ def test_reading_from_before_the_reboot_ends_no_soak() -> None:
     assert story.at - since >= 100 and asked(story, Defragment) == ["m-1"]
 
 
-def asked(story: Story, kind: type) -> list[str]:
+def asked(story: SimulatedRollout, kind: type) -> list[str]:
     return [action.node.name for _, action, _ in story.performed if isinstance(action, kind)]
 
 
@@ -220,12 +220,12 @@ def test_snapshot_comes_before_the_cordon_and_is_named_in_the_journal() -> None:
     ]
     for index in range(3):
         assert kinds.index(("snapshot", f"m-{index}")) < kinds.index(("cordon", f"m-{index}"))
-    told = [
+    reported = [
         entry.record.detail
         for entry in story.entries
         if entry.record.form == "outcome" and entry.record.kind == "snapshot"
     ]
-    assert [each["detail"] for each in told] == ["/backup/etcd-100000.db"] * 3
+    assert [each["detail"] for each in reported] == ["/backup/etcd-100000.db"] * 3
 
 
 def test_failed_snapshot_prevents_the_reboot(golden: GoldenFiles) -> None:

@@ -196,12 +196,12 @@ CASES: list[tuple[Journaled, RecordForm, str, str, str, dict[str, Any]]] = [
 def test_record_keeps_its_json(
     case: tuple[Journaled, RecordForm, str, str, str, dict[str, Any]],
 ) -> None:
-    said, form, kind, rollout, node, detail = case
-    written = msgspec.json.decode(msgspec.json.encode(to_record(said)), type=JournalRecord)
+    stated, form, kind, rollout, node, detail = case
+    written = msgspec.json.decode(msgspec.json.encode(to_record(stated)), type=JournalRecord)
     assert written == JournalRecord(
         form, kind, rollout, node, msgspec.json.decode(msgspec.json.encode(detail))
     )
-    assert from_record(written) == said
+    assert from_record(written) == stated
 
 
 def test_every_kind_has_a_case() -> None:
@@ -226,20 +226,20 @@ def test_every_kind_has_a_case() -> None:
 def test_record_that_this_version_cannot_read_is_unknown(
     form: RecordForm, kind: str, node: str, detail: dict[str, Any]
 ) -> None:
-    said = from_record(JournalRecord(form, kind, R, node, detail))
-    assert isinstance(said, UnknownRecord) and said.problem
-    assert (said.written_as, said.name, said.rollout) == (form, kind, R)
+    stated = from_record(JournalRecord(form, kind, R, node, detail))
+    assert isinstance(stated, UnknownRecord) and stated.problem
+    assert (stated.written_as, stated.name, stated.rollout) == (form, kind, R)
     with pytest.raises(ValueError, match=r"."):
-        to_record(said)
+        to_record(stated)
 
 
 def test_keys_of_a_newer_version_are_ignored() -> None:
     detail = {"turn": "done", "to": "reboot", "boot_id": "b", "weather": "fine"}
-    said = from_record(JournalRecord("decision", "step", R, "east/n-1", detail))
-    assert said == StepFinished(rollout=R, node=N, turn=StepResult.DONE, to=Step.REBOOT, boot_id="b")
+    stated = from_record(JournalRecord("decision", "step", R, "east/n-1", detail))
+    assert stated == StepFinished(rollout=R, node=N, turn=StepResult.DONE, to=Step.REBOOT, boot_id="b")
 
 
 def test_keys_that_an_older_version_did_not_write_are_unset() -> None:
-    said = from_record(JournalRecord("decision", "re-registered", R, "east/n-1", {"uid": "u-2"}))
-    assert said == NodeReregistered(rollout=R, node=N, uid="u-2")
-    assert to_record(said).detail == {"uid": "u-2"}
+    stated = from_record(JournalRecord("decision", "re-registered", R, "east/n-1", {"uid": "u-2"}))
+    assert stated == NodeReregistered(rollout=R, node=N, uid="u-2")
+    assert to_record(stated).detail == {"uid": "u-2"}

@@ -13,9 +13,9 @@ from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
-WORDS = 'admission webhook "guard.example" denied the request: ask the platform team'
+MESSAGE = 'admission webhook "guard.example" denied the request: ask the platform team'
 REF = NodeRef("east", "n-0")
 
 
@@ -31,14 +31,14 @@ class Refusing:
             stage=StageRule(timeout_seconds=600), reboot=RebootRule(timeout_seconds=600), failure_limit=5
         )
         snapshot = a_snapshot([a_node(f"n-{index}") for index in range(nodes)])
-        self.story = Story([snapshot], a_policy(pool), seed=1, perform=self._perform)
+        self.story = SimulatedRollout([snapshot], a_policy(pool), seed=1, perform=self._perform)
         self.story.start()
 
     def _perform(self, action: AnyAction, at: float) -> Outcome:
         if action.kind != self.kind or not self.refuses:
             return self.story.really(action, at)
         self.times.append(at)
-        return Outcome(action, self.result, WORDS)
+        return Outcome(action, self.result, MESSAGE)
 
     def held(self) -> list[Held]:
         found = self.story.engine.why(REF, self.story.now)
@@ -54,7 +54,7 @@ def test_servers_refusal_holds_the_run_until_it_is_resolved(kind: str, result: R
     refusing = Refusing(kind, result)
     refusing.run_until_held()
     (held,) = refusing.held()
-    assert held.params["why"] == WORDS and held.subject == "n-0"
+    assert held.params["why"] == MESSAGE and held.subject == "n-0"
     refusing.refuses = False
     refusing.story.run()
     assert refusing.story.run_of("n-0").step is Step.DONE
@@ -69,7 +69,7 @@ def test_lasting_refusal_ends_the_run_with_the_servers_message(kind: str, step: 
     assert refusing.story.run_of("n-0").step is step
     refusing.story.run(until=lambda: refusing.story.run_of("n-0").ended)
     run = refusing.story.run_of("n-0")
-    assert run.step is Step.FAILED and WORDS in run.why
+    assert run.step is Step.FAILED and MESSAGE in run.why
     assert len(refusing.times) <= 12
 
 
@@ -79,14 +79,14 @@ def test_reboot_that_was_requested_and_never_came_is_not_called_refused() -> Non
     refusing.story.models["east"].stranger.node_ready("n-0", False)
     refusing.kind = "reboot"
     refusing.story.run(until=lambda: refusing.story.run_of("n-0").ended)
-    assert WORDS not in refusing.story.run_of("n-0").why
+    assert MESSAGE not in refusing.story.run_of("n-0").why
 
 
 def test_refused_mark_is_reported_on_waiting_nodes_and_holds_none() -> None:
     refusing = Refusing("mark", nodes=4)
     refusing.run_until_held()
     (held,) = refusing.held()
-    assert held.params["why"] == WORDS and not held.needs_action
+    assert held.params["why"] == MESSAGE and not held.needs_action
     refusing.story.run()
     assert set(refusing.story.steps().values()) == {Step.DONE}
     assert refusing.story.rollout.state is RolloutState.FINISHED
@@ -114,7 +114,7 @@ def test_failing_cleanup_of_an_ended_run_is_reported_and_retried_more_and_more_r
     story.say("abort")
     refusing.run_until_held()
     (held,) = refusing.held()
-    assert held.params["why"] == WORDS and story.rollout.active
+    assert held.params["why"] == MESSAGE and story.rollout.active
     story.run(seconds=86400 - story.at)
     assert len(refusing.times) < 120
     refusing.refuses = False

@@ -26,13 +26,13 @@ from fleet.lab.simulation.builders import (
     a_pool,
     a_snapshot,
 )
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 EVERYTHING = (Toleration(operator="Exists"),)
 CORDONS = (Toleration("node.kubernetes.io/unschedulable", "Exists", effect="NoSchedule"),)
 
 
-def drained(story: Story, name: str = "n-0") -> list[tuple[float, str]]:
+def drained(story: SimulatedRollout, name: str = "n-0") -> list[tuple[float, str]]:
     """When which pod's eviction from the node was granted."""
     return [
         (at, action.pod.name)
@@ -41,13 +41,13 @@ def drained(story: Story, name: str = "n-0") -> list[tuple[float, str]]:
     ]
 
 
-def story_of(replicas: int = 1, nodes: int = 1, **pod: object) -> Story:
+def story_of(replicas: int = 1, nodes: int = 1, **pod: object) -> SimulatedRollout:
     """A Deployment on the first node, and no other node that takes its pods; the node alone is upgraded."""
     found = [a_node(f"n-{index}") for index in range(nodes)]
     workloads, pods = a_deployment("agent", replicas, found[:1])
     own = [replace(each, node_selector={"pool": "workers"}, **pod) for each in pods]
     pool = a_pool(drain=DrainRule(no_room="evict", timeout_seconds=3600))
-    return Story([a_snapshot(found, (workloads, own))], a_policy(pool))
+    return SimulatedRollout([a_snapshot(found, (workloads, own))], a_policy(pool))
 
 
 def test_returning_pod_is_evicted_four_times_with_growing_pauses_and_its_workload_named() -> None:
@@ -129,7 +129,7 @@ def test_pods_created_one_by_one_are_counted_together(kind: str, named: str) -> 
 
     pool = a_pool(drain=DrainRule(no_room="evict", unmanaged="evict", timeout_seconds=3600))
     pods = [a_pod(0), a_pod(1)]
-    story = Story([a_snapshot([a_node("n-0")], (jobs, pods))], a_policy(pool))
+    story = SimulatedRollout([a_snapshot([a_node("n-0")], (jobs, pods))], a_policy(pool))
     story.start()
     model = story.models["east"]
 
@@ -162,7 +162,7 @@ def test_pods_of_custom_resources_that_wait_for_their_budgets_have_not_returned(
     ]
     shut = [replace(a_budget(f"c{index}", 1, 1), disruptions_allowed=0) for index in range(6)]
     nodes = [a_node("n-0"), a_node("n-1", pool="others")]
-    story = Story([a_snapshot(nodes, ([], pods), shut)], a_policy())
+    story = SimulatedRollout([a_snapshot(nodes, ([], pods), shut)], a_policy())
     story.start()
     for budget in shut:
         story.engine.observe(Upserted("east", replace(budget, disruptions_allowed=1)), story.now)
@@ -200,7 +200,7 @@ def test_pods_bound_past_the_scheduler_are_counted_too() -> None:
 def test_pod_bound_before_the_cordon_and_seen_after_it_has_not_returned() -> None:
     nodes = [a_node("n-0"), a_node("n-1")]
     workloads, pods = a_deployment("shop", 1, nodes[:1])
-    story = Story([a_snapshot(nodes, (workloads, pods))], a_policy())
+    story = SimulatedRollout([a_snapshot(nodes, (workloads, pods))], a_policy())
     story.start()
     story.run(until=lambda: bool(drained(story)))
     late = replace(pods[0], name="shop-1-late", uid="late")
@@ -224,7 +224,7 @@ def test_refused_eviction_is_not_counted() -> None:
 
     nodes = [a_node("n-0"), a_node("n-1")]
     snapshot = a_snapshot(nodes, a_deployment("shop", 1, nodes[:1]))
-    story = Story([snapshot], a_policy(), perform=refuse)
+    story = SimulatedRollout([snapshot], a_policy(), perform=refuse)
     story.start()
     story.run()
     assert refused == 20
@@ -274,7 +274,7 @@ def test_failed_run_stays_failed_after_an_abort() -> None:
 
 def test_abort_lets_a_requested_reboot_finish() -> None:
     nodes = [a_node("n-0"), a_node("n-1")]
-    story = Story([a_snapshot(nodes, a_deployment("shop", 2, nodes))], a_policy())
+    story = SimulatedRollout([a_snapshot(nodes, a_deployment("shop", 2, nodes))], a_policy())
     story.start()
     story.run(until=lambda: story.run_of("n-0").step in (Step.REBOOT, Step.VERIFY))
     story.say("abort")
@@ -287,7 +287,7 @@ def test_halt_lets_running_nodes_finish() -> None:
     """A halt is about the release, and no word of a person: drains that have begun go on."""
     nodes = [a_node("n-0"), a_node("n-1")]
     snapshot = a_snapshot(nodes, a_deployment("shop", 2, nodes))
-    story = Story([snapshot], a_policy())
+    story = SimulatedRollout([snapshot], a_policy())
     story.start()
     story.run(until=lambda: story.run_of("n-0").step is Step.DRAIN)
     story.rollout.state = RolloutState.HALTED
@@ -296,21 +296,21 @@ def test_halt_lets_running_nodes_finish() -> None:
 
 
 def test_message_of_a_failing_webhook_is_in_the_reason_and_the_end_of_the_run() -> None:
-    words = 'Internal error occurred: failed calling webhook "guard.example.com": connection refused'
+    message = 'Internal error occurred: failed calling webhook "guard.example.com": connection refused'
 
     def refuse(action: AnyAction, at: float) -> Outcome:
         if isinstance(action, Evict):
-            return Outcome(action, Result.FAILED, words)
+            return Outcome(action, Result.FAILED, message)
         return story.really(action, at)
 
     nodes = [a_node("n-0")]
     pod = Pod("default", "db-0", "u-db-0", "n-0")
     pool = a_pool(drain=DrainRule(unmanaged="evict", timeout_seconds=60))
-    story = Story([a_snapshot(nodes, ([], [pod]))], a_policy(pool), perform=refuse)
+    story = SimulatedRollout([a_snapshot(nodes, ([], [pod]))], a_policy(pool), perform=refuse)
     story.start()
     ref = NodeRef("east", "n-0")
-    story.run(until=lambda: any(words in held.message for held in story.engine.why(ref, story.now)))
+    story.run(until=lambda: any(message in held.message for held in story.engine.why(ref, story.now)))
     (held,) = story.engine.why(ref, story.now)
     assert held.reason is Reason.BACKOFF and held.params["what"] == f"eviction of {PodRef('default', 'db-0')}"
     story.run(until=lambda: story.run_of("n-0").ended)
-    assert story.run_of("n-0").why == f"not drained within 60 s: default/db-0: {words}"
+    assert story.run_of("n-0").why == f"not drained within 60 s: default/db-0: {message}"

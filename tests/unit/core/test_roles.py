@@ -20,8 +20,8 @@ from fleet.core.third_parties.roles import Roles
 from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest
-from tests.story import Story
-from tests.unit.model.builder import Builder, Hand
+from tests.simulated_rollout import SimulatedRollout
+from tests.unit.model.builder import ActionSender, Builder
 
 NODES = [a_node(f"n-{number}") for number in (1, 2, 3)]
 CLUSTER = Owner("Cluster", "pg", "uid-pg")
@@ -31,8 +31,8 @@ POLICY = a_policy(a_pool())
 
 def a_pod(number: int, role: str | None, owner: Owner | None = CLUSTER, **fields: object) -> Pod:
     labels = {"app": "pg"} | ({"role": role} if role else {})
-    told: dict[str, object] = {"node": f"n-{number}", "labels": labels, "owner": owner}
-    return Pod("db", f"pg-{number}", f"pod-{number}", **(told | fields))  # type: ignore[arg-type]
+    reported: dict[str, object] = {"node": f"n-{number}", "labels": labels, "owner": owner}
+    return Pod("db", f"pg-{number}", f"pod-{number}", **(reported | fields))  # type: ignore[arg-type]
 
 
 def a_budget(name: str, selector: Selector, pods: int, least: int = 1) -> Budget:
@@ -129,9 +129,9 @@ def test_replicas_go_and_the_primary_is_held_until_another_pod_is_primary(owner:
 
 
 def test_pods_of_a_custom_resource_are_attributed_to_its_operator() -> None:
-    for owner, told in ((CLUSTER, ["Cluster"]), (PATRONI, [])):
+    for owner, reported in ((CLUSTER, ["Cluster"]), (PATRONI, [])):
         plan = the_plan(a_database(owner))
-        assert [each.subject for each in plan.warnings if each.check == "operator"] == told
+        assert [each.subject for each in plan.warnings if each.check == "operator"] == reported
 
 
 def test_primary_whose_budget_lets_it_go_is_not_held_and_its_move_is_reported() -> None:
@@ -159,7 +159,7 @@ def test_node_goes_once_the_operator_has_promoted_another_pod() -> None:
     database = a_database(CLUSTER, PRIMARY, REPLICAS)
     apart = (SpreadRule(HOSTNAME_LABEL, (Requirement("app", "In", ("pg",)),), ("db",)),)
     spread = replace(database, pods=tuple(replace(pod, apart=apart) for pod in database.pods))
-    story = Story([spread], POLICY)
+    story = SimulatedRollout([spread], POLICY)
     story.start()
     story.run(seconds=1800)
     ref = NodeRef("east", "n-1")
@@ -174,7 +174,7 @@ def test_node_goes_once_the_operator_has_promoted_another_pod() -> None:
     assert set(story.steps().values()) == {Step.DONE}
 
 
-def held_by(story: Story, ref: NodeRef) -> list[Reason]:
+def held_by(story: SimulatedRollout, ref: NodeRef) -> list[Reason]:
     return [held.reason for held in story.engine.why(ref, story.now)]
 
 
@@ -189,19 +189,19 @@ def test_replacement_has_the_labels_of_the_pod_that_it_replaces(kind: str) -> No
         replace(node, labels={**node.labels, "disk": disk})
         for node, disk in zip(builder.nodes, ("replica", "primary", "primary"), strict=True)
     ]
-    hand = Hand(builder.model())
-    hand.evict("db-1")
-    hand.pass_time(20)
-    roles = sorted(pod.labels["role"] for pod in hand.pods("db"))
+    sender = ActionSender(builder.model())
+    sender.evict("db-1")
+    sender.pass_time(20)
+    roles = sorted(pod.labels["role"] for pod in sender.pods("db"))
     assert roles == ["primary", "replica", "replica"]
-    assert [pod.node for pod in hand.pods("db") if pod.uid.startswith("uid-") is False] == ["n-1"]
+    assert [pod.node for pod in sender.pods("db") if pod.uid.startswith("uid-") is False] == ["n-1"]
 
 
 def test_replacement_of_a_replica_set_lacks_labels_set_on_a_single_pod() -> None:
     builder = Builder(3).workload("web", 3)
     first, *rest = builder.pods
     builder.pods = [replace(first, labels={**first.labels, "leader": "true"}), *rest]
-    hand = Hand(builder.model())
-    hand.evict("web-rs-0")
-    hand.pass_time(20)
-    assert not any("leader" in pod.labels for pod in hand.pods("web"))
+    sender = ActionSender(builder.model())
+    sender.evict("web-rs-0")
+    sender.pass_time(20)
+    assert not any("leader" in pod.labels for pod in sender.pods("web"))

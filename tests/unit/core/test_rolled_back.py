@@ -20,24 +20,24 @@ from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_
 from fleet.model.behaviour import ClusterBehaviour, Failure
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 NEWER = Release("44.20261201.3.0", "sha256:" + "c" * 64, "6.13.1")
 OLD_VERSION: Mapping[str, Failure] = {"n-0": "old-version"}
 POOL = a_pool(failure_limit=9)
 
 
-def after_a_failure(failures: Mapping[str, Failure] = OLD_VERSION) -> Story:
+def after_a_failure(failures: Mapping[str, Failure] = OLD_VERSION) -> SimulatedRollout:
     """n-0 failed in r-1, which has ended; n-1 was upgraded."""
     behaviour = ClusterBehaviour(failures=failures)
-    story = Story([a_snapshot([a_node("n-0"), a_node("n-1")])], a_policy(POOL), behaviour, seed=1)
+    story = SimulatedRollout([a_snapshot([a_node("n-0"), a_node("n-1")])], a_policy(POOL), behaviour, seed=1)
     story.start()
     story.run()
     assert story.steps() == {"n-0": Step.FAILED, "n-1": Step.DONE}
     return story
 
 
-def planned(story: Story, release: Release, kept: Sequence[Rollout] | None = None) -> Plan:
+def planned(story: SimulatedRollout, release: Release, kept: Sequence[Rollout] | None = None) -> Plan:
     found = (
         [each for each in rollouts_of(story.entries).values() if unfinished(each)] if kept is None else kept
     )

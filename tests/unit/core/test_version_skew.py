@@ -25,7 +25,7 @@ from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, 
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest
 from tests.golden import GoldenFiles
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 
 @pytest.mark.parametrize(
@@ -153,22 +153,22 @@ def a_cluster(*servers: Pod) -> Snapshot:
     return a_snapshot([a_node(f"n-{number}") for number in range(3)], ([], list(servers)))
 
 
-def done(story: Story) -> bool:
+def done(story: SimulatedRollout) -> bool:
     return set(story.steps().values()) == {Step.DONE}
 
 
-def acted(story: Story) -> list[type]:
+def acted(story: SimulatedRollout) -> list[type]:
     return [type(action) for _, action, _ in story.performed if isinstance(action, Stage | Reboot)]
 
 
-def upgrade(story: Story, version: str) -> None:
+def upgrade(story: SimulatedRollout, version: str) -> None:
     """The API server that answers is of that version from now on."""
     story.models["east"].server_version = version
     story.engine.observe(ClusterSynced("east", version), story.now)
 
 
 def test_nothing_is_staged_before_the_api_server_is_new_enough() -> None:
-    story = Story([a_cluster()], ALL)
+    story = SimulatedRollout([a_cluster()], ALL)
     story.start(NEWER)
     story.run(600)
     assert set(story.steps().values()) == {Step.PENDING} and not acted(story)
@@ -181,7 +181,7 @@ def test_nothing_is_staged_before_the_api_server_is_new_enough() -> None:
 
 
 def test_last_of_several_api_servers_is_waited_for() -> None:
-    story = Story([a_cluster(a_server(1, "v1.37.0"), a_server(2, "v1.36.3"))], ALL)
+    story = SimulatedRollout([a_cluster(a_server(1, "v1.37.0"), a_server(2, "v1.36.3"))], ALL)
     upgrade(story, "v1.37.0")
     story.start(NEWER)
     story.run(600)
@@ -192,7 +192,7 @@ def test_last_of_several_api_servers_is_waited_for() -> None:
 
 
 def test_downgraded_api_server_stops_further_reboots() -> None:
-    story = Story([replace(a_cluster(), server_version="v1.37.0")], ALL)
+    story = SimulatedRollout([replace(a_cluster(), server_version="v1.37.0")], ALL)
     story.start(NEWER)
     story.run(until=lambda: Step.DRAIN in story.steps().values())
     upgrade(story, "v1.36.3")

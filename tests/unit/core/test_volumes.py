@@ -19,7 +19,7 @@ from fleet.core.rollout.event import Deleted, Upserted
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 WAIT = DrainRule()
 DRIVER = "ebs.csi.aws.com"
@@ -83,12 +83,12 @@ def test_message_names_the_volume_its_driver_and_the_drivers_error() -> None:
     view.upsert(attached("b"))
     found = volumes.held("n-0", view, WAIT)
     assert found is not None and found.params["count"] == 2
-    for told in ("pv-a", DRIVER, "and 1 more", "rpc error: timeout"):
-        assert told in found.message
+    for reported in ("pv-a", DRIVER, "and 1 more", "rpc error: timeout"):
+        assert reported in found.message
     assert "csi-a" in found.remedy and not found.needs_action
 
 
-def databases(timeout: int = 600, rule: str = "wait") -> Story:
+def databases(timeout: int = 600, rule: str = "wait") -> SimulatedRollout:
     """Three nodes, a database pod with a volume on each of the first two."""
     nodes = [a_node(f"n-{index}") for index in range(3)]
     owner = Owner("StatefulSet", "db", "sts-db")
@@ -106,12 +106,12 @@ def databases(timeout: int = 600, rule: str = "wait") -> Story:
         drain=DrainRule(timeout_seconds=timeout, volumes=rule),  # type: ignore[arg-type]
         failure_limit=1,
     )
-    story = Story([snapshot], a_policy(pool), ClusterBehaviour(detach=20.0), seed=1)
+    story = SimulatedRollout([snapshot], a_policy(pool), ClusterBehaviour(detach=20.0), seed=1)
     story.start(canaries=["n-0"])
     return story
 
 
-def reboots(story: Story) -> list[float]:
+def reboots(story: SimulatedRollout) -> list[float]:
     return [at for at, action, _ in story.performed if action.kind == "reboot" and action.node.name == "n-0"]
 
 
@@ -128,7 +128,7 @@ def test_reboot_waits_until_the_volume_of_the_evicted_pod_is_detached() -> None:
     assert set(story.steps().values()) == {Step.DONE}
 
 
-def _gone(story: Story, name: str) -> bool:
+def _gone(story: SimulatedRollout, name: str) -> bool:
     return not any(
         pod.name == name and pod.node == "n-0" for pod in story.models["east"].snapshot(story.now).pods
     )
@@ -140,8 +140,8 @@ def test_volume_that_stays_attached_ends_the_run_after_the_drain_timeout() -> No
     story.run(until=lambda: story.run_of("n-0").ended)
     run = story.run_of("n-0")
     assert run.step is Step.FAILED and not reboots(story)
-    for told in ("300 s", "pv-data-0", DRIVER, "rpc error: DeadlineExceeded"):
-        assert told in run.why
+    for reported in ("300 s", "pv-data-0", DRIVER, "rpc error: DeadlineExceeded"):
+        assert reported in run.why
     node = next(each for each in story.models["east"].snapshot(story.now).nodes if each.name == "n-0")
     assert not node.unschedulable
 
@@ -154,7 +154,7 @@ def test_policy_may_ignore_attached_volumes() -> None:
 
 
 def test_volume_seen_only_at_the_reboot_sends_the_run_back_to_its_drain() -> None:
-    story = Story(
+    story = SimulatedRollout(
         [a_snapshot([a_node("n-0")])], a_policy(), seed=1, perform=lambda action, at: perform(action, at)
     )
     late, refused = attached("late"), list[float]()
@@ -183,7 +183,7 @@ def test_pod_that_stays_with_its_volume_does_not_hold_the_reboot(kill: bool) -> 
     snapshot = replace(
         a_snapshot(nodes, ([], [pod])), volumes=(volume("cache"),), attachments=(attached("cache"),)
     )
-    story = Story([snapshot], a_policy(), seed=1)
+    story = SimulatedRollout([snapshot], a_policy(), seed=1)
     story.start()
     if kill:
         story.run(until=lambda: story.run_of("n-0").step is Step.DRAIN)

@@ -32,7 +32,7 @@ from fleet.lab.simulation.builders import (
     a_pool,
     a_snapshot,
 )
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 REF = NodeRef("east", "n-0")
 SHUT = (Window((0,), time(9, 30), time(9, 50)),)
@@ -72,7 +72,7 @@ def test_node_whose_image_is_already_staged_begins_in_the_same_decision() -> Non
 
 
 def test_rollout_that_ended_outside_its_window_wakes_nothing() -> None:
-    story = Story([a_snapshot([a_node("n-0")])], a_policy(a_pool(windows=SHUT)))
+    story = SimulatedRollout([a_snapshot([a_node("n-0")])], a_policy(a_pool(windows=SHUT)))
     story.start()
     story.run(seconds=600)
     assert story.engine.decide(story.now).wake == START + timedelta(minutes=30)
@@ -84,7 +84,7 @@ def test_rollout_that_ended_outside_its_window_wakes_nothing() -> None:
 
 
 def test_rollout_does_not_end_while_unseen_marks_may_exist() -> None:
-    story = Story([a_snapshot([a_node("n-0", unschedulable=True)])], a_policy())
+    story = SimulatedRollout([a_snapshot([a_node("n-0", unschedulable=True)])], a_policy())
     story.start()
     story.turn()
     assert [action.kind for _, action, _ in story.performed] == ["mark"]
@@ -98,7 +98,7 @@ def test_rollout_does_not_end_while_unseen_marks_may_exist() -> None:
 
 
 def test_unanswered_request_is_withdrawn_when_another_party_has_upgraded_the_machine() -> None:
-    story = Story([a_snapshot([a_node("n-0")])], a_policy(a_pool(windows=SHUT)))
+    story = SimulatedRollout([a_snapshot([a_node("n-0")])], a_policy(a_pool(windows=SHUT)))
     story.start()
     story.run(until=lambda: story.steps() == {"n-0": Step.STAGED})
     machine = story.models["east"].snapshot(story.now).machines[0]
@@ -141,7 +141,7 @@ def test_reservations_in_two_budgets_of_one_pod_are_both_returned() -> None:
 
 
 def test_new_controller_ends_no_rollout_before_it_has_seen_the_whole_cluster() -> None:
-    story = Story([a_snapshot([a_node("n-0")])], a_policy())
+    story = SimulatedRollout([a_snapshot([a_node("n-0")])], a_policy())
     story.start()
     story.run(until=lambda: story.steps() == {"n-0": Step.STAGE})
     story.say("abort")
@@ -157,7 +157,7 @@ def test_new_controller_ends_no_rollout_before_it_has_seen_the_whole_cluster() -
 
 
 def test_drained_node_without_a_boot_id_is_given_back_after_the_drain_timeout() -> None:
-    story = Story([a_snapshot([replace(a_node("n-0"), boot_id="")])], a_policy())
+    story = SimulatedRollout([a_snapshot([replace(a_node("n-0"), boot_id="")])], a_policy())
     story.start()
     story.run(seconds=86400)
     run = story.run_of("n-0")
@@ -181,7 +181,7 @@ def test_cordon_that_never_shows_ends_the_run_after_the_drain_timeout(result: Re
         story.models["east"].stranger.uncordon("n-0")
         return done
 
-    story = Story([a_snapshot([a_node("n-0")])], a_policy(), perform=perform)
+    story = SimulatedRollout([a_snapshot([a_node("n-0")])], a_policy(), perform=perform)
     story.start()
     story.run(seconds=86400)
     run = story.run_of("n-0")

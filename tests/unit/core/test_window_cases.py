@@ -17,7 +17,7 @@ from fleet.core.releases.release import Release
 from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, a_node, a_policy, a_pool, a_snapshot
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 LOS_ANGELES = "America/Los_Angeles"
 MINUTE = timedelta(minutes=1)
@@ -71,7 +71,7 @@ def test_one_open_window_of_several_is_enough(moment: str, is_open: bool) -> Non
 def test_what_has_begun_ends_after_the_window_and_an_abort_needs_no_window() -> None:
     """argoproj/argo-cd#25361. The story begins on a Monday at 09:00 UTC."""
     short = (Window((0,), time(9, 30), time(9, 31)),)
-    story = Story(
+    story = SimulatedRollout(
         [a_snapshot([a_node("n-0"), a_node("n-1")])],
         a_policy(a_pool(windows=short, limits=Limits(Amount(1)))),
     )
@@ -112,7 +112,7 @@ def test_a_release_that_appears_in_an_open_window_reboots_no_node_again() -> Non
     """coreos/zincati#928. A rollout goes to the release of its plan alone. The newer one needs a plan of its own,
     and `fleet rollout start` refuses that while the rollout has the pool."""
     nightly = (Window(tuple(range(7)), time(9, 30), time(12)),)
-    story = Story([a_snapshot([a_node("n-0")])], a_policy(a_pool(windows=nightly)))
+    story = SimulatedRollout([a_snapshot([a_node("n-0")])], a_policy(a_pool(windows=nightly)))
     story.start()
     story.run(until=lambda: story.steps()["n-0"] is Step.STAGED)
     newer = Release("44.20991231.3.0", "sha256:" + "9" * 64)

@@ -140,5 +140,5 @@ def test_thousands_of_nodes_are_checked_a_few_at_a_time() -> None:
     nodes = [a_node(f"m-{number}", unschedulable=True) for number in range(FRESH + AGAIN)]
     board = Board(a_snapshot([a_node("n-1"), *nodes]))
     board.sync()
-    told = [sum(map(bool, board.turn().values())) for _ in range(3)]
-    assert told == [FRESH - 1, AGAIN + 1, 0], "with the canary, which nothing holds"
+    reported = [sum(map(bool, board.turn().values())) for _ in range(3)]
+    assert reported == [FRESH - 1, AGAIN + 1, 0], "with the canary, which nothing holds"

@@ -186,15 +186,15 @@ def reboot(index: int) -> Reboot:
 def test_groups_are_reported_before_the_cluster_is_synced_and_periodically() -> None:
     async def story() -> None:
         etcd = Etcd()
-        async with fed(QuorumClients({"etcd": etcd})) as bed:
-            bed.plain.inbox.put_nowait(Upserted("east", NODES[0]))
-            bed.plain.inbox.put_nowait(ClusterSynced("east"))
-            assert await bed.event() == Upserted("east", NODES[0])
-            assert await bed.event() == Upserted("east", etcd.state)  # type: ignore[arg-type]
-            assert await bed.event() == ClusterSynced("east")
+        async with fed(QuorumClients({"etcd": etcd})) as testbed:
+            testbed.plain.inbox.put_nowait(Upserted("east", NODES[0]))
+            testbed.plain.inbox.put_nowait(ClusterSynced("east"))
+            assert await testbed.event() == Upserted("east", NODES[0])
+            assert await testbed.event() == Upserted("east", etcd.state)  # type: ignore[arg-type]
+            assert await testbed.event() == ClusterSynced("east")
             assert etcd.views == [("m-0",)], "read once the engine had observed what came before"
             before, etcd.state = etcd.state, None
-            assert before is not None and await bed.event_as_time_passes() == Deleted("east", before)
+            assert before is not None and await testbed.event_as_time_passes() == Deleted("east", before)
 
     asyncio.run(story())
 
@@ -207,12 +207,12 @@ def test_failing_reader_ends_the_events_with_its_error() -> None:
             return await super().read(view, now)
 
     async def story() -> None:
-        async with fed(QuorumClients({"etcd": Bug()})) as bed:
-            bed.plain.inbox.put_nowait(ClusterSynced("east"))
-            await bed.event()
-            assert await bed.event() == ClusterSynced("east")
+        async with fed(QuorumClients({"etcd": Bug()})) as testbed:
+            testbed.plain.inbox.put_nowait(ClusterSynced("east"))
+            await testbed.event()
+            assert await testbed.event() == ClusterSynced("east")
             with pytest.raises(KeyError, match="a bug"):
-                await bed.event_as_time_passes()
+                await testbed.event_as_time_passes()
 
     asyncio.run(story())
 
@@ -220,8 +220,8 @@ def test_failing_reader_ends_the_events_with_its_error() -> None:
 def test_reboot_is_sent_only_if_the_group_can_spare_the_node_at_that_moment() -> None:
     async def story() -> None:
         etcd = Etcd()
-        async with fed(QuorumClients({"etcd": etcd})) as bed:
-            perform = bed.pipeline.perform
+        async with fed(QuorumClients({"etcd": etcd})) as testbed:
+            perform = testbed.pipeline.perform
             assert (await perform(reboot(1))).result is Result.DONE
             leads = await perform(reboot(0))
             assert (leads.result, leads.detail) == (Result.STALE, "a member on m-0 leads etcd")
@@ -234,17 +234,17 @@ def test_reboot_is_sent_only_if_the_group_can_spare_the_node_at_that_moment() ->
             assert "could not be read in time" in (await perform(reboot(1))).detail
             etcd.state = None
             assert "could not be read in time" in (await perform(reboot(1))).detail
-            assert len(bed.plain.done) == 1
+            assert len(testbed.plain.done) == 1
 
     asyncio.run(story())
 
 
 def test_unknown_group_lets_no_node_go() -> None:
     async def story() -> None:
-        async with fed(QuorumClients({})) as bed:
-            answer = await bed.pipeline.perform(reboot(1))
+        async with fed(QuorumClients({})) as testbed:
+            answer = await testbed.pipeline.perform(reboot(1))
             assert answer.result is Result.STALE and "etcd is not known" in answer.detail
-            assert bed.plain.done == []
+            assert testbed.plain.done == []
 
     asyncio.run(story())
 
@@ -252,23 +252,25 @@ def test_unknown_group_lets_no_node_go() -> None:
 def test_action_on_a_group_is_seen_at_once_and_its_refusal_is_an_outcome() -> None:
     async def story() -> None:
         etcd = Etcd()
-        async with fed(QuorumClients({"etcd": etcd})) as bed:
-            bed.plain.inbox.put_nowait(ClusterSynced("east"))
-            assert isinstance(await bed.event(), Upserted) and await bed.event() == ClusterSynced("east")
+        async with fed(QuorumClients({"etcd": etcd})) as testbed:
+            testbed.plain.inbox.put_nowait(ClusterSynced("east"))
+            assert isinstance(await testbed.event(), Upserted) and await testbed.event() == ClusterSynced(
+                "east"
+            )
             ref = NodeRef("east", "m-0")
             move = MoveLeader(id="r/1", rollout="r", node=ref, uid="u", group="etcd", to="m2")
-            assert await bed.pipeline.perform(move) == Outcome(move, Result.DONE, "m2 leads")
-            told = await bed.event()
-            assert isinstance(told, Upserted) and isinstance(told.obj, Quorum)
-            assert told.obj.leader is not None and told.obj.leader.name == "m2"
+            assert await testbed.pipeline.perform(move) == Outcome(move, Result.DONE, "m2 leads")
+            reported = await testbed.event()
+            assert isinstance(reported, Upserted) and isinstance(reported.obj, Quorum)
+            assert reported.obj.leader is not None and reported.obj.leader.name == "m2"
             save = SaveSnapshot(
                 id="r/2", rollout="r", node=ref, uid="u", group="etcd", rule=SnapshotRule("/backup")
             )
-            assert (await bed.pipeline.perform(save)).detail == "/backup/x.db"
+            assert (await testbed.pipeline.perform(save)).detail == "/backup/x.db"
             etcd.full = True
             full = Outcome(save, Result.FAILED, "no space left on device")
-            assert await bed.pipeline.perform(save) == full
-            assert bed.plain.done == []
+            assert await testbed.pipeline.perform(save) == full
+            assert testbed.plain.done == []
 
     asyncio.run(story())
 
@@ -311,31 +313,35 @@ def test_groups_are_added_changed_and_deleted_with_their_workloads() -> None:
 
 def test_group_declared_while_the_controller_runs_is_reported_at_once() -> None:
     async def story() -> None:
-        async with fed(some_groups()) as bed:
-            bed.plain.inbox.put_nowait(ClusterSynced("east"))
-            assert await bed.event() == ClusterSynced("east")
+        async with fed(some_groups()) as testbed:
+            testbed.plain.inbox.put_nowait(ClusterSynced("east"))
+            assert await testbed.event() == ClusterSynced("east")
             written, gone = a_workload("zk", "a"), a_workload("zk", None)
-            bed.plain.inbox.put_nowait(Upserted("east", written))
-            assert await bed.event() == Upserted("east", written)
-            told = await bed.event()
-            assert isinstance(told, Upserted) and isinstance(told.obj, Quorum) and told.obj.name == "zk"
-            bed.plain.inbox.put_nowait(Upserted("east", gone))
-            assert await bed.event() == Upserted("east", gone)
-            assert await bed.event() == Deleted("east", told.obj)
+            testbed.plain.inbox.put_nowait(Upserted("east", written))
+            assert await testbed.event() == Upserted("east", written)
+            reported = await testbed.event()
+            assert (
+                isinstance(reported, Upserted)
+                and isinstance(reported.obj, Quorum)
+                and reported.obj.name == "zk"
+            )
+            testbed.plain.inbox.put_nowait(Upserted("east", gone))
+            assert await testbed.event() == Upserted("east", gone)
+            assert await testbed.event() == Deleted("east", reported.obj)
 
     asyncio.run(story())
 
 
 def test_node_does_not_reboot_for_a_group_unknown_at_the_decision() -> None:
     async def story() -> None:
-        async with fed(some_groups()) as bed:
+        async with fed(some_groups()) as testbed:
             decided = replace(reboot(1), quorums={})
-            assert (await bed.pipeline.perform(decided)).result is Result.DONE
-            bed.plain.inbox.put_nowait(Upserted("east", a_workload("zk", "a")))
-            await bed.event()
-            outcome = await bed.pipeline.perform(decided)
+            assert (await testbed.pipeline.perform(decided)).result is Result.DONE
+            testbed.plain.inbox.put_nowait(Upserted("east", a_workload("zk", "a")))
+            await testbed.event()
+            outcome = await testbed.pipeline.perform(decided)
             assert outcome.result is Result.STALE
             assert outcome.detail == "quorum group zk has a member there, which was not known before"
-            assert bed.plain.done == [decided]
+            assert testbed.plain.done == [decided]
 
     asyncio.run(story())

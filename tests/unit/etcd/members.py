@@ -104,12 +104,12 @@ def _server(cluster: Cluster, ident: int) -> ThreadingHTTPServer:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
             status, answer = cluster.answer(ident, self.path, body)
-            told = json.dumps(answer).encode()
+            reported = json.dumps(answer).encode()
             try:
                 self.send_response(status)
-                self.send_header("Content-Length", str(len(told)))
+                self.send_header("Content-Length", str(len(reported)))
                 self.end_headers()
-                self.wfile.write(told)
+                self.wfile.write(reported)
             except OSError:
                 self.close_connection = True  # who asked has gone
 

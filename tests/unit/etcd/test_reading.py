@@ -120,8 +120,8 @@ def test_member_that_sees_no_leader_does_not_count() -> None:
 
 
 def test_alarms_are_in_every_members_status() -> None:
-    told = answer(1, errors=["memberID:2 alarm:NOSPACE ", "memberID:3 alarm:CORRUPT "])
-    group = reading("etcd", [told, answer(2)], PLACES, (), START)
+    reported = answer(1, errors=["memberID:2 alarm:NOSPACE ", "memberID:3 alarm:CORRUPT "])
+    group = reading("etcd", [reported, answer(2)], PLACES, (), START)
     assert [each.alarms for each in group.members] == [(), ("NOSPACE",), ("CORRUPT",)]
     assert group.members[0].errors == ()
 
@@ -164,8 +164,8 @@ def test_round_trip_smoothed_from_zero_is_not_trusted_while_young(rounds: int) -
         while 4 * (probed + 1) <= 5 + 30 * each:
             probed, smoothed = probed + 1, 0.875 * smoothed + 0.125 * 0.04
         noted += [smoothed, smoothed]
-    told = metrics("2", sum(noted), len(noted))
-    assert seconds(told, "3.5.21") == {"2": pytest.approx(0.04)}
+    reported = metrics("2", sum(noted), len(noted))
+    assert seconds(reported, "3.5.21") == {"2": pytest.approx(0.04)}
     assert (sum(noted) / len(noted) < 0.02) is (rounds <= 2), "the plain mean is too short"
 
 

@@ -27,9 +27,9 @@ def test_host_facts_are_read_completely_or_not_at_all() -> None:
             parse(broken)
 
 
-@pytest.mark.parametrize(("told", "architecture"), [("x86_64", "amd64"), ("sparc", ""), ("", "")])
-def test_architecture_has_its_kubernetes_name(told: str, architecture: str) -> None:
-    assert parse(WHOLE.replace("aarch64", told)).architecture == architecture
+@pytest.mark.parametrize(("reported", "architecture"), [("x86_64", "amd64"), ("sparc", ""), ("", "")])
+def test_architecture_has_its_kubernetes_name(reported: str, architecture: str) -> None:
+    assert parse(WHOLE.replace("aarch64", reported)).architecture == architecture
     assert parse(WHOLE.replace("machine=aarch64\n", "")).architecture == ""
 
 

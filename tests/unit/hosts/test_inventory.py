@@ -84,11 +84,11 @@ hosts:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [("", "expected a mapping"), ("hosts: []", "at least one of hosts"), ("hosts: [a", "not YAML")],
 )
-def test_file_without_hosts_is_refused(text: str, words: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=words):
+def test_file_without_hosts_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
         loads(text, tmp_path / "hosts.yaml")
 
 

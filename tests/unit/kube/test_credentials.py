@@ -24,8 +24,8 @@ async def _serving(context: ssl.SSLContext) -> tuple[web.AppRunner, int]:
     """A server on loopback that says back who asks, how, and with what."""
 
     async def echo(request: web.Request) -> web.Response:
-        heard = [request.method, request.headers.get("authorization", ""), (await request.read()).decode()]
-        return web.json_response(heard)
+        received = [request.method, request.headers.get("authorization", ""), (await request.read()).decode()]
+        return web.json_response(received)
 
     application = web.Application()
     application.router.add_route("*", "/echo", echo)

@@ -344,8 +344,8 @@ def test_budget_that_cannot_be_computed_has_the_reason() -> None:
     failed = {"type": "DisruptionAllowed", "status": "False", "reason": "SyncFailed", "message": "no scale"}
     assert a_budget({}, {"conditions": [failed]}).failure == "no scale"
     long = failed | {"message": "no\nscale \x1b[31m" + "x" * 5000}
-    told = a_budget({}, {"conditions": [long]}).failure
-    assert told.startswith("no scale ?[31mx") and len(told) <= 200
+    results = a_budget({}, {"conditions": [long]}).failure
+    assert results.startswith("no scale ?[31mx") and len(results) <= 200
     failed = {"type": "DisruptionAllowed", "status": "False", "reason": "InsufficientPods", "message": "m"}
     assert a_budget({}, {"conditions": [failed]}).failure == ""
 
@@ -397,10 +397,10 @@ def test_daemonset_has_its_node_selection_and_other_workloads_do_not() -> None:
         "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}},
         "containers": [{"image": "driver:1"}],
     }
-    told = {"metadata": {"name": "w", "namespace": "web"}, "spec": {"template": {"spec": pods}}}
+    results = {"metadata": {"name": "w", "namespace": "web"}, "spec": {"template": {"spec": pods}}}
     for kind in KINDS:
         if kind.kind in ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job"):
-            found = decoded(kind, told)
+            found = decoded(kind, results)
             assert isinstance(found, Workload)
             expected = DaemonTemplate(
                 node_selector={"kernel": "6.1"},

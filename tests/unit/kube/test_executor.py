@@ -51,7 +51,7 @@ def action(kind: type[Action], uid: str, **fields: Any) -> AnyAction:
     return made
 
 
-class Hand:
+class ActionSender:
     def __init__(self, server: ApiServer, cluster: KubeCluster) -> None:
         self._server = server
         self.cluster = cluster
@@ -80,29 +80,31 @@ class Hand:
         ]
 
 
-def tell(tmp_path: Path, story: Callable[[ApiServer, Hand], Awaitable[None]], **spec: object) -> None:
+def scenario(
+    tmp_path: Path, story: Callable[[ApiServer, ActionSender], Awaitable[None]], **spec: object
+) -> None:
     """With one node and one pod on it."""
 
     async def bounded() -> None:
         async with asyncio.timeout(30), faked(tmp_path) as (server, cluster):
             await server.put(NODES, node(NAME, **spec))
             await server.put(PODS, pod("p-1"))
-            await story(server, Hand(server, cluster))
+            await story(server, ActionSender(server, cluster))
 
     asyncio.run(bounded())
 
 
 def test_patch_has_the_uid_of_its_node(tmp_path: Path) -> None:
-    async def story(server: ApiServer, hand: Hand) -> None:
-        before = hand.node["metadata"]
-        assert (await hand(Cordon)).result is Result.DONE
-        (patch,) = hand.changes()
+    async def story(server: ApiServer, sender: ActionSender) -> None:
+        before = sender.node["metadata"]
+        assert (await sender(Cordon)).result is Result.DONE
+        (patch,) = sender.changes()
         assert patch["metadata"]["uid"] == before["uid"]
         assert patch["metadata"]["resourceVersion"] == before["resourceVersion"]
-        assert hand.node["spec"]["unschedulable"] is True
-        assert hand.node["metadata"]["annotations"] == {CORDON_ANNOTATION: "r-1"} | additions({}, "r-1")
+        assert sender.node["spec"]["unschedulable"] is True
+        assert sender.node["metadata"]["annotations"] == {CORDON_ANNOTATION: "r-1"} | additions({}, "r-1")
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 def test_taints_of_others_are_kept(tmp_path: Path) -> None:
@@ -112,38 +114,38 @@ def test_taints_of_others_are_kept(tmp_path: Path) -> None:
         "timeAdded": "2026-01-01T00:00:00Z",
     }
 
-    async def story(server: ApiServer, hand: Hand) -> None:
-        await hand(Mark)
-        assert [each["key"] for each in hand.node["spec"]["taints"]] == [taint["key"], PENDING_TAINT]
-        await hand(Cordon)
-        await hand(Uncordon)
-        assert hand.node["spec"] == {"taints": [taint]}
-        assert hand.node["metadata"]["annotations"] == {}
+    async def story(server: ApiServer, sender: ActionSender) -> None:
+        await sender(Mark)
+        assert [each["key"] for each in sender.node["spec"]["taints"]] == [taint["key"], PENDING_TAINT]
+        await sender(Cordon)
+        await sender(Uncordon)
+        assert sender.node["spec"] == {"taints": [taint]}
+        assert sender.node["metadata"]["annotations"] == {}
 
-    tell(tmp_path, story, taints=[taint])
+    scenario(tmp_path, story, taints=[taint])
 
 
 def test_existing_state_is_not_written_again(tmp_path: Path) -> None:
-    async def story(server: ApiServer, hand: Hand) -> None:
+    async def story(server: ApiServer, sender: ActionSender) -> None:
         there: tuple[type[Action], ...] = (Mark, Cordon, Mark, Cordon)
         for kind in there:
-            assert (await hand(kind)).result is Result.DONE
-        assert len(hand.changes()) == 2
+            assert (await sender(kind)).result is Result.DONE
+        assert len(sender.changes()) == 2
         away: tuple[type[Action], ...] = (Uncordon, Unmark, Uncordon)
         for kind in away:
-            assert (await hand(kind)).result is Result.DONE
-        assert len(hand.changes()) == 3
+            assert (await sender(kind)).result is Result.DONE
+        assert len(sender.changes()) == 3
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 def test_requests_are_counted_for_their_rollout(tmp_path: Path) -> None:
     async def requests() -> None:
         async with faked(tmp_path) as (server, cluster):
             await server.put(NODES, node(NAME))
-            hand = Hand(server, cluster)
+            sender = ActionSender(server, cluster)
             server.faults.append(Fault("PATCH", NAME, 409, CONFLICT, times=1))
-            await asyncio.gather(hand(Cordon), hand(Mark, rollout="r-2"))
+            await asyncio.gather(sender(Cordon), sender(Mark, rollout="r-2"))
             await cluster.forbidden()
             sent = cluster.requests
             of_first, of_second = (
@@ -158,63 +160,63 @@ def test_requests_are_counted_for_their_rollout(tmp_path: Path) -> None:
 
 
 def test_conflicting_write_is_read_again(tmp_path: Path) -> None:
-    async def story(server: ApiServer, hand: Hand) -> None:
+    async def story(server: ApiServer, sender: ActionSender) -> None:
         server.faults.append(Fault("PATCH", NAME, 409, CONFLICT, times=2))
-        assert (await hand(Cordon)).result is Result.DONE
-        assert len(hand.changes()) == 3
+        assert (await sender(Cordon)).result is Result.DONE
+        assert len(sender.changes()) == 3
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 def test_repeated_conflicts_end_in_a_failure(tmp_path: Path) -> None:
-    async def story(server: ApiServer, hand: Hand) -> None:
+    async def story(server: ApiServer, sender: ActionSender) -> None:
         server.faults.append(Fault("PATCH", NAME, 409, CONFLICT, times=99))
-        assert (await hand(Cordon)).result is Result.STALE
-        assert len(hand.changes()) == CONFLICT_TRIES
+        assert (await sender(Cordon)).result is Result.STALE
+        assert len(sender.changes()) == CONFLICT_TRIES
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 def test_cordon_of_another_party_just_before_ours_is_kept(tmp_path: Path) -> None:
-    async def story(server: ApiServer, hand: Hand) -> None:
+    async def story(server: ApiServer, sender: ActionSender) -> None:
         async def cordoned() -> None:
-            await server.put(NODES, hand.node | {"spec": {"unschedulable": True}})
+            await server.put(NODES, sender.node | {"spec": {"unschedulable": True}})
 
         server.faults.append(Fault("PATCH", NAME, 409, CONFLICT, then=cordoned))
-        outcome = await hand(Cordon)
+        outcome = await sender(Cordon)
         assert outcome.result is Result.STALE
         assert "cordoned by somebody else" in outcome.detail
-        assert "annotations" not in hand.node["metadata"]
+        assert "annotations" not in sender.node["metadata"]
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 def test_node_replaced_just_before_the_write_is_not_touched(tmp_path: Path) -> None:
-    async def story(server: ApiServer, hand: Hand) -> None:
+    async def story(server: ApiServer, sender: ActionSender) -> None:
         async def replaced() -> None:
             server.objects[NODES].clear()
             await server.put(NODES, node(NAME))
 
         server.faults.append(Fault("PATCH", NAME, 409, CONFLICT, then=replaced))
-        assert (await hand(Cordon)).result is Result.GONE
-        assert "annotations" not in hand.node["metadata"]
+        assert (await sender(Cordon)).result is Result.GONE
+        assert "annotations" not in sender.node["metadata"]
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 def test_uncordon_keeps_the_marks_of_others(tmp_path: Path) -> None:
-    async def story(server: ApiServer, hand: Hand) -> None:
-        await server.put(NODES, hand.node | {"spec": {"unschedulable": True}})
-        outcome = await hand(Uncordon)
+    async def story(server: ApiServer, sender: ActionSender) -> None:
+        await server.put(NODES, sender.node | {"spec": {"unschedulable": True}})
+        outcome = await sender(Uncordon)
         assert outcome.result is Result.DONE
         assert "and stays" in outcome.detail
-        assert not hand.changes()
-        await hand(Mark)
-        assert (await hand(Uncordon)).result is Result.DONE
-        assert hand.node["spec"] == {"unschedulable": True, "taints": []}
-        assert ROLLOUT_ANNOTATION not in hand.node["metadata"]["annotations"]
+        assert not sender.changes()
+        await sender(Mark)
+        assert (await sender(Uncordon)).result is Result.DONE
+        assert sender.node["spec"] == {"unschedulable": True, "taints": []}
+        assert ROLLOUT_ANNOTATION not in sender.node["metadata"]["annotations"]
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 def refusal(code: int, message: str, cause: str = "", retry: int = 0) -> Json:
@@ -227,7 +229,7 @@ VIOLATES = "Cannot evict pod as it would violate the pod's disruption budget."
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "headers", "result", "words", "retry"),
+    ("status", "body", "headers", "result", "expected", "retry"),
     [
         (
             429,
@@ -272,19 +274,19 @@ def test_answers_to_an_eviction(
     body: Json | str,
     headers: dict[str, str],
     result: Result,
-    words: str,
+    expected: str,
     retry: float | None,
 ) -> None:
-    async def story(server: ApiServer, hand: Hand) -> None:
+    async def story(server: ApiServer, sender: ActionSender) -> None:
         server.evictions.append((status, body, headers))
-        outcome = await hand.evict()
+        outcome = await sender.evict()
         assert outcome.result is result
-        assert words in outcome.detail
+        assert expected in outcome.detail
         assert len(outcome.detail.splitlines()) == 1 and len(outcome.detail) < 700
         assert outcome.retry_after == retry
         assert server.seen[f"POST {PODS.replace('pods', 'namespaces/web/pods')}/p-1/eviction"] <= 2
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 WEBHOOK = 'Internal error occurred: failed calling webhook "guard.example.com": connection refused'
@@ -292,7 +294,7 @@ DENIED = 'admission webhook "guard.example.com" denied the request: not now'
 
 
 @pytest.mark.parametrize(
-    ("status", "words", "result"),
+    ("status", "expected", "result"),
     [
         (500, WEBHOOK, Result.FAILED),
         (429, DENIED, Result.FAILED),
@@ -303,30 +305,30 @@ DENIED = 'admission webhook "guard.example.com" denied the request: not now'
     ],
 )
 def test_webhook_refusal_of_an_eviction_is_told_apart_from_budgets_and_overload(
-    tmp_path: Path, status: int, words: str, result: Result
+    tmp_path: Path, status: int, expected: str, result: Result
 ) -> None:
-    async def story(server: ApiServer, hand: Hand) -> None:
-        cause = "The disruption budget b needs 2" if words == VIOLATES else ""
-        server.evictions.append((status, refusal(status, words, cause), {}))
-        outcome = await hand.evict()
+    async def story(server: ApiServer, sender: ActionSender) -> None:
+        cause = "The disruption budget b needs 2" if expected == VIOLATES else ""
+        server.evictions.append((status, refusal(status, expected, cause), {}))
+        outcome = await sender.evict()
         assert outcome.result is result
-        assert words in outcome.detail
-        assert outcome.detail.startswith("not by a budget") is (words.startswith("Too many"))
+        assert expected in outcome.detail
+        assert outcome.detail.startswith("not by a budget") is (expected.startswith("Too many"))
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 def test_eviction_of_a_replaced_pod_is_not_sent(tmp_path: Path) -> None:
-    async def story(server: ApiServer, hand: Hand) -> None:
-        outcome = await hand.evict(pod_uid="of-the-old-one")
+    async def story(server: ApiServer, sender: ActionSender) -> None:
+        outcome = await sender.evict(pod_uid="of-the-old-one")
         assert outcome.result is Result.GONE
         assert not [path for method, path, _ in server.asked if method == "POST"]
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 @pytest.mark.parametrize(
-    ("words", "result"),
+    ("expected", "result"),
     [
         # Seen while etcd's leader is moved, elected or restarted: the write may have happened.
         ("raft proposal dropped", Result.UNKNOWN),
@@ -343,59 +345,59 @@ def test_eviction_of_a_replaced_pod_is_not_sent(tmp_path: Path) -> None:
     ],
 )
 def test_server_error_with_an_unknown_outcome_is_no_refusal(
-    tmp_path: Path, words: str, result: Result
+    tmp_path: Path, expected: str, result: Result
 ) -> None:
-    async def story(server: ApiServer, hand: Hand) -> None:
-        body = {"kind": "Status", "status": "Failure", "code": 500, "message": words}
+    async def story(server: ApiServer, sender: ActionSender) -> None:
+        body = {"kind": "Status", "status": "Failure", "code": 500, "message": expected}
         server.faults.append(Fault("PATCH", f"/{NAME}", 500, body))
-        outcome = await hand(Cordon)
-        assert outcome.result is result and words in outcome.detail
+        outcome = await sender(Cordon)
+        assert outcome.result is result and expected in outcome.detail
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 def test_eviction_names_one_pod_and_may_shorten_its_grace_period(tmp_path: Path) -> None:
-    async def story(server: ApiServer, hand: Hand) -> None:
-        assert (await hand.evict(grace_seconds=5)).result is Result.DONE
-        assert (await hand.evict()).result is Result.DONE
+    async def story(server: ApiServer, sender: ActionSender) -> None:
+        assert (await sender.evict(grace_seconds=5)).result is Result.DONE
+        assert (await sender.evict()).result is Result.DONE
         first, second = [body["deleteOptions"] for method, _, body in server.asked if method == "POST"]
         uid = server.objects[PODS]["web", "p-1"]["metadata"]["uid"]
         assert first == {"preconditions": {"uid": uid}, "gracePeriodSeconds": 5}
         assert second == {"preconditions": {"uid": uid}}
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 def test_missing_answer_is_unknown(tmp_path: Path) -> None:
-    async def story(server: ApiServer, hand: Hand) -> None:
-        verbs = ActionExecutor(hand.cluster.transport, seconds=0.3)
-        uid = hand.node["metadata"]["uid"]
+    async def story(server: ApiServer, sender: ActionSender) -> None:
+        verbs = ActionExecutor(sender.cluster.transport, seconds=0.3)
+        uid = sender.node["metadata"]["uid"]
         await verbs.perform(action(Mark, uid))
         server.silent = True
         outcome = await verbs.perform(action(Cordon, uid))
         assert outcome.result is Result.UNKNOWN
         await server.stop()
-        outcome = await hand(Cordon)
+        outcome = await sender(Cordon)
         assert outcome.result is Result.UNKNOWN
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 def test_forbidden_verb_fails_with_the_missing_rule(tmp_path: Path) -> None:
-    async def story(server: ApiServer, hand: Hand) -> None:
+    async def story(server: ApiServer, sender: ActionSender) -> None:
         server.forbidden.add(("patch", "nodes"))
-        outcome = await hand(Cordon)
+        outcome = await sender(Cordon)
         assert outcome.result is Result.FAILED
         assert 'grant verb "patch" on resource "nodes"' in outcome.detail
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 HOOK = 'failed calling webhook "guard.example": Post "https://guard": connection refused'
 
 
 @pytest.mark.parametrize(
-    ("status", "message", "told"),
+    ("status", "message", "reported"),
     [
         (403, 'User "x" cannot patch resource', 'grant verb "patch" on resource'),
         (403, 'admission webhook "guard" denied the request: ask ada', "ask ada"),
@@ -406,14 +408,14 @@ HOOK = 'failed calling webhook "guard.example": Post "https://guard": connection
 )
 @pytest.mark.parametrize("kind", [Mark, Unmark, Cordon, Uncordon, Stage, Reboot, CancelRequest])
 def test_refusal_of_any_verb_fails_with_the_servers_message_on_one_short_line(
-    tmp_path: Path, kind: type[Action], status: int, message: str, told: str
+    tmp_path: Path, kind: type[Action], status: int, message: str, reported: str
 ) -> None:
-    async def story(server: ApiServer, hand: Hand) -> None:
-        await hand(Stage, token="r-1/a", release=NEW)
+    async def story(server: ApiServer, sender: ActionSender) -> None:
+        await sender(Stage, token="r-1/a", release=NEW)
         if kind in (Unmark, Uncordon, Reboot):
-            await hand(Mark)
-            await hand(Cordon)
-        boot = hand.node["status"]["nodeInfo"]["bootID"]
+            await sender(Mark)
+            await sender(Cordon)
+        boot = sender.node["status"]["nodeInfo"]["bootID"]
         fields = {
             Stage: {"token": "r-1/b", "release": NEW},
             Reboot: {"token": "r-1/c", "release": NEW, "boot_id": boot},
@@ -422,75 +424,75 @@ def test_refusal_of_any_verb_fails_with_the_servers_message_on_one_short_line(
         if kind is Reboot:
             await server.drop(PODS, "p-1", "web")
         server.faults.append(Fault("PATCH", f"{about}/{NAME}", status, refusal(status, message)))
-        outcome = await hand(kind, **fields)
+        outcome = await sender(kind, **fields)
         assert outcome.result is Result.FAILED
-        assert told in outcome.detail and len(outcome.detail) < 700 and outcome.detail.isprintable()
+        assert reported in outcome.detail and len(outcome.detail) < 700 and outcome.detail.isprintable()
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 def test_first_request_creates_the_machine_owned_by_its_node(tmp_path: Path) -> None:
-    async def story(server: ApiServer, hand: Hand) -> None:
-        assert (await hand(Stage, token="r-1/a", release=NEW)).result is Result.DONE
-        (owner,) = hand.machine["metadata"]["ownerReferences"]
+    async def story(server: ApiServer, sender: ActionSender) -> None:
+        assert (await sender(Stage, token="r-1/a", release=NEW)).result is Result.DONE
+        (owner,) = sender.machine["metadata"]["ownerReferences"]
         assert owner == {
             "apiVersion": "v1",
             "kind": "Node",
             "name": NAME,
-            "uid": hand.node["metadata"]["uid"],
+            "uid": sender.node["metadata"]["uid"],
         }
-        assert hand.machine["spec"] == {
+        assert sender.machine["spec"] == {
             "action": "stage",
             "token": "r-1/a",
             "release": {"version": "2.0", "digest": "sha256:02", "kernel": "6.2.0"},
         }
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 def test_later_request_replaces_the_earlier_one_completely(tmp_path: Path) -> None:
-    async def story(server: ApiServer, hand: Hand) -> None:
+    async def story(server: ApiServer, sender: ActionSender) -> None:
         by_index = replace(NEW, reference_digest="sha256:11")
-        await hand(Stage, token="r-1/a", release=by_index)
-        assert hand.machine["spec"]["release"]["referenceDigest"] == "sha256:11"
-        assert decoded(msgspec.json.encode(hand.machine)).request == Request(Ask.STAGE, "r-1/a", by_index)
-        await hand(Stage, token="r-1/b", release=Release("3.0"))
-        assert hand.machine["spec"]["release"] == {"version": "3.0"}
-        await hand(CancelRequest)
-        assert hand.machine["spec"] == {}
+        await sender(Stage, token="r-1/a", release=by_index)
+        assert sender.machine["spec"]["release"]["referenceDigest"] == "sha256:11"
+        assert decoded(msgspec.json.encode(sender.machine)).request == Request(Ask.STAGE, "r-1/a", by_index)
+        await sender(Stage, token="r-1/b", release=Release("3.0"))
+        assert sender.machine["spec"]["release"] == {"version": "3.0"}
+        await sender(CancelRequest)
+        assert sender.machine["spec"] == {}
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 def test_machine_created_concurrently_is_used(tmp_path: Path) -> None:
-    async def story(server: ApiServer, hand: Hand) -> None:
+    async def story(server: ApiServer, sender: ActionSender) -> None:
         async def made() -> None:
             await server.put(MACHINES, {"metadata": {"name": NAME}})
 
         exists = {"code": 409, "reason": "AlreadyExists", "message": "already exists"}
         server.faults.append(Fault("POST", "/machines", 409, exists, then=made))
-        assert (await hand(Stage, token="r-1/a", release=NEW)).result is Result.DONE
-        assert hand.machine["spec"]["token"] == "r-1/a"
+        assert (await sender(Stage, token="r-1/a", release=NEW)).result is Result.DONE
+        assert sender.machine["spec"]["token"] == "r-1/a"
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 def test_without_a_machine_there_is_nothing_to_reboot_or_to_clear(tmp_path: Path) -> None:
-    async def story(server: ApiServer, hand: Hand) -> None:
-        await hand(Cordon)
-        outcome = await hand(Reboot, token="r-1/a", release=NEW, boot_id=f"boot-{NAME}")
+    async def story(server: ApiServer, sender: ActionSender) -> None:
+        await sender(Cordon)
+        outcome = await sender(Reboot, token="r-1/a", release=NEW, boot_id=f"boot-{NAME}")
         assert outcome.result is Result.GONE
-        assert (await hand(CancelRequest)).result is Result.DONE
+        assert (await sender(CancelRequest)).result is Result.DONE
         server.served.discard(MACHINES)
-        outcome = await hand(Stage, token="r-1/a", release=NEW)
+        outcome = await sender(Stage, token="r-1/a", release=NEW)
         assert outcome.result is Result.FAILED
         assert "fleet cluster install east" in outcome.detail
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 def test_actions_in_flight_are_bounded(tmp_path: Path) -> None:
-    async def story(server: ApiServer, hand: Hand) -> None:
+    async def story(server: ApiServer, sender: ActionSender) -> None:
         at_once = most = 0
 
         async def slow() -> None:
@@ -501,10 +503,10 @@ def test_actions_in_flight_are_bounded(tmp_path: Path) -> None:
             at_once -= 1
 
         server.faults.append(Fault("GET", NAME, 404, {"code": 404, "message": "no"}, times=20, then=slow))
-        verbs = ActionExecutor(hand.cluster.transport, at_once=3)
-        cordon = action(Cordon, hand.node["metadata"]["uid"])
+        verbs = ActionExecutor(sender.cluster.transport, at_once=3)
+        cordon = action(Cordon, sender.node["metadata"]["uid"])
         outcomes = await asyncio.gather(*(verbs.perform(cordon) for _ in range(20)))
         assert {outcome.result for outcome in outcomes} == {Result.GONE}
         assert most == 3
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)

@@ -99,9 +99,9 @@ def test_reports_of_an_agent_fit_the_schema() -> None:
     assert status["layered"]["items"]["maxLength"] == machine.NAME_MOST
     assert status["work"]["properties"]["log"]["maxLength"] == machine.LOG_MOST
     assert status["work"]["properties"]["message"]["maxLength"] == machine.MESSAGE_MOST
-    told = [status[name] for name in ("os", "kernel", "bootID")]
-    told += [status[name]["properties"]["version"] for name in ("booted", "staged", "rollback")]
-    assert {each["maxLength"] for each in told} == {machine.NAME_MOST}
+    reported = [status[name] for name in ("os", "kernel", "bootID")]
+    reported += [status[name]["properties"]["version"] for name in ("booted", "staged", "rollback")]
+    assert {each["maxLength"] for each in reported} == {machine.NAME_MOST}
     for part in ("text", "error"):
         assert status["log"]["properties"][part]["maxLength"] == machine.LOG_MOST
     for units in (status["units"]["properties"], status["work"]["properties"]["units"]["properties"]):

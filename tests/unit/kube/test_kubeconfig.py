@@ -29,9 +29,9 @@ def written(path: Path, content: object) -> Path:
 def refusal(path: Path, context: str = "") -> tuple[str, str]:
     with pytest.raises(UsageError) as caught:
         contexts.read([path], context)
-    words = caught.value.message + caught.value.hint
-    assert str(path) in words
-    assert "s3cret" not in words
+    expected = caught.value.message + caught.value.hint
+    assert str(path) in expected
+    assert "s3cret" not in expected
     return caught.value.message, caught.value.hint
 
 
@@ -79,7 +79,7 @@ def test_context_without_a_cluster(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "expected"),
     [
         ("users: [{token: s3cret", ":1: not YAML"),
         ("token: s3cret\n  x: [", ":2: not YAML"),
@@ -103,8 +103,8 @@ def test_context_without_a_cluster(tmp_path: Path) -> None:
         ("a: \0", "not YAML"),
     ],
 )
-def test_file_that_is_no_kubeconfig(tmp_path: Path, content: str, words: str) -> None:
-    assert words in refusal(written(tmp_path / "kc", content))[0]
+def test_file_that_is_no_kubeconfig(tmp_path: Path, content: str, expected: str) -> None:
+    assert expected in refusal(written(tmp_path / "kc", content))[0]
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
@@ -136,17 +136,17 @@ def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "expected"),
     [
         ("gcp", "removed from Kubernetes 1.26"),
         ("azure", "https://github.com/Azure/kubelogin"),
         ("openstack", "is not known"),
     ],
 )
-def test_auth_provider_is_refused_by_its_name(tmp_path: Path, name: str, words: str) -> None:
+def test_auth_provider_is_refused_by_its_name(tmp_path: Path, name: str, expected: str) -> None:
     content = GOOD | {"users": [{"name": "u", "user": {"auth-provider": {"name": name, "config": {}}}}]}
     message, _ = refusal(written(tmp_path / "kc", content))
-    assert f"auth-provider {name!r}" in message and words in message
+    assert f"auth-provider {name!r}" in message and expected in message
 
 
 def test_context_without_credentials_is_refused_over_tls(tmp_path: Path) -> None:

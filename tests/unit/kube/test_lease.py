@@ -20,7 +20,7 @@ def alive(_: str) -> bool:
     return False
 
 
-def tell(tmp_path: Path, story: Callable[[ApiServer, KubeCluster], Awaitable[None]]) -> None:
+def scenario(tmp_path: Path, story: Callable[[ApiServer, KubeCluster], Awaitable[None]]) -> None:
     async def bounded() -> None:
         async with asyncio.timeout(30), faked(tmp_path) as (server, cluster):
             await story(server, cluster)
@@ -56,7 +56,7 @@ def test_lease_is_created_renewed_and_released(tmp_path: Path) -> None:
         found = await cluster.lead(TWO, 15, alive)
         assert (found.held, found.epoch) == (True, 2)
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 def test_holders_clock_does_not_matter(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_holders_clock_does_not_matter(tmp_path: Path) -> None:
             found = await cluster.lead(ONE, 15, alive)
             assert (found.held, found.holder, found.epoch) == (False, TWO, 3)
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 def test_seen_renewal_restarts_the_wait(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_seen_renewal_restarts_the_wait(tmp_path: Path) -> None:
         assert loop.time() - began > 2
         assert found.epoch == 4
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 def test_overtaken_candidate_does_not_lead(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_overtaken_candidate_does_not_lead(tmp_path: Path) -> None:
         found = await cluster.lead(ONE, 15, alive)
         assert (found.held, found.holder) == (False, TWO)
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 def test_concurrent_creation_has_one_holder(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_concurrent_creation_has_one_holder(tmp_path: Path) -> None:
         assert sum(each.held for each in found) == 1
         assert len({each.holder for each in found}) == 1
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 def test_unobtainable_lease_has_a_reason(tmp_path: Path) -> None:
@@ -128,4 +128,4 @@ def test_unobtainable_lease_has_a_reason(tmp_path: Path) -> None:
         with pytest.raises(UnreachableError):
             await cluster.lead(ONE, 15, alive)
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)

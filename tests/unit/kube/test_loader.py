@@ -87,8 +87,10 @@ def test_lists_writes_and_watches_impersonate(tmp_path: Path) -> None:
 def test_forbidden_impersonation_names_the_missing_verb(tmp_path: Path) -> None:
     async def story() -> None:
         async with faked(tmp_path, {"token": TOKEN, **AS}) as (server, cluster):
-            words = 'users "jane" is forbidden: User "me" cannot impersonate resource "users" in API group ""'
-            server.faults.append(Fault("GET", "/nodes", 403, {"kind": "Status", "message": words}))
+            message = (
+                'users "jane" is forbidden: User "me" cannot impersonate resource "users" in API group ""'
+            )
+            server.faults.append(Fault("GET", "/nodes", 403, {"kind": "Status", "message": message}))
             error = await refused(cluster)
             assert isinstance(error, ForbiddenError) and "impersonate" in error.message
             assert '"impersonate"' in error.hint and "nodes" not in error.hint
@@ -98,10 +100,10 @@ def test_forbidden_impersonation_names_the_missing_verb(tmp_path: Path) -> None:
 
 def test_commands_in_pods_impersonate(tmp_path: Path) -> None:
     async def story() -> None:
-        heard: list[tuple[str, str]] = []
+        received: list[tuple[str, str]] = []
 
         async def answer(request: web.Request) -> web.WebSocketResponse:
-            heard.extend(request.headers.items())
+            received.extend(request.headers.items())
             socket = web.WebSocketResponse(protocols=("v5.channel.k8s.io",))
             await socket.prepare(request)
             await socket.close()
@@ -119,7 +121,7 @@ def test_commands_in_pods_impersonate(tmp_path: Path) -> None:
         try:
             frames = transport.frames(ApiRequest(verb="get", path="/exec"), "v5.channel.k8s.io")
             assert [each async for each in frames] == []
-            assert [pair for pair in heard if pair[0].startswith("Impersonate-")] == HEADERS
+            assert [pair for pair in received if pair[0].startswith("Impersonate-")] == HEADERS
         finally:
             await transport.close()
             await runner.cleanup()
@@ -145,9 +147,9 @@ def test_echoed_password_is_masked(tmp_path: Path) -> None:
     async def story() -> None:
         user = {"username": "ada", "password": "s3cret-w0rd"}
         async with faked(tmp_path, user) as (server, cluster):
-            told = base64.b64encode(b"ada:s3cret-w0rd").decode()
+            reported = base64.b64encode(b"ada:s3cret-w0rd").decode()
             server.faults.append(
-                Fault("GET", "/nodes", 401, f"not s3cret-w0rd, and not Basic {told}", times=9)
+                Fault("GET", "/nodes", 401, f"not s3cret-w0rd, and not Basic {reported}", times=9)
             )
             error = await refused(cluster)
             assert isinstance(error, AuthenticationError)
@@ -254,7 +256,7 @@ def jwt(lifetime: timedelta) -> str:
 
 
 @pytest.mark.parametrize(
-    ("token", "words"),
+    ("token", "message"),
     [
         (jwt(timedelta(seconds=5)), "has expired"),
         ("s3cret", "is not a JWT"),
@@ -263,7 +265,7 @@ def jwt(lifetime: timedelta) -> str:
         ("", "has no id-token"),
     ],
 )
-def test_invalid_id_token_is_refused_with_a_remedy(tmp_path: Path, token: str, words: str) -> None:
+def test_invalid_id_token_is_refused_with_a_remedy(tmp_path: Path, token: str, message: str) -> None:
     config = {
         "idp-issuer-url": "https://issuer",
         "client-id": "x",
@@ -276,7 +278,7 @@ def test_invalid_id_token_is_refused_with_a_remedy(tmp_path: Path, token: str, w
     async def story() -> None:
         with pytest.raises(UsageError) as caught:
             await credentials.load(CredentialSource(path), NOW)
-        assert words in caught.value.message and "oidc" in caught.value.message
+        assert message in caught.value.message and "oidc" in caught.value.message
         assert "kubectl" in caught.value.hint
         assert "s3cret" not in caught.value.message + caught.value.hint
 
@@ -284,7 +286,7 @@ def test_invalid_id_token_is_refused_with_a_remedy(tmp_path: Path, token: str, w
 
 
 @pytest.mark.parametrize(
-    ("user", "words"),
+    ("user", "message"),
     [
         ({"token": "s3cret\nx"}, "the token"),
         ({"token": TOKEN, "as": "jane\r\nImpersonate-Group: system:masters"}, "Impersonate-User"),
@@ -295,7 +297,7 @@ def test_invalid_id_token_is_refused_with_a_remedy(tmp_path: Path, token: str, w
     ],
 )
 def test_value_that_cannot_be_sent_is_refused_with_the_files_name(
-    tmp_path: Path, user: dict[str, Any], words: str
+    tmp_path: Path, user: dict[str, Any], message: str
 ) -> None:
     self_signed(tmp_path)
     (tmp_path / "locked.pem").write_text("-----BEGIN ENCRYPTED PRIVATE KEY-----\ns3cret\n")
@@ -304,7 +306,7 @@ def test_value_that_cannot_be_sent_is_refused_with_the_files_name(
     async def story() -> None:
         with pytest.raises(UsageError) as caught:
             await credentials.load(CredentialSource(path), NOW)
-        assert str(path) in caught.value.message and words in caught.value.message
+        assert str(path) in caught.value.message and message in caught.value.message
         assert "s3cret" not in caught.value.message + caught.value.hint
 
     run(story)

@@ -71,12 +71,12 @@ def test_unreadable_machine_is_waited_for(tmp_path: Path) -> None:
     ],
 )
 def test_controller_reads_releases_as_the_agent_reports_them(booted: Release) -> None:
-    told = status(Machine("n-1", os="bootc", boot_id="b-1", booted=booted, reported=True))
-    found = decoded(msgspec.json.encode({"metadata": {"name": "n-1"}, "status": merged(told)}))
+    results = status(Machine("n-1", os="bootc", boot_id="b-1", booted=booted, reported=True))
+    found = decoded(msgspec.json.encode({"metadata": {"name": "n-1"}, "status": merged(results)}))
     assert found.booted == booted
 
 
 def test_older_agent_reports_no_image_reference() -> None:
-    told = {"booted": {"version": "44.2", "digest": "sha256:aa"}}
-    found = decoded(msgspec.json.encode({"metadata": {"name": "n-1"}, "status": told}))
+    results = {"booted": {"version": "44.2", "digest": "sha256:aa"}}
+    found = decoded(msgspec.json.encode({"metadata": {"name": "n-1"}, "status": results}))
     assert found.booted == Release("44.2", "sha256:aa")

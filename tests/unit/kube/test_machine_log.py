@@ -19,7 +19,7 @@ ASK = LogAsk("log/7:ab", "kubelet.service", 20)
 CONFLICT = {"code": 409, "reason": "Conflict", "message": "the object has been modified"}
 
 
-def tell(tmp_path: Path, story: Callable[[ApiServer, KubeCluster], Awaitable[None]]) -> None:
+def scenario(tmp_path: Path, story: Callable[[ApiServer, KubeCluster], Awaitable[None]]) -> None:
     async def bounded() -> None:
         async with asyncio.timeout(30), faked(tmp_path) as (server, cluster):
             await story(server, cluster)
@@ -38,9 +38,11 @@ async def asked(server: ApiServer) -> Json:
     return found
 
 
-async def answer(server: ApiServer, **told: str) -> None:
+async def answer(server: ApiServer, **reported: str) -> None:
     found = await asked(server)
-    await server.put(MACHINES, {**found, "status": {"log": {"token": found["spec"]["log"]["token"], **told}}})
+    await server.put(
+        MACHINES, {**found, "status": {"log": {"token": found["spec"]["log"]["token"], **reported}}}
+    )
 
 
 def test_log_request_is_beside_the_controllers_request_and_removed_with_the_answer(tmp_path: Path) -> None:
@@ -55,7 +57,7 @@ def test_log_request_is_beside_the_controllers_request_and_removed_with_the_answ
         assert await looking == "kubelet: out of memory\n"
         assert server.objects[MACHINES]["", "n-1"]["spec"] == {"action": "stage", "token": "t-1"}
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 def test_agent_without_a_log_reports_why(tmp_path: Path) -> None:
@@ -66,7 +68,7 @@ def test_agent_without_a_log_reports_why(tmp_path: Path) -> None:
             await cluster.log("n-1", ASK, 20)
         await answering
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 def test_silent_agent_times_out_and_nothing_is_left(tmp_path: Path) -> None:
@@ -77,7 +79,7 @@ def test_silent_agent_times_out_and_nothing_is_left(tmp_path: Path) -> None:
         assert "get pods" in refused.value.hint and "fleet cluster install" in refused.value.hint
         assert server.objects[MACHINES]["", "n-1"]["spec"] == {}
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 def test_concurrent_requests_do_not_remove_each_other(tmp_path: Path) -> None:
@@ -91,7 +93,7 @@ def test_concurrent_requests_do_not_remove_each_other(tmp_path: Path) -> None:
             await looking
         assert server.objects[MACHINES]["", "n-1"]["spec"] == {"log": other}
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)
 
 
 def test_machine_that_never_had_an_agent_is_reported(tmp_path: Path) -> None:
@@ -99,4 +101,4 @@ def test_machine_that_never_had_an_agent_is_reported(tmp_path: Path) -> None:
         with pytest.raises(FleetError, match="there is no Machine n-1"):
             await cluster.log("n-1", ASK, 20)
 
-    tell(tmp_path, story)
+    scenario(tmp_path, story)

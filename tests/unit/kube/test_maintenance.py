@@ -18,7 +18,7 @@ from fleet.kube.kinds.maintenance import locks
 from fleet.kube.watch.snapshot import of_dump
 from fleet.lab.simulation.builders import START
 from tests.kube_fake.world import faked, node
-from tests.unit.kube.test_watch import NODES, Ear, run, watched
+from tests.unit.kube.test_watch import NODES, EventLog, run, watched
 
 NVIDIA = "nodemaintenances.maintenance.nvidia.com"
 MEDIK8S = "nodemaintenances.nodemaintenance.medik8s.io"
@@ -44,14 +44,14 @@ def nvidia(reason: str, **rest: Any) -> dict[str, Any]:
 
 
 def config_node(**conditions: str) -> dict[str, Any]:
-    told = [{"type": kind, "status": status} for kind, status in conditions.items()]
+    reported = [{"type": kind, "status": status} for kind, status in conditions.items()]
     spec = {"node": {"name": "n-1"}, "pool": {"name": "worker"}}
     return a_thing(
         "machineconfiguration.openshift.io/v1",
         "MachineConfigNode",
         "n-1",
         spec=spec,
-        status={"conditions": told},
+        status={"conditions": reported},
     )
 
 
@@ -172,14 +172,14 @@ PATH = "/apis/maintenance.nvidia.com/v1alpha1/nodemaintenances"
 
 def test_object_is_seen_to_be_added_changed_and_deleted(tmp_path: Path) -> None:
     async def story() -> None:
-        async with watched(tmp_path) as (server, _, ear):
-            await ear.hears("synced")
+        async with watched(tmp_path) as (server, _, events):
+            await events.wait_for("synced")
             await server.put(PATH, nvidia("Pending"))
-            await ear.hears("seen nm")
+            await events.wait_for("seen nm")
             await server.put(PATH, nvidia("Draining"))
-            await ear.hears("seen nm")
+            await events.wait_for("seen nm")
             await server.drop(PATH, "nm", "default")
-            await ear.hears("gone nm")
+            await events.wait_for("gone nm")
 
     run(story)
 
@@ -195,9 +195,9 @@ def test_missing_kind_is_skipped_and_missing_permission_is_reported(tmp_path: Pa
             else:
                 server.served -= {path for path in server.served if "nodemaintenances" in path}
             await server.put(NODES, node("n-0001"))
-            ear = Ear(cluster)
-            task = asyncio.create_task(ear.listen())
-            await ear.hears("seen n-0001", "synced")
+            events = EventLog(cluster)
+            task = asyncio.create_task(events.listen())
+            await events.wait_for("seen n-0001", "synced")
             assert set(cluster.missing) == missing
             reading = await cluster.read("fra", START)
             assert set(reading.missing) == missing

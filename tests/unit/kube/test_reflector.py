@@ -57,11 +57,11 @@ class Names:
         task.add_done_callback(self._tasks.discard)
 
 
-Story = Callable[[ApiServer, KubeCluster, QuickClock, Names], Awaitable[None]]
+SimulatedRollout = Callable[[ApiServer, KubeCluster, QuickClock, Names], Awaitable[None]]
 
 
-def tell(tmp_path: Path, story: Story, jitter: float = 1.0, fields: str = "") -> None:
-    async def told() -> None:
+def scenario(tmp_path: Path, story: SimulatedRollout, jitter: float = 1.0, fields: str = "") -> None:
+    async def reported() -> None:
         clock, names = QuickClock(), Names()
         async with asyncio.timeout(30), faked(tmp_path, clock=clock) as (server, cluster):
             await server.put(NODES.path, node("n-1"))
@@ -82,7 +82,7 @@ def tell(tmp_path: Path, story: Story, jitter: float = 1.0, fields: str = "") ->
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
 
-    asyncio.run(told())
+    asyncio.run(reported())
 
 
 def test_backoff_grows_to_a_limit_with_injected_jitter(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_backoff_grows_to_a_limit_with_injected_jitter(tmp_path: Path) -> None:
         await names.wait("n-1")
         assert clock.slept == [1.25, 2.5, 5.0, 5.0]
 
-    tell(tmp_path, story, jitter=1.25)
+    scenario(tmp_path, story, jitter=1.25)
 
 
 def test_broken_watch_resumes_after_a_jittered_pause_without_a_list(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_broken_watch_resumes_after_a_jittered_pause_without_a_list(tmp_path: Pa
         await names.wait("n-1", "n-2", "n-3")
         assert set(clock.slept) <= {1.5} and names.lists == 1
 
-    tell(tmp_path, story, jitter=1.5)
+    scenario(tmp_path, story, jitter=1.5)
 
 
 def test_field_selector_applies_to_the_list_and_the_watch(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_field_selector_applies_to_the_list_and_the_watch(tmp_path: Path) -> Non
             (True, ["metadata.name=n-1"]),
         ]
 
-    tell(tmp_path, story, fields="metadata.name=n-1")
+    scenario(tmp_path, story, fields="metadata.name=n-1")
 
 
 def test_jitter_of_clients_differs_within_half_of_the_pause() -> None:
@@ -127,7 +127,7 @@ def test_jitter_of_clients_differs_within_half_of_the_pause() -> None:
 
 
 def test_agent_creates_no_machine_while_the_cluster_lacks_the_kind(tmp_path: Path) -> None:
-    async def told() -> None:
+    async def reported() -> None:
         clock = QuickClock()
         async with asyncio.timeout(20), faked(tmp_path, clock=clock) as (server, cluster):
             server.served.discard(PATH)
@@ -143,7 +143,7 @@ def test_agent_creates_no_machine_while_the_cluster_lacks_the_kind(tmp_path: Pat
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
 
-    asyncio.run(told())
+    asyncio.run(reported())
 
 
 def test_conflicting_write_is_retried_and_given_up_after_a_while() -> None:

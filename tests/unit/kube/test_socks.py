@@ -45,7 +45,7 @@ def refusal(tmp_path: Path, *answers: bytes, user: str = "") -> str:
 
 
 @pytest.mark.parametrize(
-    ("user", "answers", "words"),
+    ("user", "answers", "expected"),
     [
         ("", (b"\x05\xff",), "another way to log in"),
         ("", (b"\x05\x02",), "another way to log in"),
@@ -57,9 +57,9 @@ def refusal(tmp_path: Path, *answers: bytes, user: str = "") -> str:
         ("", (b"\x05",), "closed the connection"),
     ],
 )
-def test_proxy_refusal(tmp_path: Path, user: str, answers: tuple[bytes, ...], words: str) -> None:
+def test_proxy_refusal(tmp_path: Path, user: str, answers: tuple[bytes, ...], expected: str) -> None:
     message = refusal(tmp_path, *answers, user=user)
-    assert "https://far.invalid" in message and words in message
+    assert "https://far.invalid" in message and expected in message
     assert "s3cret" not in message
 
 

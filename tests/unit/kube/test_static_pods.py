@@ -41,13 +41,13 @@ def static_pod(node: str, ready: bool) -> dict[str, Any]:
 
 
 def node(name: str, *addresses: str) -> dict[str, Any]:
-    told = [{"type": "Hostname", "address": name}]
-    told += [{"type": "InternalIP", "address": address} for address in addresses]
+    reported = [{"type": "Hostname", "address": name}]
+    reported += [{"type": "InternalIP", "address": address} for address in addresses]
     return {
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {"name": name, "uid": f"u-{name}"},
-        "status": {"addresses": told},
+        "status": {"addresses": reported},
     }
 
 
@@ -73,10 +73,10 @@ def test_static_pods_form_the_group_and_their_readiness_counts() -> None:
     rule = QuorumRule()
     assert quorum.held(group, rule, NodeRef("east", "cp-0"), ()) is not None
     assert quorum.held(group, rule, NodeRef("east", "cp-2"), ()) is None
-    well = group_in(of_dump(dump(True, True, True), "east", "fra", START))
-    assert well is not None
-    assert quorum.held(well, rule, NodeRef("east", "cp-0"), ()) is None
-    assert quorum.held(well, rule, NodeRef("east", "cp-0"), {NodeRef("east", "cp-1")}) is not None
+    healthy = group_in(of_dump(dump(True, True, True), "east", "fra", START))
+    assert healthy is not None
+    assert quorum.held(healthy, rule, NodeRef("east", "cp-0"), ()) is None
+    assert quorum.held(healthy, rule, NodeRef("east", "cp-0"), {NodeRef("east", "cp-1")}) is not None
 
 
 def test_endpoints_are_those_of_kubeadms_annotation() -> None:
@@ -104,8 +104,8 @@ def test_without_an_annotation_endpoints_are_the_nodes_addresses() -> None:
 class Servers:
     """API servers that say one thing."""
 
-    def __init__(self, words: str = "") -> None:
-        self.words = words
+    def __init__(self, message: str = "") -> None:
+        self.words = message
         self.asked = 0
 
     async def etcd(self) -> str:
@@ -162,12 +162,12 @@ def test_etcd_of_static_pods_exists_beside_an_external_one() -> None:
 
 
 def test_pods_are_not_trusted_while_the_api_server_reports_its_etcd_as_failed() -> None:
-    words = "/readyz/etcd of the API server: internal server error: etcd failed"
-    found = asyncio.run(a_group(Servers(words), EtcdAccess()).read(a_view(True, True, True), START))
+    message = "/readyz/etcd of the API server: internal server error: etcd failed"
+    found = asyncio.run(a_group(Servers(message), EtcdAccess()).read(a_view(True, True, True), START))
     assert found is not None and not found.declared
     held = quorum.held(found, QuorumRule(), NodeRef("east", "cp-0"), ())
-    assert held is not None and held.reason is Reason.QUORUM_UNREAD and words in held.message
-    assert words in quorum.why_not_recovered(found, QuorumRule(), NodeRef("east", "cp-0"))
+    assert held is not None and held.reason is Reason.QUORUM_UNREAD and message in held.message
+    assert message in quorum.why_not_recovered(found, QuorumRule(), NodeRef("east", "cp-0"))
 
 
 def test_cluster_without_etcd_pods_has_no_group() -> None:

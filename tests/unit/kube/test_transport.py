@@ -190,7 +190,7 @@ def test_plugin_runs_again_when_its_token_is_rejected(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "words"),
+    ("source", "message"),
     [
         ("import sys; sys.exit('log in first, not with ' + 'x' * 60)", "log in first, not with …"),
         ("print('{}')", "printed no kind of no apiVersion"),
@@ -199,12 +199,12 @@ def test_plugin_runs_again_when_its_token_is_rejected(tmp_path: Path) -> None:
         ("print('x' * 2 ** 21)", "printed more than 1 MiB"),
     ],
 )
-def test_failing_plugin(tmp_path: Path, source: str, words: str) -> None:
+def test_failing_plugin(tmp_path: Path, source: str, message: str) -> None:
     async def story() -> None:
         async with faked(tmp_path, _plugin(tmp_path, source)) as (server, cluster):
             error = await refused(cluster)
             assert isinstance(error, AuthenticationError)
-            assert words in error.message
+            assert message in error.message
             assert not server.asked
 
     run(story)
@@ -326,8 +326,8 @@ def test_token_echoed_in_escapes_is_masked(tmp_path: Path) -> None:
     async def story() -> None:
         async with faked(tmp_path, {"token": TOKEN}) as (server, cluster):
             escaped = "".join(f"\\u{ord(each):04x}" for each in TOKEN)
-            for words in (escaped, f"a path C:\\\\x, {TOKEN}"):
-                body = f'{{"kind": "Status", "message": "not good: {words}"}}'
+            for message in (escaped, f"a path C:\\\\x, {TOKEN}"):
+                body = f'{{"kind": "Status", "message": "not good: {message}"}}'
                 server.faults.append(Fault("GET", "/nodes", 403, body))
                 assert "***" in (await refused(cluster)).message
 
@@ -427,14 +427,14 @@ def test_readiness_of_the_api_servers_etcd(tmp_path: Path) -> None:
             assert await readiness.etcd() == (
                 "/readyz/etcd of the API server: internal server error: etcd failed: reason withheld"
             )
-            words = 'forbidden: User "x" cannot get path "/readyz/etcd"'
-            answers(403, {"kind": "Status", "message": words})
+            message = 'forbidden: User "x" cannot get path "/readyz/etcd"'
+            answers(403, {"kind": "Status", "message": message})
             assert await readiness.etcd() == (
-                f'/readyz/etcd of the API server: {words} (RBAC does not allow it: grant verb "get" on '
+                f'/readyz/etcd of the API server: {message} (RBAC does not allow it: grant verb "get" on '
                 'nonResourceURL "/readyz/etcd")'
             )
-        words = await readiness.etcd()
-        assert words.startswith("/readyz/etcd of the API server: "), "a server that is gone is not ready"
+        message = await readiness.etcd()
+        assert message.startswith("/readyz/etcd of the API server: "), "a server that is gone is not ready"
 
     run(story)
 

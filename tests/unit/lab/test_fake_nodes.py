@@ -93,13 +93,13 @@ class NodeInMemory:
 Tell = Callable[[NodeInMemory, FakeMachine], Awaitable[None]]
 
 
-def story(tell: Tell, **annotations: str) -> None:
+def story(scenario: Tell, **annotations: str) -> None:
     node = NodeInMemory({fake.PREFIX + key.replace("_", "-"): value for key, value in annotations.items()})
-    asyncio.run(asyncio.wait_for(_told(tell, node), 10))
+    asyncio.run(asyncio.wait_for(_told(scenario, node), 10))
 
 
-async def _told(tell: Tell, node: NodeInMemory) -> None:
-    await tell(node, FakeMachine(node, MachineDurations(stage=0.01, reboot=0.0), lambda: NOW))
+async def _told(scenario: Tell, node: NodeInMemory) -> None:
+    await scenario(node, FakeMachine(node, MachineDurations(stage=0.01, reboot=0.0), lambda: NOW))
 
 
 async def stage(machine: FakeMachine) -> list[int]:
@@ -109,15 +109,15 @@ async def stage(machine: FakeMachine) -> list[int]:
 
 
 def test_new_machine_has_the_facts_of_its_node() -> None:
-    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
+    async def scenario(node: NodeInMemory, machine: FakeMachine) -> None:
         seen = await machine.observe()
         assert (seen.booted, seen.staged, seen.boot_id, seen.kernel) == (OLD, None, "b1", "6.1")
 
-    story(tell)
+    story(scenario)
 
 
 def test_stage_and_reboot_change_what_a_real_machine_changes() -> None:
-    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
+    async def scenario(node: NodeInMemory, machine: FakeMachine) -> None:
         percents = await stage(machine)
         assert percents == sorted(percents) and (percents[0], percents[-1]) == (0, 100)
         assert (node.image, node.boot_id) == ("Simulated OS 1.0", "b1")
@@ -130,11 +130,11 @@ def test_stage_and_reboot_change_what_a_real_machine_changes() -> None:
         seen = await machine.observe()
         assert (seen.booted, seen.staged, seen.rollback, seen.kernel) == (NEW, None, OLD, "6.2")
 
-    story(tell)
+    story(scenario)
 
 
 def test_reboot_requested_twice_happens_once() -> None:
-    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
+    async def scenario(node: NodeInMemory, machine: FakeMachine) -> None:
         await machine.reboot()
         to_come = (await node.read()).boot
         await machine.reboot()
@@ -142,39 +142,39 @@ def test_reboot_requested_twice_happens_once() -> None:
         assert [await machine.come_up(), await machine.come_up()] == [True, False]
         assert node.boots == 1
 
-    story(tell)
+    story(scenario)
 
 
 def test_boot_id_does_not_depend_on_the_process_that_boots_the_machine() -> None:
-    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
+    async def scenario(node: NodeInMemory, machine: FakeMachine) -> None:
         await machine.reboot()
         other = FakeMachine(node, MachineDurations(), lambda: NOW)
         await asyncio.gather(machine.come_up(), other.come_up())
         assert node.boots == 1
 
-    story(tell)
+    story(scenario)
 
 
 def test_reboot_takes_its_time_even_if_its_process_restarts() -> None:
-    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
+    async def scenario(node: NodeInMemory, machine: FakeMachine) -> None:
         await machine.reboot()
         boot = (await node.read()).boot
         assert boot is not None and (boot.due - NOW).total_seconds() == 90
 
-    story(tell, reboot_ms="90000")
+    story(scenario, reboot_ms="90000")
 
 
 def test_concurrent_writes_lose_nothing() -> None:
-    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
+    async def scenario(node: NodeInMemory, machine: FakeMachine) -> None:
         node.others_write = 5
         await stage(machine)
         assert (await machine.observe()).staged == NEW
 
-    story(tell)
+    story(scenario)
 
 
 def test_rollback_boots_the_previous_deployment() -> None:
-    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
+    async def scenario(node: NodeInMemory, machine: FakeMachine) -> None:
         with pytest.raises(MachineError, match="no rollback deployment"):
             await machine.roll_back()
         await stage(machine)
@@ -187,12 +187,12 @@ def test_rollback_boots_the_previous_deployment() -> None:
         seen = await machine.observe()
         assert (seen.booted, seen.rollback, node.image) == (OLD, NEW, "Simulated OS 1.0")
 
-    story(tell)
+    story(scenario)
 
 
 @pytest.mark.parametrize(("fail", "times"), [("stage-fails", 3), ("stage-fails:once", 1)])
 def test_staging_can_fail(fail: str, times: int) -> None:
-    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
+    async def scenario(node: NodeInMemory, machine: FakeMachine) -> None:
         for _ in range(times):
             with pytest.raises(MachineError, match="No space left on device"):
                 await stage(machine)
@@ -201,11 +201,11 @@ def test_staging_can_fail(fail: str, times: int) -> None:
             await stage(machine)
             assert (await machine.observe()).staged == NEW
 
-    story(tell, fail=fail)
+    story(scenario, fail=fail)
 
 
 def test_old_version_can_boot_once() -> None:
-    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
+    async def scenario(node: NodeInMemory, machine: FakeMachine) -> None:
         await stage(machine)
         await machine.reboot()
         await machine.come_up()
@@ -216,11 +216,11 @@ def test_old_version_can_boot_once() -> None:
         await machine.come_up()
         assert node.image == "Simulated OS 2.0"
 
-    story(tell, fail="old-version:once")
+    story(scenario, fail="old-version:once")
 
 
 def test_machine_that_never_comes_back_does_once_the_fault_is_removed() -> None:
-    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
+    async def scenario(node: NodeInMemory, machine: FakeMachine) -> None:
         await machine.reboot()
         assert not await machine.come_up()
         assert (node.boot_id, node.ready) == ("b1", "Unknown")
@@ -228,11 +228,11 @@ def test_machine_that_never_comes_back_does_once_the_fault_is_removed() -> None:
         assert await machine.come_up()
         assert (node.boots, node.ready) == (1, "True")
 
-    story(tell, fail="never-back")
+    story(scenario, fail="never-back")
 
 
 def test_unready_kubelet_is_ready_once_the_fault_is_removed() -> None:
-    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
+    async def scenario(node: NodeInMemory, machine: FakeMachine) -> None:
         await stage(machine)
         await machine.reboot()
         await machine.come_up()
@@ -243,7 +243,7 @@ def test_unready_kubelet_is_ready_once_the_fault_is_removed() -> None:
         assert await machine.become_ready()
         assert fake.REBOOTING not in node.annotations
 
-    story(tell, fail="not-ready")
+    story(scenario, fail="not-ready")
 
 
 @pytest.mark.parametrize(
@@ -251,8 +251,8 @@ def test_unready_kubelet_is_ready_once_the_fault_is_removed() -> None:
     [({"fail": "explode"}, "known are stage-fails"), ({"stage_ms": "soon"}, "not milliseconds")],
 )
 def test_unknown_fault_annotation_is_reported(annotations: dict[str, str], word: str) -> None:
-    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
+    async def scenario(node: NodeInMemory, machine: FakeMachine) -> None:
         with pytest.raises(MachineError, match=word):
             await stage(machine)
 
-    story(tell, **annotations)
+    story(scenario, **annotations)

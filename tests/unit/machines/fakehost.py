@@ -52,15 +52,15 @@ class FakeHost:
         """Somebody has prepared a soft reboot."""
 
     async def run(self, argv: Sequence[str], seconds: float = 60.0) -> CommandResult:
-        words = tuple(argv)
-        self.ran.append(words)
+        arguments = tuple(argv)
+        self.ran.append(arguments)
         if self.lose_once:
             self.lose_once = False
             raise LostError("the connection was reset")
-        code, out, err = self._run(words)
-        if words[-2:] == ("systemctl", "reboot"):
+        code, out, err = self._run(arguments)
+        if arguments[-2:] == ("systemctl", "reboot"):
             raise LostError("Connection reset by peer")
-        return CommandResult(words, code, out, err)
+        return CommandResult(arguments, code, out, err)
 
     def boot(self) -> None:
         self.boots += 1

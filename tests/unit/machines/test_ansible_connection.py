@@ -45,16 +45,18 @@ def variables(access: SshAccess, folder: Path) -> dict[str, object]:
 
 def by_ansible(found: dict[str, object]) -> SshSettings:
     """What ssh makes of what ansible tells it to read."""
-    words = shlex.split(str(found["ansible_ssh_common_args"]))
-    assert words[0] == "-F"
-    return read_settings(SshAddress(str(found["ansible_host"])), SshAccess(config=words[1]))
+    message = shlex.split(str(found["ansible_ssh_common_args"]))
+    assert message[0] == "-F"
+    return read_settings(SshAddress(str(found["ansible_host"])), SshAccess(config=message[1]))
 
 
 def compared(settings: SshSettings) -> dict[str, object]:
     """ssh is told to be strict, to speak up more often, and to log in by keys alone."""
-    told = structs.asdict(settings)
+    reported = structs.asdict(settings)
     return {
-        key: value for key, value in told.items() if key not in ("host_notes", "login_notes", "alive_seconds")
+        key: value
+        for key, value in reported.items()
+        if key not in ("host_notes", "login_notes", "alive_seconds")
     }
 
 

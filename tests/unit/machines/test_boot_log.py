@@ -48,9 +48,9 @@ def test_volatile_journal_is_reported_with_a_remedy() -> None:
 
 
 def test_last_complete_lines_are_kept_without_secrets() -> None:
-    told = Logged(OLD, "".join(f"line {number} password=geheim\n" for number in range(2000))).last()
-    assert len(told) <= LOG_MOST
-    assert told.startswith("line ") and told.endswith("line 1999 password=[hidden]\n")
+    reported = Logged(OLD, "".join(f"line {number} password=geheim\n" for number in range(2000))).last()
+    assert len(reported) <= LOG_MOST
+    assert reported.startswith("line ") and reported.endswith("line 1999 password=[hidden]\n")
 
 
 def test_invalid_output_is_refused() -> None:

@@ -135,8 +135,8 @@ def test_composefs_image_is_identified_by_its_pinned_digest() -> None:
     """bootc told the image's id there (bink#90)."""
     composefs = {"verity": "956fe24e", "bootType": "Bls", "bootloader": "grub"}
     pinned = entry(Release("10.2", C), f"{IMAGE}@{B}", composefs=composefs, ostree=None, store=None)
-    told = bootc_status.booted(bootc_status.parse(host(pinned))).release
-    assert (told.digest, is_release(told, NEW)) == (C, True)
+    reported = bootc_status.booted(bootc_status.parse(host(pinned))).release
+    assert (reported.digest, is_release(reported, NEW)) == (C, True)
 
 
 def test_image_staged_by_its_index_is_identified_by_the_index() -> None:
@@ -276,7 +276,7 @@ def test_signature_policy_of_the_booted_image_is_kept(
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"signature": {"ostreeRemote": "fedora"}}, "ostree remote 'fedora'.*--enforce-container-sigpolicy"),
         ({"signature": "sigstoreOnly"}, "sigstoreOnly.*does not know"),
@@ -288,11 +288,11 @@ def test_signature_policy_of_the_booted_image_is_kept(
     ],
 )
 def test_state_that_a_switch_cannot_keep_is_refused_by_name_and_still_observed(
-    changes: dict[str, Any], words: str
+    changes: dict[str, Any], message: str
 ) -> None:
     box = BootcBox(entry(OLD, reference=changes))
     assert asyncio.run(Bootc(box).observe()).booted == OLD
-    with pytest.raises(MachineError, match=words):
+    with pytest.raises(MachineError, match=message):
         asyncio.run(Bootc(box).stage(NEW, lambda _: None))
     assert box.asked == []
 

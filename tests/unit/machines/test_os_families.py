@@ -457,20 +457,20 @@ class TalosBox(FakeHost):
             case ("get", "metakeys", "-o", "json"):
                 key = {"metadata": {"id": 7}, "spec": {"value": self.staged}}
                 return 0, json.dumps(key) if self.staged else "", ""
-            case ("upgrade", *words):
-                return self._upgrade(words)
+            case ("upgrade", *message):
+                return self._upgrade(message)
             case ("reboot", "--wait=false"):
                 self._boot()
                 return 0, "", ""
         raise AssertionError(argv)
 
-    def _upgrade(self, words: list[str]) -> tuple[int, str, str]:
+    def _upgrade(self, message: list[str]) -> tuple[int, str, str]:
         known = {"--stage": (1, 18), "--legacy": (1, 18)} if self.version >= (1, 13) else {"--stage": (9, 9)}
-        flags = [word for word in words if word in ("--stage", "--legacy")]
+        flags = [word for word in message if word in ("--stage", "--legacy")]
         unknown = [flag for flag in flags if flag not in known or self.version >= known[flag]]
         if unknown:
             return 1, "", f"unknown flag: {unknown[0]}\n"
-        self.staged = words[-1]
+        self.staged = message[-1]
         if self.version >= (1, 13) and "--legacy" not in flags:
             self.drained = True
             self._boot()
@@ -550,8 +550,8 @@ class PlayedRoot(Local):
         self.root = root
 
     async def run(self, argv: Sequence[str], seconds: float = 60.0) -> CommandResult:
-        words = [re.sub(r"/(?=(?:etc|run|usr/lib)/)", f"{self.root}/", word) for word in argv]
-        return await super().run(words, seconds)
+        message = [re.sub(r"/(?=(?:etc|run|usr/lib)/)", f"{self.root}/", word) for word in argv]
+        return await super().run(message, seconds)
 
 
 @pytest.mark.parametrize("folder", ["etc", "run", "usr/lib"])

@@ -62,7 +62,7 @@ IMAGE = "ostree-unverified-registry:quay.example:5000/os"
 
 
 @pytest.mark.parametrize(
-    ("booted", "source", "words"),
+    ("booted", "source", "message"),
     [
         (
             rpm_ostree.RpmOstreeDeployment("aa", origin=BRANCH),
@@ -80,10 +80,10 @@ IMAGE = "ostree-unverified-registry:quay.example:5000/os"
     ],
 )
 def test_rpm_ostree_rebases_to_another_image_or_to_a_commit_of_another_branch(
-    booted: rpm_ostree.RpmOstreeDeployment, source: str, words: list[str]
+    booted: rpm_ostree.RpmOstreeDeployment, source: str, message: list[str]
 ) -> None:
     argv = rpm_ostree.stage_command(booted, Release("44", f"sha256:{'0' * 64}"), source)
-    assert [word for word in argv[1:] if not word.startswith("--")] == words
+    assert [word for word in argv[1:] if not word.startswith("--")] == message
     assert "--lock-finalization" in argv
 
 

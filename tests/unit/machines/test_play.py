@@ -56,9 +56,9 @@ def stats(**more: Any) -> dict[str, Any]:
 
 
 def test_successful_run_reports_changes_progress_and_the_playbooks_results() -> None:
-    told = Told()
+    reported = Told()
     busy = {"rc": 0, "stdout": "ActiveState=active\nfleet_percent=45\n", "changed": False}
-    played = told.of(
+    played = reported.of(
         0,
         event("runner_retry", "Wait", busy),
         event("runner_on_ok", "Wait", busy | {"stdout": "100% is another's, fleet_percent=7"}),
@@ -67,11 +67,11 @@ def test_successful_run_reports_changes_progress_and_the_playbooks_results() -> 
     )
     assert (played.succeeded, played.responded, played.message) == (True, True, "")
     assert played.stats["fleet_now"]["boot_id"] == "b-1"
-    assert (told.percents, told.happened) == ([45], ["Write: changed"])
+    assert (reported.percents, reported.happened) == ([45], ["Write: changed"])
 
 
 @pytest.mark.parametrize(
-    ("result", "words"),
+    ("result", "message"),
     [
         ({"msg": "No room.\n Make some"}, "No room. Make some"),
         (
@@ -83,17 +83,17 @@ def test_successful_run_reports_changes_progress_and_the_playbooks_results() -> 
     ],
 )
 def test_failed_task_is_named_with_its_message_and_without_secrets(
-    result: dict[str, Any], words: str
+    result: dict[str, Any], message: str
 ) -> None:
-    told = Told()
-    played = told.of(
+    reported = Told()
+    played = reported.of(
         2,
         event("runner_on_failed", "Try", {"msg": "never mind"}, ignore_errors=True),
         event("runner_on_failed", "Look", result),
         stats(),
     )
-    assert played.message == f"Look: failed: {words}"
-    assert told.happened == [f"Look: failed: {words}"]
+    assert played.message == f"Look: failed: {message}"
+    assert reported.happened == [f"Look: failed: {message}"]
 
 
 def test_failed_loop_reports_the_items_message() -> None:
@@ -171,7 +171,7 @@ def test_facts_are_an_observation() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "words"),
+    ("reported", "message"),
     [
         ({}, "has not set fleet_now by set_stats with per_host: false"),
         ({"fleet_now": "ostree"}, "is not understood: Expected `object`, got `str`"),
@@ -197,10 +197,10 @@ def test_facts_are_an_observation() -> None:
         ),
     ],
 )
-def test_invalid_facts_are_refused(told: dict[str, Any], words: str) -> None:
+def test_invalid_facts_are_refused(reported: dict[str, Any], message: str) -> None:
     with pytest.raises(MachineError) as caught:
-        observation(told)
-    assert words in caught.value.message
+        observation(reported)
+    assert message in caught.value.message
 
 
 def test_every_step_is_shipped() -> None:

@@ -244,7 +244,7 @@ def test_image_is_fetched_by_the_index_of_its_stream() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reference", "words"),
+    ("reference", "message"),
     [
         ("ostree-unverified-image:containers-storage:localhost/os", "containers-storage"),
         ("ostree-unverified-image:oci:/var/lib/os:latest", "oci"),
@@ -252,10 +252,10 @@ def test_image_is_fetched_by_the_index_of_its_stream() -> None:
         ("ostree-sealed-image:docker://quay.io/x/y", "does not know"),
     ],
 )
-def test_image_from_no_registry_is_observed_and_not_staged_over(reference: str, words: str) -> None:
+def test_image_from_no_registry_is_observed_and_not_staged_over(reference: str, message: str) -> None:
     booted = rpm_ostree.parse(status(image_entry(reference))).booted
     assert booted.release.digest == MANIFEST
-    with pytest.raises(MachineError, match=f"{words}.*registries"):
+    with pytest.raises(MachineError, match=f"{message}.*registries"):
         rpm_ostree.stage_command(booted, NEW)
     assert rpm_ostree.stage_command(booted, NEW, IMAGE)[-1] == f"{IMAGE}@{NEW.digest}"
 

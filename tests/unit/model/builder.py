@@ -46,8 +46,8 @@ class Builder:
 
     @staticmethod
     def node(name: str, size: Resources = SIZE, **fields: Any) -> Node:
-        told = {"boot_id": f"boot-1-{name}", "os_image": "Simulated OS 1.0", "kernel": OLD.kernel} | fields
-        return Node(name, f"uid-{name}", labels={"name": name}, allocatable=size, **told)
+        results = {"boot_id": f"boot-1-{name}", "os_image": "Simulated OS 1.0", "kernel": OLD.kernel} | fields
+        return Node(name, f"uid-{name}", labels={"name": name}, allocatable=size, **results)
 
     def workload(self, name: str, replicas: int, kind: str = "Deployment", **fields: Any) -> Builder:
         """Its pods are Ready, one a node in turn. A Deployment has a ReplicaSet `NAME-rs`."""
@@ -101,7 +101,7 @@ class Builder:
         return model
 
 
-class Hand:
+class ActionSender:
     """fleet's side: performs actions of rollout r-1 at the model's own time."""
 
     def __init__(self, model: Model, rollout: str = "r-1") -> None:

@@ -5,7 +5,7 @@ import pytest
 from fleet.core.objects.budget import Budget, share
 from fleet.core.objects.pod import PodRef
 from fleet.core.objects.selector import Selector
-from tests.unit.model.builder import Builder, Hand
+from tests.unit.model.builder import ActionSender, Builder
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from tests.unit.model.builder import Builder, Hand
 def test_budget_rules_on_a_workload_of_five(
     rule: dict[str, int | str], allowed: int, desired: int, expected: int
 ) -> None:
-    budget = Hand(Builder().workload("shop", 5).budget("shop", None, **rule).model()).budget("shop")
+    budget = ActionSender(Builder().workload("shop", 5).budget("shop", None, **rule).model()).budget("shop")
 
     assert (budget.disruptions_allowed, budget.desired_healthy, budget.expected_pods) == (
         allowed,
@@ -44,32 +44,32 @@ def test_percentages_round_up() -> None:
 
 
 def test_budget_status_lags_behind_the_pods() -> None:
-    hand = Hand(Builder().workload("shop", 3).budget("shop", min_available=1).model())
-    hand.model.stranger.pod_ready(PodRef("web", "shop-rs-0"), False)
+    sender = ActionSender(Builder().workload("shop", 3).budget("shop", min_available=1).model())
+    sender.model.stranger.pod_ready(PodRef("web", "shop-rs-0"), False)
 
-    hand.pass_time(0.1)
-    before = hand.budget("shop").disruptions_allowed
-    hand.pass_time(0.2)
+    sender.pass_time(0.1)
+    before = sender.budget("shop").disruptions_allowed
+    sender.pass_time(0.2)
 
-    assert (before, hand.budget("shop").disruptions_allowed) == (2, 1)
+    assert (before, sender.budget("shop").disruptions_allowed) == (2, 1)
 
 
 def test_scaling_changes_what_is_expected() -> None:
-    hand = Hand(Builder().workload("shop", 4).budget("shop", min_available="50%").model())
+    sender = ActionSender(Builder().workload("shop", 4).budget("shop", min_available="50%").model())
 
-    hand.model.stranger.scale("Deployment", PodRef("web", "shop"), 8)
-    hand.pass_time(0.3)
-    budget = hand.budget("shop")
-    hand.pass_time(10)
+    sender.model.stranger.scale("Deployment", PodRef("web", "shop"), 8)
+    sender.pass_time(0.3)
+    budget = sender.budget("shop")
+    sender.pass_time(10)
 
     assert (budget.expected_pods, budget.desired_healthy, budget.disruptions_allowed) == (8, 4, 0)
-    assert hand.budget("shop").disruptions_allowed == 4
+    assert sender.budget("shop").disruptions_allowed == 4
 
 
 def test_pods_without_a_scale_fail_a_percentage_but_not_a_number() -> None:
     builder = Builder().workload("job", 2, "Job").budget("percent", "job", min_available="50%")
-    percent = Hand(builder.model()).budget("percent")
-    number = Hand(
+    percent = ActionSender(builder.model()).budget("percent")
+    number = ActionSender(
         Builder().workload("job", 2, "Job").budget("number", "job", min_available=1).model()
     ).budget("number")
 
@@ -81,26 +81,29 @@ def test_pods_without_a_scale_fail_a_percentage_but_not_a_number() -> None:
 
 
 def test_budget_without_pods_allows_nothing() -> None:
-    assert Hand(Builder().budget("shop", max_unavailable=1).model()).budget("shop").disruptions_allowed == 0
+    assert (
+        ActionSender(Builder().budget("shop", max_unavailable=1).model()).budget("shop").disruptions_allowed
+        == 0
+    )
 
 
 def test_new_rule_counts_once_it_was_observed() -> None:
-    hand = Hand(Builder().workload("shop", 3).budget("shop", max_unavailable=0).model())
+    sender = ActionSender(Builder().workload("shop", 3).budget("shop", max_unavailable=0).model())
     new = Budget("web", "shop", "uid-shop", Selector({"app": "shop"}), max_unavailable=1)
 
-    hand.model.stranger.put_budget(new)
-    before = hand.budget("shop")
-    hand.pass_time(0.3)
+    sender.model.stranger.put_budget(new)
+    before = sender.budget("shop")
+    sender.pass_time(0.3)
 
     assert not before.observed
-    assert hand.budget("shop").observed
-    assert hand.budget("shop").disruptions_allowed == 1
+    assert sender.budget("shop").observed
+    assert sender.budget("shop").disruptions_allowed == 1
 
 
 def test_deleted_budget_protects_nothing() -> None:
-    hand = Hand(Builder().workload("shop", 1).budget("shop", min_available=1).model())
-    refused = hand.evict("shop-rs-0").result
+    sender = ActionSender(Builder().workload("shop", 1).budget("shop", min_available=1).model())
+    refused = sender.evict("shop-rs-0").result
 
-    hand.model.stranger.delete_budget(PodRef("web", "shop"))
+    sender.model.stranger.delete_budget(PodRef("web", "shop"))
 
-    assert (refused, hand.evict("shop-rs-0").result) == ("refused", "done")
+    assert (refused, sender.evict("shop-rs-0").result) == ("refused", "done")

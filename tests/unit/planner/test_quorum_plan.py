@@ -68,9 +68,9 @@ def etcd_of(versions: str, storage: str = "3.6.0") -> tuple[Quorum, list[Node]]:
     """A letter for each member: `o` runs 3.6, `n` runs 3.7."""
     nodes = [a_node(f"m-{index}") for index in range(len(versions))]
     group = a_group(nodes)
-    told = {"o": "3.6.8", "n": "3.7.3"}
+    reported = {"o": "3.6.8", "n": "3.7.3"}
     members = tuple(
-        replace(each, version=told[letter], storage=storage)
+        replace(each, version=reported[letter], storage=storage)
         for each, letter in zip(group.members, versions, strict=True)
     )
     return replace(group, members=members), nodes

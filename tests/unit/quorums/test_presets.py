@@ -60,7 +60,7 @@ def names(members: tuple[Member, ...]) -> list[str]:
     return [member.name for member in members]
 
 
-def ill(of: QuorumGroup, quorum: Quorum) -> dict[str, str]:
+def unhealthy(of: QuorumGroup, quorum: Quorum) -> dict[str, str]:
     return {member.name: why for member, why in unhealthy_members(quorum, of.rule)}
 
 
@@ -79,7 +79,7 @@ def test_zookeeper_reports_the_leader_and_the_index_of_each_member() -> None:
     assert quorum.leader is not None
     assert (quorum.leader.name, quorum.leader.node) == ("zk-1", NodeRef("east", "node-zk-1"))
     assert names(healthy(quorum, of.rule)) == ["zk-1", "zk-2"]
-    assert ill(of, quorum) == {"zk-0": "is 4997 entries behind"}
+    assert unhealthy(of, quorum) == {"zk-0": "is 4997 entries behind"}
     assert (quorum.read_at, quorum.unread, quorum.kind) == (NOW, "", "zookeeper")
 
 
@@ -91,7 +91,7 @@ def test_no_follower_is_behind_a_leader_without_writes_in_its_epoch() -> None:
         "zk-1": recorded.zookeeper("leader", EPOCH),
         "zk-2": recorded.zookeeper("follower", 0),
     }
-    assert ill(of, reading(of, zookeepers(), answers)[0]) == {}
+    assert unhealthy(of, reading(of, zookeepers(), answers)[0]) == {}
 
 
 def test_zookeeper_without_a_leader_does_not_count() -> None:
@@ -133,7 +133,7 @@ def test_unready_pod_does_not_count_whatever_it_answers() -> None:
     pods = [pod("zk-0", ready=False), pod("zk-1"), pod("zk-2")]
     answers = {each.name: recorded.zookeeper("follower", EPOCH + 1) for each in pods}
     quorum, _ = reading(of, pods, answers)
-    assert ill(of, quorum) == {"zk-0": "does not vote: its pod is not Ready"}
+    assert unhealthy(of, quorum) == {"zk-0": "does not vote: its pod is not Ready"}
 
 
 def test_group_in_which_no_member_answers_is_unread(golden: GoldenFiles) -> None:
@@ -162,7 +162,7 @@ def test_consul_reports_all_servers_at_once() -> None:
     assert quorum.leader is not None
     assert quorum.leader.name == "consul-server-0"
     assert names(healthy(quorum, of.rule)) == ["consul-server-0", "consul-server-1"]
-    assert ill(of, quorum) == {"consul-server-2": "does not vote: reports false"}
+    assert unhealthy(of, quorum) == {"consul-server-2": "does not vote: reports false"}
     assert quorum.members[0].version == "1.17.0"
 
 
@@ -175,7 +175,7 @@ def test_worst_of_differing_answers_counts() -> None:
     answers = {CONSULS[0].name: well, CONSULS[1].name: other, CONSULS[2].name: well}
     quorum, _ = reading(of, CONSULS, answers)
     assert quorum.leader is None
-    assert ill(of, quorum) == {"consul-server-2": "does not vote: reports false"}
+    assert unhealthy(of, quorum) == {"consul-server-2": "does not vote: reports false"}
 
 
 def test_permanently_lost_server_still_counts_in_the_size() -> None:
@@ -207,14 +207,14 @@ def test_no_cockroachdb_node_counts_while_a_range_lacks_a_replica() -> None:
     answers["cockroachdb-3"] = recorded.cockroachdb(0, second_store=2)
     quorum, _ = reading(of, pods, answers)
     assert healthy(quorum, of.rule) == ()
-    assert ill(of, quorum)["cockroachdb-0"] == "has alarm ranges_underreplicated is 2"
+    assert unhealthy(of, quorum)["cockroachdb-0"] == "has alarm ranges_underreplicated is 2"
 
 
 def test_answer_without_the_metric_decides_nothing() -> None:
     of = group("cockroachdb")
     pods = [pod(f"cockroachdb-{number}") for number in range(3)]
     quorum, _ = reading(of, pods, {each.name: b"up 1\n" for each in pods})
-    assert ill(of, quorum)["cockroachdb-0"].startswith("has alarm ranges_underreplicated is not told")
+    assert unhealthy(of, quorum)["cockroachdb-0"].startswith("has alarm ranges_underreplicated is not told")
 
 
 def test_one_kafka_controller_is_asked_and_brokers_do_not_vote() -> None:
@@ -225,7 +225,7 @@ def test_one_kafka_controller_is_asked_and_brokers_do_not_vote() -> None:
     assert names(quorum.voters) == ["kafka-0", "kafka-1", "kafka-2"]
     assert quorum.leader is not None
     assert quorum.leader.name == "kafka-0"
-    assert ill(of, quorum) == {}
+    assert unhealthy(of, quorum) == {}
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_controller_that_kafkas_leader_does_not_hear_of_is_unreachable(
     quorum, _ = reading(of, [pod(f"kafka-{number}") for number in range(3)], {"kafka-0": answer})
     assert quorum.leader is not None
     assert quorum.leader.name == leader
-    assert ill(of, quorum) == {name: f"does not vote: {why}" for name, why in away.items()}
+    assert unhealthy(of, quorum) == {name: f"does not vote: {why}" for name, why in away.items()}
     others = [each for each in range(3) if f"kafka-{each}" not in away]
     may_go = [
         guard.held(quorum, of.rule, NodeRef("east", f"node-kafka-{each}"), ()) is None for each in others
@@ -344,7 +344,7 @@ def test_patroni_reports_lag_in_bytes_and_a_stopped_replica_does_not_count() -> 
     quorum, _ = reading(of, pods, {each.name: recorded.PATRONI for each in pods})
     assert quorum.leader is not None
     assert quorum.leader.name == "acid-test-cluster-0"
-    assert ill(of, quorum) == {"acid-test-cluster-2": "does not vote: reports stopped"}
+    assert unhealthy(of, quorum) == {"acid-test-cluster-2": "does not vote: reports stopped"}
     assert names(healthy(quorum, of.rule)) == ["acid-test-cluster-0", "acid-test-cluster-1"]
 
 
@@ -353,7 +353,7 @@ def test_replica_too_far_behind_is_out_of_step() -> None:
     pods = [pod(f"acid-test-cluster-{number}") for number in range(3)]
     answer = recorded.PATRONI.replace(b'"lag": 0', b'"lag": 33554432')
     quorum, _ = reading(of, pods, {each.name: answer for each in pods})
-    assert ill(of, quorum)["acid-test-cluster-1"] == "is 33554432 entries behind"
+    assert unhealthy(of, quorum)["acid-test-cluster-1"] == "is 33554432 entries behind"
 
 
 def patronis(*unready: str) -> list[Pod]:
@@ -365,7 +365,7 @@ def test_real_patroni_with_all_members_streaming() -> None:
     quorum, _ = reading(of, patronis(), dict.fromkeys(("pg-1", "pg-2", "pg-3"), recorded.PATRONI_HEALTHY))
     assert quorum.leader is not None and quorum.leader.name == "pg-1"
     assert names(healthy(quorum, of.rule)) == ["pg-1", "pg-2", "pg-3"]
-    assert ill(of, quorum) == {}
+    assert unhealthy(of, quorum) == {}
 
 
 def test_real_patroni_reports_a_dead_member_as_streaming_until_its_ttl() -> None:
@@ -375,7 +375,7 @@ def test_real_patroni_reports_a_dead_member_as_streaming_until_its_ttl() -> None
     quorum, _ = reading(of, patronis("pg-2"), answers)
     assert quorum.leader is not None and quorum.leader.name == "pg-3"
     assert names(healthy(quorum, of.rule)) == ["pg-1", "pg-3"]
-    assert list(ill(of, quorum)) == ["pg-2"]
+    assert list(unhealthy(of, quorum)) == ["pg-2"]
 
 
 def test_member_that_a_real_patroni_no_longer_reports_is_missing() -> None:
@@ -419,9 +419,9 @@ def test_unreadable_answer_counts_as_none() -> None:
     of = group("zookeeper")
     answers = {"zk-0": b"<html>", "zk-1": b"[1, 2", "zk-2": recorded.zookeeper("leader", 5)}
     quorum, _ = reading(of, zookeepers(), answers)
-    words = ill(of, quorum)
-    assert set(words) == {"zk-0", "zk-1"}
-    assert all(each.startswith("does not vote: the answer is not json") for each in words.values())
+    message = unhealthy(of, quorum)
+    assert set(message) == {"zk-0", "zk-1"}
+    assert all(each.startswith("does not vote: the answer is not json") for each in message.values())
 
 
 def test_site_of_a_member_is_that_of_its_node_or_its_cluster() -> None:

@@ -22,7 +22,7 @@ from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest
 from fleet.simulated.fleets import make_cluster
 from fleet.simulated.shape import POOL_LABEL, PoolShape, Shape
-from tests.story import Story
+from tests.simulated_rollout import SimulatedRollout
 
 LIMIT = Amount(20, percent=True)
 
@@ -53,7 +53,7 @@ def a_scene(
         pod_start=SpreadLength(4, 16),
         failures=failures,
     )
-    story = Story([snapshot], policy, behaviour, seed=3)
+    story = SimulatedRollout([snapshot], policy, behaviour, seed=3)
     detail = msgspec.to_builtins(plan.begin())
     story.command(JournalRecord(form="command", kind="start", rollout="r-1", detail=detail))
     story.run(stop_after or 14 * 86400)

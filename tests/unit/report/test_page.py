@@ -15,8 +15,8 @@ from fleet.core.reporting.reporter import make_report
 from fleet.core.rollout.action import Result
 from fleet.core.rollout.steps import StepResult
 from fleet.lab.simulation.builders import START
+from tests.unit.report.journal_builder import JournalBuilder, a_goal
 from tests.unit.report.scenes import a_scene
-from tests.unit.report.telling import Telling, a_goal
 
 VOID = {"meta", "link", "input"}
 
@@ -61,13 +61,13 @@ def reader(report: Report) -> Reader:
 
 
 def test_page_has_the_answer_who_when_what_and_the_proof(report: Report, reader: Reader) -> None:
-    words = " ".join(" ".join(reader.words).split())
-    assert "23 of 24 nodes run 44.20261101.3.0, each proven by a new boot; 1 failed." in words
-    assert "ada@desk started it Mon 2 Nov 2026, 09:00 UTC" in words
-    assert "journal verified: 564 entries, the chain is whole" in words
+    message = " ".join(" ".join(reader.words).split())
+    assert "23 of 24 nodes run 44.20261101.3.0, each proven by a new boot; 1 failed." in message
+    assert "ada@desk started it Mon 2 Nov 2026, 09:00 UTC" in message
+    assert "journal verified: 564 entries, the chain is whole" in message
     for run in report.runs:
-        assert run.proof is None or run.proof.boot_id_after in words
-    assert report.journal.last_hash in words
+        assert run.proof is None or run.proof.boot_id_after in message
+    assert report.journal.last_hash in message
 
 
 def test_every_element_is_closed_and_every_id_is_there_once(reader: Reader) -> None:
@@ -91,10 +91,10 @@ def test_page_loads_nothing_and_its_policy_forbids_it(report: Report, reader: Re
 
 def test_text_from_outside_is_escaped() -> None:
     evil = "</title><script>alert(1)</script><b onclick='x'>"
-    telling = Telling(a_goal("n-1", pool="workers", zone=evil)).say("pause", by=evil).begin("n-1")
-    telling.turn("n-1", StepResult.DONE).evict("n-1", evil, Result.REFUSED, words=evil)
-    telling.turn("n-1", StepResult.FAILED, why=evil).decide("halt", why=evil)
-    report = make_report("r-1", telling.entries, START, Verdict(False, 1, evil))
+    journal = JournalBuilder(a_goal("n-1", pool="workers", zone=evil)).say("pause", by=evil).begin("n-1")
+    journal.turn("n-1", StepResult.DONE).evict("n-1", evil, Result.REFUSED, message=evil)
+    journal.turn("n-1", StepResult.FAILED, why=evil).decide("halt", why=evil)
+    report = make_report("r-1", journal.entries, START, Verdict(False, 1, evil))
     reader = Reader(page(replace(report, rollout=evil)))
     assert len(reader.all("script")) == 1 and not reader.wrong
     assert all("onclick" not in attributes for _, attributes in reader.elements)
@@ -111,7 +111,10 @@ def test_tables_have_headers_with_a_scope_and_charts_have_descriptions(reader: R
 
 def test_journal_is_complete_at_the_end(report: Report, reader: Reader) -> None:
     lines = [
-        line for words in reader.words for line in words.splitlines() if re.match(r" +\d+  \d\d:\d\d", line)
+        line
+        for message in reader.words
+        for line in message.splitlines()
+        if re.match(r" +\d+  \d\d:\d\d", line)
     ]
     assert [int(line.split()[0]) for line in lines] == [entry.seq for entry in report.entries]
 
@@ -119,7 +122,7 @@ def test_journal_is_complete_at_the_end(report: Report, reader: Reader) -> None:
 @pytest.mark.parametrize("empty", [True, False])
 def test_rollout_that_has_just_begun_has_a_page(empty: bool) -> None:
     goals = [] if empty else [a_goal("n-1")]
-    text = page(make_report("r-1", Telling(*goals).entries, START, Verdict()))
+    text = page(make_report("r-1", JournalBuilder(*goals).entries, START, Verdict()))
     assert not Reader(text).wrong
 
 

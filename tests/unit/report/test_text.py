@@ -18,8 +18,8 @@ from fleet.core.rollout.goal import GivenApproval, StartApproval
 from fleet.core.rollout.steps import StepResult
 from fleet.lab.simulation.builders import START
 from tests.golden import GoldenFiles
+from tests.unit.report.journal_builder import JournalBuilder, a_goal
 from tests.unit.report.scenes import a_scene, later, nightly
-from tests.unit.report.telling import Telling, a_goal
 
 
 def test_report_of_a_complete_rollout(golden: GoldenFiles) -> None:
@@ -53,7 +53,7 @@ def test_every_node_has_its_line_with_its_proof() -> None:
 
 def test_previous_versions_are_shown_where_they_differ() -> None:
     other = replace(a_goal("n-2"), from_version="43.1")
-    report = make_report("r-1", Telling(a_goal("n-1"), other).entries, START, Verdict(True, 1))
+    report = make_report("r-1", JournalBuilder(a_goal("n-1"), other).entries, START, Verdict(True, 1))
     assert "43.1 -> 44.20261101.3.0" in text(report)
 
 
@@ -67,28 +67,28 @@ def test_running_rollout_shows_how_long_it_has_run() -> None:
 def test_difference_to_the_plan_is_that_of_the_shown_figures() -> None:
     report = a_scene()
     assert report.against is not None
-    told = took(replace(report, seconds=report.against.planned_seconds + 303.0))
-    assert told.endswith(", 5m 3s longer than planned"), (
+    reported = took(replace(report, seconds=report.against.planned_seconds + 303.0))
+    assert reported.endswith(", 5m 3s longer than planned"), (
         "tidying after the last run is in both figures, or in none"
     )
 
 
 def test_report_of_a_broken_and_of_an_unchecked_journal(golden: GoldenFiles) -> None:
-    entries = Telling(a_goal("n-1")).upgrade("n-1").entries
+    entries = JournalBuilder(a_goal("n-1")).upgrade("n-1").entries
     changed = Verdict(False, 9, "entry 7 was changed")
     golden.check(text(make_report("r-1", entries, START, changed)), "changed")
     golden.check(text(make_report("r-1", entries, START, Verdict())), "not-checked")
 
 
 def test_report_of_a_paused_rollout(golden: GoldenFiles) -> None:
-    telling = Telling(a_goal("n-1")).wait(75).say("pause", by="bob@desk")
-    golden.check(text(make_report("r-1", telling.entries, START, Verdict())))
+    journal_builder = JournalBuilder(a_goal("n-1")).wait(75).say("pause", by="bob@desk")
+    golden.check(text(make_report("r-1", journal_builder.entries, START, Verdict())))
 
 
 def test_refused_evictions_are_counted(golden: GoldenFiles) -> None:
-    telling = Telling(a_goal("n-1")).begin("n-1").turn("n-1", StepResult.DONE)
-    telling.evict("n-1", "db-0", Result.REFUSED, Result.DONE, words="no")
-    golden.check(text(make_report("r-1", telling.entries, START, Verdict())))
+    journal_builder = JournalBuilder(a_goal("n-1")).begin("n-1").turn("n-1", StepResult.DONE)
+    journal_builder.evict("n-1", "db-0", Result.REFUSED, Result.DONE, message="no")
+    golden.check(text(make_report("r-1", journal_builder.entries, START, Verdict())))
 
 
 def test_text_of_a_machine_begins_no_line_of_its_own() -> None:
@@ -107,9 +107,9 @@ def test_text_of_a_machine_begins_no_line_of_its_own() -> None:
     odd = replace(scene, runs=runs, entries=(entry,))
     # In a page line feeds count in what is preformatted.
     (journal,) = re.findall("<pre>.*?</pre>", page(odd), re.DOTALL)
-    for told in (text(odd), journal):
-        assert "6.12.9\\nn-0099" in told
-        assert not [line for line in told.splitlines() if line.startswith("n-0099")]
+    for printed in (text(odd), journal):
+        assert "6.12.9\\nn-0099" in printed
+        assert not [line for line in printed.splitlines() if line.startswith("n-0099")]
 
 
 APPROVAL = StartApproval(
@@ -124,8 +124,8 @@ APPROVAL = StartApproval(
 )
 
 
-def test_who_asked_and_who_approved_is_told_with_the_hash(golden: GoldenFiles) -> None:
-    entries = Telling(a_goal("n-1"), approval=APPROVAL).upgrade("n-1").entries
+def test_report_of_an_approved_rollout(golden: GoldenFiles) -> None:
+    entries = JournalBuilder(a_goal("n-1"), approval=APPROVAL).upgrade("n-1").entries
     report = make_report("r-1", entries, START, Verdict(True, 9))
     golden.check(text(report))
     assert not [line for line in text(report).splitlines() if len(line) > 80]
@@ -135,7 +135,7 @@ def test_who_asked_and_who_approved_is_told_with_the_hash(golden: GoldenFiles) -
     )
 
 
-def test_where_no_approval_was_needed_the_report_says_so() -> None:
+def test_report_of_a_rollout_that_needed_no_approval() -> None:
     approval = replace(APPROVAL, required=0, given=())
-    report = make_report("r-1", Telling(a_goal("n-1"), approval=approval).entries, START, Verdict())
+    report = make_report("r-1", JournalBuilder(a_goal("n-1"), approval=approval).entries, START, Verdict())
     assert "no approval was needed" in text(report)

@@ -31,13 +31,13 @@ def record(message: str, **about: str) -> logging.LogRecord:
 
 
 def test_line_of_text_names_its_subject() -> None:
-    told = Lines().format(record("step failed: no room", rollout="r-1", cluster="east", node="n-1"))
-    assert told == "2026-11-30T00:53:20.250Z WARNING r-1 east/n-1: step failed: no room"
+    reported = Lines().format(record("step failed: no room", rollout="r-1", cluster="east", node="n-1"))
+    assert reported == "2026-11-30T00:53:20.250Z WARNING r-1 east/n-1: step failed: no room"
 
 
 def test_line_of_json_has_a_key_for_each_field() -> None:
-    told = json.loads(Json().format(record("no \x1b[0m room", rollout="r-1", cluster="east", node="n-1")))
-    assert told == {
+    reported = json.loads(Json().format(record("no \x1b[0m room", rollout="r-1", cluster="east", node="n-1")))
+    assert reported == {
         "time": "2026-11-30T00:53:20.250Z",
         "level": "warning",
         "logger": "fleet.controller",
@@ -69,10 +69,10 @@ def test_log_line_of_a_clusters_task_names_the_cluster() -> None:
 
 
 @pytest.mark.parametrize(
-    ("level", "told"), [("debug", "abcd"), ("info", "bcd"), ("warning", "cd"), ("error", "d")]
+    ("level", "reported"), [("debug", "abcd"), ("info", "bcd"), ("warning", "cd"), ("error", "d")]
 )
 def test_level_is_that_of_fleets_own_loggers(
-    level: logs.Level, told: str, capsys: pytest.CaptureFixture[str]
+    level: logs.Level, reported: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logs.begin("json", "debug")
     logs.begin("json", level)
@@ -81,5 +81,5 @@ def test_level_is_that_of_fleets_own_loggers(
         getattr(ours, name)(word)
     others.debug("not this")
     others.warning("e")
-    said = [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()]
-    assert said == [*told, "e"]
+    result = [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()]
+    assert result == [*reported, "e"]

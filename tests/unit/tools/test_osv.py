@@ -22,7 +22,7 @@ def hit(record: dict[str, Any], version: str, name: str = "x") -> bool:
 
 def test_recorded_advisories() -> None:
     jinja = {version: hit(JINJA, version, "Jinja2") for version in ("3.1.3", "3.1.4rc1", "3.1.4", "3.1.6")}
-    assert [version for version, told in jinja.items() if told] == ["3.1.3", "3.1.4rc1"]
+    assert [version for version, reported in jinja.items() if reported] == ["3.1.3", "3.1.4rc1"]
     tried = ("1.26.18", "1.26.19", "1.27", "2.0.0", "2.2.1", "2.2.2", "2.10.0")
     assert [version for version in tried if hit(URLLIB3, version, "urllib3")] == ["1.26.18", "2.0.0", "2.2.1"]
     advisory = msgspec.convert(URLLIB3, Advisory, strict=False)
@@ -30,17 +30,17 @@ def test_recorded_advisories() -> None:
 
 
 def test_advisory_of_a_distribution_is_of_its_release_alone() -> None:
-    told = msgspec.json.decode(shared("advisories/UBUNTU-CVE-2025-38094.json"), type=Advisory)
-    (linux,) = of_package(told, lambda package: package == Package("Ubuntu:Pro:14.04:LTS", "linux"))
+    reported = msgspec.json.decode(shared("advisories/UBUNTU-CVE-2025-38094.json"), type=Advisory)
+    (linux,) = of_package(reported, lambda package: package == Package("Ubuntu:Pro:14.04:LTS", "linux"))
 
     def order(version: str) -> list[int]:
         return [int(each) for each in re.findall(r"\d+", version)]
 
     # Listed, and not listed but within a range without an end.
     assert affects(linux, "3.13.0-170.220", order) and affects(linux, "3.13.0-207.258", order)
-    assert not of_package(told, lambda package: package == Package("Ubuntu:22.04:LTS", "linux"))
-    told = msgspec.json.decode(shared("advisories/ALSA-2024_1607.json"), type=Advisory)
-    (kernel,) = of_package(told, lambda package: package == Package("AlmaLinux:8", "kernel"))
+    assert not of_package(reported, lambda package: package == Package("Ubuntu:22.04:LTS", "linux"))
+    reported = msgspec.json.decode(shared("advisories/ALSA-2024_1607.json"), type=Advisory)
+    (kernel,) = of_package(reported, lambda package: package == Package("AlmaLinux:8", "kernel"))
     versions = ("4.18.0-513.18.1.el8_9", "4.18.0-513.24.1.el8_9", "4.18.0-553.el8_10")
     assert [affects(kernel, version, order) for version in versions] == [True, False, False]
 

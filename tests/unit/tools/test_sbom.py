@@ -20,7 +20,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PINS = pinned(LOCK.read_text(), image_python(DOCKERFILE.read_text()))
 
 
-def told(**fields: str) -> PackageMetadata:
+def reported(**fields: str) -> PackageMetadata:
     message = Message()
     for name, value in fields.items():
         message[name.replace("_", "-")] = value
@@ -62,22 +62,22 @@ def test_document_is_valid_and_reproducible() -> None:
 
 
 @pytest.mark.parametrize(
-    ("metadata", "words"),
+    ("metadata", "expected"),
     [
         (None, ""),
-        (told(Version="1", License_Expression="MIT OR Apache-2.0", License="x"), "MIT OR Apache-2.0"),
-        (told(Version="1", License="BSD-3-Clause"), "BSD-3-Clause"),
+        (reported(Version="1", License_Expression="MIT OR Apache-2.0", License="x"), "MIT OR Apache-2.0"),
+        (reported(Version="1", License="BSD-3-Clause"), "BSD-3-Clause"),
         (
-            told(Version="1", License="UNKNOWN", Classifier="License :: OSI Approved :: MIT License"),
+            reported(Version="1", License="UNKNOWN", Classifier="License :: OSI Approved :: MIT License"),
             "MIT License",
         ),
-        (told(Version="1", License="A whole\ntext", Classifier="License :: OSI Approved :: X"), "X"),
-        (told(Version="1"), ""),
-        (told(Version="2", License="MIT"), ""),
+        (reported(Version="1", License="A whole\ntext", Classifier="License :: OSI Approved :: X"), "X"),
+        (reported(Version="1"), ""),
+        (reported(Version="2", License="MIT"), ""),
     ],
 )
-def test_licence_is_that_of_this_version(metadata: PackageMetadata | None, words: str) -> None:
-    assert licence(Pinned("x", "1"), lambda name: metadata) == words
+def test_licence_is_that_of_this_version(metadata: PackageMetadata | None, expected: str) -> None:
+    assert licence(Pinned("x", "1"), lambda name: metadata) == expected
 
 
 def test_package_with_markers_is_the_one_for_the_images_python() -> None:

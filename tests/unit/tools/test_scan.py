@@ -17,8 +17,8 @@ from tools.scan import Finding, findings, main, records
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 
 
-def database(folder: Path, *told: dict[str, Any]) -> Path:
-    for number, each in enumerate(told):
+def database(folder: Path, *reported: dict[str, Any]) -> Path:
+    for number, each in enumerate(reported):
         (folder / f"{number}.json").write_text(json.dumps(each))
     return folder
 
@@ -28,20 +28,20 @@ def found(folder: Path, *pins: Pinned) -> tuple[Finding, ...]:
 
 
 def test_names_are_normalised_and_the_fixed_version_is_reported(tmp_path: Path) -> None:
-    (told,) = found(database(tmp_path, JINJA), Pinned("jinja2", "3.1.3"), Pinned("urllib3", "1.0"))
-    assert (told.package, told.version, told.id) == ("jinja2", "3.1.3", "GHSA-h75v-3vvj-5mfj")
-    assert (told.aliases, told.fixed, told.unclear) == (("CVE-2024-34064",), ("3.1.4",), "")
+    (reported,) = found(database(tmp_path, JINJA), Pinned("jinja2", "3.1.3"), Pinned("urllib3", "1.0"))
+    assert (reported.package, reported.version, reported.id) == ("jinja2", "3.1.3", "GHSA-h75v-3vvj-5mfj")
+    assert (reported.aliases, reported.fixed, reported.unclear) == (("CVE-2024-34064",), ("3.1.4",), "")
     assert not found(tmp_path, Pinned("jinja2", "3.1.4"))
 
 
 def test_advisory_with_several_ranges_is_one_finding(tmp_path: Path) -> None:
-    (told,) = found(database(tmp_path, URLLIB3, JINJA), Pinned("urllib3", "2.2.1"))
-    assert told.fixed == ("1.26.19", "2.2.2")
+    (reported,) = found(database(tmp_path, URLLIB3, JINJA), Pinned("urllib3", "2.2.1"))
+    assert reported.fixed == ("1.26.19", "2.2.2")
 
 
 def test_version_that_cannot_be_ordered_is_a_finding_for_a_user(tmp_path: Path) -> None:
-    (told,) = found(database(tmp_path, about("x", {"introduced": "2004?"})), Pinned("x", "1.0"))
-    assert "2004?" in told.unclear
+    (reported,) = found(database(tmp_path, about("x", {"introduced": "2004?"})), Pinned("x", "1.0"))
+    assert "2004?" in reported.unclear
 
 
 def test_exit_codes_and_the_age_of_the_database(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,8 +64,8 @@ def test_invalid_database_is_refused(
     if content is not None:
         (tmp_path / "one.json").write_text(content)
     assert main([str(tmp_path)], NOW) == 2
-    said = capsys.readouterr()
-    assert said.out == "" and said.err.startswith("error: ") and str(tmp_path) in said.err
+    message = capsys.readouterr()
+    assert message.out == "" and message.err.startswith("error: ") and str(tmp_path) in message.err
 
 
 def test_missing_folder_is_refused(tmp_path: Path) -> None:

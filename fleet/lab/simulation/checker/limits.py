@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator
 
 from fleet.core.objects.node import ZONE_LABEL
 from fleet.core.policy.policy import Amount, Limits
-from fleet.lab.simulation.checker.facts import (
-    most_out,
-)
+from fleet.lab.simulation.checker.facts import most_out
 from fleet.lab.simulation.checker.ground_truth import GroundTruth, NodeName
 from fleet.lab.simulation.checker.journal_view import ENDED, JournalView, RunView
 

@@ -14,13 +14,7 @@ from fleet.core.objects.node import Node
 from fleet.core.objects.pod import Owner, Pod, PodRef
 from fleet.core.objects.volumes import PersistentVolume
 from fleet.core.objects.workload import Workload
-from fleet.lab.simulation.builders import (
-    a_budget,
-    a_deployment,
-    a_machine,
-    a_node,
-    a_snapshot,
-)
+from fleet.lab.simulation.builders import a_budget, a_deployment, a_machine, a_node, a_snapshot
 from fleet.lab.simulation.scenario import workloads as drawn
 
 

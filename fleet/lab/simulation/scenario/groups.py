@@ -10,9 +10,7 @@ from msgspec.structs import replace
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Link, QuorumRule, SnapshotRule
-from fleet.lab.simulation.builders import (
-    a_group,
-)
+from fleet.lab.simulation.builders import a_group
 
 
 def with_group(seed: int, snapshot: Snapshot) -> Snapshot:

@@ -22,11 +22,7 @@ from fleet.core.policy.policy import (
     StageRule,
     Window,
 )
-from fleet.lab.simulation.builders import (
-    START,
-    a_policy,
-    a_pool,
-)
+from fleet.lab.simulation.builders import START, a_policy, a_pool
 
 
 def draw_policy(rng: Random, pools: Sequence[str]) -> Policy:

@@ -11,14 +11,10 @@ from msgspec.structs import replace
 
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.node import NodeRef
-from fleet.core.policy.policy import (
-    Policy,
-)
+from fleet.core.policy.policy import Policy
 from fleet.core.releases.release import Release
 from fleet.core.rollout.goal import Goal
-from fleet.lab.simulation.builders import (
-    NEW,
-)
+from fleet.lab.simulation.builders import NEW
 from fleet.lab.simulation.scenario.cluster import draw_cluster, with_volumes
 from fleet.lab.simulation.scenario.groups import draw_groups, with_group
 from fleet.lab.simulation.scenario.policy import draw_policy

@@ -13,10 +13,7 @@ from fleet.core.objects.placement import HOSTNAME_LABEL, SpreadRule
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.selector import Requirement, Selector
 from fleet.core.objects.workload import Workload
-from fleet.lab.simulation.builders import (
-    a_budget,
-    a_deployment,
-)
+from fleet.lab.simulation.builders import a_budget, a_deployment
 from fleet.model.control_plane.controllers import ORDINAL_LABEL
 
 ROLE_LABEL = "role"

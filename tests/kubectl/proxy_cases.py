@@ -19,8 +19,10 @@ def proxies(world: World) -> Iterator[Case]:
     proxies = world.recorder.proxies
 
     def case(name: str, cluster: Json, environ: Json | None = None, stricter: str = "") -> Case:
-        told = config(world.cluster(**cluster), {"token": TOKEN})
-        return Case(name=f"proxy: {name}", files={"config": told}, environ=environ or {}, stricter=stricter)
+        reported = config(world.cluster(**cluster), {"token": TOKEN})
+        return Case(
+            name=f"proxy: {name}", files={"config": reported}, environ=environ or {}, stricter=stricter
+        )
 
     for scheme, address in proxies.items():
         yield case(scheme, {"proxy_url": f"{scheme}://{address}"})

@@ -23,8 +23,8 @@ def clusters(world: World) -> Iterator[Case]:
     token = {"token": TOKEN}
 
     def case(name: str, stricter: str = "", files: Json | None = None, **fields: Any) -> Case:
-        told = {"config": config(world.cluster(**fields), token), **(files or {})}
-        return Case(name=f"cluster: {name}", files=told, stricter=stricter)
+        reported = {"config": config(world.cluster(**fields), token), **(files or {})}
+        return Case(name=f"cluster: {name}", files=reported, stricter=stricter)
 
     wrapped = "\n".join(textwrap.wrap(encoded(world.authority), 64)) + "\n"
     no_data: Json = {"certificate_authority_data": None}
@@ -96,8 +96,8 @@ def clusters(world: World) -> Iterator[Case]:
     block = "".join(f"  {line}\n" for line in wrapped.splitlines())
     text = yaml.safe_dump(config(world.cluster(certificate_authority_data="BLOCK"), token))
     for style in ("|", ">", "|-"):
-        told = text.replace("BLOCK", f"{style}\n{block.replace('  ', ' ' * 8)}")
-        yield Case(name=f"cluster: base64 in a block {style}", files={"config": told})
+        reported = text.replace("BLOCK", f"{style}\n{block.replace('  ', ' ' * 8)}")
+        yield Case(name=f"cluster: base64 in a block {style}", files={"config": reported})
     yield Case(
         name="cluster: yes",
         files={"config": text.replace("certificate-authority-data: BLOCK", "insecure-skip-tls-verify: yes")},

@@ -1,6 +1,6 @@
 """Where drained pods land: the real scheduler's answer beside fleet's, for many puzzles side by side.
 
-By hand, thousands: python -m tests.cluster.landing --puzzles 3000
+By hand, thousands: python -m tests.cluster.placement --puzzles 3000
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from fleet.lab import Lab
 from fleet.model.control_plane.scheduler import Scheduler
 from fleet.model.objects import Objects
 from tests.cluster.cleaning import Baseline
-from tests.cluster.puzzles import CASE, CLASSES, Puzzle, puzzle, replica_set
+from tests.cluster.placement_cases import CASE, CLASSES, Puzzle, puzzle, replica_set
 from tests.cluster.rest import Cluster, Json, Stream
 from tests.cluster.world import WallClock
 
@@ -90,11 +90,11 @@ class Seen:
                 self.changed.notify_all()
 
     def until(
-        self, condition: Callable[[list[Json]], bool], words: Callable[[list[Json]], object]
+        self, condition: Callable[[list[Json]], bool], arguments: Callable[[list[Json]], object]
     ) -> list[Json]:
         with self.changed:
             if not self.changed.wait_for(lambda: condition(list(self.objects.values())), SECONDS):
-                raise AssertionError(f"after {SECONDS:.0f} s: {words(list(self.objects.values()))}")
+                raise AssertionError(f"after {SECONDS:.0f} s: {arguments(list(self.objects.values()))}")
             return list(self.objects.values())
 
 
@@ -363,12 +363,12 @@ def _compared(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.cluster.landing", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.cluster.placement", description=__doc__)
     parser.add_argument("--puzzles", type=int, default=3000)
     parser.add_argument("--first", type=int, default=1_000_000, help="seed of the first one")
     parser.add_argument("--at-once", type=int, default=150)
     chosen = parser.parse_args()
-    told: Counter[str] = Counter()
+    reported: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         lab = Lab.up(Path(folder) / "lab", tied=True, progress=print)
         try:
@@ -377,19 +377,19 @@ def main() -> None:
             for first in range(chosen.first, chosen.first + chosen.puzzles, chosen.at_once):
                 verdicts = landings(lab, cluster, range(first, first + chosen.at_once))
                 for each in verdicts:
-                    told[each.kind] += 1
-                    told[
+                    reported[each.kind] += 1
+                    reported[
                         "model: "
                         + ("as the scheduler" if bool(each.model) == bool(each.waiting) else "otherwise")
                     ] += 1
                     if each.kind.startswith("WRONG"):
                         print(each)
-                print(dict(told), flush=True)
+                print(dict(reported), flush=True)
                 clean_volumes(cluster)
                 baseline.restore(cluster)
         finally:
             lab.down()
-    wrong = sum(number for kind, number in told.items() if kind.startswith("WRONG"))
+    wrong = sum(number for kind, number in reported.items() if kind.startswith("WRONG"))
     raise SystemExit(f"{wrong} answers are wrong" if wrong else 0)
 
 

@@ -28,7 +28,7 @@ def a_goal(name: str, pool: str = "workers", zone: str = "a", canary: bool = Fal
     return Goal(NodeRef("east", name), f"uid-{name}", pool, "fra", zone, OLD.version, canary)
 
 
-class Telling:
+class JournalBuilder:
     """Of rollout r-1; `ago` seconds have passed since its start."""
 
     def __init__(
@@ -47,27 +47,27 @@ class Telling:
         self.rollout = Rollout("r-1", start, START, ADA)
         self._evictions = 0
 
-    def wait(self, seconds: float) -> Telling:
+    def wait(self, seconds: float) -> JournalBuilder:
         self.ago += seconds
         return self
 
     def say(
         self, kind: str, node: str = "", by: str = ADA, detail: dict[str, object] | None = None
-    ) -> Telling:
+    ) -> JournalBuilder:
         """A person's word."""
         ref = f"east/{node}" if node else ""
         return self._add(JournalRecord("command", kind, "r-1", ref, detail or {}), by, 0)
 
-    def turn(self, node: str, turn: StepResult, **detail: object) -> Telling:
+    def turn(self, node: str, turn: StepResult, **detail: object) -> JournalBuilder:
         """A step of the run ends so."""
         run = self.rollout.runs[NodeRef("east", node)]
-        told = {"turn": str(turn), "to": str(next_step(run.step, turn)), **detail}
-        return self.decide("step", node, **told)
+        reported = {"turn": str(turn), "to": str(next_step(run.step, turn)), **detail}
+        return self.decide("step", node, **reported)
 
-    def decide(self, kind: str, node: str = "", **detail: object) -> Telling:
+    def decide(self, kind: str, node: str = "", **detail: object) -> JournalBuilder:
         return self._engine("decision", kind, node, dict(detail))
 
-    def evict(self, node: str, pod: str, *results: Result, words: str = "") -> Telling:
+    def evict(self, node: str, pod: str, *results: Result, message: str = "") -> JournalBuilder:
         """Asked once for each result, a second apart; the answer comes half a second later."""
         for result in results:
             self._evictions += 1
@@ -82,14 +82,14 @@ class Telling:
             self._add(to_record(action), self.controller, self.epoch)
             self.wait(0.5)
             self._add(
-                to_record(ActionEnded.of(action, result, words if result is not Result.DONE else "")),
+                to_record(ActionEnded.of(action, result, message if result is not Result.DONE else "")),
                 self.controller,
                 1,
             )
             self.wait(0.5)
         return self
 
-    def upgrade(self, node: str, stage: float = 60, drain: float = 40, reboot: float = 64) -> Telling:
+    def upgrade(self, node: str, stage: float = 60, drain: float = 40, reboot: float = 64) -> JournalBuilder:
         """A whole run that goes well; its soak takes 30 s, its verification 2 s, each cordon 1 s."""
         self.turn(node, StepResult.BEGIN).wait(stage).turn(node, StepResult.DONE)
         self.turn(node, StepResult.BEGIN).wait(1).turn(node, StepResult.DONE).wait(drain)
@@ -98,7 +98,7 @@ class Telling:
         ).wait(2)
         return self.prove(node).wait(1).turn(node, StepResult.DONE).wait(30).turn(node, StepResult.DONE)
 
-    def prove(self, node: str) -> Telling:
+    def prove(self, node: str) -> JournalBuilder:
         proof = {
             "boot_id_before": f"boot-{node}",
             "boot_id_after": f"boot-{node}-2",
@@ -109,7 +109,7 @@ class Telling:
         }
         return self.turn(node, StepResult.DONE, proof=proof)
 
-    def begin(self, node: str) -> Telling:
+    def begin(self, node: str) -> JournalBuilder:
         """Staged in 60 s and cordoned: it has a slot."""
         return (
             self.turn(node, StepResult.BEGIN)
@@ -121,16 +121,16 @@ class Telling:
     def step(self, node: str) -> Step:
         return self.rollout.runs[NodeRef("east", node)].step
 
-    def _engine(self, form: RecordForm, kind: str, node: str, detail: dict[str, object]) -> Telling:
+    def _engine(self, form: RecordForm, kind: str, node: str, detail: dict[str, object]) -> JournalBuilder:
         ref = f"east/{node}" if node else ""
         return self._add(JournalRecord(form, kind, "r-1", ref, detail), self.controller, self.epoch)
 
-    def _add(self, record: JournalRecord, by: str, epoch: int) -> Telling:
+    def _add(self, record: JournalRecord, by: str, epoch: int) -> JournalBuilder:
         at = START + timedelta(seconds=self.ago)
         record = msgspec.json.decode(msgspec.json.encode(record), type=JournalRecord)
         if self.entries:
             self.rollout.apply(from_record(record), at, by)
         before = self.entries[-1].hash if self.entries else GENESIS
-        told = sha256(f"{before}{len(self.entries)}".encode()).hexdigest()
-        self.entries.append(JournalEntry(len(self.entries) + 1, at, by, epoch, record, before, told))
+        reported = sha256(f"{before}{len(self.entries)}".encode()).hexdigest()
+        self.entries.append(JournalEntry(len(self.entries) + 1, at, by, epoch, record, before, reported))
         return self

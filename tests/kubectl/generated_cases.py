@@ -51,10 +51,10 @@ def generated(world: World, seed: int) -> Case:
     parts = [whole, decoy | {"current-context": "west"}, {"users": decoy["users"], "contexts": []}]
     names = [f"{number}" for number in range(len(parts))]
     random_.shuffle(names)
-    told = {**files, **dict(zip(names, parts, strict=True))}
+    reported = {**files, **dict(zip(names, parts, strict=True))}
     return Case(
         name=f"seed {seed}",
-        files=told,
+        files=reported,
         kubeconfig=tuple(random_.sample(names, len(names))),
         context=random_.choice(["", "", "east", "west"]),
         environ=environ,

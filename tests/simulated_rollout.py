@@ -32,7 +32,7 @@ from fleet.model.behaviour import ClusterBehaviour
 from fleet.model.model import Model
 
 
-class Story:
+class SimulatedRollout:
     def __init__(
         self,
         snapshots: Sequence[Snapshot],
@@ -87,12 +87,12 @@ class Story:
 
     def command(self, record: JournalRecord) -> None:
         self._append([record], "ada@desk")
-        said = from_record(record)
-        if isinstance(said, RolloutStarted):
-            self.engine.add(Rollout(said.rollout, said.start, self.now, "ada@desk"))
+        message = from_record(record)
+        if isinstance(message, RolloutStarted):
+            self.engine.add(Rollout(message.rollout, message.start, self.now, "ada@desk"))
         else:
-            assert isinstance(said, CommandRecord)
-            self.engine.command(said, self.now, "ada@desk")
+            assert isinstance(message, CommandRecord)
+            self.engine.command(message, self.now, "ada@desk")
 
     def run(self, seconds: float = 86400, until: Callable[[], bool] = lambda: False) -> None:
         """On, until nothing happens any more, the time is over, or the condition holds."""

@@ -33,14 +33,16 @@ class Scene:
     def wait(self, condition: Callable[[], object], what: str, seconds: float = 150) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < deadline, f"{what}: not after {seconds:.0f} s\n{self.told()}"
+            assert time.monotonic() < deadline, f"{what}: not after {seconds:.0f} s\n{self.reported()}"
             time.sleep(0.1)  # noqa: TID251 - between two looks at the condition
 
-    def told(self) -> str:
+    def reported(self) -> str:
         """What fleet says of the victim, and what each host says of itself."""
         look = "hostname; systemctl is-system-running; systemctl --failed --no-legend; journalctl -b -p err -n 20 -o cat"
-        said = [self.machines.run(host.name, look) for host in self.hosts]
-        return "\n".join([self.fleet.run("explain", VICTIM), *(each.stdout + each.stderr for each in said)])
+        message = [self.machines.run(host.name, look) for host in self.hosts]
+        return "\n".join(
+            [self.fleet.run("explain", VICTIM), *(each.stdout + each.stderr for each in message)]
+        )
 
     @contextmanager
     def rolling(self, *versions: str) -> Iterator[subprocess.Popen[bytes]]:
@@ -86,7 +88,7 @@ class Scene:
     def finished(self, controller: subprocess.Popen[bytes], version: str) -> None:
         """The rollout ended well, and every host runs that release."""
         out, err = controller.communicate(timeout=240)
-        assert controller.returncode == 0, f"{out.decode()}\n{err.decode()}\n{self.told()}"
+        assert controller.returncode == 0, f"{out.decode()}\n{err.decode()}\n{self.reported()}"
         commit = self.machines.commits()[version]
         assert [host.booted() for host in self.hosts] == [commit] * len(NAMES)
 

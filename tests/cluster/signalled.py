@@ -157,16 +157,16 @@ def start_everywhere(home: Path, side: Side, strikes: Path, *, until_idle: bool)
 def _work_until_killed(home: Path, side: Side, strikes: Path, until_idle: bool) -> None:
     with strikes.with_suffix(".log").open("a", buffering=1) as log:
         struck = StruckHome(home, everywhere(side, Strikes(strikes)))
-        run(struck, lambda words: print(words, file=log), until_idle=until_idle)
+        run(struck, lambda arguments: print(arguments, file=log), until_idle=until_idle)
 
 
 def main() -> None:
-    """python -m tests.cluster.struck HOME LABEL SIGNAL [--until-idle]"""
+    """python -m tests.cluster.signalled HOME LABEL SIGNAL [--until-idle]"""
     home, wanted, number = Path(sys.argv[1]), sys.argv[2], signal.Signals[sys.argv[3]]
     until_idle = "--until-idle" in sys.argv
     run(
         StruckHome(home, at_first(wanted, number)),
-        lambda words: print(words, flush=True),
+        lambda arguments: print(arguments, flush=True),
         until_idle=until_idle,
     )
 

@@ -33,10 +33,10 @@ def plugins(world: World) -> Iterator[Case]:
     )
     pair = {"clientCertificateData": world.certificate.decode(), "clientKeyData": world.key.decode()}
 
-    def case(name: str, user: Json, said: str = good, files: Json | None = None, **more: Any) -> Case:
-        own = {"plugin": "#!/bin/sh\n" + SCRIPT, "said": said}
-        told = {"config": config(more.pop("cluster", cluster), user), **own, **(files or {})}
-        return Case(name=f"plugin: {name}", files=told, **more)
+    def case(name: str, user: Json, message: str = good, files: Json | None = None, **more: Any) -> Case:
+        own = {"plugin": "#!/bin/sh\n" + SCRIPT, "said": message}
+        reported = {"config": config(more.pop("cluster", cluster), user), **own, **(files or {})}
+        return Case(name=f"plugin: {name}", files=reported, **more)
 
     yield case("beside the kubeconfig", plugin())
     yield case(
@@ -127,8 +127,8 @@ def plugins(world: World) -> Iterator[Case]:
 
 def providers(world: World) -> Iterator[Case]:
     def case(name: str, provider: Json, stricter: str = "", **user: Any) -> Case:
-        told = {"config": config(world.cluster(), {"auth-provider": provider, **user})}
-        return Case(name=f"auth-provider: {name}", files=told, stricter=stricter)
+        reported = {"config": config(world.cluster(), {"auth-provider": provider, **user})}
+        return Case(name=f"auth-provider: {name}", files=reported, stricter=stricter)
 
     issuer = {"idp-issuer-url": "https://127.0.0.1:1", "client-id": "kubernetes"}
     yield case("gcp", {"name": "gcp", "config": {}})

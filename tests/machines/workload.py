@@ -34,7 +34,7 @@ pools:
 
 
 @dataclass(frozen=True)
-class Bed:
+class Testbed:
     machines: LabMachines
     fleet: Fleet
     kubeconfig: Path
@@ -76,8 +76,8 @@ class Bed:
 
     def seen(self) -> dict[str, tuple[str, str]]:
         """Boot id and operating system, as each Node tells."""
-        told = {name: status["nodeInfo"] for name, status in self.nodes().items()}
-        return {name: (info["bootID"], info["osImage"]) for name, info in told.items()}
+        results = {name: status["nodeInfo"] for name, status in self.nodes().items()}
+        return {name: (info["bootID"], info["osImage"]) for name, info in results.items()}
 
     def ready_nodes(self) -> list[str]:
         return [
@@ -101,10 +101,10 @@ class Bed:
 
     def started(self, unit: str) -> dict[str, str]:
         """When it was started, on each host; with the boot, since that is the clock it is told by."""
-        words = (
+        message = (
             f"systemctl show -p ActiveEnterTimestamp -p MainPID {unit}; cat /proc/sys/kernel/random/boot_id"
         )
-        return {host.name: host.run(words) for host in self.hosts}
+        return {host.name: host.run(message) for host in self.hosts}
 
 
 def wait(condition: Callable[[], object], what: Callable[[], object], seconds: float = 240) -> None:
@@ -144,11 +144,11 @@ def budget() -> Json:
     }
 
 
-def begin(machines: LabMachines, kubeconfig: Path, home: Path, more: str = "", control: str = "") -> Bed:
+def begin(machines: LabMachines, kubeconfig: Path, home: Path, more: str = "", control: str = "") -> Testbed:
     """Installs fleet and the workload, and returns when every agent has spoken. `more`, `control`: of the policy."""
     fleet, api = Fleet(home), Cluster(kubeconfig, patience=60)
     hosts = tuple(Host(machines, each.name) for each in machines.all)
-    found = Bed(machines, fleet, kubeconfig, api, hosts, more, control)
+    found = Testbed(machines, fleet, kubeconfig, api, hosts, more, control)
     wait(lambda: len(found.ready_nodes()) == len(hosts), found.nodes)
     api.create("/apis/apps/v1/namespaces/default/deployments", workload())
     api.create("/apis/policy/v1/namespaces/default/poddisruptionbudgets", budget())
@@ -162,54 +162,57 @@ def begin(machines: LabMachines, kubeconfig: Path, home: Path, more: str = "", c
     return found
 
 
-def upgrade_by_agents(bed: Bed, version: str) -> None:
+def upgrade_by_agents(testbed: Testbed, version: str) -> None:
     """As `upgrade`, and each agent went down with its host."""
-    agents = bed.ready_pods(AGENTS)
-    upgrade(bed, version)
-    wait(lambda: len(bed.ready_pods(AGENTS)) == len(bed.names), lambda: bed.api.get(AGENTS))
-    for name, pod in bed.ready_pods(AGENTS).items():
+    agents = testbed.ready_pods(AGENTS)
+    upgrade(testbed, version)
+    wait(lambda: len(testbed.ready_pods(AGENTS)) == len(testbed.names), lambda: testbed.api.get(AGENTS))
+    for name, pod in testbed.ready_pods(AGENTS).items():
         (before,), (now,) = (each["status"]["containerStatuses"] for each in (agents[name], pod))
         assert now["containerID"] != before["containerID"], "the agent went down with its host"
 
 
-def upgrade(bed: Bed, version: str) -> None:
+def upgrade(testbed: Testbed, version: str) -> None:
     """Rolls every node that does not run it to this release, and judges by the hosts, by the cluster, by the client and by
     the report."""
-    going = {host.name for host in bed.hosts if host.version() != version}
+    going = {host.name for host in testbed.hosts if host.version() != version}
     assert going
-    boots = bed.boots()
-    kubelets, runtimes = bed.started("kubelet"), bed.started("containerd")
-    with Client(bed.kubeconfig, PODS).calling() as client:
-        bed.roll(version)
-        wait(lambda: len(bed.ready_pods()) == REPLICAS, lambda: bed.api.get(PODS))
+    boots = testbed.boots()
+    kubelets, runtimes = testbed.started("kubelet"), testbed.started("containerd")
+    with Client(testbed.kubeconfig, PODS).calling() as client:
+        testbed.roll(version)
+        wait(lambda: len(testbed.ready_pods()) == REPLICAS, lambda: testbed.api.get(PODS))
     assert not client.errors
     assert client.answers > 50
     assert client.fewest >= REPLICAS - 1
-    assert [host.version() for host in bed.hosts] == [version] * len(bed.names)
-    assert [host.booted() for host in bed.hosts] == [bed.machines.commits()[version]] * len(bed.names)
-    assert [host.kernel() for host in bed.hosts] == [KERNELS[version]] * len(bed.names)
-    after = bed.boots()
-    assert {name for name in bed.names if after[name] != boots[name]} == going
+    assert [host.version() for host in testbed.hosts] == [version] * len(testbed.names)
+    assert [host.booted() for host in testbed.hosts] == [testbed.machines.commits()[version]] * len(
+        testbed.names
+    )
+    assert [host.kernel() for host in testbed.hosts] == [KERNELS[version]] * len(testbed.names)
+    after = testbed.boots()
+    assert {name for name in testbed.names if after[name] != boots[name]} == going
     wait(
-        lambda: bed.seen() == {name: (after[name], f"Fleet Lab OS {version}") for name in bed.names}, bed.seen
+        lambda: testbed.seen() == {name: (after[name], f"Fleet Lab OS {version}") for name in testbed.names},
+        testbed.seen,
     )
     for unit, before in (("kubelet", kubelets), ("containerd", runtimes)):
-        now = bed.started(unit)
-        assert {name for name in bed.names if now[name] != before[name]} == going, unit
-    runs = bed.fleet.json("report")["runs"]
+        now = testbed.started(unit)
+        assert {name for name in testbed.names if now[name] != before[name]} == going, unit
+    runs = testbed.fleet.json("report")["runs"]
     assert {run["node"]: (run["step"], run["proof"]["boot_id_after"]) for run in runs} == {
         name: ("done", after[name]) for name in going
     }
-    assert not bed.marked()
-    bed.fleet.run("audit", "verify")
+    assert not testbed.marked()
+    testbed.fleet.run("audit", "verify")
 
 
-def from_afar(bed: Bed, home: Path, way: str) -> Bed:
+def from_afar(testbed: Testbed, home: Path, way: str) -> Testbed:
     """The same without agents: the controller of this home reaches the nodes as ssh would. `way`: ssh or playbook."""
     config = home / ".ssh" / "config"
     config.parent.mkdir(parents=True)
-    config.write_text(bed.machines.ssh_config.read_text())
-    for name in bed.names:
-        bed.api.patch(f"/api/v1/nodes/{name}", {"metadata": {"labels": {"fleet.internal/reach": way}}})
-    wait(lambda: not bed.api.get(AGENTS)["items"], lambda: bed.api.get(AGENTS))
-    return replace(bed, fleet=Fleet(bed.fleet.home, {"HOME": str(home)}), reach=way)
+    config.write_text(testbed.machines.ssh_config.read_text())
+    for name in testbed.names:
+        testbed.api.patch(f"/api/v1/nodes/{name}", {"metadata": {"labels": {"fleet.internal/reach": way}}})
+    wait(lambda: not testbed.api.get(AGENTS)["items"], lambda: testbed.api.get(AGENTS))
+    return replace(testbed, fleet=Fleet(testbed.fleet.home, {"HOME": str(home)}), reach=way)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.kubectl.cases import Case, World
-from tests.kubectl.of_clusters import clusters
-from tests.kubectl.of_files import files, merged
-from tests.kubectl.of_plugins import plugins, providers
-from tests.kubectl.of_proxies import proxies
-from tests.kubectl.of_users import impersonation, odd_users, users
+from tests.kubectl.cluster_cases import clusters
+from tests.kubectl.file_cases import files, merged
+from tests.kubectl.plugin_cases import plugins, providers
+from tests.kubectl.proxy_cases import proxies
+from tests.kubectl.user_cases import impersonation, odd_users, users
 
 
 def named(world: World) -> Iterator[Case]:

@@ -19,8 +19,8 @@ from tests.kubectl.cases import (
 
 def users(world: World) -> Iterator[Case]:
     def case(name: str, user: Json, files: Json | None = None, cluster: Json | None = None) -> Case:
-        told = {"config": config(cluster or world.cluster(), user), **(files or {})}
-        return Case(name=f"user: {name}", files=told)
+        reported = {"config": config(cluster or world.cluster(), user), **(files or {})}
+        return Case(name=f"user: {name}", files=reported)
 
     pem = {"a.crt": world.certificate, "a.key": world.key}
     files = {"client-certificate": "a.crt", "client-key": "a.key"}
@@ -69,8 +69,8 @@ def users(world: World) -> Iterator[Case]:
 
 def odd_users(world: World) -> Iterator[Case]:
     def case(name: str, user: Any, files: Json | None = None, stricter: str = "") -> Case:
-        told = {"config": config(world.cluster(), user), **(files or {})}
-        return Case(name=f"user: {name}", files=told, stricter=stricter)
+        reported = {"config": config(world.cluster(), user), **(files or {})}
+        return Case(name=f"user: {name}", files=reported, stricter=stricter)
 
     both = {"client-certificate": "both", "client-key": "both"}
     chain = encoded(world.certificate + world.authority)
@@ -105,8 +105,8 @@ def odd_users(world: World) -> Iterator[Case]:
 
 def impersonation(world: World) -> Iterator[Case]:
     def case(name: str, user: Json, cluster: Json | None = None, **own: Any) -> Case:
-        told = {"config": config(cluster or world.cluster(), {"token": TOKEN, **user, **own})}
-        return Case(name=f"as: {name}", files=told)
+        reported = {"config": config(cluster or world.cluster(), {"token": TOKEN, **user, **own})}
+        return Case(name=f"as: {name}", files=reported)
 
     extra = {"scopes": ["view", "edit"], "acme.com/Größe %": ["x"], "none": []}
     plain = world.cluster(server=world.plain, certificate_authority_data=None)

@@ -21,8 +21,8 @@ from tests.contract.world import NAMESPACE
 SECONDS = 120.0
 
 
-class Sight:
-    """Use as `async with Sight(cluster) as sight:`; it is synced then."""
+class ClusterObserver:
+    """Use as `async with ClusterObserver(cluster) as observer:`; it is synced then."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.nodes: dict[str, Node] = {}
@@ -39,7 +39,7 @@ class Sight:
         self._news = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Sight:
+    async def __aenter__(self) -> ClusterObserver:
         self._task = asyncio.create_task(self._watch())
         await self.until(lambda: self.synced, "the first list")
         return self

@@ -6,19 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.cluster.rest import Json
-from tests.etcd.timeline import judged
-from tests.machines.shop import Bed
+from tests.etcd.raft_timeline import judged
 from tests.machines.stack import MEMBERS, Stack
+from tests.machines.workload import Testbed
 
 GAP = 10.0
 """Seconds. An election takes between two and four, and this computer has other things to do."""
 
 
 @contextmanager
-def one_voter_at_a_time(stack: Stack, bed: Bed) -> Iterator[None]:
+def one_voter_at_a_time(stack: Stack, testbed: Testbed) -> Iterator[None]:
     """Each once, the leader last and moved first, while somebody writes to etcd and somebody reads from the API server."""
-    bed.fleet.run("sync")
-    before = etcd(bed)
+    testbed.fleet.run("sync")
+    before = etcd(testbed)
     voters, writer, reader = stack.voters(), stack.writer(), stack.reader()
     with voters.watched(), writer.at_work(), reader.reading():
         yield
@@ -29,13 +29,13 @@ def one_voter_at_a_time(stack: Stack, bed: Bed) -> Iterator[None]:
     assert voters.order[-1] == before["leader"], "the leader went last"
     assert writer.gap < GAP
     assert reader.gap < GAP, reader.errors
-    bed.fleet.run("sync")
-    after = etcd(bed)
+    testbed.fleet.run("sync")
+    after = etcd(testbed)
     assert (after["voters"], after["healthy"]) == (3, 3)
     assert after["leader"] != before["leader"], "it was moved before its host went"
 
 
-def etcd(bed: Bed) -> Json:
+def etcd(testbed: Testbed) -> Json:
     """As fleet knows it."""
-    (found,) = [each for each in bed.fleet.json("status")["quorums"] if each["kind"] == "etcd"]
+    (found,) = [each for each in testbed.fleet.json("status")["quorums"] if each["kind"] == "etcd"]
     return dict(found)

@@ -1,0 +1,163 @@
+"""A report of a span as plain lines: compliance first, then exceptions, rollouts, failures and gaps. 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fleet.cli.report import answer, period_answer
+from fleet.cli.report.text import table_lines, wrapped
+from fleet.core.reporting.period.period_report import PeriodReport
+
+GROUPS = 20
+"""Groups of exceptions, and failures, that are listed before the rest is counted; JSON, HTML and CSV have all."""
+
+
+def text(report: PeriodReport) -> str:
+    """Returns the report as plain text that ends with a newline."""
+    parts = (
+        _answer(report),
+        _releases(report),
+        _trend(report),
+        _exceptions(report),
+        _rollouts(report),
+        _overrides(report),
+        _failures(report),
+        _gaps(report),
+    )
+    return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part))) + "\n"
+
+
+def _answer(report: PeriodReport) -> Iterator[str]:
+    rest = "".join(f"; {each}" for each in period_answer.rest(report))
+    yield from wrapped("", f"{period_answer.headline(report)}{rest}.", 0)
+    compliance = report.compliance
+    facts = [
+        ("span", f"{report.span.name}, {period_answer.scope(report)}"),
+        ("rule", period_answer.rule(compliance.deadline)),
+        ("source", compliance.deadline.source),
+        ("exposure", f"{compliance.exposure_node_days:,.1f} node days; {_exposed(report)}"),
+        ("work", period_answer.work(report)),
+        ("asked by", period_answer.asked_by(report)),
+        ("journal", period_answer.verdict(report)),
+    ]
+    for name, told in facts:
+        if told:
+            yield from wrapped(f"  {name:<9}", told, 11)
+
+
+def _exposed(report: PeriodReport) -> str:
+    compliance = report.compliance
+    return f"at the end {compliance.exposed_at_end:,} of {answer.nodes(compliance.nodes)} lacked a release"
+
+
+def _releases(report: PeriodReport) -> Iterator[str]:
+    rows, notes = [], []
+    for each in report.compliance.releases:
+        counts = each.counts
+        due = f"{each.due:%Y-%m-%d}" if each.due is not None else "unknown"
+        rows.append(
+            [
+                each.version,
+                due,
+                period_answer.percent(counts.share),
+                *(f"{count:,}" for count in (counts.in_time, counts.late, counts.overdue, counts.open)),
+                period_answer.days(each.median_days),
+                period_answer.days(each.max_days),
+            ]
+        )
+        if note := period_answer.release_note(each):
+            notes.append(f"  {each.version}: {note}")
+    if rows:
+        head = ["Release", "due", "in time", "yes", "late", "overdue", "open", "median", "longest"]
+        yield from table_lines(head, rows, right=(2, 3, 4, 5, 6, 7, 8))
+        yield from notes
+
+
+def _trend(report: PeriodReport) -> Iterator[str]:
+    rows = [
+        [
+            each.quarter,
+            f"{each.counts.due:,}",
+            period_answer.percent(each.counts.share),
+            f"{each.counts.late:,}",
+            f"{each.counts.overdue:,}",
+            f"{each.exposure_node_days:,.1f}",
+        ]
+        for each in report.compliance.trend
+    ]
+    yield from table_lines(
+        ["Quarter", "due", "in time", "late", "overdue", "node days"], rows, right=(1, 2, 3, 4, 5)
+    )
+
+
+def _exceptions(report: PeriodReport) -> Iterator[str]:
+    groups = period_answer.exception_groups(report)
+    if groups:
+        yield "Exceptions"
+    for group in groups[:GROUPS]:
+        names = period_answer.named([f"{each.cluster}/{each.node}" for each in group.exceptions])
+        over = period_answer.days(period_answer.longest(group))
+        yield from wrapped("  ", f"{group.state} {group.version}, up to {over} over: {names}", 4)
+        for cause in group.causes:
+            yield from wrapped("    ", cause.detail, 6)
+    if len(groups) > GROUPS:
+        yield f"  and {len(groups) - GROUPS} more groups (-o json)"
+
+
+def _rollouts(report: PeriodReport) -> Iterator[str]:
+    rows = [
+        [
+            each.rollout,
+            f"{each.started:%Y-%m-%d %H:%M}",
+            each.by,
+            each.target.version,
+            f"{each.counts.done:,}/{each.counts.nodes:,}",
+            f"{each.counts.failed:,}",
+            each.state,
+        ]
+        for each in report.rollouts
+    ]
+    if rows:
+        yield from table_lines(
+            ["Rollout", "began", "by", "to", "done", "failed", "state"], rows, right=(4, 5)
+        )
+
+
+def _overrides(report: PeriodReport) -> Iterator[str]:
+    found = period_answer.overrides(report)
+    if found:
+        yield "Starts in spite of a freeze"
+    for line in found:
+        yield from wrapped("  ", line, 4)
+
+
+def _failures(report: PeriodReport) -> Iterator[str]:
+    failed = period_answer.failures(report)
+    if failed:
+        yield "Failures and what was done"
+    for each in failed[:GROUPS]:
+        yield from wrapped("  ", f"{each.report.rollout} {answer.named(each.run)}: {each.run.why}", 4)
+        for done in each.done:
+            yield from wrapped("    ", done, 6)
+    if len(failed) > GROUPS:
+        yield f"  and {len(failed) - GROUPS} more (-o json)"
+
+
+def _gaps(report: PeriodReport) -> Iterator[str]:
+    unseen, lines = report.unseen, []
+    for cluster in unseen.clusters:
+        seen = f", last seen {answer.day(cluster.last_seen)}" if cluster.last_seen is not None else ""
+        lines.append(f"cluster {cluster.cluster}: {cluster.why}{seen}")
+    lines += [
+        f"{each.cluster}/{each.node} booted without a rollout, {answer.day(each.seen)}"
+        for each in unseen.boots[:GROUPS]
+    ]
+    if len(unseen.boots) > GROUPS:
+        lines.append(f"and {len(unseen.boots) - GROUPS} more such boots")
+    for group in period_answer.gaps(report):
+        names = period_answer.named([f"{each.cluster}/{each.node}" for each in group.nodes])
+        lines.append(f"{group.why}: {names}")
+    if lines:
+        yield "What fleet did not see"
+    for line in lines:
+        yield from wrapped("  ", line, 4)

@@ -1,0 +1,89 @@
+"""Finds what on record kept a node from a release in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from fleet.core.policy.freezes import Freezes
+from fleet.core.policy.policy import Policy
+from fleet.core.releases.release import Release
+from fleet.core.reporting.period.compliance import ExceptionCause
+from fleet.core.reporting.period.history import NodeHistory, freezes_of, releases_by_stream
+
+
+class PolicyRecord(Struct, frozen=True):
+    """What the policies of a span said about when and to what nodes may be upgraded."""
+
+    pinned: dict[str, str]
+    """By pool: the version that the last policy pins the pool to."""
+    freezes: tuple[Freezes, ...]
+    """The freezes of each policy, also those that recur."""
+    versions: frozenset[str]
+    """All versions of all streams."""
+
+    @classmethod
+    def of(cls, policies: Sequence[Policy]) -> PolicyRecord:
+        """`policies`: oldest first."""
+        pools = policies[-1].pools if policies else ()
+        return cls(
+            {pool.name: pool.version for pool in pools if pool.version},
+            tuple(map(freezes_of, policies)),
+            frozenset(each.version for found in releases_by_stream(policies).values() for each in found),
+        )
+
+
+def causes(
+    node: NodeHistory,
+    release: Release,
+    start: datetime,
+    due: datetime,
+    record: PolicyRecord,
+    horizon: datetime,
+) -> tuple[ExceptionCause, ...]:
+    """Returns everything on record about a release that was allowed to take from `start` to `due`, in a fixed
+    order."""
+    return (
+        *_pinned(node, release, record),
+        *_freezes(start, due, record),
+        *_attempts(node, start, due, horizon),
+        *_unknown(node, record, horizon),
+    )
+
+
+def _pinned(node: NodeHistory, release: Release, record: PolicyRecord) -> Iterator[ExceptionCause]:
+    version = record.pinned.get(node.pool, release.version)
+    if version != release.version:
+        yield ExceptionCause("pinned", f"the policy pins pool {node.pool} to {version}")
+
+
+def _freezes(start: datetime, due: datetime, record: PolicyRecord) -> Iterator[ExceptionCause]:
+    found = (freeze for freezes in record.freezes for freeze in freezes.during(start, due))
+    for freeze in dict.fromkeys(found):
+        days = f"{freeze.begin:%Y-%m-%d %H:%MZ} to {freeze.until:%Y-%m-%d %H:%MZ}"
+        yield ExceptionCause("freeze", f"freeze {freeze.name}, {days}")
+
+
+def _attempts(
+    node: NodeHistory, start: datetime, due: datetime, horizon: datetime
+) -> Iterator[ExceptionCause]:
+    for each in node.attempts:
+        if start <= each.at < horizon:
+            why = f": {each.why}" if each.why else ""
+            yield ExceptionCause(each.ending, f"rollout {each.rollout} to {each.version}{why}")
+    first = min((each for each in node.asked if start <= each < horizon), default=None)
+    if first is None:
+        yield ExceptionCause("no-rollout", "no rollout was started for the node since the release")
+    elif first >= due:
+        words = f"the first rollout for the node since the release was started {first:%Y-%m-%d %H:%MZ}"
+        yield ExceptionCause("no-rollout", words)
+
+
+def _unknown(node: NodeHistory, record: PolicyRecord, horizon: datetime) -> Iterator[ExceptionCause]:
+    last = next((each for each in reversed(node.sightings) if each.at < horizon), None)
+    if last is None:
+        yield ExceptionCause("unknown-version", "the node's version was never seen")
+    elif last.version not in record.versions:
+        yield ExceptionCause("unknown-version", f"{last.version} is in no stream")

@@ -1,0 +1,153 @@
+"""What the journal says about the nodes' releases over time: which node was seen with which version, and which attempts
+to upgrade it there were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct, UnsetType, field
+
+from fleet.core.objects.node import NodeRef
+from fleet.core.policy.freezes import Freezes
+from fleet.core.policy.policy import Policy
+from fleet.core.records.journal import JournalEntry
+from fleet.core.releases.release import Release
+from fleet.core.rollout.codec import from_record
+from fleet.core.rollout.commands import RolloutStarted
+from fleet.core.rollout.decisions import RolloutFinished, StepFinished
+from fleet.core.rollout.steps import Step
+
+KINDS = ("start", "step", "finish")
+"""The kinds of records that are read."""
+
+
+class Sighting(Struct, frozen=True, gc=False):
+    """One moment at which it was known which version a node ran."""
+
+    at: datetime
+    version: str
+
+
+class Attempt(Struct, frozen=True, gc=False):
+    """A run that failed or was cancelled."""
+
+    at: datetime
+    rollout: str
+    version: str
+    ending: Literal["failed", "cancelled"]
+    why: str
+
+
+class NodeHistory(Struct):
+    """What is known about one node over time."""
+
+    cluster: str
+    node: str
+    pool: str
+    """The pool that the node was in when it was seen last."""
+    sightings: list[Sighting] = field(default_factory=list)
+    """In order."""
+    attempts: list[Attempt] = field(default_factory=list)
+    asked: list[datetime] = field(default_factory=list)
+    """When rollouts that name the node were started."""
+    gone: datetime | None = None
+    """When the node was no longer in the inventory. None: it is still there, or this is not known."""
+
+
+class RolloutSpan(Struct):
+    """When a rollout began and ended."""
+
+    rollout: str
+    started: datetime
+    release: Release
+    pools: frozenset[str]
+    ended: datetime | None = None
+
+
+class FleetHistory:
+    """The history of all nodes that a rollout has named. Entries are applied in the journal's order."""
+
+    def __init__(self, end: datetime) -> None:
+        """Makes the empty history. Entries from `end` on are ignored."""
+        self.end = end
+        self.nodes: dict[NodeRef, NodeHistory] = {}
+        self.rollouts: dict[str, RolloutSpan] = {}
+        """By id, oldest first."""
+        self.policies: list[Policy] = []
+        """The policies with which rollouts were started, oldest first; each once."""
+        self._why: dict[tuple[str, NodeRef], str] = {}
+        """Why a run is being given back: recorded with the step before its end."""
+
+    def apply(self, entries: Iterable[JournalEntry]) -> None:
+        """Applies entries. Those of other kinds than KINDS, and those that this version of fleet cannot read, change
+        nothing: reports of single rollouts name the latter."""
+        for entry in entries:
+            if entry.at < self.end and entry.record.kind in KINDS:
+                self._apply(entry)
+
+    def _apply(self, entry: JournalEntry) -> None:
+        match from_record(entry.record):
+            case RolloutStarted() as said:
+                self._start(said, entry.at)
+            case StepFinished() as said:
+                self._step(said, entry.at)
+            case RolloutFinished() as said if said.rollout in self.rollouts:
+                self.rollouts[said.rollout].ended = entry.at
+            case _:
+                pass
+
+    def _start(self, said: RolloutStarted, at: datetime) -> None:
+        start = said.start
+        pools = frozenset(goal.pool for goal in start.goals)
+        self.rollouts[said.rollout] = RolloutSpan(said.rollout, at, start.release, pools)
+        if not self.policies or self.policies[-1] != start.policy:
+            self.policies.append(start.policy)
+        for goal in start.goals:
+            known = self.nodes.setdefault(
+                goal.node, NodeHistory(goal.node.cluster, goal.node.name, goal.pool)
+            )
+            known.pool = goal.pool
+            known.asked.append(at)
+            if goal.from_version:
+                known.sightings.append(Sighting(at, goal.from_version))
+
+    def _step(self, said: StepFinished, at: datetime) -> None:
+        rollout, known = self.rollouts.get(said.rollout), self.nodes.get(said.node)
+        if rollout is None or known is None:
+            return
+        version = rollout.release.version
+        if isinstance(said.why, str):
+            self._why[said.rollout, said.node] = said.why
+        if said.to is Step.DONE:
+            known.sightings.append(Sighting(at, version))
+        elif said.to in (Step.FAILED, Step.CANCELLED):
+            why = self._why.get((said.rollout, said.node), "")
+            ending: Literal["failed", "cancelled"] = "failed" if said.to is Step.FAILED else "cancelled"
+            known.attempts.append(Attempt(at, said.rollout, version, ending, why))
+        if isinstance(said.rolled_back, str) and said.rolled_back:
+            known.sightings.append(Sighting(at, said.rolled_back))
+
+    def within(self, begin: datetime) -> Iterator[RolloutSpan]:
+        """Yields the rollouts that were active at some time from `begin` to the end of this history."""
+        for rollout in self.rollouts.values():
+            if rollout.ended is None or rollout.ended >= begin:
+                yield rollout
+
+
+def freezes_of(policy: Policy) -> Freezes:
+    """Returns the freezes of a policy, its own and those of its calendars."""
+    return Freezes(policy.freezes, () if isinstance(policy.calendars, UnsetType) else policy.calendars)
+
+
+def releases_by_stream(policies: Iterable[Policy]) -> dict[str, tuple[Release, ...]]:
+    """Returns the releases of each stream, oldest first. `policies`: oldest first. A release that a later policy no
+    longer lists stays before those that it lists; for a release that both list, the later policy decides."""
+    streams: dict[str, tuple[Release, ...]] = {}
+    for policy in policies:
+        for stream in policy.streams:
+            listed = {release.version for release in stream.releases}
+            before = [each for each in streams.get(stream.name, ()) if each.version not in listed]
+            streams[stream.name] = (*before, *stream.releases)
+    return streams

@@ -1,0 +1,149 @@
+"""Makes the report of a span. Pure: the journal's entries and what the inventory says in, a frozen report out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from fleet.core.objects.node import NodeRef
+from fleet.core.policy.policy import Policy
+from fleet.core.records.journal import JournalEntry
+from fleet.core.reporting.period.compliance import Compliance
+from fleet.core.reporting.period.history import NodeHistory, Sighting, freezes_of
+from fleet.core.reporting.period.period_report import (
+    ForeignBoot,
+    FreezeInForce,
+    PeriodJournal,
+    PeriodReport,
+    PeriodTotals,
+    UnseenParts,
+)
+from fleet.core.reporting.period.span import ReportSpan
+from fleet.core.reporting.report import Report, Verdict
+from fleet.core.reporting.reporter import report_of
+from fleet.core.reporting.timeline import OperatorCommand, Timeline
+from fleet.core.rollout.codec import from_record
+from fleet.core.rollout.commands import CommandRecord
+from fleet.core.rollout.steps import Step
+
+LAG = timedelta(minutes=10)
+"""How long after the end of a run a boot still counts as that run's: a machine that rolls back boots once more, and a
+watch may be late."""
+
+
+def report_of_rollout(
+    rollout: str, entries: Iterable[JournalEntry], span: ReportSpan, at: datetime, pools: Sequence[str]
+) -> tuple[Report, Policy]:
+    """Returns the report of one rollout up to the end of the span, without its entries, and the policy that it was
+    started with. Raises LookupError if no entry starts that rollout, ValueError and KeyError as `Timeline.apply`."""
+    timeline = Timeline(rollout, keep_entries=False)
+    timeline.apply(entry for entry in entries if entry.at < span.end)
+    if timeline.rollout is None:
+        raise LookupError(f"the journal has no rollout {rollout} before {span.end:%Y-%m-%d}")
+    verdict = Verdict(why="journal.verdict of the whole report has the result")
+    return report_of(timeline, min(at, span.end), verdict, pools=pools), timeline.rollout.policy
+
+
+def period_report(
+    span: ReportSpan,
+    at: datetime,
+    pools: Sequence[str],
+    reports: Sequence[tuple[Report, Policy]],
+    compliance: Compliance,
+    commands: Iterable[JournalEntry],
+    unseen: UnseenParts,
+    journal: PeriodJournal,
+) -> PeriodReport:
+    """Returns the report, unsigned. `reports`: of the rollouts that were active in the span, oldest first. `commands`:
+    entries of commands, of which those within the span that belong to no rollout are reported."""
+    rollouts = tuple(report for report, _ in reports)
+    return PeriodReport(
+        kind="fleet period report",
+        at=at,
+        span=span,
+        pools=tuple(pools),
+        totals=_totals(rollouts),
+        compliance=compliance,
+        rollouts=rollouts,
+        commands=tuple(_commands(commands, span)),
+        freezes=tuple(_freezes(reports, span)),
+        unseen=unseen,
+        journal=journal,
+    )
+
+
+def _totals(rollouts: Sequence[Report]) -> PeriodTotals:
+    counts = [report.counts for report in rollouts]
+    return PeriodTotals(
+        rollouts=len(rollouts),
+        nodes=len({(run.cluster, run.node) for report in rollouts for run in report.runs}),
+        runs=sum(each.nodes for each in counts),
+        done=sum(each.done for each in counts),
+        proven=sum(each.proven for each in counts),
+        failed=sum(each.failed for each in counts),
+        cancelled=sum(each.cancelled for each in counts),
+        unfinished=sum(each.running + each.waiting for each in counts),
+        evictions=sum(each.evictions for each in counts),
+        refusals=sum(each.refusals for each in counts),
+        halts=sum(len(report.halts) for report in rollouts),
+    )
+
+
+def _commands(entries: Iterable[JournalEntry], span: ReportSpan) -> Iterable[OperatorCommand]:
+    for entry in entries:
+        if entry.record.form == "command" and not entry.record.rollout and span.begin <= entry.at < span.end:
+            said = from_record(entry.record)
+            reason = said.reason if isinstance(said, CommandRecord) else ""
+            about = entry.record.node or str(entry.record.detail.get("cluster", ""))
+            yield OperatorCommand(entry.at, entry.seq, entry.actor, entry.record.kind, about, reason)
+
+
+def _freezes(reports: Sequence[tuple[Report, Policy]], span: ReportSpan) -> Iterable[FreezeInForce]:
+    found: dict[tuple[str, datetime, datetime], list[str]] = {}
+    for report, policy in reports:
+        for freeze in freezes_of(policy).during(span.begin, span.end):
+            found.setdefault((freeze.name, freeze.begin, freeze.until), []).append(report.rollout)
+    for (name, begin, until), rollouts in sorted(found.items(), key=lambda each: each[0][1:]):
+        yield FreezeInForce(name, begin, until, tuple(rollouts))
+
+
+def merged(
+    known: Mapping[NodeRef, NodeHistory], seen: Iterable[tuple[NodeRef, str, Sighting | None]]
+) -> dict[NodeRef, NodeHistory]:
+    """Returns the histories from the journal with what the inventory has: pool and last sighting of each node. The
+    inventory decides on the pool, since a node may have moved."""
+    found = dict(known)
+    for ref, pool, sighting in seen:
+        before = found.get(ref) or NodeHistory(ref.cluster, ref.name, pool)
+        more = [sighting] if sighting is not None else []
+        found[ref] = replace(before, pool=pool or before.pool, sightings=[*before.sightings, *more])
+    return found
+
+
+def foreign_boots(
+    seen: Iterable[tuple[NodeRef, str, datetime]], reports: Iterable[Report], span: ReportSpan, at: datetime
+) -> tuple[ForeignBoot, ...]:
+    """Returns the boots within the span that no rollout asked for: no proof names them, and no run was between its
+    reboot and its end. `seen`: node, boot id and when it was first seen, in the order of time; the first boot of a node
+    is the one that it was found with."""
+    ours: set[str] = set()
+    at_work: dict[NodeRef, list[tuple[datetime, datetime]]] = {}
+    for report in reports:
+        for run in report.runs:
+            if run.proof is not None:
+                ours |= {run.proof.boot_id_before, run.proof.boot_id_after}
+            reboot = next((step.start for step in run.steps if step.step == Step.REBOOT), None)
+            if reboot is not None:
+                at_work.setdefault(NodeRef(run.cluster, run.node), []).append(
+                    (reboot, (run.ended or at) + LAG)
+                )
+    known: set[NodeRef] = set()
+    found: list[ForeignBoot] = []
+    for ref, boot_id, first in seen:
+        during = any(begin <= first <= end for begin, end in at_work.get(ref, ()))
+        if ref in known and boot_id not in ours and not during and span.begin <= first < span.end:
+            found.append(ForeignBoot(ref.cluster, ref.name, boot_id, first))
+        known.add(ref)
+    return tuple(found)
