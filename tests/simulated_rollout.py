@@ -13,7 +13,9 @@ import msgspec
 
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.engine.engine import Engine
+from fleet.core.engine.gate_questions import GateAnswer
 from fleet.core.objects.node import NodeRef
+from fleet.core.policy.gate import GateVerdict
 from fleet.core.policy.policy import Policy
 from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.releases.release import Release
@@ -52,6 +54,10 @@ class SimulatedRollout:
         self.performed: list[tuple[float, AnyAction, Result]] = []
         self.at = 0.0
         self.perform = perform or self.really
+        self.gates: dict[str, tuple[GateVerdict, str]] = {}
+        """What the measurements of a gate find from now on, by its name."""
+        self.asked: list[tuple[float, str]] = []
+        """When each gate was measured."""
         self.engine = self._controller()
 
     @property
@@ -116,10 +122,16 @@ class SimulatedRollout:
             self.performed.append((self.at, action, answer.result))
             self._append([to_record(ActionEnded.of(action, answer.result, answer.detail))])
             self.engine.observe(answer, self.now)
+        questions = self.engine.gate_questions.take(self.now)
+        for question in questions:
+            self.asked.append((self.at, question.gate.name))
+            verdict, message = self.gates[question.gate.name]
+            measured = GateAnswer(question.rollout, question.point, question.gate.name, verdict, message)
+            self.engine.gate_questions.answered(measured, self.now)
         if self.engine.idle:
             return None
         moments = [due for model in self.models.values() if (due := model.next_at()) is not None]
-        if decision.actions:
+        if decision.actions or questions:
             moments.append(self.at)
         if decision.wake is not None:
             moments.append((decision.wake - START).total_seconds())

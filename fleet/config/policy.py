@@ -12,6 +12,7 @@ from fleet.config.document.findings import Caution, Findings, SourcePlace, TooMa
 from fleet.config.document.fragment import Block, compose
 from fleet.config.document.reader import Reader
 from fleet.config.freeze import freezes
+from fleet.config.gate import stages
 from fleet.config.pool import limits, pools
 from fleet.config.quorum import quorums
 from fleet.config.stream import streams, text_of
@@ -87,15 +88,17 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
         return PolicyFile()
     reader = Reader(document, name, findings)
     known = streams(reader, Path(name).parent)
+    every_pool = pools(reader, known)
     given = freezes(reader)
     policy = Policy(
-        pools=pools(reader, known),
+        pools=every_pool,
         streams=known,
         limits=limits(reader.block("limits"), Limits(max_unavailable=None)),
         freezes=given.fixed,
         calendars=given.calendars or UNSET,
         levels=levels(reader) or UNSET,
         quorums=quorums(reader, Path(name).parent),
+        stages=stages(reader, every_pool) or UNSET,
     )
     found = PolicyFile(policy, access(reader), tuple(sorted(findings.feeds)))
     reader.close()

@@ -12,6 +12,7 @@ from fleet.config.document import forms
 from fleet.config.document.reader import Reader
 from fleet.config.document.rule import read_rule
 from fleet.config.drain_rule import rules
+from fleet.config.gate import gates
 from fleet.config.playbook import mistake_in
 from fleet.config.selector import hidden, selector
 from fleet.config.window import windows
@@ -87,6 +88,7 @@ def _rules(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
         drain=_drain(reader.block("drain"), base.drain),
         stage=read_rule(reader.block("stage"), base.stage),
         reboot=read_rule(reader.block("reboot"), base.reboot),
+        gates=gates(reader, base.gates or ()) or UNSET,
         windows=given.weekly if reader.has("windows") else base.windows,
         recurring=(given.recurring or UNSET) if reader.has("windows") else base.recurring,
         unread=(given.unread or UNSET) if reader.has("windows") else base.unread,

@@ -21,7 +21,7 @@ from fleet.core.records.errors import (
     TamperedError,
 )
 from fleet.core.records.retention import Retention
-from fleet.drivers.executor import Executor
+from fleet.drivers.executor import Executor, Measure
 from fleet.drivers.identity import abandoned, own_identity
 from fleet.drivers.journal.checkpoints import keep
 from fleet.drivers.journal.log import LOG
@@ -40,6 +40,7 @@ from fleet.drivers.ports import (
     RequestCounts,
 )
 from fleet.drivers.request_recorder import RequestRecorder
+from fleet.gates.measurement import answer
 from fleet.system.clock import Clock
 
 FLUSH = 2.0
@@ -89,9 +90,10 @@ class Controller:
         show: Callable[[str], None],
         notary: JournalSigner | None = None,
         retention: Retention = KEEP,
+        measure: Measure = answer,
     ) -> None:
         """`connect` opens the clusters of the database; `sites` names the clusters and their sites, without
-        reading them. `clock` is the fleet's, `wall` the real time, by which leases expire."""
+        reading them. `clock` is the fleet's, `wall` the real time, by which leases expire. `measure` measures gates."""
         self._database = database
         self._connect = connect
         self._sites = sites
@@ -100,6 +102,7 @@ class Controller:
         self._show = show
         self._notary = notary
         self._retention = retention
+        self._measure = measure
         self._identity = own_identity()
         self._refused = ""
         """The last reported reason why the controller does not work."""
@@ -176,6 +179,7 @@ class Controller:
             epoch,
             abandoned,
             recorder.watch,
+            self._measure,
         )
         self._show(f"in control of {len(clusters)} clusters (epoch {epoch})")
         self._refused = ""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
+from typing import Any
 
 from fleet.core.engine.engine import Engine
+from fleet.core.engine.gate_questions import GateAnswer, GateQuestion
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.pod_timings import Stopwatch
 from fleet.core.records.errors import FleetError
@@ -38,6 +40,7 @@ from fleet.system.clock import Clock
 
 TICK = 1.0
 """Seconds between two readings of the journal for commands of other processes."""
+Measure = Callable[[GateQuestion], Awaitable[GateAnswer]]
 BATCH = 5000
 """Most events taken in one turn: a large first list must not keep outcomes waiting."""
 
@@ -57,8 +60,9 @@ class Executor:
         epoch: int,
         abandoned: Callable[[str], bool],
         watcher: Callable[[str, ClusterEvent], None],
+        measure: Measure,
     ) -> None:
-        """`watcher` is called with every event of every cluster, for the inventory."""
+        """`watcher` is called with every event of every cluster, for the inventory. `measure` measures a gate once."""
         self._pipelines = dict(pipelines)
         self._journal = journal
         self._checkpoints = checkpoints
@@ -67,8 +71,10 @@ class Executor:
         self._identity = identity
         self._epoch = epoch
         self._watcher = watcher
+        self._measure = measure
         self._inbox: deque[ClusterEvent | asyncio.Future[None]] = deque()
         """Events, and who waits until those before have been observed."""
+        self._answers: deque[GateAnswer] = deque()
         self._news = asyncio.Event()
         self._leases = {
             name: ClusterLease(pipeline.cluster, identity, abandoned, journal, pipeline.leader_work)
@@ -160,6 +166,8 @@ class Executor:
         for event in events:
             self._stopwatch.observe(event, now)
             self._engine.observe(event, now)
+        while self._answers:
+            self._engine.gate_questions.answered(self._answers.popleft(), now)
         for future in waiting:
             if not future.done():
                 future.set_result(None)
@@ -168,9 +176,9 @@ class Executor:
         decision = self._engine.decide(now)
         self._append([*decision.log, *self._measured(decision.actions, now)])
         for action in decision.actions:
-            task = asyncio.create_task(self._perform(action))
-            self._performing.add(task)
-            task.add_done_callback(self._performed)
+            self._spawn(self._perform(action))
+        for question in self._engine.gate_questions.take(now):
+            self._spawn(self._ask(question))
         self._publish(self._foresight.changed_reasons(decision, now), now)
         return decision.wake
 
@@ -242,6 +250,15 @@ class Executor:
             self._put(Outcome(action, Result.STALE, f"not sent: {lease.why}"))
             return
         self._put(await self._pipelines[action.node.cluster].perform(action))
+
+    async def _ask(self, question: GateQuestion) -> None:
+        self._answers.append(await self._measure(question))
+        self._news.set()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._performing.add(task)
+        task.add_done_callback(self._performed)
 
     def _performed(self, task: asyncio.Task[None]) -> None:
         """Ends the loop where an action raised: outcomes come through the inbox, and an error that no adapter

@@ -36,7 +36,7 @@ def approve(
     _refuse_own(plan, caller)
     policy = home.policy()
     snapshots = fresh(plan.clusters)
-    state = state_of(home, plan, snapshots, policy, ledger_of(home.store.journal))
+    state = state_of(home, plan, snapshots, policy)
     if state.changes:
         raise HeldError(
             "\n  ".join([f"plan {short_id(plan.plan_id)} would differ now:", *changes(state.changes)]),

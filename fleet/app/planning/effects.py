@@ -13,7 +13,7 @@ from fleet.app.wiring.home import Home
 from fleet.core.approval.difference import EffectDifference, differences
 from fleet.core.approval.effect import Effect, effect_of, make_effect, rule_of, strictest
 from fleet.core.approval.gate import ApprovalGate
-from fleet.core.approval.ledger import Ledger, PlanApproval
+from fleet.core.approval.ledger import PlanApproval
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.plan import Plan, short_id
 from fleet.core.policy.policy import ApprovalRule, Policy
@@ -74,12 +74,25 @@ def _with_canary(goal: Goal, planned: Goal | None) -> Goal:
     return replace(goal, canary=planned is not None and planned.canary)
 
 
-def state_of(
-    home: Home, plan: Plan, snapshots: Sequence[Snapshot], policy: Policy, ledger: Ledger
-) -> PlanState:
-    """Returns whether the plan is approved, and would still be the same. The rule is the strictest that the plan's policy
-    and the present one have."""
-    rule = strictest((rule_of(plan.policy, plan.pools), rule_of(policy, plan.pools)))
+def rule_for(plan: Plan, policy: Policy) -> ApprovalRule:
+    """Returns the strictest rule that the plan's policy and the present one have for the plan's pools."""
+    return strictest((rule_of(plan.policy, plan.pools), rule_of(policy, plan.pools)))
+
+
+def has_rule(plan: Plan, policy: Policy) -> bool:
+    """Returns whether one of the two policies has a rule about approvals for one of the plan's pools."""
+    return any(
+        pool.approvals is not UNSET
+        for each in (plan.policy, policy)
+        for pool in each.pools
+        if pool.name in plan.pools
+    )
+
+
+def state_of(home: Home, plan: Plan, snapshots: Sequence[Snapshot], policy: Policy) -> PlanState:
+    """Returns whether the plan is approved, and would still be the same, by the journal as it is now."""
+    rule = rule_for(plan, policy)
+    ledger = ledger_of(home.store.journal)
     effect = effect_of(plan.begin())
     files = files_of(plan)
     found = ledger.in_force(effect, home.now(), rule.valid_seconds, without=(plan.maker,))
@@ -93,6 +106,17 @@ def state_of(
         counting,
         others[-1] if others else None,
     )
+
+
+def last_known_state(home: Home, plan: Plan) -> PlanState | None:
+    """Returns whether the plan is approved, and how it would differ by the policy and what is known of the clusters; None
+    where the policy has no rule about approvals for its pools."""
+    policy = home.policy_if_any()
+    if not has_rule(plan, policy):
+        return None
+    known = {row.name for row in home.store.clusters.list()}
+    snapshots = [home.store.inventory.snapshot(name) for name in plan.clusters if name in known]
+    return state_of(home, plan, snapshots, policy)
 
 
 def files_of(plan: Plan) -> Mapping[str, str]:
@@ -138,18 +162,13 @@ def refuse_unapproved_rollout(home: Home, rollout: Rollout) -> None:
 
 
 def start_of(plan: Plan, state: PlanState) -> Start:
-    """Returns what a rollout of the plan starts with, with who asked for it and who approved it, where the policy has a
-    rule about that."""
-    begin = plan.begin()
-    pools = (pool for pool in begin.policy.pools if pool.name in plan.pools)
-    if not state.rule.required and all(pool.approvals is UNSET for pool in pools):
-        return begin
+    """Returns what a rollout of the plan starts with, with who asked for it and who approved it."""
     given = tuple(
         GivenApproval(each.by, each.at, each.plan, each.entry, each.comment, each.override)
         for each in state.approvals
     )
     found = StartApproval(plan.maker, hash_of(state.effect), state.rule.required, given)
-    return replace(begin, approval=found)
+    return replace(plan.begin(), approval=found)
 
 
 def changes(found: Sequence[EffectDifference]) -> list[str]:

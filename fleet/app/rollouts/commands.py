@@ -11,8 +11,9 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.policy.access import Role
 from fleet.core.records.errors import UsageError
 from fleet.core.rollout.codec import to_record
-from fleet.core.rollout.commands import ORDERS, NodeReleased
+from fleet.core.rollout.commands import ORDERS, GateOverruled, NodeReleased
 from fleet.core.rollout.rollout import Rollout, RolloutState
+from fleet.core.rollout.stages.gate_state import GatePoint
 from fleet.core.rollout.steps import Step
 
 
@@ -68,6 +69,32 @@ def what_follows(rollout: Rollout) -> tuple[str, ...]:
     ):
         notes.insert(0, "The next best node that can be upgraded becomes the canary.")
     return tuple(notes)
+
+
+def pass_gate(home: Home, ident: str, gate: str, reason: str) -> tuple[Rollout, tuple[GatePoint, ...]]:
+    """Lets the gate of this name pass at every point that the rollout has reached. Returns the rollout and the points.
+
+    Raises UsageError where no such gate is open, and NotAllowedError without the role.
+    """
+    caller = allowed(home, Role.APPROVER, "let gates pass")
+    rollout = Rollouts.load(home.store).choose(ident)
+    open_gates = {key: state for key, state in rollout.gates.items() if not (state.passed or state.failed)}
+    points = tuple(point for point, name in open_gates if name == gate)
+    if not points:
+        names = ", ".join(sorted({name for _, name in open_gates}))
+        failed = any(name == gate and state.failed for (_, name), state in rollout.gates.items())
+        raise UsageError(
+            f"rollout {rollout.id} does not wait for gate {gate}",
+            f"the gate has failed: fleet rollout resume {rollout.id} asks it anew"
+            if failed
+            else f"it waits for: {names or 'none'}",
+        )
+    records = [
+        to_record(GateOverruled(rollout=rollout.id, point=point, gate=gate, reason=reason))
+        for point in points
+    ]
+    home.store.journal.append(records, at=home.now(), actor=caller.actor)
+    return rollout, points
 
 
 def release(home: Home, name: str, reason: str = "") -> tuple[Rollout, NodeRef]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from msgspec import Struct
 
 from fleet.app.access.allowed import allowed
-from fleet.app.planning.effects import plan_again, refuse_unapproved, start_of, state_of
+from fleet.app.planning.effects import has_rule, plan_again, refuse_unapproved, start_of, state_of
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.staleness import added_nodes, changed_nodes
 from fleet.app.rollouts.standstill import standstill
@@ -22,7 +22,6 @@ from fleet.core.rollout.commands import RolloutStarted
 from fleet.core.rollout.goal import Start
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.text.durations import format_age, format_duration
-from fleet.drivers.journal.approvals import ledger_of
 
 SHOWN = 5
 """The most changes that the refusal of a stale plan names."""
@@ -62,7 +61,9 @@ def start(home: Home, plan: Plan, fresh: Callable[[Sequence[str]], Sequence[Snap
 
     def checked() -> Start:
         ensure_nodes_free(home, begin, plan.pools)
-        state = state_of(home, plan, snapshots, policy, ledger_of(home.store.journal))
+        if not has_rule(plan, policy):
+            return begin
+        state = state_of(home, plan, snapshots, policy)
         refuse_unapproved(home, plan, state)
         return start_of(plan, state)
 

@@ -133,7 +133,16 @@ def show(
     from fleet.app.planning.plans import stored
 
     home = home_of(context)
-    _print(home, stored(home, plan), output, timeline, held)
+    found = stored(home, plan)
+    _print(home, found, output, timeline, held)
+    if output == "text":
+        from fleet.app.planning.effects import last_known_state
+        from fleet.cli.terminal.output import show as display
+        from fleet.cli.views.approvals import plan_state
+
+        state = last_known_state(home, found)
+        if state is not None:
+            display(plan_state(state, home.now()))
 
 
 @app.command("list")

@@ -120,6 +120,24 @@ def resume(context: typer.Context, rollout: RolloutArgument = "") -> None:
     _send(context, "resume", rollout, "Resumed {}.")
 
 
+@app.command("pass")
+def pass_(
+    context: typer.Context,
+    rollout: Annotated[str, typer.Argument(help="Such as r-17.")],
+    gate: Annotated[str, typer.Argument(help="The name of the gate, as fleet rollout status shows it.")],
+    reason: Annotated[str, typer.Option(help="Why the rollout may go on; kept in the journal.")],
+) -> None:
+    """Let a gate pass on your word, whatever its measurements say. A gate that has failed is asked anew by resume."""
+    from fleet.app.rollouts.commands import pass_gate
+    from fleet.cli.terminal.output import show
+
+    home = home_of(context)
+    passed, points = pass_gate(home, rollout, gate, reason)
+    for point in points:
+        show(f"Gate {gate} behind {point} passes in {passed.id}.")
+    _ensure_controller(home)
+
+
 @app.command()
 def abort(context: typer.Context, rollout: RolloutArgument = "") -> None:
     """Finish what has begun, start nothing new, and remove fleet's marks from the rest. Cannot be undone."""

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from rich.text import Text
 
+from fleet.app.planning.effects import PlanState, changes, hash_of
 from fleet.cli.terminal.columns import Cell, columns
 from fleet.cli.terminal.time_format import ago, clock
 from fleet.core.planning.plan import short_id
@@ -44,3 +45,18 @@ def _texts(each: ApprovalEntry, now: datetime) -> list[str]:
     how = f"{each.by.method} {each.by.source}".strip()
     found = [", ".join(part for part in (each.text, how, until) if part)]
     return [*found, f"also in a freeze: {each.override}"] if each.override else found
+
+
+def plan_state(state: PlanState, now: datetime) -> Text:
+    """Returns who has approved a plan, the hash of what they approved, and how the plan would differ now."""
+    count, required = len(state.approvals), state.rule.required
+    given = ", ".join(f"{each.by.name} {ago(each.at, now)} ago" for each in state.approvals)
+    style = "green" if count >= required else "yellow"
+    lines = [
+        Text(f"Approvals: {count} of {required}{f', by {given}' if given else ''}", style),
+        Text(f"  effect    {hash_of(state.effect)}", "dim"),
+    ]
+    if state.changes:
+        lines.append(Text("The plan would differ now, by what is known of the clusters:", "yellow"))
+        lines += [Text(f"  {each}") for each in changes(state.changes)]
+    return Text("\n").join(lines)

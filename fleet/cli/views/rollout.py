@@ -159,7 +159,7 @@ def _standing(rollout: Rollout, now: datetime) -> Text:
     """Returns why the rollout does not go on, and what to do."""
     by, since = rollout.state_by, clock(rollout.state_at, now)
     match rollout.state:
-        case RolloutState.HALTED if not rollout.failures:
+        case RolloutState.HALTED if not (rollout.failures or rollout.gate_failed):
             text = f"has not begun: {rollout.why}"
             advice = f"fleet plan approve {rollout.start.plan[:10]}, then: fleet rollout resume {rollout.id}"
         case RolloutState.HALTED:

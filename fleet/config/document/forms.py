@@ -68,6 +68,25 @@ def _version(text: str) -> str:
     return _text(text)
 
 
+def _url(text: str) -> str:
+    if not re.fullmatch(r"https?://[!-~]{1,1000}", text) or "#" in text:
+        raise ValueError("it is no URL of a server")
+    return _source(text)
+
+
+def _decimal(text: str) -> float | None:
+    if not re.fullmatch(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?", text):
+        raise ValueError(text)
+    return float(text)
+
+
+def _status(text: str) -> int:
+    number = _number(text)
+    if not 100 <= number <= 599:
+        raise ValueError(text)
+    return number
+
+
 def _source(text: str) -> str:
     if any(secret.search(text) for secret in (USER_IN_URL, PASSWORD, QUERY)):
         raise ValueError("it may have a secret in it")
@@ -76,6 +95,13 @@ def _source(text: str) -> str:
 
 TEXT = ValueForm("text", _text)
 VERSION = ValueForm("text of at most 256 characters", _version)
+URL = ValueForm("a URL such as https://10.0.0.1:9090, without user, password, ? and # in it", _url)
+TITLE = matching(
+    "a name of letters, digits, spaces, '-', '_' and '.'", r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,98}[A-Za-z0-9])?"
+)
+MATCHER = matching(
+    'a matcher such as severity="critical"', r"[A-Za-z_][A-Za-z0-9_]*(?:=|!=|=~|!~)\"[^\"\\\n]{0,500}\""
+)
 SOURCE = ValueForm(
     "a source without user, password, ? and #, since plans, journal and reports show it", _source
 )
@@ -198,6 +224,9 @@ def _http_path(text: str) -> str:
 
 HTTP_PATH = ValueForm("a path such as /health?ready=1, without . or .. in it", _http_path)
 VOTERS = ValueForm(count(1).expected, _voters)
+SOME: ValueForm[int | None] = ValueForm(count(1).expected, _voters)
+DECIMAL: ValueForm[float | None] = ValueForm("a number such as 0.02", _decimal)
+STATUS = ValueForm("a status of HTTP, 100 to 599", _status)
 PORT = ValueForm("a port, 1 to 65535", _port)
 TERM: ValueForm[ProbeTerm | None] = ValueForm(
     "keys with dots between and the expected value, such as role=leader|primary (alone: true)", _term

@@ -22,12 +22,14 @@ class EffectDifference(Struct, frozen=True):
     """The value that the approval covers. Empty: there was none."""
     now: str
     """Empty: there is none now."""
+    node: bool = False
+    """True: a node joined or left."""
 
     def __str__(self) -> str:
         if not self.was:
-            return f"{self.subject} joined" if "/" in self.subject else f"{self.subject}: {self.now} is new"
+            return f"{self.subject} joined" if self.node else f"{self.subject}: {self.now} is new"
         if not self.now:
-            return f"{self.subject} left" if "/" in self.subject else f"{self.subject}: {self.was} is gone"
+            return f"{self.subject} left" if self.node else f"{self.subject}: {self.was} is gone"
         return f"{self.subject}: {self.was} -> {self.now}"
 
 
@@ -39,7 +41,7 @@ def differences(was: Effect, now: Effect) -> tuple[EffectDifference, ...]:
 def _of_nodes(was: Effect, now: Effect) -> Iterator[EffectDifference]:
     for node in sorted(was.keys() | now.keys()):
         if node not in now or node not in was:
-            yield EffectDifference(node, _pool(was.get(node)), _pool(now.get(node)))
+            yield EffectDifference(node, _pool(was.get(node)), _pool(now.get(node)), node=True)
             continue
         for key in sorted(was[node].keys() | now[node].keys()):
             before, after = was[node].get(key), now[node].get(key)

@@ -152,11 +152,20 @@ class Canaries:
             return False
         return True
 
-    def _candidates(self, rollout: Rollout, pool: str, excluded: Collection[NodeRef]) -> Iterator[NodeRef]:
-        for run in rollout.runs.values():
-            open_one = run.step in (Step.PENDING, Step.STAGED) and not run.goal.canary
-            if open_one and run.goal.pool == pool and run.node not in excluded:
-                yield run.node
+    def _candidates(self, rollout: Rollout, pool: str, excluded: Collection[NodeRef]) -> list[NodeRef]:
+        """Returns the nodes of the pool that have not begun, those of the first such stage alone."""
+        found = [
+            run.node
+            for run in rollout.runs.values()
+            if run.step in (Step.PENDING, Step.STAGED)
+            and not run.goal.canary
+            and run.goal.pool == pool
+            and run.node not in excluded
+        ]
+        if rollout.stages is None or not found:
+            return found
+        first = min(map(rollout.stages.index, found))
+        return [node for node in found if rollout.stages.index(node) == first]
 
     def _rank(self, ref: NodeRef) -> tuple[bool, bool, float, NodeRef]:
         state = self._index.state

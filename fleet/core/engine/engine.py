@@ -19,6 +19,7 @@ from fleet.core.engine.admission import Blockers
 from fleet.core.engine.canaries import Canaries, PoolKey
 from fleet.core.engine.decision import Decision
 from fleet.core.engine.gate_cache import GateCache, HeldParams
+from fleet.core.engine.gate_questions import GateQuestions
 from fleet.core.engine.slots import Slots
 from fleet.core.engine.staging import Staging
 from fleet.core.guards import gates, quorum
@@ -75,6 +76,8 @@ class Engine:
         """Ended runs whose nodes may still have marks or requests of fleet, by rollout."""
         vacancies: dict[PoolKey, HeldParams] = {}
         self._gates = GateCache(self._index.runs.rollouts, vacancies)
+        self.gate_questions = GateQuestions(self._gates, foretells)
+        """A driver takes the questions that are due, and reports the answers."""
         self._blockers = Blockers(self._index, self._gates, foretells)
         self._slots = Slots(self._index, self._blockers)
         self._canaries = Canaries(self._index, self._blockers, vacancies)
@@ -96,7 +99,12 @@ class Engine:
     def timed(self) -> bool:
         """Returns whether time alone will change something: a window, a freeze, the replacement of a canary, or the
         proof of a voter."""
-        return self._gates.timed or self._canaries.waits or bool(self._state.quorums.awaiting_upgraded)
+        return (
+            self._gates.timed
+            or any(self._gates.points())
+            or self._canaries.waits
+            or bool(self._state.quorums.awaiting_upgraded)
+        )
 
     def view(self, cluster: str) -> ClusterView:
         """Returns what is known about one cluster. The object stays the same for the life of this engine."""
@@ -207,10 +215,20 @@ class Engine:
         """Begins what may begin now. A run that goes on may allow others to begin, and vice versa."""
         self._halt(now)
         self._change_canaries(now)
-        for key in self._gates.recheck(now):
-            self._index.queue.open(key)
+        self._look_at_gates(now)
         self._begin_staging(now)
         self._begin_slots(now)
+
+    def _look_at_gates(self, now: datetime) -> None:
+        """Lets those begin whose gate has opened, until nothing more has become of any gate."""
+        open_ended = True
+        while open_ended:
+            for key in self._gates.recheck(now):
+                self._index.queue.open(key)
+            open_ended = False
+            for rollout, record in self.gate_questions.due(now):
+                self._state.decide(rollout, record, now)
+                open_ended = True
 
     def _advance_runs(self, now: datetime) -> None:
         """Advances every run that something has happened to, as far as possible."""
@@ -293,5 +311,5 @@ class Engine:
                 self._gates.end(rollout)
 
     def _wake(self, now: datetime) -> datetime | None:
-        moments = (self._state.timers.next_wake, self._gates.opens(now))
+        moments = (self._state.timers.next_wake, self._gates.opens(now), self.gate_questions.wake(now))
         return min((moment for moment in moments if moment is not None), default=None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
+from typing import NamedTuple
 
 from fleet.core.guards import gates
 from fleet.core.objects.node import NodeRef
@@ -15,22 +16,37 @@ from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
+from fleet.core.rollout.stages.gate_state import GatePoint
 from fleet.core.state.wait_queue import WaitKey
 
 HeldParams = Mapping[str, str | int]
 Vacancies = Mapping[tuple[str, str], HeldParams]
 """The parameters of the reason's message, by rollout and pool in which no node can be the next canary."""
-GateGroup = tuple[str, str, bool, str, str]
-"""Runs that begin or wait together: rollout, pool, canaries or the rest; and cluster and site, if some have windows of
-their own."""
+
+
+class GateGroup(NamedTuple):
+    """Runs that begin or wait together."""
+
+    rollout: str
+    pool: str
+    canary: bool
+    """The canaries of the pool, or its other nodes."""
+    stage: int = 0
+    """The index of the runs' stage."""
+    cluster: str = ""
+    site: str = ""
+    """Cluster and site are given if some have windows of their own; the site also if the stage goes by sites."""
+
 
 TIMED = (Reason.WINDOW, Reason.FREEZE)
 
 
 def group_of(rollout: Rollout, run: Run) -> GateGroup:
     goal = run.goal
-    place = (goal.node.cluster, goal.site) if rollout.schedules.by_place else ("", "")
-    return rollout.id, goal.pool, goal.canary, *place
+    stage, site = rollout.stages.place(goal.node) if rollout.stages is not None else (0, "")
+    if rollout.schedules.by_place:
+        return GateGroup(rollout.id, goal.pool, goal.canary, stage, goal.node.cluster, goal.site)
+    return GateGroup(rollout.id, goal.pool, goal.canary, stage, site=site)
 
 
 def gate_key(rollout: Rollout, run: Run) -> WaitKey:
@@ -102,13 +118,25 @@ class GateCache:
                     if before is not None and self._closed_by[group] is None:
                         yield WaitKey("gate", group)
 
+    def points(self) -> Iterator[tuple[Rollout, GatePoint]]:
+        """Yields the points whose gates keep runs from beginning, as the last look has found."""
+        found = {
+            (group.rollout, GatePoint(str(held.params["of"]), str(held.params["name"])))
+            for group, held in self._closed_by.items()
+            if held is not None and held.reason in (Reason.GATE, Reason.OPERATOR_GATE)
+        }
+        for ident, point in sorted(found):
+            yield self._rollouts[ident], point
+
     def opens(self, now: datetime) -> datetime | None:
         """Returns the time at which the first window opens or freeze ends for which runs wait; None: no run waits for
         one."""
         moments = []
-        for (ident, pool, _, cluster, site), held in self._closed_by.items():
+        for group, held in self._closed_by.items():
             if held is not None and held.reason in TIMED:
-                rollout = self._rollouts[ident]
+                rollout = self._rollouts[group.rollout]
                 needed = timedelta(seconds=rollout.start.expected_seconds)
-                moments.append(rollout.schedules.of(pool, cluster, site).next_start(now, needed))
+                moments.append(
+                    rollout.schedules.of(group.pool, group.cluster, group.site).next_start(now, needed)
+                )
         return min((moment for moment in moments if moment is not None), default=None)

@@ -4,8 +4,9 @@ all of its nodes."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from fleet.core.guards import stages
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.rollout import Rollout, RolloutState
@@ -21,7 +22,7 @@ def held(rollout: Rollout) -> Held | None:
     match rollout.state:
         case RolloutState.PAUSED:
             return Held(Reason.PAUSED, rollout.id, {"by": rollout.state_by})
-        case RolloutState.HALTED if not rollout.failures:
+        case RolloutState.HALTED if not (rollout.failures or rollout.gate_failed):
             return Held(Reason.NOT_APPROVED, rollout.id, {"why": rollout.why, "plan": rollout.start.plan})
         case RolloutState.HALTED:
             return Held(Reason.HALTED, rollout.id, {"why": rollout.why})
@@ -37,16 +38,17 @@ def paused(rollout: Rollout) -> Held | None:
     return held(rollout) if rollout.state is RolloutState.PAUSED else None
 
 
-def canary(rollout: Rollout, pool: str) -> Held | None:
-    """Returns what holds the runs of a pool that are not canaries, or None.
+def canary(rollout: Rollout, run: Run) -> Held | None:
+    """Returns what holds a run that is not a canary, or None.
 
-    They begin when no canary of any pool is open or has failed without being released, and when as many canaries of
-    their own pool are proven as the plan required. A pool without required canaries waits until any node is proven, as
-    long as one can be.
+    It begins when no canary of any pool is open or has failed without being released, and when as many canaries of
+    its own pool are proven as the plan required. A pool without required canaries waits until any node is proven, as
+    long as one can be. Canaries of later stages count for nothing.
     """
     if not rollout.required:
         return None
-    canaries = [rollout.runs[ref] for ref in rollout.canaries]
+    pool = run.goal.pool
+    canaries = _canaries_before(rollout, run)
     done = Counter(run.goal.pool for run in canaries if run.step is Step.DONE)
     open_ones = [run.node.name for run in canaries if not run.ended]
     params: dict[str, str | int] = {
@@ -60,10 +62,28 @@ def canary(rollout: Rollout, pool: str) -> Held | None:
     if open_ones:
         return Held(Reason.CANARY, rollout.id, params)
     lacks = done[pool] < rollout.required[pool]
-    unproven = not done and any(rollout.open_in[needed_in] for needed_in in rollout.required)
+    unproven = not done and any(rollout.open_in[each] for each in _pools_before(rollout, run))
     if lacks or unproven:
         return Held(Reason.CANARY, rollout.id, params)
     return None
+
+
+def _pools_before(rollout: Rollout, run: Run) -> Collection[str]:
+    """Returns the pools that need canaries and have nodes in the run's stage or in one before."""
+    progress = rollout.stages
+    if progress is None:
+        return rollout.required
+    stage = progress.index(run.node)
+    return [pool for pool in rollout.required if progress.first[pool] <= stage]
+
+
+def _canaries_before(rollout: Rollout, run: Run) -> list[Run]:
+    """Returns the canaries of the run's stage and of the stages before."""
+    progress = rollout.stages
+    if progress is None:
+        return [rollout.runs[ref] for ref in rollout.canaries]
+    stage = progress.index(run.node)
+    return [rollout.runs[ref] for ref in rollout.canaries if progress.index(ref) <= stage]
 
 
 def pools_lacking_canaries(rollout: Rollout) -> Iterator[str]:
@@ -90,7 +110,10 @@ def missing_canaries(rollout: Rollout, pool: str) -> int:
 
 def begin(rollout: Rollout, run: Run) -> Held | None:
     """Returns what holds a run that has not begun, or None."""
-    return held(rollout) or (None if run.goal.canary else canary(rollout, run.goal.pool))
+    found = held(rollout) or stages.held(rollout, run)
+    if found is not None or run.goal.canary:
+        return found
+    return canary(rollout, run) or stages.pool_gate(rollout, run.goal.pool)
 
 
 def failures(rollout: Rollout) -> str:

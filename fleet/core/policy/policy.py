@@ -4,20 +4,19 @@ runs."""
 from __future__ import annotations
 
 from datetime import datetime, time
-from typing import Annotated, Literal
+from typing import Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from fleet.core.objects.node import SITE_LABEL, Node
 from fleet.core.objects.selector import Selector
+from fleet.core.policy.bounds import AtLeastOne
 from fleet.core.policy.drain_rule import PodRule
+from fleet.core.policy.gate import AnyGate
+from fleet.core.policy.rollout_stage import RolloutStage
 from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, QuorumRule
 from fleet.core.releases.release import Release, Stream, is_release
-
-AtLeastOne = Annotated[int, Meta(extra={"least": 1})]
-"""The type of a policy's key with a minimum of 1, which `fleet.config.document.rule` checks. The JSON schema has no
-bound."""
 
 
 class Amount(Struct, frozen=True):
@@ -195,6 +194,8 @@ class Pool(Struct, frozen=True):
     """Windows by recurrence rules or from calendars."""
     unread: tuple[str, ...] | UnsetType = UNSET
     """Calendars of windows that were never read. Until they are, no run starts."""
+    gates: tuple[AnyGate, ...] | UnsetType = UNSET
+    """Asked when the pool's canaries are proven, before its other nodes begin."""
     reach: MachineReach = "agent"
     source: str = ""
     """The source from which machines that are reached over ssh fetch releases, for OS families that need one. An agent gets
@@ -223,6 +224,8 @@ class Policy(Struct, frozen=True):
     levels: tuple[WindowLevel, ...] | UnsetType = UNSET
     """Windows of the fleet, of sites and of clusters."""
     quorums: tuple[QuorumGroup, ...] = ()
+    stages: tuple[RolloutStage, ...] | UnsetType = UNSET
+    """The stages of every rollout, in order. UNSET: all nodes belong to one."""
 
     def quorum_rule(self, group: Quorum) -> QuorumRule:
         """Returns the rule of a quorum group: that of the policy, else that of the group's annotation, else the

@@ -13,6 +13,7 @@ from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.returning_pods import EvictionMemory
 from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.run import Run
+from fleet.core.rollout.stages.gate_state import GatePoint, GateState
 from fleet.core.rollout.steps import ENDED, Step
 
 
@@ -61,6 +62,8 @@ class RolloutCheckpoint(Struct, frozen=True, omit_defaults=True):
     needs_cleanup: tuple[NodeRef, ...] = field(default=(), name="untidy")
     goals: tuple[Goal, ...] = ()
     """The goals that have changed since the start: another node is the canary, or the node has another uid."""
+    gates: tuple[tuple[GatePoint, str, GateState], ...] = ()
+    """The gates that the rollout has reached, each with its point and name."""
 
 
 def take_checkpoint(rollout: Rollout) -> RolloutCheckpoint:
@@ -82,6 +85,7 @@ def take_checkpoint(rollout: Rollout) -> RolloutCheckpoint:
         counter=rollout.counter,
         needs_cleanup=tuple(sorted(rollout.needs_cleanup)),
         goals=tuple(now for goal in rollout.start.goals if (now := rollout.runs[goal.node].goal) != goal),
+        gates=tuple((*key, state) for key, state in rollout.gates.items()),
     )
 
 
@@ -103,6 +107,9 @@ def restore_checkpoint(checkpoint: RolloutCheckpoint) -> Rollout:
         rollout.runs[ref] = _restore_run(run, kept)
         rollout.counts[kept.step] += 1
         rollout.open_in[run.goal.pool] -= kept.step in ENDED
+        if rollout.stages is not None:
+            rollout.stages.count(ref, kept.step)
+    rollout.gates = {(point, name): state for point, name, state in checkpoint.gates}
     for goal in checkpoint.goals:
         rollout.change_goal(goal)
     rollout.intents = {action.id: action for action in checkpoint.intents}

@@ -11,6 +11,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.records.identity import Identity
 from fleet.core.rollout.goal import Start
 from fleet.core.rollout.record import TypedRecord
+from fleet.core.rollout.stages.gate_state import GatePoint
 
 
 class CommandRecord(TypedRecord, frozen=True, gc=False, kw_only=True, omit_defaults=True):
@@ -43,6 +44,13 @@ class NodeReleased(CommandRecord, frozen=True, gc=False, kw_only=True, tag="rele
     """Releases the slot of a failed node that an operator has examined."""
 
     node: NodeRef
+
+
+class GateOverruled(CommandRecord, frozen=True, gc=False, kw_only=True, tag="pass"):
+    """Lets a gate pass by the word of an operator, whatever its measurements say."""
+
+    point: GatePoint
+    gate: str
 
 
 class JournalAccepted(CommandRecord, frozen=True, gc=False, kw_only=True, tag="accept"):
@@ -99,6 +107,7 @@ COMMANDS: tuple[type[CommandRecord], ...] = (
     RolloutResumed,
     RolloutAborted,
     NodeReleased,
+    GateOverruled,
     JournalAccepted,
     LogRequested,
     HostsClaimed,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from msgspec import UNSET, UnsetType
 
 from fleet.core.objects.node import NodeRef
+from fleet.core.policy.gate import GateVerdict
 from fleet.core.rollout.record import TypedRecord
+from fleet.core.rollout.stages.gate_state import GatePoint
 from fleet.core.rollout.steps import Step, StepResult
 
 
@@ -85,6 +87,38 @@ class NodeCleaned(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="tidi
     node: NodeRef
 
 
+class GateReached(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="gates"):
+    """The rollout has come to a point with gates, and asks them from now on."""
+
+    point: GatePoint
+
+
+class GateMeasured(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="gate-measured"):
+    """A measurement of a gate said something else than the one before."""
+
+    point: GatePoint
+    gate: str
+    verdict: GateVerdict
+    message: str = ""
+
+
+class GatePassed(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="gate-passed"):
+    """A gate has passed, for good."""
+
+    point: GatePoint
+    gate: str
+    why: str = ""
+    """What was measured last."""
+
+
+class GateFailed(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="gate-failed"):
+    """A gate has failed: the rollout halts. When an operator resumes the rollout, the gate is asked anew."""
+
+    point: GatePoint
+    gate: str
+    why: str
+
+
 DECISIONS: tuple[type[DecisionRecord], ...] = (
     StepFinished,
     RunRetried,
@@ -94,4 +128,8 @@ DECISIONS: tuple[type[DecisionRecord], ...] = (
     CanaryDismissed,
     NodeReregistered,
     NodeCleaned,
+    GateReached,
+    GateMeasured,
+    GatePassed,
+    GateFailed,
 )

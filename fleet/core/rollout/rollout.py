@@ -18,6 +18,7 @@ from fleet.core.rollout.action import Action, AnyAction, Cordon, Evict, Result
 from fleet.core.rollout.codec import Journaled
 from fleet.core.rollout.commands import (
     CommandRecord,
+    GateOverruled,
     NodeReleased,
     RolloutAborted,
     RolloutPaused,
@@ -27,6 +28,10 @@ from fleet.core.rollout.decisions import (
     CanaryAppointed,
     CanaryDismissed,
     DecisionRecord,
+    GateFailed,
+    GateMeasured,
+    GatePassed,
+    GateReached,
     NodeCleaned,
     NodeReregistered,
     RolloutFinished,
@@ -37,6 +42,8 @@ from fleet.core.rollout.decisions import (
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.record import ActionEnded, PodsTimed, TaskPlayed, UnknownRecord
 from fleet.core.rollout.run import Run
+from fleet.core.rollout.stages.gate_state import GatePoint, GateState
+from fleet.core.rollout.stages.stage_progress import StageProgress
 from fleet.core.rollout.steps import ENDED, HAS_SLOT, Step, StepResult, next_step
 
 T = TypeVar("T")
@@ -93,6 +100,10 @@ class Rollout:
         """The nodes for which an action was ever committed. Only these may carry marks of fleet."""
         self.counter = 0
         """The number of intents so far. Makes the ids of actions unique."""
+        self.stages = StageProgress(start.policy.stages, start.goals) if start.policy.stages else None
+        """None: the policy has no stages."""
+        self.gates: dict[tuple[GatePoint, str], GateState] = {}
+        """The gates that the rollout has reached, by point and name."""
         self.needs_cleanup: set[NodeRef] = set()
         """The nodes that were released after the rollout's end and from which fleet's marks have not been removed
         yet."""
@@ -117,6 +128,11 @@ class Rollout:
     def failures(self) -> int:
         """Returns the number of failed runs that no operator has acknowledged yet."""
         return self.counts[Step.FAILED] - self.allowance
+
+    @property
+    def gate_failed(self) -> bool:
+        """Returns whether a gate has failed since the rollout was last resumed."""
+        return any(gate.failed for gate in self.gates.values())
 
     @property
     def remaining(self) -> int:
@@ -179,11 +195,14 @@ class Rollout:
             case RolloutResumed():
                 if self.state is RolloutState.HALTED:
                     self.allowance += self.failures
+                    self.gates = {key: gate for key, gate in self.gates.items() if not gate.failed}
                 self._enter(RolloutState.RUNNING, at, actor)
             case RolloutAborted():
                 self._enter(RolloutState.ABORTED, at, actor)
             case NodeReleased():
                 self._release(command.node)
+            case GateOverruled():
+                self._gate(command, at, passed=True, message=command.reason)
             case _:
                 raise ValueError(f"command {command.kind!r} does not change a rollout that has started")
 
@@ -213,9 +232,31 @@ class Rollout:
                 self.change_goal(replace(self.runs[decision.node].goal, uid=decision.uid))
             case NodeCleaned():
                 self.needs_cleanup.discard(decision.node)
+            case GateReached() | GateMeasured() | GatePassed() | GateFailed():
+                self._gate_decision(decision, at)
             case RolloutFinished():
                 self._enter(RolloutState.FINISHED, at, "fleet")
                 self.ended_at = at
+
+    def _gate_decision(
+        self, decision: GateReached | GateMeasured | GatePassed | GateFailed, at: datetime
+    ) -> None:
+        match decision:
+            case GateReached():
+                for gate in decision.point.gates(self.policy):
+                    self.gates.setdefault((decision.point, gate.name), GateState(reached=at))
+            case GateMeasured():
+                self._gate(decision, at, verdict=decision.verdict, message=decision.message)
+            case GatePassed():
+                self._gate(decision, at, passed=True, message=decision.why)
+            case GateFailed():
+                self._gate(decision, at, failed=True, message=decision.why)
+
+    def _gate(
+        self, record: GateMeasured | GatePassed | GateFailed | GateOverruled, at: datetime, **changes: object
+    ) -> None:
+        key = (record.point, record.gate)
+        self.gates[key] = replace(self.gates.get(key, GateState(reached=at)), **changes)
 
     def _enter(self, state: RolloutState, at: datetime, by: str, why: str = "") -> None:
         if self.state is RolloutState.ABORTED or self.ended_at is not None:
@@ -237,6 +278,8 @@ class Rollout:
         self.counts[run.step] -= 1
         self.counts[step] += 1
         self.open_in[run.goal.pool] -= step in ENDED
+        if self.stages is not None:
+            self.stages.count(run.node, step)
         self.runs[ended.node] = replace(
             run,
             step=step,

@@ -370,7 +370,7 @@ def test_read_without_a_controller_stores_nothing_and_names_unreachable_hosts(tm
     assert [each.ready for each in reading.snapshot.nodes] == [True, None]
     assert not list(site.folder.glob("*.json"))
     site.boxes["n-0"].down = True
-    with pytest.raises(UnreachableError, match="none of 2 hosts is reached") as refused:
+    with pytest.raises(UnreachableError, match="none of 2 hosts can be reached") as refused:
         asyncio.run(site.cluster().read("fra", NOW))
     assert refused.value.hint == "is it on?"
 

@@ -6,18 +6,27 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from fleet.app.approvals.approve import approve, reject
 from fleet.app.approvals.listing import approvals
-from fleet.app.approvals.override import ensure_override_approved
+from fleet.app.audit.export_verification import verify_file
+from fleet.app.audit.signing import keygen
+from fleet.app.planning.effects import hash_of, last_known_state
+from fleet.app.planning.override import ensure_override_approved
 from fleet.app.planning.plans import plan
+from fleet.app.reporting.report import report as make_report
+from fleet.app.reporting.report import with_evidence
 from fleet.app.rollouts.commands import send_command
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.start import start
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.refresh import refresh
 from fleet.app.wiring.sources.simulated_clock import CLOCK
+from fleet.cli.views.approvals import plan_state
+from fleet.core.approval.effect import effect_of
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.plan import Plan
 from fleet.core.records.errors import HeldError, NotAllowedError, UsageError
@@ -56,6 +65,13 @@ def fresh_of(home: Home) -> Callable[[Sequence[str]], Sequence[Snapshot]]:
         return refresh(home, names).fresh
 
     return fresh
+
+
+def become(home: Home, snapshot: Snapshot) -> None:
+    """Puts another state in the place of the cluster."""
+    file = home.simulated / f"{snapshot.cluster}.json"
+    file.unlink()
+    create(file, snapshot, ClusterBehaviour(), 1, home.now(), "")
 
 
 def later(home: Home, **after: float) -> None:
@@ -102,9 +118,7 @@ def test_nodes_that_join_after_the_approval_are_told(home: Home) -> None:
     approved(home, made)
     nodes = [*small_cluster().nodes, *(a_node(f"n-{number}") for number in range(10, 20))]
     grown = a_snapshot(nodes, budgets=list(small_cluster().budgets))
-    file = home.simulated / "east.json"
-    file.unlink()
-    create(file, grown, ClusterBehaviour(), 1, home.now(), "")
+    become(home, grown)
     with pytest.raises(HeldError) as refused:
         started(home, made)
     assert "east/n-10 joined" in refused.value.message and "and 2 more" in refused.value.message
@@ -127,6 +141,48 @@ def test_a_changed_limit_is_told_with_both_values(home: Home) -> None:
     assert "pools.workers.limits.max_unavailable: 2 -> 3" in refused.value.message
     home.policy_file.write_text(text)
     assert started(home, made) == "r-1", "it is as it was approved"
+
+
+def test_a_label_that_moves_no_node_costs_no_new_approval(home: Home) -> None:
+    """wings.md C8: a change without effect (label, comment) does not cost a new approval."""
+    made = planned(home)
+    approved(home, made)
+    small = small_cluster()
+    labelled = [replace(node, labels={**node.labels, "team": "web"}) for node in small.nodes]
+    become(home, replace(small, nodes=tuple(labelled)))
+    assert started(home, made) == "r-1"
+
+
+def test_a_plan_shows_who_has_approved_it_and_how_it_would_differ(home: Home) -> None:
+    made = planned(home)
+    before = last_known_state(home, made)
+    assert before is not None and "0 of 1" in plan_state(before, home.now()).plain
+    approved(home, made)
+    text = home.policy_file.read_text()
+    home.policy_file.write_text(text.replace("max_unavailable: 2", "max_unavailable: 3"))
+    after = last_known_state(home, made)
+    assert after is not None
+    shown = plan_state(after, home.now()).plain
+    assert "1 of 1, by eve" in shown and hash_of(after.effect) in shown
+    assert "pools.workers.limits.max_unavailable: 2 -> 3" in shown
+    home.policy_file.write_text(f"{POLICY}{ACCESS}")
+    assert last_known_state(home, planned(home)) is None
+
+
+def test_a_report_proves_who_approved(home: Home, tmp_path: Path) -> None:
+    made = planned(home)
+    approved(home, made)
+    started(home, made)
+    with acting(home, "root"):
+        keys, _, _ = keygen(home)
+    report = with_evidence(home, make_report(home))
+    assert (report.asked_by, report.effect) == ("ada", hash_of(effect_of(made.begin())))
+    assert [each.by.name for each in report.approvals] == ["eve"]
+    file = tmp_path / "report.json"
+    file.write_bytes(msgspec.json.encode(report))
+    assert not verify_file(file, [keys.public]).findings
+    file.write_bytes(file.read_bytes().replace(b'"name":"eve"', b'"name":"bob"', 1))
+    assert verify_file(file, [keys.public]).findings
 
 
 def test_a_release_with_another_digest_is_another_effect(home: Home) -> None:

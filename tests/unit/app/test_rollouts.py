@@ -8,17 +8,24 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.app.planning.plans import plan, stored
-from fleet.app.rollouts.commands import release, send_command, what_follows
+from fleet.app.rollouts.commands import pass_gate, release, send_command, what_follows
 from fleet.app.rollouts.rollouts import Rollouts, summary_of
 from fleet.app.rollouts.staleness import added_nodes, changed_nodes
 from fleet.app.rollouts.start import start
 from fleet.app.wiring.home import Home
 from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import DurationEstimates
+from fleet.core.policy.gate import OperatorGate
 from fleet.core.records.errors import HeldError, UsageError
 from fleet.core.records.journal import JournalRecord
+from fleet.core.rollout.codec import from_record, to_record
+from fleet.core.rollout.commands import GateOverruled, RolloutStarted
+from fleet.core.rollout.decisions import GateReached
+from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.rollout import RolloutState
-from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_policy, a_snapshot
+from fleet.core.rollout.stages.gate_state import POOL, GatePoint
+from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
 from fleet.planner.planner import make_plan
 from fleet.planner.request import PlanRequest
@@ -236,3 +243,27 @@ def test_preview_of_a_plan_replaces_the_last_and_keeps_started_and_kept_ones(tmp
         last = look()
     known = {row.plan_id for row in home.store.plans.list()}
     assert known == {started.plan_id, kept, last}
+
+
+def test_only_an_open_gate_passes_on_an_operators_word(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    a_started_rollout(home)
+    with pytest.raises(UsageError, match="does not wait for gate go"):
+        pass_gate(home, "r-1", "go", "looked")
+    point = GatePoint(POOL, "workers")
+    gates = (OperatorGate(name="go"), OperatorGate(name="other"))
+    policy = a_policy(replace(a_pool(), gates=gates))
+    goals = (Goal(NodeRef("east", "n-1"), "u", "workers"),)
+    begun = RolloutStarted(rollout="r-2", start=Start("p-2", NEW, policy, goals))
+    home.store.journal.append(
+        [to_record(begun), to_record(GateReached(rollout="r-2", point=point))], at=START, actor="ada"
+    )
+    with pytest.raises(UsageError) as refused:
+        pass_gate(home, "r-2", "wrong", "looked")
+    assert "go, other" in refused.value.hint
+    passed, points = pass_gate(home, "r-2", "go", "looked")
+    assert (passed.id, points) == ("r-2", (point,))
+    last = list(home.store.journal.entries())[-1].record
+    assert from_record(last) == GateOverruled(rollout="r-2", point=point, gate="go", reason="looked")
+    with pytest.raises(UsageError):
+        pass_gate(home, "r-2", "go", "again")

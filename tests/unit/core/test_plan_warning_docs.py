@@ -6,11 +6,11 @@ import inspect
 import re
 from pathlib import Path
 
-from fleet.core.planning.plan_warnings import plan_warnings, pod_warnings, time_warnings
+from fleet.core.planning.plan_warnings import gate_warnings, plan_warnings, pod_warnings, time_warnings
 from fleet.core.records.reasons.reason import Reason
 
 PAGE = (Path(__file__).parents[3] / "docs" / "workloads.md").read_text(encoding="utf-8")
-SOURCE = "".join(map(inspect.getsource, (plan_warnings, pod_warnings, time_warnings)))
+SOURCE = "".join(map(inspect.getsource, (gate_warnings, plan_warnings, pod_warnings, time_warnings)))
 CHECKS = set(re.findall(r"(?:PlanWarning|_warning)\(\s*(?:snapshot, )?f?\"([a-z{}-]+)\"", SOURCE))
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import PodRef
+from fleet.core.policy.gate import GateVerdict
 from fleet.core.policy.policy import Policy
 from fleet.core.records.identity import Identity
 from fleet.core.records.journal import JournalRecord, RecordForm
@@ -16,6 +17,7 @@ from fleet.core.releases.release import Release
 from fleet.core.rollout.action import Evict, Result
 from fleet.core.rollout.codec import KINDS, Journaled, from_record, to_record
 from fleet.core.rollout.commands import (
+    GateOverruled,
     HostsClaimed,
     JournalAccepted,
     LogRequested,
@@ -30,6 +32,10 @@ from fleet.core.rollout.commands import (
 from fleet.core.rollout.decisions import (
     CanaryAppointed,
     CanaryDismissed,
+    GateFailed,
+    GateMeasured,
+    GatePassed,
+    GateReached,
     NodeCleaned,
     NodeReregistered,
     RolloutFinished,
@@ -39,9 +45,11 @@ from fleet.core.rollout.decisions import (
 )
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.record import ActionEnded, CheckpointKept, PodsTimed, TaskPlayed, UnknownRecord
+from fleet.core.rollout.stages.gate_state import POOL, GatePoint
 from fleet.core.rollout.steps import Step, StepResult
 
 R = "r-1"
+POINT = GatePoint(POOL, "workers")
 N = NodeRef("east", "n-1")
 START = Start("p-1", Release("2"), Policy(), (Goal(N, "u-1", "workers"),), 60)
 EVICT = Evict(id="r-1/1", rollout=R, node=N, uid="u-1", pod=PodRef("web", "shop-1"), pod_uid="p-9")
@@ -67,6 +75,46 @@ CASES: list[tuple[Journaled, RecordForm, str, str, str, dict[str, Any]]] = [
         "",
         "",
         {"cluster": "east", "place": "9:ab", "reason": "restored"},
+    ),
+    (
+        GateOverruled(rollout=R, point=POINT, gate="errors", reason="known noise"),
+        "command",
+        "pass",
+        R,
+        "",
+        {"point": {"of": "pool", "name": "workers"}, "gate": "errors", "reason": "known noise"},
+    ),
+    (
+        GateReached(rollout=R, point=POINT),
+        "decision",
+        "gates",
+        R,
+        "",
+        {"point": {"of": "pool", "name": "workers"}},
+    ),
+    (
+        GateMeasured(rollout=R, point=POINT, gate="errors", verdict=GateVerdict.BAD, message="7"),
+        "decision",
+        "gate-measured",
+        R,
+        "",
+        {"point": {"of": "pool", "name": "workers"}, "gate": "errors", "verdict": "bad", "message": "7"},
+    ),
+    (
+        GatePassed(rollout=R, point=POINT, gate="errors", why="0"),
+        "decision",
+        "gate-passed",
+        R,
+        "",
+        {"point": {"of": "pool", "name": "workers"}, "gate": "errors", "why": "0"},
+    ),
+    (
+        GateFailed(rollout=R, point=POINT, gate="errors", why="2 bad in a row"),
+        "decision",
+        "gate-failed",
+        R,
+        "",
+        {"point": {"of": "pool", "name": "workers"}, "gate": "errors", "why": "2 bad in a row"},
     ),
     (HostsClaimed(cluster="hall"), "command", "claim", "", "", {"cluster": "hall"}),
     (LogRequested(node=N, lines=100), "command", "log", "", "east/n-1", {"lines": 100}),

@@ -16,6 +16,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import PlanWarning
+from fleet.core.planning.plan_warnings.gate_warnings import gates_pass_in_the_plan
 from fleet.core.planning.plan_warnings.pod_warnings import (
     BUILT_IN,
     MovedPod,
@@ -81,6 +82,7 @@ def warnings(
             schedules.of(pool.name, goal.node.cluster, goal.site) for goal in goals if goal.pool == pool.name
         )
         collected += dict.fromkeys(each for one in places for each in short_windows(pool, times, start, one))
+    collected += gates_pass_in_the_plan(policy, {goal.pool for goal in goals})
     return tuple(collected)
 
 

@@ -36,6 +36,10 @@ class Reason(StrEnum):
     CANARY = rollouts.CANARY
     CANARY_FAILED = rollouts.CANARY_FAILED
     NO_CANARY = rollouts.NO_CANARY
+    STAGE = rollouts.STAGE
+    STAGE_SITES = rollouts.STAGE_SITES
+    GATE = rollouts.GATE
+    OPERATOR_GATE = rollouts.OPERATOR_GATE
     UNREACHABLE = clusters.UNREACHABLE
     LED_BY_ANOTHER = clusters.LED_BY_ANOTHER
     NODE_GONE = nodes.NODE_GONE

@@ -77,6 +77,33 @@ NO_CANARY = ReasonSpec(
     remedy="fix what holds one of its nodes (fleet explain NODE shows the reason): {nodes}",
     needs_action=True,
 )
+STAGE = ReasonSpec(
+    "stage",
+    "waits for stage {subject}: {open} of its nodes have not ended",
+    opens="the nodes of the stage go on by themselves, or are held by reasons of their own that have a remedy",
+    docs="stages.md#stages",
+)
+STAGE_SITES = ReasonSpec(
+    "stage-sites",
+    "site {site} waits: {limit} of the sites of stage {subject} may be in work at once, and {sites} are",
+    opens="all nodes of a site that is in work have ended",
+    docs="stages.md#stages",
+)
+GATE = ReasonSpec(
+    "gate",
+    "waits for gate {subject} behind {point}: {state}",
+    opens="the gate passes; a gate that fails, or does not pass in its time, halts the rollout",
+    docs="stages.md#gates",
+    remedy="fleet rollout pass {rollout} {subject} --reason ... goes on without it",
+)
+OPERATOR_GATE = ReasonSpec(
+    "operator-gate",
+    "waits for an operator at gate {subject} behind {point}",
+    opens="an operator lets it pass",
+    docs="stages.md#gates",
+    remedy="fleet rollout pass {rollout} {subject} --reason ...",
+    needs_action=True,
+)
 TURN = ReasonSpec(
     "turn",
     "its turn has not come: {ahead} nodes are before it",

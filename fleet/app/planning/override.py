@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fleet.app.planning.effects import files_of
+from fleet.app.planning.effects import files_of, rule_for
 from fleet.app.wiring.home import Home
-from fleet.core.approval.effect import effect_of, rule_of, strictest
+from fleet.core.approval.effect import effect_of
 from fleet.core.approval.ledger import PlanApproval
 from fleet.core.planning.plan import Plan, short_id
 from fleet.core.records.errors import HeldError
@@ -14,7 +14,7 @@ from fleet.drivers.journal.approvals import ledger_of
 def ensure_override_approved(home: Home, plan: Plan) -> tuple[PlanApproval, ...]:
     """Returns the approvals of a start of this plan in spite of a freeze (`fleet plan approve --override-freeze`);
     empty where the policy asks for none (`approvals.override`). Raises HeldError where too few are in force."""
-    rule = strictest((rule_of(plan.policy, plan.pools), rule_of(home.policy(), plan.pools)))
+    rule = rule_for(plan, home.policy())
     files = files_of(plan)
     found = ledger_of(home.store.journal).in_force(
         effect_of(plan.begin()), home.now(), rule.valid_seconds, without=(plan.maker,)

@@ -1,0 +1,1 @@
+"""Gates against real servers: Prometheus and Alertmanager, as Debian packages them."""

@@ -1,0 +1,85 @@
+"""Real Prometheus and Alertmanager on loopback, one of each for the tests that ask them."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+SECONDS = 60.0
+"""No server needs so long to be ready."""
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def running(command: Sequence[str], url: str, log: Path) -> Iterator[str]:
+    """Runs a server until the end of the context. Yields its URL once it is ready (`/-/ready`)."""
+    with log.open("wb") as output:
+        server = subprocess.Popen(command, stdout=output, stderr=output, cwd=log.parent)
+    try:
+        until(lambda: server.poll() is not None or answers(f"{url}/-/ready"), log.read_text)
+        assert server.poll() is None, log.read_text()
+        yield url
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def until(condition: Callable[[], bool], state: Callable[[], object]) -> None:
+    """Waits until the condition holds. Fails with the state if that takes too long."""
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, state()
+        time.sleep(0.05)  # noqa: TID251 - the condition is asked again
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+class Metrics:
+    """A web server whose metrics the test sets."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "text/plain; version=0.0.4")
+                self.end_headers()
+                self.wfile.write(outer.text.encode())
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Writes nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"127.0.0.1:{self._server.server_address[1]}"
+
+    @contextmanager
+    def served(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._server.serve_forever)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._server.shutdown()
+            thread.join()
+            self._server.server_close()
