@@ -32,5 +32,5 @@ def test_each_open_gate_has_a_line_and_that_of_an_operator_its_remedy(golden: Go
 
 def test_a_rollout_that_is_paused_waits_for_no_gate() -> None:
     story = a_rollout_at_its_gates()
-    story.say("pause")
+    story.send("pause")
     assert list(gate_lines(story.rollout)) == []
