@@ -48,7 +48,7 @@ class Explanation(Struct, frozen=True):
     since: datetime | None = None
     """When the step began, or when the node entered its state."""
     slot: bool = False
-    """Whether its failed run keeps its slot until an operator releases the node."""
+    """True if its failed run keeps its slot until an operator releases the node."""
     unknown: str = ""
     """Why the node's state is not known for certain."""
     may_be_deleted: tuple[str, ...] = ()

@@ -56,7 +56,7 @@ def start(home: Home, plan: Plan, fresh: Callable[[Sequence[str]], Sequence[Snap
             f"a new plan: {plan_again(plan)}",
         )
     # The plan is saved before the start, so that a started plan exists for as long as its rollout is shown: its maker
-    # may have looked at another plan meanwhile, which took its place.
+    # may have made another plan meanwhile, which replaced it.
     store.plans.save(plan)
 
     def checked() -> Start:

@@ -228,7 +228,7 @@ def _show_next_steps(home: Home, ident: str) -> None:
 
 
 def _ensure_controller(home: Home) -> None:
-    """Somebody has to carry out what was said."""
+    """Starts a controller in the background unless one is running, so that the command is carried out."""
     from fleet.app.rollouts.background import ensure_controller
     from fleet.cli.terminal.output import note
 

@@ -39,7 +39,7 @@ class RolloutScene(Struct, frozen=True):
     """All that a picture of one rollout needs."""
 
     chronicle: Timeline
-    """Of a rollout that has started."""
+    """The duration of a rollout that has started."""
     now: datetime
     held: Mapping[NodeRef, tuple[Held, ...]] = {}
     held_since: Mapping[NodeRef, datetime] = {}
