@@ -270,6 +270,8 @@ class Report(Struct, frozen=True):
     name."""
     effect: str = ""
     """The hash of what was approved."""
+    override_freeze: str = ""
+    """The reason that `by` gave for a start in spite of freezes. Empty: the rollout waited for them."""
     approvals: tuple[GivenApproval, ...] = ()
     """The approvals that were in force when the rollout was started."""
     signature: Signature | None = None
