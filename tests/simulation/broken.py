@@ -14,6 +14,7 @@ from fleet.core.engine.admission import Blockers
 from fleet.core.engine.decision import Decision
 from fleet.core.engine.engine import Engine
 from fleet.core.engine.gate_cache import GateCache
+from fleet.core.engine.gate_questions import GateQuestions
 from fleet.core.engine.slots import Slots
 from fleet.core.guards import gates
 from fleet.core.objects.attachment import Attachment
@@ -174,6 +175,20 @@ class Reckless(Engine):
         super().add(rollout)
 
 
+class Unstaged(Engine):
+    def add(self, rollout: Rollout) -> None:
+        rollout.stages = None
+        super().add(rollout)
+
+
+class WithoutMeasurements(Engine):
+    """Lets every gate pass after its time, whatever is measured."""
+
+    def __init__(self, sites: Mapping[str, str], rollouts: Iterable[Rollout] = ()) -> None:
+        super().__init__(sites, rollouts)
+        self.gate_questions = GateQuestions(self._gates, foretells=True)
+
+
 class Hopeless(Engine):
     """Waits for its first canaries, whatever became of them."""
 
@@ -327,6 +342,8 @@ BROKEN: Sequence[tuple[Invariant, Parts]] = (
     (Invariant.FREEZE, Parts(engine=WithoutWindows)),
     (Invariant.ASLEEP, Parts(engine=Deaf)),
     (Invariant.CANARY, Parts(engine=Reckless)),
+    (Invariant.STAGE, Parts(engine=Unstaged)),
+    (Invariant.GATE, Parts(engine=WithoutMeasurements)),
     (Invariant.EPOCH, Parts(controller=Usurper)),
     (Invariant.INTENT, Parts(controller=Hasty)),
     (Invariant.ORDER, Parts(controller=Disorderly)),

@@ -201,7 +201,8 @@ class Rollout:
             case RolloutResumed():
                 if self.state is RolloutState.HALTED:
                     self.allowance += self.failures
-                    self.gates = {key: gate for key, gate in self.gates.items() if not gate.failed}
+                # A gate that has failed is asked anew, also if the rollout was paused after it had halted.
+                self.gates = {key: gate for key, gate in self.gates.items() if not gate.failed}
                 self._enter(RolloutState.RUNNING, at, actor)
             case RolloutAborted():
                 self._enter(RolloutState.ABORTED, at, actor)
@@ -284,9 +285,7 @@ class Rollout:
         self.counts[run.step] -= 1
         self.counts[step] += 1
         self.open_in[run.goal.pool] -= step in ENDED
-        if self.stages is not None:
-            self.stages.count(run.node, step)
-        self.runs[ended.node] = replace(
+        after = replace(
             run,
             step=step,
             since=at,

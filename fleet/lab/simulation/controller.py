@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from fleet.core.engine.engine import Engine
+from fleet.core.engine.gate_questions import GateAnswer, GateQuestion
 from fleet.core.records.errors import StaleEpochError, StoreError
 from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.action import AnyAction, Outcome, Result
@@ -45,6 +46,8 @@ class Surroundings(Protocol):
 
     def send(self, controller: ControllerProcess, action: AnyAction) -> None: ...
 
+    def measure(self, controller: ControllerProcess, question: GateQuestion) -> None: ...
+
     def kill(self, controller: ControllerProcess, when: str) -> None: ...
 
     def cut(self, controller: ControllerProcess, rest: list[AnyAction]) -> None: ...
@@ -63,6 +66,7 @@ class ControllerProcess:
         self.stopped = False
         """The process is stopped (SIGSTOP): it neither receives nor does anything."""
         self.inbox: list[Outcome] = []
+        self.answers: list[GateAnswer] = []
         self.unsent: list[AnyAction] = []
         """Actions that were committed and not sent before the process was stopped."""
         self.wake: datetime | None = world.now
@@ -88,7 +92,7 @@ class ControllerProcess:
         """Returns when the next turn is due, in seconds; None while there is nothing to wait for."""
         if not self.alive or self.stopped:
             return None
-        if self.inbox or self.unsent or self._commands():
+        if self.inbox or self.answers or self.unsent or self._commands():
             return self.world.at
         moments = [at for wire in self.wires.values() if (at := wire.next_at()) is not None]
         if self.wake is not None:
@@ -111,6 +115,8 @@ class ControllerProcess:
             self._append([to_record(item) for item in decision.log])
             self.wake = decision.wake
             self._send(decision.actions)
+            for question in self.engine.gate_questions.take(world.now):
+                world.measure(self, question)
         except StaleEpochError:
             self.alive = False
             world.log(f"{self.name} stops: it does not lead any more")
@@ -131,6 +137,9 @@ class ControllerProcess:
                 self.engine.observe(event, now)
         for outcome in outcomes:
             self.engine.observe(outcome, now)
+        answers, self.answers = self.answers, []
+        for answer in answers:
+            self.engine.gate_questions.answered(answer, now)
         commands = self._commands()
         self._seq = len(self.world.journal.entries) if not self.world.journal.closed else self._seq
         for entry in commands:

@@ -145,6 +145,7 @@ def _state(rollout: Rollout) -> dict[str, object]:
     return {
         "state": (rollout.state, rollout.state_at, rollout.state_by, rollout.why),
         "runs": rollout.runs,
+        "gates": rollout.gates,
         "end": rollout.ended_at,
         "counts": {step: count for step, count in rollout.counts.items() if count},
         "intents": list(rollout.intents),

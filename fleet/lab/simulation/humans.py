@@ -23,7 +23,8 @@ STUCK = timedelta(minutes=15)
 
 
 def fix_causes(world: World) -> None:
-    """Repairs all clusters: nothing stands in the way of any rollout any more."""
+    """Repairs all clusters, and what gates ask: nothing stands in the way of any rollout any more."""
+    world.gate_server.repaired = True
     held = _held_apps(world)
     for model in world.models.values():
         world.behave(model, pod_start=SpreadLength(2, 30), stage=SpreadLength(10, 90), failures={})
@@ -112,12 +113,16 @@ def _repair_budget(model: Model, budget: Budget) -> None:
 
 
 def release_and_resume(world: World) -> bool:
-    """Releases failed runs and resumes paused and halted rollouts. Returns whether there were any."""
+    """Releases failed runs, lets gates pass, and resumes paused and halted rollouts. Returns whether there were any."""
     commanded = False
     for rollout in world.checker.rollouts.values():
         for name, run in rollout.runs.items():
             if run.step == "failed" and run.keeps:
                 world.command(rollout.id, "release", name)
+                commanded = True
+        if not rollout.ended:
+            for of, place, gate in rollout.gates.waiting_for_operator():
+                world.command(rollout.id, "pass", detail={"point": {"of": of, "name": place}, "gate": gate})
                 commanded = True
         if not rollout.ended and rollout.state in ("paused", "halted"):
             world.command(rollout.id, "resume")

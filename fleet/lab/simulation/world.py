@@ -10,6 +10,7 @@ from heapq import heappop, heappush
 from random import Random
 
 from fleet.core.engine.engine import Engine
+from fleet.core.engine.gate_questions import GateAnswer, GateQuestion
 from fleet.core.records.errors import StoreError
 from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
@@ -22,6 +23,7 @@ from fleet.lab.simulation.builders import START
 from fleet.lab.simulation.checker.checker import Checker
 from fleet.lab.simulation.controller import ControllerProcess
 from fleet.lab.simulation.coverage import Coverage
+from fleet.lab.simulation.gate_server import GateServer
 from fleet.lab.simulation.journal import SimulatedJournal
 from fleet.lab.simulation.network import TIMEOUT, Network
 from fleet.lab.simulation.scenario.scenario import EXPECTED_SECONDS, Scenario
@@ -63,6 +65,7 @@ class World:
         self.sites = {snapshot.cluster: snapshot.site for snapshot in scenario.snapshots}
         self.checker = Checker(self.sites)
         self.journal = SimulatedJournal(self._journaled)
+        self.gate_server = GateServer(seed)
         self.networks = {snapshot.cluster: Network(seed, snapshot.cluster) for snapshot in scenario.snapshots}
         self.models = {
             snapshot.cluster: Model.from_snapshot(
@@ -146,9 +149,11 @@ class World:
         record = to_record(RolloutStarted(rollout=ident, start=start))
         self.journal.append([record], self.now, PERSON)
 
-    def command(self, rollout: str, kind: str, node: str = "") -> None:
+    def command(
+        self, rollout: str, kind: str, node: str = "", detail: dict[str, object] | None = None
+    ) -> None:
         """Writes a user's command to the journal."""
-        record = JournalRecord(form="command", kind=kind, rollout=rollout, node=node)
+        record = JournalRecord(form="command", kind=kind, rollout=rollout, node=node, detail=detail or {})
         self.journal.append([record], self.now, PERSON)
 
     def send(self, controller: ControllerProcess, action: AnyAction) -> None:
@@ -174,6 +179,20 @@ class World:
                 controller.inbox.append(outcome)
 
         self.later(self.at + fate.takes, arrive)
+
+    def measure(self, controller: ControllerProcess, question: GateQuestion) -> None:
+        """Measures a gate for a controller."""
+        name = question.gate.name
+
+        def arrive() -> None:
+            verdict = self.gate_server.verdict(name, self.at)
+            point = question.point
+            self.checker.measured(question.rollout, (point.of, point.name, name), self.now, verdict.value)
+            self.log(f"{controller.name} measures gate {name}: {verdict}")
+            if controller.alive:
+                controller.answers.append(GateAnswer(question.rollout, point, name, verdict, str(verdict)))
+
+        self.later(self.at + self.gate_server.takes(name, self.at), arrive)
 
     def kill(self, controller: ControllerProcess, when: str) -> None:
         """Kills the controller. Another one starts a little later."""

@@ -260,3 +260,15 @@ def test_a_checkpoint_has_the_gates() -> None:
     for index in range(2):
         assert restored.stages.sites_in_work(index) == story.rollout.stages.sites_in_work(index)
         assert restored.stages.open[index] == story.rollout.stages.open[index]
+
+
+def test_a_rollout_that_was_paused_after_its_gate_had_failed_asks_the_gate_anew() -> None:
+    """Seed 47 of the simulation: the pause took the place of the halt, and the gate stayed failed for ever."""
+    story = a_story([ERRORS])
+    story.gates["errors"] = (GateVerdict.BAD, "7")
+    story.run(until=lambda: state(story) is RolloutState.HALTED)
+    story.send("pause")
+    story.gates["errors"] = (GateVerdict.GOOD, "0")
+    story.send("resume")
+    story.run()
+    assert state(story) is RolloutState.FINISHED

@@ -4,6 +4,8 @@ Shares no code with the engine: it decides readiness, budgets, limits, order and
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.node import CORDON_ANNOTATION
 from fleet.core.records.journal import JournalEntry
@@ -20,9 +22,10 @@ from fleet.lab.simulation.checker.facts import (
     stays,
     volumes_of_pods,
 )
+from fleet.lab.simulation.checker.gates import GateName
 from fleet.lab.simulation.checker.ground_truth import GroundTruth, NodeName
 from fleet.lab.simulation.checker.invariant import Broken, Invariant
-from fleet.lab.simulation.checker.journal_view import BEGUN, ENDED, WELL, JournalView
+from fleet.lab.simulation.checker.journal_view import BEGUN, ENDED, WELL, JournalView, RunView
 from fleet.lab.simulation.checker.limits import LimitCheck
 from fleet.lab.simulation.checker.returns import EvictionCounts
 from fleet.lab.simulation.checker.strangers import ExternalMarks
@@ -42,11 +45,11 @@ STEPS_OF_ACTION = {
     "clear": ENDED,
 }
 """The steps of a run in which each action may be intended."""
-ABOUT_OTHER_NODES = ("canary", "turn", "quorum-order")
+ABOUT_OTHER_NODES = ("canary", "turn", "quorum-order", "stage", "stage-sites")
 """Reasons that point to other nodes, which must be able to go on by themselves."""
 BY_ITSELF = (
     *("window", "freeze", "budget", "staging", "backoff", "quorum-away", "leader", "snapshot"),
-    *("terminating", "not-verified", "node-absent"),
+    *("terminating", "not-verified", "node-absent", "gate"),
 )
 """Reasons that pass without an action of a user."""
 STARTS = ("stage", "cordon", "evict", "reboot", "snapshot", "move-leader")
@@ -90,10 +93,18 @@ class Checker:
             self._before_step(rollout, entry)
         elif record.form == "decision" and record.kind in ("canary", "no-canary"):
             self._before_change(rollout, entry)
+        elif record.form == "decision" and record.kind == "gate-passed":
+            name = (record.detail["point"]["of"], record.detail["point"]["name"], record.detail["gate"])
+            if why := rollout.gates.wrongly_passed(name, entry.at):
+                self._break(Invariant.GATE, f"{name[2]} passes: {why}")
         rollout.apply(entry)
 
     def observe(self, at: float, event: ClusterEvent) -> None:
         self.truth.observe(at, event)
+
+    def measured(self, rollout: str, gate: GateName, clock: datetime, verdict: str) -> None:
+        """Records what the measurement of a gate has found. `clock`: the time of the controllers' clock."""
+        self.rollouts[rollout].gates.measured(gate, clock, verdict)
 
     def cordoned_by_user(self, cluster: str, node: str) -> None:
         """Records a cordon by a user. A cordon over fleet's own, or where fleet's annotation stayed, is left out: the two
@@ -221,8 +232,7 @@ class Checker:
                 self._break(Invariant.ASLEEP, f"{step} of {run.name} while {rollout.state}")
             if self.strangers.is_claimed(self._at, run.cluster, run.name):
                 self._break(Invariant.OTHERS, f"{step} of {run.name}")
-            if not run.canary and not rollout.canaries_proven(run.pool):
-                self._break(Invariant.CANARY, f"{step} of {run.name}")
+            self._before_begin(rollout, run, step)
         if first:
             if not rollout.open(run.pool, entry.at):
                 self._break(Invariant.WINDOW, f"{run.name} at {entry.at:%H:%M:%S}")
@@ -230,6 +240,15 @@ class Checker:
                 self._break(Invariant.FREEZE, f"{run.name} at {entry.at:%H:%M:%S}")
             for message in self._limits.exceeded(self._at, rollout, run):
                 self._break(Invariant.LIMIT, message)
+
+    def _before_begin(self, rollout: JournalView, run: RunView, step: str) -> None:
+        """Checks what other nodes and gates must have done before a run begins."""
+        if why := rollout.out_of_stage(run):
+            self._break(Invariant.STAGE, f"{step} of {run.name}: {why}")
+        if closed := rollout.closed_gates(run):
+            self._break(Invariant.GATE, f"{step} of {run.name} before {', '.join(closed)}")
+        if not run.canary and not rollout.canaries_proven(run):
+            self._break(Invariant.CANARY, f"{step} of {run.name}")
 
     def _after_reboot(self, action: Reboot, was: Snapshot) -> None:
         name = action.node.name

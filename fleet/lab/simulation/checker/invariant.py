@@ -23,6 +23,8 @@ class Invariant(StrEnum):
     FREEZE = "nothing begins in a freeze"
     ASLEEP = "nothing begins while paused, halted or aborted"
     CANARY = "no other node begins before the canaries are verified"
+    STAGE = "nothing begins before the stages before it have ended, nor in more sites than the stage allows"
+    GATE = "a gate passes by good measurements, its time or an operator alone, and nothing begins before that"
     EPOCH = "a controller that does not lead sends no action"
     INTENT = "every effect has an intent in the journal before it"
     ORDER = "an action belongs to the step of its run"

@@ -9,9 +9,11 @@ import msgspec
 
 from fleet.core.policy.policy import Policy
 from fleet.core.records.journal import JournalEntry
+from fleet.lab.simulation.checker.gates import GateView
 
 BEGUN = ("cordon", "drain", "reboot", "verify", "uncordon", "soak", "return")
 WELL = ("done",)
+GATE_RECORDS = ("gates", "gate-measured", "gate-passed", "gate-failed")
 ENDED = ("done", "failed", "cancelled")
 
 
@@ -21,8 +23,11 @@ class RunView:
         self.uid: str = goal["uid"]
         self.pool: str = goal["pool"]
         self.zone: str = goal.get("zone", "")
+        self.site: str = goal.get("site", "")
         self.canary: bool = goal.get("canary", False)
         self.step = "pending"
+        self.began = False
+        """True: the run has begun to write its image, or to take its node out."""
         self.keeps = False
         """True: the run holds its slot, because it has begun, has not succeeded, and was not released."""
         self.reboots: set[str] = set()
@@ -31,6 +36,7 @@ class RunView:
         """The failed units of the machine when the first reboot reached it."""
 
     def go(self, step: str) -> None:
+        self.began = self.began or step == "stage" or step in BEGUN
         if step in BEGUN:
             self.keeps = True
         elif step != "failed":
@@ -51,6 +57,7 @@ class JournalView:
         """The number of canaries with which each pool was started."""
         for run in self.runs.values():
             self.canaries_wanted[run.pool] = self.canaries_wanted.get(run.pool, 0) + run.canary
+        self.gates = GateView(self.policy)
         self.state = "running"
         self.ended = False
 
@@ -58,7 +65,12 @@ class JournalView:
         """Applies an entry of the journal."""
         record = entry.record
         if record.form == "command":
-            self._apply_command(record.kind, record.node)
+            if record.kind == "pass":
+                self.gates.apply(record.kind, record.detail, entry.at)
+            else:
+                self._apply_command(record.kind, record.node)
+        elif record.form == "decision" and record.kind in GATE_RECORDS:
+            self.gates.apply(record.kind, record.detail, entry.at)
         elif record.form == "decision" and record.kind == "step":
             self.runs[record.node].go(record.detail["to"])
         elif record.form == "decision" and record.kind in ("canary", "no-canary"):
@@ -76,14 +88,58 @@ class JournalView:
         elif command != "release" and self.state != "aborted" and not self.ended:
             self.state = {"pause": "paused", "resume": "running", "abort": "aborted"}[command]
 
-    def canaries_proven(self, pool: str) -> bool:
-        """Returns whether the rest of the pool may begin."""
-        canaries = [run for run in self.runs.values() if run.canary]
+    def stage(self, run: RunView) -> int:
+        """Returns the index of the run's stage; that after the last one if no stage matches."""
+        for index, stage in enumerate(self.policy.stages or ()):
+            matches = (
+                (stage.pools, run.pool),
+                (stage.clusters, run.cluster),
+                (stage.sites, run.site),
+            )
+            if all(not names or name in names for names, name in matches):
+                return index
+        return len(self.policy.stages or ())
+
+    def out_of_stage(self, run: RunView) -> str:
+        """Returns why the run's stage or site must not begin yet; empty: it may."""
+        stages, index = self.policy.stages or (), self.stage(run)
+        before = [other for other in self.runs.values() if self.stage(other) < index]
+        if open_ones := [other.name for other in before if other.step not in ENDED]:
+            return f"{', '.join(open_ones)} of an earlier stage have not ended"
+        if index == len(stages) or (most := stages[index].sites_at_once) is None:
+            return ""
+        in_work = {
+            other.site
+            for other in self.runs.values()
+            if self.stage(other) == index and self._site_is_in_work(index, other.site)
+        }
+        return f"sites {sorted(in_work)} are in work" if len(in_work | {run.site}) > most else ""
+
+    def _site_is_in_work(self, index: int, site: str) -> bool:
+        runs = [run for run in self.runs.values() if self.stage(run) == index and run.site == site]
+        return any(run.step not in ENDED for run in runs) and any(run.began for run in runs)
+
+    def closed_gates(self, run: RunView) -> list[str]:
+        """Returns the gates that keep the run from beginning."""
+        index = self.stage(run)
+        occupied = {self.stage(other) for other in self.runs.values()}
+        before = [
+            stage.name for at, stage in enumerate(self.policy.stages or ()) if at < index and at in occupied
+        ]
+        closed = self.gates.closed("stage", before)
+        return closed if run.canary else [*closed, *self.gates.closed("pool", [run.pool])]
+
+    def canaries_proven(self, of: RunView) -> bool:
+        """Returns whether the run may begin as one of the rest of its pool."""
+        pool, index = of.pool, self.stage(of)
+        before = [run for run in self.runs.values() if self.stage(run) <= index]
+        canaries = [run for run in before if run.canary]
         if not all(run.step in ENDED and not run.keeps for run in canaries):
             return False
         if self.proven(pool) < self.canaries_wanted[pool]:
             return False
-        open_runs = any(run.step not in ENDED for run in self.runs.values() if self.canaries_wanted[run.pool])
+        wanting = {run.pool for run in before if self.canaries_wanted[run.pool]}
+        open_runs = any(run.step not in ENDED for run in self.runs.values() if run.pool in wanting)
         return not open_runs or any(self.proven(other) for other in self.canaries_wanted)
 
     def proven(self, pool: str) -> int:

@@ -19,6 +19,7 @@ from fleet.lab.simulation.scenario.cluster import draw_cluster, with_volumes
 from fleet.lab.simulation.scenario.groups import draw_groups, with_group
 from fleet.lab.simulation.scenario.policy import draw_policy
 from fleet.lab.simulation.scenario.release import draw_release, of_architectures
+from fleet.lab.simulation.scenario.stages import stage_index, with_stages
 from fleet.model.behaviour import ClusterBehaviour, Failure, SpreadLength
 
 EXPECTED_SECONDS = 240
@@ -43,6 +44,8 @@ def draw_scenario(seed: int) -> Scenario:
     snapshots = tuple(draw_cluster(rng, name, pools) for name in names)
     canaries = rng.choice([0, 0, 1, 2])
     policy = draw_policy(rng, pools)
+    sites = sorted({snapshot.site for snapshot in snapshots})
+    policy = with_stages(seed, policy, names, sites)
     goals = _goals(snapshots, policy, canaries)
     release = draw_release(seed)
     if release.digests:
@@ -69,9 +72,9 @@ def _goals(snapshots: tuple[Snapshot, ...], policy: Policy, canaries: int) -> tu
             pool = policy.pool_of(snapshot.cluster, node)
             if pool is not None:
                 ref = NodeRef(snapshot.cluster, node.name)
-                canary = len(goals) < canaries
-                goals.append(Goal(ref, node.uid, pool.name, snapshot.site, node.zone, canary=canary))
-    return tuple(goals)
+                goals.append(Goal(ref, node.uid, pool.name, snapshot.site, node.zone))
+    first = {goal.node for goal in sorted(goals, key=lambda goal: stage_index(policy, goal))[:canaries]}
+    return tuple(replace(goal, canary=goal.node in first) for goal in goals)
 
 
 def _behaviour(rng: Random) -> ClusterBehaviour:
