@@ -202,11 +202,12 @@ def happenings(chronicle: Timeline, ref: NodeRef) -> Iterator[NodeEvent]:
     if rollout is None or ref not in rollout.runs:
         return
     start = rollout.start
+    freezes = f", freezes ignored: {rollout.override_freeze}" if rollout.override_freeze else ""
     yield NodeEvent(
         rollout.started_at,
         rollout.id,
         "start",
-        f"by {rollout.by}: plan {start.plan} to {start.release.version}",
+        f"by {rollout.by}: plan {start.plan} to {start.release.version}{freezes}",
     )
     for step in chronicle.steps.get(ref, ()):
         if step.step != Step.PENDING:

@@ -102,10 +102,13 @@ def verdict(report: Report) -> str:
 
 
 def approved(report: Report) -> list[tuple[str, str]]:
-    """Returns who asked for the rollout and who approved it, each with the name of the line; empty where the policy has
-    no rule about that."""
+    """Returns who asked for the rollout, who approved it, and why it ignored freezes, each with the name of the line;
+    empty where the policy has no rule about that, and it waited for freezes."""
+    overridden = [("freezes", f"ignored by {report.by}: {report.override_freeze}")]
+    if not report.override_freeze:
+        overridden = []
     if not report.effect:
-        return []
+        return overridden
     given = (
         f"{each.by.name} ({each.by.method}) {clock(each.at, report)}{f': {each.comment}' if each.comment else ''}"
         for each in report.approvals
@@ -114,6 +117,7 @@ def approved(report: Report) -> list[tuple[str, str]]:
         ("asked", f"by {report.asked_by or 'a user who is not known'}"),
         ("approved", "; ".join(given) or "no approval was needed"),
         ("effect", report.effect),
+        *overridden,
     ]
 
 
