@@ -24,7 +24,7 @@ Mood = Literal["good", "open", "bad"]
 """open: not ended, or ended without everything done."""
 
 SHORT = 12
-"""Characters of a hash or an id that tell it from another."""
+"""Characters of a hash or an id that are enough to distinguish it."""
 
 
 class ReportEvent(NamedTuple):
@@ -62,7 +62,7 @@ def others(report: Report) -> list[str]:
 
 
 def result(report: Report) -> str:
-    """Returns the rollout's state in a few words: `finished`, `finished, 2 failed`, `halted: 2 of 57 failed`."""
+    """Returns the rollout's state in short: `finished`, `finished, 2 failed`, `halted: 2 of 57 failed`."""
     state = report.state
     if state == "halted":
         return f"halted: {report.why}"
@@ -80,7 +80,8 @@ def mood(report: Report) -> Mood:
 
 
 def proven(report: Report) -> str:
-    """Returns what the proof says: `each proven by a new boot`, `54 of them proven by a new boot, 1 ran it before`."""
+    """Returns how many nodes are proven: `each proven by a new boot`, `54 of them proven by a new boot, 1 ran it
+    before`."""
     counts = report.counts
     before = counts.done - counts.proven
     if not counts.proven:
@@ -198,7 +199,7 @@ def named(run: ReportRun) -> str:
 
 
 def happenings(report: Report) -> list[ReportEvent]:
-    """Returns, in order, what people ordered and when the engine stopped for them."""
+    """Returns, in order of time, the users' commands and the engine's halts."""
     events = [ReportEvent(command.at, command.by, _command(command)) for command in report.commands] + [
         ReportEvent(halt.at, "fleet", f"halt: {halt.why}") for halt in report.halts
     ]
@@ -245,7 +246,7 @@ def troubles(run: ReportRun) -> Iterator[str]:
 
 
 def entry_words(entry: JournalEntry) -> str:
-    """Returns what an entry of the journal says, in one line."""
+    """Returns an entry of the journal in one line."""
     match from_record(entry.record):
         case RolloutStarted(start=start):
             return f"plan {short_id(start.plan)}, {start.release.version}, {nodes(len(start.goals))}"

@@ -22,14 +22,22 @@ def approved_by(report: Report) -> str:
     return "; ".join(given) or "no approval was needed"
 
 
+def overridden(report: Report) -> str:
+    """Returns who ignored freezes, and why; empty where the rollout waited for freezes."""
+    return f"ignored by {report.by}: {report.override_freeze}" if report.override_freeze else ""
+
+
 def approved(report: Report) -> list[tuple[str, str]]:
-    """Returns who asked and who approved, with the hashes of the plan and of its effect, each with the name of the line;
-    empty where the policy has no rule about that."""
-    if not (asked := asked_by(report)):
-        return []
-    return [
-        ("asked", f"by {asked}"),
-        ("approved", approved_by(report)),
-        ("hash", report.plan),
-        ("effect", report.effect),
-    ]
+    """Returns who asked, who approved, the hashes of the plan and of its effect, and why the rollout ignored freezes, each
+    with the name of the line; empty where the policy has no rule about that, and it waited for freezes."""
+    facts: list[tuple[str, str]] = []
+    if asked := asked_by(report):
+        facts += [
+            ("asked", f"by {asked}"),
+            ("approved", approved_by(report)),
+            ("hash", report.plan),
+            ("effect", report.effect),
+        ]
+    if freezes := overridden(report):
+        facts.append(("freezes", freezes))
+    return facts

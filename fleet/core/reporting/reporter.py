@@ -123,6 +123,7 @@ class _ReportBuilder:
             entries=tuple(timeline.entries),
             asked_by=approval.asked_by if approval is not None else "",
             effect=approval.effect if approval is not None else "",
+            override_freeze=rollout.override_freeze,
             approvals=approval.given if approval is not None else (),
         )
 

@@ -84,7 +84,7 @@ def test_report_of_a_broken_and_of_an_unchecked_journal(golden: GoldenFiles) -> 
 
 
 def test_report_of_a_paused_rollout(golden: GoldenFiles) -> None:
-    journal_builder = JournalBuilder(a_goal("n-1")).wait(75).say("pause", by="bob@desk")
+    journal_builder = JournalBuilder(a_goal("n-1")).wait(75).send("pause", by="bob@desk")
     golden.check(text(make_report("r-1", journal_builder.entries, START, Verdict())))
 
 
@@ -95,7 +95,7 @@ def test_refused_evictions_are_counted(golden: GoldenFiles) -> None:
 
 
 def test_text_of_a_machine_begins_no_line_of_its_own() -> None:
-    """The kernel is the kubelet's word, and what a drain ended with anybody's whose webhook refused it."""
+    """The kernel is what the kubelet reports, and the end of a drain may quote any webhook."""
     scene = a_scene()
     run = scene.runs[0]
     assert run.proof is not None
