@@ -46,7 +46,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def reason(report: pytest.TestReport) -> str:
-    """As the test has said it."""
+    """Returns the reason that the test gave."""
     assert isinstance(report.longrepr, tuple)
     return str(report.longrepr[2]).removeprefix("Skipped: ")
 

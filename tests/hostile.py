@@ -1,4 +1,6 @@
-"""What a host, a member of a group, a plugin or a server may answer and should not: harmless to hold, awkward to read.
+"""What a host, a member of a group, a plugin or a server may answer and should not: harmless to hold, awkward to
+parse. Each answer is small unless its length is the point, and none is meant for other programs than fleet's own
+parsers.
 
 Each is small where its length is not the point, and none is meant for other programs than fleet's own parsers.
 """

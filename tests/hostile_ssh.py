@@ -1,4 +1,5 @@
-"""ssh servers of hosts that are well, and of hosts that are not: each kind is odd at another point of a connection.
+"""ssh servers of healthy hosts and of hostile ones: each kind misbehaves at another point of a connection. They
+answer on the loopback network, run nothing, and send nothing that would harm another ssh client.
 
 They answer on the loopback network, run nothing, and send nothing that would harm another ssh client.
 """
@@ -39,8 +40,8 @@ GREETING = b"SSH-2.0-hostile\r\n"
 
 
 class SshHost:
-    """One host. `kind`: one of KINDS, or empty where it is well and answers by `answers`. `garbage`: what it prints, one
-    after another, where its kind is to."""
+    """One host. `kind`: one of KINDS; empty: it is healthy and answers by `answers`. `garbage`: what it prints, one
+    after another, where its kind does so."""
 
     def __init__(
         self, kind: str, key: paramiko.PKey, answers: Answers, garbage: Sequence[bytes] = (b"",)

@@ -87,8 +87,8 @@ class SimulatedRollout:
         detail = msgspec.to_builtins(start)
         self.command(JournalRecord(form="command", kind="start", rollout="r-1", detail=detail))
 
-    def say(self, kind: str, node: str = "") -> None:
-        """A person's word about the rollout."""
+    def send(self, kind: str, node: str = "") -> None:
+        """Sends a user's command about the rollout."""
         self.command(JournalRecord(form="command", kind=kind, rollout="r-1", node=node))
 
     def command(self, record: JournalRecord) -> None:

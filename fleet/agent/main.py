@@ -14,7 +14,7 @@ from fleet.core.records.errors import UsageError
 NODE = "FLEET_NODE"
 """Environment: the node whose Machine is the agent's own. The DaemonSet sets it."""
 FAMILY = "FLEET_OS"
-"""Environment: the family of its operating system; empty: it is told by looking."""
+"""Environment: the family of its operating system; empty: detected."""
 WAY = "FLEET_HOST"
 """Environment: how the host's commands are run: `namespaces` (the default), `chroot:/FOLDER`, `here`, or
 `ssh:USER@NAME:PORT`."""

@@ -1,4 +1,4 @@
-"""What every command starts with: the home that the call is about, and names that people type."""
+"""The home that a command works on, a repeated display, and options that several commands share."""
 
 from __future__ import annotations
 

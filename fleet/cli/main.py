@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Runs the command line of this process, and exits with its code."""
-    # Whatever the umask is, no file of fleet's is one that everybody may write.
+    # No file of fleet's is writable for all users, even where the umask allows it.
     os.umask(os.umask(0o077) | 0o002)
     for number in (signal.SIGTERM, signal.SIGHUP):
         # nohup has it ignored.
@@ -26,14 +26,14 @@ def main() -> None:
             signal.signal(number, _interrupt)
     _open_streams()
     code = run(sys.argv[1:])
-    # The process ends: nothing of it is looked through for garbage once more.
+    # The process ends: another garbage collection would be wasted.
     gc.freeze()
     sys.exit(code)
 
 
 def _open_streams() -> None:
-    """Opens the null device in place of a standard stream that was closed before the start (`>&-`): else nobody could
-    write to it, and the next file that is opened, such as the database, would be taken for it."""
+    """Opens the null device in place of a standard stream that was closed before the start (`>&-`): otherwise
+    the next file that is opened, such as the database, would get its number and receive its output."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
@@ -69,5 +69,5 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell has Ctrl-C ignored for what it runs in the background.
         raise KeyboardInterrupt
-    # Sent and not called: an event loop hears of the signal itself.
+    # Sent and not called: an event loop then receives the signal itself.
     signal.raise_signal(signal.SIGINT)

@@ -14,7 +14,7 @@ METHODS: dict[str, IdentityMethod] = {"os": "os", "token": "token", "kubernetes"
 
 
 def access(reader: Reader) -> Access:
-    """Reads `access`. Adds a problem where nobody is an admin, since nobody could repair the fleet then."""
+    """Reads `access`. Adds a problem where no user is an admin, since no user could change the policy's access then."""
     part = reader.block("access")
     default: IdentityMethod = "os"
     method = part.value("identity", forms.choice(METHODS), default)

@@ -1,1 +1,1 @@
-"""What drives the engine live: watches in, actions out."""
+"""Drivers run the engine on real clusters: they feed it events and perform its actions."""

@@ -46,16 +46,16 @@ from fleet.system.clock import Clock
 FLUSH = 2.0
 """Seconds between writes of the inventory."""
 FOLD = 60.0
-"""Seconds between two looks whether rollouts are to be kept anew."""
+"""Seconds between two checks whether new checkpoints of rollouts are due."""
 FORGET = 60.0
-"""Seconds between two looks at what was too long ago: each drops some of it, so that nobody waits for long."""
+"""Seconds between two deletions of old history. Each deletes a part, so that other writers do not wait long."""
 KEEP = Retention()
 PAUSE = 5.0
 """Seconds before a new try after the database refused."""
 
 
 class ControllerStore(Protocol):
-    """What a controller needs of a store."""
+    """The parts of a store that a controller uses."""
 
     @property
     def journal(self) -> Journal: ...
@@ -105,7 +105,7 @@ class Controller:
         self._measure = measure
         self._identity = own_identity()
         self._refused = ""
-        """What keeps it from working, as it was said last."""
+        """The last reported reason why the controller does not work."""
 
     async def run(self, until_idle: bool = False) -> None:
         """Works until cancelled, or with `until_idle` until there is nothing left to do."""
@@ -126,13 +126,14 @@ class Controller:
             except OSError as error:
                 if error.errno not in DISK_FULL:
                     raise
-                # What was to be written there was not reported as done: it is found out anew.
+                # What was to be written was not reported as done: it is determined again.
                 where = f": {error.filename}" if error.filename else ""
                 await self._wait(f"{error.strerror}{where}", "free some space on that disk")
 
     async def _wait(self, why: str, hint: str) -> None:
-        """Waits before the next try. Warns of the same thing once, because a disk is full for hours; whoever is
-        in control again says that it is over."""
+        """Waits before the next try. Logs the same error once, because a disk may be full for hours; the controller
+        that is
+        in control again logs that it is."""
         if why != self._refused:
             self._refused = why
             LOG.warning("%s; retrying every %.0f s%s", why, PAUSE, f" ({hint})" if hint else "")
@@ -153,7 +154,7 @@ class Controller:
         try:
             return await self._work(found.epoch, until_idle)
         except StoreError:
-            # A locked database would be waited for once more; and this one goes on as soon as it can.
+            # Waiting for a locked database again would take too long; the controller resumes as soon as it can.
             refused = True
             raise
         finally:
@@ -215,7 +216,7 @@ class Controller:
             tally.flush()
             fold()
             while forget():
-                continue  # Nobody waits for this controller any more.
+                continue  # The waiting task was cancelled.
             if self._notary is not None:
                 self._notary.sign()
             return executor

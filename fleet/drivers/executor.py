@@ -39,7 +39,7 @@ from fleet.system import logs
 from fleet.system.clock import Clock
 
 TICK = 1.0
-"""Seconds between looks at the journal for the commands of other processes."""
+"""Seconds between two readings of the journal for commands of other processes."""
 Measure = Callable[[GateQuestion], Awaitable[GateAnswer]]
 BATCH = 5000
 """Most events taken in one turn: a large first list must not keep outcomes waiting."""
@@ -81,7 +81,7 @@ class Executor:
             for name, pipeline in pipelines.items()
         }
         self._reach: dict[str, ClusterLost | ClusterSynced] = {}
-        """What each cluster reported last on whether it can be seen."""
+        """The last event of each cluster about its reachability."""
         self._performing: set[asyncio.Task[None]] = set()
         self._broken: BaseException | None = None
         self._seq = 0

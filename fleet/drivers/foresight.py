@@ -20,7 +20,7 @@ from fleet.core.rollout.steps import StepResult
 PAUSE = timedelta(seconds=1)
 """Between two looks ahead."""
 FRESH = 100
-"""Most nodes of a look ahead that nobody has looked at yet. Thousands would keep the engine from its work."""
+"""Most nodes that one look ahead checks for the first time. Thousands would block the engine."""
 AGAIN = 20
 """Most nodes of a look ahead that were held before, and most of those that were not."""
 
@@ -38,9 +38,9 @@ class Foresight:
         self._free: deque[NodeRef] = deque()
         self._held: deque[NodeRef] = deque()
         self._reported: dict[NodeRef, Reasons] = {}
-        """What the engine said last."""
+        """The reasons that the engine reported last, by node."""
         self._lasting: dict[NodeRef, Reasons] = {}
-        """What was found ahead."""
+        """The reasons that the look ahead has found, by node."""
         self._next: datetime | None = None
 
     def changed_reasons(self, decision: Decision, now: datetime) -> Mapping[NodeRef, Reasons]:
@@ -66,7 +66,8 @@ class Foresight:
         return (*lasting, *(held for held in reported if held not in lasting))
 
     def _look(self, now: datetime) -> list[NodeRef]:
-        """Returns the nodes of which it found something else than before, and those that it has seen for the first time."""
+        """Returns the nodes of which it found something else than before, and those that it has seen for the first
+        time."""
         for rollout in self._engine.rollouts.values():
             if rollout.active and rollout.id not in self._rollouts:
                 self._rollouts.add(rollout.id)
@@ -84,7 +85,7 @@ class Foresight:
         return found
 
     def _has_changed(self, ref: NodeRef, now: datetime) -> bool:
-        """Returns whether something else holds the node than before. It is looked at again while its run waits."""
+        """Returns whether the node's blockers have changed. The node is checked again while its run waits."""
         before = self._lasting.pop(ref, ())
         if not self._waits(ref):
             # Should it come back to wait, it is fresh.

@@ -51,7 +51,7 @@ class ClusterLease:
         return self._until is not None and asyncio.get_running_loop().time() < self._until
 
     async def renew(self) -> bool:
-        """Tries once to take or renew the lease; `why` says who has it otherwise."""
+        """Tries once to take or renew the lease; on failure `why` names the holder."""
         asked_at = asyncio.get_running_loop().time()
         try:
             place = self._journal.place() if self._known else ""

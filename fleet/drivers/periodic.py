@@ -1,4 +1,4 @@
-"""What a controller does at fixed intervals: renews its lease, writes the inventory. APScheduler keeps the intervals."""
+"""Runs a controller's periodic tasks, such as renewing its lease and writing the inventory, by APScheduler."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 
 class PeriodicTask(NamedTuple):
-    """What is done every so many seconds."""
+    """A function that runs at a fixed interval, in seconds."""
 
     name: str
     seconds: float

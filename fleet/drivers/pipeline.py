@@ -1,4 +1,4 @@
-"""What stands between one cluster and the engine: filters of its events, handlers of actions, and work of whoever leads.
+"""The pipeline between one cluster and the engine: event filters, action handlers, and the work of the leader.
 
 Events go from the cluster's watch through the filters, in order, into the executor's inbox; an action goes to the first
 handler that takes it, or else to the cluster. Filters look Nodes and Pods up in the engine's own view, and keep none.
@@ -20,7 +20,7 @@ class EngineInput(NamedTuple):
     """The engine, as the filters of one cluster see it."""
 
     view: ClusterView
-    """What the engine knows of the cluster."""
+    """The engine's view of the cluster."""
     put: Callable[[ClusterEvent], None]
     """Puts an event into the executor's inbox."""
     caught_up: Callable[[], Awaitable[None]]

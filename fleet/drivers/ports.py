@@ -1,4 +1,4 @@
-"""What drivers need of the world.
+"""The protocols by which drivers reach clusters, machines and the store.
 
 `fleet.kube`, `fleet.hosts` and `fleet.simulated` each have a cluster of this shape; the same contract tests hold them to
 it.
@@ -81,7 +81,7 @@ class JournalSigner(Protocol):
 
 
 class DatabaseLease(Protocol):
-    """Who controls the fleet of this database."""
+    """The lease that decides which controller works on the fleet of this database."""
 
     def acquire(
         self, identity: str, *, at: datetime, seconds: int, abandoned: Callable[[str], bool]
@@ -91,7 +91,7 @@ class DatabaseLease(Protocol):
 
 
 class BlockerStore(Protocol):
-    """Where other processes read what holds which node."""
+    """The store of blockers, from which other processes read what holds which node."""
 
     def replace(self, rollout: str, held: Mapping[str, tuple[Held, ...]], *, at: datetime) -> None:
         """Writes changed reasons. `held`: by `cluster/node`; an empty tuple removes the node's reasons."""
@@ -99,7 +99,7 @@ class BlockerStore(Protocol):
 
 
 class Inventory(Protocol):
-    """What is known of the clusters, kept when it changes."""
+    """The inventory of the clusters, written when something changes."""
 
     def sync(self, snapshot: Snapshot, *, at: datetime, source: str) -> object: ...
 
@@ -161,7 +161,7 @@ class Cluster(Protocol):
         """Takes or renews the cluster's lease for that long, if it is free, expired or this controller's
         already.
 
-        `place` is noted in the lease, for whoever comes later; empty: what was noted stays. Returns what was
+        `place` is noted in the lease, for later holders; empty: what was noted stays. Returns what was
         noted before.
 
         Expired: its renewal has not been seen to change for its duration, by our own clock. `abandoned` says of

@@ -1,5 +1,5 @@
-"""Reads the quorum groups of one cluster among its events, and does to them what concerns them. Right before a reboot each
-group of the node is read once more."""
+"""Reads the quorum groups of one cluster among its events, and performs the actions on them. Right before a reboot each
+group of the node is read again."""
 
 from __future__ import annotations
 

@@ -90,8 +90,8 @@ class Etcd:
     def move_leader(self, to: str) -> str:
         """Moves leadership to another member and returns when the members name the new leader. Raises EtcdError.
 
-        etcd may leave the call unanswered although leadership moves, so the members are asked who leads, whatever the
-        answer.
+        etcd may leave the call unanswered although leadership moves, so the members are asked for their leader in
+        any case.
         """
         answers = self._answers()
         target = self._ident(answers, to)

@@ -62,7 +62,7 @@ class _Connection(http.client.HTTPConnection):
         self._context = context
         self._opened: socket.socket | None = None
         self.late = False
-        """Whether the connection was closed by `cut`."""
+        """True if the connection was closed by `cut`."""
 
     def connect(self) -> None:
         """Connects, and checks the server's certificate."""

@@ -43,7 +43,7 @@ class HostClaim(Struct, frozen=True):
 
     message: str
     claimed: bool = True
-    """Whether the host belongs to this fleet now."""
+    """True if the host belongs to this fleet now."""
 
 
 class HostsCluster:

@@ -99,15 +99,13 @@ class HostActionExecutor:
         name."""
         record = self._records.read(action.node.name)
         if record.node.uid != action.uid:
-            raise RefusedPatch(Result.GONE, f"another machine now stands under the name {action.node.name}")
+            raise RefusedPatch(Result.GONE, f"another machine now has the name {action.node.name}")
         return record
 
     def _change(self, action: Action, how: Callable[[HostRecord], HostRecord]) -> HostRecord:
         def mine(record: HostRecord) -> HostRecord:
             if record.node.uid != action.uid:
-                raise RefusedPatch(
-                    Result.GONE, f"another machine now stands under the name {action.node.name}"
-                )
+                raise RefusedPatch(Result.GONE, f"another machine now has the name {action.node.name}")
             return how(record)
 
         return self._records.change(action.node.name, mine)
@@ -183,7 +181,7 @@ class HostActionExecutor:
         async with asyncio.timeout(SECONDS):
             found = await facts.read_facts(way)
         if found.machine_id != action.uid:
-            return Result.GONE, f"another machine now stands under the name {name}"
+            return Result.GONE, f"another machine now has the name {name}"
         if found.boot_id != action.boot_id:
             return Result.STALE, f"{name} has booted since: {found.boot_id}"
         await self._claimed(action, way)

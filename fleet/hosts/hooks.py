@@ -26,7 +26,7 @@ class HookError(FleetError):
 
 
 async def run(name: str, hook: Hook, host: Host, token: str, variables: Mapping[str, str]) -> None:
-    """Runs a hook to its end. `name` is `before` or `after`, `token` names this one intent, and `told` has the
+    """Runs a hook to its end. `name` is `before` or `after`, `token` names this one intent, and `variables` has the
     variables of the hook's environment.
 
     Raises HookError, and UnreachableError where the host is lost meanwhile.

@@ -29,7 +29,7 @@ class Claim(Struct, frozen=True):
     fleet: str
     """The name of the database, which all controllers of the fleet share."""
     by: str = ""
-    """Where that fleet's home is, for users."""
+    """The home of the claiming fleet, to show to users."""
 
     @property
     def message(self) -> str:

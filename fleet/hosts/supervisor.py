@@ -45,7 +45,8 @@ class HostSupervisor:
         pace: AgentIntervals,
         looks: ProbeIntervals,
     ) -> None:
-        """Makes a supervisor. `told` has the environment of the host's hooks. `way` is used by this object alone from
+        """Makes a supervisor. `variables` has the environment of the host's hooks. `way` is used by this object alone
+        from
         now on."""
         self.host = host
         self.way = way

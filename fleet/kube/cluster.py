@@ -42,7 +42,7 @@ class KubeCluster:
     ) -> None:
         self.name = name
         self.transport = Transport(source, clock)
-        """For what else is to be asked of the API server."""
+        """The connection to the API server, for other requests."""
         self._clock = clock
         self._health_check = health_check
         self._jitter = jitter
@@ -80,7 +80,7 @@ class KubeCluster:
         return await self._lease.attempt(identity, seconds, abandoned, place)
 
     async def place(self) -> str:
-        """Returns how far the journal of the last controller had come; empty: nobody has noted it."""
+        """Returns the place that the journal of the last controller had reached; empty if none is recorded."""
         return await self._lease.place()
 
     async def resign(self, identity: str) -> None:

@@ -29,7 +29,7 @@ class SshAccess(Struct, frozen=True):
     identity: str = ""
     """A private key, as with `ssh -i`, in addition to those of the configuration and the agent."""
     sudo: bool = True
-    """Whether users other than root become root by `sudo -n`."""
+    """True if users other than root become root by `sudo -n`."""
 
 
 def address_of(text: str) -> SshAddress:

@@ -21,8 +21,7 @@ from fleet.store.settings import set_in
 WORDS = 300
 """The most characters of a library's message that are shown."""
 LOOKED = "looked-at/"
-"""The prefix of a setting, followed by a user's name, that has the plan which the user looked at last and which was
-not kept."""
+"""The prefix of a setting, followed by a user's name, that holds the user's last plan without --keep."""
 SHOWN = 5
 """How many plans are named where a prefix matches several."""
 
@@ -51,8 +50,8 @@ class Plans:
     def save(self, plan: Plan, looker: str = "") -> Plan:
         """Stores the plan and returns it with its id. Saving the same plan again changes nothing.
 
-        `looker`: a user who only looks at this plan. The plan replaces the one that this user looked at last, unless
-        that one was kept. With an empty `looker` this plan is kept, whatever else the user who looked at it looks at.
+        `looker`: the user for whom the plan is stored. It replaces this user's previous plan, unless that one was kept.
+        With an empty `looker` the plan is kept when its user makes other plans.
         """
         plan = named(plan)
         body = msgspec.json.encode(plan, order="deterministic").decode()

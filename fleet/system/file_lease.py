@@ -20,7 +20,8 @@ class FileLeaseHolder(Struct, frozen=True):
     epoch: int = 0
     seconds: int = 0
     renewals: int = 0
-    """A number that changes with each renewal. Whoever waits for the expiry watches the number, by a clock of its own."""
+    """A number that changes with each renewal. A process that waits for the expiry watches the number, by its own
+    clock."""
     place: str = ""
     """The last entry of the holder's journal."""
 

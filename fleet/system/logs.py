@@ -37,7 +37,7 @@ def begin(form: Form, level: Level) -> None:
 
 
 class Stderr(logging.Handler):
-    """Writes to the current value of sys.stderr, read anew for each record."""
+    """Writes to the current value of sys.stderr, which is read for each record."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

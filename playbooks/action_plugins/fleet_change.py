@@ -1,4 +1,4 @@
-"""Tells what a playbook is about to change, for --check and --diff: raw can say neither."""
+"""Reports what a playbook is about to change, for --check and --diff, which the module raw does not support."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Tests of Jinja by which the playbooks tell releases and kernels: the rules of fleet/core/releases.
+"""Jinja tests by which the playbooks compare releases and kernels: the rules of fleet/core/releases.
 
-They are written anew here, since the playbooks run without fleet; tests/unit/machines/test_playbook_rules.py compares them.
+They are repeated here, since the playbooks run without fleet; tests/unit/machines/test_playbook_rules.py compares them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ class TestModule:
 
 
 def is_release(found: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:
-    """Both have `version`, `digest`, `reference_digest` and `digests` (a list), of which any may be missing. Where both tell
+    """Both have `version`, `digest`, `reference_digest` and `digests` (a list), of which any may be missing. Where
+    both tell
     a digest, they are one if they have one in common; otherwise if their versions are equal."""
     mine, its = _digests(found or {}), _digests(wanted)
     if mine and its:

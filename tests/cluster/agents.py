@@ -1,4 +1,4 @@
-"""The process that plays the agents of all fake nodes of a lab."""
+"""The process that simulates the agents of all fake nodes of a lab."""
 
 from __future__ import annotations
 

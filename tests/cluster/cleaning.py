@@ -100,8 +100,8 @@ def _empty(cluster: Cluster, namespace: str) -> None:
 
 
 def _release(cluster: Cluster, namespace: str) -> None:
-    """Of a namespace that is to go and takes in nothing more: what is left in it, and then itself, at once. The API
-    server's own controller does the same, and waits five seconds before."""
+    """Deletes what is left in a terminating namespace, and then the namespace, at once. The API server's own
+    controller does the same and waits five seconds before."""
     for path in _REST:
         cluster.delete(path.format(namespace))
     body = {
@@ -115,7 +115,8 @@ def _release(cluster: Cluster, namespace: str) -> None:
 
 
 def _emptied(cluster: Cluster, namespace: str) -> list[str]:
-    """Pods still there, told to go once more: a controller may have made one just before it was deleted itself."""
+    """Deletes the pods that are still there once more: a controller may have created one just before it was deleted
+    itself."""
     pods = f"/api/v1/namespaces/{namespace}/pods"
     left = _names(cluster, pods)
     if left:

@@ -26,7 +26,8 @@ class Fleet:
         (home / "background.log").touch()
 
     def run(self, *arguments: str, code: int = 0, seconds: float = SECONDS) -> str:
-        """What it printed on stdout, or why it refused; fails, with what it said, for any other exit code."""
+        """Returns what the command printed on stdout, or why it refused. Fails for any other exit code, with the
+        output."""
         done = subprocess.run(
             [sys.executable, "-m", "fleet.cli", "--home", str(self.home), *arguments],
             capture_output=True,

@@ -37,7 +37,7 @@ class Testbed:
 
 @dataclass(frozen=True)
 class Built:
-    """Whether the lab's programs are there; `error` says why not."""
+    """Whether the lab's programs are there; `error` has the reason if not."""
 
     no_go: LabError | None = None
     error: LabError | None = None

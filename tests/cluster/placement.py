@@ -73,7 +73,7 @@ class Verdict:
 
 @dataclass
 class Seen:
-    """The newest state of all pods and nodes, as a watch tells it."""
+    """The newest state of all pods and nodes, as the watches report it."""
 
     objects: dict[str, Json] = field(default_factory=dict)
     changed: Condition = field(default_factory=Condition)

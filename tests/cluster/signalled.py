@@ -98,7 +98,7 @@ class Strikes:
         return [json.loads(line) for line in lines]
 
     def allow(self) -> None:
-        """Not before is anybody struck."""
+        """Allows the signals: no controller is stopped or killed before."""
         self._allowed.touch()
 
     def await_allowed(self) -> None:

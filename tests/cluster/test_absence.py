@@ -46,7 +46,8 @@ def draining(cluster: Cluster, but: str) -> list[Json]:
 
 
 def register_anew(cluster: Cluster, node: Json) -> None:
-    """As its kubelet does: the same machine, no taints, no marks of anybody; what the lab's machine keeps on it stays."""
+    """Registers the node as its kubelet does: the same machine, no taints, no marks of any party; what the lab's
+    machine keeps on it stays."""
     meta = node["metadata"]
     kept = {key: text for key, text in meta["annotations"].items() if not key.startswith("fleet.internal/")}
     cluster.create(

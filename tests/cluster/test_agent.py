@@ -82,7 +82,7 @@ class Testbed:
         self.cluster.patch(f"{MACHINES}/{self.name}", {"spec": spec})
 
     def answer(self, token: str, state: str) -> Json:
-        """The machine, once its agent has said that of this token."""
+        """The machine, once its agent has answered this token so."""
         return self.machines.until(
             self.name, lambda machine: self._word(machine, token).get("state") == state
         )
@@ -203,7 +203,7 @@ def test_agent_killed_during_a_reboot_reboots_the_machine_once(testbed: Testbed)
 
 
 def test_agent_killed_between_report_and_reboot_still_reboots_once(testbed: Testbed) -> None:
-    """What such a kill leaves behind: the word is in the status, with the boot id, and the machine is up."""
+    """The state that such a kill leaves behind: the status has the answer with the boot id, and the machine is up."""
     testbed.stage()
     assert testbed.end(signal.SIGKILL) == -signal.SIGKILL
     work = {"token": "t-reboot", "state": "working", "bootID": testbed.boot_ids()[-1]}

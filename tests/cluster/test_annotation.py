@@ -1,4 +1,4 @@
-"""A StatefulSet that says by annotation that its pods vote, on a real API server, under a rollout that is on its way."""
+"""A StatefulSet whose annotation declares that its pods vote, on a real API server, during a rollout."""
 
 from __future__ import annotations
 

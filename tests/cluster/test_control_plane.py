@@ -77,7 +77,7 @@ def is_up(node: Json) -> bool:
 
 
 def show_members(cluster: Cluster, lab: Lab) -> None:
-    """As kubelets and kubeadm do: a static pod for each member, which says where it is asked."""
+    """Creates a static pod for each member as kubelets and kubeadm do, with the address of its endpoint."""
     for host in range(HOSTS):
         node = cluster.get(f"/api/v1/nodes/{lab.member(host)}")["metadata"]
         owner = {

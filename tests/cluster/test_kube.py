@@ -1,4 +1,4 @@
-"""The adapter on a real API server: what the contract's cases do not ask of a model."""
+"""The adapter on a real API server: what the contract's cases cannot ask of a model."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def scenario(lab: Lab, rest: Cluster, story: Callable[[RealWorld], Awaitable[Non
 
 
 def kubeconfig_of(lab: Lab, path: Path, user: Json, cluster: Json | None = None) -> Path:
-    """The lab's API server, as somebody else."""
+    """The lab's API server, with the credentials of another user."""
     content = yaml.safe_load(lab.kubeconfig.read_text())
     content["clusters"][0]["cluster"] |= cluster or {}
     content["users"][0]["user"] = user

@@ -16,7 +16,7 @@ from tests.cluster.rest import Stream
 
 
 class _Watched(BaseHTTPRequestHandler):
-    """A watch with one event that then says nothing until its client goes."""
+    """A watch with one event that is silent afterwards until its client disconnects."""
 
     protocol_version = "HTTP/1.1"
 
@@ -35,7 +35,7 @@ class _Watched(BaseHTTPRequestHandler):
 
 
 class _Watching:
-    """As much of a cluster as a stream asks; it keeps what it has opened."""
+    """As much of a cluster as a stream needs; it keeps the connections that it has opened."""
 
     def __init__(self, port: int) -> None:
         self._pool = urllib3.HTTPConnectionPool("127.0.0.1", port)

@@ -1,4 +1,4 @@
-"""An etcd that is restored under a running API server: what the server tells then, and that fleet notices."""
+"""An etcd that is restored under a running API server: what the server reports then, and that fleet notices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What objects of one kind were, over time, as a watch tells it; and waiting for one to become something."""
+"""The versions of objects of one kind over time, as a watch reports them; and waiting until one meets a condition."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SECONDS = 120.0
 
 
 class Watched:
-    """Every version of every object that the watch told, newest last, by the object's name."""
+    """Every version of every object that the watch has reported, newest last, by the object's name."""
 
     def __init__(self, cluster: Cluster, path: str) -> None:
         self._stream = cluster.stream(path)

@@ -1,4 +1,4 @@
-"""How a cluster behaves towards fleet. Each case is a story told to a fresh `World`."""
+"""How a cluster behaves towards fleet. Each case is a scenario on a fresh `World`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a cluster's events tell, gathered; and waiting for it to tell something."""
+"""The state of a cluster as its events report it; and waiting for a condition."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class ClusterObserver:
         )
 
     async def until_counted(self, name: str, *, healthy: int, allowed: int) -> None:
-        """The budget's controller says so."""
+        """Returns once the budget's controller has set this status."""
         await self.until(
             lambda: (
                 PodRef(NAMESPACE, name) in self.budgets

@@ -89,7 +89,7 @@ class World(Protocol):
         ...
 
     async def set_ready(self, pod: str, ready: bool) -> None:
-        """What the pod's readiness probe says; its containers run."""
+        """Sets the result of the pod's readiness probe; its containers run."""
         ...
 
     async def set_cordon(self, node: str, cordoned: bool) -> None:

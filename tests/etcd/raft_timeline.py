@@ -1,5 +1,5 @@
-"""What befell the members of a group, and what raft allows of it: arithmetic on the member list alone, with nothing of
-fleet's."""
+"""What happened to the members of a group, and what raft allows: arithmetic on the member list alone, without fleet's
+code."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Moment(NamedTuple):
 
 
 def judged(members: Collection[str], timeline: Sequence[Moment]) -> list[str]:
-    """What was wrong, in words. Somebody must be able to lead whenever a member is taken: one that reaches a majority,
-    itself included. And nobody is taken while another is away."""
+    """Returns what was wrong. Some member must be able to lead whenever a member is taken: one that reaches a
+    majority, itself included. No member is taken while another is away."""
     wrong: list[str] = []
     up = set(members)
     cut: frozenset[frozenset[str]] = frozenset()

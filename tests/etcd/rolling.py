@@ -77,7 +77,7 @@ class Rolling:
         return rollouts_of(self._store.journal.entries())["r-1"]
 
     def held(self, name: str) -> str:
-        """What people are told of why the node waits."""
+        """The reasons for which the node waits, as users read them."""
         waiting = self._store.held.of("r-1").get(f"east/{name}")
         return "; ".join(each.message for each in waiting.held) if waiting is not None else ""
 
@@ -176,7 +176,7 @@ class Rolling:
                 task.result()
 
     async def _joined(self, name: str) -> None:
-        """It votes again when it says so itself: it reads with a quorum."""
+        """Returns once the member votes again: it answers a linearizable read."""
         gateway = Gateway(self.members.client_url(name), trust(self.members.access))
         while True:
             try:

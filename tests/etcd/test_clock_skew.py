@@ -1,5 +1,5 @@
-"""Members whose wall clock is wrong: nothing that fleet decides depends on it, and where it keeps a member from its
-work, people are told."""
+"""Members whose wall clock is wrong: no decision of fleet depends on it, and where it stops a member, users are told
+the reason."""
 
 from __future__ import annotations
 

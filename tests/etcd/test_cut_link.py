@@ -1,4 +1,5 @@
-"""The link between two sites is cut in the middle of a rollout over a stretched etcd, twice, and mended each time."""
+"""The link between two sites is cut twice in the middle of a rollout over a stretched etcd, and restored each
+time."""
 
 from __future__ import annotations
 

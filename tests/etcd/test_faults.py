@@ -1,5 +1,5 @@
-"""A rollout over an etcd that is not well when it begins: the controller works on the member that ails, or waits for
-people, and loses no vote."""
+"""A rollout over an etcd that is unhealthy when it begins: the controller upgrades the unhealthy member or waits for
+an operator, and loses no vote."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What real members tell of themselves and of each other, and what is done to them."""
+"""What real members report of themselves and of each other, and the actions on them."""
 
 from __future__ import annotations
 
@@ -236,7 +236,7 @@ def _change(etcd: Etcd, change: Callable[[], object], is_made: Callable[[], bool
 
 
 def test_lagging_member_is_out_of_step_until_it_has_caught_up(binary: Path, tmp_path: Path) -> None:
-    """It answers, and still believes in its leader: nothing but its index tells that it is behind."""
+    """The member answers and still believes in its leader: only its index shows that it is behind."""
     sites = {"m0": "fra", "m1": "fra", "m2": "nyc"}
     rule = replace(RULE, lag_entries=50)
     with testbed(
@@ -323,7 +323,7 @@ def test_isolated_members_view_is_not_trusted(binary: Path, tmp_path: Path) -> N
 
 
 def test_round_trips_of_new_members_are_measured(binary: Path, tmp_path: Path) -> None:
-    """etcd opens a connection for a probe where it has none, so what it tells may be up to three of them."""
+    """etcd opens a connection for a probe if it has none, so the reported value may be up to three round trips."""
     sites = {"m0": "fra", "m1": "nyc", "m2": "sgp"}
     seconds = {frozenset(pair): trip for pair, trip in TRIPS.items()}
     with testbed(

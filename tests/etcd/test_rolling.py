@@ -1,5 +1,5 @@
-"""Every member of a real etcd is rebooted once while a client writes: its leader moves when it is told to, and no election
-is needed."""
+"""Every member of a real etcd is rebooted once while a client writes: its leader moves on request, and no election is
+needed."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Where the members of these tests live: each in a network namespace of its own, its packets on their way between sites.
-Without root they are on the loopback network behind relays, which delay and cut as well."""
+"""The network of the members: each in a network namespace of its own, with delays between sites. Without root they
+are on the loopback network behind relays, which delay and cut as well."""
 
 from __future__ import annotations
 

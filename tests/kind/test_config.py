@@ -37,7 +37,7 @@ class Kind:
     folder: Path
 
     def create(self, config: str) -> str:
-        """What it says as it fails: it cannot succeed here."""
+        """What kind prints as it fails: it cannot succeed here."""
         file = self.folder / "config.yaml"
         file.write_text(config)
         environment = {
@@ -111,7 +111,7 @@ def test_workers_of_two_pools_are_in_three_zones() -> None:
 
 
 def test_walkthrough_creates_the_cluster_and_adds_it(tmp_path: Path) -> None:
-    """With a kind and a fleet that are played, so that the order and the folder are seen; they do nothing."""
+    """With a fake kind and a fake fleet, which record their order and folder and do nothing."""
     called = tmp_path / "called"
     for name in ("kind", "fleet"):
         program = tmp_path / name

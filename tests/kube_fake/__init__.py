@@ -1,1 +1,1 @@
-"""A small API server that keeps objects and can be told to misbehave. Shares no code with fleet."""
+"""A small API server that keeps objects and misbehaves on request. Shares no code with fleet."""

@@ -1,4 +1,4 @@
-"""Plays the API server's ways into pods: the proxy, and exec over a WebSocket."""
+"""Fakes the API server's ways into pods: the proxy, and exec over a WebSocket."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ class PodServer:
     """Use as `async with`. Answers what it was given; 403 and 404 as an API server has them."""
 
     def __init__(self, pages: Mapping[str, tuple[int, str]], commands: Mapping[str, tuple[int, str]]) -> None:
-        """Pages by path, with their status; output by command (its words with spaces between), with its exit code."""
+        """Pages by path, with their status; output by command (its arguments joined by spaces), with its exit
+        code."""
         self.pages = pages
         self.commands = commands
         self.complaint = "a warning"

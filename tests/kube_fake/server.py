@@ -131,7 +131,7 @@ class ApiServer:
             await runner.cleanup()
 
     async def put(self, path: str, body: Json) -> Json:
-        """Creates or replaces an object; whoever watches is told."""
+        """Creates or replaces an object and notifies its watches."""
         key = _key(body)
         kept = self.objects[path]
         kind = "MODIFIED" if key in kept else "ADDED"

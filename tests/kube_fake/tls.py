@@ -1,4 +1,4 @@
-"""A certificate of its own for a played server."""
+"""A certificate for a fake server."""
 
 from __future__ import annotations
 

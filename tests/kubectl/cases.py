@@ -1,4 +1,4 @@
-"""What a kubeconfig of a test can be about, and the words that it is written in."""
+"""The parts of which kubeconfigs of tests are made."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ VERSION = {"major": "1", "minor": "36", "gitVersion": "v1.36.3"}
 
 
 class Recorded(Struct, frozen=True, kw_only=True):
-    """One request, as far as it says whom one talks to, as whom, and how that is proven."""
+    """One request: its server, its user, and its credentials."""
 
     path: str
     host: str
@@ -162,7 +162,7 @@ class Recorder:
         self.proxies = proxies
 
     def taken(self) -> list[Recorded]:
-        """What was heard since the last time."""
+        """Returns the requests since the last call."""
         found = self._api.received.copy()
         self._api.received.clear()
         self._api.way.clear()

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.timeout(900)
 
 
 class Outcome(Struct, frozen=True):
-    """What the server heard, and what a plugin was told."""
+    """What the server and a plugin have received."""
 
     received: tuple[Recorded, ...]
     reported: str

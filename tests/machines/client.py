@@ -1,4 +1,4 @@
-"""Somebody who uses a workload all the time, and must never see an error."""
+"""A client that uses a workload all the time, and must never see an error."""
 
 from __future__ import annotations
 

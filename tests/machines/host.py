@@ -1,4 +1,4 @@
-"""What a person at a machine's shell sees and does: plain commands, no code of fleet."""
+"""What a user at a machine's shell sees and does: plain commands, no code of fleet."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Host:
     name: str
 
     def run(self, command: str, seconds: float = 120) -> str:
-        """What it printed. Fails the test with its words where it fails."""
+        """Returns what the command printed. Fails the test with its output if the command fails."""
         done = self.machines.run(self.name, command, seconds=seconds)
         assert done.returncode == 0, f"{command}: exit {done.returncode}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
@@ -47,7 +47,7 @@ class Host:
         return self.run("ostree admin status | awk '/^\\*/ { print $3 }'").split(".")[0]
 
     def wait_until_good(self) -> None:
-        """Until the booted deployment has told the boot loader that it works."""
+        """Returns once the booted deployment has told the boot loader that it works."""
         self.run("systemctl is-system-running --wait", seconds=180)
 
     def reboot(self) -> None:

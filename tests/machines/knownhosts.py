@@ -164,7 +164,7 @@ def hashed(name: str, folder: Path) -> str:
 
 
 def asked_of_ssh(config: Path, name: str, message: Sequence[str] = ()) -> tuple[bool, str]:
-    """Whether ssh itself gets there, and what it says."""
+    """Whether ssh itself connects, and what it prints."""
     argv = ["ssh", "-F", str(config), "-T", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"]
     done = subprocess.run(
         [*argv, *message, "--", name, "true"],

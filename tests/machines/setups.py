@@ -12,7 +12,8 @@ from tests.machines.sshd import Sshd
 
 
 def write(folder: Path, hosts: list[Host], jump: Sshd) -> None:
-    """`folder`: the .ssh of a home. Each host is known there by what its own way needs, and by nothing else."""
+    """`folder`: the .ssh of a home. Each host is known there by what its own connection needs, and by nothing
+    else."""
     included, behind, certified, alias, elsewhere = hosts
     keys = folder / "keys"
     keys.mkdir()

@@ -69,7 +69,7 @@ class Sshd:
             self._process = None
 
     def fall_silent(self) -> None:
-        """Connections stay, and nobody answers on them."""
+        """Connections stay open without an answer."""
         assert self._process is not None
         self._silent = tuple(_family(self._process.pid))
         for pid in self._silent:

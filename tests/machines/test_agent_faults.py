@@ -31,13 +31,13 @@ POOL = f"""\
 
 
 class Victim:
-    """As the cluster tells of it."""
+    """As the cluster reports the node."""
 
     def __init__(self, testbed: Testbed) -> None:
         self._bed = testbed
 
     def work(self, action: str) -> Json:
-        """The word of its agent about this action; empty while it has said none."""
+        """The answer of the victim's agent about this action; empty while there is none."""
         work: Json = self._bed.api.get(MACHINE).get("status", {}).get("work") or {}
         return work if f"/{action}/" in work.get("token", "") else {}
 
@@ -64,13 +64,13 @@ class Victim:
         return any("deletionTimestamp" in pod["metadata"] for pod in self.slow_pods())
 
     def silent_seconds(self) -> float:
-        """Since its kubelet was heard of."""
+        """Seconds since the last heartbeat of its kubelet."""
         received = datetime.fromisoformat(self._bed.api.get(LEASE)["spec"]["renewTime"])
         return (datetime.now(UTC) - received).total_seconds()  # noqa: TID251 - the kubelet's clock is this one
 
 
 def slow_to_stop() -> Json:
-    """A pod of a ReplicaSet that likes the victim, and takes its time to end."""
+    """A pod of a ReplicaSet that prefers the victim and takes its time to end."""
     labels = {"app": "slow"}
     container = {
         "name": "slow",

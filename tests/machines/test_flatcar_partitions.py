@@ -20,7 +20,7 @@ PROGRAMS = ("btrfs", "mkfs.btrfs", "debugfs", "mkfs.ext4")
 
 
 class FlatcarHost(FakeHost):
-    """Partitions are files; which of them is booted, and how often one has booted well, is played."""
+    """Partitions are files; which of them is booted, and how often one has booted successfully, is simulated."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()

@@ -184,7 +184,7 @@ def test_release_that_does_not_boot_is_rolled_back_and_halts_the_rollout(
 
 
 def _commit_broken(machines: LabMachines, folder: Path) -> None:
-    """1.2 with a check of its boot that never says yes, and a version of its own."""
+    """1.2 with a boot check that never succeeds, and a version of its own."""
     delta = folder / "delta/usr/lib"
     (delta / "fleet-lab").mkdir(parents=True)
     check = delta / "fleet-lab/boot-check"

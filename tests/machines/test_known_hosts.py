@@ -38,7 +38,7 @@ def by_fleet(config: str, name: str) -> str:
 
 
 def by_ssh(good: bool, message: str) -> tuple[str, ...]:
-    """All that it says: of a certificate, its key, and the name without its port, each."""
+    """All lines: of a certificate, its key, and the name without its port, each."""
     if good:
         return ("known",)
     text = {"was revoked": "revoked", "has changed": "changed", "host key is known for": "new"}

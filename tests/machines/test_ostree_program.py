@@ -1,4 +1,4 @@
-"""The real ostree program (Debian's) on a system root in a folder. What boots is played: there is no boot loader."""
+"""The real ostree program (Debian's) on a system root in a folder. The boot is simulated: there is no boot loader."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class OstreeHost(FakeHost):
         self.booted = self._status().split()[1]
 
     def upgrade(self) -> None:
-        """As a person does who follows the branch."""
+        """Upgrades as a user does who follows the branch."""
         self._must("ostree", "admin", "upgrade", f"--sysroot={self.root}", "--os=test")
 
     def _made(self) -> None:

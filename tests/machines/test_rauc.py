@@ -1,4 +1,5 @@
-"""The real RAUC (Debian's package) on two slots that are files, its service on a bus of its own.
+"""The real RAUC (Debian's package) on two slots that are files, its service on a bus of its own. The boot is
+simulated: a boot loader of files, and the service is told which slot has booted.
 
 What boots is played: a boot loader of files, and the service is told which slot has booted.
 """
@@ -98,7 +99,7 @@ class RaucHost(FakeHost):
         self._serve()
 
     def bundle(self, version: str, says: str = "", signer: str = "") -> bytes:
-        """Writes it where `source` says; answers its image. `says`: the version in it, if it lies."""
+        """Writes the bundle to `source`; returns its image. `says`: the version in the bundle, if it differs."""
         content = self.folder / f"content-{version}"
         content.mkdir()
         image = os.urandom(200_000)
@@ -113,7 +114,7 @@ class RaucHost(FakeHost):
         return f"{self.folder}/{{version}}.raucb"
 
     def boot(self, slot: str = "") -> None:
-        """What the boot loader would boot, or a person at it."""
+        """Boots what the boot loader, or a user at it, would boot."""
         super().boot()
         self._serve(slot)
 
@@ -149,7 +150,7 @@ class RaucHost(FakeHost):
         return {**os.environ, **bus, "LC_ALL": "C.UTF-8"}
 
     def _serve(self, slot: str = "") -> None:
-        """RAUC's service, told which slot has booted; the one before ends."""
+        """Starts RAUC's service with the booted slot; the one before ends."""
         if len(self._processes) > 1:
             old = self._processes.pop()
             old.terminate()

@@ -1,4 +1,5 @@
-"""The real snapper (Debian's package) on a btrfs that is laid out as MicroOS'; transactional-update is played with it."""
+"""The real snapper (Debian's package) on a btrfs with the layout of MicroOS; transactional-update is simulated with
+it."""
 
 from __future__ import annotations
 
@@ -149,7 +150,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def micro(folder: Path) -> Iterator[SnapperHost]:
-    """A SUSE Linux Micro: every snapshot of it says 6.1."""
+    """A SUSE Linux Micro: every snapshot of it reports 6.1."""
     with closing(SnapperHost(folder, 'ID="sl-micro"\nVERSION_ID="6.1"\n')) as host:
         yield host
 

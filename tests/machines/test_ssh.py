@@ -196,7 +196,7 @@ def test_command_that_does_not_end_times_out(server: Sshd) -> None:
 
 
 def test_host_that_falls_silent_during_a_command_is_lost(server: Sshd, tmp_path: Path) -> None:
-    """A network that is cut tells nobody: whether the command was done is not known."""
+    """A cut network reports nothing: whether the command was carried out is unknown."""
 
     async def scenario(host: Ssh) -> None:
         work = asyncio.create_task(host.run(("sh", "-c", f"touch {tmp_path}/begun; sleep 1"), seconds=2))
@@ -359,7 +359,7 @@ def test_server_that_accepts_no_keys_is_reported(tmp_path: Path) -> None:
 
 
 def babble(seed: int) -> bytes:
-    """What no ssh server says: other protocols, packets of random bytes, key exchanges that end in the middle."""
+    """What no ssh server sends: other protocols, packets of random bytes, key exchanges that end in the middle."""
     chance = random.Random(seed)
     if seed == 0:
         return b"HTTP/1.0 400 no\r\n\r\n" * 200

@@ -56,7 +56,7 @@ def test_leaders_host_loses_power_and_the_others_continue(stack: Stack) -> None:
 
 
 def healthy(testbed: Testbed) -> int:
-    """Voters, as fleet reads them now. It cannot while etcd elects: then no API server says that it is ready."""
+    """Voters, as fleet reads them now. It cannot while etcd elects: then no API server reports that it is ready."""
     with testbed.fleet.background("sync") as sync:
         sync.wait(120)
     return int(etcd(testbed)["healthy"])

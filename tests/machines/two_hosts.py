@@ -37,7 +37,7 @@ class Scene:
             time.sleep(0.1)  # noqa: TID251 - between two looks at the condition
 
     def reported(self) -> str:
-        """What fleet says of the victim, and what each host says of itself."""
+        """The explanation of the victim, and what each host reports of itself."""
         look = "hostname; systemctl is-system-running; systemctl --failed --no-legend; journalctl -b -p err -n 20 -o cat"
         message = [self.machines.run(host.name, look) for host in self.hosts]
         return "\n".join(
@@ -58,7 +58,7 @@ class Scene:
             controller.communicate()
 
     def work(self, action: str) -> Work | None:
-        """The word of the victim's agent about this action; None while it has said none."""
+        """The answer of the victim's agent about this action; None while there is none."""
         work = self._records.read(VICTIM).machine.work
         return work if work is not None and f"/{action}/" in work.token else None
 
@@ -86,7 +86,7 @@ class Scene:
         return self.machines.log(VICTIM).read_text(errors="replace").count("booting ")
 
     def finished(self, controller: subprocess.Popen[bytes], version: str) -> None:
-        """The rollout ended well, and every host runs that release."""
+        """The rollout has succeeded, and every host runs that release."""
         out, err = controller.communicate(timeout=240)
         assert controller.returncode == 0, f"{out.decode()}\n{err.decode()}\n{self.reported()}"
         commit = self.machines.commits()[version]

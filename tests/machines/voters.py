@@ -1,4 +1,4 @@
-"""What is seen of a stacked control plane while its hosts reboot: each member by itself, and the API server by its one
+"""Observes a stacked control plane while its hosts reboot: each member by itself, and the API server by its one
 address."""
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Voters:
             self.timeline.append(Moment("back" if answers else "down", name))
 
     def _answers(self, endpoint: str) -> bool | None:
-        """None: nobody can tell."""
+        """None: unknown."""
         api = Api(endpoint, self._issued.etcd_authority, self._issued.etcd_client, SECONDS)
         try:
             return True if api.call("POST", "/v3/kv/range", READ).status == 200 else None
@@ -66,7 +66,7 @@ class Voters:
 
 
 class Reader:
-    """Asks the API server for what it has to read from etcd, and knows for how long nobody answered at most."""
+    """Asks the API server for what it has to read from etcd, and records the longest time without an answer."""
 
     def __init__(self, kubeconfig: Path) -> None:
         self._api = Cluster(kubeconfig)

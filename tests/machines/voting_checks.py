@@ -16,7 +16,8 @@ GAP = 10.0
 
 @contextmanager
 def one_voter_at_a_time(stack: Stack, testbed: Testbed) -> Iterator[None]:
-    """Each once, the leader last and moved first, while somebody writes to etcd and somebody reads from the API server."""
+    """Each member reboots once, the leader last and moved first, while one client writes to etcd and another reads
+    from the API server."""
     testbed.fleet.run("sync")
     before = etcd(testbed)
     voters, writer, reader = stack.voters(), stack.writer(), stack.reader()

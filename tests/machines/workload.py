@@ -75,7 +75,7 @@ class Testbed:
         return {node["metadata"]["name"]: node["status"] for node in found}
 
     def seen(self) -> dict[str, tuple[str, str]]:
-        """Boot id and operating system, as each Node tells."""
+        """Boot id and operating system, as each Node reports them."""
         results = {name: status["nodeInfo"] for name, status in self.nodes().items()}
         return {name: (info["bootID"], info["osImage"]) for name, info in results.items()}
 
@@ -100,7 +100,7 @@ class Testbed:
         return {host.name: host.boot_id() for host in self.hosts}
 
     def started(self, unit: str) -> dict[str, str]:
-        """When it was started, on each host; with the boot, since that is the clock it is told by."""
+        """When it was started, on each host; with the boot id, since the time is relative to the boot."""
         message = (
             f"systemctl show -p ActiveEnterTimestamp -p MainPID {unit}; cat /proc/sys/kernel/random/boot_id"
         )

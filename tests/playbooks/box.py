@@ -117,7 +117,7 @@ class Box:
         return [argv for argv in self.state()["ran"] if argv[0] not in ("systemctl", "systemd-run")]
 
     def play(self, name: str, wanted: str = "", *expected: str, **settings: object) -> Played:
-        """`ansible-playbook playbooks/NAME.yaml` as a person would run it."""
+        """Runs `ansible-playbook playbooks/NAME.yaml` as a user would."""
         values: dict[str, object] = {"fleet_look_seconds": 0.2, "fleet_boot_seconds": 20, "fleet_disk": "/"}
         if wanted:
             values |= {f"fleet_{key}": value for key, value in release(wanted).items()}

@@ -1,4 +1,4 @@
-"""Playbooks that somebody wrote: what real ansible-runner makes of them, and what fleet makes of that."""
+"""Playbooks of users: what real ansible-runner makes of them, and what fleet makes of that."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_results_of_a_playbook(played: dict[str, AnsibleResult], name: str) -> N
 
 
 def test_exit_code_alone_decides_nothing(played: dict[str, AnsibleResult]) -> None:
-    """Those of ansible-core 2.19; should they change, `play.Account` says what they were."""
+    """The exit codes are those of ansible-core 2.19."""
     codes = {name: found.code for name, found in played.items()}
     assert codes["no-host-matches"] == codes["one-play-of-two-matches"] == 0
     assert codes["no-yaml"] == codes["unreachable"] == codes["failed-and-another-unreachable"] == 4

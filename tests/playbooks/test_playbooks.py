@@ -1,4 +1,4 @@
-"""Each playbook as a person runs it: what it changes, that a second run changes nothing, and what it refuses."""
+"""Each playbook as a user runs it: what it changes, that a second run changes nothing, and what it refuses."""
 
 from __future__ import annotations
 

@@ -287,7 +287,7 @@ def by_playbook(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str,
 
 
 class Did(Struct, frozen=True):
-    """What fleet's own family says of a host, and does there."""
+    """What fleet's own family reports of a host, and does there."""
 
     seen: Observation
     stage: tuple[str, ...]

@@ -286,7 +286,7 @@ def test_step_for_no_host_and_facts_without_a_release_are_errors(
 def test_ansible_cfg_changes_neither_host_key_checks_nor_the_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Many a user's has these lines; arguments of ssh go before the configuration that it is told to read."""
+    """Many users have these lines; arguments of ssh go before its configuration."""
     real = shutil.which("ssh")
     if real is None:
         pytest.skip("openssh-client is not installed")

@@ -1,4 +1,4 @@
-"""What nobody should send and somebody will: values of any shape, and good documents with something odd in one place."""
+"""Values of any shape, and valid documents with something odd in one place."""
 
 from __future__ import annotations
 

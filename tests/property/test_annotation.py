@@ -1,4 +1,4 @@
-"""Anybody may annotate a workload: whatever they write is a group that can be followed, or one that says why not."""
+"""Any user may annotate a workload: whatever the annotation is, the result is a quorum group or a reason why not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No kubeconfig, however odd, does anything but load or say what is wrong; nothing of its secrets is said."""
+"""Any kubeconfig, however odd, loads or is refused with a message that has none of its secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever an API server, a dump or an agent sends: it is read, left out, or refused in words; never anything else."""
+"""Whatever an API server, a dump or an agent sends is read, left out, or refused with a message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Plans and journals from a database that somebody has written into: refused in words, and never half understood."""
+"""Plans and journals from a database that was changed by hand are refused with a message, and never half
+understood."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class Blind(ClusterView):
 
 
 class Deceived(EngineState):
-    """What it is told of clusters is not so."""
+    """A view of the clusters that is wrong."""
 
     def __init__(self, kind: type[ClusterView]) -> None:
         super().__init__()
@@ -198,7 +198,7 @@ class Idler(Engine):
 
 
 class Unknowing(QuorumIndex):
-    """Has never heard of any group."""
+    """Knows of no quorum group."""
 
     def of(self, ref: NodeRef) -> Iterable[Quorum]:
         return ()

@@ -25,7 +25,7 @@ MOMENT = re.compile(
 
 
 def steps(text: str) -> Iterator[tuple[str, str]]:
-    """Each block of commands, and what is said to be printed: the block behind it, or nothing."""
+    """Each block of commands, and the output that it should print: the block behind it, or nothing."""
     found = blocks(text)
     assert {kind for kind, _ in found} <= {"sh", "text"}
     for (kind, commands), (following, printed) in zip(found, [*found[1:], ("", "")], strict=True):

@@ -71,7 +71,7 @@ def test_no_history_violates_an_invariant(block: int, covered: dict[int, Coverag
 
 
 def test_node_behind_one_that_needs_more_of_a_budget_is_told_so() -> None:
-    """Found by a soak: nothing held it, and nothing was said."""
+    """Found by a soak: nothing held the run, and no reason was shown."""
     assert not History(5708).run()
 
 

@@ -1,4 +1,5 @@
-"""One host that lies, for a while or for ever, and otherwise peace: the others are upgraded, and it says why it is not."""
+"""One host that lies, for a while or for ever, among healthy ones: the others are upgraded, and its reason is
+shown."""
 
 from __future__ import annotations
 
@@ -41,14 +42,14 @@ def test_every_lie_is_reported(reported: dict[int, History]) -> None:
 
 
 def test_no_invariant_is_violated(reported: dict[int, History]) -> None:
-    """Among them: no run reboots twice, what has not ended well says why, limits hold, every rollout ends."""
+    """Among them: no run reboots twice, a failed run has a reason, limits hold, every rollout ends."""
     assert {
         seed: [str(each) for each in history.broken] for seed, history in reported.items() if history.broken
     } == {}
 
 
 def test_other_nodes_continue_as_if_it_were_absent(reported: dict[int, History]) -> None:
-    """Whoever is upgraded where nobody lies is upgraded where one does: nobody waits for what that one never tells."""
+    """Hosts that are upgraded without a liar are upgraded with one: none waits for what the liar never reports."""
     upgraded = 0
     for seed, history in reported.items():
         honest = History(seed, ())

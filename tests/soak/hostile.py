@@ -80,7 +80,7 @@ def answers_of(box: Box) -> Answers:
 
 
 def serve(found: Sequence[str], folder: Path, reported: Connection) -> None:
-    """In a process of its own: the hosts, until nobody asks any more. Answers how often each has booted."""
+    """Runs the hosts in a process of its own until no connection is left. Returns how often each has booted."""
     boxes = [Box(f"n-{index}") for index in range(len(found))]
     with hosts(folder, found, [answers_of(box) for box in boxes], list(ANSWERS.values())) as config:
         reported.send(str(config))
@@ -164,13 +164,13 @@ class Soak:
         return {ref.name: (run.step, run.why) for ref, run in runs.items()}
 
     def _left(self) -> int:
-        """Hosts that are well and not upgraded yet."""
+        """Healthy hosts that are not upgraded yet."""
         return sum(
             step is not Step.DONE for name, (step, _) in self._steps().items() if name not in self._hostile
         )
 
     def _why(self) -> dict[str, str]:
-        """Of each hostile host, what a person is told of it; empty: nothing."""
+        """What a user is told of each hostile host; empty: nothing."""
         board = {NodeRef.parse(node).name: row.held for node, row in self._store.held.of("r-1").items()}
         return {
             f"{name} ({kind})": self._steps()[name][1]

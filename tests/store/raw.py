@@ -1,4 +1,4 @@
-"""The database as anybody with a driver reaches it, without the store."""
+"""The database as any program with a driver reaches it, without the store."""
 
 from __future__ import annotations
 

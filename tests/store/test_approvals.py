@@ -28,9 +28,12 @@ from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.steps import Step
+from fleet.core.text.durations import format_duration
+from fleet.drivers.identity import abandoned, own_identity
 from fleet.lab.simulation.builders import NEW
 from fleet.simulated.clock import SimulatedClock
 from fleet.store.journal.journal import SqlJournal
+from fleet.system.clock import WallClock
 from tests.store.processes import controller, wait
 from tests.unit.app.users import a_home_with_users, acting, token_of
 
@@ -281,6 +284,19 @@ def test_the_second_start_is_told_who_works_there_since_when(home: Home) -> None
         start(home, made, lambda names: ())
     assert "rollout r-1 (running), started by ada (token" in refused.value.message
     assert "0s ago" in refused.value.message and "fleet rollout abort r-1" in refused.value.hint
+
+
+def test_the_second_start_is_told_how_long_while_a_controller_works(home: Home) -> None:
+    made = planned(home)
+    approved(home, made)
+    with acting(home, "ada"):
+        start(home, made, lambda names: ())
+    now = WallClock().now()
+    assert home.store.lease.acquire(own_identity(), at=now, seconds=600, abandoned=abandoned).held
+    with acting(home, "bob"), pytest.raises(HeldError) as refused:
+        start(home, made, lambda names: ())
+    assert f"done in about {format_duration(made.makespan_seconds)}" in refused.value.message
+    home.store.lease.release(own_identity())
 
 
 def test_nodes_that_have_moved_to_another_pool_are_still_in_work(home: Home) -> None:

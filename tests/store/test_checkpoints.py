@@ -45,7 +45,8 @@ def signed(store: Store, key: PrivateKey, minutes: int = 0) -> SignedCheckpoint:
 
 
 def written_anew(place: str, first: int, **changes: str) -> None:
-    """What somebody can do who may write to the database: all of the chain from `first` on, and its end, hashed anew."""
+    """What a user with write access to the database can do: rewrite the chain from `first` on, and its end, with new
+    hashes."""
     with Store.open(place, create=False) as store:
         entries = list(store.journal.entries())
     prev = entries[first - 2].hash if first > 1 else GENESIS
@@ -184,7 +185,7 @@ def test_checkpoint_that_the_key_never_signed_is_not_trusted(
     "what", ["seq = 'x'", "at = 'x'", "hash = x'ff'", "signature = x'ff'", "count = 'x'"]
 )
 def test_unreadable_checkpoint_counts_as_unsigned(tmp_path: Path, key: PrivateKey, what: str) -> None:
-    """A controller works on, and does not sign; who verifies is told."""
+    """A controller continues and does not sign; the verification reports it."""
     with Store.open(tmp_path / "fleet.db") as store:
         appended(store, 1, 4)
         signed(store, key)

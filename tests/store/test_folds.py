@@ -1,4 +1,4 @@
-"""Rollouts that were kept at one place of the journal: with what came after they are what the whole journal tells."""
+"""Stored rollout checkpoints: with the entries after them they give what the whole journal gives."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def story() -> list[JournalEntry]:
     )
     reported.start()
     reported.run(seconds=120)
-    reported.say("pause")
+    reported.send("pause")
     reported.run(seconds=30)
-    reported.say("resume")
+    reported.send("resume")
     reported.run(seconds=1200)
     return reported.entries
 

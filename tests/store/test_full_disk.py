@@ -1,4 +1,4 @@
-"""A full disk stops what writes. What is there is read, by whoever comes; who has to make room is told what there is."""
+"""A full disk stops writes. What is stored can be read, and the error lists what can be freed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_disk_that_is_full_from_the_start(tmp_path: Path) -> None:
 
 
 def closed(path: Path) -> None:
-    """As a process leaves it that ends well: all is in one file."""
+    """As a process leaves it that ends normally: everything is in one file."""
     _filled(path).close()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

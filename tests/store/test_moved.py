@@ -1,4 +1,4 @@
-"""Who decides on what the journal says can write only if it still says so."""
+"""A decision made on one state of the journal is written only if the journal still has that state."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ START = datetime(2026, 11, 2, 9, tzinfo=UTC)
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[None]:
-    """The folder, mounted on itself so that nobody may write. Skips where nothing may be mounted."""
+    """The folder, mounted read-only on itself. Skips where nothing may be mounted."""
     bind = ["mount", "--bind", str(folder), str(folder)]
     done = subprocess.run(bind, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -46,7 +46,7 @@ def read_only(folder: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home whose rollout has ended, with entries that nobody has signed yet."""
+    """A home whose rollout has ended, with entries that are not signed yet."""
     home = a_fast_home(tmp_path_factory.mktemp("home") / "home")
     signing.keygen(home)
     carried_out(home)
@@ -119,7 +119,7 @@ def test_read_only_database_user(place: str) -> None:
 
 @pytest.fixture
 def public_folder() -> Iterator[Path]:
-    """Which everybody may enter: the folders of pytest are for their owner alone."""
+    """A folder that every user may enter: those of pytest are private."""
     with tempfile.TemporaryDirectory(prefix="fleet-") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
@@ -154,7 +154,7 @@ def test_user_with_read_permission_on_the_file_alone(finished: Path, public_fold
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
 def test_read_only_user_sees_later_writes(public_folder: Path) -> None:
-    """It was told that the database is damaged: the file changes under a reader who takes it for one that nobody writes."""
+    """The reader was told that the database is damaged: the file changes under a reader that expects no writer."""
     record = JournalRecord("decision", "note", "r-9", detail={"words": "x" * 500})
     place = public_folder / "fleet.db"
     with Store.open(place) as store:

@@ -70,5 +70,5 @@ def intents(home: Home) -> int:
 
 
 def explained(home: Home) -> str:
-    """What the board says of the nodes that wait."""
+    """The blockers of the waiting nodes."""
     return str(home.store.held.of("r-1"))

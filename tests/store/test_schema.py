@@ -1,4 +1,4 @@
-"""Databases of every age: empty, ours, newer, somebody else's; and the migrations against the tables."""
+"""Databases of every age: empty, ours, newer, another program's; and the migrations against the tables."""
 
 from __future__ import annotations
 

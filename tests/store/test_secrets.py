@@ -220,7 +220,7 @@ def test_broken_kubeconfig_is_not_quoted(tmp_path: Path, home: Path, user: str) 
 
 
 def with_password(url: str) -> str:
-    """The server trusts everybody on its socket, whatever the password."""
+    """The server trusts every user on its socket, whatever the password."""
     return url.replace("postgresql://fleet@", f"postgresql://fleet:{QUOTED}@")
 
 

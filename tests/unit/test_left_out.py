@@ -1,4 +1,4 @@
-"""What a run of tests says of those that it has left out."""
+"""What a run of tests reports of those that it has left out."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def read(page: Path) -> str:
 
 
 def broken(page: Path, text: str) -> list[str]:
-    """The links of a page that lead nowhere in this repository. Nobody asks the network for the others."""
+    """The links of a page that lead nowhere in this repository. Links to other sites are not checked."""
     return [
         link
         for link in links(text)

@@ -1,4 +1,4 @@
-"""An installed fleet has every file of the package, says that it is typed, and needs what it imports."""
+"""An installed fleet has every file of the package, is typed, and declares what it imports."""
 
 from __future__ import annotations
 

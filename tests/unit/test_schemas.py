@@ -46,7 +46,7 @@ def report(plan: Plan) -> Report:
     story = SimulatedRollout([fleet()], a_policy())
     story.start(canaries=["n-1"])
     story.run(600)
-    story.say("abort")
+    story.send("abort")
     story.run()
     return make_report("r-1", story.entries, story.now, Verdict(True, len(story.entries)), plan)
 

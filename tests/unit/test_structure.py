@@ -1,4 +1,5 @@
-"""The rules of the tree that import-linter's contracts in pyproject.toml do not tell: docs/architecture.md has them."""
+"""The rules of the tree that import-linter's contracts in pyproject.toml cannot express: docs/architecture.md has
+them."""
 
 from __future__ import annotations
 

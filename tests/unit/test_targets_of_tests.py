@@ -17,7 +17,7 @@ BY_HAND = ("machines-test", "qemu")
 
 
 def files_of(target: str) -> list[str]:
-    """What pytest would be told to run, as files; tests of a file that are named alone are `file::test`."""
+    """The files that pytest would run; tests of a file that are named alone are `file::test`."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     reported = subprocess.run(
         ["make", "--dry-run", target], cwd=ROOT, env=environ, capture_output=True, text=True, check=True

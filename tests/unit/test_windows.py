@@ -1,4 +1,4 @@
-"""When runs may start, told in wall-clock times that people know."""
+"""When runs may start, in wall-clock times."""
 
 from __future__ import annotations
 

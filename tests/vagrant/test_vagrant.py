@@ -75,7 +75,8 @@ def settings(written: Path, name: str) -> Any:
 
 @pytest.fixture(scope="module")
 def virtualbox(copy: Path) -> str:
-    """A PATH with a VBoxManage that says its version and no more: Vagrant then reads what is meant for VirtualBox."""
+    """A PATH with a VBoxManage that prints its version and no more: Vagrant then reads what is meant for
+    VirtualBox."""
     program = copy.parent / "bin/VBoxManage"
     program.parent.mkdir()
     program.write_text("#!/bin/sh\necho 6.1.50r161033\n")

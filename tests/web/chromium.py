@@ -72,7 +72,7 @@ class Tab:
                 self.messages.append(str(reported))
 
     async def ask(self, method: str, **params: Any) -> dict[str, Any]:
-        """The answer of one command. Raises AssertionError with the browser's words where it refuses."""
+        """The answer of one command. Raises AssertionError with the browser's message if it refuses."""
         self._count += 1
         answer = self._answers[self._count] = asyncio.get_running_loop().create_future()
         command: dict[str, Any] = {"id": self._count, "method": method, "params": params}

@@ -231,7 +231,7 @@ def test_page_of_a_thousand_nodes_loads_in_seconds_and_prints_on_fewer_sheets_th
 
 
 def printed_words(document: bytes, folder: Path) -> list[str]:
-    """The words of each page, in their places. Skips the test without poppler; on CI that is a failure."""
+    """The text of each page, in its layout. Skips the test without poppler; on CI that is a failure."""
     program = shutil.which("pdftotext")
     if program is None:
         why = "no pdftotext here (Debian: poppler-utils)"

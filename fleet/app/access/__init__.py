@@ -1,1 +1,1 @@
-"""Who the user of a command is, and whether their role allows the command."""
+"""Identifies the user of a command, and checks that their role allows it."""

@@ -1,4 +1,4 @@
-"""Who the user of a command is, and who has which role."""
+"""Describes the user of a command, and which users have which role."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def _commit(
 ) -> None:
     """Keeps the plan and writes the record, if `check` raises nothing about the journal as it is at that moment."""
     journal = home.store.journal
-    # Saved, not only kept: its maker may have looked at another plan meanwhile, which took its place.
+    # Saved, not only kept: its maker may have made another plan meanwhile, which replaced it.
     home.store.plans.save(plan)
     while True:
         newest = journal.last()

@@ -42,8 +42,7 @@ class ExportVerdict(Struct, frozen=True):
     checkpoints: int
     """How many checkpoints are genuine and agree with the entries."""
     signed_at: datetime | None
-    """When the last of these checkpoints was signed. The file proves nothing about later entries, whatever times they
-    have."""
+    """When the last of these checkpoints was signed. The file proves nothing about later entries."""
     findings: tuple[JournalFinding, ...]
 
 

@@ -32,7 +32,7 @@ class Audit(Struct, frozen=True):
     proven: int
     """The seq of the last entry that a checkpoint vouches for; 0: none."""
     signatures: bool
-    """Whether signatures were checked, which takes a public key."""
+    """True if signatures were checked, which takes a public key."""
 
 
 def verify(home: Home, keys: Sequence[Path] = (), kept: Sequence[Path] = ()) -> Audit:

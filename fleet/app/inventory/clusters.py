@@ -48,9 +48,9 @@ class ClusterCheck(Struct, frozen=True):
     """Optional kinds of objects that could not be read, and why."""
     uid: str = ""
     policy: bool = True
-    """Whether there is a policy, so that nodes can be in pools."""
+    """True if there is a policy, so that nodes can be in pools."""
     hosts: bool = False
-    """Whether the cluster consists of hosts without a Kubernetes cluster."""
+    """True if the cluster consists of hosts without a Kubernetes cluster."""
     unreached: dict[str, str] = {}
     """Hosts without a cluster that were not reached, and why."""
     rebooters: tuple[Rebooter, ...] = ()

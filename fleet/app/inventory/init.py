@@ -15,7 +15,7 @@ class InitResult(Struct, frozen=True):
     database: str
     """The database's path or address, as it may be shown."""
     wrote: bool
-    """Whether the policy was written; otherwise one existed and was left as it is."""
+    """True if the policy was written; otherwise one existed and was left as it is."""
 
 
 def init(home: Home) -> InitResult:

@@ -28,11 +28,11 @@ SHOWN = 8
 
 
 class PlanState(Struct, frozen=True):
-    """What decides whether a plan may be started."""
+    """The facts that decide whether a plan may be started."""
 
     rule: ApprovalRule
     effect: Effect
-    """As the plan has it."""
+    """The value in the plan."""
     changes: tuple[EffectDifference, ...]
     """How the plan would differ if it were made now."""
     approvals: tuple[PlanApproval, ...]
@@ -178,7 +178,7 @@ def changes(found: Sequence[EffectDifference]) -> list[str]:
 
 
 def plan_again(plan: Plan) -> str:
-    """Returns the command that makes the plan anew."""
+    """Returns the command that makes a new plan of the same kind."""
     if plan.rolls_back:
         return f"fleet rollout rollback {plan.rolls_back} --to {plan.target.version}"
     return f"fleet plan --pool {' --pool '.join(plan.pools)} --to {plan.target.version}"

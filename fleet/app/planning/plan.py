@@ -61,8 +61,8 @@ def make(
     beyond: PlanExtras = GREEDY,
     keep: bool = False,
 ) -> Plan:
-    """Makes a plan and stores it in place of the one that this user looked at last; nothing is written to any cluster.
-    With `undoing` the plan has only those nodes. With `keep` the plan stays, whatever else the user looks at.
+    """Makes a plan and stores it in place of the user's previous plan; nothing is written to any cluster.
+    With `undoing` the plan has only those nodes. With `keep` the plan stays, even when the user makes other plans.
 
     `snapshots` are fresh, or the last known ones of clusters that do not answer, which `lost` names with the reason.
     Without `version` each plan goes to the newest release of the pools' stream. Raises UsageError for names that the

@@ -48,7 +48,7 @@ class Explanation(Struct, frozen=True):
     since: datetime | None = None
     """When the step began, or when the node entered its state."""
     slot: bool = False
-    """Whether its failed run keeps its slot until an operator releases the node."""
+    """True if its failed run keeps its slot until an operator releases the node."""
     unknown: str = ""
     """Why the node's state is not known for certain."""
     may_be_deleted: tuple[str, ...] = ()
@@ -202,11 +202,12 @@ def happenings(chronicle: Timeline, ref: NodeRef) -> Iterator[NodeEvent]:
     if rollout is None or ref not in rollout.runs:
         return
     start = rollout.start
+    freezes = f", freezes ignored: {rollout.override_freeze}" if rollout.override_freeze else ""
     yield NodeEvent(
         rollout.started_at,
         rollout.id,
         "start",
-        f"by {rollout.by}: plan {start.plan} to {start.release.version}",
+        f"by {rollout.by}: plan {start.plan} to {start.release.version}{freezes}",
     )
     for step in chronicle.steps.get(ref, ()):
         if step.step != Step.PENDING:

@@ -115,7 +115,7 @@ class RolloutSummary(Struct, frozen=True):
     cancelled: int
     eta_seconds: int | None = None
     asked_by: str = ""
-    """Who made the plan. Empty: the policy has no rule about approvals."""
+    """The user who made the plan. Empty: the policy has no rule about approvals."""
     approved_by: tuple[str, ...] = ()
 
 

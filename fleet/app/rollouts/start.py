@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fleet.app.access.allowed import allowed
 from fleet.app.planning.effects import has_rule, plan_again, refuse_unapproved, start_of, state_of
+from fleet.app.planning.override import ensure_override_approved
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.staleness import added_nodes, changed_nodes
 from fleet.app.rollouts.standstill import standstill
@@ -16,7 +18,7 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.eta import seconds_left
 from fleet.core.planning.plan import Plan, short_id
 from fleet.core.policy.access import Role
-from fleet.core.records.errors import HeldError, JournalMovedError
+from fleet.core.records.errors import HeldError, JournalMovedError, UsageError
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.commands import RolloutStarted
 from fleet.core.rollout.goal import Start
@@ -33,13 +35,23 @@ class Started(Struct, frozen=True):
     """Notes that an operator should read before the rollout goes on."""
 
 
-def start(home: Home, plan: Plan, fresh: Callable[[Sequence[str]], Sequence[Snapshot]]) -> Started:
+def start(
+    home: Home,
+    plan: Plan,
+    fresh: Callable[[Sequence[str]], Sequence[Snapshot]],
+    override: str | None = None,
+) -> Started:
     """Commits the start of a rollout of the plan; a controller picks the rollout up.
 
-    `fresh` reads those clusters again and leaves out the ones that do not answer. Raises NotAllowedError without the role;
-    HeldError where another rollout has one of the plan's pools or nodes, the clusters are no longer as the plan assumes,
-    or approvals are missing; ConfigError for a policy with mistakes.
+    `override` is the reason for which the rollout ignores freezes; None: it waits for them. `fresh` reads those clusters
+    again and leaves out the ones that do not answer.
+
+    Raises NotAllowedError without the role; HeldError where another rollout has one of the plan's pools or nodes, the
+    clusters are no longer as the plan assumes, or approvals are missing; ConfigError for a policy with mistakes; UsageError
+    for an override without a reason.
     """
+    if override is not None and not (override.strip() and override.isprintable()):
+        raise UsageError("--override-freeze needs a reason, in one line", '--override-freeze "CVE-2026-1234"')
     caller = allowed(home, Role.OPERATOR, "start rollouts")
     store = home.store
     begin = plan.begin()
@@ -56,16 +68,20 @@ def start(home: Home, plan: Plan, fresh: Callable[[Sequence[str]], Sequence[Snap
             f"a new plan: {plan_again(plan)}",
         )
     # The plan is saved before the start, so that a started plan exists for as long as its rollout is shown: its maker
-    # may have looked at another plan meanwhile, which took its place.
+    # may have made another plan meanwhile, which replaced it.
     store.plans.save(plan)
 
     def checked() -> Start:
         ensure_nodes_free(home, begin, plan.pools)
-        if not has_rule(plan, policy):
-            return begin
-        state = state_of(home, plan, snapshots, policy)
-        refuse_unapproved(home, plan, state)
-        return start_of(plan, state)
+        asked = begin
+        if has_rule(plan, policy):
+            state = state_of(home, plan, snapshots, policy)
+            refuse_unapproved(home, plan, state)
+            asked = start_of(plan, state)
+        if override is None:
+            return asked
+        ensure_override_approved(home, plan)
+        return replace(asked, override_freeze=override.strip())
 
     ident = _commit(home, caller.actor, checked)
     new = added_nodes(plan, snapshots)
@@ -75,6 +91,8 @@ def start(home: Home, plan: Plan, fresh: Callable[[Sequence[str]], Sequence[Snap
             f"{home.policy_file} has changed since the plan, and this rollout follows the plan's policy: freezes and "
             "windows that were added later do not hold it; a new plan uses the file"
         )
+    if override is not None:
+        notes.append("no freeze holds this rollout; windows do, and the plan's times count the freezes")
     return Started(ident, tuple(notes))
 
 

@@ -10,7 +10,7 @@ from fleet.system.files import beside
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes the whole file, or leaves the earlier one: a partial or empty file must not be taken for a result.
+    """Writes the whole file, or leaves the earlier one: a partial or empty file must not look like a result.
 
     A device or a pipe is written to directly. Raises UsageError where the folder is missing or is not a folder,
     OSError where the disk refuses.

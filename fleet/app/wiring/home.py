@@ -30,7 +30,7 @@ DATABASE = "fleet.db"
 BEGIN = "fleet cluster add NAME --kubeconfig FILE --site SITE creates one; --home FOLDER chooses another; or try fleet demo"
 
 ShowMessage = Callable[[str], None]
-"""A callback for messages that a user should see whatever the command's result is."""
+"""A callback for messages that a user should see with any result of the command."""
 
 
 class Home:
@@ -38,7 +38,7 @@ class Home:
         """Makes the home in a folder. `database` is the URL of a PostgreSQL, or a path; empty: `fleet.db` in the
         folder.
 
-        `tell` receives, each once, the warnings of the policy, and the message that a database was made.
+        `show` receives, each once, the warnings of the policy, and the message that a database was made.
         """
         self.path = path
         self.database = database or str(path / DATABASE)
@@ -57,7 +57,7 @@ class Home:
         """Finds the home: the folder that the call names; else FLEET_HOME; else `here` if a fleet is in that folder;
         else the user's own home.
 
-        `tell` receives a message where the policy has another name than fleet.yaml. Raises UsageError for a path that
+        `show` receives a message where the policy has another name than fleet.yaml. Raises UsageError for a path that
         is a file, and for a fleet of another user in `here` that was not named explicitly.
         """
         database = database or environ.get("FLEET_DATABASE", "")
@@ -216,7 +216,7 @@ class Home:
         return policy
 
     def access(self) -> Access:
-        """Returns who may do what; without a policy file everybody may do everything. Raises as `read_policy` does for
+        """Returns who may do what; without a policy file every user may do everything. Raises as `read_policy` does for
         a policy with mistakes."""
         from fleet.config.policy import load_file
         from fleet.core.policy.access import Access

@@ -162,7 +162,7 @@ class RemoteAgents:
         self._boots: dict[str, str] = {}
         self._served: dict[str, Remote] = {}
         self._complete = False
-        """Whether all pods are known; before that, there may be unknown pods of agents."""
+        """True if all pods are known; before that, there may be unknown pods of agents."""
         self._changed = asyncio.Event()
 
     @property

@@ -1,4 +1,4 @@
-"""Who the user is, and what they may do: show, token."""
+"""The commands show and token: the user, and what they may do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was done, and the proof of it: report, audit."""
+"""The commands report and audit: what was done, with its proof."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def show_findings(findings: Iterable[JournalFinding]) -> None:
 def keygen(context: typer.Context) -> None:
     """Create the Ed25519 key pair that signs checkpoints, and sign what is in the journal.
 
-    The private key stays in the home (mode 0600) and is never overwritten; give the public one to whoever verifies.
+    The private key stays in the home (mode 0600) and is never overwritten; give the public one to those who verify.
     """
     from fleet.app.audit.signing import keygen as make
     from fleet.cli.terminal.output import note, show

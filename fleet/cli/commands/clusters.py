@@ -228,7 +228,7 @@ def accept(
 
 
 def _ask(question: str) -> None:
-    """Raises UsageError where nobody can answer, Abort where the answer is no."""
+    """Raises UsageError without a terminal to ask on, and Abort for the answer no."""
     if not sys.stdin.isatty():
         from fleet.core.records.errors import UsageError
 

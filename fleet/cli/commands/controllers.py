@@ -1,4 +1,4 @@
-"""What runs for long: the controller, the agent of a node."""
+"""The commands run and agent, which run as services."""
 
 from __future__ import annotations
 

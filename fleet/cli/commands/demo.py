@@ -25,8 +25,8 @@ def demo(
 ) -> None:
     """Show everything on a simulated fleet, in less than a minute: five sites, five clusters, a rollout, its report.
 
-    It has what real fleets have: a cluster that does not answer, a node that fails, a budget that holds, a cordon of
-    somebody else's.
+    It has what real fleets have: a cluster that does not answer, a node that fails, a budget that holds, a cordon
+    by another user.
     """
     from fleet.app.planning.plans import stored
     from fleet.app.rollouts.demo import prepare

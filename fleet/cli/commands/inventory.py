@@ -1,4 +1,4 @@
-"""What is known of the fleet: init, sync, status, explain."""
+"""The commands init, sync, lint, status and explain."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def status(
     home = home_of(context)
     chosen = Selection(tuple(cluster or ()), tuple(site or ()), tuple(pool or ()), outdated, attention)
     if watch and output in ("table", "wide"):
-        # What it warns of is told before the picture, not into it.
+        # Warnings are printed before the display, not into it.
         home.policy_if_any()
         repeat(lambda: _table(_status(home, chosen), chosen, output, quorums), 2.0)
         return

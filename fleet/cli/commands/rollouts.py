@@ -32,6 +32,14 @@ def start(
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Run the controller in this process.")
     ] = False,
+    override_freeze: Annotated[
+        str | None,
+        typer.Option(
+            help="Start in spite of freezes, for this reason; windows count all the same. The policy may want others "
+            "to approve that (fleet plan approve --override-freeze).",
+            metavar="REASON",
+        ),
+    ] = None,
 ) -> None:
     """Start a rollout of a plan.
 
@@ -47,7 +55,7 @@ def start(
 
     home = home_of(context)
     found = stored(home, plan)
-    started = begin(home, found, lambda clusters: refresh(home, clusters).fresh)
+    started = begin(home, found, lambda clusters: refresh(home, clusters).fresh, override_freeze)
     for message in started.notes:
         warn(message)
     show(f"Started rollout {started.rollout} of plan {found.plan_id}.")
@@ -228,7 +236,7 @@ def _show_next_steps(home: Home, ident: str) -> None:
 
 
 def _ensure_controller(home: Home) -> None:
-    """Somebody has to carry out what was said."""
+    """Starts a controller in the background unless one is running, so that the command is carried out."""
     from fleet.app.rollouts.background import ensure_controller
     from fleet.cli.terminal.output import note
 

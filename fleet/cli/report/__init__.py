@@ -1,1 +1,1 @@
-"""A report for people: as text for a terminal, as one HTML page for a browser and for paper."""
+"""A readable report: text for a terminal, or one HTML page for a browser and for paper."""

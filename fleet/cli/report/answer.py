@@ -24,7 +24,7 @@ Mood = Literal["good", "open", "bad"]
 """open: not ended, or ended without everything done."""
 
 SHORT = 12
-"""Characters of a hash or an id that tell it from another."""
+"""Characters of a hash or an id that are enough to distinguish it."""
 
 
 class ReportEvent(NamedTuple):
@@ -62,7 +62,7 @@ def others(report: Report) -> list[str]:
 
 
 def result(report: Report) -> str:
-    """Returns the rollout's state in a few words: `finished`, `finished, 2 failed`, `halted: 2 of 57 failed`."""
+    """Returns the rollout's state in short: `finished`, `finished, 2 failed`, `halted: 2 of 57 failed`."""
     state = report.state
     if state == "halted":
         return f"halted: {report.why}"
@@ -80,7 +80,8 @@ def mood(report: Report) -> Mood:
 
 
 def proven(report: Report) -> str:
-    """Returns what the proof says: `each proven by a new boot`, `54 of them proven by a new boot, 1 ran it before`."""
+    """Returns how many nodes are proven: `each proven by a new boot`, `54 of them proven by a new boot, 1 ran it
+    before`."""
     counts = report.counts
     before = counts.done - counts.proven
     if not counts.proven:
@@ -101,10 +102,13 @@ def verdict(report: Report) -> str:
 
 
 def approved(report: Report) -> list[tuple[str, str]]:
-    """Returns who asked for the rollout and who approved it, each with the name of the line; empty where the policy has
-    no rule about that."""
+    """Returns who asked for the rollout, who approved it, and why it ignored freezes, each with the name of the line;
+    empty where the policy has no rule about that, and it waited for freezes."""
+    overridden = [("freezes", f"ignored by {report.by}: {report.override_freeze}")]
+    if not report.override_freeze:
+        overridden = []
     if not report.effect:
-        return []
+        return overridden
     given = (
         f"{each.by.name} ({each.by.method}) {clock(each.at, report)}{f': {each.comment}' if each.comment else ''}"
         for each in report.approvals
@@ -113,6 +117,7 @@ def approved(report: Report) -> list[tuple[str, str]]:
         ("asked", f"by {report.asked_by or 'a user who is not known'}"),
         ("approved", "; ".join(given) or "no approval was needed"),
         ("effect", report.effect),
+        *overridden,
     ]
 
 
@@ -214,7 +219,7 @@ def named(run: ReportRun) -> str:
 
 
 def happenings(report: Report) -> list[ReportEvent]:
-    """Returns, in order, what people ordered and when the engine stopped for them."""
+    """Returns, in order of time, the users' commands and the engine's halts."""
     events = [ReportEvent(command.at, command.by, _command(command)) for command in report.commands] + [
         ReportEvent(halt.at, "fleet", f"halt: {halt.why}") for halt in report.halts
     ]
@@ -261,7 +266,7 @@ def troubles(run: ReportRun) -> Iterator[str]:
 
 
 def entry_words(entry: JournalEntry) -> str:
-    """Returns what an entry of the journal says, in one line."""
+    """Returns an entry of the journal in one line."""
     match from_record(entry.record):
         case RolloutStarted(start=start):
             return f"plan {short_id(start.plan)}, {start.release.version}, {nodes(len(start.goals))}"

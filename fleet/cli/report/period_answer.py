@@ -205,12 +205,19 @@ def _done(rollout: Report, run: ReportRun, done: Iterable[tuple[Report, ReportRu
 
 
 def overrides(report: PeriodReport) -> list[str]:
-    """Returns the approvals that also allowed a start in a freeze, each with its reason."""
+    """Returns the rollouts that ignored freezes, and the approvals that also allowed that, each with its reason."""
     return [
-        f"{rollout.rollout}, approved by {each.by.name} {answer.day(each.at)}: {each.override}"
-        for rollout in report.rollouts
-        for each in rollout.approvals
-        if each.override
+        *(
+            f"{rollout.rollout}, started by {rollout.by}: {rollout.override_freeze}"
+            for rollout in report.rollouts
+            if rollout.override_freeze
+        ),
+        *(
+            f"{rollout.rollout}, approved by {each.by.name} {answer.day(each.at)}: {each.override}"
+            for rollout in report.rollouts
+            for each in rollout.approvals
+            if each.override
+        ),
     ]
 
 

@@ -14,9 +14,9 @@ from fleet.core.text.visible import visible
 
 WIDTH = 80
 SHORT_BOOT = 7
-"""Of a boot id: enough to see that it changed; the JSON and the page have it whole."""
+"""Characters of a boot id: enough to see that it changed. The JSON and the page have all of it."""
 LOG_LINES = 10
-"""Of a failed boot's log; the JSON and the page have all of it that was kept."""
+"""Lines of a failed boot's log. The JSON and the page have all that was kept."""
 
 
 def text(report: Report) -> str:
@@ -159,7 +159,7 @@ def _name(cluster: str, node: str, report: Report) -> str:
 
 
 def wrapped(head: str, text: str, indent: int) -> list[str]:
-    """Returns the words after their head; further lines begin at `indent`. Words that are too long are never broken."""
+    """Returns `head` and `text` as lines; further lines begin at `indent`. Long words are never broken."""
     return wrap(
         text,
         WIDTH,

@@ -48,7 +48,7 @@ class Track(NamedTuple):
     title: str
     row: int
     mark: str
-    """Where the canary's mark is, in percent; empty: it is none."""
+    """Position of the canary's mark in percent. Empty: the node is not a canary."""
     bars: tuple[Bar, ...]
 
 
@@ -118,7 +118,7 @@ class TimeScale:
         self._points.append((edges[-1], share + max((edges[-1] - at).total_seconds(), 0.0)))
         self._total = max(self._points[-1][1], 1.0)
         self.seconds = whole.total_seconds()
-        """What is shown at full length."""
+        """The parts that are shown at full length."""
 
     def share(self, moment: datetime) -> float:
         """Returns the moment's share of the width, 0 to 1; what is outside counts as the edge."""

@@ -1,4 +1,4 @@
-"""Aligned text without lines: the same words in a terminal and in a pipe, one row a line."""
+"""Aligned text without rules, one row a line, with the same text in a terminal and in a pipe."""
 
 from __future__ import annotations
 

@@ -35,10 +35,10 @@ class LiveDisplay:
 
     def draw(self, picture: Text) -> None:
         """Draws `picture`, which is folded to the terminal's width. What does not fit into its height is left out,
-        and the picture says so."""
+        and a last line says so."""
         lines = self._rendered(picture)
         if self._size != self._screen.size:
-            # The terminal has folded or cut what was there: nobody knows where it is now.
+            # The terminal has folded or cut the old lines, so their positions are unknown.
             self._size = self._screen.size
             self._write("\x1b[H\x1b[2J" + "".join(f"{line}\n" for line in lines))
         else:

@@ -1,4 +1,4 @@
-"""Where words go: results to stdout, progress and warnings to stderr. JSON and CSV stand alone on stdout."""
+"""Prints results on stdout, and progress and warnings on stderr. JSON and CSV are alone on stdout."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def show(result: Text | str) -> None:
-    """Prints a result: on a terminal folded between words; in a pipe line by line as it is."""
+    """Prints a result: on a terminal folded between words, in a pipe unchanged."""
     from rich.text import Text
 
     from fleet.cli.terminal.columns import folded
@@ -43,7 +43,7 @@ def show(result: Text | str) -> None:
 
 
 def note(message: str, style: str = "") -> None:
-    """Prints progress, a warning, or what to do next on stderr, for people. Folded between words on a terminal."""
+    """Prints progress, a warning or the next step on stderr. Folded between words on a terminal."""
     screen = console(stderr=True)
     screen.print(message, style=style or None, soft_wrap=not screen.is_terminal)
 

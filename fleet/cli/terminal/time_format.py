@@ -1,4 +1,4 @@
-"""Moments in words. Sites have many zones and a fleet has one clock: UTC."""
+"""Formats moments. Sites have many time zones, so all times are in UTC."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def clock(moment: datetime, now: datetime) -> str:
 
 
 def stamp(moment: datetime) -> str:
-    """Returns `2026-11-21 13:02:09`, for columns whose head says UTC."""
+    """Returns `2026-11-21 13:02:09`, for columns whose head names UTC."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def second(moment: datetime, now: datetime) -> str:
-    """Returns `13:02:09` on the same day, `21 Nov 13:02:09` otherwise, for columns whose head says UTC."""
+    """Returns `13:02:09` on the same day, `21 Nov 13:02:09` otherwise, for columns whose head names UTC."""
     moment, now = moment.astimezone(UTC), now.astimezone(UTC)
     return f"{moment:%H:%M:%S}" if moment.date() == now.date() else f"{moment:%d %b %H:%M:%S}"
 

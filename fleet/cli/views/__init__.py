@@ -1,1 +1,1 @@
-"""What commands print: one file a view, from the data to the lines."""
+"""Views: pure functions from a result to the lines that a command prints, one file a view."""

@@ -1,4 +1,4 @@
-"""Who a user is, and who has which role. Pure."""
+"""The view of a user and of the roles. Pure."""
 
 from __future__ import annotations
 

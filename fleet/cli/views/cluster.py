@@ -1,4 +1,4 @@
-"""What was found in clusters, installed there, read from them. Pure."""
+"""The views of cluster checks, installations, syncs and labs. Pure."""
 
 from __future__ import annotations
 

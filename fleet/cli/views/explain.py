@@ -1,4 +1,4 @@
-"""One node in words: why it waits, what must happen first, what it runs, what was done to it. Pure."""
+"""The view of one node: why it waits, what must happen first, what it runs, what was done to it. Pure."""
 
 from __future__ import annotations
 

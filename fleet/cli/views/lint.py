@@ -1,4 +1,4 @@
-"""Findings, each with what to do. Pure: findings in, words out."""
+"""The view of lint findings with their remedies. Pure."""
 
 from __future__ import annotations
 

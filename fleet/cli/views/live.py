@@ -54,7 +54,7 @@ FRAME = 8
 
 
 def watch(follower: Follower, *, past: bool = False) -> int:
-    """Follows a rollout until it ends or waits for people alone, and returns the exit code. 0: all done. 1: some
+    """Follows a rollout until it ends or only waits for operators, and returns the exit code. 0: all done. 1: some
     failed. 3: the rest is held.
 
     Ctrl-C leaves the rollout running and raises KeyboardInterrupt. `past`: in a pipe, print what has happened so far
@@ -99,8 +99,8 @@ class StallDetector:
 
     @property
     def ended(self) -> bool:
-        """Returns whether the rollout has ended, or nothing has been at work for some looks and people hold all that
-        is left."""
+        """Returns whether the rollout has ended, or nothing has been in work for several readings and all
+        that is left needs an operator."""
         rollout = self._follower.rollout
         self._looks = self._looks + 1 if stuck(rollout, self._follower.held) else 0
         return not rollout.active or self._looks >= LOOKS
@@ -108,7 +108,7 @@ class StallDetector:
 
 def stuck(rollout: Rollout, held: Mapping[NodeRef, tuple[Held, ...]]) -> bool:
     """Returns whether nothing is at work, and each node that waits does so for an operator, for a cluster that gives
-    no answer, or for a limit that is used up by nodes on which nobody works."""
+    no answer, or for a limit that is used up by nodes that are not in work."""
     if (
         rollout.working
         or not rollout.remaining
@@ -182,7 +182,7 @@ def _lines(follower: Follower, past: bool) -> None:
 
 
 def entry_lines(follower: Follower, entry: JournalEntry) -> Iterator[str]:
-    """Yields the line about one entry; nothing for an entry that nobody follows."""
+    """Yields the line for one journal entry; nothing for an entry that is not displayed."""
     record, rollout = entry.record, follower.rollout
     at = stamp(entry.at)
     match from_record(record):

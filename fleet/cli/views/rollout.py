@@ -39,7 +39,7 @@ class RolloutScene(Struct, frozen=True):
     """All that a picture of one rollout needs."""
 
     chronicle: Timeline
-    """Of a rollout that has started."""
+    """The duration of a rollout that has started."""
     now: datetime
     held: Mapping[NodeRef, tuple[Held, ...]] = {}
     held_since: Mapping[NodeRef, datetime] = {}
@@ -141,7 +141,10 @@ def _lasting(scene: RolloutScene, run: Run) -> bool:
 
 
 def _asked(rollout: Rollout, now: datetime) -> Iterator[Text]:
-    """Yields who asked for the rollout and who approved it, where the policy has a rule about that."""
+    """Yields why the rollout ignores freezes, if it does, and who asked for it and approved it, where the policy has a
+    rule about that."""
+    if reason := rollout.override_freeze:
+        yield Text(f"  freezes ignored by {rollout.by}: {reason}", "yellow")
     found = rollout.start.approval
     if isinstance(found, StartApproval):
         given = ", ".join(f"{each.by.name} {clock(each.at, now)}" for each in found.given)

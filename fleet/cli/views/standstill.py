@@ -1,4 +1,4 @@
-"""That no controller is at work, in words, with the remedy. Pure."""
+"""The message that no controller is running, with the remedy. Pure."""
 
 from __future__ import annotations
 

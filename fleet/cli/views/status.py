@@ -1,4 +1,4 @@
-"""The fleet at a glance. Pure: a status in, words out."""
+"""The view of the fleet's status. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STYLES: Mapping[str, str] = {
     "unknown": "dim",
 }
 OLD = timedelta(minutes=15)
-"""What was seen before this is said to be old."""
+"""Observations older than this are marked as old."""
 KERNELS = 4
 UNITS = 3
 
@@ -115,8 +115,8 @@ def _below(status: FleetStatus) -> Iterator[Text]:
 
 
 def _quorum(group: StatusQuorum) -> Text:
-    """Returns the group's voters, and which of them are unhealthy; a group that is known only by its pods does not
-    tell who leads."""
+    """Returns the group's voters, and which of them are unhealthy; a group that is known only by its pods has no
+    known leader."""
     text = f"Quorum: {group.name}, {group.healthy} of {group.voters} voters healthy, {group.needed} needed"
     if group.leader:
         on = f" ({group.leader_node})" if group.leader_node not in ("", group.leader) else ""
@@ -153,7 +153,8 @@ def wide(status: FleetStatus) -> Text:
 
 
 def _shown(node: StatusNode, name: str, now: datetime) -> Cell:
-    """Returns the cell of one field, by the type of its value: a time as its age, names in one line, nothing as a dash."""
+    """Returns the cell of one field, by the type of its value: a time as its age, names in one line, nothing as a
+    dash."""
     value = getattr(node, name)
     match value:
         case _ if name == "state":
@@ -206,7 +207,7 @@ def attention(status: FleetStatus) -> Text:
 
 
 def _why(node: StatusNode) -> str:
-    # What a rollout waits for there is not why these two need a person.
+    # What a rollout waits for on such a node is not why it needs an operator.
     if node.state == "drifted":
         return f"{node.version} is not a release of its stream"
     if node.state == "orphan":

@@ -27,11 +27,11 @@ LONGEST = timedelta(days=400)
 TITLE = 60
 UNSUPPORTED = ("EXRULE",)
 DECISIVE = ("DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID", "STATUS")
-"""Properties without which nobody knows when an event is."""
+"""Properties without which the time of an event is unknown."""
 
 
 FOREIGN = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError)
-"""What `icalendar` raises for a text that is no calendar."""
+"""The errors that `icalendar` raises for a text that is not a calendar."""
 
 
 class CalendarEvent(NamedTuple):
@@ -40,7 +40,7 @@ class CalendarEvent(NamedTuple):
 
 
 class CalendarContent(NamedTuple):
-    """What a calendar says, and what is wrong with it."""
+    """The events of a calendar, and its problems."""
 
     events: tuple[CalendarEvent, ...] = ()
     problems: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ SINGLE = ("DTSTART", "DTEND", "DURATION", "RECURRENCE-ID", "STATUS", "SEQUENCE",
 
 
 class _Unreadable(ValueError):
-    """An event about which nobody knows when it is."""
+    """An event whose time is unknown."""
 
 
 def read_events(text: str, zone: str, *, closes: bool) -> CalendarContent:

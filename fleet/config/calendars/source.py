@@ -24,7 +24,7 @@ MOST_SHOWN = 5
 
 
 class CalendarCopy(NamedTuple):
-    """Where the copy of a calendar is kept. Its time of modification is when the calendar was last read."""
+    """The file with the copy of a calendar. Its time of modification is when the calendar was last read."""
 
     text: Path
     error: Path
@@ -34,7 +34,7 @@ class CalendarCopy(NamedTuple):
 class ReadCalendar(NamedTuple):
     events: tuple[CalendarEvent, ...] = ()
     never_read: bool = False
-    """Whether nobody knows what is in it, because no copy was ever fetched."""
+    """True if its content is unknown, because no copy was ever fetched."""
 
 
 def copy_of(folder: Path, url: str) -> CalendarCopy:

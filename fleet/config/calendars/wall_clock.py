@@ -27,7 +27,7 @@ class WallTime(NamedTuple):
     """Without a time zone."""
     zone: str
     is_day: bool = False
-    """Whether the calendar names a day without a time of day."""
+    """True if the calendar names a day without a time of day."""
 
     @property
     def moment(self) -> datetime:

@@ -135,7 +135,7 @@ def choice(options: Mapping[str, T]) -> ValueForm[T]:
 
 
 def one_of(names: Iterable[str], expected: str) -> ValueForm[str]:
-    """Returns the form of a name out of many, described by `words`."""
+    """Returns the form of a name out of many, described by `expected`."""
     known = frozenset(names)
 
     def read(text: str) -> str:

@@ -43,7 +43,7 @@ class GateQuestion(Struct, frozen=True):
 
 
 class GateAnswer(Struct, frozen=True):
-    """What a measurement of a gate has found."""
+    """The result of one measurement of a gate."""
 
     rollout: str
     point: GatePoint
@@ -57,11 +57,11 @@ class GateAnswer(Struct, frozen=True):
 
 
 class Measurements(Struct):
-    """What this engine has measured of one gate."""
+    """The measurements of one gate that this engine has made."""
 
     last: GateAnswer
     at: datetime
-    """Of the last one."""
+    """The time of the last measurement."""
     good_since: datetime | None
     """None: the last one was not good."""
     bad: int = 0

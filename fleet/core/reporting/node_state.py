@@ -13,7 +13,7 @@ from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.records.held import Held
-from fleet.core.records.reasons.reason import Reason
+from fleet.core.records.reasons.reason import HALTING
 from fleet.core.releases.release import Release, is_release
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
@@ -239,6 +239,6 @@ def _state_in(part: RolloutPart, patched: bool) -> NodeState | None:
     if not part.rollout.active:
         return None
     # This also holds while the image is written: what an operator must fix is shown without waiting for the image.
-    if run.waiting and any(held.needs_action and held.reason is not Reason.HALTED for held in part.held):
+    if run.waiting and any(held.needs_action and held.reason not in HALTING for held in part.held):
         return "held"
     return "running" if run.step in HAS_SLOT or run.step is Step.STAGE else None

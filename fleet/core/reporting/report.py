@@ -120,7 +120,7 @@ class ReportRun(Struct, frozen=True):
     steps: tuple[StepTaken, ...] = ()
     evictions: tuple[Eviction, ...] = ()
     quorums: tuple[QuorumAction, ...] = ()
-    """What was done for the quorum groups with a member on the node, in order."""
+    """The actions for the quorum groups with a member on the node, in order."""
     retries: tuple[Retry, ...] = ()
     held: tuple[str, ...] = ()
     """The messages of the reasons for which the run waits now."""
@@ -270,6 +270,8 @@ class Report(Struct, frozen=True):
     name."""
     effect: str = ""
     """The hash of what was approved."""
+    override_freeze: str = ""
+    """The reason that `by` gave for a start in spite of freezes. Empty: the rollout waited for them."""
     approvals: tuple[GivenApproval, ...] = ()
     """The approvals that were in force when the rollout was started."""
     signature: Signature | None = None

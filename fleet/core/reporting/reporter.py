@@ -15,7 +15,7 @@ from fleet.core.policy.policy import Pool
 from fleet.core.policy.windows import merged
 from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalEntry
-from fleet.core.records.reasons.reason import Reason
+from fleet.core.records.reasons.reason import HALTING
 from fleet.core.reporting.report import (
     Against,
     Counts,
@@ -123,6 +123,7 @@ class _ReportBuilder:
             entries=tuple(timeline.entries),
             asked_by=approval.asked_by if approval is not None else "",
             effect=approval.effect if approval is not None else "",
+            override_freeze=rollout.override_freeze,
             approvals=approval.given if approval is not None else (),
         )
 
@@ -217,7 +218,7 @@ class _ReportBuilder:
             ref = NodeRef(run.cluster, run.node)
             if run.ending not in ("waiting", "cancelled"):
                 continue
-            reasons = [held for held in self.held.get(ref, ()) if held.reason is not Reason.HALTED]
+            reasons = [held for held in self.held.get(ref, ()) if held.reason not in HALTING]
             now = next((held for held in reasons if held.needs_action), None)
             if now is not None:
                 yield Hold(run.cluster, run.node, str(now.reason), now.message, now.remedy)

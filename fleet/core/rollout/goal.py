@@ -63,5 +63,7 @@ class Start(Struct, frozen=True):
     goals: tuple[Goal, ...]
     expected_seconds: int = 0
     """The p95 of one run, in seconds. A run must fit into a window."""
+    override_freeze: str | UnsetType = UNSET
+    """The reason for which the rollout ignores all freezes. UNSET: it waits for them."""
     approval: StartApproval | UnsetType = UNSET
     """UNSET: the policy has no rule about approvals for these pools."""

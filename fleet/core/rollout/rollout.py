@@ -68,7 +68,7 @@ class Rollout:
         self.id = ident
         self.start = start
         self.policy = start.policy
-        self.schedules = Schedules(start.policy)
+        self.schedules = Schedules(start.policy, freezes=isinstance(start.override_freeze, UnsetType))
         self.release = start.release
         self.started_at = at
         self.by = by
@@ -115,6 +115,12 @@ class Rollout:
         if pool is None:
             raise KeyError(run.goal.pool)
         return pool
+
+    @property
+    def override_freeze(self) -> str:
+        """Returns the reason for which the rollout ignores freezes; empty if it waits for them."""
+        reason = self.start.override_freeze
+        return "" if isinstance(reason, UnsetType) else reason
 
     def schedule(self, run: Run) -> Schedule:
         """Returns when the run may start."""

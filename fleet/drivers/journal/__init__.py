@@ -1,1 +1,1 @@
-"""What is written to the journal, and what is logged of it."""
+"""Writes checkpoints and the inventory, and logs what the journal records."""

@@ -15,7 +15,7 @@ from fleet.core.rollout.rollout import Rollout
 from fleet.drivers.ports import CheckpointStore, Journal
 
 ENOUGH = 2000
-"""Entries that are worth keeping rollouts anew."""
+"""Number of new entries after which checkpoints are written."""
 
 
 class Standing(NamedTuple):
@@ -24,7 +24,7 @@ class Standing(NamedTuple):
     seq: int
     """0: the journal is empty."""
     rollouts: dict[str, Rollout]
-    """By id, oldest first."""
+    """The rollouts by id, oldest first."""
     place: int
     """The entry up to which they had been kept."""
     changed: frozenset[str]

@@ -1,4 +1,4 @@
-"""What a controller logs: each step of a node, retry and halt, each order, what went wrong, which clusters it sees."""
+"""The controller's log: steps of nodes, retries, halts, commands, errors, and which clusters are reachable."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Hook(Struct, frozen=True):
 
     run: str
     on: HookPlace = "host"
-    """Where the hook runs: on the host as root, or beside the controller."""
+    """The place in which the hook runs: on the host as root, or beside the controller."""
     timeout_seconds: int = 300
     folder: str = ""
     """The folder of the inventory, in which a hook beside the controller runs."""
@@ -49,9 +49,9 @@ class HostEntry(Struct, frozen=True):
     identity: str = ""
     """The path of a private key that replaces the inventory's. Only inventories of Ansible have one for each host."""
     source: str = ""
-    """Where the host's releases are, for operating systems that need it."""
+    """The source of the host's releases, for operating systems that need one."""
     cordoned: bool = False
-    """Whether an operator has cordoned the host in the inventory: fleet does nothing to it."""
+    """True if an operator has cordoned the host in the inventory: fleet does nothing to it."""
     before: Hook | None = None
     """The hook that takes the host out of service before its reboot."""
     after: Hook | None = None

@@ -1,1 +1,1 @@
-"""What fleet does in a cluster: cordon, evict, taint, patch its Machines, hold a Lease."""
+"""Actions in a cluster: cordon, evict, taint, patch Machines, hold the Lease."""

@@ -1,4 +1,4 @@
-"""Evicts one pod, and says what the API server's answer to that means."""
+"""Evicts one pod, and interprets the API server's answer."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from fleet.kube.objects.errors import ApiRequest, decoded, error_of, one_line, s
 from fleet.kube.objects.wire import ObjectWire
 
 SECONDS = 30.0
-"""For one action, all its requests together. Webhooks may take long to allow an eviction."""
+"""Time-out of one action in seconds, over all its requests. Webhooks may take long to allow an eviction."""
 WEBHOOK = re.compile(r'(Internal error occurred: )?(failed calling webhook|admission webhook ")')
-"""Begins the message about an eviction that a webhook denied, or that no webhook could be asked about."""
+"""Matches the message of an eviction that a webhook denied, or whose webhook could not be called."""
 BUDGET_CAUSE = "DisruptionBudget"
-"""The cause in a 429 that is about a budget; other 429s are of overload, or of whoever answers in the server's place."""
+"""The cause in a 429 that is about a budget; other 429s mean overload, or come from a proxy."""
 
 _META = msgspec.json.Decoder(ObjectWire)
 
 
 async def evict(transport: Transport, action: Evict) -> Outcome:
     """Evicts one pod, after looking it up: the server charges the budget before it compares the uid, so an
-    eviction of a pod that has been replaced would keep the others of its budget from going for two minutes."""
+    eviction of a replaced pod would block other evictions of its budget for two minutes."""
     found = decoded(_META, await transport.call(_of_pod(action)))
     if found.metadata.uid != action.pod_uid:
         return Outcome(action, Result.GONE, f"another pod now has the name {action.pod}")

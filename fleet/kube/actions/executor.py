@@ -43,7 +43,7 @@ from fleet.kube.objects.marks import CordonedByOther, MarkedNode, MergePatch
 from fleet.kube.watch import listing
 
 AT_ONCE = 64
-"""Actions in flight."""
+"""Most actions in flight at once."""
 
 ActionResult = tuple[Result, str]
 
@@ -77,7 +77,7 @@ class ActionExecutor:
         }
 
     async def perform(self, action: AnyAction) -> Outcome:
-        """Never raises, except when cancelled."""
+        """Performs one action and returns its outcome. Raises nothing but CancelledError."""
         async with self._slots:
             WORKS_FOR.set(action.rollout)
             try:

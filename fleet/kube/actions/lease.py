@@ -1,4 +1,4 @@
-"""The Lease that says which controller works on a cluster.
+"""The Lease that decides which controller works on a cluster.
 
 Clocks of two controllers differ, so `renewTime` is compared with nothing: a lease has expired when it has not been seen
 to change for its duration, by the clock of the controller that wants it. `leaseTransitions` is the epoch.
@@ -24,9 +24,9 @@ from fleet.system.clock import Clock
 
 GROUP = "coordination.k8s.io"
 SECONDS = 10.0
-"""For one request."""
+"""Time-out of one request in seconds."""
 PLACE = "fleet.internal/journal"
-"""The annotation that says how far the holder's journal had come."""
+"""The annotation with the place that the holder's journal had reached."""
 
 _FOLDER = f"/apis/{GROUP}/v1/namespaces/{LEASE_NAMESPACE}/leases"
 
@@ -73,14 +73,14 @@ class LeaseClient:
         self._clock = clock
         self._cluster = cluster
         self._seen: LeaseSpec | None = None
-        """The renewal seen last."""
+        """The last observed renewal."""
         self._seen_at = 0.0
-        """When it was new, in seconds of the event loop's clock."""
+        """When that renewal was first observed, in seconds of the event loop's clock."""
 
     async def attempt(
         self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
     ) -> Leadership:
-        """Takes or renews the lease for so many seconds, if this controller may, and notes `place` in it. Raises
+        """Takes or renews the lease for `seconds`, if this controller may, and writes `place` to it. Raises
         FleetError."""
 
         async def attempt() -> Leadership:
@@ -109,7 +109,7 @@ class LeaseClient:
             return
 
     async def place(self) -> str:
-        """Returns the place in the journal that was noted last. Raises FleetError."""
+        """Returns the place in the journal that was last written to the lease. Raises FleetError."""
         found = await self._read()
         return "" if found is None else found.place
 

@@ -32,7 +32,8 @@ ABSENT_SECONDS = 10.0
 
 
 def decoded(body: bytes) -> Machine:
-    """Returns the Machine with the log that its agent is asked for. Raises FleetError for what is no Machine."""
+    """Returns the Machine with the log that its agent is asked for. Raises FleetError for an object that is not a
+    Machine."""
     return _converted(errors.decoded(MACHINE, body, "the Machine"))
 
 
@@ -44,7 +45,7 @@ _MACHINES = ApiResource("Machine", GROUP, VERSION, _RESOURCE, MachineWire, _conv
 
 
 class MachineInformer:
-    """The Machines of one cluster, or the one of `name` alone: which of them there are, and their newest state."""
+    """The newest state of the Machines of one cluster, or of the one named `name`."""
 
     def __init__(
         self, transport: Transport, clock: Clock, name: str = "", jitter: Jitter = random_jitter
@@ -64,11 +65,11 @@ class MachineInformer:
         )
         self._newest: dict[str, Machine] = {}
         self._listed = False
-        """There was a whole list: a Machine that is not known does not exist."""
+        """True after the first complete list: from then on, an unknown Machine does not exist."""
         self._changed: dict[str, asyncio.Event] = {}
 
     async def run(self) -> None:
-        """Follows the Machines until it is cancelled; without it no client learns anything."""
+        """Follows the Machines until it is cancelled. Clients receive changes only while it runs."""
         await self._reflector.run()
 
     def replace(self, objects: Sequence[Machine]) -> None:
@@ -93,7 +94,7 @@ class MachineInformer:
             self._changed[name].set()
 
     def _state_changed(self) -> None:
-        """Logs a failure: an API server that is away is no news to an agent, what it refuses is."""
+        """Logs refusals of the API server; an unreachable API server is normal for an agent."""
         error = self._reflector.error
         if error is not None:
             level = logging.INFO if isinstance(error, UnreachableError) else logging.WARNING
@@ -149,7 +150,7 @@ class MachineClient:
             return None
 
     async def _own_machine(self) -> Machine:
-        """Reads or makes the Machine, however long it takes."""
+        """Reads or creates the Machine, and retries until it succeeds."""
         while True:
             try:
                 return await self.read()
@@ -172,7 +173,7 @@ class MachineClient:
 
 
 def status(machine: Machine) -> dict[str, object]:
-    """Returns `status` for a merge patch: what is absent is null, and so is removed."""
+    """Returns `status` for a merge patch. Absent values are null, so that the patch removes them."""
     return {
         "os": machine.os,
         "bootID": machine.boot_id,

@@ -20,12 +20,12 @@ _POD = (
     f"kubectl -n {LEASE_NAMESPACE} get pods -o wide shows whether it runs; {_INSTALL}, if the agent is older"
 )
 LOOK = 0.5
-"""Seconds between two looks for the answer."""
+"""Seconds between two readings of the Machine while its answer is awaited."""
 
 
 async def machine_log(transport: Transport, clock: Clock, name: str, ask: LogAsk, seconds: float) -> str:
     """Returns the log that the agent of this machine sends. Nothing is left in the Machine, unless this process is
-    killed: then the question stays until somebody asks the next one.
+    killed: then the request stays until the next one replaces it.
 
     Raises UnreachableError where the agent has not answered after `seconds`; FleetError with what it answers if it
     has no log, where there is no agent, or where somebody else asks for another log meanwhile.
@@ -63,7 +63,7 @@ async def _answer(transport: Transport, clock: Clock, name: str, ask: LogAsk) ->
 
 
 async def _take_back(transport: Transport, name: str, token: str) -> None:
-    """Removes the question, unless somebody has asked another one by now. The agent then removes its answer."""
+    """Removes the request, unless another one has replaced it. The agent then removes its answer."""
 
     async def attempt() -> None:
         found = _decoded(await transport.call(_call("get", name)))

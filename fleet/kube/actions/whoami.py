@@ -33,7 +33,7 @@ _REVIEW = msgspec.json.Decoder(_Review)
 
 
 async def who_am_i(transport: Transport) -> UserInfo:
-    """Returns the user of the transport's credentials; the name is empty where the server does not say. Raises
+    """Returns the user of the transport's credentials; the name is empty if the server does not report it. Raises
     FleetError as each request does."""
     body = await transport.call(
         ApiRequest(

@@ -27,7 +27,7 @@ PORT = "KUBERNETES_SERVICE_PORT"
 
 
 class CredentialSource(Struct, frozen=True):
-    """Where credentials are loaded from."""
+    """A source of credentials."""
 
     kubeconfig: Path | None = None
     """The kubeconfig. None: the service account of the pod that fleet runs in."""

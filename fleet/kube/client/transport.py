@@ -188,7 +188,7 @@ class Transport:
         await self.clock.sleep(min(1.0 if retry_after is None else retry_after, OVERLOADED_SECONDS))
 
     async def _opened(self, call: ApiRequest, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
-        """Sends the request, and sends it once more with fresh credentials where the loaded ones are refused."""
+        """Sends the request, and repeats it once with fresh credentials if the loaded ones are refused."""
         session = await self._fresh(None)
         response = await self._send(session, call, limits)
         if response.status == 401:

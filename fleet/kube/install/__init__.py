@@ -1,1 +1,1 @@
-"""What `fleet cluster install` applies, and whether it is there."""
+"""The objects that `fleet cluster install` applies, and their installation."""

@@ -1,4 +1,4 @@
-"""Installs fleet into a cluster by server-side apply, and takes it out again without a trace."""
+"""Installs fleet in a cluster by server-side apply, and removes it completely."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from fleet.kube.watch.reflector import Reflector
 FIELD_MANAGER = "fleet"
 ESTABLISHED_SECONDS = 30.0
 GONE_SECONDS = 300.0
-"""A namespace goes when every kind of object in it was looked through; some clusters have hundreds."""
+"""Seconds to wait for deletions. A namespace is gone once all kinds of objects in it were searched, of which some
+clusters have hundreds."""
 
 _OUR_ANNOTATIONS = "fleet.internal/"
 _PAGE = 500
@@ -39,17 +40,17 @@ class AppliedManifest(Struct, frozen=True):
 class DeletedManifest(Struct, frozen=True):
     manifest: Manifest
     result: Literal["deleted", "absent", "foreign"]
-    """foreign: an object of that name is there that fleet did not make; it stays."""
+    """foreign: an object with that name exists that fleet did not create; it stays."""
 
 
 class Uninstalled(Struct, frozen=True):
     objects: tuple[DeletedManifest, ...]
     nodes: tuple[str, ...]
-    """Nodes that fleet's marks were taken off: taint, annotations, its own cordon."""
+    """Nodes from which fleet's marks were removed: taint, annotations, its own cordon."""
 
 
 async def apply(transport: Transport, objects: Sequence[Manifest]) -> tuple[AppliedManifest, ...]:
-    """Makes the cluster have these objects, in order, and waits until Machines can be made.
+    """Applies these objects in order, and waits until Machines can be created.
 
     Raises HeldError, before anything is written, where an object of the same name is not fleet's; ForbiddenError
     where the user may not write one.
@@ -74,7 +75,7 @@ async def apply(transport: Transport, objects: Sequence[Manifest]) -> tuple[Appl
 
 
 async def uninstall(transport: Transport) -> Uninstalled:
-    """Deletes what `apply` ever makes, all Machines, and fleet's marks on nodes; returns when it is gone.
+    """Deletes all objects that `apply` creates, all Machines, and fleet's marks on nodes; returns when they are gone.
 
     No controller may work on the cluster meanwhile: it would set its marks again. A second call finds nothing.
     """
@@ -116,7 +117,7 @@ async def _delete(transport: Transport, manifest: Manifest) -> DeletedManifest:
         return DeletedManifest(manifest, "absent")
     if not _ours(found):
         return DeletedManifest(manifest, "foreign")
-    # The uid: what somebody puts in its place meanwhile is not ours.
+    # The uid: an object that replaces it meanwhile is not fleet's.
     body = {"propagationPolicy": "Foreground", "preconditions": {"uid": found["metadata"]["uid"]}}
     try:
         await transport.call(_call("delete", manifest, manifest.path, body=body))
@@ -141,7 +142,7 @@ async def _unmark(transport: Transport) -> tuple[str, ...]:
 
 
 async def _unmark_one(transport: Transport, node: JsonObject) -> bool:
-    """Returns whether there was a mark. `node`: as it was listed."""
+    """Removes the marks of one node, and returns whether there were any. `node`: the Node as listed."""
     name = node["metadata"]["name"]
     path = f"/api/v1/nodes/{name}"
     newest: JsonObject | None = node
@@ -164,9 +165,9 @@ async def _unmark_one(transport: Transport, node: JsonObject) -> bool:
 
 
 def without_marks(node: Mapping[str, Any]) -> JsonObject | None:
-    """Returns the merge patch that takes fleet's marks off a Node object; None where it has none.
+    """Returns the merge patch that removes fleet's marks from a Node object; None if it has none.
 
-    A cordon stays unless fleet's annotation says that it is fleet's own.
+    A cordon stays unless fleet's annotation marks it as fleet's own.
     """
     metadata, spec = node["metadata"], node.get("spec", {})
     marks = [key for key in metadata.get("annotations", {}) if key.startswith(_OUR_ANNOTATIONS)]
@@ -262,7 +263,7 @@ def _ours(found: JsonObject) -> bool:
 
 
 def _content(found: JsonObject) -> JsonObject:
-    """Returns what a writer wanted of the object, without what the server and its controllers say of it."""
+    """Returns the object as its writer wanted it, without the fields that the server and its controllers write."""
     server_fields = ("managedFields", "resourceVersion", "generation")
     metadata = {key: value for key, value in found["metadata"].items() if key not in server_fields}
     return {**found, "metadata": metadata, "status": None}

@@ -1,4 +1,4 @@
-"""What fleet puts into a cluster: the objects of `manifests/`, complete, in the order in which they are made."""
+"""The objects that fleet installs in a cluster, from `manifests/`, in the order in which they are created."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fleet.kube.objects.permissions import Permission, needed
 
 NAMESPACE = "fleet-system"
 CONTROLLER = "fleet-controller"
-"""Its service account, and its roles."""
+"""The name of the agent's service account and of its roles."""
 MANAGED_BY = "app.kubernetes.io/managed-by"
 OWNER = "fleet"
 AGENT_LABELS = {"app.kubernetes.io/name": "fleet-agent"}
@@ -39,7 +39,7 @@ _PLURALS = {
 
 
 class Manifest(Struct, frozen=True):
-    """One object to be. `body` is its JSON."""
+    """An object to be applied. `body` is its JSON."""
 
     kind: str
     name: str
@@ -47,7 +47,7 @@ class Manifest(Struct, frozen=True):
     group: str
     resource: str
     collection: str
-    """Path of all objects of its kind, in its namespace."""
+    """The API path of all objects of its kind, in its namespace."""
     body: dict[str, Any]
 
     @property
@@ -74,7 +74,7 @@ def manifests(image: str | None, remote: bool = False) -> tuple[Manifest, ...]:
 
 
 def by_digest(image: str) -> bool:
-    """Returns whether an image is named by its digest. A tag may be another image tomorrow."""
+    """Returns whether an image is named by its digest. A tag may be another image later."""
     return _DIGEST.fullmatch(image) is not None
 
 

@@ -63,9 +63,9 @@ class ApiResource(Generic[T_co]):
         self.api_version = f"{group}/{version}" if group else version
         self.path = path or (f"/apis/{group}/{version}/{resource}" if group else f"/api/{version}/{resource}")
         self.optional = optional
-        """Whether fleet can work without the resource."""
+        """True if fleet can work without the resource."""
         self.foreign = foreign
-        """Whether the resource belongs to another project: a cluster that does not serve it is not worth reporting."""
+        """True if the resource belongs to another project: a cluster that does not serve it is not worth reporting."""
         self.named = f"{resource}.{group}" if foreign else resource
         """The name that operators use for the resource."""
         self._lenient = lenient

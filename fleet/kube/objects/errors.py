@@ -28,7 +28,7 @@ or is elected."""
 _VERDICT = re.compile(
     r"failed calling webhook|space exceeded|is too large|permission denied|auth token|user name|authentication"
 )
-"""Matches a 500 that is a refusal, whatever else the message contains. Nothing was written."""
+"""Matches a 500 that is a refusal, even if it also matches `_NO_VERDICT`. Nothing was written."""
 
 
 class ApiRequest(Struct, frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ class Permission(Struct, frozen=True):
     url: str = ""
     """A path of the API server itself, in place of a resource."""
     foreign: bool = False
-    """Whether the rule is about objects of another project: nothing is missing where the cluster does not serve the
+    """True if the rule is about objects of another project: nothing is missing where the cluster does not serve the
     group."""
 
 

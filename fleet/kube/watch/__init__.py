@@ -1,1 +1,1 @@
-"""Lists and watches, and snapshots and dumps made of them."""
+"""Lists and watches of a cluster, and its snapshots and dumps."""

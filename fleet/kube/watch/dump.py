@@ -64,7 +64,7 @@ def _item(kind: ApiResource[Any], found: object) -> Any:
 
 
 def _bare(value: Any) -> Any:
-    """Returns the value without what was absent. An empty map may mean much: `emptyDir: {}`, a selector of
+    """Returns the value without its null fields. An empty map may mean much: `emptyDir: {}`, a selector of
     everything."""
     if isinstance(value, dict):
         return {key: _bare(part) for key, part in value.items() if part is not None}

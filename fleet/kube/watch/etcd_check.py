@@ -1,9 +1,9 @@
-"""Whether what an API server lists and watches is what its etcd holds.
+"""Compares what an API server lists and watches with what its etcd holds.
 
 A GET without a resourceVersion is answered by etcd, a list by the API server's cache. After an etcd was restored under a
-running API server the cache goes on telling the state of before, its watches stay silent, and readyz says ok; GETs and
-writes tell the truth (seen on 1.36 and 1.37). So one object is read in both ways. resourceVersions of one resource are
-numbers that grow (KEP-5504).
+running API server the cache goes on serving the state from before the restore, its watches stay silent, and readyz says
+ok; GETs and writes are correct (seen on 1.36 and 1.37). So one object is read in both ways.
+resourceVersions of one resource are numbers that grow (KEP-5504).
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from fleet.kube.objects.errors import ApiRequest, NotFoundError
 from fleet.kube.watch.listing import read
 
 SECONDS = 5.0
-"""For one request."""
+"""Time-out of one request in seconds."""
 JUMP = 1_000_000
-"""No cluster writes so much between two looks: revisions were bumped, which makes API servers list anew."""
+"""More revisions than any cluster writes between two checks: revisions were bumped, which makes API servers list
+again."""
 REMEDY = (
     "its etcd was restored under running API servers: restart all of them (or restore with bumped revisions), then "
     "fleet's controller if the message stays"
@@ -34,9 +35,9 @@ _NUMBER = re.compile(r"[0-9]{1,20}")
 
 class EtcdComparison(NamedTuple):
     contradiction: str = ""
-    """What the lists show and etcd does not hold, as a message; empty: nothing."""
+    """The difference between the lists and etcd, as a message. Empty: there is none."""
     behind: bool = False
-    """The server shows what etcd holds, and what was known before is another state: list again."""
+    """True if the server shows what etcd holds, but the known state is another: list again."""
 
 
 async def compare_with_etcd(
@@ -72,7 +73,7 @@ async def listed_at(transport: Transport, kind: ApiResource[ApiObject]) -> int:
 async def has_recovered(
     transport: Transport, kind: ApiResource[ApiObject], wrong: ApiObject, before: int
 ) -> bool:
-    """Returns whether the server has read its etcd anew since its lists, then at resourceVersion `before`, showed
+    """Returns whether the server has read its etcd again since its lists, then at resourceVersion `before`, showed
     `wrong`. Raises FleetError.
 
     It has where the lists are older than that now, or far newer. Or where they show that object as etcd holds it, at
@@ -98,7 +99,7 @@ def newest(things: Iterable[ApiObject]) -> ApiObject | None:
 
 
 def number(version: str) -> int | None:
-    """Returns a resourceVersion as a number; None for what is none."""
+    """Returns a resourceVersion as a number; None if it is not one."""
     return int(version) if _NUMBER.fullmatch(version) else None
 
 

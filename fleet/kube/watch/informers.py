@@ -1,4 +1,5 @@
-"""Every resource of one cluster, watched together: what changed, when everything is known, and when the cluster is lost."""
+"""Every resource of one cluster, watched together: what changed, when everything is known, and when the cluster is
+lost."""
 
 from __future__ import annotations
 
@@ -25,11 +26,11 @@ from fleet.kube.watch.reflector import Reflector
 from fleet.system.clock import Clock
 
 COMPARED = (NODES, PODS)
-"""Kinds of which one object is compared with what etcd holds."""
+"""The resources of which one object is compared with etcd."""
 VERSION_MOST = 100
-"""Characters of a version that are kept."""
+"""Most characters of a version that are kept."""
 HEARD = 6
-"""Answers among which the oldest version counts."""
+"""The number of last answers of which the oldest version counts."""
 
 
 class _Version(Struct, frozen=True, rename="camel"):
@@ -37,24 +38,24 @@ class _Version(Struct, frozen=True, rename="camel"):
 
 
 class HealthCheck(Struct, frozen=True):
-    """How to find out that a server has gone without closing its connections: a dead network ends no watch. Seconds."""
+    """Detects a server that is gone without closing its connections: a dead network ends no watch. All in seconds."""
 
     every: float = 10.0
     answer: float = 5.0
-    """How long an answer may take."""
+    """Time-out of one request."""
     misses: int = 2
-    """So many in a row without an answer: the cluster is lost."""
+    """Number of requests in a row without an answer after which the cluster is lost."""
 
 
 class Informer(NamedTuple):
-    """One resource: what lists and watches it, and what keeps it."""
+    """The reflector and the object store of one resource."""
 
     reflector: Reflector[ApiObject]
     store: ObjectStore
 
 
 class Informers:
-    """All resources of one cluster, for one reader."""
+    """The informers of all resources of one cluster, for one reader."""
 
     def __init__(
         self,
@@ -73,24 +74,24 @@ class Informers:
         self._closed = False
         self._informers = [self._informer(kind, jitter) for kind in KINDS]
         self._wrong = ""
-        """Why the server's lists are not to be believed; empty: they are."""
+        """Why the server's lists cannot be trusted; empty: they can."""
         self._stale: tuple[ApiResource[ApiObject], ApiObject, int] | None = None
-        """By which object that was found, and the resourceVersion of the server's lists then."""
+        """The object that showed the difference, and the resourceVersion of the server's lists at that time."""
         self._behind: dict[str, ApiObject] = {}
-        """By resource: an object that differs in etcd, and in the server's lists too. Its watch may still report it."""
+        """An object that differs in etcd and in the server's lists, by resource. Its watch may still report it."""
         self._reported: ClusterSynced | ClusterLost | None = None
-        """What was reported last on whether the cluster can be seen."""
+        """The last event about the cluster's reachability."""
         self._heard: deque[str] = deque(maxlen=HEARD)
         """The versions in the last answers; of several API servers each may have given one."""
 
     @property
     def missing(self) -> dict[str, str]:
-        """Returns the resources that the cluster does not have, or does not let fleet see, each with the reason."""
+        """Returns the resources that the cluster does not have, or does not allow fleet to read, each with the reason."""
         reflectors = (informer.reflector for informer in self._informers)
         return {reflector.resource.named: reflector.absent for reflector in reflectors if reflector.absent}
 
     async def events(self) -> AsyncGenerator[ClusterEvent, None]:
-        """Yields what changes, from the first list on, until `close`. One reader alone."""
+        """Yields changes from the first list on, until `close`. It must have one reader only."""
         tasks = [asyncio.create_task(informer.reflector.run()) for informer in self._informers]
         tasks.append(asyncio.create_task(self._check_health()))
         for task in tasks:
@@ -139,7 +140,7 @@ class Informers:
             event = ClusterSynced(self._cluster, min(filter(None, self._heard), key=by_age, default=""))
         else:
             return
-        # Servers of one control plane may be of different versions: the oldest counts, until it is heard of no more.
+        # Servers of one control plane may be of different versions: the oldest counts, until it no longer answers.
         if event != self._reported:
             self._reported = event
             self._inbox.append(event)

@@ -12,11 +12,11 @@ from fleet.kube.objects.errors import ApiRequest, ExpiredError
 
 PAGE = 1000
 PAGES = 5000
-"""More than that no list has: of a selection a server sends pages that are not full."""
+"""Most pages of a list. For a field selector a server sends pages that are not full."""
 OBJECTS = 500_000
 """Most objects of one kind in a cluster that are kept in memory. Kubernetes is made for 150,000 pods."""
 TRIES = 3
-"""A list whose rest is forgotten while it is read begins again."""
+"""Attempts at a list. It begins again if its continue token expires."""
 
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ T = TypeVar("T")
 class Listing(NamedTuple, Generic[T]):
     things: list[T]
     version: str
-    """resourceVersion to watch from."""
+    """The resourceVersion to watch from."""
 
 
 async def read(transport: Transport, kind: ApiResource[T], fields: str = "") -> Listing[T]:

@@ -1,6 +1,6 @@
 """The last state of every object of one resource, and what has changed in it.
 
-So an event that comes twice is reported once, a change in fields that fleet does not read is not reported at all, and
+An event that comes twice is reported once, a change in fields that fleet does not read is not reported at all, and
 after a gap (410 Gone, a lost connection) the new list is compared with what is known, and what is missing is reported
 as deleted.
 """

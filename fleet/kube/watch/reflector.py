@@ -18,19 +18,20 @@ from fleet.kube.watch.listing import read
 from fleet.system.clock import Clock
 
 WATCH_SECONDS = 290
-"""The API server ends a watch after this time; another goes on from where it was."""
+"""Seconds after which the API server ends a watch; the next watch continues it."""
 ABSENT_SECONDS = 30.0
-"""Pause between two lists of a resource that the cluster does not serve."""
+"""Seconds between two lists of a resource that the cluster does not serve."""
 EMPTY_WATCHES = 2
 EMPTY_WATCH_SECONDS = 1.0
-"""After more than EMPTY_WATCHES watches in a row without an event: the pause before the next one."""
+"""Seconds before the next watch after more than EMPTY_WATCHES in a row without an event."""
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 
 
 class ReflectorStore(Protocol[T_contra]):
-    """Where a Reflector puts objects. A FleetError that is raised here counts as a failure of the watch."""
+    """The store that receives a Reflector's objects. A FleetError that is raised here counts as a failure of the
+    watch."""
 
     def replace(self, objects: Sequence[T_contra]) -> None:
         """Takes a whole list: what is not in it does not exist any more."""
@@ -69,11 +70,11 @@ class Reflector(Generic[T]):
         """`fields`: a field selector; empty: all objects."""
         self.resource = resource
         self.listed = False
-        """The store has all objects, and takes their changes."""
+        """True while the store has all objects and receives their changes."""
         self.error: FleetError | None = None
         """Why the last attempt failed; None: it did not."""
         self.absent = ""
-        """Why the resource cannot be read, where the rest is of use without it; empty: it is read."""
+        """Why an optional resource cannot be read; empty: it is read."""
         self._transport = transport
         self._clock = clock
         self._store = store
@@ -83,13 +84,13 @@ class Reflector(Generic[T]):
         self._absent_seconds = absent_seconds
         self._jitter = jitter
         self._version = ""
-        """resourceVersion to watch from; empty: list first."""
+        """The resourceVersion to watch from; empty: list first."""
         self._failures = 0
         self._empty_watches = 0
-        """Watches in a row that ended without an event."""
+        """Number of watches in a row that ended without an event."""
         self._watching: asyncio.Task[None] | None = None
         self._relist: ExpiredError | None = None
-        """Why everything is to be listed again though the watch goes on."""
+        """Why everything must be listed again while the watch goes on; None: it need not be."""
 
     async def run(self) -> None:
         """Runs until it is cancelled, or until `state_changed` raises."""
@@ -117,7 +118,7 @@ class Reflector(Generic[T]):
             self._watching.cancel()
 
     def list_again(self, why: str) -> None:
-        """Ends a watch whose events have not shown what there is, and lists again."""
+        """Ends a watch whose events have missed a change, and lists again."""
         if self._watching is not None:
             self._relist = ExpiredError(why)
             self._watching.cancel()
@@ -180,7 +181,7 @@ class Reflector(Generic[T]):
             self._version = event.version
 
     async def _pause_after_watch(self) -> None:
-        """Keeps a server that ends every watch without an event from being asked in a tight loop."""
+        """Waits, so that a server that ends every watch without an event is not asked in a tight loop."""
         self._empty_watches += 1
         if self._empty_watches > EMPTY_WATCHES:
             await self._clock.sleep(EMPTY_WATCH_SECONDS * self._jitter())

@@ -28,11 +28,11 @@ VERSION_SECONDS = 10.0
 class ClusterReading(Struct, frozen=True):
     snapshot: Snapshot
     missing: dict[str, str]
-    """Kinds (their resource) that the cluster has not, or does not let us see, and why."""
+    """The resources that the cluster does not have, or does not allow fleet to read, each with the reason."""
 
 
 async def read(transport: Transport, cluster: str, site: str, at: datetime) -> ClusterReading:
-    """Reads everything once, all resources at a time. Raises FleetError."""
+    """Reads all resources once, concurrently. Raises FleetError."""
     version = await server_version(transport, VERSION_SECONDS)
     try:
         async with asyncio.TaskGroup() as group:
@@ -71,9 +71,9 @@ async def _compare(transport: Transport, kind: ApiResource[ApiObject], things: S
 
 def of_dump(data: bytes, cluster: str, site: str, at: datetime) -> Snapshot:
     """Reads a dump. Resources of which the file has no object are `missing` in it: the cluster may have none, or
-    nobody asked for them.
+    they were not requested.
 
-    Raises UsageError for what is no list of Kubernetes objects.
+    Raises UsageError for a file that is not a list of Kubernetes objects.
     """
     try:
         listed = _DUMP.decode(data)
@@ -93,7 +93,8 @@ def of_dump(data: bytes, cluster: str, site: str, at: datetime) -> Snapshot:
 
 
 def _absent(snapshot: Snapshot, read: Sequence[str]) -> dict[str, str]:
-    """Returns the resources that may be missing in a dump. `read`: resources that the file says were read, so that
+    """Returns the resources that may be missing in a dump. `read`: resources that were read according to the file, so
+    that
     the cluster had none."""
     there = {workload.kind for workload in snapshot.workloads}
     if snapshot.budgets:
@@ -117,14 +118,14 @@ def _absent(snapshot: Snapshot, read: Sequence[str]) -> dict[str, str]:
 class _Dump(Struct, frozen=True):
     items: tuple[Raw, ...]
     read: tuple[str, ...] = ()
-    """In a dump by fleet: the resources that were listed."""
+    """The resources that were listed, in a dump by fleet; empty in one by kubectl."""
 
 
 _DUMP = msgspec.json.Decoder(_Dump)
 
 
 async def _things(transport: Transport, kind: ApiResource[ApiObject]) -> list[ApiObject] | FleetError:
-    """Returns the objects of one resource; the reason instead, where fleet can do without the resource."""
+    """Returns the objects of one resource; or the reason why there are none, if fleet can work without the resource."""
     try:
         return (await read_list(transport, kind)).things
     except NotFoundError as error:

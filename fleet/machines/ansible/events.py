@@ -39,9 +39,9 @@ class AnsibleResult(Struct, frozen=True):
     stats: dict[str, Any] = {}
     """The values that the playbook passed to `set_stats`."""
     responded: bool = False
-    """Whether the machine ran at least one command."""
+    """True if the machine ran at least one command."""
     unreachable: bool = False
-    """Whether the run ended because the machine could not be reached."""
+    """True if the run ended because the machine could not be reached."""
     message: str = ""
     """The task that ended the run and its message, or why nothing was done; empty where the run succeeded."""
 

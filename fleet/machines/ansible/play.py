@@ -29,7 +29,7 @@ from fleet.system.programs import end_group
 KEPT = 3
 """How many runs of one playbook on one machine keep their artifacts."""
 GRACE = 10.0
-"""Seconds that a run has to end after it was told to end."""
+"""Seconds that a run has to end after SIGTERM."""
 LINE_MOST = 8 * 1024 * 1024
 RESULT_MOST = 200_000
 """Characters of a task's result beyond which ansible leaves the result out of the event."""

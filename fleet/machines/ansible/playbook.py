@@ -54,7 +54,7 @@ class PlaybookRules(Struct, frozen=True):
     boot_seconds: int = 900
     look_seconds: float = LOOK_SECONDS
     source: str = ""
-    """Where releases are, for operating systems that need it."""
+    """The source of releases, for operating systems that need one."""
 
 
 def shipped(step: str) -> Path:
@@ -78,13 +78,13 @@ class Playbooks:
         self._way = OpenSshConfig(login, self._folder, self._sockets)
         self._limit = login.limit
         self._doubtful = False
-        """Whether the machine was not reached, or did not finish, the last time."""
+        """True if the machine was not reached, or did not finish, the last time."""
         self._turns: dict[str, asyncio.Lock] = {}
         self._look = asyncio.Lock()
         self._seen: Observation | None = None
         self._seen_at = 0.0
         self._fresh = False
-        """Whether the last observation is newer than every other playbook run."""
+        """True if the last observation is newer than every other playbook run."""
 
     async def close(self) -> None:
         await self._way.close()

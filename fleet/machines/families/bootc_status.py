@@ -60,7 +60,7 @@ class BootcDeployment(Struct, frozen=True, rename="camel"):
     pinned: bool = False
     incompatible: bool = False
     download_only: bool = False
-    """Whether the staged deployment is only on the disk: a reboot does not boot it but drops it."""
+    """True if the staged deployment is only on the disk: a reboot does not boot it but drops it."""
     store: str | None = None
 
     @property

@@ -1,4 +1,4 @@
-"""The interface of an operating system, whatever its family, and the entry that registers a family."""
+"""The interface of an operating system of any family, and the entry that registers a family."""
 
 from __future__ import annotations
 
@@ -92,4 +92,4 @@ class OsFamily(Struct, frozen=True):
     probe: Callable[[Host, Signs], Awaitable[Signs]] | None = None
     """Asks the family's own program, if the signs show that the machine has it, and adds its answer to the signs."""
     has_shell: bool = True
-    """Whether the machine can run shell commands, so that an agent can look for competing updaters there."""
+    """True if the machine can run shell commands, so that an agent can look for competing updaters there."""

@@ -41,7 +41,7 @@ class OstreeDeployment(Struct, frozen=True, rename={"os": "stateroot", "locked":
     serial: int
     booted: bool = False
     locked: bool = False
-    """Whether a staged deployment is only on the disk: a reboot does not boot it but drops it."""
+    """True if a staged deployment is only on the disk: a reboot does not boot it but drops it."""
     version: str = ""
     refspec: str = ""
     """The branch that the deployment follows; empty where the status does not show it, as in JSON."""

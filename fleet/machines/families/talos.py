@@ -83,8 +83,8 @@ class Talos:
         self._source = source
 
     async def observe(self) -> Observation:
-        """Observes the machine. Its API reports no rollback: `talosctl rollback` returns to whatever was there
-        before."""
+        """Observes the machine. Its API reports no rollback: `talosctl rollback` returns to the previous release,
+        whatever it is."""
         return Observation(
             OS,
             await self._booted(),

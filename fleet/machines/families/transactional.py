@@ -40,9 +40,9 @@ _PLAIN = re.compile(r"[\w.+:~-]+", re.ASCII)
 class SnapperSnapshot(Struct, frozen=True):
     number: int
     default: bool = False
-    """Whether the snapshot boots next."""
+    """True if the snapshot boots next."""
     active: bool = False
-    """Whether the snapshot is mounted as /."""
+    """True if the snapshot is mounted as /."""
     userdata: dict[str, str] | None = None
 
     @property

@@ -82,7 +82,7 @@ class Ssh:
         self._turn = asyncio.Lock()
         """Held while a command runs, one at a time: commands that wait for it take no place of the limit."""
         self._doubtful = False
-        """Whether the last command failed because the machine was not reached, or the command did not end in time."""
+        """True if the last command failed because the machine was not reached, or the command did not end in time."""
 
     async def run(self, argv: Sequence[str], seconds: float = 60.0) -> CommandResult:
         """Runs a command as `Host.run` does. Raises AuthenticationError where no key is accepted, or the machine's own

@@ -227,7 +227,7 @@ def _refusal(
 
 
 def _look(known: KnownHostKeys, found: HostKeyMatch) -> str:
-    """Returns the remedy, which never makes fleet trust whatever host answers."""
+    """Returns the remedy, which never makes fleet trust an unverified host."""
     name = place(known.name, known.port)
     compare = (
         "compare the fingerprint with the machine's own, on its console or from its installation "

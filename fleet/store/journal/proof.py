@@ -1,7 +1,7 @@
-"""Compares signed checkpoints with a chain: whether they agree, and how entries that they vouch for were changed.
+"""Compares signed checkpoints with a chain: whether they agree, and how entries that they cover were changed.
 Pure.
 
-A hash chain alone shows changes inside it. That its end was cut off, or that all of it was written anew, shows only by
+A hash chain alone shows changes inside it. That its end was cut off, or that all of it was rewritten, is visible only by
 comparison with an earlier end that was kept: the checkpoints.
 """
 
@@ -92,7 +92,7 @@ def _rewritten(first: int, signed: SignedCheckpoint) -> JournalFinding:
 
 
 def reach(signed: Iterable[SignedCheckpoint], marks: Marks) -> int:
-    """Returns the seq of the last entry that a checkpoint vouches for; 0: no checkpoint does. The checkpoints are
+    """Returns the seq of the last entry that a checkpoint covers; 0: no checkpoint does. The checkpoints are
     known to be genuine."""
     return max(
         (checkpoint.seq for checkpoint in signed if marks.hashes.get(checkpoint.seq) == checkpoint.hash),

@@ -29,7 +29,7 @@ What = Literal[
     "unlike",
 ]
 """rewritten: the entry differs from the one that was signed. forged: the key has not signed the checkpoint. unsigned:
-no checkpoint vouches for the entry. unlike: a report differs from its entries."""
+no checkpoint covers the entry. unlike: a report differs from its entries."""
 HashOf = Callable[[JournalEntry], str]
 
 
@@ -43,7 +43,7 @@ class ChainEnd(Struct, frozen=True):
 
 
 class JournalFinding(Struct, frozen=True):
-    """One thing that is wrong: `seq` names the entry, `words` is the message for the operator."""
+    """A problem of the journal: `seq` is the entry's number, `message` is for the operator."""
 
     seq: int
     what: What

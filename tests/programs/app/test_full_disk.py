@@ -1,4 +1,4 @@
-"""On a full disk fleet answers who asks, and says what it could not write down; who wants it to write is refused."""
+"""On a full disk fleet still reports and names what it could not store; commands that write are refused."""
 
 from __future__ import annotations
 

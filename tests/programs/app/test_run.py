@@ -35,7 +35,7 @@ def test_simulated_clusters_need_no_playbooks(tmp_path: Path, monkeypatch: pytes
 def test_background_controller_imports_nothing_from_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which may be anybody's, such as /tmp."""
+    """The folder may be writable by others, such as /tmp."""
     home = a_home(tmp_path / "home")
     done = tmp_path / "carried-out"
     for name in ("typer", "msgspec", "fleet"):

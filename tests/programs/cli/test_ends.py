@@ -1,4 +1,4 @@
-"""A command that is told to end leaves no program and no file behind; and what files it makes for whom."""
+"""A terminated command leaves no program and no file behind; and the permissions of the files that it creates."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_terminated_controller_ends_its_plugins_and_their_children(
 
 
 def ended(folder: Path, process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Tells it to end while its plugin is at work, and sees that nothing of it is left."""
+    """Terminates the command while its plugin runs, and checks that nothing of it is left."""
     reader = os.open(folder / "alive", os.O_RDONLY | os.O_NONBLOCK)
     try:
         while not _written(reader):

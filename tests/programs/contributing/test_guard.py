@@ -1,4 +1,4 @@
-"""docs/contributing/guard.md holds: what it shows can be done, in no more files than it says."""
+"""docs/contributing/guard.md holds: its example works, in no more files than it names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/contributing/os-family.md holds: what it shows can be done, in no more files than it says."""
+"""docs/contributing/os-family.md holds: its example works, in no more files than it names."""
 
 from __future__ import annotations
 

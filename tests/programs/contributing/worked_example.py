@@ -79,7 +79,7 @@ def example(page: str, heading: str) -> Example:
 
 
 def apply(block: Block, folder: Path) -> None:
-    """Raises AssertionError where the lines that the block says are there are not, or are there twice."""
+    """Raises AssertionError if lines that the block expects are missing or are there twice."""
     path = folder / block.path
     if block.kind != "diff":
         assert not path.exists(), f"{block.path} is there already"

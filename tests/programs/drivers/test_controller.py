@@ -281,8 +281,8 @@ class Journaled(SimulatedCluster):
 
 
 class FullHome(Home):
-    """Its database is on a disk of its own, which somebody fills in the middle of the rollout and clears when they hear of
-    it."""
+    """Its database is on a disk of its own, which is filled in the middle of the rollout and cleared once the warning
+    arrives."""
 
     ballast: Path
 
@@ -361,7 +361,7 @@ def test_controller_forgets_old_history(tmp_path: Path) -> None:
 
 
 class Tellers:
-    """Agents that say a word when a machine is asked for something."""
+    """Agents that report a message when a machine gets a request."""
 
     def __init__(self) -> None:
         self._put: Callable[[ClusterEvent], None] = lambda _: None

@@ -1,4 +1,4 @@
-"""Whatever a host answers, what comes of it is a value or that host's failure in words: of every parser and every family."""
+"""Whatever a host answers, the result is a value or a FleetError of that host: for every parser and every family."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ OWN = {"access", "openssh", "settings", "inventory"}
 
 
 def parsers() -> Iterator[tuple[str, Callable[..., Any]]]:
-    """Every public function that is given nothing but texts, one of them what a machine has told."""
+    """Every public function whose parameters are texts alone, one of them the output of a machine."""
     for package in (fleet.machines, fleet.hosts):
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             module = import_module(found.name)

@@ -1,4 +1,5 @@
-"""Members of quorum groups, credential plugins, tenants' annotations and API servers: read, or refused in words."""
+"""Answers of quorum members, credential plugins, tenants' annotations and API servers are read, or refused with a
+message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""ssh servers that are odd at each point of a connection: their own failure, within bounds, and nobody else's."""
+"""ssh servers that misbehave at each point of a connection fail by themselves, within bounds, and delay no other
+host."""
 
 from __future__ import annotations
 
@@ -91,12 +92,12 @@ class Counted(Limit):
 
 
 def never_give_up(config: Path) -> None:
-    """From here on nobody fails because the time is up."""
+    """From here on no host fails because the time is up."""
     config.write_text(config.read_text().replace(f"ConnectTimeout {SLOW}", f"ConnectTimeout {MOST_SECONDS}"))
 
 
 def test_silent_hosts_take_at_most_half_of_the_connections(tmp_path: Path) -> None:
-    """Of two places one is left for who is well, however many are silent."""
+    """Of two connections one is left for healthy hosts, however many are silent."""
 
     async def story(config: Path) -> None:
         limit, access = Counted(2), SshAccess(config=str(config), sudo=False)

@@ -95,6 +95,6 @@ class Home:
 
     @property
     def held(self) -> dict[str, list[str]]:
-        """Why hosts wait, in words, by host."""
+        """The messages of why hosts wait, by host."""
         board = self.store.held.of("r-1")
         return {NodeRef.parse(node).name: [each.message for each in row.held] for node, row in board.items()}

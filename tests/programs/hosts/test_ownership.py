@@ -1,4 +1,5 @@
-"""Two fleets whose inventories name the same host: the first that acts has it, until a person gives it to the other."""
+"""Two fleets whose inventories name the same host: the first that acts owns it, until a user gives it to the
+other."""
 
 from __future__ import annotations
 

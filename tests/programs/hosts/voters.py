@@ -75,7 +75,7 @@ class Voters:
         return QuorumGroup("books", "shop", rule=rule, access=EtcdAccess(endpoints=endpoints))
 
     def answer(self, name: str, path: str, body: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-        """What a member says, in pieces; None: nothing."""
+        """The answer of a member, in pieces; None: no answer."""
         with self._lock:
             if not self._hears(name):
                 return None

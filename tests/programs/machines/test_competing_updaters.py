@@ -1,4 +1,5 @@
-"""Who else upgrades or reboots a machine: the real script, by a shell of this machine, over played files and units."""
+"""Which other programs upgrade or reboot a machine: the real script, run by a shell of this machine, over fake files
+and units."""
 
 from __future__ import annotations
 

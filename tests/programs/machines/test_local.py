@@ -1,4 +1,4 @@
-"""Commands on this machine: their exit codes and words, and what is given up on is killed."""
+"""Commands on this machine: their exit codes and outputs; a command that times out is killed."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Recorded(AnsibleEvents):
 
 
 def here(folder: Path, tasks: str) -> tuple[Path, Path, dict[str, Any], dict[str, Any], float]:
-    """What plays these tasks on this computer."""
+    """Runs these tasks on this computer."""
     playbook = folder / "mine.yml"
     playbook.write_text(f"- hosts: all\n  gather_facts: false\n  tasks:\n{tasks}")
     host = {"n-1": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}}

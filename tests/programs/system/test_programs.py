@@ -35,7 +35,7 @@ def watched(folder: Path) -> Iterator[tuple[str, int]]:
 
 
 def gone(reader: int) -> bool:
-    """Waits until nobody holds the pipe. A test that waits in vain is ended by its own time limit."""
+    """Waits until no process holds the pipe. A test that waits in vain is ended by its own time limit."""
     os.set_blocking(reader, True)
     while os.read(reader, 1):
         pass
@@ -43,7 +43,7 @@ def gone(reader: int) -> bool:
 
 
 def received(reader: int) -> bool:
-    """Whether something has been said in the pipe."""
+    """Whether the pipe has output."""
     try:
         return os.read(reader, 1) != b""
     except BlockingIOError:
@@ -75,7 +75,7 @@ def test_program_that_times_out_is_killed_with_its_children(tmp_path: Path) -> N
 
 
 def test_child_left_by_a_program_is_killed_and_the_answer_is_returned(tmp_path: Path) -> None:
-    """The child holds the output open: nobody waits for it."""
+    """The child holds the output open, which delays nothing."""
     with watched(tmp_path) as (pipe, reader):
         child = SLEEP.format(pipe)
         start = f"import os, subprocess, sys; subprocess.Popen([sys.executable, '-c', {child!r}])"

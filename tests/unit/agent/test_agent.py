@@ -278,7 +278,7 @@ def test_lost_answer_causes_no_second_action() -> None:
 
 
 def test_conflict_is_read_again_before_acting() -> None:
-    """A request that was taken back between the agent's look and its word is not acted upon."""
+    """A request that was withdrawn between the agent's read and its report is not carried out."""
 
     async def scenario(world: World) -> None:
         world.start()

@@ -1,4 +1,4 @@
-"""What `fleet agent` says where it cannot work."""
+"""The messages of `fleet agent` where it cannot work."""
 
 from __future__ import annotations
 

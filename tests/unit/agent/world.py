@@ -181,7 +181,7 @@ class World:
         self.agent = None
 
     async def reboot_happens(self) -> None:
-        """The machine that was told to reboot does so, and its agent starts anew."""
+        """The machine carries out the requested reboot, and its agent starts anew."""
         async with asyncio.timeout(5):
             await self.box.rebooting.wait()
         await self.kill()

@@ -34,7 +34,8 @@ pools:
 
 
 def small_cluster(cluster: str = "east") -> Snapshot:
-    """Four nodes: n-2 is cordoned by somebody, n-3 has the one pod of web/checkout, whose budget never lets it go."""
+    """Four nodes: n-2 is cordoned by another party, n-3 has the one pod of web/checkout, whose budget never lets it
+    go."""
     nodes = [a_node(f"n-{number}", unschedulable=number == 2) for number in range(1, 5)]
     checkout = a_deployment("checkout", 1, [nodes[2]])
     return a_snapshot(nodes, checkout, [a_budget("checkout", 1, 0)], cluster=cluster)

@@ -1,4 +1,4 @@
-"""Who the journal names: the system's user, whatever the environment says."""
+"""The user that the journal names: the system's user, whatever the environment has."""
 
 from __future__ import annotations
 

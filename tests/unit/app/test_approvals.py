@@ -117,7 +117,7 @@ def test_who_approved_a_plan_cannot_start_an_equal_one_of_their_own(home: Home) 
 
 
 def test_nodes_that_join_after_the_approval_are_told(home: Home) -> None:
-    """wings.md C8: ten nodes join after the approval."""
+    """flux-iac/tofu-controller#1129: ten nodes join after the approval."""
     made = planned(home)
     approved(home, made)
     nodes = [*small_cluster().nodes, *(a_node(f"n-{number}") for number in range(10, 20))]
@@ -135,7 +135,7 @@ def test_nodes_that_join_after_the_approval_are_told(home: Home) -> None:
 
 
 def test_a_changed_limit_is_told_with_both_values(home: Home) -> None:
-    """wings.md C8: changing a value gives a plan that nobody has approved."""
+    """flux-iac/tofu-controller#1129: changing a value gives a plan that nobody has approved."""
     made = planned(home)
     approved(home, made)
     text = home.policy_file.read_text()
@@ -148,7 +148,7 @@ def test_a_changed_limit_is_told_with_both_values(home: Home) -> None:
 
 
 def test_a_label_that_moves_no_node_costs_no_new_approval(home: Home) -> None:
-    """wings.md C8: a change without effect (label, comment) does not cost a new approval."""
+    """flux-iac/tofu-controller#1129: a change without effect (label, comment) does not cost a new approval."""
     made = planned(home)
     approved(home, made)
     small = small_cluster()

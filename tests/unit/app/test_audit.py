@@ -229,7 +229,7 @@ def test_truncated_database_is_found_by_the_checkpoint_copy_beside_the_key(
 
 
 def test_journal_rewritten_with_its_checkpoints_is_not_signed_again(tmp_path: Path) -> None:
-    """Everything in the database is somebody else's, and fits together; the copy beside the key does not."""
+    """Everything in the database is of another fleet and consistent; the copy beside the key is not."""
     home = a_fast_home(tmp_path / "home")
     signing.keygen(home)
     carried_out(home)
@@ -441,7 +441,7 @@ def forged_on(results: Told) -> None:
 
 
 def written_anew(results: Told) -> None:
-    """The whole chain, by somebody else's name."""
+    """The whole chain, under another user's name."""
     prev = results["entries"][0]["prev_hash"]
     for each in results["entries"]:
         each["actor"], each["prev_hash"] = "nobody@nowhere", prev

@@ -1,4 +1,4 @@
-"""A result that a person wants in a file is there whole, or what was there before is."""
+"""A result that is written to a file is complete, or the old file stays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people who watch a rollout are told of each entry of the journal."""
+"""What users who watch a rollout see of each entry of the journal."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def test_option_wins_over_the_environment_and_the_environment_over_the_current_f
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a file to somebody else")
 @pytest.mark.parametrize("theirs", [".", "fleet.yaml", "fleet.db"])
 def test_fleet_of_another_user_in_its_folder_is_not_used(tmp_path: Path, theirs: str) -> None:
-    """It says what is run: hooks, playbooks, plugins of kubeconfigs."""
+    """The policy decides what is run: hooks, playbooks, plugins of kubeconfigs."""
     (tmp_path / "fleet.yaml").touch()
     (tmp_path / "fleet.db").touch()
     assert Home.find(None, "", {}, tmp_path).path == tmp_path

@@ -28,7 +28,7 @@ ETCD = "  - {name: books, cluster: tills, kind: etcd, endpoints: [https://10.0.0
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port on which nobody listens while the test runs."""
+    """A port on which no server listens while the test runs."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]

@@ -193,7 +193,7 @@ def test_agents_work_only_while_their_controller_leads(tmp_path: Path) -> None:
 def test_policy_of_a_home_selects_the_machines_of_its_controller(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """By name, as ssh would; and a name that nobody knows is told."""
+    """By name, as ssh would; an unknown name is reported."""
 
     async def run() -> None:
         async with ApiServer() as server:

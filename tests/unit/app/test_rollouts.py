@@ -1,4 +1,4 @@
-"""Rollouts: started once, on clusters that are as planned; told only what makes sense."""
+"""Rollouts start once, on clusters that are as planned, and accept only valid commands."""
 
 from __future__ import annotations
 
@@ -211,10 +211,10 @@ def a_halted_canary() -> SimulatedRollout:
 def test_resume_and_release_report_what_follows(golden: GoldenFiles) -> None:
     story = a_halted_canary()
     golden.check("\n".join(what_follows(story.rollout)), "halted")
-    story.say("resume")
+    story.send("resume")
     story.run(seconds=600)
     golden.check("\n".join(what_follows(story.rollout)), "resumed")
-    story.say("release", "east/n-0")
+    story.send("release", "east/n-0")
     golden.check("\n".join(what_follows(story.rollout)), "resumed-and-released")
     story.turn()
     assert what_follows(story.rollout) == () and len(story.rollout.canaries) == 2
@@ -224,9 +224,9 @@ def test_resume_and_release_report_what_follows(golden: GoldenFiles) -> None:
 
 def test_release_before_resume_has_the_same_effect(golden: GoldenFiles) -> None:
     story = a_halted_canary()
-    story.say("release", "east/n-0")
+    story.send("release", "east/n-0")
     golden.check("\n".join(what_follows(story.rollout)))
-    story.say("resume")
+    story.send("resume")
     story.run()
     assert story.rollout.state is RolloutState.FINISHED
 

@@ -1,4 +1,4 @@
-"""A controller that is gone is seen: since when none works, what may be in mid-air, and no ETA that nobody works for."""
+"""A missing controller is noticed: since when, what may be in work, and no ETA without a controller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every command in a folder that somebody has just come to: with the team's policy alone, and with nothing at all."""
+"""Every command in a folder that a user has just entered: with the team's policy alone, and with nothing at all."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_all_commands_are_covered() -> None:
 
 
 def helpful(result: CommandResult) -> None:
-    """Whatever came of it, a person can go on."""
+    """Whatever the result, it names a next step."""
     assert "bug in fleet" not in result.err and "Traceback" not in result.err
     assert "--force" not in result.out + result.err
     if result.code in (1, 2, 3):

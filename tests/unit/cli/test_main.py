@@ -1,4 +1,4 @@
-"""Errors to words and exit codes, in one place; what goes to stdout and what to stderr."""
+"""Errors become messages and exit codes in one place; what goes to stdout and what to stderr."""
 
 from __future__ import annotations
 
@@ -39,6 +39,11 @@ def fleet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Fleet:
         return CommandResult(code, printed.out, printed.err)
 
     return call
+
+
+def without_hashes(text: str) -> str:
+    """They follow from the time and the user of the test."""
+    return re.sub("[0-9a-f]{16}", "HASH", text)
 
 
 def test_global_options_may_stand_anywhere_but_after_two_dashes() -> None:
@@ -159,7 +164,7 @@ def test_intact_journal_verifies_and_a_forged_one_exits_4(
     a_started_rollout(Home(tmp_path / "home"))
     whole = fleet("audit", "verify")
     assert whole.code == 0
-    golden.check(re.sub("[0-9a-f]{16}", "HASH", whole.out), "whole")
+    golden.check(without_hashes(whole.out), "whole")
     with sqlite3.connect(tmp_path / "home" / "fleet.db") as database:
         database.execute("update journal set actor = 'nobody@nowhere'")
     result = fleet("audit", "verify")
@@ -167,7 +172,9 @@ def test_intact_journal_verifies_and_a_forged_one_exits_4(
     golden.check(result.out, "forged")
 
 
-def test_signed_journal_verifies_and_a_truncated_export_exits_4(fleet: Fleet, tmp_path: Path) -> None:
+def test_signed_journal_verifies_and_a_truncated_export_exits_4(
+    fleet: Fleet, tmp_path: Path, golden: GoldenFiles
+) -> None:
     a_started_rollout(Home(tmp_path / "home"))
     made = fleet("audit", "keygen")
     assert made.code == 0 and "BEGIN PUBLIC KEY" in made.out and "PRIVATE KEY" not in made.out + made.err
@@ -176,7 +183,8 @@ def test_signed_journal_verifies_and_a_truncated_export_exits_4(fleet: Fleet, tm
     kept = json.loads(fleet("audit", "checkpoint").out)
     assert kept["seq"] == 2
     result = fleet("audit", "verify")
-    assert result.code == 0 and "2 signed checkpoints hold" in result.out
+    assert result.code == 0
+    golden.check(without_hashes(result.out), "whole")
     file, key = str(tmp_path / "export.json"), str(tmp_path / "home" / "audit" / "public-key.pem")
     assert fleet("audit", "export", "--output", file).code == 0
     assert fleet("audit", "verify", "--file", file, "--key", key).code == 0
@@ -185,7 +193,8 @@ def test_signed_journal_verifies_and_a_truncated_export_exits_4(fleet: Fleet, tm
     reported["entries"].pop()
     Path(file).write_text(json.dumps(reported))
     result = fleet("audit", "verify", "--file", file, "--key", key)
-    assert result.code == 4 and "missing: the end of the journal was cut off" in result.out
+    assert result.code == 4
+    golden.check(without_hashes(result.out), "truncated")
 
 
 def test_lint_shows_each_finding_with_its_remedy_and_exits_4(

@@ -1,4 +1,4 @@
-"""`fleet lab simulate`: a seed's history told, a part of it, many of them."""
+"""`fleet lab simulate`: the history of a seed, a part of it, many of them."""
 
 from __future__ import annotations
 

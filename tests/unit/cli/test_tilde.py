@@ -1,4 +1,5 @@
-"""A path that begins with `~`, wherever a person may write one: in the home of nobody it is a file that is not there."""
+"""A path that begins with `~`, wherever a user may write one: with an unknown user it is a file that does not
+exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an annotation on a workload means, and what is said of one that means nothing."""
+"""What an annotation on a workload means, and what is reported of an invalid one."""
 
 from __future__ import annotations
 

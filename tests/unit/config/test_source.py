@@ -1,4 +1,4 @@
-"""What a policy says is shown in plans, journal and reports: it holds no passwords."""
+"""The policy is shown in plans, journal and reports: it has no passwords."""
 
 from __future__ import annotations
 

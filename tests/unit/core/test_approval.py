@@ -74,7 +74,7 @@ CHANGES: Mapping[str, tuple[Callable[[Start], Start], str]] = {
 def test_what_decides_the_effect_costs_an_approval_and_is_named(
     change: Callable[[Start], Start], subject: str
 ) -> None:
-    """wings.md C8 (flux-iac/tofu-controller#1129): an approval survived a change of values."""
+    """flux-iac/tofu-controller#1129: an approval survived a change of values."""
     found = differences(EFFECT, effect_of(change(BEGIN)))
     assert [each.subject for each in found] == [subject]
     assert str(found[0]).startswith(subject)

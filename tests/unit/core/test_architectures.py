@@ -134,7 +134,7 @@ def test_kernel_of_another_architecture_is_warned_of(
 
 
 def chooses(story: SimulatedRollout, tells_reference: bool) -> SimulatedRollout:
-    """Its hosts fetch an index and tell the manifest of their architecture, as real ones do."""
+    """Its hosts fetch an index and report the manifest of their architecture, as real ones do."""
 
     def perform(action: AnyAction, at: float) -> Outcome:
         if isinstance(action, Stage):
@@ -182,7 +182,7 @@ def test_old_agents_need_the_digests_and_the_warning_says_so() -> None:
 
 
 def test_host_that_staged_another_release_is_asked_again_and_fails_with_its_name() -> None:
-    """It used to be waited for until stage.timeout, with no word of what was written."""
+    """It used to be waited for until stage.timeout, without a message about what was written."""
     story = SimulatedRollout([a_cluster("amd64")], a_policy(NEW))
 
     def perform(action: AnyAction, at: float) -> Outcome:

@@ -1,4 +1,4 @@
-"""Machines that somebody else brings to the release while a run is about to."""
+"""Machines that another party upgrades to the release while a run is about to."""
 
 from __future__ import annotations
 

@@ -64,13 +64,13 @@ def test_failed_and_released_canary_is_replaced_once_the_rollout_resumes() -> No
     story.start(canaries=["n-0"])
     story.run()
     assert story.rollout.state is RolloutState.HALTED
-    story.say("resume")
+    story.send("resume")
     story.run(seconds=3600)
     # Nobody has looked at the node yet: the reason says so, and what to do.
     assert story.steps()["n-1"] is Step.PENDING
     (held,) = story.engine.why(NodeRef("east", "n-1"), story.now)
     assert (held.reason, held.params["node"]) == (Reason.CANARY_FAILED, "east/n-0")
-    story.say("release", "east/n-0")
+    story.send("release", "east/n-0")
     story.run()
     assert story.steps() == {"n-0": Step.FAILED, "n-1": Step.DONE, "n-2": Step.DONE}
     assert begun(story) == ["n-0", "n-1", "n-2"] and canaries(story) == {"n-0", "n-1"}
@@ -84,8 +84,8 @@ def test_every_failing_canary_halts_the_rollout_again() -> None:
         story.run()
         assert story.rollout.state is RolloutState.HALTED and "a canary failed" in story.rollout.why
         assert story.steps()["n-2"] is Step.PENDING
-        story.say("release", f"east/{name}")
-        story.say("resume")
+        story.send("release", f"east/{name}")
+        story.send("resume")
     story.run()
     assert story.steps()["n-2"] is Step.DONE
 
@@ -174,7 +174,7 @@ def test_canaries_of_every_pool_are_proven_before_the_rest_begins() -> None:
     story.start(canaries=["n-0", "e-0"])
     story.run()
     assert story.rollout.state is RolloutState.HALTED and story.steps()["n-1"] is Step.PENDING
-    story.say("resume")
+    story.send("resume")
     story.run()
     assert story.steps() == {"n-0": Step.DONE, "n-1": Step.DONE, "e-0": Step.FAILED, "e-1": Step.DONE}
     assert begun(story)[:2] == ["n-0", "e-1"]

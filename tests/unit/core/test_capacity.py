@@ -137,7 +137,7 @@ def test_nodes_that_are_out_are_named_and_a_failed_one_frees_no_capacity() -> No
     story.turn()
     for held in (*board[NodeRef("east", "n-1")], *why(story, "n-1")):
         assert held.reason is Reason.CAPACITY and held.needs_action
-    story.say("release", "east/n-0")
+    story.send("release", "east/n-0")
     story.run()
     assert story.steps() == {"n-0": Step.FAILED, "n-1": Step.DONE, "n-2": Step.DONE}
 

@@ -1,4 +1,4 @@
-"""Persons' words reach rollouts at any time, also when they do not fit."""
+"""Commands of users reach rollouts at any time, also when they do not fit."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def test_release_of_a_running_node_keeps_its_slot_and_marks() -> None:
     working = next(name for name, step in story.steps().items() if step is Step.REBOOT)
     waiting = next(name for name, step in story.steps().items() if step in (Step.PENDING, Step.STAGED))
     before = len(story.performed)
-    story.say("release", f"east/{working}")
-    story.say("release", f"east/{waiting}")
+    story.send("release", f"east/{working}")
+    story.send("release", f"east/{waiting}")
     story.turn()
     assert story.run_of(working).slot
     asked = {type(action).__name__ for _, action, _ in story.performed[before:]}
@@ -38,7 +38,7 @@ def test_command_after_the_end_changes_nothing() -> None:
     story = three_nodes()
     story.run()
     for word in ("pause", "resume", "abort"):
-        story.say(word)
+        story.send(word)
         assert story.rollout.state is RolloutState.FINISHED
 
 
@@ -54,12 +54,12 @@ def test_pause_stops_pending_actions_and_their_timeout(kind: str) -> None:
     story = SimulatedRollout([a_snapshot([a_node("n-0")])], a_policy(), perform=perform)
     story.start()
     story.run(until=lambda: any(action.kind == kind for _, action, _ in story.performed))
-    story.say("pause")
+    story.send("pause")
     before = len(story.performed)
     story.run(seconds=7200)
     assert not any(action.kind == kind for _, action, _ in story.performed[before:])
     broken = False
-    story.say("resume")
+    story.send("resume")
     story.run()
     assert story.steps() == {"n-0": Step.DONE}
 
@@ -72,7 +72,7 @@ def test_node_released_after_the_end_is_cleaned_up_by_the_next_controller_too() 
     story.run()
     assert story.rollout.ended_at is not None
     assert story.models["east"].snapshot(story.now).nodes[0].cordoned_by == "r-1"
-    story.say("release", "east/n-0")
+    story.send("release", "east/n-0")
     story.kill()
     story.run()
     node = story.models["east"].snapshot(story.now).nodes[0]

@@ -364,7 +364,8 @@ def a_database(*nodes: str) -> tuple[list[Pod], list[object]]:
 
 @pytest.mark.parametrize("nodes", [("n-0",), ("n-0", "n-0")])
 def test_primary_without_an_instance_elsewhere_is_not_requested(nodes: tuple[str, ...]) -> None:
-    """Its operator has nobody to hand over to: a cordon would be waited for in vain, and then count as a failure."""
+    """Its operator has no standby to hand over to: a cordon would be waited for in vain, and then count as a
+    failure."""
     pods, budgets = a_database(*nodes)
     pooler = a_pod(name="pool", uid="pool", node="n-1", labels={"cnpg.io/cluster": "pg"}, owner=pods[0].owner)
     story = story_of(*pods, pooler, budgets=budgets)

@@ -233,8 +233,8 @@ def test_release_and_resume_give_the_failed_node_back_and_the_rest_continues() -
     story.run(until=lambda: story.rollout.state is RolloutState.HALTED)
     story.run(seconds=600)
     assert story.models["east"].snapshot(story.now).nodes[0].cordoned_by == "r-1"
-    story.say("release", "east/n-0")
-    story.say("resume")
+    story.send("release", "east/n-0")
+    story.send("resume")
     story.run()
     assert story.steps() == {"n-0": Step.FAILED, "n-1": Step.DONE, "n-2": Step.DONE}
     node = story.models["east"].snapshot(story.now).nodes[0]
@@ -246,7 +246,7 @@ def test_abort_finishes_running_nodes_and_leaves_no_marks() -> None:
     story.start()
     story.run(until=lambda: Step.REBOOT in story.steps().values())
     begun = {name for name, step in story.steps().items() if story.run_of(name).slot}
-    story.say("abort")
+    story.send("abort")
     story.run()
     ended = story.steps()
     assert {name for name, step in ended.items() if step is Step.DONE} >= begun
@@ -260,13 +260,13 @@ def test_pause_stops_evictions_and_reboots_but_gives_rebooted_nodes_back() -> No
     story = small_fleet(count=6, replicas=12)
     story.start()
     story.run(until=lambda: Step.REBOOT in story.steps().values())
-    story.say("pause")
+    story.send("pause")
     before = len(story.performed)
     story.run(seconds=3600)
     later = [action for _, action, _ in story.performed[before:]]
     assert not any(isinstance(action, Evict | Reboot | Cordon) for action in later)
     assert not {Step.VERIFY, Step.REBOOT, Step.UNCORDON} & set(story.steps().values())
-    story.say("resume")
+    story.send("resume")
     story.run()
     assert set(story.steps().values()) == {Step.DONE}
 
@@ -434,7 +434,7 @@ def test_aborted_rollout_ends_though_an_untouched_cluster_is_unreachable() -> No
     story.start()
     story.run(seconds=3600)
     assert story.steps() == {"n-0": Step.DONE, "n-1": Step.DONE, "f-0": Step.PENDING}
-    story.say("abort")
+    story.send("abort")
     story.run()
     assert story.rollout.ended_at is not None
 

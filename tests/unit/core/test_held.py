@@ -1,4 +1,4 @@
-"""What is said where something waits: the message, what ends the wait, and what a user can do."""
+"""What a user reads where something waits: the message, what ends the wait, and the remedy."""
 
 from __future__ import annotations
 

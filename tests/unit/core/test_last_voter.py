@@ -26,7 +26,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def group(**versions: str) -> Quorum:
-    """m0, m1 and m2; each runs 3.6.8 where nothing else is said, `""`: it did not answer."""
+    """m0, m1 and m2; each runs 3.6.8 unless given otherwise, `""`: it did not answer."""
     base = a_group([a_node(f"m-{index}") for index in range(3)])
     return replace(
         base, members=tuple(_with(each, versions.get(each.name, "3.6.8")) for each in base.members)
@@ -42,7 +42,8 @@ def node(index: int) -> NodeRef:
 
 
 class Images:
-    """A story whose release brings etcd 3.7 to each node: a member tells no version while it is away, then the new one."""
+    """A rollout whose release brings etcd 3.7 to each node: a member reports no version while it is away, then the
+    new one."""
 
     def __init__(self) -> None:
         self.story = a_story(3, RULE)

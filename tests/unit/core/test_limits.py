@@ -109,7 +109,7 @@ def test_node_that_failed_in_an_earlier_rollout_waits_for_its_release() -> None:
     assert story.engine.rollouts["r-2"].runs[NodeRef("east", name)].step is Step.STAGED
     held = story.engine.why(NodeRef("east", name), story.now)
     assert [each.reason for each in held] == [Reason.OTHER_ROLLOUT]
-    story.say("release", f"east/{name}")
+    story.send("release", f"east/{name}")
     story.turn()
     assert story.engine.rollouts["r-2"].runs[NodeRef("east", name)].touched
 
@@ -123,7 +123,7 @@ def test_deleted_failed_node_keeps_its_slot_in_later_rollouts() -> None:
     story.start()
     story.run(until=lambda: story.steps()[name] is Step.FAILED)
     story.models["east"].stranger.delete_node(name)
-    story.say("abort")
+    story.send("abort")
     story.run()
     assert story.rollout.ended_at is not None
     later = Start("p-2", NEW, story.policy, tuple(run.goal for run in story.rollout.runs.values()))
@@ -133,7 +133,7 @@ def test_deleted_failed_node_keeps_its_slot_in_later_rollouts() -> None:
     story.models["east"].stranger.add_node(a_node(name, pool="quarantine"))
     story.run(seconds=3600)
     assert not any(run.touched for run in story.engine.rollouts["r-2"].runs.values())
-    story.say("release", f"east/{name}")
+    story.send("release", f"east/{name}")
     story.turn()
     assert any(run.touched for run in story.engine.rollouts["r-2"].runs.values())
 

@@ -1,4 +1,5 @@
-"""Which release the name of an operating system tells: as a whole word, and where its version tells releases apart."""
+"""The release in the name of an operating system: as a whole word, and only if versions of this system identify
+releases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the status says of nodes, pools and clusters."""
+"""The status of nodes, pools and clusters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All that will hold or fail a run and stands in the snapshot is said when planning."""
+"""Everything in the snapshot that will hold or fail a run is reported by the plan."""
 
 from __future__ import annotations
 

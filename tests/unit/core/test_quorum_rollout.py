@@ -119,7 +119,7 @@ def test_reading_from_before_the_reboot_ends_no_soak() -> None:
     story = SimulatedRollout([a_snapshot(nodes)], with_rule(QuorumRule(soak_seconds=100, defragment=True)))
 
     def read() -> None:
-        """The model knows of no group, so that nothing is told of it but this."""
+        """The model knows no group, so that this is all that is reported of it."""
         group = replace(a_group(nodes), read_at=story.now)
         story.engine.observe(Upserted("east", group), story.now)
 
@@ -295,7 +295,7 @@ def test_killed_controller_continues_where_it_was() -> None:
 
 
 def test_leader_stays_last_when_all_were_held_and_may_go_again_at_once() -> None:
-    """As after the mending of a link that had cut off two of five."""
+    """As after a link that had cut off two of five was restored."""
     story = a_story(5, sites="aabbc", leader=0)
     for name in ("m2", "m3"):
         story.models["east"].quorums.change("etcd", name, reachable=False)

@@ -1,4 +1,4 @@
-"""Others that reboot nodes are recognized by their pods, and nobody else is taken for one of them."""
+"""Other programs that reboot nodes are recognised by their pods, and no other program is taken for one of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server says when it refuses an action reaches the run and its held reasons, for every kind of action."""
+"""The message of a server that refuses an action reaches the run and its held reasons, for every kind of action."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REF = NodeRef("east", "n-0")
 
 
 class Refusing:
-    """A story of one node whose server refuses one kind of action, until it is told otherwise."""
+    """A rollout of one node whose server refuses one kind of action, until it is switched off."""
 
     def __init__(self, kind: str, result: Result = Result.FAILED, nodes: int = 1) -> None:
         self.kind = kind
@@ -94,8 +94,8 @@ def test_refused_mark_is_reported_on_waiting_nodes_and_holds_none() -> None:
 
 def test_mark_refused_for_a_day_is_tried_a_few_dozen_times() -> None:
     refusing = Refusing("mark")
-    refusing.story.say("pause")
-    refusing.story.say("resume")
+    refusing.story.send("pause")
+    refusing.story.send("resume")
     refusing.story.models["east"].stranger.cordon("n-0")  # it waits for somebody
     refusing.story.run(seconds=86400)
     assert refusing.story.run_of("n-0").waiting
@@ -111,7 +111,7 @@ def test_failing_cleanup_of_an_ended_run_is_reported_and_retried_more_and_more_r
     model = story.models["east"]
     model.behave(ClusterBehaviour(stage=1e9))
     story.run(until=lambda: model.snapshot(story.now).machines[0].request is not None)
-    story.say("abort")
+    story.send("abort")
     refusing.run_until_held()
     (held,) = refusing.held()
     assert held.params["why"] == MESSAGE and story.rollout.active

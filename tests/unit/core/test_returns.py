@@ -1,4 +1,4 @@
-"""A workload that comes back to the node that is drained is evicted a few times, and then the run fails and says why."""
+"""A workload that comes back to the drained node is evicted a few times, and then the run fails with the reason."""
 
 from __future__ import annotations
 
@@ -253,7 +253,7 @@ def test_abort_stops_evictions_at_once_and_gives_the_node_back() -> None:
     story = story_of(tolerations=EVERYTHING)
     story.start()
     story.run(until=lambda: len(drained(story)) == 2)
-    story.say("abort")
+    story.send("abort")
     story.run()
     assert len(drained(story)) == 2
     run = story.run_of("n-0")
@@ -267,7 +267,7 @@ def test_failed_run_stays_failed_after_an_abort() -> None:
     story = story_of(tolerations=EVERYTHING)
     story.start()
     story.run(until=lambda: story.run_of("n-0").step is Step.RETURN)
-    story.say("abort")
+    story.send("abort")
     story.run()
     assert story.run_of("n-0").step is Step.FAILED
 
@@ -277,14 +277,14 @@ def test_abort_lets_a_requested_reboot_finish() -> None:
     story = SimulatedRollout([a_snapshot(nodes, a_deployment("shop", 2, nodes))], a_policy())
     story.start()
     story.run(until=lambda: story.run_of("n-0").step in (Step.REBOOT, Step.VERIFY))
-    story.say("abort")
+    story.send("abort")
     story.run()
     assert story.run_of("n-0").step is Step.DONE
     assert NEW.version in story.run_of("n-0").proof["version"]
 
 
 def test_halt_lets_running_nodes_finish() -> None:
-    """A halt is about the release, and no word of a person: drains that have begun go on."""
+    """A halt is about the release, and no command of a user: drains that have begun continue."""
     nodes = [a_node("n-0"), a_node("n-1")]
     snapshot = a_snapshot(nodes, a_deployment("shop", 2, nodes))
     story = SimulatedRollout([snapshot], a_policy())

@@ -1,4 +1,4 @@
-"""A node that came back with the old version: recorded, held, and not tried again before a person has said so."""
+"""A node that came back with the old version: recorded, held, and not tried again before a user has released it."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_other_failures_are_no_rollback(failure: Failure) -> None:
 
 def test_release_command_allows_another_attempt() -> None:
     story = after_a_failure()
-    story.say("release", "east/n-0")
+    story.send("release", "east/n-0")
     story.run()
     plan = planned(story, NEW)
     assert ([run.node for run in plan.runs], plan.held) == (["n-0"], ())
@@ -106,7 +106,7 @@ def test_rollout_started_anyway_does_not_try_it(killed: bool) -> None:
     assert second.runs[ref].waiting
     assert [held.reason for held in story.engine.why(ref, story.now)] == [Reason.ROLLED_BACK]
     failures.clear()
-    story.say("release", "east/n-0")
+    story.send("release", "east/n-0")
     story.run()
     assert second.runs[ref].step is Step.DONE
 

@@ -112,7 +112,7 @@ def test_bad_measurements_in_a_row_halt_the_rollout_and_resume_asks_anew() -> No
     assert len(story.asked) == ERRORS.bad
     assert held(story, "east", "e-1").reason is Reason.HALTED
     story.gates["errors"] = (GateVerdict.GOOD, "0")
-    story.say("resume")
+    story.send("resume")
     story.run()
     assert state(story) is RolloutState.FINISHED
     assert len(records(story, "gate-failed")) == 1 and len(records(story, "gate-passed")) == 1
@@ -181,7 +181,7 @@ def test_a_pause_asks_no_gate() -> None:
     story = a_story([ERRORS])
     story.gates["errors"] = (GateVerdict.GOOD, "0")
     story.run(until=lambda: len(story.asked) == 2)
-    story.say("pause")
+    story.send("pause")
     story.run(seconds=1000)
     assert len(story.asked) == 2
 

@@ -88,7 +88,7 @@ def test_rollout_does_not_end_while_unseen_marks_may_exist() -> None:
     story.start()
     story.turn()
     assert [action.kind for _, action, _ in story.performed] == ["mark"]
-    story.say("abort")
+    story.send("abort")
     story.engine.decide(story.now)
     assert story.rollout.active
     story.run()
@@ -144,7 +144,7 @@ def test_new_controller_ends_no_rollout_before_it_has_seen_the_whole_cluster() -
     story = SimulatedRollout([a_snapshot([a_node("n-0")])], a_policy())
     story.start()
     story.run(until=lambda: story.steps() == {"n-0": Step.STAGE})
-    story.say("abort")
+    story.send("abort")
     engine = Engine(story.sites, rollouts_of(story.entries).values())
     for thing in story.models["east"].snapshot(story.now).objects():
         if not isinstance(thing, Machine):
@@ -167,7 +167,7 @@ def test_drained_node_without_a_boot_id_is_given_back_after_the_drain_timeout() 
 @pytest.mark.parametrize("result", [Result.DONE, Result.STALE, Result.UNKNOWN])
 @pytest.mark.parametrize("cordoned", [False, True])
 def test_cordon_that_never_shows_ends_the_run_after_the_drain_timeout(result: Result, cordoned: bool) -> None:
-    """Whether it is the first, or the one after somebody has taken the first off again and again."""
+    """Whether it is the first request, or the one after another party has removed the first repeatedly."""
     asked = 0
 
     def perform(action: AnyAction, at: float) -> Outcome:

@@ -83,7 +83,7 @@ def test_what_has_begun_ends_after_the_window_and_an_abort_needs_no_window() -> 
     assert story.steps()[other] is Step.STAGED
     held = story.engine.why(story.run_of(other).node, story.now)
     assert [each.reason for each in held] == [Reason.WINDOW] and "opens" in held[0].params
-    story.say("abort")
+    story.send("abort")
     story.run(seconds=600)
     assert story.rollout.state is RolloutState.ABORTED and not story.rollout.active
     node = next(node for node in story.models["east"].snapshot(story.now).nodes if node.name == other)

@@ -1,4 +1,4 @@
-"""What the board says of nodes from the start of a rollout on, before the engine has asked them."""
+"""The blockers of nodes from the start of a rollout on, before the engine has asked for them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.unit.app.homes import small_cluster
 
 
 class Board:
-    """An engine on one cluster, and what is told of it."""
+    """An engine on one cluster, and the blockers that are shown of it."""
 
     def __init__(self, snapshot: Snapshot | None = None) -> None:
         self.snapshot = snapshot or small_cluster()

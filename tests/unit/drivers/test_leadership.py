@@ -1,4 +1,4 @@
-"""Why a cluster's lease is not ours is told with what to do about that."""
+"""Why a cluster's lease is not ours is reported with the remedy."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_forbidden_lease_names_the_missing_rule() -> None:
 
 
 class Contested:
-    """A cluster whose lease is held by whoever `holder` says."""
+    """A cluster whose lease is held by `holder`."""
 
     name = "east"
 

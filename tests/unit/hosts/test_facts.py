@@ -1,4 +1,4 @@
-"""What one look at a host tells."""
+"""The facts of a host from one observation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The inventory file: what it may say, and what is said of mistakes."""
+"""The inventory file: its keys, and the messages about mistakes."""
 
 from __future__ import annotations
 

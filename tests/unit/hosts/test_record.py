@@ -1,4 +1,4 @@
-"""What is kept of a host, where somebody has written into it."""
+"""The record on a host, after another program has written into it."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ LIMITS = aiohttp.ClientTimeout(total=30)
 
 
 async def _serving(context: ssl.SSLContext) -> tuple[web.AppRunner, int]:
-    """A server on loopback that says back who asks, how, and with what."""
+    """A server on loopback that echoes who asks, how, and with what."""
 
     async def echo(request: web.Request) -> web.Response:
         received = [request.method, request.headers.get("authorization", ""), (await request.read()).decode()]

@@ -1,4 +1,4 @@
-"""A live cluster saved to a file: the file says the same of it, and no secrets."""
+"""A live cluster saved to a file: the file has the same content, and no secrets."""
 
 from __future__ import annotations
 

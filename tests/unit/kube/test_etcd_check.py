@@ -1,4 +1,5 @@
-"""An etcd that was restored under a running API server: its lists and watches tell the state of before, GETs the truth."""
+"""An etcd that was restored under a running API server: its lists and watches have the old state, its GETs the true
+one."""
 
 from __future__ import annotations
 
@@ -83,7 +84,7 @@ def test_change_missing_from_the_lists_of_a_restored_server_is_noticed(tmp_path:
 
 
 def test_server_restarted_before_the_check_is_listed_again(tmp_path: Path) -> None:
-    """Its watches from a revision that is still to come are silent; its lists tell the truth."""
+    """Its watches from a future revision are silent; its lists have the true state."""
 
     async def story() -> None:
         async with watched(tmp_path) as (server, _, events):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import yaml
 
 from fleet.core.records.errors import UsageError
 from fleet.kube.kubeconfig import contexts
+from tests.golden import GoldenFiles
 
 GOOD: dict[str, Any] = {
     "current-context": "one",
@@ -60,16 +62,14 @@ def test_endless_device() -> None:
     assert "4 MiB" in refusal(Path("/dev/zero"))[0]
 
 
-def test_unknown_context(tmp_path: Path) -> None:
+def test_unknown_context(tmp_path: Path, golden: GoldenFiles) -> None:
     message, hint = refusal(written(tmp_path / "kc", GOOD), "tow")
-    assert "no context 'tow'" in message
-    assert hint == "contexts there: one, three, two"
+    golden.check(f"{message}\n{hint}".replace(f"{tmp_path}/", ""))
 
 
-def test_no_current_context(tmp_path: Path) -> None:
+def test_no_current_context(tmp_path: Path, golden: GoldenFiles) -> None:
     message, hint = refusal(written(tmp_path / "kc", GOOD | {"current-context": ""}))
-    assert "no current context" in message
-    assert "--context; contexts there: one, three, two" in hint
+    golden.check(f"{message}\n{hint}".replace(f"{tmp_path}/", ""))
 
 
 def test_context_without_a_cluster(tmp_path: Path) -> None:
@@ -78,38 +78,35 @@ def test_context_without_a_cluster(tmp_path: Path) -> None:
     assert "refers to cluster 'nowhere'" in refusal(path, "three")[0]
 
 
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        ("users: [{token: s3cret", ":1: not YAML"),
-        ("token: s3cret\n  x: [", ":2: not YAML"),
-        ("just words", "is not a kubeconfig: expected a mapping, got a text"),
-        ("", "has no current context"),
-        ("[1, 2]", "is not a kubeconfig: expected a mapping, got a list"),
-        ("current-context: a\ncontexts: 7", "contexts: expected a list, got a number"),
-        ("current-context: a\ncontexts: [7]", "contexts[0]: expected a mapping, got a number"),
-        ("users: [{name: u, user: {token: 5}}]", "users[0].user.token: expected a text, got a number"),
-        (
-            "users: [{name: u, user: {client-key-data: s3cret!}}]",
-            "users[0].user.client-key-data: expected base64",
-        ),
-        ("users: [{name: u}, {name: u}]", "users has two entries named 'u'"),
-        ("kind: Secret", "it is a Secret of v1"),
-        ("apiVersion: v2", "it is a Config of v2"),
-        (
-            "current-context: a\ncontexts: [{name: a, context: {cluster: b}}]\nclusters: [{name: b}]",
-            "no usable server",
-        ),
-        ("a: \0", "not YAML"),
-    ],
+NO_KUBECONFIGS = (
+    "users: [{token: s3cret",
+    "token: s3cret\n  x: [",
+    "just words",
+    "",
+    "[1, 2]",
+    "current-context: a\ncontexts: 7",
+    "current-context: a\ncontexts: [7]",
+    "users: [{name: u, user: {token: 5}}]",
+    "users: [{name: u, user: {client-key-data: s3cret!}}]",
+    "users: [{name: u}, {name: u}]",
+    "kind: Secret",
+    "apiVersion: v2",
+    "current-context: a\ncontexts: [{name: a, context: {cluster: b}}]\nclusters: [{name: b}]",
+    "a: \0",
 )
-def test_file_that_is_no_kubeconfig(tmp_path: Path, content: str, expected: str) -> None:
-    assert expected in refusal(written(tmp_path / "kc", content))[0]
 
 
-def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+def test_files_that_are_no_kubeconfig(tmp_path: Path, golden: GoldenFiles) -> None:
+    messages = [refusal(written(tmp_path / "kc", content))[0] for content in NO_KUBECONFIGS]
+    # The parser's own words differ between its builds.
+    shown = [re.sub("not YAML: .*", "not YAML: (the parser's message)", each) for each in messages]
+    lines = (f"{content!r}\n  {message}" for content, message in zip(NO_KUBECONFIGS, shown, strict=True))
+    golden.check("\n".join(lines).replace(f"{tmp_path}/", ""))
+
+
+def test_bytes_that_are_no_text(tmp_path: Path, golden: GoldenFiles) -> None:
     (tmp_path / "kc").write_bytes(b"a: \xff")
-    assert "contains bytes that are not text" in refusal(tmp_path / "kc")[0]
+    golden.check(refusal(tmp_path / "kc")[0].replace(f"{tmp_path}/", ""))
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_commands_in_pods_impersonate(tmp_path: Path) -> None:
 
 
 def test_password_of_netrc_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """kubectl does not look there; aiohttp would, where it is told to believe the environment."""
+    """kubectl does not read it; aiohttp would, if it trusted the environment."""
     file = tmp_path / "netrc"
     file.write_text("machine 127.0.0.1 login ada password s3cret\n")
     monkeypatch.setenv("NETRC", str(file))

@@ -1,4 +1,4 @@
-"""An agent's own Machine, read from an API server that at times says what nobody can read."""
+"""An agent's own Machine, read from an API server that at times answers with invalid objects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.kube_fake.world import QuickClock, write_kubeconfig
 
 
 class TellingClock(QuickClock):
-    """Tells when it has been slept on."""
+    """A clock that reports when it was slept on."""
 
     def __init__(self) -> None:
         super().__init__()

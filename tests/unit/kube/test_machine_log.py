@@ -1,4 +1,4 @@
-"""A person asks for a machine's log through its Machine; its agent is played here."""
+"""A user asks for a machine's log through its Machine; its agent is simulated here."""
 
 from __future__ import annotations
 

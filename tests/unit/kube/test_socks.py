@@ -1,4 +1,4 @@
-"""What a SOCKS proxy answers, told in words. That one is gone through is tested against kubectl."""
+"""The messages about refusals of a SOCKS proxy. That it is used is tested against kubectl."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CALL = ApiRequest(verb="get", path="/version", seconds=5.0)
 
 
 def refusal(tmp_path: Path, *answers: bytes, user: str = "") -> str:
-    """`answers`: one to each of what it is told."""
+    """`answers`: one to each request."""
 
     async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for answer in answers:

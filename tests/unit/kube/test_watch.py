@@ -1,4 +1,4 @@
-"""What a cluster's events tell while its API server lists, forgets, repeats itself, breaks off and goes away."""
+"""A cluster's events while its API server lists, forgets, repeats itself, breaks connections and goes away."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MACHINES = "/apis/fleet.internal/v1/machines"
 
 
 class EventLog:
-    """Everything the cluster tells."""
+    """All events of the cluster."""
 
     def __init__(self, cluster: KubeCluster) -> None:
         self.log: list[ClusterEvent] = []
@@ -39,7 +39,8 @@ class EventLog:
                 self._news.notify_all()
 
     async def wait_for(self, *wanted: str, after: int = 0) -> int:
-        """Waits until each was told after that place in the log; answers the place after the last of them."""
+        """Waits until each was reported after that position in the log; returns the position after the last of
+        them."""
         places = []
         async with asyncio.timeout(10), self._news:
             for each in wanted:

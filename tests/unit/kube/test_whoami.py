@@ -1,4 +1,4 @@
-"""The user of a kubeconfig, as the API server says."""
+"""The user of a kubeconfig, as the API server reports it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images made by hand are what the OCI image layout says."""
+"""Images made by hand have the OCI image layout."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def bootc_host(booted: Entry | None, *, order: str = "default", **status: Any) -
 
 
 def layered_entry(release: Release, local: str, **more: Any) -> Entry:
-    """With all fields that rpm-ostree tells of a host with changes of every kind."""
+    """With all fields that rpm-ostree reports of a host with changes of every kind."""
     return {
         "id": f"fedora-coreos-{local * 64}.0",
         "osname": "fedora-coreos",

@@ -1,4 +1,4 @@
-"""`reach: playbook` gets to a machine as `reach: ssh` does: ssh, run by ansible, is told to read the same."""
+"""`reach: playbook` connects to a machine as `reach: ssh` does: ssh, run by ansible, reads the same configuration."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def variables(access: SshAccess, folder: Path) -> dict[str, object]:
 
 
 def by_ansible(found: dict[str, object]) -> SshSettings:
-    """What ssh makes of what ansible tells it to read."""
+    """What ssh makes of the configuration that ansible gives it."""
     message = shlex.split(str(found["ansible_ssh_common_args"]))
     assert message[0] == "-F"
     return read_settings(SshAddress(str(found["ansible_host"])), SshAccess(config=message[1]))
 
 
 def compared(settings: SshSettings) -> dict[str, object]:
-    """ssh is told to be strict, to speak up more often, and to log in by keys alone."""
+    """ssh is strict, sends keepalives more often, and logs in by keys alone."""
     reported = structs.asdict(settings)
     return {
         key: value

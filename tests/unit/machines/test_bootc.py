@@ -132,7 +132,7 @@ def test_composefs_backend_belongs_to_bootc() -> None:
 
 
 def test_composefs_image_is_identified_by_its_pinned_digest() -> None:
-    """bootc told the image's id there (bink#90)."""
+    """bootc reported the image's id there (bink#90)."""
     composefs = {"verity": "956fe24e", "bootType": "Bls", "bootloader": "grub"}
     pinned = entry(Release("10.2", C), f"{IMAGE}@{B}", composefs=composefs, ostree=None, store=None)
     reported = bootc_status.booted(bootc_status.parse(host(pinned))).release
@@ -140,7 +140,7 @@ def test_composefs_image_is_identified_by_its_pinned_digest() -> None:
 
 
 def test_image_staged_by_its_index_is_identified_by_the_index() -> None:
-    """The host tells the digest of its own architecture's manifest."""
+    """The host reports the digest of its own architecture's manifest."""
 
     async def story() -> None:
         wanted = Release("10.2", B, reference_digest=INDEX)
@@ -236,7 +236,7 @@ def test_rollback_always_ends_in_the_rollback_deployment(staged: str | None, que
 
 
 def test_wrong_rollback_queue_is_refused() -> None:
-    """bootc#2405: the contrary is told with UKIs under systemd-boot."""
+    """bootc#2405: the contrary is reported with UKIs under systemd-boot."""
     composefs = {"verity": "956f", "bootType": "Uki", "bootloader": "Systemd"}
     box = BootcBox(entry(NEW, composefs=composefs, ostree=None))
     box.rollback, box.queued = entry(OLD, composefs=composefs, ostree=None), True

@@ -68,7 +68,7 @@ def test_lost_connection_is_left_to_the_caller_to_retry() -> None:
 
 
 def test_job_lost_with_its_boot_has_not_failed_and_is_started_again() -> None:
-    """Its connection may be made anew between two looks: then nobody is told that the machine was away."""
+    """Its connection may be opened again between two observations: then nothing shows that the machine was away."""
 
     async def story() -> None:
         found = host()

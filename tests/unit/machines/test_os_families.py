@@ -153,7 +153,7 @@ class FlatcarBox(FakeHost):
         self.programs |= {"update_engine_client": self._client, "sh": self._script}
 
     def stop(self) -> None:
-        """As somebody who masks it again."""
+        """As a user who masks it again."""
         self.active.clear()
         self.masked = True
 

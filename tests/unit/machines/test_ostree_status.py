@@ -1,4 +1,4 @@
-"""ostree's status, as text and as JSON: what boots next, what is locked, and lines that tell nothing."""
+"""ostree's status, as text and as JSON: what boots next, what is locked, and irrelevant lines."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_invalid_deployment_is_refused_with_its_line(line: str) -> None:
 
 
 class LockedBox(FakeHost):
-    """An OSTree host where somebody has staged a deployment and locked it; with or without --json."""
+    """An OSTree host where another party has staged a deployment and locked it; with or without --json."""
 
     def __init__(self, knows_json: bool) -> None:
         super().__init__()

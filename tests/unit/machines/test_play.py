@@ -1,4 +1,4 @@
-"""What came of a playbook, by ansible-runner's events; and what `facts` tells."""
+"""The result of a playbook, by ansible-runner's events; and its `facts`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The playbooks tell releases and kernels as fleet's own functions do."""
+"""The playbooks compare releases and kernels as fleet's own functions do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What systemd says of its units, and what of a machine's words stays on it."""
+"""What systemd reports of its units, and which parts of a machine's output stay on it."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class Builder:
         )
 
     def model(self, behaviour: ClusterBehaviour = QUICK, seed: int = 1, settled: bool = True) -> Model:
-        """`settled`: budgets have been counted, and nobody has events to read."""
+        """`settled`: budgets have been counted, and no events are unread."""
         model = Model.from_snapshot(self.snapshot(), behaviour, Random(seed))
         if settled:
             model.advance(1.0)

@@ -1,4 +1,5 @@
-"""A snapshot may show work that is over and was not told so: its controller ended in that moment. A plan goes on from it."""
+"""A snapshot may show finished work whose end was not recorded: its controller ended at that moment. A plan goes on
+from it."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ WORK = Work(TOKEN, "working", boot_id="an-earlier-boot")
 
 
 def planned(machine: Machine) -> tuple[list[str], list[str]]:
-    """Who is upgraded, and what is said of who is not."""
+    """The upgraded nodes, and the reasons of the others."""
     snapshot = a_snapshot([a_node("n-0"), a_node("n-1")])
     machines = [
         replace(machine, name=each.name) if each.name == "n-0" else each for each in snapshot.machines

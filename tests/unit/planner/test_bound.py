@@ -1,4 +1,5 @@
-"""What binds a plan: windows that are closed, and what fits through them; and who starts first where nothing else tells."""
+"""What binds a plan: closed windows, and what fits through them; and which run starts first where nothing else
+decides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A search for a better order: it never makes a plan worse, ends when it is told to, and what it found is kept."""
+"""A search for a better order: it never makes a plan worse, ends on request, and its result is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How certain a plan is: what measured runs make of it when they are drawn again, and what is said where none were."""
+"""How certain a plan is: its spread over redrawn measurements, and what it reports without measurements."""
 
 from __future__ import annotations
 

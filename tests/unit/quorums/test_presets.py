@@ -1,4 +1,4 @@
-"""Groups of each known kind, as their members' answers tell of them."""
+"""Quorum groups of each known kind, by their members' answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A journal told by hand: every entry is one that the engine could have written, at times that the test chooses."""
+"""Builds a journal: every entry is one that the engine could have written, at times that the test chooses."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class JournalBuilder:
         self.controller = controller
         self.epoch = 1
         start = Start("p-1", NEW, policy or a_policy(), goals, approval=approval)
-        self.say("start", detail=msgspec.to_builtins(start))
+        self.send("start", detail=msgspec.to_builtins(start))
         self.rollout = Rollout("r-1", start, START, ADA)
         self._evictions = 0
 
@@ -51,10 +51,10 @@ class JournalBuilder:
         self.ago += seconds
         return self
 
-    def say(
+    def send(
         self, kind: str, node: str = "", by: str = ADA, detail: dict[str, object] | None = None
     ) -> JournalBuilder:
-        """A person's word."""
+        """A command of a user."""
         ref = f"east/{node}" if node else ""
         return self._add(JournalRecord("command", kind, "r-1", ref, detail or {}), by, 0)
 
@@ -90,7 +90,7 @@ class JournalBuilder:
         return self
 
     def upgrade(self, node: str, stage: float = 60, drain: float = 40, reboot: float = 64) -> JournalBuilder:
-        """A whole run that goes well; its soak takes 30 s, its verification 2 s, each cordon 1 s."""
+        """A whole run that succeeds; its soak takes 30 s, its verification 2 s, each cordon 1 s."""
         self.turn(node, StepResult.BEGIN).wait(stage).turn(node, StepResult.DONE)
         self.turn(node, StepResult.BEGIN).wait(1).turn(node, StepResult.DONE).wait(drain)
         self.turn(node, StepResult.DONE, boot_id=f"boot-{node}").wait(reboot).turn(

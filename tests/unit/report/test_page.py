@@ -1,4 +1,4 @@
-"""The report as one page: whole, escaped, needing nobody, readable."""
+"""The report as one page: complete, escaped, self-contained, readable."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_page_loads_nothing_and_its_policy_forbids_it(report: Report, reader: Re
 
 def test_text_from_outside_is_escaped() -> None:
     evil = "</title><script>alert(1)</script><b onclick='x'>"
-    journal = JournalBuilder(a_goal("n-1", pool="workers", zone=evil)).say("pause", by=evil).begin("n-1")
+    journal = JournalBuilder(a_goal("n-1", pool="workers", zone=evil)).send("pause", by=evil).begin("n-1")
     journal.turn("n-1", StepResult.DONE).evict("n-1", evil, Result.REFUSED, message=evil)
     journal.turn("n-1", StepResult.FAILED, why=evil).decide("halt", why=evil)
     report = make_report("r-1", journal.entries, START, Verdict(False, 1, evil))

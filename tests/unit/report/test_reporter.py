@@ -1,4 +1,4 @@
-"""What a report says of a rollout, from nothing but its journal."""
+"""The report of a rollout, from nothing but its journal."""
 
 from __future__ import annotations
 
@@ -117,16 +117,16 @@ def test_failed_run_has_its_reason_and_keeps_its_slot_until_a_user_releases_it()
     )
     assert (run_of(before, "n-1").why, run_of(before, "n-1").slot) == ("not back", True)
     assert [halt.why for halt in before.halts] == ["1 of 1 failed"]
-    after = report_of(journal.wait(60).say("release", "n-1", by="bob@desk"))
+    after = report_of(journal.wait(60).send("release", "n-1", by="bob@desk"))
     assert after.counts.unreleased == 0
     assert run_of(after, "n-1").released == START + timedelta(seconds=journal.ago)
 
 
 def test_commands_of_users_are_reported_with_name_and_time() -> None:
     journal = (
-        JournalBuilder(a_goal("n-1")).wait(10).say("pause", by="bob@desk").wait(50).say("resume").wait(5)
+        JournalBuilder(a_goal("n-1")).wait(10).send("pause", by="bob@desk").wait(50).send("resume").wait(5)
     )
-    journal.say("abort").turn("n-1", StepResult.CANCELLED, why="aborted by ada@desk").decide("finish")
+    journal.send("abort").turn("n-1", StepResult.CANCELLED, why="aborted by ada@desk").decide("finish")
     report = report_of(journal)
     reported = [(each.kind, each.by, (each.at - START).total_seconds()) for each in report.commands]
     assert reported == [("start", ADA, 0), ("pause", "bob@desk", 10), ("resume", ADA, 60), ("abort", ADA, 65)]
@@ -170,7 +170,7 @@ def test_peak_counts_slots_and_a_failed_run_until_it_is_released() -> None:
     journal.begin("n-2")
     peak_at = START + timedelta(seconds=journal.ago)
     assert (report_of(journal).peak, report_of(journal).peak_at) == (2, peak_at)
-    journal.say("release", "n-1").begin("n-3")
+    journal.send("release", "n-1").begin("n-3")
     assert (report_of(journal).peak, report_of(journal).pools[0].peak) == (2, 2)
 
 
@@ -239,7 +239,7 @@ def test_eta_follows_the_pace_and_ends_as_the_actual_end() -> None:
 
 def test_aborted_rollout_has_no_duration_to_compare_with_the_plan(golden: GoldenFiles) -> None:
     planned = (PlannedRun(f"n-{n}", "workers", NEW.version, 0.0, 200.0, cluster="east") for n in (1, 2))
-    journal = JournalBuilder(a_goal("n-1"), a_goal("n-2")).upgrade("n-1").say("abort")
+    journal = JournalBuilder(a_goal("n-1"), a_goal("n-2")).upgrade("n-1").send("abort")
     journal.turn("n-2", StepResult.CANCELLED, why="aborted").wait(3600).decide("finish")
     report = report_of(journal, plan=a_plan(*planned))
     assert report.against is not None and report.against.seconds is None

@@ -9,8 +9,11 @@ from msgspec.structs import replace
 from fleet.cli.report.answer import took
 from fleet.cli.report.page import page
 from fleet.cli.report.text import text
+from fleet.core.objects.node import NodeRef
+from fleet.core.records.held import Held
 from fleet.core.records.identity import Identity
 from fleet.core.records.journal import JournalRecord
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.reporting.report import Verdict
 from fleet.core.reporting.reporter import make_report
 from fleet.core.rollout.action import Result
@@ -81,7 +84,7 @@ def test_report_of_a_broken_and_of_an_unchecked_journal(golden: GoldenFiles) -> 
 
 
 def test_report_of_a_paused_rollout(golden: GoldenFiles) -> None:
-    journal_builder = JournalBuilder(a_goal("n-1")).wait(75).say("pause", by="bob@desk")
+    journal_builder = JournalBuilder(a_goal("n-1")).wait(75).send("pause", by="bob@desk")
     golden.check(text(make_report("r-1", journal_builder.entries, START, Verdict())))
 
 
@@ -92,7 +95,7 @@ def test_refused_evictions_are_counted(golden: GoldenFiles) -> None:
 
 
 def test_text_of_a_machine_begins_no_line_of_its_own() -> None:
-    """The kernel is the kubelet's word, and what a drain ended with anybody's whose webhook refused it."""
+    """The kernel is what the kubelet reports, and the end of a drain may quote any webhook."""
     scene = a_scene()
     run = scene.runs[0]
     assert run.proof is not None
@@ -139,3 +142,13 @@ def test_report_of_a_rollout_that_needed_no_approval() -> None:
     approval = replace(APPROVAL, required=0, given=())
     report = make_report("r-1", JournalBuilder(a_goal("n-1"), approval=approval).entries, START, Verdict())
     assert "no approval was needed" in text(report)
+
+
+def test_what_holds_the_whole_rollout_is_not_reported_for_each_node() -> None:
+    journal = JournalBuilder(a_goal("n-1"), a_goal("n-2"), approval=replace(APPROVAL, given=()))
+    journal.decide("halt", why="0 of 1 approvals of its plan are in force")
+    for reason in (Reason.NOT_APPROVED, Reason.HALTED):
+        held = {NodeRef("east", name): [Held(reason, "r-1")] for name in ("n-1", "n-2")}
+        report = make_report("r-1", journal.entries, START, Verdict(), held=held)
+        assert report.held == () and report.counts.held == 0
+    assert "0 of 1 approvals" in text(report)

@@ -1,4 +1,4 @@
-"""Simulated time runs as fast as it should, and stands still when nobody runs it."""
+"""Simulated time runs as fast as it should, and stands still when no process runs it."""
 
 import asyncio
 from datetime import timedelta

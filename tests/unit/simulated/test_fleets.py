@@ -1,4 +1,4 @@
-"""Made-up clusters and the demo's fleet are what they are said to be."""
+"""Generated clusters and the demo's fleet are as they are documented."""
 
 from collections import Counter
 from random import Random

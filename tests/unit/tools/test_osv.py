@@ -1,4 +1,4 @@
-"""Which versions an OSV record says are affected, rule by rule."""
+"""Which versions an OSV record affects, rule by rule."""
 
 from __future__ import annotations
 

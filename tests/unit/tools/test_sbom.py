@@ -1,4 +1,4 @@
-"""The bill of materials says what the lock file pins, each package once, with its hashes."""
+"""The bill of materials lists what the lock file pins, each package once, with its hashes."""
 
 from __future__ import annotations
 

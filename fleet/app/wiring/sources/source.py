@@ -36,7 +36,7 @@ class ClaimResult(Struct, frozen=True):
 
     message: str
     claimed: bool = True
-    """Whether the host belongs to this fleet now."""
+    """True if the host belongs to this fleet now."""
 
 
 HostClaimer = Callable[[], Coroutine[Any, Any, dict[str, ClaimResult]]]
@@ -49,9 +49,9 @@ class ClusterSource(Protocol):
     """
 
     simulated: bool
-    """Whether the cluster is a model, without real machines."""
+    """True if the cluster is a model, without real machines."""
     hosts_alone: bool
-    """Whether its nodes are hosts that belong to no Kubernetes cluster."""
+    """True if its nodes are hosts that belong to no Kubernetes cluster."""
 
     async def connect(self) -> ClusterPipeline:
         """Returns the cluster as a driver sees it. The caller closes it."""

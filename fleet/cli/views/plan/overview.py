@@ -58,7 +58,7 @@ def plan_overview(plan: Plan, now: datetime, *, all_held: bool = False) -> Text:
     lines += warning_lines(plan.warnings)
     lines += doubt_lines(plan.doubts, most)
     if plan.plan_id:
-        # Whole: of the short one somebody who may write to the database can make another plan.
+        # The whole hash: anyone who can write to the database can find another plan with the same short one.
         lines.append(fact("hash", plan.plan_id, "dim"))
     lines.append(_next(plan, now))
     return Text("\n").join(lines)
@@ -107,7 +107,7 @@ def _next(plan: Plan, now: datetime) -> Text:
 
 
 def _approval(plan: Plan) -> str:
-    """Returns what comes before the command that starts a plan which others have to approve; empty where nobody has to."""
+    """Returns the text before the start command of a plan that must be approved; empty for other plans."""
     required = rule_of(plan.policy, plan.pools).required
     if not required:
         return ""

@@ -49,7 +49,7 @@ def _etcd(plan: Plan, group: str, votes: Sequence[PlannedVote]) -> tuple[str, ..
     """Returns, in lines, what cannot be known of the etcd that the release brings, and of the way back."""
     runs = sorted({vote.etcd for vote in votes if vote.etcd})
     if not runs or any(vote.last_before for vote in votes):
-        return ()  # the row of the last voter says it
+        return ()  # shown in the row of the last voter
     target = plan.target.version
     if plan.rolls_back:
         unknown = sorted(vote.member for vote in votes if not vote.brings)

@@ -1,4 +1,4 @@
-"""What a plan would gain from each change of the policy."""
+"""The table of what a plan would gain from each change of the policy."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def what_if(plan: Plan, found: WhatIf) -> Iterator[Text]:
 
 
 def _gain(plan: Plan, change: WhatIfChange) -> str:
-    """Returns the gain in words; empty: there is none."""
+    """Returns the gain as text; empty if there is none."""
     parts = []
     if (more := change.nodes - len(plan.runs)) > 0:
         parts.append(counted(more, "more node"))

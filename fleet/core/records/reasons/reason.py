@@ -102,3 +102,8 @@ class Reason(StrEnum):
     ASK_TURN = budgets.ASK_TURN
     LENGTH_UNKNOWN = pods.LENGTH_UNKNOWN
     TURN = rollouts.TURN
+
+
+HALTING = frozenset({Reason.HALTED, Reason.NOT_APPROVED})
+"""Reasons that hold a whole rollout until an operator acts. They are reported once for the rollout, and not as what holds
+each of its nodes."""

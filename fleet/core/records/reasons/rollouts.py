@@ -27,6 +27,7 @@ NOT_APPROVED = ReasonSpec(
     docs="approvals.md#when-approvals-are-checked",
     remedy="another person approves it (fleet plan approve {plan}), then: fleet rollout resume {subject}",
     needs_action=True,
+    lint="in status",
 )
 ABORTED = ReasonSpec(
     "aborted",

@@ -24,7 +24,7 @@ FAILED = ("systemctl", "list-units", "--state=failed", "--all", "--output=json")
 follow without legend and ellipses."""
 TABLE = ("--plain", "--no-legend", "--no-pager", "--full")
 STATE = re.compile(r"[a-z][a-z-]{0,31}")
-"""Matches systemd's word for its state: newer versions may have states that are unknown today."""
+"""Matches the name of a state of systemd: newer versions may have other states."""
 _UNIT = re.compile(
     r"[^\s/]{1,251}\.(service|socket|target|mount|automount|swap|timer|path|slice|scope|device|snapshot)"
 )

@@ -25,7 +25,7 @@ RAW = frozenset(("proxycommand", "proxyjump", "localcommand", "remotecommand", "
 SEVERAL = frozenset(
     ("userknownhostsfile", "globalknownhostsfile", "sendenv", "setenv", "ipqos", "permitremoteopen")
 )
-"""Keywords that take several words."""
+"""Keywords that take several arguments."""
 ADDED = frozenset(("identityfile", "certificatefile"))
 """Keywords of which every value counts."""
 YES_NO = frozenset(("checkhostip", "identitiesonly", "nohostauthenticationforlocalhost", "proxyusefdpass"))
@@ -70,7 +70,7 @@ _YES_NO = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
 
 
 def lines(file: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yields the words of each line that has some, with its number.
+    """Yields the keyword and arguments of each line that is not empty, with its number.
 
     Raises ConfigError where a quote is not closed, UsageError where the file exists and cannot be read.
     """
@@ -245,7 +245,7 @@ def _included(name: str, file: Path) -> bool:
 
 
 def _split(text: str) -> list[str] | None:
-    """Returns the words up to a comment, as argv_split() of OpenSSH's misc.c does. None: a quote is not closed."""
+    """Returns the arguments up to a comment, as argv_split() of OpenSSH's misc.c does. None: a quote is not closed."""
     found: list[str] = []
     at = 0
     while at < len(text):

@@ -60,7 +60,7 @@ class SshSettings(Struct, frozen=True):
     revoked: str = ""
     """The path of a file of revoked host keys."""
     check_ip: bool = False
-    """Whether a host is refused whose address is known with another key."""
+    """True if a host is refused whose address is known with another key."""
     rsa_bits: int = 1024
     """The least bits of RSA keys that are accepted."""
     host_key_algorithms: tuple[str, ...] = ()
@@ -75,7 +75,7 @@ class SshSettings(Struct, frozen=True):
     """Files of keys, private or only public; not all of them need exist."""
     certificates: tuple[str, ...] = ()
     only_identities: bool = False
-    """Whether only those keys of the agent are used that are among `identities`."""
+    """True if only those keys of the agent are used that are among `identities`."""
     agent: str = ""
     """The agent's socket; empty: none."""
     host_notes: tuple[str, ...] = ()
