@@ -205,20 +205,17 @@ def _done(rollout: Report, run: ReportRun, done: Iterable[tuple[Report, ReportRu
 
 
 def overrides(report: PeriodReport) -> list[str]:
-    """Returns the rollouts that ignored freezes, and the approvals that also allowed that, each with its reason."""
-    return [
-        *(
-            f"{rollout.rollout}, started by {rollout.by}: {rollout.override_freeze}"
-            for rollout in report.rollouts
-            if rollout.override_freeze
-        ),
-        *(
-            f"{rollout.rollout}, approved by {each.by.name} {answer.day(each.at)}: {each.override}"
-            for rollout in report.rollouts
+    """Returns the rollouts that ignored freezes, and the approvals that allowed it, each with its reason."""
+    lines = []
+    for rollout in report.rollouts:
+        if rollout.override_freeze:
+            lines.append(f"{rollout.rollout}, started by {rollout.by}: {rollout.override_freeze}")
+        lines += [
+            f"{rollout.rollout}, allowed by {each.by.name} {answer.day(each.at)}: {each.override}"
             for each in rollout.approvals
             if each.override
-        ),
-    ]
+        ]
+    return lines
 
 
 def gaps(report: PeriodReport) -> list[GapGroup]:
