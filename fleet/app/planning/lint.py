@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from fleet.app.planning.dumps import dump_of
+from fleet.app.planning.gate_checks import unanswered_gates
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.quorums import annotated
 from fleet.core.cluster.snapshot import Snapshot
@@ -28,7 +29,7 @@ EVERY_NODE = Policy(pools=(Pool("nodes"),))
 
 def lint_fleet(home: Home, clusters: Sequence[str] = ()) -> LintResult:
     """Checks the policy against the fleet as of the last sync; without a database, or without a cluster in it, the
-    policy alone. No database is made.
+    policy alone. No database is made. With a database, every gate is measured once.
 
     Raises ConfigError for a policy with mistakes, and UsageError for a named cluster that is unknown or was never
     read.
@@ -46,7 +47,8 @@ def lint_fleet(home: Home, clusters: Sequence[str] = ()) -> LintResult:
     known = [store.inventory.snapshot(row.name) for row in rows if row.last_seen is not None] if store else []
     everyone = {row.name for row in store.clusters.list()} if store else set()
     own = _groups_of(policy, {row.name for row in rows}, everyone)
-    return _with(cautions, lint(own, known, unread, _annotated(known)))
+    gates = unanswered_gates(policy) if store is not None else ()
+    return _with(cautions, lint(own, known, unread, _annotated(known)), gates)
 
 
 def lint_dump(home: Home, cluster: str, path: Path) -> LintResult:
@@ -69,10 +71,10 @@ def _groups_of(policy: Policy, chosen: Set[str], everyone: Set[str]) -> Policy:
     return replace(policy, quorums=tuple(own) if chosen else ())
 
 
-def _with(cautions: Iterable[Caution], found: LintResult) -> LintResult:
-    """Adds the policy's cautions to the result."""
+def _with(cautions: Iterable[Caution], found: LintResult, more: Iterable[LintFinding] = ()) -> LintResult:
+    """Adds the policy's cautions, and more findings, to the result."""
     mine = (LintFinding("", "policy", str(caution.place), caution.message, MEANT) for caution in cautions)
-    return replace(found, findings=tuple(sorted({*mine, *found.findings})))
+    return replace(found, findings=tuple(sorted({*mine, *found.findings, *more})))
 
 
 def _annotated(snapshots: Iterable[Snapshot]) -> dict[str, tuple[QuorumGroup, ...]]:

@@ -12,6 +12,7 @@ from rich.text import Text
 from fleet.app.rollouts.rollouts import RolloutSummary
 from fleet.cli.terminal.columns import Cell, columns
 from fleet.cli.terminal.time_format import ago, clock
+from fleet.cli.views.gates import gate_lines
 from fleet.cli.views.standstill import standing_still
 from fleet.core.objects.node import NodeRef
 from fleet.core.records import requests
@@ -65,6 +66,7 @@ def picture(scene: RolloutScene, in_work: int = IN_WORK) -> Text:
     if scene.standstill is not None:
         lines.append(standing_still(scene.standstill))
     lines += _asked(rollout, scene.now)
+    lines += gate_lines(rollout)
     lines += _working(scene, in_work)
     lines += _failed(scene)
     lines += _waiting(scene)
@@ -165,6 +167,9 @@ def _standing(rollout: Rollout, now: datetime) -> Text:
         case RolloutState.HALTED if not (rollout.failures or rollout.gate_failed):
             text = f"has not begun: {rollout.why}"
             advice = f"fleet plan approve {rollout.start.plan[:10]}, then: fleet rollout resume {rollout.id}"
+        case RolloutState.HALTED if rollout.gate_failed:
+            text = f"halted {since}: {rollout.why}"
+            advice = f"fleet rollout resume {rollout.id} asks the gate anew"
         case RolloutState.HALTED:
             text = f"halted {since}: {rollout.why}"
             advice = (

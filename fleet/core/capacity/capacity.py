@@ -192,11 +192,11 @@ class ClusterCapacity:
             rescheduled = (pod for pod in rescheduled if self._has_placement_rules(pod))
         return self._trial(name, pods, may_wait).shortfall(list(rescheduled), going)
 
-    def _trial(self, leaver: str, leavers: Sequence[Pod], may_wait: Collection[str]) -> TrialPlacement:
+    def _trial(self, drained: str, drained_pods: Sequence[Pod], may_wait: Collection[str]) -> TrialPlacement:
         base = TrialBase(
             self._nodes, self._usage, self._placeholders, self._rescheduled.leaving, self._topology
         )
-        return TrialPlacement(base, leaver, leavers, self._open_for, self.volumes, may_wait)
+        return TrialPlacement(base, drained, drained_pods, self._open_for, self.volumes, may_wait)
 
     def pinned(self, name: str, pods: Iterable[Pod]) -> list[Pod]:
         """Returns the pods that no other node than this one could ever take, by node selector, affinity, volumes,

@@ -48,12 +48,12 @@ class FitCounts:
         for count in self._counts.values():
             count.dirty.add(name)
 
-    def has_at_least(self, demand: Demand, size: RoundedSize, wanted: int, leaver: str) -> bool:
-        """Returns whether all nodes but `leaver` together take at least `wanted` pods of this size."""
+    def has_at_least(self, demand: Demand, size: RoundedSize, wanted: int, drained: str) -> bool:
+        """Returns whether all nodes but `drained` together take at least `wanted` pods of this size."""
         count = self._counts.get((demand, size))
         if count is None:
             count = self._counts[demand, size] = FitCount(self._nodes)
-        # The leaver's places do not count, and the places of all changed nodes may be gone.
+        # The drained node's places do not count, and the places of all changed nodes may be gone.
         if count.total - (len(count.dirty) + 1) * count.most >= wanted:
             return True
         for name in count.dirty:
@@ -62,7 +62,7 @@ class FitCounts:
             count.of[name] = now
             count.most = max(count.most, now)
         count.dirty.clear()
-        return count.total - count.of.get(leaver, 0) >= wanted
+        return count.total - count.of.get(drained, 0) >= wanted
 
     def _on(self, name: str, demand: Demand, size: RoundedSize) -> int:
         """Returns how many pods of this size fit on the node."""

@@ -64,20 +64,20 @@ class TrialPlacement:
     def __init__(
         self,
         base: TrialBase,
-        leaver: str,
-        leavers: Sequence[Pod],
+        drained: str,
+        drained_pods: Sequence[Pod],
         is_open: Callable[[str, Demand], bool],
         volumes: ClusterVolumes,
         may_wait: Collection[str],
     ) -> None:
-        """Prepares trials for the drain of the node `leaver`.
+        """Prepares trials for the drain of the node `drained`.
 
-        `leavers`: all pods that this drain removes, including those that are not placed again.
+        `drained_pods`: all pods that this drain removes, including those that are not placed again.
         `may_wait`: uids of pods that may wait for their own node.
         """
         self._base = base
-        self._leaver = leaver
-        self._leavers = leavers
+        self._drained = drained
+        self._drained_pods = drained_pods
         self._is_open = is_open
         self._volumes = volumes
         self._may_wait = may_wait
@@ -89,7 +89,7 @@ class TrialPlacement:
         """Nodes whose placeholders have been preempted."""
         self._changes: list[tuple[Pod, str, int]] = []
         """The changes of the topology counts by the trial: pod, node and sign."""
-        self._reached: dict[tuple[Demand, Resources], int] = {}
+        self._first_free: dict[tuple[Demand, Resources], int] = {}
         """How many of the fitting nodes, from the first on, are too full for such a pod. During a trial nodes only fill
         up."""
 
@@ -126,9 +126,9 @@ class TrialPlacement:
     def _trial(self, rescheduled: Sequence[Pod]) -> Iterator[None]:
         """Removes all leaving pods from their nodes and places those of `rescheduled`; undoes all changes at the end."""
         self._usage.clear()
-        self._reached.clear()
+        self._first_free.clear()
         self._cleared.clear()
-        pods = (*self._leavers, *rescheduled)
+        pods = (*self._drained_pods, *rescheduled)
         with self._cordoned(pods):
             for pod in pods:
                 if pod.node:
@@ -142,10 +142,10 @@ class TrialPlacement:
                     self._undo_count()
 
     def _cordoned(self, pods: Iterable[Pod]) -> AbstractContextManager[None]:
-        """Counts the leaver as cordoned, since a node is cordoned before any of its pods leaves. This makes a
+        """Counts the drained node as cordoned, since a node is cordoned before any of its pods leaves. This makes a
         difference only to a spread that honours taints."""
         if any(rule.by_taints for pod in pods for rule in pod.apart):
-            return self._base.topology.cordoned(self._leaver)
+            return self._base.topology.cordoned(self._drained)
         return nullcontext()
 
     def _place(self, pod: Pod) -> bool:
@@ -153,20 +153,20 @@ class TrialPlacement:
         demand, requests = Demand.of(pod, self._volumes), pod.requests
         check = self._base.topology.check(pod)
         plain = not (check.constrained or pod.ports or not pod.preempts)
-        index = self._reached.get((demand, requests), 0)
+        index = self._first_free.get((demand, requests), 0)
         full = True
-        while (name := self._fitting(demand, index)) is not None:
+        while (name := self._node_at(demand, index)) is not None:
             if self._usage_on(name).holds(requests, self._base.nodes[name].allocatable):
                 full = False
                 if plain or self._accepts(pod, name, check):
-                    self._land(pod, name)
+                    self._count_on(pod, name)
                     return True
             index += 1
             if full:
-                self._reached[demand, requests] = index
+                self._first_free[demand, requests] = index
         return False
 
-    def _land(self, pod: Pod, name: str) -> None:
+    def _count_on(self, pod: Pod, name: str) -> None:
         """Counts the pod on the node."""
         usage = self._usage.get(name)
         if usage is None:
@@ -212,7 +212,7 @@ class TrialPlacement:
         """Returns whether a node that fleet works on could take the pod later."""
         return any(
             (name in self._base.leaving or node.cordoned_by)
-            and name != self._leaver
+            and name != self._drained
             and demand.could_fit(node)
             and check.allows(node)
             for name, node in self._base.nodes.items()
@@ -243,13 +243,13 @@ class TrialPlacement:
             ),
         )
 
-    def _fitting(self, demand: Demand, index: int) -> str | None:
+    def _node_at(self, demand: Demand, index: int) -> str | None:
         """Returns the open node at this index among those that fit the demand; None if there are fewer. Searches only
         as far as needed."""
         search = self._names.get(demand)
         if search is None:
             names = (
-                name for name in self._base.nodes if name != self._leaver and self._is_open(name, demand)
+                name for name in self._base.nodes if name != self._drained and self._is_open(name, demand)
             )
             search = self._names[demand] = ([], names)
         names_found, remaining = search
@@ -262,7 +262,7 @@ class TrialPlacement:
 
     def _all(self, demand: Demand) -> list[str]:
         """Returns all open nodes that fit the demand."""
-        self._fitting(demand, len(self._base.nodes))
+        self._node_at(demand, len(self._base.nodes))
         return self._names[demand][0]
 
     def _usage_on(self, name: str) -> NodeUsage:

@@ -32,45 +32,45 @@ class UnplaceablePods:
         self._has_room = has_room
         self._gained: list[str] = []
         """Names of the nodes that have gained capacity or were uncordoned, oldest first."""
-        self._looked_at: dict[PodShape, int] = {}
+        self._checked: dict[PodShape, int] = {}
         """The number of nodes of `_gained` that were checked and have no room, by shape."""
         self._shortfalls: dict[PodShape, Shortfall] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._looked_at)
+        return bool(self._checked)
 
     def gain(self, name: str) -> None:
         """Records that the node may have more free capacity than before."""
-        if self._looked_at:
+        if self._checked:
             self._gained.append(name)
             if len(self._gained) > MOST_NOTED:
                 self.forget()
 
     def note(self, shape: PodShape, shortfall: Shortfall) -> None:
         """Records that no open node has room for the shape, and what was lacking."""
-        self._looked_at[shape] = len(self._gained)
+        self._checked[shape] = len(self._gained)
         self._shortfalls[shape] = shortfall
 
     def may_fit_now(self, shape: PodShape) -> bool:
         """Returns whether a node may have room by now for a pod of this shape; if so, forgets the shape."""
-        seen = self._looked_at.get(shape)
+        seen = self._checked.get(shape)
         if seen is None:
             return True
         if any(self._has_room(name, shape) for name in self._gained[seen:]):
-            del self._looked_at[shape], self._shortfalls[shape]
+            del self._checked[shape], self._shortfalls[shape]
             return True
-        self._looked_at[shape] = len(self._gained)
+        self._checked[shape] = len(self._gained)
         return False
 
     def shortfall(self, shape: PodShape) -> Shortfall | None:
         """Returns what was lacking when the shape was noted; None if the shape is not noted, or a node may have room by
         now."""
-        if shape not in self._looked_at or self.may_fit_now(shape):
+        if shape not in self._checked or self.may_fit_now(shape):
             return None
         return self._shortfalls[shape]
 
     def forget(self) -> None:
         """Forgets all shapes, so that all of them are tried again."""
         self._gained.clear()
-        self._looked_at.clear()
+        self._checked.clear()
         self._shortfalls.clear()

@@ -215,11 +215,11 @@ class Engine:
         """Begins what may begin now. A run that goes on may allow others to begin, and vice versa."""
         self._halt(now)
         self._change_canaries(now)
-        self._look_at_gates(now)
+        self._recheck_gates(now)
         self._begin_staging(now)
         self._begin_slots(now)
 
-    def _look_at_gates(self, now: datetime) -> None:
+    def _recheck_gates(self, now: datetime) -> None:
         """Lets those begin whose gate has opened, until nothing more has become of any gate."""
         open_ended = True
         while open_ended:

@@ -43,7 +43,7 @@ class GateQuestion(Struct, frozen=True):
 
 
 class GateAnswer(Struct, frozen=True):
-    """What a measurement of a gate has found."""
+    """The result of one measurement of a gate."""
 
     rollout: str
     point: GatePoint
@@ -57,11 +57,11 @@ class GateAnswer(Struct, frozen=True):
 
 
 class Measurements(Struct):
-    """What this engine has measured of one gate."""
+    """The measurements of one gate that this engine has made."""
 
     last: GateAnswer
     at: datetime
-    """Of the last one."""
+    """The time of the last measurement."""
     good_since: datetime | None
     """None: the last one was not good."""
     bad: int = 0
@@ -81,7 +81,7 @@ class GateQuestions:
 
     def take(self, now: datetime) -> list[GateQuestion]:
         """Returns the questions that are due; each is due again only after its answer."""
-        due = [each for each in self._open() if (at := self._next(each)) is None or at <= now]
+        due = [question for question in self._open() if (at := self._next(question)) is None or at <= now]
         self._taken.update(question.key for question in due)
         return due
 
@@ -110,7 +110,7 @@ class GateQuestions:
 
     def wake(self, now: datetime) -> datetime | None:
         """Returns when a question is due, a soak ends or a gate's time is over; None: nothing of the kind is ahead."""
-        moments = [now if (at := self._next(each)) is None else at for each in self._open()]
+        moments = [now if (at := self._next(question)) is None else at for question in self._open()]
         for rollout, point in self._gates.points():
             for gate in point.gates(rollout.policy):
                 state = rollout.gates.get((point, gate.name))

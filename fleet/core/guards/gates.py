@@ -25,7 +25,13 @@ def held(rollout: Rollout) -> Held | None:
         case RolloutState.HALTED if not (rollout.failures or rollout.gate_failed):
             return Held(Reason.NOT_APPROVED, rollout.id, {"why": rollout.why, "plan": rollout.start.plan})
         case RolloutState.HALTED:
-            return Held(Reason.HALTED, rollout.id, {"why": rollout.why})
+            # No node has failed that an operator could look at.
+            anew = (
+                {"advice": f"fleet rollout resume {rollout.id} asks the gate anew"}
+                if rollout.gate_failed
+                else {}
+            )
+            return Held(Reason.HALTED, rollout.id, {"why": rollout.why, **anew})
         case RolloutState.ABORTED:
             return Held(Reason.ABORTED, rollout.id, {"by": rollout.state_by})
         case _:

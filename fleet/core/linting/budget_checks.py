@@ -30,7 +30,7 @@ def check_budgets(snapshot: Snapshot, groups: Sequence[CarriedGroup]) -> Iterato
         if not opened and not any(roles.selecting(budget, pod) for pod in pods_of_budget):
             yield from _never(snapshot.cluster, budget, len(pods_of_budget))
         for group in groups:
-            yield from _against(snapshot.cluster, budget, group, pods_of_budget)
+            yield from _check_quorum(snapshot.cluster, budget, group, pods_of_budget)
         for pod in pods_of_budget:
             matched.setdefault(pod.uid, []).append(str(budget.ref))
     for pod in drained:
@@ -73,7 +73,7 @@ def _never(cluster: str, budget: Budget, pods: int) -> Iterator[LintFinding]:
     yield LintFinding(cluster, "budget-never", str(budget.ref), message, remedy)
 
 
-def _against(
+def _check_quorum(
     cluster: str, budget: Budget, group: CarriedGroup, pods_of_budget: Sequence[Pod]
 ) -> Iterator[LintFinding]:
     of_group = {pod.uid for pod in group.pods}

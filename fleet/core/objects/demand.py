@@ -59,13 +59,13 @@ class Demand(NamedTuple):
     def could_fit(self, node: Node) -> bool:
         """Returns whether the node takes such a pod once it is Ready and schedulable, whatever its condition now."""
         lasting = (taint for taint in node.taints if lasts(taint))
-        return self.selects(node) and self.reaches(node) and all(self._bears(taint) for taint in lasting)
+        return self.selects(node) and self.reaches(node) and all(self._accepts(taint) for taint in lasting)
 
     def tolerates_all(self, node: Node) -> bool:
         """Returns whether no taint of the node keeps the pod away, whatever else may."""
-        return all(self._bears(taint) for taint in node.taints)
+        return all(self._accepts(taint) for taint in node.taints)
 
-    def _bears(self, taint: Taint) -> bool:
+    def _accepts(self, taint: Taint) -> bool:
         return taint.effect == "PreferNoSchedule" or self.tolerates(taint)
 
     def dislikes(self, node: Node) -> int:

@@ -38,7 +38,7 @@ def same(before: Identity, node: Node) -> bool:
         return False
     machine, system, provider = before
     hardware = [
-        _uuid(known) in _orders(now) if uuid else known == now
+        _uuid(known) in _byte_orders(now) if uuid else known == now
         for known, now, uuid in ((system, node.system_uuid, True), (provider, node.provider_id, False))
         if known and now
     ]
@@ -67,7 +67,7 @@ def _uuid(text: str) -> str:
     return text.replace("-", "").casefold()
 
 
-def _orders(text: str) -> set[str]:
+def _byte_orders(text: str) -> set[str]:
     """Returns the UUID in both byte orders. Firmware stores the first three groups of a UUID in the byte order opposite
     to the one in which some kernels and hypervisors print them, and an upgrade may change which order is reported."""
     plain = _uuid(text)

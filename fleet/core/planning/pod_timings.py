@@ -62,9 +62,9 @@ class Stopwatch:
             case Outcome(Evict() as action, result) if result not in (Result.DONE, Result.UNKNOWN):
                 self._refused(action)
             case Upserted(cluster, Pod() as pod):
-                self._see(cluster, pod, now)
+                self._pod_upserted(cluster, pod, now)
             case Deleted(cluster, Pod() as pod):
-                self._lose(cluster, pod, now)
+                self._pod_deleted(cluster, pod, now)
 
     def _refused(self, action: Evict) -> None:
         left = self._leaving.pop((action.node.cluster, action.pod_uid), None)
@@ -88,7 +88,7 @@ class Stopwatch:
                 if node.stop or node.start:
                     yield PodsTimed(rollout=node.rollout, node=ref, stop=node.stop, start=node.start)
 
-    def _see(self, cluster: str, pod: Pod, now: datetime) -> None:
+    def _pod_upserted(self, cluster: str, pod: Pod, now: datetime) -> None:
         key = (cluster, pod.uid)
         if pod.deleting or not pod.node or pod.owner is None:
             return
@@ -107,7 +107,7 @@ class Stopwatch:
             self._nodes[ref].start.setdefault(app_of(pod), []).append(_milliseconds(now - since))
             self._close(ref)
 
-    def _lose(self, cluster: str, pod: Pod, now: datetime) -> None:
+    def _pod_deleted(self, cluster: str, pod: Pod, now: datetime) -> None:
         self._bound.pop((cluster, pod.uid), None)
         left = self._leaving.pop((cluster, pod.uid), None)
         if left is None:

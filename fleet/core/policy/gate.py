@@ -10,7 +10,7 @@ from fleet.core.policy.bounds import AtLeastOne
 
 
 class GateVerdict(StrEnum):
-    """What one measurement of a gate says. Only `GOOD` lets a gate pass: a question without an answer is not a pass."""
+    """The result of one measurement of a gate. Only `GOOD` lets a gate pass: a question without an answer is not a pass."""
 
     GOOD = "good"
     BAD = "bad"
@@ -19,7 +19,7 @@ class GateVerdict(StrEnum):
 
 
 class Gate(Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """What every gate has. A gate passes when all measurements of `for_seconds` were good, without a break."""
+    """The fields of every gate. A gate passes when all measurements of `for_seconds` were good, without a break."""
 
     name: str
     for_seconds: int = 0
@@ -47,7 +47,7 @@ class PrometheusGate(Gate, frozen=True, kw_only=True, tag="prometheus"):
     """
 
     url: str
-    """Of the server, without `/api/v1/query`."""
+    """The URL of the server, without `/api/v1/query`."""
     query: str
     below: float | None = None
     """Good values are smaller."""
@@ -72,7 +72,7 @@ class AlertsGate(Gate, frozen=True, kw_only=True, tag="alerts"):
     """
 
     url: str
-    """Of the server, without `/api/v2/alerts`."""
+    """The URL of the server, without `/api/v2/alerts`."""
     matchers: tuple[str, ...] = ()
     """Such as `severity="critical"`; all must match. Empty: every alert matches."""
 

@@ -120,7 +120,7 @@ class ReportRun(Struct, frozen=True):
     steps: tuple[StepTaken, ...] = ()
     evictions: tuple[Eviction, ...] = ()
     quorums: tuple[QuorumAction, ...] = ()
-    """What was done for the quorum groups with a member on the node, in order."""
+    """The actions for the quorum groups with a member on the node, in order."""
     retries: tuple[Retry, ...] = ()
     held: tuple[str, ...] = ()
     """The messages of the reasons for which the run waits now."""

@@ -83,7 +83,7 @@ class QuorumAction(Struct, frozen=True):
     result: str = ""
     """done, refused, gone, stale, failed or unknown. Empty: no answer yet."""
     detail: str = ""
-    """What came of the action, such as the place, size and hash of a snapshot. Empty: nothing was reported."""
+    """The action's result, such as the place, size and hash of a snapshot. Empty: nothing was reported."""
 
 
 class Retry(Struct, frozen=True):

@@ -108,7 +108,7 @@ class GatePassed(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="gate-
     point: GatePoint
     gate: str
     why: str = ""
-    """What was measured last."""
+    """The message of the last measurement."""
 
 
 class GateFailed(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="gate-failed"):

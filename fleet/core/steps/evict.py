@@ -41,7 +41,7 @@ def evict(context: StepContext, pod: Pod) -> Held | None:
         return Held(Reason.POD_WAITS, str(pod.ref), {"by": treated.by})
     if context.in_flight("evict", pod.uid):
         return None
-    workload = _counted_as(context, run, pod)
+    workload = _workload_name(context, run, pod)
     refs = view.budget_index.refs_of(pod)
     rule = context.rollout.pool(run).drain
     if held := evictable.held(pod, refs, rule, treated):
@@ -97,7 +97,7 @@ def unfinished(context: StepContext, pod: Pod) -> str:
     return f"{pod.ref}: {cause}" if cause else str(pod.ref)
 
 
-def _counted_as(context: StepContext, run: Run, pod: Pod) -> str:
+def _workload_name(context: StepContext, run: Run, pod: Pod) -> str:
     """Returns the name of the workload under which the pod's eviction is recorded.
 
     A program that creates pods or Jobs one after another names each differently: those that come to the node while it is
@@ -142,7 +142,7 @@ def _pods_at_start(context: StepContext, run: Run, pod: Pod, workload: str) -> i
     memory = run.evicted.get(workload)
     if memory is None or not memory.pods:
         candidates = (other for other in view.to_drain(run.node.name) if other.namespace == pod.namespace)
-        return sum(_counted_as(context, run, other) == workload for other in candidates)
+        return sum(_workload_name(context, run, other) == workload for other in candidates)
     if (
         pod.uid in memory.pods
         or _late_until(run, pod, context.state.drains.returned_since(run.node, pod.uid, context.now)) is None

@@ -46,7 +46,7 @@ def stage(context: StepContext) -> StepEnd | None:
         return failed(f"the image was not written within {rule.timeout_seconds} s{why}")
     answer = machine.answer(token) if machine is not None else None
     if machine is not None and answer is not None and answer.state != "working":
-        why = answer.message if answer.state == "failed" else _another(machine, context.run)
+        why = answer.message if answer.state == "failed" else _why_not_staged(machine, context.run)
         if context.run.attempts + 1 >= STAGE_ATTEMPTS:
             return failed(f"staging failed: {why}")
         retried = RunRetried(rollout=context.rollout.id, node=context.ref, why=why)
@@ -73,7 +73,7 @@ def stage(context: StepContext) -> StepEnd | None:
     return None
 
 
-def _another(machine: Machine, run: Run) -> str:
+def _why_not_staged(machine: Machine, run: Run) -> str:
     """Returns why the release is not staged although the machine has finished the request."""
     present, wanted = machine.staged or machine.booted, run.release
     message = f"{distinct_name(present, wanted)} is staged, not {distinct_name(wanted, present)}"

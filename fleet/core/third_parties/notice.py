@@ -79,7 +79,7 @@ def of_node(node: Node) -> Iterator[Notice]:
 
 def once_done(node: Node) -> Node:
     """Returns the node as it will be when the parties that work on the node have removed their taints."""
-    taints = tuple(taint for taint in node.taints if not _passes(taint))
+    taints = tuple(taint for taint in node.taints if not _is_temporary(taint))
     return node if len(taints) == len(node.taints) else replace(node, taints=taints)
 
 
@@ -144,18 +144,18 @@ def of_pod(pod: Pod) -> Notice | None:
     )
 
 
-def _passes(taint: Taint) -> bool:
+def _is_temporary(taint: Taint) -> bool:
     return any(sign.does is Does.WORKS for _, sign in SIGNS.get(("taint", taint.key), ()))
 
 
 def _signs(node: Node, place: MarkPlace, key: str, value: str) -> Iterator[Notice]:
     for party, sign in SIGNS.get((place, key), ()):
-        if _means(node, sign, value):
+        if _applies(node, sign, value):
             yield _notice(node, party, sign, value)
             return
 
 
-def _means(node: Node, sign: Sign, value: str) -> bool:
+def _applies(node: Node, sign: Sign, value: str) -> bool:
     if value not in sign.only if sign.only else value in sign.never:
         return False
     return not sign.unlike or node.annotations.get(sign.unlike, "") != value

@@ -102,7 +102,7 @@ class ControllerProcess:
         try:
             self._send(self.unsent)
             self.unsent = []
-            self._hear()
+            self._receive()
             decision = self.engine.decide(world.now)
             world.coverage.held(decision.held.values())
             if world.kill_before == -1 and decision.actions:
@@ -117,7 +117,7 @@ class ControllerProcess:
         except StoreError as error:
             world.refused(self, str(error))
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         now = self.world.now
         outcomes, self.inbox = self.inbox, []
         self._append(
@@ -134,7 +134,7 @@ class ControllerProcess:
         commands = self._commands()
         self._seq = len(self.world.journal.entries) if not self.world.journal.closed else self._seq
         for entry in commands:
-            self._obey(entry)
+            self._apply_command(entry)
 
     def _commands(self) -> list[JournalEntry]:
         entries = self.world.journal.entries
@@ -142,7 +142,7 @@ class ControllerProcess:
             return []
         return [entries[at] for at in range(self._seq, len(entries)) if entries[at].record.form == "command"]
 
-    def _obey(self, entry: JournalEntry) -> None:
+    def _apply_command(self, entry: JournalEntry) -> None:
         command = from_record(entry.record)
         if isinstance(command, RolloutStarted):
             self.engine.add(Rollout(command.rollout, command.start, entry.at, entry.actor))

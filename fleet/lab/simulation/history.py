@@ -43,8 +43,8 @@ class History:
         world = self.world
         world.start("r-1")
         for fault in self.faults:
-            world.later(fault.at, lambda fault=fault: self._strike(fault))  # type: ignore[misc]
-        world.later(CALM, self._calm)
+            world.later(fault.at, lambda fault=fault: self._apply_fault(fault))  # type: ignore[misc]
+        world.later(CALM, self._end_faults)
         while not self.broken and world.step(PATIENCE):
             self.moments += 1
             if self._at_rest() and self._end():
@@ -55,18 +55,18 @@ class History:
             self._stuck()
         return self.broken
 
-    def _strike(self, fault: Fault) -> None:
+    def _apply_fault(self, fault: Fault) -> None:
         effect = FAULTS[fault.kind](self.world, fault.rng)
         if effect:
             self.world.log(f"* {fault.kind}: {effect}")
             self.world.coverage.faults[fault.kind] += 1
 
-    def _calm(self) -> None:
+    def _end_faults(self) -> None:
         """Ends the faults: checks once before any user fixes anything, and then again and again."""
         self._check_reasons()
         fix_causes(self.world)
         release_and_resume(self.world)
-        self.world.later(self.world.at + LOOK, self._calm)
+        self.world.later(self.world.at + LOOK, self._end_faults)
 
     def _at_rest(self) -> bool:
         world = self.world

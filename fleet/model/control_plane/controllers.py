@@ -53,7 +53,7 @@ class Controllers:
         """Pods that count as present: not finished, not being deleted."""
         self._ready: dict[WorkloadKey, int] = {}
         self._templates = PodTemplates(saved.templates if saved else ())
-        self._leavers: dict[WorkloadKey, list[Pod]] = {}
+        self._leaving: dict[WorkloadKey, list[Pod]] = {}
         """Pods that `settle` is to replace by equal ones."""
         self._implied: dict[WorkloadKey, int] = {}
         """The replicas of workloads that the snapshot lacks: the number of their pods."""
@@ -64,7 +64,7 @@ class Controllers:
         self.unready: dict[WorkloadKey, None] = {}
         """Workloads whose count of ready pods may be out of date. The writer of the counts empties the set."""
         for pod in objects.pods.values():
-            self._learn(pod)
+            self._count_new_pod(pod)
         if saved:
             self._implied = {WorkloadKey(*implied[:3]): implied[3] for implied in saved.implied}
         else:
@@ -145,7 +145,7 @@ class Controllers:
             return None
         return self._objects.workloads.get(WorkloadKey(owner.kind, workload.namespace, owner.name))
 
-    def _learn(self, pod: Pod) -> None:
+    def _count_new_pod(self, pod: Pod) -> None:
         key = controller_of(pod)
         if key is None:
             return
@@ -157,20 +157,20 @@ class Controllers:
         pod = new if new is not None else old
         assert pod is not None
         if new is None and (pod.mirror or key is not None):
-            self._gone(pod, key)
+            self._note_lost(pod, key)
         if key is None:
             return
         before, after = old is not None and _active(old), new is not None and _active(new)
         if before != after:
             self._active[key] = self._active.get(key, 0) + after - before
             if before:
-                self._note_leaver(key, pod)
+                self._note_leaving(key, pod)
         was, is_ = old is not None and _ready(old), new is not None and _ready(new)
         if was != is_:
             self._ready[key] = self._ready.get(key, 0) + is_ - was
             self.unready[key] = None
 
-    def _note_leaver(self, key: WorkloadKey, pod: Pod) -> None:
+    def _note_leaving(self, key: WorkloadKey, pod: Pod) -> None:
         if key.kind == "Job":
             if not pod.finished:
                 delay = draw(self.behaviour.job_backoff, self._rng, f"{key.namespace}/{key.name}")
@@ -178,9 +178,9 @@ class Controllers:
         elif key.kind not in COUNTED:
             self.behind[key] = None
             if key.kind not in OF_ONE_TEMPLATE or pod.uid in self._objects.never_ready:
-                self._leavers.setdefault(key, []).append(pod)
+                self._leaving.setdefault(key, []).append(pod)
 
-    def _gone(self, pod: Pod, key: WorkloadKey | None) -> None:
+    def _note_lost(self, pod: Pod, key: WorkloadKey | None) -> None:
         if pod.mirror or (key is not None and key.kind in ("DaemonSet", "StatefulSet")):
             self.lost.append(pod)
 
@@ -215,9 +215,9 @@ class Controllers:
 
     def _keep_number(self, key: WorkloadKey) -> None:
         missing = self._replicas(key) - self._active.get(key, 0)
-        leavers = self._leavers.pop(key, [])
+        leaving = self._leaving.pop(key, [])
         for index in range(missing):
-            left = leavers[index] if index < len(leavers) else None
+            left = leaving[index] if index < len(leaving) else None
             own = left if key.kind not in OF_ONE_TEMPLATE else None
             broken = left is not None and self._is_broken(left)
             self._make(key, self._fresh_name(key), template=own, broken=broken)

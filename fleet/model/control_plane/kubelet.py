@@ -40,7 +40,7 @@ class Kubelets:
         """Continues what a snapshot shows in progress: pods that start or stop, nodes that do not report."""
         for node in self._objects.nodes.values():
             if node.ready is None:
-                self._leave(node.name)
+                self._mark_away(node.name)
         for pod in self._objects.pods.values():
             if pod.deleting:
                 # One that should have been gone long ago does not go by itself.
@@ -53,7 +53,7 @@ class Kubelets:
         """Takes the machine down. Its pods are not Ready at once; the node is set to Unknown only after a while."""
         if name in self.away:
             return
-        self._leave(name)
+        self._mark_away(name)
         self._announce(name, False)
         for ref in self._objects.pods_on(name):
             pod = self._objects.pods[ref]
@@ -76,7 +76,7 @@ class Kubelets:
 
     def not_ready(self, name: str) -> None:
         """Makes the kubelet report without running pods."""
-        self._leave(name)
+        self._mark_away(name)
         self._tolerate(name)
 
     def unheard(self, name: str, outage: str) -> None:
@@ -138,7 +138,7 @@ class Kubelets:
         for listener in self.listeners:
             listener(name, up)
 
-    def _leave(self, name: str) -> None:
+    def _mark_away(self, name: str) -> None:
         self.outages += 1
         self.away[name] = self.outages
 

@@ -27,7 +27,7 @@ class Scheduler:
         self._rooms: dict[str, NodeRoom] = {}
         self._shelves: dict[Demand, NodeShelf] = {}
         self._spread: dict[tuple[str, WorkloadKey], int] = {}
-        self._neighbours = TopologyCounts()
+        self._topology = TopologyCounts()
         self._placeholders: dict[str, dict[PodRef, Pod]] = {}
         """Pods of negative priority, by node. They are preempted by others."""
         self.gained: dict[str, None] = {}
@@ -36,10 +36,10 @@ class Scheduler:
         self._arrivals = 0
         for node in objects.nodes.values():
             self._rooms[node.name] = NodeRoom(node.allocatable)
-            self._neighbours.upsert_node(node)
+            self._topology.upsert_node(node)
         for pod in objects.pods.values():
             if _occupies(pod):
-                self._take(pod, controller_of(pod), 1)
+                self._count_pod(pod, controller_of(pod), 1)
         for pod in objects.pods.values():
             if not pod.node and not pod.deleting and not pod.finished and self._may_be_bound(pod):
                 self.wait(pod)
@@ -55,7 +55,7 @@ class Scheduler:
         shelf = self._shelf(pod)
         if pod.requests in shelf.full:
             return ""
-        check = self._neighbours.check(pod)
+        check = self._topology.check(pod)
         chosen = self._best(shelf, pod, check) or self._best_of_all(shelf, pod, check)
         if not chosen and not self._has_further_rules(pod):
             shelf.full.add(pod.requests)
@@ -75,7 +75,7 @@ class Scheduler:
         """Returns the placeholder pods of one node to preempt for a pod that fits nowhere."""
         if not self._placeholders or not pod.preempts or pod.placeholder or pod.stuck == "gated":
             return []
-        demand, check = Demand.of(pod, self._objects.bound), self._neighbours.check(pod)
+        demand, check = Demand.of(pod, self._objects.bound), self._topology.check(pod)
         for name, on_node in self._placeholders.items():
             node = self._objects.nodes.get(name)
             if node is not None and demand.fits_now(node):
@@ -93,14 +93,14 @@ class Scheduler:
         try:
             for placeholder in placeholders:
                 usage.take(placeholder, -1)
-                self._neighbours.count_pod(placeholder, -1)
+                self._topology.count_pod(placeholder, -1)
                 going.append(placeholder)
                 if usage.fits(pod, node.allocatable) and check.allows(node):
                     return going
             return []
         finally:
             for placeholder in going:
-                self._neighbours.count_pod(placeholder, 1)
+                self._topology.count_pod(placeholder, 1)
 
     def _may_be_bound(self, pod: Pod) -> bool:
         """Returns whether the pod may be bound. A pod for which the real scheduler has found no node, though this one finds
@@ -109,7 +109,7 @@ class Scheduler:
 
     def _has_further_rules(self, pod: Pod) -> bool:
         """Returns whether rules besides capacity decide where the pod can run."""
-        return bool(pod.ports or self._neighbours.check(pod).constrained)
+        return bool(pod.ports or self._topology.check(pod).constrained)
 
     def settle(self) -> None:
         """Binds waiting pods to the capacity that has appeared."""
@@ -199,11 +199,11 @@ class Scheduler:
                     shelf.list(node.name, demand.dislikes(node), self._rooms[node.name].level)
         return shelf
 
-    def _take(self, pod: Pod, key: WorkloadKey | None, sign: int) -> None:
+    def _count_pod(self, pod: Pod, key: WorkloadKey | None, sign: int) -> None:
         room = self._rooms.get(pod.node)
         if room is not None:
             room.take(pod, sign)
-        self._neighbours.count_pod(pod, sign)
+        self._topology.count_pod(pod, sign)
         if pod.placeholder:
             placeholders = self._placeholders.setdefault(pod.node, {})
             if sign > 0:
@@ -224,22 +224,22 @@ class Scheduler:
         before, after = old is not None and _occupies(old), new is not None and _occupies(new)
         if before and after and old is not None and new is not None and new.deleting and not old.deleting:
             # Its room is still taken; a spread counts it no more.
-            self._neighbours.count_deleting(new)
+            self._topology.count_deleting(new)
             if self._queued:
                 self.gained[new.node] = None
         elif after and not before:
             assert new is not None
-            self._take(new, key, 1)
+            self._count_pod(new, key, 1)
         elif before and not after:
             assert old is not None
-            self._take(old, key, -1)
+            self._count_pod(old, key, -1)
             if old.node in self._rooms:
-                self._gain(old.node)
+                self._room_grew(old.node)
         elif old is not None and new is not None and before and old.labels != new.labels:
-            self._neighbours.count_pod(old, -1)
-            self._neighbours.count_pod(new, 1)
+            self._topology.count_pod(old, -1)
+            self._topology.count_pod(new, 1)
         if old is not None and not old.node and (new is None or new.node or new.deleting):
-            self._leave(ref, old)
+            self._drop_waiting(ref, old)
 
     def _measure(self, node: Node) -> NodeRoom:
         room = self._rooms[node.name] = NodeRoom(node.allocatable)
@@ -249,14 +249,14 @@ class Scheduler:
                 room.take(pod)
         return room
 
-    def _leave(self, ref: PodRef, pod: Pod) -> None:
+    def _drop_waiting(self, ref: PodRef, pod: Pod) -> None:
         waiting = self._shelf(pod).waiting
         group = waiting.get(pod.requests, {})
         self._queued -= group.pop(ref, None) is not None
         if not group:
             waiting.pop(pod.requests, None)
 
-    def _gain(self, name: str) -> None:
+    def _room_grew(self, name: str) -> None:
         room = self._rooms[name]
         if self._queued:
             self.gained[name] = None
@@ -273,12 +273,12 @@ class Scheduler:
         if new is None:
             assert old is not None
             del self._rooms[old.name]
-            self._neighbours.delete_node(old.name)
+            self._topology.delete_node(old.name)
             self.gained.pop(old.name, None)
             for shelf in self._shelves.values():
                 shelf.listed.pop(old.name, None)
             return
-        self._neighbours.upsert_node(new)
+        self._topology.upsert_node(new)
         room = self._rooms.get(new.name) or self._measure(new)
         if room.size != new.allocatable:
             room.size = new.allocatable
@@ -290,7 +290,7 @@ class Scheduler:
                     shelf.list(new.name, *entry)
             else:
                 shelf.listed.pop(new.name, None)
-        self._gain(new.name)
+        self._room_grew(new.name)
 
 
 def _occupies(pod: Pod) -> bool:

@@ -37,7 +37,7 @@ class AttachController:
         claims = (self._claim_of(attachment) for attachment in self._objects.attachments.values())
         self.claims |= {claim for claim in claims if claim is not None}
         for attachment in self._objects.attachments.values():
-            self._leave(attachment)
+            self._queue_detach(attachment)
 
     def attachable(self, claim: PodRef) -> None:
         """Makes the claim's volume attachable, and attaches the volume to the nodes whose pods use it."""
@@ -56,7 +56,7 @@ class AttachController:
         """Detaches volumes from this node again."""
         self.stuck.pop(node, None)
         for attachment in self._objects.attachments_on(node):
-            self._leave(attachment)
+            self._queue_detach(attachment)
 
     def detached(self, name: str) -> None:
         """Ends a detach that the driver has answered."""
@@ -76,7 +76,7 @@ class AttachController:
         if new is None:
             if old is not None and old.mounted and old.node:
                 for attachment in self._objects.attachments_on(old.node):
-                    self._leave(attachment)
+                    self._queue_detach(attachment)
         elif new.node and (old is None or not old.node):
             self._attach(new)
 
@@ -92,7 +92,7 @@ class AttachController:
             attachment = Attachment(name, f"uid-{name}", pod.node, volume.name, ATTACHER, attached=True)
             self._objects.put_attachment(attachment)
 
-    def _leave(self, attachment: Attachment) -> None:
+    def _queue_detach(self, attachment: Attachment) -> None:
         """Queues the detach of a volume that no pod uses any more."""
         if not self._used(attachment):
             delay = draw(self.behaviour.detach, self._rng, attachment.volume)

@@ -110,7 +110,8 @@ def test_bad_measurements_in_a_row_halt_the_rollout_and_resume_asks_anew() -> No
     assert state(story) is RolloutState.HALTED
     assert "errors" in story.rollout.why and "7, wanted below 1" in story.rollout.why
     assert len(story.asked) == ERRORS.bad
-    assert held(story, "east", "e-1").reason is Reason.HALTED
+    halted = held(story, "east", "e-1")
+    assert halted.reason is Reason.HALTED and "resume r-1" in halted.remedy and "release" not in halted.remedy
     story.gates["errors"] = (GateVerdict.GOOD, "0")
     story.send("resume")
     story.run()

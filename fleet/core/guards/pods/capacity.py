@@ -42,12 +42,12 @@ def held(
         "memory": _mebibytes(requests.memory),
         "lacks": _describe_shortfall(shortfall),
     }
-    if short := _short(shortfall):
+    if short := _short_resources(shortfall):
         name, wanted, free = short[0]
         params |= {"resource": name, "asked": wanted, "free": free}
     back = [name for name in in_work if name != node and capacity.would_fit_after_drain(shortfall.pod, name)]
     if back:
-        return Held(Reason.ROOM, str(shortfall.pod.ref), {**params, "back": _are(back)})
+        return Held(Reason.ROOM, str(shortfall.pod.ref), {**params, "back": _is_or_are(back)})
     if shortfall.volumes:
         params["advice"] = "move its data, or set drain.no_room: evict if it may wait for its own node"
     elif shortfall.ports:
@@ -98,7 +98,7 @@ def last(node: str, view: ClusterView, left: Sequence[Pod]) -> Collection[str]:
     return later
 
 
-def _are(names: Sequence[str]) -> str:
+def _is_or_are(names: Sequence[str]) -> str:
     return f"{names[0]} is" if len(names) == 1 else f"{', '.join(names[:NAMED])} are"
 
 
@@ -131,7 +131,7 @@ def _describe_affinity(shortfall: Shortfall) -> str:
     return "its anti-affinity or topology spread leaves it no other node"
 
 
-def _short(shortfall: Shortfall) -> list[tuple[str, int, int]]:
+def _short_resources(shortfall: Shortfall) -> list[tuple[str, int, int]]:
     """Returns the resources of which no node has enough: the name, the amount requested, and the most that a node has
     free."""
     requests = shortfall.pod.requests
@@ -150,7 +150,7 @@ def _short(shortfall: Shortfall) -> list[tuple[str, int, int]]:
 def _amounts(shortfall: Shortfall) -> Iterator[tuple[str, str, str, bool]]:
     """Yields the same as text, and whether the requested amount is part of that text: the message already contains the
     pod's requests of cpu and memory."""
-    for name, wanted, free in _short(shortfall):
+    for name, wanted, free in _short_resources(shortfall):
         if name == "cpu":
             yield name, f"{wanted}m", f"{free}m", False
         elif name == "memory":

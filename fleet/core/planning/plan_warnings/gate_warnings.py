@@ -19,7 +19,7 @@ def gates_pass_in_the_plan(policy: Policy, pools: Collection[str]) -> Iterator[P
         yield PlanWarning(
             "gate-operator",
             "",
-            ", ".join(operators),
+            _named(operators),
             "the rollout waits here for an operator, and the plan counts no time for that",
             "fleet rollout pass ROLLOUT GATE lets it go on; fleet rollout status says when it waits",
         )
@@ -27,7 +27,11 @@ def gates_pass_in_the_plan(policy: Policy, pools: Collection[str]) -> Iterator[P
         yield PlanWarning(
             "gate-measured",
             "",
-            ", ".join(measured),
+            _named(measured),
             "the plan expects every measurement to be good; a gate that fails halts the rollout",
             "fleet lint measures each gate once",
         )
+
+
+def _named(gates: list[str]) -> str:
+    return f"gate {gates[0]}" if len(gates) == 1 else f"gates {', '.join(gates)}"

@@ -15,10 +15,10 @@ from fleet.core.reporting.period.history import NodeHistory, freezes_of, release
 
 
 class PolicyRecord(Struct, frozen=True):
-    """What the policies of a span said about when and to what nodes may be upgraded."""
+    """The rules of a span's policies about when and to which versions nodes may be upgraded."""
 
     pinned: dict[str, str]
-    """By pool: the version that the last policy pins the pool to."""
+    """The version to which the last policy pins each pool, by pool."""
     freezes: tuple[Freezes, ...]
     """The freezes of each policy, also those that recur."""
     versions: frozenset[str]

@@ -1,4 +1,4 @@
-"""What a report says of compliance: which share of the nodes ran each release in time, and how long nodes were exposed.
+"""A report's part on compliance: which share of the nodes ran each release in time, and how long nodes were exposed.
 
 These structs are part of the published JSON (`docs/schemas/period-report.json`); `measure.py` computes them. One
 release on one node is one obligation. It is due at the end of the deadline's days, and belongs to the span and to the
@@ -97,7 +97,7 @@ class Compliance(Struct, frozen=True):
     nodes: int
     """The nodes of pools that follow a stream."""
     counts: PunctualityCounts
-    """Of what was due in the span; `open`: of what is due after its end."""
+    """The obligations that were due in the span; `open`: those that are due after its end."""
     carried_over: int
     """Obligations that were due before the span and are not met at its end."""
     exposure_node_days: float

@@ -29,7 +29,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "halts": ("seq",),
     "controllers": ("actor", "epoch"),
 }
-"""By the name of a list: the keys that identify its elements. Elements of other lists are compared by their places."""
+"""The keys that identify the elements of a list, by the list's name. Elements of other lists are compared by position."""
 
 
 class Difference(Struct, frozen=True):

@@ -1,5 +1,5 @@
-"""What the journal says about the nodes' releases over time: which node was seen with which version, and which attempts
-to upgrade it there were."""
+"""The nodes' releases over time, read from the journal: which node was seen with which version, and which attempts to
+upgrade it there were."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Attempt(Struct, frozen=True, gc=False):
 
 
 class NodeHistory(Struct):
-    """What is known about one node over time."""
+    """The history of one node."""
 
     cluster: str
     node: str
@@ -74,7 +74,7 @@ class FleetHistory:
         self.end = end
         self.nodes: dict[NodeRef, NodeHistory] = {}
         self.rollouts: dict[str, RolloutSpan] = {}
-        """By id, oldest first."""
+        """The rollouts by id, oldest first."""
         self.policies: list[Policy] = []
         """The policies with which rollouts were started, oldest first; each once."""
         self._why: dict[tuple[str, NodeRef], str] = {}

@@ -66,10 +66,10 @@ class UnreportedNode(Struct, frozen=True):
 
 
 class UnseenParts(Struct, frozen=True):
-    """What the report cannot vouch for, because fleet did not see it."""
+    """The parts that the report cannot vouch for, because fleet did not see them."""
 
     clusters: tuple[UnreachedCluster, ...] = ()
-    """As the report is made. The inventory keeps no history of this."""
+    """The clusters that cannot be reached when the report is made. The inventory keeps no history of this."""
     boots: tuple[ForeignBoot, ...] = ()
     nodes: tuple[UnreportedNode, ...] = ()
     """At the end of the span, or as the report is made."""

@@ -32,11 +32,11 @@ class GatePoint(Struct, frozen=True, order=True, gc=False):
 
 
 class GateState(Struct, frozen=True):
-    """What the journal has of one gate since the rollout reached it."""
+    """The state of one gate since the rollout reached it, read from the journal."""
 
     reached: datetime
     verdict: GateVerdict | None = None
-    """Of the last measurement that the journal has; it has those that differ from the one before."""
+    """The verdict of the last measurement that the journal has; it has those that differ from the one before."""
     message: str = ""
     passed: bool = False
     failed: bool = False

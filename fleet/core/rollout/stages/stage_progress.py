@@ -19,7 +19,7 @@ class StageProgress:
         self.stages = tuple(stages)
         self._place: dict[NodeRef, tuple[int, str]] = {}
         self.first: dict[str, int] = {}
-        """By pool: the index of the first stage that has nodes of the pool."""
+        """The index of the first stage that has nodes of a pool, by pool."""
         for goal in goals:
             index = self._index(goal)
             self._place[goal.node] = (index, goal.site)

@@ -29,7 +29,7 @@ class GroundTruth:
     def observe(self, at: float, event: ClusterEvent) -> None:
         """Applies an event of a model."""
         if isinstance(event, Upserted) and isinstance(event.obj, Node):
-            self._see(at, (event.cluster, event.obj.name), event.obj)
+            self._upsert_node(at, (event.cluster, event.obj.name), event.obj)
         elif isinstance(event, Upserted) and isinstance(event.obj, Machine):
             self.machines[event.cluster, event.obj.name] = event.obj
         elif isinstance(event, Upserted) and isinstance(event.obj, Attachment):
@@ -73,7 +73,7 @@ class GroundTruth:
         """Returns whether a controller may not know yet which nodes belong to which limit."""
         return at - self._moved < LAG
 
-    def _see(self, at: float, name: NodeName, node: Node) -> None:
+    def _upsert_node(self, at: float, name: NodeName, node: Node) -> None:
         before = self.nodes.get(name)
         if before is not None and before.labels != node.labels:
             self._moved = at

@@ -58,7 +58,7 @@ class JournalView:
         """Applies an entry of the journal."""
         record = entry.record
         if record.form == "command":
-            self._obey(record.kind, record.node)
+            self._apply_command(record.kind, record.node)
         elif record.form == "decision" and record.kind == "step":
             self.runs[record.node].go(record.detail["to"])
         elif record.form == "decision" and record.kind in ("canary", "no-canary"):
@@ -70,7 +70,7 @@ class JournalView:
         elif record.form == "decision" and record.kind == "finish":
             self.ended = True
 
-    def _obey(self, command: str, node: str) -> None:
+    def _apply_command(self, command: str, node: str) -> None:
         if command == "release" and self.runs[node].step == "failed":
             self.runs[node].keeps = False
         elif command != "release" and self.state != "aborted" and not self.ended:
