@@ -33,23 +33,24 @@ START = datetime(2026, 11, 2, 9, tzinfo=UTC)
 def story() -> list[JournalEntry]:
     """A rollout that is paused, halted by a failure, resumed, and released."""
     nodes = [a_node(f"n-{number}") for number in range(4)]
-    reported = SimulatedRollout(
+    rollout = SimulatedRollout(
         [a_snapshot(nodes, a_deployment("shop", 4, nodes), [a_budget("shop", 4, 1)])], a_policy()
     )
-    reported.start()
-    reported.run(seconds=120)
-    reported.send("pause")
-    reported.run(seconds=30)
-    reported.send("resume")
-    reported.run(seconds=1200)
-    return reported.entries
+    rollout.start()
+    rollout.run(seconds=120)
+    rollout.send("pause")
+    rollout.run(seconds=30)
+    rollout.send("resume")
+    rollout.run(seconds=1200)
+    return rollout.entries
 
 
 ENTRIES = story()
 
 
 def facts(rollout: Rollout) -> dict[str, Any]:
-    return dict(vars(rollout))
+    """Everything that a rollout has. Its schedules are computed from `start`, and cannot be compared."""
+    return {name: value for name, value in vars(rollout).items() if name != "schedules"}
 
 
 def test_run_is_stored_completely() -> None:
