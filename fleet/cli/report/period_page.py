@@ -60,7 +60,7 @@ def page(report: PeriodReport) -> str:
         source("period.css"),
         report=report,
         answer=answer,
-        told=period_answer,
+        sentences=period_answer,
         clock=_clock(report.span),
         calendar=calendar(report),
         several=several,
