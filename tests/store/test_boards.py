@@ -52,7 +52,7 @@ def test_plan_is_found_by_its_hash_and_by_a_prefix(store: Store) -> None:
     assert re.fullmatch(r"p-[0-9a-f]{64}", plan.plan_id) and plan.plan_id != other.plan_id
     assert store.plans.get(plan.plan_id) == plan
     assert store.plans.get(short_id(other.plan_id)) == other
-    with pytest.raises(UsageError, match="p- fits several plans"):
+    with pytest.raises(UsageError, match="p- matches several plans"):
         store.plans.get("p-")
     for unknown in ("q", "", f"{plan.plan_id}0", "p%", short_id(plan.plan_id).upper()):
         with pytest.raises(UsageError, match="no plan"):

@@ -98,8 +98,7 @@ def start(
 
 def _commit(home: Home, actor: str, checked: Callable[[], Start]) -> str:
     """Writes the start under the next free id and returns the id. Where two processes start at the same moment, one of
-    them sees the other's record. `checked` returns the start, or raises
-    what refuses it by the journal as it is then."""
+    them sees the other's record. `checked` returns the start, or raises the refusal by the journal as it is then."""
     journal = home.store.journal
     while True:
         newest = journal.last()

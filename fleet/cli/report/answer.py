@@ -95,30 +95,10 @@ def verdict(report: Report) -> str:
     """Returns what is known of the journal: `verified, 4,211 entries`."""
     found = report.journal.verdict
     if found.verified:
-        return f"verified: {number(found.entries)} entries, the chain is whole"
+        return f"verified: {number(found.entries)} entries, the chain is intact"
     if found.verified is None:
         return f"not checked{f': {found.why}' if found.why else ' (fleet audit verify)'}"
     return f"NOT INTACT: {found.why}"
-
-
-def approved(report: Report) -> list[tuple[str, str]]:
-    """Returns who asked for the rollout, who approved it, and why it ignored freezes, each with the name of the line;
-    empty where the policy has no rule about that, and it waited for freezes."""
-    overridden = [("freezes", f"ignored by {report.by}: {report.override_freeze}")]
-    if not report.override_freeze:
-        overridden = []
-    if not report.effect:
-        return overridden
-    given = (
-        f"{each.by.name} ({each.by.method}) {clock(each.at, report)}{f': {each.comment}' if each.comment else ''}"
-        for each in report.approvals
-    )
-    return [
-        ("asked", f"by {report.asked_by or 'a user who is not known'}"),
-        ("approved", "; ".join(given) or "no approval was needed"),
-        ("effect", report.effect),
-        *overridden,
-    ]
 
 
 def took(report: Report) -> str:
@@ -251,8 +231,8 @@ def quorum_words(each: QuorumAction) -> str:
     """Returns what was done for a quorum group: `etcd-east: read once more before the reboot, could do without it`."""
     result = each.result or "no answer"
     if each.kind == "read":
-        told = "could do without the node" if result == "done" else f"the reboot was not sent ({result})"
-        return f"{each.group}: read once more before the reboot, {told}{f': {each.detail}' if each.detail else ''}"
+        meaning = "could do without the node" if result == "done" else f"the reboot was not sent ({result})"
+        return f"{each.group}: read once more before the reboot, {meaning}{f': {each.detail}' if each.detail else ''}"
     return f"{each.group}: {each.kind} {result}{f': {each.detail}' if each.detail else ''}"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from fleet.cli.report import answer, period_answer
+from fleet.cli.report import answer, approvals, period_answer
 from fleet.core.planning.plan import short_id
 from fleet.core.reporting.period.period_report import PeriodReport
 from fleet.core.reporting.report import Report
@@ -35,14 +35,14 @@ def rollout(report: Report) -> str:
                 ["From", answer.origin(report)],
                 ["To", answer.target(report)],
                 ["Took", f"{answer.took(report)}; {answer.out_at_once(report)}"],
-                *([name.capitalize(), text] for name, text in answer.approved(report)),
+                *([name.capitalize(), text] for name, text in approvals.approved(report)),
                 ["Journal", answer.verdict(report)],
             ],
         ),
     ]
     cases = answer.cases(report)
     if cases:
-        lines += ["", "### Needs a look", ""]
+        lines += ["", "### Needs attention", ""]
     for case in cases[:MOST]:
         names = period_answer.named([f"{cluster}/{node}" for cluster, node in case.nodes])
         advice = f" → {case.advice}" if case.advice else ""
@@ -129,10 +129,10 @@ def _exceptions(report: PeriodReport) -> Iterator[str]:
 
 
 def _overrides(report: PeriodReport) -> Iterator[str]:
-    told = period_answer.overrides(report)
-    if told:
+    found = period_answer.overrides(report)
+    if found:
         yield from ("", "### Starts in spite of a freeze", "")
-    for line in told:
+    for line in found:
         yield f"- {_text(line)}"
 
 

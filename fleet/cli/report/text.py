@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
-from fleet.cli.report import answer
+from fleet.cli.report import answer, approvals
 from fleet.core.planning.plan import short_id
 from fleet.core.reporting.report import Report, ReportRun
 from fleet.core.text.counts import counted
@@ -41,7 +41,7 @@ def _answer(report: Report) -> Iterator[str]:
     facts = [
         ("rollout", f"{report.rollout}, {answer.result(report)}"),
         ("started", f"{answer.day(report.started)} by {report.by}"),
-        *answer.approved(report),
+        *approvals.approved(report),
         ("what", f"plan {short_id(report.plan)}, {answer.where(report)}"),
         ("from", answer.origin(report)),
         ("to", answer.target(report)),
@@ -67,7 +67,7 @@ def _evictions(report: Report) -> str:
 def _attention(report: Report) -> Iterator[str]:
     cases = answer.cases(report)
     if cases:
-        yield "Needs a look"
+        yield "Needs attention"
     for case in cases:
         names = ", ".join(_name(cluster, node, report) for cluster, node in case.nodes)
         yield from wrapped("  ", f"{names} {case.state}: {case.message}", 4)

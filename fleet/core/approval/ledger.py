@@ -90,10 +90,10 @@ class Ledger:
                 rejection = PlanRejection(at, command.by, command.plan, command.effect, command.reason)
                 self.rejections.append(rejection)
                 self.approvals = [
-                    replace(each, rejection=rejection)
-                    if each.effect == command.effect and each.rejection is None
-                    else each
-                    for each in self.approvals
+                    replace(approval, rejection=rejection)
+                    if approval.effect == command.effect and approval.rejection is None
+                    else approval
+                    for approval in self.approvals
                 ]
 
     def in_force(
@@ -101,11 +101,11 @@ class Ledger:
     ) -> Sequence[PlanApproval]:
         """Returns the approvals that count for the effect: one for each person, the last one. `without`: the names of
         persons whose approval does not count, such as who made the plan."""
-        found = {
-            each.by.name: each
-            for each in self.approvals
-            if each.covers == effect
-            and each.state(at, valid_seconds) == "in force"
-            and each.by.name not in without
+        counted = {
+            approval.by.name: approval
+            for approval in self.approvals
+            if approval.covers == effect
+            and approval.state(at, valid_seconds) == "in force"
+            and approval.by.name not in without
         }
-        return list(found.values())
+        return list(counted.values())

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from itertools import islice
 
-from fleet.core.objects.budget import Budget
 from fleet.core.objects.pod import Pod
 
 MOST_UNREADY = 500
@@ -33,11 +32,9 @@ class PodIndex:
         """Returns all pods of the namespace."""
         return self._in.get(namespace, {}).values()
 
-    def unready(self, budget: Budget) -> list[Pod]:
-        """Returns the unready pods of the budget, sorted by name. If the namespace has more than `MOST_UNREADY` unready
-        pods, the rest of them is left out."""
-        candidates = islice(self._unready.get(budget.namespace, {}).values(), MOST_UNREADY)
-        return sorted((pod for pod in candidates if budget.matches(pod)), key=lambda pod: pod.ref)
+    def unready(self, namespace: str) -> Iterator[Pod]:
+        """Returns the pods of the namespace that should be Ready and are not, at most `MOST_UNREADY`."""
+        return islice(self._unready.get(namespace, {}).values(), MOST_UNREADY)
 
     def upsert(self, pod: Pod) -> None:
         """Records a pod that was added or changed."""

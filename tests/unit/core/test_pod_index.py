@@ -5,13 +5,10 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from fleet.core.cluster.pod_index import PodIndex
-from fleet.core.objects.budget import Budget
 from fleet.core.objects.pod import Pod
-from fleet.core.objects.selector import Selector
 
 SHOP = Pod("shop", "cart-1", "u-1", node="n-0", labels={"app": "cart"}, phase="Running", ready=True)
 BATCH = Pod("batch", "crunch-1", "u-2", node="n-0", phase="Running", ready=True)
-BUDGET = Budget("shop", "cart", "b-1", Selector({"app": "cart"}))
 
 
 def filled(*pods: Pod) -> PodIndex:
@@ -41,11 +38,11 @@ def test_a_pod_that_is_gone_is_nowhere() -> None:
     assert index.delete(SHOP.uid) is None
     assert dict(index.pods) == {BATCH.uid: BATCH}
     assert (list(index.in_namespace("shop")), list(index.on_node("n-0"))) == ([], [BATCH])
-    assert index.unready(BUDGET) == []
+    assert list(index.unready("shop")) == []
 
 
-def test_unready_pods_of_a_budget_are_those_that_should_be_ready() -> None:
+def test_unready_pods_of_a_namespace_are_those_that_should_be_ready() -> None:
     unready = replace(SHOP, ready=False)
     leaving = replace(SHOP, name="cart-2", uid="u-3", ready=False, deleting=True)
-    assert filled(unready, leaving, BATCH).unready(BUDGET) == [unready]
-    assert filled(unready, SHOP).unready(BUDGET) == []
+    assert list(filled(unready, leaving, BATCH).unready("shop")) == [unready]
+    assert list(filled(unready, SHOP).unready("shop")) == []

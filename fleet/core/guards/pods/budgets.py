@@ -38,7 +38,7 @@ def why_refused(
     budget = view.budgets[ref]
     if not budget.failure and allowance >= need:
         return None
-    unready = view.pod_index.unready(budget)
+    unready = _unready(view, ref)
     label = view.roles.selecting(budget, pod)
     # A budget that selects a part of a workload may be counted from the whole workload. Only the selected part can be
     # healthy.
@@ -57,6 +57,14 @@ def why_refused(
         unhealthy = [unready_pod for unready_pod in unready if is_unhealthy(unready_pod, view, now)]
         return _of_unready(blocking, budget, pod, unready, unhealthy)
     return blocking
+
+
+def _unready(view: ClusterView, ref: PodRef) -> list[Pod]:
+    """Returns the unready pods of the budget, sorted by name."""
+    refs_of = view.budget_index.refs_of
+    return sorted(
+        (pod for pod in view.pod_index.unready(ref.namespace) if ref in refs_of(pod)), key=lambda pod: pod.ref
+    )
 
 
 def held(
