@@ -83,7 +83,7 @@ def list_(context: typer.Context, output: Format = "text") -> None:
     if output == "json":
         show_json(rows)
         return
-    from fleet.cli.views.rollout import listing
+    from fleet.cli.views.rollout_page.rollout import listing
 
     show(listing(rows, home.now(), stands))
 
@@ -107,8 +107,8 @@ def status(
     else:
         from fleet.app.rollouts.follow import Follower
         from fleet.cli.terminal.output import show
-        from fleet.cli.views.live import scene_of
-        from fleet.cli.views.rollout import picture
+        from fleet.cli.views.rollout_page.live import scene_of
+        from fleet.cli.views.rollout_page.rollout import picture
 
         show(picture(scene_of(Follower(home, chosen.id))))
 
@@ -246,7 +246,7 @@ def _ensure_controller(home: Home) -> None:
 
 def _watch(home: Home, ident: str, *, past: bool = False) -> int:
     from fleet.app.rollouts.follow import Follower
-    from fleet.cli.views.live import watch
+    from fleet.cli.views.rollout_page.live import watch
 
     return watch(Follower(home, ident), past=past)
 

@@ -9,7 +9,7 @@ from rich.text import Text
 from fleet.app.reporting.explain import Explanation, NodeEvent
 from fleet.cli.terminal.columns import columns
 from fleet.cli.terminal.time_format import ago, stamp
-from fleet.cli.views.standstill import standing_still
+from fleet.cli.views.rollout_page.standstill import standing_still
 from fleet.core.records.held import Held
 
 MOST = 25

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from fleet.cli.terminal.columns import Cell, columns
 from fleet.cli.terminal.time_format import ago, clock
-from fleet.cli.views.standstill import standing_still
+from fleet.cli.views.rollout_page.standstill import standing_still
 from fleet.core.reporting.node_state import WIDE, StatusNode
 from fleet.core.reporting.selection import ATTENTION
 from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusPool, StatusQuorum

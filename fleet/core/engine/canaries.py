@@ -153,19 +153,20 @@ class Canaries:
         return True
 
     def _candidates(self, rollout: Rollout, pool: str, excluded: Collection[NodeRef]) -> list[NodeRef]:
-        """Returns the nodes of the pool that have not begun, those of the first such stage alone."""
-        found = [
-            run.node
+        """Returns the nodes of the pool that have not begun and are no canaries.
+
+        With stages, only those of the first stage in which a node of the pool waits, be it excluded: a canary of a later
+        stage would wait for that node, and the node for the canary.
+        """
+        waiting = [
+            run
             for run in rollout.runs.values()
-            if run.step in (Step.PENDING, Step.STAGED)
-            and not run.goal.canary
-            and run.goal.pool == pool
-            and run.node not in excluded
+            if run.goal.pool == pool and run.step in (Step.PENDING, Step.STAGED)
         ]
-        if rollout.stages is None or not found:
-            return found
-        first = min(map(rollout.stages.index, found))
-        return [node for node in found if rollout.stages.index(node) == first]
+        if (stages := rollout.stages) is not None and waiting:
+            first = min(stages.index(run.node) for run in waiting)
+            waiting = [run for run in waiting if stages.index(run.node) == first]
+        return [run.node for run in waiting if not run.goal.canary and run.node not in excluded]
 
     def _rank(self, ref: NodeRef) -> tuple[bool, bool, float, NodeRef]:
         state = self._index.state

@@ -22,13 +22,13 @@ def held(rollout: Rollout) -> Held | None:
     match rollout.state:
         case RolloutState.PAUSED:
             return Held(Reason.PAUSED, rollout.id, {"by": rollout.state_by})
-        case RolloutState.HALTED if not (rollout.failures or rollout.gate_failed):
+        case RolloutState.HALTED if not (rollout.failures or rollout.gates.failed):
             return Held(Reason.NOT_APPROVED, rollout.id, {"why": rollout.why, "plan": rollout.start.plan})
         case RolloutState.HALTED:
             # No node has failed that an operator could look at.
             anew = (
                 {"advice": f"fleet rollout resume {rollout.id} asks the gate anew"}
-                if rollout.gate_failed
+                if rollout.gates.failed
                 else {}
             )
             return Held(Reason.HALTED, rollout.id, {"why": rollout.why, **anew})
@@ -80,7 +80,7 @@ def _pools_before(rollout: Rollout, run: Run) -> Collection[str]:
     if progress is None:
         return rollout.required
     stage = progress.index(run.node)
-    return [pool for pool in rollout.required if progress.first[pool] <= stage]
+    return [pool for pool in rollout.required if progress.is_open(pool, stage)]
 
 
 def _canaries_before(rollout: Rollout, run: Run) -> list[Run]:

@@ -67,7 +67,7 @@ def _state(gate: AnyGate, state: GateState | None) -> str:
 def _site(rollout: Rollout, run: Run, index: int) -> Held | None:
     """Returns that as many sites of the stage are in work as may be at once, or None."""
     progress = rollout.stages
-    if progress is None or index >= len(progress.stages):
+    if progress is None or index >= len(progress.stages) or run.goal.canary:
         return None
     most = progress.stages[index].sites_at_once
     if most is None:

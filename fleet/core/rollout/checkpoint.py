@@ -104,12 +104,13 @@ def restore_checkpoint(checkpoint: RolloutCheckpoint) -> Rollout:
     )
     rollout.counts.clear()
     for (ref, run), kept in zip(rollout.runs.items(), checkpoint.runs, strict=True):
-        rollout.runs[ref] = _restore_run(run, kept)
+        restored = _restore_run(run, kept)
+        if rollout.stages is not None:
+            rollout.stages.change(run, restored)
+        rollout.runs[ref] = restored
         rollout.counts[kept.step] += 1
         rollout.open_in[run.goal.pool] -= kept.step in ENDED
-        if rollout.stages is not None:
-            rollout.stages.count(ref, kept.step)
-    rollout.gates = {(point, name): state for point, name, state in checkpoint.gates}
+    rollout.gates.update({(point, name): state for point, name, state in checkpoint.gates})
     for goal in checkpoint.goals:
         rollout.change_goal(goal)
     rollout.intents = {action.id: action for action in checkpoint.intents}

@@ -41,10 +41,10 @@ from fleet.core.rollout.decisions import (
 )
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.record import ActionEnded, PodsTimed, TaskPlayed, UnknownRecord
-from fleet.core.rollout.run import Run
-from fleet.core.rollout.stages.gate_state import GatePoint, GateState
+from fleet.core.rollout.run import Run, after_step
+from fleet.core.rollout.stages.gate_states import GateStates
 from fleet.core.rollout.stages.stage_progress import StageProgress
-from fleet.core.rollout.steps import ENDED, HAS_SLOT, Step, StepResult, next_step
+from fleet.core.rollout.steps import ENDED, HAS_SLOT, Step, next_step
 
 T = TypeVar("T")
 
@@ -102,8 +102,8 @@ class Rollout:
         """The number of intents so far. Makes the ids of actions unique."""
         self.stages = StageProgress(start.policy.stages, start.goals) if start.policy.stages else None
         """None: the policy has no stages."""
-        self.gates: dict[tuple[GatePoint, str], GateState] = {}
-        """The gates that the rollout has reached, by point and name."""
+        self.gates = GateStates()
+        """The gates that the rollout has reached."""
         self.needs_cleanup: set[NodeRef] = set()
         """The nodes that were released after the rollout's end and from which fleet's marks have not been removed
         yet."""
@@ -133,11 +133,6 @@ class Rollout:
     def failures(self) -> int:
         """Returns the number of failed runs that no operator has acknowledged yet."""
         return self.counts[Step.FAILED] - self.allowance
-
-    @property
-    def gate_failed(self) -> bool:
-        """Returns whether a gate has failed since the rollout was last resumed."""
-        return any(gate.failed for gate in self.gates.values())
 
     @property
     def remaining(self) -> int:
@@ -200,15 +195,15 @@ class Rollout:
             case RolloutResumed():
                 if self.state is RolloutState.HALTED:
                     self.allowance += self.failures
-                # A gate that has failed is asked anew, also if the rollout was paused after it had halted.
-                self.gates = {key: gate for key, gate in self.gates.items() if not gate.failed}
+                # Also if the rollout was paused after a gate had halted it.
+                self.gates.forget_failed()
                 self._enter(RolloutState.RUNNING, at, actor)
             case RolloutAborted():
                 self._enter(RolloutState.ABORTED, at, actor)
             case NodeReleased():
                 self._release(command.node)
             case GateOverruled():
-                self._gate(command, at, passed=True, message=command.reason)
+                self.gates.apply(command, at, self.policy)
             case _:
                 raise ValueError(f"command {command.kind!r} does not change a rollout that has started")
 
@@ -239,30 +234,10 @@ class Rollout:
             case NodeCleaned():
                 self.needs_cleanup.discard(decision.node)
             case GateReached() | GateMeasured() | GatePassed() | GateFailed():
-                self._gate_decision(decision, at)
+                self.gates.apply(decision, at, self.policy)
             case RolloutFinished():
                 self._enter(RolloutState.FINISHED, at, "fleet")
                 self.ended_at = at
-
-    def _gate_decision(
-        self, decision: GateReached | GateMeasured | GatePassed | GateFailed, at: datetime
-    ) -> None:
-        match decision:
-            case GateReached():
-                for gate in decision.point.gates(self.policy):
-                    self.gates.setdefault((decision.point, gate.name), GateState(reached=at))
-            case GateMeasured():
-                self._gate(decision, at, verdict=decision.verdict, message=decision.message)
-            case GatePassed():
-                self._gate(decision, at, passed=True, message=decision.why)
-            case GateFailed():
-                self._gate(decision, at, failed=True, message=decision.why)
-
-    def _gate(
-        self, record: GateMeasured | GatePassed | GateFailed | GateOverruled, at: datetime, **changes: object
-    ) -> None:
-        key = (record.point, record.gate)
-        self.gates[key] = replace(self.gates.get(key, GateState(reached=at)), **changes)
 
     def _enter(self, state: RolloutState, at: datetime, by: str, why: str = "") -> None:
         if self.state is RolloutState.ABORTED or self.ended_at is not None:
@@ -272,7 +247,7 @@ class Rollout:
     def change_goal(self, goal: Goal) -> None:
         """Replaces a goal: another node is the canary, or the node has another uid. Called by `apply`, and when a
         checkpoint is restored."""
-        self.runs[goal.node] = replace(self.runs[goal.node], goal=goal)
+        self._put(replace(self.runs[goal.node], goal=goal))
         if goal.canary != (goal.node in self.canaries):
             self.canaries = tuple(run.node for run in self.runs.values() if run.goal.canary)
 
@@ -284,32 +259,12 @@ class Rollout:
         self.counts[run.step] -= 1
         self.counts[step] += 1
         self.open_in[run.goal.pool] -= step in ENDED
-        after = replace(
-            run,
-            step=step,
-            since=at,
-            begun=at if step is Step.CORDON else run.begun,
-            slot=step in HAS_SLOT or (run.slot and step is Step.FAILED),
-            boot_id=_value_or(ended.boot_id, run.boot_id),
-            why=_value_or(ended.why, run.why),
-            daemons=tuple(_value_or(ended.daemons, run.daemons)),
-            proof=_value_or(ended.proof, run.proof),
-            rolled_back=_value_or(ended.rolled_back, run.rolled_back),
-            log=_value_or(ended.log, run.log),
-            identity=tuple(_value_or(ended.identity, run.identity)),
-            failed_units=tuple(_value_or(ended.failed_units, run.failed_units)),
-            evicted=run.evicted if step in (Step.DRAIN, Step.REBOOT) else {},
-            asks=tuple(_value_or(ended.asks, run.asks)) if step in HAS_SLOT else (),
-            cancelled=run.cancelled or ended.turn is StepResult.CANCELLED,
-            labels=_value_or(ended.labels, run.labels),
-            etcd=_value_or(ended.etcd, run.etcd),
-            etcd_after=_value_or(ended.etcd_after, run.etcd_after),
-        )
+        self._put(after_step(run, ended, at))
 
-
-def _value_or(value: T | UnsetType, before: T) -> T:
-    """Returns the value of the record, or the previous value where the record has none."""
-    return before if isinstance(value, UnsetType) else value
+    def _put(self, run: Run) -> None:
+        if self.stages is not None:
+            self.stages.change(self.runs[run.node], run)
+        self.runs[run.node] = run
 
 
 def _failures(pool: Pool, nodes: int) -> int:

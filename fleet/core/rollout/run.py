@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, UnsetType
+from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.releases.release import Release
+from fleet.core.rollout.decisions import StepFinished
 from fleet.core.rollout.goal import Goal
 from fleet.core.rollout.returning_pods import EvictionMemory
-from fleet.core.rollout.steps import ENDED, HAS_SLOT, WAITING, Step
+from fleet.core.rollout.steps import ENDED, HAS_SLOT, WAITING, Step, StepResult
+
+T = TypeVar("T")
 
 
 class Run(Struct, frozen=True, gc=False):
@@ -72,3 +77,34 @@ class Run(Struct, frozen=True, gc=False):
     @property
     def waiting(self) -> bool:
         return self.step in WAITING
+
+
+def after_step(run: Run, ended: StepFinished, at: datetime) -> Run:
+    """Returns the run as it is after the step that the record is about."""
+    step = ended.to
+    return replace(
+        run,
+        step=step,
+        since=at,
+        begun=at if step is Step.CORDON else run.begun,
+        slot=step in HAS_SLOT or (run.slot and step is Step.FAILED),
+        boot_id=_value_or(ended.boot_id, run.boot_id),
+        why=_value_or(ended.why, run.why),
+        daemons=tuple(_value_or(ended.daemons, run.daemons)),
+        proof=_value_or(ended.proof, run.proof),
+        rolled_back=_value_or(ended.rolled_back, run.rolled_back),
+        log=_value_or(ended.log, run.log),
+        identity=tuple(_value_or(ended.identity, run.identity)),
+        failed_units=tuple(_value_or(ended.failed_units, run.failed_units)),
+        evicted=run.evicted if step in (Step.DRAIN, Step.REBOOT) else {},
+        asks=tuple(_value_or(ended.asks, run.asks)) if step in HAS_SLOT else (),
+        cancelled=run.cancelled or ended.turn is StepResult.CANCELLED,
+        labels=_value_or(ended.labels, run.labels),
+        etcd=_value_or(ended.etcd, run.etcd),
+        etcd_after=_value_or(ended.etcd_after, run.etcd_after),
+    )
+
+
+def _value_or(value: T | UnsetType, before: T) -> T:
+    """Returns the value of the record, or the previous value where the record has none."""
+    return before if isinstance(value, UnsetType) else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fleet.app.rollouts.follow import Follower
-from fleet.cli.views.live import entry_lines
+from fleet.cli.views.rollout_page.live import entry_lines
 from tests.unit.app.finished import a_fast_home, carried_out
 
 

@@ -16,8 +16,8 @@ from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.standstill import standstill, standstill_of
 from fleet.app.wiring.home import Home
 from fleet.cli.views.explain import headline as explained
-from fleet.cli.views.live import scene_of
-from fleet.cli.views.rollout import headline, picture
+from fleet.cli.views.rollout_page.live import scene_of
+from fleet.cli.views.rollout_page.rollout import headline, picture
 from fleet.cli.views.status import attention, glance
 from fleet.core.reporting.standstill import MidAir, Standstill, sentence
 from fleet.core.rollout.replay import rollouts_of

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from fleet.cli.views.access import access_text
 from fleet.cli.views.approvals import listing
 from fleet.cli.views.plan.overview import plan_overview
-from fleet.cli.views.rollout import RolloutScene, picture
+from fleet.cli.views.rollout_page.rollout import RolloutScene, picture
 from fleet.core.approval.ledger import Ledger
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import DurationEstimates

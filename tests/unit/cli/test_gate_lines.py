@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fleet.cli.views.gates import gate_lines
+from fleet.cli.views.rollout_page.gates import gate_lines
 from fleet.core.policy.gate import AnyGate, GateVerdict, HttpGate, OperatorGate, SoakGate
 from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
 from tests.golden import GoldenFiles

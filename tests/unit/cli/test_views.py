@@ -11,11 +11,11 @@ from rich.text import Text
 from fleet.app.reporting.explain import explanation
 from fleet.cli.views import explain as explain_view
 from fleet.cli.views import quorum as quorum_view
-from fleet.cli.views import rollout as rollout_view
 from fleet.cli.views import status as status_view
-from fleet.cli.views.live import stuck
 from fleet.cli.views.plan.overview import plan_overview
 from fleet.cli.views.plan.timeline import plan_timeline
+from fleet.cli.views.rollout_page import rollout as rollout_view
+from fleet.cli.views.rollout_page.live import stuck
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import ENOUGH_TO_SPREAD, DurationEstimates
 from fleet.core.planning.eta import seconds_left

@@ -9,7 +9,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.policy.rollout_stage import RolloutStage
 from fleet.core.rollout.goal import Goal
 from fleet.core.rollout.run import Run
-from fleet.core.rollout.steps import Step
+from fleet.core.rollout.steps import HAS_SLOT, Step
 
 Place = tuple[int, str]
 """The index of a stage, and a site."""
@@ -74,4 +74,6 @@ class StageProgress:
 
 
 def _begun(run: Run) -> bool:
-    return not run.goal.canary and run.step not in (Step.PENDING, Step.CANCELLED)
+    """Returns whether the run is no canary, and is in work or has had its slot."""
+    in_work = run.step in (Step.STAGE, Step.STAGED, *HAS_SLOT)
+    return not run.goal.canary and (in_work or run.begun is not None)

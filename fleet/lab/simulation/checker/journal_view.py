@@ -106,7 +106,7 @@ class JournalView:
         before = [other for other in self.runs.values() if self.stage(other) < index]
         if open_ones := [other.name for other in before if other.step not in ENDED]:
             return f"{', '.join(open_ones)} of an earlier stage have not ended"
-        if index == len(stages) or (most := stages[index].sites_at_once) is None:
+        if run.canary or index == len(stages) or (most := stages[index].sites_at_once) is None:
             return ""
         in_work = {
             other.site
@@ -117,7 +117,9 @@ class JournalView:
 
     def _site_is_in_work(self, index: int, site: str) -> bool:
         runs = [run for run in self.runs.values() if self.stage(run) == index and run.site == site]
-        return any(run.step not in ENDED for run in runs) and any(run.began for run in runs)
+        return any(run.step not in ENDED for run in runs) and any(
+            run.began and not run.canary for run in runs
+        )
 
     def closed_gates(self, run: RunView) -> list[str]:
         """Returns the gates that keep the run from beginning."""
@@ -138,7 +140,7 @@ class JournalView:
             return False
         if self.proven(pool) < self.canaries_wanted[pool]:
             return False
-        wanting = {run.pool for run in before if self.canaries_wanted[run.pool]}
+        wanting = {run.pool for run in before if self.canaries_wanted[run.pool] and run.step not in ENDED}
         open_runs = any(run.step not in ENDED for run in self.runs.values() if run.pool in wanting)
         return not open_runs or any(self.proven(other) for other in self.canaries_wanted)
 

@@ -12,8 +12,8 @@ from rich.text import Text
 from fleet.app.rollouts.rollouts import RolloutSummary
 from fleet.cli.terminal.columns import Cell, columns
 from fleet.cli.terminal.time_format import ago, clock
-from fleet.cli.views.gates import gate_lines
-from fleet.cli.views.standstill import standing_still
+from fleet.cli.views.rollout_page.gates import gate_lines
+from fleet.cli.views.rollout_page.standstill import standing_still
 from fleet.core.objects.node import NodeRef
 from fleet.core.records import requests
 from fleet.core.records.held import Held
@@ -164,10 +164,10 @@ def _standing(rollout: Rollout, now: datetime) -> Text:
     """Returns why the rollout does not go on, and what to do."""
     by, since = rollout.state_by, clock(rollout.state_at, now)
     match rollout.state:
-        case RolloutState.HALTED if not (rollout.failures or rollout.gate_failed):
+        case RolloutState.HALTED if not (rollout.failures or rollout.gates.failed):
             text = f"has not begun: {rollout.why}"
             advice = f"fleet plan approve {rollout.start.plan[:10]}, then: fleet rollout resume {rollout.id}"
-        case RolloutState.HALTED if rollout.gate_failed:
+        case RolloutState.HALTED if rollout.gates.failed:
             text = f"halted {since}: {rollout.why}"
             advice = f"fleet rollout resume {rollout.id} asks the gate anew"
         case RolloutState.HALTED:

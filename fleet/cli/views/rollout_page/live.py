@@ -13,8 +13,8 @@ from fleet.cli.terminal.columns import folded
 from fleet.cli.terminal.live_display import LiveDisplay
 from fleet.cli.terminal.output import can_draw, console, note
 from fleet.cli.terminal.time_format import stamp
-from fleet.cli.views.rollout import WAITS, RolloutScene, ending, headline, name, picture
-from fleet.cli.views.standstill import standing_still
+from fleet.cli.views.rollout_page.rollout import WAITS, RolloutScene, ending, headline, name, picture
+from fleet.cli.views.rollout_page.standstill import standing_still
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalEntry

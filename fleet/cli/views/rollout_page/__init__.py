@@ -1,0 +1,1 @@
+"""A rollout as `fleet rollout status` shows it, once or live."""
