@@ -118,6 +118,7 @@ bench: $(SET_UP)
 	$(BIN)/python -m bench.database --json build/database.json
 	$(BIN)/python -m bench.quorum --json build/quorum.json
 	$(BIN)/python -m bench.reading --json build/reading.json
+	$(BIN)/python -m bench.reports --json build/reports.json
 	$(MAKE) live
 
 # The second half of it alone: 500 nodes on the lab's real API server; some nine minutes. Needs Go, as the lab does.

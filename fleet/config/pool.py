@@ -94,6 +94,7 @@ def _rules(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
         unread=(given.unread or UNSET) if reader.has("windows") else base.unread,
         source=reader.value("source", forms.SOURCE, base.source),
         playbooks=playbooks(reader, base.playbooks),
+        patch_within_seconds=_patch_within(reader, base.patch_within_seconds),
         approvals=_approvals(reader, base.approvals),
     )
 
@@ -121,6 +122,11 @@ def limits(reader: Reader, base: Limits) -> Limits:
         if reader.has(field.name) and amount is not None and amount.number == 0:
             reader.caution(f"{amount} allows no node to start", field.name)
     return found
+
+
+def _patch_within(reader: Reader, base: int | UnsetType) -> int | UnsetType:
+    seconds = reader.value("patch_within", forms.seconds(1), 0)
+    return seconds or base
 
 
 def _approvals(reader: Reader, base: ApprovalRule | UnsetType) -> ApprovalRule | UnsetType:

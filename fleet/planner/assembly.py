@@ -19,6 +19,7 @@ from fleet.core.planning.plan import Plan, PlannedDoubt, PlannedHold, PlannedRun
 from fleet.core.planning.plan_warnings import architectures
 from fleet.core.planning.plan_warnings.losses import loss_notes
 from fleet.core.planning.plan_warnings.plan_warnings import warnings
+from fleet.core.planning.plan_warnings.window_warnings import freezes_inside, late_for_patch_within
 from fleet.core.policy.policy import DrainRule, Policy
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
@@ -81,6 +82,8 @@ def assemble(request: PlanRequest, ended: Ended) -> Plan:
         durations=estimates,
         warnings=(
             *warnings(request.snapshots, views, request.policy, goals, request.times, start),
+            *freezes_inside(rollout.schedules, start, makespan),
+            *late_for_patch_within(request.policy, request.pools, request.release, start, makespan),
             *_losses(views, drained),
             *_empty(request.snapshots, request.policy, request.pools),
             *architectures.warnings(goals, views, request.release),

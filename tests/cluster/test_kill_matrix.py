@@ -62,7 +62,7 @@ def test_killed_at_every_step_the_rollout_ends_the_same(lab: Lab, tmp_path: Path
             before = killed_everywhere(fleet, plan, "before", tmp_path / "before")
         with rolling(lab, fleet, cluster, "r-3", NEW) as plan:
             after = killed_everywhere(fleet, plan, "after", tmp_path / "after")
-        undisturbed, there, back = (reported(home, each) for each in ("r-1", "r-2", "r-3"))
+        undisturbed, there, back = (journaled(home, each) for each in ("r-1", "r-2", "r-3"))
         assert there <= before and back <= after
         assert {each for each in undisturbed if not each.startswith("outcome")} <= before & after
         assert undisturbed <= before | after
@@ -102,17 +102,17 @@ def killed_everywhere(fleet: Fleet, plan: str, side: Side, file: Path) -> set[st
     return kinds(each for labels in strikes for each in labels)
 
 
-def reported(home: Path, rollout: str) -> set[str]:
+def journaled(home: Path, rollout: str) -> set[str]:
     return kinds(entry.label for entry in entries(home, rollout))
 
 
 def kinds(labels: Iterable[str]) -> set[str]:
     """Of the controller's entries, without the node. A refusal, or a look that comes late, is a matter of moments; and
     what a controller measures (timed) is forgotten by one that is killed while it measures."""
-    reported = [label for label in labels if not label.startswith("command")]
+    journaled = [label for label in labels if not label.startswith("command")]
     plain = {
         " ".join(argument for argument in label.split() if not argument.startswith("east/"))
-        for label in reported
+        for label in journaled
     }
     return {label for label in plain if not label.endswith((" refused", " stale", " gone", " timed"))}
 

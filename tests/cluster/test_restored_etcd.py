@@ -68,7 +68,7 @@ async def ready(cluster: Cluster) -> None:
             await asyncio.sleep(0.5)
 
 
-def reported(name: str, value: str) -> Callable[[ClusterEvent], bool]:
+def node_has_label(name: str, value: str) -> Callable[[ClusterEvent], bool]:
     def is_it(event: ClusterEvent) -> bool:
         node = event.obj if isinstance(event, Upserted) and isinstance(event.obj, Node) else None
         return node is not None and node.name == name and node.labels.get("change") == value
@@ -95,7 +95,7 @@ def test_restored_etcd_is_noticed_and_a_restart_of_the_api_server_fixes_it(
             for number in range(LOST):
                 label(cluster, name, f"lost-{number}")
             last = f"lost-{LOST - 1}"
-            at = await event_log.wait_for(reported(name, last))
+            at = await event_log.wait_for(node_has_label(name, last))
             await asyncio.to_thread(fresh_lab.restore_etcd, tmp_path / "kept")
             # What the server tells now, to those who only list: the state of before.
             listed = next(each for each in cluster.get(NODES)["items"] if each["metadata"]["name"] == name)
@@ -110,7 +110,7 @@ def test_restored_etcd_is_noticed_and_a_restart_of_the_api_server_fixes_it(
                 await fleets.read("here", datetime.now(UTC))  # noqa: TID251
             await asyncio.to_thread(fresh_lab.stop_apiserver)
             await asyncio.to_thread(fresh_lab.start_apiserver)
-            at = await event_log.wait_for(reported(name, "before"), at)
+            at = await event_log.wait_for(node_has_label(name, "before"), at)
             await event_log.wait_for(lambda event: isinstance(event, ClusterSynced), at)
         finally:
             await fleets.close()

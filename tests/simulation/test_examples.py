@@ -33,7 +33,7 @@ def steps(text: str) -> Iterator[tuple[str, str]]:
             yield commands, printed if following == "text" else ""
 
 
-def reported(output: str) -> list[str]:
+def without_times(output: str) -> list[str]:
     """Without what differs from one moment to the next."""
     return [re.sub(r" +", " ", MOMENT.sub("00:00", line)).strip() for line in output.splitlines()]
 
@@ -63,7 +63,7 @@ def test_commands_of_the_readme_print_what_it_shows(name: str, tmp_path: Path) -
     pasted = list(steps((EXAMPLES / name / "README.md").read_text()))
     assert len(pasted) > 1
     for commands, printed in pasted:
-        assert reported(done(commands, folder)) == reported(printed), commands
+        assert without_times(done(commands, folder)) == without_times(printed), commands
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -80,10 +80,10 @@ def test_list_of_examples_is_complete() -> None:
 
 def test_outputs_are_compared_without_the_time_of_day() -> None:
     assert (
-        reported("until 06:30 UTC")
-        == reported("until Sat 21 Nov 23:59 UTC")
-        == reported("until 21 Nov 2026 23:59 UTC")
+        without_times("until 06:30 UTC")
+        == without_times("until Sat 21 Nov 23:59 UTC")
+        == without_times("until 21 Nov 2026 23:59 UTC")
     )
-    assert reported(" 06:20:45  06:24:23  n-1") == reported("01 Dec 00:20:45  01 Dec 00:24:23  n-1")
-    assert reported("takes 10m 3s") != reported("takes 10m 4s")
-    assert reported("0:01:03  cp-1") != reported("0:01:04  cp-1")
+    assert without_times(" 06:20:45  06:24:23  n-1") == without_times("01 Dec 00:20:45  01 Dec 00:24:23  n-1")
+    assert without_times("takes 10m 3s") != without_times("takes 10m 4s")
+    assert without_times("0:01:03  cp-1") != without_times("0:01:04  cp-1")

@@ -96,7 +96,7 @@ def _missing(found: Coverage) -> tuple[set[str], set[tuple[Step, StepResult]], s
 
 
 def test_same_seed_gives_the_same_history_in_another_process() -> None:
-    def reported(hash_seed: str) -> str:
+    def history_hash(hash_seed: str) -> str:
         script = "from fleet.lab.simulation.history import History\n"
         script += "for seed in (3, 7, 11):\n    history = History(seed)\n    history.run()\n"
         script += "    print('\\n'.join(history.world.lines))\n"
@@ -104,7 +104,7 @@ def test_same_seed_gives_the_same_history_in_another_process() -> None:
         run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, check=True)
         return sha256(run.stdout).hexdigest()
 
-    assert reported("1") == reported("2")
+    assert history_hash("1") == history_hash("2")
 
 
 def test_failing_history_is_shrunk_to_the_faults_that_it_needs() -> None:

@@ -15,7 +15,7 @@ SEEDS = 100
 
 
 @pytest.fixture(scope="module")
-def reported() -> dict[int, History]:
+def hostile_histories() -> dict[int, History]:
     """Each with one host that turns hostile while the rollout is young."""
     histories = {}
     for seed in range(SEEDS):
@@ -32,26 +32,31 @@ def liar(history: History) -> str:
     )
 
 
-def test_every_lie_is_reported(reported: dict[int, History]) -> None:
+def test_every_lie_is_reported(hostile_histories: dict[int, History]) -> None:
     message = "\n".join(
-        line for history in reported.values() for line in history.world.lines if "hostile host" in line
+        line
+        for history in hostile_histories.values()
+        for line in history.world.lines
+        if "hostile host" in line
     )
     for way in LIES:
         assert f"tells {way} for ever" in message
         assert f"tells {way} " in message.replace(f"tells {way} for ever", "")
 
 
-def test_no_invariant_is_violated(reported: dict[int, History]) -> None:
+def test_no_invariant_is_violated(hostile_histories: dict[int, History]) -> None:
     """Among them: no run reboots twice, a failed run has a reason, limits hold, every rollout ends."""
     assert {
-        seed: [str(each) for each in history.broken] for seed, history in reported.items() if history.broken
+        seed: [str(each) for each in history.broken]
+        for seed, history in hostile_histories.items()
+        if history.broken
     } == {}
 
 
-def test_other_nodes_continue_as_if_it_were_absent(reported: dict[int, History]) -> None:
+def test_other_nodes_continue_as_if_it_were_absent(hostile_histories: dict[int, History]) -> None:
     """Hosts that are upgraded without a liar are upgraded with one: none waits for what the liar never reports."""
     upgraded = 0
-    for seed, history in reported.items():
+    for seed, history in hostile_histories.items():
         honest = History(seed, ())
         honest.run()
         for ident, rollout in history.world.checker.rollouts.items():
@@ -64,8 +69,8 @@ def test_other_nodes_continue_as_if_it_were_absent(reported: dict[int, History])
     assert upgraded > SEEDS
 
 
-def test_outcome_of_the_lying_node_is_reported(reported: dict[int, History]) -> None:
-    for history in reported.values():
+def test_outcome_of_the_lying_node_is_reported(hostile_histories: dict[int, History]) -> None:
+    for history in hostile_histories.values():
         leader = history.world.leader
         assert leader is not None
         for rollout in leader.engine.rollouts.values():

@@ -38,7 +38,7 @@ def end_of(entries: Sequence[JournalEntry]) -> ChainEnd:
     return ChainEnd(entries[-1].seq, entries[-1].hash, len(entries))
 
 
-def reported(findings: Sequence[JournalFinding]) -> list[tuple[int, str]]:
+def findings_of(findings: Sequence[JournalFinding]) -> list[tuple[int, str]]:
     return [(finding.seq, finding.what) for finding in findings]
 
 
@@ -73,14 +73,14 @@ def test_chain_survives_its_export() -> None:
 def test_changed_entry_is_named(at: int) -> None:
     entries = list(ENTRIES)
     entries[at] = with_detail(entries[at], step="reboot")
-    assert reported(chain.verify(entries, END)) == [(at + 1, "changed")]
+    assert findings_of(chain.verify(entries, END)) == [(at + 1, "changed")]
 
 
 @pytest.mark.parametrize("at", [0, 4, 8])
 def test_entry_that_was_changed_and_rehashed_is_named(at: int) -> None:
     entries = list(ENTRIES)
     entries[at] = hashed(with_detail(entries[at], step="reboot"))
-    assert reported(chain.verify(entries, END)) == [(at + 1, "changed")]
+    assert findings_of(chain.verify(entries, END)) == [(at + 1, "changed")]
 
 
 def test_actor_time_and_epoch_cannot_be_changed() -> None:
@@ -89,58 +89,58 @@ def test_actor_time_and_epoch_cannot_be_changed() -> None:
         replace(ENTRIES[4], at=START),
         replace(ENTRIES[4], epoch=2),
     ):
-        assert reported(chain.verify([*ENTRIES[:4], changed, *ENTRIES[5:]], END)) == [(5, "changed")]
+        assert findings_of(chain.verify([*ENTRIES[:4], changed, *ENTRIES[5:]], END)) == [(5, "changed")]
 
 
 @pytest.mark.parametrize(("first", "last"), [(1, 1), (1, 3), (5, 5), (4, 7)])
 def test_removed_entries_are_a_gap(first: int, last: int) -> None:
     entries = [*ENTRIES[: first - 1], *ENTRIES[last:]]
-    assert reported(chain.verify(entries, END)) == [(first, "removed")]
+    assert findings_of(chain.verify(entries, END)) == [(first, "removed")]
 
 
 def test_gap_that_was_closed_by_renumbering_is_found() -> None:
     entries = [*ENTRIES[:4], *(replace(entry, seq=entry.seq - 1) for entry in ENTRIES[5:])]
-    assert reported(chain.verify(entries, END)) == [(5, "removed")]
+    assert findings_of(chain.verify(entries, END)) == [(5, "removed")]
 
 
 def test_swapped_entries_are_named_once() -> None:
     entries = list(ENTRIES)
     entries[3], entries[6] = replace(ENTRIES[6], seq=4), replace(ENTRIES[3], seq=7)
-    assert reported(chain.verify(entries, END)) == [(4, "swapped")]
+    assert findings_of(chain.verify(entries, END)) == [(4, "swapped")]
 
 
 def test_inserted_entry_is_found_though_it_names_its_predecessor() -> None:
     forged = hashed(with_detail(replace(ENTRIES[4], prev_hash=ENTRIES[3].hash), forged=True))
     after = [replace(entry, seq=entry.seq + 1) for entry in ENTRIES[4:]]
-    assert reported(chain.verify([*ENTRIES[:4], forged, *after], END)) == [(5, "inserted")]
+    assert findings_of(chain.verify([*ENTRIES[:4], forged, *after], END)) == [(5, "inserted")]
 
 
 def test_entry_added_at_the_end_is_found_by_the_checkpoint() -> None:
     forged = hashed(replace(ENTRIES[-1], seq=10, prev_hash=ENTRIES[-1].hash))
-    assert reported(chain.verify([*ENTRIES, forged], END)) == [(10, "inserted")]
+    assert findings_of(chain.verify([*ENTRIES, forged], END)) == [(10, "inserted")]
 
 
 @pytest.mark.parametrize("left", [0, 1, 8])
 def test_truncated_end_is_found_by_the_checkpoint(left: int) -> None:
     assert chain.verify(ENTRIES[:left]) == []
-    assert reported(chain.verify(ENTRIES[:left], END)) == [(left + 1, "truncated")]
+    assert findings_of(chain.verify(ENTRIES[:left], END)) == [(left + 1, "truncated")]
 
 
 def test_changed_checkpoint_is_found() -> None:
-    assert reported(chain.verify(ENTRIES, replace(END, count=12))) == [(9, "changed")]
+    assert findings_of(chain.verify(ENTRIES, replace(END, count=12))) == [(9, "changed")]
 
 
 def test_several_findings_are_all_named() -> None:
     entries = [with_detail(ENTRIES[0], step="x"), *ENTRIES[1:3], *ENTRIES[4:8]]
-    assert reported(chain.verify(entries, END)) == [(1, "changed"), (4, "removed"), (9, "truncated")]
+    assert findings_of(chain.verify(entries, END)) == [(1, "changed"), (4, "removed"), (9, "truncated")]
 
 
 @pytest.mark.parametrize("odd", [2**60, float("nan"), "\ud800"])
 def test_entry_that_is_not_canonical_json_was_changed(odd: object) -> None:
     entries = [*ENTRIES[:4], with_detail(ENTRIES[4], odd=odd), *ENTRIES[5:]]
-    assert reported(chain.verify(entries, END)) == [(5, "changed")]
+    assert findings_of(chain.verify(entries, END)) == [(5, "changed")]
     forged = replace(entries[4], hash="")
-    assert reported(chain.verify([*ENTRIES[:4], forged, *ENTRIES[5:]], END)) != []
+    assert findings_of(chain.verify([*ENTRIES[:4], forged, *ENTRIES[5:]], END)) != []
 
 
 def changes(entries: list[JournalEntry], draw: st.DataObject) -> list[JournalEntry]:

@@ -66,7 +66,7 @@ def written_anew(place: str, first: int, **changes: str) -> None:
         connection.commit()
 
 
-def reported(findings: list[JournalFinding]) -> list[tuple[int, str]]:
+def findings_of(findings: list[JournalFinding]) -> list[tuple[int, str]]:
     return [(finding.seq, finding.what) for finding in findings]
 
 
@@ -120,7 +120,7 @@ def test_end_truncated_with_its_checkpoint_is_found(
     end = rows_of_end(left)
     tamper(f"DELETE FROM journal WHERE seq > {left}", *end)
     assert store.journal.verify() == [] or left == 0
-    assert (left + 1, "truncated") in reported(store.journal.verify([kept]))
+    assert (left + 1, "truncated") in findings_of(store.journal.verify([kept]))
 
 
 def rows_of_end(left: int) -> list[str]:
@@ -141,7 +141,7 @@ def test_rewritten_chain_is_found_between_two_checkpoints(
     two = signed(store, key, 1)
     written_anew(place, first, actor="nobody@b")
     assert store.journal.verify() == [], "the chain alone shows nothing"
-    assert reported(store.journal.verify([one, two])) == [(found, "rewritten")]
+    assert findings_of(store.journal.verify([one, two])) == [(found, "rewritten")]
 
 
 def test_end_that_was_truncated_and_grown_again_is_found(
@@ -152,7 +152,7 @@ def test_end_that_was_truncated_and_grown_again_is_found(
     tamper("DELETE FROM journal WHERE seq > 6", *rows_of_end(6))
     appended(store, 107, 120, minutes=3)
     assert store.journal.verify() == []
-    assert reported(store.journal.verify([kept])) == [(1, "rewritten")]
+    assert findings_of(store.journal.verify([kept])) == [(1, "rewritten")]
 
 
 def test_tampered_journal_is_not_signed(store: Store, place: str, key: PrivateKey, tamper: Tamper) -> None:
@@ -201,7 +201,7 @@ def test_finding_is_reported_once(store: Store, key: PrivateKey, tamper: Tamper)
     appended(store, 1, 8)
     kept = signed(store, key)
     tamper("DELETE FROM journal WHERE seq > 5")
-    assert reported(store.journal.verify([kept])) == [(6, "truncated")]
+    assert findings_of(store.journal.verify([kept])) == [(6, "truncated")]
 
 
 def test_end_of_a_rollout_is_reported_until_it_is_signed(store: Store, key: PrivateKey) -> None:

@@ -82,7 +82,7 @@ def write(store: Store, entries: list[JournalEntry], name: str = "r-1") -> None:
         store.journal.append([record], at=entry.at, actor=entry.actor)
 
 
-def reported(store: Store) -> dict[str, dict[str, Any]]:
+def restored(store: Store) -> dict[str, dict[str, Any]]:
     found = standing(store.journal, store.folds).rollouts
     assert list(found) == list(rollouts_of(store.journal.entries()))
     return {ident: facts(each) for ident, each in found.items()}
@@ -99,14 +99,14 @@ def test_checkpoint_is_stored_at_intervals(place: str) -> None:
         assert store.folds.load() == (0, ())
         write(store, ENTRIES[10:30])
         keep(store.journal, store.folds, START, "ada@desk", enough=20)
-        assert store.folds.load()[0] == 30 and reported(store) == truth(store)
+        assert store.folds.load()[0] == 30 and restored(store) == truth(store)
         write(store, ENTRIES[30:])
         write(store, ENTRIES, "r-2")
-        assert reported(store) == truth(store)
+        assert restored(store) == truth(store)
         keep(store.journal, store.folds, START, "ada@desk", enough=20)
         last = store.journal.last()
         assert last is not None and (last.record.kind, store.folds.load()[0]) == ("fold", last.seq - 1)
-        assert reported(store) == truth(store) and list(reported(store)) == ["r-1", "r-2"]
+        assert restored(store) == truth(store) and list(restored(store)) == ["r-1", "r-2"]
 
 
 def test_concurrently_stored_checkpoint_is_kept(place: str) -> None:
@@ -131,7 +131,7 @@ def test_checkpoint_of_another_journal_is_ignored(tmp_path: Path) -> None:
             database.execute("DELETE FROM journal WHERE seq > 40")
         store.journal.append([JournalRecord("command", "pause", "r-1")], at=START, actor="ada@desk")
         assert store.folds.load() == (0, ()) and store.folds.findings() == []
-        assert reported(store) == truth(store)
+        assert restored(store) == truth(store)
 
 
 def test_checkpoint_of_another_version_is_ignored(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_checkpoint_of_another_version_is_ignored(tmp_path: Path) -> None:
         for body in ("{}", '{"id": 7}', "nonsense"):
             with store.database.write("fold") as transaction:
                 transaction.run("UPDATE fold SET body = ?", [body])
-            assert reported(store) == truth(store)
+            assert restored(store) == truth(store)
 
 
 def test_checkpoint_with_other_runs_than_the_goals_is_ignored(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_checkpoint_with_other_runs_than_the_goals_is_ignored(tmp_path: Path) ->
         write(store, ENTRIES)
         keep_all(store, runs=())
         assert store.folds.load()[0] > 0
-        assert reported(store) == truth(store)
+        assert restored(store) == truth(store)
 
 
 @pytest.mark.parametrize("what", ["a body", "the order", "a rollout gone", "the vouching entry"])
@@ -169,12 +169,12 @@ def test_changed_checkpoint_is_ignored_and_reported(tmp_path: Path, what: str) -
         with raw(store.shown) as database:
             assert database.execute(changes[what]).rowcount
         assert store.folds.load() == (0, ())
-        assert reported(store) == truth(store)
+        assert restored(store) == truth(store)
         assert [each.what for each in [*store.journal.verify(), *store.folds.findings()]] == ["changed"]
         # The next controller keeps them anew.
         write(store, ENTRIES, "r-3")
         keep(store.journal, store.folds, START, "ada@desk", enough=20)
-        assert store.folds.load()[0] > 0 and reported(store) == truth(store)
+        assert store.folds.load()[0] > 0 and restored(store) == truth(store)
 
 
 def test_wrong_checkpoint_with_a_valid_hash_is_reported(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_unreadable_checkpoint_does_not_prevent_a_start(tmp_path: Path) -> None:
         )
         assert store.folds.keep(0, last.seq, {"r-1": (0, empty)}, at=START, actor="ada@desk")
         write(store, ENTRIES[20:])
-        assert reported(store) == truth(store)
+        assert restored(store) == truth(store)
 
 
 def keep_all(store: Store, **changes: Any) -> None:

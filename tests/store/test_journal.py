@@ -30,7 +30,7 @@ def filled(store: Store, count: int = 8) -> None:
     store.journal.append([a_record(number) for number in range(1, count + 1)], at=START, actor="fleet@a")
 
 
-def reported(findings: list[JournalFinding]) -> list[tuple[int, str]]:
+def findings_of(findings: list[JournalFinding]) -> list[tuple[int, str]]:
     return [(finding.seq, finding.what) for finding in findings]
 
 
@@ -139,14 +139,14 @@ def test_changes_of_the_table_are_found(
 ) -> None:
     filled(store)
     tamper(*statements)
-    assert reported(store.journal.verify()) == expected
+    assert findings_of(store.journal.verify()) == expected
 
 
 def test_truncated_end_stays_visible_when_the_journal_continues(store: Store, tamper: Tamper) -> None:
     filled(store)
     tamper("DELETE FROM journal WHERE seq > 6")
     assert store.journal.append([a_record(9)], at=START, actor="fleet@a")[0].seq == 9
-    assert reported(store.journal.verify()) == [(7, "removed")]
+    assert findings_of(store.journal.verify()) == [(7, "removed")]
 
 
 def test_unreadable_entry_is_reported(store: Store, tamper: Tamper) -> None:

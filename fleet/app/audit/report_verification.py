@@ -44,29 +44,29 @@ def verify_report(path: Path, keys: Sequence[Path]) -> ExportVerdict:
             f"{path} is no report as json or html, and no other form carries a signature",
             "verify the json or html of the same report",
         )
-    told = json_object(path)
-    if told.get("kind") == "fleet period report":
-        return _period(told, public)
-    if "rollout" not in told:
+    content = json_object(path)
+    if content.get("kind") == "fleet period report":
+        return _period(content, public)
+    if "rollout" not in content:
         raise UsageError(f"{path} is no report", "fleet audit verify --file verifies an exported journal")
     return verify_file(path, keys)
 
 
-def _period(told: Mapping[str, Any], keys: Sequence[PublicKey]) -> ExportVerdict:
-    findings = period_findings(told, keys)
+def _period(content: Mapping[str, Any], keys: Sequence[PublicKey]) -> ExportVerdict:
+    findings = period_findings(content, keys)
     if findings:
         return ExportVerdict("report of a span", 0, 0, 0, None, findings)
-    report = msgspec.convert(told, PeriodReport)
+    report = msgspec.convert(content, PeriodReport)
     signed_at = report.checkpoint.at if report.checkpoint is not None else None
     return ExportVerdict(f"report of {report.span.name}", 1, report.journal.last_seq, 1, signed_at, findings)
 
 
-def period_findings(told: Mapping[str, Any], keys: Sequence[PublicKey]) -> tuple[JournalFinding, ...]:
+def period_findings(content: Mapping[str, Any], keys: Sequence[PublicKey]) -> tuple[JournalFinding, ...]:
     """Returns what is wrong with a report of a span, as decoded from JSON. None: not one value was changed since it was
     signed, and a checkpoint vouches for the journal that it was made from."""
-    findings = list(signature_findings(told, keys, "nothing proves what it says"))
+    findings = list(signature_findings(content, keys, "nothing proves what it says"))
     try:
-        report = msgspec.convert(told, PeriodReport)
+        report = msgspec.convert(content, PeriodReport)
     except NOT_READ as error:
         return (*findings, JournalFinding(0, "unlike", f"it is no report of this fleet: {error}"))
     return (*findings, *_journal(report, keys))

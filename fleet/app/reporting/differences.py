@@ -21,9 +21,9 @@ def differences_of(before: Path, after: Path) -> tuple[Difference, ...]:
     return tuple(differences(old, new))
 
 
-def _kind(told: dict[str, object], path: Path) -> str:
-    if told.get("kind") == "fleet period report":
+def _kind(content: dict[str, object], path: Path) -> str:
+    if content.get("kind") == "fleet period report":
         return "report of a span"
-    if "rollout" in told and "runs" in told:
+    if "rollout" in content and "runs" in content:
         return "report of a rollout"
     raise UsageError(f"{path} is no report as json", "fleet report -o json --file REPORT.json writes one")

@@ -40,7 +40,7 @@ def report_of_span(home: Home, span: ReportSpan, pools: Sequence[str], deadline:
     verdict = _verdict(home)
     policy = home.policy_if_any()
     last = journal.last()
-    history = FleetHistory(min(span.end, now))
+    history = FleetHistory(span.end)
     history.apply(journal.entries(kinds=KINDS))
     _refuse_unknown(pools, policy, history)
     reports = list(_reports(home, history, span, now, pools))

@@ -231,8 +231,8 @@ def quorum_words(each: QuorumAction) -> str:
     """Returns what was done for a quorum group: `etcd-east: read once more before the reboot, could do without it`."""
     result = each.result or "no answer"
     if each.kind == "read":
-        told = "could do without the node" if result == "done" else f"the reboot was not sent ({result})"
-        return f"{each.group}: read once more before the reboot, {told}{f': {each.detail}' if each.detail else ''}"
+        meaning = "could do without the node" if result == "done" else f"the reboot was not sent ({result})"
+        return f"{each.group}: read once more before the reboot, {meaning}{f': {each.detail}' if each.detail else ''}"
     return f"{each.group}: {each.kind} {result}{f': {each.detail}' if each.detail else ''}"
 
 

@@ -129,10 +129,10 @@ def _exceptions(report: PeriodReport) -> Iterator[str]:
 
 
 def _overrides(report: PeriodReport) -> Iterator[str]:
-    told = period_answer.overrides(report)
-    if told:
+    found = period_answer.overrides(report)
+    if found:
         yield from ("", "### Starts in spite of a freeze", "")
-    for line in told:
+    for line in found:
         yield f"- {_text(line)}"
 
 

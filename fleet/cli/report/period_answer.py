@@ -68,13 +68,13 @@ def headline(report: PeriodReport) -> str:
 def rest(report: PeriodReport) -> list[str]:
     """Returns what was not in time: `12 late`, `3 overdue`, `40 not due yet`."""
     counts = report.compliance.counts
-    told = (
+    parts = (
         (counts.late, "late"),
         (counts.overdue, "overdue"),
         (report.compliance.carried_over, "overdue since before"),
         (counts.open, "not due yet and open"),
     )
-    return [f"{number(count)} {word}" for count, word in told if count]
+    return [f"{number(count)} {word}" for count, word in parts if count]
 
 
 def mood(report: PeriodReport) -> Mood:
@@ -205,20 +205,17 @@ def _done(rollout: Report, run: ReportRun, done: Iterable[tuple[Report, ReportRu
 
 
 def overrides(report: PeriodReport) -> list[str]:
-    """Returns the rollouts that ignored freezes, and the approvals that also allowed that, each with its reason."""
-    return [
-        *(
-            f"{rollout.rollout}, started by {rollout.by}: {rollout.override_freeze}"
-            for rollout in report.rollouts
-            if rollout.override_freeze
-        ),
-        *(
-            f"{rollout.rollout}, approved by {each.by.name} {answer.day(each.at)}: {each.override}"
-            for rollout in report.rollouts
+    """Returns the rollouts that ignored freezes, and the approvals that allowed it, each with its reason."""
+    lines = []
+    for rollout in report.rollouts:
+        if rollout.override_freeze:
+            lines.append(f"{rollout.rollout}, started by {rollout.by}: {rollout.override_freeze}")
+        lines += [
+            f"{rollout.rollout}, allowed by {each.by.name} {answer.day(each.at)}: {each.override}"
             for each in rollout.approvals
             if each.override
-        ),
-    ]
+        ]
+    return lines
 
 
 def gaps(report: PeriodReport) -> list[GapGroup]:
@@ -235,21 +232,21 @@ def named(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + more
 
 
-def asked_by(report: PeriodReport) -> str:
+def started_by(report: PeriodReport) -> str:
     """Returns who started rollouts, the most frequent first: `ada@desk (3), cyd@ops (1)`."""
     counts = Counter(rollout.by for rollout in report.rollouts)
     return ", ".join(f"{name} ({count})" for name, count in counts.most_common()) or "nobody"
 
 
 def work(report: PeriodReport) -> str:
-    """`12 rollouts, 2,014 runs: 2,010 done (2,008 proven), 4 failed`."""
+    """`2,014 runs on 812 nodes: 2,010 done (2,008 proven by a new boot), 4 failed`."""
     totals = report.totals
-    told = [f"{number(totals.done)} done ({number(totals.proven)} proven by a new boot)"]
+    parts = [f"{number(totals.done)} done ({number(totals.proven)} proven by a new boot)"]
     for count, word in (
         (totals.failed, "failed"),
         (totals.cancelled, "cancelled"),
         (totals.unfinished, "not ended"),
     ):
         if count:
-            told.append(f"{number(count)} {word}")
-    return f"{counted(totals.runs, 'run')} on {counted(totals.nodes, 'node')}: {', '.join(told)}"
+            parts.append(f"{number(count)} {word}")
+    return f"{counted(totals.runs, 'run')} on {counted(totals.nodes, 'node')}: {', '.join(parts)}"

@@ -37,12 +37,12 @@ def _answer(report: PeriodReport) -> Iterator[str]:
         ("source", compliance.deadline.source),
         ("exposure", f"{compliance.exposure_node_days:,.1f} node days; {_exposed(report)}"),
         ("work", period_answer.work(report)),
-        ("asked by", period_answer.asked_by(report)),
+        ("started", period_answer.started_by(report)),
         ("journal", period_answer.verdict(report)),
     ]
-    for name, told in facts:
-        if told:
-            yield from wrapped(f"  {name:<9}", told, 11)
+    for name, value in facts:
+        if value:
+            yield from wrapped(f"  {name:<9}", value, 11)
 
 
 def _exposed(report: PeriodReport) -> str:

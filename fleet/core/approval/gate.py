@@ -29,7 +29,7 @@ class ApprovalGate:
             return ""
         if rollout.id not in self._effects:
             self._effects[rollout.id] = effect_of(rollout.start)
-        found = self.ledger.in_force(self._effects[rollout.id], now, rule.valid_seconds)
-        if len(found) >= rule.required:
+        approvals = self.ledger.in_force(self._effects[rollout.id], now, rule.valid_seconds)
+        if len(approvals) >= rule.required:
             return ""
-        return f"{len(found)} of {rule.required} approvals of its plan are in force"
+        return f"{len(approvals)} of {rule.required} approvals of its plan are in force"

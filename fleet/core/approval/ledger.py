@@ -99,10 +99,10 @@ class Ledger:
                 rejection = PlanRejection(at, command.by, command.plan, command.effect, command.reason)
                 self.rejections.append(rejection)
                 self.approvals = [
-                    replace(each, rejection=rejection)
-                    if each.effect == command.effect and each.rejection is None
-                    else each
-                    for each in self.approvals
+                    replace(approval, rejection=rejection)
+                    if approval.effect == command.effect and approval.rejection is None
+                    else approval
+                    for approval in self.approvals
                 ]
 
     def in_force(
@@ -111,14 +111,14 @@ class Ledger:
         """Returns the approvals that count for the effect: one for each person, the last one. `without`: the names of
         persons whose approval does not count, such as who made the plan."""
         packed = pack(effect)
-        found = {
-            each.by.name: each
-            for each in self.approvals
-            if each.packed == packed
-            and each.state(at, valid_seconds) == "in force"
-            and each.by.name not in without
+        counted = {
+            approval.by.name: approval
+            for approval in self.approvals
+            if approval.packed == packed
+            and approval.state(at, valid_seconds) == "in force"
+            and approval.by.name not in without
         }
-        return list(found.values())
+        return list(counted.values())
 
 
 def pack(effect: Effect) -> bytes:

@@ -17,21 +17,22 @@ from fleet.core.approval.ledger import Ledger
 from fleet.core.cluster.view import ClusterView
 from fleet.core.engine.admission import Blockers
 from fleet.core.engine.canaries import Canaries, PoolKey
+from fleet.core.engine.cleanup import Cleanup
 from fleet.core.engine.decision import Decision
 from fleet.core.engine.gate_cache import GateCache, HeldParams
 from fleet.core.engine.gate_questions import GateQuestions
 from fleet.core.engine.slots import Slots
 from fleet.core.engine.staging import Staging
-from fleet.core.guards import gates, quorum
+from fleet.core.guards import gates
+from fleet.core.guards.quorum import GroupWithoutNode
+from fleet.core.guards.quorum_groups import groups_without
 from fleet.core.objects.node import NodeRef
-from fleet.core.policy.policy import Policy
 from fleet.core.records.held import Held
 from fleet.core.rollout.action import Action, Result
 from fleet.core.rollout.commands import CommandRecord, NodeReleased, PlanApproved, PlanRejected
 from fleet.core.rollout.decisions import (
     CanaryAppointed,
     CanaryDismissed,
-    NodeCleaned,
     RolloutFinished,
     RolloutHalted,
 )
@@ -42,7 +43,6 @@ from fleet.core.rollout.steps import DRAINED, Step, StepResult
 from fleet.core.state.engine_state import EngineState
 from fleet.core.state.indexes.engine_index import EngineIndex
 from fleet.core.steps.dispatch import advance
-from fleet.core.steps.finish import clean_up
 from fleet.core.steps.stage import mark, why_unmarked
 
 
@@ -72,8 +72,7 @@ class Engine:
         self._index = index or EngineIndex(sites, EngineState(salt, views))
         self._state = self._index.state
         self._staging = Staging(self._index)
-        self._needs_cleanup: dict[str, dict[NodeRef, None]] = {}
-        """Ended runs whose nodes may still have marks or requests of fleet, by rollout."""
+        self._cleanup = Cleanup(self._index)
         vacancies: dict[PoolKey, HeldParams] = {}
         self._gates = GateCache(self._index.runs.rollouts, vacancies)
         self.gate_questions = GateQuestions(self._gates, foretells)
@@ -91,9 +90,7 @@ class Engine:
     @property
     def idle(self) -> bool:
         """Returns whether nothing is left to do or to clean up for any rollout."""
-        return not any(rollout.active for rollout in self.rollouts.values()) and not any(
-            self._needs_cleanup.values()
-        )
+        return not any(rollout.active for rollout in self.rollouts.values()) and not self._cleanup.pending
 
     @property
     def timed(self) -> bool:
@@ -122,12 +119,9 @@ class Engine:
         """Returns the most evictions left per unit of allowance among the budgets of the node's pods."""
         return self._index.reservations.pressure(self._state.view(ref.cluster), ref.name)
 
-    def absences(self, ref: NodeRef) -> tuple[quorum.GroupWithoutNode, ...]:
+    def absences(self, ref: NodeRef) -> tuple[GroupWithoutNode, ...]:
         """Returns the state of the node's quorum groups without the node, by their last reading."""
-        groups = self._state.quorums.of(ref)
-        policy = rollout.policy if (rollout := self.rollout_of(ref)) is not None else Policy()
-        states = (quorum.group_without(group, policy.quorum_rule(group), ref) for group in groups)
-        return tuple(state for state in states if state is not None)
+        return groups_without(self._index, ref)
 
     def add(self, rollout: Rollout) -> None:
         """Adds a rollout to work on, either new or rebuilt from the journal.
@@ -140,7 +134,7 @@ class Engine:
         self._index.add(rollout)
         self._staging.add(rollout)
         self._gates.add(rollout)
-        self._needs_cleanup[rollout.id] = {run.node: None for run in rollout.runs.values() if run.ended}
+        self._cleanup.add_rollout(rollout)
 
     def observe(self, event: ClusterEvent, now: datetime) -> None:
         """Takes in one event that a driver has observed."""
@@ -161,7 +155,7 @@ class Engine:
         if isinstance(command, NodeReleased):
             ref = command.node
             if rollout.runs[ref].ended:
-                self._needs_cleanup[rollout.id][ref] = None
+                self._cleanup.add_node(rollout, ref)
             self._index.released(ref)
 
     def decide(self, now: datetime) -> Decision:
@@ -259,7 +253,7 @@ class Engine:
         self._staging.step_changed(rollout, run, after)
         self._index.step_changed(after)
         if after.ended:
-            self._needs_cleanup[rollout.id][run.node] = None
+            self._cleanup.add_node(rollout, run.node)
 
     def _halt(self, now: datetime) -> None:
         """Halts rollouts with too many failures that no operator has acknowledged."""
@@ -300,13 +294,8 @@ class Engine:
     def _end(self, now: datetime) -> None:
         """Cleans up after ended runs, and finishes rollouts in which nothing is left to do."""
         for rollout in self.rollouts.values():
-            left = self._needs_cleanup[rollout.id]
-            for ref in list(left):
-                if clean_up(self._index, rollout, rollout.runs[ref], now):
-                    del left[ref]
-                    if ref in rollout.needs_cleanup:
-                        self._state.decide(rollout, NodeCleaned(rollout=rollout.id, node=ref), now)
-            if rollout.active and not rollout.remaining and not left and not rollout.intents:
+            clean = self._cleanup.advance(rollout, now)
+            if rollout.active and not rollout.remaining and clean and not rollout.intents:
                 self._state.decide(rollout, RolloutFinished(rollout=rollout.id), now)
                 self._gates.end(rollout)
 

@@ -119,13 +119,13 @@ class GateCache:
                         yield WaitKey("gate", group)
 
     def points(self) -> Iterator[tuple[Rollout, GatePoint]]:
-        """Yields the points whose gates keep runs from beginning, as the last look has found."""
-        found = {
+        """Yields the points whose gates keep runs from beginning, as last evaluated."""
+        points = {
             (group.rollout, GatePoint(str(held.params["of"]), str(held.params["name"])))
             for group, held in self._closed_by.items()
             if held is not None and held.reason in (Reason.GATE, Reason.OPERATOR_GATE)
         }
-        for ident, point in sorted(found):
+        for ident, point in sorted(points):
             yield self._rollouts[ident], point
 
     def opens(self, now: datetime) -> datetime | None:

@@ -81,7 +81,7 @@ class GateQuestions:
 
     def take(self, now: datetime) -> list[GateQuestion]:
         """Returns the questions that are due; each is due again only after its answer."""
-        due = [each for each in self._open() if (at := self._next(each)) is None or at <= now]
+        due = [question for question in self._open() if (at := self._next(question)) is None or at <= now]
         self._taken.update(question.key for question in due)
         return due
 
@@ -110,7 +110,7 @@ class GateQuestions:
 
     def wake(self, now: datetime) -> datetime | None:
         """Returns when a question is due, a soak ends or a gate's time is over; None: nothing of the kind is ahead."""
-        moments = [now if (at := self._next(each)) is None else at for each in self._open()]
+        moments = [now if (at := self._next(question)) is None else at for question in self._open()]
         for rollout, point in self._gates.points():
             for gate in point.gates(rollout.policy):
                 state = rollout.gates.get((point, gate.name))

@@ -10,10 +10,12 @@ from fleet.core.cluster.upgraded_voters import UpgradedVoters
 from fleet.core.guards import etcd, quorum
 from fleet.core.guards.context import Blocker, GuardContext
 from fleet.core.objects.node import NodeRef
+from fleet.core.policy.policy import Policy
 from fleet.core.quorum.quorum import Quorum, QuorumRule
 from fleet.core.records.held import Held
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import Step
+from fleet.core.state.indexes.engine_index import EngineIndex
 from fleet.core.state.wait_queue import WaitKey
 
 
@@ -22,6 +24,17 @@ def groups(context: GuardContext) -> Iterator[tuple[Quorum, QuorumRule]]:
     for group in context.state.quorums.of(context.ref):
         if any(member.voter for member in group.on(context.ref)):
             yield group, context.rollout.policy.quorum_rule(group)
+
+
+def groups_without(index: EngineIndex, ref: NodeRef) -> tuple[quorum.GroupWithoutNode, ...]:
+    """Returns the state of the node's quorum groups without the node, by their last reading and the policy of the node's
+    rollout."""
+    rollout = index.runs.rollout_of(ref)
+    policy = rollout.policy if rollout is not None else Policy()
+    states = (
+        quorum.group_without(group, policy.quorum_rule(group), ref) for group in index.state.quorums.of(ref)
+    )
+    return tuple(state for state in states if state is not None)
 
 
 def held(context: GuardContext) -> Iterator[Blocker]:

@@ -24,6 +24,7 @@ from fleet.core.linting.snapshot_checks import (
     check_rebooters,
     check_skews,
 )
+from fleet.core.linting.window_checks import check_calendars, check_patch_within, check_places
 from fleet.core.policy.policy import Policy
 from fleet.core.quorum.groups import QuorumGroup
 
@@ -56,6 +57,10 @@ def lint(
         findings += check_losses(policy, snapshot)
         findings += check_plan_warnings(policy, snapshot)
         findings += check_landings(policy, snapshot)
+        findings += check_patch_within(policy, snapshot)
+        findings += check_calendars(policy, snapshot)
+    if not unread:
+        findings += check_places(policy, snapshots)
     return LintResult(
         tuple(sorted(set(findings))), tuple(snapshot.cluster for snapshot in snapshots), tuple(unread)
     )

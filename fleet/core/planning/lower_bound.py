@@ -159,9 +159,9 @@ def _windows(
             until = schedule.last_moment(start, HORIZON)
             spans[schedule] = () if schedule.always_open else schedule.open_spans(start, until)
         longest[schedule] = max(longest.get(schedule, 0.0), work.out)
-    for schedule, found in spans.items():
-        if found:
-            opens = (found[0][0] - start).total_seconds()
+    for schedule, open_spans in spans.items():
+        if open_spans:
+            opens = (open_spans[0][0] - start).total_seconds()
             yield Bound(opens + longest[schedule], f"the windows of pool {schedule.pool}", ("windows",))
     for scope, _, places, _, inside in _scopes(works, views, policy, going):
         all_spans = [spans[schedule] for schedule in {_schedule(schedules, work) for work in inside}]
@@ -169,7 +169,7 @@ def _windows(
         if all(all_spans):
             overrun = max(work.out for work in inside)
             work_per_place = sum(work.out for work in inside) / places
-            joined_spans = merged(span for found in all_spans for span in found)
+            joined_spans = merged(span for open_spans in all_spans for span in open_spans)
             seconds = _through(joined_spans, start, work_per_place, overrun)
             text = f"the windows of pool {scope.pool} and the limit for {scope.reason.split('-')[0]} {scope.subject}"
             yield Bound(seconds, text, ("windows",))

@@ -53,8 +53,8 @@ class Access(Struct, frozen=True):
         """Returns whether the user has the role, by name or by a group. An admin has every role."""
         if self.roles is None or role is Role.VIEWER:
             return True
-        holders = (self.roles.get(each, Holders()) for each in (role, Role.ADMIN))
-        return any(each.has(user, groups) for each in holders)
+        holders = (self.roles.get(granting, Holders()) for granting in (role, Role.ADMIN))
+        return any(some.has(user, groups) for some in holders)
 
     def holders(self, role: Role) -> str:
         """Returns who has the role, for messages."""

@@ -18,7 +18,7 @@ class Freezes:
     """All freezes of a policy."""
 
     def __init__(self, fixed: Sequence[Freeze], calendars: Sequence[FreezeCalendar] = ()) -> None:
-        self.unread = [each for calendar in calendars for each in calendar.unread]
+        self.unread = [name for calendar in calendars for name in calendar.unread]
         """The names of calendars that were never read."""
         self._fixed = list(fixed)
         self._recurring: list[tuple[str, Occurrences]] = []
@@ -32,36 +32,39 @@ class Freezes:
                 for start in occurrences.between(datetime.min, datetime.max):  # noqa: DTZ901
                     spans = occurrence(start, occurrences.duration, event.zone)
                     self._fixed.extend(Freeze(name, *span) for span in spans)
-        self._begins = sorted(each.begin for each in self._fixed)
+        self._begins = sorted(freeze.begin for freeze in self._fixed)
         self._weeks: dict[int, list[Freeze]] = {}
 
     @property
     def latest(self) -> datetime | None:
         """Returns the end of the last freeze that does not recur; None if there is none."""
-        return max((each.until for each in self._fixed), default=None)
+        return max((freeze.until for freeze in self._fixed), default=None)
 
     def __bool__(self) -> bool:
         return bool(self._fixed or self._recurring)
 
     def any_after(self, now: datetime) -> bool:
         """Returns whether a freeze may be in force at `now` or later."""
-        return bool(self._recurring) or any(each.until > now for each in self._fixed)
+        return bool(self._recurring) or any(freeze.until > now for freeze in self._fixed)
 
     def during(self, begin: datetime, end: datetime) -> list[Freeze]:
         """Returns the freezes of which a part is in [begin, end), sorted by their begin."""
         if not self._recurring:
-            found = [each for each in self._fixed if each.begin < end and each.until > begin]
+            freezes = [freeze for freeze in self._fixed if freeze.begin < end and freeze.until > begin]
         else:
             weeks = range(week_number(begin), week_number(end) + 1)
-            found = [
-                each for week in weeks for each in self._week(week) if each.begin < end and each.until > begin
+            freezes = [
+                freeze
+                for week in weeks
+                for freeze in self._week(week)
+                if freeze.begin < end and freeze.until > begin
             ]
-        return sorted(set(found), key=lambda freeze: (freeze.begin, freeze.until, freeze.name))
+        return sorted(set(freezes), key=lambda freeze: (freeze.begin, freeze.until, freeze.name))
 
     def in_force(self, now: datetime) -> Freeze | None:
         """Returns the freeze that is in force at `now`; if there are several, the one that ends last."""
-        found = (each for each in self._week(week_number(now)) if each.begin <= now < each.until)
-        return max(found, key=lambda freeze: freeze.until, default=None)
+        in_force = (freeze for freeze in self._week(week_number(now)) if freeze.begin <= now < freeze.until)
+        return max(in_force, key=lambda freeze: freeze.until, default=None)
 
     def next_begin(self, now: datetime, until: datetime) -> datetime | None:
         """Returns the begin of the first freeze after `now`. One that recurs is searched up to `until`."""
@@ -70,7 +73,7 @@ class Freezes:
         if self._recurring:
             last = min(until, first) if first is not None else until
             for week in range(week_number(now), week_number(last) + 1):
-                begins = [each.begin for each in self._week(week) if each.begin > now]
+                begins = [freeze.begin for freeze in self._week(week) if freeze.begin > now]
                 if begins:
                     return min(begins)
         return first
@@ -80,13 +83,13 @@ class Freezes:
         if week not in self._weeks:
             begin = MONDAY + week * WEEK
             end = begin + WEEK
-            found = [each for each in self._fixed if each.begin < end and each.until > begin]
+            freezes = [freeze for freeze in self._fixed if freeze.begin < end and freeze.until > begin]
             for name, occurrences in self._recurring:
                 first = begin - occurrences.duration - 2 * DAY
                 for start in occurrences.between(_wall(first), _wall(end + 2 * DAY)):
                     spans = occurrence(start, occurrences.duration, occurrences.window.zone)
-                    found.extend(Freeze(name, *span) for span in spans if span[0] < end and span[1] > begin)
-            self._weeks[week] = found
+                    freezes.extend(Freeze(name, *span) for span in spans if span[0] < end and span[1] > begin)
+            self._weeks[week] = freezes
         return self._weeks[week]
 
 

@@ -196,6 +196,9 @@ class Pool(Struct, frozen=True):
     """Calendars of windows that were never read. Until they are, no run starts."""
     gates: tuple[AnyGate, ...] | UnsetType = UNSET
     """Asked when the pool's canaries are proven, before its other nodes begin."""
+    patch_within_seconds: int | UnsetType = UNSET
+    """The time in seconds, from the date of a release, in which the pool's nodes should run it. Plans and `fleet lint`
+    warn where that cannot be; nothing else changes."""
     reach: MachineReach = "agent"
     source: str = ""
     """The source from which machines that are reached over ssh fetch releases, for OS families that need one. An agent gets

@@ -46,8 +46,8 @@ class Occurrences:
                 self._rest = None
             else:
                 self._known.append(following + self._shift)
-        found = {*_part(self._known, begin, end), *_part(self._added, begin, end)}
-        return sorted(found - self._removed) if found else []
+        times = {*_part(self._known, begin, end), *_part(self._added, begin, end)}
+        return sorted(times - self._removed) if times else []
 
 
 def occurs(rule: str, start: datetime) -> bool:

@@ -125,10 +125,10 @@ class Schedule:
 
     def open_spans(self, begin: datetime, end: datetime) -> list[OpenSpan]:
         """Returns the parts of [begin, end) that are open."""
-        found = self.window_spans(begin, end)
+        spans = self.window_spans(begin, end)
         for freeze in self.freezes.during(begin, end):
-            found = [part for span in found for part in _without(span, freeze)]
-        return found
+            spans = [part for span in spans for part in _without(span, freeze)]
+        return spans
 
     def window_spans(self, begin: datetime, end: datetime) -> list[OpenSpan]:
         """Returns the parts of [begin, end) in which windows are open, freezes or not."""
@@ -160,8 +160,8 @@ class Schedule:
         """Returns the levels on which no window is open for long enough, for users."""
         closed = []
         for level in self.levels:
-            found = level.inside(now, now + must_remain + timedelta(seconds=1))
-            if not found or found[0][0] > now or found[0][1] < now + must_remain:
+            spans = level.inside(now, now + must_remain + timedelta(seconds=1))
+            if not spans or spans[0][0] > now or spans[0][1] < now + must_remain:
                 closed.append(level.name)
         return f"closed: {', '.join(closed)}" if closed else "open for too short a time"
 
@@ -178,10 +178,10 @@ class Schedule:
         begin = MONDAY + week_number(now) * WEEK if weekly else datetime(now.year, 1, 1, tzinfo=UTC)
         if begin not in self._longest:
             end = begin + (2 if weekly else 54) * WEEK
-            found = [(begin, end)]
+            spans = [(begin, end)]
             for level in self.levels:
-                found = common(found, level.without_changes(begin, end))
-            self._longest[begin] = max((last - first for first, last in found), default=timedelta())
+                spans = common(spans, level.without_changes(begin, end))
+            self._longest[begin] = max((last - first for first, last in spans), default=timedelta())
         return self._longest[begin]
 
     def _window_opens(self, now: datetime) -> datetime | None:
@@ -214,10 +214,10 @@ class Schedule:
     def _week(self, week: int) -> list[OpenSpan]:
         """Returns the spans of one UTC week in which a window is open on every level."""
         if week not in self._weeks:
-            found = self.levels[0].week(week)
+            spans = self.levels[0].week(week)
             for level in self.levels[1:]:
-                found = common(found, level.week(week))
-            self._weeks[week] = found
+                spans = common(spans, level.week(week))
+            self._weeks[week] = spans
         return self._weeks[week]
 
 
@@ -231,11 +231,11 @@ class Schedules:
         self.freezes = Freezes(policy.freezes, calendars) if freezes else Freezes(())
         self._levels: dict[tuple[str, str], LevelWindows] = {}
         self._unread: dict[tuple[str, str], tuple[str, ...]] = {}
-        for each in () if isinstance(policy.levels, UnsetType) else policy.levels:
-            key, name = (each.level, each.name), f"{each.level} {each.name}".strip()
-            self._unread[key] = each.unread
-            if each.windows or each.recurring:
-                self._levels[key] = LevelWindows(name, each.windows, each.recurring)
+        for rules in () if isinstance(policy.levels, UnsetType) else policy.levels:
+            key, name = (rules.level, rules.name), f"{rules.level} {rules.name}".strip()
+            self._unread[key] = rules.unread
+            if rules.windows or rules.recurring:
+                self._levels[key] = LevelWindows(name, rules.windows, rules.recurring)
         self.by_place = any(level != "fleet" for level, _ in (*self._levels, *self._unread))
         """True: some sites or clusters have windows of their own."""
         self._known: dict[tuple[str, str, str], Schedule] = {}

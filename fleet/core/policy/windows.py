@@ -37,7 +37,7 @@ class LevelWindows:
     ) -> None:
         self.name = name
         """The name for users, such as `site fra`."""
-        self.zone = next((each.zone for found in (weekly, recurring) for each in found), "UTC")
+        self.zone = next((window.zone for windows in (weekly, recurring) for window in windows), "UTC")
         """The time zone in which moments are shown to users."""
         self.recurs_weekly = not recurring
         self._weekly = tuple(weekly)
@@ -48,24 +48,24 @@ class LevelWindows:
         """Returns the open spans of one UTC week; weeks are counted from that of `MONDAY`."""
         if week not in self._weeks:
             begin = MONDAY + week * WEEK
-            found: list[OpenSpan] = []
+            spans: list[OpenSpan] = []
             for window in self._weekly:
                 for part in zone_parts(window.zone, begin, begin + WEEK):
-                    found.extend(_weekly(window, part))
-            for each in self._recurring:
-                for part in zone_parts(each.window.zone, begin, begin + WEEK):
-                    found.extend(_recurring(each, part))
-            self._weeks[week] = merged(found)
+                    spans.extend(_weekly(window, part))
+            for occurrences in self._recurring:
+                for part in zone_parts(occurrences.window.zone, begin, begin + WEEK):
+                    spans.extend(_recurring(occurrences, part))
+            self._weeks[week] = merged(spans)
         return self._weeks[week]
 
     def without_changes(self, begin: datetime, end: datetime) -> list[OpenSpan]:
         """Returns the open spans of [begin, end), as if no clock were changed after `begin`."""
-        found: list[OpenSpan] = []
+        spans: list[OpenSpan] = []
         for window in self._weekly:
-            found.extend(_weekly(window, (begin, end, _offset(window.zone, begin))))
-        for each in self._recurring:
-            found.extend(_recurring(each, (begin, end, _offset(each.window.zone, begin))))
-        return merged(found)
+            spans.extend(_weekly(window, (begin, end, _offset(window.zone, begin))))
+        for occurrences in self._recurring:
+            spans.extend(_recurring(occurrences, (begin, end, _offset(occurrences.window.zone, begin))))
+        return merged(spans)
 
     def inside(self, begin: datetime, end: datetime) -> list[OpenSpan]:
         """Returns the open spans of [begin, end)."""
@@ -82,13 +82,13 @@ def occurrence(start: datetime, duration: timedelta, zone: str) -> list[OpenSpan
 
 def joined(week_of: Weeks, begin: datetime, end: datetime) -> list[OpenSpan]:
     """Returns the parts of [begin, end) that are inside the spans of their weeks."""
-    found: list[OpenSpan] = []
+    spans: list[OpenSpan] = []
     week = week_number(begin)
     while MONDAY + week * WEEK < end:
-        found.extend(week_of(week))
+        spans.extend(week_of(week))
         week += 1
     return [
-        (max(begin, first), min(end, last)) for first, last in merged(found) if first < end and last > begin
+        (max(begin, first), min(end, last)) for first, last in merged(spans) if first < end and last > begin
     ]
 
 
@@ -98,16 +98,16 @@ def week_number(moment: datetime) -> int:
 
 def common(one: Sequence[OpenSpan], other: Sequence[OpenSpan]) -> list[OpenSpan]:
     """Returns the spans that are inside both."""
-    found = (
+    spans = (
         (max(first, begin), min(last, end)) for first, last in one for begin, end in other if begin < last
     )
-    return [(first, last) for first, last in found if first < last]
+    return [(first, last) for first, last in spans if first < last]
 
 
-def merged(found: Iterable[OpenSpan]) -> list[OpenSpan]:
+def merged(unsorted: Iterable[OpenSpan]) -> list[OpenSpan]:
     """Returns the spans sorted; spans that touch or overlap are joined."""
     spans: list[OpenSpan] = []
-    for first, last in sorted(found):
+    for first, last in sorted(unsorted):
         if spans and first <= spans[-1][1]:
             spans[-1] = (spans[-1][0], max(last, spans[-1][1]))
         else:

@@ -47,31 +47,33 @@ class ApprovalList(Struct, frozen=True):
 def approval_list(ledger: Ledger, policy: Policy, now: datetime, effect: str = "") -> ApprovalList:
     """Returns all approvals and rejections; with `effect` only those of that hash. The policy says how long an approval is
     in force."""
-    found = [
-        *(_approval(each, policy, now) for each in ledger.approvals),
-        *(_rejection(each) for each in ledger.rejections),
+    entries = [
+        *(_approval(approval, policy, now) for approval in ledger.approvals),
+        *(_rejection(rejection) for rejection in ledger.rejections),
     ]
-    chosen = [each for each in found if effect in ("", each.effect)]
-    return ApprovalList(tuple(sorted(chosen, key=lambda each: each.at, reverse=True)))
+    chosen = [entry for entry in entries if effect in ("", entry.effect)]
+    return ApprovalList(tuple(sorted(chosen, key=lambda entry: entry.at, reverse=True)))
 
 
-def _approval(found: PlanApproval, policy: Policy, now: datetime) -> ApprovalEntry:
-    valid = rule_of(policy, found.covers["pools"]).valid_seconds
+def _approval(approval: PlanApproval, policy: Policy, now: datetime) -> ApprovalEntry:
+    valid = rule_of(policy, approval.covers["pools"]).valid_seconds
     return ApprovalEntry(
         "approval",
-        found.at,
-        found.by,
-        found.plan,
-        found.effect,
-        found.asked_by,
-        found.comment,
-        found.override,
-        found.state(now, valid),
-        found.expires(valid),
-        dict(found.covers),
-        dict(found.files),
+        approval.at,
+        approval.by,
+        approval.plan,
+        approval.effect,
+        approval.asked_by,
+        approval.comment,
+        approval.override,
+        approval.state(now, valid),
+        approval.expires(valid),
+        dict(approval.covers),
+        dict(approval.files),
     )
 
 
-def _rejection(found: PlanRejection) -> ApprovalEntry:
-    return ApprovalEntry("rejection", found.at, found.by, found.plan, found.effect, text=found.reason)
+def _rejection(rejection: PlanRejection) -> ApprovalEntry:
+    return ApprovalEntry(
+        "rejection", rejection.at, rejection.by, rejection.plan, rejection.effect, text=rejection.reason
+    )

@@ -119,8 +119,7 @@ class Rollout:
     @property
     def override_freeze(self) -> str:
         """Returns the reason for which the rollout ignores freezes; empty if it waits for them."""
-        reason = self.start.override_freeze
-        return "" if isinstance(reason, UnsetType) else reason
+        return self.start.override_freeze or ""
 
     def schedule(self, run: Run) -> Schedule:
         """Returns when the run may start."""

@@ -17,6 +17,7 @@ from fleet.app.audit.signing import keygen
 from fleet.app.planning.effects import hash_of, last_known_state
 from fleet.app.planning.override import ensure_override_approved
 from fleet.app.planning.plans import plan
+from fleet.app.reporting.period import report_of_span
 from fleet.app.reporting.report import report as make_report
 from fleet.app.reporting.report import with_evidence
 from fleet.app.rollouts.commands import send_command
@@ -25,12 +26,15 @@ from fleet.app.rollouts.start import start
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.refresh import refresh
 from fleet.app.wiring.sources.simulated_clock import CLOCK
-from fleet.cli.views.approvals import plan_state
+from fleet.cli.report import markdown, period_page, period_text
+from fleet.cli.views.plan.approvals import plan_state
 from fleet.core.approval.effect import effect_of
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.plan import Plan
 from fleet.core.records.errors import HeldError, NotAllowedError, UsageError
 from fleet.core.records.journal import JournalRecord
+from fleet.core.reporting.period.deadline import PCI_DSS
+from fleet.core.reporting.period.span import quarter_of
 from fleet.core.rollout.goal import StartApproval
 from fleet.lab.simulation.builders import NEW, a_node, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
@@ -295,3 +299,21 @@ def test_a_fleet_without_a_rule_writes_nothing_about_approvals(tmp_path: Path) -
     (entry,) = home.store.journal.entries()
     assert "approval" not in entry.record.detail
     assert "approvals" not in entry.record.detail["policy"]["pools"][0]
+
+
+def test_report_of_a_span_has_approvals_rejections_and_overrides(home: Home) -> None:
+    made = planned(home)
+    with acting(home, "eve"):
+        reject(home, made, "not today")
+    approved(home, made, comment="after the review", override="the exploit is public")
+    started(home, made)
+    found = report_of_span(home, quarter_of(home.now()), (), PCI_DSS)
+    ((rollout,), commands) = found.rollouts, found.commands
+    assert [(each.by.name, each.comment) for each in rollout.approvals] == [("eve", "after the review")]
+    assert rollout.effect and rollout.asked_by == "ada"
+    assert [(each.kind, each.node) for each in commands] == [
+        ("reject", made.plan_id),
+        ("approve", made.plan_id),
+    ]
+    for text in (period_text.text(found), period_page.page(found), markdown.period(found)):
+        assert "the exploit is public" in text

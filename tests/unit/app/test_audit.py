@@ -53,7 +53,7 @@ def exported(home: Home) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def reported(home: Home) -> bytes:
+def signed_report(home: Home) -> bytes:
     return msgspec.json.encode(with_evidence(home, report(home, "r-1")))
 
 
@@ -408,20 +408,20 @@ def test_truncated_export_is_verified_up_to_its_end(tmp_path: Path) -> None:
 
 
 def test_exported_journal_and_report_verify(
-    tmp_path: Path, home: Home, exported: bytes, reported: bytes
+    tmp_path: Path, home: Home, exported: bytes, signed_report: bytes
 ) -> None:
     assert found(tmp_path, home, exported) == []
-    assert found(tmp_path, home, reported) == []
+    assert found(tmp_path, home, signed_report) == []
 
 
-def test_other_notation_of_numbers_is_the_same_file(tmp_path: Path, home: Home, reported: bytes) -> None:
-    assert found(tmp_path, home, json.loads(reported)) == []
+def test_other_notation_of_numbers_is_the_same_file(tmp_path: Path, home: Home, signed_report: bytes) -> None:
+    assert found(tmp_path, home, json.loads(signed_report)) == []
 
 
-def test_another_key_proves_nothing(tmp_path: Path, exported: bytes, reported: bytes) -> None:
+def test_another_key_proves_nothing(tmp_path: Path, exported: bytes, signed_report: bytes) -> None:
     stranger = tmp_path / "key"
     stranger.write_text(PrivateKey.new().public.pem)
-    for content in (exported, reported):
+    for content in (exported, signed_report):
         (tmp_path / "file").write_bytes(content)
         kinds = {each.what for each in verify_file(tmp_path / "file", [stranger]).findings}
         assert kinds == {"forged", "unsigned"}
@@ -580,9 +580,9 @@ ON_THE_REPORT: dict[str, tuple[Tampering, set[str]]] = {
 
 
 @pytest.mark.parametrize("name", ON_THE_REPORT)
-def test_any_change_of_a_report_is_found(tmp_path: Path, home: Home, reported: bytes, name: str) -> None:
+def test_any_change_of_a_report_is_found(tmp_path: Path, home: Home, signed_report: bytes, name: str) -> None:
     tampering, kinds = ON_THE_REPORT[name]
-    results = json.loads(reported)
+    results = json.loads(signed_report)
     tampering(results)
     assert {what for _, what in found(tmp_path, home, results)} >= kinds
 
@@ -648,9 +648,9 @@ def test_file_that_is_no_export_is_refused_with_a_message(tmp_path: Path, home: 
         found(tmp_path, home, content)
 
 
-def test_unpaired_surrogate_is_a_finding(tmp_path: Path, home: Home, reported: bytes) -> None:
+def test_unpaired_surrogate_is_a_finding(tmp_path: Path, home: Home, signed_report: bytes) -> None:
     """JSON can write one (\\ud800), and no text in UTF-8 has it."""
-    results = json.loads(reported)
+    results = json.loads(signed_report)
     results["entries"][0]["record"]["form"] = "\ud800"
     assert "changed" in {what for _, what in found(tmp_path, home, results)}
 

@@ -38,7 +38,7 @@ from tests.unit.report.test_page import Reader
 QUARTER = span.quarter("2026Q4")
 DATED = POLICY.replace(f"kernel: {NEW.kernel}}}", f"kernel: {NEW.kernel}, released: 2026-11-01}}")
 SCHEMA = Path(__file__).parents[1] / "report" / "oscal_assessment_results.json"
-Told = dict[str, Any]
+Content = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -107,12 +107,12 @@ def test_as_json_it_meets_its_schema(report: PeriodReport) -> None:
     )
 
 
-def leaves(told: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    for name, value in list(told.items() if isinstance(told, dict) else enumerate(told)):
+def leaves(content: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    for name, value in list(content.items() if isinstance(content, dict) else enumerate(content)):
         if isinstance(value, dict | list) and value:
             yield from leaves(value, f"{path}.{name}")
         else:
-            yield f"{path}.{name}", told, name
+            yield f"{path}.{name}", content, name
 
 
 def another(value: Any) -> Any:
@@ -132,21 +132,21 @@ def another(value: Any) -> Any:
 def test_a_change_of_any_figure_of_the_json_is_found(
     home: Home, report: PeriodReport, tmp_path: Path
 ) -> None:
-    told = json.loads(msgspec.json.encode(report))
+    content = json.loads(msgspec.json.encode(report))
     file = tmp_path / "q.json"
-    file.write_text(json.dumps(told))
+    file.write_text(json.dumps(content))
     assert verify_report(file, [keys_of(home).public]).findings == ()
     changed = 0
-    for path, holder, name in leaves(told):
+    for path, holder, name in leaves(content):
         before = holder[name]
         holder[name] = another(before)
-        assert report_verification.period_findings(told, [key(home)]), path
+        assert report_verification.period_findings(content, [key(home)]), path
         holder[name] = before
         changed += 1
     assert changed > 300
     for more in ("approved_by", "kind2"):
-        assert report_verification.period_findings({**told, more: "x"}, [key(home)])
-    assert report_verification.period_findings(told, [key(home)]) == ()
+        assert report_verification.period_findings({**content, more: "x"}, [key(home)])
+    assert report_verification.period_findings(content, [key(home)]) == ()
 
 
 def test_a_change_of_any_letter_of_the_page_is_found(home: Home, report: PeriodReport) -> None:
@@ -178,8 +178,8 @@ def test_what_is_added_to_a_page_is_found(home: Home, report: PeriodReport, chan
 
 def test_another_key_proves_nothing(report: PeriodReport) -> None:
     stranger = PrivateKey.new()
-    told = json.loads(msgspec.json.encode(report))
-    found = report_verification.period_findings(told, [stranger.public])
+    content = json.loads(msgspec.json.encode(report))
+    found = report_verification.period_findings(content, [stranger.public])
     assert {each.what for each in found} == {"forged"}
     page = page_signature.signed("<!doctype html>", stranger).encode()
     assert list(page_signature.findings(page, [stranger.public])) == []
@@ -223,7 +223,7 @@ def test_oscal_meets_the_schema_of_nist(report: PeriodReport) -> None:
     assert list(oscal_errors(schema, document))
 
 
-def oscal_errors(schema: Told, document: Told) -> Iterator[str]:
+def oscal_errors(schema: Content, document: Content) -> Iterator[str]:
     """NIST's patterns name classes of Unicode, which Python's `re` does not know."""
     text = json.dumps(schema).replace(r"\\p{L}", r"[^\\W\\d_]").replace(r"\\p{N}", r"\\d")
     validator = jsonschema.Draft7Validator(json.loads(text))
@@ -304,7 +304,7 @@ def test_the_command_verifies_and_compares(
         (["--fleet", "--within", "7", "--counted-from", "yesterday"], "yesterday"),
     ],
 )
-def test_a_wrong_line_is_refused(
+def test_wrong_options_are_refused(
     home: Home, capsys: pytest.CaptureFixture[str], line: list[str], words: str
 ) -> None:
     assert run(["--home", str(home.path), "report", *line]) == 2

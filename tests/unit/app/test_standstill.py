@@ -59,8 +59,8 @@ def test_standstill_has_its_start_and_the_nodes_in_work(home: Home) -> None:
     assert headline(shown).plain.endswith("stands still")
     assert "no controller has been at work for 4h" in picture(shown).plain
     node = next(iter(rollout.runs)).name
-    reported = explain(home, node, lambda *_: ())
-    assert reported.standstill is not None and " waited: step" in explained(reported)
+    simulated = explain(home, node, lambda *_: ())
+    assert simulated.standstill is not None and " waited: step" in explained(simulated)
 
 
 def test_report_has_no_eta_without_a_controller(home: Home) -> None:
@@ -98,10 +98,10 @@ def test_nodes_in_work_are_named_and_the_rest_counted(golden: GoldenFiles) -> No
 
 def test_nodes_in_work_are_those_with_a_slot_in_the_journal() -> None:
     nodes = [a_node(f"n-{number}") for number in range(3)]
-    reported = SimulatedRollout([a_snapshot(nodes, a_deployment("shop", 3, nodes))], a_policy())
-    reported.start()
-    reported.run(seconds=120)
-    (rollout,) = rollouts_of(reported.entries).values()
+    simulated = SimulatedRollout([a_snapshot(nodes, a_deployment("shop", 3, nodes))], a_policy())
+    simulated.start()
+    simulated.run(seconds=120)
+    (rollout,) = rollouts_of(simulated.entries).values()
     found = standstill_of([rollout], None, NOW)
     assert found is not None and found.mid_air
     working = {run.node.name: str(run.step) for run in rollout.runs.values() if run.step in HAS_SLOT}

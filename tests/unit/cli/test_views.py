@@ -270,14 +270,14 @@ def test_finished_rollout(golden: GoldenFiles) -> None:
 
 
 def test_progress_counts_done_nodes_and_shows_failed_and_cancelled_ones(golden: GoldenFiles) -> None:
-    reported = JournalBuilder(*(a_goal(f"n-{number}") for number in range(4)))
-    reported.upgrade("n-0").upgrade("n-1")
-    reported.begin("n-2").turn("n-2", StepResult.DONE).turn("n-2", StepResult.FAILED, why="not drained").turn(
+    journal = JournalBuilder(*(a_goal(f"n-{number}") for number in range(4)))
+    journal.upgrade("n-0").upgrade("n-1")
+    journal.begin("n-2").turn("n-2", StepResult.DONE).turn("n-2", StepResult.FAILED, why="not drained").turn(
         "n-2", StepResult.DONE
     )
-    reported.turn("n-3", StepResult.CANCELLED, why="its node was deleted")
+    journal.turn("n-3", StepResult.CANCELLED, why="its node was deleted")
     chronicle = Timeline("r-1")
-    chronicle.apply(reported.entries)
+    chronicle.apply(journal.entries)
     golden.check(rollout_view.headline(rollout_view.RolloutScene(chronicle, START)).plain)
 
 

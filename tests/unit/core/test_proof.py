@@ -138,7 +138,7 @@ def test_only_units_that_worked_before_the_reboot_count_as_failed(golden: Golden
     golden.check(verification.describe_failed(("c.service",), None, "n-0"), "unknown-before")
 
 
-def reported(failures: Mapping[str, Failure], before: Units | None = None) -> SimulatedRollout:
+def finished_rollout(failures: Mapping[str, Failure], before: Units | None = None) -> SimulatedRollout:
     nodes = [a_node("n-0"), a_node("n-1"), a_node("n-2")]
     machines = [replace(a_machine(node), units=before) for node in nodes]
     snapshot = a_snapshot(nodes, machines=machines)
@@ -153,7 +153,7 @@ def reported(failures: Mapping[str, Failure], before: Units | None = None) -> Si
 def test_unit_that_fails_in_the_new_release_fails_the_node_and_halts_the_rollout(
     golden: GoldenFiles,
 ) -> None:
-    story = reported({"n-0": "unit-fails"})
+    story = finished_rollout({"n-0": "unit-fails"})
     run = story.run_of("n-0")
     assert run.step is Step.FAILED and run.slot and run.rolled_back == ""
     assert UNIT in run.why
@@ -163,18 +163,18 @@ def test_unit_that_fails_in_the_new_release_fails_the_node_and_halts_the_rollout
 
 
 def test_unit_that_had_failed_before_is_ignored() -> None:
-    story = reported({}, Units("degraded", ("smartd.service",)))
+    story = finished_rollout({}, Units("degraded", ("smartd.service",)))
     assert set(story.steps().values()) == {Step.DONE}
     assert story.run_of("n-0").proof["units"] == "degraded, as before: smartd.service"
 
 
 def test_newly_failed_unit_is_named() -> None:
-    why = reported({"n-0": "unit-fails"}, Units("degraded", ("smartd.service",))).run_of("n-0").why
+    why = finished_rollout({"n-0": "unit-fails"}, Units("degraded", ("smartd.service",))).run_of("n-0").why
     assert UNIT in why and "smartd" not in why
 
 
 def test_endless_start_times_out(golden: GoldenFiles) -> None:
-    run = reported({"n-0": "stays-starting"}).run_of("n-0")
+    run = finished_rollout({"n-0": "stays-starting"}).run_of("n-0")
     assert run.step is Step.FAILED
     golden.check(run.why)
 

@@ -57,11 +57,11 @@ class Names:
         task.add_done_callback(self._tasks.discard)
 
 
-SimulatedRollout = Callable[[ApiServer, KubeCluster, QuickClock, Names], Awaitable[None]]
+Scenario = Callable[[ApiServer, KubeCluster, QuickClock, Names], Awaitable[None]]
 
 
-def scenario(tmp_path: Path, story: SimulatedRollout, jitter: float = 1.0, fields: str = "") -> None:
-    async def reported() -> None:
+def scenario(tmp_path: Path, story: Scenario, jitter: float = 1.0, fields: str = "") -> None:
+    async def run_scenario() -> None:
         clock, names = QuickClock(), Names()
         async with asyncio.timeout(30), faked(tmp_path, clock=clock) as (server, cluster):
             await server.put(NODES.path, node("n-1"))
@@ -82,7 +82,7 @@ def scenario(tmp_path: Path, story: SimulatedRollout, jitter: float = 1.0, field
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
 
-    asyncio.run(reported())
+    asyncio.run(run_scenario())
 
 
 def test_backoff_grows_to_a_limit_with_injected_jitter(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_jitter_of_clients_differs_within_half_of_the_pause() -> None:
 
 
 def test_agent_creates_no_machine_while_the_cluster_lacks_the_kind(tmp_path: Path) -> None:
-    async def reported() -> None:
+    async def run_scenario() -> None:
         clock = QuickClock()
         async with asyncio.timeout(20), faked(tmp_path, clock=clock) as (server, cluster):
             server.served.discard(PATH)
@@ -143,7 +143,7 @@ def test_agent_creates_no_machine_while_the_cluster_lacks_the_kind(tmp_path: Pat
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
 
-    asyncio.run(reported())
+    asyncio.run(run_scenario())
 
 
 def test_conflicting_write_is_retried_and_given_up_after_a_while() -> None:

@@ -35,25 +35,25 @@ def rules() -> dict[str, Callable[..., bool]]:
 IS_RELEASE, IS_KERNEL = rules()["fleet_release"], rules()["fleet_kernel"]
 
 
-def reported(found: Release) -> dict[str, Any]:
+def as_variables(found: Release) -> dict[str, Any]:
     """As the playbooks' variables have it."""
     return {**to_builtins(found), "digests": [digest for _, digest in found.digests]}
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.why)
 def test_pair_of_releases(pair: Pair) -> None:
-    assert IS_RELEASE(reported(pair.found), reported(pair.wanted)) is pair.same
+    assert IS_RELEASE(as_variables(pair.found), as_variables(pair.wanted)) is pair.same
     named = {
         "version": pair.wanted.version,
         "digest": pair.wanted.pin,
         "digests": sorted(pair.wanted.known_by),
     }
-    assert IS_RELEASE(reported(pair.found), named) is pair.same
+    assert IS_RELEASE(as_variables(pair.found), named) is pair.same
 
 
 @given(ANY, ANY)
 def test_any_two_releases(found: Release, wanted: Release) -> None:
-    assert IS_RELEASE(reported(found), reported(wanted)) is release.is_release(found, wanted)
+    assert IS_RELEASE(as_variables(found), as_variables(wanted)) is release.is_release(found, wanted)
 
 
 @pytest.mark.parametrize("nothing", [None, {}, {"version": None, "digest": None}])

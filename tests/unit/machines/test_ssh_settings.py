@@ -33,7 +33,7 @@ NEEDS_SSH = pytest.mark.skipif(
 )
 
 
-def reported(more: str, here: Here = HERE) -> SshSettings:
+def settings_with(more: str, here: Here = HERE) -> SshSettings:
     return settings(printed(BASE + more), here)
 
 
@@ -56,7 +56,7 @@ def reported(more: str, here: Here = HERE) -> SshSettings:
 )
 def test_unsupported_setting_is_refused_by_name(line: str, word: str) -> None:
     with pytest.raises(UsageError) as refused:
-        reported(line)
+        settings_with(line)
     assert word in refused.value.message
     assert "n-1" in refused.value.message
     assert refused.value.hint
@@ -64,7 +64,7 @@ def test_unsupported_setting_is_refused_by_name(line: str, word: str) -> None:
 
 def test_all_refused_settings_are_named_at_once() -> None:
     with pytest.raises(UsageError, match=r"bindinterface.*knownhostscommand.*pubkeyauthentication"):
-        reported("pubkeyauthentication no\nknownhostscommand /bin/keys\nbindinterface eth1\n")
+        settings_with("pubkeyauthentication no\nknownhostscommand /bin/keys\nbindinterface eth1\n")
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_all_refused_settings_are_named_at_once() -> None:
     ["pkcs11provider none", "knownhostscommand none", "preferredauthentications gssapi,publickey", "tag x"],
 )
 def test_disabled_and_harmless_settings_are_accepted(line: str) -> None:
-    assert reported(line).user == "core"
+    assert settings_with(line).user == "core"
 
 
 def test_keyword_of_a_newer_ssh_is_refused_only_where_it_is_set() -> None:
@@ -86,7 +86,7 @@ def test_keyword_of_a_newer_ssh_is_refused_only_where_it_is_set() -> None:
 
 def test_tokens_mean_what_they_mean_to_ssh() -> None:
     digest = "0123456789abcdef0123456789abcdef01234567"
-    found = reported(
+    found = settings_with(
         f"hostkeyalias rack\nproxyjump a,jo@b:23\ncontrolpath /{digest}\n"
         "identityfile ~/%h-%n-%p-%r-%u-%i-%k-%l-%L-%j-%C-%%\n"
         "certificatefile /c/${RACK}-%d\n"
@@ -99,9 +99,9 @@ def test_tokens_mean_what_they_mean_to_ssh() -> None:
 
 
 def test_command_has_its_own_tokens_only() -> None:
-    assert reported("proxycommand nc -u '%r' %n %h %p %%").command == "nc -u 'core' n-1 n-1.example 22 %"
+    assert settings_with("proxycommand nc -u '%r' %n %h %p %%").command == "nc -u 'core' n-1 n-1.example 22 %"
     with pytest.raises(UsageError, match="%u"):
-        reported("proxycommand nc %u")
+        settings_with("proxycommand nc %u")
 
 
 @pytest.mark.parametrize(
@@ -116,11 +116,11 @@ def test_command_has_its_own_tokens_only() -> None:
 )
 def test_named_ssh_agent_is_used(line: str, socket: str) -> None:
     here = Here("/home/jo", "jo", 1, "desk", {"SSH_AUTH_SOCK": "/run/agent", "OTHER": "/run/other"})
-    assert reported(line, here).agent == socket
+    assert settings_with(line, here).agent == socket
 
 
 def test_settings_that_weaken_host_key_checks_are_reported_and_ignored() -> None:
-    found = reported(
+    found = settings_with(
         "stricthostkeychecking accept-new\nverifyhostkeydns true\nnohostauthenticationforlocalhost yes\n"
     )
     assert found.host_notes == (
@@ -128,7 +128,7 @@ def test_settings_that_weaken_host_key_checks_are_reported_and_ignored() -> None
         "VerifyHostKeyDNS true",
         "NoHostAuthenticationForLocalhost yes",
     )
-    assert reported("stricthostkeychecking ask\nverifyhostkeydns false\n").host_notes == ()
+    assert settings_with("stricthostkeychecking ask\nverifyhostkeydns false\n").host_notes == ()
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ def test_given_user_port_and_jump_hosts_override_the_configuration(tmp_path: Pat
 
 @pytest.mark.parametrize("seconds", ["0", "none"])
 def test_missing_timeout_means_fleets_own(seconds: str) -> None:
-    assert reported(f"connecttimeout {seconds}").connect_seconds == CONNECT_SECONDS
+    assert settings_with(f"connecttimeout {seconds}").connect_seconds == CONNECT_SECONDS
 
 
 def test_folder_in_place_of_a_file_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

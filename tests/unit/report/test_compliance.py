@@ -173,7 +173,7 @@ def test_an_exception_has_all_that_is_on_record() -> None:
         (50, "the first rollout for the node since the release was started 2026-11-20 00:00Z"),
     ],
 )
-def test_that_nobody_asked_in_time_is_said(asked: float | None, words: str) -> None:
+def test_missing_rollout_is_a_cause(asked: float | None, words: str) -> None:
     node = a_node("n", (0, "1"))
     node.asked += [] if asked is None else [day(asked)]
     (found,) = measured(node).exceptions

@@ -12,26 +12,26 @@ import pytest
 from fleet.core.reporting.period.diff import LEFT_OUT, Difference, differences
 from tests.unit.report.scenes import a_scene
 
-Told = dict[str, Any]
+Content = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def told() -> Told:
-    found: Told = json.loads(msgspec.json.encode(a_scene(nodes=2, deployments=2)))
+def content() -> Content:
+    found: Content = json.loads(msgspec.json.encode(a_scene(nodes=2, deployments=2)))
     return found
 
 
-def test_a_report_does_not_differ_from_itself(told: Told) -> None:
-    assert list(differences(told, copy.deepcopy(told))) == []
+def test_a_report_does_not_differ_from_itself(content: Content) -> None:
+    assert list(differences(content, copy.deepcopy(content))) == []
 
 
-def test_every_change_of_a_figure_is_told_with_its_place(told: Told) -> None:
+def test_every_change_of_a_figure_is_found_with_its_place(content: Content) -> None:
     count = 0
-    for path, holder, key in places(told):
+    for path, holder, key in places(content):
         changed = holder[key]
         holder[key] = "changed"
         try:
-            found = list(differences(original(told), told))
+            found = list(differences(original(content), content))
         finally:
             holder[key] = changed
         assert found, path
@@ -39,12 +39,12 @@ def test_every_change_of_a_figure_is_told_with_its_place(told: Told) -> None:
     assert count > 100
 
 
-def test_nodes_are_compared_by_their_names(told: Told) -> None:
-    other = copy.deepcopy(told)
+def test_nodes_are_compared_by_their_names(content: Content) -> None:
+    other = copy.deepcopy(content)
     other["runs"].reverse()
-    assert list(differences(told, other)) == []
+    assert list(differences(content, other)) == []
     gone = other["runs"].pop()
-    (found,) = differences(told, other)
+    (found,) = differences(content, other)
     assert (found.path, found.kind, found.before) == (
         f"runs[{gone['cluster']}/{gone['node']}]",
         "removed",
@@ -52,7 +52,7 @@ def test_nodes_are_compared_by_their_names(told: Told) -> None:
     )
 
 
-def test_a_change_is_shown_in_words() -> None:
+def test_difference_has_a_readable_message() -> None:
     (found,) = differences({"totals": {"done": 1}}, {"totals": {"done": 2}})
     assert (found, found.words) == (Difference("totals.done", "changed", 1, 2), "1 -> 2")
     (found,) = differences({"x": [1]}, {"x": [1, None]})
@@ -61,16 +61,16 @@ def test_a_change_is_shown_in_words() -> None:
     assert found.words == "True -> 1"
 
 
-_ORIGINALS: dict[int, Told] = {}
+_ORIGINALS: dict[int, Content] = {}
 
 
-def original(told: Told) -> Told:
-    return _ORIGINALS[id(told)]
+def original(content: Content) -> Content:
+    return _ORIGINALS[id(content)]
 
 
-def places(told: Told) -> list[tuple[str, Any, Any]]:
+def places(content: Content) -> list[tuple[str, Any, Any]]:
     """Every value that is neither a list nor an object, with what holds it."""
-    _ORIGINALS[id(told)] = copy.deepcopy(told)
+    _ORIGINALS[id(content)] = copy.deepcopy(content)
     found: list[tuple[str, Any, Any]] = []
 
     def walk(holder: Any, path: str) -> None:
@@ -83,5 +83,5 @@ def places(told: Told) -> list[tuple[str, Any, Any]]:
             else:
                 found.append((f"{path}.{key}", holder, key))
 
-    walk(told, "")
+    walk(content, "")
     return found

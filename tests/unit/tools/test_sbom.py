@@ -20,7 +20,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PINS = pinned(LOCK.read_text(), image_python(DOCKERFILE.read_text()))
 
 
-def reported(**fields: str) -> PackageMetadata:
+def package_metadata(**fields: str) -> PackageMetadata:
     message = Message()
     for name, value in fields.items():
         message[name.replace("_", "-")] = value
@@ -65,15 +65,23 @@ def test_document_is_valid_and_reproducible() -> None:
     ("metadata", "expected"),
     [
         (None, ""),
-        (reported(Version="1", License_Expression="MIT OR Apache-2.0", License="x"), "MIT OR Apache-2.0"),
-        (reported(Version="1", License="BSD-3-Clause"), "BSD-3-Clause"),
         (
-            reported(Version="1", License="UNKNOWN", Classifier="License :: OSI Approved :: MIT License"),
+            package_metadata(Version="1", License_Expression="MIT OR Apache-2.0", License="x"),
+            "MIT OR Apache-2.0",
+        ),
+        (package_metadata(Version="1", License="BSD-3-Clause"), "BSD-3-Clause"),
+        (
+            package_metadata(
+                Version="1", License="UNKNOWN", Classifier="License :: OSI Approved :: MIT License"
+            ),
             "MIT License",
         ),
-        (reported(Version="1", License="A whole\ntext", Classifier="License :: OSI Approved :: X"), "X"),
-        (reported(Version="1"), ""),
-        (reported(Version="2", License="MIT"), ""),
+        (
+            package_metadata(Version="1", License="A whole\ntext", Classifier="License :: OSI Approved :: X"),
+            "X",
+        ),
+        (package_metadata(Version="1"), ""),
+        (package_metadata(Version="2", License="MIT"), ""),
     ],
 )
 def test_licence_is_that_of_this_version(metadata: PackageMetadata | None, expected: str) -> None:

@@ -13,7 +13,16 @@ from fleet.cli.terminal.columns import Cell, columns
 from fleet.cli.terminal.time_format import ago, clock
 from fleet.cli.views.plan.held import doubt_lines, held_groups, hold_summary, split_tried, warning_lines
 from fleet.cli.views.plan.line import count_nodes, fact
-from fleet.cli.views.plan.times import SOON, bound, effort_of, late, measured_times, moves, takes
+from fleet.cli.views.plan.times import (
+    SOON,
+    bound,
+    effort_of,
+    late,
+    measured_times,
+    moves,
+    takes,
+    windows_line,
+)
 from fleet.cli.views.plan.votes import votes
 from fleet.cli.views.plan.what_if import what_if
 from fleet.core.approval.effect import rule_of
@@ -36,6 +45,7 @@ def plan_overview(plan: Plan, now: datetime, *, all_held: bool = False) -> Text:
     if plan.runs:
         lines += [
             fact("takes", takes(plan, now)),
+            *windows_line(plan, now),
             *late(plan, now),
             fact("bound", bound(plan)),
             fact("moves", moves(plan)),

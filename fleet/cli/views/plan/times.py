@@ -15,6 +15,7 @@ from fleet.core.planning.plan import (
     Effort,
     Plan,
 )
+from fleet.core.planning.window_use import windows_used
 from fleet.core.text.durations import format_duration
 
 MOST_WINDOWS = 4
@@ -54,6 +55,16 @@ def takes(plan: Plan, now: datetime) -> str:
         "at the earliest now" if first <= SOON else begins,
     ]
     return ", ".join([*moments, *([f"in window {'; '.join(shown)}"] if windows else [])])
+
+
+def windows_line(plan: Plan, now: datetime) -> Iterator[Text]:
+    """Yields over how many windows the plan spreads, if these are several."""
+    used = windows_used(plan)
+    if len(used) > 1:
+        counts = ", ".join(str(each.runs) for each in used[:MOST_WINDOWS])
+        more = ", ..." if len(used) > MOST_WINDOWS else ""
+        opens = clock(used[-1].start, now)
+        yield fact("windows", f"{len(used)}, in which {counts}{more} nodes start; the last one opens {opens}")
 
 
 def late(plan: Plan, now: datetime) -> Iterator[Text]:

@@ -31,9 +31,9 @@ from fleet.core.planning.plan_warnings.time_warnings import (
     long_graces,
     one_after_another,
     short_timeouts,
-    short_windows,
     slow_deletions,
 )
+from fleet.core.planning.plan_warnings.window_warnings import short_windows, windows_that_never_open
 from fleet.core.policy.policy import Policy
 from fleet.core.policy.schedule import Schedules
 from fleet.core.rollout.goal import Goal
@@ -81,7 +81,12 @@ def warnings(
         places = dict.fromkeys(
             schedules.of(pool.name, goal.node.cluster, goal.site) for goal in goals if goal.pool == pool.name
         )
-        collected += dict.fromkeys(each for one in places for each in short_windows(pool, times, start, one))
+        for place in places:
+            found = (
+                *windows_that_never_open(pool, start, place),
+                *short_windows(pool, times, start, place),
+            )
+            collected += (each for each in found if each not in collected)
     collected += gates_pass_in_the_plan(policy, {goal.pool for goal in goals})
     return tuple(collected)
 

@@ -1,4 +1,4 @@
-"""Warnings about time: pods that stop slowly, budgets that let pods go one after another, and windows that are
+"""Warnings about time: pods that stop slowly, budgets that let pods go one after another, and timeouts that are
 short."""
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from fleet.core.planning.plan import PlanWarning
 from fleet.core.planning.plan_warnings.pod_warnings import MovedPod, first_names, pods_text
 from fleet.core.policy.evictable import grace_of
 from fleet.core.policy.policy import Pool
-from fleet.core.policy.schedule import Schedule
 from fleet.core.rollout.goal import Goal
 from fleet.core.text.durations import format_duration
 
@@ -136,24 +135,3 @@ def short_timeouts(
                 yield PlanWarning(
                     f"{part}-timeout", "", f"pool {pool.name}", message, f"raise {part}.timeout of the pool"
                 )
-
-
-def short_windows(
-    pool: Pool, times: DurationEstimates, start: datetime, schedule: Schedule
-) -> Iterator[PlanWarning]:
-    """Yields a warning if a run of the pool that begins in a window of the schedule cannot end in it."""
-    if not schedule.levels:
-        return
-    weeks = 4 if all(level.recurs_weekly for level in schedule.levels) else 54
-    opened = schedule.window_spans(start, start + timedelta(weeks=weeks))
-    longest = max((end - begin for begin, end in opened), default=timedelta())
-    reboot = times.estimate("reboot", pool.name).p95
-    needed = reboot + times.estimate("pod_stop").p95 + times.estimate("pod_start").p95 + pool.soak_seconds
-    if opened and longest.total_seconds() < needed:
-        message = (
-            f"its longest window is {format_duration(longest.total_seconds())}, and a slow run takes "
-            f"{format_duration(needed)}: runs end after the window"
-        )
-        yield PlanWarning(
-            "window-short", "", f"pool {pool.name}", message, "make a window longer, or soak shorter"
-        )

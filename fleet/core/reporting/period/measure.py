@@ -58,7 +58,8 @@ def measure(
     streams = releases_by_stream(policies)
     follows = {pool.name: pool.stream for policy in policies for pool in policy.pools if pool.stream}
     counted = [node for node in nodes if follows.get(node.pool) in streams]
-    horizon = min(span.end, now)
+    # What is known at this very moment counts.
+    horizon = min(span.end, now + timedelta.resolution)
     found = list(_obligations(counted, streams, follows, deadline, horizon))
     due = [each for each in found if span.begin <= each.due < span.end or each.state == "open"]
     carried = [each for each in found if each.due < span.begin and each.state == "overdue"]

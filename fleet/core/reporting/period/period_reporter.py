@@ -96,7 +96,8 @@ def _commands(entries: Iterable[JournalEntry], span: ReportSpan) -> Iterable[Ope
         if entry.record.form == "command" and not entry.record.rollout and span.begin <= entry.at < span.end:
             said = from_record(entry.record)
             reason = said.reason if isinstance(said, CommandRecord) else ""
-            about = entry.record.node or str(entry.record.detail.get("cluster", ""))
+            detail = entry.record.detail
+            about = entry.record.node or str(detail.get("cluster") or detail.get("plan") or "")
             yield OperatorCommand(entry.at, entry.seq, entry.actor, entry.record.kind, about, reason)
 
 
