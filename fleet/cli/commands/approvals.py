@@ -22,7 +22,7 @@ def approve(
         ),
     ] = "",
 ) -> None:
-    """Approve what a plan would do. Needs the role approver, and another person than the plan's maker.
+    """Approve what a plan would do. Needs the role approver, and a user other than the plan's maker.
 
     The approval is of the plan's effect: its release, nodes and rules (docs/approvals.md). It holds for a new plan with
     the same effect, and lapses when the plan would differ.
