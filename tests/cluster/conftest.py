@@ -27,7 +27,7 @@ SAFE_CONTEXTS = ("kind-", "fleet-lab")
 
 
 @dataclass(frozen=True)
-class Testbed:
+class Environment:
     """What the tests of one process share. `lab` is None on someone else's cluster."""
 
     kubeconfig: Path
@@ -100,24 +100,26 @@ def require_lab(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def testbed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
+def testbed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Environment]:
     """The cluster of this process, with whatever tests left in it. Use `kubeconfig` or `lab` instead."""
     external = external_kubeconfig(os.environ)
     if external is not None:
-        yield Testbed(external, None, Baseline.of(Cluster(external), nodes=False))
+        yield Environment(external, None, Baseline.of(Cluster(external), nodes=False))
         return
     require_lab(request.config)
     directory = tmp_path_factory.mktemp("lab") / "state"
     lab = Lab.up(directory, tied=True, progress=print, kubernetes=kubernetes(os.environ))
     try:
-        yield Testbed(lab.kubeconfig, lab, Baseline.of(Cluster(lab.kubeconfig), nodes=True))
+        yield Environment(lab.kubeconfig, lab, Baseline.of(Cluster(lab.kubeconfig), nodes=True))
     finally:
         # The logs of a failed session are worth keeping; pytest clears old ones away.
         lab.down(keep_files=request.session.testsfailed > 0)
 
 
 @pytest.fixture
-def kubeconfig(testbed: Testbed) -> Iterator[Path]:
+def kubeconfig(testbed: Environment) -> Iterator[Path]:
     """The kubeconfig of a cluster that is clean, and is cleaned again afterwards. In a lab: without nodes."""
     yield testbed.kubeconfig
     testbed.baseline.restore(Cluster(testbed.kubeconfig))
@@ -130,7 +132,7 @@ def cluster(kubeconfig: Path) -> Cluster:
 
 
 @pytest.fixture
-def lab(testbed: Testbed, kubeconfig: Path) -> Lab:
+def lab(testbed: Environment, kubeconfig: Path) -> Lab:
     """The shared lab, clean, to add fake nodes to; skipped on someone else's cluster. Do not stop its parts."""
     if testbed.lab is None:
         pytest.skip("needs fake nodes: runs on the lab alone")

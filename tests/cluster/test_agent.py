@@ -38,7 +38,7 @@ NEW = {
 }
 
 
-class Testbed:
+class Environment:
     """A lab with fleet installed, and the process of its nodes' agents. Each test has two nodes of its own."""
 
     def __init__(self, lab: Lab, nodes: Watched, machines: Watched) -> None:
@@ -128,7 +128,7 @@ def readiness(node: Json) -> str:
 
 
 @pytest.fixture(scope="module")
-def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     require_lab(request.config)
     lab = Lab.up(tmp_path_factory.mktemp("lab") / "agents", tied=True, progress=print)
     cluster = Cluster(lab.kubeconfig)
@@ -137,20 +137,20 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         stack.enter_context(installed(lab.kubeconfig))
         nodes = stack.enter_context(Watched.of(cluster, NODES))
         machines = stack.enter_context(Watched.of(cluster, MACHINES))
-        made = Testbed(lab, nodes, machines)
+        made = Environment(lab, nodes, machines)
         stack.callback(made.stop)
         yield made
 
 
 @pytest.fixture
-def testbed(shared: Testbed) -> Testbed:
+def testbed(shared: Environment) -> Environment:
     if not shared.running():
         shared.start()
     shared.add_nodes()
     return shared
 
 
-def test_a_node_is_staged_and_rebooted_into_the_release(testbed: Testbed) -> None:
+def test_a_node_is_staged_and_rebooted_into_the_release(testbed: Environment) -> None:
     old = testbed.nodes.versions(testbed.name)[-1]["status"]["nodeInfo"]
     testbed.stage()
     machine = testbed.machines.versions(testbed.name)[-1]["status"]
@@ -170,12 +170,12 @@ def test_a_node_is_staged_and_rebooted_into_the_release(testbed: Testbed) -> Non
     assert len({each["status"]["nodeInfo"]["bootID"] for each in testbed.nodes.versions(testbed.other)}) == 1
 
 
-def percents(testbed: Testbed) -> list[int]:
+def percents(testbed: Environment) -> list[int]:
     works = [each.get("status", {}).get("work") for each in testbed.machines.versions(testbed.name)]
     return [work.get("percent", 0) for work in works if work]
 
 
-def test_agent_killed_while_staging_starts_the_staging_again(testbed: Testbed) -> None:
+def test_agent_killed_while_staging_starts_the_staging_again(testbed: Environment) -> None:
     testbed.annotate(stage_ms="4000")
     testbed.ask("stage", "t-stage")
     testbed.machines.until(
@@ -189,7 +189,7 @@ def test_agent_killed_while_staging_starts_the_staging_again(testbed: Testbed) -
     assert len(testbed.boot_ids()) == 1
 
 
-def test_agent_killed_during_a_reboot_reboots_the_machine_once(testbed: Testbed) -> None:
+def test_agent_killed_during_a_reboot_reboots_the_machine_once(testbed: Environment) -> None:
     testbed.stage()
     testbed.annotate(reboot_ms="1500")
     testbed.ask("reboot", "t-reboot")
@@ -202,7 +202,7 @@ def test_agent_killed_during_a_reboot_reboots_the_machine_once(testbed: Testbed)
     assert len(testbed.boot_ids()) == 2
 
 
-def test_agent_killed_between_report_and_reboot_still_reboots_once(testbed: Testbed) -> None:
+def test_agent_killed_between_report_and_reboot_still_reboots_once(testbed: Environment) -> None:
     """The state that such a kill leaves behind: the status has the answer with the boot id, and the machine is up."""
     testbed.stage()
     assert testbed.end(signal.SIGKILL) == -signal.SIGKILL
@@ -214,7 +214,7 @@ def test_agent_killed_between_report_and_reboot_still_reboots_once(testbed: Test
     assert len(testbed.boot_ids()) == 2
 
 
-def test_restart_after_everything_is_done_changes_nothing(testbed: Testbed) -> None:
+def test_restart_after_everything_is_done_changes_nothing(testbed: Environment) -> None:
     testbed.stage()
     testbed.ask("reboot", "t-reboot")
     testbed.answer("t-reboot", "done")
@@ -232,7 +232,7 @@ def test_restart_after_everything_is_done_changes_nothing(testbed: Testbed) -> N
     assert len(testbed.boot_ids()) == 2
 
 
-def test_staging_can_fail_once_and_then_succeed_with_another_token(testbed: Testbed) -> None:
+def test_staging_can_fail_once_and_then_succeed_with_another_token(testbed: Environment) -> None:
     testbed.annotate(fail="stage-fails:once")
     testbed.ask("stage", "t-1")
     machine = testbed.answer("t-1", "failed")
@@ -242,7 +242,7 @@ def test_staging_can_fail_once_and_then_succeed_with_another_token(testbed: Test
     assert len(testbed.boot_ids()) == 1
 
 
-def test_a_node_can_boot_the_old_version(testbed: Testbed) -> None:
+def test_a_node_can_boot_the_old_version(testbed: Environment) -> None:
     old = testbed.machines.versions(testbed.name)[-1]["status"]["booted"]["version"]
     testbed.stage()
     testbed.annotate(fail="old-version")
@@ -254,7 +254,7 @@ def test_a_node_can_boot_the_old_version(testbed: Testbed) -> None:
     assert len(testbed.boot_ids()) == 2
 
 
-def test_a_node_can_stay_away_until_its_fault_is_cleared(testbed: Testbed) -> None:
+def test_a_node_can_stay_away_until_its_fault_is_cleared(testbed: Environment) -> None:
     testbed.stage()
     testbed.annotate(fail="never-back", reboot_ms="100")
     testbed.ask("reboot", "t-reboot")
@@ -272,7 +272,7 @@ def test_a_node_can_stay_away_until_its_fault_is_cleared(testbed: Testbed) -> No
     assert len(testbed.boot_ids()) == 2
 
 
-def test_a_node_can_boot_the_release_and_not_become_ready(testbed: Testbed) -> None:
+def test_a_node_can_boot_the_release_and_not_become_ready(testbed: Environment) -> None:
     testbed.stage()
     testbed.annotate(fail="not-ready")
     testbed.ask("reboot", "t-reboot")
@@ -284,7 +284,7 @@ def test_a_node_can_boot_the_release_and_not_become_ready(testbed: Testbed) -> N
 
 
 def test_user_reads_the_log_of_the_last_boot(
-    testbed: Testbed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    testbed: Environment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home = ["--home", str(tmp_path)]
     add = ["cluster", "add", "lab", "--kubeconfig", str(testbed.lab.kubeconfig), "--site", "s"]
@@ -301,7 +301,7 @@ def test_user_reads_the_log_of_the_last_boot(
     assert "log" not in left["spec"] and left["spec"]["token"] == "t-reboot"
 
 
-def test_fake_node_reports_failed_units(testbed: Testbed) -> None:
+def test_fake_node_reports_failed_units(testbed: Environment) -> None:
     testbed.annotate(failed_units="a.service,b.service")
     testbed.machines.until(
         testbed.name,
@@ -315,7 +315,7 @@ def test_fake_node_reports_failed_units(testbed: Testbed) -> None:
     )
 
 
-def test_added_and_removed_nodes_are_simulated(testbed: Testbed) -> None:
+def test_added_and_removed_nodes_are_simulated(testbed: Environment) -> None:
     testbed.cluster.delete(f"{NODES}/{testbed.other}")
     testbed.cluster.delete(f"{MACHINES}/{testbed.other}")
     testbed.stage()
@@ -324,7 +324,7 @@ def test_added_and_removed_nodes_are_simulated(testbed: Testbed) -> None:
     testbed.stage("t-added")
 
 
-def test_agents_wait_for_an_api_server_that_restarts_without_its_watch_history(testbed: Testbed) -> None:
+def test_agents_wait_for_an_api_server_that_restarts_without_its_watch_history(testbed: Environment) -> None:
     """Watches go on from versions that etcd has no more: 410 Gone, and all is listed again."""
     testbed.lab.stop_apiserver()
     testbed.lab.compact_etcd()
@@ -335,13 +335,13 @@ def test_agents_wait_for_an_api_server_that_restarts_without_its_watch_history(t
     assert len(testbed.boot_ids()) == 2
 
 
-def test_deleted_machine_is_created_again(testbed: Testbed) -> None:
+def test_deleted_machine_is_created_again(testbed: Environment) -> None:
     uid = testbed.machines.versions(testbed.name)[-1]["metadata"]["uid"]
     testbed.cluster.delete(f"{MACHINES}/{testbed.name}")
     testbed.until_made_again(uid)
 
 
-def test_agent_works_with_the_token_of_its_own_pod(testbed: Testbed, tmp_path: Path) -> None:
+def test_agent_works_with_the_token_of_its_own_pod(testbed: Environment, tmp_path: Path) -> None:
     """As in a cluster: what it may do is what its ClusterRole and the admission policy let it do."""
     testbed.stop()
     uid = testbed.machines.versions(testbed.name)[-1]["metadata"]["uid"]

@@ -15,7 +15,7 @@ from fleet.lab.machines.manifests import ETCD_PORT
 from fleet.lab.machines.stacked import ROLE, Stacked
 from tests.machines.host import powered
 from tests.machines.voters import Reader, Voters
-from tests.machines.workload import Testbed, begin
+from tests.machines.workload import Environment, begin
 
 MEMBERS = ("cp1", "cp2", "cp3")
 WORKERS = ("w1", "w2", "w3")
@@ -51,7 +51,7 @@ quorums:
 class Stack:
     machines: LabMachines
     control: Stacked
-    testbed: Testbed
+    testbed: Environment
 
     @property
     def endpoints(self) -> dict[str, str]:

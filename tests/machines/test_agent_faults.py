@@ -11,7 +11,7 @@ import pytest
 from tests.cluster.rest import Json
 from tests.machines.stack import Stack
 from tests.machines.two_hosts import boots, started
-from tests.machines.workload import AGENTS, Testbed, wait
+from tests.machines.workload import AGENTS, Environment, wait
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -33,7 +33,7 @@ POOL = f"""\
 class Victim:
     """As the cluster reports the node."""
 
-    def __init__(self, testbed: Testbed) -> None:
+    def __init__(self, testbed: Environment) -> None:
         self._bed = testbed
 
     def work(self, action: str) -> Json:

@@ -12,7 +12,7 @@ from fleet.lab.machines import LabMachines, cluster
 from tests.machines.client import Client
 from tests.machines.host import powered
 from tests.machines.idle import asked_in, resident
-from tests.machines.workload import PODS, REPLICAS, Testbed, begin, upgrade_by_agents, wait
+from tests.machines.workload import PODS, REPLICAS, Environment, begin, upgrade_by_agents, wait
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -31,7 +31,7 @@ def machines(may_run_machines: None, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="module")
-def testbed(machines: LabMachines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
+def testbed(machines: LabMachines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     """A cluster of three nodes with their agents and a workload."""
     lab = cluster.up(tmp_path_factory.mktemp("control-plane") / "lab", machines, tied=True, progress=print)
     try:
@@ -40,12 +40,12 @@ def testbed(machines: LabMachines, tmp_path_factory: pytest.TempPathFactory) -> 
         lab.down()
 
 
-def test_agents_upgrade_their_hosts_without_an_error_for_clients(testbed: Testbed) -> None:
+def test_agents_upgrade_their_hosts_without_an_error_for_clients(testbed: Environment) -> None:
     testbed.offer("1.0", "1.1")
     upgrade_by_agents(testbed, "1.1")
 
 
-def test_idle_agent_uses_little_memory_and_few_requests(testbed: Testbed) -> None:
+def test_idle_agent_uses_little_memory_and_few_requests(testbed: Environment) -> None:
     taken, more = [resident(host) for host in testbed.hosts], asked_in(testbed.api, 60)
     print(f"agents: {[round(each) for each in taken]} MB at most; requests in a minute, of all: {more}")
     assert all(each < MEGABYTES for each in taken)
@@ -53,7 +53,7 @@ def test_idle_agent_uses_little_memory_and_few_requests(testbed: Testbed) -> Non
 
 
 def test_a_release_whose_kubelet_does_not_start_is_rolled_back_and_halts_the_rollout(
-    testbed: Testbed,
+    testbed: Environment,
 ) -> None:
     testbed.offer("1.0", "1.1", BROKEN)
     boots = testbed.boots()

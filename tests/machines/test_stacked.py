@@ -12,7 +12,7 @@ import pytest
 from fleet.lab.control_plane.balancer import GONE_SECONDS
 from tests.machines.stack import MEMBERS, Stack
 from tests.machines.voting_checks import GAP, etcd, one_voter_at_a_time
-from tests.machines.workload import Testbed, upgrade_by_agents, wait
+from tests.machines.workload import Environment, upgrade_by_agents, wait
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -55,7 +55,7 @@ def test_leaders_host_loses_power_and_the_others_continue(stack: Stack) -> None:
     wait(lambda: len(testbed.ready_nodes()) == len(testbed.names), testbed.nodes)
 
 
-def healthy(testbed: Testbed) -> int:
+def healthy(testbed: Environment) -> int:
     """Voters, as fleet reads them now. It cannot while etcd elects: then no API server reports that it is ready."""
     with testbed.fleet.background("sync") as sync:
         sync.wait(120)

@@ -10,12 +10,12 @@ import pytest
 
 from tests.machines.stack import Stack
 from tests.machines.voting_checks import one_voter_at_a_time
-from tests.machines.workload import AGENTS, Testbed, from_afar, upgrade
+from tests.machines.workload import AGENTS, Environment, from_afar, upgrade
 
 pytestmark = pytest.mark.timeout(1800)
 
 
-def taken_to(version: str, stack: Stack, home: Path, way: str) -> Testbed:
+def taken_to(version: str, stack: Stack, home: Path, way: str) -> Environment:
     """All hosts, by the controller itself; no agent runs meanwhile."""
     testbed = from_afar(stack.testbed, home, way)
     testbed.offer("1.0", "1.1", "1.2")

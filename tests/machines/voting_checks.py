@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from tests.cluster.rest import Json
 from tests.etcd.raft_timeline import judged
 from tests.machines.stack import MEMBERS, Stack
-from tests.machines.workload import Testbed
+from tests.machines.workload import Environment
 
 GAP = 10.0
 """Seconds. An election takes between two and four, and this computer has other things to do."""
 
 
 @contextmanager
-def one_voter_at_a_time(stack: Stack, testbed: Testbed) -> Iterator[None]:
+def one_voter_at_a_time(stack: Stack, testbed: Environment) -> Iterator[None]:
     """Each member reboots once, the leader last and moved first, while one client writes to etcd and another reads
     from the API server."""
     testbed.fleet.run("sync")
@@ -36,7 +36,7 @@ def one_voter_at_a_time(stack: Stack, testbed: Testbed) -> Iterator[None]:
     assert after["leader"] != before["leader"], "it was moved before its host went"
 
 
-def etcd(testbed: Testbed) -> Json:
+def etcd(testbed: Environment) -> Json:
     """As fleet knows it."""
     (found,) = [each for each in testbed.fleet.json("status")["quorums"] if each["kind"] == "etcd"]
     return dict(found)

@@ -34,7 +34,7 @@ pools:
 
 
 @dataclass(frozen=True)
-class Testbed:
+class Environment:
     machines: LabMachines
     fleet: Fleet
     kubeconfig: Path
@@ -144,11 +144,13 @@ def budget() -> Json:
     }
 
 
-def begin(machines: LabMachines, kubeconfig: Path, home: Path, more: str = "", control: str = "") -> Testbed:
+def begin(
+    machines: LabMachines, kubeconfig: Path, home: Path, more: str = "", control: str = ""
+) -> Environment:
     """Installs fleet and the workload, and returns when every agent has spoken. `more`, `control`: of the policy."""
     fleet, api = Fleet(home), Cluster(kubeconfig, patience=60)
     hosts = tuple(Host(machines, each.name) for each in machines.all)
-    found = Testbed(machines, fleet, kubeconfig, api, hosts, more, control)
+    found = Environment(machines, fleet, kubeconfig, api, hosts, more, control)
     wait(lambda: len(found.ready_nodes()) == len(hosts), found.nodes)
     api.create("/apis/apps/v1/namespaces/default/deployments", workload())
     api.create("/apis/policy/v1/namespaces/default/poddisruptionbudgets", budget())
@@ -162,7 +164,7 @@ def begin(machines: LabMachines, kubeconfig: Path, home: Path, more: str = "", c
     return found
 
 
-def upgrade_by_agents(testbed: Testbed, version: str) -> None:
+def upgrade_by_agents(testbed: Environment, version: str) -> None:
     """As `upgrade`, and each agent went down with its host."""
     agents = testbed.ready_pods(AGENTS)
     upgrade(testbed, version)
@@ -172,7 +174,7 @@ def upgrade_by_agents(testbed: Testbed, version: str) -> None:
         assert now["containerID"] != before["containerID"], "the agent went down with its host"
 
 
-def upgrade(testbed: Testbed, version: str) -> None:
+def upgrade(testbed: Environment, version: str) -> None:
     """Rolls every node that does not run it to this release, and judges by the hosts, by the cluster, by the client and by
     the report."""
     going = {host.name for host in testbed.hosts if host.version() != version}
@@ -207,7 +209,7 @@ def upgrade(testbed: Testbed, version: str) -> None:
     testbed.fleet.run("audit", "verify")
 
 
-def from_afar(testbed: Testbed, home: Path, way: str) -> Testbed:
+def from_afar(testbed: Environment, home: Path, way: str) -> Environment:
     """The same without agents: the controller of this home reaches the nodes as ssh would. `way`: ssh or playbook."""
     config = home / ".ssh" / "config"
     config.parent.mkdir(parents=True)

@@ -31,7 +31,7 @@ NEW = convert(release("2.0"), Release)
 SECRET = "hunter2"
 
 
-class Testbed:
+class Environment:
     """A host, and the playbooks that work on it."""
 
     def __init__(self, folder: Path, box: Box, **rules: Any) -> None:
@@ -80,14 +80,14 @@ class Testbed:
 
 
 @contextmanager
-def made(folder: Path, **rules: Any) -> Iterator[Testbed]:
+def made(folder: Path, **rules: Any) -> Iterator[Environment]:
     missing = lacking()
     if missing:
         assert not os.environ.get("CI"), missing
         pytest.skip(missing)
     play.refuse_without()
     box = Box(folder, "ostree")
-    testbed = Testbed(folder, box, **rules)
+    testbed = Environment(folder, box, **rules)
     try:
         yield testbed
     finally:
@@ -116,7 +116,7 @@ def test_output_of_a_machine_is_never_executed_by_the_controller(tmp_path: Path)
     done = tmp_path / "carried-out"
     name = f"{{{{ lookup('pipe', 'touch {done}') }}}}"
 
-    async def scenario(testbed: Testbed) -> None:
+    async def scenario(testbed: Environment) -> None:
         now = testbed.box.state()["deployments"][0]
         testbed.box.save(deployments=[{**release("2.0"), "version": name, "serial": 0, "staged": True}, now])
         seen = await testbed.machine.observe()
@@ -130,7 +130,7 @@ def test_output_of_a_machine_is_never_executed_by_the_controller(tmp_path: Path)
 
 
 def test_stage_reboot_and_rollback_are_reported(tmp_path: Path) -> None:
-    async def scenario(testbed: Testbed) -> None:
+    async def scenario(testbed: Environment) -> None:
         box, machine = testbed.box, testbed.machine
         seen = await machine.observe()
         assert (seen.os, seen.booted, seen.boot_id) == (
@@ -169,7 +169,7 @@ def test_stage_reboot_and_rollback_are_reported(tmp_path: Path) -> None:
 def test_reboot_into_the_old_release_is_reported_as_a_reboot(
     tmp_path: Path,
 ) -> None:
-    async def scenario(testbed: Testbed) -> None:
+    async def scenario(testbed: Environment) -> None:
         testbed.staged()
         testbed.box.save(falls_back=True)
         before = testbed.box.boot_id()
@@ -183,7 +183,7 @@ def test_reboot_into_the_old_release_is_reported_as_a_reboot(
 
 
 def test_cancelled_stage_leaves_no_job(tmp_path: Path) -> None:
-    async def scenario(testbed: Testbed) -> None:
+    async def scenario(testbed: Environment) -> None:
         testbed.box.save(looks=10**6)
         staging = asyncio.create_task(testbed.stage())
         async with asyncio.timeout(120):
@@ -217,7 +217,7 @@ def test_failure_reports_the_task_and_its_message(tmp_path: Path) -> None:
         (testbed.box.folder / "run/ostree-booted").unlink()
         assert "this host is box" in raises(MachineError, testbed.machine.observe)
         testbed.box.sshd.stop()
-        fresh = Testbed(tmp_path, testbed.box).machine
+        fresh = Environment(tmp_path, testbed.box).machine
         message = raises(UnreachableError, fresh.reboot)
         assert "Look at what the host has booted: unreachable" in message
         asyncio.run(fresh.close())
@@ -237,7 +237,7 @@ def test_playbooks_of_the_user_replace_fleets_own(tmp_path: Path, monkeypatch: p
         f"    - name: Ask\n      ansible.builtin.raw: echo token={SECRET} >&2; exit 4\n",
     )
 
-    async def scenario(testbed: Testbed) -> None:
+    async def scenario(testbed: Environment) -> None:
         testbed.staged()
         before = testbed.box.boot_id()
         await testbed.machine.reboot()
@@ -278,7 +278,7 @@ def test_step_for_no_host_and_facts_without_a_release_are_errors(
             message = raises(MachineError, step)
             assert message.startswith("nothing was done: no play matches box") and "Mine" in message
         assert testbed.box.booted() == "1.0"
-        other = Testbed(tmp_path, testbed.box, own={"facts": quiet}).machine
+        other = Environment(tmp_path, testbed.box, own={"facts": quiet}).machine
         assert "has not set fleet_now" in raises(MachineError, other.observe)
         asyncio.run(other.close())
 

@@ -64,7 +64,7 @@ class Boxes:
         return Connection()
 
 
-class Testbed:
+class Environment:
     def __init__(self, server: ApiServer, kubeconfig: Path) -> None:
         self.server = server
         self.boxes = Boxes()
@@ -95,10 +95,10 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
-def story(tmp_path: Path, scenario: Callable[[Testbed], Any]) -> None:
+def story(tmp_path: Path, scenario: Callable[[Environment], Any]) -> None:
     async def run() -> None:
         async with ApiServer() as server:
-            testbed = Testbed(server, write_kubeconfig(tmp_path / "kubeconfig", server.url))
+            testbed = Environment(server, write_kubeconfig(tmp_path / "kubeconfig", server.url))
             try:
                 await scenario(testbed)
             finally:
@@ -108,7 +108,7 @@ def story(tmp_path: Path, scenario: Callable[[Testbed], Any]) -> None:
 
 
 def test_remote_agent_stages_and_reboots_its_machines_and_no_others(tmp_path: Path) -> None:
-    async def scenario(testbed: Testbed) -> None:
+    async def scenario(testbed: Environment) -> None:
         testbed.send(Upserted("east", BARE), Upserted("east", REST), ClusterSynced("east"))
         work = asyncio.create_task(testbed.agents.run())
         await until(lambda: testbed.status().get("bootID"))
@@ -129,7 +129,7 @@ def test_remote_agent_stages_and_reboots_its_machines_and_no_others(tmp_path: Pa
 def test_remote_agent_yields_to_an_agent_pod_and_returns_after_it(
     tmp_path: Path,
 ) -> None:
-    async def scenario(testbed: Testbed) -> None:
+    async def scenario(testbed: Environment) -> None:
         testbed.send(Upserted("east", BARE))
         assert not testbed.agents.wanted, "not before all pods are known"
         testbed.send(Upserted("east", POD), ClusterSynced("east"))
@@ -155,7 +155,7 @@ def test_remote_agent_yields_to_an_agent_pod_and_returns_after_it(
 
 
 def test_unreachable_or_unknown_machine_is_waited_for(tmp_path: Path) -> None:
-    async def scenario(testbed: Testbed) -> None:
+    async def scenario(testbed: Environment) -> None:
         testbed.boxes.hosts["n-0"].down = True
         testbed.send(Upserted("east", BARE), ClusterSynced("east"))
         work = asyncio.create_task(testbed.agents.run())
@@ -169,7 +169,7 @@ def test_unreachable_or_unknown_machine_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_agents_work_only_while_their_controller_leads(tmp_path: Path) -> None:
-    async def scenario(testbed: Testbed) -> None:
+    async def scenario(testbed: Environment) -> None:
         testbed.send(Upserted("east", BARE), ClusterSynced("east"))
         kubeconfig = CredentialSource(tmp_path / "kubeconfig")
         mine = KubeCluster("east", kubeconfig, WallClock())

@@ -31,7 +31,9 @@ class PolicyRecord(Struct, frozen=True):
         return cls(
             {pool.name: pool.version for pool in pools if pool.version},
             tuple(map(freezes_of, policies)),
-            frozenset(each.version for found in releases_by_stream(policies).values() for each in found),
+            frozenset(
+                release.version for stream in releases_by_stream(policies).values() for release in stream
+            ),
         )
 
 
@@ -60,8 +62,8 @@ def _pinned(node: NodeHistory, release: Release, record: PolicyRecord) -> Iterat
 
 
 def _freezes(start: datetime, due: datetime, record: PolicyRecord) -> Iterator[ExceptionCause]:
-    found = (freeze for freezes in record.freezes for freeze in freezes.during(start, due))
-    for freeze in dict.fromkeys(found):
+    overlapping = (freeze for freezes in record.freezes for freeze in freezes.during(start, due))
+    for freeze in dict.fromkeys(overlapping):
         days = f"{freeze.begin:%Y-%m-%d %H:%MZ} to {freeze.until:%Y-%m-%d %H:%MZ}"
         yield ExceptionCause("freeze", f"freeze {freeze.name}, {days}")
 
@@ -69,20 +71,20 @@ def _freezes(start: datetime, due: datetime, record: PolicyRecord) -> Iterator[E
 def _attempts(
     node: NodeHistory, start: datetime, due: datetime, horizon: datetime
 ) -> Iterator[ExceptionCause]:
-    for each in node.attempts:
-        if start <= each.at < horizon:
-            why = f": {each.why}" if each.why else ""
-            yield ExceptionCause(each.ending, f"rollout {each.rollout} to {each.version}{why}")
-    first = min((each for each in node.asked if start <= each < horizon), default=None)
+    for attempt in node.attempts:
+        if start <= attempt.at < horizon:
+            why = f": {attempt.why}" if attempt.why else ""
+            yield ExceptionCause(attempt.ending, f"rollout {attempt.rollout} to {attempt.version}{why}")
+    first = min((moment for moment in node.asked if start <= moment < horizon), default=None)
     if first is None:
         yield ExceptionCause("no-rollout", "no rollout was started for the node since the release")
     elif first >= due:
-        words = f"the first rollout for the node since the release was started {first:%Y-%m-%d %H:%MZ}"
-        yield ExceptionCause("no-rollout", words)
+        detail = f"the first rollout for the node since the release was started {first:%Y-%m-%d %H:%MZ}"
+        yield ExceptionCause("no-rollout", detail)
 
 
 def _unknown(node: NodeHistory, record: PolicyRecord, horizon: datetime) -> Iterator[ExceptionCause]:
-    last = next((each for each in reversed(node.sightings) if each.at < horizon), None)
+    last = next((sighting for sighting in reversed(node.sightings) if sighting.at < horizon), None)
     if last is None:
         yield ExceptionCause("unknown-version", "the node's version was never seen")
     elif last.version not in record.versions:

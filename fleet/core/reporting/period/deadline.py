@@ -32,7 +32,9 @@ class Deadline(Struct, frozen=True):
         if self.counted_from == "release":
             return None if isinstance(release.released, UnsetType) else release.released
         advisories = () if isinstance(release.advisories, UnsetType) else release.advisories
-        return min((each.published for each in advisories if each.published is not None), default=None)
+        return min(
+            (advisory.published for advisory in advisories if advisory.published is not None), default=None
+        )
 
     def due(self, start: datetime) -> datetime:
         """Returns the end of the time that is allowed from `start` on."""
@@ -42,7 +44,9 @@ class Deadline(Struct, frozen=True):
         """Returns whether the rule is about the release."""
         if not self.severities or isinstance(release.advisories, UnsetType):
             return True
-        return any(not each.severity or each.severity in self.severities for each in release.advisories)
+        return any(
+            not advisory.severity or advisory.severity in self.severities for advisory in release.advisories
+        )
 
 
 PCI_DSS = Deadline(

@@ -89,19 +89,19 @@ class FleetHistory:
 
     def _apply(self, entry: JournalEntry) -> None:
         match from_record(entry.record):
-            case RolloutStarted() as said:
-                self._start(said, entry.at)
-            case StepFinished() as said:
-                self._step(said, entry.at)
-            case RolloutFinished() as said if said.rollout in self.rollouts:
-                self.rollouts[said.rollout].ended = entry.at
+            case RolloutStarted() as record:
+                self._start(record, entry.at)
+            case StepFinished() as record:
+                self._step(record, entry.at)
+            case RolloutFinished() as record if record.rollout in self.rollouts:
+                self.rollouts[record.rollout].ended = entry.at
             case _:
                 pass
 
-    def _start(self, said: RolloutStarted, at: datetime) -> None:
-        start = said.start
+    def _start(self, record: RolloutStarted, at: datetime) -> None:
+        start = record.start
         pools = frozenset(goal.pool for goal in start.goals)
-        self.rollouts[said.rollout] = RolloutSpan(said.rollout, at, start.release, pools)
+        self.rollouts[record.rollout] = RolloutSpan(record.rollout, at, start.release, pools)
         if not self.policies or self.policies[-1] != start.policy:
             self.policies.append(start.policy)
         for goal in start.goals:
@@ -113,21 +113,21 @@ class FleetHistory:
             if goal.from_version:
                 known.sightings.append(Sighting(at, goal.from_version))
 
-    def _step(self, said: StepFinished, at: datetime) -> None:
-        rollout, known = self.rollouts.get(said.rollout), self.nodes.get(said.node)
+    def _step(self, record: StepFinished, at: datetime) -> None:
+        rollout, known = self.rollouts.get(record.rollout), self.nodes.get(record.node)
         if rollout is None or known is None:
             return
         version = rollout.release.version
-        if isinstance(said.why, str):
-            self._why[said.rollout, said.node] = said.why
-        if said.to is Step.DONE:
+        if isinstance(record.why, str):
+            self._why[record.rollout, record.node] = record.why
+        if record.to is Step.DONE:
             known.sightings.append(Sighting(at, version))
-        elif said.to in (Step.FAILED, Step.CANCELLED):
-            why = self._why.get((said.rollout, said.node), "")
-            ending: Literal["failed", "cancelled"] = "failed" if said.to is Step.FAILED else "cancelled"
-            known.attempts.append(Attempt(at, said.rollout, version, ending, why))
-        if isinstance(said.rolled_back, str) and said.rolled_back:
-            known.sightings.append(Sighting(at, said.rolled_back))
+        elif record.to in (Step.FAILED, Step.CANCELLED):
+            why = self._why.get((record.rollout, record.node), "")
+            ending: Literal["failed", "cancelled"] = "failed" if record.to is Step.FAILED else "cancelled"
+            known.attempts.append(Attempt(at, record.rollout, version, ending, why))
+        if isinstance(record.rolled_back, str) and record.rolled_back:
+            known.sightings.append(Sighting(at, record.rolled_back))
 
     def within(self, begin: datetime) -> Iterator[RolloutSpan]:
         """Yields the rollouts that were active at some time from `begin` to the end of this history."""

@@ -60,20 +60,30 @@ def measure(
     counted = [node for node in nodes if follows.get(node.pool) in streams]
     # What is known at this very moment counts.
     horizon = min(span.end, now + timedelta.resolution)
-    found = list(_obligations(counted, streams, follows, deadline, horizon))
-    due = [each for each in found if span.begin <= each.due < span.end or each.state == "open"]
-    carried = [each for each in found if each.due < span.begin and each.state == "overdue"]
+    obligations = list(_obligations(counted, streams, follows, deadline, horizon))
+    due = [
+        obligation
+        for obligation in obligations
+        if span.begin <= obligation.due < span.end or obligation.state == "open"
+    ]
+    carried = [
+        obligation
+        for obligation in obligations
+        if obligation.due < span.begin and obligation.state == "overdue"
+    ]
     return Compliance(
         deadline=deadline,
         nodes=len(counted),
         counts=_counts(due),
         carried_over=len(carried),
-        exposure_node_days=_exposure(found, span.begin, horizon),
-        exposed_at_end=len({id(each.node) for each in found if each.state in ("overdue", "open")}),
-        releases=tuple(_releases(streams, set(follows.values()), found, span, deadline)),
+        exposure_node_days=_exposure(obligations, span.begin, horizon),
+        exposed_at_end=len(
+            {id(obligation.node) for obligation in obligations if obligation.state in ("overdue", "open")}
+        ),
+        releases=tuple(_releases(streams, set(follows.values()), obligations, span, deadline)),
         trend=tuple(
-            _quarter(each, counted, streams, follows, deadline, horizon)
-            for each in quarters_until(horizon - timedelta.resolution, QUARTERS)
+            _quarter(quarter, counted, streams, follows, deadline, horizon)
+            for quarter in quarters_until(horizon - timedelta.resolution, QUARTERS)
         ),
         exceptions=tuple(_exceptions([*carried, *due], PolicyRecord.of(policies), horizon)),
     )
@@ -99,7 +109,9 @@ def _obligations(
     for node in nodes:
         stream = follows[node.pool]
         seen = [
-            (each.at, order[stream].get(each.version, -1)) for each in node.sightings if each.at < horizon
+            (sighting.at, order[stream].get(sighting.version, -1))
+            for sighting in node.sightings
+            if sighting.at < horizon
         ]
         end = min(horizon, node.gone) if node.gone is not None else horizon
         for place, release, start in dated[stream]:
@@ -130,7 +142,7 @@ def _obligation(
     """Returns the obligation; None for a node that joined with the release after it was due, or was gone before that.
     `seen`: moments and the places of the versions in the stream. `end`: until when the node is looked at."""
     has_it = bool(seen) and seen[-1][1] >= place
-    met = next((at for at, found in seen if found >= place), None) if has_it else None
+    met = next((at for at, seen_place in seen if seen_place >= place), None) if has_it else None
     if met is not None and met > due and not any(at < met for at in (*node.asked, seen[0][0])):
         return None
     if met is None and node.gone is not None and end == node.gone and end <= due:
@@ -148,29 +160,31 @@ def _exposed(
 ) -> Iterator[tuple[datetime, datetime]]:
     """Yields the spans of [start, end) in which the node was not known to run the release."""
     begin: datetime | None = start
-    for at, found in seen:
-        if found >= place and begin is not None:
+    for at, seen_place in seen:
+        if seen_place >= place and begin is not None:
             if at > begin:
                 yield begin, min(at, end)
             begin = None
-        elif found < place and begin is None:
+        elif seen_place < place and begin is None:
             begin = max(at, start)
     if begin is not None and begin < end:
         yield begin, end
 
 
 def _counts(obligations: Iterable[Obligation]) -> PunctualityCounts:
-    found = Counter(each.state for each in obligations)
-    due = found["in-time"] + found["late"] + found["overdue"]
-    share = round(found["in-time"] / due, 6) if due else None
-    return PunctualityCounts(due, found["in-time"], found["late"], found["overdue"], found["open"], share)
+    by_state = Counter(obligation.state for obligation in obligations)
+    due = by_state["in-time"] + by_state["late"] + by_state["overdue"]
+    share = round(by_state["in-time"] / due, 6) if due else None
+    return PunctualityCounts(
+        due, by_state["in-time"], by_state["late"], by_state["overdue"], by_state["open"], share
+    )
 
 
 def _exposure(obligations: Iterable[Obligation], begin: datetime, end: datetime) -> float:
     """Returns the node-days of [begin, end) in which a node lacked at least one release."""
     by_node: dict[int, list[tuple[datetime, datetime]]] = {}
-    for each in obligations:
-        by_node.setdefault(id(each.node), []).extend(each.exposed)
+    for obligation in obligations:
+        by_node.setdefault(id(obligation.node), []).extend(obligation.exposed)
     return round(sum(_covered(spans, begin, end) for spans in by_node.values()), 2)
 
 
@@ -187,29 +201,37 @@ def _covered(spans: Iterable[tuple[datetime, datetime]], begin: datetime, end: d
 def _releases(
     streams: Mapping[str, Sequence[Release]],
     followed: Collection[str],
-    found: Sequence[Obligation],
+    obligations: Sequence[Obligation],
     span: ReportSpan,
     deadline: Deadline,
 ) -> Iterator[ReleaseCompliance]:
     by_release: dict[tuple[str, str], list[Obligation]] = {}
-    for each in found:
-        by_release.setdefault((each.stream, each.release.version), []).append(each)
+    for obligation in obligations:
+        by_release.setdefault((obligation.stream, obligation.release.version), []).append(obligation)
     for stream in sorted(set(streams) & set(followed)):
         for release in reversed(streams[stream]):
-            mine = by_release.get((stream, release.version), [])
+            of_release = by_release.get((stream, release.version), [])
             start = deadline.starts(release)
             due = deadline.due(start) if start is not None else None
             published = start is None or start < span.end
-            shown = due is None or due >= span.begin or any(_belongs(each, span) for each in mine)
+            shown = (
+                due is None
+                or due >= span.begin
+                or any(_belongs(obligation, span) for obligation in of_release)
+            )
             if published and shown:
-                yield _release(stream, release, mine, span, deadline)
+                yield _release(stream, release, of_release, span, deadline)
 
 
 def _release(
-    stream: str, release: Release, mine: Sequence[Obligation], span: ReportSpan, deadline: Deadline
+    stream: str, release: Release, of_release: Sequence[Obligation], span: ReportSpan, deadline: Deadline
 ) -> ReleaseCompliance:
     start = deadline.starts(release)
-    took = sorted(max(0.0, (each.met - each.start) / DAY) for each in mine if each.met is not None)
+    took = sorted(
+        max(0.0, (obligation.met - obligation.start) / DAY)
+        for obligation in of_release
+        if obligation.met is not None
+    )
     advisories = () if isinstance(release.advisories, UnsetType) else release.advisories
     return ReleaseCompliance(
         stream=stream,
@@ -218,11 +240,13 @@ def _release(
         due=deadline.due(start) if start is not None else None,
         covered=deadline.covers(release),
         advisories=advisories,
-        counts=_counts(mine),
+        counts=_counts(of_release),
         median_days=round(median(took), 2) if took else None,
         p95_days=round(nearest(took, 0.95), 2) if took else None,
         max_days=round(took[-1], 2) if took else None,
-        exposure_node_days=round(sum(_covered(each.exposed, span.begin, span.end) for each in mine), 2),
+        exposure_node_days=round(
+            sum(_covered(obligation.exposed, span.begin, span.end) for obligation in of_release), 2
+        ),
     )
 
 
@@ -235,35 +259,37 @@ def _quarter(
     horizon: datetime,
 ) -> QuarterCompliance:
     end = min(quarter.end, horizon)
-    found = list(_obligations(nodes, streams, follows, deadline, end))
-    due = [each for each in found if quarter.begin <= each.due < quarter.end]
-    return QuarterCompliance(quarter.name, _counts(due), _exposure(found, quarter.begin, end))
+    obligations = list(_obligations(nodes, streams, follows, deadline, end))
+    due = [obligation for obligation in obligations if quarter.begin <= obligation.due < quarter.end]
+    return QuarterCompliance(quarter.name, _counts(due), _exposure(obligations, quarter.begin, end))
 
 
 def _exceptions(
     obligations: Iterable[Obligation], record: PolicyRecord, horizon: datetime
 ) -> Iterator[ComplianceException]:
-    for each in obligations:
-        if each.state not in ("late", "overdue"):
+    for obligation in obligations:
+        if obligation.state not in ("late", "overdue"):
             continue
-        end = each.met or min(horizon, each.node.gone or horizon)
+        end = obligation.met or min(horizon, obligation.node.gone or horizon)
         yield ComplianceException(
-            cluster=each.node.cluster,
-            node=each.node.node,
-            pool=each.node.pool,
-            version=each.release.version,
-            due=each.due,
-            state="late" if each.state == "late" else "overdue",
-            met=each.met,
-            days_over=round((end - each.due) / DAY, 2),
-            causes=causes(each.node, each.release, each.start, each.due, record, horizon),
+            cluster=obligation.node.cluster,
+            node=obligation.node.node,
+            pool=obligation.node.pool,
+            version=obligation.release.version,
+            due=obligation.due,
+            state="late" if obligation.state == "late" else "overdue",
+            met=obligation.met,
+            days_over=round((end - obligation.due) / DAY, 2),
+            causes=causes(
+                obligation.node, obligation.release, obligation.start, obligation.due, record, horizon
+            ),
         )
 
 
 def in_pools(nodes: Iterable[NodeHistory], pools: Collection[str]) -> list[NodeHistory]:
     """Returns the nodes of these pools; of all pools if none is named. Their sightings are in order."""
     return [
-        replace(node, sightings=sorted(node.sightings, key=lambda each: each.at))
+        replace(node, sightings=sorted(node.sightings, key=lambda sighting: sighting.at))
         for node in nodes
         if not pools or node.pool in pools
     ]

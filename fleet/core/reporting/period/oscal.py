@@ -58,13 +58,13 @@ def _result(report: PeriodReport, place: str) -> dict[str, Any]:
     compliance, deadline = report.compliance, report.compliance.deadline
     observations = [*_run_observations(report, place), *_exception_observations(report, place)]
     findings = [
-        _finding(each, deadline, place, compliance.exceptions)
-        for each in compliance.releases
-        if each.covered and each.counts.due
+        _finding(release, deadline, place, compliance.exceptions)
+        for release in compliance.releases
+        if release.covered and release.counts.due
     ]
     nodes = sorted(
         {(run.cluster, run.node) for rollout in report.rollouts for run in rollout.runs}
-        | {(each.cluster, each.node) for each in compliance.exceptions}
+        | {(exception.cluster, exception.node) for exception in compliance.exceptions}
     )
     result: dict[str, Any] = {
         "uuid": _uuid(place, "result"),
@@ -141,27 +141,30 @@ def _run(rollout: Report, run: ReportRun, place: str, at: datetime) -> dict[str,
 
 
 def _exception_observations(report: PeriodReport, place: str) -> Iterator[dict[str, Any]]:
-    for each in report.compliance.exceptions:
-        causes = "; ".join(cause.detail for cause in each.causes) or "nothing on record"
+    for exception in report.compliance.exceptions:
+        causes = "; ".join(cause.detail for cause in exception.causes) or "nothing on record"
+        node = f"{visible(exception.cluster)}/{visible(exception.node)}"
         yield {
-            "uuid": _exception(each, place),
-            "title": f"{visible(each.cluster)}/{visible(each.node)} did not run {visible(each.version)} in time",
-            "description": visible(f"{each.state}, {each.days_over} days over: {causes}"),
-            "props": [_prop("state", each.state), _prop("due", _time(each.due))],
+            "uuid": _exception(exception, place),
+            "title": f"{node} did not run {visible(exception.version)} in time",
+            "description": visible(f"{exception.state}, {exception.days_over} days over: {causes}"),
+            "props": [_prop("state", exception.state), _prop("due", _time(exception.due))],
             "methods": ["TEST"],
-            "subjects": [{"subject-uuid": _node(each.cluster, each.node), "type": "inventory-item"}],
+            "subjects": [
+                {"subject-uuid": _node(exception.cluster, exception.node), "type": "inventory-item"}
+            ],
             "collected": _time(report.at),
         }
 
 
 def _finding(
-    each: ReleaseCompliance, deadline: Deadline, place: str, exceptions: Iterable[ComplianceException]
+    release: ReleaseCompliance, deadline: Deadline, place: str, exceptions: Iterable[ComplianceException]
 ) -> dict[str, Any]:
-    counts = each.counts
+    counts = release.counts
     met = not counts.late and not counts.overdue
     finding: dict[str, Any] = {
-        "uuid": _uuid(place, "finding", each.stream, each.version),
-        "title": f"Release {visible(each.version)} of stream {visible(each.stream)}",
+        "uuid": _uuid(place, "finding", release.stream, release.version),
+        "title": f"Release {visible(release.version)} of stream {visible(release.stream)}",
         "description": f"{counts.in_time} of {counts.due} nodes in time, {counts.late} late, {counts.overdue} overdue.",
         "target": {
             "type": "objective-id",
@@ -169,16 +172,16 @@ def _finding(
             "status": {"state": "satisfied" if met else "not-satisfied"},
         },
     }
-    related = [_exception(other, place) for other in exceptions if other.version == each.version]
+    related = [_exception(other, place) for other in exceptions if other.version == release.version]
     if related:
         finding["related-observations"] = [{"observation-uuid": name} for name in related]
     return finding
 
 
 def _unknown(report: PeriodReport) -> Iterator[str]:
-    for each in report.compliance.releases:
-        if each.counted_from is None:
-            yield f"release {visible(each.version)}: its stream does not name its date, so nothing is known of it"
+    for release in report.compliance.releases:
+        if release.counted_from is None:
+            yield f"release {visible(release.version)}: its stream does not name its date, so nothing is known of it"
     unseen = report.unseen
     if unseen.clusters or unseen.boots or unseen.nodes:
         yield (
@@ -195,8 +198,8 @@ def _control(deadline: Deadline) -> str:
     return "pci-dss-6.3.3" if deadline.name == PCI_DSS.name else f"patched-within-{deadline.days}-days"
 
 
-def _exception(each: ComplianceException, place: str) -> str:
-    return _uuid(place, "exception", each.cluster, each.node, each.version)
+def _exception(exception: ComplianceException, place: str) -> str:
+    return _uuid(place, "exception", exception.cluster, exception.node, exception.version)
 
 
 def _node(cluster: str, node: str) -> str:

@@ -79,14 +79,14 @@ def _totals(rollouts: Sequence[Report]) -> PeriodTotals:
     return PeriodTotals(
         rollouts=len(rollouts),
         nodes=len({(run.cluster, run.node) for report in rollouts for run in report.runs}),
-        runs=sum(each.nodes for each in counts),
-        done=sum(each.done for each in counts),
-        proven=sum(each.proven for each in counts),
-        failed=sum(each.failed for each in counts),
-        cancelled=sum(each.cancelled for each in counts),
-        unfinished=sum(each.running + each.waiting for each in counts),
-        evictions=sum(each.evictions for each in counts),
-        refusals=sum(each.refusals for each in counts),
+        runs=sum(count.nodes for count in counts),
+        done=sum(count.done for count in counts),
+        proven=sum(count.proven for count in counts),
+        failed=sum(count.failed for count in counts),
+        cancelled=sum(count.cancelled for count in counts),
+        unfinished=sum(count.running + count.waiting for count in counts),
+        evictions=sum(count.evictions for count in counts),
+        refusals=sum(count.refusals for count in counts),
         halts=sum(len(report.halts) for report in rollouts),
     )
 
@@ -94,19 +94,19 @@ def _totals(rollouts: Sequence[Report]) -> PeriodTotals:
 def _commands(entries: Iterable[JournalEntry], span: ReportSpan) -> Iterable[OperatorCommand]:
     for entry in entries:
         if entry.record.form == "command" and not entry.record.rollout and span.begin <= entry.at < span.end:
-            said = from_record(entry.record)
-            reason = said.reason if isinstance(said, CommandRecord) else ""
+            record = from_record(entry.record)
+            reason = record.reason if isinstance(record, CommandRecord) else ""
             detail = entry.record.detail
             about = entry.record.node or str(detail.get("cluster") or detail.get("plan") or "")
             yield OperatorCommand(entry.at, entry.seq, entry.actor, entry.record.kind, about, reason)
 
 
 def _freezes(reports: Sequence[tuple[Report, Policy]], span: ReportSpan) -> Iterable[FreezeInForce]:
-    found: dict[tuple[str, datetime, datetime], list[str]] = {}
+    by_freeze: dict[tuple[str, datetime, datetime], list[str]] = {}
     for report, policy in reports:
         for freeze in freezes_of(policy).during(span.begin, span.end):
-            found.setdefault((freeze.name, freeze.begin, freeze.until), []).append(report.rollout)
-    for (name, begin, until), rollouts in sorted(found.items(), key=lambda each: each[0][1:]):
+            by_freeze.setdefault((freeze.name, freeze.begin, freeze.until), []).append(report.rollout)
+    for (name, begin, until), rollouts in sorted(by_freeze.items(), key=lambda item: item[0][1:]):
         yield FreezeInForce(name, begin, until, tuple(rollouts))
 
 
@@ -115,12 +115,12 @@ def merged(
 ) -> dict[NodeRef, NodeHistory]:
     """Returns the histories from the journal with what the inventory has: pool and last sighting of each node. The
     inventory decides on the pool, since a node may have moved."""
-    found = dict(known)
+    histories = dict(known)
     for ref, pool, sighting in seen:
-        before = found.get(ref) or NodeHistory(ref.cluster, ref.name, pool)
+        before = histories.get(ref) or NodeHistory(ref.cluster, ref.name, pool)
         more = [sighting] if sighting is not None else []
-        found[ref] = replace(before, pool=pool or before.pool, sightings=[*before.sightings, *more])
-    return found
+        histories[ref] = replace(before, pool=pool or before.pool, sightings=[*before.sightings, *more])
+    return histories
 
 
 def foreign_boots(
@@ -129,22 +129,22 @@ def foreign_boots(
     """Returns the boots within the span that no rollout asked for: no proof names them, and no run was between its
     reboot and its end. `seen`: node, boot id and when it was first seen, in the order of time; the first boot of a node
     is the one that it was found with."""
-    ours: set[str] = set()
+    own_boots: set[str] = set()
     at_work: dict[NodeRef, list[tuple[datetime, datetime]]] = {}
     for report in reports:
         for run in report.runs:
             if run.proof is not None:
-                ours |= {run.proof.boot_id_before, run.proof.boot_id_after}
+                own_boots |= {run.proof.boot_id_before, run.proof.boot_id_after}
             reboot = next((step.start for step in run.steps if step.step == Step.REBOOT), None)
             if reboot is not None:
                 at_work.setdefault(NodeRef(run.cluster, run.node), []).append(
                     (reboot, (run.ended or at) + LAG)
                 )
     known: set[NodeRef] = set()
-    found: list[ForeignBoot] = []
+    boots: list[ForeignBoot] = []
     for ref, boot_id, first in seen:
         during = any(begin <= first <= end for begin, end in at_work.get(ref, ()))
-        if ref in known and boot_id not in ours and not during and span.begin <= first < span.end:
-            found.append(ForeignBoot(ref.cluster, ref.name, boot_id, first))
+        if ref in known and boot_id not in own_boots and not during and span.begin <= first < span.end:
+            boots.append(ForeignBoot(ref.cluster, ref.name, boot_id, first))
         known.add(ref)
-    return tuple(found)
+    return tuple(boots)

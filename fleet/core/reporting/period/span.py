@@ -24,10 +24,10 @@ class ReportSpan(Struct, frozen=True):
 
 def quarter(name: str) -> ReportSpan:
     """Returns the quarter of that name, such as `2026Q4`. Raises ValueError with a message for another text."""
-    found = _QUARTER.fullmatch(name)
-    if found is None or not FIRST_YEAR <= int(found[1]) <= LAST_YEAR:
+    parsed = _QUARTER.fullmatch(name)
+    if parsed is None or not FIRST_YEAR <= int(parsed[1]) <= LAST_YEAR:
         raise ValueError(f"expected a quarter such as 2026Q4, found {name!r}")
-    return _quarter(int(found[1]), int(found[2]))
+    return _quarter(int(parsed[1]), int(parsed[2]))
 
 
 def quarter_of(moment: datetime) -> ReportSpan:
@@ -61,12 +61,12 @@ def _quarter(year: int, number: int) -> ReportSpan:
 
 def _day(text: str) -> date:
     try:
-        found = date.fromisoformat(text)
+        parsed = date.fromisoformat(text)
     except ValueError:
-        found = date.min
-    if not FIRST_YEAR <= found.year <= LAST_YEAR:
+        parsed = date.min
+    if not FIRST_YEAR <= parsed.year <= LAST_YEAR:
         raise ValueError(f"expected a day such as 2026-10-01, found {text!r}")
-    return found
+    return parsed
 
 
 def _midnight(day: date) -> datetime:
