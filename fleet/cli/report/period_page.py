@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from fleet.cli.report import answer, period_answer
+from fleet.cli.report import answer, approvals, period_answer
 from fleet.cli.report.page import document, source
 from fleet.cli.report.timeline import percent
 from fleet.core.reporting.period.period_report import PeriodReport
@@ -60,6 +60,7 @@ def page(report: PeriodReport) -> str:
         source("period.css"),
         report=report,
         answer=answer,
+        approvals=approvals,
         sentences=period_answer,
         clock=_clock(report.span),
         calendar=calendar(report),
