@@ -69,7 +69,7 @@ def _refuse_unknown(selection: Selection, found: FleetStatus, policy: Policy) ->
         there = replace(selection, pools=()) if len(named) > 1 else EVERYTHING
         rows = rows_of(found, there)
         places = dict.fromkeys(f"{row.pool or 'no pool'} in {row.cluster} at {row.site}" for row in rows)
-        raise UsageError(f"no node is in {' and '.join(named)}", f"there is: {', '.join(places) or 'none'}")
+        raise UsageError(f"no node is in {' and '.join(named)}", f"known: {', '.join(places) or 'none'}")
 
 
 def quorums_of(home: Home, rows: Sequence[ClusterRow], policy: Policy) -> tuple[StatusQuorum, ...]:

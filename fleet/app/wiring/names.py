@@ -28,4 +28,4 @@ def there_is(names: Iterable[str], wanted: str) -> str:
     if near := get_close_matches(wanted, known, 1):
         return f"did you mean {near[0]}?"
     rest = f" and {len(known) - MOST} more" if len(known) > MOST else ""
-    return f"there is: {', '.join(known[:MOST]) or 'none'}{rest}"
+    return f"known: {', '.join(known[:MOST]) or 'none'}{rest}"

@@ -22,7 +22,7 @@ def approve(
         ),
     ] = "",
 ) -> None:
-    """Approve what a plan would do. Needs the role approver, and another person than the plan's maker.
+    """Approve what a plan would do. Needs the role approver, and a user other than the plan's maker.
 
     The approval is of the plan's effect: its release, nodes and rules (docs/approvals.md). It holds for a new plan with
     the same effect, and lapses when the plan would differ.
@@ -65,7 +65,7 @@ def approvals(
     from fleet.app.approvals.listing import approvals as every
     from fleet.app.planning.plans import stored
     from fleet.cli.terminal.output import show, show_json
-    from fleet.cli.views.approvals import listing
+    from fleet.cli.views.plan.approvals import listing
 
     home = home_of(context)
     found = every(home, stored(home, plan) if plan else None)

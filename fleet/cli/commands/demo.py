@@ -56,13 +56,11 @@ def _against_plan(folder: Path) -> str:
     from fleet.app.reporting.report import report
     from fleet.app.wiring.home import Home
     from fleet.cli.report.answer import bound, sentence, took
-    from fleet.core.text.durations import format_duration
 
     found = report(Home(folder.absolute()))
     if found.against is None:
         return f"It took {took(found)}."
-    planned = format_duration(found.against.planned_seconds)
-    return f"Planned: {planned}. It took: {took(found)}. {sentence(bound(found.against))}"
+    return f"It took {took(found)}. {sentence(bound(found.against))}"
 
 
 def _run(command: Callable[..., object], folder: Path, *arguments: str, fine: tuple[int, ...] = (0,)) -> None:

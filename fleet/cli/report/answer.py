@@ -95,7 +95,7 @@ def verdict(report: Report) -> str:
     """Returns what is known of the journal: `verified, 4,211 entries`."""
     found = report.journal.verdict
     if found.verified:
-        return f"verified: {number(found.entries)} entries, the chain is whole"
+        return f"verified: {number(found.entries)} entries, the chain is intact"
     if found.verified is None:
         return f"not checked{f': {found.why}' if found.why else ' (fleet audit verify)'}"
     return f"NOT INTACT: {found.why}"

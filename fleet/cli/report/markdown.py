@@ -42,7 +42,7 @@ def rollout(report: Report) -> str:
     ]
     cases = answer.cases(report)
     if cases:
-        lines += ["", "### Needs a look", ""]
+        lines += ["", "### Needs attention", ""]
     for case in cases[:MOST]:
         names = period_answer.named([f"{cluster}/{node}" for cluster, node in case.nodes])
         advice = f" → {case.advice}" if case.advice else ""

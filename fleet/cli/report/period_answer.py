@@ -100,7 +100,7 @@ def verdict(report: PeriodReport) -> str:
     """Returns what is known of the journal."""
     found = report.journal.verdict
     if found.verified:
-        return f"verified: {number(found.entries)} entries, the chain is whole"
+        return f"verified: {number(found.entries)} entries, the chain is intact"
     return f"NOT INTACT: {found.why}"
 
 

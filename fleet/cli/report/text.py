@@ -67,7 +67,7 @@ def _evictions(report: Report) -> str:
 def _attention(report: Report) -> Iterator[str]:
     cases = answer.cases(report)
     if cases:
-        yield "Needs a look"
+        yield "Needs attention"
     for case in cases:
         names = ", ".join(_name(cluster, node, report) for cluster, node in case.nodes)
         yield from wrapped("  ", f"{names} {case.state}: {case.message}", 4)

@@ -63,7 +63,7 @@ def test_filters_without_a_match_list_the_known_values(
         fleet_status(home, chosen)
     assert refused.value.exit_code == 2
     assert all(name in refused.value.message for name in (*chosen.clusters, *chosen.sites, *chosen.pools))
-    assert set(refused.value.hint.removeprefix("there is: ").split(", ")) == there
+    assert set(refused.value.hint.removeprefix("known: ").split(", ")) == there
 
 
 def test_site_of_some_nodes_of_a_cluster_includes_the_cluster(tmp_path: Path) -> None:

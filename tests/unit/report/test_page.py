@@ -64,7 +64,7 @@ def test_page_has_the_answer_who_when_what_and_the_proof(report: Report, reader:
     message = " ".join(" ".join(reader.words).split())
     assert "23 of 24 nodes run 44.20261101.3.0, each proven by a new boot; 1 failed." in message
     assert "ada@desk started it Mon 2 Nov 2026, 09:00 UTC" in message
-    assert "journal verified: 564 entries, the chain is whole" in message
+    assert "journal verified: 564 entries, the chain is intact" in message
     for run in report.runs:
         assert run.proof is None or run.proof.boot_id_after in message
     assert report.journal.last_hash in message

@@ -121,7 +121,7 @@ def _approval(plan: Plan) -> str:
     required = rule_of(plan.policy, plan.pools).required
     if not required:
         return ""
-    others = "another person" if required == 1 else f"{required} other persons"
+    others = "another user" if required == 1 else f"{required} other users"
     return f"Have it approved by {others}: fleet plan approve {short_id(plan.plan_id)}\nThen start it: "
 
 
