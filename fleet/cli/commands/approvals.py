@@ -65,7 +65,7 @@ def approvals(
     from fleet.app.approvals.listing import approvals as every
     from fleet.app.planning.plans import stored
     from fleet.cli.terminal.output import show, show_json
-    from fleet.cli.views.approvals import listing
+    from fleet.cli.views.plan.approvals import listing
 
     home = home_of(context)
     found = every(home, stored(home, plan) if plan else None)

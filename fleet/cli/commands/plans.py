@@ -138,7 +138,7 @@ def show(
     if output == "text":
         from fleet.app.planning.effects import last_known_state
         from fleet.cli.terminal.output import show as display
-        from fleet.cli.views.approvals import plan_state
+        from fleet.cli.views.plan.approvals import plan_state
 
         state = last_known_state(home, found)
         if state is not None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -37,8 +39,9 @@ class PlanApproval(Struct, frozen=True):
     """The actor of the journal entry."""
     plan: str
     effect: str
-    """`e-` and the SHA-256, in hex, of the canonical JSON of `covers`."""
-    covers: Effect
+    """`e-` and the SHA-256, in hex, of the canonical JSON of what the approval covers."""
+    packed: bytes
+    """What the approval covers, as `pack` returns it: a fleet keeps years of approvals of thousands of nodes in memory."""
     asked_by: str = ""
     """The user who made the plan."""
     comment: str = ""
@@ -50,6 +53,12 @@ class PlanApproval(Struct, frozen=True):
     """The place of the approval in the journal (`JournalEntry.place`). Empty: not known."""
     rejection: PlanRejection | None = None
     """The later rejection of the same effect."""
+
+    @property
+    def covers(self) -> Effect:
+        """Returns the effect that was approved."""
+        effect: Effect = msgspec.json.decode(zlib.decompress(self.packed))
+        return effect
 
     def expires(self, valid_seconds: int) -> datetime:
         return self.at + timedelta(seconds=valid_seconds)
@@ -78,7 +87,7 @@ class Ledger:
                         actor=actor,
                         plan=command.plan,
                         effect=command.effect,
-                        covers=command.covers,
+                        packed=pack(command.covers),
                         asked_by=command.asked_by,
                         comment=command.reason,
                         files=command.files,
@@ -101,11 +110,17 @@ class Ledger:
     ) -> Sequence[PlanApproval]:
         """Returns the approvals that count for the effect: one for each person, the last one. `without`: the names of
         persons whose approval does not count, such as who made the plan."""
+        packed = pack(effect)
         counted = {
             approval.by.name: approval
             for approval in self.approvals
-            if approval.covers == effect
+            if approval.packed == packed
             and approval.state(at, valid_seconds) == "in force"
             and approval.by.name not in without
         }
         return list(counted.values())
+
+
+def pack(effect: Effect) -> bytes:
+    """Returns the effect in little memory; equal effects, whatever the order of their keys, give equal bytes."""
+    return zlib.compress(msgspec.json.encode(effect, order="sorted"))

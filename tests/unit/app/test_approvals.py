@@ -27,7 +27,7 @@ from fleet.app.wiring.home import Home
 from fleet.app.wiring.refresh import refresh
 from fleet.app.wiring.sources.simulated_clock import CLOCK
 from fleet.cli.report import markdown, period_page, period_text
-from fleet.cli.views.approvals import plan_state
+from fleet.cli.views.plan.approvals import plan_state
 from fleet.core.approval.effect import effect_of
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.plan import Plan

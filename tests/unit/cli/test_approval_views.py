@@ -7,7 +7,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from fleet.cli.views.access import access_text
-from fleet.cli.views.approvals import listing
+from fleet.cli.views.plan.approvals import listing
 from fleet.cli.views.plan.overview import plan_overview
 from fleet.cli.views.rollout_page.rollout import RolloutScene, picture
 from fleet.core.approval.ledger import Ledger

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from random import Random
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -162,6 +164,20 @@ def test_an_approval_expires_and_stays_in_history_with_what_it_covered() -> None
     assert not ledger.in_force(EFFECT, last, 3600)
     (kept,) = ledger.approvals
     assert (kept.state(last, 3600), kept.covers) == ("expired", EFFECT)
+
+
+def test_years_of_approvals_of_a_large_fleet_fit_into_memory() -> None:
+    ledger = Ledger()
+    uids = Random(1)
+    goals = tuple(
+        Goal(NodeRef("east", f"n-{number:05}"), str(UUID(int=uids.getrandbits(128))), "workers", "fra", "a")
+        for number in range(10_000)
+    )
+    large = replace(BEGIN, goals=goals)
+    ledger.apply(approved(start=large), NOW, "eve@desk")
+    (kept,) = ledger.approvals
+    assert len(kept.packed) < 500_000
+    assert kept.covers == effect_of(large)
 
 
 def test_a_rejection_ends_the_approvals_before_it_and_not_those_after_it() -> None:
