@@ -27,7 +27,7 @@ class RunView:
         self.canary: bool = goal.get("canary", False)
         self.step = "pending"
         self.began = False
-        """True: the run has begun to write its image, or to take its node out."""
+        """True: the run has taken its slot."""
         self.keeps = False
         """True: the run holds its slot, because it has begun, has not succeeded, and was not released."""
         self.reboots: set[str] = set()
@@ -36,7 +36,7 @@ class RunView:
         """The failed units of the machine when the first reboot reached it."""
 
     def go(self, step: str) -> None:
-        self.began = self.began or step == "stage" or step in BEGUN
+        self.began = self.began or step in BEGUN
         if step in BEGUN:
             self.keeps = True
         elif step != "failed":
@@ -118,7 +118,7 @@ class JournalView:
     def _site_is_in_work(self, index: int, site: str) -> bool:
         runs = [run for run in self.runs.values() if self.stage(run) == index and run.site == site]
         return any(run.step not in ENDED for run in runs) and any(
-            run.began and not run.canary for run in runs
+            (run.began or run.step in ("stage", "staged")) and not run.canary for run in runs
         )
 
     def closed_gates(self, run: RunView) -> list[str]:
