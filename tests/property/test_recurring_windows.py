@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 
 import pytest
+from dateutil.rrule import rrulestr
 
 from fleet.core.policy.freezes import Freezes
 from fleet.core.policy.policy import FreezeCalendar, RecurringWindow
+from fleet.core.policy.recurrence import Occurrences
 from fleet.core.policy.schedule import Schedule
 from fleet.core.policy.windows import LevelWindows
 from tests.wall_clock import FIRST, OPENINGS, Opening, WallClock
@@ -41,6 +44,32 @@ def test_each_rule_alone_is_that_of_the_wall_clock_where_clocks_are_put_back_by_
     found = WallClock(zone, [opening]).spans(BEGIN, END, QUARTER)
     assert found, "the oracle finds some"
     assert schedule.open_spans(BEGIN, END) == found
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "FREQ=DAILY;INTERVAL=3",
+        "FREQ=DAILY;BYDAY=MO,FR;BYMONTH=3,11",
+        "FREQ=WEEKLY;INTERVAL=3;BYDAY=MO,TU,SU",
+        "FREQ=WEEKLY;INTERVAL=2;BYDAY=SU,MO;WKST=SU",
+        "FREQ=WEEKLY",
+        "FREQ=DAILY;COUNT=13440",
+        "FREQ=WEEKLY;UNTIL=20261115T000000",
+        "FREQ=MONTHLY;BYDAY=-1FR",
+    ],
+)
+def test_dates_of_an_old_rule_are_those_that_are_counted_from_its_start(rule: str) -> None:
+    start = datetime.fromisoformat("1990-01-03T22:00")
+    begin, end = datetime.fromisoformat("2026-10-07T03:00"), datetime.fromisoformat("2026-12-24T22:00")
+    every = [
+        each for each in takewhile(lambda date: date < end, rrulestr(rule, dtstart=start)) if each >= begin
+    ]
+    window = RecurringWindow(start, 3600, rule=rule)
+    assert Occurrences(window).between(begin, end) == every != []
+    asked_before = Occurrences(window)
+    asked_before.between(end, end + timedelta(days=30))
+    assert asked_before.between(begin, end) == every
 
 
 def test_levels_are_open_together_and_freezes_close_them_all() -> None:

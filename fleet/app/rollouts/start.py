@@ -58,8 +58,9 @@ def start(
     if not begin.goals:
         raise HeldError(f"plan {short_id(plan.plan_id)} has nothing to do", "fleet status")
     ensure_nodes_free(home, begin, plan.pools)
-    policy = home.policy()
+    # Calendars are fetched with the clusters, and the policy has their events.
     snapshots = fresh(plan.clusters)
+    policy = home.policy()
     changed = changed_nodes(plan, snapshots)
     if changed:
         more = [f"and {len(changed) - SHOWN} more"] if len(changed) > SHOWN else []

@@ -26,7 +26,7 @@ def list_(context: typer.Context) -> None:
     """List every window by its level, whether it is open now, and the freezes of the next year."""
     from fleet.app.reporting.window_calendar import current_policy
     from fleet.cli.terminal.output import show
-    from fleet.cli.views.window_calendar import window_list
+    from fleet.cli.views.windows.window_calendar import window_list
 
     home = home_of(context)
     show(window_list(current_policy(home), home.now()))
@@ -55,10 +55,10 @@ def preview(
     if output == "json":
         show_json(found)
     elif output == "ics":
-        from fleet.cli.views.window_ics import calendar_ics
+        from fleet.cli.views.windows.window_ics import calendar_ics
 
         typer.echo(calendar_ics(found), nl=False)
     else:
-        from fleet.cli.views.window_calendar import calendar_text
+        from fleet.cli.views.windows.window_calendar import calendar_text
 
         show(calendar_text(found))

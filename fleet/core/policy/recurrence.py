@@ -32,7 +32,9 @@ class Occurrences:
         self._removed = frozenset(window.removed)
         self._added = sorted(set(window.added))
         self._known: list[datetime] = []
-        self._rest: Iterator[datetime] | None = _dates(window)
+        self._since: datetime | None = None
+        """The first time that was ever asked for; nothing earlier is known."""
+        self._rest: Iterator[datetime] | None = None
 
     def __reduce__(self) -> tuple[type[Occurrences], tuple[RecurringWindow]]:
         """Makes copies anew from the window, because the rest of a rule cannot be copied."""
@@ -40,6 +42,9 @@ class Occurrences:
 
     def between(self, begin: datetime, end: datetime) -> list[datetime]:
         """Returns the openings in [begin, end), sorted. Both are wall-clock times without a time zone."""
+        if self._since is None or begin < self._since:
+            self._since, self._known = begin, []
+            self._rest = _dates(self.window, begin - self._shift if begin.year > 1 else begin)
         while self._rest is not None and (not self._known or self._known[-1] < end):
             following = next(self._rest, None)
             if following is None:
@@ -65,10 +70,23 @@ def matches(rule: str, start: datetime) -> bool:
     return next(iter(rrulestr(rule, dtstart=start)), None) == start
 
 
-def _dates(window: RecurringWindow) -> Iterator[datetime]:
+def _dates(window: RecurringWindow, since: datetime) -> Iterator[datetime]:
+    """Returns the dates of the rule from `since` on, with some before it."""
     if not window.rule:
         return iter((window.start,))
-    return iter(rrulestr(window.rule, dtstart=window.start))
+    return iter(rrulestr(window.rule, dtstart=_later_start(window, since)))
+
+
+def _later_start(window: RecurringWindow, since: datetime) -> datetime:
+    """Returns a start shortly before `since` from which the rule gives the same dates, so that those of decades before are
+    not computed. Only daily and weekly rules have many, and a COUNT has to be counted from the start."""
+    parts = dict(part.split("=", 1) for part in window.rule.split(";"))
+    days = {"DAILY": 1, "WEEKLY": 7}.get(parts["FREQ"])
+    if days is None or "COUNT" in parts:
+        return window.start
+    step = timedelta(days=days * int(parts.get("INTERVAL", "1")))
+    # One step more, because the days of its week that are before a start are not dates.
+    return window.start + max(0, (since - window.start) // step - 1) * step
 
 
 def _part(moments: list[datetime], begin: datetime, end: datetime) -> list[datetime]:

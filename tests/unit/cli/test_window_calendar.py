@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from fleet.app.reporting.window_calendar import preview
 from fleet.app.wiring.home import Home
 from fleet.cli.main import run
-from fleet.cli.views.window_calendar import calendar_text, window_list
-from fleet.cli.views.window_ics import calendar_ics
+from fleet.cli.views.windows.window_calendar import calendar_text, window_list
+from fleet.cli.views.windows.window_ics import calendar_ics
 from fleet.config.calendars.events import read_events
 from fleet.core.policy.policy import Freeze, Policy, Pool, RecurringWindow, Window, WindowLevel
 from fleet.core.records.errors import UsageError

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from fleet.cli.views.window_text import window_text
+from fleet.cli.views.windows.window_text import window_text
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.policy.policy import AnyWindow, Policy, RecurringWindow, Window, WindowLevel

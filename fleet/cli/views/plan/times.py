@@ -9,7 +9,7 @@ from rich.text import Text
 
 from fleet.cli.terminal.time_format import clock
 from fleet.cli.views.plan.line import count_nodes, fact
-from fleet.cli.views.window_text import levels_of, window_text
+from fleet.cli.views.windows.window_text import levels_of, window_text
 from fleet.core.planning.estimates import ENOUGH_TO_SPREAD, POD_PARTS, Estimate
 from fleet.core.planning.plan import (
     Effort,

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from rich.text import Text
 
 from fleet.cli.terminal.columns import columns
-from fleet.cli.views.window_text import levels_of, window_text
+from fleet.cli.views.windows.window_text import levels_of, window_text
 from fleet.core.policy.freezes import Freezes
 from fleet.core.policy.policy import Freeze, Policy, RecurringWindow, Window
 from fleet.core.policy.schedule import Schedule, Schedules, format_moment
