@@ -17,7 +17,7 @@ LARGEST = 4 << 20
 
 
 class Measurement(NamedTuple):
-    """What one measurement has found."""
+    """The result of one measurement."""
 
     verdict: GateVerdict
     message: str

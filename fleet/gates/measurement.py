@@ -1,4 +1,4 @@
-"""What one measurement of a gate has found, and how a gate of any kind is measured."""
+"""Measures a gate of any kind once, and answers the engine's questions."""
 
 from __future__ import annotations
 

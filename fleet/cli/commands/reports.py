@@ -1,4 +1,4 @@
-"""What was done, and the proof of it: reports of one rollout and of all rollouts of a span of time."""
+"""Reports of one rollout and of all rollouts of a span of time: the work that was done, and its proof."""
 
 from __future__ import annotations
 
@@ -261,7 +261,7 @@ def diff(
     after: Annotated[Path, typer.Argument(help="A report of the same kind.")],
     output: Format = "text",
 ) -> None:
-    """What differs between two reports: every figure, node by node. Exits 4 if anything does."""
+    """Compare two reports: every figure, node by node. Exits 4 if anything differs."""
     from fleet.app.reporting.differences import differences_of
     from fleet.cli.terminal.output import show
 

@@ -1,4 +1,4 @@
-"""Who asked for a rollout and who approved it, for all forms of a report."""
+"""Shows the users who asked for a rollout and approved it, for all forms of a report."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Calendar(NamedTuple):
     freezes: tuple[CalendarBar, ...]
     ticks: tuple[CalendarTick, ...]
     now: str
-    """Where the report was made, in percent; empty: after the span."""
+    """The place of the moment at which the report was made, in percent of the span; empty: after the span."""
 
 
 def page(report: PeriodReport) -> str:

@@ -41,7 +41,8 @@ class PlanApproval(Struct, frozen=True):
     effect: str
     """`e-` and the SHA-256, in hex, of the canonical JSON of what the approval covers."""
     packed: bytes
-    """What the approval covers, as `pack` returns it: a fleet keeps years of approvals of thousands of nodes in memory."""
+    """The effect that the approval covers, as `pack` returns it: years of approvals of thousands of nodes are kept in
+    memory."""
     asked_by: str = ""
     """The user who made the plan."""
     comment: str = ""

@@ -1,4 +1,4 @@
-"""What the gates of a history ask: a server that is healthy, unhealthy or silent for some minutes at a time."""
+"""The server that the gates of a history ask: healthy, unhealthy or silent for some minutes at a time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SPELL = 120.0
 
 
 class GateServer:
-    """Answers the gates of one history. The answers depend on the seed, the gate and the time alone."""
+    """Gives the answers to the gates of one history. They depend on the seed, the gate and the time alone."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed

@@ -1,4 +1,4 @@
-"""What the journal and the measurements say of a rollout's gates, read without any code of the engine."""
+"""Judges a rollout's gates by the journal and the measurements, without any code of the engine."""
 
 from __future__ import annotations
 
