@@ -335,7 +335,7 @@ def test_keys_that_cannot_be_offered_are_reported(server: Sshd, tmp_path: Path) 
     opened.chmod(0o644)
     server.configure(f"IdentityFile {locked}\nIdentityFile {opened}\n")
     access = server.access(identity="")
-    on(server.host(access), refuses(r"locked \(it has a passphrase.*open \(others may read it"))
+    on(server.host(access), refuses(r"locked \(it has a passphrase.*open \(others can read it"))
 
 
 def test_server_that_requires_more_than_a_key_is_reported(tmp_path: Path) -> None:
@@ -424,7 +424,7 @@ def test_rekeying_keeps_the_host_key(server: Sshd) -> None:
 def test_host_key_updates_are_refused_whatever_the_configuration(server: Sshd) -> None:
     server.known_hosts.write_text("")
     server.configure("StrictHostKeyChecking accept-new\n")
-    on(server.host(), refuses("StrictHostKeyChecking accept-new is not followed", "compare the fingerprint"))
+    on(server.host(), refuses("StrictHostKeyChecking accept-new is not supported", "compare the fingerprint"))
     assert server.known_hosts.read_text() == ""
     server.know(server.user_key)
     server.configure("StrictHostKeyChecking no\n")

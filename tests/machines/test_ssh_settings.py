@@ -202,8 +202,8 @@ def test_without_openssh_other_configurations_are_refused(
 
 ASK = """
 from fleet.machines.access import SshAccess, SshAddress
-from fleet.machines.ssh.configuration.openssh import asked
-found = asked(SshAddress("n-1"), SshAccess())
+from fleet.machines.ssh.configuration.openssh import read_settings
+found = read_settings(SshAddress("n-1"), SshAccess())
 print(found.host, found.user, found.port, found.alive_seconds, found.identities[0], found.known_hosts[0], found.command)
 """
 

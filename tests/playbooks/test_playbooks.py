@@ -165,7 +165,7 @@ def test_refusals_have_remedies(tmp_path: Path) -> None:
         (box.folder / "comm").write_text("systemd\n")
         box.save(failed=["sshd.service"])
         assert "Failed: sshd.service" in box.play("preflight").message
-        assert "fleet_free_mib wants" in box.play("preflight", fleet_free_mib=10**9).message
+        assert "fleet_free_mib requires" in box.play("preflight", fleet_free_mib=10**9).message
         (box.folder / "run/ostree-booted").unlink()
         assert "These playbooks know bootc, ostree, rpm-ostree; this host is box" in box.play("facts").message
         assert box.state()["ran"] == []

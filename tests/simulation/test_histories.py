@@ -40,6 +40,9 @@ NOT_HERE = {
     Reason.QUORUM_WRONG,
     # Leases of clusters are the executor's: in a history one controller works at a time.
     Reason.LED_BY_ANOTHER,
+    # The policies of histories have no approvals, and no calendars.
+    Reason.NOT_APPROVED,
+    Reason.CALENDAR_UNREAD,
     # That is said of a plan, and no history makes one.
     Reason.LENGTH_UNKNOWN,
     # No release of the model brings another minor version of etcd, and its members tell no format of their data.

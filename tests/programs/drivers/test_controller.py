@@ -261,7 +261,7 @@ def test_database_refusal_is_reported_at_once_and_work_continues_after(tmp_path:
     home.store.lease.release = release  # type: ignore[method-assign]
     run(home)
     assert [expected for expected in home.warned if "locked" in expected] == [
-        "the database is locked; trying again every 5 s"
+        "the database is locked; retrying every 5 s"
     ]
     assert {run.step for run in home.rollout.runs.values()} == {Step.DONE}
     assert set(epochs) == {1}
