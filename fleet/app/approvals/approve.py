@@ -102,7 +102,7 @@ def _refuse_own(plan: Plan, caller: Caller) -> None:
     if plan.maker == caller.identity.name:
         raise NotAllowedError(
             f"{caller.identity.name} made plan {short_id(plan.plan_id)}: nobody approves their own",
-            "somebody else with the role approver does: fleet access show",
+            "another user with the role approver approves it: fleet access show lists them",
         )
 
 

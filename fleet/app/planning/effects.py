@@ -143,7 +143,7 @@ def refuse_unapproved(home: Home, plan: Plan, state: PlanState) -> None:
             "\n  ".join(
                 [f"plan {name} is not approved: {count} of {required}", *_why_not(home, plan, state)]
             ),
-            f"another person than {plan.maker or 'its maker'}: fleet plan approve {name}",
+            f"a user other than {plan.maker or 'its maker'} approves it: fleet plan approve {name}",
         )
     if state.changes:
         raise HeldError(
@@ -157,7 +157,7 @@ def refuse_unapproved_rollout(home: Home, rollout: Rollout) -> None:
     if why := ApprovalGate(ledger_of(home.store.journal)).lacking(rollout, home.now()):
         raise HeldError(
             f"rollout {rollout.id} has not begun: {why}",
-            f"another person approves it: fleet plan approve {short_id(rollout.start.plan)}",
+            f"another user approves it: fleet plan approve {short_id(rollout.start.plan)}",
         )
 
 

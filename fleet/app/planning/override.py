@@ -24,7 +24,7 @@ def ensure_override_approved(home: Home, plan: Plan) -> tuple[PlanApproval, ...]
         raise HeldError(
             f"a start of plan {short_id(plan.plan_id)} in a freeze is not approved: "
             f"{len(counting)} of {rule.override}",
-            f"another person than {plan.maker or 'its maker'}: "
+            f"a user other than {plan.maker or 'its maker'} approves it: "
             f"fleet plan approve {short_id(plan.plan_id)} --override-freeze REASON",
         )
     return counting

@@ -25,7 +25,7 @@ NOT_APPROVED = ReasonSpec(
     "rollout {subject} has not begun: {why}",
     opens="the plan is approved, and an operator resumes the rollout",
     docs="approvals.md#when-approvals-are-checked",
-    remedy="another person approves it (fleet plan approve {plan}), then: fleet rollout resume {subject}",
+    remedy="another user approves it (fleet plan approve {plan}), then: fleet rollout resume {subject}",
     needs_action=True,
     lint="in status",
 )
