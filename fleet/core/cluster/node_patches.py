@@ -36,7 +36,7 @@ def cordon(node: Node, rollout: str) -> Node | None:
     if node.unschedulable:
         if node.cordoned_by == rollout:
             return None
-        raise RefusedPatch(Result.STALE, f"cordoned by {node.cordoned_by or 'another party'}")
+        raise RefusedPatch(Result.STALE, f"cordoned by {node.cordoned_by or 'somebody else'}")
     added = {CORDON_ANNOTATION: rollout} | keep_off.additions(node.annotations, rollout)
     return replace(node, unschedulable=True, annotations=node.annotations | added)
 

@@ -90,7 +90,7 @@ def unmark(node: MarkedNode, rollout: str) -> MergePatch | None:
 def cordon(node: MarkedNode, rollout: str) -> MergePatch | CordonedByOther | None:
     """Returns the patch that cordons the node; CordonedByOther where another party has cordoned it."""
     if node.spec.unschedulable:
-        return None if node.cordoned_by == rollout else CordonedByOther(node.cordoned_by or "another party")
+        return None if node.cordoned_by == rollout else CordonedByOther(node.cordoned_by or "somebody else")
     added = {CORDON_ANNOTATION: rollout} | keep_off.additions(node.annotations, rollout)
     return {"metadata": {"annotations": added}, "spec": {"unschedulable": True}}
 

@@ -185,7 +185,7 @@ def test_cordon_of_another_party_just_before_ours_is_kept(tmp_path: Path) -> Non
         server.faults.append(Fault("PATCH", NAME, 409, CONFLICT, then=cordoned))
         outcome = await sender(Cordon)
         assert outcome.result is Result.STALE
-        assert "cordoned by another party" in outcome.detail
+        assert "cordoned by somebody else" in outcome.detail
         assert "annotations" not in sender.node["metadata"]
 
     scenario(tmp_path, story)
