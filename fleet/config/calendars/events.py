@@ -187,7 +187,7 @@ def _windows(component: Any, zone: str, closes: bool, cautions: list[str]) -> It
         added, periods = _added(component, start, zone)
         removed = tuple(_dates(component, "EXDATE", start, zone))
     except ValueError as wrong:
-        raise _Unreadable(f"event {title!r}: {wrong}") from None
+        raise wrong if isinstance(wrong, _Unreadable) else _Unreadable(f"event {title!r}: {wrong}") from None
     if not length and not periods:
         cautions.append(f"event {title!r} lasts no time, and does not count")
         return

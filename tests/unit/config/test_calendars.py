@@ -176,6 +176,7 @@ def test_an_event_that_cannot_be_understood_is_a_mistake_and_not_left_out() -> N
     assert not content.events
     assert ["abcdefghi"[index] in each for index, each in enumerate(content.problems)] == [True] * 9
     assert all(len(each) < 160 and each.isprintable() for each in content.problems)
+    assert all(each.count("event ") == 1 for each in content.problems), "each names its event once"
 
 
 @pytest.mark.parametrize(
