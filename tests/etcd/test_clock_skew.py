@@ -25,7 +25,7 @@ from tests.etcd.clock import Clock
 from tests.etcd.raft_timeline import judged
 from tests.etcd.rolling import PATIENT_MS, Rolling
 from tests.etcd.test_reading import named, names
-from tests.etcd.testbed import testbed
+from tests.etcd.testbed import networked_members
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -53,7 +53,7 @@ def test_rollout_over_members_with_skewed_clocks(binary: Path, tmp_path: Path) -
     clocks["m1"].set(FAST)
     clocks["m2"].set(SLOW)
     before = {name: clock.before for name, clock in clocks.items()}
-    with testbed(
+    with networked_members(
         binary,
         tmp_path / "etcd",
         now(),
@@ -95,7 +95,9 @@ def test_member_whose_clock_is_before_all_certificates_is_unreachable_with_the_r
     binary: Path, tmp_path: Path
 ) -> None:
     clock = Clock(tmp_path, "m2")
-    with testbed(binary, tmp_path / "etcd", now(), names(3), before={"m2": clock.before}) as members:
+    with networked_members(
+        binary, tmp_path / "etcd", now(), names(3), before={"m2": clock.before}
+    ) as members:
         etcd = adapter(members)
         wait(etcd, whole)
         etcd.move_leader("m0")
@@ -112,7 +114,7 @@ def test_member_whose_clock_is_before_all_certificates_is_unreachable_with_the_r
 
 
 def test_certificates_that_are_not_valid_yet_by_the_controllers_clock(binary: Path, tmp_path: Path) -> None:
-    with testbed(binary, tmp_path / "etcd", now() + timedelta(hours=1), names(1)) as members:
+    with networked_members(binary, tmp_path / "etcd", now() + timedelta(hours=1), names(1)) as members:
         found = adapter(members).read(now())
         assert "its certificate is refused: certificate is not yet valid by the clock here" in found.unread
         held = quorum.held(found, RULE, NodeRef("lab", "m0"), ())

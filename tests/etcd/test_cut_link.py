@@ -14,7 +14,7 @@ from fleet.core.quorum.quorum import QuorumRule
 from fleet.core.rollout.steps import Step
 from tests.etcd.raft_timeline import Moment, judged
 from tests.etcd.rolling import Rolling
-from tests.etcd.testbed import testbed
+from tests.etcd.testbed import networked_members
 
 ELECTION_MS = 4000
 """Long: on a busy computer a late heartbeat is not to look like a leader that is gone."""
@@ -27,7 +27,7 @@ READINGS = 2
 @pytest.mark.timeout(600)
 def test_rollout_waits_while_sites_are_partitioned_and_continues_after(binary: Path, tmp_path: Path) -> None:
     seconds = {frozenset(pair): trip for pair, trip in TRIPS.items()}
-    with testbed(
+    with networked_members(
         binary, tmp_path / "etcd", now(), SITES, seconds, heartbeat_ms=400, election_ms=ELECTION_MS
     ) as members:
         etcd = adapter(members)

@@ -15,7 +15,7 @@ from fleet.lab.etcd.members import Members
 from tests.etcd.raft_timeline import judged
 from tests.etcd.rolling import PATIENT_MS, Rolling
 from tests.etcd.test_reading import arm, named, names
-from tests.etcd.testbed import testbed
+from tests.etcd.testbed import networked_members
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -23,7 +23,9 @@ RULE = QuorumRule(soak_seconds=1)
 
 
 def begun(binary: Path, folder: Path, count: int) -> Members:
-    return testbed(binary, folder / "etcd", now(), names(count), heartbeat_ms=500, election_ms=PATIENT_MS)
+    return networked_members(
+        binary, folder / "etcd", now(), names(count), heartbeat_ms=500, election_ms=PATIENT_MS
+    )
 
 
 def assert_well_ended(rolling: Rolling, members: Members) -> None:

@@ -32,7 +32,7 @@ from fleet.etcd.errors import EtcdError, EtcdRefusedError
 from fleet.etcd.etcd import Etcd
 from fleet.etcd.gateway import Gateway, trust
 from fleet.lab.etcd.members import Members
-from tests.etcd.testbed import testbed
+from tests.etcd.testbed import networked_members
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -57,7 +57,7 @@ def put(access: EtcdAccess, member: int, count: int, size: int = 10) -> None:
 
 
 def test_healthy_etcd_and_its_snapshot(binary: Path, tmp_path: Path) -> None:
-    with testbed(binary, tmp_path / "etcd", now(), names(3)) as members:
+    with networked_members(binary, tmp_path / "etcd", now(), names(3)) as members:
         etcd = adapter(members)
         group = wait(etcd, whole)
         assert sorted(each.name for each in group.members) == ["m0", "m1", "m2"]
@@ -99,7 +99,7 @@ def _small_files() -> Iterator[None]:
 def test_leadership_moves_to_the_named_member_and_the_leader_is_never_defragmented(
     binary: Path, tmp_path: Path
 ) -> None:
-    with testbed(binary, tmp_path / "etcd", now(), names(3)) as members:
+    with networked_members(binary, tmp_path / "etcd", now(), names(3)) as members:
         etcd = adapter(members)
         wait(etcd, whole)
         for name in ("m2", "m0", "m0"):
@@ -114,7 +114,7 @@ def test_leadership_moves_to_the_named_member_and_the_leader_is_never_defragment
 
 
 def test_member_and_then_a_majority_is_down(binary: Path, tmp_path: Path) -> None:
-    with testbed(binary, tmp_path / "etcd", now(), names(3)) as members:
+    with networked_members(binary, tmp_path / "etcd", now(), names(3)) as members:
         etcd = adapter(members)
         wait(etcd, whole)
         etcd.move_leader("m0")
@@ -136,7 +136,7 @@ def test_member_and_then_a_majority_is_down(binary: Path, tmp_path: Path) -> Non
 
 
 def test_learner_and_member_that_never_started(binary: Path, tmp_path: Path) -> None:
-    with testbed(binary, tmp_path / "etcd", now(), names(3)) as members:
+    with networked_members(binary, tmp_path / "etcd", now(), names(3)) as members:
         etcd = adapter(members)
         wait(etcd, whole)
         gateway = Gateway(members.access.endpoints[0], trust(members.access))
@@ -158,7 +158,7 @@ def test_learner_and_member_that_never_started(binary: Path, tmp_path: Path) -> 
 
 def test_started_learner_is_healthy_though_it_refuses_lists(binary: Path, tmp_path: Path) -> None:
     """It is as real etcd has it: the list of members and that of alarms are not for learners."""
-    with testbed(binary, tmp_path / "etcd", now(), names(4)) as members:
+    with networked_members(binary, tmp_path / "etcd", now(), names(4)) as members:
         etcd = adapter(members)
         whole_group = wait(etcd, whole)
         assert len(whole_group.voters) == 4
@@ -239,7 +239,7 @@ def test_lagging_member_is_out_of_step_until_it_has_caught_up(binary: Path, tmp_
     """The member answers and still believes in its leader: only its index shows that it is behind."""
     sites = {"m0": "fra", "m1": "fra", "m2": "nyc"}
     rule = replace(RULE, lag_entries=50)
-    with testbed(
+    with networked_members(
         binary, tmp_path / "etcd", now(), sites, heartbeat_ms=500, election_ms=LONG_ELECTION_MS
     ) as members:
         etcd = adapter(members)
@@ -261,7 +261,7 @@ def test_lagging_member_is_out_of_step_until_it_has_caught_up(binary: Path, tmp_
 
 @pytest.mark.parametrize("alarm", ["NOSPACE", "CORRUPT"])
 def test_alarm_holds_the_other_members_until_it_is_cleared(binary: Path, tmp_path: Path, alarm: str) -> None:
-    with testbed(binary, tmp_path / "etcd", now(), names(3)) as members:
+    with networked_members(binary, tmp_path / "etcd", now(), names(3)) as members:
         etcd = adapter(members)
         wait(etcd, whole)
         arm(members, "m1", alarm)
@@ -282,7 +282,7 @@ def arm(members: Members, name: str, alarm: str, action: str = "ACTIVATE") -> No
 
 
 def test_full_database_raises_an_alarm(binary: Path, tmp_path: Path) -> None:
-    with testbed(binary, tmp_path / "etcd", now(), names(3), quota_bytes=16 << 20) as members:
+    with networked_members(binary, tmp_path / "etcd", now(), names(3), quota_bytes=16 << 20) as members:
         etcd = adapter(members)
         wait(etcd, whole)
         with pytest.raises(EtcdError, match="space exceeded"):
@@ -294,7 +294,7 @@ def test_full_database_raises_an_alarm(binary: Path, tmp_path: Path) -> None:
 
 
 def test_certificate_of_another_authority_is_rejected_with_the_reason(binary: Path, tmp_path: Path) -> None:
-    with testbed(binary, tmp_path / "etcd", now(), names(1)) as members:
+    with networked_members(binary, tmp_path / "etcd", now(), names(1)) as members:
         strange = members.strange
         access = replace(members.access, cert=str(strange.certificate), key=str(strange.key))
         group = Etcd(QuorumGroup("etcd", "lab", access=access), {}).read(now())
@@ -309,7 +309,7 @@ def test_certificate_of_another_authority_is_rejected_with_the_reason(binary: Pa
 def test_isolated_members_view_is_not_trusted(binary: Path, tmp_path: Path) -> None:
     """It still takes itself for the leader, for a while; the others have another by then."""
     sites = {"m0": "fra", "m1": "nyc", "m2": "nyc"}
-    with testbed(binary, tmp_path / "etcd", now(), sites) as members:
+    with networked_members(binary, tmp_path / "etcd", now(), sites) as members:
         etcd = adapter(members)
         wait(etcd, whole)
         etcd.move_leader("m0")
@@ -326,7 +326,7 @@ def test_round_trips_of_new_members_are_measured(binary: Path, tmp_path: Path) -
     """etcd opens a connection for a probe if it has none, so the reported value may be up to three round trips."""
     sites = {"m0": "fra", "m1": "nyc", "m2": "sgp"}
     seconds = {frozenset(pair): trip for pair, trip in TRIPS.items()}
-    with testbed(
+    with networked_members(
         binary, tmp_path / "etcd", now(), sites, seconds, heartbeat_ms=200, election_ms=ELECTION_MS
     ) as members:
         etcd = adapter(members, {})

@@ -10,7 +10,7 @@ import pytest
 from bench.quorum import ELECTION_MS, SITES, TRIPS, Result, adapter, fleets, in_turn, now, roll
 from tests.etcd.raft_timeline import Moment, judged
 from tests.etcd.rolling import PATIENT_MS
-from tests.etcd.testbed import testbed
+from tests.etcd.testbed import networked_members
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -19,7 +19,7 @@ def rolled(binary: Path, directory: Path, sites: dict[str, str], leader: str = "
     """Judged by raft's arithmetic."""
     seconds = {frozenset(pair): trip for pair, trip in TRIPS.items()}
     timeline: list[Moment] = []
-    with testbed(
+    with networked_members(
         binary, directory, now(), sites, seconds, heartbeat_ms=500, election_ms=PATIENT_MS
     ) as members:
         found = roll(
@@ -66,7 +66,7 @@ def test_leader_in_the_far_site_hands_over_to_a_near_member_and_goes_last(
 def test_order_by_name_costs_elections(binary: Path, tmp_path: Path) -> None:
     """The same bed shows what fleet's order saves: otherwise it could not fail."""
     sites = {f"m{index}": "fra" for index in range(3)}
-    with testbed(
+    with networked_members(
         binary, tmp_path / "etcd", now(), sites, heartbeat_ms=200, election_ms=ELECTION_MS
     ) as members:
         found = roll(members, adapter(members), "by name", in_turn(list(sites)), hand_over=False)

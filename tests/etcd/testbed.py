@@ -15,7 +15,7 @@ from fleet.lab.etcd.members import Members
 from fleet.lab.etcd.namespaces import possible
 
 
-def testbed(
+def networked_members(
     binary: Path,
     directory: Path,
     at: datetime,
