@@ -7,7 +7,7 @@ time in which no controller was there proves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -23,7 +23,7 @@ from fleet.core.rollout.decisions import (
     RolloutHalted,
 )
 from fleet.core.rollout.rollout import Rollout
-from fleet.core.rollout.stages.gate_state import GatePoint, GateState
+from fleet.core.rollout.stages.gate_state import GatePoint
 from fleet.core.text.durations import format_duration
 
 GateKey = tuple[str, GatePoint, str]
@@ -75,6 +75,8 @@ class GateQuestions:
         """`foretells`: nothing is measured, because a plan is made on a model. Every gate passes as early as it can."""
         self._gates = gates
         self._foretells = foretells
+        self._since: dict[GateKey, datetime] = {}
+        """Since when this engine has asked each gate without a break: a pause ends it, as the end of the engine does."""
         self._measured: dict[GateKey, Measurements] = {}
         self._taken: set[GateKey] = set()
         """The questions that a driver has taken and not answered yet."""
@@ -88,6 +90,8 @@ class GateQuestions:
     def answered(self, answer: GateAnswer, now: datetime) -> None:
         """Takes in an answer."""
         self._taken.discard(answer.key)
+        if answer.key not in self._since:
+            return  # It was asked before a pause.
         before = self._measured.get(answer.key)
         good_since, bad = None, 0
         if answer.verdict is GateVerdict.GOOD:
@@ -98,11 +102,11 @@ class GateQuestions:
 
     def due(self, now: datetime) -> Iterator[tuple[Rollout, DecisionRecord]]:
         """Yields what has become of the gates. The caller records each before it asks for the next one."""
-        for rollout, point in self._gates.points():
+        points = list(self._gates.points())
+        self._begin_and_end(points, now)
+        for rollout, point in points:
             gates = point.gates(rollout.policy)
             if any((point, gate.name) not in rollout.gates for gate in gates):
-                for gate in gates:
-                    self._measured.pop((rollout.id, point, gate.name), None)
                 yield rollout, GateReached(rollout=rollout.id, point=point)
             for gate in gates:
                 for record in self._judge(rollout, point, gate, now):
@@ -117,9 +121,25 @@ class GateQuestions:
                 if state is None or state.passed or state.failed:
                     continue
                 if self._by_time(gate) or not isinstance(gate, OperatorGate):
-                    seconds = gate.for_seconds if self._by_time(gate) else gate.timeout_seconds
-                    moments.append(state.reached + timedelta(seconds=seconds))
+                    since = self._since.get((rollout.id, point, gate.name), now)
+                    end = _later(state.reached, gate.for_seconds)
+                    moments.append(end if self._by_time(gate) else _later(since, gate.timeout_seconds))
         return min((max(moment, now) for moment in moments), default=None)
+
+    def _begin_and_end(self, points: Sequence[tuple[Rollout, GatePoint]], now: datetime) -> None:
+        """Begins to count for the gates of these points, and forgets what was measured of all others and of those that
+        are asked anew."""
+        open_ones = {
+            (rollout.id, point, gate.name)
+            for rollout, point in points
+            for gate in point.gates(rollout.policy)
+            if (point, gate.name) in rollout.gates
+        }
+        for key in self._since.keys() - open_ones:
+            del self._since[key]
+            self._measured.pop(key, None)
+        for key in open_ones:
+            self._since.setdefault(key, now)
 
     def _by_time(self, gate: AnyGate) -> bool:
         return self._foretells or isinstance(gate, SoakGate)
@@ -139,7 +159,7 @@ class GateQuestions:
     def _next(self, question: GateQuestion) -> datetime | None:
         """Returns when the question is due; None: it was never asked."""
         measured = self._measured.get(question.key)
-        return measured.at + timedelta(seconds=question.gate.every_seconds) if measured else None
+        return _later(measured.at, question.gate.every_seconds) if measured else None
 
     def _judge(
         self, rollout: Rollout, point: GatePoint, gate: AnyGate, now: datetime
@@ -148,10 +168,11 @@ class GateQuestions:
         if state.passed or state.failed:
             return
         if self._by_time(gate):
-            if now >= state.reached + timedelta(seconds=gate.for_seconds):
+            if now >= _later(state.reached, gate.for_seconds):
                 yield GatePassed(rollout=rollout.id, point=point, gate=gate.name)
             return
-        measured = self._measured.get((rollout.id, point, gate.name))
+        key = (rollout.id, point, gate.name)
+        measured, since = self._measured.get(key), self._since.get(key, now)
         if measured is not None and measured.last.verdict is not state.verdict:
             last = measured.last
             yield GateMeasured(
@@ -159,7 +180,7 @@ class GateQuestions:
             )
         if measured is not None and _good_for(measured) >= gate.for_seconds:
             yield GatePassed(rollout=rollout.id, point=point, gate=gate.name, why=measured.last.message)
-        elif why := _failure(gate, state, measured, now):
+        elif why := _failure(gate, since, measured, now):
             yield GateFailed(rollout=rollout.id, point=point, gate=gate.name, why=why)
             yield RolloutHalted(rollout=rollout.id, why=f"gate {gate.name} behind {point} failed: {why}")
 
@@ -169,13 +190,17 @@ def _good_for(measured: Measurements) -> float:
     return -1.0 if measured.good_since is None else (measured.at - measured.good_since).total_seconds()
 
 
-def _failure(gate: AnyGate, state: GateState, measured: Measurements | None, now: datetime) -> str:
-    """Returns why the gate has failed; empty: it has not."""
+def _later(moment: datetime, seconds: int) -> datetime:
+    return moment + timedelta(seconds=seconds)
+
+
+def _failure(gate: AnyGate, since: datetime, measured: Measurements | None, now: datetime) -> str:
+    """Returns why the gate has failed, which was asked without a break since then; empty: it has not."""
     if isinstance(gate, OperatorGate):
         return ""
     last = measured.last.message if measured is not None else "no answer"
     if measured is not None and measured.bad >= gate.bad:
         return f"{measured.bad} bad in a row, the last: {last}"
-    if now >= state.reached + timedelta(seconds=gate.timeout_seconds):
+    if now >= _later(since, gate.timeout_seconds):
         return f"not passed within {format_duration(gate.timeout_seconds)}, the last: {last}"
     return ""

@@ -272,3 +272,28 @@ def test_a_rollout_that_was_paused_after_its_gate_had_failed_asks_the_gate_anew(
     story.send("resume")
     story.run()
     assert state(story) is RolloutState.FINISHED
+
+
+def test_a_pause_proves_nothing_and_counts_for_no_timeout() -> None:
+    story = a_story([ERRORS])
+    story.gates["errors"] = (GateVerdict.GOOD, "0")
+    story.run(until=lambda: len(story.asked) == 5)
+    story.send("pause")
+    story.run(seconds=1)
+    story.at += 2 * ERRORS.timeout_seconds
+    resumed = story.at
+    story.send("resume")
+    story.run(until=lambda: story.rollout.gates[CANARIES, "errors"].passed)
+    assert story.at - resumed >= ERRORS.for_seconds
+    assert state(story) is RolloutState.RUNNING
+
+
+def test_a_time_without_a_controller_counts_for_no_timeout() -> None:
+    story = a_story([ERRORS])
+    story.gates["errors"] = (GateVerdict.UNKNOWN, "no data")
+    story.run(until=lambda: len(story.asked) == 5)
+    story.at += 2 * ERRORS.timeout_seconds
+    story.kill()
+    story.gates["errors"] = (GateVerdict.GOOD, "0")
+    story.run()
+    assert state(story) is RolloutState.FINISHED
