@@ -56,7 +56,7 @@ def _stage(reader: Reader, pool: forms.ValueForm[str]) -> RolloutStage:
         pools=reader.values("pools", pool),
         clusters=reader.values("clusters", forms.NAME),
         sites=reader.values("sites", forms.NAME),
-        sites_at_once=reader.value("sites_at_once", forms.SOME, None),
+        sites_at_once=reader.value("sites_at_once", forms.OPTIONAL_COUNT, None),
         gates=gates(reader),
     )
 

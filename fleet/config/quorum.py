@@ -120,7 +120,7 @@ def spread(reader: Reader) -> GroupSpread:
 
 
 def voters(reader: Reader) -> int | None:
-    return reader.value("voters", forms.VOTERS, None)
+    return reader.value("voters", forms.OPTIONAL_COUNT, None)
 
 
 def probe(reader: Reader, kind: QuorumKind) -> Probe | None:

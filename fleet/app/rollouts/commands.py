@@ -78,7 +78,7 @@ def pass_gate(home: Home, ident: str, gate: str, reason: str) -> tuple[Rollout, 
     """
     caller = allowed(home, Role.APPROVER, "let gates pass")
     rollout = Rollouts.load(home.store).choose(ident)
-    open_gates = {key: state for key, state in rollout.gates.items() if not (state.passed or state.failed)}
+    open_gates = {key: state for key, state in rollout.gates.items() if state.open}
     points = tuple(point for point, name in open_gates if name == gate)
     if not points:
         names = ", ".join(sorted({name for _, name in open_gates}))

@@ -186,7 +186,7 @@ def _amount(text: str) -> Amount | None:
     return Amount(number, percent)
 
 
-def _voters(text: str) -> int | None:
+def _optional_count(text: str) -> int | None:
     return count(1).read(text)
 
 
@@ -223,8 +223,8 @@ def _http_path(text: str) -> str:
 
 
 HTTP_PATH = ValueForm("a path such as /health?ready=1, without . or .. in it", _http_path)
-VOTERS = ValueForm(count(1).expected, _voters)
-SOME: ValueForm[int | None] = ValueForm(count(1).expected, _voters)
+OPTIONAL_COUNT = ValueForm(count(1).expected, _optional_count)
+"""A whole number from 1 on, of a key whose default is None."""
 DECIMAL: ValueForm[float | None] = ValueForm("a number such as 0.02", _decimal)
 STATUS = ValueForm("a status of HTTP, 100 to 599", _status)
 PORT = ValueForm("a port, 1 to 65535", _port)

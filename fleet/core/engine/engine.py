@@ -215,14 +215,14 @@ class Engine:
 
     def _recheck_gates(self, now: datetime) -> None:
         """Lets those begin whose gate has opened, until nothing more has become of any gate."""
-        open_ended = True
-        while open_ended:
+        changed = True
+        while changed:
             for key in self._gates.recheck(now):
                 self._index.queue.open(key)
-            open_ended = False
+            changed = False
             for rollout, record in self.gate_questions.due(now):
                 self._state.decide(rollout, record, now)
-                open_ended = True
+                changed = True
 
     def _advance_runs(self, now: datetime) -> None:
         """Advances every run that something has happened to, as far as possible."""

@@ -118,7 +118,7 @@ class GateQuestions:
         for rollout, point in self._gates.points():
             for gate in point.gates(rollout.policy):
                 state = rollout.gates.get((point, gate.name))
-                if state is None or state.passed or state.failed:
+                if state is None or not state.open:
                     continue
                 if self._by_time(gate) or not isinstance(gate, OperatorGate):
                     since = self._since.get((rollout.id, point, gate.name), now)
@@ -150,7 +150,7 @@ class GateQuestions:
             for gate in point.gates(rollout.policy):
                 state = rollout.gates.get((point, gate.name))
                 measured = not self._by_time(gate) and not isinstance(gate, OperatorGate)
-                if state is None or state.passed or state.failed or not measured:
+                if state is None or not state.open or not measured:
                     continue
                 question = GateQuestion(rollout.id, point, gate)
                 if question.key not in self._taken:
@@ -165,7 +165,7 @@ class GateQuestions:
         self, rollout: Rollout, point: GatePoint, gate: AnyGate, now: datetime
     ) -> Iterator[DecisionRecord]:
         state = rollout.gates[point, gate.name]
-        if state.passed or state.failed:
+        if not state.open:
             return
         if self._by_time(gate):
             if now >= _later(state.reached, gate.for_seconds):

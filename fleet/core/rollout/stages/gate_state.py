@@ -40,3 +40,8 @@ class GateState(Struct, frozen=True):
     message: str = ""
     passed: bool = False
     failed: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Returns whether the gate has neither passed nor failed."""
+        return not (self.passed or self.failed)
