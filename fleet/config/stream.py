@@ -9,7 +9,6 @@ from pathlib import Path
 from msgspec import UNSET, UnsetType
 
 from fleet.config.document import forms, time_forms
-from fleet.config.document.forms import ValueForm
 from fleet.config.document.fragment import MOST_BYTES, Block, compose, shown
 from fleet.config.document.reader import Reader
 from fleet.core.releases.kernel import architecture_of
@@ -17,7 +16,6 @@ from fleet.core.releases.phasing import EPOCH, Phasing
 from fleet.core.releases.release import Advisory, Release, Stream
 
 SEVERITY = forms.one_of(("critical", "high", "medium", "low"), "critical, high, medium or low")
-REASON: ValueForm[str | UnsetType] = ValueForm(forms.TEXT.expected, forms.TEXT.read)
 EVER = datetime.min.replace(tzinfo=UTC)
 ReleaseList = tuple[Release, ...]
 
@@ -117,8 +115,8 @@ def _releases(reader: Reader, required: bool) -> ReleaseList:
             digests=digests,
             released=_released(block),
             advisories=_advisories(block),
-            barrier=block.value("barrier", REASON, UNSET),
-            dead_end=block.value("dead_end", REASON, UNSET),
+            barrier=block.value("barrier", forms.TEXT, "") or UNSET,
+            dead_end=block.value("dead_end", forms.TEXT, "") or UNSET,
             rollout=_phasing(block),
             upgrades_from=_upgrades_from(block, found),
         )
