@@ -10,7 +10,7 @@ from fleet.core.rollout.event import ClusterEvent, Deleted, Upserted
 from fleet.lab.simulation.checker.ground_truth import LAG
 
 
-class Readiness(NamedTuple):
+class ReadyPods(NamedTuple):
     at: float
     ready: int
     replicas: int
@@ -19,7 +19,7 @@ class Readiness(NamedTuple):
 
 class WorkloadHistory:
     def __init__(self) -> None:
-        self._of: dict[tuple[str, str], list[Readiness]] = {}
+        self._of: dict[tuple[str, str], list[ReadyPods]] = {}
         """The changes of each workload, by its cluster and its name as the journal has it."""
 
     def observe(self, at: float, event: ClusterEvent) -> None:
@@ -27,7 +27,7 @@ class WorkloadHistory:
         if isinstance(event, Upserted | Deleted) and isinstance(event.obj, Workload):
             workload = event.obj
             gone = isinstance(event, Deleted)
-            now = Readiness(at, 0, 0) if gone else Readiness(at, workload.ready, workload.replicas)
+            now = ReadyPods(at, 0, 0) if gone else ReadyPods(at, workload.ready, workload.replicas)
             self._of.setdefault((event.cluster, f"{workload.kind} {workload.ref}"), []).append(now)
 
     def wrongly_noted(self, at: float, cluster: str, noted: Mapping[str, int]) -> Iterator[str]:
@@ -46,7 +46,7 @@ class WorkloadHistory:
                     return f"{cluster}: {name} had {ready} ready pods before"
         return ""
 
-    def _recent(self, at: float, cluster: str, name: str) -> Iterator[Readiness]:
+    def _recent(self, at: float, cluster: str, name: str) -> Iterator[ReadyPods]:
         changes = self._of.get((cluster, name), [])
         for index, change in enumerate(changes):
             if index + 1 == len(changes) or changes[index + 1].at > at - LAG:
