@@ -19,7 +19,8 @@ windows: [{}, {calendar: x.ics}]
 sites: [{windows: [{}]}]
 clusters: [{windows: [{}]}]
 quorums: [{selector: {matchExpressions: [{}]}}]
-stages: [{gates: [{soak: 1s}, {operator: true}, {prometheus: {}}, {alerts: {}}, {http: {}}, {command: [x]}]}]
+stages: [{gates: [{soak: 1s}, {operator: true}, {prometheus: {}}, {alerts: {}}, {http: {}}, {command: [x]},
+  {workloads: true}]}]
 defaults: {windows: [{}], gates: [{}], drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}}
 pools:
   - windows: [{}]
