@@ -41,7 +41,8 @@ from fleet.drivers.ports import (
 )
 from fleet.drivers.request_recorder import RequestRecorder
 from fleet.drivers.timers.jobs import JobSchedule, JobsOf, no_jobs
-from fleet.drivers.timers.periodic import PeriodicTask, run_periodically
+from fleet.drivers.timers.pace import WALL, Pace
+from fleet.drivers.timers.periodic import PeriodicTask
 from fleet.gates.measurement import answer
 from fleet.system.clock import Clock
 
@@ -98,10 +99,12 @@ class Controller:
         retention: Retention = KEEP,
         measure: Measure = answer,
         jobs: JobsOf = no_jobs,
+        pace: Pace = WALL,
     ) -> None:
         """`connect` opens the clusters of the database; `sites` names the clusters and their sites, without
         reading them. `clock` is the fleet's, `wall` the real time, by which leases expire. `measure` measures gates.
-        `jobs` returns the scheduled jobs that the policy asks for now."""
+        `jobs` returns the scheduled jobs that the policy asks for now. `pace` decides when it looks again at what changes
+        without an event."""
         self._database = database
         self._connect = connect
         self._sites = sites
@@ -112,6 +115,7 @@ class Controller:
         self._retention = retention
         self._measure = measure
         self._jobs = jobs
+        self._pace = pace
         self._identity = own_identity()
         self._refused = ""
         """The last reported reason why the controller does not work."""
@@ -189,6 +193,7 @@ class Controller:
             abandoned,
             recorder.watch,
             self._measure,
+            self._pace.pause,
         )
         self._show(f"in control of {len(clusters)} clusters (epoch {epoch})")
         self._refused = ""
@@ -220,7 +225,7 @@ class Controller:
             ]
             if self._notary is not None:
                 regular.append(PeriodicTask("notary", FLUSH, self._notary.look))
-            async with run_periodically(regular) as failure:
+            async with self._pace.periodically(regular) as failure:
                 work = asyncio.create_task(executor.run(until_idle))
                 await _first(work, failure)
             recorder.flush()
