@@ -13,6 +13,7 @@ from fleet.cli.commands import (
     audit,
     clusters,
     controllers,
+    exposure,
     inventory,
     labs,
     nodes,
@@ -30,7 +31,8 @@ HELP = """Keeps the nodes of many Kubernetes clusters patched: inventory, plans,
 EPILOG = """Begin with fleet demo, or: fleet init; fleet cluster add NAME --kubeconfig FILE --site SITE;
 fleet sync; fleet status; fleet plan --pool POOL --to VERSION; fleet rollout start PLAN --watch
 
-Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 held (nothing started), 4 findings, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 held (nothing started), 4 findings,
+5 unknown (too little information), 130 interrupted.
 """
 
 app = typer.Typer(
@@ -100,6 +102,7 @@ def root(
 app.command(rich_help_panel=FLEET)(inventory.init)
 app.command(rich_help_panel=FLEET)(inventory.sync)
 app.command(rich_help_panel=FLEET)(inventory.status)
+app.command(rich_help_panel=FLEET)(exposure.exposure)
 app.command(rich_help_panel=FLEET)(inventory.explain)
 app.command(rich_help_panel=FLEET)(inventory.lint)
 app.add_typer(windows.app, name="window", rich_help_panel=FLEET)
