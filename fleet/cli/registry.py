@@ -10,19 +10,16 @@ import typer
 from fleet.cli.commands import (
     access,
     approvals,
-    audit,
     clusters,
     controllers,
-    exposure,
-    inventory,
-    labs,
-    nodes,
     plans,
-    reports,
     rollouts,
     windows,
 )
-from fleet.cli.commands.demo import demo
+from fleet.cli.commands.evidence import audit, reports
+from fleet.cli.commands.inventory import exposure, inventory, nodes
+from fleet.cli.commands.lab import labs
+from fleet.cli.commands.lab.demo import demo
 from fleet.cli.help_format import CommandList
 
 FLEET, ROLLOUTS, CLUSTERS, LAB = "Fleet", "Rollouts", "Clusters", "Try it"

@@ -12,7 +12,7 @@ from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
 from fleet.core.exposure.answering import ComingRelease, answer
 from fleet.core.exposure.exposure_report import ExposureReport
-from fleet.core.exposure.question import AdvisoryQuestion, Question
+from fleet.core.exposure.question import AdvisoryQuestion, ExposureQuestion
 from fleet.core.exposure.read import read_advisory
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import UsageError
@@ -23,7 +23,7 @@ LARGEST = 64 * 1024 * 1024
 """The size of the largest advisory that is read, in bytes."""
 
 
-def exposure(home: Home, questions: Sequence[Question], selection: Selection) -> ExposureReport:
+def exposure(home: Home, questions: Sequence[ExposureQuestion], selection: Selection) -> ExposureReport:
     """Returns the answers for the selected part of the fleet. Only the database is read. Raises UsageError for an
     unknown cluster, site or pool."""
     status = select(fleet_status(home, selection), selection)
@@ -34,7 +34,7 @@ def exposure(home: Home, questions: Sequence[Question], selection: Selection) ->
     return ExposureReport(now, answers)
 
 
-def advisories(paths: Iterable[Path]) -> list[Question]:
+def advisories(paths: Iterable[Path]) -> list[ExposureQuestion]:
     """Returns the question that each file asks. Raises UsageError for a file that cannot be read or is no advisory."""
     return [AdvisoryQuestion(read_advisory(_content(path), str(path))) for path in paths]
 

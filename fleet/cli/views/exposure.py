@@ -9,12 +9,12 @@ from rich.text import Text
 
 from fleet.cli.terminal.columns import Cell, columns
 from fleet.cli.terminal.time_format import clock
-from fleet.core.exposure.exposure_report import ExposedNode, ExposureAnswer, ExposureReport, Fix
+from fleet.core.exposure.exposure_report import ExposedNode, ExposureAnswer, ExposureFix, ExposureReport
 from fleet.core.planning.plan import short_id
 from fleet.core.text.counts import counted
 
 STYLES = {"affected": "bold red", "unknown": "yellow", "fixed": "green", "not_affected": "green"}
-HEAD = ("SITE", "CLUSTER", "POOL", "KERNEL", "VERSION", "NODES", "SINCE", "DAYS", "FIXED BY")
+HEAD = ("SITE", "CLUSTER", "POOL", "{}", "NODES", "SINCE", "DAYS", "FIXED BY")
 UNKNOWN_SHOWN = 5
 
 
@@ -27,7 +27,9 @@ def _answer(answer: ExposureAnswer, now: datetime) -> Iterator[Text]:
     yield from _head(answer)
     affected = [node for node in answer.nodes if node.state == "affected"]
     if affected:
-        yield columns(HEAD, list(_rows(affected, now)), right=(5, 7))
+        by_version = answer.question.startswith("os")
+        head = [cell.format("VERSION" if by_version else "KERNEL") for cell in HEAD]
+        yield columns(head, list(_rows(affected, now, by_version)), right=(4, 6))
         yield from _remedies(affected)
     unknown = [node for node in answer.nodes if node.state == "unknown"]
     if unknown:
@@ -62,28 +64,30 @@ def _head(answer: ExposureAnswer) -> Iterator[Text]:
     yield Text(", ").join(parts)
 
 
-def _rows(nodes: Sequence[ExposedNode], now: datetime) -> Iterator[tuple[Cell, ...]]:
-    groups: dict[tuple[str, str, str, str, str, str], list[ExposedNode]] = {}
+def _rows(nodes: Sequence[ExposedNode], now: datetime, by_version: bool) -> Iterator[tuple[Cell, ...]]:
+    groups: dict[tuple[str, str, str, str, str], list[ExposedNode]] = {}
     for node in nodes:
-        key = (node.site, node.cluster, node.pool, node.kernel, node.version, _fix(node.fix, now))
+        software = node.version if by_version else node.kernel
+        key = (node.site, node.cluster, node.pool, software, _fix(node.fix, now))
         groups.setdefault(key, []).append(node)
-    for (site, cluster, pool, kernel, version, fix), members in groups.items():
+    before = ("", "")
+    for (site, cluster, pool, software, fix), members in groups.items():
         since = min((node.since for node in members if node.since is not None), default=None)
         days = max((node.days for node in members if node.days is not None), default=None)
         yield (
-            site,
-            cluster,
+            site if site != before[0] else "",
+            cluster if (site, cluster) != before else "",
             pool or "-",
-            kernel or "?",
-            version or "?",
+            software or "?",
             f"{len(members):,}",
             f"{since:%Y-%m-%d}" if since is not None else "?",
             f"{days:.0f}" if days is not None else "?",
             Text(fix, "" if members[0].fix is not None and members[0].fix.kind == "rollout" else "yellow"),
         )
+        before = (site, cluster)
 
 
-def _fix(fix: Fix | None, now: datetime) -> str:
+def _fix(fix: ExposureFix | None, now: datetime) -> str:
     """Returns what fixes a node, in a few words."""
     if fix is None or fix.kind == "none":
         return "no known release"

@@ -7,14 +7,14 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from fleet.core.exposure.software import Software
-from fleet.core.exposure.verdict import Verdict, worst
+from fleet.core.exposure.software import NodeSoftware
+from fleet.core.exposure.verdict import ExposureVerdict, worst
 
 
-class Statement(Protocol):
+class AdvisoryStatement(Protocol):
     """What an advisory states about one product."""
 
-    def judge(self, software: Software) -> Verdict | None:
+    def judge(self, software: NodeSoftware) -> ExposureVerdict | None:
         """Returns what the statement means for a node; None if it is not about the node's software."""
 
 
@@ -32,7 +32,7 @@ class SecurityAdvisory(Struct, frozen=True):
     """`critical`, `high`, `medium`, `low`; empty if the advisory names none."""
     severity_source: str
     """Who names the severity; empty if nobody does."""
-    statements: tuple[Statement, ...]
+    statements: tuple[AdvisoryStatement, ...]
     withdrawn: bool = False
 
     @property
@@ -41,16 +41,16 @@ class SecurityAdvisory(Struct, frozen=True):
         return frozenset((self.id, *self.aliases))
 
 
-def judge(advisory: SecurityAdvisory, software: Software) -> Verdict:
+def judge(advisory: SecurityAdvisory, software: NodeSoftware) -> ExposureVerdict:
     """Returns what the advisory says about the software of a node."""
     if advisory.withdrawn:
-        return Verdict("not_affected", "withdrawn", f"{advisory.id} was withdrawn")
+        return ExposureVerdict("not_affected", "withdrawn", f"{advisory.id} was withdrawn")
     if not (software.kernel or software.version or software.os_image):
-        return Verdict("unknown", "not-reported", "the node has not reported what it runs")
+        return ExposureVerdict("unknown", "not-reported", "the node has not reported what it runs")
     found = [
         verdict for statement in advisory.statements if (verdict := statement.judge(software)) is not None
     ]
-    return worst(found) or Verdict(
+    return worst(found) or ExposureVerdict(
         "unknown",
         "no-statement",
         f"{advisory.id} says nothing about the software that this node is known to run",

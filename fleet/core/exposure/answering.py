@@ -10,10 +10,10 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 
 from fleet.core.exposure.advisory import SecurityAdvisory
-from fleet.core.exposure.exposure_report import ExposedNode, ExposureAnswer, Fix
-from fleet.core.exposure.question import AdvisoryQuestion, Question
-from fleet.core.exposure.software import Software
-from fleet.core.exposure.verdict import Verdict
+from fleet.core.exposure.exposure_report import ExposedNode, ExposureAnswer, ExposureFix
+from fleet.core.exposure.question import AdvisoryQuestion, ExposureQuestion
+from fleet.core.exposure.software import NodeSoftware
+from fleet.core.exposure.verdict import ExposureVerdict
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
 from fleet.core.releases.release import Release, Stream, is_release
@@ -39,7 +39,11 @@ FindComing = Callable[[NodeRef], Sequence[ComingRelease]]
 
 
 def answer(
-    question: Question, nodes: Sequence[StatusNode], policy: Policy, now: datetime, find_coming: FindComing
+    question: ExposureQuestion,
+    nodes: Sequence[StatusNode],
+    policy: Policy,
+    now: datetime,
+    find_coming: FindComing,
 ) -> ExposureAnswer:
     """Returns the answer for all nodes. `find_coming` is asked for exposed nodes alone."""
     answering = _Answering(question, policy, now)
@@ -61,7 +65,7 @@ def answer(
 class _Subject(NamedTuple):
     """What the answer for a node depends on: nodes with equal subjects are judged once."""
 
-    software: Software
+    software: NodeSoftware
     digest: str
     pool: str
 
@@ -69,7 +73,7 @@ class _Subject(NamedTuple):
 class _Answering:
     """One question, with what was judged so far."""
 
-    def __init__(self, question: Question, policy: Policy, now: datetime) -> None:
+    def __init__(self, question: ExposureQuestion, policy: Policy, now: datetime) -> None:
         self.advisory: SecurityAdvisory | None = (
             question.advisory if isinstance(question, AdvisoryQuestion) else None
         )
@@ -78,14 +82,16 @@ class _Answering:
         self._streams: dict[str, Stream | None] = {
             pool.name: policy.stream(pool.stream) for pool in policy.pools
         }
-        self._verdicts: dict[_Subject, Verdict] = {}
-        self._later: dict[_Subject, Fix] = {}
+        self._verdicts: dict[_Subject, ExposureVerdict] = {}
+        self._later: dict[_Subject, ExposureFix] = {}
         self._fixes: dict[tuple[_Subject, Release], bool | None] = {}
 
     def row(self, node: StatusNode, find_coming: FindComing) -> ExposedNode:
         """Returns the answer for one node."""
         subject = _Subject(
-            Software(node.os, node.version, node.kernel, node.kubelet, node.layered), node.booted, node.pool
+            NodeSoftware(node.os, node.version, node.kernel, node.kubelet, node.layered),
+            node.booted,
+            node.pool,
         )
         verdict = self._verdicts.get(subject)
         if verdict is None:
@@ -110,21 +116,21 @@ class _Answering:
             last_seen=node.last_seen,
         )
 
-    def _judge(self, subject: _Subject) -> Verdict:
+    def _judge(self, subject: _Subject) -> ExposureVerdict:
         """A stream that says that the booted release fixes the advisory is right, whatever the kernel's number is."""
         stream = self._streams.get(subject.pool)
         if self.advisory is not None and stream is not None:
             declared = _declares(self.advisory, stream, _booted(subject))
             if declared is not None:
                 message = f"stream {stream.name} lists {self.advisory.id} as fixed in {declared.version}"
-                return Verdict("fixed", "declared-fixed", message)
+                return ExposureVerdict("fixed", "declared-fixed", message)
         return self._question.judge(subject.software)
 
     def _since(self, node: StatusNode) -> datetime | None:
         published = self.advisory.published if self.advisory is not None else None
         return node.since if node.since is None or published is None else max(node.since, published)
 
-    def _fix(self, subject: _Subject, coming: Sequence[ComingRelease]) -> Fix:
+    def _fix(self, subject: _Subject, coming: Sequence[ComingRelease]) -> ExposureFix:
         """Returns what fixes an exposed node first; without it, what may fix the node."""
         judged = [(one, self._fixes_it(subject, one.release)) for one in coming]
         stream = self._stream_fix(subject)
@@ -133,12 +139,12 @@ class _Answering:
                 if fixed is certain:
                     kind: Literal["rollout", "plan"] = "rollout" if one.rollout else "plan"
                     version = one.release.version
-                    return Fix(kind, version, one.rollout, one.plan, one.at, fixed is True)
+                    return ExposureFix(kind, version, one.rollout, one.plan, one.at, fixed is True)
             if stream.kind == "release" and stream.certain is (certain is True):
                 return stream
         return stream
 
-    def _stream_fix(self, subject: _Subject) -> Fix:
+    def _stream_fix(self, subject: _Subject) -> ExposureFix:
         """Returns the newest release of the pool's stream that is newer than the booted one and fixes the node."""
         if (known := self._later.get(subject)) is not None:
             return known
@@ -146,11 +152,11 @@ class _Answering:
         releases = stream.releases if stream is not None else ()
         own = _position(releases, _booted(subject))
         later = [(one, self._fixes_it(subject, one)) for one in reversed(releases[own + 1 :])]
-        fix = Fix("none")
+        fix = ExposureFix("none")
         for certain in (None, True):
             found = next((one for one, fixed in later if fixed is certain), None)
             if found is not None:
-                fix = Fix("release", found.version, certain=certain is True)
+                fix = ExposureFix("release", found.version, certain=certain is True)
         self._later[subject] = fix
         return fix
 
@@ -168,7 +174,7 @@ class _Answering:
         own = subject.software
         kubelet = release.kubelet or own.kubelet
         state = self._question.judge(
-            Software(own.os_image, release.version, release.kernel, kubelet, own.layered)
+            NodeSoftware(own.os_image, release.version, release.kernel, kubelet, own.layered)
         ).state
         return None if state == "unknown" else state != "affected"
 

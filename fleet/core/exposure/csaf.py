@@ -14,8 +14,8 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from fleet.core.exposure.advisory import SecurityAdvisory, severity_named
-from fleet.core.exposure.software import Software, distribution_of
-from fleet.core.exposure.verdict import Verdict
+from fleet.core.exposure.software import NodeSoftware, distribution_of
+from fleet.core.exposure.verdict import ExposureVerdict
 from fleet.core.versions import rpm
 
 Text = Annotated[str, Meta(max_length=2048)]
@@ -38,16 +38,16 @@ class CsafProduct(Struct, frozen=True, gc=False):
     product_identification_helper: IdentificationHelper = IdentificationHelper()
 
 
-class Branch(Struct, frozen=True, gc=False):
+class ProductBranch(Struct, frozen=True, gc=False):
     """A level of the product tree: a vendor, a family, a version, an architecture."""
 
     category: Text = ""
     name: Text = ""
-    branches: tuple[Branch, ...] = ()
+    branches: tuple[ProductBranch, ...] = ()
     product: CsafProduct | None = None
 
 
-class Relationship(Struct, frozen=True, gc=False):
+class ProductLink(Struct, frozen=True, gc=False):
     """A component as part of a platform."""
 
     full_product_name: CsafProduct
@@ -58,26 +58,26 @@ class Relationship(Struct, frozen=True, gc=False):
 class ProductTree(Struct, frozen=True):
     """All products that a document is about."""
 
-    branches: tuple[Branch, ...] = ()
-    relationships: tuple[Relationship, ...] = ()
+    branches: tuple[ProductBranch, ...] = ()
+    relationships: tuple[ProductLink, ...] = ()
     full_product_names: tuple[CsafProduct, ...] = ()
 
 
-class Flag(Struct, frozen=True, gc=False):
+class ProductFlag(Struct, frozen=True, gc=False):
     """The machine-readable justification of a product that is not affected."""
 
     label: Text
     product_ids: tuple[Text, ...] = ()
 
 
-class Vulnerability(Struct, frozen=True):
+class CsafVulnerability(Struct, frozen=True):
     """One vulnerability with the status of products."""
 
     cve: Text = ""
     title: Text = ""
     release_date: Text = ""
     product_status: dict[str, tuple[Text, ...]] = {}
-    flags: tuple[Flag, ...] = ()
+    flags: tuple[ProductFlag, ...] = ()
 
 
 class PlatformPackage(Struct, frozen=True, gc=False):
@@ -100,7 +100,7 @@ class ProductStatement(Struct, frozen=True):
     product: PlatformPackage
     justification: str = ""
 
-    def judge(self, software: Software) -> Verdict | None:
+    def judge(self, software: NodeSoftware) -> ExposureVerdict | None:
         """Judges the node's kernel; None if the product is another package, another platform or another
         architecture."""
         kernel, product = software.running_kernel, self.product
@@ -123,40 +123,42 @@ def _packages_of(kernel: str) -> frozenset[str]:
     return frozenset((kernel, f"{kernel}-core"))
 
 
-def _whole_product(statement: ProductStatement, what: str) -> Verdict:
+def _whole_product(statement: ProductStatement, what: str) -> ExposureVerdict:
     advisory = statement.id
     if statement.status == "known_affected":
-        return Verdict(
+        return ExposureVerdict(
             "affected", "listed", f"{advisory} calls every version of {what.split(' ')[0]} affected"
         )
     if statement.status == "known_not_affected":
         why = statement.justification.replace("_", " ")
-        return Verdict(
+        return ExposureVerdict(
             "not_affected", "no-vulnerable-code", f"{what} is not affected{f': {why}' if why else ''}"
         )
     if statement.status == "under_investigation":
-        return Verdict("unknown", "under-investigation", f"the vendor still investigates {what}")
-    return Verdict("unknown", "no-statement", f"{advisory} names no version of {what.split(' ')[0]}")
+        return ExposureVerdict("unknown", "under-investigation", f"the vendor still investigates {what}")
+    return ExposureVerdict("unknown", "no-statement", f"{advisory} names no version of {what.split(' ')[0]}")
 
 
-def _by_version(statement: ProductStatement, what: str, order: int) -> Verdict | None:
+def _by_version(statement: ProductStatement, what: str, order: int) -> ExposureVerdict | None:
     """`order`: of the node's version against that of the statement."""
     version = statement.product.version
     if statement.status in ("fixed", "first_fixed", "recommended"):
         if order >= 0:
-            return Verdict("fixed", "fixed-by-version", f"{what} has the fix, which is in {version}")
-        return Verdict("affected", "fixed-by-inference", f"{what} is older than {version}, which has the fix")
+            return ExposureVerdict("fixed", "fixed-by-version", f"{what} has the fix, which is in {version}")
+        return ExposureVerdict(
+            "affected", "fixed-by-inference", f"{what} is older than {version}, which has the fix"
+        )
     if statement.status in ("known_affected", "first_affected", "last_affected"):
         hit = {"known_affected": order == 0, "first_affected": order >= 0, "last_affected": order <= 0}
         if hit[statement.status]:
-            return Verdict("affected", "listed", f"{statement.id} names {what}")
+            return ExposureVerdict("affected", "listed", f"{statement.id} names {what}")
         return None
     if order == 0:
         return _whole_product(statement, what)
     return None
 
 
-def _is_platform(product: PlatformPackage, software: Software) -> bool:
+def _is_platform(product: PlatformPackage, software: NodeSoftware) -> bool:
     """Reports whether the platform is the node's operating system, by its CPE or, without one, by its name."""
     found = distribution_of(software.os_image)
     if found is None:
@@ -218,7 +220,7 @@ class CsafDocument(Struct, frozen=True):
 
     document: _Document
     product_tree: ProductTree = ProductTree()
-    vulnerabilities: tuple[Vulnerability, ...] = ()
+    vulnerabilities: tuple[CsafVulnerability, ...] = ()
 
 
 def advisory_of(record: CsafDocument, moment: Callable[[str], datetime | None]) -> SecurityAdvisory:
@@ -244,7 +246,7 @@ def advisory_of(record: CsafDocument, moment: Callable[[str], datetime | None]) 
 
 
 def _statements(
-    advisory: str, vulnerability: Vulnerability, packages: Mapping[str, PlatformPackage]
+    advisory: str, vulnerability: CsafVulnerability, packages: Mapping[str, PlatformPackage]
 ) -> Iterator[ProductStatement]:
     why = {product: flag.label for flag in vulnerability.flags for product in flag.product_ids}
     for status, products in vulnerability.product_status.items():
@@ -265,7 +267,7 @@ def _packages(tree: ProductTree) -> Iterator[tuple[str, PlatformPackage]]:
             yield link.full_product_name.product_id, _package(component, where)
 
 
-def _products(branches: tuple[Branch, ...], depth: int) -> Iterator[CsafProduct]:
+def _products(branches: tuple[ProductBranch, ...], depth: int) -> Iterator[CsafProduct]:
     if depth > DEEPEST:
         return
     for branch in branches:

@@ -13,16 +13,16 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from fleet.core.exposure.advisory import SecurityAdvisory, Statement, severity_named
-from fleet.core.exposure.software import Software
-from fleet.core.exposure.verdict import Verdict
+from fleet.core.exposure.advisory import AdvisoryStatement, SecurityAdvisory, severity_named
+from fleet.core.exposure.software import NodeSoftware
+from fleet.core.exposure.verdict import ExposureVerdict
 from fleet.core.versions import linux, semantic
 
 Version = Annotated[str, Meta(max_length=256)]
 Status = Literal["affected", "unaffected", "unknown"]
 
 
-class Change(Struct, frozen=True, gc=False):
+class StatusChange(Struct, frozen=True, gc=False):
     """From this version on, within a range, another status holds."""
 
     at: Version
@@ -37,7 +37,7 @@ class VersionEntry(Struct, frozen=True, gc=False, rename="camel"):
     less_than: Version = ""
     less_than_or_equal: Version = ""
     version_type: str = ""
-    changes: tuple[Change, ...] = ()
+    changes: tuple[StatusChange, ...] = ()
 
     @property
     def by_commit(self) -> bool:
@@ -71,19 +71,19 @@ class KernelStatement(Struct, frozen=True):
     id: str
     product: AffectedProduct
 
-    def judge(self, software: Software) -> Verdict | None:
+    def judge(self, software: NodeSoftware) -> ExposureVerdict | None:
         """Judges the upstream version in the name of the node's kernel; unknown where a distribution backports fixes
         without changing that version."""
         kernel = software.running_kernel
         version = linux.key(kernel.base)
         if not software.kernel:
-            return Verdict("unknown", "not-reported", "the node has not reported its kernel")
+            return ExposureVerdict("unknown", "not-reported", "the node has not reported its kernel")
         if version is None:
-            return Verdict(
+            return ExposureVerdict(
                 "unknown", "not-comparable", f"{software.kernel} does not begin with a version of Linux"
             )
         if kernel.lineage != "upstream":
-            return Verdict(
+            return ExposureVerdict(
                 "unknown", "backports", _backports(kernel.name, self.id, kernel.lineage == "unknown")
             )
         status, entry = _decide(self.product, version, linux.key, linux.is_at_most)
@@ -96,13 +96,15 @@ class KubeletStatement(Struct, frozen=True):
     id: str
     product: AffectedProduct
 
-    def judge(self, software: Software) -> Verdict | None:
+    def judge(self, software: NodeSoftware) -> ExposureVerdict | None:
         """Judges the version of the node's kubelet; None if the node has none."""
         if not software.kubelet:
             return None
         version = semantic.key(software.kubelet)
         if version is None:
-            return Verdict("unknown", "not-comparable", f"{software.kubelet} is not a semantic version")
+            return ExposureVerdict(
+                "unknown", "not-comparable", f"{software.kubelet} is not a semantic version"
+            )
         status, entry = _decide(self.product, version, semantic.key, semantic.is_at_most)
         return _verdict(self.id, f"kubelet {software.kubelet}", status, entry)
 
@@ -158,30 +160,34 @@ def _contains(
     return None if last is None else bool(version < last)
 
 
-def _verdict(advisory: str, what: str, status: Status, entry: VersionEntry | None) -> Verdict:
+def _verdict(advisory: str, what: str, status: Status, entry: VersionEntry | None) -> ExposureVerdict:
     if status == "unknown" and entry is not None and entry.status != "unknown":
-        return Verdict(
+        return ExposureVerdict(
             "unknown",
             "not-comparable",
             f"{advisory} names {entry.version}, which {what} cannot be compared with",
         )
     if status == "unknown":
-        return Verdict("unknown", "no-statement", f"{advisory} does not say whether {what} is affected")
+        return ExposureVerdict(
+            "unknown", "no-statement", f"{advisory} does not say whether {what} is affected"
+        )
     if status == "affected":
         if entry is None:
-            return Verdict(
+            return ExposureVerdict(
                 "affected", "in-range", f"{what} is in no range that is fixed or was never affected"
             )
         if not (entry.less_than or entry.less_than_or_equal):
-            return Verdict("affected", "listed", f"{advisory} names {what}")
-        return Verdict("affected", "in-range", f"{what} is in the range {_range(entry)}")
+            return ExposureVerdict("affected", "listed", f"{advisory} names {what}")
+        return ExposureVerdict("affected", "in-range", f"{what} is in the range {_range(entry)}")
     if entry is None:
-        return Verdict(
+        return ExposureVerdict(
             "not_affected", "before-range", f"{what} is in no range that {advisory} calls affected"
         )
     if entry.version in ("0", "*"):
-        return Verdict("not_affected", "before-range", f"{what} is older than the fault: {_range(entry)}")
-    return Verdict("fixed", "fixed-by-version", f"{what} has the fix, which is in {entry.version}")
+        return ExposureVerdict(
+            "not_affected", "before-range", f"{what} is older than the fault: {_range(entry)}"
+        )
+    return ExposureVerdict("fixed", "fixed-by-version", f"{what} has the fix, which is in {entry.version}")
 
 
 def _range(entry: VersionEntry) -> str:
@@ -234,10 +240,10 @@ def advisory_of(record: CveRecord, moment: Callable[[str], datetime | None]) -> 
     )
 
 
-def _statements(advisory: str, products: tuple[AffectedProduct, ...]) -> list[Statement]:
+def _statements(advisory: str, products: tuple[AffectedProduct, ...]) -> list[AdvisoryStatement]:
     """Returns the statements that can decide about a node. A product that has only ranges of commits decides nothing,
     if another entry for the same product has versions."""
-    found: list[Statement] = []
+    found: list[AdvisoryStatement] = []
     for product in products:
         if product.is_kernel and any(not entry.by_commit for entry in product.versions):
             found.append(KernelStatement(advisory, product))

@@ -11,7 +11,7 @@ from msgspec import Struct
 from fleet.core.exposure.verdict import ExposureState
 
 
-class Fix(Struct, frozen=True):
+class ExposureFix(Struct, frozen=True):
     """What brings a fixed release to an exposed node."""
 
     kind: Literal["rollout", "plan", "release", "none"]
@@ -44,7 +44,7 @@ class ExposedNode(Struct, frozen=True):
     """Since when the node is exposed: since it runs its release, or since the advisory was published, whichever is
     later. None: not exposed, or not known."""
     days: float | None = None
-    fix: Fix | None = None
+    fix: ExposureFix | None = None
     """None: the node is not exposed."""
     last_seen: datetime | None = None
     """When the facts about the node were last read."""

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from fleet.core.exposure.advisory import SecurityAdvisory, severity_named
-from fleet.core.exposure.software import Software, distribution_of
-from fleet.core.exposure.verdict import Verdict
+from fleet.core.exposure.software import NodeSoftware, distribution_of
+from fleet.core.exposure.verdict import ExposureVerdict
 from fleet.core.versions import dpkg, linux, rpm
 
 Version = Annotated[str, Meta(max_length=256)]
@@ -51,7 +51,7 @@ class AffectedPackage(Struct, frozen=True, gc=False):
     versions: tuple[Version, ...] = ()
 
 
-class Comparable(Struct, frozen=True):
+class PackageVersion(Struct, frozen=True):
     """The version of a node's package, and the order of its ecosystem."""
 
     what: str
@@ -65,34 +65,40 @@ class PackageStatement(Struct, frozen=True):
     id: str
     affected: AffectedPackage
 
-    def judge(self, software: Software) -> Verdict | None:
+    def judge(self, software: NodeSoftware) -> ExposureVerdict | None:
         """Judges the node's kernel, if the package is the kernel of its distribution, or the upstream kernel."""
         package = self.affected.package
         if package is None:
             return None
-        found: Comparable | Verdict | None
+        found: PackageVersion | ExposureVerdict | None
         if package.ecosystem.lower() == "linux" and package.name.lower() in ("kernel", "linux"):
             found = _upstream(self.id, software)
         else:
             found = _packaged(package, software)
-        return found if found is None or isinstance(found, Verdict) else _judge(self.id, self.affected, found)
+        return (
+            found
+            if found is None or isinstance(found, ExposureVerdict)
+            else _judge(self.id, self.affected, found)
+        )
 
 
-def _upstream(advisory: str, software: Software) -> Comparable | Verdict:
+def _upstream(advisory: str, software: NodeSoftware) -> PackageVersion | ExposureVerdict:
     kernel = software.running_kernel
     if linux.key(kernel.base) is None:
-        return Verdict("unknown", "not-reported", "the node's kernel has no version of Linux in its name")
+        return ExposureVerdict(
+            "unknown", "not-reported", "the node's kernel has no version of Linux in its name"
+        )
     if kernel.lineage != "upstream":
-        return Verdict(
+        return ExposureVerdict(
             "unknown",
             "backports",
             f"the distribution of {kernel.name} may have added the fix without changing the upstream version that "
             f"{advisory} is about: ask with the distribution's own advisory",
         )
-    return Comparable(f"Linux {kernel.base}", kernel.base, _compare_linux)
+    return PackageVersion(f"Linux {kernel.base}", kernel.base, _compare_linux)
 
 
-def _packaged(package: OsvPackage, software: Software) -> Comparable | Verdict | None:
+def _packaged(package: OsvPackage, software: NodeSoftware) -> PackageVersion | ExposureVerdict | None:
     """Returns the version of the node's kernel package, if the package is that one."""
     kernel, distribution = software.running_kernel, distribution_of(software.os_image)
     if distribution is None or not _same_distribution(
@@ -101,13 +107,13 @@ def _packaged(package: OsvPackage, software: Software) -> Comparable | Verdict |
         return None
     if kernel.package and package.name == kernel.package:
         if kernel.lineage == "ubuntu":
-            return Comparable(
+            return PackageVersion(
                 f"{package.name} {kernel.package_version}", kernel.package_version, _compare_ubuntu
             )
         if kernel.package_version:
             what = f"{package.name} {kernel.package_version}"
-            return Comparable(what, kernel.package_version, rpm.compare)
-        return Verdict(
+            return PackageVersion(what, kernel.package_version, rpm.compare)
+        return ExposureVerdict(
             "unknown",
             "not-comparable",
             f"the name of the kernel, {kernel.name}, does not tell the version of the package {package.name}",
@@ -142,27 +148,27 @@ def _compare_ubuntu(running: str, other: str) -> int | None:
     return dpkg.compare(running, upload)
 
 
-def _judge(advisory: str, affected: AffectedPackage, found: Comparable) -> Verdict:
+def _judge(advisory: str, affected: AffectedPackage, found: PackageVersion) -> ExposureVerdict:
     """Returns the verdict by the schema's algorithm: affected if the version is listed, or if the last event before it
     introduces the fault."""
     if found.version in affected.versions or any(
         version.startswith(f"{found.version}.") and found.compare is _compare_ubuntu
         for version in affected.versions
     ):
-        return Verdict("affected", "listed", f"{advisory} lists {found.what}")
+        return ExposureVerdict("affected", "listed", f"{advisory} lists {found.what}")
     ranges = [one for one in affected.ranges if one.type != "GIT"]
     for one in ranges:
         verdict = _in_range(advisory, one, found)
         if verdict is not None:
             return verdict
     if not ranges and not affected.versions:
-        return Verdict(
+        return ExposureVerdict(
             "unknown", "no-statement", f"{advisory} has only ranges of commits, which no node reports"
         )
     return _outside(ranges, found)
 
 
-def _in_range(advisory: str, one: VersionRange, found: Comparable) -> Verdict | None:
+def _in_range(advisory: str, one: VersionRange, found: PackageVersion) -> ExposureVerdict | None:
     """Returns affected or unknown; None if the version is outside the range."""
     vulnerable, since, until = False, "", ""
     for event in one.events:
@@ -171,7 +177,7 @@ def _in_range(advisory: str, one: VersionRange, found: Comparable) -> Verdict | 
             continue
         order = 1 if bound == "0" else found.compare(found.version, bound)
         if order is None:
-            return Verdict(
+            return ExposureVerdict(
                 "unknown",
                 "not-comparable",
                 f"{found.what} cannot be compared with {bound}, which {advisory} names",
@@ -185,12 +191,12 @@ def _in_range(advisory: str, one: VersionRange, found: Comparable) -> Verdict | 
     if not vulnerable:
         return None
     bounds = " ".join(part for part in ("" if since == "0" else f"from {since}", until) if part)
-    return Verdict(
+    return ExposureVerdict(
         "affected", "in-range", f"{found.what} is affected{f', {bounds}' if bounds else ', no fix is named'}"
     )
 
 
-def _outside(ranges: list[VersionRange], found: Comparable) -> Verdict:
+def _outside(ranges: list[VersionRange], found: PackageVersion) -> ExposureVerdict:
     fixes = [
         event.fixed
         for one in ranges
@@ -198,8 +204,10 @@ def _outside(ranges: list[VersionRange], found: Comparable) -> Verdict:
         if event.fixed and (found.compare(found.version, event.fixed) or 0) >= 0
     ]
     if fixes:
-        return Verdict("fixed", "fixed-by-version", f"{found.what} has the fix, which is in {fixes[-1]}")
-    return Verdict("not_affected", "before-range", f"{found.what} is outside the affected versions")
+        return ExposureVerdict(
+            "fixed", "fixed-by-version", f"{found.what} has the fix, which is in {fixes[-1]}"
+        )
+    return ExposureVerdict("not_affected", "before-range", f"{found.what} is outside the affected versions")
 
 
 class _Severity(Struct, frozen=True):

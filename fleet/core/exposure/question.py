@@ -9,8 +9,8 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from fleet.core.exposure.advisory import SecurityAdvisory, judge
-from fleet.core.exposure.software import Software
-from fleet.core.exposure.verdict import Verdict
+from fleet.core.exposure.software import NodeSoftware
+from fleet.core.exposure.verdict import ExposureVerdict
 from fleet.core.records.errors import UsageError
 from fleet.core.versions import linux, rpm, semantic
 
@@ -18,48 +18,50 @@ Subject = Literal["kernel", "os", "kubelet"]
 FORM = "such as 'kernel<6.12.9', 'kernel>=6.1,<6.1.79', 'os=4152.2.0' or 'kubelet<1.34'"
 
 
-class Question(Protocol):
+class ExposureQuestion(Protocol):
     """What is asked about every node."""
 
     @property
     def text(self) -> str:
         """The question as a user asks it, or the advisory's id."""
 
-    def judge(self, software: Software) -> Verdict:
+    def judge(self, software: NodeSoftware) -> ExposureVerdict:
         """Returns the answer for the software of a node."""
 
 
-class Bound(Struct, frozen=True, gc=False):
+class VersionBound(Struct, frozen=True, gc=False):
     """One side of a condition."""
 
     operator: Literal["<", "<=", "=", ">", ">="]
     version: str
 
 
-class Condition(Struct, frozen=True):
+class VersionCondition(Struct, frozen=True):
     """Nodes whose version of the subject fulfils all bounds count as affected."""
 
     subject: Subject
-    bounds: tuple[Bound, ...]
+    bounds: tuple[VersionBound, ...]
 
     @property
     def text(self) -> str:
         """The condition as it is written."""
         return self.subject + ",".join(bound.operator + bound.version for bound in self.bounds)
 
-    def judge(self, software: Software) -> Verdict:
+    def judge(self, software: NodeSoftware) -> ExposureVerdict:
         """Judges the node's version of the subject."""
         running = _running(self.subject, software)
         if not running:
-            return Verdict("unknown", "not-reported", f"the node has not reported its {_NAMES[self.subject]}")
+            return ExposureVerdict(
+                "unknown", "not-reported", f"the node has not reported its {_NAMES[self.subject]}"
+            )
         orders = [_compare(self.subject, software, bound.version) for bound in self.bounds]
         if None in orders:
             wanted = self.bounds[orders.index(None)].version
-            return Verdict("unknown", "not-comparable", f"{running} cannot be compared with {wanted}")
+            return ExposureVerdict("unknown", "not-comparable", f"{running} cannot be compared with {wanted}")
         pairs = zip(self.bounds, orders, strict=True)
         if all(_HOLDS[bound.operator](order or 0) for bound, order in pairs):
-            return Verdict("affected", "in-range", f"{_NAMES[self.subject]} {running}")
-        return Verdict("not_affected", "before-range", f"{_NAMES[self.subject]} {running}")
+            return ExposureVerdict("affected", "in-range", f"{_NAMES[self.subject]} {running}")
+        return ExposureVerdict("not_affected", "before-range", f"{_NAMES[self.subject]} {running}")
 
 
 class LayeredPackage(Struct, frozen=True):
@@ -75,12 +77,12 @@ class LayeredPackage(Struct, frozen=True):
         """The package's name."""
         return self.name
 
-    def judge(self, software: Software) -> Verdict:
+    def judge(self, software: NodeSoftware) -> ExposureVerdict:
         """Judges the packages on top of the booted release."""
         own = re.compile(rf"{re.escape(self.name)}(?:-\d.*)?")
         if (found := next((one for one in software.layered if own.fullmatch(one)), None)) is not None:
-            return Verdict("affected", "listed", f"{found} is layered on the booted release")
-        return Verdict(
+            return ExposureVerdict("affected", "listed", f"{found} is layered on the booted release")
+        return ExposureVerdict(
             "unknown",
             "not-reported",
             f"{self.name} is not layered on the booted release; the packages of the release itself are not known",
@@ -97,26 +99,26 @@ class AdvisoryQuestion(Struct, frozen=True):
         """The advisory's id."""
         return self.advisory.id
 
-    def judge(self, software: Software) -> Verdict:
+    def judge(self, software: NodeSoftware) -> ExposureVerdict:
         """Judges by the advisory's statements."""
         return judge(self.advisory, software)
 
 
-def condition(text: str) -> Condition:
+def condition(text: str) -> VersionCondition:
     """Returns the condition that a text such as `kernel>=6.1,<6.1.79` is. Raises UsageError if the text is none."""
     found = re.fullmatch(r"\s*(\w+)\s*((?:<=|>=|==|=|<|>).*)", text)
     if found is None or found[1] not in _NAMES:
         raise UsageError(f"expected a condition on kernel, os or kubelet, found {text!r}", FORM)
-    return Condition(found[1], _bounds(found[1], found[2], text))  # type: ignore[arg-type]
+    return VersionCondition(found[1], _bounds(found[1], found[2], text))  # type: ignore[arg-type]
 
 
-def version_condition(text: str) -> Condition:
+def version_condition(text: str) -> VersionCondition:
     """Returns the condition on the version of the operating system: a version, or bounds such as `<4152.2.0`. Raises
     UsageError if the text is neither."""
-    return Condition("os", _bounds("os", text if text[:1] in "<>=" else f"={text}", text))
+    return VersionCondition("os", _bounds("os", text if text[:1] in "<>=" else f"={text}", text))
 
 
-def package_question(text: str) -> Question:
+def package_question(text: str) -> ExposureQuestion:
     """Returns the question for a package: with a version that of the kernel or the kubelet, else of a layered package.
     Raises UsageError for bounds on a package whose version fleet does not know."""
     found = re.fullmatch(r"\s*([\w.+-]+?)\s*((?:<=|>=|==|=|<|>).*)?", text)
@@ -133,21 +135,21 @@ def package_question(text: str) -> Question:
     return LayeredPackage(found[1])
 
 
-def _bounds(subject: str, text: str, whole: str) -> tuple[Bound, ...]:
-    bounds: list[Bound] = []
+def _bounds(subject: str, text: str, whole: str) -> tuple[VersionBound, ...]:
+    bounds: list[VersionBound] = []
     for part in text.split(","):
         found = re.fullmatch(r"\s*(<=|>=|==|=|<|>)\s*(\S{1,256})\s*", part)
         if found is None or (subject == "kernel" and linux.key(found[2].split("-")[0]) is None):
             raise UsageError(f"expected versions with <, <=, =, >= or > before them, found {whole!r}", FORM)
-        bounds.append(Bound("=" if found[1] == "==" else found[1], found[2]))  # type: ignore[arg-type]
+        bounds.append(VersionBound("=" if found[1] == "==" else found[1], found[2]))  # type: ignore[arg-type]
     return tuple(bounds)
 
 
-def _running(subject: Subject, software: Software) -> str:
+def _running(subject: Subject, software: NodeSoftware) -> str:
     return {"kernel": software.kernel, "os": software.version, "kubelet": software.kubelet}[subject]
 
 
-def _compare(subject: Subject, software: Software, wanted: str) -> int | None:
+def _compare(subject: Subject, software: NodeSoftware, wanted: str) -> int | None:
     """Returns the order of the node's version against `wanted`; None if the two cannot be compared.
 
     A kernel is compared by its upstream version, unless `wanted` has the number of a distribution behind it

@@ -10,7 +10,7 @@ from fleet.core.exposure.running_kernel import RunningKernel, running_kernel
 from fleet.core.releases.kernel import architecture_of
 
 
-class Software(Struct, frozen=True, gc=False):
+class NodeSoftware(Struct, frozen=True, gc=False):
     """What a node runs. Nodes with equal values get equal answers."""
 
     os_image: str
@@ -35,7 +35,7 @@ class Software(Struct, frozen=True, gc=False):
         return architecture_of(self.kernel)
 
 
-class Distribution(Struct, frozen=True, gc=False):
+class DistributionName(Struct, frozen=True, gc=False):
     """An operating system as advisories name it."""
 
     name: str
@@ -60,9 +60,9 @@ _NAMES = (
 )
 
 
-def distribution_of(os_image: str) -> Distribution | None:
+def distribution_of(os_image: str) -> DistributionName | None:
     """Returns the distribution that the name of the operating system tells; None if it is none that is known here."""
     for pattern, name in _NAMES:
         if (found := pattern.search(os_image)) is not None:
-            return Distribution(name, found[1] if pattern.groups else "")
+            return DistributionName(name, found[1] if pattern.groups else "")
     return None

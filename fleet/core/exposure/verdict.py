@@ -10,7 +10,7 @@ ExposureState = Literal["affected", "fixed", "not_affected", "unknown"]
 """`unknown`: neither the advisory nor the node's facts decide the question. It never means that a node is safe."""
 
 
-class Verdict(Struct, frozen=True, gc=False):
+class ExposureVerdict(Struct, frozen=True, gc=False):
     """The answer for one node."""
 
     state: ExposureState
@@ -34,7 +34,7 @@ class Verdict(Struct, frozen=True, gc=False):
     """Why, as a sentence for users, without its full stop."""
 
 
-def worst(verdicts: list[Verdict]) -> Verdict | None:
+def worst(verdicts: list[ExposureVerdict]) -> ExposureVerdict | None:
     """Returns the verdict that decides where several statements apply: affected before unknown before the rest. None if
     there is none.
 

@@ -41,25 +41,23 @@ def openvex(report: ExposureReport) -> dict[str, Any]:
 
 
 def _statements(answer: ExposureAnswer) -> Iterable[dict[str, Any]]:
-    groups: dict[tuple[str, str, str], set[str]] = {}
-    messages: dict[tuple[str, str, str], str] = {}
+    groups: dict[tuple[str, str, str, str], set[str]] = {}
     for node in answer.nodes:
-        key = (node.state, node.reason, _action(node))
+        key = (node.state, node.reason, _action(node), node.message)
         groups.setdefault(key, set()).add(_product(node))
-        messages.setdefault(key, node.message)
-    for (state, reason, action), products in sorted(groups.items()):
+    for (state, reason, action, message), products in sorted(groups.items()):
         statement: dict[str, Any] = {
             "vulnerability": {"name": answer.question, "aliases": list(answer.aliases)},
             "products": [{"@id": product} for product in sorted(products)],
             "status": _STATUS[state],
-            "status_notes": messages[state, reason, action],
+            "status_notes": message,
         }
         if state == "affected":
             statement["action_statement"] = action
         if state == "not_affected" and reason == "no-vulnerable-code":
             statement["justification"] = "vulnerable_code_not_present"
         elif state == "not_affected":
-            statement["impact_statement"] = messages[state, reason, action]
+            statement["impact_statement"] = message
         yield statement
 
 

@@ -11,7 +11,7 @@ from fleet.cli.context import home_of
 
 if TYPE_CHECKING:
     from fleet.core.exposure.exposure_report import ExposureReport
-    from fleet.core.exposure.question import Question
+    from fleet.core.exposure.question import ExposureQuestion
 
 Names = list[str] | None
 ExposureFormat = Literal["table", "wide", "json", "csv", "vex"]
@@ -36,7 +36,10 @@ def exposure(
     ] = None,
     advisory: Annotated[
         list[Path] | None,
-        typer.Option(help="A CVE record (CVE JSON 5), an OSV record, or a CSAF 2 document. May be repeated."),
+        typer.Option(
+            metavar="FILE",
+            help="A CVE record (JSON 5), an OSV record or a CSAF 2 document; repeatable.",
+        ),
     ] = None,
     cluster: Annotated[Names, typer.Option(metavar="NAME", help="Only this cluster.")] = None,
     site: Annotated[Names, typer.Option(metavar="NAME", help="Only this site.")] = None,
@@ -66,12 +69,12 @@ def exposure(
 
 def _questions(
     text: str, versions: list[str] | tuple[()], packages: list[str] | tuple[()], files: list[Path] | tuple[()]
-) -> list[Question]:
+) -> list[ExposureQuestion]:
     from fleet.app.reporting.exposure import advisories
     from fleet.core.exposure.question import FORM, condition, package_question, version_condition
     from fleet.core.records.errors import UsageError
 
-    questions: list[Question] = [condition(text)] if text else []
+    questions: list[ExposureQuestion] = [condition(text)] if text else []
     questions += [version_condition(version) for version in versions]
     questions += [package_question(package) for package in packages]
     questions += advisories(files)
