@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from fleet.app.access.allowed import allowed
@@ -18,6 +19,7 @@ from fleet.drivers.timers.jobs import JobsOf, no_jobs
 from fleet.system.clock import WallClock
 
 if TYPE_CHECKING:
+    from fleet.app.monitoring.server import ListenAddress
     from fleet.drivers.pipeline import ClusterPipeline
 
 KEEP = Retention()
@@ -29,9 +31,11 @@ def run(
     until_idle: bool = False,
     retention: Retention = KEEP,
     jobs: JobsOf = no_jobs,
+    listen: ListenAddress | None = None,
 ) -> None:
     """Runs a controller until SIGTERM or Ctrl-C; with `until_idle` until nothing is left to do. `retention` is how
-    long deleted objects of clusters are kept. `jobs` returns the scheduled jobs that the policy asks for.
+    long deleted objects of clusters are kept. `jobs` returns the scheduled jobs that the policy asks for. `listen` is
+    where metrics and probes are served; None: nowhere.
 
     Requests that have been sent when the signal comes are awaited, and the leases are released. Raises UsageError, and
     leads nothing, where the policy is wrong or needs a program that is not installed here.
@@ -40,11 +44,16 @@ def run(
     policy = home.policy_if_any()
     for row in home.store.clusters.list():
         source_of(home, row).ensure_tools(policy)
-    asyncio.run(_run(home, show, until_idle, retention, jobs))
+    asyncio.run(_run(home, show, until_idle, retention, jobs, listen))
 
 
 async def _run(
-    home: Home, show: Callable[[str], None], until_idle: bool, retention: Retention, jobs: JobsOf
+    home: Home,
+    show: Callable[[str], None],
+    until_idle: bool,
+    retention: Retention,
+    jobs: JobsOf,
+    listen: ListenAddress | None,
 ) -> None:
     from fleet.drivers.controller import Controller
 
@@ -71,9 +80,23 @@ async def _run(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     try:
-        async with running(home.clock):
+        async with running(home.clock), _monitoring(home, listen, show):
             await work
     except asyncio.CancelledError:
         if not stopped:
             raise
         show("stopped; the next controller continues what has begun")
+
+
+@asynccontextmanager
+async def _monitoring(
+    home: Home, listen: ListenAddress | None, show: Callable[[str], None]
+) -> AsyncIterator[None]:
+    if listen is None:
+        yield
+        return
+    from fleet.app.monitoring.server import monitoring
+
+    async with monitoring(home, listen) as (host, port):
+        show(f"serving /metrics, /healthz and /readyz on {host}:{port}")
+        yield

@@ -27,6 +27,16 @@ def run(
             show_default=False,
         ),
     ] = None,
+    listen: Annotated[
+        str,
+        typer.Option(
+            envvar="FLEET_LISTEN",
+            show_envvar=False,
+            metavar="HOST:PORT",
+            help="Serve /metrics, /healthz and /readyz there, without encryption. Default: $FLEET_LISTEN, else nowhere.",
+            show_default=False,
+        ),
+    ] = "",
 ) -> None:
     """Run the controller: it carries out rollouts and keeps the inventory up to date, until Ctrl-C.
 
@@ -40,7 +50,12 @@ def run(
 
     kept = Retention(None if history is None else timedelta(days=history))
     home = home_of(context)
-    work(home, until_idle=until_idle, show=LOG.info, retention=kept, jobs=jobs_of(home))
+    address = None
+    if listen:
+        from fleet.app.monitoring.server import ListenAddress
+
+        address = ListenAddress.parse(listen)
+    work(home, LOG.info, until_idle, kept, jobs_of(home), address)
 
 
 def agent(
