@@ -14,6 +14,7 @@ from fleet.core.policy.bounds import AtLeastOne
 from fleet.core.policy.drain_rule import PodRule
 from fleet.core.policy.gate import AnyGate
 from fleet.core.policy.rollout_stage import RolloutStage
+from fleet.core.policy.upgrade_rule import UpgradeRule
 from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, QuorumRule
 from fleet.core.releases.release import Release, Stream, is_release
@@ -208,6 +209,8 @@ class Pool(Struct, frozen=True):
     file."""
     approvals: ApprovalRule | UnsetType = UNSET
     """UNSET: the policy has no rule, and nothing about approvals is written into plans and the journal."""
+    upgrade: UpgradeRule | UnsetType = UNSET
+    """UNSET: operators plan and start every rollout."""
 
     def holds(self, cluster: str, node: Node) -> bool:
         """Returns whether clusters and selector of the pool match a node of this cluster."""
