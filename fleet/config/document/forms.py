@@ -80,6 +80,12 @@ def _decimal(text: str) -> float | None:
     return float(text)
 
 
+def _share(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,3}(?:\.[0-9]{1,4})?%", text) or float(text[:-1]) > 100:
+        raise ValueError(text)
+    return float(text[:-1]) / 100
+
+
 def _status(text: str) -> int:
     number = _number(text)
     if not 100 <= number <= 599:
@@ -226,6 +232,7 @@ HTTP_PATH = ValueForm("a path such as /health?ready=1, without . or .. in it", _
 OPTIONAL_COUNT = ValueForm(count(1).expected, _optional_count)
 """A whole number from 1 on, of a key whose default is None."""
 DECIMAL: ValueForm[float | None] = ValueForm("a number such as 0.02", _decimal)
+SHARE = ValueForm("a percentage from 0% to 100%, such as 12.5%", _share)
 STATUS = ValueForm("a status of HTTP, 100 to 599", _status)
 PORT = ValueForm("a port, 1 to 65535", _port)
 TERM: ValueForm[ProbeTerm | None] = ValueForm(

@@ -38,6 +38,7 @@ from fleet.core.rollout.decisions import (
     RolloutHalted,
     RunRetried,
     StepFinished,
+    WorkloadsNoted,
 )
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.record import ActionEnded, PodsTimed, TaskPlayed, UnknownRecord
@@ -233,7 +234,7 @@ class Rollout:
                 self.change_goal(replace(self.runs[decision.node].goal, uid=decision.uid))
             case NodeCleaned():
                 self.needs_cleanup.discard(decision.node)
-            case GateReached() | GateMeasured() | GatePassed() | GateFailed():
+            case GateReached() | WorkloadsNoted() | GateMeasured() | GatePassed() | GateFailed():
                 self.gates.apply(decision, at, self.policy)
             case RolloutFinished():
                 self._enter(RolloutState.FINISHED, at, "fleet")
