@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from fleet.core.rollout.rollout import RolloutState
 from fleet.core.standing.facts import AskedPlan, StandingFacts, needs_users
-from fleet.core.standing.opening import Opening
+from fleet.core.standing.opening import PoolOpening
 from fleet.core.standing.past import PastRollout
 from fleet.core.standing.qualification import Candidate, candidates
 from fleet.core.standing.reason import PATIENT, STOPPED, StandingObstacle, StandingReason
@@ -63,7 +63,7 @@ def decide(facts: StandingFacts, now: datetime) -> StandingDecision:
     if facts.rule.mode == "manual":
         return StandingDecision(facts.pool.name, StandingState.MANUAL)
     found = candidates(facts, now)
-    opening = Opening.of(facts)
+    opening = PoolOpening.of(facts)
     next_start = _next_start(facts, opening, now)
     return _decision(facts, found, opening, next_start, now)
 
@@ -71,7 +71,7 @@ def decide(facts: StandingFacts, now: datetime) -> StandingDecision:
 def _decision(
     facts: StandingFacts,
     found: tuple[Candidate, ...],
-    opening: Opening,
+    opening: PoolOpening,
     next_start: tuple[datetime, str] | None,
     now: datetime,
 ) -> StandingDecision:
@@ -127,7 +127,7 @@ def _nothing_newer(facts: StandingFacts) -> StandingObstacle | None:
         versions = {
             running: count
             for running, count in sorted(facts.running.items())
-            if facts.relation(running, newest.version) == wanted
+            if facts.order.relation(running, newest.version) == wanted
         }
         if versions:
             running = next(iter(versions)) or "a release that is not known"
@@ -136,7 +136,7 @@ def _nothing_newer(facts: StandingFacts) -> StandingObstacle | None:
     return None
 
 
-def _next_start(facts: StandingFacts, opening: Opening, now: datetime) -> tuple[datetime, str] | None:
+def _next_start(facts: StandingFacts, opening: PoolOpening, now: datetime) -> tuple[datetime, str] | None:
     """Returns when a rollout could start by itself, from `now` on, and to which version: the newest that qualifies when
     a window is open. None where that does not happen by itself, or is not known."""
     moment = _after_round(facts, opening, now)
@@ -149,7 +149,7 @@ def _next_start(facts: StandingFacts, opening: Opening, now: datetime) -> tuple[
     return None
 
 
-def _after_round(facts: StandingFacts, opening: Opening, now: datetime) -> datetime | None:
+def _after_round(facts: StandingFacts, opening: PoolOpening, now: datetime) -> datetime | None:
     """Returns the first moment from `now` on at which the pool may have another rollout: after the window in which its
     last one was started, if that window closes at all."""
     last = last_round(facts)
@@ -165,7 +165,7 @@ def last_round(facts: StandingFacts) -> PastRollout | None:
     return max(own, key=lambda rollout: rollout.started_at, default=None)
 
 
-def _never_open(opening: Opening, now: datetime) -> StandingObstacle | None:
+def _never_open(opening: PoolOpening, now: datetime) -> StandingObstacle | None:
     """Returns why no rollout of the pool can ever start; None if one can."""
     if opening.unread:
         return StandingObstacle(StandingReason.CALENDAR, {"calendar": opening.unread})
@@ -173,7 +173,7 @@ def _never_open(opening: Opening, now: datetime) -> StandingObstacle | None:
 
 
 def _closed(
-    facts: StandingFacts, opening: Opening, when: datetime, now: datetime
+    facts: StandingFacts, opening: PoolOpening, when: datetime, now: datetime
 ) -> tuple[StandingState, StandingObstacle]:
     """Returns why nothing starts now although a release qualifies."""
     last = last_round(facts)

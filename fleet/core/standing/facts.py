@@ -6,18 +6,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Literal
 
 from msgspec import Struct, UnsetType
 
 from fleet.core.policy.policy import ApprovalRule, Policy, Pool
 from fleet.core.policy.schedule import Schedules
 from fleet.core.policy.upgrade_rule import SoakRule, UpgradeRule
-from fleet.core.releases.release import Stream
-from fleet.core.releases.version_order import compared
+from fleet.core.releases.release import Release, Stream
 from fleet.core.standing.past import InPlace, PastRollout
-
-Relation = Literal["older", "same", "newer", "unknown"]
+from fleet.core.standing.reach import ReleaseOrder, ReleaseReach
 
 
 class AskedPlan(Struct, frozen=True):
@@ -65,9 +62,16 @@ class StandingFacts(Struct, frozen=True, dict=True):
         return self.policy.stream(self.pool.stream) or Stream(self.pool.stream)
 
     @cached_property
-    def order(self) -> Mapping[str, int]:
-        """Returns the place of each version in the pool's stream."""
-        return {release.version: index for index, release in enumerate(self.stream.releases)}
+    def order(self) -> ReleaseOrder:
+        """Returns the order of the pool's stream."""
+        return ReleaseOrder(self.stream)
+
+    @cached_property
+    def reaches(self) -> Sequence[tuple[Release, ReleaseReach]]:
+        """Returns each release of the stream that is newer than what some node of the pool runs, newest first, with the
+        nodes that it reaches."""
+        found = ((release, self.order.reach(release, self.running)) for release in self.stream.releases)
+        return [(release, reach) for release, reach in found if reach.direct or reach.barred][::-1]
 
     @cached_property
     def running(self) -> Mapping[str, int]:
@@ -82,24 +86,6 @@ class StandingFacts(Struct, frozen=True, dict=True):
     def places(self) -> frozenset[tuple[str, str]]:
         """Returns the clusters and sites of the pool's nodes."""
         return frozenset((nodes.cluster, nodes.site) for nodes in self.fleet if nodes.pool == self.pool.name)
-
-    def relation(self, running: str, version: str) -> Relation:
-        """Returns whether what a node runs is older or newer than a version of the pool's stream: by the order of the
-        stream and by the numbers of the versions, and `older` only where neither contradicts."""
-        if running == version:
-            return "same"
-        if not running:
-            return "unknown"
-        by_numbers, order = compared(running, version), self.order
-        if by_numbers == 1 or (running in order and order[running] > order[version]):
-            return "newer"
-        return "older" if running in order or by_numbers == -1 else "unknown"
-
-    def count(self, version: str, wanted: Relation) -> int:
-        """Returns how many nodes run what has this relation to the version."""
-        return sum(
-            count for running, count in self.running.items() if self.relation(running, version) == wanted
-        )
 
     def schedules(self) -> Schedules:
         return Schedules(self.policy)

@@ -43,7 +43,7 @@ def _failure(facts: StandingFacts, version: str) -> StandingObstacle | None:
 
 def rolls_back(facts: StandingFacts, rollout: PastRollout, part: PastPart, version: str) -> bool:
     """Returns whether the rollout brought nodes from the release back to an older one."""
-    return version in part.came_from and facts.relation(rollout.version, version) == "older"
+    return version in part.came_from and facts.order.relation(rollout.version, version) == "older"
 
 
 def soak_failure(facts: StandingFacts, wanted: InPlace, version: str) -> tuple[str, str] | None:

@@ -9,14 +9,14 @@ from fleet.core.policy.schedule import Schedule
 from fleet.core.standing.facts import StandingFacts
 
 
-class Opening:
+class PoolOpening:
     """The open times of a pool: while any of its nodes may start."""
 
     def __init__(self, schedules: Sequence[Schedule]) -> None:
         self.schedules = tuple(schedules)
 
     @classmethod
-    def of(cls, facts: StandingFacts) -> Opening:
+    def of(cls, facts: StandingFacts) -> PoolOpening:
         """Returns the open times by the policy's windows and freezes."""
         schedules = facts.schedules()
         found = {

@@ -13,6 +13,7 @@ from fleet.core.rollout.rollout import RolloutState
 from fleet.core.standing.facts import StandingFacts, needs_users
 from fleet.core.standing.failures import soak_failure, stopped_release
 from fleet.core.standing.past import InPlace
+from fleet.core.standing.reach import ReleaseReach
 from fleet.core.standing.reason import StandingObstacle, StandingReason
 from fleet.core.text.durations import format_duration
 
@@ -21,12 +22,8 @@ class Candidate(Struct, frozen=True):
     """A release of the pool's stream that is newer than what some nodes of the pool run."""
 
     version: str
-    behind: int
-    """The number of nodes that run an older release, and would go to this one."""
-    ahead: int = 0
-    """The number of nodes that run a newer release, and are left alone."""
-    unordered: int = 0
-    """The number of nodes of which fleet cannot say whether they run an older release. They are left alone."""
+    reach: ReleaseReach
+    """The nodes of the pool that would go to it, and those that are left alone."""
     obstacles: tuple[StandingObstacle, ...] = ()
     """What it lacks. Empty: it qualifies."""
     grounds: tuple[str, ...] = ()
@@ -60,10 +57,10 @@ def candidates(facts: StandingFacts, now: datetime) -> tuple[Candidate, ...]:
     """Returns all releases that are newer than what some node of the pool runs, newest first."""
     stopped = stopped_release(facts)
     last, failure = stopped if stopped is not None else (-1, None)
+    places = facts.order.places
     return tuple(
-        _candidate(facts, release, behind, failure if facts.order[release.version] <= last else None, now)
-        for release in reversed(facts.stream.releases)
-        if (behind := facts.count(release.version, "older"))
+        _candidate(facts, release, reach, failure if places[release.version] <= last else None, now)
+        for release, reach in facts.reaches
     )
 
 
@@ -79,11 +76,21 @@ def delay_of(facts: StandingFacts, release: Release) -> tuple[timedelta, str]:
 
 
 def _candidate(
-    facts: StandingFacts, release: Release, behind: int, failure: StandingObstacle | None, now: datetime
+    facts: StandingFacts,
+    release: Release,
+    reach: ReleaseReach,
+    failure: StandingObstacle | None,
+    now: datetime,
 ) -> Candidate:
     found: list[StandingObstacle] = []
     grounds: list[str] = []
-    for part in (*_orders(facts, release), _age(facts, release, now), *_soaks(facts, release, now), failure):
+    for part in (
+        *_refusals(facts, release, reach),
+        _phase(release, now),
+        _age(facts, release, now),
+        *_soaks(facts, release, now),
+        failure,
+    ):
         if isinstance(part, str):
             grounds.append(part)
         elif part is not None:
@@ -93,17 +100,33 @@ def _candidate(
         asked = next((plan for plan in facts.plans if plan.version == version), None)
         if asked is None or not asked.approved:
             found.append(_approval(asked.plan if asked else ""))
-    ahead, unordered = facts.count(version, "newer"), facts.count(version, "unknown")
-    return Candidate(version, behind, ahead, unordered, tuple(found), tuple(grounds))
+    return Candidate(version, reach, tuple(found), tuple(grounds))
 
 
-def _orders(facts: StandingFacts, release: Release) -> Iterator[StandingObstacle]:
-    """Yields what the policy says about this one release."""
+def _refusals(facts: StandingFacts, release: Release, reach: ReleaseReach) -> Iterator[StandingObstacle]:
+    """Yields what the policy and the stream say about this one release."""
     pool, version = facts.pool, release.version
     if version in facts.rule.deny:
         yield StandingObstacle(StandingReason.DENIED, {"pool": pool.name})
     if pool.version and version != pool.version:
         yield StandingObstacle(StandingReason.PINNED, {"pool": pool.name, "version": pool.version})
+    if isinstance(release.dead_end, str):
+        yield StandingObstacle(StandingReason.DEAD_END, {"why": release.dead_end or "no reason given"})
+    if not reach.direct:
+        first, count = next(iter(reach.barred.items()))
+        yield StandingObstacle(StandingReason.BARRIER, {"barrier": first, "count": count})
+
+
+def _phase(release: Release, now: datetime) -> StandingObstacle | None:
+    """Returns what keeps back a release that its publisher does not offer to all machines yet; None where nothing
+    does."""
+    if isinstance(release.rollout, UnsetType):
+        return None
+    everyone = release.rollout.opens(1.0)
+    if everyone is not None and everyone <= now:
+        return None
+    share = f"{release.rollout.offered(now):.0%}"
+    return StandingObstacle(StandingReason.PHASED, {"share": share}, everyone)
 
 
 def _age(facts: StandingFacts, release: Release, now: datetime) -> StandingObstacle | str:

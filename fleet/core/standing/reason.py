@@ -16,6 +16,9 @@ class StandingReason(StrEnum):
     UNDATED = "undated"
     DENIED = "denied"
     PINNED = "pinned"
+    DEAD_END = "dead-end"
+    BARRIER = "barrier"
+    PHASED = "phased"
     NOT_SOAKED = "not-soaked"
     SOAKING = "soaking"
     SOAK_SHORT = "soak-short"
@@ -43,7 +46,15 @@ STOPPED = frozenset(
 )
 """Reasons for which the standing policy is halted: it tries nothing again by itself."""
 PATIENT = frozenset(
-    {StandingReason.DENIED, StandingReason.PINNED, StandingReason.NOT_SOAKED, StandingReason.SOAK_SHORT}
+    {
+        StandingReason.DENIED,
+        StandingReason.PINNED,
+        StandingReason.DEAD_END,
+        StandingReason.BARRIER,
+        StandingReason.PHASED,
+        StandingReason.NOT_SOAKED,
+        StandingReason.SOAK_SHORT,
+    }
 )
 """Reasons that end with an event that is not an operator's act on this pool, such as a newer release."""
 
@@ -58,6 +69,9 @@ TEXTS: dict[StandingReason, tuple[str, str]] = {
         "is not {version}, to which pool {pool} is pinned",
         "take version out of pool {pool}",
     ),
+    StandingReason.DEAD_END: ("is a dead end: {why}", ""),
+    StandingReason.BARRIER: ("{barrier} is a barrier, and {count} nodes have to boot it first", ""),
+    StandingReason.PHASED: ("is offered to {share} of all machines so far by its publisher", ""),
     StandingReason.NOT_SOAKED: (
         "no rollout of it in {place} has ended",
         "it has to run in {place} first",
