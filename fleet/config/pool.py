@@ -96,6 +96,7 @@ def _rules(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
         playbooks=playbooks(reader, base.playbooks),
         patch_within_seconds=_patch_within(reader, base.patch_within_seconds),
         approvals=_approvals(reader, base.approvals),
+        rollout_wariness=reader.value("rollout_wariness", forms.WARINESS, base.rollout_wariness),
     )
 
 
