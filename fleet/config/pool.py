@@ -15,7 +15,7 @@ from fleet.config.drain_rule import rules
 from fleet.config.gate import gates
 from fleet.config.playbook import mistake_in
 from fleet.config.selector import hidden, selector
-from fleet.config.window import windows
+from fleet.config.times.window import windows
 from fleet.core.policy.policy import PLAYBOOKS, ApprovalRule, DrainRule, Limits, Pool
 from fleet.core.releases.release import Stream
 from fleet.core.text.paths import expanded
