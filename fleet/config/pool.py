@@ -16,7 +16,7 @@ from fleet.config.pool_rules.drain_rule import rules
 from fleet.config.pool_rules.playbook import mistake_in
 from fleet.config.pool_rules.upgrade import SoakNames, check, upgrade
 from fleet.config.selector import hidden, selector
-from fleet.config.window import windows
+from fleet.config.times.window import windows
 from fleet.core.policy.policy import PLAYBOOKS, ApprovalRule, DrainRule, Limits, Pool
 from fleet.core.releases.release import Stream
 from fleet.core.text.paths import expanded
@@ -100,6 +100,7 @@ def _rules(reader: Reader, base: Pool, known: KnownStreams, names: SoakNames) ->
         patch_within_seconds=_patch_within(reader, base.patch_within_seconds),
         approvals=_approvals(reader, base.approvals),
         upgrade=upgrade(reader, base.upgrade, names),
+        rollout_wariness=reader.value("rollout_wariness", forms.WARINESS, base.rollout_wariness),
     )
 
 

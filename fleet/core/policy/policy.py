@@ -200,6 +200,9 @@ class Pool(Struct, frozen=True):
     patch_within_seconds: int | UnsetType = UNSET
     """The time in seconds, from the date of a release, in which the pool's nodes should run it. Plans and `fleet lint`
     warn where that cannot be; nothing else changes."""
+    rollout_wariness: float | UnsetType = UNSET
+    """The wariness of all nodes of the pool: their place in phased rollouts of a publisher, from 0.0 (at once) to 1.0
+    (last). UNSET: each machine has its own, by its machine-id."""
     reach: MachineReach = "agent"
     source: str = ""
     """The source from which machines that are reached over ssh fetch releases, for OS families that need one. An agent gets

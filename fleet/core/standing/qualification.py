@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct, UnsetType
 
+from fleet.core.policy.policy import Pool
 from fleet.core.policy.upgrade_rule import SoakRule
 from fleet.core.releases.release import Release
 from fleet.core.rollout.rollout import RolloutState
@@ -86,7 +87,7 @@ def _candidate(
     grounds: list[str] = []
     for part in (
         *_refusals(facts, release, reach),
-        _phase(release, now),
+        _phase(facts.pool, release, now),
         _age(facts, release, now),
         *_soaks(facts, release, now),
         failure,
@@ -117,12 +118,14 @@ def _refusals(facts: StandingFacts, release: Release, reach: ReleaseReach) -> It
         yield StandingObstacle(StandingReason.BARRIER, {"barrier": first, "count": count})
 
 
-def _phase(release: Release, now: datetime) -> StandingObstacle | None:
-    """Returns what keeps back a release that its publisher does not offer to all machines yet; None where nothing
-    does."""
+def _phase(pool: Pool, release: Release, now: datetime) -> StandingObstacle | None:
+    """Returns what keeps back a release that its publisher does not offer to all nodes of the pool yet; None where
+    nothing does."""
     if isinstance(release.rollout, UnsetType):
         return None
-    everyone = release.rollout.opens(1.0)
+    everyone = release.rollout.opens(
+        pool.rollout_wariness if isinstance(pool.rollout_wariness, float) else 1.0
+    )
     if everyone is not None and everyone <= now:
         return None
     share = f"{release.rollout.offered(now):.0%}"

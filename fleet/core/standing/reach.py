@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from fleet.core.releases.release import Release, Stream
-from fleet.core.releases.upgrade_path import PathObstacle, UpgradePaths
+from fleet.core.releases.upgrade_path import ObstacleKind, UpgradePaths
 from fleet.core.releases.version_order import compared
 
 Relation = Literal["older", "same", "newer", "unknown"]
@@ -70,9 +70,9 @@ class ReleaseOrder:
             match obstacle.kind if obstacle is not None else None:
                 case None:
                     direct[version] = count
-                case PathObstacle.BARRIER if obstacle is not None:
+                case ObstacleKind.BARRIER if obstacle is not None:
                     barred[obstacle.next] = barred.get(obstacle.next, 0) + count
-                case PathObstacle.NOT_IN_STREAM:
+                case ObstacleKind.NOT_IN_STREAM:
                     counts["unknown"] += count
                 case _:
                     counts["stuck"] += count
