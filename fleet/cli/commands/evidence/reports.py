@@ -254,7 +254,7 @@ def verify(
     span is made again from an exported journal (--journal), and every figure that differs is named.
     """
     from fleet.app.audit.report_verification import verify_report
-    from fleet.cli.commands.audit import refuse_without_key, show_findings
+    from fleet.cli.commands.evidence.audit import refuse_without_key, show_findings
     from fleet.cli.terminal.output import show
 
     refuse_without_key(key or [])
