@@ -17,7 +17,7 @@ def exposition(families: Iterable[MetricFamily], accept: str) -> tuple[bytes, st
     """Returns the text and its content type, in the format that the header `Accept` asks for. Metrics of the process
     itself (memory, CPU, open files) are added."""
     registry = CollectorRegistry()
-    registry.register(_Families(list(families)))  # type: ignore[no-untyped-call]
+    registry.register(_Families(list(families)))
     ProcessCollector(registry=registry)
     encoder, content_type = choose_encoder(accept)
     return encoder(registry), content_type

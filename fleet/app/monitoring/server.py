@@ -42,9 +42,11 @@ class ListenAddress(NamedTuple):
 
 
 @asynccontextmanager
-async def monitoring(home: Home, address: ListenAddress) -> AsyncIterator[ListenAddress]:
-    """Serves while the context is open, and yields the address with the port that is listened on (0 in `address`: any
-    free one). Raises UsageError if the address cannot be listened on."""
+async def monitoring(
+    home: Home, address: ListenAddress, show: Callable[[str], None]
+) -> AsyncIterator[ListenAddress]:
+    """Serves while the context is open. Yields and shows the address with the port that is listened on (0 in `address`:
+    any free one). Raises UsageError if the address cannot be listened on."""
     server = _Server(home)
     app = web.Application()
     app.router.add_get("/metrics", server.metrics)
@@ -61,7 +63,9 @@ async def monitoring(home: Home, address: ListenAddress) -> AsyncIterator[Listen
             raise UsageError(
                 f"cannot listen on {address.host}:{address.port}: {why}", "--listen HOST:PORT"
             ) from None
-        yield ListenAddress(address.host, runner.addresses[0][1])
+        found = ListenAddress(address.host, runner.addresses[0][1])
+        show(f"serving /metrics, /healthz and /readyz on {found.host}:{found.port}")
+        yield found
     finally:
         await runner.cleanup()
 

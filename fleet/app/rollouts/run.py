@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from fleet.app.access.allowed import allowed
@@ -19,10 +19,10 @@ from fleet.drivers.timers.jobs import JobsOf, no_jobs
 from fleet.system.clock import WallClock
 
 if TYPE_CHECKING:
-    from fleet.app.monitoring.server import ListenAddress
     from fleet.drivers.pipeline import ClusterPipeline
 
 KEEP = Retention()
+Beside = Callable[[], AbstractAsyncContextManager[object]]
 
 
 def run(
@@ -31,11 +31,11 @@ def run(
     until_idle: bool = False,
     retention: Retention = KEEP,
     jobs: JobsOf = no_jobs,
-    listen: ListenAddress | None = None,
+    beside: Beside = nullcontext,
 ) -> None:
     """Runs a controller until SIGTERM or Ctrl-C; with `until_idle` until nothing is left to do. `retention` is how
-    long deleted objects of clusters are kept. `jobs` returns the scheduled jobs that the policy asks for. `listen` is
-    where metrics and probes are served; None: nowhere.
+    long deleted objects of clusters are kept. `jobs` returns the scheduled jobs that the policy asks for. `beside` is
+    open while the controller runs, such as a server for monitoring.
 
     Requests that have been sent when the signal comes are awaited, and the leases are released. Raises UsageError, and
     leads nothing, where the policy is wrong or needs a program that is not installed here.
@@ -44,7 +44,7 @@ def run(
     policy = home.policy_if_any()
     for row in home.store.clusters.list():
         source_of(home, row).ensure_tools(policy)
-    asyncio.run(_run(home, show, until_idle, retention, jobs, listen))
+    asyncio.run(_run(home, show, until_idle, retention, jobs, beside))
 
 
 async def _run(
@@ -53,7 +53,7 @@ async def _run(
     until_idle: bool,
     retention: Retention,
     jobs: JobsOf,
-    listen: ListenAddress | None,
+    beside: Beside,
 ) -> None:
     from fleet.drivers.controller import Controller
 
@@ -80,23 +80,9 @@ async def _run(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     try:
-        async with running(home.clock), _monitoring(home, listen, show):
+        async with running(home.clock), beside():
             await work
     except asyncio.CancelledError:
         if not stopped:
             raise
         show("stopped; the next controller continues what has begun")
-
-
-@asynccontextmanager
-async def _monitoring(
-    home: Home, listen: ListenAddress | None, show: Callable[[str], None]
-) -> AsyncIterator[None]:
-    if listen is None:
-        yield
-        return
-    from fleet.app.monitoring.server import monitoring
-
-    async with monitoring(home, listen) as (host, port):
-        show(f"serving /metrics, /healthz and /readyz on {host}:{port}")
-        yield

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +45,7 @@ def run(
     One controller leads at a time; a second one waits and takes over when the first is gone. A controller that was
     killed continues where it was, at whatever moment that happened.
     """
+    from fleet.app.rollouts.run import Beside
     from fleet.app.rollouts.run import run as work
     from fleet.app.schedule.registry import jobs_of
     from fleet.core.records.retention import Retention
@@ -50,12 +53,12 @@ def run(
 
     kept = Retention(None if history is None else timedelta(days=history))
     home = home_of(context)
-    address = None
+    beside: Beside = nullcontext
     if listen:
-        from fleet.app.monitoring.server import ListenAddress
+        from fleet.app.monitoring.server import ListenAddress, monitoring
 
-        address = ListenAddress.parse(listen)
-    work(home, LOG.info, until_idle, kept, jobs_of(home), address)
+        beside = partial(monitoring, home, ListenAddress.parse(listen), LOG.info)
+    work(home, LOG.info, until_idle, kept, jobs_of(home), beside)
 
 
 def agent(

@@ -13,7 +13,6 @@ from fleet.core.releases.release import Release, is_release
 from fleet.core.reporting.node_state import NodeState, StatusNode
 from fleet.core.reporting.status import FleetStatus
 
-DAY = 86_400.0
 PLACE = ("cluster", "site", "pool")
 INFO = ("cluster", "node", "site", "zone", "pool", "os", "version", "kernel", "kubelet")
 
@@ -38,8 +37,8 @@ def of_nodes(status: FleetStatus, policy: Policy) -> Iterator[MetricFamily]:
     )
     behind, exposed = _releases(status.nodes, policy, status.at)
     yield gauge(
-        "fleet_days_behind",
-        "Days since the oldest release that a node lacks was published; of the node that is furthest behind. "
+        "fleet_behind_seconds",
+        "Seconds since the oldest release that a node lacks was published; of the node that is furthest behind. "
         "No sample where the stream names no dates.",
         PLACE,
         behind,
@@ -73,7 +72,7 @@ def _of_clusters(status: FleetStatus) -> Iterator[MetricFamily]:
 
 def _by_state(nodes: Sequence[StatusNode]) -> Mapping[tuple[str, ...], float]:
     """Returns a sample for each state in each place, 0 too: an alert sees a change from 0 to 1."""
-    counts = {
+    counts: dict[tuple[str, ...], float] = {
         (node.cluster, node.site, node.pool, state): 0.0 for node in nodes for state in get_args(NodeState)
     }
     counts.update(tally((node.cluster, node.site, node.pool, node.state) for node in nodes))
@@ -83,7 +82,7 @@ def _by_state(nodes: Sequence[StatusNode]) -> Mapping[tuple[str, ...], float]:
 def _releases(
     nodes: Sequence[StatusNode], policy: Policy, now: datetime
 ) -> tuple[dict[tuple[str, ...], float], dict[tuple[str, ...], float]]:
-    """Returns the days behind by place, and the exposed nodes by place and severity."""
+    """Returns the seconds behind by place, and the exposed nodes by place and severity."""
     lacking: dict[tuple[str, str, str], tuple[Release, ...] | None] = {}
     behind: dict[tuple[str, ...], float] = {}
     exposed: dict[tuple[str, ...], float] = {}
@@ -95,9 +94,9 @@ def _releases(
         if newer is None:
             continue
         place = (node.cluster, node.site, node.pool)
-        days = _days_behind(newer, now)
-        if days is not None:
-            behind[place] = max(behind.get(place, 0.0), days)
+        seconds = _seconds_behind(newer, now)
+        if seconds is not None:
+            behind[place] = max(behind.get(place, 0.0), seconds)
         for severity in {one.severity or "unknown" for release in newer for one in release.advisories or ()}:
             exposed[(*place, severity)] = exposed.get((*place, severity), 0.0) + 1.0
     return behind, exposed
@@ -115,9 +114,9 @@ def _newer(policy: Policy, node: StatusNode) -> tuple[Release, ...] | None:
     return None if place is None else stream.releases[place + 1 :]
 
 
-def _days_behind(newer: Sequence[Release], now: datetime) -> float | None:
+def _seconds_behind(newer: Sequence[Release], now: datetime) -> float | None:
     """0 without a newer release; None if none of the newer ones has a date."""
     dates = [release.released for release in newer if isinstance(release.released, datetime)]
     if not newer:
         return 0.0
-    return max((now - min(dates)).total_seconds() / DAY, 0.0) if dates else None
+    return max((now - min(dates)).total_seconds(), 0.0) if dates else None
