@@ -13,11 +13,13 @@ from fleet.config.document.fragment import Block, compose
 from fleet.config.document.reader import Reader
 from fleet.config.freeze import freezes
 from fleet.config.gate import stages
+from fleet.config.notification import notifications
 from fleet.config.pool import limits, pools
 from fleet.config.quorum import quorums
 from fleet.config.stream import streams, text_of
 from fleet.config.window import levels
 from fleet.core.policy.access import Access
+from fleet.core.policy.notification import Notification
 from fleet.core.policy.policy import Limits, Policy
 from fleet.core.records.errors import ConfigError, UsageError
 
@@ -31,6 +33,7 @@ class PolicyFile(Struct, frozen=True):
     access: Access = Access()
     feeds: tuple[str, ...] = ()
     """The URLs of the calendars that it names. They may be secrets, and are no part of a plan."""
+    notifications: tuple[Notification, ...] = ()
 
 
 def load(path: Path) -> tuple[Policy, tuple[Caution, ...]]:
@@ -100,7 +103,9 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
         quorums=quorums(reader, Path(name).parent),
         stages=stages(reader, every_pool) or UNSET,
     )
-    found = PolicyFile(policy, access(reader), tuple(sorted(findings.feeds)))
+    found = PolicyFile(
+        policy, access(reader), tuple(sorted(findings.feeds)), notifications(reader, every_pool)
+    )
     reader.close()
     return found
 

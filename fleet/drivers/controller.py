@@ -7,11 +7,12 @@ another controller has taken over, this one stops at once and stands by.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
 
+from fleet.core.policy.notification import Notification
 from fleet.core.records.errors import (
     DISK_FULL,
     FleetError,
@@ -27,6 +28,7 @@ from fleet.drivers.journal.checkpoints import keep
 from fleet.drivers.journal.log import LOG
 from fleet.drivers.journal.recorder import Recorder
 from fleet.drivers.leadership import SECONDS, wait_for
+from fleet.drivers.notifier import ROUND, MessageStore, Notifier, Send
 from fleet.drivers.periodic import PeriodicTask, run_periodically
 from fleet.drivers.pipeline import ClusterPipeline
 from fleet.drivers.ports import (
@@ -41,6 +43,7 @@ from fleet.drivers.ports import (
 )
 from fleet.drivers.request_recorder import RequestRecorder
 from fleet.gates.measurement import answer
+from fleet.receivers.receiver import send
 from fleet.system.clock import Clock
 
 FLUSH = 2.0
@@ -71,6 +74,8 @@ class ControllerStore(Protocol):
     def requests(self) -> RequestCounts: ...
     @property
     def folds(self) -> CheckpointStore: ...
+    @property
+    def messages(self) -> MessageStore: ...
 
 
 class ClustersChanged(Exception):
@@ -91,9 +96,12 @@ class Controller:
         notary: JournalSigner | None = None,
         retention: Retention = KEEP,
         measure: Measure = answer,
+        receivers: Callable[[], Sequence[Notification]] = tuple,
+        send: Send = send,
     ) -> None:
         """`connect` opens the clusters of the database; `sites` names the clusters and their sites, without
-        reading them. `clock` is the fleet's, `wall` the real time, by which leases expire. `measure` measures gates."""
+        reading them. `clock` is the fleet's, `wall` the real time, by which leases expire. `measure` measures gates.
+        `receivers` returns the receivers of messages as the policy has them now, and `send` sends one."""
         self._database = database
         self._connect = connect
         self._sites = sites
@@ -103,6 +111,8 @@ class Controller:
         self._notary = notary
         self._retention = retention
         self._measure = measure
+        self._receivers = receivers
+        self._send = send
         self._identity = own_identity()
         self._refused = ""
         """The last reported reason why the controller does not work."""
@@ -181,6 +191,9 @@ class Controller:
             recorder.watch,
             self._measure,
         )
+        notifier = Notifier(
+            self._database.journal, self._database.messages, self._receivers, self._send, self._clock, epoch
+        )
         self._show(f"in control of {len(clusters)} clusters (epoch {epoch})")
         self._refused = ""
 
@@ -206,12 +219,14 @@ class Controller:
                 PeriodicTask("requests", FLUSH, tally.flush),
                 PeriodicTask("folds", FOLD, fold),
                 PeriodicTask("history", FORGET, forget),
+                PeriodicTask("messages", ROUND, notifier.look),
             ]
             if self._notary is not None:
                 regular.append(PeriodicTask("notary", FLUSH, self._notary.look))
             async with run_periodically(regular) as failure:
                 work = asyncio.create_task(executor.run(until_idle))
                 await _first(work, failure)
+            await notifier.finish()
             recorder.flush()
             tally.flush()
             fold()
@@ -221,6 +236,7 @@ class Controller:
                 self._notary.sign()
             return executor
         finally:
+            await notifier.close()
             for cluster in clusters:
                 with suppress(FleetError):
                     await cluster.close()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from fleet.app.access.allowed import allowed
 from fleet.app.audit.notary import notary_of
 from fleet.app.wiring.home import Home
+from fleet.app.wiring.receivers import PolicyReceivers
 from fleet.app.wiring.sources.registry import source_of
 from fleet.app.wiring.sources.simulated_clock import running
 from fleet.core.policy.access import Role
@@ -51,7 +52,17 @@ async def _run(home: Home, show: Callable[[str], None], until_idle: bool, retent
     async def open_all() -> Mapping[str, ClusterPipeline]:
         return {row.name: await source_of(home, row).connect() for row in store.clusters.list()}
 
-    controller = Controller(store, open_all, sites, home.clock, wall.now, show, notary, retention)
+    controller = Controller(
+        store,
+        open_all,
+        sites,
+        home.clock,
+        wall.now,
+        show,
+        notary,
+        retention,
+        receivers=PolicyReceivers(home).current,
+    )
     work = asyncio.create_task(controller.run(until_idle))
     stopped = False
 
