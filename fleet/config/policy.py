@@ -8,18 +8,18 @@ from pathlib import Path
 from msgspec import UNSET, Struct
 
 from fleet.config.access import access
+from fleet.config.alerting.notification import notifications
 from fleet.config.document.findings import Caution, Findings, SourcePlace, TooMany
 from fleet.config.document.fragment import Block, compose
 from fleet.config.document.reader import Reader
 from fleet.config.freeze import freezes
 from fleet.config.gate import stages
-from fleet.config.notification import notifications
 from fleet.config.pool import limits, pools
 from fleet.config.quorum import quorums
 from fleet.config.stream import streams, text_of
 from fleet.config.window import levels
 from fleet.core.policy.access import Access
-from fleet.core.policy.notification import Notification
+from fleet.core.policy.alerting.notification import Notification
 from fleet.core.policy.policy import Limits, Policy
 from fleet.core.records.errors import ConfigError, UsageError
 

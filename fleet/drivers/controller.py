@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
 
-from fleet.core.policy.notification import Notification
+from fleet.core.policy.alerting.notification import Notification
 from fleet.core.records.errors import (
     DISK_FULL,
     FleetError,

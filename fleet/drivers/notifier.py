@@ -18,7 +18,7 @@ from fleet.core.notifications.delivery import (
     STALE,
     Delivery,
     DeliveryState,
-    Text,
+    MessageText,
     deliveries,
     expired,
     in_order,
@@ -26,8 +26,8 @@ from fleet.core.notifications.delivery import (
     reminder_due,
     text_of,
 )
-from fleet.core.notifications.news import KINDS, JournalNews
-from fleet.core.policy.notification import Notification
+from fleet.core.notifications.derivation import KINDS, JournalMessages
+from fleet.core.policy.alerting.notification import Notification
 from fleet.core.records.errors import FleetError, StaleEpochError
 from fleet.drivers.journal.log import LOG
 from fleet.drivers.ports import Journal
@@ -40,7 +40,7 @@ LAST_SECONDS = 15.0
 AT_ONCE = 2000
 """The most journal entries that are read in one round."""
 FREQUENT = ("step",)
-Send = Callable[[Notification, Text], Awaitable[str]]
+Send = Callable[[Notification, MessageText], Awaitable[str]]
 """Returns why the receiver has not accepted the message; empty: it has."""
 
 
@@ -86,7 +86,7 @@ class Notifier:
         self._send = send
         self._clock = clock
         self._epoch = epoch
-        self._news = JournalNews()
+        self._derived = JournalMessages()
         self._failures: dict[str, Failures] = {}
         self._sending: dict[str, asyncio.Task[None]] = {}
         """By receiver."""
@@ -158,13 +158,13 @@ class Notifier:
         settled: list[str] = []
         seq = after
         for number, entry in enumerate(self._journal.entries(kinds=KINDS, after=after), start=1):
-            known = self._news.rollouts
+            known = self._derived.rollouts
             if entry.record.kind != "start" and entry.record.rollout not in known:
                 self._catch_up(entry.record.rollout, entry.seq)
-            news = self._news.take(entry)
-            for message in news.messages:
+            derived = self._derived.take(entry)
+            for message in derived.messages:
                 made += deliveries(message, receivers, now)
-            settled += news.settled
+            settled += derived.settled
             if entry.record.kind == "finish":
                 known.pop(entry.record.rollout, None)
             seq = entry.seq
@@ -188,7 +188,7 @@ class Notifier:
         for entry in self._journal.entries(rollout=rollout, kinds=KINDS):
             if entry.seq >= before:
                 return
-            self._news.take(entry)
+            self._derived.take(entry)
 
     def _due(self, receivers: Sequence[Notification], now: datetime) -> list[Delivery]:
         """Returns what is queued, with reminders; what an earlier controller was sending is queued again, once."""

@@ -13,8 +13,8 @@ import os
 import re
 from pathlib import Path
 
-from fleet.core.notifications.delivery import Text
-from fleet.core.policy.notification import Notification
+from fleet.core.notifications.delivery import MessageText
+from fleet.core.policy.alerting.notification import Notification
 
 SECONDS = 20
 """A receiver that has not accepted a message by then has not got it, as far as anybody knows."""
@@ -27,7 +27,7 @@ class NoUrlError(Exception):
     """The receiver has no URL that can be used; the message says why, without the URL."""
 
 
-async def send(receiver: Notification, text: Text) -> str:
+async def send(receiver: Notification, text: MessageText) -> str:
     """Sends a message. Returns why the receiver has not accepted it, without secrets; empty: it has."""
     try:
         url = await asyncio.to_thread(url_of, receiver)
@@ -54,7 +54,7 @@ def url_of(receiver: Notification) -> str:
     return url
 
 
-def _notify(url: str, text: Text) -> str:
+def _notify(url: str, text: MessageText) -> str:
     import apprise
 
     # What services log may have tokens in it.

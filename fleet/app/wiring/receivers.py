@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fleet.app.wiring.home import Home
-from fleet.core.policy.notification import Notification
+from fleet.core.policy.alerting.notification import Notification
 
 
 def receivers(home: Home) -> Sequence[Notification]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from fleet.core.notifications.message import TITLE, Message
-from fleet.core.policy.notification import Notification
+from fleet.core.policy.alerting.notification import Notification
 
 MOST_QUEUED = 200
 """The most messages that wait for one receiver. Beyond that the oldest are dropped, and important ones last."""
@@ -60,7 +60,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     """Why the last attempt did not succeed; empty: it did, or there was none."""
 
 
-class Text(NamedTuple):
+class MessageText(NamedTuple):
     title: str
     body: str
 
@@ -112,7 +112,7 @@ def expired(delivery: Delivery, now: datetime) -> bool:
     return now >= delivery.queued_at + GIVE_UP
 
 
-def text_of(delivery: Delivery) -> Text:
+def text_of(delivery: Delivery) -> MessageText:
     """Returns what is sent: a reminder, and a message that may have been sent before, say so."""
     title, notes = delivery.title, list[str]()
     if delivery.reminders:
@@ -121,4 +121,4 @@ def text_of(delivery: Delivery) -> Text:
     if delivery.unknown:
         notes.append("You may have this message already: fleet ended while it was being sent.")
     shown = title if len(title) <= TITLE else f"{title[: TITLE - 1]}…"
-    return Text(shown, "\n".join([*notes, delivery.body]))
+    return MessageText(shown, "\n".join([*notes, delivery.body]))

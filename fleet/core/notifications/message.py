@@ -7,7 +7,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from fleet.core.policy.notification import IMPORTANT, NotificationEvent
+from fleet.core.policy.alerting.notification import IMPORTANT, NotificationEvent
 from fleet.core.text.visible import visible
 
 TITLE = 120

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct, field
 
 from fleet.core.notifications.message import TITLE, Message, quoted
-from fleet.core.policy.notification import NotificationEvent
+from fleet.core.policy.alerting.notification import NotificationEvent
 from fleet.core.records.journal import JournalEntry
 from fleet.core.rollout.decisions import GateFailed
 from fleet.core.rollout.goal import Start
@@ -49,6 +49,7 @@ class RolloutFacts(Struct, kw_only=True):
 
 
 def started(facts: RolloutFacts, entry: JournalEntry, key: str) -> Message:
+    """Returns the message that a rollout has begun."""
     reason = facts.start.override_freeze
     override = [f"It ignores freezes: {quoted(reason)}"] if reason else []
     lines = [f"{quoted(facts.by)} started it: {counted(facts.nodes, 'node')}.", *override]
@@ -64,6 +65,7 @@ def started(facts: RolloutFacts, entry: JournalEntry, key: str) -> Message:
 
 
 def halted(facts: RolloutFacts, entry: JournalEntry, key: str, why: str) -> Message:
+    """Returns the message that a rollout is halted and waits for an operator."""
     return _message(
         facts,
         entry,
@@ -77,6 +79,7 @@ def halted(facts: RolloutFacts, entry: JournalEntry, key: str, why: str) -> Mess
 
 
 def gate_failed(facts: RolloutFacts, entry: JournalEntry, key: str, record: GateFailed) -> Message:
+    """Returns the message that a gate has failed, which halts the rollout."""
     return _message(
         facts,
         entry,
@@ -95,6 +98,7 @@ def gate_failed(facts: RolloutFacts, entry: JournalEntry, key: str, record: Gate
 
 
 def operator_gate(facts: RolloutFacts, entry: JournalEntry, key: str, point: GatePoint, gate: str) -> Message:
+    """Returns the message that a rollout waits at a gate until an operator lets it pass."""
     return _message(
         facts,
         entry,
@@ -112,6 +116,7 @@ def operator_gate(facts: RolloutFacts, entry: JournalEntry, key: str, point: Gat
 
 
 def aborted(facts: RolloutFacts, entry: JournalEntry, key: str, reason: str) -> Message:
+    """Returns the message that an operator has aborted a rollout."""
     why = [f"Why: {quoted(reason)}"] if reason else []
     return _message(
         facts,
@@ -130,6 +135,7 @@ def aborted(facts: RolloutFacts, entry: JournalEntry, key: str, reason: str) -> 
 
 
 def done(facts: RolloutFacts, entry: JournalEntry, key: str) -> Message:
+    """Returns the message that nothing is left to do in a rollout."""
     result = f"done with {counted(len(facts.failed), 'failed node')}" if facts.failed else "done"
     return _message(
         facts,

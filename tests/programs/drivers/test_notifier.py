@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from fleet.core.notifications.delivery import FIRST_PAUSE, DeliveryState, Text
+from fleet.core.notifications.delivery import FIRST_PAUSE, DeliveryState, MessageText
 from fleet.core.objects.node import NodeRef
-from fleet.core.policy.notification import Notification, NotificationEvent
+from fleet.core.policy.alerting.notification import Notification, NotificationEvent
 from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.goal import Goal, Start
 from fleet.drivers.journal.log import LOG
@@ -105,7 +105,7 @@ class World:
     def write(self, *records: JournalRecord) -> None:
         self.store.journal.append(records, at=self.clock.at, actor="fleet@host")
 
-    def notifier(self, send: Callable[[Notification, Text], Awaitable[str]] = send) -> Notifier:
+    def notifier(self, send: Callable[[Notification, MessageText], Awaitable[str]] = send) -> Notifier:
         return Notifier(
             self.store.journal, self.store.messages, lambda: self.receivers, send, self.clock, epoch=0
         )
@@ -180,7 +180,7 @@ def test_what_was_being_sent_at_a_crash_is_sent_once_more_and_says_so(world: Wor
     async def killed() -> None:
         begun = asyncio.Event()
 
-        async def endless(receiver: Notification, text: Text) -> str:
+        async def endless(receiver: Notification, text: MessageText) -> str:
             begun.set()
             await asyncio.Event().wait()
             raise AssertionError("not reached")

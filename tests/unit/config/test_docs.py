@@ -18,6 +18,7 @@ freezes: [{}, {calendar: x.ics}]
 windows: [{}, {calendar: x.ics}]
 sites: [{windows: [{}]}]
 clusters: [{windows: [{}]}]
+notifications: [{}]
 quorums: [{selector: {matchExpressions: [{}]}}]
 stages: [{gates: [{soak: 1s}, {operator: true}, {prometheus: {}}, {alerts: {}}, {http: {}}, {command: [x]}]}]
 defaults: {windows: [{}], gates: [{}], drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}}

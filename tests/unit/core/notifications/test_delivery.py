@@ -19,7 +19,7 @@ from fleet.core.notifications.delivery import (
     text_of,
 )
 from fleet.core.notifications.message import TITLE, Message
-from fleet.core.policy.notification import Notification, NotificationEvent
+from fleet.core.policy.alerting.notification import Notification, NotificationEvent
 from fleet.lab.simulation.builders import START
 
 E = NotificationEvent

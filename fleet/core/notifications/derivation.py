@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from fleet.core.notifications import wording
 from fleet.core.notifications.message import Message
+from fleet.core.policy.alerting.notification import NotificationEvent
 from fleet.core.policy.gate import OperatorGate
-from fleet.core.policy.notification import NotificationEvent
 from fleet.core.records.journal import JournalEntry
 from fleet.core.rollout.codec import Journaled, from_record
 from fleet.core.rollout.commands import GateOverruled, RolloutAborted, RolloutResumed, RolloutStarted
@@ -40,7 +40,7 @@ KINDS = (
 """The kinds of the journal's records that messages are derived from."""
 
 
-class News(Struct, frozen=True):
+class DerivedMessages(Struct, frozen=True):
     """What entries of the journal lead to."""
 
     messages: tuple[Message, ...] = ()
@@ -48,10 +48,10 @@ class News(Struct, frozen=True):
     """The keys of messages that wait for an operator no longer."""
 
 
-NOTHING = News()
+NOTHING = DerivedMessages()
 
 
-class RolloutNews:
+class RolloutMessages:
     """The messages of one rollout. Mutable only through `take`, in the order of the journal."""
 
     def __init__(self, entry: JournalEntry, started: RolloutStarted) -> None:
@@ -66,7 +66,7 @@ class RolloutNews:
         """The keys of the messages so far."""
         self._waiting: dict[str, None] = {}
 
-    def take(self, entry: JournalEntry, record: Journaled) -> News:
+    def take(self, entry: JournalEntry, record: Journaled) -> DerivedMessages:
         """Returns what this entry leads to; a message that was made before is not made again."""
         made = [message for message in self._messages(entry, record) if message.key not in self._made]
         self._made.update(message.key for message in made)
@@ -74,7 +74,7 @@ class RolloutNews:
         settled = tuple(key for key in self._settled(record) if key in self._waiting)
         for key in settled:
             del self._waiting[key]
-        return News(tuple(made), settled) if made or settled else NOTHING
+        return DerivedMessages(tuple(made), settled) if made or settled else NOTHING
 
     def _messages(self, entry: JournalEntry, record: Journaled) -> Iterator[Message]:
         facts = self.facts
@@ -129,26 +129,26 @@ class RolloutNews:
         return "/".join([self.facts.id, release.digest or release.version, event, *more])
 
 
-class JournalNews:
+class JournalMessages:
     """The messages of all rollouts in a journal."""
 
     def __init__(self) -> None:
-        self.rollouts: dict[str, RolloutNews] = {}
+        self.rollouts: dict[str, RolloutMessages] = {}
 
-    def take(self, entry: JournalEntry) -> News:
+    def take(self, entry: JournalEntry) -> DerivedMessages:
         """Returns what this entry leads to. An entry of a rollout whose start was not taken in leads to nothing."""
         record = from_record(entry.record)
         if isinstance(record, RolloutStarted):
-            self.rollouts.setdefault(record.rollout, RolloutNews(entry, record))
+            self.rollouts.setdefault(record.rollout, RolloutMessages(entry, record))
         rollout = self.rollouts.get(entry.record.rollout)
         return rollout.take(entry, record) if rollout is not None else NOTHING
 
 
-def news_of(entries: Iterable[JournalEntry]) -> News:
+def messages_of(entries: Iterable[JournalEntry]) -> DerivedMessages:
     """Returns what a journal leads to, from its first entry on."""
-    journal = JournalNews()
+    journal = JournalMessages()
     found = [journal.take(entry) for entry in entries]
-    return News(
+    return DerivedMessages(
         tuple(message for news in found for message in news.messages),
         tuple(key for news in found for key in news.settled),
     )

@@ -7,14 +7,16 @@ from pathlib import Path
 
 from fleet.config.document import forms
 from fleet.config.document.reader import Reader
-from fleet.core.policy.notification import Notification, NotificationEvent
+from fleet.core.policy.alerting.notification import Notification, NotificationEvent
 from fleet.core.policy.policy import Pool
 from fleet.core.text.paths import expanded
 
 EVENT = forms.choice({str(event): event for event in NotificationEvent})
 VARIABLE = forms.matching(
-    "the name of an environment variable such as FLEET_CHAT_URL", r"[A-Za-z_][A-Za-z0-9_]{0,99}"
+    "the name of an environment variable that begins with FLEET_, since others reach the programs that fleet starts",
+    r"FLEET_[A-Z0-9_]{1,100}",
 )
+"""Such variables are kept from other programs (`fleet.core.text.environment`)."""
 
 
 def notifications(reader: Reader, pools: Iterable[Pool]) -> tuple[Notification, ...]:

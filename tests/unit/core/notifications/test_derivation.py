@@ -9,12 +9,13 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from fleet.core.notifications.derivation import messages_of
 from fleet.core.notifications.message import Message, quoted
-from fleet.core.notifications.news import news_of
+from fleet.core.policy.alerting.notification import NotificationEvent
 from fleet.core.policy.gate import GateVerdict, OperatorGate, PrometheusGate
-from fleet.core.policy.notification import NotificationEvent
 from fleet.core.policy.policy import Policy
 from fleet.core.records.journal import GENESIS, JournalEntry, JournalRecord
+from fleet.core.rollout.rollout import RolloutState
 from fleet.lab.simulation.builders import START, a_deployment, a_node, a_policy, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
 from tests.simulated_rollout import SimulatedRollout
@@ -40,7 +41,7 @@ def test_a_rollout_is_started_and_done() -> None:
     rollout = story(a_policy())
     rollout.start()
     rollout.run()
-    started, done = news_of(rollout.entries).messages
+    started, done = messages_of(rollout.entries).messages
     assert (started.events, done.events) == ((E.STARTED,), (E.DONE,))
     assert started.pools == done.pools == ("workers",) and not (started.waits or done.waits)
     assert "fleet rollout status r-1" in started.body and "fleet report r-1" in done.body
@@ -50,12 +51,12 @@ def test_a_rollout_is_started_and_done() -> None:
 def test_a_halt_names_the_failed_nodes_and_waits_until_it_is_resumed() -> None:
     rollout = story(a_policy(), ClusterBehaviour(failures={"n-0": "stage-fails", "n-1": "stage-fails"}))
     rollout.start()
-    rollout.run()
-    halted = news_of(rollout.entries).messages[-1]
+    rollout.run(until=lambda: rollout.rollout.state is RolloutState.HALTED)
+    halted = messages_of(rollout.entries).messages[1]
     assert halted.events == (E.HALTED,) and halted.waits and halted.important
     assert "fleet rollout resume r-1" in halted.body and "east/n-0: " in halted.body
     rollout.send("resume")
-    assert news_of(rollout.entries).settled == (halted.key,)
+    assert messages_of(rollout.entries).settled == (halted.key,)
 
 
 def test_a_failed_gate_is_one_message_although_the_rollout_halts_too() -> None:
@@ -64,7 +65,7 @@ def test_a_failed_gate_is_one_message_although_the_rollout_halts_too() -> None:
     rollout.gates["errors"] = (GateVerdict.BAD, "0.5, wanted below 0.02")
     rollout.start()
     rollout.run()
-    messages = news_of(rollout.entries).messages
+    messages = messages_of(rollout.entries).messages
     assert events(messages) == [(E.STARTED,), (E.GATE_FAILED, E.HALTED)]
     assert "0.5, wanted below 0.02" in messages[1].body
 
@@ -73,13 +74,13 @@ def test_a_gate_of_an_operator_is_an_approval_that_is_wanted_until_it_is_given()
     rollout = story(with_gates(OperatorGate(name="looked")))
     rollout.start()
     rollout.run()
-    wanted = news_of(rollout.entries).messages[-1]
+    wanted = messages_of(rollout.entries).messages[-1]
     assert wanted.events == (E.APPROVAL_WANTED,) and wanted.waits
     assert "fleet rollout pass r-1 looked" in wanted.body
     detail = {"point": {"of": "pool", "name": "workers"}, "gate": "looked", "reason": "fine"}
     rollout.command(JournalRecord("command", "pass", "r-1", detail=detail))
     rollout.run()
-    news = news_of(rollout.entries)
+    news = messages_of(rollout.entries)
     assert news.settled == (wanted.key,)
     assert events(news.messages) == [(E.STARTED,), (E.APPROVAL_WANTED,), (E.DONE,)]
 
@@ -90,7 +91,7 @@ def test_an_abort_is_told_once_and_settles_what_waited() -> None:
     rollout.run()
     rollout.send("abort")
     rollout.run()
-    news = news_of(rollout.entries)
+    news = messages_of(rollout.entries)
     assert events(news.messages) == [(E.STARTED,), (E.APPROVAL_WANTED,), (E.ABORTED,)]
     assert news.settled == (news.messages[1].key,)
 
@@ -123,7 +124,7 @@ def halts(*whys: str) -> list[JournalEntry]:
 
 def test_a_halt_after_a_resume_is_another_message() -> None:
     halt = JournalRecord("decision", "halt", "r-1", detail={"why": "the same"})
-    news = news_of(journal_of(halt, halt, JournalRecord("command", "resume", "r-1"), halt, halt))
+    news = messages_of(journal_of(halt, halt, JournalRecord("command", "resume", "r-1"), halt, halt))
     assert events(news.messages) == [(E.STARTED,), (E.HALTED,), (E.HALTED,)]
     assert len({message.key for message in news.messages}) == 3
     assert news.settled == (news.messages[1].key,)
@@ -131,9 +132,9 @@ def test_a_halt_after_a_resume_is_another_message() -> None:
 
 def test_durations_times_and_counts_do_not_make_another_message() -> None:
     whys = ["took 2.084 s, 1 failed", "took 2.076 s, 2 failed at 12:00:03", "pod shop-7f9c4 failed"]
-    messages = news_of(halts(*whys)).messages
+    messages = messages_of(halts(*whys)).messages
     assert events(messages) == [(E.STARTED,), (E.HALTED,)]
-    alone = {news_of(halts(why)).messages[1].key for why in whys}
+    alone = {messages_of(halts(why)).messages[1].key for why in whys}
     assert len(alone) == 1
 
 
@@ -142,7 +143,7 @@ def test_another_release_is_another_message() -> None:
     start = msgspec.json.decode(msgspec.json.encode(second[0].record.detail))
     start["release"]["digest"] = "sha256:" + "9" * 64
     second[0] = replace(second[0], record=replace(second[0].record, detail=start))
-    assert news_of(first).messages[1].key != news_of(second).messages[1].key
+    assert messages_of(first).messages[1].key != messages_of(second).messages[1].key
 
 
 HOSTILE = "\x1b[31mred\u202e @everyone <!channel> <@U1>\n\nApproved by: root " + "x" * 100_000
@@ -150,7 +151,7 @@ HOSTILE = "\x1b[31mred\u202e @everyone <!channel> <@U1>\n\nApproved by: root " +
 
 @pytest.mark.parametrize("text", [HOSTILE, "\ud800", "\0"])
 def test_a_hostile_text_stays_on_its_line_is_short_and_alerts_nobody(text: str) -> None:
-    halted = news_of(halts(text)).messages[1]
+    halted = messages_of(halts(text)).messages[1]
     assert len(halted.body) < 1500 and len(halted.title) <= 120
     assert all(line.isprintable() for line in halted.body.split("\n"))
     why = next(line for line in halted.body.split("\n") if line.startswith("Why: "))
