@@ -15,6 +15,7 @@ from fleet.core.policy.gate import (
     OperatorGate,
     PrometheusGate,
     SoakGate,
+    WorkloadsGate,
 )
 from fleet.core.policy.policy import Pool
 from fleet.core.policy.rollout_stage import RolloutStage
@@ -136,6 +137,14 @@ def _command(reader: Reader, common: dict[str, Any]) -> AnyGate:
     return CommandGate(**common, command=reader.values("command", forms.TEXT, required=True))
 
 
+def _workloads(reader: Reader, common: dict[str, Any]) -> AnyGate:
+    if not reader.flag("workloads", True):
+        reader.problem("expected true, found false: leave the gate out", "workloads")
+    if reader.has("bad"):
+        reader.problem("expected no bad beside workloads, found one: it fails by timeout alone", "bad")
+    return WorkloadsGate(**common)
+
+
 KINDS: Mapping[str, Callable[[Reader, dict[str, Any]], AnyGate]] = {
     "soak": _soak,
     "operator": _operator,
@@ -143,5 +152,6 @@ KINDS: Mapping[str, Callable[[Reader, dict[str, Any]], AnyGate]] = {
     "http": _http,
     "alerts": _alerts,
     "command": _command,
+    "workloads": _workloads,
 }
 """The reader of each kind of gate, by the key that makes a gate one of the kind."""

@@ -12,12 +12,14 @@ from fleet.config.alerting.notification import notifications
 from fleet.config.document.findings import Caution, Findings, SourcePlace, TooMany
 from fleet.config.document.fragment import Block, compose
 from fleet.config.document.reader import Reader
-from fleet.config.freeze import freezes
 from fleet.config.gate import stages
 from fleet.config.pool import limits, pools
 from fleet.config.quorum import quorums
 from fleet.config.stream import streams, text_of
-from fleet.config.window import levels
+from fleet.config.times.freeze import freezes
+from fleet.config.times.schedule import schedule
+from fleet.config.times.window import levels
+from fleet.core.jobs.settings import ScheduleSettings
 from fleet.core.policy.access import Access
 from fleet.core.policy.alerting.notification import Notification
 from fleet.core.policy.policy import Limits, Policy
@@ -31,6 +33,7 @@ class PolicyFile(Struct, frozen=True):
 
     policy: Policy = Policy()
     access: Access = Access()
+    schedule: ScheduleSettings = ScheduleSettings()
     feeds: tuple[str, ...] = ()
     """The URLs of the calendars that it names. They may be secrets, and are no part of a plan."""
     notifications: tuple[Notification, ...] = ()
@@ -104,7 +107,11 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
         stages=stages(reader, every_pool) or UNSET,
     )
     found = PolicyFile(
-        policy, access(reader), tuple(sorted(findings.feeds)), notifications(reader, every_pool)
+        policy,
+        access(reader),
+        schedule(reader.block("schedule")),
+        tuple(sorted(findings.feeds)),
+        notifications(reader, every_pool),
     )
     reader.close()
     return found

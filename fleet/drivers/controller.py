@@ -22,14 +22,13 @@ from fleet.core.records.errors import (
     TamperedError,
 )
 from fleet.core.records.retention import Retention
+from fleet.drivers.alerting.notifier import ROUND, MessageStore, Notifier, Send
 from fleet.drivers.executor import Executor, Measure
 from fleet.drivers.identity import abandoned, own_identity
 from fleet.drivers.journal.checkpoints import keep
 from fleet.drivers.journal.log import LOG
 from fleet.drivers.journal.recorder import Recorder
 from fleet.drivers.leadership import SECONDS, wait_for
-from fleet.drivers.notifier import ROUND, MessageStore, Notifier, Send
-from fleet.drivers.periodic import PeriodicTask, run_periodically
 from fleet.drivers.pipeline import ClusterPipeline
 from fleet.drivers.ports import (
     BlockerStore,
@@ -37,11 +36,14 @@ from fleet.drivers.ports import (
     ClusterRegistry,
     DatabaseLease,
     Inventory,
+    JobStates,
     Journal,
     JournalSigner,
     RequestCounts,
 )
 from fleet.drivers.request_recorder import RequestRecorder
+from fleet.drivers.timers.jobs import JobSchedule, JobsOf, no_jobs
+from fleet.drivers.timers.periodic import PeriodicTask, run_periodically
 from fleet.gates.measurement import answer
 from fleet.receivers.receiver import send
 from fleet.system.clock import Clock
@@ -52,6 +54,8 @@ FOLD = 60.0
 """Seconds between two checks whether new checkpoints of rollouts are due."""
 FORGET = 60.0
 """Seconds between two deletions of old history. Each deletes a part, so that other writers do not wait long."""
+LOOK = 1.0
+"""Seconds between two looks at which scheduled jobs are due."""
 KEEP = Retention()
 PAUSE = 5.0
 """Seconds before a new try after the database refused."""
@@ -76,6 +80,8 @@ class ControllerStore(Protocol):
     def folds(self) -> CheckpointStore: ...
     @property
     def messages(self) -> MessageStore: ...
+    @property
+    def jobs(self) -> JobStates: ...
 
 
 class ClustersChanged(Exception):
@@ -96,12 +102,14 @@ class Controller:
         notary: JournalSigner | None = None,
         retention: Retention = KEEP,
         measure: Measure = answer,
+        jobs: JobsOf = no_jobs,
         receivers: Callable[[], Sequence[Notification]] = tuple,
         send: Send = send,
     ) -> None:
         """`connect` opens the clusters of the database; `sites` names the clusters and their sites, without
         reading them. `clock` is the fleet's, `wall` the real time, by which leases expire. `measure` measures gates.
-        `receivers` returns the receivers of messages as the policy has them now, and `send` sends one."""
+        `jobs` returns the scheduled jobs that the policy asks for now. `receivers` returns the receivers of messages
+        as the policy has them now, and `send` sends one."""
         self._database = database
         self._connect = connect
         self._sites = sites
@@ -113,6 +121,7 @@ class Controller:
         self._measure = measure
         self._receivers = receivers
         self._send = send
+        self._jobs = jobs
         self._identity = own_identity()
         self._refused = ""
         """The last reported reason why the controller does not work."""
@@ -212,6 +221,7 @@ class Controller:
         def forget() -> int:
             return self._database.inventory.forget(self._retention, at=self._clock.now())
 
+        schedule = JobSchedule(self._jobs, self._database.jobs, self._clock, self._identity, epoch)
         try:
             regular = [
                 PeriodicTask("lease", SECONDS / 3, renew),
@@ -220,6 +230,7 @@ class Controller:
                 PeriodicTask("folds", FOLD, fold),
                 PeriodicTask("history", FORGET, forget),
                 PeriodicTask("messages", ROUND, notifier.look),
+                PeriodicTask("jobs", LOOK, schedule.look),
             ]
             if self._notary is not None:
                 regular.append(PeriodicTask("notary", FLUSH, self._notary.look))
@@ -237,6 +248,7 @@ class Controller:
             return executor
         finally:
             await notifier.close()
+            await schedule.close()
             for cluster in clusters:
                 with suppress(FleetError):
                     await cluster.close()

@@ -9,5 +9,4 @@ from fleet.core.notifications.overview import MessageOverview, overview_of
 
 def overview(home: Home) -> MessageOverview:
     """Returns the receivers of the policy with the messages to them. Raises ConfigError for a policy with mistakes."""
-    store = home.store_if_any
-    return overview_of(receivers(home), store.messages.all() if store is not None else ())
+    return overview_of(receivers(home), home.store.messages.all())

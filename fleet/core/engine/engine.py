@@ -23,6 +23,7 @@ from fleet.core.engine.gate_cache import GateCache, HeldParams
 from fleet.core.engine.gate_questions import GateQuestions
 from fleet.core.engine.slots import Slots
 from fleet.core.engine.staging import Staging
+from fleet.core.engine.workload_gates import WorkloadGates
 from fleet.core.guards import gates
 from fleet.core.guards.quorum import GroupWithoutNode
 from fleet.core.guards.quorum_groups import groups_without
@@ -75,7 +76,8 @@ class Engine:
         self._cleanup = Cleanup(self._index)
         vacancies: dict[PoolKey, HeldParams] = {}
         self._gates = GateCache(self._index.runs.rollouts, vacancies)
-        self.gate_questions = GateQuestions(self._gates, foretells)
+        self._workloads = WorkloadGates(self._state, foretells)
+        self.gate_questions = GateQuestions(self._gates, self._workloads.measure, foretells)
         """A driver takes the questions that are due, and reports the answers."""
         self._blockers = Blockers(self._index, self._gates, foretells)
         self._slots = Slots(self._index, self._blockers)
@@ -94,13 +96,14 @@ class Engine:
 
     @property
     def timed(self) -> bool:
-        """Returns whether time alone will change something: a window, a freeze, the replacement of a canary, or the
-        proof of a voter."""
+        """Returns whether time alone will change something: a window, a freeze, a phased rollout, the replacement
+        of a canary, or the proof of a voter."""
         return (
             self._gates.timed
             or any(self._gates.points())
             or self._canaries.waits
             or bool(self._state.quorums.awaiting_upgraded)
+            or self._state.timers.opens
         )
 
     def view(self, cluster: str) -> ClusterView:
@@ -288,6 +291,7 @@ class Engine:
         """Gives slots to the runs that nothing holds any more."""
         while (begins := self._slots.next(now)) is not None:
             rollout, run = begins
+            self._workloads.note(rollout, run, now)
             asks = self._blockers.asks(run)
             self._finish_step(rollout, run, StepResult.BEGIN, now, **({"asks": list(asks)} if asks else {}))
 

@@ -118,6 +118,9 @@ class GateCache:
                     if before is not None and self._closed_by[group] is None:
                         yield WaitKey("gate", group)
 
+    def rollout(self, ident: str) -> Rollout:
+        return self._rollouts[ident]
+
     def points(self) -> Iterator[tuple[Rollout, GatePoint]]:
         """Yields the points whose gates keep runs from beginning, as last evaluated."""
         points = {

@@ -9,6 +9,7 @@ from msgspec.structs import astuple
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.rollout.action import AnyAction
+from fleet.core.rollout.decisions import WorkloadsNoted
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.returning_pods import EvictionMemory
 from fleet.core.rollout.rollout import Rollout, RolloutState
@@ -64,6 +65,8 @@ class RolloutCheckpoint(Struct, frozen=True, omit_defaults=True):
     """The goals that have changed since the start: another node is the canary, or the node has another uid."""
     gates: tuple[tuple[GatePoint, str, GateState], ...] = ()
     """The gates that the rollout has reached, each with its point and name."""
+    noted: tuple[WorkloadsNoted, ...] = ()
+    """How ready the workloads were before the nodes of a point with such a gate began."""
 
 
 def take_checkpoint(rollout: Rollout) -> RolloutCheckpoint:
@@ -86,6 +89,7 @@ def take_checkpoint(rollout: Rollout) -> RolloutCheckpoint:
         needs_cleanup=tuple(sorted(rollout.needs_cleanup)),
         goals=tuple(now for goal in rollout.start.goals if (now := rollout.runs[goal.node].goal) != goal),
         gates=tuple((*key, state) for key, state in rollout.gates.items()),
+        noted=tuple(rollout.gates.noted.values()),
     )
 
 
@@ -111,6 +115,7 @@ def restore_checkpoint(checkpoint: RolloutCheckpoint) -> Rollout:
         rollout.counts[kept.step] += 1
         rollout.open_in[run.goal.pool] -= kept.step in ENDED
     rollout.gates.update({(point, name): state for point, name, state in checkpoint.gates})
+    rollout.gates.noted.update({(noted.point, noted.cluster): noted for noted in checkpoint.noted})
     for goal in checkpoint.goals:
         rollout.change_goal(goal)
     rollout.intents = {action.id: action for action in checkpoint.intents}

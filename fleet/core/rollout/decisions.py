@@ -93,6 +93,18 @@ class GateReached(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="gate
     point: GatePoint
 
 
+class WorkloadsNoted(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="workloads"):
+    """How ready the workloads on the nodes of a point are, right before the first of these nodes in the cluster
+    begins. A gate behind the point compares with this."""
+
+    point: GatePoint
+    cluster: str
+    ready: dict[str, int]
+    """The number of Ready pods by kind, namespace and name, such as `Deployment shop/web`."""
+    left_out: int = 0
+    """The number of workloads beyond the most that one record names."""
+
+
 class GateMeasured(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="gate-measured"):
     """A measurement of a gate said something else than the one before."""
 
@@ -129,6 +141,7 @@ DECISIONS: tuple[type[DecisionRecord], ...] = (
     NodeReregistered,
     NodeCleaned,
     GateReached,
+    WorkloadsNoted,
     GateMeasured,
     GatePassed,
     GateFailed,

@@ -296,25 +296,16 @@ class ApiRequestTable(Table, table=True):
     count: int = Field(sa_type=BigInteger)
 
 
-class MessageTable(Table, table=True):
-    """Messages to operators, and how far each has been delivered to a receiver."""
+class JobTable(Table, table=True):
+    """Scheduled jobs (`fleet.core.jobs.job.JobState`)."""
 
-    __tablename__ = "message"
-    __table_args__ = (Index("message_state", "state"),)
+    __tablename__ = "job"
 
-    receiver: str = Field(primary_key=True)
-    """The name of the receiver in the policy. Its URL, a secret, is not in the database."""
-    key: str = Field(primary_key=True)
-    seq: int = Field(sa_type=BigInteger)
-    at: datetime = Field(sa_type=MOMENT)
-    important: int
-    waits: int
-    title: str = Field(sa_type=Text)
-    body: str = Field(sa_type=Text)
-    state: str
-    queued_at: datetime = Field(sa_type=MOMENT)
-    attempts: int
-    reminders: int
-    unknown: int
-    """How often a controller ended while it was sending the message."""
-    error: str = Field(sa_type=Text)
+    name: str = Field(primary_key=True)
+    next_at: datetime = Field(sa_type=MOMENT)
+    due_at: datetime | None = Field(sa_type=MOMENT)
+    began_at: datetime | None = Field(sa_type=MOMENT)
+    ended_at: datetime | None = Field(sa_type=MOMENT)
+    outcome: str
+    message: str = Field(sa_type=Text)
+    missed: int

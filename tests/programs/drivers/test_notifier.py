@@ -20,8 +20,8 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.policy.alerting.notification import Notification, NotificationEvent
 from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.goal import Goal, Start
+from fleet.drivers.alerting.notifier import Notifier
 from fleet.drivers.journal.log import LOG
-from fleet.drivers.notifier import Notifier
 from fleet.lab.simulation.builders import NEW, START, a_policy
 from fleet.receivers.receiver import send
 from fleet.store import Store

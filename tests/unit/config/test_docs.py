@@ -13,18 +13,22 @@ from fleet.config.policy import read
 
 DOCS = Path(__file__).parents[3] / "docs" / "policy.md"
 EVERYTHING = """
-streams: [{name: s, releases: [{advisories: [{}]}]}]
+streams: [{name: s, releases: [{advisories: [{}], rollout: {start: 2026-11-03}}]}]
 freezes: [{}, {calendar: x.ics}]
 windows: [{}, {calendar: x.ics}]
 sites: [{windows: [{}]}]
 clusters: [{windows: [{}]}]
 notifications: [{}]
+schedule: {reports: [{}]}
 quorums: [{selector: {matchExpressions: [{}]}}]
-stages: [{gates: [{soak: 1s}, {operator: true}, {prometheus: {}}, {alerts: {}}, {http: {}}, {command: [x]}]}]
-defaults: {windows: [{}], gates: [{}], drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}}
+stages: [{gates: [{soak: 1s}, {operator: true}, {prometheus: {}}, {alerts: {}}, {http: {}}, {command: [x]},
+  {workloads: true}]}]
+defaults: {windows: [{}], gates: [{}], upgrade: {soaked_in: [{}]},
+  drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}}
 pools:
   - windows: [{}]
     gates: [{}]
+    upgrade: {soaked_in: [{}]}
     drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}
     selector: {matchExpressions: [{}]}
 """

@@ -42,6 +42,7 @@ from fleet.core.rollout.decisions import (
     RolloutHalted,
     RunRetried,
     StepFinished,
+    WorkloadsNoted,
 )
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.record import ActionEnded, CheckpointKept, PodsTimed, TaskPlayed, UnknownRecord
@@ -91,6 +92,19 @@ CASES: list[tuple[Journaled, RecordForm, str, str, str, dict[str, Any]]] = [
         R,
         "",
         {"point": {"of": "pool", "name": "workers"}},
+    ),
+    (
+        WorkloadsNoted(rollout=R, point=POINT, cluster="east", ready={"Deployment web/shop": 2}),
+        "decision",
+        "workloads",
+        R,
+        "",
+        {
+            "point": {"of": "pool", "name": "workers"},
+            "cluster": "east",
+            "ready": {"Deployment web/shop": 2},
+            "left_out": 0,
+        },
     ),
     (
         GateMeasured(rollout=R, point=POINT, gate="errors", verdict=GateVerdict.BAD, message="7"),

@@ -16,9 +16,6 @@ class NotificationEvent(StrEnum):
     HALTED = "halted"
     APPROVAL_WANTED = "approval-wanted"
     GATE_FAILED = "gate-failed"
-    HOOK_FAILED = "hook-failed"
-    REFUSED = "refused"
-    """A standing policy does not start what it would have started."""
     ABORTED = "aborted"
     DONE = "done"
 
@@ -28,7 +25,6 @@ IMPORTANT = frozenset(
         NotificationEvent.HALTED,
         NotificationEvent.APPROVAL_WANTED,
         NotificationEvent.GATE_FAILED,
-        NotificationEvent.HOOK_FAILED,
     }
 )
 """These are sent before all others: the rollout does not go on without an operator."""

@@ -13,7 +13,7 @@ from fleet.lab.simulation.checker.gates import GateView
 
 BEGUN = ("cordon", "drain", "reboot", "verify", "uncordon", "soak", "return")
 WELL = ("done",)
-GATE_RECORDS = ("gates", "gate-measured", "gate-passed", "gate-failed")
+GATE_RECORDS = ("gates", "workloads", "gate-measured", "gate-passed", "gate-failed")
 ENDED = ("done", "failed", "cancelled")
 
 
@@ -130,6 +130,19 @@ class JournalView:
         ]
         closed = self.gates.closed("stage", before)
         return closed if run.canary else [*closed, *self.gates.closed("pool", [run.pool])]
+
+    def not_noted(self, run: RunView) -> list[str]:
+        """Returns the points whose gates compare how ready workloads are, for which nothing is noted in the run's
+        cluster."""
+        stages, index = self.policy.stages or (), self.stage(run)
+        points = [("stage", stages[index].name)] if index < len(stages) else []
+        points += [("pool", run.pool)] if run.canary else []
+        return [
+            name
+            for of, name in points
+            if self.gates.compares_workloads(of, name)
+            and run.cluster not in self.gates.noted.get((of, name), {})
+        ]
 
     def canaries_proven(self, of: RunView) -> bool:
         """Returns whether the run may begin as one of the rest of its pool."""
