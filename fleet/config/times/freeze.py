@@ -8,7 +8,7 @@ from typing import NamedTuple
 from fleet.config.calendars.source import read_calendar
 from fleet.config.document import forms, time_forms
 from fleet.config.document.reader import Reader
-from fleet.core.policy.policy import Freeze, FreezeCalendar
+from fleet.core.policy.times.freeze import Freeze, FreezeCalendar
 
 
 class FreezeLists(NamedTuple):

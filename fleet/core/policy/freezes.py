@@ -6,8 +6,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from fleet.core.policy.policy import Freeze, FreezeCalendar
 from fleet.core.policy.recurrence import Occurrences
+from fleet.core.policy.times.freeze import Freeze, FreezeCalendar
 from fleet.core.policy.windows import DAY, MONDAY, WEEK, occurrence, week_number
 
 FORESIGHT = timedelta(days=3653)

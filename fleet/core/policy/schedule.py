@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 from msgspec import UnsetType
 
 from fleet.core.policy.freezes import Freezes
-from fleet.core.policy.policy import Freeze, Policy, Pool
+from fleet.core.policy.policy import Policy, Pool
+from fleet.core.policy.times.freeze import Freeze
 from fleet.core.policy.windows import DAY, MONDAY, WEEK, LevelWindows, OpenSpan, common, joined, week_number
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason

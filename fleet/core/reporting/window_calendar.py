@@ -8,8 +8,9 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-from fleet.core.policy.policy import Freeze, Policy, Pool
+from fleet.core.policy.policy import Policy, Pool
 from fleet.core.policy.schedule import Schedule, Schedules
+from fleet.core.policy.times.freeze import Freeze
 from fleet.core.reporting.report import PlannedSpan
 
 
