@@ -15,6 +15,7 @@ from fleet.core.policy.gate import AnyGate
 from fleet.core.policy.rollout_stage import RolloutStage
 from fleet.core.policy.times.freeze import Freeze, FreezeCalendar
 from fleet.core.policy.times.window import RecurringWindow, Window, WindowLevel
+from fleet.core.policy.upgrade_rule import UpgradeRule
 from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, QuorumRule
 from fleet.core.releases.release import Release, Stream, is_release
@@ -134,6 +135,9 @@ class Pool(Struct, frozen=True):
     patch_within_seconds: int | UnsetType = UNSET
     """The time in seconds, from the date of a release, in which the pool's nodes should run it. Plans and `fleet lint`
     warn where that cannot be; nothing else changes."""
+    rollout_wariness: float | UnsetType = UNSET
+    """The wariness of all nodes of the pool: their place in phased rollouts of a publisher, from 0.0 (at once) to 1.0
+    (last). UNSET: each machine has its own, by its machine-id."""
     reach: MachineReach = "agent"
     source: str = ""
     """The source from which machines that are reached over ssh fetch releases, for OS families that need one. An agent gets
@@ -143,6 +147,8 @@ class Pool(Struct, frozen=True):
     file."""
     approvals: ApprovalRule | UnsetType = UNSET
     """UNSET: the policy has no rule, and nothing about approvals is written into plans and the journal."""
+    upgrade: UpgradeRule | UnsetType = UNSET
+    """UNSET: operators plan and start every rollout."""
 
     def holds(self, cluster: str, node: Node) -> bool:
         """Returns whether clusters and selector of the pool match a node of this cluster."""

@@ -242,7 +242,7 @@ def verify(
     Exits 4 with what is wrong. A report of one rollout (json) is also made again from the journal entries in it.
     """
     from fleet.app.audit.report_verification import verify_report
-    from fleet.cli.commands.audit import refuse_without_key, show_findings
+    from fleet.cli.commands.evidence.audit import refuse_without_key, show_findings
     from fleet.cli.terminal.output import show
 
     refuse_without_key(key or [])
