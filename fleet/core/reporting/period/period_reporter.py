@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import UNSET
-from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
 from fleet.core.policy.times.freeze import Freeze
 from fleet.core.records.journal import JournalEntry
 from fleet.core.reporting.period.compliance import Compliance
-from fleet.core.reporting.period.history import NodeHistory, Sighting, freezes_of
+from fleet.core.reporting.period.history import freezes_of
 from fleet.core.reporting.period.period_report import (
     ForeignBoot,
     FreezeInForce,
@@ -111,19 +110,6 @@ def _freezes(reports: Sequence[tuple[Report, Policy]], span: ReportSpan) -> Iter
     for freeze, rollouts in sorted(by_freeze.items(), key=lambda item: (item[0].begin, item[0].until)):
         where = str(freeze.scope) if freeze.scope else UNSET
         yield FreezeInForce(freeze.name, freeze.begin, freeze.until, tuple(rollouts), where)
-
-
-def merged(
-    known: Mapping[NodeRef, NodeHistory], seen: Iterable[tuple[NodeRef, str, Sighting | None]]
-) -> dict[NodeRef, NodeHistory]:
-    """Returns the histories from the journal with what the inventory has: pool and last sighting of each node. The
-    inventory decides on the pool, since a node may have moved."""
-    histories = dict(known)
-    for ref, pool, sighting in seen:
-        before = histories.get(ref) or NodeHistory(ref.cluster, ref.name, pool)
-        more = [sighting] if sighting is not None else []
-        histories[ref] = replace(before, pool=pool or before.pool, sightings=[*before.sightings, *more])
-    return histories
 
 
 def foreign_boots(
