@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from fleet.app.access.allowed import allowed
 from fleet.app.audit.notary import notary_of
 from fleet.app.wiring.home import Home
+from fleet.app.wiring.receivers import PolicyReceivers
 from fleet.app.wiring.sources.registry import source_of
 from fleet.app.wiring.sources.simulated_clock import running
 from fleet.core.policy.access import Role
@@ -67,7 +68,18 @@ async def _run(
     async def open_all() -> Mapping[str, ClusterPipeline]:
         return {row.name: await source_of(home, row).connect() for row in store.clusters.list()}
 
-    controller = Controller(store, open_all, sites, home.clock, wall.now, show, notary, retention, jobs=jobs)
+    controller = Controller(
+        store,
+        open_all,
+        sites,
+        home.clock,
+        wall.now,
+        show,
+        notary,
+        retention,
+        jobs=jobs,
+        receivers=PolicyReceivers(home).current,
+    )
     work = asyncio.create_task(controller.run(until_idle))
     stopped = False
 
