@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET, UnsetType
 
 from fleet.core.releases.release import Release, Stream
-from fleet.core.releases.upgrade_path import PathObstacle, UpgradePaths
+from fleet.core.releases.upgrade_path import ObstacleKind, UpgradePaths
 
 
 @st.composite
@@ -82,7 +82,7 @@ def test_obstacle_is_there_exactly_where_the_target_is_not_the_first_hop(
     assert (found is None) is (len(way) == 1)
     if found is not None:
         assert found.next == (way[0].version if way else "")
-        assert (found.kind is PathObstacle.BARRIER) is bool(way)
+        assert (found.kind is ObstacleKind.BARRIER) is bool(way)
 
 
 @given(streams())

@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct, UnsetType
 from fleet.core.releases.release import Release, Stream, is_release
 
 
-class PathObstacle(StrEnum):
+class ObstacleKind(StrEnum):
     """Why a machine cannot go directly to a target."""
 
     BARRIER = "barrier"
@@ -24,10 +24,10 @@ class PathObstacle(StrEnum):
     """The stream does not have the release that it runs, and its place before or behind barriers is not known."""
 
 
-class Obstacle(Struct, frozen=True):
+class PathObstacle(Struct, frozen=True):
     """What stands between a machine and its target."""
 
-    kind: PathObstacle
+    kind: ObstacleKind
     next: str = ""
     """The release that the machine has to boot first; empty if there is none."""
     why: str = ""
@@ -44,25 +44,25 @@ class UpgradePaths:
         self._end = self._place(target)
         self._hops = {} if self._end is None else _hops(stream, self._end)
 
-    def obstacle(self, booted: Release | None) -> Obstacle | None:
+    def obstacle(self, booted: Release | None) -> PathObstacle | None:
         """Returns what keeps a machine that runs `booted` from going directly to the target, or None. Nothing is known
         about a target that the stream does not have."""
         if self._end is None:
             return None
         begin = None if booted is None else self._place(booted)
         if begin is None:
-            return Obstacle(PathObstacle.NOT_IN_STREAM) if self._is_guarded(self._end) else None
+            return PathObstacle(ObstacleKind.NOT_IN_STREAM) if self._is_guarded(self._end) else None
         if begin >= self._end:
             return None
         here = self._releases[begin]
         if isinstance(here.dead_end, str):
-            return Obstacle(PathObstacle.DEAD_END, why=here.dead_end)
+            return PathObstacle(ObstacleKind.DEAD_END, why=here.dead_end)
         if begin not in self._hops:
-            return Obstacle(PathObstacle.NO_WAY)
+            return PathObstacle(ObstacleKind.NO_WAY)
         if self._hops[begin] == self._end:
             return None
         first = self._releases[self._hops[begin]]
-        return Obstacle(PathObstacle.BARRIER, first.version, first.barrier or "")
+        return PathObstacle(ObstacleKind.BARRIER, first.version, first.barrier or "")
 
     def route(self, booted: Release) -> tuple[Release, ...]:
         """Returns the releases that a machine that runs `booted` boots one after the other, the target last: as few as

@@ -25,6 +25,7 @@ ELSEWHERE = {
 FURTHER = {
     "run": ["--until-idle"],
     "node logs": ["--last-boot"],
+    "exposure": ["kernel<6.12.9"],
     "cluster add": ["--kubeconfig", "none"],
     "cluster uninstall": ["--yes"],
 }
@@ -32,7 +33,9 @@ FURTHER = {
 FINE = {
     "sync",
     "status",
+    "exposure",
     "lint",
+    "notify list",
     "window list",
     "window preview",
     "plan list",

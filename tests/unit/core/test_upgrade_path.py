@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fleet.core.releases.release import Release, Stream
-from fleet.core.releases.upgrade_path import Obstacle, PathObstacle, UpgradePaths
+from fleet.core.releases.upgrade_path import ObstacleKind, PathObstacle, UpgradePaths
 
 KEYS = "https://docs.fedoraproject.org/en-US/fedora-coreos/update-barrier-signing-keys/"
 STABLE = Stream(
@@ -70,24 +70,24 @@ def test_route(stream: Stream, begin: str, end: str, way: tuple[str, ...]) -> No
             STABLE,
             Release("43.20260301.3.0"),
             "44.20260707.3.1",
-            Obstacle(PathObstacle.BARRIER, "43.20260413.3.2", KEYS),
+            PathObstacle(ObstacleKind.BARRIER, "43.20260413.3.2", KEYS),
         ),
         (STABLE, Release("44.20260707.3.1"), "42.20250803.3.0", None),
-        (STABLE, Release("41.0"), "44.20260707.3.1", Obstacle(PathObstacle.NOT_IN_STREAM)),
-        (STABLE, None, "44.20260707.3.1", Obstacle(PathObstacle.NOT_IN_STREAM)),
+        (STABLE, Release("41.0"), "44.20260707.3.1", PathObstacle(ObstacleKind.NOT_IN_STREAM)),
+        (STABLE, None, "44.20260707.3.1", PathObstacle(ObstacleKind.NOT_IN_STREAM)),
         (STABLE, Release("41.0"), "42.20250803.3.0", None),
         (STABLE, Release("41.0"), "45.0", None),
         (
             DEAD,
             Release("38.20230310.1.0"),
             "38.20230322.1.0",
-            Obstacle(
-                PathObstacle.DEAD_END, why="https://github.com/coreos/fedora-coreos-tracker/issues/1441"
+            PathObstacle(
+                ObstacleKind.DEAD_END, why="https://github.com/coreos/fedora-coreos-tracker/issues/1441"
             ),
         ),
-        (CINCINNATI, Release("1"), "3", Obstacle(PathObstacle.BARRIER, "2")),
-        (CINCINNATI, Release("2"), "4", Obstacle(PathObstacle.NO_WAY)),
+        (CINCINNATI, Release("1"), "3", PathObstacle(ObstacleKind.BARRIER, "2")),
+        (CINCINNATI, Release("2"), "4", PathObstacle(ObstacleKind.NO_WAY)),
     ],
 )
-def test_obstacle(stream: Stream, booted: Release | None, target: str, found: Obstacle | None) -> None:
+def test_obstacle(stream: Stream, booted: Release | None, target: str, found: PathObstacle | None) -> None:
     assert UpgradePaths(stream, Release(target)).obstacle(booted) == found
