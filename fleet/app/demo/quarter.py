@@ -1,0 +1,65 @@
+"""What happens in the quarter. All else, every rollout of the workers and every halt, follows from it by the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+
+from fleet.app.demo.people import APPROVER, OPERATOR, SECURITY
+from fleet.app.demo.stage import Act, Stage
+from fleet.core.releases.release import Release
+from fleet.simulated.quarter.releases import PUBLISHED
+
+CONTROL = "control"
+
+
+def acts() -> Sequence[Act]:
+    """Returns the acts in their order."""
+    found = [
+        *(_publication(release) for release in PUBLISHED),
+        *_control_planes(),
+        *_failed_nodes(),
+    ]
+    return sorted(found, key=lambda act: act.at)
+
+
+def _publication(release: Release) -> Act:
+    assert isinstance(release.released, datetime)
+    return Act(release.released, partial(_publish, release))
+
+
+def _publish(release: Release, stage: Stage) -> str:
+    return stage.publish(release)
+
+
+def _control_planes() -> Sequence[Act]:
+    """Control planes need a second person: one plan is refused and later approved, another one approved at once."""
+    refusal = "database migration on Wednesday night; ask again on Thursday"
+    return (
+        Act(_at(10, 13, 8, 30), lambda stage: stage.plan(CONTROL), OPERATOR),
+        Act(_at(10, 13, 9, 10), lambda stage: stage.reject(CONTROL, refusal), APPROVER),
+        Act(_at(10, 15, 8, 0), lambda stage: stage.approve_own(CONTROL), OPERATOR),
+        Act(_at(10, 15, 8, 40), lambda stage: stage.approve(CONTROL, "change board of 15 October"), APPROVER),
+        Act(_at(10, 15, 8, 45), lambda stage: stage.start(CONTROL), OPERATOR),
+        Act(_at(11, 16, 9, 0), lambda stage: stage.plan(CONTROL), OPERATOR),
+        Act(_at(11, 16, 10, 20), lambda stage: stage.approve(CONTROL, "for CVE-2026-44310"), SECURITY),
+        Act(_at(11, 16, 10, 25), lambda stage: stage.start(CONTROL), OPERATOR),
+    )
+
+
+def _failed_nodes() -> Sequence[Act]:
+    """What the operator does about failures."""
+    disk = "disk errors since the reboot; a spare disk is ordered"
+    unit = "app-gateway.service does not start with this release; reported to its publisher"
+    return (
+        Act(_at(10, 12, 7, 30), lambda stage: stage.release_failed(disk), OPERATOR),
+        Act(_at(10, 26, 7, 30), lambda stage: stage.release_failed(disk), OPERATOR),
+        Act(_at(11, 9, 1, 10), lambda stage: stage.release_failed(unit), OPERATOR),
+        Act(_at(11, 9, 1, 15), lambda stage: stage.abort_halted(unit), OPERATOR),
+        Act(_at(11, 12, 15, 0), lambda stage: stage.repair()),
+    )
+
+
+def _at(month: int, day: int, hour: int, minute: int) -> datetime:
+    return datetime(2026, month, day, hour, minute, tzinfo=UTC)
