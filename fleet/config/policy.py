@@ -12,9 +12,10 @@ from fleet.config.document.findings import Caution, Findings, SourcePlace, TooMa
 from fleet.config.document.fragment import Block, compose
 from fleet.config.document.reader import Reader
 from fleet.config.freeze import freezes
-from fleet.config.gate import stages
 from fleet.config.pool import limits, pools
 from fleet.config.quorum import quorums
+from fleet.config.rollout.gate import stages
+from fleet.config.rollout.hook import hooks
 from fleet.config.stream import streams, text_of
 from fleet.config.window import levels
 from fleet.core.policy.access import Access
@@ -99,6 +100,7 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
         levels=levels(reader) or UNSET,
         quorums=quorums(reader, Path(name).parent),
         stages=stages(reader, every_pool) or UNSET,
+        hooks=hooks(reader, "rollout"),
     )
     found = PolicyFile(policy, access(reader), tuple(sorted(findings.feeds)))
     reader.close()

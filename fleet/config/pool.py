@@ -12,10 +12,12 @@ from fleet.config.document import forms
 from fleet.config.document.reader import Reader
 from fleet.config.document.rule import read_rule
 from fleet.config.drain_rule import rules
-from fleet.config.gate import gates
 from fleet.config.playbook import mistake_in
+from fleet.config.rollout.gate import gates
+from fleet.config.rollout.hook import hooks
 from fleet.config.selector import hidden, selector
 from fleet.config.window import windows
+from fleet.core.policy.hook import AnyHook, PlaybookHook
 from fleet.core.policy.policy import PLAYBOOKS, ApprovalRule, DrainRule, Limits, Pool
 from fleet.core.releases.release import Stream
 from fleet.core.text.paths import expanded
@@ -69,6 +71,14 @@ def _pool(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
         reader.caution(
             f"none of them is used: its nodes are reached by {rules.reach}, not by playbook", "playbooks"
         )
+    if (
+        rules.reach == "agent"
+        and rules.hooks
+        and any(_plays(hook) for hook in rules.hooks.before + rules.hooks.after)
+    ):
+        reader.problem(
+            "expected no hook with a playbook, since its nodes are not reached by ssh or playbook, found one"
+        )
     return replace(
         rules,
         name=name,
@@ -95,6 +105,7 @@ def _rules(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
         source=reader.value("source", forms.SOURCE, base.source),
         playbooks=playbooks(reader, base.playbooks),
         patch_within_seconds=_patch_within(reader, base.patch_within_seconds),
+        hooks=hooks(reader, "node", base.hooks),
         approvals=_approvals(reader, base.approvals),
     )
 
@@ -122,6 +133,10 @@ def limits(reader: Reader, base: Limits) -> Limits:
         if reader.has(field.name) and amount is not None and amount.number == 0:
             reader.caution(f"{amount} allows no node to start", field.name)
     return found
+
+
+def _plays(hook: AnyHook) -> bool:
+    return isinstance(hook, PlaybookHook)
 
 
 def _patch_within(reader: Reader, base: int | UnsetType) -> int | UnsetType:

@@ -21,7 +21,10 @@ from fleet.core.records.errors import (
     TamperedError,
 )
 from fleet.core.records.retention import Retention
-from fleet.drivers.executor import Executor, Measure
+from fleet.core.rollout.hooks.hook_state import HookResult
+from fleet.core.state.hook_calls import HookAnswer, HookCall
+from fleet.drivers.background import Measure, RunHook
+from fleet.drivers.executor import Executor
 from fleet.drivers.identity import abandoned, own_identity
 from fleet.drivers.journal.checkpoints import keep
 from fleet.drivers.journal.log import LOG
@@ -41,6 +44,7 @@ from fleet.drivers.ports import (
 )
 from fleet.drivers.request_recorder import RequestRecorder
 from fleet.gates.measurement import answer
+from fleet.hooks.local import run_hook
 from fleet.system.clock import Clock
 
 FLUSH = 2.0
@@ -180,6 +184,7 @@ class Controller:
             abandoned,
             recorder.watch,
             self._measure,
+            _hook_runner(pipelines),
         )
         self._show(f"in control of {len(clusters)} clusters (epoch {epoch})")
         self._refused = ""
@@ -224,6 +229,18 @@ class Controller:
             for cluster in clusters:
                 with suppress(FleetError):
                     await cluster.close()
+
+
+def _hook_runner(pipelines: Mapping[str, ClusterPipeline]) -> RunHook:
+    """Returns what runs a hook: on this machine, or else in its cluster."""
+
+    async def run(call: HookCall) -> HookAnswer:
+        pipeline = pipelines.get(call.cluster)
+        answer = await run_hook(call) or (await pipeline.run_hook(call) if pipeline is not None else None)
+        why = f"cluster {call.cluster} runs no hooks of this kind"
+        return answer or HookAnswer(call.key, HookResult.FAILED, why)
+
+    return run
 
 
 async def _first(work: asyncio.Task[None], failure: asyncio.Future[None]) -> None:

@@ -19,11 +19,21 @@ windows: [{}, {calendar: x.ics}]
 sites: [{windows: [{}]}]
 clusters: [{windows: [{}]}]
 quorums: [{selector: {matchExpressions: [{}]}}]
-stages: [{gates: [{soak: 1s}, {operator: true}, {prometheus: {}}, {alerts: {}}, {http: {}}, {command: [x]}]}]
-defaults: {windows: [{}], gates: [{}], drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}}
+hooks:
+  before_rollout: [{}]
+  after_rollout: [{command: [x]}, {shell: x}, {http: {}}, {playbook: x}, {job: {}}]
+stages:
+  - gates: [{soak: 1s}, {operator: true}, {prometheus: {}}, {alerts: {}}, {http: {}}, {command: [x]}]
+    hooks: {before_stage: [{}], after_stage: [{}]}
+defaults:
+  windows: [{}]
+  gates: [{}]
+  hooks: {before_node: [{}], after_node: [{}]}
+  drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}
 pools:
   - windows: [{}]
     gates: [{}]
+    hooks: {before_node: [{}], after_node: [{}]}
     drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}
     selector: {matchExpressions: [{}]}
 """
