@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from fleet.config.document import forms, time_forms
 from fleet.config.document.fragment import MOST_BYTES, Block, compose, shown
 from fleet.config.document.reader import Reader
 from fleet.core.releases.kernel import architecture_of
+from fleet.core.releases.phasing import EPOCH, Phasing
 from fleet.core.releases.release import Advisory, Release, Stream
 
 SEVERITY = forms.one_of(("critical", "high", "medium", "low"), "critical, high, medium or low")
@@ -113,6 +115,10 @@ def _releases(reader: Reader, required: bool) -> ReleaseList:
             digests=digests,
             released=_released(block),
             advisories=_advisories(block),
+            barrier=block.value("barrier", forms.TEXT, "") or UNSET,
+            dead_end=block.value("dead_end", forms.TEXT, "") or UNSET,
+            rollout=_phasing(block),
+            upgrades_from=_upgrades_from(block, found),
         )
         if twin := next((other for other in found.values() if release.known_by & other.known_by), None):
             message = f"{shown(version)} has a digest of {shown(twin.version)}: fleet cannot tell the two releases apart"
@@ -124,6 +130,31 @@ def _releases(reader: Reader, required: bool) -> ReleaseList:
 def _released(reader: Reader) -> datetime | UnsetType:
     """Returns when the release was published."""
     return _moment(reader, "released") or UNSET
+
+
+def _phasing(reader: Reader) -> Phasing | UnsetType:
+    """Returns how the publisher offers the release."""
+    if not reader.has("rollout"):
+        reader.block("rollout")
+        return UNSET
+    block = reader.block("rollout")
+    seconds = block.value("duration", forms.seconds(60), 0)
+    return Phasing(
+        block.value("start", time_forms.moment("UTC"), EPOCH),
+        block.value("share", forms.SHARE, 0.0),
+        seconds // 60 or None,
+    )
+
+
+def _upgrades_from(reader: Reader, older: Mapping[str, Release]) -> tuple[str, ...] | UnsetType:
+    versions = reader.values("upgrades_from", forms.VERSION)
+    for version in versions:
+        if version not in older:
+            reader.problem(
+                f"expected a version that comes before it in the stream, found {shown(version)}",
+                "upgrades_from",
+            )
+    return versions or UNSET
 
 
 def _advisories(reader: Reader) -> tuple[Advisory, ...] | UnsetType:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fleet.core.policy.hook import CommandHook, HttpHook
+from fleet.core.policy.hooks.hook import CommandHook, HttpHook
 from fleet.core.state.hook_calls import HookAnswer, HookCall
 from fleet.hooks.program import run_program
 from fleet.hooks.web_request import send_request

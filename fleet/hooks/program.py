@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from fleet.core.policy.hook import CommandHook
+from fleet.core.policy.hooks.hook import CommandHook
 from fleet.core.rollout.hooks.hook_state import HookResult
 from fleet.core.state.hook_calls import HookAnswer, HookCall
 from fleet.core.text.durations import format_duration

@@ -186,7 +186,7 @@ class WithoutMeasurements(Engine):
 
     def __init__(self, sites: Mapping[str, str], rollouts: Iterable[Rollout] = ()) -> None:
         super().__init__(sites, rollouts)
-        self.gate_questions = GateQuestions(self._gates, foretells=True)
+        self.gate_questions = GateQuestions(self._gates, self._workloads.measure, foretells=True)
 
 
 class Hopeless(Engine):

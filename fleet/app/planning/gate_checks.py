@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 
 from fleet.core.linting.finding import LintFinding
-from fleet.core.policy.gate import AnyGate, GateVerdict, OperatorGate, SoakGate
+from fleet.core.policy.gate import AnyGate, GateVerdict, OperatorGate, SoakGate, WorkloadsGate
 from fleet.core.policy.policy import Policy
 from fleet.gates.answer import Measurement
 from fleet.gates.measurement import measure
@@ -30,7 +30,7 @@ def unanswered_gates(policy: Policy) -> Iterator[LintFinding]:
 def _places(policy: Policy) -> Iterator[tuple[str, AnyGate]]:
     gates = [(f"stage {stage.name}", gate) for stage in policy.stages or () for gate in stage.gates]
     gates += [(f"pool {pool.name}", gate) for pool in policy.pools for gate in pool.gates or ()]
-    return (each for each in gates if not isinstance(each[1], SoakGate | OperatorGate))
+    return (each for each in gates if not isinstance(each[1], SoakGate | OperatorGate | WorkloadsGate))
 
 
 async def _measured(places: list[tuple[str, AnyGate]]) -> list[Measurement]:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
+from msgspec.structs import replace
 
 from fleet.core.policy.policy import ApprovalRule, Policy
 from fleet.core.releases.release import Release
@@ -19,9 +21,9 @@ from fleet.core.rollout.goal import Goal, Start
 Effect = Mapping[str, Any]
 """Plain JSON with the keys `target`, `nodes`, `pools` and `fleet`, without fractions: what an approval covers."""
 
-NODE_CHOICE = ("name", "selector", "clusters", "stream", "version", "approvals")
-"""Keys of a pool that only decide which nodes the plan has, to which release they go, or who must agree. The effect has
-the nodes and the release themselves."""
+NODE_CHOICE = ("name", "selector", "clusters", "stream", "version", "approvals", "upgrade")
+"""Keys of a pool that only decide which nodes the plan has, to which release they go, when, or who must agree. The effect
+has the nodes and the release themselves."""
 NOT_OF_FLEET = ("pools", "streams")
 """Keys of the policy that an effect does not have as they are: it has the plan's pools, and the target."""
 LARGEST = 2**53
@@ -41,7 +43,7 @@ def make_effect(release: Release | None, policy: Policy, goals: Iterable[Goal]) 
     whole = msgspec.to_builtins(policy)
     effect: Effect = _exact(
         {
-            "target": msgspec.to_builtins(release),
+            "target": msgspec.to_builtins(_without_offer(release)),
             "nodes": {
                 str(goal.node): {
                     "uid": goal.uid,
@@ -62,6 +64,12 @@ def make_effect(release: Release | None, policy: Policy, goals: Iterable[Goal]) 
         }
     )
     return effect
+
+
+def _without_offer(release: Release | None) -> Release | None:
+    """Returns the release without how it is offered at present, which changes by the hour and makes no other release of
+    it."""
+    return None if release is None else replace(release, rollout=UNSET, upgrades_from=UNSET)
 
 
 def rule_of(policy: Policy, pools: Iterable[str]) -> ApprovalRule:

@@ -24,6 +24,7 @@ from fleet.core.engine.gate_questions import GateQuestions
 from fleet.core.engine.hook_places import HookPlaces
 from fleet.core.engine.slots import Slots
 from fleet.core.engine.staging import Staging
+from fleet.core.engine.workload_gates import WorkloadGates
 from fleet.core.guards import gates
 from fleet.core.guards.quorum import GroupWithoutNode
 from fleet.core.guards.quorum_groups import groups_without
@@ -42,7 +43,7 @@ from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import DRAINED, Step, StepResult
 from fleet.core.state.engine_state import EngineState
-from fleet.core.state.hook_calls import Expected, HookCalls
+from fleet.core.state.hook_calls import Expected
 from fleet.core.state.indexes.engine_index import EngineIndex
 from fleet.core.steps.dispatch import advance
 from fleet.core.steps.stage import mark, why_unmarked
@@ -76,19 +77,17 @@ class Engine:
         self._cleanup = Cleanup(self._index)
         vacancies: dict[PoolKey, HeldParams] = {}
         self._gates = GateCache(self._index.runs.rollouts, vacancies)
-        self.gate_questions = GateQuestions(self._gates, foretells)
+        self._workloads = WorkloadGates(self._state, foretells)
+        self.gate_questions = GateQuestions(self._gates, self._workloads.measure, foretells)
         """A driver takes the questions that are due, and reports the answers."""
+        self.hooks = self._state.hooks
+        """A driver takes the hooks to run and to stop, and reports how they ended."""
         self._hook_places = HookPlaces(self._state, self._gates)
         self._blockers = Blockers(self._index, self._gates, foretells)
         self._slots = Slots(self._index, self._blockers)
         self._canaries = Canaries(self._index, self._blockers, vacancies)
         for rollout in rollouts:
             self.add(rollout)
-
-    @property
-    def hooks(self) -> HookCalls:
-        """The hooks to run and to stop. A driver takes them, and reports how they ended."""
-        return self._state.hooks
 
     @property
     def rollouts(self) -> Mapping[str, Rollout]:
@@ -101,14 +100,15 @@ class Engine:
 
     @property
     def timed(self) -> bool:
-        """Returns whether time alone will change something: a window, a freeze, a gate, a hook, the replacement of a
-        canary, or the proof of a voter."""
+        """Returns whether time alone will change something: a window, a freeze, a phased rollout, a gate, a hook, the
+        replacement of a canary, or the proof of a voter."""
         return (
             self._gates.timed
             or any(self._gates.points())
             or self._state.hooks.running
             or self._canaries.waits
             or bool(self._state.quorums.awaiting_upgraded)
+            or self._state.timers.opens
         )
 
     def view(self, cluster: str) -> ClusterView:
@@ -296,6 +296,7 @@ class Engine:
         """Gives slots to the runs that nothing holds any more."""
         while (begins := self._slots.next(now)) is not None:
             rollout, run = begins
+            self._workloads.note(rollout, run, now)
             asks = self._blockers.asks(run)
             self._finish_step(rollout, run, StepResult.BEGIN, now, **({"asks": list(asks)} if asks else {}))
 

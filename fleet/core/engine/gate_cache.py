@@ -11,11 +11,11 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from fleet.core.guards import gates
-from fleet.core.guards.hooks import HELD_BY_HOOKS
 from fleet.core.objects.node import NodeRef
-from fleet.core.policy.hook import HookMoment
+from fleet.core.policy.hooks.hook import HookMoment
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
+from fleet.core.rollout.hooks.hook_holds import HELD_BY_HOOKS
 from fleet.core.rollout.hooks.hook_state import HookPlace
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.run import Run
@@ -120,6 +120,9 @@ class GateCache:
                     self._closed_by[group] = self.evaluate(rollout, rollout.runs[ref], now)
                     if before is not None and self._closed_by[group] is None:
                         yield WaitKey("gate", group)
+
+    def rollout(self, ident: str) -> Rollout:
+        return self._rollouts[ident]
 
     def points(self) -> Iterator[tuple[Rollout, GatePoint]]:
         """Yields the points whose gates keep runs from beginning, as last evaluated."""

@@ -1,19 +1,20 @@
 """Asks the gates that keep a rollout's nodes from beginning, and judges the answers.
 
-The engine asks nobody itself: a driver takes the questions, and reports what it has measured. What a gate needs beyond
+The engine asks nobody itself: a driver takes the questions, and reports what it has measured; how ready workloads are
+the engine knows. What a gate needs beyond
 one answer (so long a time of good answers, so many bad ones in a row) is counted since this engine has begun to ask: a
 time in which no controller was there proves nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
 
 from fleet.core.engine.gate_cache import GateCache
-from fleet.core.policy.gate import AnyGate, GateVerdict, OperatorGate, SoakGate
+from fleet.core.policy.gate import AnyGate, GateVerdict, OperatorGate, SoakGate, WorkloadsGate
 from fleet.core.rollout.decisions import (
     DecisionRecord,
     GateFailed,
@@ -26,6 +27,8 @@ from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.stages.gate_state import GatePoint
 from fleet.core.text.durations import format_duration
 
+MeasureWorkloads = Callable[[Rollout, GatePoint], tuple[GateVerdict, str]]
+"""Measures whether the workloads of the point are as ready as before; returns a verdict and a message."""
 GateKey = tuple[str, GatePoint, str]
 """The rollout, the point and the name of a gate."""
 
@@ -71,9 +74,10 @@ class Measurements(Struct):
 class GateQuestions:
     """The questions of all rollouts that stand at a point with gates."""
 
-    def __init__(self, gates: GateCache, foretells: bool) -> None:
+    def __init__(self, gates: GateCache, workloads: MeasureWorkloads, foretells: bool) -> None:
         """`foretells`: nothing is measured, because a plan is made on a model. Every gate passes as early as it can."""
         self._gates = gates
+        self._workloads = workloads
         self._foretells = foretells
         self._since: dict[GateKey, datetime] = {}
         """Since when this engine has asked each gate without a break: a pause ends it, as the end of the engine does."""
@@ -83,7 +87,7 @@ class GateQuestions:
 
     def take(self, now: datetime) -> list[GateQuestion]:
         """Returns the questions that are due; each is due again only after its answer."""
-        due = [question for question in self._open() if (at := self._next(question)) is None or at <= now]
+        due = [question for question in self._due(now) if not isinstance(question.gate, WorkloadsGate)]
         self._taken.update(question.key for question in due)
         return due
 
@@ -104,6 +108,7 @@ class GateQuestions:
         """Yields what has become of the gates. The caller records each before it asks for the next one."""
         points = list(self._gates.points())
         self._begin_and_end(points, now)
+        self._measure_workloads(now)
         for rollout, point in points:
             gates = point.gates(rollout.policy)
             if any((point, gate.name) not in rollout.gates for gate in gates):
@@ -140,6 +145,18 @@ class GateQuestions:
             self._measured.pop(key, None)
         for key in open_ones:
             self._since.setdefault(key, now)
+
+    def _measure_workloads(self, now: datetime) -> None:
+        """Answers the questions that are due about workloads."""
+        for question in self._due(now):
+            if isinstance(question.gate, WorkloadsGate):
+                rollout = self._gates.rollout(question.rollout)
+                verdict, message = self._workloads(rollout, question.point)
+                name = question.gate.name
+                self.answered(GateAnswer(question.rollout, question.point, name, verdict, message), now)
+
+    def _due(self, now: datetime) -> list[GateQuestion]:
+        return [question for question in self._open() if (at := self._next(question)) is None or at <= now]
 
     def _by_time(self, gate: AnyGate) -> bool:
         return self._foretells or isinstance(gate, SoakGate)
@@ -199,7 +216,7 @@ def _failure(gate: AnyGate, since: datetime, measured: Measurements | None, now:
     if isinstance(gate, OperatorGate):
         return ""
     last = measured.last.message if measured is not None else "no answer"
-    if measured is not None and measured.bad >= gate.bad:
+    if measured is not None and measured.bad >= gate.bad and not isinstance(gate, WorkloadsGate):
         return f"{measured.bad} bad in a row, the last: {last}"
     if now >= _later(since, gate.timeout_seconds):
         return f"not passed within {format_duration(gate.timeout_seconds)}, the last: {last}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from fleet.core.engine.gate_cache import GateCache
-from fleet.core.policy.hook import HookMoment
+from fleet.core.policy.hooks.hook import HookMoment
 from fleet.core.rollout.decisions import HookEnded, RolloutHalted
 from fleet.core.rollout.hooks.hook_state import HookPlace, HookResult, HookState
 from fleet.core.rollout.hooks.hook_turn import NextMove, turn_of

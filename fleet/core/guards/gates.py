@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator
 
-from fleet.core.guards import hooks, stages
+from fleet.core.guards import stages
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
+from fleet.core.rollout.hooks import hook_holds
 from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.run import Run
 from fleet.core.rollout.steps import Step
@@ -116,7 +117,7 @@ def missing_canaries(rollout: Rollout, pool: str) -> int:
 
 def begin(rollout: Rollout, run: Run) -> Held | None:
     """Returns what holds a run that has not begun, or None."""
-    found = held(rollout) or hooks.before_rollout(rollout) or stages.held(rollout, run)
+    found = held(rollout) or hook_holds.before_rollout(rollout) or stages.held(rollout, run)
     if found is not None or run.goal.canary:
         return found
     return canary(rollout, run) or stages.pool_gate(rollout, run.goal.pool)

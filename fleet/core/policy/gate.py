@@ -83,4 +83,9 @@ class CommandGate(Gate, frozen=True, kw_only=True, tag="command"):
     command: tuple[str, ...]
 
 
-AnyGate = SoakGate | OperatorGate | PrometheusGate | HttpGate | AlertsGate | CommandGate
+class WorkloadsGate(Gate, frozen=True, kw_only=True, tag="workloads"):
+    """Every Deployment, StatefulSet and DaemonSet that had pods on the nodes is as ready as before. The engine measures
+    this itself, on what it knows of the clusters. `bad` does not count: pods need their time to become Ready."""
+
+
+AnyGate = SoakGate | OperatorGate | PrometheusGate | HttpGate | AlertsGate | CommandGate | WorkloadsGate

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET, Struct, UnsetType
 
 from fleet.core.policy.gate import AnyGate
-from fleet.core.policy.hook import Hooks
+from fleet.core.policy.hooks.hook import Hooks
 
 
 class RolloutStage(Struct, frozen=True):

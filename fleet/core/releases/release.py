@@ -7,6 +7,8 @@ from datetime import datetime
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
+from fleet.core.releases.phasing import Phasing
+
 
 class Advisory(Struct, frozen=True, gc=False):
     """A security advisory that a release fixes, as the stream names it."""
@@ -50,6 +52,18 @@ class Release(Struct, frozen=True, gc=False):
     the version."""
     advisories: tuple[Advisory, ...] | UnsetType = UNSET
     """In a stream: the security advisories that the release fixes. Left out if the stream names none."""
+    barrier: str | UnsetType = UNSET
+    """In a stream: the reason why no upgrade may skip this release. Every node that runs an older release has to boot
+    this one before it goes further. Left out if the release is no barrier; empty if the stream gives no reason."""
+    dead_end: str | UnsetType = UNSET
+    """In a stream: the reason why no upgrade leads away from this release. Left out if the release is no dead end; empty
+    if the stream gives no reason."""
+    rollout: Phasing | UnsetType = UNSET
+    """In a stream: how the project that publishes the release offers it to more and more machines. Left out if the
+    release is offered to all."""
+    upgrades_from: tuple[str, ...] | UnsetType = UNSET
+    """In a stream: the versions from which a machine may go directly to this one, where a feed lists them. Left out if
+    that follows from the order of the stream and its barriers."""
 
     @property
     def pin(self) -> str:
@@ -92,12 +106,22 @@ def distinct_name(release: Release | None, other: Release | None) -> str:
     return " ".join(part for part in (release.version, release.pin) if part) or "a release without a name"
 
 
+STREAM_ONLY = ("released", "advisories", "barrier", "dead_end", "rollout", "upgrades_from")
+"""Fields that a release has in a stream alone."""
+
+
+def bare(release: Release) -> Release:
+    """Returns the release without what only a stream has."""
+    if all(getattr(release, name) is UNSET for name in STREAM_ONLY):
+        return release
+    return replace(release, **dict.fromkeys(STREAM_ONLY, UNSET))
+
+
 def built_for(release: Release, architecture: str) -> Release | None:
     """Returns the release of a stream in the form that fleet requests of a host of this architecture, and that the host
     reports once the release is staged. None if the release has no payload for such a host. `architecture` is empty if
-    it is not known. Dates and advisories are left out: they are not for hosts."""
-    if release.released is not UNSET or release.advisories is not UNSET:
-        release = replace(release, released=UNSET, advisories=UNSET)
+    it is not known. What only a stream has is left out, such as dates and advisories: that is not for hosts."""
+    release = bare(release)
     if not release.digests:
         return release
     own = dict(release.digests).get(architecture, "")
@@ -118,4 +142,5 @@ class Stream(Struct, frozen=True):
 
     @property
     def newest(self) -> Release | None:
-        return self.releases[-1] if self.releases else None
+        """The newest release that is no dead end; None if there is none."""
+        return next((release for release in reversed(self.releases) if release.dead_end is UNSET), None)

@@ -9,6 +9,7 @@ from msgspec.structs import astuple
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.rollout.action import AnyAction
+from fleet.core.rollout.decisions import WorkloadsNoted
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.hooks.hook_state import HookPlace, HookState
 from fleet.core.rollout.returning_pods import EvictionMemory
@@ -67,6 +68,8 @@ class RolloutCheckpoint(Struct, frozen=True, omit_defaults=True):
     """The gates that the rollout has reached, each with its point and name."""
     hooks: tuple[tuple[HookPlace, str, HookState], ...] = ()
     """The hooks that the rollout has started, each with its place and name."""
+    noted: tuple[WorkloadsNoted, ...] = ()
+    """How ready the workloads were before the nodes of a point with such a gate began."""
 
 
 def take_checkpoint(rollout: Rollout) -> RolloutCheckpoint:
@@ -90,6 +93,7 @@ def take_checkpoint(rollout: Rollout) -> RolloutCheckpoint:
         goals=tuple(now for goal in rollout.start.goals if (now := rollout.runs[goal.node].goal) != goal),
         gates=tuple((*key, state) for key, state in rollout.gates.items()),
         hooks=tuple((*key, state) for key, state in rollout.hooks.items()),
+        noted=tuple(rollout.gates.noted.values()),
     )
 
 
@@ -117,6 +121,7 @@ def restore_checkpoint(checkpoint: RolloutCheckpoint) -> Rollout:
     rollout.gates.update({(point, name): state for point, name, state in checkpoint.gates})
     for place, name, state in checkpoint.hooks:
         rollout.hooks[place, name] = state
+    rollout.gates.noted.update({(noted.point, noted.cluster): noted for noted in checkpoint.noted})
     for goal in checkpoint.goals:
         rollout.change_goal(goal)
     rollout.intents = {action.id: action for action in checkpoint.intents}

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import field
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.policy.hook import HookMoment
+from fleet.core.policy.hooks.hook import HookMoment
 from fleet.core.records.identity import Identity
 from fleet.core.rollout.goal import Start
 from fleet.core.rollout.hooks.hook_state import HookPlace

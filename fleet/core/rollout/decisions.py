@@ -6,7 +6,7 @@ from msgspec import UNSET, UnsetType
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.gate import GateVerdict
-from fleet.core.policy.hook import HookMoment
+from fleet.core.policy.hooks.hook import HookMoment
 from fleet.core.rollout.hooks.hook_state import HookPlace, HookResult
 from fleet.core.rollout.record import TypedRecord
 from fleet.core.rollout.stages.gate_state import GatePoint
@@ -95,6 +95,18 @@ class GateReached(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="gate
     point: GatePoint
 
 
+class WorkloadsNoted(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="workloads"):
+    """How ready the workloads on the nodes of a point are, right before the first of these nodes in the cluster
+    begins. A gate behind the point compares with this."""
+
+    point: GatePoint
+    cluster: str
+    ready: dict[str, int]
+    """The number of Ready pods by kind, namespace and name, such as `Deployment shop/web`."""
+    left_out: int = 0
+    """The number of workloads beyond the most that one record names."""
+
+
 class GateMeasured(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="gate-measured"):
     """A measurement of a gate said something else than the one before."""
 
@@ -160,6 +172,7 @@ DECISIONS: tuple[type[DecisionRecord], ...] = (
     NodeReregistered,
     NodeCleaned,
     GateReached,
+    WorkloadsNoted,
     GateMeasured,
     GatePassed,
     GateFailed,

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.policy.hook import AnyHook, JobHook
+from fleet.core.policy.hooks.hook import AnyHook, JobHook
 from fleet.core.rollout.hooks.hook_state import HookPlace, HookResult
 
 MOST_AT_ONCE = 20

@@ -9,7 +9,7 @@ from fleet.core.guards import gates
 from fleet.core.guards.guards import Moment, held_at
 from fleet.core.guards.pods import capacity
 from fleet.core.objects import identity
-from fleet.core.policy.hook import HookMoment
+from fleet.core.policy.hooks.hook import HookMoment
 from fleet.core.records.held import Held
 from fleet.core.releases.release import is_release
 from fleet.core.rollout.steps import StepResult

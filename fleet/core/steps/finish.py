@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from fleet.core.guards import nodes
 from fleet.core.objects.machine import Machine
-from fleet.core.policy.hook import HookMoment
+from fleet.core.policy.hooks.hook import HookMoment
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import CancelRequest, Unmark

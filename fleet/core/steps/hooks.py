@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from fleet.core.guards.hooks import hook_reason
-from fleet.core.policy.hook import AnyHook, HookMoment
+from fleet.core.policy.hooks.hook import AnyHook, HookMoment
 from fleet.core.records.held import Held
 from fleet.core.rollout.decisions import HookStarted
 from fleet.core.rollout.hooks.hook_facts import facts_of
+from fleet.core.rollout.hooks.hook_holds import hook_reason
 from fleet.core.rollout.hooks.hook_state import HookPlace
 from fleet.core.rollout.hooks.hook_turn import HookTurn, NextMove, turn_of
 from fleet.core.rollout.rollout import Rollout

@@ -304,7 +304,7 @@ class World:
 
 def _upserts(cluster: str, model: Model) -> list[ClusterEvent]:
     snapshot = model.snapshot(START)
-    objects: tuple[ClusterObject, ...] = (*snapshot.nodes, *snapshot.attachments)
+    objects: tuple[ClusterObject, ...] = (*snapshot.nodes, *snapshot.attachments, *snapshot.workloads)
     return [Upserted(cluster, obj) for obj in objects]
 
 

@@ -13,27 +13,31 @@ from fleet.config.policy import read
 
 DOCS = Path(__file__).parents[3] / "docs" / "policy.md"
 EVERYTHING = """
-streams: [{name: s, releases: [{advisories: [{}]}]}]
+streams: [{name: s, releases: [{advisories: [{}], rollout: {start: 2026-11-03}}]}]
 freezes: [{}, {calendar: x.ics}]
 windows: [{}, {calendar: x.ics}]
 sites: [{windows: [{}]}]
 clusters: [{windows: [{}]}]
+schedule: {reports: [{}]}
 quorums: [{selector: {matchExpressions: [{}]}}]
 hooks:
   before_rollout: [{}]
   after_rollout: [{command: [x]}, {shell: x}, {http: {}}, {playbook: x}, {job: {}}]
 stages:
-  - gates: [{soak: 1s}, {operator: true}, {prometheus: {}}, {alerts: {}}, {http: {}}, {command: [x]}]
+  - gates:
+      [{soak: 1s}, {operator: true}, {prometheus: {}}, {alerts: {}}, {http: {}}, {command: [x]}, {workloads: true}]
     hooks: {before_stage: [{}], after_stage: [{}]}
 defaults:
   windows: [{}]
   gates: [{}]
   hooks: {before_node: [{}], after_node: [{}]}
+  upgrade: {soaked_in: [{}]}
   drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}
 pools:
   - windows: [{}]
     gates: [{}]
     hooks: {before_node: [{}], after_node: [{}]}
+    upgrade: {soaked_in: [{}]}
     drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}
     selector: {matchExpressions: [{}]}
 """

@@ -11,8 +11,11 @@ from msgspec import UNSET
 
 from fleet.config import default_policy_text, load, loads
 from fleet.core.objects.selector import Requirement, Selector
-from fleet.core.policy.policy import Amount, DrainRule, Freeze, Limits, Policy, Pool, Window
+from fleet.core.policy.policy import Amount, DrainRule, Limits, Policy, Pool
+from fleet.core.policy.times.freeze import Freeze
+from fleet.core.policy.times.window import Window
 from fleet.core.records.errors import ConfigError, UsageError
+from fleet.core.releases.phasing import Phasing
 from fleet.core.releases.release import Advisory, Release
 from tests.golden import GoldenFiles
 
@@ -155,6 +158,46 @@ pools:
     # Whoever boots the one has booted the other.
     (caution,) = cautions
     golden.check(caution.message)
+
+
+def test_release_may_have_a_barrier_a_dead_end_and_a_phased_rollout() -> None:
+    found = read("""\
+streams:
+  - name: stable
+    releases:
+      - {version: a, dead_end: wrong keys}
+      - {version: b, barrier: new keys, upgrades_from: a}
+      - {version: c, rollout: {start: 2026-11-03T14:00Z, share: 12.5%, duration: 2d}}
+pools:
+  - {name: workers, stream: stable}
+""")
+    first, second, third = found.streams[0].releases
+    assert (first.dead_end, first.barrier, first.rollout, first.upgrades_from) == (
+        "wrong keys",
+        UNSET,
+        UNSET,
+        UNSET,
+    )
+    assert (second.barrier, second.upgrades_from) == ("new keys", ("a",))
+    assert third.rollout == Phasing(datetime(2026, 11, 3, 14, tzinfo=UTC), 0.125, 2880)
+
+
+@pytest.mark.parametrize(
+    ("key", "where"),
+    [
+        ("rollout: {share: 101%}", "rollout.share"),
+        ("rollout: {share: '0.1'}", "rollout.share"),
+        ("rollout: {duration: 59s}", "rollout.duration"),
+        ("upgrades_from: [b]", "upgrades_from"),
+        ("upgrades_from: [c]", "upgrades_from"),
+    ],
+)
+def test_mistakes_of_how_a_release_is_offered(key: str, where: str) -> None:
+    text = f"streams: [{{name: s, releases: [{{version: a}}, {{version: b, {key}}}, {{version: c}}]}}]\n"
+    with pytest.raises(ConfigError) as error:
+        loads(text + "pools: [{name: w, stream: s}]")
+    (problem,) = error.value.problems
+    assert f"releases[1].{where}" in problem
 
 
 def test_stream_may_be_a_file_beside_the_policy(tmp_path: Path) -> None:

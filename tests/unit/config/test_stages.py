@@ -12,6 +12,7 @@ from fleet.core.policy.gate import (
     OperatorGate,
     PrometheusGate,
     SoakGate,
+    WorkloadsGate,
 )
 from fleet.core.policy.rollout_stage import RolloutStage
 from tests.unit.config.test_problems import problems
@@ -43,6 +44,7 @@ pools:
       - {name: shop, http: {url: "http://shop/health", status: 204, contains: ok}}
       - {name: own, command: [/bin/check, -v]}
       - {name: go, operator: true}
+      - {name: back, workloads: true, for: 5m, timeout: 30m}
 """)
     assert not cautions
     assert policy.pools[0].gates == (SoakGate(name="night", for_seconds=8 * 3600),)
@@ -63,6 +65,7 @@ pools:
         HttpGate(name="shop", url="http://shop/health", status=204, contains="ok"),
         CommandGate(name="own", command=("/bin/check", "-v")),
         OperatorGate(name="go"),
+        WorkloadsGate(name="back", for_seconds=300, timeout_seconds=1800),
     )
 
 
@@ -100,6 +103,7 @@ def test_stages_are_read_in_order() -> None:
         ("{name: x, http: {url: 'http://u:secret@a/'}}", ["x.http.url:"]),
         ("{name: x, http: {url: 'http://a'}, for: 1h}", ["x.for:"]),
         ("{name: x, command: []}", ["x.command:"]),
+        ("{name: x, workloads: false, bad: 3}", ["x.bad:", "x.workloads:"]),
     ],
 )
 def test_a_gate_that_makes_no_sense_is_refused_with_its_key(gate: str, keys: list[str]) -> None:

@@ -48,6 +48,10 @@ def with_goal(start: Start, **keys: Any) -> Start:
 
 CHANGES: Mapping[str, tuple[Callable[[Start], Start], str]] = {
     "version": (lambda start: replace(start, release=Release("3", "sha256:aa")), "target.version"),
+    "called a dead end since": (
+        lambda start: replace(start, release=Release("2", "sha256:aa", dead_end="wrong keys")),
+        "target.dead_end",
+    ),
     "digest": (lambda start: replace(start, release=Release("2", "sha256:bb")), "target.digest"),
     "node joined": (
         lambda start: replace(start, goals=(*start.goals, Goal(NodeRef("east", "n-9"), "u-9", "workers"))),

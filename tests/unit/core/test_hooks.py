@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.policy.hook import AnyHook, CommandHook, HookMoment, Hooks, JobHook
+from fleet.core.policy.hooks.hook import AnyHook, CommandHook, HookMoment, Hooks, JobHook
 from fleet.core.policy.policy import Amount, Limits
 from fleet.core.policy.rollout_stage import RolloutStage
 from fleet.core.records.held import Held

@@ -10,7 +10,7 @@ import pytest
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import PodRef
 from fleet.core.policy.gate import GateVerdict
-from fleet.core.policy.hook import HookMoment
+from fleet.core.policy.hooks.hook import HookMoment
 from fleet.core.policy.policy import Policy
 from fleet.core.records.identity import Identity
 from fleet.core.records.journal import JournalRecord, RecordForm
@@ -46,6 +46,7 @@ from fleet.core.rollout.decisions import (
     RolloutHalted,
     RunRetried,
     StepFinished,
+    WorkloadsNoted,
 )
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.hooks.hook_state import HookResult
@@ -96,6 +97,19 @@ CASES: list[tuple[Journaled, RecordForm, str, str, str, dict[str, Any]]] = [
         R,
         "",
         {"point": {"of": "pool", "name": "workers"}},
+    ),
+    (
+        WorkloadsNoted(rollout=R, point=POINT, cluster="east", ready={"Deployment web/shop": 2}),
+        "decision",
+        "workloads",
+        R,
+        "",
+        {
+            "point": {"of": "pool", "name": "workers"},
+            "cluster": "east",
+            "ready": {"Deployment web/shop": 2},
+            "left_out": 0,
+        },
     ),
     (
         GateMeasured(rollout=R, point=POINT, gate="errors", verdict=GateVerdict.BAD, message="7"),

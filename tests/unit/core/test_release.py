@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import msgspec
 import pytest
 
+from fleet.core.releases.phasing import Phasing
 from fleet.core.releases.release import Release, built_for, is_release
 from tests.releases import AMD, ARM, BOTH, INDEX, PAIRS, Pair
+
+OFFERED = Release(
+    "44.2",
+    digests=BOTH,
+    released=datetime(2026, 11, 3, tzinfo=UTC),
+    barrier="keys",
+    dead_end="",
+    rollout=Phasing(),
+    upgrades_from=("44.1",),
+)
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.why)
@@ -34,6 +47,7 @@ def test_missing_release_is_no_release() -> None:
         (Release("44.2", digests=BOTH), "amd64", Release("44.2", AMD)),
         (Release("44.2", digests=BOTH), "s390x", None),
         (Release("44.2", digests=BOTH), "", None),
+        (OFFERED, "amd64", Release("44.2", AMD)),
     ],
 )
 def test_release_requested_of_a_host_of_an_architecture(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fleet.core.policy.hook import AnyHook
+from fleet.core.policy.hooks.hook import AnyHook
 from fleet.core.rollout.hooks.hook_state import HookPlace
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import Step

@@ -8,7 +8,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.policy.hook import AnyHook, HookMoment
+from fleet.core.policy.hooks.hook import AnyHook, HookMoment
 from fleet.core.policy.policy import Policy
 
 

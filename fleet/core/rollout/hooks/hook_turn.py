@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from fleet.core.policy.hook import AnyHook, JobHook
+from fleet.core.policy.hooks.hook import AnyHook, JobHook
 from fleet.core.rollout.hooks.hook_state import HookKey, HookPlace, HookResult, HookState
 
 RETRY_SECONDS = 10.0

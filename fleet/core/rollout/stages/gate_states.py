@@ -8,14 +8,19 @@ from msgspec.structs import replace
 
 from fleet.core.policy.policy import Policy
 from fleet.core.rollout.commands import GateOverruled
-from fleet.core.rollout.decisions import GateFailed, GateMeasured, GatePassed, GateReached
+from fleet.core.rollout.decisions import GateFailed, GateMeasured, GatePassed, GateReached, WorkloadsNoted
 from fleet.core.rollout.stages.gate_state import GatePoint, GateState
 
-GateRecord = GateReached | GateMeasured | GatePassed | GateFailed | GateOverruled
+GateRecord = GateReached | WorkloadsNoted | GateMeasured | GatePassed | GateFailed | GateOverruled
 
 
 class GateStates(dict[tuple[GatePoint, str], GateState]):
     """The state of each gate, by its point and name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted: dict[tuple[GatePoint, str], WorkloadsNoted] = {}
+        """How ready the workloads were before the nodes of a point began, by point and cluster."""
 
     def apply(self, record: GateRecord, at: datetime, policy: Policy) -> None:
         """Changes the states according to one record of the journal."""
@@ -23,6 +28,8 @@ class GateStates(dict[tuple[GatePoint, str], GateState]):
             case GateReached():
                 for gate in record.point.gates(policy):
                     self.setdefault((record.point, gate.name), GateState(reached=at))
+            case WorkloadsNoted():
+                self.noted[record.point, record.cluster] = record
             case GateMeasured():
                 self._change(record, at, verdict=record.verdict, message=record.message)
             case GatePassed():

@@ -30,6 +30,7 @@ from fleet.lab.simulation.checker.limits import LimitCheck
 from fleet.lab.simulation.checker.returns import EvictionCounts
 from fleet.lab.simulation.checker.strangers import ExternalMarks
 from fleet.lab.simulation.checker.voting import lost, unsaved
+from fleet.lab.simulation.checker.workloads import WorkloadHistory
 
 STEPS_OF_ACTION = {
     "mark": ("pending", "stage", "staged"),
@@ -70,6 +71,7 @@ class Checker:
         self._intended: dict[str, float] = {}
         """When each action was intended by the controller's clock, in seconds, by the action's id."""
         self._returns = EvictionCounts()
+        self._workloads = WorkloadHistory()
         self._foreign: set[NodeName] = set()
         self._saved: set[tuple[str, str]] = set()
         """Rollouts and nodes for which a snapshot was taken before the node's reboot."""
@@ -95,12 +97,19 @@ class Checker:
             self._before_change(rollout, entry)
         elif record.form == "decision" and record.kind == "gate-passed":
             name = (record.detail["point"]["of"], record.detail["point"]["name"], record.detail["gate"])
-            if why := rollout.gates.wrongly_passed(name, entry.at):
+            why = rollout.gates.wrongly_passed(name, entry.at)
+            if why := why or self._workloads.less_ready(at, rollout.gates.ready_before(name)):
                 self._break(Invariant.GATE, f"{name[2]} passes: {why}")
+        elif record.form == "decision" and record.kind == "workloads":
+            for message in self._workloads.wrongly_noted(
+                at, record.detail["cluster"], record.detail["ready"]
+            ):
+                self._break(Invariant.GATE, message)
         rollout.apply(entry)
 
     def observe(self, at: float, event: ClusterEvent) -> None:
         self.truth.observe(at, event)
+        self._workloads.observe(at, event)
 
     def measured(self, rollout: str, gate: GateName, clock: datetime, verdict: str) -> None:
         """Records what the measurement of a gate has found. `clock`: the time of the controllers' clock."""
@@ -234,9 +243,11 @@ class Checker:
                 self._break(Invariant.OTHERS, f"{step} of {run.name}")
             self._before_begin(rollout, run, step)
         if first:
+            for point in rollout.not_noted(run):
+                self._break(Invariant.GATE, f"{run.name} begins, and its workloads are not noted for {point}")
             if not rollout.open(run.pool, entry.at):
                 self._break(Invariant.WINDOW, f"{run.name} at {entry.at:%H:%M:%S}")
-            if rollout.frozen(entry.at):
+            if rollout.frozen(run, entry.at):
                 self._break(Invariant.FREEZE, f"{run.name} at {entry.at:%H:%M:%S}")
             for message in self._limits.exceeded(self._at, rollout, run):
                 self._break(Invariant.LIMIT, message)

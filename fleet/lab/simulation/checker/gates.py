@@ -24,6 +24,8 @@ class GateView:
         }
         self.reached: dict[GateName, datetime] = {}
         self.passed: set[GateName] = set()
+        self.noted: dict[tuple[str, str], dict[str, dict[str, int]]] = {}
+        """How many pods of each workload were Ready before the nodes of a point began, by point and cluster."""
         self._measured: dict[GateName, list[tuple[datetime, str]]] = {}
 
     def measured(self, name: GateName, clock: datetime, verdict: str) -> None:
@@ -33,7 +35,9 @@ class GateView:
     def apply(self, kind: str, detail: dict[str, Any], at: datetime) -> None:
         """Applies an entry of the journal about gates."""
         of, place = detail["point"]["of"], detail["point"]["name"]
-        if kind == "gates":
+        if kind == "workloads":
+            self.noted.setdefault((of, place), {}).setdefault(detail["cluster"], detail["ready"])
+        elif kind == "gates":
             for name in self._gates:
                 if name[:2] == (of, place):
                     self.reached.setdefault(name, at)
@@ -51,6 +55,8 @@ class GateView:
         if kind == "soak":
             waited = (at - self.reached[name]).total_seconds()
             return f"after {waited:.0f} s" if waited < gate.for_seconds else ""
+        if kind == "workloads":
+            return ""  # judged by the workloads themselves
         good: list[datetime] = []
         for clock, verdict in reversed(self._measured.get(name, [])):
             if verdict != "good":
@@ -68,10 +74,23 @@ class GateView:
             name[2] for name in self._gates if name[0] == of and name[1] in wanted and name not in self.passed
         ]
 
+    def ready_before(self, name: GateName) -> dict[str, dict[str, int]]:
+        """Returns what was noted of the workloads of each cluster, if the gate is about that."""
+        about = self._gates[name].__struct_config__.tag == "workloads"
+        return self.noted.get(name[:2], {}) if about else {}
+
+    def compares_workloads(self, of: str, place: str) -> bool:
+        """Returns whether a gate of the point compares how ready workloads are."""
+        tags = {gate.__struct_config__.tag for name, gate in self._gates.items() if name[:2] == (of, place)}
+        return "workloads" in tags
+
     def waiting_for_operator(self) -> list[GateName]:
-        """Returns the gates that the rollout has reached and that an operator alone lets pass."""
+        """Returns the gates that the rollout has reached and that an operator lets pass: those of operators, and those
+        about workloads, which may never be as ready as before once faults have changed the cluster."""
         return [
             name
             for name, gate in self._gates.items()
-            if gate.__struct_config__.tag == "operator" and name in self.reached and name not in self.passed
+            if gate.__struct_config__.tag in ("operator", "workloads")
+            and name in self.reached
+            and name not in self.passed
         ]

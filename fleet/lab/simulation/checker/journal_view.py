@@ -8,12 +8,13 @@ from typing import Any
 import msgspec
 
 from fleet.core.policy.policy import Policy
+from fleet.core.policy.times.freeze import FreezeScope
 from fleet.core.records.journal import JournalEntry
 from fleet.lab.simulation.checker.gates import GateView
 
 BEGUN = ("cordon", "drain", "reboot", "verify", "uncordon", "soak", "return")
 WELL = ("done",)
-GATE_RECORDS = ("gates", "gate-measured", "gate-passed", "gate-failed")
+GATE_RECORDS = ("gates", "workloads", "gate-measured", "gate-passed", "gate-failed")
 ENDED = ("done", "failed", "cancelled")
 
 
@@ -131,6 +132,19 @@ class JournalView:
         closed = self.gates.closed("stage", before)
         return closed if run.canary else [*closed, *self.gates.closed("pool", [run.pool])]
 
+    def not_noted(self, run: RunView) -> list[str]:
+        """Returns the points whose gates compare how ready workloads are, for which nothing is noted in the run's
+        cluster."""
+        stages, index = self.policy.stages or (), self.stage(run)
+        points = [("stage", stages[index].name)] if index < len(stages) else []
+        points += [("pool", run.pool)] if run.canary else []
+        return [
+            name
+            for of, name in points
+            if self.gates.compares_workloads(of, name)
+            and run.cluster not in self.gates.noted.get((of, name), {})
+        ]
+
     def canaries_proven(self, of: RunView) -> bool:
         """Returns whether the run may begin as one of the rest of its pool."""
         pool, index = of.pool, self.stage(of)
@@ -157,11 +171,24 @@ class JournalView:
     def in_work(self) -> bool:
         return any(run.step == "stage" or run.step in BEGUN for run in self.runs.values())
 
-    def frozen(self, at: datetime) -> bool:
-        return any(freeze.begin <= at < freeze.until for freeze in self.policy.freezes)
+    def frozen(self, run: RunView, at: datetime) -> bool:
+        """Returns whether a freeze that holds for the run's node is in force."""
+        return any(
+            freeze.begin <= at < freeze.until and (not freeze.scope or _inside(run, freeze.scope))
+            for freeze in self.policy.freezes
+        )
 
     def open(self, pool: str, at: datetime) -> bool:
         """Returns whether a window of the pool is open. The windows of the simulation are daily, in UTC, and within
         one day."""
         windows = next(candidate.windows for candidate in self.policy.pools if candidate.name == pool)
         return not windows or any(window.start <= at.time() < window.end for window in windows)
+
+
+def _inside(run: RunView, scope: FreezeScope) -> bool:
+    sites, clusters, pools = (
+        scope.sites or [run.site],
+        scope.clusters or [run.cluster],
+        scope.pools or [run.pool],
+    )
+    return run.site in sites and run.cluster in clusters and run.pool in pools

@@ -7,7 +7,7 @@ from random import Random
 
 from msgspec.structs import replace
 
-from fleet.core.policy.gate import AnyGate, CommandGate, HttpGate, OperatorGate, SoakGate
+from fleet.core.policy.gate import AnyGate, CommandGate, HttpGate, OperatorGate, SoakGate, WorkloadsGate
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.policy.rollout_stage import RolloutStage
 from fleet.core.rollout.goal import Goal
@@ -20,7 +20,7 @@ def with_stages(seed: int, policy: Policy, clusters: Sequence[str], sites: Seque
         return policy
     pools = tuple(_with_gates(rng, pool) for pool in policy.pools)
     if rng.random() < 0.3:
-        return replace(policy, pools=pools)
+        return _with_workloads(seed, replace(policy, pools=pools))
     first = RolloutStage(
         "first",
         pools=(rng.choice(policy.pools).name,) if rng.random() < 0.4 else (),
@@ -30,7 +30,23 @@ def with_stages(seed: int, policy: Policy, clusters: Sequence[str], sites: Seque
         gates=_gates(rng, "first"),
     )
     rest = RolloutStage("rest", sites_at_once=1 if rng.random() < 0.5 else None, gates=_gates(rng, "rest"))
-    return replace(policy, pools=pools, stages=(first, rest) if rng.random() < 0.7 else (first,))
+    staged = replace(policy, pools=pools, stages=(first, rest) if rng.random() < 0.7 else (first,))
+    return _with_workloads(seed, staged)
+
+
+def _with_workloads(seed: int, policy: Policy) -> Policy:
+    """Adds a gate about workloads to the first stage or the first pool, for half of the seeds."""
+    rng = Random(f"as ready {seed}")
+    if rng.random() < 0.5:
+        return policy
+    gate = WorkloadsGate(
+        name="as-ready", for_seconds=rng.choice([0, 60]), timeout_seconds=rng.choice([300, 3600])
+    )
+    if policy.stages and rng.random() < 0.5:
+        first, *rest = policy.stages
+        return replace(policy, stages=(replace(first, gates=(*first.gates, gate)), *rest))
+    pool, *others = policy.pools
+    return replace(policy, pools=(replace(pool, gates=(*(pool.gates or ()), gate)), *others))
 
 
 def stage_index(policy: Policy, goal: Goal) -> int:
