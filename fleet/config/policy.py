@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec import UNSET, Struct
 
 from fleet.config.access import access
+from fleet.config.alerting.notification import notifications
 from fleet.config.document.findings import Caution, Findings, SourcePlace, TooMany
 from fleet.config.document.fragment import Block, compose
 from fleet.config.document.reader import Reader
@@ -21,6 +22,7 @@ from fleet.config.times.schedule import schedule
 from fleet.config.times.window import levels
 from fleet.core.jobs.settings import ScheduleSettings
 from fleet.core.policy.access import Access
+from fleet.core.policy.alerting.notification import Notification
 from fleet.core.policy.policy import Limits, Policy
 from fleet.core.records.errors import ConfigError, UsageError
 
@@ -35,6 +37,7 @@ class PolicyFile(Struct, frozen=True):
     schedule: ScheduleSettings = ScheduleSettings()
     feeds: tuple[str, ...] = ()
     """The URLs of the calendars that it names. They may be secrets, and are no part of a plan."""
+    notifications: tuple[Notification, ...] = ()
 
 
 def load(path: Path) -> tuple[Policy, tuple[Caution, ...]]:
@@ -106,7 +109,11 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
         hooks=hooks(reader, "rollout"),
     )
     found = PolicyFile(
-        policy, access(reader), schedule(reader.block("schedule")), tuple(sorted(findings.feeds))
+        policy,
+        access(reader),
+        schedule(reader.block("schedule")),
+        tuple(sorted(findings.feeds)),
+        notifications(reader, every_pool),
     )
     reader.close()
     return found

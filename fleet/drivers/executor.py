@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -35,6 +36,7 @@ from fleet.drivers.journal.checkpoints import standing
 from fleet.drivers.leadership import ClusterLease
 from fleet.drivers.pipeline import ClusterPipeline
 from fleet.drivers.ports import BlockerStore, CheckpointStore, Journal
+from fleet.drivers.timers.pace import Pause
 from fleet.system import logs
 from fleet.system.clock import Clock
 
@@ -61,8 +63,10 @@ class Executor:
         watcher: Callable[[str, ClusterEvent], None],
         measure: Measure,
         run_hook: RunHook,
+        pause: Pause = asyncio.sleep,
     ) -> None:
-        """`watcher` is called with every event, for the inventory. `measure` measures a gate once."""
+        """`watcher` is called with every event, for the inventory. `measure` measures a gate once, `pause` waits before
+        the next look at the journal."""
         self._pipelines = dict(pipelines)
         self._journal = journal
         self._checkpoints = checkpoints
@@ -71,6 +75,7 @@ class Executor:
         self._identity = identity
         self._epoch = epoch
         self._watcher = watcher
+        self._pause = pause
         self._inbox: deque[ClusterEvent | asyncio.Future[None]] = deque()
         """Events, and who waits until those before have been observed."""
         self._news = asyncio.Event()
@@ -119,7 +124,8 @@ class Executor:
         written. Nothing has been begun then that is not in the journal.
         """
         watches = [asyncio.create_task(self._feed(name)) for name in self._pipelines]
-        keepers = [asyncio.create_task(self._keep(lease)) for lease in self._leases.values()]
+        kept = [lease.keep(partial(self._report_reach, name)) for name, lease in self._leases.items()]
+        keepers = [asyncio.create_task(each) for each in kept]
         try:
             while True:
                 wake = self._turn()
@@ -136,12 +142,12 @@ class Executor:
 
     async def _wait(self, wake: datetime | None) -> None:
         """Waits until something arrives, the engine wants to be woken, or it is time to look for commands."""
-        waits = [asyncio.create_task(self._news.wait())]
+        until: list[Awaitable[object]] = [self._news.wait(), self._pause(TICK)]
         if wake is not None:
-            seconds = (wake - self._clock.now()).total_seconds()
-            waits.append(asyncio.create_task(self._clock.sleep(max(0.0, seconds))))  # type: ignore[arg-type]
+            until.append(self._clock.sleep(max(0.0, (wake - self._clock.now()).total_seconds())))
+        waits = [asyncio.ensure_future(each) for each in until]
         try:
-            await asyncio.wait(waits, timeout=TICK, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waits:
                 wait.cancel()
@@ -156,12 +162,8 @@ class Executor:
             for event in events
             if isinstance(event, JournalNote) and event.record.rollout in self._engine.rollouts
         ]
-        self._append(
-            [
-                *(ActionEnded.of(outcome.action, outcome.result, outcome.detail) for outcome in outcomes),
-                *noted,
-            ]
-        )
+        ended = (ActionEnded.of(outcome.action, outcome.result, outcome.detail) for outcome in outcomes)
+        self._append([*ended, *noted])
         for event in events:
             self._stopwatch.observe(event, now)
             self._engine.observe(event, now)
@@ -287,9 +289,6 @@ class Executor:
         observed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._put(observed)
         await observed
-
-    async def _keep(self, lease: ClusterLease) -> None:
-        await lease.keep(lambda: self._report_reach(lease.cluster.name))
 
     def _report_reach(self, name: str) -> None:
         """Reports to the engine whether a cluster can be worked on: it answers, and its lease is held."""
