@@ -18,7 +18,7 @@ from fleet.cli.commands import (
 )
 from fleet.cli.commands.alerting import notifications
 from fleet.cli.commands.evidence import audit, reports
-from fleet.cli.commands.inventory import exposure, inventory, nodes
+from fleet.cli.commands.inventory import drift, exposure, inventory, nodes
 from fleet.cli.commands.lab import labs
 from fleet.cli.commands.lab.demo import demo
 from fleet.cli.help_format import CommandList
@@ -101,6 +101,8 @@ app.command(rich_help_panel=FLEET)(inventory.init)
 app.command(rich_help_panel=FLEET)(inventory.sync)
 app.command(rich_help_panel=FLEET)(inventory.status)
 app.command(rich_help_panel=FLEET)(exposure.exposure)
+app.command(rich_help_panel=FLEET)(drift.drift)
+app.command(rich_help_panel=FLEET)(drift.orphans)
 app.command(rich_help_panel=FLEET)(inventory.explain)
 app.command(rich_help_panel=FLEET)(inventory.lint)
 app.add_typer(windows.app, name="window", rich_help_panel=FLEET)

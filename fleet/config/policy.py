@@ -13,6 +13,7 @@ from fleet.config.document.findings import Caution, Findings, SourcePlace, TooMa
 from fleet.config.document.fragment import Block, compose
 from fleet.config.document.reader import Reader
 from fleet.config.gate import stages
+from fleet.config.hook import hooks
 from fleet.config.pool import limits, pools
 from fleet.config.quorum import quorums
 from fleet.config.stream import streams, text_of
@@ -105,6 +106,7 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
         levels=levels(reader) or UNSET,
         quorums=quorums(reader, Path(name).parent),
         stages=stages(reader, every_pool) or UNSET,
+        hooks=hooks(reader, "rollout"),
     )
     found = PolicyFile(
         policy,
