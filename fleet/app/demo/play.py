@@ -10,9 +10,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from fleet.app.audit.signing import keygen
-from fleet.app.demo.people import ADMIN, CONTROLLER, OPERATOR, acting_as, make_tokens
+from fleet.app.demo.people import ADMIN, CONTROLLER, acting_as, make_tokens
 from fleet.app.demo.stage import Act, Stage
-from fleet.app.inventory.sync import sync
 from fleet.app.rollouts.run import make_controller, open_clusters
 from fleet.app.schedule.registry import jobs_of
 from fleet.app.wiring.home import Home
@@ -23,7 +22,11 @@ from fleet.drivers.timers.pace import Pace, paced_by
 from fleet.simulated.cluster import SimulatedCluster
 from fleet.simulated.jumping_clock import JumpingClock, JumpingLoop
 from fleet.simulated.quarter.releases import FIRST
+from fleet.store.db.sqlite import SqliteDatabase
 
+LOG = logging.getLogger("fleet.demo")
+REDRAW = 0.2
+"""Seconds of real time between two pictures of the progress."""
 LONGEST = timedelta(hours=1)
 """The longest time between two looks at the journal."""
 SELDOM = 30.0
@@ -60,11 +63,13 @@ def play(
     of time. Raises KeyboardInterrupt where the user ends the story early; the home is left as it is at that moment."""
     clock = JumpingClock(begin, speed, home.simulated / CLOCK)
     own = Home(home.path, home.database, clock=clock)
-    own.store.database.hurry()
+    database = own.store.database
+    if isinstance(database, SqliteDatabase):
+        database.hurry()
     make_tokens(own)
-    with acting_as(own, ADMIN):
-        keygen(own)
     try:
+        with acting_as(own, ADMIN):
+            keygen(own)
         with acting_as(own, CONTROLLER), asyncio.Runner(loop_factory=lambda: JumpingLoop(clock)) as runner:
             runner.run(_play(own, clock, end, acts, tell, progress))
     finally:
@@ -102,9 +107,6 @@ async def _play(
         for task in (timing, working):
             task.cancel()
     story.read()
-
-
-LOG = logging.getLogger("fleet.demo")
 
 
 class Story:
@@ -167,6 +169,3 @@ async def _shown(show: Callable[[], None]) -> AsyncIterator[None]:
     finally:
         showing.cancel()
         await asyncio.gather(showing, return_exceptions=True)
-
-
-REDRAW = 0.2

@@ -61,9 +61,7 @@ def one_hour() -> Scenario:
 def a_quarter(scale: float = 1.0) -> Scenario:
     """Returns the scenario of a quarter. `scale`: the share of the workers that there are."""
     files = {quarter_policy.FEED: feed([FIRST]), quarter_policy.CALENDAR: quarter_policy.FREEZES}
-    return Scenario(
-        quarter_policy.POLICY, files, quarter.quarter_fleet(scale), quarter.BEGIN, quarter.SEED
-    )
+    return Scenario(quarter_policy.POLICY, files, quarter.quarter_fleet(scale), quarter.BEGIN, quarter.SEED)
 
 
 def prepare(folder: Path, speed: float = SPEED, scenario: Scenario | None = None) -> Home:

@@ -39,7 +39,9 @@ class Act(NamedTuple):
 class Stage:
     """The home of the quarter, as its users work on it."""
 
-    def __init__(self, home: Home, published: tuple[Release, ...], clusters: Mapping[str, SimulatedCluster]) -> None:
+    def __init__(
+        self, home: Home, published: tuple[Release, ...], clusters: Mapping[str, SimulatedCluster]
+    ) -> None:
         """`published`: the releases of the stream so far. `clusters`: those of the running controller."""
         self.home = home
         self.clusters = clusters
@@ -62,7 +64,9 @@ class Stage:
         """Makes and keeps a plan."""
         made = plan(self.home, [pool], "", keep=True)
         count = len(made.begin().goals)
-        return f"{made.by} plans {short_id(made.plan_id)}: pool {pool} to {made.target.version}, {count} nodes"
+        return (
+            f"{made.by} plans {short_id(made.plan_id)}: pool {pool} to {made.target.version}, {count} nodes"
+        )
 
     def reject(self, pool: str, reason: str) -> str:
         """Rejects the newest plan of a pool."""

@@ -33,7 +33,9 @@ def quarter_fleet(scale: float = 1.0) -> tuple[DemoCluster, ...]:
             PoolShape("workers", max(6, round(workers * scale)), WORKER),
             PoolShape("control", 3, CONTROL, control=True),
         )
-        shape = Shape(pools, tuple(f"{site}-{zone}" for zone in "abc"), deployments=12, sets=2, jobs=0, first=first)
+        shape = Shape(
+            pools, tuple(f"{site}-{zone}" for zone in "abc"), deployments=12, sets=2, jobs=0, first=first
+        )
         snapshot = stacked_etcd(make_cluster(cluster, site, shape, [FIRST], SEED, BEGIN))
         found.append(DemoCluster(cluster, site, snapshot, behaviour(cluster)))
     return tuple(found)

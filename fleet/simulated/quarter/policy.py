@@ -23,8 +23,7 @@ access:
   approver: {{users: [ben, cleo]}}
   admin: {{users: [dora]}}
 
-schedule:
-  policies: 1h
+
 
 freezes:
   - {{name: change freeze, calendar: {CALENDAR}, zone: Europe/Berlin}}

@@ -39,17 +39,18 @@ def feed(releases: Sequence[Release]) -> str:
 
 
 def _entry(release: Release) -> str:
+    advisories = release.advisories if isinstance(release.advisories, tuple) else ()
     lines = [
         f"  - version: {release.version}",
         f"    digest: {release.digest}",
         f"    kernel: {release.kernel}",
         f"    released: {_moment(release.released)}",
+        *(["    advisories:"] if advisories else []),
+        *(
+            f"      - {{id: {each.id}, severity: {each.severity}, published: {_moment(each.published)}}}"
+            for each in advisories
+        ),
     ]
-    advisories = release.advisories if isinstance(release.advisories, tuple) else ()
-    if advisories:
-        lines.append("    advisories:")
-    for each in advisories:
-        lines.append(f"      - {{id: {each.id}, severity: {each.severity}, published: {_moment(each.published)}}}")
     return "".join(f"{line}\n" for line in lines)
 
 
