@@ -24,6 +24,7 @@ from fleet.core.reporting.approvals import ApprovalList
 from fleet.core.reporting.period.period_report import PeriodReport
 from fleet.core.reporting.report import Report
 from fleet.core.reporting.status import FleetStatus
+from fleet.core.standing.outlook import StandingList, StandingPass
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -36,6 +37,8 @@ PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
     "period-report": (PeriodReport, "fleet report --fleet --quarter QUARTER -o json"),
     "exposure": (ExposureReport, "fleet exposure CONDITION -o json"),
     "approvals": (ApprovalList, "fleet plan approvals -o json"),
+    "policies": (StandingList, "fleet policy status -o json"),
+    "policy-pass": (StandingPass, "fleet policy run -o json"),
     "access": (OwnAccess, "fleet access show -o json"),
     "lint": (LintResult, "fleet lint -o json"),
 }
