@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec import UNSET, Struct
 
 from fleet.config.access import access
+from fleet.config.alerting.notification import notifications
 from fleet.config.document.findings import Caution, Findings, SourcePlace, TooMany
 from fleet.config.document.fragment import Block, compose
 from fleet.config.document.reader import Reader
@@ -20,6 +21,7 @@ from fleet.config.times.schedule import schedule
 from fleet.config.times.window import levels
 from fleet.core.jobs.settings import ScheduleSettings
 from fleet.core.policy.access import Access
+from fleet.core.policy.alerting.notification import Notification
 from fleet.core.policy.policy import Limits, Policy
 from fleet.core.records.errors import ConfigError, UsageError
 
@@ -34,6 +36,7 @@ class PolicyFile(Struct, frozen=True):
     schedule: ScheduleSettings = ScheduleSettings()
     feeds: tuple[str, ...] = ()
     """The URLs of the calendars that it names. They may be secrets, and are no part of a plan."""
+    notifications: tuple[Notification, ...] = ()
 
 
 def load(path: Path) -> tuple[Policy, tuple[Caution, ...]]:
@@ -92,7 +95,7 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
     reader = Reader(document, name, findings)
     known = streams(reader, Path(name).parent)
     every_pool = pools(reader, known)
-    given = freezes(reader)
+    given = freezes(reader, [pool.name for pool in every_pool])
     policy = Policy(
         pools=every_pool,
         streams=known,
@@ -104,7 +107,11 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
         stages=stages(reader, every_pool) or UNSET,
     )
     found = PolicyFile(
-        policy, access(reader), schedule(reader.block("schedule")), tuple(sorted(findings.feeds))
+        policy,
+        access(reader),
+        schedule(reader.block("schedule")),
+        tuple(sorted(findings.feeds)),
+        notifications(reader, every_pool),
     )
     reader.close()
     return found

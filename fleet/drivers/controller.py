@@ -7,11 +7,12 @@ another controller has taken over, this one stops at once and stands by.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
 
+from fleet.core.policy.alerting.notification import Notification
 from fleet.core.records.errors import (
     DISK_FULL,
     FleetError,
@@ -21,6 +22,7 @@ from fleet.core.records.errors import (
     TamperedError,
 )
 from fleet.core.records.retention import Retention
+from fleet.drivers.alerting.notifier import ROUND, MessageStore, Notifier, Send
 from fleet.drivers.executor import Executor, Measure
 from fleet.drivers.identity import abandoned, own_identity
 from fleet.drivers.journal.checkpoints import keep
@@ -43,6 +45,7 @@ from fleet.drivers.request_recorder import RequestRecorder
 from fleet.drivers.timers.jobs import JobSchedule, JobsOf, no_jobs
 from fleet.drivers.timers.periodic import PeriodicTask, run_periodically
 from fleet.gates.measurement import answer
+from fleet.receivers.receiver import send
 from fleet.system.clock import Clock
 
 FLUSH = 2.0
@@ -76,6 +79,8 @@ class ControllerStore(Protocol):
     @property
     def folds(self) -> CheckpointStore: ...
     @property
+    def messages(self) -> MessageStore: ...
+    @property
     def jobs(self) -> JobStates: ...
 
 
@@ -98,10 +103,13 @@ class Controller:
         retention: Retention = KEEP,
         measure: Measure = answer,
         jobs: JobsOf = no_jobs,
+        receivers: Callable[[], Sequence[Notification]] = tuple,
+        send: Send = send,
     ) -> None:
         """`connect` opens the clusters of the database; `sites` names the clusters and their sites, without
         reading them. `clock` is the fleet's, `wall` the real time, by which leases expire. `measure` measures gates.
-        `jobs` returns the scheduled jobs that the policy asks for now."""
+        `jobs` returns the scheduled jobs that the policy asks for now. `receivers` returns the receivers of messages
+        as the policy has them now, and `send` sends one."""
         self._database = database
         self._connect = connect
         self._sites = sites
@@ -111,6 +119,8 @@ class Controller:
         self._notary = notary
         self._retention = retention
         self._measure = measure
+        self._receivers = receivers
+        self._send = send
         self._jobs = jobs
         self._identity = own_identity()
         self._refused = ""
@@ -190,6 +200,9 @@ class Controller:
             recorder.watch,
             self._measure,
         )
+        notifier = Notifier(
+            self._database.journal, self._database.messages, self._receivers, self._send, self._clock, epoch
+        )
         self._show(f"in control of {len(clusters)} clusters (epoch {epoch})")
         self._refused = ""
 
@@ -216,6 +229,7 @@ class Controller:
                 PeriodicTask("requests", FLUSH, tally.flush),
                 PeriodicTask("folds", FOLD, fold),
                 PeriodicTask("history", FORGET, forget),
+                PeriodicTask("messages", ROUND, notifier.look),
                 PeriodicTask("jobs", LOOK, schedule.look),
             ]
             if self._notary is not None:
@@ -223,6 +237,7 @@ class Controller:
             async with run_periodically(regular) as failure:
                 work = asyncio.create_task(executor.run(until_idle))
                 await _first(work, failure)
+            await notifier.finish()
             recorder.flush()
             tally.flush()
             fold()
@@ -232,6 +247,7 @@ class Controller:
                 self._notary.sign()
             return executor
         finally:
+            await notifier.close()
             await schedule.close()
             for cluster in clusters:
                 with suppress(FleetError):

@@ -17,6 +17,7 @@ from fleet.core.standing.outlook import (
     StandingPool,
     StandingRelease,
 )
+from fleet.core.standing.reason import STOPPED
 from fleet.core.text.counts import counted
 from fleet.core.text.durations import format_duration
 
@@ -83,7 +84,7 @@ def _expected(pool: StandingPool, now: datetime) -> str:
 
 def _why(pool: StandingPool) -> str:
     assert pool.why is not None
-    about = pool.target if _is_of_release(pool) else ""
+    about = pool.target if pool.why.reason not in STOPPED and _is_of_release(pool) else ""
     return f"{about} {pool.why.message}".strip()
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from fleet.core.policy.policy import Pool
 from fleet.core.policy.upgrade_rule import UpgradeRule
 from fleet.core.standing.decision import StandingDecision, StandingState
 from fleet.core.standing.facts import StandingFacts, needs_users
@@ -108,7 +109,7 @@ def outlook_of(facts: StandingFacts, decision: StandingDecision) -> StandingPool
     return StandingPool(
         pool=decision.pool,
         state=decision.state,
-        follows="" if manual else follows(facts),
+        follows="" if manual else follows(facts.pool),
         rule=None if manual else facts.rule,
         approved_by="" if manual else "user" if needs_users(facts.pool) else "rule",
         runs=dict(facts.running),
@@ -120,12 +121,12 @@ def outlook_of(facts: StandingFacts, decision: StandingDecision) -> StandingPool
     )
 
 
-def follows(facts: StandingFacts) -> str:
+def follows(pool: Pool) -> str:
     """Returns what the pool follows, for users: `stable, 3d behind, after pool canary for 2d`."""
-    rule = facts.rule
-    parts = [facts.stream.name]
-    if facts.pool.version:
-        parts.append(f"pinned to {facts.pool.version}")
+    rule = pool.upgrade if isinstance(pool.upgrade, UpgradeRule) else UpgradeRule()
+    parts = [pool.stream]
+    if pool.version:
+        parts.append(f"pinned to {pool.version}")
     if rule.delay_seconds:
         parts.append(f"{format_duration(rule.delay_seconds)} behind")
     parts += [f"after {soak.place} for {format_duration(soak.for_seconds)}" for soak in rule.soaked_in]

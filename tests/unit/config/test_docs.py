@@ -18,6 +18,7 @@ freezes: [{}, {calendar: x.ics}]
 windows: [{}, {calendar: x.ics}]
 sites: [{windows: [{}]}]
 clusters: [{windows: [{}]}]
+notifications: [{}]
 schedule: {reports: [{}]}
 quorums: [{selector: {matchExpressions: [{}]}}]
 stages: [{gates: [{soak: 1s}, {operator: true}, {prometheus: {}}, {alerts: {}}, {http: {}}, {command: [x]},

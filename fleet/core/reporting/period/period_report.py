@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from fleet.core.records.audit import Signature, SignedCheckpoint
 from fleet.core.reporting.period.compliance import Compliance
@@ -30,6 +30,8 @@ class FreezeInForce(Struct, frozen=True):
     until: datetime
     rollouts: tuple[str, ...]
     """The rollouts that were started with it in their policy."""
+    where: str | UnsetType = UNSET
+    """The part of the fleet in which it held, such as `site fra`. UNSET: the whole fleet."""
 
 
 class UnreachedCluster(Struct, frozen=True):

@@ -8,7 +8,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fleet.core.policy.policy import Policy, Pool, Window
+from fleet.core.policy.policy import Policy, Pool
+from fleet.core.policy.times.window import Window
 from fleet.core.policy.upgrade_rule import UpgradeRule
 from fleet.core.releases.release import Release, Stream
 from fleet.core.standing.facts import RunningNodes, StandingFacts
