@@ -13,11 +13,13 @@ from functools import partial
 from importlib import import_module
 from typing import NamedTuple
 
+from fleet.app.standing.facts import automatic
 from fleet.app.wiring.home import Home
 from fleet.config.policy import PolicyFile, load_file
 from fleet.core.jobs.job import Job, JobRun
 from fleet.core.jobs.repeat import Repeat, RepeatInterval
 from fleet.core.records.errors import FleetError
+from fleet.core.standing.outlook import follows
 from fleet.drivers.timers.jobs import JobsOf
 
 LOG = logging.getLogger("fleet.schedule")
@@ -53,7 +55,22 @@ def _calendars(file: PolicyFile) -> Iterator[JobPlan]:
         )
 
 
-SOURCES: Sequence[JobSource] = (JobSource("fleet.app.schedule.calendars:fetch", _calendars),)
+def _policies(file: PolicyFile) -> Iterator[JobPlan]:
+    for pool in automatic(file.policy):
+        yield JobPlan(
+            f"policy {pool.name}",
+            f"upgrades pool {pool.name} to new releases of {follows(pool)} (upgrade)",
+            RepeatInterval(POLICY_SECONDS),
+            {"pool": pool.name},
+        )
+
+
+POLICY_SECONDS = 60
+"""How often each standing policy is decided about."""
+SOURCES: Sequence[JobSource] = (
+    JobSource("fleet.app.schedule.calendars:fetch", _calendars),
+    JobSource("fleet.app.standing.job:perform", _policies),
+)
 """Every kind of job."""
 
 

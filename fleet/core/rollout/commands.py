@@ -120,6 +120,12 @@ class PlanRejected(CommandRecord, frozen=True, gc=False, kw_only=True, tag="reje
     by: Identity
 
 
+class PolicyResumed(CommandRecord, frozen=True, gc=False, kw_only=True, tag="resume-policy"):
+    """Resumes the standing policy of a pool: failures, aborts and rollbacks so far no longer count for it."""
+
+    pool: str
+
+
 COMMANDS: tuple[type[CommandRecord], ...] = (
     RolloutStarted,
     RolloutPaused,
@@ -133,6 +139,7 @@ COMMANDS: tuple[type[CommandRecord], ...] = (
     HostsClaimed,
     PlanApproved,
     PlanRejected,
+    PolicyResumed,
 )
 
 ORDERS: Mapping[str, type[CommandRecord]] = {
