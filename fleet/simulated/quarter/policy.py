@@ -20,7 +20,7 @@ access:
   identity: token
   token_key: {TOKEN_KEY}
   operator: {{users: [ada, controller]}}
-  approver: {{users: [ben, cleo]}}
+  approver: {{users: [ada, ben, cleo]}}
   admin: {{users: [dora]}}
 
 
@@ -45,7 +45,7 @@ stages:
   - name: first cluster
     clusters: [sin-1]
     gates:
-      - {{name: one day, soak: 24h}}
+      - {{name: one-day, soak: 24h}}
   - name: the others
     sites: [fra, nyc]
     sites_at_once: 1
