@@ -34,8 +34,10 @@ def _publish(release: Release, stage: Stage) -> str:
 
 
 def _control_planes() -> Sequence[Act]:
-    """Control planes need a second person: one plan is refused and later approved, another one approved at once."""
+    """Control planes need a second person. The last plan is approved so late that the freeze at the end of the year catches
+    its rollout."""
     refusal = "database migration on Wednesday night; ask again on Thursday"
+    audit = "the payment audit runs until 15 December"
     return (
         Act(_at(10, 13, 8, 30), lambda stage: stage.plan(CONTROL), OPERATOR),
         Act(_at(10, 13, 9, 10), lambda stage: stage.reject(CONTROL, refusal), APPROVER),
@@ -45,19 +47,26 @@ def _control_planes() -> Sequence[Act]:
         Act(_at(11, 16, 9, 0), lambda stage: stage.plan(CONTROL), OPERATOR),
         Act(_at(11, 16, 10, 20), lambda stage: stage.approve(CONTROL, "for CVE-2026-44310"), SECURITY),
         Act(_at(11, 16, 10, 25), lambda stage: stage.start(CONTROL), OPERATOR),
+        Act(_at(12, 8, 9, 0), lambda stage: stage.plan(CONTROL), OPERATOR),
+        Act(_at(12, 8, 15, 30), lambda stage: stage.reject(CONTROL, audit), SECURITY),
+        Act(
+            _at(12, 16, 9, 0),
+            lambda stage: stage.approve(CONTROL, "last chance before the year end"),
+            SECURITY,
+        ),
+        Act(_at(12, 16, 9, 5), lambda stage: stage.start(CONTROL), OPERATOR),
     )
 
 
 def _failed_nodes() -> Sequence[Act]:
     """What the operator does about failures."""
-    disk = "disk errors since the reboot; a spare disk is ordered"
+    disk = "disk replaced, three boots by hand without an error"
     unit = "app-gateway.service does not start with this release; reported to its publisher"
     return (
-        Act(_at(10, 12, 7, 30), lambda stage: stage.release_failed(disk), OPERATOR),
-        Act(_at(10, 26, 7, 30), lambda stage: stage.release_failed(disk), OPERATOR),
+        Act(_at(10, 21, 13, 0), lambda stage: stage.repair()),
+        Act(_at(10, 21, 13, 40), lambda stage: stage.release_failed(disk), OPERATOR),
         Act(_at(11, 9, 1, 10), lambda stage: stage.release_failed(unit), OPERATOR),
         Act(_at(11, 9, 1, 15), lambda stage: stage.abort_halted(unit), OPERATOR),
-        Act(_at(11, 12, 15, 0), lambda stage: stage.repair()),
     )
 
 

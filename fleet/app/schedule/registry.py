@@ -60,13 +60,11 @@ def _policies(file: PolicyFile) -> Iterator[JobPlan]:
         yield JobPlan(
             f"policy {pool.name}",
             f"upgrades pool {pool.name} to new releases of {follows(pool)} (upgrade)",
-            RepeatInterval(POLICY_SECONDS),
+            RepeatInterval(file.schedule.policies),
             {"pool": pool.name},
         )
 
 
-POLICY_SECONDS = 60
-"""How often each standing policy is decided about."""
 SOURCES: Sequence[JobSource] = (
     JobSource("fleet.app.schedule.calendars:fetch", _calendars),
     JobSource("fleet.app.standing.job:perform", _policies),

@@ -31,6 +31,7 @@ def schedule(reader: Reader) -> ScheduleSettings:
     return ScheduleSettings(
         reader.value("calendars", interval, found.calendars),
         reader.value("feeds", interval, found.feeds),
+        reader.value("policies", interval, found.policies),
         tuple(_report(block) for block in reader.blocks("reports")),
     )
 

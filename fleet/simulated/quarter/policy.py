@@ -24,6 +24,8 @@ access:
   admin: {{users: [dora]}}
 
 
+schedule:
+  policies: 1h
 
 freezes:
   - {{name: change freeze, calendar: {CALENDAR}, zone: Europe/Berlin}}
