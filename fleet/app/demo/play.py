@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from fleet.app.audit.signing import keygen
 from fleet.app.demo.people import ADMIN, CONTROLLER, acting_as, make_tokens
+from fleet.app.demo.quarter import acts
 from fleet.app.demo.stage import Act, Stage
 from fleet.app.rollouts.run import make_controller, open_clusters
 from fleet.app.schedule.registry import jobs_of
@@ -21,16 +22,17 @@ from fleet.drivers.pipeline import ClusterPipeline
 from fleet.drivers.timers.pace import Pace, paced_by
 from fleet.simulated.cluster import SimulatedCluster
 from fleet.simulated.jumping_clock import JumpingClock, JumpingLoop
+from fleet.simulated.quarter.fleet import END
 from fleet.simulated.quarter.releases import FIRST
 from fleet.store.db.sqlite import SqliteDatabase
 
 LOG = logging.getLogger("fleet.demo")
 REDRAW = 0.2
 """Seconds of real time between two pictures of the progress."""
-LONGEST = timedelta(hours=1)
+LONGEST = timedelta(hours=3)
 """The longest time between two looks at the journal."""
-SELDOM = 30.0
-"""The least seconds between two runs of a controller's periodic task: the inventory need not be newer than that."""
+SELDOM = 10
+"""How much more rarely than in real time a controller's periodic tasks run: the inventory may be 20 seconds old."""
 
 
 class Told(NamedTuple):
@@ -53,15 +55,13 @@ class Progress(NamedTuple):
 def play(
     home: Home,
     speed: float,
-    begin: datetime,
-    end: datetime,
-    acts: Sequence[Act],
     tell: Callable[[Told], None],
     progress: Callable[[Progress], None] = lambda progress: None,
+    end: datetime = END,
 ) -> None:
-    """Plays from `begin` to `end`, and leaves a home in which the clock stands at the end. `tell` is called in the order
-    of time. Raises KeyboardInterrupt where the user ends the story early; the home is left as it is at that moment."""
-    clock = JumpingClock(begin, speed, home.simulated / CLOCK)
+    """Plays from the time of the home to the end, where its clock then stands. `tell` is called in the order of time.
+    Raises KeyboardInterrupt where the user ends the story early; the home is left as it is at that moment."""
+    clock = JumpingClock(home.now(), speed, home.simulated / CLOCK)
     own = Home(home.path, home.database, clock=clock)
     database = own.store.database
     if isinstance(database, SqliteDatabase):
@@ -71,7 +71,7 @@ def play(
         with acting_as(own, ADMIN):
             keygen(own)
         with acting_as(own, CONTROLLER), asyncio.Runner(loop_factory=lambda: JumpingLoop(clock)) as runner:
-            runner.run(_play(own, clock, end, acts, tell, progress))
+            runner.run(_play(own, clock, end, tell, progress))
     finally:
         clock.save()
         own.close()
@@ -81,7 +81,6 @@ async def _play(
     home: Home,
     clock: JumpingClock,
     end: datetime,
-    acts: Sequence[Act],
     tell: Callable[[Told], None],
     progress: Callable[[Progress], None],
 ) -> None:
@@ -97,15 +96,18 @@ async def _play(
         )
         return found
 
-    pace = Pace(clock.pause, paced_by(lambda seconds: clock.pause(max(seconds, SELDOM))).periodically)
+    pace = Pace(clock.pause, paced_by(lambda seconds: clock.pause(SELDOM * seconds)).periodically)
     controller = make_controller(home, LOG.info, jobs=jobs_of(home), connect=connect, pace=pace)
     story = Story(home, clock, Stage(home, (FIRST,), clusters), tell)
-    async with _shown(lambda: progress(Progress(clock.now(), begin, end))), asyncio.TaskGroup() as group:
-        working = group.create_task(controller.run())
-        timing = group.create_task(story.keep_time())
-        await story.act(acts, end)
-        for task in (timing, working):
-            task.cancel()
+    try:
+        async with _shown(lambda: progress(Progress(clock.now(), begin, end))), asyncio.TaskGroup() as group:
+            working = group.create_task(controller.run())
+            timing = group.create_task(story.keep_time())
+            await story.act(acts(home.policy(), begin, end), end)
+            for task in (timing, working):
+                task.cancel()
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
     story.read()
 
 
@@ -122,9 +124,7 @@ class Story:
     async def act(self, acts: Sequence[Act], end: datetime) -> None:
         """Performs the acts, each at its time, and returns at the end."""
         for act in acts:
-            await self._sleep_until(min(act.at, end))
-            if act.at >= end:
-                break
+            await self._sleep_until(act.at)
             await self._perform(act)
         await self._sleep_until(end)
 

@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
+from msgspec import UnsetType
+
 from fleet.app.demo.people import APPROVER, OPERATOR, SECURITY
 from fleet.app.demo.stage import Act, Stage
+from fleet.core.policy.freezes import Freezes
+from fleet.core.policy.policy import Policy
 from fleet.core.releases.release import Release
 from fleet.simulated.quarter.releases import PUBLISHED
 
 CONTROL = "control"
 
 
-def acts() -> Sequence[Act]:
-    """Returns the acts in their order."""
+def acts(policy: Policy, begin: datetime, end: datetime) -> Sequence[Act]:
+    """Returns the acts from `begin` until `end`, in their order."""
     found = [
         *(_publication(release) for release in PUBLISHED),
         *_control_planes(),
         *_failed_nodes(),
+        *_freezes(policy, begin, end),
     ]
-    return sorted(found, key=lambda act: act.at)
+    return sorted((act for act in found if begin <= act.at < end), key=lambda act: act.at)
+
+
+def _freezes(policy: Policy, begin: datetime, end: datetime) -> Iterator[Act]:
+    """Yields the begin and end of each freeze, so that the story tells them."""
+    calendars = () if isinstance(policy.calendars, UnsetType) else policy.calendars
+    for freeze in Freezes(policy.freezes, calendars).during(begin, end):
+        yield Act(freeze.begin, partial(_tell, f"{freeze.name} begins: nothing starts until it ends"))
+        yield Act(freeze.until, partial(_tell, f"{freeze.name} ends"))
+
+
+def _tell(text: str, stage: Stage) -> str:
+    return text
 
 
 def _publication(release: Release) -> Act:

@@ -25,7 +25,7 @@ access:
 
 
 schedule:
-  policies: 1h
+  policies: 3h
 
 freezes:
   - {{name: change freeze, calendar: {CALENDAR}, zone: Europe/Berlin}}
