@@ -21,6 +21,7 @@ from fleet.config.times.window import levels
 from fleet.core.jobs.settings import ScheduleSettings
 from fleet.core.policy.access import Access
 from fleet.core.policy.policy import Limits, Policy
+from fleet.core.policy.times.calendar_events import CalendarVersion
 from fleet.core.records.errors import ConfigError, UsageError
 
 INIT = "fleet init writes a commented one"
@@ -34,6 +35,10 @@ class PolicyFile(Struct, frozen=True):
     schedule: ScheduleSettings = ScheduleSettings()
     feeds: tuple[str, ...] = ()
     """The URLs of the calendars that it names. They may be secrets, and are no part of a plan."""
+    calendars: dict[str, CalendarVersion] = {}
+    """The texts of its calendars, by name."""
+    stale: tuple[str, ...] = ()
+    """The calendars that could not be read when they were last fetched: why, and from when their copies are."""
 
 
 def load(path: Path) -> tuple[Policy, tuple[Caution, ...]]:
@@ -104,7 +109,12 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
         stages=stages(reader, every_pool) or UNSET,
     )
     found = PolicyFile(
-        policy, access(reader), schedule(reader.block("schedule")), tuple(sorted(findings.feeds))
+        policy,
+        access(reader),
+        schedule(reader.block("schedule")),
+        tuple(sorted(findings.feeds)),
+        findings.calendars,
+        tuple(dict.fromkeys(findings.stale)),
     )
     reader.close()
     return found

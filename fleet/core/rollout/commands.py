@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import field
 
 from fleet.core.objects.node import NodeRef
+from fleet.core.policy.times.calendar_events import CalendarEvents, CalendarVersion
 from fleet.core.records.identity import Identity
 from fleet.core.rollout.goal import Start
 from fleet.core.rollout.record import TypedRecord
@@ -44,6 +45,15 @@ class NodeReleased(CommandRecord, frozen=True, gc=False, kw_only=True, tag="rele
     """Releases the slot of a failed node that an operator has examined."""
 
     node: NodeRef
+
+
+class CalendarsRead(CommandRecord, frozen=True, gc=False, kw_only=True, tag="calendars"):
+    """The calendars by which the rollout goes from now on. Written when the rollout is started, and by the controller when
+    the events of a calendar have changed."""
+
+    events: CalendarEvents
+    versions: dict[str, CalendarVersion] = field(default_factory=dict)
+    """The texts that the events were read from, by the name of the calendar."""
 
 
 class GateOverruled(CommandRecord, frozen=True, gc=False, kw_only=True, tag="pass"):
@@ -107,6 +117,7 @@ COMMANDS: tuple[type[CommandRecord], ...] = (
     RolloutResumed,
     RolloutAborted,
     NodeReleased,
+    CalendarsRead,
     GateOverruled,
     JournalAccepted,
     LogRequested,
