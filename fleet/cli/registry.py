@@ -16,6 +16,7 @@ from fleet.cli.commands import (
     rollouts,
     windows,
 )
+from fleet.cli.commands.alerting import notifications
 from fleet.cli.commands.evidence import audit, reports
 from fleet.cli.commands.inventory import exposure, inventory, nodes
 from fleet.cli.commands.lab import labs
@@ -108,6 +109,7 @@ for each in (approvals.approve, approvals.reject, approvals.approvals):
 app.add_typer(plans.app, name="plan", rich_help_panel=ROLLOUTS)
 app.add_typer(rollouts.app, name="rollout", rich_help_panel=ROLLOUTS)
 app.add_typer(reports.app, name="report", rich_help_panel=ROLLOUTS)
+app.add_typer(notifications.app, name="notify", rich_help_panel=ROLLOUTS)
 app.add_typer(access.app, name="access", rich_help_panel=ROLLOUTS)
 app.add_typer(audit.audit, name="audit", rich_help_panel=ROLLOUTS)
 app.command(rich_help_panel=ROLLOUTS)(controllers.run)

@@ -35,6 +35,7 @@ FINE = {
     "status",
     "exposure",
     "lint",
+    "notify list",
     "window list",
     "window preview",
     "plan list",
