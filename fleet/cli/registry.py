@@ -16,7 +16,7 @@ from fleet.cli.commands import (
     rollouts,
     windows,
 )
-from fleet.cli.commands.evidence import audit, reports
+from fleet.cli.commands.evidence import audit, exceptions, reports
 from fleet.cli.commands.inventory import exposure, inventory, nodes
 from fleet.cli.commands.lab import labs
 from fleet.cli.commands.lab.demo import demo
@@ -109,6 +109,7 @@ app.add_typer(plans.app, name="plan", rich_help_panel=ROLLOUTS)
 app.add_typer(rollouts.app, name="rollout", rich_help_panel=ROLLOUTS)
 app.add_typer(reports.app, name="report", rich_help_panel=ROLLOUTS)
 app.add_typer(access.app, name="access", rich_help_panel=ROLLOUTS)
+app.add_typer(exceptions.app, name="exception", rich_help_panel=ROLLOUTS)
 app.add_typer(audit.audit, name="audit", rich_help_panel=ROLLOUTS)
 app.command(rich_help_panel=ROLLOUTS)(controllers.run)
 app.add_typer(clusters.app, name="cluster", rich_help_panel=CLUSTERS)

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import NODEFAULT, Struct
 from msgspec.inspect import DateTimeType, Field, StructType, Type, UnionType, type_info
 
+from fleet.core.approval.exceptions import ExceptionList
 from fleet.core.exposure.exposure_report import ExposureReport
 from fleet.core.linting.finding import LintResult
 from fleet.core.planning.plan import Plan
@@ -36,6 +37,7 @@ PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
     "period-report": (PeriodReport, "fleet report --fleet --quarter QUARTER -o json"),
     "exposure": (ExposureReport, "fleet exposure CONDITION -o json"),
     "approvals": (ApprovalList, "fleet plan approvals -o json"),
+    "exceptions": (ExceptionList, "fleet exception list -o json"),
     "access": (OwnAccess, "fleet access show -o json"),
     "lint": (LintResult, "fleet lint -o json"),
 }
