@@ -16,6 +16,7 @@ from fleet.cli.commands import (
     rollouts,
     windows,
 )
+from fleet.cli.commands.alerting import notifications
 from fleet.cli.commands.evidence import audit, exceptions, reports
 from fleet.cli.commands.inventory import exposure, inventory, nodes
 from fleet.cli.commands.lab import labs
@@ -32,8 +33,20 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 held (nothing started)
 5 unknown (too little information), 130 interrupted.
 """
 
+
+class FleetCommands(CommandList):
+    """The commands of fleet, as a user comes to need them."""
+
+    order = (
+        *("init", "sync", "status", "explain", "exposure", "lint", "window"),
+        *("plan", "rollout", "run", "schedule", "notify", "report", "exception", "audit", "access"),
+        *("cluster", "node", "agent"),
+        *("demo", "lab"),
+    )
+
+
 app = typer.Typer(
-    cls=CommandList,
+    cls=FleetCommands,
     name="fleet",
     help=HELP,
     epilog=EPILOG,
@@ -108,6 +121,7 @@ for each in (approvals.approve, approvals.reject, approvals.approvals):
 app.add_typer(plans.app, name="plan", rich_help_panel=ROLLOUTS)
 app.add_typer(rollouts.app, name="rollout", rich_help_panel=ROLLOUTS)
 app.add_typer(reports.app, name="report", rich_help_panel=ROLLOUTS)
+app.add_typer(notifications.app, name="notify", rich_help_panel=ROLLOUTS)
 app.add_typer(access.app, name="access", rich_help_panel=ROLLOUTS)
 app.add_typer(exceptions.app, name="exception", rich_help_panel=ROLLOUTS)
 app.add_typer(audit.audit, name="audit", rich_help_panel=ROLLOUTS)

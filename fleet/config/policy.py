@@ -8,10 +8,12 @@ from pathlib import Path
 from msgspec import UNSET, Struct
 
 from fleet.config.access import access
+from fleet.config.alerting.notification import notifications
 from fleet.config.document.findings import Caution, Findings, SourcePlace, TooMany
 from fleet.config.document.fragment import Block, compose
 from fleet.config.document.reader import Reader
 from fleet.config.gate import stages
+from fleet.config.hook import hooks
 from fleet.config.pool import limits, pools
 from fleet.config.quorum import quorums
 from fleet.config.stream import streams, text_of
@@ -20,6 +22,7 @@ from fleet.config.times.schedule import schedule
 from fleet.config.times.window import levels
 from fleet.core.jobs.settings import ScheduleSettings
 from fleet.core.policy.access import Access
+from fleet.core.policy.alerting.notification import Notification
 from fleet.core.policy.policy import Limits, Policy
 from fleet.core.records.errors import ConfigError, UsageError
 
@@ -34,6 +37,7 @@ class PolicyFile(Struct, frozen=True):
     schedule: ScheduleSettings = ScheduleSettings()
     feeds: tuple[str, ...] = ()
     """The URLs of the calendars that it names. They may be secrets, and are no part of a plan."""
+    notifications: tuple[Notification, ...] = ()
 
 
 def load(path: Path) -> tuple[Policy, tuple[Caution, ...]]:
@@ -102,9 +106,14 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
         levels=levels(reader) or UNSET,
         quorums=quorums(reader, Path(name).parent),
         stages=stages(reader, every_pool) or UNSET,
+        hooks=hooks(reader, "rollout"),
     )
     found = PolicyFile(
-        policy, access(reader), schedule(reader.block("schedule")), tuple(sorted(findings.feeds))
+        policy,
+        access(reader),
+        schedule(reader.block("schedule")),
+        tuple(sorted(findings.feeds)),
+        notifications(reader, every_pool),
     )
     reader.close()
     return found

@@ -34,15 +34,23 @@ ShowMessage = Callable[[str], None]
 
 
 class Home:
-    def __init__(self, path: Path, database: str = "", show: ShowMessage = lambda message: None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        database: str = "",
+        show: ShowMessage = lambda message: None,
+        clock: Clock | None = None,
+    ) -> None:
         """Makes the home in a folder. `database` is the URL of a PostgreSQL, or a path; empty: `fleet.db` in the
         folder.
 
-        `show` receives, each once, the warnings of the policy, and the message that a database was made.
+        `show` receives, each once, the warnings of the policy, and the message that a database was made. `clock` is the
+        clock of a simulation in this process; None: the saved one of a simulated home, or else the wall clock.
         """
         self.path = path
         self.database = database or str(path / DATABASE)
         self._show = show
+        self._clock = clock
         self._shown: set[str] = set()
 
     @classmethod
@@ -252,11 +260,11 @@ class Home:
         it."""
         from fleet.system.clock import WallClock
 
-        return saved_clock(self.simulated) or WallClock()
+        return self._clock or saved_clock(self.simulated) or WallClock()
 
     def now(self) -> datetime:
         """Returns the time in aware UTC, also while another process runs the simulated clock."""
-        return (saved_clock(self.simulated) or self.clock).now()
+        return (self._clock or saved_clock(self.simulated) or self.clock).now()
 
 
 def _refuse_other_owner(folder: Path) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 from msgspec import field
 
 from fleet.core.objects.node import NodeRef
+from fleet.core.policy.hooks.hook import HookMoment
 from fleet.core.records.identity import Identity
 from fleet.core.rollout.goal import Start
+from fleet.core.rollout.hooks.hook_state import HookPlace
 from fleet.core.rollout.record import TypedRecord
 from fleet.core.rollout.stages.gate_state import GatePoint
 
@@ -52,6 +54,23 @@ class GateOverruled(CommandRecord, frozen=True, gc=False, kw_only=True, tag="pas
 
     point: GatePoint
     gate: str
+
+
+class HookResolved(CommandRecord, frozen=True, gc=False, kw_only=True, tag="hook"):
+    """Lets a hook pass by the word of an operator, or runs it again."""
+
+    node: NodeRef | None = None
+    """The node of a hook of a node."""
+    moment: HookMoment
+    stage: str = ""
+    """The stage of a hook of a stage."""
+    hook: str
+    again: bool = False
+    """True: the hook is run again, as if it had never run. False: it passes."""
+
+    @property
+    def place(self) -> HookPlace:
+        return HookPlace(self.moment, str(self.node) if self.node is not None else self.stage)
 
 
 class JournalAccepted(CommandRecord, frozen=True, gc=False, kw_only=True, tag="accept"):
@@ -138,6 +157,7 @@ COMMANDS: tuple[type[CommandRecord], ...] = (
     RolloutAborted,
     NodeReleased,
     GateOverruled,
+    HookResolved,
     JournalAccepted,
     LogRequested,
     HostsClaimed,

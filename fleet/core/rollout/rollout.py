@@ -21,6 +21,7 @@ from fleet.core.rollout.codec import Journaled
 from fleet.core.rollout.commands import (
     CommandRecord,
     GateOverruled,
+    HookResolved,
     NodeReleased,
     RolloutAborted,
     RolloutPaused,
@@ -34,6 +35,8 @@ from fleet.core.rollout.decisions import (
     GateMeasured,
     GatePassed,
     GateReached,
+    HookEnded,
+    HookStarted,
     NodeCleaned,
     NodeReregistered,
     RolloutFinished,
@@ -43,6 +46,7 @@ from fleet.core.rollout.decisions import (
     WorkloadsNoted,
 )
 from fleet.core.rollout.goal import Goal, Start
+from fleet.core.rollout.hooks.hook_states import HookStates
 from fleet.core.rollout.record import ActionEnded, PodsTimed, TaskPlayed, UnknownRecord
 from fleet.core.rollout.run import Run, after_step
 from fleet.core.rollout.stages.gate_states import GateStates
@@ -107,6 +111,8 @@ class Rollout:
         """None: the policy has no stages."""
         self.gates = GateStates()
         """The gates that the rollout has reached."""
+        self.hooks = HookStates()
+        """The hooks that the rollout has started."""
         self._paths: dict[str, UpgradePaths] = {}
         self.needs_cleanup: set[NodeRef] = set()
         """The nodes that were released after the rollout's end and from which fleet's marks have not been removed
@@ -209,6 +215,7 @@ class Rollout:
                     self.allowance += self.failures
                 # Also if the rollout was paused after a gate had halted it.
                 self.gates.forget_failed()
+                self.hooks.forget_failed()
                 self._enter(RolloutState.RUNNING, at, actor)
             case RolloutAborted():
                 self._enter(RolloutState.ABORTED, at, actor)
@@ -216,6 +223,8 @@ class Rollout:
                 self._release(command.node)
             case GateOverruled():
                 self.gates.apply(command, at, self.policy)
+            case HookResolved():
+                self.hooks.apply(command, at)
             case _:
                 raise ValueError(f"command {command.kind!r} does not change a rollout that has started")
 
@@ -247,6 +256,8 @@ class Rollout:
                 self.needs_cleanup.discard(decision.node)
             case GateReached() | WorkloadsNoted() | GateMeasured() | GatePassed() | GateFailed():
                 self.gates.apply(decision, at, self.policy)
+            case HookStarted() | HookEnded():
+                self.hooks.apply(decision, at)
             case RolloutFinished():
                 self._enter(RolloutState.FINISHED, at, "fleet")
                 self.ended_at = at

@@ -11,6 +11,7 @@ import pytest
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import PodRef
 from fleet.core.policy.gate import GateVerdict
+from fleet.core.policy.hooks.hook import HookMoment
 from fleet.core.policy.policy import Policy
 from fleet.core.records.identity import Identity
 from fleet.core.records.journal import JournalRecord, RecordForm
@@ -22,6 +23,7 @@ from fleet.core.rollout.commands import (
     ExceptionRequested,
     ExceptionRevoked,
     GateOverruled,
+    HookResolved,
     HostsClaimed,
     JournalAccepted,
     LogRequested,
@@ -40,6 +42,8 @@ from fleet.core.rollout.decisions import (
     GateMeasured,
     GatePassed,
     GateReached,
+    HookEnded,
+    HookStarted,
     NodeCleaned,
     NodeReregistered,
     RolloutFinished,
@@ -49,6 +53,7 @@ from fleet.core.rollout.decisions import (
     WorkloadsNoted,
 )
 from fleet.core.rollout.goal import Goal, Start
+from fleet.core.rollout.hooks.hook_state import HookResult
 from fleet.core.rollout.record import ActionEnded, CheckpointKept, PodsTimed, TaskPlayed, UnknownRecord
 from fleet.core.rollout.stages.gate_state import POOL, GatePoint
 from fleet.core.rollout.steps import Step, StepResult
@@ -133,6 +138,47 @@ CASES: list[tuple[Journaled, RecordForm, str, str, str, dict[str, Any]]] = [
         R,
         "",
         {"point": {"of": "pool", "name": "workers"}, "gate": "errors", "why": "2 bad in a row"},
+    ),
+    (
+        HookStarted(rollout=R, node=N, moment=HookMoment.BEFORE_NODE, hook="h", attempt=2),
+        "decision",
+        "hook-started",
+        R,
+        "east/n-1",
+        {"moment": "before_node", "hook": "h", "attempt": 2},
+    ),
+    (
+        HookEnded(
+            rollout=R,
+            moment=HookMoment.AFTER_STAGE,
+            stage="s",
+            hook="h",
+            attempt=1,
+            result=HookResult.FAILED,
+            message="exit code 1",
+            output="no",
+        ),
+        "decision",
+        "hook-ended",
+        R,
+        "",
+        {
+            "moment": "after_stage",
+            "stage": "s",
+            "hook": "h",
+            "attempt": 1,
+            "result": "failed",
+            "message": "exit code 1",
+            "output": "no",
+        },
+    ),
+    (
+        HookResolved(rollout=R, node=N, moment=HookMoment.BEFORE_NODE, hook="h", again=True),
+        "command",
+        "hook",
+        R,
+        "east/n-1",
+        {"moment": "before_node", "hook": "h", "again": True},
     ),
     (HostsClaimed(cluster="hall"), "command", "claim", "", "", {"cluster": "hall"}),
     (LogRequested(node=N, lines=100), "command", "log", "", "east/n-1", {"lines": 100}),

@@ -105,6 +105,21 @@ OPERATOR_GATE = ReasonSpec(
     remedy="fleet rollout pass {rollout} {subject} --reason ...",
     needs_action=True,
 )
+HOOK = ReasonSpec(
+    "hook",
+    "waits for hook {subject} {place}: {state}",
+    opens="the hook passes; a hook that fails fails its node, or halts its rollout",
+    docs="hooks.md#what-a-hook-holds",
+)
+HOOK_UNKNOWN = ReasonSpec(
+    "hook-unknown",
+    "nobody knows whether hook {subject} {place} has done its work: {why}",
+    opens="an operator lets it pass, or runs it again",
+    docs="hooks.md#when-the-controller-stops",
+    remedy="look whether it has done its work, then fleet rollout hook {rollout} {subject}{node} --pass "
+    "or --again",
+    needs_action=True,
+)
 TURN = ReasonSpec(
     "turn",
     "its turn has not come: {ahead} nodes are before it",
