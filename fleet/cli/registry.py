@@ -18,7 +18,7 @@ from fleet.cli.commands import (
 )
 from fleet.cli.commands.alerting import notifications
 from fleet.cli.commands.evidence import audit, exceptions, reports
-from fleet.cli.commands.inventory import exposure, inventory, nodes
+from fleet.cli.commands.inventory import drift, exposure, inventory, nodes
 from fleet.cli.commands.lab import labs
 from fleet.cli.commands.lab.demo import demo
 from fleet.cli.help_format import CommandList
@@ -38,7 +38,7 @@ class FleetCommands(CommandList):
     """The commands of fleet, as a user comes to need them."""
 
     order = (
-        *("init", "sync", "status", "explain", "exposure", "lint", "window"),
+        *("init", "sync", "status", "explain", "exposure", "drift", "orphans", "lint", "window"),
         *("plan", "rollout", "run", "schedule", "notify", "report", "exception", "audit", "access"),
         *("cluster", "node", "agent"),
         *("demo", "lab"),
@@ -113,6 +113,8 @@ app.command(rich_help_panel=FLEET)(inventory.init)
 app.command(rich_help_panel=FLEET)(inventory.sync)
 app.command(rich_help_panel=FLEET)(inventory.status)
 app.command(rich_help_panel=FLEET)(exposure.exposure)
+app.command(rich_help_panel=FLEET)(drift.drift)
+app.command(rich_help_panel=FLEET)(drift.orphans)
 app.command(rich_help_panel=FLEET)(inventory.explain)
 app.command(rich_help_panel=FLEET)(inventory.lint)
 app.add_typer(windows.app, name="window", rich_help_panel=FLEET)

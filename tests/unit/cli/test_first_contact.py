@@ -34,6 +34,8 @@ FINE = {
     "sync",
     "status",
     "exposure",
+    "drift",
+    "orphans",
     "lint",
     "notify list",
     "window list",
