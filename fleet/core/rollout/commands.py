@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from msgspec import field
@@ -130,6 +131,35 @@ class PlanRejected(CommandRecord, frozen=True, gc=False, kw_only=True, tag="reje
     by: Identity
 
 
+class ExceptionRequested(CommandRecord, frozen=True, gc=False, kw_only=True, tag="exception"):
+    """Asks that nodes may stay behind a release until a given moment. Another user has to grant that."""
+
+    id: str
+    nodes: tuple[str, ...] = ()
+    """As `cluster/name`."""
+    pools: tuple[str, ...] = ()
+    version: str = ""
+    """The release. Empty: every release."""
+    until: datetime
+    owner: str
+    """Who answers for the nodes while they stay behind."""
+    by: Identity
+
+
+class ExceptionGranted(CommandRecord, frozen=True, gc=False, kw_only=True, tag="exception-granted"):
+    """Grants an exception, which is in force from now on. `reason` is the approver's comment."""
+
+    id: str
+    by: Identity
+
+
+class ExceptionRevoked(CommandRecord, frozen=True, gc=False, kw_only=True, tag="exception-revoked"):
+    """Revokes an exception, or refuses one that is not granted yet."""
+
+    id: str
+    by: Identity
+
+
 COMMANDS: tuple[type[CommandRecord], ...] = (
     RolloutStarted,
     RolloutPaused,
@@ -144,6 +174,9 @@ COMMANDS: tuple[type[CommandRecord], ...] = (
     HostsClaimed,
     PlanApproved,
     PlanRejected,
+    ExceptionRequested,
+    ExceptionGranted,
+    ExceptionRevoked,
 )
 
 ORDERS: Mapping[str, type[CommandRecord]] = {

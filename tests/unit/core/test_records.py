@@ -22,6 +22,9 @@ from fleet.core.rollout.action import Evict, Result
 from fleet.core.rollout.codec import KINDS, Journaled, from_record, to_record
 from fleet.core.rollout.commands import (
     CalendarsRead,
+    ExceptionGranted,
+    ExceptionRequested,
+    ExceptionRevoked,
     GateOverruled,
     HookResolved,
     HostsClaimed,
@@ -245,6 +248,38 @@ CASES: list[tuple[Journaled, RecordForm, str, str, str, dict[str, Any]]] = [
             "by": {"name": "eve", "method": "os", "source": ""},
             "reason": "too soon",
         },
+    ),
+    (
+        ExceptionRequested(
+            id="x-1", pools=("w",), until=datetime(2026, 12, 24, tzinfo=UTC), owner="o", by=Identity("eve")
+        ),
+        "command",
+        "exception",
+        "",
+        "",
+        {
+            "id": "x-1",
+            "pools": ("w",),
+            "until": "2026-12-24T00:00:00Z",
+            "owner": "o",
+            "by": {"name": "eve", "method": "os", "source": ""},
+        },
+    ),
+    (
+        ExceptionGranted(id="x-1", by=Identity("ada")),
+        "command",
+        "exception-granted",
+        "",
+        "",
+        {"id": "x-1", "by": {"name": "ada", "method": "os", "source": ""}},
+    ),
+    (
+        ExceptionRevoked(id="x-1", by=Identity("ada"), reason="fixed"),
+        "command",
+        "exception-revoked",
+        "",
+        "",
+        {"id": "x-1", "by": {"name": "ada", "method": "os", "source": ""}, "reason": "fixed"},
     ),
     (
         StepFinished(
