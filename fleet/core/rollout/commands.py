@@ -10,6 +10,7 @@ from msgspec import field
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.hooks.hook import HookMoment
+from fleet.core.policy.times.calendar_events import CalendarEvents, CalendarVersion
 from fleet.core.records.identity import Identity
 from fleet.core.rollout.goal import Start
 from fleet.core.rollout.hooks.hook_state import HookPlace
@@ -47,6 +48,15 @@ class NodeReleased(CommandRecord, frozen=True, gc=False, kw_only=True, tag="rele
     """Releases the slot of a failed node that an operator has examined."""
 
     node: NodeRef
+
+
+class CalendarsRead(CommandRecord, frozen=True, gc=False, kw_only=True, tag="calendars"):
+    """The calendars by which the rollout goes from now on. Written when the rollout is started, and by the controller when
+    the events of a calendar have changed."""
+
+    events: CalendarEvents
+    versions: dict[str, CalendarVersion] = field(default_factory=dict)
+    """The texts that the events were read from, by the name of the calendar."""
 
 
 class GateOverruled(CommandRecord, frozen=True, gc=False, kw_only=True, tag="pass"):
@@ -156,6 +166,7 @@ COMMANDS: tuple[type[CommandRecord], ...] = (
     RolloutResumed,
     RolloutAborted,
     NodeReleased,
+    CalendarsRead,
     GateOverruled,
     HookResolved,
     JournalAccepted,

@@ -13,12 +13,15 @@ from fleet.core.objects.pod import PodRef
 from fleet.core.policy.gate import GateVerdict
 from fleet.core.policy.hooks.hook import HookMoment
 from fleet.core.policy.policy import Policy
+from fleet.core.policy.times.calendar_events import CalendarEvents, CalendarVersion
+from fleet.core.policy.times.freeze import FreezeCalendar
 from fleet.core.records.identity import Identity
 from fleet.core.records.journal import JournalRecord, RecordForm
 from fleet.core.releases.release import Release
 from fleet.core.rollout.action import Evict, Result
 from fleet.core.rollout.codec import KINDS, Journaled, from_record, to_record
 from fleet.core.rollout.commands import (
+    CalendarsRead,
     ExceptionGranted,
     ExceptionRequested,
     ExceptionRevoked,
@@ -85,6 +88,23 @@ CASES: list[tuple[Journaled, RecordForm, str, str, str, dict[str, Any]]] = [
         "",
         "",
         {"cluster": "east", "place": "9:ab", "reason": "restored"},
+    ),
+    (
+        CalendarsRead(
+            rollout=R,
+            events=CalendarEvents((FreezeCalendar("board"),)),
+            versions={"freeze board": CalendarVersion("ab", datetime(2026, 11, 30, tzinfo=UTC))},
+            reason="changed: freeze board",
+        ),
+        "command",
+        "calendars",
+        R,
+        "",
+        {
+            "events": {"freezes": [{"name": "board", "events": [], "unread": []}]},
+            "versions": {"freeze board": {"sha256": "ab", "read_at": "2026-11-30T00:00:00Z"}},
+            "reason": "changed: freeze board",
+        },
     ),
     (
         GateOverruled(rollout=R, point=POINT, gate="errors", reason="known noise"),
