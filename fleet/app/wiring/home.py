@@ -18,6 +18,7 @@ from fleet.core.text.paths import expanded
 
 if TYPE_CHECKING:
     from fleet.config import Caution
+    from fleet.config.policy import PolicyFile
     from fleet.core.policy.access import Access
     from fleet.core.policy.policy import Policy
     from fleet.store import ClusterRow, Store
@@ -238,10 +239,14 @@ class Home:
     def access(self) -> Access:
         """Returns who may do what; without a policy file every user may do everything. Raises as `read_policy` does for
         a policy with mistakes."""
-        from fleet.config.policy import load_file
-        from fleet.core.policy.access import Access
+        return self.whole_policy().access
 
-        return load_file(self.policy_file)[0].access if self.has_policy else Access()
+    def whole_policy(self) -> PolicyFile:
+        """Returns the whole policy file, with what is not part of the policy of a plan; without a file an empty one.
+        Raises as `read_policy` does for a policy with mistakes."""
+        from fleet.config.policy import PolicyFile, load_file
+
+        return load_file(self.policy_file)[0] if self.has_policy else PolicyFile()
 
     def policy_if_any(self) -> Policy:
         """Returns the policy, or one without pools where there is no file. Raises ConfigError."""

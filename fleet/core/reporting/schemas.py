@@ -14,6 +14,7 @@ import msgspec
 from msgspec import NODEFAULT, Struct
 from msgspec.inspect import DateTimeType, Field, StructType, Type, UnionType, type_info
 
+from fleet.core.approval.exceptions import ExceptionList
 from fleet.core.drift.drift_report import DriftReport, OrphanReport
 from fleet.core.exposure.exposure_report import ExposureReport
 from fleet.core.linting.finding import LintResult
@@ -39,6 +40,7 @@ PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
     "orphans": (OrphanReport, "fleet orphans -o json"),
     "exposure": (ExposureReport, "fleet exposure CONDITION -o json"),
     "approvals": (ApprovalList, "fleet plan approvals -o json"),
+    "exceptions": (ExceptionList, "fleet exception list -o json"),
     "access": (OwnAccess, "fleet access show -o json"),
     "lint": (LintResult, "fleet lint -o json"),
 }

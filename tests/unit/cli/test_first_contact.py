@@ -44,6 +44,7 @@ FINE = {
     "plan approvals",
     "access show",
     "rollout list",
+    "exception list",
     "cluster list",
     "run",
     "audit keygen",
