@@ -11,11 +11,8 @@ from msgspec.structs import replace
 from fleet.app.access.allowed import allowed
 from fleet.app.planning.effects import has_rule, plan_again, refuse_unapproved, start_of, state_of
 from fleet.app.planning.override import ensure_override_approved
-<<<<<<< HEAD
 from fleet.app.planning.rule_approval import approved_by_rule, start_by_rule
-=======
 from fleet.app.rollouts.calendars import calendars_at_start
->>>>>>> main
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.staleness import added_nodes, changed_nodes
 from fleet.app.rollouts.standstill import standstill
@@ -27,13 +24,8 @@ from fleet.core.planning.plan import Plan, short_id
 from fleet.core.policy.access import Role
 from fleet.core.records.errors import HeldError, JournalMovedError, UsageError
 from fleet.core.rollout.codec import to_record
-<<<<<<< HEAD
-from fleet.core.rollout.commands import PlanApproved, RolloutStarted
+from fleet.core.rollout.commands import CommandRecord, PlanApproved, RolloutStarted
 from fleet.core.rollout.goal import StandingStart, Start
-=======
-from fleet.core.rollout.commands import CommandRecord, RolloutStarted
-from fleet.core.rollout.goal import Start
->>>>>>> main
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.text.durations import format_age, format_duration
 
@@ -113,15 +105,10 @@ def start(
         ensure_override_approved(home, plan)
         return replace(asked, override_freeze=override.strip()), given
 
-<<<<<<< HEAD
     actor = caller.actor if order is None else order.standing.identity
-    ident = _commit(home, actor, checked)
+    ident = _commit(home, actor, checked, home.whole_policy())
     # A standing policy leaves nodes out on purpose, and its plan was made a moment ago.
     new = added_nodes(plan, snapshots) if order is None else []
-=======
-    ident = _commit(home, caller.actor, checked, home.whole_policy())
-    new = added_nodes(plan, snapshots)
->>>>>>> main
     notes = [f"{len(new)} nodes have joined the pool since the plan: {', '.join(new[:SHOWN])}"] if new else []
     if policy != plan.policy:
         notes.append(
@@ -133,11 +120,9 @@ def start(
     return Started(ident, tuple(notes))
 
 
-<<<<<<< HEAD
-def _commit(home: Home, actor: str, checked: Callable[[], tuple[Start, Sequence[PlanApproved]]]) -> str:
-=======
-def _commit(home: Home, actor: str, checked: Callable[[], Start], file: PolicyFile) -> str:
->>>>>>> main
+def _commit(
+    home: Home, actor: str, checked: Callable[[], tuple[Start, Sequence[PlanApproved]]], file: PolicyFile
+) -> str:
     """Writes the start under the next free id and returns the id. Where two processes start at the same moment, one of
     them sees the other's record. `checked` returns the start and the approvals that are written with it, or raises the
     refusal by the journal as it is then."""
@@ -146,19 +131,12 @@ def _commit(home: Home, actor: str, checked: Callable[[], Start], file: PolicyFi
         newest = journal.last()
         begin, approvals = checked()
         ident = Rollouts.load(home.store).next_id
-<<<<<<< HEAD
-        records = [*map(to_record, approvals), to_record(RolloutStarted(rollout=ident, start=begin))]
-        seen = newest.seq if newest is not None else 0
-        try:
-            journal.append(records, at=home.now(), actor=actor, last=seen)
-=======
-        records: list[CommandRecord] = [RolloutStarted(rollout=ident, start=begin)]
+        records: list[CommandRecord] = [*approvals, RolloutStarted(rollout=ident, start=begin)]
         if calendars := calendars_at_start(ident, begin, file):
             records.append(calendars)
         seen = newest.seq if newest is not None else 0
         try:
             journal.append([*map(to_record, records)], at=home.now(), actor=actor, last=seen)
->>>>>>> main
         except JournalMovedError:
             continue
         return ident

@@ -20,11 +20,8 @@ from fleet.core.jobs.job import Job, JobRun
 from fleet.core.jobs.repeat import PeriodEnd, Repeat, RepeatInterval
 from fleet.core.policy.times.calendar_events import events_of
 from fleet.core.records.errors import FleetError
-<<<<<<< HEAD
 from fleet.core.standing.outlook import follows
-=======
 from fleet.core.text.counts import counted
->>>>>>> main
 from fleet.drivers.timers.jobs import JobsOf
 
 LOG = logging.getLogger("fleet.schedule")
@@ -60,7 +57,10 @@ def _calendars(file: PolicyFile) -> Iterator[JobPlan]:
         )
 
 
-<<<<<<< HEAD
+POLICY_SECONDS = 60
+"""How often each standing policy is decided about."""
+
+
 def _policies(file: PolicyFile) -> Iterator[JobPlan]:
     for pool in automatic(file.policy):
         yield JobPlan(
@@ -71,12 +71,6 @@ def _policies(file: PolicyFile) -> Iterator[JobPlan]:
         )
 
 
-POLICY_SECONDS = 60
-"""How often each standing policy is decided about."""
-SOURCES: Sequence[JobSource] = (
-    JobSource("fleet.app.schedule.calendars:fetch", _calendars),
-    JobSource("fleet.app.standing.job:perform", _policies),
-=======
 def _reports(file: PolicyFile) -> Iterator[JobPlan]:
     for rule in file.schedule.reports:
         pools = ",".join(rule.pools)
@@ -99,7 +93,7 @@ SOURCES: Sequence[JobSource] = (
     JobSource("fleet.app.schedule.calendars:renew", _calendars),
     # The forms of a report belong to the command line, which is above this room.
     JobSource("fleet.cli.report.scheduled:write", _reports),
->>>>>>> main
+    JobSource("fleet.app.standing.job:perform", _policies),
 )
 """Every kind of job."""
 

@@ -41,12 +41,9 @@ PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
     "orphans": (OrphanReport, "fleet orphans -o json"),
     "exposure": (ExposureReport, "fleet exposure CONDITION -o json"),
     "approvals": (ApprovalList, "fleet plan approvals -o json"),
-<<<<<<< HEAD
     "policies": (StandingList, "fleet policy status -o json"),
     "policy-pass": (StandingPass, "fleet policy run -o json"),
-=======
     "exceptions": (ExceptionList, "fleet exception list -o json"),
->>>>>>> main
     "access": (OwnAccess, "fleet access show -o json"),
     "lint": (LintResult, "fleet lint -o json"),
 }

@@ -131,12 +131,12 @@ class PlanRejected(CommandRecord, frozen=True, gc=False, kw_only=True, tag="reje
     by: Identity
 
 
-<<<<<<< HEAD
 class PolicyResumed(CommandRecord, frozen=True, gc=False, kw_only=True, tag="resume-policy"):
     """Resumes the standing policy of a pool: failures, aborts and rollbacks so far no longer count for it."""
 
     pool: str
-=======
+
+
 class ExceptionRequested(CommandRecord, frozen=True, gc=False, kw_only=True, tag="exception"):
     """Asks that nodes may stay behind a release until a given moment. Another user has to grant that."""
 
@@ -164,7 +164,6 @@ class ExceptionRevoked(CommandRecord, frozen=True, gc=False, kw_only=True, tag="
 
     id: str
     by: Identity
->>>>>>> main
 
 
 COMMANDS: tuple[type[CommandRecord], ...] = (
@@ -181,13 +180,10 @@ COMMANDS: tuple[type[CommandRecord], ...] = (
     HostsClaimed,
     PlanApproved,
     PlanRejected,
-<<<<<<< HEAD
     PolicyResumed,
-=======
     ExceptionRequested,
     ExceptionGranted,
     ExceptionRevoked,
->>>>>>> main
 )
 
 ORDERS: Mapping[str, type[CommandRecord]] = {
