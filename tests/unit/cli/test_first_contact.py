@@ -36,6 +36,7 @@ FINE = {
     "exposure",
     "drift",
     "orphans",
+    "policy status",
     "lint",
     "notify list",
     "window list",
