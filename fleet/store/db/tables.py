@@ -1,9 +1,9 @@
 """The tables of the database. Migrations create them (`migrations/`), and a test compares the two.
 
-Objects of a cluster are kept as facts: a row for each interval in which the fact was the same, [valid_from, valid_to),
-with `valid_to` NULL while the fact holds. `fact` and `state` are JSON objects that together make the object. A change
-of `fact` opens a new row; `state` is only ever the newest one (or the one at the interval's end). The other columns
-repeat fields that users and queries look for.
+Objects of a cluster are kept as they are now, one row each: `fact` and `state` are JSON objects that together make the
+object, and the other columns repeat fields that users and queries look for. Nodes and their machines have history too:
+a row of `node_history` for each interval in which nothing of them changed, [valid_from, valid_to), with `valid_to` NULL
+while it goes on.
 """
 
 from __future__ import annotations
@@ -72,54 +72,36 @@ class Fact(Table):
     uid: str
     fact: str = Field(sa_type=Text)
     state: str = Field(sa_type=Text)
+    content: int = Field(sa_type=BigInteger)
+    """A hash of all of the object, by which an unchanged one is recognized."""
     source: str
     """How the fact was learned: `sync`, `watch`, `dump`, ..."""
     valid_from: datetime = Field(sa_type=MOMENT)
-    valid_to: datetime | None = Field(sa_type=MOMENT)
-    """When the fact ended. NULL: it holds now."""
+    """Since when the object is as this row has it."""
 
 
-def _indexes(table: str, *key: str) -> tuple[Index, Index, Index]:
-    """Returns the indexes of a table of facts: one that allows one valid row for each object, one for past moments,
-    and one for facts that ended long ago."""
-    return (
-        Index(
-            f"{table}_now",
-            "cluster",
-            *key,
-            unique=True,
-            sqlite_where=Column("valid_to").is_(None),
-            postgresql_where=Column("valid_to").is_(None),
-        ),
-        Index(f"{table}_then", "cluster", *key, "valid_from"),
-        Index(
-            f"{table}_ended",
-            "valid_to",
-            sqlite_where=Column("valid_to").is_not(None),
-            postgresql_where=Column("valid_to").is_not(None),
-        ),
-    )
+def _one_row(table: str, *key: str) -> Index:
+    """Returns the index that allows one row for each object."""
+    return Index(f"{table}_now", "cluster", *key, unique=True)
 
 
 class NodeTable(Fact, table=True):
     """Nodes as the API server reports them."""
 
     __tablename__ = "node"
-    __table_args__ = _indexes("node", "name")
+    __table_args__ = (_one_row("node", "name"),)
 
     boot_id: str
     os_image: str
     kernel: str
     kubelet: str
-    since: datetime = Field(sa_type=MOMENT)
-    """Since when the OS image and the kernel are the same, over consecutive rows."""
 
 
 class MachineTable(Fact, table=True):
     """Machines under nodes as their agents report them."""
 
     __tablename__ = "machine"
-    __table_args__ = _indexes("machine", "name")
+    __table_args__ = (_one_row("machine", "name"),)
 
     boot_id: str
     os: str
@@ -127,22 +109,11 @@ class MachineTable(Fact, table=True):
     """The version of the booted release; the digest is that of the booted release too."""
     digest: str
     kernel: str
-    since: datetime = Field(sa_type=MOMENT)
-    """Since when the booted release is the same, over consecutive rows."""
 
 
 class PodTable(Fact, table=True):
     __tablename__ = "pod"
-    __table_args__ = (
-        *_indexes("pod", "namespace", "name"),
-        Index(
-            "pod_node",
-            "cluster",
-            "node",
-            sqlite_where=Column("valid_to").is_(None),
-            postgresql_where=Column("valid_to").is_(None),
-        ),
-    )
+    __table_args__ = (_one_row("pod", "namespace", "name"), Index("pod_node", "cluster", "node"))
 
     namespace: str
     node: str
@@ -150,14 +121,14 @@ class PodTable(Fact, table=True):
 
 class BudgetTable(Fact, table=True):
     __tablename__ = "budget"
-    __table_args__ = _indexes("budget", "namespace", "name")
+    __table_args__ = (_one_row("budget", "namespace", "name"),)
 
     namespace: str
 
 
 class WorkloadTable(Fact, table=True):
     __tablename__ = "workload"
-    __table_args__ = _indexes("workload", "kind", "namespace", "name")
+    __table_args__ = (_one_row("workload", "kind", "namespace", "name"),)
 
     kind: str
     namespace: str
@@ -167,17 +138,99 @@ class QuorumTable(Fact, table=True):
     """Quorum groups with their members, as they were read last."""
 
     __tablename__ = "quorum"
-    __table_args__ = _indexes("quorum", "name")
+    __table_args__ = (_one_row("quorum", "name"),)
 
 
 class MaintenanceTable(Fact, table=True):
     """Objects by which other parties announce their work on nodes."""
 
     __tablename__ = "maintenance"
-    __table_args__ = _indexes("maintenance", "kind", "namespace", "name")
+    __table_args__ = (_one_row("maintenance", "kind", "namespace", "name"),)
 
     kind: str
     namespace: str
+
+
+class KnownNodeTable(Table, table=True):
+    """Names that a cluster has, or had, a node or machine of."""
+
+    __tablename__ = "known_node"
+    __table_args__ = (Index("known_node_name", "cluster", "name", unique=True),)
+
+    id: int = Field(primary_key=True, sa_type=BigInteger().with_variant(Integer, "sqlite"))
+    cluster: str = Field(foreign_key="cluster.name")
+    name: str
+    kubelet_since: datetime | None = Field(sa_type=MOMENT)
+    """Since when the node runs the OS image and kernel that its kubelet reports. NULL: there is no node now."""
+    agent_since: datetime | None = Field(sa_type=MOMENT)
+    """Since when the machine runs the release that its agent reports. NULL: no agent reports one now."""
+
+
+class DocumentTable(Table, table=True):
+    """Texts (JSON) to which rows of `node_history` refer, each stored once."""
+
+    __tablename__ = "document"
+    __table_args__ = (Index("document_digest", "owner", "digest", unique=True),)
+
+    id: int = Field(primary_key=True, sa_type=BigInteger().with_variant(Integer, "sqlite"))
+    owner: int = Field(sa_type=BigInteger)
+    """The id of the known node to which the text belongs; 0: nodes share it."""
+    digest: str
+    body: str = Field(sa_type=Text)
+
+
+class NodeHistoryTable(Table, table=True):
+    """What was known of a node and its machine in an interval of time. The intervals of a node never overlap."""
+
+    __tablename__ = "node_history"
+    __table_args__ = (
+        Index(
+            "node_history_now",
+            "node",
+            unique=True,
+            sqlite_where=Column("valid_to").is_(None),
+            postgresql_where=Column("valid_to").is_(None),
+        ),
+        {"sqlite_with_rowid": False},
+    )
+
+    node: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    valid_from: datetime = Field(primary_key=True, sa_type=MOMENT)
+    valid_to: datetime | None = Field(sa_type=MOMENT)
+    """When it was no longer so. NULL: it is so now."""
+    source: str
+    """How it was learned: `sync`, `watch`, ..."""
+    since: datetime | None = Field(sa_type=MOMENT)
+    """Since when the node has run its release, over all rows without a gap. NULL: nothing reports its release."""
+    node_profile: int | None = Field(sa_type=BigInteger)
+    """The document with the node's identity, labels and size. NULL, like all of `node_...`: there was no node."""
+    node_boot: int | None = Field(sa_type=BigInteger)
+    node_software: int | None = Field(sa_type=BigInteger)
+    """The document with OS image, kernel and kubelet, as the kubelet reports them."""
+    node_condition: int | None = Field(sa_type=BigInteger)
+    """The document with Ready, cordon, taints, annotations."""
+    machine_profile: int | None = Field(sa_type=BigInteger)
+    """The document with OS family, kernel arguments, layered packages. NULL, like all of `machine_...`: there was no
+    machine."""
+    machine_boot: int | None = Field(sa_type=BigInteger)
+    machine_software: int | None = Field(sa_type=BigInteger)
+    """The document with the booted, staged and rollback release and the kernel, as the agent reports them."""
+
+
+class ClusterContactTable(Table, table=True):
+    """When a cluster answered, or did not. Between two rows nobody asked."""
+
+    __tablename__ = "cluster_contact"
+
+    cluster: str = Field(primary_key=True, foreign_key="cluster.name")
+    valid_from: datetime = Field(primary_key=True, sa_type=MOMENT)
+    valid_to: datetime | None = Field(sa_type=MOMENT)
+    """When it had answered last in this interval, or when it answered again. NULL: the interval goes on; of one that
+    answers, `cluster.last_seen` is the end so far."""
+    version: str
+    """The version of the API server."""
+    error: str = Field(sa_type=Text)
+    """Why the cluster did not answer. Empty: it answered."""
 
 
 class JournalTable(Table, table=True):
