@@ -10,18 +10,16 @@ import typer
 from fleet.cli.commands import (
     access,
     approvals,
-    audit,
     clusters,
     controllers,
-    inventory,
-    labs,
-    nodes,
     plans,
-    reports,
     rollouts,
     windows,
 )
-from fleet.cli.commands.demo import demo
+from fleet.cli.commands.evidence import audit, reports
+from fleet.cli.commands.inventory import exposure, inventory, nodes
+from fleet.cli.commands.lab import labs
+from fleet.cli.commands.lab.demo import demo
 from fleet.cli.help_format import CommandList
 
 FLEET, ROLLOUTS, CLUSTERS, LAB = "Fleet", "Rollouts", "Clusters", "Try it"
@@ -30,7 +28,8 @@ HELP = """Keeps the nodes of many Kubernetes clusters patched: inventory, plans,
 EPILOG = """Begin with fleet demo, or: fleet init; fleet cluster add NAME --kubeconfig FILE --site SITE;
 fleet sync; fleet status; fleet plan --pool POOL --to VERSION; fleet rollout start PLAN --watch
 
-Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 held (nothing started), 4 findings, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 held (nothing started), 4 findings,
+5 unknown (too little information), 130 interrupted.
 """
 
 app = typer.Typer(
@@ -100,6 +99,7 @@ def root(
 app.command(rich_help_panel=FLEET)(inventory.init)
 app.command(rich_help_panel=FLEET)(inventory.sync)
 app.command(rich_help_panel=FLEET)(inventory.status)
+app.command(rich_help_panel=FLEET)(exposure.exposure)
 app.command(rich_help_panel=FLEET)(inventory.explain)
 app.command(rich_help_panel=FLEET)(inventory.lint)
 app.add_typer(windows.app, name="window", rich_help_panel=FLEET)

@@ -11,12 +11,14 @@ from fleet.config.access import access
 from fleet.config.document.findings import Caution, Findings, SourcePlace, TooMany
 from fleet.config.document.fragment import Block, compose
 from fleet.config.document.reader import Reader
-from fleet.config.freeze import freezes
 from fleet.config.gate import stages
 from fleet.config.pool import limits, pools
 from fleet.config.quorum import quorums
 from fleet.config.stream import streams, text_of
-from fleet.config.window import levels
+from fleet.config.times.freeze import freezes
+from fleet.config.times.schedule import schedule
+from fleet.config.times.window import levels
+from fleet.core.jobs.settings import ScheduleSettings
 from fleet.core.policy.access import Access
 from fleet.core.policy.policy import Limits, Policy
 from fleet.core.records.errors import ConfigError, UsageError
@@ -29,6 +31,7 @@ class PolicyFile(Struct, frozen=True):
 
     policy: Policy = Policy()
     access: Access = Access()
+    schedule: ScheduleSettings = ScheduleSettings()
     feeds: tuple[str, ...] = ()
     """The URLs of the calendars that it names. They may be secrets, and are no part of a plan."""
 
@@ -89,7 +92,7 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
     reader = Reader(document, name, findings)
     known = streams(reader, Path(name).parent)
     every_pool = pools(reader, known)
-    given = freezes(reader)
+    given = freezes(reader, [pool.name for pool in every_pool])
     policy = Policy(
         pools=every_pool,
         streams=known,
@@ -100,7 +103,9 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
         quorums=quorums(reader, Path(name).parent),
         stages=stages(reader, every_pool) or UNSET,
     )
-    found = PolicyFile(policy, access(reader), tuple(sorted(findings.feeds)))
+    found = PolicyFile(
+        policy, access(reader), schedule(reader.block("schedule")), tuple(sorted(findings.feeds))
+    )
     reader.close()
     return found
 

@@ -27,7 +27,6 @@ from fleet.drivers.journal.checkpoints import keep
 from fleet.drivers.journal.log import LOG
 from fleet.drivers.journal.recorder import Recorder
 from fleet.drivers.leadership import SECONDS, wait_for
-from fleet.drivers.periodic import PeriodicTask, run_periodically
 from fleet.drivers.pipeline import ClusterPipeline
 from fleet.drivers.ports import (
     BlockerStore,
@@ -35,11 +34,14 @@ from fleet.drivers.ports import (
     ClusterRegistry,
     DatabaseLease,
     Inventory,
+    JobStates,
     Journal,
     JournalSigner,
     RequestCounts,
 )
 from fleet.drivers.request_recorder import RequestRecorder
+from fleet.drivers.timers.jobs import JobSchedule, JobsOf, no_jobs
+from fleet.drivers.timers.periodic import PeriodicTask, run_periodically
 from fleet.gates.measurement import answer
 from fleet.system.clock import Clock
 
@@ -49,6 +51,8 @@ FOLD = 60.0
 """Seconds between two checks whether new checkpoints of rollouts are due."""
 FORGET = 60.0
 """Seconds between two deletions of old history. Each deletes a part, so that other writers do not wait long."""
+LOOK = 1.0
+"""Seconds between two looks at which scheduled jobs are due."""
 KEEP = Retention()
 PAUSE = 5.0
 """Seconds before a new try after the database refused."""
@@ -71,6 +75,8 @@ class ControllerStore(Protocol):
     def requests(self) -> RequestCounts: ...
     @property
     def folds(self) -> CheckpointStore: ...
+    @property
+    def jobs(self) -> JobStates: ...
 
 
 class ClustersChanged(Exception):
@@ -91,9 +97,11 @@ class Controller:
         notary: JournalSigner | None = None,
         retention: Retention = KEEP,
         measure: Measure = answer,
+        jobs: JobsOf = no_jobs,
     ) -> None:
         """`connect` opens the clusters of the database; `sites` names the clusters and their sites, without
-        reading them. `clock` is the fleet's, `wall` the real time, by which leases expire. `measure` measures gates."""
+        reading them. `clock` is the fleet's, `wall` the real time, by which leases expire. `measure` measures gates.
+        `jobs` returns the scheduled jobs that the policy asks for now."""
         self._database = database
         self._connect = connect
         self._sites = sites
@@ -103,6 +111,7 @@ class Controller:
         self._notary = notary
         self._retention = retention
         self._measure = measure
+        self._jobs = jobs
         self._identity = own_identity()
         self._refused = ""
         """The last reported reason why the controller does not work."""
@@ -199,6 +208,7 @@ class Controller:
         def forget() -> int:
             return self._database.inventory.forget(self._retention, at=self._clock.now())
 
+        schedule = JobSchedule(self._jobs, self._database.jobs, self._clock, self._identity, epoch)
         try:
             regular = [
                 PeriodicTask("lease", SECONDS / 3, renew),
@@ -206,6 +216,7 @@ class Controller:
                 PeriodicTask("requests", FLUSH, tally.flush),
                 PeriodicTask("folds", FOLD, fold),
                 PeriodicTask("history", FORGET, forget),
+                PeriodicTask("jobs", LOOK, schedule.look),
             ]
             if self._notary is not None:
                 regular.append(PeriodicTask("notary", FLUSH, self._notary.look))
@@ -221,6 +232,7 @@ class Controller:
                 self._notary.sign()
             return executor
         finally:
+            await schedule.close()
             for cluster in clusters:
                 with suppress(FleetError):
                     await cluster.close()

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.jobs.job import JobState
 from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.records.leadership import Leadership
@@ -43,6 +44,17 @@ class Journal(Protocol):
 
     def knows(self, place: str, cluster: str) -> bool:
         """Returns whether the journal has that entry, or an operator has accepted for that cluster that it does not."""
+        ...
+
+
+class JobStates(Protocol):
+    """The states of scheduled jobs."""
+
+    def all(self) -> Mapping[str, JobState]: ...
+
+    def keep(self, state: JobState, *, epoch: int) -> None:
+        """Writes the state of a job. Raises StaleEpochError where `epoch` is not that of the database's lease any
+        more."""
         ...
 
 

@@ -12,6 +12,7 @@ from fleet.store.db.sqlite import SqliteDatabase
 from fleet.store.inventory.clusters import Clusters
 from fleet.store.inventory.held import SqlBlockerStore
 from fleet.store.inventory.inventory import SqlInventory
+from fleet.store.jobs import SqlJobs
 from fleet.store.journal.checkpoints import Checkpoints
 from fleet.store.journal.folds import SqlFolds
 from fleet.store.journal.journal import SqlJournal
@@ -36,6 +37,7 @@ class Store:
         self.held = SqlBlockerStore(database)
         self.requests = SqlRequestCounts(database)
         self.folds = SqlFolds(database)
+        self.jobs = SqlJobs(database)
         self.settings = HomeSettings(database)
 
     @classmethod

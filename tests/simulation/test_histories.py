@@ -30,6 +30,13 @@ NOT_HERE = {
     Reason.SKEW_UNKNOWN,
     # A release of a history has a payload for each node.
     Reason.ARCHITECTURE,
+    # Its stream has neither barriers nor dead ends, and it is offered to all.
+    Reason.BARRIER,
+    Reason.DEAD_END,
+    Reason.NO_WAY,
+    Reason.NOT_IN_STREAM,
+    Reason.OFFERED_LATER,
+    Reason.NOT_OFFERED,
     # Its pods stop within 30 s, and those with budgets have controllers that are counted.
     Reason.GRACE,
     Reason.BUDGET_UNCOUNTED,

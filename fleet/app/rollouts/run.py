@@ -14,6 +14,7 @@ from fleet.app.wiring.sources.registry import source_of
 from fleet.app.wiring.sources.simulated_clock import running
 from fleet.core.policy.access import Role
 from fleet.core.records.retention import Retention
+from fleet.drivers.timers.jobs import JobsOf, no_jobs
 from fleet.system.clock import WallClock
 
 if TYPE_CHECKING:
@@ -23,10 +24,14 @@ KEEP = Retention()
 
 
 def run(
-    home: Home, show: Callable[[str], None], until_idle: bool = False, retention: Retention = KEEP
+    home: Home,
+    show: Callable[[str], None],
+    until_idle: bool = False,
+    retention: Retention = KEEP,
+    jobs: JobsOf = no_jobs,
 ) -> None:
     """Runs a controller until SIGTERM or Ctrl-C; with `until_idle` until nothing is left to do. `retention` is how
-    long deleted objects of clusters are kept.
+    long deleted objects of clusters are kept. `jobs` returns the scheduled jobs that the policy asks for.
 
     Requests that have been sent when the signal comes are awaited, and the leases are released. Raises UsageError, and
     leads nothing, where the policy is wrong or needs a program that is not installed here.
@@ -35,10 +40,12 @@ def run(
     policy = home.policy_if_any()
     for row in home.store.clusters.list():
         source_of(home, row).ensure_tools(policy)
-    asyncio.run(_run(home, show, until_idle, retention))
+    asyncio.run(_run(home, show, until_idle, retention, jobs))
 
 
-async def _run(home: Home, show: Callable[[str], None], until_idle: bool, retention: Retention) -> None:
+async def _run(
+    home: Home, show: Callable[[str], None], until_idle: bool, retention: Retention, jobs: JobsOf
+) -> None:
     from fleet.drivers.controller import Controller
 
     store = home.store
@@ -51,7 +58,7 @@ async def _run(home: Home, show: Callable[[str], None], until_idle: bool, retent
     async def open_all() -> Mapping[str, ClusterPipeline]:
         return {row.name: await source_of(home, row).connect() for row in store.clusters.list()}
 
-    controller = Controller(store, open_all, sites, home.clock, wall.now, show, notary, retention)
+    controller = Controller(store, open_all, sites, home.clock, wall.now, show, notary, retention, jobs=jobs)
     work = asyncio.create_task(controller.run(until_idle))
     stopped = False
 

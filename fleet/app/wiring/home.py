@@ -160,6 +160,11 @@ class Home:
             self._show_once(f"Created the database {store.shown}: there was none.")
         return store
 
+    def close(self) -> None:
+        """Closes the database, if it was opened."""
+        if "_opened" in self.__dict__:
+            self._opened.close()
+
     def _show_once(self, message: str) -> None:
         if message not in self._shown:
             self._shown.add(message)

@@ -34,11 +34,13 @@ def run(
     killed continues where it was, at whatever moment that happened.
     """
     from fleet.app.rollouts.run import run as work
+    from fleet.app.schedule.registry import jobs_of
     from fleet.core.records.retention import Retention
     from fleet.drivers.journal.log import LOG
 
     kept = Retention(None if history is None else timedelta(days=history))
-    work(home_of(context), until_idle=until_idle, show=LOG.info, retention=kept)
+    home = home_of(context)
+    work(home, until_idle=until_idle, show=LOG.info, retention=kept, jobs=jobs_of(home))
 
 
 def agent(

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
+from msgspec import UnsetType
+
 from fleet.config.document.fragment import PASSWORD, QUERY, USER_IN_URL
 from fleet.core.objects.machine import NAME_MOST
 from fleet.core.objects.pod import is_word
@@ -76,6 +78,12 @@ def _url(text: str) -> str:
 
 def _decimal(text: str) -> float | None:
     if not re.fullmatch(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?", text):
+        raise ValueError(text)
+    return float(text)
+
+
+def _wariness(text: str) -> float:
+    if not re.fullmatch(r"[01](?:\.[0-9]{1,6})?", text) or float(text) > 1:
         raise ValueError(text)
     return float(text)
 
@@ -232,6 +240,7 @@ HTTP_PATH = ValueForm("a path such as /health?ready=1, without . or .. in it", _
 OPTIONAL_COUNT = ValueForm(count(1).expected, _optional_count)
 """A whole number from 1 on, of a key whose default is None."""
 DECIMAL: ValueForm[float | None] = ValueForm("a number such as 0.02", _decimal)
+WARINESS: ValueForm[float | UnsetType] = ValueForm("a number from 0 to 1, such as 0.5", _wariness)
 SHARE = ValueForm("a percentage from 0% to 100%, such as 12.5%", _share)
 STATUS = ValueForm("a status of HTTP, 100 to 599", _status)
 PORT = ValueForm("a port, 1 to 65535", _port)

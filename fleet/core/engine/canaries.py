@@ -11,13 +11,14 @@ Each change is a decision in the journal (`canary`, `no-canary`), so that a repl
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from fleet.core.engine.admission import Blockers
 from fleet.core.engine.gate_cache import HeldParams
 from fleet.core.guards import gates
+from fleet.core.guards.phasing import offered_at
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
@@ -77,14 +78,14 @@ class Canaries:
     ) -> list[NodeRef]:
         """Returns the nodes of the pool that go first, or fewer than `count` if no more are able to.
 
-        The chosen nodes can go. Nodes that another party may delete, and leaders of a quorum group, are chosen only if
-        there are no others; among equals, those whose budgets have the least work left are chosen. If too few nodes can
-        go, nodes follow whose drain may take any length of time.
+        The chosen nodes can go, or a phased rollout will reach them. Nodes that another party may delete, and leaders
+        of a quorum group, are chosen only if there are no others; among equals, those whose budgets have the least work
+        left are chosen. If too few nodes can go, nodes follow whose drain may take any length of time.
         """
         ready: list[NodeRef] = []
         unpredictable: list[NodeRef] = []
         reasons: list[str] = []
-        for ref in sorted(self._candidates(rollout, pool, excluded), key=self._rank):
+        for ref in self._ranked(rollout, self._candidates(rollout, pool, excluded), now):
             if len(ready) == count:
                 break
             held = self._holds(rollout, rollout.runs[ref], now)
@@ -167,6 +168,17 @@ class Canaries:
             first = min(stages.index(run.node) for run in waiting)
             waiting = [run for run in waiting if stages.index(run.node) == first]
         return [run.node for run in waiting if not run.goal.canary and run.node not in excluded]
+
+    def _ranked(self, rollout: Rollout, refs: Sequence[NodeRef], now: datetime) -> list[NodeRef]:
+        """Returns the nodes in the order in which they are chosen: first those that a phased rollout of the publisher
+        reaches first."""
+
+        def rank(ref: NodeRef) -> tuple[datetime, bool, bool, float, NodeRef]:
+            node = self._index.state.view(ref.cluster).nodes.get(ref.name)
+            opens = offered_at(rollout.release, node, rollout.pool(rollout.runs[ref]))
+            return (max(now, opens or now), *self._rank(ref))
+
+        return sorted(refs, key=rank)
 
     def _rank(self, ref: NodeRef) -> tuple[bool, bool, float, NodeRef]:
         state = self._index.state

@@ -96,13 +96,14 @@ class Engine:
 
     @property
     def timed(self) -> bool:
-        """Returns whether time alone will change something: a window, a freeze, the replacement of a canary, or the
-        proof of a voter."""
+        """Returns whether time alone will change something: a window, a freeze, a phased rollout, the replacement
+        of a canary, or the proof of a voter."""
         return (
             self._gates.timed
             or any(self._gates.points())
             or self._canaries.waits
             or bool(self._state.quorums.awaiting_upgraded)
+            or self._state.timers.opens
         )
 
     def view(self, cluster: str) -> ClusterView:

@@ -13,7 +13,15 @@ from functools import cache
 
 from msgspec import Struct
 
-from fleet.core.guards import architecture, kubelet_skew, nodes, quorum_groups, third_parties
+from fleet.core.guards import (
+    architecture,
+    kubelet_skew,
+    nodes,
+    phasing,
+    quorum_groups,
+    third_parties,
+    upgrade_path,
+)
 from fleet.core.guards.context import Blocker, GuardContext
 from fleet.core.guards.pods import drainable, volumes
 from fleet.core.records.held import Held
@@ -86,6 +94,13 @@ def _architecture(context: GuardContext) -> Held | None:
     return architecture.held(context.node, context.run.release) if context.node is not None else None
 
 
+def _upgrade_path(context: GuardContext) -> Held | None:
+    machine = context.machine
+    booted = machine.booted if machine is not None else None
+    paths = context.rollout.paths(context.run)
+    return upgrade_path.held(context.ref.name, booted, context.run.release, paths)
+
+
 def _volumes(context: GuardContext) -> Held | None:
     return volumes.held(context.ref.name, context.view, context.rollout.pool(context.run).drain)
 
@@ -104,6 +119,8 @@ GUARDS: tuple[Guard, ...] = (
     Guard(DRAINED | REBOOT, of_node(_boot_id)),
     Guard(STAGING | SLOT | DRAINED | REBOOT, of_node(_kubelet_skew)),
     Guard(STAGING | SLOT, of_node(_architecture)),
+    Guard(STAGING | SLOT, of_node(_upgrade_path)),
+    Guard(SLOT, of_node(phasing.held)),
     Guard(DRAINED | REBOOT, of_node(_volumes)),
     Guard(SLOT, _limits),
     Guard(SLOT, quorum_groups.held_or_later),

@@ -142,4 +142,5 @@ class Stream(Struct, frozen=True):
 
     @property
     def newest(self) -> Release | None:
-        return self.releases[-1] if self.releases else None
+        """The newest release that is no dead end; None if there is none."""
+        return next((release for release in reversed(self.releases) if release.dead_end is UNSET), None)

@@ -13,6 +13,8 @@ from msgspec.structs import replace
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Amount, Pool
 from fleet.core.policy.schedule import Schedule, Schedules
+from fleet.core.releases.release import Stream
+from fleet.core.releases.upgrade_path import UpgradePaths
 from fleet.core.rollout import returning_pods
 from fleet.core.rollout.action import Action, AnyAction, Cordon, Evict, Result
 from fleet.core.rollout.codec import Journaled
@@ -105,9 +107,18 @@ class Rollout:
         """None: the policy has no stages."""
         self.gates = GateStates()
         """The gates that the rollout has reached."""
+        self._paths: dict[str, UpgradePaths] = {}
         self.needs_cleanup: set[NodeRef] = set()
         """The nodes that were released after the rollout's end and from which fleet's marks have not been removed
         yet."""
+
+    def paths(self, run: Run) -> UpgradePaths:
+        """Returns the ways to the release in the stream of the run's pool."""
+        name = self.pool(run).stream
+        if name not in self._paths:
+            stream = self.policy.stream(name) or Stream(name)
+            self._paths[name] = UpgradePaths(stream, self.release)
+        return self._paths[name]
 
     def pool(self, run: Run) -> Pool:
         """Returns the pool of the run. Raises KeyError for a goal whose pool is not in the rollout's policy, which

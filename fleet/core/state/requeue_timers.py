@@ -16,6 +16,8 @@ class RequeueTimers:
     def __init__(self) -> None:
         self._timers: list[tuple[datetime, NodeRef]] = []
         self._armed: set[tuple[datetime, NodeRef]] = set()
+        self._openings: set[tuple[datetime, NodeRef]] = set()
+        """The timers at which time alone opens what holds a node."""
         self._rechecks: dict[NodeRef, datetime] = {}
         """The time at which the next recheck of a node is due, by node."""
 
@@ -24,6 +26,11 @@ class RequeueTimers:
         if (when, ref) not in self._armed:
             self._armed.add((when, ref))
             heappush(self._timers, (when, ref))
+
+    def opens_at(self, ref: NodeRef, when: datetime) -> None:
+        """Sets a timer for the moment at which the node is no longer held, whatever else happens."""
+        self._openings.add((when, ref))
+        self.wake_at(ref, when)
 
     def recheck(self, ref: NodeRef, now: datetime) -> None:
         """Sets a timer that is due after `RECHECK_SECONDS` at the latest.
@@ -41,7 +48,13 @@ class RequeueTimers:
         while self._timers and self._timers[0][0] <= now:
             timer = heappop(self._timers)
             self._armed.discard(timer)
+            self._openings.discard(timer)
             yield timer[1]
+
+    @property
+    def opens(self) -> bool:
+        """True if time alone will open what holds some node."""
+        return bool(self._openings)
 
     @property
     def next_wake(self) -> datetime | None:

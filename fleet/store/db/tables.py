@@ -347,3 +347,18 @@ class ApiRequestTable(Table, table=True):
     verb: str = Field(primary_key=True)
     resource: str = Field(primary_key=True)
     count: int = Field(sa_type=BigInteger)
+
+
+class JobTable(Table, table=True):
+    """Scheduled jobs (`fleet.core.jobs.job.JobState`)."""
+
+    __tablename__ = "job"
+
+    name: str = Field(primary_key=True)
+    next_at: datetime = Field(sa_type=MOMENT)
+    due_at: datetime | None = Field(sa_type=MOMENT)
+    began_at: datetime | None = Field(sa_type=MOMENT)
+    ended_at: datetime | None = Field(sa_type=MOMENT)
+    outcome: str
+    message: str = Field(sa_type=Text)
+    missed: int

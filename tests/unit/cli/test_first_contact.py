@@ -25,6 +25,7 @@ ELSEWHERE = {
 FURTHER = {
     "run": ["--until-idle"],
     "node logs": ["--last-boot"],
+    "exposure": ["kernel<6.12.9"],
     "cluster add": ["--kubeconfig", "none"],
     "cluster uninstall": ["--yes"],
 }
@@ -32,6 +33,7 @@ FURTHER = {
 FINE = {
     "sync",
     "status",
+    "exposure",
     "lint",
     "window list",
     "window preview",

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from fleet.drivers.periodic import PeriodicTask, run_periodically
+from fleet.drivers.timers.periodic import PeriodicTask, run_periodically
 
 INTERVAL = 0.01
 

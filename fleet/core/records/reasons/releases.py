@@ -49,6 +49,52 @@ ARCHITECTURE = ReasonSpec(
     ),
     needs_action=True,
 )
+BARRIER = ReasonSpec(
+    "behind-barrier",
+    "{booted} has to boot {next} before {release}{why}",
+    opens="the node runs that release",
+    docs="feeds.md#barriers-and-dead-ends",
+    remedy="fleet plan --to {next} first",
+    needs_action=True,
+)
+DEAD_END = ReasonSpec(
+    "dead-end",
+    "no upgrade leads away from {booted}: it is a dead end{why}",
+    opens="nothing: the machine is installed anew",
+    docs="feeds.md#barriers-and-dead-ends",
+    remedy="install {subject} anew with {release}",
+    needs_action=True,
+)
+NO_WAY = ReasonSpec(
+    "no-way",
+    "the stream lists no way from {booted} to {release}",
+    opens="nothing: a new plan, once the stream lists one",
+    docs="feeds.md#barriers-and-dead-ends",
+    remedy="fleet releases shows from which releases {release} is reached",
+    needs_action=True,
+)
+NOT_IN_STREAM = ReasonSpec(
+    "not-in-stream",
+    "the stream does not have {booted}, so it is not known which barriers are between it and {release}",
+    opens="nothing: a new plan, once the stream has that release",
+    docs="feeds.md#barriers-and-dead-ends",
+    remedy="add {booted} to the stream in its order, then a new plan",
+    needs_action=True,
+)
+OFFERED_LATER = ReasonSpec(
+    "offered-later",
+    "{release} is offered to {percent} % of the machines so far, and to {subject} at {at}",
+    opens="the phased rollout of the publisher reaches the node",
+    docs="feeds.md#phased-rollouts",
+)
+NOT_OFFERED = ReasonSpec(
+    "not-offered",
+    "{release} is offered to {percent} % of the machines, and {subject} is none of them",
+    opens="nothing in this rollout; a plan that is made once the publisher offers the release to more",
+    docs="feeds.md#phased-rollouts",
+    remedy="wait for the publisher, or set rollout_wariness of the pool to 0",
+    needs_action=True,
+)
 NOT_VERIFIED = ReasonSpec(
     "not-verified",
     "not proven yet: {why}",

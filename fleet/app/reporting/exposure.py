@@ -1,0 +1,101 @@
+"""Answers which nodes are exposed, from the inventory, the policy, the rollouts and the stored plans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+
+from fleet.app.reporting.status import etas, fleet_status
+from fleet.app.rollouts.rollouts import Rollouts
+from fleet.app.wiring.home import Home
+from fleet.core.exposure.answering import ComingRelease, answer
+from fleet.core.exposure.exposure_report import ExposureReport
+from fleet.core.exposure.question import AdvisoryQuestion, ExposureQuestion
+from fleet.core.exposure.read import read_advisory
+from fleet.core.objects.node import NodeRef
+from fleet.core.records.errors import UsageError
+from fleet.core.reporting.selection import Selection, select
+from fleet.core.rollout.rollout import Rollout
+
+LARGEST = 64 * 1024 * 1024
+"""The size of the largest advisory that is read, in bytes."""
+
+
+def exposure(home: Home, questions: Sequence[ExposureQuestion], selection: Selection) -> ExposureReport:
+    """Returns the answers for the selected part of the fleet. Only the database is read. Raises UsageError for an
+    unknown cluster, site or pool."""
+    status = select(fleet_status(home, selection), selection)
+    policy, now = home.policy_if_any(), home.now()
+    coming = _Coming(home, now)
+    nodes = [node for node in status.nodes if node.state != "orphan"]
+    answers = tuple(answer(question, nodes, policy, now, coming.to) for question in questions)
+    return ExposureReport(now, answers)
+
+
+def advisories(paths: Iterable[Path]) -> list[ExposureQuestion]:
+    """Returns the question that each file asks. Raises UsageError for a file that cannot be read or is no advisory."""
+    return [AdvisoryQuestion(read_advisory(_content(path), str(path))) for path in paths]
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror or error}", "give the file of an advisory"
+        ) from None
+    if len(content) > LARGEST:
+        raise UsageError(f"{path} is larger than {LARGEST >> 20} MiB", "give the file of one advisory")
+    return content
+
+
+class _Coming:
+    """What is on its way to each node. Rollouts and plans are read when the first exposed node asks."""
+
+    def __init__(self, home: Home, now: datetime) -> None:
+        self._home = home
+        self._now = now
+
+    def to(self, node: NodeRef) -> Sequence[ComingRelease]:
+        """Returns what is on its way to the node: by an active rollout first, then by the newest plan that was not
+        started."""
+        return (*self._by_rollout.get(node, ()), *self._by_plan.get(node, ()))
+
+    @cached_property
+    def _rollouts(self) -> Rollouts:
+        return Rollouts.load(self._home.store)
+
+    @cached_property
+    def _by_rollout(self) -> dict[NodeRef, tuple[ComingRelease, ...]]:
+        found: dict[NodeRef, tuple[ComingRelease, ...]] = {}
+        left = etas(self._home, self._rollouts.active)
+        for rollout in self._rollouts.active:
+            seconds = left.get(rollout.id)
+            at = self._now + timedelta(seconds=seconds) if seconds is not None else None
+            coming = ComingRelease(rollout.start.release, at, rollout=rollout.id)
+            for ref in _remaining(rollout):
+                found[ref] = (*found.get(ref, ()), coming)
+        return found
+
+    @cached_property
+    def _by_plan(self) -> dict[NodeRef, tuple[ComingRelease, ...]]:
+        started = {rollout.start.plan for rollout in self._rollouts.all}
+        row = next((row for row in self._home.store.plans.list() if row.plan_id not in started), None)
+        plan = self._home.store.plans.find(row.plan_id) if row is not None else None
+        if plan is None:
+            return {}
+        # A plan that was made for a time in the past would now be done later by as much.
+        start = max(plan.start, self._now)
+        return {
+            NodeRef(run.cluster, run.node): (
+                ComingRelease(plan.target, start + timedelta(seconds=run.end), plan=plan.plan_id),
+            )
+            for run in plan.runs
+        }
+
+
+def _remaining(rollout: Rollout) -> list[NodeRef]:
+    return [ref for ref, run in rollout.runs.items() if not run.ended]

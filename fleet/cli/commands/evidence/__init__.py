@@ -1,0 +1,1 @@
+"""The commands for auditors: report and audit."""

@@ -1,0 +1,99 @@
+"""The command exposure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from fleet.cli.context import home_of
+
+if TYPE_CHECKING:
+    from fleet.core.exposure.exposure_report import ExposureReport
+    from fleet.core.exposure.question import ExposureQuestion
+
+Names = list[str] | None
+ExposureFormat = Literal["table", "wide", "json", "csv", "vex"]
+EXPOSED, UNKNOWN = 4, 5
+
+
+def exposure(
+    context: typer.Context,
+    condition: Annotated[
+        str,
+        typer.Argument(
+            help="A condition on kernel, os or kubelet, such as 'kernel<6.12.9' or 'kernel>=6.1,<6.1.79'.",
+            show_default=False,
+        ),
+    ] = "",
+    version: Annotated[
+        Names,
+        typer.Option(metavar="VERSION", help="A version of the operating system, or bounds: '<4152.2.0'."),
+    ] = None,
+    package: Annotated[
+        Names, typer.Option(metavar="NAME", help="A package that is layered on the booted release.")
+    ] = None,
+    advisory: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="A CVE record (JSON 5), an OSV record or a CSAF 2 document; repeatable.",
+        ),
+    ] = None,
+    cluster: Annotated[Names, typer.Option(metavar="NAME", help="Only this cluster.")] = None,
+    site: Annotated[Names, typer.Option(metavar="NAME", help="Only this site.")] = None,
+    pool: Annotated[Names, typer.Option(metavar="NAME", help="Only this pool.")] = None,
+    output: Annotated[
+        ExposureFormat,
+        typer.Option("--output", "-o", help="wide and csv have a row for each node; vex is OpenVEX 0.2.0."),
+    ] = "table",
+) -> None:
+    """Show which nodes a vulnerability is on, where, since when, and what fixes them.
+
+    Reads the database alone. Exits 0 if no node is affected, 4 if one is, and 5 if none is known to be and some cannot
+    be judged: fleet does not guess.
+    """
+    from fleet.app.reporting.exposure import exposure as find
+    from fleet.core.reporting.selection import Selection
+
+    questions = _questions(condition, version or (), package or (), advisory or ())
+    selection = Selection(tuple(cluster or ()), tuple(site or ()), tuple(pool or ()))
+    found = find(home_of(context), questions, selection)
+    _print(found, output)
+    if any(answer.counts["affected"] for answer in found.answers):
+        raise typer.Exit(EXPOSED)
+    if any(answer.counts["unknown"] for answer in found.answers):
+        raise typer.Exit(UNKNOWN)
+
+
+def _questions(
+    text: str, versions: list[str] | tuple[()], packages: list[str] | tuple[()], files: list[Path] | tuple[()]
+) -> list[ExposureQuestion]:
+    from fleet.app.reporting.exposure import advisories
+    from fleet.core.exposure.question import FORM, condition, package_question, version_condition
+    from fleet.core.records.errors import UsageError
+
+    questions: list[ExposureQuestion] = [condition(text)] if text else []
+    questions += [version_condition(version) for version in versions]
+    questions += [package_question(package) for package in packages]
+    questions += advisories(files)
+    if not questions:
+        raise UsageError("nothing is asked", f"give a condition, {FORM}, or --advisory FILE")
+    return questions
+
+
+def _print(found: ExposureReport, output: ExposureFormat) -> None:
+    from fleet.cli.terminal.output import show, show_csv, show_json
+    from fleet.cli.views import exposure as view
+
+    if output == "json":
+        show_json(found)
+    elif output == "vex":
+        from fleet.core.exposure.vex import openvex
+
+        show_json(openvex(found))
+    elif output == "csv":
+        show_csv(*view.cells(found))
+    else:
+        show(view.wide(found) if output == "wide" else view.answers(found))

@@ -1,0 +1,1 @@
+"""The commands that try fleet out: demo and lab."""

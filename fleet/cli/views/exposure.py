@@ -1,0 +1,171 @@
+"""The view of exposure: which nodes, where, since when, and what fixes them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from rich.text import Text
+
+from fleet.cli.terminal.columns import Cell, columns
+from fleet.cli.terminal.time_format import clock
+from fleet.core.exposure.exposure_report import ExposedNode, ExposureAnswer, ExposureFix, ExposureReport
+from fleet.core.planning.plan import short_id
+from fleet.core.text.counts import counted
+
+STYLES = {"affected": "bold red", "unknown": "yellow", "fixed": "green", "not_affected": "green"}
+HEAD = ("SITE", "CLUSTER", "POOL", "{}", "NODES", "SINCE", "DAYS", "FIXED BY")
+UNKNOWN_SHOWN = 5
+
+
+def answers(report: ExposureReport) -> Text:
+    """Returns each answer: a row for nodes of one place and one kernel, and why nodes could not be judged."""
+    return Text("\n\n").join(Text("\n").join(_answer(answer, report.at)) for answer in report.answers)
+
+
+def _answer(answer: ExposureAnswer, now: datetime) -> Iterator[Text]:
+    yield from _head(answer)
+    affected = [node for node in answer.nodes if node.state == "affected"]
+    if affected:
+        by_version = answer.question.startswith("os")
+        head = [cell.format("VERSION" if by_version else "KERNEL") for cell in HEAD]
+        yield columns(head, list(_rows(affected, now, by_version)), right=(4, 6))
+        yield from _remedies(affected)
+    unknown = [node for node in answer.nodes if node.state == "unknown"]
+    if unknown:
+        yield Text(f"Unknown: {counted(len(unknown), 'node')}", "yellow")
+        yield from _unknown(unknown)
+
+
+def _head(answer: ExposureAnswer) -> Iterator[Text]:
+    title = Text(answer.question, "bold")
+    if answer.title:
+        title.append(f": {answer.title}", "not bold")
+    yield title
+    about = [f"severity {answer.severity} by {answer.severity_source}"] if answer.severity else []
+    if answer.published is not None:
+        about.append(f"published {answer.published:%Y-%m-%d}")
+    if answer.aliases and len(answer.aliases) <= UNKNOWN_SHOWN:
+        about.append(", ".join(answer.aliases))
+    if about:
+        yield Text("; ".join(about), "dim")
+    counts, total = answer.counts, len(answer.nodes)
+    parts = [
+        Text(
+            f"{counts['affected']:,} of {counted(total, 'node')} affected",
+            STYLES["affected"] if counts["affected"] else "green",
+        )
+    ]
+    parts += [
+        Text(f"{counts[state]:,} {name}", STYLES[state])
+        for state, name in (("unknown", "unknown"), ("fixed", "fixed"), ("not_affected", "not affected"))
+        if counts[state]
+    ]
+    yield Text(", ").join(parts)
+
+
+def _rows(nodes: Sequence[ExposedNode], now: datetime, by_version: bool) -> Iterator[tuple[Cell, ...]]:
+    groups: dict[tuple[str, str, str, str, str], list[ExposedNode]] = {}
+    for node in nodes:
+        software = node.version if by_version else node.kernel
+        key = (node.site, node.cluster, node.pool, software, _fix(node.fix, now))
+        groups.setdefault(key, []).append(node)
+    before = ("", "")
+    for (site, cluster, pool, software, fix), members in groups.items():
+        since = min((node.since for node in members if node.since is not None), default=None)
+        days = max((node.days for node in members if node.days is not None), default=None)
+        yield (
+            site if site != before[0] else "",
+            cluster if (site, cluster) != before else "",
+            pool or "-",
+            software or "?",
+            f"{len(members):,}",
+            f"{since:%Y-%m-%d}" if since is not None else "?",
+            f"{days:.0f}" if days is not None else "?",
+            Text(fix, "" if members[0].fix is not None and members[0].fix.kind == "rollout" else "yellow"),
+        )
+        before = (site, cluster)
+
+
+def _fix(fix: ExposureFix | None, now: datetime) -> str:
+    """Returns what fixes a node, in a few words."""
+    if fix is None or fix.kind == "none":
+        return "no known release"
+    doubt = "" if fix.certain else "perhaps "
+    if fix.kind == "rollout":
+        when = f", {clock(fix.at, now)}" if fix.at is not None else ""
+        return f"{doubt}{fix.rollout} to {fix.version}{when}"
+    if fix.kind == "plan":
+        return f"{doubt}plan {short_id(fix.plan)} to {fix.version}"
+    return f"{doubt}{fix.version}, not planned"
+
+
+def _remedies(nodes: Sequence[ExposedNode]) -> Iterator[Text]:
+    """Returns the commands that bring fixes to nodes that no rollout upgrades."""
+    commands: dict[str, None] = {}
+    for node in nodes:
+        if node.fix is None:
+            continue
+        if node.fix.kind == "plan":
+            commands[f"fleet rollout start {short_id(node.fix.plan)}"] = None
+        elif node.fix.kind == "release" and node.pool:
+            commands[f"fleet plan --pool {node.pool} --to {node.fix.version}"] = None
+    for command in commands:
+        yield Text(f"  -> {command}")
+
+
+def _unknown(nodes: Iterable[ExposedNode]) -> Iterator[Text]:
+    messages: dict[str, int] = {}
+    for node in nodes:
+        messages[node.message] = messages.get(node.message, 0) + 1
+    ordered = sorted(messages.items(), key=lambda item: -item[1])
+    for message, count in ordered[:UNKNOWN_SHOWN]:
+        yield Text(f"  {count:,}: {message}")
+    if len(ordered) > UNKNOWN_SHOWN:
+        yield Text(f"  and {counted(len(ordered) - UNKNOWN_SHOWN, 'other reason')} (-o wide)", "dim")
+
+
+def wide(report: ExposureReport) -> Text:
+    """Returns a row for each node and question."""
+    head, rows = cells(report)
+    return columns(
+        [name.upper().replace("_", " ") for name in head], [[str(cell) for cell in row] for row in rows]
+    )
+
+
+CELLS = (
+    "question",
+    "state",
+    "site",
+    "cluster",
+    "pool",
+    "node",
+    "version",
+    "kernel",
+    "since",
+    "days",
+    "fix",
+    "message",
+)
+
+
+def cells(report: ExposureReport) -> tuple[Sequence[str], Iterator[Sequence[object]]]:
+    """Returns the head and the rows of a table with a row for each node and question."""
+    return CELLS, (
+        (
+            answer.question,
+            node.state,
+            node.site,
+            node.cluster,
+            node.pool,
+            node.node,
+            node.version,
+            node.kernel,
+            node.since.isoformat() if node.since is not None else "",
+            node.days if node.days is not None else "",
+            _fix(node.fix, report.at) if node.fix is not None else "",
+            node.message,
+        )
+        for answer in report.answers
+        for node in answer.nodes
+    )

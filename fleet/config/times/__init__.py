@@ -1,0 +1,1 @@
+"""Reads what goes by the calendar: windows, freezes, and the schedule of the controller."""

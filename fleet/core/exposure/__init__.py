@@ -1,0 +1,1 @@
+"""Exposure: which nodes run software that a question or a security advisory is about."""

@@ -1,0 +1,196 @@
+"""Answers a question for all nodes: which are exposed, since when, and what fixes them. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from msgspec import Struct
+
+from fleet.core.exposure.advisory import SecurityAdvisory
+from fleet.core.exposure.exposure_report import ExposedNode, ExposureAnswer, ExposureFix
+from fleet.core.exposure.question import AdvisoryQuestion, ExposureQuestion
+from fleet.core.exposure.software import NodeSoftware
+from fleet.core.exposure.verdict import ExposureVerdict
+from fleet.core.objects.node import NodeRef
+from fleet.core.policy.policy import Policy
+from fleet.core.releases.release import Release, Stream, is_release
+from fleet.core.reporting.node_state import StatusNode
+
+DAY = 86_400.0
+
+
+class ComingRelease(Struct, frozen=True):
+    """A release that is on its way to a node."""
+
+    release: Release
+    at: datetime | None
+    """When the node's run, or the whole rollout, is expected to end. None: not known."""
+    rollout: str = ""
+    """The active rollout that brings the release."""
+    plan: str = ""
+    """The stored plan that would bring the release, if no rollout does."""
+
+
+FindComing = Callable[[NodeRef], Sequence[ComingRelease]]
+"""Returns what is on its way to a node: by an active rollout first, then by a stored plan."""
+
+
+def answer(
+    question: ExposureQuestion,
+    nodes: Sequence[StatusNode],
+    policy: Policy,
+    now: datetime,
+    find_coming: FindComing,
+) -> ExposureAnswer:
+    """Returns the answer for all nodes. `find_coming` is asked for exposed nodes alone."""
+    answering = _Answering(question, policy, now)
+    rows = tuple(answering.row(node, find_coming) for node in nodes)
+    counts = Counter(row.state for row in rows)
+    advisory = answering.advisory
+    return ExposureAnswer(
+        question=question.text,
+        title=advisory.title if advisory is not None else "",
+        aliases=advisory.aliases if advisory is not None else (),
+        published=advisory.published if advisory is not None else None,
+        severity=advisory.severity if advisory is not None else "",
+        severity_source=advisory.severity_source if advisory is not None else "",
+        counts={state: counts[state] for state in ("affected", "fixed", "not_affected", "unknown")},
+        nodes=rows,
+    )
+
+
+class _Subject(NamedTuple):
+    """What the answer for a node depends on: nodes with equal subjects are judged once."""
+
+    software: NodeSoftware
+    digest: str
+    pool: str
+
+
+class _Answering:
+    """One question, with what was judged so far."""
+
+    def __init__(self, question: ExposureQuestion, policy: Policy, now: datetime) -> None:
+        self.advisory: SecurityAdvisory | None = (
+            question.advisory if isinstance(question, AdvisoryQuestion) else None
+        )
+        self._question = question
+        self._now = now
+        self._streams: dict[str, Stream | None] = {
+            pool.name: policy.stream(pool.stream) for pool in policy.pools
+        }
+        self._verdicts: dict[_Subject, ExposureVerdict] = {}
+        self._later: dict[_Subject, ExposureFix] = {}
+        self._fixes: dict[tuple[_Subject, Release], bool | None] = {}
+
+    def row(self, node: StatusNode, find_coming: FindComing) -> ExposedNode:
+        """Returns the answer for one node."""
+        subject = _Subject(
+            NodeSoftware(node.os, node.version, node.kernel, node.kubelet, node.layered),
+            node.booted,
+            node.pool,
+        )
+        verdict = self._verdicts.get(subject)
+        if verdict is None:
+            verdict = self._verdicts[subject] = self._judge(subject)
+        exposed = verdict.state == "affected"
+        since = self._since(node) if exposed else None
+        return ExposedNode(
+            cluster=node.cluster,
+            site=node.site,
+            pool=node.pool,
+            node=node.name,
+            os=node.os,
+            version=node.version,
+            kernel=node.kernel,
+            digest=node.booted,
+            state=verdict.state,
+            reason=verdict.reason,
+            message=verdict.message,
+            since=since,
+            days=round((self._now - since).total_seconds() / DAY, 2) if since is not None else None,
+            fix=self._fix(subject, find_coming(NodeRef(node.cluster, node.name))) if exposed else None,
+            last_seen=node.last_seen,
+        )
+
+    def _judge(self, subject: _Subject) -> ExposureVerdict:
+        """A stream that says that the booted release fixes the advisory is right, whatever the kernel's number is."""
+        stream = self._streams.get(subject.pool)
+        if self.advisory is not None and stream is not None:
+            declared = _declares(self.advisory, stream, _booted(subject))
+            if declared is not None:
+                message = f"stream {stream.name} lists {self.advisory.id} as fixed in {declared.version}"
+                return ExposureVerdict("fixed", "declared-fixed", message)
+        return self._question.judge(subject.software)
+
+    def _since(self, node: StatusNode) -> datetime | None:
+        published = self.advisory.published if self.advisory is not None else None
+        return node.since if node.since is None or published is None else max(node.since, published)
+
+    def _fix(self, subject: _Subject, coming: Sequence[ComingRelease]) -> ExposureFix:
+        """Returns what fixes an exposed node first; without it, what may fix the node."""
+        judged = [(one, self._fixes_it(subject, one.release)) for one in coming]
+        stream = self._stream_fix(subject)
+        for certain in (True, None):
+            for one, fixed in judged:
+                if fixed is certain:
+                    kind: Literal["rollout", "plan"] = "rollout" if one.rollout else "plan"
+                    version = one.release.version
+                    return ExposureFix(kind, version, one.rollout, one.plan, one.at, fixed is True)
+            if stream.kind == "release" and stream.certain is (certain is True):
+                return stream
+        return stream
+
+    def _stream_fix(self, subject: _Subject) -> ExposureFix:
+        """Returns the newest release of the pool's stream that is newer than the booted one and fixes the node."""
+        if (known := self._later.get(subject)) is not None:
+            return known
+        stream = self._streams.get(subject.pool)
+        releases = stream.releases if stream is not None else ()
+        own = _position(releases, _booted(subject))
+        later = [(one, self._fixes_it(subject, one)) for one in reversed(releases[own + 1 :])]
+        fix = ExposureFix("none")
+        for certain in (None, True):
+            found = next((one for one, fixed in later if fixed is certain), None)
+            if found is not None:
+                fix = ExposureFix("release", found.version, certain=certain is True)
+        self._later[subject] = fix
+        return fix
+
+    def _fixes_it(self, subject: _Subject, release: Release) -> bool | None:
+        """Returns whether the node is no longer affected with that release. None: that cannot be known."""
+        key = (subject, release)
+        if key not in self._fixes:
+            self._fixes[key] = self._judge_release(subject, release)
+        return self._fixes[key]
+
+    def _judge_release(self, subject: _Subject, release: Release) -> bool | None:
+        stream = self._streams.get(subject.pool)
+        if self.advisory is not None and stream is not None and _declares(self.advisory, stream, release):
+            return True
+        own = subject.software
+        kubelet = release.kubelet or own.kubelet
+        state = self._question.judge(
+            NodeSoftware(own.os_image, release.version, release.kernel, kubelet, own.layered)
+        ).state
+        return None if state == "unknown" else state != "affected"
+
+
+def _booted(subject: _Subject) -> Release:
+    return Release(subject.software.version, subject.digest)
+
+
+def _position(releases: Sequence[Release], release: Release) -> int:
+    return next((place for place, one in enumerate(releases) if is_release(release, one)), -1)
+
+
+def _declares(advisory: SecurityAdvisory, stream: Stream, release: Release) -> Release | None:
+    """Returns the release of the stream that lists the advisory as fixed and is not newer than `release`; None if there
+    is none."""
+    for one in stream.releases[: _position(stream.releases, release) + 1]:
+        if any(fixed.id in advisory.names for fixed in one.advisories or ()):
+            return one
+    return None

@@ -1,0 +1,71 @@
+"""Which nodes are exposed, since when, and what fixes them. These structs are the published JSON
+(`docs/schemas/exposure.json`)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from fleet.core.exposure.verdict import ExposureState
+
+
+class ExposureFix(Struct, frozen=True):
+    """What brings a fixed release to an exposed node."""
+
+    kind: Literal["rollout", "plan", "release", "none"]
+    """`rollout`: an active rollout upgrades the node. `plan`: a stored plan would. `release`: the stream of the node's
+    pool has a fixed release, and neither upgrades the node to it. `none`: no release that is known to fix it."""
+    version: str = ""
+    rollout: str = ""
+    plan: str = ""
+    at: datetime | None = None
+    """When the node's run, or the whole rollout, is expected to end. None: not known."""
+    certain: bool = True
+    """False: the release is not known to have the fix, because its stream names no kernel and no advisory for it."""
+
+
+class ExposedNode(Struct, frozen=True):
+    """One node and the answer to one question."""
+
+    cluster: str
+    site: str
+    pool: str
+    node: str
+    os: str
+    version: str
+    kernel: str
+    digest: str
+    state: ExposureState
+    reason: str
+    message: str
+    since: datetime | None = None
+    """Since when the node is exposed: since it runs its release, or since the advisory was published, whichever is
+    later. None: not exposed, or not known."""
+    days: float | None = None
+    fix: ExposureFix | None = None
+    """None: the node is not exposed."""
+    last_seen: datetime | None = None
+    """When the facts about the node were last read."""
+
+
+class ExposureAnswer(Struct, frozen=True):
+    """The answer to one question for all nodes."""
+
+    question: str
+    title: str
+    aliases: tuple[str, ...]
+    published: datetime | None
+    severity: str
+    severity_source: str
+    counts: dict[str, int]
+    """Nodes by state: affected, fixed, not_affected, unknown."""
+    nodes: tuple[ExposedNode, ...]
+
+
+class ExposureReport(Struct, frozen=True):
+    """The answers to all questions, at one time."""
+
+    at: datetime
+    answers: tuple[ExposureAnswer, ...]

@@ -1,0 +1,83 @@
+"""Writes an answer as an OpenVEX document, one statement for each state and set of images.
+
+Source: OpenVEX specification 0.2.0. A product is an image by its digest, or a release by its version where no digest is
+known. An affected product needs an action statement, and one that is not affected a justification or an impact statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from msgspec import json
+
+from fleet.core.exposure.exposure_report import ExposedNode, ExposureAnswer, ExposureReport
+
+CONTEXT = "https://openvex.dev/ns/v0.2.0"
+_STATUS = {
+    "affected": "affected",
+    "fixed": "fixed",
+    "not_affected": "not_affected",
+    "unknown": "under_investigation",
+}
+
+
+def openvex(report: ExposureReport) -> dict[str, Any]:
+    """Returns the document. Its id is a hash of its statements: the same facts give the same document but for the
+    time."""
+    statements = [statement for answer in report.answers for statement in _statements(answer)]
+    name = sha256(json.encode(statements, order="deterministic")).hexdigest()
+    return {
+        "@context": CONTEXT,
+        "@id": f"urn:fleet:vex:{name}",
+        "author": "fleet",
+        "timestamp": _time(report.at),
+        "version": 1,
+        "tooling": "fleet exposure",
+        "statements": statements,
+    }
+
+
+def _statements(answer: ExposureAnswer) -> Iterable[dict[str, Any]]:
+    groups: dict[tuple[str, str, str, str], set[str]] = {}
+    for node in answer.nodes:
+        key = (node.state, node.reason, _action(node), node.message)
+        groups.setdefault(key, set()).add(_product(node))
+    for (state, reason, action, message), products in sorted(groups.items()):
+        statement: dict[str, Any] = {
+            "vulnerability": {"name": answer.question, "aliases": list(answer.aliases)},
+            "products": [{"@id": product} for product in sorted(products)],
+            "status": _STATUS[state],
+            "status_notes": message,
+        }
+        if state == "affected":
+            statement["action_statement"] = action
+        if state == "not_affected" and reason == "no-vulnerable-code":
+            statement["justification"] = "vulnerable_code_not_present"
+        elif state == "not_affected":
+            statement["impact_statement"] = message
+        yield statement
+
+
+def _product(node: ExposedNode) -> str:
+    name = "-".join(node.os.lower().split()) or "os"
+    return f"pkg:generic/{name}@{node.digest or node.version or node.kernel}"
+
+
+def _action(node: ExposedNode) -> str:
+    fix = node.fix
+    if node.state != "affected" or fix is None:
+        return ""
+    if fix.kind == "rollout":
+        return f"Rollout {fix.rollout} upgrades to {fix.version}."
+    if fix.kind == "plan":
+        return f"Start plan {fix.plan[:12]}, which upgrades to {fix.version}."
+    if fix.kind == "release":
+        return f"Upgrade to {fix.version}."
+    return "No release is known that has the fix; follow the vendor's advisory."
+
+
+def _time(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""Orders of versions, as rpm, dpkg and the Linux kernel's developers define them."""

@@ -1,0 +1,1 @@
+"""What a controller does by the clock: tasks at short intervals, and scheduled jobs."""

@@ -1,0 +1,144 @@
+"""Which nodes are exposed, since when, and what fixes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from msgspec.structs import replace
+
+from fleet.core.exposure.advisory import SecurityAdvisory
+from fleet.core.exposure.answering import ComingRelease, answer
+from fleet.core.exposure.cve_record import AffectedProduct, KernelStatement, VersionEntry
+from fleet.core.exposure.exposure_report import ExposureReport
+from fleet.core.exposure.question import AdvisoryQuestion, condition
+from fleet.core.exposure.vex import openvex
+from fleet.core.objects.node import NodeRef
+from fleet.core.policy.policy import Policy, Pool
+from fleet.core.releases.release import Advisory, Release, Stream
+from fleet.core.reporting.node_state import StatusNode
+
+NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
+BOOTED = NOW - timedelta(days=40)
+OLD, MIDDLE, NEW = (
+    Release("1.0", "sha256:1", "6.11.4"),
+    Release("1.1", "sha256:2", "6.12.9"),
+    Release("1.2", "sha256:3", "6.12.10"),
+)
+POLICY = Policy(streams=(Stream("stable", (OLD, MIDDLE, NEW)),), pools=(Pool("workers", stream="stable"),))
+NODE = StatusNode(
+    cluster="east",
+    site="fra",
+    zone="a",
+    pool="workers",
+    name="w-1",
+    os="Flatcar Container Linux 1.0",
+    version="1.0",
+    kernel="6.11.4",
+    booted="sha256:1",
+    staged="",
+    target="1.2",
+    state="outdated",
+    since=BOOTED,
+)
+FIXED = condition("kernel<6.12.9")
+CVE = SecurityAdvisory(
+    id="CVE-2026-1",
+    format="CVE",
+    title="kernel: something",
+    aliases=(),
+    published=NOW - timedelta(days=10),
+    severity="high",
+    severity_source="Linux",
+    statements=(
+        KernelStatement(
+            "CVE-2026-1",
+            AffectedProduct(
+                "Linux", "Linux", "affected", (VersionEntry("6.13", "unaffected", less_than_or_equal="*"),)
+            ),
+        ),
+    ),
+)
+
+
+def nothing(node: NodeRef) -> Sequence[ComingRelease]:
+    return ()
+
+
+def test_without_an_advisory_a_node_is_exposed_since_it_runs_its_release() -> None:
+    (row,) = answer(FIXED, [NODE], POLICY, NOW, nothing).nodes
+    assert (row.state, row.since, row.days) == ("affected", BOOTED, 40.0)
+
+
+def test_node_is_exposed_since_the_advisory_was_published_if_that_is_later() -> None:
+    (row,) = answer(AdvisoryQuestion(CVE), [NODE], POLICY, NOW, nothing).nodes
+    assert (row.since, row.days) == (CVE.published, 10.0)
+
+
+def test_days_are_unknown_where_nobody_saw_the_boot() -> None:
+    (row,) = answer(FIXED, [replace(NODE, since=None)], POLICY, NOW, nothing).nodes
+    assert row.since is None and row.days is None
+
+
+def test_newest_release_of_the_stream_that_fixes_is_named() -> None:
+    (row,) = answer(FIXED, [NODE], POLICY, NOW, nothing).nodes
+    assert row.fix is not None
+    assert (row.fix.kind, row.fix.version, row.fix.certain) == ("release", "1.2", True)
+
+
+def test_rollout_is_named_before_a_plan_and_a_plan_before_the_stream() -> None:
+    end = NOW + timedelta(hours=2)
+    rollout, plan = ComingRelease(MIDDLE, end, rollout="r-1"), ComingRelease(NEW, end, plan="p-1")
+    (row,) = answer(FIXED, [NODE], POLICY, NOW, lambda node: (rollout, plan)).nodes
+    assert row.fix is not None and (row.fix.kind, row.fix.rollout, row.fix.at) == ("rollout", "r-1", end)
+    (row,) = answer(FIXED, [NODE], POLICY, NOW, lambda node: (plan,)).nodes
+    assert row.fix is not None and (row.fix.kind, row.fix.plan) == ("plan", "p-1")
+
+
+def test_rollout_to_an_affected_release_fixes_nothing() -> None:
+    rollout = ComingRelease(OLD, NOW, rollout="r-1")
+    (row,) = answer(condition("kernel<6.12.10"), [NODE], POLICY, NOW, lambda node: (rollout,)).nodes
+    assert row.fix is not None and (row.fix.kind, row.fix.version) == ("release", "1.2")
+
+
+def test_release_without_a_kernel_may_fix() -> None:
+    rollout = ComingRelease(Release("1.3", "sha256:4"), None, rollout="r-1")
+    (row,) = answer(AdvisoryQuestion(CVE), [NODE], POLICY, NOW, lambda node: (rollout,)).nodes
+    assert row.fix is not None
+    assert (row.fix.kind, row.fix.certain) == ("rollout", False)
+
+
+def test_no_release_fixes() -> None:
+    (row,) = answer(condition("kernel<7"), [NODE], POLICY, NOW, nothing).nodes
+    assert row.fix is not None and row.fix.kind == "none"
+    assert answer(FIXED, [replace(NODE, kernel="6.13.1")], POLICY, NOW, nothing).nodes[0].fix is None
+
+
+def test_stream_that_declares_a_fix_is_believed_for_that_release_and_newer_ones() -> None:
+    declared = replace(MIDDLE, advisories=(Advisory("CVE-2026-1"),))
+    policy = replace(POLICY, streams=(Stream("stable", (OLD, declared, NEW)),))
+    nodes = [
+        replace(NODE, version=release.version, booted=release.digest, kernel=release.kernel)
+        for release in (OLD, declared, NEW)
+    ]
+    found = answer(AdvisoryQuestion(CVE), nodes, policy, NOW, nothing)
+    assert [(row.state, row.reason) for row in found.nodes] == [
+        ("affected", "in-range"),
+        ("fixed", "declared-fixed"),
+        ("fixed", "declared-fixed"),
+    ]
+    assert found.counts == {"affected": 1, "fixed": 2, "not_affected": 0, "unknown": 0}
+    assert found.nodes[0].fix is not None and found.nodes[0].fix.version == "1.2"
+
+
+def test_openvex_says_per_image_what_is_affected_and_what_to_do() -> None:
+    declared = replace(MIDDLE, advisories=(Advisory("CVE-2026-1"),))
+    policy = replace(POLICY, streams=(Stream("stable", (OLD, declared)),))
+    nodes = [NODE, replace(NODE, name="w-2", version="1.1", booted="sha256:2", kernel="6.12.9")]
+    found = answer(AdvisoryQuestion(CVE), nodes, policy, NOW, nothing)
+    document = openvex(ExposureReport(NOW, (found,)))
+    affected, fixed = document["statements"]
+    assert (affected["status"], fixed["status"]) == ("affected", "fixed")
+    assert affected["action_statement"] and "action_statement" not in fixed
+    assert affected["products"][0]["@id"].endswith("@sha256:1")
+    assert openvex(ExposureReport(NOW + timedelta(1), (found,)))["@id"] == document["@id"]

@@ -1,0 +1,73 @@
+"""CSAF documents whose fixes are in several branches of a distribution, each with its own number."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fleet.core.exposure.advisory import judge
+from fleet.core.exposure.read import read_advisory
+from fleet.core.exposure.software import NodeSoftware
+
+
+def product(name: str, **helper: str) -> dict[str, object]:
+    return {"name": name, "product_id": name, "product_identification_helper": helper}
+
+
+def link(package: str, platform: str) -> dict[str, object]:
+    return {
+        "category": "default_component_of",
+        "full_product_name": {"name": f"{platform}:{package}", "product_id": f"{platform}:{package}"},
+        "product_reference": package,
+        "relates_to_product_reference": platform,
+    }
+
+
+MAIN, OLDER = "kernel-core-0:5.14.0-503.15.1.el9_5.x86_64", "kernel-core-0:5.14.0-427.50.1.el9_4.x86_64"
+DOCUMENT = json.dumps(
+    {
+        "document": {"csaf_version": "2.0", "title": "kernel", "tracking": {"id": "RHSA-2026:1"}},
+        "product_tree": {
+            "branches": [
+                {
+                    "category": "vendor",
+                    "name": "Red Hat",
+                    "branches": [
+                        {"product": one}
+                        for one in (
+                            product("BaseOS-9", cpe="cpe:/o:redhat:enterprise_linux:9::baseos"),
+                            product("BaseOS-9.4.EUS", cpe="cpe:/o:redhat:rhel_eus:9.4::baseos"),
+                            product(MAIN),
+                            product(OLDER),
+                        )
+                    ],
+                }
+            ],
+            "relationships": [link(MAIN, "BaseOS-9"), link(OLDER, "BaseOS-9.4.EUS")],
+        },
+        "vulnerabilities": [
+            {
+                "cve": "CVE-2026-1",
+                "product_status": {"fixed": [f"BaseOS-9:{MAIN}", f"BaseOS-9.4.EUS:{OLDER}"]},
+            }
+        ],
+    }
+).encode()
+
+
+@pytest.mark.parametrize(
+    ("release", "kernel", "state"),
+    [
+        ("9.5", "5.14.0-503.15.1.el9_5.x86_64", "fixed"),
+        ("9.5", "5.14.0-503.11.1.el9_5.x86_64", "affected"),
+        ("9.5", "5.14.0-427.50.1.el9_4.x86_64", "affected"),
+        ("9.4", "5.14.0-427.50.1.el9_4.x86_64", "fixed"),
+        ("9.4", "5.14.0-427.13.1.el9_4.x86_64", "affected"),
+        ("8.10", "4.18.0-553.el8_10.x86_64", "unknown"),
+        ("9.5", "5.14.0-503.15.1.el9_5.aarch64", "unknown"),
+    ],
+)
+def test_branch_of_the_node_decides(release: str, kernel: str, state: str) -> None:
+    node = NodeSoftware(f"Red Hat Enterprise Linux {release} (Plow)", "", kernel)
+    assert judge(read_advisory(DOCUMENT, "rhsa.json"), node).state == state
