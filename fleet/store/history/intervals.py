@@ -80,13 +80,13 @@ def write(transaction: Transaction, writing: Writing, names: Collection[str]) ->
         != (row := rows.get(known[name].id, NO_ROW)).now
     ]
     before = documents.bodies(transaction, {ident for _, row, _, _ in changes for ident in row.now if ident})
-    batch = Batch(writing)
+    batch = HistoryBatch(writing)
     for name, row, now, found in changes:
         batch.change(name, row, now, found, before)
     batch.perform(transaction)
 
 
-class Batch:
+class HistoryBatch:
     """Rows of history to be written, grouped by statement."""
 
     def __init__(self, writing: Writing) -> None:
@@ -119,6 +119,7 @@ class Batch:
             self._adding.append((name.id, at, self._writing.source, witnessed, *now))
 
     def perform(self, transaction: Transaction) -> None:
+        """Writes the collected rows."""
         columns = ("node", "valid_from", "source", "since", *COLUMNS)
         marks = ", ".join("?" for _ in columns)
         for sql, rows in (

@@ -209,7 +209,7 @@ def _texts(node: Values | None, machine: Values | None, now: bool) -> dict[str, 
 
 
 def _split(kind: str, fact: str, software: Sequence[str]) -> dict[str, str]:
-    values = msgspec.json.decode(fact)
+    values = msgspec.json.decode(fact, type=dict[str, msgspec.Raw])
     profile = {name: value for name, value in values.items() if name not in (*software, *BOOT)}
     parts = {
         "profile": profile,
