@@ -12,10 +12,10 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Index, Integer, Text
 from sqlmodel import Field
 
-from fleet.store.db import history_tables
+from fleet.store.db import history_tables, message_table
 from fleet.store.db.table import MOMENT, Table
 
-__all__ = ["Table", "history_tables"]
+__all__ = ["Table", "history_tables", "message_table"]
 
 
 class SettingTable(Table, table=True):

@@ -17,8 +17,8 @@ import msgspec
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 
 MOMENT = sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite")
 IDENT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
