@@ -22,6 +22,7 @@ from fleet.core.jobs.settings import ScheduleSettings
 from fleet.core.policy.access import Access
 from fleet.core.policy.policy import Limits, Policy
 from fleet.core.records.errors import ConfigError, UsageError
+from fleet.core.releases.feed import StreamFeed
 
 INIT = "fleet init writes a commented one"
 
@@ -34,6 +35,8 @@ class PolicyFile(Struct, frozen=True):
     schedule: ScheduleSettings = ScheduleSettings()
     feeds: tuple[str, ...] = ()
     """The URLs of the calendars that it names. They may be secrets, and are no part of a plan."""
+    release_feeds: tuple[StreamFeed, ...] = ()
+    """The streams that get their releases from feeds."""
 
 
 def load(path: Path) -> tuple[Policy, tuple[Caution, ...]]:
@@ -104,7 +107,11 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
         stages=stages(reader, every_pool) or UNSET,
     )
     found = PolicyFile(
-        policy, access(reader), schedule(reader.block("schedule")), tuple(sorted(findings.feeds))
+        policy,
+        access(reader),
+        schedule(reader.block("schedule")),
+        tuple(sorted(findings.feeds)),
+        tuple(StreamFeed(stream, source) for stream, source in sorted(findings.release_feeds.items())),
     )
     reader.close()
     return found

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from fleet.core.releases.feed import FeedSource
+
 MOST = 100
 """The number of problems after which the rest of a file is not read: such a file is not a policy."""
 
@@ -44,6 +46,8 @@ class Findings:
 
         self.feeds: set[str] = set()
         """The URLs of calendars that the file names."""
+        self.release_feeds: dict[str, FeedSource] = {}
+        """The feeds that the file names, by stream."""
 
     def problem(self, place: SourcePlace, message: str) -> None:
         """Adds a mistake. Raises TooMany where there are more than MOST."""
