@@ -95,7 +95,7 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
     reader = Reader(document, name, findings)
     known = streams(reader, Path(name).parent)
     every_pool = pools(reader, known)
-    given = freezes(reader)
+    given = freezes(reader, [pool.name for pool in every_pool])
     policy = Policy(
         pools=every_pool,
         streams=known,

@@ -11,9 +11,10 @@ from msgspec.structs import fields, replace
 from fleet.config.document import forms
 from fleet.config.document.reader import Reader
 from fleet.config.document.rule import read_rule
-from fleet.config.drain_rule import rules
 from fleet.config.gate import gates
-from fleet.config.playbook import mistake_in
+from fleet.config.pool_rules.drain_rule import rules
+from fleet.config.pool_rules.playbook import mistake_in
+from fleet.config.pool_rules.upgrade import SoakNames, check, upgrade
 from fleet.config.selector import hidden, selector
 from fleet.config.times.window import windows
 from fleet.core.policy.policy import PLAYBOOKS, ApprovalRule, DrainRule, Limits, Pool
@@ -43,14 +44,16 @@ class KnownStreams:
 def pools(reader: Reader, streams: Sequence[Stream]) -> tuple[Pool, ...]:
     """Reads the pools. A rule that a pool does not give comes from `defaults`, or else from the defaults of `Pool`."""
     known = KnownStreams(streams)
-    base = _rules(reader.block("defaults"), Pool(""), known)
+    names = SoakNames(reader)
+    base = _rules(reader.block("defaults"), Pool(""), known, names)
     parts = reader.blocks("pools", required=True)
-    found = [_pool(part, base, known) for part in parts]
-    names: set[str] = set()
+    found = [_pool(part, base, known, names) for part in parts]
+    seen: set[str] = set()
     for part, pool in zip(parts, found, strict=True):
-        if pool.name and pool.name in names:
+        if pool.name and pool.name in seen:
             part.problem("expected each name once, found it again", "name")
-        names.add(pool.name)
+        seen.add(pool.name)
+        check(part, pool)
     for earlier, later in hidden(found):
         line = parts[earlier].place().line
         message = (
@@ -60,9 +63,9 @@ def pools(reader: Reader, streams: Sequence[Stream]) -> tuple[Pool, ...]:
     return tuple(found)
 
 
-def _pool(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
+def _pool(reader: Reader, base: Pool, known: KnownStreams, names: SoakNames) -> Pool:
     name = reader.required("name", forms.NAME, "")
-    rules = _rules(reader, base, known)
+    rules = _rules(reader, base, known, names)
     if reader.has("version") and not rules.stream and not reader.has("stream"):
         reader.problem("expected a stream that has this version, found none", "version")
     if reader.has("playbooks") and rules.reach != "playbook":
@@ -78,7 +81,7 @@ def _pool(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
     )
 
 
-def _rules(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
+def _rules(reader: Reader, base: Pool, known: KnownStreams, names: SoakNames) -> Pool:
     """Reads the rules that both `defaults` and a pool may give."""
     given = windows(reader)
     return replace(
@@ -96,6 +99,7 @@ def _rules(reader: Reader, base: Pool, known: KnownStreams) -> Pool:
         playbooks=playbooks(reader, base.playbooks),
         patch_within_seconds=_patch_within(reader, base.patch_within_seconds),
         approvals=_approvals(reader, base.approvals),
+        upgrade=upgrade(reader, base.upgrade, names),
         rollout_wariness=reader.value("rollout_wariness", forms.WARINESS, base.rollout_wariness),
     )
 

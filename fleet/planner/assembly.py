@@ -82,7 +82,7 @@ def assemble(request: PlanRequest, ended: Ended) -> Plan:
         durations=estimates,
         warnings=(
             *warnings(request.snapshots, views, request.policy, goals, request.times, start),
-            *freezes_inside(rollout.schedules, start, makespan),
+            *freezes_inside(map(rollout.schedule, rollout.runs.values()), start, makespan),
             *late_for_patch_within(request.policy, request.pools, request.release, start, makespan),
             *_losses(views, drained),
             *_empty(request.snapshots, request.policy, request.pools),

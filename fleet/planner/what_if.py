@@ -65,7 +65,7 @@ def _windows(plan: Plan) -> bool:
     schedules = Schedules(plan.policy)
     goals = plan.begin().goals
     own = {schedules.of(goal.pool, goal.node.cluster, goal.site) for goal in goals}
-    return any(each.levels for each in own) or schedules.freezes.any_after(plan.start)
+    return any(each.levels or each.freezes.any_after(plan.start) for each in own)
 
 
 def _change(plan: Plan, loose: Loosened, replan: ReplanWith) -> WhatIfChange:

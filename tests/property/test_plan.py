@@ -13,7 +13,9 @@ from fleet.core.objects.node import NodeRef, Resources
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.lower_bound import bound
 from fleet.core.planning.plan import Plan
-from fleet.core.policy.policy import Amount, Freeze, Limits, Policy, Pool, StageRule, Window
+from fleet.core.policy.policy import Amount, Limits, Policy, Pool, StageRule
+from fleet.core.policy.times.freeze import Freeze
+from fleet.core.policy.times.window import Window
 from fleet.core.releases.release import Release, Stream
 from fleet.core.rollout.goal import Goal
 from fleet.core.rollout.steps import HAS_SLOT

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.core.policy.freezes import Freezes
-from fleet.core.policy.policy import Freeze, Window
 from fleet.core.policy.schedule import OPENING, Schedule
+from fleet.core.policy.times.freeze import Freeze
+from fleet.core.policy.times.window import Window
 from fleet.core.policy.windows import LevelWindows
 
 MINUTE = timedelta(minutes=1)

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from fleet.app.reporting.pdf import printed
 from fleet.cli.report.period_page import page
-from fleet.core.policy.policy import Freeze, Policy
+from fleet.core.policy.policy import Policy
+from fleet.core.policy.times.freeze import Freeze
 from fleet.core.releases.release import Stream
 from fleet.core.reporting.period.deadline import PCI_DSS
 from fleet.core.reporting.period.history import FleetHistory

@@ -44,13 +44,18 @@ class ExportVerdict(Struct, frozen=True):
     signed_at: datetime | None
     """When the last of these checkpoints was signed. The file proves nothing about later entries."""
     findings: tuple[JournalFinding, ...]
+    recomputed: bool = False
+    """True if every figure was computed again from the entries of a journal."""
 
 
 def verify_file(path: Path, keys: Sequence[Path]) -> ExportVerdict:
     """Verifies an exported journal or a report with nothing but the file and the public keys. Raises UsageError for a
     file that is neither."""
-    public = [PublicKey.read(key) for key in keys]
-    content = json_object(path)
+    return verify_content(json_object(path), path, [PublicKey.read(key) for key in keys])
+
+
+def verify_content(content: Mapping[str, Any], path: Path, public: Sequence[PublicKey]) -> ExportVerdict:
+    """Verifies what is in a file, as `verify_file` does."""
     report = "rollout" in content
     if not report and content.get("kind") != "fleet journal":
         of_span = content.get("kind") == "fleet period report"
@@ -82,9 +87,9 @@ def verify_file(path: Path, keys: Sequence[Path]) -> ExportVerdict:
     )
 
 
-def json_object(path: Path) -> dict[str, Any]:
-    """Returns the JSON object in the file. Raises UsageError for a file that cannot be read, for other content, and for
-    a key that occurs twice: its readers would not agree on its value."""
+def json_object(path: Path, given: bytes | None = None) -> dict[str, Any]:
+    """Returns the JSON object in the file, or in `given`, which comes from it. Raises UsageError for a file that cannot
+    be read, for other content, and for a key that occurs twice: its readers would not agree on its value."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
@@ -93,7 +98,7 @@ def json_object(path: Path) -> dict[str, Any]:
         return found
 
     try:
-        content = json.loads(path.read_bytes(), object_pairs_hook=once)
+        content = json.loads(path.read_bytes() if given is None else given, object_pairs_hook=once)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", WRITES) from error
     except (ValueError, RecursionError) as error:

@@ -16,7 +16,7 @@ from fleet.config.feed import CopyFiles, copy_of, read_copy
 from fleet.config.policy import load_file
 from fleet.config.stream import releases_in
 from fleet.core.jobs.job import JobRun
-from fleet.core.records.errors import HeldError, UsageError
+from fleet.core.records.errors import FleetError, UsageError
 from fleet.core.releases.feed import FeedCopy, FeedSource, ListFeed, StreamFeed, merged, refusal
 from fleet.core.releases.release import Release
 from fleet.core.text.visible import visible
@@ -61,11 +61,11 @@ def sync_feeds(
 
 
 def run_job(home: Home, run: JobRun) -> str:
-    """Reads all feeds, and returns what is new. Raises HeldError, after all were read, if one could not be read or was not
+    """Reads all feeds, and returns what is new. Raises FleetError, after all were read, if one could not be read or was not
     accepted."""
     found = sync_feeds(home)
     if problems := [f"{feed.stream}: {feed.problem}" for feed in found if feed.problem]:
-        raise HeldError("; ".join(problems), "fleet releases shows which copies count")
+        raise FleetError("; ".join(problems), "fleet releases shows which copies count")
     return (
         "; ".join(f"{feed.stream}: new {', '.join(feed.new)}" for feed in found if feed.new) or "nothing new"
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from fleet.app.audit import signing, verification
@@ -16,17 +16,14 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import StoreError, UsageError
 from fleet.core.reporting.node_state import KnownNode
+from fleet.core.reporting.period.assembly import EntriesUpTo, assemble, fleet_history, place_of
 from fleet.core.reporting.period.deadline import Deadline
-from fleet.core.reporting.period.history import KINDS, FleetHistory, NodeHistory, Sighting
-from fleet.core.reporting.period.measure import in_pools, measure
-from fleet.core.reporting.period.period_report import PeriodJournal, PeriodReport
-from fleet.core.reporting.period.period_reporter import merged, period_report, report_of_rollout
+from fleet.core.reporting.period.evidence import PeriodEvidence, SeenNode
+from fleet.core.reporting.period.history import FleetHistory, NodeHistory
+from fleet.core.reporting.period.period_report import PeriodReport, UnseenParts
 from fleet.core.reporting.period.span import ReportSpan
 from fleet.core.reporting.report import Report, Verdict
-from fleet.core.rollout.commands import COMMANDS
 from fleet.store.db.database import TAMPERED
-
-COMMAND_KINDS = tuple(str(each.__struct_config__.tag) for each in COMMANDS)
 
 
 def report_of_span(home: Home, span: ReportSpan, pools: Sequence[str], deadline: Deadline) -> PeriodReport:
@@ -36,29 +33,24 @@ def report_of_span(home: Home, span: ReportSpan, pools: Sequence[str], deadline:
     now = home.now()
     if span.begin >= now:
         raise UsageError(f"{span.name} has not begun", "name an earlier span: --quarter, or --from and --to")
-    journal = home.store.journal
     verdict = _verdict(home)
     policy = home.policy_if_any()
-    last = journal.last()
-    history = FleetHistory(span.end)
-    history.apply(journal.entries(kinds=KINDS))
+    last = home.store.journal.last()
+    journal = EntriesUpTo(home.store.journal, last.seq if last is not None else 0)
+    history = fleet_history(journal, span.end)
     _refuse_unknown(pools, policy, history)
-    reports = list(_reports(home, history, span, now, pools))
     # A past span is measured with what the inventory has of that moment.
-    at = span.end if span.end < now else None
-    known = known_in(home, home.clusters(), at)
-    nodes = _histories(history, known, policy, home)
-    policies = [*history.policies, *([policy] if policy.pools else [])]
-    return period_report(
-        span,
-        now,
-        pools,
-        reports,
-        measure(in_pools(nodes.values(), pools), policies, span, deadline, now),
-        journal.entries(kinds=COMMAND_KINDS),
-        unseen(home, span, pools, [report for report, _ in reports], nodes, known, now),
-        PeriodJournal(last.seq if last else 0, last.seq if last else 0, last.hash if last else "", verdict),
-    )
+    known = known_in(home, home.clusters(), span.end if span.end < now else None)
+
+    def gaps(reports: Sequence[Report], nodes: Mapping[NodeRef, NodeHistory]) -> UnseenParts:
+        return unseen(home, span, pools, reports, nodes, known, now)
+
+    evidence = _evidence(home, known, history, policy)
+    place = place_of(last, verdict)
+    try:
+        return assemble(journal, history, evidence, span, now, pools, deadline, gaps, place)
+    except ValueError as error:
+        raise StoreError(str(error), TAMPERED) from error
 
 
 def with_signature(home: Home, made: PeriodReport) -> PeriodReport:
@@ -82,43 +74,29 @@ def _refuse_unknown(pools: Sequence[str], policy: Policy, history: FleetHistory)
             pool_named(policy, name)
 
 
-def _reports(
-    home: Home, history: FleetHistory, span: ReportSpan, now: datetime, pools: Sequence[str]
-) -> Iterator[tuple[Report, Policy]]:
-    """Yields the reports of the rollouts that were active in the span, one in memory as it is read."""
-    for rollout in history.within(span.begin):
-        if pools and rollout.pools.isdisjoint(pools):
-            continue
-        entries = home.store.journal.entries(rollout=rollout.rollout)
-        try:
-            yield report_of_rollout(rollout.rollout, entries, span, now, pools)
-        except (LookupError, ValueError, TypeError) as error:
-            raise StoreError(
-                f"the entries of {rollout.rollout} tell no rollout: {error}", TAMPERED
-            ) from error
-
-
-def _histories(
-    history: FleetHistory, known: Sequence[KnownNode], policy: Policy, home: Home
-) -> dict[NodeRef, NodeHistory]:
-    """Returns the nodes of journal and inventory. A node that the inventory no longer has is gone since the end of its
-    last interval."""
-    found = merged(
-        history.nodes, [_seen(each, policy, history.end) for each in known if each.node is not None]
-    )
+def _evidence(
+    home: Home, known: Sequence[KnownNode], history: FleetHistory, policy: Policy
+) -> PeriodEvidence:
+    """Returns what the inventory has of the nodes. A node of the journal that the inventory no longer has is gone since
+    the end of its last interval."""
     here, ends = {each.ref for each in known}, home.store.inventory.ends()
-    for ref, node in found.items():
-        gone = ends.get((ref.cluster, ref.name))
-        if ref not in here and gone is not None and gone < history.end:
-            found[ref] = replace(node, gone=gone)
-    return found
+    gone = (
+        SeenNode(ref.cluster, ref.name, gone=ends[ref.cluster, ref.name])
+        for ref in history.nodes
+        if ref not in here and (ref.cluster, ref.name) in ends
+    )
+    seen = (_seen(each, policy) for each in known if each.node is not None)
+    present = replace(policy, quorums=(), stages=UNSET) if policy.pools else None
+    return PeriodEvidence((*seen, *gone), present)
 
 
-def _seen(known: KnownNode, policy: Policy, end: datetime) -> tuple[NodeRef, str, Sighting | None]:
-    """Returns the node's pool, and since when it runs what its agent reports."""
+def _seen(known: KnownNode, policy: Policy) -> SeenNode:
     pool = policy.pool_of(known.cluster, known.node) if known.node is not None else None
     version = policy.version_of(known.machine.booted if known.machine is not None else None)
-    seen = (
-        Sighting(known.since, version) if version and known.since is not None and known.since < end else None
+    return SeenNode(
+        known.cluster,
+        known.name,
+        pool.name if pool is not None else "",
+        version,
+        known.since if version else None,
     )
-    return known.ref, pool.name if pool is not None else "", seen

@@ -53,7 +53,20 @@ def _calendars(file: PolicyFile) -> Iterator[JobPlan]:
         )
 
 
-SOURCES: Sequence[JobSource] = (JobSource("fleet.app.schedule.calendars:fetch", _calendars),)
+def _feeds(file: PolicyFile) -> Iterator[JobPlan]:
+    if file.release_feeds:
+        count = len(file.release_feeds)
+        yield JobPlan(
+            "feeds",
+            f"reads {count} release feed{'s' if count > 1 else ''} (schedule.feeds)",
+            RepeatInterval(file.schedule.feeds),
+        )
+
+
+SOURCES: Sequence[JobSource] = (
+    JobSource("fleet.app.schedule.calendars:fetch", _calendars),
+    JobSource("fleet.app.releases.sync:run_job", _feeds),
+)
 """Every kind of job."""
 
 

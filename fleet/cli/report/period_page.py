@@ -9,7 +9,7 @@ from typing import NamedTuple
 from fleet.cli.report import answer, approvals, period_answer
 from fleet.cli.report.page import document, source
 from fleet.cli.report.timeline import percent
-from fleet.core.reporting.period.period_report import PeriodReport
+from fleet.core.reporting.period.period_report import FreezeInForce, PeriodReport
 from fleet.core.reporting.period.span import ReportSpan
 from fleet.core.reporting.report import Report
 
@@ -75,7 +75,7 @@ def calendar(report: PeriodReport) -> Calendar:
     made = _share(report.at, span)
     return Calendar(
         rows=tuple(_row(each, report) for each in report.rollouts),
-        freezes=tuple(_bar(span, each.begin, each.until, f"freeze {each.name}") for each in report.freezes),
+        freezes=tuple(_bar(span, each.begin, each.until, _freeze_name(each)) for each in report.freezes),
         ticks=tuple(_ticks(span)),
         now=percent(made) if report.at < span.end else "",
     )
@@ -125,3 +125,7 @@ def _clock(span: ReportSpan) -> Callable[[datetime], str]:
         return f"{utc.day} {utc:%b}{year} {utc:%H:%M}"
 
     return clock
+
+
+def _freeze_name(freeze: FreezeInForce) -> str:
+    return f"freeze {freeze.name} ({freeze.where})" if freeze.where else f"freeze {freeze.name}"

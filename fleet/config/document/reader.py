@@ -100,6 +100,17 @@ class Reader:
             found[known] = self._read(pair.value, path, form, "")
         return found
 
+    def has_text(self, key: str) -> bool:
+        """Returns whether the key, which may also have a mapping, has a single value."""
+        return self.has(key) and isinstance(self._block.entries[key].value, Scalar)
+
+    def names(self, key: str) -> tuple[str, ...]:
+        """Returns the names in a list of mappings, which others read."""
+        entry = self._block.entries.get(key)
+        items = entry.value.items if entry is not None and isinstance(entry.value, Items) else ()
+        named = (item.entries.get("name") for item in items if isinstance(item, Block))
+        return tuple(name.value.text for name in named if name is not None and isinstance(name.value, Scalar))
+
     def block(self, key: str) -> Reader:
         """Returns a reader of a mapping; without the key, a reader of an empty one."""
         entry = self._take(key)

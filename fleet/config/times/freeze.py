@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import NamedTuple
+
+from msgspec import UNSET, UnsetType
 
 from fleet.config.calendars.source import read_calendar
 from fleet.config.document import forms, time_forms
 from fleet.config.document.reader import Reader
-from fleet.core.policy.policy import Freeze, FreezeCalendar
+from fleet.core.policy.times.freeze import Freeze, FreezeCalendar, FreezeScope
 
 
 class FreezeLists(NamedTuple):
@@ -16,8 +19,8 @@ class FreezeLists(NamedTuple):
     calendars: tuple[FreezeCalendar, ...] = ()
 
 
-def freezes(reader: Reader) -> FreezeLists:
-    """Reads the list `freezes`."""
+def freezes(reader: Reader, pools: Collection[str]) -> FreezeLists:
+    """Reads the list `freezes`. `pools`: the names of the pools."""
     fixed: list[Freeze] = []
     calendars: list[FreezeCalendar] = []
     names: set[str] = set()
@@ -27,13 +30,13 @@ def freezes(reader: Reader) -> FreezeLists:
             block.problem("expected each name once, found it again", "name")
         names.add(name)
         if block.has("calendar"):
-            calendars.append(_calendar(block, name))
+            calendars.append(_calendar(block, name, pools))
         else:
-            fixed.append(_freeze(block, name))
+            fixed.append(_freeze(block, name, pools))
     return FreezeLists(tuple(fixed), tuple(calendars))
 
 
-def _freeze(reader: Reader, name: str) -> Freeze:
+def _freeze(reader: Reader, name: str, pools: Collection[str]) -> Freeze:
     zone = reader.value("zone", time_forms.zone(), "")
     form = time_forms.moment(zone)
     begin = reader.required("from", form, datetime.min.replace(tzinfo=UTC))
@@ -41,13 +44,24 @@ def _freeze(reader: Reader, name: str) -> Freeze:
     reader.value("calendar", forms.TEXT, "")
     if until <= begin:
         reader.problem("expected a moment after from, found one that is not", "until")
-    return Freeze(name, begin, until)
+    return Freeze(name, begin, until, _scope(reader, pools))
 
 
-def _calendar(reader: Reader, name: str) -> FreezeCalendar:
+def _scope(reader: Reader, pools: Collection[str]) -> FreezeScope | UnsetType:
+    """Reads the part of the fleet. Sites and clusters are known to the database alone: `fleet lint` checks their names."""
+    given = FreezeScope(
+        reader.values("sites", forms.NAME, required=reader.has("sites")),
+        reader.values("clusters", forms.NAME, required=reader.has("clusters")),
+        reader.values("pools", forms.one_of(frozenset(pools), "a pool of this policy")),
+    )
+    return given if given != FreezeScope() else UNSET
+
+
+def _calendar(reader: Reader, name: str, pools: Collection[str]) -> FreezeCalendar:
     if wrong := next((key for key in ("from", "until") if reader.has(key)), None):
         reader.problem("expected a calendar alone, with its zone, found both", wrong)
     for key in ("from", "until"):
         reader.value(key, forms.TEXT, "")
     found = read_calendar(reader, closes=True)
-    return FreezeCalendar(name, tuple(found.events), (f"freeze {name}",) if found.never_read else ())
+    unread = (f"freeze {name}",) if found.never_read else ()
+    return FreezeCalendar(name, tuple(found.events), unread, _scope(reader, pools))

@@ -13,8 +13,8 @@ from fleet.config import recurrence
 from fleet.config.calendars.source import ReadCalendar, read_calendar
 from fleet.config.document import forms, time_forms
 from fleet.config.document.reader import Reader
-from fleet.core.policy.policy import RecurringWindow, Window, WindowLevel
 from fleet.core.policy.recurrence import Occurrences
+from fleet.core.policy.times.window import RecurringWindow, Window, WindowLevel
 
 EACH_DAY = tuple(range(7))
 WEEKLY_KEYS = ("days", "from", "to")

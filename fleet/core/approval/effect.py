@@ -21,9 +21,9 @@ from fleet.core.rollout.goal import Goal, Start
 Effect = Mapping[str, Any]
 """Plain JSON with the keys `target`, `nodes`, `pools` and `fleet`, without fractions: what an approval covers."""
 
-NODE_CHOICE = ("name", "selector", "clusters", "stream", "version", "approvals")
-"""Keys of a pool that only decide which nodes the plan has, to which release they go, or who must agree. The effect has
-the nodes and the release themselves."""
+NODE_CHOICE = ("name", "selector", "clusters", "stream", "version", "approvals", "upgrade")
+"""Keys of a pool that only decide which nodes the plan has, to which release they go, when, or who must agree. The effect
+has the nodes and the release themselves."""
 NOT_OF_FLEET = ("pools", "streams")
 """Keys of the policy that an effect does not have as they are: it has the plan's pools, and the target."""
 LARGEST = 2**53

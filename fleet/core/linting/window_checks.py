@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
 
 from msgspec import UnsetType
@@ -15,13 +15,14 @@ from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.lower_bound import bound
 from fleet.core.policy.policy import Policy, site_of
 from fleet.core.policy.schedule import Schedules
+from fleet.core.policy.times.freeze import FreezeScope
 from fleet.core.rollout.goal import Goal
 from fleet.core.text.durations import format_duration
 
 
 def check_places(policy: Policy, snapshots: Sequence[Snapshot]) -> Iterator[LintFinding]:
-    """Yields the sites and clusters that have windows and that no node is in, by the snapshots of the whole fleet. Their
-    windows hold nobody, which a misspelled name would be the reason for."""
+    """Yields the sites and clusters that have windows or freezes and that no node is in, by the snapshots of the whole
+    fleet. Their windows and freezes hold nobody, which a misspelled name would be the reason for."""
     if not snapshots:
         return
     clusters = {snapshot.cluster for snapshot in snapshots}
@@ -34,6 +35,23 @@ def check_places(policy: Policy, snapshots: Sequence[Snapshot]) -> Iterator[Lint
             )
             remedy = f"write the {level.level} as fleet cluster list has it, or take its windows away"
             yield LintFinding("", "window-nowhere", f"{level.level} {level.name}", message, remedy)
+    scopes = [(freeze.name, freeze.scope) for freeze in policy.freezes]
+    scopes += [(calendar.name, calendar.scope) for calendar in policy.calendars or ()]
+    for name, scope in scopes:
+        if scope:
+            yield from _unknown_places(name, scope, sites, clusters)
+
+
+def _unknown_places(
+    name: str, scope: FreezeScope, sites: Collection[str], clusters: Collection[str]
+) -> Iterator[LintFinding]:
+    for level, named, known in (("site", scope.sites, sites), ("cluster", scope.clusters, clusters)):
+        for place in named:
+            if place not in known:
+                there = ", ".join(sorted(known)) or "none"
+                message = f"no node is in {level} {place}, so it holds no run there; there is {there}"
+                remedy = f"write the {level} as fleet cluster list has it, or take it out of the freeze"
+                yield LintFinding("", "freeze-nowhere", f"freeze {name}", message, remedy)
 
 
 def check_calendars(policy: Policy, snapshot: Snapshot) -> Iterator[LintFinding]:

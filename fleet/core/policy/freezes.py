@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from fleet.core.policy.policy import Freeze, FreezeCalendar
+from msgspec import UnsetType
+
 from fleet.core.policy.recurrence import Occurrences
+from fleet.core.policy.times.freeze import Freeze, FreezeCalendar, FreezeScope
 from fleet.core.policy.windows import DAY, MONDAY, WEEK, occurrence, week_number
 
 FORESIGHT = timedelta(days=3653)
@@ -15,25 +17,48 @@ FORESIGHT = timedelta(days=3653)
 
 
 class Freezes:
-    """All freezes of a policy."""
+    """All freezes of a policy, or those that hold in a part of the fleet."""
 
     def __init__(self, fixed: Sequence[Freeze], calendars: Sequence[FreezeCalendar] = ()) -> None:
+        self._given = (tuple(fixed), tuple(calendars))
+        scopes = [*(each.scope for each in fixed), *(each.scope for each in calendars)]
+        self.by_place = any(_names_place(scope) for scope in scopes)
+        """True: some hold in some sites or clusters only."""
+        self.scoped = any(scopes)
+        """True: some hold in a part of the fleet only."""
         self.unread = [name for calendar in calendars for name in calendar.unread]
         """The names of calendars that were never read."""
         self._fixed = list(fixed)
-        self._recurring: list[tuple[str, Occurrences]] = []
+        self._recurring: list[tuple[Freeze, Occurrences]] = []
+        """Those that recur; of the freeze only name and scope count."""
         for calendar in calendars:
             for title, event in calendar.events:
                 name = f"{calendar.name}: {title}" if title else calendar.name
                 occurrences = Occurrences(event)
                 if event.rule:
-                    self._recurring.append((name, occurrences))
+                    self._recurring.append((Freeze(name, MONDAY, MONDAY, calendar.scope), occurrences))
                     continue
                 for start in occurrences.between(datetime.min, datetime.max):  # noqa: DTZ901
                     spans = occurrence(start, occurrences.duration, event.zone)
-                    self._fixed.extend(Freeze(name, *span) for span in spans)
+                    self._fixed.extend(Freeze(name, *span, calendar.scope) for span in spans)
         self._begins = sorted(freeze.begin for freeze in self._fixed)
         self._weeks: dict[int, list[Freeze]] = {}
+
+    @property
+    def key(self) -> Hashable:
+        """Returns a key that is equal for equal freezes."""
+        return self._given
+
+    def of(self, pool: str, cluster: str, site: str) -> Freezes:
+        """Returns the freezes that hold for the nodes of this pool, cluster and site."""
+        if not self.scoped:
+            return self
+        place = (pool, cluster, site)
+        fixed, calendars = self._given
+        return Freezes(
+            [each for each in fixed if each.covers(*place)],
+            [each for each in calendars if not each.scope or each.scope.covers(*place)],
+        )
 
     @property
     def latest(self) -> datetime | None:
@@ -59,7 +84,9 @@ class Freezes:
                 for freeze in self._week(week)
                 if freeze.begin < end and freeze.until > begin
             ]
-        return sorted(set(freezes), key=lambda freeze: (freeze.begin, freeze.until, freeze.name))
+        return sorted(
+            set(freezes), key=lambda freeze: (freeze.begin, freeze.until, freeze.name, freeze.where)
+        )
 
     def in_force(self, now: datetime) -> Freeze | None:
         """Returns the freeze that is in force at `now`; if there are several, the one that ends last."""
@@ -84,13 +111,21 @@ class Freezes:
             begin = MONDAY + week * WEEK
             end = begin + WEEK
             freezes = [freeze for freeze in self._fixed if freeze.begin < end and freeze.until > begin]
-            for name, occurrences in self._recurring:
+            for freeze, occurrences in self._recurring:
                 first = begin - occurrences.duration - 2 * DAY
                 for start in occurrences.between(_wall(first), _wall(end + 2 * DAY)):
                     spans = occurrence(start, occurrences.duration, occurrences.window.zone)
-                    freezes.extend(Freeze(name, *span) for span in spans if span[0] < end and span[1] > begin)
+                    freezes.extend(
+                        Freeze(freeze.name, *span, freeze.scope)
+                        for span in spans
+                        if span[0] < end and span[1] > begin
+                    )
             self._weeks[week] = freezes
         return self._weeks[week]
+
+
+def _names_place(scope: FreezeScope | UnsetType) -> bool:
+    return bool(scope and (scope.sites or scope.clusters))
 
 
 def _wall(moment: datetime) -> datetime:

@@ -3,7 +3,6 @@ runs."""
 
 from __future__ import annotations
 
-from datetime import datetime, time
 from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
@@ -14,6 +13,9 @@ from fleet.core.policy.bounds import AtLeastOne
 from fleet.core.policy.drain_rule import PodRule
 from fleet.core.policy.gate import AnyGate
 from fleet.core.policy.rollout_stage import RolloutStage
+from fleet.core.policy.times.freeze import Freeze, FreezeCalendar
+from fleet.core.policy.times.window import RecurringWindow, Window, WindowLevel
+from fleet.core.policy.upgrade_rule import UpgradeRule
 from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, QuorumRule
 from fleet.core.releases.release import Release, Stream, is_release
@@ -84,72 +86,6 @@ class RebootRule(Struct, frozen=True):
     """Maximum time in seconds from the reboot until the node is Ready again in its new boot."""
 
 
-class Window(Struct, frozen=True):
-    """A weekly time in which runs may start, half-open: [start, end). Its end does not interrupt a run.
-
-    An `end` at or before `start` is on the next day. Both are wall-clock times in the time zone `zone` (IANA name).
-    """
-
-    days: tuple[int, ...]
-    """Weekdays on which the window starts; 0 is Monday."""
-    start: time
-    end: time
-    zone: str = "UTC"
-
-
-class RecurringWindow(Struct, frozen=True):
-    """A time in which runs may start, by a recurrence rule or once. It is open while a clock on the wall in its zone
-    shows a time in [start, start + seconds), or in as many seconds from another occurrence on."""
-
-    start: datetime
-    """The first date of the rule, as a wall-clock time without a time zone (DTSTART)."""
-    seconds: int
-    """How long it lasts on the wall clock."""
-    zone: str = "UTC"
-    rule: str = ""
-    """The RRULE of RFC 5545, with an UNTIL on the wall clock; empty for a window that occurs once."""
-    shift_seconds: int = 0
-    """How much later than the rule's dates it opens."""
-    added: tuple[datetime, ...] = ()
-    """More wall-clock times at which it opens (RDATE)."""
-    removed: tuple[datetime, ...] = ()
-    """Wall-clock times at which it does not open (EXDATE)."""
-
-
-AnyWindow = Window | RecurringWindow
-
-
-class WindowLevel(Struct, frozen=True):
-    """The windows of the whole fleet, of a site or of a cluster. A run starts only if a window is open on every level
-    that has windows: these, and the pool's."""
-
-    level: Literal["fleet", "site", "cluster"]
-    name: str = ""
-    """The name of the site or cluster; empty for the fleet."""
-    windows: tuple[Window, ...] = ()
-    recurring: tuple[RecurringWindow, ...] = ()
-    unread: tuple[str, ...] = ()
-    """Calendars that were never read. Until they are, no run starts here."""
-
-
-class Freeze(Struct, frozen=True):
-    """A time [begin, until) in which no run may start, even inside a window."""
-
-    name: str
-    begin: datetime
-    until: datetime
-
-
-class FreezeCalendar(Struct, frozen=True):
-    """Freezes that come from a calendar."""
-
-    name: str
-    events: tuple[tuple[str, RecurringWindow], ...] = ()
-    """Each event with its title."""
-    unread: tuple[str, ...] = ()
-    """The calendar, if it was never read. Until it is, no run starts."""
-
-
 MachineReach = Literal["agent", "ssh", "playbook"]
 """How fleet acts on machines: by an agent that runs on each machine, or from the controller over ssh or by
 playbooks."""
@@ -211,6 +147,8 @@ class Pool(Struct, frozen=True):
     file."""
     approvals: ApprovalRule | UnsetType = UNSET
     """UNSET: the policy has no rule, and nothing about approvals is written into plans and the journal."""
+    upgrade: UpgradeRule | UnsetType = UNSET
+    """UNSET: operators plan and start every rollout."""
 
     def holds(self, cluster: str, node: Node) -> bool:
         """Returns whether clusters and selector of the pool match a node of this cluster."""

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from dateutil.rrule import rrulestr
 
-from fleet.core.policy.policy import RecurringWindow
+from fleet.core.policy.times.window import RecurringWindow
 
 CYCLE = 400
 """The Gregorian calendar repeats after so many years, to the day of the week."""

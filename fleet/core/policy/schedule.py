@@ -6,14 +6,15 @@ The levels are the fleet, the site, the cluster and the pool of a node. The mome
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from msgspec import UnsetType
 
 from fleet.core.policy.freezes import Freezes
-from fleet.core.policy.policy import Freeze, Policy, Pool
+from fleet.core.policy.policy import Policy, Pool
+from fleet.core.policy.times.freeze import Freeze
 from fleet.core.policy.windows import DAY, MONDAY, WEEK, LevelWindows, OpenSpan, common, joined, week_number
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
@@ -64,7 +65,7 @@ class Schedule:
         if self.unread:
             return Held(Reason.CALENDAR_UNREAD, self.unread[0])
         if freeze := self.freezes.in_force(now):
-            return Held(Reason.FREEZE, freeze.name, {"until": format_moment(freeze.until, now, self.zone)})
+            return self._held_by(freeze, now)
         must_remain = self._must_remain(now, needed)
         if _fits(self.closes(now), now, must_remain):
             return None
@@ -72,9 +73,7 @@ class Schedule:
             ahead = self.freezes.next_begin(now, now + must_remain)
             freeze = self.freezes.in_force(ahead) if ahead is not None else None
             if freeze is not None:
-                return Held(
-                    Reason.FREEZE, freeze.name, {"until": format_moment(freeze.until, now, self.zone)}
-                )
+                return self._held_by(freeze, now)
         start = self.next_start(now, needed)
         facts: dict[str, str | int] = {
             "opens": "never" if start is None else format_moment(start, now, self.zone),
@@ -83,6 +82,12 @@ class Schedule:
         if len(self.levels) > 1 or (self.levels and self.levels[0].name != f"pool {self.pool}"):
             facts["closed"] = f" ({self._closed(now, must_remain)})"
         return Held(Reason.WINDOW, self.pool, facts)
+
+    def _held_by(self, freeze: Freeze, now: datetime) -> Held:
+        facts: dict[str, str | int] = {"until": format_moment(freeze.until, now, self.zone)}
+        if freeze.scope:
+            facts["where"] = freeze.where
+        return Held(Reason.FREEZE, freeze.name, facts)
 
     def next_start(self, now: datetime, needed: timedelta) -> datetime | None:
         """Returns the first moment from `now` on at which `held` would let such a run start; None if there is none."""
@@ -237,7 +242,9 @@ class Schedules:
             if rules.windows or rules.recurring:
                 self._levels[key] = LevelWindows(name, rules.windows, rules.recurring)
         self.by_place = any(level != "fleet" for level, _ in (*self._levels, *self._unread))
-        """True: some sites or clusters have windows of their own."""
+        self.by_place |= self.freezes.by_place
+        """True: some sites or clusters have windows or freezes of their own."""
+        self._freezes: dict[Hashable, Freezes] = {}
         self._known: dict[tuple[str, str, str], Schedule] = {}
 
     def of(self, pool: str, cluster: str, site: str) -> Schedule:
@@ -251,8 +258,13 @@ class Schedules:
             if named is not None:
                 levels.extend(self._pool_level(named))
                 unread.extend(() if isinstance(named.unread, UnsetType) else named.unread)
-            self._known[place] = Schedule(pool, levels, self.freezes, unread)
+            self._known[place] = Schedule(pool, levels, self._freezes_of(place), unread)
         return self._known[place]
+
+    def _freezes_of(self, place: tuple[str, str, str]) -> Freezes:
+        """Returns the freezes of a place. Places with the same freezes share them, since they are costly to compute."""
+        found = self.freezes.of(*place)
+        return self._freezes.setdefault(found.key, found)
 
     def _pool_level(self, pool: Pool) -> Iterator[LevelWindows]:
         key = ("pool", pool.name)

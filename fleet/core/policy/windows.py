@@ -13,8 +13,8 @@ from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from fleet.core.policy.policy import RecurringWindow, Window
 from fleet.core.policy.recurrence import Occurrences
+from fleet.core.policy.times.window import RecurringWindow, Window
 
 OpenSpan = tuple[datetime, datetime]
 """Begin and end of a time in which runs may start, half-open, in UTC."""

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.records.reasons.spec import ReasonSpec
 
-OPTIONAL: Mapping[str, object] = {"unready": "", "closed": ""}
+OPTIONAL: Mapping[str, object] = {"unready": "", "closed": "", "where": ""}
 """Parameters that may be left out, and the values that templates show for them then."""
 
 

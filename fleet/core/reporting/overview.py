@@ -88,7 +88,8 @@ def _waits_for(parts: Sequence[RolloutPart]) -> str:
         if held.reason is Reason.WINDOW:
             return f"window {held.params.get('opens', '?')}"
         if held.reason is Reason.FREEZE:
-            return f"freeze {held.subject} until {held.params.get('until', '?')}"
+            where = held.params.get("where", "")
+            return f"freeze {held.subject}{where} until {held.params.get('until', '?')}"
     return ""
 
 

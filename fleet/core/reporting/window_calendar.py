@@ -7,9 +7,11 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from fleet.core.policy.policy import Freeze, Policy, Pool
+from fleet.core.policy.policy import Policy, Pool
 from fleet.core.policy.schedule import Schedule, Schedules
+from fleet.core.policy.times.freeze import Freeze
 from fleet.core.reporting.report import PlannedSpan
 
 
@@ -33,6 +35,8 @@ class OpenTimes(Struct, frozen=True):
     """Open times, freezes taken away."""
     unread: tuple[str, ...] = ()
     """Calendars that were never read: nothing is open until they are."""
+    frozen: tuple[PlannedSpan, ...] = ()
+    """When a freeze is in force there."""
 
 
 class ExpectedRollout(Struct, frozen=True):
@@ -93,11 +97,16 @@ def _times_of(
         schedule = schedules.of(pool.name, place.cluster, place.site)
         together.setdefault(_times(pool, (), schedule, start, end), []).append(place.cluster)
     for times, clusters in together.items():
-        yield OpenTimes(times.pool, tuple(clusters), times.zone, times.always_open, times.spans, times.unread)
+        yield replace(times, clusters=tuple(clusters))
 
 
 def _times(
     pool: Pool, clusters: tuple[str, ...], schedule: Schedule, start: datetime, end: datetime
 ) -> OpenTimes:
     spans = () if schedule.unread else tuple(PlannedSpan(*span) for span in schedule.open_spans(start, end))
-    return OpenTimes(pool.name, clusters, schedule.zone, schedule.always_open, spans, tuple(schedule.unread))
+    frozen = tuple(
+        PlannedSpan(max(start, freeze.begin), min(end, freeze.until))
+        for freeze in schedule.freezes.during(start, end)
+    )
+    unread = tuple(schedule.unread)
+    return OpenTimes(pool.name, clusters, schedule.zone, schedule.always_open, spans, unread, frozen)

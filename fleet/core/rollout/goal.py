@@ -54,6 +54,21 @@ class StartApproval(Struct, frozen=True):
     given: tuple[GivenApproval, ...]
 
 
+class StandingStart(Struct, frozen=True):
+    """The standing policy that started a rollout, and why its release qualified."""
+
+    pool: str
+    rule: str
+    """`u-` and the SHA-256, in hex, of the canonical JSON of the pool's rule (`UpgradeRule`)."""
+    grounds: tuple[str, ...]
+    """What the rule asks for, and how the release met each of it: one line each."""
+
+    @property
+    def identity(self) -> str:
+        """Returns the name by which the policy makes, approves and starts plans."""
+        return f"policy/{self.pool}"
+
+
 class Start(Struct, frozen=True):
     """The content of the command that starts a rollout. Goals are in the plan's order."""
 
@@ -67,3 +82,5 @@ class Start(Struct, frozen=True):
     """The reason for which the rollout ignores all freezes. UNSET: it waits for them."""
     approval: StartApproval | UnsetType = UNSET
     """UNSET: the policy has no rule about approvals for these pools."""
+    standing: StandingStart | UnsetType = UNSET
+    """UNSET: a user started the rollout."""

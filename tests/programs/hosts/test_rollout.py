@@ -7,7 +7,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from fleet.core.policy.policy import Pool, Window
+from fleet.core.policy.policy import Pool
+from fleet.core.policy.times.window import Window
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release
 from fleet.core.rollout.rollout import RolloutState

@@ -61,6 +61,11 @@ def key(home: Home) -> PublicKey:
     return PublicKey.read(keys_of(home).public)
 
 
+def signed_page(home: Home, report: PeriodReport) -> bytes:
+    private = PrivateKey.read(keys_of(home).private)
+    return page_signature.signed(period_page.page(report), private, msgspec.json.encode(report)).encode()
+
+
 def test_it_says_who_did_what_and_how_soon(report: PeriodReport) -> None:
     (rollout,) = report.rollouts
     assert (rollout.rollout, rollout.counts.done, rollout.counts.proven) == ("r-1", 2, 2)
@@ -150,7 +155,7 @@ def test_a_change_of_any_figure_of_the_json_is_found(
 
 
 def test_a_change_of_any_letter_of_the_page_is_found(home: Home, report: PeriodReport) -> None:
-    page = page_signature.signed(period_page.page(report), PrivateKey.read(keys_of(home).private)).encode()
+    page = signed_page(home, report)
     assert list(page_signature.findings(page, [key(home)])) == []
     text = bytearray(page)
     figures = [match.start() for match in re.finditer(rb"[0-9]", page)]
@@ -160,6 +165,79 @@ def test_a_change_of_any_letter_of_the_page_is_found(home: Home, report: PeriodR
         text[place] = ord("1") if before == ord("0") else before - 1
         assert list(page_signature.findings(bytes(text), [key(home)])), place
         text[place] = before
+
+
+COMPUTED = ("span", "pools", "totals", "compliance", "rollouts", "commands", "freezes")
+"""The keys whose values follow from the journal and the evidence."""
+
+
+def test_every_figure_is_computed_again_from_the_journal(home: Home, report: PeriodReport) -> None:
+    """Also where whoever has changed the report has signed it again."""
+    entries = list(home.store.journal.entries())
+    content = json.loads(msgspec.json.encode(report))
+    assert list(report_verification.figure_findings(content, entries)) == []
+    unnamed = []
+    figures = [each for each in leaves(content) if each[0].split(".")[1] in COMPUTED]
+    for path, holder, name in figures:
+        before = holder[name]
+        holder[name] = another(before)
+        found = list(report_verification.figure_findings(content, entries))
+        assert found, path
+        # What identifies an element of a list is not named by its key: such an element is removed and another added.
+        if not any(str(name) in each.message or str(before) in each.message for each in found):
+            unnamed.append(path)
+        holder[name] = before
+    assert len(figures) > 250 and unnamed == []
+
+
+def test_the_journal_gives_the_figure_that_was_changed(home: Home, report: PeriodReport) -> None:
+    entries = list(home.store.journal.entries())
+    content = json.loads(msgspec.json.encode(report))
+    content["compliance"]["counts"]["in_time"] = 3
+    content["totals"]["evictions"] += 1
+    found = [each.message for each in report_verification.figure_findings(content, entries)]
+    assert found[0].startswith("totals.evictions: the journal gives")
+    assert found[1] == "compliance.counts.in_time: the journal gives 2, the report has 3"
+
+
+def test_evidence_that_does_not_fit_the_figures_is_found(home: Home, report: PeriodReport) -> None:
+    entries = list(home.store.journal.entries())
+    content = json.loads(msgspec.json.encode(report))
+    for seen in content["evidence"]["nodes"]:
+        seen["pool"] = "elsewhere"
+    found = [each.message for each in report_verification.figure_findings(content, entries)]
+    assert any(each.startswith("compliance.nodes: the journal gives 0") for each in found)
+    del content["evidence"]
+    (refused,) = report_verification.figure_findings(content, entries)
+    assert "no evidence" in refused.message
+
+
+def test_a_journal_that_goes_on_gives_the_same_figures(
+    home: Home, report: PeriodReport, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export, public = tmp_path / "journal.json", keys_of(home).public
+    assert run(["--home", str(home.path), "audit", "export", "-o", str(export)]) == 0
+    for name, whole in (("q.json", msgspec.json.encode(report)), ("q.html", signed_page(home, report))):
+        file = tmp_path / name
+        file.write_bytes(whole)
+        line = ["report", "verify", str(file), "--key", str(public)]
+        assert run([*line, "--journal", str(export)]) == 0
+        assert "Every figure follows from the entries" in capsys.readouterr().out
+        assert run(line) == 0
+        assert "Every figure" not in capsys.readouterr().out
+        assert run([*line, "--journal", str(tmp_path / "q.json")]) == 2
+    changed = json.loads(export.read_text())
+    changed["entries"][1]["actor"] = "eve"
+    export.write_text(json.dumps(changed))
+    assert run([*line, "--journal", str(export)]) == 4
+    assert "the journal: " in capsys.readouterr().out
+
+
+def test_the_journal_of_another_fleet_gives_other_figures(report: PeriodReport) -> None:
+    content = json.loads(msgspec.json.encode(report))
+    found = [each.message for each in report_verification.figure_findings(content, [])]
+    assert any(each.startswith("journal.last_hash: ") for each in found)
+    assert "totals.rollouts: the journal gives 0, the report has 1" in found
 
 
 @pytest.mark.parametrize(
@@ -172,7 +250,7 @@ def test_a_change_of_any_letter_of_the_page_is_found(home: Home, report: PeriodR
     ],
 )
 def test_what_is_added_to_a_page_is_found(home: Home, report: PeriodReport, change: Any, what: str) -> None:
-    page = page_signature.signed(period_page.page(report), PrivateKey.read(keys_of(home).private)).encode()
+    page = signed_page(home, report)
     assert [each.what for each in page_signature.findings(change(page), [key(home)])] == [what]
 
 
@@ -181,7 +259,7 @@ def test_another_key_proves_nothing(report: PeriodReport) -> None:
     content = json.loads(msgspec.json.encode(report))
     found = report_verification.period_findings(content, [stranger.public])
     assert {each.what for each in found} == {"forged"}
-    page = page_signature.signed("<!doctype html>", stranger).encode()
+    page = page_signature.signed("<!doctype html>", stranger, b"{}").encode()
     assert list(page_signature.findings(page, [stranger.public])) == []
 
 

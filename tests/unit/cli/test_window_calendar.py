@@ -16,7 +16,9 @@ from fleet.cli.main import run
 from fleet.cli.views.windows.window_calendar import calendar_text, window_list
 from fleet.cli.views.windows.window_ics import calendar_ics
 from fleet.config.calendars.events import read_events
-from fleet.core.policy.policy import Freeze, Policy, Pool, RecurringWindow, Window, WindowLevel
+from fleet.core.policy.policy import Policy, Pool
+from fleet.core.policy.times.freeze import Freeze
+from fleet.core.policy.times.window import RecurringWindow, Window, WindowLevel
 from fleet.core.records.errors import UsageError
 from fleet.core.reporting.report import PlannedSpan
 from fleet.core.reporting.window_calendar import ExpectedRollout, Place, WindowCalendar, window_calendar

@@ -22,10 +22,12 @@ schedule: {reports: [{}]}
 quorums: [{selector: {matchExpressions: [{}]}}]
 stages: [{gates: [{soak: 1s}, {operator: true}, {prometheus: {}}, {alerts: {}}, {http: {}}, {command: [x]},
   {workloads: true}]}]
-defaults: {windows: [{}], gates: [{}], drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}}
+defaults: {windows: [{}], gates: [{}], upgrade: {soaked_in: [{}]},
+  drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}}
 pools:
   - windows: [{}]
     gates: [{}]
+    upgrade: {soaked_in: [{}]}
     drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}
     selector: {matchExpressions: [{}]}
 """

@@ -11,7 +11,9 @@ from msgspec import UNSET
 
 from fleet.config import default_policy_text, load, loads
 from fleet.core.objects.selector import Requirement, Selector
-from fleet.core.policy.policy import Amount, DrainRule, Freeze, Limits, Policy, Pool, Window
+from fleet.core.policy.policy import Amount, DrainRule, Limits, Policy, Pool
+from fleet.core.policy.times.freeze import Freeze
+from fleet.core.policy.times.window import Window
 from fleet.core.records.errors import ConfigError, UsageError
 from fleet.core.releases.phasing import Phasing
 from fleet.core.releases.release import Advisory, Release

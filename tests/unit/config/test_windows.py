@@ -8,7 +8,8 @@ import pytest
 
 from fleet.config import loads
 from fleet.config.document.findings import Caution
-from fleet.core.policy.policy import Policy, RecurringWindow, Window, WindowLevel
+from fleet.core.policy.policy import Policy
+from fleet.core.policy.times.window import RecurringWindow, Window, WindowLevel
 from fleet.core.records.errors import ConfigError
 
 

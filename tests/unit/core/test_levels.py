@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from fleet.cli.views.windows.window_text import window_text
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.estimates import DurationEstimates
-from fleet.core.policy.policy import AnyWindow, Policy, RecurringWindow, Window, WindowLevel
+from fleet.core.policy.policy import Policy
 from fleet.core.policy.schedule import Schedules
+from fleet.core.policy.times.window import AnyWindow, RecurringWindow, Window, WindowLevel
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.steps import HAS_SLOT, WAITING
 from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot

@@ -16,7 +16,8 @@ from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.workload import Workload
 from fleet.core.planning.estimates import DurationEstimates, Estimate
 from fleet.core.planning.plan import Plan, PlannedHold
-from fleet.core.policy.policy import DrainRule, Pool, RebootRule, Window
+from fleet.core.policy.policy import DrainRule, Pool, RebootRule
+from fleet.core.policy.times.window import Window
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.event import ClusterSynced, Upserted
 from fleet.core.rollout.goal import Goal, Start

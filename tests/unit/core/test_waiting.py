@@ -12,7 +12,7 @@ from fleet.core.cluster.view import ClusterView
 from fleet.core.engine.engine import Engine
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import CORDON_ANNOTATION, Node, NodeRef
-from fleet.core.policy.policy import Window
+from fleet.core.policy.times.window import Window
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import AnyAction, Cordon, Outcome, Result
 from fleet.core.rollout.event import ClusterEvent, ClusterObject, ClusterSynced, Deleted, Upserted

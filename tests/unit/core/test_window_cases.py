@@ -9,8 +9,10 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.core.policy.freezes import Freezes
-from fleet.core.policy.policy import Amount, Freeze, Limits, RecurringWindow, Window
+from fleet.core.policy.policy import Amount, Limits
 from fleet.core.policy.schedule import Schedule
+from fleet.core.policy.times.freeze import Freeze
+from fleet.core.policy.times.window import RecurringWindow, Window
 from fleet.core.policy.windows import LevelWindows
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release

@@ -10,7 +10,9 @@ from msgspec.structs import replace
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
-from fleet.core.policy.policy import Amount, Freeze, Limits, Policy, StageRule, Window
+from fleet.core.policy.policy import Amount, Limits, Policy, StageRule
+from fleet.core.policy.times.freeze import Freeze
+from fleet.core.policy.times.window import Window
 from fleet.lab.simulation.builders import (
     NEW,
     START,

@@ -23,7 +23,9 @@ from fleet.core.planning.estimates import (
     Estimate,
 )
 from fleet.core.planning.plan import Plan
-from fleet.core.policy.policy import Amount, Freeze, Limits, Policy, StageRule, Window
+from fleet.core.policy.policy import Amount, Limits, Policy, StageRule
+from fleet.core.policy.times.freeze import Freeze
+from fleet.core.policy.times.window import Window
 from fleet.core.rollout.event import ClusterSynced, Upserted
 from fleet.core.rollout.rollout import Rollout
 from fleet.lab.simulation.builders import (

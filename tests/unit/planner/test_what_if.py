@@ -13,7 +13,8 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
 from fleet.core.planning.what_if import BUDGETS, MOST, WhatIf
-from fleet.core.policy.policy import Amount, Limits, Policy, StageRule, Window
+from fleet.core.policy.policy import Amount, Limits, Policy, StageRule
+from fleet.core.policy.times.window import Window
 from fleet.lab.simulation.builders import (
     NEW,
     START,

@@ -15,7 +15,9 @@ from fleet.core.linting.lint import lint
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
 from fleet.core.planning.window_use import windows_used
-from fleet.core.policy.policy import Amount, Freeze, Limits, Policy, Pool, Window, WindowLevel
+from fleet.core.policy.policy import Amount, Limits, Policy, Pool
+from fleet.core.policy.times.freeze import Freeze
+from fleet.core.policy.times.window import Window, WindowLevel
 from fleet.core.releases.release import Release
 from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from fleet.core.objects.selector import Selector
 from fleet.core.planning.estimates import DurationEstimates
-from fleet.core.policy.policy import Amount, Limits, Policy, Pool, Window
+from fleet.core.policy.policy import Amount, Limits, Policy, Pool
+from fleet.core.policy.times.window import Window
 from fleet.core.records.journal import GENESIS, JournalEntry, JournalRecord
 from fleet.core.releases.release import Stream
 from fleet.core.reporting.report import Report, Verdict

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fleet.core.policy.policy import Freeze, Policy, Pool
+from fleet.core.policy.policy import Policy, Pool
+from fleet.core.policy.times.freeze import Freeze
 from fleet.core.releases.release import Release, Stream
 from fleet.core.reporting.period.compliance import Compliance
 from fleet.core.reporting.period.deadline import Deadline

@@ -14,7 +14,7 @@ from fleet.cli.report import answer
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import Estimate
 from fleet.core.planning.plan import Plan, PlannedHold, PlannedRun
-from fleet.core.policy.policy import Window
+from fleet.core.policy.times.window import Window
 from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalRecord
 from fleet.core.records.reasons.reason import Reason

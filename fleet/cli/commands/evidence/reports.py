@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fleet.core.reporting.period.deadline import CountedFrom
     from fleet.core.reporting.period.period_report import PeriodReport
     from fleet.core.reporting.period.span import ReportSpan
+    from fleet.core.reporting.report import Report
 
 app = typer.Typer(
     cls=CommandWithSubcommands, invoke_without_command=True, subcommand_metavar="| COMMAND [ARGS]..."
@@ -137,7 +138,7 @@ def _period_content(home: Home, made: PeriodReport, output: ReportForm) -> bytes
             _warn_unsigned(signed.signature is not None, made.journal.verdict.verified)
             return _json(signed)
         case "html":
-            return _signed_page(home, period_page.page(made), made.journal.verdict.verified)
+            return _signed_page(home, period_page.page(made), with_signature(home, made))
         case "pdf":
             return _pdf(period_page.page(made))
         case "csv":
@@ -167,7 +168,7 @@ def _rollout_content(home: Home, rollout: str, output: ReportForm) -> bytes:
             _warn_unsigned(made.signature is not None, made.journal.verdict.verified)
             return _json(made)
         case "html":
-            return _signed_page(home, page(made), made.journal.verdict.verified)
+            return _signed_page(home, page(made), with_evidence(home, made))
         case "pdf":
             return _pdf(page(made))
         case "csv":
@@ -186,12 +187,18 @@ def _json(made: object) -> bytes:
     return visible_json(msgspec.json.format(msgspec.json.encode(made), indent=2).decode()).encode()
 
 
-def _signed_page(home: Home, page: str, verified: bool | None) -> bytes:
-    from fleet.app.audit import page_signature, signing
+def _signed_page(home: Home, page: str, report: Report | PeriodReport) -> bytes:
+    """Returns the page with the same report as JSON in it, and signed, where the home has a key."""
+    import msgspec
 
-    key = signing.sign_end(home) if verified else None
-    _warn_unsigned(key is not None, verified)
-    return (page_signature.signed(page, key) if key is not None else page).encode()
+    from fleet.app.audit import page_signature
+    from fleet.app.audit.keys import signing_key
+
+    _warn_unsigned(report.signature is not None, report.journal.verdict.verified)
+    key = signing_key(home) if report.signature is not None else None
+    if key is None:
+        return page.encode()
+    return page_signature.signed(page, key, msgspec.json.encode(report)).encode()
 
 
 def _warn_unsigned(signed: bool, verified: bool | None) -> None:
@@ -236,19 +243,26 @@ def verify(
     key: Annotated[
         list[Path] | None, typer.Option(help="Public key of the signature. May be given more than once.")
     ] = None,
+    journal: Annotated[
+        Path | None,
+        typer.Option(help="A journal from fleet audit export, to compute all figures of a span from."),
+    ] = None,
 ) -> None:
     """Check that nothing in a report was changed since it was signed. Needs neither a home nor a database.
 
-    Exits 4 with what is wrong. A report of one rollout (json) is also made again from the journal entries in it.
+    Exits 4 with what is wrong. A report of one rollout is also made again from the journal entries in it; a report of a
+    span is made again from an exported journal (--journal), and every figure that differs is named.
     """
     from fleet.app.audit.report_verification import verify_report
     from fleet.cli.commands.evidence.audit import refuse_without_key, show_findings
     from fleet.cli.terminal.output import show
 
     refuse_without_key(key or [])
-    found = verify_report(file, key or [])
+    found = verify_report(file, key or [], journal)
     show_findings(found.findings)
     show(f"The {found.what} is as it was signed: nothing in it was changed.")
+    if found.recomputed:
+        show("Every figure follows from the entries of the journal.")
     if found.signed_at is not None:
         show(
             f"The journal behind it was signed at {found.signed_at:%Y-%m-%d %H:%M:%SZ}, up to entry {found.last:,}."

@@ -11,8 +11,10 @@ from rich.text import Text
 from fleet.cli.terminal.columns import columns
 from fleet.cli.views.windows.window_text import levels_of, window_text
 from fleet.core.policy.freezes import Freezes
-from fleet.core.policy.policy import Freeze, Policy, RecurringWindow, Window
+from fleet.core.policy.policy import Policy
 from fleet.core.policy.schedule import Schedule, Schedules, format_moment
+from fleet.core.policy.times.freeze import Freeze
+from fleet.core.policy.times.window import RecurringWindow, Window
 from fleet.core.policy.windows import LevelWindows
 from fleet.core.reporting.report import PlannedSpan
 from fleet.core.reporting.window_calendar import ExpectedRollout, OpenTimes, WindowCalendar
@@ -90,7 +92,7 @@ def _pool(times: OpenTimes, calendar: WindowCalendar) -> Iterator[Text]:
     first, last = calendar.start.astimezone(zone).date(), calendar.end.astimezone(zone).date()
     for number in range((last - first).days + 1):
         day = first + timedelta(days=number)
-        cells = "".join(_cells(day, zone, times, calendar, busy))
+        cells = "".join(_cells(day, zone, times, busy))
         if set(cells) <= {CLOSED, NO_TIME}:
             closed.append(day)
             continue
@@ -117,9 +119,7 @@ def _line(day: date, cells: str, clocks: Sequence[str]) -> Text:
     return line.append(f"  {clocks[0]}{more}" if clocks else "")
 
 
-def _cells(
-    day: date, zone: ZoneInfo, times: OpenTimes, calendar: WindowCalendar, busy: Sequence[ExpectedRollout]
-) -> Iterator[str]:
+def _cells(day: date, zone: ZoneInfo, times: OpenTimes, busy: Sequence[ExpectedRollout]) -> Iterator[str]:
     for number in range(CELLS):
         spans = list(_on_clock(day, number, zone))
         if not spans:
@@ -131,9 +131,7 @@ def _cells(
                 for each in busy
             )
             yield BUSY if at_work else OPEN
-        elif any(
-            each.begin < end and each.until > begin for begin, end in spans for each in calendar.freezes
-        ):
+        elif any(each.start < end and each.end > begin for begin, end in spans for each in times.frozen):
             yield FROZEN
         else:
             yield CLOSED
@@ -162,7 +160,7 @@ def _clocks(span: PlannedSpan, day: date, zone: ZoneInfo) -> str:
 def _freezes(freezes: Sequence[Freeze], now: datetime, zone: str) -> Iterator[Text]:
     for each in freezes[:MOST_FREEZES]:
         begin, end = (format_moment(moment, now, zone) for moment in (each.begin, each.until))
-        yield Text(f"  {begin} to {end}: {each.name}")
+        yield Text(f"  {begin} to {end}: {each.name}{each.where}")
     if len(freezes) > MOST_FREEZES:
         yield Text(f"  and {len(freezes) - MOST_FREEZES} more")
 

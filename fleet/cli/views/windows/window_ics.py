@@ -37,7 +37,7 @@ def _entries(calendar: WindowCalendar) -> Iterator[tuple[str, datetime, datetime
         for span in () if times.always_open else times.spans:
             yield f"window of pool {times.pool}{where}", span.start, span.end
     for freeze in calendar.freezes:
-        yield f"freeze {freeze.name}", freeze.begin, freeze.until
+        yield f"freeze {freeze.name}{freeze.where}", freeze.begin, freeze.until
     for each in calendar.rollouts:
         if each.end is not None and each.end > each.start:
             yield f"rollout {each.name} ({each.state}) of {', '.join(each.pools)}", each.start, each.end

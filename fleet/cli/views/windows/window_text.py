@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import UnsetType
 
-from fleet.core.policy.policy import AnyWindow, Policy, RecurringWindow, Window
+from fleet.core.policy.policy import Policy
+from fleet.core.policy.times.window import AnyWindow, RecurringWindow, Window
 from fleet.core.text.durations import format_duration
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

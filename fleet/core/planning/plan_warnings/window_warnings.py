@@ -10,7 +10,7 @@ from msgspec import UnsetType
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import PlanWarning
 from fleet.core.policy.policy import Policy, Pool
-from fleet.core.policy.schedule import Schedule, Schedules, format_moment
+from fleet.core.policy.schedule import Schedule, format_moment
 from fleet.core.releases.release import Release
 from fleet.core.text.durations import format_duration
 
@@ -48,14 +48,17 @@ def short_windows(
         )
 
 
-def freezes_inside(schedules: Schedules, start: datetime, seconds: float) -> Iterator[PlanWarning]:
-    """Yields a warning for each of the first freezes that are in force while the plan lasts."""
-    found = schedules.freezes.during(start, start + timedelta(seconds=seconds))
+def freezes_inside(schedules: Iterable[Schedule], start: datetime, seconds: float) -> Iterator[PlanWarning]:
+    """Yields a warning for each of the first freezes that are in force while the plan lasts. `schedules`: those of the
+    plan's nodes."""
+    end = start + timedelta(seconds=seconds)
+    during = {freeze for each in dict.fromkeys(schedules) for freeze in each.freezes.during(start, end)}
+    found = sorted(during, key=lambda freeze: (freeze.begin, freeze.until, freeze.name, freeze.where))
     for freeze in found[:MOST_FREEZES]:
         begin, until = (format_moment(moment, start, "UTC") for moment in (freeze.begin, freeze.until))
         message = f"no run starts from {begin} to {until}, before the plan ends: nodes wait for it"
         remedy = "start earlier, or see whether the rest may wait so long"
-        yield PlanWarning("freeze-inside", "", freeze.name, message, remedy)
+        yield PlanWarning("freeze-inside", "", f"{freeze.name}{freeze.where}", message, remedy)
 
 
 def late_for_patch_within(

@@ -43,7 +43,7 @@ WINDOW = ReasonSpec(
 )
 FREEZE = ReasonSpec(
     "freeze",
-    "freeze {subject} until {until}",
+    "freeze {subject}{where} until {until}",
     opens="the freeze ends by itself",
     docs="windows.md#freezes",
 )

@@ -49,7 +49,7 @@ def causes(
     order."""
     return (
         *_pinned(node, release, record),
-        *_freezes(start, due, record),
+        *_freezes(node, start, due, record),
         *_attempts(node, start, due, horizon),
         *_unknown(node, record, horizon),
     )
@@ -61,11 +61,18 @@ def _pinned(node: NodeHistory, release: Release, record: PolicyRecord) -> Iterat
         yield ExceptionCause("pinned", f"the policy pins pool {node.pool} to {version}")
 
 
-def _freezes(start: datetime, due: datetime, record: PolicyRecord) -> Iterator[ExceptionCause]:
-    overlapping = (freeze for freezes in record.freezes for freeze in freezes.during(start, due))
+def _freezes(
+    node: NodeHistory, start: datetime, due: datetime, record: PolicyRecord
+) -> Iterator[ExceptionCause]:
+    overlapping = (
+        freeze
+        for freezes in record.freezes
+        for freeze in freezes.during(start, due)
+        if freeze.covers(node.pool, node.cluster, node.site)
+    )
     for freeze in dict.fromkeys(overlapping):
         days = f"{freeze.begin:%Y-%m-%d %H:%MZ} to {freeze.until:%Y-%m-%d %H:%MZ}"
-        yield ExceptionCause("freeze", f"freeze {freeze.name}, {days}")
+        yield ExceptionCause("freeze", f"freeze {freeze.name}{freeze.where}, {days}")
 
 
 def _attempts(

@@ -68,3 +68,8 @@ def deadline(text: str, counted_from: CountedFrom) -> Deadline:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_DAYS):
         raise ValueError(f"expected {PCI_DSS.name} or a number of days from 1 to {MOST_DAYS}, found {text!r}")
     return Deadline(f"{int(text)} days", int(text), counted_from)
+
+
+def deadline_of(name: str, counted_from: CountedFrom) -> Deadline:
+    """Returns the rule with this `name`. Raises ValueError as `deadline`."""
+    return deadline(name.removesuffix(" days"), counted_from)

@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-LEFT_OUT = frozenset({"at", "checkpoint", "checkpoints", "entries", "others", "outside_journal", "signature"})
+LEFT_OUT = frozenset(
+    {"at", "checkpoint", "checkpoints", "entries", "evidence", "others", "outside_journal", "signature"}
+)
 """Top-level keys that differ between any two reports, and the journal entries, whose content the other keys show."""
 KEYS: Mapping[str, tuple[str, ...]] = {
     "rollouts": ("rollout",),

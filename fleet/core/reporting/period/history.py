@@ -54,6 +54,8 @@ class NodeHistory(Struct):
     """When rollouts that name the node were started."""
     gone: datetime | None = None
     """When the node was no longer in the inventory. None: it is still there, or this is not known."""
+    site: str = ""
+    """The site, by the last rollout that names the node. Empty: none does."""
 
 
 class RolloutSpan(Struct):
@@ -108,7 +110,7 @@ class FleetHistory:
             known = self.nodes.setdefault(
                 goal.node, NodeHistory(goal.node.cluster, goal.node.name, goal.pool)
             )
-            known.pool = goal.pool
+            known.pool, known.site = goal.pool, goal.site
             known.asked.append(at)
             if goal.from_version:
                 known.sightings.append(Sighting(at, goal.from_version))

@@ -8,17 +8,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from fleet.core.records.audit import Signature, SignedCheckpoint
 from fleet.core.reporting.period.compliance import Compliance
+from fleet.core.reporting.period.evidence import PeriodEvidence
 from fleet.core.reporting.period.span import ReportSpan
 from fleet.core.reporting.report import Report, Verdict
 from fleet.core.reporting.timeline import OperatorCommand
 
-FROM_INVENTORY = ("compliance", "journal.verdict", "rollouts[].against", "unseen")
+FROM_INVENTORY = ("compliance", "evidence", "journal.verdict", "rollouts[].against", "unseen")
 """The keys that do not follow from the journal alone: compliance also counts nodes that no rollout has named yet, and
-releases that only the present policy lists."""
+releases that only the present policy lists. All of compliance follows from the journal and `evidence`."""
 
 
 class FreezeInForce(Struct, frozen=True):
@@ -29,6 +30,8 @@ class FreezeInForce(Struct, frozen=True):
     until: datetime
     rollouts: tuple[str, ...]
     """The rollouts that were started with it in their policy."""
+    where: str | UnsetType = UNSET
+    """The part of the fleet in which it held, such as `site fra`. UNSET: the whole fleet."""
 
 
 class UnreachedCluster(Struct, frozen=True):
@@ -125,6 +128,9 @@ class PeriodReport(Struct, frozen=True):
     journal: PeriodJournal
     checkpoint: SignedCheckpoint | None = None
     """The signed checkpoint that vouches for the journal up to `journal.last_seq`, or beyond. None: there is none."""
+    evidence: PeriodEvidence | None = None
+    """What compliance follows from beside the journal. With it and an exported journal every other figure can be
+    computed again. None: an older version of fleet made the report."""
     outside_journal: tuple[str, ...] = FROM_INVENTORY
     """The keys that do not come from the journal alone."""
     signature: Signature | None = None

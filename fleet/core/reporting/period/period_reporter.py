@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from msgspec.structs import replace
+from msgspec import UNSET
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
+from fleet.core.policy.times.freeze import Freeze
 from fleet.core.records.journal import JournalEntry
 from fleet.core.reporting.period.compliance import Compliance
-from fleet.core.reporting.period.history import NodeHistory, Sighting, freezes_of
+from fleet.core.reporting.period.history import freezes_of
 from fleet.core.reporting.period.period_report import (
     ForeignBoot,
     FreezeInForce,
@@ -102,25 +103,13 @@ def _commands(entries: Iterable[JournalEntry], span: ReportSpan) -> Iterable[Ope
 
 
 def _freezes(reports: Sequence[tuple[Report, Policy]], span: ReportSpan) -> Iterable[FreezeInForce]:
-    by_freeze: dict[tuple[str, datetime, datetime], list[str]] = {}
+    by_freeze: dict[Freeze, list[str]] = {}
     for report, policy in reports:
         for freeze in freezes_of(policy).during(span.begin, span.end):
-            by_freeze.setdefault((freeze.name, freeze.begin, freeze.until), []).append(report.rollout)
-    for (name, begin, until), rollouts in sorted(by_freeze.items(), key=lambda item: item[0][1:]):
-        yield FreezeInForce(name, begin, until, tuple(rollouts))
-
-
-def merged(
-    known: Mapping[NodeRef, NodeHistory], seen: Iterable[tuple[NodeRef, str, Sighting | None]]
-) -> dict[NodeRef, NodeHistory]:
-    """Returns the histories from the journal with what the inventory has: pool and last sighting of each node. The
-    inventory decides on the pool, since a node may have moved."""
-    histories = dict(known)
-    for ref, pool, sighting in seen:
-        before = histories.get(ref) or NodeHistory(ref.cluster, ref.name, pool)
-        more = [sighting] if sighting is not None else []
-        histories[ref] = replace(before, pool=pool or before.pool, sightings=[*before.sightings, *more])
-    return histories
+            by_freeze.setdefault(freeze, []).append(report.rollout)
+    for freeze, rollouts in sorted(by_freeze.items(), key=lambda item: (item[0].begin, item[0].until)):
+        where = str(freeze.scope) if freeze.scope else UNSET
+        yield FreezeInForce(freeze.name, freeze.begin, freeze.until, tuple(rollouts), where)
 
 
 def foreign_boots(

@@ -45,6 +45,12 @@ def days(first: str, last: str) -> ReportSpan:
     return ReportSpan(_midnight(begin), _midnight(until) + DAY, f"{begin} to {until}")
 
 
+def span_of(name: str) -> ReportSpan:
+    """Returns the span with this `name`. Raises ValueError with a message for another text."""
+    first, separator, last = name.partition(" to ")
+    return days(first, last) if separator else quarter(name)
+
+
 def quarters_until(moment: datetime, count: int) -> Iterator[ReportSpan]:
     """Yields the last `count` quarters up to the one that contains the moment, oldest first."""
     utc = moment.astimezone(UTC)

@@ -247,7 +247,7 @@ class Checker:
                 self._break(Invariant.GATE, f"{run.name} begins, and its workloads are not noted for {point}")
             if not rollout.open(run.pool, entry.at):
                 self._break(Invariant.WINDOW, f"{run.name} at {entry.at:%H:%M:%S}")
-            if rollout.frozen(entry.at):
+            if rollout.frozen(run, entry.at):
                 self._break(Invariant.FREEZE, f"{run.name} at {entry.at:%H:%M:%S}")
             for message in self._limits.exceeded(self._at, rollout, run):
                 self._break(Invariant.LIMIT, message)

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from fleet.core.policy.policy import Policy
+from fleet.core.policy.times.freeze import FreezeScope
 from fleet.core.records.journal import JournalEntry
 from fleet.lab.simulation.checker.gates import GateView
 
@@ -170,11 +171,24 @@ class JournalView:
     def in_work(self) -> bool:
         return any(run.step == "stage" or run.step in BEGUN for run in self.runs.values())
 
-    def frozen(self, at: datetime) -> bool:
-        return any(freeze.begin <= at < freeze.until for freeze in self.policy.freezes)
+    def frozen(self, run: RunView, at: datetime) -> bool:
+        """Returns whether a freeze that holds for the run's node is in force."""
+        return any(
+            freeze.begin <= at < freeze.until and (not freeze.scope or _inside(run, freeze.scope))
+            for freeze in self.policy.freezes
+        )
 
     def open(self, pool: str, at: datetime) -> bool:
         """Returns whether a window of the pool is open. The windows of the simulation are daily, in UTC, and within
         one day."""
         windows = next(candidate.windows for candidate in self.policy.pools if candidate.name == pool)
         return not windows or any(window.start <= at.time() < window.end for window in windows)
+
+
+def _inside(run: RunView, scope: FreezeScope) -> bool:
+    sites, clusters, pools = (
+        scope.sites or [run.site],
+        scope.clusters or [run.cluster],
+        scope.pools or [run.pool],
+    )
+    return run.site in sites and run.cluster in clusters and run.pool in pools

@@ -11,17 +11,9 @@ from msgspec.structs import replace
 from fleet.core.objects.selector import Selector
 from fleet.core.policy.drain_rule import DrainBehaviour as Do
 from fleet.core.policy.drain_rule import PodRule, PodRuleTerm
-from fleet.core.policy.policy import (
-    Amount,
-    DrainRule,
-    Freeze,
-    Limits,
-    Policy,
-    Pool,
-    RebootRule,
-    StageRule,
-    Window,
-)
+from fleet.core.policy.policy import Amount, DrainRule, Limits, Policy, Pool, RebootRule, StageRule
+from fleet.core.policy.times.freeze import Freeze
+from fleet.core.policy.times.window import Window
 from fleet.lab.simulation.builders import START, a_policy, a_pool
 
 

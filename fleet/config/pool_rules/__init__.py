@@ -1,0 +1,1 @@
+"""Reads the rules of pools that are more than single values: drains, playbooks, standing policies."""
