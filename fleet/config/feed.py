@@ -58,10 +58,7 @@ def read_copy(path: Path, source: FeedSource) -> FeedCopy | None:
 def copied(reader: Reader, files: CopyFiles, source: FeedSource) -> tuple[Release, ...]:
     """Returns the releases of the last copy, with a caution if the feed cannot be read or was never read."""
     copy = read_copy(files.copy, source)
-    try:
-        why = files.error.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        why = ""
+    why = problem_of(files)
     if copy is None:
         reason = f"cannot be read: {why}" if why else "was never read"
         reader.caution(
@@ -74,6 +71,25 @@ def copied(reader: Reader, files: CopyFiles, source: FeedSource) -> tuple[Releas
             "feed",
         )
     return copy.releases
+
+
+def host_of(source: FeedSource) -> str:
+    """Returns what of the feed's address is shown: its host. A URL may have a secret in the rest."""
+    match source:
+        case ImageFeed():
+            return source.repository
+        case CincinnatiFeed():
+            return ", ".join(dict.fromkeys(urlsplit(url).netloc for _, url in source.graphs))
+        case _:
+            return urlsplit(source.url).netloc
+
+
+def problem_of(files: CopyFiles) -> str:
+    """Returns why the feed was not read, or not accepted, the last time; empty if it was."""
+    try:
+        return files.error.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def feed_source(reader: Reader, folder: Path) -> FeedSource | None:

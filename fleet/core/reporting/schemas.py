@@ -22,6 +22,7 @@ from fleet.core.records.audit import JournalExport
 from fleet.core.records.journal import JournalEntry
 from fleet.core.reporting.approvals import ApprovalList
 from fleet.core.reporting.period.period_report import PeriodReport
+from fleet.core.reporting.release_list import ReleaseList
 from fleet.core.reporting.report import Report
 from fleet.core.reporting.status import FleetStatus
 
@@ -36,6 +37,7 @@ PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
     "period-report": (PeriodReport, "fleet report --fleet --quarter QUARTER -o json"),
     "exposure": (ExposureReport, "fleet exposure CONDITION -o json"),
     "approvals": (ApprovalList, "fleet plan approvals -o json"),
+    "releases": (ReleaseList, "fleet releases -o json"),
     "access": (OwnAccess, "fleet access show -o json"),
     "lint": (LintResult, "fleet lint -o json"),
 }
