@@ -15,17 +15,17 @@ HUB = "https://index.docker.io/v1/"
 """The key under which docker keeps the credentials of docker.io."""
 
 
-class Login(Struct, frozen=True):
+class RegistryLogin(Struct, frozen=True):
     """An entry of the file."""
 
     auth: str = ""
     """`user:password` in base64."""
 
 
-class LoginFile(Struct, frozen=True):
+class RegistryLogins(Struct, frozen=True):
     """`config.json` of docker, `auth.json` of podman."""
 
-    auths: dict[str, Login] = {}
+    auths: dict[str, RegistryLogin] = {}
 
 
 def login(repository: str, environ: Mapping[str, str] = os.environ) -> tuple[str, str] | None:
@@ -33,7 +33,7 @@ def login(repository: str, environ: Mapping[str, str] = os.environ) -> tuple[str
     there is none. Entries of credential helpers are not read."""
     for path in _files(environ):
         try:
-            logins = msgspec.json.decode(path.read_bytes(), type=LoginFile).auths
+            logins = msgspec.json.decode(path.read_bytes(), type=RegistryLogins).auths
         except (OSError, msgspec.DecodeError, msgspec.ValidationError):
             continue
         for name in _names(repository):

@@ -34,7 +34,7 @@ class Descriptor(Struct, frozen=True):
     platform: Platform = Platform()
 
 
-class Manifest(Struct, frozen=True):
+class ImageManifest(Struct, frozen=True):
     """An index over the manifests of several architectures, or the manifest of one."""
 
     manifests: tuple[Descriptor, ...] = ()
@@ -64,12 +64,12 @@ def read(feed: ImageFeed, documents: Documents) -> tuple[Release, ...]:
 
 def _release(registry: Registry, tag: str) -> Release:
     own, body = registry.manifest(tag)
-    top = decoded(body, Manifest)
+    top = decoded(body, ImageManifest)
     linux = [each for each in top.manifests if each.platform.os == "linux"]
     digests = {each.platform.architecture: digest(each.digest) for each in linux}
     if top.manifests and not linux:
         raise FeedError(f"its tag {tag} has no image for Linux")
-    first = decoded(registry.manifest(digests[min(digests)])[1], Manifest) if linux else top
+    first = decoded(registry.manifest(digests[min(digests)])[1], ImageManifest) if linux else top
     if first.config is None:
         raise FeedError(f"its tag {tag} is not an image")
     config = decoded(registry.blob(digest(first.config.digest)), ImageConfig)

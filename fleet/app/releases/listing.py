@@ -13,7 +13,7 @@ from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import UsageError
 from fleet.core.releases.feed import StreamFeed
 from fleet.core.releases.release import Release
-from fleet.core.reporting.release_list import FeedState, ReleaseList, release_list
+from fleet.core.releases.release_list import FeedState, ReleaseList, release_list
 
 
 def releases(home: Home, stream: str = "") -> ReleaseList:

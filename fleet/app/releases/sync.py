@@ -49,9 +49,10 @@ def sync_feeds(
     """Reads the feeds of these streams; without any, all feeds. `accept`: streams whose new content is accepted even if it
     is older, or has other digests, than the copy.
 
-    Raises ConfigError for a policy with mistakes, and UsageError for a stream without a feed.
+    Raises ConfigError for a policy with mistakes, and UsageError without a policy and for a stream without a feed.
     """
-    feeds = load_file(home.policy_file)[0].release_feeds if home.has_policy else ()
+    home.read_policy()
+    feeds = load_file(home.policy_file)[0].release_feeds
     known = [feed.stream for feed in feeds]
     for name in (*streams, *accept):
         if name not in known:

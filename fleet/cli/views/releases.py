@@ -10,7 +10,7 @@ from rich.text import Text
 
 from fleet.cli.terminal.columns import Cell, columns, indented
 from fleet.cli.terminal.time_format import ago, clock
-from fleet.core.reporting.release_list import ListedRelease, ListedStream, ReleaseList
+from fleet.core.releases.release_list import ListedRelease, ListedStream, ReleaseList
 from fleet.core.text.durations import format_age
 
 if TYPE_CHECKING:

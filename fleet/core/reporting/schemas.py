@@ -20,9 +20,9 @@ from fleet.core.planning.plan import Plan
 from fleet.core.policy.access import OwnAccess
 from fleet.core.records.audit import JournalExport
 from fleet.core.records.journal import JournalEntry
+from fleet.core.releases.release_list import ReleaseList
 from fleet.core.reporting.approvals import ApprovalList
 from fleet.core.reporting.period.period_report import PeriodReport
-from fleet.core.reporting.release_list import ReleaseList
 from fleet.core.reporting.report import Report
 from fleet.core.reporting.status import FleetStatus
 

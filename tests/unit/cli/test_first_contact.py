@@ -35,6 +35,8 @@ FINE = {
     "status",
     "exposure",
     "lint",
+    "releases",
+    "releases sync",
     "window list",
     "window preview",
     "plan list",
