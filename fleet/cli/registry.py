@@ -17,8 +17,9 @@ from fleet.cli.commands import (
     rollouts,
     windows,
 )
-from fleet.cli.commands.evidence import audit, reports
-from fleet.cli.commands.inventory import exposure, inventory, nodes
+from fleet.cli.commands.alerting import notifications
+from fleet.cli.commands.evidence import audit, exceptions, reports
+from fleet.cli.commands.inventory import drift, exposure, inventory, nodes
 from fleet.cli.commands.lab import labs
 from fleet.cli.commands.lab.demo import demo
 from fleet.cli.help_format import CommandList
@@ -33,8 +34,20 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 held (nothing started)
 5 unknown (too little information), 130 interrupted.
 """
 
+
+class FleetCommands(CommandList):
+    """The commands of fleet, as a user comes to need them."""
+
+    order = (
+        *("init", "sync", "status", "explain", "exposure", "drift", "orphans", "lint", "window"),
+        *("plan", "rollout", "run", "schedule", "notify", "report", "exception", "audit", "access"),
+        *("cluster", "node", "agent"),
+        *("demo", "lab"),
+    )
+
+
 app = typer.Typer(
-    cls=CommandList,
+    cls=FleetCommands,
     name="fleet",
     help=HELP,
     epilog=EPILOG,
@@ -101,6 +114,8 @@ app.command(rich_help_panel=FLEET)(inventory.init)
 app.command(rich_help_panel=FLEET)(inventory.sync)
 app.command(rich_help_panel=FLEET)(inventory.status)
 app.command(rich_help_panel=FLEET)(exposure.exposure)
+app.command(rich_help_panel=FLEET)(drift.drift)
+app.command(rich_help_panel=FLEET)(drift.orphans)
 app.command(rich_help_panel=FLEET)(inventory.explain)
 app.command(rich_help_panel=FLEET)(inventory.lint)
 app.add_typer(releases.app, name="releases", rich_help_panel=FLEET)
@@ -110,7 +125,9 @@ for each in (approvals.approve, approvals.reject, approvals.approvals):
 app.add_typer(plans.app, name="plan", rich_help_panel=ROLLOUTS)
 app.add_typer(rollouts.app, name="rollout", rich_help_panel=ROLLOUTS)
 app.add_typer(reports.app, name="report", rich_help_panel=ROLLOUTS)
+app.add_typer(notifications.app, name="notify", rich_help_panel=ROLLOUTS)
 app.add_typer(access.app, name="access", rich_help_panel=ROLLOUTS)
+app.add_typer(exceptions.app, name="exception", rich_help_panel=ROLLOUTS)
 app.add_typer(audit.audit, name="audit", rich_help_panel=ROLLOUTS)
 app.command(rich_help_panel=ROLLOUTS)(controllers.run)
 app.add_typer(clusters.app, name="cluster", rich_help_panel=CLUSTERS)

@@ -8,10 +8,12 @@ from pathlib import Path
 from msgspec import UNSET, Struct
 
 from fleet.config.access import access
+from fleet.config.alerting.notification import notifications
 from fleet.config.document.findings import Caution, Findings, SourcePlace, TooMany
 from fleet.config.document.fragment import Block, compose
 from fleet.config.document.reader import Reader
 from fleet.config.gate import stages
+from fleet.config.hook import hooks
 from fleet.config.pool import limits, pools
 from fleet.config.quorum import quorums
 from fleet.config.stream import streams, text_of
@@ -20,7 +22,9 @@ from fleet.config.times.schedule import schedule
 from fleet.config.times.window import levels
 from fleet.core.jobs.settings import ScheduleSettings
 from fleet.core.policy.access import Access
+from fleet.core.policy.alerting.notification import Notification
 from fleet.core.policy.policy import Limits, Policy
+from fleet.core.policy.times.calendar_events import CalendarVersion
 from fleet.core.records.errors import ConfigError, UsageError
 from fleet.core.releases.feed import StreamFeed
 
@@ -35,8 +39,16 @@ class PolicyFile(Struct, frozen=True):
     schedule: ScheduleSettings = ScheduleSettings()
     feeds: tuple[str, ...] = ()
     """The URLs of the calendars that it names. They may be secrets, and are no part of a plan."""
+<<<<<<< HEAD
     release_feeds: tuple[StreamFeed, ...] = ()
     """The streams that get their releases from feeds."""
+=======
+    calendars: dict[str, CalendarVersion] = {}
+    """The texts of its calendars, by name."""
+    stale: tuple[str, ...] = ()
+    """The calendars that could not be read when they were last fetched: why, and from when their copies are."""
+    notifications: tuple[Notification, ...] = ()
+>>>>>>> main
 
 
 def load(path: Path) -> tuple[Policy, tuple[Caution, ...]]:
@@ -105,13 +117,20 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
         levels=levels(reader) or UNSET,
         quorums=quorums(reader, Path(name).parent),
         stages=stages(reader, every_pool) or UNSET,
+        hooks=hooks(reader, "rollout"),
     )
     found = PolicyFile(
         policy,
         access(reader),
         schedule(reader.block("schedule")),
         tuple(sorted(findings.feeds)),
+<<<<<<< HEAD
         tuple(StreamFeed(stream, source) for stream, source in sorted(findings.release_feeds.items())),
+=======
+        findings.calendars,
+        tuple(dict.fromkeys(findings.stale)),
+        notifications(reader, every_pool),
+>>>>>>> main
     )
     reader.close()
     return found

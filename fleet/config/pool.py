@@ -12,11 +12,13 @@ from fleet.config.document import forms
 from fleet.config.document.reader import Reader
 from fleet.config.document.rule import read_rule
 from fleet.config.gate import gates
+from fleet.config.hook import hooks
 from fleet.config.pool_rules.drain_rule import rules
 from fleet.config.pool_rules.playbook import mistake_in
 from fleet.config.pool_rules.upgrade import SoakNames, check, upgrade
 from fleet.config.selector import hidden, selector
 from fleet.config.times.window import windows
+from fleet.core.policy.hooks.hook import AnyHook, PlaybookHook
 from fleet.core.policy.policy import PLAYBOOKS, ApprovalRule, DrainRule, Limits, Pool
 from fleet.core.releases.release import Stream
 from fleet.core.text.paths import expanded
@@ -72,6 +74,14 @@ def _pool(reader: Reader, base: Pool, known: KnownStreams, names: SoakNames) -> 
         reader.caution(
             f"none of them is used: its nodes are reached by {rules.reach}, not by playbook", "playbooks"
         )
+    if (
+        rules.reach == "agent"
+        and rules.hooks
+        and any(_plays(hook) for hook in rules.hooks.before + rules.hooks.after)
+    ):
+        reader.problem(
+            "expected no hook with a playbook, since its nodes are not reached by ssh or playbook, found one"
+        )
     return replace(
         rules,
         name=name,
@@ -98,6 +108,7 @@ def _rules(reader: Reader, base: Pool, known: KnownStreams, names: SoakNames) ->
         source=reader.value("source", forms.SOURCE, base.source),
         playbooks=playbooks(reader, base.playbooks),
         patch_within_seconds=_patch_within(reader, base.patch_within_seconds),
+        hooks=hooks(reader, "node", base.hooks),
         approvals=_approvals(reader, base.approvals),
         upgrade=upgrade(reader, base.upgrade, names),
         rollout_wariness=reader.value("rollout_wariness", forms.WARINESS, base.rollout_wariness),
@@ -127,6 +138,10 @@ def limits(reader: Reader, base: Limits) -> Limits:
         if reader.has(field.name) and amount is not None and amount.number == 0:
             reader.caution(f"{amount} allows no node to start", field.name)
     return found
+
+
+def _plays(hook: AnyHook) -> bool:
+    return isinstance(hook, PlaybookHook)
 
 
 def _patch_within(reader: Reader, base: int | UnsetType) -> int | UnsetType:

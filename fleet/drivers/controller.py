@@ -7,11 +7,12 @@ another controller has taken over, this one stops at once and stands by.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
 
+from fleet.core.policy.alerting.notification import Notification
 from fleet.core.records.errors import (
     DISK_FULL,
     FleetError,
@@ -21,7 +22,11 @@ from fleet.core.records.errors import (
     TamperedError,
 )
 from fleet.core.records.retention import Retention
-from fleet.drivers.executor import Executor, Measure
+from fleet.core.rollout.hooks.hook_state import HookResult
+from fleet.core.state.hook_calls import HookAnswer, HookCall
+from fleet.drivers.alerting.notifier import ROUND, MessageStore, Notifier, Send
+from fleet.drivers.background import Measure, RunHook
+from fleet.drivers.executor import Executor
 from fleet.drivers.identity import abandoned, own_identity
 from fleet.drivers.journal.checkpoints import keep
 from fleet.drivers.journal.log import LOG
@@ -41,8 +46,11 @@ from fleet.drivers.ports import (
 )
 from fleet.drivers.request_recorder import RequestRecorder
 from fleet.drivers.timers.jobs import JobSchedule, JobsOf, no_jobs
-from fleet.drivers.timers.periodic import PeriodicTask, run_periodically
+from fleet.drivers.timers.pace import WALL, Pace
+from fleet.drivers.timers.periodic import PeriodicTask
 from fleet.gates.measurement import answer
+from fleet.hooks.local import run_hook
+from fleet.receivers.receiver import send
 from fleet.system.clock import Clock
 
 FLUSH = 2.0
@@ -76,6 +84,8 @@ class ControllerStore(Protocol):
     @property
     def folds(self) -> CheckpointStore: ...
     @property
+    def messages(self) -> MessageStore: ...
+    @property
     def jobs(self) -> JobStates: ...
 
 
@@ -98,10 +108,15 @@ class Controller:
         retention: Retention = KEEP,
         measure: Measure = answer,
         jobs: JobsOf = no_jobs,
+        receivers: Callable[[], Sequence[Notification]] = tuple,
+        send: Send = send,
+        pace: Pace = WALL,
     ) -> None:
         """`connect` opens the clusters of the database; `sites` names the clusters and their sites, without
         reading them. `clock` is the fleet's, `wall` the real time, by which leases expire. `measure` measures gates.
-        `jobs` returns the scheduled jobs that the policy asks for now."""
+        `jobs` returns the scheduled jobs that the policy asks for now. `receivers` returns the receivers of messages
+        as the policy has them now, and `send` sends one. `pace` decides when it looks again at what changes without an
+        event."""
         self._database = database
         self._connect = connect
         self._sites = sites
@@ -111,7 +126,10 @@ class Controller:
         self._notary = notary
         self._retention = retention
         self._measure = measure
+        self._receivers = receivers
+        self._send = send
         self._jobs = jobs
+        self._pace = pace
         self._identity = own_identity()
         self._refused = ""
         """The last reported reason why the controller does not work."""
@@ -189,6 +207,11 @@ class Controller:
             abandoned,
             recorder.watch,
             self._measure,
+            _hook_runner(pipelines),
+            self._pace.pause,
+        )
+        notifier = Notifier(
+            self._database.journal, self._database.messages, self._receivers, self._send, self._clock, epoch
         )
         self._show(f"in control of {len(clusters)} clusters (epoch {epoch})")
         self._refused = ""
@@ -216,13 +239,15 @@ class Controller:
                 PeriodicTask("requests", FLUSH, tally.flush),
                 PeriodicTask("folds", FOLD, fold),
                 PeriodicTask("history", FORGET, forget),
+                PeriodicTask("messages", ROUND, notifier.look),
                 PeriodicTask("jobs", LOOK, schedule.look),
             ]
             if self._notary is not None:
                 regular.append(PeriodicTask("notary", FLUSH, self._notary.look))
-            async with run_periodically(regular) as failure:
+            async with self._pace.periodically(regular) as failure:
                 work = asyncio.create_task(executor.run(until_idle))
                 await _first(work, failure)
+            await notifier.finish()
             recorder.flush()
             tally.flush()
             fold()
@@ -232,10 +257,23 @@ class Controller:
                 self._notary.sign()
             return executor
         finally:
+            await notifier.close()
             await schedule.close()
             for cluster in clusters:
                 with suppress(FleetError):
                     await cluster.close()
+
+
+def _hook_runner(pipelines: Mapping[str, ClusterPipeline]) -> RunHook:
+    """Returns what runs a hook: on this machine, or else in its cluster."""
+
+    async def run(call: HookCall) -> HookAnswer:
+        pipeline = pipelines.get(call.cluster)
+        answer = await run_hook(call) or (await pipeline.run_hook(call) if pipeline is not None else None)
+        why = f"cluster {call.cluster} runs no hooks of this kind"
+        return answer or HookAnswer(call.key, HookResult.FAILED, why)
+
+    return run
 
 
 async def _first(work: asyncio.Task[None], failure: asyncio.Future[None]) -> None:

@@ -17,6 +17,7 @@ from fleet.store.journal.checkpoints import Checkpoints
 from fleet.store.journal.folds import SqlFolds
 from fleet.store.journal.journal import SqlJournal
 from fleet.store.journal.lease import ControllerLease
+from fleet.store.messages import SqlMessages
 from fleet.store.plans import Plans
 from fleet.store.requests import SqlRequestCounts
 from fleet.store.settings import HomeSettings
@@ -39,6 +40,7 @@ class Store:
         self.folds = SqlFolds(database)
         self.jobs = SqlJobs(database)
         self.settings = HomeSettings(database)
+        self.messages = SqlMessages(database)
 
     @classmethod
     def open(cls, place: str | Path, *, create: bool = True) -> Store:

@@ -17,7 +17,9 @@ from fleet.app.wiring.home import Home
 from fleet.config.policy import PolicyFile, load_file
 from fleet.core.jobs.job import Job, JobRun
 from fleet.core.jobs.repeat import Repeat, RepeatInterval
+from fleet.core.policy.times.calendar_events import events_of
 from fleet.core.records.errors import FleetError
+from fleet.core.text.counts import counted
 from fleet.drivers.timers.jobs import JobsOf
 
 LOG = logging.getLogger("fleet.schedule")
@@ -44,15 +46,16 @@ class JobSource(NamedTuple):
 
 
 def _calendars(file: PolicyFile) -> Iterator[JobPlan]:
-    if file.feeds:
-        count = len(file.feeds)
+    count = len(file.calendars.keys() | events_of(file.policy).names) or len(file.feeds)
+    if count:
         yield JobPlan(
             "calendars",
-            f"reads {count} calendar{'s' if count > 1 else ''} by URL (schedule.calendars)",
+            f"reads {counted(count, 'calendar')} again for rollouts under way (schedule.calendars)",
             RepeatInterval(file.schedule.calendars),
         )
 
 
+<<<<<<< HEAD
 def _feeds(file: PolicyFile) -> Iterator[JobPlan]:
     if file.release_feeds:
         count = len(file.release_feeds)
@@ -67,6 +70,9 @@ SOURCES: Sequence[JobSource] = (
     JobSource("fleet.app.schedule.calendars:fetch", _calendars),
     JobSource("fleet.app.releases.sync:run_job", _feeds),
 )
+=======
+SOURCES: Sequence[JobSource] = (JobSource("fleet.app.schedule.calendars:renew", _calendars),)
+>>>>>>> main
 """Every kind of job."""
 
 

@@ -18,6 +18,7 @@ from fleet.core.text.paths import expanded
 
 if TYPE_CHECKING:
     from fleet.config import Caution
+    from fleet.config.policy import PolicyFile
     from fleet.core.policy.access import Access
     from fleet.core.policy.policy import Policy
     from fleet.store import ClusterRow, Store
@@ -34,15 +35,23 @@ ShowMessage = Callable[[str], None]
 
 
 class Home:
-    def __init__(self, path: Path, database: str = "", show: ShowMessage = lambda message: None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        database: str = "",
+        show: ShowMessage = lambda message: None,
+        clock: Clock | None = None,
+    ) -> None:
         """Makes the home in a folder. `database` is the URL of a PostgreSQL, or a path; empty: `fleet.db` in the
         folder.
 
-        `show` receives, each once, the warnings of the policy, and the message that a database was made.
+        `show` receives, each once, the warnings of the policy, and the message that a database was made. `clock` is the
+        clock of a simulation in this process; None: the saved one of a simulated home, or else the wall clock.
         """
         self.path = path
         self.database = database or str(path / DATABASE)
         self._show = show
+        self._clock = clock
         self._shown: set[str] = set()
 
     @classmethod
@@ -223,10 +232,14 @@ class Home:
     def access(self) -> Access:
         """Returns who may do what; without a policy file every user may do everything. Raises as `read_policy` does for
         a policy with mistakes."""
-        from fleet.config.policy import load_file
-        from fleet.core.policy.access import Access
+        return self.whole_policy().access
 
-        return load_file(self.policy_file)[0].access if self.has_policy else Access()
+    def whole_policy(self) -> PolicyFile:
+        """Returns the whole policy file, with what is not part of the policy of a plan; without a file an empty one.
+        Raises as `read_policy` does for a policy with mistakes."""
+        from fleet.config.policy import PolicyFile, load_file
+
+        return load_file(self.policy_file)[0] if self.has_policy else PolicyFile()
 
     def policy_if_any(self) -> Policy:
         """Returns the policy, or one without pools where there is no file. Raises ConfigError."""
@@ -252,11 +265,11 @@ class Home:
         it."""
         from fleet.system.clock import WallClock
 
-        return saved_clock(self.simulated) or WallClock()
+        return self._clock or saved_clock(self.simulated) or WallClock()
 
     def now(self) -> datetime:
         """Returns the time in aware UTC, also while another process runs the simulated clock."""
-        return (saved_clock(self.simulated) or self.clock).now()
+        return (self._clock or saved_clock(self.simulated) or self.clock).now()
 
 
 def _refuse_other_owner(folder: Path) -> None:

@@ -34,15 +34,22 @@ FINE = {
     "sync",
     "status",
     "exposure",
+    "drift",
+    "orphans",
     "lint",
+<<<<<<< HEAD
     "releases",
     "releases sync",
+=======
+    "notify list",
+>>>>>>> main
     "window list",
     "window preview",
     "plan list",
     "plan approvals",
     "access show",
     "rollout list",
+    "exception list",
     "cluster list",
     "run",
     "audit keygen",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from alembic import context
 
+from fleet.store.db.message_table import MessageTable
 from fleet.store.db.schema import VERSION_TABLE
-from fleet.store.db.tables import Table
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=Table.metadata,
+    # The metadata of all tables: this module is the last that adds to it.
+    target_metadata=MessageTable.metadata,
     version_table=VERSION_TABLE,
     transactional_ddl=True,
     # SQLite cannot alter most of a table in place.

@@ -1,0 +1,154 @@
+"""Derives messages from the journal: a fold over the entries of a rollout, so that whoever reads the same entries, now or
+after a crash, gets the same messages with the same keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
+
+from fleet.core.notifications import wording
+from fleet.core.notifications.message import Message
+from fleet.core.policy.alerting.notification import NotificationEvent
+from fleet.core.policy.gate import OperatorGate
+from fleet.core.records.journal import JournalEntry
+from fleet.core.rollout.codec import Journaled, from_record
+from fleet.core.rollout.commands import GateOverruled, RolloutAborted, RolloutResumed, RolloutStarted
+from fleet.core.rollout.decisions import (
+    GateFailed,
+    GatePassed,
+    GateReached,
+    RolloutFinished,
+    RolloutHalted,
+    StepFinished,
+)
+from fleet.core.rollout.stages.gate_state import GatePoint
+from fleet.core.rollout.steps import Step, StepResult
+
+KINDS = (
+    "start",
+    "step",
+    "halt",
+    "gates",
+    "gate-passed",
+    "gate-failed",
+    "pass",
+    "resume",
+    "abort",
+    "finish",
+)
+"""The kinds of the journal's records that messages are derived from."""
+
+
+class DerivedMessages(Struct, frozen=True):
+    """What entries of the journal lead to."""
+
+    messages: tuple[Message, ...] = ()
+    settled: tuple[str, ...] = ()
+    """The keys of messages that wait for an operator no longer."""
+
+
+NOTHING = DerivedMessages()
+
+
+class RolloutMessages:
+    """The messages of one rollout. Mutable only through `take`, in the order of the journal."""
+
+    def __init__(self, entry: JournalEntry, started: RolloutStarted) -> None:
+        """Begins with the entry that starts the rollout."""
+        self.facts = wording.RolloutFacts(
+            id=started.rollout, start=started.start, by=entry.actor, nodes=len(started.start.goals)
+        )
+        self._halts = 0
+        """The number of resumes after a halt: the next halt is another one."""
+        self._halted = False
+        self._made: set[str] = set()
+        """The keys of the messages so far."""
+        self._waiting: dict[str, None] = {}
+
+    def take(self, entry: JournalEntry, record: Journaled) -> DerivedMessages:
+        """Returns what this entry leads to; a message that was made before is not made again."""
+        made = [message for message in self._messages(entry, record) if message.key not in self._made]
+        self._made.update(message.key for message in made)
+        self._waiting.update({message.key: None for message in made if message.waits})
+        settled = tuple(key for key in self._settled(record) if key in self._waiting)
+        for key in settled:
+            del self._waiting[key]
+        return DerivedMessages(tuple(made), settled) if made or settled else NOTHING
+
+    def _messages(self, entry: JournalEntry, record: Journaled) -> Iterator[Message]:
+        facts = self.facts
+        match record:
+            case RolloutStarted():
+                yield wording.started(facts, entry, self._key(NotificationEvent.STARTED))
+            case StepFinished():
+                self._count(record)
+            case GateFailed():
+                self._halted = True
+                yield wording.gate_failed(facts, entry, self._halt_key, record)
+            case RolloutHalted():
+                self._halted = True
+                yield wording.halted(facts, entry, self._halt_key, record.why)
+            case GateReached():
+                for gate in record.point.gates(facts.start.policy):
+                    if isinstance(gate, OperatorGate):
+                        key = self._gate_key(record.point, gate.name)
+                        yield wording.operator_gate(facts, entry, key, record.point, gate.name)
+            case RolloutAborted() if not facts.ended:
+                facts.ended = True
+                yield wording.aborted(facts, entry, self._key(NotificationEvent.ABORTED), record.reason)
+            case RolloutFinished() if not facts.ended:
+                facts.ended = True
+                yield wording.done(facts, entry, self._key(NotificationEvent.DONE))
+
+    def _settled(self, record: Journaled) -> Iterator[str]:
+        match record:
+            case RolloutResumed():
+                yield self._halt_key
+                self._halts += self._halted
+                self._halted = False
+            case GateOverruled() | GatePassed():
+                yield self._gate_key(record.point, record.gate)
+            case RolloutAborted() | RolloutFinished():
+                yield from list(self._waiting)
+
+    def _count(self, record: StepFinished) -> None:
+        if record.turn is StepResult.FAILED:
+            self.facts.failed[str(record.node)] = record.why or ""
+        self.facts.done += record.to is Step.DONE
+
+    @property
+    def _halt_key(self) -> str:
+        return self._key(NotificationEvent.HALTED, str(self._halts))
+
+    def _gate_key(self, point: GatePoint, gate: str) -> str:
+        return self._key(NotificationEvent.APPROVAL_WANTED, point.of, point.name, gate)
+
+    def _key(self, event: NotificationEvent, *more: str) -> str:
+        release = self.facts.start.release
+        return "/".join([self.facts.id, release.digest or release.version, event, *more])
+
+
+class JournalMessages:
+    """The messages of all rollouts in a journal."""
+
+    def __init__(self) -> None:
+        self.rollouts: dict[str, RolloutMessages] = {}
+
+    def take(self, entry: JournalEntry) -> DerivedMessages:
+        """Returns what this entry leads to. An entry of a rollout whose start was not taken in leads to nothing."""
+        record = from_record(entry.record)
+        if isinstance(record, RolloutStarted):
+            self.rollouts.setdefault(record.rollout, RolloutMessages(entry, record))
+        rollout = self.rollouts.get(entry.record.rollout)
+        return rollout.take(entry, record) if rollout is not None else NOTHING
+
+
+def messages_of(entries: Iterable[JournalEntry]) -> DerivedMessages:
+    """Returns what a journal leads to, from its first entry on."""
+    journal = JournalMessages()
+    found = [journal.take(entry) for entry in entries]
+    return DerivedMessages(
+        tuple(message for news in found for message in news.messages),
+        tuple(key for news in found for key in news.settled),
+    )

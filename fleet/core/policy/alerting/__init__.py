@@ -1,0 +1,1 @@
+"""Which alerts are silenced while a node is worked on, and who gets messages."""

@@ -1,0 +1,1 @@
+"""Receivers of messages: chat rooms, mail, pagers and web hooks, through apprise."""
