@@ -39,16 +39,13 @@ class PolicyFile(Struct, frozen=True):
     schedule: ScheduleSettings = ScheduleSettings()
     feeds: tuple[str, ...] = ()
     """The URLs of the calendars that it names. They may be secrets, and are no part of a plan."""
-<<<<<<< HEAD
-    release_feeds: tuple[StreamFeed, ...] = ()
-    """The streams that get their releases from feeds."""
-=======
     calendars: dict[str, CalendarVersion] = {}
     """The texts of its calendars, by name."""
     stale: tuple[str, ...] = ()
     """The calendars that could not be read when they were last fetched: why, and from when their copies are."""
     notifications: tuple[Notification, ...] = ()
->>>>>>> main
+    release_feeds: tuple[StreamFeed, ...] = ()
+    """The streams that get their releases from feeds."""
 
 
 def load(path: Path) -> tuple[Policy, tuple[Caution, ...]]:
@@ -124,13 +121,10 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
         access(reader),
         schedule(reader.block("schedule")),
         tuple(sorted(findings.feeds)),
-<<<<<<< HEAD
-        tuple(StreamFeed(stream, source) for stream, source in sorted(findings.release_feeds.items())),
-=======
         findings.calendars,
         tuple(dict.fromkeys(findings.stale)),
         notifications(reader, every_pool),
->>>>>>> main
+        tuple(StreamFeed(stream, source) for stream, source in sorted(findings.release_feeds.items())),
     )
     reader.close()
     return found

@@ -55,7 +55,6 @@ def _calendars(file: PolicyFile) -> Iterator[JobPlan]:
         )
 
 
-<<<<<<< HEAD
 def _feeds(file: PolicyFile) -> Iterator[JobPlan]:
     if file.release_feeds:
         count = len(file.release_feeds)
@@ -67,12 +66,9 @@ def _feeds(file: PolicyFile) -> Iterator[JobPlan]:
 
 
 SOURCES: Sequence[JobSource] = (
-    JobSource("fleet.app.schedule.calendars:fetch", _calendars),
+    JobSource("fleet.app.schedule.calendars:renew", _calendars),
     JobSource("fleet.app.releases.sync:run_job", _feeds),
 )
-=======
-SOURCES: Sequence[JobSource] = (JobSource("fleet.app.schedule.calendars:renew", _calendars),)
->>>>>>> main
 """Every kind of job."""
 
 

@@ -41,11 +41,8 @@ PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
     "orphans": (OrphanReport, "fleet orphans -o json"),
     "exposure": (ExposureReport, "fleet exposure CONDITION -o json"),
     "approvals": (ApprovalList, "fleet plan approvals -o json"),
-<<<<<<< HEAD
     "releases": (ReleaseList, "fleet releases -o json"),
-=======
     "exceptions": (ExceptionList, "fleet exception list -o json"),
->>>>>>> main
     "access": (OwnAccess, "fleet access show -o json"),
     "lint": (LintResult, "fleet lint -o json"),
 }

@@ -37,12 +37,9 @@ FINE = {
     "drift",
     "orphans",
     "lint",
-<<<<<<< HEAD
     "releases",
     "releases sync",
-=======
     "notify list",
->>>>>>> main
     "window list",
     "window preview",
     "plan list",
