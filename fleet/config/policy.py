@@ -119,7 +119,7 @@ def read(text: str, name: str, findings: Findings) -> PolicyFile:
     found = PolicyFile(
         policy,
         access(reader),
-        schedule(reader.block("schedule")),
+        schedule(reader.block("schedule"), [pool.name for pool in every_pool]),
         tuple(sorted(findings.feeds)),
         findings.calendars,
         tuple(dict.fromkeys(findings.stale)),

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from fleet.app.wiring.home import Home
 from fleet.config.policy import PolicyFile, load_file
 from fleet.core.jobs.job import Job, JobRun
-from fleet.core.jobs.repeat import Repeat, RepeatInterval
+from fleet.core.jobs.repeat import PeriodEnd, Repeat, RepeatInterval
 from fleet.core.policy.times.calendar_events import events_of
 from fleet.core.records.errors import FleetError
 from fleet.core.text.counts import counted
@@ -65,9 +65,29 @@ def _feeds(file: PolicyFile) -> Iterator[JobPlan]:
         )
 
 
+def _reports(file: PolicyFile) -> Iterator[JobPlan]:
+    for rule in file.schedule.reports:
+        pools = ",".join(rule.pools)
+        words = ("report", rule.every, pools, rule.format)
+        yield JobPlan(
+            " ".join(word for word in words if word),
+            f"writes the report of each {rule.every} as {rule.format} into {rule.folder} (schedule.reports)",
+            PeriodEnd(rule.every),
+            {
+                "every": rule.every,
+                "folder": rule.folder,
+                "form": rule.format,
+                "pools": pools,
+                "within": rule.within,
+            },
+        )
+
+
 SOURCES: Sequence[JobSource] = (
     JobSource("fleet.app.schedule.calendars:renew", _calendars),
     JobSource("fleet.app.releases.sync:run_job", _feeds),
+    # The forms of a report belong to the command line, which is above this room.
+    JobSource("fleet.cli.report.scheduled:write", _reports),
 )
 """Every kind of job."""
 
