@@ -9,7 +9,7 @@ import msgspec
 
 from tests.unit.feeds.server import FeedServer
 
-OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_INDEX = "application/vnd.oci.image.top.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 
@@ -28,7 +28,7 @@ class Blob(NamedTuple):
 class Image(NamedTuple):
     """An image of several architectures, with everything that is pushed of it."""
 
-    index: Blob
+    top: Blob
     manifests: dict[str, Blob]
     configs: dict[str, Blob]
 
@@ -87,9 +87,9 @@ class RegistryServer(FeedServer):
         return f"{self.url.removeprefix('https://')}/os/image"
 
     def push(self, tag: str, image: Image) -> None:
-        for blob in (image.index, *image.manifests.values(), *image.configs.values()):
+        for blob in (image.top, *image.manifests.values(), *image.configs.values()):
             self.blobs[blob.digest] = blob
-        self.tags[tag] = image.index.digest
+        self.tags[tag] = image.top.digest
 
     def answer(self, path: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
         if path.startswith("/token"):

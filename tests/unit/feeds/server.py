@@ -9,7 +9,7 @@ from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from tests.kube_fake.tls import self_signed
 
@@ -68,7 +68,7 @@ def serving(server: FeedServer, folder: Path) -> Iterator[None]:
     """Runs the server. Its certificate is `certificate.pem` in the folder."""
 
     class Handler(BaseHTTPRequestHandler):
-        protocol_version: ClassVar[str] = "HTTP/1.1"
+        protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}

@@ -42,7 +42,7 @@ def test_index_and_the_manifests_below_it_are_kept(registry: RegistryServer) -> 
     (found,) = read(registry)
     assert found == Release(
         "44.1",
-        made.index.digest,
+        made.top.digest,
         "6.12.9-200.fc44",
         digests=(("amd64", made.manifests["amd64"].digest), ("arm64", made.manifests["arm64"].digest)),
         released=datetime(2026, 11, 1, 10, tzinfo=UTC),
@@ -132,8 +132,8 @@ def test_list_of_tags_that_leads_to_another_server_is_refused(registry: Registry
 
 def test_image_of_another_operating_system_is_no_release(registry: RegistryServer) -> None:
     made = an_image("44.1")
-    body = made.index.body.replace(b'"linux"', b'"windows"')
-    registry.push("44.1", made._replace(index=Blob(made.index.kind, body)))
+    body = made.top.body.replace(b'"linux"', b'"windows"')
+    registry.push("44.1", made._replace(top=Blob(made.top.kind, body)))
     with pytest.raises(FeedError, match="no image for Linux"):
         read(registry)
 
