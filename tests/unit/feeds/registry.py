@@ -9,7 +9,7 @@ import msgspec
 
 from tests.unit.feeds.server import FeedServer
 
-OCI_INDEX = "application/vnd.oci.image.top.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 
