@@ -22,7 +22,10 @@ from fleet.core.records.errors import (
     TamperedError,
 )
 from fleet.core.records.retention import Retention
-from fleet.drivers.alerting.notifier import ROUND, MessageStore, Notifier, Send
+from fleet.drivers.alerting.notifier import LOOK_SECONDS as NOTIFY
+from fleet.drivers.alerting.notifier import MessageStore, Notifier, Send
+from fleet.drivers.alerting.silencer import LOOK_SECONDS as SILENCE
+from fleet.drivers.alerting.silencer import Silencer
 from fleet.drivers.executor import Executor, Measure
 from fleet.drivers.identity import abandoned, own_identity
 from fleet.drivers.journal.checkpoints import keep
@@ -200,6 +203,9 @@ class Controller:
             recorder.watch,
             self._measure,
         )
+        silencer = Silencer(self._database.journal, lambda: executor.rollouts, self._wall)
+        for pipeline in pipelines.values():
+            pipeline.ask_first(silencer)
         notifier = Notifier(
             self._database.journal, self._database.messages, self._receivers, self._send, self._clock, epoch
         )
@@ -229,7 +235,8 @@ class Controller:
                 PeriodicTask("requests", FLUSH, tally.flush),
                 PeriodicTask("folds", FOLD, fold),
                 PeriodicTask("history", FORGET, forget),
-                PeriodicTask("messages", ROUND, notifier.look),
+                PeriodicTask("messages", NOTIFY, notifier.look),
+                PeriodicTask("silences", SILENCE, silencer.look),
                 PeriodicTask("jobs", LOOK, schedule.look),
             ]
             if self._notary is not None:
@@ -237,6 +244,7 @@ class Controller:
             async with run_periodically(regular) as failure:
                 work = asyncio.create_task(executor.run(until_idle))
                 await _first(work, failure)
+            await silencer.finish()
             await notifier.finish()
             recorder.flush()
             tally.flush()
@@ -247,6 +255,7 @@ class Controller:
                 self._notary.sign()
             return executor
         finally:
+            await silencer.close()
             await notifier.close()
             await schedule.close()
             for cluster in clusters:

@@ -72,6 +72,10 @@ class ClusterPipeline:
         self._filters = tuple(filters)
         self._handlers = tuple(handlers)
 
+    def ask_first(self, handler: ActionHandler) -> None:
+        """Adds a handler that comes before all others."""
+        self._handlers = (handler, *self._handlers)
+
     async def feed(
         self,
         view: ClusterView,

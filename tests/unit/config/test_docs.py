@@ -23,10 +23,11 @@ schedule: {reports: [{}]}
 quorums: [{selector: {matchExpressions: [{}]}}]
 stages: [{gates: [{soak: 1s}, {operator: true}, {prometheus: {}}, {alerts: {}}, {http: {}}, {command: [x]},
   {workloads: true}]}]
-defaults: {windows: [{}], gates: [{}], upgrade: {soaked_in: [{}]},
+defaults: {windows: [{}], silences: [{}], gates: [{}], upgrade: {soaked_in: [{}]},
   drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}}
 pools:
   - windows: [{}]
+    silences: [{}]
     gates: [{}]
     upgrade: {soaked_in: [{}]}
     drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}
